@@ -1,0 +1,15 @@
+"""The results: frozen values between what computes (torch) and what shows (no torch).
+
+One type a file. Every type turns into JSON and back (``to_json``, ``from_json``); their arrays are
+read-only, and their lengths are checked when they are made.
+"""
+
+from model_understanding.results.attention_map import AttentionMap as AttentionMap
+from model_understanding.results.attribution import Attribution as Attribution
+from model_understanding.results.evaluation import Evaluation as Evaluation
+from model_understanding.results.generation import Generation as Generation
+from model_understanding.results.prediction import Prediction as Prediction
+from model_understanding.results.provenance import Provenance as Provenance
+from model_understanding.results.report import Report as Report
+from model_understanding.results.serialization import result_from_json as result_from_json
+from model_understanding.results.target import Target as Target

@@ -1,0 +1,200 @@
+"""How much each token contributed to a target."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from model_understanding.errors import NumericalError
+from model_understanding.results.provenance import Provenance
+from model_understanding.results.serialization import JsonResult
+from model_understanding.results.target import Target
+from model_understanding.tokens import Level, Tokens, read_only
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Attribution(JsonResult):
+    """Scores of T tokens for N targets, raw and in the target's own unit where the method allows.
+
+    Args:
+        tokens: The T tokens.
+        targets: The N targets.
+        scores: Contribution of each token to each target, shape ``(N, T)``; 0 where not valid.
+        valid: Whether a token can contribute at all, shape ``(N, T)`` (a causal model's target does not
+            depend on the tokens after it).
+        signed: Whether a score's sign says for (+) or against (−).
+        outputs: Each target's value on this text, shape ``(N,)``.
+        method: Name of the method.
+        parameters: The method's parameters.
+        provenance: Where it comes from.
+        baseline_outputs: Each target's value on the baseline, shape ``(N,)``, for methods that have one.
+        gaps: ``Σ scores − (output − baseline output)``, shape ``(N,)``, for methods that promise 0.
+
+    Raises:
+        ValueError: The shapes disagree.
+        NumericalError: A score or an output is not finite.
+
+    >>> Attribution.from_arrays(["good", "film"], [0.75, -0.25]).pairs()
+    [('good', 0.75), ('film', -0.25)]
+    """
+
+    tokens: Tokens
+    targets: tuple[Target, ...]
+    scores: Float[np.ndarray, "targets tokens"]
+    valid: Bool[np.ndarray, "targets tokens"]
+    signed: bool
+    outputs: Float[np.ndarray, " targets"]
+    method: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
+    baseline_outputs: Float[np.ndarray, " targets"] | None = None
+    gaps: Float[np.ndarray, " targets"] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "targets", tuple(self.targets))
+        count, length = len(self.targets), len(self.tokens)
+        valid = read_only(self.valid, np.bool_, (count, length), "valid")
+        scores = np.where(valid, read_only(self.scores, np.float32, (count, length), "scores"), 0)
+        object.__setattr__(self, "valid", valid)
+        object.__setattr__(self, "scores", read_only(scores, np.float32, (count, length), "scores"))
+        for name in ("outputs", "baseline_outputs", "gaps"):
+            if (values := getattr(self, name)) is not None:
+                object.__setattr__(self, name, read_only(values, np.float32, (count,), name))
+        for name in ("scores", "outputs", "baseline_outputs", "gaps"):
+            values = getattr(self, name)
+            if values is not None and not np.isfinite(values).all():
+                raise NumericalError(
+                    f"The {name} of {self.method!r} are not finite.",
+                    hint="Load the model with dtype='float32' and try again.",
+                )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        tokens: Tokens | Sequence[str],
+        scores: Sequence[float] | Sequence[Sequence[float]] | np.ndarray,
+        *,
+        labels: Sequence[str] | None = None,
+        signed: bool = True,
+        method: str = "custom",
+    ) -> Self:
+        """Build an attribution from scores computed elsewhere, to draw or save it.
+
+        Args:
+            tokens: Tokens, or one string for each.
+            scores: Shape ``(T,)`` for one target or ``(N, T)``.
+            labels: A name for each target.
+            signed: Whether signs mean for and against.
+            method: What to call the method.
+
+        Returns:
+            The attribution; its outputs are the sums of its scores.
+        """
+        pieces = tokens if isinstance(tokens, Tokens) else Tokens.from_pieces(tokens)
+        rows = np.atleast_2d(np.asarray(scores, dtype=np.float32))
+        names = labels or [f"target {i}" if len(rows) > 1 else "target" for i in range(len(rows))]
+        return cls(
+            tokens=pieces,
+            targets=tuple(Target(task="unknown", name=name, quantity="custom") for name in names),
+            scores=rows,
+            valid=np.ones(rows.shape, dtype=bool),
+            signed=signed,
+            outputs=rows.sum(axis=1),
+            method=method,
+        )
+
+    def row(self, target: int = 0) -> Self:
+        """Return the attribution of one target alone."""
+        index = range(len(self.targets))[target]
+        return replace(
+            self,
+            targets=(self.targets[index],),
+            scores=self.scores[index : index + 1],
+            valid=self.valid[index : index + 1],
+            outputs=self.outputs[index : index + 1],
+            baseline_outputs=None
+            if self.baseline_outputs is None
+            else self.baseline_outputs[index : index + 1],
+            gaps=None if self.gaps is None else self.gaps[index : index + 1],
+        )
+
+    def normalized(self) -> Self:
+        """Return the scores of each target scaled so that their absolute values sum to 1.
+
+        Outputs and gaps stay in the target's unit. A row of zeros stays zero.
+        """
+        totals = np.abs(self.scores.astype(np.float64)).sum(axis=1, keepdims=True)
+        return replace(self, scores=self.scores / np.where(totals > 0, totals, 1))
+
+    def words(self) -> Self:
+        """Return the attribution with tokens joined to words (UAX 29 on the original text)."""
+        return self.folded("word")
+
+    def sentences(self) -> Self:
+        """Return the attribution with tokens joined to sentences."""
+        return self.folded("sentence")
+
+    def folded(self, level: Level) -> Self:
+        """Return the attribution with tokens joined at a level.
+
+        Signed scores are summed; norms are combined by their norm (l2: root of the sum of squares, l1:
+        sum, max: maximum).
+
+        Args:
+            level: ``token``, ``character`` (tokens that split one visible character), ``word``,
+                ``sentence``.
+
+        Returns:
+            An attribution over fewer tokens.
+        """
+        groups = self.tokens.groups(level)
+        if len(groups) == len(self.tokens):
+            return self
+        norm = None if self.signed else self.parameters.get("norm", "l2")
+        return replace(
+            self,
+            tokens=self.tokens.fold(groups),
+            scores=np.stack([_joined(self.scores[:, list(group)], norm) for group in groups], axis=1),
+            valid=np.stack([self.valid[:, list(group)].any(axis=1) for group in groups], axis=1),
+        )
+
+    def pairs(self, target: int = 0) -> list[tuple[str, float]]:
+        """Return each token's text with its score for one target."""
+        return list(zip(self.tokens.surfaces(), map(float, self.scores[target]), strict=True))
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """Return a table with one row for each target and token."""
+        import pandas
+
+        count, length = self.scores.shape
+        starts, ends = self.tokens.offsets.T
+        return pandas.DataFrame(
+            {
+                "target": np.repeat([target.description() for target in self.targets], length),
+                "position": np.tile(np.arange(length), count),
+                "token": self.tokens.surfaces() * count,
+                "piece": self.tokens.pieces * count,
+                "id": np.tile(self.tokens.ids, count),
+                "segment": np.tile(self.tokens.segments, count),
+                "start": np.tile(starts, count),
+                "end": np.tile(ends, count),
+                "word": np.tile(self.tokens.words, count),
+                "special": np.tile(self.tokens.special, count),
+                "score": self.scores.ravel(),
+                "valid": self.valid.ravel(),
+            }
+        )
+
+
+def _joined(scores: Float[np.ndarray, "targets group"], norm: str | None) -> Float[np.ndarray, " targets"]:
+    values = scores.astype(np.float64)
+    if norm == "l2":
+        return np.sqrt((values**2).sum(axis=1))
+    if norm == "max":
+        return values.max(axis=1)
+    return values.sum(axis=1)

@@ -1,0 +1,52 @@
+"""A classifier's answer."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from model_understanding.results.serialization import JsonResult
+from model_understanding.tokens import Tokens, read_only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prediction(JsonResult):
+    """A classifier's answer for one text or pair.
+
+    Args:
+        tokens: What the model saw.
+        labels: Names of the C classes, in the model's order.
+        logits: Raw outputs, shape ``(C,)``; the predicted values of a regression.
+        probabilities: Softmax (one label) or sigmoid (several labels), shape ``(C,)``; ``None`` for a
+            regression.
+        problem: ``single_label``, ``multi_label`` or ``regression``.
+    """
+
+    tokens: Tokens
+    labels: tuple[str, ...]
+    logits: Float[np.ndarray, " classes"]
+    probabilities: Float[np.ndarray, " classes"] | None
+    problem: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))
+        shape = (len(self.labels),)
+        object.__setattr__(self, "logits", read_only(self.logits, np.float32, shape, "logits"))
+        if self.probabilities is not None:
+            frozen = read_only(self.probabilities, np.float32, shape, "probabilities")
+            object.__setattr__(self, "probabilities", frozen)
+
+    @property
+    def index(self) -> int:
+        """Index of the class with the highest logit."""
+        return int(self.logits.argmax())
+
+    @property
+    def label(self) -> str:
+        """Name of the class with the highest logit."""
+        return self.labels[self.index]
+
+    @property
+    def probability(self) -> float | None:
+        """Probability of that class, or ``None`` for a regression."""
+        return None if self.probabilities is None else float(self.probabilities[self.index])

@@ -1,0 +1,41 @@
+"""Where a result comes from: enough to make it again, and what to know before believing it."""
+
+from dataclasses import dataclass, field
+
+from model_understanding.results.serialization import JsonResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance(JsonResult):
+    """The model, the software and the cautions behind a result.
+
+    Args:
+        model: Hub id, folder, or the class of a loaded model.
+        task: ``sequence-classification`` or ``causal-lm``.
+        architecture: The model's class.
+        tokenizer: The tokenizer's class.
+        revision: Commit of the checkpoint, where known.
+        dtype: The weights' number type.
+        device: Where the model ran.
+        attention_implementation: ``sdpa``, ``eager``, …
+        versions: Versions of this package, Python, torch, transformers and numpy.
+        seed: Seed of the random choices, where there were any.
+        seconds: Wall time of the computation.
+        cautions: What a reader must know, as "untrained head: this explains random weights".
+    """
+
+    model: str = "unknown"
+    task: str = "unknown"
+    architecture: str = "unknown"
+    tokenizer: str = "unknown"
+    revision: str | None = None
+    dtype: str = "unknown"
+    device: str = "unknown"
+    attention_implementation: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    seed: int | None = None
+    seconds: float | None = None
+    cautions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cautions", tuple(self.cautions))

@@ -1,0 +1,199 @@
+"""Everything ``analyze`` found, ready to show, save and load."""
+
+import io
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from model_understanding.errors import InputError
+from model_understanding.results.attention_map import AttentionMap
+from model_understanding.results.attribution import Attribution
+from model_understanding.results.evaluation import Evaluation
+from model_understanding.results.generation import Generation
+from model_understanding.results.prediction import Prediction
+from model_understanding.results.provenance import Provenance
+from model_understanding.results.serialization import JsonResult
+
+FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
+SUFFIXES = (".html", *FIGURE_SUFFIXES, ".json", ".csv", ".npz")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Report(JsonResult):
+    """A prediction or a generation, with its attributions, its attention and where they come from.
+
+    Args:
+        prediction: A classifier's answer.
+        generation: A language model's continuation.
+        attributions: The attributions, the main one first.
+        attention: The attention maps.
+        evaluations: How far the attributions may be believed.
+        provenance: Model, software and cautions.
+
+    Raises:
+        ValueError: Neither or both of a prediction and a generation are given.
+    """
+
+    prediction: Prediction | None = None
+    generation: Generation | None = None
+    attributions: tuple[Attribution, ...] = ()
+    attention: tuple[AttentionMap, ...] = ()
+    evaluations: tuple[Evaluation, ...] = ()
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        if (self.prediction is None) == (self.generation is None):
+            raise ValueError("A report holds either a prediction or a generation.")
+        for name in ("attributions", "attention", "evaluations"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts explained: a sentence, a pair, or a prompt and its continuation."""
+        source = self.prediction or self.generation
+        assert source is not None
+        return source.tokens.texts
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the report; the suffix chooses the format.
+
+        ``.html`` is one page that needs no network, ``.png``, ``.svg`` and ``.pdf`` are the figures,
+        ``.json`` holds everything (``Report.load`` reads it), ``.csv`` the scores, ``.npz`` the arrays.
+
+        Args:
+            path: Where to write; the file appears whole or not at all.
+
+        Returns:
+            The path written.
+
+        Raises:
+            InputError: The suffix is none of these, or the file cannot be written.
+        """
+        target = Path(path)
+        suffix = target.suffix.lower()
+        if suffix not in SUFFIXES:
+            raise InputError(
+                f"Cannot save {target.name!r}: its suffix is {suffix or 'missing'}.",
+                hint=f"Use one of {', '.join(SUFFIXES)}.",
+            )
+        write_atomically(target, self._rendered(suffix))
+        return target
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a report that ``save`` wrote as ``.json`` or ``.npz``.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The report; showing it needs no torch.
+
+        Raises:
+            InputError: The file does not exist or is no report.
+        """
+        source = Path(path)
+        try:
+            if source.suffix.lower() == ".npz":
+                with np.load(source, allow_pickle=False) as arrays:
+                    return cls.from_json(str(arrays["report"]))
+            return cls.from_json(source.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, KeyError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"Cannot read a report from {source}: {error}.",
+                hint="Pass a file that Report.save('x.json') or Report.save('x.npz') wrote.",
+            ) from error
+
+    def show(self) -> None:
+        """Show the report: the page in a notebook, the figures with a window, coloured text elsewhere."""
+        from model_understanding.show.display import display_report
+
+        display_report(self)
+
+    def to_html(self) -> str:
+        """Return the report as one self-contained page."""
+        from model_understanding.show.page import report_page
+
+        return report_page(self)
+
+    def _repr_html_(self) -> str:
+        from model_understanding.show.page import report_fragment
+
+        return report_fragment(self)
+
+    def _rendered(self, suffix: str) -> bytes:
+        if suffix == ".html":
+            return self.to_html().encode("utf-8")
+        if suffix == ".json":
+            return (self.to_json(indent=1) + "\n").encode("utf-8")
+        if suffix == ".csv":
+            return _scores_table(self.attributions).encode("utf-8")
+        if suffix == ".npz":
+            return _archive(self)
+        from model_understanding.show.figure import figure_bytes, report_figure
+
+        return figure_bytes(report_figure(self), suffix.removeprefix("."))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name and rename it, so that it appears whole or not at all.
+
+    Args:
+        path: Where to write. Missing folders are made.
+        content: What to write.
+
+    Raises:
+        InputError: The folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            Path(temporary).chmod(0o666 & ~_umask())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError(
+            f"Cannot write {path}: {error.strerror or error}.", hint="Choose another place to save to."
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _scores_table(attributions: tuple[Attribution, ...]) -> str:
+    """Return the scores as CSV; a cell that a spreadsheet would run as a formula is quoted by a tab."""
+    import pandas
+
+    if not attributions:
+        raise InputError("The report holds no attribution.", hint="Save it as .json or .html instead.")
+    table = pandas.concat(
+        [attribution.to_dataframe().assign(method=attribution.method) for attribution in attributions]
+    )
+    for column in ("token", "piece", "target"):
+        table[column] = [f"\t{cell}" if cell[:1] in tuple("=+-@\t\r") else cell for cell in table[column]]
+    return table.to_csv(index=False)
+
+
+def _archive(report: Report) -> bytes:
+    arrays: dict[str, Any] = {"report": np.array(report.to_json())}
+    for number, attribution in enumerate(report.attributions):
+        arrays[f"scores_{number}"] = attribution.scores
+        arrays[f"offsets_{number}"] = attribution.tokens.offsets
+    for number, attention in enumerate(report.attention):
+        arrays[f"attention_{number}"] = attention.weights
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()

@@ -1,0 +1,65 @@
+"""What is explained: one scalar read from the model's output."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from model_understanding.results.serialization import JsonResult
+
+Quantity = Literal["logit", "log_prob", "prob", "loss", "custom"]
+QUANTITIES: tuple[str, ...] = ("logit", "log_prob", "prob")
+_SPOKEN = {"logit": "logit", "log_prob": "log-probability", "prob": "probability"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target(JsonResult):
+    r"""One scalar of the model's output.
+
+    ``value = reduce_p( quantity(logits[position_p], index_p) − quantity(logits[position_p], against_p) )``
+
+    Args:
+        task: ``sequence-classification`` or ``causal-lm``.
+        positions: Positions of the logits that are read; empty for a classifier, which has one row.
+        indices: The class or vocabulary id read at each position.
+        labels: Their names.
+        against: Ids of the contrast at each position; empty where there is none.
+        against_labels: Their names.
+        reduce: How several positions become one number.
+        quantity: What is read: ``logit``, ``log_prob``, ``prob``; ``loss`` is −``log_prob``; ``custom``
+            is a function of the caller's.
+        name: A name for a target that has one, as ``loss`` or ``continuation``.
+
+    >>> Target(task="sequence-classification", indices=(1,), labels=("positive",)).description()
+    'logit of positive'
+    """
+
+    task: str
+    positions: tuple[int, ...] = ()
+    indices: tuple[int, ...] = ()
+    labels: tuple[str, ...] = ()
+    against: tuple[int, ...] = ()
+    against_labels: tuple[str, ...] = ()
+    reduce: Literal["sum", "mean"] = "sum"
+    quantity: Quantity = "logit"
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("positions", "indices", "labels", "against", "against_labels"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))
+        if self.positions and len(self.positions) != len(self.indices):
+            raise ValueError(
+                f"{len(self.positions)} positions need as many indices. Got {len(self.indices)}."
+            )
+        if self.against and len(self.against) != len(self.indices):
+            raise ValueError(f"{len(self.indices)} indices need as many contrasts. Got {len(self.against)}.")
+
+    def description(self) -> str:
+        """Return the target in words, as ``logit of positive − negative``."""
+        if self.quantity == "loss":
+            return "language-model loss of the prompt"
+        if self.quantity == "custom":
+            return f"custom target {self.name}"
+        what = self.name or ", ".join(label.strip() or repr(label) for label in self.labels[:4])
+        if not self.name and len(self.labels) > 4:
+            what += f" … ({len(self.labels)} in all)"
+        contrast = f" − {', '.join(self.against_labels[:4])}" if self.against else ""
+        return f"{_SPOKEN[self.quantity]} of {what}{contrast}"

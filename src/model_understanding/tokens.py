@@ -1,0 +1,330 @@
+"""Tokens as the model saw them, tied to the places in the user's text where they stand.
+
+Everything a view draws is ``text[start:end]`` of the original text, never a tokenizer's piece, so a
+byte-level tokenizer's ``Ġ`` or a half emoji never reaches the screen.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+import regex
+from jaxtyping import Bool, Int
+
+Level = Literal["token", "character", "word", "sentence"]
+LEVELS: tuple[Level, ...] = ("token", "character", "word", "sentence")
+
+_GRAPHEME = regex.compile(r"\X")
+# Unicode's default word boundaries (UAX 29): ideographs stand alone, "don't" stays whole.
+_WORD_BOUNDARY = regex.compile(r"\b", flags=regex.V1 | regex.WORD)
+_SENTENCE_END = regex.compile(r"(?<=[.!?…][\"'”’)\]]*)\s+|(?<=[。！？؟])\s*|\n+")
+_JOINERS = frozenset("\u200c\u200d")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tokens:
+    """A sequence of T tokens and where each stands in the source texts.
+
+    Args:
+        texts: The source texts: one sentence, a pair, or a prompt and its continuation.
+        pieces: The tokenizer's own piece for each token.
+        ids: Vocabulary ids, shape ``(T,)``.
+        segments: Which text a token stands in, shape ``(T,)``; −1 where it stands in none
+            (``[CLS]``, a beginning-of-sequence token).
+        offsets: Start and end in code points of that text, shape ``(T, 2)``.
+        words: Index of the word a token belongs to, shape ``(T,)``; −1 for special tokens.
+        special: Whether a token is a special or chat-template token, shape ``(T,)``.
+
+    Raises:
+        ValueError: The lengths disagree or an offset lies outside its text.
+
+    >>> tokens = Tokens.from_pieces(["The", "plot"])
+    >>> tokens.labels()
+    ('The', 'plot')
+    """
+
+    texts: tuple[str, ...]
+    pieces: tuple[str, ...]
+    ids: Int[np.ndarray, " tokens"]
+    segments: Int[np.ndarray, " tokens"]
+    offsets: Int[np.ndarray, "tokens 2"]
+    words: Int[np.ndarray, " tokens"]
+    special: Bool[np.ndarray, " tokens"]
+
+    def __post_init__(self) -> None:
+        count = len(self.pieces)
+        object.__setattr__(self, "texts", tuple(self.texts))
+        object.__setattr__(self, "pieces", tuple(self.pieces))
+        for name in ("ids", "segments", "words"):
+            object.__setattr__(self, name, read_only(getattr(self, name), np.int64, (count,), name))
+        object.__setattr__(self, "offsets", read_only(self.offsets, np.int64, (count, 2), "offsets"))
+        object.__setattr__(self, "special", read_only(self.special, np.bool_, (count,), "special"))
+        lengths = [len(text) for text in self.texts]
+        for position, (segment, (start, end)) in enumerate(zip(self.segments, self.offsets, strict=True)):
+            if segment >= len(lengths):
+                raise ValueError(f"Token {position} names text {segment}, but there are {len(lengths)}.")
+            if segment >= 0 and not 0 <= start <= end <= lengths[segment]:
+                raise ValueError(
+                    f"Token {position} has offsets ({start}, {end}) in a text of {lengths[segment]} characters."
+                )
+
+    @classmethod
+    def from_spans(
+        cls,
+        *,
+        texts: Sequence[str],
+        pieces: Sequence[str],
+        ids: Sequence[int] | np.ndarray,
+        segments: Sequence[int] | np.ndarray,
+        offsets: Sequence[tuple[int, int]] | np.ndarray,
+        special: Sequence[bool] | np.ndarray,
+    ) -> Self:
+        """Build tokens from spans, finding the word of each on the original text.
+
+        Args:
+            texts: The source texts.
+            pieces: The tokenizer's pieces.
+            ids: Vocabulary ids.
+            segments: Index of each token's text, −1 for none.
+            offsets: Start and end of each token in code points.
+            special: Whether each token is special.
+
+        Returns:
+            The tokens, with ``words`` filled in.
+        """
+        words = _word_indices(texts, np.asarray(segments), np.asarray(offsets), np.asarray(special))
+        return cls(
+            texts=tuple(texts),
+            pieces=tuple(pieces),
+            ids=np.asarray(ids),
+            segments=np.asarray(segments),
+            offsets=np.asarray(offsets).reshape(-1, 2),
+            words=words,
+            special=np.asarray(special, dtype=bool),
+        )
+
+    @classmethod
+    def from_pieces(cls, pieces: Sequence[str]) -> Self:
+        """Build tokens from bare strings, joined by spaces, for arrays that come from elsewhere.
+
+        Args:
+            pieces: One string for each token.
+
+        Returns:
+            Tokens of one text, with ids −1.
+        """
+        ends = np.cumsum([len(piece) + 1 for piece in pieces]) - 1
+        starts = ends - np.array([len(piece) for piece in pieces], dtype=int)
+        return cls.from_spans(
+            texts=(" ".join(pieces),),
+            pieces=pieces,
+            ids=np.full(len(pieces), -1),
+            segments=np.zeros(len(pieces), dtype=int),
+            offsets=np.stack([starts, ends], axis=1) if pieces else np.zeros((0, 2), dtype=int),
+            special=np.zeros(len(pieces), dtype=bool),
+        )
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def surfaces(self) -> tuple[str, ...]:
+        """Return what stands in the text for each token; a token without a text gives its piece."""
+        return tuple(
+            self.texts[segment][start:end] if segment >= 0 else piece
+            for piece, segment, (start, end) in zip(self.pieces, self.segments, self.offsets, strict=True)
+        )
+
+    def labels(self) -> tuple[str, ...]:
+        """Return a short readable label for each token: trimmed, with blanks and controls made visible."""
+        return tuple(visible_text(surface.strip(" ") or surface) or "∅" for surface in self.surfaces())
+
+    def groups(self, level: Level) -> tuple[tuple[int, ...], ...]:
+        """Return the positions that belong together at a level, in reading order.
+
+        Args:
+            level: ``token``; ``character`` joins tokens that share one visible character (a byte-level
+                tokenizer may split an emoji in many); ``word``; ``sentence``.
+
+        Returns:
+            Tuples of neighbouring positions that cover every token once. Special tokens stand alone.
+
+        Raises:
+            ValueError: The level is unknown.
+        """
+        if level == "token":
+            return tuple((position,) for position in range(len(self)))
+        if level == "character":
+            keys = self._character_keys()
+        elif level == "word":
+            keys = [(int(self.segments[i]), int(self.words[i])) for i in range(len(self))]
+        elif level == "sentence":
+            keys = self._sentence_keys()
+        else:
+            raise ValueError(f"Level {level!r} is unknown. Allowed: {', '.join(LEVELS)}.")
+        groups: list[list[int]] = []
+        for position, key in enumerate(keys):
+            joined = position > 0 and key == keys[position - 1] and self.words[position] >= 0
+            if joined and self.words[position - 1] >= 0:
+                groups[-1].append(position)
+            else:
+                groups.append([position])
+        return tuple(tuple(group) for group in groups)
+
+    def fold(self, groups: Sequence[Sequence[int]]) -> Self:
+        """Join groups of neighbouring tokens, each into one token that spans them all.
+
+        Args:
+            groups: Positions of each new token, as ``groups`` returns them.
+
+        Returns:
+            One token for each group; its id is that of a group of one, else −1.
+        """
+        first = np.array([group[0] for group in groups], dtype=int)
+        offsets = [
+            (min(int(self.offsets[i, 0]) for i in group), max(int(self.offsets[i, 1]) for i in group))
+            for group in groups
+        ]
+        return type(self)(
+            texts=self.texts,
+            pieces=tuple("".join(self.pieces[i] for i in group) for group in groups),
+            ids=np.array([int(self.ids[group[0]]) if len(group) == 1 else -1 for group in groups], dtype=int),
+            segments=self.segments[first],
+            offsets=np.array(offsets, dtype=int).reshape(-1, 2),
+            words=self.words[first],
+            special=self.special[first],
+        )
+
+    def select(self, positions: Sequence[int] | np.ndarray) -> Self:
+        """Return the tokens at some positions, in the order given."""
+        index = np.asarray(positions, dtype=int)
+        return type(self)(
+            texts=self.texts,
+            pieces=tuple(self.pieces[i] for i in index),
+            ids=self.ids[index],
+            segments=self.segments[index],
+            offsets=self.offsets[index],
+            words=self.words[index],
+            special=self.special[index],
+        )
+
+    def _character_keys(self) -> list[tuple[int, int]]:
+        boundaries = [{match.start() for match in _GRAPHEME.finditer(text)} for text in self.texts]
+        keys: list[tuple[int, int]] = []
+        unit, last_segment, last_end = -1, -2, 0
+        for segment, (start, end) in zip(self.segments, self.offsets, strict=True):
+            splits_character = (
+                segment >= 0
+                and segment == last_segment
+                and end > start
+                and (start < last_end or start not in boundaries[segment])
+            )
+            if not splits_character:
+                unit += 1
+            keys.append((int(segment), unit))
+            last_segment, last_end = segment, max(int(end), last_end if splits_character else 0)
+        return keys
+
+    def _sentence_keys(self) -> list[tuple[int, int]]:
+        ends = [[match.end() for match in _SENTENCE_END.finditer(text)] for text in self.texts]
+        return [
+            (int(segment), int(np.searchsorted(ends[segment], _core(self.texts[segment], span)[0], "right")))
+            if segment >= 0
+            else (-1, -1)
+            for segment, span in zip(self.segments, self.offsets, strict=True)
+        ]
+
+
+def visible_text(text: str) -> str:
+    """Return text in which blanks that stand alone, controls and direction overrides can be seen.
+
+    Args:
+        text: Any text, hostile ones included.
+
+    Returns:
+        The text with newlines as ``↵``, tabs as ``⇥``, a lone space as ``␣``, other controls as their
+        Unicode control pictures or ``\\u…`` escapes. Joiners inside emoji stay.
+
+    >>> visible_text("a\\nb")
+    'a↵b'
+    """
+    if text and not text.strip(" "):
+        return "␣" * len(text)
+    return "".join(_visible_character(character) for character in text)
+
+
+def _visible_character(character: str) -> str:
+    if character == "\n":
+        return "↵"
+    if character == "\t":
+        return "⇥"
+    category = unicodedata.category(character)
+    if category == "Cc":
+        code = ord(character)
+        return chr(0x2400 + code) if code < 0x20 else f"\\x{code:02x}"
+    is_hidden = category in ("Cf", "Zl", "Zp", "Cs") and character not in _JOINERS
+    # U+E0020…7F spell the flags of England, Scotland and Wales: part of an emoji.
+    if is_hidden and not 0xE0020 <= ord(character) <= 0xE007F:
+        return f"\\u{ord(character):04x}"
+    return character
+
+
+def read_only(values: object, dtype: type, shape: tuple[int | None, ...], name: str) -> np.ndarray:
+    """Return a read-only copy of values as an array of this type and shape.
+
+    Args:
+        values: Anything numpy takes; a nested empty list takes the empty shape asked for.
+        dtype: The element type.
+        shape: The expected shape; ``None`` matches any length.
+        name: The field's name, for the message.
+
+    Returns:
+        A contiguous array that cannot be written.
+
+    Raises:
+        ValueError: The shape is another.
+    """
+    array = np.array(values, dtype=dtype)
+    if array.size == 0 and array.ndim != len(shape):
+        array = array.reshape([0 if length is None else length for length in shape])
+    matches = array.ndim == len(shape) and all(
+        wanted is None or wanted == length for wanted, length in zip(shape, array.shape, strict=True)
+    )
+    if not matches:
+        raise ValueError(f"{name} must have shape {shape} (None: any length). Got {array.shape}.")
+    array.setflags(write=False)
+    return array
+
+
+def _core(text: str, span: Sequence[int] | np.ndarray) -> tuple[int, int]:
+    """Return a span without the blanks at its ends; a blank span stays as it is."""
+    start, end = int(span[0]), int(span[1])
+    inner = text[start:end]
+    if not inner.strip():
+        return start, end
+    return start + len(inner) - len(inner.lstrip()), end - (len(inner) - len(inner.rstrip()))
+
+
+def _word_indices(
+    texts: Sequence[str], segments: np.ndarray, offsets: np.ndarray, special: np.ndarray
+) -> np.ndarray:
+    """Number the words of each text that some token touches; a token over several words joins them."""
+    starts = [
+        np.array(sorted({0, *(match.start() for match in _WORD_BOUNDARY.finditer(text))})) for text in texts
+    ]
+    words = np.full(len(segments), -1, dtype=np.int64)
+    next_word, current_segment, reached = -1, -1, -1
+    for position, (segment, span) in enumerate(zip(segments, offsets, strict=True)):
+        if segment < 0 or special[position]:
+            current_segment = -1
+            continue
+        start, end = _core(texts[segment], span)
+        first = int(np.searchsorted(starts[segment], start, "right"))
+        last = int(np.searchsorted(starts[segment], max(end - 1, start), "right"))
+        if segment != current_segment or first > reached:
+            next_word += 1
+        reached = max(last, reached) if segment == current_segment else last
+        current_segment = int(segment)
+        words[position] = next_word
+    return words
