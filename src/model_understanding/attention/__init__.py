@@ -1,0 +1,1 @@
+"""Attention maps, one a file, each listed by one line in ``registry.py``."""

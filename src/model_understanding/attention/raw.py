@@ -1,0 +1,35 @@
+"""Attention as the model computed it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from model_understanding.runner import Encoding, Runner
+from model_understanding.runner.attention_capture import Axis, CapturedAttention
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawAttention:
+    r"""The weights of the attention softmax, ``softmax(q·k / √d + mask)``, of each layer and head.
+
+    Reference:
+        Vaswani et al. (2017), "Attention Is All You Need", equation 1. Learned biases, soft-caps and
+        sinks of later models are in it, as the model applies them.
+
+    >>> RawAttention().name
+    'raw'
+    """
+
+    name: ClassVar[str] = "raw"
+    reference: ClassVar[str] = "Vaswani et al. 2017"
+
+    def __call__(
+        self,
+        runner: Runner,
+        encoding: Encoding,
+        layers: Axis,
+        heads: Axis,
+        queries: Sequence[int] | None = None,
+    ) -> CapturedAttention:
+        """Return the weights of the layers, heads and queries asked for."""
+        return runner.capture(encoding, layers, heads, queries)

@@ -1,0 +1,1 @@
+"""Attribution methods, one a file, each listed by one line in ``registry.py``."""

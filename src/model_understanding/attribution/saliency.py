@@ -1,0 +1,56 @@
+"""Gradient norms: how strongly the target reacts to a small change of each token's embedding."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+
+from model_understanding.errors import InputError
+from model_understanding.protocols import Scores
+from model_understanding.runner import Encoding, Runner
+from model_understanding.runner.runner import Targets
+
+_ORDERS = {"l2": 2.0, "l1": 1.0, "max": float("inf")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saliency:
+    r"""The norm of the target's gradient at each token's embedding.
+
+    ``score_t = ‖ ∂ target / ∂ embedding_t ‖``
+
+    Args:
+        norm: ``l2``, ``l1`` or ``max`` over the embedding's axis.
+
+    Raises:
+        InputError: The norm is unknown.
+
+    Reference:
+        Simonyan, Vedaldi, Zisserman (2014), "Deep Inside Convolutional Networks", section 3; the paper
+        takes the maximum over colour channels. Li et al. (2016), "Visualizing and Understanding Neural
+        Models in NLP", section 4.3, for embeddings. Gradients are taken at the embedding table's output,
+        before positions are added.
+
+    >>> Saliency(norm="l1")
+    Saliency(norm='l1')
+    """
+
+    name: ClassVar[str] = "saliency"
+    signed: ClassVar[bool] = False
+    complete: ClassVar[bool] = False
+    cost: ClassVar[str] = "1 forward, 1 backward"
+    reference: ClassVar[str] = "Simonyan et al. 2014; Li et al. 2016"
+
+    norm: Literal["l2", "l1", "max"] = "l2"
+
+    def __post_init__(self) -> None:
+        if self.norm not in _ORDERS:
+            raise InputError(
+                f"Norm {self.norm!r} is unknown. Allowed: {', '.join(_ORDERS)}.", hint="Use norm='l2'."
+            )
+
+    def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
+        """Score the tokens of a batch of texts."""
+        values, gradients = runner.gradients(encoding, targets)
+        scores = torch.linalg.vector_norm(gradients, ord=_ORDERS[self.norm], dim=-1)
+        return Scores(scores=scores.cpu().numpy(), outputs=values.cpu().numpy())

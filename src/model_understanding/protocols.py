@@ -1,0 +1,69 @@
+"""What a method and a map must offer to be listed in the registry.
+
+A method is a frozen dataclass: its fields are its parameters (the command line and the documentation are
+made from them), its ``__call__`` is the algorithm, and it keeps no state.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from model_understanding.runner import Encoding, Runner
+    from model_understanding.runner.attention_capture import Axis, CapturedAttention
+    from model_understanding.runner.runner import Targets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scores:
+    """What a method found for B texts and N targets, padding included.
+
+    Args:
+        scores: Shape ``(B, N, T)``.
+        outputs: The targets' values, shape ``(B, N)``.
+        baseline_outputs: Their values on the baseline, for methods that have one.
+        gaps: ``Σ scores − (output − baseline output)``, for methods that promise 0.
+    """
+
+    scores: Float[np.ndarray, "batch targets tokens"]
+    outputs: Float[np.ndarray, "batch targets"]
+    baseline_outputs: Float[np.ndarray, "batch targets"] | None = None
+    gaps: Float[np.ndarray, "batch targets"] | None = None
+
+
+class AttributionMethod(Protocol):
+    """Scores the tokens of a text for a target."""
+
+    name: ClassVar[str]
+    signed: ClassVar[bool]
+    complete: ClassVar[bool]
+    """Whether the scores add up to output − baseline output."""
+    cost: ClassVar[str]
+    """Forwards and backwards for one text and one target."""
+    reference: ClassVar[str]
+
+    def __call__(self, runner: "Runner", encoding: "Encoding", targets: "Targets") -> Scores:
+        """Score the tokens of a batch of texts."""
+        ...
+
+
+class AttentionMapMethod(Protocol):
+    """Turns a text into weights from queries to keys."""
+
+    name: ClassVar[str]
+    reference: ClassVar[str]
+
+    def __call__(
+        self,
+        runner: "Runner",
+        encoding: "Encoding",
+        layers: "Axis",
+        heads: "Axis",
+        queries: "Sequence[int] | None",
+    ) -> "CapturedAttention":
+        """Return the weights of the layers, heads and queries asked for."""
+        ...

@@ -1,0 +1,79 @@
+"""Names of attribution methods and attention maps, and where each lives.
+
+A new method is one file and one line here. Nothing is imported until it is asked for, so listing the
+names needs no torch. Third parties add theirs by entry points of the groups below.
+"""
+
+import difflib
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from model_understanding.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A table of names and the objects they stand for.
+
+    Args:
+        kind: What is named, in the words of an error message.
+        group: Entry-point group by which other packages add theirs.
+        places: ``name → "module:object"``.
+    """
+
+    kind: str
+    group: str
+    places: dict[str, str]
+
+    def names(self) -> tuple[str, ...]:
+        """Return all names: ours in the order of the table, then those of other packages."""
+        return tuple(self._all())
+
+    def load(self, name: str) -> Any:
+        """Return the object of a name.
+
+        Args:
+            name: A name of the table.
+
+        Returns:
+            The object, imported now.
+
+        Raises:
+            InputError: The name is unknown.
+
+        >>> METHODS.load("saliency").__name__
+        'Saliency'
+        """
+        places = self._all()
+        if name not in places:
+            close = difflib.get_close_matches(name, places, n=1, cutoff=0.5)
+            raise InputError(
+                f"There is no {self.kind} {name!r}. Allowed: {', '.join(places)}.",
+                hint=f"Did you mean {close[0]!r}?" if close else f"Choose one of the {self.kind}s listed.",
+            )
+        module, _, attribute = places[name].partition(":")
+        return getattr(import_module(module), attribute)
+
+    def _all(self) -> dict[str, str]:
+        others = {entry.name: entry.value for entry in entry_points(group=self.group)}
+        return self.places | {name: place for name, place in others.items() if name not in self.places}
+
+
+DEFAULT_METHOD = "saliency"
+
+METHODS = Registry(
+    "method",
+    "model_understanding.methods",
+    {
+        "saliency": "model_understanding.attribution.saliency:Saliency",
+        "input_x_gradient": "model_understanding.attribution.input_x_gradient:InputXGradient",
+    },
+)
+
+MAPS = Registry(
+    "attention map",
+    "model_understanding.attention_maps",
+    {"raw": "model_understanding.attention.raw:RawAttention"},
+)

@@ -1,0 +1,59 @@
+"""No number leaves the runner unless it is finite."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model_understanding.errors import NumericalError
+
+
+def require_finite(values: Tensor, what: str, find_layer: Callable[[], str | None] | None = None) -> None:
+    """Raise unless all values are finite.
+
+    Args:
+        values: The values to check.
+        what: What they are, for the message.
+        find_layer: Finds the first layer that broke, called only when one did.
+
+    Raises:
+        NumericalError: A value is NaN or infinite.
+    """
+    if bool(torch.isfinite(values).all()):
+        return
+    layer = find_layer() if find_layer else None
+    where = f": the first layer that overflows is {layer!r}" if layer else ""
+    raise NumericalError(
+        f"The {what} in {values.dtype} are not finite{where}.",
+        hint="Load the model with dtype='float32'; if it is, the checkpoint is damaged.",
+    )
+
+
+def first_broken_layer(model: torch.nn.Module, inputs: Mapping[str, Tensor]) -> str | None:
+    """Run the model once more and return the first module whose output is not finite.
+
+    Args:
+        model: The model, already guarded.
+        inputs: Its inputs.
+
+    Returns:
+        The module's name, or ``None`` where none is found.
+    """
+    found: list[str] = []
+
+    def watch(name: str) -> Callable[[torch.nn.Module, Any, Any], None]:
+        def look(_: torch.nn.Module, __: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and not bool(torch.isfinite(output).all()):
+                found.append(name)
+
+        return look
+
+    handles = [module.register_forward_hook(watch(name)) for name, module in model.named_modules() if name]
+    try:
+        with torch.no_grad():
+            model(**inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found[0] if found else None

@@ -1,0 +1,111 @@
+"""Read targets from logits: which rows, which entries, and how they become one number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from model_understanding.results import Target
+
+Link = Literal["softmax", "sigmoid", "identity"]
+TargetRows = Sequence[Sequence[Target]]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the logits that a target reads: row of the batch, target, position, class or token."""
+
+    row: int
+    target: int
+    position: int
+    index: int
+    against: int | None
+    weight: float
+
+
+def entries_of(targets: TargetRows) -> list[Entry]:
+    """Return every entry that the targets of each row read; a classifier's position is 0.
+
+    Args:
+        targets: For each row of the batch its N targets.
+
+    Returns:
+        The entries, with the weight each has in its target's sum.
+    """
+    return [
+        Entry(
+            row=row,
+            target=number,
+            position=target.positions[place] if target.positions else 0,
+            index=index,
+            against=target.against[place] if target.against else None,
+            weight=_weight(target),
+        )
+        for row, row_targets in enumerate(targets)
+        for number, target in enumerate(row_targets)
+        for place, index in enumerate(target.indices)
+    ]
+
+
+def read_values(
+    logits: Float[Tensor, "batch positions classes"],
+    first_position: int,
+    entries: Sequence[Entry],
+    targets: TargetRows,
+    link: Link,
+) -> Float[Tensor, "batch targets"]:
+    """Return the value of each target, in 32-bit precision.
+
+    Args:
+        logits: The model's logits at consecutive positions.
+        first_position: The position of the first of them.
+        entries: The entries to read; all from these positions.
+        targets: For each row of the batch its N targets, for their quantity.
+        link: How this model's logits become probabilities.
+
+    Returns:
+        One value for each row and target; a target without an entry here gets 0.
+    """
+    device = logits.device
+    rows = torch.tensor([entry.row for entry in entries], device=device)
+    numbers = torch.tensor([entry.target for entry in entries], device=device)
+    places = torch.tensor([entry.position - first_position for entry in entries], device=device)
+    weights = torch.tensor([entry.weight for entry in entries], device=device)
+    quantities = [targets[entry.row][entry.target].quantity for entry in entries]
+    indices = torch.tensor([entry.index for entry in entries], device=device)
+    read = torch.zeros(len(entries), device=device)
+    for quantity in dict.fromkeys(quantities):
+        chosen = torch.tensor([i for i, q in enumerate(quantities) if q == quantity], device=device)
+        lines = logits[rows[chosen], places[chosen]].float()
+        values = _quantity(lines, indices[chosen], quantity, link)
+        contrasted = [i for i, entry in enumerate(chosen.tolist()) if entries[entry].against is not None]
+        if contrasted:
+            others = torch.tensor([entries[int(chosen[i])].against or 0 for i in contrasted], device=device)
+            places_of = torch.tensor(contrasted, device=device)
+            minus = _quantity(lines[places_of], others, quantity, link)
+            values = values.index_add(0, places_of, -minus)
+        read = read.index_add(0, chosen, values)
+    shape = (len(targets), max(len(row) for row in targets))
+    flat = torch.zeros(shape[0] * shape[1], device=device)
+    return flat.index_add(0, rows * shape[1] + numbers, read * weights).view(shape)
+
+
+def _quantity(
+    lines: Float[Tensor, "entries classes"], indices: Tensor, quantity: str, link: Link
+) -> Float[Tensor, " entries"]:
+    logits = lines.gather(1, indices[:, None])[:, 0]
+    if quantity == "logit" or link == "identity":
+        return logits
+    if link == "sigmoid":
+        log_probabilities = torch.nn.functional.logsigmoid(logits)
+    else:
+        log_probabilities = logits - torch.logsumexp(lines, dim=1)
+    return log_probabilities.exp() if quantity == "prob" else log_probabilities
+
+
+def _weight(target: Target) -> float:
+    sign = -1.0 if target.quantity == "loss" else 1.0
+    return sign / len(target.indices) if target.reduce == "mean" else sign

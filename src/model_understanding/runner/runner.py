@@ -1,0 +1,327 @@
+"""Run one model: the contract on which methods, maps and metrics stand."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from model_understanding.errors import InputError, UnsupportedModelError
+from model_understanding.loading import LoadedModel
+from model_understanding.results import Target
+from model_understanding.runner import causality
+from model_understanding.runner.attention_capture import Axis, CapturedAttention, capture_attention
+from model_understanding.runner.embedding_hook import embedding_table, swapped_embeddings
+from model_understanding.runner.encoding import Encoding, batch_of
+from model_understanding.runner.finite import first_broken_layer, require_finite
+from model_understanding.runner.generation import generated_ids
+from model_understanding.runner.jacobian import rows_of_jacobian
+from model_understanding.runner.length import check_length
+from model_understanding.runner.readout import Entry, Link, TargetRows, entries_of, read_values
+from model_understanding.runner.state import end_pooling, guarded
+from model_understanding.tasks import CAUSAL_LM, sequence_classification
+from model_understanding.tokens import Tokens
+
+CustomTarget = Callable[[Any], Tensor]
+Targets = Sequence[Target] | TargetRows | CustomTarget
+
+
+class Gradients(NamedTuple):
+    """Values of the targets, and their gradients with respect to the embedding table's output."""
+
+    values: Float[Tensor, "batch targets"]
+    gradients: Float[Tensor, "batch targets tokens width"]
+
+
+class Runner:
+    """Runs one loaded model without leaving a trace on it.
+
+    Args:
+        loaded: The model, its tokenizer, its task and where they come from.
+    """
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+        self.model = loaded.model
+        self.tokenizer = loaded.tokenizer
+        self.config: Any = loaded.model.config
+        self.device = loaded.device
+        self._accepted = inspect.signature(self.model.forward).parameters
+        self._is_causal: bool | None = None
+
+    @property
+    def is_language_model(self) -> bool:
+        """Whether the model predicts next tokens rather than classes."""
+        return self.loaded.task == CAUSAL_LM
+
+    @property
+    def link(self) -> Link:
+        """How this model's logits become probabilities."""
+        if self.is_language_model:
+            return "softmax"
+        return sequence_classification.LINKS[sequence_classification.problem_of(self.config)]  # pyright: ignore[reportReturnType]
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether each logit depends on no later token; measured once, not read from the configuration."""
+        if self._is_causal is None:
+            self._is_causal = causality.is_causal(self)
+        return self._is_causal
+
+    def encode(
+        self, tokens: Tokens, inputs: dict[str, list[int]] | None = None, *, prompt_length: int | None = None
+    ) -> Encoding:
+        """Turn tokens into the model's inputs.
+
+        Args:
+            tokens: The tokens, as ``tokenize`` and its kin give them.
+            inputs: The tokenizer's inputs; made from the tokens' ids where left out.
+            prompt_length: How many tokens are a prompt.
+
+        Returns:
+            An encoding of one text on the model's device.
+
+        Raises:
+            InputError: The text is longer than the model allows, or has ids beyond its vocabulary.
+        """
+        values = dict(inputs or {"input_ids": tokens.ids.tolist()})
+        values["attention_mask"] = [1] * len(tokens)
+        check_length(self.model, self.tokenizer, len(tokens))
+        rows = getattr(embedding_table(self.model), "num_embeddings", None)
+        highest = max(values["input_ids"])
+        if rows is not None and highest >= rows:
+            raise InputError(
+                f"The tokenizer gives id {highest}, but the model's vocabulary has {rows} tokens.",
+                hint="Use the tokenizer that belongs to this model.",
+            )
+        tensors = {
+            name: torch.tensor([ids], device=self.device)
+            for name, ids in values.items()
+            if name in self._accepted
+        }
+        return Encoding((tokens,), tensors, prompt_length)
+
+    def batch(self, encodings: Sequence[Encoding]) -> Encoding:
+        """Return several texts as one batch, padded where their lengths differ.
+
+        Raises:
+            UnsupportedModelError: Padding would be needed and the model has no padding token, by which
+                alone it finds the end of a text.
+        """
+        lengths = {encoding.ids.shape[1] for encoding in encodings}
+        padding_id = getattr(self.config.get_text_config(), "pad_token_id", None)
+        if len(lengths) > 1 and (padding_id is None or not self.pads_exactly):
+            raise UnsupportedModelError(
+                f"{type(self.model).__name__} cannot take texts of different lengths in one batch.",
+                hint="Run texts of one length together.",
+            )
+        return batch_of(encodings, padding_id or 0)
+
+    @property
+    def pads_exactly(self) -> bool:
+        """Whether padding on the right leaves this model's answers as they are."""
+        # XLNet reads its answer from the last position, padded or not.
+        return self.config.model_type != "xlnet"
+
+    def logits(self, encoding: Encoding, *, keep_from: int = 0) -> Float[Tensor, "batch positions classes"]:
+        """Return the logits of a plain forward, from one position on; a classifier's stand at position 0."""
+        with guarded(self.model, gradients=False):
+            return self._logits(self.forward(encoding, keep_from), encoding, keep_from)
+
+    def values(
+        self,
+        encoding: Encoding,
+        targets: Targets,
+        *,
+        embeddings: Float[Tensor, "batch tokens width"] | None = None,
+        keep: Bool[Tensor, "batch tokens"] | None = None,
+    ) -> Float[Tensor, "batch targets"]:
+        """Return the value of each target for each text.
+
+        Args:
+            encoding: The texts; one text is repeated for each row of ``embeddings`` or ``keep``.
+            targets: N targets for all rows, N for each row, or a function of the model's outputs.
+            embeddings: Values to use in place of the embedding table's, ``(B, T, D)``.
+            keep: Tokens that may be attended to, ``(B, T)``; all where left out.
+
+        Returns:
+            Values in 32-bit precision, ``(B, N)``.
+        """
+        with guarded(self.model, gradients=False):
+            return self._run(encoding, targets, embeddings, keep, gradients=False).values
+
+    def gradients(
+        self,
+        encoding: Encoding,
+        targets: Targets,
+        *,
+        embeddings: Float[Tensor, "batch tokens width"] | None = None,
+    ) -> Gradients:
+        """Return the value of each target and its gradient with respect to the embeddings.
+
+        One forward serves all targets that share a prefix; the targets' gradients are taken together as
+        one batched vector–Jacobian product.
+
+        Args:
+            encoding: The texts; one text is repeated for each row of ``embeddings``.
+            targets: N targets for all rows, N for each row, or a function of the model's outputs.
+            embeddings: Values to use in place of the embedding table's, ``(B, T, D)``.
+
+        Returns:
+            Values ``(B, N)`` and gradients ``(B, N, T, D)``, both in 32-bit precision.
+        """
+        with guarded(self.model, gradients=True):
+            return self._run(encoding, targets, embeddings, None, gradients=True)
+
+    def embed(self, encoding: Encoding) -> Float[Tensor, "batch tokens width"]:
+        """Return what the embedding table gives for the texts."""
+        with guarded(self.model, gradients=False):
+            return embedding_table(self.model)(encoding.ids).detach()
+
+    def capture(
+        self, encoding: Encoding, layers: Axis, heads: Axis, queries: Sequence[int] | None = None
+    ) -> CapturedAttention:
+        """Return attention weights of a plain forward, exact and reduced layer by layer.
+
+        Args:
+            encoding: The texts.
+            layers: Indices of layers, or ``mean`` or ``max`` over all of them.
+            heads: Indices of heads, likewise.
+            queries: Positions of the rows to keep; all where left out.
+
+        Returns:
+            Weights ``(B, L, H, Q, T)`` and the cells that may be attended to ``(B, Q, T)``.
+
+        Raises:
+            UnsupportedModelError: This model's attention cannot be caught exactly.
+        """
+        with guarded(self.model, gradients=False):
+            return capture_attention(self, encoding, layers, heads, queries)
+
+    def generate(self, prompt: Tokens, inputs: dict[str, list[int]], **options: Any) -> list[int]:
+        """Return the ids that the model puts after a prompt; see ``generation.generated_ids``."""
+        with guarded(self.model, gradients=False):
+            return generated_ids(self, self.encode(prompt, inputs), **options)
+
+    def _run(
+        self,
+        encoding: Encoding,
+        targets: Targets,
+        embeddings: Tensor | None,
+        keep: Tensor | None,
+        *,
+        gradients: bool,
+    ) -> Gradients:
+        variants = next((part for part in (embeddings, keep) if part is not None), None)
+        if variants is not None:
+            encoding = encoding.repeated(len(variants))
+        if keep is not None:
+            encoding = Encoding(encoding.tokens, {**encoding.inputs, "attention_mask": keep.long()})
+        if callable(targets):
+            return self._run_custom(encoding, targets, embeddings, gradients=gradients)
+        rows = _for_each_row(targets, len(encoding))
+        total: Gradients | None = None
+        for length, entries in self._prefixes(entries_of(rows), encoding.ids.shape[1]):
+            part = encoding.prefix(length)
+            given = None if embeddings is None else embeddings[:, :length]
+            first = min(entry.position for entry in entries)
+            with swapped_embeddings(self.model, part.ids, given) as swap:
+                logits = self._logits(self.forward(part, first), part, first)
+            values = read_values(logits, first, entries, rows, self.link)
+            found = self._with_gradients(values, swap.leaf, encoding.ids.shape[1], gradients=gradients)
+            total = found if total is None else Gradients(*(a + b for a, b in zip(total, found, strict=True)))
+        assert total is not None
+        return total
+
+    def _run_custom(
+        self, encoding: Encoding, target: CustomTarget, embeddings: Tensor | None, *, gradients: bool
+    ) -> Gradients:
+        """Run a function of the model's outputs on each text alone, as the caller wrote it for one."""
+        found = []
+        for row in range(len(encoding)):
+            length = len(encoding.tokens[row])
+            inputs = {name: values[row : row + 1, :length] for name, values in encoding.inputs.items()}
+            part = Encoding(encoding.tokens[row : row + 1], inputs)
+            given = None if embeddings is None else embeddings[row : row + 1, :length]
+            with swapped_embeddings(self.model, part.ids, given) as swap:
+                outputs = self.forward(part, 0)
+                self._logits(outputs, part, 0)
+                value = target(outputs)
+            if not isinstance(value, Tensor) or value.numel() != 1:
+                raise InputError(
+                    f"The custom target must return one number as a tensor. Got {_described(value)}.",
+                    hint="Return for example outputs.logits[0, 1].",
+                )
+            if gradients and not value.requires_grad:
+                raise InputError(
+                    "The custom target's value does not depend on the model's outputs by torch operations.",
+                    hint="Do not detach the outputs or convert them to numbers.",
+                )
+            values = value.float().reshape(1, 1)
+            found.append(self._with_gradients(values, swap.leaf, encoding.ids.shape[1], gradients=gradients))
+        return Gradients(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+    def _with_gradients(
+        self, values: Tensor, leaf: Tensor | None, tokens: int, *, gradients: bool
+    ) -> Gradients:
+        assert leaf is not None
+        if not gradients:
+            return Gradients(values, values.new_zeros(()))
+        rows = rows_of_jacobian(values, leaf)
+        require_finite(rows, "gradients")
+        return Gradients(
+            values.detach(), torch.nn.functional.pad(rows, (0, 0, 0, tokens - leaf.shape[1]))
+        )
+
+    def _prefixes(self, entries: list[Entry], tokens: int) -> list[tuple[int, list[Entry]]]:
+        """Group entries by the forward they are read from: how many tokens it sees.
+
+        A causal model's targets share one forward over the tokens before them. A language model that is
+        not causal would see its answer there: each position gets a forward over just its prefix.
+        """
+        if not self.is_language_model:
+            return [(tokens, entries)]
+        if self.is_causal:
+            return [(max(entry.position for entry in entries) + 1, entries)]
+        positions = sorted({entry.position for entry in entries})
+        return [(p + 1, [entry for entry in entries if entry.position == p]) for p in positions]
+
+    def forward(self, encoding: Encoding, keep_from: int = 0) -> Any:
+        """Run the model on real ids, computing only the logits that are needed."""
+        options: dict[str, Any] = {"return_dict": True}
+        if "use_cache" in self._accepted:
+            options["use_cache"] = False
+        if "use_mems" in self._accepted:
+            options["use_mems"] = False
+        if self.is_language_model and "logits_to_keep" in self._accepted and keep_from > 0:
+            options["logits_to_keep"] = encoding.ids.shape[1] - keep_from
+        with end_pooling(self.config, len(encoding)):
+            return self.model(**encoding.inputs, **options)
+
+    def _logits(self, outputs: Any, encoding: Encoding, keep_from: int) -> Tensor:
+        """Return logits as ``(batch, positions, classes)``, their first position being ``keep_from``."""
+        logits = outputs.logits
+        if self.is_language_model:
+            wanted = encoding.ids.shape[1] - keep_from
+            logits = logits[:, -wanted:] if logits.shape[1] > wanted else logits
+        else:
+            logits = logits[:, None]
+        require_finite(logits, "logits", lambda: first_broken_layer(self.model, encoding.inputs))
+        return logits
+
+
+def _for_each_row(targets: Sequence[Target] | TargetRows, rows: int) -> TargetRows:
+    if isinstance(targets[0], Target):
+        return [list(targets)] * rows  # pyright: ignore[reportReturnType]
+    if len(targets) != rows:
+        raise InputError(
+            f"{len(targets)} lists of targets were given for {rows} texts.",
+            hint="Give one list for each text.",
+        )
+    return targets  # pyright: ignore[reportReturnType]
+
+
+def _described(value: object) -> str:
+    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__

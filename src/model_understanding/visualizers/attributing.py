@@ -1,0 +1,107 @@
+"""From a method and targets to attributions: choose the method, batch the texts, record everything."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from model_understanding.errors import InputError
+from model_understanding.protocols import AttributionMethod
+from model_understanding.registry import DEFAULT_METHOD, METHODS
+from model_understanding.results import Attribution, Target
+from model_understanding.runner import Encoding, Runner
+
+TOKENS_AT_ONCE = 4096  # tokens of several texts in one batch
+
+
+def method_of(method: "str | AttributionMethod") -> AttributionMethod:
+    """Return a method given by name or as an object.
+
+    Args:
+        method: A registered name, ``"default"``, or a method object.
+
+    Returns:
+        The method.
+
+    Raises:
+        InputError: The name is unknown, or the object is no method.
+    """
+    if isinstance(method, str):
+        return METHODS.load(DEFAULT_METHOD if method == "default" else method)()
+    if isinstance(method, type) or not (callable(method) and hasattr(method, "signed")):
+        raise InputError(
+            f"A method is a name or a method object. Got {method!r}.",
+            hint=f"Pass one of {', '.join(METHODS.names())} or for example Saliency(norm='l1').",
+        )
+    return method
+
+
+def attribute(
+    runner: Runner,
+    method: AttributionMethod,
+    encodings: Sequence[Encoding],
+    targets: Sequence[Sequence[Target]],
+    function: Callable[[Any], Any] | None = None,
+) -> list[Attribution]:
+    """Explain several texts; texts of one length share a batch, so no padding ever enters.
+
+    Args:
+        runner: The runner.
+        method: The method.
+        encodings: The texts.
+        targets: The targets of each text.
+        function: The caller's own function of the model's outputs, where that is the target.
+
+    Returns:
+        One attribution for each text, in their order.
+    """
+    found: list[Attribution | None] = [None] * len(encodings)
+    for group in _groups(encodings, targets):
+        started = time.perf_counter()
+        batch = runner.batch([encodings[i] for i in group])
+        rows = [targets[i] for i in group]
+        scores = method(runner, batch, function or rows)
+        seconds = (time.perf_counter() - started) / len(group)
+        for place, number in enumerate(group):
+            tokens, wanted = encodings[number].tokens[0], rows[place]
+            found[number] = Attribution(
+                tokens=tokens,
+                targets=tuple(wanted),
+                scores=scores.scores[place],
+                valid=_valid(runner, wanted, len(tokens)),
+                signed=method.signed,
+                outputs=scores.outputs[place],
+                baseline_outputs=None
+                if scores.baseline_outputs is None
+                else scores.baseline_outputs[place],
+                gaps=None if scores.gaps is None else scores.gaps[place],
+                method=method.name,
+                parameters=asdict(method) if is_dataclass(method) else {},  # pyright: ignore[reportArgumentType]
+                provenance=replace(runner.loaded.provenance, seconds=seconds),
+            )
+    return [attribution for attribution in found if attribution is not None]
+
+
+def _groups(encodings: Sequence[Encoding], targets: Sequence[Sequence[Target]]) -> list[list[int]]:
+    """Group texts that can share a batch: as long as each other, with as many targets."""
+    alike: dict[tuple[int, int], list[int]] = {}
+    for number, encoding in enumerate(encodings):
+        alike.setdefault((encoding.ids.shape[1], len(targets[number])), []).append(number)
+    groups = []
+    for (length, _), members in sorted(alike.items()):
+        size = max(1, TOKENS_AT_ONCE // length)
+        groups += [members[start : start + size] for start in range(0, len(members), size)]
+    return groups
+
+
+def _valid(runner: Runner, targets: Sequence[Target], tokens: int) -> Bool[np.ndarray, "targets tokens"]:
+    """Return which tokens can contribute: for a language model, those before the token predicted."""
+    valid = np.ones((len(targets), tokens), dtype=bool)
+    if runner.is_language_model:
+        for row, target in enumerate(targets):
+            if target.positions:
+                valid[row, max(target.positions) + 1 :] = False
+    return valid
