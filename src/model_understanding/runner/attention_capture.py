@@ -49,13 +49,20 @@ def layer_count(config: Any) -> int:
         UnsupportedModelError: The model has no attention.
     """
     text_config = config.get_text_config()
-    kinds = getattr(text_config, "layer_types", None)
     count = getattr(text_config, "num_hidden_layers", 0)
-    if isinstance(kinds, list) and kinds:
-        count = sum(kind.endswith("attention") and not kind.startswith("linear") for kind in kinds)
     if not count or not getattr(text_config, "num_attention_heads", 0):
         raise UnsupportedModelError(
             f"A model of type {config.model_type!r} has no attention to show.",
+            hint="Use a saliency method instead: it works on any model with token embeddings.",
+        )
+    kinds = getattr(text_config, "layer_types", None)
+    if not isinstance(kinds, list) or not kinds:
+        return count
+    count = sum(kind.endswith("attention") and not kind.startswith("linear") for kind in kinds)
+    if not count:
+        raise UnsupportedModelError(
+            f"The layers of a model of type {config.model_type!r} ({', '.join(sorted(set(kinds)))}) "
+            "hold no attention that can be read exactly.",
             hint="Use a saliency method instead: it works on any model with token embeddings.",
         )
     return count

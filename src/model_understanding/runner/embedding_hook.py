@@ -72,7 +72,8 @@ def swapped_embeddings(
     def replace(_: torch.nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any], output: Any) -> Any:
         ids = arguments[0] if arguments else next(iter(keywords.values()), None)
         transposed = not _same_ids(ids, input_ids) and _same_ids(ids, input_ids.T)
-        if swap.leaf is not None or not (transposed or _same_ids(ids, input_ids)):
+        is_once = swap.leaf is None and isinstance(output, Tensor)
+        if not is_once or not (transposed or _same_ids(ids, input_ids)):
             raise UnsupportedModelError(
                 f"{type(model).__name__} does not embed the text's ids once and as they are.",
                 hint="Gradient methods would give wrong numbers here; use one that only perturbs the text.",
@@ -80,7 +81,9 @@ def swapped_embeddings(
         values = output.transpose(0, 1) if transposed else output
         values = values if embeddings is None else embeddings.to(values.dtype)
         swap.leaf = values.detach().requires_grad_(torch.is_grad_enabled())
-        return swap.leaf.transpose(0, 1) if transposed else swap.leaf
+        # A copy: some models scale their embeddings in place, which a leaf does not allow.
+        given = swap.leaf.clone()
+        return given.transpose(0, 1) if transposed else given
 
     handle = embedding_table(model).register_forward_hook(replace, with_kwargs=True)
     try:

@@ -1,0 +1,92 @@
+"""Captured attention of every architecture against a model truly loaded eager."""
+
+import pytest
+import torch
+
+import oracles
+import tiny_models
+from model_understanding import UnsupportedModelError
+from tiny_models import TEXTS, encoded, visualizer_of
+
+
+@pytest.mark.parametrize("implementation", [None, "eager"])
+@pytest.mark.parametrize("text", [*TEXTS, "A"])
+@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+def test_every_layer_and_head_is_that_of_an_eager_load(name, text, implementation):
+    visualizer = visualizer_of(name, implementation)
+    encoding = encoded(visualizer, text)
+    expected = oracles.eager_attention(name, encoding.inputs)
+    found = visualizer.runner.capture(encoding, range(3), range(4))
+    assert oracles.close(found.weights[0], expected, 1e-6)
+    # Cells that may not be attended to hold no weight, and every weight lies where one may look.
+    assert not found.weights[0][..., ~found.mask[0]].any()
+    assert (expected.amax(dim=(0, 1)) > 0).le(found.mask[0]).all()
+
+
+@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+def test_reductions_are_those_of_the_whole(name):
+    visualizer = visualizer_of(name)
+    encoding = encoded(visualizer, TEXTS[0])
+    whole = oracles.eager_attention(name, encoding.inputs)
+    capture = visualizer.runner.capture
+    assert oracles.close(capture(encoding, [2, 0], [3, 1]).weights[0], whole[[2, 0]][:, [3, 1]], 1e-6)
+    assert oracles.close(capture(encoding, [1], "mean").weights[0, 0, 0], whole[1].mean(0), 1e-6)
+    assert oracles.close(capture(encoding, "max", "max").weights[0, 0, 0], whole.amax((0, 1)), 1e-6)
+    assert oracles.close(capture(encoding, "mean", [2]).weights[0, 0, 0], whole[:, 2].mean(0), 1e-6)
+    rows = [5, 2]
+    assert oracles.close(capture(encoding, [0], [0], rows).weights[0, 0, 0], whole[0, 0, rows], 1e-6)
+
+
+@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+def test_capturing_leaves_the_logits_as_they_are(name):
+    visualizer = visualizer_of(name)
+    encoding = encoded(visualizer, TEXTS[0])
+    before = visualizer.runner.logits(encoding)
+    visualizer.runner.capture(encoding, "mean", "mean")
+    assert torch.equal(before, visualizer.runner.logits(encoding))
+
+
+@pytest.mark.parametrize("name", [n for n in tiny_models.WITH_ATTENTION if n not in ("gpt2-classifier", "gpt2", "xlnet")])
+def test_padding_changes_no_row(name):
+    visualizer = visualizer_of(name)
+    encodings = [encoded(visualizer, text) for text in TEXTS]
+    padded = visualizer.runner.capture(visualizer.runner.batch(encodings), range(3), range(4))
+    for row, encoding in enumerate(encodings):
+        length = encoding.ids.shape[1]
+        alone = visualizer.runner.capture(encoding, range(3), range(4)).weights[0]
+        assert oracles.close(padded.weights[row, :, :, :length, :length], alone, 1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", [a.name for a in tiny_models.ARCHITECTURES if a.task == tiny_models.LANGUAGE_MODEL and a.has_attention and a.is_causal]
+)
+def test_decoding_steps_are_those_of_generate(name):
+    visualizer = visualizer_of(name)
+    found = visualizer.compute_attention(TEXTS[0], layer="all", head="all", max_new_tokens=5)
+    eager = tiny_models.build(name, "eager")
+    ids = encoded(visualizer, TEXTS[0]).ids
+    kinds = dict(do_sample=False, return_dict_in_generate=True, output_attentions=True, pad_token_id=0)
+    eager.generation_config.cache_implementation = None
+    steps = eager.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=5, **kinds)
+    assert steps.sequences[0].tolist() == found.keys.ids.tolist()
+    for step, layers in enumerate(steps.attentions):
+        for layer, weights in enumerate(layers):
+            row = weights[0, :, -1]
+            length = ids.shape[1] + step
+            # A sliding window's cache holds fewer keys than the context: compare the last of them.
+            width = min(row.shape[-1], length)
+            row = row[:, :width] if row.shape[-1] > length else row
+            ours = found.weights[layer, :, step, :length][:, length - width :]
+            assert oracles.close(ours, row, 2e-5)
+            assert not found.weights[layer, :, step, length:].any()
+
+
+def test_a_model_without_attention_is_refused_by_name():
+    visualizer = visualizer_of("mamba")
+    with pytest.raises(UnsupportedModelError) as caught:
+        visualizer.compute_attention("A wonderful film.")
+    assert str(caught.value) == (
+        "A model of type 'mamba' has no attention to show. "
+        "Use a saliency method instead: it works on any model with token embeddings."
+    )
+    assert visualizer.compute_saliency("A wonderful film.").scores.any()
