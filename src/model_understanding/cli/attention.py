@@ -1,0 +1,122 @@
+"""``attention``: where the model looked."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from model_understanding.cli import options
+from model_understanding.cli.options import LevelName, ModelChoice
+from model_understanding.errors import InputError
+
+AxisChoice = int | list[int] | str
+_AXIS_WORDS = ("all", "mean", "max")
+
+
+def attention(
+    model: options.Model,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The text; - reads it from standard input.")],
+    layer: Annotated[
+        str, typer.Option(help="An index (-1 is the last), several as 0,3,5, or all, mean, max.")
+    ] = "-1",
+    head: Annotated[str, typer.Option(help="The same for the heads.")] = "mean",
+    pair: Annotated[str | None, typer.Option(help="The second text, for a model of sentence pairs.")] = None,
+    continuation: options.Continuation = None,
+    max_new_tokens: options.MaxNewTokens = None,
+    chat: options.Chat = False,
+    task: options.Task = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    revision: options.Revision = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    allow_pickle: options.AllowPickle = False,
+    level: options.Level = LevelName.TOKEN,
+    json_output: options.Json = False,
+    out: options.Out = None,
+) -> None:
+    """Show where the model looked.
+
+    A classifier: from every token to every token. A language model: from each step of its answer to all
+    that came before. Attention says where a model looked, not why it answered.
+    """
+    from model_understanding.cli.explanation import DEFAULT_NEW_TOKENS, Request, check_request, prompt_of
+    from model_understanding.cli.loading import loaded_visualizer
+    from model_understanding.cli.output import (
+        ATTENTION_SUFFIXES,
+        check_suffixes,
+        print_attention,
+        save_attention,
+    )
+    from model_understanding.cli.progress import Steps
+    from model_understanding.cli.streams import print_json, quiet_libraries, reserved_stdout
+    from model_understanding.cli.texts import read_texts
+
+    (source,) = read_texts([text])
+    paths = tuple(out or ())
+    check_suffixes(paths, ATTENTION_SUFFIXES)
+    layers, heads = axis_choice(layer, "layer"), axis_choice(head, "head")
+    request = Request(pair=pair, continuation=continuation, max_new_tokens=max_new_tokens, chat=chat)
+    choice = ModelChoice(
+        name=model,
+        task=task,
+        device=device,
+        dtype=dtype,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        allow_pickle=allow_pickle,
+    )
+    quiet_libraries()
+    with reserved_stdout() as data:
+        with Steps() as steps:
+            visualizer = loaded_visualizer(choice, steps)
+            is_classifier = visualizer.task == "sequence-classification"
+            check_request(request, is_classifier=is_classifier)
+            steps("Reading the attention")
+            from model_understanding.visualizers import ModelVisualizer
+
+            if isinstance(visualizer, ModelVisualizer):
+                found = visualizer.compute_attention(
+                    source.text if pair is None else (source.text, pair), layers, heads
+                )
+            else:
+                found = visualizer.compute_attention(
+                    prompt_of(source.text, chat=chat),
+                    continuation,
+                    layers,
+                    heads,
+                    max_new_tokens=max_new_tokens or DEFAULT_NEW_TOKENS,
+                )
+            found = found if level is LevelName.TOKEN else found.folded(level.value)
+        if json_output:
+            print_json(found.to_json(), data)
+        else:
+            print_attention(found, data)
+        for path in paths:
+            save_attention(found, path)
+
+
+def axis_choice(words: str, name: Literal["layer", "head"]) -> AxisChoice:
+    """Return a choice of layers or heads as it was typed.
+
+    Args:
+        words: ``-1``, ``0,3,5``, ``all``, ``mean`` or ``max``.
+        name: What is chosen.
+
+    Returns:
+        An index, several, or the word.
+
+    Raises:
+        InputError: It is none of these.
+
+    >>> axis_choice("0, 3", "head"), axis_choice("-1", "layer")
+    ([0, 3], -1)
+    """
+    if words in _AXIS_WORDS:
+        return words
+    try:
+        numbers = [int(part) for part in words.split(",")]
+    except ValueError as error:
+        raise InputError(
+            f"--{name} {words!r} is neither an index, nor several, nor one of {', '.join(_AXIS_WORDS)}.",
+            hint=f"Write for example --{name} -1 or --{name} 0,3,5.",
+        ) from error
+    return numbers[0] if len(numbers) == 1 else numbers

@@ -1,0 +1,113 @@
+"""``explain``: which tokens drove the answer."""
+
+from typing import Annotated
+
+import typer
+
+from model_understanding.cli import options
+from model_understanding.cli.options import LevelName, ModelChoice, QuantityName
+
+
+def explain(
+    model: options.Model,
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXT]...", help="Texts to explain; - reads one from standard input."),
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option(help="Also explain each line of this file; - for standard input.")
+    ] = None,
+    pair: Annotated[str | None, typer.Option(help="The second text, for a model of sentence pairs.")] = None,
+    method: Annotated[
+        str, typer.Option("--method", "-m", help="How to attribute; model-understanding methods lists them.")
+    ] = "default",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="FIELD=VALUE", help="Set a field of the method, as norm=l1. Repeatable."
+        ),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Classifier: a label, an index or all (repeatable); default: the predicted label. "
+            "Language model: loss, continuation, next, the text of a token, or id:NUMBER; "
+            "default: each token that follows, and the loss.",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Explain target − this: another label, or another token.")
+    ] = None,
+    quantity: Annotated[
+        QuantityName | None,
+        typer.Option(help="Read this. Default: logit for classifiers, log_prob for language models."),
+    ] = None,
+    continuation: options.Continuation = None,
+    max_new_tokens: options.MaxNewTokens = None,
+    per_token: Annotated[
+        bool,
+        typer.Option(
+            "--per-token",
+            help="Explain each token of the continuation by itself.",
+            rich_help_panel="Language models",
+        ),
+    ] = False,
+    chat: options.Chat = False,
+    task: options.Task = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    revision: options.Revision = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    allow_pickle: options.AllowPickle = False,
+    level: options.Level = LevelName.TOKEN,
+    json_output: options.Json = False,
+    out: options.Out = None,
+) -> None:
+    """Explain which tokens drove a model's answer.
+
+    A classifier's predicted label, or each token that a language model generates. The text is printed with
+    each token coloured by its share; --out saves a page, pictures or the numbers.
+    """
+    from model_understanding.cli.explanation import Request, check_request, explained
+    from model_understanding.cli.loading import loaded_visualizer
+    from model_understanding.cli.method_options import chosen_method
+    from model_understanding.cli.output import ReportOutput
+    from model_understanding.cli.progress import Steps
+    from model_understanding.cli.streams import quiet_libraries, reserved_stdout
+    from model_understanding.cli.texts import read_texts, telling_where
+
+    sources = read_texts(texts or (), file)
+    output = ReportOutput(paths=tuple(out or ()), as_json=json_output, count=len(sources))
+    choice = ModelChoice(
+        name=model,
+        task=task,
+        device=device,
+        dtype=dtype,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        allow_pickle=allow_pickle,
+    )
+    quiet_libraries()
+    with reserved_stdout() as data:
+        with Steps() as steps:
+            steps("Starting torch and transformers")
+            request = Request(
+                method=chosen_method(method, settings or ()),
+                targets=tuple(target or ()),
+                against=against,
+                quantity=quantity,
+                pair=pair,
+                continuation=continuation,
+                max_new_tokens=max_new_tokens,
+                per_token=per_token,
+                chat=chat,
+                level=level,
+            )
+            visualizer = loaded_visualizer(choice, steps)
+            check_request(request, is_classifier=visualizer.task == "sequence-classification")
+        for number, source in enumerate(sources, start=1):
+            with telling_where(source, len(sources)):
+                with Steps() as steps:
+                    steps(f"Explaining {source.place}" if len(sources) > 1 else "Explaining")
+                    report = explained(visualizer, source.text, request)
+                output.write(report, number, data)

@@ -1,0 +1,120 @@
+"""Gives results out: coloured text or JSON on stdout, and files by their suffix."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from model_understanding.cli.streams import data_console, print_json, print_message
+from model_understanding.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from model_understanding.results import AttentionMap, Report
+
+REPORT_SUFFIXES = (".html", ".png", ".svg", ".pdf", ".json", ".csv", ".npz")
+ATTENTION_SUFFIXES = (".png", ".svg", ".pdf", ".json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportOutput:
+    """Where reports go.
+
+    Args:
+        paths: Files to write for each report; the suffix chooses the format.
+        as_json: Whether stdout gets JSON instead of coloured text.
+        count: How many reports there will be. With several, files are numbered.
+
+    Raises:
+        InputError: A suffix is unknown; said before anything is loaded.
+    """
+
+    paths: tuple[Path, ...]
+    as_json: bool
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        check_suffixes(self.paths, REPORT_SUFFIXES)
+
+    def write(self, report: "Report", number: int, data: TextIO) -> None:
+        """Print a report and save it.
+
+        Args:
+            report: The report.
+            number: Its number, from 1.
+            data: The stream for data.
+        """
+        if self.as_json:
+            print_json(report.to_json(), data)
+        else:
+            print_report(report, data)
+        for path in self.paths:
+            saved = report.save(numbered(path, number, self.count))
+            print_message(f"Saved {saved}")
+
+
+def print_report(report: "Report", data: TextIO) -> None:
+    """Print a report as coloured text."""
+    from model_understanding.show.terminal import print_report as show_report
+
+    show_report(report, data_console(data))
+
+
+def print_attention(attention: "AttentionMap", data: TextIO) -> None:
+    """Print an attention map as text."""
+    from model_understanding.show.terminal import print_attention as show_attention
+
+    show_attention(attention, data_console(data))
+
+
+def save_attention(attention: "AttentionMap", path: Path) -> None:
+    """Save an attention map as a picture or as JSON; the suffix says which."""
+    from model_understanding.results.report import write_atomically
+
+    if path.suffix.lower() == ".json":
+        content = (attention.to_json(indent=1) + "\n").encode("utf-8")
+    else:
+        from model_understanding.show.figure import attention_axes
+
+        content = picture(attention_axes(attention), path.suffix.lower().removeprefix("."))
+    write_atomically(path, content)
+    print_message(f"Saved {path}")
+
+
+def picture(axes: "Axes", kind: str) -> bytes:
+    """Return the figure that some axes stand in, as a file's bytes.
+
+    Args:
+        axes: The axes.
+        kind: ``png``, ``svg`` or ``pdf``.
+    """
+    from model_understanding.show.figure import figure_bytes
+
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return figure_bytes(figure, kind)
+
+
+def check_suffixes(paths: tuple[Path, ...], allowed: tuple[str, ...]) -> None:
+    """Refuse a file whose suffix names no format.
+
+    Raises:
+        InputError: A suffix is none of those allowed.
+    """
+    for path in paths:
+        if path.suffix.lower() not in allowed:
+            raise InputError(
+                f"Cannot save {path.name!r}: its suffix is {path.suffix or 'missing'}.",
+                hint=f"Use one of {', '.join(allowed)}.",
+            )
+
+
+def numbered(path: Path, number: int, count: int) -> Path:
+    """Return the file of one of several reports.
+
+    >>> numbered(Path("a/report.html"), 2, 12).as_posix(), numbered(Path("x.json"), 1, 1).as_posix()
+    ('a/report-02.html', 'x.json')
+    """
+    if count == 1:
+        return path
+    return path.with_stem(f"{path.stem}-{number:0{len(str(count))}d}")

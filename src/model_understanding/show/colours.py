@@ -1,0 +1,195 @@
+"""The one palette: every colour of the figures, the terminal and the page.
+
+Ramps are drawn in OKLCH with lightness in even steps, so that equal differences look equal. Signed
+scores run from orange through neutral to blue, a pair that stays apart in every common colour-vision
+deficiency; unsigned scores are purple, attention is teal to blue. The light theme runs from light to
+dark, the dark theme from dark to light.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from model_understanding.errors import InputError
+
+Theme = Literal["light", "dark"]
+STEPS = 256
+_BLUE, _ORANGE, _PURPLE = 255.0, 55.0, 305.0  # hues in degrees
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Palette:
+    """The colours of one theme, as ``#rrggbb``.
+
+    Args:
+        name: ``light`` or ``dark``.
+        background: Behind everything.
+        surface: Behind panels, tables and chips.
+        text: Words and numbers.
+        muted: Secondary words and labels of special tokens; readable on background and surface.
+        line: Axes, grid and borders.
+        special: Bars of special tokens.
+        masked: Cells that a query may not look at.
+        sink: Columns off the colour scale, and tokens without a score.
+        hatch: The stripes on those.
+        caution: Behind a caution.
+        caution_text: Its words.
+        supports: A score above zero.
+        against: A score below zero.
+        unsigned: A score without a sign.
+        zero_lightness: Lightness (0 to 1) where the ramps begin.
+        full_lightness: Lightness where they end.
+    """
+
+    name: Theme
+    background: str
+    surface: str
+    text: str
+    muted: str
+    line: str
+    special: str
+    masked: str
+    sink: str
+    hatch: str
+    caution: str
+    caution_text: str
+    supports: str
+    against: str
+    unsigned: str
+    zero_lightness: float
+    full_lightness: float
+
+    def signed(self, value: float) -> str:
+        """Return the colour of a signed value between −1 (against) and 1 (supports)."""
+        strength = min(abs(value), 1.0)
+        return self._ramp(strength, _BLUE if value >= 0 else _ORANGE, 0.15, 0.62)
+
+    def magnitude(self, value: float) -> str:
+        """Return the colour of an unsigned score between 0 and 1."""
+        return self._ramp(min(max(value, 0.0), 1.0), _PURPLE, 0.17, 0.72)
+
+    def attention(self, value: float) -> str:
+        """Return the colour of an attention weight between 0 and 1."""
+        strength = min(max(value, 0.0), 1.0)
+        return self._ramp(strength, 195 + 75 * strength, 0.12, 1.0, tint=0.008)
+
+    def _ramp(self, strength: float, hue: float, chroma: float, reach: float, tint: float = 0.0) -> str:
+        span = (self.full_lightness - self.zero_lightness) * reach
+        return oklch(self.zero_lightness + span * strength, tint + chroma * strength**0.75, hue)
+
+
+@lru_cache(maxsize=4096)
+def oklch(lightness: float, chroma: float, hue: float) -> str:
+    """Return an OKLCH colour as ``#rrggbb``, with as much of its chroma as sRGB holds.
+
+    Args:
+        lightness: 0 (black) to 1 (white).
+        chroma: 0 (grey) to about 0.3.
+        hue: Degrees.
+
+    Returns:
+        The colour.
+
+    >>> oklch(1.0, 0.0, 0.0)
+    '#ffffff'
+    """
+    while True:
+        a, b = chroma * math.cos(math.radians(hue)), chroma * math.sin(math.radians(hue))
+        long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+        medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+        short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+        linear = (
+            4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+            -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+            -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
+        )
+        if chroma <= 0 or all(-1e-4 <= channel <= 1 + 1e-4 for channel in linear):
+            return "#" + "".join(f"{round(255 * _companded(channel)):02x}" for channel in linear)
+        chroma = max(chroma - 0.004, 0.0)
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of ``#rrggbb`` as WCAG defines it, 0 to 1."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(first: str, second: str) -> float:
+    """Return the WCAG contrast of two colours, 1 to 21.
+
+    >>> contrast("#000000", "#ffffff")
+    21.0
+    """
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def text_on(background: str) -> str:
+    """Return black or white, whichever reads better; on any colour its contrast is at least 4.58."""
+    return max("#000000", "#ffffff", key=lambda colour: contrast(colour, background))
+
+
+def palette(theme: str) -> Palette:
+    """Return the colours of a theme.
+
+    Args:
+        theme: ``light`` or ``dark``.
+
+    Returns:
+        The palette.
+
+    Raises:
+        InputError: There is no such theme.
+    """
+    if theme not in PALETTES:
+        raise InputError(f"There is no theme {theme!r}.", hint=f"Use one of {', '.join(PALETTES)}.")
+    return PALETTES[theme]
+
+
+def _companded(channel: float) -> float:
+    channel = min(max(channel, 0.0), 1.0)
+    return 12.92 * channel if channel <= 0.0031308 else 1.055 * channel ** (1 / 2.4) - 0.055
+
+
+PALETTES: dict[str, Palette] = {
+    "light": Palette(
+        name="light",
+        background="#ffffff",
+        surface="#f5f6f8",
+        text="#1a1d23",
+        muted="#586069",
+        line="#d5d9df",
+        special="#a3aab4",
+        masked="#dcdfe4",
+        sink="#f1f1ee",
+        hatch="#b9b8b0",
+        caution="#fff0c2",
+        caution_text="#5c3d00",
+        supports=oklch(0.52, 0.14, _BLUE),
+        against=oklch(0.63, 0.15, _ORANGE),
+        unsigned=oklch(0.50, 0.16, _PURPLE),
+        zero_lightness=0.975,
+        full_lightness=0.32,
+    ),
+    "dark": Palette(
+        name="dark",
+        background="#14171c",
+        surface="#1d2127",
+        text="#e8eaee",
+        muted="#a2abb7",
+        line="#3a414b",
+        special="#6b7480",
+        masked="#2c323a",
+        sink="#24272a",
+        hatch="#575c62",
+        caution="#4a3500",
+        caution_text="#ffe3a3",
+        supports=oklch(0.70, 0.13, _BLUE),
+        against=oklch(0.74, 0.14, _ORANGE),
+        unsigned=oklch(0.72, 0.14, _PURPLE),
+        zero_lightness=0.235,
+        full_lightness=0.93,
+    ),
+}

@@ -1,0 +1,69 @@
+"""The palette as CSS variables, for both themes, under the page's one class."""
+
+from model_understanding.show.colours import PALETTES, Palette, text_on
+
+ROOT = "model-understanding"
+LEVELS = 8  # steps of colour behind words
+_NAMES = (
+    "background",
+    "surface",
+    "text",
+    "muted",
+    "line",
+    "special",
+    "caution",
+    "caution_text",
+    "supports",
+    "against",
+    "unsigned",
+)
+
+
+def palette_css() -> str:
+    """Return the rules that set every colour variable, by the reader's theme or the notebook's."""
+    light, dark = (_variables(PALETTES[theme]) for theme in ("light", "dark"))
+    root = f".{ROOT}"
+    levels = "".join(
+        f"{root} .mu-{kind}{step}{{background:var(--mu-{kind}{step});color:var(--mu-{kind}{step}-ink)}}\n"
+        for kind in ("p", "n", "u")
+        for step in range(1, LEVELS + 1)
+    )
+    return (
+        f"{root}{{{light}}}\n"
+        f"@media (prefers-color-scheme:dark){{{root}{{{dark}}}}}\n"
+        f'[data-jp-theme-light="true"] {root},.vscode-light {root}{{{light}}}\n'
+        f'[data-jp-theme-light="false"] {root},.vscode-dark {root}{{{dark}}}\n'
+        f"{levels}"
+    )
+
+
+def level_class(score: float, reach: float, signed: bool) -> str:
+    """Return the class that colours a word, empty for a score too small to colour.
+
+    Args:
+        score: The score.
+        reach: The largest absolute score.
+        signed: Whether the sign has a meaning.
+    """
+    step = round(LEVELS * abs(score) / reach)
+    kind = "u" if not signed else "p" if score > 0 else "n"
+    return f"mu-{kind}{step}" if step else ""
+
+
+def _variables(colours: Palette) -> str:
+    is_light = colours.name == "light"
+    values = {name.replace("_", "-"): getattr(colours, name) for name in _NAMES}
+    for step in range(1, LEVELS + 1):
+        strength = step / LEVELS
+        faces = {
+            "p": colours.signed(strength),
+            "n": colours.signed(-strength),
+            "u": colours.magnitude(strength),
+        }
+        for kind, face in faces.items():
+            values[f"{kind}{step}"] = face
+            values[f"{kind}{step}-ink"] = text_on(face)
+    values["show-light"], values["show-dark"] = ("block", "none") if is_light else ("none", "block")
+    return f"color-scheme:{colours.name};" + "".join(
+        f"--mu-{name}:{value};" for name, value in values.items()
+    )

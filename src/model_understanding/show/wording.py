@@ -1,0 +1,203 @@
+"""The words that figures, terminal and page share: what a score, a target, a layer or a sink is called.
+
+Everything returned here is free of control characters and direction overrides.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import regex
+
+from model_understanding.results import AttentionMap, Attribution, Provenance, Report, Target
+from model_understanding.tokens import visible_text
+
+_GRAPHEME = regex.compile(r"\X")
+_QUANTITIES = {"log_prob": "log-probability of ", "prob": "probability of ", "logit": "logit of "}
+LABEL_LENGTH = 20  # visible characters of a token's label
+NOTHING_SCORED = "no token has a score"
+READING_NOTES = (
+    "A saliency map says how this one answer would react to small changes of each token, around this text "
+    "only. It is local: another text, or a large change, may behave otherwise.",
+    "An attention map says where the model looked, not why it answered: attention is not cause. Information "
+    "also moves through other layers, and a token much looked at may change nothing.",
+    "A sink is a token that soaks up attention whoever asks (often the first one). It is named and taken off "
+    "the colour scale; nothing is rescaled.",
+)
+
+
+def shown(text: str, length: int | None = None) -> str:
+    """Return text with controls visible, cut in the middle to a number of visible characters.
+
+    >>> shown("abcdefgh", 5)
+    'ab…gh'
+    """
+    text = visible_text(text)
+    if length is None or len(text) <= length:
+        return text
+    characters = _GRAPHEME.findall(text)
+    if len(characters) <= length:
+        return text
+    head = length // 2
+    return "".join(characters[:head]) + "…" + "".join(characters[len(characters) - (length - 1 - head) :])
+
+
+def method_name(attribution: Attribution) -> str:
+    """Return the method and its parameters, as ``saliency (norm l2)``."""
+    parameters = ", ".join(f"{name} {_value(value)}" for name, value in attribution.parameters.items())
+    return shown(f"{attribution.method} ({parameters})" if parameters else attribution.method, 120)
+
+
+def target_name(target: Target) -> str:
+    """Return the target in words, fit for one line."""
+    return shown(target.description(), 100)
+
+
+def targets_name(targets: Sequence[Target]) -> str:
+    """Return several targets in words, as ``log-probability of each generated token``."""
+    what = "each generated token" if is_generation(targets) else "each target"
+    return _QUANTITIES.get(targets[0].quantity, "") + what
+
+
+def is_generation(targets: Sequence[Target]) -> bool:
+    """Return whether each target reads the step at which a language model produced a token."""
+    return all(target.positions for target in targets)
+
+
+def output_words(attribution: Attribution, target: int = 0) -> str:
+    """Return a target's value, with the probability or perplexity that it stands for."""
+    value, quantity = float(attribution.outputs[target]), attribution.targets[target].quantity
+    words = number(value)
+    chosen = attribution.targets[target]
+    if quantity == "log_prob" and len(chosen.indices) == 1 and not chosen.against:
+        words += f" (probability {percent(float(np.exp(min(value, 0.0))))})"
+    if quantity == "loss" and value < 20:
+        words += f" nats a token (perplexity {number(float(np.exp(value)))})"
+    return words
+
+
+def sign_words(target: Target) -> tuple[str, str]:
+    """Return what a score above zero does, and what a score below zero does."""
+    if target.quantity == "loss":
+        return "raises the loss", "lowers the loss"
+    if target.quantity == "custom":
+        return f"raises {shown(target.name or 'the target', 24)}", "lowers it"
+    what = shown(target.name or ", ".join(label.strip() for label in target.labels[:3]) or "the target", 24)
+    if target.against_labels:
+        other = shown(", ".join(label.strip() for label in target.against_labels[:3]), 24)
+        return f"speaks for {what} over {other}", f"speaks for {other} over {what}"
+    return f"supports {what}", f"speaks against {what}"
+
+
+def score_words(signed: bool, normalized: bool) -> str:
+    """Return what the numbers on a score axis are."""
+    if not normalized:
+        return "raw score"
+    return "share of all |score|" if signed else "share of the total score"
+
+
+def layer_words(attention: AttentionMap, layer: int | None = None, head: int | None = None) -> str:
+    """Return which layer and head a matrix shows, as ``layer 5, mean of heads 0–11``."""
+    return f"{_axis('layer', attention.layers, layer)}, {_axis('head', attention.heads, head)}"
+
+
+def sink_shares(matrix: np.ndarray, mask: np.ndarray, sinks: tuple[int, ...]) -> tuple[float, ...]:
+    """Return the mean weight on each sink, over the queries that had another choice.
+
+    Args:
+        matrix: Attention weights, shape ``(Q, K)``.
+        mask: Which cells may be attended to.
+        sinks: Positions among the keys.
+
+    Returns:
+        One share (0 to 1) for each sink.
+    """
+    counted = mask & (mask.sum(axis=1, keepdims=True) > 1)
+    return tuple(float(matrix[counted[:, s], s].mean()) if counted[:, s].any() else 0.0 for s in sinks)
+
+
+def cautions(*results: Any) -> tuple[str, ...]:
+    """Return every caution of some results once, in order, fit to print."""
+    found: dict[str, None] = {}
+    for result in results:
+        parts = (result, *result.attributions, *result.attention) if isinstance(result, Report) else (result,)
+        for part in parts:
+            found.update(dict.fromkeys(shown(caution, 400) for caution in part.provenance.cautions))
+    return tuple(found)
+
+
+def source_words(provenance: Provenance) -> tuple[str, ...]:
+    """Return the model's name, or nothing where it is not known."""
+    return (shown(provenance.model, 80),) if provenance.model != "unknown" else ()
+
+
+def answer_words(report: Report) -> str:
+    """Return a classifier's answer with its probability, or how a continuation ended."""
+    if report.prediction is not None:
+        prediction = report.prediction
+        if prediction.problem == "regression":
+            return ", ".join(
+                f"{shown(label, 40)} {number(float(value))}"
+                for label, value in zip(prediction.labels, prediction.logits, strict=True)
+            )
+        if prediction.problem == "multi_label" and prediction.probabilities is not None:
+            chosen = [
+                f"{shown(label, 40)} {percent(float(p))}"
+                for label, p in zip(prediction.labels, prediction.probabilities, strict=True)
+                if p >= 0.5
+            ]
+            return ", ".join(chosen) or "no label reaches 50 %"
+        probability = prediction.probability
+        share = "" if probability is None else f" {percent(probability)}"
+        return f"{shown(prediction.label, 60)}{share}"
+    assert report.generation is not None
+    generation = report.generation
+    count = len(generation.probabilities)
+    origin = "given" if generation.given else "generated"
+    end = ", ended by the model" if generation.ended else ""
+    return f"{count} token{'' if count == 1 else 's'} {origin}{end}"
+
+
+def ordinal(number: int) -> str:
+    """Return a number of a place, as ``3rd``."""
+    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
+def number(value: float) -> str:
+    """Return a number with three significant digits and a true minus sign.
+
+    >>> number(-0.01234)
+    '−0.0123'
+    """
+    words = f"{value:.3g}" if abs(value) < 1e4 or not np.isfinite(value) else f"{value:.3e}"
+    return words.replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """Return a share as percent; what rounds to all or nothing says so.
+
+    >>> percent(0.9999), percent(0.431), percent(0.0002), percent(-0.2)
+    ('> 99.9 %', '43.1 %', '< 0.1 %', '−20.0 %')
+    """
+    if 0 < abs(share) < 0.001:
+        return "< 0.1 %" if share > 0 else "> −0.1 %"
+    if 0.999 < share < 1:
+        return "> 99.9 %"
+    return f"{100 * share:.1f} %".replace("-", "−").replace("100.0", "100")
+
+
+def _axis(name: str, held: tuple[int, ...] | str, wanted: int | None) -> str:
+    if wanted is not None:
+        return f"{name} {wanted}"
+    if isinstance(held, str):
+        return f"{held} over all {name}s"
+    if len(held) == 1:
+        return f"{name} {held[0]}"
+    consecutive = list(held) == list(range(held[0], held[-1] + 1))
+    which = f"{held[0]}–{held[-1]}" if consecutive else ", ".join(map(str, held))
+    return f"mean of {name}s {which}"
+
+
+def _value(value: object) -> str:
+    return number(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,69 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_understanding import AttentionMap, ModelVisualizer
+from model_understanding.cli.attention import axis_choice
+from model_understanding.errors import InputError
+
+TEXT = "The film was wonderful, but a dull plot is bad."
+
+
+@pytest.mark.parametrize(
+    ("words", "choice"), [("-1", -1), ("0,2", [0, 2]), (" 1, -1", [1, -1]), ("mean", "mean"), ("all", "all")]
+)
+def test_a_choice_of_layers(words: str, choice: object) -> None:
+    assert axis_choice(words, "layer") == choice
+
+
+@pytest.mark.parametrize("words", ["", "1.5", "median", "1;2", "1,"])
+def test_what_is_no_choice(words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        axis_choice(words, "head")
+    assert caught.value.message == (
+        f"--head {words!r} is neither an index, nor several, nor one of all, mean, max."
+    )
+
+
+def test_the_map_is_the_library_s(command: Callable, classifier: str) -> None:
+    outcome = command("attention", classifier, TEXT, "--layer", "0,2", "--head", "1", "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    found = AttentionMap.from_json(outcome.out)
+    expected = ModelVisualizer(classifier).compute_attention(TEXT, layer=[0, 2], head=1)
+    assert (found.layers, found.heads) == ((0, 2), (1,))
+    np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-5)
+
+
+def test_a_language_model_has_a_row_for_each_step(command: Callable, language_model: str) -> None:
+    outcome = command("attention", language_model, TEXT, "--continuation", " a bad film", "--json")
+    found = AttentionMap.from_json(outcome.out)
+    assert found.steps is not None
+    assert "".join(found.steps.surfaces()) == " a bad film"
+
+
+def test_text_is_printed_with_a_caution(command: Callable, classifier: str) -> None:
+    outcome = command("attention", classifier, TEXT)
+    assert outcome.code == 0
+    assert "Attention: layer 2, mean over all heads" in outcome.out
+    assert outcome.out.endswith("Attention says where the model looked, not why it answered.\n")
+
+
+def test_out_writes_pictures_and_json(command: Callable, classifier: str, tmp_path: Path) -> None:
+    outcome = command(
+        "attention", classifier, TEXT, "--out", str(tmp_path / "a.png"), "--out", str(tmp_path / "a.json")
+    )
+    assert outcome.err == f"Saved {tmp_path / 'a.png'}\nSaved {tmp_path / 'a.json'}\n"
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((tmp_path / "a.json").read_text())["type"] == "AttentionMap"
+
+
+def test_a_layer_that_is_not_there(command: Callable, classifier: str) -> None:
+    outcome = command("attention", classifier, TEXT, "--layer", "7")
+    assert outcome.code == 2
+    assert outcome.err == (
+        "error: There is no layer 7: the model has 3.\n"
+        "hint: Pass an index from 0 to 2, or from -3 to -1 counting from the end.\n"
+    )

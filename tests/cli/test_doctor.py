@@ -1,0 +1,79 @@
+import json
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from model_understanding.cli import examination
+from model_understanding.cli.examination import Finding, examine
+
+
+def found(name: str) -> Finding:
+    return {finding.name: finding for finding in examine(lambda _text: None)}[name]
+
+
+def test_everything_is_looked_at(command: Callable) -> None:
+    outcome = command("doctor", "--json")
+    findings = {entry["name"]: entry for entry in json.loads(outcome.out)}
+    assert outcome.code == 0
+    assert {
+        "Python", "model-understanding", "torch", "transformers", "typer", "devices", "disk", "cache",
+        "hub cache", "demo:sentiment", "demo:smollm2", "fonts", "chromium",
+    } <= findings.keys()  # fmt: skip
+    assert findings["torch"]["detail"] == metadata.version("torch")
+
+
+def test_a_missing_package_has_an_exact_fix_and_fails(
+    command: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = metadata.version
+
+    def version(name: str) -> str:
+        if name in ("seaborn", "gguf"):
+            raise metadata.PackageNotFoundError(name)
+        return "4.9.1.dev0" if name == "transformers" else real(name)
+
+    monkeypatch.setattr(examination.metadata, "version", version)
+    monkeypatch.setattr(examination.sys, "executable", "/x/python")
+    assert found("seaborn") == Finding(
+        name="seaborn",
+        status="missing",
+        detail="not installed",
+        fix='/x/python -m pip install "seaborn>=0.13.2"',
+    )
+    assert found("transformers") == Finding(
+        name="transformers",
+        status="missing",
+        detail="4.9.1.dev0, but 5.3 or newer is needed",
+        fix='/x/python -m pip install "transformers>=5.3"',
+    )
+    assert found("gguf").status == "note"
+    outcome = command("doctor")
+    assert outcome.code == 1
+    assert "✗  seaborn" in outcome.out
+    assert '→ /x/python -m pip install "seaborn>=0.13.2"\n' in outcome.out
+
+
+def test_what_is_optional_does_not_fail(
+    command: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MODEL_UNDERSTANDING_CACHE", str(tmp_path / "not" / "there"))
+    monkeypatch.setattr(examination.shutil, "which", lambda _name: None)
+    outcome = command("doctor")
+    assert outcome.code == 0
+    assert "→ model-understanding demo (fetches 93 MB once)\n" in outcome.out
+    assert "→ Install Chromium.\n" in outcome.out
+    assert not (tmp_path / "not").exists()
+
+
+def test_little_space_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MODEL_UNDERSTANDING_CACHE", str(tmp_path))
+    monkeypatch.setattr(examination, "LITTLE_SPACE", 10**18)
+    assert found("disk").status == "note"
+    assert found("disk").fix.startswith("Free some space, or set MODEL_UNDERSTANDING_CACHE")
+
+
+def test_a_script_without_a_font_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model_understanding.show.fonts.drawable", lambda text: text.replace("中", "\\u4e2d"))
+    assert found("fonts").detail == "no font for Chinese: figures show these characters as \\u…"

@@ -1,0 +1,122 @@
+from collections.abc import Callable
+from importlib.metadata import version
+
+import pytest
+
+from model_understanding.cli import methods
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
+def test_help_lists_every_command(command: Callable, arguments: tuple[str, ...]) -> None:
+    outcome = command(*arguments)
+    assert outcome.code == 0
+    assert outcome.err == ""
+    for name in ("explain", "attention", "methods", "doctor", "demo"):
+        assert f" {name} " in outcome.out
+
+
+def test_version(command: Callable) -> None:
+    outcome = command("--version")
+    assert (outcome.code, outcome.out) == (0, f"model-understanding {version('model-understanding')}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("explian", "x"),
+            "error: There is no command 'explian'. Allowed: explain, attention, methods, doctor, demo.\n"
+            "hint: Did you mean explain?\n",
+        ),
+        (
+            ("explain", "--methd", "saliency"),
+            "error: There is no option --methd.\nhint: Did you mean --method?\n",
+        ),
+        (
+            ("explain", "m", "-q"),
+            "error: There is no option -q.\nhint: Run model-understanding explain --help. "
+            "A text that begins with a dash goes after --.\n",
+        ),
+        (
+            ("explain",),
+            "error: Missing argument 'MODEL'.\nhint: Run model-understanding explain --help.\n",
+        ),
+        (
+            ("explain", "m"),
+            "error: There is no text to explain.\n"
+            "hint: Write it in quotes after the model, or - to read standard input, or use --file.\n",
+        ),
+        (
+            ("explain", "m", "t", "--task", "poetry"),
+            "error: Invalid value for '--task': 'poetry' is not one of "
+            "'sequence-classification', 'causal-lm'.\n"
+            "hint: Run model-understanding explain --help.\n",
+        ),
+        (
+            ("explain", "m", "t", "--out", "report.txt"),
+            "error: Cannot save 'report.txt': its suffix is .txt.\n"
+            "hint: Use one of .html, .png, .svg, .pdf, .json, .csv, .npz.\n",
+        ),
+        (
+            ("attention", "m", "t", "--out", "weights"),
+            "error: Cannot save 'weights': its suffix is missing.\n"
+            "hint: Use one of .png, .svg, .pdf, .json.\n",
+        ),
+        (
+            ("attention", "m", "t", "--layer", "last"),
+            "error: --layer 'last' is neither an index, nor several, nor one of all, mean, max.\n"
+            "hint: Write for example --layer -1 or --layer 0,3,5.\n",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_a_hint_before_anything_is_loaded(
+    command: Callable, arguments: tuple[str, ...], message: str
+) -> None:
+    outcome = command(*arguments)
+    assert (outcome.code, outcome.out, outcome.err) == (2, "", message)
+
+
+def test_an_unexpected_exception_has_no_traceback(command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError("the disk\n\x1b[2Jis on fire")
+
+    monkeypatch.setattr(methods, "method_catalogue", broken)
+    outcome = command("methods")
+    assert outcome.code == 1
+    assert outcome.err == (
+        "error: Unexpected RuntimeError: the disk ␛[2Jis on fire\n"
+        "hint: This should not happen. "
+        "Run it again with MODEL_UNDERSTANDING_DEBUG=1 to see where it comes from.\n"
+    )
+
+
+def test_debug_shows_the_traceback(command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError("fire")
+
+    monkeypatch.setattr(methods, "method_catalogue", broken)
+    outcome = command("--debug", "methods")
+    assert outcome.code == 1
+    assert outcome.err.startswith("Traceback (most recent call last):\n")
+    assert "RuntimeError: fire\nerror: Unexpected RuntimeError: fire\n" in outcome.err
+
+
+def test_a_missing_package_is_named(command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(methods, "method_catalogue", broken)
+    outcome = command("methods")
+    assert (outcome.code, outcome.err) == (
+        1,
+        "error: The package torch is not installed.\n"
+        "hint: Run model-understanding doctor: it says what is missing and how to get it.\n",
+    )
+
+
+def test_ctrl_c_is_quiet(command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(methods, "method_catalogue", interrupted)
+    assert command("methods").code == 130

@@ -1,0 +1,232 @@
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_understanding import Report, Saliency
+from model_understanding.errors import InputError
+
+TEXT = "The film was wonderful, but a dull plot is bad."
+HOSTILE = "[red]wonderful[/red] \x1b[2J\x9b31m film \u202eevil"
+
+
+def reports(outcome) -> list[Report]:
+    assert outcome.code == 0, outcome.err
+    return [Report.from_json(line) for line in outcome.out.splitlines()]
+
+
+def test_json_is_one_line_and_nothing_else_stands_on_stdout(command: Callable, classifier: str) -> None:
+    outcome = command("explain", classifier, TEXT, "--json")
+    assert outcome.err == ""
+    assert outcome.out.count("\n") == 1
+    (report,) = reports(outcome)
+    assert report.prediction is not None
+    assert report.texts == (TEXT,)
+    assert report.attributions[0].targets[0].labels == (report.prediction.label,)
+    assert len(report.attention) == 1
+
+
+def test_several_texts_give_one_line_each(command: Callable, classifier: str, tmp_path: Path) -> None:
+    file = tmp_path / "texts.txt"
+    file.write_text("dull\n\nbad plot\n")
+    outcome = command("explain", classifier, "wonderful", "--file", str(file), "--json")
+    assert [report.texts[0] for report in reports(outcome)] == ["wonderful", "dull", "bad plot"]
+
+
+def test_the_model_s_answer_is_the_library_s(command: Callable, classifier: str) -> None:
+    from model_understanding import ModelVisualizer
+
+    (report,) = reports(
+        command(
+            "explain", classifier, TEXT, "--json", "-m", "saliency", "--set", "norm=l1",
+            "--target", "0", "--against", "1", "--quantity", "prob",
+        )
+    )  # fmt: skip
+    expected = ModelVisualizer(classifier).compute_saliency(
+        TEXT, method=Saliency(norm="l1"), target=0, against=1, quantity="prob"
+    )
+    found = report.attributions[0]
+    assert found.targets == expected.targets
+    assert found.parameters == {"norm": "l1"}
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
+    assert np.ptp(found.scores) > 0
+
+
+def test_several_targets_are_several_rows(command: Callable, classifier: str) -> None:
+    (report,) = reports(command("explain", classifier, TEXT, "--json", "--target", "2", "--target", "0"))
+    assert [target.indices for target in report.attributions[0].targets] == [(2,), (0,)]
+
+
+def test_a_pair(command: Callable, classifier: str) -> None:
+    (report,) = reports(command("explain", classifier, "wonderful film", "--pair", "bad plot", "--json"))
+    assert report.texts == ("wonderful film", "bad plot")
+
+
+def test_word_level_joins_tokens_and_keeps_the_sum(command: Callable, classifier: str) -> None:
+    arguments = ("explain", classifier, "wonderfully", "--json", "-m", "input_x_gradient")
+    (tokens,) = reports(command(*arguments))
+    (words,) = reports(command(*arguments, "--level", "word"))
+    assert len(words.attributions[0].tokens) < len(tokens.attributions[0].tokens)
+    assert words.attention[0].weights.shape[-1] == len(words.attributions[0].tokens)
+    np.testing.assert_allclose(
+        words.attributions[0].scores.sum(), tokens.attributions[0].scores.sum(), rtol=1e-4
+    )
+
+
+def test_out_writes_each_format_and_says_so_on_stderr(
+    command: Callable, classifier: str, tmp_path: Path
+) -> None:
+    suffixes = ("html", "png", "svg", "pdf", "json", "csv", "npz")
+    files = [tmp_path / f"report.{suffix}" for suffix in suffixes]
+    options = [part for file in files for part in ("--out", str(file))]
+    outcome = command("explain", classifier, TEXT, *options)
+    assert outcome.code == 0
+    assert outcome.err == "".join(f"Saved {file}\n" for file in files)
+    begins = {file.suffix: file.read_bytes()[:5] for file in files}
+    assert (begins[".png"], begins[".pdf"]) == (b"\x89PNG\r", b"%PDF-")
+    assert Report.load(tmp_path / "report.json").texts == (TEXT,)
+    rows = list(csv.DictReader((tmp_path / "report.csv").open(encoding="utf-8")))
+    assert len(rows) == len(Report.load(tmp_path / "report.npz").attributions[0].tokens)
+    assert sorted(tmp_path.iterdir()) == sorted(files)  # nothing temporary is left
+
+
+def test_files_of_several_texts_are_numbered(command: Callable, classifier: str, tmp_path: Path) -> None:
+    assert command("explain", classifier, "bad", "dull", "--out", str(tmp_path / "x.json")).code == 0
+    assert Report.load(tmp_path / "x-1.json").texts == ("bad",)
+    assert Report.load(tmp_path / "x-2.json").texts == ("dull",)
+
+
+def test_what_is_printed_holds_no_control_characters_and_no_markup(
+    command: Callable, classifier: str
+) -> None:
+    for option in ((), ("--json",)):
+        outcome = command("explain", classifier, HOSTILE, *option)
+        assert outcome.code == 0, outcome.err
+        assert "[red]wonderful[/red]" in outcome.out
+        assert not {"\x1b", "\x9b", "\u202e"} & set(outcome.out)
+    assert Report.from_json(outcome.out).texts == (HOSTILE,)
+
+
+def test_a_language_model_by_default(command: Callable, language_model: str) -> None:
+    (report,) = reports(command("explain", language_model, TEXT, "--max-new-tokens", "3", "--json"))
+    assert report.generation is not None
+    steps = len(report.generation.probabilities)
+    assert 1 <= steps <= 3
+    each, loss = report.attributions
+    assert len(each.targets) == steps
+    assert loss.targets[0].name == "loss"
+
+
+@pytest.mark.parametrize(
+    ("options", "rows", "quantity", "name"),
+    [
+        (("--target", "loss"), 1, "loss", "loss"),
+        (("--target", "next"), 1, "log_prob", None),
+        (("--target", "id:7", "--quantity", "logit"), 1, "logit", None),
+        (("--target", "continuation", "--continuation", " a bad film"), 1, "log_prob", "continuation"),
+        (("--per-token", "--max-new-tokens", "2", "--quantity", "prob"), 2, "prob", None),
+    ],
+)
+def test_targets_of_a_language_model(
+    command: Callable,
+    language_model: str,
+    options: tuple[str, ...],
+    rows: int,
+    quantity: str,
+    name: str | None,
+) -> None:
+    (report,) = reports(command("explain", language_model, TEXT, "--json", *options))
+    (attribution,) = report.attributions
+    assert len(attribution.targets) == rows
+    assert (attribution.targets[0].quantity, attribution.targets[0].name) == (quantity, name)
+
+
+def test_a_token_by_id_is_that_token(command: Callable, language_model: str) -> None:
+    arguments = ("--target", "id:7", "--against", "id:9", "--json")
+    (report,) = reports(command("explain", language_model, TEXT, *arguments))
+    target = report.attributions[0].targets[0]
+    assert (target.indices, target.against) == ((7,), (9,))
+
+
+@pytest.mark.parametrize(
+    ("fixture", "options", "message", "hint"),
+    [
+        (
+            "classifier",
+            ("--chat",),
+            "The model is explained as a classifier, and --chat is for language models.",
+            "Leave --chat out, or choose the other kind with --task.",
+        ),
+        (
+            "language_model",
+            ("--pair", "x"),
+            "The model is explained as a language model, and --pair is for classifiers.",
+            "Leave --pair out, or choose the other kind with --task.",
+        ),
+        (
+            "language_model",
+            ("--against", "film"),
+            "--against contrasts one token with another, which needs a token as target.",
+            "Add --target next, or --target with the text of a token.",
+        ),
+        (
+            "classifier",
+            ("--target", "LABEL_9"),
+            "There is no label 'LABEL_9'. Allowed: LABEL_0, LABEL_1, LABEL_2.",
+            "Did you mean 'LABEL_2'?",
+        ),
+    ],
+)
+def test_what_does_not_fit_the_model_is_told(
+    command: Callable,
+    request: pytest.FixtureRequest,
+    fixture: str,
+    options: tuple[str, ...],
+    message: str,
+    hint: str,
+) -> None:
+    outcome = command("explain", request.getfixturevalue(fixture), TEXT, *options)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == f"error: {message}\nhint: {hint}\n"
+
+
+def test_one_bad_text_of_several_is_named_and_the_ones_before_it_are_kept(
+    command: Callable, classifier: str
+) -> None:
+    outcome = command("explain", classifier, "bad", "", "--json")
+    assert outcome.code == 2
+    assert outcome.out.count("\n") == 1
+    assert outcome.err.startswith("error: text 2: The text is empty.")
+
+
+def test_a_folder_that_is_no_model(command: Callable, tmp_path: Path) -> None:
+    outcome = command("explain", str(tmp_path), "text")
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"error: Cannot load '{tmp_path}': ")
+    assert "\nhint: " in outcome.err
+
+
+def test_a_headless_checkpoint_needs_a_task(command: Callable, classifier: str, tmp_path: Path) -> None:
+    config = json.loads((Path(classifier) / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "architectures": ["BertForMaskedLM"]}))
+    outcome = command("explain", str(tmp_path), "text")
+    assert outcome.code == 2
+    assert outcome.err == (
+        f"error: '{tmp_path}' names BertForMaskedLM: "
+        "neither a sequence classifier nor a causal language model.\n"
+        "hint: Pass --task sequence-classification or --task causal-lm.\n"
+    )
+
+
+def test_the_errors_are_the_library_s(command: Callable, classifier: str) -> None:
+    from model_understanding import ModelVisualizer
+
+    with pytest.raises(InputError) as caught:
+        ModelVisualizer(classifier).analyze("", show=False)
+    assert (
+        command("explain", classifier, "").err
+        == f"error: {caught.value.message}\nhint: {caught.value.hint}\n"
+    )

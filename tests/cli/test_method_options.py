@@ -1,0 +1,91 @@
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import pytest
+
+from model_understanding.attribution.saliency import Saliency
+from model_understanding.cli.method_options import chosen_method, method_fields, type_in_words
+from model_understanding.errors import InputError
+from model_understanding.registry import METHODS
+
+
+@dataclass(frozen=True)
+class Planted:
+    signed: ClassVar[bool] = True
+    steps: int = 16
+    ratio: float = 0.5
+    baseline: str = "pad"
+    absolute: bool = False
+    order: Literal[1, 2] = 2
+    seed: int | None = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError("steps must be at least 1")
+
+
+@pytest.fixture
+def planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = f"{Planted.__module__}:Planted"
+    monkeypatch.setitem(METHODS.places, "planted", place)
+    monkeypatch.setattr("model_understanding.registry.import_module", lambda name: _modules(name))
+
+
+def _modules(name: str):
+    from importlib import import_module
+
+    return type("Module", (), {"Planted": Planted}) if name == Planted.__module__ else import_module(name)
+
+
+def test_default_is_the_registry_s_default() -> None:
+    assert chosen_method("default", ()) == Saliency()
+
+
+def test_a_field_is_set() -> None:
+    assert chosen_method("saliency", ["norm=l1"]) == Saliency(norm="l1")
+
+
+def test_each_type_of_field_is_read(planted: None) -> None:
+    settings = ["steps=4", "ratio=1e-2", "baseline=a=b", "absolute=yes", "order=1", "seed=none"]
+    assert chosen_method("planted", settings) == Planted(4, 0.01, "a=b", True, 1, None)
+
+
+def test_fields_and_types_in_words() -> None:
+    assert {name: type_in_words(kind) for name, kind in method_fields(Planted).items()} == {
+        "steps": "int",
+        "ratio": "float",
+        "baseline": "text",
+        "absolute": "true|false",
+        "order": "1|2",
+        "seed": "int|none",
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "setting", "message", "hint"),
+    [
+        ("salience", "", "There is no method 'salience'. Allowed: ", "Did you mean 'saliency'?"),
+        ("saliency", "norm", "--set 'norm' is not of the form field=value.", "Its fields: norm=l2|l1|max."),
+        ("saliency", "nrm=l1", "The method 'saliency' has no field 'nrm'.", "Did you mean 'norm'?"),
+        ("saliency", "norm=l3", "norm='l3' does not fit.", "norm takes l2|l1|max."),
+        (
+            "input_x_gradient",
+            "steps=3",
+            "The method 'input_x_gradient' has no field 'steps'.",
+            "The method 'input_x_gradient' has no fields: leave --set out.",
+        ),
+        ("planted", "steps=few", "steps='few' does not fit.", "steps takes int."),
+        (
+            "planted",
+            "steps=0",
+            "The method 'planted' refuses this: steps must be at least 1",
+            "Its fields: steps=int, ratio=float, baseline=text, "
+            "absolute=true|false, order=1|2, seed=int|none.",
+        ),
+    ],
+)
+def test_a_mistake_is_told(planted: None, method: str, setting: str, message: str, hint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        chosen_method(method, [setting] if setting else [])
+    assert caught.value.message.startswith(message)
+    assert caught.value.hint == hint

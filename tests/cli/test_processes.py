@@ -1,0 +1,93 @@
+"""What only a process of its own can show: its streams, its signals, its exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+TEXT = "The film was wonderful."
+
+
+def test_json_has_stdout_to_itself(process: Callable, classifier: str) -> None:
+    outcome = process("explain", classifier, "-", "--json", stdin=TEXT.encode() + b"\n")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert json.loads(outcome.out)["prediction"]["tokens"]["texts"] == [TEXT]
+
+
+def test_what_others_print_goes_to_stderr(process: Callable) -> None:
+    code = """
+import os, sys
+from model_understanding.cli.streams import reserved_stdout
+print("before")
+with reserved_stdout() as data:
+    print("a library")
+    os.write(1, b"C code\\n")
+    data.write("data\\n")
+print("after")
+"""
+    outcome = process(code=code)
+    assert outcome.out == "before\ndata\nafter\n"
+    assert sorted(outcome.err.split("\n")) == ["", "C code", "a library"]
+
+
+def test_a_mistake_exits_with_two(process: Callable) -> None:
+    outcome = process("explain", "demo:sentimnt", TEXT)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == (
+        "error: There is no demo model named 'demo:sentimnt'.\n"
+        "hint: The demo models are demo:sentiment, demo:smollm2.\n"
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_ends_quietly() -> None:
+    code = """
+import sys
+from model_understanding.cli.entry import run
+print("ready", flush=True)
+sys.exit(run(["explain", "demo:sentiment", "-"]))
+"""
+    started = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == b"ready\n"
+    time.sleep(0.5)  # it now waits for its text
+    started.send_signal(signal.SIGINT)
+    out, err = started.communicate(timeout=60)
+    assert (started.returncode, out, err) == (130, b"", b"")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes")
+@pytest.mark.parametrize("arguments", [("methods",), ("--help",)])
+def test_a_closed_pipe_is_quiet(arguments: tuple[str, ...]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "model_understanding", *arguments],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_json_is_ascii_where_stdout_is(classifier: str) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "model_understanding", "explain", classifier, "שלום 😀", "--json"],
+        capture_output=True,
+        check=False,
+        env=environment,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout.decode("ascii"))["prediction"]["tokens"]["texts"] == ["שלום 😀"]

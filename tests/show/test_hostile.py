@@ -1,0 +1,168 @@
+"""One hostile report through every renderer: what is text stays text."""
+
+import io
+import json
+import re
+import unicodedata
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+
+import pytest
+from rich.console import Console
+
+from model_understanding.results import Report
+from model_understanding.show.figure import figure_bytes, report_figure
+from model_understanding.show.inline_svg import inline_svg
+from model_understanding.show.page import report_fragment, report_page
+from model_understanding.show.terminal import print_report
+from model_understanding.tokens import visible_text
+
+from .drawn_pictures import drawn_texts
+from .sample_results import HOSTILE, classification, hostile
+
+SVG = {"svg", "defs", "g", "path", "use", "clipPath", "rect", "image", "pattern", "metadata", "style"}
+SVG |= {"RDF", "Work", "type", "creator", "Agent", "title", "date", "format", "filter", "feComposite"}
+HTML = {
+    *("html", "head", "meta", "title", "style", "body", "main", "header", "section", "aside", "footer"),
+    *("h1", "h2", "p", "span", "bdi", "i", "strong", "ul", "li", "dl", "dt", "dd", "div", "figure"),
+    *("details", "summary", "table", "thead", "tbody", "tr", "th", "td"),
+    *("svg", "defs", "g", "path", "use", "clippath", "rect", "image", "pattern"),
+}
+HIDING = ("Cc", "Cf", "Zl", "Zp", "Cs")
+
+
+class Elements(HTMLParser):
+    """The elements, attributes and words of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.words: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data):
+        if self.tags and self.tags[-1] != "style":
+            self.words.append(data)
+
+
+def hidden(text: str) -> set[str]:
+    return {c for c in text if unicodedata.category(c) in HIDING and c not in "\n\u200c\u200d"}
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return hostile()
+
+
+@pytest.fixture(scope="module", params=[report_page, report_fragment])
+def page(request, report) -> str:
+    return request.param(report)
+
+
+def test_a_page_has_no_element_and_no_attribute_of_theirs(page):
+    elements = Elements(page)
+    assert set(elements.tags) <= HTML
+    assert not [name for name, _ in elements.attributes if name.startswith("on")]
+    assert not [
+        name for name, _ in elements.attributes if name in ("src", "style", "srcdoc", "action", "xmlns")
+    ]
+    links = [value for name, value in elements.attributes if name in ("href", "xlink:href")]
+    assert all(value.startswith(("#", "data:image/png;base64,")) for value in links)
+
+
+def test_a_page_says_every_hostile_string_as_text(page):
+    words = "".join(Elements(page).words)
+    for text in HOSTILE:
+        assert visible_text(text) in words
+    assert not hidden(page)
+
+
+def test_a_page_has_the_elements_of_the_same_report_with_harmless_strings(report):
+    names: dict[str, int] = {}
+
+    def plain(value: object) -> object:
+        if isinstance(value, dict):
+            fixed = ("type", "texts", "quantity", "reduce", "problem")
+            return {plain(k) if k in HOSTILE else k: v if k in fixed else plain(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [plain(item) for item in value]
+        if isinstance(value, str) and any(text in value for text in HOSTILE):
+            return f"harmless {names.setdefault(value, len(names))}"
+        return value
+
+    harmless = Report.from_json(json.dumps(plain(report.to_dict())))
+    assert outline(report_page(harmless)) == outline(report_page(report))
+
+
+def outline(page: str) -> list[str]:
+    """Return the elements outside the pictures, in order."""
+    without_pictures = re.sub(r"<figure.*?</figure>", "<figure>", page, flags=re.DOTALL)
+    return [tag for tag in Elements(without_pictures).tags if tag != "title"]
+
+
+def test_styles_stay_within_the_one_class(page):
+    css = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert len(css) == 1
+    assert "url(" not in css[0]
+    assert "@import" not in css[0]
+    without_media = re.sub(r"@media[^{]*\{(.*?\})\s*\}", r"\1", css[0], flags=re.DOTALL)
+    for rule in re.findall(r"([^{}]+)\{[^{}]*\}", without_media):
+        for selector in rule.split(","):
+            assert ".model-understanding" in selector, selector
+
+
+def test_ids_are_one_element_s_each_also_across_fragments(report):
+    both = report_fragment(report) + report_fragment(report) + report_fragment(classification())
+    ids = [value for name, value in Elements(both).attributes if name == "id"]
+    assert len(ids) == len(set(ids)) > 100
+    used = {
+        value.removeprefix("#")
+        for name, value in Elements(both).attributes
+        if name == "href" and value[0] == "#"
+    }
+    used |= set(re.findall(r"url\(#([^)]+)\)", both))
+    assert used <= set(ids)
+
+
+def test_svg_has_no_element_of_theirs(report):
+    root = ElementTree.fromstring(figure_bytes(report_figure(report), "svg"))
+    assert {element.tag.rpartition("}")[2] for element in root.iter()} <= SVG
+    assert not [name for element in root.iter() for name in element.attrib if name.startswith("on")]
+    inline = Elements(inline_svg(report_figure(report), prefix="a", label='"><script>'))
+    assert set(inline.tags) <= HTML
+    assert ("aria-label", '"><script>') in inline.attributes
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_pictures_draw_them_as_text(report, kind):
+    figure = report_figure(report)
+    words = [text.get_text() for text in drawn_texts(figure)]
+    assert not hidden("".join(words))
+    assert "$x^2_{\\frac$" in words
+    assert any("<script>" in word for word in words)
+    assert len(figure_bytes(figure, kind)) > 10_000
+
+
+@pytest.mark.parametrize("colours", [None, "truecolor"])
+def test_the_terminal_gets_no_control_character_of_theirs(report, colours):
+    file = io.StringIO()
+    print_report(
+        report, Console(file=file, force_terminal=colours is not None, color_system=colours, width=120)
+    )
+    ours = re.compile(r"\x1b\[[0-9;]*m")
+    said = ours.sub("", file.getvalue())
+    assert not hidden(said)
+    assert "[bold red]markup[/bold red]" in said
+    assert "␛[31mred␛]0;title␇" in said
+    assert "\\u202egnp.exe" in said
+
+
+def test_what_would_have_hidden_is_seen_by_these_tests():
+    assert hidden("a\u202eb\x1b") == {"\u202e", "\x1b"}
+    assert "script" in Elements("<p><script>x</script>").tags

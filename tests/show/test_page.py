@@ -1,0 +1,157 @@
+import base64
+import dataclasses
+import hashlib
+import re
+
+import pytest
+
+from model_understanding.results import Attribution, Report
+from model_understanding.show.page import report_fragment, report_page
+from model_understanding.tokens import Tokens
+
+from .sample_results import attention, attribution, classification, generation, text_of, tokens_of
+
+
+def words_of(html: str) -> str:
+    return re.sub(
+        r"\s+", " ", re.sub(r"<[^>]*>", "", re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL))
+    )
+
+
+def test_a_page_is_one_document_that_loads_nothing():
+    page = report_page(classification())
+    assert page.startswith("<!DOCTYPE html>")
+    assert "<script" not in page
+    assert not re.search(r"https?://", page)
+    assert not re.search(r'\b(src|srcset|style)="', page)
+
+
+def test_the_policy_lets_only_our_style_pass():
+    page = report_page(classification())
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page).group(1).replace("&#39;", "'")
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL).group(1)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_the_same_report_gives_the_same_page_and_save_writes_it(tmp_path):
+    report = classification()
+    assert report_page(report) == report_page(report)
+    path = report.save(tmp_path / "report.html")
+    assert path.read_text(encoding="utf-8") == report_page(report)
+
+
+def test_a_classification_says_everything():
+    words = words_of(report_page(classification(cautions=["untrained head"])))
+    for expected in (
+        "positive 99.8 %",
+        "Caution: untrained head",
+        "The movie was absolutely fantastic!",
+        "Saliency: logit of positive",
+        "value −0.5 · input_x_gradient",
+        "supports positive",
+        "speaks against positive",
+        "attention is not cause",
+        "It is local",
+        "deletion",
+        "torch 2.13.0",
+    ):
+        assert expected in words
+
+
+def test_words_carry_their_score_their_colour_and_special_tokens_are_pills():
+    tokens = tokens_of("good bad so")
+    report = classification(tokens)
+    result = attribution(tokens, scores=[4, 4, -2, 0, 0], valid=[[True, True, True, False, True]])
+    page = report_page(Report(prediction=report.prediction, attributions=(result,)))
+    assert '<span class="mu-p8" title="40.0 % · score 4">good</span>' in page
+    assert '<span class="mu-n4" title="−20.0 % · score −2">bad</span>' in page
+    assert '<span class="mu-unscored" title="no score: it cannot contribute">so</span>' in page
+    assert '<bdi class="mu-pill" title="40.0 % · score 4">[CLS]</bdi>' in page
+
+
+def test_the_numbers_are_a_table_of_every_unit():
+    tokens = tokens_of("a 😀 b", splits_emoji=True)
+    page = report_page(classification(tokens))
+    assert "All 5 scores as numbers" in page
+    table = page.split("All 5 scores as numbers")[1].split("</table>")[0]
+    assert table.count("<tr") == 6
+    assert table.count("<bdi>😀</bdi>") == 1
+
+
+def test_both_themes_are_in_the_page_and_the_dark_one_is_hidden_without_styles():
+    page = report_page(classification())
+    assert page.count('<div class="mu-light">') == page.count('<div class="mu-dark" hidden>') == 2
+
+
+def test_a_generation_says_each_step():
+    report = generation()
+    words = words_of(report_page(report))
+    probability = f"{100 * report.generation.probabilities[0]:.1f} %"
+    assert f"it {probability}" in words.replace("  ", " ")
+    assert "How sure the model was of each token" in words
+    assert "The largest sources of each of the 12 targets" in words
+    assert "12 tokens generated" in words
+
+
+def test_a_likely_token_of_blanks_or_breaks_is_seen():
+    report = generation(1)
+    steps = dataclasses.replace(report.generation, top_labels=(("\n", "  "),))
+    words = words_of(report_page(dataclasses.replace(report, generation=steps)))
+    assert re.search(r"↵ \d", words)
+    assert re.search(r"␣␣ \d", words)
+
+
+def test_a_given_continuation_and_one_that_ended_are_said():
+    report = generation(1)
+    given = dataclasses.replace(report.generation, given=True, ended=True)
+    page = report_page(dataclasses.replace(report, generation=given))
+    assert "1 token given, ended by the model" in page
+
+
+def test_pairs_are_two_paragraphs_and_direction_follows_the_text():
+    tokens = Tokens.from_spans(
+        texts=("one", "שתיים"),
+        pieces=["one", "שתיים"],
+        ids=[1, 2],
+        segments=[0, 1],
+        offsets=[(0, 3), (0, 5)],
+        special=[False, False],
+    )
+    page = report_page(classification(tokens))
+    assert len(re.findall(r'<p class="mu-text" dir="auto">', page)) == 2
+    assert len(re.findall(r'<p class="mu-text mu-quote" dir="auto">', page)) == 2
+
+
+@pytest.mark.parametrize(
+    ("report", "most"),
+    [(classification(), 0.5e6), (generation(64, 36), 3e6)],
+    ids=["sentence", "64 tokens of 100"],
+)
+def test_pages_stay_small(report, most):
+    assert len(report_page(report)) < most
+
+
+def test_a_map_of_200_tokens_is_an_image_within_the_picture():
+    tokens = tokens_of(text_of(200))
+    report = Report(prediction=classification(tokens).prediction, attention=(attention(tokens),))
+    page = report_page(report)
+    assert 'href="data:image/png;base64,' in page
+    assert len(page) < 3e6
+
+
+def test_a_report_of_bare_arrays_has_a_page_too():
+    result = Attribution.from_arrays(["a", "b"], [1.0, 2.0])
+    prediction = classification(result.tokens).prediction
+    page = report_page(Report(prediction=prediction, attributions=(result,)))
+    assert "unknown" not in words_of(page)
+
+
+def test_a_fragment_is_one_element_and_what_a_notebook_shows():
+    fragment = report_fragment(classification()).strip()
+    assert fragment.startswith('<div class="model-understanding">')
+    assert fragment.endswith("</div>")
+    assert "<html" not in fragment
+    assert '<div class="model-understanding">' in classification()._repr_html_()
