@@ -26,12 +26,16 @@ def captum_gradients(model: Any, inputs: dict[str, Tensor], read: Callable[[Tens
     return _captum(model, inputs, read, multiply=False)
 
 
-def captum_input_x_gradient(model: Any, inputs: dict[str, Tensor], read: Callable[[Tensor], Tensor]) -> Tensor:
+def captum_input_x_gradient(
+    model: Any, inputs: dict[str, Tensor], read: Callable[[Tensor], Tensor]
+) -> Tensor:
     """Return captum's gradient × activation at the embedding table, summed over its width, ``(T,)``."""
     return _captum(model, inputs, read, multiply=True).sum(-1)
 
 
-def _captum(model: Any, inputs: dict[str, Tensor], read: Callable[[Tensor], Tensor], *, multiply: bool) -> Tensor:
+def _captum(
+    model: Any, inputs: dict[str, Tensor], read: Callable[[Tensor], Tensor], *, multiply: bool
+) -> Tensor:
     from captum.attr import LayerGradientXActivation
 
     others = {name: values for name, values in inputs.items() if name != "input_ids"}

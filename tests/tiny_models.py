@@ -46,7 +46,9 @@ def _classifier(name: str, config: Any, tokenizer: Any, **options: Any) -> Archi
     return Architecture(name, CLASSIFIER, tokenizer, config, {"num_labels": 3, **options}, is_causal=False)
 
 
-def _language_model(name: str, config: Any, tokenizer: Any = tiny_tokenizers.llama_like, **options: Any) -> Architecture:
+def _language_model(
+    name: str, config: Any, tokenizer: Any = tiny_tokenizers.llama_like, **options: Any
+) -> Architecture:
     flags = {key: options.pop(key) for key in ("has_attention", "is_causal") if key in options}
     return Architecture(name, LANGUAGE_MODEL, tokenizer, config, options, **flags)
 
@@ -60,14 +62,46 @@ _WINDOW = {"sliding_window": 5}
 
 ARCHITECTURES = (
     _classifier("bert", hf.BertConfig, _WP, **SMALL),
-    _classifier("distilbert", hf.DistilBertConfig, _WP, dim=32, n_layers=3, n_heads=4, hidden_dim=48, max_position_embeddings=96),
+    _classifier(
+        "distilbert",
+        hf.DistilBertConfig,
+        _WP,
+        dim=32,
+        n_layers=3,
+        n_heads=4,
+        hidden_dim=48,
+        max_position_embeddings=96,
+    ),
     _classifier("roberta", hf.RobertaConfig, _RB, **_ROBERTA),
     _classifier("albert", hf.AlbertConfig, _WP, **SMALL, embedding_size=16),
     _classifier("electra", hf.ElectraConfig, _WP, **SMALL, embedding_size=16),
-    _classifier("deberta-v2", hf.DebertaV2Config, _WP, **SMALL, relative_attention=True, position_buckets=8, pos_att_type=["p2c", "c2p"], norm_rel_ebd="layer_norm", share_att_key=True, type_vocab_size=0),
+    _classifier(
+        "deberta-v2",
+        hf.DebertaV2Config,
+        _WP,
+        **SMALL,
+        relative_attention=True,
+        position_buckets=8,
+        pos_att_type=["p2c", "c2p"],
+        norm_rel_ebd="layer_norm",
+        share_att_key=True,
+        type_vocab_size=0,
+    ),
     _classifier("xlm-roberta", hf.XLMRobertaConfig, _RB, **_ROBERTA),
     _classifier("mpnet", hf.MPNetConfig, _RB, **{**_ROBERTA, "type_vocab_size": 0}),
-    _classifier("modernbert", hf.ModernBertConfig, _WP, **SMALL, local_attention=6, global_attn_every_n_layers=2, pad_token_id=0, cls_token_id=2, sep_token_id=3, bos_token_id=2, eos_token_id=3),
+    _classifier(
+        "modernbert",
+        hf.ModernBertConfig,
+        _WP,
+        **SMALL,
+        local_attention=6,
+        global_attn_every_n_layers=2,
+        pad_token_id=0,
+        cls_token_id=2,
+        sep_token_id=3,
+        bos_token_id=2,
+        eos_token_id=3,
+    ),
     _classifier("gpt2-classifier", hf.GPT2Config, tiny_tokenizers.gpt2_like, **_GPT2),
     _classifier("llama-classifier", hf.LlamaConfig, tiny_tokenizers.llama_like, **GROUPED, pad_token_id=0),
     _classifier("xlnet", hf.XLNetConfig, _RB, **_XLNET, pad_token_id=1),
@@ -77,15 +111,48 @@ ARCHITECTURES = (
     _language_model("qwen2", hf.Qwen2Config, **GROUPED),
     _language_model("qwen3", hf.Qwen3Config, **_HEADS),
     _language_model("gemma2", hf.Gemma2Config, **_HEADS, **_WINDOW, query_pre_attn_scalar=8),
-    _language_model("gemma3", hf.Gemma3TextConfig, **_HEADS, **_WINDOW, query_pre_attn_scalar=8, layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
+    _language_model(
+        "gemma3",
+        hf.Gemma3TextConfig,
+        **_HEADS,
+        **_WINDOW,
+        query_pre_attn_scalar=8,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+    ),
     _language_model("phi3", hf.Phi3Config, **GROUPED),
     _language_model("gpt-neox", hf.GPTNeoXConfig, **SMALL),
-    _language_model("opt", hf.OPTConfig, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, ffn_dim=48, max_position_embeddings=96, word_embed_proj_dim=32),
+    _language_model(
+        "opt",
+        hf.OPTConfig,
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        ffn_dim=48,
+        max_position_embeddings=96,
+        word_embed_proj_dim=32,
+    ),
     _language_model("bloom", hf.BloomConfig, hidden_size=32, n_layer=3, n_head=4),
-    _language_model("falcon", hf.FalconConfig, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, max_position_embeddings=96),
+    _language_model(
+        "falcon",
+        hf.FalconConfig,
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        max_position_embeddings=96,
+    ),
     _language_model("mixtral", hf.MixtralConfig, **GROUPED, num_local_experts=4, num_experts_per_tok=2),
-    _language_model("gpt-oss", hf.GptOssConfig, **_HEADS, **_WINDOW, num_local_experts=4, num_experts_per_tok=2, layer_types=["sliding_attention", "full_attention", "sliding_attention"]),
-    _language_model("mamba", hf.MambaConfig, hidden_size=32, num_hidden_layers=3, state_size=8, has_attention=False),
+    _language_model(
+        "gpt-oss",
+        hf.GptOssConfig,
+        **_HEADS,
+        **_WINDOW,
+        num_local_experts=4,
+        num_experts_per_tok=2,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+    ),
+    _language_model(
+        "mamba", hf.MambaConfig, hidden_size=32, num_hidden_layers=3, state_size=8, has_attention=False
+    ),
     _language_model("bert-as-language-model", hf.BertConfig, _WP, **SMALL, is_causal=False),
 )
 BY_NAME = {architecture.name: architecture for architecture in ARCHITECTURES}
@@ -115,7 +182,14 @@ def fresh(name: str, implementation: str | None = None, **changes: Any) -> Any:
     model = _constructed(BY_NAME[name], implementation, **changes)
     weights = _weights(name)
     own = model.state_dict()
-    model.load_state_dict({key: weights.get(key) if weights.get(key, own[key]).shape == own[key].shape and key in weights else own[key] for key in own})
+    model.load_state_dict(
+        {
+            key: weights.get(key)
+            if weights.get(key, own[key]).shape == own[key].shape and key in weights
+            else own[key]
+            for key in own
+        }
+    )
     return model
 
 

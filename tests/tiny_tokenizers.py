@@ -1,8 +1,12 @@
-"""Small real tokenizers, trained here on a few sentences."""
+"""Small real tokenizers over a few sentences, the same in every process.
 
+The trainers of the tokenizers library break ties at random, so vocabularies are written down here.
+"""
+
+import re
 from functools import cache
 
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 SENTENCES = (
@@ -23,13 +27,14 @@ CHAT_TEMPLATE = (
 def wordpiece() -> PreTrainedTokenizerFast:
     """BERT's kind: [CLS] text [SEP] pair [SEP], with token types."""
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    words = _words(" ".join(SENTENCES).lower())
+    letters = sorted(set("".join(SENTENCES).lower()) - {" "})
+    entries = [*specials, *letters, *(f"##{letter}" for letter in letters), *words[::2]]
+    vocabulary = {entry: number for number, entry in enumerate(dict.fromkeys(entries))}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    tokenizer.train_from_iterator(
-        SENTENCES, trainers.WordPieceTrainer(vocab_size=200, special_tokens=specials, show_progress=False)
-    )
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -42,19 +47,24 @@ def wordpiece() -> PreTrainedTokenizerFast:
     )
 
 
-def _byte_level(specials: list[str], size: int = 320) -> Tokenizer:
-    tokenizer = Tokenizer(models.BPE())
+def _words(text: str) -> list[str]:
+    return sorted(set(re.findall(r"[A-Za-z]+", text)))
+
+
+def _byte_level(specials: list[str]) -> Tokenizer:
+    """Bytes, and the first letters of every second word merged from the left."""
+    entries = [*specials, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    merges = []
+    for word in _words(" ".join(SENTENCES))[::2]:
+        spelt = f"Ġ{word}"
+        for end in range(1, min(len(spelt), 5)):
+            merges.append((spelt[:end], spelt[end]))
+            entries.append(spelt[: end + 1])
+    vocabulary = {entry: number for number, entry in enumerate(dict.fromkeys(entries))}
+    tokenizer = Tokenizer(models.BPE(vocabulary, list(dict.fromkeys(merges))))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.train_from_iterator(
-        SENTENCES,
-        trainers.BpeTrainer(
-            vocab_size=size,
-            special_tokens=specials,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        ),
-    )
+    tokenizer.add_special_tokens(specials)
     return tokenizer
 
 

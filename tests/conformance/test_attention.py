@@ -46,7 +46,9 @@ def test_capturing_leaves_the_logits_as_they_are(name):
     assert torch.equal(before, visualizer.runner.logits(encoding))
 
 
-@pytest.mark.parametrize("name", [n for n in tiny_models.WITH_ATTENTION if n not in ("gpt2-classifier", "gpt2", "xlnet")])
+@pytest.mark.parametrize(
+    "name", [n for n in tiny_models.WITH_ATTENTION if n not in ("gpt2-classifier", "gpt2", "xlnet")]
+)
 def test_padding_changes_no_row(name):
     visualizer = visualizer_of(name)
     encodings = [encoded(visualizer, text) for text in TEXTS]
@@ -58,14 +60,19 @@ def test_padding_changes_no_row(name):
 
 
 @pytest.mark.parametrize(
-    "name", [a.name for a in tiny_models.ARCHITECTURES if a.task == tiny_models.LANGUAGE_MODEL and a.has_attention and a.is_causal]
+    "name",
+    [
+        a.name
+        for a in tiny_models.ARCHITECTURES
+        if a.task == tiny_models.LANGUAGE_MODEL and a.has_attention and a.is_causal
+    ],
 )
 def test_decoding_steps_are_those_of_generate(name):
     visualizer = visualizer_of(name)
     found = visualizer.compute_attention(TEXTS[0], layer="all", head="all", max_new_tokens=5)
     eager = tiny_models.build(name, "eager")
     ids = encoded(visualizer, TEXTS[0]).ids
-    kinds = dict(do_sample=False, return_dict_in_generate=True, output_attentions=True, pad_token_id=0)
+    kinds = {"do_sample": False, "return_dict_in_generate": True, "output_attentions": True}
     eager.generation_config.cache_implementation = None
     steps = eager.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=5, **kinds)
     assert steps.sequences[0].tolist() == found.keys.ids.tolist()

@@ -19,7 +19,9 @@ def gradients_agree(name):
         expected = oracles.captum_gradients(visualizer.model, inputs, lambda logits: logits[0, 2])
         found = visualizer.compute_saliency(PROBE, target=2)
     else:
-        expected = oracles.captum_gradients(visualizer.model, inputs, lambda l: l[0, -1].log_softmax(-1)[9])
+        expected = oracles.captum_gradients(
+            visualizer.model, inputs, lambda logits: logits[0, -1].log_softmax(-1)[9]
+        )
         found = visualizer.compute_saliency(PROBE, target="next", token=9)
     return oracles.close(found.scores[0], expected.norm(dim=-1), 2e-5)
 
@@ -92,7 +94,9 @@ def test_pooling_at_the_wrong_place_is_seen(name, monkeypatch):
     assert gradients_agree(name)
     forward = runner.Runner.forward
     monkeypatch.setattr(
-        runner.Runner, "forward", lambda self, encoding, _=0: forward(self, encoding.prefix(encoding.ids.shape[1] - 1))
+        runner.Runner,
+        "forward",
+        lambda self, encoding, _=0: forward(self, encoding.prefix(encoding.ids.shape[1] - 1)),
     )
     monkeypatch.setattr(embedding_hook, "_same_ids", lambda ids, expected: ids.ndim == 2)
     assert not gradients_agree(name)
@@ -102,6 +106,8 @@ def test_pooling_at_the_wrong_place_is_seen(name, monkeypatch):
 def test_a_gradient_of_the_wrong_class_is_seen(name, monkeypatch):
     entries_of = runner.entries_of
     monkeypatch.setattr(
-        runner, "entries_of", lambda rows: [dataclasses.replace(e, index=e.index - 1) for e in entries_of(rows)]
+        runner,
+        "entries_of",
+        lambda rows: [dataclasses.replace(e, index=e.index - 1) for e in entries_of(rows)],
     )
     assert not gradients_agree(name)

@@ -106,9 +106,13 @@ def test_an_end_token_counts_only_when_the_model_wrote_it():
 @pytest.mark.parametrize("name", tiny_models.LANGUAGE_MODELS)
 def test_a_given_continuation_is_tokenised_alone_and_appended(name):
     visualizer = visualizer_of(name)
-    found = visualizer.compute_saliency(PROBE, target="continuation", continuation=" a king lived", per_token=True)
+    found = visualizer.compute_saliency(
+        PROBE, target="continuation", continuation=" a king lived", per_token=True
+    )
     tokenizer = visualizer.tokenizer
-    expected = tokenizer(PROBE)["input_ids"] + tokenizer(" a king lived", add_special_tokens=False)["input_ids"]
+    expected = (
+        tokenizer(PROBE)["input_ids"] + tokenizer(" a king lived", add_special_tokens=False)["input_ids"]
+    )
     assert found.tokens.ids.tolist() == expected
     assert found.tokens.texts == (PROBE, " a king lived")
     assert [target.indices[0] for target in found.targets] == expected[-len(found.targets) :]
@@ -133,7 +137,9 @@ def test_chat_messages_go_through_the_template_whose_tokens_are_special():
     visualizer = visualizer_of("gpt2")
     messages = [{"role": "user", "content": "The film was wonderful."}]
     found = visualizer.compute_saliency(messages, target="next")
-    expected = visualizer.tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)
+    expected = visualizer.tokenizer.apply_chat_template(
+        messages, add_generation_prompt=True, return_dict=True
+    )
     assert found.tokens.ids.tolist() == list(expected["input_ids"])
     own = [s for s, special in zip(found.tokens.surfaces(), found.tokens.special, strict=True) if not special]
     assert "".join(own) == "The film was wonderful."
@@ -147,7 +153,9 @@ def test_a_callable_target_sees_the_models_outputs(name):
     def margin(outputs):
         return outputs.logits[0, -1, 7] - outputs.logits[0, 3, 9]
 
-    expected = oracles.captum_gradients(visualizer.model, inputs, lambda l: l[0, -1, 7] - l[0, 3, 9])
+    expected = oracles.captum_gradients(
+        visualizer.model, inputs, lambda logits: logits[0, -1, 7] - logits[0, 3, 9]
+    )
     found = visualizer.compute_saliency(PROBE, target=margin)
     assert oracles.close(found.scores[0], expected.norm(dim=-1), 2e-5)
     assert found.targets[0].description() == "custom target margin"
@@ -174,7 +182,7 @@ MISUSES = {
     ),
     "per_token needs a continuation": (
         (PROBE,), {"per_token": True},
-        "A continuation and per_token belong to target='continuation'. Got target='loss'. "
+        "per_token belongs to target='continuation'. Got target='loss'. "
         "Pass target='continuation'.",
     ),
     "a contrast needs next": (
@@ -188,7 +196,8 @@ MISUSES = {
     ),
     "no room": (
         ("a" * 96,), {"target": "continuation"},
-        "The prompt has 96 tokens and the model positions for 96: no room for an answer. Pass a shorter prompt.",
+        "The prompt has 96 tokens and the model positions for 96: no room for an answer. "
+        "Pass a shorter prompt.",
     ),
     "no tokens": (
         (PROBE,), {"target": "continuation", "max_new_tokens": 0},
@@ -209,7 +218,9 @@ def test_xlnet_as_a_language_model_is_refused():
     from transformers import XLNetConfig, XLNetLMHeadModel
 
     tokenizer = tiny_models.tokenizer_of("xlnet")
-    model = XLNetLMHeadModel(XLNetConfig(vocab_size=len(tokenizer), d_model=32, n_layer=1, n_head=4, d_inner=32))
+    model = XLNetLMHeadModel(
+        XLNetConfig(vocab_size=len(tokenizer), d_model=32, n_layer=1, n_head=4, d_inner=32)
+    )
     with pytest.raises(UnsupportedModelError, match="XLNet predicts permuted positions"):
         GenerativeModelVisualizer(model=model, tokenizer=tokenizer)
 

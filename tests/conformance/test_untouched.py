@@ -21,7 +21,10 @@ def snapshot(model):
         "grad": {name: p.grad for name, p in model.named_parameters()},
         "training": {name: module.training for name, module in model.named_modules()},
         "hooks": {
-            name: [len(getattr(module, kind)) for kind in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")]
+            name: [
+                len(getattr(module, kind))
+                for kind in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
+            ]
             for name, module in model.named_modules()
         },
         "config": json.dumps(model.config.to_dict(), default=str, sort_keys=True),
@@ -166,5 +169,3 @@ def test_forwards_backwards_and_positions_are_counted(monkeypatch):
         assert counts == {"forwards": 1, "positions": tokens, "logits": 1, "backwards": 0}
     finally:
         handle.remove()
-
-

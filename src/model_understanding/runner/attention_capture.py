@@ -89,7 +89,8 @@ def capture_attention(
     if capture.unexpected or capture.seen != expected_layers:
         found = capture.unexpected or f"{capture.seen} attention layers where there are {expected_layers}"
         raise UnsupportedModelError(
-            f"The attention of {name} (implementation {implementation!r}) cannot be read exactly: found {found}.",
+            f"The attention of {name} (implementation {implementation!r}) cannot be read exactly: "
+            f"found {found}.",
             hint="Load the model with attn_implementation='sdpa' or 'eager' if it is not; "
             "some architectures cannot be shown.",
         )
@@ -126,8 +127,12 @@ class AttentionCapture(TorchFunctionMode):
     def __post_init__(self) -> None:
         TorchFunctionMode.__init__(self)
 
-    def __torch_function__(  # noqa: D105
-        self, function: Any, types: Any, arguments: tuple[Any, ...] = (), keywords: dict[str, Any] | None = None
+    def __torch_function__(
+        self,
+        function: Any,
+        types: Any,
+        arguments: tuple[Any, ...] = (),
+        keywords: dict[str, Any] | None = None,
     ) -> Any:
         keywords = keywords or {}
         if function is _FUSED:
@@ -195,11 +200,11 @@ class AttentionCapture(TorchFunctionMode):
             return
         if key.shape[1] != query.shape[1]:
             key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
-        scale = query.shape[-1] ** -0.5 if scale is None else scale
+        factor = query.shape[-1] ** -0.5 if scale is None else scale
         blocks, masks = [], []
         for start in range(0, len(self.queries), ROWS_AT_ONCE):
             rows = torch.as_tensor(list(self.queries[start : start + ROWS_AT_ONCE]), device=query.device)
-            scores = (query[:, :, rows].float() * scale) @ key.float().transpose(-1, -2)
+            scores = (query[:, :, rows].float() * factor) @ key.float().transpose(-1, -2)
             if is_causal:
                 scores = scores.masked_fill(_later_keys(rows, self.tokens), -torch.inf)
             if attn_mask is not None:

@@ -42,7 +42,7 @@ def embedding_table(model: torch.nn.Module) -> torch.nn.Module:
         table = None
     if not isinstance(table, torch.nn.Module):
         raise UnsupportedModelError(
-            f"{type(model).__name__} has no table of token embeddings, so gradients have nothing to refer to.",
+            f"{type(model).__name__} has no table of token embeddings: gradients have nothing to refer to.",
             hint="Use a method that only perturbs the text.",
         )
     return table
@@ -80,9 +80,10 @@ def swapped_embeddings(
             )
         values = output.transpose(0, 1) if transposed else output
         values = values if embeddings is None else embeddings.to(values.dtype)
-        swap.leaf = values.detach().requires_grad_(torch.is_grad_enabled())
+        leaf = values.detach().requires_grad_(torch.is_grad_enabled())
+        swap.leaf = leaf
         # A copy: some models scale their embeddings in place, which a leaf does not allow.
-        given = swap.leaf.clone()
+        given = leaf.clone()
         return given.transpose(0, 1) if transposed else given
 
     handle = embedding_table(model).register_forward_hook(replace, with_kwargs=True)

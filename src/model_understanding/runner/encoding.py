@@ -34,6 +34,12 @@ class Encoding:
         """The token ids, shape ``(B, T)``."""
         return self.inputs["input_ids"]
 
+    def row(self, number: int) -> "Encoding":
+        """Return one text of the batch alone, without its padding."""
+        length = len(self.tokens[number])
+        inputs = {name: values[number : number + 1, :length] for name, values in self.inputs.items()}
+        return Encoding((self.tokens[number],), inputs, self.prompt_length)
+
     def repeated(self, count: int) -> "Encoding":
         """Return one text's encoding ``count`` times over, for variants of its embeddings."""
         if len(self) == count:

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from model_understanding.errors import UnsupportedModelError
+
 POSITIONS_AT_ONCE = 4096  # targets × tokens in one product: bounds its memory
 
 
@@ -20,7 +22,22 @@ def rows_of_jacobian(
 
     Returns:
         Gradients in 32-bit precision.
+
+    Raises:
+        UnsupportedModelError: The model's own code makes a backward pass impossible.
     """
+    try:
+        return _rows(values, leaf)
+    except RuntimeError as error:
+        if "modified by an inplace operation" not in str(error):
+            raise
+        raise UnsupportedModelError(
+            "This model overwrites its own activations when it is not trained, so it has no gradients.",
+            hint="Use a method that only perturbs the text.",
+        ) from error
+
+
+def _rows(values: Tensor, leaf: Tensor) -> Tensor:
     count = values.shape[1]
     if count == 1:
         (gradient,) = torch.autograd.grad(values.sum(), leaf)

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +26,7 @@ from model_understanding.tasks import CAUSAL_LM, sequence_classification
 from model_understanding.tokens import Tokens
 
 CustomTarget = Callable[[Any], Tensor]
+BackwardRule = Callable[[], AbstractContextManager[Any]]
 Targets = Sequence[Target] | TargetRows | CustomTarget
 
 
@@ -158,6 +160,7 @@ class Runner:
         targets: Targets,
         *,
         embeddings: Float[Tensor, "batch tokens width"] | None = None,
+        rule: BackwardRule = nullcontext,
     ) -> Gradients:
         """Return the value of each target and its gradient with respect to the embeddings.
 
@@ -168,12 +171,13 @@ class Runner:
             encoding: The texts; one text is repeated for each row of ``embeddings``.
             targets: N targets for all rows, N for each row, or a function of the model's outputs.
             embeddings: Values to use in place of the embedding table's, ``(B, T, D)``.
+            rule: Makes a context for the forward that changes what the backward will see.
 
         Returns:
             Values ``(B, N)`` and gradients ``(B, N, T, D)``, both in 32-bit precision.
         """
         with guarded(self.model, gradients=True):
-            return self._run(encoding, targets, embeddings, None, gradients=True)
+            return self._run(encoding, targets, embeddings, None, gradients=True, rule=rule)
 
     def embed(self, encoding: Encoding) -> Float[Tensor, "batch tokens width"]:
         """Return what the embedding table gives for the texts."""
@@ -213,6 +217,7 @@ class Runner:
         keep: Tensor | None,
         *,
         gradients: bool,
+        rule: BackwardRule = nullcontext,
     ) -> Gradients:
         variants = next((part for part in (embeddings, keep) if part is not None), None)
         if variants is not None:
@@ -220,14 +225,14 @@ class Runner:
         if keep is not None:
             encoding = Encoding(encoding.tokens, {**encoding.inputs, "attention_mask": keep.long()})
         if callable(targets):
-            return self._run_custom(encoding, targets, embeddings, gradients=gradients)
+            return self._run_custom(encoding, targets, embeddings, gradients=gradients, rule=rule)
         rows = _for_each_row(targets, len(encoding))
         total: Gradients | None = None
         for length, entries in self._prefixes(entries_of(rows), encoding.ids.shape[1]):
             part = encoding.prefix(length)
             given = None if embeddings is None else embeddings[:, :length]
             first = min(entry.position for entry in entries)
-            with swapped_embeddings(self.model, part.ids, given) as swap:
+            with swapped_embeddings(self.model, part.ids, given) as swap, rule():
                 logits = self._logits(self.forward(part, first), part, first)
             values = read_values(logits, first, entries, rows, self.link)
             found = self._with_gradients(values, swap.leaf, encoding.ids.shape[1], gradients=gradients)
@@ -236,16 +241,20 @@ class Runner:
         return total
 
     def _run_custom(
-        self, encoding: Encoding, target: CustomTarget, embeddings: Tensor | None, *, gradients: bool
+        self,
+        encoding: Encoding,
+        target: CustomTarget,
+        embeddings: Tensor | None,
+        *,
+        gradients: bool,
+        rule: BackwardRule,
     ) -> Gradients:
         """Run a function of the model's outputs on each text alone, as the caller wrote it for one."""
         found = []
         for row in range(len(encoding)):
-            length = len(encoding.tokens[row])
-            inputs = {name: values[row : row + 1, :length] for name, values in encoding.inputs.items()}
-            part = Encoding(encoding.tokens[row : row + 1], inputs)
-            given = None if embeddings is None else embeddings[row : row + 1, :length]
-            with swapped_embeddings(self.model, part.ids, given) as swap:
+            part = encoding.row(row)
+            given = None if embeddings is None else embeddings[row : row + 1, : part.ids.shape[1]]
+            with swapped_embeddings(self.model, part.ids, given) as swap, rule():
                 outputs = self.forward(part, 0)
                 self._logits(outputs, part, 0)
                 value = target(outputs)
@@ -271,9 +280,7 @@ class Runner:
             return Gradients(values, values.new_zeros(()))
         rows = rows_of_jacobian(values, leaf)
         require_finite(rows, "gradients")
-        return Gradients(
-            values.detach(), torch.nn.functional.pad(rows, (0, 0, 0, tokens - leaf.shape[1]))
-        )
+        return Gradients(values.detach(), torch.nn.functional.pad(rows, (0, 0, 0, tokens - leaf.shape[1])))
 
     def _prefixes(self, entries: list[Entry], tokens: int) -> list[tuple[int, list[Entry]]]:
         """Group entries by the forward they are read from: how many tokens it sees.

@@ -74,9 +74,7 @@ def attribute(
                 valid=_valid(runner, wanted, len(tokens)),
                 signed=method.signed,
                 outputs=scores.outputs[place],
-                baseline_outputs=None
-                if scores.baseline_outputs is None
-                else scores.baseline_outputs[place],
+                baseline_outputs=None if scores.baseline_outputs is None else scores.baseline_outputs[place],
                 gaps=None if scores.gaps is None else scores.gaps[place],
                 method=method.name,
                 parameters=asdict(method) if is_dataclass(method) else {},  # pyright: ignore[reportArgumentType]

@@ -103,12 +103,12 @@ class Visualizer:
         """
         from model_understanding.show.figure import attention_axes
 
-        found = map_or_text if isinstance(map_or_text, AttentionMap) else self._compute_attention_of(map_or_text)
+        found = (
+            map_or_text if isinstance(map_or_text, AttentionMap) else self._compute_attention_of(map_or_text)
+        )
         return attention_axes(found, ax, **options)
 
-    def _attention_where_possible(
-        self, compute: Callable[[], AttentionMap]
-    ) -> tuple[AttentionMap, ...]:
+    def _attention_where_possible(self, compute: Callable[[], AttentionMap]) -> tuple[AttentionMap, ...]:
         """Return a report's attention; a model without any still has the rest of its report."""
         try:
             return (compute(),)
@@ -125,7 +125,7 @@ class Visualizer:
         encoding: Encoding,
         layer: AxisChoice,
         head: AxisChoice,
-        map: str,  # noqa: A002  (the public name)
+        map: str,
         queries: Sequence[int] | None = None,
         steps: Tokens | None = None,
     ) -> AttentionMap:

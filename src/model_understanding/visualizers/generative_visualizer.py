@@ -1,10 +1,7 @@
 """Explain causal language models."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
-
-import torch
-from jaxtyping import Float
 
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.protocols import AttributionMethod
@@ -14,7 +11,6 @@ from model_understanding.runner import Encoding
 from model_understanding.runner.attention_capture import layer_count
 from model_understanding.runner.chat import Messages, is_chat, tokenize_chat
 from model_understanding.runner.continuation import generated_tokens, joined
-from model_understanding.runner.generation import end_ids
 from model_understanding.runner.tokenization import tokenize
 from model_understanding.tasks import CAUSAL_LM
 from model_understanding.tasks.causal_lm import (
@@ -23,15 +19,15 @@ from model_understanding.tasks.causal_lm import (
     continuation_targets,
     loss_target,
     next_target,
-    token_text,
     vocabulary_id,
 )
 from model_understanding.tokens import Tokens
 from model_understanding.visualizers.attributing import attribute, method_of
 from model_understanding.visualizers.base import AxisChoice, Visualizer
+from model_understanding.visualizers.generation_record import generation_of
 
 Prompt = str | Messages
-TOP = 5  # likeliest tokens kept at each step
+TokenTarget = str | int | Callable[[Any], Any]
 
 
 class GenerativeModelVisualizer(Visualizer):
@@ -95,12 +91,12 @@ class GenerativeModelVisualizer(Visualizer):
         encoding = self._continued(
             prompt, continuation, max_new_tokens, seed=seed, temperature=temperature, top_p=top_p, top_k=top_k
         )
-        return self._generation(encoding, given=continuation is not None)
+        return generation_of(self.runner, encoding, given=continuation is not None)
 
     def compute_saliency(
         self,
         prompt: Prompt,
-        target: str | int | Callable[[Any], Any] = "loss",
+        target: TokenTarget = "loss",
         *,
         continuation: str | None = None,
         per_token: bool = False,
@@ -132,34 +128,21 @@ class GenerativeModelVisualizer(Visualizer):
             InputError: The prompt, the target or the method cannot be used.
             UnsupportedModelError: The method would give wrong numbers on this architecture.
         """
-        chosen = method_of(method)
-        named = target if isinstance(target, str) and target in ("loss", "continuation", "next") else None
-        if named != "continuation" and (continuation is not None or per_token):
+        if continuation is not None and target != "continuation":
             raise InputError(
-                f"A continuation and per_token belong to target='continuation'. Got target={target!r}.",
+                f"A continuation belongs to target='continuation'. Got target={target!r}.",
                 hint="Pass target='continuation'.",
             )
-        if named in ("loss", "continuation") and (against is not None or token is not None):
-            raise InputError(
-                f"A contrast or a chosen token belongs to target='next'. Got target={target!r}.",
-                hint="Pass target='next'.",
-            )
-        function = None
-        if named == "continuation":
-            encoding = self._continued(prompt, continuation, max_new_tokens)
-            targets = self._continuation_targets(encoding, per_token=per_token, quantity=quantity)
-        else:
-            encoding = self._encode(prompt)
-            if named == "loss":
-                targets = (loss_target(encoding.tokens[0].ids.tolist()),)
-            elif callable(target):
-                function = target
-                name = getattr(target, "__name__", type(target).__name__)
-                targets = (Target(task=self.task, quantity="custom", name=name),)
-            else:
-                wanted = token if named == "next" else target
-                targets = (self._next_target(encoding, wanted, against, quantity),)
-        return attribute(self.runner, chosen, [encoding], [targets], function)[0]
+        encoding, targets, function = self._asked(
+            target,
+            prompt=lambda: self._encode(prompt),
+            continued=lambda: self._continued(prompt, continuation, max_new_tokens),
+            per_token=per_token,
+            against=against,
+            token=token,
+            quantity=quantity,
+        )
+        return attribute(self.runner, method_of(method), [encoding], [targets], function)[0]
 
     def compute_attention(
         self,
@@ -167,7 +150,7 @@ class GenerativeModelVisualizer(Visualizer):
         continuation: str | None = None,
         layer: AxisChoice = -1,
         head: AxisChoice = "mean",
-        map: str = "raw",  # noqa: A002  (the field's word)
+        map: str = "raw",
         *,
         queries: str = "steps",
         max_new_tokens: int = 32,
@@ -200,9 +183,7 @@ class GenerativeModelVisualizer(Visualizer):
                 f"queries={queries!r} is unknown. Allowed: 'steps', 'prompt'.", hint="Leave it out for steps."
             )
         layer_count(self.runner.config)  # refuse before generating
-        return self._step_attention(
-            self._continued(prompt, continuation, max_new_tokens), layer, head, map
-        )
+        return self._step_attention(self._continued(prompt, continuation, max_new_tokens), layer, head, map)
 
     def analyze(
         self,
@@ -211,6 +192,10 @@ class GenerativeModelVisualizer(Visualizer):
         max_new_tokens: int = 32,
         *,
         method: str | AttributionMethod = "default",
+        target: TokenTarget | None = None,
+        per_token: bool = True,
+        against: VocabularyItem | None = None,
+        quantity: Quantity = "log_prob",
         show: bool | None = None,
     ) -> Report:
         """Explain a continuation: the prompt's loss saliency, why each token, and where the model looked.
@@ -220,6 +205,10 @@ class GenerativeModelVisualizer(Visualizer):
             continuation: What follows; generated greedily where left out.
             max_new_tokens: Most tokens to generate.
             method: The attribution method.
+            target: What to explain instead, as ``compute_saliency`` takes it.
+            per_token: Whether each token of the continuation gets a row of its own.
+            against: A token: the difference to it is explained (a next token only).
+            quantity: ``log_prob``, ``logit`` or ``prob``.
             show: Whether to show the report now; when left out a notebook shows the value returned, and
                 a script or terminal gets coloured text.
 
@@ -228,14 +217,24 @@ class GenerativeModelVisualizer(Visualizer):
         """
         chosen = method_of(method)
         encoding = self._continued(prompt, continuation, max_new_tokens)
-        targets = self._continuation_targets(encoding, per_token=True, quantity="log_prob")
-        attributions = attribute(self.runner, chosen, [encoding], [targets])
-        prompt_encoding = self._prompt_of(encoding)
-        if len(prompt_encoding.tokens[0]) > 1:  # one token has no loss
-            loss = loss_target(prompt_encoding.tokens[0].ids.tolist())
-            attributions += attribute(self.runner, chosen, [prompt_encoding], [(loss,)])
+        wanted: list[TokenTarget] = ["continuation" if target is None else target]
+        prompt_length = encoding.prompt_length or 0
+        if target is None and prompt_length > 1:  # one token has no loss
+            wanted.append("loss")
+        attributions = []
+        for one in wanted:
+            explained, targets, function = self._asked(
+                one,
+                prompt=lambda: self._prompt_of(encoding),
+                continued=lambda: encoding,
+                per_token=per_token and one == "continuation",
+                against=against,
+                token=None,
+                quantity=quantity,
+            )
+            attributions += attribute(self.runner, chosen, [explained], [targets], function)
         report = Report(
-            generation=self._generation(encoding, given=continuation is not None),
+            generation=generation_of(self.runner, encoding, given=continuation is not None),
             attributions=tuple(attributions),
             attention=self._attention_where_possible(
                 lambda: self._step_attention(encoding, -1, "mean", "raw")
@@ -282,8 +281,9 @@ class GenerativeModelVisualizer(Visualizer):
         """Return prompt and continuation as one encoding; the continuation is never re-tokenised."""
         tokens, inputs = self._tokenized(prompt)
         if continuation is None:
-            ids = self.runner.generate(tokens, {"input_ids": inputs["input_ids"]},
-                                       max_new_tokens=max_new_tokens, **sampling)
+            ids = self.runner.generate(
+                tokens, {"input_ids": inputs["input_ids"]}, max_new_tokens=max_new_tokens, **sampling
+            )
             following = generated_tokens(self.tokenizer, tokens, ids)
         else:
             following, _ = tokenize(self.tokenizer, continuation, special_tokens=False)
@@ -303,6 +303,45 @@ class GenerativeModelVisualizer(Visualizer):
             quantity=quantity,
         )
 
+    def _asked(
+        self,
+        target: TokenTarget,
+        *,
+        prompt: Callable[[], Encoding],
+        continued: Callable[[], Encoding],
+        per_token: bool,
+        against: VocabularyItem | None,
+        token: VocabularyItem | None,
+        quantity: Quantity,
+    ) -> tuple[Encoding, tuple[Target, ...], Callable[[Any], Any] | None]:
+        """Return what a target asks for: the encoding, the targets on it, the caller's function."""
+        named = target if isinstance(target, str) and target in ("loss", "continuation", "next") else None
+        if per_token and named != "continuation":
+            raise InputError(
+                f"per_token belongs to target='continuation'. Got target={target!r}.",
+                hint="Pass target='continuation'.",
+            )
+        if named in ("loss", "continuation") and (against is not None or token is not None):
+            raise InputError(
+                f"A contrast or a chosen token belongs to target='next'. Got target={target!r}.",
+                hint="Pass target='next'.",
+            )
+        if named == "continuation":
+            encoding = continued()
+            return (
+                encoding,
+                self._continuation_targets(encoding, per_token=per_token, quantity=quantity),
+                None,
+            )
+        encoding = prompt()
+        if named == "loss":
+            return encoding, (loss_target(encoding.tokens[0].ids.tolist()),), None
+        if callable(target):
+            name = getattr(target, "__name__", type(target).__name__)
+            return encoding, (Target(task=self.task, quantity="custom", name=name),), target
+        wanted = token if named == "next" else target
+        return encoding, (self._next_target(encoding, wanted, against, quantity),), None
+
     def _next_target(
         self, encoding: Encoding, token: Any, against: VocabularyItem | None, quantity: Quantity
     ) -> Target:
@@ -316,7 +355,7 @@ class GenerativeModelVisualizer(Visualizer):
         return next_target(self.tokenizer, vocabulary, last, chosen, against, quantity)
 
     def _step_attention(
-        self, encoding: Encoding, layer: AxisChoice, head: AxisChoice, map: str  # noqa: A002
+        self, encoding: Encoding, layer: AxisChoice, head: AxisChoice, map: str
     ) -> AttentionMap:
         if not self.runner.is_causal:
             raise UnsupportedModelError(
@@ -328,37 +367,4 @@ class GenerativeModelVisualizer(Visualizer):
         steps = range(encoding.prompt_length, len(tokens))
         return self._attention(
             encoding, layer, head, map, queries=[step - 1 for step in steps], steps=tokens.select(steps)
-        )
-
-    def _generation(self, encoding: Encoding, *, given: bool) -> Generation:
-        tokens, start = encoding.tokens[0], encoding.prompt_length
-        assert start is not None
-        logs = torch.log_softmax(self._step_logits(encoding, start).double(), dim=-1)
-        following = torch.as_tensor(tokens.ids[start:].copy(), device=logs.device)
-        probabilities = logs.exp()
-        best = logs.topk(min(TOP, logs.shape[-1]), dim=-1)
-        return Generation(
-            tokens=tokens,
-            prompt_length=start,
-            probabilities=probabilities.gather(1, following[:, None])[:, 0].cpu().numpy(),
-            entropies=torch.special.entr(probabilities).sum(-1).cpu().numpy(),
-            top_ids=best.indices.cpu().numpy(),
-            top_probabilities=best.values.exp().cpu().numpy(),
-            top_labels=tuple(
-                tuple(token_text(self.tokenizer, int(token)) for token in step) for step in best.indices
-            ),
-            given=given,
-            ended=not given and int(tokens.ids[-1]) in end_ids(self.model, self.tokenizer),
-        )
-
-    def _step_logits(self, encoding: Encoding, start: int) -> Float[torch.Tensor, "steps vocabulary"]:
-        """Return the logits that each token of the continuation was chosen from."""
-        length = encoding.ids.shape[1]
-        if self.runner.is_causal:
-            return self.runner.logits(encoding.prefix(length - 1), keep_from=start - 1)[0]
-        return torch.cat(
-            [
-                self.runner.logits(encoding.prefix(end), keep_from=end - 1)[0]
-                for end in range(start, length)
-            ]
         )

@@ -18,6 +18,7 @@ from model_understanding.visualizers.attributing import attribute, method_of
 from model_understanding.visualizers.base import AxisChoice, Visualizer
 
 Text = str | tuple[str, str]
+ClassTarget = ClassName | Sequence[ClassName] | Callable[[Any], Any] | None
 
 
 class ModelVisualizer(Visualizer):
@@ -64,7 +65,7 @@ class ModelVisualizer(Visualizer):
         self,
         text: Text | list[Text],
         method: str | AttributionMethod = "default",
-        target: ClassName | Sequence[ClassName] | Callable[[Any], Any] | None = None,
+        target: ClassTarget = None,
         against: ClassName | None = None,
         quantity: Quantity = "logit",
     ) -> Any:
@@ -113,7 +114,7 @@ class ModelVisualizer(Visualizer):
         text: Text,
         layer: AxisChoice = -1,
         head: AxisChoice = "mean",
-        map: str = "raw",  # noqa: A002  (the field's word)
+        map: str = "raw",
     ) -> AttentionMap:
         """Return where the model looked, exact and with the model's own kernels.
 
@@ -133,13 +134,23 @@ class ModelVisualizer(Visualizer):
         return self._attention(self._encode(text), layer, head, map)
 
     def analyze(
-        self, text: Text, *, method: str | AttributionMethod = "default", show: bool | None = None
+        self,
+        text: Text,
+        *,
+        method: str | AttributionMethod = "default",
+        target: ClassTarget = None,
+        against: ClassName | None = None,
+        quantity: Quantity = "logit",
+        show: bool | None = None,
     ) -> Report:
         """Explain an answer: prediction, saliency of the predicted class, and attention.
 
         Args:
             text: A text, or a (text, pair) tuple.
             method: The attribution method.
+            target: What to explain, as ``compute_saliency`` takes it; the predicted class where left out.
+            against: Another class: the difference target − against is explained.
+            quantity: ``logit``, ``log_prob`` or ``prob``.
             show: Whether to show the report now; when left out a notebook shows the value returned, and
                 a script or terminal gets coloured text.
 
@@ -148,7 +159,13 @@ class ModelVisualizer(Visualizer):
         """
         encoding = self._encode(text)
         prediction = prediction_of(self.runner.config, encoding.tokens[0], self._logits([encoding])[0])
-        saliency = self.compute_saliency(text, method=method, target=prediction.index)
+        saliency = self.compute_saliency(
+            text,
+            method=method,
+            target=prediction.index if target is None else target,
+            against=against,
+            quantity=quantity,
+        )
         report = Report(
             prediction=prediction,
             attributions=(saliency,),

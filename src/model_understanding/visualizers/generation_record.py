@@ -1,0 +1,57 @@
+"""Record a continuation: how sure the model was of each of its tokens."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from model_understanding.results import Generation
+from model_understanding.runner import Encoding, Runner
+from model_understanding.runner.generation import end_ids
+from model_understanding.tasks.causal_lm import token_text
+
+TOP = 5  # likeliest tokens kept at each step
+
+
+def generation_of(runner: Runner, encoding: Encoding, *, given: bool) -> Generation:
+    """Return a prompt and its continuation with each step's probability, entropy and likeliest tokens.
+
+    The distributions come from one forward over prompt and continuation, so they are the model's own,
+    whatever the continuation was sampled with.
+
+    Args:
+        runner: The runner of a language model.
+        encoding: Prompt and continuation.
+        given: Whether the continuation was given rather than generated.
+
+    Returns:
+        The record.
+    """
+    tokens, start = encoding.tokens[0], encoding.prompt_length
+    assert start is not None
+    logs = torch.log_softmax(_step_logits(runner, encoding, start).double(), dim=-1)
+    following = torch.as_tensor(tokens.ids[start:].copy(), device=logs.device)
+    probabilities = logs.exp()
+    best = logs.topk(min(TOP, logs.shape[-1]), dim=-1)
+    return Generation(
+        tokens=tokens,
+        prompt_length=start,
+        probabilities=probabilities.gather(1, following[:, None])[:, 0].cpu().numpy(),
+        entropies=torch.special.entr(probabilities).sum(-1).cpu().numpy(),
+        top_ids=best.indices.cpu().numpy(),
+        top_probabilities=best.values.exp().cpu().numpy(),
+        top_labels=tuple(
+            tuple(token_text(runner.tokenizer, int(token)) for token in step) for step in best.indices
+        ),
+        given=given,
+        ended=not given and int(tokens.ids[-1]) in end_ids(runner.model, runner.tokenizer),
+    )
+
+
+def _step_logits(runner: Runner, encoding: Encoding, start: int) -> Float[Tensor, "steps vocabulary"]:
+    """Return the logits that each token of the continuation was chosen from."""
+    length = encoding.ids.shape[1]
+    if runner.is_causal:
+        return runner.logits(encoding.prefix(length - 1), keep_from=start - 1)[0]
+    return torch.cat(
+        [runner.logits(encoding.prefix(end), keep_from=end - 1)[0] for end in range(start, length)]
+    )

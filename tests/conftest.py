@@ -1,0 +1,9 @@
+"""Settings for the whole suite."""
+
+import os
+
+# Tiny models gain nothing from threads, and lose much where other work shares the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# No test may ask the hub for anything.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
