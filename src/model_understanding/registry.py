@@ -48,7 +48,7 @@ class Registry:
         """
         places = self._all()
         if name not in places:
-            close = difflib.get_close_matches(name, places, n=1, cutoff=0.5)
+            close = difflib.get_close_matches(str(name), places, n=1, cutoff=0.5)
             raise InputError(
                 f"There is no {self.kind} {name!r}. Allowed: {', '.join(places)}.",
                 hint=f"Did you mean {close[0]!r}?" if close else f"Choose one of the {self.kind}s listed.",

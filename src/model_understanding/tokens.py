@@ -67,7 +67,8 @@ class Tokens:
                 raise ValueError(f"Token {position} names text {segment}, but there are {len(lengths)}.")
             if segment >= 0 and not 0 <= start <= end <= lengths[segment]:
                 raise ValueError(
-                    f"Token {position} has offsets ({start}, {end}) in a text of {lengths[segment]} characters."
+                    f"Token {position} has offsets ({start}, {end}) "
+                    f"in a text of {lengths[segment]} characters."
                 )
 
     @classmethod
@@ -138,7 +139,7 @@ class Tokens:
 
     def labels(self) -> tuple[str, ...]:
         """Return a short readable label for each token: trimmed, with blanks and controls made visible."""
-        return tuple(visible_text(surface.strip(" ") or surface) or "∅" for surface in self.surfaces())
+        return tuple(_label(surface) for surface in self.surfaces())
 
     def groups(self, level: Level) -> tuple[tuple[int, ...], ...]:
         """Return the positions that belong together at a level, in reading order.
@@ -237,20 +238,22 @@ class Tokens:
 
 
 def visible_text(text: str) -> str:
-    """Return text in which blanks that stand alone, controls and direction overrides can be seen.
+    r"""Return text in which blanks that stand alone, controls and direction overrides can be seen.
 
     Args:
         text: Any text, hostile ones included.
 
     Returns:
         The text with newlines as ``↵``, tabs as ``⇥``, a lone space as ``␣``, other controls as their
-        Unicode control pictures or ``\\u…`` escapes. Joiners inside emoji stay.
+        Unicode control pictures or ``\u…`` escapes. Joiners between other characters stay.
 
-    >>> visible_text("a\\nb")
+    >>> visible_text("a\nb")
     'a↵b'
     """
-    if text and not text.strip(" "):
+    if text and all(unicodedata.category(character) == "Zs" for character in text):
         return "␣" * len(text)
+    if text and _JOINERS.issuperset(text):
+        return "".join(_escaped(character) for character in text)
     return "".join(_visible_character(character) for character in text)
 
 
@@ -266,8 +269,19 @@ def _visible_character(character: str) -> str:
     is_hidden = category in ("Cf", "Zl", "Zp", "Cs") and character not in _JOINERS
     # U+E0020…7F spell the flags of England, Scotland and Wales: part of an emoji.
     if is_hidden and not 0xE0020 <= ord(character) <= 0xE007F:
-        return f"\\u{ord(character):04x}"
+        return _escaped(character)
     return character
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _label(surface: str) -> str:
+    label = visible_text(surface.strip(" ") or surface) or "∅"
+    # A mark without its letter would stand on whatever is drawn before it.
+    return f"◌{label}" if unicodedata.category(label[0]).startswith("M") else label
 
 
 def read_only(values: object, dtype: type, shape: tuple[int | None, ...], name: str) -> np.ndarray:
@@ -285,7 +299,8 @@ def read_only(values: object, dtype: type, shape: tuple[int | None, ...], name: 
     Raises:
         ValueError: The shape is another.
     """
-    array = np.array(values, dtype=dtype)
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+        array = np.array(values, dtype=dtype)
     if array.size == 0 and array.ndim != len(shape):
         array = array.reshape([0 if length is None else length for length in shape])
     matches = array.ndim == len(shape) and all(
@@ -308,7 +323,7 @@ def _core(text: str, span: Sequence[int] | np.ndarray) -> tuple[int, int]:
 
 def _word_indices(
     texts: Sequence[str], segments: np.ndarray, offsets: np.ndarray, special: np.ndarray
-) -> np.ndarray:
+) -> Int[np.ndarray, " tokens"]:
     """Number the words of each text that some token touches; a token over several words joins them."""
     starts = [
         np.array(sorted({0, *(match.start() for match in _WORD_BOUNDARY.finditer(text))})) for text in texts
@@ -319,7 +334,7 @@ def _word_indices(
         if segment < 0 or special[position]:
             current_segment = -1
             continue
-        start, end = _core(texts[segment], span)
+        start, end = _core(texts[int(segment)], span)
         first = int(np.searchsorted(starts[segment], start, "right"))
         last = int(np.searchsorted(starts[segment], max(end - 1, start), "right"))
         if segment != current_segment or first > reached:

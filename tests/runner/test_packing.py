@@ -25,7 +25,7 @@ def test_a_batch_is_halved_where_memory_runs_out(error, caplog):
             raise error
         return list(range(start, end))
 
-    assert sum(packed(run, 9, 1), []) == list(range(9))
+    assert [number for batch in packed(run, 9, 1) for number in batch] == list(range(9))
     assert "Out of memory with 9 variants at once; going on with 4." in caplog.text
 
 

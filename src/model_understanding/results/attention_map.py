@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from model_understanding.errors import InputError, NumericalError
 from model_understanding.results.provenance import Provenance
@@ -58,6 +58,8 @@ class AttentionMap(JsonResult):
             if not isinstance(value, str):
                 object.__setattr__(self, name, tuple(value))
             axes.append(1 if isinstance(value, str) else len(value))
+        if 0 in axes:
+            raise ValueError("An attention map needs a layer and a head.")
         plane = (len(self.queries), len(self.keys))
         mask = read_only(self.mask, np.bool_, plane, "mask")
         weights = read_only(self.weights, np.float32, (*axes, *plane), "weights")
@@ -93,7 +95,11 @@ class AttentionMap(JsonResult):
         Returns:
             The map.
         """
-        array = np.asarray(weights, dtype=np.float32)
+        array = np.asarray(weights)
+        if not 2 <= array.ndim <= 4:
+            raise ValueError(
+                f"Weights have 2, 3 or 4 axes: (Q, K), (H, Q, K) or (L, H, Q, K). Got {array.ndim}."
+            )
         array = array.reshape((1,) * (4 - array.ndim) + array.shape)
         query_tokens = queries if isinstance(queries, Tokens) else Tokens.from_pieces(queries)
         if keys is None:
@@ -132,10 +138,12 @@ class AttentionMap(JsonResult):
         """
         rows = self.queries if self.steps is None else self.steps
         row_groups, key_groups = rows.groups(level), self.keys.groups(level)
-        weights = np.stack([self.weights[..., list(group)].sum(-1) for group in key_groups], axis=-1)
-        weights = np.stack([weights[..., list(group), :].mean(-2) for group in row_groups], axis=-2)
-        mask = np.stack([self.mask[:, list(group)].any(-1) for group in key_groups], axis=-1)
-        mask = np.stack([mask[list(group)].any(0) for group in row_groups], axis=0)
+        row_starts, key_starts = _starts(row_groups), _starts(key_groups)
+        counts = np.array([len(group) for group in row_groups], dtype=np.float32)[:, None]
+        weights = np.add.reduceat(self.weights, key_starts, axis=-1)
+        weights = np.add.reduceat(weights, row_starts, axis=-2) / counts
+        mask = np.logical_or.reduceat(self.mask, key_starts, axis=-1)
+        mask = np.logical_or.reduceat(mask, row_starts, axis=-2)
         return replace(
             self,
             queries=self.queries.fold(row_groups),
@@ -162,7 +170,7 @@ def find_sinks(
     Returns:
         Positions among the keys.
 
-    >>> find_sinks(np.array([[0.9, 0.05, 0.05], [0.8, 0.1, 0.1], [0.9, 0.0, 0.1]]), np.ones((3, 3), dtype=bool))
+    >>> find_sinks(np.array([[0.9, 0.1, 0.0], [0.8, 0.1, 0.1], [0.9, 0.0, 0.1]]), np.ones((3, 3), dtype=bool))
     (0,)
     """
     choices = mask.sum(axis=1, keepdims=True)
@@ -173,6 +181,10 @@ def find_sinks(
     even = np.where(counted, 1 / np.maximum(choices, 1), 0).sum(axis=0) / safe_rows
     is_sink = (rows > 1) & (share >= SINK_SHARE) & (share >= SINK_EXCESS * even)
     return tuple(int(position) for position in np.flatnonzero(is_sink))
+
+
+def _starts(groups: Sequence[Sequence[int]]) -> Int[np.ndarray, " groups"]:
+    return np.array([group[0] for group in groups], dtype=int)
 
 
 def _chosen(weights: np.ndarray, held: tuple[int, ...] | str, wanted: int | None, name: str) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from jaxtyping import Bool, Float
 
-from model_understanding.errors import NumericalError
+from model_understanding.errors import InputError, NumericalError
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.serialization import JsonResult
 from model_understanding.results.target import Target
@@ -96,7 +96,7 @@ class Attribution(JsonResult):
             The attribution; its outputs are the sums of its scores.
         """
         pieces = tokens if isinstance(tokens, Tokens) else Tokens.from_pieces(tokens)
-        rows = np.atleast_2d(np.asarray(scores, dtype=np.float32))
+        rows = np.atleast_2d(np.asarray(scores, dtype=np.float64))
         names = labels or [f"target {i}" if len(rows) > 1 else "target" for i in range(len(rows))]
         return cls(
             tokens=pieces,
@@ -109,8 +109,24 @@ class Attribution(JsonResult):
         )
 
     def row(self, target: int = 0) -> Self:
-        """Return the attribution of one target alone."""
-        index = range(len(self.targets))[target]
+        """Return the attribution of one target alone.
+
+        Args:
+            target: Its index; counted from the end where negative.
+
+        Returns:
+            An attribution with one row.
+
+        Raises:
+            InputError: There is no such target.
+        """
+        count = len(self.targets)
+        if not -count <= target < count:
+            raise InputError(
+                f"There is no target {target}: the attribution has {count}.",
+                hint="Count targets from 0, or from -1 at the end.",
+            )
+        index = target % count
         return replace(
             self,
             targets=(self.targets[index],),
@@ -165,7 +181,7 @@ class Attribution(JsonResult):
 
     def pairs(self, target: int = 0) -> list[tuple[str, float]]:
         """Return each token's text with its score for one target."""
-        return list(zip(self.tokens.surfaces(), map(float, self.scores[target]), strict=True))
+        return list(zip(self.tokens.surfaces(), map(float, self.row(target).scores[0]), strict=True))
 
     def to_dataframe(self) -> "pandas.DataFrame":
         """Return a table with one row for each target and token."""

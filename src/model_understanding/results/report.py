@@ -4,6 +4,7 @@ import io
 import os
 import tempfile
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -74,7 +75,7 @@ class Report(JsonResult):
         Raises:
             InputError: The suffix is none of these, or the file cannot be written.
         """
-        target = Path(path)
+        target = Path(path).expanduser()
         suffix = target.suffix.lower()
         if suffix not in SUFFIXES:
             raise InputError(
@@ -97,17 +98,17 @@ class Report(JsonResult):
         Raises:
             InputError: The file does not exist or is no report.
         """
-        source = Path(path)
+        source = Path(path).expanduser()
         try:
-            if source.suffix.lower() == ".npz":
-                with np.load(source, allow_pickle=False) as arrays:
-                    return cls.from_json(str(arrays["report"]))
-            return cls.from_json(source.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, KeyError, zipfile.BadZipFile) as error:
+            is_archive = source.suffix.lower() == ".npz"
+            text = _archived(source) if is_archive else source.read_text(encoding="utf-8")
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise InputError(
-                f"Cannot read a report from {source}: {error}.",
+                f"Cannot read a report from {source}: {what.rstrip('.')}.",
                 hint="Pass a file that Report.save('x.json') or Report.save('x.npz') wrote.",
             ) from error
+        return cls.from_json(text)
 
     def show(self) -> None:
         """Show the report: the page in a notebook, the figures with a window, coloured text elsewhere."""
@@ -129,8 +130,8 @@ class Report(JsonResult):
     def _rendered(self, suffix: str) -> bytes:
         if suffix == ".html":
             return self.to_html().encode("utf-8")
-        if suffix == ".json":
-            return (self.to_json(indent=1) + "\n").encode("utf-8")
+        if suffix == ".json":  # half a character, which UTF-8 cannot hold, as JSON's own escape
+            return (self.to_json(indent=1) + "\n").encode("utf-8", "backslashreplace")
         if suffix == ".csv":
             return _scores_table(self.attributions).encode("utf-8")
         if suffix == ".npz":
@@ -161,9 +162,10 @@ def write_atomically(path: Path, content: bytes) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(
-            f"Cannot write {path}: {error.strerror or error}.", hint="Choose another place to save to."
+            f"Cannot write {path}: {reason}.", hint="Choose another place to save to."
         ) from error
 
 
@@ -182,9 +184,15 @@ def _scores_table(attributions: tuple[Attribution, ...]) -> str:
     table = pandas.concat(
         [attribution.to_dataframe().assign(method=attribution.method) for attribution in attributions]
     )
-    for column in ("token", "piece", "target"):
+    for column in ("token", "piece", "target", "method"):
         table[column] = [f"\t{cell}" if cell[:1] in tuple("=+-@\t\r") else cell for cell in table[column]]
-    return table.to_csv(index=False)
+    return table.to_csv(index=False, lineterminator="\r\n")  # with "\n" alone a "\r" is not quoted
+
+
+def _archived(source: Path) -> str:
+    """Return the JSON text in an archive; objects in it, which could run code, are not read."""
+    with source.open("rb") as file, zipfile.ZipFile(file) as archive, archive.open("report.npy") as member:
+        return str(np.lib.format.read_array(member, allow_pickle=False))
 
 
 def _archive(report: Report) -> bytes:

@@ -6,7 +6,9 @@ restore each value exactly. The outermost object carries ``schema``. NaN and inf
 
 import json
 from dataclasses import fields, is_dataclass
-from typing import Any, Self
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -87,9 +89,9 @@ def result_from_json(text: str) -> Any:
     hint = "Pass a file that Report.save('x.json') or to_json wrote."
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"This is not JSON: {error}.", hint=hint) from error
-    if not isinstance(data, dict) or data.get("type") not in _TYPES:
+    if not _is_result(data):
         raise InputError(f"This JSON is not a result. Types: {', '.join(sorted(_TYPES))}.", hint=hint)
     if data.pop("schema", None) != SCHEMA:
         raise InputError(
@@ -98,8 +100,9 @@ def result_from_json(text: str) -> Any:
         )
     try:
         return _restored(data)
-    except (TypeError, ValueError, KeyError) as error:
-        raise InputError(f"This JSON is not a whole result: {error}.", hint=hint) from error
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        reason = str(error).rstrip(".")
+        raise InputError(f"This JSON is not a whole result: {reason}.", hint=hint) from error
 
 
 def _plain(value: Any) -> Any:
@@ -116,19 +119,72 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    return value
-
-
-def _restored(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_restored(item) for item in value) if _holds_results(value) else value
-    if not isinstance(value, dict):
+    if value is None or isinstance(value, str | int | float):
         return value
-    if value.get("type") in _TYPES:
-        content = {name: _restored(item) for name, item in value.items() if name != "type"}
-        return _TYPES[value["type"]](**content)
-    return {key: _restored(item) for key, item in value.items()}
+    return repr(value)  # a method's parameter may be any object
 
 
-def _holds_results(values: list[Any]) -> bool:
-    return any(isinstance(item, dict) for item in values)
+def _is_result(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("type"), str) and value["type"] in _TYPES
+
+
+def _restored(data: dict[str, Any]) -> Any:
+    """Build a result from its fields, each checked against the type it is declared as."""
+    kind = _TYPES[data["type"]]
+    hints = _hints(kind)
+    content = {}
+    for name, value in data.items():
+        if name == "type":
+            continue
+        if name not in hints:
+            raise ValueError(f"{kind.__name__} has no field {name!r}")
+        content[name] = _as_declared(value, hints[name], f"{kind.__name__}.{name}")
+    return kind(**content)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _as_declared(value: Any, hint: Any, name: str) -> Any:
+    """Return a value of a field, restored where it is a result.
+
+    Raises:
+        ValueError: It is not of the type declared.
+    """
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        if value is None and type(None) in parts:
+            return None
+        (first, *others) = (part for part in parts if part is not type(None))
+        return value if type(value) in others else _as_declared(value, first, name)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_as_declared(item, parts[0], name) for item in value)
+    if hasattr(hint, "array_type"):
+        if isinstance(value, list):
+            return _array(value, hint, name)
+    elif hint in _TYPES.values():
+        if _is_result(value) and _TYPES[value["type"]] is hint:
+            return _restored(value)
+    elif (
+        (origin is Literal and value in parts)
+        or (hint is float and isinstance(value, int | float) and not isinstance(value, bool))
+        or (hint is int and isinstance(value, int) and not isinstance(value, bool))
+        or ((hint in (str, bool) or origin is dict) and isinstance(value, origin or hint))
+    ):
+        return value
+    raise ValueError(f"{name} cannot be {_short(value)}")
+
+
+def _array(value: list[Any], hint: Any, name: str) -> np.ndarray:
+    array = np.asarray(value)
+    allowed = {"Float": "fiu", "Int": "iu", "Bool": "b"}[hint.dtype.__name__]
+    if array.size and array.dtype.kind not in allowed:
+        raise ValueError(f"{name} cannot hold {_short(value)}")
+    return array
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -24,7 +24,7 @@ def generated_tokens(tokenizer: Any, prompt: Tokens, ids: Sequence[int]) -> Toke
     """
     special = np.isin(ids, tokenizer.all_special_ids)
     plain = [token for token, is_special in zip(ids, special, strict=True) if not is_special]
-    context = [int(token) for token in prompt.ids[-_CONTEXT:]]
+    context = [int(token) for token in prompt.ids[_context_start(prompt) :]]
     text, spans = spans_in_decoded(tokenizer, plain, context) if plain else ("", [])
     offsets = np.zeros((len(ids), 2), dtype=int)
     if spans:
@@ -37,6 +37,16 @@ def generated_tokens(tokenizer: Any, prompt: Tokens, ids: Sequence[int]) -> Toke
         offsets=offsets,
         special=special,
     )
+
+
+def _context_start(prompt: Tokens) -> int:
+    """Return where the context begins; never in the middle of a character split over tokens."""
+    start = max(len(prompt) - _CONTEXT, 0)
+    while (
+        start > 0 and prompt.offsets[start, 0] < prompt.offsets[start - 1, 1] and prompt.segments[start] >= 0
+    ):
+        start -= 1
+    return start
 
 
 def joined(prompt: Tokens, continuation: Tokens) -> Tokens:

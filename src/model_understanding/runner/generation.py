@@ -68,7 +68,11 @@ def generated_ids(
         if seed is not None:
             torch.manual_seed(seed)
         sequences = runner.model.generate(  # pyright: ignore[reportCallIssue]
-            **{name: encoding.inputs[name] for name in ("input_ids", "attention_mask") if name in encoding.inputs},
+            **{
+                name: encoding.inputs[name]
+                for name in ("input_ids", "attention_mask")
+                if name in encoding.inputs
+            },
             max_new_tokens=room,
             do_sample=seed is not None,
             **sampling,

@@ -24,7 +24,9 @@ def longest_input(model: torch.nn.Module, tokenizer: Any) -> int | None:
     if not isinstance(positions, int) or positions <= 0:  # -1: relative positions only
         limit = getattr(tokenizer, "model_max_length", None)
         # transformers writes 1e30 where it knows no limit
-        return limit if isinstance(limit, int) and 0 < limit < 10**7 and config.model_type != "xlnet" else None
+        return (
+            limit if isinstance(limit, int) and 0 < limit < 10**7 and config.model_type != "xlnet" else None
+        )
     for name, module in model.named_modules():
         if isinstance(module, torch.nn.Embedding) and name.endswith("position_embeddings"):
             padding = module.padding_idx

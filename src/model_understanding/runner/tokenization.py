@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.tokens import Tokens
@@ -30,21 +31,16 @@ def tokenize(
     texts = (text,) if pair is None else (text, pair)
     for part in texts:
         _check_text(part)
-    try:
-        encoded = tokenizer(
-            text,
-            pair,
-            add_special_tokens=special_tokens,
-            truncation=False,
-            padding=False,
-            verbose=False,
-            return_offsets_mapping=bool(tokenizer.is_fast),
-            return_special_tokens_mask=True,
-        )
-    except (UnicodeEncodeError, TypeError) as error:
-        raise InputError(
-            f"The tokenizer cannot read this text: {error}.", hint="Pass text that encodes as UTF-8."
-        ) from error
+    encoded = tokenizer(
+        text,
+        pair,
+        add_special_tokens=special_tokens,
+        truncation=False,
+        padding=False,
+        verbose=False,
+        return_offsets_mapping=bool(tokenizer.is_fast),
+        return_special_tokens_mask=True,
+    )
     inputs = {
         name: list(encoded[name])
         for name in ("input_ids", "attention_mask", "token_type_ids")
@@ -52,17 +48,18 @@ def tokenize(
     }
     ids = inputs["input_ids"]
     added = np.array(encoded["special_tokens_mask"], dtype=bool)
-    special = added | np.isin(ids, _special_ids(tokenizer))
     if tokenizer.is_fast:
         segments = np.array([-1 if part is None else part for part in encoded.sequence_ids(0)], dtype=int)
         offsets = np.array(encoded["offset_mapping"], dtype=int).reshape(-1, 2)
     else:
         segments, offsets = _spans_by_decoding(tokenizer, ids, added, texts)
-    offsets = np.where(segments[:, None] >= 0, offsets, 0)
-    if special.all():
-        raise InputError(
-            f"The text {text[:40]!r} has no token of its own.", hint="Pass a text with at least one word."
-        )
+    offsets = _with_trimmed_blanks(texts, segments, np.where(segments[:, None] >= 0, offsets, 0))
+    special = added | _spelled_special(tokenizer, ids, texts, segments, offsets)
+    for number, part in enumerate(texts):
+        if special[segments == number].all():
+            raise InputError(
+                f"The text {part[:40]!r} has no token of its own.", hint="Pass a text with at least one word."
+            )
     tokens = Tokens.from_spans(
         texts=texts,
         pieces=tokenizer.convert_ids_to_tokens(ids),
@@ -82,27 +79,60 @@ def _check_text(text: object) -> None:
         )
     if not text:
         raise InputError("The text is empty.", hint="Pass at least one character.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"The text has half a character at position {error.start}: {text[error.start]!r}.",
+            hint="Pass text that encodes as UTF-8.",
+        ) from error
 
 
-def _special_ids(tokenizer: Any) -> list[int]:
-    """Return the ids of special tokens; the unknown token stands for the user's own text."""
-    return [i for i in tokenizer.all_special_ids if i != tokenizer.unk_token_id]
+def _with_trimmed_blanks(
+    texts: Sequence[str], segments: np.ndarray, offsets: np.ndarray
+) -> Int[np.ndarray, "tokens 2"]:
+    """Give a token of nothing but blanks its place again, which RoBERTa's tokenizer trims to nothing."""
+    mended = offsets.copy()
+    reached, current = 0, -1
+    for position, (segment, (start, end)) in enumerate(zip(segments, offsets, strict=True)):
+        if segment < 0:
+            continue
+        if segment != current:
+            reached, current = 0, segment
+        if start == end and texts[int(segment)][reached:start].isspace():
+            mended[position, 0] = reached
+        reached = max(reached, int(end))
+    return mended
+
+
+def _spelled_special(
+    tokenizer: Any, ids: Sequence[int], texts: Sequence[str], segments: np.ndarray, offsets: np.ndarray
+) -> Bool[np.ndarray, " tokens"]:
+    """Return which tokens are special ones that the text itself spells.
+
+    The unknown token stands for the user's own text, unless the text spells it.
+    """
+    special = np.isin(ids, tokenizer.all_special_ids)
+    for position in np.flatnonzero(special & (np.asarray(ids) == tokenizer.unk_token_id)):
+        segment, (start, end) = int(segments[position]), offsets[position]
+        special[position] = segment >= 0 and texts[segment][start:end].strip() == tokenizer.unk_token
+    return special
 
 
 def _spans_by_decoding(
-    tokenizer: Any, ids: Sequence[int], added: np.ndarray, texts: tuple[str, ...]
+    tokenizer: Any, ids: Sequence[int], added: np.ndarray, texts: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find each token of a tokenizer without offsets by decoding longer and longer prefixes."""
     own = [token for token, is_added in zip(ids, added, strict=True) if not is_added]
-    spans = spans_in_decoded(tokenizer, own)
-    if len(texts) > 1 or spans is None or spans[0] != texts[0]:
+    decoded, spans = spans_in_decoded(tokenizer, own)
+    if len(texts) > 1 or decoded != texts[0]:
         raise UnsupportedModelError(
             f"{type(tokenizer).__name__} does not tell where its tokens stand in the text.",
             hint="Load a fast tokenizer (install the 'tokenizers' version of this model's tokenizer).",
         )
     segments = np.where(added, -1, 0)
     offsets = np.zeros((len(ids), 2), dtype=int)
-    offsets[~added] = spans[1]
+    offsets[~added] = spans
     return segments, offsets
 
 
@@ -127,18 +157,19 @@ def spans_in_decoded(
 
     start = len(decoded(context)) if context else 0
     whole = decoded([*context, *ids])[start:]
-    ends = np.maximum.accumulate(
-        [
-            _common_length(decoded([*context, *ids[:count]])[start:], whole)
-            for count in range(1, len(ids) + 1)
-        ]
-    ).tolist()
-    begins = [0, *ends[:-1]]
-    # A token that completes no character reaches to the end of the one it helps to spell.
-    return whole, [
-        (begin, next((end for end in ends[place:] if end > begin), begin))
-        for place, begin in enumerate(begins)
-    ]
+    spans: list[tuple[int, int]] = []
+    waiting = reached = 0  # how many tokens still wait for the character they help to spell
+    for count in range(1, len(ids) + 1):
+        part = decoded([*context, *ids[:count]])[start:]
+        end = max(reached, _common_length(part, whole))
+        if end > reached:
+            spans += [(reached, end)] * (waiting + 1)
+            waiting, reached = 0, end
+        elif reached and not waiting and part == whole[:reached] and part.endswith("\ufffd"):
+            spans.append((reached - 1, reached))  # one more byte of a character that is never completed
+        else:
+            waiting += 1
+    return whole, spans + [(reached, reached)] * waiting
 
 
 def _common_length(part: str, whole: str) -> int:

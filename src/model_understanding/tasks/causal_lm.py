@@ -46,7 +46,12 @@ def loss_target(ids: Sequence[int]) -> Target:
 
 
 def next_target(
-    tokenizer: Any, vocabulary: int, position: int, token: int, against: VocabularyItem | None, quantity: Quantity
+    tokenizer: Any,
+    vocabulary: int,
+    position: int,
+    token: int,
+    against: VocabularyItem | None,
+    quantity: Quantity,
 ) -> Target:
     """Return the token after a position as target.
 
@@ -154,12 +159,20 @@ def vocabulary_id(tokenizer: Any, vocabulary: int, item: VocabularyItem) -> int:
                 hint=f"Pass an id from 0 to {vocabulary - 1}.",
             )
         return int(item)
-    given = [int(i) for i in tokenizer(item, add_special_tokens=False)["input_ids"]] if item else []
-    if len(given) == 1:
-        return given[0]
-    spaced = [int(i) for i in tokenizer(f" {item}", add_special_tokens=False)["input_ids"]]
-    if item and not item.startswith(" ") and len(spaced) == 1:
-        return spaced[0]
+    given = _ids_of(tokenizer, item)
+    # A word as the tokenizer knows it: after a blank, or, where it puts one itself, without.
+    other = item.removeprefix(" ") if item.startswith(" ") else f" {item}"
+    for ids in (given, _ids_of(tokenizer, other) if item.strip() else []):
+        if len(ids) == 1:
+            if ids[0] == tokenizer.unk_token_id and item != tokenizer.unk_token:
+                break
+            if ids is not given and item.startswith(" ") and not _piece(tokenizer, ids[0]).startswith("▁"):
+                break
+            return vocabulary_id(tokenizer, vocabulary, ids[0])
+    if given == [tokenizer.unk_token_id]:
+        raise InputError(
+            f"{item!r} is not in this tokenizer's vocabulary.", hint="Pass a text it knows, or an id."
+        )
     raise InputError(
         f"{item!r} is {len(given)} tokens for this tokenizer, not one.",
         hint="Pass the text of one token (its blank counts), an id, or explain it as a continuation.",
@@ -169,4 +182,16 @@ def vocabulary_id(tokenizer: Any, vocabulary: int, item: VocabularyItem) -> int:
 def token_text(tokenizer: Any, token: int) -> str:
     """Return the text of one token; the piece where it spells no character of its own."""
     text = tokenizer.decode([token], clean_up_tokenization_spaces=False)
-    return text if text and "\ufffd" not in text else str(tokenizer.convert_ids_to_tokens(token))
+    piece = _piece(tokenizer, token)
+    if not text or "\ufffd" in text:
+        return piece
+    # A decoder of SentencePiece's kind drops the blank at the start of a text.
+    return f" {text}" if piece.startswith("▁") and not text.startswith(" ") else text
+
+
+def _ids_of(tokenizer: Any, text: str) -> list[int]:
+    return [int(i) for i in tokenizer(text, add_special_tokens=False)["input_ids"]] if text else []
+
+
+def _piece(tokenizer: Any, token: int) -> str:
+    return str(tokenizer.convert_ids_to_tokens(token))

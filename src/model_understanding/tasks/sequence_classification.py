@@ -104,6 +104,8 @@ def resolve_targets(
         wanted = [class_index(labels, name) for name in target]
     else:
         wanted = [class_index(labels, target)]
+    if not wanted:
+        raise InputError("No class was chosen.", hint="Pass a label, an index, or target='all'.")
     contrast = () if against is None else (class_index(labels, against),)
     if contrast and contrast[0] in wanted:
         raise InputError(
@@ -150,12 +152,14 @@ def class_index(labels: Sequence[str], name: ClassName) -> int:
         raise InputError(
             f"There is no class {name}: the model has {count}.", hint=f"Pass an index from 0 to {count - 1}."
         )
+    if labels.count(name) > 1:
+        raise InputError(f"{labels.count(name)} classes are named {name!r}.", hint="Pass the index of one.")
     if name in labels:
         return labels.index(name)
     folded = [label.casefold() for label in labels]
     if folded.count(name.casefold()) == 1:
         return folded.index(name.casefold())
-    if name.lstrip("-").isdigit():  # the command line knows only strings
+    if name.removeprefix("-").isdecimal():  # the command line knows only strings
         return class_index(labels, int(name))
     close = difflib.get_close_matches(name, labels, n=1)
     listed = ", ".join(labels[:20]) + (" …" if count > 20 else "")

@@ -11,7 +11,16 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from model_understanding.demo_models import DEMO_MODELS, demo_model_folder
-from model_understanding.errors import InputError, LoadingError, UnsafeModelError
+from model_understanding.errors import InputError, LoadingError
+from model_understanding.loading.checkpoint import (
+    refuse_foreign_kernels,
+    refuse_missing_weights,
+    refuse_pickles,
+    refuse_unknown_quantization,
+    refuse_unusable_folder,
+    require_vocabulary,
+)
+from model_understanding.loading.plain_errors import plain_errors
 from model_understanding.results import Provenance
 from model_understanding.tasks import CAUSAL_LM, SEQUENCE_CLASSIFICATION
 
@@ -19,12 +28,10 @@ _CLASSES: dict[str, Any] = {
     SEQUENCE_CLASSIFICATION: AutoModelForSequenceClassification,
     CAUSAL_LM: AutoModelForCausalLM,
 }
-# Implementations that are part of torch, transformers or a package the user installed; anything else in a
-# configuration (``someone/repository``) would download and run code, even when the caller asks for eager.
-_KNOWN_ATTENTION = frozenset(
-    {"eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention"}
-)
-_KNOWN_EXPERTS = frozenset({"eager", "batched_mm", "grouped_mm"})
+_HEADS = {
+    SEQUENCE_CLASSIFICATION: ("ForSequenceClassification",),
+    CAUSAL_LM: ("ForCausalLM", "LMHeadModel", "GenerationDecoder", "ForConditionalGeneration"),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +53,9 @@ class LoadedModel:
     @property
     def device(self) -> torch.device:
         """Where the model's inputs must lie."""
-        return self.model.get_input_embeddings().weight.device if _has_table(self.model) else self.model.device
+        return (
+            self.model.get_input_embeddings().weight.device if _has_table(self.model) else self.model.device
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,21 +106,24 @@ def load(
             hint="For example ModelVisualizer('bert-base-uncased') or (model=…, tokenizer=…).",
         )
     given = name_or_model if model is None else model
+    kind = type(given).__name__
     if isinstance(given, str | Path):
         return _load_by_name(str(given), tokenizer, task, options)
     if not isinstance(given, torch.nn.Module):  # a pipeline
-        tokenizer = tokenizer or getattr(given, "tokenizer", None)
+        tokenizer = getattr(given, "tokenizer", None) if tokenizer is None else tokenizer
         given = getattr(given, "model", None)
     if not isinstance(given, torch.nn.Module):
         raise InputError(
-            f"Cannot explain an object of type {type(name_or_model or model).__name__}.",
+            f"Cannot explain an object of type {kind}.",
             hint="Pass a name, a folder, a transformers model with its tokenizer, or a pipeline.",
         )
     if tokenizer is None:
         raise InputError("A loaded model needs its tokenizer.", hint="Pass tokenizer=…, an object or a name.")
     given = _checked_model(given, task)
+    _refuse_changes(given, options)
     if isinstance(tokenizer, str | Path):
         tokenizer = _load_tokenizer(str(tokenizer), {}, options)
+    tokenizer = _checked_tokenizer(tokenizer)
     name = getattr(given.config, "_name_or_path", "") or type(given).__name__
     return LoadedModel(given, tokenizer, task, _provenance(name, task, given, tokenizer, options, ()))
 
@@ -133,12 +145,12 @@ def detect_task(name: str, options: LoadingOptions) -> str:
         return DEMO_MODELS[name].task
     if name.endswith(".gguf"):
         return CAUSAL_LM
-    config = _load_config(name, options)
+    config = _load_config(str(Path(name).expanduser()) if name.startswith("~") else name, options)
     architectures = getattr(config, "architectures", None) or []
     for architecture in architectures:
         if architecture.endswith("ForSequenceClassification"):
             return SEQUENCE_CLASSIFICATION
-        if architecture.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
+        if architecture.endswith(_HEADS[CAUSAL_LM]):
             return CAUSAL_LM
     raise InputError(
         f"{name!r} names {', '.join(architectures) or 'no architecture'}: "
@@ -148,7 +160,7 @@ def detect_task(name: str, options: LoadingOptions) -> str:
 
 
 def _load_by_name(name: str, tokenizer: Any, task: str, options: LoadingOptions) -> LoadedModel:
-    place, extra, shown = name, {}, name
+    place, extra = name, {}
     if name.startswith("demo:"):
         place = str(demo_model_folder(name))
         if DEMO_MODELS[name].task != task:
@@ -157,71 +169,52 @@ def _load_by_name(name: str, tokenizer: Any, task: str, options: LoadingOptions)
                 hint="Use GenerativeModelVisualizer for language models and ModelVisualizer for classifiers.",
             )
     elif name.endswith(".gguf"):
-        path = Path(name)
+        path = Path(name).expanduser()
         if not path.is_file():
             raise LoadingError(f"There is no file {name}.", hint="Check the path.")
         place, extra = str(path.parent), {"gguf_file": path.name}
+    elif name.startswith("~"):
+        place = str(Path(name).expanduser())
     config = _load_config(place, options, extra)
     loaded, untrained = _load_weights(place, config, task, options, extra)
-    if tokenizer is None or isinstance(tokenizer, str | Path):
-        source = place if tokenizer is None else str(tokenizer)
-        tokenizer = _load_tokenizer(source, extra if tokenizer is None else {}, options)
+    if tokenizer is None:
+        tokenizer = _load_tokenizer(place, extra, options)
+    elif isinstance(tokenizer, str | Path):
+        tokenizer = _load_tokenizer(str(tokenizer), {}, options)
     cautions = ()
     if untrained:
         shown_keys = ", ".join(untrained[:3]) + (" …" if len(untrained) > 3 else "")
         cautions = (f"untrained head: this explains random weights ({shown_keys})",)
-    model = _checked_model(loaded, task)
-    return LoadedModel(model, tokenizer, task, _provenance(shown, task, model, tokenizer, options, cautions))
+    model, tokenizer = _checked_model(loaded, task), _checked_tokenizer(tokenizer)
+    return LoadedModel(model, tokenizer, task, _provenance(name, task, model, tokenizer, options, cautions))
 
 
 def _load_config(place: str, options: LoadingOptions, extra: dict[str, Any] | None = None) -> Any:
     hub = _hub_arguments(options)
-    with _plain_errors(place):
+    if not extra:
+        refuse_unusable_folder(place)
+    with plain_errors(place):
         raw, _ = transformers.PretrainedConfig.get_config_dict(place, **hub, **(extra or {}))
-        _refuse_foreign_kernels(place, raw)
+        refuse_foreign_kernels(place, raw)
         config = AutoConfig.from_pretrained(
             place, trust_remote_code=options.trust_remote_code, **hub, **(extra or {})
         )
-    _refuse_foreign_kernels(place, config.to_dict())
+    refuse_foreign_kernels(place, config.to_dict())
+    refuse_unknown_quantization(place, config)
     return config
-
-
-def _refuse_foreign_kernels(place: str, values: Any) -> None:
-    """Refuse a configuration that names code of the hub as its attention or experts implementation."""
-    if isinstance(values, dict):
-        for key, value in values.items():
-            known = None
-            if "attn_implementation" in str(key):
-                known = _KNOWN_ATTENTION
-            elif "experts_implementation" in str(key):
-                known = _KNOWN_EXPERTS
-            if known is not None:
-                named = value.values() if isinstance(value, dict) else [value]
-                foreign = [one for one in named if one is not None and one not in known]
-                if foreign:
-                    raise UnsafeModelError(
-                        f"The configuration of {place!r} asks for the kernel {foreign[0]!r}, which would be "
-                        f"downloaded and run. Allowed: {', '.join(sorted(known))}.",
-                        hint=f"Remove {key!r} from its config.json if you trust the weights.",
-                    )
-            _refuse_foreign_kernels(place, value)
-    elif isinstance(values, list):
-        for value in values:
-            _refuse_foreign_kernels(place, value)
 
 
 def _load_weights(
     place: str, config: Any, task: str, options: LoadingOptions, extra: dict[str, Any]
 ) -> tuple[Any, list[str]]:
-    device = torch.device(options.device or _best_device())
-    dtype = options.dtype or ("float32" if device.type == "cpu" else "auto")
-    if isinstance(dtype, str) and dtype != "auto" and not isinstance(getattr(torch, dtype, None), torch.dtype):
-        raise InputError(
-            f"There is no number type {dtype!r}.", hint="Use float32, bfloat16, float16 or auto."
-        )
-    if not extra and not options.allow_pickle:
-        _refuse_pickle_only(place)
-    with _plain_errors(place):
+    device = _device(options.device)
+    dtype = _number_type(options.dtype, device)
+    hub = _hub_arguments(options)
+    with plain_errors(place):
+        if not extra:
+            refuse_missing_weights(place)
+            if not options.allow_pickle:
+                refuse_pickles(place, config, hub)
         model, information = _CLASSES[task].from_pretrained(
             place,
             config=config,
@@ -229,7 +222,7 @@ def _load_weights(
             use_safetensors=None if extra or options.allow_pickle else True,
             trust_remote_code=options.trust_remote_code,
             output_loading_info=True,
-            **_hub_arguments(options),
+            **hub,
             **extra,
         )
     if getattr(model, "hf_device_map", None) is None and not getattr(model, "is_quantized", False):
@@ -237,64 +230,51 @@ def _load_weights(
     return model.eval(), sorted(information["missing_keys"])
 
 
-def _refuse_pickle_only(place: str) -> None:
-    folder = Path(place)
-    if not folder.is_dir() or any(folder.glob("*.safetensors")):
-        return
-    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in {".bin", ".pt", ".pth", ".pkl"})
-    if pickles:
-        raise UnsafeModelError(
-            f"{place!r} holds its weights as a pickle ({pickles[0]}), which can run code when it is read.",
-            hint="Convert it to safetensors, or pass allow_pickle=True (--allow-pickle) if you trust it.",
+def _device(wanted: str | torch.device | None) -> torch.device:
+    """Return the device asked for, when it can hold a number and give it back."""
+    if wanted is None:
+        return torch.device(_best_device())
+    try:
+        torch.zeros(1, device=wanted).item()
+        return torch.device(wanted)
+    except (RuntimeError, AssertionError, TypeError) as error:  # torch without CUDA asserts
+        raise InputError(
+            f"There is no device {str(wanted)!r} here.", hint=f"Use {_best_device()}, or leave it out."
+        ) from error
+
+
+def _number_type(wanted: str | torch.dtype | None, device: torch.device) -> str | torch.dtype:
+    """Return the number type asked for; ``auto`` is the checkpoint's own."""
+    if wanted is None:
+        return torch.float32 if device.type == "cpu" else "auto"
+    if wanted == "auto":
+        return "auto"
+    found = getattr(torch, wanted.removeprefix("torch."), None) if isinstance(wanted, str) else wanted
+    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+        raise InputError(
+            f"There is no number type {str(wanted)!r} for weights.",
+            hint="Use float32, bfloat16, float16 or auto.",
         )
+    return found
 
 
 def _load_tokenizer(place: str, extra: dict[str, Any], options: LoadingOptions) -> Any:
     if place in DEMO_MODELS:
         place = str(demo_model_folder(place))
-    with _plain_errors(place):
-        return AutoTokenizer.from_pretrained(
+    if not extra:
+        place = str(Path(place).expanduser()) if place.startswith("~") else place
+        refuse_unusable_folder(place)
+    with plain_errors(place):
+        tokenizer = AutoTokenizer.from_pretrained(
             place, trust_remote_code=options.trust_remote_code, **_hub_arguments(options), **extra
         )
+    require_vocabulary(place, tokenizer)
+    return tokenizer
 
 
 def _hub_arguments(options: LoadingOptions) -> dict[str, Any]:
     wanted = {"revision": options.revision, "token": options.token}
     return {name: value for name, value in wanted.items() if value is not None}
-
-
-class _plain_errors:  # noqa: N801  (reads as a statement: ``with _plain_errors(place)``)
-    """Turn what transformers raises while loading into this package's errors."""
-
-    def __init__(self, place: str) -> None:
-        self.place = place
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
-        if error is None or isinstance(error, LoadingError | InputError) or not isinstance(error, Exception):
-            return
-        said = " ".join(str(error).split())
-        first = said.split(". ")[0][:300].rstrip(".")
-        if "trust_remote_code" in said:
-            raise UnsafeModelError(
-                f"{self.place!r} needs code of its own to be run.",
-                hint="Read that code; if you trust it, pass trust_remote_code=True with a revision.",
-            ) from error
-        if "safetensors" in said and isinstance(error, OSError):
-            raise UnsafeModelError(
-                f"{self.place!r} has no weights as safetensors: {first}.",
-                hint="Convert it, or pass allow_pickle=True (--allow-pickle) if you trust its pickle.",
-            ) from error
-        if "weights_only" in said or type(error).__name__ == "UnpicklingError":
-            raise UnsafeModelError(
-                f"The pickle of {self.place!r} holds more than weights.", hint="Do not load it."
-            ) from error
-        raise LoadingError(
-            f"Cannot load {self.place!r}: {first}.",
-            hint="Check the name or folder, and that it holds config.json, weights and a tokenizer.",
-        ) from error
 
 
 def _checked_model(model: Any, task: str) -> Any:
@@ -310,17 +290,47 @@ def _checked_model(model: Any, task: str) -> Any:
             hint="Pass a model made by AutoModelForSequenceClassification or AutoModelForCausalLM.",
         )
     name = type(model).__name__
-    if task == SEQUENCE_CLASSIFICATION and not hasattr(config, "num_labels"):
-        raise InputError(f"{name} has no labels.", hint="Pass a sequence classifier.")
-    is_classifier = name.endswith("ForSequenceClassification")
-    if is_classifier != (task == SEQUENCE_CLASSIFICATION) and name.endswith(
-        ("ForSequenceClassification", "ForCausalLM", "LMHeadModel", "ForMaskedLM", "ForTokenClassification")
-    ):
+    heads = _HEADS[task]
+    # A class of the user's own may be called anything; those of transformers say what they are for.
+    is_of_transformers = type(model).__module__.startswith("transformers.")
+    if is_of_transformers and (not name.endswith(heads) or _is_encoder_decoder(model, task)):
         raise InputError(
             f"{name} is not a model for {task}.",
-            hint="Use ModelVisualizer for sequence classifiers, GenerativeModelVisualizer for language models.",
+            hint="Use ModelVisualizer for sequence classifiers, "
+            "GenerativeModelVisualizer for language models.",
         )
+    if task == SEQUENCE_CLASSIFICATION and not hasattr(config, "num_labels"):
+        raise InputError(f"{name} has no labels.", hint="Pass a sequence classifier.")
     return model
+
+
+def _is_encoder_decoder(model: Any, task: str) -> bool:
+    return task == CAUSAL_LM and bool(getattr(model.config, "is_encoder_decoder", False))
+
+
+def _checked_tokenizer(tokenizer: Any) -> Any:
+    if not (callable(tokenizer) and hasattr(tokenizer, "convert_ids_to_tokens")):
+        raise InputError(
+            f"{type(tokenizer).__name__} is not a transformers tokenizer.",
+            hint="Pass AutoTokenizer.from_pretrained(…), or the name to load it from.",
+        )
+    return tokenizer
+
+
+def _refuse_changes(model: Any, options: LoadingOptions) -> None:
+    """Refuse to move or convert a model of the user's own; saying what it already is does no harm."""
+    wanted = None if options.device is None else _device(options.device)
+    held = next(model.parameters(), torch.empty(0)).device
+    if wanted is not None and (wanted.type != held.type or wanted.index not in (None, held.index)):
+        raise InputError(
+            f"The model lies on {held}, not on {wanted}.", hint=f"Move it before: model.to('{wanted}')."
+        )
+    dtype = "auto" if options.dtype is None else _number_type(options.dtype, held)
+    if dtype not in ("auto", model.dtype):
+        raise InputError(
+            f"The model's weights are {model.dtype}, not {dtype}.",
+            hint=f"Convert it before: model.to({dtype}).",
+        )
 
 
 def _provenance(

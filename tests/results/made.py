@@ -1,0 +1,164 @@
+"""One result of each type, with values that are hard to keep."""
+
+import numpy as np
+
+from model_understanding.results import (
+    AttentionMap,
+    Attribution,
+    Evaluation,
+    Generation,
+    Prediction,
+    Provenance,
+    Report,
+    Target,
+)
+from model_understanding.tokens import Tokens
+
+LIMITS = np.finfo(np.float32)
+HARD = np.array(
+    [LIMITS.max, LIMITS.min, LIMITS.tiny, LIMITS.smallest_subnormal, -0.0, 0.1, 1 / 3, 16777217], np.float32
+)
+HOSTILE = ("</script>", "\x00\x1b[31m", "\u202egnp", "👨‍👩‍👧", "=1+1", '"\\', "\u2028", "NaN")
+
+
+def tokens_of(*pieces: str) -> Tokens:
+    return Tokens.from_pieces(pieces or HOSTILE)
+
+
+def provenance() -> Provenance:
+    return Provenance(
+        model="</script>", versions={"torch": "2", "type": "Tokens"}, seconds=0.1, cautions=("a", "b")
+    )
+
+
+def target(index: int = 1) -> Target:
+    return Target(task="sequence-classification", indices=(index,), labels=("'\"",), against=(0,))
+
+
+def attribution() -> Attribution:
+    return Attribution(
+        tokens=tokens_of(),
+        targets=(target(1), target(2)),
+        scores=np.stack([HARD, -HARD[::-1]]),
+        valid=np.array([[True] * 8, [True] * 7 + [False]]),
+        signed=True,
+        outputs=HARD[:2],
+        method="m",
+        parameters={"norm": "l2", "nested": {"type": "Target"}, "list": [1, 0.1, None]},
+        provenance=provenance(),
+        baseline_outputs=HARD[2:4],
+        gaps=HARD[4:6],
+    )
+
+
+def attention() -> AttentionMap:
+    numbers = np.random.default_rng(0)
+    return AttentionMap(
+        queries=tokens_of("a", "b"),
+        keys=tokens_of("a", "b", "c"),
+        weights=numbers.random((2, 1, 2, 3)),
+        mask=np.array([[True, True, False], [True, True, True]]),
+        layers=(3, 1),
+        heads="mean",
+        steps=tokens_of("b", "c"),
+        sinks=(0,),
+        parameters={"x": 1},
+        provenance=provenance(),
+    )
+
+
+def prediction() -> Prediction:
+    return Prediction(
+        tokens=tokens_of(),
+        labels=("no", "yes"),
+        logits=[-0.1, 0.3],
+        probabilities=[0.4, 0.6],
+        problem="single_label",
+    )
+
+
+def generation() -> Generation:
+    return Generation(
+        tokens=tokens_of("a", "b", "c"),
+        prompt_length=1,
+        probabilities=[0.1, 1 / 3],
+        entropies=[0.7, 0.0],
+        top_ids=[[1, 2], [3, 4]],
+        top_probabilities=[[0.5, 0.25], [1, 0]],
+        top_labels=(("b", "</script>"), ("\x00", "")),
+        given=False,
+        ended=True,
+    )
+
+
+def evaluation() -> Evaluation:
+    return Evaluation(
+        metric="m",
+        value=0.1,
+        curve=[(0, 1), (1, 1 / 3)],
+        control=[0.1, 0.2],
+        higher_is_better=True,
+        verdict="good",
+        reasons=("because",),
+    )
+
+
+def report() -> Report:
+    return Report(
+        prediction=prediction(),
+        attributions=(attribution(),),
+        attention=(attention(),),
+        evaluations=(evaluation(),),
+        provenance=provenance(),
+    )
+
+
+def empty() -> tuple:
+    """Results without targets, tokens, steps or points."""
+    nothing, one = tokens_of().select([]), tokens_of("a")
+    flat = {"targets": (), "scores": np.zeros((0, 1)), "valid": np.zeros((0, 1), bool), "outputs": []}
+    return (
+        Attribution(tokens=one, signed=True, method="m", **flat),
+        Attribution(
+            tokens=nothing,
+            targets=(target(),),
+            scores=np.zeros((1, 0)),
+            valid=np.zeros((1, 0), bool),
+            signed=True,
+            outputs=[0],
+            method="m",
+        ),
+        AttentionMap(
+            queries=nothing,
+            keys=one,
+            weights=np.zeros((1, 1, 0, 1)),
+            mask=np.zeros((0, 1), bool),
+            layers=(0,),
+            heads=(0,),
+        ),
+        Generation(
+            tokens=one,
+            prompt_length=1,
+            probabilities=[],
+            entropies=[],
+            top_ids=np.zeros((0, 0), int),
+            top_probabilities=np.zeros((0, 0)),
+            top_labels=(),
+            given=True,
+            ended=False,
+        ),
+        Evaluation(metric="m", value=0, curve=[], control=[], higher_is_better=False),
+        Prediction(tokens=nothing, labels=(), logits=[], probabilities=None, problem="regression"),
+        Report(generation=generation()),
+        Provenance(),
+        Target(task="x"),
+        nothing,
+    )
+
+
+def everything() -> tuple:
+    return (
+        *(attribution(), attention(), prediction(), generation()),
+        *(evaluation(), report(), provenance(), target()),
+        *(result for result in empty() if not isinstance(result, Tokens)),
+    )

@@ -1,0 +1,181 @@
+"""Results to JSON and back, bit for bit; what is not a whole result is refused."""
+
+import json
+from dataclasses import fields, is_dataclass, replace
+
+import numpy as np
+import pytest
+
+from model_understanding import Attribution, InputError, NumericalError, Report
+from model_understanding.results import Prediction, Target, result_from_json
+
+from . import made
+
+HINT = "Pass a file that Report.save('x.json') or to_json wrote."
+
+
+def same(one, other):
+    """Whether two results are equal in every field, to the bit."""
+    if type(one) is not type(other):
+        return False
+    if is_dataclass(one):
+        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    if isinstance(one, np.ndarray):
+        return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+@pytest.mark.parametrize("result", made.everything(), ids=lambda result: type(result).__name__)
+def test_every_result_comes_back_to_the_bit(result):
+    text = result.to_json()
+    assert same(type(result).from_json(text), result)
+    assert same(result_from_json(result.to_json(indent=2)), result)
+    assert json.loads(text)["schema"] == 1
+
+
+def test_any_float_comes_back_to_the_bit():
+    bits = np.random.default_rng(0).integers(0, 2**32, size=5000, dtype=np.uint32).view(np.float32)
+    values = bits[np.isfinite(bits)]
+    logits = Prediction(
+        tokens=made.tokens_of("a"),
+        labels=[str(i) for i in range(len(values))],
+        logits=values,
+        probabilities=None,
+        problem="regression",
+    )
+    assert Prediction.from_json(logits.to_json()).logits.tobytes() == values.tobytes()
+
+
+def test_numbers_are_written_as_short_as_they_can_be():
+    assert json.loads(Attribution.from_arrays(["a", "b"], [0.1, -0.0]).to_json())["scores"] == [[0.1, -0.0]]
+    assert '"scores": [[0.1, -0.0]]' in Attribution.from_arrays(["a", "b"], [0.1, -0.0]).to_json()
+
+
+def test_parameters_of_any_kind_are_written():
+    odd = {"array": np.arange(2), "number": np.float32(0.1), "tuple": (1, 2), "object": int, 3: True}
+    found = Attribution.from_json(replace(made.attribution(), parameters=odd).to_json()).parameters
+    assert found == {
+        "array": [0, 1], "number": 0.1, "tuple": [1, 2], "object": "<class 'int'>", "3": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_what_is_not_finite_is_refused(value):
+    with pytest.raises(NumericalError) as caught:
+        Attribution.from_arrays(["a", "b"], [1.0, value])
+    assert str(caught.value) == (
+        "The scores of 'custom' are not finite. Load the model with dtype='float32' and try again."
+    )
+    odd = replace(made.evaluation(), value=value)
+    if value != 1e300:
+        with pytest.raises(NumericalError) as caught:
+            odd.to_json()
+        assert str(caught.value) == (
+            "Evaluation holds a value that is not finite. Load the model with dtype='float32' and try again."
+        )
+
+
+def changed(**changes):
+    return json.dumps({**json.loads(made.attribution().to_json()), **changes})
+
+
+def without(name):
+    data = json.loads(made.attribution().to_json())
+    del data[name]
+    return json.dumps(data)
+
+
+def inside(part, **changes):
+    data = json.loads(made.attribution().to_json())
+    data[part] = {**data[part], **changes}
+    return json.dumps(data)
+
+
+NO_RESULT = (
+    "This JSON is not a result. Types: AttentionMap, Attribution, Evaluation, Generation, Prediction, "
+    "Provenance, Report, Target, Tokens."
+)
+NOT_WHOLE = "This JSON is not a whole result: "
+SCHEMA = (
+    "This result is not of schema 1, the only one this version reads. "
+    "Save it again with this version of model-understanding."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", f"This is not JSON: Expecting value: line 1 column 1 (char 0). {HINT}"),
+        ('{"a": 1', f"This is not JSON: Expecting ',' delimiter: line 1 column 8 (char 7). {HINT}"),
+        ("[]", f"{NO_RESULT} {HINT}"),
+        ("1", f"{NO_RESULT} {HINT}"),
+        (changed(type="Nothing"), f"{NO_RESULT} {HINT}"),
+        (changed(type=["Target"]), f"{NO_RESULT} {HINT}"),
+        (changed(type=None), f"{NO_RESULT} {HINT}"),
+        (changed(schema=2), SCHEMA),
+        (without("schema"), SCHEMA),
+        (made.target().to_json(), "The JSON holds Target, not Attribution. Call Target.from_json instead."),
+        (changed(more=1), f"{NOT_WHOLE}Attribution has no field 'more'. {HINT}"),
+        (
+            without("scores"),
+            f"{NOT_WHOLE}Attribution.__init__() missing 1 required keyword-only argument: 'scores'. {HINT}",
+        ),
+        (changed(scores="abc"), f"{NOT_WHOLE}Attribution.scores cannot be 'abc'. {HINT}"),
+        (changed(scores=None), f"{NOT_WHOLE}Attribution.scores cannot be None. {HINT}"),
+        (changed(outputs=["1", "2"]), f"{NOT_WHOLE}Attribution.outputs cannot hold ['1', '2']. {HINT}"),
+        (
+            changed(outputs=[1, 2, 3]),
+            f"{NOT_WHOLE}outputs must have shape (2,) (None: any length). Got (3,). {HINT}",
+        ),
+        (changed(gaps=0), f"{NOT_WHOLE}Attribution.gaps cannot be 0. {HINT}"),
+        (changed(signed="no"), f"{NOT_WHOLE}Attribution.signed cannot be 'no'. {HINT}"),
+        (changed(signed=1), f"{NOT_WHOLE}Attribution.signed cannot be 1. {HINT}"),
+        (changed(method=3), f"{NOT_WHOLE}Attribution.method cannot be 3. {HINT}"),
+        (changed(parameters=[1]), f"{NOT_WHOLE}Attribution.parameters cannot be [1]. {HINT}"),
+        (changed(provenance=None), f"{NOT_WHOLE}Attribution.provenance cannot be None. {HINT}"),
+        (
+            changed(tokens={"type": "Target"}),
+            f"{NOT_WHOLE}Attribution.tokens cannot be {{'type': 'Target'}}. {HINT}",
+        ),
+        (changed(targets=[1]), f"{NOT_WHOLE}Attribution.targets cannot be 1. {HINT}"),
+        (changed(targets="ab"), f"{NOT_WHOLE}Attribution.targets cannot be 'ab'. {HINT}"),
+        (inside("tokens", texts="abc"), f"{NOT_WHOLE}Tokens.texts cannot be 'abc'. {HINT}"),
+        (inside("tokens", pieces=[1] * 8), f"{NOT_WHOLE}Tokens.pieces cannot be 1. {HINT}"),
+        (
+            inside("tokens", ids=[0.5] + [0] * 7),
+            f"{NOT_WHOLE}Tokens.ids cannot hold [0.5, 0, 0, 0, 0, 0, 0, 0]. {HINT}",
+        ),
+        (inside("provenance", seed="x"), f"{NOT_WHOLE}Provenance.seed cannot be 'x'. {HINT}"),
+    ],
+)
+def test_what_is_not_a_whole_result_is_refused(text, message):
+    with pytest.raises(InputError) as caught:
+        Attribution.from_json(text)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_result_is_refused(share):
+    text = made.report().to_json()
+    with pytest.raises(InputError, match=r"^This is not JSON: .* Pass a file"):
+        Report.from_json(text[: int(len(text) * share)])
+
+
+def test_depth_and_size_do_no_harm():
+    with pytest.raises(InputError, match=r"^This is not JSON"):
+        Report.from_json("[" * 200_000)
+    with pytest.raises(
+        InputError, match=r"^This JSON is not a whole result: Attribution\.outputs cannot hold"
+    ):
+        Attribution.from_json(changed(outputs=[10**400, 1]))
+    with pytest.raises(NumericalError):
+        Attribution.from_json(changed(outputs=[1e300, 1]))
+
+
+def test_values_of_a_choice_are_checked():
+    data = {**json.loads(made.target().to_json()), "quantity": "guess"}
+    with pytest.raises(InputError) as caught:
+        Target.from_json(json.dumps(data))
+    assert str(caught.value) == f"{NOT_WHOLE}Target.quantity cannot be 'guess'. {HINT}"
