@@ -27,12 +27,16 @@ class Scores:
         outputs: The targets' values, shape ``(B, N)``.
         baseline_outputs: Their values on the baseline, for methods that have one.
         gaps: ``Σ scores − (output − baseline output)``, for methods that promise 0.
+        standard_errors: Of each score, shape ``(B, N, T)``, for methods that sample.
+        cautions: What a reader of the scores must know.
     """
 
     scores: Float[np.ndarray, "batch targets tokens"]
     outputs: Float[np.ndarray, "batch targets"]
     baseline_outputs: Float[np.ndarray, "batch targets"] | None = None
     gaps: Float[np.ndarray, "batch targets"] | None = None
+    standard_errors: Float[np.ndarray, "batch targets tokens"] | None = None
+    cautions: tuple[str, ...] = ()
 
 
 class AttributionMethod(Protocol):

@@ -142,3 +142,13 @@ def test_arrays_from_elsewhere():
     assert two.tokens.texts == ("a b",)
     with pytest.raises(ValueError, match="shape"):
         Attribution.from_arrays(["a", "b"], [1.0])
+
+
+def test_standard_errors_are_kept_scaled_and_summed():
+    plain = Attribution.from_arrays(["un", "done"], [[3.0, 1.0]])
+    tokens = replace(plain.tokens, words=[0, 0])
+    found = replace(plain, tokens=tokens, standard_errors=[[0.5, 0.25]])
+    assert found.row().standard_errors.tolist() == [[0.5, 0.25]]
+    assert found.normalized().standard_errors.tolist() == [[0.125, 0.0625]]
+    assert found.words().standard_errors.tolist() == [[0.75]]
+    assert Attribution.from_json(found.to_json()).standard_errors.tolist() == [[0.5, 0.25]]

@@ -34,6 +34,7 @@ class Attribution(JsonResult):
         provenance: Where it comes from.
         baseline_outputs: Each target's value on the baseline, shape ``(N,)``, for methods that have one.
         gaps: ``Σ scores − (output − baseline output)``, shape ``(N,)``, for methods that promise 0.
+        standard_errors: Of each score, shape ``(N, T)``, for methods that sample.
 
     Raises:
         ValueError: The shapes disagree.
@@ -54,6 +55,7 @@ class Attribution(JsonResult):
     provenance: Provenance = field(default_factory=Provenance)
     baseline_outputs: Float[np.ndarray, " targets"] | None = None
     gaps: Float[np.ndarray, " targets"] | None = None
+    standard_errors: Float[np.ndarray, "targets tokens"] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "targets", tuple(self.targets))
@@ -65,7 +67,10 @@ class Attribution(JsonResult):
         for name in ("outputs", "baseline_outputs", "gaps"):
             if (values := getattr(self, name)) is not None:
                 object.__setattr__(self, name, read_only(values, np.float32, (count,), name))
-        for name in ("scores", "outputs", "baseline_outputs", "gaps"):
+        if self.standard_errors is not None:
+            errors = read_only(self.standard_errors, np.float32, (count, length), "standard_errors")
+            object.__setattr__(self, "standard_errors", errors)
+        for name in ("scores", "outputs", "baseline_outputs", "gaps", "standard_errors"):
             values = getattr(self, name)
             if values is not None and not np.isfinite(values).all():
                 raise NumericalError(
@@ -137,15 +142,23 @@ class Attribution(JsonResult):
             if self.baseline_outputs is None
             else self.baseline_outputs[index : index + 1],
             gaps=None if self.gaps is None else self.gaps[index : index + 1],
+            standard_errors=None if self.standard_errors is None else self.standard_errors[index : index + 1],
         )
 
     def normalized(self) -> Self:
         """Return the scores of each target scaled so that their absolute values sum to 1.
 
-        Outputs and gaps stay in the target's unit. A row of zeros stays zero.
+        Standard errors are scaled likewise; outputs and gaps stay in the target's unit. A row of zeros
+        stays zero.
         """
         totals = np.abs(self.scores.astype(np.float64)).sum(axis=1, keepdims=True)
-        return replace(self, scores=self.scores / np.where(totals > 0, totals, 1))
+        scale = np.where(totals > 0, totals, 1)
+        errors = self.standard_errors
+        return replace(
+            self,
+            scores=self.scores / scale,
+            standard_errors=None if errors is None else errors / scale,
+        )
 
     def words(self) -> Self:
         """Return the attribution with tokens joined to words (UAX 29 on the original text)."""
@@ -159,7 +172,8 @@ class Attribution(JsonResult):
         """Return the attribution with tokens joined at a level.
 
         Signed scores are summed; norms are combined by their norm (l2: root of the sum of squares, l1:
-        sum, max: maximum).
+        sum, max: maximum). Standard errors are summed, which bounds that of the sum however the tokens'
+        scores vary together.
 
         Args:
             level: ``token``, ``character`` (tokens that split one visible character), ``word``,
@@ -172,8 +186,12 @@ class Attribution(JsonResult):
         if len(groups) == len(self.tokens):
             return self
         norm = None if self.signed else self.parameters.get("norm", "l2")
+        errors = self.standard_errors
         return replace(
             self,
+            standard_errors=None
+            if errors is None
+            else np.stack([errors[:, list(group)].sum(axis=1) for group in groups], axis=1),
             tokens=self.tokens.fold(groups),
             scores=np.stack([_joined(self.scores[:, list(group)], norm) for group in groups], axis=1),
             valid=np.stack([self.valid[:, list(group)].any(axis=1) for group in groups], axis=1),

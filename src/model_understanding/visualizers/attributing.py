@@ -58,6 +58,7 @@ def attribute(
     Returns:
         One attribution for each text, in their order.
     """
+    provenance = runner.loaded.provenance
     found: list[Attribution | None] = [None] * len(encodings)
     for group in _groups(encodings, targets):
         started = time.perf_counter()
@@ -76,9 +77,15 @@ def attribute(
                 outputs=scores.outputs[place],
                 baseline_outputs=None if scores.baseline_outputs is None else scores.baseline_outputs[place],
                 gaps=None if scores.gaps is None else scores.gaps[place],
+                standard_errors=None if scores.standard_errors is None else scores.standard_errors[place],
                 method=method.name,
                 parameters=asdict(method) if is_dataclass(method) else {},  # pyright: ignore[reportArgumentType]
-                provenance=replace(runner.loaded.provenance, seconds=seconds),
+                provenance=replace(
+                    provenance,
+                    seconds=seconds,
+                    seed=getattr(method, "seed", None),
+                    cautions=provenance.cautions + scores.cautions,
+                ),
             )
     return [attribution for attribution in found if attribution is not None]
 
