@@ -46,8 +46,10 @@ def test_a_mistake_exits_with_two(process: Callable) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_ends_quietly() -> None:
+    # A shell that starts this suite in the background leaves its children deaf to the signal.
     code = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from model_understanding.cli.entry import run
 print("ready", flush=True)
 sys.exit(run(["explain", "demo:sentiment", "-"]))

@@ -102,8 +102,8 @@ def test_a_function_of_the_outputs_can_be_the_target(name, method):
         found = explained(name, method, target=lambda outputs: outputs.logits[0, 1] - outputs.logits[0, 0])
         expected = explained(name, method)
     else:
-        found = explained(name, method, target=lambda outputs: outputs.logits[0, -1].log_softmax(-1)[9])
-        expected = explained(name, method)
+        found = explained(name, method, target=lambda outputs: outputs.logits[0, -1, 9])
+        expected = explained(name, method, target="next", token=9, quantity="logit")
     scale = np.abs(expected.scores).max()
     assert np.abs(found.scores - expected.scores).max() <= 1e-3 * scale
 

@@ -20,6 +20,7 @@ from model_understanding.runner.finite import first_broken_layer, require_finite
 from model_understanding.runner.generation import generated_ids
 from model_understanding.runner.jacobian import rows_of_jacobian
 from model_understanding.runner.length import check_length
+from model_understanding.runner.prefix_groups import cheapest_prefixes, shared_prefix
 from model_understanding.runner.readout import Entry, Link, TargetRows, entries_of, read_values
 from model_understanding.runner.state import end_pooling, guarded
 from model_understanding.tasks import CAUSAL_LM, sequence_classification
@@ -228,14 +229,15 @@ class Runner:
             return self._run_custom(encoding, targets, embeddings, gradients=gradients, rule=rule)
         rows = _for_each_row(targets, len(encoding))
         total: Gradients | None = None
-        for length, entries in self._prefixes(entries_of(rows), encoding.ids.shape[1]):
+        for length, entries in self._prefixes(entries_of(rows), encoding.ids.shape[1], gradients=gradients):
             part = encoding.prefix(length)
             given = None if embeddings is None else embeddings[:, :length]
             first = min(entry.position for entry in entries)
             with swapped_embeddings(self.model, part.ids, given) as swap, rule():
                 logits = self._logits(self.forward(part, first), part, first)
             values = read_values(logits, first, entries, rows, self.link)
-            found = self._with_gradients(values, swap.leaf, encoding.ids.shape[1], gradients=gradients)
+            numbers = sorted({entry.target for entry in entries})
+            found = self._with_gradients(values, swap.leaf, encoding, numbers, gradients=gradients)
             total = found if total is None else Gradients(*(a + b for a, b in zip(total, found, strict=True)))
         assert total is not None
         return total
@@ -269,29 +271,40 @@ class Runner:
                     hint="Do not detach the outputs or convert them to numbers.",
                 )
             values = value.float().reshape(1, 1)
-            found.append(self._with_gradients(values, swap.leaf, encoding.ids.shape[1], gradients=gradients))
+            found.append(self._with_gradients(values, swap.leaf, encoding, [0], gradients=gradients))
         return Gradients(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
     def _with_gradients(
-        self, values: Tensor, leaf: Tensor | None, tokens: int, *, gradients: bool
+        self,
+        values: Tensor,
+        leaf: Tensor | None,
+        encoding: Encoding,
+        numbers: Sequence[int],
+        *,
+        gradients: bool,
     ) -> Gradients:
+        """Differentiate the targets that this forward served; the rows of the others stay 0."""
         assert leaf is not None
         if not gradients:
-            return Gradients(values, values.new_zeros(()))
-        rows = rows_of_jacobian(values, leaf)
+            return Gradients(values, values.new_zeros((len(values), 0, 0, 0)))
+        rows = rows_of_jacobian(values[:, list(numbers)], leaf)
         require_finite(rows, "gradients")
-        return Gradients(values.detach(), torch.nn.functional.pad(rows, (0, 0, 0, tokens - leaf.shape[1])))
+        whole = rows.new_zeros((*values.shape, encoding.ids.shape[1], leaf.shape[-1]))
+        whole[:, list(numbers), : leaf.shape[1]] = rows
+        return Gradients(values.detach(), whole)
 
-    def _prefixes(self, entries: list[Entry], tokens: int) -> list[tuple[int, list[Entry]]]:
+    def _prefixes(
+        self, entries: list[Entry], tokens: int, *, gradients: bool
+    ) -> list[tuple[int, list[Entry]]]:
         """Group entries by the forward they are read from: how many tokens it sees.
 
-        A causal model's targets share one forward over the tokens before them. A language model that is
-        not causal would see its answer there: each position gets a forward over just its prefix.
+        A causal model's targets share forwards over the tokens before them. A language model that is not
+        causal would see its answer there: each position gets a forward over just its prefix.
         """
         if not self.is_language_model:
             return [(tokens, entries)]
         if self.is_causal:
-            return [(max(entry.position for entry in entries) + 1, entries)]
+            return cheapest_prefixes(entries) if gradients else shared_prefix(entries)
         positions = sorted({entry.position for entry in entries})
         return [(p + 1, [entry for entry in entries if entry.position == p]) for p in positions]
 

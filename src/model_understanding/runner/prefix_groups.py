@@ -1,0 +1,64 @@
+"""Which targets of a causal model share a forward: a target needs only the tokens before it.
+
+One forward over the longest prefix serves every target, but then each target's backward runs over all of
+it. Several forwards over shorter prefixes buy shorter backwards; how many pay follows from the lengths.
+"""
+
+from collections.abc import Sequence
+
+from model_understanding.runner.readout import Entry
+
+# In token positions of one forward. A backward to the embeddings alone costs about a forward: each matrix
+# product has one counterpart, the weights' gradients are not computed.
+BACKWARD = 1.0
+FIXED = 32.0  # what a forward costs however short it is: the weights are read once
+_MOST_CUTS = 32  # places considered for a cut between groups
+
+
+def shared_prefix(entries: Sequence[Entry]) -> list[tuple[int, list[Entry]]]:
+    """Return one group over the longest prefix: best where nothing is differentiated."""
+    return [(max(entry.position for entry in entries) + 1, list(entries))]
+
+
+def cheapest_prefixes(entries: Sequence[Entry]) -> list[tuple[int, list[Entry]]]:
+    """Group targets by prefix so that forwards and backwards together touch the fewest positions.
+
+    ``cost = Σ_groups length · (1 + targets · BACKWARD) + FIXED``, minimised over contiguous groups of
+    targets in the order of their last position. A target over many positions stays whole: its gradient
+    is one backward.
+
+    Args:
+        entries: The entries of all targets.
+
+    Returns:
+        For each group the length of its prefix and its entries.
+
+    >>> entry = lambda target, position: Entry(0, target, position, 0, None, 1.0)
+    >>> [length for length, _ in cheapest_prefixes([entry(i, 31 + i) for i in range(32)])]
+    [40, 51, 63]
+    """
+    by_target: dict[int, list[Entry]] = {}
+    for entry in entries:
+        by_target.setdefault(entry.target, []).append(entry)
+    targets = sorted(by_target.values(), key=_length)
+    count = len(targets)
+    step = -(-count // _MOST_CUTS)
+    cuts = [*range(0, count, step), count]
+    best, previous = [0.0], [0]
+    for end in range(1, len(cuts)):
+        length = _length(targets[cuts[end] - 1])
+        costs = [
+            best[start] + length * (1 + (cuts[end] - cuts[start]) * BACKWARD) + FIXED for start in range(end)
+        ]
+        previous.append(min(range(end), key=costs.__getitem__))
+        best.append(costs[previous[-1]])
+    groups, end = [], len(cuts) - 1
+    while end:
+        members = targets[cuts[previous[end]] : cuts[end]]
+        groups.append((_length(members[-1]), [entry for target in members for entry in target]))
+        end = previous[end]
+    return groups[::-1]
+
+
+def _length(target: Sequence[Entry]) -> int:
+    return max(entry.position for entry in target) + 1
