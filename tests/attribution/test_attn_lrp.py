@@ -1,0 +1,80 @@
+"""AttnLRP against an explicit rule-by-rule propagation, and what holds on every architecture."""
+
+import pytest
+import torch
+
+import oracles
+import tiny_models
+from model_understanding import UnsupportedModelError
+from model_understanding.attribution.attn_lrp import AttnLrp
+from model_understanding.runner import activation_rules, attention_rules, modified_backward, norm_rules
+from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+
+from . import relevance
+
+
+def agrees(name, implementation="sdpa", text=PROBE):
+    model = tiny_models.fresh(name, implementation).double()
+    visualizer = visualizer_of(name, model=model)
+    encoding = encoded(visualizer, text)
+    place, target = relevance.read_of(name, encoding)
+    found = AttnLrp()(visualizer.runner, encoding, [target])
+    value, expected = relevance.REFERENCES[name](model, encoding.ids, place, relevance.ATTN_LRP)
+    assert oracles.close(found.outputs[0, 0], value)
+    return oracles.close(found.scores[0, 0], expected, 5e-6)
+
+
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+@pytest.mark.parametrize("text", [*TEXTS, "A"])
+@pytest.mark.parametrize("name", relevance.REFERENCES)
+def test_it_is_relevance_propagated_rule_by_rule(name, text, implementation):
+    assert agrees(name, implementation, text)
+
+
+def _plain_slope(x, value):
+    return value
+
+
+FAULTS = {
+    "norm": (norm_rules, "layer_norm", torch.nn.functional.layer_norm),
+    "slope": (activation_rules, "with_slope", _plain_slope),
+    "attention": (attention_rules, "with_scaled_gradient", lambda operand, factor: operand),
+    "product": (modified_backward, "scale_arriving_gradient", lambda result, factor: result),
+    "root": (norm_rules, "is_statistic", lambda exponent, result: False),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        *(("gpt2", fault) for fault in ("norm", "slope", "attention")),
+        *(("bert", fault) for fault in ("norm", "slope", "attention")),
+        *(("llama", fault) for fault in ("slope", "attention", "product")),
+    ],
+)
+def test_a_lost_rule_is_seen_by_the_oracle(name, fault, monkeypatch):
+    assert agrees(name)
+    monkeypatch.setattr(*FAULTS[fault])
+    assert not agrees(name)
+
+
+def test_a_norm_whose_statistics_no_rule_sees_is_refused(monkeypatch):
+    monkeypatch.setattr(*FAULTS["root"])
+    with pytest.raises(UnsupportedModelError, match="a norm LlamaRMSNorm that is computed out of sight"):
+        agrees("llama")
+
+
+def test_without_biases_or_softmax_all_relevance_arrives():
+    model = tiny_models.fresh("llama").double()
+    with torch.no_grad():
+        for layer in model.model.layers:  # uniform attention: nothing to queries and keys
+            layer.self_attn.q_proj.weight.zero_()
+    visualizer = visualizer_of("llama", model=model)
+    encoding = encoded(visualizer, PROBE)
+    found = AttnLrp()(visualizer.runner, encoding, [relevance.read_of("llama", encoding)[1]])
+    # Half of what reaches each attention is given to its weights and lost there; gates and norms lose none.
+    for layer in model.model.layers:
+        layer.self_attn.v_proj.weight.data.zero_()
+    rest = AttnLrp()(visualizer.runner, encoding, [relevance.read_of("llama", encoding)[1]])
+    assert oracles.close(rest.scores.sum(), rest.outputs[0, 0])
+    assert not oracles.close(found.scores.sum(), found.outputs[0, 0])
