@@ -21,12 +21,12 @@ def test_every_name_leads_to_an_object_of_that_name(table):
         (
             METHODS,
             "salency",
-            "There is no method 'salency'. Allowed: saliency, input_x_gradient. Did you mean 'saliency'?",
+            f"There is no method 'salency'. Allowed: {', '.join(METHODS.places)}. Did you mean 'saliency'?",
         ),
         (
             METHODS,
             "xyz",
-            "There is no method 'xyz'. Allowed: saliency, input_x_gradient. "
+            f"There is no method 'xyz'. Allowed: {', '.join(METHODS.places)}. "
             "Choose one of the methods listed.",
         ),
         (
@@ -49,7 +49,7 @@ def test_other_packages_add_names_and_never_replace_ours(monkeypatch):
         EntryPoint("saliency", "os:system", group),
     ]
     monkeypatch.setattr(registry, "entry_points", lambda group: theirs)
-    assert METHODS.names() == ("saliency", "input_x_gradient", "their_method")
+    assert METHODS.names() == (*METHODS.places, "their_method")
     assert METHODS.load("their_method").__name__ == "OrderedDict"
     assert METHODS.load("saliency").__name__ == "Saliency"
 

@@ -24,27 +24,57 @@ from model_understanding.results import Target as Target
 from model_understanding.tokens import Tokens as Tokens
 
 if TYPE_CHECKING:
+    from model_understanding.attribution.attn_lrp import AttnLrp as AttnLrp
+    from model_understanding.attribution.context_attribution import ContextAttribution as ContextAttribution
+    from model_understanding.attribution.cp_lrp import CpLrp as CpLrp
+    from model_understanding.attribution.expected_gradients import ExpectedGradients as ExpectedGradients
+    from model_understanding.attribution.gim import Gim as Gim
     from model_understanding.attribution.input_x_gradient import InputXGradient as InputXGradient
+    from model_understanding.attribution.integrated_gradients import (
+        IntegratedGradients as IntegratedGradients,
+    )
+    from model_understanding.attribution.kernel_shap import KernelShap as KernelShap
+    from model_understanding.attribution.leave_one_out import LeaveOneOut as LeaveOneOut
+    from model_understanding.attribution.lime import Lime as Lime
+    from model_understanding.attribution.occlusion import Occlusion as Occlusion
     from model_understanding.attribution.saliency import Saliency as Saliency
+    from model_understanding.attribution.sequential_integrated_gradients import (
+        SequentialIntegratedGradients as SequentialIntegratedGradients,
+    )
+    from model_understanding.attribution.shapley_sampling import ShapleySampling as ShapleySampling
+    from model_understanding.attribution.smooth_grad import SmoothGrad as SmoothGrad
     from model_understanding.visualizers import GenerativeModelVisualizer as GenerativeModelVisualizer
     from model_understanding.visualizers import ModelVisualizer as ModelVisualizer
 
 __all__ = [
     "AttentionMap",
+    "AttnLrp",
     "Attribution",
+    "ContextAttribution",
+    "CpLrp",
     "Evaluation",
+    "ExpectedGradients",
     "Generation",
     "GenerativeModelVisualizer",
+    "Gim",
     "InputError",
     "InputXGradient",
+    "IntegratedGradients",
+    "KernelShap",
+    "LeaveOneOut",
+    "Lime",
     "LoadingError",
     "MissingExtraError",
     "ModelUnderstandingError",
     "ModelVisualizer",
     "NumericalError",
+    "Occlusion",
     "Prediction",
     "Report",
     "Saliency",
+    "SequentialIntegratedGradients",
+    "ShapleySampling",
+    "SmoothGrad",
     "Target",
     "Tokens",
     "UnsafeModelError",
@@ -56,8 +86,21 @@ __version__ = version("model-understanding")
 _ON_FIRST_USE = {
     "ModelVisualizer": "model_understanding.visualizers",
     "GenerativeModelVisualizer": "model_understanding.visualizers",
+    "IntegratedGradients": "model_understanding.attribution.integrated_gradients",
+    "SequentialIntegratedGradients": "model_understanding.attribution.sequential_integrated_gradients",
+    "ExpectedGradients": "model_understanding.attribution.expected_gradients",
+    "SmoothGrad": "model_understanding.attribution.smooth_grad",
     "Saliency": "model_understanding.attribution.saliency",
     "InputXGradient": "model_understanding.attribution.input_x_gradient",
+    "Gim": "model_understanding.attribution.gim",
+    "AttnLrp": "model_understanding.attribution.attn_lrp",
+    "CpLrp": "model_understanding.attribution.cp_lrp",
+    "Occlusion": "model_understanding.attribution.occlusion",
+    "LeaveOneOut": "model_understanding.attribution.leave_one_out",
+    "ShapleySampling": "model_understanding.attribution.shapley_sampling",
+    "KernelShap": "model_understanding.attribution.kernel_shap",
+    "Lime": "model_understanding.attribution.lime",
+    "ContextAttribution": "model_understanding.attribution.context_attribution",
 }
 
 

@@ -28,7 +28,7 @@ class Scores:
         baseline_outputs: Their values on the baseline, for methods that have one.
         gaps: ``Σ scores − (output − baseline output)``, for methods that promise 0.
         standard_errors: Of each score, shape ``(B, N, T)``, for methods that sample.
-        cautions: What a reader of the scores must know.
+        cautions: What a reader of each text's scores must know, B tuples; none where left out.
     """
 
     scores: Float[np.ndarray, "batch targets tokens"]
@@ -36,7 +36,7 @@ class Scores:
     baseline_outputs: Float[np.ndarray, "batch targets"] | None = None
     gaps: Float[np.ndarray, "batch targets"] | None = None
     standard_errors: Float[np.ndarray, "batch targets tokens"] | None = None
-    cautions: tuple[str, ...] = ()
+    cautions: tuple[tuple[str, ...], ...] = ()
 
 
 class AttributionMethod(Protocol):

@@ -69,6 +69,21 @@ METHODS = Registry(
     {
         "saliency": "model_understanding.attribution.saliency:Saliency",
         "input_x_gradient": "model_understanding.attribution.input_x_gradient:InputXGradient",
+        "gim": "model_understanding.attribution.gim:Gim",
+        "attn_lrp": "model_understanding.attribution.attn_lrp:AttnLrp",
+        "cp_lrp": "model_understanding.attribution.cp_lrp:CpLrp",
+        "integrated_gradients": "model_understanding.attribution.integrated_gradients:IntegratedGradients",
+        "sequential_integrated_gradients": (
+            "model_understanding.attribution.sequential_integrated_gradients:SequentialIntegratedGradients"
+        ),
+        "expected_gradients": "model_understanding.attribution.expected_gradients:ExpectedGradients",
+        "smooth_grad": "model_understanding.attribution.smooth_grad:SmoothGrad",
+        "occlusion": "model_understanding.attribution.occlusion:Occlusion",
+        "leave_one_out": "model_understanding.attribution.leave_one_out:LeaveOneOut",
+        "shapley_sampling": "model_understanding.attribution.shapley_sampling:ShapleySampling",
+        "kernel_shap": "model_understanding.attribution.kernel_shap:KernelShap",
+        "lime": "model_understanding.attribution.lime:Lime",
+        "context_attribution": "model_understanding.attribution.context_attribution:ContextAttribution",
     },
 )
 

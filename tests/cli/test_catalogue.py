@@ -20,6 +20,6 @@ def test_the_table(command: Callable) -> None:
     outcome = command("methods")
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
-    assert lines[0].split() == ["method", "signed", "cost", "fields"]
+    assert lines[0].split() == ["method", "signed", "complete"]
     assert lines[1].split("  ")[0] == "saliency (default)"
     assert lines[2] == "    The norm of the target's gradient at each token's embedding."

@@ -23,25 +23,31 @@ def methods(json_output: Json = False) -> None:
 
 
 def _print_catalogue(catalogue: Sequence[dict[str, Any]], stream: TextIO) -> None:
-    """Print two lines for each method: its facts in columns, then what it is."""
+    """Print a short block for each method: name and promises in columns, then what it is and costs."""
     from rich.text import Text
 
     from model_understanding.cli.streams import data_console
     from model_understanding.tokens import visible_text
 
-    rows: list[tuple[str, ...]] = [("method", "signed", "cost", "fields")]
-    for entry in catalogue:
-        fields = ", ".join(f"{name}={words}" for name, words in entry["fields"].items())
-        name = entry["name"] + (" (default)" if entry["default"] else "")
-        facts = (name, "yes" if entry["signed"] else "no", entry["cost"], fields or "none")
-        rows.append(tuple(map(visible_text, facts)))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
     console = data_console(stream)
-    for number, row in enumerate(rows):
-        cells = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        console.print(Text(cells, style="bold"), soft_wrap=True)
-        if number:
-            console.print(Text(f"    {visible_text(catalogue[number - 1]['description'])}"), soft_wrap=True)
+    names = [entry["name"] + (" (default)" if entry["default"] else "") for entry in catalogue]
+    width = max(map(len, ["method", *names]))
+    console.print(Text(f"{'method':<{width}}  signed  complete", style="bold"), soft_wrap=True)
+    for name, entry in zip(names, catalogue, strict=True):
+        signed, complete = ("yes" if entry[promise] else "no" for promise in ("signed", "complete"))
+        console.print(
+            Text(f"{visible_text(name):<{width}}  {signed:<6}  {complete}", style="bold"), soft_wrap=True
+        )
+        fields = ", ".join(f"{field}={words}" for field, words in entry["fields"].items())
+        lines = {
+            "": entry["description"],
+            "cost: ": entry["cost"],
+            "fields: ": fields,
+            "from: ": entry["reference"],
+        }
+        for label, words in lines.items():
+            if words:
+                console.print(Text(f"    {label}{visible_text(words)}"), soft_wrap=True)
 
 
 def method_catalogue() -> list[dict[str, Any]]:
@@ -57,7 +63,9 @@ def method_catalogue() -> list[dict[str, Any]]:
                 "name": name,
                 "default": name == DEFAULT_METHOD,
                 "signed": bool(method_type.signed),
+                "complete": bool(method_type.complete),
                 "cost": str(method_type.cost),
+                "reference": str(method_type.reference),
                 "fields": {field: type_in_words(kind) for field, kind in method_fields(method_type).items()},
                 "description": (inspect.getdoc(method_type) or "").partition("\n")[0],
             }

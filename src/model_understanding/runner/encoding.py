@@ -19,7 +19,7 @@ class Encoding:
         tokens: The tokens of each text, without padding.
         inputs: ``input_ids``, ``attention_mask`` and, where the model takes them, ``token_type_ids``;
             each of shape ``(B, T)``, padded on the right.
-        prompt_length: For a prompt with a continuation: how many tokens are the prompt.
+        prompt_length: For prompts with continuations: how many tokens are the prompt, in every row.
     """
 
     tokens: tuple[Tokens, ...]
@@ -76,4 +76,9 @@ def batch_of(encodings: Sequence[Encoding], padding_id: int) -> Encoding:
         )
         for name in encodings[0].inputs
     }
-    return Encoding(tuple(tokens for encoding in encodings for tokens in encoding.tokens), inputs)
+    prompts = {encoding.prompt_length for encoding in encodings}
+    return Encoding(
+        tuple(tokens for encoding in encodings for tokens in encoding.tokens),
+        inputs,
+        prompts.pop() if len(prompts) == 1 else None,
+    )

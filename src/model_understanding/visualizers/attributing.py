@@ -13,6 +13,8 @@ from model_understanding.protocols import AttributionMethod
 from model_understanding.registry import DEFAULT_METHOD, METHODS
 from model_understanding.results import Attribution, Target
 from model_understanding.runner import Encoding, Runner
+from model_understanding.runner.ablations import resolved_replacement
+from model_understanding.runner.baselines import checked_baselines, resolved_baseline
 
 TOKENS_AT_ONCE = 4096  # tokens of several texts in one batch
 
@@ -79,15 +81,26 @@ def attribute(
                 gaps=None if scores.gaps is None else scores.gaps[place],
                 standard_errors=None if scores.standard_errors is None else scores.standard_errors[place],
                 method=method.name,
-                parameters=asdict(method) if is_dataclass(method) else {},  # pyright: ignore[reportArgumentType]
+                parameters=_parameters(runner, method),
                 provenance=replace(
                     provenance,
                     seconds=seconds,
                     seed=getattr(method, "seed", None),
-                    cautions=provenance.cautions + scores.cautions,
+                    cautions=provenance.cautions + (scores.cautions[place] if scores.cautions else ()),
                 ),
             )
     return [attribution for attribution in found if attribution is not None]
+
+
+def _parameters(runner: Runner, method: AttributionMethod) -> dict[str, Any]:
+    """Return a method's parameters with what ``default`` stood for, so that a result names its baseline."""
+    parameters = asdict(method) if is_dataclass(method) else {}  # pyright: ignore[reportArgumentType]
+    if "baseline" in parameters:
+        names = checked_baselines(parameters["baseline"])
+        parameters["baseline"] = ",".join(resolved_baseline(runner, name) for name in names)
+    if "replacement" in parameters:
+        parameters["replacement"] = resolved_replacement(runner, parameters["replacement"])
+    return parameters
 
 
 def _groups(encodings: Sequence[Encoding], targets: Sequence[Sequence[Target]]) -> list[list[int]]:
