@@ -1,5 +1,6 @@
 """Hostile, broken and odd checkpoints: refused with an error of their own, or loaded right."""
 
+import importlib.util
 import json
 import os
 import pickle
@@ -21,6 +22,7 @@ from model_understanding import (
     GenerativeModelVisualizer,
     InputError,
     LoadingError,
+    MissingExtraError,
     ModelVisualizer,
     UnsafeModelError,
 )
@@ -355,8 +357,21 @@ def test_gguf_files(tmp_path):
     )
 
 
+@pytest.mark.parametrize("package", ["gguf", "accelerate"])
+def test_a_gguf_file_names_the_extra_it_needs(tmp_path, monkeypatch, package):
+    path = tmp_path / "tiny.gguf"
+    path.write_bytes(b"GGUF")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find(name))
+    with pytest.raises(MissingExtraError) as caught:
+        GenerativeModelVisualizer(path)
+    assert str(caught.value) == (
+        f"Reading {path} needs the package {package}, which is not installed. "
+        'Run: pip install "model-understanding[gguf]"'
+    )
+
+
 def test_a_gguf_file_loads(tmp_path):
-    pytest.importorskip("gguf")
     from demo_models.tiny_language_model import write_tiny_gguf
 
     path = tmp_path / "tiny.gguf"

@@ -1,5 +1,6 @@
 """Load a model and its tokenizer safely, and record where they come from."""
 
+import importlib.util
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -11,7 +12,7 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from model_understanding.demo_models import DEMO_MODELS, demo_model_folder
-from model_understanding.errors import InputError, LoadingError
+from model_understanding.errors import InputError, LoadingError, MissingExtraError
 from model_understanding.loading.checkpoint import (
     refuse_foreign_kernels,
     refuse_missing_weights,
@@ -172,6 +173,7 @@ def _load_by_name(name: str, tokenizer: Any, task: str, options: LoadingOptions)
         path = Path(name).expanduser()
         if not path.is_file():
             raise LoadingError(f"There is no file {name}.", hint="Check the path.")
+        _require_gguf(name)
         place, extra = str(path.parent), {"gguf_file": path.name}
     elif name.startswith("~"):
         place = str(Path(name).expanduser())
@@ -187,6 +189,15 @@ def _load_by_name(name: str, tokenizer: Any, task: str, options: LoadingOptions)
         cautions = (f"untrained head: this explains random weights ({shown_keys})",)
     model, tokenizer = _checked_model(loaded, task), _checked_tokenizer(tokenizer)
     return LoadedModel(model, tokenizer, task, _provenance(name, task, model, tokenizer, options, cautions))
+
+
+def _require_gguf(name: str) -> None:
+    for package in ("gguf", "accelerate"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(
+                f"Reading {name} needs the package {package}, which is not installed.",
+                hint='Run: pip install "model-understanding[gguf]"',
+            )
 
 
 def _load_config(place: str, options: LoadingOptions, extra: dict[str, Any] | None = None) -> Any:
