@@ -169,3 +169,20 @@ def test_forwards_backwards_and_positions_are_counted(monkeypatch):
         assert counts == {"forwards": 1, "positions": tokens, "logits": 1, "backwards": 0}
     finally:
         handle.remove()
+
+
+def test_texts_of_one_length_share_their_forwards():
+    visualizer = visualizer_of("bert")
+    sizes = []
+
+    def count(_, arguments, keywords, outputs):
+        sizes.append(tuple(keywords["input_ids"].shape))
+
+    handle = visualizer.model.register_forward_hook(count, with_kwargs=True)
+    try:
+        visualizer.compute_saliency([PROBE, PROBE, "Don't call it bad!", PROBE])
+    finally:
+        handle.remove()
+    short, long = sorted({length for _, length in sizes})
+    # Once for the predicted classes, once for the gradients.
+    assert sorted(sizes) == sorted([(1, short), (3, long)] * 2)

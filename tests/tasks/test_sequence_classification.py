@@ -31,7 +31,7 @@ def refusal(call, *arguments):
 
 
 def targets(target, against=None, quantity="logit", configuration=None):
-    return resolve_targets(configuration or config(), target, against, quantity, predicted=lambda: 2)
+    return resolve_targets(configuration or config(), 2 if target is None else target, against, quantity)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Sequence classification: classes, their probabilities, and what a target means."""
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -65,19 +65,17 @@ def prediction_of(config: Any, tokens: Tokens, logits: Float[np.ndarray, " class
 
 def resolve_targets(
     config: Any,
-    target: ClassName | Sequence[ClassName] | None,
+    target: ClassName | Sequence[ClassName],
     against: ClassName | None,
     quantity: Quantity,
-    predicted: Callable[[], int],
 ) -> tuple[Target, ...]:
     """Return the targets a caller named.
 
     Args:
         config: The model's configuration.
-        target: A label, an index, several of them, ``"all"``, or ``None`` for the predicted class.
+        target: A label, an index, several of them, or ``"all"``.
         against: The contrast class, or ``None``.
         quantity: ``logit``, ``log_prob`` or ``prob``.
-        predicted: Gives the predicted class, called only when it is needed.
 
     Returns:
         One target for each class asked for.
@@ -96,10 +94,8 @@ def resolve_targets(
             f"A regression model has no {quantity!r}: its outputs are the values themselves.",
             hint="Use quantity='logit'.",
         )
-    if target is None:
-        wanted: list[int] = [predicted()]
-    elif isinstance(target, str) and target == "all" and "all" not in labels:
-        wanted = list(range(len(labels)))
+    if isinstance(target, str) and target == "all" and "all" not in labels:
+        wanted: list[int] = list(range(len(labels)))
     elif isinstance(target, Sequence) and not isinstance(target, str):
         wanted = [class_index(labels, name) for name in target]
     else:

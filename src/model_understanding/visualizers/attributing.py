@@ -92,6 +92,16 @@ def attribute(
     return [attribution for attribution in found if attribution is not None]
 
 
+def predicted_classes(runner: Runner, encodings: Sequence[Encoding]) -> list[int]:
+    """Return the class with the highest logit for each text; texts of one length share a forward."""
+    found = [0] * len(encodings)
+    for group in _groups(encodings, [()] * len(encodings)):
+        logits = runner.logits(runner.batch([encodings[number] for number in group]))[:, 0]
+        for number, best in zip(group, logits.argmax(dim=-1).tolist(), strict=True):
+            found[number] = best
+    return found
+
+
 def _parameters(runner: Runner, method: AttributionMethod) -> dict[str, Any]:
     """Return a method's parameters with what ``default`` stood for, so that a result names its baseline."""
     parameters = asdict(method) if is_dataclass(method) else {}  # pyright: ignore[reportArgumentType]

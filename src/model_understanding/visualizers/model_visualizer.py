@@ -14,7 +14,7 @@ from model_understanding.runner import Encoding
 from model_understanding.runner.tokenization import tokenize
 from model_understanding.tasks import SEQUENCE_CLASSIFICATION
 from model_understanding.tasks.sequence_classification import ClassName, prediction_of, resolve_targets
-from model_understanding.visualizers.attributing import attribute, method_of
+from model_understanding.visualizers.attributing import attribute, method_of, predicted_classes
 from model_understanding.visualizers.base import AxisChoice, Visualizer
 
 Text = str | tuple[str, str]
@@ -96,15 +96,15 @@ class ModelVisualizer(Visualizer):
             targets: list[tuple[Target, ...]] = [(custom,)] * len(encodings)
         else:
             assert not callable(target)
+            predicted = predicted_classes(self.runner, encodings) if target is None else []
             targets = [
                 resolve_targets(
                     self.runner.config,
-                    target,
+                    predicted[number] if target is None else target,
                     against,
                     quantity,
-                    predicted=lambda encoding=encoding: int(self._logits([encoding])[0].argmax()),
                 )
-                for encoding in encodings
+                for number in range(len(encodings))
             ]
         found = attribute(self.runner, chosen, encodings, targets, function)
         return found if many else found[0]
