@@ -290,7 +290,7 @@ def test_a_name_the_hub_does_not_know(monkeypatch):
     def unknown(*_: Any, **__: Any) -> None:
         raise OSError(
             "x/y is not a local folder and is not a valid model identifier listed on "
-            "'https://huggingface.co/models'\nIf this is a private repository, …"
+            "'https://hub.example/models'\nIf this is a private repository, …"
         )
 
     monkeypatch.setattr(transformers.PretrainedConfig, "get_config_dict", unknown)
