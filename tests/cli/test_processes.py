@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from collections.abc import Callable
 
 import pytest
@@ -81,6 +82,24 @@ def test_a_closed_pipe_is_quiet(arguments: tuple[str, ...]) -> None:
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes")
+@pytest.mark.parametrize("command", ["explain", "attention"])
+def test_a_closed_pipe_does_not_keep_files_from_being_saved(
+    classifier: str, command: str, tmp_path: Path
+) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    path = tmp_path / "found.json"
+    subprocess.run(
+        [sys.executable, "-m", "model_understanding", command, classifier, "A film.", "--out", str(path)],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(write)
+    assert json.loads(path.read_text(encoding="utf-8"))["schema"] == 1
 
 
 def test_json_is_ascii_where_stdout_is(classifier: str) -> None:

@@ -86,12 +86,12 @@ def attention(
                     max_new_tokens=max_new_tokens or DEFAULT_NEW_TOKENS,
                 )
             found = found if level is LevelName.TOKEN else found.folded(level.value)
+        for path in paths:  # first: a reader may close the pipe early
+            save_attention(found, path)
         if json_output:
             print_json(found.to_json(), data)
         else:
             print_attention(found, data)
-        for path in paths:
-            save_attention(found, path)
 
 
 def axis_choice(words: str, name: Literal["layer", "head"]) -> AxisChoice:

@@ -37,20 +37,20 @@ class ReportOutput:
         check_suffixes(self.paths, REPORT_SUFFIXES)
 
     def write(self, report: "Report", number: int, data: TextIO) -> None:
-        """Print a report and save it.
+        """Save a report and print it; saved first, for a reader may close the pipe early (``| head``).
 
         Args:
             report: The report.
             number: Its number, from 1.
             data: The stream for data.
         """
+        for path in self.paths:
+            saved = report.save(numbered(path, number, self.count))
+            print_message(f"Saved {saved}")
         if self.as_json:
             print_json(report.to_json(), data)
         else:
             print_report(report, data)
-        for path in self.paths:
-            saved = report.save(numbered(path, number, self.count))
-            print_message(f"Saved {saved}")
 
 
 def print_report(report: "Report", data: TextIO) -> None:
