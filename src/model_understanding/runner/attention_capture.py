@@ -171,7 +171,7 @@ class AttentionCapture(TorchFunctionMode):
         rows = torch.as_tensor(list(self.queries), device=scores.device)
         chosen_scores = scores.detach()[:, :, rows, : self.tokens]
         self._keep(
-            self._reduced_heads(probabilities.detach()[:, :, rows, : self.tokens].float()),
+            self._reduced_heads(_precise(probabilities.detach()[:, :, rows, : self.tokens])),
             (chosen_scores > _masked_below(scores.dtype)).any(dim=1),
         )
 
@@ -204,7 +204,7 @@ class AttentionCapture(TorchFunctionMode):
         blocks, masks = [], []
         for start in range(0, len(self.queries), ROWS_AT_ONCE):
             rows = torch.as_tensor(list(self.queries[start : start + ROWS_AT_ONCE]), device=query.device)
-            scores = (query[:, :, rows].float() * factor) @ key.float().transpose(-1, -2)
+            scores = (_precise(query[:, :, rows]) * factor) @ _precise(key).transpose(-1, -2)
             if is_causal:
                 scores = scores.masked_fill(_later_keys(rows, self.tokens), -torch.inf)
             if attn_mask is not None:
@@ -212,7 +212,7 @@ class AttentionCapture(TorchFunctionMode):
                 if chosen.dtype == torch.bool:
                     scores = scores.masked_fill(~chosen, -torch.inf)
                 else:
-                    scores = scores + chosen.float()
+                    scores = scores + chosen.to(scores.dtype)
             allowed = scores > _masked_below(torch.float32 if attn_mask is None else attn_mask.dtype)
             # A row that may look nowhere (padding) has no weights: zeros, not NaN.
             probabilities = torch.softmax(scores, dim=-1).masked_fill(~allowed.any(-1, keepdim=True), 0)
@@ -243,6 +243,11 @@ class AttentionCapture(TorchFunctionMode):
                 self.kept[0] = torch.maximum(so_far, weights)
         else:
             self.kept.append(weights.to(self.kept[0].device) if self.kept else weights)
+
+
+def _precise(values: Tensor) -> Tensor:
+    """Return values in 32-bit precision or better."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _later_keys(rows: Tensor, tokens: int) -> Bool[Tensor, "rows tokens"]:
