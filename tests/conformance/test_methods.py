@@ -29,20 +29,26 @@ def target_of(name):
     return {"target": "next", "token": 9}
 
 
+# The rules of a modified backward pass speak of attention, which Mamba has none of.
+REFUSED = {("mamba", method) for method in ("gim", "attn_lrp", "cp_lrp")}
+
+
 def explained(name, method, **options):
-    """Return the attribution of a short text; a method may refuse an architecture, but only clearly."""
-    try:
-        return visualizer_of(name).compute_saliency(TEXT, method=method, **(options or target_of(name)))
-    except UnsupportedModelError as error:
-        refusal = error
-    assert len(refusal.message) > 20
-    pytest.skip(f"refused: {refusal}")
+    """Return the attribution of a short text; only what is listed may be refused, and must be."""
+    options = options or target_of(name)
+    if (name, method) in REFUSED:
+        with pytest.raises(UnsupportedModelError, match="Mamba"):
+            visualizer_of(name).compute_saliency(TEXT, method=method, **options)
+        return None
+    return visualizer_of(name).compute_saliency(TEXT, method=method, **options)
 
 
 @pytest.mark.parametrize("method", METHODS.names())
 @pytest.mark.parametrize("name", GRID)
 def test_a_method_keeps_its_promises(name, method):
     found = explained(name, method)
+    if found is None:
+        return
     kind = METHODS.load(method)
     assert found.method == method
     assert found.signed == kind.signed
@@ -54,6 +60,8 @@ def test_a_method_keeps_its_promises(name, method):
     if kind.complete:
         total = float(found.outputs[0] - found.baseline_outputs[0])
         assert found.gaps[0] == pytest.approx(found.scores[0].sum() - total, abs=1e-4 + 1e-4 * abs(total))
+        scale = max(abs(total), 0.01 * float(np.abs(found.scores).sum()))
+        assert abs(found.gaps[0]) <= 0.011 * scale or found.provenance.cautions
     again = Attribution.from_json(found.to_json())
     assert (again.scores == found.scores).all()
     assert again.parameters == json.loads(json.dumps(found.parameters))
@@ -63,6 +71,8 @@ def test_a_method_keeps_its_promises(name, method):
 @pytest.mark.parametrize("name", GRID)
 def test_a_method_is_the_same_twice_and_in_a_batch(name, method):
     once = explained(name, method)
+    if once is None:
+        return
     twice = explained(name, method)
     assert (once.scores == twice.scores).all()
     if name in tiny_models.CLASSIFIERS:
