@@ -1,9 +1,13 @@
 """Hand-written minima: what each task costs at least, without checks, guards or records."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+VARIANTS_AT_ONCE = 16  # of an occluded prompt in one batch
 
 
 def embeddings_of(model: Any, ids: Tensor) -> Tensor:
@@ -16,61 +20,209 @@ def forward_from(model: Any, leaf: Tensor, **options: Any) -> Tensor:
     return model(inputs_embeds=leaf, **options).logits
 
 
-def class_gradient(model: Any, ids: Tensor, index: int) -> Tensor:
+def class_gradient(model: Any, ids: Tensor, index: int) -> tuple[Tensor, Tensor]:
     """One forward, one backward."""
     leaf = embeddings_of(model, ids)
     logits = forward_from(model, leaf)
-    return torch.autograd.grad(logits[:, index].sum(), leaf)[0].norm(dim=-1)
+    return torch.autograd.grad(logits[:, index].sum(), leaf)[0], leaf.detach()
 
 
-def class_path(model: Any, ids: Tensor, baseline: Tensor, index: int, nodes: int, chunk: int) -> Tensor:
-    """Integrated gradients at midpoints, nodes in chunks."""
+def path_points(own: Tensor, baseline: Tensor, nodes: int, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield points of the straight line at Gauss–Legendre nodes, with their weights."""
+    places, weights = np.polynomial.legendre.leggauss(nodes)
+    alphas = torch.tensor((places + 1) / 2, dtype=own.dtype, device=own.device)
+    shares = torch.tensor(weights / 2, dtype=own.dtype, device=own.device)
+    for alpha, share in zip(alphas.split(at_once), shares.split(at_once), strict=True):
+        yield (baseline + alpha[:, None, None] * (own - baseline)).requires_grad_(), share
+
+
+def class_path(
+    model: Any, ids: Tensor, baseline: Tensor, index: int, nodes: int, *, probability: bool = False
+) -> Tensor:
+    """Integrated gradients of one class's logit or probability, all nodes in one batch."""
     own = embeddings_of(model, ids).detach()
-    alphas = (torch.arange(nodes) + 0.5) / nodes
     total = torch.zeros_like(own)
-    for part in alphas.split(chunk):
-        points = (baseline + part[:, None, None] * (own - baseline)).requires_grad_()
+    for points, shares in path_points(own, baseline, nodes, nodes):
         logits = forward_from(model, points)
-        total += torch.autograd.grad(logits[:, index].sum(), points)[0].sum(0, keepdim=True)
-    return ((own - baseline) * total / nodes).sum(-1)
+        values = (logits.softmax(-1) if probability else logits)[:, index]
+        gradients = torch.autograd.grad(values.sum(), points)[0]
+        total += (shares[:, None, None] * gradients).sum(0, keepdim=True)
+    return ((own - baseline) * total).sum(-1)
 
 
-def token_rows(model: Any, ids: Tensor, prompt: int) -> Tensor:
-    """One forward over all, then a loop of one backward for each generated token."""
-    leaf = embeddings_of(model, ids[:, :-1])
-    steps = ids.shape[1] - prompt
-    logs = forward_from(model, leaf, logits_to_keep=steps, use_cache=False)[0].log_softmax(-1)
-    rows = []
-    for step in range(steps):
-        value = logs[step, ids[0, prompt + step]]
-        rows.append(torch.autograd.grad(value, leaf, retain_graph=step < steps - 1)[0].norm(dim=-1))
-    return torch.cat(rows)
+def log_probabilities(model: Any, leaf: Tensor, answer: Tensor) -> Tensor:
+    """Return the log-probability of each token of an answer, ``(batch, steps)``."""
+    logits = forward_from(model, leaf, logits_to_keep=len(answer), use_cache=False)
+    return logits.float().log_softmax(-1)[:, range(len(answer)), answer]
 
 
-def span_gradient(model: Any, ids: Tensor, prompt: int) -> Tensor:
+def token_gradients(model: Any, leaf: Tensor, answer: Tensor) -> Tensor:
+    """One forward over all, then a loop of one backward for each token of the answer."""
+    values = log_probabilities(model, leaf, answer).sum(0)
+    last = len(answer) - 1
+    return torch.stack(
+        [torch.autograd.grad(value, leaf, retain_graph=step < last)[0] for step, value in enumerate(values)]
+    )
+
+
+def token_paths(model: Any, ids: Tensor, baseline: Tensor, prompt: int, nodes: int) -> Tensor:
+    """That loop at each node of the line from the baseline."""
+    own = embeddings_of(model, ids[:, :-1]).detach()
+    total = torch.zeros(())
+    for points, share in path_points(own, baseline, nodes, 1):
+        total = total + share * token_gradients(model, points, ids[0, prompt:])[:, 0]
+    return ((own - baseline) * total).sum(-1)
+
+
+def span_gradient(model: Any, leaf: Tensor, answer: Tensor) -> Tensor:
     """One forward, one backward of the continuation's log-probability."""
-    leaf = embeddings_of(model, ids[:, :-1])
-    steps = ids.shape[1] - prompt
-    logs = forward_from(model, leaf, logits_to_keep=steps, use_cache=False)[0].log_softmax(-1)
-    value = logs.gather(1, ids[0, prompt:, None]).sum()
-    return torch.autograd.grad(value, leaf)[0].norm(dim=-1)
+    return torch.autograd.grad(log_probabilities(model, leaf, answer).sum(), leaf)[0]
 
 
-def sorted_batches(model: Any, texts: list[Tensor], index: int, size: int = 32) -> list[Tensor]:
-    """Saliency of many texts: sorted by length, padded batches."""
+def span_path(model: Any, ids: Tensor, baseline: Tensor, prompt: int, nodes: int, at_once: int) -> Tensor:
+    """Integrated gradients of the continuation's log-probability, some nodes in one batch."""
+    own = embeddings_of(model, ids[:, :-1]).detach()
+    total = torch.zeros_like(own)
+    for points, shares in path_points(own, baseline, nodes, at_once):
+        gradients = span_gradient(model, points, ids[0, prompt:])
+        total += (shares[:, None, None] * gradients).sum(0, keepdim=True)
+    return ((own - baseline) * total).sum(-1)
+
+
+def sorted_batches(model: Any, texts: list[Tensor], index: int, size: int) -> list[Tensor]:
+    """Gradients of many texts: sorted by length, padded batches."""
     order = sorted(range(len(texts)), key=lambda i: texts[i].shape[1])
     found: list[Tensor] = [torch.empty(0)] * len(texts)
     for start in range(0, len(order), size):
         part = order[start : start + size]
         longest = max(texts[i].shape[1] for i in part)
-        ids = torch.zeros(len(part), longest, dtype=torch.long)
+        ids = torch.zeros(len(part), longest, dtype=torch.long, device=texts[0].device)
         mask = torch.zeros_like(ids)
         for row, i in enumerate(part):
             ids[row, : texts[i].shape[1]] = texts[i][0]
             mask[row, : texts[i].shape[1]] = 1
         leaf = embeddings_of(model, ids)
         logits = forward_from(model, leaf, attention_mask=mask)
-        norms = torch.autograd.grad(logits[:, index].sum(), leaf)[0].norm(dim=-1)
+        gradients = torch.autograd.grad(logits[:, index].sum(), leaf)[0]
         for row, i in enumerate(part):
-            found[i] = norms[row, : texts[i].shape[1]]
+            found[i] = gradients[row, : texts[i].shape[1]]
     return found
+
+
+def occlusion(model: Any, ids: Tensor, mask_id: int, answer: int) -> Tensor:
+    """Recompute the whole prompt without each of its tokens."""
+    length = ids.shape[1]
+    variants = ids.repeat(length + 1, 1)
+    variants[torch.arange(length), torch.arange(length)] = mask_id
+    with torch.no_grad():
+        values = torch.cat(
+            [
+                model(input_ids=part, logits_to_keep=1, use_cache=False)
+                .logits[:, -1]
+                .float()
+                .log_softmax(-1)[:, answer]
+                for part in variants.split(VARIANTS_AT_ONCE)
+            ]
+        )
+    return values[-1] - values[:-1]
+
+
+def baseline_of(problem: Any, ids: Tensor) -> Tensor:
+    """Return the mask token's embedding everywhere but at the text's own special tokens."""
+    special = torch.zeros_like(ids, dtype=torch.bool)
+    if problem.kind == "classifier":
+        special[:, 0] = special[:, -1] = True
+    return problem.model.get_input_embeddings()(torch.where(special, ids, problem.mask_id)).detach()
+
+
+def change_of(problem: Any, ids: Tensor) -> float:
+    """Return by how much a class's logit rises from the baseline to the text."""
+    with torch.no_grad():
+        ends = torch.cat([problem.model.get_input_embeddings()(ids), baseline_of(problem, ids)])
+        own, without = forward_from(problem.model, ends)[:, problem.index]
+    return float(own - without)
+
+
+def class_paths(problem: Any, *, probability: bool = False) -> list[Tensor]:
+    """Return integrated gradients of each text."""
+    return [
+        class_path(
+            problem.model,
+            text,
+            baseline_of(problem, text),
+            problem.index,
+            problem.nodes,
+            probability=probability,
+        )
+        for text in problem.texts
+    ]
+
+
+def summaries(gradients: Tensor, leaf: Tensor) -> dict[str, Any]:
+    """Return what different packages make of the same gradients, ``(targets, tokens)`` each."""
+    return {
+        "norm": gradients.norm(dim=-1).tolist(),
+        "absolute": gradients.abs().sum(-1).tolist(),
+        "product": (gradients * leaf).sum(-1).tolist(),
+    }
+
+
+def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, Any]]]:
+    """Return the minimum for a task, and what makes lists of its result."""
+    model, ids = problem.model, problem.texts[0]
+    answer = ids[0, problem.prompt :]
+
+    def signed(scores: Any) -> dict[str, Any]:
+        return {"signed": scores.tolist()}
+
+    def leaf() -> Tensor:
+        return embeddings_of(model, ids[:, :-1])
+
+    if problem.work == "class_gradient":
+        return lambda: class_gradient(model, ids, problem.index), lambda found: summaries(*found)
+    if problem.work in ("class_path", "many_paths"):
+        return lambda: class_paths(problem), lambda found: {
+            "signed": [scores[0].tolist() for scores in found],
+            "probability": [scores[0].tolist() for scores in class_paths(problem, probability=True)],
+            "changes": [change_of(problem, text) for text in problem.texts],
+        }
+    if problem.work == "token_gradients":
+        return (
+            lambda: token_gradients(model, leaf(), answer),
+            lambda found: summaries(found[:, 0, : problem.prompt], leaf()[:, : problem.prompt]),
+        )
+    if problem.work == "token_paths":
+        return (
+            lambda: token_paths(model, ids, baseline_of(problem, ids[:, :-1]), problem.prompt, problem.nodes),
+            lambda found: signed(found[:, : problem.prompt]),
+        )
+    if problem.work == "span_gradient":
+        return (
+            lambda: span_gradient(model, leaf(), answer),
+            lambda found: summaries(found[:, : problem.prompt], leaf()[:, : problem.prompt]),
+        )
+    if problem.work == "span_path":
+        return (
+            lambda: span_path(
+                model, ids, baseline_of(problem, ids[:, :-1]), problem.prompt, problem.nodes, problem.nodes
+            ),
+            lambda found: signed(found[:, : problem.prompt]),
+        )
+    if problem.work == "next_token_gradient":
+        return (
+            lambda: token_gradients(model, embeddings_of(model, ids), torch.tensor([problem.index])),
+            lambda found: summaries(found[:, 0], embeddings_of(model, ids)),
+        )
+    if problem.work == "many_gradients":
+        return (
+            lambda: sorted_batches(model, problem.texts, problem.index, problem.batch),
+            lambda found: {
+                "norm": [gradients.norm(dim=-1).tolist() for gradients in found],
+                "absolute": [gradients.abs().sum(-1).tolist() for gradients in found],
+            },
+        )
+    if problem.work == "occlusion":
+        return lambda: occlusion(model, ids, problem.mask_id, problem.index), lambda found: {
+            "signed": [found.tolist()]
+        }
+    raise ValueError(f"no floor for {problem.work}")

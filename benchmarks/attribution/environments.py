@@ -1,0 +1,79 @@
+"""Virtual environments of the peers' own, made once and kept."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from models import REPOSITORY
+
+from tasks import PEERS
+
+HERE = Path(__file__).parent
+ENVIRONMENTS = REPOSITORY / "build" / "benchmark-peers"
+CONSTRAINTS = HERE / "peers" / "constraints.txt"
+ALONE = "# without dependencies: "  # a line of a requirements file for what would pull in what breaks
+MINUTES = 20
+
+
+def python_of(peer: str) -> Path:
+    """Return the interpreter of a peer's environment."""
+    return ENVIRONMENTS / peer / "bin" / "python"
+
+
+def make_environment(peer: str) -> str | None:
+    """Make a peer's environment if it is not there as its file pins it.
+
+    Args:
+        peer: Its name.
+
+    Returns:
+        The error in one line; ``None`` where there is none.
+    """
+    requirements = HERE / "peers" / f"{peer}.txt"
+    folder = ENVIRONMENTS / peer
+    stamp = folder / "installed"
+    pinned = requirements.read_text(encoding="utf-8")
+    wanted = hashlib.sha256((pinned + CONSTRAINTS.read_text(encoding="utf-8")).encode()).hexdigest()
+    if stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
+        return None
+    print(f"Making the environment of {peer}", file=sys.stderr, flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    alone = [line.removeprefix(ALONE) for line in pinned.splitlines() if line.startswith(ALONE)]
+    pip = [str(python_of(peer)), "-m", "pip", "install", "--quiet", "--no-input", "-c", str(CONSTRAINTS)]
+    steps = [
+        [sys.executable, "-m", "venv", "--clear", str(folder)],
+        # Every call names torch, so that no other one is ever fetched.
+        [*pip, "torch", "-r", str(requirements)],
+        *([[*pip, "--no-deps", *alone]] if alone else []),
+    ]
+    for step in steps:
+        try:
+            done = subprocess.run(
+                step, capture_output=True, text=True, timeout=60 * MINUTES, env=own_environment(), check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"{type(error).__name__}: {error}"[:300]
+        if done.returncode:
+            lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+            errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:] or ["no output"]
+            return f"pip: {errors[-1]}"[:300]
+    stamp.write_text(wanted, encoding="ascii")
+    return None
+
+
+def own_environment() -> dict[str, str]:
+    """Return the process's environment without what would lead another interpreter here."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
+    }
+
+
+def make_environments(peers: list[str]) -> dict[str, str]:
+    """Make the environments of some peers, and return the errors of those that could not be made."""
+    assert set(peers) <= set(PEERS)
+    found = {peer: make_environment(peer) for peer in peers}
+    return {peer: error for peer, error in found.items() if error is not None}

@@ -1,0 +1,263 @@
+"""Time the ways of a task round by round, each in its own process, and compare what they found."""
+
+import json
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from environments import own_environment, python_of
+from models import kind_of, model_folder, text_ids
+
+from tasks import PEERS, Task
+
+HERE = Path(__file__).parent
+SECONDS_FOR_A_RUN = 1800
+INDEX = 1  # the class or vocabulary id that is explained
+TEXTS_AT_ONCE = 32
+# Kinds of scores, best comparison first; the same kind of two ways is the same quantity.
+KINDS = ("signed", "probability", "other", "norm", "absolute", "product")
+
+
+class WayError(Exception):
+    """A way could not be started or did not finish; its words are what the table says of it."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What all ways of a run share."""
+
+    rounds: int
+    threads: int
+    device: str
+
+
+class Worker:
+    """A process that does one task in one way."""
+
+    def __init__(self, task: Task, way: str, conditions: Conditions, share: dict[str, Any]) -> None:
+        self.way = way
+        peer = way in PEERS
+        python = python_of(way) if peer else Path(sys.executable)
+        file = HERE / "peers" / f"{way}.py" if peer else HERE / ("ours.py" if way == "ours" else "floors.py")
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        variables = {name: str(conditions.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+        self._process = subprocess.Popen(
+            # -P: the folder of this file holds names that packages could take for theirs.
+            [str(python), "-P", str(HERE / "worker.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env={**own_environment(), **variables, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+        )
+        try:
+            self._send(json.dumps(self._job(task, conditions, share, file, PEERS.get(way, ""))))
+            self.version: str = self._answer()["version"]
+        except BaseException:
+            self.close()
+            raise
+
+    @staticmethod
+    def _job(
+        task: Task, conditions: Conditions, share: dict[str, Any], file: Path, package: str
+    ) -> dict[str, Any]:
+        ids = text_ids(task.model, task.tokens, task.texts)[: share.get("first")]
+        return {
+            "way_file": str(file),
+            "package": package,
+            "kind": kind_of(task.model),
+            "model_folder": str(model_folder(task.model)[1]),
+            "work": task.work,
+            "method": task.method,
+            "ids": ids,
+            "prompt": task.prompt,
+            "nodes": share.get("nodes", task.nodes),
+            "index": INDEX,
+            "mask_id": 103,
+            "batch": TEXTS_AT_ONCE,
+            "dtype": task.dtype,
+            "device": conditions.device,
+            "threads": conditions.threads,
+        }
+
+    def run(self) -> dict[str, Any]:
+        """Do the task once and return its seconds, the first time with its peak memory."""
+        return self._ask("run")
+
+    def read(self) -> dict[str, Any]:
+        """Return the scores of the last run."""
+        return self._ask("read")
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
+
+    def _ask(self, word: str) -> dict[str, Any]:
+        self._send(word)
+        return self._answer()
+
+    def _send(self, line: str) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise WayError(self._last_words()) from error
+
+    def _answer(self) -> dict[str, Any]:
+        stream = self._process.stdout
+        assert stream is not None
+        if not select.select([stream], [], [], SECONDS_FOR_A_RUN)[0]:
+            raise WayError(f"no answer within {SECONDS_FOR_A_RUN} s")
+        line = stream.readline()
+        if not line:
+            raise WayError(self._last_words())
+        found = json.loads(line)
+        if "error" in found:
+            raise WayError(found["error"])
+        return found
+
+    def _last_words(self) -> str:
+        """Return the last line of standard error of a process that ended."""
+        code = self._process.wait()
+        self._errors.seek(0)
+        lines = [line.strip() for line in self._errors if line.strip()]
+        return (lines[-1] if lines else f"ended with status {code}")[:300]
+
+
+def agreement(found: dict[str, Any], reference: dict[str, Any]) -> float | None:
+    """Return the lowest correlation between a target's scores and the reference's.
+
+    Correlation, not equality: a probability's gradient is a multiple of the log-probability's.
+
+    Args:
+        found: Scores by kind, one list for each target or text.
+        reference: The same of what is right.
+
+    Returns:
+        The correlation; ``None`` where the two share no kind of scores or a target is constant.
+    """
+    import numpy as np
+
+    for kind in KINDS:
+        if kind in found and kind in reference:
+            rows = zip(found[kind], reference[kind], strict=False)
+            if len(found[kind]) != len(reference[kind]):
+                return None
+            values = [float(np.corrcoef(own[: len(right)], right[: len(own)])[0, 1]) for own, right in rows]
+            lowest = float(np.min(values))
+            return lowest if np.isfinite(lowest) else None
+    return None
+
+
+def gap(found: dict[str, Any], reference: dict[str, Any]) -> float | None:
+    """Return the largest relative gap between a text's scores and the change they should sum to."""
+    if "signed" not in found or "changes" not in reference:
+        return None
+    rows = zip(found["signed"], reference["changes"], strict=True)
+    return max(abs(sum(scores) - change) / abs(change) for scores, change in rows)
+
+
+def measured(task: Task, ways: list[str], conditions: Conditions, errors: dict[str, str]) -> dict[str, Any]:
+    """Run the ways of a task in turn, round by round.
+
+    A first round is not timed: it gives the peak of memory, in a fresh process, and the scores.
+
+    Args:
+        task: The task.
+        ways: Who does it; ``ours`` and ``floor`` first.
+        conditions: Rounds, threads and device.
+        errors: The peers that have no environment, and why.
+
+    Returns:
+        The row: for each way its seconds, peak memory, agreement, or its error.
+    """
+    row: dict[str, Any] = {
+        "task": task.key,
+        "model": model_folder(task.model)[0],
+        "rounds": conditions.rounds,
+        "threads": conditions.threads,
+        "device": conditions.device,
+        "ways": {way: {"error": errors[way]} for way in ways if way in errors},
+    }
+    workers: dict[str, Worker] = {}
+    scores: dict[str, dict[str, Any]] = {}
+
+    def drop(way: str, error: WayError) -> None:
+        row["ways"][way] = {"error": str(error)}
+        if way in workers:
+            workers.pop(way).close()
+
+    try:
+        for way in ways:
+            if way in errors:
+                continue
+            try:
+                workers[way] = Worker(task, way, conditions, dict(task.shares.get(way, {})))
+                peak = workers[way].run()["peak_bytes"]
+                scores[way] = workers[way].read()
+            except WayError as error:
+                drop(way, error)
+                continue
+            row["ways"][way] = {
+                "version": workers[way].version,
+                "share": dict(task.shares.get(way, {})),
+                "peak_megabytes": round(peak / 1e6, 1),
+                "seconds": [],
+            }
+        for _ in range(conditions.rounds):
+            for way in list(workers):
+                try:
+                    times = task.shares.get(way, {}).get("times", 1)
+                    row["ways"][way]["seconds"].append(round(workers[way].run()["seconds"] * times, 5))
+                except WayError as error:
+                    drop(way, error)
+    finally:
+        for worker in workers.values():
+            worker.close()
+    _compare(task, conditions, scores, row)
+    row["date"] = time.strftime("%Y-%m-%d", time.gmtime())
+    return row
+
+
+def _compare(
+    task: Task, conditions: Conditions, scores: dict[str, dict[str, Any]], row: dict[str, Any]
+) -> None:
+    """Say how far each way agrees with the floor, given the same texts and nodes."""
+    references: dict[str, dict[str, Any]] = {}
+    for way, found in scores.items():
+        if way == "floor" or "seconds" not in row["ways"][way]:
+            continue
+        # No floor knows other backward rules: there peers are compared with us, we with our tests' oracles.
+        if task.method:
+            reference = scores.get("ours", {}) if way != "ours" else {}
+        else:
+            own = {key: value for key, value in task.shares.get(way, {}).items() if key == "first"}
+            if "floor" in task.shares:  # its path is a share too: give it as many nodes as this way
+                own["nodes"] = task.shares.get(way, {}).get("nodes", task.nodes)
+            key = json.dumps(own, sort_keys=True)
+            if key not in references:
+                references[key] = _reference(task, conditions, own) if own else scores.get("floor", {})
+            reference = references[key]
+        lowest, missing = agreement(found, reference), gap(found, reference)
+        row["ways"][way] |= {
+            "agreement": None if lowest is None else round(lowest, 6),
+            "gap": None if missing is None else round(missing, 6),
+        }
+
+
+def _reference(task: Task, conditions: Conditions, share: dict[str, Any]) -> dict[str, Any]:
+    """Return the floor's scores for a share of the task."""
+    worker = Worker(task, "floor", conditions, share)
+    try:
+        worker.run()
+        return worker.read()
+    finally:
+        worker.close()

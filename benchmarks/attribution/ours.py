@@ -1,0 +1,94 @@
+"""Our way of each task: a method object and targets, through the call that the visualizers make."""
+
+from collections.abc import Callable
+from typing import Any
+
+from model_understanding.attribution.attn_lrp import AttnLrp
+from model_understanding.attribution.gim import Gim
+from model_understanding.attribution.integrated_gradients import IntegratedGradients
+from model_understanding.attribution.occlusion import Occlusion
+from model_understanding.attribution.saliency import Saliency
+from model_understanding.loading import LoadedModel
+from model_understanding.results import Attribution, Provenance, Target
+from model_understanding.runner import Encoding, Runner
+from model_understanding.tokens import Tokens
+from model_understanding.visualizers.attributing import attribute
+
+TASKS = {"classifier": "sequence-classification", "causal": "causal-lm"}
+
+
+def tokens_of(ids: list[int], special: set[int]) -> Tokens:
+    """Return tokens of given ids, one letter of text each."""
+    count = len(ids)
+    return Tokens.from_spans(
+        texts=("x" * count,),
+        pieces=["x"] * count,
+        ids=ids,
+        segments=[0] * count,
+        offsets=[(i, i + 1) for i in range(count)],
+        special=[i in special for i in range(count)],
+    )
+
+
+def encodings_of(runner: Runner, problem: Any) -> list[Encoding]:
+    """Return the texts as inputs."""
+    found = []
+    for ids in problem.ids:
+        special = {0, len(ids) - 1} if problem.kind == "classifier" else set()
+        prompt = problem.prompt if problem.kind == "causal" else None
+        found.append(runner.encode(tokens_of(ids, special), prompt_length=prompt))
+    return found
+
+
+def targets_of(problem: Any) -> list[Target]:
+    """Return what the task explains, the same for each text."""
+    task = TASKS[problem.kind]
+    if problem.kind == "classifier":
+        return [Target(task=task, indices=(problem.index,))]
+    ids = problem.ids[0]
+    if problem.work in ("next_token_gradient", "occlusion"):
+        return [Target(task=task, positions=(len(ids) - 1,), indices=(problem.index,), quantity="log_prob")]
+    places = range(problem.prompt - 1, len(ids) - 1)
+    if problem.work.startswith("span"):
+        answer = tuple(ids[problem.prompt :])
+        return [Target(task=task, positions=tuple(places), indices=answer, quantity="log_prob")]
+    return [
+        Target(task=task, positions=(place,), indices=(ids[place + 1],), quantity="log_prob")
+        for place in places
+    ]
+
+
+def method_of(problem: Any) -> Any:
+    """Return the method of a task."""
+    if problem.method == "gim":
+        return Gim()
+    if problem.method == "attn_lrp":
+        return AttnLrp()
+    if problem.work.endswith(("path", "paths")):
+        return IntegratedGradients(nodes=problem.nodes)
+    return Occlusion() if problem.work == "occlusion" else Saliency()
+
+
+def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[list[Attribution]], dict[str, Any]]]:
+    """Return what explains the texts, and what makes lists of the result."""
+    task = TASKS[problem.kind]
+    runner = Runner(
+        LoadedModel(problem.model, problem.tokenizer, task, Provenance(model=problem.model_folder, task=task))
+    )
+    if problem.kind == "causal":
+        assert runner.is_causal  # measured once for a model, so not a part of any task
+    method, encodings, targets = method_of(problem), encodings_of(runner, problem), targets_of(problem)
+    # A plain gradient is compared by its norm; what other rules make of it is no floor's to check.
+    kind = "other" if problem.method else "signed" if method.signed else "norm"
+    width = problem.prompt if problem.work in COMPARED_ON_PROMPT else None
+
+    def run() -> list[Attribution]:
+        return attribute(runner, method, encodings, [targets] * len(encodings))
+
+    def read(found: list[Attribution]) -> dict[str, Any]:
+        return {kind: [row[:width].tolist() for attribution in found for row in attribution.scores]}
+
+    return run, read
+
+
+COMPARED_ON_PROMPT = ("token_gradients", "token_paths", "span_gradient", "span_path")

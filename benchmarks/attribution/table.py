@@ -1,0 +1,165 @@
+"""Make the tables of ``benchmarks/README.md`` from the rows of ``results.jsonl``."""
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from tasks import PEERS, TASKS, Task
+
+START, END = "<!-- attribution: start -->", "<!-- attribution: end -->"
+RIGHT = 0.99  # the lowest correlation at which a peer counts as right
+
+
+def read_rows(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the rows of a file by task and device; none where there is no file."""
+    if not path.exists():
+        return {}
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {row_key(row): row for row in rows}
+
+
+def row_key(row: dict[str, Any]) -> str:
+    """Return what a new measurement replaces."""
+    return f"{row['task']} {row['device']}"
+
+
+def write_rows(path: Path, rows: dict[str, dict[str, Any]]) -> None:
+    """Write rows in the tasks' order."""
+    order = [task.key for task in TASKS]
+    known = sorted(
+        (row for row in rows.values() if row["task"] in order),
+        key=lambda row: (row["device"], order.index(row["task"])),
+    )
+    path.write_text("".join(json.dumps(row) + "\n" for row in known), encoding="utf-8")
+
+
+def ratios(row: dict[str, Any], other: str) -> list[float]:
+    """Return ours / other in each round: least, median and greatest."""
+    ways = row["ways"]
+    found = [
+        own / theirs for own, theirs in zip(ways["ours"]["seconds"], ways[other]["seconds"], strict=True)
+    ]
+    return [min(found), statistics.median(found), max(found)]
+
+
+def is_right(way: dict[str, Any]) -> bool:
+    """Return whether a way ran and found what it should."""
+    return "error" not in way and way.get("agreement") is not None and way["agreement"] >= RIGHT
+
+
+def right_peers(row: dict[str, Any]) -> list[str]:
+    """Return the peers that are right, fastest first."""
+    found = [name for name in row["ways"] if name in PEERS and is_right(row["ways"][name])]
+    return sorted(found, key=lambda name: statistics.median(row["ways"][name]["seconds"]))
+
+
+def judged(words: str, value: float, goal: float | None) -> str:
+    """Return a cell with its goal, marked where it is missed."""
+    if goal is None:
+        return words
+    cell = f"{words} (goal {goal:g})"
+    return cell if value <= goal else f"**{cell} missed**"
+
+
+def _time_cell(row: dict[str, Any], other: str, goal: float | None) -> str:
+    least, middle, most = ratios(row, other)
+    return judged(f"{middle:.2f} [{least:.2f}, {most:.2f}]", round(middle, 2), goal)
+
+
+def _memory_cell(row: dict[str, Any], task: Task) -> str:
+    ours, floor = (row["ways"][way]["peak_megabytes"] for way in ("ours", "floor"))
+    peers = [row["ways"][peer]["peak_megabytes"] for peer in right_peers(row)]
+    cell = judged(f"{ours / floor:.2f}", round(ours / floor, 2), task.memory_goal)
+    if peers:
+        cell += f"; {judged(f'{ours / min(peers):.2f}', round(ours / min(peers), 2), 1.0)}"
+    return f"{ours:.0f} MB: {cell}"
+
+
+def main_line(row: dict[str, Any], task: Task) -> str:
+    """Return a task's line: our time and memory against the floor and the fastest peer that is right."""
+    ours, floor = row["ways"]["ours"], row["ways"]["floor"]
+    failed = next((way["error"] for way in (ours, floor) if "error" in way), None)
+    if failed is not None:
+        return f"| {task.title} | failed: {plain(failed)} | – | – | – |"
+    best = right_peers(row)[:1]
+    peer = f"{best[0]} {_time_cell(row, best[0], task.peer_goal)}" if best else "–"
+    seconds = f"{statistics.median(ours['seconds']):.3g}"
+    title = task.title if row["model"] == task.model else f"{task.title} (random weights of this size)"
+    return (
+        f"| {title} | {seconds} | {_time_cell(row, 'floor', task.floor_goal)} | {peer} "
+        f"| {_memory_cell(row, task)} |"
+    )
+
+
+def way_line(row: dict[str, Any], task: Task, name: str) -> str:
+    """Return the line of one way of a task: what it measured, or why it did not."""
+    way = row["ways"][name]
+    called = f"{name} {way.get('version', '')}".strip()
+    title = f"| {task.key} | {called} "
+    if "error" in way:
+        return f"{title}| did not run: {plain(way['error'])} | – | – | – | – |"
+    seconds = statistics.median(way["seconds"])
+    share = way["share"]
+    note = ""
+    if "times" in share:
+        part = (
+            f"{share['nodes']} of {task.nodes} nodes"
+            if "nodes" in share
+            else f"{share['first']} of {task.texts} texts"
+        )
+        note = f" ({part}, × {share['times']})"
+    elif "nodes" in share:
+        note = f" ({share['nodes']} nodes)"
+    compared = "–" if way.get("agreement") is None else f"{way['agreement']:.4f}"
+    if name in PEERS and not is_right(way):
+        reason = task.notes.get(name)
+        compared += f" **not right**: {reason}" if reason else " **not right**"
+    missing = "–" if way.get("gap") is None else f"{100 * way['gap']:.2g} %"
+    ratio = "–" if "error" in row["ways"]["ours"] else f"{ratios(row, name)[1]:.2f}"
+    return f"{title}| {seconds:.3g}{note} | {ratio} | {way['peak_megabytes']:.0f} | {compared} | {missing} |"
+
+
+def plain(words: str) -> str:
+    """Return words that cannot break a table's cell."""
+    return " ".join(words.split()).replace("|", "/").replace("<", "‹").replace(">", "›")
+
+
+def tables(rows: dict[str, dict[str, Any]]) -> str:
+    """Return both tables of each device: ours against the best, then every way of every task."""
+    tasks = {task.key: task for task in TASKS}
+    found = []
+    for device in sorted({row["device"] for row in rows.values()}):
+        chosen = [row for row in rows.values() if row["device"] == device]
+        conditions = sorted(
+            {
+                f"{row['rounds']} rounds, {row['threads']} thread(s), {row['machine']}, {row['date']}"
+                for row in chosen
+            }
+        )
+        lines = [
+            f"### {device}: {'; '.join(conditions)}",
+            "",
+            "| task | ours, s | ours / floor: median [least, greatest] "
+            "| ours / fastest right peer: median [least, greatest] "
+            "| peak memory: ours; ours / floor; ours / lowest right peer |",
+            "|---|---|---|---|---|",
+            *(main_line(row, tasks[row["task"]]) for row in chosen),
+            "",
+            "<details><summary>Every way of every task</summary>",
+            "",
+            "| task | way | median s | ours / it | peak MB | agreement | gap |",
+            "|---|---|---|---|---|---|---|",
+            *(way_line(row, tasks[row["task"]], way) for row in chosen for way in row["ways"]),
+            "",
+            "</details>",
+        ]
+        found.append("\n".join(lines))
+    return "\n\n".join(found)
+
+
+def put_between_markers(page: str, content: str) -> str:
+    """Return a page with its tables replaced."""
+    before, rest = page.split(START)
+    _, after = rest.split(END)
+    return f"{before}{START}\n\n{content}\n\n{END}{after}"
