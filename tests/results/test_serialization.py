@@ -94,8 +94,8 @@ def inside(part, **changes):
 
 
 NO_RESULT = (
-    "This JSON is not a result. Types: AttentionMap, Attribution, Evaluation, Generation, Prediction, "
-    "Provenance, Report, Target, Tokens."
+    "This JSON is not a result. Types: AttentionMap, Attribution, Estimate, Evaluation, Generation, "
+    "Prediction, Provenance, Report, Target, Tokens."
 )
 NOT_WHOLE = "This JSON is not a whole result: "
 SCHEMA = (

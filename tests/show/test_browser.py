@@ -1,8 +1,12 @@
 """The page in a real browser: hostile text stays text, nothing is loaded, both themes show."""
 
+import csv
+import dataclasses
 import io
+import json
 import os
 import shutil
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model_understanding.results import AttentionMap
 from model_understanding.show.colours import contrast, palette
 from model_understanding.show.page import report_fragment, report_page
 
-from .sample_results import classification, generation, hostile, tokens_of
+from .sample_results import classification, generation, hostile, text_of, tokens_of
+from .test_payload import with_heads
 
 pytestmark = pytest.mark.browser
 SWITCHES = [
@@ -25,19 +31,32 @@ SWITCHES = [
     "--disable-background-networking",
 ]
 SWITCHES += ["--disable-component-update", "--disable-sync"]
+# Every element that a reader sees, those in shadow roots too.
+ALL = """
+const all = (root) =>
+  [...root.querySelectorAll("*")].flatMap((e) => [e, ...(e.shadowRoot ? all(e.shadowRoot) : [])]);
+"""
 # The colours of every element that holds words of its own, with what lies behind it.
-COLOURS_IN_USE = """() => {
+COLOURS_IN_USE = (
+    """() => {
+  """
+    + ALL
+    + """
   const ground = (e) => {
-    for (; e; e = e.parentElement) {
+    for (; e; e = e.parentElement ?? e.getRootNode().host) {
       const colour = getComputedStyle(e).backgroundColor;
       if (!/, 0\\)$|transparent/.test(colour)) return colour;
     }
     return "rgb(255, 255, 255)";
   };
   const own = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-  const all = [...document.querySelectorAll("body *")].filter((e) => own(e) && e.tagName !== "STYLE");
-  return all.map((e) => [e.textContent.slice(0, 40), getComputedStyle(e).color, ground(e)]);
+  const seen = (e) => e.checkVisibility() && !e.closest(".unseen") && e.namespaceURI.endsWith("xhtml");
+  const found = all(document.body).filter((e) => own(e) && seen(e) && e.tagName !== "STYLE");
+  return found.map((e) => [e.textContent.slice(0, 40), getComputedStyle(e).color, ground(e)]);
 }"""
+)
+NODES = "() => { " + ALL + " return all(document).length; }"
+AXE = Path(__file__).parents[2] / "frontend/node_modules/axe-core/axe.min.js"
 
 
 def missing(what: str) -> None:
@@ -76,7 +95,7 @@ class Visit:
         self.page.wait_for_timeout(200)
 
     def _requested(self, url: str) -> None:
-        if not url.startswith(("file:///", "data:image/png")):
+        if not url.startswith(("file:///", "data:image/png", "blob:")):
             self.events.append(f"request: {url}")
 
     def picture(self) -> np.ndarray:
@@ -110,60 +129,72 @@ def test_hostile_text_makes_no_dialog_no_request_and_no_element(visit):
     opened = visit(report_page(hostile()))
     assert opened.events == []
     count = opened.page.locator
-    for selector in (
-        "script",
-        "img",
-        "body b",
-        "iframe",
-        "object",
-        "a",
-        "[onerror]",
-        "[onload]",
-        "main style",
-    ):
+    for selector in ("img", "b", "iframe", "object", "a", "[onerror]", "[onload]", "main style"):
         assert count(selector).count() == 0, selector
+    assert count("script").count() == 2
     assert count("style").count() == count("title").count() == count("main").count() == 1
     assert "</script><script>alert(1)</script>" in count("main").inner_text()
-
-
-def test_fragments_on_a_bare_page_are_as_harmless(visit):
-    body = "<p id=before>before</p>" + report_fragment(hostile()) + report_fragment(classification())
-    opened = visit(f"<!DOCTYPE html><html><body>{body}</body></html>")
+    opened.page.locator(".token").nth(3).hover()
+    opened.page.keyboard.press("ArrowRight")
+    opened.page.wait_for_timeout(300)
     assert opened.events == []
-    assert opened.page.locator("script, img, body b").count() == 0
+
+
+def test_three_fragments_on_a_page_share_it_with_others(visit):
+    before = "<p id=before>before</p><script>window.known = Object.keys(window).length</script>"
+    body = before + "".join(map(report_fragment, (hostile(), classification(), generation())))
+    opened = visit(f"<!DOCTYPE html><html><body>{body}</body></html>")
+    page = opened.page
+    for place in range(3):  # each is drawn when it comes in sight
+        page.locator(".model-understanding").nth(place).scroll_into_view_if_needed()
+        page.locator(".model-understanding").nth(place).locator(".report").wait_for()
+    assert opened.events == []
+    assert page.locator("[data-mounted=yes] .report").count() == 3
+    assert page.locator("[data-plain]").count() == 0
+    assert page.locator("img, body b").count() == 0
+    assert page.evaluate("Object.keys(window).length - window.known") <= 1, "known itself"
     # Nothing outside is touched: the paragraph has the browser's own look.
     style = "getComputedStyle(document.querySelector('#before'))"
-    font, colour = opened.page.evaluate(f"[{style}.fontFamily, {style}.color]")
+    font, colour = page.evaluate(f"[{style}.fontFamily, {style}.color]")
     assert "system-ui" not in font
     assert colour == "rgb(0, 0, 0)"
+    # A key acts on the one report that has the focus.
+    page.locator(".text").nth(1).focus()
+    page.keyboard.press("g")
+    pressed = page.locator("[aria-label=Granularity] [aria-pressed=true]").all_inner_texts()
+    assert pressed == ["Tokens", "Words", "Tokens"]
+    assert page.evaluate("location.hash") == ""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("report", [classification(), generation()], ids=["classification", "generation"])
-def test_both_themes_show_the_page_and_one_of_each_picture(visit, report, scheme):
+@pytest.mark.parametrize(
+    "report", [classification(), generation(64, 36)], ids=["classification", "generation"]
+)
+def test_both_themes_show_every_view(visit, report, scheme):
     opened = visit(report_page(report), scheme)
     assert opened.events == [], "the content security policy has nothing to complain about"
     picture = opened.picture()
     expected = tuple(int(palette(scheme).background[i : i + 2], 16) for i in (1, 3, 5))
     assert tuple(picture[3, 3]) == expected
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 200, "the picture is not blank"
-    pictures = len(report.attributions) + len(report.attention)
-    assert opened.page.locator(".mu-figure svg:visible").count() == pictures
-    assert opened.page.locator(f".mu-figure .mu-{scheme}:visible").count() == pictures
-    box = opened.page.locator(".mu-figure svg:visible").first.bounding_box()
-    assert box["width"] > 500
-    assert box["height"] > 200
+    views = ["text", "bars", "heatmap", "heads"] + ["steps"] * (report.generation is not None)
+    for view in views:
+        assert opened.page.locator(f"[data-view={view}]:visible").count() == 1, view
+    assert opened.page.locator("[data-plain]").count() == 0
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 1100
+    assert "not evaluated" in opened.page.locator(".trust").inner_text() or report.evaluations
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_word_of_the_page_is_readable(visit, scheme):
     report = classification(cautions=["untrained head"])
+    plainly = visit(report_page(report), scheme, java_script_enabled=False)
     found = [
         *visit(report_page(report), scheme).page.evaluate(COLOURS_IN_USE),
         *visit(report_page(generation()), scheme).page.evaluate(COLOURS_IN_USE),
+        *plainly.page.evaluate(COLOURS_IN_USE),
     ]
-    assert len(found) > 100
+    assert len(found) > 200
     faint = [entry for entry in found if contrast(as_hex(entry[1]), as_hex(entry[2])) < 4.5]
     assert faint == []
 
@@ -173,24 +204,226 @@ def as_hex(colour: str) -> str:
     return "#" + "".join(f"{int(number):02x}" for number in numbers)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(visit, scheme):
+    if not AXE.exists():
+        if shutil.which("npm"):
+            missing("axe-core (scripts/build-frontend installs it)")
+        pytest.skip("axe-core is missing, and npm too")
+    for report in (classification(cautions=["untrained head"]), generation()):
+        opened = visit(report_page(report), scheme, bypass_csp=True)
+        opened.page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
+        found = opened.page.evaluate("async () => (await axe.run()).violations")
+        assert [
+            (one["id"], [node["html"][:200] for node in one["nodes"]])
+            for one in found
+            if one["impact"] in ("serious", "critical")
+        ] == []
+
+
 def test_a_fragment_follows_the_notebooks_theme(visit):
     fragment = report_fragment(classification())
-    for attribute, scheme, other in (("false", "dark", "light"), ("true", "light", "dark")):
-        opened = visit(f'<body data-jp-theme-light="{attribute}">{fragment}</body>', scheme=other)
-        assert opened.page.locator(f".mu-figure .mu-{scheme}:visible").count() == 2
-        assert opened.page.locator(f".mu-figure .mu-{other}:visible").count() == 0
+    for attributes, scheme, other in (
+        ('data-jp-theme-light="false"', "dark", "light"),
+        ('data-jp-theme-light="true"', "light", "dark"),
+        ('class="vscode-dark"', "dark", "light"),
+        ('class="vscode-light"', "light", "dark"),
+    ):
+        opened = visit(f"<body {attributes}>{fragment}</body>", scheme=other)
+        assert opened.page.locator("[data-view-of-report]").get_attribute("data-theme") == scheme
+    opened.page.evaluate("document.body.className = 'vscode-dark'")
+    opened.page.wait_for_timeout(100)
+    assert opened.page.locator("[data-view-of-report]").get_attribute("data-theme") == "dark"
 
 
 def test_a_page_works_with_scripts_off_and_on_a_narrow_screen(visit):
     opened = visit(report_page(generation()), java_script_enabled=False)
     opened.page.set_viewport_size({"width": 380, "height": 700})
     assert opened.page.locator("h2:visible").count() == 5
+    assert opened.page.locator(".mu-figure svg:visible").count() == 2
     opened.page.locator("summary").first.click()
     assert opened.page.locator("details[open] table:visible").count() == 1
 
 
+def test_a_script_that_fails_leaves_the_plain_page(visit):
+    page = report_page(classification()).replace('{"schema":1', '{"schema":9')
+    opened = visit(page)
+    assert any("schema 9" in event for event in opened.events)
+    assert opened.page.locator(".mu-text:visible").count() > 0
+
+
 def test_right_to_left_text_stands_on_the_right_and_in_its_order(visit):
-    opened = visit(report_page(classification(tokens_of("שלום עולם"))))
-    words = opened.page.locator(".mu-text:not(.mu-quote) span")
-    first, second = (words.nth(place).bounding_box() for place in (0, 1))
-    assert first["x"] > second["x"] > 550
+    html = report_page(classification(tokens_of("שלום עולם")))
+    plainly = visit(html, java_script_enabled=False).page.locator(".mu-text:not(.mu-quote) span")
+    drawn = visit(html).page.locator(".text .token")
+    for words in (plainly, drawn):
+        first, second = (words.nth(place).bounding_box() for place in (0, 1))
+        assert first["x"] > second["x"]
+    assert plainly.nth(1).bounding_box()["x"] > 550
+
+
+def test_one_selection_goes_through_every_view_and_the_address(visit):
+    opened = visit(report_page(classification()))
+    page = opened.page
+    page.locator(".token", has_text="movie").click()
+    assert page.locator(".bar-row[aria-selected=true] .bar-label").inner_text() == "movie"
+    assert page.locator(".readout").inner_text().startswith("“movie”: score ")
+    assert page.locator(".arcs h3").inner_text() == "movie looks at"
+    assert page.locator(".sources .source").count() == 7, "the sink is left aside"
+    page.locator(".token", has_text="absolutely").click(modifiers=["Shift"])
+    assert page.locator(".bar-row[aria-selected=true]").count() == 3
+    assert "3 selected" in page.locator(".readout").inner_text()
+    page.wait_for_timeout(300)
+    assert "Selected absolutely." in page.locator("[data-role=announcer]").text_content()
+    assert (
+        "Looks most at (layer 5, mean of heads 0–2)" in page.locator("[data-role=announcer]").text_content()
+    )
+    assert page.evaluate("location.hash") == "#anchor=2&focus=4"
+    page.reload()
+    assert page.locator(".bar-row[aria-selected=true]").count() == 3
+    page.evaluate("location.hash = '#focus=99999&layer=-7&level=word&sinks=%3Cscript%3E'")
+    page.wait_for_timeout(300)
+    assert page.locator("[aria-label=Granularity] [aria-pressed=true]").inner_text() == "Words"
+    assert opened.events == []
+
+
+def test_everything_goes_by_keyboard(visit):
+    opened = visit(report_page(classification()))
+    page, press = opened.page, opened.page.keyboard.press
+    selected = page.locator(".bar-row[aria-selected=true] .bar-label")
+    press("Escape")
+    assert selected.count() == 0
+    press("ArrowRight")
+    press("ArrowRight")
+    assert selected.inner_text() == "The"
+    press("Shift+ArrowRight")
+    assert selected.all_inner_texts() == ["The", "movie"]
+    title = page.locator("#attention-title")
+    press("[")
+    assert title.inner_text() == "Attention: layer 4, mean of heads 0–2"
+    press("h")
+    assert title.inner_text() == "Attention: layer 4, head 0"
+    press("]")
+    press("H")
+    assert title.inner_text() == "Attention: layer 5, mean of heads 0–2"
+    for key, words in (("s", "divided by what remains"), ("c", "largest weight of all heads")):
+        press(key)
+        assert words in page.locator("[data-role=attention-status]").inner_text()
+    press("g")
+    assert page.locator("[aria-label=Granularity] [aria-pressed=true]").inner_text() == "Words"
+    press("/")
+    page.keyboard.type("fant")
+    assert page.locator(".search-box .note").inner_text() == "1 found"
+    assert selected.inner_text() == "fantastic"
+    press("Escape")
+    press("?")
+    assert page.locator("dialog[open]").count() == 1
+    page.locator("dialog input").uncheck()
+    press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+    press("g")
+    assert page.locator("[aria-label=Granularity] [aria-pressed=true]").inner_text() == "Words", "turned off"
+    page.locator(".bars").focus()
+    assert (
+        page.evaluate(
+            "getComputedStyle(document.querySelector('[data-view-of-report]').shadowRoot.activeElement).outlineStyle"
+        )
+        == "solid"
+    )
+
+
+def test_the_steps_of_a_generation_lead_saliency_and_attention(visit):
+    report = generation()
+    opened = visit(report_page(report))
+    page = opened.page
+    labels = report.generation.continuation_tokens().labels()
+    page.locator("input[type=range]").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".generation h3").inner_text() == f"Step 3 of 12: {labels[2]}"
+    assert page.locator("#saliency-title").inner_text().endswith(f"of {labels[2]}")
+    assert page.locator(".arcs h3").inner_text() == f"{labels[2]} was written looking at"
+    assert (
+        f"{100 * report.generation.probabilities[2]:.1f} %"
+        in page.locator(".generation .note").first.inner_text()
+    )
+    page.locator(".token[data-token='15']").click()
+    assert page.locator(".generation h3").inner_text().startswith("Step 6 of 12")
+    page.locator(".token[data-token='17']").click(modifiers=["Shift"])
+    assert "sum over 3 targets" in page.locator(".saliency > .note").inner_text()
+    page.keyboard.press("Escape")
+    page.keyboard.press("a")
+    assert "loss" in page.locator("#saliency-title").inner_text()
+    assert page.locator(".generation h3").inner_text().startswith("Step 1 of 12")
+    assert opened.events == []
+
+
+def test_what_is_on_screen_can_be_taken_out(visit, tmp_path):
+    report = classification()
+    opened = visit(report_page(report))
+    page = opened.page
+
+    def taken(view: str, item: str) -> bytes:
+        page.locator(f"summary[aria-label='Export {view}']").click()
+        with page.expect_download() as download:
+            page.locator("details[open] button", has_text=item).click()
+        return Path(download.value.path()).read_bytes()
+
+    for view in ("saliency", "attention"):
+        root = ElementTree.fromstring(taken(view, "SVG"))
+        words = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+        assert "absolutely" in words
+        with Image.open(io.BytesIO(taken(view, "PNG"))) as picture:
+            assert picture.size[0] == 2 * round(float(root.get("width")))
+            assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 50
+    rows = list(csv.DictReader(io.StringIO(taken("saliency", "CSV").decode())))
+    assert [row["text"] for row in rows] == list(report.attributions[0].tokens.labels())
+    assert [np.float32(row["score"]) for row in rows] == list(report.attributions[0].scores[0])
+    numbers = json.loads(taken("attention", "JSON"))
+    assert np.abs(np.array(numbers["weights"]) - report.attention[0].matrix(5)).max() < 0.005
+    assert "quantised" in numbers["precision"]
+    rows = list(csv.DictReader(io.StringIO(taken("attention", "CSV").decode())))
+    assert len(rows) == 64
+    assert "quantised" in rows[0]["precision"]
+    page.locator("summary[aria-label='Export attention']").click()
+    page.locator("details[open] button", has_text="Copy as Python").click()
+    page.locator(".toast", has_text="Copied").wait_for()
+    assert opened.events == []
+
+
+def test_144_heads_are_few_elements_and_a_head_is_chosen_by_its_thumbnail(visit):
+    report = with_heads(128, causal=False)
+    opened = visit(report_page(report))
+    page = opened.page
+    page.locator(".heads-part .note", has_text="12 layers × 12 heads").wait_for()
+    page.wait_for_timeout(500)
+    assert page.evaluate(NODES) < 2000
+    page.locator("canvas.heads").click(position={"x": 30 + 5, "y": 22 + 5})
+    assert page.locator("#attention-title").inner_text() == "Attention: layer 0, head 0"
+    assert opened.events == []
+
+
+def test_4096_tokens_open_and_scroll(visit):
+    tokens = tokens_of(text_of(4096))
+    report = classification(tokens)
+    weights = np.zeros((1, 1, 4098, 4098), dtype=np.float32)
+    weights[0, 0, :, 0] = 0.5
+    weights[0, 0, np.arange(4098), np.arange(4098)] += 0.5
+    plane = AttentionMap(
+        queries=tokens, keys=tokens, weights=weights, mask=weights[0, 0] >= 0, layers=(5,), heads="mean"
+    )
+    page_text = report_page(dataclasses.replace(report, attention=(plane,)))
+    assert len(page_text) < 8e6
+    opened = visit(page_text)
+    page = opened.page
+    page.locator("#attention-title", has_text="layer 5").wait_for()
+    page.locator(".bars").evaluate("(bars) => bars.scrollTo(0, bars.scrollHeight)")
+    page.locator(".bar-row", has_text="[SEP]").wait_for()
+    page.locator(".text").focus()
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    assert page.locator(".bar-row[aria-selected=true] .bar-label").inner_text() == text_of(4096).split()[-1]
+    page.mouse.wheel(0, 2000)
+    page.wait_for_timeout(200)
+    assert page.evaluate("scrollY") > 0
+    assert opened.events == []

@@ -3,7 +3,7 @@ import sys
 
 from .sample_results import generation
 
-VIEWS = "figure terminal page display inline_svg"
+VIEWS = "figure terminal page display payload"
 
 
 def loaded_after(code: str) -> set[str]:

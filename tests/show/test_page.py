@@ -12,27 +12,37 @@ from model_understanding.tokens import Tokens
 from .sample_results import attention, attribution, classification, generation, text_of, tokens_of
 
 
+def plain(html: str) -> str:
+    """Return what a page shows without scripts."""
+    return re.sub(r"<(style|script)\b.*?</\1>", "", html, flags=re.DOTALL)
+
+
 def words_of(html: str) -> str:
-    return re.sub(
-        r"\s+", " ", re.sub(r"<[^>]*>", "", re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL))
-    )
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", plain(html)))
 
 
 def test_a_page_is_one_document_that_loads_nothing():
     page = report_page(classification())
     assert page.startswith("<!DOCTYPE html>")
-    assert "<script" not in page
-    assert not re.search(r"https?://", page)
-    assert not re.search(r'\b(src|srcset|style)="', page)
+    assert page.count("<script>") == 1
+    assert page.count('<script type="application/json">') == 1
+    assert page.count("<script") == page.count("</script>") == 2
+    assert not re.search(r"https?://", page.replace("http://www.w3.org/2000/svg", ""))
+    assert not re.search(r'\b(src|srcset|style)="', plain(page))
 
 
-def test_the_policy_lets_only_our_style_pass():
+def test_the_policy_lets_only_our_script_and_style_pass():
     page = report_page(classification())
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page).group(1).replace("&#39;", "'")
-    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL).group(1)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    script, style = (
+        base64.b64encode(
+            hashlib.sha256(re.search(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL).group(1).encode()).digest()
+        ).decode()
+        for tag in ("script", "style")
+    )
     assert policy == (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
     )
 
 
@@ -76,14 +86,16 @@ def test_the_numbers_are_a_table_of_every_unit():
     tokens = tokens_of("a 😀 b", splits_emoji=True)
     page = report_page(classification(tokens))
     assert "All 5 scores as numbers" in page
-    table = page.split("All 5 scores as numbers")[1].split("</table>")[0]
+    table = plain(page).split("All 5 scores as numbers")[1].split("</table>")[0]
     assert table.count("<tr") == 6
     assert table.count("<bdi>😀</bdi>") == 1
 
 
-def test_both_themes_are_in_the_page_and_the_dark_one_is_hidden_without_styles():
-    page = report_page(classification())
-    assert page.count('<div class="mu-light">') == page.count('<div class="mu-dark" hidden>') == 2
+def test_without_scripts_there_is_a_picture_of_each_part_in_the_page_s_own_colours():
+    page = plain(report_page(classification()))
+    assert page.count('<figure class="mu-figure"><svg') == 2
+    assert 'class="mu-fill-supports"' in page
+    assert 'href="data:image/png;base64,' in page
 
 
 def test_a_generation_says_each_step():
@@ -127,7 +139,7 @@ def test_pairs_are_two_paragraphs_and_direction_follows_the_text():
 
 @pytest.mark.parametrize(
     ("report", "most"),
-    [(classification(), 0.5e6), (generation(64, 36), 3e6)],
+    [(classification(), 0.15e6), (generation(64, 36), 0.4e6)],
     ids=["sentence", "64 tokens of 100"],
 )
 def test_pages_stay_small(report, most):
@@ -139,7 +151,14 @@ def test_a_map_of_200_tokens_is_an_image_within_the_picture():
     report = Report(prediction=classification(tokens).prediction, attention=(attention(tokens),))
     page = report_page(report)
     assert 'href="data:image/png;base64,' in page
-    assert len(page) < 3e6
+    assert len(page) < 0.6e6
+
+
+def test_a_long_table_says_what_it_leaves_out():
+    tokens = tokens_of(text_of(400))
+    report = classification(tokens)
+    page = report_page(Report(prediction=report.prediction, attributions=(attribution(tokens),)))
+    assert "The largest 300 scores as numbers, 102 more left out here" in words_of(page)
 
 
 def test_a_report_of_bare_arrays_has_a_page_too():
@@ -151,7 +170,10 @@ def test_a_report_of_bare_arrays_has_a_page_too():
 
 def test_a_fragment_is_one_element_and_what_a_notebook_shows():
     fragment = report_fragment(classification()).strip()
-    assert fragment.startswith('<div class="model-understanding">')
+    assert fragment.startswith('<div class="model-understanding" data-model-understanding="fragment">')
     assert fragment.endswith("</div>")
     assert "<html" not in fragment
-    assert '<div class="model-understanding">' in classification()._repr_html_()
+    bundle = classification()._repr_mimebundle_()
+    assert bundle["text/html"].strip() == fragment
+    assert bundle["image/png"].startswith(b"\x89PNG")
+    assert set(classification(tokens_of(text_of(300)))._repr_mimebundle_()) == {"text/html"}

@@ -21,6 +21,7 @@ from model_understanding.results.provenance import Provenance
 from model_understanding.results.serialization import JsonResult
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
+MOST_PICTURED = 256  # tokens; a notebook keeps no picture of a longer report
 SUFFIXES = (".html", *FIGURE_SUFFIXES, ".json", ".csv", ".npz")
 
 
@@ -126,6 +127,17 @@ class Report(JsonResult):
         from model_understanding.show.page import report_fragment
 
         return report_fragment(self)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """Return what a notebook keeps of the report: the page, and a picture for what shows no HTML."""
+        from model_understanding.show.figure import figure_bytes, report_figure
+
+        bundle: dict[str, Any] = {"text/html": self._repr_html_()}
+        source = self.prediction or self.generation
+        drawable = source is not None and len(source.tokens) <= MOST_PICTURED
+        if drawable and (self.attributions or self.attention):
+            bundle["image/png"] = figure_bytes(report_figure(self), "png")
+        return bundle
 
     def _rendered(self, suffix: str) -> bytes:
         if suffix == ".html":

@@ -1,31 +1,25 @@
-"""A report as HTML: one page that needs no network, or a fragment for a notebook's output.
+"""A report as HTML: one interactive page that needs no network, or a fragment for a notebook's output.
 
-There is no script. Every string goes through one function on its way into the page (``_printable``,
-then Jinja's escaping): control characters and direction overrides are made visible, markup becomes text.
+The page holds the report twice: plainly (highlighted text, pictures, tables) for readers without
+scripts, and as the payload that its one script draws. Every string of the plain part goes through one
+function on its way in (``_printable``, then Jinja's escaping): control characters and direction
+overrides are made visible, markup becomes text. The payload is JSON in which nothing can end its element.
 """
 
 import base64
 import hashlib
-import secrets
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from model_understanding.results import Report
-from model_understanding.show.colours import Theme
-from model_understanding.show.figure import draw_panels, report_panels
-from model_understanding.show.inline_svg import inline_svg
 from model_understanding.show.page_colours import ROOT, palette_css
 from model_understanding.show.page_content import report_content
-from model_understanding.show.panel import house_style
+from model_understanding.show.payload import payload_json
 from model_understanding.tokens import visible_text
-
-_THEMES: tuple[Theme, ...] = ("light", "dark")
-_SHRINKABLE = 11.0  # inches; a wider picture is scrolled, not shrunk to fit
 
 
 def report_page(report: Report) -> str:
@@ -35,13 +29,10 @@ def report_page(report: Report) -> str:
         report: The report.
 
     Returns:
-        A document whose content security policy forbids scripts and every load.
+        A document whose content security policy lets only its own script and style pass, and forbids
+        every load.
     """
-    return (
-        _environment()
-        .get_template("page.html.jinja")
-        .render(css=Markup(_css()), policy=_policy(), **_names(report, "mu"))
-    )
+    return _environment().get_template("page.html.jinja").render(policy=_policy(), **_names(report))
 
 
 def report_fragment(report: Report) -> str:
@@ -51,27 +42,20 @@ def report_fragment(report: Report) -> str:
         report: The report.
 
     Returns:
-        One element whose rules and ids touch nothing outside it, however many stand on a page.
+        One element whose rules and names touch nothing outside it, however many stand on a page. Its
+        script draws the report, when it comes in sight, in a shadow root.
     """
-    return (
-        _environment()
-        .get_template("fragment.html.jinja")
-        .render(css=Markup(_css()), **_names(report, f"mu-{secrets.token_hex(4)}"))
-    )
+    return _environment().get_template("fragment.html.jinja").render(**_names(report))
 
 
-def _names(report: Report, prefix: str) -> dict[str, Any]:
-    content = report_content(report)
-    parts = (*content["attributions"], *content["attention"])
-    with house_style():
-        for theme in _THEMES:
-            panels = report_panels(report, theme=theme, titled=False)
-            for place, (part, panel) in enumerate(zip(parts, panels, strict=True)):
-                figure = draw_panels([panel], Figure(), theme=theme)
-                svg = inline_svg(figure, prefix=f"{prefix}-{place}-{theme}", label=_printable(part["title"]))
-                part.setdefault("picture", []).append((theme, Markup(svg)))
-                part["is_wide"] = panel.full_width > _SHRINKABLE
-    return {"root": ROOT, **content}
+def _names(report: Report) -> dict[str, Any]:
+    return {
+        "root": ROOT,
+        "css": Markup(_css()),
+        "script": Markup(_script()),
+        "payload": Markup(payload_json(report)),
+        **report_content(report),
+    }
 
 
 @lru_cache(maxsize=1)
@@ -95,12 +79,24 @@ def _printable(value: Any) -> Any:
 
 @lru_cache(maxsize=1)
 def _css() -> str:
-    rules = files("model_understanding.show").joinpath("static", "report.css").read_text(encoding="utf-8")
-    return "\n" + palette_css() + rules
+    return "\n" + palette_css() + _static("report.css")
+
+
+@lru_cache(maxsize=1)
+def _script() -> str:
+    return _static("report.js").strip()
+
+
+def _static(name: str) -> str:
+    return files("model_understanding.show").joinpath("static", name).read_text(encoding="utf-8")
 
 
 def _policy() -> str:
-    digest = base64.b64encode(hashlib.sha256(_css().encode("utf-8")).digest()).decode("ascii")
+    script, style = (
+        base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+        for text in (_script(), _css())
+    )
     return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
     )

@@ -1,9 +1,12 @@
 """The palette as CSS variables, for both themes, under the page's one class."""
 
+from typing import Any
+
 from model_understanding.show.colours import PALETTES, Palette, text_on
 
 ROOT = "model-understanding"
 LEVELS = 8  # steps of colour behind words
+RAMP_STEPS = 24  # steps of the interactive page's ramps, which it interpolates
 _NAMES = (
     "background",
     "surface",
@@ -50,8 +53,25 @@ def level_class(score: float, reach: float, signed: bool) -> str:
     return f"mu-{kind}{step}" if step else ""
 
 
+def payload_palette() -> dict[str, Any]:
+    """Return every colour the interactive page draws with, for both themes."""
+    return {theme: _ramps(colours) for theme, colours in PALETTES.items()}
+
+
+def _ramps(colours: Palette) -> dict[str, Any]:
+    steps = [step / RAMP_STEPS for step in range(RAMP_STEPS + 1)]
+    names = (*_NAMES, "masked", "sink", "hatch")
+    return {
+        "names": [name.replace("_", "-") for name in names],
+        "values": [getattr(colours, name) for name in names],
+        "supports": [colours.signed(step) for step in steps],
+        "against": [colours.signed(-step) for step in steps],
+        "unsigned": [colours.magnitude(step) for step in steps],
+        "attention": [colours.attention(step) for step in steps],
+    }
+
+
 def _variables(colours: Palette) -> str:
-    is_light = colours.name == "light"
     values = {name.replace("_", "-"): getattr(colours, name) for name in _NAMES}
     for step in range(1, LEVELS + 1):
         strength = step / LEVELS
@@ -63,7 +83,6 @@ def _variables(colours: Palette) -> str:
         for kind, face in faces.items():
             values[f"{kind}{step}"] = face
             values[f"{kind}{step}-ink"] = text_on(face)
-    values["show-light"], values["show-dark"] = ("block", "none") if is_light else ("none", "block")
     return f"color-scheme:{colours.name};" + "".join(
         f"--mu-{name}:{value};" for name, value in values.items()
     )

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from model_understanding.results import Attribution, Generation, Prediction, Provenance, Report
+from model_understanding.results import AttentionMap, Attribution, Generation, Prediction, Report
 from model_understanding.show.highlight import highlighted_runs
 from model_understanding.show.page_colours import LEVELS, level_class
+from model_understanding.show.page_pictures import attention_picture, bars_picture
 from model_understanding.show.rankings import largest_units, top_sources
 from model_understanding.show.wording import (
     READING_NOTES,
@@ -18,6 +19,7 @@ from model_understanding.show.wording import (
     number,
     output_words,
     percent,
+    provenance_rows,
     shown,
     sign_words,
     target_name,
@@ -25,6 +27,7 @@ from model_understanding.show.wording import (
 )
 
 _MOST_CLASSES = 12
+_MOST_ROWS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,7 @@ def report_content(report: Report) -> dict[str, Any]:
         "generation": _generation_words(report.generation) if report.generation else [],
         "steps": _step_rows(report.generation) if report.generation else [],
         "attributions": [_attribution(attribution) for attribution in report.attributions],
-        "attention": [{"title": f"Attention: {layer_words(attention)}"} for attention in report.attention],
+        "attention": [_attention(attention) for attention in report.attention],
         "evaluations": [
             Row(
                 cells=(
@@ -89,8 +92,13 @@ def report_content(report: Report) -> dict[str, Any]:
             for evaluation in report.evaluations
         ],
         "notes": READING_NOTES,
-        "provenance": _provenance_rows(report.provenance),
+        "provenance": provenance_rows(report),
     }
+
+
+def _attention(attention: AttentionMap) -> dict[str, Any]:
+    title = f"Attention: {layer_words(attention)}"
+    return {"title": title, "picture": attention_picture(attention, title)}
 
 
 def _class_rows(prediction: Prediction) -> list[Row]:
@@ -155,13 +163,16 @@ def _attribution(attribution: Attribution) -> dict[str, Any]:
         "levels": range(1, LEVELS + 1),
     }
     if not is_single:
-        return {**content, "targets": _target_rows(folded)}
+        return {**content, "picture": "", "targets": _target_rows(folded)}
+    rows = _score_rows(folded)
     return {
         **content,
+        "picture": bars_picture(folded, content["title"]),
         "value": output_words(folded),
         "signs": sign_words(folded.targets[0]),
         "words": _highlighted_words(folded),
-        "rows": _score_rows(folded),
+        "rows": rows,
+        "rows_left_out": len(folded.tokens) - len(rows),
         "has_special": bool(folded.tokens.special.any()),
         "has_unscored": not folded.valid.all(),
     }
@@ -195,7 +206,10 @@ def _score_rows(attribution: Attribution) -> list[Row]:
     labels = attribution.tokens.labels()
     ranks = {unit: rank for rank, unit in enumerate(largest_units(attribution), 1)}
     rows = []
+    drawn = set(list(ranks)[:_MOST_ROWS]) if len(labels) > _MOST_ROWS else set(range(len(labels)))
     for unit, label in enumerate(labels):
+        if unit not in drawn:
+            continue
         special = bool(attribution.tokens.special[unit])
         if unit not in ranks:
             rows.append(Row(cells=(str(unit), label, "–", "no score", "–"), css="mu-muted"))
@@ -219,20 +233,3 @@ def _target_rows(attribution: Attribution) -> list[Row]:
         name = target.name or ", ".join(target.labels) or target.description()
         rows.append(Row(cells=(name.strip(" ") or name, output_words(attribution, place), *sources)))
     return rows
-
-
-def _provenance_rows(provenance: Provenance) -> list[tuple[str, str]]:
-    rows = [
-        ("model", provenance.model),
-        ("revision", provenance.revision),
-        ("architecture", provenance.architecture),
-        ("tokenizer", provenance.tokenizer),
-        ("task", provenance.task),
-        ("number type", provenance.dtype),
-        ("device", provenance.device),
-        ("attention implementation", provenance.attention_implementation),
-        ("seed", provenance.seed),
-        ("seconds", None if provenance.seconds is None else f"{provenance.seconds:.2f}"),
-        ("versions", ", ".join(f"{name} {version}" for name, version in provenance.versions.items())),
-    ]
-    return [(name, str(value)) for name, value in rows if value not in (None, "", "unknown")]

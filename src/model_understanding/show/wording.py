@@ -61,7 +61,8 @@ def targets_name(targets: Sequence[Target]) -> str:
 
 def is_generation(targets: Sequence[Target]) -> bool:
     """Return whether each target reads the step at which a language model produced a token."""
-    return all(target.positions for target in targets)
+    positions = [target.positions for target in targets]
+    return all(positions) and len(set(positions)) == len(positions)
 
 
 def output_words(attribution: Attribution, target: int = 0) -> str:
@@ -129,6 +130,25 @@ def cautions(*results: Any) -> tuple[str, ...]:
 def source_words(provenance: Provenance) -> tuple[str, ...]:
     """Return the model's name, or nothing where it is not known."""
     return (shown(provenance.model, 80),) if provenance.model != "unknown" else ()
+
+
+def provenance_rows(report: Report) -> list[tuple[str, str]]:
+    """Return what is known of where a report comes from, as names and values."""
+    provenance = report.provenance
+    rows = [
+        ("model", provenance.model),
+        ("revision", provenance.revision),
+        ("architecture", provenance.architecture),
+        ("tokenizer", provenance.tokenizer),
+        ("task", provenance.task),
+        ("number type", provenance.dtype),
+        ("device", provenance.device),
+        ("attention implementation", provenance.attention_implementation),
+        ("seed", provenance.seed),
+        ("seconds", None if provenance.seconds is None else f"{provenance.seconds:.2f}"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in provenance.versions.items())),
+    ]
+    return [(name, str(value)) for name, value in rows if value not in (None, "", "unknown")]
 
 
 def answer_words(report: Report) -> str:

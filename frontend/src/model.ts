@@ -1,0 +1,92 @@
+/** The payload with what follows from it, worked out once. */
+
+import { AttentionData } from "./attention-data";
+import type { Attribution, Generation, Payload, Table } from "./payload.generated";
+import type { Level, State } from "./store";
+import { type Scores, scoresOf, type Unit, unitsOf } from "./units";
+
+export class Model {
+  private readonly units = new Map<string, Unit[]>();
+  private readonly data = new Map<number, Promise<AttentionData>>();
+  private scored: { key: string; scores: Scores } | undefined;
+
+  constructor(readonly payload: Payload) {}
+
+  get generation(): Generation | null {
+    return this.payload.generation;
+  }
+
+  attribution(state: Readonly<State>): Attribution | undefined {
+    return this.payload.attributions[state.attribution];
+  }
+
+  /** The table whose text is on screen. */
+  tableIndex(state: Readonly<State>): number {
+    return this.attribution(state)?.table ?? 0;
+  }
+
+  table(state: Readonly<State>): Table {
+    return this.payload.tables[this.tableIndex(state)];
+  }
+
+  unitsOf(table: number, level: Level): Unit[] {
+    const key = `${table} ${level}`;
+    let units = this.units.get(key);
+    if (!units) {
+      units = unitsOf(this.payload.tables[table], level);
+      this.units.set(key, units);
+    }
+    return units;
+  }
+
+  unitsShown(state: Readonly<State>): Unit[] {
+    return this.unitsOf(this.tableIndex(state), state.level);
+  }
+
+  /** The unit that a token belongs to, at the level shown. */
+  unitOf(state: Readonly<State>, token: number): number {
+    return token < 0 ? -1 : (this.table(state).groups[state.level][token] ?? -1);
+  }
+
+  /** The first and last token selected; none: [-1, -1]. */
+  span(state: Readonly<State>): [number, number] {
+    return [Math.min(state.anchor, state.focus), Math.max(state.anchor, state.focus)];
+  }
+
+  scores(state: Readonly<State>): Scores | undefined {
+    const attribution = this.attribution(state);
+    if (!attribution) return undefined;
+    const key = [state.attribution, state.target, state.targetEnd, state.level].join(" ");
+    if (this.scored?.key !== key) {
+      const units = this.unitsShown(state);
+      const count = this.table(state).labels.length;
+      this.scored = { key, scores: scoresOf(attribution, units, count, state.target, state.targetEnd) };
+    }
+    return this.scored.scores;
+  }
+
+  attention(map: number): Promise<AttentionData> {
+    let data = this.data.get(map);
+    if (!data) {
+      data = AttentionData.of(this.payload.attention[map]);
+      this.data.set(map, data);
+    }
+    return data;
+  }
+
+  /** Whether an attribution explains the steps of the generation, one row each. */
+  followsSteps(attribution: Attribution | undefined): boolean {
+    return !!this.generation && !!attribution && attribution.targets.every((target) => target.step >= 0);
+  }
+
+  /** The target that explains a step, -1 none. */
+  targetOfStep(attribution: Attribution | undefined, step: number): number {
+    return attribution ? attribution.targets.findIndex((target) => target.step === step) : -1;
+  }
+
+  /** The step that produced a token of the generation's table, -1 none. */
+  stepOfToken(token: number): number {
+    const { generation } = this;
+    return generation && token >= generation.promptLength ? token - generation.promptLength : -1;
+  }
+}

@@ -1,0 +1,134 @@
+/** Mount the report into an element: a shadow root, so that nothing leaks in or out. */
+
+import { Actions } from "./actions";
+import type { Context } from "./context";
+import { h } from "./dom";
+import { copy } from "./export/menu";
+import { listenToKeys } from "./keyboard";
+import { Model } from "./model";
+import type { Attribution, Payload } from "./payload.generated";
+import { fitting, followAddress, stateOf } from "./permalink";
+import { type State, Store } from "./store";
+import css from "./style.css";
+import { Theme } from "./theme";
+import { aboutView } from "./views/about";
+import { announcer, toast } from "./views/announcer";
+import { attentionView } from "./views/attention";
+import { generationView } from "./views/generation";
+import { headerView } from "./views/header";
+import { helpDialog } from "./views/help";
+import { saliencyView } from "./views/saliency";
+import { Tooltip } from "./views/tooltip";
+import { trustView } from "./views/trust";
+
+export interface MountOptions {
+  /** The report is the whole page: its address holds the view, its keys are heard everywhere. */
+  readonly wholePage?: boolean;
+}
+
+export interface Mounted {
+  /** Take the report out and stop everything that it listens to. */
+  destroy(): void;
+}
+
+export function mount(element: HTMLElement, payload: Payload, options: MountOptions = {}): Mounted {
+  if (payload.schema !== 1) throw new Error(`Payload of schema ${String(payload.schema)}, not 1.`);
+  const ending = new AbortController();
+  const { signal } = ending;
+  const root = element.shadowRoot ?? element.attachShadow({ mode: "open" });
+  const [rules, variables] = [new CSSStyleSheet(), new CSSStyleSheet()];
+  rules.replaceSync(css);
+  root.adoptedStyleSheets = [variables, rules];
+  const model = new Model(payload);
+  const initial = fitting(opening(model), model);
+  const store = new Store(
+    options.wholePage ? fitting({ ...initial, ...stateOf(location.hash, initial, model) }, model) : initial,
+  );
+  const message = toast();
+  const context: Context = {
+    model,
+    store,
+    actions: new Actions(model, store),
+    theme: new Theme(payload.palette, element, variables, signal),
+    tooltip: new Tooltip(),
+    say: message.say,
+    signal,
+  };
+  const help = helpDialog(context);
+  const link = async () => {
+    try {
+      await copy(location.href);
+      message.say("Link to this view copied");
+    } catch {
+      message.say("The address bar holds the link to this view");
+    }
+  };
+  const main = h(
+    options.wholePage ? "main" : "div",
+    { class: `report${options.wholePage ? " whole" : ""}` },
+    headerView(context, { help: help.toggle, link: options.wholePage ? () => void link() : null }),
+    trustView(context),
+    generationView(context),
+    saliencyView(context),
+    attentionView(context),
+    aboutView(context),
+  );
+  root.replaceChildren(main, context.tooltip.element, message.element, announcer(context), help.element);
+  listenToKeys(context, { scope: options.wholePage ? document : root, root, help: help.toggle });
+  if (options.wholePage) followAddress(store, model, initial, signal);
+  return {
+    destroy: () => {
+      ending.abort();
+      root.replaceChildren();
+      root.adoptedStyleSheets = [];
+    },
+  };
+}
+
+/** The view a report opens with: for a generation, why its first token; else the token with most score. */
+function opening(model: Model): State {
+  const { attributions, attention } = model.payload;
+  const bySteps = attributions.findIndex((attribution) => model.followsSteps(attribution));
+  const attribution = Math.max(bySteps, 0);
+  const map = model.generation
+    ? Math.max(
+        attention.findIndex((part) => part.steps),
+        0,
+      )
+    : 0;
+  const part = attention[map];
+  const first = model.generation && bySteps >= 0 ? attributions[bySteps].targets[0].step : -1;
+  const token = first >= 0 ? model.generation!.promptLength + first : strongest(attributions[attribution]);
+  return {
+    anchor: token,
+    focus: token,
+    pinned: false,
+    hover: -1,
+    attribution,
+    target: 0,
+    targetEnd: 0,
+    level: "token",
+    sort: "position",
+    map,
+    layer: Math.max((part?.layers.length ?? 1) - 1, 0),
+    head: (part?.heads.length ?? 1) > 1 ? -1 : 0,
+    sinks: "muted",
+    scale: "head",
+    zoom: false,
+    search: "",
+    theme: "auto",
+    shortcuts: true,
+  };
+}
+
+function strongest(attribution: Attribution | undefined): number {
+  let best = -1;
+  let size = 0;
+  attribution?.scores[0]?.forEach((score, place) => {
+    const token = attribution.positions[place];
+    if (score === null || Math.abs(score) <= size || attribution.table !== 0) return;
+    size = Math.abs(score);
+    best = token;
+  });
+  return best;
+}

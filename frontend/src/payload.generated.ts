@@ -1,0 +1,191 @@
+// Made by build/schema-types.mjs from payload.schema.json. Do not edit.
+
+export interface Payload {
+  readonly schema: 1;
+  /** The answer in words. */
+  readonly title: string;
+  /** Task and model. */
+  readonly origin: string;
+  readonly tables: readonly (Table)[];
+  readonly prediction: Prediction | null;
+  readonly generation: Generation | null;
+  readonly attributions: readonly (Attribution)[];
+  readonly attention: readonly (Attention)[];
+  readonly evaluations: readonly (Evaluation)[];
+  readonly cautions: readonly (string)[];
+  readonly notes: readonly (string)[];
+  readonly provenance: readonly (Named)[];
+  /** What the page leaves out, in words. */
+  readonly omitted: readonly (string)[];
+  readonly palette: Palettes;
+}
+
+export interface Named {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** A sequence of T tokens and the text they stand in. */
+export interface Table {
+  readonly texts: readonly (string)[];
+  /** A short readable label for each token. */
+  readonly labels: readonly (string)[];
+  readonly pieces: readonly (string)[];
+  readonly ids: readonly (number)[];
+  /** Which text a token stands in; -1 none. */
+  readonly segments: readonly (number)[];
+  /** Start and end of each token in code points of its text, one after the other. */
+  readonly offsets: readonly (number)[];
+  readonly special: readonly (boolean)[];
+  readonly groups: Groups;
+  readonly runs: Runs;
+}
+
+/** For each token, the unit it belongs to at a level; units are numbered from 0 in reading order. */
+export interface Groups {
+  /** Tokens that share one visible character are one unit. */
+  readonly token: readonly (number)[];
+  readonly word: readonly (number)[];
+  readonly sentence: readonly (number)[];
+}
+
+/** The texts cut into runs that leave out nothing, controls made visible. */
+export interface Runs {
+  readonly texts: readonly (string)[];
+  /** The unit (at level token) a run belongs to; -1 between tokens. */
+  readonly units: readonly (number)[];
+  readonly pills: readonly (boolean)[];
+  /** Which text a run stands in; -1 none. */
+  readonly sources: readonly (number)[];
+}
+
+export interface Prediction {
+  readonly table: number;
+  readonly labels: readonly (string)[];
+  readonly logits: readonly (number)[];
+  readonly probabilities: readonly (number)[] | null;
+  readonly problem: string;
+}
+
+export interface Generation {
+  readonly table: number;
+  readonly promptLength: number;
+  readonly probabilities: readonly (number)[];
+  /** In nats. */
+  readonly entropies: readonly (number)[];
+  readonly topLabels: readonly (readonly (string)[])[];
+  readonly topProbabilities: readonly (readonly (number)[])[];
+  readonly topIds: readonly (readonly (number)[])[];
+  readonly given: boolean;
+  readonly ended: boolean;
+}
+
+export interface Target {
+  readonly name: string;
+  readonly description: string;
+  readonly output: number;
+  readonly outputWords: string;
+  /** What a score above zero does. */
+  readonly above: string;
+  /** What a score below zero does. */
+  readonly below: string;
+  /** The step of the generation that is explained; -1 none. */
+  readonly step: number;
+  readonly baseline: number | null;
+  readonly gap: number | null;
+}
+
+export interface Attribution {
+  readonly title: string;
+  readonly method: string;
+  readonly methodWords: string;
+  readonly table: number;
+  /** Where its tokens stand in the table. */
+  readonly positions: readonly (number)[];
+  readonly signed: boolean;
+  /** How scores join to words and sentences. */
+  readonly norm: "sum" | "l1" | "l2" | "max";
+  readonly targets: readonly (Target)[];
+  /** For each target the raw score of each token, exact; null where it cannot contribute. */
+  readonly scores: readonly (readonly (number | null)[])[];
+  /** Standard errors of the scores. */
+  readonly errors: readonly (readonly (number)[])[] | null;
+  readonly python: string;
+}
+
+export interface Attention {
+  readonly map: string;
+  /** The layer of each block of weights; empty for one reduction over layers. */
+  readonly layers: readonly (number)[];
+  /** The head of each plane of a block; empty for one reduction over heads. */
+  readonly heads: readonly (number)[];
+  readonly layerWords: string;
+  readonly headWords: string;
+  readonly rowTable: number;
+  /** Where the tokens that look (or, with steps, those they produced) stand in the table. */
+  readonly rowPositions: readonly (number)[];
+  readonly keyTable: number;
+  readonly keyPositions: readonly (number)[];
+  /** Whether the rows are the steps of a generation. */
+  readonly steps: boolean;
+  readonly mask: Mask;
+  readonly weights: Weights;
+  /** Keys that soak up attention, for each plane, layer by layer. */
+  readonly sinks: readonly (readonly (number)[])[];
+  /** Code that computes one plane; LAYER and HEAD stand for its place. */
+  readonly python: string;
+}
+
+/** Which keys a row may look at. */
+export interface Mask {
+  readonly kind: "full" | "causal" | "bits";
+  /** Causal: row r sees the keys up to r + offset. */
+  readonly offset: number;
+  /** Bits: rows times keys bits, the highest of a byte first, deflated, base64. */
+  readonly data: string;
+}
+
+/** Quantised weights: level = round(levels * sqrt(|weight| / scale)); signed ones add or subtract it from 128. */
+export interface Weights {
+  /** Every unmasked cell, row by row; or the largest of each row. */
+  readonly kind: "dense" | "top";
+  readonly levels: number;
+  readonly scale: number;
+  readonly signed: boolean;
+  /** The largest difference between a weight kept and its quantised value. */
+  readonly error: number;
+  /** How many weights of a row are kept at most. */
+  readonly kept: number;
+  /** Their share of all weight. */
+  readonly share: number;
+  /** Whether each block ends with a plane more, the mean over its heads. */
+  readonly means: boolean;
+  /** One for each layer: deflated bytes in base64. Top: keys of each row as differences (16 bits, low byte first), then levels. */
+  readonly blocks: readonly (string)[];
+}
+
+export interface Evaluation {
+  readonly metric: string;
+  readonly value: number;
+  readonly valueWords: string;
+  readonly curve: readonly (readonly (number)[])[];
+  readonly control: readonly (number)[];
+  readonly higherIsBetter: boolean;
+  readonly verdict: string | null;
+  readonly reasons: readonly (string)[];
+}
+
+export interface Palettes {
+  readonly light: Palette;
+  readonly dark: Palette;
+}
+
+/** The colours of one theme, as #rrggbb; ramps from nothing to full in even steps. */
+export interface Palette {
+  readonly names: readonly (string)[];
+  readonly values: readonly (string)[];
+  readonly supports: readonly (string)[];
+  readonly against: readonly (string)[];
+  readonly unsigned: readonly (string)[];
+  readonly attention: readonly (string)[];
+}

@@ -1,0 +1,66 @@
+/** The one state that all views share. */
+
+export type Level = "token" | "word" | "sentence";
+export type SinkMode = "raw" | "muted" | "renormalised";
+export type Scale = "row" | "head" | "global";
+export type ThemeChoice = "auto" | "light" | "dark";
+
+export interface State {
+  /** Where the selection begins and ends, as tokens of the table; -1 nothing. */
+  anchor: number;
+  focus: number;
+  pinned: boolean;
+  hover: number;
+  attribution: number;
+  /** The first and the last target whose scores are shown. */
+  target: number;
+  targetEnd: number;
+  level: Level;
+  sort: "position" | "size";
+  map: number;
+  layer: number;
+  /** -1 is the mean over heads. */
+  head: number;
+  sinks: SinkMode;
+  scale: Scale;
+  zoom: boolean;
+  search: string;
+  theme: ThemeChoice;
+  shortcuts: boolean;
+}
+
+export type Key = keyof State;
+type Listener = (state: Readonly<State>, changed: ReadonlySet<Key>) => void;
+
+export class Store {
+  private readonly listeners: { keys: ReadonlySet<Key>; listener: Listener }[] = [];
+
+  constructor(private current: State) {}
+
+  get state(): Readonly<State> {
+    return this.current;
+  }
+
+  /** Call a listener now, and whenever one of these entries changes. */
+  watch(keys: readonly Key[], listener: Listener): void {
+    this.listeners.push({ keys: new Set(keys), listener });
+    listener(this.current, new Set(keys));
+  }
+
+  set(patch: Partial<State>): void {
+    const changed = new Set<Key>();
+    for (const key of Object.keys(patch) as Key[]) {
+      if (patch[key] !== undefined && patch[key] !== this.current[key]) changed.add(key);
+    }
+    if (!changed.size) return;
+    this.current = { ...this.current, ...patch };
+    for (const { keys, listener } of this.listeners) {
+      for (const key of changed) {
+        if (keys.has(key)) {
+          listener(this.current, changed);
+          break;
+        }
+      }
+    }
+  }
+}

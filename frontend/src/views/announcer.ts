@@ -1,0 +1,81 @@
+/** What a screen reader hears: the selection and its top sources; and short messages for everyone. */
+
+import { topSources } from "../attention-data";
+import type { Context } from "../context";
+import { h } from "../dom";
+import { number, percent } from "../format";
+import { bySize } from "../units";
+import { placeWords, rowOfToken } from "./heatmap";
+
+const SPOKEN = 5;
+
+export function toast(): { element: HTMLElement; say: (words: string) => void } {
+  const element = h("p", { class: "toast", role: "status", hidden: true });
+  let timer = 0;
+  return {
+    element,
+    say: (words) => {
+      element.textContent = words;
+      element.hidden = false;
+      clearTimeout(timer);
+      timer = window.setTimeout(() => {
+        element.hidden = true;
+      }, 2600);
+    },
+  };
+}
+
+/** A list of the selection's top sources that is read out when it changes. */
+export function announcer(context: Context): HTMLElement {
+  const { model, store } = context;
+  const heading = h("p", {});
+  const list = h("ul", {});
+  const element = h(
+    "div",
+    { class: "unseen", "aria-live": "polite", "aria-atomic": "true", "data-role": "announcer" },
+    heading,
+    list,
+  );
+  let timer = 0;
+  const update = () => {
+    const { state } = store;
+    if (state.focus < 0) {
+      heading.textContent = "";
+      list.replaceChildren();
+      return;
+    }
+    const words: string[] = [];
+    const units = model.unitsShown(state);
+    const unit = units[model.unitOf(state, state.focus)];
+    heading.textContent = `Selected ${unit.label}.`;
+    const scores = model.scores(state);
+    if (scores) {
+      const value = scores.values[unit.index];
+      if (!Number.isNaN(value))
+        words.push(`Its score is ${number(value)}, rank ${scores.ranks[unit.index]}.`);
+      const top = bySize(scores.values).slice(0, SPOKEN);
+      const named = top.map(
+        (place) => `${units[place].label} ${percent(scores.total ? scores.values[place] / scores.total : 0)}`,
+      );
+      words.push(`Largest scores: ${named.join(", ")}.`);
+    }
+    const part = model.payload.attention[state.map];
+    if (part) {
+      void model.attention(state.map).then((data) => {
+        if (store.state.focus !== state.focus || !data.isLoaded(state.layer)) return;
+        const row = rowOfToken(context, data, state.focus);
+        if (row < 0) return;
+        const labels = model.payload.tables[part.keyTable].labels;
+        const sources = topSources(data.row(state.layer, state.head, row, state.sinks), state.sinks, SPOKEN);
+        const named = sources.map(({ key, weight }) => `${labels[part.keyPositions[key]]} ${number(weight)}`);
+        list.append(h("li", {}, `Looks most at (${placeWords(data, state)}): ${named.join(", ")}.`));
+      });
+    }
+    list.replaceChildren(...words.map((line) => h("li", {}, line)));
+  };
+  store.watch(["focus", "anchor", "layer", "head", "target", "level"], () => {
+    clearTimeout(timer);
+    timer = window.setTimeout(update, 120); // while a key is held down nothing is read
+  });
+  return element;
+}

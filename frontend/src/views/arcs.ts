@@ -1,0 +1,188 @@
+/** What the selected token looks at most, and what looks at it, as arcs over the text and as a list. */
+
+import { type AttentionData, type Row, topSources } from "../attention-data";
+import { onRamp } from "../colours";
+import type { Context } from "../context";
+import { h, replace, svg } from "../dom";
+import { number } from "../format";
+import type { State } from "../store";
+import { keyOfToken, rowOfToken, short } from "./heatmap";
+
+const SHOWN = 8;
+const HEIGHT = 190;
+const BASE = 116;
+
+export interface Link {
+  /** A token of the table. */
+  readonly token: number;
+  readonly weight: number;
+}
+
+/** The largest weights of the selection: of its row, else of its column. */
+export function linksOf(
+  context: Context,
+  data: AttentionData,
+  state: Readonly<State>,
+): { from: number; links: Link[]; looks: boolean; row: Row | null } | null {
+  const { part } = data;
+  const row = rowOfToken(context, data, state.focus);
+  if (row >= 0) {
+    const held = data.row(state.layer, state.head, row, state.sinks);
+    const top = topSources(held, state.sinks, SHOWN);
+    const links = top.map(({ key, weight }) => ({ token: part.keyPositions[key], weight }));
+    return { from: state.focus, links, looks: true, row: held };
+  }
+  const key = keyOfToken(context, data, state.focus);
+  if (key < 0) return null;
+  const links: Link[] = [];
+  data.visit(state.layer, state.head, (line, column, weight) => {
+    if (column === key && weight !== 0) links.push({ token: part.rowPositions[line], weight });
+  });
+  links.sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight) || a.token - b.token);
+  return { from: state.focus, links: links.slice(0, SHOWN), looks: false, row: null };
+}
+
+export interface Arcs {
+  readonly element: HTMLElement;
+  show(data: AttentionData): void;
+}
+
+export function arcsView(context: Context): Arcs {
+  const { model, store, actions, theme } = context;
+  const heading = h("h3", {});
+  const picture = h("div", { class: "arcs-picture", "aria-hidden": "true" });
+  const list = h("ol", { class: "sources" });
+  const element = h("div", { class: "arcs" }, heading, picture, list);
+  let data: AttentionData | undefined;
+
+  const draw = () => {
+    if (!data?.isLoaded(store.state.layer)) return;
+    const { state } = store;
+    const labels = model.payload.tables[data.part.keyTable].labels;
+    const found = linksOf(context, data, state);
+    if (!found) {
+      heading.textContent = "Select a token to see its sources";
+      replace(picture);
+      replace(list);
+      return;
+    }
+    const name = labels[found.from];
+    const verb = data.part.steps ? "was written looking at" : "looks at";
+    replace(heading, h("bdi", {}, found.looks ? `${name} ${verb}` : `${name} is looked at by`));
+    replace(picture, arcs(context, data, found.from, found.links, picture.clientWidth || 360));
+    const peak = Math.abs(found.links[0]?.weight ?? 0) || 1;
+    replace(
+      list,
+      ...found.links.map((link) => {
+        const bar = h("span", { class: "bar" });
+        bar.style.width = `${(100 * Math.abs(link.weight)) / peak}%`;
+        bar.style.background = onRamp(theme.colours.palette.attention, 0.55);
+        return h(
+          "li",
+          {},
+          h(
+            "button",
+            { type: "button", class: "source", on: { click: () => actions.select(link.token) } },
+            h("bdi", { class: "bar-label" }, labels[link.token]),
+            h("span", { class: "track" }, bar),
+            h("span", { class: "bar-value" }, number(link.weight)),
+          ),
+        );
+      }),
+    );
+    if (!found.links.length)
+      replace(list, h("li", { class: "note" }, "Nothing but sinks, or nothing that was kept."));
+  };
+
+  store.watch(["focus", "layer", "head", "sinks", "attribution"], draw);
+  theme.watch(draw);
+  new ResizeObserver(draw).observe(picture);
+  return {
+    element,
+    show: (shown) => {
+      data = shown;
+      draw();
+    },
+  };
+}
+
+/** A line of tokens with an arc from the selected one to each of its sources. */
+export function arcs(
+  { model, theme }: Context,
+  data: AttentionData,
+  from: number,
+  links: readonly Link[],
+  width: number,
+): SVGSVGElement {
+  const { labels } = model.payload.tables[data.part.keyTable];
+  const { colours } = theme;
+  const count = labels.length;
+  const x = (token: number) => 14 + ((token + 0.5) / count) * (width - 28);
+  const peak = Math.max(...links.map((link) => Math.abs(link.weight)), 1e-9);
+  const ends = [from, ...links.map((link) => link.token)];
+  const spots = spread(
+    [...new Set(ends)].sort((a, b) => a - b).map((token) => ({ token, x: x(token) })),
+    width,
+  );
+  const ticks = Array.from({ length: Math.min(count, 256) }, (_, place) => {
+    const token = Math.floor((place * count) / Math.min(count, 256));
+    return `M${x(token).toFixed(1)} ${BASE - 3}v6`;
+  });
+  const paths = [...links].reverse().map((link) => {
+    const [a, b] = [x(from), x(link.token)];
+    const rise = Math.min(BASE - 8, 14 + Math.abs(b - a) * 0.42);
+    const strength = Math.abs(link.weight) / peak;
+    const d =
+      link.token === from
+        ? `M${a - 5} ${BASE - 6}c-14 -26 24 -26 10 0`
+        : `M${a} ${BASE - 6}C${a} ${BASE - 6 - rise} ${b} ${BASE - 6 - rise} ${b} ${BASE - 6}`;
+    return svg("path", {
+      d,
+      fill: "none",
+      stroke: onRamp(colours.palette.attention, 0.3 + 0.6 * strength),
+      "stroke-width": (1 + 4 * strength).toFixed(2),
+      "stroke-linecap": "round",
+    });
+  });
+  const words = spots.map((spot) =>
+    svg(
+      "text",
+      {
+        transform: `translate(${spot.at.toFixed(1)} ${BASE + 14}) rotate(45)`,
+        "font-size": 11,
+        "font-family": "system-ui, sans-serif",
+        "font-weight": spot.token === from ? 700 : 400,
+        fill: colours.get("text"),
+      },
+      short(labels[spot.token]),
+    ),
+  );
+  const leaders = spots.map((spot) => `M${spot.x.toFixed(1)} ${BASE + 3}L${spot.at.toFixed(1)} ${BASE + 10}`);
+  return svg(
+    "svg",
+    { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}` },
+    svg("path", { d: ticks.join(""), stroke: colours.get("line"), "stroke-width": 1 }),
+    ...paths,
+    svg("path", { d: leaders.join(""), stroke: colours.get("muted"), "stroke-width": 1, fill: "none" }),
+    svg("circle", { cx: x(from), cy: BASE, r: 4, fill: colours.get("text") }),
+    ...words,
+  );
+}
+
+/** Push labels apart so that none covers another. */
+export function spread<T extends { x: number }>(
+  spots: readonly T[],
+  width: number,
+  gap = 15,
+): (T & { at: number })[] {
+  const out = spots.map((spot) => ({ ...spot, at: spot.x }));
+  for (let place = 1; place < out.length; place++) {
+    out[place].at = Math.max(out[place].at, out[place - 1].at + gap);
+  }
+  let limit = width - 52;
+  for (let place = out.length - 1; place >= 0; place--) {
+    out[place].at = Math.min(out[place].at, limit);
+    limit = out[place].at - gap;
+  }
+  return out;
+}

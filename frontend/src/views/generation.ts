@@ -1,0 +1,202 @@
+/** The steps of a generation: how sure the model was, what else it might have said. */
+
+import type { Context } from "../context";
+import { h, replace, svg } from "../dom";
+import { generationExport } from "../export/generation";
+import { exportMenu } from "../export/menu";
+import { clamp, counted, percent } from "../format";
+
+const STRIP = 74;
+const PLAY_MS = 650;
+
+export function generationView(context: Context): HTMLElement | null {
+  const { model, store, actions, theme, tooltip, signal } = context;
+  const { generation } = model;
+  if (!generation?.probabilities.length) return null;
+  const count = generation.probabilities.length;
+  const labels = model.payload.tables[generation.table].labels.slice(generation.promptLength);
+  const strip = h("div", { class: "strip", "data-view": "steps" });
+  const slider = h("input", {
+    type: "range",
+    min: 1,
+    max: count,
+    value: 1,
+    "aria-label": "Step of the generation",
+    on: { input: () => actions.step(Number(slider.value) - 1) },
+  });
+  const play = h("button", { type: "button", class: "plain", "aria-label": "Play the steps" }, "▶");
+  const step = (sign: string, by: number, words: string) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: "plain",
+        "aria-label": words,
+        on: { click: () => actions.step(actions.currentStep() + by) },
+      },
+      sign,
+    );
+  const heading = h("h3", {});
+  const facts = h("p", { class: "note" });
+  const top = h("ol", { class: "top" });
+  let timer = 0;
+
+  const stop = () => {
+    clearInterval(timer);
+    timer = 0;
+    play.textContent = "▶";
+    play.setAttribute("aria-label", "Play the steps");
+  };
+  play.addEventListener("click", () => {
+    if (timer) return stop();
+    if (actions.currentStep() === count - 1) actions.step(0);
+    play.textContent = "❚❚";
+    play.setAttribute("aria-label", "Stop playing");
+    timer = window.setInterval(() => {
+      if (actions.currentStep() >= count - 1) stop();
+      else actions.step(actions.currentStep() + 1);
+    }, PLAY_MS);
+    return undefined;
+  });
+  signal.addEventListener("abort", stop);
+
+  const draw = () => {
+    const { colours } = theme;
+    const current = actions.currentStep();
+    const width = strip.clientWidth || 900;
+    const each = width / count;
+    const most = Math.max(...generation.entropies, 1e-9);
+    const bars = generation.probabilities.map((probability, place) => {
+      const height = Math.max(probability * (STRIP - 8), 1);
+      const chosen = place >= store.state.target && place <= store.state.targetEnd && current === place;
+      return svg("rect", {
+        x: (place * each + each * 0.12).toFixed(2),
+        y: (STRIP - height).toFixed(2),
+        width: (each * 0.76).toFixed(2),
+        height: height.toFixed(2),
+        rx: Math.min(2, each / 4),
+        fill: chosen || place === current ? colours.get("text") : colours.get("unsigned"),
+        "data-step": place,
+      });
+    });
+    const line = generation.entropies.map(
+      (entropy, place) =>
+        `${place ? "L" : "M"}${((place + 0.5) * each).toFixed(1)} ${(STRIP - 4 - (entropy / most) * (STRIP - 12)).toFixed(1)}`,
+    );
+    replace(
+      strip,
+      svg(
+        "svg",
+        {
+          width: "100%",
+          height: STRIP,
+          viewBox: `0 0 ${width} ${STRIP}`,
+          preserveAspectRatio: "none",
+          role: "img",
+          "aria-label": `Probability and entropy of ${counted(count, "step")}`,
+        },
+        svg("rect", { x: 0, y: 0, width, height: STRIP, fill: "transparent" }),
+        ...bars,
+        svg("path", {
+          d: line.join(""),
+          fill: "none",
+          stroke: colours.get("against"),
+          "stroke-width": 1.5,
+          "stroke-linejoin": "round",
+        }),
+      ),
+    );
+  };
+
+  const describe = () => {
+    const current = actions.currentStep();
+    slider.value = String(current + 1);
+    slider.setAttribute("aria-valuetext", `step ${current + 1} of ${count}: ${labels[current]}`);
+    const probability = generation.probabilities[current];
+    replace(heading, `Step ${current + 1} of ${count}: `, h("bdi", {}, labels[current]));
+    const rank = generation.topProbabilities[current].filter((other) => other > probability).length + 1;
+    facts.textContent = `probability ${percent(probability)} · entropy ${generation.entropies[current].toFixed(2)} nats · ${
+      rank > generation.topProbabilities[current].length
+        ? "not among the likeliest"
+        : rank === 1
+          ? "the likeliest token"
+          : `rank ${rank}`
+    }`;
+    const shown = generation.topLabels[current].slice(0, 10);
+    replace(
+      top,
+      ...shown.map((label, place) => {
+        const share = generation.topProbabilities[current][place];
+        const bar = h("span", { class: "bar" });
+        bar.style.width = `${100 * share}%`;
+        bar.style.background = theme.colours.get("unsigned");
+        const row = h(
+          "li",
+          { class: "bar-line" },
+          h("bdi", { class: "bar-label" }, label),
+          h("span", { class: "track" }, bar),
+          h("span", { class: "bar-value" }, percent(share)),
+        );
+        if (Math.abs(share - probability) < 1e-7) row.classList.add("taken");
+        return row;
+      }),
+    );
+  };
+
+  const stepAt = (event: MouseEvent): number => {
+    const box = strip.getBoundingClientRect();
+    return clamp(Math.floor(((event.clientX - box.left) / box.width) * count), 0, count - 1);
+  };
+  strip.addEventListener("click", (event) => {
+    const place = stepAt(event);
+    actions.select(generation.promptLength + place, { extend: event.shiftKey });
+  });
+  strip.addEventListener("pointermove", (event) => {
+    const place = stepAt(event);
+    tooltip.show(event.clientX, event.clientY, `${place + 1}. ${labels[place]}`, [
+      ["probability", percent(generation.probabilities[place])],
+      ["entropy", `${generation.entropies[place].toFixed(2)} nats`],
+    ]);
+  });
+  strip.addEventListener("pointerleave", () => tooltip.hide());
+  store.watch(["focus", "target", "attribution"], () => {
+    draw();
+    describe();
+  });
+  theme.watch(() => {
+    draw();
+    describe();
+  });
+  new ResizeObserver(draw).observe(strip);
+
+  const key = (name: string, words: string) => {
+    const swatch = h("i", { class: "swatch" });
+    theme.watch((colours) => {
+      swatch.style.background = colours.get(name);
+    });
+    return h("span", { class: "key" }, swatch, words);
+  };
+  return h(
+    "section",
+    { class: "card generation", "aria-labelledby": "generation-title" },
+    h(
+      "div",
+      { class: "card-head" },
+      h("h2", { id: "generation-title" }, `Generation: ${counted(count, "step")}`),
+      h(
+        "div",
+        { class: "controls" },
+        exportMenu(context, "Generation", () => generationExport(context)),
+      ),
+    ),
+    h(
+      "p",
+      { class: "legend" },
+      key("unsigned", "probability of the token"),
+      key("against", "entropy (own scale)"),
+    ),
+    strip,
+    h("div", { class: "scrub" }, step("‹", -1, "Previous step"), play, step("›", 1, "Next step"), slider),
+    h("div", { class: "step" }, h("div", {}, heading, facts), top),
+  );
+}

@@ -1,0 +1,114 @@
+/** The answer, the cautions, and what acts on the whole report. */
+
+import type { Context } from "../context";
+import { h, segmented } from "../dom";
+import { number, percent } from "../format";
+import type { Prediction } from "../payload.generated";
+
+const MOST_CLASSES = 8;
+
+export function headerView(
+  context: Context,
+  options: { help: () => void; link: (() => void) | null },
+): HTMLElement {
+  const { model, store, theme } = context;
+  const { payload } = model;
+  const choice = segmented(
+    "Theme",
+    [
+      { value: "auto", label: "Auto" },
+      { value: "light", label: "Light" },
+      { value: "dark", label: "Dark" },
+    ],
+    (value) => store.set({ theme: value }),
+  );
+  store.watch(["theme"], (state) => {
+    choice.show(state.theme);
+    theme.choose(state.theme);
+  });
+  const search = searchBox(context);
+  return h(
+    "header",
+    { class: "top-part" },
+    h(
+      "div",
+      { class: "toolbar" },
+      search,
+      choice.element,
+      options.link &&
+        h("button", { type: "button", class: "plain", on: { click: options.link } }, "Copy link"),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "plain",
+          "aria-label": "Help and keyboard shortcuts",
+          on: { click: options.help },
+        },
+        "?",
+      ),
+    ),
+    payload.origin && h("p", { class: "kicker" }, h("bdi", {}, payload.origin)),
+    h("h1", {}, h("bdi", {}, payload.title)),
+    payload.prediction && classes(context, payload.prediction),
+    ...payload.cautions.map((caution) =>
+      h("p", { class: "caution", role: "note" }, h("strong", {}, "Caution: "), h("bdi", {}, caution)),
+    ),
+  );
+}
+
+function classes({ theme }: Context, prediction: Prediction): HTMLElement | null {
+  const { probabilities, logits, labels } = prediction;
+  const order = Array.from(labels.keys()).sort((a, b) => logits[b] - logits[a]);
+  if (!probabilities) return null;
+  const rows = order.slice(0, MOST_CLASSES).map((place) => {
+    const bar = h("span", { class: "bar" });
+    bar.style.width = `${100 * probabilities[place]}%`;
+    theme.watch((colours) => {
+      bar.style.background = colours.get("unsigned");
+    });
+    return h(
+      "li",
+      { class: "bar-line", title: `logit ${number(logits[place])}` },
+      h("bdi", { class: "bar-label" }, labels[place]),
+      h("span", { class: "track" }, bar),
+      h("span", { class: "bar-value" }, percent(probabilities[place])),
+    );
+  });
+  const more = labels.length - rows.length;
+  return h(
+    "ol",
+    { class: "classes", "aria-label": "Classes" },
+    ...rows,
+    more > 0 && h("li", { class: "note" }, `and ${more} more, less likely`),
+  );
+}
+
+function searchBox({ actions, store }: Context): HTMLElement {
+  const count = h("span", { class: "note", role: "status" });
+  const run = (by: number) => {
+    const found = actions.find(input.value, by);
+    count.textContent = input.value.trim() ? `${found} found` : "";
+  };
+  const input = h("input", {
+    type: "search",
+    class: "search",
+    placeholder: "Search tokens",
+    "aria-label": "Search tokens",
+    on: {
+      input: () => run(0),
+      keydown: (event) => {
+        if (event.key === "Enter") {
+          event.preventDefault();
+          run(event.shiftKey ? -1 : 1);
+        }
+      },
+    },
+  });
+  store.watch(["search"], (state) => {
+    if (state.search || !input.value) return;
+    input.value = "";
+    count.textContent = "";
+  });
+  return h("div", { class: "search-box", role: "search" }, input, count);
+}

@@ -1,0 +1,49 @@
+/** The keyboard's shortcuts, and a way to turn them off. */
+
+import type { Context } from "../context";
+import { h } from "../dom";
+
+const KEYS: readonly (readonly [string, string])[] = [
+  ["← →", "previous, next token; with Shift the selection grows"],
+  ["Home End", "first, last token"],
+  ["↑ ↓", "previous, next step of a generation; in the bars the next bar"],
+  ["[ ]", "previous, next layer"],
+  ["h H", "next, previous head"],
+  ["m", "next attention map"],
+  ["a", "next attribution"],
+  ["g", "tokens, words, sentences"],
+  ["o", "bars by position or size"],
+  ["s", "sinks raw, muted, renormalised"],
+  ["c", "colours by row, head, all heads"],
+  ["z", "zoom the matrix to the selection"],
+  ["t", "theme"],
+  ["/", "search tokens; Enter goes to the next"],
+  ["Esc", "unpin, close"],
+  ["?", "this help"],
+];
+
+export function helpDialog({ store }: Context): { element: HTMLDialogElement; toggle: () => void } {
+  const box = h("input", {
+    type: "checkbox",
+    on: { change: () => store.set({ shortcuts: box.checked }) },
+  });
+  const close = () => element.close();
+  const element = h(
+    "dialog",
+    { class: "help", "aria-labelledby": "help-title" },
+    h("h2", { id: "help-title" }, "Keyboard"),
+    h(
+      "dl",
+      {},
+      ...KEYS.map(([key, words]) =>
+        h("div", {}, h("dt", {}, ...key.split(" ").map((name) => h("kbd", {}, name))), h("dd", {}, words)),
+      ),
+    ),
+    h("label", { class: "check" }, box, "Single-key shortcuts"),
+    h("p", {}, h("button", { type: "button", class: "plain", on: { click: close } }, "Close")),
+  );
+  store.watch(["shortcuts"], (state) => {
+    box.checked = state.shortcuts;
+  });
+  return { element, toggle: () => (element.open ? element.close() : element.showModal()) };
+}

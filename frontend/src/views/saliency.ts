@@ -1,0 +1,167 @@
+/** Text and bars side by side, with what they show and how they are coloured. */
+
+import { onRamp } from "../colours";
+import type { Context } from "../context";
+import { h, picker, replace, segmented } from "../dom";
+import { exportMenu } from "../export/menu";
+import { saliencyExport } from "../export/saliency";
+import { number, percent } from "../format";
+import type { State } from "../store";
+import { labelOf } from "../units";
+import { barsView } from "./bars";
+import { textView } from "./text";
+
+export function saliencyView(context: Context): HTMLElement {
+  const { model, store, actions, theme } = context;
+  const { attributions } = model.payload;
+  const level = segmented(
+    "Granularity",
+    [
+      { value: "token", label: "Tokens" },
+      { value: "word", label: "Words" },
+      { value: "sentence", label: "Sentences" },
+    ],
+    (value) => store.set({ level: value }),
+  );
+  const sort = segmented(
+    "Order of the bars",
+    [
+      { value: "position", label: "By position" },
+      { value: "size", label: "By size" },
+    ],
+    (value) => store.set({ sort: value }),
+  );
+  const which = picker(
+    "Attribution",
+    attributions.map((attribution) => `${attribution.title} · ${attribution.method}`),
+    (place) => actions.showAttribution(place),
+  );
+  const targets = h("div", { class: "targets" });
+  let showTarget: (place: number) => void = () => undefined;
+  const title = h("h2", { id: "saliency-title" });
+  const note = h("p", { class: "note" });
+  const legend = h("p", { class: "legend" });
+  const readout = h("p", { class: "readout" });
+  const text = textView(context);
+  const bars = attributions.length ? barsView(context) : null;
+
+  store.watch(["attribution"], (state) => {
+    const attribution = model.attribution(state);
+    which.show(state.attribution);
+    targets.replaceChildren();
+    showTarget = () => undefined;
+    if (!attribution || attribution.targets.length < 2) return;
+    const target = picker(
+      "Target",
+      attribution.targets.map((item, place) => `${place + 1}. ${item.name}`),
+      (place) => {
+        const { step } = attribution.targets[place];
+        if (step >= 0 && model.followsSteps(attribution)) actions.step(step);
+        else actions.showTarget(place);
+      },
+    );
+    targets.append(target.element);
+    target.show(state.target);
+    showTarget = target.show;
+  });
+  store.watch(["target"], (state) => showTarget(state.target));
+  store.watch(["level"], (state) => level.show(state.level));
+  store.watch(["sort"], (state) => sort.show(state.sort));
+  store.watch(["attribution", "target", "targetEnd"], (state) => {
+    const attribution = model.attribution(state);
+    replace(title, attribution ? headline(context, state) : "Text");
+    if (!attribution) return;
+    const target = attribution.targets[state.target];
+    const several = state.targetEnd - state.target + 1;
+    note.textContent =
+      several > 1
+        ? `sum over ${several} targets${attribution.signed ? "" : " (sizes add up: at most this much)"} · ${attribution.methodWords}`
+        : `value ${target.outputWords} · ${attribution.methodWords}`;
+  });
+  const paintLegend = () => {
+    const attribution = model.attribution(store.state);
+    if (!attribution) return;
+    const { palette } = theme.colours;
+    const target = attribution.targets[store.state.target];
+    const ramp = (colours: readonly string[], reverse: boolean) => {
+      const steps = Array.from({ length: 6 }, (_, place) => (reverse ? 5 - place : place) / 5);
+      return steps.map((step) => {
+        const swatch = h("i", { class: "swatch" });
+        swatch.style.background = onRamp(colours, step);
+        return swatch;
+      });
+    };
+    replace(
+      legend,
+      ...(attribution.signed
+        ? [
+            h("span", {}, h("bdi", {}, target.below)),
+            h("span", { class: "ramp" }, ...ramp(palette.against, true), ...ramp(palette.supports, false)),
+            h("span", {}, h("bdi", {}, target.above)),
+          ]
+        : [
+            h("span", {}, "low"),
+            h("span", { class: "ramp" }, ...ramp(palette.unsigned, false)),
+            h("span", {}, "high"),
+          ]),
+      h("span", { class: "key" }, h("span", { class: "pill" }, "special"), "special token, not coloured"),
+    );
+  };
+  store.watch(["attribution", "target"], paintLegend);
+  theme.watch(paintLegend);
+  store.watch(["attribution", "target", "targetEnd", "level", "anchor", "focus"], (state) => {
+    readout.textContent = spanWords(context, state);
+  });
+
+  return h(
+    "section",
+    { class: "card saliency", "aria-labelledby": "saliency-title" },
+    h(
+      "div",
+      { class: "card-head" },
+      title,
+      h(
+        "div",
+        { class: "controls" },
+        attributions.length > 1 && which.element,
+        targets,
+        level.element,
+        attributions.length > 0 && sort.element,
+        exportMenu(context, "Saliency", () => saliencyExport(context, text)),
+      ),
+    ),
+    note,
+    h("div", { class: "split" }, h("div", { class: "text-side" }, text, legend, readout), bars),
+  );
+}
+
+/** What the scores are of, as "Saliency: log-probability of “there”". */
+export function headline({ model }: Context, state: Readonly<State>): string {
+  const attribution = model.attribution(state);
+  if (!attribution) return "Text";
+  const [first, last] = [attribution.targets[state.target], attribution.targets[state.targetEnd]];
+  if (state.target === state.targetEnd) return `Saliency: ${first.description}`;
+  return `Saliency: ${first.name} … ${last.name}`;
+}
+
+function spanWords({ model, store }: Context, state: Readonly<State>): string {
+  const scores = model.scores(state);
+  const [first, last] = model.span(state);
+  if (first < 0 || !scores) return "Click a token to pin it, shift-click another to select the span between.";
+  const units = model.unitsShown(state);
+  const [from, to] = [model.unitOf(state, first), model.unitOf(state, last)];
+  const words = labelOf(model.table(store.state), units[from].first, units[to].last);
+  const short = words.length > 60 ? `${words.slice(0, 40)}…${words.slice(-15)}` : words;
+  let [sum, size] = [0, 0];
+  let scored = 0;
+  for (let unit = from; unit <= to; unit++) {
+    const value = scores.values[unit];
+    if (Number.isNaN(value)) continue;
+    scored++;
+    sum += value;
+    size += Math.abs(value);
+  }
+  if (!scored) return `“${short}” has no score: it cannot contribute to this target.`;
+  const rank = from === to ? `, rank ${scores.ranks[from]}` : `, ${to - from + 1} selected`;
+  return `“${short}”: score ${number(sum)}, ${percent(scores.total ? size / scores.total : 0)} of all${rank}`;
+}

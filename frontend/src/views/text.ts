@@ -1,0 +1,205 @@
+/** The text, coloured by the scores shown. */
+
+import { matches } from "../actions";
+import { textOn } from "../colours";
+import type { Context } from "../context";
+import { h } from "../dom";
+import { number, percent } from "../format";
+import type { Attribution, Table } from "../payload.generated";
+import type { State } from "../store";
+import type { Scores, Unit } from "../units";
+
+interface Piece {
+  readonly element: HTMLElement;
+  /** The first token of its unit at level token; -1 between tokens. */
+  readonly token: number;
+  readonly pill: boolean;
+}
+
+export function textView({ model, store, actions, theme, tooltip }: Context): HTMLElement {
+  const element = h("div", {
+    class: "text",
+    role: "listbox",
+    tabindex: 0,
+    "aria-label": "The text, token by token",
+    "aria-multiselectable": "true",
+    dir: "auto",
+    "data-view": "text",
+  });
+  let pieces: Piece[] = [];
+  let shown = -1;
+
+  const build = (state: Readonly<State>) => {
+    const index = model.tableIndex(state);
+    if (index === shown) return;
+    shown = index;
+    pieces = [];
+    element.replaceChildren(...paragraphs(model.payload.tables[index], pieces));
+  };
+
+  const paint = (state: Readonly<State>) => {
+    const colours = theme.colours;
+    const attribution = model.attribution(state);
+    const scores = model.scores(state);
+    const groups = model.table(state).groups[state.level];
+    const [first, last] = model.span(state);
+    const chosen: [number, number] = first < 0 ? [-2, -2] : [groups[first], groups[last]];
+    const hovered = state.hover < 0 ? -2 : groups[state.hover];
+    const found = new Set(matches(model, state));
+    const targets = targetTokens(state, attribution);
+    let before = -1;
+    pieces.forEach((piece, place) => {
+      let unit = piece.token < 0 ? -1 : groups[piece.token];
+      if (unit < 0 && before >= 0 && groups[pieces[place + 1]?.token ?? -1] === before) unit = before;
+      if (piece.token >= 0) before = unit;
+      const value = unit < 0 || !scores ? Number.NaN : scores.values[unit];
+      const strength = scores?.reach ? value / scores.reach : 0;
+      const style = piece.element.style;
+      if (Number.isNaN(value) || piece.pill || Math.abs(strength) < 0.02) {
+        style.background = style.color = "";
+      } else {
+        const face = colours.score(strength, attribution?.signed ?? false);
+        style.background = face;
+        style.color = textOn(face);
+      }
+      const { classList } = piece.element;
+      const selected = unit >= chosen[0] && unit <= chosen[1] && unit >= 0;
+      classList.toggle("selected", selected);
+      classList.toggle("hovered", unit === hovered);
+      classList.toggle("found", found.has(unit));
+      classList.toggle("target", piece.token >= targets[0] && piece.token <= targets[1] && piece.token >= 0);
+      classList.toggle("unscored", piece.token >= 0 && Number.isNaN(value) && !!attribution);
+      if (piece.token >= 0) {
+        if (selected) piece.element.setAttribute("aria-selected", "true");
+        else piece.element.removeAttribute("aria-selected");
+      }
+    });
+    const active = pieces.find((piece) => piece.token >= 0 && groups[piece.token] === groups[state.focus]);
+    if (active) element.setAttribute("aria-activedescendant", active.element.id);
+    else element.removeAttribute("aria-activedescendant");
+  };
+
+  const targetTokens = (state: Readonly<State>, attribution: Attribution | undefined): [number, number] => {
+    const { generation } = model;
+    if (!generation || !attribution || !model.followsSteps(attribution)) return [-2, -2];
+    const steps = [attribution.targets[state.target].step, attribution.targets[state.targetEnd].step];
+    return [generation.promptLength + steps[0], generation.promptLength + steps[1]];
+  };
+
+  const tokenAt = (event: Event): number => {
+    const holder = (event.target as Element).closest<HTMLElement>("[data-token]");
+    return holder ? Number(holder.dataset.token) : -1;
+  };
+  element.addEventListener("pointermove", (event) => {
+    const token = tokenAt(event);
+    actions.hover(token);
+    if (token < 0) tooltip.hide();
+    else showTip(event.clientX, event.clientY, token);
+  });
+  element.addEventListener("pointerleave", () => {
+    actions.hover(-1);
+    tooltip.hide();
+  });
+  element.addEventListener("click", (event) => {
+    const token = tokenAt(event);
+    if (token >= 0) actions.select(token, { extend: event.shiftKey });
+    element.focus({ preventScroll: true });
+  });
+  element.addEventListener("mousedown", (event) => {
+    if (event.shiftKey) event.preventDefault(); // else the browser selects the text between
+  });
+
+  const showTip = (x: number, y: number, token: number) => {
+    const { state } = store;
+    const units = model.unitsShown(state);
+    const unit = units[model.unitOf(state, token)];
+    const table = model.table(state);
+    const rows = scoreRows(model.scores(state), unit, model.attribution(state));
+    if (unit.first === unit.last) {
+      rows.push(
+        ["position", String(token)],
+        ["id", String(table.ids[token])],
+        ["piece", table.pieces[token]],
+      );
+    } else {
+      rows.push(["tokens", `${unit.first}–${unit.last}`]);
+    }
+    const step = model.tableIndex(state) === model.generation?.table ? model.stepOfToken(token) : -1;
+    if (step >= 0) rows.push(["probability", percent(model.generation!.probabilities[step])]);
+    tooltip.show(x, y, unit.label, rows);
+  };
+
+  store.watch(
+    ["attribution", "target", "targetEnd", "level", "anchor", "focus", "hover", "search"],
+    (state) => {
+      build(state);
+      paint(state);
+    },
+  );
+  theme.watch(() => paint(store.state));
+  store.watch(["focus"], (state) => {
+    if (!element.isConnected || state.focus < 0) return;
+    const piece = pieces.find((candidate) => candidate.token >= state.focus);
+    if (piece) scrollWithin(element, piece.element);
+  });
+  return element;
+}
+
+/** What a unit's score is, as names and values. */
+export function scoreRows(
+  scores: Scores | undefined,
+  unit: Unit,
+  attribution: Attribution | undefined,
+): [string, string][] {
+  if (!scores || !attribution) return [];
+  const value = scores.values[unit.index];
+  if (Number.isNaN(value)) return [["score", "none: it cannot contribute"]];
+  return [
+    ["raw score", number(value)],
+    ["share", percent(scores.total ? value / scores.total : 0)],
+    ["rank", `${scores.ranks[unit.index]} of ${scores.ranks.filter((rank) => rank > 0).length}`],
+  ];
+}
+
+function paragraphs(table: Table, pieces: Piece[]): HTMLElement[] {
+  const { runs } = table;
+  const firsts = new Map<number, number>();
+  table.groups.token.forEach((unit, token) => {
+    if (!firsts.has(unit)) firsts.set(unit, token);
+  });
+  const out = [h("div", { class: "paragraph", dir: "auto", role: "presentation" })];
+  let opened = 0;
+  runs.texts.forEach((text, place) => {
+    if (runs.sources[place] > opened) {
+      opened = runs.sources[place];
+      // A continuation goes on where its prompt ends.
+      if (!text.startsWith(" ") && !/^\s/.test(text))
+        out.push(h("div", { class: "paragraph", dir: "auto", role: "presentation" }));
+    }
+    const token = runs.units[place] < 0 ? -1 : firsts.get(runs.units[place])!;
+    const pill = token >= 0 && (runs.pills[place] || table.special[token]);
+    const element =
+      token < 0
+        ? h("span", { class: "between" }, text)
+        : h(
+            pill ? "bdi" : "span",
+            {
+              class: pill ? "pill" : "token",
+              role: "option",
+              id: `token-${token}-${place}`,
+              "data-token": token,
+            },
+            text,
+          );
+    pieces.push({ element, token, pill });
+    out.at(-1)!.append(element);
+  });
+  return out;
+}
+
+function scrollWithin(box: HTMLElement, element: HTMLElement): void {
+  if (box.scrollHeight <= box.clientHeight) return;
+  const [outer, inner] = [box.getBoundingClientRect(), element.getBoundingClientRect()];
+  if (inner.top < outer.top) box.scrollTop -= outer.top - inner.top + 24;
+  else if (inner.bottom > outer.bottom) box.scrollTop += inner.bottom - outer.bottom + 24;
+}

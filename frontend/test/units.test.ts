@@ -1,0 +1,137 @@
+import { readFileSync } from "node:fs";
+import Ajv2020 from "ajv/dist/2020";
+import { describe, expect, it } from "vitest";
+import { luminance, onRamp, textOn } from "../src/colours";
+import { csv } from "../src/export/csv";
+import { escaped, sceneSvg } from "../src/export/scene";
+import { number, percent } from "../src/format";
+import { Model } from "../src/model";
+import type { Attribution, Payload } from "../src/payload.generated";
+import { fitting, fragmentOf, stateOf } from "../src/permalink";
+import type { State } from "../src/store";
+import { scoresOf, unitsOf, visible } from "../src/units";
+import { spread } from "../src/views/arcs";
+import { frameOf } from "../src/views/heatmap";
+
+const read = (path: string) => JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"));
+const schema = read("../../src/model_understanding/show/static/payload.schema.json");
+const payload = read("./classification.json") as Payload;
+const state: State = {
+  anchor: -1,
+  focus: -1,
+  pinned: false,
+  hover: -1,
+  attribution: 0,
+  target: 0,
+  targetEnd: 0,
+  level: "token",
+  sort: "position",
+  map: 0,
+  layer: 1,
+  head: -1,
+  sinks: "muted",
+  scale: "head",
+  zoom: false,
+  search: "",
+  theme: "auto",
+  shortcuts: true,
+};
+
+describe("the payload", () => {
+  it("is by the schema that Python checks too", () => {
+    const validate = new Ajv2020().compile(schema);
+    expect(validate(payload), JSON.stringify(validate.errors)).toBe(true);
+    expect(validate({ ...payload, title: 1 })).toBe(false);
+  });
+});
+
+describe("units", () => {
+  it("join the tokens of one character, and sum or take the norm", () => {
+    const table = payload.tables[0];
+    const units = unitsOf(table, "token");
+    expect(units.map((unit) => unit.label)).toEqual(["[CLS]", "a", "😀", "b", "[SEP]"]);
+    const made = (changes: Partial<Attribution>) =>
+      ({ ...payload.attributions[0], ...changes }) as Attribution;
+    const scores = [[0, 1, 3, 4, 0, null, 0]];
+    const sum = scoresOf(made({ scores, norm: "sum" }), units, 7, 0, 0);
+    expect([...sum.values]).toEqual([0, 1, 7, Number.NaN, 0]);
+    expect([sum.total, sum.reach, sum.ranks[2], sum.ranks[3]]).toEqual([8, 7, 1, 0]);
+    expect(scoresOf(made({ scores, norm: "l2" }), units, 7, 0, 0).values[2]).toBe(5);
+    expect(scoresOf(made({ scores, norm: "max" }), units, 7, 0, 0).values[2]).toBe(4);
+    const two = made({ scores: [...scores, [1, -1, 0, 0, 0, 2, 0]], norm: "sum" });
+    expect([...scoresOf(two, units, 7, 0, 1).values]).toEqual([1, 0, 7, 2, 0]);
+  });
+  it("show what hides", () => {
+    expect(visible("a\nb\t\u202e\u0000")).toBe("a↵b⇥\\u202e␀");
+    expect(visible("  ")).toBe("␣␣");
+  });
+});
+
+describe("words and colours", () => {
+  it("writes numbers as the figures do", () => {
+    expect([0, -0.01234, 3.4, 1234, 0.5].map(number)).toEqual(["0", "−0.0123", "3.4", "1230", "0.5"]);
+    expect([0.9999, 0.431, 0.0002, -0.2, 1].map(percent)).toEqual([
+      "> 99.9 %",
+      "43.1 %",
+      "< 0.1 %",
+      "−20.0 %",
+      "100 %",
+    ]);
+  });
+  it("writes text that can be read on every colour of every ramp", () => {
+    const contrast = (a: number, b: number) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    for (const palette of [payload.palette.light, payload.palette.dark]) {
+      for (const ramp of [palette.supports, palette.against, palette.unsigned, palette.attention]) {
+        for (let step = 0; step <= 40; step++) {
+          const face = onRamp(ramp, step / 40);
+          expect(contrast(luminance(face), luminance(textOn(face)))).toBeGreaterThan(4.5);
+        }
+      }
+    }
+  });
+});
+
+describe("what is taken out", () => {
+  it("runs no formula", () => {
+    expect(csv(["a"], [["=1+1"], ['q"'], [null], [-1]])).toBe('a\r\n"\t=1+1"\r\n"q"""\r\n\r\n-1\r\n');
+  });
+  it("holds text as text", () => {
+    expect(escaped('<b>&"\u0000')).toBe("&lt;b&gt;&amp;&quot;");
+    const shapes = [
+      { kind: "text", x: 1, y: 2, text: "</text><script>", size: 12, fill: "#000000" } as const,
+    ];
+    expect(sceneSvg({ width: 10, height: 10, background: "#ffffff", shapes })).not.toContain("<script");
+  });
+});
+
+describe("the address", () => {
+  const model = new Model(payload);
+  it("holds what differs and comes back", () => {
+    const changed: State = { ...state, anchor: 1, focus: 3, layer: 0, head: 2, level: "word", sinks: "raw" };
+    const fragment = fragmentOf(changed, state);
+    expect(fragment).toBe("anchor=1&focus=3&layer=0&head=2&level=word&sinks=raw");
+    expect({ ...stateOf(`#${fragment}`, state, model), pinned: false }).toEqual(changed);
+    expect(fragmentOf(state, state)).toBe("");
+  });
+  it("is brought into range", () => {
+    const read = stateOf("#focus=99&layer=9&head=-5&level=<b>&attribution=7&zoom=1", state, model);
+    expect(fitting({ ...state, ...read }, model)).toEqual({ ...state, layer: 0, head: -1 });
+  });
+});
+
+describe("layout", () => {
+  it("keeps labels apart and within the picture", () => {
+    const at = spread([{ x: 5 }, { x: 6 }, { x: 390 }, { x: 395 }], 400).map((spot) => spot.at);
+    for (let place = 1; place < at.length; place++)
+      expect(at[place] - at[place - 1]).toBeGreaterThanOrEqual(15);
+    expect(at[3]).toBeLessThanOrEqual(348);
+  });
+  it("gives a small matrix labels and fits a large one", () => {
+    const view = { zoom: false, row: 0, key: 0 };
+    expect(frameOf({ rows: 8, keys: 8 }, 700, view).cell).toBe(38);
+    const large = frameOf({ rows: 512, keys: 512 }, 700, view);
+    expect(large.width).toBeLessThanOrEqual(700);
+    const zoomed = frameOf({ rows: 512, keys: 512 }, 700, { zoom: true, row: 511, key: 100 });
+    expect([zoomed.rows, zoomed.firstRow, zoomed.firstKey]).toEqual([32, 480, 84]);
+  });
+});

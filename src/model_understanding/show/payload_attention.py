@@ -1,0 +1,185 @@
+"""Attention weights in few bytes: quantised, masked cells left out, deflated, by a policy of detail."""
+
+import base64
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from model_understanding.results import AttentionMap
+from model_understanding.results.attention_map import find_sinks
+
+# A page of 144 heads stays under 2 MB at 128 tokens and under 8 MB at 512.
+_BYTES_AT_128_TOKENS = 1_620_000
+_MOST_BYTES = 5_000_000
+_LEVELS = (255, 127, 63)  # how finely all weights are kept …
+_MOST_KEYS = 65_536  # differences of keys take 16 bits
+_KEPT = (64, 32, 16, 8, 4, 2, 1)  # … or how many of each row, where all are too many
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """How much of the weights a page keeps.
+
+    Args:
+        levels: Steps of quantisation.
+        kept: How many of each row are kept, the largest; 0 for all.
+    """
+
+    levels: int
+    kept: int = 0
+
+
+def byte_budget(maps: tuple[AttentionMap, ...]) -> int:
+    """Return how many bytes of base64 the attention of a page may take: more for longer texts."""
+    longest = max((max(len(m.queries), len(m.keys)) for m in maps), default=0)
+    return min(_MOST_BYTES, max(_BYTES_AT_128_TOKENS, _BYTES_AT_128_TOKENS * longest // 128))
+
+
+def encoded_weights(attention: AttentionMap, budget: int) -> dict[str, Any]:
+    """Return the weights of a map in as much detail as its budget allows.
+
+    Args:
+        attention: The map.
+        budget: Bytes of base64 it may take.
+
+    Returns:
+        ``Weights`` of the payload's schema.
+    """
+    weights = attention.weights
+    signed = bool((weights < 0).any())
+    scale = max(1.0, float(np.abs(weights).max(initial=0)))
+    for detail in _details(attention, budget, scale, signed):
+        encoded = _encoded(attention, detail, scale, signed)
+        if sum(map(len, encoded["blocks"])) <= budget:
+            return encoded
+    return _encoded(attention, _coarsest(attention), scale, signed)
+
+
+def _encoded(attention: AttentionMap, detail: Detail, scale: float, signed: bool) -> dict[str, Any]:
+    """Return the weights in one detail."""
+    weights = attention.weights
+    means = bool(detail.kept and weights.shape[1] > 1)
+    blocks, errors, shares = [], [], []
+    for layer in weights:
+        block, error, share = _block(
+            _with_mean(layer) if means else layer, attention.mask, detail, scale, signed
+        )
+        blocks.append(block)
+        errors.append(error)
+        shares.append(share)
+    return {
+        "kind": "top" if detail.kept else "dense",
+        "levels": detail.levels,
+        "scale": scale,
+        "signed": signed,
+        "error": float(f"{max(errors):.2g}"),
+        "kept": detail.kept or weights.shape[-1],
+        "share": round(float(np.mean(shares)), 4),
+        "means": means,
+        "blocks": blocks,
+    }
+
+
+def encoded_mask(mask: Bool[np.ndarray, "queries keys"]) -> dict[str, Any]:
+    """Return which keys a row may look at: all, a triangle, or bit by bit."""
+    rows, keys = mask.shape
+    if mask.all():
+        return {"kind": "full", "offset": 0, "data": ""}
+    offset = int(mask[0].sum()) - 1
+    if np.array_equal(mask, np.tril(np.ones((rows, keys), dtype=bool), offset)):
+        return {"kind": "causal", "offset": offset, "data": ""}
+    return {"kind": "bits", "offset": 0, "data": deflated(np.packbits(mask).tobytes())}
+
+
+def plane_sinks(attention: AttentionMap, means: bool) -> list[list[int]]:
+    """Return the sinks of every plane, layer by layer, the mean over heads last where it is kept."""
+    found = []
+    for layer in attention.weights:
+        planes = _with_mean(layer) if means else layer
+        found += [list(find_sinks(plane, attention.mask)) for plane in planes]
+    return found
+
+
+def deflated(data: bytes) -> str:
+    """Return bytes as raw deflate in base64, the same each time."""
+    compressor = zlib.compressobj(6, zlib.DEFLATED, -15)
+    return base64.b64encode(compressor.compress(data) + compressor.flush()).decode("ascii")
+
+
+def quantised(
+    weights: Float[np.ndarray, " cells"], levels: int, scale: float, signed: bool
+) -> UInt8[np.ndarray, " cells"]:
+    """Return weights as levels of their square root, so that small ones keep more of theirs.
+
+    Args:
+        weights: The weights.
+        levels: Steps from 0 to the scale.
+        scale: The largest absolute weight there is.
+        signed: Whether weights may be negative: then 128 is zero, with half the steps on either side.
+
+    Returns:
+        ``round(levels · √(|weight| / scale))``, added to or taken from 128 where signed.
+    """
+    steps = levels // 2 if signed else levels
+    sizes = np.rint(steps * np.sqrt(np.abs(weights) / scale))
+    return (128 + np.sign(weights) * sizes if signed else sizes).astype(np.uint8)
+
+
+def restored(
+    levels_of: UInt8[np.ndarray, " cells"], levels: int, scale: float, signed: bool
+) -> Float[np.ndarray, " cells"]:
+    """Return the weights that quantised levels stand for, as the page draws them."""
+    steps = levels // 2 if signed else levels
+    centred = levels_of.astype(np.float64) - (128 if signed else 0)
+    return np.sign(centred) * scale * (centred / steps) ** 2
+
+
+def _details(attention: AttentionMap, budget: int, scale: float, signed: bool) -> Iterator[Detail]:
+    """Yield what to try, from the finest; what a part of one layer says cannot fit is left out."""
+    count, heads, _, keys = attention.weights.shape
+    cells = int(attention.mask.sum()) * heads * count
+    details = [Detail(levels=levels) for levels in _LEVELS if cells <= 6 * budget]
+    details += [Detail(levels=255, kept=kept) for kept in _KEPT if kept < min(keys, _MOST_KEYS)]
+    sample = attention.weights[0, : max(1, heads // 4)]
+    for detail in details:
+        block, *_ = _block(sample, attention.mask, detail, scale, signed)
+        if len(block) * count * heads / len(sample) <= 1.15 * budget:
+            yield detail
+
+
+def _coarsest(attention: AttentionMap) -> Detail:
+    """Return what is kept of a map that no budget holds."""
+    keys = len(attention.keys)
+    return Detail(levels=255, kept=1) if 1 < keys < _MOST_KEYS else Detail(levels=_LEVELS[-1])
+
+
+def _block(
+    planes: Float[np.ndarray, "heads queries keys"],
+    mask: Bool[np.ndarray, "queries keys"],
+    detail: Detail,
+    scale: float,
+    signed: bool,
+) -> tuple[str, float, float]:
+    """Return a layer's bytes, the largest error of a weight kept, and the share of weight kept."""
+    if not detail.kept:
+        cells = planes[:, mask].ravel()
+        levels = quantised(cells, detail.levels, scale, signed)
+        error = float(np.abs(cells - restored(levels, detail.levels, scale, signed)).max(initial=0))
+        return deflated(levels.tobytes()), error, 1.0
+    sizes = np.where(mask, np.abs(planes), -1)
+    keys = np.sort(np.argpartition(-sizes, detail.kept - 1, axis=-1)[..., : detail.kept], axis=-1)
+    cells = np.where(np.take_along_axis(sizes, keys, -1) >= 0, np.take_along_axis(planes, keys, -1), 0)
+    levels = quantised(cells, detail.levels, scale, signed)
+    error = float(np.abs(cells - restored(levels, detail.levels, scale, signed)).max(initial=0))
+    steps = np.diff(keys, axis=-1, prepend=0).astype("<u2")
+    total = float(np.where(mask, np.abs(planes), 0).sum())
+    share = float(np.abs(cells).sum()) / total if total else 1.0
+    return deflated(steps.tobytes() + levels.tobytes()), error, share
+
+
+def _with_mean(planes: Float[np.ndarray, "heads queries keys"]) -> Float[np.ndarray, "planes queries keys"]:
+    return np.concatenate([planes, planes.mean(axis=0, keepdims=True)])

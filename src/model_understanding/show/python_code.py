@@ -1,0 +1,73 @@
+"""A result as the Python that computes it again."""
+
+from typing import Any
+
+from model_understanding.results import AttentionMap, Attribution, Report
+
+
+def attribution_code(report: Report, attribution: Attribution) -> str:
+    """Return code that computes an attribution of a report again.
+
+    Args:
+        report: The report, whose texts and model it names.
+        attribution: One of its attributions.
+
+    Returns:
+        Python source in ASCII, so that nothing in it can hide.
+    """
+    target = attribution.targets[0]
+    choices: dict[str, Any] = {}
+    if report.prediction is not None:
+        if target.task == "sequence-classification" and len(target.indices) == 1:
+            choices["target"] = target.indices[0]
+            if len(target.against) == 1:
+                choices["against"] = target.against[0]
+        choices |= {"method": attribution.method, "quantity": target.quantity}
+    elif target.quantity == "loss":
+        choices |= {"target": "loss", "method": attribution.method}
+    else:
+        choices["target"] = "continuation"
+        if report.generation is not None and report.generation.given:
+            choices["continuation"] = report.generation.text
+        elif report.generation is not None:
+            choices["max_new_tokens"] = len(report.generation.probabilities)
+        choices |= {"per_token": len(attribution.targets) > 1, "method": attribution.method}
+        choices["quantity"] = target.quantity
+    parameters = ", ".join(f"{name}={value!r}" for name, value in attribution.parameters.items())
+    remark = f"  # {ascii(parameters)[1:-1]}" if parameters else ""
+    return _code(report, "attribution", "compute_saliency", choices, "plot_saliency", remark)
+
+
+def attention_code(report: Report, attention: AttentionMap) -> str:
+    """Return code that computes one plane of a map; ``LAYER`` and ``HEAD`` stand for its place."""
+    choices: dict[str, Any] = {}
+    if report.generation is not None:
+        if report.generation.given:
+            choices["continuation"] = report.generation.text
+        else:
+            choices["max_new_tokens"] = len(report.generation.probabilities)
+        if attention.steps is None:
+            choices["queries"] = "prompt"
+    choices |= {"layer": _Name("LAYER"), "head": _Name("HEAD"), "map": attention.map}
+    return _code(report, "attention", "compute_attention", choices, "plot_attention", "")
+
+
+class _Name(str):
+    """A word of code that stands without quotes."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _code(report: Report, result: str, method: str, choices: dict[str, Any], plot: str, remark: str) -> str:
+    is_generation = report.generation is not None
+    kind = "GenerativeModelVisualizer" if is_generation else "ModelVisualizer"
+    texts = report.texts[:1] if is_generation else report.texts
+    text = ascii(texts[0]) if len(texts) == 1 else ascii(tuple(texts))
+    arguments = "".join(f",\n    {name}={value!a}" for name, value in choices.items())
+    return (
+        f"from model_understanding import {kind}\n\n"
+        f"visualizer = {kind}({report.provenance.model!a})\n"
+        f"{result} = visualizer.{method}(\n    {text}{arguments},\n){remark}\n"
+        f"visualizer.{plot}({result})\n"
+    )
