@@ -32,7 +32,8 @@ def test_every_name_leads_to_an_object_of_that_name(table):
         (
             MAPS,
             None,
-            "There is no attention map None. Allowed: raw. Choose one of the attention maps listed.",
+            f"There is no attention map None. Allowed: {', '.join(MAPS.places)}. "
+            "Choose one of the attention maps listed.",
         ),
     ],
 )

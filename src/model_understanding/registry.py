@@ -84,11 +84,27 @@ METHODS = Registry(
         "kernel_shap": "model_understanding.attribution.kernel_shap:KernelShap",
         "lime": "model_understanding.attribution.lime:Lime",
         "context_attribution": "model_understanding.attribution.context_attribution:ContextAttribution",
+        "attention_rollout": "model_understanding.attribution.attention_rollout:AttentionRollout",
+        "value_weighted_attention": (
+            "model_understanding.attribution.value_weighted_attention:ValueWeightedRollout"
+        ),
+        "gradient_weighted_attention": (
+            "model_understanding.attribution.gradient_weighted_attention:GradientWeightedRelevance"
+        ),
+        "value_zeroing": "model_understanding.attribution.value_zeroing:ValueZeroingRollout",
+        "information_flow": "model_understanding.attribution.information_flow:InformationFlowRoutes",
     },
 )
 
 MAPS = Registry(
     "attention map",
     "model_understanding.attention_maps",
-    {"raw": "model_understanding.attention.raw:RawAttention"},
+    {
+        "raw": "model_understanding.attention.raw:RawAttention",
+        "rollout": "model_understanding.attention.rollout:Rollout",
+        "value_weighted": "model_understanding.attention.value_weighted:ValueWeightedAttention",
+        "gradient_weighted": "model_understanding.attention.gradient_weighted:GradientWeightedAttention",
+        "value_zeroing": "model_understanding.attention.value_zeroing:ValueZeroing",
+        "information_flow": "model_understanding.attention.information_flow:InformationFlow",
+    },
 )

@@ -1,0 +1,60 @@
+"""Attention rollout: attention multiplied through the layers, with the residual stream as half of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from model_understanding.errors import InputError
+from model_understanding.runner import Encoding, Runner
+from model_understanding.runner.attention_capture import CapturedAttention
+from model_understanding.runner.attention_flow import flow_map
+from model_understanding.runner.attention_reducers import Axis
+from model_understanding.runner.attention_transitions import RolloutCapture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    r"""How much of each layer's tokens comes from each token below, if attention were all that mixes.
+
+    ``R_layer = Â_layer · R_{layer−1}``, ``Â = ½ A + ½ I`` with rows that sum to 1, ``R`` below the start
+    the identity. Heads are joined first, by ``head="mean"`` or ``"max"``. The layer asked for is the one
+    looked from. Costs one forward; for Q rows O(layers · Q · tokens²) and O(tokens) memory a row, or, in
+    eager code that holds them anyway, tokens² a layer.
+
+    Args:
+        start_layer: The lowest layer of the product.
+
+    Raises:
+        InputError: Layers are joined, or single heads chosen.
+        UnsupportedModelError: Some layer is no attention that can be read.
+
+    Reference:
+        Abnar & Zuidema (2020), "Quantifying Attention Flow in Transformers", equation 1. The paper takes
+        the mean over heads.
+
+    >>> Rollout(start_layer=2)
+    Rollout(start_layer=2)
+    """
+
+    name: ClassVar[str] = "rollout"
+    reference: ClassVar[str] = "Abnar & Zuidema 2020"
+
+    start_layer: int = 0
+
+    def __call__(
+        self,
+        runner: Runner,
+        encoding: Encoding,
+        layers: Axis,
+        heads: Axis,
+        queries: Sequence[int] | None = None,
+    ) -> CapturedAttention:
+        """Return the rollout up to each layer asked for, ``(B, L, 1, Q, T)``."""
+        if not isinstance(heads, str):
+            raise InputError(
+                f"rollout joins the heads of a layer. Got heads {list(heads)}.",
+                hint="Pass head='mean' or head='max'.",
+            )
+        make = partial(RolloutCapture, heads=heads)
+        return flow_map(runner, encoding, layers, queries, self.start_layer, self.name, make)

@@ -1,0 +1,203 @@
+"""What one attention layer attends with, as rows of weights computed a few at a time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+CELLS_AT_ONCE = 2**21  # batch × heads × rows × keys of one block: 8 MiB of 32-bit floats
+_LEAST_ROWS = 16  # a block of fewer rows reads every key for little work
+
+
+class Block(NamedTuple):
+    """Some rows of a layer's weights, without the keys at either end that none of them may look at.
+
+    Args:
+        place: Where the block's first row stands among the rows asked for.
+        rows: Positions of the queries.
+        first: Position of the first key.
+        weights: Weights, 0 where masked.
+        allowed: Which cells some head may look at.
+    """
+
+    place: int
+    rows: Int[Tensor, " rows"]
+    first: int
+    weights: Float[Tensor, "batch heads rows keys"]
+    allowed: Bool[Tensor, "#batch rows keys"]
+
+
+class AttentionLayer(Protocol):
+    """One layer's attention, whatever computed it."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Texts, heads and tokens."""
+        ...
+
+    @property
+    def is_held(self) -> bool:
+        """Whether all its weights are in memory, so that keeping the layer keeps tokens² floats a head."""
+        ...
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether some query may look at a later key."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where it was computed; layers may lie on several devices."""
+        ...
+
+    def block(self, place: int, queries: Sequence[int]) -> Block:
+        """Return the weights of a few rows."""
+        ...
+
+
+def blocks_of(layer: AttentionLayer, queries: Sequence[int]) -> Iterator[Block]:
+    """Yield the rows asked for, in blocks of about 8 MiB.
+
+    Args:
+        layer: The layer.
+        queries: Positions of the rows.
+
+    Yields:
+        Blocks, in the order of the rows; none is kept here.
+    """
+    batch, heads, tokens = layer.shape
+    size = max(_LEAST_ROWS, CELLS_AT_ONCE // (batch * heads * tokens))
+    for start in range(0, len(queries), size):
+        yield layer.block(start, queries[start : start + size])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FusedLayer:
+    """Attention of a fused kernel: weights are recomputed from its own queries, keys and mask.
+
+    Args:
+        query: Queries.
+        key: Keys; several heads may share one.
+        mask: Mask, boolean or added to the scores.
+        is_causal: Whether no query looks ahead, besides the mask.
+        scale: Factor of the scores.
+    """
+
+    query: Float[Tensor, "batch heads tokens width"]
+    key: Float[Tensor, "batch groups tokens width"]
+    mask: Tensor | None
+    is_causal: bool
+    scale: float
+    is_held = False
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Texts, heads and tokens."""
+        return self.query.shape[0], self.query.shape[1], self.query.shape[2]
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether some query may look at a later key."""
+        if self.is_causal or self.shape[2] == 1:
+            return False
+        return self.mask is None or self.mask.shape[-2] == 1 or bool(can_look(self.mask).triu(1).any())
+
+    @property
+    def device(self) -> torch.device:
+        """Where it was computed."""
+        return self.query.device
+
+    def block(self, place: int, queries: Sequence[int]) -> Block:
+        """Return the weights of a few rows, computed now in 32-bit precision or better."""
+        rows, chosen = _selection(queries, self.device)
+        mask = self.mask
+        if mask is not None and mask.shape[-2] > 1:
+            mask = mask[..., chosen, :]
+        first, last = self._reach(rows, mask)
+        query, key = precise(self.query[:, :, chosen]), precise(self.key[:, :, first:last])
+        batch, heads, count, width = query.shape
+        grouped = (query * self.scale).reshape(batch, key.shape[1], -1, width)
+        scores = (grouped @ key.transpose(-1, -2)).view(batch, heads, count, last - first)
+        keys = torch.arange(first, last, device=rows.device)
+        allowed = torch.ones((1, 1, count, last - first), dtype=torch.bool, device=rows.device)
+        if self.is_causal:
+            allowed = keys[None, None, None] <= rows[:, None]
+        if mask is not None:
+            mask = mask[..., first:last]
+            allowed = allowed & can_look(mask)
+            if mask.dtype != torch.bool:
+                scores += mask
+        if self.is_causal or (mask is not None and mask.dtype == torch.bool):
+            scores.masked_fill_(~allowed, -torch.inf)
+        weights = torch.softmax(scores, dim=-1)
+        if mask is not None:  # a row that may look nowhere (padding) has no weights: zeros, not NaN
+            weights.masked_fill_(~allowed.any(-1, keepdim=True), 0)
+        return Block(place, rows, first, weights, allowed.any(dim=1))
+
+    def _reach(self, rows: Tensor, mask: Tensor | None) -> tuple[int, int]:
+        """Return the first key that any of the rows may look at, and the one after the last."""
+        last = int(rows.max()) + 1 if self.is_causal else self.key.shape[2]
+        if mask is None:
+            return 0, last
+        looked_at = can_look(mask[..., :last]).flatten(0, -2).any(dim=0).nonzero()
+        return (int(looked_at[0]), int(looked_at[-1]) + 1) if len(looked_at) else (0, 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldLayer:
+    """Attention of eager code: weights are its softmax's.
+
+    Args:
+        weights: The softmax's result.
+        allowed: Which cells some head may look at.
+    """
+
+    weights: Float[Tensor, "batch heads tokens tokens"]
+    allowed: Bool[Tensor, "batch tokens tokens"]
+    is_held = True
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Texts, heads and tokens."""
+        return self.weights.shape[0], self.weights.shape[1], self.weights.shape[2]
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether some query may look at a later key."""
+        return bool(self.allowed.triu(1).any())
+
+    @property
+    def device(self) -> torch.device:
+        """Where it was computed."""
+        return self.weights.device
+
+    def block(self, place: int, queries: Sequence[int]) -> Block:
+        """Return a few rows."""
+        rows, chosen = _selection(queries, self.device)
+        return Block(place, rows, 0, precise(self.weights[:, :, chosen]), self.allowed[:, chosen])
+
+
+def precise(values: Tensor) -> Tensor:
+    """Return values in 32-bit precision or better."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def can_look(mask: Tensor) -> Bool[Tensor, "*shape"]:
+    """Return the cells that a mask allows, be it boolean or added to the scores."""
+    return mask if mask.dtype == torch.bool else mask > masked_below(mask.dtype)
+
+
+def masked_below(dtype: torch.dtype) -> float:
+    """Return the score under which a cell counts as masked: half of what masks of this type add."""
+    return max(torch.finfo(dtype).min / 2, -1e29) if dtype.is_floating_point else -1e29
+
+
+def _selection(queries: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor | slice]:
+    """Return rows as positions, and as a slice where they follow each other: that copies nothing."""
+    rows = torch.as_tensor(list(queries), device=device)
+    start, count = int(queries[0]), len(queries)
+    in_order = list(queries) == list(range(start, start + count))
+    return rows, slice(start, start + count) if in_order else rows

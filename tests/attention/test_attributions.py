@@ -1,0 +1,182 @@
+"""The maps as attribution methods: the row of the position where the answer was read."""
+
+import numpy as np
+import pytest
+import torch
+
+import oracles
+import tiny_models
+from model_understanding import InputError, Target, UnsupportedModelError
+from model_understanding.registry import MAPS, METHODS
+from model_understanding.runner import attention_relevance
+from model_understanding.runner.rehearsal import Rehearsal
+from model_understanding.runner.work import Meter, metered
+from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+
+MAP_OF = {
+    "attention_rollout": "rollout",
+    "value_weighted_attention": None,
+    "gradient_weighted_attention": "gradient_weighted",
+    "value_zeroing": "value_zeroing",
+    "information_flow": "information_flow",
+}
+POOLS_LAST = ("gpt2-classifier", "llama-classifier", "xlnet")
+TEXT = TEXTS[1]
+
+
+def scores_of(name, method, implementation=None, text=TEXT, **options):
+    if name in tiny_models.LANGUAGE_MODELS:
+        options = options or {"target": "next"}
+    return visualizer_of(name, implementation).compute_saliency(text, method=method, **options)
+
+
+def map_row(name, map, position, text=TEXT):
+    visualizer = visualizer_of(name)
+    encoding = encoded(visualizer, text)
+    return MAPS.load(map)()(visualizer.runner, encoding, [2], "mean", [position]).weights[0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("method", [method for method, map in MAP_OF.items() if map])
+@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+def test_scores_are_the_maps_row_where_the_answer_was_read(name, method):
+    visualizer = visualizer_of(name)
+    tokens = len(encoded(visualizer, TEXT).tokens[0])
+    is_last = name in (*tiny_models.LANGUAGE_MODELS, *POOLS_LAST)
+    position = tokens - 1 if is_last else 0
+    row = map_row(name, MAP_OF[method], position)
+    options = {"target": "next", "quantity": "logit"} if name in tiny_models.LANGUAGE_MODELS else {}
+    found = scores_of(name, method, **options)
+    if method == "gradient_weighted_attention":
+        row[position] -= 1
+    assert oracles.close(found.scores[0], row, 1e-4)
+    assert found.outputs[0] == pytest.approx(scores_of(name, "saliency", **options).outputs[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("implementation", [None, "eager"])
+@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+def test_value_weighted_rollout_is_the_product_of_its_norms(name, implementation):
+    visualizer = visualizer_of(name, implementation)
+    encoding = encoded(visualizer, TEXT)
+    norms = MAPS.load("value_weighted")()(visualizer.runner, encoding, range(3), "mean").weights[0, :, 0]
+    found = torch.eye(norms.shape[-1])
+    for layer in norms:
+        found = (layer / layer.sum(-1, keepdim=True) + torch.eye(len(layer))) / 2 @ found
+    is_last = name in (*tiny_models.LANGUAGE_MODELS, *POOLS_LAST)
+    scores = scores_of(name, "value_weighted_attention", implementation).scores[0]
+    assert oracles.close(scores, found[-1 if is_last else 0])
+
+
+@pytest.mark.parametrize("method", MAP_OF)
+@pytest.mark.parametrize("name", ["llama", "bert-as-language-model"])
+def test_a_span_is_the_sum_of_its_tokens(name, method):
+    options = {"target": "continuation", "continuation": " a king"}
+    each = scores_of(name, method, per_token=True, **options)
+    whole = scores_of(name, method, **options)
+    if method != "gradient_weighted_attention":  # a positive part is not linear in the target
+        assert oracles.close(whole.scores[0], each.scores.sum(0))
+    positions = [target.positions[0] for target in each.targets]
+    assert len(positions) > 1
+    for row, position in zip(each.scores, positions, strict=True):
+        assert not row[position + 1 :].any()
+        assert row[: position + 1].any()
+
+
+def test_gradient_weighted_scores_follow_the_target():
+    one, other = (scores_of("bert", "gradient_weighted_attention", target=c).scores for c in (0, 1))
+    assert not oracles.close(one, other, 1e-2)
+    for method in MAP_OF:
+        if method != "gradient_weighted_attention":
+            one, other = (scores_of("bert", method, target=c).scores for c in (0, 1))
+            assert np.array_equal(one, other)
+
+
+def test_a_pooling_mean_gives_every_position_its_share():
+    model = tiny_models.fresh("modernbert", classifier_pooling="mean")
+    visualizer = visualizer_of("modernbert", model=model)
+    encoding = encoded(visualizer, TEXT)
+    found = visualizer.compute_saliency(TEXT, method="attention_rollout").scores[0]
+    rows = MAPS.load("rollout")()(visualizer.runner, encoding, [2], "mean").weights[0, 0, 0].numpy()
+    shares = np.linalg.lstsq(rows.T.astype(np.float64), found.astype(np.float64), rcond=None)[0]
+    assert found.sum() == pytest.approx(1, rel=1e-5)
+    assert (shares > 0.005).all()
+    assert not np.allclose(found, rows[0], rtol=1e-2)
+
+
+def test_a_text_in_a_batch_scores_as_alone():
+    visualizer = visualizer_of("bert")
+    texts = [TEXT, TEXT[:-1] + "?", PROBE]
+    for method in MAP_OF:
+        for text, found in zip(texts, visualizer.compute_saliency(texts, method=method), strict=True):
+            alone = visualizer.compute_saliency(text, method=method)
+            assert oracles.close(found.scores, alone.scores)
+
+
+@pytest.mark.parametrize("method", MAP_OF)
+def test_a_wrong_position_is_seen(method, monkeypatch):
+    """Plant a shift of where the answer is read."""
+    check, given = test_scores_are_the_maps_row_where_the_answer_was_read, ("bert", method)
+    if MAP_OF[method] is None:
+        check, given = test_value_weighted_rollout_is_the_product_of_its_norms, ("bert", None)
+    pooled = attention_relevance._pooled_positions
+    monkeypatch.setattr(attention_relevance, "_pooled_positions", lambda *values: pooled(*values).roll(1, -1))
+    with pytest.raises(AssertionError):
+        check(*given)
+
+
+@pytest.mark.parametrize(
+    ("method", "forwards", "backwards"),
+    [
+        ("attention_rollout", 2, 0),
+        ("value_weighted_attention", 2, 0),
+        ("gradient_weighted_attention", 2, 1),
+        ("information_flow", 2, 0),
+        ("value_zeroing", None, 0),
+    ],
+)
+@pytest.mark.parametrize("name", ["bert", "llama"])
+def test_what_a_method_costs(name, method, forwards, backwards):
+    visualizer = visualizer_of(name)
+    encoding = encoded(visualizer, TEXT)
+    tokens = encoding.ids.shape[1]
+    target = Target(task="sequence-classification", indices=(1,))
+    if name == "llama":
+        target = Target(task="causal-lm", positions=(tokens - 1,), indices=(9,))
+    forwards = tokens + 3 if forwards is None else forwards
+    meter, rehearsal = Meter(), Meter()
+    with metered(meter):
+        METHODS.load(method)()(visualizer.runner, encoding, [target])
+    with metered(rehearsal):
+        METHODS.load(method)()(Rehearsal(visualizer.runner, longest=True), encoding, [target])
+    for counted in (meter, rehearsal):
+        assert (counted.forwards, counted.backwards) == (forwards, backwards)
+        assert counted.positions == forwards * tokens
+
+
+@pytest.mark.parametrize("method", MAP_OF)
+def test_what_a_method_cannot_do_is_refused(method):
+    name = MAP_OF[method] or "value_weighted"
+    visualizer = visualizer_of("mamba")
+    with pytest.raises(UnsupportedModelError) as caught:
+        visualizer.compute_saliency(TEXT, method=method)
+    assert str(caught.value) == (
+        f"{name} follows attention through every layer, and 3 of the 3 layers of MambaForCausalLM compute "
+        "none that can be read. Use a method that needs no attention, such as saliency."
+    )
+    with pytest.raises(InputError, match="There is no layer 7 to start from: the model has 3"):
+        scores_of("bert", METHODS.load(method)(start_layer=7))
+
+    def constant(outputs):
+        return outputs.logits[0, 0].detach()
+
+    with pytest.raises(InputError, match="does not depend on the model's outputs"):
+        METHODS.load(method)()(visualizer_of("bert").runner, encoded(visualizer_of("bert"), TEXT), constant)
+
+
+def test_targets_may_be_given_for_each_text():
+    visualizer = visualizer_of("bert")
+    encoding = encoded(visualizer, TEXT)
+    target = Target(task="sequence-classification", indices=(1,))
+    for method in MAP_OF:
+        found = METHODS.load(method)()(visualizer.runner, encoding, [[target, target]])
+        assert found.scores.shape == (1, 2, encoding.ids.shape[1])
+        assert np.array_equal(found.scores[0, 0], found.scores[0, 1])

@@ -1,0 +1,151 @@
+"""What the capture keeps, and what it never holds."""
+
+import pytest
+import torch
+import transformers as hf
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import oracles
+import tiny_models
+import tiny_tokenizers
+from model_understanding import GenerativeModelVisualizer, InputError, Tokens
+from model_understanding.runner import Encoding, attention_layer
+from model_understanding.runner.attention_reducers import ColumnMass, Pooled, TopKeys
+from tiny_models import PROBE, encoded, visualizer_of
+
+SOME = ["bert", "deberta-v2", "modernbert", "gpt2", "mistral", "gemma3", "falcon", "gpt-oss", "xlnet"]
+
+
+@pytest.fixture(params=[1, 2**21])
+def cells(request, monkeypatch):
+    """Blocks of the fewest rows, and one block."""
+    monkeypatch.setattr(attention_layer, "CELLS_AT_ONCE", request.param)
+    monkeypatch.setattr(attention_layer, "_LEAST_ROWS", 3)
+
+
+def captured(name, layers, heads, queries, reducer):
+    visualizer = visualizer_of(name)
+    encoding = encoded(visualizer, PROBE)
+    whole = oracles.eager_attention(name, encoding.inputs)
+    return whole, visualizer.runner.capture(encoding, layers, heads, queries, reducer)
+
+
+@pytest.mark.usefixtures("cells")
+@pytest.mark.parametrize("queries", [None, [7, 8, 9, 10], [20, 3, 11]])
+@pytest.mark.parametrize("name", SOME)
+def test_reduced_maps_are_those_of_the_whole(name, queries):
+    whole, mass = captured(name, [2, 0], [1, 3], queries, ColumnMass())
+    rows = range(whole.shape[-1]) if queries is None else queries
+    chosen = whole[[2, 0]][:, [1, 3]][..., list(rows), :]
+    assert oracles.close(mass.weights[0], chosen.mean(-2), 1e-6)
+    assert not mass.weights[0][..., ~mass.mask[0]].any()
+
+    _, joined = captured(name, "mean", "max", queries, ColumnMass())
+    assert oracles.close(joined.weights[0, 0, 0], whole.amax(1).mean(0)[list(rows)].mean(0), 1e-6)
+
+    _, top = captured(name, [2, 0], [1, 3], queries, TopKeys(count=4))
+    assert top.keys is not None
+    expected = chosen.topk(4, dim=-1).values
+    assert oracles.close(top.weights[0], expected, 1e-6)
+    found = chosen.gather(-1, top.keys[0].clamp(min=0)).where(top.keys[0] >= 0, 0)
+    assert oracles.close(found, expected, 1e-6)
+
+    for size in (1, 5, 64):
+        _, pooled = captured(name, [2, 0], "mean", queries, Pooled(size=size))
+        heads = pooled_by_hand(whole[[2, 0]].mean(1)[:, list(rows)], size)
+        assert oracles.close(pooled.weights[0, :, 0], heads, 1e-6)
+        assert (pooled.weights[0, :, 0] > 0).any(0).le(pooled.mask[0]).all()
+        assert not pooled.weights[0][..., ~pooled.mask[0]].any()
+
+
+def pooled_by_hand(weights, size):
+    """Queries averaged and keys summed in groups, one group at a time."""
+    _, queries, tokens = weights.shape
+    return torch.stack(
+        [
+            torch.stack(
+                [weights[:, q : q + size, k : k + size].sum(-1).mean(-1) for k in range(0, tokens, size)],
+                dim=-1,
+            )
+            for q in range(0, queries, size)
+        ],
+        dim=1,
+    )
+
+
+@pytest.mark.usefixtures("cells")
+@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+def test_rows_are_the_same_in_any_blocks(name):
+    whole, found = captured(name, range(3), range(4), None, None)
+    assert oracles.close(found.weights[0], whole, 1e-6)
+    assert not found.weights[0][..., ~found.mask[0]].any()
+    assert (whole.amax(dim=(0, 1)) > 0).le(found.mask[0]).all()
+
+
+class Largest(TorchDispatchMode):
+    """The most numbers that any operation gave."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), keywords=None):
+        result = function(*arguments, **(keywords or {}))
+        for one in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(one, torch.Tensor):
+                self.numbers = max(self.numbers, one.untyped_storage().nbytes() // one.element_size())
+        return result
+
+
+@pytest.mark.parametrize("reducer", [ColumnMass(), TopKeys(count=8), Pooled(size=128), None])
+def test_a_long_text_never_holds_tokens_squared(reducer):
+    tokens = 4096
+    config = hf.LlamaConfig(**{**tiny_models.GROUPED, "max_position_embeddings": tokens}, vocab_size=64)
+    model = hf.AutoModelForCausalLM.from_config(config).eval()
+    visualizer = GenerativeModelVisualizer(model=model, tokenizer=tiny_tokenizers.llama_like())
+    ids = torch.arange(tokens)[None] % 60
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    encoding = Encoding((Tokens.from_pieces(["a"] * tokens),), inputs)
+    queries = [tokens - 1, 17] if reducer is None else None
+    with Largest() as largest:
+        found = visualizer.runner.capture(encoding, [0, 2], "mean", queries, reducer)
+    assert found.weights.shape[:3] == (1, 2, 1)
+    assert largest.numbers <= attention_layer.CELLS_AT_ONCE < tokens * tokens / 4
+
+
+def test_a_causal_layer_computes_no_key_after_its_last_row(monkeypatch):
+    monkeypatch.setattr(attention_layer, "CELLS_AT_ONCE", 1)
+    blocks = []
+    compute = attention_layer.FusedLayer.block
+
+    def counted(self, place, queries):
+        blocks.append(compute(self, place, queries))
+        return blocks[-1]
+
+    monkeypatch.setattr(attention_layer.FusedLayer, "block", counted)
+    for name, width in (
+        ("gpt2", None),
+        ("mistral", tiny_models.BY_NAME["mistral"].options["sliding_window"]),
+    ):
+        blocks.clear()
+        visualizer = visualizer_of(name, "sdpa")
+        visualizer.runner.capture(encoded(visualizer, PROBE), [0], "mean", None)
+        for block in blocks:
+            rows = block.rows.tolist()
+            first = 0 if width is None else max(0, rows[0] - width + 1)
+            assert (block.first, block.first + block.weights.shape[-1]) == (first, rows[-1] + 1)
+
+
+def test_a_reducer_refuses_what_it_cannot_do():
+    with pytest.raises(InputError) as caught:
+        captured("bert", "mean", [0], None, TopKeys())
+    assert str(caught.value) == (
+        "The largest weights of a row lie elsewhere in each layer: layers='mean' cannot join them. "
+        "Choose layers by their index."
+    )
+    with pytest.raises(
+        InputError, match=r"^A row keeps one weight or more. Got count=0. Use for example 16.$"
+    ):
+        TopKeys(count=0)
+    with pytest.raises(
+        InputError, match=r"^A group holds one token or more. Got size=0. Use for example 64.$"
+    ):
+        Pooled(size=0)
