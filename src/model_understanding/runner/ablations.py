@@ -5,7 +5,7 @@ tokens stay as they are, and nothing is decoded or tokenised again.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 import torch
@@ -14,12 +14,14 @@ from torch import Tensor
 
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.results import Target
+from model_understanding.runner.black_box import BlackBox, BlackBoxAblations
 from model_understanding.runner.embedding_hook import embedding_table
 from model_understanding.runner.encoding import Encoding
 from model_understanding.runner.packing import packed
 from model_understanding.runner.prefix_reuse import PrefixReuse
 from model_understanding.runner.runner import CustomTarget, Runner, Targets
 from model_understanding.runner.units import Units, membership, shared
+from model_understanding.tokens import Tokens
 
 Replacement = Literal["default", "mask", "pad", "mean", "attention"]
 REPLACEMENTS: tuple[str, ...] = get_args(Replacement)
@@ -44,6 +46,31 @@ def targets_of_row(targets: Targets, row: int) -> Sequence[Target] | CustomTarge
     if callable(targets) or isinstance(targets[0], Target):
         return targets  # pyright: ignore[reportReturnType]
     return list(targets[row])  # pyright: ignore[reportArgumentType]
+
+
+class AblatedText(Protocol):
+    """A text whose tokens can be removed: all that a perturbation method knows of what it explains."""
+
+    tokens: Tokens
+    """The T tokens of the text."""
+    removable: Bool[np.ndarray, " tokens"]
+    """Which of them can be removed: all but special and template tokens."""
+    context_length: int
+    """How many of the first tokens are context, the others being a language model's continuation."""
+
+    @property
+    def targets(self) -> Sequence[Target] | CustomTarget:
+        """What is asked: N targets, or a function of a model's outputs."""
+        ...
+
+    @property
+    def reach(self) -> Int[np.ndarray, " targets"]:
+        """How many of the first tokens each target can depend on."""
+        ...
+
+    def values(self, removed: Bool[np.ndarray, "variants tokens"]) -> Float[np.ndarray, "variants targets"]:
+        """Return the value of each target on each variant; no variant is run twice."""
+        ...
 
 
 class Ablations:
@@ -79,9 +106,11 @@ class Ablations:
         check_replacement(replacement)
         self.runner = runner
         self.encoding = encoding
+        self.tokens = encoding.tokens[0]
         self.targets = targets
         self.replacement = resolved_replacement(runner, replacement)
-        self.removable: Bool[np.ndarray, " tokens"] = ~encoding.tokens[0].special
+        self.removable: Bool[np.ndarray, " tokens"] = ~self.tokens.special
+        self.context_length = _context_length(runner, encoding)
         self.runs = 0
         self.reuse = PrefixReuse(runner, encoding, targets) if reuse and not callable(targets) else None
         self._found: dict[bytes, Float[np.ndarray, " targets"]] = {}
@@ -148,7 +177,7 @@ class Ablations:
             encoding, embeddings = self._variants(part)
             return _numbers(self.runner.values(encoding, self.targets, embeddings=embeddings))
 
-        return np.concatenate(packed(run, len(removed), int(self.reach.max())))
+        return np.concatenate(packed(run, len(removed), int(self.reach.max()), self.runner.memory))
 
     def _variants(self, removed: Bool[Tensor, "variants tokens"]) -> tuple[Encoding, Tensor | None]:
         """Return the inputs of variants: other ids, or the text's own and other embeddings."""
@@ -204,15 +233,29 @@ class Ablations:
 
 
 def ablations_of(
-    runner: Runner, encoding: Encoding, targets: Targets, replacement: str
-) -> Iterator[Ablations]:
-    """Yield the ablations of each text of a batch, each text alone and without its padding."""
+    runner: Runner | BlackBox, encoding: Encoding, targets: Targets, replacement: str
+) -> Iterator[AblatedText]:
+    """Yield each text of a batch, alone and without its padding, as a model or a black box answers it.
+
+    Args:
+        runner: A model's runner, or a black box.
+        encoding: The texts.
+        targets: N targets for all rows, N for each row, or a function of the model's outputs.
+        replacement: What stands in for a removed token.
+
+    Yields:
+        The texts, in order.
+    """
     for row in range(len(encoding)):
-        yield Ablations(runner, encoding.row(row), targets_of_row(targets, row), replacement)
+        text, asked = encoding.row(row), targets_of_row(targets, row)
+        if isinstance(runner, BlackBox):
+            yield BlackBoxAblations(runner, text, asked, replacement)
+        else:
+            yield Ablations(runner, text, asked, replacement)
 
 
 def left_out(
-    ablations: Ablations, units: Units
+    ablations: AblatedText, units: Units
 ) -> tuple[Float[np.ndarray, "targets tokens"], Float[np.ndarray, " targets"]]:
     """Remove each unit alone: ``value of the text − value without the unit``, given to its tokens.
 
@@ -235,6 +278,13 @@ def stacked(rows: Sequence[Float[np.ndarray, "targets tokens"]]) -> Float[np.nda
     return np.stack([np.pad(row, ((0, 0), (0, longest - row.shape[1]))) for row in rows])
 
 
+def _context_length(runner: Runner, encoding: Encoding) -> int:
+    """Return how many tokens are context: those before a language model's continuation, else all."""
+    tokens = encoding.tokens[0]
+    following = np.flatnonzero(tokens.segments == 1) if runner.is_language_model else np.array([], dtype=int)
+    return encoding.prompt_length or int(following.min(initial=len(tokens)))
+
+
 def _numbers(values: Tensor) -> Float[np.ndarray, "variants targets"]:
     return values.double().cpu().numpy()
 
@@ -244,19 +294,21 @@ def _table_rows(runner: Runner) -> int:
     return int(getattr(table, "num_embeddings", 0) or runner.config.get_text_config().vocab_size)
 
 
-def resolved_replacement(runner: Runner, replacement: str) -> str:
+def resolved_replacement(runner: Runner | BlackBox, replacement: str) -> str:
     """Return what ``default`` means for a model, after checking that it has what is named.
 
     Args:
-        runner: The runner.
+        runner: The runner, or a black box.
         replacement: A replacement's name.
 
     Returns:
-        ``mask``, ``pad``, ``mean`` or ``attention``.
+        ``mask``, ``pad``, ``mean`` or ``attention``; for a black box the text that is put in place.
 
     Raises:
-        InputError: The tokenizer has no such token.
+        InputError: The tokenizer has no such token, or it means nothing to a black box.
     """
+    if isinstance(runner, BlackBox):
+        return runner.replacement_named(replacement)
     rows = _table_rows(runner)
     has = {
         name: (token := getattr(runner.tokenizer, f"{name}_token_id", None)) is not None and token < rows

@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from model_understanding.errors import InputError
-from model_understanding.runner.ablations import Ablations
+from model_understanding.runner.ablations import AblatedText
 from model_understanding.runner.units import Units, membership
+from model_understanding.runner.work import settled
 
 _PAIRS_BEFORE_STOPPING = 4
 _VARIANTS_BETWEEN_CHECKS = 64
@@ -35,7 +36,7 @@ class Game:
         units: Positions of each unit; every token is in one at most.
     """
 
-    def __init__(self, ablations: Ablations, units: Units) -> None:
+    def __init__(self, ablations: AblatedText, units: Units) -> None:
         self.ablations = ablations
         self.units = units
         self.players = len(units)
@@ -131,7 +132,7 @@ def sampled_shapley(
             spread = np.sqrt(squares / (done - 1) / done)
             errors = np.where(running[:, None], spread, errors)
         if done >= _PAIRS_BEFORE_STOPPING:
-            running &= errors.max(axis=1) > enough
+            running &= ~settled(errors.max(axis=1) <= enough)
     return mean, errors
 
 
