@@ -1,4 +1,4 @@
-"""Causal language models: the prompt's loss, the next token, and a continuation.
+"""Causal language models: the prompt's loss, the next token, and a continuation or a span of it.
 
 The logits at position p say what the model expects at p + 1.
 """
@@ -6,42 +6,53 @@ The logits at position p say what the model expects at p + 1.
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from model_understanding.errors import InputError
 from model_understanding.results import Target
 from model_understanding.results.target import QUANTITIES, Quantity
 from model_understanding.tasks import CAUSAL_LM
+from model_understanding.tasks.vocabulary import VocabularyItem, token_text, vocabulary_id
+from model_understanding.tokens import Tokens
 
-VocabularyItem = str | int
+RUNNER_UP = "runner-up"  # as a contrast: the likeliest token other than the target
+Span = tuple[int, int] | str
+Contrast = VocabularyItem | Sequence[VocabularyItem]
 
 
-def loss_target(ids: Sequence[int]) -> Target:
-    """Return the language-model loss of a prompt: the mean negative log-probability of its own tokens.
+def loss_target(tokens: Tokens, span: Span | None = None) -> Target:
+    """Return the language-model loss of a prompt, or of a part of it.
 
-    ``−1/(T−1) Σ_{t≥1} log p(id_t | id_<t)``, what transformers returns for ``labels=input_ids``.
+    ``−1/|S| Σ_{t∈S} log p(id_t | id_<t)``; S is every token but the first, what transformers returns for
+    ``labels=input_ids``, or the tokens of the span.
 
     Args:
-        ids: The prompt's T ids.
+        tokens: The prompt.
+        span: Start and end of the part in tokens, or its text as it stands there; all where left out.
 
     Returns:
         The target.
 
     Raises:
-        InputError: The prompt has one token, which nothing predicts.
+        InputError: The prompt has one token, which nothing predicts; the span is not there or begins with
+            that token.
     """
-    if len(ids) < 2:
+    if len(tokens) < 2:
         raise InputError(
             "A prompt of one token has no loss: nothing comes before it to predict it.",
             hint="Pass a longer prompt, or target='next'.",
         )
+    steps = range(1, len(tokens)) if span is None else span_of(tokens, range(len(tokens)), span, "prompt")
+    if steps.start == 0:
+        raise InputError(
+            f"The span {span!r} begins with the prompt's first token, which nothing predicts.",
+            hint="Begin the span at token 1 or later.",
+        )
     return Target(
         task=CAUSAL_LM,
-        positions=tuple(range(len(ids) - 1)),
-        indices=tuple(int(i) for i in ids[1:]),
+        positions=tuple(step - 1 for step in steps),
+        indices=tuple(int(tokens.ids[step]) for step in steps),
         reduce="mean",
         quantity="loss",
-        name="loss",
+        name="loss" if span is None else f"loss of {span_text(tokens, steps)}",
     )
 
 
@@ -88,43 +99,184 @@ def next_target(
 
 
 def continuation_targets(
-    ids: Sequence[int], prompt_length: int, labels: Sequence[str], *, per_token: bool, quantity: Quantity
+    tokens: Tokens,
+    steps: range,
+    *,
+    per_token: bool,
+    quantity: Quantity,
+    against: Sequence[int] = (),
+    against_labels: Sequence[str] = (),
+    name: str | None = "continuation",
 ) -> tuple[Target, ...]:
-    """Return a continuation as one target, or each of its tokens as one.
+    """Return the tokens of a continuation, or of a span of it, as one target or each as one.
+
+    One target is the sum of its tokens' log-probabilities (the logarithm of the probability of all of
+    them) or logits. There is no sum of probabilities: no event has it.
 
     Args:
-        ids: Ids of the prompt and the continuation.
-        prompt_length: How many are the prompt.
-        labels: Text of each token of the continuation.
+        tokens: The prompt and the continuation.
+        steps: Where the explained tokens stand.
         per_token: Whether each token is a target of its own.
-        quantity: ``log_prob`` (their sum is the continuation's), ``logit`` or ``prob``.
+        quantity: ``log_prob``, ``logit`` or, of single tokens, ``prob``.
+        against: A contrast token for each step, after the same tokens before it; none where left out.
+        against_labels: Their texts.
+        name: What to call one target over all steps.
 
     Returns:
-        One target, or one for each token of the continuation.
+        One target, or one for each step.
+
+    Raises:
+        InputError: The quantity is unknown or is no quantity of several tokens, or a target is its own
+            contrast.
     """
     check_quantity(quantity)
-    positions = range(prompt_length - 1, len(ids) - 1)
-    if per_token:
-        return tuple(
+    if quantity == "prob" and not per_token and len(steps) > 1:
+        raise InputError(
+            f"The probability of {len(steps)} tokens is their product: the sum of theirs means nothing.",
+            hint="Use quantity='log_prob', whose exponential it is, or per_token=True.",
+        )
+    wanted, labels = [int(tokens.ids[step]) for step in steps], tokens.select(steps).surfaces()
+    same = [place for place, other in enumerate(against) if other == wanted[place]]
+    if same and (per_token or len(same) == len(steps)):
+        raise InputError(
+            f"The target and its contrast are both {labels[same[0]]!r} at step {same[0]}.",
+            hint="Pass another token there, or a span without it.",
+        )
+    if not per_token:
+        return (
             Target(
                 task=CAUSAL_LM,
-                positions=(position,),
-                indices=(int(ids[position + 1]),),
-                labels=(label,),
+                positions=tuple(step - 1 for step in steps),
+                indices=tuple(wanted),
+                labels=labels,
+                against=tuple(against),
+                against_labels=tuple(against_labels),
                 quantity=quantity,
-            )
-            for position, label in zip(positions, labels, strict=True)
+                name=name,
+            ),
         )
-    return (
+    return tuple(
         Target(
             task=CAUSAL_LM,
-            positions=tuple(positions),
-            indices=tuple(int(ids[position + 1]) for position in positions),
-            labels=tuple(labels),
+            positions=(step - 1,),
+            indices=(wanted[place],),
+            labels=(labels[place],),
+            against=tuple(against[place : place + 1]),
+            against_labels=tuple(against_labels[place : place + 1]),
             quantity=quantity,
-            name="continuation",
-        ),
+        )
+        for place, step in enumerate(steps)
     )
+
+
+def span_of(tokens: Tokens, within: range, span: Span, what: str) -> range:
+    """Return where the tokens of a span stand.
+
+    Args:
+        tokens: All tokens.
+        within: Positions of the prompt or of the continuation.
+        span: Start and end among these, counted from 0, the end not included; or a text that stands there
+            once: every token that spells a part of it.
+        what: ``prompt`` or ``continuation``, for messages.
+
+    Returns:
+        Positions among all tokens.
+
+    Raises:
+        InputError: There are no such tokens, or the text stands there more than once.
+    """
+    if isinstance(span, str):
+        return _span_of_text(tokens, within, span, what)
+    if not (
+        isinstance(span, tuple | list)
+        and len(span) == 2
+        and all(isinstance(end, int) and not isinstance(end, bool) for end in span)
+    ):
+        raise InputError(
+            f"A span is (start, end) in tokens, or a text. Got {span!r}.", hint="Pass (0, 3) or ' Paris'."
+        )
+    start, end = span
+    if not 0 <= start < end <= len(within):
+        raise InputError(
+            f"There is no span ({start}, {end}): the {what} has {len(within)} tokens.",
+            hint=f"Pass 0 ≤ start < end ≤ {len(within)}.",
+        )
+    return within[start:end]
+
+
+def _span_of_text(tokens: Tokens, within: range, span: str, what: str) -> range:
+    segments = [int(tokens.segments[position]) for position in within]
+    segment = max(segments)
+    text = tokens.texts[segment] if segment >= 0 else ""
+    start = text.find(span) if span else -1
+    if start < 0:
+        raise InputError(
+            f"{span[:60]!r} does not stand in the {what} {text[:60]!r}.",
+            hint="Pass a piece of its text exactly as it is, or (start, end) in tokens.",
+        )
+    if text.find(span, start + 1) >= 0:
+        raise InputError(
+            f"{span[:60]!r} stands in the {what} {text[:60]!r} more than once.",
+            hint="Pass a longer piece, or (start, end) in tokens.",
+        )
+    end = start + len(span)
+    inside = [
+        position
+        for position in within
+        if tokens.segments[position] == segment
+        and tokens.offsets[position, 0] < end
+        and tokens.offsets[position, 1] > start
+    ]
+    if not inside:
+        raise InputError(
+            f"{span[:60]!r} has no token of its own.", hint="Pass a longer piece, or (start, end) in tokens."
+        )
+    return range(inside[0], inside[-1] + 1)
+
+
+def span_text(tokens: Tokens, steps: range) -> str:
+    """Return the text of a span, to name a target by."""
+    first, last = steps[0], steps[-1]
+    segment = int(tokens.segments[first])
+    if segment < 0 or segment != tokens.segments[last]:
+        text = "".join(tokens.select(steps).surfaces())
+    else:
+        text = tokens.texts[segment][int(tokens.offsets[first, 0]) : int(tokens.offsets[last, 1])]
+    return text.strip() or text
+
+
+def contrast_ids(tokenizer: Any, vocabulary: int, against: Contrast, steps: int) -> tuple[int, ...]:
+    """Return a contrast token for each step of a continuation.
+
+    Args:
+        tokenizer: The tokenizer.
+        vocabulary: Size of the vocabulary.
+        against: Tokens by id or text, one for each step; or a text of as many tokens, tokenised alone.
+        steps: How many there are.
+
+    Returns:
+        Their ids.
+
+    Raises:
+        InputError: They are more or fewer than the steps, or not in the vocabulary.
+    """
+    if isinstance(against, str) and steps > 1:
+        ids = [int(token) for token in tokenizer(against, add_special_tokens=False)["input_ids"]]
+        unknown = tokenizer.unk_token_id
+        if unknown in ids and tokenizer.unk_token not in against:
+            raise InputError(
+                f"{against[:60]!r} has parts that are not in this tokenizer's vocabulary.",
+                hint="Pass a text it knows, or ids.",
+            )
+    else:
+        given = [against] if isinstance(against, str) or not isinstance(against, Sequence) else against
+        ids = [vocabulary_id(tokenizer, vocabulary, item) for item in given]
+    if len(ids) != steps:
+        raise InputError(
+            f"The contrast {str(against)[:60]!r} is {len(ids)} tokens, and {steps} are explained.",
+            hint=f"Pass a token for each step, a text of as many tokens, or {RUNNER_UP!r}.",
+        )
+    return tuple(ids)
 
 
 def check_quantity(quantity: str) -> None:
@@ -134,64 +286,3 @@ def check_quantity(quantity: str) -> None:
             f"Quantity {quantity!r} is unknown. Allowed: {', '.join(QUANTITIES)}.",
             hint="Use quantity='log_prob' unless you need another.",
         )
-
-
-def vocabulary_id(tokenizer: Any, vocabulary: int, item: VocabularyItem) -> int:
-    """Return the id of a token given by id or by text.
-
-    Args:
-        tokenizer: The tokenizer.
-        vocabulary: Size of the vocabulary.
-        item: An id, or a text that is one token; a text that is one token only after a blank is taken so.
-
-    Returns:
-        The id.
-
-    Raises:
-        InputError: The id is outside the vocabulary, or the text is not one token.
-    """
-    if isinstance(item, bool) or not isinstance(item, str | int | np.integer):
-        raise InputError(f"A token is a text or an id. Got {item!r}.", hint="Pass ' Paris' or 3681.")
-    if not isinstance(item, str):
-        if not 0 <= item < vocabulary:
-            raise InputError(
-                f"There is no token {item}: the vocabulary has {vocabulary}.",
-                hint=f"Pass an id from 0 to {vocabulary - 1}.",
-            )
-        return int(item)
-    given = _ids_of(tokenizer, item)
-    # A word as the tokenizer knows it: after a blank, or, where it puts one itself, without.
-    other = item.removeprefix(" ") if item.startswith(" ") else f" {item}"
-    for ids in (given, _ids_of(tokenizer, other) if item.strip() else []):
-        if len(ids) == 1:
-            if ids[0] == tokenizer.unk_token_id and item != tokenizer.unk_token:
-                break
-            if ids is not given and item.startswith(" ") and not _piece(tokenizer, ids[0]).startswith("▁"):
-                break
-            return vocabulary_id(tokenizer, vocabulary, ids[0])
-    if given == [tokenizer.unk_token_id]:
-        raise InputError(
-            f"{item!r} is not in this tokenizer's vocabulary.", hint="Pass a text it knows, or an id."
-        )
-    raise InputError(
-        f"{item!r} is {len(given)} tokens for this tokenizer, not one.",
-        hint="Pass the text of one token (its blank counts), an id, or explain it as a continuation.",
-    )
-
-
-def token_text(tokenizer: Any, token: int) -> str:
-    """Return the text of one token; the piece where it spells no character of its own."""
-    text = tokenizer.decode([token], clean_up_tokenization_spaces=False)
-    piece = _piece(tokenizer, token)
-    if not text or "\ufffd" in text:
-        return piece
-    # A decoder of SentencePiece's kind drops the blank at the start of a text.
-    return f" {text}" if piece.startswith("▁") and not text.startswith(" ") else text
-
-
-def _ids_of(tokenizer: Any, text: str) -> list[int]:
-    return [int(i) for i in tokenizer(text, add_special_tokens=False)["input_ids"]] if text else []
-
-
-def _piece(tokenizer: Any, token: int) -> str:
-    return str(tokenizer.convert_ids_to_tokens(token))
