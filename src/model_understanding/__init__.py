@@ -12,10 +12,12 @@ from model_understanding.errors import LoadingError as LoadingError
 from model_understanding.errors import MissingExtraError as MissingExtraError
 from model_understanding.errors import ModelUnderstandingError as ModelUnderstandingError
 from model_understanding.errors import NumericalError as NumericalError
+from model_understanding.errors import StoppedError as StoppedError
 from model_understanding.errors import UnsafeModelError as UnsafeModelError
 from model_understanding.errors import UnsupportedModelError as UnsupportedModelError
 from model_understanding.results import AttentionMap as AttentionMap
 from model_understanding.results import Attribution as Attribution
+from model_understanding.results import Estimate as Estimate
 from model_understanding.results import Evaluation as Evaluation
 from model_understanding.results import Generation as Generation
 from model_understanding.results import Prediction as Prediction
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     )
     from model_understanding.attribution.shapley_sampling import ShapleySampling as ShapleySampling
     from model_understanding.attribution.smooth_grad import SmoothGrad as SmoothGrad
+    from model_understanding.visualizers import BlackBoxVisualizer as BlackBoxVisualizer
     from model_understanding.visualizers import GenerativeModelVisualizer as GenerativeModelVisualizer
     from model_understanding.visualizers import ModelVisualizer as ModelVisualizer
 
@@ -50,8 +53,10 @@ __all__ = [
     "AttentionMap",
     "AttnLrp",
     "Attribution",
+    "BlackBoxVisualizer",
     "ContextAttribution",
     "CpLrp",
+    "Estimate",
     "Evaluation",
     "ExpectedGradients",
     "Generation",
@@ -75,6 +80,7 @@ __all__ = [
     "SequentialIntegratedGradients",
     "ShapleySampling",
     "SmoothGrad",
+    "StoppedError",
     "Target",
     "Tokens",
     "UnsafeModelError",
@@ -84,6 +90,7 @@ __all__ = [
 __version__ = version("model-understanding")
 
 _ON_FIRST_USE = {
+    "BlackBoxVisualizer": "model_understanding.visualizers",
     "ModelVisualizer": "model_understanding.visualizers",
     "GenerativeModelVisualizer": "model_understanding.visualizers",
     "IntegratedGradients": "model_understanding.attribution.integrated_gradients",

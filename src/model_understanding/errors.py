@@ -6,6 +6,7 @@ ModelUnderstandingError
 │   └── UnsafeModelError    loading it would run code or a kernel the caller did not ask for
 ├── UnsupportedModelError   this architecture cannot be explained this way without a wrong number
 ├── NumericalError          logits, gradients or scores are not finite, or a self-check failed
+├── StoppedError            the caller's progress function said to stop
 └── MissingExtraError       an optional dependency is not installed
 
 Each carries two parts: what was wrong (with what was given and what is allowed), and a hint that
@@ -51,6 +52,10 @@ class UnsupportedModelError(ModelUnderstandingError):
 
 class NumericalError(ModelUnderstandingError):
     """Logits, gradients or scores are not finite, or a self-check failed."""
+
+
+class StoppedError(ModelUnderstandingError):
+    """The caller's progress function returned ``False``: nothing was finished, nothing was changed."""
 
 
 class MissingExtraError(ModelUnderstandingError, ImportError):

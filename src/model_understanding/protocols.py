@@ -40,7 +40,11 @@ class Scores:
 
 
 class AttributionMethod(Protocol):
-    """Scores the tokens of a text for a target."""
+    """Scores the tokens of a text for a target.
+
+    A method that asks a runner only for embeddings, gradients and values scores the hidden states of a layer
+    as well (``Runner.at_layer``); it says so by ``takes_layer: ClassVar[bool] = True``.
+    """
 
     name: ClassVar[str]
     signed: ClassVar[bool]

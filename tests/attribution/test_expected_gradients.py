@@ -55,9 +55,9 @@ def test_references_are_drawn_from_where_they_should_be(references, monkeypatch)
     seen = []
     embed = expected_gradients.embedded_ids
 
-    def watched(runner, ids):
+    def watched(runner, encoding, ids):
         seen.append(ids)
-        return embed(runner, ids)
+        return embed(runner, encoding, ids)
 
     monkeypatch.setattr(expected_gradients, "embedded_ids", watched)
     method = ExpectedGradients(references=references, samples=8)

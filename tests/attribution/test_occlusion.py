@@ -8,7 +8,7 @@ import oracles
 import tiny_models
 from attribution.perturbing import counted, linear_scores, linear_visualizer, mask_embedding
 from model_understanding import InputError, Occlusion
-from model_understanding.runner import packing
+from model_understanding.runner import memory
 from tiny_models import PROBE, TEXTS, visualizer_of
 
 HOSTILE = ("<b>&\x07\u202e</script>", "שלום 你好", "👨‍👩‍👧🏽", "e\u0301", "   ", "a\n\nb\t")
@@ -64,7 +64,7 @@ def test_t_tokens_cost_t_plus_one_variants_in_full_packs(monkeypatch):
     with counted(visualizer.model) as counts:
         visualizer.compute_saliency(PROBE, target="all", method="occlusion")
     assert (counts["forwards"], counts["positions"]) == (1, (content + 1) * length)
-    monkeypatch.setattr(packing, "POSITIONS_AT_ONCE", 5 * length)
+    monkeypatch.setattr(memory, "POSITIONS_AT_ONCE", 5 * length)
     with counted(visualizer.model) as counts:
         visualizer.compute_saliency(PROBE, target="all", method="occlusion")
     assert (counts["forwards"], counts["positions"]) == (-(-(content + 1) // 5), (content + 1) * length)

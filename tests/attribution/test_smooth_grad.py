@@ -8,7 +8,7 @@ import oracles
 import tiny_models
 from model_understanding import InputError, Saliency, SmoothGrad
 from model_understanding.results import Target
-from model_understanding.runner import packing
+from model_understanding.runner import memory
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 
@@ -124,7 +124,7 @@ def test_samples_share_batches(monkeypatch):
     monkeypatch.setattr(visualizer.runner, "gradients", counted)
     SmoothGrad()(visualizer.runner, encoding, targets_of(visualizer, encoding))
     assert sizes == [32]
-    assert 32 * encoding.ids.shape[1] <= packing.POSITIONS_AT_ONCE
+    assert 32 * encoding.ids.shape[1] <= memory.POSITIONS_AT_ONCE
 
 
 MISUSES = {

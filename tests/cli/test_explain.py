@@ -128,6 +128,15 @@ def test_a_language_model_by_default(command: Callable, language_model: str) -> 
         (("--target", "id:7", "--quantity", "logit"), 1, "logit", None),
         (("--target", "continuation", "--continuation", " a bad film"), 1, "log_prob", "continuation"),
         (("--per-token", "--max-new-tokens", "2", "--quantity", "prob"), 2, "prob", None),
+        (("--target", "id:7", "--target", " the", "--target", "id:9"), 3, "log_prob", None),
+        (
+            ("--target", "continuation", "--continuation", " a bad film", "--span", "bad"),
+            1,
+            "log_prob",
+            "bad",
+        ),
+        (("--continuation", " a bad film", "--span", "0:2", "--per-token"), 2, "log_prob", None),
+        (("--target", "loss", "--span", "wonderful"), 1, "loss", "loss of wonderful"),
     ],
 )
 def test_targets_of_a_language_model(
@@ -142,6 +151,17 @@ def test_targets_of_a_language_model(
     (attribution,) = report.attributions
     assert len(attribution.targets) == rows
     assert (attribution.targets[0].quantity, attribution.targets[0].name) == (quantity, name)
+
+
+def test_contrasts_for_each_step(command: Callable, language_model: str) -> None:
+    arguments = ("explain", language_model, TEXT, "--json", "--continuation", " a film", "--span", "0:2")
+    (report,) = reports(command(*arguments, "--against", "id:7", "--against", " the"))
+    (target,) = report.attributions[0].targets
+    assert (len(target.indices), target.against[0], target.against_labels[1]) == (2, 7, " the")
+    (report,) = reports(command(*arguments, "--against", "runner-up", "--per-token"))
+    for target in report.attributions[0].targets:
+        assert len(target.against) == 1
+        assert target.against != target.indices
 
 
 def test_a_token_by_id_is_that_token(command: Callable, language_model: str) -> None:
@@ -168,9 +188,15 @@ def test_a_token_by_id_is_that_token(command: Callable, language_model: str) -> 
         ),
         (
             "language_model",
-            ("--against", "film"),
-            "--against contrasts one token with another, which needs a token as target.",
-            "Add --target next, or --target with the text of a token.",
+            ("--target", "loss", "--target", "next"),
+            "--target loss stands alone, and 2 targets were given.",
+            "Give it alone, or only tokens.",
+        ),
+        (
+            "language_model",
+            ("--target", "loss", "--per-token"),
+            "--per-token explains each token of the continuation. Got --target loss.",
+            "Leave one of them out.",
         ),
         (
             "classifier",

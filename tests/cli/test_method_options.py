@@ -1,8 +1,11 @@
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import pytest
 
+from model_understanding import Report
+from model_understanding.attribution.context_attribution import ContextAttribution
 from model_understanding.attribution.saliency import Saliency
 from model_understanding.cli.method_options import chosen_method, method_fields, type_in_words
 from model_understanding.errors import InputError
@@ -48,6 +51,30 @@ def test_a_field_is_set() -> None:
 def test_each_type_of_field_is_read(planted: None) -> None:
     settings = ["steps=4", "ratio=1e-2", "baseline=a=b", "absolute=yes", "order=1", "seed=none"]
     assert chosen_method("planted", settings) == Planted(4, 0.01, "a=b", True, 1, None)
+
+
+def test_a_field_of_several_values_is_set_once_for_each() -> None:
+    settings = ["chunks=a = b, c", "samples=8", "chunks=</script> שלום"]
+    expected = ContextAttribution(chunks=("a = b, c", "</script> שלום"), samples=8)
+    assert chosen_method("context_attribution", settings) == expected
+    assert type_in_words(method_fields(ContextAttribution)["chunks"]) == "text (again for each)"
+    with pytest.raises(InputError) as caught:
+        chosen_method("context_attribution", ["chunk=a"])
+    assert caught.value.hint == "Did you mean 'chunks'?"
+
+
+def test_chunks_reach_the_method(command: Callable, language_model: str) -> None:
+    text = "The plot was dull. Paris is in France."
+    outcome = command(
+        "explain", language_model, text, "--json", "-m", "context_attribution", "--continuation", " a king",
+        "--set", "chunks=plot was", "--set", "chunks=Paris", "--set", "alpha=0", "--set", "samples=8",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    found = Report.from_json(outcome.out).attributions[0]
+    assert found.parameters["chunks"] == ["plot was", "Paris"]
+    scored = found.scores.any(axis=0) & (found.tokens.segments == 0)
+    pieces = [text[start:end] for start, end in found.tokens.offsets[scored]]
+    assert "".join(pieces) == " plot was Paris"
 
 
 def test_fields_and_types_in_words() -> None:

@@ -187,7 +187,7 @@ MISUSES = {
     ),
     "a contrast needs next": (
         (PROBE,), {"against": " the"},
-        "A contrast or a chosen token belongs to target='next'. Got target='loss'. Pass target='next'.",
+        "A contrast belongs to target='next' or 'continuation'. Got target='loss'. Pass target='next'.",
     ),
     "unknown quantity": (
         (PROBE,), {"target": "next", "quantity": "odds"},

@@ -29,8 +29,12 @@ def target_of(name):
     return {"target": "next", "token": 9}
 
 
-# The rules of a modified backward pass speak of attention, which Mamba has none of.
-REFUSED = {("mamba", method) for method in ("gim", "attn_lrp", "cp_lrp")}
+# Rules of a modified backward pass and maps speak of attention, which Mamba has none of.
+OF_ATTENTION = (
+    *("gim", "attn_lrp", "cp_lrp", "attention_rollout", "value_weighted_attention"),
+    *("gradient_weighted_attention", "value_zeroing", "information_flow"),
+)
+REFUSED = {("mamba", method) for method in OF_ATTENTION}
 
 
 def explained(name, method, **options):

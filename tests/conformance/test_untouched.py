@@ -92,7 +92,7 @@ def test_a_fault_in_the_middle_leaves_no_trace(name, fault, monkeypatch):
     elif fault == "backward":
         monkeypatch.setattr(torch.autograd, "grad", broken)
     else:
-        monkeypatch.setattr("model_understanding.runner.attention_capture.AttentionCapture._keep", broken)
+        monkeypatch.setattr("model_understanding.runner.attention_capture.AttentionCapture.take", broken)
     with pytest.raises(RuntimeError, match="planted"):
         visualizer.compute_attention(PROBE) if fault == "capture" else visualizer.compute_saliency(PROBE)
     monkeypatch.undo()
@@ -159,11 +159,16 @@ def test_forwards_backwards_and_positions_are_counted(monkeypatch):
         options = {"target": "continuation", "continuation": " a king lived"}
         rows = visualizer.compute_saliency(PROBE, **options, per_token=True)
         steps, tokens = rows.scores.shape
-        # One forward over all but the last token, logits only where they are read, one batched product.
-        assert counts == {"forwards": 1, "positions": tokens - 1, "logits": steps, "backwards": 1}
+        # One forward over all but the last token, logits only where they are read, one backward of the
+        # head for all targets and one batched product below it.
+        assert counts == {"forwards": 1, "positions": tokens - 1, "logits": steps, "backwards": 2}
         counts.update(dict.fromkeys(counts, 0))
         visualizer.compute_saliency(PROBE, **options)
         assert counts == {"forwards": 1, "positions": tokens - 1, "logits": steps, "backwards": 1}
+        counts.update(dict.fromkeys(counts, 0))
+        visualizer.compute_saliency(PROBE, target="next")  # the likeliest: said by the same forward
+        prompt = tokens - steps
+        assert counts == {"forwards": 1, "positions": prompt, "logits": 1, "backwards": 1}
         counts.update(dict.fromkeys(counts, 0))
         visualizer.compute_attention(PROBE, " a king lived", layer="all", head="all")
         assert counts == {"forwards": 1, "positions": tokens, "logits": 1, "backwards": 0}
@@ -184,5 +189,5 @@ def test_texts_of_one_length_share_their_forwards():
     finally:
         handle.remove()
     short, long = sorted({length for _, length in sizes})
-    # Once for the predicted classes, once for the gradients.
-    assert sorted(sizes) == sorted([(1, short), (3, long)] * 2)
+    # The forward of the gradients also says which class was predicted.
+    assert sorted(sizes) == sorted([(1, short), (3, long)])

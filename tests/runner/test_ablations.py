@@ -9,7 +9,7 @@ import tiny_models
 from attribution.perturbing import counted
 from model_understanding import InputError, UnsupportedModelError
 from model_understanding.results import Target
-from model_understanding.runner import packing
+from model_understanding.runner import memory
 from model_understanding.runner.ablations import Ablations, left_out
 from model_understanding.runner.units import units_of
 from tiny_models import PROBE, encoded, visualizer_of
@@ -131,7 +131,7 @@ def test_each_variant_runs_once_and_positions_stay(monkeypatch):
     visualizer = visualizer_of("bert")
     encoding = encoded(visualizer, PROBE)
     length = encoding.ids.shape[1]
-    monkeypatch.setattr(packing, "POSITIONS_AT_ONCE", 2 * length)
+    monkeypatch.setattr(memory, "POSITIONS_AT_ONCE", 2 * length)
     removed = random_variants(encoding, 3)
     ablations = Ablations(visualizer.runner, encoding, CLASSES)
     with counted(visualizer.model) as counts:

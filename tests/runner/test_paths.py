@@ -9,7 +9,7 @@ import torch
 import oracles
 from model_understanding import InputError
 from model_understanding.results import Target
-from model_understanding.runner import packing
+from model_understanding.runner import memory
 from model_understanding.runner.baselines import baseline_embeddings, movable_tokens
 from model_understanding.runner.paths import Line, cautions_of, check_nodes, integrate
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
@@ -22,7 +22,7 @@ def lines_of(visualizer, encoding, baseline="default"):
     difference = visualizer.runner.embed(encoding) - baseline_embeddings(
         visualizer.runner, encoding, baseline
     )
-    movable = movable_tokens(encoding)
+    movable = movable_tokens(visualizer.runner, encoding)
     return [Line(row, difference[row], movable[row]) for row in range(len(encoding))]
 
 
@@ -136,7 +136,7 @@ def test_small_batches_and_lost_memory_change_nothing(monkeypatch):
     monkeypatch.setattr(visualizer.runner, "gradients", hungry)
     (halved,) = integrate(visualizer.runner, encoding, CLASS, lines, **options)
     assert oracles.close(halved.scores, whole.scores, 2e-5)
-    monkeypatch.setattr(packing, "POSITIONS_AT_ONCE", 1)
+    monkeypatch.setattr(memory, "POSITIONS_AT_ONCE", 1)
     (one_by_one,) = integrate(visualizer.runner, encoding, CLASS, lines, **options)
     assert oracles.close(one_by_one.scores, whole.scores, 2e-5)
     assert one_by_one.nodes == whole.nodes
@@ -149,7 +149,7 @@ def test_texts_share_batches(monkeypatch):
     lines = lines_of(visualizer, batch)
     found = integrate(visualizer.runner, batch, CLASS, lines, nodes=16, max_nodes=64, tolerance=0.01)
     assert [integral.nodes for integral in found] == [16] * len(TEXTS)
-    each = packing.POSITIONS_AT_ONCE // batch.ids.shape[1]
+    each = memory.POSITIONS_AT_ONCE // batch.ids.shape[1]
     assert len(counts.gradients) == -(-16 * len(TEXTS) // each)
     assert counts.values == [2 * len(TEXTS)]
 

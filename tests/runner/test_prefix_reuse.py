@@ -7,7 +7,7 @@ import oracles
 import tiny_models
 from attribution.perturbing import counted
 from model_understanding.runner import ablations as ablations_module
-from model_understanding.runner import prefix_reuse
+from model_understanding.runner import memory, prefix_reuse
 from model_understanding.runner.ablations import Ablations
 from model_understanding.runner.prefix_reuse import PrefixReuse
 from model_understanding.tasks.causal_lm import continuation_targets, loss_target
@@ -26,12 +26,12 @@ def variants(encoding, seed=0):
 
 
 def targets_of(encoding):
-    ids = encoding.tokens[0].ids.tolist()
-    labels = [""] * (len(ids) - 8)
+    tokens = encoding.tokens[0]
+    steps = range(8, len(tokens))
     return [
-        loss_target(ids),
-        *continuation_targets(ids, 8, labels, per_token=True, quantity="log_prob"),
-        *continuation_targets(ids, 8, labels, per_token=False, quantity="prob"),
+        loss_target(tokens),
+        *continuation_targets(tokens, steps, per_token=True, quantity="prob"),
+        *continuation_targets(tokens, steps, per_token=False, quantity="log_prob"),
     ]
 
 
@@ -43,7 +43,7 @@ def test_reused_is_recomputed(name, replacement, monkeypatch):
     removed = variants(encoding)
     arguments = (visualizer.runner, encoding, targets_of(encoding), replacement)
     expected = Ablations(*arguments, reuse=False).values(removed)
-    monkeypatch.setattr(prefix_reuse, "_FORWARD_COSTS", {"cpu": 1})  # many groups
+    monkeypatch.setattr(memory, "FORWARD_COST", 1)  # many groups
     reusing = Ablations(*arguments)
     with counted(visualizer.model) as counts:
         found = reusing.values(removed)
@@ -57,7 +57,7 @@ def test_reused_is_recomputed(name, replacement, monkeypatch):
 def test_without_a_usable_cache_all_is_recomputed(name, monkeypatch):
     visualizer = visualizer_of(name)
     encoding = encoded(visualizer, PROBE)
-    monkeypatch.setattr(prefix_reuse, "_FORWARD_COSTS", {"cpu": 1})
+    monkeypatch.setattr(memory, "FORWARD_COST", 1)
     removed = variants(encoding)[:4]
     targets = targets_of(encoding)[:1]
     found = Ablations(visualizer.runner, encoding, targets)
@@ -83,7 +83,7 @@ def test_a_cache_that_gives_other_logits_is_not_used(fault, monkeypatch):
                 layer.keys = layer.keys.roll(1, dims=-2)
         return part
 
-    monkeypatch.setattr(prefix_reuse, "_FORWARD_COSTS", {"cpu": 1})
+    monkeypatch.setattr(memory, "FORWARD_COST", 1)
     monkeypatch.setattr(prefix_reuse, "_beginning", wrong)
     removed, targets = variants(encoding), targets_of(encoding)
     found = Ablations(visualizer.runner, encoding, targets)
@@ -98,7 +98,7 @@ def test_occlusion_of_a_256_token_prompt_costs_at_most_six_tenths_of_the_positio
     encoding = encoded(visualizer, "Once upon a time, in a land far away, there lived a king. " * 10)
     encoding = encoding_of_length(visualizer, encoding, 256)
     assert visualizer.runner.is_causal
-    target = [loss_target(encoding.tokens[0].ids.tolist())]
+    target = [loss_target(encoding.tokens[0])]
     removed = variants(encoding)[6:]
     with counted(model) as plain:
         expected = Ablations(visualizer.runner, encoding, target, reuse=False).values(removed)
@@ -121,7 +121,7 @@ def test_it_is_used_only_where_it_pays():
     content = ~encoding.tokens[0].special
     reuse = PrefixReuse(visualizer.runner, encoding, targets_of(encoding)[:1])
     assert not reuse.pays(np.eye(content.size, dtype=bool)[content][:3])
-    early = np.zeros((100, content.size), dtype=bool)
+    early = np.zeros((40, content.size), dtype=bool)
     early[:, 1] = True
     assert not reuse.pays(early)
     late = np.zeros((400, content.size), dtype=bool)
@@ -132,7 +132,7 @@ def test_it_is_used_only_where_it_pays():
 def test_the_cache_and_the_model_stay_as_they_are(monkeypatch):
     visualizer = visualizer_of("llama")
     encoding = encoded(visualizer, PROBE)
-    monkeypatch.setattr(prefix_reuse, "_FORWARD_COSTS", {"cpu": 1})
+    monkeypatch.setattr(memory, "FORWARD_COST", 1)
     reusing = Ablations(visualizer.runner, encoding, targets_of(encoding))
     removed = variants(encoding)
     first = reusing.values(removed)

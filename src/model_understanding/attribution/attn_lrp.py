@@ -39,6 +39,7 @@ class AttnLrp:
     name: ClassVar[str] = "attn_lrp"
     signed: ClassVar[bool] = True
     complete: ClassVar[bool] = False
+    takes_layer: ClassVar[bool] = True
     cost: ClassVar[str] = "1 forward, 1 backward"
     reference: ClassVar[str] = "Achtibat et al. 2024 (patented: free for personal and scientific use only)"
 

@@ -12,6 +12,7 @@ from model_understanding.protocols import Scores
 from model_understanding.results import Target
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.ablations import Replacement, ablations_of, check_replacement, stacked
+from model_understanding.runner.black_box import BlackBox
 from model_understanding.runner.coalitions import Game, check_sampling
 from model_understanding.runner.runner import Targets
 from model_understanding.runner.surrogates import lasso, rank_correlation
@@ -78,11 +79,11 @@ class ContextAttribution:
                 hint="Use alpha=0.01 and held_out=32.",
             )
 
-    def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
+    def __call__(self, runner: Runner | BlackBox, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
         scores, outputs, cautions = [], [], []
         for ablations in ablations_of(runner, encoding, targets, self.replacement):
-            units = self._sources(ablations.encoding.tokens[0], _prompt_length(runner, ablations.encoding))
+            units = self._sources(ablations.tokens, ablations.context_length)
             game = Game(ablations, units)
             asked = None if callable(ablations.targets) else ablations.targets
             values, agreement = self._fitted(game, asked)
@@ -120,13 +121,6 @@ class ContextAttribution:
         units = units_of(tokens, self.unit)
         kept = (tuple(position for position in unit if position < length) for unit in units)
         return tuple(unit for unit in kept if unit)
-
-
-def _prompt_length(runner: Runner, encoding: Encoding) -> int:
-    """Return how many tokens are context: those before a language model's continuation, else all."""
-    tokens = encoding.tokens[0]
-    following = np.flatnonzero(tokens.segments == 1) if runner.is_language_model else np.array([], dtype=int)
-    return encoding.prompt_length or int(following.min(initial=len(tokens)))
 
 
 def _logits(

@@ -37,6 +37,7 @@ class CpLrp:
     name: ClassVar[str] = "cp_lrp"
     signed: ClassVar[bool] = True
     complete: ClassVar[bool] = False
+    takes_layer: ClassVar[bool] = True
     cost: ClassVar[str] = "1 forward, 1 backward"
     reference: ClassVar[str] = "Ali et al. 2022 (patented: free for personal and scientific use only)"
 

@@ -11,7 +11,7 @@ from model_understanding.errors import InputError
 from model_understanding.protocols import Scores
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.baselines import embedded_ids, movable_tokens, ordinary_ids
-from model_understanding.runner.paths import Variants, slopes, target_values, values_at
+from model_understanding.runner.paths import Variants, chosen_texts, slopes, target_values, values_at
 from model_understanding.runner.runner import Targets
 
 _REFERENCES = ("both", "text", "vocabulary")
@@ -25,7 +25,8 @@ class ExpectedGradients:
 
     The scores add up to the target's change from the mean reference in expectation; what is missing after
     this many samples is in the result's ``gaps``, and the standard error of each score beside it. Special
-    and chat-template tokens keep their embedding: their scores are 0.
+    and chat-template tokens keep their embedding: their scores are 0. At a layer ``b`` is what the model
+    makes of the reference up to there, which takes two more forwards for each sample.
 
     Args:
         samples: How many references, each with one point. ``α`` is stratified: one in each of as many
@@ -51,6 +52,7 @@ class ExpectedGradients:
     name: ClassVar[str] = "expected_gradients"
     signed: ClassVar[bool] = True
     complete: ClassVar[bool] = False
+    takes_layer: ClassVar[bool] = True
     cost: ClassVar[str] = "2 × samples + 1 forwards, samples backwards"
     reference: ClassVar[str] = "Erion et al. 2021"
 
@@ -69,7 +71,8 @@ class ExpectedGradients:
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        own, movable = runner.embed(encoding).float(), movable_tokens(encoding).cpu().numpy()
+        own = runner.embed(encoding).float()
+        movable = movable_tokens(runner.at_layer(None), encoding).cpu().numpy()
         vocabulary = ordinary_ids(runner).numpy()
         ids, alphas = [], []
         for row, text in enumerate(encoding.ids.cpu().numpy()):
@@ -82,7 +85,8 @@ class ExpectedGradients:
 
         def points(start: int, end: int, at: Tensor = places) -> Variants:
             rows = [number // self.samples for number in range(start, end)]
-            differences = own[rows] - embedded_ids(runner, drawn[start:end])
+            texts, _ = chosen_texts(encoding, targets, rows)
+            differences = own[rows] - embedded_ids(runner, texts, drawn[start:end])
             embeddings = own[rows] - (1 - at[start:end, None, None]) * differences
             return Variants(rows, embeddings, differences)
 

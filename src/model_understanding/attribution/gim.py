@@ -45,6 +45,7 @@ class Gim:
     name: ClassVar[str] = "gim"
     signed: ClassVar[bool] = True
     complete: ClassVar[bool] = False
+    takes_layer: ClassVar[bool] = True
     cost: ClassVar[str] = "1 forward, 1 backward"
     reference: ClassVar[str] = "Edin et al. 2025"
 

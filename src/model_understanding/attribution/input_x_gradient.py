@@ -26,6 +26,7 @@ class InputXGradient:
     name: ClassVar[str] = "input_x_gradient"
     signed: ClassVar[bool] = True
     complete: ClassVar[bool] = False
+    takes_layer: ClassVar[bool] = True
     cost: ClassVar[str] = "1 forward, 1 backward"
     reference: ClassVar[str] = "Shrikumar et al. 2017; Denil et al. 2014"
 

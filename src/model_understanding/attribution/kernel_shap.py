@@ -8,6 +8,7 @@ import numpy as np
 from model_understanding.protocols import Scores
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.ablations import Replacement, ablations_of, check_replacement, stacked
+from model_understanding.runner.black_box import BlackBox
 from model_understanding.runner.coalitions import Game, check_sampling
 from model_understanding.runner.runner import Targets
 from model_understanding.runner.surrogates import shapley_regression
@@ -61,11 +62,11 @@ class KernelShap:
         check_unit(self.unit, windows=False)
         check_replacement(self.replacement)
 
-    def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
+    def __call__(self, runner: Runner | BlackBox, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
         scores, games, cautions = [], [], []
         for ablations in ablations_of(runner, encoding, targets, self.replacement):
-            units = units_of(ablations.encoding.tokens[0], self.unit)
+            units = units_of(ablations.tokens, self.unit)
             game = Game(ablations, units)
             values, is_determined = shapley_regression(game, self.samples, self.seed)
             scores.append(shared(values, units, ablations.removable.size, ablations.reach))

@@ -14,6 +14,7 @@ from model_understanding.runner.ablations import (
     left_out,
     stacked,
 )
+from model_understanding.runner.black_box import BlackBox
 from model_understanding.runner.runner import Targets
 from model_understanding.runner.units import units_of
 
@@ -53,10 +54,10 @@ class LeaveOneOut:
     def __post_init__(self) -> None:
         check_replacement(self.replacement)
 
-    def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
+    def __call__(self, runner: Runner | BlackBox, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
         found = [
-            left_out(ablations, units_of(ablations.encoding.tokens[0], "token"))
+            left_out(ablations, units_of(ablations.tokens, "token"))
             for ablations in ablations_of(runner, encoding, targets, self.replacement)
         ]
         return Scores(scores=stacked([row for row, _ in found]), outputs=np.stack([out for _, out in found]))

@@ -9,6 +9,7 @@ from model_understanding.errors import InputError
 from model_understanding.protocols import Scores
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.ablations import Replacement, ablations_of, check_replacement, stacked
+from model_understanding.runner.black_box import BlackBox
 from model_understanding.runner.coalitions import Game, check_sampling
 from model_understanding.runner.runner import Targets
 from model_understanding.runner.surrogates import local_regression
@@ -80,11 +81,11 @@ class Lime:
                 hint="Use width=0.25 and ridge=1.",
             )
 
-    def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
+    def __call__(self, runner: Runner | BlackBox, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
         scores, outputs, cautions = [], [], []
         for ablations in ablations_of(runner, encoding, targets, self.replacement):
-            units = units_of(ablations.encoding.tokens[0], self.unit)
+            units = units_of(ablations.tokens, self.unit)
             game = Game(ablations, units)
             values, explained = local_regression(
                 game, self.samples, self.seed, distance=self.distance, width=self.width, ridge=self.ridge

@@ -14,6 +14,7 @@ from model_understanding.runner.ablations import (
     left_out,
     stacked,
 )
+from model_understanding.runner.black_box import BlackBox
 from model_understanding.runner.runner import Targets
 from model_understanding.runner.units import Unit, check_unit, units_of
 
@@ -61,12 +62,12 @@ class Occlusion:
         check_unit(self.unit, window=self.window, stride=self.stride)
         check_replacement(self.replacement)
 
-    def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
+    def __call__(self, runner: Runner | BlackBox, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
         found = [
             left_out(
                 ablations,
-                units_of(ablations.encoding.tokens[0], self.unit, window=self.window, stride=self.stride),
+                units_of(ablations.tokens, self.unit, window=self.window, stride=self.stride),
             )
             for ablations in ablations_of(runner, encoding, targets, self.replacement)
         ]

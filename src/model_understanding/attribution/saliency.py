@@ -38,6 +38,7 @@ class Saliency:
     name: ClassVar[str] = "saliency"
     signed: ClassVar[bool] = False
     complete: ClassVar[bool] = False
+    takes_layer: ClassVar[bool] = True
     cost: ClassVar[str] = "1 forward, 1 backward"
     reference: ClassVar[str] = "Simonyan et al. 2014; Li et al. 2016"
 

@@ -11,7 +11,13 @@ from torch import Tensor
 from model_understanding.errors import InputError
 from model_understanding.protocols import Scores
 from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.baselines import baseline_embeddings, checked_baselines, movable_tokens
+from model_understanding.runner.baselines import (
+    Baseline,
+    baseline_embeddings,
+    checked_baselines,
+    kept_baseline,
+    movable_tokens,
+)
 from model_understanding.runner.paths import Integral, Line, cautions_of, check_nodes, integrate
 from model_understanding.runner.runner import Targets
 from model_understanding.tokens import Tokens
@@ -29,10 +35,11 @@ class SequentialIntegratedGradients:
     texts with all tokens half gone. What adds up is each path by itself: a token's score is the target's
     value on the text − its value with this token (at ``level="word"``: the scores of a word's tokens
     together, and its value with this word) at the baseline. The scores of a text do not add up to
-    anything. Special and chat-template tokens are never moved: their scores are 0.
+    anything. Special and chat-template tokens are never moved: their scores are 0. At a layer a path is
+    one of hidden states, and special tokens have theirs too.
 
     Args:
-        baseline: As in ``IntegratedGradients``; several separated by commas are averaged.
+        baseline: As in ``IntegratedGradients``, tensors included; several are averaged.
         level: What has a path of its own: each ``token``, or each ``word``, whose tokens move together
             and share its change.
         tolerance: The gap of a path that is small enough, relative to the largest change of the text's paths.
@@ -55,17 +62,18 @@ class SequentialIntegratedGradients:
     name: ClassVar[str] = "sequential_integrated_gradients"
     signed: ClassVar[bool] = True
     complete: ClassVar[bool] = False
+    takes_layer: ClassVar[bool] = True
     cost: ClassVar[str] = "(nodes + 1) × tokens + 1 forwards, nodes × tokens backwards; for each baseline"
     reference: ClassVar[str] = "Enguehard 2023"
 
-    baseline: str = "default"
+    baseline: Baseline = "default"
     level: Literal["token", "word"] = "token"
     tolerance: float = 0.01
     nodes: int = 4
     max_nodes: int = 64
 
     def __post_init__(self) -> None:
-        checked_baselines(self.baseline)
+        object.__setattr__(self, "baseline", kept_baseline(self.baseline))
         check_nodes(self.nodes, self.max_nodes, self.tolerance)
         if self.level not in _LEVELS:
             raise InputError(
@@ -74,7 +82,7 @@ class SequentialIntegratedGradients:
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        own, movable = runner.embed(encoding).float(), movable_tokens(encoding)
+        own, movable = runner.embed(encoding).float(), movable_tokens(runner, encoding)
         names = checked_baselines(self.baseline)
         lines = []
         for name in names:

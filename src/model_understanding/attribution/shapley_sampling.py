@@ -9,6 +9,7 @@ from model_understanding.errors import InputError
 from model_understanding.protocols import Scores
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.ablations import Replacement, ablations_of, check_replacement, stacked
+from model_understanding.runner.black_box import BlackBox
 from model_understanding.runner.coalitions import Game, check_sampling, exact_shapley, sampled_shapley
 from model_understanding.runner.runner import Targets
 from model_understanding.runner.units import PlainUnit, check_unit, shared, units_of
@@ -67,11 +68,11 @@ class ShapleySampling:
                 f"tolerance={self.tolerance!r} is not a number of at least 0.", hint="Use tolerance=0.02."
             )
 
-    def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
+    def __call__(self, runner: Runner | BlackBox, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
         scores, errors, games, cautions = [], [], [], []
         for ablations in ablations_of(runner, encoding, targets, self.replacement):
-            units = units_of(ablations.encoding.tokens[0], self.unit)
+            units = units_of(ablations.tokens, self.unit)
             game = Game(ablations, units)
             if 2**game.players <= self.samples or game.players == 1:
                 values = exact_shapley(game)

@@ -27,7 +27,8 @@ class SmoothGrad:
     with ``squared``: ``score_t = ‖ √( 1/S Σ_s (∂ target / ∂ embedding_t (x + ε_s))² ) ‖``
 
     ``σ`` is the standard deviation of the numbers in the embeddings of the text's ordinary tokens. Special
-    and chat-template tokens get no noise; their gradients count as everyone's.
+    and chat-template tokens get no noise; their gradients count as everyone's. At a layer the noise is of
+    the hidden states, and every token gets it.
 
     Args:
         samples: How many noisy copies.
@@ -53,6 +54,7 @@ class SmoothGrad:
     name: ClassVar[str] = "smooth_grad"
     signed: ClassVar[bool] = False
     complete: ClassVar[bool] = False
+    takes_layer: ClassVar[bool] = True
     cost: ClassVar[str] = "samples + 1 forwards, samples backwards"
     reference: ClassVar[str] = "Smilkov et al. 2017; Hooker et al. 2019"
 
@@ -75,7 +77,7 @@ class SmoothGrad:
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
         embeddings = runner.embed(encoding).float()
-        movable = movable_tokens(encoding)
+        movable = movable_tokens(runner, encoding)
         sizes = torch.stack([row[kept].std() for row, kept in zip(embeddings, movable, strict=True)])
         sizes = torch.nan_to_num(sizes)[:, None, None] * self.noise * movable[..., None]
         totals = embeddings.new_zeros((len(encoding), target_count(targets), *embeddings.shape[1:]))
@@ -92,7 +94,8 @@ class SmoothGrad:
             totals.index_add_(0, torch.tensor(rows, device=totals.device), gradients)
 
         each = encoding.ids.shape[1] * totals.shape[1]
-        packed(run, len(encoding) * self.samples, each)
+        tokens = encoding.ids.shape[1]
+        packed(run, len(encoding) * self.samples, each, runner.memory, gradients=True, tokens=tokens)
         means = totals / self.samples
         means = means.sqrt() if self.squared else means
         scores = torch.linalg.vector_norm(means, ord=_ORDERS[self.norm], dim=-1)

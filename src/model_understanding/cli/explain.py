@@ -31,16 +31,27 @@ def explain(
         list[str] | None,
         typer.Option(
             help="Classifier: a label, an index or all (repeatable); default: the predicted label. "
-            "Language model: loss, continuation, next, the text of a token, or id:NUMBER; "
+            "Language model: loss, continuation, next, the text of a token or id:NUMBER (repeatable); "
             "default: each token that follows, and the loss.",
         ),
     ] = None,
     against: Annotated[
-        str | None, typer.Option(help="Explain target − this: another label, or another token.")
+        list[str] | None,
+        typer.Option(
+            help="Explain target − this: another label or token. For a continuation a token for each step "
+            "(repeatable), a text of as many tokens, or runner-up: the likeliest other token.",
+        ),
     ] = None,
     quantity: Annotated[
         QuantityName | None,
         typer.Option(help="Read this. Default: logit for classifiers, log_prob for language models."),
+    ] = None,
+    layer: Annotated[
+        int | None,
+        typer.Option(
+            help="Score the hidden states that enter this layer in place of the embeddings; -1 is the last. "
+            "Gradient methods only.",
+        ),
     ] = None,
     continuation: options.Continuation = None,
     max_new_tokens: options.MaxNewTokens = None,
@@ -52,6 +63,15 @@ def explain(
             rich_help_panel="Language models",
         ),
     ] = False,
+    span: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT|START:END",
+            help="Explain this part of the continuation (with --target loss: of the prompt): a piece of its "
+            "text, or its tokens from START up to END, counted from 0.",
+            rich_help_panel="Language models",
+        ),
+    ] = None,
     chat: options.Chat = False,
     task: options.Task = None,
     device: options.Device = None,
@@ -60,6 +80,14 @@ def explain(
     trust_remote_code: options.TrustRemoteCode = False,
     allow_pickle: options.AllowPickle = False,
     level: options.Level = LevelName.TOKEN,
+    estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate",
+            help="Print what it would cost (passes, token positions, memory) instead of explaining.",
+            rich_help_panel="Output",
+        ),
+    ] = False,
     json_output: options.Json = False,
     out: options.Out = None,
 ) -> None:
@@ -71,13 +99,15 @@ def explain(
     from model_understanding.cli.explanation import Request, check_request, explained
     from model_understanding.cli.loading import loaded_visualizer
     from model_understanding.cli.method_options import chosen_method
-    from model_understanding.cli.output import ReportOutput
+    from model_understanding.cli.output import ReportOutput, check_no_files, print_estimate
     from model_understanding.cli.progress import Steps
     from model_understanding.cli.streams import quiet_libraries, reserved_stdout
     from model_understanding.cli.texts import read_texts, telling_where
 
     sources = read_texts(texts or (), file)
     output = ReportOutput(paths=tuple(out or ()), as_json=json_output, count=len(sources))
+    if estimate:
+        check_no_files(output.paths)
     choice = ModelChoice(
         name=model,
         task=task,
@@ -94,20 +124,27 @@ def explain(
             request = Request(
                 method=chosen_method(method, settings or ()),
                 targets=tuple(target or ()),
-                against=against,
+                against=tuple(against or ()),
                 quantity=quantity,
+                layer=layer,
                 pair=pair,
                 continuation=continuation,
                 max_new_tokens=max_new_tokens,
                 per_token=per_token,
+                span=span,
                 chat=chat,
                 level=level,
+                estimate=estimate,
             )
             visualizer = loaded_visualizer(choice, steps)
             check_request(request, is_classifier=visualizer.task == "sequence-classification")
         for number, source in enumerate(sources, start=1):
             with telling_where(source, len(sources)):
                 with Steps() as steps:
-                    steps(f"Explaining {source.place}" if len(sources) > 1 else "Explaining")
-                    report = explained(visualizer, source.text, request)
-                output.write(report, number, data)
+                    step = f"Explaining {source.place}" if len(sources) > 1 else "Explaining"
+                    steps(step)
+                    found = explained(visualizer, source.text, request, steps.following(step))
+                if estimate:
+                    print_estimate(found, data, as_json=json_output)
+                else:
+                    output.write(found, number, data)

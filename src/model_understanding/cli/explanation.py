@@ -21,40 +21,50 @@ class Request:
     Args:
         method: The method object.
         targets: Labels, indices or the name of a target; empty for the default.
-        against: The contrast.
+        against: The contrast; a token for each step of a continuation.
         quantity: What is read; ``None`` for the default.
+        layer: The block whose entering hidden states are scored; ``None`` for the embeddings.
         pair: The second text of a pair.
         continuation: What follows a prompt; ``None`` to generate.
         max_new_tokens: Most tokens to generate; ``None`` for the default.
         per_token: Whether each token of the continuation is a target of its own.
+        span: The part of it, or of the prompt, that is explained: a text or ``START:END`` in tokens.
         chat: Whether the text is a user's message.
         level: What is one unit in what is shown and saved.
+        estimate: Whether only the cost is asked for.
     """
 
     method: Any = "default"
     targets: tuple[str, ...] = ()
-    against: str | None = None
+    against: tuple[str, ...] = ()
     quantity: QuantityName | None = None
+    layer: int | None = None
     pair: str | None = None
     continuation: str | None = None
     max_new_tokens: int | None = None
     per_token: bool = False
+    span: str | None = None
     chat: bool = False
     level: LevelName = LevelName.TOKEN
+    estimate: bool = False
 
 
 def explained(
-    visualizer: "ModelVisualizer | GenerativeModelVisualizer", text: str, request: Request
-) -> Report:
-    """Explain one text.
+    visualizer: "ModelVisualizer | GenerativeModelVisualizer",
+    text: str,
+    request: Request,
+    progress: Any = False,
+) -> Any:
+    """Explain one text, or estimate what that costs.
 
     Args:
         visualizer: The loaded model.
         text: The text or prompt.
         request: What is asked about it.
+        progress: As the visualizers take it.
 
     Returns:
-        The report, its tokens joined as asked.
+        The ``Report``, its tokens joined as asked; or the ``Estimate``.
 
     Raises:
         ModelUnderstandingError: The request does not fit the model, or the text cannot be explained.
@@ -62,10 +72,10 @@ def explained(
     from model_understanding.visualizers import ModelVisualizer
 
     if isinstance(visualizer, ModelVisualizer):
-        report = _explained_answer(visualizer, text, request)
+        found = _explained_answer(visualizer, text, request, progress)
     else:
-        report = _explained_continuation(visualizer, text, request)
-    return joined_tokens(report, request.level)
+        found = _explained_continuation(visualizer, text, request, progress)
+    return found if request.estimate else joined_tokens(found, request.level)
 
 
 def joined_tokens(report: Report, level: LevelName) -> Report:
@@ -90,11 +100,13 @@ def check_request(request: Request, *, is_classifier: bool) -> None:
             "--continuation": request.continuation is not None,
             "--max-new-tokens": request.max_new_tokens is not None,
             "--per-token": request.per_token,
+            "--span": request.span is not None,
+            "a second --against": len(request.against) > 1,
             "--chat": request.chat,
         }
         kind, other = "a classifier", "language models"
     else:
-        foreign = {"--pair": request.pair is not None, "a second --target": len(request.targets) > 1}
+        foreign = {"--pair": request.pair is not None}
         kind, other = "a language model", "classifiers"
     for option, is_given in foreign.items():
         if is_given:
@@ -102,31 +114,40 @@ def check_request(request: Request, *, is_classifier: bool) -> None:
                 f"The model is explained as {kind}, and {option} is for {other}.",
                 hint=f"Leave {option} out, or choose the other kind with --task.",
             )
-    if (
-        not is_classifier
-        and request.against is not None
-        and _named_target(request) in ("loss", "continuation")
-    ):
+    named = [name for name in ("loss", "continuation", "next") if name in request.targets]
+    if not is_classifier and named and len(request.targets) > 1:
         raise InputError(
-            "--against contrasts one token with another, which needs a token as target.",
-            hint="Add --target next, or --target with the text of a token.",
+            f"--target {named[0]} stands alone, and {len(request.targets)} targets were given.",
+            hint="Give it alone, or only tokens.",
+        )
+    if request.per_token and request.targets and request.targets[0] != "continuation":
+        raise InputError(
+            f"--per-token explains each token of the continuation. Got --target {request.targets[0]}.",
+            hint="Leave one of them out.",
         )
 
 
-def _explained_answer(visualizer: "ModelVisualizer", text: str, request: Request) -> Report:
+def _explained_answer(visualizer: "ModelVisualizer", text: str, request: Request, progress: Any) -> Any:
     targets = request.targets
     return visualizer.analyze(
         text if request.pair is None else (text, request.pair),
         method=request.method,
         target=None if not targets else targets[0] if len(targets) == 1 else list(targets),
-        against=request.against,
+        against=request.against[0] if request.against else None,
         quantity=(request.quantity or QuantityName.LOGIT).value,
+        layer=request.layer,
+        progress=progress,
+        estimate=request.estimate,
         show=False,
     )
 
 
-def _explained_continuation(visualizer: "GenerativeModelVisualizer", text: str, request: Request) -> Report:
-    target = _token(request.targets[0]) if request.targets else "continuation" if request.per_token else None
+def _explained_continuation(
+    visualizer: "GenerativeModelVisualizer", text: str, request: Request, progress: Any
+) -> Any:
+    target = _one_or_all([_token(text) for text in request.targets])
+    if target is None and (request.per_token or request.span is not None or request.against):
+        target = "continuation"
     length = request.max_new_tokens or DEFAULT_NEW_TOKENS
     if target not in (None, "continuation") and request.max_new_tokens is None:
         length = 1  # a report tells what follows; the target does not need it
@@ -136,9 +157,13 @@ def _explained_continuation(visualizer: "GenerativeModelVisualizer", text: str, 
         length,
         method=request.method,
         target=target,
-        per_token=request.per_token or not request.targets,
-        against=None if request.against is None else _token(request.against),
+        per_token=request.per_token or (not request.targets and request.span is None),
+        span=None if request.span is None else _span(request.span),
+        against=_one_or_all([_token(text) for text in request.against]),
         quantity=(request.quantity or QuantityName.LOG_PROB).value,
+        layer=request.layer,
+        progress=progress,
+        estimate=request.estimate,
         show=False,
     )
 
@@ -148,8 +173,15 @@ def prompt_of(text: str, *, chat: bool) -> Any:
     return [{"role": "user", "content": text}] if chat else text
 
 
-def _named_target(request: Request) -> str:
-    return request.targets[0] if request.targets else "continuation"
+def _one_or_all(given: list[str | int]) -> Any:
+    """Return what an option was given: nothing, the one value, or all of them."""
+    return None if not given else given[0] if len(given) == 1 else given
+
+
+def _span(text: str) -> Any:
+    """Return a span as the visualizer takes it: ``2:5`` counts tokens, all else is a text."""
+    start, _, end = text.partition(":")
+    return (int(start), int(end)) if start.isdecimal() and end.isdecimal() else text
 
 
 def _token(text: str) -> str | int:

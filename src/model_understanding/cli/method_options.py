@@ -17,7 +17,7 @@ def chosen_method(name: str, settings: Sequence[str]) -> Any:
 
     Args:
         name: A method's name, or ``default``.
-        settings: ``field=value``, as they were typed.
+        settings: ``field=value``, as they were typed; once for each value of a field that takes several.
 
     Returns:
         The method object with its fields set.
@@ -41,7 +41,9 @@ def chosen_method(name: str, settings: Sequence[str]) -> Any:
                 f"The method {known!r} has no field {field!r}.",
                 hint=f"Did you mean {close[0]!r}?" if close else _fields_hint(known, allowed),
             )
-        values[field] = _value(value, allowed[field], field)
+        found = _value(value, allowed[field], field)
+        # A field of several values is set again for each of them.
+        values[field] = (*values.get(field, ()), *found) if isinstance(found, tuple) else found
     try:
         return method_type(**values)
     except ModelUnderstandingError:
@@ -59,18 +61,25 @@ def method_fields(method_type: type) -> dict[str, Any]:
 
 
 def type_in_words(kind: Any) -> str:
-    """Return what a field takes.
+    """Return what a field takes; kinds that only Python can give, as arrays, are left out.
 
-    >>> type_in_words(Literal["l1", "l2"]), type_in_words(int | None)
-    ('l1|l2', 'int|none')
+    >>> type_in_words(Literal["l1", "l2"]), type_in_words(int | None), type_in_words(str | bytearray)
+    ('l1|l2', 'int|none', 'text')
     """
     if get_origin(kind) is Literal:
         return "|".join(str(choice) for choice in get_args(kind))
     if get_origin(kind) in (Union, types.UnionType):
-        return "|".join(type_in_words(part) for part in get_args(kind))
+        return "|".join(type_in_words(part) for part in get_args(kind) if _is_writable(part))
+    if get_origin(kind) is tuple:
+        return f"{type_in_words(get_args(kind)[0])} (again for each)"
     if kind is type(None):
         return "none"
     return {bool: "true|false", str: "text"}.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def _is_writable(kind: Any) -> bool:
+    """Return whether a value of a kind can be written on the command line."""
+    return get_origin(kind) is Literal or kind in (bool, int, float, str, type(None))
 
 
 def _fields_hint(name: str, allowed: dict[str, Any]) -> str:
@@ -96,6 +105,8 @@ def _as(kind: Any, text: str) -> Any:
         return {"none": None}[text.lower()]
     if kind is bool:
         return _WORDS[text.lower()]
+    if get_origin(kind) is tuple:
+        return (_as(get_args(kind)[0], text),)
     if kind in (int, float, str):
         return kind(text)
     raise TypeError(f"{kind} cannot be written on the command line")

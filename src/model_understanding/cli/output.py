@@ -10,7 +10,7 @@ from model_understanding.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from model_understanding.results import AttentionMap, Report
+    from model_understanding.results import AttentionMap, Estimate, Report
 
 REPORT_SUFFIXES = (".html", ".png", ".svg", ".pdf", ".json", ".csv", ".npz")
 ATTENTION_SUFFIXES = (".png", ".svg", ".pdf", ".json")
@@ -58,6 +58,28 @@ def print_report(report: "Report", data: TextIO) -> None:
     from model_understanding.show.terminal import print_report as show_report
 
     show_report(report, data_console(data))
+
+
+def print_estimate(estimate: "Estimate", data: TextIO, *, as_json: bool) -> None:
+    """Print what an explanation would cost, as lines for a person or as JSON."""
+    if as_json:
+        print_json(estimate.to_json(), data)
+    else:
+        data.write(f"{estimate}\n")
+        data.flush()
+
+
+def check_no_files(paths: tuple[Path, ...]) -> None:
+    """Refuse files where nothing is explained that could be saved.
+
+    Raises:
+        InputError: There are files.
+    """
+    if paths:
+        raise InputError(
+            f"--estimate explains nothing, so there is nothing to save in {paths[0].name!r}.",
+            hint="Leave --out or --estimate out; --estimate --json prints the numbers.",
+        )
 
 
 def print_attention(attention: "AttentionMap", data: TextIO) -> None:

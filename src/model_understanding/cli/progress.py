@@ -1,7 +1,7 @@
 """Says on stderr what is going on: a moving bar on a terminal, one line a step elsewhere."""
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from model_understanding.cli.streams import message_console
 
@@ -71,6 +71,21 @@ class Steps:
                 self._console.print(f"{visible_text(text)} …", soft_wrap=True)
         if share is not None and self._progress is not None and self._task is not None:
             self._progress.update(self._task, total=1.0, completed=share)
+
+    def following(self, text: str) -> Any:
+        """Return what a visualizer takes as ``progress``: a step that shows its share where it is long.
+
+        Args:
+            text: The step.
+
+        Returns:
+            A function, or ``False`` where there is no terminal.
+        """
+        from model_understanding.show.progress import LONG, late
+
+        if self._progress is None:
+            return False
+        return late(lambda done, total: self(text, done / total if total else None), LONG)
 
     def _finish(self) -> None:
         if self._progress is None or self._task is None:

@@ -54,9 +54,13 @@ class LoadedModel:
     @property
     def device(self) -> torch.device:
         """Where the model's inputs must lie."""
-        return (
-            self.model.get_input_embeddings().weight.device if _has_table(self.model) else self.model.device
-        )
+        table = self.model.get_input_embeddings() if _has_table(self.model) else None
+        found = self.model.device if table is None else table.weight.device
+        if found.type != "meta":
+            return found
+        # Offloaded weights lie nowhere; accelerate's hook on the table knows where it will run.
+        place = getattr(getattr(table, "_hf_hook", None), "execution_device", None)
+        return torch.device("cpu" if place is None else place)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,8 @@ class LoadingOptions:
         token: Access token of the hub.
         trust_remote_code: Run code that comes with the checkpoint.
         allow_pickle: Load weights from pickles, which can run code.
+        device_map: Spread the weights over devices, as transformers does it: ``"auto"`` or modules and
+            their devices. Gradient methods refuse a model of which weights are left in memory or on disk.
     """
 
     device: str | torch.device | None = None
@@ -79,6 +85,7 @@ class LoadingOptions:
     token: str | None = None
     trust_remote_code: bool = False
     allow_pickle: bool = False
+    device_map: str | dict[str, Any] | None = None
 
 
 def load(
@@ -219,6 +226,7 @@ def _load_weights(
     place: str, config: Any, task: str, options: LoadingOptions, extra: dict[str, Any]
 ) -> tuple[Any, list[str]]:
     device = _device(options.device)
+    spread = {} if options.device_map is None else {"device_map": _device_map(options)}
     dtype = _number_type(options.dtype, device)
     hub = _hub_arguments(options)
     with plain_errors(place):
@@ -233,6 +241,7 @@ def _load_weights(
             use_safetensors=None if extra or options.allow_pickle else True,
             trust_remote_code=options.trust_remote_code,
             output_loading_info=True,
+            **spread,
             **hub,
             **extra,
         )
@@ -252,6 +261,22 @@ def _device(wanted: str | torch.device | None) -> torch.device:
         raise InputError(
             f"There is no device {str(wanted)!r} here.", hint=f"Use {_best_device()}, or leave it out."
         ) from error
+
+
+def _device_map(options: LoadingOptions) -> str | dict[str, Any]:
+    """Return the map asked for, when it can be followed."""
+    if options.device is not None:
+        raise InputError(
+            f"Give either a device or a device_map. Got {options.device!r} and {options.device_map!r}.",
+            hint="Leave device out: the map says where the weights go.",
+        )
+    if importlib.util.find_spec("accelerate") is None:
+        raise MissingExtraError(
+            "device_map needs the package accelerate, which is not installed.",
+            hint="Run: pip install accelerate",
+        )
+    assert options.device_map is not None
+    return options.device_map
 
 
 def _number_type(wanted: str | torch.dtype | None, device: torch.device) -> str | torch.dtype:
@@ -330,6 +355,11 @@ def _checked_tokenizer(tokenizer: Any) -> Any:
 
 def _refuse_changes(model: Any, options: LoadingOptions) -> None:
     """Refuse to move or convert a model of the user's own; saying what it already is does no harm."""
+    if options.device_map is not None:
+        raise InputError(
+            "device_map is for models given by name: this one is loaded already.",
+            hint="Load it with from_pretrained(…, device_map=…) and pass it without.",
+        )
     wanted = None if options.device is None else _device(options.device)
     held = next(model.parameters(), torch.empty(0)).device
     if wanted is not None and (wanted.type != held.type or wanted.index not in (None, held.index)):

@@ -6,6 +6,7 @@ read-only, and their lengths are checked when they are made.
 
 from model_understanding.results.attention_map import AttentionMap as AttentionMap
 from model_understanding.results.attribution import Attribution as Attribution
+from model_understanding.results.estimate import Estimate as Estimate
 from model_understanding.results.evaluation import Evaluation as Evaluation
 from model_understanding.results.generation import Generation as Generation
 from model_understanding.results.prediction import Prediction as Prediction

@@ -26,7 +26,7 @@ class Target(JsonResult):
         reduce: How several positions become one number.
         quantity: What is read: ``logit``, ``log_prob``, ``prob``; ``loss`` is −``log_prob``; ``custom``
             is a function of the caller's.
-        name: A name for a target that has one, as ``loss`` or ``continuation``.
+        name: A name for a target that has one, as ``loss``, ``continuation`` or the text of a span.
 
     >>> Target(task="sequence-classification", indices=(1,), labels=("positive",)).description()
     'logit of positive'
@@ -55,11 +55,14 @@ class Target(JsonResult):
     def description(self) -> str:
         """Return the target in words, as ``logit of positive − negative``."""
         if self.quantity == "loss":
-            return "language-model loss of the prompt"
+            name = self.name or "loss"
+            return f"language-model {name if name != 'loss' else 'loss of the prompt'}"
         if self.quantity == "custom":
             return f"custom target {self.name}"
         what = self.name or ", ".join(label.strip() or repr(label) for label in self.labels[:4])
         if not self.name and len(self.labels) > 4:
             what += f" … ({len(self.labels)} in all)"
         contrast = f" − {', '.join(self.against_labels[:4])}" if self.against else ""
+        if len(self.against_labels) > 4:
+            contrast += " …"
         return f"{_SPOKEN[self.quantity]} of {what}{contrast}"

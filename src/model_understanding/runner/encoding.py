@@ -40,6 +40,11 @@ class Encoding:
         inputs = {name: values[number : number + 1, :length] for name, values in self.inputs.items()}
         return Encoding((self.tokens[number],), inputs, self.prompt_length)
 
+    def rows(self, start: int, end: int) -> "Encoding":
+        """Return the texts from a start to an end (exclusive), padded as they are."""
+        inputs = {name: values[start:end] for name, values in self.inputs.items()}
+        return Encoding(self.tokens[start:end], inputs, self.prompt_length)
+
     def repeated(self, count: int) -> "Encoding":
         """Return one text's encoding ``count`` times over, for variants of its embeddings."""
         if len(self) == count:

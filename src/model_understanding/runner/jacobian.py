@@ -5,12 +5,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model_understanding.errors import UnsupportedModelError
-
-POSITIONS_AT_ONCE = 4096  # targets × tokens in one product: bounds its memory
+from model_understanding.runner.head_input import SplitDirections
+from model_understanding.runner.memory import most_positions
+from model_understanding.runner.packing import is_out_of_memory, tell
+from model_understanding.runner.work import count_backward
 
 
 def rows_of_jacobian(
-    values: Float[Tensor, "batch targets"], leaf: Float[Tensor, "batch tokens width"]
+    values: Float[Tensor, "batch targets"],
+    leaf: Float[Tensor, "batch tokens width"],
+    split: SplitDirections | None = None,
 ) -> Float[Tensor, "batch targets tokens width"]:
     """Return the gradient of each value with respect to its own row of the leaf.
 
@@ -19,6 +23,7 @@ def rows_of_jacobian(
     Args:
         values: The values, computed from the leaf.
         leaf: What they are differentiated by.
+        split: Where the products start when the head's backward is already done.
 
     Returns:
         Gradients in 32-bit precision.
@@ -27,7 +32,7 @@ def rows_of_jacobian(
         UnsupportedModelError: The model's own code makes a backward pass impossible.
     """
     try:
-        return _rows(values, leaf)
+        return _rows(values, leaf, split)
     except RuntimeError as error:
         if "modified by an inplace operation" not in str(error):
             raise
@@ -37,22 +42,36 @@ def rows_of_jacobian(
         ) from error
 
 
-def _rows(values: Tensor, leaf: Tensor) -> Tensor:
+def product_ranges(targets: int, rows: int, tokens: int, device: torch.device) -> list[tuple[int, int]]:
+    """Return which targets, from a start to an end (exclusive), share a product.
+
+    >>> product_ranges(5, 2, 256, torch.device("cpu"))
+    [(0, 2), (2, 4), (4, 5)]
+    """
+    chunk = max(1, most_positions(device) // (rows * tokens))
+    return [(start, min(start + chunk, targets)) for start in range(0, targets, chunk)]
+
+
+def _rows(values: Tensor, leaf: Tensor, split: SplitDirections | None) -> Tensor:
     count = values.shape[1]
     if count == 1:
         (gradient,) = torch.autograd.grad(values.sum(), leaf)
+        count_backward(leaf.shape[0] * leaf.shape[1])
         return gradient.float()[:, None]
-    chunk = max(1, POSITIONS_AT_ONCE // (leaf.shape[0] * leaf.shape[1]))
-    directions = torch.eye(count, device=values.device, dtype=values.dtype)
+    identity = torch.eye(count, device=values.device, dtype=values.dtype)
     found = []
-    for start in range(0, count, chunk):
-        chosen = directions[start : start + chunk, None, :].expand(-1, len(values), -1)
-        keep_graph = start + chunk < count
-        found.append(_products(values, leaf, chosen, keep_graph))
+    for start, end in product_ranges(count, leaf.shape[0], leaf.shape[1], leaf.device):
+        if split is None:
+            chosen = identity[start:end, None, :].expand(-1, len(values), -1)
+            found.append(_products(values, leaf, chosen, keep_graph=end < count))
+        else:
+            found.append(_products(split.states, leaf, split.between(start, end), keep_graph=end < count))
+        count_backward((end - start) * leaf.shape[0] * leaf.shape[1])
     return torch.cat(found).transpose(0, 1).float()
 
 
-def _products(values: Tensor, leaf: Tensor, directions: Tensor, keep_graph: bool) -> Tensor:
+def _products(values: Tensor, leaf: Tensor, directions: Tensor, *, keep_graph: bool) -> Tensor:
+    halves = False
     if len(directions) > 1:
         try:
             (gradient,) = torch.autograd.grad(
@@ -61,8 +80,14 @@ def _products(values: Tensor, leaf: Tensor, directions: Tensor, keep_graph: bool
             return gradient
         except RuntimeError as error:
             # Some operations cannot be batched over directions; one by one they are still right.
-            if not any(word in str(error) for word in ("vmap", "batching rule", "batched")):
+            halves = is_out_of_memory(error)
+            if not halves and not any(word in str(error) for word in ("vmap", "batching rule", "batched")):
                 raise
+    if halves:
+        half = len(directions) // 2
+        tell(f"Out of memory with the gradients of {len(directions)} targets at once; going on with {half}.")
+        first = _products(values, leaf, directions[:half], keep_graph=True)
+        return torch.cat([first, _products(values, leaf, directions[half:], keep_graph=keep_graph)])
     last = len(directions) - 1
     return torch.stack(
         [

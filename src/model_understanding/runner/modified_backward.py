@@ -9,6 +9,7 @@ their modules say when one begins and ends. What a rule ought to have seen and d
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _MULTIPLICATIONS = ("mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__")
 _CONTRACTIONS = ("matmul", "__matmul__", "__rmatmul__", "bmm", "mm", "einsum", "linear")
+_active: ContextVar["ModifiedBackward | None"] = ContextVar("model_understanding_backward", default=None)
 _HINT = "Use a method that leaves the backward pass as it is, such as input_x_gradient."
 
 
@@ -74,8 +76,12 @@ def modified_backward(runner: "Runner", rules: BackwardRules, method: str) -> "B
         with ExitStack() as hooks:
             for handle in mode.hooks(runner.model):
                 hooks.callback(handle.remove)
-            with mode:
-                yield
+            token = _active.set(mode)
+            try:
+                with mode:
+                    yield
+            finally:
+                _active.reset(token)
         unseen = list(dict.fromkeys(mode.unseen))
         if mode.attention_layers != layers:
             unseen.append(f"{mode.attention_layers} attention layers where there are {layers}")
@@ -88,6 +94,11 @@ def modified_backward(runner: "Runner", rules: BackwardRules, method: str) -> "B
             )
 
     return context
+
+
+def active_mode() -> "ModifiedBackward | None":
+    """Return the mode under which a forward runs in this thread."""
+    return _active.get()
 
 
 class ModifiedBackward(TorchFunctionMode):
@@ -137,6 +148,30 @@ class ModifiedBackward(TorchFunctionMode):
         """
         yield model.register_forward_pre_hook(self._begin)
         yield model.register_forward_hook(self._end, always_call=True)
+        yield from self._hooks_inside(model)
+
+    @contextmanager
+    def running_again(self, block: nn.Module) -> Iterator[None]:
+        """Run a block of the model once more under the same rules, in the backward pass.
+
+        Args:
+            block: The block; activation checkpointing runs it again, on a GPU in a thread of its own.
+
+        Yields:
+            Nothing.
+        """
+        before = self._thread, self._is_running
+        self._thread, self._is_running = threading.get_ident(), True
+        try:
+            with ExitStack() as hooks:
+                for handle in self._hooks_inside(block):
+                    hooks.callback(handle.remove)
+                with self:
+                    yield
+        finally:
+            self._thread, self._is_running = before
+
+    def _hooks_inside(self, model: nn.Module) -> Iterator[Any]:
         for module in model.modules():
             if activation_rules.is_activation(module):
                 yield module.register_forward_pre_hook(self._begin_unit)

@@ -21,7 +21,9 @@ from model_understanding.errors import InputError
 from model_understanding.results import Target
 from model_understanding.runner.encoding import Encoding
 from model_understanding.runner.packing import packed
+from model_understanding.runner.predicted_targets import PredictedTargets
 from model_understanding.runner.runner import Runner, Targets
+from model_understanding.runner.work import is_rehearsing, settled
 
 SMALL_CHANGE = 0.01  # of Σ|scores|: a change below it is held against this much instead
 _log = logging.getLogger("model_understanding")
@@ -176,7 +178,7 @@ def integrate(
             used[number] += nodes * run[number]
             states[number] = state = _state_of(pieces[number], floors[number], tolerance, _rounding(runner))
             room = (max_nodes - used[number]) // (2 * nodes)
-            worst = [] if state.has_converged else state.worst[:room]
+            worst = [] if settled(state.has_converged) else state.worst[:room]
             if worst:
                 halved.append((number, [pieces[number][place] for place in worst]))
         middles = [
@@ -220,7 +222,9 @@ def slopes(
         gradients = runner.gradients(part, part_targets, embeddings=made.embeddings).gradients
         return torch.einsum("vntd,vtd->vnt", gradients, made.differences).cpu().double().numpy()
 
-    return np.concatenate(packed(run, count, encoding.ids.shape[1] * target_count(targets)))
+    tokens = encoding.ids.shape[1]
+    each = tokens * target_count(targets)
+    return np.concatenate(packed(run, count, each, runner.memory, gradients=True, tokens=tokens))
 
 
 def values_at(
@@ -233,7 +237,7 @@ def values_at(
         part, part_targets = chosen_texts(encoding, targets, made.rows)
         return runner.values(part, part_targets, embeddings=made.embeddings).cpu().double().numpy()
 
-    return np.concatenate(packed(run, count, encoding.ids.shape[1]))
+    return np.concatenate(packed(run, count, encoding.ids.shape[1], runner.memory))
 
 
 def chosen_texts(encoding: Encoding, targets: Targets, rows: Sequence[int]) -> tuple[Encoding, Any]:
@@ -248,7 +252,7 @@ def chosen_texts(encoding: Encoding, targets: Targets, rows: Sequence[int]) -> t
 
 def target_count(targets: Targets) -> int:
     """Return how many targets each text has."""
-    if callable(targets):
+    if callable(targets) or isinstance(targets, PredictedTargets):
         return 1
     return len(targets) if isinstance(targets[0], Target) else len(targets[0])  # pyright: ignore[reportArgumentType]
 
@@ -285,7 +289,8 @@ def cautions_of(
             "Raise max_nodes, or choose another baseline."
         )
         cautions.append((caution,))
-        _log.warning("%r: %s", tokens.texts[0][:40], caution)
+        if not is_rehearsing():
+            _log.warning("%r: %s", tokens.texts[0][:40], caution)
     return tuple(cautions)
 
 

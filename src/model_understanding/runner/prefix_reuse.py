@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -21,17 +22,20 @@ from model_understanding.results import Target
 from model_understanding.runner.embedding_hook import swapped_embeddings
 from model_understanding.runner.encoding import Encoding
 from model_understanding.runner.finite import first_broken_layer, require_finite
-from model_understanding.runner.packing import POSITIONS_AT_ONCE, packed
+from model_understanding.runner.memory import forward_cost, most_positions
+from model_understanding.runner.packing import packed
+from model_understanding.runner.pass_memory import pass_bytes
 from model_understanding.runner.readout import entries_of, read_values
 from model_understanding.runner.runner import Runner
 from model_understanding.runner.state import guarded
+from model_understanding.runner.work import count_forward, count_memory, is_rehearsing
 
 MakeVariants = Callable[[Bool[Tensor, "variants tokens"]], tuple[Encoding, Tensor | None]]
-_FORWARD_COSTS = {"cpu": 64}  # positions whose time one more forward is worth
-_FORWARD_COST_ELSEWHERE = 2048  # an accelerator waits for its launches
 _AGREEMENT = {torch.float32: 2e-5, torch.float64: 1e-8}  # relative; half precision rounds far more
 _HALF_AGREEMENT = 2e-2
 _log = logging.getLogger("model_understanding")
+# For rehearsals: whether a model's cache could be trusted when last tried, and after how many forwards.
+_verdicts: WeakKeyDictionary[torch.nn.Module, tuple[bool, int]] = WeakKeyDictionary()
 
 
 class PrefixReuse:
@@ -49,6 +53,7 @@ class PrefixReuse:
         self.targets = list(targets)
         self._cache: Any = None
         self._broken = False
+        self._tried = 0
         self._before: Float[np.ndarray, "positions targets"] | None = None
 
     @property
@@ -72,7 +77,8 @@ class PrefixReuse:
         """Return whether running from the first removed token costs less than running it all."""
         if len(removed) < 2 or not self.usable:
             return False
-        plain = _cost(self.runner, -(-len(removed) * self.horizon // POSITIONS_AT_ONCE))
+        at_once = most_positions(self.runner.device)
+        plain = _cost(self.runner, -(-len(removed) * self.horizon // at_once))
         groups = self._groups(_first_removed(removed, self.horizon))
         reused = sum(len(rows) * (self.horizon - start) for start, rows in groups)
         # Before the first variant: the text itself, and two rows of half of it to check.
@@ -107,16 +113,25 @@ class PrefixReuse:
         self, removed: Bool[np.ndarray, "variants tokens"], start: int, make: MakeVariants
     ) -> Float[np.ndarray, "variants targets"]:
         def run(begin: int, end: int) -> Float[np.ndarray, "variants targets"]:
-            part = torch.from_numpy(removed[begin:end]).to(self.runner.device)
-            encoding, embeddings = make(part)
-            entries = [entry for entry in entries_of([self.targets] * len(part)) if entry.position >= start]
+            asked = [self.targets] * (end - begin)
+            entries = [entry for entry in entries_of(asked) if entry.position >= start]
             lowest = min(entry.position for entry in entries)
+            count_memory(
+                lambda: pass_bytes(
+                    self.runner, len(asked), self.horizon, self.horizon - lowest, is_cached=True
+                )
+            )
+            if is_rehearsing():
+                count_forward(len(asked) * (self.horizon - start))
+                return np.zeros((len(asked), len(self.targets)))
+            encoding, embeddings = make(torch.from_numpy(removed[begin:end]).to(self.runner.device))
             given = None if embeddings is None else embeddings[:, start : self.horizon]
             logits = self._logits(encoding.ids, start, lowest, given)
-            values = read_values(logits, lowest, entries, [self.targets] * len(part), self.runner.link)
+            count_forward(len(asked) * (self.horizon - start))
+            values = read_values(logits, lowest, entries, asked, self.runner.link)
             return values.double().cpu().numpy()
 
-        return np.concatenate(packed(run, len(removed), self.horizon - start))
+        return np.concatenate(packed(run, len(removed), self.horizon - start, self.runner.memory))
 
     def _logits(
         self, ids: Int[Tensor, "variants tokens"], start: int, lowest: int, embeddings: Tensor | None
@@ -145,6 +160,21 @@ class PrefixReuse:
         return self.runner.model(input_ids=ids, **options)
 
     def _prepare(self) -> bool:
+        """Return whether keys and values of the text are kept and can be trusted.
+
+        A rehearsal believes what the last text of this model showed; only the first has to be tried.
+        """
+        model = self.runner.model
+        if not is_rehearsing() or model not in _verdicts:
+            _verdicts[model] = (self._is_kept(), self._tried)
+        works, tried = _verdicts[model]
+        for positions in (self.horizon, 2 * (self.horizon - self.horizon // 2))[:tried]:
+            count_forward(positions)
+        if works and self._before is None:
+            self._cache, self._before = (), np.zeros((self.horizon + 1, len(self.targets)))
+        return works
+
+    def _is_kept(self) -> bool:
         """Run the text once, keep its keys and values, and check that they give its logits again."""
         entries = [entry for number, target in enumerate(self.targets) for entry in _single(target, number)]
         lowest = min(target.positions[0] for target, *_ in entries)
@@ -153,12 +183,14 @@ class PrefixReuse:
         cache = DynamicCache()
         try:
             outputs = self._forward(ids, 0, lowest, cache)
+            self._tried += 1
             if not _is_whole(outputs.past_key_values, self.horizon):
                 return False
             logits = outputs.logits[:, lowest - self.horizon :]
             self._cache = outputs.past_key_values
             middle = self.horizon // 2
             again = self._logits(self.encoding.ids.expand(2, -1), middle, max(middle, lowest), None)
+            self._tried += 1
         except (TypeError, ValueError, AttributeError, LookupError, RuntimeError) as error:
             _log.info("%s keeps no usable cache: %s", type(self.runner.model).__name__, error)
             self._cache = None
@@ -197,7 +229,7 @@ class PrefixReuse:
         rows_up_to = np.concatenate([[0], counts.cumsum()])
         for end in range(1, len(starts) + 1):
             positions = (rows_up_to[end] - rows_up_to[:end]) * (self.horizon - starts[:end])
-            forwards = np.where(positions > 0, -(-positions // POSITIONS_AT_ONCE), 0)
+            forwards = np.where(positions > 0, -(-positions // most_positions(self.runner.device)), 0)
             costs = best[:end] + positions + forwards * _cost(self.runner, 1)
             came_from[end] = int(costs.argmin())
             best[end] = costs[came_from[end]]
@@ -261,4 +293,4 @@ def _beginning(cache: Any, length: int, rows: int) -> Any:
 
 
 def _cost(runner: Runner, forwards: int) -> int:
-    return forwards * _FORWARD_COSTS.get(runner.device.type, _FORWARD_COST_ELSEWHERE)
+    return forwards * forward_cost(runner.device)

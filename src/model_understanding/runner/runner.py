@@ -1,9 +1,11 @@
 """Run one model: the contract on which methods, maps and metrics stand."""
 
+import copy
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, Self
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,15 +16,24 @@ from model_understanding.loading import LoadedModel
 from model_understanding.results import Target
 from model_understanding.runner import causality
 from model_understanding.runner.attention_capture import Axis, CapturedAttention, capture_attention
-from model_understanding.runner.embedding_hook import embedding_table, swapped_embeddings
+from model_understanding.runner.attention_reducers import Reducer
+from model_understanding.runner.embedding_hook import EmbeddingSwap, embedding_table, swapped_embeddings
 from model_understanding.runner.encoding import Encoding, batch_of
 from model_understanding.runner.finite import first_broken_layer, require_finite
+from model_understanding.runner.fitting import run_in_parts
 from model_understanding.runner.generation import generated_ids
+from model_understanding.runner.head_input import SplitDirections, caught_head_input, split_directions
 from model_understanding.runner.jacobian import rows_of_jacobian
+from model_understanding.runner.layer_states import BlockStack, carried_states, found_layer, swapped_states
 from model_understanding.runner.length import check_length
+from model_understanding.runner.memory import Memory
+from model_understanding.runner.packing import packed
+from model_understanding.runner.placement import require_whole, watched_gradients
+from model_understanding.runner.predicted_targets import PredictedTargets
 from model_understanding.runner.prefix_groups import cheapest_prefixes, shared_prefix
 from model_understanding.runner.readout import Entry, Link, TargetRows, entries_of, read_values
 from model_understanding.runner.state import end_pooling, guarded
+from model_understanding.runner.work import count_forward
 from model_understanding.tasks import CAUSAL_LM, sequence_classification
 from model_understanding.tokens import Tokens
 
@@ -32,7 +43,10 @@ Targets = Sequence[Target] | TargetRows | CustomTarget
 
 
 class Gradients(NamedTuple):
-    """Values of the targets, and their gradients with respect to the embedding table's output."""
+    """Values of the targets, and their gradients with respect to the embedding table's output.
+
+    At a layer (``Runner.at_layer``): with respect to the hidden states that enter it.
+    """
 
     values: Float[Tensor, "batch targets"]
     gradients: Float[Tensor, "batch targets tokens width"]
@@ -53,6 +67,37 @@ class Runner:
         self.device = loaded.device
         self._accepted = inspect.signature(self.model.forward).parameters
         self._is_causal: bool | None = None
+        self._passes_gradients = False
+        self.memory = Memory(self.model, self.device)
+        self.recompute: bool | None = None
+        """Whether blocks run again in the backward pass, to hold less: where needed, always or never."""
+        self.layer: int | None = None
+        self._stack: BlockStack | None = None
+
+    def at_layer(self, layer: int | None) -> Self:
+        """Return a runner of the same model whose embeddings are the hidden states that enter a block.
+
+        What methods do at the embedding table's output — differentiate, ask for the values, put others in
+        their place — they then do at the block's input.
+
+        Args:
+            layer: The block, from 0, or from −1 at the end; ``None`` for the embedding table's output.
+
+        Returns:
+            A view of this runner; what was measured about the model is shared.
+
+        Raises:
+            InputError: There is no such layer.
+            UnsupportedModelError: The model's blocks cannot be told, or a block's input is not all that
+                the model knows of the text there.
+        """
+        if layer == self.layer:
+            return self
+        if layer is not None:
+            self._stack, layer = found_layer(self, self._stack, layer)
+        view = copy.copy(self)
+        view.layer = layer
+        return view
 
     @property
     def is_language_model(self) -> bool:
@@ -130,8 +175,17 @@ class Runner:
 
     def logits(self, encoding: Encoding, *, keep_from: int = 0) -> Float[Tensor, "batch positions classes"]:
         """Return the logits of a plain forward, from one position on; a classifier's stand at position 0."""
+        tokens = encoding.ids.shape[1]
+
+        def run(start: int, end: int) -> Tensor:
+            part = encoding if end - start == len(encoding) else encoding.rows(start, end)
+            logits = self._logits(self.forward(part, keep_from), part, keep_from)
+            count_forward(part.ids.numel())
+            return logits
+
         with guarded(self.model, gradients=False):
-            return self._logits(self.forward(encoding, keep_from), encoding, keep_from)
+            parts = packed(run, len(encoding), tokens, self.memory, logits=tokens - keep_from)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def values(
         self,
@@ -146,14 +200,14 @@ class Runner:
         Args:
             encoding: The texts; one text is repeated for each row of ``embeddings`` or ``keep``.
             targets: N targets for all rows, N for each row, or a function of the model's outputs.
-            embeddings: Values to use in place of the embedding table's, ``(B, T, D)``.
+            embeddings: Values to use in place of the embeddings (see ``embed``), ``(B, T, D)``.
             keep: Tokens that may be attended to, ``(B, T)``; all where left out.
 
         Returns:
             Values in 32-bit precision, ``(B, N)``.
         """
         with guarded(self.model, gradients=False):
-            return self._run(encoding, targets, embeddings, keep, gradients=False).values
+            return self._in_parts(encoding, targets, embeddings, keep, gradients=False).values
 
     def gradients(
         self,
@@ -171,22 +225,42 @@ class Runner:
         Args:
             encoding: The texts; one text is repeated for each row of ``embeddings``.
             targets: N targets for all rows, N for each row, or a function of the model's outputs.
-            embeddings: Values to use in place of the embedding table's, ``(B, T, D)``.
+            embeddings: Values to use in place of the embeddings (see ``embed``), ``(B, T, D)``.
             rule: Makes a context for the forward that changes what the backward will see.
 
         Returns:
             Values ``(B, N)`` and gradients ``(B, N, T, D)``, both in 32-bit precision.
         """
+        require_whole(self.model)
         with guarded(self.model, gradients=True):
-            return self._run(encoding, targets, embeddings, None, gradients=True, rule=rule)
+            with nullcontext() if self._passes_gradients else watched_gradients(self.model):
+                found = self._in_parts(encoding, targets, embeddings, None, gradients=True, rule=rule)
+            self._passes_gradients = True
+            return found
 
-    def embed(self, encoding: Encoding) -> Float[Tensor, "batch tokens width"]:
-        """Return what the embedding table gives for the texts."""
+    def embed(
+        self, encoding: Encoding, table_rows: Float[Tensor, "batch tokens width"] | None = None
+    ) -> Float[Tensor, "batch tokens width"]:
+        """Return what the embedding table gives for the texts; at a layer, the hidden states that enter it.
+
+        Args:
+            encoding: The texts.
+            table_rows: Values to start from in place of the embedding table's, ``(B, T, D)``.
+        """
+        if self.layer is not None and self._stack is not None:
+            return carried_states(self, self._stack.blocks[self.layer], encoding, table_rows)
+        if table_rows is not None:
+            return table_rows
         with guarded(self.model, gradients=False):
             return embedding_table(self.model)(encoding.ids).detach()
 
     def capture(
-        self, encoding: Encoding, layers: Axis, heads: Axis, queries: Sequence[int] | None = None
+        self,
+        encoding: Encoding,
+        layers: Axis,
+        heads: Axis,
+        queries: Sequence[int] | None = None,
+        reducer: Reducer | None = None,
     ) -> CapturedAttention:
         """Return attention weights of a plain forward, exact and reduced layer by layer.
 
@@ -195,20 +269,43 @@ class Runner:
             layers: Indices of layers, or ``mean`` or ``max`` over all of them.
             heads: Indices of heads, likewise.
             queries: Positions of the rows to keep; all where left out.
+            reducer: What to keep of a layer's rows (``attention_reducers``); all of them where left out.
 
         Returns:
-            Weights ``(B, L, H, Q, T)`` and the cells that may be attended to ``(B, Q, T)``.
+            Weights ``(B, L, H, Q, T)`` and the cells that may be attended to ``(B, Q, T)``; a reducer's
+            result stands in place of the last two axes.
 
         Raises:
             UnsupportedModelError: This model's attention cannot be caught exactly.
         """
         with guarded(self.model, gradients=False):
-            return capture_attention(self, encoding, layers, heads, queries)
+            return capture_attention(self, encoding, layers, heads, queries, reducer)
 
     def generate(self, prompt: Tokens, inputs: dict[str, list[int]], **options: Any) -> list[int]:
         """Return the ids that the model puts after a prompt; see ``generation.generated_ids``."""
         with guarded(self.model, gradients=False):
             return generated_ids(self, self.encode(prompt, inputs), **options)
+
+    def _cut(self, encoding: Encoding, given: Tensor | None) -> AbstractContextManager[EmbeddingSwap]:
+        """Cut the graph for one forward, where this runner's embeddings enter the model."""
+        if self.layer is None or self._stack is None:
+            return swapped_embeddings(self.model, encoding.ids, given)
+        return swapped_states(self.model, self._stack.blocks[self.layer], encoding.ids, given)
+
+    def _in_parts(
+        self,
+        encoding: Encoding,
+        targets: Targets,
+        embeddings: Tensor | None,
+        keep: Tensor | None,
+        *,
+        gradients: bool,
+        rule: BackwardRule = nullcontext,
+    ) -> Gradients:
+        """Run a batch in as few parts as fit."""
+        run = partial(self._run, gradients=gradients, rule=rule)
+        parts = run_in_parts(self, run, encoding, targets, embeddings, keep, gradients=gradients)
+        return parts[0] if len(parts) == 1 else Gradients(*(torch.cat(p) for p in zip(*parts, strict=True)))
 
     def _run(
         self,
@@ -227,17 +324,32 @@ class Runner:
             encoding = Encoding(encoding.tokens, {**encoding.inputs, "attention_mask": keep.long()})
         if callable(targets):
             return self._run_custom(encoding, targets, embeddings, gradients=gradients, rule=rule)
-        rows = _for_each_row(targets, len(encoding))
+        predicted = targets if isinstance(targets, PredictedTargets) and variants is None else None
+        predicted = None if predicted is None or predicted.is_known else predicted
+        rows: TargetRows = [] if predicted else for_each_row(targets, len(encoding))
+        wanted = predicted.entries() if predicted else entries_of(rows)
         total: Gradients | None = None
-        for length, entries in self._prefixes(entries_of(rows), encoding.ids.shape[1], gradients=gradients):
+        for length, entries in self._prefixes(wanted, encoding.ids.shape[1], gradients=gradients):
             part = encoding.prefix(length)
             given = None if embeddings is None else embeddings[:, :length]
             first = min(entry.position for entry in entries)
-            with swapped_embeddings(self.model, part.ids, given) as swap, rule():
-                logits = self._logits(self.forward(part, first), part, first)
-            values = read_values(logits, first, entries, rows, self.link)
             numbers = sorted({entry.target for entry in entries})
-            found = self._with_gradients(values, swap.leaf, encoding, numbers, gradients=gradients)
+            splits = gradients and self.is_language_model and len(numbers) > 1
+            with (
+                self._cut(part, given) as swap,
+                caught_head_input(self.model, wanted=splits) as head,
+                rule(),
+            ):
+                logits = self._logits(self.forward(part, first), part, first)
+            count_forward(part.ids.numel())
+            if predicted:  # there is one position to read, so this is the only forward
+                predicted.settle(logits)
+                rows = predicted
+                entries = entries_of(rows)
+            values = self._read(logits, first, entries, rows)
+            assert swap.leaf is not None
+            split = split_directions(head, values, swap.leaf, entries, numbers) if splits else None
+            found = self._with_gradients(values, swap.leaf, encoding, numbers, split, gradients=gradients)
             total = found if total is None else Gradients(*(a + b for a, b in zip(total, found, strict=True)))
         assert total is not None
         return total
@@ -256,10 +368,11 @@ class Runner:
         for row in range(len(encoding)):
             part = encoding.row(row)
             given = None if embeddings is None else embeddings[row : row + 1, : part.ids.shape[1]]
-            with swapped_embeddings(self.model, part.ids, given) as swap, rule():
+            with self._cut(part, given) as swap, rule():
                 outputs = self.forward(part, 0)
                 self._logits(outputs, part, 0)
                 value = target(outputs)
+            count_forward(part.ids.numel())
             if not isinstance(value, Tensor) or value.numel() != 1:
                 raise InputError(
                     f"The custom target must return one number as a tensor. Got {_described(value)}.",
@@ -274,12 +387,16 @@ class Runner:
             found.append(self._with_gradients(values, swap.leaf, encoding, [0], gradients=gradients))
         return Gradients(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
+    def _read(self, logits: Tensor, first: int, entries: Sequence[Entry], rows: TargetRows) -> Tensor:
+        return read_values(logits, first, entries, rows, self.link)
+
     def _with_gradients(
         self,
         values: Tensor,
         leaf: Tensor | None,
         encoding: Encoding,
         numbers: Sequence[int],
+        split: SplitDirections | None = None,
         *,
         gradients: bool,
     ) -> Gradients:
@@ -287,7 +404,8 @@ class Runner:
         assert leaf is not None
         if not gradients:
             return Gradients(values, values.new_zeros((len(values), 0, 0, 0)))
-        rows = rows_of_jacobian(values[:, list(numbers)], leaf)
+        self.memory.measure(values, leaf)
+        rows = rows_of_jacobian(values[:, list(numbers)], leaf, split)
         require_finite(rows, "gradients")
         whole = rows.new_zeros((*values.shape, encoding.ids.shape[1], leaf.shape[-1]))
         whole[:, list(numbers), : leaf.shape[1]] = rows
@@ -332,7 +450,12 @@ class Runner:
         return logits
 
 
-def _for_each_row(targets: Sequence[Target] | TargetRows, rows: int) -> TargetRows:
+def for_each_row(targets: Sequence[Target] | TargetRows, rows: int) -> TargetRows:
+    """Return the targets of each row of a batch.
+
+    Raises:
+        InputError: There are lists of targets, but not one for each row.
+    """
     if isinstance(targets[0], Target):
         return [list(targets)] * rows  # pyright: ignore[reportReturnType]
     if len(targets) != rows:

@@ -14,9 +14,9 @@ from model_understanding.registry import DEFAULT_METHOD, METHODS
 from model_understanding.results import Attribution, Target
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.ablations import resolved_replacement
-from model_understanding.runner.baselines import checked_baselines, resolved_baseline
-
-TOKENS_AT_ONCE = 4096  # tokens of several texts in one batch
+from model_understanding.runner.baselines import recorded_baseline
+from model_understanding.runner.packing import cautions_of_memory, packed
+from model_understanding.runner.predicted_targets import MakeTarget, PredictedTargets
 
 
 def method_of(method: "str | AttributionMethod") -> AttributionMethod:
@@ -45,7 +45,7 @@ def attribute(
     runner: Runner,
     method: AttributionMethod,
     encodings: Sequence[Encoding],
-    targets: Sequence[Sequence[Target]],
+    targets: Sequence[Sequence[Target]] | MakeTarget,
     function: Callable[[Any], Any] | None = None,
 ) -> list[Attribution]:
     """Explain several texts; texts of one length share a batch, so no padding ever enters.
@@ -54,75 +54,90 @@ def attribute(
         runner: The runner.
         method: The method.
         encodings: The texts.
-        targets: The targets of each text.
+        targets: The targets of each text; or what makes a target of a class or token, for the likeliest.
         function: The caller's own function of the model's outputs, where that is the target.
 
     Returns:
         One attribution for each text, in their order.
+
+    Raises:
+        InputError: The runner is at a layer, and the method scores no hidden states.
     """
+    _check_layer(runner, method)
     provenance = runner.loaded.provenance
     found: list[Attribution | None] = [None] * len(encodings)
-    for group in _groups(encodings, targets):
-        started = time.perf_counter()
-        batch = runner.batch([encodings[i] for i in group])
-        rows = [targets[i] for i in group]
-        scores = method(runner, batch, function or rows)
-        seconds = (time.perf_counter() - started) / len(group)
-        for place, number in enumerate(group):
-            tokens, wanted = encodings[number].tokens[0], rows[place]
-            found[number] = Attribution(
-                tokens=tokens,
-                targets=tuple(wanted),
-                scores=scores.scores[place],
-                valid=_valid(runner, wanted, len(tokens)),
-                signed=method.signed,
-                outputs=scores.outputs[place],
-                baseline_outputs=None if scores.baseline_outputs is None else scores.baseline_outputs[place],
-                gaps=None if scores.gaps is None else scores.gaps[place],
-                standard_errors=None if scores.standard_errors is None else scores.standard_errors[place],
-                method=method.name,
-                parameters=_parameters(runner, method),
-                provenance=replace(
-                    provenance,
-                    seconds=seconds,
-                    seed=getattr(method, "seed", None),
-                    cautions=provenance.cautions + (scores.cautions[place] if scores.cautions else ()),
-                ),
+    counts = [1] * len(encodings) if callable(targets) else [len(t) for t in targets]
+    for alike in _groups(encodings, counts):
+
+        def explain(start: int, end: int, alike: list[int] = alike) -> None:
+            group = alike[start:end]
+            started = time.perf_counter()
+            batch = runner.batch([encodings[i] for i in group])
+            rows = (
+                PredictedTargets(runner, batch, targets) if callable(targets) else [targets[i] for i in group]
             )
+            scores = method(runner, batch, function or rows)
+            seconds = (time.perf_counter() - started) / len(group)
+            for place, number in enumerate(group):
+                tokens, wanted = encodings[number].tokens[0], rows[place]
+                found[number] = Attribution(
+                    tokens=tokens,
+                    targets=tuple(wanted),
+                    scores=scores.scores[place],
+                    valid=_valid(runner, wanted, len(tokens)),
+                    signed=method.signed,
+                    outputs=scores.outputs[place],
+                    baseline_outputs=None
+                    if scores.baseline_outputs is None
+                    else scores.baseline_outputs[place],
+                    gaps=None if scores.gaps is None else scores.gaps[place],
+                    standard_errors=None if scores.standard_errors is None else scores.standard_errors[place],
+                    method=method.name,
+                    parameters=_parameters(runner, method),
+                    provenance=replace(
+                        provenance,
+                        seconds=seconds,
+                        seed=getattr(method, "seed", None),
+                        cautions=(
+                            *provenance.cautions,
+                            *(scores.cautions[place] if scores.cautions else ()),
+                            *of_memory,
+                        ),
+                    ),
+                )
+
+        tokens = encodings[alike[0]].ids.shape[1]
+        with cautions_of_memory() as of_memory:
+            packed(explain, len(alike), tokens, runner.memory, gradients=True)
     return [attribution for attribution in found if attribution is not None]
-
-
-def predicted_classes(runner: Runner, encodings: Sequence[Encoding]) -> list[int]:
-    """Return the class with the highest logit for each text; texts of one length share a forward."""
-    found = [0] * len(encodings)
-    for group in _groups(encodings, [()] * len(encodings)):
-        logits = runner.logits(runner.batch([encodings[number] for number in group]))[:, 0]
-        for number, best in zip(group, logits.argmax(dim=-1).tolist(), strict=True):
-            found[number] = best
-    return found
 
 
 def _parameters(runner: Runner, method: AttributionMethod) -> dict[str, Any]:
     """Return a method's parameters with what ``default`` stood for, so that a result names its baseline."""
     parameters = asdict(method) if is_dataclass(method) else {}  # pyright: ignore[reportArgumentType]
     if "baseline" in parameters:
-        names = checked_baselines(parameters["baseline"])
-        parameters["baseline"] = ",".join(resolved_baseline(runner, name) for name in names)
+        parameters["baseline"] = recorded_baseline(runner, parameters["baseline"])
     if "replacement" in parameters:
         parameters["replacement"] = resolved_replacement(runner, parameters["replacement"])
-    return parameters
+    return parameters if runner.layer is None else {**parameters, "layer": runner.layer}
 
 
-def _groups(encodings: Sequence[Encoding], targets: Sequence[Sequence[Target]]) -> list[list[int]]:
+def _check_layer(runner: Runner, method: AttributionMethod) -> None:
+    """Refuse methods that do not say they score hidden states, where a layer is asked for."""
+    if runner.layer is not None and not getattr(method, "takes_layer", False):
+        names = [name for name in METHODS.names() if getattr(METHODS.load(name), "takes_layer", False)]
+        raise InputError(
+            f"The method {method.name!r} does not score the hidden states of a layer.",
+            hint=f"Leave layer out, or use a gradient method: {', '.join(names)}.",
+        )
+
+
+def _groups(encodings: Sequence[Encoding], target_counts: Sequence[int]) -> list[list[int]]:
     """Group texts that can share a batch: as long as each other, with as many targets."""
     alike: dict[tuple[int, int], list[int]] = {}
     for number, encoding in enumerate(encodings):
-        alike.setdefault((encoding.ids.shape[1], len(targets[number])), []).append(number)
-    groups = []
-    for (length, _), members in sorted(alike.items()):
-        size = max(1, TOKENS_AT_ONCE // length)
-        groups += [members[start : start + size] for start in range(0, len(members), size)]
-    return groups
+        alike.setdefault((encoding.ids.shape[1], target_counts[number]), []).append(number)
+    return [members for _, members in sorted(alike.items())]
 
 
 def _valid(runner: Runner, targets: Sequence[Target], tokens: int) -> Bool[np.ndarray, "targets tokens"]:

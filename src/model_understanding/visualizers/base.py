@@ -40,6 +40,7 @@ class Visualizer:
         token: str | None = None,
         trust_remote_code: bool = False,
         allow_pickle: bool = False,
+        device_map: str | dict[str, Any] | None = None,
     ) -> None:
         options = LoadingOptions(
             device=device,
@@ -48,6 +49,7 @@ class Visualizer:
             token=token,
             trust_remote_code=trust_remote_code,
             allow_pickle=allow_pickle,
+            device_map=device_map,
         )
         self.runner = Runner(
             load(name_or_model, model=model, tokenizer=tokenizer, task=self.task, options=options)

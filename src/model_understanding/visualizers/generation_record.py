@@ -7,7 +7,7 @@ from torch import Tensor
 from model_understanding.results import Generation
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.generation import end_ids
-from model_understanding.tasks.causal_lm import token_text
+from model_understanding.tasks.vocabulary import token_text
 
 TOP = 5  # likeliest tokens kept at each step
 
@@ -28,7 +28,7 @@ def generation_of(runner: Runner, encoding: Encoding, *, given: bool) -> Generat
     """
     tokens, start = encoding.tokens[0], encoding.prompt_length
     assert start is not None
-    logs = torch.log_softmax(_step_logits(runner, encoding, start).double(), dim=-1)
+    logs = torch.log_softmax(step_logits(runner, encoding, range(start, len(tokens))).double(), dim=-1)
     following = torch.as_tensor(tokens.ids[start:].copy(), device=logs.device)
     probabilities = logs.exp()
     best = logs.topk(min(TOP, logs.shape[-1]), dim=-1)
@@ -47,11 +47,17 @@ def generation_of(runner: Runner, encoding: Encoding, *, given: bool) -> Generat
     )
 
 
-def _step_logits(runner: Runner, encoding: Encoding, start: int) -> Float[Tensor, "steps vocabulary"]:
-    """Return the logits that each token of the continuation was chosen from."""
-    length = encoding.ids.shape[1]
+def step_logits(runner: Runner, encoding: Encoding, steps: range) -> Float[Tensor, "steps vocabulary"]:
+    """Return the logits that each token of a continuation was chosen from.
+
+    Args:
+        runner: The runner of a language model.
+        encoding: Prompt and continuation.
+        steps: Where the tokens stand.
+
+    Returns:
+        The logits one position before each.
+    """
     if runner.is_causal:
-        return runner.logits(encoding.prefix(length - 1), keep_from=start - 1)[0]
-    return torch.cat(
-        [runner.logits(encoding.prefix(end), keep_from=end - 1)[0] for end in range(start, length)]
-    )
+        return runner.logits(encoding.prefix(steps.stop - 1), keep_from=steps.start - 1)[0]
+    return torch.cat([runner.logits(encoding.prefix(step), keep_from=step - 1)[0] for step in steps])

@@ -1,33 +1,28 @@
 """Explain causal language models."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.protocols import AttributionMethod
-from model_understanding.results import AttentionMap, Attribution, Generation, Report, Target
+from model_understanding.results import AttentionMap, Attribution, Generation, Report
 from model_understanding.results.target import Quantity
-from model_understanding.runner import Encoding
+from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.attention_capture import layer_count
 from model_understanding.runner.chat import Messages, is_chat, tokenize_chat
 from model_understanding.runner.continuation import generated_tokens, joined
 from model_understanding.runner.tokenization import tokenize
 from model_understanding.tasks import CAUSAL_LM
-from model_understanding.tasks.causal_lm import (
-    VocabularyItem,
-    check_quantity,
-    continuation_targets,
-    loss_target,
-    next_target,
-    vocabulary_id,
-)
+from model_understanding.tasks.causal_lm import Contrast, Span
+from model_understanding.tasks.vocabulary import VocabularyItem
 from model_understanding.tokens import Tokens
 from model_understanding.visualizers.attributing import attribute, method_of
 from model_understanding.visualizers.base import AxisChoice, Visualizer
+from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
 from model_understanding.visualizers.generation_record import generation_of
+from model_understanding.visualizers.token_targets import Question, TokenTarget
 
 Prompt = str | Messages
-TokenTarget = str | int | Callable[[Any], Any]
 
 
 class GenerativeModelVisualizer(Visualizer):
@@ -43,6 +38,8 @@ class GenerativeModelVisualizer(Visualizer):
         token: Access token of the hub.
         trust_remote_code: Run code that comes with the checkpoint; never unless asked.
         allow_pickle: Load weights from pickles, which can run code; never unless asked.
+        device_map: Spread the weights over devices (``"auto"``, or modules and their devices); gradient
+            methods need all of them on accelerators, or the whole model on one device.
 
     Raises:
         LoadingError: The model cannot be loaded.
@@ -95,54 +92,93 @@ class GenerativeModelVisualizer(Visualizer):
 
     def compute_saliency(
         self,
-        prompt: Prompt,
+        prompt: Prompt | list[Prompt],
         target: TokenTarget = "loss",
         *,
-        continuation: str | None = None,
+        continuation: str | list[str] | None = None,
         per_token: bool = False,
-        against: VocabularyItem | None = None,
-        token: VocabularyItem | None = None,
+        span: Span | None = None,
+        against: Contrast | None = None,
+        token: VocabularyItem | Sequence[VocabularyItem] | None = None,
         method: str | AttributionMethod = "default",
         quantity: Quantity = "log_prob",
+        layer: int | None = None,
         max_new_tokens: int = 32,
-    ) -> Attribution:
+        progress: ProgressChoice = None,
+        estimate: bool = False,
+    ) -> Any:
         """Return how much each token contributed.
 
         Args:
-            prompt: A text, or chat messages.
+            prompt: A text, chat messages, or a list of them; those of one length share batches.
             target: ``"loss"``: the prompt's own language-model loss; ``"continuation"``: what follows;
-                ``"next"``: the next token; the id or text of a token: that token as the next; or a
-                function of the model's outputs that returns one number.
-            continuation: What follows; generated greedily where left out.
+                ``"next"``: the next token; the id or text of a token, or several: those as the next; or
+                a function of the model's outputs that returns one number.
+            continuation: What follows, for a list of prompts one for all or a list; generated greedily
+                where left out.
             per_token: Whether each token of the continuation gets a row of its own.
-            against: A token: the difference to it is explained (``"next"`` only).
-            token: Which next token to explain; the likeliest where left out.
+            span: The part of the continuation that is explained (of the prompt for ``"loss"``): start and
+                end in its tokens, or a piece of its text, as ``"Paris"``.
+            against: What the difference is explained to. For ``"next"`` a token. For ``"continuation"`` a
+                token for each explained step, or a text of as many tokens; each stands after the same
+                tokens before it as the token it is compared with. ``"runner-up"`` is the likeliest other
+                token at each step.
+            token: Which next token to explain, or several; the likeliest where left out.
             method: A method's name or a method object.
-            quantity: ``log_prob``, ``logit`` or ``prob``.
+            quantity: ``log_prob``, ``logit`` or ``prob``. Over several tokens in one row ``log_prob`` is
+                the logarithm of the probability of all of them, ``logit`` the sum of their logits, and
+                ``prob`` is refused.
+            layer: Attribute to the hidden states that enter this block (from 0, or from −1 at the end), by a
+                gradient method; to the embeddings where left out.
             max_new_tokens: Most tokens to generate.
+            progress: A function called between batches with the token positions run so far, forward and
+                backward, and all there will be (``None`` for a method that cannot tell); it ends the run by
+                returning ``False``. ``True`` for a bar, ``False`` for none; left out, a notebook gets a bar
+                where the run takes long. The total of an adaptive method is its most; where it stops
+                earlier, the last call has the smaller total. Generating is not counted.
+            estimate: Return what this would cost instead of doing it. Nothing is generated: a continuation
+                that is not given counts as one token at least and ``max_new_tokens`` at most. Whether the
+                model is causal and keeps its cache is measured once for a model; beyond that it is not run.
 
         Returns:
-            An attribution over the prompt, or over prompt and continuation, with a row for each target.
+            An ``Attribution`` over the prompt, or over prompt and continuation, with a row for each
+            target; a list of them for a list of prompts. With ``estimate`` one ``Estimate`` for all of them.
 
         Raises:
+            StoppedError: ``progress`` returned ``False``; the model is as it was.
             InputError: The prompt, the target or the method cannot be used.
             UnsupportedModelError: The method would give wrong numbers on this architecture.
         """
-        if continuation is not None and target != "continuation":
+        question = Question(
+            target=target, per_token=per_token, span=span, against=against, token=token, quantity=quantity
+        )
+        if continuation is not None and question.kind != "continuation":
             raise InputError(
                 f"A continuation belongs to target='continuation'. Got target={target!r}.",
                 hint="Pass target='continuation'.",
             )
-        encoding, targets, function = self._asked(
-            target,
-            prompt=lambda: self._encode(prompt),
-            continued=lambda: self._continued(prompt, continuation, max_new_tokens),
-            per_token=per_token,
-            against=against,
-            token=token,
-            quantity=quantity,
-        )
-        return attribute(self.runner, method_of(method), [encoding], [targets], function)[0]
+        chosen, runner = method_of(method), self.runner.at_layer(layer)
+        many = isinstance(prompt, list) and not is_chat(prompt)
+        prompts: list[Any] = prompt if many else [prompt]  # pyright: ignore[reportAssignmentType]
+        given = _one_for_each(continuation, prompts, many)
+
+        def encoded(runner: Runner) -> list[Encoding]:
+            if question.kind != "continuation":
+                return [self._encode(one) for one in prompts]
+            return [
+                self._continued(one, following, max_new_tokens, runner=runner)
+                for one, following in zip(prompts, given, strict=True)
+            ]
+
+        def explain(runner: Runner, encodings: list[Encoding]) -> list[Attribution]:
+            targets = question.of_likeliest(runner) or [question.targets(runner, one) for one in encodings]
+            return attribute(runner, chosen, encodings, targets, question.function)
+
+        if estimate:
+            return estimate_of(runner, lambda runner: explain(runner, encoded(runner)), chosen)
+        encodings = encoded(runner)
+        found = with_progress(runner, lambda runner: explain(runner, encodings), progress)
+        return found if many else found[0]
 
     def compute_attention(
         self,
@@ -194,10 +230,14 @@ class GenerativeModelVisualizer(Visualizer):
         method: str | AttributionMethod = "default",
         target: TokenTarget | None = None,
         per_token: bool = True,
-        against: VocabularyItem | None = None,
+        span: Span | None = None,
+        against: Contrast | None = None,
         quantity: Quantity = "log_prob",
+        layer: int | None = None,
+        progress: ProgressChoice = None,
+        estimate: bool = False,
         show: bool | None = None,
-    ) -> Report:
+    ) -> Any:
         """Explain a continuation: the prompt's loss saliency, why each token, and where the model looked.
 
         Args:
@@ -207,32 +247,41 @@ class GenerativeModelVisualizer(Visualizer):
             method: The attribution method.
             target: What to explain instead, as ``compute_saliency`` takes it.
             per_token: Whether each token of the continuation gets a row of its own.
-            against: A token: the difference to it is explained (a next token only).
+            span: The part of the continuation that is explained, as ``compute_saliency`` takes it.
+            against: What the difference is explained to, as ``compute_saliency`` takes it.
             quantity: ``log_prob``, ``logit`` or ``prob``.
+            layer: Attribute to the hidden states that enter this block, as ``compute_saliency`` takes it.
+            progress: Whom to tell how far the attribution is, as ``compute_saliency`` takes it.
+            estimate: Return what the attributions would cost, as ``compute_saliency`` does.
             show: Whether to show the report now; when left out a notebook shows the value returned, and
                 a script or terminal gets coloured text.
 
         Returns:
-            The report: first why each token of the continuation, then the prompt's loss.
+            The ``Report``: first why each token of the continuation, then the prompt's loss. With
+            ``estimate`` an ``Estimate``.
         """
         chosen = method_of(method)
-        encoding = self._continued(prompt, continuation, max_new_tokens)
-        wanted: list[TokenTarget] = ["continuation" if target is None else target]
-        prompt_length = encoding.prompt_length or 0
-        if target is None and prompt_length > 1:  # one token has no loss
-            wanted.append("loss")
-        attributions = []
-        for one in wanted:
-            explained, targets, function = self._asked(
-                one,
-                prompt=lambda: self._prompt_of(encoding),
-                continued=lambda: encoding,
-                per_token=per_token and one == "continuation",
-                against=against,
-                token=None,
-                quantity=quantity,
-            )
-            attributions += attribute(self.runner, chosen, [explained], [targets], function)
+        asked = "continuation" if target is None else target
+        each = per_token and asked == "continuation"
+        questions = [Question(target=asked, per_token=each, span=span, against=against, quantity=quantity)]
+
+        def explain(runner: Runner, encoding: Encoding) -> list[Attribution]:
+            has_loss = target is None and (encoding.prompt_length or 0) > 1  # one token has no loss
+            attributions = []
+            for question in [*questions, *([Question(target="loss")] if has_loss else [])]:
+                explained = encoding if question.kind == "continuation" else self._prompt_of(encoding)
+                targets = question.targets(runner, explained)
+                attributions += attribute(runner, chosen, [explained], [targets], question.function)
+            return attributions
+
+        def continued(runner: Runner) -> Encoding:
+            return self._continued(prompt, continuation, max_new_tokens, runner=runner)
+
+        runner = self.runner.at_layer(layer)
+        if estimate:
+            return estimate_of(runner, lambda runner: explain(runner, continued(runner)), chosen)
+        encoding = continued(runner)
+        attributions = with_progress(runner, lambda runner: explain(runner, encoding), progress)
         report = Report(
             generation=generation_of(self.runner, encoding, given=continuation is not None),
             attributions=tuple(attributions),
@@ -276,83 +325,24 @@ class GenerativeModelVisualizer(Visualizer):
         return self.runner.encode(prompt, prompt_length=length)
 
     def _continued(
-        self, prompt: Prompt, continuation: str | None, max_new_tokens: int, **sampling: Any
+        self,
+        prompt: Prompt,
+        continuation: str | None,
+        max_new_tokens: int,
+        *,
+        runner: Runner | None = None,
+        **sampling: Any,
     ) -> Encoding:
         """Return prompt and continuation as one encoding; the continuation is never re-tokenised."""
         tokens, inputs = self._tokenized(prompt)
         if continuation is None:
-            ids = self.runner.generate(
+            ids = (runner or self.runner).generate(
                 tokens, {"input_ids": inputs["input_ids"]}, max_new_tokens=max_new_tokens, **sampling
             )
             following = generated_tokens(self.tokenizer, tokens, ids)
         else:
             following, _ = tokenize(self.tokenizer, continuation, special_tokens=False)
         return self.runner.encode(joined(tokens, following), prompt_length=len(tokens))
-
-    def _continuation_targets(
-        self, encoding: Encoding, *, per_token: bool, quantity: Quantity
-    ) -> tuple[Target, ...]:
-        tokens = encoding.tokens[0]
-        assert encoding.prompt_length is not None
-        following = range(encoding.prompt_length, len(tokens))
-        return continuation_targets(
-            tokens.ids.tolist(),
-            encoding.prompt_length,
-            tokens.select(following).surfaces(),
-            per_token=per_token,
-            quantity=quantity,
-        )
-
-    def _asked(
-        self,
-        target: TokenTarget,
-        *,
-        prompt: Callable[[], Encoding],
-        continued: Callable[[], Encoding],
-        per_token: bool,
-        against: VocabularyItem | None,
-        token: VocabularyItem | None,
-        quantity: Quantity,
-    ) -> tuple[Encoding, tuple[Target, ...], Callable[[Any], Any] | None]:
-        """Return what a target asks for: the encoding, the targets on it, the caller's function."""
-        named = target if isinstance(target, str) and target in ("loss", "continuation", "next") else None
-        if per_token and named != "continuation":
-            raise InputError(
-                f"per_token belongs to target='continuation'. Got target={target!r}.",
-                hint="Pass target='continuation'.",
-            )
-        if named in ("loss", "continuation") and (against is not None or token is not None):
-            raise InputError(
-                f"A contrast or a chosen token belongs to target='next'. Got target={target!r}.",
-                hint="Pass target='next'.",
-            )
-        if named == "continuation":
-            encoding = continued()
-            return (
-                encoding,
-                self._continuation_targets(encoding, per_token=per_token, quantity=quantity),
-                None,
-            )
-        encoding = prompt()
-        if named == "loss":
-            return encoding, (loss_target(encoding.tokens[0].ids.tolist()),), None
-        if callable(target):
-            name = getattr(target, "__name__", type(target).__name__)
-            return encoding, (Target(task=self.task, quantity="custom", name=name),), target
-        wanted = token if named == "next" else target
-        return encoding, (self._next_target(encoding, wanted, against, quantity),), None
-
-    def _next_target(
-        self, encoding: Encoding, token: Any, against: VocabularyItem | None, quantity: Quantity
-    ) -> Target:
-        check_quantity(quantity)
-        last = len(encoding.tokens[0]) - 1
-        vocabulary = self.runner.config.get_text_config().vocab_size
-        if token is None:
-            chosen = int(self.runner.logits(encoding, keep_from=last)[0, -1].argmax())
-        else:
-            chosen = vocabulary_id(self.tokenizer, vocabulary, token)
-        return next_target(self.tokenizer, vocabulary, last, chosen, against, quantity)
 
     def _step_attention(
         self, encoding: Encoding, layer: AxisChoice, head: AxisChoice, map: str
@@ -368,3 +358,17 @@ class GenerativeModelVisualizer(Visualizer):
         return self._attention(
             encoding, layer, head, map, queries=[step - 1 for step in steps], steps=tokens.select(steps)
         )
+
+
+def _one_for_each(
+    continuation: str | list[str] | None, prompts: list[Any], many: bool
+) -> list[str] | list[None]:
+    """Return a continuation for each prompt: the one given for all, or the list as it is."""
+    if not isinstance(continuation, list):
+        return [continuation] * len(prompts)  # pyright: ignore[reportReturnType]
+    if not many or len(continuation) != len(prompts):
+        raise InputError(
+            f"{len(continuation)} continuations were given for {len(prompts)} prompts.",
+            hint="Pass a list of prompts and as many continuations, or one continuation for all.",
+        )
+    return continuation

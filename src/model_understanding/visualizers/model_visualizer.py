@@ -10,12 +10,14 @@ from model_understanding.errors import InputError
 from model_understanding.protocols import AttributionMethod
 from model_understanding.results import AttentionMap, Attribution, Prediction, Report, Target
 from model_understanding.results.target import Quantity
-from model_understanding.runner import Encoding
+from model_understanding.runner import Encoding, Runner
+from model_understanding.runner.predicted_targets import MakeTarget
 from model_understanding.runner.tokenization import tokenize
 from model_understanding.tasks import SEQUENCE_CLASSIFICATION
 from model_understanding.tasks.sequence_classification import ClassName, prediction_of, resolve_targets
-from model_understanding.visualizers.attributing import attribute, method_of, predicted_classes
+from model_understanding.visualizers.attributing import attribute, method_of
 from model_understanding.visualizers.base import AxisChoice, Visualizer
+from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
 
 Text = str | tuple[str, str]
 ClassTarget = ClassName | Sequence[ClassName] | Callable[[Any], Any] | None
@@ -34,6 +36,8 @@ class ModelVisualizer(Visualizer):
         token: Access token of the hub.
         trust_remote_code: Run code that comes with the checkpoint; never unless asked.
         allow_pickle: Load weights from pickles, which can run code; never unless asked.
+        device_map: Spread the weights over devices (``"auto"``, or modules and their devices); gradient
+            methods need all of them on accelerators, or the whole model on one device.
 
     Raises:
         LoadingError: The model cannot be loaded.
@@ -68,6 +72,9 @@ class ModelVisualizer(Visualizer):
         target: ClassTarget = None,
         against: ClassName | None = None,
         quantity: Quantity = "logit",
+        layer: int | None = None,
+        progress: ProgressChoice = None,
+        estimate: bool = False,
     ) -> Any:
         """Return how much each token contributed to the answer.
 
@@ -78,11 +85,21 @@ class ModelVisualizer(Visualizer):
                 returns one number, or ``None`` for the predicted class.
             against: Another class: the difference target − against is explained.
             quantity: ``logit``, ``log_prob`` or ``prob``.
+            layer: Attribute to the hidden states that enter this block (from 0, or from −1 at the end), by a
+                gradient method; to the embeddings where left out.
+            progress: A function called between batches with the token positions run so far, forward and
+                backward, and all there will be (``None`` for a method that cannot tell); it ends the run by
+                returning ``False``. ``True`` for a bar, ``False`` for none; left out, a notebook gets a bar
+                where the run takes long. The total of an adaptive method is its most; where it stops
+                earlier, the last call has the smaller total.
+            estimate: Return what this would cost instead of doing it; the model is not run.
 
         Returns:
-            An ``Attribution`` with a row for each target; a list of them for a list of texts.
+            An ``Attribution`` with a row for each target; a list of them for a list of texts. With
+            ``estimate`` one ``Estimate`` for all of them.
 
         Raises:
+            StoppedError: ``progress`` returned ``False``; the model is as it was.
             InputError: The text, the target or the method cannot be used.
             UnsupportedModelError: The method would give wrong numbers on this architecture.
         """
@@ -91,22 +108,27 @@ class ModelVisualizer(Visualizer):
         chosen = method_of(method)
         function = target if callable(target) else None
         if function is not None:
+            if against is not None or quantity != "logit":
+                raise InputError(
+                    "A function's value is explained as it is: it takes no against and no quantity.",
+                    hint="Return from the function what you mean.",
+                )
             name = getattr(function, "__name__", type(function).__name__)
             custom = Target(task=self.task, quantity="custom", name=name)
-            targets: list[tuple[Target, ...]] = [(custom,)] * len(encodings)
+            targets = [(custom,)] * len(encodings)
+        elif target is None:
+            targets = self._of_likeliest(against, quantity)
         else:
             assert not callable(target)
-            predicted = predicted_classes(self.runner, encodings) if target is None else []
-            targets = [
-                resolve_targets(
-                    self.runner.config,
-                    predicted[number] if target is None else target,
-                    against,
-                    quantity,
-                )
-                for number in range(len(encodings))
-            ]
-        found = attribute(self.runner, chosen, encodings, targets, function)
+            targets = [resolve_targets(self.runner.config, target, against, quantity)] * len(encodings)
+
+        def explain(runner: Runner) -> list[Attribution]:
+            return attribute(runner, chosen, encodings, targets, function)
+
+        runner = self.runner.at_layer(layer)
+        if estimate:
+            return estimate_of(runner, explain, chosen)
+        found = with_progress(runner, explain, progress)
         return found if many else found[0]
 
     def compute_attention(
@@ -141,8 +163,11 @@ class ModelVisualizer(Visualizer):
         target: ClassTarget = None,
         against: ClassName | None = None,
         quantity: Quantity = "logit",
+        layer: int | None = None,
+        progress: ProgressChoice = None,
+        estimate: bool = False,
         show: bool | None = None,
-    ) -> Report:
+    ) -> Any:
         """Explain an answer: prediction, saliency of the predicted class, and attention.
 
         Args:
@@ -151,12 +176,17 @@ class ModelVisualizer(Visualizer):
             target: What to explain, as ``compute_saliency`` takes it; the predicted class where left out.
             against: Another class: the difference target − against is explained.
             quantity: ``logit``, ``log_prob`` or ``prob``.
+            layer: Attribute to the hidden states that enter this block, as ``compute_saliency`` takes it.
+            progress: Whom to tell how far the attribution is, as ``compute_saliency`` takes it.
+            estimate: Return what the attribution would cost, as ``compute_saliency`` does.
             show: Whether to show the report now; when left out a notebook shows the value returned, and
                 a script or terminal gets coloured text.
 
         Returns:
-            The report; ``report.save("x.html")`` keeps it.
+            The ``Report``; ``report.save("x.html")`` keeps it. With ``estimate`` an ``Estimate``.
         """
+        if estimate:
+            return self.compute_saliency(text, method, target, against, quantity, layer, estimate=True)
         encoding = self._encode(text)
         prediction = prediction_of(self.runner.config, encoding.tokens[0], self._logits([encoding])[0])
         saliency = self.compute_saliency(
@@ -165,6 +195,8 @@ class ModelVisualizer(Visualizer):
             target=prediction.index if target is None else target,
             against=against,
             quantity=quantity,
+            layer=layer,
+            progress=progress,
         )
         report = Report(
             prediction=prediction,
@@ -176,6 +208,10 @@ class ModelVisualizer(Visualizer):
 
     def _attention_for_report(self, encoding: Encoding) -> tuple[AttentionMap, ...]:
         return self._attention_where_possible(lambda: self._attention(encoding, -1, "mean", "raw"))
+
+    def _of_likeliest(self, against: ClassName | None, quantity: Quantity) -> MakeTarget:
+        """Return what makes the target of the predicted class."""
+        return lambda index, _: resolve_targets(self.runner.config, index, against, quantity)[0]
 
     def _compute_saliency_of(self, text: Any) -> Attribution:
         return self.compute_saliency(text)

@@ -1,0 +1,137 @@
+"""Bars and estimates: what a person sees of a long run, in the terminal and in a notebook."""
+
+import io
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import tiny_models
+from model_understanding import Estimate, InputError, ModelVisualizer
+from model_understanding.cli.progress import Steps
+from model_understanding.show import progress as progress_module
+from model_understanding.show.progress import late, shown_progress
+
+TEXT = "The film was wonderful, but a dull plot is bad."
+
+
+def visualizer() -> ModelVisualizer:
+    return tiny_models.visualizer_of("bert")
+
+
+def test_explain_estimate_prints_what_it_would_cost(command: Callable, classifier: str) -> None:
+    outcome = command("explain", classifier, TEXT, "--estimate", "-m", "occlusion", "--target", "0")
+    expected = ModelVisualizer(classifier).compute_saliency(TEXT, method="occlusion", target=0, estimate=True)
+    assert (outcome.code, outcome.out, outcome.err) == (0, f"{expected}\n", "")
+
+
+def test_explain_estimate_as_json_is_one_line_a_text(command: Callable, language_model: str) -> None:
+    arguments = ("--estimate", "--json", "--max-new-tokens", "4")
+    outcome = command("explain", language_model, TEXT, "a bad film", *arguments)
+    assert outcome.code == 0, outcome.err
+    first, second = (Estimate.from_json(line) for line in outcome.out.splitlines())
+    assert first.targets == 4 + 1  # each token that follows, and the loss
+    assert first.tokens > second.tokens
+    assert len(first.notes) == 1
+
+
+def test_an_estimate_saves_nothing(command: Callable, classifier: str, tmp_path: Path) -> None:
+    outcome = command("explain", classifier, TEXT, "--estimate", "--out", str(tmp_path / "x.html"))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == (
+        "error: --estimate explains nothing, so there is nothing to save in 'x.html'.\n"
+        "hint: Leave --out or --estimate out; --estimate --json prints the numbers.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_shows_its_share_only_on_a_terminal_and_only_where_it_is_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert Steps().following("Explaining") is False
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setattr(progress_module, "LONG", 0.0)
+    with Steps() as steps:
+        steps("Explaining")
+        found = visualizer().analyze(
+            TEXT, method="kernel_shap", show=False, progress=steps.following("Explaining")
+        )
+        assert found.attributions
+        assert steps._progress is not None
+        (task,) = steps._progress.tasks
+        assert (task.description, task.completed, task.total) == ("Explaining", 1.0, 1.0)
+
+
+def test_an_unasked_bar_waits() -> None:
+    told: list[tuple[int, int | None]] = []
+    late(lambda *numbers: told.append(numbers), 60.0)(1, 2)
+    assert told == []
+    late(lambda *numbers: told.append(numbers), 0.0)(1, 2)
+    assert told == [(1, 2)]
+
+
+def test_true_is_a_bar_on_stderr_and_nothing_is_left_of_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    visualizer().compute_saliency(TEXT, method="kernel_shap", target=0, progress=True)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Explaining" in said.err
+    assert "100%" in said.err
+    assert said.err.rstrip().endswith("\x1b[2K")  # the line is wiped
+
+
+@pytest.mark.parametrize("choice", [None, False])
+def test_a_script_that_asks_for_no_bar_sees_none(
+    choice: bool | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    with shown_progress(choice) as tell:
+        assert tell is None
+    visualizer().compute_saliency(TEXT, target=0, progress=choice)
+    assert capsys.readouterr() == ("", "")
+
+
+class Handle:
+    def __init__(self, shown: list[str]) -> None:
+        self.shown = shown
+
+    def update(self, html: str) -> None:
+        self.shown.append(html)
+
+
+@pytest.mark.parametrize("choice", [True, None])
+def test_a_notebook_gets_html_that_is_taken_away_at_the_end(
+    choice: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+
+    def display(html: str, display_id: bool) -> Handle:
+        shown.append(html)
+        return Handle(shown)
+
+    kernel = types.SimpleNamespace(get_ipython=lambda: types.SimpleNamespace(kernel=object()))
+    monkeypatch.setitem(sys.modules, "IPython", kernel)  # pyright: ignore[reportArgumentType]
+    monkeypatch.setitem(sys.modules, "IPython.display", types.SimpleNamespace(HTML=str, display=display))  # pyright: ignore[reportArgumentType]
+    visualizer().compute_saliency(TEXT, method="kernel_shap", target=0, progress=choice)
+    if choice is None:  # short work
+        assert shown == []
+        monkeypatch.setattr(progress_module, "LONG", 0.0)
+        visualizer().compute_saliency(TEXT, method="kernel_shap", target=0, progress=choice)
+    assert shown[0].startswith('<progress value="0" max="')
+    assert shown[0].endswith(" 0 %")
+    assert shown[-2].endswith(" 100 %")
+    assert shown[-1] == ""
+
+
+@pytest.mark.parametrize("wrong", ["yes", 1, io.StringIO()])
+def test_what_is_no_progress_is_refused(wrong: object) -> None:
+    with pytest.raises(InputError) as caught:
+        visualizer().compute_saliency(TEXT, target=0, progress=wrong)  # pyright: ignore[reportArgumentType]
+    assert str(caught.value) == (
+        f"progress is True, False, None or a function. Got {wrong!r}. "
+        "Pass for example progress=lambda done, total: print(done, total)."
+    )
