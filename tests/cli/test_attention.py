@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from model_understanding import AttentionMap, ModelVisualizer
+from model_understanding.attention.rollout import Rollout
 from model_understanding.cli.attention import axis_choice
 from model_understanding.errors import InputError
 
@@ -35,6 +36,22 @@ def test_the_map_is_the_library_s(command: Callable, classifier: str) -> None:
     expected = ModelVisualizer(classifier).compute_attention(TEXT, layer=[0, 2], head=1)
     assert (found.layers, found.heads) == ((0, 2), (1,))
     np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-5)
+
+
+def test_other_maps_are_named(command: Callable, classifier: str) -> None:
+    outcome = command("attention", classifier, TEXT, "--map", "rollout", "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    found = AttentionMap.from_json(outcome.out)
+    expected = ModelVisualizer(classifier).compute_attention(TEXT, map=Rollout(start_layer=0))
+    assert found.map == expected.map == "rollout"
+    np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-5)
+
+
+def test_a_map_that_there_is_not(command: Callable) -> None:
+    outcome = command("attention", "no-such-model", TEXT, "--map", "rolout")
+    assert outcome.code == 2
+    assert "There is no attention map 'rolout'." in outcome.err
+    assert "Did you mean 'rollout'?" in outcome.err
 
 
 def test_a_language_model_has_a_row_for_each_step(command: Callable, language_model: str) -> None:

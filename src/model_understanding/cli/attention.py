@@ -7,6 +7,7 @@ import typer
 from model_understanding.cli import options
 from model_understanding.cli.options import LevelName, ModelChoice
 from model_understanding.errors import InputError
+from model_understanding.registry import MAPS
 
 AxisChoice = int | list[int] | str
 _AXIS_WORDS = ("all", "mean", "max")
@@ -19,6 +20,14 @@ def attention(
         str, typer.Option(help="An index (-1 is the last), several as 0,3,5, or all, mean, max.")
     ] = "-1",
     head: Annotated[str, typer.Option(help="The same for the heads.")] = "mean",
+    map_name: Annotated[
+        str,
+        typer.Option(
+            "--map",
+            help="raw, or what follows attention further: rollout, value_weighted, gradient_weighted, "
+            "value_zeroing, information_flow.",
+        ),
+    ] = "raw",
     pair: Annotated[str | None, typer.Option(help="The second text, for a model of sentence pairs.")] = None,
     continuation: options.Continuation = None,
     max_new_tokens: options.MaxNewTokens = None,
@@ -54,6 +63,7 @@ def attention(
     paths = tuple(out or ())
     check_suffixes(paths, ATTENTION_SUFFIXES)
     layers, heads = axis_choice(layer, "layer"), axis_choice(head, "head")
+    MAPS.load(map_name)  # a wrong name is told before a model is loaded
     request = Request(pair=pair, continuation=continuation, max_new_tokens=max_new_tokens, chat=chat)
     choice = ModelChoice(
         name=model,
@@ -75,7 +85,7 @@ def attention(
 
             if isinstance(visualizer, ModelVisualizer):
                 found = visualizer.compute_attention(
-                    source.text if pair is None else (source.text, pair), layers, heads
+                    source.text if pair is None else (source.text, pair), layers, heads, map_name
                 )
             else:
                 found = visualizer.compute_attention(
@@ -83,6 +93,7 @@ def attention(
                     continuation,
                     layers,
                     heads,
+                    map_name,
                     max_new_tokens=max_new_tokens or DEFAULT_NEW_TOKENS,
                 )
             found = found if level is LevelName.TOKEN else found.folded(level.value)

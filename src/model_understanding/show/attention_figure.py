@@ -25,7 +25,7 @@ from model_understanding.show.panel import (
     size_in_inches,
     size_left,
 )
-from model_understanding.show.wording import cautions, layer_words
+from model_understanding.show.wording import attention_title, cautions
 from model_understanding.tokens import Level
 
 if TYPE_CHECKING:
@@ -141,9 +141,8 @@ def _header(
     *,
     titled: bool = True,
 ) -> Header:
-    map_name = "" if attention.map == "raw" else f" ({attention.map})"
     return make_header(
-        title=f"Attention{map_name}: {layer_words(attention, layer, head)}" if titled else "",
+        title=attention_title(attention, layer, head) if titled else "",
         details=(),
         cautions=cautions(attention),
         handles=grid.handles(colours),

@@ -13,8 +13,8 @@ from model_understanding.show.rankings import largest_units, top_sources
 from model_understanding.show.wording import (
     READING_NOTES,
     answer_words,
+    attention_title,
     cautions,
-    layer_words,
     method_name,
     number,
     output_words,
@@ -97,7 +97,7 @@ def report_content(report: Report) -> dict[str, Any]:
 
 
 def _attention(attention: AttentionMap) -> dict[str, Any]:
-    title = f"Attention: {layer_words(attention)}"
+    title = attention_title(attention)
     return {"title": title, "picture": attention_picture(attention, title)}
 
 

@@ -17,8 +17,8 @@ from model_understanding.show.highlight import highlighted_runs
 from model_understanding.show.rankings import largest_units, top_links, top_sources
 from model_understanding.show.wording import (
     answer_words,
+    attention_title,
     cautions,
-    layer_words,
     method_name,
     number,
     output_words,
@@ -224,7 +224,7 @@ def _print_steps(generation: Generation, console: Console) -> None:
 def _print_attention(attention: AttentionMap, console: Console) -> None:
     folded = attention.folded("character")
     console.print()
-    console.print(_heading(f"Attention: {layer_words(attention)}"))
+    console.print(_heading(attention_title(attention)))
     keys = folded.keys.labels()
     sinks = folded.sinks or ()
     for sink, share in zip(sinks, sink_shares(folded.matrix(), folded.mask, sinks), strict=True):

@@ -97,6 +97,12 @@ def score_words(signed: bool, normalized: bool) -> str:
     return "share of all |score|" if signed else "share of the total score"
 
 
+def attention_title(attention: AttentionMap, layer: int | None = None, head: int | None = None) -> str:
+    """Return a map's title, as ``Attention (rollout): layer 5, mean of heads 0–11``."""
+    name = "" if attention.map == "raw" else f" ({attention.map})"
+    return f"Attention{name}: {layer_words(attention, layer, head)}"
+
+
 def layer_words(attention: AttentionMap, layer: int | None = None, head: int | None = None) -> str:
     """Return which layer and head a matrix shows, as ``layer 5, mean of heads 0–11``."""
     return f"{_axis('layer', attention.layers, layer)}, {_axis('head', attention.heads, head)}"

@@ -9,6 +9,7 @@ import torch
 
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.loading import LoadingOptions, load
+from model_understanding.protocols import AttentionMapMethod
 from model_understanding.registry import MAPS
 from model_understanding.results import AttentionMap, Attribution, Report
 from model_understanding.results.attention_map import REDUCTIONS
@@ -127,12 +128,12 @@ class Visualizer:
         encoding: Encoding,
         layer: AxisChoice,
         head: AxisChoice,
-        map: str,
+        map: str | AttentionMapMethod,
         queries: Sequence[int] | None = None,
         steps: Tokens | None = None,
     ) -> AttentionMap:
         started = time.perf_counter()
-        method = MAPS.load(map)()
+        method = MAPS.load(map)() if isinstance(map, str) else map
         heads = getattr(self.runner.config.get_text_config(), "num_attention_heads", 0)
         layers = _axis(layer, layer_count(self.runner.config), "layer")
         chosen_heads = _axis(head, heads, "head")
@@ -145,9 +146,9 @@ class Visualizer:
             mask=captured.mask[0].cpu().numpy(),
             layers=layers if isinstance(layers, str) else tuple(layers),
             heads=chosen_heads if isinstance(chosen_heads, str) else tuple(chosen_heads),
-            map=map,
+            map=method.name,
             steps=steps,
-            parameters=asdict(method),
+            parameters=asdict(method),  # pyright: ignore[reportArgumentType]
             provenance=replace(self.runner.loaded.provenance, seconds=time.perf_counter() - started),
         )
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from model_understanding.errors import InputError, UnsupportedModelError
-from model_understanding.protocols import AttributionMethod
+from model_understanding.protocols import AttentionMapMethod, AttributionMethod
 from model_understanding.results import AttentionMap, Attribution, Generation, Report
 from model_understanding.results.target import Quantity
 from model_understanding.runner import Encoding, Runner
@@ -186,7 +186,7 @@ class GenerativeModelVisualizer(Visualizer):
         continuation: str | None = None,
         layer: AxisChoice = -1,
         head: AxisChoice = "mean",
-        map: str = "raw",
+        map: str | AttentionMapMethod = "raw",
         *,
         queries: str = "steps",
         max_new_tokens: int = 32,
@@ -201,7 +201,7 @@ class GenerativeModelVisualizer(Visualizer):
             continuation: What follows; generated greedily where left out.
             layer: An index, several, ``"all"``, or ``"mean"`` or ``"max"`` over all.
             head: The same for heads.
-            map: The map's name.
+            map: The map's name, or a map object, as ``Rollout(start_layer=2)``.
             queries: ``"steps"``, or ``"prompt"`` for the prompt's attention to itself.
             max_new_tokens: Most tokens to generate.
 
@@ -345,7 +345,7 @@ class GenerativeModelVisualizer(Visualizer):
         return self.runner.encode(joined(tokens, following), prompt_length=len(tokens))
 
     def _step_attention(
-        self, encoding: Encoding, layer: AxisChoice, head: AxisChoice, map: str
+        self, encoding: Encoding, layer: AxisChoice, head: AxisChoice, map: str | AttentionMapMethod
     ) -> AttentionMap:
         if not self.runner.is_causal:
             raise UnsupportedModelError(

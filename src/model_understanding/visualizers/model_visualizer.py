@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from model_understanding.errors import InputError
-from model_understanding.protocols import AttributionMethod
+from model_understanding.protocols import AttentionMapMethod, AttributionMethod
 from model_understanding.results import AttentionMap, Attribution, Prediction, Report, Target
 from model_understanding.results.target import Quantity
 from model_understanding.runner import Encoding, Runner
@@ -136,7 +136,7 @@ class ModelVisualizer(Visualizer):
         text: Text,
         layer: AxisChoice = -1,
         head: AxisChoice = "mean",
-        map: str = "raw",
+        map: str | AttentionMapMethod = "raw",
     ) -> AttentionMap:
         """Return where the model looked, exact and with the model's own kernels.
 
@@ -144,7 +144,7 @@ class ModelVisualizer(Visualizer):
             text: A text, or a (text, pair) tuple.
             layer: An index, several, ``"all"``, or ``"mean"`` or ``"max"`` over all.
             head: The same for heads.
-            map: The map's name.
+            map: The map's name, or a map object, as ``Rollout(start_layer=2)``.
 
         Returns:
             Weights from queries (rows) to keys (columns).
