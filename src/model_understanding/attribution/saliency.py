@@ -1,16 +1,12 @@
 """Gradient norms: how strongly the target reacts to a small change of each token's embedding."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-import torch
-
-from model_understanding.errors import InputError
 from model_understanding.protocols import Scores
 from model_understanding.runner import Encoding, Runner
+from model_understanding.runner.gradient_norm import Norm, check_norm, norms_of
 from model_understanding.runner.runner import Targets
-
-_ORDERS = {"l2": 2.0, "l1": 1.0, "max": float("inf")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +38,13 @@ class Saliency:
     cost: ClassVar[str] = "1 forward, 1 backward"
     reference: ClassVar[str] = "Simonyan et al. 2014; Li et al. 2016"
 
-    norm: Literal["l2", "l1", "max"] = "l2"
+    norm: Norm = "l2"
 
     def __post_init__(self) -> None:
-        if self.norm not in _ORDERS:
-            raise InputError(
-                f"Norm {self.norm!r} is unknown. Allowed: {', '.join(_ORDERS)}.", hint="Use norm='l2'."
-            )
+        check_norm(self.norm)
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
         values, gradients = runner.gradients(encoding, targets)
-        scores = torch.linalg.vector_norm(gradients, ord=_ORDERS[self.norm], dim=-1)
+        scores = norms_of(gradients, self.norm)
         return Scores(scores=scores.cpu().numpy(), outputs=values.cpu().numpy())

@@ -1,7 +1,7 @@
 """SmoothGrad: gradients averaged over noisy copies of the text's embeddings."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,11 +12,10 @@ from model_understanding.errors import InputError
 from model_understanding.protocols import Scores
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.baselines import movable_tokens
+from model_understanding.runner.gradient_norm import Norm, check_norm, norms_of
 from model_understanding.runner.packing import packed
 from model_understanding.runner.paths import chosen_texts, target_count, target_values
 from model_understanding.runner.runner import Targets
-
-_ORDERS = {"l2": 2.0, "l1": 1.0, "max": float("inf")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ class SmoothGrad:
     samples: int = 32
     noise: float = 0.15
     squared: bool = False
-    norm: Literal["l2", "l1", "max"] = "l2"
+    norm: Norm = "l2"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -69,10 +68,7 @@ class SmoothGrad:
             raise InputError(f"samples must be at least 1. Got {self.samples}.", hint="Use samples=32.")
         if not 0 <= self.noise < float("inf"):
             raise InputError(f"noise must be 0 or more. Got {self.noise}.", hint="Use noise=0.15.")
-        if self.norm not in _ORDERS:
-            raise InputError(
-                f"Norm {self.norm!r} is unknown. Allowed: {', '.join(_ORDERS)}.", hint="Use norm='l2'."
-            )
+        check_norm(self.norm)
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
@@ -98,7 +94,7 @@ class SmoothGrad:
         packed(run, len(encoding) * self.samples, each, runner.memory, gradients=True, tokens=tokens)
         means = totals / self.samples
         means = means.sqrt() if self.squared else means
-        scores = torch.linalg.vector_norm(means, ord=_ORDERS[self.norm], dim=-1)
+        scores = norms_of(means, self.norm)
         return Scores(scores=scores.cpu().numpy(), outputs=target_values(runner, encoding, targets))
 
     def _noise(self, sample: int, like: Float[Tensor, "tokens width"]) -> Float[Tensor, "tokens width"]:

@@ -16,8 +16,8 @@ from model_understanding.runner.attention_flow import (
     checked_start,
 )
 from model_understanding.runner.encoding import Encoding
-from model_understanding.runner.readout import Entry, entries_of, read_values
-from model_understanding.runner.runner import CustomTarget, Runner, Targets, for_each_row
+from model_understanding.runner.readout import Entry, entries_of, for_each_row, read_values
+from model_understanding.runner.runner import CustomTarget, Runner, Targets
 from model_understanding.runner.state import guarded
 from model_understanding.runner.work import count_backward, count_forward
 

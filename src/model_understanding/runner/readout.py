@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from model_understanding.errors import InputError
 from model_understanding.results import Target
 
 Link = Literal["softmax", "sigmoid", "identity"]
@@ -24,6 +25,22 @@ class Entry:
     index: int
     against: int | None
     weight: float
+
+
+def for_each_row(targets: Sequence[Target] | TargetRows, rows: int) -> TargetRows:
+    """Return the targets of each row of a batch.
+
+    Raises:
+        InputError: There are lists of targets, but not one for each row.
+    """
+    if isinstance(targets[0], Target):
+        return [list(targets)] * rows  # pyright: ignore[reportReturnType]
+    if len(targets) != rows:
+        raise InputError(
+            f"{len(targets)} lists of targets were given for {rows} texts.",
+            hint="Give one list for each text.",
+        )
+    return targets  # pyright: ignore[reportReturnType]
 
 
 def entries_of(targets: TargetRows) -> list[Entry]:
@@ -91,6 +108,33 @@ def read_values(
     shape = (len(targets), max(len(row) for row in targets))
     flat = torch.zeros(shape[0] * shape[1], device=device)
     return flat.index_add(0, rows * shape[1] + numbers, read * weights).view(shape)
+
+
+def custom_value(value: object, *, gradients: bool) -> Float[Tensor, "1 1"]:
+    """Return what a caller's function of the model's outputs gave, as the value of one target.
+
+    Args:
+        value: What it returned.
+        gradients: Whether the value will be differentiated.
+
+    Raises:
+        InputError: It is not one number as a tensor, or has no gradient.
+    """
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        raise InputError(
+            f"The custom target must return one number as a tensor. Got {_described(value)}.",
+            hint="Return for example outputs.logits[0, 1].",
+        )
+    if gradients and not value.requires_grad:
+        raise InputError(
+            "The custom target's value does not depend on the model's outputs by torch operations.",
+            hint="Do not detach the outputs or convert them to numbers.",
+        )
+    return value.float().reshape(1, 1)
+
+
+def _described(value: object) -> str:
+    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
 
 
 def _quantity(

@@ -31,7 +31,15 @@ from model_understanding.runner.packing import packed
 from model_understanding.runner.placement import require_whole, watched_gradients
 from model_understanding.runner.predicted_targets import PredictedTargets
 from model_understanding.runner.prefix_groups import cheapest_prefixes, shared_prefix
-from model_understanding.runner.readout import Entry, Link, TargetRows, entries_of, read_values
+from model_understanding.runner.readout import (
+    Entry,
+    Link,
+    TargetRows,
+    custom_value,
+    entries_of,
+    for_each_row,
+    read_values,
+)
 from model_understanding.runner.state import end_pooling, guarded
 from model_understanding.runner.work import count_forward
 from model_understanding.tasks import CAUSAL_LM, sequence_classification
@@ -373,17 +381,7 @@ class Runner:
                 self._logits(outputs, part, 0)
                 value = target(outputs)
             count_forward(part.ids.numel())
-            if not isinstance(value, Tensor) or value.numel() != 1:
-                raise InputError(
-                    f"The custom target must return one number as a tensor. Got {_described(value)}.",
-                    hint="Return for example outputs.logits[0, 1].",
-                )
-            if gradients and not value.requires_grad:
-                raise InputError(
-                    "The custom target's value does not depend on the model's outputs by torch operations.",
-                    hint="Do not detach the outputs or convert them to numbers.",
-                )
-            values = value.float().reshape(1, 1)
+            values = custom_value(value, gradients=gradients)
             found.append(self._with_gradients(values, swap.leaf, encoding, [0], gradients=gradients))
         return Gradients(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
@@ -448,23 +446,3 @@ class Runner:
             logits = logits[:, None]
         require_finite(logits, "logits", lambda: first_broken_layer(self.model, encoding.inputs))
         return logits
-
-
-def for_each_row(targets: Sequence[Target] | TargetRows, rows: int) -> TargetRows:
-    """Return the targets of each row of a batch.
-
-    Raises:
-        InputError: There are lists of targets, but not one for each row.
-    """
-    if isinstance(targets[0], Target):
-        return [list(targets)] * rows  # pyright: ignore[reportReturnType]
-    if len(targets) != rows:
-        raise InputError(
-            f"{len(targets)} lists of targets were given for {rows} texts.",
-            hint="Give one list for each text.",
-        )
-    return targets  # pyright: ignore[reportReturnType]
-
-
-def _described(value: object) -> str:
-    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
