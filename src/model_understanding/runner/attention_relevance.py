@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model_understanding.errors import InputError, UnsupportedModelError
+from model_understanding.errors import UnsupportedModelError
 from model_understanding.results import Target
 from model_understanding.runner.attention_flow import (
     CaptureMaker,
@@ -16,7 +16,7 @@ from model_understanding.runner.attention_flow import (
     checked_start,
 )
 from model_understanding.runner.encoding import Encoding
-from model_understanding.runner.readout import Entry, entries_of, for_each_row, read_values
+from model_understanding.runner.readout import Entry, custom_value, entries_of, for_each_row, read_values
 from model_understanding.runner.runner import CustomTarget, Runner, Targets
 from model_understanding.runner.state import guarded
 from model_understanding.runner.work import count_backward, count_forward
@@ -125,15 +125,10 @@ def _custom_scores(
         if outputs is None:
             count_backward(tokens)
             return torch.zeros((1, tokens), device=runner.device)
-        value = target(outputs)
-        if not value.requires_grad:
-            raise InputError(
-                "The custom target's value does not depend on the model's outputs by torch operations.",
-                hint="Do not detach the outputs or convert them to numbers.",
-            )
-        start = _pooled_positions(runner, capture, value.sum())
+        value = custom_value(target(outputs), gradients=True).sum()
+        start = _pooled_positions(runner, capture, value)
         count_backward(tokens)
-        transitions = capture.transitions(value.sum())[first:]
+        transitions = capture.transitions(value)[first:]
         return carried_back(start, transitions, adds_identity=capture.adds_identity)
 
 
