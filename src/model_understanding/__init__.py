@@ -20,6 +20,7 @@ from model_understanding.results import Attribution as Attribution
 from model_understanding.results import Estimate as Estimate
 from model_understanding.results import Evaluation as Evaluation
 from model_understanding.results import Generation as Generation
+from model_understanding.results import HeadScores as HeadScores
 from model_understanding.results import Prediction as Prediction
 from model_understanding.results import Report as Report
 from model_understanding.results import Target as Target
@@ -62,6 +63,7 @@ __all__ = [
     "Generation",
     "GenerativeModelVisualizer",
     "Gim",
+    "HeadScores",
     "InputError",
     "InputXGradient",
     "IntegratedGradients",

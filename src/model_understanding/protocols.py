@@ -1,4 +1,4 @@
-"""What a method and a map must offer to be listed in the registry.
+"""What a method, a map and a head score must offer to be listed in the registry.
 
 A method is a frozen dataclass: its fields are its parameters (the command line and the documentation are
 made from them), its ``__call__`` is the algorithm, and it keeps no state.
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from model_understanding.runner import Encoding, Runner
     from model_understanding.runner.attention_capture import Axis, CapturedAttention
+    from model_understanding.runner.head_question import HeadQuestion
+    from model_understanding.runner.head_rows import RowMeasure
     from model_understanding.runner.runner import Targets
 
 
@@ -74,4 +76,28 @@ class AttentionMapMethod(Protocol):
         queries: "Sequence[int] | None",
     ) -> "CapturedAttention":
         """Return the weights of the layers, heads and queries asked for."""
+        ...
+
+
+class HeadScoreMethod(Protocol):
+    """Scores each attention head of a model on a text."""
+
+    name: ClassVar[str]
+    meaning: ClassVar[str]
+    """What a high score says, in a few words."""
+    signed: ClassVar[bool]
+    """Whether the sign says a direction; such a score ranks by its size."""
+    needs_target: ClassVar[bool]
+    """Whether it asks how a head matters to an answer."""
+    cost: ClassVar[str]
+    reference: ClassVar[str]
+
+    def measure(self, question: "HeadQuestion") -> "RowMeasure | None":
+        """Return what is to be read of the text's attention; all scores that read it share one forward."""
+        ...
+
+    def __call__(
+        self, question: "HeadQuestion", kept: "Float[np.ndarray, 'layers heads size'] | None"
+    ) -> Float[np.ndarray, "layers heads"]:
+        """Score every head, from what was read of its rows on average."""
         ...

@@ -1,4 +1,4 @@
-"""Names of attribution methods and attention maps, and where each lives.
+"""Names of attribution methods, attention maps and head scores, and where each lives.
 
 A new method is one file and one line here. Nothing is imported until it is asked for, so listing the
 names needs no torch. Third parties add theirs by entry points of the groups below.
@@ -108,3 +108,22 @@ MAPS = Registry(
         "information_flow": "model_understanding.attention.information_flow:InformationFlow",
     },
 )
+
+HEAD_SCORES = Registry(
+    "head score",
+    "model_understanding.head_scores",
+    {
+        "entropy": "model_understanding.head_scores.entropy:Entropy",
+        "distance": "model_understanding.head_scores.distance:Distance",
+        "previous_token": "model_understanding.head_scores.previous_token:PreviousToken",
+        "induction": "model_understanding.head_scores.induction:Induction",
+        "induction_in_text": "model_understanding.head_scores.induction_in_text:InductionInText",
+        "delimiter": "model_understanding.head_scores.delimiter:Delimiter",
+        "sink": "model_understanding.head_scores.sink:Sink",
+        "agreement": "model_understanding.head_scores.agreement:Agreement",
+        "ablation": "model_understanding.head_scores.ablation:Ablation",
+    },
+)
+
+DEFAULT_HEAD_SCORES = ("entropy", "distance", "previous_token", "induction", "delimiter", "sink")
+"""What is asked of every head where nothing is named: two forwards, and possible of any text."""

@@ -7,6 +7,7 @@ from model_understanding.results import (
     Attribution,
     Evaluation,
     Generation,
+    HeadScores,
     Prediction,
     Provenance,
     Report,
@@ -103,12 +104,26 @@ def evaluation() -> Evaluation:
     )
 
 
+def head_scores() -> HeadScores:
+    return HeadScores(
+        tokens=tokens_of(),
+        names=("sink", "ablation"),
+        scores=np.stack([np.arange(6).reshape(2, 3) / 7, [[-0.9, 0.1, 0.5], [0.5, 0, LIMITS.tiny]]]),
+        meanings=("</script>", "what is lost"),
+        signed=(False, True),
+        target=target(),
+        parameters={"sink": {}, "ablation": {"replacement": "mean"}},
+        provenance=provenance(),
+    )
+
+
 def report() -> Report:
     return Report(
         prediction=prediction(),
         attributions=(attribution(),),
         attention=(attention(),),
         evaluations=(evaluation(),),
+        heads=head_scores(),
         provenance=provenance(),
     )
 
@@ -159,6 +174,6 @@ def empty() -> tuple:
 def everything() -> tuple:
     return (
         *(attribution(), attention(), prediction(), generation()),
-        *(evaluation(), report(), provenance(), target()),
+        *(evaluation(), report(), provenance(), target(), head_scores()),
         *(result for result in empty() if not isinstance(result, Tokens)),
     )

@@ -9,6 +9,8 @@ from model_understanding.results.attribution import Attribution as Attribution
 from model_understanding.results.estimate import Estimate as Estimate
 from model_understanding.results.evaluation import Evaluation as Evaluation
 from model_understanding.results.generation import Generation as Generation
+from model_understanding.results.head_scores import HeadScores as HeadScores
+from model_understanding.results.head_scores import RankedHead as RankedHead
 from model_understanding.results.prediction import Prediction as Prediction
 from model_understanding.results.provenance import Provenance as Provenance
 from model_understanding.results.report import Report as Report

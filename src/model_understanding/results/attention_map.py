@@ -179,6 +179,22 @@ def find_sinks(
     safe_rows = np.where(rows > 0, rows, 1)
     share = np.where(counted, weights, 0).sum(axis=0) / safe_rows
     even = np.where(counted, 1 / np.maximum(choices, 1), 0).sum(axis=0) / safe_rows
+    return sinks_of_shares(share, even, rows)
+
+
+def sinks_of_shares(
+    share: Float[np.ndarray, " keys"], even: Float[np.ndarray, " keys"], rows: Int[np.ndarray, " keys"]
+) -> tuple[int, ...]:
+    """Return the keys that soak up attention, from their shares.
+
+    Args:
+        share: Each key's mean weight over the queries that may look at it and at something else.
+        even: What even attention would give it.
+        rows: How many such queries there are.
+
+    Returns:
+        Positions among the keys.
+    """
     is_sink = (rows > 1) & (share >= SINK_SHARE) & (share >= SINK_EXCESS * even)
     return tuple(int(position) for position in np.flatnonzero(is_sink))
 

@@ -16,6 +16,7 @@ from model_understanding.results.attention_map import AttentionMap
 from model_understanding.results.attribution import Attribution
 from model_understanding.results.evaluation import Evaluation
 from model_understanding.results.generation import Generation
+from model_understanding.results.head_scores import HeadScores
 from model_understanding.results.prediction import Prediction
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.serialization import JsonResult
@@ -35,6 +36,7 @@ class Report(JsonResult):
         attributions: The attributions, the main one first.
         attention: The attention maps.
         evaluations: How far the attributions may be believed.
+        heads: Scores of the attention heads, by which they can be ranked.
         provenance: Model, software and cautions.
 
     Raises:
@@ -46,6 +48,7 @@ class Report(JsonResult):
     attributions: tuple[Attribution, ...] = ()
     attention: tuple[AttentionMap, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
+    heads: HeadScores | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
@@ -214,6 +217,8 @@ def _archive(report: Report) -> bytes:
         arrays[f"offsets_{number}"] = attribution.tokens.offsets
     for number, attention in enumerate(report.attention):
         arrays[f"attention_{number}"] = attention.weights
+    if report.heads is not None:
+        arrays["head_scores"] = report.heads.scores
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()

@@ -1,11 +1,11 @@
 """Explain causal language models."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.protocols import AttentionMapMethod, AttributionMethod
-from model_understanding.results import AttentionMap, Attribution, Generation, Report
+from model_understanding.results import AttentionMap, Attribution, Generation, Report, Target
 from model_understanding.results.target import Quantity
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.attention_capture import layer_count
@@ -152,11 +152,7 @@ class GenerativeModelVisualizer(Visualizer):
         question = Question(
             target=target, per_token=per_token, span=span, against=against, token=token, quantity=quantity
         )
-        if continuation is not None and question.kind != "continuation":
-            raise InputError(
-                f"A continuation belongs to target='continuation'. Got target={target!r}.",
-                hint="Pass target='continuation'.",
-            )
+        _check_continuation(continuation, question)
         chosen, runner = method_of(method), self.runner.at_layer(layer)
         many = isinstance(prompt, list) and not is_chat(prompt)
         prompts: list[Any] = prompt if many else [prompt]  # pyright: ignore[reportAssignmentType]
@@ -292,6 +288,25 @@ class GenerativeModelVisualizer(Visualizer):
         )
         return self._shown(report, show)
 
+    def _explained(
+        self,
+        text: Any,
+        target: TokenTarget | None,
+        *,
+        with_target: bool,
+        continuation: str | None = None,
+        max_new_tokens: int = 32,
+        **parts: Any,
+    ) -> tuple[Encoding, Sequence[Target] | None, Callable[[Any], Any] | None]:
+        implied = "loss" if continuation is None else "continuation"
+        question = Question(target=implied if target is None else target, **parts)
+        _check_continuation(continuation, question)
+        is_continued = question.kind == "continuation"
+        encoding = self._continued(text, continuation, max_new_tokens) if is_continued else self._encode(text)
+        if not with_target:
+            return encoding, None, None
+        return encoding, question.targets(self.runner, encoding), question.function
+
     def _compute_saliency_of(self, text: Any) -> Attribution:
         return self.compute_saliency(text)
 
@@ -357,6 +372,14 @@ class GenerativeModelVisualizer(Visualizer):
         steps = range(encoding.prompt_length, len(tokens))
         return self._attention(
             encoding, layer, head, map, queries=[step - 1 for step in steps], steps=tokens.select(steps)
+        )
+
+
+def _check_continuation(continuation: object, question: Question) -> None:
+    if continuation is not None and question.kind != "continuation":
+        raise InputError(
+            f"A continuation belongs to target='continuation'. Got target={question.target!r}.",
+            hint="Pass target='continuation'.",
         )
 
 

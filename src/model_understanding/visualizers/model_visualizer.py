@@ -11,7 +11,7 @@ from model_understanding.protocols import AttentionMapMethod, AttributionMethod
 from model_understanding.results import AttentionMap, Attribution, Prediction, Report, Target
 from model_understanding.results.target import Quantity
 from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.predicted_targets import MakeTarget
+from model_understanding.runner.predicted_targets import MakeTarget, PredictedTargets
 from model_understanding.runner.tokenization import tokenize
 from model_understanding.tasks import SEQUENCE_CLASSIFICATION
 from model_understanding.tasks.sequence_classification import ClassName, prediction_of, resolve_targets
@@ -107,20 +107,8 @@ class ModelVisualizer(Visualizer):
         encodings = [self._encode(one) for one in (text if many else [text])]
         chosen = method_of(method)
         function = target if callable(target) else None
-        if function is not None:
-            if against is not None or quantity != "logit":
-                raise InputError(
-                    "A function's value is explained as it is: it takes no against and no quantity.",
-                    hint="Return from the function what you mean.",
-                )
-            name = getattr(function, "__name__", type(function).__name__)
-            custom = Target(task=self.task, quantity="custom", name=name)
-            targets = [(custom,)] * len(encodings)
-        elif target is None:
-            targets = self._of_likeliest(against, quantity)
-        else:
-            assert not callable(target)
-            targets = [resolve_targets(self.runner.config, target, against, quantity)] * len(encodings)
+        named = self._named_targets(target, against, quantity)
+        targets = self._of_likeliest(against, quantity) if named is None else [named] * len(encodings)
 
         def explain(runner: Runner) -> list[Attribution]:
             return attribute(runner, chosen, encodings, targets, function)
@@ -208,6 +196,37 @@ class ModelVisualizer(Visualizer):
 
     def _attention_for_report(self, encoding: Encoding) -> tuple[AttentionMap, ...]:
         return self._attention_where_possible(lambda: self._attention(encoding, -1, "mean", "raw"))
+
+    def _named_targets(
+        self, target: ClassTarget, against: ClassName | None, quantity: Quantity
+    ) -> tuple[Target, ...] | None:
+        """Return the targets that were named; ``None`` where the predicted class is meant."""
+        if callable(target):
+            if against is not None or quantity != "logit":
+                raise InputError(
+                    "A function's value is explained as it is: it takes no against and no quantity.",
+                    hint="Return from the function what you mean.",
+                )
+            name = getattr(target, "__name__", type(target).__name__)
+            return (Target(task=self.task, quantity="custom", name=name),)
+        return None if target is None else resolve_targets(self.runner.config, target, against, quantity)
+
+    def _explained(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        text: Any,
+        target: ClassTarget,
+        *,
+        with_target: bool,
+        against: ClassName | None = None,
+        quantity: Quantity = "logit",
+    ) -> tuple[Encoding, Sequence[Target] | None, Callable[[Any], Any] | None]:
+        encoding = self._encode(text)
+        if not with_target:
+            return encoding, None, None
+        named = self._named_targets(target, against, quantity)
+        if named is None:
+            named = PredictedTargets(self.runner, encoding, self._of_likeliest(against, quantity))[0]
+        return encoding, named, target if callable(target) else None
 
     def _of_likeliest(self, against: ClassName | None, quantity: Quantity) -> MakeTarget:
         """Return what makes the target of the predicted class."""

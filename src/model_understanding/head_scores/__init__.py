@@ -1,0 +1,1 @@
+"""Scores of attention heads: one score a file, its line in ``registry.HEAD_SCORES``."""

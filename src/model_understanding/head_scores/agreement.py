@@ -1,0 +1,101 @@
+"""Heads that look where a saliency map points."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from model_understanding.errors import InputError
+from model_understanding.results import Attribution
+from model_understanding.runner.attention_layer import Block
+from model_understanding.runner.head_question import HeadQuestion
+from model_understanding.runner.head_rows import RowMeasure, whole_rows
+from model_understanding.runner.surrogates import rank_correlation
+
+_LEAST_TOKENS = 3
+_EQUAL = 1e-6  # of the largest weight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    r"""Spearman's correlation of what a head looks at and what a saliency map holds important.
+
+    ``ρ( mean over q of weight_qk , |score_k| )`` over the tokens k that can contribute and are not special.
+    The rows q are those whose answer is explained (of a language model the positions that its target is
+    read at); of a classifier all of them. Between −1 and 1, 0 where a head looks at all alike. Part of one
+    forward, and what the saliency map costs where none is given.
+
+    Raises:
+        InputError: Fewer than three tokens can be compared, or the map is of another text.
+
+    Reference:
+        Jain and Wallace (2019), "Attention is not Explanation", section 4.1, which takes Kendall's τ.
+
+    >>> Agreement().name
+    'agreement'
+    """
+
+    name: ClassVar[str] = "agreement"
+    meaning: ClassVar[str] = "rank correlation with the saliency map"
+    signed: ClassVar[bool] = False
+    needs_target: ClassVar[bool] = True
+    cost: ClassVar[str] = "1 forward, shared, and the saliency map"
+    reference: ClassVar[str] = "Jain and Wallace 2019"
+
+    def measure(self, question: HeadQuestion) -> RowMeasure:
+        """Read the rows whose answer is explained."""
+        tokens = question.encoding.ids.shape[1]
+        attribution = _attribution_of(question)
+        rows = sorted({position for target in attribution.targets for position in target.positions})
+        answering = torch.zeros(tokens, dtype=torch.bool)
+        answering[rows or range(tokens)] = True
+        if int(_compared(attribution).sum()) < _LEAST_TOKENS:
+            raise InputError(
+                f"Agreement compares {_LEAST_TOKENS} tokens or more that are not special. The text has "
+                f"{int(_compared(attribution).sum())}.",
+                hint="Pass a longer text, or another score.",
+            )
+
+        def read(block: Block) -> Float[torch.Tensor, "batch heads rows size"]:
+            return whole_rows(block, block.weights, tokens)
+
+        return RowMeasure(
+            read=read, size=tokens, counted=lambda block: answering.to(block.rows.device)[block.rows]
+        )
+
+    def __call__(
+        self, question: HeadQuestion, kept: Float[np.ndarray, "layers heads size"] | None
+    ) -> Float[np.ndarray, "layers heads"]:
+        """Return the score of every head."""
+        assert kept is not None
+        attribution = _attribution_of(question)
+        compared = _compared(attribution)
+        important = np.abs(attribution.normalized().scores).sum(axis=0)[compared]
+        looked = kept[..., compared]
+        # What differs by rounding alone shares a rank.
+        steps = np.maximum(looked.max(axis=-1, keepdims=True), 1e-12) * _EQUAL
+        ranked = np.rint(looked / steps)
+        return np.array([[rank_correlation(head, important) for head in layer] for layer in ranked])
+
+
+def _attribution_of(question: HeadQuestion) -> Attribution:
+    attribution = question.attribution
+    if attribution is None:
+        raise InputError(
+            "Agreement compares heads with a saliency map; none was given.",
+            hint="Pass attribution=visualizer.compute_saliency(text).",
+        )
+    ids = question.encoding.tokens[0].ids
+    if len(attribution.tokens) != len(ids) or (attribution.tokens.ids != ids).any():
+        raise InputError(
+            f"The saliency map has {len(attribution.tokens)} tokens, the text {len(ids)}, and they are not "
+            "the same.",
+            hint="Pass the saliency map of this text.",
+        )
+    return attribution
+
+
+def _compared(attribution: Attribution) -> np.ndarray:
+    return attribution.valid.any(axis=0) & ~attribution.tokens.special

@@ -1,0 +1,75 @@
+"""Heads that look at delimiters."""
+
+import unicodedata
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+
+from model_understanding.runner.attention_layer import Block
+from model_understanding.runner.head_question import HeadQuestion
+from model_understanding.runner.head_rows import RowMeasure
+from model_understanding.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delimiter:
+    r"""A head's mean weight on delimiters: special and template tokens, punctuation, line breaks.
+
+    ``mean over q of Σ_{k is a delimiter} weight_qk``, between 0 and 1. Rows with one key to look at do not
+    count; of a text without delimiters the score is 0. Part of one forward.
+
+    Reference:
+        Clark et al. (2019), "What Does BERT Look At?", section 3.2.
+
+    >>> Delimiter().name
+    'delimiter'
+    """
+
+    name: ClassVar[str] = "delimiter"
+    meaning: ClassVar[str] = "weight on special tokens and punctuation"
+    signed: ClassVar[bool] = False
+    needs_target: ClassVar[bool] = False
+    cost: ClassVar[str] = "1 forward, shared"
+    reference: ClassVar[str] = "Clark et al. 2019"
+
+    def measure(self, question: HeadQuestion) -> RowMeasure:
+        """Read each row's weight on delimiters."""
+        delimiters = torch.from_numpy(delimiters_of(question.encoding.tokens[0]))
+
+        def read(block: Block) -> Float[torch.Tensor, "batch heads rows 1"]:
+            keys = delimiters[block.first : block.first + block.weights.shape[-1]].to(block.weights)
+            return (block.weights @ keys)[..., None]
+
+        return RowMeasure(read=read)
+
+    def __call__(
+        self, question: HeadQuestion, kept: Float[np.ndarray, "layers heads size"] | None
+    ) -> Float[np.ndarray, "layers heads"]:
+        """Return the score of every head."""
+        assert kept is not None
+        return kept[..., 0]
+
+
+def delimiters_of(tokens: Tokens) -> Bool[np.ndarray, " tokens"]:
+    """Return which tokens are special, or nothing but punctuation and blanks with a line break or mark.
+
+    >>> delimiters_of(Tokens.from_pieces(["so", ",", "(b)", "...", "€"])).tolist()
+    [False, True, False, True, False]
+    """
+    return np.array(
+        [
+            bool(special) or _is_delimiter(surface)
+            for special, surface in zip(tokens.special, tokens.surfaces(), strict=True)
+        ],
+        dtype=bool,
+    )
+
+
+def _is_delimiter(surface: str) -> bool:
+    marks = surface.strip()
+    if not marks:
+        return "\n" in surface or "\r" in surface
+    return all(unicodedata.category(character).startswith("P") for character in marks)
