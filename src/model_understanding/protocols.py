@@ -5,7 +5,7 @@ made from them), its ``__call__`` is the algorithm, and it keeps no state.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from model_understanding.runner import Encoding, Runner
     from model_understanding.runner.attention_capture import Axis, CapturedAttention
+    from model_understanding.runner.attention_reducers import Reducer
     from model_understanding.runner.head_question import HeadQuestion
     from model_understanding.runner.head_rows import RowMeasure
     from model_understanding.runner.runner import Targets
@@ -100,4 +101,23 @@ class HeadScoreMethod(Protocol):
         self, question: "HeadQuestion", kept: "Float[np.ndarray, 'layers heads size'] | None"
     ) -> Float[np.ndarray, "layers heads"]:
         """Score every head, from what was read of its rows on average."""
+        ...
+
+
+@runtime_checkable
+class StreamedAttentionMap(Protocol):
+    """A map whose layers are reduced as they come, so that nothing tokens² is held for a long text."""
+
+    streamed: ClassVar[bool]
+
+    def __call__(
+        self,
+        runner: "Runner",
+        encoding: "Encoding",
+        layers: "Axis",
+        heads: "Axis",
+        queries: "Sequence[int] | None",
+        reducer: "Reducer | None" = None,
+    ) -> "CapturedAttention":
+        """Return what the reducer keeps of the layers, heads and queries asked for."""
         ...

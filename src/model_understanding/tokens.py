@@ -21,6 +21,7 @@ _GRAPHEME = regex.compile(r"\X")
 _WORD_BOUNDARY = regex.compile(r"\b", flags=regex.V1 | regex.WORD)
 _SENTENCE_END = regex.compile(r"(?<=[.!?…][\"'”’)\]]*)\s+|(?<=[。！？؟])\s*|\n+")
 _JOINERS = frozenset("\u200c\u200d")
+_BEGINNING = 12  # characters of a stretch's text in its name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -208,6 +209,53 @@ class Tokens:
             offsets=self.offsets[index],
             words=self.words[index],
             special=self.special[index],
+        )
+
+    def stretches(self, size: int, positions: Sequence[int] | None = None) -> Self:
+        """Join each so many neighbours into one token without a place in the text, named by its positions.
+
+        Args:
+            size: Tokens in a stretch; the last may have fewer.
+            positions: What to call each token; 0, 1, … where left out.
+
+        Returns:
+            One token for each stretch, as ``64–127 of the film…``.
+        """
+        count = len(self)
+        called = range(count) if positions is None else positions
+        names = []
+        for start in range(0, count, size):
+            last = min(start + size, count) - 1
+            begin = self._beginning(start, last)
+            names.append(
+                f"{called[start]}–{called[last]} {begin}…" if last > start else f"{called[start]} {begin}"
+            )
+        return self._placeless(names)
+
+    def _beginning(self, start: int, last: int) -> str:
+        """Return the first characters of what stands in the text from one token to another."""
+        within = [i for i in range(start, min(start + _BEGINNING, last + 1)) if self.segments[i] >= 0]
+        inside = [i for i in within if self.segments[i] == self.segments[within[0]]]
+        if not inside:
+            return " ".join("".join(self.pieces[start : last + 1]).split())[:_BEGINNING]
+        text = self.texts[self.segments[inside[0]]]
+        text = text[int(self.offsets[inside, 0].min()) : int(self.offsets[inside, 1].max())]
+        return "".join(_GRAPHEME.findall(" ".join(text.split()))[:_BEGINNING])
+
+    def joined(self, name: str) -> Self:
+        """Return one token without a place in the text, called by a name, in place of all."""
+        return self._placeless([name])
+
+    def _placeless(self, names: Sequence[str]) -> Self:
+        count = len(names)
+        return type(self)(
+            texts=self.texts,
+            pieces=tuple(names),
+            ids=np.full(count, -1),
+            segments=np.full(count, -1),
+            offsets=np.zeros((count, 2), dtype=int),
+            words=np.full(count, -1),
+            special=np.zeros(count, dtype=bool),
         )
 
     def _character_keys(self) -> list[tuple[int, int]]:

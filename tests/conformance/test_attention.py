@@ -59,6 +59,7 @@ def test_padding_changes_no_row(name):
         assert oracles.close(padded.weights[row, :, :, :length, :length], alone, 1e-6)
 
 
+@pytest.mark.parametrize("seed", [None, 3])
 @pytest.mark.parametrize(
     "name",
     [
@@ -67,12 +68,18 @@ def test_padding_changes_no_row(name):
         if a.task == tiny_models.LANGUAGE_MODEL and a.has_attention and a.is_causal
     ],
 )
-def test_decoding_steps_are_those_of_generate(name):
+def test_decoding_steps_are_those_of_generate(name, seed):
     visualizer = visualizer_of(name)
-    found = visualizer.compute_attention(TEXTS[0], layer="all", head="all", max_new_tokens=5)
+    sampling = {"seed": seed, "temperature": 2.0, "top_k": 50} if seed else {}
+    found = visualizer.compute_attention(TEXTS[0], layer="all", head="all", max_new_tokens=5, **sampling)
     eager = tiny_models.build(name, "eager")
     ids = encoded(visualizer, TEXTS[0]).ids
     kinds = {"do_sample": False, "return_dict_in_generate": True, "output_attentions": True}
+    if seed:
+        torch.manual_seed(seed)
+        kinds |= {"do_sample": True, "temperature": 2.0, "top_k": 50, "top_p": 1.0}
+        greedy = visualizer.generate(TEXTS[0], 5).tokens.ids.tolist()
+        assert found.keys.ids.tolist() != greedy, "what is sampled is another text"
     eager.generation_config.cache_implementation = None
     steps = eager.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=5, **kinds)
     assert steps.sequences[0].tolist() == found.keys.ids.tolist()

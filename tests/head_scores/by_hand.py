@@ -8,7 +8,7 @@ import torch
 
 import oracles
 import tiny_models
-from model_understanding.results.attention_map import find_sinks
+from model_understanding.results.attention_sinks import find_sinks
 
 PROJECTIONS = {
     "bert": lambda model: [layer.attention.output.dense for layer in model.bert.encoder.layer],

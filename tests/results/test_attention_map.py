@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from model_understanding import AttentionMap, InputError, NumericalError, Tokens
-from model_understanding.results.attention_map import find_sinks
+from model_understanding.results.attention_sinks import find_sinks
 
 from . import made
 
@@ -40,12 +41,187 @@ def test_arrays_from_elsewhere():
     wide = AttentionMap.from_arrays(WEIGHTS[..., :2, :], list("ab"), list("abcd"), mask=np.eye(2, 4) > 0)
     assert (len(wide.queries), len(wide.keys), wide.mask.sum()) == (2, 4, 2)
     assert heads.mask.all()
-    for axes, shape in ((1, 3), (5, (1, 1, 1, 1, 1))):
-        with pytest.raises(ValueError, match="axes") as caught:
+    for axes, shape, words in ((1, (3,), "(3,)"), (6, (1, 1, 1, 1, 1, 1), "(1, 1, 1, 1, 1, 1)")):
+        with pytest.raises(InputError) as caught:
             AttentionMap.from_arrays(np.ones(shape), list("abc"))
         assert str(caught.value) == (
-            f"Weights have 2, 3 or 4 axes: (Q, K), (H, Q, K) or (L, H, Q, K). Got {axes}."
+            "Weights have 2, 3 or 4 axes: (Q, K), (H, Q, K), (L, H, Q, K), or a layer each of (H, Q, K) or "
+            f"(1, H, Q, K). Got {axes}: {words}. Pass the attention of one text."
         )
+
+
+def test_what_a_model_returns_is_taken_as_it_is():
+    layers = tuple(torch.tensor(layer[None]) for layer in WEIGHTS)
+    found = AttentionMap.from_arrays(layers, list("abcd"))
+    assert (found.weights == WEIGHTS).all()
+    assert (found.layers, found.heads) == ((0, 1, 2), (0, 1))
+    assert (AttentionMap.from_arrays([layer[0] for layer in layers], list("abcd")).weights == WEIGHTS).all()
+    half = AttentionMap.from_arrays([layer.bfloat16().requires_grad_() for layer in layers], list("abcd"))
+    assert half.weights == pytest.approx(WEIGHTS, rel=1e-2)
+    assert (AttentionMap.from_arrays(WEIGHTS.tolist(), list("abcd")).weights == WEIGHTS).all()
+    assert AttentionMap.from_arrays(layers[0], list("abcd")).weights.shape == (1, 2, 4, 4)
+
+
+def test_a_causal_mask_is_derived():
+    square = AttentionMap.from_arrays(WEIGHTS, list("abcd"), mask="causal")
+    assert (square.mask == np.tri(4, dtype=bool)).all()
+    steps = AttentionMap.from_arrays(WEIGHTS[..., 2:, :], list("cd"), list("abcd"), mask="causal")
+    assert steps.mask.tolist() == [[True, True, True, False], [True] * 4]
+
+
+@pytest.mark.parametrize(
+    ("weights", "options", "message"),
+    [
+        (
+            [np.ones((3, 1, 4, 4))] * 2,
+            {},
+            "The weights are of 3 texts: (2, 3, 1, 4, 4). Pass those of one text, as "
+            "tuple(layer[0] for layer in attentions).",
+        ),
+        (
+            (np.ones((1, 2, 4, 4)), None),
+            {},
+            "Some layers have no weights: the model did not return them. Load it with "
+            "attn_implementation='eager', or use compute_attention, which needs no reload.",
+        ),
+        (
+            (np.ones((1, 2, 4, 4)), np.ones((1, 2, 4, 5))),
+            {},
+            "The layers' weights have different shapes: (1, 2, 4, 4), (1, 2, 4, 5). Pass one text and the "
+            "layers of one stack (encoder, decoder or cross-attention).",
+        ),
+        (
+            np.ones((3, 4)),
+            {},
+            "The weights have 3 queries, but 4 tokens were given. Pass the tokens that the model saw, "
+            "special ones included, in the order of the weights.",
+        ),
+        (
+            np.ones((4, 4)),
+            {"keys": "abcd"},
+            "keys must be Tokens or one string for each token. Got str. Pass for example "
+            "tokenizer.convert_ids_to_tokens(ids).",
+        ),
+        (
+            np.ones((4, 3)),
+            {"keys": list("abc"), "mask": "causal"},
+            "A causal mask needs as many keys as queries. Got 4 queries and 3 keys. Pass the mask "
+            "as an array.",
+        ),
+        (
+            np.ones((4, 4)),
+            {"mask": np.ones((4, 3))},
+            "The mask has shape (4, 3), the weights of a head have 4 × 4. Pass True where a query may look "
+            "at a key.",
+        ),
+        (
+            np.ones((4, 4)),
+            {"mask": "diagonal"},
+            "mask 'diagonal' is unknown. Allowed: 'causal', an array, None. Leave it out.",
+        ),
+    ],
+)
+def test_arrays_that_do_not_fit(weights, options, message):
+    with pytest.raises(InputError) as caught:
+        AttentionMap.from_arrays(weights, list("abcd"), **options)
+    assert str(caught.value) == message
+
+
+def test_words_are_no_weights():
+    with pytest.raises(InputError, match=r"^The weights are no array of numbers: "):
+        AttentionMap.from_arrays([["a", "b"]], ["a"], ["b", "c"])
+
+
+def largest_of(count):
+    """Return the map of each row's largest weights, as a reducer would."""
+    places = np.argsort(-WEIGHTS, axis=-1)[..., :count]
+    weights = np.take_along_axis(WEIGHTS, places, -1)
+    places[..., 0, 1:] = -1  # a row with one weight
+    weights[..., 0, 1:] = 0
+    return replace(
+        MAP, weights=weights, places=places, mask=(places >= 0).any((0, 1)), keep=f"top:{count}", sinks=None
+    )
+
+
+def test_the_largest_weights_stand_where_they_belong():
+    top = largest_of(2)
+    dense = top.dense()
+    for layer, head in ((0, 0), (2, 1)):
+        expected = np.zeros((4, 4), np.float32)
+        for row in range(4):
+            for weight, place in zip(
+                top.weights[layer, head, row], top.places[layer, head, row], strict=True
+            ):
+                if place >= 0:
+                    expected[row, place] = weight
+        assert (top.matrix(layer, head) == expected).all()
+        assert (top.plane(layer, head).mask == (expected > 0)).all()
+        assert (dense.matrix(layer, head) == expected).all()
+    assert top.matrix() == pytest.approx(dense.weights.mean((0, 1)))
+    assert (dense.mask == (dense.weights > 0).any((0, 1))).all()
+    words = top.folded("word")
+    assert words.weights == pytest.approx(dense.folded("word").weights)
+    some = top.selected([3, 0])
+    assert (some.matrix(1, 1) == top.matrix(1, 1)[[3, 0]]).all()
+    with pytest.raises(ValueError, match=r"^A place is the position of one of 4 keys, or −1.$"):
+        replace(top, places=top.places + 4)
+
+
+def test_a_plane_has_sinks_of_its_own():
+    sink, even = np.array([[0.8, 0.1, 0.05, 0.05]] * 4), np.full((4, 4), 0.25)
+    found = AttentionMap.from_arrays([[sink, even, even[:, ::-1], even]], list("abcd"))
+    assert found.sinks == ()
+    assert found.plane(head=0).sinks == (0,)
+    assert found.plane(0, 1).sinks == ()
+    other = replace(found, map="rollout")
+    assert other.plane(0, 0).sinks == (), "what takes most of another map may be the answer"
+    assert other.dominant_keys(0, 0) == (0,)
+    scaled = replace(found, map="value_weighted", weights=found.weights * 0.01)
+    assert scaled.dominant_keys(0, 0) == (0,), "weights of another map have any scale"
+
+
+def test_the_largest_weights_prove_a_sink_only_where_it_is_certain():
+    keys = [str(number) for number in range(40)]
+    weights, places = np.full((1, 1, 40, 1), 0.8), np.zeros((1, 1, 40, 1), int)
+    base = {"queries": made.tokens_of(*keys), "keys": made.tokens_of(*keys), "layers": (0,), "heads": (0,)}
+    top = {**base, "weights": weights, "places": places, "mask": np.ones((40, 1), bool), "keep": "top:1"}
+    assert AttentionMap(**top).sinks == (0,)
+    assert AttentionMap(**top).plane().sinks == (0,)
+    few = np.where(np.arange(40)[:, None] < 10, 0, np.arange(40)[:, None])
+    assert AttentionMap(**(top | {"places": few[None, None]})).sinks == ()
+
+
+@pytest.mark.parametrize("suffix", ["json", "npz"])
+def test_a_map_alone_is_saved_and_loaded(tmp_path, suffix):
+    for found in (MAP, largest_of(2), made.attention()):
+        path = found.save(tmp_path / f"map.{suffix}")
+        assert AttentionMap.load(path).to_json() == found.to_json()
+    if suffix == "npz":
+        with np.load(path) as archive:
+            assert (archive["weights"] == found.weights).all()
+
+
+def test_what_is_no_saved_map(tmp_path):
+    with pytest.raises(InputError) as caught:
+        MAP.save(tmp_path / "map.png")
+    assert str(caught.value) == (
+        "Cannot save 'map.png': its suffix is .png. Use one of .json, .npz; plot_attention draws pictures."
+    )
+    with pytest.raises(InputError) as caught:
+        AttentionMap.load(tmp_path / "none.npz")
+    assert str(caught.value) == (
+        f"Cannot read an attention map from {tmp_path / 'none.npz'}: No such file or directory. "
+        "Pass a file that AttentionMap.save wrote."
+    )
+    (tmp_path / "report.json").write_text(made.report().to_json())
+    with pytest.raises(InputError) as caught:
+        AttentionMap.load(tmp_path / "report.json")
+    assert str(caught.value) == (
+        f"{tmp_path / 'report.json'} holds Report, not AttentionMap. Use Report.load or Report.from_json."
+    )
+    np.savez(tmp_path / "plain.npz", weights=WEIGHTS)
+    with pytest.raises(InputError, match=r"^Cannot read an attention map from "):
+        AttentionMap.load(tmp_path / "plain.npz")
 
 
 def test_what_is_checked():
@@ -55,7 +231,7 @@ def test_what_is_checked():
         "The attention weights are not finite. Load the model with dtype='float32' and try again."
     )
     with pytest.raises(ValueError, match=r"^mask must have shape \(4, 4\)"):
-        AttentionMap.from_arrays(WEIGHTS, list("abcd"), mask=np.ones((3, 4), bool))
+        replace(MAP, mask=np.ones((3, 4), bool))
     with pytest.raises(ValueError, match=r"^weights must have shape \(2, 2, 4, 4\)"):
         replace(MAP, layers=(0, 1))
     with pytest.raises(ValueError, match=r"^4 queries need as many steps. Got 2.$"):

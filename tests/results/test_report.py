@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from model_understanding import Attribution, InputError, Report
-from model_understanding.results.report import write_atomically
+from model_understanding.results.files import write_atomically
 
 from . import made
 from .test_serialization import same

@@ -78,6 +78,55 @@ def test_a_sink_is_striped_named_with_its_share_and_off_the_scale():
     assert "<s>" in words
 
 
+def test_sinks_are_drawn_like_the_rest_or_taken_out_only_when_asked():
+    raw = attention_axes(with_sink(), sinks="raw")
+    assert raw.collections[0].norm.vmax == 1
+    assert not [patch for patch in raw.patches if patch.get_hatch()]
+    assert "sink: 75.0 % on <s>" in [text.get_text() for text in drawn_texts(raw.figure)]
+    rest = attention_axes(with_sink(), sinks="renormalised")
+    words = "sink, left out and each row divided by what remains: 75.0 % on <s>"
+    assert " ".join(legend(rest)[0].split("\n")) == words
+    array = rest.collections[0].get_array().reshape(3, 3)
+    np.testing.assert_allclose(array[1:, 1:].filled(0), [[1, 0], [0.25, 0.75]], rtol=1e-6)
+    assert (
+        rest.collections[0]
+        .colorbar.ax.get_ylabel()
+        .startswith("attention weight without sinks, rows rescaled")
+    )
+    with pytest.raises(InputError) as caught:
+        attention_axes(with_sink(), sinks="none")
+    assert str(caught.value) == (
+        "sinks='none' is unknown. Allowed: raw, muted, renormalised. "
+        "Leave it out: the sinks of attention are then off the colour scale."
+    )
+
+
+def test_a_head_has_the_sinks_of_its_own():
+    sink, even = np.array([[0.9, 0.05, 0.05]] * 3), np.full((3, 3), 1 / 3)
+    found = AttentionMap.from_arrays([sink, even, even, even], ["a", "b", "c"])
+    assert attention_axes(found).get_legend() is None
+    assert legend(attention_axes(found, head=0)) == ["sink, off the colour scale: 90.0 % on a"]
+    assert attention_axes(found, head=1).get_legend() is None
+
+
+def test_what_takes_most_of_another_map_is_no_sink():
+    weights = np.array([[0.1, 0.8, 0.05, 0.05]] * 4)
+    found = AttentionMap.from_arrays(weights, ["a", "b", "c", "d"], map="information_flow")
+    axes = attention_axes(found)
+    words = [text.get_text() for text in drawn_texts(axes.figure)]
+    assert "takes most: 80.0 % on b" in words
+    assert not any("sink" in word for word in words)
+    assert axes.collections[0].norm.vmax == pytest.approx(0.8), "it stays on the scale: it may be the answer"
+    assert legend(attention_axes(found, sinks="muted")) == ["takes most, off the colour scale: 80.0 % on b"]
+
+
+def test_what_was_left_out_is_drawn():
+    found = dataclasses.replace(with_sink(), left_out=("3 of 90 queries were asked for.",))
+    assert "3 of 90 queries were asked for." in [
+        text.get_text() for text in drawn_texts(attention_axes(found).figure)
+    ]
+
+
 def test_without_a_sink_the_whole_scale_is_used():
     axes = attention_axes(AttentionMap.from_arrays(np.eye(3), ["a", "b", "c"]))
     assert axes.get_legend() is None

@@ -1,5 +1,6 @@
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -101,3 +102,26 @@ def test_line_breaks_of_the_text_stay():
 def test_standard_output_is_the_default(capsys):
     print_report(classification())
     assert "positive 99.8 %" in capsys.readouterr().out
+
+
+def test_what_takes_most_of_another_map_is_no_sink():
+    result = replace(attention(tokens_of(text_of(12)), sink=0), map="information_flow", sinks=None)
+    words = said(print_attention, result)
+    assert re.search(r"takes most: [\d.]+ % on \[CLS\]\n", words)
+    assert "sink" not in words
+    assert "[CLS] " in words.split("takes most:")[1].split("\n", 1)[1], "it is ranked with the rest"
+    assert words.rstrip().endswith("The map says what reached what, not why it answered.")
+
+
+def test_sinks_are_ranked_or_taken_out_when_asked():
+    result = attention(tokens_of(text_of(12)), sink=0)
+    raw = said(lambda found, console: print_attention(found, console, sinks="raw"), result)
+    assert re.search(r"sink: [\d.]+ % on \[CLS\]\n", raw)
+    assert re.search(r"\[CLS\] [\d.]+%", raw.split("sink:")[1].split("\n", 1)[1])
+    rest = said(lambda found, console: print_attention(found, console, sinks="renormalised"), result)
+    assert "on [CLS], left out; each row is divided by what remains\n" in rest
+
+
+def test_what_a_map_left_out_is_printed():
+    result = replace(attention(tokens_of("a b c")), left_out=("3 of 90 queries\x1b were asked for.",))
+    assert "3 of 90 queries␛ were asked for." in said(print_attention, result)

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.attention_capture import Axis, CapturedAttention
+from model_understanding.runner.attention_reducers import Reducer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class RawAttention:
 
     name: ClassVar[str] = "raw"
     reference: ClassVar[str] = "Vaswani et al. 2017"
+    streamed: ClassVar[bool] = True
 
     def __call__(
         self,
@@ -30,6 +32,7 @@ class RawAttention:
         layers: Axis,
         heads: Axis,
         queries: Sequence[int] | None = None,
+        reducer: Reducer | None = None,
     ) -> CapturedAttention:
-        """Return the weights of the layers, heads and queries asked for."""
-        return runner.capture(encoding, layers, heads, queries)
+        """Return the weights of the layers, heads and queries asked for, or what the reducer keeps."""
+        return runner.capture(encoding, layers, heads, queries, reducer)

@@ -8,7 +8,7 @@ import torch
 
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.attention_capture import CapturedAttention
-from model_understanding.runner.attention_reducers import Axis
+from model_understanding.runner.attention_reducers import Axis, Reducer
 from model_understanding.runner.attention_transitions import captured_norms
 
 
@@ -34,6 +34,7 @@ class ValueWeightedAttention:
 
     name: ClassVar[str] = "value_weighted"
     reference: ClassVar[str] = "Kobayashi et al. 2020"
+    streamed: ClassVar[bool] = True
 
     def __call__(
         self,
@@ -42,8 +43,12 @@ class ValueWeightedAttention:
         layers: Axis,
         heads: Axis,
         queries: Sequence[int] | None = None,
+        reducer: Reducer | None = None,
     ) -> CapturedAttention:
         """Return the norms of the layers, heads and queries asked for, ``(B, L, H, Q, T)``."""
+        if reducer is not None:  # one text: what is kept of several cannot be padded
+            tokens = encoding.ids.shape[1]
+            return captured_norms(runner, encoding, layers, heads, queries, tokens, reducer)
         rows = [
             captured_norms(runner, encoding.row(number), layers, heads, queries, encoding.ids.shape[1])
             for number in range(len(encoding))

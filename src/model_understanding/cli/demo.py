@@ -74,7 +74,7 @@ def _generation(folder: Path, steps: "Steps") -> "Report":
 def _save(report: "Report", visualizer: "Visualizer", folder: Path, name: str, steps: "Steps") -> None:
     """Write the two pictures, the page and the JSON of one part."""
     from model_understanding.cli.output import picture
-    from model_understanding.results.report import write_atomically
+    from model_understanding.results.files import write_atomically
 
     steps("Drawing the pictures")
     # A language model's report has the loss of its prompt last: the saliency map of the prompt.

@@ -91,7 +91,7 @@ def print_attention(attention: "AttentionMap", data: TextIO) -> None:
 
 def save_attention(attention: "AttentionMap", path: Path) -> None:
     """Save an attention map as a picture or as JSON; the suffix says which."""
-    from model_understanding.results.report import write_atomically
+    from model_understanding.results.files import write_atomically
 
     if path.suffix.lower() == ".json":
         content = (attention.to_json(indent=1) + "\n").encode("utf-8")

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from model_understanding.results.attention_map import sinks_of_shares
+from model_understanding.results.attention_sinks import sinks_of_shares
 from model_understanding.runner.attention_layer import Block
 from model_understanding.runner.head_question import HeadQuestion
 from model_understanding.runner.head_rows import RowMeasure, has_choice, whole_rows

@@ -1,20 +1,23 @@
 """Where a model looked."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from model_understanding.errors import InputError, NumericalError
+from model_understanding.results import attention_files
+from model_understanding.results.attention_arrays import mask_of, tokens_of, weights_of
+from model_understanding.results.attention_sinks import certain_sinks, find_sinks, shares_of_rows
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.serialization import JsonResult
 from model_understanding.tokens import Level, Tokens, read_only
 
 REDUCTIONS: tuple[str, ...] = ("mean", "max")
-SINK_SHARE = 0.3  # a column that takes this share of the attention it could take …
-SINK_EXCESS = 2.5  # … and this many times what even attention would give it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -24,13 +27,19 @@ class AttentionMap(JsonResult):
     Args:
         queries: The tokens that look, Q of them.
         keys: The tokens looked at, K of them.
-        weights: Shape ``(L, H, Q, K)``; a reduced axis has length 1. 0 where masked.
-        mask: Whether a query may look at a key in any layer shown, shape ``(Q, K)``.
+        weights: Shape ``(L, H, Q, K)``; a reduced axis has length 1. 0 where masked. Where only the C
+            largest weights of each row were kept, shape ``(L, H, Q, C)``.
+        mask: Whether a query may look at a key in any layer shown, shape ``(Q, K)``; or ``(Q, C)``.
         layers: Index of each layer on the first axis, or the reduction's name (``mean``, ``max``).
         heads: The same for the second axis.
         map: What the weights are: ``raw``, …
         steps: For a generation: the tokens that the queries produced, Q of them, else ``None``.
-        sinks: Positions among the keys that soak up attention whoever asks.
+        sinks: Positions among the keys that soak up attention whoever asks, in the mean over the layers and
+            heads held; found in plain attention where left out. Other maps have none.
+        places: Which key each of the C largest weights belongs to, shape ``(L, H, Q, C)``, −1 where a row
+            has no more; ``None`` where every cell is held.
+        keep: What was kept: ``rows``, ``top:C``, ``pooled:N`` or ``mass``.
+        left_out: What is not in the map, in sentences that every view shows.
         parameters: The map's parameters.
         provenance: Where it comes from.
 
@@ -48,6 +57,9 @@ class AttentionMap(JsonResult):
     map: str = "raw"
     steps: Tokens | None = None
     sinks: tuple[int, ...] | None = None
+    places: Int[np.ndarray, "layers heads queries kept"] | None = None
+    keep: str = "rows"
+    left_out: tuple[str, ...] = ()
     parameters: dict[str, Any] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
 
@@ -60,9 +72,15 @@ class AttentionMap(JsonResult):
             axes.append(1 if isinstance(value, str) else len(value))
         if 0 in axes:
             raise ValueError("An attention map needs a layer and a head.")
-        plane = (len(self.queries), len(self.keys))
-        mask = read_only(self.mask, np.bool_, plane, "mask")
+        plane = (len(self.queries), len(self.keys) if self.places is None else None)
         weights = read_only(self.weights, np.float32, (*axes, *plane), "weights")
+        mask = read_only(self.mask, np.bool_, (plane[0], weights.shape[-1]), "mask")
+        if self.places is not None:
+            places = read_only(self.places, np.int64, weights.shape, "places")
+            if places.size and not -1 <= places.min() <= places.max() < len(self.keys):
+                raise ValueError(f"A place is the position of one of {len(self.keys)} keys, or −1.")
+            object.__setattr__(self, "places", places)
+        object.__setattr__(self, "left_out", tuple(self.left_out))
         object.__setattr__(self, "mask", mask)
         object.__setattr__(self, "weights", weights)
         if not np.isfinite(weights).all():
@@ -72,48 +90,94 @@ class AttentionMap(JsonResult):
             )
         if self.steps is not None and len(self.steps) != len(self.queries):
             raise ValueError(f"{len(self.queries)} queries need as many steps. Got {len(self.steps)}.")
-        sinks = find_sinks(weights.mean(axis=(0, 1)), mask) if self.sinks is None else self.sinks
-        object.__setattr__(self, "sinks", tuple(int(sink) for sink in sinks))
+        found = self.sinks
+        if found is None:
+            found = self.dominant_keys() if self.is_attention else ()
+        object.__setattr__(self, "sinks", tuple(int(sink) for sink in found))
+
+    @property
+    def is_attention(self) -> bool:
+        """Whether the weights are plain attention, in which a key that takes most of it is a sink."""
+        return self.map == "raw"
 
     @classmethod
     def from_arrays(
         cls,
-        weights: np.ndarray,
+        weights: Any,
         queries: Tokens | Sequence[str],
         keys: Tokens | Sequence[str] | None = None,
         *,
-        mask: np.ndarray | None = None,
+        mask: Any | Literal["causal"] | None = None,
+        map: str = "raw",
     ) -> Self:
         """Build a map from weights computed elsewhere.
 
         Args:
-            weights: Shape ``(Q, K)``, ``(H, Q, K)`` or ``(L, H, Q, K)``.
+            weights: Numpy arrays, torch tensors or lists of shape ``(Q, K)``, ``(H, Q, K)`` or
+                ``(L, H, Q, K)``, or a tuple with ``(1, H, Q, K)`` for each layer, as ``output_attentions``
+                returns it.
             queries: Tokens, or one string for each.
             keys: The same; the queries where left out.
-            mask: Which cells may be attended to, shape ``(Q, K)``; all where left out.
+            mask: Which cells may be attended to, shape ``(Q, K)``; ``"causal"`` for a triangle; all cells
+                where left out.
+            map: What the weights are. Only ``raw`` attention is looked through for sinks.
 
         Returns:
             The map.
+
+        Raises:
+            InputError: Weights, tokens or mask do not fit each other.
+            NumericalError: A weight is not finite.
+
+        >>> AttentionMap.from_arrays([[1, 0], [0.25, 0.75]], ["The", "plot"], mask="causal").mask.tolist()
+        [[True, False], [True, True]]
         """
-        array = np.asarray(weights)
-        if not 2 <= array.ndim <= 4:
-            raise ValueError(
-                f"Weights have 2, 3 or 4 axes: (Q, K), (H, Q, K) or (L, H, Q, K). Got {array.ndim}."
-            )
-        array = array.reshape((1,) * (4 - array.ndim) + array.shape)
-        query_tokens = queries if isinstance(queries, Tokens) else Tokens.from_pieces(queries)
-        if keys is None:
-            key_tokens = query_tokens
-        else:
-            key_tokens = keys if isinstance(keys, Tokens) else Tokens.from_pieces(keys)
+        array = weights_of(weights)
+        query_tokens = tokens_of(queries, array.shape[2], "queries")
         return cls(
             queries=query_tokens,
-            keys=key_tokens,
+            keys=tokens_of(query_tokens if keys is None else keys, array.shape[3], "keys"),
             weights=array,
-            mask=np.ones(array.shape[2:], dtype=bool) if mask is None else mask,
+            mask=mask_of(mask, *array.shape[2:]),
             layers=tuple(range(array.shape[0])),
             heads=tuple(range(array.shape[1])),
+            map=map,
         )
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the map as ``.json`` or ``.npz``; the file appears whole or not at all.
+
+        Args:
+            path: Where to write. In an ``.npz``, ``weights`` and ``mask`` are arrays of their own.
+
+        Returns:
+            The path written.
+
+        Raises:
+            InputError: The suffix is another, or the file cannot be written.
+        """
+        return attention_files.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a map that ``save`` wrote; it draws without torch.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The map.
+
+        Raises:
+            InputError: The file does not exist or holds no attention map.
+        """
+        found = attention_files.read(path)
+        if not isinstance(found, cls):
+            raise InputError(
+                f"{path} holds {type(found).__name__}, not {cls.__name__}.",
+                hint=f"Use {type(found).__name__}.load or {type(found).__name__}.from_json.",
+            )
+        return found
 
     def matrix(self, layer: int | None = None, head: int | None = None) -> Float[np.ndarray, "queries keys"]:
         """Return one matrix: of a layer and head, or their mean over an axis that is not chosen.
@@ -123,19 +187,101 @@ class AttentionMap(JsonResult):
             head: The head's index in the model, or ``None`` likewise.
 
         Returns:
-            Weights, shape ``(Q, K)``.
+            Weights, shape ``(Q, K)``; what was not kept is 0.
 
         Raises:
             InputError: The map does not hold that layer or head.
         """
-        weights = _chosen(self.weights, self.layers, layer, "layer")
-        return _chosen(weights, self.heads, head, "head")
+        planes = self._planes(layer, head)
+        weights = self.weights[planes]
+        if self.places is None:
+            return weights.mean(axis=(0, 1))
+        return self._spread(weights, self.places[planes]) / (weights.shape[0] * weights.shape[1])
+
+    def plane(self, layer: int | None = None, head: int | None = None) -> Self:
+        """Return the map of one matrix, as ``matrix`` chooses it, with that matrix's own sinks.
+
+        Args:
+            layer: The layer's index, ``None`` for the mean over those held.
+            head: The head's index, likewise.
+
+        Returns:
+            A map of one layer and one head, called ``mean`` where several were joined. Where only the
+            largest weights of each row were kept, its mask holds the cells that were.
+        """
+        mask = self.mask
+        if self.places is not None:
+            planes = self._planes(layer, head)
+            mask = self._spread(np.ones_like(self.weights[planes]), self.places[planes]) > 0
+        chosen = layer is not None or head is not None
+        return replace(
+            self,
+            weights=self.matrix(layer, head)[None, None],
+            mask=mask,
+            layers=_name(self.layers, layer),
+            heads=_name(self.heads, head),
+            places=None,
+            sinks=self.dominant_keys(layer, head) if chosen and self.is_attention else self.sinks,
+        )
+
+    def dense(self) -> Self:
+        """Return the map with a cell for each query and key: those not kept are 0, and masked."""
+        if self.places is None:
+            return self
+        count, heads = self.weights.shape[:2]
+        weights = [
+            [
+                self._spread(self.weights[i : i + 1, j : j + 1], self.places[i : i + 1, j : j + 1])
+                for j in range(heads)
+            ]
+            for i in range(count)
+        ]
+        return replace(self, weights=np.array(weights), mask=self.plane().mask, places=None)
+
+    def dominant_keys(self, layer: int | None = None, head: int | None = None) -> tuple[int, ...]:
+        """Return the keys that most of a matrix's weight goes to, whoever the query; see ``find_sinks``.
+
+        Args:
+            layer: The layer's index, ``None`` for the mean over those held.
+            head: The head's index, likewise.
+
+        Returns:
+            Positions among the keys: the sinks of plain attention; elsewhere they may be the answer.
+        """
+        if self.places is not None:  # without a matrix: there may be no room for one
+            planes = self._planes(layer, head)
+            places, weights = self.places[planes], np.abs(self.weights[planes])
+            rows = weights.shape[0] * weights.shape[1] * weights.shape[2]
+            mass = np.bincount(places[places >= 0], weights[places >= 0], len(self.keys))
+            return certain_sinks(mass / max(rows, 1), len(self.queries))
+        matrix = self.matrix(layer, head)
+        if self.keep == "mass" or self.keep.startswith("top"):  # not every weight is there
+            return certain_sinks(matrix.mean(axis=0), 2) if len(matrix) else ()
+        return find_sinks(matrix if self.is_attention else shares_of_rows(np.abs(matrix)), self.mask)
+
+    def selected(self, queries: Sequence[int]) -> Self:
+        """Return the map of some of its rows, in the order given; its sinks stay.
+
+        Args:
+            queries: Positions among the rows.
+        """
+        rows = np.asarray(queries, dtype=int)
+        return replace(
+            self,
+            queries=self.queries.select(rows),
+            weights=self.weights[:, :, rows],
+            mask=self.mask[rows],
+            places=None if self.places is None else self.places[:, :, rows],
+            steps=None if self.steps is None else self.steps.select(rows),
+        )
 
     def folded(self, level: Level) -> Self:
         """Return the map with tokens joined at a level: keys summed, queries averaged.
 
         So a row still says how the attention of a word, on average over its tokens, is shared out.
         """
+        if self.places is not None:
+            return self.dense().folded(level)
         rows = self.queries if self.steps is None else self.steps
         row_groups, key_groups = rows.groups(level), self.keys.groups(level)
         row_starts, key_starts = _starts(row_groups), _starts(key_groups)
@@ -144,6 +290,7 @@ class AttentionMap(JsonResult):
         weights = np.add.reduceat(weights, row_starts, axis=-2) / counts
         mask = np.logical_or.reduceat(self.mask, key_starts, axis=-1)
         mask = np.logical_or.reduceat(mask, row_starts, axis=-2)
+        sinks = set(self.sinks or ())
         return replace(
             self,
             queries=self.queries.fold(row_groups),
@@ -151,64 +298,40 @@ class AttentionMap(JsonResult):
             weights=weights,
             mask=mask,
             steps=None if self.steps is None else self.steps.fold(row_groups),
-            sinks=None,
+            sinks=tuple(place for place, group in enumerate(key_groups) if sinks.intersection(group)),
         )
 
+    def _planes(self, layer: int | None, head: int | None) -> tuple[slice, slice]:
+        return _place(self.layers, layer, "layer"), _place(self.heads, head, "head")
 
-def find_sinks(
-    weights: Float[np.ndarray, "queries keys"], mask: Bool[np.ndarray, "queries keys"]
-) -> tuple[int, ...]:
-    """Return the keys that soak up attention whoever asks.
-
-    The share of a key is its mean weight over the queries that may look at it and at something else. A
-    sink takes at least 30 % and at least 2.5 times what even attention would give it.
-
-    Args:
-        weights: Attention weights, shape ``(Q, K)``.
-        mask: Which cells may be attended to.
-
-    Returns:
-        Positions among the keys.
-
-    >>> find_sinks(np.array([[0.9, 0.1, 0.0], [0.8, 0.1, 0.1], [0.9, 0.0, 0.1]]), np.ones((3, 3), dtype=bool))
-    (0,)
-    """
-    choices = mask.sum(axis=1, keepdims=True)
-    counted = mask & (choices > 1)
-    rows = counted.sum(axis=0)
-    safe_rows = np.where(rows > 0, rows, 1)
-    share = np.where(counted, weights, 0).sum(axis=0) / safe_rows
-    even = np.where(counted, 1 / np.maximum(choices, 1), 0).sum(axis=0) / safe_rows
-    return sinks_of_shares(share, even, rows)
-
-
-def sinks_of_shares(
-    share: Float[np.ndarray, " keys"], even: Float[np.ndarray, " keys"], rows: Int[np.ndarray, " keys"]
-) -> tuple[int, ...]:
-    """Return the keys that soak up attention, from their shares.
-
-    Args:
-        share: Each key's mean weight over the queries that may look at it and at something else.
-        even: What even attention would give it.
-        rows: How many such queries there are.
-
-    Returns:
-        Positions among the keys.
-    """
-    is_sink = (rows > 1) & (share >= SINK_SHARE) & (share >= SINK_EXCESS * even)
-    return tuple(int(position) for position in np.flatnonzero(is_sink))
+    def _spread(
+        self, weights: Float[np.ndarray, "layers heads queries kept"], places: np.ndarray
+    ) -> Float[np.ndarray, "queries keys"]:
+        """Return the sum of some planes, each weight put where it belongs."""
+        found = np.zeros((len(self.queries), len(self.keys)), dtype=np.float32)
+        *_, rows, _ = np.nonzero(places >= 0)
+        np.add.at(found, (rows, places[places >= 0]), weights[places >= 0])
+        return found
 
 
 def _starts(groups: Sequence[Sequence[int]]) -> Int[np.ndarray, " groups"]:
     return np.array([group[0] for group in groups], dtype=int)
 
 
-def _chosen(weights: np.ndarray, held: tuple[int, ...] | str, wanted: int | None, name: str) -> np.ndarray:
+def _place(held: tuple[int, ...] | str, wanted: int | None, name: str) -> slice:
+    """Return where a layer or head stands on its axis; the whole axis where none is chosen."""
     if wanted is None:
-        return weights.mean(axis=0)
+        return slice(None)
     if isinstance(held, str) or wanted not in held:
         raise InputError(
             f"The map holds no {name} {wanted}. It holds: {held}.",
             hint=f"Compute the map with {name}={wanted}.",
         )
-    return weights[held.index(wanted)]
+    place = held.index(wanted)
+    return slice(place, place + 1)
+
+
+def _name(held: tuple[int, ...] | str, wanted: int | None) -> tuple[int, ...] | str:
+    if wanted is not None:
+        return (wanted,)
+    return held if isinstance(held, str) or len(held) == 1 else "mean"

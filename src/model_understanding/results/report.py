@@ -2,9 +2,6 @@
 
 import io
 import os
-import tempfile
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +12,7 @@ from model_understanding.errors import InputError
 from model_understanding.results.attention_map import AttentionMap
 from model_understanding.results.attribution import Attribution
 from model_understanding.results.evaluation import Evaluation
+from model_understanding.results.files import array_in, reading, write_atomically
 from model_understanding.results.generation import Generation
 from model_understanding.results.head_scores import HeadScores
 from model_understanding.results.prediction import Prediction
@@ -103,15 +101,9 @@ class Report(JsonResult):
             InputError: The file does not exist or is no report.
         """
         source = Path(path).expanduser()
-        try:
+        with reading("a report", source, "Report.save('x.json') or Report.save('x.npz')"):
             is_archive = source.suffix.lower() == ".npz"
-            text = _archived(source) if is_archive else source.read_text(encoding="utf-8")
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-            what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise InputError(
-                f"Cannot read a report from {source}: {what.rstrip('.')}.",
-                hint="Pass a file that Report.save('x.json') or Report.save('x.npz') wrote.",
-            ) from error
+            text = str(array_in(source, "report")) if is_archive else source.read_text(encoding="utf-8")
         return cls.from_json(text)
 
     def show(self) -> None:
@@ -156,40 +148,6 @@ class Report(JsonResult):
         return figure_bytes(report_figure(self), suffix.removeprefix("."))
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that it appears whole or not at all.
-
-    Args:
-        path: Where to write. Missing folders are made.
-        content: What to write.
-
-    Raises:
-        InputError: The folder cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(temporary).chmod(0o666 & ~_umask())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise InputError(
-            f"Cannot write {path}: {reason}.", hint="Choose another place to save to."
-        ) from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def _scores_table(attributions: tuple[Attribution, ...]) -> str:
     """Return the scores as CSV; a cell that a spreadsheet would run as a formula is quoted by a tab."""
     import pandas
@@ -202,12 +160,6 @@ def _scores_table(attributions: tuple[Attribution, ...]) -> str:
     for column in ("token", "piece", "target", "method"):
         table[column] = [f"\t{cell}" if cell[:1] in tuple("=+-@\t\r") else cell for cell in table[column]]
     return table.to_csv(index=False, lineterminator="\r\n")  # with "\n" alone a "\r" is not quoted
-
-
-def _archived(source: Path) -> str:
-    """Return the JSON text in an archive; objects in it, which could run code, are not read."""
-    with source.open("rb") as file, zipfile.ZipFile(file) as archive, archive.open("report.npy") as member:
-        return str(np.lib.format.read_array(member, allow_pickle=False))
 
 
 def _archive(report: Report) -> bytes:

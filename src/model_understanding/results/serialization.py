@@ -16,6 +16,7 @@ from model_understanding.errors import InputError, NumericalError
 from model_understanding.tokens import Tokens
 
 SCHEMA = 1
+_HINT = "Pass a file that Report.save('x.json') or to_json wrote."
 _TYPES: dict[str, type] = {"Tokens": Tokens}
 
 
@@ -86,13 +87,27 @@ def result_from_json(text: str) -> Any:
     Raises:
         InputError: The text is not JSON, not a result, or of a schema this version does not read.
     """
-    hint = "Pass a file that Report.save('x.json') or to_json wrote."
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"This is not JSON: {error}.", hint=hint) from error
+        raise InputError(f"This is not JSON: {error}.", hint=_HINT) from error
+    return result_from_dict(data)
+
+
+def result_from_dict(data: Any) -> Any:
+    """Restore a result of any type from what ``to_dict`` returned; arrays may be arrays.
+
+    Args:
+        data: The result's fields with its type and schema.
+
+    Returns:
+        The result.
+
+    Raises:
+        InputError: It is not a result, or of a schema this version does not read.
+    """
     if not _is_result(data):
-        raise InputError(f"This JSON is not a result. Types: {', '.join(sorted(_TYPES))}.", hint=hint)
+        raise InputError(f"This JSON is not a result. Types: {', '.join(sorted(_TYPES))}.", hint=_HINT)
     if data.pop("schema", None) != SCHEMA:
         raise InputError(
             f"This result is not of schema {SCHEMA}, the only one this version reads.",
@@ -102,7 +117,16 @@ def result_from_json(text: str) -> Any:
         return _restored(data)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         reason = str(error).rstrip(".")
-        raise InputError(f"This JSON is not a whole result: {reason}.", hint=hint) from error
+        raise InputError(f"This JSON is not a whole result: {reason}.", hint=_HINT) from error
+
+
+def split_arrays(result: Any) -> tuple[str, dict[str, np.ndarray]]:
+    """Return a result as JSON text without its own arrays, and those arrays."""
+    values = {field.name: getattr(result, field.name) for field in fields(result)}
+    arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+    content = {name: _plain(value) for name, value in values.items() if name not in arrays}
+    header = {"schema": SCHEMA, "type": type(result).__name__, **content}
+    return json.dumps(header, ensure_ascii=False, allow_nan=False), arrays
 
 
 def _plain(value: Any) -> Any:
@@ -162,7 +186,7 @@ def _as_declared(value: Any, hint: Any, name: str) -> Any:
     if origin is tuple and isinstance(value, list):
         return tuple(_as_declared(item, parts[0], name) for item in value)
     if hasattr(hint, "array_type"):
-        if isinstance(value, list):
+        if isinstance(value, list | np.ndarray):
             return _array(value, hint, name)
     elif hint in _TYPES.values():
         if _is_result(value) and _TYPES[value["type"]] is hint:
@@ -177,7 +201,7 @@ def _as_declared(value: Any, hint: Any, name: str) -> Any:
     raise ValueError(f"{name} cannot be {_short(value)}")
 
 
-def _array(value: list[Any], hint: Any, name: str) -> np.ndarray:
+def _array(value: list[Any] | np.ndarray, hint: Any, name: str) -> np.ndarray:
     array = np.asarray(value)
     allowed = {"Float": "fiu", "Int": "iu", "Bool": "b"}[hint.dtype.__name__]
     if array.size and array.dtype.kind not in allowed:

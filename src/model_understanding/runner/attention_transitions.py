@@ -17,7 +17,7 @@ from model_understanding.runner.attention_flow import (
     with_residual,
 )
 from model_understanding.runner.attention_layer import CELLS_AT_ONCE, blocks_of, precise
-from model_understanding.runner.attention_reducers import Axis, Rows
+from model_understanding.runner.attention_reducers import Axis, Reducer, Rows
 from model_understanding.runner.attention_values import MixingLayer
 from model_understanding.runner.encoding import Encoding
 from model_understanding.runner.finite import require_finite
@@ -184,6 +184,7 @@ def captured_norms(
     heads: Axis,
     queries: Sequence[int] | None,
     tokens: int,
+    reducer: Reducer | None = None,
 ) -> CapturedAttention:
     """Return the weights of one text times their transformed values' norms.
 
@@ -194,11 +195,12 @@ def captured_norms(
         heads: Heads to keep, likewise, of the norms.
         queries: Positions of the rows; all where left out.
         tokens: Keys in the result; those beyond the text are 0.
+        reducer: What to keep of a layer's rows, of a text of just so many tokens; all where left out.
     """
     length = text.ids.shape[1]
     chosen = range(tokens) if queries is None else queries
     inside = [query for query in chosen if query < length]
-    keeper = AttentionKeeper(layers=layers, heads=heads, queries=inside, reducer=Rows())
+    keeper = AttentionKeeper(layers=layers, heads=heads, queries=inside, reducer=reducer or Rows())
     capture = NormCapture(runner, length, keeper)
     with guarded(runner.model, gradients=False):
         with capture:
@@ -206,6 +208,8 @@ def captured_norms(
         require_finite(outputs.logits, "logits")
         capture.require_complete()
     found = keeper.captured()
+    if reducer is not None:
+        return found
     places = [place for place, query in enumerate(chosen) if query < length]
     weights = found.weights.new_zeros((*found.weights.shape[:3], len(chosen), tokens))
     mask = found.mask.new_zeros((1, len(chosen), tokens))

@@ -1,12 +1,10 @@
 """Attention as a matplotlib picture: a seaborn heatmap, rows from (query), columns to (key)."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from model_understanding.errors import InputError
 from model_understanding.results import AttentionMap
+from model_understanding.results.attention_sinks import SinkMode
+from model_understanding.show.attention_view import AttentionView, attention_view
 from model_understanding.show.colours import Palette, Theme, palette
 from model_understanding.show.heatmap import (
     Grid,
@@ -39,6 +37,7 @@ def attention_axes(
     layer: int | None = None,
     head: int | None = None,
     level: Level = "character",
+    sinks: SinkMode | None = None,
     theme: Theme = "light",
 ) -> "Axes":
     """Draw one attention matrix as a seaborn heatmap.
@@ -50,21 +49,27 @@ def attention_axes(
         head: The head's index in the model, ``None`` likewise.
         level: What a row and a column stand for: ``token``, ``character``, ``word``, ``sentence``; keys
             are summed, queries averaged.
+        sinks: What is done with keys that take most of the attention: ``raw`` draws them like the rest,
+            ``muted`` takes them off the colour scale, ``renormalised`` also divides each row by what remains.
+            Where left out, the sinks of plain attention are muted.
         theme: ``light`` or ``dark``.
 
     Returns:
         The axes of the heatmap.
 
     Raises:
-        InputError: The map does not hold that layer or head, there is no such theme, or no tokens.
+        InputError: The map does not hold that layer or head, there is no such theme or mode, or no tokens.
     """
     colours = palette(theme)
     with house_style():
         if ax is None:
-            return new_axes(attention_panel(attention_map, layer, head, level, colours), colours)
-        grid = _grid(attention_map, layer, head, level, colours)
+            panel = attention_panel(attention_map, layer, head, level, colours, sinks=sinks)
+            return new_axes(panel, colours)
+        view = attention_view(attention_map, layer, head, level, sinks)
+        grid = _grid(view, colours)
         room = max(size_in_inches(ax)[0], 1.6)
-        header = _header(attention_map, grid, layer, head, colours, room, 0.0)
+        title = attention_title(attention_map, layer, head)
+        header = _header(attention_map, view, grid, title, colours, room, 0.0)
         width, height = size_left(ax, header, *label_room(grid))
         draw_heatmap(ax, grid, colours, max(0.8 * width - 0.3, 0.3), height, header)
         return ax
@@ -78,6 +83,7 @@ def attention_panel(
     colours: Palette,
     *,
     titled: bool = True,
+    sinks: SinkMode | None = None,
 ) -> Panel:
     """Plan a heatmap of one attention matrix.
 
@@ -88,62 +94,55 @@ def attention_panel(
         level: What a row and a column stand for.
         colours: The theme's colours.
         titled: Whether the picture carries its title, or the page around it does.
+        sinks: What is done with the sinks.
 
     Returns:
         The panel, of the size that its labels need.
     """
-    grid = _grid(attention, layer, head, level, colours)
+    view = attention_view(attention, layer, head, level, sinks)
+    grid = _grid(view, colours)
+    title = attention_title(attention, layer, head) if titled else ""
     return heatmap_panel(
         grid,
         colours,
-        lambda width, indent: _header(attention, grid, layer, head, colours, width, indent, titled=titled),
+        lambda width, indent: _header(attention, view, grid, title, colours, width, indent),
     )
 
 
-def _grid(
-    attention: AttentionMap, layer: int | None, head: int | None, level: Level, colours: Palette
-) -> Grid:
-    """Choose a matrix of a map and fold it to a level; a sink stays one after folding."""
-    if not len(attention.queries) or not len(attention.keys):
-        raise InputError("The attention map has no tokens.", hint="Explain a text that is not empty.")
-    matrix = attention.matrix(layer, head)
-    folded = replace(attention, weights=matrix[None, None], layers="mean", heads="mean").folded(level)
-    held = set(attention.sinks or ())
-    groups = attention.keys.groups(level)
-    rows = folded.queries if folded.steps is None else folded.steps
+def _grid(view: AttentionView, colours: Palette) -> Grid:
     produced = ("from (query), named by the token it produced", "from (query) → produced")
+    columns = axis_labels(view.keys)
     return Grid(
-        values=folded.weights[0, 0].astype(np.float64),
-        mask=folded.mask,
-        rows=axis_labels(rows, "" if folded.steps is None else "→ "),
-        columns=axis_labels(folded.keys),
-        special_rows=rows.special,
-        special_columns=folded.keys.special,
-        sinks=tuple(place for place, group in enumerate(groups) if held.intersection(group)),
-        borders=text_borders(folded.keys),
+        values=view.weights,
+        mask=view.mask,
+        rows=axis_labels(view.rows, "→ " if view.produced else ""),
+        columns=columns,
+        special_rows=view.rows.special,
+        special_columns=view.keys.special,
+        sinks=view.off_scale,
+        borders=text_borders(view.keys),
         colour=colours.attention,
         signed=False,
         across="to (key)",
-        down=(*(produced if folded.steps is not None else ()), "from (query)", "from"),
-        scale="attention weight",
-        masked_words="masked: may not be looked at",
+        down=(*(produced if view.produced else ()), "from (query)", "from"),
+        scale=view.scale_name,
+        masked_words=view.masked_words,
+        sink_words=view.sink_words(columns),
     )
 
 
 def _header(
     attention: AttentionMap,
+    view: AttentionView,
     grid: Grid,
-    layer: int | None,
-    head: int | None,
+    title: str,
     colours: Palette,
     width: float,
     indent: float,
-    *,
-    titled: bool = True,
 ) -> Header:
     return make_header(
-        title=attention_title(attention, layer, head) if titled else "",
-        details=(),
+        title=title,
+        details=(*view.left_out, *((grid.sink_words,) if view.sinks and not view.off_scale else ())),
         cautions=cautions(attention),
         handles=grid.handles(colours),
         width=width,

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from model_understanding.show.colours import STEPS, Palette, text_on
 from model_understanding.show.fonts import drawable, text_style
 from model_understanding.show.panel import DETAIL_SIZE, POINTS, SMALL_SIZE, Header, Panel, text_width
-from model_understanding.show.wording import LABEL_LENGTH, ordinal, percent, shown, sink_shares
+from model_understanding.show.wording import LABEL_LENGTH, ordinal, shown
 from model_understanding.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Grid:
         scale: Name of the colour scale.
         masked_words: What a masked cell means.
         as_percent: Whether the colour scale counts in percent.
+        sink_words: Which columns are off the colour scale, with what they take.
     """
 
     values: np.ndarray
@@ -65,6 +66,7 @@ class Grid:
     scale: str
     masked_words: str
     as_percent: bool = False
+    sink_words: str = ""
 
     @property
     def hidden(self) -> np.ndarray:
@@ -93,13 +95,7 @@ class Grid:
         """Return the legend entries for what occurs."""
         entries = []
         if self.sinks:
-            shares = sink_shares(np.abs(self.values), self.mask, self.sinks)
-            named = [
-                f"{percent(share)} on {self.columns[s]}" for s, share in zip(self.sinks, shares, strict=True)
-            ]
-            more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-            words = f"sink, off the colour scale: {', '.join(named[:3])}{more}"
-            entries.append(Patch(**_sink_style(colours), label=words))
+            entries.append(Patch(**sink_style(colours), label=self.sink_words))
         if not self.mask.all():
             entries.append(Patch(facecolor=colours.masked, label=self.masked_words))
         return entries
@@ -224,10 +220,11 @@ def _draw_sinks(axes: "Axes", grid: Grid, colours: Palette) -> None:
         open_rows = np.flatnonzero(grid.mask[:, sink])
         for run in np.split(open_rows, np.flatnonzero(np.diff(open_rows) > 1) + 1):
             if len(run):
-                axes.add_patch(Rectangle((sink, run[0]), 1, len(run), **_sink_style(colours)))
+                axes.add_patch(Rectangle((sink, run[0]), 1, len(run), **sink_style(colours)))
 
 
-def _sink_style(colours: Palette) -> dict[str, Any]:
+def sink_style(colours: Palette) -> dict[str, Any]:
+    """Return how what is off the colour scale is striped."""
     return {"facecolor": colours.sink, "edgecolor": colours.hatch, "hatch": "////", "linewidth": 0}
 
 

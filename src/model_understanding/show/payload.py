@@ -1,6 +1,7 @@
 """What the interactive page draws: plain strings and numbers, by ``static/payload.schema.json``."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,7 @@ def report_payload(report: Report) -> dict[str, Any]:
         ``Payload`` of the schema: scores exact, attention weights quantised in as much detail as the
         page's budget allows; ``omitted`` says what that leaves out.
     """
+    report = replace(report, attention=tuple(attention.dense() for attention in report.attention))
     tables = _Tables(report)
     omitted: list[str] = []
     maps = sorted(report.attention, key=lambda attention: attention.weights.size)
@@ -287,6 +289,7 @@ def _attention(
 def _say_omitted(attention: AttentionMap, weights: dict[str, Any], omitted: list[str]) -> None:
     count = attention.weights.shape[0] * attention.weights.shape[1]
     what = f"Attention ({shown(attention.map, 40)}, {count} head{'' if count == 1 else 's'})"
+    omitted += [f"{what}: {shown(words, 300)}" for words in attention.left_out]
     if weights["kind"] == "top":
         omitted.append(
             f"{what}: the {weights['kept']} largest weights of each of {len(attention.queries):,} rows "

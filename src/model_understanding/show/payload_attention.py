@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from model_understanding.results import AttentionMap
-from model_understanding.results.attention_map import find_sinks
 
 # A page of 144 heads stays under 2 MB at 128 tokens and under 8 MB at 512.
 _BYTES_AT_128_TOKENS = 1_620_000
@@ -96,12 +95,16 @@ def encoded_mask(mask: Bool[np.ndarray, "queries keys"]) -> dict[str, Any]:
 
 
 def plane_sinks(attention: AttentionMap, means: bool) -> list[list[int]]:
-    """Return the sinks of every plane, layer by layer, the mean over heads last where it is kept."""
-    found = []
-    for layer in attention.weights:
-        planes = _with_mean(layer) if means else layer
-        found += [list(find_sinks(plane, attention.mask)) for plane in planes]
-    return found
+    """Return the sinks of every plane, layer by layer, the mean over heads last where it is kept.
+
+    Only plain attention has sinks: in another map, what takes most may well be the answer.
+    """
+    layers = [None] if isinstance(attention.layers, str) else attention.layers
+    heads = [None] if isinstance(attention.heads, str) else attention.heads
+    planes = [(layer, head) for layer in layers for head in (*heads, *([None] if means else []))]
+    if not attention.is_attention:
+        return [[] for _ in planes]
+    return [list(attention.dominant_keys(layer, head)) for layer, head in planes]
 
 
 def deflated(data: bytes) -> str:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_understanding.results import AttentionMap, Attribution
+from model_understanding.results import Attribution
+from model_understanding.show.attention_view import AttentionView
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +49,21 @@ def top_sources(attribution: Attribution, target: int, count: int = 3) -> list[S
     return [Source(labels[unit], float(shares[unit])) for unit in ranked[:count] if shares[unit]]
 
 
-def top_links(attention: AttentionMap, row: int, count: int = 3) -> list[Source]:
-    """Return the keys that a query looks at most, sinks left aside; means over layers and heads held.
+def top_links(view: AttentionView, row: int, count: int = 3) -> list[Source]:
+    """Return the keys that a query looks at most, those off the colour scale left aside.
 
     Args:
-        attention: The map.
+        view: The matrix.
         row: Which query.
         count: How many at most.
 
     Returns:
         Labels with weights.
     """
-    weights = attention.matrix()[row]
-    labels = attention.keys.labels()
-    sinks = set(attention.sinks or ())
+    weights, labels = view.weights[row], view.keys.labels()
     ranked = [
         int(key)
         for key in np.argsort(-weights, kind="stable")
-        if attention.mask[row, key] and key not in sinks and weights[key] > 0
+        if view.mask[row, key] and key not in view.off_scale and weights[key] > 0
     ]
     return [Source(labels[key], float(weights[key])) for key in ranked[:count]]

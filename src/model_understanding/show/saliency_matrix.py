@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model_understanding.results import Attribution
-from model_understanding.results.attention_map import find_sinks
+from model_understanding.results.attention_sinks import find_sinks, sink_shares
 from model_understanding.show.colours import Palette
 from model_understanding.show.fonts import drawable
 from model_understanding.show.heatmap import Grid, axis_labels, heatmap_panel, text_borders
@@ -15,6 +15,7 @@ from model_understanding.show.wording import (
     cautions,
     is_generation,
     method_name,
+    named_shares,
     shown,
     targets_name,
 )
@@ -42,12 +43,14 @@ def saliency_matrix_panel(
     shares = folded.scores.astype(np.float64)
     special = np.flatnonzero(folded.tokens.special)
     sinks = tuple(sink for sink in find_sinks(np.abs(shares), folded.valid) if sink in special)
+    taken = sink_shares(np.abs(shares), folded.valid, sinks)
+    columns = axis_labels(folded.tokens)
     by_step = is_generation(folded.targets)
     grid = Grid(
         values=shares,
         mask=folded.valid,
         rows=tuple(("→ " if by_step else "") + target_label(target) for target in folded.targets),
-        columns=axis_labels(folded.tokens),
+        columns=columns,
         special_rows=np.zeros(len(shares), dtype=bool),
         special_columns=folded.tokens.special,
         sinks=sinks,
@@ -59,6 +62,7 @@ def saliency_matrix_panel(
         scale=f"% of the row's {'|score|' if folded.signed else 'score'}",
         masked_words="no score: the target does not depend on it",
         as_percent=True,
+        sink_words=f"special, off the colour scale: {named_shares(columns, sinks, taken)}",
     )
 
     def header(width: float, indent: float) -> Header:

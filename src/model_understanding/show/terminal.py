@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from model_understanding.results import AttentionMap, Attribution, Generation, Report
+from model_understanding.results.attention_sinks import SinkMode
+from model_understanding.show.attention_view import MOST_CELLS, attention_view
 from model_understanding.show.colours import palette, text_on
 from model_understanding.show.highlight import highlighted_runs
 from model_understanding.show.rankings import largest_units, top_links, top_sources
@@ -25,7 +27,6 @@ from model_understanding.show.wording import (
     percent,
     shown,
     sign_words,
-    sink_shares,
     source_words,
     target_name,
     targets_name,
@@ -35,6 +36,11 @@ _COLOURS = palette("light")  # cells bring their own background, so one theme se
 _TOP_TOKENS, _TOP_ROWS = 8, 24
 _FAINTEST = 0.06  # share of the largest score below which a word stays plain
 _BAR = 12  # characters of the longest bar
+_ASIDE: dict[SinkMode, str] = {
+    "raw": "",
+    "muted": ", left aside below",
+    "renormalised": ", left out; each row is divided by what remains",
+}
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
@@ -77,16 +83,20 @@ def print_attribution(attribution: Attribution, console: Console | None = None) 
     _print_attribution(attribution, console)
 
 
-def print_attention(attention: AttentionMap, console: Console | None = None) -> None:
+def print_attention(
+    attention: AttentionMap, console: Console | None = None, *, sinks: SinkMode | None = None
+) -> None:
     """Print what each query looks at most, and the sinks.
 
     Args:
         attention: The map; the mean over the layers and heads that it holds is printed.
         console: Where to print; standard output where left out.
+        sinks: ``raw`` ranks sinks with the rest, ``muted`` leaves them aside, ``renormalised`` also divides
+            each row by what remains; where left out, the sinks of plain attention are muted.
     """
     console = console or Console()
     _print_cautions(cautions(attention), console)
-    _print_attention(attention, console)
+    _print_attention(attention, console, sinks)
 
 
 def _print_cautions(words: tuple[str, ...], console: Console) -> None:
@@ -221,30 +231,31 @@ def _print_steps(generation: Generation, console: Console) -> None:
     console.print(Padding(table, (1, 2, 0, 2)))
 
 
-def _print_attention(attention: AttentionMap, console: Console) -> None:
-    folded = attention.folded("character")
+def _print_attention(attention: AttentionMap, console: Console, sinks: SinkMode | None = None) -> None:
     console.print()
     console.print(_heading(attention_title(attention)))
-    keys = folded.keys.labels()
-    sinks = folded.sinks or ()
-    for sink, share in zip(sinks, sink_shares(folded.matrix(), folded.mask, sinks), strict=True):
-        console.print(
-            Text(f"sink: {percent(share)} on {shown(keys[sink], 30)}, left aside below", style="dim")
-        )
+    count, where = len(attention.queries), ""
+    if count * len(attention.keys) > MOST_CELLS:
+        attention, where = attention.selected(range(_TOP_ROWS)), f", in the first {_TOP_ROWS} rows"
+    view = attention_view(attention, sinks=sinks)
+    names = [shown(label, 30) for label in view.keys.labels()]
+    taken = f"{view.sink_name}: {view.sink_list(names)}{where}{_ASIDE[view.mode]}"
+    for line in (*view.left_out, *([taken] if view.sinks else [])):
+        console.print(Text(line, style="dim"))
     table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("token produced" if view.produced else "from (query)", overflow="fold", max_width=28)
     table.add_column(
-        "token produced" if folded.steps is not None else "from (query)", overflow="fold", max_width=28
+        "looked most at (key)" if view.is_attention else "most comes from (key)", overflow="fold"
     )
-    table.add_column("looked most at (key)", overflow="fold")
-    rows = folded.queries if folded.steps is None else folded.steps
-    labels = rows.labels()
-    for row in range(min(len(rows), _TOP_ROWS)):
-        links = [_named_share(link.label, link.share) for link in top_links(folded, row)]
-        style = "dim italic" if rows.special[row] else ""
+    labels = view.rows.labels()
+    for row in range(min(len(labels), _TOP_ROWS)):
+        links = [_named_share(link.label, link.share) for link in top_links(view, row)]
+        style = "dim italic" if view.rows.special[row] else ""
         table.add_row(Text(shown(labels[row], 28), style=style), Text("   ".join(links) or "nothing else"))
-    _add_rest(table, len(rows))
+    _add_rest(table, len(labels) if not where else count)
     console.print(Padding(table, (1, 2, 0, 2)))
-    console.print(Text("Attention says where the model looked, not why it answered.", style="dim italic"))
+    note = "Attention says where the model looked" if view.is_attention else "The map says what reached what"
+    console.print(Text(f"{note}, not why it answered.", style="dim italic"))
 
 
 def _named_share(label: str, share: float) -> str:

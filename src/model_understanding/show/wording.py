@@ -14,6 +14,7 @@ from model_understanding.tokens import visible_text
 
 _GRAPHEME = regex.compile(r"\X")
 _QUANTITIES = {"log_prob": "log-probability of ", "prob": "probability of ", "logit": "logit of "}
+_NAMED = 3  # columns called by their name
 LABEL_LENGTH = 20  # visible characters of a token's label
 NOTHING_SCORED = "no token has a score"
 READING_NOTES = (
@@ -108,19 +109,22 @@ def layer_words(attention: AttentionMap, layer: int | None = None, head: int | N
     return f"{_axis('layer', attention.layers, layer)}, {_axis('head', attention.heads, head)}"
 
 
-def sink_shares(matrix: np.ndarray, mask: np.ndarray, sinks: tuple[int, ...]) -> tuple[float, ...]:
-    """Return the mean weight on each sink, over the queries that had another choice.
+def named_shares(
+    names: Sequence[str], columns: Sequence[int], shares: Sequence[float], before: str = ""
+) -> str:
+    """Return what some columns take, as ``71.0 % on <bos>, 20.3 % on .``; three of them are named.
 
     Args:
-        matrix: Attention weights, shape ``(Q, K)``.
-        mask: Which cells may be attended to.
-        sinks: Positions among the keys.
-
-    Returns:
-        One share (0 to 1) for each sink.
+        names: Labels of all columns.
+        columns: Which columns.
+        shares: What each of them takes.
+        before: A word before each share, as ``at least ``.
     """
-    counted = mask & (mask.sum(axis=1, keepdims=True) > 1)
-    return tuple(float(matrix[counted[:, s], s].mean()) if counted[:, s].any() else 0.0 for s in sinks)
+    named = [
+        f"{before}{percent(share)} on {names[column]}"
+        for column, share in zip(columns[:_NAMED], shares, strict=False)
+    ]
+    return ", ".join(named) + (f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else "")
 
 
 def cautions(*results: Any) -> tuple[str, ...]:

@@ -12,18 +12,25 @@ from model_understanding.loading import LoadingOptions, load
 from model_understanding.protocols import AttentionMapMethod, AttributionMethod
 from model_understanding.registry import MAPS
 from model_understanding.results import AttentionMap, Attribution, HeadScores, Report, Target
-from model_understanding.results.attention_map import REDUCTIONS
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.attention_capture import layer_count
 from model_understanding.show.notebook import in_notebook
 from model_understanding.tokens import Tokens
+from model_understanding.visualizers.attention_choices import AxisChoice as AxisChoice
+from model_understanding.visualizers.attention_choices import (
+    Keep,
+    axis_of,
+    captured_by,
+    kept_of,
+    name_of,
+    positions_of,
+    reducer_of,
+)
 from model_understanding.visualizers.attributing import attribute, method_of
 from model_understanding.visualizers.head_scoring import HeadScoreChoice, head_scores_of, scored_heads
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-AxisChoice = int | Sequence[int] | str
 
 
 class Visualizer:
@@ -198,46 +205,24 @@ class Visualizer:
         map: str | AttentionMapMethod,
         queries: Sequence[int] | None = None,
         steps: Tokens | None = None,
+        keep: Keep = "rows",
     ) -> AttentionMap:
         started = time.perf_counter()
         method = MAPS.load(map)() if isinstance(map, str) else map
+        reducer = reducer_of(keep)
         heads = getattr(self.runner.config.get_text_config(), "num_attention_heads", 0)
-        layers = _axis(layer, layer_count(self.runner.config), "layer")
-        chosen_heads = _axis(head, heads, "head")
-        captured = method(self.runner, encoding, layers, chosen_heads, queries)
+        layers = axis_of(layer, layer_count(self.runner.config), "layer")
+        chosen_heads = axis_of(head, heads, "head")
         tokens = encoding.tokens[0]
+        chosen = None if queries is None else positions_of(queries, tokens)
+        captured = captured_by(method, self.runner, encoding, layers, chosen_heads, chosen, reducer)
+        kept = kept_of(captured, reducer, tokens, chosen, steps, is_attention=method.name == "raw")
         return AttentionMap(
-            queries=tokens if queries is None else tokens.select(queries),
-            keys=tokens,
-            weights=captured.weights[0].cpu().numpy(),
-            mask=captured.mask[0].cpu().numpy(),
+            **kept._asdict(),
             layers=layers if isinstance(layers, str) else tuple(layers),
             heads=chosen_heads if isinstance(chosen_heads, str) else tuple(chosen_heads),
             map=method.name,
-            steps=steps,
+            keep=name_of(reducer),
             parameters=asdict(method),  # pyright: ignore[reportArgumentType]
             provenance=replace(self.runner.loaded.provenance, seconds=time.perf_counter() - started),
         )
-
-
-def _axis(choice: AxisChoice, count: int, name: str) -> Sequence[int] | str:
-    """Return chosen layers or heads as indices from 0, or the name of a reduction."""
-    if isinstance(choice, str):
-        if choice == "all":
-            return range(count)
-        if choice in REDUCTIONS:
-            return choice
-        raise InputError(
-            f"{name} {choice!r} is unknown. Allowed: an index, a list of them, 'all', 'mean', 'max'.",
-            hint=f"Pass for example {name}=-1 or {name}='mean'.",
-        )
-    wanted = [choice] if isinstance(choice, int) else list(choice)
-    for index in wanted:
-        if isinstance(index, bool) or not isinstance(index, int) or not -count <= index < count:
-            raise InputError(
-                f"There is no {name} {index!r}: the model has {count}.",
-                hint=f"Pass an index from 0 to {count - 1}, or from -{count} to -1 counting from the end.",
-            )
-    if not wanted:
-        raise InputError(f"No {name} was chosen.", hint=f"Pass for example {name}='all'.")
-    return [index % count for index in wanted]

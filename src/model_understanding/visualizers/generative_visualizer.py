@@ -16,6 +16,7 @@ from model_understanding.tasks import CAUSAL_LM
 from model_understanding.tasks.causal_lm import Contrast, Span
 from model_understanding.tasks.vocabulary import VocabularyItem
 from model_understanding.tokens import Tokens
+from model_understanding.visualizers.attention_choices import Keep
 from model_understanding.visualizers.attributing import attribute, method_of
 from model_understanding.visualizers.base import AxisChoice, Visualizer
 from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
@@ -184,8 +185,13 @@ class GenerativeModelVisualizer(Visualizer):
         head: AxisChoice = "mean",
         map: str | AttentionMapMethod = "raw",
         *,
-        queries: str = "steps",
+        queries: str | Sequence[int] = "steps",
+        keep: Keep = "rows",
         max_new_tokens: int = 32,
+        seed: int | None = None,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        top_k: int = 0,
     ) -> AttentionMap:
         """Return where the model looked while it wrote: decoding steps × context.
 
@@ -198,24 +204,39 @@ class GenerativeModelVisualizer(Visualizer):
             layer: An index, several, ``"all"``, or ``"mean"`` or ``"max"`` over all.
             head: The same for heads.
             map: The map's name, or a map object, as ``Rollout(start_layer=2)``.
-            queries: ``"steps"``, or ``"prompt"`` for the prompt's attention to itself.
+            queries: ``"steps"``; ``"prompt"`` for the prompt's attention to itself; or positions in prompt
+                and continuation, whose tokens look.
+            keep: What to keep of each layer: ``"rows"``, every weight; ``"top:16"``, each row's largest;
+                ``"pooled:64"``, an overview of stretches of so many tokens; ``"mass"``, each key's mean
+                weight; or a reducer. Layers of ``raw`` and ``value_weighted`` are reduced as they come, so
+                that a long text needs no tokens² of memory; other maps are computed whole first.
             max_new_tokens: Most tokens to generate.
+            seed: Sample the continuation with this seed, as ``generate`` does; the likeliest token at each
+                step where left out.
+            temperature: Temperature of sampling.
+            top_p: Share of probability to sample from.
+            top_k: How many of the likeliest tokens to sample from; 0 for all.
 
         Returns:
-            The map; ``steps`` holds the tokens produced.
+            The map; ``steps`` holds the tokens produced, ``left_out`` says what is not in it.
 
         Raises:
-            InputError: The prompt is empty or too long, or there is no such layer or head.
+            InputError: The prompt is empty or too long, or there is no such layer, head, query or reduction.
             UnsupportedModelError: The model has no attention, or one that cannot be read exactly.
         """
         if queries == "prompt":
-            return self._attention(self._encode(prompt), layer, head, map)
-        if queries != "steps":
+            return self._attention(self._encode(prompt), layer, head, map, keep=keep)
+        if isinstance(queries, str) and queries != "steps":
             raise InputError(
-                f"queries={queries!r} is unknown. Allowed: 'steps', 'prompt'.", hint="Leave it out for steps."
+                f"queries={queries!r} is unknown. Allowed: 'steps', 'prompt', or positions of tokens.",
+                hint="Leave it out for steps.",
             )
         layer_count(self.runner.config)  # refuse before generating
-        return self._step_attention(self._continued(prompt, continuation, max_new_tokens), layer, head, map)
+        sampling = {"seed": seed, "temperature": temperature, "top_p": top_p, "top_k": top_k}
+        encoding = self._continued(prompt, continuation, max_new_tokens, **sampling)
+        if not isinstance(queries, str):
+            return self._attention(encoding, layer, head, map, queries, keep=keep)
+        return self._step_attention(encoding, layer, head, map, keep)
 
     def analyze(
         self,
@@ -360,7 +381,12 @@ class GenerativeModelVisualizer(Visualizer):
         return self.runner.encode(joined(tokens, following), prompt_length=len(tokens))
 
     def _step_attention(
-        self, encoding: Encoding, layer: AxisChoice, head: AxisChoice, map: str | AttentionMapMethod
+        self,
+        encoding: Encoding,
+        layer: AxisChoice,
+        head: AxisChoice,
+        map: str | AttentionMapMethod,
+        keep: Keep = "rows",
     ) -> AttentionMap:
         if not self.runner.is_causal:
             raise UnsupportedModelError(
@@ -370,9 +396,8 @@ class GenerativeModelVisualizer(Visualizer):
         assert encoding.prompt_length is not None
         tokens = encoding.tokens[0]
         steps = range(encoding.prompt_length, len(tokens))
-        return self._attention(
-            encoding, layer, head, map, queries=[step - 1 for step in steps], steps=tokens.select(steps)
-        )
+        rows = [step - 1 for step in steps]
+        return self._attention(encoding, layer, head, map, rows, tokens.select(steps), keep)
 
 
 def _check_continuation(continuation: object, question: Question) -> None:

@@ -15,6 +15,7 @@ from model_understanding.runner.predicted_targets import MakeTarget, PredictedTa
 from model_understanding.runner.tokenization import tokenize
 from model_understanding.tasks import SEQUENCE_CLASSIFICATION
 from model_understanding.tasks.sequence_classification import ClassName, prediction_of, resolve_targets
+from model_understanding.visualizers.attention_choices import Keep
 from model_understanding.visualizers.attributing import attribute, method_of
 from model_understanding.visualizers.base import AxisChoice, Visualizer
 from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
@@ -125,6 +126,9 @@ class ModelVisualizer(Visualizer):
         layer: AxisChoice = -1,
         head: AxisChoice = "mean",
         map: str | AttentionMapMethod = "raw",
+        *,
+        queries: Sequence[int] | None = None,
+        keep: Keep = "rows",
     ) -> AttentionMap:
         """Return where the model looked, exact and with the model's own kernels.
 
@@ -133,15 +137,20 @@ class ModelVisualizer(Visualizer):
             layer: An index, several, ``"all"``, or ``"mean"`` or ``"max"`` over all.
             head: The same for heads.
             map: The map's name, or a map object, as ``Rollout(start_layer=2)``.
+            queries: Positions of the tokens that look, the rows; all where left out.
+            keep: What to keep of each layer: ``"rows"``, every weight; ``"top:16"``, each row's largest;
+                ``"pooled:64"``, an overview of stretches of so many tokens; ``"mass"``, each key's mean
+                weight; or a reducer. Layers of ``raw`` and ``value_weighted`` are reduced as they come, so
+                that a long text needs no tokens² of memory; other maps are computed whole first.
 
         Returns:
-            Weights from queries (rows) to keys (columns).
+            Weights from queries (rows) to keys (columns); ``left_out`` says what is not in it.
 
         Raises:
-            InputError: The text is empty or too long, or there is no such layer or head.
+            InputError: The text is empty or too long, or there is no such layer, head, query or reduction.
             UnsupportedModelError: The model has no attention, or one that cannot be read exactly.
         """
-        return self._attention(self._encode(text), layer, head, map)
+        return self._attention(self._encode(text), layer, head, map, queries, keep=keep)
 
     def analyze(
         self,
