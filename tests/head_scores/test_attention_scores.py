@@ -11,7 +11,7 @@ from model_understanding.head_scores import delimiter, previous_token
 from model_understanding.head_scores.delimiter import delimiters_of
 from model_understanding.head_scores.induction import Induction
 from model_understanding.registry import DEFAULT_HEAD_SCORES
-from model_understanding.results import attention_map
+from model_understanding.results import attention_sinks
 from model_understanding.runner.repeated_text import repeated_random_text
 from tiny_models import PROBE, encoded, visualizer_of
 
@@ -37,8 +37,8 @@ def score(name, what, text=PROBE, implementation=None, **options):
 @pytest.mark.parametrize("name", NAMES)
 def test_scores_of_rows_are_those_of_loops(name, implementation, monkeypatch):
     # Tiny untrained models have no sinks; with low thresholds some keys are.
-    monkeypatch.setattr(attention_map, "SINK_SHARE", 0.04)
-    monkeypatch.setattr(attention_map, "SINK_EXCESS", 1.03)
+    monkeypatch.setattr(attention_sinks, "SINK_SHARE", 0.04)
+    monkeypatch.setattr(attention_sinks, "SINK_EXCESS", 1.03)
     inputs = inputs_of(name)
     tokens = encoded(visualizer_of(name), PROBE).tokens[0]
     delimiters = np.flatnonzero(delimiters_of(tokens))
