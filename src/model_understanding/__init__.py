@@ -21,6 +21,7 @@ from model_understanding.results import Estimate as Estimate
 from model_understanding.results import Evaluation as Evaluation
 from model_understanding.results import Generation as Generation
 from model_understanding.results import HeadScores as HeadScores
+from model_understanding.results import LogitLens as LogitLens
 from model_understanding.results import Prediction as Prediction
 from model_understanding.results import Report as Report
 from model_understanding.results import Target as Target
@@ -71,6 +72,7 @@ __all__ = [
     "LeaveOneOut",
     "Lime",
     "LoadingError",
+    "LogitLens",
     "MissingExtraError",
     "ModelUnderstandingError",
     "ModelVisualizer",

@@ -8,6 +8,7 @@ from model_understanding.results import (
     Evaluation,
     Generation,
     HeadScores,
+    LogitLens,
     Prediction,
     Provenance,
     Report,
@@ -117,6 +118,25 @@ def head_scores() -> HeadScores:
     )
 
 
+def lens() -> LogitLens:
+    return LogitLens(
+        tokens=tokens_of("a", "</script>", "c"),
+        positions=[1, 2],
+        top_ids=[[[1, 2], [2, 3]], [[1, 3], [1, 2]], [[3, 1], [2, 1]]],
+        top_probabilities=np.full((3, 2, 2), 1 / 3),
+        entropies=np.full((3, 2), 0.1),
+        divergences=[[0.5, 0.25], [0.1, 0], [0, 0]],
+        final_ranks=[[3, 1], [2, 2], [1, 1]],
+        final_probabilities=np.full((3, 2), 0.3),
+        next_ids=[7, -1],
+        next_ranks=[[9, 0], [8, 0], [7, 0]],
+        next_probabilities=[[0.01, 0], [0.02, 0], [1 / 3, 0]],
+        ids=[1, 2, 3, 7],
+        labels=("b", "</script>", "\x00", " x"),
+        provenance=provenance(),
+    )
+
+
 def report() -> Report:
     return Report(
         prediction=prediction(),
@@ -165,6 +185,7 @@ def empty() -> tuple:
         Evaluation(metric="m", value=0, curve=[], control=[], higher_is_better=False),
         Prediction(tokens=nothing, labels=(), logits=[], probabilities=None, problem="regression"),
         Report(generation=generation()),
+        Report(generation=generation(), lens=lens()),
         Provenance(),
         Target(task="x"),
         nothing,
@@ -174,6 +195,6 @@ def empty() -> tuple:
 def everything() -> tuple:
     return (
         *(attribution(), attention(), prediction(), generation()),
-        *(evaluation(), report(), provenance(), target(), head_scores()),
+        *(lens(), evaluation(), report(), provenance(), target(), head_scores()),
         *(result for result in empty() if not isinstance(result, Tokens)),
     )

@@ -95,7 +95,7 @@ def inside(part, **changes):
 
 NO_RESULT = (
     "This JSON is not a result. Types: AttentionMap, Attribution, Estimate, Evaluation, Generation, "
-    "HeadScores, Prediction, Provenance, RankedHead, Report, Target, Tokens."
+    "HeadScores, LogitLens, Prediction, Provenance, RankedHead, Report, Target, Tokens."
 )
 NOT_WHOLE = "This JSON is not a whole result: "
 SCHEMA = (

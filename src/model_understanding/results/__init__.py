@@ -11,6 +11,7 @@ from model_understanding.results.evaluation import Evaluation as Evaluation
 from model_understanding.results.generation import Generation as Generation
 from model_understanding.results.head_scores import HeadScores as HeadScores
 from model_understanding.results.head_scores import RankedHead as RankedHead
+from model_understanding.results.logit_lens import LogitLens as LogitLens
 from model_understanding.results.prediction import Prediction as Prediction
 from model_understanding.results.provenance import Provenance as Provenance
 from model_understanding.results.report import Report as Report

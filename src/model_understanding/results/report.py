@@ -15,6 +15,7 @@ from model_understanding.results.evaluation import Evaluation
 from model_understanding.results.files import array_in, reading, write_atomically
 from model_understanding.results.generation import Generation
 from model_understanding.results.head_scores import HeadScores
+from model_understanding.results.logit_lens import LogitLens
 from model_understanding.results.prediction import Prediction
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.serialization import JsonResult
@@ -35,6 +36,7 @@ class Report(JsonResult):
         attention: The attention maps.
         evaluations: How far the attributions may be believed.
         heads: Scores of the attention heads, by which they can be ranked.
+        lens: What each layer would answer.
         provenance: Model, software and cautions.
 
     Raises:
@@ -47,6 +49,7 @@ class Report(JsonResult):
     attention: tuple[AttentionMap, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     heads: HeadScores | None = None
+    lens: LogitLens | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:

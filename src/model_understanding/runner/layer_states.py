@@ -286,6 +286,11 @@ def _recorded_calls(model: nn.Module, lists: dict[str, list[_Call]]) -> Iterator
             handle.remove()
 
 
+def entering_states(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Tensor | None:
+    """Return the hidden states that a block is called with; none where it is called with something else."""
+    return _entering(module, arguments, keywords)[1]
+
+
 def _entering(
     module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]
 ) -> tuple[str | None, Tensor | None]:

@@ -24,7 +24,14 @@ from model_understanding.runner.fitting import run_in_parts
 from model_understanding.runner.generation import generated_ids
 from model_understanding.runner.head_input import SplitDirections, caught_head_input, split_directions
 from model_understanding.runner.jacobian import rows_of_jacobian
-from model_understanding.runner.layer_states import BlockStack, carried_states, found_layer, swapped_states
+from model_understanding.runner.layer_states import (
+    Block,
+    BlockStack,
+    carried_states,
+    find_blocks,
+    found_layer,
+    swapped_states,
+)
 from model_understanding.runner.length import check_length
 from model_understanding.runner.memory import Memory
 from model_understanding.runner.packing import packed
@@ -106,6 +113,16 @@ class Runner:
         view = copy.copy(self)
         view.layer = layer
         return view
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The model's blocks in the order in which they run, found by running it once.
+
+        Raises:
+            UnsupportedModelError: They cannot be told.
+        """
+        self._stack = self._stack or find_blocks(self)
+        return self._stack.blocks
 
     @property
     def is_language_model(self) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.protocols import AttentionMapMethod, AttributionMethod
-from model_understanding.results import AttentionMap, Attribution, Generation, Report, Target
+from model_understanding.results import AttentionMap, Attribution, Generation, LogitLens, Report, Target
 from model_understanding.results.target import Quantity
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.attention_capture import layer_count
@@ -21,6 +21,7 @@ from model_understanding.visualizers.attributing import attribute, method_of
 from model_understanding.visualizers.base import AxisChoice, Visualizer
 from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
 from model_understanding.visualizers.generation_record import generation_of
+from model_understanding.visualizers.layer_readings import TOP, lens_for_report, lens_of_tokens
 from model_understanding.visualizers.token_targets import Question, TokenTarget
 
 Prompt = str | Messages
@@ -238,6 +239,43 @@ class GenerativeModelVisualizer(Visualizer):
             return self._attention(encoding, layer, head, map, queries, keep=keep)
         return self._step_attention(encoding, layer, head, map, keep)
 
+    def compute_logit_lens(
+        self,
+        prompt: Prompt,
+        continuation: str | None = None,
+        positions: int | Sequence[int] | None = None,
+        top: int = TOP,
+    ) -> LogitLens:
+        """Return what each layer would say next, read through the model's own norm and head.
+
+        Layer k is what enters block k (layer 0: the embeddings), the last layer what leaves the last block.
+        Each goes through the very operations that the model runs after its last block — final norm,
+        projection, head, soft caps, scales. The last layer's logits must come out as the model's own, else
+        the model is refused. One forward serves all layers and positions.
+
+        Args:
+            prompt: A text, or chat messages.
+            continuation: What follows; the prompt alone where left out (nothing is generated).
+            positions: Where to read the next token, in tokens of prompt and continuation, counted from the
+                end where negative: one or several. Left out: where each token of the continuation was
+                chosen, or every position of a prompt alone.
+            top: How many of the likeliest tokens to keep.
+
+        Returns:
+            The likeliest tokens of each layer, with entropies, the rank and probability of the model's own
+            answer and of the token that follows, and the divergence from the model's own distribution.
+
+        Raises:
+            InputError: The prompt is empty or too long, or there is no such position.
+            UnsupportedModelError: The model's layers cannot be read through its own head exactly.
+
+        Reference:
+            nostalgebraist, "interpreting GPT: the logit lens", LessWrong 2020.
+        """
+        given = continuation is not None
+        encoding = self._continued(prompt, continuation, 1) if given else self._encode(prompt)
+        return lens_of_tokens(self.runner, encoding, positions, top)
+
     def analyze(
         self,
         prompt: Prompt,
@@ -305,6 +343,7 @@ class GenerativeModelVisualizer(Visualizer):
             attention=self._attention_where_possible(
                 lambda: self._step_attention(encoding, -1, "mean", "raw")
             ),
+            lens=lens_for_report(self.runner, encoding),
             provenance=attributions[0].provenance,
         )
         return self._shown(report, show)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from model_understanding.errors import InputError
 from model_understanding.protocols import AttentionMapMethod, AttributionMethod
-from model_understanding.results import AttentionMap, Attribution, Prediction, Report, Target
+from model_understanding.results import AttentionMap, Attribution, LogitLens, Prediction, Report, Target
 from model_understanding.results.target import Quantity
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.predicted_targets import MakeTarget, PredictedTargets
@@ -19,6 +19,7 @@ from model_understanding.visualizers.attention_choices import Keep
 from model_understanding.visualizers.attributing import attribute, method_of
 from model_understanding.visualizers.base import AxisChoice, Visualizer
 from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
+from model_understanding.visualizers.layer_readings import TOP, lens_of_classes
 
 Text = str | tuple[str, str]
 ClassTarget = ClassName | Sequence[ClassName] | Callable[[Any], Any] | None
@@ -151,6 +152,29 @@ class ModelVisualizer(Visualizer):
             UnsupportedModelError: The model has no attention, or one that cannot be read exactly.
         """
         return self._attention(self._encode(text), layer, head, map, queries, keep=keep)
+
+    def compute_logit_lens(self, text: Text, top: int = TOP) -> LogitLens:
+        """Return what the classifier would answer at each layer, read through its own pooling and head.
+
+        Layer k is what enters block k (layer 0: the embeddings), the last layer what leaves the last block.
+        Each layer's states of the whole text go through the very operations that the model runs after its
+        last block. The last layer's logits must come out as the model's own, else the model is refused. The
+        head was trained on the last layer alone: what it says of the first ones may mean little.
+
+        Args:
+            text: A text, or a (text, pair) tuple.
+            top: How many of the likeliest classes to keep.
+
+        Returns:
+            The likeliest classes of each layer, with entropies, the rank and probability of the model's own
+            answer, and the divergence from the model's own distribution.
+
+        Raises:
+            InputError: The text is empty or longer than the model allows.
+            UnsupportedModelError: The classes are no alternatives (several labels, a regression), or the
+                model's layers cannot be read through its own head exactly.
+        """
+        return lens_of_classes(self.runner, self._encode(text), top)
 
     def analyze(
         self,

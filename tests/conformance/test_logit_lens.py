@@ -1,0 +1,57 @@
+"""The logit lens on every architecture: the last layer is the model's own answer, or a refusal by name."""
+
+import numpy as np
+import pytest
+import torch
+
+import oracles
+import tiny_models
+from model_understanding import LogitLens, UnsupportedModelError
+from tiny_models import CLASSIFIER, TEXTS, encoded, visualizer_of
+
+REFUSED = {
+    "bert-as-language-model": (
+        "BertLMHeadModel is not causal: each prefix of a text has hidden states of its own. "
+        "Use compute_saliency or compute_attention: neither reads inner layers through the head."
+    )
+}
+
+
+@pytest.mark.parametrize("implementation", [None, "eager"])
+@pytest.mark.parametrize("name", list(tiny_models.BY_NAME))
+def test_the_last_layer_is_the_model_s_own_answer(name, implementation):
+    if implementation and not tiny_models.BY_NAME[name].has_attention:
+        implementation = None
+    visualizer = visualizer_of(name, implementation)
+    if name in REFUSED:
+        with pytest.raises(UnsupportedModelError) as caught:
+            visualizer.compute_logit_lens(TEXTS[2])
+        assert str(caught.value) == REFUSED[name]
+        return
+    found = visualizer.compute_logit_lens(TEXTS[2])
+    logits = visualizer.runner.logits(encoded(visualizer, TEXTS[2]))[0].double()
+    probabilities = torch.softmax(logits, -1)
+    assert oracles.close(
+        found.top_probabilities[-1], probabilities.gather(-1, torch.tensor(found.top_ids[-1])), 1e-6
+    )
+    assert oracles.close(found.entropies[-1], torch.special.entr(probabilities).sum(-1))
+    assert (found.final_ranks[-1] == 1).all()
+    assert not found.divergences[-1].any()
+    assert found.divergences[0].max() > 1e-6  # the embeddings answer otherwise
+    assert (found.settled() >= 0).all()
+    assert LogitLens.from_json(found.to_json()).to_json() == found.to_json()
+    if tiny_models.BY_NAME[name].task == CLASSIFIER:
+        assert found.label(int(found.final_ids[0])) == visualizer.predict(TEXTS[2]).label
+    else:
+        assert np.array_equal(found.next_ids, [*found.tokens.ids[1:], -1])
+
+
+@pytest.mark.parametrize("name", list(tiny_models.BY_NAME))
+def test_the_lens_leaves_the_logits_as_they_are(name):
+    if name in REFUSED:
+        return
+    visualizer = visualizer_of(name)
+    encoding = encoded(visualizer, TEXTS[0])
+    before = visualizer.runner.logits(encoding)
+    visualizer.compute_logit_lens(TEXTS[0])
+    assert torch.equal(before, visualizer.runner.logits(encoding))
