@@ -17,6 +17,7 @@ from model_understanding.errors import UnsafeModelError as UnsafeModelError
 from model_understanding.errors import UnsupportedModelError as UnsupportedModelError
 from model_understanding.results import AttentionMap as AttentionMap
 from model_understanding.results import Attribution as Attribution
+from model_understanding.results import Comparison as Comparison
 from model_understanding.results import Estimate as Estimate
 from model_understanding.results import Evaluation as Evaluation
 from model_understanding.results import Generation as Generation
@@ -25,6 +26,7 @@ from model_understanding.results import LogitLens as LogitLens
 from model_understanding.results import Prediction as Prediction
 from model_understanding.results import Report as Report
 from model_understanding.results import Target as Target
+from model_understanding.results import compare as compare
 from model_understanding.tokens import Tokens as Tokens
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ __all__ = [
     "AttnLrp",
     "Attribution",
     "BlackBoxVisualizer",
+    "Comparison",
     "ContextAttribution",
     "CpLrp",
     "Estimate",
@@ -89,6 +92,7 @@ __all__ = [
     "Tokens",
     "UnsafeModelError",
     "UnsupportedModelError",
+    "compare",
 ]
 
 __version__ = version("model-understanding")

@@ -179,6 +179,11 @@ class AttentionMap(JsonResult):
             )
         return found
 
+    @property
+    def rows(self) -> Tokens:
+        """What a row stands for: the token that a step produced, else the query."""
+        return self.queries if self.steps is None else self.steps
+
     def matrix(self, layer: int | None = None, head: int | None = None) -> Float[np.ndarray, "queries keys"]:
         """Return one matrix: of a layer and head, or their mean over an axis that is not chosen.
 
@@ -282,8 +287,18 @@ class AttentionMap(JsonResult):
         """
         if self.places is not None:
             return self.dense().folded(level)
-        rows = self.queries if self.steps is None else self.steps
-        row_groups, key_groups = rows.groups(level), self.keys.groups(level)
+        return self.joined(self.rows.groups(level), self.keys.groups(level))
+
+    def joined(self, row_groups: Sequence[Sequence[int]], key_groups: Sequence[Sequence[int]]) -> Self:
+        """Return the map with groups of neighbouring rows and of neighbouring keys joined.
+
+        Args:
+            row_groups: Positions of each new row; they cover all rows.
+            key_groups: Positions of each new key; they cover all keys.
+
+        Returns:
+            A map over one row and one key for each group, joined as ``folded`` says.
+        """
         row_starts, key_starts = _starts(row_groups), _starts(key_groups)
         counts = np.array([len(group) for group in row_groups], dtype=np.float32)[:, None]
         weights = np.add.reduceat(self.weights, key_starts, axis=-1)

@@ -1,6 +1,6 @@
 """How much each token contributed to a target."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -183,18 +183,30 @@ class Attribution(JsonResult):
             An attribution over fewer tokens.
         """
         groups = self.tokens.groups(level)
-        if len(groups) == len(self.tokens):
-            return self
+        return self if len(groups) == len(self.tokens) else self.joined(groups)
+
+    def joined(self, groups: Sequence[Sequence[int]]) -> Self:
+        """Return the attribution with groups of neighbouring tokens joined, each into one.
+
+        Args:
+            groups: Positions of each new token, as ``Tokens.groups`` returns them; they cover all tokens.
+
+        Returns:
+            An attribution over one token for each group, joined as ``folded`` says.
+        """
         norm = None if self.signed else self.parameters.get("norm", "l2")
         errors = self.standard_errors
+        shape = (len(self.targets), len(groups))
+
+        def grouped(values: np.ndarray, join: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+            return np.array([join(values[:, list(group)]) for group in groups]).T.reshape(shape)
+
         return replace(
             self,
-            standard_errors=None
-            if errors is None
-            else np.stack([errors[:, list(group)].sum(axis=1) for group in groups], axis=1),
+            standard_errors=None if errors is None else grouped(errors, lambda part: part.sum(axis=1)),
             tokens=self.tokens.fold(groups),
-            scores=np.stack([_joined(self.scores[:, list(group)], norm) for group in groups], axis=1),
-            valid=np.stack([self.valid[:, list(group)].any(axis=1) for group in groups], axis=1),
+            scores=grouped(self.scores, lambda part: _joined(part, norm)),
+            valid=grouped(self.valid, lambda part: np.asarray(part.any(axis=1))),
         )
 
     def pairs(self, target: int = 0) -> list[tuple[str, float]]:

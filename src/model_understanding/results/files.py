@@ -4,13 +4,56 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from model_understanding.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
+
+FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def save_as(path: str | os.PathLike[str], suffixes: tuple[str, ...], render: Callable[[str], bytes]) -> Path:
+    """Write a result in the format that a file's suffix names.
+
+    Args:
+        path: Where to write; the file appears whole or not at all.
+        suffixes: The formats there are.
+        render: Makes the bytes of a format.
+
+    Returns:
+        The path written.
+
+    Raises:
+        InputError: The suffix is none of these, or the file cannot be written.
+    """
+    target = Path(path).expanduser()
+    suffix = target.suffix.lower()
+    if suffix not in suffixes:
+        raise InputError(
+            f"Cannot save {target.name!r}: its suffix is {suffix or 'missing'}.",
+            hint=f"Use one of {', '.join(suffixes)}.",
+        )
+    write_atomically(target, render(suffix))
+    return target
+
+
+def csv_text(table: "pandas.DataFrame") -> str:
+    """Return a table as CSV; a cell that a spreadsheet would run as a formula is quoted by a tab."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    for column, kind in table.dtypes.items():
+        if not (is_numeric_dtype(kind) or is_bool_dtype(kind)):
+            table[column] = [
+                f"\t{cell}" if str(cell)[:1] in tuple("=+-@\t\r") else cell for cell in table[column]
+            ]
+    return table.to_csv(index=False, lineterminator="\r\n")  # with "\n" alone a "\r" is not quoted
 
 
 def write_atomically(path: Path, content: bytes) -> None:

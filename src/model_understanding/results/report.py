@@ -12,7 +12,7 @@ from model_understanding.errors import InputError
 from model_understanding.results.attention_map import AttentionMap
 from model_understanding.results.attribution import Attribution
 from model_understanding.results.evaluation import Evaluation
-from model_understanding.results.files import array_in, reading, write_atomically
+from model_understanding.results.files import FIGURE_SUFFIXES, array_in, csv_text, reading, save_as
 from model_understanding.results.generation import Generation
 from model_understanding.results.head_scores import HeadScores
 from model_understanding.results.logit_lens import LogitLens
@@ -20,7 +20,6 @@ from model_understanding.results.prediction import Prediction
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.serialization import JsonResult
 
-FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 MOST_PICTURED = 256  # tokens; a notebook keeps no picture of a longer report
 SUFFIXES = (".html", *FIGURE_SUFFIXES, ".json", ".csv", ".npz")
 
@@ -80,15 +79,7 @@ class Report(JsonResult):
         Raises:
             InputError: The suffix is none of these, or the file cannot be written.
         """
-        target = Path(path).expanduser()
-        suffix = target.suffix.lower()
-        if suffix not in SUFFIXES:
-            raise InputError(
-                f"Cannot save {target.name!r}: its suffix is {suffix or 'missing'}.",
-                hint=f"Use one of {', '.join(SUFFIXES)}.",
-            )
-        write_atomically(target, self._rendered(suffix))
-        return target
+        return save_as(path, SUFFIXES, self._rendered)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -152,17 +143,15 @@ class Report(JsonResult):
 
 
 def _scores_table(attributions: tuple[Attribution, ...]) -> str:
-    """Return the scores as CSV; a cell that a spreadsheet would run as a formula is quoted by a tab."""
     import pandas
 
     if not attributions:
         raise InputError("The report holds no attribution.", hint="Save it as .json or .html instead.")
-    table = pandas.concat(
-        [attribution.to_dataframe().assign(method=attribution.method) for attribution in attributions]
+    return csv_text(
+        pandas.concat(
+            [attribution.to_dataframe().assign(method=attribution.method) for attribution in attributions]
+        )
     )
-    for column in ("token", "piece", "target", "method"):
-        table[column] = [f"\t{cell}" if cell[:1] in tuple("=+-@\t\r") else cell for cell in table[column]]
-    return table.to_csv(index=False, lineterminator="\r\n")  # with "\n" alone a "\r" is not quoted
 
 
 def _archive(report: Report) -> bytes:
