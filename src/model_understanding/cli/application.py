@@ -10,6 +10,7 @@ from model_understanding.cli.demo import demo
 from model_understanding.cli.doctor import doctor
 from model_understanding.cli.explain import explain
 from model_understanding.cli.failures import DEBUG_VARIABLE
+from model_understanding.cli.lens import lens
 from model_understanding.cli.methods import methods
 
 application = typer.Typer(
@@ -46,6 +47,7 @@ def options_of_all_commands(
 
 application.command()(explain)
 application.command()(attention)
+application.command()(lens)
 application.command()(methods)
 application.command()(doctor)
 application.command()(demo)

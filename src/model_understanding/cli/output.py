@@ -10,10 +10,11 @@ from model_understanding.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from model_understanding.results import AttentionMap, Estimate, Report
+    from model_understanding.results import AttentionMap, Estimate, LogitLens, Report
 
 REPORT_SUFFIXES = (".html", ".png", ".svg", ".pdf", ".json", ".csv", ".npz")
 ATTENTION_SUFFIXES = (".png", ".svg", ".pdf", ".json")
+LENS_SUFFIXES = (".png", ".svg", ".pdf", ".json", ".csv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,30 @@ def save_attention(attention: "AttentionMap", path: Path) -> None:
         from model_understanding.show.figure import attention_axes
 
         content = picture(attention_axes(attention), path.suffix.lower().removeprefix("."))
+    write_atomically(path, content)
+    print_message(f"Saved {path}")
+
+
+def print_lens(lens: "LogitLens", data: TextIO) -> None:
+    """Print a logit lens as text."""
+    from model_understanding.show.terminal_lens import print_lens as show_lens
+
+    show_lens(lens, data_console(data))
+
+
+def save_lens(lens: "LogitLens", path: Path) -> None:
+    """Save a logit lens as a picture, a table or as JSON; the suffix says which."""
+    from model_understanding.results.files import write_atomically
+
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        content = (lens.to_json(indent=1) + "\n").encode("utf-8", "backslashreplace")
+    elif suffix == ".csv":
+        content = lens.to_csv().encode("utf-8", "backslashreplace")
+    else:
+        from model_understanding.show.figure import lens_axes
+
+        content = picture(lens_axes(lens), suffix.removeprefix("."))
     write_atomically(path, content)
     print_message(f"Saved {path}")
 

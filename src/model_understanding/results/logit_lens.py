@@ -151,3 +151,10 @@ class LogitLens(JsonResult):
                 "next_probability": self.next_probabilities[layers, places],
             }
         ).sort_values(["position", "layer", "place"], ignore_index=True)
+
+    def to_csv(self) -> str:
+        """Return the table as CSV; a cell that a spreadsheet would run as a formula is quoted by a tab."""
+        table = self.to_dataframe()
+        for column in ("token", "prediction"):
+            table[column] = [f"\t{cell}" if cell[:1] in tuple("=+-@\t\r") else cell for cell in table[column]]
+        return table.to_csv(index=False, lineterminator="\r\n")

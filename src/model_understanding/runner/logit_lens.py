@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from model_understanding.runner.runner import Runner
 
 _ROUNDINGS = 4  # of the largest logit: what another order of the same sums may change
-_CELLS_AT_ONCE = 2**22  # positions × vocabulary of 64-bit floats that are reduced together: 32 MiB
+_CELLS_AT_ONCE = 2**22  # positions × vocabulary that are reduced together: 32 MiB of 64-bit floats
 
 
 class LensReadings(NamedTuple):
@@ -177,6 +177,30 @@ def _kept_states(
         )
 
 
+class _Distribution:
+    """Distributions over the entries, so written that small entropies and divergences stay exact.
+
+    Args:
+        logits: Their logits, in 64 bits: the divergence of two layers that agree is far below 1.
+    """
+
+    def __init__(self, logits: Float[Tensor, "positions entries"]) -> None:
+        self._below = logits - logits.amax(-1, keepdim=True)
+        powers = self._below.exp()
+        totals = powers.sum(-1, keepdim=True)
+        self.probabilities = powers / totals
+        self._logs = totals[:, 0].log()
+
+    def entropy(self) -> Float[Tensor, " positions"]:
+        """Return ``−Σ p log p`` as a sum of numbers that are all positive."""
+        return self._logs - (self.probabilities * self._below).sum(-1)
+
+    def divergence_from(self, other: "_Distribution") -> Float[Tensor, " positions"]:
+        """Return ``KL(self ‖ other)`` from differences of logits, never of their exponentials."""
+        apart = (self.probabilities * (self._below - other._below)).sum(-1)
+        return (apart - (self._logs - other._logs)).clamp(min=0)
+
+
 class _Reduction:
     """Reduces the logits of one layer at a time to what is kept of it.
 
@@ -200,6 +224,7 @@ class _Reduction:
         likeliest = self.final.topk(1, dim=-1).indices[:, 0]
         given = torch.as_tensor(list(followed), dtype=torch.long, device=likeliest.device)
         self._tracked = torch.stack([likeliest, given])
+        self._final: _Distribution | None = None
         self._kept: list[list[Tensor]] = []
 
     def chosen(self, logits: Tensor) -> Float[Tensor, "positions entries"]:
@@ -222,22 +247,31 @@ class _Reduction:
         self._kept.append([torch.cat(group) for group in zip(*parts, strict=True)])
 
     def _reduced(self, rows: Tensor, which: slice) -> list[Tensor]:
-        logs = torch.log_softmax(rows.double(), dim=-1)
-        final = torch.log_softmax(self.final[which].double(), dim=-1)
-        probabilities = logs.exp()
+        own, final = _Distribution(rows.double()), self._final_of(which)
         best = rows.topk(self._top, dim=-1).indices
         tracked = self._tracked[:, which].T
         is_tracked = tracked >= 0
-        own = rows.gather(1, tracked.clamp(min=0))
-        ranks = torch.stack([(rows > own[:, [track]]).sum(-1) + 1 for track in range(own.shape[1])], dim=1)
+        places = tracked.clamp(min=0)
+        reached = rows.gather(1, places)
+        ranks = torch.stack(
+            [(rows > reached[:, [track]]).sum(-1) + 1 for track in range(reached.shape[1])], dim=1
+        )
         return [
             best,
-            probabilities.gather(1, best),
-            torch.special.entr(probabilities).sum(-1),
-            (final.exp() * (final - logs)).sum(-1).clamp(min=0),
+            own.probabilities.gather(1, best),
+            own.entropy(),
+            final.divergence_from(own),
             ranks * is_tracked,
-            probabilities.gather(1, tracked.clamp(min=0)) * is_tracked,
+            own.probabilities.gather(1, places) * is_tracked,
         ]
+
+    def _final_of(self, which: slice) -> "_Distribution":
+        """Return the last layer's distributions, kept where all positions are reduced together."""
+        if self._final is not None:
+            return self._final
+        found = _Distribution(self.final[which].double())
+        self._final = found if len(found.probabilities) == len(self.final) else None
+        return found
 
     def readings(self) -> LensReadings:
         """Return what was kept of all layers."""

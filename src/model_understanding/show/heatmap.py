@@ -48,6 +48,8 @@ class Grid:
         scale: Name of the colour scale.
         masked_words: What a masked cell means.
         as_percent: Whether the colour scale counts in percent.
+        words: What each cell says in place of its number, drawable.
+        least_width: Inches that a cell is wide at least.
         sink_words: Which columns are off the colour scale, with what they take.
     """
 
@@ -66,6 +68,8 @@ class Grid:
     scale: str
     masked_words: str
     as_percent: bool = False
+    words: tuple[tuple[str, ...], ...] | None = None
+    least_width: float = 0.0
     sink_words: str = ""
 
     @property
@@ -115,8 +119,10 @@ def heatmap_panel(grid: Grid, colours: Palette, make_header: Callable[[float, fl
     longest = max(len(grid.rows), len(grid.columns))
     widest = _widest(grid)
     cell = min(max(6.0 / longest, 0.135 if longest <= 80 else 0.108), 0.52, _LARGEST / longest)
-    upright = widest <= 0.95 and len(grid.columns) * max(widest, cell) <= 7.2
-    across = max(widest, cell) if upright else cell
+    upright = widest <= 0.95 and len(grid.columns) * max(widest, cell) <= max(
+        7.2, len(grid.columns) * grid.least_width
+    )
+    across = max(widest if upright else cell, cell, grid.least_width)
     width, height = across * len(grid.columns), cell * len(grid.rows)
     size = _label_size(min(cell, across))
     left = max(text_width(label, size) for label in grid.rows) + (0.42 if longest <= _LABELLED else 0.6)
@@ -183,7 +189,9 @@ def draw_heatmap(
     _draw_sinks(axes, grid, colours)
     for border in grid.borders:
         axes.axvline(border, color=colours.text, linewidth=1.0)
-    if is_numbered:
+    if grid.words is not None:
+        _write_words(axes, grid, across, down)
+    elif is_numbered:
         _write_numbers(axes, grid, colours)
     _label(axes, grid, colours, across, down)
     _finish_bar(axes, grid, colours)
@@ -226,6 +234,29 @@ def _draw_sinks(axes: "Axes", grid: Grid, colours: Palette) -> None:
 def sink_style(colours: Palette) -> dict[str, Any]:
     """Return how what is off the colour scale is striped."""
     return {"facecolor": colours.sink, "edgecolor": colours.hatch, "hatch": "////", "linewidth": 0}
+
+
+def _write_words(axes: "Axes", grid: Grid, across: float, down: float) -> None:
+    """Write into each cell as much of its words as it has room for."""
+    assert grid.words is not None
+    size = min(_label_size(down), SMALL_SIZE)
+    if across < 0.2 or down * POINTS < size:
+        return
+    for row, words in enumerate(grid.words):
+        for column, word in enumerate(words):
+            fitting = word
+            while len(fitting) > 1 and text_width(fitting, size) > across - 0.04:
+                fitting = shown(word, len(fitting) - 1)
+            axes.text(
+                column + 0.5,
+                row + 0.5,
+                fitting,
+                ha="center",
+                va="center_baseline",
+                fontsize=size,
+                color=text_on(grid.face(float(grid.values[row, column]))),
+                **text_style(fitting),
+            )
 
 
 def _write_numbers(axes: "Axes", grid: Grid, colours: Palette) -> None:

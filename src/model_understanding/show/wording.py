@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import regex
 
-from model_understanding.results import AttentionMap, Attribution, Provenance, Report, Target
+from model_understanding.results import AttentionMap, Attribution, LogitLens, Provenance, Report, Target
 from model_understanding.tokens import visible_text
 
 _GRAPHEME = regex.compile(r"\X")
@@ -89,6 +89,12 @@ def sign_words(target: Target) -> tuple[str, str]:
         other = shown(", ".join(label.strip() for label in target.against_labels[:3]), 24)
         return f"speaks for {what} over {other}", f"speaks for {other} over {what}"
     return f"supports {what}", f"speaks against {what}"
+
+
+def predicted(lens: LogitLens, layer: int, place: int, length: int) -> str:
+    """Return the likeliest answer of a layer, short enough for a cell."""
+    label = lens.label(int(lens.top_ids[layer, place, 0]))
+    return shown(label.strip(" ") or label, length)
 
 
 def score_words(signed: bool, normalized: bool) -> str:

@@ -11,7 +11,7 @@ from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.loading import LoadingOptions, load
 from model_understanding.protocols import AttentionMapMethod, AttributionMethod
 from model_understanding.registry import MAPS
-from model_understanding.results import AttentionMap, Attribution, HeadScores, Report, Target
+from model_understanding.results import AttentionMap, Attribution, HeadScores, LogitLens, Report, Target
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.attention_capture import layer_count
 from model_understanding.show.notebook import in_notebook
@@ -82,6 +82,9 @@ class Visualizer:
         raise NotImplementedError
 
     def _compute_attention_of(self, text: Any) -> AttentionMap:
+        raise NotImplementedError
+
+    def _compute_lens_of(self, text: Any) -> LogitLens:
         raise NotImplementedError
 
     def plot_saliency(self, attribution_or_text: Any, ax: "Axes | None" = None, **options: Any) -> "Axes":
@@ -184,6 +187,24 @@ class Visualizer:
     ) -> tuple[Encoding, Sequence[Target] | None, Callable[[Any], Any] | None]:
         """Return the text that is run, the targets asked for, and the caller's own function."""
         raise NotImplementedError
+
+    def plot_logit_lens(self, lens_or_text: Any, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """Draw what each layer would answer: layers × positions, coloured by probability.
+
+        Args:
+            lens_or_text: A lens, or a text to compute it for first.
+            ax: Where to draw; a new figure where left out.
+            **options: Passed to ``show.figure.lens_axes``: ``theme``.
+
+        Returns:
+            The axes.
+        """
+        from model_understanding.show.figure import lens_axes
+
+        given = lens_or_text
+        return lens_axes(
+            given if isinstance(given, LogitLens) else self._compute_lens_of(given), ax, **options
+        )
 
     def _attention_where_possible(self, compute: Callable[[], AttentionMap]) -> tuple[AttentionMap, ...]:
         """Return a report's attention; a model without any still has the rest of its report."""

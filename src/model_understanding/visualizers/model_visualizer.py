@@ -268,6 +268,9 @@ class ModelVisualizer(Visualizer):
     def _compute_saliency_of(self, text: Any) -> Attribution:
         return self.compute_saliency(text)
 
+    def _compute_lens_of(self, text: Any) -> LogitLens:
+        return self.compute_logit_lens(text)
+
     def _compute_attention_of(self, text: Any) -> AttentionMap:
         return self.compute_attention(text)
 
