@@ -88,6 +88,8 @@ class HeadScoreMethod(Protocol):
     """What a high score says, in a few words."""
     signed: ClassVar[bool]
     """Whether the sign says a direction; such a score ranks by its size."""
+    most: ClassVar[float | None]
+    """The most there can be, where there is a most: bars are drawn against it."""
     needs_target: ClassVar[bool]
     """Whether it asks how a head matters to an answer."""
     cost: ClassVar[str]

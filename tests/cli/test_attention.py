@@ -84,3 +84,37 @@ def test_a_layer_that_is_not_there(command: Callable, classifier: str) -> None:
         "error: There is no layer 7: the model has 3.\n"
         "hint: Pass an index from 0 to 2, or from -3 to -1 counting from the end.\n"
     )
+
+
+def test_heads_are_ranked(command: Callable, classifier: str, tmp_path: Path) -> None:
+    picture = tmp_path / "first.png"
+    outcome = command("attention", classifier, TEXT, "--rank", "entropy", "--top", "3", "--out", str(picture))
+    assert outcome.code == 0
+    expected = ModelVisualizer(classifier).score_heads(TEXT, "entropy").ranking("entropy", 3)
+    lines = [line.split() for line in outcome.out.splitlines()]
+    assert outcome.out.startswith("Heads by entropy\nhow widely it looks (entropy of a row, nats)\n")
+    rows = [line[:3] for line in lines if line and line[0] in ("1", "2", "3")]
+    assert rows == [[str(place), str(one.layer), str(one.head)] for place, one in enumerate(expected, 1)]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    outcome = command("attention", classifier, TEXT, "--rank", "entropy", "--top", "3", "--json")
+    assert AttentionMap.from_json(outcome.out).ranking == expected
+    kept = command("attention", classifier, TEXT, "--rank", "ablation", "--layer", "-1", "--json")
+    assert {one.layer for one in AttentionMap.from_json(kept.out).ranking} == {2}
+    words = command("attention", classifier, TEXT, "--rank", "sink", "--level", "word")
+    assert words.code == 0
+
+
+def test_heads_of_a_language_model_are_ranked(command: Callable, language_model: str) -> None:
+    options = ("--continuation", " a bad film", "--rank", "ablation", "--top", "2")
+    outcome = command("attention", language_model, TEXT, *options)
+    assert outcome.code == 0
+    assert outcome.out.startswith("Heads by ablation\nwhat the answer loses without the head\n")
+
+
+def test_a_ranking_that_there_is_not(command: Callable, classifier: str) -> None:
+    outcome = command("attention", "no-such-model", TEXT, "--rank", "sinks")
+    assert outcome.code == 2
+    assert "There is no head score 'sinks'." in outcome.err
+    assert "Did you mean 'sink'?" in outcome.err
+    outcome = command("attention", classifier, TEXT, "--rank", "sink", "--head", "mean")
+    assert outcome.code == 0

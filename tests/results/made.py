@@ -11,6 +11,7 @@ from model_understanding.results import (
     LogitLens,
     Prediction,
     Provenance,
+    RankedHead,
     Report,
     Target,
 )
@@ -50,6 +51,22 @@ def attribution() -> Attribution:
         provenance=provenance(),
         baseline_outputs=HARD[2:4],
         gaps=HARD[4:6],
+    )
+
+
+def ranked_attention() -> AttentionMap:
+    numbers = np.random.default_rng(1)
+    return AttentionMap(
+        queries=tokens_of("a", "b"),
+        keys=tokens_of("a", "b"),
+        weights=numbers.random((2, 2, 2, 2)),
+        mask=np.ones((2, 2), bool),
+        layers=(3, 1),
+        heads=(2, 0),
+        ranking=(
+            RankedHead(layer=3, head=2, score=1 / 3, by="induction"),
+            RankedHead(layer=1, head=0, score=0.1, by="induction"),
+        ),
     )
 
 
@@ -194,7 +211,7 @@ def empty() -> tuple:
 
 def everything() -> tuple:
     return (
-        *(attribution(), attention(), prediction(), generation()),
+        *(attribution(), attention(), ranked_attention(), prediction(), generation()),
         *(lens(), evaluation(), report(), provenance(), target(), head_scores()),
         *(result for result in empty() if not isinstance(result, Tokens)),
     )

@@ -1,6 +1,7 @@
 """Scores of heads: rankings, shapes, and reports that hold them or do not."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ def test_heads_are_ranked_highest_first_and_signed_scores_by_size():
     scores = made.head_scores()
     ranking = scores.ranking("sink")
     assert [(layer, head) for layer, head, _ in ranking] == [(1, 2), (1, 1), (1, 0), (0, 2), (0, 1), (0, 0)]
-    assert ranking[0] == RankedHead(layer=1, head=2, score=0.71428573)
+    assert ranking[0] == RankedHead(layer=1, head=2, score=0.71428573, by="sink")
     signed = scores.ranking("ablation", top=3)
     assert [tuple(one) for one in signed] == [(0, 0, -0.9), (0, 2, 0.5), (1, 0, 0.5)]
     assert scores.of("ablation").tolist() == scores.scores[1].tolist()
@@ -70,3 +71,15 @@ def test_a_report_saved_before_there_were_head_scores_still_loads(tmp_path):
         assert np.array_equal(loaded.heads.scores, report.heads.scores)
     with np.load(tmp_path / "report.npz") as arrays:
         assert np.array_equal(arrays["head_scores"], report.heads.scores)
+
+
+def test_a_map_holds_the_heads_that_it_ranks():
+    ranked = made.ranked_attention()
+    assert [tuple(one) for one in ranked.ranking] == [(3, 2, 1 / 3), (1, 0, 0.1)]
+    assert np.array_equal(ranked.matrix(3, 2), ranked.weights[0, 0])
+    assert np.array_equal(ranked.matrix(1, 0), ranked.weights[1, 1])
+    assert [tuple(one) for one in replace(ranked, layers=(1, 3)).ranking] == [(3, 2, 1 / 3), (1, 0, 0.1)]
+    assert not replace(ranked, layers=(0, 2)).ranking
+    joined = replace(ranked, weights=ranked.weights[:, :1], heads="mean")
+    assert not joined.ranking
+    assert ranked.folded("word").ranking == ranked.ranking

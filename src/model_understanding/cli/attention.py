@@ -7,7 +7,7 @@ import typer
 from model_understanding.cli import options
 from model_understanding.cli.options import LevelName, ModelChoice
 from model_understanding.errors import InputError
-from model_understanding.registry import MAPS
+from model_understanding.registry import HEAD_SCORES, MAPS
 
 AxisChoice = int | list[int] | str
 _AXIS_WORDS = ("all", "mean", "max")
@@ -17,9 +17,17 @@ def attention(
     model: options.Model,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The text; - reads it from standard input.")],
     layer: Annotated[
-        str, typer.Option(help="An index (-1 is the last), several as 0,3,5, or all, mean, max.")
-    ] = "-1",
-    head: Annotated[str, typer.Option(help="The same for the heads.")] = "mean",
+        str | None,
+        typer.Option(
+            help="An index (-1 is the last), several as 0,3,5, or all, mean, max. Default: -1; "
+            "with --rank all.",
+            show_default=False,
+        ),
+    ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(help="The same for the heads. Default: mean; with --rank all.", show_default=False),
+    ] = None,
     map_name: Annotated[
         str,
         typer.Option(
@@ -28,6 +36,15 @@ def attention(
             "value_zeroing, information_flow.",
         ),
     ] = "raw",
+    rank: Annotated[
+        str | None,
+        typer.Option(
+            help="Which heads to look at: those first by entropy, distance, previous_token, induction, "
+            "induction_in_text, delimiter, sink, agreement (with a saliency map) or ablation.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="With --rank: how many heads.")] = 8,
     pair: Annotated[str | None, typer.Option(help="The second text, for a model of sentence pairs.")] = None,
     continuation: options.Continuation = None,
     max_new_tokens: options.MaxNewTokens = None,
@@ -45,7 +62,8 @@ def attention(
     """Show where the model looked.
 
     A classifier: from every token to every token. A language model: from each step of its answer to all
-    that came before. Attention says where a model looked, not why it answered.
+    that came before. Attention says where a model looked, not why it answered. With --rank: which of all
+    heads to look at; a picture then shows the first of them.
     """
     from model_understanding.cli.explanation import DEFAULT_NEW_TOKENS, Request, check_request, prompt_of
     from model_understanding.cli.loading import loaded_visualizer
@@ -53,6 +71,7 @@ def attention(
         ATTENTION_SUFFIXES,
         check_suffixes,
         print_attention,
+        print_head_ranking,
         save_attention,
     )
     from model_understanding.cli.progress import Steps
@@ -62,8 +81,11 @@ def attention(
     (source,) = read_texts([text])
     paths = tuple(out or ())
     check_suffixes(paths, ATTENTION_SUFFIXES)
-    layers, heads = axis_choice(layer, "layer"), axis_choice(head, "head")
+    layers, heads = axis_choice(layer or "-1", "layer"), axis_choice(head or "mean", "head")
     MAPS.load(map_name)  # a wrong name is told before a model is loaded
+    score = None if rank is None else HEAD_SCORES.load(rank)
+    if score is not None:
+        layers, heads = among_choice(layer, layers), among_choice(head, heads)
     request = Request(pair=pair, continuation=continuation, max_new_tokens=max_new_tokens, chat=chat)
     choice = ModelChoice(
         name=model,
@@ -85,7 +107,12 @@ def attention(
 
             if isinstance(visualizer, ModelVisualizer):
                 found = visualizer.compute_attention(
-                    source.text if pair is None else (source.text, pair), layers, heads, map_name
+                    source.text if pair is None else (source.text, pair),
+                    layers,
+                    heads,
+                    map_name,
+                    rank=rank,
+                    top=top,
                 )
             else:
                 found = visualizer.compute_attention(
@@ -95,12 +122,16 @@ def attention(
                     heads,
                     map_name,
                     max_new_tokens=max_new_tokens or DEFAULT_NEW_TOKENS,
+                    rank=rank,
+                    top=top,
                 )
             found = found if level is LevelName.TOKEN else found.folded(level.value)
         for path in paths:  # first: a reader may close the pipe early
             save_attention(found, path)
         if json_output:
             print_json(found.to_json(), data)
+        elif score is not None:
+            print_head_ranking(found, score, data)
         else:
             print_attention(found, data)
 
@@ -131,3 +162,14 @@ def axis_choice(words: str, name: Literal["layer", "head"]) -> AxisChoice:
             hint=f"Write for example --{name} -1 or --{name} 0,3,5.",
         ) from error
     return numbers[0] if len(numbers) == 1 else numbers
+
+
+def among_choice(words: str | None, choice: AxisChoice) -> AxisChoice:
+    """Return the layers or heads that a ranking chooses among: one that was typed is a list of one.
+
+    >>> among_choice(None, -1), among_choice("-1", -1), among_choice("mean", "mean")
+    ('all', [-1], 'mean')
+    """
+    if words is None:
+        return "all"
+    return [choice] if isinstance(choice, int) else choice

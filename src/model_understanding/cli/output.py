@@ -10,6 +10,7 @@ from model_understanding.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from model_understanding.protocols import HeadScoreMethod
     from model_understanding.results import AttentionMap, Estimate, LogitLens, Report
 
 REPORT_SUFFIXES = (".html", ".png", ".svg", ".pdf", ".json", ".csv", ".npz")
@@ -90,8 +91,15 @@ def print_attention(attention: "AttentionMap", data: TextIO) -> None:
     show_attention(attention, data_console(data))
 
 
+def print_head_ranking(attention: "AttentionMap", score: "type[HeadScoreMethod]", data: TextIO) -> None:
+    """Print the heads that a map ranks by a score, best first."""
+    from model_understanding.show.head_table import print_head_ranking as show_ranking
+
+    show_ranking(attention, score.meaning, score.most, data_console(data))
+
+
 def save_attention(attention: "AttentionMap", path: Path) -> None:
-    """Save an attention map as a picture or as JSON; the suffix says which."""
+    """Save an attention map as JSON or, of ranked heads the first, as a picture; the suffix says which."""
     from model_understanding.results.files import write_atomically
 
     if path.suffix.lower() == ".json":
@@ -99,7 +107,10 @@ def save_attention(attention: "AttentionMap", path: Path) -> None:
     else:
         from model_understanding.show.figure import attention_axes
 
-        content = picture(attention_axes(attention), path.suffix.lower().removeprefix("."))
+        layer, head, _ = attention.ranking[0] if attention.ranking else (None, None, None)
+        content = picture(
+            attention_axes(attention, layer=layer, head=head), path.suffix.lower().removeprefix(".")
+        )
     write_atomically(path, content)
     print_message(f"Saved {path}")
 

@@ -38,6 +38,7 @@ class Ablation:
     name: ClassVar[str] = "ablation"
     meaning: ClassVar[str] = "what the answer loses without the head"
     signed: ClassVar[bool] = True
+    most: ClassVar[float | None] = None
     needs_target: ClassVar[bool] = True
     cost: ClassVar[str] = "1 + layers forwards, of a row for each head"
     reference: ClassVar[str] = "Michel et al. 2019"

@@ -40,6 +40,7 @@ class Agreement:
     name: ClassVar[str] = "agreement"
     meaning: ClassVar[str] = "rank correlation with the saliency map"
     signed: ClassVar[bool] = False
+    most: ClassVar[float | None] = 1.0
     needs_target: ClassVar[bool] = True
     cost: ClassVar[str] = "1 forward, shared, and the saliency map"
     reference: ClassVar[str] = "Jain and Wallace 2019"

@@ -31,6 +31,7 @@ class Delimiter:
     name: ClassVar[str] = "delimiter"
     meaning: ClassVar[str] = "weight on special tokens and punctuation"
     signed: ClassVar[bool] = False
+    most: ClassVar[float | None] = 1.0
     needs_target: ClassVar[bool] = False
     cost: ClassVar[str] = "1 forward, shared"
     reference: ClassVar[str] = "Clark et al. 2019"

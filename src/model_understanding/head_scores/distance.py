@@ -30,6 +30,7 @@ class Distance:
     name: ClassVar[str] = "distance"
     meaning: ClassVar[str] = "how far it looks (tokens)"
     signed: ClassVar[bool] = False
+    most: ClassVar[float | None] = None
     needs_target: ClassVar[bool] = False
     cost: ClassVar[str] = "1 forward, shared"
     reference: ClassVar[str] = "Vig and Belinkov 2019"

@@ -29,6 +29,7 @@ class Entropy:
     name: ClassVar[str] = "entropy"
     meaning: ClassVar[str] = "how widely it looks (entropy of a row, nats)"
     signed: ClassVar[bool] = False
+    most: ClassVar[float | None] = None
     needs_target: ClassVar[bool] = False
     cost: ClassVar[str] = "1 forward, shared"
     reference: ClassVar[str] = "Clark et al. 2019"

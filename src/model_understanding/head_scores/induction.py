@@ -41,6 +41,7 @@ class Induction:
     name: ClassVar[str] = "induction"
     meaning: ClassVar[str] = "weight on what followed the same token before (random tokens said twice)"
     signed: ClassVar[bool] = False
+    most: ClassVar[float | None] = 1.0
     needs_target: ClassVar[bool] = False
     cost: ClassVar[str] = "1 forward over random tokens"
     reference: ClassVar[str] = "Olsson et al. 2022"

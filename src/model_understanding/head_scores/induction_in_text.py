@@ -35,6 +35,7 @@ class InductionInText:
     name: ClassVar[str] = "induction_in_text"
     meaning: ClassVar[str] = "weight on what followed the same token before (in this text)"
     signed: ClassVar[bool] = False
+    most: ClassVar[float | None] = 1.0
     needs_target: ClassVar[bool] = False
     cost: ClassVar[str] = "1 forward, shared"
     reference: ClassVar[str] = "Olsson et al. 2022"

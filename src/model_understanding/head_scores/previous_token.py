@@ -27,6 +27,7 @@ class PreviousToken:
     name: ClassVar[str] = "previous_token"
     meaning: ClassVar[str] = "weight on the token before"
     signed: ClassVar[bool] = False
+    most: ClassVar[float | None] = 1.0
     needs_target: ClassVar[bool] = False
     cost: ClassVar[str] = "1 forward, shared"
     reference: ClassVar[str] = "Olsson et al. 2022"

@@ -33,6 +33,7 @@ class Sink:
     name: ClassVar[str] = "sink"
     meaning: ClassVar[str] = "weight on sinks"
     signed: ClassVar[bool] = False
+    most: ClassVar[float | None] = 1.0
     needs_target: ClassVar[bool] = False
     cost: ClassVar[str] = "1 forward, shared"
     reference: ClassVar[str] = "Xiao et al. 2024"

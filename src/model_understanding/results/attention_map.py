@@ -13,6 +13,7 @@ from model_understanding.errors import InputError, NumericalError
 from model_understanding.results import attention_files
 from model_understanding.results.attention_arrays import mask_of, tokens_of, weights_of
 from model_understanding.results.attention_sinks import certain_sinks, find_sinks, shares_of_rows
+from model_understanding.results.head_scores import RankedHead
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.serialization import JsonResult
 from model_understanding.tokens import Level, Tokens, read_only
@@ -40,6 +41,9 @@ class AttentionMap(JsonResult):
             has no more; ``None`` where every cell is held.
         keep: What was kept: ``rows``, ``top:C``, ``pooled:N`` or ``mass``.
         left_out: What is not in the map, in sentences that every view shows.
+        ranking: Heads in the order of a score, where one chose them. The map holds every layer and every head
+            that stands in it, so ``.matrix(layer, head)`` gives each; heads that are not held, or joined with
+            others, are left out.
         parameters: The map's parameters.
         provenance: Where it comes from.
 
@@ -60,6 +64,7 @@ class AttentionMap(JsonResult):
     places: Int[np.ndarray, "layers heads queries kept"] | None = None
     keep: str = "rows"
     left_out: tuple[str, ...] = ()
+    ranking: tuple[RankedHead, ...] = ()
     parameters: dict[str, Any] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
 
@@ -88,6 +93,9 @@ class AttentionMap(JsonResult):
                 "The attention weights are not finite.",
                 hint="Load the model with dtype='float32' and try again.",
             )
+        layers, heads = tuple(self.layers), tuple(self.heads)
+        held = (one for one in self.ranking if one.layer in layers and one.head in heads)
+        object.__setattr__(self, "ranking", tuple(held))
         if self.steps is not None and len(self.steps) != len(self.queries):
             raise ValueError(f"{len(self.queries)} queries need as many steps. Got {len(self.steps)}.")
         found = self.sinks

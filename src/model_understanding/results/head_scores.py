@@ -25,11 +25,13 @@ class RankedHead(JsonResult):
         layer: The layer's index in the model.
         head: The head's index in its layer.
         score: Its score.
+        by: The score's name.
     """
 
     layer: int
     head: int
     score: float
+    by: str
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.layer, self.head, self.score))
@@ -120,7 +122,9 @@ class HeadScores(JsonResult):
         order = np.argsort(-keys, axis=None, kind="stable")[:top]
         layers, heads = np.unravel_index(order, scores.shape)
         return tuple(
-            RankedHead(layer=int(layer), head=int(head), score=float(str(self.scores[place, layer, head])))
+            RankedHead(
+                layer=int(layer), head=int(head), score=float(str(self.scores[place, layer, head])), by=name
+            )
             for layer, head in zip(layers, heads, strict=True)
         )
 

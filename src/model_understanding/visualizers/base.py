@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from model_understanding.errors import InputError, UnsupportedModelError
+from model_understanding.errors import UnsupportedModelError
 from model_understanding.loading import LoadingOptions, load
-from model_understanding.protocols import AttentionMapMethod, AttributionMethod
+from model_understanding.protocols import AttentionMapMethod
 from model_understanding.registry import MAPS
-from model_understanding.results import AttentionMap, Attribution, HeadScores, LogitLens, Report, Target
+from model_understanding.results import AttentionMap, Attribution, LogitLens, Report
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.attention_capture import layer_count
 from model_understanding.show.notebook import in_notebook
@@ -26,14 +26,13 @@ from model_understanding.visualizers.attention_choices import (
     positions_of,
     reducer_of,
 )
-from model_understanding.visualizers.attributing import attribute, method_of
-from model_understanding.visualizers.head_scoring import HeadScoreChoice, head_scores_of, scored_heads
+from model_understanding.visualizers.head_ranking import RanksHeads
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class Visualizer:
+class Visualizer(RanksHeads):
     """The common part of the visualizers; use one of its two kinds."""
 
     task: str
@@ -122,71 +121,6 @@ class Visualizer:
             map_or_text if isinstance(map_or_text, AttentionMap) else self._compute_attention_of(map_or_text)
         )
         return attention_axes(found, ax, **options)
-
-    def score_heads(
-        self,
-        text: Any,
-        scores: HeadScoreChoice = None,
-        target: Any = None,
-        *,
-        attribution: Attribution | None = None,
-        method: str | AttributionMethod = "default",
-        **options: Any,
-    ) -> HeadScores:
-        """Return scores of every attention head: which ones to look at.
-
-        Args:
-            text: A text, or a (text, pair) tuple; a prompt or chat messages.
-            scores: Names or score objects. Left out: ``entropy``, ``distance``, ``previous_token``,
-                ``induction``, ``delimiter`` and ``sink``, which cost two forwards together.
-                ``induction_in_text`` needs a text that repeats itself; ``agreement`` compares heads with a
-                saliency map; ``ablation`` is what the target loses without each head.
-            target: What ``agreement`` and ``ablation`` explain, as ``compute_saliency`` takes it, but one
-                alone. Left out: the predicted class; of a language model the continuation where one is
-                given, else the prompt's loss.
-            attribution: The saliency map that heads are compared with; computed where left out.
-            method: The method that computes it.
-            **options: More of the target, as ``compute_saliency`` takes it: ``against`` and ``quantity``; for
-                a language model also ``continuation``, ``span``, ``token`` and ``max_new_tokens``.
-
-        Returns:
-            Scores of L layers and H heads for each name; ``.ranking(name)`` puts the heads in order.
-
-        Raises:
-            InputError: A score is unknown, or the text or the target does not serve it.
-            UnsupportedModelError: The model's attention cannot be read, or its heads not taken away.
-        """
-        methods = head_scores_of(scores)
-        layer_count(self.runner.config)  # refuse before anything runs
-        needs_target = any(score.needs_target for score in methods)
-        if target is not None and not needs_target:
-            raise InputError(
-                f"No score asked for needs a target ({', '.join(score.name for score in methods)}). Got "
-                f"target={target!r}.",
-                hint="Leave the target out, or ask for the scores 'ablation' or 'agreement'.",
-            )
-        encoding, targets, function = self._explained(text, target, with_target=needs_target, **options)
-        if targets is not None and len(targets) != 1:
-            raise InputError(
-                f"Heads are scored for one target. Got {len(targets)}.", hint="Name one of them."
-            )
-        if attribution is None and any(score.name == "agreement" for score in methods):
-            assert targets is not None
-            (attribution,) = attribute(self.runner, method_of(method), [encoding], [targets], function)
-        return scored_heads(
-            self.runner,
-            encoding,
-            methods,
-            target=None if targets is None else targets[0],
-            function=function,
-            attribution=attribution,
-        )
-
-    def _explained(
-        self, text: Any, target: Any, *, with_target: bool, **options: Any
-    ) -> tuple[Encoding, Sequence[Target] | None, Callable[[Any], Any] | None]:
-        """Return the text that is run, the targets asked for, and the caller's own function."""
-        raise NotImplementedError
 
     def plot_logit_lens(self, lens_or_text: Any, ax: "Axes | None" = None, **options: Any) -> "Axes":
         """Draw what each layer would answer: layers × positions, coloured by probability.

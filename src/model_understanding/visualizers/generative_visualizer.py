@@ -21,8 +21,14 @@ from model_understanding.visualizers.attributing import attribute, method_of
 from model_understanding.visualizers.base import AxisChoice, Visualizer
 from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
 from model_understanding.visualizers.generation_record import generation_of
+from model_understanding.visualizers.head_ranking import RankChoice
 from model_understanding.visualizers.layer_readings import TOP, lens_for_report, lens_of_tokens
-from model_understanding.visualizers.token_targets import Question, TokenTarget
+from model_understanding.visualizers.token_targets import (
+    Question,
+    TokenTarget,
+    check_continuation,
+    one_for_each,
+)
 
 Prompt = str | Messages
 
@@ -154,11 +160,11 @@ class GenerativeModelVisualizer(Visualizer):
         question = Question(
             target=target, per_token=per_token, span=span, against=against, token=token, quantity=quantity
         )
-        _check_continuation(continuation, question)
+        check_continuation(continuation, question)
         chosen, runner = method_of(method), self.runner.at_layer(layer)
         many = isinstance(prompt, list) and not is_chat(prompt)
         prompts: list[Any] = prompt if many else [prompt]  # pyright: ignore[reportAssignmentType]
-        given = _one_for_each(continuation, prompts, many)
+        given = one_for_each(continuation, prompts, many)
 
         def encoded(runner: Runner) -> list[Encoding]:
             if question.kind != "continuation":
@@ -193,6 +199,8 @@ class GenerativeModelVisualizer(Visualizer):
         temperature: float = 1.0,
         top_p: float = 1.0,
         top_k: int = 0,
+        rank: RankChoice = None,
+        top: int = 8,
     ) -> AttentionMap:
         """Return where the model looked while it wrote: decoding steps × context.
 
@@ -217,27 +225,39 @@ class GenerativeModelVisualizer(Visualizer):
             temperature: Temperature of sampling.
             top_p: Share of probability to sample from.
             top_k: How many of the likeliest tokens to sample from; 0 for all.
+            rank: A head score (``score_heads`` lists them), or heads ranked already: the heads it puts first
+                are held, of all layers or of a list of them. Scores that need a target ask for the
+                continuation, or the prompt's loss.
+            top: How many heads.
 
         Returns:
-            The map; ``steps`` holds the tokens produced, ``left_out`` says what is not in it.
+            The map; ``steps`` holds the tokens produced, ``left_out`` says what is not in it. With ``rank``,
+            ``.ranking`` names the heads in order, and the map holds every layer and head in it.
 
         Raises:
             InputError: The prompt is empty or too long, or there is no such layer, head, query or reduction.
             UnsupportedModelError: The model has no attention, or one that cannot be read exactly.
         """
-        if queries == "prompt":
-            return self._attention(self._encode(prompt), layer, head, map, keep=keep)
-        if isinstance(queries, str) and queries != "steps":
+        if isinstance(queries, str) and queries not in ("steps", "prompt"):
             raise InputError(
                 f"queries={queries!r} is unknown. Allowed: 'steps', 'prompt', or positions of tokens.",
                 hint="Leave it out for steps.",
             )
         layer_count(self.runner.config)  # refuse before generating
         sampling = {"seed": seed, "temperature": temperature, "top_p": top_p, "top_k": top_k}
-        encoding = self._continued(prompt, continuation, max_new_tokens, **sampling)
-        if not isinstance(queries, str):
-            return self._attention(encoding, layer, head, map, queries, keep=keep)
-        return self._step_attention(encoding, layer, head, map, keep)
+        encoding = (
+            self._encode(prompt)
+            if queries == "prompt"
+            else self._continued(prompt, continuation, max_new_tokens, **sampling)
+        )
+
+        def attend(layer: AxisChoice, head: AxisChoice) -> AttentionMap:
+            if queries == "steps":
+                return self._step_attention(encoding, layer, head, map, keep)
+            rows = None if isinstance(queries, str) else queries
+            return self._attention(encoding, layer, head, map, rows, keep=keep)
+
+        return self._of_ranked_heads(attend, encoding, layer, head, rank, top)
 
     def compute_logit_lens(
         self,
@@ -344,6 +364,7 @@ class GenerativeModelVisualizer(Visualizer):
                 lambda: self._step_attention(encoding, -1, "mean", "raw")
             ),
             lens=lens_for_report(self.runner, encoding),
+            heads=self._heads_of_report(encoding, attributions[0]),
             provenance=attributions[0].provenance,
         )
         return self._shown(report, show)
@@ -360,12 +381,16 @@ class GenerativeModelVisualizer(Visualizer):
     ) -> tuple[Encoding, Sequence[Target] | None, Callable[[Any], Any] | None]:
         implied = "loss" if continuation is None else "continuation"
         question = Question(target=implied if target is None else target, **parts)
-        _check_continuation(continuation, question)
+        check_continuation(continuation, question)
         is_continued = question.kind == "continuation"
         encoding = self._continued(text, continuation, max_new_tokens) if is_continued else self._encode(text)
         if not with_target:
             return encoding, None, None
         return encoding, question.targets(self.runner, encoding), question.function
+
+    def _answer_of(self, encoding: Encoding) -> Sequence[Target]:
+        is_continued = encoding.prompt_length != len(encoding.tokens[0])
+        return Question(target="continuation" if is_continued else "loss").targets(self.runner, encoding)
 
     def _compute_saliency_of(self, text: Any) -> Attribution:
         return self.compute_saliency(text)
@@ -440,25 +465,3 @@ class GenerativeModelVisualizer(Visualizer):
         steps = range(encoding.prompt_length, len(tokens))
         rows = [step - 1 for step in steps]
         return self._attention(encoding, layer, head, map, rows, tokens.select(steps), keep)
-
-
-def _check_continuation(continuation: object, question: Question) -> None:
-    if continuation is not None and question.kind != "continuation":
-        raise InputError(
-            f"A continuation belongs to target='continuation'. Got target={question.target!r}.",
-            hint="Pass target='continuation'.",
-        )
-
-
-def _one_for_each(
-    continuation: str | list[str] | None, prompts: list[Any], many: bool
-) -> list[str] | list[None]:
-    """Return a continuation for each prompt: the one given for all, or the list as it is."""
-    if not isinstance(continuation, list):
-        return [continuation] * len(prompts)  # pyright: ignore[reportReturnType]
-    if not many or len(continuation) != len(prompts):
-        raise InputError(
-            f"{len(continuation)} continuations were given for {len(prompts)} prompts.",
-            hint="Pass a list of prompts and as many continuations, or one continuation for all.",
-        )
-    return continuation

@@ -1,4 +1,4 @@
-"""From names of head scores to what they say of every head of a model."""
+"""From names of head scores to what they say of every head of a model, and which heads come first."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,11 +10,12 @@ import numpy as np
 from model_understanding.errors import InputError
 from model_understanding.protocols import HeadScoreMethod
 from model_understanding.registry import DEFAULT_HEAD_SCORES, HEAD_SCORES
-from model_understanding.results import Attribution, HeadScores, Target
+from model_understanding.results import Attribution, HeadScores, RankedHead, Target
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.head_question import HeadQuestion, head_means
 
 HeadScoreChoice = str | HeadScoreMethod | Sequence[str | HeadScoreMethod] | None
+AxisChoice = int | Sequence[int] | str
 
 
 def head_scores_of(scores: HeadScoreChoice) -> tuple[HeadScoreMethod, ...]:
@@ -110,3 +111,43 @@ def scored_heads(
             seconds=time.perf_counter() - started,
         ),
     )
+
+
+def among(
+    ranking: Sequence[RankedHead], layer: AxisChoice, head: AxisChoice, top: int
+) -> tuple[RankedHead, ...]:
+    """Return the first heads of a ranking, of all layers and heads or of those listed.
+
+    Args:
+        ranking: The heads, best first.
+        layer: ``-1`` or ``"all"`` for all, which is what ``compute_attention`` has where none is named; or a
+            list, counting from the end where negative.
+        head: ``"mean"`` or ``"all"`` for all, likewise.
+        top: How many.
+
+    Raises:
+        InputError: Something else is asked for, or there is no such layer or head.
+    """
+    kept = list(ranking)
+    for name, choice, default in (("layer", layer, -1), ("head", head, "mean")):
+        if isinstance(choice, str | int):
+            if choice in (default, "all") and not isinstance(choice, bool):
+                continue
+            raise InputError(
+                f"rank chooses among all heads, or among those of a list. Got {name}={choice!r}.",
+                hint=f"Leave {name} out, or pass a list as {name}=[0].",
+            )
+        count = 1 + max(getattr(one, name) for one in ranking)
+        for index in choice:
+            if isinstance(index, bool) or not isinstance(index, int) or not -count <= index < count:
+                raise InputError(
+                    f"There is no {name} {index!r}: the model has {count}.",
+                    hint=f"Pass an index from 0 to {count - 1}, or from -{count} to -1 from the end.",
+                )
+        wanted = {index % count for index in choice}
+        if not wanted:
+            raise InputError(f"No {name} was chosen.", hint=f"Leave {name} out for all.")
+        kept = [one for one in kept if getattr(one, name) in wanted]
+    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+        raise InputError(f"A ranking holds one head or more. Got top={top!r}.", hint="Use for example 8.")
+    return tuple(kept[:top])

@@ -19,6 +19,7 @@ from model_understanding.visualizers.attention_choices import Keep
 from model_understanding.visualizers.attributing import attribute, method_of
 from model_understanding.visualizers.base import AxisChoice, Visualizer
 from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
+from model_understanding.visualizers.head_ranking import RankChoice
 from model_understanding.visualizers.layer_readings import TOP, lens_of_classes
 
 Text = str | tuple[str, str]
@@ -130,6 +131,8 @@ class ModelVisualizer(Visualizer):
         *,
         queries: Sequence[int] | None = None,
         keep: Keep = "rows",
+        rank: RankChoice = None,
+        top: int = 8,
     ) -> AttentionMap:
         """Return where the model looked, exact and with the model's own kernels.
 
@@ -143,15 +146,24 @@ class ModelVisualizer(Visualizer):
                 ``"pooled:64"``, an overview of stretches of so many tokens; ``"mass"``, each key's mean
                 weight; or a reducer. Layers of ``raw`` and ``value_weighted`` are reduced as they come, so
                 that a long text needs no tokens² of memory; other maps are computed whole first.
+            rank: A head score (``score_heads`` lists them), or heads ranked already: the heads it puts first
+                are held, of all layers or of a list of them. Scores that need a target ask for the
+                predicted class.
+            top: How many heads.
 
         Returns:
-            Weights from queries (rows) to keys (columns); ``left_out`` says what is not in it.
+            Weights from queries (rows) to keys (columns); ``left_out`` says what is not in it. With ``rank``,
+            ``.ranking`` names the heads in order, and the map holds every layer and head in it.
 
         Raises:
             InputError: The text is empty or too long, or there is no such layer, head, query or reduction.
             UnsupportedModelError: The model has no attention, or one that cannot be read exactly.
         """
-        return self._attention(self._encode(text), layer, head, map, queries, keep=keep)
+        encoding = self._encode(text)
+        return self._of_ranked_heads(
+            lambda layer, head: self._attention(encoding, layer, head, map, queries, keep=keep),
+            *(encoding, layer, head, rank, top),
+        )
 
     def compute_logit_lens(self, text: Text, top: int = TOP) -> LogitLens:
         """Return what the classifier would answer at each layer, read through its own pooling and head.
@@ -223,6 +235,7 @@ class ModelVisualizer(Visualizer):
             prediction=prediction,
             attributions=(saliency,),
             attention=self._attention_for_report(encoding),
+            heads=self._heads_of_report(encoding, saliency),
             provenance=saliency.provenance,
         )
         return self._shown(report, show)
@@ -260,6 +273,9 @@ class ModelVisualizer(Visualizer):
         if named is None:
             named = PredictedTargets(self.runner, encoding, self._of_likeliest(against, quantity))[0]
         return encoding, named, target if callable(target) else None
+
+    def _answer_of(self, encoding: Encoding) -> Sequence[Target]:
+        return PredictedTargets(self.runner, encoding, self._of_likeliest(None, "logit"))[0]
 
     def _of_likeliest(self, against: ClassName | None, quantity: Quantity) -> MakeTarget:
         """Return what makes the target of the predicted class."""

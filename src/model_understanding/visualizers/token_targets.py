@@ -173,6 +173,29 @@ class Question:
         )
 
 
+def check_continuation(continuation: object, question: Question) -> None:
+    """Raise InputError where a continuation is given and something else is asked about."""
+    if continuation is not None and question.kind != "continuation":
+        raise InputError(
+            f"A continuation belongs to target='continuation'. Got target={question.target!r}.",
+            hint="Pass target='continuation'.",
+        )
+
+
+def one_for_each(
+    continuation: str | list[str] | None, prompts: list[Any], many: bool
+) -> list[str] | list[None]:
+    """Return a continuation for each prompt: the one given for all, or the list as it is."""
+    if not isinstance(continuation, list):
+        return [continuation] * len(prompts)  # pyright: ignore[reportReturnType]
+    if not many or len(continuation) != len(prompts):
+        raise InputError(
+            f"{len(continuation)} continuations were given for {len(prompts)} prompts.",
+            hint="Pass a list of prompts and as many continuations, or one continuation for all.",
+        )
+    return continuation
+
+
 def _runners_up(logits: Float[Tensor, "steps vocabulary"], wanted: Sequence[int]) -> tuple[int, ...]:
     """Return at each step the likeliest token other than the target."""
     best = logits.topk(2, dim=-1).indices.tolist()
