@@ -17,6 +17,7 @@ import { attentionView } from "./views/attention";
 import { generationView } from "./views/generation";
 import { headerView } from "./views/header";
 import { helpDialog } from "./views/help";
+import { layersView } from "./views/layers";
 import { saliencyView } from "./views/saliency";
 import { Tooltip } from "./views/tooltip";
 import { trustView } from "./views/trust";
@@ -71,6 +72,7 @@ export function mount(element: HTMLElement, payload: Payload, options: MountOpti
     generationView(context),
     saliencyView(context),
     attentionView(context),
+    layersView(context),
     aboutView(context),
   );
   root.replaceChildren(main, context.tooltip.element, message.element, announcer(context), help.element);

@@ -12,12 +12,40 @@ export interface Payload {
   readonly attributions: readonly (Attribution)[];
   readonly attention: readonly (Attention)[];
   readonly evaluations: readonly (Evaluation)[];
+  readonly lens: Lens | null;
   readonly cautions: readonly (string)[];
   readonly notes: readonly (string)[];
   readonly provenance: readonly (Named)[];
   /** What the page leaves out, in words. */
   readonly omitted: readonly (string)[];
   readonly palette: Palettes;
+}
+
+/** What each of L layers, from the embeddings to the last, would answer at P positions. Flat lists run over layers, then positions, then places among the likeliest. */
+export interface Lens {
+  readonly table: number;
+  /** The token after which the answer is read; -1 the whole text. */
+  readonly positions: readonly (number)[];
+  readonly layers: readonly (string)[];
+  /** How many of the likeliest are held. */
+  readonly top: number;
+  /** Each answer once. */
+  readonly labels: readonly (string)[];
+  /** The likeliest answers, as places among the labels. */
+  readonly entries: readonly (number)[];
+  readonly probabilities: readonly (number)[];
+  /** In nats. */
+  readonly entropies: readonly (number)[];
+  /** KL (last layer to layer) in nats. */
+  readonly divergences: readonly (number)[];
+  /** Of the last layer's answer. */
+  readonly ranks: readonly (number)[];
+  /** The token that follows each position, as a place among the labels; -1 none. */
+  readonly next: readonly (number)[];
+  readonly nextRanks: readonly (number)[];
+  /** The layer from which on the last layer's answer is the likeliest. */
+  readonly settled: readonly (number)[];
+  readonly python: string;
 }
 
 export interface Named {

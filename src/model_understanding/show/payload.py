@@ -17,6 +17,7 @@ from model_understanding.show.payload_attention import (
     encoded_weights,
     plane_sinks,
 )
+from model_understanding.show.payload_layers import encoded_lens
 from model_understanding.show.python_code import attention_code, attribution_code
 from model_understanding.show.wording import (
     READING_NOTES,
@@ -62,6 +63,7 @@ def report_payload(report: Report) -> dict[str, Any]:
         _attention(report, attention, encoded[id(attention)], tables, omitted)
         for attention in report.attention
     ]
+    lens = encoded_lens(report, tables.place)
     return {
         "schema": SCHEMA,
         "title": answer_words(report),
@@ -74,6 +76,7 @@ def report_payload(report: Report) -> dict[str, Any]:
         "attention": attention_parts,
         "tables": [_table(tokens) for tokens in tables.held],
         "evaluations": [_evaluation(evaluation) for evaluation in report.evaluations],
+        "lens": lens,
         "cautions": list(cautions(report)),
         "notes": list(READING_NOTES),
         "provenance": [{"name": name, "value": shown(value)} for name, value in provenance_rows(report)],

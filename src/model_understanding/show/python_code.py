@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from model_understanding.results import AttentionMap, Attribution, Report
+from model_understanding.results import AttentionMap, Attribution, LogitLens, Report
 
 
 def attribution_code(report: Report, attribution: Attribution) -> str:
@@ -50,6 +50,16 @@ def attention_code(report: Report, attention: AttentionMap) -> str:
             choices["queries"] = "prompt"
     choices |= {"layer": _Name("LAYER"), "head": _Name("HEAD"), "map": attention.map}
     return _code(report, "attention", "compute_attention", choices, "plot_attention", "")
+
+
+def lens_code(report: Report, lens: LogitLens) -> str:
+    """Return code that computes the logit lens of a report again."""
+    choices: dict[str, Any] = {}
+    if report.generation is not None:
+        choices["continuation"] = report.generation.text
+        choices["positions"] = lens.positions.tolist()
+    choices["top"] = lens.top_ids.shape[2]
+    return _code(report, "lens", "compute_logit_lens", choices, "plot_logit_lens", "")
 
 
 class _Name(str):

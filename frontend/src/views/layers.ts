@@ -1,0 +1,211 @@
+/** The logit lens: what each layer would answer, as a grid of all positions and a table of the selected one. */
+
+import { textOn } from "../colours";
+import type { Context } from "../context";
+import { h, replace } from "../dom";
+import { layersExport } from "../export/layers";
+import { exportMenu } from "../export/menu";
+import { clamp, number, percent } from "../format";
+import { placeOf, type Reading, readingOf, rowsOf } from "../layers-data";
+
+const FOOT = 22; // below the cells, for the tokens
+const WIDEST = 76;
+
+export function layersView(context: Context): HTMLElement | null {
+  const { model, store, actions, theme, tooltip } = context;
+  const { lens } = model.payload;
+  if (!lens) return null;
+  const count = lens.positions.length;
+  const rows = rowsOf(lens);
+  const tokens = lens.positions.map((position) => model.payload.tables[lens.table].labels[position] ?? "");
+  const height = clamp(Math.round(460 / rows.length), 14, 26);
+  const canvas = h("canvas", { role: "img" });
+  const box = h("div", { class: "lens-grid", tabindex: 0, role: "group", "data-view": "layers" }, canvas);
+  box.setAttribute("aria-label", "Likeliest answer of each layer at each position; arrow keys move");
+  const heading = h("h3", {});
+  const table = h("tbody", {});
+  let place = count - 1;
+
+  const widthOf = () => Math.min((box.clientWidth || 600) / count, WIDEST);
+  const draw = () => {
+    const { colours } = theme;
+    const each = widthOf();
+    const [width, tall] = [each * count, rows.length * height + FOOT];
+    const ratio = devicePixelRatio || 1;
+    canvas.width = Math.ceil(width * ratio);
+    canvas.height = Math.ceil(tall * ratio);
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${tall}px`;
+    const pen = canvas.getContext("2d")!;
+    pen.scale(ratio, ratio);
+    pen.font = `11px ${getComputedStyle(box).fontFamily}`;
+    pen.textBaseline = "middle";
+    const write = (words: string, x: number, y: number, colour: string) => {
+      if (each < 16) return;
+      pen.save();
+      pen.beginPath();
+      pen.rect(x + 1, y, each - 2, height);
+      pen.clip();
+      pen.fillStyle = colour;
+      // A word that is too wide begins at the left, where it is cut off at its end.
+      const room = pen.measureText(words).width > each - 4;
+      pen.textAlign = room ? "left" : "center";
+      pen.fillText(words, room ? x + 2 : x + each / 2, y + height / 2);
+      pen.restore();
+    };
+    rows.forEach((layer, row) => {
+      for (let column = 0; column < count; column++) {
+        const [best] = readingOf(lens, layer, column).likeliest;
+        const face = colours.score(best.probability, false);
+        pen.fillStyle = face;
+        pen.fillRect(column * each, row * height, each, height);
+        write(best.label, column * each, row * height, textOn(face));
+      }
+    });
+    tokens.forEach((token, column) => {
+      write(token, column * each, rows.length * height, colours.get(column === place ? "text" : "muted"));
+    });
+    pen.strokeStyle = colours.get("text");
+    pen.lineWidth = 2;
+    pen.strokeRect(place * each + 1, 1, each - 2, rows.length * height - 2);
+    canvas.setAttribute(
+      "aria-label",
+      `${rows.length} layers by ${count} positions; the table beside it holds the selected one`,
+    );
+  };
+
+  const describe = () => {
+    replace(
+      heading,
+      ...(tokens[place] ? ["After “", h("bdi", {}, tokens[place])] : ["The answer"]),
+      ...follow(),
+    );
+    replace(
+      table,
+      ...rows.map((layer) => line(readingOf(lens, layer, place), theme.colours.get("unsigned"))),
+    );
+  };
+  const follow = (): (Node | string)[] => {
+    const next = lens.next[place];
+    return next < 0 ? (tokens[place] ? ["”"] : []) : ["” comes “", h("bdi", {}, lens.labels[next]), "”"];
+  };
+
+  const follows = () => {
+    const { state } = store;
+    const own = model.tableIndex(state) === lens.table ? placeOf(lens, state.focus) : -1;
+    const step = model.generation ? placeOf(lens, model.generation.promptLength + actions.currentStep()) : -1;
+    if (own >= 0 || step >= 0) place = own >= 0 ? own : step;
+    draw();
+    describe();
+  };
+  const at = (event: MouseEvent): [number, number] => {
+    const area = canvas.getBoundingClientRect();
+    return [
+      clamp(Math.floor((event.clientX - area.left) / widthOf()), 0, count - 1),
+      clamp(Math.floor((event.clientY - area.top) / height), 0, rows.length - 1),
+    ];
+  };
+  canvas.addEventListener("click", (event) => {
+    const [column] = at(event);
+    const position = lens.positions[column];
+    if (position < 0) return;
+    // What is selected is the token that was chosen there; after the last one nothing was.
+    const last = position + 1 >= model.payload.tables[lens.table].labels.length;
+    actions.select(last ? position : position + 1);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const [column, row] = at(event);
+    const reading = readingOf(lens, rows[row], column);
+    tooltip.show(
+      event.clientX,
+      event.clientY,
+      `${reading.layer}${tokens[column] ? `, after ${tokens[column]}` : ""}`,
+      reading.likeliest.map(({ label, probability }) => [label, percent(probability)]),
+    );
+  });
+  canvas.addEventListener("pointerleave", () => tooltip.hide());
+  store.watch(["focus", "attribution", "target"], follows);
+  theme.watch(follows);
+  if (count > 1) new ResizeObserver(draw).observe(box);
+
+  return h(
+    "section",
+    { class: "card layers", "aria-labelledby": "layers-title" },
+    h(
+      "div",
+      { class: "card-head" },
+      h("h2", { id: "layers-title" }, "Layers: what each would answer"),
+      h(
+        "div",
+        { class: "controls" },
+        exportMenu(context, "Layers", () => layersExport(context)),
+      ),
+    ),
+    h(
+      "p",
+      { class: "note" },
+      "Logit lens: each layer is read through the model's own last norm and head, which were trained for the last layer alone. The last layer stands at the top; the stronger a cell's colour, the likelier its answer.",
+    ),
+    h(
+      "div",
+      { class: `lens${count > 1 ? "" : " single"}` },
+      count > 1 && box,
+      h(
+        "div",
+        { class: "lens-table", tabindex: 0, role: "region", "aria-label": "Layers at the selected position" },
+        heading,
+        h(
+          "table",
+          {},
+          h(
+            "thead",
+            {},
+            h(
+              "tr",
+              {},
+              ...["layer", "likeliest", "rank", "entropy", "KL"].map((name) =>
+                h("th", { scope: "col" }, name),
+              ),
+            ),
+          ),
+          table,
+        ),
+      ),
+    ),
+    h(
+      "p",
+      { class: "note" },
+      "Rank: of the model's own answer in that layer. Entropy and KL (from the model's own distribution) in nats.",
+    ),
+  );
+}
+
+function line(reading: Reading, colour: string): HTMLElement {
+  const [best, ...others] = reading.likeliest;
+  const bar = h("span", { class: "bar" });
+  bar.style.width = `${100 * best.probability}%`;
+  bar.style.background = colour;
+  return h(
+    "tr",
+    { class: reading.rank === 1 ? "agrees" : "" },
+    h("th", { scope: "row" }, reading.layer),
+    h(
+      "td",
+      { title: others.map(({ label, probability }) => `${label} ${percent(probability)}`).join("   ") },
+      h("bdi", {}, best.label),
+      ` ${percent(best.probability)}`,
+      h(
+        "small",
+        {},
+        others
+          .slice(0, 2)
+          .map(({ label, probability }) => ` · \u2068${label}\u2069 ${percent(probability)}`)
+          .join(""),
+      ),
+      h("span", { class: "track" }, bar),
+    ),
+    h("td", {}, reading.rank.toLocaleString("en")),
+    h("td", {}, reading.entropy.toFixed(2)),
+    h("td", {}, number(reading.divergence)),
+  );
+}
