@@ -24,6 +24,7 @@ from model_understanding.results import Generation as Generation
 from model_understanding.results import HeadScores as HeadScores
 from model_understanding.results import LogitLens as LogitLens
 from model_understanding.results import Prediction as Prediction
+from model_understanding.results import QueryKey as QueryKey
 from model_understanding.results import Report as Report
 from model_understanding.results import Target as Target
 from model_understanding.results import compare as compare
@@ -82,6 +83,7 @@ __all__ = [
     "NumericalError",
     "Occlusion",
     "Prediction",
+    "QueryKey",
     "Report",
     "Saliency",
     "SequentialIntegratedGradients",

@@ -11,6 +11,7 @@ from model_understanding.results import (
     LogitLens,
     Prediction,
     Provenance,
+    QueryKey,
     RankedHead,
     Report,
     Target,
@@ -154,6 +155,23 @@ def lens() -> LogitLens:
     )
 
 
+def query_key() -> QueryKey:
+    return QueryKey(
+        tokens=tokens_of("a", "</script>", "c"),
+        query=1,
+        layer=3,
+        head=0,
+        query_vector=[0.1, -1 / 3],
+        key_vectors=[[1, 2], [0.5, -0.25], [0, 7]],
+        scale=0.125,
+        additions=[0.1, 0, 0],
+        allowed=[True, True, False],
+        weights=[0.4, 0.6, 0],
+        rival=-0.5,
+        provenance=provenance(),
+    )
+
+
 def report() -> Report:
     return Report(
         prediction=prediction(),
@@ -212,6 +230,6 @@ def empty() -> tuple:
 def everything() -> tuple:
     return (
         *(attribution(), attention(), ranked_attention(), prediction(), generation()),
-        *(lens(), evaluation(), report(), provenance(), target(), head_scores()),
+        *(lens(), query_key(), evaluation(), report(), provenance(), target(), head_scores()),
         *(result for result in empty() if not isinstance(result, Tokens)),
     )

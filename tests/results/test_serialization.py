@@ -96,7 +96,7 @@ def inside(part, **changes):
 NO_RESULT = (
     "This JSON is not a result. Types: Alignment, AttentionComparison, AttentionMap, Attribution, "
     "AttributionComparison, Comparison, Estimate, Evaluation, EvaluationPair, Generation, HeadScores, "
-    "LogitLens, Prediction, Provenance, RankedHead, Report, Target, Tokens, ValuePair."
+    "LogitLens, Prediction, Provenance, QueryKey, RankedHead, Report, Target, Tokens, ValuePair."
 )
 NOT_WHOLE = "This JSON is not a whole result: "
 SCHEMA = (

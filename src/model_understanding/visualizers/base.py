@@ -11,9 +11,10 @@ from model_understanding.errors import UnsupportedModelError
 from model_understanding.loading import LoadingOptions, load
 from model_understanding.protocols import AttentionMapMethod
 from model_understanding.registry import MAPS
-from model_understanding.results import AttentionMap, Attribution, LogitLens, Report
+from model_understanding.results import AttentionMap, Attribution, LogitLens, QueryKey, Report
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.attention_capture import layer_count
+from model_understanding.runner.query_key import read_query_key
 from model_understanding.show.notebook import in_notebook
 from model_understanding.tokens import Tokens
 from model_understanding.visualizers.attention_choices import AxisChoice as AxisChoice
@@ -121,6 +122,28 @@ class Visualizer(RanksHeads):
             map_or_text if isinstance(map_or_text, AttentionMap) else self._compute_attention_of(map_or_text)
         )
         return attention_axes(found, ax, **options)
+
+    def _query_key(self, encoding: Encoding, layer: int, head: int, query: int) -> QueryKey:
+        started = time.perf_counter()
+        config, tokens = self.runner.config, encoding.tokens[0]
+        (chosen,) = axis_of([layer], layer_count(config), "layer")
+        (which,) = axis_of([head], config.get_text_config().num_attention_heads, "head")
+        (where,) = positions_of([query], tokens)
+        found = read_query_key(self.runner, encoding, int(chosen), int(which), where)
+        return QueryKey(
+            tokens=tokens,
+            query=where,
+            layer=int(chosen),
+            head=int(which),
+            query_vector=found.query.numpy(),
+            key_vectors=found.keys.numpy(),
+            scale=found.scale,
+            additions=found.additions.numpy(),
+            allowed=found.allowed.numpy(),
+            weights=found.weights.numpy(),
+            rival=found.rival,
+            provenance=replace(self.runner.loaded.provenance, seconds=time.perf_counter() - started),
+        )
 
     def plot_logit_lens(self, lens_or_text: Any, ax: "Axes | None" = None, **options: Any) -> "Axes":
         """Draw what each layer would answer: layers × positions, coloured by probability.

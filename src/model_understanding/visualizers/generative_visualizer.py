@@ -5,7 +5,15 @@ from typing import Any
 
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.protocols import AttentionMapMethod, AttributionMethod
-from model_understanding.results import AttentionMap, Attribution, Generation, LogitLens, Report, Target
+from model_understanding.results import (
+    AttentionMap,
+    Attribution,
+    Generation,
+    LogitLens,
+    QueryKey,
+    Report,
+    Target,
+)
 from model_understanding.results.target import Quantity
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.attention_capture import layer_count
@@ -295,6 +303,39 @@ class GenerativeModelVisualizer(Visualizer):
         given = continuation is not None
         encoding = self._continued(prompt, continuation, 1) if given else self._encode(prompt)
         return lens_of_tokens(self.runner, encoding, positions, top)
+
+    def compute_query_key(
+        self,
+        prompt: Prompt,
+        layer: int = -1,
+        head: int = 0,
+        query: int = -1,
+        *,
+        continuation: str | None = None,
+    ) -> QueryKey:
+        """Return the products behind one head's weights: why a query looks at its keys as it does.
+
+        Queries and keys are those that attention consumes, with rotary positions applied and groups shared
+        out; ``Σᵢ scale · qᵢ · kᵢ`` plus what is added (masks and biases, given apart) goes into the softmax.
+        That it gives the model's own weights is checked on every run.
+
+        Args:
+            prompt: A text, or chat messages.
+            layer: The attention layer, counted from the end where negative.
+            head: The head, likewise.
+            query: The token that looks, likewise; of prompt and continuation.
+            continuation: What follows; the prompt alone where left out.
+
+        Returns:
+            The query, its keys, and their weights.
+
+        Raises:
+            InputError: There is no such layer, head or token.
+            UnsupportedModelError: The model has no attention, or its queries and keys cannot be found.
+        """
+        given = continuation is not None
+        encoding = self._continued(prompt, continuation, 1) if given else self._encode(prompt)
+        return self._query_key(encoding, layer, head, query)
 
     def analyze(
         self,

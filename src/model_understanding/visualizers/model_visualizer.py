@@ -8,7 +8,15 @@ from jaxtyping import Float
 
 from model_understanding.errors import InputError
 from model_understanding.protocols import AttentionMapMethod, AttributionMethod
-from model_understanding.results import AttentionMap, Attribution, LogitLens, Prediction, Report, Target
+from model_understanding.results import (
+    AttentionMap,
+    Attribution,
+    LogitLens,
+    Prediction,
+    QueryKey,
+    Report,
+    Target,
+)
 from model_understanding.results.target import Quantity
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.predicted_targets import MakeTarget, PredictedTargets
@@ -187,6 +195,28 @@ class ModelVisualizer(Visualizer):
                 model's layers cannot be read through its own head exactly.
         """
         return lens_of_classes(self.runner, self._encode(text), top)
+
+    def compute_query_key(self, text: Text, layer: int = -1, head: int = 0, query: int = 0) -> QueryKey:
+        """Return the products behind one head's weights: why a query looks at its keys as it does.
+
+        Queries and keys are those that attention consumes; ``Σᵢ scale · qᵢ · kᵢ`` plus what is added (masks
+        and biases, given apart) goes into the softmax. That it gives the model's own weights is checked on
+        every run.
+
+        Args:
+            text: A text, or a (text, pair) tuple.
+            layer: The attention layer, counted from the end where negative.
+            head: The head, likewise.
+            query: The token that looks, likewise.
+
+        Returns:
+            The query, its keys, and their weights.
+
+        Raises:
+            InputError: There is no such layer, head or token.
+            UnsupportedModelError: The model has no attention, or its queries and keys cannot be found.
+        """
+        return self._query_key(self._encode(text), layer, head, query)
 
     def analyze(
         self,

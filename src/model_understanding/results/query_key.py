@@ -1,0 +1,79 @@
+"""The products of one query with its keys, dimension by dimension."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from model_understanding.errors import NumericalError
+from model_understanding.results.provenance import Provenance
+from model_understanding.results.serialization import JsonResult
+from model_understanding.tokens import Tokens, read_only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class QueryKey(JsonResult):
+    """Why one query of one head looks at its K keys as it does: the neuron view.
+
+    The score of key k is ``Σᵢ scale · qᵢ · kᵢ`` (``products`` before the sum) plus ``additions``; a softmax
+    of the scores over the keys allowed, and the rival where there is one, gives ``weights``.
+
+    Args:
+        tokens: The K tokens of the text.
+        query: The position of the query.
+        layer: The attention layer.
+        head: The head.
+        query_vector: The query as attention consumes it (rotary positions applied), shape ``(D,)``.
+        key_vectors: The keys likewise, shape ``(K, D)``.
+        scale: The factor of their products.
+        additions: What else enters each score (position biases, soft caps), shape ``(K,)``; 0 where masked.
+        allowed: Which keys the query may look at, shape ``(K,)``.
+        weights: The attention weights that the model used, shape ``(K,)``.
+        rival: A score that competes in the softmax and belongs to no key (a learned sink), or ``None``.
+        provenance: Where it comes from.
+
+    Raises:
+        ValueError: The shapes disagree.
+        NumericalError: A number is not finite.
+    """
+
+    tokens: Tokens
+    query: int
+    layer: int
+    head: int
+    query_vector: Float[np.ndarray, " width"]
+    key_vectors: Float[np.ndarray, "keys width"]
+    scale: float
+    additions: Float[np.ndarray, " keys"]
+    allowed: Bool[np.ndarray, " keys"]
+    weights: Float[np.ndarray, " keys"]
+    rival: float | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        count = len(self.tokens)
+        vector = read_only(self.query_vector, np.float32, (None,), "query_vector")
+        object.__setattr__(self, "query_vector", vector)
+        keys = read_only(self.key_vectors, np.float32, (count, len(vector)), "key_vectors")
+        object.__setattr__(self, "key_vectors", keys)
+        for name in ("additions", "weights"):
+            object.__setattr__(self, name, read_only(getattr(self, name), np.float32, (count,), name))
+        object.__setattr__(self, "allowed", read_only(self.allowed, np.bool_, (count,), "allowed"))
+        if not 0 <= self.query < count:
+            raise ValueError(f"query must name one of the {count} tokens. Got {self.query}.")
+        for name in ("query_vector", "key_vectors", "additions", "weights"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise NumericalError(
+                    f"The {name} are not finite.", hint="Load the model with dtype='float32' and try again."
+                )
+
+    @property
+    def products(self) -> Float[np.ndarray, "keys width"]:
+        """Each dimension's part of each key's score, shape ``(K, D)``, before masks and biases."""
+        return self.scale * self.query_vector[None] * self.key_vectors
+
+    @property
+    def scores(self) -> Float[np.ndarray, " keys"]:
+        """The score of each key before the softmax, shape ``(K,)``; −infinity where masked."""
+        whole = self.products.sum(axis=1, dtype=np.float64) + self.additions
+        return np.where(self.allowed, whole, -np.inf)
