@@ -50,4 +50,4 @@ class Distance:
 def _distances(block: Block) -> Float[torch.Tensor, "batch heads rows 1"]:
     keys = torch.arange(block.first, block.first + block.weights.shape[-1], device=block.weights.device)
     apart = (block.rows[:, None] - keys).abs()
-    return (on_tokens(block) * apart).sum(dim=-1, keepdim=True)
+    return (block.weights * apart).sum(dim=-1, keepdim=True) / on_tokens(block)

@@ -47,4 +47,5 @@ class Entropy:
 
 
 def _entropies(block: Block) -> Float[torch.Tensor, "batch heads rows 1"]:
-    return torch.special.entr(on_tokens(block)).sum(dim=-1, keepdim=True)
+    total = on_tokens(block)
+    return torch.special.entr(block.weights).sum(dim=-1, keepdim=True) / total + total.log()

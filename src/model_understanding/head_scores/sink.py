@@ -42,15 +42,12 @@ class Sink:
         """Read each row's weights, where it may look, what even attention would give, and that it counts."""
         tokens = question.encoding.ids.shape[1]
 
-        def read(block: Block) -> Float[torch.Tensor, "batch heads rows size"]:
+        def read(block: Block) -> list[torch.Tensor]:
             counts = has_choice(block).to(block.weights)[:, None]
-            allowed = block.allowed.to(block.weights)[:, None]
+            allowed = block.allowed.to(block.weights)[:, None] * counts
             even = allowed / allowed.sum(dim=-1, keepdim=True).clamp(min=1)
-            parts = [
-                whole_rows(block, (part * counts).expand_as(block.weights), tokens)
-                for part in (block.weights, allowed, even)
-            ]
-            return torch.cat([*parts, counts.expand(*parts[0].shape[:3], 1)], dim=-1)
+            parts = (block.weights * counts, allowed, even)
+            return [*(whole_rows(block, part, tokens) for part in parts), counts[None, None]]
 
         return RowMeasure(read=read, size=3 * tokens + 1, counted=lambda block: block.rows >= 0)
 

@@ -22,12 +22,13 @@ class RowMeasure:
     """A few numbers read from each row, averaged over the rows that count.
 
     Args:
-        read: Reads them from a block of rows, ``(batch, heads, rows, size)``.
+        read: Reads them from a block of rows, ``(batch, heads, rows, size)``; or several such, one after
+            another. What is the same for all texts or all heads may have one of them.
         size: How many there are.
         counted: Which rows of a block count; those with a choice of keys where left out.
     """
 
-    read: Callable[[Block], Float[Tensor, "batch heads rows size"]]
+    read: Callable[[Block], Tensor | Sequence[Tensor]]
     size: int = 1
     counted: Callable[[Block], Bool[Tensor, " rows"]] = has_choice
 
@@ -49,16 +50,24 @@ class RowMeans:
         for block in blocks:
             for place, measure in enumerate(self.measures):
                 counted = measure.counted(block)
-                sums[place] = sums[place] + measure.read(block).mul(counted[:, None]).sum(dim=2)
+                sums[place] = sums[place] + _summed(measure.read(block), counted, shape[:2])
                 counts[place] += int(counted.sum())
         means = [total / max(count, 1) for total, count in zip(sums, counts, strict=True)]
         weights = torch.cat(means, dim=-1)
         return Reduced(weights, weights.new_ones((shape[0], weights.shape[-1]), dtype=torch.bool))
 
 
-def on_tokens(block: Block) -> Float[Tensor, "batch heads rows keys"]:
-    """Return the weights of each row as shares that sum to 1, without what a learned sink takes."""
-    return block.weights / block.weights.sum(dim=-1, keepdim=True).clamp(min=1e-12)
+def _summed(
+    read: Tensor | Sequence[Tensor], counted: Bool[Tensor, " rows"], shape: tuple[int, int]
+) -> Float[Tensor, "batch heads size"]:
+    parts = [read] if isinstance(read, Tensor) else read
+    sums = [(counted.to(part)[None] @ part)[..., 0, :].expand(*shape, -1) for part in parts]
+    return torch.cat(sums, dim=-1)
+
+
+def on_tokens(block: Block) -> Float[Tensor, "batch heads rows 1"]:
+    """Return what each row's weights sum to: 1 but for what a learned sink takes."""
+    return block.weights.sum(dim=-1, keepdim=True).clamp(min=1e-12)
 
 
 def weights_at(block: Block, keys: Int[Tensor, "rows count"]) -> Float[Tensor, "batch heads rows 1"]:
