@@ -6,7 +6,6 @@ export interface Reading {
   readonly layer: string;
   readonly likeliest: readonly { readonly label: string; readonly probability: number }[];
   readonly rank: number;
-  readonly nextRank: number;
   readonly entropy: number;
   readonly divergence: number;
 }
@@ -21,7 +20,6 @@ export function readingOf(lens: Lens, layer: number, place: number): Reading {
       probability: lens.probabilities[first + rank],
     })),
     rank: lens.ranks[at],
-    nextRank: lens.nextRanks[at],
     entropy: lens.entropies[at],
     divergence: lens.divergences[at],
   };

@@ -18,6 +18,7 @@ import { generationView } from "./views/generation";
 import { headerView } from "./views/header";
 import { helpDialog } from "./views/help";
 import { layersView } from "./views/layers";
+import { neuronsView } from "./views/neurons";
 import { saliencyView } from "./views/saliency";
 import { Tooltip } from "./views/tooltip";
 import { trustView } from "./views/trust";
@@ -73,6 +74,7 @@ export function mount(element: HTMLElement, payload: Payload, options: MountOpti
     saliencyView(context),
     attentionView(context),
     layersView(context),
+    neuronsView(context),
     aboutView(context),
   );
   root.replaceChildren(main, context.tooltip.element, message.element, announcer(context), help.element);

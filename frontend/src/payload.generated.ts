@@ -13,6 +13,7 @@ export interface Payload {
   readonly attention: readonly (Attention)[];
   readonly evaluations: readonly (Evaluation)[];
   readonly lens: Lens | null;
+  readonly neurons: Neurons | null;
   readonly cautions: readonly (string)[];
   readonly notes: readonly (string)[];
   readonly provenance: readonly (Named)[];
@@ -42,10 +43,27 @@ export interface Lens {
   readonly ranks: readonly (number)[];
   /** The token that follows each position, as a place among the labels; -1 none. */
   readonly next: readonly (number)[];
-  readonly nextRanks: readonly (number)[];
-  /** The layer from which on the last layer's answer is the likeliest. */
-  readonly settled: readonly (number)[];
   readonly python: string;
+}
+
+export interface Neurons {
+  readonly held: readonly (QueryKey)[];
+  /** LAYER, HEAD and QUERY stand for what is chosen. */
+  readonly python: string;
+}
+
+/** One query of one head and its keys of most weight; products run over keys, then dimensions. */
+export interface QueryKey {
+  readonly table: number;
+  readonly query: number;
+  readonly layer: number;
+  readonly head: number;
+  readonly keys: readonly (number)[];
+  readonly width: number;
+  readonly products: readonly (number)[];
+  readonly additions: readonly (number)[];
+  readonly scores: readonly (number)[];
+  readonly weights: readonly (number)[];
 }
 
 export interface Named {

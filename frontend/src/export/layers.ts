@@ -27,14 +27,13 @@ export function layersExport(context: Context): Exported | null {
     scene: () => layersScene(context),
     csv: () =>
       csv(
-        ["position", "token", "next", "layer", "rank", "next_rank", "entropy_nats", "kl_nats", "likeliest"],
+        ["position", "token", "next", "layer", "rank", "entropy_nats", "kl_nats", "likeliest"],
         readings.map((one) => [
           one.position,
           one.token,
           one.next,
           one.layer,
           one.rank,
-          one.nextRank || null,
           one.entropy,
           one.divergence,
           one.likeliest.map(({ label, probability }) => `${label} ${probability}`).join(" | "),

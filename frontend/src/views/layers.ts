@@ -21,7 +21,7 @@ export function layersView(context: Context): HTMLElement | null {
   const height = clamp(Math.round(460 / rows.length), 14, 26);
   const canvas = h("canvas", { role: "img" });
   const box = h("div", { class: "lens-grid", tabindex: 0, role: "group", "data-view": "layers" }, canvas);
-  box.setAttribute("aria-label", "Likeliest answer of each layer at each position; arrow keys move");
+  box.setAttribute("aria-label", "Answers by layer and position; arrow keys move");
   const heading = h("h3", {});
   const table = h("tbody", {});
   let place = count - 1;
@@ -68,32 +68,22 @@ export function layersView(context: Context): HTMLElement | null {
     pen.strokeStyle = colours.get("text");
     pen.lineWidth = 2;
     pen.strokeRect(place * each + 1, 1, each - 2, rows.length * height - 2);
-    canvas.setAttribute(
-      "aria-label",
-      `${rows.length} layers by ${count} positions; the table beside it holds the selected one`,
-    );
+    canvas.setAttribute("aria-label", `${rows.length} layers, ${count} positions; see the table`);
   };
 
   const describe = () => {
-    replace(
-      heading,
-      ...(tokens[place] ? ["After “", h("bdi", {}, tokens[place])] : ["The answer"]),
-      ...follow(),
-    );
-    replace(
-      table,
-      ...rows.map((layer) => line(readingOf(lens, layer, place), theme.colours.get("unsigned"))),
-    );
-  };
-  const follow = (): (Node | string)[] => {
-    const next = lens.next[place];
-    return next < 0 ? (tokens[place] ? ["”"] : []) : ["” comes “", h("bdi", {}, lens.labels[next]), "”"];
+    const next = lens.labels[lens.next[place]];
+    const words = [tokens[place], next].filter((word) => word).map((word) => h("bdi", {}, word));
+    replace(heading, words[0], words[1] && " → ", words[1]);
+    const colour = theme.colours.get("unsigned");
+    replace(table, ...rows.map((layer) => line(readingOf(lens, layer, place), colour)));
   };
 
   const follows = () => {
     const { state } = store;
-    const own = model.tableIndex(state) === lens.table ? placeOf(lens, state.focus) : -1;
-    const step = model.generation ? placeOf(lens, model.generation.promptLength + actions.currentStep()) : -1;
+    const found = (token: number) => placeOf(lens, token);
+    const own = model.tableIndex(state) === lens.table ? found(state.focus) : -1;
+    const step = model.generation ? found(model.generation.promptLength + actions.currentStep()) : -1;
     if (own >= 0 || step >= 0) place = own >= 0 ? own : step;
     draw();
     describe();
@@ -144,7 +134,7 @@ export function layersView(context: Context): HTMLElement | null {
     h(
       "p",
       { class: "note" },
-      "Logit lens: each layer is read through the model's own last norm and head, which were trained for the last layer alone. The last layer stands at the top; the stronger a cell's colour, the likelier its answer.",
+      "Each layer is read through the model's own last norm and head, which were trained for the last layer alone. The last stands at the top; the stronger the colour, the likelier.",
     ),
     h(
       "div",
@@ -175,7 +165,7 @@ export function layersView(context: Context): HTMLElement | null {
     h(
       "p",
       { class: "note" },
-      "Rank: of the model's own answer in that layer. Entropy and KL (from the model's own distribution) in nats.",
+      "Rank of the model's own answer; entropy, and KL from the model's own distribution, in nats.",
     ),
   );
 }

@@ -2,7 +2,7 @@
 
 import io
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from model_understanding.results.head_scores import HeadScores
 from model_understanding.results.logit_lens import LogitLens
 from model_understanding.results.prediction import Prediction
 from model_understanding.results.provenance import Provenance
+from model_understanding.results.query_key import QueryKey
 from model_understanding.results.serialization import JsonResult
 
 MOST_PICTURED = 256  # tokens; a notebook keeps no picture of a longer report
@@ -36,6 +37,7 @@ class Report(JsonResult):
         evaluations: How far the attributions may be believed.
         heads: Scores of the attention heads, by which they can be ranked.
         lens: What each layer would answer.
+        query_keys: Queries and keys of single heads; ``with_query_keys`` adds them.
         provenance: Model, software and cautions.
 
     Raises:
@@ -49,12 +51,13 @@ class Report(JsonResult):
     evaluations: tuple[Evaluation, ...] = ()
     heads: HeadScores | None = None
     lens: LogitLens | None = None
+    query_keys: tuple[QueryKey, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
         if (self.prediction is None) == (self.generation is None):
             raise ValueError("A report holds either a prediction or a generation.")
-        for name in ("attributions", "attention", "evaluations"):
+        for name in ("attributions", "attention", "evaluations", "query_keys"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
@@ -63,6 +66,14 @@ class Report(JsonResult):
         source = self.prediction or self.generation
         assert source is not None
         return source.tokens.texts
+
+    def with_query_keys(self, *found: QueryKey) -> Self:
+        """Return the report with the queries and keys of further heads, which its page then shows.
+
+        Args:
+            *found: What ``compute_query_key`` returned for this report's text.
+        """
+        return replace(self, query_keys=(*self.query_keys, *found))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the report; the suffix chooses the format.

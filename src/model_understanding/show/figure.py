@@ -14,6 +14,7 @@ from model_understanding.show.colours import Theme, palette
 from model_understanding.show.fonts import drawable, text_style
 from model_understanding.show.lens_figure import lens_axes as lens_axes
 from model_understanding.show.panel import DETAIL_SIZE, EDGE, TITLE_SIZE, Panel, house_style, place, wrapped
+from model_understanding.show.query_key_figure import query_key_axes as query_key_axes
 from model_understanding.show.saliency_figure import saliency_axes as saliency_axes
 from model_understanding.show.saliency_figure import saliency_panel
 from model_understanding.show.saliency_matrix import saliency_matrix_panel

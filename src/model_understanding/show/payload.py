@@ -18,6 +18,7 @@ from model_understanding.show.payload_attention import (
     plane_sinks,
 )
 from model_understanding.show.payload_layers import encoded_lens
+from model_understanding.show.payload_neurons import encoded_neurons
 from model_understanding.show.python_code import attention_code, attribution_code
 from model_understanding.show.wording import (
     READING_NOTES,
@@ -64,6 +65,7 @@ def report_payload(report: Report) -> dict[str, Any]:
         for attention in report.attention
     ]
     lens = encoded_lens(report, tables.place)
+    neurons = encoded_neurons(report, tables.place, omitted)
     return {
         "schema": SCHEMA,
         "title": answer_words(report),
@@ -77,6 +79,7 @@ def report_payload(report: Report) -> dict[str, Any]:
         "tables": [_table(tokens) for tokens in tables.held],
         "evaluations": [_evaluation(evaluation) for evaluation in report.evaluations],
         "lens": lens,
+        "neurons": neurons,
         "cautions": list(cautions(report)),
         "notes": list(READING_NOTES),
         "provenance": [{"name": name, "value": shown(value)} for name, value in provenance_rows(report)],

@@ -41,8 +41,6 @@ def encoded_lens(report: Report, place: Place) -> dict[str, Any] | None:
         "divergences": _rounded(lens.divergences),
         "ranks": lens.final_ranks.ravel().tolist(),
         "next": _numbered(lens, lens.next_ids),
-        "nextRanks": lens.next_ranks.ravel().tolist(),
-        "settled": lens.settled().tolist(),
         "python": lens_code(report, lens),
     }
 

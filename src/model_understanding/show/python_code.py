@@ -62,6 +62,14 @@ def lens_code(report: Report, lens: LogitLens) -> str:
     return _code(report, "lens", "compute_logit_lens", choices, "plot_logit_lens", "")
 
 
+def query_key_code(report: Report) -> str:
+    """Return code that reads one head's queries and keys; ``LAYER``, ``HEAD`` and ``QUERY`` say which."""
+    choices: dict[str, Any] = {"layer": _Name("LAYER"), "head": _Name("HEAD"), "query": _Name("QUERY")}
+    if report.generation is not None:
+        choices["continuation"] = report.generation.text
+    return _code(report, "products", "compute_query_key", choices, "plot_query_key", "")
+
+
 class _Name(str):
     """A word of code that stands without quotes."""
 

@@ -163,6 +163,21 @@ class Visualizer(RanksHeads):
             given if isinstance(given, LogitLens) else self._compute_lens_of(given), ax, **options
         )
 
+    def plot_query_key(self, found: QueryKey, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """Draw which dimensions of a head make a query look at its keys: keys × dimensions.
+
+        Args:
+            found: What ``compute_query_key`` returned.
+            ax: Where to draw; a new figure where left out.
+            **options: Passed to ``show.figure.query_key_axes``: ``theme``.
+
+        Returns:
+            The axes.
+        """
+        from model_understanding.show.figure import query_key_axes
+
+        return query_key_axes(found, ax, **options)
+
     def _attention_where_possible(self, compute: Callable[[], AttentionMap]) -> tuple[AttentionMap, ...]:
         """Return a report's attention; a model without any still has the rest of its report."""
         try:

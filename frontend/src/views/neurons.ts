@@ -1,0 +1,97 @@
+/** The products of a query with its keys, dimension by dimension: why one head looks where it looks. */
+
+import type { Context } from "../context";
+import { h, picker, replace } from "../dom";
+import { copy } from "../export/menu";
+import { number, percent } from "../format";
+import type { QueryKey } from "../payload.generated";
+
+export function neuronsView(context: Context): HTMLElement | null {
+  const { model, store, theme, say } = context;
+  const { neurons, attention, tables } = model.payload;
+  if (!neurons) return null;
+  const { held } = neurons;
+  const name = ({ layer, head, table, query }: QueryKey) =>
+    `layer ${layer}, head ${head}, from ${tables[table].labels[query]}`;
+  let shown = 0;
+  const choice = picker("Shown", held.map(name), (place) => {
+    shown = place;
+    draw();
+  });
+  const rows = h("tbody", {});
+  const note = h("p", { class: "note" });
+  /** The layer, the head and the query that the attention view stands at. */
+  const chosen = (): [number | string, number | string, number | string] => {
+    const { state } = store;
+    const part = attention[state.map];
+    return [part?.layers[state.layer] ?? -1, part?.heads[state.head] ?? 0, Math.max(state.focus, 0)];
+  };
+  const code = () => {
+    const [layer, head, query] = chosen();
+    const values: Record<string, unknown> = { LAYER: layer, HEAD: head, QUERY: query };
+    return neurons.python.replace(/=(LAYER|HEAD|QUERY)\b/g, (_, word) => `=${values[word]}`);
+  };
+  const line = (found: QueryKey, place: number, most: number) => {
+    const canvas = h("canvas", { width: found.width, height: 1, "aria-hidden": "true" });
+    const pen = canvas.getContext("2d")!;
+    const first = place * found.width;
+    for (let i = 0; i < found.width; i++) {
+      pen.fillStyle = theme.colours.score(found.products[first + i] / most, true);
+      pen.fillRect(i, 0, 1, 1);
+    }
+    const label = tables[found.table].labels[found.keys[place]];
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, h("bdi", {}, label)),
+      h("td", {}, canvas),
+      h("td", {}, number(found.additions[place])),
+      h("td", {}, number(found.scores[place])),
+      h("td", {}, percent(found.weights[place])),
+    );
+  };
+  const draw = () => {
+    const found = held[shown];
+    const [layer, head] = chosen();
+    note.textContent = `${found ? "With what is added a row sums to the key's score, whose softmax is its weight. " : ""}Copied is the code for layer ${layer}, head ${head} and the selected token; report.with_query_keys shows it here.`;
+    if (!found) return;
+    const most = Math.max(...found.products.map(Math.abs), 1e-9);
+    replace(rows, ...found.keys.map((_, place) => line(found, place, most)));
+    choice.show(shown);
+  };
+  store.watch(["map", "layer", "head", "focus"], ({ focus }) => {
+    const [layer, head] = chosen();
+    const of = (query: number) =>
+      held.findIndex((one) => one.layer === layer && one.head === head && (query < 0 || one.query === query));
+    const [exact, any] = [of(Math.max(focus, 0)), of(-1)];
+    shown = exact >= 0 ? exact : any >= 0 ? any : shown;
+    draw();
+  });
+  theme.watch(draw);
+  const button = h("button", { type: "button", class: "plain" }, "Copy as Python");
+  button.addEventListener("click", () => copy(code()).then(() => say("Copied as Python"), say));
+  const names = ["key", "scale · query · key in each dimension", "added", "score", "weight"];
+  return h(
+    "section",
+    { class: "card neurons", "aria-labelledby": "neurons-title" },
+    h(
+      "div",
+      { class: "card-head" },
+      h("h2", { id: "neurons-title" }, "Neurons: queries and keys of one head"),
+      h("div", { class: "controls" }, held.length > 1 && choice.element, button),
+    ),
+    held.length === 1 && h("h3", {}, name(held[0])),
+    note,
+    held.length > 0 &&
+      h(
+        "div",
+        { class: "lens-table", tabindex: 0, role: "region", "aria-label": "Keys of the query" },
+        h(
+          "table",
+          {},
+          h("thead", {}, h("tr", {}, ...names.map((one) => h("th", { scope: "col" }, one)))),
+          rows,
+        ),
+      ),
+  );
+}
