@@ -102,6 +102,11 @@ def test_what_cannot_be_asked_is_refused():
             "example rank='induction', or rank=scores.ranking('ablation', 8).",
         ),
         (
+            lambda: visualizer.compute_attention(PROBE, rank=7),
+            "rank is the name of a head score, a score object, or some ranked heads. Got 7. Pass for "
+            "example rank='induction', or rank=scores.ranking('ablation', 8).",
+        ),
+        (
             lambda: visualizer.compute_attention(PROBE, map="rollout", rank="sink"),
             None,
         ),
@@ -109,6 +114,12 @@ def test_what_cannot_be_asked_is_refused():
         with pytest.raises(InputError) as caught:
             call()
         assert message is None or str(caught.value) == message
+
+
+def test_a_ranking_that_there_is_not_is_told_before_anything_is_generated():
+    visualizer = visualizer_of("llama")
+    with pytest.raises(InputError, match="There is no head score 'sinks'"):
+        visualizer.compute_attention(PROBE, rank="sinks", max_new_tokens=10**6)
 
 
 @pytest.mark.parametrize("rank", ["entropy", "induction", "agreement", "ablation"])

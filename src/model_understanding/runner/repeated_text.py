@@ -55,7 +55,7 @@ def repeated_random_text(
     for _ in range(count):
         half = numbers.choice(vocabulary, period, replace=False).tolist()
         ids = [*before, *half, *half, *after]
-        tokens = Tokens.from_pieces(runner.tokenizer.convert_ids_to_tokens(ids))
+        tokens = Tokens.from_pieces([str(number) for number in ids])
         texts.append(runner.encode(tokens, {"input_ids": ids}))
     return runner.batch(texts), len(before), period
 
@@ -69,6 +69,7 @@ def _added_ids(runner: Runner, like: Encoding) -> tuple[list[int], list[int]]:
 
 def _ordinary_ids(runner: Runner) -> list[int]:
     """Return the ids of tokens that stand for text, as both the tokenizer and the model know them."""
-    size = min(len(runner.tokenizer), getattr(embedding_table(runner.model), "num_embeddings", 10**9))
+    rows = getattr(embedding_table(runner.model), "num_embeddings", None)
     special = {*runner.tokenizer.all_special_ids, *getattr(runner.tokenizer, "added_tokens_decoder", {})}
-    return [number for number in range(size) if number not in special]
+    known = sorted({*runner.tokenizer.get_vocab().values()} - special)  # a vocabulary may have gaps
+    return [number for number in known if rows is None or number < rows]

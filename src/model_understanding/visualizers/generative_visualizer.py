@@ -29,7 +29,7 @@ from model_understanding.visualizers.attributing import attribute, method_of
 from model_understanding.visualizers.base import AxisChoice, Visualizer
 from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
 from model_understanding.visualizers.generation_record import generation_of
-from model_understanding.visualizers.head_ranking import RankChoice
+from model_understanding.visualizers.head_ranking import RankChoice, check_rank
 from model_understanding.visualizers.layer_readings import TOP, lens_for_report, lens_of_tokens
 from model_understanding.visualizers.token_targets import (
     Question,
@@ -251,6 +251,7 @@ class GenerativeModelVisualizer(Visualizer):
                 f"queries={queries!r} is unknown. Allowed: 'steps', 'prompt', or positions of tokens.",
                 hint="Leave it out for steps.",
             )
+        check_rank(rank)
         layer_count(self.runner.config)  # refuse before generating
         sampling = {"seed": seed, "temperature": temperature, "top_p": top_p, "top_k": top_k}
         encoding = (

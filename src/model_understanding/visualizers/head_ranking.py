@@ -26,6 +26,19 @@ RankChoice = str | HeadScoreMethod | Sequence[RankedHead] | None
 MOST_IN_REPORT = 2048  # tokens up to which a report scores heads unasked
 
 
+def check_rank(rank: RankChoice) -> None:
+    """Raise InputError for what is no ranking, before anything runs."""
+    if isinstance(rank, str) or callable(rank):
+        head_scores_of(rank)  # pyright: ignore[reportArgumentType]
+    elif rank is not None and not (
+        isinstance(rank, Sequence) and rank and all(isinstance(one, RankedHead) for one in rank)
+    ):
+        raise InputError(
+            f"rank is the name of a head score, a score object, or some ranked heads. Got {rank!r}.",
+            hint="Pass for example rank='induction', or rank=scores.ranking('ablation', 8).",
+        )
+
+
 class RanksHeads:
     """What both visualizers share about heads."""
 
@@ -122,6 +135,7 @@ class RanksHeads:
         """Return the map of the heads that a ranking puts first; where there is none, of those named."""
         if rank is None:
             return attend(layer, head)
+        check_rank(rank)
         if isinstance(rank, Sequence) and not isinstance(rank, str):
             ranking = tuple(rank)
         else:
@@ -130,11 +144,6 @@ class RanksHeads:
             targets = self._answer_of(encoding) if method.needs_target else None
             ranking = self._scored(encoding, (method,), targets).ranking(method.name)
             ranking = among(ranking, layer, head, top)
-        if not ranking or not all(isinstance(one, RankedHead) for one in ranking):
-            raise InputError(
-                f"rank is the name of a head score, a score object, or some ranked heads. Got {rank!r}.",
-                hint="Pass for example rank='induction', or rank=scores.ranking('ablation', 8).",
-            )
         layers = list(dict.fromkeys(one.layer for one in ranking))
         heads = list(dict.fromkeys(one.head for one in ranking))
         return replace(attend(layers, heads), ranking=ranking)
