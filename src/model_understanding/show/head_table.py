@@ -8,7 +8,8 @@ from rich.text import Text
 
 from model_understanding.results import AttentionMap
 from model_understanding.show.colours import palette
-from model_understanding.show.wording import number, percent, shown
+from model_understanding.show.terminal import print_cautions
+from model_understanding.show.wording import cautions, number, percent, shown
 
 _BAR = 12  # characters of the longest bar
 _KEYS = 2  # tokens named as looked at most
@@ -26,6 +27,7 @@ def print_head_ranking(
         console: Where to print; standard output where left out.
     """
     console = console or Console()
+    print_cautions(cautions(attention), console)
     by = attention.ranking[0].by
     console.print(Text(f"Heads by {shown(by)}", style="bold"))
     if meaning:

@@ -55,7 +55,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
     console.print(
         Rule(Text("  ·  ").join((answer, *map(Text, source_words(report.provenance)))), align="left")
     )
-    _print_cautions(cautions(report), console)
+    print_cautions(cautions(report), console)
     if report.generation is not None:
         prompt, answer = (
             shown(text).replace("↵", "↵\n") for text in (report.generation.prompt, report.generation.text)
@@ -79,7 +79,7 @@ def print_attribution(attribution: Attribution, console: Console | None = None) 
         console: Where to print; standard output where left out.
     """
     console = console or Console()
-    _print_cautions(cautions(attribution), console)
+    print_cautions(cautions(attribution), console)
     _print_attribution(attribution, console)
 
 
@@ -95,11 +95,12 @@ def print_attention(
             each row by what remains; where left out, the sinks of plain attention are muted.
     """
     console = console or Console()
-    _print_cautions(cautions(attention), console)
+    print_cautions(cautions(attention), console)
     _print_attention(attention, console, sinks)
 
 
-def _print_cautions(words: tuple[str, ...], console: Console) -> None:
+def print_cautions(words: tuple[str, ...], console: Console) -> None:
+    """Print what a reader must know first."""
     for caution in words:
         console.print(Text(f" ⚠ {caution} ", style=f"bold {_COLOURS.caution_text} on {_COLOURS.caution}"))
 
