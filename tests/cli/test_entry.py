@@ -25,8 +25,8 @@ def test_version(command: Callable) -> None:
     [
         (
             ("explian", "x"),
-            "error: There is no command 'explian'. Allowed: explain, attention, lens, methods, doctor, "
-            "demo.\n"
+            "error: There is no command 'explian'. Allowed: explain, attention, lens, compare, methods, "
+            "doctor, demo.\n"
             "hint: Did you mean explain?\n",
         ),
         (

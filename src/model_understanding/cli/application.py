@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from model_understanding.cli.attention import attention
+from model_understanding.cli.compare import compare
 from model_understanding.cli.demo import demo
 from model_understanding.cli.doctor import doctor
 from model_understanding.cli.explain import explain
@@ -48,6 +49,7 @@ def options_of_all_commands(
 application.command()(explain)
 application.command()(attention)
 application.command()(lens)
+application.command()(compare)
 application.command()(methods)
 application.command()(doctor)
 application.command()(demo)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from model_understanding.protocols import HeadScoreMethod
-    from model_understanding.results import AttentionMap, Estimate, LogitLens, Report
+    from model_understanding.results import AttentionMap, Comparison, Estimate, LogitLens, Report
 
 REPORT_SUFFIXES = (".html", ".png", ".svg", ".pdf", ".json", ".csv", ".npz")
 ATTENTION_SUFFIXES = (".png", ".svg", ".pdf", ".json")
@@ -60,6 +60,13 @@ def print_report(report: "Report", data: TextIO) -> None:
     from model_understanding.show.terminal import print_report as show_report
 
     show_report(report, data_console(data))
+
+
+def print_comparison(comparison: "Comparison", data: TextIO) -> None:
+    """Print a comparison as coloured text."""
+    from model_understanding.show.comparison_terminal import print_comparison as show_comparison
+
+    show_comparison(comparison, data_console(data))
 
 
 def print_estimate(estimate: "Estimate", data: TextIO, *, as_json: bool) -> None:

@@ -112,7 +112,7 @@ def make_bars(attribution: Attribution, target: int, level: str, normalized: boo
     scores = (row.normalized() if normalized else row).scores[0].astype(np.float64)
     return Bars(
         labels=tuple(drawable(shown(label, LABEL_LENGTH), LABEL_LENGTH + 4) for label in row.tokens.labels()),
-        apart=_blanks_before(row.tokens),
+        apart=blanks_before(row.tokens),
         scores=scores,
         special=row.tokens.special,
         valid=row.valid[0],
@@ -208,7 +208,8 @@ def _write_number(
     )
 
 
-def _blanks_before(tokens: Tokens) -> tuple[bool, ...]:
+def blanks_before(tokens: Tokens) -> tuple[bool, ...]:
+    """Return whether a blank, or another text, stands before each token."""
     apart = []
     for position, (segment, start) in enumerate(zip(tokens.segments, tokens.offsets[:, 0], strict=True)):
         if position == 0 or segment < 0 or segment != tokens.segments[position - 1]:
