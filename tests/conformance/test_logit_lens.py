@@ -55,3 +55,19 @@ def test_the_lens_leaves_the_logits_as_they_are(name):
     before = visualizer.runner.logits(encoding)
     visualizer.compute_logit_lens(TEXTS[0])
     assert torch.equal(before, visualizer.runner.logits(encoding))
+
+
+@pytest.mark.parametrize("name", [*REFUSED, "llama", "mamba"])
+def test_a_report_holds_the_lens_of_its_steps_where_there_is_one(name):
+    report = visualizer_of(name).analyze(TEXTS[0], " a bad film", show=False)
+    assert (report.lens is None) == (name in REFUSED)
+    if report.lens is not None:
+        steps = len(report.generation.probabilities)
+        assert report.lens.next_ids.tolist() == report.generation.tokens.ids[-steps:].tolist()
+        assert oracles.close(report.lens.next_probabilities[-1], report.generation.probabilities)
+
+
+def test_a_long_continuation_is_read_at_its_first_64_steps():
+    report = visualizer_of("llama").analyze("A", "abcdefgh" * 10, show=False)
+    start = report.generation.prompt_length
+    assert report.lens.positions.tolist() == list(range(start - 1, start + 63))
