@@ -333,7 +333,7 @@ def test_json_holds_no_attention_that_is_not_compared(tmp_path):
     tokens = words(TEXT)
     report = classification(tokens, attention=(attention(tokens, map="rollout"),))
     path = compare(report, classification(tokens)).save(tmp_path / "x.json")
-    assert "weights" not in path.read_text("utf-8")
+    assert '"weights"' not in path.read_text("utf-8")
 
 
 def test_csv_has_a_row_for_each_unit(tmp_path):

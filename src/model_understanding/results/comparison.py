@@ -9,7 +9,7 @@ from model_understanding.errors import InputError
 from model_understanding.results.alignment import Alignment
 from model_understanding.results.attention_comparison import AttentionComparison
 from model_understanding.results.attribution_comparison import AttributionComparison
-from model_understanding.results.files import csv_text, save_as
+from model_understanding.results.files import FIGURE_SUFFIXES, csv_text, save_as
 from model_understanding.results.output_comparison import EvaluationPair, ValuePair
 from model_understanding.results.report import Report
 from model_understanding.results.serialization import JsonResult
@@ -17,7 +17,7 @@ from model_understanding.results.serialization import JsonResult
 if TYPE_CHECKING:
     import pandas
 
-SUFFIXES = (".json", ".csv")
+SUFFIXES = (*FIGURE_SUFFIXES, ".json", ".csv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,7 +60,8 @@ class Comparison(JsonResult):
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the comparison; the suffix chooses the format.
 
-        ``.json`` holds everything (``Comparison.from_json`` reads it), ``.csv`` the scores of both.
+        ``.png``, ``.svg`` and ``.pdf`` are the figure, ``.json`` holds everything
+        (``Comparison.from_json`` reads it), ``.csv`` the scores of both.
 
         Args:
             path: Where to write; the file appears whole or not at all.
@@ -86,4 +87,9 @@ class Comparison(JsonResult):
     def _rendered(self, suffix: str) -> bytes:
         if suffix == ".json":  # half a character, which UTF-8 cannot hold, as JSON's own escape
             return (self.to_json(indent=1) + "\n").encode("utf-8", "backslashreplace")
-        return csv_text(self.to_dataframe()).encode("utf-8", "backslashreplace")
+        if suffix == ".csv":
+            return csv_text(self.to_dataframe()).encode("utf-8", "backslashreplace")
+        from model_understanding.show.comparison_figure import comparison_figure
+        from model_understanding.show.figure import figure_bytes
+
+        return figure_bytes(comparison_figure(self), suffix.removeprefix("."))
