@@ -21,7 +21,6 @@ _GRAPHEME = regex.compile(r"\X")
 _WORD_BOUNDARY = regex.compile(r"\b", flags=regex.V1 | regex.WORD)
 _SENTENCE_END = regex.compile(r"(?<=[.!?…][\"'”’)\]]*)\s+|(?<=[。！？؟])\s*|\n+")
 _JOINERS = frozenset("\u200c\u200d")
-_BEGINNING = 12  # characters of a stretch's text in its name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -219,28 +218,16 @@ class Tokens:
             positions: What to call each token; 0, 1, … where left out.
 
         Returns:
-            One token for each stretch, as ``64–127 of the film…``.
+            One token for each stretch, as ``64–127``.
         """
-        count = len(self)
-        called = range(count) if positions is None else positions
-        names = []
-        for start in range(0, count, size):
-            last = min(start + size, count) - 1
-            begin = self._beginning(start, last)
-            names.append(
-                f"{called[start]}–{called[last]} {begin}…" if last > start else f"{called[start]} {begin}"
-            )
-        return self._placeless(names)
-
-    def _beginning(self, start: int, last: int) -> str:
-        """Return the first characters of what stands in the text from one token to another."""
-        within = [i for i in range(start, min(start + _BEGINNING, last + 1)) if self.segments[i] >= 0]
-        inside = [i for i in within if self.segments[i] == self.segments[within[0]]]
-        if not inside:
-            return " ".join("".join(self.pieces[start : last + 1]).split())[:_BEGINNING]
-        text = self.texts[self.segments[inside[0]]]
-        text = text[int(self.offsets[inside, 0].min()) : int(self.offsets[inside, 1].max())]
-        return "".join(_GRAPHEME.findall(" ".join(text.split()))[:_BEGINNING])
+        called = range(len(self)) if positions is None else positions
+        bounds = [(start, min(start + size, len(self)) - 1) for start in range(0, len(self), size)]
+        return self._placeless(
+            [
+                f"{called[first]}–{called[last]}" if last > first else str(called[first])
+                for first, last in bounds
+            ]
+        )
 
     def joined(self, name: str) -> Self:
         """Return one token without a place in the text, called by a name, in place of all."""

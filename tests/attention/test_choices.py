@@ -85,7 +85,7 @@ def test_rows_of_a_generation_are_steps_the_prompt_or_positions():
     pooled = visualizer.compute_attention(PROBE, **options, keep="pooled:2")
     assert pooled.steps is not None
     assert len(pooled.steps) == len(pooled.queries) == -(-len(steps.queries) // 2)
-    assert pooled.steps.pieces[0].startswith(f"{first}–{first + 1} ")
+    assert pooled.steps.pieces[0] == f"{first}–{first + 1}"
     with pytest.raises(InputError) as caught:
         visualizer.compute_attention(PROBE, queries="answer")
     assert str(caught.value) == (

@@ -118,3 +118,76 @@ def test_a_ranking_that_there_is_not(command: Callable, classifier: str) -> None
     assert "Did you mean 'sink'?" in outcome.err
     outcome = command("attention", classifier, TEXT, "--rank", "sink", "--head", "mean")
     assert outcome.code == 0
+
+
+def test_a_grid_of_all_layers_and_heads(command: Callable, classifier: str, tmp_path: Path) -> None:
+    saved = tmp_path / "all.npz"
+    outcome = command(
+        "attention", classifier, TEXT, "--view", "grid", "--out", str(tmp_path / "a.svg"), "--out", str(saved)
+    )
+    assert outcome.code == 0
+    assert outcome.err == f"Saved {tmp_path / 'a.svg'}\nSaved {saved}\n"
+    found = AttentionMap.load(saved)
+    assert (found.layers, len(found.heads)) == ((0, 1, 2), 4)
+    assert "Attention: mean of layers 0–2, mean of heads 0–3" in outcome.out
+
+
+def test_a_saved_map_is_shown_without_a_model(command: Callable, classifier: str, tmp_path: Path) -> None:
+    for suffix in ("npz", "json"):
+        saved = tmp_path / f"map.{suffix}"
+        first = command("attention", classifier, TEXT, "--layer", "all", "--head", "all", "--out", str(saved))
+        again = command("attention", str(saved))
+        assert (again.code, again.err) == (0, "")
+        assert again.out == first.out
+        one = command("attention", str(saved), "--layer", "2", "--head", "1", "--sinks", "raw")
+        assert "Attention: layer 2, head 1" in one.out
+    outcome = command("attention", str(saved), "--layer", "mean")
+    assert outcome.code == 2
+    assert "--layer 'mean' cannot be chosen from a saved map: one index can." in outcome.err
+    missing = command("attention", str(tmp_path / "none.npz"))
+    assert missing.code == 2
+    assert "Cannot read an attention map from" in missing.err
+
+
+def test_rows_and_reductions(command: Callable, classifier: str, language_model: str) -> None:
+    outcome = command("attention", classifier, TEXT, "--queries", "2,-1", "--keep", "top:2", "--json")
+    found = AttentionMap.from_json(outcome.out)
+    expected = ModelVisualizer(classifier).compute_attention(TEXT, queries=[2, -1], keep="top:2")
+    assert found.to_dict()["places"] == expected.to_dict()["places"]
+    printed = command("attention", classifier, TEXT, "--queries", "2,-1", "--keep", "top:2").out
+    assert "2 of 24 queries were asked for." in printed
+    assert "Only the 2 largest weights of each row are kept: " in printed
+    prompt = command("attention", language_model, TEXT, "--queries", "prompt", "--keep", "pooled:4", "--json")
+    assert AttentionMap.from_json(prompt.out).keep == "pooled:4"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (
+            ["--view", "arcs"],
+            "error: --view arcs draws a picture, but no picture is saved.\n"
+            "hint: Add for example --out attention.png.\n",
+        ),
+        (
+            ["--queries", "a,b"],
+            "error: --queries 'a,b' is neither positions nor steps nor prompt.\n"
+            "hint: Write for example --queries 0,3,-1.\n",
+        ),
+        (
+            ["--queries", "steps"],
+            "error: --queries steps is for language models.\nhint: Name positions, as --queries 0,3,-1.\n",
+        ),
+    ],
+)
+def test_what_cannot_be_asked(command: Callable, classifier: str, arguments: list[str], error: str) -> None:
+    outcome = command("attention", classifier, TEXT, *arguments)
+    assert (outcome.code, outcome.err) == (2, error)
+
+
+def test_a_text_is_needed_for_a_model(command: Callable, classifier: str) -> None:
+    outcome = command("attention", classifier)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == (
+        "error: There is no text.\nhint: Write it after the model, or - to read it from standard input.\n"
+    )

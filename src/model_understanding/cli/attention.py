@@ -1,6 +1,8 @@
 """``attention``: where the model looked."""
 
-from typing import Annotated, Literal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -10,23 +12,58 @@ from model_understanding.errors import InputError
 from model_understanding.registry import HEAD_SCORES, MAPS
 
 AxisChoice = int | list[int] | str
+SAVED = (".json", ".npz")
 _AXIS_WORDS = ("all", "mean", "max")
+_PICTURES = (".png", ".svg", ".pdf")
+
+
+class ViewName(StrEnum):
+    """What a picture shows."""
+
+    MAP = "map"
+    GRID = "grid"
+    ARCS = "arcs"
+
+
+class SinkModeName(StrEnum):
+    """What is done with the keys that take most of the attention."""
+
+    RAW = "raw"
+    MUTED = "muted"
+    RENORMALISED = "renormalised"
 
 
 def attention(
-    model: options.Model,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="The text; - reads it from standard input.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A hub id, a folder, a .gguf file, demo:sentiment or demo:smollm2; or a saved map.",
+            show_default=False,
+        ),
+    ],
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TEXT]",
+            help="The text; - reads it from standard input. A saved map needs none.",
+            show_default=False,
+        ),
+    ] = None,
     layer: Annotated[
         str | None,
         typer.Option(
             help="An index (-1 is the last), several as 0,3,5, or all, mean, max. Default: -1; "
-            "with --rank all.",
+            "in a grid and with --rank all.",
             show_default=False,
         ),
     ] = None,
     head: Annotated[
         str | None,
-        typer.Option(help="The same for the heads. Default: mean; with --rank all.", show_default=False),
+        typer.Option(
+            help="The same for the heads. Default: mean; in a grid of raw and with --rank all.",
+            show_default=False,
+        ),
     ] = None,
     map_name: Annotated[
         str,
@@ -45,6 +82,20 @@ def attention(
         ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="With --rank: how many heads.")] = 8,
+    queries: Annotated[
+        str | None,
+        typer.Option(
+            help="Which tokens look: positions as 0,3,-1; for a language model also steps or prompt. "
+            "Default: all, or the steps of the answer.",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Annotated[
+        str,
+        typer.Option(
+            help="rows keeps every weight; for long texts: top:16, pooled:64 or mass, or other numbers."
+        ),
+    ] = "rows",
     pair: Annotated[str | None, typer.Option(help="The second text, for a model of sentence pairs.")] = None,
     continuation: options.Continuation = None,
     max_new_tokens: options.MaxNewTokens = None,
@@ -56,8 +107,33 @@ def attention(
     trust_remote_code: options.TrustRemoteCode = False,
     allow_pickle: options.AllowPickle = False,
     level: options.Level = LevelName.TOKEN,
+    view: Annotated[
+        ViewName | None,
+        typer.Option(
+            help="The picture that --out saves: one matrix, a tile for each layer and head, or arcs.",
+            rich_help_panel="Output",
+            show_default=False,
+        ),
+    ] = None,
+    sinks: Annotated[
+        SinkModeName | None,
+        typer.Option(
+            help="Keys that take most of the attention: on the scale, off it (the default), or left out and "
+            "each row divided by what remains.",
+            rich_help_panel="Output",
+            show_default=False,
+        ),
+    ] = None,
     json_output: options.Json = False,
-    out: options.Out = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Save here; the suffix chooses the format: png, svg, pdf, json, npz. Repeatable.",
+            rich_help_panel="Output",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Show where the model looked.
 
@@ -69,23 +145,52 @@ def attention(
     from model_understanding.cli.loading import loaded_visualizer
     from model_understanding.cli.output import (
         ATTENTION_SUFFIXES,
+        AttentionOutput,
         check_suffixes,
-        print_attention,
-        print_head_ranking,
-        save_attention,
     )
     from model_understanding.cli.progress import Steps
-    from model_understanding.cli.streams import print_json, quiet_libraries, reserved_stdout
+    from model_understanding.cli.streams import quiet_libraries, reserved_stdout
     from model_understanding.cli.texts import read_texts
 
-    (source,) = read_texts([text])
     paths = tuple(out or ())
     check_suffixes(paths, ATTENTION_SUFFIXES)
-    layers, heads = axis_choice(layer or "-1", "layer"), axis_choice(head or "mean", "head")
-    MAPS.load(map_name)  # a wrong name is told before a model is loaded
+    if view is not None and not any(path.suffix.lower() in _PICTURES for path in paths):
+        raise InputError(
+            f"--view {view.value} draws a picture, but no picture is saved.",
+            hint=f"Add for example --out attention{_PICTURES[0]}.",
+        )
     score = None if rank is None else HEAD_SCORES.load(rank)
+    output = AttentionOutput(
+        paths=paths,
+        as_json=json_output,
+        view=(view or ViewName.MAP).value,
+        sinks=sinks and sinks.value,
+        score=score,
+    )
+    if Path(model).suffix.lower() in SAVED and text is None:
+        from model_understanding.results import AttentionMap
+
+        found = AttentionMap.load(model)
+        places = {
+            name: _only_index(words, name)
+            for name, words in (("layer", layer), ("head", head))
+            if words is not None
+        }
+        with reserved_stdout() as data:
+            output.write(found.plane(**places) if places else found, level, data)
+        return
+    if text is None:
+        raise InputError(
+            "There is no text.", hint="Write it after the model, or - to read it from standard input."
+        )
+    (source,) = read_texts([text])
+    in_grid = view is ViewName.GRID
+    layers = axis_choice(layer or ("all" if in_grid else "-1"), "layer")
+    heads = axis_choice(head or ("all" if in_grid and map_name == "raw" else "mean"), "head")
+    rows = _queries(queries)
     if score is not None:
         layers, heads = among_choice(layer, layers), among_choice(head, heads)
+    MAPS.load(map_name)  # a wrong name is told before a model is loaded
     request = Request(pair=pair, continuation=continuation, max_new_tokens=max_new_tokens, chat=chat)
     choice = ModelChoice(
         name=model,
@@ -105,35 +210,53 @@ def attention(
             steps("Reading the attention")
             from model_understanding.visualizers import ModelVisualizer
 
+            asked: dict[str, Any] = {"layer": layers, "head": heads, "map": map_name, "keep": keep}
+            if rank is not None:
+                asked |= {"rank": rank, "top": top}
+            if rows is not None:
+                asked["queries"] = rows
             if isinstance(visualizer, ModelVisualizer):
+                if isinstance(rows, str):
+                    raise InputError(
+                        f"--queries {rows} is for language models.",
+                        hint="Name positions, as --queries 0,3,-1.",
+                    )
                 found = visualizer.compute_attention(
-                    source.text if pair is None else (source.text, pair),
-                    layers,
-                    heads,
-                    map_name,
-                    rank=rank,
-                    top=top,
+                    source.text if pair is None else (source.text, pair), **asked
                 )
             else:
                 found = visualizer.compute_attention(
                     prompt_of(source.text, chat=chat),
                     continuation,
-                    layers,
-                    heads,
-                    map_name,
                     max_new_tokens=max_new_tokens or DEFAULT_NEW_TOKENS,
-                    rank=rank,
-                    top=top,
+                    **asked,
                 )
-            found = found if level is LevelName.TOKEN else found.folded(level.value)
-        for path in paths:  # first: a reader may close the pipe early
-            save_attention(found, path)
-        if json_output:
-            print_json(found.to_json(), data)
-        elif score is not None:
-            print_head_ranking(found, score, data)
-        else:
-            print_attention(found, data)
+        output.write(found, level, data)
+
+
+def _queries(words: str | None) -> str | list[int] | None:
+    """Return chosen rows as they were typed."""
+    if words in (None, "steps", "prompt"):
+        return words
+    assert words is not None
+    try:
+        return [int(part) for part in words.split(",")]
+    except ValueError as error:
+        raise InputError(
+            f"--queries {words!r} is neither positions nor steps nor prompt.",
+            hint="Write for example --queries 0,3,-1.",
+        ) from error
+
+
+def _only_index(words: str, name: str) -> int:
+    """Return a layer or head of a saved map."""
+    chosen = axis_choice(words, "layer" if name == "layer" else "head")
+    if not isinstance(chosen, int):
+        raise InputError(
+            f"--{name} {words!r} cannot be chosen from a saved map: one index can.",
+            hint=f"Write for example --{name} 0, or leave it out for all that the map holds.",
+        )
+    return chosen
 
 
 def axis_choice(words: str, name: Literal["layer", "head"]) -> AxisChoice:

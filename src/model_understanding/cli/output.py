@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
+from model_understanding.cli.options import LevelName
 from model_understanding.cli.streams import data_console, print_json, print_message
 from model_understanding.errors import InputError
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from model_understanding.results import AttentionMap, Comparison, Estimate, LogitLens, Report
 
 REPORT_SUFFIXES = (".html", ".png", ".svg", ".pdf", ".json", ".csv", ".npz")
-ATTENTION_SUFFIXES = (".png", ".svg", ".pdf", ".json")
+ATTENTION_SUFFIXES = (".png", ".svg", ".pdf", ".json", ".npz")
 LENS_SUFFIXES = (".png", ".svg", ".pdf", ".json", ".csv")
 
 
@@ -91,13 +92,6 @@ def check_no_files(paths: tuple[Path, ...]) -> None:
         )
 
 
-def print_attention(attention: "AttentionMap", data: TextIO) -> None:
-    """Print an attention map as text."""
-    from model_understanding.show.terminal import print_attention as show_attention
-
-    show_attention(attention, data_console(data))
-
-
 def print_head_ranking(attention: "AttentionMap", score: "type[HeadScoreMethod]", data: TextIO) -> None:
     """Print the heads that a map ranks by a score, best first."""
     from model_understanding.show.head_table import print_head_ranking as show_ranking
@@ -105,21 +99,60 @@ def print_head_ranking(attention: "AttentionMap", score: "type[HeadScoreMethod]"
     show_ranking(attention, score.meaning, score.most, data_console(data))
 
 
-def save_attention(attention: "AttentionMap", path: Path) -> None:
-    """Save an attention map as JSON or, of ranked heads the first, as a picture; the suffix says which."""
-    from model_understanding.results.files import write_atomically
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionOutput:
+    """Where an attention map goes.
 
-    if path.suffix.lower() == ".json":
-        content = (attention.to_json(indent=1) + "\n").encode("utf-8")
-    else:
+    Args:
+        paths: Files to write; the suffix chooses the format.
+        as_json: Whether stdout gets JSON instead of text.
+        view: The picture: ``map``, ``grid`` or ``arcs``.
+        sinks: What is done with sinks; ``None`` for what fits the map.
+        score: The score that the heads are ranked by; then the ranking is printed, and a picture of one
+            matrix is of the first head.
+    """
+
+    paths: tuple[Path, ...]
+    as_json: bool
+    view: str
+    sinks: Any
+    score: "type[HeadScoreMethod] | None" = None
+
+    def write(self, attention: "AttentionMap", level: LevelName, data: TextIO) -> None:
+        """Save a map and print it; saved first, for a reader may close the pipe early.
+
+        Args:
+            attention: The map.
+            level: What is one unit in all of it.
+            data: The stream for data.
+        """
+        found = attention if level is LevelName.TOKEN else attention.folded(level.value)
+        for path in self.paths:
+            self._save(found, path)
+            print_message(f"Saved {path}")
+        if self.as_json:
+            print_json(found.to_json(), data)
+            return
+        if self.score is not None:
+            print_head_ranking(found, self.score, data)
+            return
+        from model_understanding.show.terminal import print_attention
+
+        print_attention(found, data_console(data), sinks=self.sinks)
+
+    def _save(self, attention: "AttentionMap", path: Path) -> None:
+        if path.suffix.lower() in (".json", ".npz"):
+            attention.save(path)
+            return
+        from model_understanding.results.files import write_atomically
         from model_understanding.show.figure import attention_axes
 
-        layer, head, _ = attention.ranking[0] if attention.ranking else (None, None, None)
-        content = picture(
-            attention_axes(attention, layer=layer, head=head), path.suffix.lower().removeprefix(".")
-        )
-    write_atomically(path, content)
-    print_message(f"Saved {path}")
+        layer, head = None, None
+        if attention.ranking and self.view != "grid":
+            layer, head, _ = attention.ranking[0]
+        choices: Any = {"view": self.view, "sinks": self.sinks, "layer": layer, "head": head}
+        axes = attention_axes(attention, **choices)
+        write_atomically(path, picture(axes, path.suffix.lower().removeprefix(".")))
 
 
 def print_lens(lens: "LogitLens", data: TextIO) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def attention_axes(
+def heatmap_axes(
     attention_map: AttentionMap,
     ax: "Axes | None" = None,
     *,
@@ -40,26 +40,7 @@ def attention_axes(
     sinks: SinkMode | None = None,
     theme: Theme = "light",
 ) -> "Axes":
-    """Draw one attention matrix as a seaborn heatmap.
-
-    Args:
-        attention_map: The map.
-        ax: Axes to draw into; a new pyplot figure that grows with the text where left out.
-        layer: The layer's index in the model, ``None`` for the mean over those held.
-        head: The head's index in the model, ``None`` likewise.
-        level: What a row and a column stand for: ``token``, ``character``, ``word``, ``sentence``; keys
-            are summed, queries averaged.
-        sinks: What is done with keys that take most of the attention: ``raw`` draws them like the rest,
-            ``muted`` takes them off the colour scale, ``renormalised`` also divides each row by what remains.
-            Where left out, the sinks of plain attention are muted.
-        theme: ``light`` or ``dark``.
-
-    Returns:
-        The axes of the heatmap.
-
-    Raises:
-        InputError: The map does not hold that layer or head, there is no such theme or mode, or no tokens.
-    """
+    """Draw one attention matrix as a seaborn heatmap; see ``attention_pictures.attention_axes``."""
     colours = palette(theme)
     with house_style():
         if ax is None:

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from model_understanding.errors import InputError
 from model_understanding.results import Report
-from model_understanding.show.attention_figure import attention_axes as attention_axes
 from model_understanding.show.attention_figure import attention_panel
+from model_understanding.show.attention_pictures import attention_axes as attention_axes
 from model_understanding.show.colours import Theme, palette
 from model_understanding.show.fonts import drawable, text_style
 from model_understanding.show.lens_figure import lens_axes as lens_axes

@@ -106,8 +106,14 @@ def score_words(signed: bool, normalized: bool) -> str:
 
 def attention_title(attention: AttentionMap, layer: int | None = None, head: int | None = None) -> str:
     """Return a map's title, as ``Attention (rollout): layer 5, mean of heads 0–11``."""
-    name = "" if attention.map == "raw" else f" ({attention.map})"
-    return f"Attention{name}: {layer_words(attention, layer, head)}"
+    return f"{attention_name(attention)}: {layer_words(attention, layer, head)}"
+
+
+def attention_name(attention: AttentionMap) -> str:
+    """Return what a map is called, as ``Attention (rollout)``; one that is not of single weights says so."""
+    name = "" if attention.map == "raw" else f" ({shown(attention.map, 40)})"
+    kept = "" if attention.keep == "rows" else f", {shown(attention.keep.replace(':', ' '), 30)}"
+    return f"Attention{name}{kept}"
 
 
 def layer_words(attention: AttentionMap, layer: int | None = None, head: int | None = None) -> str:

@@ -106,12 +106,13 @@ class Visualizer(RanksHeads):
         return saliency_axes(attribution, ax, **options)
 
     def plot_attention(self, map_or_text: Any, ax: "Axes | None" = None, **options: Any) -> "Axes":
-        """Draw an attention map as a heatmap, from queries (rows) to keys (columns).
+        """Draw an attention map: a heatmap, a grid over layers and heads, or arcs between tokens.
 
         Args:
             map_or_text: A map, or a text to compute it for first.
             ax: Where to draw; a new figure where left out.
-            **options: Passed to ``show.figure.attention_axes``: ``layer``, ``head``, ``level``, ``theme``.
+            **options: Passed to ``show.figure.attention_axes``: ``view`` (``map``, ``grid`` or ``arcs``),
+                ``layer``, ``head``, ``level``, ``sinks``, ``theme``.
 
         Returns:
             The axes.
