@@ -1,30 +1,23 @@
 """Time the ways of a task round by round, each in its own process, and compare what they found."""
 
 import json
-import select
-import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from environments import own_environment, python_of
+from environments import python_of
 from models import kind_of, model_folder, text_ids
+from processes import WayError, WorkerProcess
 
 from tasks import PEERS, Task
 
 HERE = Path(__file__).parent
-SECONDS_FOR_A_RUN = 1800
 INDEX = 1  # the class or vocabulary id that is explained
 TEXTS_AT_ONCE = 32
 # Kinds of scores, best comparison first; the same kind of two ways is the same quantity.
 KINDS = ("signed", "probability", "other", "norm", "absolute", "product")
-
-
-class WayError(Exception):
-    """A way could not be started or did not finish; its words are what the table says of it."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,7 @@ class Conditions:
     device: str
 
 
-class Worker:
+class Worker(WorkerProcess):
     """A process that does one task in one way."""
 
     def __init__(self, task: Task, way: str, conditions: Conditions, share: dict[str, Any]) -> None:
@@ -44,23 +37,8 @@ class Worker:
         peer = way in PEERS
         python = python_of(way) if peer else Path(sys.executable)
         file = HERE / "peers" / f"{way}.py" if peer else HERE / ("ours.py" if way == "ours" else "floors.py")
-        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        variables = {name: str(conditions.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-        self._process = subprocess.Popen(
-            # -P: the folder of this file holds names that packages could take for theirs.
-            [str(python), "-P", str(HERE / "worker.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            env={**own_environment(), **variables, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
-        )
-        try:
-            self._send(json.dumps(self._job(task, conditions, share, file, PEERS.get(way, ""))))
-            self.version: str = self._answer()["version"]
-        except BaseException:
-            self.close()
-            raise
+        job = self._job(task, conditions, share, file, PEERS.get(way, ""))
+        super().__init__(python, job, conditions.threads)
 
     @staticmethod
     def _job(
@@ -84,52 +62,6 @@ class Worker:
             "device": conditions.device,
             "threads": conditions.threads,
         }
-
-    def run(self) -> dict[str, Any]:
-        """Do the task once and return its seconds, the first time with its peak memory."""
-        return self._ask("run")
-
-    def read(self) -> dict[str, Any]:
-        """Return the scores of the last run."""
-        return self._ask("read")
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.communicate()
-        self._errors.close()
-
-    def _ask(self, word: str) -> dict[str, Any]:
-        self._send(word)
-        return self._answer()
-
-    def _send(self, line: str) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(line + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError as error:
-            raise WayError(self._last_words()) from error
-
-    def _answer(self) -> dict[str, Any]:
-        stream = self._process.stdout
-        assert stream is not None
-        if not select.select([stream], [], [], SECONDS_FOR_A_RUN)[0]:
-            raise WayError(f"no answer within {SECONDS_FOR_A_RUN} s")
-        line = stream.readline()
-        if not line:
-            raise WayError(self._last_words())
-        found = json.loads(line)
-        if "error" in found:
-            raise WayError(found["error"])
-        return found
-
-    def _last_words(self) -> str:
-        """Return the last line of standard error of a process that ended."""
-        code = self._process.wait()
-        self._errors.seek(0)
-        lines = [line.strip() for line in self._errors if line.strip()]
-        return (lines[-1] if lines else f"ended with status {code}")[:300]
 
 
 def agreement(found: dict[str, Any], reference: dict[str, Any]) -> float | None:

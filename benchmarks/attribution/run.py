@@ -6,8 +6,6 @@ turns; ratios are ours / other in the same round. ``--table`` writes the tables 
 
 import argparse
 import json
-import os
-import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import environments
 import table
 from measuring import Conditions, measured
 from models import REPOSITORY
+from pages import machine
 
 from tasks import PEERS, TASKS, Task
 
@@ -33,22 +32,6 @@ def chosen_tasks(words: str, *, gpu: bool) -> list[Task]:
         keys = ", ".join(task.key for task in TASKS)
         raise SystemExit(f"error: no task's key holds {words!r}.\nhint: The keys are {keys}.")
     return found
-
-
-def machine(device: str) -> str:
-    """Return the processor's or the accelerator's name, with the versions that are timed."""
-    import torch
-    import transformers
-
-    name = platform.processor() or platform.machine()
-    if device != "cpu":
-        name = torch.cuda.get_device_name(device)
-    elif Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        name = next((line.split(": ", 1)[1] for line in lines if line.startswith("model name")), name)
-    return (
-        f"{name}, {os.cpu_count()} cores, torch {torch.__version__}, transformers {transformers.__version__}"
-    )
 
 
 def printed(row: dict[str, Any]) -> str:
@@ -99,7 +82,7 @@ def main() -> None:
     tasks = chosen_tasks(options.only, gpu=options.device != "cpu")
     allowed = [] if options.no_peers else list(filter(None, options.peers.split(","))) or list(PEERS)
     needed = [peer for peer in allowed if any(peer in task.peers for task in tasks)]
-    errors = environments.make_environments(needed)
+    errors = environments.make_environments(needed, Path(__file__).parent / "peers")
     conditions = Conditions(options.rounds, options.threads, options.device)
     for task in tasks:
         ways = ["ours", "floor", *(peer for peer in task.peers if peer in needed)]

@@ -5,6 +5,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from pages import judged, plain, put_between
+
 from tasks import PEERS, TASKS, Task
 
 START, END = "<!-- attribution: start -->", "<!-- attribution: end -->"
@@ -52,14 +54,6 @@ def right_peers(row: dict[str, Any]) -> list[str]:
     """Return the peers that are right, fastest first."""
     found = [name for name in row["ways"] if name in PEERS and is_right(row["ways"][name])]
     return sorted(found, key=lambda name: statistics.median(row["ways"][name]["seconds"]))
-
-
-def judged(words: str, value: float, goal: float | None) -> str:
-    """Return a cell with its goal, marked where it is missed."""
-    if goal is None:
-        return words
-    cell = f"{words} (goal {goal:g})"
-    return cell if value <= goal else f"**{cell} missed**"
 
 
 def _time_cell(row: dict[str, Any], other: str, goal: float | None) -> str:
@@ -120,11 +114,6 @@ def way_line(row: dict[str, Any], task: Task, name: str) -> str:
     return f"{title}| {seconds:.3g}{note} | {ratio} | {way['peak_megabytes']:.0f} | {compared} | {missing} |"
 
 
-def plain(words: str) -> str:
-    """Return words that cannot break a table's cell."""
-    return " ".join(words.split()).replace("|", "/").replace("<", "‹").replace(">", "›")
-
-
 def tables(rows: dict[str, dict[str, Any]]) -> str:
     """Return both tables of each device: ours against the best, then every way of every task."""
     tasks = {task.key: task for task in TASKS}
@@ -160,6 +149,4 @@ def tables(rows: dict[str, dict[str, Any]]) -> str:
 
 def put_between_markers(page: str, content: str) -> str:
     """Return a page with its tables replaced."""
-    before, rest = page.split(START)
-    _, after = rest.split(END)
-    return f"{before}{START}\n\n{content}\n\n{END}{after}"
+    return put_between(page, content, START, END)

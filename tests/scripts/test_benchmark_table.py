@@ -13,6 +13,7 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "attribution"
 
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(BENCHMARK.parent)
     monkeypatch.syspath_prepend(BENCHMARK)
     for name in ("table", "tasks"):
         monkeypatch.delitem(sys.modules, name, raising=False)

@@ -1,10 +1,11 @@
 """One way of doing one task, in a process of its own: load the model, then do the task each time it is asked.
 
 The first line of standard input is the job as JSON, with the file that holds the way; each later line is
-``run`` (do the task once; answers with seconds, and the first time with the peak of memory above what the
-process held before) or ``read`` (answers with the scores of the last run). Every answer is one line of JSON.
-The file of a way offers ``prepare(problem)``, which returns the function that is timed and a function that
-makes lists of numbers of its result. It imports nothing of the benchmark, so that it runs in any environment.
+``run`` (do the task once; answers with seconds, and the first time with the memory that the process held
+before and the peak above that) or ``read`` (answers with the scores of the last run). Every answer is one
+line of JSON. The file of a way offers ``prepare(problem)``, which returns the function that is timed and a
+function that makes lists of numbers of its result. It imports nothing of the benchmark, so that it runs in
+any environment.
 """
 
 import gc
@@ -45,7 +46,10 @@ def problem_of(job: dict[str, Any]) -> SimpleNamespace:
     kind = (
         transformers.AutoModelForSequenceClassification if classifier else transformers.AutoModelForCausalLM
     )
-    model = kind.from_pretrained(job["model_folder"], dtype=getattr(torch, job["dtype"]))
+    options = {"dtype": getattr(torch, job["dtype"])}
+    if "implementation" in job:
+        options["attn_implementation"] = job["implementation"]
+    model = kind.from_pretrained(job["model_folder"], **options)
     model.eval().requires_grad_(False).to(job["device"])
     in_memory(model)
     tokenizer = transformers.AutoTokenizer.from_pretrained(job["model_folder"])
@@ -146,7 +150,7 @@ def main() -> None:
                 result = run()
                 synchronize(job["device"])
                 seconds = time.perf_counter() - started
-                extra = {} if memory is None else {"peak_bytes": memory.peak()}
+                extra = {} if memory is None else {"peak_bytes": memory.peak(), "held_bytes": memory.before}
                 memory = None
                 answer(seconds=seconds, **extra)
             else:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Kind = Literal["classifier", "causal"]
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[1]
 MODELS_FOLDER = REPOSITORY / "build" / "benchmark-models"
 CLS_ID, SEP_ID, MASK_ID = 101, 102, 103
 LOWEST_WORD, HIGHEST_WORD = 1000, 30000
@@ -62,6 +62,7 @@ MODELS = {
     "bert-base-curved": _bert(initializer_range=0.08),
     "minilm": _bert(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536),
     "gpt2-small": _gpt2(),
+    "gpt2-small-4k": _gpt2(n_positions=4096),
     "gpt2-mini": _gpt2(n_embd=384, n_layer=6, n_head=6),
     "smollm2-random": _llama(
         vocab_size=49152,
@@ -71,6 +72,15 @@ MODELS = {
         num_attention_heads=9,
         num_key_value_heads=3,
         max_position_embeddings=8192,
+    ),
+    "llama-small-32k": _llama(
+        vocab_size=32000,
+        hidden_size=256,
+        intermediate_size=704,
+        num_hidden_layers=4,
+        num_attention_heads=8,
+        num_key_value_heads=4,
+        max_position_embeddings=32768,
     ),
     "llama-1b": _llama(
         vocab_size=128256,
@@ -142,7 +152,7 @@ def _save(model: Model, path: Path) -> None:
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",  # loads in every version of transformers in use
         "clean_up_tokenization_spaces": False,
-        "model_max_length": 8192,
+        "model_max_length": 32768,
         "unk_token": "[MASK]",
         "mask_token": "[MASK]",
         "pad_token": "[PAD]",

@@ -8,11 +8,7 @@ from pathlib import Path
 
 from models import REPOSITORY
 
-from tasks import PEERS
-
-HERE = Path(__file__).parent
 ENVIRONMENTS = REPOSITORY / "build" / "benchmark-peers"
-CONSTRAINTS = HERE / "peers" / "constraints.txt"
 ALONE = "# without dependencies: "  # a line of a requirements file for what would pull in what breaks
 MINUTES = 20
 
@@ -22,26 +18,27 @@ def python_of(peer: str) -> Path:
     return ENVIRONMENTS / peer / "bin" / "python"
 
 
-def make_environment(peer: str) -> str | None:
+def make_environment(peer: str, files: Path) -> str | None:
     """Make a peer's environment if it is not there as its file pins it.
 
     Args:
         peer: Its name.
+        files: The folder of the peers' files, with the constraints of all.
 
     Returns:
         The error in one line; ``None`` where there is none.
     """
-    requirements = HERE / "peers" / f"{peer}.txt"
+    requirements, constraints = files / f"{peer}.txt", files / "constraints.txt"
     folder = ENVIRONMENTS / peer
     stamp = folder / "installed"
     pinned = requirements.read_text(encoding="utf-8")
-    wanted = hashlib.sha256((pinned + CONSTRAINTS.read_text(encoding="utf-8")).encode()).hexdigest()
+    wanted = hashlib.sha256((pinned + constraints.read_text(encoding="utf-8")).encode()).hexdigest()
     if stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
         return None
     print(f"Making the environment of {peer}", file=sys.stderr, flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     alone = [line.removeprefix(ALONE) for line in pinned.splitlines() if line.startswith(ALONE)]
-    pip = [str(python_of(peer)), "-m", "pip", "install", "--quiet", "--no-input", "-c", str(CONSTRAINTS)]
+    pip = [str(python_of(peer)), "-m", "pip", "install", "--quiet", "--no-input", "-c", str(constraints)]
     steps = [
         [sys.executable, "-m", "venv", "--clear", str(folder)],
         # Every call names torch, so that no other one is ever fetched.
@@ -72,8 +69,7 @@ def own_environment() -> dict[str, str]:
     }
 
 
-def make_environments(peers: list[str]) -> dict[str, str]:
+def make_environments(peers: list[str], files: Path) -> dict[str, str]:
     """Make the environments of some peers, and return the errors of those that could not be made."""
-    assert set(peers) <= set(PEERS)
-    found = {peer: make_environment(peer) for peer in peers}
+    found = {peer: make_environment(peer, files) for peer in peers}
     return {peer: error for peer, error in found.items() if error is not None}

@@ -1,0 +1,46 @@
+"""Our ways: the call that ``compute_attention`` makes, on given token ids."""
+
+from collections.abc import Callable
+from typing import Any
+
+from model_understanding.loading import LoadedModel
+from model_understanding.results import Provenance
+from model_understanding.runner import Runner
+from model_understanding.runner.attention_reducers import Pooled
+from model_understanding.tokens import Tokens
+
+STRETCH = 256  # tokens of a cell of the overview
+
+
+def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, Any]]]:
+    """Return what reads the attention, and what makes lists of it."""
+    task, ids = "causal-lm", problem.ids[0]
+    loaded = LoadedModel(problem.model, problem.tokenizer, task, Provenance(model="benchmark", task=task))
+    runner = Runner(loaded)
+    count = len(ids)
+    tokens = Tokens.from_spans(
+        texts=("x" * count,),
+        pieces=["x"] * count,
+        ids=ids,
+        segments=[0] * count,
+        offsets=[(place, place + 1) for place in range(count)],
+        special=[False] * count,
+    )
+    encoding = runner.encode(tokens, prompt_length=count)
+    assert runner.is_causal  # measured once for a model, so not a part of any row
+    layers = range(problem.model.config.num_hidden_layers)
+    if problem.work == "one_layer":
+        return lambda: runner.capture(encoding, [layers[-1]], "mean").weights, _last_rows
+    if problem.work == "pooled":
+        return lambda: runner.capture(encoding, layers, "mean", reducer=Pooled(size=STRETCH)).weights, _sums
+    return lambda: runner.capture(encoding, layers, "mean").weights, _last_rows
+
+
+def _last_rows(found: Any) -> dict[str, Any]:
+    return {"last_rows": found[0, :, 0, -1].tolist()}
+
+
+def _sums(found: Any) -> dict[str, Any]:
+    """Return what the rows of the overview sum to: 1 each."""
+    sums = found[0, :, 0].sum(-1)
+    return {"row_sums": [float(sums.min()), float(sums.max())]}
