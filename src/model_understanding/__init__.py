@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from model_understanding.attribution.cp_lrp import CpLrp as CpLrp
     from model_understanding.attribution.expected_gradients import ExpectedGradients as ExpectedGradients
     from model_understanding.attribution.gim import Gim as Gim
+    from model_understanding.attribution.guided_ablation import GuidedAblation as GuidedAblation
     from model_understanding.attribution.input_x_gradient import InputXGradient as InputXGradient
     from model_understanding.attribution.integrated_gradients import (
         IntegratedGradients as IntegratedGradients,
@@ -68,6 +69,7 @@ __all__ = [
     "Generation",
     "GenerativeModelVisualizer",
     "Gim",
+    "GuidedAblation",
     "HeadScores",
     "InputError",
     "InputXGradient",
@@ -114,6 +116,7 @@ _ON_FIRST_USE = {
     "CpLrp": "model_understanding.attribution.cp_lrp",
     "Occlusion": "model_understanding.attribution.occlusion",
     "LeaveOneOut": "model_understanding.attribution.leave_one_out",
+    "GuidedAblation": "model_understanding.attribution.guided_ablation",
     "ShapleySampling": "model_understanding.attribution.shapley_sampling",
     "KernelShap": "model_understanding.attribution.kernel_shap",
     "Lime": "model_understanding.attribution.lime",

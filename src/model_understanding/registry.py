@@ -80,6 +80,7 @@ METHODS = Registry(
         "smooth_grad": "model_understanding.attribution.smooth_grad:SmoothGrad",
         "occlusion": "model_understanding.attribution.occlusion:Occlusion",
         "leave_one_out": "model_understanding.attribution.leave_one_out:LeaveOneOut",
+        "guided_ablation": "model_understanding.attribution.guided_ablation:GuidedAblation",
         "shapley_sampling": "model_understanding.attribution.shapley_sampling:ShapleySampling",
         "kernel_shap": "model_understanding.attribution.kernel_shap:KernelShap",
         "lime": "model_understanding.attribution.lime:Lime",

@@ -12,6 +12,7 @@ from model_understanding import (
     Attribution,
     BlackBoxVisualizer,
     ContextAttribution,
+    GuidedAblation,
     InputError,
     KernelShap,
     LeaveOneOut,
@@ -46,6 +47,7 @@ EXPECTED = np.array([WORTH.get(word, 0.0) for word in WORDS])
     [
         Occlusion(),
         LeaveOneOut(),
+        GuidedAblation(),
         ShapleySampling(),
         ShapleySampling(samples=40),
         KernelShap(),
@@ -223,8 +225,8 @@ NEEDING_A_MODEL = [name for name in METHODS.names() if "replacement" not in METH
 def test_methods_that_need_the_model_are_refused_by_name(method):
     visualizer = BlackBoxVisualizer(worth)
     hint = (
-        "Use a perturbation method: occlusion, leave_one_out, shapley_sampling, kernel_shap, lime, "
-        "context_attribution."
+        "Use a perturbation method: occlusion, leave_one_out, guided_ablation, shapley_sampling, "
+        "kernel_shap, lime, context_attribution."
     )
     for given in (method, METHODS.load(method)()):
         with pytest.raises(UnsupportedModelError) as caught:

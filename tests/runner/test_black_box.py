@@ -232,6 +232,6 @@ def test_parts_of_a_model_are_not_there():
         _ = BlackBox(lengths).gradients
     assert str(caught.value) == (
         "A predict_fn gives values only; 'gradients' is of a model. Use a perturbation method: occlusion, "
-        "leave_one_out, shapley_sampling, kernel_shap, lime, context_attribution."
+        "leave_one_out, guided_ablation, shapley_sampling, kernel_shap, lime, context_attribution."
     )
     assert not hasattr(BlackBox(lengths), "unheard_of")

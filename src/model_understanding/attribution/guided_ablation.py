@@ -1,0 +1,135 @@
+"""Guided ablation: one pass says where to look, a few dozen removals say how much it matters."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from model_understanding.errors import InputError, UnsupportedModelError
+from model_understanding.protocols import Scores
+from model_understanding.runner import Encoding, Runner
+from model_understanding.runner.ablations import (
+    AblatedText,
+    Replacement,
+    ablations_of,
+    check_replacement,
+    left_out,
+    stacked,
+)
+from model_understanding.runner.attention_relevance import relevance_of
+from model_understanding.runner.attention_transitions import GradientWeightedCapture
+from model_understanding.runner.black_box import BlackBox
+from model_understanding.runner.gradient_norm import norms_of
+from model_understanding.runner.runner import Targets
+from model_understanding.runner.units import Units, membership, units_of
+
+_BY_NORM = "Where to look was told by the gradient's norm: this model's attention cannot be read."
+_BY_NOTHING = "Where to look was not told: this model has neither attention nor gradients to go by."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuidedAblation:
+    r"""The target's fall without a token, or its share of the fall without a group of less likely tokens.
+
+    ``score_t = w_t / Σ_{u ∈ G} w_u · (f(x) − f(x without G))``, G the group that holds t
+
+    ``w`` is gradient-weighted attention. A text of at most ``removals`` tokens needs no groups: there every
+    token is removed alone, which is leave-one-out, and ``w`` is not computed. In a longer text the half of
+    the removals goes to the tokens with the largest ``w``, one by one, and the other half to stretches of
+    what lies between. Several targets share the removals, and each has its own ``w``.
+
+    Args:
+        removals: Variants of the text that are run, whatever its length.
+        replacement: What stands in for removed tokens (see ``LeaveOneOut``).
+
+    Raises:
+        InputError: There are fewer than 2 removals, or the replacement is unknown or does not fit.
+
+    Reference:
+        The removal is leave-one-out (Li, Monroe, Jurafsky 2016), where to look Chefer, Gur, Wolf (2021),
+        equations 5 and 6. The combination is ours. Where a model's attention cannot be read, the gradient's
+        norm takes its place, and a caution in the result says so.
+
+    >>> GuidedAblation(removals=16).replacement
+    'default'
+    """
+
+    name: ClassVar[str] = "guided_ablation"
+    signed: ClassVar[bool] = True
+    complete: ClassVar[bool] = False
+    cost: ClassVar[str] = "1 + min(tokens, removals) forwards; above it 2 forwards, 1 backward more"
+    reference: ClassVar[str] = "Li et al. 2016; Chefer et al. 2021; the combination is ours"
+
+    removals: int = 48
+    replacement: Replacement = "default"
+
+    def __post_init__(self) -> None:
+        check_replacement(self.replacement)
+        if self.removals < 2:
+            raise InputError(f"removals must be at least 2. Got {self.removals}.", hint="Use removals=48.")
+
+    def __call__(self, runner: Runner | BlackBox, encoding: Encoding, targets: Targets) -> Scores:
+        """Score the tokens of a batch of texts."""
+        scores, outputs, cautions = [], [], []
+        for row, text in enumerate(ablations_of(runner, encoding, targets, self.replacement)):
+            within = text.removable & (np.arange(text.removable.size) < text.reach.max())
+            if within.sum() <= self.removals:
+                found, values = left_out(text, units_of(text.tokens, "token"))
+                caution: tuple[str, ...] = ()
+            else:
+                weights, caution = _guides(runner, encoding.row(row), text)
+                units = _units(weights, within, self.removals)
+                found, values = _shared_falls(text, units, weights)
+            scores.append(found)
+            outputs.append(values)
+            cautions.append(caution)
+        return Scores(scores=stacked(scores), outputs=np.stack(outputs), cautions=tuple(cautions))
+
+
+def _guides(
+    runner: Runner | BlackBox, encoding: Encoding, text: AblatedText
+) -> tuple[Float[np.ndarray, "targets tokens"], tuple[str, ...]]:
+    """Return how likely each token matters to each target, and what a reader must know of it."""
+    asked = text.targets if callable(text.targets) else [text.targets]
+    if not isinstance(runner, BlackBox):
+        try:
+            found = relevance_of(runner, encoding, asked, GradientWeightedCapture).scores[0]
+            return found.double().cpu().numpy(), ()
+        except UnsupportedModelError:
+            pass
+        try:
+            norms = norms_of(runner.gradients(encoding, asked).gradients, "l2")[0]
+            return norms.double().cpu().numpy(), (_BY_NORM,)
+        except UnsupportedModelError:
+            pass
+    return np.ones((len(text.reach), text.removable.size)), (_BY_NOTHING,)
+
+
+def _units(
+    weights: Float[np.ndarray, "targets tokens"], within: Bool[np.ndarray, " tokens"], removals: int
+) -> Units:
+    """Return the likeliest tokens alone, and the others in stretches of about one length."""
+    places = np.flatnonzero(within)
+    likely = weights[:, places] / np.maximum(weights[:, places].sum(1, keepdims=True), 1e-300)
+    ranked = places[np.argsort(-likely.max(0), kind="stable")]
+    alone = ranked[: removals // 2]
+    others = np.sort(ranked[removals // 2 :])
+    stretches = np.array_split(others, min(removals - len(alone), len(others)))
+    units = [(int(place),) for place in alone] + [tuple(part.tolist()) for part in stretches]
+    return tuple(sorted(units))
+
+
+def _shared_falls(
+    text: AblatedText, units: Units, weights: Float[np.ndarray, "targets tokens"]
+) -> tuple[Float[np.ndarray, "targets tokens"], Float[np.ndarray, " targets"]]:
+    """Remove each unit, and share each target's fall among the tokens of the unit by its weights."""
+    tokens = text.removable.size
+    member = membership(units, tokens)
+    values = text.values(np.concatenate([np.zeros((1, tokens), dtype=bool), member]))
+    seen = np.arange(tokens) < text.reach[:, None]
+    # What no weight tells apart is shared evenly.
+    level = np.maximum(weights, 0) + 1e-9 * np.maximum(weights.max(1, keepdims=True), 1e-30)
+    share = member[None] * (level * seen)[:, None]
+    share = share / np.maximum(share.sum(2, keepdims=True), 1e-300)
+    return np.einsum("un,nut->nt", values[0] - values[1:], share), values[0]

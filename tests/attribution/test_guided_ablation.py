@@ -1,0 +1,73 @@
+"""Guided ablation: leave-one-out where that is affordable, else groups whose falls are shared out."""
+
+import numpy as np
+import pytest
+
+from attribution.perturbing import counted, linear_scores, linear_visualizer, mask_embedding
+from model_understanding import GuidedAblation, InputError, LeaveOneOut
+from tiny_models import PROBE, visualizer_of
+
+BY_NORM = "Where to look was told by the gradient's norm: this model's attention cannot be read."
+
+
+def test_a_short_text_is_left_out_token_by_token():
+    visualizer = visualizer_of("bert")
+    found = visualizer.compute_saliency(PROBE, target="all", method="guided_ablation")
+    expected = visualizer.compute_saliency(PROBE, target="all", method=LeaveOneOut())
+    assert np.array_equal(found.scores, expected.scores)
+    assert (found.method, found.provenance.cautions) == ("guided_ablation", ())
+
+
+@pytest.mark.parametrize("removals", [2, 5, 8])
+def test_a_linear_models_falls_are_kept_whatever_the_groups(removals):
+    visualizer = linear_visualizer()
+    found = visualizer.compute_saliency(PROBE, target="all", method=GuidedAblation(removals=removals))
+    exact = linear_scores(visualizer, PROBE, mask_embedding(visualizer))
+    # A linear model has no attention: the gradient's norm says where to look, and the result says so.
+    assert found.provenance.cautions == (BY_NORM,)
+    assert found.scores.sum(1) == pytest.approx(exact.sum(1), rel=1e-4)
+    alone = np.isclose(found.scores, exact, rtol=1e-4, atol=1e-6).all(0) & ~found.tokens.special
+    assert alone.sum() >= removals // 2
+
+
+def test_the_likeliest_tokens_are_removed_alone():
+    visualizer = visualizer_of("gpt2")
+    options = {"target": "next", "token": 9}
+    weights = visualizer.compute_saliency(PROBE, method="gradient_weighted_attention", **options).scores[0]
+    exact = visualizer.compute_saliency(PROBE, method=LeaveOneOut(), **options).scores[0]
+    found = visualizer.compute_saliency(PROBE, method=GuidedAblation(removals=10), **options)
+    first = np.argsort(-weights, kind="stable")[:5]
+    assert found.scores[0, first] == pytest.approx(exact[first], rel=1e-3, abs=1e-5)
+    assert not np.allclose(found.scores[0], exact, rtol=1e-2)
+    assert found.provenance.cautions == ()
+
+
+def test_the_number_of_removals_is_a_limit():
+    visualizer = visualizer_of("bert")
+    tokens = int((~visualizer.compute_saliency(PROBE).tokens.special).sum())
+    assert tokens > 6
+    with counted(visualizer.model) as counts:
+        visualizer.compute_saliency(PROBE, target=0, method=GuidedAblation(removals=6))
+    # The text and 6 variants; two passes more say where to look.
+    assert len(counts["rows"]) == 1 + 6 + 2
+
+
+@pytest.mark.parametrize("name", ["mamba", "bert-as-language-model", "llama", "gemma3"])
+def test_each_row_of_a_continuation_keeps_to_what_it_can_see(name):
+    rows = visualizer_of(name).compute_saliency(
+        PROBE,
+        target="continuation",
+        continuation=" a king",
+        per_token=True,
+        method=GuidedAblation(removals=7),
+    )
+    assert np.isfinite(rows.scores).all()
+    assert rows.scores.any(axis=1).all()
+    assert not rows.scores[~rows.valid].any()
+    assert (BY_NORM in rows.provenance.cautions) == (name == "mamba")
+
+
+def test_too_few_removals_are_told():
+    with pytest.raises(InputError) as caught:
+        GuidedAblation(removals=1)
+    assert str(caught.value) == "removals must be at least 2. Got 1. Use removals=48."
