@@ -1,0 +1,104 @@
+"""Compare attribution methods by how well they rank tokens, above random orders of the same text.
+
+Run with ``scripts/bench faithfulness``. A row is written as soon as it is there; rows that are there are
+skipped, so a run that was stopped goes on. ``--table`` writes the tables and the plot.
+"""
+
+import argparse
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import table
+import torch
+from measuring import Judge
+from samples import SETS, Sample, samples_of
+from ways import ways_of
+
+from model_understanding.errors import ModelUnderstandingError
+from model_understanding.runner.work import Meter, metered
+
+RESULTS = Path(__file__).parent / "results.jsonl"
+
+
+def measured(judge: Judge, way: str, method: Any) -> dict[str, Any]:
+    """Return the row of one method on one sample: its cost, and how far above random it is."""
+    sample = judge.sample
+    row: dict[str, Any] = {"set": sample.kind, "sample": sample.number, "method": way}
+    meter, tokens = Meter(), sample.encoding.ids.shape[1]
+    started = time.process_time()
+    try:
+        with metered(meter):
+            found = method(sample.visualizer.runner, sample.encoding, [[sample.target]])
+    except ModelUnderstandingError as error:
+        return {**row, "refused": str(error)}
+    scores = found.scores[0, 0]
+    return {
+        **row,
+        "tokens": tokens,
+        "candidates": len(judge.candidates),
+        "forwards": round(meter.positions / tokens, 2),
+        "backwards": round(meter.backward_positions / tokens, 2),
+        "seconds": round(time.process_time() - started, 3),
+        "recall": judge.recall(scores),
+        "advantages": {
+            name: [round(part, 4) for part in parts] for name, parts in judge.advantages(scores).items()
+        },
+    }
+
+
+def compare(sample: Sample, wanted: list[str], known: set[tuple[Any, ...]], out: Path) -> None:
+    """Append a sample's rows that are not there yet."""
+    ways = ways_of(sample.kind)
+    missing = [way for way in ways if (sample.kind, sample.number, way) not in known]
+    missing = [way for way in missing if not wanted or any(word in way for word in wanted)]
+    if not missing:
+        return
+    judge = Judge(sample)
+    for way in missing:
+        row = measured(judge, way, ways[way]())
+        with out.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+    judge.variants.save()
+    print(f"{sample.kind} {sample.number}: {len(missing)} rows", flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    """Return the command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sentences", type=int, default=24, help="sentences (default 24)")
+    parser.add_argument("--prompts", type=int, default=8, help="prompts (default 8)")
+    parser.add_argument("--needles", type=int, default=8, help="needles (default 8)")
+    parser.add_argument(
+        "--methods", default="", metavar="WORDS", help="methods whose name holds one of these"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, help="file of rows (default: the committed ones)"
+    )
+    parser.add_argument("--table", action="store_true", help="write tables and plot, measuring nothing")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure what is missing, set by set, and print the tables."""
+    options = arguments()
+    torch.set_num_threads(options.threads)
+    logging.disable(logging.WARNING)  # paths that have not converged are part of what is compared
+    if not options.table:
+        known = {(row["set"], row["sample"], row["method"]) for row in table.read_rows(options.out)}
+        wanted = [word.strip() for word in options.methods.split(";") if word.strip()]
+        for kind in SETS:
+            for sample in samples_of(kind, getattr(options, kind)):
+                compare(sample, wanted, known, options.out)
+    rows = table.read_rows(options.out)
+    if options.table:
+        table.write(rows)
+    else:
+        print(table.tables(rows))
+
+
+if __name__ == "__main__":
+    main()

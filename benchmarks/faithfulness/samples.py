@@ -1,0 +1,187 @@
+"""The texts on which methods are compared, and what is asked of each.
+
+Sentences come from the package that the demo classifier's corpus comes from, and were held out when it was
+trained. Prompts and needles are written down here; what SmolLM2 says after them is generated greedily.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model_understanding import GenerativeModelVisualizer, ModelVisualizer
+from model_understanding.results import Target
+from model_understanding.runner import Encoding
+from model_understanding.tasks.sequence_classification import resolve_targets
+from model_understanding.visualizers.token_targets import Question
+
+REPOSITORY = Path(__file__).parents[2]
+WORK = REPOSITORY / "build" / "faithfulness"
+SETS = ("sentences", "prompts", "needles")
+FRACTIONS = {
+    "sentences": (0.05, 0.1, 0.2, 0.35, 0.5),
+    "prompts": (0.05, 0.2, 0.5),
+    "needles": (0.05, 0.2, 0.5),
+}
+REPLACEMENTS = {
+    "sentences": ("mask", "mean", "attention"),
+    "prompts": ("pad", "mean"),
+    "needles": ("pad", "mean"),
+}
+FEWEST_TOKENS = 6  # of a sentence: below, 5 % to 50 % are one to three tokens
+PROMPT_STEPS, NEEDLE_STEPS = 8, 3
+PROMPTS = (
+    "The capital of France is Paris, the capital of Italy is Rome, and the capital of Spain is",
+    "Once upon a time, in a land far away, there lived a young",
+    "To make a cup of tea, first boil the water, then add the tea",
+    "The doctor told the patient that she should take the medicine twice a",
+    "In the morning the sun rises in the east, and in the evening it sets in the",
+    "She opened the old book, and on the first page she found a letter written by her",
+    "A triangle has three sides, a square has four sides, and a pentagon has",
+    "When the teacher entered the classroom, all the students stood up and said",
+    "He forgot his umbrella this morning, so when it started to rain he got",
+    "The recipe says to mix the flour, the eggs and the sugar in a large",
+    "Although the film was long and the seats were hard, nobody in the audience wanted to",
+    "Anna gave the keys to Peter, and when he had parked the car, Peter gave the keys back to",
+    "The old clock in the tower had stopped, and so nobody in the village knew what",
+    "If you heat ice it becomes water, and if you heat water it becomes",
+)
+FILLING = (
+    "The weather in the valley had been dry for weeks.",
+    "Several farmers met at the market to talk about prices.",
+    "A new bridge was being built across the river.",
+    "Children played football behind the old school.",
+    "The library opened an hour later than usual.",
+    "Someone had painted the fence in a bright colour.",
+    "The train from the coast arrived with some delay.",
+)
+FACTS = (
+    ("code word for the garden", "magnolia"),
+    ("password of the vault", "thunder"),
+    ("name of the captain's ship", "Aurora"),
+    ("colour of the secret door", "purple"),
+    ("key to the north tower", "silver"),
+    ("name of the baker's horse", "Juniper"),
+    ("number of the locker", "seventeen"),
+    ("city of the meeting", "Lisbon"),
+    ("favourite fruit of the queen", "papaya"),
+    ("day of the festival", "Thursday"),
+    ("instrument of the mayor", "violin"),
+    ("month of the harvest", "October"),
+    ("drink of the sailors", "cider"),
+    ("tree in the courtyard", "chestnut"),
+    ("metal of the crown", "copper"),
+    ("animal on the flag", "falcon"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """One text, and one question about it.
+
+    Args:
+        kind: Which set it belongs to.
+        number: Its place in the set.
+        text: The text.
+        visualizer: The model that is asked.
+        encoding: The text as the model reads it, a continuation included.
+        target: What is explained.
+        gold: Positions of the needle's value, for needles.
+    """
+
+    kind: str
+    number: int
+    text: str
+    visualizer: Any
+    encoding: Encoding
+    target: Target
+    gold: tuple[int, ...] = ()
+
+
+def samples_of(kind: str, count: int) -> Iterator[Sample]:
+    """Yield the first samples of a set.
+
+    Args:
+        kind: One of ``SETS``.
+        count: How many; of needles only those are taken whose value the model says.
+    """
+    made = {"sentences": _sentences, "prompts": _prompts, "needles": _needles}[kind]()
+    for _, sample in zip(range(count), made, strict=False):
+        yield sample
+
+
+def _sentences() -> Iterator[Sample]:
+    sys.path.insert(0, str(REPOSITORY / "scripts" / "demo_model_building"))
+    from corpus import read_corpus
+    from sources import rated_sentences_folder
+
+    visualizer = ModelVisualizer("demo:sentiment")
+    config = visualizer.runner.config
+    number = 0
+    for rated in read_corpus(rated_sentences_folder(WORK)).held_out:
+        encoding = visualizer._encode(rated.text)
+        if (~encoding.tokens[0].special).sum() < FEWEST_TOKENS:
+            continue
+        target = resolve_targets(config, visualizer.predict(rated.text).index, None, "logit")[0]
+        yield Sample(
+            kind="sentences",
+            number=number,
+            text=rated.text,
+            visualizer=visualizer,
+            encoding=encoding,
+            target=target,
+        )
+        number += 1
+
+
+@cache
+def _language_model() -> GenerativeModelVisualizer:
+    return GenerativeModelVisualizer("demo:smollm2")
+
+
+def _continued(kind: str, number: int, text: str, steps: int) -> Sample | None:
+    visualizer = _language_model()
+    encoding = visualizer._continued(text, None, steps)
+    if len(encoding.tokens[0]) == encoding.prompt_length:
+        return None
+    (target,) = Question(target="continuation").targets(visualizer.runner, encoding)
+    return Sample(
+        kind=kind, number=number, text=text, visualizer=visualizer, encoding=encoding, target=target
+    )
+
+
+def _prompts() -> Iterator[Sample]:
+    for number, text in enumerate(PROMPTS):
+        sample = _continued("prompts", number, text, PROMPT_STEPS)
+        if sample is not None:
+            yield sample
+
+
+def _needles() -> Iterator[Sample]:
+    for number, (thing, value) in enumerate(FACTS):
+        order = np.random.default_rng(number).permutation(len(FILLING))[:4]
+        before = number % 4  # sentences before the fact
+        fact = f"The {thing} is {value}."
+        sentences = [FILLING[place] for place in order]
+        text = " ".join([*sentences[:before], fact, *sentences[before:], f"The {thing} is"])
+        sample = _continued("needles", number, text, NEEDLE_STEPS)
+        if sample is None or not _said(sample).lower().startswith(value.lower()):
+            continue
+        start = text.index(fact) + fact.index(value)
+        tokens = sample.encoding.tokens[0]
+        gold = (tokens.segments == 0) & (tokens.offsets[:, 0] < start + len(value))
+        gold &= tokens.offsets[:, 1] > start
+        yield Sample(**{**_fields(sample), "gold": tuple(np.flatnonzero(gold).tolist())})
+
+
+def _said(sample: Sample) -> str:
+    ids = sample.encoding.ids[0, sample.encoding.prompt_length :].tolist()
+    return sample.visualizer.tokenizer.decode(ids).strip()
+
+
+def _fields(sample: Sample) -> dict[str, Any]:
+    return {name: getattr(sample, name) for name in Sample.__dataclass_fields__}

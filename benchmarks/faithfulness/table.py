@@ -1,0 +1,128 @@
+"""Tables of the results for benchmarks/README.md, and a plot of faithfulness over cost."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+REPOSITORY = Path(__file__).parents[2]
+README = REPOSITORY / "benchmarks" / "README.md"
+PLOT = Path(__file__).parent / "faithfulness.png"
+START, END = "<!-- faithfulness: start -->", "<!-- faithfulness: end -->"
+GROUPS = {"Classifier": ("sentences",), "Language model": ("prompts", "needles")}
+RESAMPLINGS = 4000
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file; none where there is no file."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def pooled(row: dict[str, Any]) -> float:
+    """Return a row's mean over replacements, comprehensiveness and sufficiency."""
+    return float(np.mean([*row["advantages"].values()]))
+
+
+def interval(values: list[float]) -> tuple[float, float, float]:
+    """Return a mean and the 95 % interval of its bootstrap."""
+    drawn = np.random.default_rng(0).integers(0, len(values), (RESAMPLINGS, len(values)))
+    low, high = np.quantile(np.array(values)[drawn].mean(1), [0.025, 0.975])
+    return float(np.mean(values)), float(low), float(high)
+
+
+def summaries(rows: list[dict[str, Any]], sets: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return each method's figures on some sets, the best first."""
+    found = []
+    mine = [row for row in rows if row["set"] in sets]
+    for method in dict.fromkeys(row["method"] for row in mine):
+        own = [row for row in mine if row["method"] == method]
+        done = [row for row in own if "advantages" in row]
+        if not done:
+            continue
+        parts = {
+            kind: [np.mean([*row["advantages"].values()], axis=0) for row in done if row["set"] == kind]
+            for kind in sets
+        }
+        recalls = [row["recall"] for row in done if row["recall"] is not None]
+        names = list(done[0]["advantages"])
+        found.append(
+            {
+                "method": method,
+                "n": len(done),
+                "refused": len(own) - len(done),
+                "forwards": float(np.mean([row["forwards"] for row in done])),
+                "backwards": float(np.mean([row["backwards"] for row in done])),
+                "overall": interval([pooled(row) for row in done]),
+                "parts": {kind: np.mean(values, axis=0) for kind, values in parts.items() if values},
+                "replacements": {
+                    name: float(np.mean([row["advantages"][name] for row in done])) for name in names
+                },
+                "recall": float(np.mean(recalls)) if recalls else None,
+            }
+        )
+    return sorted(found, key=lambda summary: -summary["overall"][0])
+
+
+def tables(rows: list[dict[str, Any]]) -> str:
+    """Return the tables as Markdown."""
+    parts = []
+    for title, sets in GROUPS.items():
+        found = summaries(rows, sets)
+        if not found:
+            continue
+        replacements = list(found[0]["replacements"])
+        heads = ["method", "n", "forwards + backwards", "above random [95 %]"]
+        heads += [f"{kind}: comp. / suff." for kind in sets] + replacements
+        heads += ["needle recall"] if "needles" in sets else []
+        lines = [f"### {title}", "", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+        for one in found:
+            mean, low, high = one["overall"]
+            cells = [one["method"], str(one["n"]), f"{one['forwards']:.1f} + {one['backwards']:.1f}"]
+            cells.append(f"{mean:.2f} [{low:.2f}, {high:.2f}]")
+            for kind in sets:
+                part = one["parts"].get(kind)
+                cells.append("–" if part is None else f"{part[0]:.2f} / {part[1]:.2f}")
+            cells += [f"{one['replacements'][name]:.2f}" for name in replacements]
+            if "needles" in sets:
+                cells.append("–" if one["recall"] is None else f"{one['recall']:.2f}")
+            lines.append(f"| {' | '.join(cells)} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    """Put the tables into benchmarks/README.md and draw the plot beside the rows."""
+    page = README.read_text(encoding="utf-8")
+    before, rest = page.split(START)
+    _, after = rest.split(END)
+    README.write_text(f"{before}{START}\n\n{tables(rows)}\n\n{END}{after}", encoding="utf-8")
+    _draw(rows)
+
+
+def _draw(rows: list[dict[str, Any]]) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    shown = {title: sets for title, sets in GROUPS.items() if summaries(rows, sets)}
+    size = (8 * len(shown), 6)
+    figure, panels = plt.subplots(1, len(shown), figsize=size, sharex=True, squeeze=False)
+    for axes, (title, sets) in zip(panels[0], shown.items(), strict=True):
+        found = summaries(rows, sets)[::-1]
+        for place, one in enumerate(found):
+            mean, low, high = one["overall"]
+            axes.plot([low, high], [place, place], color="#8a8f98", linewidth=2, zorder=1)
+            axes.plot(mean, place, "o", color="#1f6feb", zorder=2)
+        labels = [f"{one['method']}  ({one['forwards']:.0f} + {one['backwards']:.0f})" for one in found]
+        axes.set_yticks(range(len(found)), labels, fontsize=9)
+        axes.axvline(0, color="#444", linewidth=1)
+        axes.set_title(f"{title} (forwards + backwards)")
+        axes.set_xlabel("standard deviations above random orders")
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(PLOT, dpi=90, facecolor="white")
+    plt.close(figure)

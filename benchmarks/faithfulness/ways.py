@@ -1,0 +1,58 @@
+"""The methods that are compared, under the names of the table, and the ends of the scale."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from model_understanding.attribution.expected_gradients import ExpectedGradients
+from model_understanding.attribution.guided_ablation import GuidedAblation
+from model_understanding.attribution.integrated_gradients import IntegratedGradients
+from model_understanding.attribution.leave_one_out import LeaveOneOut
+from model_understanding.protocols import Scores
+from model_understanding.registry import METHODS
+
+
+class RandomScores:
+    """Scores that know nothing: the lower end of the scale."""
+
+    def __call__(self, runner: Any, encoding: Any, targets: Any) -> Scores:
+        """Draw the scores of one text."""
+        shape = (1, 1, encoding.ids.shape[1])
+        drawn = np.random.default_rng(encoding.ids.tolist()).random(shape)
+        return Scores(scores=drawn, outputs=np.zeros((1, 1)))
+
+
+def _path(baseline: str, nodes: int) -> IntegratedGradients:
+    return IntegratedGradients(baseline=baseline, nodes=nodes, max_nodes=nodes)
+
+
+_OWN: dict[str, Callable[[], Any]] = {
+    "random": RandomScores,
+    "expected_gradients, 20 samples": lambda: ExpectedGradients(samples=20),
+}
+_CLASSIFIER: dict[str, Callable[[], Any]] = {
+    "leave_one_out, mean": lambda: LeaveOneOut(replacement="mean"),
+    "integrated_gradients, mean, 1 node": lambda: _path("mean", 1),
+    "integrated_gradients, mean, 3 nodes": lambda: _path("mean", 3),
+    "integrated_gradients, mean, 16 nodes": lambda: _path("mean", 16),
+    "integrated_gradients, mask, 16 nodes": lambda: _path("mask", 16),
+    "integrated_gradients, mask and mean, 8 nodes": lambda: _path("mask,mean", 8),
+}
+_LANGUAGE: dict[str, Callable[[], Any]] = {
+    "leave_one_out, mean": lambda: LeaveOneOut(replacement="mean"),
+    "guided_ablation, mean": lambda: GuidedAblation(replacement="mean"),
+    "guided_ablation, 16 removals": lambda: GuidedAblation(removals=16),
+}
+# Too slow on a language model for a run that anyone repeats; the classifier has them.
+_SLOW = ("sequential_integrated_gradients", "shapley_sampling", "kernel_shap", "lime", "smooth_grad")
+
+
+@cache
+def ways_of(kind: str) -> dict[str, Callable[[], Any]]:
+    """Return how each method of a set's table is made."""
+    is_classifier = kind == "sentences"
+    names = [name for name in METHODS.places if is_classifier or name not in _SLOW]
+    registered = {name: METHODS.load(name) for name in names}
+    return {**_OWN, **registered, **(_CLASSIFIER if is_classifier else _LANGUAGE)}
