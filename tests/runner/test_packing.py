@@ -6,6 +6,7 @@ import torch
 
 import oracles
 from model_understanding import NumericalError
+from model_understanding.runner import memory
 from model_understanding.runner.memory import POSITIONS_AT_ONCE, Memory
 from model_understanding.runner.packing import cautions_of_memory, packed
 from tiny_models import PROBE, TEXTS, build, encoded, fresh, visualizer_of
@@ -107,6 +108,7 @@ def test_saliency_of_five_texts_says_what_was_halved(caplog):
 
 
 def test_a_product_of_targets_is_halved(monkeypatch, caplog):
+    monkeypatch.setattr(memory, "PRODUCT_POSITIONS_AT_ONCE", 1024)
     visualizer = visualizer_of("llama")
     options = {"target": "continuation", "continuation": " a king of a far away land", "per_token": True}
     expected = visualizer.compute_saliency(PROBE, **options)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import oracles
+from model_understanding.runner import memory
 from model_understanding.runner import runner as runner_module
 from model_understanding.runner.prefix_groups import BACKWARD, FIXED, cheapest_prefixes, shared_prefix
 from model_understanding.runner.readout import Entry
@@ -40,6 +41,7 @@ def test_a_span_is_one_backward():
 
 @pytest.mark.parametrize("name", ["gpt2", "llama", "mamba", "gemma3"])
 def test_grouped_rows_are_those_of_one_forward(name, monkeypatch):
+    monkeypatch.setattr(memory, "PRODUCT_POSITIONS_AT_ONCE", 1024)
     visualizer = visualizer_of(name)
     options = {"target": "continuation", "continuation": " the king" * 10, "per_token": True}
     backwards = []

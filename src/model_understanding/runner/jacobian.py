@@ -6,7 +6,7 @@ from torch import Tensor
 
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.runner.head_input import SplitDirections
-from model_understanding.runner.memory import most_positions
+from model_understanding.runner.memory import most_product_positions
 from model_understanding.runner.packing import is_out_of_memory, tell
 from model_understanding.runner.work import count_backward
 
@@ -45,10 +45,10 @@ def rows_of_jacobian(
 def product_ranges(targets: int, rows: int, tokens: int, device: torch.device) -> list[tuple[int, int]]:
     """Return which targets, from a start to an end (exclusive), share a product.
 
-    >>> product_ranges(5, 2, 256, torch.device("cpu"))
+    >>> product_ranges(5, 2, 32, torch.device("cpu"))
     [(0, 2), (2, 4), (4, 5)]
     """
-    chunk = max(1, most_positions(device) // (rows * tokens))
+    chunk = max(1, most_product_positions(device) // (rows * tokens))
     return [(start, min(start + chunk, targets)) for start in range(0, targets, chunk)]
 
 

@@ -15,8 +15,11 @@ from torch import Tensor, nn
 # More at once is no faster on a CPU and only holds more: BERT-base size, 64 tokens a row, one thread, took
 # 4.8, 4.0, 3.7, 3.9, 3.7 and 3.9 ms a position forward and backward for 64, 256, 512, 1024, 2048 and 4096
 # positions (forward alone 2.5, 2.1, 2.0, 2.0, 1.9, 2.0) and held 0.5 MiB a position; MiniLM size is as flat
-# from 256 on. Products of several targets (GPT-2 small, 32 × 63) took the same from 256 to 2048.
-POSITIONS_AT_ONCE = 1024
+# from 256 on.
+POSITIONS_AT_ONCE = 512
+# Products of several targets (GPT-2 small, 32 × 63) take the same from 128 to 2048 positions, one thread, and
+# hold 137, 151, 185 and 271 MB for 128, 256, 512 and 1024.
+PRODUCT_POSITIONS_AT_ONCE = 128
 # An accelerator needs more to be busy; where that ends has not been measured here.
 POSITIONS_ON_ACCELERATORS = 4096
 FORWARD_COST = 32  # positions whose time one more forward is worth on a CPU: measured 12 to 30
@@ -33,9 +36,18 @@ def most_positions(device: torch.device) -> int:
     """Return how many positions at once a device makes use of; more are no faster.
 
     >>> most_positions(torch.device("cpu"))
-    1024
+    512
     """
     return POSITIONS_AT_ONCE if device.type == "cpu" else POSITIONS_ON_ACCELERATORS
+
+
+def most_product_positions(device: torch.device) -> int:
+    """Return how many positions, counted for each target, one vector–Jacobian product makes use of.
+
+    >>> most_product_positions(torch.device("cpu"))
+    128
+    """
+    return PRODUCT_POSITIONS_AT_ONCE if device.type == "cpu" else POSITIONS_ON_ACCELERATORS
 
 
 def forward_cost(device: torch.device) -> int:

@@ -93,18 +93,24 @@ def read_values(
     weights = torch.tensor([entry.weight for entry in entries], device=device)
     quantities = [targets[entry.row][entry.target].quantity for entry in entries]
     indices = torch.tensor([entry.index for entry in entries], device=device)
+    lines, line_of = _lines(logits, rows, places)
+    is_normalized = link == "softmax" and any(quantity != "logit" for quantity in quantities)
+    log_sums = torch.logsumexp(lines, dim=1) if is_normalized else None
+
+    def value(chosen: Tensor, index: Tensor, quantity: str) -> Tensor:
+        own = line_of[chosen]
+        log_sum = None if log_sums is None else log_sums[own]
+        return _quantity(lines[own, index], log_sum, quantity, link)
+
     read = torch.zeros(len(entries), device=device)
     for quantity in dict.fromkeys(quantities):
         chosen = torch.tensor([i for i, q in enumerate(quantities) if q == quantity], device=device)
-        lines = logits[rows[chosen], places[chosen]].float()
-        values = _quantity(lines, indices[chosen], quantity, link)
-        contrasted = [i for i, entry in enumerate(chosen.tolist()) if entries[entry].against is not None]
+        read = read.index_add(0, chosen, value(chosen, indices[chosen], quantity))
+        contrasted = [i for i in chosen.tolist() if entries[i].against is not None]
         if contrasted:
-            others = torch.tensor([entries[int(chosen[i])].against or 0 for i in contrasted], device=device)
-            places_of = torch.tensor(contrasted, device=device)
-            minus = _quantity(lines[places_of], others, quantity, link)
-            values = values.index_add(0, places_of, -minus)
-        read = read.index_add(0, chosen, values)
+            others = torch.tensor([entries[i].against or 0 for i in contrasted], device=device)
+            of_contrast = torch.tensor(contrasted, device=device)
+            read = read.index_add(0, of_contrast, -value(of_contrast, others, quantity))
     shape = (len(targets), max(len(row) for row in targets))
     flat = torch.zeros(shape[0] * shape[1], device=device)
     return flat.index_add(0, rows * shape[1] + numbers, read * weights).view(shape)
@@ -137,16 +143,29 @@ def _described(value: object) -> str:
     return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
 
 
+def _lines(
+    logits: Float[Tensor, "batch positions classes"], rows: Tensor, places: Tensor
+) -> tuple[Float[Tensor, "lines classes"], Tensor]:
+    """Return the logits of each row and position that is read, and the line of each entry.
+
+    A vocabulary is wide: where every position is read, nothing is copied, and targets that read the same
+    position share its line.
+    """
+    flat = logits.flatten(0, 1)
+    wanted, line_of = torch.unique(rows * logits.shape[1] + places, return_inverse=True)
+    return (flat if len(wanted) == len(flat) else flat[wanted]).float(), line_of
+
+
 def _quantity(
-    lines: Float[Tensor, "entries classes"], indices: Tensor, quantity: str, link: Link
+    logits: Float[Tensor, " entries"], log_sums: Float[Tensor, " entries"] | None, quantity: str, link: Link
 ) -> Float[Tensor, " entries"]:
-    logits = lines.gather(1, indices[:, None])[:, 0]
     if quantity == "logit" or link == "identity":
         return logits
     if link == "sigmoid":
         log_probabilities = torch.nn.functional.logsigmoid(logits)
     else:
-        log_probabilities = logits - torch.logsumexp(lines, dim=1)
+        assert log_sums is not None
+        log_probabilities = logits - log_sums
     return log_probabilities.exp() if quantity == "prob" else log_probabilities
 
 
