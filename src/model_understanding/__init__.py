@@ -15,6 +15,7 @@ from model_understanding.errors import NumericalError as NumericalError
 from model_understanding.errors import StoppedError as StoppedError
 from model_understanding.errors import UnsafeModelError as UnsafeModelError
 from model_understanding.errors import UnsupportedModelError as UnsupportedModelError
+from model_understanding.results import Assessment as Assessment
 from model_understanding.results import AttentionMap as AttentionMap
 from model_understanding.results import Attribution as Attribution
 from model_understanding.results import Comparison as Comparison
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from model_understanding.visualizers import ModelVisualizer as ModelVisualizer
 
 __all__ = [
+    "Assessment",
     "AttentionMap",
     "AttnLrp",
     "Attribution",

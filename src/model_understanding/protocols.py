@@ -1,4 +1,4 @@
-"""What a method, a map and a head score must offer to be listed in the registry.
+"""What a method, a map, a head score and a metric must offer to be listed in the registry.
 
 A method is a frozen dataclass: its fields are its parameters (the command line and the documentation are
 made from them), its ``__call__`` is the algorithm, and it keeps no state.
@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+
+from model_understanding.results import Evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from model_understanding.runner.attention_reducers import Reducer
     from model_understanding.runner.head_question import HeadQuestion
     from model_understanding.runner.head_rows import RowMeasure
+    from model_understanding.runner.ranked_text import RankedText
     from model_understanding.runner.runner import Targets
 
 
@@ -122,4 +125,24 @@ class StreamedAttentionMap(Protocol):
         reducer: "Reducer | None" = None,
     ) -> "CapturedAttention":
         """Return what the reducer keeps of the layers, heads and queries asked for."""
+        ...
+
+
+class Metric(Protocol):
+    """Measures how well an attribution says what the model does."""
+
+    name: ClassVar[str]
+    higher_is_better: ClassVar[bool]
+    on_request: ClassVar[bool]
+    """Whether it is left out unless it is asked for."""
+    cost: ClassVar[str]
+    """Forwards for one text and one target."""
+    reference: ClassVar[str]
+
+    def removals(self, text: "RankedText") -> Bool[np.ndarray, "variants tokens"]:
+        """Return the variants of the text that it will ask for, so that metrics share one batch."""
+        ...
+
+    def __call__(self, text: "RankedText") -> tuple[Evaluation, ...]:
+        """Evaluate one attribution of one target; nothing where it has no meaning for the method."""
         ...

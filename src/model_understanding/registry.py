@@ -1,4 +1,4 @@
-"""Names of attribution methods, attention maps and head scores, and where each lives.
+"""Names of attribution methods, attention maps, head scores and metrics, and where each lives.
 
 A new method is one file and one line here. Nothing is imported until it is asked for, so listing the
 names needs no torch. Third parties add theirs by entry points of the groups below.
@@ -128,3 +128,16 @@ HEAD_SCORES = Registry(
 
 DEFAULT_HEAD_SCORES = ("entropy", "distance", "previous_token", "induction", "delimiter", "sink")
 """What is asked of every head where nothing is named: two forwards, and possible of any text."""
+
+METRICS = Registry(
+    "metric",
+    "model_understanding.metrics",
+    {
+        "verdict": "model_understanding.evaluation.verdict:Verdict",
+        "comprehensiveness": "model_understanding.evaluation.comprehensiveness:Comprehensiveness",
+        "sufficiency": "model_understanding.evaluation.sufficiency:Sufficiency",
+        "completeness": "model_understanding.evaluation.completeness:Completeness",
+        "deletion": "model_understanding.evaluation.deletion:Deletion",
+        "insertion": "model_understanding.evaluation.insertion:Insertion",
+    },
+)

@@ -21,6 +21,12 @@ class Evaluation(JsonResult):
         higher_is_better: Whether a higher value speaks for the attribution.
         verdict: A verdict, where the metric gives one.
         reasons: Why.
+        method: The method whose scores are evaluated.
+        target: What the scores explain, in words.
+        quantity: What was read from the model, as ``logit margin`` or ``probability``.
+        replacement: What stood in for removed tokens; several are joined by ``+``.
+        advantage: How many spreads of the random orders it is better than their mean; above 0 speaks for
+            the attribution whatever ``higher_is_better`` says.
     """
 
     metric: str
@@ -30,8 +36,18 @@ class Evaluation(JsonResult):
     higher_is_better: bool
     verdict: str | None = None
     reasons: tuple[str, ...] = ()
+    method: str = ""
+    target: str = ""
+    quantity: str = ""
+    replacement: str = ""
+    advantage: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "curve", read_only(self.curve, np.float32, (None, 2), "curve"))
         object.__setattr__(self, "control", read_only(self.control, np.float32, (None,), "control"))
         object.__setattr__(self, "reasons", tuple(self.reasons))
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of the metric over the random orders."""
+        return float(self.control.std(ddof=1)) if self.control.size > 1 else None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from model_understanding.errors import UnsupportedModelError
@@ -28,6 +29,7 @@ from model_understanding.visualizers.attention_choices import (
     reducer_of,
 )
 from model_understanding.visualizers.head_ranking import RanksHeads
+from model_understanding.visualizers.evaluating import assess
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,6 +82,38 @@ class Visualizer(RanksHeads):
 
     def _compute_saliency_of(self, text: Any) -> Attribution:
         raise NotImplementedError
+
+    def _encoding_of(self, attribution: Attribution) -> Encoding:
+        raise NotImplementedError
+
+    def _evaluated(
+        self,
+        text: Any,
+        method: Any,
+        explain: Callable[[Any], Attribution],
+        function: Callable[[Any], Any] | None,
+        **options: Any,
+    ) -> Any:
+        """Assess attributions that are given, or explain a text by each method first."""
+        several = isinstance(method, list | tuple)
+        if isinstance(text, Attribution):
+            attributions, several = [text], False
+        elif isinstance(text, list) and text and all(isinstance(one, Attribution) for one in text):
+            attributions, several = text, True
+        else:
+            attributions = [explain(one) for one in (method if several else [method])]
+        if not attributions:
+            raise InputError("No method was chosen.", hint="Pass method='default', or a list of names.")
+        encoding = self._encoding_of(attributions[0])
+        others = [
+            one for one in attributions if not np.array_equal(one.tokens.ids, attributions[0].tokens.ids)
+        ]
+        if others:
+            raise InputError(
+                "The attributions are of different texts.", hint="Evaluate those of one text at a time."
+            )
+        found = assess(self.runner, encoding, attributions, function=function, **options)
+        return found if several or len(found) > 1 else found[0]
 
     def _compute_attention_of(self, text: Any) -> AttentionMap:
         raise NotImplementedError

@@ -338,6 +338,69 @@ class GenerativeModelVisualizer(Visualizer):
         encoding = self._continued(prompt, continuation, 1) if given else self._encode(prompt)
         return self._query_key(encoding, layer, head, query)
 
+    def evaluate(
+        self,
+        prompt: Prompt | Attribution | list[Attribution],
+        method: str | AttributionMethod | Sequence[str | AttributionMethod] = "default",
+        target: TokenTarget = "continuation",
+        *,
+        continuation: str | None = None,
+        max_new_tokens: int = 32,
+        metrics: Sequence[str] | None = None,
+        draws: int = 5,
+        seed: int = 0,
+        replacements: Sequence[str] | None = None,
+        **question: Any,
+    ) -> Any:
+        """Return how far an explanation may be believed: metrics beside random orders, and a verdict.
+
+        Tokens before what is explained are removed in place, and the fall of its log-probability is
+        compared with what random orders of the same tokens do. The steps of a continuation are judged as
+        the whole that they make. With 5 random orders at most ``1 + 10 · 6`` variants run for each of two
+        replacements, from their first removed token on; a further method adds at most 20.
+
+        Args:
+            prompt: A text, chat messages, an attribution of this model, or several of one text.
+            method: The attribution method, or a list of them.
+            target: What is explained, as ``compute_saliency`` takes it.
+            continuation: What follows; generated greedily where left out.
+            max_new_tokens: Most tokens to generate.
+            metrics: Metrics beside the default ones (``METRICS`` of ``registry.py`` lists them).
+            draws: Random orders, 5 or more.
+            seed: Seed of these orders.
+            replacements: What stands in for removed tokens: of ``pad``, ``mask``, ``mean``; the first two
+                that fit the model where left out.
+            **question: What else ``compute_saliency`` takes: ``per_token``, ``span``, ``against``,
+                ``token``, ``quantity``.
+
+        Returns:
+            An ``Assessment``; a list of them for several methods or targets.
+
+        Raises:
+            InputError: The prompt, the target, the method or a metric cannot be used.
+        """
+
+        def explain(method: Any) -> Attribution:
+            return self.compute_saliency(
+                prompt,  # pyright: ignore[reportArgumentType]
+                target,
+                continuation=continuation,
+                method=method,
+                max_new_tokens=max_new_tokens,
+                **question,
+            )
+
+        return self._evaluated(
+            prompt,
+            method,
+            explain,
+            target if callable(target) else None,
+            metrics=metrics,
+            draws=draws,
+            seed=seed,
+            replacements=replacements,
+        )
+
     def analyze(
         self,
         prompt: Prompt,
@@ -439,6 +502,9 @@ class GenerativeModelVisualizer(Visualizer):
 
     def _compute_lens_of(self, text: Any) -> LogitLens:
         return self.compute_logit_lens(text)
+    def _encoding_of(self, attribution: Attribution) -> Encoding:
+        length = int((attribution.tokens.segments == 0).sum()) or None
+        return self.runner.encode(attribution.tokens, prompt_length=length)
 
     def _compute_attention_of(self, text: Any) -> AttentionMap:
         return self.compute_attention(text)

@@ -29,6 +29,7 @@ from model_understanding.visualizers.base import AxisChoice, Visualizer
 from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
 from model_understanding.visualizers.head_ranking import RankChoice
 from model_understanding.visualizers.layer_readings import TOP, lens_of_classes
+from model_understanding.visualizers.evaluating import check_same_tokens
 
 Text = str | tuple[str, str]
 ClassTarget = ClassName | Sequence[ClassName] | Callable[[Any], Any] | None
@@ -218,6 +219,59 @@ class ModelVisualizer(Visualizer):
         """
         return self._query_key(self._encode(text), layer, head, query)
 
+    def evaluate(
+        self,
+        text: Text | Attribution | list[Attribution],
+        method: str | AttributionMethod | Sequence[str | AttributionMethod] = "default",
+        target: ClassTarget = None,
+        against: ClassName | None = None,
+        quantity: Quantity = "logit",
+        *,
+        metrics: Sequence[str] | None = None,
+        draws: int = 5,
+        seed: int = 0,
+        replacements: Sequence[str] | None = None,
+    ) -> Any:
+        """Return how far an explanation may be believed: metrics beside random orders, and a verdict.
+
+        Tokens are removed in place and the fall of the target is compared with what random orders of the
+        same text do. With 5 random orders at most ``1 + 10 · 6`` variants run for each of two
+        replacements, whatever the number of metrics; a further method on the same text adds at most 20.
+
+        Args:
+            text: A text, a (text, pair) tuple, an attribution of this model, or several of one text.
+            method: The attribution method, or a list of them.
+            target: What is explained, as ``compute_saliency`` takes it; of an attribution that explains a
+                function, that function.
+            against: The contrast class.
+            quantity: What is explained; judged are always logit margin and probability.
+            metrics: Metrics beside the default ones (``METRICS`` of ``registry.py`` lists them).
+            draws: Random orders, 5 or more.
+            seed: Seed of these orders.
+            replacements: What stands in for removed tokens: of ``mask``, ``attention``, ``mean``, ``pad``;
+                the first two that fit the model where left out.
+
+        Returns:
+            An ``Assessment``; a list of them for several methods or targets.
+
+        Raises:
+            InputError: The text, the target, the method or a metric cannot be used.
+        """
+
+        def explain(method: Any) -> Attribution:
+            return self.compute_saliency(text, method, target, against, quantity)  # pyright: ignore[reportArgumentType]
+
+        return self._evaluated(
+            text,
+            method,
+            explain,
+            target if callable(target) else None,
+            metrics=metrics,
+            draws=draws,
+            seed=seed,
+            replacements=replacements,
+        )
+
     def analyze(
         self,
         text: Text,
@@ -316,6 +370,11 @@ class ModelVisualizer(Visualizer):
 
     def _compute_lens_of(self, text: Any) -> LogitLens:
         return self.compute_logit_lens(text)
+    def _encoding_of(self, attribution: Attribution) -> Encoding:
+        texts = attribution.tokens.texts
+        encoding = self._encode(texts[0] if len(texts) == 1 else texts)  # pyright: ignore[reportArgumentType]
+        check_same_tokens(attribution, encoding)
+        return encoding
 
     def _compute_attention_of(self, text: Any) -> AttentionMap:
         return self.compute_attention(text)

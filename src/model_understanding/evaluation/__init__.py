@@ -1,0 +1,1 @@
+"""Metrics of attributions, one a file."""

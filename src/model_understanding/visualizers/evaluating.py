@@ -1,0 +1,165 @@
+"""From attributions to assessments: which tokens are removed, one shared batch, every metric asked for."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from model_understanding.errors import InputError
+from model_understanding.protocols import Metric
+from model_understanding.registry import METRICS
+from model_understanding.results import Assessment, Attribution, Target
+from model_understanding.runner import Encoding, Runner
+from model_understanding.runner.ranked_text import RankedText, candidates_of
+from model_understanding.runner.removal import Removals, measures_of
+
+LEAST_CANDIDATES = 4  # there are 24 orders of four tokens: with fewer nothing can be told from chance
+LEAST_DRAWS = 5
+
+
+def metrics_of(names: Sequence[str] | None) -> tuple[Metric, ...]:
+    """Return the metrics asked for: the default ones, and those named besides.
+
+    Args:
+        names: Names of metrics that run on request.
+
+    Raises:
+        InputError: There is no such metric.
+    """
+    found = {name: METRICS.load(name)() for name in METRICS.names()}
+    for name in names or ():
+        METRICS.load(name)
+    return tuple(metric for name, metric in found.items() if not metric.on_request or name in (names or ()))
+
+
+def assess(
+    runner: Runner,
+    encoding: Encoding,
+    attributions: Sequence[Attribution],
+    *,
+    function: Callable[[Any], Any] | None = None,
+    metrics: Sequence[str] | None = None,
+    draws: int = LEAST_DRAWS,
+    seed: int = 0,
+    replacements: Sequence[str] | None = None,
+) -> list[Assessment]:
+    """Assess attributions of one text, each target of each; variants are shared between them.
+
+    Args:
+        runner: The runner.
+        encoding: The text they explain.
+        attributions: The attributions.
+        function: The caller's function, where the target is one.
+        metrics: Metrics beside the default ones.
+        draws: Random orders.
+        seed: Seed of these orders.
+        replacements: What stands in for removed tokens; the first two that fit the model where left out.
+
+    Returns:
+        An assessment for each attribution and target, in order.
+
+    Raises:
+        InputError: A metric is unknown, or there are too few random orders.
+    """
+    if isinstance(draws, bool) or not isinstance(draws, int) or draws < LEAST_DRAWS:
+        raise InputError(
+            f"draws={draws!r} is not a whole number of at least {LEAST_DRAWS}.",
+            hint="Leave it out: fewer random orders have no spread to measure by.",
+        )
+    chosen = metrics_of(metrics)
+    held: dict[Target, Removals] = {}
+    found = []
+    for attribution in attributions:
+        for row in _rows(attribution, runner.is_language_model):
+            found.append(_assessed(runner, encoding, row, function, chosen, draws, seed, replacements, held))
+    return found
+
+
+def check_same_tokens(attribution: Attribution, encoding: Encoding) -> None:
+    """Raise InputError unless an attribution's tokens are those of its text as this model sees it."""
+    if not np.array_equal(attribution.tokens.ids, encoding.tokens[0].ids):
+        raise InputError(
+            "The attribution's tokens are not those that this model sees of the text.",
+            hint="Evaluate an attribution of this model, before words() or sentences() joins its tokens.",
+        )
+
+
+def _assessed(
+    runner: Runner,
+    encoding: Encoding,
+    row: Attribution,
+    function: Callable[[Any], Any] | None,
+    metrics: tuple[Metric, ...],
+    draws: int,
+    seed: int,
+    replacements: Sequence[str] | None,
+    held: dict[Target, Removals],
+) -> Assessment:
+    started, target = time.perf_counter(), row.targets[0]
+    named = {"method": row.method, "target": target.description()}
+    candidates = candidates_of(row, runner.is_language_model)
+    if row.parameters.get("layer") is not None:
+        reason = "Scores of a layer's hidden states: only scores of the text's own tokens are evaluated."
+        return Assessment(verdict="not evaluated", reasons=(reason,), **named)
+    if len(candidates) < LEAST_CANDIDATES:
+        tokens = f"{len(candidates)} token{'' if len(candidates) == 1 else 's'}"
+        reason = f"Too short: {tokens} can be removed, and fewer than {LEAST_CANDIDATES} tell nothing."
+        return Assessment(verdict="not evaluated", reasons=(reason,), **named)
+    if target not in held:
+        measures = measures_of(runner, encoding, target, function)
+        held[target] = Removals(runner, encoding, measures, replacements)
+    removals = held[target]
+    if not removals.replacements:
+        reason = "This model takes no replacement for removed tokens."
+        return Assessment(verdict="not evaluated", reasons=(reason,), **named)
+    before = removals.variants
+    text = RankedText(removals=removals, attribution=row, candidates=candidates, draws=draws, seed=seed)
+    wanted = [np.zeros((1, len(row.tokens)), dtype=bool), *(metric.removals(text) for metric in metrics)]
+    removals.values(np.concatenate(wanted))  # all variants of all metrics in one packed batch
+    evaluations = tuple(one for metric in metrics for one in metric(text))
+    verdict = next(one for one in evaluations if one.verdict is not None)
+    return Assessment(
+        verdict=verdict.verdict or "not evaluated",
+        reasons=verdict.reasons,
+        evaluations=evaluations,
+        variants=removals.variants - before,
+        seconds=time.perf_counter() - started,
+        **named,
+    )
+
+
+def _rows(attribution: Attribution, is_language_model: bool) -> list[Attribution]:
+    """Return an attribution's targets one by one; the steps of a continuation as the whole that they make."""
+    targets = attribution.targets
+    steps = is_language_model and len(targets) > 1 and len({target.positions for target in targets}) > 1
+    if not steps:
+        return [attribution.row(number) for number in range(len(targets))]
+    ordered = sorted(targets, key=lambda target: target.positions)
+    whole = Target(
+        task=targets[0].task,
+        positions=tuple(position for target in ordered for position in target.positions),
+        indices=tuple(index for target in ordered for index in target.indices),
+        labels=tuple(label for target in ordered for label in target.labels),
+        against=tuple(index for target in ordered for index in target.against),
+        against_labels=tuple(label for target in ordered for label in target.against_labels),
+        quantity=targets[0].quantity,
+        name="continuation",
+    )
+    return [
+        replace(
+            attribution,
+            targets=(whole,),
+            scores=attribution.scores.sum(axis=0, keepdims=True),
+            valid=attribution.valid.any(axis=0, keepdims=True),
+            outputs=attribution.outputs.sum(keepdims=True),
+            baseline_outputs=_summed(attribution.baseline_outputs),
+            gaps=_summed(attribution.gaps),
+            standard_errors=None,
+        )
+    ]
+
+
+def _summed(values: np.ndarray | None) -> np.ndarray | None:
+    return None if values is None else values.sum(keepdims=True)
