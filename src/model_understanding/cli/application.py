@@ -9,6 +9,7 @@ from model_understanding.cli.attention import attention
 from model_understanding.cli.compare import compare
 from model_understanding.cli.demo import demo
 from model_understanding.cli.doctor import doctor
+from model_understanding.cli.evaluate import evaluate
 from model_understanding.cli.explain import explain
 from model_understanding.cli.failures import DEBUG_VARIABLE
 from model_understanding.cli.lens import lens
@@ -48,6 +49,7 @@ def options_of_all_commands(
 
 application.command()(explain)
 application.command()(attention)
+application.command()(evaluate)
 application.command()(lens)
 application.command()(compare)
 application.command()(methods)

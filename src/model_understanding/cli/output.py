@@ -1,5 +1,6 @@
 """Gives results out: coloured text or JSON on stdout, and files by their suffix."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from model_understanding.protocols import HeadScoreMethod
-    from model_understanding.results import AttentionMap, Comparison, Estimate, LogitLens, Report
+    from model_understanding.results import Assessment, AttentionMap, Comparison, Estimate, LogitLens, Report
 
 REPORT_SUFFIXES = (".html", ".png", ".svg", ".pdf", ".json", ".csv", ".npz")
 ATTENTION_SUFFIXES = (".png", ".svg", ".pdf", ".json", ".npz")
@@ -153,6 +154,13 @@ class AttentionOutput:
         choices: Any = {"view": self.view, "sinks": self.sinks, "layer": layer, "head": head}
         axes = attention_axes(attention, **choices)
         write_atomically(path, picture(axes, path.suffix.lower().removeprefix(".")))
+
+
+def print_assessments(assessments: "Sequence[Assessment]", data: TextIO) -> None:
+    """Print verdicts as a table."""
+    from model_understanding.show.assessment_terminal import print_assessments as show_assessments
+
+    show_assessments(assessments, data_console(data))
 
 
 def print_lens(lens: "LogitLens", data: TextIO) -> None:

@@ -23,10 +23,10 @@ class Completeness:
         Sundararajan, Taly, Yan (2017), "Axiomatic Attribution for Deep Networks", proposition 1.
 
     >>> Completeness().name
-    'completeness gap'
+    'completeness'
     """
 
-    name: ClassVar[str] = "completeness gap"
+    name: ClassVar[str] = "completeness"
     higher_is_better: ClassVar[bool] = False
     on_request: ClassVar[bool] = False
     cost: ClassVar[str] = "none"

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from model_understanding.results import AttentionMap, Attribution, Generation, Report
 from model_understanding.results.attention_sinks import SinkMode
+from model_understanding.show.assessment_terminal import print_verdicts
 from model_understanding.show.attention_view import MOST_CELLS, attention_view
 from model_understanding.show.colours import palette, text_on
 from model_understanding.show.highlight import highlighted_runs
@@ -65,6 +66,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
         )
     for attribution in report.attributions:
         _print_attribution(attribution, console)
+    print_verdicts(report.evaluations, console)
     if report.generation is not None:
         _print_steps(report.generation, console)
     for attention in report.attention:

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from model_understanding.errors import UnsupportedModelError
+from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.loading import LoadingOptions, load
 from model_understanding.protocols import AttentionMapMethod
 from model_understanding.registry import MAPS
-from model_understanding.results import AttentionMap, Attribution, LogitLens, QueryKey, Report
+from model_understanding.results import (
+    Assessment,
+    AttentionMap,
+    Attribution,
+    Evaluation,
+    LogitLens,
+    QueryKey,
+    Report,
+)
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.attention_capture import layer_count
 from model_understanding.runner.query_key import read_query_key
@@ -28,8 +36,8 @@ from model_understanding.visualizers.attention_choices import (
     positions_of,
     reducer_of,
 )
-from model_understanding.visualizers.head_ranking import RanksHeads
 from model_understanding.visualizers.evaluating import assess
+from model_understanding.visualizers.head_ranking import RanksHeads
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,6 +122,28 @@ class Visualizer(RanksHeads):
             )
         found = assess(self.runner, encoding, attributions, function=function, **options)
         return found if several or len(found) > 1 else found[0]
+
+    def _evaluations_for_report(
+        self, encoding: Encoding, attribution: Attribution, function: Callable[[Any], Any] | None
+    ) -> tuple[Evaluation, ...]:
+        """Return what an evaluation of a report's main attribution found; where none is possible, why."""
+        assessments: list[Assessment] = assess(self.runner, encoding, [attribution], function=function)
+        found = assessments[0]
+        if found.evaluations:
+            return found.evaluations
+        return (
+            Evaluation(
+                metric="verdict",
+                value=0.0,
+                curve=np.zeros((0, 2)),
+                control=np.zeros(0),
+                higher_is_better=True,
+                method=found.method,
+                target=found.target,
+                verdict=found.verdict,
+                reasons=found.reasons,
+            ),
+        )
 
     def _compute_attention_of(self, text: Any) -> AttentionMap:
         raise NotImplementedError

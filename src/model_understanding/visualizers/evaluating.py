@@ -98,35 +98,35 @@ def _assessed(
     held: dict[Target, Removals],
 ) -> Assessment:
     started, target = time.perf_counter(), row.targets[0]
-    named = {"method": row.method, "target": target.description()}
+    blank = Assessment(method=row.method, target=target.description(), verdict="not evaluated")
     candidates = candidates_of(row, runner.is_language_model)
     if row.parameters.get("layer") is not None:
         reason = "Scores of a layer's hidden states: only scores of the text's own tokens are evaluated."
-        return Assessment(verdict="not evaluated", reasons=(reason,), **named)
+        return replace(blank, reasons=(reason,))
     if len(candidates) < LEAST_CANDIDATES:
         tokens = f"{len(candidates)} token{'' if len(candidates) == 1 else 's'}"
         reason = f"Too short: {tokens} can be removed, and fewer than {LEAST_CANDIDATES} tell nothing."
-        return Assessment(verdict="not evaluated", reasons=(reason,), **named)
+        return replace(blank, reasons=(reason,))
     if target not in held:
         measures = measures_of(runner, encoding, target, function)
         held[target] = Removals(runner, encoding, measures, replacements)
     removals = held[target]
     if not removals.replacements:
         reason = "This model takes no replacement for removed tokens."
-        return Assessment(verdict="not evaluated", reasons=(reason,), **named)
+        return replace(blank, reasons=(reason,))
     before = removals.variants
     text = RankedText(removals=removals, attribution=row, candidates=candidates, draws=draws, seed=seed)
     wanted = [np.zeros((1, len(row.tokens)), dtype=bool), *(metric.removals(text) for metric in metrics)]
     removals.values(np.concatenate(wanted))  # all variants of all metrics in one packed batch
     evaluations = tuple(one for metric in metrics for one in metric(text))
     verdict = next(one for one in evaluations if one.verdict is not None)
-    return Assessment(
-        verdict=verdict.verdict or "not evaluated",
+    return replace(
+        blank,
+        verdict=verdict.verdict or blank.verdict,
         reasons=verdict.reasons,
         evaluations=evaluations,
         variants=removals.variants - before,
         seconds=time.perf_counter() - started,
-        **named,
     )
 
 

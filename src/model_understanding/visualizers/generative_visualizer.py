@@ -416,6 +416,7 @@ class GenerativeModelVisualizer(Visualizer):
         layer: int | None = None,
         progress: ProgressChoice = None,
         estimate: bool = False,
+        evaluate: bool = False,
         show: bool | None = None,
     ) -> Any:
         """Explain a continuation: the prompt's loss saliency, why each token, and where the model looked.
@@ -433,6 +434,8 @@ class GenerativeModelVisualizer(Visualizer):
             layer: Attribute to the hidden states that enter this block, as ``compute_saliency`` takes it.
             progress: Whom to tell how far the attribution is, as ``compute_saliency`` takes it.
             estimate: Return what the attributions would cost, as ``compute_saliency`` does.
+            evaluate: Measure how far the first attribution may be believed, as ``evaluate`` does, and put the
+                verdict into the report.
             show: Whether to show the report now; when left out a notebook shows the value returned, and
                 a script or terminal gets coloured text.
 
@@ -468,6 +471,13 @@ class GenerativeModelVisualizer(Visualizer):
             attention=self._attention_where_possible(
                 lambda: self._step_attention(encoding, -1, "mean", "raw")
             ),
+            evaluations=self._evaluations_for_report(
+                encoding if questions[0].kind == "continuation" else self._prompt_of(encoding),
+                attributions[0],
+                questions[0].function,
+            )
+            if evaluate
+            else (),
             lens=lens_for_report(self.runner, encoding),
             heads=self._heads_of_report(encoding, attributions[0]),
             provenance=attributions[0].provenance,
@@ -502,6 +512,7 @@ class GenerativeModelVisualizer(Visualizer):
 
     def _compute_lens_of(self, text: Any) -> LogitLens:
         return self.compute_logit_lens(text)
+
     def _encoding_of(self, attribution: Attribution) -> Encoding:
         length = int((attribution.tokens.segments == 0).sum()) or None
         return self.runner.encode(attribution.tokens, prompt_length=length)

@@ -27,9 +27,9 @@ from model_understanding.visualizers.attention_choices import Keep
 from model_understanding.visualizers.attributing import attribute, method_of
 from model_understanding.visualizers.base import AxisChoice, Visualizer
 from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
+from model_understanding.visualizers.evaluating import check_same_tokens
 from model_understanding.visualizers.head_ranking import RankChoice
 from model_understanding.visualizers.layer_readings import TOP, lens_of_classes
-from model_understanding.visualizers.evaluating import check_same_tokens
 
 Text = str | tuple[str, str]
 ClassTarget = ClassName | Sequence[ClassName] | Callable[[Any], Any] | None
@@ -283,6 +283,7 @@ class ModelVisualizer(Visualizer):
         layer: int | None = None,
         progress: ProgressChoice = None,
         estimate: bool = False,
+        evaluate: bool = False,
         show: bool | None = None,
     ) -> Any:
         """Explain an answer: prediction, saliency of the predicted class, and attention.
@@ -296,6 +297,8 @@ class ModelVisualizer(Visualizer):
             layer: Attribute to the hidden states that enter this block, as ``compute_saliency`` takes it.
             progress: Whom to tell how far the attribution is, as ``compute_saliency`` takes it.
             estimate: Return what the attribution would cost, as ``compute_saliency`` does.
+            evaluate: Measure how far the saliency may be believed, as ``evaluate`` does, and put the verdict
+                into the report; it costs about as much as 20-node integrated gradients.
             show: Whether to show the report now; when left out a notebook shows the value returned, and
                 a script or terminal gets coloured text.
 
@@ -319,6 +322,9 @@ class ModelVisualizer(Visualizer):
             prediction=prediction,
             attributions=(saliency,),
             attention=self._attention_for_report(encoding),
+            evaluations=self._evaluations_for_report(encoding, saliency, target if callable(target) else None)
+            if evaluate
+            else (),
             heads=self._heads_of_report(encoding, saliency),
             provenance=saliency.provenance,
         )
@@ -370,6 +376,7 @@ class ModelVisualizer(Visualizer):
 
     def _compute_lens_of(self, text: Any) -> LogitLens:
         return self.compute_logit_lens(text)
+
     def _encoding_of(self, attribution: Attribution) -> Encoding:
         texts = attribution.tokens.texts
         encoding = self._encode(texts[0] if len(texts) == 1 else texts)  # pyright: ignore[reportArgumentType]

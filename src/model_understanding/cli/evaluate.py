@@ -1,0 +1,149 @@
+"""``evaluate``: how far an explanation may be believed."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from model_understanding.cli import options
+from model_understanding.cli.options import ModelChoice
+
+if TYPE_CHECKING:
+    from model_understanding.results import Assessment
+
+TOO_LOW = 3  # the exit code where an explanation is worth less than --fail-below
+
+
+def evaluate(
+    model: options.Model,
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXT]...", help="Texts to explain; - reads one from standard input."),
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option(help="Also take each line of this file; - for standard input.")
+    ] = None,
+    pair: Annotated[str | None, typer.Option(help="The second text, for a model of sentence pairs.")] = None,
+    methods: Annotated[
+        str,
+        typer.Option(help="Methods to judge, separated by commas; all for every one that fits the model."),
+    ] = "default",
+    draws: Annotated[int, typer.Option(min=5, help="Random orders to compare with.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of these orders.")] = 0,
+    fail_below: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            help="End with exit code 3 if an explanation is less than X spreads above random orders, or "
+            "cannot be evaluated.",
+            show_default=False,
+        ),
+    ] = None,
+    continuation: options.Continuation = None,
+    max_new_tokens: options.MaxNewTokens = None,
+    chat: options.Chat = False,
+    task: options.Task = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    revision: options.Revision = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    allow_pickle: options.AllowPickle = False,
+    json_output: options.Json = False,
+) -> None:
+    """Measure how far explanations may be believed: tokens are removed in their order and in random ones.
+
+    Of a classifier the predicted label is explained, of a language model the whole continuation. A verdict
+    (supported, weak, not supported) says whether the order can be told from chance, and why.
+    """
+    from model_understanding.cli.explanation import DEFAULT_NEW_TOKENS, Request, check_request, prompt_of
+    from model_understanding.cli.loading import loaded_visualizer
+    from model_understanding.cli.output import print_assessments
+    from model_understanding.cli.progress import Steps
+    from model_understanding.cli.streams import print_json, print_message, quiet_libraries, reserved_stdout
+    from model_understanding.cli.texts import read_texts, telling_where
+
+    sources = read_texts(texts or (), file)
+    names = chosen_methods(methods)
+    request = Request(pair=pair, continuation=continuation, max_new_tokens=max_new_tokens, chat=chat)
+    choice = ModelChoice(
+        name=model,
+        task=task,
+        device=device,
+        dtype=dtype,
+        revision=revision,
+        trust_remote_code=trust_remote_code,
+        allow_pickle=allow_pickle,
+    )
+    quiet_libraries()
+    found: list[Assessment] = []
+    with reserved_stdout() as data:
+        with Steps() as steps:
+            visualizer: Any = loaded_visualizer(choice, steps)
+            is_classifier = visualizer.task == "sequence-classification"
+            check_request(request, is_classifier=is_classifier)
+            for source in sources:
+                with telling_where(source, len(sources)):
+                    if is_classifier:
+                        given: Any = source.text if pair is None else (source.text, pair)
+                        more: dict[str, Any] = {}
+                    else:
+                        given = prompt_of(source.text, chat=chat)
+                        more = {
+                            "continuation": continuation,
+                            "max_new_tokens": max_new_tokens or DEFAULT_NEW_TOKENS,
+                        }
+                    more |= {"draws": draws, "seed": seed}
+                    for name in names:
+                        steps(f"Evaluating {name}")
+                        found += _assessed(visualizer, given, name, skip=methods == "all", **more)
+        if json_output:
+            for assessment in found:
+                print_json(assessment.to_json(), data)
+        else:
+            print_assessments(found, data)
+    if fail_below is not None:
+        low = [one for one in found if one.advantage is None or one.advantage < fail_below]
+        if low:
+            words = "cannot be evaluated" if low[0].advantage is None else f"is {low[0].advantage:.3g}"
+            print_message(
+                f"{low[0].method} {words}; at least {fail_below:g} spreads above random are asked for.",
+                label="too low",
+                style="bold red",
+            )
+            raise typer.Exit(TOO_LOW)
+
+
+def chosen_methods(words: str) -> tuple[str, ...]:
+    """Return the methods that are named.
+
+    Args:
+        words: Names separated by commas, or ``all``.
+
+    Raises:
+        InputError: There is no such method.
+
+    >>> chosen_methods("saliency, occlusion")
+    ('saliency', 'occlusion')
+    """
+    from model_understanding.registry import METHODS
+
+    if words == "all":
+        return METHODS.names()
+    names = tuple(name.strip() for name in words.split(","))
+    for name in names:
+        if name != "default":
+            METHODS.load(name)
+    return names
+
+
+def _assessed(visualizer: Any, given: Any, name: str, *, skip: bool, **more: Any) -> "list[Assessment]":
+    """Return the assessments of one method; of all methods, those that the model refuses say why."""
+    from model_understanding.errors import UnsupportedModelError
+    from model_understanding.results import Assessment
+
+    try:
+        found = visualizer.evaluate(given, name, **more)
+    except UnsupportedModelError as error:
+        if not skip:
+            raise
+        return [Assessment(method=name, target="", verdict="not evaluated", reasons=(str(error),))]
+    return list(found) if isinstance(found, list) else [found]

@@ -1,0 +1,61 @@
+"""Verdicts on explanations in the terminal: one below a report, a table of several methods."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from model_understanding.results import Assessment, Evaluation
+from model_understanding.show.wording import number, shown
+
+_STYLES = {"supported": "bold green", "weak": "bold yellow", "not supported": "bold red"}
+
+
+def print_verdicts(evaluations: Sequence[Evaluation], console: Console) -> None:
+    """Print the verdicts among some evaluations, with their reasons.
+
+    Args:
+        evaluations: What an evaluation gave; those without a verdict are left to tables and pages.
+        console: Where to print.
+    """
+    for evaluation in evaluations:
+        if evaluation.verdict is not None:
+            console.print()
+            console.print(Text.assemble("How far to believe it: ", _verdict(evaluation.verdict)))
+            for reason in evaluation.reasons:
+                console.print(Padding(Text(shown(reason), style="dim"), (0, 0, 0, 2)))
+
+
+def print_assessments(assessments: Sequence[Assessment], console: Console) -> None:
+    """Print one row for each assessment: the verdict and what it rests on.
+
+    Args:
+        assessments: The assessments, of one text or of several.
+        console: Where to print.
+    """
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("method", "explains", "verdict"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("above random", justify="right")
+    table.add_column("variants", justify="right")
+    for assessment in assessments:
+        advantage = "–" if assessment.advantage is None else f"{number(assessment.advantage)} spreads"
+        table.add_row(
+            Text(shown(assessment.method)),
+            Text(shown(assessment.target)),
+            _verdict(assessment.verdict),
+            advantage,
+            str(assessment.variants),
+        )
+    console.print(table)
+    for assessment in assessments:
+        console.print()
+        console.print(Text(shown(assessment.method), style="bold"))
+        for reason in assessment.reasons:
+            console.print(Padding(Text(shown(reason), style="dim"), (0, 0, 0, 2)))
+
+
+def _verdict(verdict: str) -> Text:
+    return Text(verdict, style=_STYLES.get(verdict, "bold"))

@@ -1,0 +1,153 @@
+"""Evaluations tell right scores from random ones, and count what they run."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from model_understanding import Assessment, GenerativeModelVisualizer, ModelVisualizer
+from model_understanding.errors import InputError
+from model_understanding.evaluation.verdict import judged
+from model_understanding.registry import METRICS
+from model_understanding.runner.ranked_text import removal_counts
+from model_understanding.runner.work import Meter, metered
+from tiny_models import CLASSIFIERS, LANGUAGE_MODELS, PROBE, visualizer_of
+
+TEXTS = (
+    "The movie was absolutely fantastic, although the ending felt a bit long.",
+    "A dull and lifeless film that wastes the talent of everyone in it.",
+    "I laughed, I cried, and I would gladly watch this wonderful story again tomorrow.",
+    "Nothing in this clumsy script works, and the actors look bored all the way through.",
+)
+
+
+@pytest.fixture(scope="module")
+def sentiment():
+    return ModelVisualizer("demo:sentiment")
+
+
+def test_complete_scores_are_supported_and_reversed_ones_are_not(sentiment):
+    for text in TEXTS:
+        found = sentiment.compute_saliency(text, method="integrated_gradients")
+        assert sentiment.evaluate(found).verdict == "supported"
+        turned = replace(found, scores=-found.scores)
+        assert sentiment.evaluate(turned).verdict == "not supported"
+
+
+def test_few_shuffled_maps_are_supported(sentiment):
+    generator = np.random.default_rng(0)
+    verdicts = []
+    for text in TEXTS:
+        exact = sentiment.compute_saliency(text, method="leave_one_out")
+        inner = np.flatnonzero(~exact.tokens.special)
+        shuffled = []
+        for _ in range(15):
+            scores = exact.scores.copy()
+            scores[0, inner] = scores[0, generator.permutation(inner)]
+            shuffled.append(replace(exact, scores=scores))
+        verdicts += [one.verdict for one in sentiment.evaluate(shuffled)]
+    assert len(verdicts) == 60
+    assert verdicts.count("supported") <= 6
+
+
+def test_a_variant_is_run_once_for_each_replacement(sentiment):
+    exact = sentiment.compute_saliency(TEXTS[0], method="leave_one_out")
+    meter = Meter()
+    with metered(meter):
+        found = sentiment.evaluate(exact)
+    assert found.variants <= 2 * (1 + 10 * 6)
+    assert meter.backwards == 0
+    again = sentiment.evaluate(exact)
+    assert replace(found, seconds=0.0).to_json() == replace(again, seconds=0.0).to_json()
+
+
+def test_comprehensiveness_is_the_mean_fall_by_hand(sentiment):
+    exact = sentiment.compute_saliency(TEXTS[1], method="leave_one_out")
+    found = sentiment.evaluate(exact)
+    (own,) = [
+        one
+        for one in found.named("comprehensiveness")
+        if one.quantity == "probability" and one.replacement == "mask"
+    ]
+    tokenizer, model = sentiment.tokenizer, sentiment.model
+    ids, inner = exact.tokens.ids.copy(), np.flatnonzero(~exact.tokens.special)
+    order = inner[np.argsort(-exact.scores[0, inner], kind="stable")]
+    index = exact.targets[0].indices[0]
+
+    def probability(removed):
+        import torch
+
+        changed = ids.copy()
+        changed[removed] = tokenizer.mask_token_id
+        with torch.no_grad():
+            return float(model(input_ids=torch.tensor(changed[None])).logits.softmax(-1)[0, index])
+
+    falls = [probability([]) - probability(order[:count]) for count in removal_counts(len(inner))]
+    assert own.value == pytest.approx(np.mean(falls), rel=1e-4)
+    assert own.control.size == 5
+
+
+def test_what_cannot_be_told_is_said(sentiment):
+    short = sentiment.evaluate("Good.")
+    assert short.verdict == "not evaluated"
+    assert short.reasons == ("Too short: 2 tokens can be removed, and fewer than 4 tell nothing.",)
+    layer = sentiment.compute_saliency(TEXTS[0], layer=1)
+    assert sentiment.evaluate(layer).reasons == (
+        "Scores of a layer's hidden states: only scores of the text's own tokens are evaluated.",
+    )
+
+
+def test_misuse_is_told(sentiment):
+    with pytest.raises(InputError, match="draws=2 is not a whole number of at least 5"):
+        sentiment.evaluate(TEXTS[0], draws=2)
+    with pytest.raises(InputError, match="There is no metric 'comprehensivenes'"):
+        sentiment.evaluate(TEXTS[0], metrics=["comprehensivenes"])
+    words = sentiment.compute_saliency("An unforgettable, heartbreaking mess.").words()
+    with pytest.raises(InputError, match="before words"):
+        sentiment.evaluate(words)
+
+
+def test_the_rule_of_the_verdict():
+    assert judged(3.0, 0.001, [3.1, 2.8], ("mask", "attention"))[0] == "supported"
+    assert judged(3.0, 0.2, [3.1, 2.8], ("mask", "attention"))[0] == "weak"
+    assert judged(3.0, 0.001, [6.1, -0.1], ("mask", "attention"))[0] == "weak"
+    verdict, reasons = judged(-1.0, 0.9, [-1.0, 2.5], ("mask", "mean"))
+    assert verdict == "not supported"
+    assert reasons[-1] == "Replacements disagree: mask -1.0, mean +2.5."
+
+
+def test_an_assessment_survives_json(sentiment):
+    found = sentiment.evaluate(TEXTS[0], "integrated_gradients")
+    assert Assessment.from_json(found.to_json()).to_json() == found.to_json()
+    assert set(found.to_dataframe()["metric"]) >= {"verdict", "comprehensiveness", "sufficiency"}
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_every_classifier_is_evaluated(name):
+    found = visualizer_of(name).evaluate(PROBE, "leave_one_out")
+    assert found.verdict in ("supported", "weak", "not supported")
+
+
+@pytest.mark.parametrize("name", LANGUAGE_MODELS)
+def test_a_continuation_is_judged_as_a_whole(name):
+    visualizer = visualizer_of(name)
+    assert isinstance(visualizer, GenerativeModelVisualizer)
+    found = visualizer.evaluate(PROBE, "leave_one_out", continuation=" the king", per_token=True)
+    assert isinstance(found, Assessment)
+    assert found.target.startswith("continuation") or "continuation" in found.target
+    assert {one.quantity for one in found.evaluations if one.quantity} == {"log-probability"}
+
+
+def test_a_report_holds_its_verdict(sentiment, capsys):
+    report = sentiment.analyze(TEXTS[0], method="leave_one_out", evaluate=True, show=True)
+    assert report.evaluations[0].verdict == "supported"
+    assert "How far to believe it: supported" in capsys.readouterr().out
+    assert not sentiment.analyze(TEXTS[0], show=False).evaluations
+
+
+def test_all_metrics_are_registered():
+    for name in METRICS.names():
+        metric = METRICS.load(name)
+        assert metric.name == name
+        assert metric.reference
+        assert metric.cost
