@@ -25,8 +25,8 @@ def test_version(command: Callable) -> None:
     [
         (
             ("explian", "x"),
-            "error: There is no command 'explian'. Allowed: explain, attention, lens, compare, methods, "
-            "doctor, demo.\n"
+            "error: There is no command 'explian'. Allowed: explain, attention, evaluate, lens, compare, "
+            "methods, doctor, demo.\n"
             "hint: Did you mean explain?\n",
         ),
         (
@@ -61,7 +61,7 @@ def test_version(command: Callable) -> None:
         (
             ("attention", "m", "t", "--out", "weights"),
             "error: Cannot save 'weights': its suffix is missing.\n"
-            "hint: Use one of .png, .svg, .pdf, .json.\n",
+            "hint: Use one of .png, .svg, .pdf, .json, .npz.\n",
         ),
         (
             ("attention", "m", "t", "--layer", "last"),

@@ -137,14 +137,15 @@ def _rows(attribution: Attribution, is_language_model: bool) -> list[Attribution
     if not steps:
         return [attribution.row(number) for number in range(len(targets))]
     ordered = sorted(targets, key=lambda target: target.positions)
+    first = ordered[0]
     whole = Target(
-        task=targets[0].task,
+        task=first.task,
         positions=tuple(position for target in ordered for position in target.positions),
         indices=tuple(index for target in ordered for index in target.indices),
         labels=tuple(label for target in ordered for label in target.labels),
         against=tuple(index for target in ordered for index in target.against),
         against_labels=tuple(label for target in ordered for label in target.against_labels),
-        quantity=targets[0].quantity,
+        quantity=first.quantity,
         name="continuation",
     )
     return [
