@@ -66,7 +66,7 @@ def test_json_is_the_comparison_alone(command: Callable, saved: tuple[str, str])
     assert json.loads(outcome.out)["change"] == found.change
 
 
-@pytest.mark.parametrize("suffix", ["json", "csv", "png", "svg", "pdf"])
+@pytest.mark.parametrize("suffix", ["html", "json", "csv", "png", "svg", "pdf"])
 def test_a_file_is_saved_and_named(
     command: Callable, saved: tuple[str, str], tmp_path: Path, suffix: str
 ) -> None:

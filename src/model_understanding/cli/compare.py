@@ -28,7 +28,7 @@ def compare(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Save here; the suffix chooses the format: png, svg, pdf, json, csv. Repeatable.",
+            help="Save here; the suffix chooses the format: html, png, svg, pdf, json, csv. Repeatable.",
             rich_help_panel="Output",
             show_default=False,
         ),

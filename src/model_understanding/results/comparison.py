@@ -17,7 +17,7 @@ from model_understanding.results.serialization import JsonResult
 if TYPE_CHECKING:
     import pandas
 
-SUFFIXES = (*FIGURE_SUFFIXES, ".json", ".csv")
+SUFFIXES = (".html", *FIGURE_SUFFIXES, ".json", ".csv")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,8 +60,8 @@ class Comparison(JsonResult):
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the comparison; the suffix chooses the format.
 
-        ``.png``, ``.svg`` and ``.pdf`` are the figure, ``.json`` holds everything
-        (``Comparison.from_json`` reads it), ``.csv`` the scores of both.
+        ``.html`` is one static page that needs no network, ``.png``, ``.svg`` and ``.pdf`` are the figure,
+        ``.json`` holds everything (``Comparison.from_json`` reads it), ``.csv`` the scores of both.
 
         Args:
             path: Where to write; the file appears whole or not at all.
@@ -84,7 +84,20 @@ class Comparison(JsonResult):
             )
         return pandas.concat([part.to_dataframe() for part in self.attributions], ignore_index=True)
 
+    def to_html(self) -> str:
+        """Return the comparison as one self-contained page without a script."""
+        from model_understanding.show.comparison_page import comparison_page
+
+        return comparison_page(self)
+
+    def _repr_html_(self) -> str:
+        from model_understanding.show.comparison_page import comparison_fragment
+
+        return comparison_fragment(self)
+
     def _rendered(self, suffix: str) -> bytes:
+        if suffix == ".html":
+            return self.to_html().encode("utf-8")
         if suffix == ".json":  # half a character, which UTF-8 cannot hold, as JSON's own escape
             return (self.to_json(indent=1) + "\n").encode("utf-8", "backslashreplace")
         if suffix == ".csv":

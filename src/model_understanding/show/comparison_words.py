@@ -153,6 +153,11 @@ def points(amount: float) -> str:
     return "0" if not amount else "≈ 0" if words[1:] == "0.0" else words
 
 
+def difference_words(part: AttributionComparison, amount: float) -> str:
+    """Return a difference of the values compared, with its sign; of shares in percentage points."""
+    return signed(number(amount), amount) if part.measure == "score" else points(amount)
+
+
 def unit_labels(alignment: Alignment) -> tuple[str, ...]:
     """Return a label of each unit: ``good``; ``good → bad``; ``−very``; ``+very``."""
     first, second = (tokens.labels() for tokens in (alignment.first, alignment.second))
@@ -174,9 +179,7 @@ def score_changes(part: AttributionComparison, row: int = 0) -> list[Change]:
     changes = []
     for unit, label in enumerate(unit_labels(part.alignment)):
         size = float(part.differences[row, unit])
-        words = number(size) if part.measure == "score" else points(size)
-        if part.measure == "score":
-            words = signed(words, size)
+        words = difference_words(part, size)
         first, second = (
             value(part, float(side[unit])) if held[unit] else "–"
             for side, held in zip(values, valid, strict=True)
@@ -211,15 +214,32 @@ def output_changes(outputs: Sequence[ValuePair]) -> Iterator[Change]:
         )
 
 
-def cell_changes(part: AttentionComparison, count: int) -> list[Change]:
-    """Return the cells of the mean over the layers and heads held that differ most."""
-    differences = part.mean_differences()
-    rows, keys = unit_labels(part.rows), unit_labels(part.keys)
-    sides = [
+def largest_cells(differences: np.ndarray, count: int) -> list[tuple[int, int]]:
+    """Return the row and key of the differences that are largest, none that is zero.
+
+    >>> largest_cells(np.array([[0.0, -3.0], [2.0, 0.0]]), 3)
+    [(0, 1), (1, 0)]
+    """
+    sizes = np.abs(differences).ravel()
+    kept = min(count, sizes.size)  # a matrix of a long text is not sorted whole
+    least = np.partition(sizes, sizes.size - kept)[sizes.size - kept :].min(initial=np.inf)
+    places = np.flatnonzero((sizes >= least) & (sizes > 0))
+    order = places[np.argsort(-sizes[places], kind="stable")][:count]
+    return [divmod(int(place), differences.shape[1]) for place in order]
+
+
+def mean_weights(part: AttentionComparison) -> list[np.ndarray]:
+    """Return both means over the layers and heads held, over the units."""
+    return [
         part.rows.spread(part.keys.spread(side.matrix(), place), place, axis=-2)
         for place, side in enumerate((part.first, part.second))
     ]
-    order = np.argsort(-np.abs(differences), axis=None, kind="stable")[:count]
+
+
+def cell_changes(part: AttentionComparison, count: int) -> list[Change]:
+    """Return the cells of the mean over the layers and heads held that differ most."""
+    differences, sides = part.mean_differences(), mean_weights(part)
+    rows, keys = unit_labels(part.rows), unit_labels(part.keys)
     return [
         Change(
             label=f"{rows[row]} to {keys[key]}",
@@ -228,8 +248,7 @@ def cell_changes(part: AttentionComparison, count: int) -> list[Change]:
             difference=points(float(differences[row, key])),
             size=float(differences[row, key]),
         )
-        for row, key in (divmod(int(place), differences.shape[1]) for place in order)
-        if differences[row, key]
+        for row, key in largest_cells(differences, count)
     ]
 
 

@@ -13,8 +13,8 @@ from model_understanding.show.rankings import largest_units
 from model_understanding.show.wording import LABEL_LENGTH, percent, shown
 
 MOST_BARS = 40
-_LABELLED, _MOST_CELLS = 36, 256
-_ROW, _LEFT, _WIDTH = 20, 170, 640
+LABELLED, MOST_CELLS = 36, 256
+_ROW, _LEFT, WIDTH = 20, 170, 640
 
 
 def bars_picture(attribution: Attribution, label: str) -> Markup:
@@ -32,7 +32,7 @@ def bars_picture(attribution: Attribution, label: str) -> Markup:
     reach = float(np.abs(shares).max(initial=0)) or 1.0
     labels = attribution.tokens.labels()
     signed = attribution.signed
-    room = (_WIDTH - _LEFT - 70) / (2 if signed else 1)
+    room = (WIDTH - _LEFT - 70) / (2 if signed else 1)
     zero = _LEFT + (room if signed else 0)
     shapes = []
     for place, unit in enumerate(units):
@@ -40,12 +40,12 @@ def bars_picture(attribution: Attribution, label: str) -> Markup:
         width = abs(share) / reach * room
         kind = "special" if attribution.tokens.special[unit] else _side(share, signed)
         top = place * _ROW
-        shapes.append(_text(_LEFT - 8, top + 14, shown(labels[unit], LABEL_LENGTH), "end"))
+        shapes.append(svg_text(_LEFT - 8, top + 14, shown(labels[unit], LABEL_LENGTH), "end"))
         left = zero - width if share < 0 else zero
         box = f'x="{left:.1f}" y="{top + 4}" width="{width:.1f}" height="{_ROW - 8}"'
         shapes.append(f'<rect class="mu-fill-{kind}" {box}/>')
-        shapes.append(_text(_WIDTH, top + 14, percent(share), "end"))
-    return _svg(_WIDTH, max(len(units), 1) * _ROW, label, shapes)
+        shapes.append(svg_text(WIDTH, top + 14, percent(share), "end"))
+    return svg_element(WIDTH, max(len(units), 1) * _ROW, label, shapes)
 
 
 def attention_picture(attention: AttentionMap, label: str) -> Markup:
@@ -58,17 +58,17 @@ def attention_picture(attention: AttentionMap, label: str) -> Markup:
     Returns:
         An ``<svg>`` element; sinks are off the colour scale, which ends at the largest other weight.
     """
-    if len(attention.keys) <= 4 * _LABELLED:
+    if len(attention.keys) <= 4 * LABELLED:
         attention = attention.folded("character")
     weights = np.abs(attention.matrix())
     sinks = list(attention.sinks or ())
     weights[:, sinks] = 0
     strengths = weights / (float(weights.max(initial=0)) or 1.0)
     rows, keys = strengths.shape
-    labelled = max(rows, keys) <= _LABELLED
+    labelled = max(rows, keys) <= LABELLED
     left, top = (110, 90) if labelled else (0, 0)
-    cell = min(18.0, (_WIDTH - left) / keys, 560 / rows)
-    image = f"data:image/png;base64,{base64.b64encode(_alpha_png(_shrunk(strengths))).decode('ascii')}"
+    cell = min(18.0, (WIDTH - left) / keys, 560 / rows)
+    image = png_of(_alpha(_shrunk(strengths)))
     width, height = keys * cell, rows * cell
     shapes = [
         f'<rect class="mu-fill-ground" x="{left}" y="{top}" width="{width:.1f}" height="{height:.1f}"/>',
@@ -83,32 +83,34 @@ def attention_picture(attention: AttentionMap, label: str) -> Markup:
     if labelled:
         source = attention.queries if attention.steps is None else attention.steps
         for place, name in enumerate(source.labels()):
-            shapes.append(_text(left - 6, top + (place + 0.7) * cell, shown(name, 12), "end"))
+            shapes.append(svg_text(left - 6, top + (place + 0.7) * cell, shown(name, 12), "end"))
         for place, name in enumerate(attention.keys.labels()):
             x = left + (place + 0.6) * cell
-            shapes.append(_text(x, top - 6, shown(name, 12), "start", f"rotate(-60 {x:.1f} {top - 6})"))
-    return _svg(left + width + 60, top + height, label, shapes)
+            shapes.append(svg_text(x, top - 6, shown(name, 12), "start", f"rotate(-60 {x:.1f} {top - 6})"))
+    return svg_element(left + width + 60, top + height, label, shapes)
 
 
 def _side(share: float, signed: bool) -> str:
     return "unsigned" if not signed else "supports" if share >= 0 else "against"
 
 
-def _svg(width: float, height: float, label: str, shapes: list[str]) -> Markup:
+def svg_element(width: float, height: float, label: str, shapes: list[str]) -> Markup:
+    """Return an ``<svg>`` of shapes that holds nothing unescaped, said also in words."""
     return Markup(
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" role="img" '
         f'aria-label="{escape(shown(label))}">{"".join(shapes)}</svg>'
     )
 
 
-def _text(x: float, y: float, words: str, anchor: str, transform: str = "") -> str:
+def svg_text(x: float, y: float, words: str, anchor: str, transform: str = "") -> str:
+    """Return a ``<text>`` whose words are escaped."""
     turn = f' transform="{transform}"' if transform else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{turn}>{escape(words)}</text>'
 
 
 def _shrunk(strengths: Float[np.ndarray, "rows keys"]) -> Float[np.ndarray, "rows keys"]:
     """Return at most 256 cells a side, each the largest of its block."""
-    block = -(-max(strengths.shape) // _MOST_CELLS)
+    block = -(-max(strengths.shape) // MOST_CELLS)
     if block == 1:
         return strengths
     padding = [(0, -length % block) for length in strengths.shape]
@@ -117,12 +119,9 @@ def _shrunk(strengths: Float[np.ndarray, "rows keys"]) -> Float[np.ndarray, "row
     return padded.reshape(rows, block, keys, block).max(axis=(1, 3))
 
 
-def _alpha_png(strengths: Float[np.ndarray, "rows keys"]) -> bytes:
-    """Return a PNG of one colour whose opacity is the strength, so that it stands on any ground."""
-    rows, keys = strengths.shape
-    pixels: UInt8[np.ndarray, "rows keys 4"] = np.empty((rows, keys, 4), dtype=np.uint8)
-    pixels[..., :3] = (0x1F, 0x8F, 0xB0)
-    pixels[..., 3] = np.rint(255 * np.clip(strengths, 0, 1))
+def png_of(pixels: UInt8[np.ndarray, "rows keys 4"]) -> str:
+    """Return red, green, blue and opacity as the address of a PNG that an ``<image>`` can hold."""
+    rows, keys = pixels.shape[:2]
     lines = np.concatenate([np.zeros((rows, 1), np.uint8), pixels.reshape(rows, 4 * keys)], axis=1)
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -130,9 +129,18 @@ def _alpha_png(strengths: Float[np.ndarray, "rows keys"]) -> bytes:
         return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
     header = struct.pack(">IIBBBBB", keys, rows, 8, 6, 0, 0, 0)
-    return (
+    content = (
         b"\x89PNG\r\n\x1a\n"
         + chunk(b"IHDR", header)
         + chunk(b"IDAT", zlib.compress(lines.tobytes(), 9))
         + chunk(b"IEND", b"")
     )
+    return f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _alpha(strengths: Float[np.ndarray, "rows keys"]) -> UInt8[np.ndarray, "rows keys 4"]:
+    """Return one colour whose opacity is the strength, so that it stands on any ground."""
+    pixels: UInt8[np.ndarray, "rows keys 4"] = np.empty((*strengths.shape, 4), dtype=np.uint8)
+    pixels[..., :3] = (0x1F, 0x8F, 0xB0)
+    pixels[..., 3] = np.rint(255 * np.clip(strengths, 0, 1))
+    return pixels

@@ -1,0 +1,269 @@
+"""What a comparison's page says: plain strings and numbers for the template, which escapes them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from model_understanding.results import (
+    Alignment,
+    AttentionComparison,
+    AttributionComparison,
+    Comparison,
+    Report,
+)
+from model_understanding.show.comparison_pictures import axis_labels, difference_picture
+from model_understanding.show.comparison_text import aligned_texts
+from model_understanding.show.comparison_words import (
+    READING,
+    agreement_words,
+    answers,
+    attention_words,
+    attribution_methods,
+    attribution_title,
+    change_words,
+    difference_words,
+    evaluation_changes,
+    largest_cells,
+    mean_weights,
+    measure_words,
+    names,
+    output_changes,
+    points,
+    remarks,
+    score_changes,
+    stamps,
+    target_label,
+)
+from model_understanding.show.page_colours import LEVELS
+from model_understanding.show.wording import percent, provenance_rows, shown, target_name, targets_name
+
+_MOST_ROWS, _MOST_CELLS, _OPEN_ROWS = 300, 24, 60
+_MOST_PARTS = 12  # of a kind: each has a text, a picture and a table of its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Words of both reports that stand for each other; ``kind`` is what an alignment calls it."""
+
+    kind: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairRow:
+    """A line of a table.
+
+    Args:
+        pairs: What it is about.
+        cells: Numbers in words.
+        bars: Bars from −100 to 100.
+        place: Its position, counted from 0.
+    """
+
+    pairs: tuple[Pair, ...]
+    cells: tuple[str, ...]
+    bars: tuple[float, ...] = ()
+    place: int = 0
+
+
+def comparison_content(comparison: Comparison) -> dict[str, Any]:
+    """Return everything the template shows.
+
+    Args:
+        comparison: The comparison.
+
+    Returns:
+        Names for the template.
+    """
+    first, second = comparison.first, comparison.second
+    attributions = [_attribution(part) for part in comparison.attributions[:_MOST_PARTS]]
+    coloured = any(part["texts"] for part in attributions)
+    outputs = _output_rows(comparison)
+    return {
+        "names": names(comparison),
+        "answers": answers(comparison),
+        "explained": _explained(comparison),
+        "models": tuple(shown(side.provenance.model, 80) for side in (first, second)),
+        "cautions": stamps(comparison),
+        "remarks": remarks(comparison),
+        "change": change_words(comparison),
+        "texts": () if coloured else aligned_texts(comparison.alignment),
+        "levels": range(1, LEVELS + 1),
+        "outputs": outputs[:_MOST_ROWS],
+        "outputs_left_out": max(0, len(outputs) - _MOST_ROWS),
+        "are_steps": first.generation is not None,
+        "attributions": attributions,
+        "attention": [_attention(part) for part in comparison.attention[:_MOST_PARTS]],
+        "parts_left_out": max(0, len(comparison.attributions) - _MOST_PARTS)
+        + max(0, len(comparison.attention) - _MOST_PARTS),
+        "evaluations": list(evaluation_changes(comparison)),
+        "notes": READING,
+        "provenance": list(_provenance(first, second)),
+    }
+
+
+def _explained(comparison: Comparison) -> tuple[str, ...]:
+    """Return the main target of each report, or nothing where none of their attributions fit each other."""
+    if not comparison.attributions:
+        return ()
+    part = comparison.attributions[0]
+    return tuple(
+        target_name(side.targets[0]) if len(side.targets) == 1 else targets_name(side.targets)
+        for side in (part.first, part.second)
+    )
+
+
+def _attribution(part: AttributionComparison) -> dict[str, Any]:
+    is_single = len(part.first.targets) == 1
+    content: dict[str, Any] = {
+        "title": attribution_title(part),
+        "methods": attribution_methods(part),
+        "measure": measure_words(part),
+        "is_single": is_single,
+        "texts": (),
+    }
+    if not is_single:
+        return content | _several_targets(part)
+    reach = float(np.abs(part.differences).max(initial=0))
+    rows = _score_rows(part)
+    return content | {
+        "agreement": agreement_words(part),
+        "texts": aligned_texts(part.alignment, part),
+        "ends": (difference_words(part, -reach), difference_words(part, reach)) if reach else (),
+        "has_special": bool(part.alignment.special.any()),
+        "has_unscored": not all((part.valid(side)[0] | ~_held(part, side)).all() for side in (0, 1)),
+        "rows": rows,
+        "rows_left_out": len(part.alignment.pairs) - len(rows),
+        "is_open": len(rows) <= _OPEN_ROWS,
+    }
+
+
+def _held(part: AttributionComparison, side: int) -> np.ndarray:
+    return part.alignment.pairs[:, side] >= 0
+
+
+def _score_rows(part: AttributionComparison) -> list[PairRow]:
+    """Return a row for each unit, by position; of many those whose difference or score is largest."""
+    values = [part.values(side)[0] for side in (0, 1)]
+    sizes = np.maximum(np.abs(part.differences[0]), np.where(part.compared[0], 0, np.abs(values).max(axis=0)))
+    drawn = sorted(np.argsort(-sizes, kind="stable")[:_MOST_ROWS].tolist())
+    reach = float(np.abs([*values, part.differences[0]]).max(initial=0)) or 1.0
+    pairs, changes = _pairs(part.alignment), score_changes(part)
+    return [
+        PairRow(
+            pairs=(pairs[unit],),
+            cells=(changes[unit].first, changes[unit].second, changes[unit].difference),
+            bars=tuple(100 * float(amounts[unit]) / reach for amounts in (*values, part.differences[0])),
+            place=unit,
+        )
+        for unit in drawn
+    ]
+
+
+def _several_targets(part: AttributionComparison) -> dict[str, Any]:
+    labels = [[target_label(target) for target in side.targets] for side in (part.first, part.second)]
+    pairs = _pairs(part.alignment)
+    rows = []
+    for row, (ours, theirs) in enumerate(list(zip(*labels, strict=True))[:_MOST_ROWS]):
+        order = np.argsort(-np.abs(part.differences[row]), kind="stable")[:3]
+        largest = [int(unit) for unit in order if part.differences[row, unit]]
+        rows.append(
+            PairRow(
+                pairs=(_pair_of(ours, theirs), *(pairs[unit] for unit in largest)),
+                cells=(
+                    agreement_words(part, row),
+                    *(difference_words(part, float(part.differences[row, unit])) for unit in largest),
+                ),
+            )
+        )
+    reach = float(np.abs(part.differences).max(initial=0))
+    title = f"Difference of {attribution_title(part)}"
+    return {
+        "picture": difference_picture(
+            part.differences, part.compared, tuple(labels[1]), axis_labels(part.alignment), title
+        ),
+        "reach": difference_words(part, reach) if reach else "",
+        "rows": rows,
+        "rows_left_out": len(labels[0]) - len(rows),
+    }
+
+
+def _attention(part: AttentionComparison) -> dict[str, Any]:
+    differences, weights = part.mean_differences(), mean_weights(part)
+    cells = largest_cells(differences, _MOST_CELLS)
+    reach = max((abs(float(differences[cell])) for cell in cells), default=1.0)
+    rows, keys = _pairs(part.rows), _pairs(part.keys)
+    title = f"Difference of {attention_words(part).lower()}"
+    return {
+        "title": title,
+        "reason": shown(part.reason, 200),
+        "picture": difference_picture(
+            differences, part.compared, axis_labels(part.rows), axis_labels(part.keys), title
+        ),
+        "from_words": "token produced" if part.first.steps is not None else "from (query)",
+        "reach": points(reach) if cells else "",
+        "rows": [
+            PairRow(
+                pairs=(rows[row], keys[key]),
+                cells=(
+                    *(percent(float(side[row, key])) for side in weights),
+                    points(float(differences[row, key])),
+                ),
+                bars=(100 * float(differences[row, key]) / reach,),
+            )
+            for row, key in cells
+        ],
+    }
+
+
+def _output_rows(comparison: Comparison) -> list[PairRow]:
+    """Return a row for each class or generated stretch; bars of probabilities are of the whole."""
+    changes = list(output_changes(comparison.outputs))
+    if all(pair.quantity == "probability" for pair in comparison.outputs):
+        reach = 1.0
+    else:
+        values = [value for pair in comparison.outputs for value in (pair.first, pair.second)]
+        sizes = [abs(value) for value in values if value is not None]
+        reach = max([*sizes, *(abs(change.size) for change in changes)], default=0.0) or 1.0
+    return [
+        PairRow(
+            pairs=(_pair_of(pair.first_name, pair.second_name),),
+            cells=(change.first, change.second, change.difference),
+            bars=tuple(100 * (value or 0.0) / reach for value in (pair.first, pair.second, pair.difference)),
+        )
+        for pair, change in zip(comparison.outputs, changes, strict=True)
+    ]
+
+
+def _pair_of(first: str | None, second: str | None) -> Pair:
+    kind = (
+        "first only"
+        if second is None
+        else "second only"
+        if first is None
+        else "same"
+        if first == second
+        else "replaced"
+    )
+    return Pair(kind=kind, first=shown(first or "", 40), second=shown(second or "", 40))
+
+
+def _pairs(alignment: Alignment) -> list[Pair]:
+    first, second = (tokens.labels() for tokens in (alignment.first, alignment.second))
+    return [
+        Pair(
+            kind=kind,
+            first=shown(first[one], 40) if one >= 0 else "",
+            second=shown(second[other], 40) if other >= 0 else "",
+        )
+        for kind, (one, other) in zip(alignment.kinds(), alignment.pairs, strict=True)
+    ]
+
+
+def _provenance(first: Report, second: Report) -> Iterator[tuple[str, str, str]]:
+    sides = [dict(provenance_rows(report)) for report in (first, second)]
+    for name in dict.fromkeys([*sides[0], *sides[1]]):
+        yield name, sides[0].get(name, "–"), sides[1].get(name, "–")
