@@ -174,6 +174,10 @@ export interface Attention {
   readonly keyPositions: readonly (number)[];
   /** Whether the rows are the steps of a generation. */
   readonly steps: boolean;
+  /** How many neighbouring tokens a row and a column stand for, at most. */
+  readonly pooled: number;
+  /** Whether the weights are plain attention, in which a key that takes most is a sink. */
+  readonly isAttention: boolean;
   readonly mask: Mask;
   readonly weights: Weights;
   /** Keys that soak up attention, for each plane, layer by layer. */

@@ -19,6 +19,8 @@ function attention(changes: Partial<Attention["weights"]> = {}): Attention {
     keyTable: 0,
     keyPositions: [0, 1, 2],
     steps: false,
+    isAttention: true,
+    pooled: 1,
     mask: { kind: "causal", offset: 0, data: "" },
     weights: {
       kind: "dense",

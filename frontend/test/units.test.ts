@@ -10,7 +10,8 @@ import type { Attribution, Payload } from "../src/payload.generated";
 import { fitting, fragmentOf, stateOf } from "../src/permalink";
 import type { State } from "../src/store";
 import { scoresOf, unitsOf, visible } from "../src/units";
-import { spread } from "../src/views/arcs";
+import { spread, stretchOf } from "../src/views/arcs";
+import { blocksOf } from "../src/views/heads";
 import { frameOf } from "../src/views/heatmap";
 
 const read = (path: string) => JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"));
@@ -133,5 +134,18 @@ describe("layout", () => {
     expect(large.width).toBeLessThanOrEqual(700);
     const zoomed = frameOf({ rows: 512, keys: 512 }, 700, { zoom: true, row: 511, key: 100 });
     expect([zoomed.rows, zoomed.firstRow, zoomed.firstKey]).toEqual([32, 480, 84]);
+  });
+});
+
+describe("many heads and long texts", () => {
+  it("lay layers side by side where they are many and heads few", () => {
+    expect(blocksOf(30, 9, 1150)).toBe(2);
+    expect(blocksOf(12, 12, 800)).toBe(1);
+    expect(blocksOf(1, 4, 2000)).toBe(1);
+  });
+  it("draw arcs over the stretch they span", () => {
+    expect(stretchOf([100, 140], 500)).toEqual([100, 140]);
+    expect(stretchOf([3], 500)).toEqual([0, 11]);
+    expect(stretchOf([0, 1], 3)).toEqual([0, 2]);
   });
 });

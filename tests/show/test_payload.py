@@ -301,3 +301,26 @@ def test_the_payload_that_the_frontend_s_tests_read_is_this_one():
     held = Path(__file__).parents[2] / "frontend/test/classification.json"
     made = report_payload(classification(tokens_of("a 😀 b", splits_emoji=True)))
     assert json.loads(held.read_text("utf-8")) == made
+
+
+def test_a_mean_that_another_map_holds_is_not_sent_twice():
+    report = classification()
+    whole = report.attention[0]
+    mean = dataclasses.replace(
+        whole,
+        weights=whole.weights[1:].mean(axis=1, keepdims=True),
+        layers=(5,),
+        heads="mean",
+        sinks=None,
+    )
+    other = dataclasses.replace(mean, weights=mean.weights * 0.5, sinks=None)
+    sent = [
+        len(report_payload(dataclasses.replace(report, attention=maps))["attention"])
+        for maps in (
+            (mean, whole),
+            (other, whole),
+            (mean,),
+            (mean, dataclasses.replace(whole, map="rollout")),
+        )
+    ]
+    assert sent == [1, 2, 1, 2]

@@ -116,16 +116,17 @@ export function arcs(
 ): SVGSVGElement {
   const { labels } = model.payload.tables[data.part.keyTable];
   const { colours } = theme;
-  const count = labels.length;
-  const x = (token: number) => 14 + ((token + 0.5) / count) * (width - 28);
   const peak = Math.max(...links.map((link) => Math.abs(link.weight)), 1e-9);
   const ends = [from, ...links.map((link) => link.token)];
+  const [start, end] = stretchOf(ends, labels.length);
+  const count = end - start + 1;
+  const x = (token: number) => 14 + ((token - start + 0.5) / count) * (width - 28);
   const spots = spread(
     [...new Set(ends)].sort((a, b) => a - b).map((token) => ({ token, x: x(token) })),
     width,
   );
   const ticks = Array.from({ length: Math.min(count, 256) }, (_, place) => {
-    const token = Math.floor((place * count) / Math.min(count, 256));
+    const token = start + Math.floor((place * count) / Math.min(count, 256));
     return `M${x(token).toFixed(1)} ${BASE - 3}v6`;
   });
   const paths = [...links].reverse().map((link) => {
@@ -167,6 +168,16 @@ export function arcs(
     svg("circle", { cx: x(from), cy: BASE, r: 4, fill: colours.get("text") }),
     ...words,
   );
+}
+
+/** The first and last token drawn: those between the ends, and as many more as make a dozen. */
+export function stretchOf(ends: readonly number[], count: number): [number, number] {
+  let [start, end] = [Math.min(...ends), Math.max(...ends)];
+  while (end - start < 11 && (start > 0 || end < count - 1)) {
+    if (start > 0) start--;
+    if (end < count - 1) end++;
+  }
+  return [start, end];
 }
 
 /** Push labels apart so that none covers another. */

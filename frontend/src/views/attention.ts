@@ -7,6 +7,7 @@ import { h, picker, replace, segmented } from "../dom";
 import { attentionExport } from "../export/attention";
 import { exportMenu } from "../export/menu";
 import { counted, number, percent } from "../format";
+import type { Attention } from "../payload.generated";
 import { arcsView } from "./arcs";
 import { headsView } from "./heads";
 import { heatmapView, isCurved, placeWords } from "./heatmap";
@@ -36,10 +37,7 @@ export function attentionView(context: Context): HTMLElement | null {
   const omitted = h("div", {});
   const maps = picker(
     "Map",
-    attention.map(
-      (part) =>
-        `${part.map}: ${part.layers.length > 1 ? "all layers" : part.layerWords}${part.steps ? ", by step" : ""}`,
-    ),
+    attention.map((part) => mapWords(part)),
     (place) => actions.showMap(place),
   );
   const steppers = h("div", { class: "controls" });
@@ -52,6 +50,7 @@ export function attentionView(context: Context): HTMLElement | null {
     ],
     (value) => store.set({ sinks: value }),
   );
+  const sinkName = h("span", { class: "control-name", "aria-hidden": "true" }, "Sinks");
   const scale = segmented(
     "Colour scale",
     [
@@ -78,10 +77,13 @@ export function attentionView(context: Context): HTMLElement | null {
       state.scale === "global"
         ? data.globalPeak(state.sinks)
         : data.peak(state.layer, state.head, state.sinks);
-    replace(title, `Attention: ${placeWords(data, state)}`);
+    const name = part.isAttention ? "Attention" : `Attention (${part.map})`;
+    replace(title, `${name}: ${placeWords(data, state)}`);
+    const sinkWords = part.isAttention ? `; ${SINK_WORDS[state.sinks]}` : "";
     status.textContent =
       `Where the model looked, not why it answered. Colour scale: ${SCALE_WORDS[state.scale]}` +
-      `${state.scale === "row" ? "" : ` (${number(peak)})`}; ${SINK_WORDS[state.sinks]}${isCurved(data) ? "; colours by square root" : ""}.`;
+      `${state.scale === "row" ? "" : ` (${number(peak)})`}${sinkWords}${isCurved(data) ? "; colours by square root" : ""}.`;
+    for (const element of [sinkName, sinks.element, sinkNote]) element.hidden = !part.isAttention;
     const found = [...data.sinks(state.layer, state.head)];
     const labels = model.payload.tables[part.keyTable].labels;
     sinkNote.textContent = found.length
@@ -170,7 +172,7 @@ export function attentionView(context: Context): HTMLElement | null {
     h(
       "div",
       { class: "controls second" },
-      h("span", { class: "control-name", "aria-hidden": "true" }, "Sinks"),
+      sinkName,
       sinks.element,
       h("span", { class: "control-name", "aria-hidden": "true" }, "Colours"),
       scale.element,
@@ -179,6 +181,14 @@ export function attentionView(context: Context): HTMLElement | null {
     h("div", { class: "split wide" }, h("div", {}, heatmap.element, legend, sinkNote, omitted), arcs.element),
     heads.element,
   );
+}
+
+/** A map in the list of maps: what it is, and how much of the model it shows. */
+function mapWords(part: Attention): string {
+  const layers = part.layers.length > 1 ? "all layers" : part.layerWords;
+  const heads = part.heads.length > 1 ? `${part.heads.length} heads` : part.headWords;
+  const coarse = part.pooled > 1 ? `, overview by ${part.pooled} tokens` : "";
+  return `${part.map}: ${layers}, ${heads}${coarse}${part.steps ? ", by step" : ""}`;
 }
 
 function keptWords(data: AttentionData): string {

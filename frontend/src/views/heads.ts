@@ -37,6 +37,8 @@ export function headsView(context: Context): Heads {
   let places: number[] = [];
   let size = 40;
   let columns = 1;
+  let rows = 1;
+  let blocks = 1;
   let loaded = 0;
 
   const draw = () => {
@@ -48,12 +50,13 @@ export function headsView(context: Context): Heads {
       ranking
     ];
     if (by) places.sort((a, b) => by(scores[b]) - by(scores[a]) || a - b);
-    const room = box.clientWidth - MARGIN;
-    columns = ranking ? Math.max(Math.floor(room / 62), 1) : headCount;
-    size = Math.max(18, Math.min(72, Math.floor(room / columns) - GAP));
-    const rows = Math.ceil(places.length / columns);
+    const room = box.clientWidth;
+    blocks = ranking ? 1 : blocksOf(layerCount, headCount, room);
+    columns = ranking ? Math.max(Math.floor((room - MARGIN) / 62), 1) : headCount;
+    size = Math.max(18, Math.min(72, Math.floor((room / blocks - MARGIN) / columns) - GAP));
+    rows = ranking ? Math.ceil(places.length / columns) : Math.ceil(layerCount / blocks);
     const ratio = devicePixelRatio || 1;
-    const [width, height] = [MARGIN + columns * (size + GAP), MARGIN - 8 + rows * (size + GAP)];
+    const [width, height] = [blocks * (MARGIN + columns * (size + GAP)), MARGIN - 8 + rows * (size + GAP)];
     canvas.width = width * ratio;
     canvas.height = height * ratio;
     canvas.style.width = `${width}px`;
@@ -71,10 +74,10 @@ export function headsView(context: Context): Heads {
         pen.fillStyle = theme.colours.get("muted");
         pen.textAlign = "center";
         const every = size < 26 ? 2 : 1;
-        if (layer === 0 && head % every === 0)
+        if (layer % rows === 0 && head % every === 0)
           pen.fillText(String(data!.part.heads[head] ?? "all"), x + size / 2, 12);
         pen.textAlign = "right";
-        if (head === 0) pen.fillText(String(data!.part.layers[layer] ?? "all"), MARGIN - 8, y + size / 2);
+        if (head === 0) pen.fillText(String(data!.part.layers[layer] ?? "all"), x - 8, y + size / 2);
       }
       if (!data!.isLoaded(layer)) return;
       const whole = { firstRow: 0, rows: data!.rows, firstKey: 0, keys: data!.keys };
@@ -106,16 +109,21 @@ export function headsView(context: Context): Heads {
     );
   };
 
-  const spot = (at: number): [number, number] => [
-    MARGIN + (at % columns) * (size + GAP),
-    MARGIN - 8 + Math.floor(at / columns) * (size + GAP),
-  ];
+  const spot = (at: number): [number, number] => {
+    const row = Math.floor(at / columns);
+    return [
+      MARGIN + (at % columns) * (size + GAP) + Math.floor(row / rows) * (MARGIN + columns * (size + GAP)),
+      MARGIN - 8 + (row % rows) * (size + GAP),
+    ];
+  };
   const headAt = (event: MouseEvent): number => {
     const bounds = canvas.getBoundingClientRect();
-    const column = Math.floor((event.clientX - bounds.left - MARGIN) / (size + GAP));
+    const wide = MARGIN + columns * (size + GAP);
+    const block = Math.floor((event.clientX - bounds.left) / wide);
+    const column = Math.floor((event.clientX - bounds.left - block * wide - MARGIN) / (size + GAP));
     const row = Math.floor((event.clientY - bounds.top - MARGIN + 8) / (size + GAP));
-    if (column < 0 || column >= columns || row < 0) return -1;
-    return places[row * columns + column] ?? -1;
+    if (column < 0 || column >= columns || row < 0 || row >= rows || block >= blocks) return -1;
+    return places[(block * rows + row) * columns + column] ?? -1;
   };
   canvas.addEventListener("pointermove", (event) => {
     const place = headAt(event);
@@ -154,4 +162,10 @@ export function headsView(context: Context): Heads {
     draw();
   };
   return { element, show };
+}
+
+/** In how many blocks side by side many layers of few heads fill the width. */
+export function blocksOf(layers: number, heads: number, width: number): number {
+  const most = Math.floor(width / (MARGIN + heads * (44 + GAP)));
+  return Math.max(1, Math.min(most, Math.ceil(layers / 4)));
 }

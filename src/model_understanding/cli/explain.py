@@ -135,6 +135,7 @@ def explain(
                 chat=chat,
                 level=level,
                 estimate=estimate,
+                as_page=any(path.suffix.lower() == ".html" for path in output.paths),
             )
             visualizer = loaded_visualizer(choice, steps)
             check_request(request, is_classifier=visualizer.task == "sequence-classification")

@@ -32,6 +32,7 @@ class Request:
         chat: Whether the text is a user's message.
         level: What is one unit in what is shown and saved.
         estimate: Whether only the cost is asked for.
+        as_page: Whether a page is saved, which shows more attention than the main map.
     """
 
     method: Any = "default"
@@ -47,6 +48,7 @@ class Request:
     chat: bool = False
     level: LevelName = LevelName.TOKEN
     estimate: bool = False
+    as_page: bool = False
 
 
 def explained(
@@ -138,6 +140,7 @@ def _explained_answer(visualizer: "ModelVisualizer", text: str, request: Request
         layer=request.layer,
         progress=progress,
         estimate=request.estimate,
+        maps=None if request.as_page else (),
         show=False,
     )
 
@@ -164,6 +167,7 @@ def _explained_continuation(
         layer=request.layer,
         progress=progress,
         estimate=request.estimate,
+        maps=None if request.as_page else (),
         show=False,
     )
 

@@ -33,7 +33,7 @@ class Report(JsonResult):
         prediction: A classifier's answer.
         generation: A language model's continuation.
         attributions: The attributions, the main one first.
-        attention: The attention maps.
+        attention: The attention maps, the main one first: pictures and the terminal draw it, the page all.
         evaluations: How far the attributions may be believed.
         heads: Scores of the attention heads, by which they can be ranked.
         lens: What each layer would answer.
@@ -74,6 +74,11 @@ class Report(JsonResult):
             *found: What ``compute_query_key`` returned for this report's text.
         """
         return replace(self, query_keys=(*self.query_keys, *found))
+
+    @property
+    def main_attention(self) -> tuple[AttentionMap, ...]:
+        """The map that pictures and the terminal draw: the first, or none."""
+        return self.attention[:1]
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the report; the suffix chooses the format.

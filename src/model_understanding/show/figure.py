@@ -78,7 +78,7 @@ def report_panels(
             panels.append(saliency_panel(attribution, 0, level, True, colours, titled=titled))
     panels += [
         attention_panel(attention, None, None, level, colours, titled=titled)
-        for attention in report.attention
+        for attention in report.main_attention
     ]
     return panels
 

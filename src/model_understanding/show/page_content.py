@@ -78,7 +78,7 @@ def report_content(report: Report) -> dict[str, Any]:
         "generation": _generation_words(report.generation) if report.generation else [],
         "steps": _step_rows(report.generation) if report.generation else [],
         "attributions": [_attribution(attribution) for attribution in report.attributions],
-        "attention": [_attention(attention) for attention in report.attention],
+        "attention": [_attention(attention) for attention in report.main_attention],
         "evaluations": [
             Row(
                 cells=(

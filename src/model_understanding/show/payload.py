@@ -13,6 +13,7 @@ from model_understanding.show.highlight import highlighted_runs
 from model_understanding.show.page_colours import payload_palette
 from model_understanding.show.payload_attention import (
     byte_budget,
+    distinct_maps,
     encoded_mask,
     encoded_weights,
     plane_sinks,
@@ -51,7 +52,7 @@ def report_payload(report: Report) -> dict[str, Any]:
         ``Payload`` of the schema: scores exact, attention weights quantised in as much detail as the
         page's budget allows; ``omitted`` says what that leaves out.
     """
-    report = replace(report, attention=tuple(attention.dense() for attention in report.attention))
+    report = replace(report, attention=tuple(each.dense() for each in distinct_maps(report.attention)))
     tables = _Tables(report)
     omitted: list[str] = []
     maps = sorted(report.attention, key=lambda attention: attention.weights.size)
@@ -285,6 +286,8 @@ def _attention(
         "keyTable": key_table,
         "keyPositions": key_positions,
         "steps": attention.steps is not None,
+        "isAttention": attention.is_attention,
+        "pooled": int(attention.keep.partition("pooled:")[2] or 1),
         "mask": encoded_mask(attention.mask),
         "weights": weights,
         "sinks": plane_sinks(attention, weights["means"]),

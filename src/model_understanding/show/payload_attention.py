@@ -38,6 +38,24 @@ def byte_budget(maps: tuple[AttentionMap, ...]) -> int:
     return min(_MOST_BYTES, max(_BYTES_AT_128_TOKENS, _BYTES_AT_128_TOKENS * longest // 128))
 
 
+def distinct_maps(maps: tuple[AttentionMap, ...]) -> tuple[AttentionMap, ...]:
+    """Return the maps of a report without those that are the mean over the heads of a layer of another."""
+    return tuple(one for one in maps if not any(_holds(other, one) for other in maps if other is not one))
+
+
+def _holds(whole: AttentionMap, part: AttentionMap) -> bool:
+    """Return whether a map of single heads has a map's mean over heads, cell by cell."""
+    if whole.map != part.map or part.heads != "mean" or isinstance(whole.heads, str) or len(whole.heads) < 2:
+        return False
+    if isinstance(part.layers, str) or isinstance(whole.layers, str) or not {*part.layers} <= {*whole.layers}:
+        return False
+    if part.mask.shape != whole.mask.shape or part.places is not None or whole.places is not None:
+        return False
+    places = [whole.layers.index(layer) for layer in part.layers]
+    means = whole.weights[places].mean(axis=1, keepdims=True)
+    return np.allclose(means, part.weights, rtol=1e-4, atol=1e-6)
+
+
 def encoded_weights(attention: AttentionMap, budget: int) -> dict[str, Any]:
     """Return the weights of a map in as much detail as its budget allows.
 

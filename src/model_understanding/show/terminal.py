@@ -69,7 +69,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
     print_verdicts(report.evaluations, console)
     if report.generation is not None:
         _print_steps(report.generation, console)
-    for attention in report.attention:
+    for attention in report.main_attention:
         _print_attention(attention, console)
 
 

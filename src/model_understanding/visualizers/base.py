@@ -38,6 +38,7 @@ from model_understanding.visualizers.attention_choices import (
 )
 from model_understanding.visualizers.evaluating import assess
 from model_understanding.visualizers.head_ranking import RanksHeads
+from model_understanding.visualizers.report_attention import Extent, MapChoice, attention_of_report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -243,12 +244,30 @@ class Visualizer(RanksHeads):
 
         return query_key_axes(found, ax, **options)
 
-    def _attention_where_possible(self, compute: Callable[[], AttentionMap]) -> tuple[AttentionMap, ...]:
+    def _attention_of_report(
+        self,
+        encoding: Encoding,
+        maps: MapChoice,
+        queries: Sequence[int] | None = None,
+        steps: Tokens | None = None,
+    ) -> tuple[AttentionMap, ...]:
         """Return a report's attention; a model without any still has the rest of its report."""
+        tokens = len(encoding.tokens[0])
         try:
-            return (compute(),)
+            layers = layer_count(self.runner.config)
         except UnsupportedModelError:
             return ()
+        extent = Extent(
+            layers=layers,
+            heads=self.runner.config.get_text_config().num_attention_heads,
+            rows=tokens if queries is None else len(queries),
+            keys=tokens,
+        )
+        return attention_of_report(
+            lambda layer, head, map, keep: self._attention(encoding, layer, head, map, queries, steps, keep),
+            extent,
+            maps,
+        )
 
     def _shown(self, report: Report, show: bool | None) -> Report:
         if show or (show is None and not in_notebook()):

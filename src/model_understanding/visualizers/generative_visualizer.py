@@ -31,6 +31,7 @@ from model_understanding.visualizers.costs import ProgressChoice, estimate_of, w
 from model_understanding.visualizers.generation_record import generation_of
 from model_understanding.visualizers.head_ranking import RankChoice, check_rank
 from model_understanding.visualizers.layer_readings import TOP, lens_for_report, lens_of_tokens
+from model_understanding.visualizers.report_attention import MapChoice
 from model_understanding.visualizers.token_targets import (
     Question,
     TokenTarget,
@@ -417,6 +418,7 @@ class GenerativeModelVisualizer(Visualizer):
         progress: ProgressChoice = None,
         estimate: bool = False,
         evaluate: bool = False,
+        maps: MapChoice = None,
         show: bool | None = None,
     ) -> Any:
         """Explain a continuation: the prompt's loss saliency, why each token, and where the model looked.
@@ -436,6 +438,8 @@ class GenerativeModelVisualizer(Visualizer):
             estimate: Return what the attributions would cost, as ``compute_saliency`` does.
             evaluate: Measure how far the first attribution may be believed, as ``evaluate`` does, and put the
                 verdict into the report.
+            maps: Attention maps to keep beside the main one (the last layer, mean over heads), names or
+                objects; left out, ``raw`` of all layers and heads and the cheap ones; ``()`` for none.
             show: Whether to show the report now; when left out a notebook shows the value returned, and
                 a script or terminal gets coloured text.
 
@@ -468,9 +472,7 @@ class GenerativeModelVisualizer(Visualizer):
         report = Report(
             generation=generation_of(self.runner, encoding, given=continuation is not None),
             attributions=tuple(attributions),
-            attention=self._attention_where_possible(
-                lambda: self._step_attention(encoding, -1, "mean", "raw")
-            ),
+            attention=self._attention_of_steps(encoding, maps),
             evaluations=self._evaluations_for_report(
                 encoding if questions[0].kind == "continuation" else self._prompt_of(encoding),
                 attributions[0],
@@ -566,6 +568,19 @@ class GenerativeModelVisualizer(Visualizer):
             following, _ = tokenize(self.tokenizer, continuation, special_tokens=False)
         return self.runner.encode(joined(tokens, following), prompt_length=len(tokens))
 
+    def _attention_of_steps(self, encoding: Encoding, maps: MapChoice) -> tuple[AttentionMap, ...]:
+        if not self.runner.is_causal:
+            return ()
+        queries, steps = self._steps_of(encoding)
+        return self._attention_of_report(encoding, maps, queries, steps)
+
+    def _steps_of(self, encoding: Encoding) -> tuple[list[int], Tokens]:
+        """Return the queries that produced the continuation's tokens, and these tokens."""
+        assert encoding.prompt_length is not None
+        tokens = encoding.tokens[0]
+        steps = range(encoding.prompt_length, len(tokens))
+        return [step - 1 for step in steps], tokens.select(steps)
+
     def _step_attention(
         self,
         encoding: Encoding,
@@ -579,8 +594,5 @@ class GenerativeModelVisualizer(Visualizer):
                 f"{type(self.model).__name__} is not causal: one forward does not show its decoding steps.",
                 hint="Use queries='prompt' for its attention over the prompt.",
             )
-        assert encoding.prompt_length is not None
-        tokens = encoding.tokens[0]
-        steps = range(encoding.prompt_length, len(tokens))
-        rows = [step - 1 for step in steps]
-        return self._attention(encoding, layer, head, map, rows, tokens.select(steps), keep)
+        queries, produced = self._steps_of(encoding)
+        return self._attention(encoding, layer, head, map, queries, produced, keep)

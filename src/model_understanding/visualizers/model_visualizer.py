@@ -30,6 +30,7 @@ from model_understanding.visualizers.costs import ProgressChoice, estimate_of, w
 from model_understanding.visualizers.evaluating import check_same_tokens
 from model_understanding.visualizers.head_ranking import RankChoice
 from model_understanding.visualizers.layer_readings import TOP, lens_of_classes
+from model_understanding.visualizers.report_attention import MapChoice
 
 Text = str | tuple[str, str]
 ClassTarget = ClassName | Sequence[ClassName] | Callable[[Any], Any] | None
@@ -284,6 +285,7 @@ class ModelVisualizer(Visualizer):
         progress: ProgressChoice = None,
         estimate: bool = False,
         evaluate: bool = False,
+        maps: MapChoice = None,
         show: bool | None = None,
     ) -> Any:
         """Explain an answer: prediction, saliency of the predicted class, and attention.
@@ -299,6 +301,8 @@ class ModelVisualizer(Visualizer):
             estimate: Return what the attribution would cost, as ``compute_saliency`` does.
             evaluate: Measure how far the saliency may be believed, as ``evaluate`` does, and put the verdict
                 into the report; it costs about as much as 20-node integrated gradients.
+            maps: Attention maps to keep beside the main one (the last layer, mean over heads), names or
+                objects; left out, ``raw`` of all layers and heads and the cheap ones; ``()`` for none.
             show: Whether to show the report now; when left out a notebook shows the value returned, and
                 a script or terminal gets coloured text.
 
@@ -321,7 +325,7 @@ class ModelVisualizer(Visualizer):
         report = Report(
             prediction=prediction,
             attributions=(saliency,),
-            attention=self._attention_for_report(encoding),
+            attention=self._attention_of_report(encoding, maps),
             evaluations=self._evaluations_for_report(encoding, saliency, target if callable(target) else None)
             if evaluate
             else (),
@@ -329,9 +333,6 @@ class ModelVisualizer(Visualizer):
             provenance=saliency.provenance,
         )
         return self._shown(report, show)
-
-    def _attention_for_report(self, encoding: Encoding) -> tuple[AttentionMap, ...]:
-        return self._attention_where_possible(lambda: self._attention(encoding, -1, "mean", "raw"))
 
     def _named_targets(
         self, target: ClassTarget, against: ClassName | None, quantity: Quantity
