@@ -83,7 +83,7 @@ def _recomputing(block: nn.Module, forward: Callable[..., Any]) -> Callable[...,
         versions = [value._version for value in entered]
 
         def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
-            return nullcontext(), _again(block, mode, entered, versions)
+            return nullcontext(), _EachTime(partial(_again, block, mode, entered, versions))
 
         # Stopping a block halfway would leave the hooks of a changed backward pass halfway too.
         with set_checkpoint_early_stop(mode is None):
@@ -96,6 +96,21 @@ def _recomputing(block: nn.Module, forward: Callable[..., Any]) -> Callable[...,
             )
 
     return run
+
+
+class _EachTime(AbstractContextManager[None]):
+    """A context made anew each time it is entered: a block runs again for every backward over its graph."""
+
+    def __init__(self, make: Callable[[], AbstractContextManager[None]]) -> None:
+        self._make = make
+        self._entered: list[AbstractContextManager[None]] = []
+
+    def __enter__(self) -> None:
+        self._entered.append(self._make())
+        self._entered[-1].__enter__()
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self._entered.pop().__exit__(*error)
 
 
 @contextmanager
