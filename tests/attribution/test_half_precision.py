@@ -91,7 +91,11 @@ def test_every_replacement_works(name, replacement, dtype):
     method = Occlusion(replacement=replacement)
     expected = explained(visualizer_of(name), name, method)
     found = explained(halved(name, dtype), name, method)
-    assert oracles.close(found.scores, expected.scores, TOLERANCE[dtype])
+    # Here the largest score is a tenth of the logit, whose own rounding differs between processors.
+    rounding = 4 * torch.finfo(dtype).eps * np.abs(expected.outputs).max()
+    assert np.abs(found.scores - expected.scores).max() <= max(
+        TOLERANCE[dtype] * np.abs(expected.scores).max(), rounding
+    )
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
