@@ -391,7 +391,8 @@ def test_an_untrained_head_is_stamped_on_everything(saved, tmp_path):
     caution = "untrained head: this explains random weights (classifier.bias, classifier.weight)"
     report = visualizer.analyze("A wonderful film.", show=False)
     stamped = (report, *report.attributions, *report.attention)
-    assert len(stamped) == 3
+    assert len(report.attributions) == 1
+    assert len(report.attention) > 1
     assert all(result.provenance.cautions == (caution,) for result in stamped)
 
 
