@@ -12,17 +12,14 @@ STEPS = 48
 
 
 def main() -> None:
-    """Explain a sentence and a continuation, each with the attention of every head."""
+    """Explain a sentence and a continuation, the sentence with a verdict."""
     classifier = ModelVisualizer("demo:sentiment")
-    report = classifier.analyze(SENTENCE, method="integrated_gradients", show=False)
+    report = classifier.analyze(SENTENCE, method="integrated_gradients", evaluate=True, show=False)
     attributions = (*report.attributions, classifier.compute_saliency(SENTENCE))
-    attention = (classifier.compute_attention(SENTENCE, layer="all", head="all"),)
-    replace(report, attributions=attributions, attention=attention).save(FOLDER / "sentiment.html")
+    replace(report, attributions=attributions).save(FOLDER / "sentiment.html")
 
     generative = GenerativeModelVisualizer("demo:smollm2")
-    report = generative.analyze(PROMPT, max_new_tokens=STEPS, show=False)
-    weights = generative.compute_attention(PROMPT, layer="all", head="all", max_new_tokens=STEPS)
-    replace(report, attention=(weights,)).save(FOLDER / "smollm2.html")
+    generative.analyze(PROMPT, max_new_tokens=STEPS, show=False).save(FOLDER / "smollm2.html")
 
 
 if __name__ == "__main__":

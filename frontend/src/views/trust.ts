@@ -79,9 +79,10 @@ function card(name: string, value: string, words: string, ...more: Element[]): H
 
 function evaluationCard(evaluation: Evaluation, colour: string, line: string): HTMLElement {
   const { control, value } = evaluation;
+  if (evaluation.verdict) return card("Verdict", evaluation.verdict, evaluation.reasons.join(" "));
   const better = `${evaluation.higherIsBetter ? "higher" : "lower"} is better`;
   const mean = control.length ? control.reduce((sum, item) => sum + item, 0) / control.length : null;
-  const words = [evaluation.verdict, ...evaluation.reasons].filter(Boolean).join(" ");
+  const words = evaluation.reasons.join(" ");
   const against = mean === null ? "no random orders to compare with" : `random orders: ${number(mean)}`;
   return card(
     evaluation.metric,

@@ -60,6 +60,7 @@ def evaluate(
     from model_understanding.cli.progress import Steps
     from model_understanding.cli.streams import print_json, print_message, quiet_libraries, reserved_stdout
     from model_understanding.cli.texts import read_texts, telling_where
+    from model_understanding.errors import UnsupportedModelError
 
     sources = read_texts(texts or (), file)
     names = chosen_methods(methods)
@@ -84,17 +85,26 @@ def evaluate(
                 with telling_where(source, len(sources)):
                     if is_classifier:
                         given: Any = source.text if pair is None else (source.text, pair)
-                        more: dict[str, Any] = {}
+                        question: dict[str, Any] = {}
                     else:
                         given = prompt_of(source.text, chat=chat)
-                        more = {
+                        question = {
+                            "target": "continuation",
                             "continuation": continuation,
                             "max_new_tokens": max_new_tokens or DEFAULT_NEW_TOKENS,
                         }
-                    more |= {"draws": draws, "seed": seed}
+                    explained, refused = [], []
                     for name in names:
-                        steps(f"Evaluating {name}")
-                        found += _assessed(visualizer, given, name, skip=methods == "all", **more)
+                        steps(f"Explaining by {name}")
+                        try:
+                            explained.append(visualizer.compute_saliency(given, method=name, **question))
+                        except UnsupportedModelError as error:
+                            if methods != "all":
+                                raise
+                            refused.append(_refusal(name, error))
+                    steps("Removing tokens in their orders and in random ones")
+                    # Together, so that each variant of the text runs once for all methods.
+                    found += [*visualizer.evaluate(explained, draws=draws, seed=seed), *refused]
         if json_output:
             for assessment in found:
                 print_json(assessment.to_json(), data)
@@ -135,15 +145,8 @@ def chosen_methods(words: str) -> tuple[str, ...]:
     return names
 
 
-def _assessed(visualizer: Any, given: Any, name: str, *, skip: bool, **more: Any) -> "list[Assessment]":
-    """Return the assessments of one method; of all methods, those that the model refuses say why."""
-    from model_understanding.errors import UnsupportedModelError
+def _refusal(method: str, error: Exception) -> "Assessment":
+    """Return the assessment of a method that the model cannot be explained by."""
     from model_understanding.results import Assessment
 
-    try:
-        found = visualizer.evaluate(given, name, **more)
-    except UnsupportedModelError as error:
-        if not skip:
-            raise
-        return [Assessment(method=name, target="", verdict="not evaluated", reasons=(str(error),))]
-    return list(found) if isinstance(found, list) else [found]
+    return Assessment(method=method, target="", verdict="not evaluated", reasons=(str(error),))

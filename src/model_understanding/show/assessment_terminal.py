@@ -36,12 +36,13 @@ def print_assessments(assessments: Sequence[Assessment], console: Console) -> No
         console: Where to print.
     """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("method", "explains", "verdict"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("above random", justify="right")
+    table.add_column("method", no_wrap=True)
+    table.add_column("explains", overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("above", justify="right")
     table.add_column("variants", justify="right")
     for assessment in assessments:
-        advantage = "–" if assessment.advantage is None else f"{number(assessment.advantage)} spreads"
+        advantage = "–" if assessment.advantage is None else number(assessment.advantage)
         table.add_row(
             Text(shown(assessment.method)),
             Text(shown(assessment.target)),
@@ -50,6 +51,7 @@ def print_assessments(assessments: Sequence[Assessment], console: Console) -> No
             str(assessment.variants),
         )
     console.print(table)
+    console.print(Text("above: in spreads of random orders, above their mean", style="dim"))
     for assessment in assessments:
         console.print()
         console.print(Text(shown(assessment.method), style="bold"))

@@ -15,6 +15,7 @@ from model_understanding.show.wording import (
     answer_words,
     attention_title,
     cautions,
+    evaluation_name,
     method_name,
     number,
     output_words,
@@ -82,7 +83,7 @@ def report_content(report: Report) -> dict[str, Any]:
         "evaluations": [
             Row(
                 cells=(
-                    evaluation.metric,
+                    evaluation_name(evaluation),
                     number(evaluation.value),
                     number(float(evaluation.control.mean())) if evaluation.control.size else "–",
                     "higher" if evaluation.higher_is_better else "lower",

@@ -25,6 +25,7 @@ from model_understanding.show.wording import (
     READING_NOTES,
     answer_words,
     cautions,
+    evaluation_name,
     layer_words,
     method_name,
     number,
@@ -78,7 +79,8 @@ def report_payload(report: Report) -> dict[str, Any]:
         "attributions": [_attribution(report, attribution, tables) for attribution in report.attributions],
         "attention": attention_parts,
         "tables": [_table(tokens) for tokens in tables.held],
-        "evaluations": [_evaluation(evaluation) for evaluation in report.evaluations],
+        # The page tells the gap of every attribution from its own figures.
+        "evaluations": [_evaluation(one) for one in report.evaluations if one.metric != "completeness"],
         "lens": lens,
         "neurons": neurons,
         "cautions": list(cautions(report)),
@@ -312,7 +314,7 @@ def _say_omitted(attention: AttentionMap, weights: dict[str, Any], omitted: list
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
     return {
-        "metric": shown(evaluation.metric, 60),
+        "metric": shown(evaluation_name(evaluation), 60),
         "value": _decimal(evaluation.value),
         "valueWords": number(evaluation.value),
         "curve": _decimals(evaluation.curve),

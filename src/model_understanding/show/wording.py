@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 import regex
 
-from model_understanding.results import AttentionMap, Attribution, LogitLens, Provenance, Report, Target
+from model_understanding.results import (
+    AttentionMap,
+    Attribution,
+    Evaluation,
+    LogitLens,
+    Provenance,
+    Report,
+    Target,
+)
 from model_understanding.tokens import visible_text
 
 _GRAPHEME = regex.compile(r"\X")
@@ -243,3 +251,14 @@ def _axis(name: str, held: tuple[int, ...] | str, wanted: int | None) -> str:
 
 def _value(value: object) -> str:
     return number(value) if isinstance(value, float) else str(value)
+
+
+def evaluation_name(evaluation: Evaluation) -> str:
+    """Return a metric's name with what it reads and what stands in for removed tokens.
+
+    >>> from model_understanding.results import Evaluation
+    >>> evaluation_name(Evaluation(metric="deletion", value=1.0, curve=[[0, 1]], control=[1.0],
+    ...     higher_is_better=True, quantity="probability", replacement="mask"))
+    'deletion · probability · mask'
+    """
+    return " · ".join(filter(None, (evaluation.metric, evaluation.quantity, evaluation.replacement)))

@@ -1,0 +1,54 @@
+"""``evaluate``: a table of verdicts, JSON, and an exit code for other programs."""
+
+import json
+
+import pytest
+
+from model_understanding import Assessment
+
+TEXT = "The movie was absolutely fantastic, although the ending felt a bit long."
+RUN = ("evaluate", "demo:sentiment", TEXT, "--methods", "integrated_gradients,input_x_gradient")
+
+
+def test_a_table_says_each_verdict_and_why(command):
+    outcome = command(*RUN)
+    assert outcome.code == 0, outcome.err
+    table = outcome.out.partition("above: in spreads")[0]
+    rows = {line.split()[0]: line for line in table.splitlines() if line.strip()}
+    assert " supported " in rows["integrated_gradients"]
+    assert "not supported" not in rows["integrated_gradients"]
+    assert "not supported" in rows["input_x_gradient"]
+    assert "spreads below random orders" in " ".join(outcome.out.split())
+
+
+def test_json_is_one_assessment_a_line(command):
+    outcome = command(*RUN, "--json")
+    found = [Assessment.from_json(line) for line in outcome.out.splitlines()]
+    assert [one.method for one in found] == ["integrated_gradients", "input_x_gradient"]
+    assert [one.verdict for one in found] == ["supported", "not supported"]
+    # The second method's variants are those that the first one has not run yet.
+    assert 0 < found[1].variants <= 20
+    assert json.loads(outcome.out.splitlines()[0])["schema"] == 1
+
+
+def test_an_explanation_that_is_worth_too_little_ends_with_3(command):
+    outcome = command(*RUN, "--fail-below", "1")
+    assert outcome.code == 3
+    assert outcome.err.endswith("at least 1 spreads above random are asked for.\n")
+    assert outcome.err.splitlines()[-1].startswith("too low: input_x_gradient is -")
+    assert command(*RUN, "--fail-below", "-5").code == 0
+
+
+def test_a_text_that_is_too_short_is_said_to_be(command):
+    outcome = command("evaluate", "demo:sentiment", "Good.", "--methods", "saliency", "--fail-below", "0")
+    assert outcome.code == 3
+    assert "not evaluated" in outcome.out
+    assert "too low: saliency cannot be evaluated" in outcome.err
+
+
+@pytest.mark.parametrize("methods", ["salience", "saliency,,occlusion"])
+def test_an_unknown_method_is_told_before_anything_is_loaded(command, methods):
+    outcome = command("evaluate", "no/such-model", TEXT, "--methods", methods)
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: There is no method ")
+    assert "hint: " in outcome.err
