@@ -61,6 +61,7 @@ def test_t_tokens_cost_t_plus_one_variants_in_full_packs(monkeypatch):
     visualizer = visualizer_of("bert")
     tokens = visualizer.compute_saliency(PROBE, target=0).tokens
     length, content = len(tokens), int((~tokens.special).sum())
+    monkeypatch.setattr(memory, "POSITIONS_AT_ONCE", (content + 1) * length)
     with counted(visualizer.model) as counts:
         visualizer.compute_saliency(PROBE, target="all", method="occlusion")
     assert (counts["forwards"], counts["positions"]) == (1, (content + 1) * length)
