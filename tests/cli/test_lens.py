@@ -68,3 +68,13 @@ def test_a_classifier_has_no_positions(command: Callable, classifier: str) -> No
     outcome = command("lens", classifier, TEXT, "--positions", "1")
     assert outcome.code == 2
     assert "--positions is for language models" in outcome.err
+
+
+def test_a_picture_that_was_saved_is_not_left_open(command, tmp_path):
+    from matplotlib import pyplot
+
+    before = pyplot.get_fignums()
+    assert command("lens", "demo:sentiment", "A dull film.", "--out", str(tmp_path / "lens.png")).code == 0
+    out = str(tmp_path / "map.png")
+    assert command("attention", "demo:sentiment", "A dull film.", "--out", out).code == 0
+    assert pyplot.get_fignums() == before

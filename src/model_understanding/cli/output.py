@@ -188,17 +188,22 @@ def save_lens(lens: "LogitLens", path: Path) -> None:
 
 
 def picture(axes: "Axes", kind: str) -> bytes:
-    """Return the figure that some axes stand in, as a file's bytes.
+    """Return the figure that some axes stand in, as a file's bytes, and close it.
 
     Args:
-        axes: The axes.
+        axes: The axes of a figure that was drawn for this file alone.
         kind: ``png``, ``svg`` or ``pdf``.
     """
+    from matplotlib import pyplot
+
     from model_understanding.show.figure import figure_bytes
 
     figure = axes.get_figure(root=True)
     assert figure is not None
-    return figure_bytes(figure, kind)
+    try:
+        return figure_bytes(figure, kind)
+    finally:
+        pyplot.close(figure)  # pyplot keeps every figure that nobody closes
 
 
 def check_suffixes(paths: tuple[Path, ...], allowed: tuple[str, ...]) -> None:
