@@ -12,7 +12,7 @@ import type { State } from "../src/store";
 import { scoresOf, unitsOf, visible } from "../src/units";
 import { spread, stretchOf } from "../src/views/arcs";
 import { blocksOf } from "../src/views/heads";
-import { frameOf } from "../src/views/heatmap";
+import { frameOf } from "../src/views/heatmap/frame";
 
 const read = (path: string) => JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"));
 const schema = read("../../src/model_understanding/show/static/payload.schema.json");

@@ -3,7 +3,10 @@
 import type { AttentionData } from "../attention-data";
 import type { Context } from "../context";
 import { number } from "../format";
-import { frameOf, labelsOf, paintCells, placeWords } from "../views/heatmap";
+import { paintCells } from "../views/heatmap/cells";
+import { frameOf } from "../views/heatmap/frame";
+import { labelsOf } from "../views/heatmap/labels";
+import { placeWords } from "../views/heatmap/words";
 import { csv } from "./csv";
 import type { Exported } from "./menu";
 import type { Scene, Shape } from "./scene";

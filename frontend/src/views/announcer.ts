@@ -5,7 +5,7 @@ import type { Context } from "../context";
 import { h } from "../dom";
 import { number, percent } from "../format";
 import { bySize } from "../units";
-import { placeWords, rowOfToken } from "./heatmap";
+import { placeWords, rowOfToken } from "./heatmap/words";
 
 const SPOKEN = 5;
 

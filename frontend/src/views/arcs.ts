@@ -6,7 +6,8 @@ import type { Context } from "../context";
 import { h, replace, svg } from "../dom";
 import { number } from "../format";
 import type { State } from "../store";
-import { keyOfToken, rowOfToken, short } from "./heatmap";
+import { short } from "./heatmap/labels";
+import { keyOfToken, rowOfToken } from "./heatmap/words";
 
 const SHOWN = 8;
 const HEIGHT = 190;

@@ -10,7 +10,9 @@ import { counted, number, percent } from "../format";
 import type { Attention } from "../payload.generated";
 import { arcsView } from "./arcs";
 import { headsView } from "./heads";
-import { heatmapView, isCurved, placeWords } from "./heatmap";
+import { isCurved } from "./heatmap/cells";
+import { heatmapView } from "./heatmap/view";
+import { placeWords } from "./heatmap/words";
 
 const SINK_WORDS = {
   raw: "sinks drawn like the rest",

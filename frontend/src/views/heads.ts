@@ -4,7 +4,7 @@ import { type AttentionData, type HeadScores, headScores } from "../attention-da
 import type { Context } from "../context";
 import { h, picker } from "../dom";
 import { percent } from "../format";
-import { paintCells } from "./heatmap";
+import { paintCells } from "./heatmap/cells";
 
 const GAP = 6;
 const MARGIN = 30;
