@@ -62,6 +62,32 @@ def test_targets_that_share_a_position_are_differentiated_one_by_one():
     assert not oracles.close(together[:, 0], together[:, 1], 0.1)
 
 
+def test_contrasts_of_each_position_take_as_many_backwards_of_the_head_as_share_one():
+    visualizer = visualizer_of("llama")
+    runner, encoding = visualizer.runner, encoded(visualizer, PROBE)
+    assert runner.is_causal  # measured before backwards are counted
+    last = encoding.ids.shape[1] - 1
+    wanted = [
+        Target(
+            task=LANGUAGE_MODEL,
+            positions=(position,),
+            indices=(int(encoding.ids[0, position + 1]),),
+            against=(other,),
+            quantity="logit",
+        )
+        for position in range(last - 3, last)
+        for other in (1, 2)
+    ]
+    seen, handle = head_backwards(visualizer.model)
+    try:
+        together = runner.gradients(encoding, wanted).gradients
+    finally:
+        handle.remove()
+    assert len(seen) == 2
+    assert oracles.close(together, each_alone(runner, encoding, wanted), 5e-5)
+    assert not oracles.close(together[:, 0], together[:, 1], 0.1)
+
+
 def test_a_target_over_several_positions_keeps_all_of_them():
     visualizer = visualizer_of("gpt2")
     runner, encoding = visualizer.runner, encoded(visualizer, PROBE)

@@ -1,8 +1,9 @@
 """Differentiate through a language model's head once for all targets, not once for each.
 
 The head reads one position at a time. Targets at different positions therefore use different rows of its
-input: one backward of their sum holds every target's gradient there, each in rows of its own. Only below
-does each target need a product of its own. The head is a fifth of a small model, or more.
+input: one backward of their sum holds every target's gradient there, each in rows of its own. Targets that
+read one position (a token beside several others) take turns, a backward for each round. Only below does each
+target need a product of its own. The head is a fifth of a small model, or more.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,20 +29,24 @@ class HeadInput:
 class SplitDirections:
     """What each target's backward starts from below the head.
 
+    Targets that read one position are in different rounds.
+
     Args:
         states: The head's input.
-        gradient: Of the sum of all targets with respect to it.
-        owners: The target that reads each position, −1 where none does.
+        gradients: Of the sum of each round's targets with respect to it.
+        owners: The target that reads each position in each round, −1 where none does.
+        rounds: The round of each target.
     """
 
     states: Float[Tensor, "batch positions width"]
-    gradient: Float[Tensor, "batch positions width"]
-    owners: Int[Tensor, "batch positions"]
+    gradients: Float[Tensor, "rounds batch positions width"]
+    owners: Int[Tensor, "rounds batch positions"]
+    rounds: Int[Tensor, " targets"]
 
     def between(self, start: int, end: int) -> Float[Tensor, "targets batch positions width"]:
         """Return the directions of the targets from a start to an end (exclusive)."""
-        wanted = torch.arange(start, end, device=self.owners.device)
-        return self.gradient * (self.owners == wanted[:, None, None])[..., None]
+        wanted, rounds = torch.arange(start, end, device=self.owners.device), self.rounds[start:end]
+        return self.gradients[rounds] * (self.owners[rounds] == wanted[:, None, None])[..., None]
 
 
 @contextmanager
@@ -88,24 +93,50 @@ def split_directions(
         numbers: The targets that are differentiated, in the order of the directions.
 
     Returns:
-        The directions; none where two targets share a position, where the head was not seen, or where
-        values depend on the leaf past the head's input.
+        The directions; none where each target would need a backward of its own, where the head was not
+        seen, or where values depend on the leaf past the head's input.
     """
     states = caught.states
     if len(numbers) < 2 or states is None or states.ndim != 3 or len(states) != len(values):
         return None
-    owners = [[-1] * states.shape[1] for _ in range(len(states))]
     first = leaf.shape[1] - states.shape[1]  # the head may have been given the last positions only
-    order = {number: place for place, number in enumerate(numbers)}
+    read: dict[int, list[tuple[int, int]]] = {number: [] for number in numbers}
     for entry in entries:
-        owner, place = order[entry.target], entry.position - first
-        if owners[entry.row][place] not in (-1, owner):
-            return None
-        owners[entry.row][place] = owner
-    if not _all_paths_pass(values, states, leaf):
+        read[entry.target].append((entry.row, entry.position - first))
+    rounds = _rounds([set(places) for places in read.values()])
+    count = max(rounds) + 1
+    if count == len(numbers) or not _all_paths_pass(values, states, leaf):
         return None
-    (gradient,) = torch.autograd.grad(values.sum(), states)
-    return SplitDirections(states, gradient, torch.tensor(owners, device=states.device))
+    owners = torch.full((count, *states.shape[:2]), -1)
+    for place, (number, turn) in enumerate(zip(numbers, rounds, strict=True)):
+        for row, position in read[number]:
+            owners[turn, row, position] = place
+    gradients = []
+    for turn in range(count):
+        members = [number for number, own in zip(numbers, rounds, strict=True) if own == turn]
+        total = values[:, members].sum()
+        gradients += torch.autograd.grad(total, states, retain_graph=turn < count - 1)
+    device = states.device
+    return SplitDirections(
+        states, torch.stack(gradients), owners.to(device), torch.tensor(rounds, device=device)
+    )
+
+
+def _rounds(places: Sequence[set[tuple[int, int]]]) -> list[int]:
+    """Return the first round for each target in which nobody before it reads one of its places.
+
+    >>> _rounds([{(0, 3)}, {(0, 3)}, {(0, 4)}, {(0, 3), (0, 4)}])
+    [0, 1, 0, 2]
+    """
+    taken: list[set[tuple[int, int]]] = []
+    found = []
+    for own in places:
+        turn = next((turn for turn, held in enumerate(taken) if not held & own), len(taken))
+        if turn == len(taken):
+            taken.append(set())
+        taken[turn] |= own
+        found.append(turn)
+    return found
 
 
 def _all_paths_pass(values: Tensor, states: Tensor, leaf: Tensor) -> bool:
