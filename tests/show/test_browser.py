@@ -4,12 +4,9 @@ import csv
 import dataclasses
 import io
 import json
-import os
 import shutil
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,23 +16,11 @@ from model_understanding.results import AttentionMap
 from model_understanding.show.colours import contrast, palette
 from model_understanding.show.page import report_fragment, report_page
 
+from .browsing import ALL, NODES, missing
 from .sample_results import classification, generation, hostile, text_of, tokens_of
 from .test_payload import with_heads
 
 pytestmark = pytest.mark.browser
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-]
-SWITCHES += ["--disable-component-update", "--disable-sync"]
-# Every element that a reader sees, those in shadow roots too.
-ALL = """
-const all = (root) =>
-  [...root.querySelectorAll("*")].flatMap((e) => [e, ...(e.shadowRoot ? all(e.shadowRoot) : [])]);
-"""
 # The colours of every element that holds words of its own, with what lies behind it.
 COLOURS_IN_USE = (
     """() => {
@@ -55,67 +40,7 @@ COLOURS_IN_USE = (
   return found.map((e) => [e.textContent.slice(0, 40), getComputedStyle(e).color, ground(e)]);
 }"""
 )
-NODES = "() => { " + ALL + " return all(document).length; }"
 AXE = Path(__file__).parents[2] / "frontend/node_modules/axe-core/axe.min.js"
-
-
-def missing(what: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"{what} is missing")
-    pytest.skip(f"{what} is missing")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome", "chrome")]
-    executable = next(filter(None, found), None)
-    if executable is None:
-        missing("Chromium")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("playwright")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=executable, args=SWITCHES)
-        yield opened
-        opened.close()
-
-
-class Visit:
-    """A page opened in the browser, with what happened meanwhile."""
-
-    def __init__(self, browser: Any, path: Path, scheme: str = "light", **options: Any) -> None:
-        self.events: list[str] = []
-        self.page = browser.new_page(color_scheme=scheme, viewport={"width": 1100, "height": 900}, **options)
-        self.page.on("dialog", lambda dialog: (self.events.append("dialog"), dialog.dismiss()))
-        self.page.on("console", lambda message: self.events.append(f"console: {message.text}"))
-        self.page.on("pageerror", lambda error: self.events.append(f"error: {error}"))
-        self.page.on("request", lambda request: self._requested(request.url))
-        self.page.goto(path.as_uri())
-        self.page.wait_for_timeout(200)
-
-    def _requested(self, url: str) -> None:
-        if not url.startswith(("file:///", "data:image/png", "blob:")):
-            self.events.append(f"request: {url}")
-
-    def picture(self) -> np.ndarray:
-        with Image.open(io.BytesIO(self.page.screenshot(full_page=True))) as picture:
-            return np.asarray(picture.convert("RGB"))
-
-
-@pytest.fixture
-def visit(browser, tmp_path):
-    visits = []
-
-    def open_page(html: str, scheme: str = "light", **options: Any) -> Visit:
-        path = tmp_path / f"{len(visits)}.html"
-        path.write_text(html, encoding="utf-8")
-        visits.append(Visit(browser, path, scheme, **options))
-        return visits[-1]
-
-    yield open_page
-    for opened in visits:
-        opened.page.close()
 
 
 def test_the_browser_would_have_told(visit):

@@ -8,14 +8,14 @@ from model_understanding.show.colours import contrast, palette
 from model_understanding.show.comparison_page import comparison_page
 from results.reports import attribution, classification, words
 
-from .test_browser import AXE, COLOURS_IN_USE, as_hex, browser, visit  # noqa: F401
+from .test_browser import AXE, COLOURS_IN_USE, as_hex
 from .test_comparison_page import found, hostile_pair
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_both_themes_are_readable_and_drawn(visit, scheme):  # noqa: F811
+def test_both_themes_are_readable_and_drawn(visit, scheme):
     opened = visit(comparison_page(found()), scheme, bypass_csp=AXE.exists())
     page, picture = opened.page, opened.picture()
     assert opened.events == []
@@ -36,7 +36,7 @@ def test_both_themes_are_readable_and_drawn(visit, scheme):  # noqa: F811
         assert [one["id"] for one in violations if one["impact"] in ("serious", "critical")] == []
 
 
-def test_hostile_text_makes_no_dialog_no_request_and_no_element(visit):  # noqa: F811
+def test_hostile_text_makes_no_dialog_no_request_and_no_element(visit):
     opened = visit(comparison_page(hostile_pair()))
     assert opened.events == []
     for selector in ("script", "img", "b", "iframe", "object", "a", "[onerror]", "[onload]", "main style"):
@@ -44,7 +44,7 @@ def test_hostile_text_makes_no_dialog_no_request_and_no_element(visit):  # noqa:
     assert "</script><script>alert(1)</script>" in opened.page.locator("main").inner_text()
 
 
-def test_right_to_left_texts_stand_on_the_right_and_in_their_order(visit):  # noqa: F811
+def test_right_to_left_texts_stand_on_the_right_and_in_their_order(visit):
     sides = [words(text) for text in ("שלום עולם", "שלום לך עולם")]
     pair = compare(*(classification(side, attribution(side, np.ones(len(side)))) for side in sides))
     spans = visit(comparison_page(pair)).page.locator(".mu-aligned").nth(1).locator(".mu-text span")

@@ -13,7 +13,7 @@ from model_understanding.show.payload import report_payload
 from model_understanding.tokens import Tokens
 
 from .sample_results import generation
-from .test_browser import AXE, browser, visit  # noqa: F401
+from .test_browser import AXE
 
 matplotlib.use("Agg")
 
@@ -73,7 +73,7 @@ def test_a_long_text_keeps_the_keys_of_most_weight_and_says_so():
 @pytest.mark.browser
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is missing")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_shows_what_it_holds_and_how_to_get_more(visit, scheme):  # noqa: F811
+def test_the_page_shows_what_it_holds_and_how_to_get_more(visit, scheme):
     opened = visit(report_page(with_neurons()), scheme, bypass_csp=True)
     card = opened.page.locator(".card.neurons")
     held = report_payload(with_neurons())["neurons"]["held"]
@@ -91,7 +91,7 @@ def test_the_page_shows_what_it_holds_and_how_to_get_more(visit, scheme):  # noq
 
 
 @pytest.mark.browser
-def test_a_page_that_holds_none_gives_the_code(visit):  # noqa: F811
+def test_a_page_that_holds_none_gives_the_code(visit):
     opened = visit(report_page(generation()))
     card = opened.page.locator(".card.neurons")
     opened.page.evaluate("() => { document.execCommand = () => true; }")
