@@ -71,6 +71,27 @@ export class Actions {
     });
   }
 
+  /** Show why a step's token was written and not another; false where that was not computed. */
+  contrast(step: number, other: number): boolean {
+    const target = this.model.contrastOf(step, other);
+    if (target < 0) return false;
+    this.store.set({ attribution: this.model.payload.contrasts, target, targetEnd: target });
+    return true;
+  }
+
+  /** Go back from a contrast to why its token was written; false where none is shown. */
+  leaveContrast(): boolean {
+    const { model, store } = this;
+    if (!model.isContrast(store.state)) return false;
+    const { step } = model.attribution(store.state)!.targets[store.state.target];
+    const { attributions, contrasts } = model.payload;
+    const place = attributions.findIndex((other, at) => at !== contrasts && model.followsSteps(other));
+    const attribution = Math.max(place, 0);
+    const target = Math.max(model.targetOfStep(attributions[attribution], step), 0);
+    store.set({ attribution, target, targetEnd: target });
+    return true;
+  }
+
   showTarget(place: number): void {
     const attribution = this.model.attribution(this.store.state);
     if (!attribution) return;
@@ -133,6 +154,7 @@ export class Actions {
     const steps = [this.model.stepOfToken(anchor), this.model.stepOfToken(focus)];
     const targets = steps.map((step) => this.model.targetOfStep(attribution, step));
     if (targets[1] < 0) return {};
+    if (this.model.isContrast(state)) return { target: targets[1], targetEnd: targets[1] };
     const first = targets[0] < 0 ? targets[1] : targets[0];
     return { target: Math.min(first, targets[1]), targetEnd: Math.max(first, targets[1]) };
   }

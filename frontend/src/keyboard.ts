@@ -28,9 +28,7 @@ export function listenToKeys({ model, store, actions, say, signal }: Context, pl
     H: () => actions.moveHead(-1),
     m: () =>
       payload.attention.length > 1 && actions.showMap((store.state.map + 1) % payload.attention.length),
-    a: () =>
-      payload.attributions.length > 1 &&
-      actions.showAttribution((store.state.attribution + 1) % payload.attributions.length),
+    a: () => model.choices > 1 && actions.showAttribution((store.state.attribution + 1) % model.choices),
     g: () => {
       actions.cycleLevel();
       say(`by ${store.state.level}`);
@@ -52,7 +50,7 @@ export function listenToKeys({ model, store, actions, say, signal }: Context, pl
       if (places.root.querySelector("dialog[open]")) return;
       if (event.key === "Escape") {
         closeMenus(places.root);
-        actions.unselect();
+        if (!actions.leaveContrast()) actions.unselect();
         if (origin.matches?.("input")) (origin as HTMLElement).blur();
         return;
       }

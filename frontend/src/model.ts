@@ -79,6 +79,22 @@ export class Model {
     return !!this.generation && !!attribution && attribution.targets.every((target) => target.step >= 0);
   }
 
+  /** How many attributions a reader chooses from; contrasts are reached by their tokens. */
+  get choices(): number {
+    const { attributions, contrasts } = this.payload;
+    return contrasts < 0 ? attributions.length : contrasts;
+  }
+
+  isContrast(state: Readonly<State>): boolean {
+    return state.attribution === this.payload.contrasts;
+  }
+
+  /** The row that says why a step's token was written and not another, -1 none. */
+  contrastOf(step: number, other: number): number {
+    const held = this.payload.attributions[this.payload.contrasts];
+    return held ? held.targets.findIndex((target) => target.step === step && target.against === other) : -1;
+  }
+
   /** The target that explains a step, -1 none. */
   targetOfStep(attribution: Attribution | undefined, step: number): number {
     return attribution ? attribution.targets.findIndex((target) => target.step === step) : -1;

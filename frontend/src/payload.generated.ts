@@ -10,6 +10,8 @@ export interface Payload {
   readonly prediction: Prediction | null;
   readonly generation: Generation | null;
   readonly attributions: readonly (Attribution)[];
+  /** The attribution that says why a token was written and not another, the last; -1 none. */
+  readonly contrasts: number;
   readonly attention: readonly (Attention)[];
   readonly evaluations: readonly (Evaluation)[];
   readonly lens: Lens | null;
@@ -137,6 +139,9 @@ export interface Target {
   readonly below: string;
   /** The step of the generation that is explained; -1 none. */
   readonly step: number;
+  /** The id of the one token or class that it is contrasted with; -1 none. */
+  readonly against: number;
+  readonly againstName: string;
   readonly baseline: number | null;
   readonly gap: number | null;
 }

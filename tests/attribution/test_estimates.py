@@ -1,6 +1,5 @@
 """Estimates: what is foretold is what hooks then count, for every method and without running the model."""
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,6 +17,7 @@ from model_understanding import (
 )
 from model_understanding.protocols import Scores
 from model_understanding.registry import METHODS
+from pass_counts import counted
 from tiny_models import PROBE, TEXTS, visualizer_of
 
 ADAPTIVE = {"integrated_gradients", "sequential_integrated_gradients", "shapley_sampling"}
@@ -42,32 +42,6 @@ BY_ATTENTION = {
     "information_flow",
 }
 REFUSED = {("mamba", method) for method in {"gim", "attn_lrp", "cp_lrp"} | BY_ATTENTION}
-
-
-@contextmanager
-def counted(model):
-    """Count forwards and their positions, and backward passes that reach the embeddings."""
-    counts = {"forwards": 0, "positions": 0, "backwards": 0, "backward_positions": 0}
-    grad = torch.autograd.grad
-
-    def forward(_, arguments, keywords, outputs):
-        counts["forwards"] += 1
-        counts["positions"] += keywords["input_ids"].numel()
-
-    def backward(outputs, inputs, *arguments, **keywords):
-        found = grad(outputs, inputs, *arguments, **keywords)
-        if isinstance(inputs, torch.Tensor) and inputs.is_leaf:
-            counts["backwards"] += 1
-            counts["backward_positions"] += found[0][..., 0].numel()
-        return found
-
-    handle = model.register_forward_hook(forward, with_kwargs=True)
-    torch.autograd.grad = backward
-    try:
-        yield counts
-    finally:
-        handle.remove()
-        torch.autograd.grad = grad
 
 
 def most(estimate):

@@ -162,6 +162,9 @@ def test_contrasts_for_each_step(command: Callable, language_model: str) -> None
     for target in report.attributions[0].targets:
         assert len(target.against) == 1
         assert target.against != target.indices
+    (report,) = reports(command(*arguments, "--alternatives", "2"))
+    assert report.contrasts is not None
+    assert len(report.contrasts.targets) == 4
 
 
 def test_a_token_by_id_is_that_token(command: Callable, language_model: str) -> None:

@@ -1,6 +1,7 @@
 """Results made by hand, as the compute half would return them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -222,9 +223,9 @@ def generation(count: int = 12, prompt_count: int = 9) -> Report:
             prompt_length=length,
             probabilities=probabilities,
             entropies=np.full(count, 1.5),
-            top_ids=np.zeros((count, 2)),
+            top_ids=np.stack([tokens.ids[length:], np.zeros(count, dtype=int)], axis=1),
             top_probabilities=top,
-            top_labels=tuple((piece, " other") for piece in pieces[length:]),
+            top_labels=tuple((piece, " </script>other") for piece in pieces[length:]),
             given=False,
             ended=False,
         ),
@@ -248,6 +249,25 @@ def generation(count: int = 12, prompt_count: int = 9) -> Report:
             ),
         ),
         provenance=provenance(model="demo:smollm2"),
+    )
+
+
+def with_contrasts(report: Report) -> Report:
+    """Return a generation with why each token and not the second of its likeliest."""
+    attribution_of_steps, source = report.attributions[1], report.generation
+    assert source is not None
+    targets = [
+        replace(
+            target,
+            quantity="logit",
+            against=(int(source.top_ids[step, 1]),),
+            against_labels=(source.top_labels[step][1],),
+        )
+        for step, target in enumerate(attribution_of_steps.targets)
+    ]
+    return replace(
+        report,
+        contrasts=attribution(attribution_of_steps.tokens, targets=targets, valid=attribution_of_steps.valid),
     )
 
 

@@ -59,7 +59,11 @@ export function saliencyExport(context: Context, text: HTMLElement): Exported | 
       targets: targets.map((target) => ({ description: target.description, output: target.output })),
       scores: rows,
     }),
-    python: () => attribution.python,
+    python: () =>
+      attribution.python.replace(
+        "contrast(STEP, OTHER)",
+        `contrast(${targets[0].step}, ${targets[0].against})`,
+      ),
   };
 }
 

@@ -14,7 +14,9 @@ export function generationView(context: Context): HTMLElement | null {
   const { generation } = model;
   if (!generation?.probabilities.length) return null;
   const count = generation.probabilities.length;
-  const labels = model.payload.tables[generation.table].labels.slice(generation.promptLength);
+  const table = model.payload.tables[generation.table];
+  const labels = table.labels.slice(generation.promptLength);
+  const ids = table.ids.slice(generation.promptLength);
   const strip = h("div", { class: "strip", "data-view": "steps" });
   const slider = h("input", {
     type: "range",
@@ -39,6 +41,7 @@ export function generationView(context: Context): HTMLElement | null {
   const heading = h("h3", {});
   const facts = h("p", { class: "note" });
   const top = h("ol", { class: "top" });
+  const absent = h("p", { class: "note", role: "status" });
   let timer = 0;
 
   const stop = () => {
@@ -108,6 +111,39 @@ export function generationView(context: Context): HTMLElement | null {
     );
   };
 
+  /** Another token, which may be asked about: why the one written and not this. */
+  const other = (current: number, place: number, label: string): HTMLElement => {
+    const id = generation.topIds[current][place];
+    const row = model.contrastOf(current, id);
+    const on = row >= 0 && model.isContrast(store.state) && store.state.target === row;
+    const words = `Why “${labels[current]}” and not “${label}”`;
+    return h(
+      "button",
+      {
+        type: "button",
+        class: `bar-label alternative${row < 0 ? " absent" : ""}`,
+        "aria-pressed": String(on),
+        title: words,
+        on: {
+          click: () => {
+            if (on) actions.leaveContrast();
+            else if (!actions.contrast(current, id)) {
+              const rank = generation.topIds[current]
+                .slice(0, place + 1)
+                .filter((one) => one !== ids[current]);
+              replace(
+                absent,
+                h("bdi", {}, words),
+                ` was not computed for this page. Ask for it: analyze(…, alternatives=${rank.length}), or explain --alternatives ${rank.length}.`,
+              );
+            }
+          },
+        },
+      },
+      h("bdi", {}, label),
+    );
+  };
+
   const describe = () => {
     const current = actions.currentStep();
     slider.value = String(current + 1);
@@ -122,6 +158,9 @@ export function generationView(context: Context): HTMLElement | null {
           ? "the likeliest token"
           : `rank ${rank}`
     }`;
+    const buttons = () => [...top.querySelectorAll("button")];
+    const focused = buttons().indexOf((top.getRootNode() as ShadowRoot).activeElement as HTMLButtonElement);
+    replace(absent);
     const shown = generation.topLabels[current].slice(0, 10);
     replace(
       top,
@@ -130,17 +169,18 @@ export function generationView(context: Context): HTMLElement | null {
         const bar = h("span", { class: "bar" });
         bar.style.width = `${100 * share}%`;
         bar.style.background = theme.colours.get("unsigned");
-        const row = h(
+        const id = generation.topIds[current][place];
+        const taken = id === ids[current];
+        return h(
           "li",
-          { class: "bar-line" },
-          h("bdi", { class: "bar-label" }, label),
+          { class: taken ? "bar-line taken" : "bar-line" },
+          taken ? h("bdi", { class: "bar-label" }, label) : other(current, place, label),
           h("span", { class: "track" }, bar),
           h("span", { class: "bar-value" }, percent(share)),
         );
-        if (Math.abs(share - probability) < 1e-7) row.classList.add("taken");
-        return row;
       }),
     );
+    buttons()[focused]?.focus(); // the list was made anew
   };
 
   const stepAt = (event: MouseEvent): number => {
@@ -197,6 +237,6 @@ export function generationView(context: Context): HTMLElement | null {
     ),
     strip,
     h("div", { class: "scrub" }, step("‹", -1, "Previous step"), play, step("›", 1, "Next step"), slider),
-    h("div", { class: "step" }, h("div", {}, heading, facts), top),
+    h("div", { class: "step" }, h("div", {}, heading, facts, absent), top),
   );
 }

@@ -7,6 +7,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["← →", "previous, next token; with Shift the selection grows"],
   ["Home End", "first, last token"],
   ["↑ ↓", "previous, next step of a generation; in the bars the next bar"],
+  ["Enter", "on another likely token: why the one written and not this; Esc goes back"],
   ["[ ]", "previous, next layer"],
   ["h H", "next, previous head"],
   ["m", "next attention map"],

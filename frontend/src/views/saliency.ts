@@ -33,7 +33,7 @@ export function saliencyView(context: Context): HTMLElement {
   );
   const which = picker(
     "Attribution",
-    attributions.map((attribution) => `${attribution.title} · ${attribution.method}`),
+    attributions.slice(0, model.choices).map((attribution) => `${attribution.title} · ${attribution.method}`),
     (place) => actions.showAttribution(place),
   );
   const targets = h("div", { class: "targets" });
@@ -45,6 +45,16 @@ export function saliencyView(context: Context): HTMLElement {
   const text = textView(context);
   const bars = attributions.length ? barsView(context) : null;
 
+  const back = h("button", { type: "button", class: "plain", on: { click: () => actions.leaveContrast() } });
+
+  store.watch(["attribution", "target"], (state) => {
+    back.hidden = !model.isContrast(state);
+    which.element.hidden = targets.hidden = !back.hidden;
+    if (!back.hidden) {
+      const target = model.attribution(state)!.targets[state.target];
+      replace(back, "Back to why ", h("bdi", {}, `“${target.name}”`), " ", h("kbd", {}, "Esc"));
+    }
+  });
   store.watch(["attribution"], (state) => {
     const attribution = model.attribution(state);
     which.show(state.attribution);
@@ -76,7 +86,7 @@ export function saliencyView(context: Context): HTMLElement {
     note.textContent =
       several > 1
         ? `sum over ${several} targets${attribution.signed ? "" : " (sizes add up: at most this much)"} · ${attribution.methodWords}`
-        : `value ${target.outputWords} · ${attribution.methodWords}`;
+        : `${model.isContrast(state) ? `${target.description} =` : "value"} ${target.outputWords} · ${attribution.methodWords}`;
   });
   const paintLegend = () => {
     const attribution = model.attribution(store.state);
@@ -123,7 +133,8 @@ export function saliencyView(context: Context): HTMLElement {
       h(
         "div",
         { class: "controls" },
-        attributions.length > 1 && which.element,
+        back,
+        model.choices > 1 && which.element,
         targets,
         level.element,
         attributions.length > 0 && sort.element,
@@ -140,6 +151,7 @@ export function headline({ model }: Context, state: Readonly<State>): string {
   const attribution = model.attribution(state);
   if (!attribution) return "Text";
   const [first, last] = [attribution.targets[state.target], attribution.targets[state.targetEnd]];
+  if (model.isContrast(state)) return `Why “${first.name}” and not “${first.againstName}”`;
   if (state.target === state.targetEnd) return `Saliency: ${first.description}`;
   return `Saliency: ${first.name} … ${last.name}`;
 }

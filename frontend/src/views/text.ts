@@ -34,7 +34,9 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     if (index === shown) return;
     shown = index;
     pieces = [];
-    element.replaceChildren(...paragraphs(model.payload.tables[index], pieces));
+    element.replaceChildren(
+      ...paragraphs(model.payload.tables[index], pieces, index === model.generation?.table),
+    );
   };
 
   const paint = (state: Readonly<State>) => {
@@ -161,7 +163,7 @@ export function scoreRows(
   ];
 }
 
-function paragraphs(table: Table, pieces: Piece[]): HTMLElement[] {
+function paragraphs(table: Table, pieces: Piece[], goesOn: boolean): HTMLElement[] {
   const { runs } = table;
   const firsts = new Map<number, number>();
   table.groups.token.forEach((unit, token) => {
@@ -173,8 +175,7 @@ function paragraphs(table: Table, pieces: Piece[]): HTMLElement[] {
     if (runs.sources[place] > opened) {
       opened = runs.sources[place];
       // A continuation goes on where its prompt ends.
-      if (!text.startsWith(" ") && !/^\s/.test(text))
-        out.push(h("div", { class: "paragraph", dir: "auto", role: "presentation" }));
+      if (!goesOn) out.push(h("div", { class: "paragraph", dir: "auto", role: "presentation" }));
     }
     const token = runs.units[place] < 0 ? -1 : firsts.get(runs.units[place])!;
     const pill = token >= 0 && (runs.pills[place] || table.special[token]);

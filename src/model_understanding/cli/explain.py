@@ -63,6 +63,17 @@ def explain(
             rich_help_panel="Language models",
         ),
     ] = False,
+    alternatives: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="K",
+            help="Also explain why each token and not one of the K likeliest others; the page shows it where "
+            "another token is clicked.",
+            rich_help_panel="Language models",
+            show_default=False,
+        ),
+    ] = 0,
     span: Annotated[
         str | None,
         typer.Option(
@@ -131,6 +142,7 @@ def explain(
                 continuation=continuation,
                 max_new_tokens=max_new_tokens,
                 per_token=per_token,
+                alternatives=alternatives,
                 span=span,
                 chat=chat,
                 level=level,

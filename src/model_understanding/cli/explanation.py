@@ -28,6 +28,7 @@ class Request:
         continuation: What follows a prompt; ``None`` to generate.
         max_new_tokens: Most tokens to generate; ``None`` for the default.
         per_token: Whether each token of the continuation is a target of its own.
+        alternatives: How many likely other tokens of each step are explained too.
         span: The part of it, or of the prompt, that is explained: a text or ``START:END`` in tokens.
         chat: Whether the text is a user's message.
         level: What is one unit in what is shown and saved.
@@ -44,6 +45,7 @@ class Request:
     continuation: str | None = None
     max_new_tokens: int | None = None
     per_token: bool = False
+    alternatives: int = 0
     span: str | None = None
     chat: bool = False
     level: LevelName = LevelName.TOKEN
@@ -87,6 +89,7 @@ def joined_tokens(report: Report, level: LevelName) -> Report:
     return replace(
         report,
         attributions=tuple(attribution.folded(level.value) for attribution in report.attributions),
+        contrasts=None if report.contrasts is None else report.contrasts.folded(level.value),
         attention=tuple(attention.folded(level.value) for attention in report.attention),
     )
 
@@ -102,6 +105,7 @@ def check_request(request: Request, *, is_classifier: bool) -> None:
             "--continuation": request.continuation is not None,
             "--max-new-tokens": request.max_new_tokens is not None,
             "--per-token": request.per_token,
+            "--alternatives": request.alternatives > 0,
             "--span": request.span is not None,
             "a second --against": len(request.against) > 1,
             "--chat": request.chat,
@@ -163,6 +167,7 @@ def _explained_continuation(
         per_token=request.per_token or (not request.targets and request.span is None),
         span=None if request.span is None else _span(request.span),
         against=_one_or_all([_token(text) for text in request.against]),
+        alternatives=request.alternatives,
         quantity=(request.quantity or QuantityName.LOG_PROB).value,
         layer=request.layer,
         progress=progress,

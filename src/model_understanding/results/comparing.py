@@ -114,7 +114,7 @@ def compare(
 
 
 def _answer(report: Report) -> Report:
-    return replace(report, attributions=(), attention=(), heads=None, lens=None)
+    return replace(report, attributions=(), contrasts=None, attention=(), heads=None, lens=None)
 
 
 def _sources(first: Report, second: Report, names: Sequence[str]) -> tuple[Tokens, Tokens]:

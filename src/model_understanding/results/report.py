@@ -11,6 +11,7 @@ import numpy as np
 from model_understanding.errors import InputError
 from model_understanding.results.attention_map import AttentionMap
 from model_understanding.results.attribution import Attribution
+from model_understanding.results.contrasts import contrast_of
 from model_understanding.results.evaluation import Evaluation
 from model_understanding.results.files import FIGURE_SUFFIXES, array_in, csv_text, reading, save_as
 from model_understanding.results.generation import Generation
@@ -33,6 +34,8 @@ class Report(JsonResult):
         prediction: A classifier's answer.
         generation: A language model's continuation.
         attributions: The attributions, the main one first.
+        contrasts: Why each token of a generation and not one of its likeliest alternatives: a row for each
+            step and alternative.
         attention: The attention maps, the main one first: pictures and the terminal draw it, the page all.
         evaluations: How far the attributions may be believed.
         heads: Scores of the attention heads, by which they can be ranked.
@@ -47,6 +50,7 @@ class Report(JsonResult):
     prediction: Prediction | None = None
     generation: Generation | None = None
     attributions: tuple[Attribution, ...] = ()
+    contrasts: Attribution | None = None
     attention: tuple[AttentionMap, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     heads: HeadScores | None = None
@@ -74,6 +78,24 @@ class Report(JsonResult):
             *found: What ``compute_query_key`` returned for this report's text.
         """
         return replace(self, query_keys=(*self.query_keys, *found))
+
+    def contrast(self, step: int, alternative: str | int) -> Attribution:
+        """Return why a token was written and not an alternative.
+
+        ``score of logit(written) − logit(alternative)``: above 0 (where the method has signs) for the
+        token written, below 0 for the alternative.
+
+        Args:
+            step: The step of the generation, counted from 0, or from −1 at the end.
+            alternative: The text or the id of the token that might have been written.
+
+        Returns:
+            The attribution of one target.
+
+        Raises:
+            InputError: The report holds no such contrast.
+        """
+        return contrast_of(self.generation, self.contrasts, step, alternative)
 
     @property
     def main_attention(self) -> tuple[AttentionMap, ...]:
@@ -150,7 +172,8 @@ class Report(JsonResult):
         if suffix == ".json":  # half a character, which UTF-8 cannot hold, as JSON's own escape
             return (self.to_json(indent=1) + "\n").encode("utf-8", "backslashreplace")
         if suffix == ".csv":
-            return _scores_table(self.attributions).encode("utf-8")
+            contrasts = () if self.contrasts is None else (self.contrasts,)
+            return _scores_table((*self.attributions, *contrasts)).encode("utf-8")
         if suffix == ".npz":
             return _archive(self)
         from model_understanding.show.figure import figure_bytes, report_figure
@@ -175,6 +198,8 @@ def _archive(report: Report) -> bytes:
     for number, attribution in enumerate(report.attributions):
         arrays[f"scores_{number}"] = attribution.scores
         arrays[f"offsets_{number}"] = attribution.tokens.offsets
+    if report.contrasts is not None:
+        arrays["contrasts"] = report.contrasts.scores
     for number, attention in enumerate(report.attention):
         arrays[f"attention_{number}"] = attention.weights
     if report.heads is not None:

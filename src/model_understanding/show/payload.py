@@ -20,7 +20,7 @@ from model_understanding.show.payload_attention import (
 )
 from model_understanding.show.payload_layers import encoded_lens
 from model_understanding.show.payload_neurons import encoded_neurons
-from model_understanding.show.python_code import attention_code, attribution_code
+from model_understanding.show.python_code import attention_code, attribution_code, contrast_code
 from model_understanding.show.wording import (
     READING_NOTES,
     answer_words,
@@ -66,6 +66,8 @@ def report_payload(report: Report) -> dict[str, Any]:
         _attention(report, attention, encoded[id(attention)], tables, omitted)
         for attention in report.attention
     ]
+    contrasts = () if report.contrasts is None else (report.contrasts,)
+    attributions = (*report.attributions, *contrasts)
     lens = encoded_lens(report, tables.place)
     neurons = encoded_neurons(report, tables.place, omitted)
     return {
@@ -76,7 +78,8 @@ def report_payload(report: Report) -> dict[str, Any]:
         ),
         "prediction": None if report.prediction is None else _prediction(report.prediction, tables),
         "generation": None if report.generation is None else _generation(report.generation, tables),
-        "attributions": [_attribution(report, attribution, tables) for attribution in report.attributions],
+        "attributions": [_attribution(report, attribution, tables) for attribution in attributions],
+        "contrasts": -1 if report.contrasts is None else len(attributions) - 1,
         "attention": attention_parts,
         "tables": [_table(tokens) for tokens in tables.held],
         # The page tells the gap of every attribution from its own figures.
@@ -246,13 +249,16 @@ def _attribution(report: Report, attribution: Attribution, tables: _Tables) -> d
         ],
         "scores": scores,
         "errors": None if errors is None else _decimals(errors),
-        "python": attribution_code(report, attribution),
+        "python": contrast_code(report, attribution)
+        if attribution is report.contrasts
+        else attribution_code(report, attribution),
     }
 
 
 def _target(report: Report, attribution: Attribution, place: int, target: Target) -> dict[str, Any]:
     above, below = sign_words(target)
     name = shown(target.name or ", ".join(target.labels[:4]) or target.description(), 60)
+    other = shown(", ".join(target.against_labels[:4]), 60)
     step = -1
     if report.generation is not None and len(target.positions) == 1 and target.quantity != "loss":
         step = target.positions[0] + 1 - report.generation.prompt_length
@@ -265,6 +271,8 @@ def _target(report: Report, attribution: Attribution, place: int, target: Target
         "above": above,
         "below": below,
         "step": step if step >= 0 else -1,
+        "against": target.against[0] if len(target.against) == 1 else -1,
+        "againstName": other.strip(" ") or other,
         "baseline": None if baselines is None else _decimal(baselines[place]),
         "gap": None if gaps is None else _decimal(gaps[place]),
     }

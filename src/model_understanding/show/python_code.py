@@ -1,5 +1,6 @@
 """A result as the Python that computes it again."""
 
+from collections import Counter
 from typing import Any
 
 from model_understanding.results import AttentionMap, Attribution, LogitLens, Report
@@ -35,7 +36,22 @@ def attribution_code(report: Report, attribution: Attribution) -> str:
         choices["quantity"] = target.quantity
     parameters = ", ".join(f"{name}={value!r}" for name, value in attribution.parameters.items())
     remark = f"  # {ascii(parameters)[1:-1]}" if parameters else ""
-    return _code(report, "attribution", "compute_saliency", choices, "plot_saliency", remark)
+    return _code(report, "attribution", "compute_saliency", choices, "plot_saliency(attribution)", remark)
+
+
+def contrast_code(report: Report, contrasts: Attribution) -> str:
+    """Return code that explains one contrast of a report again; ``STEP`` and ``OTHER`` say which."""
+    counts = Counter(target.positions for target in contrasts.targets)
+    generation = report.generation
+    assert generation is not None
+    choices: dict[str, Any] = (
+        {"continuation": generation.text}
+        if generation.given
+        else {"max_new_tokens": len(generation.probabilities)}
+    )
+    choices |= {"alternatives": max(counts.values()), "method": contrasts.method, "show": False}
+    plot = "plot_saliency(report.contrast(STEP, OTHER))"
+    return _code(report, "report", "analyze", choices, plot, "")
 
 
 def attention_code(report: Report, attention: AttentionMap) -> str:
@@ -49,7 +65,7 @@ def attention_code(report: Report, attention: AttentionMap) -> str:
         if attention.steps is None:
             choices["queries"] = "prompt"
     choices |= {"layer": _Name("LAYER"), "head": _Name("HEAD"), "map": attention.map}
-    return _code(report, "attention", "compute_attention", choices, "plot_attention", "")
+    return _code(report, "attention", "compute_attention", choices, "plot_attention(attention)", "")
 
 
 def lens_code(report: Report, lens: LogitLens) -> str:
@@ -59,7 +75,7 @@ def lens_code(report: Report, lens: LogitLens) -> str:
         choices["continuation"] = report.generation.text
         choices["positions"] = lens.positions.tolist()
     choices["top"] = lens.top_ids.shape[2]
-    return _code(report, "lens", "compute_logit_lens", choices, "plot_logit_lens", "")
+    return _code(report, "lens", "compute_logit_lens", choices, "plot_logit_lens(lens)", "")
 
 
 def query_key_code(report: Report) -> str:
@@ -67,7 +83,7 @@ def query_key_code(report: Report) -> str:
     choices: dict[str, Any] = {"layer": _Name("LAYER"), "head": _Name("HEAD"), "query": _Name("QUERY")}
     if report.generation is not None:
         choices["continuation"] = report.generation.text
-    return _code(report, "products", "compute_query_key", choices, "plot_query_key", "")
+    return _code(report, "products", "compute_query_key", choices, "plot_query_key(products)", "")
 
 
 class _Name(str):
@@ -87,5 +103,5 @@ def _code(report: Report, result: str, method: str, choices: dict[str, Any], plo
         f"from model_understanding import {kind}\n\n"
         f"visualizer = {kind}({report.provenance.model!a})\n"
         f"{result} = visualizer.{method}(\n    {text}{arguments},\n){remark}\n"
-        f"visualizer.{plot}({result})\n"
+        f"visualizer.{plot}\n"
     )

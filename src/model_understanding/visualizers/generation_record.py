@@ -9,10 +9,10 @@ from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.generation import end_ids
 from model_understanding.tasks.vocabulary import token_text
 
-TOP = 5  # likeliest tokens kept at each step
+TOP_TOKENS = 5  # likeliest tokens kept at each step
 
 
-def generation_of(runner: Runner, encoding: Encoding, *, given: bool) -> Generation:
+def generation_of(runner: Runner, encoding: Encoding, *, given: bool, top: int = TOP_TOKENS) -> Generation:
     """Return a prompt and its continuation with each step's probability, entropy and likeliest tokens.
 
     The distributions come from one forward over prompt and continuation, so they are the model's own,
@@ -22,6 +22,7 @@ def generation_of(runner: Runner, encoding: Encoding, *, given: bool) -> Generat
         runner: The runner of a language model.
         encoding: Prompt and continuation.
         given: Whether the continuation was given rather than generated.
+        top: How many of the likeliest tokens of each step are kept.
 
     Returns:
         The record.
@@ -31,7 +32,7 @@ def generation_of(runner: Runner, encoding: Encoding, *, given: bool) -> Generat
     logs = torch.log_softmax(step_logits(runner, encoding, range(start, len(tokens))).double(), dim=-1)
     following = torch.as_tensor(tokens.ids[start:].copy(), device=logs.device)
     probabilities = logs.exp()
-    best = logs.topk(min(TOP, logs.shape[-1]), dim=-1)
+    best = logs.topk(min(top, logs.shape[-1]), dim=-1)
     return Generation(
         tokens=tokens,
         prompt_length=start,

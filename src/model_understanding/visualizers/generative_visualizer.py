@@ -24,11 +24,12 @@ from model_understanding.tasks import CAUSAL_LM
 from model_understanding.tasks.causal_lm import Contrast, Span
 from model_understanding.tasks.vocabulary import VocabularyItem
 from model_understanding.tokens import Tokens
+from model_understanding.visualizers.alternatives import check_alternatives, contrast_targets
 from model_understanding.visualizers.attention_choices import Keep
 from model_understanding.visualizers.attributing import attribute, method_of
 from model_understanding.visualizers.base import AxisChoice, Visualizer
 from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
-from model_understanding.visualizers.generation_record import generation_of
+from model_understanding.visualizers.generation_record import TOP_TOKENS, generation_of
 from model_understanding.visualizers.head_ranking import RankChoice, check_rank
 from model_understanding.visualizers.layer_readings import TOP, lens_for_report, lens_of_tokens
 from model_understanding.visualizers.report_attention import MapChoice
@@ -413,6 +414,7 @@ class GenerativeModelVisualizer(Visualizer):
         per_token: bool = True,
         span: Span | None = None,
         against: Contrast | None = None,
+        alternatives: int = 0,
         quantity: Quantity = "log_prob",
         layer: int | None = None,
         progress: ProgressChoice = None,
@@ -432,6 +434,10 @@ class GenerativeModelVisualizer(Visualizer):
             per_token: Whether each token of the continuation gets a row of its own.
             span: The part of the continuation that is explained, as ``compute_saliency`` takes it.
             against: What the difference is explained to, as ``compute_saliency`` takes it.
+            alternatives: How many of the likeliest other tokens of each step are explained too: why the
+                token written and not this one, by ``logit(written) − logit(other)``. The page shows them
+                where an alternative is clicked, ``Report.contrast`` returns one. Each costs a backward
+                pass for each step; forwards are shared by all.
             quantity: ``log_prob``, ``logit`` or ``prob``.
             layer: Attribute to the hidden states that enter this block, as ``compute_saliency`` takes it.
             progress: Whom to tell how far the attribution is, as ``compute_saliency`` takes it.
@@ -446,11 +452,16 @@ class GenerativeModelVisualizer(Visualizer):
         Returns:
             The ``Report``: first why each token of the continuation, then the prompt's loss. With
             ``estimate`` an ``Estimate``.
+
+        Raises:
+            InputError: The prompt, the target, the method or the number of alternatives cannot be used.
         """
         chosen = method_of(method)
         asked = "continuation" if target is None else target
         each = per_token and asked == "continuation"
         questions = [Question(target=asked, per_token=each, span=span, against=against, quantity=quantity)]
+
+        check_alternatives(alternatives, questions[0])
 
         def explain(runner: Runner, encoding: Encoding) -> list[Attribution]:
             has_loss = target is None and (encoding.prompt_length or 0) > 1  # one token has no loss
@@ -459,6 +470,9 @@ class GenerativeModelVisualizer(Visualizer):
                 explained = encoding if question.kind == "continuation" else self._prompt_of(encoding)
                 targets = question.targets(runner, explained)
                 attributions += attribute(runner, chosen, [explained], [targets], question.function)
+            if alternatives:
+                contrasts = contrast_targets(runner, encoding, alternatives, questions[0])
+                attributions += attribute(runner, chosen, [encoding], [contrasts])
             return attributions
 
         def continued(runner: Runner) -> Encoding:
@@ -469,9 +483,13 @@ class GenerativeModelVisualizer(Visualizer):
             return estimate_of(runner, lambda runner: explain(runner, continued(runner)), chosen)
         encoding = continued(runner)
         attributions = with_progress(runner, lambda runner: explain(runner, encoding), progress)
+        contrasts = attributions.pop() if alternatives else None
         report = Report(
-            generation=generation_of(self.runner, encoding, given=continuation is not None),
+            generation=generation_of(
+                self.runner, encoding, given=continuation is not None, top=max(TOP_TOKENS, alternatives + 1)
+            ),
             attributions=tuple(attributions),
+            contrasts=contrasts,
             attention=self._attention_of_steps(encoding, maps),
             evaluations=self._evaluations_for_report(
                 encoding if questions[0].kind == "continuation" else self._prompt_of(encoding),

@@ -1,0 +1,55 @@
+"""Why A and not B: another likely token is clicked, or chosen by keyboard, and the text follows."""
+
+import pytest
+
+from model_understanding.show.page import report_page
+
+from .browsing import keep_picture
+from .sample_results import generation, with_contrasts
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_alternative_shows_why_it_was_not_written_and_escape_returns(visit, scheme):
+    report = with_contrasts(generation())
+    opened = visit(report_page(report), scheme)
+    page, press = opened.page, opened.page.keyboard.press
+    title, bars = page.locator("#saliency-title"), page.locator(".bar-row .bar-value")
+    before, shares = title.inner_text(), bars.all_inner_texts()
+    page.locator(".top .alternative").click()
+    written = report.generation.continuation_tokens().labels()[0].strip()
+    assert title.inner_text() == f"Why “{written}” and not “</script>other”"
+    assert f"speaks for {written} over </script>other" in page.locator(".saliency .legend").inner_text()
+    assert bars.all_inner_texts() != shares
+    assert page.locator(".top .alternative").get_attribute("aria-pressed") == "true"
+    assert page.locator("label.picker:visible", has_text="Attribution").count() == 0
+    page.wait_for_timeout(250)
+    keep_picture(opened, f"why-not-{scheme}")
+    # A source may be looked at meanwhile; the next step is contrasted too.
+    page.locator(".text .token[data-token='2']").click()
+    assert title.inner_text().startswith("Why “")
+    press("Escape")
+    assert title.inner_text() == before
+    assert bars.all_inner_texts() == shares
+    # By keyboard alone.
+    page.locator(".top .alternative").focus()
+    press("Enter")
+    assert title.inner_text().startswith("Why “")
+    focused = "document.querySelector('[data-view-of-report]').shadowRoot.activeElement.className"
+    assert "alternative" in page.evaluate(focused)
+    page.reload()
+    assert title.inner_text().startswith("Why “"), "the address holds the contrast"
+    page.get_by_role("button", name="Back to why").click()
+    assert title.inner_text() == before
+    assert opened.events == []
+
+
+def test_a_page_without_contrasts_says_how_to_get_them(visit):
+    opened = visit(report_page(generation()))
+    page = opened.page
+    title = page.locator("#saliency-title").inner_text()
+    page.locator(".top .alternative").click()
+    assert "--alternatives 1" in page.locator(".step").inner_text()
+    assert page.locator("#saliency-title").inner_text() == title
+    assert opened.events == []
