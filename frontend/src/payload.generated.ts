@@ -14,6 +14,7 @@ export interface Payload {
   readonly contrasts: number;
   readonly attention: readonly (Attention)[];
   readonly evaluations: readonly (Evaluation)[];
+  readonly agreements: readonly (Agreement)[];
   readonly lens: Lens | null;
   readonly neurons: Neurons | null;
   readonly cautions: readonly (string)[];
@@ -219,8 +220,24 @@ export interface Weights {
   readonly blocks: readonly (string)[];
 }
 
+/** How far two attributions of one text and the same targets agree, for each target. */
+export interface Agreement {
+  readonly first: number;
+  readonly second: number;
+  /** Spearman's rank correlation. */
+  readonly correlations: readonly (number | null)[];
+  /** The share of the largest tokens that both have. */
+  readonly overlaps: readonly (number | null)[];
+  /** How many the largest are. */
+  readonly counts: readonly (number)[];
+  /** Whether signs are compared, or sizes alone. */
+  readonly signed: boolean;
+}
+
 export interface Evaluation {
   readonly metric: string;
+  /** What is read, and what stands in for removed tokens. */
+  readonly condition: string;
   readonly value: number;
   readonly valueWords: string;
   readonly curve: readonly (readonly (number)[])[];

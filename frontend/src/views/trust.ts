@@ -3,7 +3,7 @@
 import type { Context } from "../context";
 import { h, replace, svg } from "../dom";
 import { number, percent } from "../format";
-import type { Attribution, Evaluation } from "../payload.generated";
+import type { Attribution, Evaluation, Payload } from "../payload.generated";
 import type { State } from "../store";
 
 export function trustView({ model, store, theme }: Context): HTMLElement {
@@ -11,22 +11,26 @@ export function trustView({ model, store, theme }: Context): HTMLElement {
   const draw = () => {
     const { state } = store;
     const { evaluations } = model.payload;
-    const cards = [
-      completenessCard(model.attribution(state), state),
-      ...evaluations.map((evaluation) =>
-        evaluationCard(evaluation, theme.colours.get("unsigned"), theme.colours.get("line")),
-      ),
-    ];
-    if (!evaluations.length) {
-      cards.push(
+    const verdicts = evaluations.filter((evaluation) => evaluation.verdict);
+    const metrics = new Map<string, Evaluation[]>();
+    for (const evaluation of evaluations) {
+      if (evaluation.verdict) continue;
+      metrics.set(evaluation.metric, [...(metrics.get(evaluation.metric) ?? []), evaluation]);
+    }
+    const drawn = [theme.colours.get("unsigned"), theme.colours.get("muted"), theme.colours.get("line")];
+    replace(
+      strip,
+      ...verdicts.map(({ verdict, reasons }) => card("Verdict", verdict ?? "", reasons.join(" "))),
+      !evaluations.length &&
         card(
           "Evaluation",
           "not evaluated",
           "Nobody has measured whether these scores say what the model does. Treat them as a lead, not as proof.",
         ),
-      );
-    }
-    replace(strip, ...cards);
+      completenessCard(model.attribution(state), state),
+      agreementCard(model.payload, state),
+      ...[...metrics].map(([name, held]) => metricCard(name, held, drawn)),
+    );
   };
   store.watch(["attribution", "target", "targetEnd"], draw);
   theme.watch(draw);
@@ -66,30 +70,79 @@ function completenessCard(attribution: Attribution | undefined, state: Readonly<
   return words && card("Completeness", ...words);
 }
 
-function card(name: string, value: string, words: string, ...more: Element[]): HTMLElement {
+function card(name: string, value: string, words: string): HTMLElement {
   return h(
     "div",
     { class: "trust-card" },
     h("h3", {}, h("bdi", {}, name)),
     h("p", { class: "trust-value" }, h("bdi", {}, value)),
-    ...more,
     words && h("p", { class: "note" }, h("bdi", {}, words)),
   );
 }
 
-function evaluationCard(evaluation: Evaluation, colour: string, line: string): HTMLElement {
-  const { control, value } = evaluation;
-  if (evaluation.verdict) return card("Verdict", evaluation.verdict, evaluation.reasons.join(" "));
-  const better = `${evaluation.higherIsBetter ? "higher" : "lower"} is better`;
-  const mean = control.length ? control.reduce((sum, item) => sum + item, 0) / control.length : null;
-  const words = evaluation.reasons.join(" ");
-  const against = mean === null ? "no random orders to compare with" : `random orders: ${number(mean)}`;
-  return card(
-    evaluation.metric,
-    evaluation.valueWords,
-    `${words ? `${words} · ` : ""}${better} · ${against}`,
-    ...(evaluation.curve.length > 1 ? [curve(evaluation, colour, line)] : []),
-    ...(control.length ? [band(value, control, colour, line)] : []),
+/** How far the other attributions of the same targets agree with the one shown. */
+function agreementCard({ agreements, attributions }: Payload, state: Readonly<State>): HTMLElement | null {
+  const others = agreements.filter(({ first, second }) => [first, second].includes(state.attribution));
+  if (!others.length) return null;
+  const rows = others.map((pair) => {
+    const other = attributions[pair.first === state.attribution ? pair.second : pair.first];
+    const [correlation, overlap] = [pair.correlations[state.target], pair.overlaps[state.target]];
+    const count = pair.counts[state.target];
+    const top = overlap === null ? "" : `${Math.round(overlap * count)} of ${count} largest in common`;
+    return h(
+      "div",
+      { class: "trust-row" },
+      h("bdi", {}, `with ${other.methodWords}`),
+      h("span", { class: "note" }, top),
+      h("b", {}, correlation === null ? "–" : number(correlation)),
+    );
+  });
+  const sizes = others.some((pair) => !pair.signed) ? " Of a method without signs, sizes are compared." : "";
+  const words = `Rank correlation over the text's tokens: 1 the same order, 0 none.${sizes}`;
+  return h(
+    "div",
+    { class: "trust-card" },
+    h("h3", {}, "Agreement between methods"),
+    ...rows,
+    h("p", { class: "note" }, words),
+  );
+}
+
+/** One metric, with a row for each thing that was read and each replacement. */
+function metricCard(
+  name: string,
+  held: readonly Evaluation[],
+  [colour, tick, line]: readonly string[],
+): HTMLElement {
+  const rows = held.map((evaluation) => {
+    const { control, value } = evaluation;
+    const mean = control.reduce((sum, item) => sum + item, 0) / control.length;
+    const tip = control.length ? `random orders: ${number(mean)}` : "no random orders to compare with";
+    return h(
+      "div",
+      { class: "trust-row", title: tip },
+      h("bdi", {}, evaluation.condition || "value"),
+      (evaluation.curve.length > 1 || control.length > 0) &&
+        h(
+          "span",
+          { class: "trust-pictures" },
+          evaluation.curve.length > 1 && curve(evaluation, colour, line),
+          control.length > 0 && band(value, control, colour, tick),
+        ),
+      h("b", {}, evaluation.valueWords),
+    );
+  });
+  const words = [
+    `${held[0].higherIsBetter ? "Higher" : "Lower"} is better.`,
+    held.some((one) => one.control.length) && "Ticks: random orders of the same tokens.",
+    ...new Set(held.flatMap((one) => one.reasons)),
+  ];
+  return h(
+    "div",
+    { class: "trust-card" },
+    h("h3", {}, h("bdi", {}, name)),
+    ...rows,
+    h("p", { class: "note" }, h("bdi", {}, words.filter(Boolean).join(" "))),
   );
 }
 
@@ -97,22 +150,22 @@ function evaluationCard(evaluation: Evaluation, colour: string, line: string): H
 function band(value: number, control: readonly number[], colour: string, line: string): SVGSVGElement {
   const low = Math.min(value, ...control);
   const span = Math.max(value, ...control) - low || 1;
-  const x = (item: number) => 6 + ((item - low) / span) * 148;
+  const x = (item: number) => 6 + ((item - low) / span) * 78;
   return svg(
     "svg",
     {
       class: "band",
-      viewBox: "0 0 160 18",
+      viewBox: "0 0 90 18",
       role: "img",
       "aria-label": `${number(value)} against ${control.length} random orders`,
     },
-    svg("line", { x1: 4, x2: 156, y1: 9, y2: 9, stroke: line, "stroke-width": 1 }),
+    svg("line", { x1: 4, x2: 86, y1: 9, y2: 9, stroke: line, "stroke-width": 1 }),
     ...control
       .slice(0, 200)
       .map((item) =>
-        svg("line", { x1: x(item), x2: x(item), y1: 5, y2: 13, stroke: line, "stroke-width": 2 }),
+        svg("line", { x1: x(item), x2: x(item), y1: 5, y2: 13, stroke: line, "stroke-width": 1.5 }),
       ),
-    svg("circle", { cx: x(value), cy: 9, r: 5, fill: colour }),
+    svg("circle", { cx: x(value), cy: 9, r: 4, fill: colour }),
   );
 }
 
@@ -122,23 +175,23 @@ function curve(evaluation: Evaluation, colour: string, line: string): SVGSVGElem
     const [low, high] = [Math.min(...values), Math.max(...values)];
     return (value: number) => 3 + ((value - low) / (high - low || 1)) * (length - 6);
   };
-  const [x, y] = [scale(xs, 160), scale(ys, 46)];
+  const [x, y] = [scale(xs, 90), scale(ys, 26)];
   const d = evaluation.curve.map(
-    (point, place) => `${place ? "L" : "M"}${x(point[0]).toFixed(1)} ${(46 - y(point[1])).toFixed(1)}`,
+    (point, place) => `${place ? "L" : "M"}${x(point[0]).toFixed(1)} ${(26 - y(point[1])).toFixed(1)}`,
   );
   return svg(
     "svg",
     {
       class: "curve",
-      viewBox: "0 0 160 46",
+      viewBox: "0 0 90 26",
       role: "img",
       "aria-label": `Curve of ${evaluation.metric}, ${evaluation.curve.length} points`,
     },
-    svg("path", { d: "M3 43H157", stroke: line, fill: "none" }),
+    svg("path", { d: "M3 25H87", stroke: line, fill: "none" }),
     svg("path", {
       d: d.join(""),
       stroke: colour,
-      "stroke-width": 2,
+      "stroke-width": 1.5,
       fill: "none",
       "stroke-linejoin": "round",
     }),

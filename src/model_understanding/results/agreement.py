@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+MOST_TOP = 5
 FEWEST_RANKED = 3  # two points always agree or disagree fully
 
 
@@ -30,6 +31,11 @@ def rank_correlation(
     if not spread:
         return None
     return round(float((centred[0] * centred[1]).sum() / spread), 12)
+
+
+def top_count(scores: int) -> int:
+    """Return how many of so many scores count as the largest: a third, at least 1 and at most 5."""
+    return min(MOST_TOP, max(1, scores // 3))
 
 
 def top_overlap(

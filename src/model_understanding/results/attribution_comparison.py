@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
-from model_understanding.results.agreement import rank_correlation, top_overlap
+from model_understanding.results.agreement import rank_correlation, top_count, top_overlap
 from model_understanding.results.alignment import Alignment
 from model_understanding.results.attribution import Attribution
 from model_understanding.results.serialization import JsonResult
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     import pandas
 
 Measure = Literal["score", "share", "size"]
-MOST_TOP = 5
 _SCALING = ("norm", "layer")  # parameters that change what one unit of a score is
 
 
@@ -164,7 +163,7 @@ def compare_attributions(
     correlations, overlaps, counts = [], [], []
     for row, mask in enumerate(counted):
         one, other = values[0][row, mask], values[1][row, mask]
-        counts.append(min(MOST_TOP, max(1, len(one) // 3)))
+        counts.append(top_count(len(one)))
         correlations.append(rank_correlation(one, other))
         overlaps.append(top_overlap(one, other, counts[-1]))
     return AttributionComparison(

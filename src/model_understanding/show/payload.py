@@ -11,6 +11,7 @@ from model_understanding.results import AttentionMap, Attribution, Evaluation, P
 from model_understanding.results import Generation as GenerationResult
 from model_understanding.show.highlight import highlighted_runs
 from model_understanding.show.page_colours import payload_palette
+from model_understanding.show.payload_agreement import encoded_agreements
 from model_understanding.show.payload_attention import (
     byte_budget,
     distinct_maps,
@@ -25,7 +26,7 @@ from model_understanding.show.wording import (
     READING_NOTES,
     answer_words,
     cautions,
-    evaluation_name,
+    evaluation_condition,
     layer_words,
     method_name,
     number,
@@ -84,6 +85,7 @@ def report_payload(report: Report) -> dict[str, Any]:
         "tables": [_table(tokens) for tokens in tables.held],
         # The page tells the gap of every attribution from its own figures.
         "evaluations": [_evaluation(one) for one in report.evaluations if one.metric != "completeness"],
+        "agreements": encoded_agreements(report),
         "lens": lens,
         "neurons": neurons,
         "cautions": list(cautions(report)),
@@ -322,7 +324,8 @@ def _say_omitted(attention: AttentionMap, weights: dict[str, Any], omitted: list
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
     return {
-        "metric": shown(evaluation_name(evaluation), 60),
+        "metric": shown(evaluation.metric, 60),
+        "condition": shown(evaluation_condition(evaluation), 60),
         "value": _decimal(evaluation.value),
         "valueWords": number(evaluation.value),
         "curve": _decimals(evaluation.curve),

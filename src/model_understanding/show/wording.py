@@ -261,4 +261,9 @@ def evaluation_name(evaluation: Evaluation) -> str:
     ...     higher_is_better=True, quantity="probability", replacement="mask"))
     'deletion · probability · mask'
     """
-    return " · ".join(filter(None, (evaluation.metric, evaluation.quantity, evaluation.replacement)))
+    return " · ".join(filter(None, (evaluation.metric, evaluation_condition(evaluation))))
+
+
+def evaluation_condition(evaluation: Evaluation) -> str:
+    """Return what a metric reads and what stands in for removed tokens."""
+    return " · ".join(filter(None, (evaluation.quantity, evaluation.replacement)))
