@@ -4,8 +4,7 @@ import pytest
 import torch
 
 import oracles
-from model_understanding.runner import memory
-from model_understanding.runner import runner as runner_module
+from model_understanding.runner import memory, prefix_groups
 from model_understanding.runner.prefix_groups import BACKWARD, FIXED, cheapest_prefixes, shared_prefix
 from model_understanding.runner.readout import Entry
 from tiny_models import PROBE, visualizer_of
@@ -52,7 +51,7 @@ def test_grouped_rows_are_those_of_one_forward(name, monkeypatch):
     grouped = visualizer.compute_saliency(PROBE[:8], **options)
     assert len(backwards) > 2
     backwards.clear()
-    monkeypatch.setattr(runner_module, "cheapest_prefixes", shared_prefix)
+    monkeypatch.setattr(prefix_groups, "cheapest_prefixes", shared_prefix)
     together = visualizer.compute_saliency(PROBE[:8], **options)
     assert len(backwards) == 2  # the head's, and one product below it
     assert oracles.close(grouped.scores, together.scores, 5e-5)

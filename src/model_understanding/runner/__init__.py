@@ -1,5 +1,5 @@
 """The only place that runs a model: encode, values, gradients, attention capture, generation."""
 
 from model_understanding.runner.encoding import Encoding as Encoding
-from model_understanding.runner.runner import Gradients as Gradients
+from model_understanding.runner.gradient_sum import Gradients as Gradients
 from model_understanding.runner.runner import Runner as Runner

@@ -16,6 +16,7 @@ from model_understanding.runner.attention_flow import (
     checked_start,
 )
 from model_understanding.runner.encoding import Encoding
+from model_understanding.runner.prefix_groups import prefixes_of
 from model_understanding.runner.readout import Entry, custom_value, entries_of, for_each_row, read_values
 from model_understanding.runner.runner import CustomTarget, Runner, Targets
 from model_understanding.runner.state import guarded
@@ -68,7 +69,7 @@ def relevance_of(
             scores[number, :, :length] = _custom_scores(runner, text, targets, capture_of, first)
             continue
         rows = for_each_row(targets, len(encoding))[number]
-        for part_length, entries in runner._prefixes(entries_of([rows]), length, gradients=False):
+        for part_length, entries in prefixes_of(runner, entries_of([rows]), length, gradients=False):
             part = text.prefix(part_length)
             scores[number, :, :part_length] += _scores(runner, part, rows, entries, capture_of, first)
     return Relevance(values, scores)

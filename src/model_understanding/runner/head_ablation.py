@@ -20,6 +20,7 @@ from model_understanding.runner.attention_layer import AttentionLayer, precise
 from model_understanding.runner.attention_values import ValueCapture
 from model_understanding.runner.encoding import Encoding
 from model_understanding.runner.packing import packed
+from model_understanding.runner.prefix_groups import prefixes_of
 from model_understanding.runner.readout import Entry, custom_value, entries_of, read_values
 from model_understanding.runner.runner import CustomTarget, Runner
 from model_understanding.runner.state import guarded
@@ -54,7 +55,7 @@ def ablation_effects(
     with guarded(runner.model, gradients=False):
         if callable(targets):
             return _effects(runner, encoding, targets, None, uses_mean)
-        parts = runner._prefixes(entries_of([targets]), tokens, gradients=False)
+        parts = prefixes_of(runner, entries_of([targets]), tokens, gradients=False)
         found = [
             _effects(runner, encoding.prefix(length), targets, entries, uses_mean)
             for length, entries in parts

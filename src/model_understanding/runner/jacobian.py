@@ -1,5 +1,7 @@
 """Gradients of many values at once: batched vector–Jacobian products."""
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,31 +17,45 @@ def rows_of_jacobian(
     values: Float[Tensor, "batch targets"],
     leaf: Float[Tensor, "batch tokens width"],
     split: SplitDirections | None = None,
-) -> Float[Tensor, "batch targets tokens width"]:
-    """Return the gradient of each value with respect to its own row of the leaf.
+) -> Iterator[tuple[slice, Float[Tensor, "batch some tokens width"]]]:
+    """Yield the gradient of each value with respect to its own row of the leaf, some targets at a time.
 
-    The rows of a batch do not mix, so one product serves a target in all of them.
+    The rows of a batch do not mix, so one product serves a target in all of them. What was yielded can be
+    added to its place before the next product is there: all of them are not held twice.
 
     Args:
         values: The values, computed from the leaf.
         leaf: What they are differentiated by.
         split: Where the products start when the head's backward is already done.
 
-    Returns:
-        Gradients in 32-bit precision.
+    Yields:
+        Which targets, and their gradients in 32-bit precision.
 
     Raises:
         UnsupportedModelError: The model's own code makes a backward pass impossible.
     """
-    try:
-        return _rows(values, leaf, split)
-    except RuntimeError as error:
-        if "modified by an inplace operation" not in str(error):
-            raise
-        raise UnsupportedModelError(
-            "This model overwrites its own activations when it is not trained, so it has no gradients.",
-            hint="Use a method that only perturbs the text.",
-        ) from error
+    count = values.shape[1]
+    ranges = product_ranges(count, leaf.shape[0], leaf.shape[1], leaf.device)
+    identity = torch.eye(count, device=values.device, dtype=values.dtype)
+    for start, end in ranges:
+        is_last = end == count
+        try:
+            if count == 1:
+                found = torch.autograd.grad(values.sum(), leaf)[0][None]
+            elif split is None:
+                chosen = identity[start:end, None, :].expand(-1, len(values), -1)
+                found = _products(values, leaf, chosen, keep_graph=not is_last)
+            else:
+                found = _products(split.states, leaf, split.between(start, end), keep_graph=not is_last)
+        except RuntimeError as error:
+            if "modified by an inplace operation" not in str(error):
+                raise
+            raise UnsupportedModelError(
+                "This model overwrites its own activations when it is not trained, so it has no gradients.",
+                hint="Use a method that only perturbs the text.",
+            ) from error
+        count_backward((end - start) * leaf.shape[0] * leaf.shape[1])
+        yield slice(start, end), found.transpose(0, 1).float()
 
 
 def product_ranges(targets: int, rows: int, tokens: int, device: torch.device) -> list[tuple[int, int]]:
@@ -50,24 +66,6 @@ def product_ranges(targets: int, rows: int, tokens: int, device: torch.device) -
     """
     chunk = max(1, most_product_positions(device) // (rows * tokens))
     return [(start, min(start + chunk, targets)) for start in range(0, targets, chunk)]
-
-
-def _rows(values: Tensor, leaf: Tensor, split: SplitDirections | None) -> Tensor:
-    count = values.shape[1]
-    if count == 1:
-        (gradient,) = torch.autograd.grad(values.sum(), leaf)
-        count_backward(leaf.shape[0] * leaf.shape[1])
-        return gradient.float()[:, None]
-    identity = torch.eye(count, device=values.device, dtype=values.dtype)
-    found = []
-    for start, end in product_ranges(count, leaf.shape[0], leaf.shape[1], leaf.device):
-        if split is None:
-            chosen = identity[start:end, None, :].expand(-1, len(values), -1)
-            found.append(_products(values, leaf, chosen, keep_graph=end < count))
-        else:
-            found.append(_products(split.states, leaf, split.between(start, end), keep_graph=end < count))
-        count_backward((end - start) * leaf.shape[0] * leaf.shape[1])
-    return torch.cat(found).transpose(0, 1).float()
 
 
 def _products(values: Tensor, leaf: Tensor, directions: Tensor, *, keep_graph: bool) -> Tensor:

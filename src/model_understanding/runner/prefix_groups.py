@@ -5,14 +5,43 @@ it. Several forwards over shorter prefixes buy shorter backwards; how many pay f
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from model_understanding.runner.readout import Entry
+
+if TYPE_CHECKING:
+    from model_understanding.runner.runner import Runner
 
 # In token positions of one forward. A backward to the embeddings alone costs about a forward: each matrix
 # product has one counterpart, the weights' gradients are not computed.
 BACKWARD = 1.0
 FIXED = 32.0  # what a forward costs however short it is: the weights are read once
 _MOST_CUTS = 32  # places considered for a cut between groups
+
+
+def prefixes_of(
+    runner: "Runner", entries: Sequence[Entry], tokens: int, *, gradients: bool
+) -> list[tuple[int, list[Entry]]]:
+    """Group entries by the forward they are read from: how many tokens it sees.
+
+    A causal model's targets share forwards over the tokens before them. A language model that is not
+    causal would see its answer there: each position gets a forward over just its prefix.
+
+    Args:
+        runner: Runs the model.
+        entries: The entries of all targets.
+        tokens: Tokens of the text.
+        gradients: Whether each target gets a backward.
+
+    Returns:
+        For each group the length of its prefix and its entries.
+    """
+    if not runner.is_language_model:
+        return [(tokens, list(entries))]
+    if runner.is_causal:
+        return cheapest_prefixes(entries) if gradients else shared_prefix(entries)
+    positions = sorted({entry.position for entry in entries})
+    return [(p + 1, [entry for entry in entries if entry.position == p]) for p in positions]
 
 
 def shared_prefix(entries: Sequence[Entry]) -> list[tuple[int, list[Entry]]]:

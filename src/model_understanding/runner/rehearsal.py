@@ -16,10 +16,11 @@ from torch import Tensor
 from model_understanding.errors import InputError
 from model_understanding.runner.embedding_hook import EmbeddingSwap
 from model_understanding.runner.encoding import Encoding
+from model_understanding.runner.gradient_sum import Gradients, GradientSum
 from model_understanding.runner.jacobian import product_ranges
 from model_understanding.runner.length import longest_input
 from model_understanding.runner.pass_memory import pass_bytes
-from model_understanding.runner.runner import Gradients, Runner
+from model_understanding.runner.runner import Runner
 from model_understanding.runner.work import Meter, count_backward, count_forward, count_memory, metered
 
 Result = TypeVar("Result")
@@ -109,28 +110,26 @@ class Rehearsal(Runner):
         """Read nothing: there is no need to form log-probabilities of zeros."""
         return logits.new_zeros((len(rows), max(len(row) for row in rows)))
 
-    def _with_gradients(
+    def _add_to(
         self,
+        found: GradientSum,
         values: Tensor,
-        leaf: Tensor | None,
+        leaf: Tensor,
         encoding: Encoding,
         numbers: Sequence[int],
         split: object = None,
         *,
         gradients: bool,
-    ) -> Gradients:
-        assert leaf is not None
-        values = values + leaf[:, :1, 0]
-        if not gradients:
-            return Gradients(values, values.new_zeros((len(values), 0, 0, 0)))
+    ) -> None:
         rows, tokens, width = leaf.shape
+        found.add_values(values + leaf[:, :1, 0], encoding.ids.shape[1], width if gradients else 0)
+        if not gradients:
+            return
         ranges = product_ranges(len(numbers), rows, tokens, self.device)
         at_once = max(end - start for start, end in ranges)
         count_memory(lambda: pass_bytes(self, *self._pass, at_once, len(numbers)))
         for start, end in ranges:
             count_backward((end - start) * rows * tokens)
-        shape = (*values.shape, encoding.ids.shape[1], width)
-        return Gradients(values, values.new_zeros(()).expand(shape))
 
     def _run_custom(
         self, encoding: Encoding, target: Any, embeddings: Tensor | None, *, gradients: bool, rule: Any
@@ -143,9 +142,11 @@ class Rehearsal(Runner):
             with self._cut(part, given) as swap:
                 self.forward(part)
             count_forward(part.ids.numel())
+            assert swap.leaf is not None
             value = torch.zeros((1, 1), device=self.device)
-            found.append(self._with_gradients(value, swap.leaf, encoding, [0], gradients=gradients))
-        return Gradients(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+            found.append(GradientSum())
+            self._add_to(found[-1], value, swap.leaf, encoding, [0], gradients=gradients)
+        return Gradients(*(torch.cat(parts) for parts in zip(*(one.total for one in found), strict=True)))
 
 
 def rehearsed(runner: Runner, call: Callable[[Runner], Result], *, longest: bool) -> tuple[Meter, Result]:

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import torch
 from jaxtyping import Bool, Float
@@ -22,6 +22,7 @@ from model_understanding.runner.encoding import Encoding, batch_of
 from model_understanding.runner.finite import first_broken_layer, require_finite
 from model_understanding.runner.fitting import run_in_parts
 from model_understanding.runner.generation import generated_ids
+from model_understanding.runner.gradient_sum import Gradients, GradientSum
 from model_understanding.runner.head_input import SplitDirections, caught_head_input, split_directions
 from model_understanding.runner.jacobian import rows_of_jacobian
 from model_understanding.runner.layer_states import (
@@ -37,7 +38,7 @@ from model_understanding.runner.memory import Memory
 from model_understanding.runner.packing import packed
 from model_understanding.runner.placement import require_whole, watched_gradients
 from model_understanding.runner.predicted_targets import PredictedTargets
-from model_understanding.runner.prefix_groups import cheapest_prefixes, shared_prefix
+from model_understanding.runner.prefix_groups import prefixes_of
 from model_understanding.runner.readout import (
     Entry,
     Link,
@@ -55,16 +56,6 @@ from model_understanding.tokens import Tokens
 CustomTarget = Callable[[Any], Tensor]
 BackwardRule = Callable[[], AbstractContextManager[Any]]
 Targets = Sequence[Target] | TargetRows | CustomTarget
-
-
-class Gradients(NamedTuple):
-    """Values of the targets, and their gradients with respect to the embedding table's output.
-
-    At a layer (``Runner.at_layer``): with respect to the hidden states that enter it.
-    """
-
-    values: Float[Tensor, "batch targets"]
-    gradients: Float[Tensor, "batch targets tokens width"]
 
 
 class Runner:
@@ -353,8 +344,8 @@ class Runner:
         predicted = None if predicted is None or predicted.is_known else predicted
         rows: TargetRows = [] if predicted else for_each_row(targets, len(encoding))
         wanted = predicted.entries() if predicted else entries_of(rows)
-        total: Gradients | None = None
-        for length, entries in self._prefixes(wanted, encoding.ids.shape[1], gradients=gradients):
+        found = GradientSum()
+        for length, entries in prefixes_of(self, wanted, encoding.ids.shape[1], gradients=gradients):
             part = encoding.prefix(length)
             given = None if embeddings is None else embeddings[:, :length]
             first = min(entry.position for entry in entries)
@@ -372,12 +363,11 @@ class Runner:
                 rows = predicted
                 entries = entries_of(rows)
             values = self._read(logits, first, entries, rows)
+            del logits  # a vocabulary of them for each target: the graph keeps what it needs
             assert swap.leaf is not None
             split = split_directions(head, values, swap.leaf, entries, numbers) if splits else None
-            found = self._with_gradients(values, swap.leaf, encoding, numbers, split, gradients=gradients)
-            total = found if total is None else Gradients(*(a + b for a, b in zip(total, found, strict=True)))
-        assert total is not None
-        return total
+            self._add_to(found, values, swap.leaf, encoding, numbers, split, gradients=gradients)
+        return found.total
 
     def _run_custom(
         self,
@@ -399,47 +389,33 @@ class Runner:
                 value = target(outputs)
             count_forward(part.ids.numel())
             values = custom_value(value, gradients=gradients)
-            found.append(self._with_gradients(values, swap.leaf, encoding, [0], gradients=gradients))
-        return Gradients(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+            assert swap.leaf is not None
+            found.append(GradientSum())
+            self._add_to(found[-1], values, swap.leaf, encoding, [0], gradients=gradients)
+        return Gradients(*(torch.cat(parts) for parts in zip(*(one.total for one in found), strict=True)))
 
     def _read(self, logits: Tensor, first: int, entries: Sequence[Entry], rows: TargetRows) -> Tensor:
         return read_values(logits, first, entries, rows, self.link)
 
-    def _with_gradients(
+    def _add_to(
         self,
+        found: GradientSum,
         values: Tensor,
-        leaf: Tensor | None,
+        leaf: Tensor,
         encoding: Encoding,
         numbers: Sequence[int],
         split: SplitDirections | None = None,
         *,
         gradients: bool,
-    ) -> Gradients:
-        """Differentiate the targets that this forward served; the rows of the others stay 0."""
-        assert leaf is not None
+    ) -> None:
+        """Add the values that one forward gave, and the gradients of the targets that it served."""
+        found.add_values(values, encoding.ids.shape[1], leaf.shape[-1] if gradients else 0)
         if not gradients:
-            return Gradients(values, values.new_zeros((len(values), 0, 0, 0)))
+            return
         self.memory.measure(values, leaf)
-        rows = rows_of_jacobian(values[:, list(numbers)], leaf, split)
-        require_finite(rows, "gradients")
-        whole = rows.new_zeros((*values.shape, encoding.ids.shape[1], leaf.shape[-1]))
-        whole[:, list(numbers), : leaf.shape[1]] = rows
-        return Gradients(values.detach(), whole)
-
-    def _prefixes(
-        self, entries: list[Entry], tokens: int, *, gradients: bool
-    ) -> list[tuple[int, list[Entry]]]:
-        """Group entries by the forward they are read from: how many tokens it sees.
-
-        A causal model's targets share forwards over the tokens before them. A language model that is not
-        causal would see its answer there: each position gets a forward over just its prefix.
-        """
-        if not self.is_language_model:
-            return [(tokens, entries)]
-        if self.is_causal:
-            return cheapest_prefixes(entries) if gradients else shared_prefix(entries)
-        positions = sorted({entry.position for entry in entries})
-        return [(p + 1, [entry for entry in entries if entry.position == p]) for p in positions]
+        for chosen, rows in rows_of_jacobian(values[:, list(numbers)], leaf, split):
+            require_finite(rows, "gradients")
+            found.add_rows(numbers[chosen], rows)
 
     def forward(self, encoding: Encoding, keep_from: int = 0) -> Any:
         """Run the model on real ids, computing only the logits that are needed."""
