@@ -24,8 +24,9 @@ class Row:
         model: A name in ``models.MODELS``.
         tokens: Tokens of the text.
         ways: Who takes part, in turn.
-        goals: For a way: its time over that of another at most, as ``{"plain": 1.25}``; ``memory`` is its
-            extra memory over eager's, ``bytes`` all memory of the process.
+        goals: For a way: its time over that of another at most, as ``{"plain": 1.25}``; ``memory`` is what
+            it takes beyond the plain forward over what eager takes beyond it, ``bytes`` all memory of the
+            process.
     """
 
     key: str

@@ -53,7 +53,8 @@ def table(results: dict[str, dict[str, Any]]) -> str:
             f"### {device}: {'; '.join(conditions)}",
             "",
             "| text | way | median s | / plain [least, greatest] | / eager [least, greatest] "
-            "| extra memory; / eager; all of the process | differs from eager by |",
+            "| extra memory; beyond plain / eager's beyond plain; all of the process "
+            "| differs from eager by |",
             "|---|---|---|---|---|---|---|",
             *(
                 _line(result, rows[result["row"]], way)
@@ -73,9 +74,9 @@ def _line(result: dict[str, Any], row: Row, way: str) -> str:
     times = [_ratio_cell(result, way, other, goals.get(other)) for other in ("plain", "eager")]
     extra, whole = found["peak_bytes"], found["peak_bytes"] + found["held_bytes"]
     memory = f"{extra / 1e6:.0f} MB"
-    eager = result["ways"].get("eager", {}).get("peak_bytes")
-    if eager and way != "eager":
-        memory += f"; {judged(f'{extra / eager:.2f}', round(extra / eager, 2), goals.get('memory'))}"
+    share = _memory_share(result, way)
+    if share is not None:
+        memory += f"; {judged(f'{share:.2f}', round(share, 2), goals.get('memory'))}"
     limit = goals.get("bytes")
     memory += f"; {judged(f'{whole / 1e9:.2f} GB', whole / 1e9, None if limit is None else limit / 1e9)}"
     name = f"{way} {found['version']}".strip()
@@ -83,6 +84,15 @@ def _line(result: dict[str, Any], row: Row, way: str) -> str:
     apart = "–" if found.get("difference") is None else f"{found['difference']:.1g}"
     seconds = statistics.median(found["seconds"])
     return f"| {row.title} | {name} | {seconds:.3g}{note} | {times[0]} | {times[1]} | {memory} | {apart} |"
+
+
+def _memory_share(result: dict[str, Any], way: str) -> float | None:
+    """Return what a way takes beyond the plain forward, over what eager takes beyond it."""
+    peaks = {name: found.get("peak_bytes") for name, found in result["ways"].items()}
+    plain_bytes, eager = peaks.get("plain"), peaks.get("eager")
+    if way in ("plain", "eager") or not plain_bytes or not eager or eager <= plain_bytes:
+        return None
+    return max(0, peaks[way] - plain_bytes) / (eager - plain_bytes)
 
 
 def _ratio_cell(result: dict[str, Any], way: str, other: str, goal: float | None) -> str:
