@@ -300,7 +300,7 @@ def _label(axes: "Axes", grid: Grid, colours: Palette, across: float, down: floa
     ):
         for label, where in zip(labels, places, strict=True):
             label.set_color(colours.muted if special[where] else colours.text)
-    height = down * len(grid.rows) + 0.3
+    height = down * len(grid.rows) + 0.1
     fitting = [words for words in grid.down if text_width(words, DETAIL_SIZE) <= height]
     style = {"fontsize": DETAIL_SIZE, "color": colours.muted, "labelpad": 6}
     axes.set_xlabel(grid.across + _thinned(step_x), **style)
