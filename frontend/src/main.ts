@@ -23,7 +23,10 @@ function mountOne(host: HTMLElement): void {
   try {
     const payload = JSON.parse(data.textContent ?? "") as Payload;
     view.hidden = false;
-    mount(view, payload, { wholePage: host.dataset.modelUnderstanding === "page" });
+    mount(view, payload, {
+      wholePage: host.dataset.modelUnderstanding === "page",
+      size: host.dataset.pageSize,
+    });
     plain?.remove();
     host.dataset.mounted = "yes";
   } catch (error) {

@@ -1,13 +1,17 @@
 /** The payload with what follows from it, worked out once. */
 
-import { AttentionData } from "./attention-data";
+import type { Axis } from "./attention/axis";
+import { FoldedMatrices } from "./attention/folded";
+import type { Matrices } from "./attention/matrices";
+import { StoredMatrices } from "./attention/stored";
 import type { Attribution, Generation, Payload, Table } from "./payload.generated";
 import type { Level, State } from "./store";
 import { type Scores, scoresOf, type Unit, unitsOf } from "./units";
 
 export class Model {
   private readonly units = new Map<string, Unit[]>();
-  private readonly data = new Map<number, Promise<AttentionData>>();
+  private readonly stored = new Map<number, Promise<StoredMatrices>>();
+  private readonly folded = new Map<string, FoldedMatrices>();
   private scored: { key: string; scores: Scores } | undefined;
 
   constructor(readonly payload: Payload) {}
@@ -65,13 +69,31 @@ export class Model {
     return this.scored.scores;
   }
 
-  attention(map: number): Promise<AttentionData> {
-    let data = this.data.get(map);
+  attention(map: number): Promise<StoredMatrices> {
+    let data = this.stored.get(map);
     if (!data) {
-      data = AttentionData.of(this.payload.attention[map]);
-      this.data.set(map, data);
+      data = StoredMatrices.of(this.payload.attention[map], this.payload.tables);
+      this.stored.set(map, data);
     }
     return data;
+  }
+
+  /** A map at a level; pooled ones, whose cells are no tokens, stay as they are. */
+  async attentionAt(map: number, level: Level): Promise<Matrices> {
+    const whole = await this.attention(map);
+    if (level === "token" || whole.part.pooled > 1) return whole;
+    const name = `${map} ${level}`;
+    let folded = this.folded.get(name);
+    if (!folded) {
+      folded = new FoldedMatrices(whole, this.payload.tables, level);
+      this.folded.set(name, folded);
+    }
+    return folded;
+  }
+
+  /** Where a token of the table on screen stands on an axis, -1 nowhere. */
+  placeOn(axis: Axis, state: Readonly<State>, token: number): number {
+    return token < 0 || axis.table !== this.tableIndex(state) ? -1 : axis.placeOf(token);
   }
 
   /** Whether an attribution explains the steps of the generation, one row each. */

@@ -6,7 +6,7 @@ import { h } from "./dom";
 import { copy } from "./export/menu";
 import { listenToKeys } from "./keyboard";
 import { Model } from "./model";
-import type { Attribution, Payload } from "./payload.generated";
+import type { Attention, Attribution, Payload } from "./payload.generated";
 import { fitting, followAddress, stateOf } from "./permalink";
 import { type State, Store } from "./store";
 import css from "./style.css";
@@ -16,6 +16,7 @@ import { announcer, toast } from "./views/announcer";
 import { attentionView } from "./views/attention";
 import { generationView } from "./views/generation";
 import { headerView } from "./views/header";
+import { LONG, OPENING_SIZE } from "./views/heatmap/window";
 import { helpDialog } from "./views/help";
 import { layersView } from "./views/layers";
 import { neuronsView } from "./views/neurons";
@@ -26,6 +27,8 @@ import { trustView } from "./views/trust";
 export interface MountOptions {
   /** The report is the whole page: its address holds the view, its keys are heard everywhere. */
   readonly wholePage?: boolean;
+  /** How large the page is, in words. */
+  readonly size?: string | undefined;
 }
 
 export interface Mounted {
@@ -75,7 +78,7 @@ export function mount(element: HTMLElement, payload: Payload, options: MountOpti
     attentionView(context),
     layersView(context),
     neuronsView(context),
-    aboutView(context),
+    aboutView(context, options.size),
   );
   root.replaceChildren(main, context.tooltip.element, message.element, announcer(context), help.element);
   listenToKeys(context, { scope: options.wholePage ? document : root, root, help: help.toggle });
@@ -118,11 +121,21 @@ function opening(model: Model): State {
     head: (part?.heads.length ?? 1) > 1 ? -1 : 0,
     sinks: "muted",
     scale: "head",
-    zoom: false,
+    zoom: isLongMap(part),
+    zoomRow: Math.max(token, 0),
+    zoomKey: Math.max(token, 0),
+    zoomSize: OPENING_SIZE,
+    ranking: 0,
+    topHeads: 0,
     search: "",
     theme: "auto",
     shortcuts: true,
   };
+}
+
+function isLongMap(part: Attention | undefined): boolean {
+  if (!part) return false;
+  return part.pooled * Math.max(part.rowPositions.length, part.keyPositions.length) > LONG;
 }
 
 function strongest(attribution: Attribution | undefined): number {

@@ -13,6 +13,7 @@ export interface Payload {
   /** The attribution that says why a token was written and not another, the last; -1 none. */
   readonly contrasts: number;
   readonly attention: readonly (Attention)[];
+  readonly heads: HeadScores | null;
   readonly evaluations: readonly (Evaluation)[];
   readonly agreements: readonly (Agreement)[];
   readonly lens: Lens | null;
@@ -176,8 +177,11 @@ export interface Attention {
   readonly rowTable: number;
   /** Where the tokens that look (or, with steps, those they produced) stand in the table. */
   readonly rowPositions: readonly (number)[];
+  /** The last token of each row where neighbours were pooled; else empty. */
+  readonly rowEnds: readonly (number)[];
   readonly keyTable: number;
   readonly keyPositions: readonly (number)[];
+  readonly keyEnds: readonly (number)[];
   /** Whether the rows are the steps of a generation. */
   readonly steps: boolean;
   /** How many neighbouring tokens a row and a column stand for, at most. */
@@ -190,6 +194,18 @@ export interface Attention {
   readonly sinks: readonly (readonly (number)[])[];
   /** Code that computes one plane; LAYER and HEAD stand for its place. */
   readonly python: string;
+}
+
+/** Scores of every attention head of the model: S of them for each of L layers and H heads, by their index. */
+export interface HeadScores {
+  readonly names: readonly (string)[];
+  readonly meanings: readonly (string)[];
+  /** Whether a score ranks by its size. */
+  readonly signed: readonly (boolean)[];
+  /** How many a layer has. */
+  readonly heads: number;
+  /** Of each name, layer by layer, in four digits. */
+  readonly scores: readonly (readonly (number)[])[];
 }
 
 /** Which keys a row may look at. */

@@ -2,9 +2,24 @@
 
 import type { Model } from "./model";
 import type { Key, State, Store } from "./store";
+import { OPENING_SIZE, SIZES } from "./views/heatmap/window";
 
 type Kept = Exclude<Key, "hover" | "pinned" | "search" | "shortcuts">;
-const NUMBERS = ["anchor", "focus", "attribution", "target", "targetEnd", "map", "layer", "head"] as const;
+const NUMBERS = [
+  "anchor",
+  "focus",
+  "attribution",
+  "target",
+  "targetEnd",
+  "map",
+  "layer",
+  "head",
+  "zoomRow",
+  "zoomKey",
+  "zoomSize",
+  "ranking",
+  "topHeads",
+] as const;
 const WORDS = {
   level: ["token", "word", "sentence"],
   sort: ["position", "size"],
@@ -66,6 +81,11 @@ export function fitting(state: State, model: Model): State {
     head: heads > 1 ? within(state.head, heads, -1) : 0,
     anchor: anchor < 0 ? focus : anchor,
     focus,
+    zoomRow: within(state.zoomRow, tokens),
+    zoomKey: within(state.zoomKey, tokens),
+    zoomSize: SIZES.includes(state.zoomSize) ? state.zoomSize : OPENING_SIZE,
+    ranking: within(state.ranking, payload.heads ? payload.heads.names.length + 1 : 4),
+    topHeads: within(state.topHeads, 10_000),
     pinned: focus >= 0,
   };
 }

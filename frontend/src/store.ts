@@ -23,7 +23,14 @@ export interface State {
   head: number;
   sinks: SinkMode;
   scale: Scale;
+  /** Whether a window of the matrix is shown: around which row's and which key's token, and how large. */
   zoom: boolean;
+  zoomRow: number;
+  zoomKey: number;
+  zoomSize: number;
+  /** By which score heads are ranked, 0 by none; and how many of them are shown, 0 all. */
+  ranking: number;
+  topHeads: number;
   search: string;
   theme: ThemeChoice;
   shortcuts: boolean;

@@ -1,10 +1,15 @@
 import { deflateRawSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { AttentionData, headScores, topSources } from "../src/attention-data";
+import { headScores } from "../src/attention/head-scores";
+import { topSources } from "../src/attention/matrices";
+import { StoredMatrices } from "../src/attention/stored";
 import { inflated, maskTest, weightsOfBytes } from "../src/codec";
-import type { Attention } from "../src/payload.generated";
+import type { Attention, Table } from "../src/payload.generated";
 
 const packed = (bytes: number[]) => deflateRawSync(Uint8Array.from(bytes)).toString("base64");
+
+const opened = (part: Attention) =>
+  StoredMatrices.of(part, [{ labels: ["a", "b", "c"] } as unknown as Table]);
 
 /** A causal map of two heads over three tokens, as the payload holds it. */
 function attention(changes: Partial<Attention["weights"]> = {}): Attention {
@@ -16,8 +21,10 @@ function attention(changes: Partial<Attention["weights"]> = {}): Attention {
     headWords: "mean of heads 0–1",
     rowTable: 0,
     rowPositions: [0, 1, 2],
+    rowEnds: [],
     keyTable: 0,
     keyPositions: [0, 1, 2],
+    keyEnds: [],
     steps: false,
     isAttention: true,
     pooled: 1,
@@ -59,7 +66,7 @@ describe("bytes", () => {
 
 describe("an attention map", () => {
   it("gives rows, without sinks where asked", async () => {
-    const data = await AttentionData.of(attention());
+    const data = await opened(attention());
     await data.loadAll();
     expect([...data.row(0, 1, 2, "raw").weights]).toEqual([1, 0, 0]);
     expect([...data.row(0, 1, 1, "renormalised").weights], "nothing but a sink").toEqual([0, 0, 0]);
@@ -69,7 +76,7 @@ describe("an attention map", () => {
     expect(data.sinkShare(0, 1, 0)).toBeCloseTo(1, 6);
   });
   it("scales colours without sinks and without rows that had no choice", async () => {
-    const data = await AttentionData.of(attention());
+    const data = await opened(attention());
     await data.loadAll();
     expect(data.peak(0, 1, "raw")).toBe(1);
     expect(data.peak(0, 1, "muted")).toBe(0);
@@ -102,7 +109,7 @@ describe("an attention map", () => {
       1,
       1,
     ]);
-    const data = await AttentionData.of(attention({ kind: "top", kept: 2, means: true, blocks: [block] }));
+    const data = await opened(attention({ kind: "top", kept: 2, means: true, blocks: [block] }));
     await data.loadAll();
     const row = data.row(0, 0, 2, "raw");
     expect(row.weights[0]).toBe(0);
@@ -112,7 +119,7 @@ describe("an attention map", () => {
     expect(data.row(0, -1, 0, "raw").weights[0]).toBeCloseTo((1 / 255) ** 2, 9);
   });
   it("says what a head does", async () => {
-    const data = await AttentionData.of(attention());
+    const data = await opened(attention());
     await data.loadAll();
     expect(headScores(data, 0, 0).previous).toBeCloseTo(0.249, 2);
     expect(headScores(data, 0, 1).sink).toBeCloseTo(1, 6);

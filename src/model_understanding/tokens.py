@@ -180,13 +180,14 @@ class Tokens:
             groups: Positions of each new token, as ``groups`` returns them.
 
         Returns:
-            One token for each group; its id is that of a group of one, else −1.
+            One token for each group; its id is that of a group of one, else −1. A group that goes on into
+            another text spans its part of the first: the queries that wrote a sentence begin in the prompt.
         """
         first = np.array([group[0] for group in groups], dtype=int)
-        offsets = [
-            (min(int(self.offsets[i, 0]) for i in group), max(int(self.offsets[i, 1]) for i in group))
-            for group in groups
-        ]
+        offsets = []
+        for group in groups:
+            spans = [self.offsets[i] for i in group if self.segments[i] == self.segments[group[0]]]
+            offsets.append((min(int(start) for start, _ in spans), max(int(end) for _, end in spans)))
         return type(self)(
             texts=self.texts,
             pieces=tuple("".join(self.pieces[i] for i in group) for group in groups),

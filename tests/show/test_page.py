@@ -170,7 +170,7 @@ def test_a_report_of_bare_arrays_has_a_page_too():
 
 def test_a_fragment_is_one_element_and_what_a_notebook_shows():
     fragment = report_fragment(classification()).strip()
-    assert fragment.startswith('<div class="model-understanding" data-model-understanding="fragment">')
+    assert fragment.startswith('<div class="model-understanding" data-model-understanding="fragment" ')
     assert fragment.endswith("</div>")
     assert "<html" not in fragment
     bundle = classification()._repr_mimebundle_()

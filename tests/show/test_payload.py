@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_understanding.results import AttentionMap, Attribution, Report
+from model_understanding.results import AttentionMap, Attribution, HeadScores, Report
 from model_understanding.show.payload import payload_json, report_payload
 from model_understanding.show.payload_attention import byte_budget, encoded_weights, quantised, restored
 from model_understanding.tokens import Tokens
@@ -324,3 +324,53 @@ def test_a_mean_that_another_map_holds_is_not_sent_twice():
         )
     ]
     assert sent == [1, 2, 1, 2]
+
+
+def test_pooled_maps_stand_on_the_tokens_that_they_join():
+    report = classification(tokens_of(text_of(21), special=False))
+    for given, positions in ((report, range(21)), (generation(12, 9), range(10, 22))):
+        (plane,) = given.attention
+        rows = plane.rows.stretches(8, positions)
+        keys = plane.keys.stretches(8)
+        weights = np.zeros((2, 3, len(rows), len(keys)))
+        pooled = dataclasses.replace(
+            plane,
+            queries=rows,
+            steps=None if plane.steps is None else rows,
+            keys=keys,
+            weights=weights,
+            mask=weights[0, 0] == 0,
+            keep="pooled:8",
+            left_out=("Pooled.",),
+        )
+        payload = report_payload(dataclasses.replace(given, attention=(plane, pooled)))
+        assert len(payload["tables"]) == 1
+        part = payload["attention"][1]
+        assert (part["pooled"], part["rowTable"], part["keyTable"]) == (8, 0, 0)
+        assert part["rowPositions"] == [*positions[::8]]
+        assert part["rowEnds"] == [*positions[7::8], positions[-1]]
+        assert part["keyPositions"] == [0, 8, 16]
+        assert part["keyEnds"] == [7, 15, len(plane.keys) - 1]
+        assert payload["attention"][0]["rowEnds"] == []
+        assert any("single weights are in this page for layers 4–5" in words for words in payload["omitted"])
+
+
+def test_scores_of_heads_are_ranked_by_their_names():
+    tokens = tokens_of("a b c")
+    scores = HeadScores(
+        tokens=tokens,
+        names=("sink", "ablation"),
+        scores=np.arange(12).reshape(2, 2, 3) / 7,
+        meanings=("weight on sinks", "what is lost"),
+        signed=(False, True),
+    )
+    payload = report_payload(dataclasses.replace(classification(tokens), heads=scores))
+    assert payload["heads"] == {
+        "names": ["sink", "ablation"],
+        "meanings": ["weight on sinks", "what is lost"],
+        "signed": [False, True],
+        "heads": 3,
+        "scores": [[0.0, 0.1429, 0.2857, 0.4286, 0.5714, 0.7143], [0.8571, 1.0, 1.143, 1.286, 1.429, 1.571]],
+    }
+    assert faults(payload, SCHEMA) == []
+    assert report_payload(classification())["heads"] is None

@@ -1,28 +1,31 @@
 /** The matrix on screen, taken out. */
 
-import type { AttentionData } from "../attention-data";
+import type { Plane, Planes } from "../attention/planes";
 import type { Context } from "../context";
 import { number } from "../format";
-import { paintCells } from "../views/heatmap/cells";
+import { paintCells, reachOf } from "../views/heatmap/cells";
+import { canvasOf } from "../views/heatmap/drawing";
 import { frameOf } from "../views/heatmap/frame";
 import { labelsOf } from "../views/heatmap/labels";
+import { planeShown } from "../views/heatmap/view";
+import { windowOf } from "../views/heatmap/window";
 import { placeWords } from "../views/heatmap/words";
 import { csv } from "./csv";
 import type { Exported } from "./menu";
 import type { Scene, Shape } from "./scene";
 
-export function attentionExport(context: Context, data: AttentionData | undefined): Exported | null {
-  const { model, store } = context;
-  if (!data) return null;
+export function attentionExport(context: Context, planes: Planes | undefined): Exported | null {
+  const { store } = context;
+  if (!planes) return null;
   const { state } = store;
-  const { part } = data;
-  const place = placeWords(data, state);
-  const rowLabels = model.payload.tables[part.rowTable].labels;
-  const keyLabels = model.payload.tables[part.keyTable].labels;
+  const plane = planeShown(planes, state);
+  const { data, layer, head } = plane;
+  const { part, rowAxis, keyAxis } = data;
+  const place = placeWords(plane);
   const cells = () => {
     const out: [number, number, number][] = [];
     for (let row = 0; row < data.rows; row++) {
-      const { weights } = data.row(state.layer, state.head, row, state.sinks);
+      const { weights } = data.row(layer, head, row, state.sinks);
       for (let key = 0; key < data.keys; key++) {
         if (data.allowed(row, key) && (data.isDense || weights[key] !== 0))
           out.push([row, key, weights[key]]);
@@ -36,7 +39,7 @@ export function attentionExport(context: Context, data: AttentionData | undefine
     (kind === "top" ? `; the ${kept} largest weights of each row` : "");
   return {
     name: "attention",
-    scene: () => attentionScene(context, data),
+    scene: () => attentionScene(context, plane),
     csv: () =>
       csv(
         [
@@ -48,10 +51,10 @@ export function attentionExport(context: Context, data: AttentionData | undefine
           "precision",
         ],
         cells().map(([row, key, weight]) => [
-          part.rowPositions[row],
-          rowLabels[part.rowPositions[row]],
-          part.keyPositions[key],
-          keyLabels[part.keyPositions[key]],
+          rowAxis.token(row),
+          rowAxis.label(row),
+          keyAxis.token(key),
+          keyAxis.label(key),
           Number(weight.toPrecision(6)),
           precision,
         ]),
@@ -61,33 +64,29 @@ export function attentionExport(context: Context, data: AttentionData | undefine
       map: part.map,
       sinks: state.sinks,
       precision,
-      from: part.rowPositions.map((position) => rowLabels[position]),
-      to: part.keyPositions.map((position) => keyLabels[position]),
+      from: rowAxis.stretches.map(({ label }) => label),
+      to: keyAxis.stretches.map(({ label }) => label),
       weights: Array.from({ length: data.rows }, (_, row) =>
-        Array.from(data.row(state.layer, state.head, row, state.sinks).weights, (weight, key) =>
+        Array.from(data.row(layer, head, row, state.sinks).weights, (weight, key) =>
           data.allowed(row, key) ? Number(weight.toPrecision(6)) : null,
         ),
       ),
     }),
     python: () =>
       part.python
-        .replace("LAYER", part.layers.length ? String(part.layers[state.layer]) : '"mean"')
-        .replace("HEAD", part.heads.length && state.head >= 0 ? String(part.heads[state.head]) : '"mean"'),
+        .replace("LAYER", part.layers.length ? String(part.layers[layer]) : '"mean"')
+        .replace("HEAD", part.heads.length && head >= 0 ? String(part.heads[head]) : '"mean"'),
   };
 }
 
-function attentionScene(context: Context, data: AttentionData): Scene {
+function attentionScene(context: Context, plane: Plane): Scene {
   const { model, store, theme } = context;
   const { state } = store;
   const { colours } = theme;
-  const frame = frameOf(data, 720, { zoom: false, row: 0, key: 0 });
-  const { image } = paintCells(data, state, colours, frame);
-  const source = document.createElement("canvas");
-  [source.width, source.height] = [image.width, image.height];
-  source.getContext("2d")!.putImageData(image, 0, 0);
+  const frame = frameOf(windowOf(plane.data, state), 720);
+  const source = canvasOf(paintCells(plane, state, colours, frame).image);
   const top = 64;
-  const peak =
-    state.scale === "global" ? data.globalPeak(state.sinks) : data.peak(state.layer, state.head, state.sinks);
+  const peak = reachOf(plane, state);
   const scale = state.scale === "row" ? "each row by its largest" : `0 to ${number(peak)} (${state.scale})`;
   const note = `${model.payload.title} · ${model.payload.origin} · colours: ${scale}; sinks ${state.sinks}`;
   const shapes: Shape[] = [
@@ -95,7 +94,7 @@ function attentionScene(context: Context, data: AttentionData): Scene {
       kind: "text",
       x: 16,
       y: 24,
-      text: `Attention: ${placeWords(data, state)}`,
+      text: `Attention: ${placeWords(plane)}`,
       size: 16,
       weight: 650,
       fill: colours.get("text"),
@@ -109,7 +108,7 @@ function attentionScene(context: Context, data: AttentionData): Scene {
       height: frame.rows * frame.cell,
       source,
     },
-    ...labelsOf(model, data, frame).map(
+    ...labelsOf(plane.data, frame).map(
       (label): Shape => ({
         kind: "text",
         x: label.x,

@@ -3,7 +3,7 @@
 import type { Context } from "../context";
 import { h } from "../dom";
 
-export function aboutView({ model }: Context): HTMLElement {
+export function aboutView({ model }: Context, size = ""): HTMLElement {
   const { notes, omitted, provenance } = model.payload;
   const list = (items: readonly string[]) => h("ul", {}, ...items.map((item) => h("li", {}, item)));
   return h(
@@ -21,6 +21,7 @@ export function aboutView({ model }: Context): HTMLElement {
         h("div", {}, h("dt", {}, name), h("dd", {}, h("bdi", {}, value))),
       ),
     ),
+    size && h("p", { class: "note", "data-role": "page-size" }, `Size of this page: ${size}.`),
     h("p", { class: "note" }, "Made with model-understanding. Nothing is loaded from anywhere."),
   );
 }

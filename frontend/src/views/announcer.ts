@@ -1,11 +1,12 @@
 /** What a screen reader hears: the selection and its top sources; and short messages for everyone. */
 
-import { topSources } from "../attention-data";
+import { topSources } from "../attention/matrices";
+import { planesOf } from "../attention/planes";
 import type { Context } from "../context";
 import { h } from "../dom";
 import { number, percent } from "../format";
 import { bySize } from "../units";
-import { placeWords, rowOfToken } from "./heatmap/words";
+import { placeWords } from "./heatmap/words";
 
 const SPOKEN = 5;
 
@@ -59,16 +60,15 @@ export function announcer(context: Context): HTMLElement {
       );
       words.push(`Largest scores: ${named.join(", ")}.`);
     }
-    const part = model.payload.attention[state.map];
-    if (part) {
-      void model.attention(state.map).then((data) => {
-        if (store.state.focus !== state.focus || !data.isLoaded(state.layer)) return;
-        const row = rowOfToken(context, data, state.focus);
+    if (model.payload.attention.length) {
+      void planesOf(model, state).then(({ detail }) => {
+        if (store.state.focus !== state.focus) return;
+        const { data, layer, head } = detail;
+        const row = model.placeOn(data.rowAxis, state, state.focus);
         if (row < 0) return;
-        const labels = model.payload.tables[part.keyTable].labels;
-        const sources = topSources(data.row(state.layer, state.head, row, state.sinks), state.sinks, SPOKEN);
-        const named = sources.map(({ key, weight }) => `${labels[part.keyPositions[key]]} ${number(weight)}`);
-        list.append(h("li", {}, `Looks most at (${placeWords(data, state)}): ${named.join(", ")}.`));
+        const sources = topSources(data.row(layer, head, row, state.sinks), state.sinks, SPOKEN);
+        const named = sources.map(({ key, weight }) => `${data.keyAxis.label(key)} ${number(weight)}`);
+        list.append(h("li", {}, `Looks most at (${placeWords(detail)}): ${named.join(", ")}.`));
       });
     }
     list.replaceChildren(...words.map((line) => h("li", {}, line)));

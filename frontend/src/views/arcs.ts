@@ -1,51 +1,64 @@
 /** What the selected token looks at most, and what looks at it, as arcs over the text and as a list. */
 
-import { type AttentionData, type Row, topSources } from "../attention-data";
+import { type Row, topSources } from "../attention/matrices";
+import type { Plane, Planes } from "../attention/planes";
 import { onRamp } from "../colours";
 import type { Context } from "../context";
 import { h, replace, svg } from "../dom";
 import { number } from "../format";
+import type { Model } from "../model";
 import type { State } from "../store";
 import { short } from "./heatmap/labels";
-import { keyOfToken, rowOfToken } from "./heatmap/words";
 
 const SHOWN = 8;
 const HEIGHT = 190;
 const BASE = 116;
 
 export interface Link {
-  /** A token of the table. */
+  /** The first token of what is looked at, or looks. */
   readonly token: number;
+  readonly label: string;
   readonly weight: number;
 }
 
+export interface Links {
+  /** What is selected, at the level shown. */
+  readonly from: Omit<Link, "weight">;
+  readonly links: Link[];
+  /** Whether it looks or is looked at. */
+  readonly looks: boolean;
+  readonly row: Row | null;
+}
+
 /** The largest weights of the selection: of its row, else of its column. */
-export function linksOf(
-  context: Context,
-  data: AttentionData,
-  state: Readonly<State>,
-): { from: number; links: Link[]; looks: boolean; row: Row | null } | null {
-  const { part } = data;
-  const row = rowOfToken(context, data, state.focus);
+export function linksOf(model: Model, { data, layer, head }: Plane, state: Readonly<State>): Links | null {
+  const { rowAxis, keyAxis } = data;
+  const row = model.placeOn(rowAxis, state, state.focus);
   if (row >= 0) {
-    const held = data.row(state.layer, state.head, row, state.sinks);
+    const held = data.row(layer, head, row, state.sinks);
     const top = topSources(held, state.sinks, SHOWN);
-    const links = top.map(({ key, weight }) => ({ token: part.keyPositions[key], weight }));
-    return { from: state.focus, links, looks: true, row: held };
+    const links = top.map(({ key, weight }) => ({
+      token: keyAxis.token(key),
+      label: keyAxis.label(key),
+      weight,
+    }));
+    return { from: { token: rowAxis.token(row), label: rowAxis.label(row) }, links, looks: true, row: held };
   }
-  const key = keyOfToken(context, data, state.focus);
+  const key = model.placeOn(keyAxis, state, state.focus);
   if (key < 0) return null;
   const links: Link[] = [];
-  data.visit(state.layer, state.head, (line, column, weight) => {
-    if (column === key && weight !== 0) links.push({ token: part.rowPositions[line], weight });
+  data.visit(layer, head, (line, column, weight) => {
+    if (column === key && weight !== 0)
+      links.push({ token: rowAxis.token(line), label: rowAxis.label(line), weight });
   });
   links.sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight) || a.token - b.token);
-  return { from: state.focus, links: links.slice(0, SHOWN), looks: false, row: null };
+  const from = { token: keyAxis.token(key), label: keyAxis.label(key) };
+  return { from, links: links.slice(0, SHOWN), looks: false, row: null };
 }
 
 export interface Arcs {
   readonly element: HTMLElement;
-  show(data: AttentionData): void;
+  show(planes: Planes): void;
 }
 
 export function arcsView(context: Context): Arcs {
@@ -54,23 +67,23 @@ export function arcsView(context: Context): Arcs {
   const picture = h("div", { class: "arcs-picture", "aria-hidden": "true" });
   const list = h("ol", { class: "sources" });
   const element = h("div", { class: "arcs" }, heading, picture, list);
-  let data: AttentionData | undefined;
+  let plane: Plane | undefined;
 
   const draw = () => {
-    if (!data?.isLoaded(store.state.layer)) return;
+    if (!plane) return;
+    const { data } = plane;
     const { state } = store;
-    const labels = model.payload.tables[data.part.keyTable].labels;
-    const found = linksOf(context, data, state);
+    const found = linksOf(model, plane, state);
     if (!found) {
       heading.textContent = "Select a token to see its sources";
       replace(picture);
       replace(list);
       return;
     }
-    const name = labels[found.from];
+    const name = found.from.label;
     const verb = data.part.steps ? "was written looking at" : "looks at";
     replace(heading, h("bdi", {}, found.looks ? `${name} ${verb}` : `${name} is looked at by`));
-    replace(picture, arcs(context, data, found.from, found.links, picture.clientWidth || 360));
+    replace(picture, arcs(context, data.keyAxis.table, found.from, found.links, picture.clientWidth || 360));
     const peak = Math.abs(found.links[0]?.weight ?? 0) || 1;
     replace(
       list,
@@ -84,7 +97,7 @@ export function arcsView(context: Context): Arcs {
           h(
             "button",
             { type: "button", class: "source", on: { click: () => actions.select(link.token) } },
-            h("bdi", { class: "bar-label" }, labels[link.token]),
+            h("bdi", { class: "bar-label" }, short(link.label, 40)),
             h("span", { class: "track" }, bar),
             h("span", { class: "bar-value" }, number(link.weight)),
           ),
@@ -95,13 +108,13 @@ export function arcsView(context: Context): Arcs {
       replace(list, h("li", { class: "note" }, "Nothing but sinks, or nothing that was kept."));
   };
 
-  store.watch(["focus", "layer", "head", "sinks", "attribution"], draw);
+  store.watch(["focus", "sinks", "attribution"], draw);
   theme.watch(draw);
   new ResizeObserver(draw).observe(picture);
   return {
     element,
-    show: (shown) => {
-      data = shown;
+    show: (planes) => {
+      plane = planes.detail;
       draw();
     },
   };
@@ -110,20 +123,21 @@ export function arcsView(context: Context): Arcs {
 /** A line of tokens with an arc from the selected one to each of its sources. */
 export function arcs(
   { model, theme }: Context,
-  data: AttentionData,
-  from: number,
+  table: number,
+  from: Links["from"],
   links: readonly Link[],
   width: number,
 ): SVGSVGElement {
-  const { labels } = model.payload.tables[data.part.keyTable];
+  const { labels } = model.payload.tables[table];
   const { colours } = theme;
   const peak = Math.max(...links.map((link) => Math.abs(link.weight)), 1e-9);
-  const ends = [from, ...links.map((link) => link.token)];
+  const named = new Map([from, ...links].map((end) => [end.token, end.label]));
+  const ends = [...named.keys()];
   const [start, end] = stretchOf(ends, labels.length);
   const count = end - start + 1;
   const x = (token: number) => 14 + ((token - start + 0.5) / count) * (width - 28);
   const spots = spread(
-    [...new Set(ends)].sort((a, b) => a - b).map((token) => ({ token, x: x(token) })),
+    [...ends].sort((a, b) => a - b).map((token) => ({ token, x: x(token) })),
     width,
   );
   const ticks = Array.from({ length: Math.min(count, 256) }, (_, place) => {
@@ -131,11 +145,11 @@ export function arcs(
     return `M${x(token).toFixed(1)} ${BASE - 3}v6`;
   });
   const paths = [...links].reverse().map((link) => {
-    const [a, b] = [x(from), x(link.token)];
+    const [a, b] = [x(from.token), x(link.token)];
     const rise = Math.min(BASE - 8, 14 + Math.abs(b - a) * 0.42);
     const strength = Math.abs(link.weight) / peak;
     const d =
-      link.token === from
+      link.token === from.token
         ? `M${a - 5} ${BASE - 6}c-14 -26 24 -26 10 0`
         : `M${a} ${BASE - 6}C${a} ${BASE - 6 - rise} ${b} ${BASE - 6 - rise} ${b} ${BASE - 6}`;
     return svg("path", {
@@ -153,10 +167,10 @@ export function arcs(
         transform: `translate(${spot.at.toFixed(1)} ${BASE + 14}) rotate(45)`,
         "font-size": 11,
         "font-family": "system-ui, sans-serif",
-        "font-weight": spot.token === from ? 700 : 400,
+        "font-weight": spot.token === from.token ? 700 : 400,
         fill: colours.get("text"),
       },
-      short(labels[spot.token]),
+      short(named.get(spot.token) ?? ""),
     ),
   );
   const leaders = spots.map((spot) => `M${spot.x.toFixed(1)} ${BASE + 3}L${spot.at.toFixed(1)} ${BASE + 10}`);
@@ -166,7 +180,7 @@ export function arcs(
     svg("path", { d: ticks.join(""), stroke: colours.get("line"), "stroke-width": 1 }),
     ...paths,
     svg("path", { d: leaders.join(""), stroke: colours.get("muted"), "stroke-width": 1, fill: "none" }),
-    svg("circle", { cx: x(from), cy: BASE, r: 4, fill: colours.get("text") }),
+    svg("circle", { cx: x(from.token), cy: BASE, r: 4, fill: colours.get("text") }),
     ...words,
   );
 }

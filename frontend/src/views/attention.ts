@@ -1,17 +1,21 @@
 /** Where the model looked: matrix, sources of the selection, all heads. */
 
-import type { AttentionData } from "../attention-data";
+import type { Matrices } from "../attention/matrices";
+import { exactWords, isPooled, type Planes, planesOf } from "../attention/planes";
 import { onRamp } from "../colours";
 import type { Context } from "../context";
 import { h, picker, replace, segmented } from "../dom";
 import { attentionExport } from "../export/attention";
 import { exportMenu } from "../export/menu";
 import { counted, number, percent } from "../format";
+import type { Model } from "../model";
 import type { Attention } from "../payload.generated";
+import type { State } from "../store";
 import { arcsView } from "./arcs";
-import { headsView } from "./heads";
-import { isCurved } from "./heatmap/cells";
-import { heatmapView } from "./heatmap/view";
+import { headsView } from "./heads/view";
+import { isCurved, reachOf } from "./heatmap/cells";
+import { isLong, minimapView } from "./heatmap/minimap";
+import { heatmapView, planeShown } from "./heatmap/view";
 import { placeWords } from "./heatmap/words";
 
 const SINK_WORDS = {
@@ -30,6 +34,7 @@ export function attentionView(context: Context): HTMLElement | null {
   const { attention } = model.payload;
   if (!attention.length) return null;
   const heatmap = heatmapView(context);
+  const minimap = minimapView(context);
   const arcs = arcsView(context);
   const heads = headsView(context);
   const title = h("h2", { id: "attention-title" });
@@ -65,37 +70,44 @@ export function attentionView(context: Context): HTMLElement | null {
   const zoom = h(
     "button",
     { type: "button", class: "plain", on: { click: () => store.set({ zoom: !store.state.zoom }) } },
-    "Zoom",
+    "Window",
   );
-  let data: AttentionData | undefined;
+  const level = segmented(
+    "Granularity of the attention",
+    [
+      { value: "token", label: "Tokens" },
+      { value: "word", label: "Words", tip: "what a word looks at: keys summed, queries averaged" },
+      { value: "sentence", label: "Sentences", tip: "keys summed, queries averaged" },
+    ],
+    (value) => store.set({ level: value }),
+  );
+  let planes: Planes | undefined;
   let follow: () => void = () => {};
 
   const describe = () => {
+    if (!planes) return;
     const { state } = store;
-    if (!data?.isLoaded(state.layer)) return;
-    const held = data;
-    const { part } = data;
-    const peak =
-      state.scale === "global"
-        ? data.globalPeak(state.sinks)
-        : data.peak(state.layer, state.head, state.sinks);
+    const plane = planeShown(planes, state);
+    const { data, layer, head } = plane;
+    const { part, keyAxis } = data;
+    const peak = reachOf(plane, state);
     const name = part.isAttention ? "Attention" : `Attention (${part.map})`;
-    replace(title, `${name}: ${placeWords(data, state)}`);
+    replace(title, `${name}: ${placeWords(plane)}`);
     const sinkWords = part.isAttention ? `; ${SINK_WORDS[state.sinks]}` : "";
     status.textContent =
       `Where the model looked, not why it answered. Colour scale: ${SCALE_WORDS[state.scale]}` +
       `${state.scale === "row" ? "" : ` (${number(peak)})`}${sinkWords}${isCurved(data) ? "; colours by square root" : ""}.`;
     for (const element of [sinkName, sinks.element, sinkNote]) element.hidden = !part.isAttention;
-    const found = [...data.sinks(state.layer, state.head)];
-    const labels = model.payload.tables[part.keyTable].labels;
+    const found = [...data.sinks(layer, head)];
+    const position = (sink: number) => (isPooled(plane) ? "" : ` (position ${keyAxis.token(sink)})`);
     sinkNote.textContent = found.length
-      ? `Sink: ${found.map((sink) => `${labels[part.keyPositions[sink]]} (position ${part.keyPositions[sink]}) takes ${percent(data!.sinkShare(state.layer, state.head, sink))} of the attention`).join("; ")}.`
+      ? `Sink: ${found.map((sink) => `${keyAxis.label(sink)}${position(sink)} takes ${percent(data.sinkShare(layer, head, sink))} of the attention`).join("; ")}.`
       : "No sink in this head.";
     const ramp = Array.from({ length: 8 }, (_, place) => {
       const swatch = h("i", { class: "swatch" });
       swatch.style.background = onRamp(
         theme.colours.palette.attention,
-        isCurved(held) ? Math.sqrt(place / 7) : place / 7,
+        isCurved(data) ? Math.sqrt(place / 7) : place / 7,
       );
       return swatch;
     });
@@ -112,45 +124,42 @@ export function attentionView(context: Context): HTMLElement | null {
       part.mask.kind !== "full" && key("masked", "may not look there"),
       found.length > 0 && state.sinks !== "raw" && key("sink", "sink"),
     );
-    replace(omitted, data.isDense ? null : h("p", { class: "note" }, keptWords(data)));
+    const remarks = [joinedWords(model, planes, state), data.isDense ? "" : keptWords(data)];
+    replace(omitted, ...remarks.filter(Boolean).map((words) => h("p", { class: "note" }, words)));
     zoom.setAttribute("aria-pressed", String(state.zoom));
-    zoom.hidden = Math.max(data.rows, data.keys) <= 36;
+    zoom.hidden = !isLong(planes);
+    level.element.hidden = isPooled(planes.detail);
   };
 
-  const open = async (map: number) => {
-    const loading = await model.attention(map);
-    await loading.load(store.state.layer);
-    if (store.state.map !== map) return;
-    data = loading;
-    const controls = controlsOf(context, data);
+  /** Show what the state names as soon as it is read; what was asked for meanwhile goes first. */
+  let asked = 0;
+  const open = async () => {
+    const turn = ++asked;
+    const { state } = store;
+    const loaded = await planesOf(model, state);
+    if (state.scale === "global") {
+      for (const plane of Object.values(loaded)) await plane.data.loadAll();
+    }
+    if (turn !== asked) return;
+    planes = loaded;
+    heatmap.show(planes);
+    minimap.show(planes);
+    arcs.show(planes);
+    describe();
+  };
+  store.watch(["map"], async (state) => {
+    maps.show(state.map);
+    const controls = controlsOf(context, attention[state.map]);
     replace(steppers, ...controls.elements);
     follow = controls.follow;
     follow();
-    heatmap.show(data);
-    arcs.show(data);
-    describe();
-    await heads.show(data);
-    describe();
-  };
-  store.watch(["map"], (state) => {
-    maps.show(state.map);
-    void open(state.map);
+    const data = await model.attention(state.map);
+    if (store.state.map === state.map) void heads.show(data);
   });
-  store.watch(["layer"], async (state) => {
-    if (!data || data.isLoaded(state.layer)) return;
-    await data.load(state.layer);
-    heatmap.show(data);
-    arcs.show(data);
-    describe();
-  });
-  store.watch(["scale"], async (state) => {
-    if (state.scale !== "global" || !data) return;
-    await data.loadAll();
-    heatmap.show(data);
-    describe();
-  });
+  store.watch(["map", "layer", "head", "level", "scale"], () => void open());
   store.watch(["layer", "head"], () => follow());
-  store.watch(["layer", "head", "sinks", "scale", "zoom"], describe);
+  store.watch(["sinks", "zoom"], describe);
+  store.watch(["level"], (state) => level.show(state.level));
   store.watch(["sinks"], (state) => sinks.show(state.sinks));
   store.watch(["scale"], (state) => scale.show(state.scale));
   theme.watch(describe);
@@ -167,7 +176,7 @@ export function attentionView(context: Context): HTMLElement | null {
         { class: "controls" },
         attention.length > 1 && maps.element,
         steppers,
-        exportMenu(context, "Attention", () => attentionExport(context, data)),
+        exportMenu(context, "Attention", () => attentionExport(context, planes)),
       ),
     ),
     status,
@@ -178,9 +187,16 @@ export function attentionView(context: Context): HTMLElement | null {
       sinks.element,
       h("span", { class: "control-name", "aria-hidden": "true" }, "Colours"),
       scale.element,
+      h("span", { class: "control-name", "aria-hidden": "true" }, "By"),
+      level.element,
       zoom,
     ),
-    h("div", { class: "split wide" }, h("div", {}, heatmap.element, legend, sinkNote, omitted), arcs.element),
+    h(
+      "div",
+      { class: "split wide" },
+      h("div", {}, heatmap.element, legend, sinkNote, omitted),
+      h("div", {}, minimap.element, arcs.element),
+    ),
     heads.element,
   );
 }
@@ -193,13 +209,30 @@ function mapWords(part: Attention): string {
   return `${part.map}: ${layers}, ${heads}${coarse}${part.steps ? ", by step" : ""}`;
 }
 
-function keptWords(data: AttentionData): string {
+/** What the cells on screen stand for, where that is more than a token. */
+function joinedWords(model: Model, planes: Planes, state: Readonly<State>): string {
+  const { overview, detail } = planes;
+  const { pooled } = overview.data.part;
+  if (pooled > 1) {
+    const cells = `a cell is up to ${pooled} × ${pooled} tokens, queries averaged and keys summed`;
+    if (!isPooled(detail)) {
+      return state.zoom
+        ? `The window shows single weights; in the overview ${cells}.`
+        : `Pooled: ${cells}. The page holds single weights of this matrix: “Window” shows them.`;
+    }
+    const exact = exactWords(model.payload.attention, state.map);
+    return `Pooled: ${cells}. The page holds no single weights of this matrix${exact ? `; it does of ${exact}` : ""}.`;
+  }
+  if (state.level === "token") return "";
+  return `By ${state.level}: of its tokens, keys are summed and queries averaged.`;
+}
+
+function keptWords(data: Matrices): string {
   const { kept, share } = data.part.weights;
   return `Of each row the ${counted(kept, "largest weight")} are in this page, ${percent(share)} of all attention; the others are drawn as none.`;
 }
 
-function controlsOf({ store, actions }: Context, data: AttentionData) {
-  const { layers, heads, headWords } = data.part;
+function controlsOf({ store, actions }: Context, { layers, heads, headWords }: Attention) {
   const layer = stepper(
     "Layer",
     layers.map((name) => `layer ${name}`),

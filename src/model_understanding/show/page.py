@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from model_understanding.results import Report
 from model_understanding.show.page_content import report_content
+from model_understanding.show.page_size import SIZE_MARK, with_size
 from model_understanding.show.page_templates import policy, rendered, static_text
 from model_understanding.show.payload import payload_json
 
@@ -27,7 +28,7 @@ def report_page(report: Report) -> str:
         A document whose content security policy lets only its own script and style pass, and forbids
         every load.
     """
-    return rendered("page.html.jinja", {"policy": policy(_script()), **_names(report)})
+    return with_size(rendered("page.html.jinja", {"policy": policy(_script()), **_names(report)}))
 
 
 def report_fragment(report: Report) -> str:
@@ -40,13 +41,14 @@ def report_fragment(report: Report) -> str:
         One element whose rules and names touch nothing outside it, however many stand on a page. Its
         script draws the report, when it comes in sight, in a shadow root.
     """
-    return rendered("fragment.html.jinja", _names(report))
+    return with_size(rendered("fragment.html.jinja", _names(report)))
 
 
 def _names(report: Report) -> dict[str, Any]:
     return {
         "script": Markup(_script()),
         "payload": Markup(payload_json(report)),
+        "page_size": SIZE_MARK,
         **report_content(report),
     }
 

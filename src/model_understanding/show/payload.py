@@ -1,44 +1,34 @@
 """What the interactive page draws: plain strings and numbers, by ``static/payload.schema.json``."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import regex
 
-from model_understanding.results import AttentionMap, Attribution, Evaluation, Prediction, Report, Target
+from model_understanding.results import Attribution, Evaluation, Prediction, Report, Target
 from model_understanding.results import Generation as GenerationResult
-from model_understanding.show.highlight import highlighted_runs
 from model_understanding.show.page_colours import payload_palette
 from model_understanding.show.payload_agreement import encoded_agreements
-from model_understanding.show.payload_attention import (
-    byte_budget,
-    distinct_maps,
-    encoded_mask,
-    encoded_weights,
-    plane_sinks,
-)
 from model_understanding.show.payload_layers import encoded_lens
+from model_understanding.show.payload_maps import encoded_heads, encoded_maps
 from model_understanding.show.payload_neurons import encoded_neurons
-from model_understanding.show.python_code import attention_code, attribution_code, contrast_code
+from model_understanding.show.payload_tables import Tables, encoded_table
+from model_understanding.show.python_code import attribution_code, contrast_code
 from model_understanding.show.wording import (
     READING_NOTES,
     answer_words,
     cautions,
     evaluation_condition,
-    layer_words,
     method_name,
     number,
     output_words,
-    percent,
     provenance_rows,
     shown,
     sign_words,
     target_name,
     targets_name,
 )
-from model_understanding.tokens import Tokens, visible_text
 
 SCHEMA = 1
 _UNSAFE = regex.compile(r"[<>&\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]")
@@ -54,19 +44,9 @@ def report_payload(report: Report) -> dict[str, Any]:
         ``Payload`` of the schema: scores exact, attention weights quantised in as much detail as the
         page's budget allows; ``omitted`` says what that leaves out.
     """
-    report = replace(report, attention=tuple(each.dense() for each in distinct_maps(report.attention)))
-    tables = _Tables(report)
+    tables = Tables(report)
     omitted: list[str] = []
-    maps = sorted(report.attention, key=lambda attention: attention.weights.size)
-    remaining, encoded = byte_budget(report.attention), {}
-    for place, attention in enumerate(maps):  # the small ones first: what they spare is for the large
-        weights = encoded_weights(attention, remaining // (len(maps) - place))
-        remaining -= sum(map(len, weights["blocks"]))
-        encoded[id(attention)] = weights
-    attention_parts = [
-        _attention(report, attention, encoded[id(attention)], tables, omitted)
-        for attention in report.attention
-    ]
+    attention = encoded_maps(report, tables, omitted)
     contrasts = () if report.contrasts is None else (report.contrasts,)
     attributions = (*report.attributions, *contrasts)
     lens = encoded_lens(report, tables.place)
@@ -81,8 +61,9 @@ def report_payload(report: Report) -> dict[str, Any]:
         "generation": None if report.generation is None else _generation(report.generation, tables),
         "attributions": [_attribution(report, attribution, tables) for attribution in attributions],
         "contrasts": -1 if report.contrasts is None else len(attributions) - 1,
-        "attention": attention_parts,
-        "tables": [_table(tokens) for tokens in tables.held],
+        "attention": attention,
+        "heads": encoded_heads(report.heads),
+        "tables": [encoded_table(tokens) for tokens in tables.held],
         # The page tells the gap of every attribution from its own figures.
         "evaluations": [_evaluation(one) for one in report.evaluations if one.metric != "completeness"],
         "agreements": encoded_agreements(report),
@@ -114,95 +95,7 @@ def _json_escape(character: str) -> str:
     return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
 
 
-class _Tables:
-    """The distinct token sequences of a report: a part of one that is held shares it."""
-
-    def __init__(self, report: Report) -> None:
-        source = report.prediction or report.generation
-        assert source is not None
-        self.held: list[Tokens] = [source.tokens]
-
-    def place(self, tokens: Tokens) -> tuple[int, list[int]]:
-        """Return the table that holds these tokens, in this order, and where."""
-        for place, table in enumerate(self.held):
-            if (positions := _positions_in(table, tokens)) is not None:
-                return place, positions
-        self.held.append(tokens)
-        return len(self.held) - 1, list(range(len(tokens)))
-
-
-def _positions_in(table: Tokens, tokens: Tokens) -> list[int] | None:
-    if any(a != b for a, b in zip(table.texts, tokens.texts, strict=False)):
-        return None
-    if len(tokens.texts) > len(table.texts):
-        return None
-    keys, wanted = _keys(table), _keys(tokens)
-    positions, start = [], 0
-    for key in wanted:
-        try:
-            start = keys.index(key, start) + 1
-        except ValueError:
-            return None
-        positions.append(start - 1)
-    return positions
-
-
-def _keys(tokens: Tokens) -> list[tuple[object, ...]]:
-    return list(
-        zip(
-            tokens.segments.tolist(),
-            tokens.ids.tolist(),
-            map(tuple, tokens.offsets.tolist()),
-            tokens.pieces,
-            strict=True,
-        )
-    )
-
-
-def _table(tokens: Tokens) -> dict[str, Any]:
-    characters = tokens.groups("character")
-    runs = highlighted_runs(tokens.fold(characters))
-    return {
-        "texts": list(tokens.texts),
-        "labels": [shown(label, 40) for label in tokens.labels()],
-        "pieces": [visible_text(piece) for piece in tokens.pieces],
-        "ids": tokens.ids.tolist(),
-        "segments": tokens.segments.tolist(),
-        "offsets": tokens.offsets.ravel().tolist(),
-        "special": tokens.special.tolist(),
-        "groups": {
-            "token": _unit_of_each(characters),
-            "word": _unit_of_each(_joined(characters, tokens.groups("word"))),
-            "sentence": _unit_of_each(_joined(characters, tokens.groups("sentence"))),
-        },
-        "runs": {
-            "texts": [run.text for run in runs],
-            "units": [-1 if run.unit is None else run.unit for run in runs],
-            "pills": [bool(run.is_pill) for run in runs],
-            "sources": [run.source for run in runs],
-        },
-    }
-
-
-def _unit_of_each(groups: tuple[tuple[int, ...], ...]) -> list[int]:
-    return [unit for unit, group in enumerate(groups) for _ in group]
-
-
-def _joined(
-    fine: tuple[tuple[int, ...], ...], coarse: tuple[tuple[int, ...], ...]
-) -> tuple[tuple[int, ...], ...]:
-    """Return the coarse groups, joined where a fine one would lie in two of them."""
-    starts = {group[0] for group in fine}
-    groups: list[tuple[int, ...]] = []
-    for group in coarse:
-        if groups and group[0] not in starts:
-            groups[-1] += group
-        else:
-            groups.append(group)
-    return tuple(groups)
-
-
-def _prediction(prediction: Prediction, tables: _Tables) -> dict[str, Any]:
+def _prediction(prediction: Prediction, tables: Tables) -> dict[str, Any]:
     return {
         "table": tables.place(prediction.tokens)[0],
         "labels": [shown(label, 80) for label in prediction.labels],
@@ -212,7 +105,7 @@ def _prediction(prediction: Prediction, tables: _Tables) -> dict[str, Any]:
     }
 
 
-def _generation(generation: GenerationResult, tables: _Tables) -> dict[str, Any]:
+def _generation(generation: GenerationResult, tables: Tables) -> dict[str, Any]:
     return {
         "table": tables.place(generation.tokens)[0],
         "promptLength": generation.prompt_length,
@@ -228,7 +121,7 @@ def _generation(generation: GenerationResult, tables: _Tables) -> dict[str, Any]
     }
 
 
-def _attribution(report: Report, attribution: Attribution, tables: _Tables) -> dict[str, Any]:
+def _attribution(report: Report, attribution: Attribution, tables: Tables) -> dict[str, Any]:
     table, positions = tables.place(attribution.tokens)
     is_single = len(attribution.targets) == 1
     what = target_name(attribution.targets[0]) if is_single else targets_name(attribution.targets)
@@ -278,48 +171,6 @@ def _target(report: Report, attribution: Attribution, place: int, target: Target
         "baseline": None if baselines is None else _decimal(baselines[place]),
         "gap": None if gaps is None else _decimal(gaps[place]),
     }
-
-
-def _attention(
-    report: Report, attention: AttentionMap, weights: dict[str, Any], tables: _Tables, omitted: list[str]
-) -> dict[str, Any]:
-    rows = attention.queries if attention.steps is None else attention.steps
-    row_table, row_positions = tables.place(rows)
-    key_table, key_positions = tables.place(attention.keys)
-    _say_omitted(attention, weights, omitted)
-    return {
-        "map": shown(attention.map, 40),
-        "layers": [] if isinstance(attention.layers, str) else list(attention.layers),
-        "heads": [] if isinstance(attention.heads, str) else list(attention.heads),
-        "layerWords": shown(layer_words(attention).split(",")[0]),
-        "headWords": shown(layer_words(attention).split(", ", 1)[1]),
-        "rowTable": row_table,
-        "rowPositions": row_positions,
-        "keyTable": key_table,
-        "keyPositions": key_positions,
-        "steps": attention.steps is not None,
-        "isAttention": attention.is_attention,
-        "pooled": int(attention.keep.partition("pooled:")[2] or 1),
-        "mask": encoded_mask(attention.mask),
-        "weights": weights,
-        "sinks": plane_sinks(attention, weights["means"]),
-        "python": attention_code(report, attention),
-    }
-
-
-def _say_omitted(attention: AttentionMap, weights: dict[str, Any], omitted: list[str]) -> None:
-    count = attention.weights.shape[0] * attention.weights.shape[1]
-    what = f"Attention ({shown(attention.map, 40)}, {count} head{'' if count == 1 else 's'})"
-    omitted += [f"{what}: {shown(words, 300)}" for words in attention.left_out]
-    if weights["kind"] == "top":
-        omitted.append(
-            f"{what}: the {weights['kept']} largest weights of each of {len(attention.queries):,} rows "
-            f"are kept, {percent(weights['share'])} of all attention; the others are drawn as none."
-        )
-    omitted.append(
-        f"{what}: weights are rounded for display, none by more than {number(weights['error'])}. "
-        "Report.save('x.json') and save('x.npz') keep them exact."
-    )
 
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:

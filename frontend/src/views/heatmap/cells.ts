@@ -1,56 +1,53 @@
 /** The cells of a matrix as an image. */
 
-import type { AttentionData } from "../../attention-data";
+import type { Matrices } from "../../attention/matrices";
+import type { Plane } from "../../attention/planes";
 import { type Colours, pixel, pixels } from "../../colours";
 import type { State } from "../../store";
-import type { Frame } from "./frame";
+import type { Window } from "./window";
 
 const MOST_DOTS = 1024;
+const OFF = Number.NEGATIVE_INFINITY;
 
 /** Return the cells as an image, one dot a cell or the largest of a block of cells. */
 export function paintCells(
-  data: AttentionData,
-  state: Readonly<State>,
+  { data, layer, head }: Plane,
+  state: Pick<State, "sinks" | "scale">,
   colours: Colours,
-  frame: Frame,
+  window: Window,
   most = MOST_DOTS,
 ): { image: ImageData; block: number } {
-  const { layer, head, sinks: mode } = state;
-  const block = Math.max(1, Math.ceil(Math.max(frame.rows, frame.keys) / most));
-  const [across, down] = [Math.ceil(frame.keys / block), Math.ceil(frame.rows / block)];
-  const sizes = new Float32Array(across * down).fill(Number.NaN);
-  const sinks = data.sinks(layer, head);
-  const isOff = (key: number) => mode !== "raw" && sinks.has(key);
-  const global = state.scale === "global" ? data.globalPeak(mode) : data.peak(layer, head, mode);
-  for (let row = 0; row < frame.rows; row++) {
-    const whole = row + frame.firstRow;
-    let weights: Float32Array | null = null;
-    let factor = 1;
-    if (mode === "renormalised" || state.scale === "row") {
-      weights = data.row(layer, head, whole, mode).weights;
+  const mode = state.sinks;
+  const { firstRow, rows, firstKey, keys } = window;
+  const block = Math.max(1, Math.ceil(Math.max(rows, keys) / most));
+  const [across, down] = [Math.ceil(keys / block), Math.ceil(rows / block)];
+  const off = new Uint8Array(data.keys);
+  if (mode !== "raw") for (const sink of data.sinks(layer, head)) off[sink] = 1;
+  const sizes = emptyCells(data, window, block, off);
+  const put = (row: number, key: number, size: number) => {
+    if (key < firstKey || key >= firstKey + keys || off[key]) return;
+    const place = Math.floor((row - firstRow) / block) * across + Math.floor((key - firstKey) / block);
+    const held = sizes[place];
+    if (Number.isNaN(held) || Math.abs(size) > Math.abs(held)) sizes[place] = size;
+  };
+  const lastRow = firstRow + rows - 1;
+  if (state.scale === "row" || mode === "renormalised") {
+    const peak = state.scale === "row" ? 0 : reachOf({ data, layer, head }, state);
+    for (let row = firstRow; row <= lastRow; row++) {
+      const { weights } = data.row(layer, head, row, mode);
+      let reach = peak;
       if (state.scale === "row") {
-        let peak = 0;
         weights.forEach((weight, key) => {
-          if (!isOff(key)) peak = Math.max(peak, Math.abs(weight));
+          if (!off[key]) reach = Math.max(reach, Math.abs(weight));
         });
-        factor = peak ? 1 / peak : 0;
       }
+      weights.forEach((weight, key) => {
+        if (weight !== 0) put(row, key, weight / reach);
+      });
     }
-    if (state.scale !== "row") factor = global ? 1 / global : 0;
-    const put = (key: number, weight: number) => {
-      const column = key - frame.firstKey;
-      if (column < 0 || column >= frame.keys) return;
-      const place = Math.floor(row / block) * across + Math.floor(column / block);
-      const size = isOff(key) ? Number.NEGATIVE_INFINITY : weight * factor;
-      const held = sizes[place];
-      if (Number.isNaN(held) || Math.abs(size) > Math.abs(held) || held === Number.NEGATIVE_INFINITY)
-        sizes[place] = size;
-    };
-    // Cells that were not kept count as none, masked ones stay apart.
-    for (let key = frame.firstKey; key < frame.firstKey + frame.keys; key++) {
-      if (data.allowed(whole, key)) put(key, weights ? weights[key] : 0);
-    }
-    if (!weights) data.visit(layer, head, (_, key, weight) => put(key, weight), whole, whole);
+  } else {
+    const factor = 1 / (reachOf({ data, layer, head }, state) || 1);
+    data.visit(layer, head, (row, key, weight) => put(row, key, weight * factor), firstRow, lastRow);
   }
   const image = new ImageData(across, down);
   const dots = new Uint32Array(image.data.buffer);
@@ -61,13 +58,39 @@ export function paintCells(
   const curve = isCurved(data) ? Math.sqrt : (size: number) => size;
   sizes.forEach((size, place) => {
     if (Number.isNaN(size)) dots[place] = masked;
-    else if (size === Number.NEGATIVE_INFINITY) dots[place] = sink;
+    else if (size === OFF) dots[place] = sink;
     else dots[place] = (size < 0 ? below : above)[Math.round(255 * curve(Math.min(Math.abs(size), 1)))];
   });
   return { image, block };
 }
 
+/** Cells before any weight: masked ones apart, those that were not kept count as none. */
+function emptyCells(data: Matrices, window: Window, block: number, off: Uint8Array): Float64Array {
+  const { firstRow, rows, firstKey, keys } = window;
+  const [across, down] = [Math.ceil(keys / block), Math.ceil(rows / block)];
+  const sizes = new Float64Array(across * down).fill(Number.NaN);
+  for (let column = 0; column < across; column++) {
+    const first = firstKey + column * block;
+    const last = Math.min(first + block, firstKey + keys) - 1;
+    const empty = off.subarray(first, last + 1).every((sink) => sink === 1) ? OFF : 0;
+    for (let line = 0; line < down; line++) {
+      const top = firstRow + line * block;
+      const bottom = Math.min(top + block, firstRow + rows) - 1;
+      if (data.allowsAny(top, bottom, first, last)) sizes[line * across + column] = empty;
+    }
+  }
+  return sizes;
+}
+
+/** The weight that has the strongest colour, where it is one for all rows. */
+export function reachOf(
+  { data, layer, head }: Plane,
+  { scale, sinks }: Pick<State, "sinks" | "scale">,
+): number {
+  return scale === "global" ? data.globalPeak(sinks) : data.peak(layer, head, sinks);
+}
+
 /** Whether colours follow the square root, as the many small weights of a long text ask for. */
-export function isCurved(data: Pick<AttentionData, "keys">): boolean {
+export function isCurved(data: Pick<Matrices, "keys">): boolean {
   return data.keys > 64;
 }

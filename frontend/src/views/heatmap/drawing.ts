@@ -1,8 +1,7 @@
 /** A matrix with its labels on a canvas. */
 
-import type { AttentionData } from "../../attention-data";
+import type { Plane } from "../../attention/planes";
 import type { Colours } from "../../colours";
-import type { Model } from "../../model";
 import type { State } from "../../store";
 import { paintCells } from "./cells";
 import type { Frame } from "./frame";
@@ -13,22 +12,18 @@ const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu
 /** Draw a matrix with its labels; the canvas may be one for export. */
 export function drawMatrix(
   context: CanvasRenderingContext2D,
-  model: Model,
-  data: AttentionData,
+  plane: Plane,
   state: Readonly<State>,
   colours: Colours,
   frame: Frame,
 ): void {
-  const { image } = paintCells(data, state, colours, frame);
-  const source = document.createElement("canvas");
-  [source.width, source.height] = [image.width, image.height];
-  source.getContext("2d")!.putImageData(image, 0, 0);
+  const { image } = paintCells(plane, state, colours, frame);
   const [width, height] = [frame.keys * frame.cell, frame.rows * frame.cell];
   context.imageSmoothingEnabled = image.width > width;
-  context.drawImage(source, frame.left, frame.top, width, height);
-  if (state.sinks !== "raw") hatch(context, colours, frame, data.sinks(state.layer, state.head));
+  context.drawImage(canvasOf(image), frame.left, frame.top, width, height);
+  if (state.sinks !== "raw") hatch(context, colours, frame, plane.data.sinks(plane.layer, plane.head));
   context.textBaseline = "middle";
-  for (const label of labelsOf(model, data, frame)) {
+  for (const label of labelsOf(plane.data, frame)) {
     context.save();
     context.fillStyle = colours.get(label.strong ? "text" : "muted");
     context.font = `${label.size}px ${FONT}`;
@@ -38,6 +33,13 @@ export function drawMatrix(
     context.fillText(label.text, 0, 0);
     context.restore();
   }
+}
+
+export function canvasOf(image: ImageData): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.width, image.height];
+  canvas.getContext("2d")!.putImageData(image, 0, 0);
+  return canvas;
 }
 
 function hatch(
@@ -68,14 +70,23 @@ function hatch(
   context.restore();
 }
 
-/** Give a canvas the size of a frame in the screen's own dots. */
-export function sized(canvas: HTMLCanvasElement, frame: Frame): CanvasRenderingContext2D {
+/** Give a canvas a size in CSS pixels, at the screen's own dots. */
+export function sized(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
   const ratio = devicePixelRatio || 1;
-  canvas.width = Math.round(frame.width * ratio);
-  canvas.height = Math.round(frame.height * ratio);
-  canvas.style.width = `${frame.width}px`;
-  canvas.style.height = `${frame.height}px`;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
   const pen = canvas.getContext("2d")!;
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  return pen;
+}
+
+/** Empty a canvas that has a size. */
+export function cleared(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
+  const pen = canvas.getContext("2d")!;
+  const ratio = devicePixelRatio || 1;
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, canvas.width, canvas.height);
   return pen;
 }

@@ -1,44 +1,64 @@
 /** One head's weights as a matrix: rows look, columns are looked at. */
 
-import type { AttentionData } from "../../attention-data";
+import type { Plane, Planes } from "../../attention/planes";
 import type { Context } from "../../context";
 import { h } from "../../dom";
-import { drawMatrix, sized } from "./drawing";
+import type { State } from "../../store";
+import { cleared, drawMatrix, sized } from "./drawing";
 import { type Frame, frameOf } from "./frame";
-import { cellRows, keyOfToken, placeWords, rowOfToken } from "./words";
+import { contains, windowOf } from "./window";
+import { cellRows, placeWords } from "./words";
 
 export interface Heatmap {
   readonly element: HTMLElement;
-  show(data: AttentionData): void;
+  show(planes: Planes): void;
+}
+
+/** What is on screen: a window's cells in most detail, else the whole. */
+export function planeShown(planes: Planes, state: Readonly<State>): Plane {
+  return state.zoom ? planes.detail : planes.overview;
 }
 
 export function heatmapView(context: Context): Heatmap {
   const { model, store, actions, theme, tooltip } = context;
   const base = h("canvas", { class: "matrix" });
-  const over = h("canvas", { class: "matrix over", tabindex: 0, role: "img", "data-view": "heatmap" });
+  const over = h("canvas", {
+    class: "matrix over",
+    tabindex: 0,
+    role: "img",
+    "aria-label": "Attention matrix",
+    "data-view": "heatmap",
+  });
   const element = h("div", { class: "heatmap" }, base, over);
-  let data: AttentionData | undefined;
+  let planes: Planes | undefined;
+  let plane: Plane | undefined;
   let frame: Frame | undefined;
   let hovered: { row: number; key: number } | undefined;
-  let view = { row: 0, key: 0 };
   let scheduled = 0;
 
-  const selectedRow = () => rowOfToken(context, data!, store.state.focus);
+  const placesOf = (token: number) => {
+    if (!plane) return { row: -1, key: -1 };
+    const { rowAxis, keyAxis } = plane.data;
+    return {
+      row: model.placeOn(rowAxis, store.state, token),
+      key: model.placeOn(keyAxis, store.state, token),
+    };
+  };
   const draw = () => {
     scheduled = 0;
-    if (!data || !element.clientWidth) return;
+    if (!planes || !element.clientWidth) return;
     const { state } = store;
-    const width = element.clientWidth;
-    frame = frameOf(data, width, { zoom: state.zoom, ...view });
-    const pen = sized(base, frame);
-    drawMatrix(pen, model, data, state, theme.colours, frame);
-    sized(over, frame);
+    plane = planeShown(planes, state);
+    const { data } = plane;
+    frame = frameOf(windowOf(data, state), element.clientWidth);
+    drawMatrix(sized(base, frame.width, frame.height), plane, state, theme.colours, frame);
+    sized(over, frame.width, frame.height);
     overlay();
-    const where = placeWords(data, state);
     const extent = `${data.rows.toLocaleString("en")} × ${data.keys.toLocaleString("en")}`;
+    const part = frame.rows < data.rows || frame.keys < data.keys ? `a window of ${extent}` : extent;
     over.setAttribute(
       "aria-label",
-      `Attention matrix, ${where}: ${extent} weights. Arrow keys move the selection.`,
+      `Attention matrix, ${placeWords(plane)}: ${part} weights. Arrow keys move the selection.`,
     );
   };
   const schedule = () => {
@@ -46,69 +66,46 @@ export function heatmapView(context: Context): Heatmap {
   };
 
   const overlay = () => {
-    if (!data || !frame) return;
-    const pen = over.getContext("2d")!;
-    const ratio = devicePixelRatio || 1;
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, frame.width, frame.height);
-    const { colours } = theme;
-    const [width, height] = [frame.keys * frame.cell, frame.rows * frame.cell];
-    const row = selectedRow();
-    const key = keyOfToken(context, data, store.state.focus);
+    if (!plane || !frame) return;
+    const pen = cleared(over);
+    const { firstRow, rows, firstKey, keys, left, top, cell } = frame;
+    const thick = Math.max(cell, 2);
+    const atRow = (row: number, by = 0) => {
+      if (row < firstRow || row >= firstRow + rows) return;
+      pen.strokeRect(left - by, top + (row - firstRow) * cell - by, keys * cell + 2 * by, thick + 2 * by);
+    };
+    const atKey = (key: number, by = 0) => {
+      if (key < firstKey || key >= firstKey + keys) return;
+      pen.strokeRect(left + (key - firstKey) * cell - by, top - by, thick + 2 * by, rows * cell + 2 * by);
+    };
+    const chosen = placesOf(store.state.focus);
     pen.lineWidth = 2;
-    pen.strokeStyle = colours.get("text");
-    if (row >= frame.firstRow && row < frame.firstRow + frame.rows) {
-      const y = frame.top + (row - frame.firstRow) * frame.cell;
-      pen.strokeRect(frame.left - 1, y - 1, width + 2, Math.max(frame.cell, 2) + 2);
-    } else if (row < 0 && key >= frame.firstKey && key < frame.firstKey + frame.keys) {
-      const x = frame.left + (key - frame.firstKey) * frame.cell;
-      pen.strokeRect(x - 1, frame.top - 1, Math.max(frame.cell, 2) + 2, height + 2);
-    }
+    pen.strokeStyle = theme.colours.get("text");
+    if (chosen.row >= 0) atRow(chosen.row, 1);
+    else atKey(chosen.key, 1);
     pen.lineWidth = 1;
-    pen.strokeStyle = colours.get("muted");
-    const hoverRow = hovered?.row ?? rowOfToken(context, data, store.state.hover);
-    const hoverKey = hovered?.key ?? keyOfToken(context, data, store.state.hover);
-    if (hoverRow >= frame.firstRow && hoverRow < frame.firstRow + frame.rows) {
-      pen.strokeRect(
-        frame.left,
-        frame.top + (hoverRow - frame.firstRow) * frame.cell,
-        width,
-        Math.max(frame.cell, 2),
-      );
-    }
-    if (hoverKey >= frame.firstKey && hoverKey < frame.firstKey + frame.keys) {
-      pen.strokeRect(
-        frame.left + (hoverKey - frame.firstKey) * frame.cell,
-        frame.top,
-        Math.max(frame.cell, 2),
-        height,
-      );
-    }
+    pen.strokeStyle = theme.colours.get("muted");
+    const under = hovered ?? placesOf(store.state.hover);
+    atRow(under.row);
+    atKey(under.key);
   };
 
   const cellAt = (event: MouseEvent) => {
-    if (!frame || !data) return undefined;
+    if (!frame) return undefined;
     const box = over.getBoundingClientRect();
-    const column = Math.floor((event.clientX - box.left - frame.left) / frame.cell);
-    const line = Math.floor((event.clientY - box.top - frame.top) / frame.cell);
-    if (column < 0 || line < 0 || column >= frame.keys || line >= frame.rows) return undefined;
-    return { row: line + frame.firstRow, key: column + frame.firstKey };
+    const key = Math.floor((event.clientX - box.left - frame.left) / frame.cell) + frame.firstKey;
+    const row = Math.floor((event.clientY - box.top - frame.top) / frame.cell) + frame.firstRow;
+    return contains(frame, row, key) ? { row, key } : undefined;
   };
   over.addEventListener("pointermove", (event) => {
     hovered = cellAt(event);
     overlay();
-    if (!hovered || !data) return tooltip.hide();
-    const { state } = store;
-    const { part } = data;
-    const from = model.payload.tables[part.rowTable].labels[part.rowPositions[hovered.row]];
-    const to = model.payload.tables[part.keyTable].labels[part.keyPositions[hovered.key]];
-    const heading = `${part.steps ? `step ${hovered.row + 1}: ` : ""}${from} → ${to}`;
-    return tooltip.show(
-      event.clientX,
-      event.clientY,
-      heading,
-      cellRows(data, state, hovered.row, hovered.key),
-    );
+    if (!hovered || !plane) return tooltip.hide();
+    const { row, key } = hovered;
+    const { rowAxis, keyAxis, part } = plane.data;
+    const heading = `${part.steps ? `step ${row + 1}: ` : ""}${rowAxis.label(row)} → ${keyAxis.label(key)}`;
+    const rows = cellRows(model, plane, store.state, row, key);
+    return tooltip.show(event.clientX, event.clientY, heading, rows);
   });
   over.addEventListener("pointerleave", () => {
     hovered = undefined;
@@ -117,34 +114,30 @@ export function heatmapView(context: Context): Heatmap {
   });
   over.addEventListener("click", (event) => {
     const cell = cellAt(event);
-    if (!cell || !data) return;
-    view = cell;
-    const token = data.part.rowPositions[cell.row];
-    if (data.part.rowTable === model.tableIndex(store.state))
-      actions.select(token, { extend: event.shiftKey });
+    if (!cell || !plane) return;
+    const { rowAxis } = plane.data;
+    if (rowAxis.table === model.tableIndex(store.state))
+      actions.select(rowAxis.token(cell.row), { extend: event.shiftKey });
   });
 
-  store.watch(["layer", "head", "sinks", "scale", "zoom"], schedule);
-  store.watch(["anchor", "focus"], () => {
-    if (!data) return;
-    const row = selectedRow();
-    if (row >= 0 && store.state.zoom) {
-      view = { row, key: Math.max(keyOfToken(context, data, store.state.focus), 0) };
-      schedule();
-    } else {
-      if (row >= 0) view = { row, key: Math.max(keyOfToken(context, data, store.state.focus), 0) };
-      overlay();
-    }
+  // A window follows the selection where that leaves it.
+  store.watch(["focus"], ({ zoom, focus }) => {
+    if (!frame || !zoom || focus < 0) return;
+    const { row, key } = placesOf(focus);
+    const { firstRow, rows, firstKey, keys } = frame;
+    const isSeen =
+      row >= 0 ? row >= firstRow && row < firstRow + rows : key >= firstKey && key < firstKey + keys;
+    if (!isSeen && Math.max(row, key) >= 0) store.set({ zoomRow: focus, zoomKey: focus });
   });
-  store.watch(["hover", "attribution"], overlay);
+  store.watch(["sinks", "scale", "zoom", "zoomRow", "zoomKey", "zoomSize"], schedule);
+  store.watch(["anchor", "focus", "hover", "attribution"], overlay);
   theme.watch(schedule);
   new ResizeObserver(schedule).observe(element);
   return {
     element,
     show: (shown) => {
-      data = shown;
+      planes = shown;
       hovered = undefined;
-      view = { row: 0, key: 0 };
       schedule();
     },
   };

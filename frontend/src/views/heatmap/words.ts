@@ -1,47 +1,63 @@
-/** A matrix and its cells in words, and where a token stands in it. */
+/** A matrix and its cells in words. */
 
-import type { AttentionData } from "../../attention-data";
-import type { Context } from "../../context";
+import type { Axis } from "../../attention/axis";
+import { isPooled, type Plane } from "../../attention/planes";
 import { number, percent } from "../../format";
+import type { Model } from "../../model";
 import type { State } from "../../store";
+import { labelOf } from "../../units";
+import { short } from "./labels";
 
-/** The row that a token of the table on screen looks from, or that produced it; -1 none. */
-export function rowOfToken({ model, store }: Context, data: AttentionData, token: number): number {
-  if (token < 0 || data.part.rowTable !== model.tableIndex(store.state)) return -1;
-  return data.part.rowPositions.indexOf(token);
-}
+const LONGEST = 60;
 
-export function keyOfToken({ model, store }: Context, data: AttentionData, token: number): number {
-  if (token < 0 || data.part.keyTable !== model.tableIndex(store.state)) return -1;
-  return data.part.keyPositions.indexOf(token);
-}
-
-export function placeWords(data: AttentionData, state: Readonly<State>): string {
+export function placeWords({ data, layer, head }: Plane): string {
   const { part } = data;
-  const layer = part.layers.length ? `layer ${part.layers[state.layer]}` : part.layerWords;
-  if (part.heads.length < 2) return `${layer}, ${part.headWords}`;
-  return `${layer}, ${state.head < 0 ? part.headWords : `head ${part.heads[state.head]}`}`;
+  const name = part.layers.length ? `layer ${part.layers[layer]}` : part.layerWords;
+  if (part.heads.length < 2) return `${name}, ${part.headWords}`;
+  return `${name}, ${head < 0 ? part.headWords : `head ${part.heads[head]}`}`;
 }
 
 /** What a cell holds, as names and values. */
 export function cellRows(
-  data: AttentionData,
+  model: Model,
+  plane: Plane,
   state: Readonly<State>,
   row: number,
   key: number,
 ): [string, string][] {
-  if (!data.allowed(row, key)) return [["weight", "masked: it may not look there"]];
-  const raw = data.row(state.layer, state.head, row, "raw");
-  const { error } = data.part.weights;
-  const rows: [string, string][] = [["weight", `${number(raw.weights[key])} ± ${number(error)}`]];
-  if (!data.isDense && raw.weights[key] === 0) rows[0] = ["weight", "not among those kept"];
+  const { data, layer, head } = plane;
+  const rows: [string, string][] = [];
+  if (isPooled(plane)) {
+    rows.push(
+      ["from", stretchWords(model, data.rowAxis, row)],
+      ["to", stretchWords(model, data.keyAxis, key)],
+    );
+  }
+  if (!data.allowed(row, key)) return [...rows, ["weight", "masked: it may not look there"]];
+  const raw = data.row(layer, head, row, "raw");
+  const weight = raw.weights[key];
+  if (!data.isDense && weight === 0) rows.push(["weight", "not among those kept"]);
+  else rows.push(["weight", `${number(weight)}${joinedWords(plane, row, key)}`]);
   if (state.sinks === "renormalised" && !raw.sinks.has(key)) {
-    rows.push([
-      "without sinks",
-      percent(data.row(state.layer, state.head, row, "renormalised").weights[key]),
-    ]);
+    rows.push(["without sinks", percent(data.row(layer, head, row, "renormalised").weights[key])]);
   }
   if (raw.sinks.has(key)) rows.push(["sink", "soaks up attention whoever asks"]);
-  rows.push(["at", placeWords(data, state)]);
+  rows.push(["at", placeWords(plane)]);
   return rows;
+}
+
+/** How exact a weight is: its rounding, or over how many tokens it was joined. */
+function joinedWords({ data }: Plane, row: number, key: number): string {
+  const count = (axis: Axis, place: number) => axis.stretches[place].last - axis.stretches[place].first + 1;
+  const [rows, keys] = [count(data.rowAxis, row), count(data.keyAxis, key)];
+  if (rows * keys === 1) return ` ± ${number(data.part.weights.error)}`;
+  return rows > 1 ? ` on average over ${rows} tokens` : "";
+}
+
+function stretchWords(model: Model, axis: Axis, place: number): string {
+  const { first, last } = axis.stretches[place];
+  const table = model.payload.tables[axis.table];
+  // Where one of its tokens stands in no text, only its name is known.
+  const text = table.segments[first] === table.segments[last] ? labelOf(table, first, last) : "";
+  return text ? `${axis.label(place)}: ${short(text, LONGEST)}` : axis.label(place);
 }

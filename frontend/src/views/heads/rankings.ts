@@ -1,0 +1,57 @@
+/** By what heads can be ranked: the report's scores, else what the weights in the page say. */
+
+import type { HeadScores as Computed } from "../../attention/head-scores";
+import type { Matrices } from "../../attention/matrices";
+import type { HeadScores } from "../../payload.generated";
+
+export interface Ranking {
+  readonly name: string;
+  readonly meaning: string;
+  /** Whether it ranks by its size. */
+  readonly signed: boolean;
+  /** For each layer and head of the map, one after another. */
+  readonly scores: readonly number[];
+}
+
+/** Names of the rankings of a map, known before its weights are read. */
+export const COMPUTED = ["spread", "sinks", "token before"] as const;
+
+/** The report's scores of a map's heads; undefined where it has none of some head. */
+export function scoredBy(heads: HeadScores | null, data: Matrices): Ranking[] | undefined {
+  const { layers, heads: held } = data.part;
+  if (!heads || !layers.length || !held.length) return undefined;
+  const places = layers.flatMap((layer) => held.map((head) => layer * heads.heads + head));
+  if (held.some((head) => head >= heads.heads)) return undefined;
+  if (heads.scores.some((scores) => places.some((place) => scores[place] === undefined))) return undefined;
+  return heads.names.map((name, place) => ({
+    name: name.replaceAll("_", " "),
+    meaning: heads.meanings[place],
+    signed: heads.signed[place],
+    scores: places.map((at) => heads.scores[place][at]),
+  }));
+}
+
+/** Rankings from what was read of the page's own weights. */
+export function computedBy(found: readonly Computed[]): Ranking[] {
+  const made = (name: string, meaning: string, score: (one: Computed) => number): Ranking => ({
+    name,
+    meaning,
+    signed: false,
+    scores: found.map(score),
+  });
+  return [
+    made(COMPUTED[0], "entropy of a row as a share of the most there could be", (one) => one.spread),
+    made(COMPUTED[1], "weight on sinks", (one) => one.sink),
+    made(COMPUTED[2], "weight on the token before", (one) => one.previous),
+  ];
+}
+
+/** The places of heads, the highest score first; without a ranking in the map's order. Top 0 is all. */
+export function ranked(ranking: Ranking | undefined, count: number, top: number): number[] {
+  const places = Array.from({ length: count }, (_, place) => place);
+  if (!ranking) return places;
+  const { scores, signed } = ranking;
+  const key = (place: number) => (signed ? Math.abs(scores[place]) : scores[place]);
+  places.sort((a, b) => key(b) - key(a) || a - b);
+  return top ? places.slice(0, top) : places;
+}

@@ -1,0 +1,273 @@
+/** All heads of all layers as thumbnails in one canvas, in order or ranked by a score and cut to the first. */
+
+import { headScores } from "../../attention/head-scores";
+import type { Matrices } from "../../attention/matrices";
+import type { Context } from "../../context";
+import { h, picker, replace } from "../../dom";
+import { clamp, number } from "../../format";
+import { paintCells } from "../heatmap/cells";
+import { canvasOf, cleared, sized } from "../heatmap/drawing";
+import { whole } from "../heatmap/window";
+import { gridLayout, type Layout, rankedLayout, spot, thumbnailAt } from "./layout";
+import { COMPUTED, computedBy, type Ranking, ranked, scoredBy } from "./rankings";
+
+const TOPS = [0, 8, 16, 32, 64];
+const FONT = "11px system-ui, sans-serif";
+
+export interface Heads {
+  readonly element: HTMLElement;
+  show(data: Matrices): Promise<void>;
+}
+
+export function headsView(context: Context): Heads {
+  const { model, store, theme, tooltip } = context;
+  const base = h("canvas", { class: "matrix" });
+  const over = h("canvas", {
+    class: "matrix over heads",
+    tabindex: 0,
+    role: "img",
+    "aria-label": "Thumbnails of all heads",
+    "data-view": "heads",
+  });
+  const box = h("div", { class: "heads-box" }, h("div", { class: "heads-picture" }, base, over));
+  const note = h("p", { class: "note" });
+  const chosen = h("p", { class: "note", role: "status", "data-role": "head-scores" });
+  const order = h("span", {});
+  const top = picker(
+    "Show",
+    TOPS.map((count) => (count ? `top ${count}` : "all heads")),
+    (place) => store.set({ topHeads: TOPS[place] }),
+  );
+  const element = h(
+    "details",
+    { class: "heads-part", open: true },
+    h("summary", {}, "All heads"),
+    h("div", { class: "card-head" }, note, h("div", { class: "controls" }, order, top.element)),
+    chosen,
+    box,
+  );
+  let data: Matrices | undefined;
+  let rankings: Ranking[] = [];
+  let places: number[] = [];
+  let layout: Layout = gridLayout(1, 1, 400);
+  let loaded = 0;
+  /** Thumbnails painted already, and for what they hold. */
+  let painted = "";
+  const thumbnails = new Map<number, HTMLCanvasElement>();
+
+  const rankingShown = (): Ranking | undefined => rankings[store.state.ranking - 1];
+  const split = (place: number): [number, number] => [
+    Math.floor(place / data!.headCount),
+    place % data!.headCount,
+  ];
+  const named = (place: number) => {
+    const [layer, head] = split(place);
+    const { layers, heads } = data!.part;
+    return `layer ${layers[layer] ?? "all"}, head ${heads[head] ?? "all"}`;
+  };
+
+  const draw = () => {
+    if (!data || !box.clientWidth) return;
+    const { state } = store;
+    const { layerCount, headCount } = data;
+    const ranking = rankingShown();
+    places = ranked(ranking, layerCount * headCount, state.topHeads);
+    const room = box.clientWidth;
+    layout = ranking ? rankedLayout(places.length, room) : gridLayout(layerCount, headCount, room);
+    const { size, width, height } = layout;
+    const name = [
+      state.map,
+      state.sinks,
+      state.scale,
+      theme.current,
+      size,
+      state.scale === "global" && loaded,
+    ];
+    if (painted !== name.join(" ")) {
+      painted = name.join(" ");
+      thumbnails.clear();
+    }
+    const pen = sized(base, width, height);
+    sized(over, width, height);
+    pen.font = FONT;
+    pen.textBaseline = "middle";
+    pen.strokeStyle = theme.colours.get("line");
+    pen.lineWidth = 1;
+    places.forEach((place, at) => {
+      const [x, y] = spot(layout, at);
+      if (ranking) caption(pen, ranking, place, x, y + size + 9);
+      else headings(pen, place, x, y);
+      const thumbnail = thumbnailOf(place);
+      if (!thumbnail) return;
+      pen.imageSmoothingEnabled = thumbnail.width > size;
+      pen.drawImage(thumbnail, x, y, size, size);
+      pen.strokeRect(x - 0.5, y - 0.5, size + 1, size + 1);
+    });
+    describe();
+    outline();
+  };
+
+  const thumbnailOf = (place: number): HTMLCanvasElement | undefined => {
+    const [layer, head] = split(place);
+    if (!data?.isLoaded(layer)) return undefined;
+    let thumbnail = thumbnails.get(place);
+    if (!thumbnail) {
+      const most = Math.min(layout.size * (devicePixelRatio || 1), 96);
+      const plane = { data, layer, head };
+      thumbnail = canvasOf(paintCells(plane, store.state, theme.colours, whole(data), most).image);
+      thumbnails.set(place, thumbnail);
+    }
+    return thumbnail;
+  };
+
+  const caption = (pen: CanvasRenderingContext2D, ranking: Ranking, place: number, x: number, y: number) => {
+    const [layer, head] = split(place);
+    const { layers, heads } = data!.part;
+    pen.fillStyle = theme.colours.get("muted");
+    pen.textAlign = "left";
+    pen.fillText(`${layers[layer] ?? ""}·${heads[head] ?? ""}`, x, y);
+    pen.fillStyle = theme.colours.get("text");
+    pen.textAlign = "right";
+    pen.fillText(number(ranking.scores[place]), x + layout.size, y);
+  };
+
+  /** Heads over the first row of each block, layers before each row. */
+  const headings = (pen: CanvasRenderingContext2D, place: number, x: number, y: number) => {
+    const [layer, head] = split(place);
+    const { size, rows } = layout;
+    const { layers, heads } = data!.part;
+    pen.fillStyle = theme.colours.get("muted");
+    pen.textAlign = "center";
+    if (layer % rows === 0 && head % (size < 26 ? 2 : 1) === 0)
+      pen.fillText(String(heads[head] ?? "all"), x + size / 2, 12);
+    pen.textAlign = "right";
+    if (head === 0) pen.fillText(String(layers[layer] ?? "all"), x - 8, y + size / 2);
+  };
+
+  const place = () => {
+    const { layer, head } = store.state;
+    return data && (head >= 0 || data.headCount === 1) ? layer * data.headCount + Math.max(head, 0) : -1;
+  };
+  const outline = () => {
+    if (!data) return;
+    const pen = cleared(over);
+    const at = places.indexOf(place());
+    if (at < 0) return;
+    const [x, y] = spot(layout, at);
+    pen.strokeStyle = theme.colours.get("text");
+    pen.lineWidth = 2.5;
+    pen.strokeRect(x - 0.5, y - 0.5, layout.size + 1, layout.size + 1);
+  };
+  const describe = () => {
+    if (!data) return;
+    const { state } = store;
+    const { layerCount, headCount } = data;
+    const count = layerCount * headCount;
+    const ranking = rankingShown();
+    const scale = { row: "each row", head: "each head", global: "all heads" }[state.scale];
+    const extent =
+      `${layerCount} layer${layerCount === 1 ? "" : "s"} × ${headCount} head${headCount === 1 ? "" : "s"}; ` +
+      `colours scaled over ${scale}. `;
+    const how = ranking
+      ? `By ${ranking.name}: ${ranking.meaning}; below each its layer·head and score.` +
+        (places.length < count ? ` The first ${places.length} of ${count}.` : "")
+      : "Rows are layers, columns heads.";
+    const reading = loaded < layerCount ? ` Reading layer ${loaded + 1} of ${layerCount} …` : "";
+    note.textContent = extent + how + reading;
+    const at = place();
+    chosen.hidden = !rankings.length;
+    chosen.textContent = at < 0 ? "Choose a head to see its scores." : `${scoreWords(at)}.`;
+    over.setAttribute(
+      "aria-label",
+      `Thumbnails of ${places.length} heads${ranking ? ` by ${ranking.name}` : ""}. Arrow keys choose one.`,
+    );
+    top.element.hidden = !ranking;
+  };
+  const rankOf = (ranking: Ranking, at: number) =>
+    `rank ${ranked(ranking, ranking.scores.length, 0).indexOf(at) + 1} of ${ranking.scores.length}`;
+  const scoreWords = (at: number) => {
+    const ranking = rankingShown();
+    const words = rankings.map(
+      (one) => `${one.name} ${number(one.scores[at])}${one === ranking ? ` (${rankOf(one, at)})` : ""}`,
+    );
+    return `${named(at)}: ${words.join(" · ")}`.replace(/^l/, "L");
+  };
+
+  const at = (event: MouseEvent): number => {
+    const bounds = over.getBoundingClientRect();
+    return places[thumbnailAt(layout, event.clientX - bounds.left, event.clientY - bounds.top)] ?? -1;
+  };
+  const choose = (wanted: number) => {
+    if (!data || wanted < 0) return;
+    const [layer, head] = split(wanted);
+    store.set({ layer, head });
+  };
+  over.addEventListener("pointermove", (event) => {
+    const found = at(event);
+    if (found < 0 || !rankings.length) return tooltip.hide();
+    const rows = rankings.map((one): [string, string] => [one.name, number(one.scores[found])]);
+    return tooltip.show(event.clientX, event.clientY, named(found), rows);
+  });
+  over.addEventListener("pointerleave", () => tooltip.hide());
+  over.addEventListener("click", (event) => choose(at(event)));
+  over.addEventListener("keydown", (event) => {
+    const { columns } = layout;
+    const steps: Record<string, number> = {
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      ArrowUp: -columns,
+      ArrowDown: columns,
+      Home: -places.length,
+      End: places.length,
+    };
+    const step = steps[event.key];
+    if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    const now = places.indexOf(place());
+    const next = now < 0 ? 0 : now + step;
+    // Up and down stay where there is no row more.
+    const isOut = Math.abs(step) === columns && columns > 1 && (next < 0 || next >= places.length);
+    choose(places[isOut ? now : clamp(next, 0, places.length - 1)]);
+  });
+
+  const offer = () => {
+    const held = model.payload.heads;
+    const names = rankings.length ? rankings.map(({ name }) => name) : [...COMPUTED];
+    const choice = picker("Order by", ["layer and head", ...names], (ranking) => store.set({ ranking }));
+    choice.show(store.state.ranking);
+    replace(order, choice.element);
+    element.dataset.scored = held ? "report" : "page";
+  };
+  element.addEventListener("toggle", draw);
+  store.watch(["layer", "head"], () => {
+    outline();
+    describe();
+  });
+  store.watch(["topHeads"], ({ topHeads }) => top.show(Math.max(TOPS.indexOf(topHeads), 0)));
+  store.watch(["ranking"], offer);
+  store.watch(["sinks", "scale", "ranking", "topHeads"], draw);
+  theme.watch(draw);
+  new ResizeObserver(draw).observe(box);
+
+  const show = async (shown: Matrices) => {
+    data = shown;
+    painted = "";
+    element.hidden = shown.layerCount * shown.headCount < 2;
+    if (element.hidden) return;
+    const scored = scoredBy(model.payload.heads, shown);
+    rankings = scored ?? [];
+    offer();
+    const computed = [];
+    for (loaded = 0; loaded < shown.layerCount; loaded++) {
+      await shown.load(loaded);
+      if (data !== shown) return;
+      if (!scored)
+        for (let head = 0; head < shown.headCount; head++) computed.push(headScores(shown, loaded, head));
+      if (loaded % 3 === 2) draw();
+    }
+    if (!scored) rankings = computedBy(computed);
+    offer();
+    draw();
+  };
+  return { element, show };
+}

@@ -1,0 +1,180 @@
+/** The whole of a long matrix in little, with the window that the reader moves over it. */
+
+import type { Planes } from "../../attention/planes";
+import type { Context } from "../../context";
+import { h } from "../../dom";
+import { paintCells } from "./cells";
+import { canvasOf, cleared, sized } from "./drawing";
+import { moved, resized, SIZES, SMALL, type Window, whole, windowOf } from "./window";
+
+const LARGEST = 220;
+const NARROWEST = 28;
+
+export interface Minimap {
+  readonly element: HTMLElement;
+  show(planes: Planes): void;
+}
+
+export function minimapView(context: Context): Minimap {
+  const { model, store, theme } = context;
+  const base = h("canvas", { class: "matrix" });
+  const over = h("canvas", {
+    class: "matrix over",
+    tabindex: 0,
+    role: "img",
+    "aria-label": "The whole matrix",
+    "data-view": "minimap",
+  });
+  const words = h("p", { class: "note", role: "status" });
+  const button = (sign: string, by: number, name: string) =>
+    h(
+      "button",
+      { type: "button", class: "plain", "aria-label": name, on: { click: () => resize(by) } },
+      sign,
+    );
+  const [smaller, larger] = [button("−", -1, "Smaller window"), button("+", 1, "Larger window")];
+  const element = h(
+    "div",
+    { class: "minimap" },
+    h("div", { class: "heatmap" }, base, over),
+    h("div", {}, words, h("div", { class: "controls" }, smaller, larger)),
+  );
+  let planes: Planes | undefined;
+  let painted = "";
+  /** Pixels of a row and of a key of the matrix in detail. */
+  let scale = { row: 1, key: 1 };
+
+  const window = (): Window | undefined => planes && windowOf(planes.detail.data, store.state);
+  const draw = () => {
+    const { state } = store;
+    element.hidden = !planes || !state.zoom || !isLong(planes);
+    if (!planes || element.hidden) return;
+    const { overview, detail } = planes;
+    const { rows, keys } = overview.data;
+    const longest = Math.max(rows, keys);
+    const [width, height] = [keys, rows].map((count) =>
+      Math.max(Math.round((LARGEST * count) / longest), NARROWEST),
+    );
+    scale = { row: height / detail.data.rows, key: width / detail.data.keys };
+    const name = [
+      state.map,
+      overview.layer,
+      overview.head,
+      state.level,
+      state.sinks,
+      state.scale,
+      theme.current,
+    ];
+    if (painted !== name.join(" ")) {
+      painted = name.join(" ");
+      const { image } = paintCells(overview, state, theme.colours, whole(overview.data), LARGEST);
+      const pen = sized(base, width, height);
+      pen.imageSmoothingEnabled = image.width > width;
+      pen.drawImage(canvasOf(image), 0, 0, width, height);
+      sized(over, width, height);
+    }
+    overlay();
+  };
+  const overlay = () => {
+    const shown = window();
+    if (!planes || !shown || element.hidden) return;
+    const { rowAxis, keyAxis } = planes.detail.data;
+    const pen = cleared(over);
+    const row = model.placeOn(rowAxis, store.state, store.state.focus);
+    pen.fillStyle = theme.colours.get("muted");
+    if (row >= 0) pen.fillRect(0, row * scale.row, keyAxis.length * scale.key, Math.max(scale.row, 1));
+    const box = [
+      shown.firstKey * scale.key,
+      shown.firstRow * scale.row,
+      Math.max(shown.keys * scale.key, 5),
+      Math.max(shown.rows * scale.row, 5),
+    ] as const;
+    // Light around dark: seen on every colour of the ramp.
+    pen.lineWidth = 4;
+    pen.strokeStyle = theme.colours.get("background");
+    pen.strokeRect(...box);
+    pen.lineWidth = 2;
+    pen.strokeStyle = theme.colours.get("text");
+    pen.strokeRect(...box);
+    const stretch = (first: number, count: number, all: number) =>
+      `${(first + 1).toLocaleString("en")}–${(first + count).toLocaleString("en")} of ${all.toLocaleString("en")}`;
+    words.textContent =
+      `Window: rows ${stretch(shown.firstRow, shown.rows, rowAxis.length)}, ` +
+      `columns ${stretch(shown.firstKey, shown.keys, keyAxis.length)}. ` +
+      "Drag it, or move it with the arrow keys; + and − change its size.";
+    over.setAttribute("aria-label", `The whole matrix. ${words.textContent}`);
+    const { zoomSize } = store.state;
+    smaller.disabled = zoomSize <= SIZES[0];
+    larger.disabled = zoomSize >= SIZES[SIZES.length - 1];
+  };
+  const move = (byRows: number, byKeys: number) => {
+    const shown = window();
+    if (planes && shown) store.set(moved(planes.detail.data, shown, byRows, byKeys));
+  };
+  const resize = (by: number) => store.set({ zoomSize: resized(store.state.zoomSize, by) });
+
+  /** Where in the window it was taken, in pixels, while it is dragged. */
+  let held: { x: number; y: number } | undefined;
+  const drag = (event: PointerEvent) => {
+    const shown = window();
+    if (!held || !shown) return;
+    const bounds = over.getBoundingClientRect();
+    const key = Math.round((event.clientX - bounds.left - held.x) / scale.key);
+    const row = Math.round((event.clientY - bounds.top - held.y) / scale.row);
+    move(row - shown.firstRow, key - shown.firstKey);
+  };
+  over.addEventListener("pointerdown", (event) => {
+    const shown = window();
+    if (!shown) return;
+    const bounds = over.getBoundingClientRect();
+    const [width, height] = [shown.keys * scale.key, shown.rows * scale.row];
+    const x = event.clientX - bounds.left - shown.firstKey * scale.key;
+    const y = event.clientY - bounds.top - shown.firstRow * scale.row;
+    const inside = x >= 0 && y >= 0 && x <= width && y <= height;
+    held = inside ? { x, y } : { x: width / 2, y: height / 2 };
+    over.setPointerCapture(event.pointerId);
+    drag(event);
+  });
+  over.addEventListener("pointermove", drag);
+  for (const name of ["pointerup", "pointercancel"] as const) {
+    over.addEventListener(name, () => {
+      held = undefined;
+    });
+  }
+  over.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const step = event.shiftKey ? 1 : Math.max(store.state.zoomSize >> 1, 1);
+    const far = Number.MAX_SAFE_INTEGER / 2;
+    const act: Record<string, () => void> = {
+      ArrowUp: () => move(-step, 0),
+      ArrowDown: () => move(step, 0),
+      ArrowLeft: () => move(0, -step),
+      ArrowRight: () => move(0, step),
+      Home: () => move(-far, -far),
+      End: () => move(far, far),
+      "+": () => resize(1),
+      "=": () => resize(1),
+      "-": () => resize(-1),
+    };
+    if (!act[event.key]) return;
+    event.preventDefault();
+    act[event.key]();
+  });
+
+  store.watch(["zoom", "sinks", "scale"], draw);
+  store.watch(["zoomRow", "zoomKey", "zoomSize", "focus", "attribution"], overlay);
+  theme.watch(draw);
+  return {
+    element,
+    show: (shown) => {
+      planes = shown;
+      painted = "";
+      draw();
+    },
+  };
+}
+
+/** Whether a matrix has more cells than a window of the usual size shows. */
+export function isLong({ detail }: Planes): boolean {
+  return Math.max(detail.data.rows, detail.data.keys) > SMALL;
+}

@@ -1,0 +1,64 @@
+import { describe, expect, it } from "vitest";
+import type { Matrices } from "../src/attention/matrices";
+import { blocksOf, gridLayout, rankedLayout, spot, thumbnailAt } from "../src/views/heads/layout";
+import { computedBy, ranked, scoredBy } from "../src/views/heads/rankings";
+
+const map = (layers: number[], heads: number[]) => ({ part: { layers, heads } }) as unknown as Matrices;
+const report = {
+  names: ["previous_token", "ablation"],
+  meanings: ["weight on the token before", "what is lost"],
+  signed: [false, true],
+  heads: 3,
+  scores: [
+    [0, 0.1, 0.2, 1, 1.1, 1.2],
+    [0, -9, 0, 5, 0, -7],
+  ],
+};
+
+describe("rankings of heads", () => {
+  it("give a map's layers and heads their own scores, by index in the model", () => {
+    const found = scoredBy(report, map([1], [2, 0]))!;
+    expect(found.map(({ name, scores }) => [name, scores])).toEqual([
+      ["previous token", [1.2, 1]],
+      ["ablation", [-7, 5]],
+    ]);
+    expect(scoredBy(report, map([0, 1], [3])), "another model's heads").toBeUndefined();
+    expect(scoredBy(report, map([2], [0]))).toBeUndefined();
+    expect(scoredBy(report, map([0, 1], [])), "means are no heads").toBeUndefined();
+    expect(scoredBy(null, map([0], [0]))).toBeUndefined();
+  });
+  it("put the highest first, signed ones by their size, and cut to the first", () => {
+    const [previous, ablation] = scoredBy(report, map([0, 1], [0, 1, 2]))!;
+    expect(ranked(previous, 6, 0)).toEqual([5, 4, 3, 2, 1, 0]);
+    expect(ranked(ablation, 6, 3)).toEqual([1, 5, 3]);
+    expect(ranked(undefined, 3, 2), "in order none is left out").toEqual([0, 1, 2]);
+  });
+  it("are computed where the report has none", () => {
+    const found = computedBy([
+      { spread: 0.5, sink: 0, previous: 0.1 },
+      { spread: 0.2, sink: 0.9, previous: 0.3 },
+    ]);
+    expect(found.map((one) => ranked(one, 2, 1))).toEqual([[0], [1], [1]]);
+  });
+});
+
+describe("thumbnails", () => {
+  it("lay layers side by side where they are many and heads few", () => {
+    expect(blocksOf(30, 9, 1150)).toBe(2);
+    expect(blocksOf(12, 12, 800)).toBe(1);
+    expect(blocksOf(1, 4, 2000)).toBe(1);
+  });
+  it.each([
+    ["grid", gridLayout(30, 9, 1150), 270],
+    ["ranked", rankedLayout(17, 600), 17],
+  ])("are found where they are drawn (%s)", (_, layout, count) => {
+    for (let at = 0; at < count; at++) {
+      const [x, y] = spot(layout, at);
+      expect(thumbnailAt(layout, x + 1, y + 1)).toBe(at);
+      expect(thumbnailAt(layout, x + layout.size - 1, y + layout.size - 1)).toBe(at);
+      expect(x + layout.size).toBeLessThanOrEqual(layout.width);
+      expect(y + layout.size + layout.caption).toBeLessThanOrEqual(layout.height);
+    }
+    expect(thumbnailAt(layout, 1, 1)).toBe(-1);
+  });
+});

@@ -1,0 +1,101 @@
+"""The attention maps of a page, with what each of them leaves out in words."""
+
+from typing import Any
+
+from model_understanding.results import AttentionMap, HeadScores, Report
+from model_understanding.show.payload_attention import (
+    byte_budget,
+    distinct_maps,
+    encoded_mask,
+    encoded_weights,
+    plane_sinks,
+)
+from model_understanding.show.payload_tables import Tables, pooled_size
+from model_understanding.show.python_code import attention_code
+from model_understanding.show.wording import layer_words, number, percent, shown
+
+
+def encoded_maps(report: Report, tables: Tables, omitted: list[str]) -> list[dict[str, Any]]:
+    """Return every map of a report in as much detail as the page's budget allows.
+
+    Args:
+        report: The report.
+        tables: The page's tables, to which those of the maps are added.
+        omitted: Takes what is left out, in words.
+
+    Returns:
+        ``Attention`` of the payload's schema, one for each map.
+    """
+    found = [each.dense() for each in distinct_maps(report.attention)]
+    remaining, encoded = byte_budget(tuple(found)), {}
+    maps = sorted(found, key=lambda attention: attention.weights.size)
+    for place, attention in enumerate(maps):  # the small ones first: what they spare is for the large
+        weights = encoded_weights(attention, remaining // (len(maps) - place))
+        remaining -= sum(map(len, weights["blocks"]))
+        encoded[id(attention)] = weights
+    for attention in found:
+        _say_omitted(attention, encoded[id(attention)], found, omitted)
+    return [_attention(report, attention, encoded[id(attention)], tables) for attention in found]
+
+
+def encoded_heads(heads: HeadScores | None) -> dict[str, Any] | None:
+    """Return ``HeadScores`` of the payload's schema, in four digits: heads are ranked by them."""
+    if heads is None:
+        return None
+    return {
+        "names": [shown(name, 40) for name in heads.names],
+        "meanings": [shown(meaning, 120) for meaning in heads.meanings],
+        "signed": list(heads.signed),
+        "heads": heads.scores.shape[2],
+        "scores": [
+            [float(f"{score:.4g}") for score in scores]
+            for scores in heads.scores.reshape(len(heads.names), -1)
+        ],
+    }
+
+
+def _attention(
+    report: Report, attention: AttentionMap, weights: dict[str, Any], tables: Tables
+) -> dict[str, Any]:
+    rows, keys = tables.axis(attention.rows, attention), tables.axis(attention.keys, attention)
+    return {
+        "map": shown(attention.map, 40),
+        "layers": [] if isinstance(attention.layers, str) else list(attention.layers),
+        "heads": [] if isinstance(attention.heads, str) else list(attention.heads),
+        "layerWords": shown(layer_words(attention).split(",")[0]),
+        "headWords": shown(layer_words(attention).split(", ", 1)[1]),
+        "rowTable": rows.table,
+        "rowPositions": rows.positions,
+        "rowEnds": rows.ends,
+        "keyTable": keys.table,
+        "keyPositions": keys.positions,
+        "keyEnds": keys.ends,
+        "steps": attention.steps is not None,
+        "isAttention": attention.is_attention,
+        "pooled": pooled_size(attention),
+        "mask": encoded_mask(attention.mask),
+        "weights": weights,
+        "sinks": plane_sinks(attention, weights["means"]),
+        "python": attention_code(report, attention),
+    }
+
+
+def _say_omitted(
+    attention: AttentionMap, weights: dict[str, Any], maps: list[AttentionMap], omitted: list[str]
+) -> None:
+    count = attention.weights.shape[0] * attention.weights.shape[1]
+    what = f"Attention ({shown(attention.map, 40)}, {count} head{'' if count == 1 else 's'})"
+    omitted += [f"{what}: {shown(words, 300)}" for words in attention.left_out]
+    if pooled_size(attention) > 1 and attention.weights.shape[1] > 1:
+        exact = [one for one in maps if one.map == attention.map and pooled_size(one) == 1]
+        words = "; ".join(shown(layer_words(one).replace("mean of ", "")) for one in exact) or "none"
+        omitted.append(f"{what}: of these heads single weights are in this page for {words}.")
+    if weights["kind"] == "top":
+        omitted.append(
+            f"{what}: the {weights['kept']} largest weights of each of {len(attention.queries):,} rows "
+            f"are kept, {percent(weights['share'])} of all attention; the others are drawn as none."
+        )
+    omitted.append(
+        f"{what}: weights are rounded for display, none by more than {number(weights['error'])}. "
+        "Report.save('x.json') and save('x.npz') keep them exact."
+    )
