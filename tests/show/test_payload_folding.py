@@ -14,13 +14,14 @@ import pytest
 
 from model_understanding.results import AttentionMap, Report
 from model_understanding.show.payload import report_payload
+from model_understanding.tokens import Level
 
 from .sample_results import attention, classification, generation, tokens_of
 from .test_payload import decoded
 
 HELD = Path(__file__).parents[2] / "frontend/test/folding.json"
 TEXT = "It was good, really good. I'd see it again! Wouldn't you, Ann?"
-LEVELS = ("word", "sentence")
+LEVELS: tuple[Level, ...] = ("word", "sentence")
 PLANES = ((0, 0), (1, 2), (1, -1))  # places of layer and head; −1 the mean over heads
 
 

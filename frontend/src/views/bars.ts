@@ -135,7 +135,10 @@ export function barsView({ model, store, actions, theme, tooltip }: Context): HT
     reveal();
     paint();
   });
-  store.watch(["hover"], paint);
+  store.watch(["hover"], (state) => {
+    const unit = `bar-${model.unitOf(state, state.hover)}`;
+    for (const bar of space.children) bar.classList.toggle("hovered", bar.id === unit);
+  });
   theme.watch(paint);
   new ResizeObserver(paint).observe(element);
   return element;

@@ -44,16 +44,18 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     const attribution = model.attribution(state);
     const scores = model.scores(state);
     const groups = model.table(state).groups[state.level];
-    const [first, last] = model.span(state);
-    const chosen: [number, number] = first < 0 ? [-2, -2] : [groups[first], groups[last]];
-    const hovered = state.hover < 0 ? -2 : groups[state.hover];
     const found = new Set(matches(model, state));
     const targets = targetTokens(state, attribution);
+    unmark();
+    byUnit.clear();
     let before = -1;
     pieces.forEach((piece, place) => {
       let unit = piece.token < 0 ? -1 : groups[piece.token];
       if (unit < 0 && before >= 0 && groups[pieces[place + 1]?.token ?? -1] === before) unit = before;
       if (piece.token >= 0) before = unit;
+      const held = byUnit.get(unit);
+      if (held) held.push(piece);
+      else byUnit.set(unit, [piece]);
       const value = unit < 0 || !scores ? Number.NaN : scores.values[unit];
       const strength = scores?.reach ? value / scores.reach : 0;
       const style = piece.element.style;
@@ -65,18 +67,40 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
         style.color = textOn(face);
       }
       const { classList } = piece.element;
-      const selected = unit >= chosen[0] && unit <= chosen[1] && unit >= 0;
-      classList.toggle("selected", selected);
-      classList.toggle("hovered", unit === hovered);
       classList.toggle("found", found.has(unit));
       classList.toggle("target", piece.token >= targets[0] && piece.token <= targets[1] && piece.token >= 0);
       classList.toggle("unscored", piece.token >= 0 && Number.isNaN(value) && !!attribution);
-      if (piece.token >= 0) {
-        if (selected) piece.element.setAttribute("aria-selected", "true");
-        else piece.element.removeAttribute("aria-selected");
-      }
     });
-    const active = pieces.find((piece) => piece.token >= 0 && groups[piece.token] === groups[state.focus]);
+    mark(state);
+  };
+
+  /** The pieces of each unit, and which of them are marked: a long text is not gone through at every move. */
+  const byUnit = new Map<number, Piece[]>();
+  let hovered = -1;
+  let selected: [number, number] = [0, -1];
+  const toggle = (unit: number, name: "hovered" | "selected", on: boolean) => {
+    for (const { element: span, token } of (unit >= 0 && byUnit.get(unit)) || []) {
+      span.classList.toggle(name, on);
+      if (name === "hovered" || token < 0) continue;
+      if (on) span.setAttribute("aria-selected", "true");
+      else span.removeAttribute("aria-selected");
+    }
+  };
+  const unmark = () => {
+    toggle(hovered, "hovered", false);
+    for (let unit = selected[0]; unit <= selected[1]; unit++) toggle(unit, "selected", false);
+    hovered = -1;
+    selected = [0, -1];
+  };
+  const mark = (state: Readonly<State>) => {
+    const groups = model.table(state).groups[state.level];
+    const [first, last] = model.span(state);
+    unmark();
+    hovered = groups[state.hover] ?? -1;
+    selected = first < 0 ? [0, -1] : [groups[first], groups[last]];
+    toggle(hovered, "hovered", true);
+    for (let unit = selected[0]; unit <= selected[1]; unit++) toggle(unit, "selected", true);
+    const active = byUnit.get(groups[state.focus] ?? -1)?.find((piece) => piece.token >= 0);
     if (active) element.setAttribute("aria-activedescendant", active.element.id);
     else element.removeAttribute("aria-activedescendant");
   };
@@ -131,13 +155,11 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     tooltip.show(x, y, unit.label, rows);
   };
 
-  store.watch(
-    ["attribution", "target", "targetEnd", "level", "anchor", "focus", "hover", "search"],
-    (state) => {
-      build(state);
-      paint(state);
-    },
-  );
+  store.watch(["attribution", "target", "targetEnd", "level", "search"], (state) => {
+    build(state);
+    paint(state);
+  });
+  store.watch(["anchor", "focus", "hover"], mark);
   theme.watch(() => paint(store.state));
   store.watch(["focus"], (state) => {
     if (!element.isConnected || state.focus < 0) return;

@@ -1,0 +1,181 @@
+"""Attention in a real browser: a window over a long text, words and sentences, heads by their scores."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model_understanding.results import AttentionMap, HeadScores, Report
+from model_understanding.show.page import report_page
+from model_understanding.show.page_size import size_words
+from model_understanding.tokens import Level
+
+from .sample_results import classification, tokens_of
+from .test_browser import browser, visit  # noqa: F401
+from .test_payload import heads
+
+pytestmark = pytest.mark.browser
+LENGTH = 240
+
+
+def pooled(given: AttentionMap, size: int) -> AttentionMap:
+    """Return a map with neighbours joined as ``keep='pooled:N'`` joins them."""
+    groups = [range(start, min(start + size, LENGTH)) for start in range(0, LENGTH, size)]
+    joined = given.joined(groups, groups)
+    stretches = given.queries.stretches(size)
+    return dataclasses.replace(
+        joined, queries=stretches, keys=stretches, keep=f"pooled:{size}", left_out=("Pooled.",), sinks=None
+    )
+
+
+def long_report() -> Report:
+    """Return what the size policy keeps of a long text: means, the last layer's heads, an overview."""
+    whole = heads(LENGTH, causal=False, layers=2, count=3)
+    means = dataclasses.replace(
+        whole, weights=whole.weights.mean(axis=1, keepdims=True), heads="mean", sinks=None
+    )
+    last = dataclasses.replace(whole, weights=whole.weights[1:], layers=(1,), sinks=None)
+    report = classification(whole.queries)
+    return dataclasses.replace(report, attention=(means, last, pooled(whole, 8)))
+
+
+def exported(page: Any) -> dict[str, Any]:
+    page.locator("summary[aria-label='Export attention']").click()
+    with page.expect_download() as download:
+        page.locator("details[open] button", has_text="JSON").click()
+    return json.loads(Path(download.value.path()).read_bytes())
+
+
+def choose(page: Any, label: str, words: str) -> None:
+    page.locator(f".attention label.picker:has(> span:text-is('{label}')) select").select_option(label=words)
+
+
+def attention_is(page: Any, words: str) -> None:
+    page.locator("#attention-title", has_text=re.compile(f"^Attention: {words}$")).wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_window_moves_over_a_long_text_and_shows_single_weights(visit, scheme):  # noqa: F811
+    report = long_report()
+    html = report_page(report)
+    opened = visit(html, scheme)
+    page = opened.page
+    minimap, where = page.locator("[data-view=minimap]"), page.locator(".minimap [role=status]")
+    remark = page.locator(".attention")
+    minimap.focus()
+    page.keyboard.press("Home")
+    assert "rows 1–32 of 240, columns 1–32 of 240" in where.inner_text()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+ArrowRight")
+    assert "rows 17–48 of 240, columns 2–33 of 240" in where.inner_text()
+    page.keyboard.press("+")
+    assert "rows 9–56 of 240, columns 1–48 of 240" in where.inner_text()
+    box = minimap.bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + box["height"] - 1, steps=3)
+    page.mouse.up()
+    assert "rows 193–240 of 240" in where.inner_text(), "dragged into the corner"
+    # The selection takes the window with it, and stands in the pooled map too.
+    page.locator(".token[data-token='100']").click()
+    assert "rows 77–124 of 240, columns 77–124 of 240" in where.inner_text()
+    colours = minimap.evaluate(
+        """(over) => {
+          const base = over.parentElement.querySelector("canvas");
+          const data = base.getContext("2d").getImageData(0, 0, base.width, base.height).data;
+          return new Set(new Uint32Array(data.buffer)).size;
+        }"""
+    )
+    assert colours > 30, "the overview is not blank"
+    choose(page, "Map", "raw: all layers, 3 heads, overview by 8 tokens")
+    choose(page, "Head", "head 1")
+    attention_is(page, "layer 1, head 1")
+    assert "The window shows single weights; in the overview a cell is up to 8 × 8" in remark.inner_text()
+    numbers = exported(page)
+    assert np.abs(np.array(numbers["weights"]) - report.attention[1].matrix(1, 1)).max() < 0.01
+    choose(page, "Layer", "layer 0")
+    attention_is(page, "layer 0, head 1")
+    assert (
+        "The page holds no single weights of this matrix; it does of 2 layers, mean over all heads; "
+        "layer 1, 3 heads." in remark.inner_text()
+    )
+    assert page.locator(".arcs h3").inner_text() == "96–103 looks at", "the stretch of the selected token"
+    numbers = exported(page)
+    assert numbers["from"][12] == "96–103"
+    assert np.abs(np.array(numbers["weights"]) - report.attention[2].matrix(0, 1)).max() < 0.01
+    page.locator(".arcs .source").first.click()
+    assert page.locator(".bar-row[aria-selected=true]").count() == 1, "a stretch selects its first token"
+    page.keyboard.press("z")
+    assert minimap.is_hidden()
+    assert size_words(len(html.encode())) in page.locator("[data-role=page-size]").inner_text()
+    assert "single weights are in this page for layers 0–1, mean over all heads" in (
+        page.locator(".about").inner_text()
+    )
+    assert opened.events == []
+
+
+def test_words_and_sentences_hold_for_attention_too(visit):  # noqa: F811
+    tokens = tokens_of("It was good, really good. I'd see it again! Wouldn't you, Ann?")
+    report = classification(tokens)
+    opened = visit(report_page(report))
+    page = opened.page
+    page.locator(".token", has_text="see").click()
+    levels: tuple[Level, ...] = ("word", "sentence")
+    for level in levels:
+        page.keyboard.press("g")
+        page.locator(".attention .note", has_text=f"By {level}: of its tokens, keys are summed").wait_for()
+        folded = report.attention[0].folded(level)
+        numbers = exported(page)
+        assert numbers["from"] == list(folded.rows.labels())
+        assert np.abs(np.array(numbers["weights"]) - folded.matrix(5)).max() < 0.02
+    assert page.locator(".arcs h3").inner_text() == "I'd see it again! looks at"
+    group = page.locator("[aria-label='Granularity of the attention']")
+    assert group.locator("[aria-pressed=true]").inner_text() == "Sentences"
+    group.locator("button", has_text="Tokens").click()
+    assert page.locator("[aria-label=Granularity] [aria-pressed=true]").inner_text() == "Tokens"
+    assert opened.events == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_heads_are_ranked_by_the_scores_of_the_report(visit, scheme):  # noqa: F811
+    found = heads(24, causal=False, layers=4, count=6)
+    scores = np.random.default_rng(3).uniform(size=(2, 4, 6)).astype(np.float32)
+    report = dataclasses.replace(
+        classification(found.queries),
+        attention=(found,),
+        heads=HeadScores(
+            tokens=found.queries,
+            names=("previous_token", "sink"),
+            scores=scores,
+            meanings=("weight on the token before", "weight on sinks"),
+            signed=(False, False),
+        ),
+    )
+    opened = visit(report_page(report), scheme)
+    page = opened.page
+    page.locator(".heads-part .note", has_text="4 layers × 6 heads").wait_for()
+    choose(page, "Order by", "sink")
+    choose(page, "Show", "top 8")
+    assert "By sink: weight on sinks" in page.locator(".heads-part").inner_text()
+    assert "The first 8 of 24." in page.locator(".heads-part").inner_text()
+    thumbnails = page.locator("[data-view=heads]")
+    thumbnails.focus()
+    assert report.heads is not None
+    ranking = report.heads.ranking("sink")
+    said = page.locator("[data-role=head-scores]")
+    for place in (0, 1):
+        page.keyboard.press("ArrowRight")
+        best = ranking[place]
+        attention_is(page, f"layer {best.layer}, head {best.head}")
+        assert said.inner_text().startswith(f"Layer {best.layer}, head {best.head}: previous token ")
+        assert f"(rank {place + 1} of 24)" in said.inner_text()
+    page.keyboard.press("End")
+    attention_is(page, f"layer {ranking[7].layer}, head {ranking[7].head}")
+    page.wait_for_timeout(300)
+    assert "ranking=2&topHeads=8" in page.evaluate("location.hash")
+    assert "8 heads by sink" in thumbnails.get_attribute("aria-label")
+    assert opened.events == []
