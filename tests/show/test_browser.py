@@ -1,7 +1,6 @@
 """The page in a real browser: hostile text stays text, nothing is loaded, both themes show."""
 
 import csv
-import dataclasses
 import io
 import json
 import shutil
@@ -12,12 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model_understanding.results import AttentionMap
 from model_understanding.show.colours import contrast, palette
 from model_understanding.show.page import report_fragment, report_page
 
 from .browsing import ALL, NODES, missing
-from .sample_results import classification, generation, hostile, text_of, tokens_of
+from .sample_results import classification, generation, hostile, tokens_of
 from .test_payload import with_heads
 
 pytestmark = pytest.mark.browser
@@ -325,30 +323,4 @@ def test_144_heads_are_few_elements_and_a_head_is_chosen_by_its_thumbnail(visit)
     assert page.evaluate(NODES) < 2000
     page.locator("canvas.heads").click(position={"x": 30 + 5, "y": 22 + 5})
     assert page.locator("#attention-title").inner_text() == "Attention: layer 0, head 0"
-    assert opened.events == []
-
-
-def test_4096_tokens_open_and_scroll(visit):
-    tokens = tokens_of(text_of(4096))
-    report = classification(tokens)
-    weights = np.zeros((1, 1, 4098, 4098), dtype=np.float32)
-    weights[0, 0, :, 0] = 0.5
-    weights[0, 0, np.arange(4098), np.arange(4098)] += 0.5
-    plane = AttentionMap(
-        queries=tokens, keys=tokens, weights=weights, mask=weights[0, 0] >= 0, layers=(5,), heads="mean"
-    )
-    page_text = report_page(dataclasses.replace(report, attention=(plane,)))
-    assert len(page_text) < 8e6
-    opened = visit(page_text)
-    page = opened.page
-    page.locator("#attention-title", has_text="layer 5").wait_for()
-    page.locator(".bars").evaluate("(bars) => bars.scrollTo(0, bars.scrollHeight)")
-    page.locator(".bar-row", has_text="[SEP]").wait_for()
-    page.locator(".text").focus()
-    page.keyboard.press("End")
-    page.keyboard.press("ArrowLeft")
-    assert page.locator(".bar-row[aria-selected=true] .bar-label").inner_text() == text_of(4096).split()[-1]
-    page.mouse.wheel(0, 2000)
-    page.wait_for_timeout(200)
-    assert page.evaluate("scrollY") > 0
     assert opened.events == []

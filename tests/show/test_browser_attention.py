@@ -14,8 +14,8 @@ from model_understanding.show.page import report_page
 from model_understanding.show.page_size import size_words
 from model_understanding.tokens import Level
 
-from .sample_results import classification, tokens_of
-from .test_browser import browser, visit  # noqa: F401
+from .sample_results import classification, text_of, tokens_of
+from .test_browser import NODES
 from .test_payload import heads
 
 pytestmark = pytest.mark.browser
@@ -59,7 +59,7 @@ def attention_is(page: Any, words: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_window_moves_over_a_long_text_and_shows_single_weights(visit, scheme):  # noqa: F811
+def test_a_window_moves_over_a_long_text_and_shows_single_weights(visit, scheme):
     report = long_report()
     html = report_page(report)
     opened = visit(html, scheme)
@@ -118,7 +118,7 @@ def test_a_window_moves_over_a_long_text_and_shows_single_weights(visit, scheme)
     assert opened.events == []
 
 
-def test_words_and_sentences_hold_for_attention_too(visit):  # noqa: F811
+def test_words_and_sentences_hold_for_attention_too(visit):
     tokens = tokens_of("It was good, really good. I'd see it again! Wouldn't you, Ann?")
     report = classification(tokens)
     opened = visit(report_page(report))
@@ -141,7 +141,7 @@ def test_words_and_sentences_hold_for_attention_too(visit):  # noqa: F811
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_heads_are_ranked_by_the_scores_of_the_report(visit, scheme):  # noqa: F811
+def test_heads_are_ranked_by_the_scores_of_the_report(visit, scheme):
     found = heads(24, causal=False, layers=4, count=6)
     scores = np.random.default_rng(3).uniform(size=(2, 4, 6)).astype(np.float32)
     report = dataclasses.replace(
@@ -178,4 +178,52 @@ def test_heads_are_ranked_by_the_scores_of_the_report(visit, scheme):  # noqa: F
     page.wait_for_timeout(300)
     assert "ranking=2&topHeads=8" in page.evaluate("location.hash")
     assert "8 heads by sink" in thumbnails.get_attribute("aria-label")
+    assert opened.events == []
+
+
+@pytest.mark.full
+def test_4096_tokens_open_and_scroll(visit):
+    """As such a report is: the last layer's mean, its largest weights, and 144 heads pooled."""
+    tokens = tokens_of(text_of(4096))
+    count = len(tokens)
+    weights = np.random.default_rng(0).standard_normal((count, count), dtype=np.float32)
+    weights[:, 0] += 6
+    weights = np.tril(np.exp(weights))
+    mask = np.tril(np.ones((count, count), dtype=bool))
+    main = AttentionMap(
+        queries=tokens,
+        keys=tokens,
+        weights=(weights / weights.sum(axis=1, keepdims=True))[None, None],
+        mask=mask,
+        layers=(11,),
+        heads="mean",
+    )
+    overview = heads(65, causal=True)
+    stretches = tokens.stretches(64)
+    overview = dataclasses.replace(
+        overview, queries=stretches, keys=stretches, keep="pooled:64", left_out=("Pooled.",)
+    )
+    html = report_page(dataclasses.replace(classification(tokens), attention=(main, overview)))
+    assert len(html.encode()) < 6e6
+    opened = visit(html)
+    page = opened.page
+    page.locator("#attention-title", has_text="layer 11").wait_for()
+    assert page.evaluate(NODES) < 9_000, "two for each token of the text, and little else"
+    page.locator(".bars").evaluate("(bars) => bars.scrollTo(0, bars.scrollHeight)")
+    page.locator(".bar-row", has_text="[SEP]").wait_for()
+    page.locator(".text").focus()
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    assert page.locator(".bar-row[aria-selected=true] .bar-label").inner_text() == text_of(4096).split()[-1]
+    where = page.locator(".minimap [role=status]")
+    page.locator(".minimap [role=status]", has_text="rows 4,067–4,098 of 4,098").wait_for()
+    page.locator("[data-view=minimap]").focus()
+    page.keyboard.press("Home")
+    assert "rows 1–32 of 4,098, columns 1–32 of 4,098" in where.inner_text()
+    choose(page, "Map", "raw: all layers, 12 heads, overview by 64 tokens")
+    attention_is(page, "layer 11, mean over all heads")
+    assert "The window shows single weights" in page.locator(".attention").inner_text()
+    page.mouse.wheel(0, 2000)
+    page.wait_for_timeout(200)
+    assert page.evaluate("scrollY") > 0
     assert opened.events == []
