@@ -5,6 +5,7 @@ import pytest
 
 from attribution.perturbing import counted, linear_scores, linear_visualizer, mask_embedding
 from model_understanding import GuidedAblation, InputError, LeaveOneOut
+from model_understanding.runner.work import Meter, metered
 from tiny_models import PROBE, visualizer_of
 
 BY_NORM = "Where to look was told by the gradient's norm: this model's attention cannot be read."
@@ -71,3 +72,24 @@ def test_too_few_removals_are_told():
     with pytest.raises(InputError) as caught:
         GuidedAblation(removals=1)
     assert str(caught.value) == "removals must be at least 2. Got 1. Use removals=48."
+
+
+def test_steps_of_a_continuation_share_one_guide_and_add_up_to_the_whole():
+    visualizer, method = visualizer_of("gpt2"), GuidedAblation(removals=7)
+    options = {"target": "continuation", "continuation": " a king of the sea"}
+    meter = Meter()
+    with metered(meter):
+        steps = visualizer.compute_saliency(PROBE, per_token=True, method=method, **options)
+    whole = visualizer.compute_saliency(PROBE, method=method, **options)
+    assert len(steps.targets) > 3
+    assert meter.backward_positions <= len(steps.tokens)
+    before = np.flatnonzero(steps.tokens.segments == 0)[:-1]  # the last one shares a stretch with a step
+    assert steps.scores.sum(0)[before] == pytest.approx(whole.scores[0, before], rel=1e-4, abs=1e-5)
+
+
+def test_probabilities_of_steps_are_guided_by_their_logarithms():
+    options = {"target": "continuation", "continuation": " a king of the sea", "per_token": True}
+    found = visualizer_of("gpt2").compute_saliency(
+        PROBE, quantity="prob", method=GuidedAblation(removals=7), **options
+    )
+    assert found.scores.any(axis=1).all()

@@ -1,13 +1,17 @@
 """Guided ablation: one pass says where to look, a few dozen removals say how much it matters."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float
+from torch import Tensor
 
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.protocols import Scores
+from model_understanding.results import Target
+from model_understanding.results.target import whole_of
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.ablations import (
     AblatedText,
@@ -37,7 +41,9 @@ class GuidedAblation:
     ``w`` is gradient-weighted attention. A text of at most ``removals`` tokens needs no groups: there every
     token is removed alone, which is leave-one-out, and ``w`` is not computed. In a longer text the half of
     the removals goes to the tokens with the largest ``w``, one by one, and the other half to stretches of
-    what lies between. Several targets share the removals, and each has its own ``w``.
+    what lies between. Several targets share the removals. Each has its own ``w``, but the steps of a
+    continuation have the one of their sum: one backward serves them all, and where every step comes after
+    a stretch their rows add up to what the whole continuation gets.
 
     Args:
         removals: Variants of the text that are run, whatever its length.
@@ -91,19 +97,33 @@ def _guides(
     runner: Runner | BlackBox, encoding: Encoding, text: AblatedText
 ) -> tuple[Float[np.ndarray, "targets tokens"], tuple[str, ...]]:
     """Return how likely each token matters to each target, and what a reader must know of it."""
-    asked = text.targets if callable(text.targets) else [text.targets]
+    asked = text.targets if callable(text.targets) else [_guided(text.targets)]
+    shape = (len(text.reach), text.removable.size)
+
+    def for_each(weights: Tensor) -> Float[np.ndarray, "targets tokens"]:
+        return np.broadcast_to(weights.double().cpu().numpy(), shape)
+
     if not isinstance(runner, BlackBox):
         try:
             found = relevance_of(runner, encoding, asked, GradientWeightedCapture).scores[0]
-            return found.double().cpu().numpy(), ()
+            return for_each(found), ()
         except UnsupportedModelError:
             pass
         try:
             norms = norms_of(runner.gradients(encoding, asked).gradients, "l2")[0]
-            return norms.double().cpu().numpy(), (_BY_NORM,)
+            return for_each(norms), (_BY_NORM,)
         except UnsupportedModelError:
             pass
-    return np.ones((len(text.reach), text.removable.size)), (_BY_NOTHING,)
+    return np.ones(shape), (_BY_NOTHING,)
+
+
+def _guided(targets: Sequence[Target]) -> Sequence[Target]:
+    """Return what says where to look: the whole that steps of a continuation make, else every target."""
+    if len(targets) == 1 or len({target.positions for target in targets}) == 1:
+        return targets
+    whole = whole_of(targets)
+    # Probabilities of steps do not add up to anything; their logarithms do.
+    return [replace(whole, quantity="log_prob") if whole.quantity == "prob" else whole]
 
 
 def _units(

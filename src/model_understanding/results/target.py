@@ -1,6 +1,7 @@
 """What is explained: one scalar read from the model's output."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from model_understanding.results.serialization import JsonResult
@@ -66,3 +67,26 @@ class Target(JsonResult):
         if len(self.against_labels) > 4:
             contrast += " …"
         return f"{_SPOKEN[self.quantity]} of {what}{contrast}"
+
+
+def whole_of(steps: Sequence[Target]) -> Target:
+    """Return the target that steps of a continuation make together: the sum of what each reads.
+
+    Args:
+        steps: Targets of a language model, one for each position.
+
+    >>> first, second = (Target(task="causal-lm", positions=(at,), indices=(at + 5,)) for at in (1, 2))
+    >>> whole_of([second, first]).indices
+    (6, 7)
+    """
+    ordered = sorted(steps, key=lambda target: target.positions)
+    return replace(
+        ordered[0],
+        positions=tuple(position for target in ordered for position in target.positions),
+        indices=tuple(index for target in ordered for index in target.indices),
+        labels=tuple(label for target in ordered for label in target.labels),
+        against=tuple(index for target in ordered for index in target.against),
+        against_labels=tuple(label for target in ordered for label in target.against_labels),
+        reduce="sum",
+        name="continuation",
+    )

@@ -11,6 +11,7 @@ from model_understanding.errors import InputError
 from model_understanding.protocols import Metric
 from model_understanding.registry import METRICS
 from model_understanding.results import Assessment, Attribution, Target
+from model_understanding.results.target import whole_of
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.ranked_text import RankedText, candidates_of
 from model_understanding.runner.removal import Removals, measures_of
@@ -136,22 +137,10 @@ def _rows(attribution: Attribution, is_language_model: bool) -> list[Attribution
     steps = is_language_model and len(targets) > 1 and len({target.positions for target in targets}) > 1
     if not steps:
         return [attribution.row(number) for number in range(len(targets))]
-    ordered = sorted(targets, key=lambda target: target.positions)
-    first = ordered[0]
-    whole = Target(
-        task=first.task,
-        positions=tuple(position for target in ordered for position in target.positions),
-        indices=tuple(index for target in ordered for index in target.indices),
-        labels=tuple(label for target in ordered for label in target.labels),
-        against=tuple(index for target in ordered for index in target.against),
-        against_labels=tuple(label for target in ordered for label in target.against_labels),
-        quantity=first.quantity,
-        name="continuation",
-    )
     return [
         replace(
             attribution,
-            targets=(whole,),
+            targets=(whole_of(targets),),
             scores=attribution.scores.sum(axis=0, keepdims=True),
             valid=attribution.valid.any(axis=0, keepdims=True),
             outputs=attribution.outputs.sum(keepdims=True),
