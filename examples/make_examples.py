@@ -14,8 +14,8 @@ STEPS = 48
 def main() -> None:
     """Explain a sentence and a continuation, the sentence with a verdict."""
     classifier = ModelVisualizer("demo:sentiment")
-    report = classifier.analyze(SENTENCE, method="integrated_gradients", evaluate=True, show=False)
-    attributions = (*report.attributions, classifier.compute_saliency(SENTENCE))
+    report = classifier.analyze(SENTENCE, evaluate=True, show=False)
+    attributions = (*report.attributions, classifier.compute_saliency(SENTENCE, method="saliency"))
     replace(report, attributions=attributions).save(FOLDER / "sentiment.html")
 
     generative = GenerativeModelVisualizer("demo:smollm2")

@@ -71,7 +71,11 @@ def test_smollm2_rows_are_those_of_its_prefixes():
     # In 32 bits this model's gradients, captum's too, lie up to 1e-4 from those in 64 bits.
     exact = AutoModelForCausalLM.from_pretrained(demo_model_folder("demo:smollm2"), dtype="float64").eval()
     found = visualizer.compute_saliency(
-        "The capital of France is", target="continuation", continuation=" Paris.", per_token=True
+        "The capital of France is",
+        target="continuation",
+        continuation=" Paris.",
+        per_token=True,
+        method="saliency",
     )
     for row, target in enumerate(found.targets):
         ids = torch.tensor(found.tokens.ids[: target.positions[0] + 1].copy())[None]

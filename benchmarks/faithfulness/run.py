@@ -53,7 +53,7 @@ def compare(sample: Sample, wanted: list[str], known: set[tuple[Any, ...]], out:
     """Append a sample's rows that are not there yet."""
     ways = ways_of(sample.kind)
     missing = [way for way in ways if (sample.kind, sample.number, way) not in known]
-    missing = [way for way in missing if not wanted or any(word in way for word in wanted)]
+    missing = [way for way in missing if not wanted or way in wanted]
     if not missing:
         return
     judge = Judge(sample)
@@ -71,9 +71,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sentences", type=int, default=24, help="sentences (default 24)")
     parser.add_argument("--prompts", type=int, default=8, help="prompts (default 8)")
     parser.add_argument("--needles", type=int, default=8, help="needles (default 8)")
-    parser.add_argument(
-        "--methods", default="", metavar="WORDS", help="methods whose name holds one of these"
-    )
+    parser.add_argument("--methods", default="", metavar="NAMES", help="only these, separated by semicolons")
     parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
     parser.add_argument(
         "--out", type=Path, default=RESULTS, help="file of rows (default: the committed ones)"

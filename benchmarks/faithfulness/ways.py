@@ -39,11 +39,20 @@ _CLASSIFIER: dict[str, Callable[[], Any]] = {
     "integrated_gradients, mean, 16 nodes": lambda: _path("mean", 16),
     "integrated_gradients, mask, 16 nodes": lambda: _path("mask", 16),
     "integrated_gradients, mask and mean, 8 nodes": lambda: _path("mask,mean", 8),
+    "integrated_gradients, mask and mean, 8 nodes, or 24 at a gap above 5 %": lambda: IntegratedGradients(
+        baseline="mask,mean", nodes=8, max_nodes=24, tolerance=0.05
+    ),
+    # The default of classifiers with a mask token, as visualizers/method_choice.py has it.
+    "integrated_gradients, mask and mean, 8 nodes, or 24 at a gap above 40 %": lambda: IntegratedGradients(
+        baseline="mask,mean", nodes=8, max_nodes=24, tolerance=0.4
+    ),
 }
 _LANGUAGE: dict[str, Callable[[], Any]] = {
     "leave_one_out, mean": lambda: LeaveOneOut(replacement="mean"),
     "guided_ablation, mean": lambda: GuidedAblation(replacement="mean"),
+    "guided_ablation, 48 removals": lambda: GuidedAblation(removals=48),
     "guided_ablation, 16 removals": lambda: GuidedAblation(removals=16),
+    "guided_ablation, 8 removals": lambda: GuidedAblation(removals=8),
 }
 # Too slow on a language model for a run that anyone repeats; the classifier has them.
 _SLOW = ("sequential_integrated_gradients", "shapley_sampling", "kernel_shap", "lime", "smooth_grad")

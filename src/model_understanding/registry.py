@@ -61,7 +61,19 @@ class Registry:
         return self.places | {name: place for name, place in others.items() if name not in self.places}
 
 
-DEFAULT_METHOD = "saliency"
+CHOICES = {
+    "default": {
+        "classifiers": "integrated_gradients",
+        "language models": "guided_ablation",
+        "a loss, or a layer": "saliency",
+    },
+    "fast": {
+        "classifiers": "gradient_weighted_attention",
+        "language models": "guided_ablation",
+        "a loss, or a layer": "saliency",
+    },
+}
+"""What stands for a method by what is explained: ``visualizers/method_choice.py`` has the rule."""
 
 METHODS = Registry(
     "method",

@@ -67,8 +67,8 @@ def test_a_linear_model_is_recovered_and_judged_perfect():
     visualizer = linear_visualizer()
     expected = linear_scores(visualizer, CONTEXT, mask_embedding(visualizer))
     method = ContextAttribution(alpha=0.0)
-    targets = visualizer.compute_saliency(CONTEXT, target="all").targets
-    tokens = visualizer.compute_saliency(CONTEXT, target=0).tokens
+    targets = visualizer.compute_saliency(CONTEXT, target="all", method="saliency").targets
+    tokens = visualizer.compute_saliency(CONTEXT, target=0, method="saliency").tokens
     encoding = visualizer.runner.encode(tokens)
     found = method(visualizer.runner, encoding, list(targets))
     groups = tokens.groups("sentence")

@@ -168,10 +168,10 @@ def test_a_function_as_target_is_not_called_for_an_estimate():
         calls.append(1)
         return outputs.logits[0, 0]
 
-    estimate = visualizer.compute_saliency(list(TEXTS), target=first_logit, estimate=True)
+    estimate = visualizer.compute_saliency(list(TEXTS), target=first_logit, estimate=True, method="saliency")
     assert calls == []
     with counted(visualizer.model) as counts:
-        visualizer.compute_saliency(list(TEXTS), target=first_logit)
+        visualizer.compute_saliency(list(TEXTS), target=first_logit, method="saliency")
     assert counts == most(estimate)
 
 
@@ -180,7 +180,7 @@ def test_the_answer_that_is_not_known_yet_is_not_taken_for_its_contrast(against)
     visualizer = visualizer_of("bert")
     predicted = visualizer.predict(PROBE).index
     against = against if against != predicted else 2
-    assert visualizer.compute_saliency(PROBE, against=against, estimate=True).forwards == 1
+    assert visualizer.compute_saliency(PROBE, against=against, estimate=True, method="saliency").forwards == 1
 
 
 def test_a_continuation_that_is_not_generated_yet_is_a_range():
@@ -196,7 +196,9 @@ def test_a_continuation_that_is_not_generated_yet_is_a_range():
     )
     words = visualizer.generate(PROBE, max_new_tokens=6)
     given = " a bad film was a"
-    exact = visualizer.compute_saliency(PROBE, target="continuation", continuation=given, estimate=True)
+    exact = visualizer.compute_saliency(
+        PROBE, target="continuation", continuation=given, estimate=True, method="saliency"
+    )
     assert exact.is_exact
     assert len(words.tokens) <= estimate.tokens
 
@@ -260,7 +262,7 @@ def test_a_method_that_cannot_be_rehearsed_runs_without_a_total_and_says_so_when
 def test_what_is_wrong_with_a_request_is_said_by_its_estimate_too():
     visualizer = visualizer_of("bert")
     with pytest.raises(InputError, match="There is no label 'x'"):
-        visualizer.compute_saliency(PROBE, target="x", estimate=True)
+        visualizer.compute_saliency(PROBE, target="x", estimate=True, method="saliency")
     with pytest.raises(InputError, match="the tokenizer has no mask token"):
         visualizer_of("gpt2").compute_saliency(
             PROBE, method=IntegratedGradients(baseline="mask"), estimate=True

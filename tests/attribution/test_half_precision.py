@@ -75,7 +75,7 @@ def test_log_probabilities_are_read_in_32_bits(dtype):
 def test_the_mean_embedding_is_summed_in_32_bits(dtype):
     visualizer = halved("gpt2-classifier", dtype)
     encoding = encoded(visualizer, PROBE)
-    targets = visualizer.compute_saliency(PROBE, target=0).targets
+    targets = visualizer.compute_saliency(PROBE, target=0, method="saliency").targets
     ablations = Ablations(visualizer.runner, encoding, targets, "mean")
     ablations.values(ablations.removable[None])
     assert ablations._substitute is not None

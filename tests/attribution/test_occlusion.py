@@ -59,7 +59,7 @@ def test_windows_give_each_token_the_mean_of_its_shares():
 
 def test_t_tokens_cost_t_plus_one_variants_in_full_packs(monkeypatch):
     visualizer = visualizer_of("bert")
-    tokens = visualizer.compute_saliency(PROBE, target=0).tokens
+    tokens = visualizer.compute_saliency(PROBE, target=0, method="saliency").tokens
     length, content = len(tokens), int((~tokens.special).sum())
     monkeypatch.setattr(memory, "POSITIONS_AT_ONCE", (content + 1) * length)
     with counted(visualizer.model) as counts:

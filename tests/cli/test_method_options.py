@@ -40,8 +40,12 @@ def _modules(name: str):
     return type("Module", (), {"Planted": Planted}) if name == Planted.__module__ else import_module(name)
 
 
-def test_default_is_the_registry_s_default() -> None:
-    assert chosen_method("default", ()) == Saliency()
+@pytest.mark.parametrize("name", ["default", "fast"])
+def test_what_depends_on_the_model_is_passed_on(name: str) -> None:
+    assert chosen_method(name, ()) == name
+    with pytest.raises(InputError) as caught:
+        chosen_method(name, ["nodes=40"])
+    assert str(caught.value).startswith(f"--set 'nodes=40' sets a field of one method, and {name!r} chooses")
 
 
 def test_a_field_is_set() -> None:

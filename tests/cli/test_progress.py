@@ -91,7 +91,7 @@ def test_a_script_that_asks_for_no_bar_sees_none(
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     with shown_progress(choice) as tell:
         assert tell is None
-    visualizer().compute_saliency(TEXT, target=0, progress=choice)
+    visualizer().compute_saliency(TEXT, target=0, progress=choice, method="saliency")
     assert capsys.readouterr() == ("", "")
 
 
@@ -130,7 +130,7 @@ def test_a_notebook_gets_html_that_is_taken_away_at_the_end(
 @pytest.mark.parametrize("wrong", ["yes", 1, io.StringIO()])
 def test_what_is_no_progress_is_refused(wrong: object) -> None:
     with pytest.raises(InputError) as caught:
-        visualizer().compute_saliency(TEXT, target=0, progress=wrong)  # pyright: ignore[reportArgumentType]
+        visualizer().compute_saliency(TEXT, target=0, progress=wrong, method="saliency")  # pyright: ignore[reportArgumentType]
     assert str(caught.value) == (
         f"progress is True, False, None or a function. Got {wrong!r}. "
         "Pass for example progress=lambda done, total: print(done, total)."

@@ -103,4 +103,4 @@ def test_a_model_without_attention_is_refused_by_name():
         "A model of type 'mamba' has no attention to show. "
         "Use a saliency method instead: it works on any model with token embeddings."
     )
-    assert visualizer.compute_saliency("A wonderful film.").scores.any()
+    assert visualizer.compute_saliency("A wonderful film.", method="saliency").scores.any()

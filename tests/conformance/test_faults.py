@@ -17,12 +17,12 @@ def gradients_agree(name):
     inputs = encoded(visualizer, PROBE).inputs
     if name in tiny_models.CLASSIFIERS:
         expected = oracles.captum_gradients(visualizer.model, inputs, lambda logits: logits[0, 2])
-        found = visualizer.compute_saliency(PROBE, target=2)
+        found = visualizer.compute_saliency(PROBE, target=2, method="saliency")
     else:
         expected = oracles.captum_gradients(
             visualizer.model, inputs, lambda logits: logits[0, -1].log_softmax(-1)[9]
         )
-        found = visualizer.compute_saliency(PROBE, target="next", token=9)
+        found = visualizer.compute_saliency(PROBE, target="next", token=9, method="saliency")
     return oracles.close(found.scores[0], expected.norm(dim=-1), 2e-5)
 
 

@@ -23,7 +23,9 @@ def prefix_gradients(visualizer, tokens, position, index):
 @pytest.mark.parametrize("name", tiny_models.LANGUAGE_MODELS)
 def test_each_generated_token_is_explained_by_its_own_prefix(name):
     visualizer = visualizer_of(name)
-    found = visualizer.compute_saliency(PROBE, target="continuation", per_token=True, max_new_tokens=STEPS)
+    found = visualizer.compute_saliency(
+        PROBE, target="continuation", per_token=True, max_new_tokens=STEPS, method="saliency"
+    )
     for row, target in enumerate(found.targets):
         (position,), (index,) = target.positions, target.indices
         expected = prefix_gradients(visualizer, found.tokens, position, index).norm(dim=-1)
@@ -107,7 +109,7 @@ def test_an_end_token_counts_only_when_the_model_wrote_it():
 def test_a_given_continuation_is_tokenised_alone_and_appended(name):
     visualizer = visualizer_of(name)
     found = visualizer.compute_saliency(
-        PROBE, target="continuation", continuation=" a king lived", per_token=True
+        PROBE, target="continuation", continuation=" a king lived", per_token=True, method="saliency"
     )
     tokenizer = visualizer.tokenizer
     expected = (
@@ -136,7 +138,7 @@ def test_generated_emoji_stand_where_they_are_in_the_text():
 def test_chat_messages_go_through_the_template_whose_tokens_are_special():
     visualizer = visualizer_of("gpt2")
     messages = [{"role": "user", "content": "The film was wonderful."}]
-    found = visualizer.compute_saliency(messages, target="next")
+    found = visualizer.compute_saliency(messages, target="next", method="saliency")
     expected = visualizer.tokenizer.apply_chat_template(
         messages, add_generation_prompt=True, return_dict=True
     )
@@ -156,7 +158,7 @@ def test_a_callable_target_sees_the_models_outputs(name):
     expected = oracles.captum_gradients(
         visualizer.model, inputs, lambda logits: logits[0, -1, 7] - logits[0, 3, 9]
     )
-    found = visualizer.compute_saliency(PROBE, target=margin)
+    found = visualizer.compute_saliency(PROBE, target=margin, method="saliency")
     assert oracles.close(found.scores[0], expected.norm(dim=-1), 2e-5)
     assert found.targets[0].description() == "custom target margin"
 
@@ -164,13 +166,15 @@ def test_a_callable_target_sees_the_models_outputs(name):
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
 def test_next_token_by_text_id_and_contrast(name):
     visualizer = visualizer_of(name)
-    by_text = visualizer.compute_saliency(PROBE, target="next", token=" the", against=" of")
+    by_text = visualizer.compute_saliency(
+        PROBE, target="next", token=" the", against=" of", method="saliency"
+    )
     by_id = visualizer.compute_saliency(
-        PROBE, target=by_text.targets[0].indices[0], against=by_text.targets[0].against[0]
+        PROBE, target=by_text.targets[0].indices[0], against=by_text.targets[0].against[0], method="saliency"
     )
     assert by_text.targets[0].description() == "log-probability of the −  of"
     assert (by_text.scores == by_id.scores).all()
-    likeliest = visualizer.compute_saliency(PROBE, target="next")
+    likeliest = visualizer.compute_saliency(PROBE, target="next", method="saliency")
     assert likeliest.targets[0].indices[0] == visualizer.generate(PROBE, 1).top_ids[0, 0]
 
 

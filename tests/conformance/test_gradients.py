@@ -17,7 +17,7 @@ def test_classifier_saliency_is_the_norm_of_captums_gradient(name, text):
     visualizer = visualizer_of(name)
     inputs = encoded(visualizer, text).inputs
     expected = oracles.captum_gradients(visualizer.model, inputs, lambda logits: logits[0, 2])
-    found = visualizer.compute_saliency(text, target=2)
+    found = visualizer.compute_saliency(text, target=2, method="saliency")
     assert oracles.close(found.scores[0], expected.norm(dim=-1))
     signed = visualizer.compute_saliency(text, target=2, method="input_x_gradient")
     expected = oracles.captum_input_x_gradient(visualizer.model, inputs, lambda logits: logits[0, 2])
@@ -28,7 +28,7 @@ def test_classifier_saliency_is_the_norm_of_captums_gradient(name, text):
 def test_contrast_and_probability_are_differentiated_as_such(name):
     visualizer = visualizer_of(name)
     inputs = encoded(visualizer, TEXTS[0]).inputs
-    found = visualizer.compute_saliency(TEXTS[0], target=0, against=1, quantity="prob")
+    found = visualizer.compute_saliency(TEXTS[0], target=0, against=1, quantity="prob", method="saliency")
 
     def contrast(logits):
         probabilities = logits.softmax(-1)
@@ -36,7 +36,7 @@ def test_contrast_and_probability_are_differentiated_as_such(name):
 
     expected = oracles.captum_gradients(visualizer.model, inputs, contrast).norm(dim=-1)
     # Relative to the logits' gradient: near probability 1 the rest is what is left of a difference.
-    scale = visualizer.compute_saliency(TEXTS[0], target=0, against=1).scores.max()
+    scale = visualizer.compute_saliency(TEXTS[0], target=0, against=1, method="saliency").scores.max()
     assert np.abs(found.scores[0] - expected.numpy()).max() <= 1e-5 * scale
 
 
@@ -47,7 +47,7 @@ def test_next_token_saliency_is_captums(name):
     expected = oracles.captum_gradients(
         visualizer.model, inputs, lambda logits: logits[0, -1].log_softmax(-1)[9]
     )
-    found = visualizer.compute_saliency(TEXTS[0], target="next", token=9)
+    found = visualizer.compute_saliency(TEXTS[0], target="next", token=9, method="saliency")
     assert oracles.close(found.scores[0], expected.norm(dim=-1), 2e-5)
 
 
@@ -57,7 +57,7 @@ def test_loss_is_the_models_own_and_its_saliency_captums(name):
     ids = encoded(visualizer, TEXTS[1]).inputs["input_ids"]
     with torch.no_grad():
         loss = visualizer.model(input_ids=ids, labels=ids).loss
-    found = visualizer.compute_saliency(TEXTS[1])
+    found = visualizer.compute_saliency(TEXTS[1], method="saliency")
     assert oracles.close(found.outputs[0], loss)
 
     def own_loss(logits):
@@ -72,9 +72,9 @@ def test_loss_is_the_models_own_and_its_saliency_captums(name):
 @pytest.mark.parametrize("name", tiny_models.CLASSIFIERS)
 def test_alone_equals_batched(name):
     visualizer = visualizer_of(name)
-    together = visualizer.compute_saliency([*TEXTS, TEXTS[0]], target="all")
+    together = visualizer.compute_saliency([*TEXTS, TEXTS[0]], target="all", method="saliency")
     for text, found in zip([*TEXTS, TEXTS[0]], together, strict=True):
-        alone = visualizer.compute_saliency(text, target="all")
+        alone = visualizer.compute_saliency(text, target="all", method="saliency")
         assert oracles.close(found.scores, alone.scores)
         assert oracles.close(found.outputs, alone.outputs)
         assert found.tokens.texts == (text,)
@@ -105,14 +105,15 @@ def test_alone_equals_padded_or_padding_is_refused(name):
 def test_sdpa_and_eager_give_the_same_gradients(name):
     plain, eager = visualizer_of(name), visualizer_of(name, "eager")
     assert oracles.close(
-        plain.compute_saliency(TEXTS[0], target=1).scores, eager.compute_saliency(TEXTS[0], target=1).scores
+        plain.compute_saliency(TEXTS[0], target=1, method="saliency").scores,
+        eager.compute_saliency(TEXTS[0], target=1, method="saliency").scores,
     )
 
 
 @pytest.mark.parametrize("name", tiny_models.CLASSIFIERS)
 def test_pairs_are_explained_with_both_texts(name):
     visualizer = visualizer_of(name)
-    found = visualizer.compute_saliency((TEXTS[0], TEXTS[1]), target=0)
+    found = visualizer.compute_saliency((TEXTS[0], TEXTS[1]), target=0, method="saliency")
     assert found.tokens.texts == (TEXTS[0], TEXTS[1])
     assert set(found.tokens.segments) == {-1, 0, 1} - ({-1} if name == "gpt2-classifier" else set())
     inputs = visualizer.tokenizer(TEXTS[0], TEXTS[1], return_tensors="pt")

@@ -81,7 +81,7 @@ def test_targets_are_read_in_32_bits(name):
         assert np.abs(found.scores - expected.scores).max() <= TOLERANCES[torch.bfloat16] * scale
     if name in tiny_models.CLASSIFIERS:
         # The sum over classes is done in 32 bits: to far more places than bfloat16 has.
-        found = half.compute_saliency(PROBE, target="all", quantity="log_prob")
+        found = half.compute_saliency(PROBE, target="all", quantity="log_prob", method="saliency")
         exact = logits.double().log_softmax(-1).numpy()
         assert np.abs(found.outputs - exact).max() <= 1e-6 * np.abs(exact).max() + 1e-6
 
@@ -89,9 +89,9 @@ def test_targets_are_read_in_32_bits(name):
 @pytest.mark.parametrize("dtype", TOLERANCES)
 def test_texts_of_one_batch_are_those_alone(dtype):
     _, half = pair("bert", dtype)
-    together = half.compute_saliency([PROBE, TEXTS[1], PROBE], target=1)
+    together = half.compute_saliency([PROBE, TEXTS[1], PROBE], target=1, method="saliency")
     for text, found in zip([PROBE, TEXTS[1], PROBE], together, strict=True):
-        alone = half.compute_saliency(text, target=1)
+        alone = half.compute_saliency(text, target=1, method="saliency")
         assert np.abs(found.scores - alone.scores).max() <= TOLERANCES[dtype] * alone.scores.max()
 
 
@@ -108,7 +108,7 @@ def test_64_bit_models_give_32_bit_scores(name):
 def test_a_type_without_a_kernel_is_told():
     visualizer = visualizer_of("mixtral", model=fresh("mixtral").double())
     with pytest.raises(UnsupportedModelError) as caught:
-        visualizer.compute_saliency(PROBE)
+        visualizer.compute_saliency(PROBE, method="saliency")
     assert str(caught.value) == (
         "MixtralForCausalLM does not run in torch.float64 on cpu: Expected mat_a to be Float32, BFloat16 or "
         "Float16 matrix, got Double. Load the model with dtype='float32'."

@@ -104,7 +104,7 @@ def test_one_output_is_a_regression(name):
         check(visualizer, TEXT, options, inputs, lambda line: [line[0]])
     for quantity in ("prob", "log_prob"):
         with pytest.raises(InputError, match="A regression model has no"):
-            visualizer.compute_saliency(TEXT, target=0, quantity=quantity)
+            visualizer.compute_saliency(TEXT, target=0, quantity=quantity, method="saliency")
 
 
 def single(transform, steps, contrast=None):
@@ -239,7 +239,7 @@ def test_a_part_and_a_contrast_by_their_texts_are_those_by_tokens(name):
     assert "".join(contrasted.targets[0].against_labels) == other
     again = visualizer.compute_saliency(PROMPT, **follows, span=span, against=ids)
     assert (again.scores == contrasted.scores).all()
-    prompt_part = visualizer.compute_saliency(PROMPT, span="👍")
+    prompt_part = visualizer.compute_saliency(PROMPT, span="👍", method="saliency")
     assert tokenizer.decode(prompt_part.targets[0].indices).strip() == "👍"
 
 
@@ -252,6 +252,7 @@ def test_a_language_model_that_is_not_causal_is_read_prefix_by_prefix():
         span=(0, 3),
         per_token=True,
         against="runner-up",
+        method="saliency",
     )
     assert len(found.targets) == 3
     for step, (target, output) in enumerate(zip(found.targets, found.outputs, strict=True), prompt.shape[1]):
@@ -299,7 +300,7 @@ def test_a_span_costs_one_forward_and_one_backward_over_its_own_prefix(monkeypat
             visualizer.compute_saliency(PROMPT, **options)
             assert seen == {"forwards": forwards, "backwards": 1}, options
         seen.update(forwards=[], backwards=0)
-        visualizer.compute_saliency([PROMPT, "A king", PROMPT, PROMPT], target=OTHER)
+        visualizer.compute_saliency([PROMPT, "A king", PROMPT, PROMPT], target=OTHER, method="saliency")
         short = len(visualizer.tokenizer("A king")["input_ids"])
         assert seen == {"forwards": [(1, short, 1), (3, start, 1)], "backwards": 2}
     finally:
@@ -365,9 +366,9 @@ def test_many_texts_with_many_targets_in_any_order_are_each_alone(name):
 def test_lists_and_chats_are_told_apart():
     visualizer = visualizer_of("gpt2")
     chat = [{"role": "user", "content": "A king?"}]
-    one = visualizer.compute_saliency(chat)
-    many = visualizer.compute_saliency([chat, "A king?", tuple(chat)])
-    assert visualizer.compute_saliency([]) == []
+    one = visualizer.compute_saliency(chat, method="saliency")
+    many = visualizer.compute_saliency([chat, "A king?", tuple(chat)], method="saliency")
+    assert visualizer.compute_saliency([], method="saliency") == []
     assert [len(found.tokens) for found in many] == [
         len(one.tokens),
         len(visualizer.tokenizer("A king?")["input_ids"]),
@@ -377,7 +378,7 @@ def test_lists_and_chats_are_told_apart():
 
 
 def test_several_next_tokens_are_not_steps():
-    found = visualizer_of("gpt2").compute_saliency(PROMPT, target=[OTHER, 20])
+    found = visualizer_of("gpt2").compute_saliency(PROMPT, target=[OTHER, 20], method="saliency")
     assert targets_name(found.targets) == "log-probability of each target"
 
 

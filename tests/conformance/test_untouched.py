@@ -66,8 +66,8 @@ def test_everything_is_as_before(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_training_mode_does_not_change_the_answer(name):
-    one = visualizer_of(name).compute_saliency(PROBE)
-    other = visualizer_of(name, model=prepared(name)).compute_saliency(PROBE)
+    one = visualizer_of(name).compute_saliency(PROBE, method="saliency")
+    other = visualizer_of(name, model=prepared(name)).compute_saliency(PROBE, method="saliency")
     assert oracles.close(other.scores, one.scores)
 
 
@@ -94,7 +94,9 @@ def test_a_fault_in_the_middle_leaves_no_trace(name, fault, monkeypatch):
     else:
         monkeypatch.setattr("model_understanding.runner.attention_capture.AttentionCapture.take", broken)
     with pytest.raises(RuntimeError, match="planted"):
-        visualizer.compute_attention(PROBE) if fault == "capture" else visualizer.compute_saliency(PROBE)
+        visualizer.compute_attention(PROBE) if fault == "capture" else visualizer.compute_saliency(
+            PROBE, method="saliency"
+        )
     monkeypatch.undo()
     assert_same(before, snapshot(model))
 
@@ -104,7 +106,7 @@ def test_two_threads_give_the_answers_of_one_after_the_other(name):
     model = prepared(name)
     before = snapshot(model)
     texts = [PROBE, "Don't call it bad!"] * 6
-    alone = [visualizer_of(name).compute_saliency(text).scores for text in texts]
+    alone = [visualizer_of(name).compute_saliency(text, method="saliency").scores for text in texts]
     attention = [visualizer_of(name).compute_attention(text).weights for text in texts]
     found: dict[int, object] = {}
 
@@ -112,7 +114,7 @@ def test_two_threads_give_the_answers_of_one_after_the_other(name):
         visualizer = visualizer_of(name, model=model)
         for number in range(start, len(texts), 2):
             found[number] = (
-                visualizer.compute_saliency(texts[number]).scores,
+                visualizer.compute_saliency(texts[number], method="saliency").scores,
                 visualizer.compute_attention(texts[number]).weights,
             )
 
@@ -130,9 +132,9 @@ def test_two_threads_give_the_answers_of_one_after_the_other(name):
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
 def test_the_callers_gradient_mode_does_not_matter(context):
     visualizer = visualizer_of("bert")
-    expected = visualizer.compute_saliency(PROBE).scores
+    expected = visualizer.compute_saliency(PROBE, method="saliency").scores
     with context():
-        found = visualizer.compute_saliency(PROBE)
+        found = visualizer.compute_saliency(PROBE, method="saliency")
     assert oracles.close(found.scores, expected)
 
 
@@ -166,7 +168,9 @@ def test_forwards_backwards_and_positions_are_counted(monkeypatch):
         visualizer.compute_saliency(PROBE, **options)
         assert counts == {"forwards": 1, "positions": tokens - 1, "logits": steps, "backwards": 1}
         counts.update(dict.fromkeys(counts, 0))
-        visualizer.compute_saliency(PROBE, target="next")  # the likeliest: said by the same forward
+        visualizer.compute_saliency(
+            PROBE, target="next", method="saliency"
+        )  # the likeliest: said by the same forward
         prompt = tokens - steps
         assert counts == {"forwards": 1, "positions": prompt, "logits": 1, "backwards": 1}
         counts.update(dict.fromkeys(counts, 0))
@@ -185,7 +189,7 @@ def test_texts_of_one_length_share_their_forwards():
 
     handle = visualizer.model.register_forward_hook(count, with_kwargs=True)
     try:
-        visualizer.compute_saliency([PROBE, PROBE, "Don't call it bad!", PROBE])
+        visualizer.compute_saliency([PROBE, PROBE, "Don't call it bad!", PROBE], method="saliency")
     finally:
         handle.remove()
     short, long = sorted({length for _, length in sizes})

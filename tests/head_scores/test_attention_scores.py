@@ -151,7 +151,7 @@ def test_agreement_is_the_rank_correlation_with_a_saliency_map():
 
 def test_agreement_refuses_another_texts_map_and_too_short_a_text():
     visualizer = visualizer_of("bert")
-    other = visualizer.compute_saliency("Don't call it bad!")
+    other = visualizer.compute_saliency("Don't call it bad!", method="saliency")
     with pytest.raises(InputError) as caught:
         visualizer.score_heads(PROBE, "agreement", attribution=other)
     assert str(caught.value) == (

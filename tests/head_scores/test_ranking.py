@@ -172,7 +172,7 @@ def test_a_map_by_norms_is_ranked_like_any():
 
 
 def test_a_report_holds_what_can_be_said_of_heads_at_once(tmp_path):
-    report = visualizer_of("bert").analyze(PROBE, show=False)
+    report = visualizer_of("bert").analyze(PROBE, show=False, method="saliency")
     assert report.heads.names == (*DEFAULT_HEAD_SCORES, "agreement")
     expected = visualizer_of("bert").score_heads(PROBE, "agreement", attribution=report.attributions[0])
     assert np.array_equal(report.heads.of("agreement"), expected.of("agreement"))
@@ -181,9 +181,12 @@ def test_a_report_holds_what_can_be_said_of_heads_at_once(tmp_path):
     assert report.heads.tokens.ids.tolist() == report.generation.tokens.ids.tolist()
     assert report.heads.names == (*DEFAULT_HEAD_SCORES, "agreement")
     assert visualizer_of("mamba").analyze(PROBE, " a", show=False).heads is None
-    assert visualizer_of("bert").analyze("was bad", show=False).heads.names == DEFAULT_HEAD_SCORES
+    assert (
+        visualizer_of("bert").analyze("was bad", show=False, method="saliency").heads.names
+        == DEFAULT_HEAD_SCORES
+    )
     tight = visualizer_of("bert", model=tiny_models.fresh("bert", max_position_embeddings=5))
-    assert tight.analyze("was bad", show=False).heads.names == tuple(
+    assert tight.analyze("was bad", show=False, method="saliency").heads.names == tuple(
         name for name in DEFAULT_HEAD_SCORES if name != "induction"
     )
 

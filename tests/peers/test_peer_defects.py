@@ -207,7 +207,7 @@ def test_5_decoders_explain_a_prompt_as_alone_whatever_its_batch_mates(name):
     """
     visualizer = visualizer_of(name)
     prompts = [PROBE, "A king", *TEXTS[1:], "A film", PROBE[::-1]]
-    found = visualizer.compute_saliency(prompts, target="next", token=9, quantity="logit")
+    found = visualizer.compute_saliency(prompts, target="next", token=9, quantity="logit", method="saliency")
     for prompt, one in zip(prompts, found, strict=True):
         inputs = {"input_ids": torch.tensor([visualizer.tokenizer(prompt)["input_ids"]])}
         values, _, gradients = gradients_by_hand(visualizer.model, inputs, lambda line: [line[-1, 9]])
@@ -348,7 +348,9 @@ def test_9_probabilities_of_huge_logits_are_finite(name):
     assert logits.max() > 1000
     best = int(logits.argmax())
     for quantity, expected in (("prob", logits.softmax(-1)), ("log_prob", logits.log_softmax(-1))):
-        found = visualizer_of(name, model=model).compute_saliency(PROBE, target=best, quantity=quantity)
+        found = visualizer_of(name, model=model).compute_saliency(
+            PROBE, target=best, quantity=quantity, method="saliency"
+        )
         assert found.outputs[0] == pytest.approx(float(expected[best]), abs=1e-5)
         assert np.isfinite(found.scores).all()
 
@@ -383,8 +385,8 @@ def test_11_a_logit_is_a_logit_and_every_row_begins_at_position_0(name):
     prompts = [PROBE, "A king", PROBE]
     handle = visualizer.model.register_forward_pre_hook(see, with_kwargs=True)
     try:
-        found = visualizer.compute_saliency(prompts, target=9, quantity="logit")
-        others = visualizer.compute_saliency(prompts, target=9, quantity="log_prob")
+        found = visualizer.compute_saliency(prompts, target=9, quantity="logit", method="saliency")
+        others = visualizer.compute_saliency(prompts, target=9, quantity="log_prob", method="saliency")
     finally:
         handle.remove()
     assert all(mask is None or bool(mask.all()) for mask in masks)
@@ -409,7 +411,9 @@ def test_a_continuation_is_the_callers_own(name, continuation):
     """
     visualizer = visualizer_of(name)
     ids = visualizer.tokenizer(continuation, add_special_tokens=False)["input_ids"]
-    found = visualizer.compute_saliency(PROBE, target="continuation", continuation=continuation)
+    found = visualizer.compute_saliency(
+        PROBE, target="continuation", continuation=continuation, method="saliency"
+    )
     assert list(found.targets[0].indices) == ids
     assert found.tokens.texts == (PROBE, continuation)
 

@@ -160,7 +160,7 @@ def test_what_is_a_chat():
 
 def test_a_chat_is_explained_as_its_rendered_text_is():
     visualizer = GenerativeModelVisualizer(model=build("gpt2"), tokenizer=GPT2)
-    chat = visualizer.compute_saliency([user("The king")])
-    text = visualizer.compute_saliency("<|user|>\nThe king\n<|assistant|>\n")
+    chat = visualizer.compute_saliency([user("The king")], method="saliency")
+    text = visualizer.compute_saliency("<|user|>\nThe king\n<|assistant|>\n", method="saliency")
     assert (chat.scores == text.scores).all()
     assert chat.tokens.special.sum() > text.tokens.special.sum()

@@ -118,14 +118,14 @@ def test_a_graph_that_does_not_fit_is_taken_block_by_block(caplog):
 
 def test_a_graph_beyond_the_budget_is_not_tried_whole(monkeypatch):
     visualizer = visualizer_of("gpt2")
-    expected = visualizer.compute_saliency(PROBE)
+    expected = visualizer.compute_saliency(PROBE, method="saliency")
     seen = []
     own = recomputed_blocks
     monkeypatch.setattr(fitting, "recomputed_blocks", lambda model: seen.append(model) or own(model))
-    visualizer.compute_saliency(PROBE)
+    visualizer.compute_saliency(PROBE, method="saliency")
     assert not seen
     monkeypatch.setattr(memory, "free_bytes", lambda device: 1000)
-    found = visualizer.compute_saliency(PROBE)
+    found = visualizer.compute_saliency(PROBE, method="saliency")
     assert seen == [visualizer.model]
     assert oracles.close(found.scores, expected.scores, 1e-6)
 

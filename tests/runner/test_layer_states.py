@@ -248,7 +248,7 @@ def test_models_without_one_stack_of_blocks_are_refused(case):
     model = AutoModelForSequenceClassification.from_config(config(**special, **options)).eval()
     visualizer = ModelVisualizer(model=model, tokenizer=tokenizer)
     with pytest.raises(UnsupportedModelError) as caught:
-        visualizer.compute_saliency(PROBE, layer=0)
+        visualizer.compute_saliency(PROBE, layer=0, method="saliency")
     assert str(caught.value) == message
 
 

@@ -25,7 +25,7 @@ def test_a_graph_is_counted_to_the_byte():
 def test_the_estimate_is_near_what_is_measured(name):
     visualizer = visualizer_of(name, model=fresh(name))
     before = visualizer.runner.memory.row_bytes(24, True, 0)
-    visualizer.compute_saliency(PROBE)
+    visualizer.compute_saliency(PROBE, method="saliency")
     assert visualizer.runner.memory._measured is not None
     after = visualizer.runner.memory.row_bytes(24, True, 0)
     assert 0.4 < before / after < 4
@@ -103,6 +103,6 @@ def test_a_containers_limit_counts(monkeypatch, tmp_path):
 
 def test_a_graph_measured_on_a_real_text_leaves_the_answer_as_it_is():
     visualizer = visualizer_of("bert", model=fresh("bert"))
-    first = visualizer.compute_saliency(PROBE)
+    first = visualizer.compute_saliency(PROBE, method="saliency")
     assert visualizer.runner.memory._measured[0] == len(encoded(visualizer, PROBE).tokens[0])
-    assert (visualizer.compute_saliency(PROBE).scores == first.scores).all()
+    assert (visualizer.compute_saliency(PROBE, method="saliency").scores == first.scores).all()

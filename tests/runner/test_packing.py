@@ -101,7 +101,7 @@ def test_a_model_that_runs_out_of_memory_gives_the_same_answers(method):
 
 def test_saliency_of_five_texts_says_what_was_halved(caplog):
     length = len(encoded(visualizer_of("bert"), PROBE).tokens[0])
-    found = limited("bert", 2 * length).compute_saliency([PROBE] * 5, target=1)
+    found = limited("bert", 2 * length).compute_saliency([PROBE] * 5, target=1, method="saliency")
     told = "Out of memory with 5 texts at once; going on with 2."
     assert [attribution.provenance.cautions for attribution in found] == [(told,)] * 5
     assert [record.message for record in caplog.records] == [told]

@@ -53,7 +53,7 @@ def test_offloaded_weights_are_for_perturbation_only(name, place, tmp_path):
 def test_the_refusal_says_what_was_found(tmp_path):
     visualizer = visualizer_of("bert", model=partly_on_disk(fresh("bert"), str(tmp_path)))
     with pytest.raises(UnsupportedModelError) as caught:
-        visualizer.compute_saliency(PROBE)
+        visualizer.compute_saliency(PROBE, method="saliency")
     assert str(caught.value) == (
         "2 weights of BertForSequenceClassification are offloaded, the first is 'classifier.weight' "
         "(device_map: cpu, disk): gradient methods need all weights on accelerators, or the whole model on "
@@ -65,8 +65,8 @@ def test_a_device_map_of_one_device_is_a_model_on_it(tmp_path):
     build("bert").save_pretrained(tmp_path)
     tokenizer_of("bert").save_pretrained(tmp_path)
     spread = ModelVisualizer(str(tmp_path), device_map={"": "cpu"})
-    expected = visualizer_of("bert").compute_saliency(PROBE, target=1)
-    assert oracles.close(spread.compute_saliency(PROBE, target=1).scores, expected.scores)
+    expected = visualizer_of("bert").compute_saliency(PROBE, target=1, method="saliency")
+    assert oracles.close(spread.compute_saliency(PROBE, target=1, method="saliency").scores, expected.scores)
 
 
 def test_device_map_is_checked(tmp_path):
@@ -124,7 +124,7 @@ def test_one_quantised_layer_beside_the_residual_stream_is_found():
     with pytest.raises(
         UnsupportedModelError, match=r"No gradient passes the layer 'bert.encoder.layer.1.int"
     ):
-        visualizer_of("bert", model=model).compute_saliency(PROBE)
+        visualizer_of("bert", model=model).compute_saliency(PROBE, method="saliency")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")

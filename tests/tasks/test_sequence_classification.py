@@ -164,8 +164,8 @@ def test_predictions_and_targets_are_the_models(kind, count):
     elif kind is None and count > 1:
         quantities |= {"prob": logits.softmax(0), "log_prob": logits.log_softmax(0)}
     for quantity, expected in quantities.items():
-        found = visualizer.compute_saliency(text, target="all", quantity=quantity)
+        found = visualizer.compute_saliency(text, target="all", quantity=quantity, method="saliency")
         assert found.outputs == pytest.approx(expected.numpy(), rel=1e-5, abs=1e-6)
     if count > 1:
-        one = visualizer.compute_saliency(text, target=0, against=2)
+        one = visualizer.compute_saliency(text, target=0, against=2, method="saliency")
         assert one.outputs == pytest.approx([float(logits[0] - logits[2])], rel=1e-4)

@@ -67,13 +67,13 @@ class GuidedAblation:
     cost: ClassVar[str] = "1 + min(tokens, removals) forwards; above it 2 forwards, 1 backward more"
     reference: ClassVar[str] = "Li et al. 2016; Chefer et al. 2021; the combination is ours"
 
-    removals: int = 48
+    removals: int = 36
     replacement: Replacement = "default"
 
     def __post_init__(self) -> None:
         check_replacement(self.replacement)
         if self.removals < 2:
-            raise InputError(f"removals must be at least 2. Got {self.removals}.", hint="Use removals=48.")
+            raise InputError(f"removals must be at least 2. Got {self.removals}.", hint="Use removals=36.")
 
     def __call__(self, runner: Runner | BlackBox, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""

@@ -134,13 +134,13 @@ def chosen_methods(words: str) -> tuple[str, ...]:
     >>> chosen_methods("saliency, occlusion")
     ('saliency', 'occlusion')
     """
-    from model_understanding.registry import METHODS
+    from model_understanding.registry import CHOICES, METHODS
 
     if words == "all":
         return METHODS.names()
     names = tuple(name.strip() for name in words.split(","))
     for name in names:
-        if name != "default":
+        if name not in CHOICES:
             METHODS.load(name)
     return names
 

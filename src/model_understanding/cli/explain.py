@@ -19,7 +19,12 @@ def explain(
     ] = None,
     pair: Annotated[str | None, typer.Option(help="The second text, for a model of sentence pairs.")] = None,
     method: Annotated[
-        str, typer.Option("--method", "-m", help="How to attribute; model-understanding methods lists them.")
+        str,
+        typer.Option(
+            "--method",
+            "-m",
+            help="How to attribute: default, fast, or a name that model-understanding methods lists.",
+        ),
     ] = "default",
     settings: Annotated[
         list[str] | None,

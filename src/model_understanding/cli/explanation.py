@@ -19,7 +19,7 @@ class Request:
     """What is asked about each text.
 
     Args:
-        method: The method object.
+        method: The method object, ``default`` or ``fast``.
         targets: Labels, indices or the name of a target; empty for the default.
         against: The contrast; a token for each step of a continuation.
         quantity: What is read; ``None`` for the default.

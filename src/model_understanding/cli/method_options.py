@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from model_understanding.errors import InputError, ModelUnderstandingError
-from model_understanding.registry import DEFAULT_METHOD, METHODS
+from model_understanding.registry import CHOICES, METHODS
 
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -16,30 +16,36 @@ def chosen_method(name: str, settings: Sequence[str]) -> Any:
     """Return the method that was asked for.
 
     Args:
-        name: A method's name, or ``default``.
+        name: A method's name; or ``default`` or ``fast``, which stand for one once the model is known.
         settings: ``field=value``, as they were typed; once for each value of a field that takes several.
 
     Returns:
-        The method object with its fields set.
+        The method object with its fields set; ``default`` and ``fast`` as they are.
 
     Raises:
         InputError: The method or a field is unknown, or a value does not fit.
     """
-    known = DEFAULT_METHOD if name == "default" else name
-    method_type = METHODS.load(known)
+    if name in CHOICES:
+        if settings:
+            raise InputError(
+                f"--set {settings[0]!r} sets a field of one method, and {name!r} chooses one for the model.",
+                hint=f"Name it with --method: {', '.join(dict.fromkeys(CHOICES[name].values()))}.",
+            )
+        return name
+    method_type = METHODS.load(name)
     allowed = method_fields(method_type)
     values = {}
     for setting in settings:
         field, equals, value = setting.partition("=")
         if not equals or not field:
             raise InputError(
-                f"--set {setting!r} is not of the form field=value.", hint=_fields_hint(known, allowed)
+                f"--set {setting!r} is not of the form field=value.", hint=_fields_hint(name, allowed)
             )
         if field not in allowed:
             close = difflib.get_close_matches(field, allowed, n=1, cutoff=0.5)
             raise InputError(
-                f"The method {known!r} has no field {field!r}.",
-                hint=f"Did you mean {close[0]!r}?" if close else _fields_hint(known, allowed),
+                f"The method {name!r} has no field {field!r}.",
+                hint=f"Did you mean {close[0]!r}?" if close else _fields_hint(name, allowed),
             )
         found = _value(value, allowed[field], field)
         # A field of several values is set again for each of them.
@@ -50,7 +56,7 @@ def chosen_method(name: str, settings: Sequence[str]) -> Any:
         raise
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"The method {known!r} refuses this: {error}", hint=_fields_hint(known, allowed)
+            f"The method {name!r} refuses this: {error}", hint=_fields_hint(name, allowed)
         ) from error
 
 

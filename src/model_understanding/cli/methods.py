@@ -30,7 +30,12 @@ def _print_catalogue(catalogue: Sequence[dict[str, Any]], stream: TextIO) -> Non
     from model_understanding.tokens import visible_text
 
     console = data_console(stream)
-    names = [entry["name"] + (" (default)" if entry["default"] else "") for entry in catalogue]
+    names = [
+        " ".join(
+            [entry["name"], *(f"({' and '.join(uses)} for {what})" for what, uses in entry["chosen"].items())]
+        )
+        for entry in catalogue
+    ]
     width = max(map(len, ["method", *names]))
     console.print(Text(f"{'method':<{width}}  signed  complete", style="bold"), soft_wrap=True)
     for name, entry in zip(names, catalogue, strict=True):
@@ -53,7 +58,7 @@ def _print_catalogue(catalogue: Sequence[dict[str, Any]], stream: TextIO) -> Non
 def method_catalogue() -> list[dict[str, Any]]:
     """Return what is known of each method, those of other packages included."""
     from model_understanding.cli.method_options import method_fields, type_in_words
-    from model_understanding.registry import DEFAULT_METHOD, METHODS
+    from model_understanding.registry import CHOICES, METHODS
 
     catalogue = []
     for name in METHODS.names():
@@ -61,7 +66,11 @@ def method_catalogue() -> list[dict[str, Any]]:
         catalogue.append(
             {
                 "name": name,
-                "default": name == DEFAULT_METHOD,
+                "chosen": {
+                    what: [choice for choice in CHOICES if CHOICES[choice][what] == name]
+                    for what in CHOICES["default"]
+                    if any(methods[what] == name for methods in CHOICES.values())
+                },
                 "signed": bool(method_type.signed),
                 "complete": bool(method_type.complete),
                 "cost": str(method_type.cost),

@@ -26,8 +26,8 @@ _NAMED = 3  # columns called by their name
 LABEL_LENGTH = 20  # visible characters of a token's label
 NOTHING_SCORED = "no token has a score"
 READING_NOTES = (
-    "A saliency map says how this one answer would react to small changes of each token, around this text "
-    "only. It is local: another text, or a large change, may behave otherwise.",
+    "A saliency map says how this one answer changes when its method changes tokens of this text: a little "
+    "(gradients), or by taking them out. It is local: another text, or another change, may behave otherwise.",
     "An attention map says where the model looked, not why it answered: attention is not cause. Information "
     "also moves through other layers, and a token much looked at may change nothing.",
     "A sink is a token that soaks up attention whoever asks (often the first one). It is named and taken off "

@@ -10,40 +10,19 @@ from jaxtyping import Bool
 
 from model_understanding.errors import InputError
 from model_understanding.protocols import AttributionMethod
-from model_understanding.registry import DEFAULT_METHOD, METHODS
+from model_understanding.registry import METHODS
 from model_understanding.results import Attribution, Target
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.ablations import resolved_replacement
 from model_understanding.runner.baselines import recorded_baseline
 from model_understanding.runner.packing import cautions_of_memory, packed
 from model_understanding.runner.predicted_targets import MakeTarget, PredictedTargets
-
-
-def method_of(method: "str | AttributionMethod") -> AttributionMethod:
-    """Return a method given by name or as an object.
-
-    Args:
-        method: A registered name, ``"default"``, or a method object.
-
-    Returns:
-        The method.
-
-    Raises:
-        InputError: The name is unknown, or the object is no method.
-    """
-    if isinstance(method, str):
-        return METHODS.load(DEFAULT_METHOD if method == "default" else method)()
-    if isinstance(method, type) or not (callable(method) and hasattr(method, "signed")):
-        raise InputError(
-            f"A method is a name or a method object. Got {method!r}.",
-            hint=f"Pass one of {', '.join(METHODS.names())} or for example Saliency(norm='l1').",
-        )
-    return method
+from model_understanding.visualizers.method_choice import MethodChoice, chosen_method
 
 
 def attribute(
     runner: Runner,
-    method: AttributionMethod,
+    choice: MethodChoice,
     encodings: Sequence[Encoding],
     targets: Sequence[Sequence[Target]] | MakeTarget,
     function: Callable[[Any], Any] | None = None,
@@ -52,7 +31,7 @@ def attribute(
 
     Args:
         runner: The runner.
-        method: The method.
+        choice: The method, or what stands for one: the results name the method itself.
         encodings: The texts.
         targets: The targets of each text; or what makes a target of a class or token, for the likeliest.
         function: The caller's own function of the model's outputs, where that is the target.
@@ -63,6 +42,7 @@ def attribute(
     Raises:
         InputError: The runner is at a layer, and the method scores no hidden states.
     """
+    method = chosen_method(choice, runner, targets)
     _check_layer(runner, method)
     provenance = runner.loaded.provenance
     found: list[Attribution | None] = [None] * len(encodings)

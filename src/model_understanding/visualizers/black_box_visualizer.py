@@ -19,7 +19,7 @@ from model_understanding.runner.black_box import BLACK_BOX, BlackBox, perturbati
 from model_understanding.show.notebook import in_notebook
 from model_understanding.tasks.sequence_classification import ClassName, resolve_targets
 from model_understanding.tokens import Tokens
-from model_understanding.visualizers.attributing import method_of
+from model_understanding.visualizers.method_choice import method_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

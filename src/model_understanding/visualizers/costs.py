@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from model_understanding.errors import InputError, ModelUnderstandingError
-from model_understanding.protocols import AttributionMethod
 from model_understanding.results import Attribution, Estimate
 from model_understanding.runner import Runner
 from model_understanding.runner.rehearsal import rehearsed
 from model_understanding.runner.work import Progress, reported
 from model_understanding.show.progress import shown_progress
+from model_understanding.visualizers.method_choice import MethodChoice
 
 Result = TypeVar("Result")
 ProgressChoice = Progress | bool | None
@@ -34,14 +34,14 @@ def with_progress(runner: Runner, call: Callable[[Runner], Result], progress: Pr
 
 
 def estimate_of(
-    runner: Runner, call: Callable[[Runner], Sequence[Attribution]], method: AttributionMethod
+    runner: Runner, call: Callable[[Runner], Sequence[Attribution]], method: MethodChoice
 ) -> Estimate:
     """Return what explanations would cost, without running the model over anything.
 
     Args:
         runner: The runner.
         call: Explains with a runner.
-        method: The method it explains by.
+        method: The method it explains by, as it was asked for.
 
     Returns:
         The estimate.
@@ -50,6 +50,7 @@ def estimate_of(
         InputError: The method asks for more than values and gradients, so it cannot be rehearsed.
         ModelUnderstandingError: What the explanation itself would raise.
     """
+    asked_for = method if isinstance(method, str) else method.name
     try:
         least, short = rehearsed(runner, call, longest=False)
         most, long = rehearsed(runner, call, longest=True)
@@ -57,7 +58,7 @@ def estimate_of(
         raise
     except Exception as error:
         raise InputError(
-            f"The method {method.name!r} cannot be estimated: it asks the runner for more than values and "
+            f"The method {asked_for!r} cannot be estimated: it asks the runner for more than values and "
             f"gradients ({type(error).__name__}: {error}).",
             hint="Pass a progress function and watch it run.",
         ) from error
@@ -66,7 +67,7 @@ def estimate_of(
     unknown = f"What the model will say is not known: texts of {fewest} to {tokens} tokens are counted."
     tensors = [*runner.model.parameters(), *runner.model.buffers()]
     return Estimate(
-        method=method.name,
+        method=", ".join(dict.fromkeys(attribution.method for attribution in long)) or asked_for,
         texts=len(long),
         tokens=tokens,
         targets=sum(len(attribution.targets) for attribution in long),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from model_understanding.errors import InputError, UnsupportedModelError
-from model_understanding.protocols import AttentionMapMethod, AttributionMethod
+from model_understanding.protocols import AttentionMapMethod
 from model_understanding.results import (
     AttentionMap,
     Attribution,
@@ -26,12 +26,13 @@ from model_understanding.tasks.vocabulary import VocabularyItem
 from model_understanding.tokens import Tokens
 from model_understanding.visualizers.alternatives import check_alternatives, contrast_targets
 from model_understanding.visualizers.attention_choices import Keep
-from model_understanding.visualizers.attributing import attribute, method_of
+from model_understanding.visualizers.attributing import attribute
 from model_understanding.visualizers.base import AxisChoice, Visualizer
 from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
 from model_understanding.visualizers.generation_record import TOP_TOKENS, generation_of
 from model_understanding.visualizers.head_ranking import RankChoice, check_rank
 from model_understanding.visualizers.layer_readings import TOP, lens_for_report, lens_of_tokens
+from model_understanding.visualizers.method_choice import MethodChoice, check_method
 from model_understanding.visualizers.report_attention import MapChoice
 from model_understanding.visualizers.token_targets import (
     Question,
@@ -118,7 +119,7 @@ class GenerativeModelVisualizer(Visualizer):
         span: Span | None = None,
         against: Contrast | None = None,
         token: VocabularyItem | Sequence[VocabularyItem] | None = None,
-        method: str | AttributionMethod = "default",
+        method: MethodChoice = "default",
         quantity: Quantity = "log_prob",
         layer: int | None = None,
         max_new_tokens: int = 32,
@@ -142,7 +143,7 @@ class GenerativeModelVisualizer(Visualizer):
                 tokens before it as the token it is compared with. ``"runner-up"`` is the likeliest other
                 token at each step.
             token: Which next token to explain, or several; the likeliest where left out.
-            method: A method's name or a method object.
+            method: A method's name, a method object, ``"default"`` or ``"fast"``; the result names it.
             quantity: ``log_prob``, ``logit`` or ``prob``. Over several tokens in one row ``log_prob`` is
                 the logarithm of the probability of all of them, ``logit`` the sum of their logits, and
                 ``prob`` is refused.
@@ -171,7 +172,8 @@ class GenerativeModelVisualizer(Visualizer):
             target=target, per_token=per_token, span=span, against=against, token=token, quantity=quantity
         )
         check_continuation(continuation, question)
-        chosen, runner = method_of(method), self.runner.at_layer(layer)
+        check_method(method)
+        runner = self.runner.at_layer(layer)
         many = isinstance(prompt, list) and not is_chat(prompt)
         prompts: list[Any] = prompt if many else [prompt]  # pyright: ignore[reportAssignmentType]
         given = one_for_each(continuation, prompts, many)
@@ -186,10 +188,10 @@ class GenerativeModelVisualizer(Visualizer):
 
         def explain(runner: Runner, encodings: list[Encoding]) -> list[Attribution]:
             targets = question.of_likeliest(runner) or [question.targets(runner, one) for one in encodings]
-            return attribute(runner, chosen, encodings, targets, question.function)
+            return attribute(runner, method, encodings, targets, question.function)
 
         if estimate:
-            return estimate_of(runner, lambda runner: explain(runner, encoded(runner)), chosen)
+            return estimate_of(runner, lambda runner: explain(runner, encoded(runner)), method)
         encodings = encoded(runner)
         found = with_progress(runner, lambda runner: explain(runner, encodings), progress)
         return found if many else found[0]
@@ -343,7 +345,7 @@ class GenerativeModelVisualizer(Visualizer):
     def evaluate(
         self,
         prompt: Prompt | Attribution | list[Attribution],
-        method: str | AttributionMethod | Sequence[str | AttributionMethod] = "default",
+        method: MethodChoice | Sequence[MethodChoice] = "default",
         target: TokenTarget = "continuation",
         *,
         continuation: str | None = None,
@@ -409,7 +411,7 @@ class GenerativeModelVisualizer(Visualizer):
         continuation: str | None = None,
         max_new_tokens: int = 32,
         *,
-        method: str | AttributionMethod = "default",
+        method: MethodChoice = "default",
         target: TokenTarget | None = None,
         per_token: bool = True,
         span: Span | None = None,
@@ -456,7 +458,7 @@ class GenerativeModelVisualizer(Visualizer):
         Raises:
             InputError: The prompt, the target, the method or the number of alternatives cannot be used.
         """
-        chosen = method_of(method)
+        check_method(method)
         asked = "continuation" if target is None else target
         each = per_token and asked == "continuation"
         questions = [Question(target=asked, per_token=each, span=span, against=against, quantity=quantity)]
@@ -469,10 +471,10 @@ class GenerativeModelVisualizer(Visualizer):
             for question in [*questions, *([Question(target="loss")] if has_loss else [])]:
                 explained = encoding if question.kind == "continuation" else self._prompt_of(encoding)
                 targets = question.targets(runner, explained)
-                attributions += attribute(runner, chosen, [explained], [targets], question.function)
+                attributions += attribute(runner, method, [explained], [targets], question.function)
             if alternatives:
                 contrasts = contrast_targets(runner, encoding, alternatives, questions[0])
-                attributions += attribute(runner, chosen, [encoding], [contrasts])
+                attributions += attribute(runner, method, [encoding], [contrasts])
             return attributions
 
         def continued(runner: Runner) -> Encoding:
@@ -480,7 +482,7 @@ class GenerativeModelVisualizer(Visualizer):
 
         runner = self.runner.at_layer(layer)
         if estimate:
-            return estimate_of(runner, lambda runner: explain(runner, continued(runner)), chosen)
+            return estimate_of(runner, lambda runner: explain(runner, continued(runner)), method)
         encoding = continued(runner)
         attributions = with_progress(runner, lambda runner: explain(runner, encoding), progress)
         contrasts = attributions.pop() if alternatives else None

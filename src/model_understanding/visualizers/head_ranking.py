@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from model_understanding.errors import InputError, ModelUnderstandingError
-from model_understanding.protocols import AttributionMethod, HeadScoreMethod
+from model_understanding.protocols import HeadScoreMethod
 from model_understanding.registry import DEFAULT_HEAD_SCORES
 from model_understanding.results import AttentionMap, Attribution, HeadScores, RankedHead, Target
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.attention_capture import layer_count
-from model_understanding.visualizers.attributing import attribute, method_of
+from model_understanding.visualizers.attributing import attribute
 from model_understanding.visualizers.head_scoring import (
     AxisChoice,
     HeadScoreChoice,
@@ -20,6 +20,7 @@ from model_understanding.visualizers.head_scoring import (
     head_scores_of,
     scored_heads,
 )
+from model_understanding.visualizers.method_choice import MethodChoice
 
 RankChoice = str | HeadScoreMethod | Sequence[RankedHead] | None
 
@@ -51,7 +52,7 @@ class RanksHeads:
         target: Any = None,
         *,
         attribution: Attribution | None = None,
-        method: str | AttributionMethod = "default",
+        method: MethodChoice = "default",
         **options: Any,
     ) -> HeadScores:
         """Return scores of every attention head: which ones to look at.
@@ -110,10 +111,10 @@ class RanksHeads:
         targets: Sequence[Target] | None,
         function: Callable[[Any], Any] | None = None,
         attribution: Attribution | None = None,
-        method: str | AttributionMethod = "default",
+        method: MethodChoice = "default",
     ) -> HeadScores:
         if attribution is None and targets is not None and any(s.name == "agreement" for s in methods):
-            (attribution,) = attribute(self.runner, method_of(method), [encoding], [targets], function)
+            (attribution,) = attribute(self.runner, method, [encoding], [targets], function)
         return scored_heads(
             self.runner,
             encoding,

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from model_understanding.errors import InputError
-from model_understanding.protocols import AttentionMapMethod, AttributionMethod
+from model_understanding.protocols import AttentionMapMethod
 from model_understanding.results import (
     AttentionMap,
     Attribution,
@@ -24,12 +24,13 @@ from model_understanding.runner.tokenization import tokenize
 from model_understanding.tasks import SEQUENCE_CLASSIFICATION
 from model_understanding.tasks.sequence_classification import ClassName, prediction_of, resolve_targets
 from model_understanding.visualizers.attention_choices import Keep
-from model_understanding.visualizers.attributing import attribute, method_of
+from model_understanding.visualizers.attributing import attribute
 from model_understanding.visualizers.base import AxisChoice, Visualizer
 from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
 from model_understanding.visualizers.evaluating import check_same_tokens
 from model_understanding.visualizers.head_ranking import RankChoice
 from model_understanding.visualizers.layer_readings import TOP, lens_of_classes
+from model_understanding.visualizers.method_choice import MethodChoice, check_method
 from model_understanding.visualizers.report_attention import MapChoice
 
 Text = str | tuple[str, str]
@@ -81,7 +82,7 @@ class ModelVisualizer(Visualizer):
     def compute_saliency(
         self,
         text: Text | list[Text],
-        method: str | AttributionMethod = "default",
+        method: MethodChoice = "default",
         target: ClassTarget = None,
         against: ClassName | None = None,
         quantity: Quantity = "logit",
@@ -93,7 +94,8 @@ class ModelVisualizer(Visualizer):
 
         Args:
             text: A text, a (text, pair) tuple, or a list of them.
-            method: A method's name (``model-understanding methods`` lists them) or a method object.
+            method: A method's name (``model-understanding methods`` lists them), a method object,
+                ``"default"``, or ``"fast"`` for two forwards and a backward; the result names the method.
             target: A label, an index, several of them, ``"all"``, a function of the model's outputs that
                 returns one number, or ``None`` for the predicted class.
             against: Another class: the difference target − against is explained.
@@ -118,17 +120,17 @@ class ModelVisualizer(Visualizer):
         """
         many = isinstance(text, list)
         encodings = [self._encode(one) for one in (text if many else [text])]
-        chosen = method_of(method)
+        check_method(method)
         function = target if callable(target) else None
         named = self._named_targets(target, against, quantity)
         targets = self._of_likeliest(against, quantity) if named is None else [named] * len(encodings)
 
         def explain(runner: Runner) -> list[Attribution]:
-            return attribute(runner, chosen, encodings, targets, function)
+            return attribute(runner, method, encodings, targets, function)
 
         runner = self.runner.at_layer(layer)
         if estimate:
-            return estimate_of(runner, explain, chosen)
+            return estimate_of(runner, explain, method)
         found = with_progress(runner, explain, progress)
         return found if many else found[0]
 
@@ -223,7 +225,7 @@ class ModelVisualizer(Visualizer):
     def evaluate(
         self,
         text: Text | Attribution | list[Attribution],
-        method: str | AttributionMethod | Sequence[str | AttributionMethod] = "default",
+        method: MethodChoice | Sequence[MethodChoice] = "default",
         target: ClassTarget = None,
         against: ClassName | None = None,
         quantity: Quantity = "logit",
@@ -277,7 +279,7 @@ class ModelVisualizer(Visualizer):
         self,
         text: Text,
         *,
-        method: str | AttributionMethod = "default",
+        method: MethodChoice = "default",
         target: ClassTarget = None,
         against: ClassName | None = None,
         quantity: Quantity = "logit",
