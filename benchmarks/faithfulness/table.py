@@ -11,14 +11,25 @@ README = REPOSITORY / "benchmarks" / "README.md"
 PLOT = Path(__file__).parent / "faithfulness.png"
 START, END = "<!-- faithfulness: start -->", "<!-- faithfulness: end -->"
 GROUPS = {"Classifier": ("sentences",), "Language model": ("prompts", "needles")}
+# What visualizers/method_choice.py chose from these tables.
+CHOSEN = {
+    "Classifier": {
+        "integrated_gradients, mask and mean, 8 nodes, or 24 at a gap above 40 %": "default",
+        "gradient_weighted_attention": "fast",
+    },
+    "Language model": {"guided_ablation": "default", "guided_ablation, 8 removals": "fast"},
+}
 RESAMPLINGS = 4000
+FEWEST = 6  # samples: below, an interval says nothing
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """Return the rows of a file; none where there is no file."""
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    # Runs side by side may have measured a row twice: it counts once.
+    return [*{(row["set"], row["sample"], row["method"]): row for row in rows}.values()]
 
 
 def pooled(row: dict[str, Any]) -> float:
@@ -40,7 +51,7 @@ def summaries(rows: list[dict[str, Any]], sets: tuple[str, ...]) -> list[dict[st
     for method in dict.fromkeys(row["method"] for row in mine):
         own = [row for row in mine if row["method"] == method]
         done = [row for row in own if "advantages" in row]
-        if not done:
+        if len(done) < FEWEST:
             continue
         parts = {
             kind: [np.mean([*row["advantages"].values()], axis=0) for row in done if row["set"] == kind]
@@ -80,7 +91,12 @@ def tables(rows: list[dict[str, Any]]) -> str:
         lines = [f"### {title}", "", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
         for one in found:
             mean, low, high = one["overall"]
-            cells = [one["method"], str(one["n"]), f"{one['forwards']:.1f} + {one['backwards']:.1f}"]
+            choice = CHOSEN[title].get(one["method"])
+            cells = [
+                one["method"] + (f" (**{choice}**)" if choice else ""),
+                str(one["n"]),
+                f"{one['forwards']:.1f} + {one['backwards']:.1f}",
+            ]
             cells.append(f"{mean:.2f} [{low:.2f}, {high:.2f}]")
             for kind in sets:
                 part = one["parts"].get(kind)
@@ -109,15 +125,21 @@ def _draw(rows: list[dict[str, Any]]) -> None:
     import matplotlib.pyplot as plt
 
     shown = {title: sets for title, sets in GROUPS.items() if summaries(rows, sets)}
-    size = (8 * len(shown), 6)
+    size = (9.5 * len(shown), 6.5)
     figure, panels = plt.subplots(1, len(shown), figsize=size, sharex=True, squeeze=False)
     for axes, (title, sets) in zip(panels[0], shown.items(), strict=True):
         found = summaries(rows, sets)[::-1]
         for place, one in enumerate(found):
             mean, low, high = one["overall"]
             axes.plot([low, high], [place, place], color="#8a8f98", linewidth=2, zorder=1)
-            axes.plot(mean, place, "o", color="#1f6feb", zorder=2)
-        labels = [f"{one['method']}  ({one['forwards']:.0f} + {one['backwards']:.0f})" for one in found]
+            is_chosen = one["method"] in CHOSEN[title]
+            axes.plot(mean, place, "o", color="#cc6c13" if is_chosen else "#1f6feb", zorder=2)
+        choices = [CHOSEN[title].get(one["method"]) for one in found]
+        labels = [
+            (f"{choice}: " if choice else "")
+            + f"{one['method']}  ({one['forwards']:.0f} + {one['backwards']:.0f})"
+            for choice, one in zip(choices, found, strict=True)
+        ]
         axes.set_yticks(range(len(found)), labels, fontsize=9)
         axes.axvline(0, color="#444", linewidth=1)
         axes.set_title(f"{title} (forwards + backwards)")
