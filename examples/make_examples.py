@@ -8,7 +8,7 @@ from model_understanding import GenerativeModelVisualizer, ModelVisualizer
 FOLDER = Path(__file__).parent
 SENTENCE = "The movie was absolutely fantastic, although the ending felt rushed 😀."
 PROMPT = "Once upon a time in a land far away,"
-STEPS = 48
+STEPS = 64
 
 
 def main() -> None:

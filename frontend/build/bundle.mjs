@@ -8,8 +8,21 @@ import { typesOf } from "./schema-types.mjs";
 const here = dirname(dirname(fileURLToPath(import.meta.url)));
 const shown = join(here, "../src/model_understanding/show/static");
 const MOST_BYTES = 120_000;
+// Members of our own objects, which nothing else reads and no string names: shortened with the rest.
+const INTERNAL = [
+  ..."actions allowedIn allowsAny attentionAt choices choicesOf colours contrastOf currentStep".split(" "),
+  ..."cycleLevel element firstKey firstRow followsSteps globalPeak headCount isContrast".split(" "),
+  ..."isDense isLoaded joins keyAxis keyOf layerCount leaveContrast listeners loadAll moveHead".split(" "),
+  ..."moveLayer payload placeOf placeOn rowAxis scored showAttribution showMap showTarget".split(" "),
+  ..."sinkShare state stepOfToken store tableIndex targetOfStep targetsFor tooltip unitOf".split(" "),
+  ..."unitsOf unitsShown unselect visit".split(" "),
+];
 
 const schema = JSON.parse(await readFile(join(shown, "payload.schema.json"), "utf8"));
+for (const { properties } of Object.values(schema.$defs)) {
+  const named = INTERNAL.filter((name) => name in properties);
+  if (named.length) throw new Error(`The payload has members that would be renamed: ${named.join(", ")}.`);
+}
 const isCheck = process.argv.includes("--check");
 const stale = [];
 await put(join(here, "src/payload.generated.ts"), typesOf(schema));
@@ -22,6 +35,7 @@ const result = await build({
   target: ["chrome103", "firefox113", "safari16.4"],
   charset: "ascii",
   legalComments: "none",
+  mangleProps: new RegExp(`^(${INTERNAL.join("|")})$`),
   loader: { ".css": "text" },
   plugins: [{ name: "minified-css", setup: minifiedCss }],
   write: false,

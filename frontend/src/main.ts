@@ -1,7 +1,7 @@
 /** Where the one script starts: mount every report of the page that is not mounted yet, when it is in sight. */
 
 import { mount } from "./mount";
-import type { Payload } from "./payload.generated";
+import type { ComparisonPayload, Payload } from "./payload.generated";
 
 const HOST = "[data-model-understanding]:not([data-mounted])";
 const whole = document.documentElement;
@@ -21,7 +21,7 @@ function mountOne(host: HTMLElement): void {
   const plain = host.querySelector<HTMLElement>("[data-plain]");
   if (!data || !view) return;
   try {
-    const payload = JSON.parse(data.textContent ?? "") as Payload;
+    const payload = JSON.parse(data.textContent ?? "") as Payload | ComparisonPayload;
     view.hidden = false;
     mount(view, payload, {
       wholePage: host.dataset.modelUnderstanding === "page",

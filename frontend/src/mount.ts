@@ -1,16 +1,16 @@
 /** Mount the report into an element: a shadow root, so that nothing leaks in or out. */
 
 import { Actions } from "./actions";
+import { mountComparison } from "./comparison/page";
 import type { Context } from "./context";
 import { h } from "./dom";
 import { copy } from "./export/menu";
 import { listenToKeys } from "./keyboard";
 import { Model } from "./model";
-import type { Attention, Attribution, Payload } from "./payload.generated";
+import type { Attention, Attribution, ComparisonPayload, Payload } from "./payload.generated";
 import { fitting, followAddress, stateOf } from "./permalink";
 import { type State, Store } from "./store";
-import css from "./style.css";
-import { Theme } from "./theme";
+import { surface } from "./surface";
 import { aboutView } from "./views/about";
 import { announcer, toast } from "./views/announcer";
 import { attentionView } from "./views/attention";
@@ -36,14 +36,17 @@ export interface Mounted {
   destroy(): void;
 }
 
-export function mount(element: HTMLElement, payload: Payload, options: MountOptions = {}): Mounted {
+export function mount(
+  element: HTMLElement,
+  payload: Payload | ComparisonPayload,
+  options: MountOptions = {},
+): Mounted {
   if (payload.schema !== 1) throw new Error(`Payload of schema ${String(payload.schema)}, not 1.`);
-  const ending = new AbortController();
-  const { signal } = ending;
-  const root = element.shadowRoot ?? element.attachShadow({ mode: "open" });
-  const [rules, variables] = [new CSSStyleSheet(), new CSSStyleSheet()];
-  rules.replaceSync(css);
-  root.adoptedStyleSheets = [variables, rules];
+  const { root, theme, signal, destroy } = surface(element, payload.palette);
+  if ("kind" in payload) {
+    mountComparison(payload, { root, theme, signal, destroy }, options.wholePage ?? false);
+    return { destroy };
+  }
   const model = new Model(payload);
   const initial = fitting(opening(model), model);
   const store = new Store(
@@ -54,7 +57,7 @@ export function mount(element: HTMLElement, payload: Payload, options: MountOpti
     model,
     store,
     actions: new Actions(model, store),
-    theme: new Theme(payload.palette, element, variables, signal),
+    theme,
     tooltip: new Tooltip(),
     say: message.say,
     signal,
@@ -83,13 +86,7 @@ export function mount(element: HTMLElement, payload: Payload, options: MountOpti
   root.replaceChildren(main, context.tooltip.element, message.element, announcer(context), help.element);
   listenToKeys(context, { scope: options.wholePage ? document : root, root, help: help.toggle });
   if (options.wholePage) followAddress(store, model, initial, signal);
-  return {
-    destroy: () => {
-      ending.abort();
-      root.replaceChildren();
-      root.adoptedStyleSheets = [];
-    },
-  };
+  return { destroy };
 }
 
 /** The view a report opens with: for a generation, why its first token; else the token with most score. */

@@ -26,6 +26,90 @@ export interface Payload {
   readonly palette: Palettes;
 }
 
+/** Two reports side by side, over the U units of their texts' alignment. */
+export interface ComparisonPayload {
+  readonly schema: 1;
+  readonly kind: "comparison";
+  readonly names: readonly (string)[];
+  readonly answers: readonly (string)[];
+  readonly models: readonly (string)[];
+  readonly change: string;
+  readonly cautions: readonly (string)[];
+  /** What else differs, and what could not be compared. */
+  readonly remarks: readonly (string)[];
+  /** The first text's tokens and the second's. */
+  readonly tables: readonly (Table)[];
+  /** For each unit its token in the first table and in the second; -1 none. */
+  readonly pairs: readonly (number)[];
+  readonly kinds: readonly ("same" | "replaced" | "first only" | "second only")[];
+  /** Whether each text is a prompt and what follows it. */
+  readonly continues: boolean;
+  readonly outputs: readonly (NamedPair)[];
+  readonly attributions: readonly (ComparedAttribution)[];
+  readonly attention: readonly (ComparedAttention)[];
+  readonly evaluations: readonly (NamedPair)[];
+  readonly notes: readonly (string)[];
+  readonly provenance: readonly (NamedPair)[];
+  readonly omitted: readonly (string)[];
+  readonly palette: Palettes;
+}
+
+export interface NamedPair {
+  readonly name: string;
+  readonly first: string;
+  readonly second: string;
+  /** Their difference, or a verdict. */
+  readonly remark: string;
+}
+
+export interface ComparedTarget {
+  readonly name: string;
+  readonly agreement: string;
+  /** The unit of the token that is explained; -1 none. */
+  readonly unit: number;
+}
+
+/** Two attributions over V units of their own, N pairs of targets. */
+export interface ComparedAttribution {
+  readonly title: string;
+  readonly methods: string;
+  readonly measure: "score" | "share" | "size";
+  readonly measureWords: string;
+  readonly signed: boolean;
+  /** For each of the U units its own unit; -1 none. */
+  readonly units: readonly (number)[];
+  readonly labels: readonly (string)[];
+  readonly special: readonly (boolean)[];
+  readonly targets: readonly (ComparedTarget)[];
+  readonly first: readonly (readonly (number | null)[])[];
+  readonly second: readonly (readonly (number | null)[])[];
+  /** The second less the first; null where they are not compared. */
+  readonly differences: readonly (readonly (number | null)[])[];
+  /** The end of the one scale of both. */
+  readonly reach: number;
+}
+
+/** Differences of weights, the second less the first, over rows and keys of their own. */
+export interface ComparedAttention {
+  readonly title: string;
+  /** Why means are compared; empty where heads are. */
+  readonly reason: string;
+  /** The layer of each block; empty for one reduction over layers. */
+  readonly layers: readonly (number)[];
+  /** The head of each plane of a block; empty for one reduction over heads. */
+  readonly heads: readonly (number)[];
+  readonly layerWords: string;
+  readonly headWords: string;
+  readonly steps: boolean;
+  readonly rowLabels: readonly (string)[];
+  readonly keyLabels: readonly (string)[];
+  /** For each row a unit of the comparison; -1 none. */
+  readonly rowUnits: readonly (number)[];
+  readonly keyUnits: readonly (number)[];
+  readonly mask: Mask;
+  readonly weights: Weights;
+}
+
 /** What each of L layers, from the embeddings to the last, would answer at P positions. Flat lists run over layers, then positions, then places among the likeliest. */
 export interface Lens {
   readonly table: number;

@@ -37,26 +37,26 @@ export interface State {
 }
 
 export type Key = keyof State;
-type Listener = (state: Readonly<State>, changed: ReadonlySet<Key>) => void;
+type Listener<S> = (state: Readonly<S>, changed: ReadonlySet<keyof S>) => void;
 
-export class Store {
-  private readonly listeners: { keys: ReadonlySet<Key>; listener: Listener }[] = [];
+export class Store<S extends object = State> {
+  private readonly listeners: { keys: ReadonlySet<keyof S>; listener: Listener<S> }[] = [];
 
-  constructor(private current: State) {}
+  constructor(private current: S) {}
 
-  get state(): Readonly<State> {
+  get state(): Readonly<S> {
     return this.current;
   }
 
   /** Call a listener now, and whenever one of these entries changes. */
-  watch(keys: readonly Key[], listener: Listener): void {
+  watch(keys: readonly (keyof S)[], listener: Listener<S>): void {
     this.listeners.push({ keys: new Set(keys), listener });
     listener(this.current, new Set(keys));
   }
 
-  set(patch: Partial<State>): void {
-    const changed = new Set<Key>();
-    for (const key of Object.keys(patch) as Key[]) {
+  set(patch: Partial<S>): void {
+    const changed = new Set<keyof S>();
+    for (const key of Object.keys(patch) as (keyof S)[]) {
       if (patch[key] !== undefined && patch[key] !== this.current[key]) changed.add(key);
     }
     if (!changed.size) return;

@@ -1,4 +1,6 @@
-"""A comparison's page in a real browser: readable in both themes, and nothing runs or is loaded."""
+"""A comparison's page in a real browser: linked, readable with and without scripts, nothing is loaded."""
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,15 +10,18 @@ from model_understanding.show.colours import contrast, palette
 from model_understanding.show.comparison_page import comparison_page
 from results.reports import attribution, classification, words
 
+from .browsing import NODES, keep_picture
 from .test_browser import AXE, COLOURS_IN_USE, as_hex
 from .test_comparison_page import found, hostile_pair
+from .test_payload import with_heads
+from .test_payload_comparison import of_generations
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_both_themes_are_readable_and_drawn(visit, scheme):
-    opened = visit(comparison_page(found()), scheme, bypass_csp=AXE.exists())
+def test_without_scripts_both_themes_are_readable_and_drawn(visit, scheme):
+    opened = visit(comparison_page(found()), scheme, java_script_enabled=False)
     page, picture = opened.page, opened.picture()
     assert opened.events == []
     assert tuple(picture[3, 3]) == tuple(int(palette(scheme).background[i : i + 2], 16) for i in (1, 3, 5))
@@ -30,16 +35,13 @@ def test_both_themes_are_readable_and_drawn(visit, scheme):
     marks = "(e) => getComputedStyle(e, '::before').content + getComputedStyle(e).borderBottomStyle"
     assert page.locator(".mu-aligned .mu-second-only").evaluate(marks) == '"+"solid'
     assert page.locator(".mu-aligned .mu-replaced").first.evaluate(marks) == '"~"dotted'
-    if AXE.exists():
-        page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
-        violations = page.evaluate("async () => (await axe.run()).violations")
-        assert [one["id"] for one in violations if one["impact"] in ("serious", "critical")] == []
 
 
 def test_hostile_text_makes_no_dialog_no_request_and_no_element(visit):
     opened = visit(comparison_page(hostile_pair()))
     assert opened.events == []
-    for selector in ("script", "img", "b", "iframe", "object", "a", "[onerror]", "[onload]", "main style"):
+    assert opened.page.locator("script").count() == 2
+    for selector in ("img", "b", "iframe", "object", "a", "[onerror]", "[onload]", "main style"):
         assert opened.page.locator(selector).count() == 0, selector
     assert "</script><script>alert(1)</script>" in opened.page.locator("main").inner_text()
 
@@ -47,7 +49,84 @@ def test_hostile_text_makes_no_dialog_no_request_and_no_element(visit):
 def test_right_to_left_texts_stand_on_the_right_and_in_their_order(visit):
     sides = [words(text) for text in ("שלום עולם", "שלום לך עולם")]
     pair = compare(*(classification(side, attribution(side, np.ones(len(side)))) for side in sides))
-    spans = visit(comparison_page(pair)).page.locator(".mu-aligned").nth(1).locator(".mu-text span")
+    spans = (
+        visit(comparison_page(pair), java_script_enabled=False)
+        .page.locator(".mu-aligned")
+        .nth(1)
+        .locator(".mu-text span")
+    )
     places = [spans.nth(place).bounding_box()["x"] for place in range(3)]
     assert places == sorted(places, reverse=True)
     assert places[0] > 550
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_is_pointed_at_in_one_text_is_shown_in_the_other(visit, scheme):
+    opened = visit(comparison_page(found()), scheme, bypass_csp=AXE.exists())
+    page = opened.page
+    texts = page.locator(".two-texts .text")
+    assert texts.count() == 2
+    assert page.locator("[data-plain]").count() == 0
+    faces = "(e) => getComputedStyle(e).backgroundColor"
+    good, bad = (
+        texts.nth(side).locator(".token", has_text=word) for side, word in enumerate(("good", "bad"))
+    )
+    assert good.evaluate(faces) == bad.evaluate(faces), "one colour for one difference"
+    good.hover()
+    assert "hovered" in bad.get_attribute("class")
+    tip = page.locator(".tooltip").inner_text()
+    assert all(word in tip for word in ("good → bad", "first", "second", "difference", "−10"))
+    good.click()
+    assert "selected" in bad.get_attribute("class")
+    assert page.locator(".compared li.selected .bar-label").inner_text() == "~bad"
+    page.keyboard.press("ArrowRight")
+    assert "selected" in texts.nth(1).locator(".token", has_text="film").get_attribute("class")
+    page.get_by_role("button", name="Each report").click()
+    assert good.evaluate(faces) != bad.evaluate(faces), "5 and −5 on one scale"
+    page.get_by_role("button", name="By difference").click()
+    assert page.locator(".compared li .bar-label").first.inner_text() == "~bad"
+    assert page.locator("canvas.matrix").get_attribute("aria-label").startswith("Attention, second less")
+    page.keyboard.press("Escape")
+    assert page.locator(".token.selected").count() == 0
+    keep_picture(opened, f"comparison-{scheme}")
+    entries = page.evaluate(COLOURS_IN_USE)
+    assert len(entries) > 60
+    assert [entry for entry in entries if contrast(as_hex(entry[1]), as_hex(entry[2])) < 4.5] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1100
+    assert opened.events == []
+    if AXE.exists():
+        page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
+        violations = page.evaluate("async () => (await axe.run()).violations")
+        assert [one["id"] for one in violations if one["impact"] in ("serious", "critical")] == []
+
+
+def test_a_produced_token_chooses_its_target_and_keys_move_layer_and_head(visit):
+    opened = visit(comparison_page(of_generations()))
+    page = opened.page
+    page.locator("label.picker", has_text="Attribution").locator("select").select_option(index=1)
+    page.locator(".two-texts .text").nth(1).locator(".token", has_text="wisdom").click()
+    target = page.locator("label.picker", has_text="Target").locator("select")
+    assert "wisdom" in target.locator("option:checked").inner_text()
+    title = page.locator("#differences-title")
+    before = title.inner_text()
+    page.keyboard.press("[")
+    page.wait_for_timeout(100)
+    assert title.inner_text() != before
+    page.keyboard.press("h")
+    page.wait_for_timeout(100)
+    assert title.inner_text().endswith("head 0")
+    assert opened.events == []
+
+
+def test_two_texts_of_128_tokens_are_few_elements(visit):
+    first = with_heads(128, causal=False, layers=2)
+    scores = first.attributions[0].scores[:, ::-1]
+    second = dataclasses.replace(
+        first, attributions=(dataclasses.replace(first.attributions[0], scores=scores),)
+    )
+    html = comparison_page(compare(first, second))
+    assert len(html) < 2e6
+    opened = visit(html)
+    opened.page.locator("canvas.matrix[aria-label]").wait_for()
+    assert opened.page.evaluate(NODES) < 2000
+    assert opened.events == []

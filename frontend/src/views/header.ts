@@ -1,9 +1,10 @@
 /** The answer, the cautions, and what acts on the whole report. */
 
 import type { Context } from "../context";
-import { h, segmented } from "../dom";
+import { h } from "../dom";
 import { number, percent } from "../format";
 import type { Prediction } from "../payload.generated";
+import { themeChoice } from "./theme-choice";
 
 const MOST_CLASSES = 8;
 
@@ -13,19 +14,6 @@ export function headerView(
 ): HTMLElement {
   const { model, store, theme } = context;
   const { payload } = model;
-  const choice = segmented(
-    "Theme",
-    [
-      { value: "auto", label: "Auto" },
-      { value: "light", label: "Light" },
-      { value: "dark", label: "Dark" },
-    ],
-    (value) => store.set({ theme: value }),
-  );
-  store.watch(["theme"], (state) => {
-    choice.show(state.theme);
-    theme.choose(state.theme);
-  });
   const search = searchBox(context);
   return h(
     "header",
@@ -34,7 +22,7 @@ export function headerView(
       "div",
       { class: "toolbar" },
       search,
-      choice.element,
+      themeChoice(store, theme),
       options.link &&
         h("button", { type: "button", class: "plain", on: { click: options.link } }, "Copy link"),
       h(

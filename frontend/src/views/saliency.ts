@@ -1,6 +1,5 @@
 /** Text and bars side by side, with what they show and how they are coloured. */
 
-import { onRamp } from "../colours";
 import type { Context } from "../context";
 import { h, picker, replace, segmented } from "../dom";
 import { exportMenu } from "../export/menu";
@@ -9,6 +8,7 @@ import { number, percent } from "../format";
 import type { State } from "../store";
 import { labelOf } from "../units";
 import { barsView } from "./bars";
+import { scaleSwatches } from "./legend";
 import { textView } from "./text";
 
 export function saliencyView(context: Context): HTMLElement {
@@ -93,27 +93,11 @@ export function saliencyView(context: Context): HTMLElement {
     if (!attribution) return;
     const { palette } = theme.colours;
     const target = attribution.targets[store.state.target];
-    const ramp = (colours: readonly string[], reverse: boolean) => {
-      const steps = Array.from({ length: 6 }, (_, place) => (reverse ? 5 - place : place) / 5);
-      return steps.map((step) => {
-        const swatch = h("i", { class: "swatch" });
-        swatch.style.background = onRamp(colours, step);
-        return swatch;
-      });
-    };
     replace(
       legend,
-      ...(attribution.signed
-        ? [
-            h("span", {}, h("bdi", {}, target.below)),
-            h("span", { class: "ramp" }, ...ramp(palette.against, true), ...ramp(palette.supports, false)),
-            h("span", {}, h("bdi", {}, target.above)),
-          ]
-        : [
-            h("span", {}, "low"),
-            h("span", { class: "ramp" }, ...ramp(palette.unsigned, false)),
-            h("span", {}, "high"),
-          ]),
+      h("span", {}, h("bdi", {}, attribution.signed ? target.below : "low")),
+      scaleSwatches(palette, attribution.signed),
+      h("span", {}, h("bdi", {}, attribution.signed ? target.above : "high")),
       h("span", { class: "key" }, h("span", { class: "pill" }, "special"), "special token, not coloured"),
     );
   };

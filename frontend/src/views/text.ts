@@ -9,7 +9,7 @@ import type { Attribution, Table } from "../payload.generated";
 import type { State } from "../store";
 import type { Scores, Unit } from "../units";
 
-interface Piece {
+export interface Piece {
   readonly element: HTMLElement;
   /** The first token of its unit at level token; -1 between tokens. */
   readonly token: number;
@@ -185,7 +185,7 @@ export function scoreRows(
   ];
 }
 
-function paragraphs(table: Table, pieces: Piece[], goesOn: boolean): HTMLElement[] {
+export function paragraphs(table: Table, pieces: Piece[], goesOn: boolean): HTMLElement[] {
   const { runs } = table;
   const firsts = new Map<number, number>();
   table.groups.token.forEach((unit, token) => {

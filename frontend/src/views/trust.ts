@@ -94,7 +94,7 @@ function agreementCard({ agreements, attributions }: Payload, state: Readonly<St
       { class: "trust-row" },
       h("bdi", {}, `with ${other.methodWords}`),
       h("span", { class: "note" }, top),
-      h("b", {}, correlation === null ? "–" : number(correlation)),
+      h("strong", {}, correlation === null ? "–" : number(correlation)),
     );
   });
   const sizes = others.some((pair) => !pair.signed) ? " Of a method without signs, sizes are compared." : "";
@@ -129,7 +129,7 @@ function metricCard(
           evaluation.curve.length > 1 && curve(evaluation, colour, line),
           control.length > 0 && band(value, control, colour, tick),
         ),
-      h("b", {}, evaluation.valueWords),
+      h("strong", {}, evaluation.valueWords),
     );
   });
   const words = [

@@ -60,7 +60,7 @@ class Comparison(JsonResult):
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the comparison; the suffix chooses the format.
 
-        ``.html`` is one static page that needs no network, ``.png``, ``.svg`` and ``.pdf`` are the figure,
+        ``.html`` is one page that needs no network, ``.png``, ``.svg`` and ``.pdf`` are the figure,
         ``.json`` holds everything (``Comparison.from_json`` reads it), ``.csv`` the scores of both.
 
         Args:
@@ -85,7 +85,7 @@ class Comparison(JsonResult):
         return pandas.concat([part.to_dataframe() for part in self.attributions], ignore_index=True)
 
     def to_html(self) -> str:
-        """Return the comparison as one self-contained page without a script."""
+        """Return the comparison as one self-contained page."""
         from model_understanding.show.comparison_page import comparison_page
 
         return comparison_page(self)

@@ -11,7 +11,6 @@ from model_understanding.results import (
     AttentionComparison,
     AttributionComparison,
     Comparison,
-    Report,
 )
 from model_understanding.show.comparison_pictures import axis_labels, difference_picture
 from model_understanding.show.comparison_text import aligned_texts
@@ -101,7 +100,7 @@ def comparison_content(comparison: Comparison) -> dict[str, Any]:
         + max(0, len(comparison.attention) - _MOST_PARTS),
         "evaluations": list(evaluation_changes(comparison)),
         "notes": READING,
-        "provenance": list(_provenance(first, second)),
+        "provenance": list(provenance_pairs(comparison)),
     }
 
 
@@ -263,7 +262,8 @@ def _pairs(alignment: Alignment) -> list[Pair]:
     ]
 
 
-def _provenance(first: Report, second: Report) -> Iterator[tuple[str, str, str]]:
-    sides = [dict(provenance_rows(report)) for report in (first, second)]
+def provenance_pairs(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
+    """Yield where both reports come from, line by line."""
+    sides = [dict(provenance_rows(report)) for report in (comparison.first, comparison.second)]
     for name in dict.fromkeys([*sides[0], *sides[1]]):
         yield name, sides[0].get(name, "–"), sides[1].get(name, "–")

@@ -1,8 +1,16 @@
-"""A comparison as HTML without a script: one page that needs no network, or a fragment for a notebook."""
+"""A comparison as HTML: one interactive page that needs no network, or a fragment for a notebook.
+
+As a report's page, it says everything plainly too, for readers without scripts.
+"""
+
+from typing import Any
+
+from markupsafe import Markup
 
 from model_understanding.results import Comparison
 from model_understanding.show.comparison_content import comparison_content
-from model_understanding.show.page_templates import policy, rendered
+from model_understanding.show.page_templates import page_script, policy, rendered
+from model_understanding.show.payload_comparison import comparison_json
 
 
 def comparison_page(comparison: Comparison) -> str:
@@ -12,9 +20,10 @@ def comparison_page(comparison: Comparison) -> str:
         comparison: The comparison.
 
     Returns:
-        A document whose content security policy lets no script run and forbids every load.
+        A document whose content security policy lets only its own script and style pass, and forbids
+        every load.
     """
-    return rendered("comparison_page.html.jinja", {"policy": policy(), **comparison_content(comparison)})
+    return rendered("comparison_page.html.jinja", {"policy": policy(page_script()), **_names(comparison)})
 
 
 def comparison_fragment(comparison: Comparison) -> str:
@@ -26,4 +35,12 @@ def comparison_fragment(comparison: Comparison) -> str:
     Returns:
         One element whose rules and names touch nothing outside it.
     """
-    return rendered("comparison_fragment.html.jinja", comparison_content(comparison))
+    return rendered("comparison_fragment.html.jinja", _names(comparison))
+
+
+def _names(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "script": Markup(page_script()),
+        "payload": Markup(comparison_json(comparison)),
+        **comparison_content(comparison),
+    }

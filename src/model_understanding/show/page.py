@@ -6,7 +6,6 @@ function on its way in (``page_templates``, then Jinja's escaping): control char
 overrides are made visible, markup becomes text. The payload is JSON in which nothing can end its element.
 """
 
-from functools import lru_cache
 from typing import Any
 
 from markupsafe import Markup
@@ -14,7 +13,7 @@ from markupsafe import Markup
 from model_understanding.results import Report
 from model_understanding.show.page_content import report_content
 from model_understanding.show.page_size import SIZE_MARK, with_size
-from model_understanding.show.page_templates import policy, rendered, static_text
+from model_understanding.show.page_templates import page_script, policy, rendered
 from model_understanding.show.payload import payload_json
 
 
@@ -28,7 +27,7 @@ def report_page(report: Report) -> str:
         A document whose content security policy lets only its own script and style pass, and forbids
         every load.
     """
-    return with_size(rendered("page.html.jinja", {"policy": policy(_script()), **_names(report)}))
+    return with_size(rendered("page.html.jinja", {"policy": policy(page_script()), **_names(report)}))
 
 
 def report_fragment(report: Report) -> str:
@@ -46,13 +45,8 @@ def report_fragment(report: Report) -> str:
 
 def _names(report: Report) -> dict[str, Any]:
     return {
-        "script": Markup(_script()),
+        "script": Markup(page_script()),
         "payload": Markup(payload_json(report)),
         "page_size": SIZE_MARK,
         **report_content(report),
     }
-
-
-@lru_cache(maxsize=1)
-def _script() -> str:
-    return static_text("report.js").strip()

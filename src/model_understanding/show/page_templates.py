@@ -23,17 +23,18 @@ def rendered(template: str, names: dict[str, Any]) -> str:
     return _environment().get_template(template).render(root=ROOT, css=Markup(_css()), **names)
 
 
-def policy(script: str | None = None) -> str:
-    """Return a content security policy that lets only our style and one script pass, and forbids every load.
-
-    Args:
-        script: The script; none runs where left out.
-    """
-    allowed = "" if script is None else f"script-src {_hashed(script)}; "
+def policy(script: str) -> str:
+    """Return a content security policy that lets our style and one script pass, and forbids every load."""
     return (
-        f"default-src 'none'; {allowed}style-src {_hashed(_css())}; img-src data:; "
+        f"default-src 'none'; script-src {_hashed(script)}; style-src {_hashed(_css())}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
+
+
+@lru_cache(maxsize=1)
+def page_script() -> str:
+    """Return the one script that draws a page."""
+    return static_text("report.js").strip()
 
 
 def static_text(name: str) -> str:

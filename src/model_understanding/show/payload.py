@@ -1,10 +1,8 @@
 """What the interactive page draws: plain strings and numbers, by ``static/payload.schema.json``."""
 
-import json
 from typing import Any
 
 import numpy as np
-import regex
 
 from model_understanding.results import Attribution, Evaluation, Prediction, Report, Target
 from model_understanding.results import Generation as GenerationResult
@@ -13,6 +11,7 @@ from model_understanding.show.payload_agreement import encoded_agreements
 from model_understanding.show.payload_layers import encoded_lens
 from model_understanding.show.payload_maps import encoded_heads, encoded_maps
 from model_understanding.show.payload_neurons import encoded_neurons
+from model_understanding.show.payload_parts import SCHEMA, decimal, decimals, script_json
 from model_understanding.show.payload_tables import Tables, encoded_table
 from model_understanding.show.python_code import attribution_code, contrast_code
 from model_understanding.show.wording import (
@@ -29,9 +28,6 @@ from model_understanding.show.wording import (
     target_name,
     targets_name,
 )
-
-SCHEMA = 1
-_UNSAFE = regex.compile(r"[<>&\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]")
 
 
 def report_payload(report: Report) -> dict[str, Any]:
@@ -78,29 +74,16 @@ def report_payload(report: Report) -> dict[str, Any]:
 
 
 def payload_json(report: Report) -> str:
-    r"""Return the payload as JSON that may stand in a page's script element.
-
-    What could end the element or hide (``<``, ``>``, ``&``, controls, direction overrides, line
-    separators, halves of characters) is written as ``\u…``.
-    """
-    text = json.dumps(report_payload(report), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return _UNSAFE.sub(lambda match: _json_escape(match.group()), text)
-
-
-def _json_escape(character: str) -> str:
-    code = ord(character)
-    if code < 0x10000:
-        return f"\\u{code:04x}"
-    code -= 0x10000
-    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+    """Return the payload as JSON that may stand in a page's script element."""
+    return script_json(report_payload(report))
 
 
 def _prediction(prediction: Prediction, tables: Tables) -> dict[str, Any]:
     return {
         "table": tables.place(prediction.tokens)[0],
         "labels": [shown(label, 80) for label in prediction.labels],
-        "logits": _decimals(prediction.logits),
-        "probabilities": None if prediction.probabilities is None else _decimals(prediction.probabilities),
+        "logits": decimals(prediction.logits),
+        "probabilities": None if prediction.probabilities is None else decimals(prediction.probabilities),
         "problem": prediction.problem,
     }
 
@@ -109,12 +92,12 @@ def _generation(generation: GenerationResult, tables: Tables) -> dict[str, Any]:
     return {
         "table": tables.place(generation.tokens)[0],
         "promptLength": generation.prompt_length,
-        "probabilities": _decimals(generation.probabilities),
-        "entropies": _decimals(generation.entropies),
+        "probabilities": decimals(generation.probabilities),
+        "entropies": decimals(generation.entropies),
         "topLabels": [
             [shown(label.strip(" ") or label, 40) for label in labels] for labels in generation.top_labels
         ],
-        "topProbabilities": _decimals(generation.top_probabilities),
+        "topProbabilities": decimals(generation.top_probabilities),
         "topIds": generation.top_ids.tolist(),
         "given": generation.given,
         "ended": generation.ended,
@@ -126,7 +109,7 @@ def _attribution(report: Report, attribution: Attribution, tables: Tables) -> di
     is_single = len(attribution.targets) == 1
     what = target_name(attribution.targets[0]) if is_single else targets_name(attribution.targets)
     norm = "sum" if attribution.signed else str(attribution.parameters.get("norm", "l2"))
-    scores = _decimals(attribution.scores)
+    scores = decimals(attribution.scores)
     for row, allowed in zip(scores, attribution.valid, strict=True):
         for token in np.flatnonzero(~allowed):
             row[token] = None
@@ -143,7 +126,7 @@ def _attribution(report: Report, attribution: Attribution, tables: Tables) -> di
             _target(report, attribution, place, target) for place, target in enumerate(attribution.targets)
         ],
         "scores": scores,
-        "errors": None if errors is None else _decimals(errors),
+        "errors": None if errors is None else decimals(errors),
         "python": contrast_code(report, attribution)
         if attribution is report.contrasts
         else attribution_code(report, attribution),
@@ -161,15 +144,15 @@ def _target(report: Report, attribution: Attribution, place: int, target: Target
     return {
         "name": name.strip(" ") or name,
         "description": target_name(target),
-        "output": _decimal(attribution.outputs[place]),
+        "output": decimal(attribution.outputs[place]),
         "outputWords": output_words(attribution, place),
         "above": above,
         "below": below,
         "step": step if step >= 0 else -1,
         "against": target.against[0] if len(target.against) == 1 else -1,
         "againstName": other.strip(" ") or other,
-        "baseline": None if baselines is None else _decimal(baselines[place]),
-        "gap": None if gaps is None else _decimal(gaps[place]),
+        "baseline": None if baselines is None else decimal(baselines[place]),
+        "gap": None if gaps is None else decimal(gaps[place]),
     }
 
 
@@ -177,20 +160,11 @@ def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "metric": shown(evaluation.metric, 60),
         "condition": shown(evaluation_condition(evaluation), 60),
-        "value": _decimal(evaluation.value),
+        "value": decimal(evaluation.value),
         "valueWords": number(evaluation.value),
-        "curve": _decimals(evaluation.curve),
-        "control": _decimals(evaluation.control),
+        "curve": decimals(evaluation.curve),
+        "control": decimals(evaluation.control),
         "higherIsBetter": evaluation.higher_is_better,
         "verdict": None if evaluation.verdict is None else shown(evaluation.verdict, 400),
         "reasons": [shown(reason, 400) for reason in evaluation.reasons],
     }
-
-
-def _decimals(values: np.ndarray) -> Any:
-    """Return 32-bit floats as the shortest decimals that restore each."""
-    return np.asarray(values, dtype=np.float32).astype(str).astype(np.float64).tolist()
-
-
-def _decimal(value: object) -> float:
-    return float(str(np.float32(value)))  # type: ignore[arg-type]

@@ -69,6 +69,12 @@ def print_report(report: Report, console: Console | None = None) -> None:
     print_verdicts(report.evaluations, console)
     if report.generation is not None:
         _print_steps(report.generation, console)
+    if report.contrasts is not None:
+        words = (
+            f"{len(report.contrasts.targets)} contrasts with likely other tokens are in the report: its page "
+            "(.html) shows them, report.contrast(step, token) returns one."
+        )
+        console.print(Padding(Text(words, style="dim"), (1, 2, 0, 2)))
     for attention in report.main_attention:
         _print_attention(attention, console)
 

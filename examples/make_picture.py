@@ -1,0 +1,34 @@
+"""Take the README's picture of a saved report: ``python examples/make_picture.py`` (needs Chromium)."""
+
+import io
+import shutil
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+FOLDER = Path(__file__).parent
+SIZE = {"width": 1100, "height": 1420}
+STEP, COLOURS = 9, 128
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+
+
+def main() -> None:
+    """Open the language model's report at one of its steps and keep what is in sight, in few colours."""
+    executable = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=SWITCHES)
+        page = browser.new_page(viewport=SIZE, color_scheme="light")
+        page.goto((FOLDER / "smollm2.html").as_uri())
+        slider = page.locator("input[type=range]")
+        for _ in range(STEP):
+            slider.press("ArrowRight")
+        page.locator("canvas.heads[aria-label]").wait_for(state="attached")
+        page.wait_for_timeout(500)
+        picture = Image.open(io.BytesIO(page.screenshot()))
+        browser.close()
+    picture.convert("RGB").quantize(COLOURS).save(FOLDER / "report.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+/** Two reports side by side: one selection goes through both texts, the bars and the matrix. */
+
+import { h, picker, replace, segmented } from "../dom";
+import type { ComparisonPayload, NamedPair } from "../payload.generated";
+import { Store } from "../store";
+import type { Surface } from "../surface";
+import { scaleSwatches } from "../views/legend";
+import { themeChoice } from "../views/theme-choice";
+import { Tooltip } from "../views/tooltip";
+import { firstHead, matrixView, movedHead, movedLayer } from "./matrix";
+import { rowsView } from "./rows";
+import {
+  attributionOf,
+  type ComparisonContext,
+  type ComparisonState,
+  differenceWords,
+  largestDifference,
+  valueWords,
+} from "./state";
+import { textsView } from "./texts";
+
+export function mountComparison(payload: ComparisonPayload, place: Surface, wholePage: boolean): void {
+  const { root, theme, signal } = place;
+  const map = payload.attention[0];
+  const store = new Store<ComparisonState>({
+    hover: -1,
+    focus: -1,
+    attribution: 0,
+    target: 0,
+    shown: "difference",
+    sort: "position",
+    map: 0,
+    layer: Math.max((map?.layers.length ?? 1) - 1, 0),
+    head: firstHead(map),
+    theme: "auto",
+  });
+  const context: ComparisonContext = { payload, store, theme, tooltip: new Tooltip() };
+  const list = (items: readonly string[]) =>
+    h("ul", {}, ...items.map((item) => h("li", {}, h("bdi", {}, item))));
+  const { cautions, remarks, outputs, evaluations, provenance, notes, omitted } = payload;
+  const card = (name: string, ...content: HTMLElement[]) =>
+    h("section", { class: "card" }, h("h2", {}, name), ...content);
+  const main = h(
+    wholePage ? "main" : "div",
+    { class: `report${wholePage ? " whole" : ""}` },
+    header(context),
+    ...cautions.map((words) =>
+      h("p", { class: "caution", role: "note" }, h("strong", {}, "Caution: "), h("bdi", {}, words)),
+    ),
+    outputs.length > 0 && card("The answers", table(outputs, "difference")),
+    scores(context),
+    matrixView(context),
+    evaluations.length > 0 && card("How far to believe it", table(evaluations, "verdict")),
+    remarks.length > 0 &&
+      h("section", { class: "card about" }, h("h2", {}, "What does not match"), list(remarks)),
+    h(
+      "section",
+      { class: "card about" },
+      h("h2", {}, "How to read this"),
+      list(notes),
+      omitted.length > 0 && h("h3", {}, "What this page leaves out"),
+      omitted.length > 0 && list(omitted),
+      h("h3", {}, "Where both come from"),
+      table(provenance, ""),
+      h("p", { class: "note" }, "Made with model-understanding. Nothing is loaded from anywhere."),
+    ),
+  );
+  // A token that was produced is explained by its own target.
+  store.watch(["focus"], (state) => {
+    const target = attributionOf(payload, state)?.targets.findIndex((one) => one.unit === state.focus) ?? -1;
+    if (state.focus >= 0 && target >= 0) store.set({ target });
+  });
+  root.replaceChildren(main, context.tooltip.element);
+  listen(context, wholePage ? document : root, signal);
+}
+
+function header({ payload, store, theme }: ComparisonContext): HTMLElement {
+  const [first, second] = payload.names;
+  return h(
+    "header",
+    { class: "top-part" },
+    h("div", { class: "toolbar" }, themeChoice(store, theme)),
+    h("p", { class: "kicker" }, "comparison"),
+    h("h1", {}, h("bdi", {}, first), " → ", h("bdi", {}, second)),
+    h(
+      "div",
+      { class: "two-texts" },
+      ...[0, 1].map((side) =>
+        h(
+          "p",
+          {},
+          h("strong", {}, h("bdi", {}, payload.answers[side])),
+          " ",
+          h("span", { class: "note" }, h("bdi", {}, payload.models[side])),
+        ),
+      ),
+    ),
+    h("p", { class: "note" }, payload.change),
+  );
+}
+
+function scores(context: ComparisonContext): HTMLElement {
+  const { payload, store, theme } = context;
+  const { attributions } = payload;
+  if (!attributions.length) {
+    return h("section", { class: "card" }, h("h2", {}, "The two texts"), textsView(context), marks());
+  }
+  const title = h("h2", { id: "scores-title" });
+  const [methods, agreement, legend] = [h("p", { class: "note" }), h("p", {}), h("p", { class: "legend" })];
+  const which = picker(
+    "Attribution",
+    attributions.map((one) => one.title),
+    (attribution) => store.set({ attribution, target: 0 }),
+  );
+  const targets = h("div", {});
+  let target: ReturnType<typeof picker> | undefined;
+  const shown = segmented(
+    "What the texts are coloured by",
+    [
+      { value: "scores", label: "Each report" },
+      { value: "difference", label: "Difference" },
+    ],
+    (value) => store.set({ shown: value }),
+  );
+  const sort = segmented(
+    "Order of the bars",
+    [
+      { value: "position", label: "By position" },
+      { value: "size", label: "By difference" },
+    ],
+    (value) => store.set({ sort: value }),
+  );
+  store.watch(["shown"], (state) => shown.show(state.shown));
+  store.watch(["sort"], (state) => sort.show(state.sort));
+  store.watch(["attribution"], (state) => {
+    which.show(state.attribution);
+    const part = attributions[state.attribution];
+    replace(title, h("bdi", {}, part.title));
+    replace(methods, h("bdi", {}, `${part.methods} · ${part.measureWords}`));
+    target = picker(
+      "Target",
+      part.targets.map((one, at) => `${at + 1}. ${one.name}`),
+      (at) => store.set({ target: at }),
+    );
+    target.show(state.target);
+    replace(targets, part.targets.length > 1 && target.element);
+  });
+  const paint = () => {
+    const { state } = store;
+    const part = attributionOf(payload, state)!;
+    const isDifference = state.shown === "difference";
+    const [reach, words] = isDifference
+      ? [largestDifference(part, state.target), differenceWords]
+      : [part.reach, valueWords];
+    const signed = isDifference || part.signed;
+    replace(agreement, h("strong", {}, part.targets[state.target].agreement));
+    replace(
+      legend,
+      h("span", {}, signed ? `${isDifference ? "lower in the second " : ""}${words(part, -reach)}` : "0"),
+      scaleSwatches(theme.colours.palette, signed),
+      h("span", {}, `${words(part, reach)}${isDifference ? " higher" : " on one scale for both"}`),
+    );
+  };
+  store.watch(["target"], (state) => target?.show(state.target));
+  store.watch(["attribution", "target", "shown"], paint);
+  theme.watch(paint);
+  return h(
+    "section",
+    { class: "card saliency", "aria-labelledby": "scores-title" },
+    h(
+      "div",
+      { class: "card-head" },
+      title,
+      h(
+        "div",
+        { class: "controls" },
+        attributions.length > 1 && which.element,
+        targets,
+        shown.element,
+        sort.element,
+      ),
+    ),
+    methods,
+    agreement,
+    textsView(context),
+    legend,
+    marks(),
+    rowsView(context),
+  );
+}
+
+/** What the marks of tokens that do not stand in both texts mean. */
+function marks(): HTMLElement {
+  const mark = (name: string, words: string) =>
+    h("span", { class: "key" }, h("span", { class: `token ${name}` }, "word"), words);
+  return h(
+    "p",
+    { class: "legend" },
+    mark("first-only", "only in the first"),
+    mark("second-only", "only in the second"),
+    mark("replaced", "in the place of another"),
+  );
+}
+
+function table(rows: readonly NamedPair[], remark: string): HTMLElement {
+  const cell = (words: string) => h("td", {}, h("bdi", {}, words));
+  return h(
+    "div",
+    { class: "scroll" },
+    h(
+      "table",
+      { class: "pairs" },
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          ...["", "first", "second", remark].map(
+            (name, place) => (place < 3 || name) && h("th", { scope: "col" }, name),
+          ),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        ...rows.map((row) =>
+          h(
+            "tr",
+            {},
+            h("th", { scope: "row" }, h("bdi", {}, row.name)),
+            cell(row.first),
+            cell(row.second),
+            remark && cell(row.remark),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+function listen({ payload, store }: ComparisonContext, scope: EventTarget, signal: AbortSignal): void {
+  const single: Record<string, () => void> = {
+    "[": () => moveLayer(-1),
+    "]": () => moveLayer(1),
+    h: () => moveHead(1),
+    H: () => moveHead(-1),
+    o: () => store.set({ sort: store.state.sort === "size" ? "position" : "size" }),
+    d: () => store.set({ shown: store.state.shown === "scores" ? "difference" : "scores" }),
+    Escape: () => store.set({ focus: -1 }),
+  };
+  const moveLayer = (by: number) => {
+    const part = payload.attention[store.state.map];
+    if (part) store.set({ layer: movedLayer(part, store.state.layer, by) });
+  };
+  const moveHead = (by: number) => {
+    const part = payload.attention[store.state.map];
+    if (part) store.set({ head: movedHead(part, store.state.head, by) });
+  };
+  scope.addEventListener(
+    "keydown",
+    (given) => {
+      const event = given as KeyboardEvent;
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+      if ((event.composedPath()[0] as Element).matches?.("input, select, textarea")) return;
+      single[event.key]?.();
+    },
+    { signal },
+  );
+}

@@ -1,0 +1,68 @@
+/** What the parts of a comparison share: units of the two texts' alignment, one selection, one scale. */
+
+import { number, percent } from "../format";
+import type { ComparedAttribution, ComparisonPayload } from "../payload.generated";
+import type { Store, ThemeChoice } from "../store";
+import type { Theme } from "../theme";
+import type { Tooltip } from "../views/tooltip";
+
+export type Side = 0 | 1;
+
+export interface ComparisonState {
+  /** Units of the alignment, -1 none. */
+  hover: number;
+  focus: number;
+  attribution: number;
+  target: number;
+  /** Whether the texts are coloured by their difference, or each by its own values. */
+  shown: "scores" | "difference";
+  sort: "position" | "size";
+  map: number;
+  layer: number;
+  /** -1 is the mean over heads. */
+  head: number;
+  theme: ThemeChoice;
+}
+
+export interface ComparisonContext {
+  readonly payload: ComparisonPayload;
+  readonly store: Store<ComparisonState>;
+  readonly theme: Theme;
+  readonly tooltip: Tooltip;
+}
+
+export function attributionOf(
+  payload: ComparisonPayload,
+  state: Readonly<ComparisonState>,
+): ComparedAttribution | undefined {
+  return payload.attributions[state.attribution];
+}
+
+/** What a unit is called: one label, or both where one stands in the place of the other. */
+export function unitLabel({ tables, pairs }: ComparisonPayload, unit: number): string {
+  const [first, second] = [0, 1].map((side) => tables[side].labels[pairs[2 * unit + side]]);
+  if (first === undefined || second === undefined) return first ?? second ?? "";
+  return first === second ? first : `${first} → ${second}`;
+}
+
+/** A value compared in words. */
+export function valueWords({ measure }: ComparedAttribution, value: number | null): string {
+  if (value === null) return "–";
+  return measure === "score" ? number(value) : percent(value);
+}
+
+/** A difference in words, with its sign; of shares in percentage points. */
+export function differenceWords({ measure }: ComparedAttribution, value: number | null): string {
+  if (value === null) return "–";
+  return measure === "score" ? `${value > 0 ? "+" : ""}${number(value)}` : points(value);
+}
+
+export function points(value: number): string {
+  const words = `${value > 0 ? "+" : ""}${(100 * value).toFixed(1)}`.replace("-", "−");
+  return value === 0 ? "0" : words.slice(1) === "0.0" ? "≈ 0" : `${words} points`;
+}
+
+/** The largest size among the differences of a target, 1 where nothing differs. */
+export function largestDifference(attribution: ComparedAttribution, target: number): number {
+  return Math.max(...attribution.differences[target].map((value) => Math.abs(value ?? 0))) || 1;
+}

@@ -1,0 +1,27 @@
+/** The colours of a scale, from one end to the other. */
+
+import { onRamp } from "../colours";
+import { h } from "../dom";
+import type { Palette } from "../payload.generated";
+
+const STEPS = 6;
+
+/** Two ramps that meet at zero where signed, else one. */
+export function scaleSwatches(palette: Palette, signed: boolean): HTMLElement {
+  const steps = Array.from({ length: STEPS }, (_, place) => place / (STEPS - 1));
+  const colours = signed
+    ? [
+        ...steps.map((step) => onRamp(palette.against, 1 - step)),
+        ...steps.map((step) => onRamp(palette.supports, step)),
+      ]
+    : steps.map((step) => onRamp(palette.unsigned, step));
+  return h(
+    "span",
+    { class: "ramp" },
+    ...colours.map((colour) => {
+      const swatch = h("i", { class: "swatch" });
+      swatch.style.background = colour;
+      return swatch;
+    }),
+  );
+}
