@@ -151,5 +151,9 @@ METRICS = Registry(
         "completeness": "model_understanding.evaluation.completeness:Completeness",
         "deletion": "model_understanding.evaluation.deletion:Deletion",
         "insertion": "model_understanding.evaluation.insertion:Insertion",
+        "leave_one_out_tau": "model_understanding.evaluation.leave_one_out_tau:LeaveOneOutTau",
+        "linear_datamodelling_score": (
+            "model_understanding.evaluation.linear_datamodelling_score:LinearDatamodellingScore"
+        ),
     },
 )

@@ -13,12 +13,15 @@ RUN = ("evaluate", "demo:sentiment", TEXT, "--methods", "integrated_gradients,in
 def test_a_table_says_each_verdict_and_why(command):
     outcome = command(*RUN)
     assert outcome.code == 0, outcome.err
-    table = outcome.out.partition("above: in spreads")[0]
+    table = outcome.out.partition("above: standard deviations")[0]
     rows = {line.split()[0]: line for line in table.splitlines() if line.strip()}
     assert " supported " in rows["integrated_gradients"]
     assert "not supported" not in rows["integrated_gradients"]
     assert "not supported" in rows["input_x_gradient"]
-    assert "spreads below random orders" in " ".join(outcome.out.split())
+    assert (
+        "standard deviations above shuffled scores (supported from 2.1; 3.6 at best with 14 tokens)"
+        in " ".join(outcome.out.split())
+    )
 
 
 def test_json_is_one_assessment_a_line(command):
@@ -27,15 +30,15 @@ def test_json_is_one_assessment_a_line(command):
     assert [one.method for one in found] == ["integrated_gradients", "input_x_gradient"]
     assert [one.verdict for one in found] == ["supported", "not supported"]
     # The second method's variants are those that the first one has not run yet.
-    assert 0 < found[1].variants <= 20
+    assert 0 < found[1].variants <= 8
     assert json.loads(outcome.out.splitlines()[0])["schema"] == 1
 
 
 def test_an_explanation_that_is_worth_too_little_ends_with_3(command):
     outcome = command(*RUN, "--fail-below", "1")
     assert outcome.code == 3
-    assert outcome.err.endswith("at least 1 spreads above random are asked for.\n")
-    assert outcome.err.splitlines()[-1].startswith("too low: input_x_gradient is -")
+    assert outcome.err.endswith("at least 1 standard deviations above shuffled scores are asked for.\n")
+    assert outcome.err.splitlines()[-1].startswith("too low: input_x_gradient is 0.")
     assert command(*RUN, "--fail-below", "-5").code == 0
 
 

@@ -1,5 +1,6 @@
 """Evaluations tell right scores from random ones, and count what they run."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 
 from model_understanding import Assessment, GenerativeModelVisualizer, ModelVisualizer
 from model_understanding.errors import InputError
+from model_understanding.evaluation.comprehensiveness import Comprehensiveness
 from model_understanding.evaluation.verdict import judged
 from model_understanding.registry import METRICS
 from model_understanding.runner.ranked_text import removal_counts
+from model_understanding.runner.token_effects import above_shuffled, token_effects
 from model_understanding.runner.work import Meter, metered
 from tiny_models import CLASSIFIERS, LANGUAGE_MODELS, PROBE, visualizer_of
 
@@ -26,28 +29,31 @@ def sentiment():
     return ModelVisualizer("demo:sentiment")
 
 
-def test_complete_scores_are_supported_and_reversed_ones_are_not(sentiment):
+def test_right_scores_are_supported_and_reversed_ones_are_not(sentiment):
+    verdicts = []
     for text in TEXTS:
-        found = sentiment.compute_saliency(text, method="integrated_gradients")
-        assert sentiment.evaluate(found).verdict == "supported"
-        turned = replace(found, scores=-found.scores)
-        assert sentiment.evaluate(turned).verdict == "not supported"
+        found = sentiment.compute_saliency(text, method="leave_one_out")
+        right, turned = sentiment.evaluate([found, replace(found, scores=-found.scores)])
+        verdicts.append(right.verdict)
+        assert turned.verdict == "not supported"
+        assert right.advantage == pytest.approx(right.evaluations[0].value)
+    assert verdicts.count("supported") >= 3
 
 
 def test_few_shuffled_maps_are_supported(sentiment):
     generator = np.random.default_rng(0)
     verdicts = []
-    for text in TEXTS:
+    for text in TEXTS[:2]:
         exact = sentiment.compute_saliency(text, method="leave_one_out")
         inner = np.flatnonzero(~exact.tokens.special)
         shuffled = []
-        for _ in range(15):
+        for _ in range(10):
             scores = exact.scores.copy()
             scores[0, inner] = scores[0, generator.permutation(inner)]
             shuffled.append(replace(exact, scores=scores))
         verdicts += [one.verdict for one in sentiment.evaluate(shuffled)]
-    assert len(verdicts) == 60
-    assert verdicts.count("supported") <= 6
+    assert len(verdicts) == 20
+    assert verdicts.count("supported") <= 3
 
 
 def test_a_variant_is_run_once_for_each_replacement(sentiment):
@@ -55,10 +61,19 @@ def test_a_variant_is_run_once_for_each_replacement(sentiment):
     meter = Meter()
     with metered(meter):
         found = sentiment.evaluate(exact)
-    assert found.variants <= 2 * (1 + 10 * 6)
+    assert found.variants <= 2 * (1 + 4 * 6)
+    # Two passes more see to it that hidden tokens are hidden.
+    assert found.forwards == meter.positions / len(exact.tokens) == found.variants + 2
     assert meter.backwards == 0
     again = sentiment.evaluate(exact)
     assert replace(found, seconds=0.0).to_json() == replace(again, seconds=0.0).to_json()
+
+
+def test_a_metric_may_have_settings_of_its_own(sentiment):
+    own = Comprehensiveness(fractions=(0.1, 0.3, 0.4, 0.9))
+    found = sentiment.evaluate(TEXTS[0], metrics=[own, "deletion"])
+    assert found.named("comprehensiveness")[0].curve[:, 0] == pytest.approx(own.fractions)
+    assert len(found.named("comprehensiveness")) == len(found.named("deletion")) == 4
 
 
 def test_comprehensiveness_is_the_mean_fall_by_hand(sentiment):
@@ -90,7 +105,7 @@ def test_comprehensiveness_is_the_mean_fall_by_hand(sentiment):
 def test_what_cannot_be_told_is_said(sentiment):
     short = sentiment.evaluate("Good.")
     assert short.verdict == "not evaluated"
-    assert short.reasons == ("Too short: 2 tokens can be removed, and fewer than 4 tell nothing.",)
+    assert short.reasons == ("Too short: 2 tokens can be removed, and fewer than 6 tell nothing.",)
     layer = sentiment.compute_saliency(TEXTS[0], layer=1)
     assert sentiment.evaluate(layer).reasons == (
         "Scores of a layer's hidden states: only scores of the text's own tokens are evaluated.",
@@ -108,12 +123,37 @@ def test_misuse_is_told(sentiment):
 
 
 def test_the_rule_of_the_verdict():
-    assert judged(3.0, 0.001, [3.1, 2.8], ("mask", "attention"))[0] == "supported"
-    assert judged(3.0, 0.2, [3.1, 2.8], ("mask", "attention"))[0] == "weak"
-    assert judged(3.0, 0.001, [6.1, -0.1], ("mask", "attention"))[0] == "weak"
-    verdict, reasons = judged(-1.0, 0.9, [-1.0, 2.5], ("mask", "mean"))
+    both = ("mask", "attention")
+    assert judged(2.1, [3.1, 2.8], both, 12)[0] == "supported"
+    assert judged(3.0, [6.1, -0.1], both, 12)[0] == "weak"
+    assert judged(1.9, [1.9], ("mean",), 12)[0] == "weak"
+    assert judged(0.9, [0.9, 0.8], both, 12)[0] == "not supported"
+    verdict, reasons = judged(-1.0, [-1.0, 2.5], ("mask", "mean"), 10)
     assert verdict == "not supported"
+    assert "1.0 standard deviations below shuffled scores (supported from 2.1; 3.0 at best" in reasons[0]
     assert reasons[-1] == "Replacements disagree: mask -1.0, mean +2.5."
+
+
+def test_effects_are_those_of_an_additive_answer():
+    generator = np.random.default_rng(0)
+    tokens, worth = 8, np.array([4.0, 0, 0, -2, 0, 0, 1, 0])
+    removed = generator.random((40, 2, tokens)) < 0.4
+    effects = token_effects([removed, removed], [removed @ worth, removed @ worth])
+    assert np.corrcoef(effects, worth)[0, 1] > 0.99
+    # How many tokens are gone explains nothing: a level that all variants of a count share changes nothing.
+    level = np.array([3.0, 7.0])
+    again = token_effects([removed, removed], [removed @ worth + level, removed @ worth])
+    np.testing.assert_allclose(again, effects, atol=1e-10)
+
+
+def test_the_standing_is_in_standard_deviations_of_shuffled_maps():
+    support, effects = np.array([5.0, 1, 0, 0, 2, 0]), np.array([3.0, 0, 1, 0, 2, -1])
+    dealt = [np.corrcoef(support[list(order)], effects)[0, 1] for order in itertools.permutations(range(6))]
+    own = np.corrcoef(support, effects)[0, 1]
+    assert np.mean(dealt) == pytest.approx(0, abs=1e-12)
+    assert above_shuffled(support, effects) == pytest.approx(own / np.std(dealt), rel=1e-9)
+    assert above_shuffled(np.full(6, 0.1), effects) == 0.0
+    assert above_shuffled(support, np.zeros(6)) == 0.0
 
 
 def test_an_assessment_survives_json(sentiment):

@@ -38,11 +38,11 @@ class Planted:
 
 
 @cache
-def planted(name: str, count: int = TEXTS) -> Planted:
-    """Return a task's model, trained once in a process, with texts that it never saw."""
+def planted(name: str, count: int = TEXTS, seed: int = 0) -> Planted:
+    """Return a task's model, trained once in a process for each seed, with texts that it never saw."""
     task = TASKS[name]
-    model = _model(task.draw, task.classes)
-    drawn = task.draw(np.random.default_rng(2), count, task.length)
+    model = _model(task.draw, task.classes, seed)
+    drawn = task.draw(np.random.default_rng(2 + 100 * seed), count, task.length)
     words = list(vocabulary.NUMBER)
     is_classifier = task.classes is not None
     kind = ModelVisualizer if is_classifier else GenerativeModelVisualizer
@@ -61,11 +61,10 @@ def planted(name: str, count: int = TEXTS) -> Planted:
 
 
 @cache
-def _model(draw: Any, classes: int | None) -> Any:
+def _model(draw: Any, classes: int | None, seed: int) -> Any:
     """Return the model of a task; tasks that differ in their length alone share it."""
-    return training.trained(
-        next(task for task in TASKS.values() if (task.draw, task.classes) == (draw, classes))
-    )
+    task = next(task for task in TASKS.values() if (task.draw, task.classes) == (draw, classes))
+    return training.trained(task, seed)
 
 
 def method_of(name: str) -> Any:

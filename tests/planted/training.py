@@ -23,14 +23,14 @@ SIZE = {
 }
 
 
-def trained(task: Task) -> Any:
-    """Return a model trained on a task, the same at every call."""
+def trained(task: Task, seed: int = 0) -> Any:
+    """Return a model trained on a task, the same at every call with a seed."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return _train(_built(task), task)
+            torch.manual_seed(seed)
+            return _train(_built(task), task, np.random.default_rng(seed))
     finally:
         torch.set_num_threads(threads)
 
@@ -70,8 +70,7 @@ def _built(task: Task) -> Any:
     )
 
 
-def _train(model: Any, task: Task) -> Any:
-    generator = np.random.default_rng(0)
+def _train(model: Any, task: Task, generator: np.random.Generator) -> Any:
     optimizer = torch.optim.AdamW(model.parameters(), lr=task.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, task.learning_rate, total_steps=task.steps)
     model.train()

@@ -33,8 +33,8 @@ def evaluate(
         float | None,
         typer.Option(
             metavar="X",
-            help="End with exit code 3 if an explanation is less than X spreads above random orders, or "
-            "cannot be evaluated.",
+            help="End with exit code 3 if an explanation is less than X standard deviations above shuffled "
+            "scores, or cannot be evaluated.",
             show_default=False,
         ),
     ] = None,
@@ -115,7 +115,8 @@ def evaluate(
         if low:
             words = "cannot be evaluated" if low[0].advantage is None else f"is {low[0].advantage:.3g}"
             print_message(
-                f"{low[0].method} {words}; at least {fail_below:g} spreads above random are asked for.",
+                f"{low[0].method} {words}; at least {fail_below:g} standard deviations above shuffled scores "
+                "are asked for.",
                 label="too low",
                 style="bold red",
             )

@@ -104,6 +104,13 @@ def explain(
             rich_help_panel="Output",
         ),
     ] = False,
+    evaluate: Annotated[
+        bool,
+        typer.Option(
+            help="Also say how far the explanation may be believed: some 50 forwards more.",
+            rich_help_panel="Output",
+        ),
+    ] = True,
     json_output: options.Json = False,
     out: options.Out = None,
 ) -> None:
@@ -152,6 +159,7 @@ def explain(
                 chat=chat,
                 level=level,
                 estimate=estimate,
+                evaluate=evaluate,
                 as_page=any(path.suffix.lower() == ".html" for path in output.paths),
             )
             visualizer = loaded_visualizer(choice, steps)

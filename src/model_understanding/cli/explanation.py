@@ -33,6 +33,7 @@ class Request:
         chat: Whether the text is a user's message.
         level: What is one unit in what is shown and saved.
         estimate: Whether only the cost is asked for.
+        evaluate: Whether to measure how far the explanation may be believed.
         as_page: Whether a page is saved, which shows more attention than the main map.
     """
 
@@ -50,6 +51,7 @@ class Request:
     chat: bool = False
     level: LevelName = LevelName.TOKEN
     estimate: bool = False
+    evaluate: bool = True
     as_page: bool = False
 
 
@@ -144,6 +146,7 @@ def _explained_answer(visualizer: "ModelVisualizer", text: str, request: Request
         layer=request.layer,
         progress=progress,
         estimate=request.estimate,
+        evaluate=request.evaluate,
         maps=None if request.as_page else (),
         show=False,
     )
@@ -172,6 +175,7 @@ def _explained_continuation(
         layer=request.layer,
         progress=progress,
         estimate=request.estimate,
+        evaluate=request.evaluate,
         maps=None if request.as_page else (),
         show=False,
     )

@@ -24,13 +24,13 @@ class Comprehensiveness:
         here tokens are replaced in place, and random orders of the same text stand beside the value.
 
     >>> Comprehensiveness().fractions
-    (0.05, 0.1, 0.2, 0.35, 0.5)
+    (0.05, 0.2, 0.5)
     """
 
     name: ClassVar[str] = "comprehensiveness"
     higher_is_better: ClassVar[bool] = True
     on_request: ClassVar[bool] = False
-    cost: ClassVar[str] = "1 + 5 × 6 orders forwards for each replacement"
+    cost: ClassVar[str] = "1 + 3 × 6 orders forwards for each replacement"
     reference: ClassVar[str] = "DeYoung et al. 2020"
 
     fractions: tuple[float, ...] = FRACTIONS

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from model_understanding.results import Evaluation
-from model_understanding.runner.ranked_text import FRACTIONS, RankedText, area_evaluations
+from model_understanding.runner.ranked_text import KEPT_FRACTIONS, RankedText, area_evaluations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +30,10 @@ class Sufficiency:
     name: ClassVar[str] = "sufficiency"
     higher_is_better: ClassVar[bool] = False
     on_request: ClassVar[bool] = False
-    cost: ClassVar[str] = "1 + 5 × 6 orders forwards for each replacement"
+    cost: ClassVar[str] = "1 + 6 orders forwards for each replacement"
     reference: ClassVar[str] = "DeYoung et al. 2020"
 
-    fractions: tuple[float, ...] = FRACTIONS
+    fractions: tuple[float, ...] = KEPT_FRACTIONS
 
     def removals(self, text: RankedText) -> Bool[np.ndarray, "variants tokens"]:
         """Return the variants that the metric asks for."""

@@ -38,6 +38,27 @@ def top_count(scores: int) -> int:
     return min(MOST_TOP, max(1, scores // 3))
 
 
+def kendall_tau(first: Float[np.ndarray, " scores"], second: Float[np.ndarray, " scores"]) -> float | None:
+    """Return Kendall's τ-b: pairs in the same order minus pairs in opposite ones, equal scores allowed for.
+
+    Args:
+        first: Scores.
+        second: Other scores of the same things.
+
+    Returns:
+        −1 (opposite orders) to 1 (the same order); ``None`` for fewer than three scores, or where all of
+        one side are equal.
+
+    >>> kendall_tau(np.array([1, 2, 3, 4.0]), np.array([1, 2, 4, 3.0])) * 6  # 5 pairs agree, 1 does not
+    4.0
+    """
+    if len(first) < FEWEST_RANKED:
+        return None
+    signs = [np.sign(side[:, None] - side[None, :]) for side in (first, second)]
+    untied = np.sqrt(np.prod([np.abs(side).sum() for side in signs]))
+    return float((signs[0] * signs[1]).sum() / untied) if untied else None
+
+
 def top_overlap(
     first: Float[np.ndarray, " scores"], second: Float[np.ndarray, " scores"], count: int
 ) -> float | None:

@@ -23,6 +23,8 @@ class Assessment(JsonResult):
         reasons: Why.
         evaluations: The metrics, the verdict's own first.
         variants: Variants of the text that were run.
+        forwards: What that cost, in forwards of the whole text: of a causal model fewer than the variants,
+            because the part before the first removed token is kept.
         seconds: How long it took, the explanation itself left out.
 
     Raises:
@@ -35,6 +37,7 @@ class Assessment(JsonResult):
     reasons: tuple[str, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
     variants: int = 0
+    forwards: float = 0.0
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -45,7 +48,7 @@ class Assessment(JsonResult):
 
     @property
     def advantage(self) -> float | None:
-        """The verdict's own figure: spreads of random orders better than their mean."""
+        """The verdict's own figure: standard deviations above shuffled scores."""
         return next((one.advantage for one in self.evaluations if one.verdict is not None), None)
 
     def named(self, metric: str) -> tuple[Evaluation, ...]:

@@ -61,6 +61,19 @@ def metered(meter: Meter | None) -> Iterator[None]:
         _METER.reset(token)
 
 
+@contextmanager
+def counting() -> Iterator[Meter]:
+    """Yield a meter of the body's passes, which count for what the body is part of as well."""
+    outer, meter = _METER.get(), Meter()
+    with metered(meter):
+        yield meter
+    if outer is not None:
+        outer.forwards += meter.forwards
+        outer.backwards += meter.backwards
+        outer.positions += meter.positions
+        outer.backward_positions += meter.backward_positions
+
+
 def count_forward(positions: int) -> None:
     """Count a forward that is done.
 

@@ -41,6 +41,7 @@ def print_assessments(assessments: Sequence[Assessment], console: Console) -> No
     table.add_column("verdict", no_wrap=True)
     table.add_column("above", justify="right")
     table.add_column("variants", justify="right")
+    table.add_column("forwards", justify="right")
     for assessment in assessments:
         advantage = "–" if assessment.advantage is None else number(assessment.advantage)
         table.add_row(
@@ -49,9 +50,12 @@ def print_assessments(assessments: Sequence[Assessment], console: Console) -> No
             _verdict(assessment.verdict),
             advantage,
             str(assessment.variants),
+            number(assessment.forwards),
         )
     console.print(table)
-    console.print(Text("above: in spreads of random orders, above their mean", style="dim"))
+    console.print(
+        Text("above: standard deviations above shuffled scores; forwards: of the whole text", style="dim")
+    )
     for assessment in assessments:
         console.print()
         console.print(Text(shown(assessment.method), style="bold"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from model_understanding.errors import InputError, UnsupportedModelError
+from model_understanding.errors import InputError, ModelUnderstandingError, UnsupportedModelError
 from model_understanding.loading import LoadingOptions, load
 from model_understanding.protocols import AttentionMapMethod
 from model_understanding.registry import MAPS
@@ -128,8 +128,15 @@ class Visualizer(RanksHeads):
         self, encoding: Encoding, attribution: Attribution, function: Callable[[Any], Any] | None
     ) -> tuple[Evaluation, ...]:
         """Return what an evaluation of a report's main attribution found; where none is possible, why."""
-        assessments: list[Assessment] = assess(self.runner, encoding, [attribution], function=function)
-        found = assessments[0]
+        try:
+            found = assess(self.runner, encoding, [attribution], function=function)[0]
+        except ModelUnderstandingError as error:  # an explanation that cannot be judged is still one
+            found = Assessment(
+                method=attribution.method,
+                target=attribution.targets[0].description(),
+                verdict="not evaluated",
+                reasons=(str(error).partition("\n")[0],),
+            )
         if found.evaluations:
             return found.evaluations
         return (

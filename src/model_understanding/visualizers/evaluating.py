@@ -15,24 +15,28 @@ from model_understanding.results.target import whole_of
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.ranked_text import RankedText, candidates_of
 from model_understanding.runner.removal import Removals, measures_of
+from model_understanding.runner.work import counting
 
-LEAST_CANDIDATES = 4  # there are 24 orders of four tokens: with fewer nothing can be told from chance
+LEAST_CANDIDATES = 6  # with five even a perfect map stands only 2 standard deviations above shuffled ones
 LEAST_DRAWS = 5
 
 
-def metrics_of(names: Sequence[str] | None) -> tuple[Metric, ...]:
-    """Return the metrics asked for: the default ones, and those named besides.
+def metrics_of(asked: Sequence[str | Metric] | None) -> tuple[Metric, ...]:
+    """Return the metrics asked for: the default ones, and those asked for besides.
 
     Args:
-        names: Names of metrics that run on request.
+        asked: Names of metrics that run on request, or metrics with settings of their own, which then
+            stand for the default ones of their name.
 
     Raises:
         InputError: There is no such metric.
     """
-    found = {name: METRICS.load(name)() for name in METRICS.names()}
-    for name in names or ():
-        METRICS.load(name)
-    return tuple(metric for name, metric in found.items() if not metric.on_request or name in (names or ()))
+    if isinstance(asked, str):
+        asked = (asked,)
+    given = [METRICS.load(one)() if isinstance(one, str) else one for one in asked or ()]
+    default: list[Metric] = [METRICS.load(name)() for name in METRICS.names()]
+    found = {metric.name: metric for metric in default if not metric.on_request}
+    return tuple({**found, **{metric.name: metric for metric in given}}.values())
 
 
 def assess(
@@ -41,7 +45,7 @@ def assess(
     attributions: Sequence[Attribution],
     *,
     function: Callable[[Any], Any] | None = None,
-    metrics: Sequence[str] | None = None,
+    metrics: Sequence[str | Metric] | None = None,
     draws: int = LEAST_DRAWS,
     seed: int = 0,
     replacements: Sequence[str] | None = None,
@@ -53,7 +57,7 @@ def assess(
         encoding: The text they explain.
         attributions: The attributions.
         function: The caller's function, where the target is one.
-        metrics: Metrics beside the default ones.
+        metrics: Metrics beside the default ones, by name or as they are.
         draws: Random orders.
         seed: Seed of these orders.
         replacements: What stands in for removed tokens; the first two that fit the model where left out.
@@ -108,18 +112,19 @@ def _assessed(
         tokens = f"{len(candidates)} token{'' if len(candidates) == 1 else 's'}"
         reason = f"Too short: {tokens} can be removed, and fewer than {LEAST_CANDIDATES} tell nothing."
         return replace(blank, reasons=(reason,))
-    if target not in held:
-        measures = measures_of(runner, encoding, target, function)
-        held[target] = Removals(runner, encoding, measures, replacements)
-    removals = held[target]
-    if not removals.replacements:
-        reason = "This model takes no replacement for removed tokens."
-        return replace(blank, reasons=(reason,))
-    before = removals.variants
-    text = RankedText(removals=removals, attribution=row, candidates=candidates, draws=draws, seed=seed)
-    wanted = [np.zeros((1, len(row.tokens)), dtype=bool), *(metric.removals(text) for metric in metrics)]
-    removals.values(np.concatenate(wanted))  # all variants of all metrics in one packed batch
-    evaluations = tuple(one for metric in metrics for one in metric(text))
+    with counting() as meter:
+        if target not in held:
+            measures = measures_of(runner, encoding, target, function)
+            held[target] = Removals(runner, encoding, measures, replacements)
+        removals = held[target]
+        if not removals.replacements:
+            reason = "This model takes no replacement for removed tokens."
+            return replace(blank, reasons=(reason,))
+        before = removals.variants
+        text = RankedText(removals=removals, attribution=row, candidates=candidates, draws=draws, seed=seed)
+        wanted = [np.zeros((1, len(row.tokens)), dtype=bool), *(metric.removals(text) for metric in metrics)]
+        removals.values(np.concatenate(wanted))  # all variants of all metrics in one packed batch
+        evaluations = tuple(one for metric in metrics for one in metric(text))
     verdict = next(one for one in evaluations if one.verdict is not None)
     return replace(
         blank,
@@ -127,6 +132,7 @@ def _assessed(
         reasons=verdict.reasons,
         evaluations=evaluations,
         variants=removals.variants - before,
+        forwards=round(meter.positions / len(row.tokens), 2),
         seconds=time.perf_counter() - started,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from model_understanding.errors import InputError, UnsupportedModelError
-from model_understanding.protocols import AttentionMapMethod
+from model_understanding.protocols import AttentionMapMethod, Metric
 from model_understanding.results import (
     AttentionMap,
     Attribution,
@@ -350,7 +350,7 @@ class GenerativeModelVisualizer(Visualizer):
         *,
         continuation: str | None = None,
         max_new_tokens: int = 32,
-        metrics: Sequence[str] | None = None,
+        metrics: Sequence[str | Metric] | None = None,
         draws: int = 5,
         seed: int = 0,
         replacements: Sequence[str] | None = None,
@@ -360,8 +360,8 @@ class GenerativeModelVisualizer(Visualizer):
 
         Tokens before what is explained are removed in place, and the fall of its log-probability is
         compared with what random orders of the same tokens do. The steps of a continuation are judged as
-        the whole that they make. With 5 random orders at most ``1 + 10 · 6`` variants run for each of two
-        replacements, from their first removed token on; a further method adds at most 20.
+        the whole that they make. With 5 random orders at most ``1 + 4 · 6`` variants run for each of two
+        replacements, from their first removed token on; a further method adds at most 8.
 
         Args:
             prompt: A text, chat messages, an attribution of this model, or several of one text.
@@ -369,7 +369,8 @@ class GenerativeModelVisualizer(Visualizer):
             target: What is explained, as ``compute_saliency`` takes it.
             continuation: What follows; generated greedily where left out.
             max_new_tokens: Most tokens to generate.
-            metrics: Metrics beside the default ones (``METRICS`` of ``registry.py`` lists them).
+            metrics: Metrics beside the default ones: names (``METRICS`` of ``registry.py`` lists them), or
+                metrics with settings of their own, as ``Comprehensiveness(fractions=(0.1, 0.3))``.
             draws: Random orders, 5 or more.
             seed: Seed of these orders.
             replacements: What stands in for removed tokens: of ``pad``, ``mask``, ``mean``; the first two
@@ -421,7 +422,7 @@ class GenerativeModelVisualizer(Visualizer):
         layer: int | None = None,
         progress: ProgressChoice = None,
         estimate: bool = False,
-        evaluate: bool = False,
+        evaluate: bool = True,
         maps: MapChoice = None,
         show: bool | None = None,
     ) -> Any:
@@ -444,8 +445,8 @@ class GenerativeModelVisualizer(Visualizer):
             layer: Attribute to the hidden states that enter this block, as ``compute_saliency`` takes it.
             progress: Whom to tell how far the attribution is, as ``compute_saliency`` takes it.
             estimate: Return what the attributions would cost, as ``compute_saliency`` does.
-            evaluate: Measure how far the first attribution may be believed, as ``evaluate`` does, and put the
-                verdict into the report.
+            evaluate: Whether to measure how far the first attribution may be believed, as ``evaluate`` does,
+                and put the verdict into the report: up to 50 forwards, from the first removed token on.
             maps: Attention maps to keep beside the main one (the last layer, mean over heads), names or
                 objects; left out, ``raw`` of all layers and heads and the cheap ones; ``()`` for none.
             show: Whether to show the report now; when left out a notebook shows the value returned, and

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from model_understanding.errors import InputError
-from model_understanding.protocols import AttentionMapMethod
+from model_understanding.protocols import AttentionMapMethod, Metric
 from model_understanding.results import (
     AttentionMap,
     Attribution,
@@ -230,7 +230,7 @@ class ModelVisualizer(Visualizer):
         against: ClassName | None = None,
         quantity: Quantity = "logit",
         *,
-        metrics: Sequence[str] | None = None,
+        metrics: Sequence[str | Metric] | None = None,
         draws: int = 5,
         seed: int = 0,
         replacements: Sequence[str] | None = None,
@@ -238,8 +238,8 @@ class ModelVisualizer(Visualizer):
         """Return how far an explanation may be believed: metrics beside random orders, and a verdict.
 
         Tokens are removed in place and the fall of the target is compared with what random orders of the
-        same text do. With 5 random orders at most ``1 + 10 · 6`` variants run for each of two
-        replacements, whatever the number of metrics; a further method on the same text adds at most 20.
+        same text do. With 5 random orders at most ``1 + 4 · 6`` variants run for each of two
+        replacements, whatever the number of metrics; a further method on the same text adds at most 8.
 
         Args:
             text: A text, a (text, pair) tuple, an attribution of this model, or several of one text.
@@ -248,7 +248,8 @@ class ModelVisualizer(Visualizer):
                 function, that function.
             against: The contrast class.
             quantity: What is explained; judged are always logit margin and probability.
-            metrics: Metrics beside the default ones (``METRICS`` of ``registry.py`` lists them).
+            metrics: Metrics beside the default ones: names (``METRICS`` of ``registry.py`` lists them), or
+                metrics with settings of their own, as ``Comprehensiveness(fractions=(0.1, 0.3))``.
             draws: Random orders, 5 or more.
             seed: Seed of these orders.
             replacements: What stands in for removed tokens: of ``mask``, ``attention``, ``mean``, ``pad``;
@@ -286,7 +287,7 @@ class ModelVisualizer(Visualizer):
         layer: int | None = None,
         progress: ProgressChoice = None,
         estimate: bool = False,
-        evaluate: bool = False,
+        evaluate: bool = True,
         maps: MapChoice = None,
         show: bool | None = None,
     ) -> Any:
@@ -301,8 +302,8 @@ class ModelVisualizer(Visualizer):
             layer: Attribute to the hidden states that enter this block, as ``compute_saliency`` takes it.
             progress: Whom to tell how far the attribution is, as ``compute_saliency`` takes it.
             estimate: Return what the attribution would cost, as ``compute_saliency`` does.
-            evaluate: Measure how far the saliency may be believed, as ``evaluate`` does, and put the verdict
-                into the report; it costs about as much as 20-node integrated gradients.
+            evaluate: Whether to measure how far the saliency may be believed, as ``evaluate`` does, and put
+                the verdict into the report: up to 52 forwards, about what 20-node integrated gradients cost.
             maps: Attention maps to keep beside the main one (the last layer, mean over heads), names or
                 objects; left out, ``raw`` of all layers and heads and the cheap ones; ``()`` for none.
             show: Whether to show the report now; when left out a notebook shows the value returned, and

@@ -1,0 +1,81 @@
+"""Measure the verdict's rates of error: how many wrong maps come out supported, and how many right ones.
+
+Run with ``scripts/bench verdict``. Rows are written as soon as a text is judged; texts that are there are
+skipped, so a run that was stopped goes on. ``--fit`` shows what thresholds would do on the calibration part;
+``--table`` writes the table of both parts, by the rule as it stands.
+"""
+
+import argparse
+import json
+import logging
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import table
+import torch
+from maps import CALIBRATION, TEST, Judged, planted_texts, real_texts
+
+from model_understanding.runner.ranked_text import candidates_of
+
+RESULTS = Path(__file__).parent / "results.jsonl"
+
+
+def judged_rows(judged: Judged) -> list[dict[str, Any]]:
+    """Return the row of each map of a text."""
+    names, attributions = zip(*judged.maps, strict=True)
+    is_language_model = judged.visualizer.runner.is_language_model
+    rows = []
+    for name, one in zip(names, judged.visualizer.evaluate(list(attributions)), strict=True):
+        row = {"part": judged.part, "model": judged.model, "text": judged.text, "map": name}
+        row["tokens"] = len(candidates_of(attributions[0], is_language_model))
+        (verdict,) = one.named("verdict")
+        rows.append(
+            {
+                **row,
+                "standing": round(verdict.value, 4),
+                "each": {found.replacement: round(found.value, 4) for found in one.named("standing")},
+                "variants": one.variants,
+                "forwards": one.forwards,
+            }
+        )
+    return rows
+
+
+def arguments() -> argparse.Namespace:
+    """Return the command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", choices=(CALIBRATION, TEST), help="measure one part alone")
+    parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, help="file of rows (default: the committed ones)"
+    )
+    parser.add_argument("--fit", action="store_true", help="show thresholds on the calibration part")
+    parser.add_argument("--table", action="store_true", help="write the table, measuring nothing")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure what is missing, and print the table."""
+    options = arguments()
+    torch.set_num_threads(options.threads)
+    logging.disable(logging.WARNING)
+    if not (options.table or options.fit):
+        known = {(row["part"], row["model"], row["text"]) for row in table.read_rows(options.out)}
+        for part in (options.part,) if options.part else (CALIBRATION, TEST):
+            for judged in chain(planted_texts(part, known), real_texts(part, known)):
+                rows = "".join(json.dumps(row) + "\n" for row in judged_rows(judged))
+                with options.out.open("a", encoding="utf-8") as file:
+                    file.write(rows)
+                print(f"{part}: {judged.model}, text {judged.text}", flush=True)
+    rows = table.read_rows(options.out)
+    if options.fit:
+        print(table.thresholds(rows))
+    elif options.table:
+        table.write(rows)
+    else:
+        print(table.tables(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Kendall's tau between the scores and the fall of the target without each token alone."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Bool
+
+from model_understanding.results import Evaluation
+from model_understanding.results.agreement import kendall_tau
+from model_understanding.runner.ranked_text import RankedText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveOneOutTau:
+    r"""How far the scores and single removals put the tokens in the same order, from −1 to 1.
+
+    ``τ_b( scores, f(x) − f(x without token i) )``
+
+    It says nothing of tokens that matter only together, and a method that removes tokens one by one
+    agrees with itself. Texts of more tokens than ``longest`` have none.
+
+    Args:
+        longest: The most tokens that are removed, one forward each for every replacement.
+
+    Reference:
+        Kendall (1945), "The Treatment of Ties in Ranking Problems"; as a metric of attributions Attanasio
+        et al. (2023), "ferret: a Framework for Benchmarking Explainers on Transformers".
+
+    >>> LeaveOneOutTau().longest
+    128
+    """
+
+    name: ClassVar[str] = "leave_one_out_tau"
+    higher_is_better: ClassVar[bool] = True
+    on_request: ClassVar[bool] = True
+    cost: ClassVar[str] = "1 + tokens forwards for each replacement"
+    reference: ClassVar[str] = "Attanasio et al. 2023"
+
+    longest: int = 128
+
+    def removals(self, text: RankedText) -> Bool[np.ndarray, "variants tokens"]:
+        """Return the variants that the metric asks for."""
+        count, tokens = len(text.candidates), len(text.removals.tokens)
+        removed = np.zeros((count if count <= self.longest else 0, tokens), dtype=bool)
+        removed[np.arange(len(removed)), text.candidates[: len(removed)]] = True
+        return removed
+
+    def __call__(self, text: RankedText) -> tuple[Evaluation, ...]:
+        """Evaluate one attribution."""
+        removed = self.removals(text)
+        if not len(removed):
+            return ()
+        falls = text.full[:, None] - text.removals.values(removed)
+        return text.correlations(self.name, falls, np.eye(len(removed)), kendall_tau)
