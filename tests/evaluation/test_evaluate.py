@@ -179,10 +179,10 @@ def test_a_continuation_is_judged_as_a_whole(name):
 
 
 def test_a_report_holds_its_verdict(sentiment, capsys):
-    report = sentiment.analyze(TEXTS[0], method="leave_one_out", evaluate=True, show=True)
+    report = sentiment.analyze(TEXTS[0], method="leave_one_out", show=True)
     assert report.evaluations[0].verdict == "supported"
     assert "How far to believe it: supported" in capsys.readouterr().out
-    assert not sentiment.analyze(TEXTS[0], show=False).evaluations
+    assert not sentiment.analyze(TEXTS[0], evaluate=False, show=False).evaluations
 
 
 def test_all_metrics_are_registered():
