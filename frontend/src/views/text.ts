@@ -191,13 +191,13 @@ export function paragraphs(table: Table, pieces: Piece[], goesOn: boolean): HTML
   table.groups.token.forEach((unit, token) => {
     if (!firsts.has(unit)) firsts.set(unit, token);
   });
-  const out = [h("div", { class: "paragraph", dir: "auto", role: "presentation" })];
+  const parts = [document.createDocumentFragment()];
   let opened = 0;
   runs.texts.forEach((text, place) => {
     if (runs.sources[place] > opened) {
       opened = runs.sources[place];
       // A continuation goes on where its prompt ends.
-      if (!goesOn) out.push(h("div", { class: "paragraph", dir: "auto", role: "presentation" }));
+      if (!goesOn) parts.push(document.createDocumentFragment());
     }
     const token = runs.units[place] < 0 ? -1 : firsts.get(runs.units[place])!;
     const pill = token >= 0 && (runs.pills[place] || table.special[token]);
@@ -215,9 +215,14 @@ export function paragraphs(table: Table, pieces: Piece[], goesOn: boolean): HTML
             text,
           );
     pieces.push({ element, token, pill });
-    out.at(-1)!.append(element);
+    parts.at(-1)!.append(element);
   });
-  return out;
+  return parts.map((part) => {
+    const paragraph = h("div", { class: "paragraph", role: "presentation" }, part);
+    // Last: a browser works out the direction anew at each child of an element that has it.
+    paragraph.dir = "auto";
+    return paragraph;
+  });
 }
 
 function scrollWithin(box: HTMLElement, element: HTMLElement): void {
