@@ -34,10 +34,12 @@ describe("rankings of heads", () => {
     expect(ranked(undefined, 3, 2), "in order none is left out").toEqual([0, 1, 2]);
   });
   it("are computed where the report has none", () => {
-    const found = computedBy([
+    const read = [
       { spread: 0.5, sink: 0, previous: 0.1 },
       { spread: 0.2, sink: 0.9, previous: 0.3 },
-    ]);
+    ];
+    const found = computedBy(read, false);
+    expect(computedBy(read, true).map(({ name }) => name)).toEqual(["spread", "sinks"]);
     expect(found.map((one) => ranked(one, 2, 1))).toEqual([[0], [1], [1]]);
   });
 });

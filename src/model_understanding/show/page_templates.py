@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from model_understanding.show.page_colours import ROOT, palette_css
+from model_understanding.show.text_direction import paragraph_direction
 from model_understanding.tokens import visible_text
 
 
@@ -44,7 +45,7 @@ def static_text(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("model_understanding.show", "templates"),
         autoescape=True,
         finalize=_printable,
@@ -52,6 +53,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["direction"] = paragraph_direction
+    return environment
 
 
 def _printable(value: Any) -> Any:

@@ -13,9 +13,6 @@ export interface Ranking {
   readonly scores: readonly number[];
 }
 
-/** Names of the rankings of a map, known before its weights are read. */
-export const COMPUTED = ["spread", "sinks", "token before"] as const;
-
 /** The report's scores of a map's heads; undefined where it has none of some head. */
 export function scoredBy(heads: HeadScores | null, data: Matrices): Ranking[] | undefined {
   const { layers, heads: held } = data.part;
@@ -31,19 +28,20 @@ export function scoredBy(heads: HeadScores | null, data: Matrices): Ranking[] | 
   }));
 }
 
-/** Rankings from what was read of the page's own weights. */
-export function computedBy(found: readonly Computed[]): Ranking[] {
-  const made = (name: string, meaning: string, score: (one: Computed) => number): Ranking => ({
+const COMPUTED: readonly [string, string, keyof Computed][] = [
+  ["spread", "entropy of a row as a share of the most there could be", "spread"],
+  ["sinks", "weight on sinks", "sink"],
+  ["token before", "weight on the token before", "previous"],
+];
+
+/** Rankings from what was read of the page's own weights; where tokens are pooled, none is before another. */
+export function computedBy(found: readonly Computed[], isPooled: boolean): Ranking[] {
+  return COMPUTED.slice(0, isPooled ? 2 : 3).map(([name, meaning, score]) => ({
     name,
-    meaning,
+    meaning: `${meaning}, from the weights in this page`,
     signed: false,
-    scores: found.map(score),
-  });
-  return [
-    made(COMPUTED[0], "entropy of a row as a share of the most there could be", (one) => one.spread),
-    made(COMPUTED[1], "weight on sinks", (one) => one.sink),
-    made(COMPUTED[2], "weight on the token before", (one) => one.previous),
-  ];
+    scores: found.map((one) => one[score]),
+  }));
 }
 
 /** The places of heads, the highest score first; without a ranking in the map's order. Top 0 is all. */

@@ -9,7 +9,7 @@ import { paintCells } from "../heatmap/cells";
 import { canvasOf, cleared, sized } from "../heatmap/drawing";
 import { whole } from "../heatmap/window";
 import { gridLayout, type Layout, rankedLayout, spot, thumbnailAt } from "./layout";
-import { COMPUTED, computedBy, type Ranking, ranked, scoredBy } from "./rankings";
+import { computedBy, type Ranking, ranked, scoredBy } from "./rankings";
 
 const TOPS = [0, 8, 16, 32, 64];
 const FONT = "11px system-ui, sans-serif";
@@ -231,12 +231,10 @@ export function headsView(context: Context): Heads {
   });
 
   const offer = () => {
-    const held = model.payload.heads;
-    const names = rankings.length ? rankings.map(({ name }) => name) : [...COMPUTED];
+    const names = rankings.map(({ name }) => name);
     const choice = picker("Order by", ["layer and head", ...names], (ranking) => store.set({ ranking }));
     choice.show(store.state.ranking);
     replace(order, choice.element);
-    element.dataset.scored = held ? "report" : "page";
   };
   element.addEventListener("toggle", draw);
   store.watch(["layer", "head"], () => {
@@ -265,7 +263,7 @@ export function headsView(context: Context): Heads {
         for (let head = 0; head < shown.headCount; head++) computed.push(headScores(shown, loaded, head));
       if (loaded % 3 === 2) draw();
     }
-    if (!scored) rankings = computedBy(computed);
+    if (!scored) rankings = computedBy(computed, shown.part.pooled > 1);
     offer();
     draw();
   };
