@@ -84,7 +84,7 @@ function attentionScene(context: Context, plane: Plane): Scene {
   const { state } = store;
   const { colours } = theme;
   const frame = frameOf(windowOf(plane.data, state), 720);
-  const source = canvasOf(paintCells(plane, state, colours, frame).image);
+  const source = canvasOf(paintCells(plane, state, colours, frame));
   const top = 64;
   const peak = reachOf(plane, state);
   const scale = state.scale === "row" ? "each row by its largest" : `0 to ${number(peak)} (${state.scale})`;

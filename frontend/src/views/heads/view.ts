@@ -114,7 +114,7 @@ export function headsView(context: Context): Heads {
     if (!thumbnail) {
       const most = Math.min(layout.size * (devicePixelRatio || 1), 96);
       const plane = { data, layer, head };
-      thumbnail = canvasOf(paintCells(plane, store.state, theme.colours, whole(data), most).image);
+      thumbnail = canvasOf(paintCells(plane, store.state, theme.colours, whole(data), most));
       thumbnails.set(place, thumbnail);
     }
     return thumbnail;

@@ -9,24 +9,24 @@ import type { Window } from "./window";
 const MOST_DOTS = 1024;
 const OFF = Number.NEGATIVE_INFINITY;
 
-/** Return the cells as an image, one dot a cell or the largest of a block of cells. */
+/** Return the cells as an image of a dot for each, or for the largest of a block of cells where they are many. */
 export function paintCells(
   { data, layer, head }: Plane,
   state: Pick<State, "sinks" | "scale">,
   colours: Colours,
   window: Window,
   most = MOST_DOTS,
-): { image: ImageData; block: number } {
+): ImageData {
   const mode = state.sinks;
   const { firstRow, rows, firstKey, keys } = window;
-  const block = Math.max(1, Math.ceil(Math.max(rows, keys) / most));
-  const [across, down] = [Math.ceil(keys / block), Math.ceil(rows / block)];
+  const [tall, wide] = [rows, keys].map((count) => Math.max(1, Math.ceil(count / most)));
+  const [across, down] = [Math.ceil(keys / wide), Math.ceil(rows / tall)];
   const off = new Uint8Array(data.keys);
   if (mode !== "raw") for (const sink of data.sinks(layer, head)) off[sink] = 1;
-  const sizes = emptyCells(data, window, block, off);
+  const sizes = emptyCells(data, window, tall, wide, off);
   const put = (row: number, key: number, size: number) => {
     if (key < firstKey || key >= firstKey + keys || off[key]) return;
-    const place = Math.floor((row - firstRow) / block) * across + Math.floor((key - firstKey) / block);
+    const place = Math.floor((row - firstRow) / tall) * across + Math.floor((key - firstKey) / wide);
     const held = sizes[place];
     if (Number.isNaN(held) || Math.abs(size) > Math.abs(held)) sizes[place] = size;
   };
@@ -61,21 +61,27 @@ export function paintCells(
     else if (size === OFF) dots[place] = sink;
     else dots[place] = (size < 0 ? below : above)[Math.round(255 * curve(Math.min(Math.abs(size), 1)))];
   });
-  return { image, block };
+  return image;
 }
 
 /** Cells before any weight: masked ones apart, those that were not kept count as none. */
-function emptyCells(data: Matrices, window: Window, block: number, off: Uint8Array): Float64Array {
+function emptyCells(
+  data: Matrices,
+  window: Window,
+  tall: number,
+  wide: number,
+  off: Uint8Array,
+): Float64Array {
   const { firstRow, rows, firstKey, keys } = window;
-  const [across, down] = [Math.ceil(keys / block), Math.ceil(rows / block)];
+  const [across, down] = [Math.ceil(keys / wide), Math.ceil(rows / tall)];
   const sizes = new Float64Array(across * down).fill(Number.NaN);
   for (let column = 0; column < across; column++) {
-    const first = firstKey + column * block;
-    const last = Math.min(first + block, firstKey + keys) - 1;
+    const first = firstKey + column * wide;
+    const last = Math.min(first + wide, firstKey + keys) - 1;
     const empty = off.subarray(first, last + 1).every((sink) => sink === 1) ? OFF : 0;
     for (let line = 0; line < down; line++) {
-      const top = firstRow + line * block;
-      const bottom = Math.min(top + block, firstRow + rows) - 1;
+      const top = firstRow + line * tall;
+      const bottom = Math.min(top + tall, firstRow + rows) - 1;
       if (data.allowsAny(top, bottom, first, last)) sizes[line * across + column] = empty;
     }
   }

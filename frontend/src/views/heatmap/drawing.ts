@@ -17,7 +17,7 @@ export function drawMatrix(
   colours: Colours,
   frame: Frame,
 ): void {
-  const { image } = paintCells(plane, state, colours, frame);
+  const image = paintCells(plane, state, colours, frame);
   const [width, height] = [frame.keys * frame.cell, frame.rows * frame.cell];
   context.imageSmoothingEnabled = image.width > width;
   context.drawImage(canvasOf(image), frame.left, frame.top, width, height);

@@ -67,7 +67,7 @@ export function minimapView(context: Context): Minimap {
     ];
     if (painted !== name.join(" ")) {
       painted = name.join(" ");
-      const { image } = paintCells(overview, state, theme.colours, whole(overview.data), LARGEST);
+      const image = paintCells(overview, state, theme.colours, whole(overview.data), LARGEST);
       const pen = sized(base, width, height);
       pen.imageSmoothingEnabled = image.width > width;
       pen.drawImage(canvasOf(image), 0, 0, width, height);
