@@ -58,7 +58,7 @@ def report_payload(report: Report) -> dict[str, Any]:
         "attributions": [_attribution(report, attribution, tables) for attribution in attributions],
         "contrasts": -1 if report.contrasts is None else len(attributions) - 1,
         "attention": attention,
-        "heads": encoded_heads(report.heads),
+        "heads": encoded_heads(report, omitted),
         "tables": [encoded_table(tokens) for tokens in tables.held],
         # The page tells the gap of every attribution from its own figures.
         "evaluations": [_evaluation(one) for one in report.evaluations if one.metric != "completeness"],

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from model_understanding.results import AttentionMap, HeadScores, Report
+from model_understanding.results import AttentionMap, Report
 from model_understanding.show.payload_attention import (
     byte_budget,
     distinct_maps,
@@ -38,9 +38,20 @@ def encoded_maps(report: Report, tables: Tables, omitted: list[str]) -> list[dic
     return [_attention(report, attention, encoded[id(attention)], tables) for attention in found]
 
 
-def encoded_heads(heads: HeadScores | None) -> dict[str, Any] | None:
-    """Return ``HeadScores`` of the payload's schema, in four digits: heads are ranked by them."""
+def encoded_heads(report: Report, omitted: list[str]) -> dict[str, Any] | None:
+    """Return ``HeadScores`` of the payload's schema, in four digits: heads are ranked by them.
+
+    Args:
+        report: The report.
+        omitted: Takes, in words, that there are none for the heads of its maps.
+    """
+    heads = report.heads
     if heads is None:
+        if any(len(one.heads) > 1 for one in report.attention if not isinstance(one.heads, str)):
+            omitted.append(
+                "The report holds no scores of its heads; they are ranked by the weights in this page. "
+                "score_heads computes scores."
+            )
         return None
     return {
         "names": [shown(name, 40) for name in heads.names],
