@@ -167,6 +167,9 @@ def _details(attention: AttentionMap, budget: int, scale: float, signed: bool) -
     details += [Detail(levels=255, kept=kept) for kept in _KEPT if kept < min(keys, _MOST_KEYS)]
     sample = attention.weights[0, : max(1, heads // 4)]
     for detail in details:
+        if len(sample) == count * heads:  # to try it on all there is would be to do it twice
+            yield detail
+            continue
         block, *_ = _block(sample, attention.mask, detail, scale, signed)
         if len(block) * count * heads / len(sample) <= 1.15 * budget:
             yield detail
