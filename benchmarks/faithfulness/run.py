@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import peer_scores
 import table
 import torch
 from measuring import Judge
@@ -35,13 +36,19 @@ def measured(judge: Judge, way: str, method: Any) -> dict[str, Any]:
     except ModelUnderstandingError as error:
         return {**row, "refused": str(error)}
     scores = found.scores[0, 0]
-    return {
-        **row,
+    cost = {
         "tokens": tokens,
         "candidates": len(judge.candidates),
         "forwards": round(meter.positions / tokens, 2),
         "backwards": round(meter.backward_positions / tokens, 2),
         "seconds": round(time.process_time() - started, 3),
+    }
+    return {**row, **cost, **judged(judge, scores)}
+
+
+def judged(judge: Judge, scores: Any) -> dict[str, Any]:
+    """Return how far above random an attribution is, for each replacement."""
+    return {
         "recall": judge.recall(scores),
         "advantages": {
             name: [round(part, 4) for part in parts] for name, parts in judge.advantages(scores).items()
@@ -65,6 +72,28 @@ def compare(sample: Sample, wanted: list[str], known: set[tuple[Any, ...]], out:
     print(f"{sample.kind} {sample.number}: {len(missing)} rows", flush=True)
 
 
+def compare_peers(samples: list[Sample], known: set[tuple[Any, ...]], out: Path, threads: int) -> None:
+    """Append what is not there yet of what other packages say of sentences."""
+    for peer in peer_scores.PEERS:
+        way = peer_scores.name_of(peer)
+        missing = [sample for sample in samples if (sample.kind, sample.number, way) not in known]
+        for sample, scores in peer_scores.scores_of(peer, missing, threads) if missing else ():
+            row: dict[str, Any] = {"set": sample.kind, "sample": sample.number, "method": way}
+            if isinstance(scores, str):
+                row["refused"] = scores
+            else:
+                judge = Judge(sample)
+                row |= {"tokens": len(scores), "candidates": len(judge.candidates)}
+                row |= {
+                    "forwards": peer_scores.NODES,
+                    "backwards": peer_scores.NODES,
+                    **judged(judge, scores),
+                }
+            with out.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        print(f"{way}: {len(missing)} rows", flush=True)
+
+
 def arguments() -> argparse.Namespace:
     """Return the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -72,6 +101,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--prompts", type=int, default=8, help="prompts (default 8)")
     parser.add_argument("--needles", type=int, default=8, help="needles (default 8)")
     parser.add_argument("--methods", default="", metavar="NAMES", help="only these, separated by semicolons")
+    parser.add_argument(
+        "--peers", action="store_true", help="other packages on the sentences, in place of ours"
+    )
     parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
     parser.add_argument(
         "--out", type=Path, default=RESULTS, help="file of rows (default: the committed ones)"
@@ -88,6 +120,10 @@ def main() -> None:
     if not options.table:
         known = {(row["set"], row["sample"], row["method"]) for row in table.read_rows(options.out)}
         wanted = [word.strip() for word in options.methods.split(";") if word.strip()]
+        if options.peers:
+            sentences = list(samples_of("sentences", options.sentences))
+            compare_peers(sentences, known, options.out, options.threads)
+            return
         for kind in SETS:
             for sample in samples_of(kind, getattr(options, kind)):
                 compare(sample, wanted, known, options.out)
