@@ -289,6 +289,25 @@ def test_python_code_is_code_and_names_what_it_computes():
     )
 
 
+def test_python_code_gives_a_method_its_settings_and_no_hostile_name_becomes_code():
+    report = classification()
+    settings = {"baseline": "mask,mean", "nodes": 8}
+
+    def code(parameters):
+        own = dataclasses.replace(
+            report.attributions[0], method="integrated_gradients", parameters=parameters
+        )
+        changed = dataclasses.replace(report, attributions=(own,))
+        return report_payload(changed)["attributions"][0]["python"]
+
+    assert "    method=IntegratedGradients(baseline='mask,mean', nodes=8),\n" in code(settings)
+    assert code(settings).startswith("from model_understanding import ModelVisualizer, IntegratedGradients\n")
+    for unusable in ({"nodes=print()": 8}, {"nodes": ["8"]}, {"b\u0430seline": "mask"}):
+        assert "method='integrated_gradients'" in code(unusable)
+    compile(code({"baseline": "\u202e'); print('"}), "copied", "exec")
+    assert code({"baseline": "\u202e"}).isascii()
+
+
 def test_gaps_are_in_the_payload():
     result = dataclasses.replace(attribution(tokens_of("a b")), baseline_outputs=[0.25], gaps=[-0.5])
     target = report_payload(dataclasses.replace(classification(), attributions=(result,)))["attributions"][0][
