@@ -142,6 +142,21 @@ def test_select_and_fold():
     assert folded.special.tolist() == [True, False, False, False]
 
 
+def test_a_group_over_two_texts_stands_where_it_begins():
+    tokens = Tokens.from_spans(
+        texts=("so", " it is so"),
+        pieces=["so", " it", " is"],
+        ids=[1, 2, 3],
+        segments=[0, 1, 1],
+        offsets=[(0, 2), (0, 3), (3, 6)],
+        special=[False] * 3,
+    )
+    folded = tokens.fold([(0, 1, 2)])
+    assert folded.surfaces() == ("so",)
+    assert folded.pieces == ("so it is",)
+    assert tokens.fold([(0,), (1, 2)]).surfaces() == ("so", " it is")
+
+
 # --- what is drawn ---
 
 

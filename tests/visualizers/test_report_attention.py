@@ -1,5 +1,7 @@
 """What a report keeps of a model's attention: by the length of the text, within a bound."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from model_understanding import GenerativeModelVisualizer, ModelVisualizer
@@ -7,15 +9,28 @@ from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.visualizers.report_attention import MOST_CELLS, Extent, attention_of_report
 
 
-def asked(extent, maps=None, refused=()):
-    """Return what is asked for of a model, as layer, head, map and keep."""
+@dataclass(frozen=True)
+class Asked:
+    """A map that was asked for, in place of one."""
+
+    what: tuple[int | str, int | str, str, str]
+    left_out: tuple[str, ...] = ()
+
+
+def answered(extent, maps=None, refused=()):
+    """Return the maps that are asked of a model."""
 
     def attend(layer, head, name, keep):
         if name in refused:
             raise UnsupportedModelError("refused", hint="none")
-        return (layer, head, name, keep)
+        return Asked((layer, head, name, keep))
 
-    return attention_of_report(attend, extent, maps)
+    return attention_of_report(attend, extent, maps)  # pyright: ignore[reportArgumentType]
+
+
+def asked(extent, maps=None, refused=()):
+    """Return what is asked for of a model, as layer, head, map and keep."""
+    return tuple(one.what for one in answered(extent, maps, refused))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_all_heads_of_a_short_text_are_kept():
@@ -50,6 +65,18 @@ def test_nothing_but_the_main_map_is_ever_larger_than_the_bound():
             planes = (extent.layers if layer == "all" else 1) * (extent.heads if head == "all" else 1)
             assert planes * -(-extent.rows // size) * -(-extent.keys // size) <= MOST_CELLS
     assert len(asked(extent)) > 1
+
+
+def test_what_a_long_text_leaves_out_is_said_once():
+    long = Extent(layers=12, heads=12, rows=513, keys=513)
+    words = [one.left_out for one in answered(long)]
+    assert words[:-1] == [()] * (len(words) - 1)
+    assert words[-1] == (
+        "The maps rollout and value_weighted are left out of texts longer than 512 tokens; "
+        "analyze(..., maps=['raw', 'rollout', 'value_weighted']) computes them.",
+    )
+    assert {one.left_out for one in answered(long, maps=("raw",))} == {()}
+    assert {one.left_out for one in answered(Extent(layers=2, heads=2, rows=9, keys=9))} == {()}
 
 
 def test_a_map_that_is_named_must_be_possible():

@@ -81,6 +81,7 @@ export function attentionView(context: Context): HTMLElement | null {
     ],
     (value) => store.set({ level: value }),
   );
+  const levelName = h("span", { class: "control-name", "aria-hidden": "true" }, "By");
   let planes: Planes | undefined;
   let follow: () => void = () => {};
 
@@ -128,7 +129,7 @@ export function attentionView(context: Context): HTMLElement | null {
     replace(omitted, ...remarks.filter(Boolean).map((words) => h("p", { class: "note" }, words)));
     zoom.setAttribute("aria-pressed", String(state.zoom));
     zoom.hidden = !isLong(planes);
-    level.element.hidden = isPooled(planes.detail);
+    levelName.hidden = level.element.hidden = isPooled(planes.detail);
   };
 
   /** Show what the state names as soon as it is read; what was asked for meanwhile goes first. */
@@ -187,7 +188,7 @@ export function attentionView(context: Context): HTMLElement | null {
       sinks.element,
       h("span", { class: "control-name", "aria-hidden": "true" }, "Colours"),
       scale.element,
-      h("span", { class: "control-name", "aria-hidden": "true" }, "By"),
+      levelName,
       level.element,
       zoom,
     ),

@@ -1,7 +1,7 @@
 """Which attention a report keeps: as much as the length of the text allows, never more than a bound."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from model_understanding.errors import ModelUnderstandingError, UnsupportedModelError
@@ -52,7 +52,7 @@ def attention_of_report(attend: Attend, extent: Extent, maps: MapChoice) -> tupl
 
     Where all heads of all layers fit the bound they are kept; else the mean over heads of each layer, all
     heads of the last one, each where it fits, and an overview of all heads with neighbours pooled. Then come
-    further maps, of each layer where that fits.
+    further maps, of each layer where that fits. The last map says which further ones a long text leaves out.
 
     Args:
         attend: Computes a map of the text.
@@ -68,18 +68,25 @@ def attention_of_report(attend: Attend, extent: Extent, maps: MapChoice) -> tupl
     except UnsupportedModelError:
         return ()
     chosen: Sequence[Any] = ("raw", *FURTHER_MAPS) if maps is None else maps
-    found = [main]
+    found, spared = [main], []
     for given in chosen:
         if given == "raw":
             found += _raw(attend, extent)
             continue
         if maps is None and extent.keys > MOST_FLOWING:
+            spared.append(str(given))
             continue
         try:
             found.append(attend("all" if extent.fits(extent.layers, 1) else -1, "mean", given, "rows"))
         except ModelUnderstandingError:
             if maps is not None:
                 raise
+    if spared:
+        words = (
+            f"The maps {' and '.join(spared)} are left out of texts longer than {MOST_FLOWING} tokens; "
+            f"analyze(..., maps={['raw', *spared]}) computes them."
+        )
+        found[-1] = replace(found[-1], left_out=(*found[-1].left_out, words))
     return tuple(found)
 
 
