@@ -8,7 +8,7 @@ from model_understanding import GenerativeModelVisualizer, ModelVisualizer
 FOLDER = Path(__file__).parent
 SENTENCE = "The movie was absolutely fantastic, although the ending felt rushed 😀."
 PROMPT = "Once upon a time in a land far away,"
-STEPS = 64
+STEPS = 48
 
 
 def main() -> None:
@@ -19,7 +19,8 @@ def main() -> None:
     replace(report, attributions=attributions).save(FOLDER / "sentiment.html")
 
     generative = GenerativeModelVisualizer("demo:smollm2")
-    generative.analyze(PROMPT, max_new_tokens=STEPS, show=False).save(FOLDER / "smollm2.html")
+    report = generative.analyze(PROMPT, max_new_tokens=STEPS, alternatives=3, show=False)
+    report.save(FOLDER / "smollm2.html")
 
 
 if __name__ == "__main__":

@@ -90,8 +90,8 @@ def compare_generations(first: Generation, second: Generation, matching: Matchin
 def compare_evaluations(
     first: Sequence[Evaluation], second: Sequence[Evaluation]
 ) -> Iterator[EvaluationPair]:
-    """Yield a pair for each metric, by name and in order."""
-    names = [tuple(evaluation.metric for evaluation in side) for side in (first, second)]
+    """Yield a pair for each metric, quantity and replacement, in order."""
+    names = [tuple((one.metric, one.quantity, one.replacement) for one in side) for side in (first, second)]
     for a, b in paired_names(*names):
         yield EvaluationPair(first=None if a is None else first[a], second=None if b is None else second[b])
 

@@ -158,8 +158,10 @@ class Report(JsonResult):
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         """Return what a notebook keeps of the report: the page, and a picture for what shows no HTML."""
         from model_understanding.show.figure import figure_bytes, report_figure
+        from model_understanding.show.wording import answer_words
 
-        bundle: dict[str, Any] = {"text/html": self._repr_html_()}
+        # The words in place of what a dataclass prints, which would hold every number.
+        bundle: dict[str, Any] = {"text/plain": answer_words(self), "text/html": self._repr_html_()}
         source = self.prediction or self.generation
         drawable = source is not None and len(source.tokens) <= MOST_PICTURED
         if drawable and (self.attributions or self.attention):

@@ -20,6 +20,7 @@ from model_understanding.show.wording import (
     answer_words,
     attention_title,
     cautions,
+    evaluation_name,
     method_name,
     number,
     percent,
@@ -256,7 +257,7 @@ def evaluation_changes(comparison: Comparison) -> Iterator[tuple[str, str, str, 
     """Yield each metric with both values and the verdicts."""
     for pair in comparison.evaluations:
         sides = (pair.first, pair.second)
-        metric = next(side.metric for side in sides if side is not None)
+        metric = next(evaluation_name(side) for side in sides if side is not None)
         verdicts = ["–" if side is None else shown(side.verdict or "–", 200) for side in sides]
         values = ["–" if side is None else number(side.value) for side in sides]
         yield shown(metric, 60), values[0], values[1], _both(verdicts)
