@@ -321,6 +321,24 @@ def test_144_heads_are_few_elements_and_a_head_is_chosen_by_its_thumbnail(visit)
     page.locator(".heads-part .note", has_text="12 layers × 12 heads").wait_for()
     page.wait_for_timeout(500)
     assert page.evaluate(NODES) < 2000
+    page.locator(".heads-part .note", has_text="columns heads.").filter(has_not_text="Reading").wait_for()
+    page.evaluate(
+        """() => {
+          const { putImageData } = CanvasRenderingContext2D.prototype;
+          window.painted = 0;
+          CanvasRenderingContext2D.prototype.putImageData = function (...given) {
+            window.painted++;
+            return putImageData.apply(this, given);
+          };
+        }"""
+    )
+    for place in (page.locator(".token").nth(20), page.locator(".bars"), page.locator("[data-view=heatmap]")):
+        place.hover()
+    page.locator("canvas.heads").hover(position={"x": 100, "y": 100})
+    page.wait_for_timeout(300)
+    assert page.evaluate("painted") == 0, "what is hovered paints no cells again"
     page.locator("canvas.heads").click(position={"x": 30 + 5, "y": 22 + 5})
-    assert page.locator("#attention-title").inner_text() == "Attention: layer 0, head 0"
+    page.locator("#attention-title", has_text="layer 0, head 0").wait_for()
+    page.wait_for_timeout(300)
+    assert page.evaluate("painted") == 1, "one matrix, no thumbnail"
     assert opened.events == []
