@@ -192,7 +192,8 @@ TASKS = (
         texts=200,
         peers=("captum", "ferret-xai", "transformers-interpret"),
         shares={
-            peer: {"first": 40, "times": 5} for peer in ("captum", "ferret-xai", "transformers-interpret")
+            way: {"first": 40, "times": 5}
+            for way in ("ours", "floor", "captum", "ferret-xai", "transformers-interpret")
         },
         peer_goal=0.8,
     ),
