@@ -8,13 +8,13 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 FOLDER = Path(__file__).parent
-SIZE = {"width": 1100, "height": 1420}
-STEP, COLOURS = 9, 128
+SIZE = {"width": 1100, "height": 1460}
+STEP, COLOURS = 9, 256
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
 
 def main() -> None:
-    """Open the language model's report at one of its steps and keep what is in sight, in few colours."""
+    """Ask one step why it was not its likeliest alternative, and keep what is in sight, in few colours."""
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=SWITCHES)
@@ -23,6 +23,8 @@ def main() -> None:
         slider = page.locator("input[type=range]")
         for _ in range(STEP):
             slider.press("ArrowRight")
+        page.locator(".top .alternative").first.click()
+        slider.blur()
         page.locator("canvas.heads[aria-label]").wait_for(state="attached")
         page.wait_for_timeout(500)
         picture = Image.open(io.BytesIO(page.screenshot()))
