@@ -185,7 +185,7 @@ def test_the_answer_that_is_not_known_yet_is_not_taken_for_its_contrast(against)
 
 def test_a_continuation_that_is_not_generated_yet_is_a_range():
     visualizer = visualizer_of("gpt2")
-    options = {"target": "continuation", "per_token": True, "max_new_tokens": 6}
+    options = {"target": "continuation", "per_token": True, "max_new_tokens": 6, "method": "saliency"}
     estimate = visualizer.compute_saliency(PROBE, estimate=True, **options)
     shortest = visualizer.compute_saliency(PROBE, estimate=True, **{**options, "max_new_tokens": 1})
     assert shortest.is_exact

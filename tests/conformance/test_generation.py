@@ -38,7 +38,7 @@ def test_each_generated_token_is_explained_by_its_own_prefix(name):
 @pytest.mark.parametrize("name", tiny_models.LANGUAGE_MODELS)
 def test_a_whole_continuation_is_the_sum_of_its_tokens(name):
     visualizer = visualizer_of(name)
-    options = {"target": "continuation", "continuation": " a king lived."}
+    options = {"target": "continuation", "continuation": " a king lived.", "method": "saliency"}
     rows = visualizer.compute_saliency(PROBE, **options, per_token=True)
     whole = visualizer.compute_saliency(PROBE, **options)
     assert oracles.close(whole.outputs[0], rows.outputs.sum())

@@ -74,8 +74,8 @@ def test_targets_are_read_in_32_bits(name):
         logits = runner.logits(encoding)[0, -1]
     assert logits.dtype == torch.bfloat16
     for asked in options:
-        expected = whole.compute_saliency(PROBE, **asked)
-        found = half.compute_saliency(PROBE, **asked)
+        expected = whole.compute_saliency(PROBE, method="saliency", **asked)
+        found = half.compute_saliency(PROBE, method="saliency", **asked)
         assert found.outputs.dtype == np.float32
         scale = np.abs(expected.scores).max()
         assert np.abs(found.scores - expected.scores).max() <= TOLERANCES[torch.bfloat16] * scale

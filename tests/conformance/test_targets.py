@@ -223,21 +223,23 @@ def test_a_part_and_a_contrast_by_their_texts_are_those_by_tokens(name):
     visualizer, prompt, _ = prepared(name)
     tokenizer = visualizer.tokenizer
     follows = {"target": "continuation", "continuation": CONTINUATION}
-    by_text = visualizer.compute_saliency(PROMPT, **follows, span="king")
+    by_text = visualizer.compute_saliency(PROMPT, method="saliency", **follows, span="king")
     (target,) = by_text.targets
     assert tokenizer.decode(target.indices) == " king"
     assert target.name == "king"
     first = target.positions[0] + 1 - prompt.shape[1]
-    by_tokens = visualizer.compute_saliency(PROMPT, **follows, span=(first, first + len(target.indices)))
+    by_tokens = visualizer.compute_saliency(
+        PROMPT, method="saliency", **follows, span=(first, first + len(target.indices))
+    )
     assert (by_text.scores == by_tokens.scores).all()
     assert not by_text.valid[0, target.positions[-1] + 1 :].any()
     other = tokenizer.decode(tokenizer(" a film", add_special_tokens=False)["input_ids"])
     ids = tokenizer(other, add_special_tokens=False)["input_ids"]
     span = (0, len(ids))
-    contrasted = visualizer.compute_saliency(PROMPT, **follows, span=span, against=other)
+    contrasted = visualizer.compute_saliency(PROMPT, method="saliency", **follows, span=span, against=other)
     assert contrasted.targets[0].against == tuple(ids)
     assert "".join(contrasted.targets[0].against_labels) == other
-    again = visualizer.compute_saliency(PROMPT, **follows, span=span, against=ids)
+    again = visualizer.compute_saliency(PROMPT, method="saliency", **follows, span=span, against=ids)
     assert (again.scores == contrasted.scores).all()
     prompt_part = visualizer.compute_saliency(PROMPT, span="👍", method="saliency")
     assert tokenizer.decode(prompt_part.targets[0].indices).strip() == "👍"
@@ -297,7 +299,7 @@ def test_a_span_costs_one_forward_and_one_backward_over_its_own_prefix(monkeypat
     try:
         for options, forwards in costs:
             seen.update(forwards=[], backwards=0)
-            visualizer.compute_saliency(PROMPT, **options)
+            visualizer.compute_saliency(PROMPT, method="saliency", **options)
             assert seen == {"forwards": forwards, "backwards": 1}, options
         seen.update(forwards=[], backwards=0)
         visualizer.compute_saliency([PROMPT, "A king", PROMPT, PROMPT], target=OTHER, method="saliency")

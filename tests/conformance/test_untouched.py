@@ -158,7 +158,7 @@ def test_forwards_backwards_and_positions_are_counted(monkeypatch):
 
     monkeypatch.setattr(torch.autograd, "grad", count_backward)
     try:
-        options = {"target": "continuation", "continuation": " a king lived"}
+        options = {"target": "continuation", "continuation": " a king lived", "method": "saliency"}
         rows = visualizer.compute_saliency(PROBE, **options, per_token=True)
         steps, tokens = rows.scores.shape
         # One forward over all but the last token, logits only where they are read, one backward of the

@@ -92,7 +92,7 @@ def test_a_model_is_left_as_it_was():
 
 def test_a_graph_that_does_not_fit_is_taken_block_by_block(caplog):
     model = fresh("llama")
-    expected = visualizer_of("llama").compute_saliency(PROBE, **TOKENWISE)
+    expected = visualizer_of("llama").compute_saliency(PROBE, method="saliency", **TOKENWISE)
 
     def refuse(module, arguments, output):
         if output.grad_fn is not None and "forward" not in model.model.layers[0].__dict__:
@@ -100,19 +100,19 @@ def test_a_graph_that_does_not_fit_is_taken_block_by_block(caplog):
 
     handle = model.lm_head.register_forward_hook(refuse)
     visualizer = visualizer_of("llama", model=model)
-    found = visualizer.compute_saliency(PROBE, **TOKENWISE)
+    found = visualizer.compute_saliency(PROBE, method="saliency", **TOKENWISE)
     told = f"Out of memory with the graph of one text of {len(found.tokens)} tokens; going on block by block."
     assert oracles.close(found.scores, expected.scores, 1e-6)
     assert found.provenance.cautions == (told,)
     assert [record.message for record in caplog.records] == [told]
     # What did not fit once is taken block by block from the start.
-    again = visualizer.compute_saliency(PROBE, **TOKENWISE)
+    again = visualizer.compute_saliency(PROBE, method="saliency", **TOKENWISE)
     assert (again.scores == found.scores).all()
     assert again.provenance.cautions == ()
     visualizer.runner.recompute = False
     visualizer.runner.memory.recomputed_from = None
     with pytest.raises(NumericalError, match="There is not enough memory for one text of"):
-        visualizer.compute_saliency(PROBE, **TOKENWISE)
+        visualizer.compute_saliency(PROBE, method="saliency", **TOKENWISE)
     handle.remove()
 
 

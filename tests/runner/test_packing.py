@@ -110,7 +110,12 @@ def test_saliency_of_five_texts_says_what_was_halved(caplog):
 def test_a_product_of_targets_is_halved(monkeypatch, caplog):
     monkeypatch.setattr(memory, "PRODUCT_POSITIONS_AT_ONCE", 1024)
     visualizer = visualizer_of("llama")
-    options = {"target": "continuation", "continuation": " a king of a far away land", "per_token": True}
+    options = {
+        "target": "continuation",
+        "continuation": " a king of a far away land",
+        "per_token": True,
+        "method": "saliency",
+    }
     expected = visualizer.compute_saliency(PROBE, **options)
     own = torch.autograd.grad
 

@@ -48,11 +48,11 @@ def test_grouped_rows_are_those_of_one_forward(name, monkeypatch):
     monkeypatch.setattr(torch.autograd, "grad", lambda *a, **k: backwards.append(1) or grad(*a, **k))
     _ = visualizer.runner.is_causal
     backwards.clear()
-    grouped = visualizer.compute_saliency(PROBE[:8], **options)
+    grouped = visualizer.compute_saliency(PROBE[:8], method="saliency", **options)
     assert len(backwards) > 2
     backwards.clear()
     monkeypatch.setattr(prefix_groups, "cheapest_prefixes", shared_prefix)
-    together = visualizer.compute_saliency(PROBE[:8], **options)
+    together = visualizer.compute_saliency(PROBE[:8], method="saliency", **options)
     assert len(backwards) == 2  # the head's, and one product below it
     assert oracles.close(grouped.scores, together.scores, 5e-5)
     assert oracles.close(grouped.outputs, together.outputs)
