@@ -5,6 +5,7 @@ import json
 import pytest
 
 from model_understanding import Assessment
+from model_understanding.results import AssessmentSummary
 
 TEXT = "The movie was absolutely fantastic, although the ending felt a bit long."
 RUN = ("evaluate", "demo:sentiment", TEXT, "--methods", "integrated_gradients,input_x_gradient")
@@ -55,3 +56,28 @@ def test_an_unknown_method_is_told_before_anything_is_loaded(command, methods):
     assert outcome.code == 2
     assert outcome.err.startswith("error: There is no method ")
     assert "hint: " in outcome.err
+
+
+def test_a_file_gives_shares_and_means_with_intervals(command, tmp_path):
+    file = tmp_path / "texts.txt"
+    file.write_text(
+        f"{TEXT}\nA dull and lifeless film that wastes everyone in it.\nGood.\n", encoding="utf-8"
+    )
+    run = ("evaluate", "demo:sentiment", "--file", str(file), "--methods", "leave_one_out")
+    outcome = command(*run, "--metrics", "leave_one_out_tau")
+    words = " ".join(outcome.out.split())
+    assert words.startswith("leave_one_out 3 texts · 67% supported · 33% not evaluated")
+    # The mask token's place is what the method itself puts there.
+    assert "leave_one_out_tau · logit margin · mask 2 1 1 to 1" in words
+    lines = command(*run, "--json", "--fail-below", "9")
+    assert lines.code == 3
+    assert "too low: leave_one_out is " in lines.err
+    *each, summary = lines.out.splitlines()
+    assert len([Assessment.from_json(line) for line in each]) == 3
+    assert AssessmentSummary.from_json(summary).verdicts == (2, 0, 0, 1)
+
+
+def test_an_unknown_metric_is_told_before_anything_is_loaded(command):
+    outcome = command("evaluate", "no/such-model", TEXT, "--metrics", "deletoin")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: There is no metric ")

@@ -9,6 +9,7 @@ import pytest
 from model_understanding import Assessment, GenerativeModelVisualizer, ModelVisualizer
 from model_understanding.errors import InputError
 from model_understanding.evaluation.comprehensiveness import Comprehensiveness
+from model_understanding.evaluation.leave_one_out_tau import LeaveOneOutTau
 from model_understanding.evaluation.verdict import judged
 from model_understanding.registry import METRICS
 from model_understanding.runner.ranked_text import removal_counts
@@ -74,6 +75,22 @@ def test_a_metric_may_have_settings_of_its_own(sentiment):
     found = sentiment.evaluate(TEXTS[0], metrics=[own, "deletion"])
     assert found.named("comprehensiveness")[0].curve[:, 0] == pytest.approx(own.fractions)
     assert len(found.named("comprehensiveness")) == len(found.named("deletion")) == 4
+
+
+def test_single_removals_agree_with_themselves_and_halves_follow_a_sum_of_scores(sentiment):
+    exact = sentiment.compute_saliency(TEXTS[1], method="leave_one_out")
+    names = ["leave_one_out_tau", "linear_datamodelling_score"]
+    right, turned = sentiment.evaluate([exact, replace(exact, scores=-exact.scores)], metrics=names)
+    for one in right.named("leave_one_out_tau"):
+        # The method's own replacement is the mask; the class margin of two classes orders like the logit.
+        assert one.value > (0.9 if one.replacement == "mask" else 0.3)
+    for name in names:
+        for one, other in zip(right.named(name), turned.named(name), strict=True):
+            assert other.value == pytest.approx(-one.value)
+            assert one.control.size == 5
+            assert one.advantage > 0
+    long = LeaveOneOutTau(longest=3)
+    assert not sentiment.evaluate(exact, metrics=[long]).named("leave_one_out_tau")
 
 
 def test_comprehensiveness_is_the_mean_fall_by_hand(sentiment):

@@ -27,6 +27,14 @@ def evaluate(
         str,
         typer.Option(help="Methods to judge, separated by commas; all for every one that fits the model."),
     ] = "default",
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Metrics beside the default ones, separated by commas; all for every one.",
+            show_default=False,
+        ),
+    ] = None,
     draws: Annotated[int, typer.Option(min=5, help="Random orders to compare with.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed of these orders.")] = 0,
     fail_below: Annotated[
@@ -34,7 +42,7 @@ def evaluate(
         typer.Option(
             metavar="X",
             help="End with exit code 3 if an explanation is less than X standard deviations above shuffled "
-            "scores, or cannot be evaluated.",
+            "scores, or cannot be evaluated; of several texts their mean counts.",
             show_default=False,
         ),
     ] = None,
@@ -52,18 +60,20 @@ def evaluate(
     """Measure how far explanations may be believed: tokens are removed in their order and in random ones.
 
     Of a classifier the predicted label is explained, of a language model the whole continuation. A verdict
-    (supported, weak, not supported) says whether the order can be told from chance, and why.
+    (supported, weak, not supported) says whether the order can be told from chance, and why. Of several
+    texts the shares of verdicts and the metrics' means are printed; --json has each text as well.
     """
     from model_understanding.cli.explanation import DEFAULT_NEW_TOKENS, Request, check_request, prompt_of
     from model_understanding.cli.loading import loaded_visualizer
-    from model_understanding.cli.output import print_assessments
+    from model_understanding.cli.output import print_assessments, print_summaries
     from model_understanding.cli.progress import Steps
     from model_understanding.cli.streams import print_json, print_message, quiet_libraries, reserved_stdout
     from model_understanding.cli.texts import read_texts, telling_where
     from model_understanding.errors import UnsupportedModelError
+    from model_understanding.results.assessment_summary import summarised
 
     sources = read_texts(texts or (), file)
-    names = chosen_methods(methods)
+    names, measured = chosen_methods(methods), chosen_metrics(metrics)
     request = Request(pair=pair, continuation=continuation, max_new_tokens=max_new_tokens, chat=chat)
     choice = ModelChoice(
         name=model,
@@ -104,14 +114,20 @@ def evaluate(
                             refused.append(_refusal(name, error))
                     steps("Removing tokens in their orders and in random ones")
                     # Together, so that each variant of the text runs once for all methods.
-                    found += [*visualizer.evaluate(explained, draws=draws, seed=seed), *refused]
+                    found += [
+                        *visualizer.evaluate(explained, metrics=measured, draws=draws, seed=seed),
+                        *refused,
+                    ]
+        summaries = summarised(found) if len(sources) > 1 else ()
         if json_output:
-            for assessment in found:
-                print_json(assessment.to_json(), data)
+            for one in (*found, *summaries):
+                print_json(one.to_json(), data)
+        elif summaries:
+            print_summaries(summaries, data)
         else:
             print_assessments(found, data)
     if fail_below is not None:
-        low = [one for one in found if one.advantage is None or one.advantage < fail_below]
+        low = [one for one in summaries or found if one.advantage is None or one.advantage < fail_below]
         if low:
             words = "cannot be evaluated" if low[0].advantage is None else f"is {low[0].advantage:.3g}"
             print_message(
@@ -144,6 +160,28 @@ def chosen_methods(words: str) -> tuple[str, ...]:
         if name not in CHOICES:
             METHODS.load(name)
     return names
+
+
+def chosen_metrics(words: str | None) -> tuple[str, ...]:
+    """Return the metrics that are named.
+
+    Args:
+        words: Names separated by commas, ``all``, or nothing.
+
+    Raises:
+        InputError: There is no such metric.
+
+    >>> chosen_metrics("deletion, insertion")
+    ('deletion', 'insertion')
+    """
+    from model_understanding.registry import METRICS
+
+    if words is None:
+        return ()
+    names = METRICS.names() if words == "all" else tuple(name.strip() for name in words.split(","))
+    for name in names:
+        METRICS.load(name)
+    return tuple(names)
 
 
 def _refusal(method: str, error: Exception) -> "Assessment":

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from model_understanding.protocols import HeadScoreMethod
-    from model_understanding.results import Assessment, AttentionMap, Comparison, Estimate, LogitLens, Report
+    from model_understanding.results import (
+        Assessment,
+        AssessmentSummary,
+        AttentionMap,
+        Comparison,
+        Estimate,
+        LogitLens,
+        Report,
+    )
 
 REPORT_SUFFIXES = (".html", ".png", ".svg", ".pdf", ".json", ".csv", ".npz")
 ATTENTION_SUFFIXES = (".png", ".svg", ".pdf", ".json", ".npz")
@@ -161,6 +169,13 @@ def print_assessments(assessments: "Sequence[Assessment]", data: TextIO) -> None
     from model_understanding.show.assessment_terminal import print_assessments as show_assessments
 
     show_assessments(assessments, data_console(data))
+
+
+def print_summaries(summaries: "Sequence[AssessmentSummary]", data: TextIO) -> None:
+    """Print what the assessments of many texts come to."""
+    from model_understanding.show.assessment_terminal import print_summaries as show_summaries
+
+    show_summaries(summaries, data_console(data))
 
 
 def print_lens(lens: "LogitLens", data: TextIO) -> None:

@@ -6,6 +6,8 @@ read-only, and their lengths are checked when they are made.
 
 from model_understanding.results.alignment import Alignment as Alignment
 from model_understanding.results.assessment import Assessment as Assessment
+from model_understanding.results.assessment_summary import AssessmentSummary as AssessmentSummary
+from model_understanding.results.assessment_summary import MetricMean as MetricMean
 from model_understanding.results.attention_comparison import AttentionComparison as AttentionComparison
 from model_understanding.results.attention_map import AttentionMap as AttentionMap
 from model_understanding.results.attribution import Attribution as Attribution

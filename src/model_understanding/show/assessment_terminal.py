@@ -7,7 +7,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from model_understanding.results import Assessment, Evaluation
+from model_understanding.results import Assessment, AssessmentSummary, Evaluation
+from model_understanding.results.assessment import VERDICTS
 from model_understanding.show.wording import number, shown
 
 _STYLES = {"supported": "bold green", "weak": "bold yellow", "not supported": "bold red"}
@@ -61,6 +62,44 @@ def print_assessments(assessments: Sequence[Assessment], console: Console) -> No
         console.print(Text(shown(assessment.method), style="bold"))
         for reason in assessment.reasons:
             console.print(Padding(Text(shown(reason), style="dim"), (0, 0, 0, 2)))
+
+
+def print_summaries(summaries: Sequence[AssessmentSummary], console: Console) -> None:
+    """Print what the assessments of many texts come to, one method after another.
+
+    Args:
+        summaries: The summaries.
+        console: Where to print.
+    """
+    for place, summary in enumerate(summaries):
+        if place:
+            console.print()
+        words = Text.assemble((shown(summary.method), "bold"), f"  {summary.texts} texts")
+        for verdict, count in zip(VERDICTS, summary.verdicts, strict=True):
+            if count:
+                words.append(f" · {count / summary.texts:.0%} ")
+                words.append(_verdict(verdict))
+        console.print(words)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column("metric", overflow="fold")
+        for title in ("texts", "mean", "95 %", "above", "95 %"):
+            table.add_column(title, justify="right", no_wrap=True)
+        for one in summary.means:
+            name = " · ".join(filter(None, (one.metric, one.quantity, one.replacement)))
+            table.add_row(
+                Text(shown(name)),
+                str(one.texts),
+                number(one.mean),
+                _interval(one.low, one.high),
+                "–" if one.advantage is None else number(one.advantage),
+                _interval(one.advantage_low, one.advantage_high),
+            )
+        console.print(table)
+    console.print(Text("above: standard deviations above random orders or shuffled scores", style="dim"))
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "–" if low is None or high is None else f"{number(low)} to {number(high)}"
 
 
 def _verdict(verdict: str) -> Text:
