@@ -149,11 +149,14 @@ METRICS = Registry(
         "comprehensiveness": "model_understanding.evaluation.comprehensiveness:Comprehensiveness",
         "sufficiency": "model_understanding.evaluation.sufficiency:Sufficiency",
         "completeness": "model_understanding.evaluation.completeness:Completeness",
+        "agreement": "model_understanding.evaluation.agreement:Agreement",
         "deletion": "model_understanding.evaluation.deletion:Deletion",
         "insertion": "model_understanding.evaluation.insertion:Insertion",
         "leave_one_out_tau": "model_understanding.evaluation.leave_one_out_tau:LeaveOneOutTau",
         "linear_datamodelling_score": (
             "model_understanding.evaluation.linear_datamodelling_score:LinearDatamodellingScore"
         ),
+        "stability": "model_understanding.evaluation.stability:Stability",
+        "randomisation": "model_understanding.evaluation.randomisation:Randomisation",
     },
 )

@@ -5,13 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from model_understanding import Assessment, GenerativeModelVisualizer, ModelVisualizer
+from model_understanding.attribution.kernel_shap import KernelShap
 from model_understanding.errors import InputError
 from model_understanding.evaluation.comprehensiveness import Comprehensiveness
 from model_understanding.evaluation.leave_one_out_tau import LeaveOneOutTau
 from model_understanding.evaluation.verdict import judged
 from model_understanding.registry import METRICS
+from model_understanding.results.agreement import rank_correlation
 from model_understanding.runner.ranked_text import removal_counts
 from model_understanding.runner.token_effects import above_shuffled, token_effects
 from model_understanding.runner.work import Meter, metered
@@ -107,8 +110,6 @@ def test_comprehensiveness_is_the_mean_fall_by_hand(sentiment):
     index = exact.targets[0].indices[0]
 
     def probability(removed):
-        import torch
-
         changed = ids.copy()
         changed[removed] = tokenizer.mask_token_id
         with torch.no_grad():
@@ -208,3 +209,45 @@ def test_all_metrics_are_registered():
         assert metric.name == name
         assert metric.reference
         assert metric.cost
+
+
+def test_methods_agree_as_their_ranks_do(sentiment):
+    first = sentiment.compute_saliency(TEXTS[0], method="saliency")
+    second = sentiment.compute_saliency(TEXTS[0], method="input_x_gradient")
+    inner = np.flatnonzero(~first.tokens.special)
+    expected = rank_correlation(first.scores[0, inner], np.abs(second.scores[0, inner]))
+    found = sentiment.evaluate([first, second])
+    assert not sentiment.evaluate(first).named("agreement")
+    for one, other in zip(found, ("input_x_gradient", "saliency"), strict=True):
+        correlation, overlap = one.named("agreement")
+        assert correlation.quantity == f"rank correlation with {other}"
+        assert correlation.value == pytest.approx(expected)
+        assert overlap.quantity == f"share of 4 largest in common with {other}"
+        assert overlap.value in (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def test_what_draws_nothing_is_stable_and_what_draws_is_asked_again():
+    visualizer = visualizer_of("bert")
+    fixed, drawn = visualizer.evaluate(PROBE, ["saliency", KernelShap(samples=16)], metrics=["stability"])
+    conditions = {(one.quantity, one.replacement): one.value for one in fixed.named("stability")}
+    assert conditions["largest relative difference", "in a batch"] < 1e-4
+    assert conditions["largest relative difference", "padded"] < 1e-4
+    assert conditions["rank correlation", "padded"] == 1.0
+    assert not any(condition == "another seed" for _, condition in conditions)
+    seeds = [one for one in drawn.named("stability") if one.replacement == "another seed"]
+    assert [one.quantity for one in seeds] == ["largest relative difference", "rank correlation"]
+    assert seeds[0].value > 1e-3
+
+
+def test_a_model_with_random_weights_is_a_copy():
+    visualizer = visualizer_of("llama")
+    before = {name: value.clone() for name, value in visualizer.model.state_dict().items()}
+    found = visualizer.evaluate(PROBE, "saliency", metrics=["randomisation"])
+    (one,) = found.named("randomisation")
+    assert -1 <= one.value <= 1
+    assert bool(one.reasons) == (one.value > 0.5)
+    assert found.verdict != "not evaluated"
+    for name, value in visualizer.model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    given = replace(visualizer.compute_saliency(PROBE), method="mine")
+    assert not visualizer.evaluate(given, metrics=["randomisation", "stability"]).named("randomisation")

@@ -60,6 +60,8 @@ class RankedText:
         candidates: Positions that are removed, as ``candidates_of`` gives them.
         draws: Random orders.
         seed: Seed of these orders.
+        others: Further attributions of the same target.
+        again: Makes the scores of all tokens once more under other conditions, where that can be.
     """
 
     removals: Removals
@@ -67,6 +69,8 @@ class RankedText:
     candidates: Int[np.ndarray, " candidates"]
     draws: int = 5
     seed: int = 0
+    others: tuple[Attribution, ...] = ()
+    again: Callable[..., Float[np.ndarray, " tokens"]] | None = None
     _kept: dict[tuple[bool, tuple[float, ...]], np.ndarray] = field(default_factory=dict, repr=False)
 
     @cached_property

@@ -16,6 +16,7 @@ from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.ranked_text import RankedText, candidates_of
 from model_understanding.runner.removal import Removals, measures_of
 from model_understanding.runner.work import counting
+from model_understanding.visualizers.explaining_again import again_of
 
 LEAST_CANDIDATES = 6  # with five even a perfect map stands only 2 standard deviations above shuffled ones
 LEAST_DRAWS = 5
@@ -75,10 +76,12 @@ def assess(
         )
     chosen = metrics_of(metrics)
     held: dict[Target, Removals] = {}
+    rows = [row for one in attributions for row in _rows(one, runner.is_language_model)]
     found = []
-    for attribution in attributions:
-        for row in _rows(attribution, runner.is_language_model):
-            found.append(_assessed(runner, encoding, row, function, chosen, draws, seed, replacements, held))
+    for row in rows:
+        others = tuple(other for other in rows if other is not row and other.targets == row.targets)
+        question = {"draws": draws, "seed": seed, "others": others}
+        found.append(_assessed(runner, encoding, row, function, chosen, replacements, held, question))
     return found
 
 
@@ -97,10 +100,9 @@ def _assessed(
     row: Attribution,
     function: Callable[[Any], Any] | None,
     metrics: tuple[Metric, ...],
-    draws: int,
-    seed: int,
     replacements: Sequence[str] | None,
     held: dict[Target, Removals],
+    question: dict[str, Any],
 ) -> Assessment:
     started, target = time.perf_counter(), row.targets[0]
     blank = Assessment(method=row.method, target=target.description(), verdict="not evaluated")
@@ -121,7 +123,13 @@ def _assessed(
             reason = "This model takes no replacement for removed tokens."
             return replace(blank, reasons=(reason,))
         before = removals.variants
-        text = RankedText(removals=removals, attribution=row, candidates=candidates, draws=draws, seed=seed)
+        text = RankedText(
+            removals=removals,
+            attribution=row,
+            candidates=candidates,
+            again=again_of(runner, encoding, row, function, question["seed"]),
+            **question,
+        )
         wanted = [np.zeros((1, len(row.tokens)), dtype=bool), *(metric.removals(text) for metric in metrics)]
         removals.values(np.concatenate(wanted))  # all variants of all metrics in one packed batch
         evaluations = tuple(one for metric in metrics for one in metric(text))

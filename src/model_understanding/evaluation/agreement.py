@@ -1,0 +1,55 @@
+"""Agreement: how far the other attributions of the same target put the tokens in the same order."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Bool
+
+from model_understanding.results import Evaluation
+from model_understanding.results.agreement import rank_correlation, top_count, top_overlap
+from model_understanding.runner.ranked_text import RankedText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    r"""Spearman's rank correlation with each other attribution, and the share of largest tokens in common.
+
+    The sizes of scores are compared where one of both methods has no signs. Methods that agree may all be
+    wrong: the verdict asks the model.
+
+    Reference:
+        Krishna, Han, Gu et al. (2022), "The Disagreement Problem in Explainable Machine Learning".
+
+    >>> Agreement().cost
+    'none'
+    """
+
+    name: ClassVar[str] = "agreement"
+    higher_is_better: ClassVar[bool] = True
+    on_request: ClassVar[bool] = False
+    cost: ClassVar[str] = "none"
+    reference: ClassVar[str] = "Krishna et al. 2022"
+
+    def removals(self, text: RankedText) -> Bool[np.ndarray, "variants tokens"]:
+        """Return the variants that the metric asks for: none."""
+        return np.zeros((0, len(text.removals.tokens)), dtype=bool)
+
+    def __call__(self, text: RankedText) -> tuple[Evaluation, ...]:
+        """Evaluate one attribution; nothing where it is the only one."""
+        own, found = text.attribution, []
+        count = top_count(len(text.candidates))
+        for other in text.others:
+            sides = [one.scores[0, text.candidates].astype(np.float64) for one in (own, other)]
+            if not (own.signed and other.signed):
+                sides = [np.abs(side) for side in sides]
+            values = {
+                f"rank correlation with {other.method}": rank_correlation(*sides),
+                f"share of {count} largest in common with {other.method}": top_overlap(*sides, count),
+            }
+            found += [
+                text.evaluation(self.name, value, higher_is_better=True, quantity=quantity)
+                for quantity, value in values.items()
+                if value is not None
+            ]
+        return tuple(found)
