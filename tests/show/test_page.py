@@ -139,7 +139,7 @@ def test_pairs_are_two_paragraphs_and_direction_follows_the_text():
 
 @pytest.mark.parametrize(
     ("report", "most"),
-    [(classification(), 0.15e6), (generation(64, 36), 0.4e6)],
+    [(classification(), 0.16e6), (generation(64, 36), 0.4e6)],  # 0.12e6 of them may be the script
     ids=["sentence", "64 tokens of 100"],
 )
 def test_pages_stay_small(report, most):

@@ -94,12 +94,11 @@ def _attention(
 def _say_omitted(
     attention: AttentionMap, weights: dict[str, Any], maps: list[AttentionMap], omitted: list[str]
 ) -> None:
-    count = attention.weights.shape[0] * attention.weights.shape[1]
-    what = f"Attention ({shown(attention.map, 40)}, {count} head{'' if count == 1 else 's'})"
+    what = f"Attention ({shown(attention.map, 40)}, {_held_words(attention)})"
     omitted += [f"{what}: {shown(words, 300)}" for words in attention.left_out]
     if pooled_size(attention) > 1 and attention.weights.shape[1] > 1:
         exact = [one for one in maps if one.map == attention.map and pooled_size(one) == 1]
-        words = "; ".join(shown(layer_words(one).replace("mean of ", "")) for one in exact) or "none"
+        words = "; ".join(map(_held_words, exact)) or "none"
         omitted.append(f"{what}: of these heads single weights are in this page for {words}.")
     if weights["kind"] == "top":
         omitted.append(
@@ -110,3 +109,8 @@ def _say_omitted(
         f"{what}: weights are rounded for display, none by more than {number(weights['error'])}. "
         "Report.save('x.json') and save('x.npz') keep them exact."
     )
+
+
+def _held_words(attention: AttentionMap) -> str:
+    """Return which layers and heads a map holds, one by one or as their mean: ``layers 0–5, heads 0–11``."""
+    return shown(layer_words(attention).replace("mean of ", ""))
