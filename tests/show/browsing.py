@@ -56,9 +56,17 @@ class Visit:
             return np.asarray(picture.convert("RGB"))
 
 
-def keep_picture(opened: Visit, name: str) -> None:
-    """Keep a screenshot of the whole page, and say where."""
+def keep_picture(opened: Visit, name: str) -> np.ndarray:
+    """Keep a screenshot of the whole page, say where, and return it."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     path = PICTURES / f"{name}.png"
     opened.page.screenshot(path=path, full_page=True)
     print(f"screenshot: {path}")
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def colours_of(picture: np.ndarray) -> set[str]:
+    """Return every colour of a picture, as ``#rrggbb``."""
+    numbers = picture.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
+    return {f"#{number:06x}" for number in np.unique(numbers).tolist()}

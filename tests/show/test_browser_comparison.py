@@ -10,7 +10,7 @@ from model_understanding.show.colours import contrast, palette
 from model_understanding.show.comparison_page import comparison_page
 from results.reports import attribution, classification, words
 
-from .browsing import NODES, keep_picture
+from .browsing import NODES, colours_of, keep_picture
 from .test_browser import AXE, COLOURS_IN_USE, as_hex
 from .test_comparison_page import found, hostile_pair
 from .test_payload import with_heads
@@ -25,7 +25,7 @@ def test_without_scripts_both_themes_are_readable_and_drawn(visit, scheme):
     page, picture = opened.page, opened.picture()
     assert opened.events == []
     assert tuple(picture[3, 3]) == tuple(int(palette(scheme).background[i : i + 2], 16) for i in (1, 3, 5))
-    colours = {f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.unique(picture.reshape(-1, 3), axis=0)}
+    colours = colours_of(picture)
     held = palette(scheme)
     assert {held.signed(-1), held.supports, held.against, held.unsigned} <= colours
     entries = page.evaluate(COLOURS_IN_USE)
