@@ -148,7 +148,7 @@ def test_the_rule_of_the_verdict():
     assert judged(0.9, [0.9, 0.8], both, 12)[0] == "not supported"
     verdict, reasons = judged(-1.0, [-1.0, 2.5], ("mask", "mean"), 10)
     assert verdict == "not supported"
-    assert "1.0 standard deviations below shuffled scores (supported from 2.1; 3.0 at best" in reasons[0]
+    assert "1.00 standard deviations below shuffled scores (supported from 2.1; 3.0 at best" in reasons[0]
     assert reasons[-1] == "Replacements disagree: mask -1.0, mean +2.5."
 
 
