@@ -135,7 +135,7 @@ def test_agreement_is_the_rank_correlation_with_a_saliency_map():
     ):
         visualizer = visualizer_of(name)
         target = {"target": "continuation"} if "continuation" in options else {}
-        saliency = visualizer.compute_saliency(PROBE, method="saliency", **options, **target)
+        saliency = visualizer.compute_saliency(PROBE, **options, **target)  # by the default method
         tokens = len(saliency.tokens)
         rows = list(saliency.targets[0].positions) or list(range(tokens))
         ids = torch.tensor(saliency.tokens.ids.copy())[None]
