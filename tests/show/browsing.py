@@ -56,6 +56,12 @@ class Visit:
             return np.asarray(picture.convert("RGB"))
 
 
+def wait_until_read(page: Any) -> None:
+    """Wait until every layer's attention is decoded and drawn."""
+    page.locator("canvas.heads[aria-label]").wait_for(state="attached")
+    page.locator(".heads-part .note", has_text="Reading layer").wait_for(state="detached")
+
+
 def keep_picture(opened: Visit, name: str) -> np.ndarray:
     """Keep a screenshot of the whole page, say where, and return it."""
     PICTURES.mkdir(parents=True, exist_ok=True)

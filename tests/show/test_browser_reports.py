@@ -10,7 +10,7 @@ from model_understanding.show.page import report_page
 from tiny_models import visualizer_of
 from tiny_tokenizers import SENTENCES
 
-from .browsing import NODES, Visit, colours_of, keep_picture
+from .browsing import NODES, Visit, colours_of, keep_picture, wait_until_read
 from .sample_results import text_of
 
 pytestmark = pytest.mark.browser
@@ -74,7 +74,7 @@ def test_a_report_is_whole_within_its_budgets_in_both_themes(visit, request, rep
     assert len(html.encode("utf-8")) < most_bytes
     opened = visit(html, scheme)
     page = opened.page
-    page.locator("canvas.heads[aria-label]").wait_for(state="attached")  # the last thing that is decoded
+    wait_until_read(page)
     page.wait_for_timeout(300)
     picture = keep_picture(opened, f"report-{request.node.callspec.id}")
     assert opened.events == []
@@ -105,7 +105,7 @@ def test_right_to_left_markup_stays_text_in_its_order(visit, scheme):
 def test_the_saved_examples_open(browser, path, scheme):
     assert path.stat().st_size < 2e6
     opened = Visit(browser, path, scheme)
-    opened.page.locator("canvas.heads[aria-label]").wait_for(state="attached")
+    wait_until_read(opened.page)
     keep_picture(opened, f"example-{path.stem}-{scheme}")
     events, nodes = opened.events, opened.page.evaluate(NODES)
     opened.page.close()
