@@ -28,6 +28,7 @@ from model_understanding.runner.gradient_norm import norms_of
 from model_understanding.runner.runner import Targets
 from model_understanding.runner.units import Units, membership, units_of
 
+Falls = dict[tuple[int, ...], Float[np.ndarray, " targets"]]
 _BY_NORM = "Where to look was told by the gradient's norm: this model's attention cannot be read."
 _BY_NOTHING = "Where to look was not told: this model has neither attention nor gradients to go by."
 
@@ -40,10 +41,11 @@ class GuidedAblation:
 
     ``w`` is gradient-weighted attention. A text of at most ``removals`` tokens needs no groups: there every
     token is removed alone, which is leave-one-out, and ``w`` is not computed. In a longer text the half of
-    the removals goes to the tokens with the largest ``w``, one by one, and the other half to stretches of
-    what lies between. Several targets share the removals. Each has its own ``w``, but the steps of a
-    continuation have the one of their sum: one backward serves them all, and where every step comes after
-    a stretch their rows add up to what the whole continuation gets.
+    the removals goes to the tokens with the largest ``w``, one by one, a quarter to stretches of what lies
+    between, and the last quarter to parts of the stretch whose removal changed the targets most: what
+    ``w`` overlooked is found there. Several targets share the removals. Each has its own ``w``, but the
+    steps of a continuation have the one of their sum: one backward serves them all, and where every step
+    comes after a stretch their rows add up to what the whole continuation gets.
 
     Args:
         removals: Variants of the text that are run, whatever its length.
@@ -67,13 +69,13 @@ class GuidedAblation:
     cost: ClassVar[str] = "1 + min(tokens, removals) forwards; above it 2 forwards, 1 backward more"
     reference: ClassVar[str] = "Li et al. 2016; Chefer et al. 2021; the combination is ours"
 
-    removals: int = 36
+    removals: int = 32
     replacement: Replacement = "default"
 
     def __post_init__(self) -> None:
         check_replacement(self.replacement)
         if self.removals < 2:
-            raise InputError(f"removals must be at least 2. Got {self.removals}.", hint="Use removals=36.")
+            raise InputError(f"removals must be at least 2. Got {self.removals}.", hint="Use removals=32.")
 
     def __call__(self, runner: Runner | BlackBox, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
@@ -85,8 +87,7 @@ class GuidedAblation:
                 caution: tuple[str, ...] = ()
             else:
                 weights, caution = _guides(runner, encoding.row(row), text)
-                units = _units(weights, within, self.removals)
-                found, values = _shared_falls(text, units, weights)
+                found, values = _searched(text, within, weights, self.removals)
             scores.append(found)
             outputs.append(values)
             cautions.append(caution)
@@ -126,6 +127,27 @@ def _guided(targets: Sequence[Target]) -> Sequence[Target]:
     return [replace(whole, quantity="log_prob") if whole.quantity == "prob" else whole]
 
 
+def _searched(
+    text: AblatedText,
+    within: Bool[np.ndarray, " tokens"],
+    weights: Float[np.ndarray, "targets tokens"],
+    removals: int,
+) -> tuple[Float[np.ndarray, "targets tokens"], Float[np.ndarray, " targets"]]:
+    """Remove likely tokens and stretches of others, then parts of the stretches that mattered most."""
+    units = _units(weights, within, removals)
+    adds_up = not callable(text.targets) and len(_guided(text.targets)) == 1
+    tokens = text.removable.size
+    values = text.values(np.concatenate([np.zeros((1, tokens), dtype=bool), membership(units, tokens)]))
+    outputs, falls = values[0], dict(zip(units, values[0] - values[1:], strict=True))
+    left = removals - len(units)
+    while left > 1 and (whole := _most_changing(falls, adds_up=adds_up)) is not None:
+        parts = tuple(tuple(part.tolist()) for part in np.array_split(whole, min(left, len(whole))))
+        del falls[whole]
+        falls.update(zip(parts, outputs - text.values(membership(parts, tokens)), strict=True))
+        left -= len(parts)
+    return _shared_falls(text, falls, weights), outputs
+
+
 def _units(
     weights: Float[np.ndarray, "targets tokens"], within: Bool[np.ndarray, " tokens"], removals: int
 ) -> Units:
@@ -135,21 +157,33 @@ def _units(
     ranked = places[np.argsort(-likely.max(0), kind="stable")]
     alone = ranked[: removals // 2]
     others = np.sort(ranked[removals // 2 :])
-    stretches = np.array_split(others, min(removals - len(alone), len(others)))
+    rest = removals - len(alone)
+    later = rest // 2 if rest > 3 else 0  # one part alone would be the stretch again
+    stretches = np.array_split(others, min(rest - later, len(others)))
     units = [(int(place),) for place in alone] + [tuple(part.tolist()) for part in stretches]
     return tuple(sorted(units))
 
 
+def _most_changing(falls: Falls, *, adds_up: bool) -> tuple[int, ...] | None:
+    """Return the unit of several tokens without which the targets change most, if there is one."""
+
+    def change(unit: tuple[int, ...]) -> float:
+        return float(abs(falls[unit].sum()) if adds_up else np.abs(falls[unit]).sum())
+
+    return max((unit for unit in falls if len(unit) > 1), key=change, default=None)
+
+
 def _shared_falls(
-    text: AblatedText, units: Units, weights: Float[np.ndarray, "targets tokens"]
-) -> tuple[Float[np.ndarray, "targets tokens"], Float[np.ndarray, " targets"]]:
-    """Remove each unit, and share each target's fall among the tokens of the unit by its weights."""
+    text: AblatedText,
+    falls: Falls,
+    weights: Float[np.ndarray, "targets tokens"],
+) -> Float[np.ndarray, "targets tokens"]:
+    """Share each target's fall without a unit among the unit's tokens by the weights."""
     tokens = text.removable.size
-    member = membership(units, tokens)
-    values = text.values(np.concatenate([np.zeros((1, tokens), dtype=bool), member]))
+    member = membership(tuple(falls), tokens)
     seen = np.arange(tokens) < text.reach[:, None]
     # What no weight tells apart is shared evenly.
     level = np.maximum(weights, 0) + 1e-9 * np.maximum(weights.max(1, keepdims=True), 1e-30)
     share = member[None] * (level * seen)[:, None]
     share = share / np.maximum(share.sum(2, keepdims=True), 1e-300)
-    return np.einsum("un,nut->nt", values[0] - values[1:], share), values[0]
+    return np.einsum("un,nut->nt", np.stack(list(falls.values())), share)
