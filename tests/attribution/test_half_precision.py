@@ -48,6 +48,19 @@ def explained(visualizer, name, method, text=TEXTS[1]):
     return visualizer.compute_saliency(text, method=method, **options)
 
 
+def agree_but_for_rounding(found, expected, dtype):
+    """Return whether scores differ by no more than their tolerance, or than a few roundings of the output.
+
+    A score is a difference of outputs. Where all are a small part of the output, its own rounding, which
+    differs between processors, is as large as they are.
+    """
+    rounding = 4 * torch.finfo(dtype).eps * np.abs(expected.outputs).max()
+    allowed = max(TOLERANCE[dtype] * np.abs(expected.scores).max(), rounding)
+    return found.scores.shape == expected.scores.shape and (
+        np.abs(found.scores - expected.scores).max() <= allowed
+    )
+
+
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("name", GRID)
 def test_scores_are_those_of_32_bits_but_for_the_model_s_rounding(name, dtype):
@@ -58,7 +71,7 @@ def test_scores_are_those_of_32_bits_but_for_the_model_s_rounding(name, dtype):
         assert np.isfinite(found.scores).all()
         assert found.provenance.dtype == str(dtype).removeprefix("torch.")
         if name not in ROUTED:
-            assert oracles.close(found.scores, expected.scores, TOLERANCE[dtype]), method
+            assert agree_but_for_rounding(found, expected, dtype), method
         if method.complete:
             assert np.abs(found.gaps).max() <= 1e-12  # rounding to 16 bits would leave 1e-3 of the output
 
@@ -91,11 +104,7 @@ def test_every_replacement_works(name, replacement, dtype):
     method = Occlusion(replacement=replacement)
     expected = explained(visualizer_of(name), name, method)
     found = explained(halved(name, dtype), name, method)
-    # Here the largest score is a tenth of the logit, whose own rounding differs between processors.
-    rounding = 4 * torch.finfo(dtype).eps * np.abs(expected.outputs).max()
-    assert np.abs(found.scores - expected.scores).max() <= max(
-        TOLERANCE[dtype] * np.abs(expected.scores).max(), rounding
-    )
+    assert agree_but_for_rounding(found, expected, dtype)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)

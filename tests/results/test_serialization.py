@@ -94,10 +94,10 @@ def inside(part, **changes):
 
 
 NO_RESULT = (
-    "This JSON is not a result. Types: Alignment, Assessment, AttentionComparison, AttentionMap, "
-    "Attribution, AttributionComparison, Comparison, Estimate, Evaluation, EvaluationPair, Generation, "
-    "HeadScores, "
-    "LogitLens, Prediction, Provenance, QueryKey, RankedHead, Report, Target, Tokens, ValuePair."
+    "This JSON is not a result. Types: Alignment, Assessment, AssessmentSummary, AttentionComparison, "
+    "AttentionMap, Attribution, AttributionComparison, Comparison, Estimate, Evaluation, EvaluationPair, "
+    "Generation, HeadScores, LogitLens, MetricMean, Prediction, Provenance, QueryKey, RankedHead, Report, "
+    "Target, Tokens, ValuePair."
 )
 NOT_WHOLE = "This JSON is not a whole result: "
 SCHEMA = (
