@@ -1,6 +1,7 @@
 """Evaluations tell right scores from random ones, and count what they run."""
 
 import itertools
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -9,15 +10,17 @@ import torch
 
 from model_understanding import Assessment, GenerativeModelVisualizer, ModelVisualizer
 from model_understanding.attribution.kernel_shap import KernelShap
-from model_understanding.errors import InputError
+from model_understanding.errors import InputError, StoppedError
 from model_understanding.evaluation.comprehensiveness import Comprehensiveness
 from model_understanding.evaluation.leave_one_out_tau import LeaveOneOutTau
 from model_understanding.evaluation.verdict import judged
 from model_understanding.registry import METRICS
 from model_understanding.results.agreement import rank_correlation
+from model_understanding.runner.length import longest_input
 from model_understanding.runner.ranked_text import removal_counts
 from model_understanding.runner.token_effects import above_shuffled, token_effects
 from model_understanding.runner.work import Meter, metered
+from model_understanding.visualizers import base
 from tiny_models import CLASSIFIERS, LANGUAGE_MODELS, PROBE, visualizer_of
 
 TEXTS = (
@@ -237,6 +240,26 @@ def test_what_draws_nothing_is_stable_and_what_draws_is_asked_again():
     seeds = [one for one in drawn.named("stability") if one.replacement == "another seed"]
     assert [one.quantity for one in seeds] == ["largest relative difference", "rank correlation"]
     assert seeds[0].value > 1e-3
+
+
+def test_a_text_as_long_as_may_be_is_not_padded():
+    visualizer = visualizer_of("bert")
+    limit = longest_input(visualizer.model, visualizer.tokenizer)
+    text = "a " * (limit - 2)  # beside it the two special tokens
+    found = visualizer.evaluate(text, "saliency", metrics=["stability"])
+    assert len(visualizer.compute_saliency(text, method="saliency").tokens) == limit
+    assert {one.replacement for one in found.named("stability")} == {"in a batch"}
+
+
+@pytest.mark.parametrize(("kind", "is_raised"), [(StoppedError, True), (InputError, False)])
+def test_only_a_stop_ends_a_report_that_cannot_be_judged(kind, is_raised, monkeypatch):
+    def fail(*_, **__):
+        raise kind("It failed.", hint="Try again.")
+
+    monkeypatch.setattr(base, "assess", fail)
+    with pytest.raises(StoppedError) if is_raised else nullcontext():
+        report = visualizer_of("bert").analyze(PROBE, method="saliency", show=False)
+        assert [one.verdict for one in report.evaluations] == ["not evaluated"]
 
 
 def test_a_model_with_random_weights_is_a_copy():

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Bool
 
-from model_understanding.errors import UnsupportedModelError
+from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.results import Evaluation
 from model_understanding.results.agreement import rank_correlation
 from model_understanding.runner.ranked_text import RankedText
@@ -56,7 +56,7 @@ class Stability:
                 continue
             try:
                 other = text.again(**how)[text.candidates]
-            except UnsupportedModelError:  # texts of different lengths in one batch
+            except (InputError, UnsupportedModelError):  # no longer text, or none in the same batch
                 continue
             difference = float(np.abs(first - other).max() / largest)
             same = rank_correlation(first, other)

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from model_understanding.errors import InputError, ModelUnderstandingError, UnsupportedModelError
+from model_understanding.errors import (
+    InputError,
+    ModelUnderstandingError,
+    StoppedError,
+    UnsupportedModelError,
+)
 from model_understanding.loading import LoadingOptions, load
 from model_understanding.protocols import AttentionMapMethod
 from model_understanding.registry import MAPS
@@ -130,6 +135,8 @@ class Visualizer(RanksHeads):
         """Return what an evaluation of a report's main attribution found; where none is possible, why."""
         try:
             found = assess(self.runner, encoding, [attribution], function=function)[0]
+        except StoppedError:  # the caller's wish, not a reason
+            raise
         except ModelUnderstandingError as error:  # an explanation that cannot be judged is still one
             found = Assessment(
                 method=attribution.method,

@@ -13,6 +13,7 @@ from model_understanding.protocols import AttributionMethod
 from model_understanding.registry import METHODS
 from model_understanding.results import Attribution, Target
 from model_understanding.runner import Encoding, Runner
+from model_understanding.runner.length import check_length
 from model_understanding.runner.random_weights import with_random_weights
 
 _LONGER = 3  # tokens by which the other text of a padded batch is longer
@@ -53,6 +54,10 @@ class ExplainedAgain:
             in_batch: Run the text twice in one batch.
             padded: Run it beside a longer text.
             random_weights: Ask a copy of the model with random weights.
+
+        Raises:
+            InputError: The model has no positions for a longer text to pad this one for.
+            UnsupportedModelError: The model cannot take texts of different lengths in one batch.
         """
         method: Any = self.method
         if another_seed:
@@ -62,7 +67,9 @@ class ExplainedAgain:
         if in_batch:
             encoding = encoding.repeated(2)
         if padded:
-            encoding = runner.batch([encoding, _longer(encoding)])
+            longer = _longer(encoding)
+            check_length(runner.model, runner.tokenizer, longer.ids.shape[1])
+            encoding = runner.batch([encoding, longer])
         targets = self.function or [[self.target]] * len(encoding)
         return (
             method(runner, encoding, targets).scores[0, 0, : len(self.encoding.tokens[0])].astype(np.float64)
