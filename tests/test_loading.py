@@ -441,7 +441,7 @@ def test_unknown_number_types(saved, wanted):
 
 @pytest.mark.parametrize("wanted", ["nonsense", "cuda:99", "meta"])
 def test_unknown_devices(saved, wanted, monkeypatch):
-    monkeypatch.setattr("model_understanding.loading._best_device", lambda: "cpu")
+    monkeypatch.setattr("model_understanding.loading.options._best_device", lambda: "cpu")
     assert refusal(InputError, saved / "bert", device=wanted) == (
         f"There is no device '{wanted}' here. Use cpu, or leave it out."
     )

@@ -14,7 +14,8 @@ PARTS = ("saliency_map.png", "attention_fig.png", "report.html", "report.json")
 @pytest.fixture
 def language_model_folder(language_model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for SmolLM2 with a tiny model; the classifier is the real one."""
-    from model_understanding import demo_models, loading
+    from model_understanding import demo_models
+    from model_understanding.loading import by_name
 
     real = demo_models.demo_model_folder
 
@@ -26,7 +27,7 @@ def language_model_folder(language_model: str, monkeypatch: pytest.MonkeyPatch) 
         return Path(language_model)
 
     monkeypatch.setattr(demo_models, "demo_model_folder", folder)
-    monkeypatch.setattr(loading, "demo_model_folder", folder)
+    monkeypatch.setattr(by_name, "demo_model_folder", folder)
 
 
 def test_the_demo_leaves_pictures_pages_and_json(

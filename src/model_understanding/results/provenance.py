@@ -1,6 +1,8 @@
 """Where a result comes from: enough to make it again, and what to know before believing it."""
 
+import platform
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
 from model_understanding.results.serialization import JsonResult
 
@@ -39,3 +41,12 @@ class Provenance(JsonResult):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cautions", tuple(self.cautions))
+
+
+def versions_of(*packages: str) -> dict[str, str]:
+    """Return the versions of this package, of Python and of packages that a result depends on."""
+    return {
+        "model-understanding": version("model-understanding"),
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }
