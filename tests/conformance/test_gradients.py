@@ -117,6 +117,6 @@ def test_pairs_are_explained_with_both_texts(name):
     assert found.tokens.texts == (TEXTS[0], TEXTS[1])
     assert set(found.tokens.segments) == {-1, 0, 1} - ({-1} if name == "gpt2-classifier" else set())
     inputs = visualizer.tokenizer(TEXTS[0], TEXTS[1], return_tensors="pt")
-    accepted = {k: v for k, v in inputs.items() if k in visualizer.runner._accepted}
+    accepted = {k: v for k, v in inputs.items() if k in visualizer.runner.accepted}
     expected = oracles.captum_gradients(visualizer.model, accepted, lambda logits: logits[0, 0])
     assert oracles.close(found.scores[0], expected.norm(dim=-1))

@@ -95,7 +95,7 @@ def _scores(
             for _ in {entry.target for entry in entries} if capture.needs_value else ():
                 count_backward(tokens)
             return start
-        logits = runner._logits(outputs, text, keep_from)
+        logits = runner.logits_of(outputs, text, keep_from)
         if runner.is_language_model:
             for entry in entries:
                 start[entry.target, entry.position] += abs(entry.weight)

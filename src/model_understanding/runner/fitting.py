@@ -139,7 +139,7 @@ def _logit_positions(runner: "Runner", targets: Any, tokens: int) -> int:
     """Return how many positions of a text get logits."""
     if not runner.is_language_model:
         return 1
-    if callable(targets) or "logits_to_keep" not in runner._accepted:
+    if callable(targets) or "logits_to_keep" not in runner.accepted:
         return tokens
     if isinstance(targets, PredictedTargets):
         return 1

@@ -18,6 +18,14 @@ class Gradients(NamedTuple):
     gradients: Float[Tensor, "batch targets tokens width"]
 
 
+def joined_rows(parts: Sequence[Gradients]) -> Gradients:
+    """Return the rows of several batches as those of one."""
+    if len(parts) == 1:
+        return parts[0]
+    values, gradients = zip(*parts, strict=True)
+    return Gradients(torch.cat(values), torch.cat(gradients))
+
+
 class GradientSum:
     """A sum over forwards, in one place: a target's rows are added where they belong as they come."""
 

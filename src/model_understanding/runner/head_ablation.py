@@ -79,7 +79,7 @@ def _effects(
             outputs = runner.forward(rows, keep_from)
         mode.require_complete()
         count_forward(rows.ids.numel())
-        logits = runner._logits(outputs, rows, keep_from)
+        logits = runner.logits_of(outputs, rows, keep_from)
         if callable(targets):
             return custom_value(targets(outputs), gradients=False)[:, 0].double().cpu().numpy()
         count = len(rows)

@@ -27,7 +27,8 @@ from model_understanding.runner.backward_rules import (
 )
 
 if TYPE_CHECKING:
-    from model_understanding.runner.runner import BackwardRule, Runner
+    from model_understanding.runner.runner import Runner
+    from model_understanding.runner.target_passes import BackwardRule
 
 _MULTIPLICATIONS = ("mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__")
 _CONTRACTIONS = ("matmul", "__matmul__", "__rmatmul__", "bmm", "mm", "einsum", "linear")

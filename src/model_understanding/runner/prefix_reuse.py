@@ -59,7 +59,7 @@ class PrefixReuse:
     @property
     def usable(self) -> bool:
         """Whether this model may be asked for its cache at all."""
-        accepted = self.runner._accepted
+        accepted = self.runner.accepted
         return (
             not self._broken
             and self.runner.is_language_model
@@ -146,7 +146,7 @@ class PrefixReuse:
         return logits
 
     def _forward(self, ids: Tensor, start: int, lowest: int, cache: Any) -> Any:
-        accepted = self.runner._accepted
+        accepted = self.runner.accepted
         options: dict[str, Any] = {"past_key_values": cache, "use_cache": True, "return_dict": True}
         if "attention_mask" in accepted:
             options["attention_mask"] = torch.ones(

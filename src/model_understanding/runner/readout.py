@@ -1,8 +1,8 @@
 """Read targets from logits: which rows, which entries, and how they become one number."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,8 @@ from model_understanding.results import Target
 
 Link = Literal["softmax", "sigmoid", "identity"]
 TargetRows = Sequence[Sequence[Target]]
+CustomTarget = Callable[[Any], Tensor]
+Targets = Sequence[Target] | TargetRows | CustomTarget
 
 
 @dataclass(frozen=True, slots=True)

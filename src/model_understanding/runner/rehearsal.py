@@ -88,7 +88,8 @@ class Rehearsal(Runner):
         self._pass = (rows, tokens, tokens - keep_from if self.is_language_model else 1)
         count_memory(lambda: pass_bytes(self, *self._pass))
 
-    def _logits(self, outputs: Any, encoding: Encoding, keep_from: int) -> Tensor:
+    def logits_of(self, outputs: Any, encoding: Encoding, keep_from: int) -> Tensor:
+        """Return logits by which the stand-in is the likeliest."""
         rows, _, positions = self._pass
         text_config = self.config.get_text_config()
         classes = text_config.vocab_size if self.is_language_model else text_config.num_labels
@@ -96,7 +97,7 @@ class Rehearsal(Runner):
         return answer.float().expand(rows, positions, classes)
 
     @contextmanager
-    def _cut(self, encoding: Encoding, given: Tensor | None) -> Iterator[EmbeddingSwap]:
+    def cut(self, encoding: Encoding, given: Tensor | None) -> Iterator[EmbeddingSwap]:
         """Yield as the leaf 1 for rows that are the text itself and 0 for those with other embeddings."""
         rows, tokens = encoding.ids.shape
         is_text = torch.ones(rows, device=self.device)
@@ -106,11 +107,15 @@ class Rehearsal(Runner):
             is_text = (own == given).flatten(1).all(1).float()
         yield EmbeddingSwap(is_text[:, None, None].expand(rows, tokens, self._width))
 
-    def _read(self, logits: Tensor, first: int, entries: Any, rows: Any) -> Tensor:
+    def read(self, logits: Tensor, first: int, entries: Any, rows: Any) -> Tensor:
         """Read nothing: there is no need to form log-probabilities of zeros."""
         return logits.new_zeros((len(rows), max(len(row) for row in rows)))
 
-    def _add_to(
+    def custom_answer(self, target: Any, outputs: None) -> Tensor:
+        """Answer in place of the caller's function, for there are no outputs."""
+        return torch.zeros((), device=self.device, requires_grad=True)
+
+    def add_to(
         self,
         found: GradientSum,
         values: Tensor,
@@ -121,6 +126,7 @@ class Rehearsal(Runner):
         *,
         gradients: bool,
     ) -> None:
+        """Add the values, and count the backwards that the targets' gradients would take."""
         rows, tokens, width = leaf.shape
         found.add_values(values + leaf[:, :1, 0], encoding.ids.shape[1], width if gradients else 0)
         if not gradients:
@@ -130,23 +136,6 @@ class Rehearsal(Runner):
         count_memory(lambda: pass_bytes(self, *self._pass, at_once, len(numbers)))
         for start, end in ranges:
             count_backward((end - start) * rows * tokens)
-
-    def _run_custom(
-        self, encoding: Encoding, target: Any, embeddings: Tensor | None, *, gradients: bool, rule: Any
-    ) -> Gradients:
-        """Count a forward for each text; the function is not called, for there are no outputs."""
-        found = []
-        for row in range(len(encoding)):
-            part = encoding.row(row)
-            given = None if embeddings is None else embeddings[row : row + 1, : part.ids.shape[1]]
-            with self._cut(part, given) as swap:
-                self.forward(part)
-            count_forward(part.ids.numel())
-            assert swap.leaf is not None
-            value = torch.zeros((1, 1), device=self.device)
-            found.append(GradientSum())
-            self._add_to(found[-1], value, swap.leaf, encoding, [0], gradients=gradients)
-        return Gradients(*(torch.cat(parts) for parts in zip(*(one.total for one in found), strict=True)))
 
 
 def rehearsed(runner: Runner, call: Callable[[Runner], Result], *, longest: bool) -> tuple[Meter, Result]:

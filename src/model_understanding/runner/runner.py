@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Self
@@ -13,7 +13,6 @@ from torch import Tensor
 
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.loading import LoadedModel
-from model_understanding.results import Target
 from model_understanding.runner import causality
 from model_understanding.runner.attention_capture import Axis, CapturedAttention, capture_attention
 from model_understanding.runner.attention_reducers import Reducer
@@ -22,8 +21,8 @@ from model_understanding.runner.encoding import Encoding, batch_of
 from model_understanding.runner.finite import first_broken_layer, require_finite
 from model_understanding.runner.fitting import run_in_parts
 from model_understanding.runner.generation import generated_ids
-from model_understanding.runner.gradient_sum import Gradients, GradientSum
-from model_understanding.runner.head_input import SplitDirections, caught_head_input, split_directions
+from model_understanding.runner.gradient_sum import Gradients, GradientSum, joined_rows
+from model_understanding.runner.head_input import SplitDirections
 from model_understanding.runner.jacobian import rows_of_jacobian
 from model_understanding.runner.layer_states import (
     Block,
@@ -37,25 +36,14 @@ from model_understanding.runner.length import check_length
 from model_understanding.runner.memory import Memory
 from model_understanding.runner.packing import packed
 from model_understanding.runner.placement import require_whole, watched_gradients
-from model_understanding.runner.predicted_targets import PredictedTargets
-from model_understanding.runner.prefix_groups import prefixes_of
-from model_understanding.runner.readout import (
-    Entry,
-    Link,
-    TargetRows,
-    custom_value,
-    entries_of,
-    for_each_row,
-    read_values,
-)
+from model_understanding.runner.readout import CustomTarget as CustomTarget
+from model_understanding.runner.readout import Entry, Link, TargetRows, read_values
+from model_understanding.runner.readout import Targets as Targets
 from model_understanding.runner.state import end_pooling, guarded
+from model_understanding.runner.target_passes import BackwardRule, run_targets
 from model_understanding.runner.work import count_forward
 from model_understanding.tasks import CAUSAL_LM, sequence_classification
 from model_understanding.tokens import Tokens
-
-CustomTarget = Callable[[Any], Tensor]
-BackwardRule = Callable[[], AbstractContextManager[Any]]
-Targets = Sequence[Target] | TargetRows | CustomTarget
 
 
 class Runner:
@@ -71,7 +59,8 @@ class Runner:
         self.tokenizer = loaded.tokenizer
         self.config: Any = loaded.model.config
         self.device = loaded.device
-        self._accepted = inspect.signature(self.model.forward).parameters
+        self.accepted = inspect.signature(self.model.forward).parameters
+        """The inputs that the model's forward takes, by name."""
         self._is_causal: bool | None = None
         self._passes_gradients = False
         self.memory = Memory(self.model, self.device)
@@ -163,7 +152,7 @@ class Runner:
         tensors = {
             name: torch.tensor([ids], device=self.device)
             for name, ids in values.items()
-            if name in self._accepted
+            if name in self.accepted
         }
         return Encoding((tokens,), tensors, prompt_length)
 
@@ -195,7 +184,7 @@ class Runner:
 
         def run(start: int, end: int) -> Tensor:
             part = encoding if end - start == len(encoding) else encoding.rows(start, end)
-            logits = self._logits(self.forward(part, keep_from), part, keep_from)
+            logits = self.logits_of(self.forward(part, keep_from), part, keep_from)
             count_forward(part.ids.numel())
             return logits
 
@@ -254,6 +243,20 @@ class Runner:
             self._passes_gradients = True
             return found
 
+    def _in_parts(
+        self,
+        encoding: Encoding,
+        targets: Targets,
+        embeddings: Tensor | None,
+        keep: Tensor | None,
+        *,
+        gradients: bool,
+        rule: BackwardRule = nullcontext,
+    ) -> Gradients:
+        """Run a batch in as few parts as fit."""
+        run = partial(run_targets, self, gradients=gradients, rule=rule)
+        return joined_rows(run_in_parts(self, run, encoding, targets, embeddings, keep, gradients=gradients))
+
     def embed(
         self, encoding: Encoding, table_rows: Float[Tensor, "batch tokens width"] | None = None
     ) -> Float[Tensor, "batch tokens width"]:
@@ -302,102 +305,46 @@ class Runner:
         with guarded(self.model, gradients=False):
             return generated_ids(self, self.encode(prompt, inputs), **options)
 
-    def _cut(self, encoding: Encoding, given: Tensor | None) -> AbstractContextManager[EmbeddingSwap]:
+    # What a pass consists of (``target_passes``); a rehearsal counts in place of each.
+
+    def cut(self, encoding: Encoding, given: Tensor | None) -> AbstractContextManager[EmbeddingSwap]:
         """Cut the graph for one forward, where this runner's embeddings enter the model."""
         if self.layer is None or self._stack is None:
             return swapped_embeddings(self.model, encoding.ids, given)
         return swapped_states(self.model, self._stack.blocks[self.layer], encoding.ids, given)
 
-    def _in_parts(
-        self,
-        encoding: Encoding,
-        targets: Targets,
-        embeddings: Tensor | None,
-        keep: Tensor | None,
-        *,
-        gradients: bool,
-        rule: BackwardRule = nullcontext,
-    ) -> Gradients:
-        """Run a batch in as few parts as fit."""
-        run = partial(self._run, gradients=gradients, rule=rule)
-        parts = run_in_parts(self, run, encoding, targets, embeddings, keep, gradients=gradients)
-        return parts[0] if len(parts) == 1 else Gradients(*(torch.cat(p) for p in zip(*parts, strict=True)))
+    def forward(self, encoding: Encoding, keep_from: int = 0) -> Any:
+        """Run the model on real ids, computing only the logits that are needed."""
+        options: dict[str, Any] = {"return_dict": True}
+        if "use_cache" in self.accepted:
+            options["use_cache"] = False
+        if "use_mems" in self.accepted:
+            options["use_mems"] = False
+        if self.is_language_model and "logits_to_keep" in self.accepted and keep_from > 0:
+            options["logits_to_keep"] = encoding.ids.shape[1] - keep_from
+        with end_pooling(self.config, len(encoding)):
+            return self.model(**encoding.inputs, **options)
 
-    def _run(
-        self,
-        encoding: Encoding,
-        targets: Targets,
-        embeddings: Tensor | None,
-        keep: Tensor | None,
-        *,
-        gradients: bool,
-        rule: BackwardRule = nullcontext,
-    ) -> Gradients:
-        variants = next((part for part in (embeddings, keep) if part is not None), None)
-        if variants is not None:
-            encoding = encoding.repeated(len(variants))
-        if keep is not None:
-            encoding = Encoding(encoding.tokens, {**encoding.inputs, "attention_mask": keep.long()})
-        if callable(targets):
-            return self._run_custom(encoding, targets, embeddings, gradients=gradients, rule=rule)
-        predicted = targets if isinstance(targets, PredictedTargets) and variants is None else None
-        predicted = None if predicted is None or predicted.is_known else predicted
-        rows: TargetRows = [] if predicted else for_each_row(targets, len(encoding))
-        wanted = predicted.entries() if predicted else entries_of(rows)
-        found = GradientSum()
-        for length, entries in prefixes_of(self, wanted, encoding.ids.shape[1], gradients=gradients):
-            part = encoding.prefix(length)
-            given = None if embeddings is None else embeddings[:, :length]
-            first = min(entry.position for entry in entries)
-            numbers = sorted({entry.target for entry in entries})
-            splits = gradients and self.is_language_model and len(numbers) > 1
-            with (
-                self._cut(part, given) as swap,
-                caught_head_input(self.model, wanted=splits) as head,
-                rule(),
-            ):
-                logits = self._logits(self.forward(part, first), part, first)
-            count_forward(part.ids.numel())
-            if predicted:  # there is one position to read, so this is the only forward
-                predicted.settle(logits)
-                rows = predicted
-                entries = entries_of(rows)
-            values = self._read(logits, first, entries, rows)
-            del logits  # a vocabulary of them for each target: the graph keeps what it needs
-            assert swap.leaf is not None
-            split = split_directions(head, values, swap.leaf, entries, numbers) if splits else None
-            self._add_to(found, values, swap.leaf, encoding, numbers, split, gradients=gradients)
-        return found.total
+    def logits_of(self, outputs: Any, encoding: Encoding, keep_from: int) -> Tensor:
+        """Return logits as ``(batch, positions, classes)``, their first position being ``keep_from``."""
+        logits = outputs.logits
+        if self.is_language_model:
+            wanted = encoding.ids.shape[1] - keep_from
+            logits = logits[:, -wanted:] if logits.shape[1] > wanted else logits
+        else:
+            logits = logits[:, None]
+        require_finite(logits, "logits", lambda: first_broken_layer(self.model, encoding.inputs))
+        return logits
 
-    def _run_custom(
-        self,
-        encoding: Encoding,
-        target: CustomTarget,
-        embeddings: Tensor | None,
-        *,
-        gradients: bool,
-        rule: BackwardRule,
-    ) -> Gradients:
-        """Run a function of the model's outputs on each text alone, as the caller wrote it for one."""
-        found = []
-        for row in range(len(encoding)):
-            part = encoding.row(row)
-            given = None if embeddings is None else embeddings[row : row + 1, : part.ids.shape[1]]
-            with self._cut(part, given) as swap, rule():
-                outputs = self.forward(part, 0)
-                self._logits(outputs, part, 0)
-                value = target(outputs)
-            count_forward(part.ids.numel())
-            values = custom_value(value, gradients=gradients)
-            assert swap.leaf is not None
-            found.append(GradientSum())
-            self._add_to(found[-1], values, swap.leaf, encoding, [0], gradients=gradients)
-        return Gradients(*(torch.cat(parts) for parts in zip(*(one.total for one in found), strict=True)))
-
-    def _read(self, logits: Tensor, first: int, entries: Sequence[Entry], rows: TargetRows) -> Tensor:
+    def read(self, logits: Tensor, first: int, entries: Sequence[Entry], rows: TargetRows) -> Tensor:
+        """Return the value of each row's targets from logits, of which the first stands at a position."""
         return read_values(logits, first, entries, rows, self.link)
 
-    def _add_to(
+    def custom_answer(self, target: CustomTarget, outputs: Any) -> Any:
+        """Return what the caller's function says of the model's outputs."""
+        return target(outputs)
+
+    def add_to(
         self,
         found: GradientSum,
         values: Tensor,
@@ -416,26 +363,3 @@ class Runner:
         for chosen, rows in rows_of_jacobian(values[:, list(numbers)], leaf, split):
             require_finite(rows, "gradients")
             found.add_rows(numbers[chosen], rows)
-
-    def forward(self, encoding: Encoding, keep_from: int = 0) -> Any:
-        """Run the model on real ids, computing only the logits that are needed."""
-        options: dict[str, Any] = {"return_dict": True}
-        if "use_cache" in self._accepted:
-            options["use_cache"] = False
-        if "use_mems" in self._accepted:
-            options["use_mems"] = False
-        if self.is_language_model and "logits_to_keep" in self._accepted and keep_from > 0:
-            options["logits_to_keep"] = encoding.ids.shape[1] - keep_from
-        with end_pooling(self.config, len(encoding)):
-            return self.model(**encoding.inputs, **options)
-
-    def _logits(self, outputs: Any, encoding: Encoding, keep_from: int) -> Tensor:
-        """Return logits as ``(batch, positions, classes)``, their first position being ``keep_from``."""
-        logits = outputs.logits
-        if self.is_language_model:
-            wanted = encoding.ids.shape[1] - keep_from
-            logits = logits[:, -wanted:] if logits.shape[1] > wanted else logits
-        else:
-            logits = logits[:, None]
-        require_finite(logits, "logits", lambda: first_broken_layer(self.model, encoding.inputs))
-        return logits
