@@ -20,7 +20,7 @@ from model_understanding.runner.length import longest_input
 from model_understanding.runner.ranked_text import removal_counts
 from model_understanding.runner.token_effects import above_shuffled, token_effects
 from model_understanding.runner.work import Meter, metered
-from model_understanding.visualizers import base
+from model_understanding.visualizers import evaluating
 from tiny_models import CLASSIFIERS, LANGUAGE_MODELS, PROBE, visualizer_of
 
 TEXTS = (
@@ -256,7 +256,7 @@ def test_only_a_stop_ends_a_report_that_cannot_be_judged(kind, is_raised, monkey
     def fail(*_, **__):
         raise kind("It failed.", hint="Try again.")
 
-    monkeypatch.setattr(base, "assess", fail)
+    monkeypatch.setattr(evaluating, "assess", fail)
     with pytest.raises(StoppedError) if is_raised else nullcontext():
         report = visualizer_of("bert").analyze(PROBE, method="saliency", show=False)
         assert [one.verdict for one in report.evaluations] == ["not evaluated"]

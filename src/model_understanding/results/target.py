@@ -1,8 +1,8 @@
 """What is explained: one scalar read from the model's output."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from model_understanding.results.serialization import JsonResult
 
@@ -67,6 +67,16 @@ class Target(JsonResult):
         if len(self.against_labels) > 4:
             contrast += " …"
         return f"{_SPOKEN[self.quantity]} of {what}{contrast}"
+
+
+def name_of_function(function: Callable[..., Any]) -> str:
+    """Return what to call a caller's function: its name, or its class's."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def function_target(task: str, function: Callable[..., Any]) -> Target:
+    """Return the target that is what a caller's function says of the model's outputs."""
+    return Target(task=task, quantity="custom", name=name_of_function(function))
 
 
 def whole_of(steps: Sequence[Target]) -> Target:

@@ -9,14 +9,15 @@ import numpy as np
 from jaxtyping import Bool
 
 from model_understanding.errors import InputError
-from model_understanding.protocols import AttributionMethod
+from model_understanding.protocols import AttributionMethod, Scores
 from model_understanding.registry import METHODS
-from model_understanding.results import Attribution, Target
+from model_understanding.results import Attribution, Provenance, Target
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.ablations import resolved_replacement
 from model_understanding.runner.baselines import recorded_baseline
 from model_understanding.runner.packing import cautions_of_memory, packed
 from model_understanding.runner.predicted_targets import MakeTarget, PredictedTargets
+from model_understanding.tokens import Tokens
 from model_understanding.visualizers.method_choice import MethodChoice, chosen_method
 
 
@@ -60,30 +61,16 @@ def attribute(
             seconds = (time.perf_counter() - started) / len(group)
             for place, number in enumerate(group):
                 tokens, wanted = encodings[number].tokens[0], rows[place]
-                found[number] = Attribution(
+                found[number] = attribution_of(
+                    method,
+                    scores,
+                    place,
                     tokens=tokens,
                     targets=tuple(wanted),
-                    scores=scores.scores[place],
                     valid=_valid(runner, wanted, len(tokens)),
-                    signed=method.signed,
-                    outputs=scores.outputs[place],
-                    baseline_outputs=None
-                    if scores.baseline_outputs is None
-                    else scores.baseline_outputs[place],
-                    gaps=None if scores.gaps is None else scores.gaps[place],
-                    standard_errors=None if scores.standard_errors is None else scores.standard_errors[place],
-                    method=method.name,
                     parameters=_parameters(runner, method),
-                    provenance=replace(
-                        provenance,
-                        seconds=seconds,
-                        seed=getattr(method, "seed", None),
-                        cautions=(
-                            *provenance.cautions,
-                            *(scores.cautions[place] if scores.cautions else ()),
-                            *of_memory,
-                        ),
-                    ),
+                    provenance=replace(provenance, seconds=seconds),
+                    cautions=of_memory,
                 )
 
         tokens = encodings[alike[0]].ids.shape[1]
@@ -92,9 +79,67 @@ def attribute(
     return [attribution for attribution in found if attribution is not None]
 
 
+def attribution_of(
+    method: AttributionMethod,
+    scores: Scores,
+    place: int,
+    *,
+    tokens: Tokens,
+    targets: tuple[Target, ...],
+    valid: Bool[np.ndarray, "targets tokens"],
+    parameters: dict[str, Any],
+    provenance: Provenance,
+    cautions: Sequence[str] = (),
+) -> Attribution:
+    """Return what a method found for one text of a batch, with what it takes to make it again.
+
+    Args:
+        method: The method.
+        scores: What it found.
+        place: Which of the batch's texts.
+        tokens: That text's tokens.
+        targets: What was explained.
+        valid: Which tokens can contribute to which target.
+        parameters: The method's parameters.
+        provenance: Where the values come from; the method's seed and cautions are put in.
+        cautions: What a reader must know besides.
+    """
+
+    def part(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else values[place]
+
+    return Attribution(
+        tokens=tokens,
+        targets=targets,
+        scores=scores.scores[place],
+        valid=valid,
+        signed=method.signed,
+        outputs=scores.outputs[place],
+        baseline_outputs=part(scores.baseline_outputs),
+        gaps=part(scores.gaps),
+        standard_errors=part(scores.standard_errors),
+        method=method.name,
+        parameters=parameters,
+        provenance=replace(
+            provenance,
+            seed=getattr(method, "seed", None),
+            cautions=(
+                *provenance.cautions,
+                *(scores.cautions[place] if scores.cautions else ()),
+                *cautions,
+            ),
+        ),
+    )
+
+
+def parameters_of(method: AttributionMethod) -> dict[str, Any]:
+    """Return a method's parameters as it was given them."""
+    return asdict(method) if is_dataclass(method) else {}  # pyright: ignore[reportArgumentType]
+
+
 def _parameters(runner: Runner, method: AttributionMethod) -> dict[str, Any]:
     """Return a method's parameters with what ``default`` stood for, so that a result names its baseline."""
-    parameters = asdict(method) if is_dataclass(method) else {}  # pyright: ignore[reportArgumentType]
+    parameters = parameters_of(method)
     if "baseline" in parameters:
         parameters["baseline"] = recorded_baseline(runner, parameters["baseline"])
     if "replacement" in parameters:

@@ -1,12 +1,10 @@
 """Explain a classifier or a generator of which only the answers are known."""
 
-import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, is_dataclass, replace
-from importlib.metadata import version
+from dataclasses import replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from jaxtyping import Float
@@ -14,21 +12,21 @@ from jaxtyping import Float
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.protocols import AttributionMethod
 from model_understanding.results import Attribution, Prediction, Provenance, Report, Target
+from model_understanding.results.provenance import versions_of
+from model_understanding.results.target import name_of_function
 from model_understanding.runner import Encoding
 from model_understanding.runner.black_box import BLACK_BOX, BlackBox, perturbation_hint, takes_black_box
-from model_understanding.show.notebook import in_notebook
 from model_understanding.tasks.sequence_classification import ClassName, resolve_targets
 from model_understanding.tokens import Tokens
+from model_understanding.visualizers.attributing import attribution_of, parameters_of
 from model_understanding.visualizers.method_choice import method_of
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from model_understanding.visualizers.showing import DrawsSaliency, shown
 
 _DEFAULT_METHOD = "shapley_sampling"
 _SUMS_TO_ONE = 1e-3  # what rounding in an API's answer may leave
 
 
-class BlackBoxVisualizer:
+class BlackBoxVisualizer(DrawsSaliency):
     """Explain a function from texts to numbers, such as a model behind an API.
 
     Perturbation methods remove parts of the text and ask again; what is explained is the number that the
@@ -86,7 +84,7 @@ class BlackBoxVisualizer:
         )
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({_name_of(self._given.predict_fn)})"
+        return f"{type(self).__name__}({name_of_function(self._given.predict_fn)})"
 
     def predict(self, text: str) -> Prediction:
         """Return what the function says about a text.
@@ -167,27 +165,7 @@ class BlackBoxVisualizer:
             attributions=(saliency,),
             provenance=saliency.provenance,
         )
-        if show or (show is None and not in_notebook()):
-            report.show()
-        return report
-
-    def plot_saliency(self, attribution_or_text: Any, ax: "Axes | None" = None, **options: Any) -> "Axes":
-        """Draw an attribution as bars; by default normalised, so that absolute values sum to 1.
-
-        Args:
-            attribution_or_text: An attribution, or a text to explain first.
-            ax: Where to draw; a new figure where left out.
-            **options: Passed to ``show.figure.saliency_axes``: ``target``, ``level``, ``normalized``,
-                ``theme``.
-
-        Returns:
-            The axes.
-        """
-        from model_understanding.show.figure import saliency_axes
-
-        given = attribution_or_text
-        attribution = given if isinstance(given, Attribution) else self.compute_saliency(given)
-        return saliency_axes(attribution, ax, **options)
+        return shown(report, show)
 
     def compute_attention(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse: attention is inside the model, and a function from texts to numbers shows none of it.
@@ -229,26 +207,17 @@ class BlackBoxVisualizer:
         tokens = encoding.tokens[0]
         targets = self._targets(self._outputs(box, tokens), target, against)
         scores = method(box, encoding, targets)  # pyright: ignore[reportArgumentType]
-        parameters: dict[str, Any] = asdict(method) if is_dataclass(method) else {}  # pyright: ignore[reportArgumentType]
-        named = box.replacement_named(parameters.get("replacement", "default"))
-        return Attribution(
+        parameters = parameters_of(method)
+        replacement = box.replacement_named(parameters.get("replacement", "default"))
+        return attribution_of(
+            method,
+            scores,
+            0,
             tokens=tokens,
             targets=targets,
-            scores=scores.scores[0],
             valid=np.ones((len(targets), len(tokens)), dtype=bool),
-            signed=method.signed,
-            outputs=scores.outputs[0],
-            baseline_outputs=None if scores.baseline_outputs is None else scores.baseline_outputs[0],
-            gaps=None if scores.gaps is None else scores.gaps[0],
-            standard_errors=None if scores.standard_errors is None else scores.standard_errors[0],
-            method=method.name,
-            parameters=parameters | {"replacement": named},
-            provenance=replace(
-                self._provenance(),
-                seconds=time.perf_counter() - started,
-                seed=getattr(method, "seed", None),
-                cautions=scores.cautions[0] if scores.cautions else (),
-            ),
+            parameters=parameters | {"replacement": replacement},
+            provenance=replace(self._provenance(), seconds=time.perf_counter() - started),
         )
 
     def _outputs(self, box: BlackBox, tokens: Tokens) -> Float[np.ndarray, " classes"]:
@@ -300,21 +269,13 @@ class BlackBoxVisualizer:
     def _provenance(self) -> Provenance:
         tokenizer = self._given.tokenizer
         return Provenance(
-            model=f"predict_fn {_name_of(self._given.predict_fn)}",
+            model=f"predict_fn {name_of_function(self._given.predict_fn)}",
             task=BLACK_BOX,
             tokenizer="words of the text" if tokenizer is None else type(tokenizer).__name__,
-            versions={
-                "model-understanding": version("model-understanding"),
-                "python": platform.python_version(),
-                "numpy": version("numpy"),
-            },
+            versions=versions_of("numpy"),
         )
 
 
 def _are_names(labels: object) -> bool:
     is_list = isinstance(labels, Sequence) and not isinstance(labels, str) and len(labels) > 0
     return is_list and all(isinstance(label, str) for label in labels)  # pyright: ignore[reportGeneralTypeIssues]
-
-
-def _name_of(function: Callable[..., Any]) -> str:
-    return getattr(function, "__name__", type(function).__name__)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from model_understanding.errors import InputError
+from model_understanding.errors import InputError, ModelUnderstandingError, StoppedError
 from model_understanding.protocols import Metric
 from model_understanding.registry import METRICS
-from model_understanding.results import Assessment, Attribution, Target
+from model_understanding.results import Assessment, Attribution, Evaluation, Target
 from model_understanding.results.target import whole_of
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.ranked_text import RankedText, candidates_of
@@ -83,6 +83,48 @@ def assess(
         question = {"draws": draws, "seed": seed, "others": others}
         found.append(_assessed(runner, encoding, row, function, chosen, replacements, held, question))
     return found
+
+
+def evaluations_for_report(
+    runner: Runner, encoding: Encoding, attribution: Attribution, function: Callable[[Any], Any] | None
+) -> tuple[Evaluation, ...]:
+    """Return what an evaluation of a report's main attribution found; where none is possible, why.
+
+    Args:
+        runner: The runner.
+        encoding: The text it explains.
+        attribution: The attribution.
+        function: The caller's function, where the target is one.
+
+    Raises:
+        StoppedError: The caller's progress function returned ``False``.
+    """
+    try:
+        found = assess(runner, encoding, [attribution], function=function)[0]
+    except StoppedError:  # the caller's wish, not a reason
+        raise
+    except ModelUnderstandingError as error:  # an explanation that cannot be judged is still one
+        found = Assessment(
+            method=attribution.method,
+            target=attribution.targets[0].description(),
+            verdict="not evaluated",
+            reasons=(str(error).partition("\n")[0],),
+        )
+    if found.evaluations:
+        return found.evaluations
+    return (
+        Evaluation(
+            metric="verdict",
+            value=0.0,
+            curve=np.zeros((0, 2)),
+            control=np.zeros(0),
+            higher_is_better=True,
+            method=found.method,
+            target=found.target,
+            verdict=found.verdict,
+            reasons=found.reasons,
+        ),
+    )
 
 
 def check_same_tokens(attribution: Attribution, encoding: Encoding) -> None:

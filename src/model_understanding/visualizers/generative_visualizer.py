@@ -3,37 +3,25 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from model_understanding.errors import InputError, UnsupportedModelError
-from model_understanding.protocols import AttentionMapMethod, Metric
-from model_understanding.results import (
-    AttentionMap,
-    Attribution,
-    Generation,
-    LogitLens,
-    QueryKey,
-    Report,
-    Target,
-)
+from model_understanding.protocols import Metric
+from model_understanding.results import Attribution, Report, Target
 from model_understanding.results.target import Quantity
 from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.attention_capture import layer_count
-from model_understanding.runner.chat import Messages, is_chat, tokenize_chat
-from model_understanding.runner.continuation import generated_tokens, joined
-from model_understanding.runner.tokenization import tokenize
-from model_understanding.tasks import CAUSAL_LM
+from model_understanding.runner.chat import is_chat
 from model_understanding.tasks.causal_lm import Contrast, Span
 from model_understanding.tasks.vocabulary import VocabularyItem
-from model_understanding.tokens import Tokens
 from model_understanding.visualizers.alternatives import check_alternatives, contrast_targets
-from model_understanding.visualizers.attention_choices import Keep
+from model_understanding.visualizers.attention_reading import attention_for_report
 from model_understanding.visualizers.attributing import attribute
-from model_understanding.visualizers.base import AxisChoice, Visualizer
 from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
+from model_understanding.visualizers.evaluating import evaluations_for_report
 from model_understanding.visualizers.generation_record import TOP_TOKENS, generation_of
-from model_understanding.visualizers.head_ranking import RankChoice, check_rank
-from model_understanding.visualizers.layer_readings import TOP, lens_for_report, lens_of_tokens
+from model_understanding.visualizers.generator_readings import GeneratorReadings
+from model_understanding.visualizers.layer_readings import lens_for_report
 from model_understanding.visualizers.method_choice import MethodChoice, check_method
+from model_understanding.visualizers.prompts import Prompt, prompt_of, steps_of
 from model_understanding.visualizers.report_attention import MapChoice
+from model_understanding.visualizers.showing import shown
 from model_understanding.visualizers.token_targets import (
     Question,
     TokenTarget,
@@ -41,10 +29,8 @@ from model_understanding.visualizers.token_targets import (
     one_for_each,
 )
 
-Prompt = str | Messages
 
-
-class GenerativeModelVisualizer(Visualizer):
+class GenerativeModelVisualizer(GeneratorReadings):
     """Explain a causal language model: why it says what it says, token by token.
 
     Args:
@@ -65,49 +51,6 @@ class GenerativeModelVisualizer(Visualizer):
         UnsafeModelError: Loading it would run code the caller did not ask for.
         UnsupportedModelError: Its plain forward is no next-token distribution.
     """
-
-    task = CAUSAL_LM
-
-    def __init__(self, name_or_model: Any = None, **options: Any) -> None:
-        super().__init__(name_or_model, **options)
-        if self.runner.config.model_type == "xlnet":
-            raise UnsupportedModelError(
-                "XLNet predicts permuted positions: its plain forward is no next-token distribution.",
-                hint="Explain an XLNet classifier with ModelVisualizer, or another language model here.",
-            )
-
-    def generate(
-        self,
-        prompt: Prompt,
-        max_new_tokens: int = 32,
-        *,
-        continuation: str | None = None,
-        seed: int | None = None,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        top_k: int = 0,
-    ) -> Generation:
-        """Return what the model says after a prompt, with how sure it was at each step.
-
-        Args:
-            prompt: A text, or chat messages.
-            max_new_tokens: Most tokens to generate.
-            continuation: A given continuation, scored instead of generating one.
-            seed: Sample with this seed; the likeliest token at each step where left out.
-            temperature: Temperature of sampling.
-            top_p: Share of probability to sample from.
-            top_k: How many of the likeliest tokens to sample from; 0 for all.
-
-        Returns:
-            Prompt and continuation, with each step's probability, entropy and likeliest tokens.
-
-        Raises:
-            InputError: The prompt or the continuation is empty or too long.
-        """
-        encoding = self._continued(
-            prompt, continuation, max_new_tokens, seed=seed, temperature=temperature, top_p=top_p, top_k=top_k
-        )
-        return generation_of(self.runner, encoding, given=continuation is not None)
 
     def compute_saliency(
         self,
@@ -195,152 +138,6 @@ class GenerativeModelVisualizer(Visualizer):
         encodings = encoded(runner)
         found = with_progress(runner, lambda runner: explain(runner, encodings), progress)
         return found if many else found[0]
-
-    def compute_attention(
-        self,
-        prompt: Prompt,
-        continuation: str | None = None,
-        layer: AxisChoice = -1,
-        head: AxisChoice = "mean",
-        map: str | AttentionMapMethod = "raw",
-        *,
-        queries: str | Sequence[int] = "steps",
-        keep: Keep = "rows",
-        max_new_tokens: int = 32,
-        seed: int | None = None,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        top_k: int = 0,
-        rank: RankChoice = None,
-        top: int = 8,
-    ) -> AttentionMap:
-        """Return where the model looked while it wrote: decoding steps × context.
-
-        The row of a step is the query that produced its token; the columns are all of prompt and
-        continuation. All steps come from one forward.
-
-        Args:
-            prompt: A text, or chat messages.
-            continuation: What follows; generated greedily where left out.
-            layer: An index, several, ``"all"``, or ``"mean"`` or ``"max"`` over all.
-            head: The same for heads.
-            map: The map's name, or a map object, as ``Rollout(start_layer=2)``.
-            queries: ``"steps"``; ``"prompt"`` for the prompt's attention to itself; or positions in prompt
-                and continuation, whose tokens look.
-            keep: What to keep of each layer: ``"rows"``, every weight; ``"top:16"``, each row's largest;
-                ``"pooled:64"``, an overview of stretches of so many tokens; ``"mass"``, each key's mean
-                weight; or a reducer. Layers of ``raw`` and ``value_weighted`` are reduced as they come, so
-                that a long text needs no tokens² of memory; other maps are computed whole first.
-            max_new_tokens: Most tokens to generate.
-            seed: Sample the continuation with this seed, as ``generate`` does; the likeliest token at each
-                step where left out.
-            temperature: Temperature of sampling.
-            top_p: Share of probability to sample from.
-            top_k: How many of the likeliest tokens to sample from; 0 for all.
-            rank: A head score (``score_heads`` lists them), or heads ranked already: the heads it puts first
-                are held, of all layers or of a list of them. Scores that need a target ask for the
-                continuation, or the prompt's loss.
-            top: How many heads.
-
-        Returns:
-            The map; ``steps`` holds the tokens produced, ``left_out`` says what is not in it. With ``rank``,
-            ``.ranking`` names the heads in order, and the map holds every layer and head in it.
-
-        Raises:
-            InputError: The prompt is empty or too long, or there is no such layer, head, query or reduction.
-            UnsupportedModelError: The model has no attention, or one that cannot be read exactly.
-        """
-        if isinstance(queries, str) and queries not in ("steps", "prompt"):
-            raise InputError(
-                f"queries={queries!r} is unknown. Allowed: 'steps', 'prompt', or positions of tokens.",
-                hint="Leave it out for steps.",
-            )
-        check_rank(rank)
-        layer_count(self.runner.config)  # refuse before generating
-        sampling = {"seed": seed, "temperature": temperature, "top_p": top_p, "top_k": top_k}
-        encoding = (
-            self._encode(prompt)
-            if queries == "prompt"
-            else self._continued(prompt, continuation, max_new_tokens, **sampling)
-        )
-
-        def attend(layer: AxisChoice, head: AxisChoice) -> AttentionMap:
-            if queries == "steps":
-                return self._step_attention(encoding, layer, head, map, keep)
-            rows = None if isinstance(queries, str) else queries
-            return self._attention(encoding, layer, head, map, rows, keep=keep)
-
-        return self._of_ranked_heads(attend, encoding, layer, head, rank, top)
-
-    def compute_logit_lens(
-        self,
-        prompt: Prompt,
-        continuation: str | None = None,
-        positions: int | Sequence[int] | None = None,
-        top: int = TOP,
-    ) -> LogitLens:
-        """Return what each layer would say next, read through the model's own norm and head.
-
-        Layer k is what enters block k (layer 0: the embeddings), the last layer what leaves the last block.
-        Each goes through the very operations that the model runs after its last block — final norm,
-        projection, head, soft caps, scales. The last layer's logits must come out as the model's own, else
-        the model is refused. One forward serves all layers and positions.
-
-        Args:
-            prompt: A text, or chat messages.
-            continuation: What follows; the prompt alone where left out (nothing is generated).
-            positions: Where to read the next token, in tokens of prompt and continuation, counted from the
-                end where negative: one or several. Left out: where each token of the continuation was
-                chosen, or every position of a prompt alone.
-            top: How many of the likeliest tokens to keep.
-
-        Returns:
-            The likeliest tokens of each layer, with entropies, the rank and probability of the model's own
-            answer and of the token that follows, and the divergence from the model's own distribution.
-
-        Raises:
-            InputError: The prompt is empty or too long, or there is no such position.
-            UnsupportedModelError: The model's layers cannot be read through its own head exactly.
-
-        Reference:
-            nostalgebraist, "interpreting GPT: the logit lens", LessWrong 2020.
-        """
-        given = continuation is not None
-        encoding = self._continued(prompt, continuation, 1) if given else self._encode(prompt)
-        return lens_of_tokens(self.runner, encoding, positions, top)
-
-    def compute_query_key(
-        self,
-        prompt: Prompt,
-        layer: int = -1,
-        head: int = 0,
-        query: int = -1,
-        *,
-        continuation: str | None = None,
-    ) -> QueryKey:
-        """Return the products behind one head's weights: why a query looks at its keys as it does.
-
-        Queries and keys are those that attention consumes, with rotary positions applied and groups shared
-        out; ``Σᵢ scale · qᵢ · kᵢ`` plus what is added (masks and biases, given apart) goes into the softmax.
-        That it gives the model's own weights is checked on every run.
-
-        Args:
-            prompt: A text, or chat messages.
-            layer: The attention layer, counted from the end where negative.
-            head: The head, likewise.
-            query: The token that looks, likewise; of prompt and continuation.
-            continuation: What follows; the prompt alone where left out.
-
-        Returns:
-            The query, its keys, and their weights.
-
-        Raises:
-            InputError: There is no such layer, head or token.
-            UnsupportedModelError: The model has no attention, or its queries and keys cannot be found.
-        """
-        given = continuation is not None
-        encoding = self._continued(prompt, continuation, 1) if given else self._encode(prompt)
-        return self._query_key(encoding, layer, head, query)
 
     def evaluate(
         self,
@@ -462,19 +259,21 @@ class GenerativeModelVisualizer(Visualizer):
         check_method(method)
         asked = "continuation" if target is None else target
         each = per_token and asked == "continuation"
-        questions = [Question(target=asked, per_token=each, span=span, against=against, quantity=quantity)]
+        main = Question(target=asked, per_token=each, span=span, against=against, quantity=quantity)
+        check_alternatives(alternatives, main)
 
-        check_alternatives(alternatives, questions[0])
+        def explained_by(question: Question, encoding: Encoding) -> Encoding:
+            return encoding if question.kind == "continuation" else prompt_of(self.runner, encoding)
 
         def explain(runner: Runner, encoding: Encoding) -> list[Attribution]:
             has_loss = target is None and (encoding.prompt_length or 0) > 1  # one token has no loss
             attributions = []
-            for question in [*questions, *([Question(target="loss")] if has_loss else [])]:
-                explained = encoding if question.kind == "continuation" else self._prompt_of(encoding)
+            for question in [main, Question(target="loss")] if has_loss else [main]:
+                explained = explained_by(question, encoding)
                 targets = question.targets(runner, explained)
                 attributions += attribute(runner, method, [explained], [targets], question.function)
             if alternatives:
-                contrasts = contrast_targets(runner, encoding, alternatives, questions[0])
+                contrasts = contrast_targets(runner, encoding, alternatives, main)
                 attributions += attribute(runner, method, [encoding], [contrasts])
             return attributions
 
@@ -493,11 +292,11 @@ class GenerativeModelVisualizer(Visualizer):
             ),
             attributions=tuple(attributions),
             contrasts=contrasts,
-            attention=self._attention_of_steps(encoding, maps),
-            evaluations=self._evaluations_for_report(
-                encoding if questions[0].kind == "continuation" else self._prompt_of(encoding),
-                attributions[0],
-                questions[0].function,
+            attention=attention_for_report(self.runner, encoding, maps, *steps_of(encoding))
+            if self.runner.is_causal
+            else (),
+            evaluations=evaluations_for_report(
+                self.runner, explained_by(main, encoding), attributions[0], main.function
             )
             if evaluate
             else (),
@@ -505,7 +304,7 @@ class GenerativeModelVisualizer(Visualizer):
             heads=self._heads_of_report(encoding, attributions[0]),
             provenance=attributions[0].provenance,
         )
-        return self._shown(report, show)
+        return shown(report, show)
 
     def _explained(
         self,
@@ -530,90 +329,6 @@ class GenerativeModelVisualizer(Visualizer):
         is_continued = encoding.prompt_length != len(encoding.tokens[0])
         return Question(target="continuation" if is_continued else "loss").targets(self.runner, encoding)
 
-    def _compute_saliency_of(self, text: Any) -> Attribution:
-        return self.compute_saliency(text)
-
-    def _compute_lens_of(self, text: Any) -> LogitLens:
-        return self.compute_logit_lens(text)
-
     def _encoding_of(self, attribution: Attribution) -> Encoding:
         length = int((attribution.tokens.segments == 0).sum()) or None
         return self.runner.encode(attribution.tokens, prompt_length=length)
-
-    def _compute_attention_of(self, text: Any) -> AttentionMap:
-        return self.compute_attention(text)
-
-    def _tokenized(self, prompt: Prompt) -> tuple[Tokens, dict[str, list[int]]]:
-        if is_chat(prompt):
-            return tokenize_chat(self.tokenizer, prompt)  # pyright: ignore[reportArgumentType]
-        return tokenize(self.tokenizer, prompt)  # pyright: ignore[reportArgumentType]
-
-    def _encode(self, prompt: Prompt) -> Encoding:
-        tokens, _ = self._tokenized(prompt)
-        return self.runner.encode(tokens, prompt_length=len(tokens))
-
-    def _prompt_of(self, encoding: Encoding) -> Encoding:
-        """Return the prompt's part of a continued encoding, as an encoding of its own."""
-        length = encoding.prompt_length
-        assert length is not None
-        whole = encoding.tokens[0]
-        part = whole.select(range(length))
-        prompt = Tokens(
-            texts=whole.texts[:1],
-            pieces=part.pieces,
-            ids=part.ids,
-            segments=part.segments,
-            offsets=part.offsets,
-            words=part.words,
-            special=part.special,
-        )
-        return self.runner.encode(prompt, prompt_length=length)
-
-    def _continued(
-        self,
-        prompt: Prompt,
-        continuation: str | None,
-        max_new_tokens: int,
-        *,
-        runner: Runner | None = None,
-        **sampling: Any,
-    ) -> Encoding:
-        """Return prompt and continuation as one encoding; the continuation is never re-tokenised."""
-        tokens, inputs = self._tokenized(prompt)
-        if continuation is None:
-            ids = (runner or self.runner).generate(
-                tokens, {"input_ids": inputs["input_ids"]}, max_new_tokens=max_new_tokens, **sampling
-            )
-            following = generated_tokens(self.tokenizer, tokens, ids)
-        else:
-            following, _ = tokenize(self.tokenizer, continuation, special_tokens=False)
-        return self.runner.encode(joined(tokens, following), prompt_length=len(tokens))
-
-    def _attention_of_steps(self, encoding: Encoding, maps: MapChoice) -> tuple[AttentionMap, ...]:
-        if not self.runner.is_causal:
-            return ()
-        queries, steps = self._steps_of(encoding)
-        return self._attention_of_report(encoding, maps, queries, steps)
-
-    def _steps_of(self, encoding: Encoding) -> tuple[list[int], Tokens]:
-        """Return the queries that produced the continuation's tokens, and these tokens."""
-        assert encoding.prompt_length is not None
-        tokens = encoding.tokens[0]
-        steps = range(encoding.prompt_length, len(tokens))
-        return [step - 1 for step in steps], tokens.select(steps)
-
-    def _step_attention(
-        self,
-        encoding: Encoding,
-        layer: AxisChoice,
-        head: AxisChoice,
-        map: str | AttentionMapMethod,
-        keep: Keep = "rows",
-    ) -> AttentionMap:
-        if not self.runner.is_causal:
-            raise UnsupportedModelError(
-                f"{type(self.model).__name__} is not causal: one forward does not show its decoding steps.",
-                hint="Use queries='prompt' for its attention over the prompt.",
-            )
-        queries, produced = self._steps_of(encoding)
-        return self._attention(encoding, layer, head, map, queries, produced, keep)

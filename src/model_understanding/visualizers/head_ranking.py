@@ -12,9 +12,9 @@ from model_understanding.registry import DEFAULT_HEAD_SCORES
 from model_understanding.results import AttentionMap, Attribution, HeadScores, RankedHead, Target
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.attention_capture import layer_count
+from model_understanding.visualizers.attention_choices import AxisChoice
 from model_understanding.visualizers.attributing import attribute
 from model_understanding.visualizers.head_scoring import (
-    AxisChoice,
     HeadScoreChoice,
     among,
     head_scores_of,

@@ -13,9 +13,9 @@ from model_understanding.registry import DEFAULT_HEAD_SCORES, HEAD_SCORES
 from model_understanding.results import Attribution, HeadScores, RankedHead, Target
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.head_question import HeadQuestion, head_means
+from model_understanding.visualizers.attention_choices import AxisChoice
 
 HeadScoreChoice = str | HeadScoreMethod | Sequence[str | HeadScoreMethod] | None
-AxisChoice = int | Sequence[int] | str
 
 
 def head_scores_of(scores: HeadScoreChoice) -> tuple[HeadScoreMethod, ...]:

@@ -3,41 +3,26 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-
 from model_understanding.errors import InputError
-from model_understanding.protocols import AttentionMapMethod, Metric
-from model_understanding.results import (
-    AttentionMap,
-    Attribution,
-    LogitLens,
-    Prediction,
-    QueryKey,
-    Report,
-    Target,
-)
-from model_understanding.results.target import Quantity
+from model_understanding.protocols import Metric
+from model_understanding.results import Attribution, Report, Target
+from model_understanding.results.target import Quantity, function_target
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.predicted_targets import MakeTarget, PredictedTargets
-from model_understanding.runner.tokenization import tokenize
-from model_understanding.tasks import SEQUENCE_CLASSIFICATION
-from model_understanding.tasks.sequence_classification import ClassName, prediction_of, resolve_targets
-from model_understanding.visualizers.attention_choices import Keep
+from model_understanding.tasks.sequence_classification import ClassName, resolve_targets
+from model_understanding.visualizers.attention_reading import attention_for_report
 from model_understanding.visualizers.attributing import attribute
-from model_understanding.visualizers.base import AxisChoice, Visualizer
+from model_understanding.visualizers.classifier_readings import ClassifierReadings, Text
 from model_understanding.visualizers.costs import ProgressChoice, estimate_of, with_progress
-from model_understanding.visualizers.evaluating import check_same_tokens
-from model_understanding.visualizers.head_ranking import RankChoice
-from model_understanding.visualizers.layer_readings import TOP, lens_of_classes
+from model_understanding.visualizers.evaluating import check_same_tokens, evaluations_for_report
 from model_understanding.visualizers.method_choice import MethodChoice, check_method
 from model_understanding.visualizers.report_attention import MapChoice
+from model_understanding.visualizers.showing import shown
 
-Text = str | tuple[str, str]
 ClassTarget = ClassName | Sequence[ClassName] | Callable[[Any], Any] | None
 
 
-class ModelVisualizer(Visualizer):
+class ModelVisualizer(ClassifierReadings):
     """Explain a sequence classifier: which tokens drove its answer, and where it looked.
 
     Args:
@@ -61,23 +46,6 @@ class ModelVisualizer(Visualizer):
     >>> visualizer.predict("A wonderful film.").label
     'positive'
     """
-
-    task = SEQUENCE_CLASSIFICATION
-
-    def predict(self, text: Text) -> Prediction:
-        """Return the classifier's answer.
-
-        Args:
-            text: A text, or a (text, pair) tuple.
-
-        Returns:
-            Labels, logits and probabilities.
-
-        Raises:
-            InputError: The text is empty or longer than the model allows.
-        """
-        encoding = self._encode(text)
-        return prediction_of(self.runner.config, encoding.tokens[0], self._logits([encoding])[0])
 
     def compute_saliency(
         self,
@@ -133,94 +101,6 @@ class ModelVisualizer(Visualizer):
             return estimate_of(runner, explain, method)
         found = with_progress(runner, explain, progress)
         return found if many else found[0]
-
-    def compute_attention(
-        self,
-        text: Text,
-        layer: AxisChoice = -1,
-        head: AxisChoice = "mean",
-        map: str | AttentionMapMethod = "raw",
-        *,
-        queries: Sequence[int] | None = None,
-        keep: Keep = "rows",
-        rank: RankChoice = None,
-        top: int = 8,
-    ) -> AttentionMap:
-        """Return where the model looked, exact and with the model's own kernels.
-
-        Args:
-            text: A text, or a (text, pair) tuple.
-            layer: An index, several, ``"all"``, or ``"mean"`` or ``"max"`` over all.
-            head: The same for heads.
-            map: The map's name, or a map object, as ``Rollout(start_layer=2)``.
-            queries: Positions of the tokens that look, the rows; all where left out.
-            keep: What to keep of each layer: ``"rows"``, every weight; ``"top:16"``, each row's largest;
-                ``"pooled:64"``, an overview of stretches of so many tokens; ``"mass"``, each key's mean
-                weight; or a reducer. Layers of ``raw`` and ``value_weighted`` are reduced as they come, so
-                that a long text needs no tokens² of memory; other maps are computed whole first.
-            rank: A head score (``score_heads`` lists them), or heads ranked already: the heads it puts first
-                are held, of all layers or of a list of them. Scores that need a target ask for the
-                predicted class.
-            top: How many heads.
-
-        Returns:
-            Weights from queries (rows) to keys (columns); ``left_out`` says what is not in it. With ``rank``,
-            ``.ranking`` names the heads in order, and the map holds every layer and head in it.
-
-        Raises:
-            InputError: The text is empty or too long, or there is no such layer, head, query or reduction.
-            UnsupportedModelError: The model has no attention, or one that cannot be read exactly.
-        """
-        encoding = self._encode(text)
-        return self._of_ranked_heads(
-            lambda layer, head: self._attention(encoding, layer, head, map, queries, keep=keep),
-            *(encoding, layer, head, rank, top),
-        )
-
-    def compute_logit_lens(self, text: Text, top: int = TOP) -> LogitLens:
-        """Return what the classifier would answer at each layer, read through its own pooling and head.
-
-        Layer k is what enters block k (layer 0: the embeddings), the last layer what leaves the last block.
-        Each layer's states of the whole text go through the very operations that the model runs after its
-        last block. The last layer's logits must come out as the model's own, else the model is refused. The
-        head was trained on the last layer alone: what it says of the first ones may mean little.
-
-        Args:
-            text: A text, or a (text, pair) tuple.
-            top: How many of the likeliest classes to keep.
-
-        Returns:
-            The likeliest classes of each layer, with entropies, the rank and probability of the model's own
-            answer, and the divergence from the model's own distribution.
-
-        Raises:
-            InputError: The text is empty or longer than the model allows.
-            UnsupportedModelError: The classes are no alternatives (several labels, a regression), or the
-                model's layers cannot be read through its own head exactly.
-        """
-        return lens_of_classes(self.runner, self._encode(text), top)
-
-    def compute_query_key(self, text: Text, layer: int = -1, head: int = 0, query: int = 0) -> QueryKey:
-        """Return the products behind one head's weights: why a query looks at its keys as it does.
-
-        Queries and keys are those that attention consumes; ``Σᵢ scale · qᵢ · kᵢ`` plus what is added (masks
-        and biases, given apart) goes into the softmax. That it gives the model's own weights is checked on
-        every run.
-
-        Args:
-            text: A text, or a (text, pair) tuple.
-            layer: The attention layer, counted from the end where negative.
-            head: The head, likewise.
-            query: The token that looks, likewise.
-
-        Returns:
-            The query, its keys, and their weights.
-
-        Raises:
-            InputError: There is no such layer, head or token.
-            UnsupportedModelError: The model has no attention, or its queries and keys cannot be found.
-        """
-        return self._query_key(self._encode(text), layer, head, query)
 
     def evaluate(
         self,
@@ -315,7 +195,7 @@ class ModelVisualizer(Visualizer):
         if estimate:
             return self.compute_saliency(text, method, target, against, quantity, layer, estimate=True)
         encoding = self._encode(text)
-        prediction = prediction_of(self.runner.config, encoding.tokens[0], self._logits([encoding])[0])
+        prediction = self._answer(encoding)
         saliency = self.compute_saliency(
             text,
             method=method,
@@ -325,17 +205,16 @@ class ModelVisualizer(Visualizer):
             layer=layer,
             progress=progress,
         )
+        function = target if callable(target) else None
         report = Report(
             prediction=prediction,
             attributions=(saliency,),
-            attention=self._attention_of_report(encoding, maps),
-            evaluations=self._evaluations_for_report(encoding, saliency, target if callable(target) else None)
-            if evaluate
-            else (),
+            attention=attention_for_report(self.runner, encoding, maps),
+            evaluations=evaluations_for_report(self.runner, encoding, saliency, function) if evaluate else (),
             heads=self._heads_of_report(encoding, saliency),
             provenance=saliency.provenance,
         )
-        return self._shown(report, show)
+        return shown(report, show)
 
     def _named_targets(
         self, target: ClassTarget, against: ClassName | None, quantity: Quantity
@@ -347,8 +226,7 @@ class ModelVisualizer(Visualizer):
                     "A function's value is explained as it is: it takes no against and no quantity.",
                     hint="Return from the function what you mean.",
                 )
-            name = getattr(target, "__name__", type(target).__name__)
-            return (Target(task=self.task, quantity="custom", name=name),)
+            return (function_target(self.task, target),)
         return None if target is None else resolve_targets(self.runner.config, target, against, quantity)
 
     def _explained(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -375,32 +253,8 @@ class ModelVisualizer(Visualizer):
         """Return what makes the target of the predicted class."""
         return lambda index, _: resolve_targets(self.runner.config, index, against, quantity)[0]
 
-    def _compute_saliency_of(self, text: Any) -> Attribution:
-        return self.compute_saliency(text)
-
-    def _compute_lens_of(self, text: Any) -> LogitLens:
-        return self.compute_logit_lens(text)
-
     def _encoding_of(self, attribution: Attribution) -> Encoding:
         texts = attribution.tokens.texts
         encoding = self._encode(texts[0] if len(texts) == 1 else texts)  # pyright: ignore[reportArgumentType]
         check_same_tokens(attribution, encoding)
         return encoding
-
-    def _compute_attention_of(self, text: Any) -> AttentionMap:
-        return self.compute_attention(text)
-
-    def _encode(self, text: Text) -> Encoding:
-        if isinstance(text, tuple):
-            if len(text) != 2:
-                raise InputError(
-                    f"A pair is a tuple of two texts. Got {len(text)}.", hint="Pass (text, pair), or a list."
-                )
-            tokens, inputs = tokenize(self.tokenizer, text[0], text[1])
-        else:
-            tokens, inputs = tokenize(self.tokenizer, text)
-        return self.runner.encode(tokens, inputs)
-
-    def _logits(self, encodings: Sequence[Encoding]) -> Float[np.ndarray, "texts classes"]:
-        logits = self.runner.logits(self.runner.batch(encodings))
-        return logits[:, 0].float().cpu().numpy()

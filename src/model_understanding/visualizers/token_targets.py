@@ -9,7 +9,7 @@ from torch import Tensor
 
 from model_understanding.errors import InputError
 from model_understanding.results import Target
-from model_understanding.results.target import Quantity
+from model_understanding.results.target import Quantity, function_target
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.predicted_targets import MakeTarget
 from model_understanding.tasks import CAUSAL_LM
@@ -110,8 +110,7 @@ class Question:
             InputError: A token, a span or a contrast is not there.
         """
         if self.function is not None:
-            name = getattr(self.function, "__name__", type(self.function).__name__)
-            return (Target(task=CAUSAL_LM, quantity="custom", name=name),)
+            return (function_target(CAUSAL_LM, self.function),)
         if self.kind == "loss":
             return (loss_target(encoding.tokens[0], self.span),)
         if self.kind == "continuation":
