@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from model_understanding.cli import options
-from model_understanding.cli.options import LevelName, ModelChoice
+from model_understanding.cli.model_choice import ModelChoice, takes_model
+from model_understanding.cli.options import LevelName
 from model_understanding.errors import InputError
 from model_understanding.registry import HEAD_SCORES, MAPS
 
@@ -33,15 +34,8 @@ class SinkModeName(StrEnum):
     RENORMALISED = "renormalised"
 
 
+@takes_model(or_else="a saved map")
 def attention(
-    model: Annotated[
-        str,
-        typer.Argument(
-            metavar="MODEL",
-            help="A hub id, a folder, a .gguf file, demo:sentiment or demo:smollm2; or a saved map.",
-            show_default=False,
-        ),
-    ],
     text: Annotated[
         str | None,
         typer.Argument(
@@ -100,12 +94,8 @@ def attention(
     continuation: options.Continuation = None,
     max_new_tokens: options.MaxNewTokens = None,
     chat: options.Chat = False,
-    task: options.Task = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
-    allow_pickle: options.AllowPickle = False,
+    *,
+    choice: ModelChoice,
     level: options.Level = LevelName.TOKEN,
     view: Annotated[
         ViewName | None,
@@ -141,13 +131,15 @@ def attention(
     that came before. Attention says where a model looked, not why it answered. With --rank: which of all
     heads to look at; a picture then shows the first of them.
     """
-    from model_understanding.cli.explanation import DEFAULT_NEW_TOKENS, Request, check_request, prompt_of
-    from model_understanding.cli.loading import loaded_visualizer
-    from model_understanding.cli.output import (
-        ATTENTION_SUFFIXES,
-        AttentionOutput,
-        check_suffixes,
+    from model_understanding.cli.explanation import (
+        DEFAULT_NEW_TOKENS,
+        Request,
+        check_request,
+        classified_of,
+        prompt_of,
     )
+    from model_understanding.cli.loading import loaded_visualizer
+    from model_understanding.cli.output import ATTENTION_SUFFIXES, AttentionOutput, check_suffixes
     from model_understanding.cli.progress import Steps
     from model_understanding.cli.streams import quiet_libraries, reserved_stdout
     from model_understanding.cli.texts import read_texts
@@ -167,10 +159,10 @@ def attention(
         sinks=sinks and sinks.value,
         score=score,
     )
-    if Path(model).suffix.lower() in SAVED and text is None:
+    if Path(choice.name).suffix.lower() in SAVED and text is None:
         from model_understanding.results import AttentionMap
 
-        found = AttentionMap.load(model)
+        found = AttentionMap.load(choice.name)
         places = {
             name: _only_index(words, name)
             for name, words in (("layer", layer), ("head", head))
@@ -192,15 +184,6 @@ def attention(
         layers, heads = among_choice(layer, layers), among_choice(head, heads)
     MAPS.load(map_name)  # a wrong name is told before a model is loaded
     request = Request(pair=pair, continuation=continuation, max_new_tokens=max_new_tokens, chat=chat)
-    choice = ModelChoice(
-        name=model,
-        task=task,
-        device=device,
-        dtype=dtype,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-        allow_pickle=allow_pickle,
-    )
     quiet_libraries()
     with reserved_stdout() as data:
         with Steps() as steps:
@@ -221,12 +204,10 @@ def attention(
                         f"--queries {rows} is for language models.",
                         hint="Name positions, as --queries 0,3,-1.",
                     )
-                found = visualizer.compute_attention(
-                    source.text if pair is None else (source.text, pair), **asked
-                )
+                found = visualizer.compute_attention(classified_of(source.text, request), **asked)
             else:
                 found = visualizer.compute_attention(
-                    prompt_of(source.text, chat=chat),
+                    prompt_of(source.text, request),
                     continuation,
                     max_new_tokens=max_new_tokens or DEFAULT_NEW_TOKENS,
                     **asked,

@@ -47,7 +47,7 @@ def demo(
 
 def _classification(folder: Path, steps: "Steps") -> "Report":
     from model_understanding.cli.loading import loaded_visualizer
-    from model_understanding.cli.options import ModelChoice, TaskName
+    from model_understanding.cli.model_choice import ModelChoice, TaskName
 
     choice = ModelChoice(name="demo:sentiment", task=TaskName.SEQUENCE_CLASSIFICATION)
     visualizer = loaded_visualizer(choice, steps)
@@ -59,7 +59,7 @@ def _classification(folder: Path, steps: "Steps") -> "Report":
 
 def _generation(folder: Path, steps: "Steps") -> "Report":
     from model_understanding.cli.loading import loaded_visualizer
-    from model_understanding.cli.options import ModelChoice, TaskName
+    from model_understanding.cli.model_choice import ModelChoice, TaskName
 
     visualizer = loaded_visualizer(ModelChoice(name="demo:smollm2", task=TaskName.CAUSAL_LM), steps)
     from model_understanding.visualizers import GenerativeModelVisualizer

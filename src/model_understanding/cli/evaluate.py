@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from model_understanding.cli import options
-from model_understanding.cli.options import ModelChoice
+from model_understanding.cli.model_choice import ModelChoice, takes_model
 
 if TYPE_CHECKING:
     from model_understanding.results import Assessment
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 TOO_LOW = 3  # the exit code where an explanation is worth less than --fail-below
 
 
+@takes_model()
 def evaluate(
-    model: options.Model,
     texts: Annotated[
         list[str] | None,
         typer.Argument(metavar="[TEXT]...", help="Texts to explain; - reads one from standard input."),
@@ -49,12 +49,8 @@ def evaluate(
     continuation: options.Continuation = None,
     max_new_tokens: options.MaxNewTokens = None,
     chat: options.Chat = False,
-    task: options.Task = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
-    allow_pickle: options.AllowPickle = False,
+    *,
+    choice: ModelChoice,
     json_output: options.Json = False,
 ) -> None:
     """Measure how far explanations may be believed: tokens are removed in their order and in random ones.
@@ -63,7 +59,13 @@ def evaluate(
     (supported, weak, not supported) says whether the order can be told from chance, and why. Of several
     texts the shares of verdicts and the metrics' means are printed; --json has each text as well.
     """
-    from model_understanding.cli.explanation import DEFAULT_NEW_TOKENS, Request, check_request, prompt_of
+    from model_understanding.cli.explanation import (
+        DEFAULT_NEW_TOKENS,
+        Request,
+        check_request,
+        classified_of,
+        prompt_of,
+    )
     from model_understanding.cli.loading import loaded_visualizer
     from model_understanding.cli.output import print_assessments, print_summaries
     from model_understanding.cli.progress import Steps
@@ -75,15 +77,6 @@ def evaluate(
     sources = read_texts(texts or (), file)
     names, measured = chosen_methods(methods), chosen_metrics(metrics)
     request = Request(pair=pair, continuation=continuation, max_new_tokens=max_new_tokens, chat=chat)
-    choice = ModelChoice(
-        name=model,
-        task=task,
-        device=device,
-        dtype=dtype,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-        allow_pickle=allow_pickle,
-    )
     quiet_libraries()
     found: list[Assessment] = []
     with reserved_stdout() as data:
@@ -94,10 +87,10 @@ def evaluate(
             for source in sources:
                 with telling_where(source, len(sources)):
                     if is_classifier:
-                        given: Any = source.text if pair is None else (source.text, pair)
+                        given: Any = classified_of(source.text, request)
                         question: dict[str, Any] = {}
                     else:
-                        given = prompt_of(source.text, chat=chat)
+                        given = prompt_of(source.text, request)
                         question = {
                             "target": "continuation",
                             "continuation": continuation,

@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from model_understanding.cli import options
-from model_understanding.cli.options import LevelName, ModelChoice, QuantityName
+from model_understanding.cli.model_choice import ModelChoice, takes_model
+from model_understanding.cli.options import LevelName, QuantityName
 
 
+@takes_model()
 def explain(
-    model: options.Model,
     texts: Annotated[
         list[str] | None,
         typer.Argument(metavar="[TEXT]...", help="Texts to explain; - reads one from standard input."),
@@ -89,12 +90,8 @@ def explain(
         ),
     ] = None,
     chat: options.Chat = False,
-    task: options.Task = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
-    allow_pickle: options.AllowPickle = False,
+    *,
+    choice: ModelChoice,
     level: options.Level = LevelName.TOKEN,
     estimate: Annotated[
         bool,
@@ -131,15 +128,6 @@ def explain(
     output = ReportOutput(paths=tuple(out or ()), as_json=json_output, count=len(sources))
     if estimate:
         check_no_files(output.paths)
-    choice = ModelChoice(
-        name=model,
-        task=task,
-        device=device,
-        dtype=dtype,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-        allow_pickle=allow_pickle,
-    )
     quiet_libraries()
     with reserved_stdout() as data:
         with Steps() as steps:

@@ -138,7 +138,7 @@ def check_request(request: Request, *, is_classifier: bool) -> None:
 def _explained_answer(visualizer: "ModelVisualizer", text: str, request: Request, progress: Any) -> Any:
     targets = request.targets
     return visualizer.analyze(
-        text if request.pair is None else (text, request.pair),
+        classified_of(text, request),
         method=request.method,
         target=None if not targets else targets[0] if len(targets) == 1 else list(targets),
         against=request.against[0] if request.against else None,
@@ -162,7 +162,7 @@ def _explained_continuation(
     if target not in (None, "continuation") and request.max_new_tokens is None:
         length = 1  # a report tells what follows; the target does not need it
     return visualizer.analyze(
-        prompt_of(text, chat=request.chat),
+        prompt_of(text, request),
         request.continuation,
         length,
         method=request.method,
@@ -181,9 +181,14 @@ def _explained_continuation(
     )
 
 
-def prompt_of(text: str, *, chat: bool) -> Any:
+def prompt_of(text: str, request: Request) -> Any:
     """Return a text as a prompt, or as one message of a user."""
-    return [{"role": "user", "content": text}] if chat else text
+    return [{"role": "user", "content": text}] if request.chat else text
+
+
+def classified_of(text: str, request: Request) -> Any:
+    """Return what a classifier is given: a text, or a text and its pair."""
+    return text if request.pair is None else (text, request.pair)
 
 
 def _one_or_all(given: list[str | int]) -> Any:

@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 
 from model_understanding.cli import options
-from model_understanding.cli.options import ModelChoice
+from model_understanding.cli.model_choice import ModelChoice, takes_model
 from model_understanding.errors import InputError
 
 
+@takes_model()
 def lens(
-    model: options.Model,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The text; - reads it from standard input.")],
     positions: Annotated[
         str | None,
@@ -24,12 +24,8 @@ def lens(
     pair: Annotated[str | None, typer.Option(help="The second text, for a model of sentence pairs.")] = None,
     continuation: options.Continuation = None,
     chat: options.Chat = False,
-    task: options.Task = None,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    revision: options.Revision = None,
-    trust_remote_code: options.TrustRemoteCode = False,
-    allow_pickle: options.AllowPickle = False,
+    *,
+    choice: ModelChoice,
     json_output: options.Json = False,
     out: options.Out = None,
 ) -> None:
@@ -37,7 +33,7 @@ def lens(
 
     A language model: the likeliest next tokens at each layer. A classifier: the likeliest classes.
     """
-    from model_understanding.cli.explanation import Request, check_request, prompt_of
+    from model_understanding.cli.explanation import Request, check_request, classified_of, prompt_of
     from model_understanding.cli.loading import loaded_visualizer
     from model_understanding.cli.output import LENS_SUFFIXES, check_suffixes, print_lens, save_lens
     from model_understanding.cli.progress import Steps
@@ -49,15 +45,6 @@ def lens(
     check_suffixes(paths, LENS_SUFFIXES)
     places = None if positions is None else position_choice(positions)
     request = Request(pair=pair, continuation=continuation, chat=chat)
-    choice = ModelChoice(
-        name=model,
-        task=task,
-        device=device,
-        dtype=dtype,
-        revision=revision,
-        trust_remote_code=trust_remote_code,
-        allow_pickle=allow_pickle,
-    )
     quiet_libraries()
     with reserved_stdout() as data:
         with Steps() as steps:
@@ -73,10 +60,9 @@ def lens(
             from model_understanding.visualizers import ModelVisualizer
 
             if isinstance(visualizer, ModelVisualizer):
-                given = source.text if pair is None else (source.text, pair)
-                found = visualizer.compute_logit_lens(given, top)
+                found = visualizer.compute_logit_lens(classified_of(source.text, request), top)
             else:
-                prompt = prompt_of(source.text, chat=chat)
+                prompt = prompt_of(source.text, request)
                 found = visualizer.compute_logit_lens(prompt, continuation, places, top)
         for path in paths:  # first: a reader may close the pipe early
             save_lens(found, path)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from model_understanding.cli.options import ModelChoice, TaskName
+from model_understanding.cli.model_choice import ModelChoice, TaskName
 from model_understanding.cli.progress import Steps
 
 if TYPE_CHECKING:

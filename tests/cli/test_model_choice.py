@@ -1,0 +1,26 @@
+from dataclasses import fields
+
+import pytest
+import typer.main
+
+from model_understanding.cli.application import application
+from model_understanding.cli.model_choice import ModelChoice
+
+COMMANDS = typer.main.get_command(application).commands  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("name", ["explain", "attention", "evaluate", "lens"])
+def test_a_command_that_takes_a_model_has_each_of_its_options_once_and_the_model_first(name):
+    parameters = [parameter.name for parameter in COMMANDS[name].params]
+    assert parameters[0] == "name"
+    assert sorted(set(parameters) & {field.name for field in fields(ModelChoice)}) == sorted(
+        field.name for field in fields(ModelChoice)
+    )
+    assert len(set(parameters)) == len(parameters)
+    assert "choice" not in parameters
+
+
+def test_what_else_may_stand_for_a_model_is_told_by_that_command_alone():
+    told = {name: COMMANDS[name].params[0].help for name in ("attention", "lens")}
+    assert told["attention"].endswith("demo:smollm2; or a saved map.")
+    assert told["lens"].endswith("demo:smollm2.")
