@@ -146,3 +146,13 @@ class Metric(Protocol):
     def __call__(self, text: "RankedText") -> tuple[Evaluation, ...]:
         """Evaluate one attribution of one target; nothing where it has no meaning for the method."""
         ...
+
+
+class RemovesNothing:
+    """The part of a metric that asks for no variants of the text."""
+
+    __slots__ = ()
+
+    def removals(self, text: "RankedText") -> Bool[np.ndarray, "variants tokens"]:
+        """Return the variants that the metric asks for: none."""
+        return np.zeros((0, len(text.removals.tokens)), dtype=bool)

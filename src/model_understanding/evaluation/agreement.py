@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Bool
 
+from model_understanding.protocols import RemovesNothing
 from model_understanding.results import Evaluation
 from model_understanding.results.agreement import rank_correlation, top_count, top_overlap
 from model_understanding.runner.ranked_text import RankedText
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Agreement:
+class Agreement(RemovesNothing):
     r"""Spearman's rank correlation with each other attribution, and the share of largest tokens in common.
 
     The sizes of scores are compared where one of both methods has no signs. Methods that agree may all be
@@ -30,10 +30,6 @@ class Agreement:
     on_request: ClassVar[bool] = False
     cost: ClassVar[str] = "none"
     reference: ClassVar[str] = "Krishna et al. 2022"
-
-    def removals(self, text: RankedText) -> Bool[np.ndarray, "variants tokens"]:
-        """Return the variants that the metric asks for: none."""
-        return np.zeros((0, len(text.removals.tokens)), dtype=bool)
 
     def __call__(self, text: RankedText) -> tuple[Evaluation, ...]:
         """Evaluate one attribution; nothing where it is the only one."""

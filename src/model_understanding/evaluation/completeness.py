@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-from jaxtyping import Bool
-
+from model_understanding.protocols import RemovesNothing
 from model_understanding.results import Evaluation
 from model_understanding.runner.ranked_text import RankedText
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Completeness:
+class Completeness(RemovesNothing):
     r"""The gap of the scores' sum, as a part of the change of the output that they share out.
 
     ``|Σ scores − (f(x) − f(x'))| / |f(x) − f(x')|``
@@ -31,10 +29,6 @@ class Completeness:
     on_request: ClassVar[bool] = False
     cost: ClassVar[str] = "none"
     reference: ClassVar[str] = "Sundararajan et al. 2017"
-
-    def removals(self, text: RankedText) -> Bool[np.ndarray, "variants tokens"]:
-        """Return the variants that the metric asks for: none."""
-        return np.zeros((0, len(text.removals.tokens)), dtype=bool)
 
     def __call__(self, text: RankedText) -> tuple[Evaluation, ...]:
         """Evaluate one attribution."""

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Bool
 
+from model_understanding.protocols import RemovesNothing
 from model_understanding.results import Evaluation
 from model_understanding.results.agreement import rank_correlation
 from model_understanding.runner.ranked_text import RankedText
@@ -14,7 +14,7 @@ ALIKE = 0.5  # a rank correlation above this is worth a warning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Randomisation:
+class Randomisation(RemovesNothing):
     r"""The rank correlation of the scores' sizes with those of the same model with random weights.
 
     ``spearman( |a(x; θ)| , |a(x; θ')| )``, where each tensor of θ' is normal with θ's mean and spread
@@ -36,10 +36,6 @@ class Randomisation:
     on_request: ClassVar[bool] = True
     cost: ClassVar[str] = "the method's own, and a copy of the model"
     reference: ClassVar[str] = "Adebayo et al. 2018; Hedström et al. 2024"
-
-    def removals(self, text: RankedText) -> Bool[np.ndarray, "variants tokens"]:
-        """Return the variants that the metric asks for: none."""
-        return np.zeros((0, len(text.removals.tokens)), dtype=bool)
 
     def __call__(self, text: RankedText) -> tuple[Evaluation, ...]:
         """Evaluate one attribution; nothing where its method cannot be made again."""

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Bool
 
 from model_understanding.errors import InputError, UnsupportedModelError
+from model_understanding.protocols import RemovesNothing
 from model_understanding.results import Evaluation
 from model_understanding.results.agreement import rank_correlation
 from model_understanding.runner.ranked_text import RankedText
@@ -19,7 +19,7 @@ _CONDITIONS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stability:
+class Stability(RemovesNothing):
     r"""Explain the text once more under each condition, and compare the scores.
 
     ``max_i |a_i − a'_i| / max_i |a_i|``, and Spearman's rank correlation of a and a'
@@ -40,10 +40,6 @@ class Stability:
     on_request: ClassVar[bool] = True
     cost: ClassVar[str] = "the method's own, once and for each of 2 or 3 conditions"
     reference: ClassVar[str] = "Alvarez-Melis & Jaakkola 2018"
-
-    def removals(self, text: RankedText) -> Bool[np.ndarray, "variants tokens"]:
-        """Return the variants that the metric asks for: none."""
-        return np.zeros((0, len(text.removals.tokens)), dtype=bool)
 
     def __call__(self, text: RankedText) -> tuple[Evaluation, ...]:
         """Evaluate one attribution; nothing where its method cannot be made again."""
