@@ -1,6 +1,5 @@
 """What a comparison's page says: plain strings and numbers for the template, which escapes them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,34 +11,33 @@ from model_understanding.results import (
     AttributionComparison,
     Comparison,
 )
+from model_understanding.show.comparison_parts import (
+    MOST_PARTS,
+    parts_left_out,
+    provenance_pairs,
+    told,
+)
 from model_understanding.show.comparison_pictures import axis_labels, difference_picture
 from model_understanding.show.comparison_text import aligned_texts
 from model_understanding.show.comparison_words import (
-    READING,
     agreement_words,
-    answers,
-    attention_words,
     attribution_methods,
     attribution_title,
-    change_words,
+    difference_title,
     difference_words,
     evaluation_changes,
     largest_cells,
     mean_weights,
     measure_words,
-    names,
     output_changes,
     points,
-    remarks,
     score_changes,
-    stamps,
     target_label,
 )
 from model_understanding.show.page_colours import LEVELS
-from model_understanding.show.wording import percent, provenance_rows, shown, target_name, targets_name
+from model_understanding.show.wording import percent, shown, target_name, targets_name
 
 _MOST_ROWS, _MOST_CELLS, _OPEN_ROWS = 300, 24, 60
-_MOST_PARTS = 12  # of a kind: each has a text, a picture and a table of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,29 +75,21 @@ def comparison_content(comparison: Comparison) -> dict[str, Any]:
     Returns:
         Names for the template.
     """
-    first, second = comparison.first, comparison.second
-    attributions = [_attribution(part) for part in comparison.attributions[:_MOST_PARTS]]
+    attributions = [_attribution(part) for part in comparison.attributions[:MOST_PARTS]]
     coloured = any(part["texts"] for part in attributions)
     outputs = _output_rows(comparison)
     return {
-        "names": names(comparison),
-        "answers": answers(comparison),
+        **told(comparison),
         "explained": _explained(comparison),
-        "models": tuple(shown(side.provenance.model, 80) for side in (first, second)),
-        "cautions": stamps(comparison),
-        "remarks": remarks(comparison),
-        "change": change_words(comparison),
         "texts": () if coloured else aligned_texts(comparison.alignment),
         "levels": range(1, LEVELS + 1),
         "outputs": outputs[:_MOST_ROWS],
         "outputs_left_out": max(0, len(outputs) - _MOST_ROWS),
-        "are_steps": first.generation is not None,
+        "are_steps": comparison.first.generation is not None,
         "attributions": attributions,
-        "attention": [_attention(part) for part in comparison.attention[:_MOST_PARTS]],
-        "parts_left_out": max(0, len(comparison.attributions) - _MOST_PARTS)
-        + max(0, len(comparison.attention) - _MOST_PARTS),
+        "attention": [_attention(part) for part in comparison.attention[:MOST_PARTS]],
+        "parts_left_out": parts_left_out(comparison),
         "evaluations": list(evaluation_changes(comparison)),
-        "notes": READING,
         "provenance": list(provenance_pairs(comparison)),
     }
 
@@ -195,7 +185,7 @@ def _attention(part: AttentionComparison) -> dict[str, Any]:
     cells = largest_cells(differences, _MOST_CELLS)
     reach = max((abs(float(differences[cell])) for cell in cells), default=1.0)
     rows, keys = _pairs(part.rows), _pairs(part.keys)
-    title = f"Difference of {attention_words(part).lower()}"
+    title = difference_title(part)
     return {
         "title": title,
         "reason": shown(part.reason, 200),
@@ -260,10 +250,3 @@ def _pairs(alignment: Alignment) -> list[Pair]:
         )
         for kind, (one, other) in zip(alignment.kinds(), alignment.pairs, strict=True)
     ]
-
-
-def provenance_pairs(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
-    """Yield where both reports come from, line by line."""
-    sides = [dict(provenance_rows(report)) for report in (comparison.first, comparison.second)]
-    for name in dict.fromkeys([*sides[0], *sides[1]]):
-        yield name, sides[0].get(name, "–"), sides[1].get(name, "–")

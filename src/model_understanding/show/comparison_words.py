@@ -134,6 +134,11 @@ def attention_words(part: AttentionComparison) -> str:
     return attention_title(part.first)
 
 
+def difference_title(part: AttentionComparison) -> str:
+    """Return what the picture of a map's differences is called."""
+    return f"Difference of {attention_words(part).lower()}"
+
+
 def value(part: AttributionComparison, amount: float) -> str:
     """Return a value compared in words: a share in percent, a score as a number."""
     return number(amount) if part.measure == "score" else percent(amount)

@@ -12,22 +12,21 @@ from model_understanding.results import (
     AttributionComparison,
     Comparison,
 )
-from model_understanding.show.comparison_content import provenance_pairs
+from model_understanding.show.comparison_parts import (
+    MOST_PARTS,
+    parts_left_out,
+    provenance_pairs,
+    told,
+)
 from model_understanding.show.comparison_pictures import axis_labels
 from model_understanding.show.comparison_words import (
-    READING,
     agreement_words,
-    answers,
-    attention_words,
     attribution_methods,
     attribution_title,
-    change_words,
+    difference_title,
     evaluation_changes,
     measure_words,
-    names,
     output_changes,
-    remarks,
-    stamps,
     target_label,
 )
 from model_understanding.show.page_colours import payload_palette
@@ -37,7 +36,6 @@ from model_understanding.show.payload_tables import encoded_table
 from model_understanding.show.wording import layer_words, number, shown
 from model_understanding.tokens import Tokens
 
-_MOST_PARTS = 12  # of a kind, as the page without scripts
 _MOST_OUTPUTS = 100
 
 
@@ -53,27 +51,21 @@ def comparison_payload(comparison: Comparison) -> dict[str, Any]:
     """
     base = comparison.alignment
     omitted: list[str] = []
-    maps = [_differences(part) for part in comparison.attention[:_MOST_PARTS]]
+    maps = [_differences(part) for part in comparison.attention[:MOST_PARTS]]
     budget = byte_budget(tuple(maps)) // max(1, len(maps))
     attention = [
         _attention(part, differences, base, budget, omitted)
         for part, differences in zip(comparison.attention, maps, strict=False)
     ]
     attention = [part for part in attention if part is not None]
-    more = max(0, len(comparison.attributions) - _MOST_PARTS) + len(comparison.attention) - len(maps)
-    if more:
+    if more := parts_left_out(comparison):
         omitted.append(f"{more} more comparisons; the .json holds them.")
     if len(comparison.outputs) > _MOST_OUTPUTS:
         omitted.append(f"{len(comparison.outputs) - _MOST_OUTPUTS} more answers; the .json holds them.")
     return {
         "schema": SCHEMA,
         "kind": "comparison",
-        "names": list(names(comparison)),
-        "answers": list(answers(comparison)),
-        "models": [shown(side.provenance.model, 80) for side in (comparison.first, comparison.second)],
-        "change": change_words(comparison),
-        "cautions": list(stamps(comparison)),
-        "remarks": list(remarks(comparison)),
+        **told(comparison),
         "tables": [encoded_table(base.first), encoded_table(base.second)],
         "pairs": base.pairs.ravel().tolist(),
         "kinds": list(base.kinds()),
@@ -82,13 +74,12 @@ def comparison_payload(comparison: Comparison) -> dict[str, Any]:
             _named(change.label, change.first, change.second, change.difference)
             for change in output_changes(comparison.outputs[:_MOST_OUTPUTS])
         ],
-        "attributions": [_attribution(part, comparison) for part in comparison.attributions[:_MOST_PARTS]],
+        "attributions": [_attribution(part, comparison) for part in comparison.attributions[:MOST_PARTS]],
         "attention": attention,
         "evaluations": [
             _named(metric, first, second, verdict)
             for metric, first, second, verdict in evaluation_changes(comparison)
         ],
-        "notes": list(READING),
         "provenance": [
             _named(name, shown(first), shown(second)) for name, first, second in provenance_pairs(comparison)
         ],
@@ -182,7 +173,7 @@ def _attention(
     part: AttentionComparison, differences: AttentionMap, base: Alignment, budget: int, omitted: list[str]
 ) -> dict[str, Any] | None:
     held, weights = _fitting(differences, budget)
-    title = f"Difference of {attention_words(part).lower()}"
+    title = difference_title(part)
     if weights["kind"] != "dense":
         omitted.append(f"{title}: too large for a page; the .json holds it.")
         return None
