@@ -338,8 +338,10 @@ export interface Evaluation {
   readonly metric: string;
   /** What is read, and what stands in for removed tokens. */
   readonly condition: string;
-  readonly value: number;
+  readonly value: number | null;
   readonly valueWords: string;
+  /** Of a value that is normalised from 0 to 1: what it was before, and what it could be; else empty. */
+  readonly limits: string;
   readonly curve: readonly (readonly (number)[])[];
   readonly control: readonly (number)[];
   readonly higherIsBetter: boolean;

@@ -156,6 +156,7 @@ METRICS = Registry(
         "linear_datamodelling_score": (
             "model_understanding.evaluation.linear_datamodelling_score:LinearDatamodellingScore"
         ),
+        "normalised_aopc": "model_understanding.evaluation.normalised_aopc:NormalisedAopc",
         "stability": "model_understanding.evaluation.stability:Stability",
         "randomisation": "model_understanding.evaluation.randomisation:Randomisation",
     },

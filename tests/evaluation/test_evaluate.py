@@ -20,6 +20,7 @@ from model_understanding.runner.length import longest_input
 from model_understanding.runner.ranked_text import removal_counts
 from model_understanding.runner.token_effects import above_shuffled, token_effects
 from model_understanding.runner.work import Meter, metered
+from model_understanding.show.assessment_terminal import IN_EVERY_EVALUATION
 from model_understanding.visualizers import evaluating
 from tiny_models import CLASSIFIERS, LANGUAGE_MODELS, PROBE, visualizer_of
 
@@ -136,8 +137,9 @@ def test_what_cannot_be_told_is_said(sentiment):
 def test_misuse_is_told(sentiment):
     with pytest.raises(InputError, match="draws=2 is not a whole number of at least 5"):
         sentiment.evaluate(TEXTS[0], draws=2)
-    with pytest.raises(InputError, match="There is no metric 'comprehensivenes'"):
-        sentiment.evaluate(TEXTS[0], metrics=["comprehensivenes"])
+    for ask in (sentiment.evaluate, sentiment.analyze):
+        with pytest.raises(InputError, match="There is no metric 'comprehensivenes'"):
+            ask(TEXTS[0], metrics=["comprehensivenes"])
     words = sentiment.compute_saliency("An unforgettable, heartbreaking mess.").words()
     with pytest.raises(InputError, match="before words"):
         sentiment.evaluate(words)
@@ -212,6 +214,8 @@ def test_all_metrics_are_registered():
         assert metric.name == name
         assert metric.reference
         assert metric.cost
+    default = [name for name in METRICS.names() if not METRICS.load(name).on_request]
+    assert {*default, "standing"} == {*IN_EVERY_EVALUATION, "verdict"}
 
 
 def test_methods_agree_as_their_ranks_do(sentiment):

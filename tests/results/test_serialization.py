@@ -96,8 +96,8 @@ def inside(part, **changes):
 NO_RESULT = (
     "This JSON is not a result. Types: Alignment, Assessment, AssessmentSummary, AttentionComparison, "
     "AttentionMap, Attribution, AttributionComparison, Comparison, Estimate, Evaluation, EvaluationPair, "
-    "Generation, HeadScores, LogitLens, MetricMean, Prediction, Provenance, QueryKey, RankedHead, Report, "
-    "Target, Tokens, ValuePair."
+    "Generation, HeadScores, Limits, LogitLens, MetricMean, Prediction, Provenance, QueryKey, RankedHead, "
+    "Report, Target, Tokens, ValuePair."
 )
 NOT_WHOLE = "This JSON is not a whole result: "
 SCHEMA = (

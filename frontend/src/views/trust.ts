@@ -115,7 +115,7 @@ function metricCard(
   [colour, tick, line]: readonly string[],
 ): HTMLElement {
   const rows = held.map((evaluation) => {
-    const { control, value } = evaluation;
+    const { control, value, limits } = evaluation;
     const mean = control.reduce((sum, item) => sum + item, 0) / control.length;
     const tip = control.length ? `random orders: ${number(mean)}` : "no random orders to compare with";
     return h(
@@ -127,14 +127,16 @@ function metricCard(
           "span",
           { class: "trust-pictures" },
           evaluation.curve.length > 1 && curve(evaluation, colour, line),
-          control.length > 0 && band(value, control, colour, tick),
+          control.length > 0 && value !== null && band(value, control, colour, tick, limits ? [0, 1] : null),
         ),
+      limits && h("span", { class: "note" }, limits),
       h("strong", {}, evaluation.valueWords),
     );
   });
   const words = [
     `${held[0].higherIsBetter ? "Higher" : "Lower"} is better.`,
     held.some((one) => one.control.length) && "Ticks: random orders of the same tokens.",
+    held.some((one) => one.limits) && "0 and 1: the least and the greatest that any order of them gives.",
     ...new Set(held.flatMap((one) => one.reasons)),
   ];
   return h(
@@ -146,10 +148,16 @@ function metricCard(
   );
 }
 
-/** Where the value stands among random orders. */
-function band(value: number, control: readonly number[], colour: string, line: string): SVGSVGElement {
-  const low = Math.min(value, ...control);
-  const span = Math.max(value, ...control) - low || 1;
+/** Where the value stands among random orders; from end to end of what is possible, where that is known. */
+function band(
+  value: number,
+  control: readonly number[],
+  colour: string,
+  line: string,
+  possible: readonly [number, number] | null,
+): SVGSVGElement {
+  const [low, high] = possible ?? [Math.min(value, ...control), Math.max(value, ...control)];
+  const span = high - low || 1;
   const x = (item: number) => 6 + ((item - low) / span) * 78;
   return svg(
     "svg",

@@ -27,14 +27,7 @@ def evaluate(
         str,
         typer.Option(help="Methods to judge, separated by commas; all for every one that fits the model."),
     ] = "default",
-    metrics: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAMES",
-            help="Metrics beside the default ones, separated by commas; all for every one.",
-            show_default=False,
-        ),
-    ] = None,
+    metrics: options.Metrics = None,
     draws: Annotated[int, typer.Option(min=5, help="Random orders to compare with.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed of these orders.")] = 0,
     fail_below: Annotated[
@@ -67,6 +60,7 @@ def evaluate(
         prompt_of,
     )
     from model_understanding.cli.loading import loaded_visualizer
+    from model_understanding.cli.metric_options import chosen_metrics
     from model_understanding.cli.output import print_assessments, print_summaries
     from model_understanding.cli.progress import Steps
     from model_understanding.cli.streams import print_json, print_message, quiet_libraries, reserved_stdout
@@ -153,28 +147,6 @@ def chosen_methods(words: str) -> tuple[str, ...]:
         if name not in CHOICES:
             METHODS.load(name)
     return names
-
-
-def chosen_metrics(words: str | None) -> tuple[str, ...]:
-    """Return the metrics that are named.
-
-    Args:
-        words: Names separated by commas, ``all``, or nothing.
-
-    Raises:
-        InputError: There is no such metric.
-
-    >>> chosen_metrics("deletion, insertion")
-    ('deletion', 'insertion')
-    """
-    from model_understanding.registry import METRICS
-
-    if words is None:
-        return ()
-    names = METRICS.names() if words == "all" else tuple(name.strip() for name in words.split(","))
-    for name in names:
-        METRICS.load(name)
-    return tuple(names)
 
 
 def _refusal(method: str, error: Exception) -> "Assessment":

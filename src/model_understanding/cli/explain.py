@@ -108,6 +108,7 @@ def explain(
             rich_help_panel="Output",
         ),
     ] = True,
+    metrics: options.Metrics = None,
     json_output: options.Json = False,
     out: options.Out = None,
 ) -> None:
@@ -119,6 +120,7 @@ def explain(
     from model_understanding.cli.explanation import Request, check_request, explained
     from model_understanding.cli.loading import loaded_visualizer
     from model_understanding.cli.method_options import chosen_method
+    from model_understanding.cli.metric_options import chosen_metrics
     from model_understanding.cli.output import ReportOutput, check_no_files, print_estimate
     from model_understanding.cli.progress import Steps
     from model_understanding.cli.streams import quiet_libraries, reserved_stdout
@@ -148,6 +150,7 @@ def explain(
                 level=level,
                 estimate=estimate,
                 evaluate=evaluate,
+                metrics=chosen_metrics(metrics),
                 as_page=any(path.suffix.lower() == ".html" for path in output.paths),
             )
             visualizer = loaded_visualizer(choice, steps)

@@ -34,6 +34,7 @@ class Request:
         level: What is one unit in what is shown and saved.
         estimate: Whether only the cost is asked for.
         evaluate: Whether to measure how far the explanation may be believed.
+        metrics: Metrics beside the default ones.
         as_page: Whether a page is saved, which shows more attention than the main map.
     """
 
@@ -52,6 +53,7 @@ class Request:
     level: LevelName = LevelName.TOKEN
     estimate: bool = False
     evaluate: bool = True
+    metrics: tuple[str, ...] = ()
     as_page: bool = False
 
 
@@ -97,10 +99,10 @@ def joined_tokens(report: Report, level: LevelName) -> Report:
 
 
 def check_request(request: Request, *, is_classifier: bool) -> None:
-    """Refuse what does not belong to the model's task.
+    """Refuse what does not belong to the model's task, or not together.
 
     Raises:
-        InputError: An option belongs to the other kind of model.
+        InputError: An option belongs to the other kind of model, or two options exclude each other.
     """
     if is_classifier:
         foreign = {
@@ -128,6 +130,11 @@ def check_request(request: Request, *, is_classifier: bool) -> None:
             f"--target {named[0]} stands alone, and {len(request.targets)} targets were given.",
             hint="Give it alone, or only tokens.",
         )
+    if request.metrics and not request.evaluate:
+        raise InputError(
+            f"--metrics {','.join(request.metrics)} asks for an evaluation, and --no-evaluate for none.",
+            hint="Leave one of them out.",
+        )
     if request.per_token and request.targets and request.targets[0] != "continuation":
         raise InputError(
             f"--per-token explains each token of the continuation. Got --target {request.targets[0]}.",
@@ -147,6 +154,7 @@ def _explained_answer(visualizer: "ModelVisualizer", text: str, request: Request
         progress=progress,
         estimate=request.estimate,
         evaluate=request.evaluate,
+        metrics=request.metrics,
         maps=None if request.as_page else (),
         show=False,
     )
@@ -176,6 +184,7 @@ def _explained_continuation(
         progress=progress,
         estimate=request.estimate,
         evaluate=request.evaluate,
+        metrics=request.metrics,
         maps=None if request.as_page else (),
         show=False,
     )

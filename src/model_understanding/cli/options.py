@@ -53,6 +53,15 @@ MaxNewTokens = Annotated[
         show_default=False,
     ),
 ]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Metrics beside the default ones, separated by commas; all for every one. normalised_aopc is "
+        "the one that compares explanations of two models.",
+        show_default=False,
+    ),
+]
 Out = Annotated[
     list[Path] | None,
     typer.Option(

@@ -18,6 +18,7 @@ from model_understanding.results.comparing import compare as compare
 from model_understanding.results.comparison import Comparison as Comparison
 from model_understanding.results.estimate import Estimate as Estimate
 from model_understanding.results.evaluation import Evaluation as Evaluation
+from model_understanding.results.evaluation import Limits as Limits
 from model_understanding.results.generation import Generation as Generation
 from model_understanding.results.head_scores import HeadScores as HeadScores
 from model_understanding.results.head_scores import RankedHead as RankedHead

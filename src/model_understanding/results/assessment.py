@@ -72,6 +72,10 @@ class Assessment(JsonResult):
                     "spread": one.spread,
                     "advantage": one.advantage,
                     "verdict": one.verdict,
+                    "raw": one.raw,
+                    "lower_limit": one.limits and one.limits.lower,
+                    "upper_limit": one.limits and one.limits.upper,
+                    "exact_limits": one.limits and one.limits.exact,
                 }
                 for one in self.evaluations
             ]

@@ -114,7 +114,9 @@ def mean_interval(values: Float[np.ndarray, " texts"]) -> tuple[float, float, fl
 
 
 def _means(assessments: Sequence[Assessment]) -> tuple[MetricMean, ...]:
-    evaluations = [one for assessment in assessments for one in assessment.evaluations]
+    evaluations = [
+        one for assessment in assessments for one in assessment.evaluations if one.value is not None
+    ]
     found = []
     for key in dict.fromkeys((one.metric, one.quantity, one.replacement) for one in evaluations):
         own = [one for one in evaluations if (one.metric, one.quantity, one.replacement) == key]

@@ -30,6 +30,9 @@ _NAMED = (
     ("attention_implementation", "attention implementations"),
     ("versions", "versions"),
 )
+_OF_THE_MODEL = ("model", "revision", "architecture")
+_IN_UNITS_OF_THE_MODEL = ("comprehensiveness", "sufficiency", "deletion", "insertion")
+NORMALISED = "normalised_aopc"
 Part = TypeVar("Part", Attribution, AttentionMap)
 Found = TypeVar("Found")
 
@@ -107,7 +110,7 @@ def compare(
         attributions=attributions,
         attention=attention,
         evaluations=tuple(compare_evaluations(first.evaluations, second.evaluations)),
-        notes=tuple(_notes(first, second)),
+        notes=(*_notes(first, second), *_notes_on_metrics(first, second)),
         left_out=tuple(left_out),
         change=max((part.change for part in parts), default=0.0),
     )
@@ -215,6 +218,25 @@ def _notes(first: Report, second: Report) -> Iterator[str]:
             )
         if ours != theirs:
             yield f"The {plural} differ: {ours or 'unknown'}; {theirs or 'unknown'}."
+
+
+def _notes_on_metrics(first: Report, second: Report) -> Iterator[str]:
+    """Yield which metrics of two models do not compare: those that count in what the model itself answers."""
+    sides = first.provenance, second.provenance
+    if all(getattr(sides[0], name) == getattr(sides[1], name) for name in _OF_THE_MODEL):
+        return
+    metrics = [{one.metric for one in report.evaluations} for report in (first, second)]
+    named = [name for name in _IN_UNITS_OF_THE_MODEL if all(name in side for side in metrics)]
+    if not named:
+        return
+    if all(NORMALISED in side for side in metrics):
+        instead = f"those of {NORMALISED} do, from 0 to 1 between what each model can give on its text."
+    else:
+        instead = (
+            f"make both reports with metrics=['{NORMALISED}'] (--metrics {NORMALISED}) for some that do."
+        )
+    words = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
+    yield f"Values of {words} do not compare between models, each of which has its own scale; {instead}"
 
 
 def _quoted(report: Report) -> str:

@@ -9,13 +9,29 @@ from model_understanding.results.serialization import JsonResult
 from model_understanding.tokens import read_only
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits(JsonResult):
+    """Between what a metric can lie on this text and model, whatever the attribution; in its own units.
+
+    Args:
+        lower: The least of any order of the tokens.
+        upper: The greatest.
+        exact: Whether every order was considered; else a search found them, and the true ones may lie
+            further apart.
+    """
+
+    lower: float
+    upper: float
+    exact: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation(JsonResult):
     """One metric of one attribution, beside the same metric on random orders of the same text.
 
     Args:
         metric: Name of the metric.
-        value: Its value.
+        value: Its value; ``None`` where there is none to give, and ``reasons`` says why.
         curve: Points of its curve, shape ``(P, 2)``.
         control: The metric on random orders, shape ``(D,)``.
         higher_is_better: Whether a higher value speaks for the attribution.
@@ -27,10 +43,12 @@ class Evaluation(JsonResult):
         replacement: What stood in for removed tokens; several are joined by ``+``.
         advantage: How many spreads of the random orders it is better than their mean; above 0 speaks for
             the attribution whatever ``higher_is_better`` says.
+        limits: Where the value is normalised, between what it lay before: 0 stands for the lower one, 1
+            for the upper.
     """
 
     metric: str
-    value: float
+    value: float | None
     curve: Float[np.ndarray, "points 2"]
     control: Float[np.ndarray, " draws"]
     higher_is_better: bool
@@ -41,6 +59,7 @@ class Evaluation(JsonResult):
     quantity: str = ""
     replacement: str = ""
     advantage: float | None = None
+    limits: Limits | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "curve", read_only(self.curve, np.float32, (None, 2), "curve"))
@@ -51,3 +70,10 @@ class Evaluation(JsonResult):
     def spread(self) -> float | None:
         """Standard deviation of the metric over the random orders."""
         return float(self.control.std(ddof=1)) if self.control.size > 1 else None
+
+    @property
+    def raw(self) -> float | None:
+        """The value before it was normalised, where it was."""
+        if self.value is None or self.limits is None:
+            return None
+        return self.limits.lower + self.value * (self.limits.upper - self.limits.lower)

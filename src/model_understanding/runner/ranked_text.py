@@ -76,10 +76,7 @@ class RankedText:
     @cached_property
     def support(self) -> Float[np.ndarray, " candidates"]:
         """How much each candidate is said to support the target; sizes where scores have no sign."""
-        scores = self.attribution.scores[0, self.candidates].astype(np.float64)
-        if not self.attribution.signed:
-            return np.abs(scores)
-        return -scores if self.attribution.targets[0].quantity == "loss" else scores
+        return _support(self.attribution, self.candidates)
 
     @cached_property
     def orders(self) -> Int[np.ndarray, "orders candidates"]:
@@ -87,9 +84,21 @@ class RankedText:
         generator = np.random.default_rng(self.seed)
         count = len(self.candidates)
         random = [generator.permutation(count) for _ in range(self.draws)]
-        tie = np.random.default_rng(self.seed + 1).permutation(count)
-        own = tie[np.argsort(-self.support[tie], kind="stable")]
-        return np.stack([own, *random])
+        return np.stack([self._order_by(self.support), *random])
+
+    @cached_property
+    def orders_of_others(self) -> Int[np.ndarray, "others candidates"]:
+        """Candidates in the order of each further attribution that scores all of them."""
+        supports = [
+            _support(other, self.candidates) for other in self.others if other.valid[0, self.candidates].all()
+        ]
+        return np.array([self._order_by(one) for one in supports], dtype=int).reshape(
+            -1, len(self.candidates)
+        )
+
+    def _order_by(self, support: Float[np.ndarray, " candidates"]) -> Int[np.ndarray, " candidates"]:
+        tie = np.random.default_rng(self.seed + 1).permutation(len(support))
+        return tie[np.argsort(-support[tie], kind="stable")]
 
     def removed(
         self, fractions: tuple[float, ...] = FRACTIONS, *, keep: bool = False
@@ -162,17 +171,28 @@ class RankedText:
                 )
         return tuple(found)
 
-    def evaluation(self, metric: str, value: float, *, higher_is_better: bool, **more: object) -> Evaluation:
+    def evaluation(
+        self, metric: str, value: float | None, *, higher_is_better: bool, **more: object
+    ) -> Evaluation:
         """Return an evaluation of this attribution."""
         fields = {"curve": np.zeros((0, 2)), "control": np.zeros(0), **more}
         return Evaluation(
             metric=metric,
-            value=float(value),
+            value=None if value is None else float(value),
             higher_is_better=higher_is_better,
             method=self.attribution.method,
             target=self.attribution.targets[0].description(),
             **fields,  # pyright: ignore[reportArgumentType]
         )
+
+
+def _support(
+    attribution: Attribution, candidates: Int[np.ndarray, " candidates"]
+) -> Float[np.ndarray, " candidates"]:
+    scores = attribution.scores[0, candidates].astype(np.float64)
+    if not attribution.signed:
+        return np.abs(scores)
+    return -scores if attribution.targets[0].quantity == "loss" else scores
 
 
 def area_evaluations(

@@ -4,7 +4,7 @@ Every variant is a row of removed tokens; each distinct one is run once for each
 metrics and methods ask for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -105,6 +105,8 @@ class Removals:
         )
         asked: Any = [*measures.values()]  # a function of the caller's stands alone
         targets = asked[0] if callable(asked[0]) else asked
+        self.worked_out: dict[Hashable, Any] = {}
+        """What a metric has found of this text and keeps for the other attributions of it."""
         self._texts: dict[str, Ablations] = {}
         for name in chosen:
             if replacements is None and len(self._texts) == _MOST_REPLACEMENTS:
@@ -141,4 +143,18 @@ class Removals:
         Returns:
             Values ``(R, M, Q)``.
         """
-        return np.stack([text.values(removed) for text in self._texts.values()])
+        return np.stack([self.values_under(name, removed) for name in self._texts])
+
+    def values_under(
+        self, replacement: str, removed: Bool[np.ndarray, "variants tokens"]
+    ) -> Float[np.ndarray, "variants quantities"]:
+        """Return each quantity on each variant, under one replacement.
+
+        Args:
+            replacement: One of ``replacements``.
+            removed: Which tokens each variant lacks.
+
+        Returns:
+            Values ``(M, Q)``.
+        """
+        return self._texts[replacement].values(removed)

@@ -9,16 +9,24 @@ from rich.text import Text
 
 from model_understanding.results import Assessment, AssessmentSummary, Evaluation
 from model_understanding.results.assessment import VERDICTS
-from model_understanding.show.wording import number, shown
+from model_understanding.show.wording import (
+    evaluation_condition,
+    evaluation_value,
+    limits_range,
+    number,
+    shown,
+)
 
+IN_EVERY_EVALUATION = ("standing", "comprehensiveness", "sufficiency", "completeness", "agreement")
+"""Metrics that the verdict sums up; pages, tables and JSON hold them. Printed are those asked for besides."""
 _STYLES = {"supported": "bold green", "weak": "bold yellow", "not supported": "bold red"}
 
 
 def print_verdicts(evaluations: Sequence[Evaluation], console: Console) -> None:
-    """Print the verdicts among some evaluations, with their reasons.
+    """Print the verdicts among some evaluations, with their reasons, and the metrics asked for besides.
 
     Args:
-        evaluations: What an evaluation gave; those without a verdict are left to tables and pages.
+        evaluations: What an evaluation gave.
         console: Where to print.
     """
     for evaluation in evaluations:
@@ -27,6 +35,7 @@ def print_verdicts(evaluations: Sequence[Evaluation], console: Console) -> None:
             console.print(Text.assemble("How far to believe it: ", _verdict(evaluation.verdict)))
             for reason in evaluation.reasons:
                 console.print(Padding(Text(shown(reason), style="dim"), (0, 0, 0, 2)))
+    _print_metrics(evaluations, console)
 
 
 def print_assessments(assessments: Sequence[Assessment], console: Console) -> None:
@@ -62,6 +71,7 @@ def print_assessments(assessments: Sequence[Assessment], console: Console) -> No
         console.print(Text(shown(assessment.method), style="bold"))
         for reason in assessment.reasons:
             console.print(Padding(Text(shown(reason), style="dim"), (0, 0, 0, 2)))
+        _print_metrics(assessment.evaluations, console)
 
 
 def print_summaries(summaries: Sequence[AssessmentSummary], console: Console) -> None:
@@ -96,6 +106,38 @@ def print_summaries(summaries: Sequence[AssessmentSummary], console: Console) ->
             )
         console.print(table)
     console.print(Text("above: standard deviations above random orders or shuffled scores", style="dim"))
+
+
+def _print_metrics(evaluations: Sequence[Evaluation], console: Console) -> None:
+    """Print the metrics that were asked for besides those of every evaluation."""
+    asked = [one for one in evaluations if one.verdict is None and one.metric not in IN_EVERY_EVALUATION]
+    if not asked:
+        return
+    is_normalised = any(one.limits for one in asked)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("metric asked for", overflow="fold")
+    titles = ("value", "random", "above", *(("raw", "possible") if is_normalised else ()))
+    for title in titles:
+        table.add_column(title, justify="left" if title == "possible" else "right")
+    for place, one in enumerate(asked):
+        if not place or one.metric != asked[place - 1].metric:
+            table.add_row(Text(shown(one.metric)))
+        cells = [
+            evaluation_value(one),
+            number(float(one.control.mean())) if one.control.size else "–",
+            "–" if one.advantage is None else number(one.advantage),
+        ]
+        if is_normalised:
+            cells += ["–" if one.raw is None else number(one.raw), limits_range(one.limits)]
+        condition = Padding(Text(shown(evaluation_condition(one) or "value")), (0, 0, 0, 2))
+        table.add_row(condition, *map(Text, cells))
+    console.print(Padding(table, (1, 0, 0, 2)))
+    if is_normalised:
+        how = "exact" if all(one.limits.exact for one in asked if one.limits) else "found by a search"
+        words = f"raw: before normalising; possible: the least and the greatest of any order, {how}"
+        console.print(Padding(Text(words, style="dim"), (0, 0, 0, 2)))
+    for reason in dict.fromkeys(reason for one in asked for reason in one.reasons):
+        console.print(Padding(Text(shown(reason), style="dim"), (0, 0, 0, 2)))
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -21,6 +21,8 @@ from model_understanding.show.wording import (
     attention_title,
     cautions,
     evaluation_name,
+    evaluation_value,
+    limits_words,
     method_name,
     number,
     percent,
@@ -264,8 +266,11 @@ def evaluation_changes(comparison: Comparison) -> Iterator[tuple[str, str, str, 
         sides = (pair.first, pair.second)
         metric = next(evaluation_name(side) for side in sides if side is not None)
         verdicts = ["–" if side is None else shown(side.verdict or "–", 200) for side in sides]
-        values = ["–" if side is None else number(side.value) for side in sides]
+        values = ["–" if side is None else evaluation_value(side) for side in sides]
         yield shown(metric, 60), values[0], values[1], _both(verdicts)
+        limits = [limits_words(side and side.limits) or "–" for side in sides]
+        if any(side and side.limits for side in sides):
+            yield f"{shown(metric, 60)}: possible before normalising", limits[0], limits[1], "–"
 
 
 def change_words(comparison: Comparison) -> str:

@@ -14,8 +14,10 @@ from model_understanding.show.wording import (
     READING_NOTES,
     answer_words,
     attention_title,
+    before_normalising,
     cautions,
     evaluation_name,
+    evaluation_value,
     method_name,
     number,
     output_words,
@@ -84,10 +86,15 @@ def report_content(report: Report) -> dict[str, Any]:
             Row(
                 cells=(
                     evaluation_name(evaluation),
-                    number(evaluation.value),
+                    evaluation_value(evaluation),
                     number(float(evaluation.control.mean())) if evaluation.control.size else "–",
                     "higher" if evaluation.higher_is_better else "lower",
-                    " ".join(filter(None, (evaluation.verdict, *evaluation.reasons))) or "–",
+                    " ".join(
+                        filter(
+                            None, (evaluation.verdict, before_normalising(evaluation), *evaluation.reasons)
+                        )
+                    )
+                    or "–",
                 )
             )
             for evaluation in report.evaluations

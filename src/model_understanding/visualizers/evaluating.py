@@ -86,7 +86,11 @@ def assess(
 
 
 def evaluations_for_report(
-    runner: Runner, encoding: Encoding, attribution: Attribution, function: Callable[[Any], Any] | None
+    runner: Runner,
+    encoding: Encoding,
+    attribution: Attribution,
+    function: Callable[[Any], Any] | None,
+    metrics: Sequence[str | Metric] | None = None,
 ) -> tuple[Evaluation, ...]:
     """Return what an evaluation of a report's main attribution found; where none is possible, why.
 
@@ -95,12 +99,15 @@ def evaluations_for_report(
         encoding: The text it explains.
         attribution: The attribution.
         function: The caller's function, where the target is one.
+        metrics: Metrics beside the default ones, by name or as they are.
 
     Raises:
+        InputError: There is no such metric.
         StoppedError: The caller's progress function returned ``False``.
     """
+    chosen = metrics_of(metrics)  # a name that is wrong is no reason to call the explanation not evaluated
     try:
-        found = assess(runner, encoding, [attribution], function=function)[0]
+        found = assess(runner, encoding, [attribution], function=function, metrics=chosen)[0]
     except StoppedError:  # the caller's wish, not a reason
         raise
     except ModelUnderstandingError as error:  # an explanation that cannot be judged is still one

@@ -220,6 +220,7 @@ class GenerativeModelVisualizer(GeneratorReadings):
         progress: ProgressChoice = None,
         estimate: bool = False,
         evaluate: bool = True,
+        metrics: Sequence[str | Metric] | None = None,
         maps: MapChoice = None,
         show: bool | None = None,
     ) -> Any:
@@ -244,6 +245,7 @@ class GenerativeModelVisualizer(GeneratorReadings):
             estimate: Return what the attributions would cost, as ``compute_saliency`` does.
             evaluate: Whether to measure how far the first attribution may be believed, as ``evaluate`` does,
                 and put the verdict into the report: up to 50 forwards, from the first removed token on.
+            metrics: Metrics beside the default ones, as ``evaluate`` takes them.
             maps: Attention maps to keep beside the main one (the last layer, mean over heads), names or
                 objects; left out, ``raw`` of all layers and heads and the cheap ones; ``()`` for none.
             show: Whether to show the report now; when left out a notebook shows the value returned, and
@@ -296,7 +298,7 @@ class GenerativeModelVisualizer(GeneratorReadings):
             if self.runner.is_causal
             else (),
             evaluations=evaluations_for_report(
-                self.runner, explained_by(main, encoding), attributions[0], main.function
+                self.runner, explained_by(main, encoding), attributions[0], main.function, metrics
             )
             if evaluate
             else (),

@@ -168,6 +168,7 @@ class ModelVisualizer(ClassifierReadings):
         progress: ProgressChoice = None,
         estimate: bool = False,
         evaluate: bool = True,
+        metrics: Sequence[str | Metric] | None = None,
         maps: MapChoice = None,
         show: bool | None = None,
     ) -> Any:
@@ -184,6 +185,7 @@ class ModelVisualizer(ClassifierReadings):
             estimate: Return what the attribution would cost, as ``compute_saliency`` does.
             evaluate: Whether to measure how far the saliency may be believed, as ``evaluate`` does, and put
                 the verdict into the report: up to 52 forwards, about what 20-node integrated gradients cost.
+            metrics: Metrics beside the default ones, as ``evaluate`` takes them.
             maps: Attention maps to keep beside the main one (the last layer, mean over heads), names or
                 objects; left out, ``raw`` of all layers and heads and the cheap ones; ``()`` for none.
             show: Whether to show the report now; when left out a notebook shows the value returned, and
@@ -210,7 +212,9 @@ class ModelVisualizer(ClassifierReadings):
             prediction=prediction,
             attributions=(saliency,),
             attention=attention_for_report(self.runner, encoding, maps),
-            evaluations=evaluations_for_report(self.runner, encoding, saliency, function) if evaluate else (),
+            evaluations=evaluations_for_report(self.runner, encoding, saliency, function, metrics)
+            if evaluate
+            else (),
             heads=self._heads_of_report(encoding, saliency),
             provenance=saliency.provenance,
         )

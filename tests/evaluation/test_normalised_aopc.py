@@ -1,0 +1,201 @@
+"""Normalised AOPC: limits against brute force, and a value that no scale of the model's answer moves."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from model_understanding import Assessment
+from model_understanding.evaluation.normalised_aopc import NormalisedAopc
+from model_understanding.runner.order_limits import first_sets, members, order_limits
+from tiny_models import fresh, visualizer_of
+
+SHORT = "but the king was a bad"  # six tokens of the tiny classifiers
+SUFFICIENCY = "normalised_sufficiency"
+
+
+def drawn_falls(tokens, quantities=2, seed=0):
+    """Falls of random sets: no structure that a search could lean on."""
+    values = np.random.default_rng(seed).normal(size=(1 << tokens, quantities))
+    values[0] = 0
+    return lambda sets: values[list(sets)]
+
+
+def brute_limits(falls, tokens):
+    means = [falls(first_sets(order)).mean(axis=0) for order in itertools.permutations(range(tokens))]
+    return np.min(means, axis=0), np.max(means, axis=0)
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 5, 6])
+def test_limits_without_a_width_are_those_of_all_permutations(tokens):
+    falls = drawn_falls(tokens)
+    found, is_exact = order_limits(falls, tokens)
+    assert is_exact
+    np.testing.assert_allclose(found, brute_limits(falls, tokens), rtol=1e-12)
+
+
+def test_a_beam_stays_within_the_exact_limits_and_reaches_them_at_full_width():
+    misses = 0
+    for seed in range(5):
+        falls = drawn_falls(6, seed=seed)
+        exact, _ = order_limits(falls, 6)
+        for width in (1, 2, 5, 20):  # 20 sets of 3 of 6 tokens: the most of any size
+            (lower, upper), is_exact = order_limits(falls, 6, width)
+            assert is_exact == (width == 20)
+            assert (lower >= exact[0]).all()
+            assert (upper <= exact[1]).all()
+            misses += not np.array_equal([lower, upper], exact)
+            assert not (width == 20 and misses and not np.array_equal([lower, upper], exact))
+    assert misses  # a narrow beam can miss, else this test says nothing
+
+
+def test_each_step_asks_once_for_each_set():
+    steps = []
+    falls = drawn_falls(6)
+
+    def counted(sets):
+        steps.append(list(sets))
+        return falls(sets)
+
+    order_limits(counted, 6)
+    assert [len(step) for step in steps[1:]] == [6, 15, 20, 15, 6, 1]
+    steps.clear()
+    order_limits(counted, 6, 1)
+    assert all(len(step) == len(set(step)) for step in steps)
+    assert len(steps) == 7
+    # Two quantities, two limits, one set kept for each.
+    assert all(len(step) <= 4 * (6 - place) for place, step in enumerate(steps[1:]))
+
+
+def test_sets_of_more_tokens_than_a_machine_word_holds():
+    order = np.random.default_rng(0).permutation(70)
+    found = members(first_sets(order), 70)
+    assert found.sum(axis=1).tolist() == list(range(1, 71))
+    assert np.array_equal(found[10], np.isin(np.arange(70), order[:11]))
+    assert members([], 70).shape == (0, 70)
+
+
+def planted(visualizer, text, order):
+    """An attribution that puts the tokens that can be removed in an order."""
+    found = visualizer.compute_saliency(text, method="input_x_gradient")
+    inner = np.flatnonzero(~found.tokens.special)
+    scores = np.zeros_like(found.scores)
+    scores[0, inner[list(order)]] = np.arange(len(order), 0, -1)
+    return replace(found, scores=scores)
+
+
+def values_of(assessment, name="normalised_aopc"):
+    return {(one.quantity, one.replacement): one.value for one in assessment.named(name)}
+
+
+@pytest.fixture(scope="module")
+def bert():
+    return visualizer_of("bert")
+
+
+def test_the_best_order_gets_one_and_the_worst_none(bert):
+    first = planted(bert, SHORT, range(6))
+    inner, ids = np.flatnonzero(~first.tokens.special), first.tokens.ids
+    assert len(inner) == 6
+    variants = np.repeat(ids[None], 1 << 6, axis=0)
+    variants[:, inner] = np.where(members(range(1 << 6), 6), bert.tokenizer.mask_token_id, variants[:, inner])
+    with torch.no_grad():
+        answers = bert.model(input_ids=torch.from_numpy(variants)).logits.double().softmax(-1).numpy()
+    falls = (answers[0] - answers)[:, first.targets[0].indices[0]]
+    orders = list(itertools.permutations(range(6)))
+    means = np.array([falls[first_sets(order)].mean() for order in orders])
+    low, up = means.min(), means.max()
+    some = orders[100]
+    maps = [planted(bert, SHORT, order) for order in (orders[means.argmax()], orders[means.argmin()], some)]
+    found = bert.evaluate(maps, metrics=["normalised_aopc"])
+    key = ("probability", "mask")
+    expected = (means[100] - low) / (up - low)
+    assert [values_of(one)[key] for one in found] == pytest.approx([1, 0, expected], abs=1e-4)
+    turned = (means[orders.index(some[::-1])] - low) / (up - low)
+    assert values_of(found[2], SUFFICIENCY)[key] == pytest.approx(turned, abs=1e-4)
+    best, worst = (one.named("normalised_aopc")[2] for one in found[:2])
+    assert (best.quantity, best.replacement) == key
+    assert (best.limits.lower, best.limits.upper) == pytest.approx((low, up), rel=1e-3)
+    assert best.limits.exact
+    assert best.limits == worst.limits
+    assert best.advantage > 0 > worst.advantage
+    assert best.control.size == 5
+    assert best.curve[:, 1].mean() == pytest.approx(best.value, abs=1e-6)
+    assert Assessment.from_json(found[0].to_json()).to_json() == found[0].to_json()
+
+
+def test_every_set_runs_once_whatever_is_judged_and_limits_are_shared(bert):
+    maps = [planted(bert, SHORT, order) for order in (range(6), range(5, -1, -1))]
+    found = bert.evaluate(maps, metrics=["normalised_aopc"])
+    assert [one.variants for one in found] == [2 * 2**6, 0]
+    metric = NormalisedAopc(beam_width=1, exact_sets=1)
+    found = bert.evaluate(maps, metrics=[metric])
+    assert found[0].variants < 2 * 2**6
+    assert [one.limits for one in found[0].named("normalised_aopc")] == [
+        one.limits for one in found[1].named("normalised_aopc")
+    ]
+
+
+def test_a_search_takes_in_every_order_that_is_judged(bert):
+    maps = [bert.compute_saliency(SHORT, method=name) for name in ("leave_one_out", "saliency")]
+    metric = NormalisedAopc(beam_width=1, exact_sets=1)  # so narrow that a random order does better
+    found = bert.evaluate(maps, metrics=[metric])
+    for one in (*found[0].evaluations, *found[1].evaluations):
+        if one.metric.startswith("normalised_aopc"):
+            assert not one.limits.exact
+            assert 0 <= one.value <= 1
+            assert ((one.control >= 0) & (one.control <= 1)).all()
+
+
+def scaled(factor, shift):
+    """A regression that answers what another does, times a factor and more by a shift."""
+    model = fresh("distilbert", num_labels=1)
+    with torch.no_grad():
+        model.classifier.weight.mul_(factor)
+        model.classifier.bias.mul_(factor).add_(shift)
+    return visualizer_of("distilbert", model=model)
+
+
+def test_the_unit_of_the_answer_is_of_no_account():
+    plain, other = (
+        scaled(*how).evaluate(SHORT, "leave_one_out", metrics=["normalised_aopc"])
+        for how in ((1, 0), (50, 3))
+    )
+    for name in ("normalised_aopc", SUFFICIENCY):
+        assert values_of(other, name) == pytest.approx(values_of(plain, name), abs=1e-3)
+    for name in ("comprehensiveness", "sufficiency"):
+        assert other.named(name)[0].value == pytest.approx(50 * plain.named(name)[0].value, rel=1e-2)
+    one, big = (side.named("normalised_aopc")[0].limits for side in (plain, other))
+    assert big.upper - big.lower == pytest.approx(50 * (one.upper - one.lower), rel=1e-2)
+
+
+def test_a_model_that_always_says_the_same_has_no_value():
+    found = scaled(0, 3).evaluate(SHORT, "leave_one_out", metrics=["normalised_aopc"])
+    evaluations = found.named("normalised_aopc")
+    assert evaluations
+    for one in evaluations:
+        assert one.value is None
+        assert one.control.size == 0
+        assert one.limits.upper == pytest.approx(one.limits.lower)
+        assert "every order gives the same AOPC" in one.reasons[0]
+    assert Assessment.from_json(found.to_json()).to_json() == found.to_json()
+
+
+def test_a_text_that_is_too_long_is_said_to_be(bert):
+    found = bert.evaluate(SHORT, "saliency", metrics=[NormalisedAopc(longest=5)])
+    (one,) = found.named("normalised_aopc")
+    assert one.value is None
+    assert one.reasons == ("6 tokens can be removed, and limits are searched for of at most 5.",)
+
+
+def test_a_language_model_is_judged_by_its_log_probability():
+    visualizer = visualizer_of("llama")
+    found = visualizer.evaluate(
+        SHORT, "leave_one_out", continuation=" king", metrics=[NormalisedAopc(beam_width=2)]
+    )
+    evaluations = found.named("normalised_aopc")
+    assert [one.quantity for one in evaluations] == ["log-probability"] * 2
+    assert all(0 <= one.value <= 1 for one in evaluations)
+    assert len(found.named(SUFFICIENCY)) == 2
