@@ -1,5 +1,7 @@
 """Shares of verdicts and means with intervals, by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,16 @@ def test_each_method_has_its_shares_and_means():
     assert second.advantage is None
     assert second.means == ()
     assert AssessmentSummary.from_json(first.to_json()) == first
+
+
+def test_texts_without_a_value_are_left_out_of_a_mean():
+    one = assessed("saliency", "weak", 1.0)
+    blank = replace(one, evaluations=(replace(one.evaluations[1], value=None),))
+    (found,) = summarised([one, blank])
+    assert [(mean.metric, mean.texts, mean.mean) for mean in found.means] == [
+        ("verdict", 1, 1.0),
+        ("completeness", 1, 0.5),
+    ]
 
 
 def test_an_interval_covers_the_mean_as_often_as_it_says():

@@ -6,7 +6,8 @@ import pandas
 import pytest
 
 from model_understanding import Comparison, InputError, Report, compare
-from model_understanding.results import Evaluation, Provenance, result_from_json
+from model_understanding.results import Evaluation, Limits, Provenance, result_from_json
+from model_understanding.show.comparison_words import evaluation_changes
 from results import made
 from results.reports import (
     attention,
@@ -286,6 +287,59 @@ def test_evaluations_are_paired_by_metric():
     assert [
         (pair.first and pair.first.metric, pair.second and pair.second.metric) for pair in found.evaluations
     ] == [("x", None), ("y", "y"), (None, "z")]
+
+
+def test_what_two_models_cannot_be_compared_by_is_said():
+    tokens = words(TEXT)
+
+    def report(model: str, *metrics: str) -> Report:
+        measured = tuple(
+            Evaluation(metric=name, value=1, curve=[], control=[], higher_is_better=True) for name in metrics
+        )
+        made = classification(tokens, evaluations=measured)
+        return replace(made, provenance=replace(made.provenance, model=model))
+
+    plain = ("verdict", "comprehensiveness", "sufficiency")
+    (_, note) = compare(report("a", *plain), report("b", *plain, "normalised_aopc")).notes
+    assert note == (
+        "Values of comprehensiveness and sufficiency do not compare between models, each of which has its "
+        "own scale; make both reports with metrics=['normalised_aopc'] (--metrics normalised_aopc) for some "
+        "that do."
+    )
+    both = [report(name, "deletion", "normalised_aopc") for name in "ab"]
+    assert compare(*both).notes[-1].startswith("Values of deletion do not compare between models")
+    assert "those of normalised_aopc do, from 0 to 1" in compare(*both).notes[-1]
+    assert not compare(both[0], both[0]).notes
+    assert len(compare(report("a", "verdict"), report("b", "verdict")).notes) == 1
+
+
+def test_limits_are_told_once_beside_what_they_normalise():
+    tokens = words(TEXT)
+
+    def report(upper: float, exact: bool) -> Report:
+        limits = Limits(lower=0, upper=upper, exact=exact)
+        return classification(
+            tokens,
+            evaluations=tuple(
+                Evaluation(
+                    metric=name,
+                    value=value,
+                    curve=[],
+                    control=[],
+                    higher_is_better=True,
+                    quantity="probability",
+                    limits=limits,
+                )
+                for name, value in (("normalised_aopc", 0.5), ("normalised_sufficiency", None))
+            ),
+        )
+
+    found = compare(report(2, True), report(3, False))
+    assert list(evaluation_changes(found)) == [
+        ("normalised_aopc · probability", "0.5", "0.5", "–"),
+        ("its limits · probability", "0 to 2", "0 to 3", "exact → by search"),
+        ("normalised_sufficiency · probability", "–", "–", "–"),
+    ]
 
 
 def test_reports_of_two_kinds_are_refused():

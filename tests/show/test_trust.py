@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model_understanding.results import Evaluation, Report
+from model_understanding.results import Evaluation, Limits, Report
 from model_understanding.results.agreement import rank_correlation, top_overlap
 from model_understanding.show.page import report_page
 from model_understanding.show.payload import report_payload
@@ -14,7 +14,7 @@ from .browsing import keep_picture
 from .sample_results import attribution, classification, generation, tokens_of
 
 
-def measured(metric: str, quantity: str, value: float, **options: object) -> Evaluation:
+def measured(metric: str, quantity: str, value: float | None, **options: object) -> Evaluation:
     parts = {"curve": [[0, 1], [1, 0]], "control": [0.1, 0.25, 0.2], "higher_is_better": True, **options}
     return Evaluation(metric=metric, quantity=quantity, replacement="mask", value=value, **parts)
 
@@ -34,6 +34,21 @@ def checked() -> Report:
             measured("verdict", "", 0.4, verdict="supported", reasons=("Because.",), curve=[[0, 0]]),
             measured("comprehensiveness", "logit margin", 0.4),
             measured("comprehensiveness", "probability", 0.3),
+            measured(
+                "normalised_aopc",
+                "logit margin",
+                0.5,
+                limits=Limits(lower=-1.0, upper=3.0, exact=False),
+            ),
+            measured(
+                "normalised_aopc",
+                "probability",
+                None,
+                control=[],
+                curve=[],
+                limits=Limits(lower=0.2, upper=0.2, exact=True),
+                reasons=("There is nothing to normalise by.",),
+            ),
             measured("a <b>new</b> metric", "", 0.9, curve=[[0, 0]], control=[], reasons=("It says so.",)),
         ),
     )
@@ -64,7 +79,7 @@ def test_the_strip_draws_whatever_was_measured_under_its_name(visit, scheme):
     opened = visit(report_page(checked()), scheme)
     strip = opened.page.locator(".trust-strip")
     cards = strip.locator(".trust-card h3").all_inner_texts()
-    metrics = ["comprehensiveness", "a <b>new</b> metric"]
+    metrics = ["comprehensiveness", "normalised_aopc", "a <b>new</b> metric"]
     assert cards == ["Verdict", "Completeness", "Agreement between methods", *metrics]
     agreement = strip.locator(".trust-card", has_text="Agreement")
     assert agreement.locator(".trust-row").count() == 2
@@ -72,6 +87,16 @@ def test_the_strip_draws_whatever_was_measured_under_its_name(visit, scheme):
     rows = strip.locator(".trust-card", has_text="comprehensiveness").locator(".trust-row")
     assert rows.locator("bdi").all_inner_texts() == ["logit margin · mask", "probability · mask"]
     assert rows.locator("svg.band").count() == rows.locator("svg.curve").count() == 2
+    normalised = strip.locator(".trust-card", has_text="normalised_aopc")
+    assert normalised.locator("strong").all_inner_texts() == ["0.5", "–"]
+    assert normalised.locator(".trust-row .note").all_inner_texts() == [
+        "raw 1, possible −1 to 3 (by search)",
+        "possible 0.2 to 0.2 (exact)",
+    ]
+    assert normalised.locator("svg.band").count() == 1
+    # The band is all that is possible, 0 to 1, and not only what the random orders reach.
+    assert normalised.locator("svg.band circle").get_attribute("cx") == "45"
+    assert "There is nothing to normalise by." in normalised.inner_text()
     assert "It says so." in strip.inner_text()
     keep_picture(opened, f"trust-{scheme}")
     assert opened.events == []

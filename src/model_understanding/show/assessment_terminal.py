@@ -133,8 +133,8 @@ def _print_metrics(evaluations: Sequence[Evaluation], console: Console) -> None:
         table.add_row(condition, *map(Text, cells))
     console.print(Padding(table, (1, 0, 0, 2)))
     if is_normalised:
-        how = "exact" if all(one.limits.exact for one in asked if one.limits) else "found by a search"
-        words = f"raw: before normalising; possible: the least and the greatest of any order, {how}"
+        how = "exact" if all(one.limits.exact for one in asked if one.limits) else "by search"
+        words = f"raw: before normalising; possible: least and greatest of any order ({how})"
         console.print(Padding(Text(words, style="dim"), (0, 0, 0, 2)))
     for reason in dict.fromkeys(reason for one in asked for reason in one.reasons):
         console.print(Padding(Text(shown(reason), style="dim"), (0, 0, 0, 2)))

@@ -20,9 +20,11 @@ from model_understanding.show.wording import (
     answer_words,
     attention_title,
     cautions,
+    evaluation_condition,
     evaluation_name,
     evaluation_value,
-    limits_words,
+    limits_range,
+    limits_source,
     method_name,
     number,
     percent,
@@ -261,16 +263,21 @@ def cell_changes(part: AttentionComparison, count: int) -> list[Change]:
 
 
 def evaluation_changes(comparison: Comparison) -> Iterator[tuple[str, str, str, str]]:
-    """Yield each metric with both values and the verdicts."""
+    """Yield each metric with both values and the verdicts; and once what normalised ones lie between."""
+    told = set()
     for pair in comparison.evaluations:
         sides = (pair.first, pair.second)
         metric = next(evaluation_name(side) for side in sides if side is not None)
         verdicts = ["–" if side is None else shown(side.verdict or "–", 200) for side in sides]
         values = ["–" if side is None else evaluation_value(side) for side in sides]
         yield shown(metric, 60), values[0], values[1], _both(verdicts)
-        limits = [limits_words(side and side.limits) or "–" for side in sides]
-        if any(side and side.limits for side in sides):
-            yield f"{shown(metric, 60)}: possible before normalising", limits[0], limits[1], "–"
+        limits = tuple(side and side.limits for side in sides)
+        condition = next(evaluation_condition(side) for side in sides if side is not None)
+        if any(limits) and (limits, condition) not in told:
+            told.add((limits, condition))
+            words = [limits_range(one) for one in limits]
+            how = [limits_source(one) for one in limits]
+            yield shown(f"its limits · {condition}", 60), words[0], words[1], _both(how)
 
 
 def change_words(comparison: Comparison) -> str:

@@ -270,29 +270,27 @@ def evaluation_value(evaluation: Evaluation) -> str:
     return "–" if evaluation.value is None else number(evaluation.value)
 
 
-def limits_words(limits: Limits | None) -> str:
-    """Return what a metric can be on this text and model before it is normalised; nothing where it is not.
+def limits_range(limits: Limits | None) -> str:
+    """Return what a metric can be on a text and model before it is normalised, ``–`` where it is not.
 
     >>> from model_understanding.results import Limits
-    >>> limits_words(Limits(lower=-1.4, upper=4.34, exact=False))
-    '−1.4 to 4.34, by search'
+    >>> limits_range(Limits(lower=-1.4, upper=4.34, exact=False))
+    '−1.4 to 4.34'
     """
-    if limits is None:
-        return ""
-    return f"{limits_range(limits)}, {'exact' if limits.exact else 'by search'}"
-
-
-def limits_range(limits: Limits | None) -> str:
-    """Return what a metric can be before it is normalised, ``–`` where it is not."""
     return "–" if limits is None else f"{number(limits.lower)} to {number(limits.upper)}"
+
+
+def limits_source(limits: Limits | None) -> str:
+    """Return how limits were found: ``exact`` or ``by search``."""
+    return "–" if limits is None else "exact" if limits.exact else "by search"
 
 
 def before_normalising(evaluation: Evaluation) -> str:
     """Return a normalised value before that was done, with what it can be; nothing where it was not."""
     if evaluation.limits is None:
         return ""
-    own = "" if evaluation.raw is None else f"before normalising {number(evaluation.raw)}, "
-    return f"{own}possible {limits_words(evaluation.limits)}"
+    own = "" if evaluation.raw is None else f"raw {number(evaluation.raw)}, "
+    return f"{own}possible {limits_range(evaluation.limits)} ({limits_source(evaluation.limits)})"
 
 
 def evaluation_condition(evaluation: Evaluation) -> str:
