@@ -140,7 +140,10 @@ class Metric(Protocol):
     reference: ClassVar[str]
 
     def removals(self, text: "RankedText") -> Bool[np.ndarray, "variants tokens"]:
-        """Return the variants of the text that it will ask for, so that metrics share one batch."""
+        """Return the variants of the text that it will ask for, so that metrics share one batch.
+
+        Those that depend on what the model says of these are asked for later, by ``text.removals``.
+        """
         ...
 
     def __call__(self, text: "RankedText") -> tuple[Evaluation, ...]:
