@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from model_understanding import Assessment
+from model_understanding import Assessment, ModelVisualizer
 from model_understanding.evaluation.normalised_aopc import NormalisedAopc
 from model_understanding.runner.order_limits import first_sets, members, order_limits
-from tiny_models import fresh, visualizer_of
+from model_understanding.runner.removal import Removals, measures_of
+from tiny_models import encoded, fresh, visualizer_of
 
 SHORT = "but the king was a bad"  # six tokens of the tiny classifiers
 SUFFICIENCY = "normalised_sufficiency"
@@ -75,6 +76,40 @@ def test_sets_of_more_tokens_than_a_machine_word_holds():
     assert found.sum(axis=1).tolist() == list(range(1, 71))
     assert np.array_equal(found[10], np.isin(np.arange(70), order[:11]))
     assert members([], 70).shape == (0, 70)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A dull and lifeless film that wastes everyone.",
+        "I laughed, cried, and would watch again.",
+        "Not bad at all, but hardly a masterpiece.",
+    ],
+)
+def test_five_sets_of_each_size_come_near_the_limits_of_a_trained_model(text):
+    visualizer = ModelVisualizer("demo:sentiment")
+    attribution = visualizer.compute_saliency(text, method="saliency")
+    encoding = encoded(visualizer, text)
+    measures = measures_of(visualizer.runner, encoding, attribution.targets[0], None)
+    removals = Removals(visualizer.runner, encoding, measures)
+    inner = np.flatnonzero(~attribution.tokens.special)
+    removed = np.zeros((1 << len(inner), len(attribution.tokens)), dtype=bool)
+    removed[:, inner] = members(range(len(removed)), len(inner))
+    for values in removals.values(removed):
+        falls = values[0] - values
+        asked = set()
+
+        def of(sets, falls=falls, asked=asked):
+            asked.update(sets)
+            return falls[list(sets)]
+
+        (lower, upper), _ = order_limits(of, len(inner), 5)
+        assert len(asked) < 420  # of 1024 or 2048
+        (least, most), _ = order_limits(of, len(inner))
+        width = most - least
+        assert (lower - least <= 0.014 * width).all()
+        assert (most - upper <= 0.014 * width).all()
 
 
 def planted(visualizer, text, order):

@@ -32,7 +32,7 @@ def order_limits(
 
     Reference:
         Edin et al. (2025), "Normalized AOPC: Fixing Misleading Faithfulness Metrics for Feature Attribution
-        Explainability", section 4, whose beam keeps orders; the shortest path over sets is that of
+        Explainability", whose beam keeps orders; the shortest path over sets is that of
         Held & Karp (1962), "A Dynamic Programming Approach to Sequencing Problems".
 
     >>> worth = np.array([3.0, 0.0, 1.0])  # of each token, adding up

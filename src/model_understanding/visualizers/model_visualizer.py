@@ -119,7 +119,8 @@ class ModelVisualizer(ClassifierReadings):
 
         Tokens are removed in place and the fall of the target is compared with what random orders of the
         same text do. With 5 random orders at most ``1 + 4 · 6`` variants run for each of two
-        replacements, whatever the number of metrics; a further method on the same text adds at most 8.
+        replacements; a further method on the same text adds at most 8. Metrics on request may run more:
+        each says so in its ``cost``.
 
         Args:
             text: A text, a (text, pair) tuple, an attribution of this model, or several of one text.
