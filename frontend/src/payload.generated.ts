@@ -344,6 +344,8 @@ export interface Evaluation {
   readonly limits: string;
   readonly curve: readonly (readonly (number)[])[];
   readonly control: readonly (number)[];
+  /** What the control is of, empty where there is none. */
+  readonly controlWords: string;
   readonly higherIsBetter: boolean;
   readonly verdict: string | null;
   readonly reasons: readonly (string)[];

@@ -115,9 +115,9 @@ function metricCard(
   [colour, tick, line]: readonly string[],
 ): HTMLElement {
   const rows = held.map((evaluation) => {
-    const { control, value, limits } = evaluation;
+    const { control, controlWords, value, limits } = evaluation;
     const mean = control.reduce((sum, item) => sum + item, 0) / control.length;
-    const tip = control.length ? `random orders: ${number(mean)}` : "no random orders to compare with";
+    const tip = controlWords ? `${controlWords}: ${number(mean)}` : "nothing to compare it with";
     return h(
       "div",
       { class: "trust-row", title: tip },
@@ -127,7 +127,7 @@ function metricCard(
           "span",
           { class: "trust-pictures" },
           evaluation.curve.length > 1 && curve(evaluation, colour, line),
-          control.length > 0 && value !== null && band(value, control, colour, tick, limits ? [0, 1] : null),
+          control.length > 0 && value !== null && band(evaluation, value, colour, tick),
         ),
       limits && h("span", { class: "note" }, limits),
       h("strong", {}, evaluation.valueWords),
@@ -135,7 +135,7 @@ function metricCard(
   });
   const words = [
     `${held[0].higherIsBetter ? "Higher" : "Lower"} is better.`,
-    held.some((one) => one.control.length) && "Ticks: random orders of the same tokens.",
+    ...new Set(held.map((one) => one.controlWords && `Ticks: ${one.controlWords} of the same tokens.`)),
     held.some((one) => one.limits) && "0 and 1: the least and the greatest that any order of them gives.",
     ...new Set(held.flatMap((one) => one.reasons)),
   ];
@@ -148,15 +148,14 @@ function metricCard(
   );
 }
 
-/** Where the value stands among random orders; from end to end of what is possible, where that is known. */
+/** Where the value stands among what chance gives; from end to end of what is possible, where that is known. */
 function band(
+  { control, controlWords, limits }: Evaluation,
   value: number,
-  control: readonly number[],
   colour: string,
   line: string,
-  possible: readonly [number, number] | null,
 ): SVGSVGElement {
-  const [low, high] = possible ?? [Math.min(value, ...control), Math.max(value, ...control)];
+  const [low, high] = limits ? [0, 1] : [Math.min(value, ...control), Math.max(value, ...control)];
   const span = high - low || 1;
   const x = (item: number) => 6 + ((item - low) / span) * 78;
   return svg(
@@ -165,7 +164,7 @@ function band(
       class: "band",
       viewBox: "0 0 90 18",
       role: "img",
-      "aria-label": `${number(value)} against ${control.length} random orders`,
+      "aria-label": `${number(value)} against ${control.length} ${controlWords}`,
     },
     svg("line", { x1: 4, x2: 86, y1: 9, y2: 9, stroke: line, "stroke-width": 1 }),
     ...control

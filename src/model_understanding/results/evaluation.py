@@ -27,13 +27,13 @@ class Limits(JsonResult):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation(JsonResult):
-    """One metric of one attribution, beside the same metric on random orders of the same text.
+    """One metric of one attribution, beside what chance gives on the same text.
 
     Args:
         metric: Name of the metric.
         value: Its value; ``None`` where there is none to give, and ``reasons`` says why.
         curve: Points of its curve, shape ``(P, 2)``.
-        control: The metric on random orders, shape ``(D,)``.
+        control: The metric on random orders, or on the same scores dealt out at random; shape ``(D,)``.
         higher_is_better: Whether a higher value speaks for the attribution.
         verdict: A verdict, where the metric gives one.
         reasons: Why.
@@ -41,8 +41,8 @@ class Evaluation(JsonResult):
         target: What the scores explain, in words.
         quantity: What was read from the model, as ``logit margin`` or ``probability``.
         replacement: What stood in for removed tokens; several are joined by ``+``.
-        advantage: How many spreads of the random orders it is better than their mean; above 0 speaks for
-            the attribution whatever ``higher_is_better`` says.
+        advantage: How many spreads of the control it is better than its mean; above 0 speaks for the
+            attribution whatever ``higher_is_better`` says.
         limits: Where the value is normalised, between what it lay before: 0 stands for the lower one, 1
             for the upper.
     """
@@ -68,7 +68,7 @@ class Evaluation(JsonResult):
 
     @property
     def spread(self) -> float | None:
-        """Standard deviation of the metric over the random orders."""
+        """Standard deviation of the control."""
         return float(self.control.std(ddof=1)) if self.control.size > 1 else None
 
     @property

@@ -5,7 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from model_understanding.results import AttentionMap, Attribution, Generation, Prediction, Report
+from model_understanding.results import (
+    AttentionMap,
+    Attribution,
+    Evaluation,
+    Generation,
+    Prediction,
+    Report,
+)
 from model_understanding.show.highlight import highlighted_runs
 from model_understanding.show.page_colours import LEVELS, level_class
 from model_understanding.show.page_pictures import attention_picture, bars_picture
@@ -16,6 +23,7 @@ from model_understanding.show.wording import (
     attention_title,
     before_normalising,
     cautions,
+    control_words,
     evaluation_name,
     evaluation_value,
     method_name,
@@ -87,7 +95,7 @@ def report_content(report: Report) -> dict[str, Any]:
                 cells=(
                     evaluation_name(evaluation),
                     evaluation_value(evaluation),
-                    number(float(evaluation.control.mean())) if evaluation.control.size else "–",
+                    _control(evaluation),
                     "higher" if evaluation.higher_is_better else "lower",
                     " ".join(
                         filter(
@@ -102,6 +110,11 @@ def report_content(report: Report) -> dict[str, Any]:
         "notes": READING_NOTES,
         "provenance": provenance_rows(report),
     }
+
+
+def _control(evaluation: Evaluation) -> str:
+    words = control_words(evaluation)
+    return f"{number(float(evaluation.control.mean()))} ({words})" if words else "–"
 
 
 def _attention(attention: AttentionMap) -> dict[str, Any]:

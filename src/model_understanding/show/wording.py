@@ -23,6 +23,7 @@ from model_understanding.tokens import visible_text
 
 _GRAPHEME = regex.compile(r"\X")
 _QUANTITIES = {"log_prob": "log-probability of ", "prob": "probability of ", "logit": "logit of "}
+_SHUFFLED = {"verdict", "standing", "leave_one_out_tau", "linear_datamodelling_score"}
 _NAMED = 3  # columns called by their name
 LABEL_LENGTH = 20  # visible characters of a token's label
 NOTHING_SCORED = "no token has a score"
@@ -296,3 +297,19 @@ def before_normalising(evaluation: Evaluation) -> str:
 def evaluation_condition(evaluation: Evaluation) -> str:
     """Return what a metric reads and what stands in for removed tokens."""
     return " · ".join(filter(None, (evaluation.quantity, evaluation.replacement)))
+
+
+def control_words(evaluation: Evaluation) -> str:
+    """Return what a metric's control is of, ``""`` where it has none.
+
+    Some metrics remove tokens in random orders as well; others deal the map's own scores out to the tokens at
+    random, and run nothing more.
+
+    >>> from model_understanding.results import Evaluation
+    >>> control_words(Evaluation(metric="standing", value=1.0, curve=np.zeros((0, 2)), control=[0.2],
+    ...     higher_is_better=True))
+    'shuffled scores'
+    """
+    if not evaluation.control.size:
+        return ""
+    return "shuffled scores" if evaluation.metric in _SHUFFLED else "random orders"
