@@ -10,12 +10,14 @@ const shown = join(here, "../src/model_understanding/show/static");
 const MOST_BYTES = 120_000;
 // Members of our own objects, which nothing else reads and no string names: shortened with the rest.
 const INTERNAL = [
-  ..."actions allowedIn allowsAny attentionAt choices choicesOf colours contrastOf currentStep".split(" "),
-  ..."cycleLevel element firstKey firstRow followsSteps globalPeak headCount isContrast".split(" "),
-  ..."isDense isLoaded joins keyAxis keyOf layerCount leaveContrast listeners loadAll moveHead".split(" "),
-  ..."moveLayer payload placeOf placeOn rowAxis scored showAttribution showMap showTarget".split(" "),
-  ..."sinkShare state stepOfToken store tableIndex targetOfStep targetsFor tooltip unitOf".split(" "),
-  ..."unitsOf unitsShown unselect visit".split(" "),
+  ..."actions allowed allowedIn allowsAny attentionAt choices choicesOf colours contrastOf".split(" "),
+  ..."current currentStep cycleLevel destroy divergence element firstKey firstRow folded".split(" "),
+  ..."followsSteps globalPeak headCount isContrast isDense isLoaded joins keyAxis keyOf".split(" "),
+  ..."layerCount leaveContrast listeners loadAll model moveHead moveLayer named nearest".split(" "),
+  ..."overview payload placeOf placeOn places planes radius rowAxis scene scored shapes".split(" "),
+  ..."showAttribution showMap showTarget sinkShare state stepOfToken store stretches".split(" "),
+  ..."tableIndex targetOfStep targetsFor tooltip unitOf unitsOf unitsShown unselect variables".split(" "),
+  ..."visit visitDense visitMean visitTop watch wholePage".split(" "),
 ];
 
 const schema = JSON.parse(await readFile(join(shown, "payload.schema.json"), "utf8"));

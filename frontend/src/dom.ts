@@ -1,10 +1,10 @@
 /** Elements made without markup: every string becomes a text node or an attribute. */
 
-type Child = Node | string | null | undefined | false;
-type Handlers = { [K in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[K]) => void };
+export type Child = Node | string | null | undefined | false;
+export type Handlers = { [K in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[K]) => void };
 
 export interface Attributes {
-  class?: string;
+  class?: string | undefined;
   on?: Handlers;
   [name: string]: string | number | boolean | Handlers | undefined;
 }
@@ -40,12 +40,17 @@ function setAttributes(element: Element, attributes: Attributes): void {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === false) continue;
     if (typeof value === "object") {
-      for (const [type, handler] of Object.entries(value)) {
-        element.addEventListener(type, handler as EventListener);
-      }
+      on(element, value);
     } else {
       element.setAttribute(name, value === true ? "" : String(value));
     }
+  }
+}
+
+/** Listen to several events of an element. */
+export function on(element: Element, handlers: Handlers): void {
+  for (const [type, handler] of Object.entries(handlers)) {
+    element.addEventListener(type, handler as EventListener);
   }
 }
 

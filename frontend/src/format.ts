@@ -21,8 +21,13 @@ export function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`.replace("-", "−").replace("100.0", "100");
 }
 
+/** A whole number with its thousands apart. */
+export function grouped(count: number): string {
+  return count.toLocaleString("en");
+}
+
 export function counted(count: number, what: string): string {
-  return `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`;
+  return `${grouped(count)} ${what}${count === 1 ? "" : "s"}`;
 }
 
 export function clamp(value: number, least: number, most: number): number {

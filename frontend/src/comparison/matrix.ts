@@ -2,9 +2,11 @@
 
 import { inflated, type MaskTest, maskTest, weightsOfBytes } from "../codec";
 import { pixel } from "../colours";
-import { h, picker, replace } from "../dom";
+import { h, on, picker, replace } from "../dom";
 import { clamp } from "../format";
+import { card, note } from "../parts";
 import type { ComparedAttention } from "../payload.generated";
+import { canvasOf, sized } from "../views/heatmap/drawing";
 import { scaleSwatches } from "../views/legend";
 import { type ComparisonContext, points } from "./state";
 
@@ -62,8 +64,8 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
   if (!attention.length) return null;
   const held = attention.map((part) => new Differences(part));
   const canvas = h("canvas", { class: "matrix", role: "img" });
-  const title = h("h2", { id: "differences-title" });
-  const note = h("p", { class: "note" });
+  const title = h("h2");
+  const words = note();
   const legend = h("p", { class: "legend" });
   const choices = h("div", { class: "controls" });
   let shown: { data: Differences; plane: Float32Array; cell: number; left: number; top: number } | null =
@@ -129,26 +131,17 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
           : part.headWords,
     ].join(", ");
     title.textContent = `Attention, second less first: ${place}`;
-    note.textContent = `${part.reason ? `${part.reason}. ` : ""}Rows: ${part.steps ? "tokens produced" : "from (query)"}; columns: to (key). Where the model looked, not why it answered.`;
-    const ratio = devicePixelRatio || 1;
-    const [width, height] = [left + data.keys * cell + 50, top + data.rows * cell];
-    canvas.width = width * ratio;
-    canvas.height = height * ratio;
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${height}px`;
+    words.textContent = `${part.reason ? `${part.reason}. ` : ""}Rows: ${part.steps ? "tokens produced" : "from (query)"}; columns: to (key). Where the model looked, not why it answered.`;
     canvas.setAttribute("aria-label", `${title.textContent}; the largest difference is ${points(reach)}`);
-    const pen = canvas.getContext("2d")!;
-    pen.scale(ratio, ratio);
+    const pen = sized(canvas, left + data.keys * cell + 50, top + data.rows * cell);
     const image = new ImageData(data.keys, data.rows);
     const dots = new Uint32Array(image.data.buffer);
     const masked = pixel(colours.get("masked"));
     plane.forEach((value, at) => {
       dots[at] = Number.isNaN(value) ? masked : pixel(colours.score(reach ? value / reach : 0, true));
     });
-    const small = new OffscreenCanvas(data.keys, data.rows);
-    small.getContext("2d")!.putImageData(image, 0, 0);
     pen.imageSmoothingEnabled = false;
-    pen.drawImage(small, left, top, data.keys * cell, data.rows * cell);
+    pen.drawImage(canvasOf(image), left, top, data.keys * cell, data.rows * cell);
     if (left) drawLabels(pen, part, cell, colours.get("text"));
     pen.strokeStyle = colours.get("text");
     pen.lineWidth = 1.5;
@@ -175,29 +168,28 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
     const key = Math.floor(((event.clientX - box.left) / shrink - shown.left) / shown.cell);
     return row < 0 || key < 0 || row >= shown.data.rows || key >= shown.data.keys ? null : [row, key];
   };
-  canvas.addEventListener("pointermove", (event) => {
-    const at = cellAt(event);
-    if (!at || !shown) {
+  on(canvas, {
+    pointermove: (event) => {
+      const at = cellAt(event);
+      if (!at || !shown) {
+        store.set({ hover: -1 });
+        return tooltip.hide();
+      }
+      const { part, keys } = shown.data;
+      const value = shown.plane[at[0] * keys + at[1]];
+      store.set({ hover: part.rowUnits[at[0]] });
+      return tooltip.show(event, `${part.rowLabels[at[0]]} to ${part.keyLabels[at[1]]}`, [
+        ["difference", Number.isNaN(value) ? "not in both" : points(value)],
+      ]);
+    },
+    pointerleave: () => {
       store.set({ hover: -1 });
-      return tooltip.hide();
-    }
-    const { part, keys } = shown.data;
-    const value = shown.plane[at[0] * keys + at[1]];
-    store.set({ hover: part.rowUnits[at[0]] });
-    return tooltip.show(
-      event.clientX,
-      event.clientY,
-      `${part.rowLabels[at[0]]} to ${part.keyLabels[at[1]]}`,
-      [["difference", Number.isNaN(value) ? "not in both" : points(value)]],
-    );
-  });
-  canvas.addEventListener("pointerleave", () => {
-    store.set({ hover: -1 });
-    tooltip.hide();
-  });
-  canvas.addEventListener("click", (event) => {
-    const at = cellAt(event);
-    if (at && shown) store.set({ focus: shown.data.part.rowUnits[at[0]] });
+      tooltip.hide();
+    },
+    click: (event) => {
+      const at = cellAt(event);
+      if (at && shown) store.set({ focus: shown.data.part.rowUnits[at[0]] });
+    },
   });
   store.watch(["map", "layer", "head"], () => {
     arrange();
@@ -205,14 +197,7 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
   });
   store.watch(["hover", "focus"], draw);
   theme.watch(draw);
-  return h(
-    "section",
-    { class: "card", "aria-labelledby": "differences-title" },
-    h("div", { class: "card-head" }, title, choices),
-    note,
-    h("div", { class: "heads-box" }, canvas),
-    legend,
-  );
+  return card("differences", title, [choices], words, h("div", { class: "heads-box" }, canvas), legend);
 }
 
 /** The head that is shown first: the mean where there are several. */

@@ -1,6 +1,7 @@
 /** Two reports side by side: one selection goes through both texts, the bars and the matrix. */
 
 import { h, picker, replace, segmented } from "../dom";
+import { bdi, card, cautionNotes, key, list, note, table } from "../parts";
 import type { ComparisonPayload, NamedPair } from "../payload.generated";
 import { Store } from "../store";
 import type { Surface } from "../surface";
@@ -35,34 +36,28 @@ export function mountComparison(payload: ComparisonPayload, place: Surface, whol
     theme: "auto",
   });
   const context: ComparisonContext = { payload, store, theme, tooltip: new Tooltip() };
-  const list = (items: readonly string[]) =>
-    h("ul", {}, ...items.map((item) => h("li", {}, h("bdi", {}, item))));
   const { cautions, remarks, outputs, evaluations, provenance, notes, omitted } = payload;
-  const card = (name: string, ...content: HTMLElement[]) =>
-    h("section", { class: "card" }, h("h2", {}, name), ...content);
   const main = h(
     wholePage ? "main" : "div",
     { class: `report${wholePage ? " whole" : ""}` },
     header(context),
-    ...cautions.map((words) =>
-      h("p", { class: "caution", role: "note" }, h("strong", {}, "Caution: "), h("bdi", {}, words)),
-    ),
-    outputs.length > 0 && card("The answers", table(outputs, "difference")),
+    ...cautionNotes(cautions),
+    outputs.length > 0 && card("answers", h("h2", {}, "The answers"), null, pairs(outputs, "difference")),
     scores(context),
     matrixView(context),
-    evaluations.length > 0 && card("How far to believe it", table(evaluations, "verdict")),
-    remarks.length > 0 &&
-      h("section", { class: "card about" }, h("h2", {}, "What does not match"), list(remarks)),
-    h(
-      "section",
-      { class: "card about" },
+    evaluations.length > 0 &&
+      card("trust", h("h2", {}, "How far to believe it"), null, pairs(evaluations, "verdict")),
+    remarks.length > 0 && card("remarks", h("h2", {}, "What does not match"), null, list(remarks)),
+    card(
+      "about",
       h("h2", {}, "How to read this"),
+      null,
       list(notes),
       omitted.length > 0 && h("h3", {}, "What this page leaves out"),
       omitted.length > 0 && list(omitted),
       h("h3", {}, "Where both come from"),
-      table(provenance, ""),
-      h("p", { class: "note" }, "Made with model-understanding. Nothing is loaded from anywhere."),
+      pairs(provenance, ""),
+      note("Made with model-understanding. Nothing is loaded from anywhere."),
     ),
   );
   // A token that was produced is explained by its own target.
@@ -81,7 +76,7 @@ function header({ payload, store, theme }: ComparisonContext): HTMLElement {
     { class: "top-part" },
     h("div", { class: "toolbar" }, themeChoice(store, theme)),
     h("p", { class: "kicker" }, "comparison"),
-    h("h1", {}, h("bdi", {}, first), " → ", h("bdi", {}, second)),
+    h("h1", {}, bdi(first), " → ", bdi(second)),
     h(
       "div",
       { class: "two-texts" },
@@ -89,13 +84,13 @@ function header({ payload, store, theme }: ComparisonContext): HTMLElement {
         h(
           "p",
           {},
-          h("strong", {}, h("bdi", {}, payload.answers[side])),
+          h("strong", {}, bdi(payload.answers[side])),
           " ",
-          h("span", { class: "note" }, h("bdi", {}, payload.models[side])),
+          h("span", { class: "note" }, bdi(payload.models[side])),
         ),
       ),
     ),
-    h("p", { class: "note" }, payload.change),
+    note(payload.change),
   );
 }
 
@@ -103,10 +98,10 @@ function scores(context: ComparisonContext): HTMLElement {
   const { payload, store, theme } = context;
   const { attributions } = payload;
   if (!attributions.length) {
-    return h("section", { class: "card" }, h("h2", {}, "The two texts"), textsView(context), marks());
+    return card("texts", h("h2", {}, "The two texts"), null, textsView(context), marks());
   }
-  const title = h("h2", { id: "scores-title" });
-  const [methods, agreement, legend] = [h("p", { class: "note" }), h("p", {}), h("p", { class: "legend" })];
+  const title = h("h2");
+  const [methods, agreement, legend] = [note(), h("p"), h("p", { class: "legend" })];
   const which = picker(
     "Attribution",
     attributions.map((one) => one.title),
@@ -135,8 +130,8 @@ function scores(context: ComparisonContext): HTMLElement {
   store.watch(["attribution"], (state) => {
     which.show(state.attribution);
     const part = attributions[state.attribution];
-    replace(title, h("bdi", {}, part.title));
-    replace(methods, h("bdi", {}, `${part.methods} · ${part.measureWords}`));
+    replace(title, bdi(part.title));
+    replace(methods, bdi(`${part.methods} · ${part.measureWords}`));
     target = picker(
       "Target",
       part.targets.map((one, at) => `${at + 1}. ${one.name}`),
@@ -164,22 +159,10 @@ function scores(context: ComparisonContext): HTMLElement {
   store.watch(["target"], (state) => target?.show(state.target));
   store.watch(["attribution", "target", "shown"], paint);
   theme.watch(paint);
-  return h(
-    "section",
-    { class: "card saliency", "aria-labelledby": "scores-title" },
-    h(
-      "div",
-      { class: "card-head" },
-      title,
-      h(
-        "div",
-        { class: "controls" },
-        attributions.length > 1 && which.element,
-        targets,
-        shown.element,
-        sort.element,
-      ),
-    ),
+  return card(
+    "saliency",
+    title,
+    [attributions.length > 1 && which.element, targets, shown.element, sort.element],
     methods,
     agreement,
     textsView(context),
@@ -191,8 +174,7 @@ function scores(context: ComparisonContext): HTMLElement {
 
 /** What the marks of tokens that do not stand in both texts mean. */
 function marks(): HTMLElement {
-  const mark = (name: string, words: string) =>
-    h("span", { class: "key" }, h("span", { class: `token ${name}` }, "word"), words);
+  const mark = (name: string, words: string) => key(h("span", { class: `token ${name}` }, "word"), words);
   return h(
     "p",
     { class: "legend" },
@@ -202,41 +184,20 @@ function marks(): HTMLElement {
   );
 }
 
-function table(rows: readonly NamedPair[], remark: string): HTMLElement {
-  const cell = (words: string) => h("td", {}, h("bdi", {}, words));
-  return h(
-    "div",
-    { class: "scroll" },
+function pairs(rows: readonly NamedPair[], remark: string): HTMLElement {
+  const cell = (words: string) => h("td", {}, bdi(words));
+  const lines = rows.map((row) =>
     h(
-      "table",
-      { class: "pairs" },
-      h(
-        "thead",
-        {},
-        h(
-          "tr",
-          {},
-          ...["", "first", "second", remark].map(
-            (name, place) => (place < 3 || name) && h("th", { scope: "col" }, name),
-          ),
-        ),
-      ),
-      h(
-        "tbody",
-        {},
-        ...rows.map((row) =>
-          h(
-            "tr",
-            {},
-            h("th", { scope: "row" }, h("bdi", {}, row.name)),
-            cell(row.first),
-            cell(row.second),
-            remark && cell(row.remark),
-          ),
-        ),
-      ),
+      "tr",
+      {},
+      h("th", { scope: "row" }, bdi(row.name)),
+      cell(row.first),
+      cell(row.second),
+      remark && cell(row.remark),
     ),
   );
+  const names = ["", "first", "second", ...(remark ? [remark] : [])];
+  return h("div", { class: "scroll" }, table(names, h("tbody", {}, ...lines), "pairs"));
 }
 
 function listen({ payload, store }: ComparisonContext, scope: EventTarget, signal: AbortSignal): void {

@@ -1,8 +1,8 @@
 /** Both texts side by side, aligned: what is pointed at in one is shown in the other. */
 
-import { textOn } from "../colours";
-import { h } from "../dom";
+import { h, on } from "../dom";
 import { clamp } from "../format";
+import { bdi, numberAt, paintWord } from "../parts";
 import { type Piece, paragraphs } from "../views/text";
 import {
   attributionOf,
@@ -63,15 +63,9 @@ function oneText({ payload, store, theme, tooltip }: ComparisonContext, side: Si
         : part.reach;
     for (const piece of pieces) {
       const unit = unitOf(piece);
-      const { style, classList } = piece.element;
+      const { classList } = piece.element;
       const strength = ((unit < 0 || !part ? null : values[part.units[unit]]) ?? 0) / reach;
-      if (piece.pill || Math.abs(strength) < 0.02) {
-        style.background = style.color = "";
-      } else {
-        const face = theme.colours.score(strength, signed);
-        style.background = face;
-        style.color = textOn(face);
-      }
+      paintWord(piece.element, theme.colours, piece.pill ? 0 : strength, signed);
       classList.toggle("hovered", unit >= 0 && unit === state.hover);
       classList.toggle("selected", unit >= 0 && unit === state.focus);
       if (unit < 0) continue;
@@ -83,36 +77,34 @@ function oneText({ payload, store, theme, tooltip }: ComparisonContext, side: Si
     else box.removeAttribute("aria-activedescendant");
   };
 
-  const unitAt = (event: Event): number => {
-    const holder = (event.target as Element).closest<HTMLElement>("[data-unit]");
-    return holder ? Number(holder.dataset.unit) : -1;
-  };
-  box.addEventListener("pointermove", (event) => {
-    const unit = unitAt(event);
-    store.set({ hover: unit });
-    if (unit < 0) return tooltip.hide();
-    const rows = unitRows({ payload, store, theme, tooltip }, unit);
-    return tooltip.show(event.clientX, event.clientY, unitLabel(payload, unit), rows);
-  });
-  box.addEventListener("pointerleave", () => {
-    store.set({ hover: -1 });
-    tooltip.hide();
-  });
-  box.addEventListener("click", (event) => {
-    store.set({ focus: unitAt(event) });
-    box.focus({ preventScroll: true });
-  });
-  box.addEventListener("keydown", (event) => {
-    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const held = [...unitOfToken.values()];
-    if (!by || !held.length) return;
-    event.preventDefault();
-    const place = held.indexOf(store.state.focus);
-    store.set({ focus: held[place < 0 ? 0 : clamp(place + by, 0, held.length - 1)] });
+  on(box, {
+    pointermove: (event) => {
+      const unit = numberAt(event, "unit");
+      store.set({ hover: unit });
+      if (unit < 0) return tooltip.hide();
+      const rows = unitRows({ payload, store, theme, tooltip }, unit);
+      return tooltip.show(event, unitLabel(payload, unit), rows);
+    },
+    pointerleave: () => {
+      store.set({ hover: -1 });
+      tooltip.hide();
+    },
+    click: (event) => {
+      store.set({ focus: numberAt(event, "unit") });
+      box.focus({ preventScroll: true });
+    },
+    keydown: (event) => {
+      const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      const held = [...unitOfToken.values()];
+      if (!by || !held.length) return;
+      event.preventDefault();
+      const place = held.indexOf(store.state.focus);
+      store.set({ focus: held[place < 0 ? 0 : clamp(place + by, 0, held.length - 1)] });
+    },
   });
   store.watch(["hover", "focus", "attribution", "target", "shown"], paint);
   theme.watch(() => paint(store.state));
-  return h("div", {}, h("h3", {}, h("bdi", {}, payload.names[side])), box);
+  return h("div", {}, h("h3", {}, bdi(payload.names[side])), box);
 }
 
 /** What both say of a unit, as names and values. */

@@ -2,14 +2,14 @@
 
 import type { Context } from "../context";
 import { h } from "../dom";
+import { bdi, card, list, note } from "../parts";
 
 export function aboutView({ model }: Context, size = ""): HTMLElement {
   const { notes, omitted, provenance } = model.payload;
-  const list = (items: readonly string[]) => h("ul", {}, ...items.map((item) => h("li", {}, item)));
-  return h(
-    "section",
-    { class: "card about", "aria-labelledby": "about-title" },
-    h("h2", { id: "about-title" }, "How to read this"),
+  return card(
+    "about",
+    h("h2", {}, "How to read this"),
+    null,
     list(notes),
     omitted.length > 0 && h("h3", {}, "What this page leaves out"),
     omitted.length > 0 && list(omitted),
@@ -17,11 +17,9 @@ export function aboutView({ model }: Context, size = ""): HTMLElement {
     h(
       "dl",
       { class: "provenance" },
-      ...provenance.map(({ name, value }) =>
-        h("div", {}, h("dt", {}, name), h("dd", {}, h("bdi", {}, value))),
-      ),
+      ...provenance.map(({ name, value }) => h("div", {}, h("dt", {}, name), h("dd", {}, bdi(value)))),
     ),
     size && h("p", { class: "note", "data-role": "page-size" }, `Size of this page: ${size}.`),
-    h("p", { class: "note" }, "Made with model-understanding. Nothing is loaded from anywhere."),
+    note("Made with model-understanding. Nothing is loaded from anywhere."),
   );
 }

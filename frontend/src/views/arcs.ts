@@ -7,6 +7,7 @@ import type { Context } from "../context";
 import { h, replace, svg } from "../dom";
 import { number } from "../format";
 import type { Model } from "../model";
+import { bar, barLabel, barValue, bdi, track } from "../parts";
 import type { State } from "../store";
 import { short } from "./heatmap/labels";
 
@@ -82,24 +83,22 @@ export function arcsView(context: Context): Arcs {
     }
     const name = found.from.label;
     const verb = data.part.steps ? "was written looking at" : "looks at";
-    replace(heading, h("bdi", {}, found.looks ? `${name} ${verb}` : `${name} is looked at by`));
+    replace(heading, bdi(found.looks ? `${name} ${verb}` : `${name} is looked at by`));
     replace(picture, arcs(context, data.keyAxis.table, found.from, found.links, picture.clientWidth || 360));
     const peak = Math.abs(found.links[0]?.weight ?? 0) || 1;
     replace(
       list,
       ...found.links.map((link) => {
-        const bar = h("span", { class: "bar" });
-        bar.style.width = `${(100 * Math.abs(link.weight)) / peak}%`;
-        bar.style.background = onRamp(theme.colours.palette.attention, 0.55);
+        const colour = onRamp(theme.colours.palette.attention, 0.55);
         return h(
           "li",
           {},
           h(
             "button",
             { type: "button", class: "source", on: { click: () => actions.select(link.token) } },
-            h("bdi", { class: "bar-label" }, short(link.label, 40)),
-            h("span", { class: "track" }, bar),
-            h("span", { class: "bar-value" }, number(link.weight)),
+            barLabel(short(link.label, 40)),
+            track(bar((100 * Math.abs(link.weight)) / peak, colour)),
+            barValue(number(link.weight)),
           ),
         );
       }),

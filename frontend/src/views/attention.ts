@@ -9,6 +9,7 @@ import { attentionExport } from "../export/attention";
 import { exportMenu } from "../export/menu";
 import { counted, number, percent } from "../format";
 import type { Model } from "../model";
+import { button, card, controlName, key, note, swatch } from "../parts";
 import type { Attention } from "../payload.generated";
 import type { State } from "../store";
 import { arcsView } from "./arcs";
@@ -37,9 +38,9 @@ export function attentionView(context: Context): HTMLElement | null {
   const minimap = minimapView(context);
   const arcs = arcsView(context);
   const heads = headsView(context);
-  const title = h("h2", { id: "attention-title" });
+  const title = h("h2");
   const status = h("p", { class: "note", "data-role": "attention-status" });
-  const sinkNote = h("p", { class: "note" });
+  const sinkNote = note();
   const legend = h("p", { class: "legend" });
   const omitted = h("div", {});
   const maps = picker(
@@ -57,7 +58,7 @@ export function attentionView(context: Context): HTMLElement | null {
     ],
     (value) => store.set({ sinks: value }),
   );
-  const sinkName = h("span", { class: "control-name", "aria-hidden": "true" }, "Sinks");
+  const sinkName = controlName("Sinks");
   const scale = segmented(
     "Colour scale",
     [
@@ -67,11 +68,7 @@ export function attentionView(context: Context): HTMLElement | null {
     ],
     (value) => store.set({ scale: value }),
   );
-  const zoom = h(
-    "button",
-    { type: "button", class: "plain", on: { click: () => store.set({ zoom: !store.state.zoom }) } },
-    "Window",
-  );
+  const zoom = button("Window", () => store.set({ zoom: !store.state.zoom }));
   const level = segmented(
     "Granularity of the attention",
     [
@@ -81,7 +78,7 @@ export function attentionView(context: Context): HTMLElement | null {
     ],
     (value) => store.set({ level: value }),
   );
-  const levelName = h("span", { class: "control-name", "aria-hidden": "true" }, "By");
+  const levelName = controlName("By");
   let planes: Planes | undefined;
   let follow: () => void = () => {};
 
@@ -104,29 +101,20 @@ export function attentionView(context: Context): HTMLElement | null {
     sinkNote.textContent = found.length
       ? `Sink: ${found.map((sink) => `${keyAxis.label(sink)}${position(sink)} takes ${percent(data.sinkShare(layer, head, sink))} of the attention`).join("; ")}.`
       : "No sink in this head.";
-    const ramp = Array.from({ length: 8 }, (_, place) => {
-      const swatch = h("i", { class: "swatch" });
-      swatch.style.background = onRamp(
-        theme.colours.palette.attention,
-        isCurved(data) ? Math.sqrt(place / 7) : place / 7,
-      );
-      return swatch;
-    });
-    const key = (name: string, words: string) => {
-      const swatch = h("i", { class: `swatch ${name}` });
-      swatch.style.background = theme.colours.get(name);
-      return h("span", { class: "key" }, swatch, words);
-    };
+    const { colours } = theme;
+    const ramp = Array.from({ length: 8 }, (_, place) =>
+      swatch(onRamp(colours.palette.attention, isCurved(data) ? Math.sqrt(place / 7) : place / 7)),
+    );
     replace(
       legend,
       h("span", {}, "0"),
       h("span", { class: "ramp" }, ...ramp),
       h("span", {}, state.scale === "row" ? "row's largest" : number(peak)),
-      part.mask.kind !== "full" && key("masked", "may not look there"),
-      found.length > 0 && state.sinks !== "raw" && key("sink", "sink"),
+      part.mask.kind !== "full" && key(swatch(colours.get("masked")), "may not look there"),
+      found.length > 0 && state.sinks !== "raw" && key(swatch(colours.get("sink")), "sink"),
     );
     const remarks = [joinedWords(model, planes, state), data.isDense ? "" : keptWords(data)];
-    replace(omitted, ...remarks.filter(Boolean).map((words) => h("p", { class: "note" }, words)));
+    replace(omitted, ...remarks.filter(Boolean).map((words) => note(words)));
     zoom.setAttribute("aria-pressed", String(state.zoom));
     zoom.hidden = !isLong(planes);
     levelName.hidden = level.element.hidden = isPooled(planes.detail);
@@ -165,28 +153,21 @@ export function attentionView(context: Context): HTMLElement | null {
   store.watch(["scale"], (state) => scale.show(state.scale));
   theme.watch(describe);
 
-  return h(
-    "section",
-    { class: "card attention", "aria-labelledby": "attention-title" },
-    h(
-      "div",
-      { class: "card-head" },
-      title,
-      h(
-        "div",
-        { class: "controls" },
-        attention.length > 1 && maps.element,
-        steppers,
-        exportMenu(context, "Attention", () => attentionExport(context, planes)),
-      ),
-    ),
+  return card(
+    "attention",
+    title,
+    [
+      attention.length > 1 && maps.element,
+      steppers,
+      exportMenu(context, "Attention", () => attentionExport(context, planes)),
+    ],
     status,
     h(
       "div",
       { class: "controls second" },
       sinkName,
       sinks.element,
-      h("span", { class: "control-name", "aria-hidden": "true" }, "Colours"),
+      controlName("Colours"),
       scale.element,
       levelName,
       level.element,
@@ -262,25 +243,10 @@ function stepper(
   choose: (place: number) => void,
 ) {
   const choice = picker(name, options, choose);
-  const button = (sign: string, by: number, words: string) =>
-    h(
-      "button",
-      {
-        type: "button",
-        class: "plain",
-        "aria-label": `${words} ${name.toLowerCase()}`,
-        on: { click: () => move(by) },
-      },
-      sign,
-    );
+  const step = (sign: string, by: number, words: string) =>
+    button(sign, () => move(by), `${words} ${name.toLowerCase()}`);
   return {
-    element: h(
-      "div",
-      { class: "stepper" },
-      button("‹", -1, "Previous"),
-      choice.element,
-      button("›", 1, "Next"),
-    ),
+    element: h("div", { class: "stepper" }, step("‹", -1, "Previous"), choice.element, step("›", 1, "Next")),
     show: choice.show,
   };
 }

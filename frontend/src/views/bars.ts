@@ -1,8 +1,9 @@
 /** The scores as bars, in reading order or by size; only the rows in sight are in the page. */
 
 import type { Context } from "../context";
-import { h } from "../dom";
+import { h, on } from "../dom";
 import { clamp, percent } from "../format";
+import { bar, barLabel, barValue, numberAt, track } from "../parts";
 import type { State } from "../store";
 import { bySize, type Scores, type Unit } from "../units";
 import { scoreRows } from "./text";
@@ -51,13 +52,9 @@ export function barsView({ model, store, actions, theme, tooltip }: Context): HT
     const value = scores.values[unit.index];
     const [first, last] = model.span(state);
     const selected = first >= 0 && unit.last >= first && unit.first <= last;
-    const bar = h("span", { class: "bar" });
-    if (!Number.isNaN(value)) {
-      const width = Math.abs(strength) * (signed ? 50 : 100);
-      bar.style.width = `${width}%`;
-      bar.style.left = `${signed ? (strength < 0 ? 50 - width : 50) : 0}%`;
-      bar.style.background = theme.colours.bar(value, signed, unit.special);
-    }
+    const width = Math.abs(strength) * (signed ? 50 : 100);
+    const left = signed ? (strength < 0 ? 50 - width : 50) : 0;
+    const drawn = !Number.isNaN(value) && bar(width, theme.colours.bar(value, signed, unit.special), left);
     const share = Number.isNaN(value) ? "no score" : percent(scores.total ? value / scores.total : 0);
     const element = h(
       "div",
@@ -70,9 +67,9 @@ export function barsView({ model, store, actions, theme, tooltip }: Context): HT
         "aria-posinset": place + 1,
         "data-token": unit.first,
       },
-      h("bdi", { class: "bar-label" }, unit.label),
-      h("span", { class: `track${signed ? " signed" : ""}` }, bar),
-      h("span", { class: "bar-value" }, share),
+      barLabel(unit.label),
+      track(drawn, signed),
+      barValue(share),
     );
     element.style.top = `${place * ROW_HEIGHT}px`;
     return element;
@@ -95,39 +92,37 @@ export function barsView({ model, store, actions, theme, tooltip }: Context): HT
     element.setAttribute("aria-activedescendant", `bar-${order[place]}`);
   };
 
-  const tokenAt = (event: Event): number => {
-    const holder = (event.target as Element).closest<HTMLElement>("[data-token]");
-    return holder ? Number(holder.dataset.token) : -1;
-  };
   element.addEventListener("scroll", paint, { passive: true });
-  element.addEventListener("pointermove", (event) => {
-    const token = tokenAt(event);
-    actions.hover(token);
-    if (token < 0) return tooltip.hide();
-    const { state } = store;
-    const unit = model.unitsShown(state)[model.unitOf(state, token)];
-    const rows = scoreRows(model.scores(state), unit, model.attribution(state));
-    return tooltip.show(event.clientX, event.clientY, unit.label, rows);
-  });
-  element.addEventListener("pointerleave", () => {
-    actions.hover(-1);
-    tooltip.hide();
-  });
-  element.addEventListener("click", (event) => {
-    const token = tokenAt(event);
-    if (token < 0) return;
-    actions.select(token, { extend: event.shiftKey });
-    element.focus({ preventScroll: true });
-  });
-  element.addEventListener("keydown", (event) => {
-    const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
-    if (!by || !order.length) return;
-    event.preventDefault();
-    event.stopPropagation();
-    const units = model.unitsShown(store.state);
-    const place = order.indexOf(model.unitOf(store.state, store.state.focus));
-    const next = clamp(place < 0 ? 0 : place + by, 0, order.length - 1);
-    actions.select(units[order[next]].first, { extend: event.shiftKey });
+  on(element, {
+    pointermove: (event) => {
+      const token = numberAt(event, "token");
+      actions.hover(token);
+      if (token < 0) return tooltip.hide();
+      const { state } = store;
+      const unit = model.unitsShown(state)[model.unitOf(state, token)];
+      const rows = scoreRows(model.scores(state), unit, model.attribution(state));
+      return tooltip.show(event, unit.label, rows);
+    },
+    pointerleave: () => {
+      actions.hover(-1);
+      tooltip.hide();
+    },
+    click: (event) => {
+      const token = numberAt(event, "token");
+      if (token < 0) return;
+      actions.select(token, { extend: event.shiftKey });
+      element.focus({ preventScroll: true });
+    },
+    keydown: (event) => {
+      const by = event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0;
+      if (!by || !order.length) return;
+      event.preventDefault();
+      event.stopPropagation();
+      const units = model.unitsShown(store.state);
+      const place = order.indexOf(model.unitOf(store.state, store.state.focus));
+      const next = clamp(place < 0 ? 0 : place + by, 0, order.length - 1);
+      actions.select(units[order[next]].first, { extend: event.shiftKey });
+    },
   });
 
   store.watch(["attribution", "target", "targetEnd", "level", "sort"], arrange);
@@ -137,7 +132,7 @@ export function barsView({ model, store, actions, theme, tooltip }: Context): HT
   });
   store.watch(["hover"], (state) => {
     const unit = `bar-${model.unitOf(state, state.hover)}`;
-    for (const bar of space.children) bar.classList.toggle("hovered", bar.id === unit);
+    for (const row of space.children) row.classList.toggle("hovered", row.id === unit);
   });
   theme.watch(paint);
   new ResizeObserver(paint).observe(element);

@@ -1,10 +1,11 @@
 /** The steps of a generation: how sure the model was, what else it might have said. */
 
 import type { Context } from "../context";
-import { h, replace, svg } from "../dom";
+import { h, on, replace, svg } from "../dom";
 import { generationExport } from "../export/generation";
 import { exportMenu } from "../export/menu";
 import { clamp, counted, percent } from "../format";
+import { bar, barLabel, barValue, bdi, button, card, key, note, swatch, track } from "../parts";
 
 const STRIP = 74;
 const PLAY_MS = 650;
@@ -26,20 +27,10 @@ export function generationView(context: Context): HTMLElement | null {
     "aria-label": "Step of the generation",
     on: { input: () => actions.step(Number(slider.value) - 1) },
   });
-  const play = h("button", { type: "button", class: "plain", "aria-label": "Play the steps" }, "▶");
   const step = (sign: string, by: number, words: string) =>
-    h(
-      "button",
-      {
-        type: "button",
-        class: "plain",
-        "aria-label": words,
-        on: { click: () => actions.step(actions.currentStep() + by) },
-      },
-      sign,
-    );
+    button(sign, () => actions.step(actions.currentStep() + by), words);
   const heading = h("h3", {});
-  const facts = h("p", { class: "note" });
+  const facts = note();
   const top = h("ol", { class: "top" });
   const absent = h("p", { class: "note", role: "status" });
   let timer = 0;
@@ -50,17 +41,21 @@ export function generationView(context: Context): HTMLElement | null {
     play.textContent = "▶";
     play.setAttribute("aria-label", "Play the steps");
   };
-  play.addEventListener("click", () => {
-    if (timer) return stop();
-    if (actions.currentStep() === count - 1) actions.step(0);
-    play.textContent = "❚❚";
-    play.setAttribute("aria-label", "Stop playing");
-    timer = window.setInterval(() => {
-      if (actions.currentStep() >= count - 1) stop();
-      else actions.step(actions.currentStep() + 1);
-    }, PLAY_MS);
-    return undefined;
-  });
+  const play = button(
+    "▶",
+    () => {
+      if (timer) return stop();
+      if (actions.currentStep() === count - 1) actions.step(0);
+      play.textContent = "❚❚";
+      play.setAttribute("aria-label", "Stop playing");
+      timer = window.setInterval(() => {
+        if (actions.currentStep() >= count - 1) stop();
+        else actions.step(actions.currentStep() + 1);
+      }, PLAY_MS);
+      return undefined;
+    },
+    "Play the steps",
+  );
   signal.addEventListener("abort", stop);
 
   const draw = () => {
@@ -133,14 +128,14 @@ export function generationView(context: Context): HTMLElement | null {
                 .filter((one) => one !== ids[current]);
               replace(
                 absent,
-                h("bdi", {}, words),
+                bdi(words),
                 ` was not computed for this page. Ask for it: analyze(…, alternatives=${rank.length}), or explain --alternatives ${rank.length}.`,
               );
             }
           },
         },
       },
-      h("bdi", {}, label),
+      bdi(label),
     );
   };
 
@@ -149,7 +144,7 @@ export function generationView(context: Context): HTMLElement | null {
     slider.value = String(current + 1);
     slider.setAttribute("aria-valuetext", `step ${current + 1} of ${count}: ${labels[current]}`);
     const probability = generation.probabilities[current];
-    replace(heading, `Step ${current + 1} of ${count}: `, h("bdi", {}, labels[current]));
+    replace(heading, `Step ${current + 1} of ${count}: `, bdi(labels[current]));
     const rank = generation.topProbabilities[current].filter((other) => other > probability).length + 1;
     facts.textContent = `probability ${percent(probability)} · entropy ${generation.entropies[current].toFixed(2)} nats · ${
       rank > generation.topProbabilities[current].length
@@ -166,17 +161,14 @@ export function generationView(context: Context): HTMLElement | null {
       top,
       ...shown.map((label, place) => {
         const share = generation.topProbabilities[current][place];
-        const bar = h("span", { class: "bar" });
-        bar.style.width = `${100 * share}%`;
-        bar.style.background = theme.colours.get("unsigned");
         const id = generation.topIds[current][place];
         const taken = id === ids[current];
         return h(
           "li",
           { class: taken ? "bar-line taken" : "bar-line" },
-          taken ? h("bdi", { class: "bar-label" }, label) : other(current, place, label),
-          h("span", { class: "track" }, bar),
-          h("span", { class: "bar-value" }, percent(share)),
+          taken ? barLabel(label) : other(current, place, label),
+          track(bar(100 * share, theme.colours.get("unsigned"))),
+          barValue(percent(share)),
         );
       }),
     );
@@ -187,18 +179,17 @@ export function generationView(context: Context): HTMLElement | null {
     const box = strip.getBoundingClientRect();
     return clamp(Math.floor(((event.clientX - box.left) / box.width) * count), 0, count - 1);
   };
-  strip.addEventListener("click", (event) => {
-    const place = stepAt(event);
-    actions.select(generation.promptLength + place, { extend: event.shiftKey });
+  on(strip, {
+    click: (event) => actions.select(generation.promptLength + stepAt(event), { extend: event.shiftKey }),
+    pointermove: (event) => {
+      const place = stepAt(event);
+      tooltip.show(event, `${place + 1}. ${labels[place]}`, [
+        ["probability", percent(generation.probabilities[place])],
+        ["entropy", `${generation.entropies[place].toFixed(2)} nats`],
+      ]);
+    },
+    pointerleave: () => tooltip.hide(),
   });
-  strip.addEventListener("pointermove", (event) => {
-    const place = stepAt(event);
-    tooltip.show(event.clientX, event.clientY, `${place + 1}. ${labels[place]}`, [
-      ["probability", percent(generation.probabilities[place])],
-      ["entropy", `${generation.entropies[place].toFixed(2)} nats`],
-    ]);
-  });
-  strip.addEventListener("pointerleave", () => tooltip.hide());
   store.watch(["focus", "target", "attribution"], () => {
     draw();
     describe();
@@ -209,32 +200,19 @@ export function generationView(context: Context): HTMLElement | null {
   });
   new ResizeObserver(draw).observe(strip);
 
-  const key = (name: string, words: string) => {
-    const swatch = h("i", { class: "swatch" });
-    theme.watch((colours) => {
-      swatch.style.background = colours.get(name);
-    });
-    return h("span", { class: "key" }, swatch, words);
-  };
-  return h(
-    "section",
-    { class: "card generation", "aria-labelledby": "generation-title" },
-    h(
-      "div",
-      { class: "card-head" },
-      h("h2", { id: "generation-title" }, `Generation: ${counted(count, "step")}`),
-      h(
-        "div",
-        { class: "controls" },
-        exportMenu(context, "Generation", () => generationExport(context)),
-      ),
+  const legend = h("p", { class: "legend" });
+  theme.watch((colours) =>
+    replace(
+      legend,
+      key(swatch(colours.get("unsigned")), "probability of the token"),
+      key(swatch(colours.get("against")), "entropy (own scale)"),
     ),
-    h(
-      "p",
-      { class: "legend" },
-      key("unsigned", "probability of the token"),
-      key("against", "entropy (own scale)"),
-    ),
+  );
+  return card(
+    "generation",
+    h("h2", {}, `Generation: ${counted(count, "step")}`),
+    [exportMenu(context, "Generation", () => generationExport(context))],
+    legend,
     strip,
     h("div", { class: "scrub" }, step("‹", -1, "Previous step"), play, step("›", 1, "Next step"), slider),
     h("div", { class: "step" }, h("div", {}, heading, facts, absent), top),

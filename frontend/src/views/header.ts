@@ -3,6 +3,7 @@
 import type { Context } from "../context";
 import { h } from "../dom";
 import { number, percent } from "../format";
+import { bar, barLabel, barValue, bdi, button, cautionNotes, track } from "../parts";
 import type { Prediction } from "../payload.generated";
 import { themeChoice } from "./theme-choice";
 
@@ -23,25 +24,13 @@ export function headerView(
       { class: "toolbar" },
       search,
       themeChoice(store, theme),
-      options.link &&
-        h("button", { type: "button", class: "plain", on: { click: options.link } }, "Copy link"),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "plain",
-          "aria-label": "Help and keyboard shortcuts",
-          on: { click: options.help },
-        },
-        "?",
-      ),
+      options.link && button("Copy link", options.link),
+      button("?", options.help, "Help and keyboard shortcuts"),
     ),
-    payload.origin && h("p", { class: "kicker" }, h("bdi", {}, payload.origin)),
-    h("h1", {}, h("bdi", {}, payload.title)),
+    payload.origin && h("p", { class: "kicker" }, bdi(payload.origin)),
+    h("h1", {}, bdi(payload.title)),
     payload.prediction && classes(context, payload.prediction),
-    ...payload.cautions.map((caution) =>
-      h("p", { class: "caution", role: "note" }, h("strong", {}, "Caution: "), h("bdi", {}, caution)),
-    ),
+    ...cautionNotes(payload.cautions),
   );
 }
 
@@ -50,17 +39,16 @@ function classes({ theme }: Context, prediction: Prediction): HTMLElement | null
   const order = Array.from(labels.keys()).sort((a, b) => logits[b] - logits[a]);
   if (!probabilities) return null;
   const rows = order.slice(0, MOST_CLASSES).map((place) => {
-    const bar = h("span", { class: "bar" });
-    bar.style.width = `${100 * probabilities[place]}%`;
+    const drawn = bar(100 * probabilities[place], "");
     theme.watch((colours) => {
-      bar.style.background = colours.get("unsigned");
+      drawn.style.background = colours.get("unsigned");
     });
     return h(
       "li",
       { class: "bar-line", title: `logit ${number(logits[place])}` },
-      h("bdi", { class: "bar-label" }, labels[place]),
-      h("span", { class: "track" }, bar),
-      h("span", { class: "bar-value" }, percent(probabilities[place])),
+      barLabel(labels[place]),
+      track(drawn),
+      barValue(percent(probabilities[place])),
     );
   });
   const more = labels.length - rows.length;

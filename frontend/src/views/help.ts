@@ -2,6 +2,7 @@
 
 import type { Context } from "../context";
 import { h } from "../dom";
+import { button } from "../parts";
 
 const KEYS: readonly (readonly [string, string])[] = [
   ["← →", "previous, next token; with Shift the selection grows"],
@@ -28,7 +29,7 @@ export function helpDialog({ store }: Context): { element: HTMLDialogElement; to
     type: "checkbox",
     on: { change: () => store.set({ shortcuts: box.checked }) },
   });
-  const close = () => element.close();
+  const close = (): void => element.close();
   const element = h(
     "dialog",
     { class: "help", "aria-labelledby": "help-title" },
@@ -41,7 +42,7 @@ export function helpDialog({ store }: Context): { element: HTMLDialogElement; to
       ),
     ),
     h("label", { class: "check" }, box, "Single-key shortcuts"),
-    h("p", {}, h("button", { type: "button", class: "plain", on: { click: close } }, "Close")),
+    h("p", {}, button("Close", close)),
   );
   store.watch(["shortcuts"], (state) => {
     box.checked = state.shortcuts;

@@ -2,11 +2,13 @@
 
 import { textOn } from "../colours";
 import type { Context } from "../context";
-import { h, replace } from "../dom";
+import { h, on, replace } from "../dom";
 import { layersExport } from "../export/layers";
 import { exportMenu } from "../export/menu";
-import { clamp, number, percent } from "../format";
+import { clamp, grouped, number, percent } from "../format";
 import { placeOf, type Reading, readingOf, rowsOf } from "../layers-data";
+import { bar, bdi, card, note, table, track } from "../parts";
+import { sized } from "./heatmap/drawing";
 
 const FOOT = 22; // below the cells, for the tokens
 const WIDEST = 76;
@@ -20,10 +22,19 @@ export function layersView(context: Context): HTMLElement | null {
   const tokens = lens.positions.map((position) => model.payload.tables[lens.table].labels[position] ?? "");
   const height = clamp(Math.round(460 / rows.length), 14, 26);
   const canvas = h("canvas", { role: "img" });
-  const box = h("div", { class: "lens-grid", tabindex: 0, role: "group", "data-view": "layers" }, canvas);
-  box.setAttribute("aria-label", "Answers by layer and position; arrow keys move");
+  const box = h(
+    "div",
+    {
+      class: "lens-grid",
+      tabindex: 0,
+      role: "group",
+      "data-view": "layers",
+      "aria-label": "Answers by layer and position; arrow keys move",
+    },
+    canvas,
+  );
   const heading = h("h3", {});
-  const table = h("tbody", {});
+  const body = h("tbody");
   let place = count - 1;
 
   const widthOf = () => Math.min((box.clientWidth || 600) / count, WIDEST);
@@ -31,13 +42,7 @@ export function layersView(context: Context): HTMLElement | null {
     const { colours } = theme;
     const each = widthOf();
     const [width, tall] = [each * count, rows.length * height + FOOT];
-    const ratio = devicePixelRatio || 1;
-    canvas.width = Math.ceil(width * ratio);
-    canvas.height = Math.ceil(tall * ratio);
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${tall}px`;
-    const pen = canvas.getContext("2d")!;
-    pen.scale(ratio, ratio);
+    const pen = sized(canvas, width, tall);
     pen.font = `11px ${getComputedStyle(box).fontFamily}`;
     pen.textBaseline = "middle";
     const write = (words: string, x: number, y: number, colour: string) => {
@@ -73,10 +78,10 @@ export function layersView(context: Context): HTMLElement | null {
 
   const describe = () => {
     const next = lens.labels[lens.next[place]];
-    const words = [tokens[place], next].filter((word) => word).map((word) => h("bdi", {}, word));
+    const words = [tokens[place], next].filter((word) => word).map((word) => bdi(word));
     replace(heading, words[0], words[1] && " → ", words[1]);
     const colour = theme.colours.get("unsigned");
-    replace(table, ...rows.map((layer) => line(readingOf(lens, layer, place), colour)));
+    replace(body, ...rows.map((layer) => line(readingOf(lens, layer, place), colour)));
   };
 
   const follows = () => {
@@ -95,45 +100,35 @@ export function layersView(context: Context): HTMLElement | null {
       clamp(Math.floor((event.clientY - area.top) / height), 0, rows.length - 1),
     ];
   };
-  canvas.addEventListener("click", (event) => {
-    const [column] = at(event);
-    const position = lens.positions[column];
-    if (position < 0) return;
-    // What is selected is the token that was chosen there; after the last one nothing was.
-    const last = position + 1 >= model.payload.tables[lens.table].labels.length;
-    actions.select(last ? position : position + 1);
+  on(canvas, {
+    click: (event) => {
+      const [column] = at(event);
+      const position = lens.positions[column];
+      if (position < 0) return;
+      // What is selected is the token that was chosen there; after the last one nothing was.
+      const last = position + 1 >= model.payload.tables[lens.table].labels.length;
+      actions.select(last ? position : position + 1);
+    },
+    pointermove: (event) => {
+      const [column, row] = at(event);
+      const reading = readingOf(lens, rows[row], column);
+      tooltip.show(
+        event,
+        `${reading.layer}${tokens[column] ? `, after ${tokens[column]}` : ""}`,
+        reading.likeliest.map(({ label, probability }) => [label, percent(probability)]),
+      );
+    },
+    pointerleave: () => tooltip.hide(),
   });
-  canvas.addEventListener("pointermove", (event) => {
-    const [column, row] = at(event);
-    const reading = readingOf(lens, rows[row], column);
-    tooltip.show(
-      event.clientX,
-      event.clientY,
-      `${reading.layer}${tokens[column] ? `, after ${tokens[column]}` : ""}`,
-      reading.likeliest.map(({ label, probability }) => [label, percent(probability)]),
-    );
-  });
-  canvas.addEventListener("pointerleave", () => tooltip.hide());
   store.watch(["focus", "attribution", "target"], follows);
   theme.watch(follows);
   if (count > 1) new ResizeObserver(draw).observe(box);
 
-  return h(
-    "section",
-    { class: "card layers", "aria-labelledby": "layers-title" },
-    h(
-      "div",
-      { class: "card-head" },
-      h("h2", { id: "layers-title" }, "Layers: what each would answer"),
-      h(
-        "div",
-        { class: "controls" },
-        exportMenu(context, "Layers", () => layersExport(context)),
-      ),
-    ),
-    h(
-      "p",
-      { class: "note" },
+  return card(
+    "layers",
+    h("h2", {}, "Layers: what each would answer"),
+    [exportMenu(context, "Layers", () => layersExport(context))],
+    note(
       "Each layer is read through the model's own last norm and head, which were trained for the last layer alone. The last stands at the top; the stronger the colour, the likelier.",
     ),
     h(
@@ -144,37 +139,15 @@ export function layersView(context: Context): HTMLElement | null {
         "div",
         { class: "lens-table", tabindex: 0, role: "region", "aria-label": "Layers at the selected position" },
         heading,
-        h(
-          "table",
-          {},
-          h(
-            "thead",
-            {},
-            h(
-              "tr",
-              {},
-              ...["layer", "likeliest", "rank", "entropy", "KL"].map((name) =>
-                h("th", { scope: "col" }, name),
-              ),
-            ),
-          ),
-          table,
-        ),
+        table(["layer", "likeliest", "rank", "entropy", "KL"], body),
       ),
     ),
-    h(
-      "p",
-      { class: "note" },
-      "Rank of the model's own answer; entropy, and KL from the model's own distribution, in nats.",
-    ),
+    note("Rank of the model's own answer; entropy, and KL from the model's own distribution, in nats."),
   );
 }
 
 function line(reading: Reading, colour: string): HTMLElement {
   const [best, ...others] = reading.likeliest;
-  const bar = h("span", { class: "bar" });
-  bar.style.width = `${100 * best.probability}%`;
-  bar.style.background = colour;
   return h(
     "tr",
     { class: reading.rank === 1 ? "agrees" : "" },
@@ -182,7 +155,7 @@ function line(reading: Reading, colour: string): HTMLElement {
     h(
       "td",
       { title: others.map(({ label, probability }) => `${label} ${percent(probability)}`).join("   ") },
-      h("bdi", {}, best.label),
+      bdi(best.label),
       ` ${percent(best.probability)}`,
       h(
         "small",
@@ -192,9 +165,9 @@ function line(reading: Reading, colour: string): HTMLElement {
           .map(({ label, probability }) => ` · \u2068${label}\u2069 ${percent(probability)}`)
           .join(""),
       ),
-      h("span", { class: "track" }, bar),
+      track(bar(100 * best.probability, colour)),
     ),
-    h("td", {}, reading.rank.toLocaleString("en")),
+    h("td", {}, grouped(reading.rank)),
     h("td", {}, reading.entropy.toFixed(2)),
     h("td", {}, number(reading.divergence)),
   );

@@ -2,6 +2,7 @@
 
 import { onRamp } from "../colours";
 import { h } from "../dom";
+import { swatch } from "../parts";
 import type { Palette } from "../payload.generated";
 
 const STEPS = 6;
@@ -15,13 +16,5 @@ export function scaleSwatches(palette: Palette, signed: boolean): HTMLElement {
         ...steps.map((step) => onRamp(palette.supports, step)),
       ]
     : steps.map((step) => onRamp(palette.unsigned, step));
-  return h(
-    "span",
-    { class: "ramp" },
-    ...colours.map((colour) => {
-      const swatch = h("i", { class: "swatch" });
-      swatch.style.background = colour;
-      return swatch;
-    }),
-  );
+  return h("span", { class: "ramp" }, ...colours.map((colour) => swatch(colour)));
 }

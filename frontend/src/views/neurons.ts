@@ -4,6 +4,7 @@ import type { Context } from "../context";
 import { h, picker, replace } from "../dom";
 import { copy } from "../export/menu";
 import { number, percent } from "../format";
+import { bdi, button, card, note, table } from "../parts";
 import type { QueryKey } from "../payload.generated";
 
 export function neuronsView(context: Context): HTMLElement | null {
@@ -18,8 +19,8 @@ export function neuronsView(context: Context): HTMLElement | null {
     shown = place;
     draw();
   });
-  const rows = h("tbody", {});
-  const note = h("p", { class: "note" });
+  const rows = h("tbody");
+  const words = note();
   /** The layer, the head and the query that the attention view stands at. */
   const chosen = (): [number | string, number | string, number | string] => {
     const { state } = store;
@@ -43,7 +44,7 @@ export function neuronsView(context: Context): HTMLElement | null {
     return h(
       "tr",
       {},
-      h("th", { scope: "row" }, h("bdi", {}, label)),
+      h("th", { scope: "row" }, bdi(label)),
       h("td", {}, canvas),
       h("td", {}, number(found.additions[place])),
       h("td", {}, number(found.scores[place])),
@@ -53,7 +54,7 @@ export function neuronsView(context: Context): HTMLElement | null {
   const draw = () => {
     const found = held[shown];
     const [layer, head] = chosen();
-    note.textContent = `${found ? "With what is added a row sums to the key's score, whose softmax is its weight. " : ""}Copied is the code for layer ${layer}, head ${head} and the selected token; report.with_query_keys shows it here.`;
+    words.textContent = `${found ? "With what is added a row sums to the key's score, whose softmax is its weight. " : ""}Copied is the code for layer ${layer}, head ${head} and the selected token; report.with_query_keys shows it here.`;
     if (!found) return;
     const most = Math.max(...found.products.map(Math.abs), 1e-9);
     replace(rows, ...found.keys.map((_, place) => line(found, place, most)));
@@ -68,30 +69,19 @@ export function neuronsView(context: Context): HTMLElement | null {
     draw();
   });
   theme.watch(draw);
-  const button = h("button", { type: "button", class: "plain" }, "Copy as Python");
-  button.addEventListener("click", () => copy(code()).then(() => say("Copied as Python"), say));
+  const copied = button("Copy as Python", () => copy(code()).then(() => say("Copied as Python"), say));
   const names = ["key", "scale · query · key in each dimension", "added", "score", "weight"];
-  return h(
-    "section",
-    { class: "card neurons", "aria-labelledby": "neurons-title" },
-    h(
-      "div",
-      { class: "card-head" },
-      h("h2", { id: "neurons-title" }, "Neurons: queries and keys of one head"),
-      h("div", { class: "controls" }, held.length > 1 && choice.element, button),
-    ),
+  return card(
+    "neurons",
+    h("h2", {}, "Neurons: queries and keys of one head"),
+    [held.length > 1 && choice.element, copied],
     held.length === 1 && h("h3", {}, name(held[0])),
-    note,
+    words,
     held.length > 0 &&
       h(
         "div",
         { class: "lens-table", tabindex: 0, role: "region", "aria-label": "Keys of the query" },
-        h(
-          "table",
-          {},
-          h("thead", {}, h("tr", {}, ...names.map((one) => h("th", { scope: "col" }, one)))),
-          rows,
-        ),
+        table(names, rows),
       ),
   );
 }

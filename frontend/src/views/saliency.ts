@@ -5,6 +5,7 @@ import { h, picker, replace, segmented } from "../dom";
 import { exportMenu } from "../export/menu";
 import { saliencyExport } from "../export/saliency";
 import { number, percent } from "../format";
+import { bdi, button, card, key, note } from "../parts";
 import type { State } from "../store";
 import { labelOf } from "../units";
 import { barsView } from "./bars";
@@ -38,21 +39,21 @@ export function saliencyView(context: Context): HTMLElement {
   );
   const targets = h("div", { class: "targets" });
   let showTarget: (place: number) => void = () => undefined;
-  const title = h("h2", { id: "saliency-title" });
-  const note = h("p", { class: "note" });
+  const title = h("h2");
+  const value = note();
   const legend = h("p", { class: "legend" });
   const readout = h("p", { class: "readout" });
   const text = textView(context);
   const bars = attributions.length ? barsView(context) : null;
 
-  const back = h("button", { type: "button", class: "plain", on: { click: () => actions.leaveContrast() } });
+  const back = button("", () => actions.leaveContrast());
 
   store.watch(["attribution", "target"], (state) => {
     back.hidden = !model.isContrast(state);
     which.element.hidden = targets.hidden = !back.hidden;
     if (!back.hidden) {
       const target = model.attribution(state)!.targets[state.target];
-      replace(back, "Back to why ", h("bdi", {}, `“${target.name}”`), " ", h("kbd", {}, "Esc"));
+      replace(back, "Back to why ", bdi(`“${target.name}”`), " ", h("kbd", {}, "Esc"));
     }
   });
   store.watch(["attribution"], (state) => {
@@ -83,7 +84,7 @@ export function saliencyView(context: Context): HTMLElement {
     if (!attribution) return;
     const target = attribution.targets[state.target];
     const several = state.targetEnd - state.target + 1;
-    note.textContent =
+    value.textContent =
       several > 1
         ? `sum over ${several} targets${attribution.signed ? "" : " (sizes add up: at most this much)"} · ${attribution.methodWords}`
         : `${model.isContrast(state) ? `${target.description} =` : "value"} ${target.outputWords} · ${attribution.methodWords}`;
@@ -95,10 +96,10 @@ export function saliencyView(context: Context): HTMLElement {
     const target = attribution.targets[store.state.target];
     replace(
       legend,
-      h("span", {}, h("bdi", {}, attribution.signed ? target.below : "low")),
+      h("span", {}, bdi(attribution.signed ? target.below : "low")),
       scaleSwatches(palette, attribution.signed),
-      h("span", {}, h("bdi", {}, attribution.signed ? target.above : "high")),
-      h("span", { class: "key" }, h("span", { class: "pill" }, "special"), "special token, not coloured"),
+      h("span", {}, bdi(attribution.signed ? target.above : "high")),
+      key(h("span", { class: "pill" }, "special"), "special token, not coloured"),
     );
   };
   store.watch(["attribution", "target"], paintLegend);
@@ -107,25 +108,18 @@ export function saliencyView(context: Context): HTMLElement {
     readout.textContent = spanWords(context, state);
   });
 
-  return h(
-    "section",
-    { class: "card saliency", "aria-labelledby": "saliency-title" },
-    h(
-      "div",
-      { class: "card-head" },
-      title,
-      h(
-        "div",
-        { class: "controls" },
-        back,
-        model.choices > 1 && which.element,
-        targets,
-        level.element,
-        attributions.length > 0 && sort.element,
-        exportMenu(context, "Saliency", () => saliencyExport(context, text)),
-      ),
-    ),
-    note,
+  return card(
+    "saliency",
+    title,
+    [
+      back,
+      model.choices > 1 && which.element,
+      targets,
+      level.element,
+      attributions.length > 0 && sort.element,
+      exportMenu(context, "Saliency", () => saliencyExport(context, text)),
+    ],
+    value,
     h("div", { class: "split" }, h("div", { class: "text-side" }, text, legend, readout), bars),
   );
 }

@@ -1,10 +1,10 @@
 /** The text, coloured by the scores shown. */
 
 import { matches } from "../actions";
-import { textOn } from "../colours";
 import type { Context } from "../context";
-import { h } from "../dom";
+import { h, on } from "../dom";
 import { number, percent } from "../format";
+import { numberAt, paintWord } from "../parts";
 import type { Attribution, Table } from "../payload.generated";
 import type { State } from "../store";
 import type { Scores, Unit } from "../units";
@@ -58,14 +58,7 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
       else byUnit.set(unit, [piece]);
       const value = unit < 0 || !scores ? Number.NaN : scores.values[unit];
       const strength = scores?.reach ? value / scores.reach : 0;
-      const style = piece.element.style;
-      if (Number.isNaN(value) || piece.pill || Math.abs(strength) < 0.02) {
-        style.background = style.color = "";
-      } else {
-        const face = colours.score(strength, attribution?.signed ?? false);
-        style.background = face;
-        style.color = textOn(face);
-      }
+      paintWord(piece.element, colours, piece.pill ? 0 : strength, attribution?.signed ?? false);
       const { classList } = piece.element;
       classList.toggle("found", found.has(unit));
       classList.toggle("target", piece.token >= targets[0] && piece.token <= targets[1] && piece.token >= 0);
@@ -112,30 +105,28 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     return [generation.promptLength + steps[0], generation.promptLength + steps[1]];
   };
 
-  const tokenAt = (event: Event): number => {
-    const holder = (event.target as Element).closest<HTMLElement>("[data-token]");
-    return holder ? Number(holder.dataset.token) : -1;
-  };
-  element.addEventListener("pointermove", (event) => {
-    const token = tokenAt(event);
-    actions.hover(token);
-    if (token < 0) tooltip.hide();
-    else showTip(event.clientX, event.clientY, token);
-  });
-  element.addEventListener("pointerleave", () => {
-    actions.hover(-1);
-    tooltip.hide();
-  });
-  element.addEventListener("click", (event) => {
-    const token = tokenAt(event);
-    if (token >= 0) actions.select(token, { extend: event.shiftKey });
-    element.focus({ preventScroll: true });
-  });
-  element.addEventListener("mousedown", (event) => {
-    if (event.shiftKey) event.preventDefault(); // else the browser selects the text between
+  on(element, {
+    pointermove: (event) => {
+      const token = numberAt(event, "token");
+      actions.hover(token);
+      if (token < 0) tooltip.hide();
+      else showTip(event, token);
+    },
+    pointerleave: () => {
+      actions.hover(-1);
+      tooltip.hide();
+    },
+    click: (event) => {
+      const token = numberAt(event, "token");
+      if (token >= 0) actions.select(token, { extend: event.shiftKey });
+      element.focus({ preventScroll: true });
+    },
+    mousedown: (event) => {
+      if (event.shiftKey) event.preventDefault(); // else the browser selects the text between
+    },
   });
 
-  const showTip = (x: number, y: number, token: number) => {
+  const showTip = (event: MouseEvent, token: number) => {
     const { state } = store;
     const units = model.unitsShown(state);
     const unit = units[model.unitOf(state, token)];
@@ -152,7 +143,7 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     }
     const step = model.tableIndex(state) === model.generation?.table ? model.stepOfToken(token) : -1;
     if (step >= 0) rows.push(["probability", percent(model.generation!.probabilities[step])]);
-    tooltip.show(x, y, unit.label, rows);
+    tooltip.show(event, unit.label, rows);
   };
 
   store.watch(["attribution", "target", "targetEnd", "level", "search"], (state) => {

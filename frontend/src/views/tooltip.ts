@@ -1,21 +1,23 @@
 /** One tooltip, which swaps what it says. */
 
 import { h, replace } from "../dom";
+import { bdi } from "../parts";
 
 export class Tooltip {
   readonly element = h("div", { class: "tooltip", role: "tooltip", hidden: true });
 
-  /** Show lines beside a point of the viewport; the first is the heading. */
-  show(x: number, y: number, heading: string, rows: readonly (readonly [string, string])[], note = ""): void {
+  /** Show lines beside what is pointed at; the first is the heading. */
+  show(
+    { clientX: x, clientY: y }: MouseEvent,
+    heading: string,
+    rows: readonly (readonly [string, string])[],
+    note = "",
+  ): void {
     replace(
       this.element,
       h("bdi", { class: "tooltip-heading" }, heading),
       rows.length > 0 &&
-        h(
-          "dl",
-          {},
-          ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, h("bdi", {}, value))]),
-        ),
+        h("dl", {}, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, bdi(value))])),
       note && h("p", {}, note),
     );
     this.element.hidden = false;

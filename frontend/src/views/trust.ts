@@ -1,8 +1,9 @@
 /** How far the explanation may be believed, as far as anyone has checked. */
 
 import type { Context } from "../context";
-import { h, replace, svg } from "../dom";
+import { type Child, h, replace, svg } from "../dom";
 import { number, percent } from "../format";
+import { bdi, card, note } from "../parts";
 import type { Attribution, Evaluation, Payload } from "../payload.generated";
 import type { State } from "../store";
 
@@ -20,9 +21,9 @@ export function trustView({ model, store, theme }: Context): HTMLElement {
     const drawn = [theme.colours.get("unsigned"), theme.colours.get("muted"), theme.colours.get("line")];
     replace(
       strip,
-      ...verdicts.map(({ verdict, reasons }) => card("Verdict", verdict ?? "", reasons.join(" "))),
+      ...verdicts.map(({ verdict, reasons }) => fact("Verdict", verdict ?? "", reasons.join(" "))),
       !evaluations.length &&
-        card(
+        fact(
           "Evaluation",
           "not evaluated",
           "Nobody has measured whether these scores say what the model does. Treat them as a lead, not as proof.",
@@ -34,12 +35,7 @@ export function trustView({ model, store, theme }: Context): HTMLElement {
   };
   store.watch(["attribution", "target", "targetEnd"], draw);
   theme.watch(draw);
-  return h(
-    "section",
-    { class: "card trust", "aria-labelledby": "trust-title" },
-    h("h2", { id: "trust-title" }, "How far to believe it"),
-    strip,
-  );
+  return card("trust", h("h2", {}, "How far to believe it"), null, strip);
 }
 
 /** The gap as words: how much of the change the scores do not account for. */
@@ -67,17 +63,16 @@ export function completenessWords(
 
 function completenessCard(attribution: Attribution | undefined, state: Readonly<State>): HTMLElement | null {
   const words = completenessWords(attribution, state.target, state.targetEnd);
-  return words && card("Completeness", ...words);
+  return words && fact("Completeness", ...words);
 }
 
-function card(name: string, value: string, words: string): HTMLElement {
-  return h(
-    "div",
-    { class: "trust-card" },
-    h("h3", {}, h("bdi", {}, name)),
-    h("p", { class: "trust-value" }, h("bdi", {}, value)),
-    words && h("p", { class: "note" }, h("bdi", {}, words)),
-  );
+function trustCard(name: string, ...content: Child[]): HTMLElement {
+  return h("div", { class: "trust-card" }, h("h3", {}, bdi(name)), ...content);
+}
+
+/** One thing that is known, and what it means. */
+function fact(name: string, value: string, words: string): HTMLElement {
+  return trustCard(name, h("p", { class: "trust-value" }, bdi(value)), words && note(bdi(words)));
 }
 
 /** How far the other attributions of the same targets agree with the one shown. */
@@ -92,20 +87,14 @@ function agreementCard({ agreements, attributions }: Payload, state: Readonly<St
     return h(
       "div",
       { class: "trust-row" },
-      h("bdi", {}, `with ${other.methodWords}`),
+      bdi(`with ${other.methodWords}`),
       h("span", { class: "note" }, top),
       h("strong", {}, correlation === null ? "–" : number(correlation)),
     );
   });
   const sizes = others.some((pair) => !pair.signed) ? " Of a method without signs, sizes are compared." : "";
   const words = `Rank correlation over the text's tokens: 1 the same order, 0 none.${sizes}`;
-  return h(
-    "div",
-    { class: "trust-card" },
-    h("h3", {}, "Agreement between methods"),
-    ...rows,
-    h("p", { class: "note" }, words),
-  );
+  return trustCard("Agreement between methods", ...rows, note(words));
 }
 
 /** One metric, with a row for each thing that was read and each replacement. */
@@ -121,7 +110,7 @@ function metricCard(
     return h(
       "div",
       { class: "trust-row", title: tip },
-      h("bdi", {}, evaluation.condition || "value"),
+      bdi(evaluation.condition || "value"),
       (evaluation.curve.length > 1 || control.length > 0) &&
         h(
           "span",
@@ -139,13 +128,7 @@ function metricCard(
     held.some((one) => one.limits) && "0 and 1: the least and the greatest that any order of them gives.",
     ...new Set(held.flatMap((one) => one.reasons)),
   ];
-  return h(
-    "div",
-    { class: "trust-card" },
-    h("h3", {}, h("bdi", {}, name)),
-    ...rows,
-    h("p", { class: "note" }, h("bdi", {}, words.filter(Boolean).join(" "))),
-  );
+  return trustCard(name, ...rows, note(bdi(words.filter(Boolean).join(" "))));
 }
 
 /** Where the value stands among what chance gives; from end to end of what is possible, where that is known. */

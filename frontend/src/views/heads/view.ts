@@ -3,8 +3,9 @@
 import { headScores } from "../../attention/head-scores";
 import type { Matrices } from "../../attention/matrices";
 import type { Context } from "../../context";
-import { h, picker, replace } from "../../dom";
-import { clamp, number } from "../../format";
+import { h, on, picker, replace } from "../../dom";
+import { clamp, counted, number } from "../../format";
+import { note } from "../../parts";
 import { paintCells } from "../heatmap/cells";
 import { canvasOf, cleared, sized } from "../heatmap/drawing";
 import { whole } from "../heatmap/window";
@@ -30,7 +31,7 @@ export function headsView(context: Context): Heads {
     "data-view": "heads",
   });
   const box = h("div", { class: "heads-box" }, h("div", { class: "heads-picture" }, base, over));
-  const note = h("p", { class: "note" });
+  const words = note();
   const chosen = h("p", { class: "note", role: "status", "data-role": "head-scores" });
   const order = h("span", {});
   const top = picker(
@@ -42,7 +43,7 @@ export function headsView(context: Context): Heads {
     "details",
     { class: "heads-part", open: true },
     h("summary", {}, "All heads"),
-    h("div", { class: "card-head" }, note, h("div", { class: "controls" }, order, top.element)),
+    h("div", { class: "card-head" }, words, h("div", { class: "controls" }, order, top.element)),
     chosen,
     box,
   );
@@ -166,14 +167,13 @@ export function headsView(context: Context): Heads {
     const ranking = rankingShown();
     const scale = { row: "each row", head: "each head", global: "all heads" }[state.scale];
     const extent =
-      `${layerCount} layer${layerCount === 1 ? "" : "s"} × ${headCount} head${headCount === 1 ? "" : "s"}; ` +
-      `colours scaled over ${scale}. `;
+      `${counted(layerCount, "layer")} × ${counted(headCount, "head")}; ` + `colours scaled over ${scale}. `;
     const how = ranking
       ? `By ${ranking.name}: ${ranking.meaning}; below each its layer·head and score.` +
         (places.length < count ? ` The first ${places.length} of ${count}.` : "")
       : "Rows are layers, columns heads.";
     const reading = loaded < layerCount ? ` Reading layer ${loaded + 1} of ${layerCount} …` : "";
-    note.textContent = extent + how + reading;
+    words.textContent = extent + how + reading;
     const at = place();
     chosen.hidden = !rankings.length;
     chosen.textContent = at < 0 ? "Choose a head to see its scores." : `${scoreWords(at)}.`;
@@ -187,10 +187,10 @@ export function headsView(context: Context): Heads {
     `rank ${ranked(ranking, ranking.scores.length, 0).indexOf(at) + 1} of ${ranking.scores.length}`;
   const scoreWords = (at: number) => {
     const ranking = rankingShown();
-    const words = rankings.map(
+    const each = rankings.map(
       (one) => `${one.name} ${number(one.scores[at])}${one === ranking ? ` (${rankOf(one, at)})` : ""}`,
     );
-    return `${named(at)}: ${words.join(" · ")}`.replace(/^l/, "L");
+    return `${named(at)}: ${each.join(" · ")}`.replace(/^l/, "L");
   };
 
   const at = (event: MouseEvent): number => {
@@ -202,32 +202,34 @@ export function headsView(context: Context): Heads {
     const [layer, head] = split(wanted);
     store.set({ layer, head });
   };
-  over.addEventListener("pointermove", (event) => {
-    const found = at(event);
-    if (found < 0 || !rankings.length) return tooltip.hide();
-    const rows = rankings.map((one): [string, string] => [one.name, number(one.scores[found])]);
-    return tooltip.show(event.clientX, event.clientY, named(found), rows);
-  });
-  over.addEventListener("pointerleave", () => tooltip.hide());
-  over.addEventListener("click", (event) => choose(at(event)));
-  over.addEventListener("keydown", (event) => {
-    const { columns } = layout;
-    const steps: Record<string, number> = {
-      ArrowLeft: -1,
-      ArrowRight: 1,
-      ArrowUp: -columns,
-      ArrowDown: columns,
-      Home: -places.length,
-      End: places.length,
-    };
-    const step = steps[event.key];
-    if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    const now = places.indexOf(place());
-    const next = now < 0 ? 0 : now + step;
-    // Up and down stay where there is no row more.
-    const isOut = Math.abs(step) === columns && columns > 1 && (next < 0 || next >= places.length);
-    choose(places[isOut ? now : clamp(next, 0, places.length - 1)]);
+  on(over, {
+    pointermove: (event) => {
+      const found = at(event);
+      if (found < 0 || !rankings.length) return tooltip.hide();
+      const rows = rankings.map((one): [string, string] => [one.name, number(one.scores[found])]);
+      return tooltip.show(event, named(found), rows);
+    },
+    pointerleave: () => tooltip.hide(),
+    click: (event) => choose(at(event)),
+    keydown: (event) => {
+      const { columns } = layout;
+      const steps: Record<string, number> = {
+        ArrowLeft: -1,
+        ArrowRight: 1,
+        ArrowUp: -columns,
+        ArrowDown: columns,
+        Home: -places.length,
+        End: places.length,
+      };
+      const step = steps[event.key];
+      if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      const now = places.indexOf(place());
+      const next = now < 0 ? 0 : now + step;
+      // Up and down stay where there is no row more.
+      const isOut = Math.abs(step) === columns && columns > 1 && (next < 0 || next >= places.length);
+      choose(places[isOut ? now : clamp(next, 0, places.length - 1)]);
+    },
   });
 
   const offer = () => {

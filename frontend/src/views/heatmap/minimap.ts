@@ -2,7 +2,9 @@
 
 import type { Planes } from "../../attention/planes";
 import type { Context } from "../../context";
-import { h } from "../../dom";
+import { h, on } from "../../dom";
+import { grouped } from "../../format";
+import { button } from "../../parts";
 import { paintCells } from "./cells";
 import { canvasOf, cleared, sized } from "./drawing";
 import { moved, resized, SIZES, SMALL, type Window, whole, windowOf } from "./window";
@@ -26,13 +28,8 @@ export function minimapView(context: Context): Minimap {
     "data-view": "minimap",
   });
   const words = h("p", { class: "note", role: "status" });
-  const button = (sign: string, by: number, name: string) =>
-    h(
-      "button",
-      { type: "button", class: "plain", "aria-label": name, on: { click: () => resize(by) } },
-      sign,
-    );
-  const [smaller, larger] = [button("−", -1, "Smaller window"), button("+", 1, "Larger window")];
+  const smaller = button("−", () => resize(-1), "Smaller window");
+  const larger = button("+", () => resize(1), "Larger window");
   const element = h(
     "div",
     { class: "minimap" },
@@ -97,7 +94,7 @@ export function minimapView(context: Context): Minimap {
     pen.strokeStyle = theme.colours.get("text");
     pen.strokeRect(...box);
     const stretch = (first: number, count: number, all: number) =>
-      `${(first + 1).toLocaleString("en")}–${(first + count).toLocaleString("en")} of ${all.toLocaleString("en")}`;
+      `${grouped(first + 1)}–${grouped(first + count)} of ${grouped(all)}`;
     words.textContent =
       `Window: rows ${stretch(shown.firstRow, shown.rows, rowAxis.length)}, ` +
       `columns ${stretch(shown.firstKey, shown.keys, keyAxis.length)}. ` +
@@ -123,42 +120,44 @@ export function minimapView(context: Context): Minimap {
     const row = Math.round((event.clientY - bounds.top - held.y) / scale.row);
     move(row - shown.firstRow, key - shown.firstKey);
   };
-  over.addEventListener("pointerdown", (event) => {
-    const shown = window();
-    if (!shown) return;
-    const bounds = over.getBoundingClientRect();
-    const [width, height] = [shown.keys * scale.key, shown.rows * scale.row];
-    const x = event.clientX - bounds.left - shown.firstKey * scale.key;
-    const y = event.clientY - bounds.top - shown.firstRow * scale.row;
-    const inside = x >= 0 && y >= 0 && x <= width && y <= height;
-    held = inside ? { x, y } : { x: width / 2, y: height / 2 };
-    over.setPointerCapture(event.pointerId);
-    drag(event);
-  });
-  over.addEventListener("pointermove", drag);
-  for (const name of ["pointerup", "pointercancel"] as const) {
-    over.addEventListener(name, () => {
-      held = undefined;
-    });
-  }
-  over.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const step = event.shiftKey ? 1 : Math.max(store.state.zoomSize >> 1, 1);
-    const far = Number.MAX_SAFE_INTEGER / 2;
-    const act: Record<string, () => void> = {
-      ArrowUp: () => move(-step, 0),
-      ArrowDown: () => move(step, 0),
-      ArrowLeft: () => move(0, -step),
-      ArrowRight: () => move(0, step),
-      Home: () => move(-far, -far),
-      End: () => move(far, far),
-      "+": () => resize(1),
-      "=": () => resize(1),
-      "-": () => resize(-1),
-    };
-    if (!act[event.key]) return;
-    event.preventDefault();
-    act[event.key]();
+  const release = () => {
+    held = undefined;
+  };
+  on(over, {
+    pointerdown: (event) => {
+      const shown = window();
+      if (!shown) return;
+      const bounds = over.getBoundingClientRect();
+      const [width, height] = [shown.keys * scale.key, shown.rows * scale.row];
+      const x = event.clientX - bounds.left - shown.firstKey * scale.key;
+      const y = event.clientY - bounds.top - shown.firstRow * scale.row;
+      const inside = x >= 0 && y >= 0 && x <= width && y <= height;
+      held = inside ? { x, y } : { x: width / 2, y: height / 2 };
+      over.setPointerCapture(event.pointerId);
+      drag(event);
+    },
+    pointermove: drag,
+    pointerup: release,
+    pointercancel: release,
+    keydown: (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const step = event.shiftKey ? 1 : Math.max(store.state.zoomSize >> 1, 1);
+      const far = Number.MAX_SAFE_INTEGER / 2;
+      const act: Record<string, () => void> = {
+        ArrowUp: () => move(-step, 0),
+        ArrowDown: () => move(step, 0),
+        ArrowLeft: () => move(0, -step),
+        ArrowRight: () => move(0, step),
+        Home: () => move(-far, -far),
+        End: () => move(far, far),
+        "+": () => resize(1),
+        "=": () => resize(1),
+        "-": () => resize(-1),
+      };
+      if (!act[event.key]) return;
+      event.preventDefault();
+      act[event.key]();
+    },
   });
 
   store.watch(["zoom", "sinks", "scale"], draw);

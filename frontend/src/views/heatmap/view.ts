@@ -2,7 +2,8 @@
 
 import type { Plane, Planes } from "../../attention/planes";
 import type { Context } from "../../context";
-import { h } from "../../dom";
+import { h, on } from "../../dom";
+import { grouped } from "../../format";
 import type { State } from "../../store";
 import { cleared, drawMatrix, sized } from "./drawing";
 import { type Frame, frameOf } from "./frame";
@@ -54,7 +55,7 @@ export function heatmapView(context: Context): Heatmap {
     drawMatrix(sized(base, frame.width, frame.height), plane, state, theme.colours, frame);
     sized(over, frame.width, frame.height);
     overlay();
-    const extent = `${data.rows.toLocaleString("en")} × ${data.keys.toLocaleString("en")}`;
+    const extent = `${grouped(data.rows)} × ${grouped(data.keys)}`;
     const part = frame.rows < data.rows || frame.keys < data.keys ? `a window of ${extent}` : extent;
     over.setAttribute(
       "aria-label",
@@ -97,27 +98,28 @@ export function heatmapView(context: Context): Heatmap {
     const row = Math.floor((event.clientY - box.top - frame.top) / frame.cell) + frame.firstRow;
     return contains(frame, row, key) ? { row, key } : undefined;
   };
-  over.addEventListener("pointermove", (event) => {
-    hovered = cellAt(event);
-    overlay();
-    if (!hovered || !plane) return tooltip.hide();
-    const { row, key } = hovered;
-    const { rowAxis, keyAxis, part } = plane.data;
-    const heading = `${part.steps ? `step ${row + 1}: ` : ""}${rowAxis.label(row)} → ${keyAxis.label(key)}`;
-    const rows = cellRows(model, plane, store.state, row, key);
-    return tooltip.show(event.clientX, event.clientY, heading, rows);
-  });
-  over.addEventListener("pointerleave", () => {
-    hovered = undefined;
-    tooltip.hide();
-    overlay();
-  });
-  over.addEventListener("click", (event) => {
-    const cell = cellAt(event);
-    if (!cell || !plane) return;
-    const { rowAxis } = plane.data;
-    if (rowAxis.table === model.tableIndex(store.state))
-      actions.select(rowAxis.token(cell.row), { extend: event.shiftKey });
+  on(over, {
+    pointermove: (event) => {
+      hovered = cellAt(event);
+      overlay();
+      if (!hovered || !plane) return tooltip.hide();
+      const { row, key } = hovered;
+      const { rowAxis, keyAxis, part } = plane.data;
+      const heading = `${part.steps ? `step ${row + 1}: ` : ""}${rowAxis.label(row)} → ${keyAxis.label(key)}`;
+      return tooltip.show(event, heading, cellRows(model, plane, store.state, row, key));
+    },
+    pointerleave: () => {
+      hovered = undefined;
+      tooltip.hide();
+      overlay();
+    },
+    click: (event) => {
+      const cell = cellAt(event);
+      if (!cell || !plane) return;
+      const { rowAxis } = plane.data;
+      if (rowAxis.table === model.tableIndex(store.state))
+        actions.select(rowAxis.token(cell.row), { extend: event.shiftKey });
+    },
   });
 
   // A window follows the selection where that leaves it.

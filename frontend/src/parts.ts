@@ -1,0 +1,98 @@
+/** What every view is made of: words of the text, notes, buttons, bars, swatches, tables, cards. */
+
+import { type Colours, textOn } from "./colours";
+import { type Child, h } from "./dom";
+
+/** Words that may run in either direction, whatever stands beside them. */
+export function bdi(...words: Child[]): HTMLElement {
+  return h("bdi", {}, ...words);
+}
+
+export function note(...words: Child[]): HTMLElement {
+  return h("p", { class: "note" }, ...words);
+}
+
+/** A button; where its words are a sign, with the name that is read out. */
+export function button(words: string, act: () => unknown, name?: string): HTMLButtonElement {
+  return h("button", { type: "button", class: "plain", "aria-label": name, on: { click: act } }, words);
+}
+
+/** The name of a control, for those who see it. */
+export function controlName(words: string): HTMLElement {
+  return h("span", { class: "control-name", "aria-hidden": "true" }, words);
+}
+
+export function swatch(colour: string): HTMLElement {
+  const element = h("i", { class: "swatch" });
+  element.style.background = colour;
+  return element;
+}
+
+/** What a colour or a mark means. */
+export function key(mark: HTMLElement, words: string): HTMLElement {
+  return h("span", { class: "key" }, mark, words);
+}
+
+/** A bar from one place of its track on, in percent of it. */
+export function bar(width: number, colour: string, left = 0): HTMLElement {
+  const element = h("span", { class: "bar" });
+  Object.assign(element.style, { width: `${width}%`, left: `${left}%`, background: colour });
+  return element;
+}
+
+/** The track of a bar, with a line where values change their sign. */
+export function track(within: Child, signed = false): HTMLElement {
+  return h("span", { class: `track${signed ? " signed" : ""}` }, within);
+}
+
+export function barLabel(words: string): HTMLElement {
+  return h("bdi", { class: "bar-label" }, words);
+}
+
+export function barValue(words: string): HTMLElement {
+  return h("span", { class: "bar-value" }, words);
+}
+
+/** Colour a word by a score, a part of the largest; what is next to nothing stays plain. */
+export function paintWord({ style }: HTMLElement, colours: Colours, strength: number, signed: boolean): void {
+  const face = Math.abs(strength) >= 0.02 ? colours.score(strength, signed) : "";
+  style.background = face;
+  style.color = face && textOn(face);
+}
+
+export function list(items: readonly string[]): HTMLElement {
+  return h("ul", {}, ...items.map((item) => h("li", {}, bdi(item))));
+}
+
+export function cautionNotes(cautions: readonly string[]): HTMLElement[] {
+  return cautions.map((words) =>
+    h("p", { class: "caution", role: "note" }, h("strong", {}, "Caution: "), bdi(words)),
+  );
+}
+
+export function table(names: readonly string[], body: HTMLElement, style?: string): HTMLElement {
+  const head = names.map((name) => h("th", { scope: "col" }, name));
+  return h("table", { class: style }, h("thead", {}, h("tr", {}, ...head)), body);
+}
+
+/** A part of the page under its title, with what it is controlled by beside that. */
+export function card(
+  name: string,
+  title: HTMLElement,
+  controls: Child[] | null,
+  ...content: Child[]
+): HTMLElement {
+  title.id = `${name}-title`;
+  return h(
+    "section",
+    { class: `card ${name}`, "aria-labelledby": title.id },
+    controls ? h("div", { class: "card-head" }, title, h("div", { class: "controls" }, ...controls)) : title,
+    ...content,
+  );
+}
+
+/** The number that an attribute of what is pointed at gives, -1 for none. */
+export function numberAt(event: Event, attribute: string): number {
+  const holder = (event.target as Element).closest(`[data-${attribute}]`);
+  return Number(holder?.getAttribute(`data-${attribute}`) ?? -1);
+}
