@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from keeping import KeptVariants
 from samples import FRACTIONS, Sample
 
-DRAWS = {"sentences": 12, "prompts": 8, "needles": 8}
+DRAWS = {"sentences": 12, "prompts": 8, "needles": 8, "passages": 6, "facts": 6}
 LEAST_SPREAD = 0.02  # of the largest change seen: orders that all do the same have no spread to divide by
 NEEDLE_SHARE = 0.1  # of the tokens: where a needle must stand
 
@@ -38,6 +38,11 @@ class Judge:
         generator = np.random.default_rng(0)
         self._random = [generator.permutation(count) for _ in range(DRAWS[sample.kind])]
         self._ties = np.random.default_rng(1).permutation(count)
+
+    def value(self) -> float:
+        """Return what the model says of the whole text."""
+        whole = np.zeros((1, len(self.sample.encoding.tokens[0])), dtype=bool)
+        return float(self.variants.values(whole)[0, 0])
 
     def advantages(self, scores: Float[np.ndarray, " tokens"]) -> dict[str, list[float]]:
         """Return ``[comprehensiveness, sufficiency]`` above random, for each replacement."""

@@ -1,10 +1,11 @@
-"""Other packages on the same sentences and by the same metric, each in an environment of its own.
+"""Other packages on the same texts and by the same metric, each in an environment of its own.
 
-What they compute is asked as ``benchmarks/attribution/peers`` asks it for the timings: integrated gradients
-of the class from the mask token, 50 nodes, their usual number.
+``peers/NAME.py`` asks a package; ``peer_way.py`` runs that file and counts what passes through the model. The
+packages' versions are those of ``benchmarks/attribution/peers``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,65 +17,167 @@ from samples import Sample
 
 from model_understanding.demo_models import demo_model_folder
 
-FILES = Path(__file__).parents[1] / "attribution" / "peers"
-PEERS = ("captum", "ferret-xai", "transformers-interpret")
-NODES = 50
+HERE = Path(__file__).parent
+FILES = HERE.parent / "attribution" / "peers"
+SAME_VALUE = 0.01  # of a margin or log-probability, in one model by two versions of transformers
+CLASSIFIER, LANGUAGE = ("sentences",), ("prompts", "needles")
 
 
-def name_of(peer: str) -> str:
-    """Return a peer's row in the table."""
-    return f"{peer}: integrated gradients, mask, {NODES} nodes"
-
-
-def scores_of(
-    peer: str, samples: Sequence[Sample], threads: int
-) -> Iterator[tuple[Sample, Float[np.ndarray, " tokens"] | str]]:
-    """Yield what a peer says of each sentence, or why it says nothing.
+@dataclass(frozen=True, kw_only=True)
+class PeerWay:
+    """A method of a package, and the texts it is asked about.
 
     Args:
         peer: The package.
-        samples: Sentences of the demo classifier.
+        title: The method in the table, after the package's name.
+        method: What its file calls it.
+        sets: The sets of texts.
+        nodes: Points of a path, or variants of a text; 0 where there are none or the package's number counts.
+        attention: The model's attention implementation; what transformers takes where left out.
+    """
+
+    peer: str
+    title: str
+    method: str
+    sets: tuple[str, ...] = LANGUAGE
+    nodes: int = 0
+    attention: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Its row in the table."""
+        return f"{self.peer}: {self.title}"
+
+
+# 50 points are the packages' usual number. Of each generated token they take minutes: there it is 20.
+_PATH = {"method": "path", "title": "integrated gradients, mask, 50 nodes", "sets": CLASSIFIER, "nodes": 50}
+_TOKEN_PATH = {"method": "path", "title": "integrated gradients, 20 nodes", "nodes": 20}
+WAYS = (
+    PeerWay(peer="lxt", title="AttnLRP", method="attn_lrp"),
+    PeerWay(peer="lxt", title="CP-LRP", method="cp_lrp"),
+    PeerWay(peer="gim-explain", title="GIM", method="gim"),
+    PeerWay(peer="gim-explain", title="GIM, eager attention", method="gim", attention="eager"),
+    PeerWay(peer="inseq", title="saliency", method="saliency"),
+    PeerWay(peer="inseq", title="input × gradient", method="input_x_gradient"),
+    PeerWay(peer="inseq", title="attention", method="attention", attention="eager"),
+    PeerWay(peer="inseq", title="value zeroing", method="value_zeroing", attention="eager"),
+    PeerWay(peer="captum", title="feature ablation, as it comes", method="ablation_as_it_comes"),
+    PeerWay(peer="captum", title="feature ablation, whole answers", method="ablation"),
+    PeerWay(peer="interpreto", title="saliency", method="saliency"),
+    PeerWay(peer="interpreto", title="occlusion", method="occlusion"),
+    PeerWay(peer="captum", title="KernelSHAP, 100 variants", method="kernel_shap", nodes=100),
+    PeerWay(peer="interpreto", title="KernelSHAP", method="kernel_shap"),
+    PeerWay(peer="inseq", title="occlusion", method="occlusion"),
+    PeerWay(peer="captum", **_TOKEN_PATH),
+    PeerWay(peer="inseq", **_TOKEN_PATH),
+    PeerWay(peer="inseq", title="ReAGent", method="reagent"),
+    PeerWay(peer="captum", **_PATH),
+    PeerWay(peer="ferret-xai", **_PATH),
+    PeerWay(peer="transformers-interpret", **_PATH),
+    PeerWay(peer="interpreto", **{**_PATH, "title": "“integrated gradients”, mask, 50 nodes"}),
+    PeerWay(peer="interpreto", title="saliency", method="saliency", sets=CLASSIFIER),
+    PeerWay(peer="interpreto", title="occlusion", method="occlusion", sets=CLASSIFIER),
+    PeerWay(peer="interpreto", title="LIME", method="lime", sets=CLASSIFIER),
+    PeerWay(peer="interpreto", title="KernelSHAP", method="kernel_shap", sets=CLASSIFIER),
+    PeerWay(peer="ferret-xai", title="LIME", method="lime", sets=CLASSIFIER),
+    PeerWay(peer="ferret-xai", title="Partition SHAP", method="shap", sets=CLASSIFIER),
+    PeerWay(peer="lxt", title="AttnLRP", method="attn_lrp", sets=CLASSIFIER),
+    PeerWay(peer="gim-explain", title="GIM", method="gim", sets=CLASSIFIER),
+    PeerWay(peer="inseq", title="saliency", method="saliency", sets=CLASSIFIER),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a package says of a text.
+
+    Args:
+        sample: The text.
+        scores: A score of each token; zero after the prompt.
+        passes: Forwards and backwards, in passes of the whole text.
+        refused: Why there is none.
+    """
+
+    sample: Sample
+    scores: Float[np.ndarray, " tokens"] | None = None
+    passes: tuple[float, float] = (0.0, 0.0)
+    refused: str = ""
+
+
+def answers_of(
+    way: PeerWay, samples: Sequence[Sample], value_of: Callable[[Sample], float], threads: int
+) -> Iterator[Answer]:
+    """Yield what a package says of each text, or why it says nothing.
+
+    Args:
+        way: The package's method.
+        samples: Texts of one model.
+        value_of: What the model says of a text: the margin, or the answer's log-probability.
         threads: Threads of its process.
     """
-    error = make_environment(peer, FILES)
-    by_class: dict[int, list[Sample]] = {}
-    for sample in samples:
-        by_class.setdefault(sample.target.indices[0], []).append(sample)
-    for index, group in by_class.items():
-        found: dict[str, Any] = {}
-        if error is None:
+    error = make_environment(way.peer, FILES)
+    worker = None
+    if error is None:
+        try:
+            worker = WorkerProcess(python_of(way.peer), job_of(way, samples, threads), threads)
+        except WayError as failure:
+            error = str(failure)
+    try:
+        for sample in samples:
+            if worker is None or error is not None:
+                yield Answer(sample=sample, refused=str(error))
+                continue
             try:
-                found = _answers(peer, index, group, threads)
-            except WayError as failure:
+                worker.run()
+                yield checked(sample, worker.read(), value_of(sample))
+            except WayError as failure:  # the process ended
                 error = str(failure)
-        rows = found.get("signed") or found.get("probability") or [None] * len(group)
-        for sample, row in zip(group, rows, strict=True):
-            scores = None if row is None else np.ravel(row)
-            if scores is None or len(scores) != sample.encoding.ids.shape[1]:
-                yield sample, error or "it splits the text into other tokens"
-            else:
-                yield sample, scores
+                yield Answer(sample=sample, refused=error)
+    finally:
+        if worker is not None:
+            worker.close()
 
 
-def _answers(peer: str, index: int, samples: Sequence[Sample], threads: int) -> dict[str, Any]:
+def checked(sample: Sample, found: dict[str, Any], value: float) -> Answer:
+    """Return a package's answer in our tokens; no answer where it read others, or asked another model."""
+    if "refused" in found:
+        return Answer(sample=sample, refused=found["refused"])
+    ids = sample.encoding.ids[0].tolist()
+    if found["ids"] != ids:
+        return Answer(sample=sample, refused="it reads the text as other tokens")
+    if abs(found["value"] - value) > SAME_VALUE:
+        return Answer(sample=sample, refused=f"its model says {found['value']:.3f}, not {value:.3f}")
+    scores = np.zeros(len(ids))
+    given = np.array(found["scores"], dtype=float)
+    if len(given) not in (len(ids), sample.encoding.prompt_length):
+        return Answer(sample=sample, refused=f"{len(given)} scores of {len(ids)} tokens")
+    if not np.isfinite(given).all():
+        return Answer(sample=sample, refused="scores that are no numbers")
+    scores[: len(given)] = given
+    return Answer(sample=sample, scores=scores, passes=(found["forwards"], found["backwards"]))
+
+
+def job_of(way: PeerWay, samples: Sequence[Sample], threads: int) -> dict[str, Any]:
+    """Return the worker's job."""
     runner = samples[0].visualizer.runner
-    job = {
-        "way_file": str(FILES / f"{peer}.py"),
-        "package": peer,
-        "kind": "classifier",
-        "work": "many_paths",
-        "model_folder": str(demo_model_folder("demo:sentiment")),
+    causal = runner.is_language_model
+    job: dict[str, Any] = {
+        "way_file": str(HERE / "peer_way.py"),
+        "method_file": str(HERE / "peers" / f"{way.peer}.py"),
+        "timed_file": str(FILES / f"{way.peer}.py"),
+        "package": way.peer,
+        "kind": "causal" if causal else "classifier",
+        "method": way.method,
+        "model_folder": str(demo_model_folder("demo:smollm2" if causal else "demo:sentiment")),
         "ids": [sample.encoding.ids[0].tolist() for sample in samples],
-        "index": index,
-        "nodes": NODES,
+        "written": [sample.text for sample in samples],
+        "prompts": [sample.encoding.prompt_length for sample in samples],
+        "indices": [None if causal else sample.target.indices[0] for sample in samples],
+        "nodes": way.nodes,
+        "pad_id": runner.tokenizer.pad_token_id,
         "mask_id": runner.tokenizer.mask_token_id,
         "device": "cpu",
         "dtype": "float32",
         "threads": threads,
     }
-    worker = WorkerProcess(python_of(peer), job, threads)
-    try:
-        worker.run()
-        return worker.read()
-    finally:
-        worker.close()
+    return job if way.attention is None else {**job, "implementation": way.attention}

@@ -15,10 +15,12 @@ import peer_scores
 import table
 import torch
 from measuring import Judge
-from samples import SETS, Sample, samples_of
+from samples import LONG_SETS, SETS, Sample, samples_of
+from table import REFERENCE
 from ways import ways_of
 
 from model_understanding.errors import ModelUnderstandingError
+from model_understanding.runner.rehearsal import rehearsed
 from model_understanding.runner.work import Meter, metered
 
 RESULTS = Path(__file__).parent / "results.jsonl"
@@ -46,6 +48,13 @@ def measured(judge: Judge, way: str, method: Any) -> dict[str, Any]:
     return {**row, **cost, **judged(judge, scores)}
 
 
+def forwards_of(method: Any, sample: Sample) -> float:
+    """Return what a method that needs no backwards costs on a sample, counted without running it."""
+    runner, encoding = sample.visualizer.runner, sample.encoding
+    meter, _ = rehearsed(runner, lambda one: method(one, encoding, [[sample.target]]), longest=True)
+    return round(meter.positions / encoding.ids.shape[1], 2)
+
+
 def judged(judge: Judge, scores: Any) -> dict[str, Any]:
     """Return how far above random an attribution is, for each replacement."""
     return {
@@ -64,34 +73,50 @@ def compare(sample: Sample, wanted: list[str], known: set[tuple[Any, ...]], out:
     if not missing:
         return
     judge = Judge(sample)
+    # What is too slow to be run on every long text can still be counted there.
+    counted = {} if sample.kind not in LONG_SETS else {REFERENCE: forwards_of(ways[REFERENCE](), sample)}
     for way in missing:
-        row = measured(judge, way, ways[way]())
+        row = measured(judge, way, ways[way]()) | counted
         with out.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-    judge.variants.save()
+        judge.variants.save()
     print(f"{sample.kind} {sample.number}: {len(missing)} rows", flush=True)
 
 
-def compare_peers(samples: list[Sample], known: set[tuple[Any, ...]], out: Path, threads: int) -> None:
-    """Append what is not there yet of what other packages say of sentences."""
-    for peer in peer_scores.PEERS:
-        way = peer_scores.name_of(peer)
-        missing = [sample for sample in samples if (sample.kind, sample.number, way) not in known]
-        for sample, scores in peer_scores.scores_of(peer, missing, threads) if missing else ():
-            row: dict[str, Any] = {"set": sample.kind, "sample": sample.number, "method": way}
-            if isinstance(scores, str):
-                row["refused"] = scores
+def compare_peers(
+    texts: dict[str, list[Sample]], wanted: list[str], known: set[tuple[Any, ...]], out: Path, threads: int
+) -> None:
+    """Append what is not there yet of what other packages say of texts."""
+    judges: dict[tuple[str, int], Judge] = {}
+
+    def judge_of(sample: Sample) -> Judge:
+        place = (sample.kind, sample.number)
+        judge = judges[place] = judges.get(place) or Judge(sample)
+        return judge
+
+    for way in peer_scores.WAYS:
+        missing = [
+            sample
+            for kind in way.sets
+            for sample in texts[kind]
+            if (kind, sample.number, way.name) not in known and (not wanted or way.name in wanted)
+        ]
+        if not missing:
+            continue
+        for answer in peer_scores.answers_of(way, missing, lambda one: judge_of(one).value(), threads):
+            sample = answer.sample
+            row: dict[str, Any] = {"set": sample.kind, "sample": sample.number, "method": way.name}
+            if answer.scores is None:
+                row["refused"] = answer.refused
             else:
-                judge = Judge(sample)
-                row |= {"tokens": len(scores), "candidates": len(judge.candidates)}
-                row |= {
-                    "forwards": peer_scores.NODES,
-                    "backwards": peer_scores.NODES,
-                    **judged(judge, scores),
-                }
+                judge = judge_of(sample)
+                row |= {"tokens": len(answer.scores), "candidates": len(judge.candidates)}
+                forwards, backwards = (round(part, 2) for part in answer.passes)
+                row |= {"forwards": forwards, "backwards": backwards, **judged(judge, answer.scores)}
+                judge.variants.save()
             with out.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
-        print(f"{way}: {len(missing)} rows", flush=True)
+        print(f"{way.name}: {len(missing)} rows", flush=True)
 
 
 def arguments() -> argparse.Namespace:
@@ -100,9 +125,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sentences", type=int, default=24, help="sentences (default 24)")
     parser.add_argument("--prompts", type=int, default=8, help="prompts (default 8)")
     parser.add_argument("--needles", type=int, default=8, help="needles (default 8)")
+    parser.add_argument("--passages", type=int, default=3, help="prompts of 256 tokens (default 3)")
+    parser.add_argument("--facts", type=int, default=3, help="needles in 256 tokens (default 3)")
     parser.add_argument("--methods", default="", metavar="NAMES", help="only these, separated by semicolons")
     parser.add_argument(
-        "--peers", action="store_true", help="other packages on the sentences, in place of ours"
+        "--peers", action="store_true", help="other packages on the same texts, in place of ours"
     )
     parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
     parser.add_argument(
@@ -121,8 +148,9 @@ def main() -> None:
         known = {(row["set"], row["sample"], row["method"]) for row in table.read_rows(options.out)}
         wanted = [word.strip() for word in options.methods.split(";") if word.strip()]
         if options.peers:
-            sentences = list(samples_of("sentences", options.sentences))
-            compare_peers(sentences, known, options.out, options.threads)
+            kinds = (*peer_scores.CLASSIFIER, *peer_scores.LANGUAGE)
+            texts = {kind: list(samples_of(kind, getattr(options, kind))) for kind in kinds}
+            compare_peers(texts, wanted, known, options.out, options.threads)
             return
         for kind in SETS:
             for sample in samples_of(kind, getattr(options, kind)):

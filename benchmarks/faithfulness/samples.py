@@ -2,16 +2,19 @@
 
 Sentences come from the package that the demo classifier's corpus comes from, and were held out when it was
 trained. Prompts and needles are written down here; what SmolLM2 says after them is generated greedily.
+Passages are long prompts, and facts are needles in passages.
 """
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from passages import PASSAGES
 
 from model_understanding import GenerativeModelVisualizer, ModelVisualizer
 from model_understanding.results import Target
@@ -21,19 +24,27 @@ from model_understanding.visualizers.token_targets import Question
 
 REPOSITORY = Path(__file__).parents[2]
 WORK = REPOSITORY / "build" / "faithfulness"
-SETS = ("sentences", "prompts", "needles")
+LONG_SETS = ("passages", "facts")
+SETS = ("sentences", "prompts", "needles", *LONG_SETS)
 FRACTIONS = {
     "sentences": (0.05, 0.1, 0.2, 0.35, 0.5),
     "prompts": (0.05, 0.2, 0.5),
     "needles": (0.05, 0.2, 0.5),
+    "passages": (0.05, 0.2, 0.5),
+    "facts": (0.05, 0.2, 0.5),
 }
 REPLACEMENTS = {
     "sentences": ("mask", "mean", "attention"),
     "prompts": ("pad", "mean"),
     "needles": ("pad", "mean"),
+    "passages": ("pad", "mean"),
+    "facts": ("pad", "mean"),
 }
 FEWEST_TOKENS = 6  # of a sentence: below, 5 % to 50 % are one to three tokens
 PROMPT_STEPS, NEEDLE_STEPS = 8, 3
+PASSAGE_TOKENS = 256 - PROMPT_STEPS  # of a passage, at most
+FACT_TOKENS = 226  # of a passage that holds a fact: with fact, question and answer some 256
+SENTENCE_END = re.compile(r"[a-z]{3}\. ")
 PROMPTS = (
     "The capital of France is Paris, the capital of Italy is Rome, and the capital of Spain is",
     "Once upon a time, in a land far away, there lived a young",
@@ -90,7 +101,7 @@ class Sample:
         visualizer: The model that is asked.
         encoding: The text as the model reads it, a continuation included.
         target: What is explained.
-        gold: Positions of the needle's value, for needles.
+        gold: Positions of the needle's value, for needles and facts.
     """
 
     kind: str
@@ -107,10 +118,16 @@ def samples_of(kind: str, count: int) -> Iterator[Sample]:
 
     Args:
         kind: One of ``SETS``.
-        count: How many; of needles only those are taken whose value the model says.
+        count: How many; of needles and facts only those are taken whose value the model says.
     """
-    made = {"sentences": _sentences, "prompts": _prompts, "needles": _needles}[kind]()
-    for _, sample in zip(range(count), made, strict=False):
+    made = {
+        "sentences": _sentences,
+        "prompts": partial(_prompts, "prompts", PROMPTS),
+        "needles": partial(_needles, "needles", _in_filling),
+        "passages": partial(_prompts, "passages", PASSAGES, tokens=PASSAGE_TOKENS),
+        "facts": partial(_needles, "facts", _in_passage),
+    }
+    for _, sample in zip(range(count), made[kind](), strict=False):
         yield sample
 
 
@@ -154,21 +171,40 @@ def _continued(kind: str, number: int, text: str, steps: int) -> Sample | None:
     )
 
 
-def _prompts() -> Iterator[Sample]:
-    for number, text in enumerate(PROMPTS):
-        sample = _continued("prompts", number, text, PROMPT_STEPS)
+def _prompts(kind: str, texts: Sequence[str], tokens: int | None = None) -> Iterator[Sample]:
+    for number, text in enumerate(texts):
+        sample = _continued(kind, number, text if tokens is None else _first(text, tokens), PROMPT_STEPS)
         if sample is not None:
             yield sample
 
 
-def _needles() -> Iterator[Sample]:
+def _first(text: str, tokens: int) -> str:
+    """Return the text of the first tokens."""
+    offsets = _language_model().tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
+    return text[: offsets[:tokens][-1][1]]
+
+
+def _in_filling(number: int, fact: str) -> str:
+    """Return a fact among sentences about other things."""
+    order = np.random.default_rng(number).permutation(len(FILLING))[:4]
+    before = number % 4  # sentences before the fact
+    sentences = [FILLING[place] for place in order]
+    return " ".join([*sentences[:before], fact, *sentences[before:]])
+
+
+def _in_passage(number: int, fact: str) -> str:
+    """Return a fact after a sentence of a passage, each time another one."""
+    text = _first(PASSAGES[number % len(PASSAGES)], FACT_TOKENS)
+    ends = [found.end() for found in SENTENCE_END.finditer(text)]
+    end = ends[number % len(ends)]
+    return f"{text[:end]}{fact} {text[end:].rstrip(' ,;—')}."
+
+
+def _needles(kind: str, hidden: Callable[[int, str], str]) -> Iterator[Sample]:
     for number, (thing, value) in enumerate(FACTS):
-        order = np.random.default_rng(number).permutation(len(FILLING))[:4]
-        before = number % 4  # sentences before the fact
         fact = f"The {thing} is {value}."
-        sentences = [FILLING[place] for place in order]
-        text = " ".join([*sentences[:before], fact, *sentences[before:], f"The {thing} is"])
-        sample = _continued("needles", number, text, NEEDLE_STEPS)
+        text = f"{hidden(number, fact)} The {thing} is"
+        sample = _continued(kind, number, text, NEEDLE_STEPS)
         if sample is None or not _said(sample).lower().startswith(value.lower()):
             continue
         start = text.index(fact) + fact.index(value)

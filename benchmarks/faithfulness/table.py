@@ -10,7 +10,12 @@ REPOSITORY = Path(__file__).parents[2]
 README = REPOSITORY / "benchmarks" / "README.md"
 PLOT = Path(__file__).parent / "faithfulness.png"
 START, END = "<!-- faithfulness: start -->", "<!-- faithfulness: end -->"
-GROUPS = {"Classifier": ("sentences",), "Language model": ("prompts", "needles")}
+LONG = "Language model, texts of about 256 tokens"
+GROUPS = {
+    "Classifier": ("sentences",),
+    "Language model": ("prompts", "needles"),
+    LONG: ("passages", "facts"),
+}
 # What visualizers/method_choice.py chose from these tables.
 CHOSEN = {
     "Classifier": {
@@ -19,8 +24,12 @@ CHOSEN = {
     },
     "Language model": {"guided_ablation": "default", "guided_ablation, 8 removals": "fast"},
 }
+CHOSEN[LONG] = CHOSEN["Language model"]
 RESAMPLINGS = 4000
 FEWEST = 6  # samples: below, an interval says nothing
+FEWEST_LONG = 3  # each takes minutes
+REFERENCE = "leave_one_out"  # what costs are compared with; long texts' rows have its forwards under its name
+HINDERED = 2  # texts on which a way must have failed to be called failing
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -44,14 +53,25 @@ def interval(values: list[float]) -> tuple[float, float, float]:
     return float(np.mean(values)), float(low), float(high)
 
 
-def summaries(rows: list[dict[str, Any]], sets: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return each method's figures on some sets, the best first."""
-    found = []
+def passes(row: dict[str, Any]) -> float:
+    """Return a row's cost in forwards, a backward counted twice."""
+    return row["forwards"] + 2 * row["backwards"]
+
+
+def summaries(rows: list[dict[str, Any]], title: str) -> list[dict[str, Any]]:
+    """Return each method's figures in a table, the best first."""
+    found, sets = [], GROUPS[title]
     mine = [row for row in rows if row["set"] in sets]
+    default = next(name for name, choice in CHOSEN[title].items() if choice == "default")
+    best = {
+        (row["set"], row["sample"]): pooled(row)
+        for row in mine
+        if row["method"] == default and "advantages" in row
+    }
     for method in dict.fromkeys(row["method"] for row in mine):
         own = [row for row in mine if row["method"] == method]
         done = [row for row in own if "advantages" in row]
-        if len(done) < FEWEST:
+        if len(done) < (FEWEST_LONG if title == LONG else FEWEST):
             continue
         parts = {
             kind: [np.mean([*row["advantages"].values()], axis=0) for row in done if row["set"] == kind]
@@ -59,6 +79,9 @@ def summaries(rows: list[dict[str, Any]], sets: tuple[str, ...]) -> list[dict[st
         }
         recalls = [row["recall"] for row in done if row["recall"] is not None]
         names = list(done[0]["advantages"])
+        places = [(row["set"], row["sample"]) for row in done]
+        shares = [passes(row) / row[REFERENCE] for row in done if REFERENCE in row]
+        behind = [best[place] - pooled(row) for row, place in zip(done, places, strict=True) if place in best]
         found.append(
             {
                 "method": method,
@@ -66,6 +89,8 @@ def summaries(rows: list[dict[str, Any]], sets: tuple[str, ...]) -> list[dict[st
                 "refused": len(own) - len(done),
                 "forwards": float(np.mean([row["forwards"] for row in done])),
                 "backwards": float(np.mean([row["backwards"] for row in done])),
+                "behind": interval(behind) if behind and method != default else None,
+                "share": float(np.mean(shares)) if shares else None,
                 "overall": interval([pooled(row) for row in done]),
                 "parts": {kind: np.mean(values, axis=0) for kind, values in parts.items() if values},
                 "replacements": {
@@ -81,13 +106,20 @@ def tables(rows: list[dict[str, Any]]) -> str:
     """Return the tables as Markdown."""
     parts = []
     for title, sets in GROUPS.items():
-        found = summaries(rows, sets)
+        found = summaries(rows, title)
         if not found:
             continue
         replacements = list(found[0]["replacements"])
-        heads = ["method", "n", "forwards + backwards", "above random [95 %]"]
-        heads += [f"{kind}: comp. / suff." for kind in sets] + replacements
-        heads += ["needle recall"] if "needles" in sets else []
+        heads = ["method", "n", "forwards + backwards"]
+        heads += ["cost / leave-one-out's"] if title == LONG else []
+        heads += [
+            "above random [95 %]",
+            "below the default, same texts",
+            *(f"{kind}: comp. / suff." for kind in sets),
+            *replacements,
+        ]
+        has_recall = any(one["recall"] is not None for one in found)
+        heads += ["needle recall"] if has_recall else []
         lines = [f"### {title}", "", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
         for one in found:
             mean, low, high = one["overall"]
@@ -97,16 +129,37 @@ def tables(rows: list[dict[str, Any]]) -> str:
                 str(one["n"]),
                 f"{one['forwards']:.1f} + {one['backwards']:.1f}",
             ]
+            if title == LONG:
+                cells.append("–" if one["share"] is None else f"{one['share']:.2f}")
             cells.append(f"{mean:.2f} [{low:.2f}, {high:.2f}]")
+            cells.append("–" if one["behind"] is None else "{:.2f} [{:.2f}, {:.2f}]".format(*one["behind"]))
             for kind in sets:
                 part = one["parts"].get(kind)
                 cells.append("–" if part is None else f"{part[0]:.2f} / {part[1]:.2f}")
             cells += [f"{one['replacements'][name]:.2f}" for name in replacements]
-            if "needles" in sets:
+            if has_recall:
                 cells.append("–" if one["recall"] is None else f"{one['recall']:.2f}")
             lines.append(f"| {' | '.join(cells)} |")
+        lines += failures(rows, title)
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def failures(rows: list[dict[str, Any]], title: str) -> list[str]:
+    """Return what packages said that gave no scores on a table's texts, as lines below it."""
+    words: dict[str, list[str]] = {}
+    done = {row["method"] for row in rows if row["set"] in GROUPS[title] and "advantages" in row}
+    for row in rows:
+        if row["set"] in GROUPS[title] and "refused" in row and row["method"] not in done:
+            words.setdefault(row["method"], []).append(row["refused"])
+    told = {method: found for method, found in words.items() if len(found) >= HINDERED}
+    lines = [f"- {method}, {len(found)} texts: `{_quoted(found[0])}`" for method, found in told.items()]
+    return ["", "Gave no scores:", "", *lines] if lines else []
+
+
+def _quoted(words: str) -> str:
+    """Return words as they can stand between a line's backquotes."""
+    return words.replace("`", "'")
 
 
 def write(rows: list[dict[str, Any]]) -> None:
@@ -124,16 +177,16 @@ def _draw(rows: list[dict[str, Any]]) -> None:
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    shown = {title: sets for title, sets in GROUPS.items() if summaries(rows, sets)}
-    size = (9.5 * len(shown), 6.5)
-    figure, panels = plt.subplots(1, len(shown), figsize=size, sharex=True, squeeze=False)
-    for axes, (title, sets) in zip(panels[0], shown.items(), strict=True):
-        found = summaries(rows, sets)[::-1]
+    shown = {title: found for title in GROUPS if (found := summaries(rows, title)[::-1])}
+    size = (9.5 * len(shown), 1.2 + 0.19 * max(len(found) for found in shown.values()))
+    figure, panels = plt.subplots(1, len(shown), figsize=size, squeeze=False)
+    for axes, (title, found) in zip(panels[0], shown.items(), strict=True):
         for place, one in enumerate(found):
             mean, low, high = one["overall"]
             axes.plot([low, high], [place, place], color="#8a8f98", linewidth=2, zorder=1)
-            is_chosen = one["method"] in CHOSEN[title]
-            axes.plot(mean, place, "o", color="#cc6c13" if is_chosen else "#1f6feb", zorder=2)
+            is_package = ": " in one["method"]
+            color = "#cc6c13" if one["method"] in CHOSEN[title] else "#1f6feb"
+            axes.plot(mean, place, "o", color=color, mfc="white" if is_package else color, zorder=2)
         choices = [CHOSEN[title].get(one["method"]) for one in found]
         labels = [
             (f"{choice}: " if choice else "")
@@ -142,7 +195,7 @@ def _draw(rows: list[dict[str, Any]]) -> None:
         ]
         axes.set_yticks(range(len(found)), labels, fontsize=9)
         axes.axvline(0, color="#444", linewidth=1)
-        axes.set_title(f"{title} (forwards + backwards)")
+        axes.set_title(f"{title} (forwards + backwards; hollow: other packages)")
         axes.set_xlabel("standard deviations above random orders")
         axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from samples import LONG_SETS
 
 from model_understanding.attribution.expected_gradients import ExpectedGradients
 from model_understanding.attribution.guided_ablation import GuidedAblation
@@ -54,6 +55,15 @@ _LANGUAGE: dict[str, Callable[[], Any]] = {
     "guided_ablation, 16 removals": lambda: GuidedAblation(removals=16),
     "guided_ablation, 8 removals": lambda: GuidedAblation(removals=8),
 }
+# Of some 256 tokens leave-one-out takes minutes: the methods to choose from, and the ends of the scale.
+_LONG = (
+    "random",
+    "saliency",
+    "gradient_weighted_attention",
+    "guided_ablation",
+    "guided_ablation, 8 removals",
+    "leave_one_out",
+)
 # Too slow on a language model for a run that anyone repeats; the classifier has them.
 _SLOW = ("sequential_integrated_gradients", "shapley_sampling", "kernel_shap", "lime", "smooth_grad")
 
@@ -64,4 +74,5 @@ def ways_of(kind: str) -> dict[str, Callable[[], Any]]:
     is_classifier = kind == "sentences"
     names = [name for name in METHODS.places if is_classifier or name not in _SLOW]
     registered = {name: METHODS.load(name) for name in names}
-    return {**_OWN, **registered, **(_CLASSIFIER if is_classifier else _LANGUAGE)}
+    found = {**_OWN, **registered, **(_CLASSIFIER if is_classifier else _LANGUAGE)}
+    return {name: found[name] for name in _LONG} if kind in LONG_SETS else found
