@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from model_understanding.evaluation.verdict import SUPPORTED, judged
+from model_understanding.evaluation.verdict import SUPPORTED, judged, support_threshold
 
 REPOSITORY = Path(__file__).parents[2]
 README = REPOSITORY / "benchmarks" / "README.md"
 START, END = "<!-- verdict: start -->", "<!-- verdict: end -->"
 WRONG = ("shuffled", "random")
 # Both words are always there, so a model may go by the place of one alone: no right map of the model.
-APART = ("ordered pair", "truth")
+APART = ("ordered pair", "truth")  # how such a model's name begins, and the map
 RESAMPLINGS = 4000
-THRESHOLDS = (1.6, 1.7, 1.8, 1.9, 2.0, 2.1, 2.2)
+THRESHOLDS = (2.0, 2.1, 2.2, 2.3, 2.4, 2.5)
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -35,7 +35,8 @@ def kind_of(row: dict[str, Any]) -> str:
     """Return ``right``, ``wrong`` or ``apart``."""
     if row["map"] in WRONG:
         return "wrong"
-    return "apart" if (row["model"].partition(",")[0], row["map"]) == APART else "right"
+    model, name = APART
+    return "apart" if row["model"].startswith(model) and row["map"] == name else "right"
 
 
 def thresholds(rows: list[dict[str, Any]]) -> str:
@@ -46,9 +47,12 @@ def thresholds(rows: list[dict[str, Any]]) -> str:
         shares = []
         for kind in ("right", "wrong"):
             own = [row for row in mine if kind_of(row) == kind]
-            shares.append(
-                np.mean([row["standing"] >= threshold and min(row["each"].values()) > 0 for row in own])
-            )
+            passed = [
+                row["standing"] >= support_threshold(row["tokens"], threshold)
+                and min(row["each"].values()) > 0
+                for row in own
+            ]
+            shares.append(np.mean(passed))
         lines.append(f"{threshold:9.1f}  {shares[0]:.3f}  {shares[1]:.3f}")
     return "\n".join(lines)
 
@@ -78,9 +82,10 @@ def tables(rows: list[dict[str, Any]]) -> str:
     variants, forwards = ([row[key] for row in whole] for key in ("variants", "forwards"))
     lines += [
         "",
-        f"The rule: supported from a standing of {SUPPORTED:g}. The first map of a text cost "
-        f"{np.mean(forwards):.0f} forwards of the whole text on average ({min(forwards):.0f} to "
-        f"{max(forwards):.0f}), for {np.mean(variants):.0f} variants.",
+        f"The rule: supported from a correlation {SUPPORTED:g} standard deviations above 0. The right map "
+        f"that is judged first cost {np.median(forwards):.0f} forwards of the whole text in the median, "
+        f"{np.mean(forwards):.0f} on average ({min(forwards):.0f} to {max(forwards):.0f}), for "
+        f"{np.mean(variants):.0f} variants on average.",
     ]
     return "\n".join(lines)
 

@@ -11,9 +11,10 @@ import torch
 from model_understanding import Assessment, GenerativeModelVisualizer, ModelVisualizer
 from model_understanding.attribution.kernel_shap import KernelShap
 from model_understanding.errors import InputError, StoppedError
+from model_understanding.evaluation import verdict as verdict_module
 from model_understanding.evaluation.comprehensiveness import Comprehensiveness
 from model_understanding.evaluation.leave_one_out_tau import LeaveOneOutTau
-from model_understanding.evaluation.verdict import judged
+from model_understanding.evaluation.verdict import SUPPORTED, judged, support_threshold
 from model_understanding.registry import METRICS
 from model_understanding.results.agreement import rank_correlation
 from model_understanding.runner.length import longest_input
@@ -147,14 +148,42 @@ def test_misuse_is_told(sentiment):
 
 def test_the_rule_of_the_verdict():
     both = ("mask", "attention")
-    assert judged(2.1, [3.1, 2.8], both, 12)[0] == "supported"
+    least = support_threshold(12)
+    assert judged(least, [3.1, 2.8], both, 12)[0] == "supported"
     assert judged(3.0, [6.1, -0.1], both, 12)[0] == "weak"
-    assert judged(1.9, [1.9], ("mean",), 12)[0] == "weak"
+    assert judged(least - 0.01, [1.9], ("mean",), 12)[0] == "weak"
     assert judged(0.9, [0.9, 0.8], both, 12)[0] == "not supported"
     verdict, reasons = judged(-1.0, [-1.0, 2.5], ("mask", "mean"), 10)
     assert verdict == "not supported"
-    assert "1.00 standard deviations below shuffled scores (supported from 2.1; 3.0 at best" in reasons[0]
+    least = f"with 10 tokens: supported from {support_threshold(10):.2f}, 3.00 at best"
+    assert f"1.00 standard deviations below shuffled scores ({least})." in reasons[0]
     assert reasons[-1] == "Replacements disagree: mask -1.0, mean +2.5."
+
+
+def test_the_threshold_is_a_correlation_a_text_of_that_length_can_reach():
+    thresholds = [support_threshold(tokens) for tokens in range(6, 500)]
+    assert thresholds == sorted(thresholds)
+    assert all(least < np.sqrt(tokens - 1) for tokens, least in zip(range(6, 500), thresholds, strict=True))
+    assert thresholds[-1] == pytest.approx(SUPPORTED, abs=0.01)
+    # What is said and what is decided are rounded alike.
+    assert judged(thresholds[6] - 0.004, [1.0], ("mask",), 12)[0] == "supported"
+
+
+@pytest.mark.parametrize(("singles", "variants"), [(64, lambda tokens: tokens), (5, lambda _: 4 * 10)])
+def test_where_a_verdict_is_open_more_variants_are_run(sentiment, monkeypatch, singles, variants):
+    exact = sentiment.compute_saliency(TEXTS[0], method="leave_one_out")
+    tokens = int((~exact.tokens.special).sum())
+    monkeypatch.setattr(verdict_module, "CERTAIN", 0.0)
+    certain = sentiment.evaluate(exact)
+    monkeypatch.setattr(verdict_module, "CERTAIN", np.inf)
+    monkeypatch.setattr(verdict_module, "MOST_SINGLES", singles)
+    again = sentiment.evaluate(exact)
+    assert certain.variants < again.variants <= certain.variants + 2 * variants(tokens)
+    # Metrics that remove tokens keep their own variants; a map below chance gets none beyond them.
+    for one, other in zip(again.named("sufficiency"), certain.named("sufficiency"), strict=True):
+        np.testing.assert_array_equal(one.control, other.control)
+    turned = sentiment.evaluate(replace(exact, scores=-exact.scores))
+    assert turned.variants <= 2 * (1 + 4 * 6)
 
 
 def test_effects_are_those_of_an_additive_answer():

@@ -38,9 +38,9 @@ class Planted:
 
 
 @cache
-def planted(name: str, count: int = TEXTS, seed: int = 0) -> Planted:
+def planted(name: str, count: int = TEXTS, seed: int = 0, length: int | None = None) -> Planted:
     """Return a task's model, trained once in a process for each seed, with texts that it never saw."""
-    task = TASKS[name]
+    task = TASKS[name] if length is None else replace(TASKS[name], length=length)
     model = _model(task.draw, task.classes, seed)
     drawn = task.draw(np.random.default_rng(2 + 100 * seed), count, task.length)
     words = list(vocabulary.NUMBER)

@@ -41,10 +41,8 @@ class LeaveOneOutTau:
 
     def removals(self, text: RankedText) -> Bool[np.ndarray, "variants tokens"]:
         """Return the variants that the metric asks for."""
-        count, tokens = len(text.candidates), len(text.removals.tokens)
-        removed = np.zeros((count if count <= self.longest else 0, tokens), dtype=bool)
-        removed[np.arange(len(removed)), text.candidates[: len(removed)]] = True
-        return removed
+        removed = text.singles()
+        return removed if len(removed) <= self.longest else removed[:0]
 
     def __call__(self, text: RankedText) -> tuple[Evaluation, ...]:
         """Evaluate one attribution."""

@@ -71,7 +71,10 @@ class RankedText:
     seed: int = 0
     others: tuple[Attribution, ...] = ()
     again: Callable[..., Float[np.ndarray, " tokens"]] | None = None
-    _kept: dict[tuple[bool, tuple[float, ...]], np.ndarray] = field(default_factory=dict, repr=False)
+    # Not taken over by dataclasses.replace: other orders have other values.
+    _kept: dict[tuple[bool, tuple[float, ...]], np.ndarray] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @cached_property
     def support(self) -> Float[np.ndarray, " candidates"]:
@@ -115,6 +118,12 @@ class RankedText:
         found = np.zeros((*first.shape[:2], len(self.removals.tokens)), dtype=bool)
         found[:, :, self.candidates] = ~first if keep else first
         return found
+
+    def singles(self) -> Bool[np.ndarray, "candidates tokens"]:
+        """Return variants that lack one candidate each."""
+        removed = np.zeros((len(self.candidates), len(self.removals.tokens)), dtype=bool)
+        removed[np.arange(len(removed)), self.candidates] = True
+        return removed
 
     def values(
         self, fractions: tuple[float, ...] = FRACTIONS, *, keep: bool = False
