@@ -1,14 +1,17 @@
 """Maps that are right, maps that are wrong, and the texts and models they are of.
 
-Right are the planted words (and a prompt's last word, without which nothing is asked), leave-one-out maps,
-and Shapley values of many samples. Wrong are standard normal scores and right maps whose scores were dealt
-out again among the tokens; one that is again the right map is dealt once more.
+Right are the planted words (and a prompt's last word, without which nothing is asked), a needle's value,
+leave-one-out maps, and Shapley values: of many samples, or exact ones of a language model's short prompts.
+Wrong are standard normal scores and right maps whose scores were dealt out again among the tokens; one that
+is again the right map is dealt once more.
 """
 
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,9 @@ REPOSITORY = Path(__file__).parents[2]
 sys.path[:0] = [str(REPOSITORY / "tests")]
 sys.path.append(str(REPOSITORY / "benchmarks" / "faithfulness"))
 
-from samples import PROMPT_STEPS, PROMPTS, samples_of  # noqa: E402
+from samples import NEEDLE_STEPS, PROMPT_STEPS, Sample, samples_of  # noqa: E402
 
-from model_understanding import GenerativeModelVisualizer, ModelVisualizer  # noqa: E402
+from model_understanding import GenerativeModelVisualizer  # noqa: E402
 from model_understanding.attribution.shapley_sampling import ShapleySampling  # noqa: E402
 from model_understanding.results import Attribution  # noqa: E402
 from model_understanding.runner.ranked_text import candidates_of  # noqa: E402
@@ -33,20 +36,42 @@ SHORT = 8  # words: as many as the shortest texts that the classifiers were trai
 PLANTED_TEXTS = {"needle": 2}
 """Texts of a planted model and length; 6 where not said."""
 SENTENCES = {CALIBRATION: (0, 44), TEST: (44, 88)}
+NEEDLES = {CALIBRATION: (0, 4), TEST: (4, 8)}
 SHAPLEY_SAMPLES = 512
-TEST_PROMPTS = (
-    "The bakery opens at six in the morning and closes at four in the",
-    "My grandmother was born in Germany, so her first language was",
-    "A week has seven days, a year has twelve months, and an hour has sixty",
-    "The fisherman threw his net into the sea and waited for the",
-    "Peter is taller than Mary, and Mary is taller than John, so the tallest of them is",
-    "They missed the last bus, so they had to walk all the way",
-    "The opposite of hot is cold, and the opposite of black is",
-    "After the concert the audience stood up and began to clap their",
-    "In chess the most powerful piece is the queen, but the game is lost without the",
-    "The judge asked the witness to tell the truth, the whole truth, and nothing but the",
+EXACT_TOKENS = (
+    9  # of a prompt: 2⁹ variants give its Shapley values; sampled ones have errors as large as they are
 )
-"""Calibration has those of the benchmark of faithfulness."""
+PROMPTS = {
+    CALIBRATION: (
+        "The capital of France is Paris, the capital of Italy is Rome, and the capital of Spain is",
+        "Once upon a time, in a land far away, there lived a young",
+        "To make a cup of tea, first boil the water, then add the tea",
+        "The doctor told the patient that she should take the medicine twice a",
+        "She opened the old book, and on the first page she found a letter written by her",
+        "A triangle has three sides, a square has four sides, and a pentagon has",
+        "Roses are red, violets are",
+        "The opposite of hot is called",
+        "The first month of the year is",
+        "The sun rises in the east and",
+        "He was born in Paris and speaks",
+        "One, two, three, four,",
+    ),
+    TEST: (
+        "The bakery opens at six in the morning and closes at four in the",
+        "My grandmother was born in Germany, so her first language was",
+        "Peter is taller than Mary, and Mary is taller than John, so the tallest of them is",
+        "They missed the last bus, so they had to walk all the way",
+        "In chess the most powerful piece is the queen, but the game is lost without the",
+        "The judge asked the witness to tell the truth, the whole truth, and nothing but the",
+        "Bread is made from flour and",
+        "The largest planet is called the",
+        "Cats chase mice and dogs chase",
+        "The color of the sky is",
+        "The teacher wrote on the",
+        "Monday, Tuesday, Wednesday,",
+    ),
+}
+"""Prompts for a small language model, long ones and some of at most ``EXACT_TOKENS``."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,36 +116,68 @@ def _planted_texts(
         if (part, model_name, number) in known:
             continue
         removed = model.visualizer.compute_saliency(text, method="leave_one_out", **options)
-        scores = np.zeros_like(removed.scores)
-        scores[0, truth] = 1.0
-        if model.task.classes is None:
-            scores[0, -1] = 1.0
-        right = {"truth": replace(removed, scores=scores, method="truth"), "leave_one_out": removed}
+        last = [len(removed.tokens) - 1] if model.task.classes is None else []
+        right = {"truth": _marked(removed, [*truth, *last]), "leave_one_out": removed}
         yield _judged(part, model_name, number, model.visualizer, right)
 
 
 def real_texts(part: str, known: set[tuple[str, str, int]]) -> Iterator[Judged]:
-    """Yield sentences for the demo classifier, and prompts for a small language model."""
-    start, end = SENTENCES[part]
-    sentences = [sample.text for sample in samples_of("sentences", end)][start:]
-    prompts = PROMPTS if part == CALIBRATION else TEST_PROMPTS
-    generated = {"target": "continuation", "max_new_tokens": PROMPT_STEPS}
+    """Yield sentences for the demo classifier; prompts and needles for a small language model."""
+    made = {
+        "demo:sentiment": _sentences(part),
+        "demo:smollm2 prompts": _prompts(part),
+        "demo:smollm2 needles": _needles(part),
+    }
+    for model, texts in made.items():
+        for number, (visualizer, right) in enumerate(texts):
+            if (part, model, number) not in known:
+                yield _judged(part, model, number, visualizer, right())
+
+
+RightMaps = Callable[[], dict[str, Attribution]]
+"""Explained when it is called, so that texts that are there already cost nothing."""
+
+
+def _sentences(part: str) -> Iterator[tuple[Any, RightMaps]]:
+    for sample in islice(samples_of("sentences", SENTENCES[part][1]), *SENTENCES[part]):
+        yield sample.visualizer, partial(_removed_and_shapley, sample.visualizer, sample.text)
+
+
+def _prompts(part: str) -> Iterator[tuple[Any, RightMaps]]:
+    visualizer = GenerativeModelVisualizer("demo:smollm2")
+    question = {"target": "continuation", "max_new_tokens": PROMPT_STEPS}
+    for text in PROMPTS[part]:
+        short = len(visualizer.tokenizer(text).input_ids) <= EXACT_TOKENS
+        explained = _removed_and_shapley if short else _removed
+        yield visualizer, partial(explained, visualizer, text, **question)
+
+
+def _needles(part: str) -> Iterator[tuple[Any, RightMaps]]:
+    question = {"target": "continuation", "max_new_tokens": NEEDLE_STEPS}
+    for sample in islice(samples_of("needles", NEEDLES[part][1]), *NEEDLES[part]):
+        yield sample.visualizer, partial(_with_truth, sample, **question)
+
+
+def _removed(visualizer: Any, text: str, **question: Any) -> dict[str, Attribution]:
+    return {"leave_one_out": visualizer.compute_saliency(text, method="leave_one_out", **question)}
+
+
+def _removed_and_shapley(visualizer: Any, text: str, **question: Any) -> dict[str, Attribution]:
     many = ShapleySampling(samples=SHAPLEY_SAMPLES)
-    for model, kind, texts, options in (
-        ("demo:sentiment", ModelVisualizer, sentences, {}),
-        ("demo:smollm2", GenerativeModelVisualizer, prompts, generated),
-    ):
-        if all((part, model, number) in known for number in range(len(texts))):
-            continue
-        visualizer = kind(model)
-        for number, text in enumerate(texts):
-            if (part, model, number) in known:
-                continue
-            right = {
-                name: visualizer.compute_saliency(text, method=method, **options)
-                for name, method in (("leave_one_out", "leave_one_out"), ("shapley_sampling", many))
-            }
-            yield _judged(part, model, number, visualizer, right)
+    shapley = visualizer.compute_saliency(text, method=many, **question)
+    return {**_removed(visualizer, text, **question), "shapley_sampling": shapley}
+
+
+def _with_truth(sample: Sample, **question: Any) -> dict[str, Attribution]:
+    found = _removed(sample.visualizer, sample.text, **question)
+    return {"truth": _marked(found["leave_one_out"], sample.gold), **found}
+
+
+def _marked(attribution: Attribution, positions: Sequence[int]) -> Attribution:
+    """Return the map that names these positions and no others."""
+    scores = np.zeros_like(attribution.scores)
+    scores[0, list(positions)] = 1.0
+    return replace(attribution, scores=scores, method="truth")
 
 
 def _judged(part: str, model: str, number: int, visualizer: Any, right: dict[str, Attribution]) -> Judged:

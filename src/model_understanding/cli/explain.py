@@ -104,7 +104,8 @@ def explain(
     evaluate: Annotated[
         bool,
         typer.Option(
-            help="Also say how far the explanation may be believed: some 50 forwards more.",
+            help="Also say how far the explanation may be believed: some 50 forwards more, or up to 180 "
+            "where these leave it open.",
             rich_help_panel="Output",
         ),
     ] = True,
