@@ -67,7 +67,7 @@ PROMPTS = {
         "The largest planet is called the",
         "Cats chase mice and dogs chase",
         "The color of the sky is",
-        "The teacher wrote on the",
+        "The teacher wrote a word on the",
         "Monday, Tuesday, Wednesday,",
     ),
 }
