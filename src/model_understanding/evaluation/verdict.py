@@ -27,9 +27,9 @@ from model_understanding.runner.ranked_text import FRACTIONS, KEPT_FRACTIONS, Ra
 from model_understanding.runner.token_effects import above_shuffled, token_effects
 
 SUPPORTED, WEAK = 2.3, 1.0
-CERTAIN = 2.7  # a standing from which further variants would change nothing
-MOST_SINGLES = 64  # tokens that are removed one by one; of longer texts more orders are run
-MORE_ORDERS = 3  # times as many
+CERTAIN = 2.7  # a standing that is let stand without further variants
+MOST_SINGLES = 64  # tokens that are removed one by one; of a longer text more random orders are run,
+MORE_ORDERS = 3  # this many times as many
 DISAGREEMENT = 2.0  # standard deviations between the standings under two replacements
 
 
@@ -50,7 +50,7 @@ class Verdict:
 
     Reference:
         Metrics of DeYoung et al. (2020); effects by ridge regression, Hoerl & Kennard (1970); the
-        permutation test of a correlation, Pitman (1937).
+        permutation test of a correlation, Pitman (1937); the threshold by Fisher (1921).
 
     >>> Verdict().name
     'verdict'
@@ -60,8 +60,8 @@ class Verdict:
     higher_is_better: ClassVar[bool] = True
     on_request: ClassVar[bool] = False
     cost: ClassVar[str] = (
-        "none beyond comprehensiveness and sufficiency; where these leave it open, tokens (of more than 64 "
-        "40) forwards for each replacement"
+        "none beyond comprehensiveness and sufficiency; where these leave it open, a forward for each token "
+        "and replacement, or 40 for each replacement of more than 64 tokens"
     )
     reference: ClassVar[str] = "DeYoung et al. 2020; Hoerl & Kennard 1970; Pitman 1937"
 
@@ -123,9 +123,7 @@ class Verdict:
         if len(text.candidates) > MOST_SINGLES:
             return self._groups(replace(text, draws=MORE_ORDERS * text.draws))
         singles = text.singles()
-        first = text.orders[
-            0, :1
-        ]  # as everywhere, the map's own comes before those that are not of its choice
+        first = text.orders[0, :1]  # the map's own choice comes before the others, as in every group
         removed = np.concatenate([singles[first], singles])[:, None]
         falls = text.full[:, :1] - text.removals.values(singles)[..., 0]
         falls = np.concatenate([falls[:, first], falls], axis=1)[..., None]
@@ -176,8 +174,8 @@ def support_threshold(tokens: int, deviations: float = SUPPORTED) -> float:
     Reference:
         Fisher (1921), "On the 'Probable Error' of a Coefficient of Correlation Deduced from a Small Sample".
 
-    >>> [round(support_threshold(tokens), 2) for tokens in (6, 14, 100)]
-    [1.94, 2.16, 2.29]
+    >>> [support_threshold(tokens) for tokens in (6, 14, 100)]
+    [1.94, 2.16, 2.28]
     """
     return round(float(np.sqrt(tokens - 1) * np.tanh(deviations / np.sqrt(tokens - 3))), 2)
 
