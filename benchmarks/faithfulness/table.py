@@ -178,9 +178,16 @@ def _draw(rows: list[dict[str, Any]]) -> None:
     import matplotlib.pyplot as plt
 
     shown = {title: found for title in GROUPS if (found := summaries(rows, title)[::-1])}
-    size = (9.5 * len(shown), 1.2 + 0.19 * max(len(found) for found in shown.values()))
-    figure, panels = plt.subplots(1, len(shown), figsize=size, squeeze=False)
-    for axes, (title, found) in zip(panels[0], shown.items(), strict=True):
+    first, *others = shown
+    # The first panel takes the left; the others stand on top of each other beside it.
+    mosaic = [[first, other] for other in others] or [[first]]
+    heights = [len(shown[other]) + 3 for other in others] or [1]
+    rows_high = max(len(shown[first]), sum(heights))
+    figure, panels = plt.subplot_mosaic(
+        mosaic, figsize=(9.5 * len(mosaic[0]), 1.2 + 0.19 * rows_high), height_ratios=heights
+    )
+    for title, found in shown.items():
+        axes = panels[title]
         for place, one in enumerate(found):
             mean, low, high = one["overall"]
             axes.plot([low, high], [place, place], color="#8a8f98", linewidth=2, zorder=1)
@@ -195,9 +202,10 @@ def _draw(rows: list[dict[str, Any]]) -> None:
         ]
         axes.set_yticks(range(len(found)), labels, fontsize=9)
         axes.axvline(0, color="#444", linewidth=1)
-        axes.set_title(f"{title} (forwards + backwards; hollow: other packages)")
+        axes.set_title(title, fontsize=11)
         axes.set_xlabel("standard deviations above random orders")
         axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle("In brackets forwards + backwards; hollow: other packages", fontsize=10)
     figure.tight_layout()
     figure.savefig(PLOT, dpi=90, facecolor="white")
     plt.close(figure)
