@@ -245,7 +245,8 @@ class GenerativeModelVisualizer(GeneratorReadings):
             progress: Whom to tell how far the attribution is, as ``compute_saliency`` takes it.
             estimate: Return what the attributions would cost, as ``compute_saliency`` does.
             evaluate: Whether to measure how far the first attribution may be believed, as ``evaluate`` does,
-                and put the verdict into the report: up to 50 forwards, from the first removed token on.
+                and put the verdict into the report: some 50 forwards, from the first removed token on, and
+                up to 130 more where these leave it open.
             metrics: Metrics beside the default ones, as ``evaluate`` takes them.
             maps: Attention maps to keep beside the main one (the last layer, mean over heads), names or
                 objects; left out, ``raw`` of all layers and heads and the cheap ones; ``()`` for none.

@@ -119,8 +119,9 @@ class ModelVisualizer(ClassifierReadings):
 
         Tokens are removed in place and the fall of the target is compared with what random orders of the
         same text do. With 5 random orders at most ``1 + 4 · 6`` variants run for each of two
-        replacements; a further method on the same text adds at most 8. Metrics on request may run more:
-        each says so in its ``cost``.
+        replacements; a further method on the same text adds at most 8. Where these leave the verdict open,
+        each of up to 64 tokens is removed alone too (of longer texts 40 more variants run). Metrics on
+        request may run more: each says so in its ``cost``.
 
         Args:
             text: A text, a (text, pair) tuple, an attribution of this model, or several of one text.
@@ -185,7 +186,8 @@ class ModelVisualizer(ClassifierReadings):
             progress: Whom to tell how far the attribution is, as ``compute_saliency`` takes it.
             estimate: Return what the attribution would cost, as ``compute_saliency`` does.
             evaluate: Whether to measure how far the saliency may be believed, as ``evaluate`` does, and put
-                the verdict into the report: up to 52 forwards, about what 20-node integrated gradients cost.
+                the verdict into the report: some 50 forwards, about what 20-node integrated gradients cost,
+                and up to 130 more where these leave it open.
             metrics: Metrics beside the default ones, as ``evaluate`` takes them.
             maps: Attention maps to keep beside the main one (the last layer, mean over heads), names or
                 objects; left out, ``raw`` of all layers and heads and the cheap ones; ``()`` for none.
