@@ -158,8 +158,9 @@ class GenerativeModelVisualizer(GeneratorReadings):
         Tokens before what is explained are removed in place, and the fall of its log-probability is
         compared with what random orders of the same tokens do. The steps of a continuation are judged as
         the whole that they make. With 5 random orders at most ``1 + 4 · 6`` variants run for each of two
-        replacements, from their first removed token on; a further method adds at most 8. Metrics on request
-        may run more: each says so in its ``cost``.
+        replacements, from their first removed token on; a further method adds at most 8. Where these leave
+        the verdict open, each of up to 64 tokens is removed alone too (of longer texts 40 more variants
+        run). Metrics on request may run more: each says so in its ``cost``.
 
         Args:
             prompt: A text, chat messages, an attribution of this model, or several of one text.
