@@ -7,7 +7,7 @@ import torch
 
 import oracles
 import tiny_models
-from model_understanding.runner import attention_capture, embedding_hook, runner
+from model_understanding.runner import attention_capture, embedding_hook, runner, target_passes
 from model_understanding.runner.encoding import Encoding
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
@@ -80,9 +80,9 @@ def test_a_lost_scale_is_seen_in_the_attention(name, monkeypatch):
 @pytest.mark.parametrize("name", ["gpt2", "llama", "mamba", "bert-as-language-model"])
 def test_positions_off_by_one_are_seen(name, monkeypatch):
     assert gradients_agree(name)
-    entries_of = runner.entries_of
+    entries_of = target_passes.entries_of
     monkeypatch.setattr(
-        runner,
+        target_passes,
         "entries_of",
         lambda rows: [dataclasses.replace(e, position=e.position - 1) for e in entries_of(rows)],
     )
@@ -104,9 +104,9 @@ def test_pooling_at_the_wrong_place_is_seen(name, monkeypatch):
 
 @pytest.mark.parametrize("name", ["bert", "gpt2", "xlnet"])
 def test_a_gradient_of_the_wrong_class_is_seen(name, monkeypatch):
-    entries_of = runner.entries_of
+    entries_of = target_passes.entries_of
     monkeypatch.setattr(
-        runner,
+        target_passes,
         "entries_of",
         lambda rows: [dataclasses.replace(e, index=e.index - 1) for e in entries_of(rows)],
     )
