@@ -35,6 +35,18 @@ SEEDS = {CALIBRATION: (0, 1, 2, 3, 4), TEST: (5, 6, 7, 8, 9)}
 SHORT = 8  # words: as many as the shortest texts that the classifiers were trained on have
 PLANTED_TEXTS = {"needle": 2}
 """Texts of a planted model and length; 6 where not said."""
+OTHER_ARCHITECTURES = (
+    ("distilbert", "shortcut"),
+    ("distilbert", "negation"),
+    ("electra", "shortcut"),
+    ("electra", "negation"),
+    ("albert", "shortcut"),
+    ("gpt2", "marker copy"),
+    ("gpt_neox", "marker copy"),
+    ("qwen2", "marker copy"),
+)
+"""In the test part alone, and the task that each of them learns; the others are BERT and Llama."""
+OTHER_SEEDS = (5, 6)
 SENTENCES = {CALIBRATION: (0, 44), TEST: (44, 88)}
 NEEDLES = {CALIBRATION: (0, 4), TEST: (4, 8)}
 SHAPLEY_SAMPLES = 512
@@ -99,15 +111,25 @@ def planted_texts(part: str, known: set[tuple[str, str, int]]) -> Iterator[Judge
         for name, task in TASKS.items():
             for length in (task.length,) if task.classes is None else (task.length, SHORT):
                 yield from _planted_texts(part, known, name, seed, length)
+    for architecture, name in OTHER_ARCHITECTURES if part == TEST else ():
+        for seed in OTHER_SEEDS:
+            yield from _planted_texts(part, known, name, seed, TASKS[name].length, architecture)
 
 
 def _planted_texts(
-    part: str, known: set[tuple[str, str, int]], name: str, seed: int, length: int
+    part: str,
+    known: set[tuple[str, str, int]],
+    name: str,
+    seed: int,
+    length: int,
+    architecture: str | None = None,
 ) -> Iterator[Judged]:
-    count, model_name = PLANTED_TEXTS.get(name, 6), f"{name} of {length} words, seed {seed}"
+    count = PLANTED_TEXTS.get(name, 6)
+    kind = f"{architecture}: {name}" if architecture else name
+    model_name = f"{kind} of {length} words, seed {seed}"
     if all((part, model_name, number) in known for number in range(count)):
         return
-    model = planted(name, count, seed, length)
+    model = planted(name, count, seed, length, architecture)
     if model.accuracy != 1.0:
         print(f"left out: {model_name} has an accuracy of {model.accuracy:.3f}", flush=True)
         return

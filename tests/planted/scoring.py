@@ -38,10 +38,12 @@ class Planted:
 
 
 @cache
-def planted(name: str, count: int = TEXTS, seed: int = 0, length: int | None = None) -> Planted:
+def planted(
+    name: str, count: int = TEXTS, seed: int = 0, length: int | None = None, architecture: str | None = None
+) -> Planted:
     """Return a task's model, trained once in a process for each seed, with texts that it never saw."""
     task = TASKS[name] if length is None else replace(TASKS[name], length=length)
-    model = _model(task.draw, task.classes, seed)
+    model = _model(task.draw, task.classes, seed, architecture)
     drawn = task.draw(np.random.default_rng(2 + 100 * seed), count, task.length)
     words = list(vocabulary.NUMBER)
     is_classifier = task.classes is not None
@@ -61,10 +63,10 @@ def planted(name: str, count: int = TEXTS, seed: int = 0, length: int | None = N
 
 
 @cache
-def _model(draw: Any, classes: int | None, seed: int) -> Any:
+def _model(draw: Any, classes: int | None, seed: int, architecture: str | None) -> Any:
     """Return the model of a task; tasks that differ in their length alone share it."""
     task = next(task for task in TASKS.values() if (task.draw, task.classes) == (draw, classes))
-    return training.trained(task, seed)
+    return training.trained(task, seed, architecture)
 
 
 def method_of(name: str) -> Any:

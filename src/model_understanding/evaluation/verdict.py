@@ -12,7 +12,7 @@ where the text is long. Then:
 - ``not supported``: all else.
 
 The threshold and the strength of the ridge were chosen on one part of ``benchmarks/verdict`` and measured
-on models and texts of the other: there it supports 3.8 % of 1,020 random or shuffled maps and 96 % of 450
+on models and texts of the other: there it supports 3.7 % of 1,404 random or shuffled maps and 97 % of 642
 right ones (``benchmarks/README.md`` has them by kind).
 """
 
