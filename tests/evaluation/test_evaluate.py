@@ -97,6 +97,8 @@ def test_single_removals_agree_with_themselves_and_halves_follow_a_sum_of_scores
             assert other.value == pytest.approx(-one.value)
             assert one.control.size == 5
             assert one.advantage > 0
+    dealt = {one.metric for one in right.evaluations if one.shuffled}
+    assert dealt == {"verdict", "standing", *names}
     long = LeaveOneOutTau(longest=3)
     assert not sentiment.evaluate(exact, metrics=[long]).named("leave_one_out_tau")
 
@@ -281,7 +283,10 @@ def test_a_text_as_long_as_may_be_is_not_padded():
     text = "a " * (limit - 2)  # beside it the two special tokens
     found = visualizer.evaluate(text, "saliency", metrics=["stability"])
     assert len(visualizer.compute_saliency(text, method="saliency").tokens) == limit
-    assert {one.replacement for one in found.named("stability")} == {"in a batch"}
+    told = [one for one in found.named("stability") if one.value is None]
+    assert {one.replacement for one in found.named("stability")} == {"in a batch", "padded"}
+    assert [one.replacement for one in told] == ["padded"]
+    assert told[0].reasons  # and not left out without a word
 
 
 @pytest.mark.parametrize(("kind", "is_raised"), [(StoppedError, True), (InputError, False)])

@@ -52,7 +52,12 @@ class Stability(RemovesNothing):
                 continue
             try:
                 other = text.again(**how)[text.candidates]
-            except (InputError, UnsupportedModelError):  # no longer text, or none in the same batch
+            except (InputError, UnsupportedModelError) as error:  # no longer text, or none in the same batch
+                found.append(
+                    text.evaluation(
+                        self.name, None, higher_is_better=True, replacement=condition, reasons=(str(error),)
+                    )
+                )
                 continue
             difference = float(np.abs(first - other).max() / largest)
             same = rank_correlation(first, other)

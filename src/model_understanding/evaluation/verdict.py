@@ -91,6 +91,7 @@ class Verdict:
                 standing,
                 higher_is_better=True,
                 control=np.array(shuffled),
+                shuffled=True,
                 quantity=quantity,
                 replacement="+".join(text.removals.replacements),
                 advantage=standing,
@@ -106,6 +107,7 @@ class Verdict:
                     replacement=replacement,
                     advantage=one,
                     control=np.array(others),
+                    shuffled=True,
                 )
                 for (one, *others), replacement in zip(alone, text.removals.replacements, strict=True)
             ),

@@ -43,6 +43,7 @@ class Evaluation(JsonResult):
         replacement: What stood in for removed tokens; several are joined by ``+``.
         advantage: How many spreads of the control it is better than its mean; above 0 speaks for the
             attribution whatever ``higher_is_better`` says.
+        shuffled: Whether the control is of the same scores dealt out at random, and not of random orders.
         limits: Where the value is normalised, between what it lay before: 0 stands for the lower one, 1
             for the upper.
     """
@@ -59,6 +60,7 @@ class Evaluation(JsonResult):
     quantity: str = ""
     replacement: str = ""
     advantage: float | None = None
+    shuffled: bool = False
     limits: Limits | None = None
 
     def __post_init__(self) -> None:

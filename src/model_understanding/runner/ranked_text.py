@@ -176,6 +176,7 @@ class RankedText:
                         quantity=quantity,
                         replacement=replacement,
                         advantage=advantage_of(np.array([own, *others]), 1.0),
+                        shuffled=True,
                     )
                 )
         return tuple(found)

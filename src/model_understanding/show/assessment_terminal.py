@@ -87,7 +87,7 @@ def print_summaries(summaries: Sequence[AssessmentSummary], console: Console) ->
         words = Text.assemble((shown(summary.method), "bold"), f"  {summary.texts} texts")
         for verdict, count in zip(VERDICTS, summary.verdicts, strict=True):
             if count:
-                words.append(f" · {count / summary.texts:.0%} ")
+                words.append(f" · {summary.share(verdict):.0%} ")
                 words.append(_verdict(verdict))
         console.print(words)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

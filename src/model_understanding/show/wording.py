@@ -23,7 +23,6 @@ from model_understanding.tokens import visible_text
 
 _GRAPHEME = regex.compile(r"\X")
 _QUANTITIES = {"log_prob": "log-probability of ", "prob": "probability of ", "logit": "logit of "}
-_SHUFFLED = {"verdict", "standing", "leave_one_out_tau", "linear_datamodelling_score"}
 _NAMED = 3  # columns called by their name
 LABEL_LENGTH = 20  # visible characters of a token's label
 NOTHING_SCORED = "no token has a score"
@@ -307,9 +306,9 @@ def control_words(evaluation: Evaluation) -> str:
 
     >>> from model_understanding.results import Evaluation
     >>> control_words(Evaluation(metric="standing", value=1.0, curve=np.zeros((0, 2)), control=[0.2],
-    ...     higher_is_better=True))
+    ...     higher_is_better=True, shuffled=True))
     'shuffled scores'
     """
     if not evaluation.control.size:
         return ""
-    return "shuffled scores" if evaluation.metric in _SHUFFLED else "random orders"
+    return "shuffled scores" if evaluation.shuffled else "random orders"
