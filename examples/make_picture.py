@@ -9,12 +9,12 @@ from playwright.sync_api import sync_playwright
 
 FOLDER = Path(__file__).parent
 SIZE = {"width": 1100, "height": 1460}
-STEP, COLOURS = 9, 256
+STEP, COLORS = 9, 256
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
 
 def main() -> None:
-    """Ask one step why it was not its likeliest alternative, and keep what is in sight, in few colours."""
+    """Ask one step why it was not its likeliest alternative, and keep what is in sight, in few colors."""
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=SWITCHES)
@@ -29,7 +29,7 @@ def main() -> None:
         page.wait_for_timeout(500)
         picture = Image.open(io.BytesIO(page.screenshot()))
         browser.close()
-    picture.convert("RGB").quantize(COLOURS).save(FOLDER / "report.png", optimize=True)
+    picture.convert("RGB").quantize(COLORS).save(FOLDER / "report.png", optimize=True)
 
 
 if __name__ == "__main__":

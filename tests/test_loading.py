@@ -260,8 +260,8 @@ def test_an_adapter_is_refused_rather_than_left_out(bert):
 def test_an_unknown_quantization_is_refused_rather_than_read_as_plain_numbers(bert):
     configure(bert, quantization_config={"quant_method": "evil"})
     assert refusal(LoadingError, bert) == (
-        f"The weights of '{bert}' are quantised by 'evil', which transformers does not know. "
-        "Load a version of the model that is not quantised."
+        f"The weights of '{bert}' are quantized by 'evil', which transformers does not know. "
+        "Load a version of the model that is not quantized."
     )
 
 

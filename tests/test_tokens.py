@@ -292,7 +292,7 @@ def test_any_text_has_right_spans_and_groups_or_is_refused(kind):
         if kind not in (
             "wordpiece",
             "demo",
-        ):  # BERT's normaliser drops controls, marks and private characters
+        ):  # BERT's normalizer drops controls, marks and private characters
             assert covered >= {place for place, character in enumerate(text) if not character.isspace()}
         for level in ("character", "word", "sentence"):
             groups = tokens.groups(level)

@@ -1,6 +1,6 @@
 """Tiny seeded models of every architecture the suite holds, strong enough to tell right from wrong.
 
-At default initialisation BERT's attention is uniform and a lost mask moves a logit by 1e-4: a test on it
+At default initialization BERT's attention is uniform and a lost mask moves a logit by 1e-4: a test on it
 cannot fail. Weights are scaled up until some attention weight exceeds .5 and logits differ by .1.
 """
 

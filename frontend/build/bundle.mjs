@@ -10,7 +10,7 @@ const shown = join(here, "../src/model_understanding/show/static");
 const MOST_BYTES = 120_000;
 // Members of our own objects, which nothing else reads and no string names: shortened with the rest.
 const INTERNAL = [
-  ..."actions allowed allowedIn allowsAny attentionAt choices choicesOf colours contrastOf".split(" "),
+  ..."actions allowed allowedIn allowsAny attentionAt choices choicesOf colors contrastOf".split(" "),
   ..."current currentStep cycleLevel destroy divergence element firstKey firstRow folded".split(" "),
   ..."followsSteps globalPeak headCount isContrast isDense isLoaded joins keyAxis keyOf".split(" "),
   ..."layerCount leaveContrast listeners loadAll model moveHead moveLayer named nearest".split(" "),

@@ -1,7 +1,7 @@
 /** What every view is given. */
 
 import type { Actions } from "./actions";
-import type { Colours } from "./colours";
+import type { Colors } from "./colors";
 import type { Model } from "./model";
 import type { Store } from "./store";
 import type { Theme } from "./theme";
@@ -19,4 +19,4 @@ export interface Context {
   readonly signal: AbortSignal;
 }
 
-export type ColourListener = (colours: Colours) => void;
+export type ColorListener = (colors: Colors) => void;

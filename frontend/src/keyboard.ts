@@ -10,7 +10,7 @@ export interface Places {
   readonly help: () => void;
 }
 
-const SINKS: readonly SinkMode[] = ["raw", "muted", "renormalised"];
+const SINKS: readonly SinkMode[] = ["raw", "muted", "renormalized"];
 const SCALES: readonly Scale[] = ["row", "head", "global"];
 const THEMES: readonly ThemeChoice[] = ["auto", "light", "dark"];
 
@@ -35,7 +35,7 @@ export function listenToKeys({ model, store, actions, say, signal }: Context, pl
     },
     o: () => cycle("sort", ["position", "size"], "Order of the bars"),
     s: () => cycle("sinks", SINKS, "Sinks"),
-    c: () => cycle("scale", SCALES, "Colour scale"),
+    c: () => cycle("scale", SCALES, "Color scale"),
     z: () => store.set({ zoom: !store.state.zoom }),
     t: () => cycle("theme", THEMES, "Theme"),
     "/": () => places.root.querySelector<HTMLInputElement>(".search")?.focus(),

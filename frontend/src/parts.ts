@@ -1,6 +1,6 @@
 /** What every view is made of: words of the text, notes, buttons, bars, swatches, tables, cards. */
 
-import { type Colours, textOn } from "./colours";
+import { type Colors, textOn } from "./colors";
 import { type Child, h } from "./dom";
 
 /** Words that may run in either direction, whatever stands beside them. */
@@ -22,21 +22,21 @@ export function controlName(words: string): HTMLElement {
   return h("span", { class: "control-name", "aria-hidden": "true" }, words);
 }
 
-export function swatch(colour: string): HTMLElement {
+export function swatch(color: string): HTMLElement {
   const element = h("i", { class: "swatch" });
-  element.style.background = colour;
+  element.style.background = color;
   return element;
 }
 
-/** What a colour or a mark means. */
+/** What a color or a mark means. */
 export function key(mark: HTMLElement, words: string): HTMLElement {
   return h("span", { class: "key" }, mark, words);
 }
 
 /** A bar from one place of its track on, in percent of it. */
-export function bar(width: number, colour: string, left = 0): HTMLElement {
+export function bar(width: number, color: string, left = 0): HTMLElement {
   const element = h("span", { class: "bar" });
-  Object.assign(element.style, { width: `${width}%`, left: `${left}%`, background: colour });
+  Object.assign(element.style, { width: `${width}%`, left: `${left}%`, background: color });
   return element;
 }
 
@@ -53,9 +53,9 @@ export function barValue(words: string): HTMLElement {
   return h("span", { class: "bar-value" }, words);
 }
 
-/** Colour a word by a score, a part of the largest; what is next to nothing stays plain. */
-export function paintWord({ style }: HTMLElement, colours: Colours, strength: number, signed: boolean): void {
-  const face = Math.abs(strength) >= 0.02 ? colours.score(strength, signed) : "";
+/** Color a word by a score, a part of the largest; what is next to nothing stays plain. */
+export function paintWord({ style }: HTMLElement, colors: Colors, strength: number, signed: boolean): void {
+  const face = Math.abs(strength) >= 0.02 ? colors.score(strength, signed) : "";
   style.background = face;
   style.color = face && textOn(face);
 }

@@ -261,14 +261,14 @@ export interface Attention {
   readonly rowTable: number;
   /** Where the tokens that look (or, with steps, those they produced) stand in the table. */
   readonly rowPositions: readonly (number)[];
-  /** The last token of each row where neighbours were pooled; else empty. */
+  /** The last token of each row where neighbors were pooled; else empty. */
   readonly rowEnds: readonly (number)[];
   readonly keyTable: number;
   readonly keyPositions: readonly (number)[];
   readonly keyEnds: readonly (number)[];
   /** Whether the rows are the steps of a generation. */
   readonly steps: boolean;
-  /** How many neighbouring tokens a row and a column stand for, at most. */
+  /** How many neighboring tokens a row and a column stand for, at most. */
   readonly pooled: number;
   /** Whether the weights are plain attention, in which a key that takes most is a sink. */
   readonly isAttention: boolean;
@@ -301,14 +301,14 @@ export interface Mask {
   readonly data: string;
 }
 
-/** Quantised weights: level = round(levels * sqrt(|weight| / scale)); signed ones add or subtract it from 128. */
+/** Quantized weights: level = round(levels * sqrt(|weight| / scale)); signed ones add or subtract it from 128. */
 export interface Weights {
   /** Every unmasked cell, row by row; or the largest of each row. */
   readonly kind: "dense" | "top";
   readonly levels: number;
   readonly scale: number;
   readonly signed: boolean;
-  /** The largest difference between a weight kept and its quantised value. */
+  /** The largest difference between a weight kept and its quantized value. */
   readonly error: number;
   /** How many weights of a row are kept at most. */
   readonly kept: number;
@@ -340,7 +340,7 @@ export interface Evaluation {
   readonly condition: string;
   readonly value: number | null;
   readonly valueWords: string;
-  /** Of a value that is normalised from 0 to 1: what it was before, and what it could be; else empty. */
+  /** Of a value that is normalized from 0 to 1: what it was before, and what it could be; else empty. */
   readonly limits: string;
   readonly curve: readonly (readonly (number)[])[];
   readonly control: readonly (number)[];
@@ -356,7 +356,7 @@ export interface Palettes {
   readonly dark: Palette;
 }
 
-/** The colours of one theme, as #rrggbb; ramps from nothing to full in even steps. */
+/** The colors of one theme, as #rrggbb; ramps from nothing to full in even steps. */
 export interface Palette {
   readonly names: readonly (string)[];
   readonly values: readonly (string)[];

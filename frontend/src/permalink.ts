@@ -23,7 +23,7 @@ const NUMBERS = [
 const WORDS = {
   level: ["token", "word", "sentence"],
   sort: ["position", "size"],
-  sinks: ["raw", "muted", "renormalised"],
+  sinks: ["raw", "muted", "renormalized"],
   scale: ["row", "head", "global"],
   theme: ["auto", "light", "dark"],
 } as const;

@@ -1,7 +1,7 @@
 /** The one state that all views share. */
 
 export type Level = "token" | "word" | "sentence";
-export type SinkMode = "raw" | "muted" | "renormalised";
+export type SinkMode = "raw" | "muted" | "renormalized";
 export type Scale = "row" | "head" | "global";
 export type ThemeChoice = "auto" | "light" | "dark";
 

@@ -1,14 +1,14 @@
 /** Light or dark: the reader's choice, else the notebook's, else the system's. */
 
-import { Colours } from "./colours";
+import { Colors } from "./colors";
 import type { Palettes } from "./payload.generated";
 import type { ThemeChoice } from "./store";
 
 export type ThemeName = "light" | "dark";
 
 export class Theme {
-  private readonly listeners: ((colours: Colours) => void)[] = [];
-  private readonly both: Record<ThemeName, Colours>;
+  private readonly listeners: ((colors: Colors) => void)[] = [];
+  private readonly both: Record<ThemeName, Colors>;
   private name: ThemeName;
   private choice: ThemeChoice = "auto";
 
@@ -18,7 +18,7 @@ export class Theme {
     private readonly sheet: CSSStyleSheet,
     signal: AbortSignal,
   ) {
-    this.both = { light: new Colours(palettes.light), dark: new Colours(palettes.dark) };
+    this.both = { light: new Colors(palettes.light), dark: new Colors(palettes.dark) };
     this.name = surrounding();
     const update = () => this.update();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", update, { signal });
@@ -33,14 +33,14 @@ export class Theme {
     return this.name;
   }
 
-  get colours(): Colours {
+  get colors(): Colors {
     return this.both[this.name];
   }
 
   /** Call a listener now and after every change. */
-  watch(listener: (colours: Colours) => void): void {
+  watch(listener: (colors: Colors) => void): void {
     this.listeners.push(listener);
-    listener(this.colours);
+    listener(this.colors);
   }
 
   choose(choice: ThemeChoice): void {
@@ -53,12 +53,12 @@ export class Theme {
     if (name === this.name) return;
     this.name = name;
     this.apply();
-    for (const listener of this.listeners) listener(this.colours);
+    for (const listener of this.listeners) listener(this.colors);
   }
 
   private apply(): void {
     this.host.dataset.theme = this.name;
-    this.sheet.replaceSync(`:host{color-scheme:${this.name};${this.colours.variables()}}`);
+    this.sheet.replaceSync(`:host{color-scheme:${this.name};${this.colors.variables()}}`);
   }
 }
 

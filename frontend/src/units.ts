@@ -32,7 +32,7 @@ export function unitsOf(table: Table, level: Level): Unit[] {
   return units.map((unit) => ({ ...unit, label: labelOf(table, unit.first, unit.last) }));
 }
 
-/** What stands in the text for some neighbouring tokens. */
+/** What stands in the text for some neighboring tokens. */
 export function labelOf(table: Table, first: number, last: number): string {
   if (first === last || table.segments[first] < 0) return table.labels[first];
   const start = Math.min(...range(first, last).map((token) => table.offsets[2 * token]));

@@ -52,7 +52,7 @@ const table = {
 const part = (changes: Partial<Attention>) => ({ ...folding.causal.part, ...changes }) as Attention;
 
 describe("an axis", () => {
-  it("knows the stretch of every token where neighbours are pooled", () => {
+  it("knows the stretch of every token where neighbors are pooled", () => {
     const axis = axisOf([table], 0, [60, 68, 76], [67, 75, 79]);
     expect(axis.stretches.map(({ label }) => label)).toEqual(["60–67", "68–75", "76–79"]);
     expect([59, 60, 67, 68, 79, 80].map((token) => axis.placeOf(token))).toEqual([-1, 0, 0, 1, 2, -1]);

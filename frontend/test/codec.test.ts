@@ -69,13 +69,13 @@ describe("an attention map", () => {
     const data = await opened(attention());
     await data.loadAll();
     expect([...data.row(0, 1, 2, "raw").weights]).toEqual([1, 0, 0]);
-    expect([...data.row(0, 1, 1, "renormalised").weights], "nothing but a sink").toEqual([0, 0, 0]);
-    expect([...data.row(0, 0, 2, "renormalised").weights]).toEqual([0, 0, 1]);
+    expect([...data.row(0, 1, 1, "renormalized").weights], "nothing but a sink").toEqual([0, 0, 0]);
+    expect([...data.row(0, 0, 2, "renormalized").weights]).toEqual([0, 0, 1]);
     expect(data.row(0, 0, 1, "raw").weights[0]).toBeCloseTo(0.498, 2);
     expect(data.row(0, -1, 2, "raw").weights[2]).toBeCloseTo(0.5, 6);
     expect(data.sinkShare(0, 1, 0)).toBeCloseTo(1, 6);
   });
-  it("scales colours without sinks and without rows that had no choice", async () => {
+  it("scales colors without sinks and without rows that had no choice", async () => {
     const data = await opened(attention());
     await data.loadAll();
     expect(data.peak(0, 1, "raw")).toBe(1);

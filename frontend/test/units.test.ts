@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import Ajv2020 from "ajv/dist/2020";
 import { describe, expect, it } from "vitest";
-import { luminance, onRamp, textOn } from "../src/colours";
+import { luminance, onRamp, textOn } from "../src/colors";
 import { csv } from "../src/export/csv";
 import { escaped, sceneSvg } from "../src/export/scene";
 import { number, percent } from "../src/format";
@@ -73,7 +73,7 @@ describe("units", () => {
   });
 });
 
-describe("words and colours", () => {
+describe("words and colors", () => {
   it("writes numbers as the figures do", () => {
     expect([0, -0.01234, 3.4, 1234, 0.5].map(number)).toEqual(["0", "−0.0123", "3.4", "1230", "0.5"]);
     expect([0.9999, 0.431, 0.0002, -0.2, 1].map(percent)).toEqual([
@@ -84,7 +84,7 @@ describe("words and colours", () => {
       "100 %",
     ]);
   });
-  it("writes text that can be read on every colour of every ramp", () => {
+  it("writes text that can be read on every color of every ramp", () => {
     const contrast = (a: number, b: number) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     for (const palette of [payload.palette.light, payload.palette.dark]) {
       for (const ramp of [palette.supports, palette.against, palette.unsigned, palette.attention]) {

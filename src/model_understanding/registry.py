@@ -153,11 +153,11 @@ METRICS = Registry(
         "deletion": "model_understanding.evaluation.deletion:Deletion",
         "insertion": "model_understanding.evaluation.insertion:Insertion",
         "leave_one_out_tau": "model_understanding.evaluation.leave_one_out_tau:LeaveOneOutTau",
-        "linear_datamodelling_score": (
-            "model_understanding.evaluation.linear_datamodelling_score:LinearDatamodellingScore"
+        "linear_datamodeling_score": (
+            "model_understanding.evaluation.linear_datamodeling_score:LinearDatamodelingScore"
         ),
-        "normalised_aopc": "model_understanding.evaluation.normalised_aopc:NormalisedAopc",
+        "normalized_aopc": "model_understanding.evaluation.normalized_aopc:NormalizedAopc",
         "stability": "model_understanding.evaluation.stability:Stability",
-        "randomisation": "model_understanding.evaluation.randomisation:Randomisation",
+        "randomization": "model_understanding.evaluation.randomization:Randomization",
     },
 )

@@ -149,7 +149,7 @@ class Tokens:
                 tokenizer may split an emoji in many); ``word``; ``sentence``.
 
         Returns:
-            Tuples of neighbouring positions that cover every token once. Special tokens stand alone.
+            Tuples of neighboring positions that cover every token once. Special tokens stand alone.
 
         Raises:
             ValueError: The level is unknown.
@@ -174,7 +174,7 @@ class Tokens:
         return tuple(tuple(group) for group in groups)
 
     def fold(self, groups: Sequence[Sequence[int]]) -> Self:
-        """Join groups of neighbouring tokens, each into one token that spans them all.
+        """Join groups of neighboring tokens, each into one token that spans them all.
 
         Args:
             groups: Positions of each new token, as ``groups`` returns them.
@@ -212,7 +212,7 @@ class Tokens:
         )
 
     def stretches(self, size: int, positions: Sequence[int] | None = None) -> Self:
-        """Join each so many neighbours into one token without a place in the text, named by its positions.
+        """Join each so many neighbors into one token without a place in the text, named by its positions.
 
         Args:
             size: Tokens in a stretch; the last may have fewer.

@@ -48,13 +48,13 @@ def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Back]:
 
 
 def layer_norm(x: Tensor, norm: Any) -> tuple[Tensor, Back]:
-    """Constant standard deviation: 0-rule of centring, then scaling, then the bias."""
+    """Constant standard deviation: 0-rule of centering, then scaling, then the bias."""
     width = x.shape[-1]
-    centring = torch.eye(width, dtype=x.dtype) - 1 / width
+    centering = torch.eye(width, dtype=x.dtype) - 1 / width
     deviation = (x.var(-1, unbiased=False, keepdim=True) + norm.eps).sqrt()
-    centred = x @ centring
-    y = centred / deviation * norm.weight + norm.bias
-    return y, lambda relevance: x * ((ratio(relevance, y) * norm.weight / deviation) @ centring)
+    centered = x @ centering
+    y = centered / deviation * norm.weight + norm.bias
+    return y, lambda relevance: x * ((ratio(relevance, y) * norm.weight / deviation) @ centering)
 
 
 def activation(x: Tensor, function: Any, settings: Settings) -> tuple[Tensor, Back]:

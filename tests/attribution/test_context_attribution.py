@@ -75,7 +75,7 @@ def test_a_linear_model_is_recovered_and_judged_perfect():
     by_sentence = np.stack([found.scores[0][:, list(g)].sum(1) for g in groups], axis=1)
     assert oracles.close(by_sentence, np.stack([expected[:, list(g)].sum(1) for g in groups], axis=1), 1e-4)
     assert found.cautions == (
-        ("Linear datamodelling score (rank correlation on 32 variants held out): 1.00, 1.00, 1.00.",),
+        ("Linear datamodeling score (rank correlation on 32 variants held out): 1.00, 1.00, 1.00.",),
     )
 
 

@@ -81,7 +81,7 @@ def test_an_unexpected_exception_has_no_traceback(command: Callable, monkeypatch
     def broken() -> None:
         raise RuntimeError("the disk\n\x1b[2Jis on fire")
 
-    monkeypatch.setattr(methods, "method_catalogue", broken)
+    monkeypatch.setattr(methods, "method_catalog", broken)
     outcome = command("methods")
     assert outcome.code == 1
     assert outcome.err == (
@@ -95,7 +95,7 @@ def test_debug_shows_the_traceback(command: Callable, monkeypatch: pytest.Monkey
     def broken() -> None:
         raise RuntimeError("fire")
 
-    monkeypatch.setattr(methods, "method_catalogue", broken)
+    monkeypatch.setattr(methods, "method_catalog", broken)
     outcome = command("--debug", "methods")
     assert outcome.code == 1
     assert outcome.err.startswith("Traceback (most recent call last):\n")
@@ -106,7 +106,7 @@ def test_a_missing_package_is_named(command: Callable, monkeypatch: pytest.Monke
     def broken() -> None:
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
-    monkeypatch.setattr(methods, "method_catalogue", broken)
+    monkeypatch.setattr(methods, "method_catalog", broken)
     outcome = command("methods")
     assert (outcome.code, outcome.err) == (
         1,
@@ -119,5 +119,5 @@ def test_ctrl_c_is_quiet(command: Callable, monkeypatch: pytest.MonkeyPatch) -> 
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(methods, "method_catalogue", interrupted)
+    monkeypatch.setattr(methods, "method_catalog", interrupted)
     assert command("methods").code == 130

@@ -263,13 +263,13 @@ def test_the_errors_are_the_library_s(command: Callable, classifier: str) -> Non
 
 def test_metrics_asked_for_are_printed_and_saved(command: Callable, classifier: str) -> None:
     run = ("explain", classifier, "but the king was a bad", "--method", "saliency", "--metrics")
-    printed = command(*run, "normalised_aopc")
+    printed = command(*run, "normalized_aopc")
     assert printed.code == 0, printed.err
     (title,) = [line for line in printed.out.splitlines() if "metric asked for" in line]
     assert title.split() == ["metric", "asked", "for", "value", "random", "above", "raw", "possible"]
     assert "possible: least and greatest of any order (exact)" in " ".join(printed.out.split())
-    report = Report.from_json(command(*run, "normalised_aopc", "--json").out)
-    found = [one for one in report.evaluations if one.metric == "normalised_aopc"]
+    report = Report.from_json(command(*run, "normalized_aopc", "--json").out)
+    found = [one for one in report.evaluations if one.metric == "normalized_aopc"]
     assert found
     assert all(0 <= one.value <= 1 and one.limits.exact for one in found)
     refused = command(*run, "deletion,insertion", "--no-evaluate")

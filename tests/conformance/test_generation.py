@@ -106,7 +106,7 @@ def test_an_end_token_counts_only_when_the_model_wrote_it():
 
 
 @pytest.mark.parametrize("name", tiny_models.LANGUAGE_MODELS)
-def test_a_given_continuation_is_tokenised_alone_and_appended(name):
+def test_a_given_continuation_is_tokenized_alone_and_appended(name):
     visualizer = visualizer_of(name)
     found = visualizer.compute_saliency(
         PROBE, target="continuation", continuation=" a king lived", per_token=True, method="saliency"

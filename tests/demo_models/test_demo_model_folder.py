@@ -10,7 +10,7 @@ from model_understanding.errors import InputError
 
 def test_the_table():
     assert {
-        name: (model.task, model.licence, model.download_megabytes) for name, model in DEMO_MODELS.items()
+        name: (model.task, model.license, model.download_megabytes) for name, model in DEMO_MODELS.items()
     } == {
         "demo:sentiment": ("sequence-classification", "Apache-2.0", 0),
         "demo:smollm2": ("causal-lm", "Apache-2.0", 93),

@@ -109,7 +109,7 @@ def test_every_printable_ascii_character_has_a_token(text, tokenizer):
         "x" * 150,
     ],
 )
-def test_any_text_is_tokenised_with_offsets_into_it(text, model, tokenizer):
+def test_any_text_is_tokenized_with_offsets_into_it(text, model, tokenizer):
     encoded = tokenizer(text, return_offsets_mapping=True, return_tensors="pt")
     offsets = encoded.pop("offset_mapping")[0].tolist()
     tokens = tokenizer.convert_ids_to_tokens(encoded["input_ids"][0].tolist())
@@ -133,7 +133,7 @@ def test_the_card_says_what_matters(folder):
         "license: apache-2.0",
         "## Accuracy",
         "## Limits",
-        "## Data and licence",
+        "## Data and license",
         "Hutto",
         "Pang",
         "KDD 2004",

@@ -1,4 +1,4 @@
-"""A GGUF file of a tiny llama with random weights, in the quantisation of the real one."""
+"""A GGUF file of a tiny llama with random weights, in the quantization of the real one."""
 
 from pathlib import Path
 

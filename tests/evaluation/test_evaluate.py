@@ -87,7 +87,7 @@ def test_a_metric_may_have_settings_of_its_own(sentiment):
 
 def test_single_removals_agree_with_themselves_and_halves_follow_a_sum_of_scores(sentiment):
     exact = sentiment.compute_saliency(TEXTS[1], method="leave_one_out")
-    names = ["leave_one_out_tau", "linear_datamodelling_score"]
+    names = ["leave_one_out_tau", "linear_datamodeling_score"]
     right, turned = sentiment.evaluate([exact, replace(exact, scores=-exact.scores)], metrics=names)
     for one in right.named("leave_one_out_tau"):
         # The method's own replacement is the mask; the class margin of two classes orders like the logit.
@@ -303,12 +303,12 @@ def test_only_a_stop_ends_a_report_that_cannot_be_judged(kind, is_raised, monkey
 def test_a_model_with_random_weights_is_a_copy():
     visualizer = visualizer_of("llama")
     before = {name: value.clone() for name, value in visualizer.model.state_dict().items()}
-    found = visualizer.evaluate(PROBE, "saliency", metrics=["randomisation"])
-    (one,) = found.named("randomisation")
+    found = visualizer.evaluate(PROBE, "saliency", metrics=["randomization"])
+    (one,) = found.named("randomization")
     assert -1 <= one.value <= 1
     assert bool(one.reasons) == (one.value > 0.5)
     assert found.verdict != "not evaluated"
     for name, value in visualizer.model.state_dict().items():
         assert torch.equal(value, before[name]), name
     given = replace(visualizer.compute_saliency(PROBE), method="mine")
-    assert not visualizer.evaluate(given, metrics=["randomisation", "stability"]).named("randomisation")
+    assert not visualizer.evaluate(given, metrics=["randomization", "stability"]).named("randomization")

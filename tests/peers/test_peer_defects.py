@@ -160,7 +160,7 @@ def test_3_integrated_gradients_are_signed_complete_and_converge(name):
 
 @pytest.mark.parametrize("method", [*PLAIN_METHODS, "shapley_sampling", "gim"])
 def test_4_the_model_reads_every_token_and_keeps_its_size(method):
-    """Interpreto 0.5.2 decodes without special tokens and tokenises again; it adds ``[REPLACE]``.
+    """Interpreto 0.5.2 decodes without special tokens and tokenizes again; it adds ``[REPLACE]``.
 
     Beginning-of-text and chat-role tokens are gone before the model sees them, and the user's embeddings
     are resized.
@@ -405,7 +405,7 @@ def test_11_a_logit_is_a_logit_and_every_row_begins_at_position_0(name):
 @pytest.mark.parametrize("continuation", ["is a city", " is  a city", "👍", "a", "</script>"])
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
 def test_a_continuation_is_the_callers_own(name, continuation):
-    """Interpreto 0.5.2 puts a blank before a continuation and tokenises it again; one token fails.
+    """Interpreto 0.5.2 puts a blank before a continuation and tokenizes it again; one token fails.
 
     Inseq issues 278, 198 and 214: "Forced generations must start with the input texts".
     """

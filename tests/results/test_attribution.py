@@ -1,4 +1,4 @@
-"""Attributions: checked when made, and folded, normalised and listed right."""
+"""Attributions: checked when made, and folded, normalized and listed right."""
 
 from dataclasses import replace
 

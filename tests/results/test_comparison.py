@@ -175,11 +175,11 @@ def test_answers_stand_side_by_side_by_name():
 
 
 def test_generated_tokens_stand_side_by_side():
-    found = compare(generation("the sky is", "blue today ."), generation("the sky is", "grey ."))
+    found = compare(generation("the sky is", "blue today ."), generation("the sky is", "gray ."))
     assert [(pair.first_name, pair.second_name) for pair in found.outputs] == [
         ("blue", None),
         ("today", None),
-        (None, "grey"),
+        (None, "gray"),
         (".", "."),
     ]
     assert [pair.first for pair in found.outputs] == pytest.approx([1 / 2, 1 / 3, None, 1 / 4])
@@ -300,20 +300,20 @@ def test_what_two_models_cannot_be_compared_by_is_said():
         return replace(made, provenance=replace(made.provenance, model=model))
 
     plain = ("verdict", "comprehensiveness", "sufficiency")
-    (_, note) = compare(report("a", *plain), report("b", *plain, "normalised_aopc")).notes
+    (_, note) = compare(report("a", *plain), report("b", *plain, "normalized_aopc")).notes
     assert note == (
         "Values of comprehensiveness and sufficiency do not compare between models, each of which has its "
-        "own scale; make both reports with metrics=['normalised_aopc'] (--metrics normalised_aopc) for some "
+        "own scale; make both reports with metrics=['normalized_aopc'] (--metrics normalized_aopc) for some "
         "that do."
     )
-    both = [report(name, "deletion", "normalised_aopc") for name in "ab"]
+    both = [report(name, "deletion", "normalized_aopc") for name in "ab"]
     assert compare(*both).notes[-1].startswith("Values of deletion do not compare between models")
-    assert "those of normalised_aopc do, from 0 to 1" in compare(*both).notes[-1]
+    assert "those of normalized_aopc do, from 0 to 1" in compare(*both).notes[-1]
     assert not compare(both[0], both[0]).notes
     assert len(compare(report("a", "verdict"), report("b", "verdict")).notes) == 1
 
 
-def test_limits_are_told_once_beside_what_they_normalise():
+def test_limits_are_told_once_beside_what_they_normalize():
     tokens = words(TEXT)
 
     def report(upper: float, exact: bool) -> Report:
@@ -330,15 +330,15 @@ def test_limits_are_told_once_beside_what_they_normalise():
                     quantity="probability",
                     limits=limits,
                 )
-                for name, value in (("normalised_aopc", 0.5), ("normalised_sufficiency", None))
+                for name, value in (("normalized_aopc", 0.5), ("normalized_sufficiency", None))
             ),
         )
 
     found = compare(report(2, True), report(3, False))
     assert list(evaluation_changes(found)) == [
-        ("normalised_aopc · probability", "0.5", "0.5", "–"),
+        ("normalized_aopc · probability", "0.5", "0.5", "–"),
         ("its limits · probability", "0 to 2", "0 to 3", "exact → by search"),
-        ("normalised_sufficiency · probability", "–", "–", "–"),
+        ("normalized_sufficiency · probability", "–", "–", "–"),
     ]
 
 

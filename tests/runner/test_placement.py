@@ -1,4 +1,4 @@
-"""Weights that are elsewhere or quantised: gradients refused in words, perturbation as ever."""
+"""Weights that are elsewhere or quantized: gradients refused in words, perturbation as ever."""
 
 import copy
 import warnings
@@ -84,7 +84,7 @@ def test_device_map_is_checked(tmp_path):
     )
 
 
-def quantised(name, layers=None):
+def quantized(name, layers=None):
     """Return a model whose linear layers multiply 8-bit integers; torch has no derivative of that."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -95,8 +95,8 @@ def quantised(name, layers=None):
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", TARGETS)
-def test_quantised_layers_without_a_derivative_are_refused(name):
-    model = quantised(name)
+def test_quantized_layers_without_a_derivative_are_refused(name):
+    model = quantized(name)
     visualizer = visualizer_of(name, model=model)
     first = {"bert": "bert.encoder.layer.0.attention.self.query", "llama": "model.layers.0.self_attn.q_proj"}[
         name
@@ -107,7 +107,7 @@ def test_quantised_layers_without_a_derivative_are_refused(name):
         assert str(caught.value) == (
             f"No gradient passes the layer {first!r} of {type(model).__name__} "
             "(torch.ao.nn.quantized.dynamic.modules.linear.Linear). "
-            "Load the model unquantised, or use a method that only perturbs the text."
+            "Load the model unquantized, or use a method that only perturbs the text."
         )
     found = visualizer.compute_saliency(PROBE, method="occlusion", **TARGETS[name])
     plain = visualizer_of(name).compute_saliency(PROBE, method="occlusion", **TARGETS[name])
@@ -115,9 +115,9 @@ def test_quantised_layers_without_a_derivative_are_refused(name):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
-def test_one_quantised_layer_beside_the_residual_stream_is_found():
+def test_one_quantized_layer_beside_the_residual_stream_is_found():
     # The gradient would be finite: it leads around the layer, and is wrong.
-    model = quantised(
+    model = quantized(
         "bert",
         {"bert.encoder.layer.1.intermediate.dense": torch.ao.quantization.qconfig.default_dynamic_qconfig},
     )
@@ -128,8 +128,8 @@ def test_one_quantised_layer_beside_the_residual_stream_is_found():
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
-def test_a_quantised_language_model_is_still_causal():
-    assert visualizer_of("llama", model=quantised("llama")).runner.is_causal
+def test_a_quantized_language_model_is_still_causal():
+    assert visualizer_of("llama", model=quantized("llama")).runner.is_causal
     assert not visualizer_of(
-        "bert-as-language-model", model=quantised("bert-as-language-model")
+        "bert-as-language-model", model=quantized("bert-as-language-model")
     ).runner.is_causal

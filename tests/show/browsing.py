@@ -72,7 +72,7 @@ def keep_picture(opened: Visit, name: str) -> np.ndarray:
         return np.asarray(picture.convert("RGB"))
 
 
-def colours_of(picture: np.ndarray) -> set[str]:
-    """Return every colour of a picture, as ``#rrggbb``."""
+def colors_of(picture: np.ndarray) -> set[str]:
+    """Return every color of a picture, as ``#rrggbb``."""
     numbers = picture.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
     return {f"#{number:06x}" for number in np.unique(numbers).tolist()}

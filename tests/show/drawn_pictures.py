@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from model_understanding.show.colours import contrast
+from model_understanding.show.colors import contrast
 
 
 def drawn_texts(figure: Figure) -> list[Text]:
@@ -50,20 +50,20 @@ def outside(figure: Figure, texts: Sequence[Text]) -> list[str]:
 
 
 def faint(figure: Figure, texts: Sequence[Text], least: float = 4.5) -> list[tuple[str, str, str]]:
-    """Return each text whose colour is too close to what is really drawn behind it."""
-    colours = [to_hex(text.get_color()) for text in texts]
+    """Return each text whose color is too close to what is really drawn behind it."""
+    colors = [to_hex(text.get_color()) for text in texts]
     for text in texts:
         text.set_color("none")
     figure.canvas.draw()
     picture = np.asarray(figure.canvas.buffer_rgba())
     height = picture.shape[0]
     found = []
-    for text, colour, (left, low, right, high) in zip(texts, colours, boxes(texts), strict=True):
+    for text, color, (left, low, right, high) in zip(texts, colors, boxes(texts), strict=True):
         rows = slice(max(int(height - high) + 1, 0), max(int(height - low) - 1, 1))
         patch_behind = picture[rows, max(int(left) + 1, 0) : max(int(right) - 1, 1), :3].reshape(-1, 3)
         values, counts = np.unique(patch_behind, axis=0, return_counts=True)
         for value, count in zip(values, counts, strict=True):
             behind = to_hex(value / 255)
-            if count > 0.08 * counts.sum() and contrast(colour, behind) < least:
-                found.append((text.get_text(), colour, behind))
+            if count > 0.08 * counts.sum() and contrast(color, behind) < least:
+                found.append((text.get_text(), color, behind))
     return found

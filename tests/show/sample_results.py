@@ -51,7 +51,7 @@ def text_of(count: int) -> str:
 
 
 def tokens_of(text: str, *, special: bool = True, splits_emoji: bool = False) -> Tokens:
-    """Tokenise by words; ``splits_emoji`` gives each emoji three tokens, as a byte-level tokenizer does."""
+    """Tokenize by words; ``splits_emoji`` gives each emoji three tokens, as a byte-level tokenizer does."""
     pieces, spans = [], []
     for match in regex.finditer(r"\w+|\X", text):
         if match.group().isspace():

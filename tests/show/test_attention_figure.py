@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 
 from model_understanding import InputError
 from model_understanding.results import AttentionMap
-from model_understanding.show.colours import palette
+from model_understanding.show.colors import palette
 from model_understanding.show.figure import attention_axes
 
 from .drawn_pictures import drawn_texts
@@ -69,7 +69,7 @@ def test_masked_cells_are_no_zeros():
 
 def test_a_sink_is_striped_named_with_its_share_and_off_the_scale():
     axes = attention_axes(with_sink())
-    assert legend(axes)[0] == "sink, off the colour scale: 75.0 % on <s>"
+    assert legend(axes)[0] == "sink, off the color scale: 75.0 % on <s>"
     (stripes,) = [patch for patch in axes.patches if patch.get_hatch()]
     assert (stripes.get_x(), stripes.get_width(), stripes.get_height()) == (0, 1, 3)
     assert axes.collections[0].norm.vmax == pytest.approx(0.3), "the scale is that of the rest"
@@ -83,7 +83,7 @@ def test_sinks_are_drawn_like_the_rest_or_taken_out_only_when_asked():
     assert raw.collections[0].norm.vmax == 1
     assert not [patch for patch in raw.patches if patch.get_hatch()]
     assert "sink: 75.0 % on <s>" in [text.get_text() for text in drawn_texts(raw.figure)]
-    rest = attention_axes(with_sink(), sinks="renormalised")
+    rest = attention_axes(with_sink(), sinks="renormalized")
     words = "sink, left out and each row divided by what remains: 75.0 % on <s>"
     assert " ".join(legend(rest)[0].split("\n")) == words
     array = rest.collections[0].get_array().reshape(3, 3)
@@ -96,8 +96,8 @@ def test_sinks_are_drawn_like_the_rest_or_taken_out_only_when_asked():
     with pytest.raises(InputError) as caught:
         attention_axes(with_sink(), sinks="none")
     assert str(caught.value) == (
-        "sinks='none' is unknown. Allowed: raw, muted, renormalised. "
-        "Leave it out: the sinks of attention are then off the colour scale."
+        "sinks='none' is unknown. Allowed: raw, muted, renormalized. "
+        "Leave it out: the sinks of attention are then off the color scale."
     )
 
 
@@ -105,7 +105,7 @@ def test_a_head_has_the_sinks_of_its_own():
     sink, even = np.array([[0.9, 0.05, 0.05]] * 3), np.full((3, 3), 1 / 3)
     found = AttentionMap.from_arrays([sink, even, even, even], ["a", "b", "c"])
     assert attention_axes(found).get_legend() is None
-    assert legend(attention_axes(found, head=0)) == ["sink, off the colour scale: 90.0 % on a"]
+    assert legend(attention_axes(found, head=0)) == ["sink, off the color scale: 90.0 % on a"]
     assert attention_axes(found, head=1).get_legend() is None
 
 
@@ -117,7 +117,7 @@ def test_what_takes_most_of_another_map_is_no_sink():
     assert "takes most: 80.0 % on b" in words
     assert not any("sink" in word for word in words)
     assert axes.collections[0].norm.vmax == pytest.approx(0.8), "it stays on the scale: it may be the answer"
-    assert legend(attention_axes(found, sinks="muted")) == ["takes most, off the colour scale: 80.0 % on b"]
+    assert legend(attention_axes(found, sinks="muted")) == ["takes most, off the color scale: 80.0 % on b"]
 
 
 def test_what_was_left_out_is_drawn():
@@ -154,7 +154,7 @@ def test_a_map_with_few_large_weights_says_that_its_scale_is_of_roots():
     assert even.collections[0].colorbar.ax.get_ylabel() == "attention weight (linear scale)"
 
 
-def test_the_numbers_in_the_cells_stand_on_their_cells_colour():
+def test_the_numbers_in_the_cells_stand_on_their_cells_color():
     result = attention(tokens_of("a b c"), causal=True)
     axes = attention_axes(result)
     weights = result.matrix()

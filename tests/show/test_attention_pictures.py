@@ -11,7 +11,7 @@ from model_understanding import InputError
 from model_understanding.results import AttentionMap
 from model_understanding.show.attention_arcs import LINKS
 from model_understanding.show.attention_grid import MOST_TILES
-from model_understanding.show.colours import palette
+from model_understanding.show.colors import palette
 from model_understanding.show.figure import attention_axes, figure_bytes
 
 from .drawn_pictures import drawn_texts
@@ -29,12 +29,12 @@ def words_of(axes) -> list[str]:
 
 
 def tiles_of(axes):
-    """Return the pixels of each tile; the last image is the colour scale."""
+    """Return the pixels of each tile; the last image is the color scale."""
     return [np.asarray(image.get_array()) for image in axes.images[:-1]]
 
 
 def shades(pixels, theme="light"):
-    """Return how strong each pixel is on the ramp, by its nearest colour."""
+    """Return how strong each pixel is on the ramp, by its nearest color."""
     ramp = np.array([to_rgb(palette(theme).attention(step / 255)) for step in range(256)])
     return np.abs(pixels[:, :, None] / 255 - ramp).sum(-1).argmin(-1) / 255
 
@@ -66,7 +66,7 @@ def test_a_grid_over_heads_names_each_tile():
         attention_axes(heads(5), view="grid", layer=7)
 
 
-def test_sinks_and_masked_cells_of_a_tile_have_colours_of_their_own():
+def test_sinks_and_masked_cells_of_a_tile_have_colors_of_their_own():
     sink = np.array([[0.9, 0.02, 0.02, 0.02, 0.02, 0.02]] * 6)
     mask = np.ones((6, 6), bool)
     mask[2, 3] = False
@@ -74,15 +74,15 @@ def test_sinks_and_masked_cells_of_a_tile_have_colours_of_their_own():
     found = AttentionMap.from_arrays(weights, list("abcdef"), mask=mask)
     axes = attention_axes(found, view="grid")
     first, second = tiles_of(axes)
-    colours = palette("light")
-    as_bytes = lambda colour: [round(255 * part) for part in to_rgb(colour)]  # noqa: E731
-    assert first[:, 0].tolist() == [as_bytes(colours.hatch)] * 6
-    assert first[2, 3].tolist() == second[2, 3].tolist() == as_bytes(colours.masked)
-    assert second[0, 0].tolist() == as_bytes(colours.attention(1.0)), "the largest weight on the scale"
+    colors = palette("light")
+    as_bytes = lambda color: [round(255 * part) for part in to_rgb(color)]  # noqa: E731
+    assert first[:, 0].tolist() == [as_bytes(colors.hatch)] * 6
+    assert first[2, 3].tolist() == second[2, 3].tolist() == as_bytes(colors.masked)
+    assert second[0, 0].tolist() == as_bytes(colors.attention(1.0)), "the largest weight on the scale"
     legend = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert legend[0].startswith("sink, off the colour scale: in 1 of 2 tiles; in 1 of them a, with 90.0 %")
+    assert legend[0].startswith("sink, off the color scale: in 1 of 2 tiles; in 1 of them a, with 90.0 %")
     raw = tiles_of(attention_axes(found, view="grid", sinks="raw"))[0]
-    assert raw[0, 0].tolist() == as_bytes(colours.attention(1.0))
+    assert raw[0, 0].tolist() == as_bytes(colors.attention(1.0))
 
 
 def test_more_tiles_than_fit_are_thinned_out_and_named():

@@ -11,24 +11,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model_understanding.show.colours import contrast, palette
+from model_understanding.show.colors import contrast, palette
 from model_understanding.show.page import report_fragment, report_page
 
-from .browsing import ALL, NODES, colours_of, missing
+from .browsing import ALL, NODES, colors_of, missing
 from .sample_results import classification, generation, hostile, tokens_of
 from .test_payload import with_heads
 
 pytestmark = pytest.mark.browser
-# The colours of every element that holds words of its own, with what lies behind it.
-COLOURS_IN_USE = (
+# The colors of every element that holds words of its own, with what lies behind it.
+COLORS_IN_USE = (
     """() => {
   """
     + ALL
     + """
   const ground = (e) => {
     for (; e; e = e.parentElement ?? e.getRootNode().host) {
-      const colour = getComputedStyle(e).backgroundColor;
-      if (!/, 0\\)$|transparent/.test(colour)) return colour;
+      const color = getComputedStyle(e).backgroundColor;
+      if (!/, 0\\)$|transparent/.test(color)) return color;
     }
     return "rgb(255, 255, 255)";
   };
@@ -78,9 +78,9 @@ def test_three_fragments_on_a_page_share_it_with_others(visit):
     assert page.evaluate("Object.keys(window).length - window.known") <= 1, "known itself"
     # Nothing outside is touched: the paragraph has the browser's own look.
     style = "getComputedStyle(document.querySelector('#before'))"
-    font, colour = page.evaluate(f"[{style}.fontFamily, {style}.color]")
+    font, color = page.evaluate(f"[{style}.fontFamily, {style}.color]")
     assert "system-ui" not in font
-    assert colour == "rgb(0, 0, 0)"
+    assert color == "rgb(0, 0, 0)"
     # A key acts on the one report that has the focus.
     page.locator(".text").nth(1).focus()
     page.keyboard.press("g")
@@ -99,7 +99,7 @@ def test_both_themes_show_every_view(visit, report, scheme):
     picture = opened.picture()
     expected = tuple(int(palette(scheme).background[i : i + 2], 16) for i in (1, 3, 5))
     assert tuple(picture[3, 3]) == expected
-    assert len(colours_of(picture)) > 200, "the picture is not blank"
+    assert len(colors_of(picture)) > 200, "the picture is not blank"
     views = ["text", "bars", "heatmap", "heads"] + ["steps"] * (report.generation is not None)
     for view in views:
         assert opened.page.locator(f"[data-view={view}]:visible").count() == 1, view
@@ -113,17 +113,17 @@ def test_every_word_of_the_page_is_readable(visit, scheme):
     report = classification(cautions=["untrained head"])
     plainly = visit(report_page(report), scheme, java_script_enabled=False)
     found = [
-        *visit(report_page(report), scheme).page.evaluate(COLOURS_IN_USE),
-        *visit(report_page(generation()), scheme).page.evaluate(COLOURS_IN_USE),
-        *plainly.page.evaluate(COLOURS_IN_USE),
+        *visit(report_page(report), scheme).page.evaluate(COLORS_IN_USE),
+        *visit(report_page(generation()), scheme).page.evaluate(COLORS_IN_USE),
+        *plainly.page.evaluate(COLORS_IN_USE),
     ]
     assert len(found) > 200
     faint = [entry for entry in found if contrast(as_hex(entry[1]), as_hex(entry[2])) < 4.5]
     assert faint == []
 
 
-def as_hex(colour: str) -> str:
-    numbers = colour.removeprefix("rgb(").removesuffix(")").split(",")
+def as_hex(color: str) -> str:
+    numbers = color.removeprefix("rgb(").removesuffix(")").split(",")
     return "#" + "".join(f"{int(number):02x}" for number in numbers)
 
 
@@ -298,16 +298,16 @@ def test_what_is_on_screen_can_be_taken_out(visit, tmp_path):
         assert "absolutely" in words
         with Image.open(io.BytesIO(taken(view, "PNG"))) as picture:
             assert picture.size[0] == 2 * round(float(root.get("width")))
-            assert len(colours_of(np.asarray(picture.convert("RGB")))) > 50
+            assert len(colors_of(np.asarray(picture.convert("RGB")))) > 50
     rows = list(csv.DictReader(io.StringIO(taken("saliency", "CSV").decode())))
     assert [row["text"] for row in rows] == list(report.attributions[0].tokens.labels())
     assert [np.float32(row["score"]) for row in rows] == list(report.attributions[0].scores[0])
     numbers = json.loads(taken("attention", "JSON"))
     assert np.abs(np.array(numbers["weights"]) - report.attention[0].matrix(5)).max() < 0.005
-    assert "quantised" in numbers["precision"]
+    assert "quantized" in numbers["precision"]
     rows = list(csv.DictReader(io.StringIO(taken("attention", "CSV").decode())))
     assert len(rows) == 64
-    assert "quantised" in rows[0]["precision"]
+    assert "quantized" in rows[0]["precision"]
     page.locator("summary[aria-label='Export attention']").click()
     page.locator("details[open] button", has_text="Copy as Python").click()
     page.locator(".toast", has_text="Copied").wait_for()

@@ -23,7 +23,7 @@ LENGTH = 240
 
 
 def pooled(given: AttentionMap, size: int) -> AttentionMap:
-    """Return a map with neighbours joined as ``keep='pooled:N'`` joins them."""
+    """Return a map with neighbors joined as ``keep='pooled:N'`` joins them."""
     groups = [range(start, min(start + size, LENGTH)) for start in range(0, LENGTH, size)]
     joined = given.joined(groups, groups)
     stretches = given.queries.stretches(size)
@@ -83,14 +83,14 @@ def test_a_window_moves_over_a_long_text_and_shows_single_weights(visit, scheme)
     # The selection takes the window with it, and stands in the pooled map too.
     page.locator(".token[data-token='100']").click()
     assert "rows 77–124 of 240, columns 77–124 of 240" in where.inner_text()
-    colours = minimap.evaluate(
+    colors = minimap.evaluate(
         """(over) => {
           const base = over.parentElement.querySelector("canvas");
           const data = base.getContext("2d").getImageData(0, 0, base.width, base.height).data;
           return new Set(new Uint32Array(data.buffer)).size;
         }"""
     )
-    assert colours > 30, "the overview is not blank"
+    assert colors > 30, "the overview is not blank"
     choose(page, "Map", "raw: all layers, 3 heads, overview by 8 tokens")
     choose(page, "Head", "head 1")
     attention_is(page, "layer 1, head 1")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from model_understanding import compare
-from model_understanding.show.colours import contrast, palette
+from model_understanding.show.colors import contrast, palette
 from model_understanding.show.comparison_page import comparison_page
 from results.reports import attribution, classification, words
 
-from .browsing import NODES, colours_of, keep_picture
-from .test_browser import AXE, COLOURS_IN_USE, as_hex
+from .browsing import NODES, colors_of, keep_picture
+from .test_browser import AXE, COLORS_IN_USE, as_hex
 from .test_comparison_page import found, hostile_pair
 from .test_payload import with_heads
 from .test_payload_comparison import of_generations
@@ -25,10 +25,10 @@ def test_without_scripts_both_themes_are_readable_and_drawn(visit, scheme):
     page, picture = opened.page, opened.picture()
     assert opened.events == []
     assert tuple(picture[3, 3]) == tuple(int(palette(scheme).background[i : i + 2], 16) for i in (1, 3, 5))
-    colours = colours_of(picture)
+    colors = colors_of(picture)
     held = palette(scheme)
-    assert {held.signed(-1), held.supports, held.against, held.unsigned} <= colours
-    entries = page.evaluate(COLOURS_IN_USE)
+    assert {held.signed(-1), held.supports, held.against, held.unsigned} <= colors
+    entries = page.evaluate(COLORS_IN_USE)
     assert len(entries) > 60
     assert [entry for entry in entries if contrast(as_hex(entry[1]), as_hex(entry[2])) < 4.5] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 1100
@@ -71,7 +71,7 @@ def test_what_is_pointed_at_in_one_text_is_shown_in_the_other(visit, scheme):
     good, bad = (
         texts.nth(side).locator(".token", has_text=word) for side, word in enumerate(("good", "bad"))
     )
-    assert good.evaluate(faces) == bad.evaluate(faces), "one colour for one difference"
+    assert good.evaluate(faces) == bad.evaluate(faces), "one color for one difference"
     good.hover()
     assert "hovered" in bad.get_attribute("class")
     tip = page.locator(".tooltip").inner_text()
@@ -89,7 +89,7 @@ def test_what_is_pointed_at_in_one_text_is_shown_in_the_other(visit, scheme):
     page.keyboard.press("Escape")
     assert page.locator(".token.selected").count() == 0
     keep_picture(opened, f"comparison-{scheme}")
-    entries = page.evaluate(COLOURS_IN_USE)
+    entries = page.evaluate(COLORS_IN_USE)
     assert len(entries) > 60
     assert [entry for entry in entries if contrast(as_hex(entry[1]), as_hex(entry[2])) < 4.5] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 1100

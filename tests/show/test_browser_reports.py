@@ -10,7 +10,7 @@ from model_understanding.show.page import report_page
 from tiny_models import visualizer_of
 from tiny_tokenizers import SENTENCES
 
-from .browsing import NODES, Visit, colours_of, keep_picture, wait_until_read
+from .browsing import NODES, Visit, colors_of, keep_picture, wait_until_read
 from .sample_results import text_of
 
 pytestmark = pytest.mark.browser
@@ -80,7 +80,7 @@ def test_a_report_is_whole_within_its_budgets_in_both_themes(visit, request, rep
     assert opened.events == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 1100
     assert page.evaluate(NODES) < MOST_NODES
-    assert len(colours_of(picture)) > 200
+    assert len(colors_of(picture)) > 200
 
 
 def test_the_texts_are_as_long_as_they_are_called():

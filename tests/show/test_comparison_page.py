@@ -125,7 +125,7 @@ def words_report(text: str):
     return classification(tokens, attribution(tokens, np.ones(len(tokens))))
 
 
-def test_special_tokens_are_pills_without_a_colour_and_a_token_without_a_score_is_struck():
+def test_special_tokens_are_pills_without_a_color_and_a_token_without_a_score_is_struck():
     tokens = words("a film", special=True)
     held = np.array([[True, False, True, True]])
     sides = [
@@ -156,7 +156,7 @@ def test_the_steps_of_generations_are_a_matrix_and_a_table():
     assert 'class="mu-replaced">deep</span>' in page
 
 
-def test_a_difference_is_blue_above_zero_orange_below_and_grey_where_there_is_none():
+def test_a_difference_is_blue_above_zero_orange_below_and_gray_where_there_is_none():
     values, compared = np.array([[0.0, 2.0, -1.0, 0.0]]), np.array([[True, True, True, False]])
     picture = difference_picture(values, compared, ("r",), tuple("abcd"), "t")
     nothing, higher, lower, missing = pixels_of(picture)[0]

@@ -62,7 +62,7 @@ def test_a_generation_shows_loss_why_each_token_and_attention():
     ]
 
 
-def test_each_row_of_many_targets_is_normalised_by_itself():
+def test_each_row_of_many_targets_is_normalized_by_itself():
     report = generation()
     axes = report_figure(report).axes[1]
     rows = axes.collections[0].get_array().reshape(12, 22)

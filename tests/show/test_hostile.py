@@ -139,11 +139,11 @@ def test_pictures_draw_them_as_text(report, kind):
     assert len(figure_bytes(figure, kind)) > 10_000
 
 
-@pytest.mark.parametrize("colours", [None, "truecolor"])
-def test_the_terminal_gets_no_control_character_of_theirs(report, colours):
+@pytest.mark.parametrize("colors", [None, "truecolor"])
+def test_the_terminal_gets_no_control_character_of_theirs(report, colors):
     file = io.StringIO()
     print_report(
-        report, Console(file=file, force_terminal=colours is not None, color_system=colours, width=120)
+        report, Console(file=file, force_terminal=colors is not None, color_system=colors, width=120)
     )
     ours = re.compile(r"\x1b\[[0-9;]*m")
     said = ours.sub("", file.getvalue())

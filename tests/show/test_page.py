@@ -72,7 +72,7 @@ def test_a_classification_says_everything():
         assert expected in words
 
 
-def test_words_carry_their_score_their_colour_and_special_tokens_are_pills():
+def test_words_carry_their_score_their_color_and_special_tokens_are_pills():
     tokens = tokens_of("good bad so")
     report = classification(tokens)
     result = attribution(tokens, scores=[4, 4, -2, 0, 0], valid=[[True, True, True, False, True]])
@@ -92,7 +92,7 @@ def test_the_numbers_are_a_table_of_every_unit():
     assert table.count("<bdi>😀</bdi>") == 1
 
 
-def test_without_scripts_there_is_a_picture_of_each_part_in_the_page_s_own_colours():
+def test_without_scripts_there_is_a_picture_of_each_part_in_the_page_s_own_colors():
     page = plain(report_page(classification()))
     assert page.count('<figure class="mu-figure"><svg') == 2
     assert 'class="mu-fill-supports"' in page

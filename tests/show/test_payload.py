@@ -14,7 +14,7 @@ import pytest
 
 from model_understanding.results import AttentionMap, Attribution, HeadScores, Report
 from model_understanding.show.payload import payload_json, report_payload
-from model_understanding.show.payload_attention import byte_budget, encoded_weights, quantised, restored
+from model_understanding.show.payload_attention import byte_budget, encoded_weights, quantized, restored
 from model_understanding.tokens import Tokens
 
 from .sample_results import (
@@ -216,10 +216,10 @@ def test_weights_come_back_within_the_error_that_is_said(mask, signed):
     assert 0 < difference <= part["weights"]["error"] * 1.05 < (0.1 if signed else 0.005)
 
 
-def test_the_rule_of_quantising_is_the_one_of_the_schema():
+def test_the_rule_of_quantizing_is_the_one_of_the_schema():
     weights = np.array([0.0, 1.0, 0.25])
-    assert quantised(weights, 255, 1.0, False).tolist() == [0, 255, 128]
-    assert quantised(np.array([0.0, 2.0, -2.0]), 255, 2.0, True).tolist() == [128, 255, 1]
+    assert quantized(weights, 255, 1.0, False).tolist() == [0, 255, 128]
+    assert quantized(np.array([0.0, 2.0, -2.0]), 255, 2.0, True).tolist() == [128, 255, 1]
 
 
 @pytest.mark.parametrize(("length", "causal", "most"), [(128, True, 2e6), (128, False, 2e6)])

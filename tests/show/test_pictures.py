@@ -56,7 +56,7 @@ def test_attention_is_clean_at_every_length(count, theme):
 def test_attention_over_600_tokens_thins_its_labels_and_says_so():
     axes = attention_axes(attention(tokens_of(text_of(600))))
     assert_is_clean(axes.figure)
-    assert "every 3rd token is labelled" in axes.get_xlabel()
+    assert "every 3rd token is labeled" in axes.get_xlabel()
     assert len(axes.get_yticklabels()) == 201
 
 

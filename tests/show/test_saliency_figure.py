@@ -6,7 +6,7 @@ from matplotlib.patches import Rectangle
 
 from model_understanding import InputError
 from model_understanding.results import Attribution, Target
-from model_understanding.show.colours import palette
+from model_understanding.show.colors import palette
 from model_understanding.show.figure import saliency_axes
 
 from .drawn_pictures import drawn_texts
@@ -26,7 +26,7 @@ def bar_values(axes) -> list[float]:
     return [bar.get_height() if bars.orientation == "vertical" else bar.get_width() for bar in bars]
 
 
-def bar_colours(axes) -> list[str]:
+def bar_colors(axes) -> list[str]:
     return [to_hex(bar.get_facecolor()) for bar in axes.containers[0]]
 
 
@@ -34,7 +34,7 @@ def words_of(axes) -> list[str]:
     return [text.get_text() for text in drawn_texts(axes.figure)]
 
 
-def test_bars_are_the_normalised_scores_in_reading_order():
+def test_bars_are_the_normalized_scores_in_reading_order():
     axes = saliency_axes(Attribution.from_arrays(["good", "bad", "so"], [3.0, -1.0, 0.0]))
     np.testing.assert_allclose(bar_values(axes), [0.75, -0.25, 0])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["good", "bad", "so"]
@@ -55,10 +55,10 @@ def test_one_target_of_several_is_drawn():
     assert axes.get_title() == "Token saliency: custom target second"
 
 
-def test_signs_have_their_colours_and_the_legend_names_them():
+def test_signs_have_their_colors_and_the_legend_names_them():
     scores = [[0.1, 3.0, -1.0, 0.2]]
     axes = saliency_axes(attribution(tokens_of("good bad"), scores=scores))
-    assert bar_colours(axes) == [LIGHT.special, LIGHT.supports, LIGHT.against, LIGHT.special]
+    assert bar_colors(axes) == [LIGHT.special, LIGHT.supports, LIGHT.against, LIGHT.special]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
         "supports positive",
         "speaks against positive",
@@ -73,9 +73,9 @@ def test_signs_have_their_colours_and_the_legend_names_them():
     ]
 
 
-def test_scores_without_a_sign_have_one_colour_and_no_sides():
+def test_scores_without_a_sign_have_one_color_and_no_sides():
     axes = saliency_axes(attribution(tokens_of("good bad", special=False), signed=False))
-    assert set(bar_colours(axes)) == {LIGHT.unsigned}
+    assert set(bar_colors(axes)) == {LIGHT.unsigned}
     assert axes.get_legend() is None
     assert axes.get_ylim()[0] == 0
 

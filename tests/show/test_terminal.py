@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from model_understanding.results import Attribution
-from model_understanding.show.colours import palette
+from model_understanding.show.colors import palette
 from model_understanding.show.terminal import print_attention, print_attribution, print_report
 
 from .sample_results import (
@@ -21,18 +21,18 @@ from .sample_results import (
 )
 
 
-def said(show, *results, width: int = 100, colours: str | None = None) -> str:
+def said(show, *results, width: int = 100, colors: str | None = None) -> str:
     file = io.StringIO()
-    show(*results, Console(file=file, width=width, color_system=colours, force_terminal=colours is not None))
+    show(*results, Console(file=file, width=width, color_system=colors, force_terminal=colors is not None))
     return file.getvalue()
 
 
-def background(colour: str) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+def background(color: str) -> str:
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return f"48;2;{red};{green};{blue}m"
 
 
-def test_a_classification_says_everything_without_colour():
+def test_a_classification_says_everything_without_color():
     words = said(print_report, classification(cautions=["untrained head: this explains random weights"]))
     for expected in (
         "positive 99.8 %  ·  demo:sentiment",
@@ -49,12 +49,12 @@ def test_a_classification_says_everything_without_colour():
     assert "\x1b" not in words
 
 
-def test_the_strongest_word_has_the_strongest_colour_and_special_tokens_none():
+def test_the_strongest_word_has_the_strongest_color_and_special_tokens_none():
     tokens = tokens_of("good bad so")
-    words = said(print_attribution, attribution(tokens, scores=[9, 4, -2, 0, 9]), colours="truecolor")
-    colours = palette("light")
-    assert background(colours.signed(4 / 9)) + "good" in words
-    assert background(colours.signed(-2 / 9)) + "bad" in words
+    words = said(print_attribution, attribution(tokens, scores=[9, 4, -2, 0, 9]), colors="truecolor")
+    colors = palette("light")
+    assert background(colors.signed(4 / 9)) + "good" in words
+    assert background(colors.signed(-2 / 9)) + "bad" in words
     assert re.search(r"\x1b\[2;3m\[CLS\]", words)
 
 
@@ -118,7 +118,7 @@ def test_sinks_are_ranked_or_taken_out_when_asked():
     raw = said(lambda found, console: print_attention(found, console, sinks="raw"), result)
     assert re.search(r"sink: [\d.]+ % on \[CLS\]\n", raw)
     assert re.search(r"\[CLS\] [\d.]+%", raw.split("sink:")[1].split("\n", 1)[1])
-    rest = said(lambda found, console: print_attention(found, console, sinks="renormalised"), result)
+    rest = said(lambda found, console: print_attention(found, console, sinks="renormalized"), result)
     assert "on [CLS], left out; each row is divided by what remains\n" in rest
 
 

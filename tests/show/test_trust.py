@@ -35,19 +35,19 @@ def checked() -> Report:
             measured("comprehensiveness", "logit margin", 0.4),
             measured("comprehensiveness", "probability", 0.3),
             measured(
-                "normalised_aopc",
+                "normalized_aopc",
                 "logit margin",
                 0.5,
                 limits=Limits(lower=-1.0, upper=3.0, exact=False),
             ),
             measured(
-                "normalised_aopc",
+                "normalized_aopc",
                 "probability",
                 None,
                 control=[],
                 curve=[],
                 limits=Limits(lower=0.2, upper=0.2, exact=True),
-                reasons=("There is nothing to normalise by.",),
+                reasons=("There is nothing to normalize by.",),
             ),
             measured("a <b>new</b> metric", "", 0.9, curve=[[0, 0]], control=[], reasons=("It says so.",)),
         ),
@@ -87,7 +87,7 @@ def test_the_strip_draws_whatever_was_measured_under_its_name(visit, scheme):
     opened = visit(report_page(checked()), scheme)
     strip = opened.page.locator(".trust-strip")
     cards = strip.locator(".trust-card h3").all_inner_texts()
-    metrics = ["comprehensiveness", "normalised_aopc", "a <b>new</b> metric"]
+    metrics = ["comprehensiveness", "normalized_aopc", "a <b>new</b> metric"]
     assert cards == ["Verdict", "Completeness", "Agreement between methods", *metrics]
     agreement = strip.locator(".trust-card", has_text="Agreement")
     assert agreement.locator(".trust-row").count() == 2
@@ -95,16 +95,16 @@ def test_the_strip_draws_whatever_was_measured_under_its_name(visit, scheme):
     rows = strip.locator(".trust-card", has_text="comprehensiveness").locator(".trust-row")
     assert rows.locator("bdi").all_inner_texts() == ["logit margin · mask", "probability · mask"]
     assert rows.locator("svg.band").count() == rows.locator("svg.curve").count() == 2
-    normalised = strip.locator(".trust-card", has_text="normalised_aopc")
-    assert normalised.locator("strong").all_inner_texts() == ["0.5", "–"]
-    assert normalised.locator(".trust-row .note").all_inner_texts() == [
+    normalized = strip.locator(".trust-card", has_text="normalized_aopc")
+    assert normalized.locator("strong").all_inner_texts() == ["0.5", "–"]
+    assert normalized.locator(".trust-row .note").all_inner_texts() == [
         "raw 1, possible −1 to 3 (by search)",
         "possible 0.2 to 0.2 (exact)",
     ]
-    assert normalised.locator("svg.band").count() == 1
+    assert normalized.locator("svg.band").count() == 1
     # The band is all that is possible, 0 to 1, and not only what the random orders reach.
-    assert normalised.locator("svg.band circle").get_attribute("cx") == "45"
-    assert "There is nothing to normalise by." in normalised.inner_text()
+    assert normalized.locator("svg.band circle").get_attribute("cx") == "45"
+    assert "There is nothing to normalize by." in normalized.inner_text()
     assert "It says so." in strip.inner_text()
     keep_picture(opened, f"trust-{scheme}")
     assert opened.events == []

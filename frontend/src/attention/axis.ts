@@ -1,4 +1,4 @@
-/** The rows or the columns of a matrix: each stands for one token, or for neighbouring ones joined. */
+/** The rows or the columns of a matrix: each stands for one token, or for neighboring ones joined. */
 
 import type { Table } from "../payload.generated";
 import { labelOf } from "../units";
@@ -58,7 +58,7 @@ export class Axis {
   }
 }
 
-/** The axis of a map as the payload holds it; where neighbours were pooled, ends are the last token of each. */
+/** The axis of a map as the payload holds it; where neighbors were pooled, ends are the last token of each. */
 export function axisOf(
   tables: readonly Table[],
   table: number,
@@ -78,7 +78,7 @@ export function axisOf(
   );
 }
 
-/** Join neighbours of an axis whose tokens belong to one unit. */
+/** Join neighbors of an axis whose tokens belong to one unit. */
 export function foldedAxis(axis: Axis, table: Table, groups: readonly number[]): Axis {
   const bounds: [number, number][] = [];
   for (let place = 0; place < axis.length; place++) {

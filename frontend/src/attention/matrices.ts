@@ -73,7 +73,7 @@ export abstract class Matrices {
       row,
     );
     const sinks = this.sinks(layer, head);
-    if (mode === "renormalised") renormalise(weights, sinks);
+    if (mode === "renormalized") renormalize(weights, sinks);
     return { weights, sinks };
   }
 
@@ -93,14 +93,14 @@ export abstract class Matrices {
     return rows ? sum / rows : 0;
   }
 
-  /** The largest size of a weight that is on the colour scale. */
+  /** The largest size of a weight that is on the color scale. */
   peak(layer: number, head: number, mode: SinkMode): number {
     const name = `${layer} ${head} ${mode}`;
     const known = this.peaks.get(name);
     if (known !== undefined) return known;
     const sinks = mode === "raw" ? new Set<number>() : this.sinks(layer, head);
     let peak = 0;
-    if (mode === "renormalised") {
+    if (mode === "renormalized") {
       for (let row = 0; row < this.rows; row++) {
         for (const weight of this.row(layer, head, row, mode).weights)
           peak = Math.max(peak, Math.abs(weight));
@@ -126,7 +126,7 @@ export abstract class Matrices {
   }
 }
 
-function renormalise(weights: Float32Array, sinks: ReadonlySet<number>): void {
+function renormalize(weights: Float32Array, sinks: ReadonlySet<number>): void {
   let rest = 0;
   weights.forEach((weight, key) => {
     if (!sinks.has(key)) rest += Math.abs(weight);

@@ -1,7 +1,7 @@
-/** The differences of attention as a matrix in two colours around zero. */
+/** The differences of attention as a matrix in two colors around zero. */
 
 import { inflated, type MaskTest, maskTest, weightsOfBytes } from "../codec";
-import { pixel } from "../colours";
+import { pixel } from "../colors";
 import { h, on, picker, replace } from "../dom";
 import { clamp } from "../format";
 import { card, note } from "../parts";
@@ -108,8 +108,8 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
     const plane = await data.plane(layer, head);
     const { state } = store;
     if (state.map !== map || state.layer !== layer || state.head !== head) return;
-    const labelled = Math.max(data.rows, data.keys) <= MOST_LABELS;
-    const [left, top] = labelled ? [LEFT, TOP] : [0, 0];
+    const labeled = Math.max(data.rows, data.keys) <= MOST_LABELS;
+    const [left, top] = labeled ? [LEFT, TOP] : [0, 0];
     const cell = Math.min(26, (WIDTH - left) / data.keys, MOST_HEIGHT / data.rows);
     shown = { data, plane, cell, left, top };
     draw();
@@ -120,7 +120,7 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
     const { data, plane, cell, left, top } = shown;
     const { part } = data;
     const { state } = store;
-    const { colours } = theme;
+    const { colors } = theme;
     const reach = plane.reduce((most, value) => Math.max(most, Math.abs(value) || 0), 0);
     const place = [
       part.layers.length ? `layer ${part.layers[state.layer]}` : part.layerWords,
@@ -136,14 +136,14 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
     const pen = sized(canvas, left + data.keys * cell + 50, top + data.rows * cell);
     const image = new ImageData(data.keys, data.rows);
     const dots = new Uint32Array(image.data.buffer);
-    const masked = pixel(colours.get("masked"));
+    const masked = pixel(colors.get("masked"));
     plane.forEach((value, at) => {
-      dots[at] = Number.isNaN(value) ? masked : pixel(colours.score(reach ? value / reach : 0, true));
+      dots[at] = Number.isNaN(value) ? masked : pixel(colors.score(reach ? value / reach : 0, true));
     });
     pen.imageSmoothingEnabled = false;
     pen.drawImage(canvasOf(image), left, top, data.keys * cell, data.rows * cell);
-    if (left) drawLabels(pen, part, cell, colours.get("text"));
-    pen.strokeStyle = colours.get("text");
+    if (left) drawLabels(pen, part, cell, colors.get("text"));
+    pen.strokeStyle = colors.get("text");
     pen.lineWidth = 1.5;
     for (const unit of new Set([state.focus, state.hover])) {
       if (unit < 0) continue;
@@ -155,8 +155,8 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
     replace(
       legend,
       h("span", {}, "lower in the second"),
-      scaleSwatches(colours.palette, true),
-      h("span", {}, reach ? `higher, up to ${points(reach)}; grey: not in both` : "nothing differs"),
+      scaleSwatches(colors.palette, true),
+      h("span", {}, reach ? `higher, up to ${points(reach)}; gray: not in both` : "nothing differs"),
     );
   };
 

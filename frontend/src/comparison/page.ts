@@ -110,7 +110,7 @@ function scores(context: ComparisonContext): HTMLElement {
   const targets = h("div", {});
   let target: ReturnType<typeof picker> | undefined;
   const shown = segmented(
-    "What the texts are coloured by",
+    "What the texts are colored by",
     [
       { value: "scores", label: "Each report" },
       { value: "difference", label: "Difference" },
@@ -152,7 +152,7 @@ function scores(context: ComparisonContext): HTMLElement {
     replace(
       legend,
       h("span", {}, signed ? `${isDifference ? "lower in the second " : ""}${words(part, -reach)}` : "0"),
-      scaleSwatches(theme.colours.palette, signed),
+      scaleSwatches(theme.colors.palette, signed),
       h("span", {}, `${words(part, reach)}${isDifference ? " higher" : " on one scale for both"}`),
     );
   };

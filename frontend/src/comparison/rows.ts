@@ -24,12 +24,12 @@ export function rowsView({ payload, store, theme }: ComparisonContext): HTMLElem
     const order = Array.from(part.labels.keys()).sort((a, b) => size(b) - size(a) || a - b);
     const drawn = order.slice(0, MOST);
     if (state.sort === "position") drawn.sort((a, b) => a - b);
-    const line = (value: number | null, colour: string) => {
+    const line = (value: number | null, color: string) => {
       if (!value) return track(null, true);
       const width = (50 * Math.abs(value)) / Math.max(part.reach, Math.abs(value));
-      return track(bar(width, colour, value < 0 ? 50 - width : 50), true);
+      return track(bar(width, color, value < 0 ? 50 - width : 50), true);
     };
-    const { colours } = theme;
+    const { colors } = theme;
     const base = baseUnits(part);
     replace(
       rows,
@@ -39,11 +39,11 @@ export function rowsView({ payload, store, theme }: ComparisonContext): HTMLElem
           "li",
           { class: part.special[unit] ? "special" : "", "data-unit": base[unit] },
           barLabel(part.labels[unit]),
-          line(first[unit], colours.get("muted")),
+          line(first[unit], colors.get("muted")),
           barValue(valueWords(part, first[unit])),
-          line(second[unit], colours.get("text")),
+          line(second[unit], colors.get("text")),
           barValue(valueWords(part, second[unit])),
-          line(change, colours.get((change ?? 0) < 0 ? "against" : "supports")),
+          line(change, colors.get((change ?? 0) < 0 ? "against" : "supports")),
           barValue(differenceWords(part, change)),
         );
       }),

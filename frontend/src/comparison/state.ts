@@ -14,7 +14,7 @@ export interface ComparisonState {
   focus: number;
   attribution: number;
   target: number;
-  /** Whether the texts are coloured by their difference, or each by its own values. */
+  /** Whether the texts are colored by their difference, or each by its own values. */
   shown: "scores" | "difference";
   sort: "position" | "size";
   map: number;

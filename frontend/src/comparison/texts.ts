@@ -65,7 +65,7 @@ function oneText({ payload, store, theme, tooltip }: ComparisonContext, side: Si
       const unit = unitOf(piece);
       const { classList } = piece.element;
       const strength = ((unit < 0 || !part ? null : values[part.units[unit]]) ?? 0) / reach;
-      paintWord(piece.element, theme.colours, piece.pill ? 0 : strength, signed);
+      paintWord(piece.element, theme.colors, piece.pill ? 0 : strength, signed);
       classList.toggle("hovered", unit >= 0 && unit === state.hover);
       classList.toggle("selected", unit >= 0 && unit === state.focus);
       if (unit < 0) continue;

@@ -35,7 +35,7 @@ export function attentionExport(context: Context, planes: Planes | undefined): E
   };
   const { error, kind, kept } = part.weights;
   const precision =
-    `quantised, none by more than ${error}` +
+    `quantized, none by more than ${error}` +
     (kind === "top" ? `; the ${kept} largest weights of each row` : "");
   return {
     name: "attention",
@@ -47,7 +47,7 @@ export function attentionExport(context: Context, planes: Planes | undefined): E
           "from",
           "to_position",
           "to",
-          state.sinks === "renormalised" ? "weight_without_sinks" : "weight",
+          state.sinks === "renormalized" ? "weight_without_sinks" : "weight",
           "precision",
         ],
         cells().map(([row, key, weight]) => [
@@ -82,13 +82,13 @@ export function attentionExport(context: Context, planes: Planes | undefined): E
 function attentionScene(context: Context, plane: Plane): Scene {
   const { model, store, theme } = context;
   const { state } = store;
-  const { colours } = theme;
+  const { colors } = theme;
   const frame = frameOf(windowOf(plane.data, state), 720);
-  const source = canvasOf(paintCells(plane, state, colours, frame));
+  const source = canvasOf(paintCells(plane, state, colors, frame));
   const top = 64;
   const peak = reachOf(plane, state);
   const scale = state.scale === "row" ? "each row by its largest" : `0 to ${number(peak)} (${state.scale})`;
-  const note = `${model.payload.title} · ${model.payload.origin} · colours: ${scale}; sinks ${state.sinks}`;
+  const note = `${model.payload.title} · ${model.payload.origin} · colors: ${scale}; sinks ${state.sinks}`;
   const shapes: Shape[] = [
     {
       kind: "text",
@@ -97,9 +97,9 @@ function attentionScene(context: Context, plane: Plane): Scene {
       text: `Attention: ${placeWords(plane)}`,
       size: 16,
       weight: 650,
-      fill: colours.get("text"),
+      fill: colors.get("text"),
     },
-    { kind: "text", x: 16, y: 46, text: note, size: 11, fill: colours.get("muted") },
+    { kind: "text", x: 16, y: 46, text: note, size: 11, fill: colors.get("muted") },
     {
       kind: "image",
       x: frame.left,
@@ -117,14 +117,14 @@ function attentionScene(context: Context, plane: Plane): Scene {
         size: label.size,
         anchor: ({ left: "start", right: "end", center: "middle" } as const)[label.anchor],
         turn: label.turn,
-        fill: colours.get(label.strong ? "text" : "muted"),
+        fill: colors.get(label.strong ? "text" : "muted"),
       }),
     ),
   ];
   return {
     width: Math.max(frame.width, 520),
     height: top + frame.height + 12,
-    background: colours.get("background"),
+    background: colors.get("background"),
     shapes,
   };
 }

@@ -52,8 +52,8 @@ interface Step {
 }
 
 function generationScene({ model, theme }: Context, steps: readonly Step[]): Scene {
-  const { colours } = theme;
-  const [ink, muted] = [colours.get("text"), colours.get("muted")];
+  const { colors } = theme;
+  const [ink, muted] = [colors.get("text"), colors.get("muted")];
   const shapes: Shape[] = [
     { kind: "text", x: 16, y: 24, text: model.payload.title, size: 16, weight: 650, fill: ink },
     {
@@ -76,7 +76,7 @@ function generationScene({ model, theme }: Context, steps: readonly Step[]): Sce
         y: y + 4,
         width: 200 * step.probability,
         height: ROW - 8,
-        fill: colours.get("unsigned"),
+        fill: colors.get("unsigned"),
         radius: 2,
       },
       {
@@ -110,5 +110,5 @@ function generationScene({ model, theme }: Context, steps: readonly Step[]): Sce
       },
     );
   });
-  return { width: 860, height: 84 + steps.length * ROW, background: colours.get("background"), shapes };
+  return { width: 860, height: 84 + steps.length * ROW, background: colors.get("background"), shapes };
 }

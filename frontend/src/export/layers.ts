@@ -1,6 +1,6 @@
 /** The logit lens, taken out. */
 
-import { textOn } from "../colours";
+import { textOn } from "../colors";
 import type { Context } from "../context";
 import { readingOf, rowsOf } from "../layers-data";
 import { csv } from "./csv";
@@ -45,7 +45,7 @@ export function layersExport(context: Context): Exported | null {
 }
 
 function layersScene({ model, theme }: Context): Scene {
-  const { colours } = theme;
+  const { colors } = theme;
   const lens = model.payload.lens!;
   const rows = rowsOf(lens);
   const short = (words: string) => (words.length > 11 ? `${words.slice(0, 10)}…` : words);
@@ -72,22 +72,22 @@ function layersScene({ model, theme }: Context): Scene {
       text: model.payload.title,
       size: 16,
       weight: 650,
-      fill: colours.get("text"),
+      fill: colors.get("text"),
     },
     text(
       `${model.payload.origin} · the likeliest answer of each layer`,
       16,
       46,
-      colours.get("muted"),
+      colors.get("muted"),
       "start",
     ),
   ];
   rows.forEach((layer, row) => {
     const y = TOP + row * ROW;
-    shapes.push(text(lens.layers[layer], LEFT - 8, y + ROW / 2, colours.get("text"), "end"));
+    shapes.push(text(lens.layers[layer], LEFT - 8, y + ROW / 2, colors.get("text"), "end"));
     lens.positions.forEach((_, place) => {
       const [best] = readingOf(lens, layer, place).likeliest;
-      const fill = colours.score(best.probability, false);
+      const fill = colors.score(best.probability, false);
       const x = LEFT + place * CELL;
       shapes.push({ kind: "rect", x, y, width: CELL, height: ROW, fill });
       shapes.push(text(short(best.label), x + CELL / 2, y + ROW / 2, textOn(fill), "middle"));
@@ -97,8 +97,8 @@ function layersScene({ model, theme }: Context): Scene {
   const below = TOP + rows.length * ROW;
   lens.positions.forEach((position, place) => {
     const words = short(labels[position] ?? "");
-    shapes.push(text(words, LEFT + (place + 0.5) * CELL, below + 14, colours.get("muted"), "middle"));
+    shapes.push(text(words, LEFT + (place + 0.5) * CELL, below + 14, colors.get("muted"), "middle"));
   });
   const width = Math.max(LEFT + lens.positions.length * CELL + 16, 420);
-  return { width, height: below + 34, background: colours.get("background"), shapes };
+  return { width, height: below + 34, background: colors.get("background"), shapes };
 }

@@ -1,4 +1,4 @@
-/** The coloured text and its bars, taken out. */
+/** The colored text and its bars, taken out. */
 
 import type { Context } from "../context";
 import { number, percent } from "../format";
@@ -70,12 +70,12 @@ export function saliencyExport(context: Context, text: HTMLElement): Exported | 
 function saliencyScene(context: Context, text: HTMLElement): Scene {
   const { model, store, theme } = context;
   const { state } = store;
-  const { colours } = theme;
+  const { colors } = theme;
   const attribution = model.attribution(state)!;
   const scores = model.scores(state)!;
   const units = model.unitsShown(state);
   const shapes: Shape[] = [];
-  const [ink, muted] = [colours.get("text"), colours.get("muted")];
+  const [ink, muted] = [colors.get("text"), colors.get("muted")];
   const { payload } = model;
   shapes.push({
     kind: "text",
@@ -134,7 +134,7 @@ function saliencyScene(context: Context, text: HTMLElement): Scene {
     shapes.push({ kind: "text", x: left - 10, y: middle, text: name, size: 12, anchor: "end", fill: ink });
     if (!Number.isNaN(value)) {
       const width = (Math.abs(value) / reach) * room;
-      const fill = colours.bar(value, attribution.signed, units[place].special);
+      const fill = colors.bar(value, attribution.signed, units[place].special);
       shapes.push({
         kind: "rect",
         x: value < 0 ? zero - width : zero,
@@ -157,11 +157,11 @@ function saliencyScene(context: Context, text: HTMLElement): Scene {
     });
     y += ROW;
   }
-  shapes.push({ kind: "path", d: `M${zero} ${reached + 22}V${y}`, stroke: colours.get("line"), width: 1 });
+  shapes.push({ kind: "path", d: `M${zero} ${reached + 22}V${y}`, stroke: colors.get("line"), width: 1 });
   const left_out = scores.values.length - order.length;
   const target = attribution.targets[state.target];
   const signs = attribution.signed ? `right: ${target.above}; left: ${target.below}` : "size of the score";
   const note = `share of all scores (${signs}); the longest bar is ${number(reach)}${left_out ? `; ${left_out} more not drawn` : ""}`;
   shapes.push({ kind: "text", x: 20, y: y + 16, text: note, size: 11, fill: muted });
-  return { width: WIDTH, height: y + 34, background: colours.get("background"), shapes };
+  return { width: WIDTH, height: y + 34, background: colors.get("background"), shapes };
 }

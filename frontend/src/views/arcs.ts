@@ -2,7 +2,7 @@
 
 import { type Row, topSources } from "../attention/matrices";
 import type { Plane, Planes } from "../attention/planes";
-import { onRamp } from "../colours";
+import { onRamp } from "../colors";
 import type { Context } from "../context";
 import { h, replace, svg } from "../dom";
 import { number } from "../format";
@@ -89,7 +89,7 @@ export function arcsView(context: Context): Arcs {
     replace(
       list,
       ...found.links.map((link) => {
-        const colour = onRamp(theme.colours.palette.attention, 0.55);
+        const color = onRamp(theme.colors.palette.attention, 0.55);
         return h(
           "li",
           {},
@@ -97,7 +97,7 @@ export function arcsView(context: Context): Arcs {
             "button",
             { type: "button", class: "source", on: { click: () => actions.select(link.token) } },
             barLabel(short(link.label, 40)),
-            track(bar((100 * Math.abs(link.weight)) / peak, colour)),
+            track(bar((100 * Math.abs(link.weight)) / peak, color)),
             barValue(number(link.weight)),
           ),
         );
@@ -128,7 +128,7 @@ export function arcs(
   width: number,
 ): SVGSVGElement {
   const { labels } = model.payload.tables[table];
-  const { colours } = theme;
+  const { colors } = theme;
   const peak = Math.max(...links.map((link) => Math.abs(link.weight)), 1e-9);
   const named = new Map([from, ...links].map((end) => [end.token, end.label]));
   const ends = [...named.keys()];
@@ -154,7 +154,7 @@ export function arcs(
     return svg("path", {
       d,
       fill: "none",
-      stroke: onRamp(colours.palette.attention, 0.3 + 0.6 * strength),
+      stroke: onRamp(colors.palette.attention, 0.3 + 0.6 * strength),
       "stroke-width": (1 + 4 * strength).toFixed(2),
       "stroke-linecap": "round",
     });
@@ -167,7 +167,7 @@ export function arcs(
         "font-size": 11,
         "font-family": "system-ui, sans-serif",
         "font-weight": spot.token === from.token ? 700 : 400,
-        fill: colours.get("text"),
+        fill: colors.get("text"),
       },
       short(named.get(spot.token) ?? ""),
     ),
@@ -176,10 +176,10 @@ export function arcs(
   return svg(
     "svg",
     { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}` },
-    svg("path", { d: ticks.join(""), stroke: colours.get("line"), "stroke-width": 1 }),
+    svg("path", { d: ticks.join(""), stroke: colors.get("line"), "stroke-width": 1 }),
     ...paths,
-    svg("path", { d: leaders.join(""), stroke: colours.get("muted"), "stroke-width": 1, fill: "none" }),
-    svg("circle", { cx: x(from.token), cy: BASE, r: 4, fill: colours.get("text") }),
+    svg("path", { d: leaders.join(""), stroke: colors.get("muted"), "stroke-width": 1, fill: "none" }),
+    svg("circle", { cx: x(from.token), cy: BASE, r: 4, fill: colors.get("text") }),
     ...words,
   );
 }

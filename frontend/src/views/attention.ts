@@ -2,7 +2,7 @@
 
 import type { Matrices } from "../attention/matrices";
 import { exactWords, isPooled, type Planes, planesOf } from "../attention/planes";
-import { onRamp } from "../colours";
+import { onRamp } from "../colors";
 import type { Context } from "../context";
 import { h, picker, replace, segmented } from "../dom";
 import { attentionExport } from "../export/attention";
@@ -21,8 +21,8 @@ import { placeWords } from "./heatmap/words";
 
 const SINK_WORDS = {
   raw: "sinks drawn like the rest",
-  muted: "sinks off the colour scale",
-  renormalised: "sinks removed, each row divided by what remains",
+  muted: "sinks off the color scale",
+  renormalized: "sinks removed, each row divided by what remains",
 };
 const SCALE_WORDS = {
   row: "each row by its own largest weight",
@@ -54,13 +54,13 @@ export function attentionView(context: Context): HTMLElement | null {
     [
       { value: "raw", label: "Raw", tip: SINK_WORDS.raw },
       { value: "muted", label: "Muted", tip: SINK_WORDS.muted },
-      { value: "renormalised", label: "Renormalised", tip: SINK_WORDS.renormalised },
+      { value: "renormalized", label: "Renormalized", tip: SINK_WORDS.renormalized },
     ],
     (value) => store.set({ sinks: value }),
   );
   const sinkName = controlName("Sinks");
   const scale = segmented(
-    "Colour scale",
+    "Color scale",
     [
       { value: "row", label: "Row", tip: SCALE_WORDS.row },
       { value: "head", label: "Head", tip: SCALE_WORDS.head },
@@ -93,25 +93,25 @@ export function attentionView(context: Context): HTMLElement | null {
     replace(title, `${name}: ${placeWords(plane)}`);
     const sinkWords = part.isAttention ? `; ${SINK_WORDS[state.sinks]}` : "";
     status.textContent =
-      `Where the model looked, not why it answered. Colour scale: ${SCALE_WORDS[state.scale]}` +
-      `${state.scale === "row" ? "" : ` (${number(peak)})`}${sinkWords}${isCurved(data) ? "; colours by square root" : ""}.`;
+      `Where the model looked, not why it answered. Color scale: ${SCALE_WORDS[state.scale]}` +
+      `${state.scale === "row" ? "" : ` (${number(peak)})`}${sinkWords}${isCurved(data) ? "; colors by square root" : ""}.`;
     for (const element of [sinkName, sinks.element, sinkNote]) element.hidden = !part.isAttention;
     const found = [...data.sinks(layer, head)];
     const position = (sink: number) => (isPooled(plane) ? "" : ` (position ${keyAxis.token(sink)})`);
     sinkNote.textContent = found.length
       ? `Sink: ${found.map((sink) => `${keyAxis.label(sink)}${position(sink)} takes ${percent(data.sinkShare(layer, head, sink))} of the attention`).join("; ")}.`
       : "No sink in this head.";
-    const { colours } = theme;
+    const { colors } = theme;
     const ramp = Array.from({ length: 8 }, (_, place) =>
-      swatch(onRamp(colours.palette.attention, isCurved(data) ? Math.sqrt(place / 7) : place / 7)),
+      swatch(onRamp(colors.palette.attention, isCurved(data) ? Math.sqrt(place / 7) : place / 7)),
     );
     replace(
       legend,
       h("span", {}, "0"),
       h("span", { class: "ramp" }, ...ramp),
       h("span", {}, state.scale === "row" ? "row's largest" : number(peak)),
-      part.mask.kind !== "full" && key(swatch(colours.get("masked")), "may not look there"),
-      found.length > 0 && state.sinks !== "raw" && key(swatch(colours.get("sink")), "sink"),
+      part.mask.kind !== "full" && key(swatch(colors.get("masked")), "may not look there"),
+      found.length > 0 && state.sinks !== "raw" && key(swatch(colors.get("sink")), "sink"),
     );
     const remarks = [joinedWords(model, planes, state), data.isDense ? "" : keptWords(data)];
     replace(omitted, ...remarks.filter(Boolean).map((words) => note(words)));
@@ -167,7 +167,7 @@ export function attentionView(context: Context): HTMLElement | null {
       { class: "controls second" },
       sinkName,
       sinks.element,
-      controlName("Colours"),
+      controlName("Colors"),
       scale.element,
       levelName,
       level.element,

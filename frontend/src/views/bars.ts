@@ -54,7 +54,7 @@ export function barsView({ model, store, actions, theme, tooltip }: Context): HT
     const selected = first >= 0 && unit.last >= first && unit.first <= last;
     const width = Math.abs(strength) * (signed ? 50 : 100);
     const left = signed ? (strength < 0 ? 50 - width : 50) : 0;
-    const drawn = !Number.isNaN(value) && bar(width, theme.colours.bar(value, signed, unit.special), left);
+    const drawn = !Number.isNaN(value) && bar(width, theme.colors.bar(value, signed, unit.special), left);
     const share = Number.isNaN(value) ? "no score" : percent(scores.total ? value / scores.total : 0);
     const element = h(
       "div",

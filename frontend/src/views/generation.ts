@@ -59,7 +59,7 @@ export function generationView(context: Context): HTMLElement | null {
   signal.addEventListener("abort", stop);
 
   const draw = () => {
-    const { colours } = theme;
+    const { colors } = theme;
     const current = actions.currentStep();
     const width = strip.clientWidth || 900;
     const each = width / count;
@@ -73,7 +73,7 @@ export function generationView(context: Context): HTMLElement | null {
         width: (each * 0.76).toFixed(2),
         height: height.toFixed(2),
         rx: Math.min(2, each / 4),
-        fill: chosen || place === current ? colours.get("text") : colours.get("unsigned"),
+        fill: chosen || place === current ? colors.get("text") : colors.get("unsigned"),
         "data-step": place,
       });
     });
@@ -98,7 +98,7 @@ export function generationView(context: Context): HTMLElement | null {
         svg("path", {
           d: line.join(""),
           fill: "none",
-          stroke: colours.get("against"),
+          stroke: colors.get("against"),
           "stroke-width": 1.5,
           "stroke-linejoin": "round",
         }),
@@ -167,7 +167,7 @@ export function generationView(context: Context): HTMLElement | null {
           "li",
           { class: taken ? "bar-line taken" : "bar-line" },
           taken ? barLabel(label) : other(current, place, label),
-          track(bar(100 * share, theme.colours.get("unsigned"))),
+          track(bar(100 * share, theme.colors.get("unsigned"))),
           barValue(percent(share)),
         );
       }),
@@ -201,11 +201,11 @@ export function generationView(context: Context): HTMLElement | null {
   new ResizeObserver(draw).observe(strip);
 
   const legend = h("p", { class: "legend" });
-  theme.watch((colours) =>
+  theme.watch((colors) =>
     replace(
       legend,
-      key(swatch(colours.get("unsigned")), "probability of the token"),
-      key(swatch(colours.get("against")), "entropy (own scale)"),
+      key(swatch(colors.get("unsigned")), "probability of the token"),
+      key(swatch(colors.get("against")), "entropy (own scale)"),
     ),
   );
   return card(

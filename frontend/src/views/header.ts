@@ -40,8 +40,8 @@ function classes({ theme }: Context, prediction: Prediction): HTMLElement | null
   if (!probabilities) return null;
   const rows = order.slice(0, MOST_CLASSES).map((place) => {
     const drawn = bar(100 * probabilities[place], "");
-    theme.watch((colours) => {
-      drawn.style.background = colours.get("unsigned");
+    theme.watch((colors) => {
+      drawn.style.background = colors.get("unsigned");
     });
     return h(
       "li",

@@ -1,6 +1,6 @@
 /** The logit lens: what each layer would answer, as a grid of all positions and a table of the selected one. */
 
-import { textOn } from "../colours";
+import { textOn } from "../colors";
 import type { Context } from "../context";
 import { h, on, replace } from "../dom";
 import { layersExport } from "../export/layers";
@@ -39,19 +39,19 @@ export function layersView(context: Context): HTMLElement | null {
 
   const widthOf = () => Math.min((box.clientWidth || 600) / count, WIDEST);
   const draw = () => {
-    const { colours } = theme;
+    const { colors } = theme;
     const each = widthOf();
     const [width, tall] = [each * count, rows.length * height + FOOT];
     const pen = sized(canvas, width, tall);
     pen.font = `11px ${getComputedStyle(box).fontFamily}`;
     pen.textBaseline = "middle";
-    const write = (words: string, x: number, y: number, colour: string) => {
+    const write = (words: string, x: number, y: number, color: string) => {
       if (each < 16) return;
       pen.save();
       pen.beginPath();
       pen.rect(x + 1, y, each - 2, height);
       pen.clip();
-      pen.fillStyle = colour;
+      pen.fillStyle = color;
       // A word that is too wide begins at the left, where it is cut off at its end.
       const room = pen.measureText(words).width > each - 4;
       pen.textAlign = room ? "left" : "center";
@@ -61,16 +61,16 @@ export function layersView(context: Context): HTMLElement | null {
     rows.forEach((layer, row) => {
       for (let column = 0; column < count; column++) {
         const [best] = readingOf(lens, layer, column).likeliest;
-        const face = colours.score(best.probability, false);
+        const face = colors.score(best.probability, false);
         pen.fillStyle = face;
         pen.fillRect(column * each, row * height, each, height);
         write(best.label, column * each, row * height, textOn(face));
       }
     });
     tokens.forEach((token, column) => {
-      write(token, column * each, rows.length * height, colours.get(column === place ? "text" : "muted"));
+      write(token, column * each, rows.length * height, colors.get(column === place ? "text" : "muted"));
     });
-    pen.strokeStyle = colours.get("text");
+    pen.strokeStyle = colors.get("text");
     pen.lineWidth = 2;
     pen.strokeRect(place * each + 1, 1, each - 2, rows.length * height - 2);
     canvas.setAttribute("aria-label", `${rows.length} layers, ${count} positions; see the table`);
@@ -80,8 +80,8 @@ export function layersView(context: Context): HTMLElement | null {
     const next = lens.labels[lens.next[place]];
     const words = [tokens[place], next].filter((word) => word).map((word) => bdi(word));
     replace(heading, words[0], words[1] && " → ", words[1]);
-    const colour = theme.colours.get("unsigned");
-    replace(body, ...rows.map((layer) => line(readingOf(lens, layer, place), colour)));
+    const color = theme.colors.get("unsigned");
+    replace(body, ...rows.map((layer) => line(readingOf(lens, layer, place), color)));
   };
 
   const follows = () => {
@@ -129,7 +129,7 @@ export function layersView(context: Context): HTMLElement | null {
     h("h2", {}, "Layers: what each would answer"),
     [exportMenu(context, "Layers", () => layersExport(context))],
     note(
-      "Each layer is read through the model's own last norm and head, which were trained for the last layer alone. The last stands at the top; the stronger the colour, the likelier.",
+      "Each layer is read through the model's own last norm and head, which were trained for the last layer alone. The last stands at the top; the stronger the color, the likelier.",
     ),
     h(
       "div",
@@ -146,7 +146,7 @@ export function layersView(context: Context): HTMLElement | null {
   );
 }
 
-function line(reading: Reading, colour: string): HTMLElement {
+function line(reading: Reading, color: string): HTMLElement {
   const [best, ...others] = reading.likeliest;
   return h(
     "tr",
@@ -165,7 +165,7 @@ function line(reading: Reading, colour: string): HTMLElement {
           .map(({ label, probability }) => ` · \u2068${label}\u2069 ${percent(probability)}`)
           .join(""),
       ),
-      track(bar(100 * best.probability, colour)),
+      track(bar(100 * best.probability, color)),
     ),
     h("td", {}, grouped(reading.rank)),
     h("td", {}, reading.entropy.toFixed(2)),

@@ -1,6 +1,6 @@
-/** The colours of a scale, from one end to the other. */
+/** The colors of a scale, from one end to the other. */
 
-import { onRamp } from "../colours";
+import { onRamp } from "../colors";
 import { h } from "../dom";
 import { swatch } from "../parts";
 import type { Palette } from "../payload.generated";
@@ -10,11 +10,11 @@ const STEPS = 6;
 /** Two ramps that meet at zero where signed, else one. */
 export function scaleSwatches(palette: Palette, signed: boolean): HTMLElement {
   const steps = Array.from({ length: STEPS }, (_, place) => place / (STEPS - 1));
-  const colours = signed
+  const colors = signed
     ? [
         ...steps.map((step) => onRamp(palette.against, 1 - step)),
         ...steps.map((step) => onRamp(palette.supports, step)),
       ]
     : steps.map((step) => onRamp(palette.unsigned, step));
-  return h("span", { class: "ramp" }, ...colours.map((colour) => swatch(colour)));
+  return h("span", { class: "ramp" }, ...colors.map((color) => swatch(color)));
 }

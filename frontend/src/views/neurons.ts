@@ -37,7 +37,7 @@ export function neuronsView(context: Context): HTMLElement | null {
     const pen = canvas.getContext("2d")!;
     const first = place * found.width;
     for (let i = 0; i < found.width; i++) {
-      pen.fillStyle = theme.colours.score(found.products[first + i] / most, true);
+      pen.fillStyle = theme.colors.score(found.products[first + i] / most, true);
       pen.fillRect(i, 0, 1, 1);
     }
     const label = tables[found.table].labels[found.keys[place]];

@@ -1,4 +1,4 @@
-/** Text and bars side by side, with what they show and how they are coloured. */
+/** Text and bars side by side, with what they show and how they are colored. */
 
 import type { Context } from "../context";
 import { h, picker, replace, segmented } from "../dom";
@@ -92,14 +92,14 @@ export function saliencyView(context: Context): HTMLElement {
   const paintLegend = () => {
     const attribution = model.attribution(store.state);
     if (!attribution) return;
-    const { palette } = theme.colours;
+    const { palette } = theme.colors;
     const target = attribution.targets[store.state.target];
     replace(
       legend,
       h("span", {}, bdi(attribution.signed ? target.below : "low")),
       scaleSwatches(palette, attribution.signed),
       h("span", {}, bdi(attribution.signed ? target.above : "high")),
-      key(h("span", { class: "pill" }, "special"), "special token, not coloured"),
+      key(h("span", { class: "pill" }, "special"), "special token, not colored"),
     );
   };
   store.watch(["attribution", "target"], paintLegend);

@@ -1,4 +1,4 @@
-/** The text, coloured by the scores shown. */
+/** The text, colored by the scores shown. */
 
 import { matches } from "../actions";
 import type { Context } from "../context";
@@ -40,7 +40,7 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
   };
 
   const paint = (state: Readonly<State>) => {
-    const colours = theme.colours;
+    const colors = theme.colors;
     const attribution = model.attribution(state);
     const scores = model.scores(state);
     const groups = model.table(state).groups[state.level];
@@ -58,7 +58,7 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
       else byUnit.set(unit, [piece]);
       const value = unit < 0 || !scores ? Number.NaN : scores.values[unit];
       const strength = scores?.reach ? value / scores.reach : 0;
-      paintWord(piece.element, colours, piece.pill ? 0 : strength, attribution?.signed ?? false);
+      paintWord(piece.element, colors, piece.pill ? 0 : strength, attribution?.signed ?? false);
       const { classList } = piece.element;
       classList.toggle("found", found.has(unit));
       classList.toggle("target", piece.token >= targets[0] && piece.token <= targets[1] && piece.token >= 0);

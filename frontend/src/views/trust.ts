@@ -18,7 +18,7 @@ export function trustView({ model, store, theme }: Context): HTMLElement {
       if (evaluation.verdict) continue;
       metrics.set(evaluation.metric, [...(metrics.get(evaluation.metric) ?? []), evaluation]);
     }
-    const drawn = [theme.colours.get("unsigned"), theme.colours.get("muted"), theme.colours.get("line")];
+    const drawn = [theme.colors.get("unsigned"), theme.colors.get("muted"), theme.colors.get("line")];
     replace(
       strip,
       ...verdicts.map(({ verdict, reasons }) => fact("Verdict", verdict ?? "", reasons.join(" "))),
@@ -101,7 +101,7 @@ function agreementCard({ agreements, attributions }: Payload, state: Readonly<St
 function metricCard(
   name: string,
   held: readonly Evaluation[],
-  [colour, tick, line]: readonly string[],
+  [color, tick, line]: readonly string[],
 ): HTMLElement {
   const rows = held.map((evaluation) => {
     const { control, controlWords, value, limits } = evaluation;
@@ -115,8 +115,8 @@ function metricCard(
         h(
           "span",
           { class: "trust-pictures" },
-          evaluation.curve.length > 1 && curve(evaluation, colour, line),
-          control.length > 0 && value !== null && band(evaluation, value, colour, tick),
+          evaluation.curve.length > 1 && curve(evaluation, color, line),
+          control.length > 0 && value !== null && band(evaluation, value, color, tick),
         ),
       limits && h("span", { class: "note" }, limits),
       h("strong", {}, evaluation.valueWords),
@@ -135,7 +135,7 @@ function metricCard(
 function band(
   { control, controlWords, limits }: Evaluation,
   value: number,
-  colour: string,
+  color: string,
   line: string,
 ): SVGSVGElement {
   const [low, high] = limits ? [0, 1] : [Math.min(value, ...control), Math.max(value, ...control)];
@@ -155,11 +155,11 @@ function band(
       .map((item) =>
         svg("line", { x1: x(item), x2: x(item), y1: 5, y2: 13, stroke: line, "stroke-width": 1.5 }),
       ),
-    svg("circle", { cx: x(value), cy: 9, r: 4, fill: colour }),
+    svg("circle", { cx: x(value), cy: 9, r: 4, fill: color }),
   );
 }
 
-function curve(evaluation: Evaluation, colour: string, line: string): SVGSVGElement {
+function curve(evaluation: Evaluation, color: string, line: string): SVGSVGElement {
   const [xs, ys] = [0, 1].map((axis) => evaluation.curve.map((point) => point[axis]));
   const scale = (values: readonly number[], length: number) => {
     const [low, high] = [Math.min(...values), Math.max(...values)];
@@ -180,7 +180,7 @@ function curve(evaluation: Evaluation, colour: string, line: string): SVGSVGElem
     svg("path", { d: "M3 25H87", stroke: line, fill: "none" }),
     svg("path", {
       d: d.join(""),
-      stroke: colour,
+      stroke: color,
       "stroke-width": 1.5,
       fill: "none",
       "stroke-linejoin": "round",

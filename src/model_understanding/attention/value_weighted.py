@@ -26,7 +26,7 @@ class ValueWeightedAttention:
     Reference:
         Kobayashi et al. (2020), "Attention is Not Only a Weight: Analyzing Transformers with Vector
         Norms", equation 5. ``head="mean"`` and ``"max"`` are those of the heads' norms; layers are not
-        normalised.
+        normalized.
 
     >>> ValueWeightedAttention().name
     'value_weighted'

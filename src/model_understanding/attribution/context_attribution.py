@@ -29,12 +29,12 @@ class ContextAttribution:
     p is the probability of all K tokens of the continuation together; a score is ``K w_s`` in logits.
     Each source is there with probability 0.5. A log-probability (the target of a language model) becomes
     its logit; every other target is taken as it is, with K = 1. The caution gives the linear
-    datamodelling score: Spearman's correlation of the surrogate with the truth on variants held out.
+    datamodeling score: Spearman's correlation of the surrogate with the truth on variants held out.
 
     Args:
         samples: Variants that the surrogate is fitted to.
         held_out: Variants that it is judged on.
-        alpha: The penalty, of coefficients of standardised columns.
+        alpha: The penalty, of coefficients of standardized columns.
         seed: Seed of the draws.
         unit: What a source is: ``sentence``, ``word`` or ``token`` of the prompt.
         chunks: Sources given instead: parts of the prompt's text as they stand there, in reading order;
@@ -92,7 +92,7 @@ class ContextAttribution:
             said = ", ".join(f"{score:.2f}" for score in agreement)
             cautions.append(
                 (
-                    f"Linear datamodelling score (rank correlation on {self.held_out} variants held out): "
+                    f"Linear datamodeling score (rank correlation on {self.held_out} variants held out): "
                     f"{said}.",
                 )
             )

@@ -40,7 +40,7 @@ class Occlusion:
         UnsupportedModelError: ``attention`` does not hide tokens from this model.
 
     Reference:
-        Zeiler, Fergus (2014), "Visualizing and Understanding Convolutional Networks", section 4.2: a grey
+        Zeiler, Fergus (2014), "Visualizing and Understanding Convolutional Networks", section 4.2: a gray
         square slides over an image. Here a unit of text is replaced in place.
 
     >>> Occlusion(unit="window", window=3).stride

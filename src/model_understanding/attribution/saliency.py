@@ -23,7 +23,7 @@ class Saliency:
 
     Reference:
         Simonyan, Vedaldi, Zisserman (2014), "Deep Inside Convolutional Networks", section 3; the paper
-        takes the maximum over colour channels. Li et al. (2016), "Visualizing and Understanding Neural
+        takes the maximum over color channels. Li et al. (2016), "Visualizing and Understanding Neural
         Models in NLP", section 4.3, for embeddings. Gradients are taken at the embedding table's output,
         before positions are added.
 

@@ -31,7 +31,7 @@ class SinkModeName(StrEnum):
 
     RAW = "raw"
     MUTED = "muted"
-    RENORMALISED = "renormalised"
+    RENORMALIZED = "renormalized"
 
 
 @takes_model(or_else="a saved map")

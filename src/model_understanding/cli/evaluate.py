@@ -66,7 +66,7 @@ def evaluate(
     from model_understanding.cli.streams import print_json, print_message, quiet_libraries, reserved_stdout
     from model_understanding.cli.texts import read_texts, telling_where
     from model_understanding.errors import UnsupportedModelError
-    from model_understanding.results.assessment_summary import summarised
+    from model_understanding.results.assessment_summary import summarized
 
     sources = read_texts(texts or (), file)
     names, measured = chosen_methods(methods), chosen_metrics(metrics)
@@ -105,7 +105,7 @@ def evaluate(
                         *visualizer.evaluate(explained, metrics=measured, draws=draws, seed=seed),
                         *refused,
                     ]
-        summaries = summarised(found) if len(sources) > 1 else ()
+        summaries = summarized(found) if len(sources) > 1 else ()
         if json_output:
             for one in (*found, *summaries):
                 print_json(one.to_json(), data)

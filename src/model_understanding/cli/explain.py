@@ -116,7 +116,7 @@ def explain(
     """Explain which tokens drove a model's answer.
 
     A classifier's predicted label, or each token that a language model generates. The text is printed with
-    each token coloured by its share; --out saves a page, pictures or the numbers.
+    each token colored by its share; --out saves a page, pictures or the numbers.
     """
     from model_understanding.cli.explanation import Request, check_request, explained
     from model_understanding.cli.loading import loaded_visualizer

@@ -1,4 +1,4 @@
-"""``methods``: the catalogue of attribution methods."""
+"""``methods``: the catalog of attribution methods."""
 
 import inspect
 import json
@@ -14,15 +14,15 @@ def methods(json_output: Json = False) -> None:
 
     quiet_libraries()
     with reserved_stdout() as data:
-        catalogue = method_catalogue()
+        catalog = method_catalog()
         if json_output:
-            for entry in catalogue:
+            for entry in catalog:
                 print_json(json.dumps(entry, ensure_ascii=False), data)
             return
-        _print_catalogue(catalogue, data)
+        _print_catalog(catalog, data)
 
 
-def _print_catalogue(catalogue: Sequence[dict[str, Any]], stream: TextIO) -> None:
+def _print_catalog(catalog: Sequence[dict[str, Any]], stream: TextIO) -> None:
     """Print a short block for each method: name and promises in columns, then what it is and costs."""
     from rich.text import Text
 
@@ -34,11 +34,11 @@ def _print_catalogue(catalogue: Sequence[dict[str, Any]], stream: TextIO) -> Non
         " ".join(
             [entry["name"], *(f"({' and '.join(uses)} for {what})" for what, uses in entry["chosen"].items())]
         )
-        for entry in catalogue
+        for entry in catalog
     ]
     width = max(map(len, ["method", *names]))
     console.print(Text(f"{'method':<{width}}  signed  complete", style="bold"), soft_wrap=True)
-    for name, entry in zip(names, catalogue, strict=True):
+    for name, entry in zip(names, catalog, strict=True):
         signed, complete = ("yes" if entry[promise] else "no" for promise in ("signed", "complete"))
         console.print(
             Text(f"{visible_text(name):<{width}}  {signed:<6}  {complete}", style="bold"), soft_wrap=True
@@ -55,15 +55,15 @@ def _print_catalogue(catalogue: Sequence[dict[str, Any]], stream: TextIO) -> Non
                 console.print(Text(f"    {label}{visible_text(words)}"), soft_wrap=True)
 
 
-def method_catalogue() -> list[dict[str, Any]]:
+def method_catalog() -> list[dict[str, Any]]:
     """Return what is known of each method, those of other packages included."""
     from model_understanding.cli.method_options import method_fields, type_in_words
     from model_understanding.registry import CHOICES, METHODS
 
-    catalogue = []
+    catalog = []
     for name in METHODS.names():
         method_type = METHODS.load(name)
-        catalogue.append(
+        catalog.append(
             {
                 "name": name,
                 "chosen": {
@@ -79,4 +79,4 @@ def method_catalogue() -> list[dict[str, Any]]:
                 "description": (inspect.getdoc(method_type) or "").partition("\n")[0],
             }
         )
-    return catalogue
+    return catalog

@@ -57,7 +57,7 @@ Metrics = Annotated[
     str | None,
     typer.Option(
         metavar="NAMES",
-        help="Metrics beside the default ones, separated by commas; all for every one. normalised_aopc is "
+        help="Metrics beside the default ones, separated by commas; all for every one. normalized_aopc is "
         "the one that compares explanations of two models.",
         show_default=False,
     ),

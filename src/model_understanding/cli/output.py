@@ -1,4 +1,4 @@
-"""Gives results out: coloured text or JSON on stdout, and files by their suffix."""
+"""Gives results out: colored text or JSON on stdout, and files by their suffix."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class ReportOutput:
 
     Args:
         paths: Files to write for each report; the suffix chooses the format.
-        as_json: Whether stdout gets JSON instead of coloured text.
+        as_json: Whether stdout gets JSON instead of colored text.
         count: How many reports there will be. With several, files are numbered.
 
     Raises:
@@ -66,14 +66,14 @@ class ReportOutput:
 
 
 def print_report(report: "Report", data: TextIO) -> None:
-    """Print a report as coloured text."""
+    """Print a report as colored text."""
     from model_understanding.show.terminal import print_report as show_report
 
     show_report(report, data_console(data))
 
 
 def print_comparison(comparison: "Comparison", data: TextIO) -> None:
-    """Print a comparison as coloured text."""
+    """Print a comparison as colored text."""
     from model_understanding.show.comparison_terminal import print_comparison as show_comparison
 
     show_comparison(comparison, data_console(data))

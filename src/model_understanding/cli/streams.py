@@ -30,14 +30,14 @@ _QUIET = {
 
 
 def message_console() -> "Console":
-    """Return the console for messages and progress: stderr, no markup, no guessing at colours."""
+    """Return the console for messages and progress: stderr, no markup, no guessing at colors."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def data_console(stream: TextIO) -> "Console":
-    """Return the console for data that a person reads: no markup, no guessing at colours.
+    """Return the console for data that a person reads: no markup, no guessing at colors.
 
     Args:
         stream: The stream for data.
@@ -53,7 +53,7 @@ def print_message(message: str, *, label: str = "", style: str = "") -> None:
     Args:
         message: The words; control characters in them are made visible.
         label: What stands before them, as ``error``.
-        style: The label's style where there is colour.
+        style: The label's style where there is color.
     """
     from rich.text import Text
 

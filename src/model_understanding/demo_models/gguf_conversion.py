@@ -1,6 +1,6 @@
 """Converts a llama-family GGUF file into a folder that transformers loads.
 
-transformers reads GGUF files itself, but needs a further package for it, dequantises anew at each load,
+transformers reads GGUF files itself, but needs a further package for it, dequantizes anew at each load,
 refuses to save the result, and splits this tokenizer's digits otherwise than the model was trained with.
 """
 
@@ -35,7 +35,7 @@ def convert_gguf(gguf: Path, folder: Path, *, progress: Callable[[float], None] 
 
     The weights are stored in half precision (fp16), and the configuration asks for single precision when
     they are loaded. Measured for SmolLM2-135M-Instruct (Q4_1) on five texts of 89 tokens, as the largest
-    difference of any logit from the single-precision dequantisation: fp32 0.00 (538 MB, and equal to
+    difference of any logit from the single-precision dequantization: fp32 0.00 (538 MB, and equal to
     transformers' own load), fp16 0.08 (269 MB), bf16 0.28 (269 MB); the likeliest token never changed.
 
     Args:
@@ -86,7 +86,7 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _weights(reader: "GGUFReader", fields: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
-    """Each weight under its transformers name, dequantised, in half precision."""
+    """Each weight under its transformers name, dequantized, in half precision."""
     from gguf.quants import dequantize
 
     heads = {
@@ -110,7 +110,7 @@ def _weights(reader: "GGUFReader", fields: dict[str, Any]) -> Iterator[tuple[str
 
 
 def _half_split_rotary(weight: np.ndarray, heads: int) -> np.ndarray:
-    """Undoes llama.cpp's order of a head's rows: it pairs neighbours, transformers pairs the two halves."""
+    """Undoes llama.cpp's order of a head's rows: it pairs neighbors, transformers pairs the two halves."""
     rows, columns = weight.shape
     paired = weight.reshape(heads, rows // heads // 2, 2, columns)
     return paired.swapaxes(1, 2).reshape(rows, columns)

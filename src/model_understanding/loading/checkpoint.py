@@ -92,8 +92,8 @@ def refuse_unknown_quantization(place: str, config: Any) -> None:
     method = quantization.get("quant_method") if isinstance(quantization, dict) else None
     if method is not None and str(method) not in {*AUTO_QUANTIZATION_CONFIG_MAPPING, "bitsandbytes"}:
         raise LoadingError(
-            f"The weights of {place!r} are quantised by {method!r}, which transformers does not know.",
-            hint="Load a version of the model that is not quantised.",
+            f"The weights of {place!r} are quantized by {method!r}, which transformers does not know.",
+            hint="Load a version of the model that is not quantized.",
         )
 
 

@@ -26,11 +26,11 @@ def rank_correlation(
     if len(first) < FEWEST_RANKED:
         return None
     ranks = np.stack([_ranks(first), _ranks(second)])
-    centred = ranks - ranks.mean(axis=1, keepdims=True)
-    spread = np.sqrt((centred**2).sum(axis=1)).prod()
+    centered = ranks - ranks.mean(axis=1, keepdims=True)
+    spread = np.sqrt((centered**2).sum(axis=1)).prod()
     if not spread:
         return None
-    return round(float((centred[0] * centred[1]).sum() / spread), 12)
+    return round(float((centered[0] * centered[1]).sum() / spread), 12)
 
 
 def top_count(scores: int) -> int:

@@ -71,14 +71,14 @@ class AssessmentSummary(JsonResult):
         return next((one.advantage for one in self.means if one.metric == "verdict"), None)
 
 
-def summarised(assessments: Sequence[Assessment]) -> tuple[AssessmentSummary, ...]:
+def summarized(assessments: Sequence[Assessment]) -> tuple[AssessmentSummary, ...]:
     """Return a summary of each method's assessments, in the order in which the methods come.
 
     Args:
         assessments: Of any number of texts and methods.
 
     >>> one = Assessment(method="saliency", target="", verdict="weak")
-    >>> summarised([one, one])[0].share("weak")
+    >>> summarized([one, one])[0].share("weak")
     1.0
     """
     found = []

@@ -298,7 +298,7 @@ class AttentionMap(JsonResult):
         return self.joined(self.rows.groups(level), self.keys.groups(level))
 
     def joined(self, row_groups: Sequence[Sequence[int]], key_groups: Sequence[Sequence[int]]) -> Self:
-        """Return the map with groups of neighbouring rows and of neighbouring keys joined.
+        """Return the map with groups of neighboring rows and of neighboring keys joined.
 
         Args:
             row_groups: Positions of each new row; they cover all rows.

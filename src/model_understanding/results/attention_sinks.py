@@ -5,8 +5,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-SinkMode = Literal["raw", "muted", "renormalised"]
-SINK_MODES: tuple[SinkMode, ...] = ("raw", "muted", "renormalised")
+SinkMode = Literal["raw", "muted", "renormalized"]
+SINK_MODES: tuple[SinkMode, ...] = ("raw", "muted", "renormalized")
 SINK_SHARE = 0.3  # a column that takes this share of the attention it could take …
 SINK_EXCESS = 2.5  # … and this many times what even attention would give it
 

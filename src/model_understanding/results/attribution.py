@@ -186,7 +186,7 @@ class Attribution(JsonResult):
         return self if len(groups) == len(self.tokens) else self.joined(groups)
 
     def joined(self, groups: Sequence[Sequence[int]]) -> Self:
-        """Return the attribution with groups of neighbouring tokens joined, each into one.
+        """Return the attribution with groups of neighboring tokens joined, each into one.
 
         Args:
             groups: Positions of each new token, as ``Tokens.groups`` returns them; they cover all tokens.

@@ -32,7 +32,7 @@ _NAMED = (
 )
 _OF_THE_MODEL = ("model", "revision", "architecture")
 _IN_UNITS_OF_THE_MODEL = ("comprehensiveness", "sufficiency", "deletion", "insertion")
-NORMALISED = "normalised_aopc"
+NORMALIZED = "normalized_aopc"
 Part = TypeVar("Part", Attribution, AttentionMap)
 Found = TypeVar("Found")
 
@@ -229,11 +229,11 @@ def _notes_on_metrics(first: Report, second: Report) -> Iterator[str]:
     named = [name for name in _IN_UNITS_OF_THE_MODEL if all(name in side for side in metrics)]
     if not named:
         return
-    if all(NORMALISED in side for side in metrics):
-        instead = f"those of {NORMALISED} do, from 0 to 1 between what each model can give on its text."
+    if all(NORMALIZED in side for side in metrics):
+        instead = f"those of {NORMALIZED} do, from 0 to 1 between what each model can give on its text."
     else:
         instead = (
-            f"make both reports with metrics=['{NORMALISED}'] (--metrics {NORMALISED}) for some that do."
+            f"make both reports with metrics=['{NORMALIZED}'] (--metrics {NORMALIZED}) for some that do."
         )
     words = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
     yield f"Values of {words} do not compare between models, each of which has its own scale; {instead}"

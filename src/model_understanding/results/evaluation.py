@@ -44,7 +44,7 @@ class Evaluation(JsonResult):
         advantage: How many spreads of the control it is better than its mean; above 0 speaks for the
             attribution whatever ``higher_is_better`` says.
         shuffled: Whether the control is of the same scores dealt out at random, and not of random orders.
-        limits: Where the value is normalised, between what it lay before: 0 stands for the lower one, 1
+        limits: Where the value is normalized, between what it lay before: 0 stands for the lower one, 1
             for the upper.
     """
 
@@ -75,7 +75,7 @@ class Evaluation(JsonResult):
 
     @property
     def raw(self) -> float | None:
-        """The value before it was normalised, where it was."""
+        """The value before it was normalized, where it was."""
         if self.value is None or self.limits is None:
             return None
         return self.limits.lower + self.value * (self.limits.upper - self.limits.lower)

@@ -139,7 +139,7 @@ class Report(JsonResult):
         return cls.from_json(text)
 
     def show(self) -> None:
-        """Show the report: the page in a notebook, the figures with a window, coloured text elsewhere."""
+        """Show the report: the page in a notebook, the figures with a window, colored text elsewhere."""
         from model_understanding.show.display import display_report
 
         display_report(self)

@@ -1,7 +1,7 @@
 """Values of the targets on variants of one text in which some tokens are removed.
 
 Tokens are removed in place: the number of positions, every other token and the special and template
-tokens stay as they are, and nothing is decoded or tokenised again.
+tokens stay as they are, and nothing is decoded or tokenized again.
 """
 
 from collections.abc import Iterator, Sequence

@@ -126,13 +126,13 @@ class TopKeys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pooled:
-    """Keep an overview: queries averaged and keys summed in groups of neighbours.
+    """Keep an overview: queries averaged and keys summed in groups of neighbors.
 
     A row of the overview says how the attention of a stretch of queries is shared among stretches of
     keys, and sums to what its rows sum to.
 
     Args:
-        size: Neighbours in a group, among the rows asked for and among the keys.
+        size: Neighbors in a group, among the rows asked for and among the keys.
 
     Raises:
         InputError: The size is below 1.

@@ -142,14 +142,14 @@ def _proximities(block: AttentionBlock, queries: Sequence[int]) -> Float[Tensor,
                 rows = part.rows[start : start + size]
                 # |y| − |y − z| is min(t, 2|y| − t) with t = z · sign(y): nothing large cancels.
                 size_of_sums = block.total[rows].abs()[:, None]
-                towards = part.weights[0, head, start : start + size, :, None] * written
-                towards.mul_((gain[rows] * block.total[rows].sign())[:, None])
-                near = torch.minimum(towards, 2 * size_of_sums - towards).sum(-1)
+                toward = part.weights[0, head, start : start + size, :, None] * written
+                toward.mul_((gain[rows] * block.total[rows].sign())[:, None])
+                near = torch.minimum(toward, 2 * size_of_sums - toward).sum(-1)
                 place = slice(part.place + start, part.place + start + len(rows))
                 found[place, part.first : last] += near.clamp(min=0)
     chosen = list(queries)
-    towards = block.residual[chosen] * block.total[chosen].sign()
-    kept = torch.minimum(towards, 2 * block.total[chosen].abs() - towards).sum(-1)
+    toward = block.residual[chosen] * block.total[chosen].sign()
+    kept = torch.minimum(toward, 2 * block.total[chosen].abs() - toward).sum(-1)
     place = torch.arange(len(chosen))
     found[place, chosen] += kept.clamp(min=0)
     identity = torch.zeros_like(found)

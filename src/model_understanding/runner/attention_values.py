@@ -1,7 +1,7 @@
 """Catch what an attention layer mixes: its values, and the mixture it hands on.
 
 A fused kernel receives the values. Eager code multiplies them by the softmax's result: the product is
-recognised by its operand, which is that result or a rearrangement of it.
+recognized by its operand, which is that result or a rearrangement of it.
 """
 
 from collections.abc import Callable, Sequence

@@ -152,7 +152,7 @@ def baseline_embeddings(
     Args:
         runner: The runner.
         encoding: The texts that are explained.
-        baseline: One baseline, as ``checked_baselines`` returns it. ``text:WORDS`` is tokenised alone,
+        baseline: One baseline, as ``checked_baselines`` returns it. ``text:WORDS`` is tokenized alone,
             without special tokens, and fills the places of the ordinary tokens in order, over and over
             where it is shorter. A name's embeddings are carried through the model up to the runner's layer;
             a tensor stands for the values there themselves.

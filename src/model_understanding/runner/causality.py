@@ -39,7 +39,7 @@ def is_causal(runner: "Runner") -> bool:
     try:
         with guarded(runner.model, gradients=True), watched_gradients(runner.model):
             return _ignores_later_embeddings(runner, encoding)
-    except UnsupportedModelError:  # quantised kernels without a derivative
+    except UnsupportedModelError:  # quantized kernels without a derivative
         return _ignores_later_ids(runner, encoding)
 
 

@@ -212,7 +212,7 @@ def _kept_by(node: Any) -> Iterator[Tensor]:
 def _storage(tensor: Tensor) -> int:
     try:
         return tensor.untyped_storage().data_ptr()
-    except (NotImplementedError, RuntimeError):  # a quantised or opaque tensor has none
+    except (NotImplementedError, RuntimeError):  # a quantized or opaque tensor has none
         return 0
 
 

@@ -1,4 +1,4 @@
-"""Normalisations whose statistics are constants in the backward pass: they become linear maps."""
+"""Normalizations whose statistics are constants in the backward pass: they become linear maps."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -62,8 +62,8 @@ class _FrozenLayerNorm(torch.autograd.Function):
         (gradient,) = grad_outputs
         inverse, weight = ctx.saved_tensors
         scaled = gradient if weight is None else gradient * weight
-        centred = scaled - scaled.mean(ctx.axes, keepdim=True)
-        return (centred * inverse.to(gradient.dtype), None, None, None, None)
+        centered = scaled - scaled.mean(ctx.axes, keepdim=True)
+        return (centered * inverse.to(gradient.dtype), None, None, None, None)
 
 
 class _FrozenRmsNorm(torch.autograd.Function):

@@ -41,7 +41,7 @@ def require_whole(model: nn.Module) -> None:
 def watched_gradients(model: nn.Module) -> Iterator[None]:
     """Refuse, during one forward, a linear layer that takes what has a gradient and passes none on.
 
-    Kernels of quantised layers may have no derivative. The residual stream would lead around such a
+    Kernels of quantized layers may have no derivative. The residual stream would lead around such a
     layer, and the gradient be finite and wrong.
 
     Args:
@@ -63,7 +63,7 @@ def watched_gradients(model: nn.Module) -> Iterator[None]:
                 raise UnsupportedModelError(
                     f"No gradient passes the layer {name!r} of {type(model).__name__} "
                     f"({type(module).__module__}.{type(module).__name__}).",
-                    hint="Load the model unquantised, or use a method that only perturbs the text.",
+                    hint="Load the model unquantized, or use a method that only perturbs the text.",
                 )
 
         return look

@@ -52,7 +52,7 @@ def shared_prefix(entries: Sequence[Entry]) -> list[tuple[int, list[Entry]]]:
 def cheapest_prefixes(entries: Sequence[Entry]) -> list[tuple[int, list[Entry]]]:
     """Group targets by prefix so that forwards and backwards together touch the fewest positions.
 
-    ``cost = Σ_groups length · (1 + targets · BACKWARD) + FIXED``, minimised over contiguous groups of
+    ``cost = Σ_groups length · (1 + targets · BACKWARD) + FIXED``, minimized over contiguous groups of
     targets in the order of their last position. A target over many positions stays whole: its gradient
     is one backward.
 

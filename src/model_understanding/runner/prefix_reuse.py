@@ -220,7 +220,7 @@ class PrefixReuse:
     def _groups(self, first: Int[np.ndarray, " variants"]) -> list[tuple[int, Int[np.ndarray, " rows"]]]:
         """Return which variants run together and from where: fewest positions, forwards counted in.
 
-        Variants are sorted by their first removed token; neighbours share a forward where its own cost
+        Variants are sorted by their first removed token; neighbors share a forward where its own cost
         is more than the positions that the later of them run in vain.
         """
         starts, counts = np.unique(first, return_counts=True)

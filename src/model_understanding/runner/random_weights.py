@@ -20,14 +20,14 @@ def with_random_weights(runner: Runner, seed: int) -> Runner:
         A runner of the copy.
 
     Raises:
-        UnsupportedModelError: The weights are quantised or lie elsewhere, and cannot be drawn anew.
+        UnsupportedModelError: The weights are quantized or lie elsewhere, and cannot be drawn anew.
     """
     parameters = list(runner.model.parameters())
     if any(not one.is_floating_point() or one.device.type == "meta" for one in parameters):
         raise UnsupportedModelError(
-            f"The weights of {type(runner.model).__name__} are quantised or offloaded; they cannot be "
+            f"The weights of {type(runner.model).__name__} are quantized or offloaded; they cannot be "
             "drawn anew.",
-            hint="Load the model without quantisation and device_map.",
+            hint="Load the model without quantization and device_map.",
         )
     model = copy.deepcopy(runner.model)
     generator = torch.Generator().manual_seed(seed)

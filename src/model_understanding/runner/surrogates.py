@@ -124,29 +124,29 @@ def local_regression(
         apart = 1 - (np.sqrt(present) if distance == "cosine" else present)
         raw = np.sqrt(np.exp(-((apart / width) ** 2)))
         weights = raw / raw.sum()
-        centred = design - weights @ design
+        centered = design - weights @ design
         wanted = values[:, target] - weights @ values[:, target]
-        scaled = centred * raw[:, None]
-        gram = scaled.T @ centred + ridge * np.eye(design.shape[1])
+        scaled = centered * raw[:, None]
+        gram = scaled.T @ centered + ridge * np.eye(design.shape[1])
         solved = np.linalg.lstsq(gram, scaled.T @ wanted, rcond=None)[0]
         found[target, matters] = solved
         spread = weights @ wanted**2
         if spread > 0:
-            explained[target] = 1 - weights @ (wanted - centred @ solved) ** 2 / spread
+            explained[target] = 1 - weights @ (wanted - centered @ solved) ** 2 / spread
     return found, explained
 
 
 def lasso(
     design: Float[np.ndarray, "rows columns"], wanted: Float[np.ndarray, " rows"], penalty: float
 ) -> tuple[Float[np.ndarray, " columns"], float]:
-    """Return the sparse linear model ``min 1/(2M) ‖y − b − Xw‖² + penalty ‖w‖₁`` of standardised columns.
+    """Return the sparse linear model ``min 1/(2M) ‖y − b − Xw‖² + penalty ‖w‖₁`` of standardized columns.
 
     Solved by coordinate descent; coefficients are those of the columns as given.
 
     Args:
         design: X.
         wanted: y.
-        penalty: Of the standardised coefficients' absolute values.
+        penalty: Of the standardized coefficients' absolute values.
 
     Returns:
         w and b.

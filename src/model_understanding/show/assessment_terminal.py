@@ -113,10 +113,10 @@ def _print_metrics(evaluations: Sequence[Evaluation], console: Console) -> None:
     asked = [one for one in evaluations if one.verdict is None and one.metric not in IN_EVERY_EVALUATION]
     if not asked:
         return
-    is_normalised = any(one.limits for one in asked)
+    is_normalized = any(one.limits for one in asked)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("metric asked for", overflow="fold")
-    titles = ("value", "random", "above", *(("raw", "possible") if is_normalised else ()))
+    titles = ("value", "random", "above", *(("raw", "possible") if is_normalized else ()))
     for title in titles:
         table.add_column(title, justify="left" if title == "possible" else "right")
     for place, one in enumerate(asked):
@@ -127,14 +127,14 @@ def _print_metrics(evaluations: Sequence[Evaluation], console: Console) -> None:
             number(float(one.control.mean())) if one.control.size else "–",
             "–" if one.advantage is None else number(one.advantage),
         ]
-        if is_normalised:
+        if is_normalized:
             cells += ["–" if one.raw is None else number(one.raw), limits_range(one.limits)]
         condition = Padding(Text(shown(evaluation_condition(one) or "value")), (0, 0, 0, 2))
         table.add_row(condition, *map(Text, cells))
     console.print(Padding(table, (1, 0, 0, 2)))
-    if is_normalised:
+    if is_normalized:
         how = "exact" if all(one.limits.exact for one in asked if one.limits) else "by search"
-        words = f"raw: before normalising; possible: least and greatest of any order ({how})"
+        words = f"raw: before normalizing; possible: least and greatest of any order ({how})"
         console.print(Padding(Text(words, style="dim"), (0, 0, 0, 2)))
     for reason in dict.fromkeys(reason for one in asked for reason in one.reasons):
         console.print(Padding(Text(shown(reason), style="dim"), (0, 0, 0, 2)))

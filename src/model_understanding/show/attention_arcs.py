@@ -11,7 +11,7 @@ from matplotlib.path import Path
 from model_understanding.results import AttentionMap
 from model_understanding.results.attention_sinks import SinkMode
 from model_understanding.show.attention_view import AttentionView, attention_view
-from model_understanding.show.colours import Palette
+from model_understanding.show.colors import Palette
 from model_understanding.show.fonts import text_style
 from model_understanding.show.heatmap import axis_labels
 from model_understanding.show.panel import DETAIL_SIZE, SMALL_SIZE, Panel, make_header, text_width
@@ -44,7 +44,7 @@ def arcs_panel(
     layer: int | None,
     head: int | None,
     level: Level,
-    colours: Palette,
+    colors: Palette,
     *,
     sinks: SinkMode | None = None,
 ) -> Panel:
@@ -55,7 +55,7 @@ def arcs_panel(
         layer: The layer's index, ``None`` for the mean.
         head: The head's index, likewise.
         level: What a label stands for.
-        colours: The theme's colours.
+        colors: The theme's colors.
         sinks: What is done with the sinks; off the scale they have no arcs, and their share beside them.
 
     Returns:
@@ -74,34 +74,34 @@ def arcs_panel(
     words = view.sink_words(axis_labels(view.keys))
     header = make_header(
         title=attention_title(attention, layer, head),
-        details=(*links.details, *view.left_out, *([words] if view.mode == "renormalised" and words else [])),
+        details=(*links.details, *view.left_out, *([words] if view.mode == "renormalized" and words else [])),
         cautions=cautions(attention),
         width=room,
         indent=-left,
     )
 
     def draw(axes: "Axes") -> None:
-        axes.set_facecolor(colours.background)
+        axes.set_facecolor(colors.background)
         axes.set(xlim=(0, _GAP), ylim=(height, 0), xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
         row_places = {row: _place(place, len(links.rows), height) for place, row in enumerate(links.rows)}
         key_places = {key: _place(place, len(links.keys), height) for place, key in enumerate(links.keys)}
-        _draw_arcs(axes, links, row_places, key_places, colours)
+        _draw_arcs(axes, links, row_places, key_places, colors)
         named = text_style(*row_names, *key_names)
         for row, y in row_places.items():
-            colour = colours.muted if view.rows.special[row] else colours.text
-            style = {"ha": "right", "va": "center", "fontsize": SMALL_SIZE, "color": colour}
+            color = colors.muted if view.rows.special[row] else colors.text
+            style = {"ha": "right", "va": "center", "fontsize": SMALL_SIZE, "color": color}
             axes.text(-0.06, y, row_names[row], **style, **named)  # pyright: ignore[reportArgumentType]
         for key, y in key_places.items():
             is_muted = view.keys.special[key] or key in view.off_scale
             style = {"ha": "left", "va": "center", "fontsize": SMALL_SIZE}
-            style["color"] = colours.muted if is_muted else colours.text
+            style["color"] = colors.muted if is_muted else colors.text
             axes.text(_GAP + 0.06, y, key_names[key], **style, **named)  # pyright: ignore[reportArgumentType]
-        below = {"va": "top", "fontsize": DETAIL_SIZE, "color": colours.muted}
+        below = {"va": "top", "fontsize": DETAIL_SIZE, "color": colors.muted}
         first = "produced (from query)" if view.produced else "from (query)"
         axes.text(-0.06, height + 0.07, first, ha="right", **below)  # pyright: ignore[reportArgumentType]
         axes.text(_GAP + 0.06, height + 0.07, "to (key)", ha="left", **below)  # pyright: ignore[reportArgumentType]
-        header.draw(axes, colours)
+        header.draw(axes, colors)
 
     return Panel(
         width=_GAP,
@@ -159,7 +159,7 @@ def _place(place: int, count: int, height: float) -> float:
 
 
 def _draw_arcs(
-    axes: "Axes", links: _Links, rows: dict[int, float], keys: dict[int, float], colours: Palette
+    axes: "Axes", links: _Links, rows: dict[int, float], keys: dict[int, float], colors: Palette
 ) -> None:
     patches, widths, edges = [], [], []
     for row, key, weight in links.ends:
@@ -171,5 +171,5 @@ def _draw_arcs(
         patches.append(PathPatch(path))
         strength = weight / links.top
         widths.append(_THINNEST + (_THICKEST - _THINNEST) * strength)
-        edges.append(colours.attention(0.22 + 0.78 * strength))
+        edges.append(colors.attention(0.22 + 0.78 * strength))
     axes.add_collection(PatchCollection(patches, facecolors="none", edgecolors=edges, linewidths=widths))

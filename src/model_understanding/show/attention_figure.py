@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from model_understanding.results import AttentionMap
 from model_understanding.results.attention_sinks import SinkMode
 from model_understanding.show.attention_view import AttentionView, attention_view
-from model_understanding.show.colours import Palette, Theme, palette
+from model_understanding.show.colors import Palette, Theme, palette
 from model_understanding.show.heatmap import (
     Grid,
     axis_labels,
@@ -41,18 +41,18 @@ def heatmap_axes(
     theme: Theme = "light",
 ) -> "Axes":
     """Draw one attention matrix as a seaborn heatmap; see ``attention_pictures.attention_axes``."""
-    colours = palette(theme)
+    colors = palette(theme)
     with house_style():
         if ax is None:
-            panel = attention_panel(attention_map, layer, head, level, colours, sinks=sinks)
-            return new_axes(panel, colours)
+            panel = attention_panel(attention_map, layer, head, level, colors, sinks=sinks)
+            return new_axes(panel, colors)
         view = attention_view(attention_map, layer, head, level, sinks)
-        grid = _grid(view, colours)
+        grid = _grid(view, colors)
         room = max(size_in_inches(ax)[0], 1.6)
         title = attention_title(attention_map, layer, head)
-        header = _header(attention_map, view, grid, title, colours, room, 0.0)
+        header = _header(attention_map, view, grid, title, colors, room, 0.0)
         width, height = size_left(ax, header, *label_room(grid))
-        draw_heatmap(ax, grid, colours, max(0.8 * width - 0.3, 0.3), height, header)
+        draw_heatmap(ax, grid, colors, max(0.8 * width - 0.3, 0.3), height, header)
         return ax
 
 
@@ -61,7 +61,7 @@ def attention_panel(
     layer: int | None,
     head: int | None,
     level: Level,
-    colours: Palette,
+    colors: Palette,
     *,
     titled: bool = True,
     sinks: SinkMode | None = None,
@@ -73,7 +73,7 @@ def attention_panel(
         layer: The layer's index, ``None`` for the mean.
         head: The head's index, likewise.
         level: What a row and a column stand for.
-        colours: The theme's colours.
+        colors: The theme's colors.
         titled: Whether the picture carries its title, or the page around it does.
         sinks: What is done with the sinks.
 
@@ -81,16 +81,16 @@ def attention_panel(
         The panel, of the size that its labels need.
     """
     view = attention_view(attention, layer, head, level, sinks)
-    grid = _grid(view, colours)
+    grid = _grid(view, colors)
     title = attention_title(attention, layer, head) if titled else ""
     return heatmap_panel(
         grid,
-        colours,
-        lambda width, indent: _header(attention, view, grid, title, colours, width, indent),
+        colors,
+        lambda width, indent: _header(attention, view, grid, title, colors, width, indent),
     )
 
 
-def _grid(view: AttentionView, colours: Palette) -> Grid:
+def _grid(view: AttentionView, colors: Palette) -> Grid:
     produced = ("from (query), named by the token it produced", "from (query) → produced")
     columns = axis_labels(view.keys)
     return Grid(
@@ -102,7 +102,7 @@ def _grid(view: AttentionView, colours: Palette) -> Grid:
         special_columns=view.keys.special,
         sinks=view.off_scale,
         borders=text_borders(view.keys),
-        colour=colours.attention,
+        color=colors.attention,
         signed=False,
         across="to (key)",
         down=(*(produced if view.produced else ()), "from (query)", "from"),
@@ -117,7 +117,7 @@ def _header(
     view: AttentionView,
     grid: Grid,
     title: str,
-    colours: Palette,
+    colors: Palette,
     width: float,
     indent: float,
 ) -> Header:
@@ -125,7 +125,7 @@ def _header(
         title=title,
         details=(*view.left_out, *((grid.sink_words,) if view.sinks and not view.off_scale else ())),
         cautions=cautions(attention),
-        handles=grid.handles(colours),
+        handles=grid.handles(colors),
         width=width,
         indent=indent,
     )

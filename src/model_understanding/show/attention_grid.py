@@ -1,4 +1,4 @@
-"""Many attention matrices at once: one small tile for each layer and head, on one colour scale."""
+"""Many attention matrices at once: one small tile for each layer and head, on one color scale."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from model_understanding.results import AttentionMap
 from model_understanding.results.attention_sinks import SinkMode
 from model_understanding.show.attention_view import AttentionView, attention_view
-from model_understanding.show.colours import STEPS, Palette
+from model_understanding.show.colors import STEPS, Palette
 from model_understanding.show.fonts import text_style
 from model_understanding.show.heatmap import axis_labels
 from model_understanding.show.panel import SMALL_SIZE, Header, Panel, make_header, text_width
@@ -28,7 +28,7 @@ _MOST_DOTS = 96  # of a tile's side
 _WIDE = 9.4  # inches of all tiles
 _LEAST, _MOST = 0.62, 2.4  # inches of a tile
 _GAP, _NAMED_GAP = 0.07, 0.24  # inches between tiles, and where each carries its name
-_SCALE_ROOM, _SCALE_WIDTH, _SCALE_HEIGHT = 0.44, 1.9, 0.11  # inches of the colour scale below the tiles
+_SCALE_ROOM, _SCALE_WIDTH, _SCALE_HEIGHT = 0.44, 1.9, 0.11  # inches of the color scale below the tiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ def grid_panel(
     layer: int | None,
     head: int | None,
     level: Level,
-    colours: Palette,
+    colors: Palette,
     *,
     sinks: SinkMode | None = None,
 ) -> Panel:
@@ -72,7 +72,7 @@ def grid_panel(
         layer: Only this layer's heads.
         head: Only this head, in every layer.
         level: What a row and a column of a tile stand for.
-        colours: The theme's colours.
+        colors: The theme's colors.
         sinks: What is done with the sinks of each tile.
 
     Returns:
@@ -88,27 +88,27 @@ def grid_panel(
     height = names + found.rows * (tall + gap) - _GAP + _SCALE_ROOM
     left = max([0.1, *(text_width(name, SMALL_SIZE) + 0.14 for name in found.row_names)])
     room = max(left + width, 6.2)
-    header = _header(attention, found, colours, room, -left)
+    header = _header(attention, found, colors, room, -left)
 
     def draw(axes: "Axes") -> None:
-        axes.set_facecolor(colours.background)
+        axes.set_facecolor(colors.background)
         axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
         for tile in found.tiles:
             x, y = tile.column * (wide + _GAP), names + tile.row * (tall + gap)
-            dots, _ = _dots(tile.view, found.top, found.rooted, colours)
+            dots, _ = _dots(tile.view, found.top, found.rooted, colors)
             axes.imshow(
                 dots, extent=(x, x + wide, y + tall, y), aspect="auto", interpolation="nearest", zorder=2
             )
             if not found.is_named_by_side:
-                _write(axes, _name(tile), x, y - 0.04, colours, "left", "bottom")
+                _write(axes, _name(tile), x, y - 0.04, colors, "left", "bottom")
         for row, name in enumerate(found.row_names):
-            _write(axes, name, -0.07, names + row * (tall + gap) + tall / 2, colours, "right", "center")
+            _write(axes, name, -0.07, names + row * (tall + gap) + tall / 2, colors, "right", "center")
         for column, name in enumerate(found.column_names):
-            _write(axes, name, column * (wide + _GAP) + wide / 2, names - 0.05, colours, "center", "bottom")
-        _draw_scale(axes, found, colours, height - _SCALE_ROOM + 0.16)
+            _write(axes, name, column * (wide + _GAP) + wide / 2, names - 0.05, colors, "center", "bottom")
+        _draw_scale(axes, found, colors, height - _SCALE_ROOM + 0.16)
         axes.set(xlim=(0, width), ylim=(height, 0))  # images move them
-        header.draw(axes, colours)
+        header.draw(axes, colors)
 
     return Panel(
         width=width,
@@ -205,7 +205,7 @@ def _is_on_scale(view: AttentionView) -> np.ndarray:
 
 
 def _dots(
-    view: AttentionView, top: float, rooted: bool, colours: Palette
+    view: AttentionView, top: float, rooted: bool, colors: Palette
 ) -> tuple[UInt8[np.ndarray, "rows keys 3"], int]:
     """Return a tile's pixels, each the largest of a block of cells, and the block's side."""
     block = -(-max(view.weights.shape) // _MOST_DOTS)
@@ -213,11 +213,11 @@ def _dots(
     off = np.zeros_like(view.mask)
     off[:, list(view.off_scale)] = view.mask[:, list(view.off_scale)]
     is_off = _largest(off.astype(float), block) > 0
-    ramp = _ramp(colours)
+    ramp = _ramp(colors)
     steps = np.clip(strengths, 0, 1) ** (0.5 if rooted else 1.0)
     dots = ramp[np.rint(steps * (STEPS - 1)).astype(int)]
-    dots[strengths < 0] = _bytes(colours.masked)
-    dots[is_off & ((strengths < 0) | (block == 1))] = _bytes(colours.hatch)
+    dots[strengths < 0] = _bytes(colors.masked)
+    dots[is_off & ((strengths < 0) | (block == 1))] = _bytes(colors.hatch)
     return dots, block
 
 
@@ -229,41 +229,41 @@ def _largest(values: Float[np.ndarray, "rows keys"], block: int) -> Float[np.nda
     return padded.reshape(rows, block, keys, block).max(axis=(1, 3))
 
 
-def _ramp(colours: Palette) -> UInt8[np.ndarray, "steps 3"]:
-    return np.array([_bytes(colours.attention(step / (STEPS - 1))) for step in range(STEPS)], dtype=np.uint8)
+def _ramp(colors: Palette) -> UInt8[np.ndarray, "steps 3"]:
+    return np.array([_bytes(colors.attention(step / (STEPS - 1))) for step in range(STEPS)], dtype=np.uint8)
 
 
-def _bytes(colour: str) -> tuple[int, int, int]:
-    red, green, blue = (round(255 * part) for part in to_rgb(colour))
+def _bytes(color: str) -> tuple[int, int, int]:
+    red, green, blue = (round(255 * part) for part in to_rgb(color))
     return red, green, blue
 
 
-def _write(axes: "Axes", words: str, x: float, y: float, colours: Palette, ha: str, va: str) -> None:
-    style = {"ha": ha, "va": va, "fontsize": SMALL_SIZE, "color": colours.muted}
+def _write(axes: "Axes", words: str, x: float, y: float, colors: Palette, ha: str, va: str) -> None:
+    style = {"ha": ha, "va": va, "fontsize": SMALL_SIZE, "color": colors.muted}
     axes.text(x, y, words, **style, **text_style(words))  # pyright: ignore[reportArgumentType]
 
 
-def _draw_scale(axes: "Axes", found: _Tiles, colours: Palette, top: float) -> None:
-    """Draw the colour scale that all tiles share, below them."""
+def _draw_scale(axes: "Axes", found: _Tiles, colors: Palette, top: float) -> None:
+    """Draw the color scale that all tiles share, below them."""
     start = text_width("0", SMALL_SIZE) + 0.08
-    ramp = _ramp(colours)[None]
+    ramp = _ramp(colors)[None]
     extent = (start, start + _SCALE_WIDTH, top + _SCALE_HEIGHT, top)
-    if found.rooted:  # evenly spaced weights, as the tiles colour them
+    if found.rooted:  # evenly spaced weights, as the tiles color them
         ramp = ramp[:, np.rint((STEPS - 1) * np.sqrt(np.linspace(0, 1, STEPS))).astype(int)]
     axes.imshow(ramp, extent=extent, aspect="auto", interpolation="nearest")
     middle = top + _SCALE_HEIGHT / 2
     name = f"{number(found.top)}  {found.tiles[0].view.scale_name}, one scale for all tiles"
-    _write(axes, "0", 0, middle, colours, "left", "center")
-    _write(axes, name, start + _SCALE_WIDTH + 0.08, middle, colours, "left", "center")
+    _write(axes, "0", 0, middle, colors, "left", "center")
+    _write(axes, name, start + _SCALE_WIDTH + 0.08, middle, colors, "left", "center")
 
 
-def _header(attention: AttentionMap, found: _Tiles, colours: Palette, width: float, indent: float) -> Header:
+def _header(attention: AttentionMap, found: _Tiles, colors: Palette, width: float, indent: float) -> Header:
     view = found.tiles[0].view
     masked = any(not tile.view.mask.all() for tile in found.tiles)
     words = _sink_words(found)
     off = any(tile.view.off_scale for tile in found.tiles)
-    handles = [Patch(facecolor=colours.hatch, label=words)] if off else []
-    handles += [Patch(facecolor=colours.masked, label=view.masked_words)] if masked else []
+    handles = [Patch(facecolor=colors.hatch, label=words)] if off else []
+    handles += [Patch(facecolor=colors.masked, label=view.masked_words)] if masked else []
     rows = "the token produced" if view.produced else "from (query)"
     return make_header(
         title=f"{attention_name(attention)}: {len(found.tiles)} tiles",
@@ -289,7 +289,7 @@ def _sink_words(found: _Tiles) -> str:
     names = axis_labels(holders[0].keys)
     place, count = Counter(sink for view in holders for sink in view.sinks).most_common(1)[0]
     shares = [view.shares[view.sinks.index(place)] for view in holders if place in view.sinks]
-    done = {"raw": "", "muted": ", off the colour scale", "renormalised": ", left out and rows rescaled"}
+    done = {"raw": "", "muted": ", off the color scale", "renormalized": ", left out and rows rescaled"}
     return (
         f"{holders[0].sink_name}{done[holders[0].mode]}: in {len(holders)} of {len(found.tiles)} tiles; in "
         f"{count} of them {names[place]}, with {percent(float(np.mean(shares)))} on average"

@@ -21,8 +21,8 @@ from model_understanding.tokens import Level, Tokens
 MOST_CELLS = 2**25  # of a matrix that can be looked at; a longer text is shown pooled
 _DONE: dict[SinkMode, str] = {
     "raw": "",
-    "muted": ", off the colour scale",
-    "renormalised": ", left out and each row divided by what remains",
+    "muted": ", off the color scale",
+    "renormalized": ", left out and each row divided by what remains",
 }
 
 
@@ -39,7 +39,7 @@ class AttentionView:
         sinks: Columns that take most of the weight, whoever the query.
         shares: What each of them takes.
         mode: What is done with them: on the scale (``raw``), off it (``muted``), or removed and each row
-            divided by what remains (``renormalised``).
+            divided by what remains (``renormalized``).
         is_attention: Whether the weights are plain attention, in which such columns are sinks.
         is_partial: Whether only the largest weights of each row are known.
         left_out: What is not in the map.
@@ -59,14 +59,14 @@ class AttentionView:
 
     @property
     def off_scale(self) -> tuple[int, ...]:
-        """Columns without a colour from the scale."""
+        """Columns without a color from the scale."""
         return () if self.mode == "raw" else self.sinks
 
     @property
     def scale_name(self) -> str:
-        """What a colour stands for."""
+        """What a color stands for."""
         name = "attention weight" if self.is_attention else "weight"
-        return f"{name} without sinks, rows rescaled" if self.mode == "renormalised" and self.sinks else name
+        return f"{name} without sinks, rows rescaled" if self.mode == "renormalized" and self.sinks else name
 
     @property
     def masked_words(self) -> str:
@@ -89,7 +89,7 @@ class AttentionView:
             names: The columns' labels.
 
         Returns:
-            For example ``sink, off the colour scale: 71.0 % on <bos>``.
+            For example ``sink, off the color scale: 71.0 % on <bos>``.
         """
         return f"{self.sink_name}{_DONE[self.mode]}: {self.sink_list(names)}" if self.sinks else ""
 
@@ -108,7 +108,7 @@ def attention_view(
         layer: The layer's index, ``None`` for the mean over those held.
         head: The head's index, likewise.
         level: What a row and a column stand for; keys are summed, queries averaged.
-        sinks: ``raw``, ``muted`` or ``renormalised``; where left out, the sinks of plain attention are muted
+        sinks: ``raw``, ``muted`` or ``renormalized``; where left out, the sinks of plain attention are muted
             and other maps drawn as they are.
 
     Returns:
@@ -136,7 +136,7 @@ def attention_view(
         rows=folded.queries if folded.steps is None else folded.steps,
         keys=folded.keys,
         produced=folded.steps is not None,
-        weights=without_sinks(matrix, columns) if mode == "renormalised" else matrix,
+        weights=without_sinks(matrix, columns) if mode == "renormalized" else matrix,
         mask=folded.mask,
         sinks=columns,
         shares=shares,
@@ -156,6 +156,6 @@ def sink_mode(attention: AttentionMap, sinks: SinkMode | None) -> SinkMode:
     if sinks is not None and sinks not in SINK_MODES:
         raise InputError(
             f"sinks={sinks!r} is unknown. Allowed: {', '.join(SINK_MODES)}.",
-            hint="Leave it out: the sinks of attention are then off the colour scale.",
+            hint="Leave it out: the sinks of attention are then off the color scale.",
         )
     return sinks or ("muted" if attention.is_attention else "raw")

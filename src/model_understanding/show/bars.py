@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from model_understanding.results import Attribution
-from model_understanding.show.colours import Palette
+from model_understanding.show.colors import Palette
 from model_understanding.show.fonts import drawable, text_style
 from model_understanding.show.panel import LABEL_SIZE, SMALL_SIZE, text_width
 from model_understanding.show.wording import LABEL_LENGTH, number, percent, shown, sign_words
@@ -39,7 +39,7 @@ class Bars:
         signed: Whether signs have a meaning.
         normalized: Whether scores are shares.
         signs: What a score above and below zero does.
-        colours: The theme's colours.
+        colors: The theme's colors.
     """
 
     labels: tuple[str, ...]
@@ -50,24 +50,24 @@ class Bars:
     signed: bool
     normalized: bool
     signs: tuple[str, str]
-    colours: Palette
+    colors: Palette
 
     @property
     def reach(self) -> float:
         """The largest absolute score, 1 where all are zero."""
         return float(np.abs(self.scores).max(initial=0)) or 1.0
 
-    def colour(self, unit: int) -> str:
-        """Return a bar's colour."""
+    def color(self, unit: int) -> str:
+        """Return a bar's color."""
         if self.special[unit]:
-            return self.colours.special
+            return self.colors.special
         if not self.signed:
-            return self.colours.unsigned
-        return self.colours.supports if self.scores[unit] >= 0 else self.colours.against
+            return self.colors.unsigned
+        return self.colors.supports if self.scores[unit] >= 0 else self.colors.against
 
-    def label_colour(self, unit: int) -> str:
-        """Return the colour of a bar's label."""
-        return self.colours.muted if self.special[unit] or not self.valid[unit] else self.colours.text
+    def label_color(self, unit: int) -> str:
+        """Return the color of a bar's label."""
+        return self.colors.muted if self.special[unit] or not self.valid[unit] else self.colors.text
 
     def value_words(self, unit: int) -> str:
         """Return a bar's number, short."""
@@ -82,20 +82,20 @@ class Bars:
         plain = ~self.special & self.valid
         entries = []
         if self.signed:
-            for wanted, words, colour in (
-                (plain & (self.scores > 0), self.signs[0], self.colours.supports),
-                (plain & (self.scores < 0), self.signs[1], self.colours.against),
+            for wanted, words, color in (
+                (plain & (self.scores > 0), self.signs[0], self.colors.supports),
+                (plain & (self.scores < 0), self.signs[1], self.colors.against),
             ):
                 if wanted.any():
-                    entries.append(Patch(facecolor=colour, label=drawable(words)))
+                    entries.append(Patch(facecolor=color, label=drawable(words)))
         if (self.special & self.valid).any():
-            entries.append(Patch(facecolor=self.colours.special, label="special token"))
+            entries.append(Patch(facecolor=self.colors.special, label="special token"))
         if not self.valid.all():
-            entries.append(Patch(**no_score_style(self.colours), label="no score (cannot contribute)"))
+            entries.append(Patch(**no_score_style(self.colors), label="no score (cannot contribute)"))
         return entries
 
 
-def make_bars(attribution: Attribution, target: int, level: str, normalized: bool, colours: Palette) -> Bars:
+def make_bars(attribution: Attribution, target: int, level: str, normalized: bool, colors: Palette) -> Bars:
     """Fold one target's scores to a level and name its units.
 
     Args:
@@ -103,7 +103,7 @@ def make_bars(attribution: Attribution, target: int, level: str, normalized: boo
         target: Which target.
         level: ``token``, ``character``, ``word`` or ``sentence``.
         normalized: Whether absolute scores are scaled to sum to 1.
-        colours: The theme's colours.
+        colors: The theme's colors.
 
     Returns:
         The bars.
@@ -119,13 +119,13 @@ def make_bars(attribution: Attribution, target: int, level: str, normalized: boo
         signed=row.signed,
         normalized=normalized,
         signs=sign_words(row.targets[0]),
-        colours=colours,
+        colors=colors,
     )
 
 
-def no_score_style(colours: Palette) -> dict[str, Any]:
+def no_score_style(colors: Palette) -> dict[str, Any]:
     """Return the stripes of a token that cannot contribute."""
-    return {"facecolor": colours.sink, "edgecolor": colours.hatch, "hatch": HATCH, "linewidth": 0}
+    return {"facecolor": colors.sink, "edgecolor": colors.hatch, "hatch": HATCH, "linewidth": 0}
 
 
 def vertical_slot(bars: Bars) -> float:
@@ -143,7 +143,7 @@ def draw_vertical(axes: "Axes", bars: Bars, *, numbers: bool = True) -> None:
         numbers: Whether to write each bar's number.
     """
     places = range(len(bars.scores))
-    axes.bar(places, bars.scores, width=_BAR, color=[bars.colour(unit) for unit in places])
+    axes.bar(places, bars.scores, width=_BAR, color=[bars.color(unit) for unit in places])
     axes.set_xlim(-0.6, len(places) - 0.4)
     axes.set_ylim(*_limits(bars))
     axes.set_xticks(places, bars.labels, fontsize=LABEL_SIZE, **text_style(*bars.labels))
@@ -151,7 +151,7 @@ def draw_vertical(axes: "Axes", bars: Bars, *, numbers: bool = True) -> None:
     _finish(axes, bars, axes.get_xticklabels(), "y")
     for unit in places:
         if not bars.valid[unit]:
-            axes.axvspan(unit - 0.4, unit + 0.4, zorder=0.5, **no_score_style(bars.colours))
+            axes.axvspan(unit - 0.4, unit + 0.4, zorder=0.5, **no_score_style(bars.colors))
         elif numbers:
             score, side = float(bars.scores[unit]), -1 if bars.scores[unit] < 0 else 1
             _write_number(axes, bars, unit, (unit, score), (0, 3 * side), ("center", _VERTICAL[side]))
@@ -170,7 +170,7 @@ def draw_horizontal(
         ticks: How many ticks the score axis has at most.
     """
     places = range(len(bars.scores))
-    axes.barh(places, bars.scores, height=_BAR, color=[bars.colour(unit) for unit in places])
+    axes.barh(places, bars.scores, height=_BAR, color=[bars.color(unit) for unit in places])
     axes.set_ylim(len(places) - 0.45, -0.55)
     axes.set_xlim(*_limits(bars))
     axes.set_yticks(places[::every], bars.labels[::every], fontsize=LABEL_SIZE, **text_style(*bars.labels))
@@ -178,7 +178,7 @@ def draw_horizontal(
     _finish(axes, bars, axes.get_yticklabels(), "x", every, ticks)
     for unit in places:
         if not bars.valid[unit]:
-            axes.axhspan(unit - 0.4, unit + 0.4, zorder=0.5, **no_score_style(bars.colours))
+            axes.axhspan(unit - 0.4, unit + 0.4, zorder=0.5, **no_score_style(bars.colors))
         elif numbers:
             score, side = float(bars.scores[unit]), -1 if bars.scores[unit] < 0 else 1
             _write_number(
@@ -203,8 +203,8 @@ def _write_number(
         ha=alignment[0],
         va=alignment[1],
         fontsize=SMALL_SIZE,
-        color=bars.colours.muted,
-        bbox={"boxstyle": "square,pad=0.12", "facecolor": bars.colours.background, "edgecolor": "none"},
+        color=bars.colors.muted,
+        bbox={"boxstyle": "square,pad=0.12", "facecolor": bars.colors.background, "edgecolor": "none"},
     )
 
 
@@ -233,17 +233,17 @@ def _limits(bars: Bars) -> tuple[float, float]:
 
 
 def _finish(axes: "Axes", bars: Bars, labels: list, score_axis: str, every: int = 1, ticks: int = 5) -> None:
-    colours = bars.colours
-    axes.set_facecolor(colours.background)
+    colors = bars.colors
+    axes.set_facecolor(colors.background)
     axes.set_axisbelow(True)
-    axes.grid(axis=score_axis, color=colours.line, linewidth=0.7)  # type: ignore[arg-type]
+    axes.grid(axis=score_axis, color=colors.line, linewidth=0.7)  # type: ignore[arg-type]
     for spine in axes.spines.values():
         spine.set_visible(False)
-    (axes.axhline if score_axis == "y" else axes.axvline)(0, color=colours.muted, linewidth=1.0)
-    axes.tick_params(axis=score_axis, labelsize=SMALL_SIZE, length=0, labelcolor=colours.muted)  # type: ignore[arg-type]
+    (axes.axhline if score_axis == "y" else axes.axvline)(0, color=colors.muted, linewidth=1.0)
+    axes.tick_params(axis=score_axis, labelsize=SMALL_SIZE, length=0, labelcolor=colors.muted)  # type: ignore[arg-type]
     axis = axes.yaxis if score_axis == "y" else axes.xaxis
     axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
     if bars.normalized:
         axis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %".replace("-", "−"))
     for place, label in enumerate(labels):
-        label.set_color(bars.label_colour(place * every))
+        label.set_color(bars.label_color(place * every))

@@ -7,7 +7,7 @@ import regex
 from matplotlib.patches import Rectangle
 
 from model_understanding.show.bars import Bars, no_score_style
-from model_understanding.show.colours import text_on
+from model_understanding.show.colors import text_on
 from model_understanding.show.fonts import text_style
 from model_understanding.show.panel import LABEL_SIZE, text_width
 
@@ -69,18 +69,18 @@ def draw_in_text(axes: "Axes", bars: Bars, chips: list[Chip], width: float, heig
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     axes.axis("off")
-    colours, line_height, (above, below) = bars.colours, _line_height(bars), _lanes(bars)
+    colors, line_height, (above, below) = bars.colors, _line_height(bars), _lanes(bars)
     for chip in chips:
         unit, score = chip.unit, float(bars.scores[chip.unit])
         base = chip.line * line_height + above
         strength = score / bars.reach
-        face = colours.signed(strength) if bars.signed else colours.magnitude(strength)
+        face = colors.signed(strength) if bars.signed else colors.magnitude(strength)
         if bars.special[unit]:
-            face = colours.surface
-        style = {"facecolor": face, "linewidth": 0} if bars.valid[unit] else no_score_style(colours)
+            face = colors.surface
+        style = {"facecolor": face, "linewidth": 0} if bars.valid[unit] else no_score_style(colors)
         top_of_chip = base + below + 0.03
         axes.add_patch(Rectangle((chip.left, top_of_chip), chip.width, _CHIP, **style))
-        is_coloured = bars.valid[unit] and not bars.special[unit]
+        is_colored = bars.valid[unit] and not bars.special[unit]
         axes.text(
             chip.left + chip.width / 2,
             top_of_chip + _CHIP - 0.06,
@@ -88,14 +88,14 @@ def draw_in_text(axes: "Axes", bars: Bars, chips: list[Chip], width: float, heig
             ha="center",
             va="baseline",
             fontsize=LABEL_SIZE,
-            color=text_on(face) if is_coloured else colours.muted,
+            color=text_on(face) if is_colored else colors.muted,
             **text_style(bars.labels[unit]),
         )
-        axes.plot([chip.left, chip.left + chip.width], [base, base], color=colours.line, linewidth=0.8)
+        axes.plot([chip.left, chip.left + chip.width], [base, base], color=colors.line, linewidth=0.8)
         if bars.valid[unit]:
             axes.add_patch(
                 Rectangle(
-                    (chip.left, base), chip.width, -_LANE * strength, facecolor=bars.colour(unit), linewidth=0
+                    (chip.left, base), chip.width, -_LANE * strength, facecolor=bars.color(unit), linewidth=0
                 )
             )
 

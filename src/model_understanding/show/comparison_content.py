@@ -34,7 +34,7 @@ from model_understanding.show.comparison_words import (
     score_changes,
     target_label,
 )
-from model_understanding.show.page_colours import LEVELS
+from model_understanding.show.page_colors import LEVELS
 from model_understanding.show.wording import percent, shown, target_name, targets_name
 
 _MOST_ROWS, _MOST_CELLS, _OPEN_ROWS = 300, 24, 60
@@ -76,12 +76,12 @@ def comparison_content(comparison: Comparison) -> dict[str, Any]:
         Names for the template.
     """
     attributions = [_attribution(part) for part in comparison.attributions[:MOST_PARTS]]
-    coloured = any(part["texts"] for part in attributions)
+    colored = any(part["texts"] for part in attributions)
     outputs = _output_rows(comparison)
     return {
         **told(comparison),
         "explained": _explained(comparison),
-        "texts": () if coloured else aligned_texts(comparison.alignment),
+        "texts": () if colored else aligned_texts(comparison.alignment),
         "levels": range(1, LEVELS + 1),
         "outputs": outputs[:_MOST_ROWS],
         "outputs_left_out": max(0, len(outputs) - _MOST_ROWS),

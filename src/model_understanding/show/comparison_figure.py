@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from model_understanding.errors import InputError
 from model_understanding.results import Alignment, AttentionComparison, AttributionComparison, Comparison
-from model_understanding.show.colours import Palette, Theme, palette
+from model_understanding.show.colors import Palette, Theme, palette
 from model_understanding.show.comparison_words import (
     agreement_words,
     answers,
@@ -24,7 +24,7 @@ from model_understanding.show.heatmap import Grid, heatmap_panel
 from model_understanding.show.panel import Header, Panel, house_style, make_header
 
 _MOST_TARGETS = 40
-_COLOURED = "blue: the second is higher  ·  orange: it is lower"
+_COLORED = "blue: the second is higher  ·  orange: it is lower"
 
 
 def comparison_figure(comparison: Comparison, *, theme: Theme = "light") -> Figure:
@@ -40,7 +40,7 @@ def comparison_figure(comparison: Comparison, *, theme: Theme = "light") -> Figu
     Raises:
         InputError: The comparison holds no picture, or there is no such theme.
     """
-    colours = palette(theme)
+    colors = palette(theme)
     if not comparison.attributions and not comparison.attention:
         raise InputError(
             "The comparison holds no attribution and no attention map.", hint="Save it as .json instead."
@@ -48,12 +48,12 @@ def comparison_figure(comparison: Comparison, *, theme: Theme = "light") -> Figu
     heading = "  →  ".join(names(comparison)), "  →  ".join(answers(comparison))
     cautions = stamps(comparison)
     with house_style():
-        panels = [_scores_panel(part, cautions, colours) for part in comparison.attributions]
-        panels += [_attention_panel(part, cautions, colours) for part in comparison.attention]
+        panels = [_scores_panel(part, cautions, colors) for part in comparison.attributions]
+        panels += [_attention_panel(part, cautions, colors) for part in comparison.attention]
         return draw_panels(panels, Figure(), theme=theme, heading=heading)
 
 
-def _scores_panel(part: AttributionComparison, cautions: tuple[str, ...], colours: Palette) -> Panel:
+def _scores_panel(part: AttributionComparison, cautions: tuple[str, ...], colors: Palette) -> Panel:
     """Plan one target's scores in both and their difference; of several targets the differences."""
     single = len(part.first.targets) == 1
     if single:
@@ -64,8 +64,8 @@ def _scores_panel(part: AttributionComparison, cautions: tuple[str, ...], colour
         values, mask = part.differences[:_MOST_TARGETS], part.compared[:_MOST_TARGETS]
         rows = tuple(drawable(target_label(target)) for target in part.second.targets[:_MOST_TARGETS])
     more = len(part.first.targets) - _MOST_TARGETS
-    coloured = f"difference: {_COLOURED}  ·  above it, each report's own scores" if single else _COLOURED
-    details = [attribution_methods(part), measure_words(part), coloured]
+    colored = f"difference: {_COLORED}  ·  above it, each report's own scores" if single else _COLORED
+    details = [attribution_methods(part), measure_words(part), colored]
     details += [agreement_words(part)] if single else []
     details += [f"{more} more targets are left out here"] if more > 0 else []
     grid = _grid(
@@ -73,27 +73,27 @@ def _scores_panel(part: AttributionComparison, cautions: tuple[str, ...], colour
         mask,
         rows,
         part.alignment,
-        colours,
+        colors,
         scale="raw score" if part.measure == "score" else "% of all |score|",
         as_percent=part.measure != "score",
     )
-    return _panel(grid, attribution_title(part), details, cautions, colours)
+    return _panel(grid, attribution_title(part), details, cautions, colors)
 
 
-def _attention_panel(part: AttentionComparison, cautions: tuple[str, ...], colours: Palette) -> Panel:
+def _attention_panel(part: AttentionComparison, cautions: tuple[str, ...], colors: Palette) -> Panel:
     grid = _grid(
         part.mean_differences(),
         part.compared,
         _labels(part.rows),
         part.keys,
-        colours,
+        colors,
         scale="difference of weights in %",
         as_percent=True,
         special_rows=part.rows.special,
         down=("token produced" if part.first.steps is not None else "from (query)", "from"),
     )
-    details = [*([part.reason] if part.reason else []), _COLOURED]
-    return _panel(grid, f"Difference of {attention_words(part).lower()}", details, cautions, colours)
+    details = [*([part.reason] if part.reason else []), _COLORED]
+    return _panel(grid, f"Difference of {attention_words(part).lower()}", details, cautions, colors)
 
 
 def _grid(
@@ -101,7 +101,7 @@ def _grid(
     mask: np.ndarray,
     rows: tuple[str, ...],
     alignment: Alignment,
-    colours: Palette,
+    colors: Palette,
     *,
     scale: str,
     as_percent: bool,
@@ -117,7 +117,7 @@ def _grid(
         special_columns=alignment.special,
         sinks=(),
         borders=(),
-        colour=colours.signed,
+        color=colors.signed,
         signed=True,
         across="aligned tokens (− only in the first, + only in the second)",
         down=down,
@@ -131,15 +131,15 @@ def _labels(alignment: Alignment) -> tuple[str, ...]:
     return tuple(drawable(label) for label in unit_labels(alignment))
 
 
-def _panel(grid: Grid, title: str, details: list[str], cautions: tuple[str, ...], colours: Palette) -> Panel:
+def _panel(grid: Grid, title: str, details: list[str], cautions: tuple[str, ...], colors: Palette) -> Panel:
     def header(width: float, indent: float) -> Header:
         return make_header(
             title=title,
             details=details,
             cautions=cautions,
-            handles=grid.handles(colours),
+            handles=grid.handles(colors),
             width=width,
             indent=indent,
         )
 
-    return heatmap_panel(grid, colours, header)
+    return heatmap_panel(grid, colors, header)

@@ -1,14 +1,14 @@
-"""The picture of differences on a comparison's page: a matrix in two colours that stand on either theme."""
+"""The picture of differences on a comparison's page: a matrix in two colors that stand on either theme."""
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from markupsafe import Markup
 
 from model_understanding.results import Alignment
-from model_understanding.show.colours import oklch
+from model_understanding.show.colors import oklch
 from model_understanding.show.comparison_words import MARKS
 from model_understanding.show.page_pictures import (
-    LABELLED,
+    LABELED,
     MOST_CELLS,
     WIDTH,
     png_of,
@@ -19,7 +19,7 @@ from model_understanding.show.wording import shown
 
 _LEVELS = 24  # of opacity: few, so that the picture stays small
 _HIGHER, _LOWER = oklch(0.62, 0.15, 255.0), oklch(0.66, 0.16, 55.0)  # between the two themes' own
-_GREY = (128, 128, 128, 70)
+_GRAY = (128, 128, 128, 70)
 
 
 def difference_picture(
@@ -29,7 +29,7 @@ def difference_picture(
     columns: tuple[str, ...],
     label: str,
 ) -> Markup:
-    """Return signed differences as a matrix: blue above zero, orange below, grey where there is none.
+    """Return signed differences as a matrix: blue above zero, orange below, gray where there is none.
 
     Args:
         differences: The differences.
@@ -42,8 +42,8 @@ def difference_picture(
         An ``<svg>`` element; of large matrices the largest difference of each block.
     """
     height, width = differences.shape
-    labelled = max(height, width) <= LABELLED
-    left, top = (120, 90) if labelled else (0, 0)
+    labeled = max(height, width) <= LABELED
+    left, top = (120, 90) if labeled else (0, 0)
     cell = min(18.0, (WIDTH - left) / width, 560 / height)
     box = f'x="{left}" y="{top}" width="{width * cell:.1f}" height="{height * cell:.1f}"'
     image = png_of(_pixels(*_shrunk(differences, compared)))
@@ -51,7 +51,7 @@ def difference_picture(
         f'<rect class="mu-fill-ground" {box}/>',
         f'<image href="{image}" {box} preserveAspectRatio="none" image-rendering="pixelated"/>',
     ]
-    if labelled:
+    if labeled:
         shapes += [
             svg_text(left - 6, top + (place + 0.7) * cell, shown(name, 13), "end")
             for place, name in enumerate(rows)
@@ -98,8 +98,8 @@ def _pixels(
 ) -> UInt8[np.ndarray, "rows units 4"]:
     strengths = np.abs(differences) / (float(np.abs(differences).max(initial=0)) or 1.0)
     pixels = np.zeros((*differences.shape, 4), dtype=np.uint8)
-    for colour, cells in ((_HIGHER, differences > 0), (_LOWER, differences < 0)):
-        pixels[cells, :3] = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    for color, cells in ((_HIGHER, differences > 0), (_LOWER, differences < 0)):
+        pixels[cells, :3] = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
     pixels[..., 3] = np.rint(255 / _LEVELS * np.ceil(_LEVELS * strengths))
-    pixels[~compared] = _GREY
+    pixels[~compared] = _GRAY
     return pixels

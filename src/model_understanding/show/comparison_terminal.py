@@ -1,4 +1,4 @@
-"""A comparison as coloured text in the terminal; every colour is also said in numbers."""
+"""A comparison as colored text in the terminal; every color is also said in numbers."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from model_understanding.results import AttentionComparison, AttributionComparison, Comparison
 from model_understanding.show.bars import blanks_before
-from model_understanding.show.colours import palette, text_on
+from model_understanding.show.colors import palette, text_on
 from model_understanding.show.comparison_words import (
     MARKS,
     Change,
@@ -32,7 +32,7 @@ from model_understanding.show.comparison_words import (
 )
 from model_understanding.show.wording import shown
 
-_COLOURS = palette("light")  # cells bring their own background, so one theme serves any terminal
+_COLORS = palette("light")  # cells bring their own background, so one theme serves any terminal
 _BARS = palette("dark")
 _TOP, _TOP_ROWS = 8, 24
 _BAR = 12  # characters of the longest bar
@@ -40,7 +40,7 @@ _FAINTEST = 0.06  # share of the largest difference below which a word stays pla
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
-    """Print a comparison: the answers, the aligned text coloured by difference, the largest differences.
+    """Print a comparison: the answers, the aligned text colored by difference, the largest differences.
 
     Args:
         comparison: The comparison.
@@ -51,7 +51,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
     console.print(Rule(title, align="left"))
     console.print(Text("  →  ").join(map(Text, answers(comparison))))
     for stamp in stamps(comparison):
-        console.print(Text(f" ⚠ {stamp} ", style=f"bold {_COLOURS.caution_text} on {_COLOURS.caution}"))
+        console.print(Text(f" ⚠ {stamp} ", style=f"bold {_COLORS.caution_text} on {_COLORS.caution}"))
     for remark in remarks(comparison):
         console.print(Text(remark, style="dim"))
     for part in comparison.attributions:
@@ -75,7 +75,7 @@ def _print_attribution(part: AttributionComparison, console: Console) -> None:
         _print_targets(part, console)
         return
     console.print(Text(agreement_words(part), style="dim"))
-    console.print(Padding(_coloured(part), (1, 2)))
+    console.print(Padding(_colored(part), (1, 2)))
     if console.color_system is not None:
         legend = Text.assemble(_cell(" − lower in the second ", -1.0), " ", _cell(" + higher ", 1.0))
         console.print(Padding(legend, (0, 2)))
@@ -84,7 +84,7 @@ def _print_attribution(part: AttributionComparison, console: Console) -> None:
     _print_rest(len(changes) - _TOP, console)
 
 
-def _coloured(part: AttributionComparison) -> Text:
+def _colored(part: AttributionComparison) -> Text:
     """Return one text of both: ``good→bad`` for what was replaced, ``−`` and ``+`` for what one lacks."""
     alignment, differences = part.alignment, part.differences[0]
     reach = float(np.abs(differences).max(initial=0)) or 1.0
@@ -161,10 +161,10 @@ def _print_changes(
     reach = max(abs(change.size) for change in changes) or 1.0
     table = _table(name, "first", "second", "difference", "")
     for change in changes:
-        colour = _BARS.supports if change.size >= 0 else _BARS.against
+        color = _BARS.supports if change.size >= 0 else _BARS.against
         bar = "█" * max(round(_BAR * abs(change.size) / reach), 1 if change.size else 0)
         cells = (change.label, change.first, change.second, change.difference)
-        table.add_row(*map(Text, cells), Text(bar, style=colour))
+        table.add_row(*map(Text, cells), Text(bar, style=color))
     console.print(Padding(table, (1, 2, 0, 2)))
 
 
@@ -184,5 +184,5 @@ def _print_rest(count: int, console: Console) -> None:
 
 
 def _cell(text: str, strength: float) -> Text:
-    face = _COLOURS.signed(strength)
+    face = _COLORS.signed(strength)
     return Text(text, style=f"{text_on(face)} on {face}")

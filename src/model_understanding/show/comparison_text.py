@@ -1,4 +1,4 @@
-"""Two aligned texts as words that a page can colour: what stands in one only is marked, not only coloured."""
+"""Two aligned texts as words that a page can color: what stands in one only is marked, not only colored."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 from model_understanding.results import Alignment, AttributionComparison
 from model_understanding.show.comparison_words import difference_words, value
 from model_understanding.show.highlight import highlighted_runs
-from model_understanding.show.page_colours import level_class
+from model_understanding.show.page_colors import level_class
 
 _MOST_TIPS = 1500  # units: beyond these the page would grow too large, and the table holds the numbers
 
@@ -18,7 +18,7 @@ class AlignedWord:
 
     Args:
         text: What to show.
-        css: Its colour.
+        css: Its color.
         tip: What hovering says; empty for none.
         mark: What its unit is where it does not say the same in both: ``replaced``, ``first only``,
             ``second only``.
@@ -37,23 +37,23 @@ class AlignedWord:
 def aligned_texts(
     alignment: Alignment, part: AttributionComparison | None = None
 ) -> tuple[tuple[AlignedWord, ...], ...]:
-    """Return both texts, coloured by the difference of an attribution of one target on one scale around zero.
+    """Return both texts, colored by the difference of an attribution of one target on one scale around zero.
 
     Args:
         alignment: Which tokens stand for each other.
-        part: The attributions of these tokens; nothing is coloured where left out.
+        part: The attributions of these tokens; nothing is colored where left out.
 
     Returns:
         The first text's words and the second's.
     """
-    colours, tips = [""] * len(alignment.pairs), [""] * len(alignment.pairs)
+    colors, tips = [""] * len(alignment.pairs), [""] * len(alignment.pairs)
     if part is not None:
-        colours = _colours(part)
+        colors = _colors(part)
         tips = _tips(part) if len(tips) <= _MOST_TIPS else tips
-    return tuple(_words(alignment, side, colours, tips) for side in (0, 1))
+    return tuple(_words(alignment, side, colors, tips) for side in (0, 1))
 
 
-def _words(alignment: Alignment, side: int, colours: list[str], tips: list[str]) -> tuple[AlignedWord, ...]:
+def _words(alignment: Alignment, side: int, colors: list[str], tips: list[str]) -> tuple[AlignedWord, ...]:
     tokens = (alignment.first, alignment.second)[side]
     kinds = alignment.kinds()
     units = np.flatnonzero(alignment.pairs[:, side] >= 0)
@@ -69,7 +69,7 @@ def _words(alignment: Alignment, side: int, colours: list[str], tips: list[str])
         words.append(
             AlignedWord(
                 text=run.text,
-                css="" if is_pill else colours[unit],
+                css="" if is_pill else colors[unit],
                 tip=tips[unit],
                 mark="" if kinds[unit] == "same" else kinds[unit],
                 is_pill=is_pill,
@@ -79,7 +79,7 @@ def _words(alignment: Alignment, side: int, colours: list[str], tips: list[str])
     return tuple(words)
 
 
-def _colours(part: AttributionComparison) -> list[str]:
+def _colors(part: AttributionComparison) -> list[str]:
     reach = float(np.abs(part.differences).max(initial=0)) or 1.0
     unscored = ~(part.valid(0)[0] | part.valid(1)[0])
     return [

@@ -263,7 +263,7 @@ def cell_changes(part: AttentionComparison, count: int) -> list[Change]:
 
 
 def evaluation_changes(comparison: Comparison) -> Iterator[tuple[str, str, str, str]]:
-    """Yield each metric with both values and the verdicts; and once what normalised ones lie between."""
+    """Yield each metric with both values and the verdicts; and once what normalized ones lie between."""
     told = set()
     for pair in comparison.evaluations:
         sides = (pair.first, pair.second)

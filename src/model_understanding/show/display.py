@@ -13,7 +13,7 @@ def display_report(report: "Report") -> None:
     """Show a report where the user is looking.
 
     In a notebook the page is displayed; where pyplot has opened a backend with windows, the figures are
-    shown; elsewhere the coloured text is printed.
+    shown; elsewhere the colored text is printed.
 
     Args:
         report: The report.

@@ -10,7 +10,7 @@ from model_understanding.errors import InputError
 from model_understanding.results import Report
 from model_understanding.show.attention_figure import attention_panel
 from model_understanding.show.attention_pictures import attention_axes as attention_axes
-from model_understanding.show.colours import Theme, palette
+from model_understanding.show.colors import Theme, palette
 from model_understanding.show.fonts import drawable, text_style
 from model_understanding.show.lens_figure import lens_axes as lens_axes
 from model_understanding.show.panel import DETAIL_SIZE, EDGE, TITLE_SIZE, Panel, house_style, place, wrapped
@@ -69,15 +69,15 @@ def report_panels(
     Returns:
         One panel for each attribution and attention map.
     """
-    colours = palette(theme)
+    colors = palette(theme)
     panels = []
     for attribution in report.attributions:
         if len(attribution.targets) > 1:
-            panels.append(saliency_matrix_panel(attribution, level, colours, titled=titled))
+            panels.append(saliency_matrix_panel(attribution, level, colors, titled=titled))
         else:
-            panels.append(saliency_panel(attribution, 0, level, True, colours, titled=titled))
+            panels.append(saliency_panel(attribution, 0, level, True, colors, titled=titled))
     panels += [
-        attention_panel(attention, None, None, level, colours, titled=titled)
+        attention_panel(attention, None, None, level, colors, titled=titled)
         for attention in report.main_attention
     ]
     return panels
@@ -104,18 +104,18 @@ def draw_panels(
         raise InputError(
             "The report holds no attribution and no attention map.", hint="Save it as .json or .html instead."
         )
-    colours = palette(theme)
+    colors = palette(theme)
     width = max(panel.full_width for panel in panels) + 2 * EDGE
     lines = _heading_lines(heading, width - 2 * EDGE)
     top = EDGE + (sum(advance for *_, advance in lines) + _HEADING_GAP if lines else 0.0)
     height = top + sum(panel.full_height for panel in panels) + _GAP * (len(panels) - 1) + EDGE
     figure.set_size_inches(width, height)
-    figure.set_facecolor(colours.background)
+    figure.set_facecolor(colors.background)
     down = EDGE
     for text, size, is_main, advance in lines:
-        colour = colours.text if is_main else colours.muted
+        color = colors.text if is_main else colors.muted
         place_of_text = (EDGE / width, 1 - down / height)
-        figure.text(*place_of_text, text, fontsize=size, color=colour, va="top", **text_style(text))
+        figure.text(*place_of_text, text, fontsize=size, color=color, va="top", **text_style(text))
         down += advance
     for panel in panels:
         panel.draw(place(figure, panel, EDGE, top))

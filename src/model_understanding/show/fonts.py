@@ -1,6 +1,6 @@
 """Text that matplotlib can draw: fonts that hold the glyphs, and readable names where none does.
 
-Matplotlib draws outline fonts only, so a colour emoji usually becomes its name (``:red heart:``).
+Matplotlib draws outline fonts only, so a color emoji usually becomes its name (``:red heart:``).
 Since 3.11 matplotlib orders right-to-left text and joins Arabic letters itself; before that, letters
 are put in visual order here and stay unjoined.
 """

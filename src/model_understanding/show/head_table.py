@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from model_understanding.results import AttentionMap
-from model_understanding.show.colours import palette
+from model_understanding.show.colors import palette
 from model_understanding.show.terminal import print_cautions
 from model_understanding.show.wording import cautions, number, percent, shown
 
@@ -44,14 +44,14 @@ def print_head_ranking(
     for place, (layer, head, score) in enumerate(attention.ranking, start=1):
         looked = np.abs(folded.matrix(layer, head)).mean(axis=0)
         keys = [key for key in np.argsort(-looked, kind="stable")[:_KEYS] if looked[key] > 0]
-        colours = palette("dark")
-        colour = colours.unsigned if not signed else colours.supports if score >= 0 else colours.against
+        colors = palette("dark")
+        color = colors.unsigned if not signed else colors.supports if score >= 0 else colors.against
         table.add_row(
             Text(str(place), style="dim"),
             Text(str(layer)),
             Text(str(head)),
             Text(("+" if signed and score > 0 else "") + number(score)),
-            Text("█" * max(round(_BAR * abs(score) / reach), 1 if score else 0), style=colour),
+            Text("█" * max(round(_BAR * abs(score) / reach), 1 if score else 0), style=color),
             Text("   ".join(f"{shown(labels[key], 20)} {_share(attention, looked[key])}" for key in keys)),
         )
     console.print(Padding(table, (1, 2, 0, 2)))

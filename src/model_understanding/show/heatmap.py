@@ -1,4 +1,4 @@
-"""A labelled seaborn heatmap with masked cells, columns off the colour scale, and text borders."""
+"""A labeled seaborn heatmap with masked cells, columns off the color scale, and text borders."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from matplotlib.colors import ListedColormap, PowerNorm
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from model_understanding.show.colours import STEPS, Palette, text_on
+from model_understanding.show.colors import STEPS, Palette, text_on
 from model_understanding.show.fonts import drawable, text_style
 from model_understanding.show.panel import DETAIL_SIZE, POINTS, SMALL_SIZE, Header, Panel, text_width
 from model_understanding.show.wording import LABEL_LENGTH, ordinal, shown
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LARGEST = 22.0  # inches of the longer side
-_LABELLED = 200  # the longest side whose cells all have their labels
+_LABELED = 200  # the longest side whose cells all have their labels
 _NUMBERED = 14  # the longest side whose cells carry their numbers
 _VECTOR_CELLS = 900  # above this, cells are an image within SVG and PDF
-_BAR_WIDTH, _BAR_GAP, _BAR_HEIGHT = 0.14, 0.18, 3.2  # inches of the colour bar, and left of it
+_BAR_WIDTH, _BAR_GAP, _BAR_HEIGHT = 0.14, 0.18, 3.2  # inches of the color bar, and left of it
 _BAR_ROOM = 0.8  # inches for the bar, its ticks and its name
 _HEADER_WIDTH = 6.2  # inches that a header gets at least
 _UPRIGHT_SIZE = SMALL_SIZE + 0.5  # points of column labels that are not turned
@@ -39,18 +39,18 @@ class Grid:
         columns: Drawable labels of the columns.
         special_rows: Which rows are special tokens.
         special_columns: Which columns are.
-        sinks: Columns off the colour scale.
+        sinks: Columns off the color scale.
         borders: Columns before which another text begins.
-        colour: The colour of a value, as a share of the end of the scale (−1 to 1 or 0 to 1).
+        color: The color of a value, as a share of the end of the scale (−1 to 1 or 0 to 1).
         signed: Whether values lie on both sides of zero.
         across: Name of the columns' axis.
         down: Names of the rows' axis, from the fullest to the shortest.
-        scale: Name of the colour scale.
+        scale: Name of the color scale.
         masked_words: What a masked cell means.
-        as_percent: Whether the colour scale counts in percent.
+        as_percent: Whether the color scale counts in percent.
         words: What each cell says in place of its number, drawable.
         least_width: Inches that a cell is wide at least.
-        sink_words: Which columns are off the colour scale, with what they take.
+        sink_words: Which columns are off the color scale, with what they take.
     """
 
     values: np.ndarray
@@ -61,7 +61,7 @@ class Grid:
     special_columns: np.ndarray
     sinks: tuple[int, ...]
     borders: tuple[int, ...]
-    colour: Callable[[float], str]
+    color: Callable[[float], str]
     signed: bool
     across: str
     down: tuple[str, ...]
@@ -74,14 +74,14 @@ class Grid:
 
     @property
     def hidden(self) -> np.ndarray:
-        """Cells without a colour from the scale: masked ones and those of a sink."""
+        """Cells without a color from the scale: masked ones and those of a sink."""
         hidden = ~self.mask
         hidden[:, list(self.sinks)] = True
         return hidden
 
     @property
     def top(self) -> float:
-        """The largest absolute value on the colour scale, 1 where all are zero."""
+        """The largest absolute value on the color scale, 1 where all are zero."""
         return float(np.abs(self.values[~self.hidden]).max(initial=0.0)) or 1.0
 
     @property
@@ -91,26 +91,26 @@ class Grid:
         return not self.signed and visible.size > 0 and float(np.quantile(visible, 0.95)) < 0.25 * self.top
 
     def face(self, value: float) -> str:
-        """Return the colour of a value."""
+        """Return the color of a value."""
         share = value / self.top
-        return self.colour(share**0.5 if self.is_rooted else share)
+        return self.color(share**0.5 if self.is_rooted else share)
 
-    def handles(self, colours: Palette) -> list[Patch]:
+    def handles(self, colors: Palette) -> list[Patch]:
         """Return the legend entries for what occurs."""
         entries = []
         if self.sinks:
-            entries.append(Patch(**sink_style(colours), label=self.sink_words))
+            entries.append(Patch(**sink_style(colors), label=self.sink_words))
         if not self.mask.all():
-            entries.append(Patch(facecolor=colours.masked, label=self.masked_words))
+            entries.append(Patch(facecolor=colors.masked, label=self.masked_words))
         return entries
 
 
-def heatmap_panel(grid: Grid, colours: Palette, make_header: Callable[[float, float], Header]) -> Panel:
+def heatmap_panel(grid: Grid, colors: Palette, make_header: Callable[[float, float], Header]) -> Panel:
     """Plan a heatmap whose cells are large enough for their labels.
 
     Args:
         grid: The matrix.
-        colours: The theme's colours.
+        colors: The theme's colors.
         make_header: Makes the header from its width and its indent in inches.
 
     Returns:
@@ -125,17 +125,17 @@ def heatmap_panel(grid: Grid, colours: Palette, make_header: Callable[[float, fl
     across = max(widest if upright else cell, cell, grid.least_width)
     width, height = across * len(grid.columns), cell * len(grid.rows)
     size = _label_size(min(cell, across))
-    left = max(text_width(label, size) for label in grid.rows) + (0.42 if longest <= _LABELLED else 0.6)
+    left = max(text_width(label, size) for label in grid.rows) + (0.42 if longest <= _LABELED else 0.6)
     labels = 0.2 if upright else max(text_width(label, size) for label in grid.columns) + 0.1
     room = max(left + width + _BAR_ROOM, _HEADER_WIDTH)
     header = make_header(room, -left)
 
     def draw(axes: "Axes") -> None:
-        draw_heatmap(axes, grid, colours, width, height, header, own_bar=True)
+        draw_heatmap(axes, grid, colors, width, height, header, own_bar=True)
 
     right, bottom = (
         room - left - width,
-        max(labels + (0.34 if longest <= _LABELLED else 0.52), _BAR_HEIGHT / 2 - height),
+        max(labels + (0.34 if longest <= _LABELED else 0.52), _BAR_HEIGHT / 2 - height),
     )
     return Panel(
         width=width, height=height, left=left, right=right, top=header.height, bottom=bottom, draw=draw
@@ -145,7 +145,7 @@ def heatmap_panel(grid: Grid, colours: Palette, make_header: Callable[[float, fl
 def draw_heatmap(
     axes: "Axes",
     grid: Grid,
-    colours: Palette,
+    colors: Palette,
     width: float,
     height: float,
     header: Header,
@@ -157,11 +157,11 @@ def draw_heatmap(
     Args:
         axes: The axes.
         grid: The matrix.
-        colours: The theme's colours.
+        colors: The theme's colors.
         width: Width that the cells will take, in inches.
         height: Height that they will take.
         header: What stands above.
-        own_bar: Whether room was kept for the colour bar; else seaborn takes it from the axes.
+        own_bar: Whether room was kept for the color bar; else seaborn takes it from the axes.
     """
     import seaborn
 
@@ -176,26 +176,26 @@ def draw_heatmap(
         np.where(grid.hidden, 0.0, grid.values),
         mask=grid.hidden,
         ax=axes,
-        cmap=_colour_map(grid),
+        cmap=_color_map(grid),
         norm=PowerNorm(0.5 if grid.is_rooted else 1.0, vmin=-grid.top if grid.signed else 0.0, vmax=grid.top),
         cbar_ax=bar_axes,
         xticklabels=False,
         yticklabels=False,
         rasterized=grid.values.size > _VECTOR_CELLS,
         linewidths=1.0 if is_numbered else 0.25,
-        linecolor=colours.background if is_numbered else "face",
+        linecolor=colors.background if is_numbered else "face",
     )
-    axes.set_facecolor(colours.masked)
-    _draw_sinks(axes, grid, colours)
+    axes.set_facecolor(colors.masked)
+    _draw_sinks(axes, grid, colors)
     for border in grid.borders:
-        axes.axvline(border, color=colours.text, linewidth=1.0)
+        axes.axvline(border, color=colors.text, linewidth=1.0)
     if grid.words is not None:
         _write_words(axes, grid, across, down)
     elif is_numbered:
-        _write_numbers(axes, grid, colours)
-    _label(axes, grid, colours, across, down)
-    _finish_bar(axes, grid, colours)
-    header.draw(axes, colours)
+        _write_numbers(axes, grid, colors)
+    _label(axes, grid, colors, across, down)
+    _finish_bar(axes, grid, colors)
+    header.draw(axes, colors)
 
 
 def label_room(grid: Grid) -> tuple[float, float]:
@@ -217,23 +217,23 @@ def text_borders(tokens: Tokens) -> tuple[int, ...]:
     return tuple(i for i in range(1, len(tokens)) if segments[i] > 0 and segments[i] not in segments[:i])
 
 
-def _colour_map(grid: Grid) -> ListedColormap:
+def _color_map(grid: Grid) -> ListedColormap:
     low = -1.0 if grid.signed else 0.0
-    return ListedColormap([grid.colour(low + (1 - low) * step / (STEPS - 1)) for step in range(STEPS)])
+    return ListedColormap([grid.color(low + (1 - low) * step / (STEPS - 1)) for step in range(STEPS)])
 
 
-def _draw_sinks(axes: "Axes", grid: Grid, colours: Palette) -> None:
+def _draw_sinks(axes: "Axes", grid: Grid, colors: Palette) -> None:
     """Stripe the sink columns, leaving their masked cells as masked."""
     for sink in grid.sinks:
         open_rows = np.flatnonzero(grid.mask[:, sink])
         for run in np.split(open_rows, np.flatnonzero(np.diff(open_rows) > 1) + 1):
             if len(run):
-                axes.add_patch(Rectangle((sink, run[0]), 1, len(run), **sink_style(colours)))
+                axes.add_patch(Rectangle((sink, run[0]), 1, len(run), **sink_style(colors)))
 
 
-def sink_style(colours: Palette) -> dict[str, Any]:
-    """Return how what is off the colour scale is striped."""
-    return {"facecolor": colours.sink, "edgecolor": colours.hatch, "hatch": "////", "linewidth": 0}
+def sink_style(colors: Palette) -> dict[str, Any]:
+    """Return how what is off the color scale is striped."""
+    return {"facecolor": colors.sink, "edgecolor": colors.hatch, "hatch": "////", "linewidth": 0}
 
 
 def _write_words(axes: "Axes", grid: Grid, across: float, down: float) -> None:
@@ -259,11 +259,11 @@ def _write_words(axes: "Axes", grid: Grid, across: float, down: float) -> None:
             )
 
 
-def _write_numbers(axes: "Axes", grid: Grid, colours: Palette) -> None:
+def _write_numbers(axes: "Axes", grid: Grid, colors: Palette) -> None:
     for row, column in np.argwhere(grid.mask):
         value = float(grid.values[row, column])
         is_sink = column in grid.sinks
-        face = colours.sink if is_sink else grid.face(value)
+        face = colors.sink if is_sink else grid.face(value)
         words = f"{100 * value:.0f}" if grid.as_percent else f"{value:.2f}".replace("0.", ".", 1)
         axes.text(
             column + 0.5,
@@ -272,12 +272,12 @@ def _write_numbers(axes: "Axes", grid: Grid, colours: Palette) -> None:
             ha="center",
             va="center",
             fontsize=SMALL_SIZE - 0.5,
-            color=colours.muted if is_sink else text_on(face),
+            color=colors.muted if is_sink else text_on(face),
             bbox={"boxstyle": "square,pad=0.15", "facecolor": face, "edgecolor": "none"} if is_sink else None,
         )
 
 
-def _label(axes: "Axes", grid: Grid, colours: Palette, across: float, down: float) -> None:
+def _label(axes: "Axes", grid: Grid, colors: Palette, across: float, down: float) -> None:
     size = _label_size(min(across, down))
     is_upright = _widest(grid) <= across + 0.01
     step_x = 1 if is_upright else _every(across, size)
@@ -299,26 +299,26 @@ def _label(axes: "Axes", grid: Grid, colours: Palette, across: float, down: floa
         (axes.get_yticklabels(), rows, grid.special_rows),
     ):
         for label, where in zip(labels, places, strict=True):
-            label.set_color(colours.muted if special[where] else colours.text)
+            label.set_color(colors.muted if special[where] else colors.text)
     height = down * len(grid.rows) + 0.1
     fitting = [words for words in grid.down if text_width(words, DETAIL_SIZE) <= height]
-    style = {"fontsize": DETAIL_SIZE, "color": colours.muted, "labelpad": 6}
+    style = {"fontsize": DETAIL_SIZE, "color": colors.muted, "labelpad": 6}
     axes.set_xlabel(grid.across + _thinned(step_x), **style)
     axes.set_ylabel((fitting or grid.down[-1:])[0] + _thinned(step_y), **style)
 
 
-def _finish_bar(axes: "Axes", grid: Grid, colours: Palette) -> None:
+def _finish_bar(axes: "Axes", grid: Grid, colors: Palette) -> None:
     bar = axes.collections[0].colorbar
     if bar is None:
         return
     bar.outline.set_visible(False)  # type: ignore[operator]
-    bar.ax.tick_params(labelsize=SMALL_SIZE, labelcolor=colours.muted, length=0, pad=3)
+    bar.ax.tick_params(labelsize=SMALL_SIZE, labelcolor=colors.muted, length=0, pad=3)
     bar.locator = MaxNLocator(5)
     factor = 100 if grid.as_percent else 1
     bar.formatter = FuncFormatter(lambda value, _: f"{factor * value:.3g}".replace("-", "−"))
     bar.update_ticks()
     words = f"{grid.scale} (square-root scale)" if grid.is_rooted else f"{grid.scale} (linear scale)"
-    bar.set_label(words, fontsize=SMALL_SIZE, color=colours.muted, labelpad=5)
+    bar.set_label(words, fontsize=SMALL_SIZE, color=colors.muted, labelpad=5)
 
 
 def _widest(grid: Grid) -> float:
@@ -339,4 +339,4 @@ def _every(cell: float, size: float) -> int:
 def _thinned(step: int) -> str:
     if step == 1:
         return ""
-    return f"\nevery {ordinal(step)} token is labelled"
+    return f"\nevery {ordinal(step)} token is labeled"

@@ -1,4 +1,4 @@
-"""A text cut into runs that a view can colour: each unit where it stands, and what lies between."""
+"""A text cut into runs that a view can color: each unit where it stands, and what lies between."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

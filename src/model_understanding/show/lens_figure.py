@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model_understanding.results import LogitLens
-from model_understanding.show.colours import Palette, Theme, palette
+from model_understanding.show.colors import Palette, Theme, palette
 from model_understanding.show.fonts import drawable
 from model_understanding.show.heatmap import Grid, axis_labels, draw_heatmap, heatmap_panel, label_room
 from model_understanding.show.panel import (
@@ -26,7 +26,7 @@ _WIDEST = 21.0
 
 
 def lens_axes(lens: LogitLens, ax: "Axes | None" = None, *, theme: Theme = "light") -> "Axes":
-    """Draw what each layer would answer, the last layer at the top, coloured by its probability.
+    """Draw what each layer would answer, the last layer at the top, colored by its probability.
 
     Args:
         lens: The lens.
@@ -39,19 +39,19 @@ def lens_axes(lens: LogitLens, ax: "Axes | None" = None, *, theme: Theme = "ligh
     Raises:
         InputError: There is no such theme.
     """
-    colours = palette(theme)
-    grid = _grid(lens, colours)
+    colors = palette(theme)
+    grid = _grid(lens, colors)
     with house_style():
         if ax is None:
-            panel = heatmap_panel(grid, colours, lambda width, indent: _header(lens, width, indent))
-            return new_axes(panel, colours)
+            panel = heatmap_panel(grid, colors, lambda width, indent: _header(lens, width, indent))
+            return new_axes(panel, colors)
         header = _header(lens, max(size_in_inches(ax)[0], 1.6), 0.0)
         width, height = size_left(ax, header, *label_room(grid))
-        draw_heatmap(ax, grid, colours, max(0.8 * width - 0.3, 0.3), height, header)
+        draw_heatmap(ax, grid, colors, max(0.8 * width - 0.3, 0.3), height, header)
         return ax
 
 
-def _grid(lens: LogitLens, colours: Palette) -> Grid:
+def _grid(lens: LogitLens, colors: Palette) -> Grid:
     order = range(lens.layer_count)[::-1]
     count = len(lens.positions)
     is_text = int(lens.positions[0]) >= 0
@@ -68,7 +68,7 @@ def _grid(lens: LogitLens, colours: Palette) -> Grid:
         special_columns=np.zeros(count, dtype=bool) if tokens is None else tokens.special,
         sinks=(),
         borders=(),
-        colour=colours.magnitude,
+        color=colors.magnitude,
         signed=False,
         across="" if tokens is None else "after reading the prompt up to this token",
         down=("hidden states", "states"),

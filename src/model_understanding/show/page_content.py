@@ -14,14 +14,14 @@ from model_understanding.results import (
     Report,
 )
 from model_understanding.show.highlight import highlighted_runs
-from model_understanding.show.page_colours import LEVELS, level_class
+from model_understanding.show.page_colors import LEVELS, level_class
 from model_understanding.show.page_pictures import attention_picture, bars_picture
 from model_understanding.show.rankings import largest_units, top_sources
 from model_understanding.show.wording import (
     READING_NOTES,
     answer_words,
     attention_title,
-    before_normalising,
+    before_normalizing,
     cautions,
     control_words,
     evaluation_name,
@@ -99,7 +99,7 @@ def report_content(report: Report) -> dict[str, Any]:
                     "higher" if evaluation.higher_is_better else "lower",
                     " ".join(
                         filter(
-                            None, (evaluation.verdict, before_normalising(evaluation), *evaluation.reasons)
+                            None, (evaluation.verdict, before_normalizing(evaluation), *evaluation.reasons)
                         )
                     )
                     or "–",

@@ -1,4 +1,4 @@
-"""The pictures of a page without scripts: SVG of few elements, in the page's own colours for either theme."""
+"""The pictures of a page without scripts: SVG of few elements, in the page's own colors for either theme."""
 
 import base64
 import struct
@@ -13,7 +13,7 @@ from model_understanding.show.rankings import largest_units
 from model_understanding.show.wording import LABEL_LENGTH, percent, shown
 
 MOST_BARS = 40
-LABELLED, MOST_CELLS = 36, 256
+LABELED, MOST_CELLS = 36, 256
 _ROW, _LEFT, WIDTH = 20, 170, 640
 
 
@@ -56,17 +56,17 @@ def attention_picture(attention: AttentionMap, label: str) -> Markup:
         label: What the picture shows.
 
     Returns:
-        An ``<svg>`` element; sinks are off the colour scale, which ends at the largest other weight.
+        An ``<svg>`` element; sinks are off the color scale, which ends at the largest other weight.
     """
-    if len(attention.keys) <= 4 * LABELLED:
+    if len(attention.keys) <= 4 * LABELED:
         attention = attention.folded("character")
     weights = np.abs(attention.matrix())
     sinks = list(attention.sinks or ())
     weights[:, sinks] = 0
     strengths = weights / (float(weights.max(initial=0)) or 1.0)
     rows, keys = strengths.shape
-    labelled = max(rows, keys) <= LABELLED
-    left, top = (110, 90) if labelled else (0, 0)
+    labeled = max(rows, keys) <= LABELED
+    left, top = (110, 90) if labeled else (0, 0)
     cell = min(18.0, (WIDTH - left) / keys, 560 / rows)
     image = png_of(_alpha(_shrunk(strengths)))
     width, height = keys * cell, rows * cell
@@ -80,7 +80,7 @@ def attention_picture(attention: AttentionMap, label: str) -> Markup:
         f'height="{height:.1f}"/>'
         for sink in sinks
     ]
-    if labelled:
+    if labeled:
         source = attention.queries if attention.steps is None else attention.steps
         for place, name in enumerate(source.labels()):
             shapes.append(svg_text(left - 6, top + (place + 0.7) * cell, shown(name, 12), "end"))
@@ -139,7 +139,7 @@ def png_of(pixels: UInt8[np.ndarray, "rows keys 4"]) -> str:
 
 
 def _alpha(strengths: Float[np.ndarray, "rows keys"]) -> UInt8[np.ndarray, "rows keys 4"]:
-    """Return one colour whose opacity is the strength, so that it stands on any ground."""
+    """Return one color whose opacity is the strength, so that it stands on any ground."""
     pixels: UInt8[np.ndarray, "rows keys 4"] = np.empty((*strengths.shape, 4), dtype=np.uint8)
     pixels[..., :3] = (0x1F, 0x8F, 0xB0)
     pixels[..., 3] = np.rint(255 * np.clip(strengths, 0, 1))

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from model_understanding.show.page_colours import ROOT, palette_css
+from model_understanding.show.page_colors import ROOT, palette_css
 from model_understanding.show.text_direction import paragraph_direction
 from model_understanding.tokens import visible_text
 

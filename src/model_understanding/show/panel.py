@@ -10,7 +10,7 @@ import matplotlib.style
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from model_understanding.show.colours import Palette
+from model_understanding.show.colors import Palette
 from model_understanding.show.fonts import BASE_FAMILY, drawable, families, text_style
 
 if TYPE_CHECKING:
@@ -93,12 +93,12 @@ class Header:
         stamp = _lines_height(self.cautions) + 12 if self.cautions else 0
         return (title + _lines_height(self.details) + stamp + self.legend_height + 8) / POINTS
 
-    def draw(self, axes: "Axes", colours: Palette) -> None:
+    def draw(self, axes: "Axes", colors: Palette) -> None:
         """Write it above the axes.
 
         Args:
             axes: The axes.
-            colours: The theme's colours.
+            colors: The theme's colors.
         """
         rise = 6.0
         if self.handles:
@@ -112,7 +112,7 @@ class Header:
                 ncols=self.columns,
                 frameon=False,
                 fontsize=_LEGEND_SIZE,
-                labelcolor=colours.text,
+                labelcolor=colors.text,
                 borderpad=0,
                 borderaxespad=rise / (_LEGEND_SIZE),
                 handlelength=1.1,
@@ -125,16 +125,16 @@ class Header:
                 text.set(**text_style(*names))
             rise += self.legend_height
         if self.cautions:
-            stamp = {"boxstyle": "round,pad=0.45", "facecolor": colours.caution, "edgecolor": "none"}
+            stamp = {"boxstyle": "round,pad=0.45", "facecolor": colors.caution, "edgecolor": "none"}
             style = {
-                "color": colours.caution_text,
+                "color": colors.caution_text,
                 "weight": title_weight("".join(self.cautions)),
                 "bbox": stamp,
             }
             self._write(axes, self.cautions, 4, rise + 6, **style)
             rise += _lines_height(self.cautions) + 12
         if self.details:
-            self._write(axes, self.details, 0, rise, color=colours.muted)
+            self._write(axes, self.details, 0, rise, color=colors.muted)
             rise += _lines_height(self.details)
         if not self.title:
             return
@@ -145,7 +145,7 @@ class Header:
             pad=rise + 3,
             ha="left",
             fontsize=TITLE_SIZE,
-            color=colours.text,
+            color=colors.text,
             fontweight=title_weight("".join(self.title)),
             linespacing=1.15,
             **text_style(*self.title),
@@ -237,12 +237,12 @@ def place(figure: "Figure", panel: Panel, left: float, top: float) -> "Axes":
     )
 
 
-def new_axes(panel: Panel, colours: Palette) -> "Axes":
+def new_axes(panel: Panel, colors: Palette) -> "Axes":
     """Draw a panel into a new pyplot figure, which notebooks and windows show."""
     from matplotlib import pyplot
 
     size = (panel.full_width + 2 * EDGE, panel.full_height + 2 * EDGE)
-    axes = place(pyplot.figure(figsize=size, facecolor=colours.background), panel, EDGE, EDGE)
+    axes = place(pyplot.figure(figsize=size, facecolor=colors.background), panel, EDGE, EDGE)
     panel.draw(axes)
     return axes
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from model_understanding.results import Attribution, Evaluation, Prediction, Report, Target
 from model_understanding.results import Generation as GenerationResult
-from model_understanding.show.page_colours import payload_palette
+from model_understanding.show.page_colors import payload_palette
 from model_understanding.show.payload_agreement import encoded_agreements
 from model_understanding.show.payload_layers import encoded_lens
 from model_understanding.show.payload_maps import encoded_heads, encoded_maps
@@ -17,7 +17,7 @@ from model_understanding.show.python_code import attribution_code, contrast_code
 from model_understanding.show.wording import (
     READING_NOTES,
     answer_words,
-    before_normalising,
+    before_normalizing,
     cautions,
     control_words,
     evaluation_condition,
@@ -39,7 +39,7 @@ def report_payload(report: Report) -> dict[str, Any]:
         report: The report.
 
     Returns:
-        ``Payload`` of the schema: scores exact, attention weights quantised in as much detail as the
+        ``Payload`` of the schema: scores exact, attention weights quantized in as much detail as the
         page's budget allows; ``omitted`` says what that leaves out.
     """
     tables = Tables(report)
@@ -164,7 +164,7 @@ def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
         "condition": shown(evaluation_condition(evaluation), 60),
         "value": None if evaluation.value is None else decimal(evaluation.value),
         "valueWords": evaluation_value(evaluation),
-        "limits": before_normalising(evaluation),
+        "limits": before_normalizing(evaluation),
         "curve": decimals(evaluation.curve),
         "control": decimals(evaluation.control),
         "controlWords": control_words(evaluation),

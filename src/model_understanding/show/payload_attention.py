@@ -1,4 +1,4 @@
-"""Attention weights in few bytes: quantised, masked cells left out, deflated, by a policy of detail."""
+"""Attention weights in few bytes: quantized, masked cells left out, deflated, by a policy of detail."""
 
 import base64
 import zlib
@@ -24,7 +24,7 @@ class Detail:
     """How much of the weights a page keeps.
 
     Args:
-        levels: Steps of quantisation.
+        levels: Steps of quantization.
         kept: How many of each row are kept, the largest; 0 for all.
     """
 
@@ -131,7 +131,7 @@ def deflated(data: bytes) -> str:
     return base64.b64encode(compressor.compress(data) + compressor.flush()).decode("ascii")
 
 
-def quantised(
+def quantized(
     weights: Float[np.ndarray, " cells"], levels: int, scale: float, signed: bool
 ) -> UInt8[np.ndarray, " cells"]:
     """Return weights as levels of their square root, so that small ones keep more of theirs.
@@ -153,10 +153,10 @@ def quantised(
 def restored(
     levels_of: UInt8[np.ndarray, " cells"], levels: int, scale: float, signed: bool
 ) -> Float[np.ndarray, " cells"]:
-    """Return the weights that quantised levels stand for, as the page draws them."""
+    """Return the weights that quantized levels stand for, as the page draws them."""
     steps = levels // 2 if signed else levels
-    centred = levels_of.astype(np.float64) - (128 if signed else 0)
-    return np.sign(centred) * scale * (centred / steps) ** 2
+    centered = levels_of.astype(np.float64) - (128 if signed else 0)
+    return np.sign(centered) * scale * (centered / steps) ** 2
 
 
 def _details(attention: AttentionMap, budget: int, scale: float, signed: bool) -> Iterator[Detail]:
@@ -191,13 +191,13 @@ def _block(
     """Return a layer's bytes, the largest error of a weight kept, and the share of weight kept."""
     if not detail.kept:
         cells = planes[:, mask].ravel()
-        levels = quantised(cells, detail.levels, scale, signed)
+        levels = quantized(cells, detail.levels, scale, signed)
         error = float(np.abs(cells - restored(levels, detail.levels, scale, signed)).max(initial=0))
         return deflated(levels.tobytes()), error, 1.0
     sizes = np.where(mask, np.abs(planes), -1)
     keys = np.sort(np.argpartition(-sizes, detail.kept - 1, axis=-1)[..., : detail.kept], axis=-1)
     cells = np.where(np.take_along_axis(sizes, keys, -1) >= 0, np.take_along_axis(planes, keys, -1), 0)
-    levels = quantised(cells, detail.levels, scale, signed)
+    levels = quantized(cells, detail.levels, scale, signed)
     error = float(np.abs(cells - restored(levels, detail.levels, scale, signed)).max(initial=0))
     steps = np.diff(keys, axis=-1, prepend=0).astype("<u2")
     total = float(np.where(mask, np.abs(planes), 0).sum())

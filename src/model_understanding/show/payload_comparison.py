@@ -29,7 +29,7 @@ from model_understanding.show.comparison_words import (
     output_changes,
     target_label,
 )
-from model_understanding.show.page_colours import payload_palette
+from model_understanding.show.page_colors import payload_palette
 from model_understanding.show.payload_attention import byte_budget, encoded_mask, encoded_weights
 from model_understanding.show.payload_parts import SCHEMA, decimals, script_json
 from model_understanding.show.payload_tables import encoded_table

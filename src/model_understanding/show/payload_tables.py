@@ -13,7 +13,7 @@ class AxisPlace(NamedTuple):
 
     Args:
         table: The table.
-        positions: The token of each, the first where neighbours were pooled.
+        positions: The token of each, the first where neighbors were pooled.
         ends: The last token of each where they were; else empty.
     """
 
@@ -48,7 +48,7 @@ class Tables:
 
         Args:
             tokens: Its rows or its keys.
-            attention: The map; where neighbours were pooled, each of its tokens stands for a stretch of the
+            attention: The map; where neighbors were pooled, each of its tokens stands for a stretch of the
                 report's own.
         """
         size = pooled_size(attention)
@@ -135,5 +135,5 @@ def _joined(
 
 
 def pooled_size(attention: AttentionMap) -> int:
-    """Return how many neighbouring tokens a row and a key of a map stand for, at most."""
+    """Return how many neighboring tokens a row and a key of a map stand for, at most."""
     return int(attention.keep.partition("pooled:")[2] or 1)

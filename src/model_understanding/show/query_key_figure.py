@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from model_understanding.results import QueryKey
-from model_understanding.show.colours import Palette, Theme, palette
+from model_understanding.show.colors import Palette, Theme, palette
 from model_understanding.show.fonts import drawable
 from model_understanding.show.heatmap import Grid, axis_labels, draw_heatmap, heatmap_panel, label_room
 from model_understanding.show.panel import (
@@ -38,15 +38,15 @@ def query_key_axes(found: QueryKey, ax: "Axes | None" = None, *, theme: Theme = 
     Raises:
         InputError: There is no such theme.
     """
-    colours = palette(theme)
-    grid = _grid(found, colours)
+    colors = palette(theme)
+    grid = _grid(found, colors)
     with house_style():
         if ax is None:
-            panel = heatmap_panel(grid, colours, lambda width, indent: _header(found, width, indent))
-            return new_axes(panel, colours)
+            panel = heatmap_panel(grid, colors, lambda width, indent: _header(found, width, indent))
+            return new_axes(panel, colors)
         header = _header(found, max(size_in_inches(ax)[0], 1.6), 0.0)
         width, height = size_left(ax, header, *label_room(grid))
-        draw_heatmap(ax, grid, colours, max(0.8 * width - 0.3, 0.3), height, header)
+        draw_heatmap(ax, grid, colors, max(0.8 * width - 0.3, 0.3), height, header)
         return ax
 
 
@@ -55,7 +55,7 @@ def _keys(found: QueryKey) -> np.ndarray:
     return np.sort(allowed[np.argsort(-found.weights[allowed], kind="stable")][:_MOST_KEYS])
 
 
-def _grid(found: QueryKey, colours: Palette) -> Grid:
+def _grid(found: QueryKey, colors: Palette) -> Grid:
     keys = _keys(found)
     tokens, width = found.tokens.select(keys), len(found.query_vector)
     labels = axis_labels(tokens)
@@ -71,7 +71,7 @@ def _grid(found: QueryKey, colours: Palette) -> Grid:
         special_columns=np.zeros(width, dtype=bool),
         sinks=(),
         borders=(),
-        colour=colours.signed,
+        color=colors.signed,
         signed=True,
         across="dimension of the head",
         down=("key, and its attention weight", "key"),

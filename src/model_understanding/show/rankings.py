@@ -36,7 +36,7 @@ def top_sources(attribution: Attribution, target: int, count: int = 3) -> list[S
     """Return the tokens with the largest shares of one target's score, special tokens left aside.
 
     Args:
-        attribution: The attribution; shares are of its normalised scores.
+        attribution: The attribution; shares are of its normalized scores.
         target: Which target.
         count: How many at most.
 
@@ -50,7 +50,7 @@ def top_sources(attribution: Attribution, target: int, count: int = 3) -> list[S
 
 
 def top_links(view: AttentionView, row: int, count: int = 3) -> list[Source]:
-    """Return the keys that a query looks at most, those off the colour scale left aside.
+    """Return the keys that a query looks at most, those off the color scale left aside.
 
     Args:
         view: The matrix.

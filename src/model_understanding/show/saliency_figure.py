@@ -16,7 +16,7 @@ from model_understanding.show.bars import (
     vertical_slot,
 )
 from model_understanding.show.bars_in_text import LINE_WIDTH, draw_in_text, lay_out
-from model_understanding.show.colours import Palette, Theme, palette
+from model_understanding.show.colors import Palette, Theme, palette
 from model_understanding.show.panel import (
     LABEL_SIZE,
     SMALL_SIZE,
@@ -73,11 +73,11 @@ def saliency_axes(
     Raises:
         InputError: There is no such target or theme, or there are no tokens.
     """
-    colours = palette(theme)
+    colors = palette(theme)
     with house_style():
         if ax is None:
-            return new_axes(saliency_panel(attribution, target, level, normalized, colours), colours)
-        bars = _checked_bars(attribution, target, level, normalized, colours)
+            return new_axes(saliency_panel(attribution, target, level, normalized, colors), colors)
+        bars = _checked_bars(attribution, target, level, normalized, colors)
         _draw_into(ax, attribution, bars, target)
         return ax
 
@@ -87,7 +87,7 @@ def saliency_panel(
     target: int,
     level: Level,
     normalized: bool,
-    colours: Palette,
+    colors: Palette,
     *,
     titled: bool = True,
 ) -> Panel:
@@ -98,13 +98,13 @@ def saliency_panel(
         target: Which of its targets.
         level: What one bar stands for.
         normalized: Whether absolute scores sum to 1.
-        colours: The theme's colours.
+        colors: The theme's colors.
         titled: Whether the picture carries its title, or the page around it does.
 
     Returns:
         The panel, of the size that its text needs.
     """
-    bars = _checked_bars(attribution, target, level, normalized, colours)
+    bars = _checked_bars(attribution, target, level, normalized, colors)
     count = len(bars.labels)
     slot = vertical_slot(bars)
     if count * slot <= VERTICAL_WIDTH:
@@ -115,7 +115,7 @@ def saliency_panel(
 
 
 def _checked_bars(
-    attribution: Attribution, target: int, level: Level, normalized: bool, colours: Palette
+    attribution: Attribution, target: int, level: Level, normalized: bool, colors: Palette
 ) -> Bars:
     count = len(attribution.targets)
     if not -count <= target < count:
@@ -125,7 +125,7 @@ def _checked_bars(
         )
     if not len(attribution.tokens):
         raise InputError("The attribution has no tokens.", hint="Explain a text that is not empty.")
-    return make_bars(attribution, target, level, normalized, colours)
+    return make_bars(attribution, target, level, normalized, colors)
 
 
 def _header(
@@ -156,7 +156,7 @@ def _vertical_panel(attribution: Attribution, bars: Bars, target: int, width: fl
     def draw(axes: "Axes") -> None:
         draw_vertical(axes, bars)
         _name_axis(axes, bars, "y")
-        header.draw(axes, bars.colours)
+        header.draw(axes, bars.colors)
 
     right = max(0.05, _HEADER_WIDTH - width - left)
     return Panel(width=width, height=2.5, left=left, right=right, top=header.height, bottom=0.36, draw=draw)
@@ -170,7 +170,7 @@ def _horizontal_panel(attribution: Attribution, bars: Bars, target: int, titled:
     def draw(axes: "Axes") -> None:
         draw_horizontal(axes, bars)
         _name_axis(axes, bars, "x")
-        header.draw(axes, bars.colours)
+        header.draw(axes, bars.colors)
 
     return Panel(
         width=width,
@@ -191,7 +191,7 @@ def _text_panel(attribution: Attribution, bars: Bars, target: int, titled: bool)
 
     def draw(axes: "Axes") -> None:
         draw_in_text(axes, bars, chips, LINE_WIDTH, height)
-        header.draw(axes, bars.colours)
+        header.draw(axes, bars.colors)
 
     return Panel(
         width=LINE_WIDTH, height=height, left=0.0, right=0.0, top=header.height + 0.05, bottom=0.0, draw=draw
@@ -207,21 +207,21 @@ def _draw_into(axes: "Axes", attribution: Attribution, bars: Bars, target: int) 
     if count * vertical_slot(bars) <= width:
         draw_vertical(axes, bars)
         _name_axis(axes, bars, "y")
-        header.draw(axes, bars.colours)
+        header.draw(axes, bars.colors)
         return
     labels = max(text_width(label, LABEL_SIZE) for label in bars.labels)
     width, height = size_left(axes, header, labels + 0.15, 0.5)
     every = max(1, math.ceil(count * _LABEL_ROW / height))
     if every > 1:
-        extra = f"every {ordinal(every)} token is labelled"
+        extra = f"every {ordinal(every)} token is labeled"
         header = _header(attribution, bars, target, room, 0.0, extra=extra)
     ticks = max(1, min(5, int(width / 0.75)))
     draw_horizontal(axes, bars, every=every, numbers=every == 1 and ticks > 2, ticks=ticks)
     _name_axis(axes, bars, "x")
-    header.draw(axes, bars.colours)
+    header.draw(axes, bars.colors)
 
 
 def _name_axis(axes: "Axes", bars: Bars, which: str) -> None:
     words = score_words(bars.signed, bars.normalized) if bars.scores.any() else "every score is 0"
-    style = {"fontsize": SMALL_SIZE + 0.5, "color": bars.colours.muted, "labelpad": 6}
+    style = {"fontsize": SMALL_SIZE + 0.5, "color": bars.colors.muted, "labelpad": 6}
     (axes.set_ylabel if which == "y" else axes.set_xlabel)(words, **style)

@@ -6,7 +6,7 @@ import numpy as np
 
 from model_understanding.results import Attribution
 from model_understanding.results.attention_sinks import find_sinks, sink_shares
-from model_understanding.show.colours import Palette
+from model_understanding.show.colors import Palette
 from model_understanding.show.fonts import drawable
 from model_understanding.show.heatmap import Grid, axis_labels, heatmap_panel, text_borders
 from model_understanding.show.panel import Header, Panel, make_header
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 def saliency_matrix_panel(
-    attribution: Attribution, level: Level, colours: Palette, *, titled: bool = True
+    attribution: Attribution, level: Level, colors: Palette, *, titled: bool = True
 ) -> Panel:
-    """Plan a heatmap with one row for each target and one column for each token, each row normalised.
+    """Plan a heatmap with one row for each target and one column for each token, each row normalized.
 
     Args:
         attribution: The attribution, of two targets or more.
         level: What a column stands for.
-        colours: The theme's colours.
+        colors: The theme's colors.
         titled: Whether the picture carries its title, or the page around it does.
 
     Returns:
@@ -55,14 +55,14 @@ def saliency_matrix_panel(
         special_columns=folded.tokens.special,
         sinks=sinks,
         borders=text_borders(folded.tokens),
-        colour=colours.signed if folded.signed else colours.magnitude,
+        color=colors.signed if folded.signed else colors.magnitude,
         signed=folded.signed,
         across="because of (context)",
         down=("token produced", "target") if by_step else ("target",),
         scale=f"% of the row's {'|score|' if folded.signed else 'score'}",
         masked_words="no score: the target does not depend on it",
         as_percent=True,
-        sink_words=f"special, off the colour scale: {named_shares(columns, sinks, taken)}",
+        sink_words=f"special, off the color scale: {named_shares(columns, sinks, taken)}",
     )
 
     def header(width: float, indent: float) -> Header:
@@ -72,12 +72,12 @@ def saliency_matrix_panel(
             title=f"Token saliency: {targets_name(folded.targets)}" if titled else "",
             details=[*([f"{method_name(attribution)}  ·  {sums}"] if titled else [sums]), *sides],
             cautions=cautions(attribution),
-            handles=grid.handles(colours),
+            handles=grid.handles(colors),
             width=width,
             indent=indent,
         )
 
-    return heatmap_panel(grid, colours, header)
+    return heatmap_panel(grid, colors, header)
 
 
 def target_label(target: "Target") -> str:

@@ -1,7 +1,7 @@
-"""Results as coloured text in the terminal; every colour is also said in words or numbers.
+"""Results as colored text in the terminal; every color is also said in words or numbers.
 
 Text goes into rich as ``Text`` objects, never as markup, with control characters made visible, so that
-nothing in it can colour, move or erase what stands on the screen.
+nothing in it can color, move or erase what stands on the screen.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from model_understanding.results import AttentionMap, Attribution, Generation, R
 from model_understanding.results.attention_sinks import SinkMode
 from model_understanding.show.assessment_terminal import print_verdicts
 from model_understanding.show.attention_view import MOST_CELLS, attention_view
-from model_understanding.show.colours import palette, text_on
+from model_understanding.show.colors import palette, text_on
 from model_understanding.show.highlight import highlighted_runs
 from model_understanding.show.rankings import largest_units, top_links, top_sources
 from model_understanding.show.wording import (
@@ -33,19 +33,19 @@ from model_understanding.show.wording import (
     targets_name,
 )
 
-_COLOURS = palette("light")  # cells bring their own background, so one theme serves any terminal
+_COLORS = palette("light")  # cells bring their own background, so one theme serves any terminal
 _TOP_TOKENS, _TOP_ROWS = 8, 24
 _FAINTEST = 0.06  # share of the largest score below which a word stays plain
 _BAR = 12  # characters of the longest bar
 _ASIDE: dict[SinkMode, str] = {
     "raw": "",
     "muted": ", left aside below",
-    "renormalised": ", left out; each row is divided by what remains",
+    "renormalized": ", left out; each row is divided by what remains",
 }
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
-    """Print a report: the answer, the coloured text, the top tokens, where the model looked.
+    """Print a report: the answer, the colored text, the top tokens, where the model looked.
 
     Args:
         report: The report.
@@ -80,7 +80,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
 
 
 def print_attribution(attribution: Attribution, console: Console | None = None) -> None:
-    """Print an attribution: the text coloured by score and the top tokens; a table for many targets.
+    """Print an attribution: the text colored by score and the top tokens; a table for many targets.
 
     Args:
         attribution: The attribution.
@@ -99,7 +99,7 @@ def print_attention(
     Args:
         attention: The map; the mean over the layers and heads that it holds is printed.
         console: Where to print; standard output where left out.
-        sinks: ``raw`` ranks sinks with the rest, ``muted`` leaves them aside, ``renormalised`` also divides
+        sinks: ``raw`` ranks sinks with the rest, ``muted`` leaves them aside, ``renormalized`` also divides
             each row by what remains; where left out, the sinks of plain attention are muted.
     """
     console = console or Console()
@@ -110,7 +110,7 @@ def print_attention(
 def print_cautions(words: tuple[str, ...], console: Console) -> None:
     """Print what a reader must know first."""
     for caution in words:
-        console.print(Text(f" ⚠ {caution} ", style=f"bold {_COLOURS.caution_text} on {_COLOURS.caution}"))
+        console.print(Text(f" ⚠ {caution} ", style=f"bold {_COLORS.caution_text} on {_COLORS.caution}"))
 
 
 def _print_attribution(attribution: Attribution, console: Console) -> None:
@@ -121,7 +121,7 @@ def _print_attribution(attribution: Attribution, console: Console) -> None:
     console.print()
     console.print(_heading(f"Saliency: {target_name(folded.targets[0])}"))
     console.print(Text(f"value {output_words(folded)} · {method_name(folded)}", style="dim"))
-    console.print(Padding(_coloured(folded), (1, 2)))
+    console.print(Padding(_colored(folded), (1, 2)))
     if folded.signed:
         up, down = sign_words(folded.targets[0])
         legend = Text.assemble(_cell(f" + {up} ", 1.0, True), " ", _cell(f" − {down} ", -1.0, True))
@@ -133,7 +133,7 @@ def _print_attribution(attribution: Attribution, console: Console) -> None:
     console.print(Padding(_top_table(folded), (1, 2, 0, 2)))
 
 
-def _coloured(attribution: Attribution) -> Text:
+def _colored(attribution: Attribution) -> Text:
     scores = attribution.scores[0]
     reach = float(np.abs(scores).max(initial=0)) or 1.0
     text = Text(overflow="fold")
@@ -155,7 +155,7 @@ def _coloured(attribution: Attribution) -> Text:
 
 
 def _cell(text: str, strength: float, signed: bool) -> Text:
-    face = _COLOURS.signed(strength) if signed else _COLOURS.magnitude(strength)
+    face = _COLORS.signed(strength) if signed else _COLORS.magnitude(strength)
     return Text(text, style=f"{text_on(face)} on {face}")
 
 
@@ -172,14 +172,12 @@ def _top_table(attribution: Attribution) -> Table:
     for unit in ranked:
         score, share = float(attribution.scores[0, unit]), float(shares[unit])
         sign = "+" if attribution.signed and score > 0 else ""
-        colour = (
-            _COLOURS.special if attribution.tokens.special[unit] else _bar_colour(attribution.signed, score)
-        )
+        color = _COLORS.special if attribution.tokens.special[unit] else _bar_color(attribution.signed, score)
         table.add_row(
             Text(shown(labels[unit], 30), style="dim italic" if attribution.tokens.special[unit] else ""),
             Text(sign + percent(share)),
             Text(sign + number(score)),
-            Text("█" * max(round(_BAR * abs(share) / reach), 1 if share else 0), style=colour),
+            Text("█" * max(round(_BAR * abs(share) / reach), 1 if share else 0), style=color),
         )
     rest = int(attribution.valid[0].sum()) - len(ranked)
     if rest > 0:
@@ -187,7 +185,7 @@ def _top_table(attribution: Attribution) -> Table:
     return table
 
 
-def _bar_colour(signed: bool, score: float) -> str:
+def _bar_color(signed: bool, score: float) -> str:
     if not signed:
         return palette("dark").unsigned
     return palette("dark").supports if score >= 0 else palette("dark").against

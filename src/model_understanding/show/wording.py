@@ -32,7 +32,7 @@ READING_NOTES = (
     "An attention map says where the model looked, not why it answered: attention is not cause. Information "
     "also moves through other layers, and a token much looked at may change nothing.",
     "A sink is a token that soaks up attention whoever asks (often the first one). It is named and taken off "
-    "the colour scale; nothing is rescaled.",
+    "the color scale; nothing is rescaled.",
 )
 
 
@@ -271,7 +271,7 @@ def evaluation_value(evaluation: Evaluation) -> str:
 
 
 def limits_range(limits: Limits | None) -> str:
-    """Return what a metric can be on a text and model before it is normalised, ``–`` where it is not.
+    """Return what a metric can be on a text and model before it is normalized, ``–`` where it is not.
 
     >>> from model_understanding.results import Limits
     >>> limits_range(Limits(lower=-1.4, upper=4.34, exact=False))
@@ -285,8 +285,8 @@ def limits_source(limits: Limits | None) -> str:
     return "–" if limits is None else "exact" if limits.exact else "by search"
 
 
-def before_normalising(evaluation: Evaluation) -> str:
-    """Return a normalised value before that was done, with what it can be; nothing where it was not."""
+def before_normalizing(evaluation: Evaluation) -> str:
+    """Return a normalized value before that was done, with what it can be; nothing where it was not."""
     if evaluation.limits is None:
         return ""
     own = "" if evaluation.raw is None else f"raw {number(evaluation.raw)}, "

@@ -251,7 +251,7 @@ def contrast_ids(tokenizer: Any, vocabulary: int, against: Contrast, steps: int)
     Args:
         tokenizer: The tokenizer.
         vocabulary: Size of the vocabulary.
-        against: Tokens by id or text, one for each step; or a text of as many tokens, tokenised alone.
+        against: Tokens by id or text, one for each step; or a text of as many tokens, tokenized alone.
         steps: How many there are.
 
     Returns:

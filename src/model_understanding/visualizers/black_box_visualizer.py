@@ -151,7 +151,7 @@ class BlackBoxVisualizer(DrawsSaliency):
             target: What to explain, as ``compute_saliency`` takes it.
             against: Another class: the difference target − against is explained.
             show: Whether to show the report now; when left out a notebook shows the value returned, and
-                a script or terminal gets coloured text.
+                a script or terminal gets colored text.
 
         Returns:
             The report; ``report.save("x.html")`` keeps it.

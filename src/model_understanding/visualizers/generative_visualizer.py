@@ -252,7 +252,7 @@ class GenerativeModelVisualizer(GeneratorReadings):
             maps: Attention maps to keep beside the main one (the last layer, mean over heads), names or
                 objects; left out, ``raw`` of all layers and heads and the cheap ones; ``()`` for none.
             show: Whether to show the report now; when left out a notebook shows the value returned, and
-                a script or terminal gets coloured text.
+                a script or terminal gets colored text.
 
         Returns:
             The ``Report``: first why each token of the continuation, then the prompt's loss. With

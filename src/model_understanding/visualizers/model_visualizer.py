@@ -192,7 +192,7 @@ class ModelVisualizer(ClassifierReadings):
             maps: Attention maps to keep beside the main one (the last layer, mean over heads), names or
                 objects; left out, ``raw`` of all layers and heads and the cheap ones; ``()`` for none.
             show: Whether to show the report now; when left out a notebook shows the value returned, and
-                a script or terminal gets coloured text.
+                a script or terminal gets colored text.
 
         Returns:
             The ``Report``; ``report.save("x.html")`` keeps it. With ``estimate`` an ``Estimate``.

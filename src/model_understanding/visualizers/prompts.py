@@ -13,7 +13,7 @@ Prompt = str | Messages
 
 
 def encoded_prompt(runner: Runner, prompt: Prompt, continuation: str | None = None) -> Encoding:
-    """Return a prompt alone, or with what follows it; a continuation is tokenised by itself.
+    """Return a prompt alone, or with what follows it; a continuation is tokenized by itself.
 
     Args:
         runner: The runner of a language model.
@@ -33,7 +33,7 @@ def encoded_prompt(runner: Runner, prompt: Prompt, continuation: str | None = No
 def continued_prompt(
     runner: Runner, prompt: Prompt, continuation: str | None, max_new_tokens: int, **sampling: Any
 ) -> Encoding:
-    """Return prompt and continuation as one encoding; what is generated is never re-tokenised.
+    """Return prompt and continuation as one encoding; what is generated is never re-tokenized.
 
     Args:
         runner: The runner of a language model.

@@ -36,7 +36,7 @@ class Extent:
     keys: int
 
     def fits(self, layers: int, heads: int, size: int = 1) -> bool:
-        """Return whether so many layers and heads may be held, neighbours pooled in groups of a size."""
+        """Return whether so many layers and heads may be held, neighbors pooled in groups of a size."""
         return layers * heads * -(-self.rows // size) * -(-self.keys // size) <= MOST_CELLS
 
     def pooled_size(self) -> int:
@@ -51,7 +51,7 @@ def attention_of_report(attend: Attend, extent: Extent, maps: MapChoice) -> tupl
     """Return the maps that a report keeps, the main one first: the last layer, mean over heads.
 
     Where all heads of all layers fit the bound they are kept; else the mean over heads of each layer, all
-    heads of the last one, each where it fits, and an overview of all heads with neighbours pooled. Then come
+    heads of the last one, each where it fits, and an overview of all heads with neighbors pooled. Then come
     further maps, of each layer where that fits. The last map says which further ones a long text leaves out.
 
     Args:

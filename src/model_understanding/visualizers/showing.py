@@ -30,7 +30,7 @@ class DrawsSaliency:
         raise NotImplementedError
 
     def plot_saliency(self, attribution_or_text: Any, ax: "Axes | None" = None, **options: Any) -> "Axes":
-        """Draw an attribution as bars; by default normalised, so that absolute values sum to 1.
+        """Draw an attribution as bars; by default normalized, so that absolute values sum to 1.
 
         Args:
             attribution_or_text: An attribution, or a text to explain first.
@@ -80,7 +80,7 @@ class DrawsReadings(DrawsSaliency):
         )
 
     def plot_logit_lens(self, lens_or_text: Any, ax: "Axes | None" = None, **options: Any) -> "Axes":
-        """Draw what each layer would answer: layers × positions, coloured by probability.
+        """Draw what each layer would answer: layers × positions, colored by probability.
 
         Args:
             lens_or_text: A lens, or a text to compute it for first.

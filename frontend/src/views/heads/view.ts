@@ -92,7 +92,7 @@ export function headsView(context: Context): Heads {
     sized(over, width, height);
     pen.font = FONT;
     pen.textBaseline = "middle";
-    pen.strokeStyle = theme.colours.get("line");
+    pen.strokeStyle = theme.colors.get("line");
     pen.lineWidth = 1;
     places.forEach((place, at) => {
       const [x, y] = spot(layout, at);
@@ -115,7 +115,7 @@ export function headsView(context: Context): Heads {
     if (!thumbnail) {
       const most = Math.min(layout.size * (devicePixelRatio || 1), 96);
       const plane = { data, layer, head };
-      thumbnail = canvasOf(paintCells(plane, store.state, theme.colours, whole(data), most));
+      thumbnail = canvasOf(paintCells(plane, store.state, theme.colors, whole(data), most));
       thumbnails.set(place, thumbnail);
     }
     return thumbnail;
@@ -124,10 +124,10 @@ export function headsView(context: Context): Heads {
   const caption = (pen: CanvasRenderingContext2D, ranking: Ranking, place: number, x: number, y: number) => {
     const [layer, head] = split(place);
     const { layers, heads } = data!.part;
-    pen.fillStyle = theme.colours.get("muted");
+    pen.fillStyle = theme.colors.get("muted");
     pen.textAlign = "left";
     pen.fillText(`${layers[layer] ?? ""}·${heads[head] ?? ""}`, x, y);
-    pen.fillStyle = theme.colours.get("text");
+    pen.fillStyle = theme.colors.get("text");
     pen.textAlign = "right";
     pen.fillText(number(ranking.scores[place]), x + layout.size, y);
   };
@@ -137,7 +137,7 @@ export function headsView(context: Context): Heads {
     const [layer, head] = split(place);
     const { size, rows } = layout;
     const { layers, heads } = data!.part;
-    pen.fillStyle = theme.colours.get("muted");
+    pen.fillStyle = theme.colors.get("muted");
     pen.textAlign = "center";
     if (layer % rows === 0 && head % (size < 26 ? 2 : 1) === 0)
       pen.fillText(String(heads[head] ?? "all"), x + size / 2, 12);
@@ -155,7 +155,7 @@ export function headsView(context: Context): Heads {
     const at = places.indexOf(place());
     if (at < 0) return;
     const [x, y] = spot(layout, at);
-    pen.strokeStyle = theme.colours.get("text");
+    pen.strokeStyle = theme.colors.get("text");
     pen.lineWidth = 2.5;
     pen.strokeRect(x - 0.5, y - 0.5, layout.size + 1, layout.size + 1);
   };
@@ -167,7 +167,7 @@ export function headsView(context: Context): Heads {
     const ranking = rankingShown();
     const scale = { row: "each row", head: "each head", global: "all heads" }[state.scale];
     const extent =
-      `${counted(layerCount, "layer")} × ${counted(headCount, "head")}; ` + `colours scaled over ${scale}. `;
+      `${counted(layerCount, "layer")} × ${counted(headCount, "head")}; ` + `colors scaled over ${scale}. `;
     const how = ranking
       ? `By ${ranking.name}: ${ranking.meaning}; below each its layer·head and score.` +
         (places.length < count ? ` The first ${places.length} of ${count}.` : "")

@@ -2,7 +2,7 @@
 
 import type { Matrices } from "../../attention/matrices";
 import type { Plane } from "../../attention/planes";
-import { type Colours, pixel, pixels } from "../../colours";
+import { type Colors, pixel, pixels } from "../../colors";
 import type { State } from "../../store";
 import type { Window } from "./window";
 
@@ -13,7 +13,7 @@ const OFF = Number.NEGATIVE_INFINITY;
 export function paintCells(
   { data, layer, head }: Plane,
   state: Pick<State, "sinks" | "scale">,
-  colours: Colours,
+  colors: Colors,
   window: Window,
   most = MOST_DOTS,
 ): ImageData {
@@ -31,7 +31,7 @@ export function paintCells(
     if (Number.isNaN(held) || Math.abs(size) > Math.abs(held)) sizes[place] = size;
   };
   const lastRow = firstRow + rows - 1;
-  if (state.scale === "row" || mode === "renormalised") {
+  if (state.scale === "row" || mode === "renormalized") {
     const peak = state.scale === "row" ? 0 : reachOf({ data, layer, head }, state);
     for (let row = firstRow; row <= lastRow; row++) {
       const { weights } = data.row(layer, head, row, mode);
@@ -51,10 +51,10 @@ export function paintCells(
   }
   const image = new ImageData(across, down);
   const dots = new Uint32Array(image.data.buffer);
-  const { palette } = colours;
+  const { palette } = colors;
   const above = pixels(data.part.weights.signed ? palette.supports : palette.attention);
   const below = pixels(palette.against);
-  const [masked, sink] = [pixel(colours.get("masked")), pixel(colours.get("sink"))];
+  const [masked, sink] = [pixel(colors.get("masked")), pixel(colors.get("sink"))];
   const curve = isCurved(data) ? Math.sqrt : (size: number) => size;
   sizes.forEach((size, place) => {
     if (Number.isNaN(size)) dots[place] = masked;
@@ -88,7 +88,7 @@ function emptyCells(
   return sizes;
 }
 
-/** The weight that has the strongest colour, where it is one for all rows. */
+/** The weight that has the strongest color, where it is one for all rows. */
 export function reachOf(
   { data, layer, head }: Plane,
   { scale, sinks }: Pick<State, "sinks" | "scale">,
@@ -96,7 +96,7 @@ export function reachOf(
   return scale === "global" ? data.globalPeak(sinks) : data.peak(layer, head, sinks);
 }
 
-/** Whether colours follow the square root, as the many small weights of a long text ask for. */
+/** Whether colors follow the square root, as the many small weights of a long text ask for. */
 export function isCurved(data: Pick<Matrices, "keys">): boolean {
   return data.keys > 64;
 }

@@ -1,7 +1,7 @@
 /** A matrix with its labels on a canvas. */
 
 import type { Plane } from "../../attention/planes";
-import type { Colours } from "../../colours";
+import type { Colors } from "../../colors";
 import type { State } from "../../store";
 import { paintCells } from "./cells";
 import type { Frame } from "./frame";
@@ -14,18 +14,18 @@ export function drawMatrix(
   context: CanvasRenderingContext2D,
   plane: Plane,
   state: Readonly<State>,
-  colours: Colours,
+  colors: Colors,
   frame: Frame,
 ): void {
-  const image = paintCells(plane, state, colours, frame);
+  const image = paintCells(plane, state, colors, frame);
   const [width, height] = [frame.keys * frame.cell, frame.rows * frame.cell];
   context.imageSmoothingEnabled = image.width > width;
   context.drawImage(canvasOf(image), frame.left, frame.top, width, height);
-  if (state.sinks !== "raw") hatch(context, colours, frame, plane.data.sinks(plane.layer, plane.head));
+  if (state.sinks !== "raw") hatch(context, colors, frame, plane.data.sinks(plane.layer, plane.head));
   context.textBaseline = "middle";
   for (const label of labelsOf(plane.data, frame)) {
     context.save();
-    context.fillStyle = colours.get(label.strong ? "text" : "muted");
+    context.fillStyle = colors.get(label.strong ? "text" : "muted");
     context.font = `${label.size}px ${FONT}`;
     context.textAlign = label.anchor;
     context.translate(label.x, label.y);
@@ -44,12 +44,12 @@ export function canvasOf(image: ImageData): HTMLCanvasElement {
 
 function hatch(
   context: CanvasRenderingContext2D,
-  colours: Colours,
+  colors: Colors,
   frame: Frame,
   sinks: ReadonlySet<number>,
 ): void {
   context.save();
-  context.strokeStyle = colours.get("hatch");
+  context.strokeStyle = colors.get("hatch");
   context.lineWidth = 1;
   for (const sink of sinks) {
     const x = frame.left + (sink - frame.firstKey) * frame.cell;

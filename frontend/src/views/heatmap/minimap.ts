@@ -64,7 +64,7 @@ export function minimapView(context: Context): Minimap {
     ];
     if (painted !== name.join(" ")) {
       painted = name.join(" ");
-      const image = paintCells(overview, state, theme.colours, whole(overview.data), LARGEST);
+      const image = paintCells(overview, state, theme.colors, whole(overview.data), LARGEST);
       const pen = sized(base, width, height);
       pen.imageSmoothingEnabled = image.width > width;
       pen.drawImage(canvasOf(image), 0, 0, width, height);
@@ -78,7 +78,7 @@ export function minimapView(context: Context): Minimap {
     const { rowAxis, keyAxis } = planes.detail.data;
     const pen = cleared(over);
     const row = model.placeOn(rowAxis, store.state, store.state.focus);
-    pen.fillStyle = theme.colours.get("muted");
+    pen.fillStyle = theme.colors.get("muted");
     if (row >= 0) pen.fillRect(0, row * scale.row, keyAxis.length * scale.key, Math.max(scale.row, 1));
     const box = [
       shown.firstKey * scale.key,
@@ -86,12 +86,12 @@ export function minimapView(context: Context): Minimap {
       Math.max(shown.keys * scale.key, 5),
       Math.max(shown.rows * scale.row, 5),
     ] as const;
-    // Light around dark: seen on every colour of the ramp.
+    // Light around dark: seen on every color of the ramp.
     pen.lineWidth = 4;
-    pen.strokeStyle = theme.colours.get("background");
+    pen.strokeStyle = theme.colors.get("background");
     pen.strokeRect(...box);
     pen.lineWidth = 2;
-    pen.strokeStyle = theme.colours.get("text");
+    pen.strokeStyle = theme.colors.get("text");
     pen.strokeRect(...box);
     const stretch = (first: number, count: number, all: number) =>
       `${grouped(first + 1)}–${grouped(first + count)} of ${grouped(all)}`;

@@ -52,7 +52,7 @@ export function heatmapView(context: Context): Heatmap {
     plane = planeShown(planes, state);
     const { data } = plane;
     frame = frameOf(windowOf(data, state), element.clientWidth);
-    drawMatrix(sized(base, frame.width, frame.height), plane, state, theme.colours, frame);
+    drawMatrix(sized(base, frame.width, frame.height), plane, state, theme.colors, frame);
     sized(over, frame.width, frame.height);
     overlay();
     const extent = `${grouped(data.rows)} × ${grouped(data.keys)}`;
@@ -81,11 +81,11 @@ export function heatmapView(context: Context): Heatmap {
     };
     const chosen = placesOf(store.state.focus);
     pen.lineWidth = 2;
-    pen.strokeStyle = theme.colours.get("text");
+    pen.strokeStyle = theme.colors.get("text");
     if (chosen.row >= 0) atRow(chosen.row, 1);
     else atKey(chosen.key, 1);
     pen.lineWidth = 1;
-    pen.strokeStyle = theme.colours.get("muted");
+    pen.strokeStyle = theme.colors.get("muted");
     const under = hovered ?? placesOf(store.state.hover);
     atRow(under.row);
     atKey(under.key);

@@ -38,8 +38,8 @@ export function cellRows(
   const weight = raw.weights[key];
   if (!data.isDense && weight === 0) rows.push(["weight", "not among those kept"]);
   else rows.push(["weight", `${number(weight)}${joinedWords(plane, row, key)}`]);
-  if (state.sinks === "renormalised" && !raw.sinks.has(key)) {
-    rows.push(["without sinks", percent(data.row(layer, head, row, "renormalised").weights[key])]);
+  if (state.sinks === "renormalized" && !raw.sinks.has(key)) {
+    rows.push(["without sinks", percent(data.row(layer, head, row, "renormalized").weights[key])]);
   }
   if (raw.sinks.has(key)) rows.push(["sink", "soaks up attention whoever asks"]);
   rows.push(["at", placeWords(plane)]);

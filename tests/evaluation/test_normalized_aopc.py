@@ -1,4 +1,4 @@
-"""Normalised AOPC: limits against brute force, and a value that no scale of the model's answer moves."""
+"""Normalized AOPC: limits against brute force, and a value that no scale of the model's answer moves."""
 
 import itertools
 from dataclasses import replace
@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from model_understanding import Assessment, ModelVisualizer
-from model_understanding.evaluation.normalised_aopc import NormalisedAopc
+from model_understanding.evaluation.normalized_aopc import NormalizedAopc
 from model_understanding.runner.order_limits import first_sets, members, order_limits
 from model_understanding.runner.removal import Removals, measures_of
 from tiny_models import encoded, fresh, visualizer_of
 
 SHORT = "but the king was a bad"  # six tokens of the tiny classifiers
-SUFFICIENCY = "normalised_sufficiency"
+SUFFICIENCY = "normalized_sufficiency"
 
 
 def drawn_falls(tokens, quantities=2, seed=0):
@@ -121,7 +121,7 @@ def planted(visualizer, text, order):
     return replace(found, scores=scores)
 
 
-def values_of(assessment, name="normalised_aopc"):
+def values_of(assessment, name="normalized_aopc"):
     return {(one.quantity, one.replacement): one.value for one in assessment.named(name)}
 
 
@@ -144,13 +144,13 @@ def test_the_best_order_gets_one_and_the_worst_none(bert):
     low, up = means.min(), means.max()
     some = orders[100]
     maps = [planted(bert, SHORT, order) for order in (orders[means.argmax()], orders[means.argmin()], some)]
-    found = bert.evaluate(maps, metrics=["normalised_aopc"])
+    found = bert.evaluate(maps, metrics=["normalized_aopc"])
     key = ("probability", "mask")
     expected = (means[100] - low) / (up - low)
     assert [values_of(one)[key] for one in found] == pytest.approx([1, 0, expected], abs=1e-4)
     turned = (means[orders.index(some[::-1])] - low) / (up - low)
     assert values_of(found[2], SUFFICIENCY)[key] == pytest.approx(turned, abs=1e-4)
-    best, worst = (one.named("normalised_aopc")[2] for one in found[:2])
+    best, worst = (one.named("normalized_aopc")[2] for one in found[:2])
     assert (best.quantity, best.replacement) == key
     assert (best.limits.lower, best.limits.upper) == pytest.approx((low, up), rel=1e-3)
     assert best.limits.exact
@@ -163,22 +163,22 @@ def test_the_best_order_gets_one_and_the_worst_none(bert):
 
 def test_every_set_runs_once_whatever_is_judged_and_limits_are_shared(bert):
     maps = [planted(bert, SHORT, order) for order in (range(6), range(5, -1, -1))]
-    found = bert.evaluate(maps, metrics=["normalised_aopc"])
+    found = bert.evaluate(maps, metrics=["normalized_aopc"])
     assert [one.variants for one in found] == [2 * 2**6, 0]
-    metric = NormalisedAopc(beam_width=1, exact_sets=1)
+    metric = NormalizedAopc(beam_width=1, exact_sets=1)
     found = bert.evaluate(maps, metrics=[metric])
     assert found[0].variants < 2 * 2**6
-    assert [one.limits for one in found[0].named("normalised_aopc")] == [
-        one.limits for one in found[1].named("normalised_aopc")
+    assert [one.limits for one in found[0].named("normalized_aopc")] == [
+        one.limits for one in found[1].named("normalized_aopc")
     ]
 
 
 def test_a_search_takes_in_every_order_that_is_judged(bert):
     maps = [bert.compute_saliency(SHORT, method=name) for name in ("leave_one_out", "saliency")]
-    metric = NormalisedAopc(beam_width=1, exact_sets=1)  # so narrow that a random order does better
+    metric = NormalizedAopc(beam_width=1, exact_sets=1)  # so narrow that a random order does better
     found = bert.evaluate(maps, metrics=[metric])
     for one in (*found[0].evaluations, *found[1].evaluations):
-        if one.metric.startswith("normalised_aopc"):
+        if one.metric.startswith("normalized_aopc"):
             assert not one.limits.exact
             assert 0 <= one.value <= 1
             assert ((one.control >= 0) & (one.control <= 1)).all()
@@ -195,20 +195,20 @@ def scaled(factor, shift):
 
 def test_the_unit_of_the_answer_is_of_no_account():
     plain, other = (
-        scaled(*how).evaluate(SHORT, "leave_one_out", metrics=["normalised_aopc"])
+        scaled(*how).evaluate(SHORT, "leave_one_out", metrics=["normalized_aopc"])
         for how in ((1, 0), (50, 3))
     )
-    for name in ("normalised_aopc", SUFFICIENCY):
+    for name in ("normalized_aopc", SUFFICIENCY):
         assert values_of(other, name) == pytest.approx(values_of(plain, name), abs=1e-3)
     for name in ("comprehensiveness", "sufficiency"):
         assert other.named(name)[0].value == pytest.approx(50 * plain.named(name)[0].value, rel=1e-2)
-    one, big = (side.named("normalised_aopc")[0].limits for side in (plain, other))
+    one, big = (side.named("normalized_aopc")[0].limits for side in (plain, other))
     assert big.upper - big.lower == pytest.approx(50 * (one.upper - one.lower), rel=1e-2)
 
 
 def test_a_model_that_always_says_the_same_has_no_value():
-    found = scaled(0, 3).evaluate(SHORT, "leave_one_out", metrics=["normalised_aopc"])
-    evaluations = found.named("normalised_aopc")
+    found = scaled(0, 3).evaluate(SHORT, "leave_one_out", metrics=["normalized_aopc"])
+    evaluations = found.named("normalized_aopc")
     assert evaluations
     for one in evaluations:
         assert one.value is None
@@ -219,8 +219,8 @@ def test_a_model_that_always_says_the_same_has_no_value():
 
 
 def test_a_text_that_is_too_long_is_said_to_be(bert):
-    found = bert.evaluate(SHORT, "saliency", metrics=[NormalisedAopc(longest=5)])
-    (one,) = found.named("normalised_aopc")
+    found = bert.evaluate(SHORT, "saliency", metrics=[NormalizedAopc(longest=5)])
+    (one,) = found.named("normalized_aopc")
     assert one.value is None
     assert one.reasons == ("6 tokens can be removed, and limits are searched for of at most 5.",)
 
@@ -228,9 +228,9 @@ def test_a_text_that_is_too_long_is_said_to_be(bert):
 def test_a_language_model_is_judged_by_its_log_probability():
     visualizer = visualizer_of("llama")
     found = visualizer.evaluate(
-        SHORT, "leave_one_out", continuation=" king", metrics=[NormalisedAopc(beam_width=2)]
+        SHORT, "leave_one_out", continuation=" king", metrics=[NormalizedAopc(beam_width=2)]
     )
-    evaluations = found.named("normalised_aopc")
+    evaluations = found.named("normalized_aopc")
     assert [one.quantity for one in evaluations] == ["log-probability"] * 2
     assert all(0 <= one.value <= 1 for one in evaluations)
     assert len(found.named(SUFFICIENCY)) == 2

@@ -1,4 +1,4 @@
-"""Linear datamodelling score: whether sums of scores foretell the answer on random halves of the text."""
+"""Linear datamodeling score: whether sums of scores foretell the answer on random halves of the text."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,7 +12,7 @@ from model_understanding.runner.ranked_text import RankedText
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinearDatamodellingScore:
+class LinearDatamodelingScore:
     r"""The rank correlation of what the scores foretell of random ablations with what comes out.
 
     ``spearman( Σ_{i ∈ S} score_i , f(S) )`` over random sets S of the tokens that are left
@@ -24,11 +24,11 @@ class LinearDatamodellingScore:
         Park et al. (2023), "TRAK: Attributing Model Behavior at Scale", section 2.2; for parts of a context
         Cohen-Wang, Shah, Georgiev, Madry (2024), "ContextCite: Attributing Model Generation to Context".
 
-    >>> LinearDatamodellingScore().ablations
+    >>> LinearDatamodelingScore().ablations
     64
     """
 
-    name: ClassVar[str] = "linear_datamodelling_score"
+    name: ClassVar[str] = "linear_datamodeling_score"
     higher_is_better: ClassVar[bool] = True
     on_request: ClassVar[bool] = True
     cost: ClassVar[str] = "64 forwards for each replacement"

@@ -1,4 +1,4 @@
-"""Full randomisation: whether the scores would look the same of a model that has learned nothing."""
+"""Full randomization: whether the scores would look the same of a model that has learned nothing."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,24 +14,24 @@ ALIKE = 0.5  # a rank correlation above this is worth a warning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Randomisation(RemovesNothing):
+class Randomization(RemovesNothing):
     r"""The rank correlation of the scores' sizes with those of the same model with random weights.
 
     ``spearman( |a(x; θ)| , |a(x; θ')| )``, where each tensor of θ' is normal with θ's mean and spread
 
     Low is good. It warns and does not judge: scores that follow the embeddings' sizes stay alike, and a
     method that finds planted words without a miss has failed it. The model itself is left alone; a copy
-    is randomised.
+    is randomized.
 
     Reference:
         Adebayo et al. (2018), "Sanity Checks for Saliency Maps"; of all layers at once Hedström et al.
         (2024), "A Fresh Look at Sanity Checks for Saliency Maps".
 
-    >>> Randomisation().higher_is_better
+    >>> Randomization().higher_is_better
     False
     """
 
-    name: ClassVar[str] = "randomisation"
+    name: ClassVar[str] = "randomization"
     higher_is_better: ClassVar[bool] = False
     on_request: ClassVar[bool] = True
     cost: ClassVar[str] = "the method's own, and a copy of the model"

@@ -1,7 +1,7 @@
-"""The one palette: every colour of the figures, the terminal and the page.
+"""The one palette: every color of the figures, the terminal and the page.
 
 Ramps are drawn in OKLCH with lightness in even steps, so that equal differences look equal. Signed
-scores run from orange through neutral to blue, a pair that stays apart in every common colour-vision
+scores run from orange through neutral to blue, a pair that stays apart in every common color-vision
 deficiency; unsigned scores are purple, attention is teal to blue. The light theme runs from light to
 dark, the dark theme from dark to light.
 """
@@ -20,7 +20,7 @@ _BLUE, _ORANGE, _PURPLE = 255.0, 55.0, 305.0  # hues in degrees
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Palette:
-    """The colours of one theme, as ``#rrggbb``.
+    """The colors of one theme, as ``#rrggbb``.
 
     Args:
         name: ``light`` or ``dark``.
@@ -31,7 +31,7 @@ class Palette:
         line: Axes, grid and borders.
         special: Bars of special tokens.
         masked: Cells that a query may not look at.
-        sink: Columns off the colour scale, and tokens without a score.
+        sink: Columns off the color scale, and tokens without a score.
         hatch: The stripes on those.
         caution: Behind a caution.
         caution_text: Its words.
@@ -61,16 +61,16 @@ class Palette:
     full_lightness: float
 
     def signed(self, value: float) -> str:
-        """Return the colour of a signed value between −1 (against) and 1 (supports)."""
+        """Return the color of a signed value between −1 (against) and 1 (supports)."""
         strength = min(abs(value), 1.0)
         return self._ramp(strength, _BLUE if value >= 0 else _ORANGE, 0.15, 0.62)
 
     def magnitude(self, value: float) -> str:
-        """Return the colour of an unsigned score between 0 and 1."""
+        """Return the color of an unsigned score between 0 and 1."""
         return self._ramp(min(max(value, 0.0), 1.0), _PURPLE, 0.17, 0.72)
 
     def attention(self, value: float) -> str:
-        """Return the colour of an attention weight between 0 and 1."""
+        """Return the color of an attention weight between 0 and 1."""
         strength = min(max(value, 0.0), 1.0)
         return self._ramp(strength, 195 + 75 * strength, 0.12, 1.0, tint=0.008)
 
@@ -81,15 +81,15 @@ class Palette:
 
 @lru_cache(maxsize=4096)
 def oklch(lightness: float, chroma: float, hue: float) -> str:
-    """Return an OKLCH colour as ``#rrggbb``, with as much of its chroma as sRGB holds.
+    """Return an OKLCH color as ``#rrggbb``, with as much of its chroma as sRGB holds.
 
     Args:
         lightness: 0 (black) to 1 (white).
-        chroma: 0 (grey) to about 0.3.
+        chroma: 0 (gray) to about 0.3.
         hue: Degrees.
 
     Returns:
-        The colour.
+        The color.
 
     >>> oklch(1.0, 0.0, 0.0)
     '#ffffff'
@@ -109,15 +109,15 @@ def oklch(lightness: float, chroma: float, hue: float) -> str:
         chroma = max(chroma - 0.004, 0.0)
 
 
-def luminance(colour: str) -> float:
+def luminance(color: str) -> float:
     """Return the relative luminance of ``#rrggbb`` as WCAG defines it, 0 to 1."""
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     red, green, blue = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def contrast(first: str, second: str) -> float:
-    """Return the WCAG contrast of two colours, 1 to 21.
+    """Return the WCAG contrast of two colors, 1 to 21.
 
     >>> contrast("#000000", "#ffffff")
     21.0
@@ -127,12 +127,12 @@ def contrast(first: str, second: str) -> float:
 
 
 def text_on(background: str) -> str:
-    """Return black or white, whichever reads better; on any colour its contrast is at least 4.58."""
-    return max("#000000", "#ffffff", key=lambda colour: contrast(colour, background))
+    """Return black or white, whichever reads better; on any color its contrast is at least 4.58."""
+    return max("#000000", "#ffffff", key=lambda color: contrast(color, background))
 
 
 def palette(theme: str) -> Palette:
-    """Return the colours of a theme.
+    """Return the colors of a theme.
 
     Args:
         theme: ``light`` or ``dark``.

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from model_understanding.show.colours import PALETTES, Palette, text_on
+from model_understanding.show.colors import PALETTES, Palette, text_on
 
 ROOT = "model-understanding"
-LEVELS = 8  # steps of colour behind words
+LEVELS = 8  # steps of color behind words
 RAMP_STEPS = 24  # steps of the interactive page's ramps, which it interpolates
 _NAMES = (
     "background",
@@ -23,7 +23,7 @@ _NAMES = (
 
 
 def palette_css() -> str:
-    """Return the rules that set every colour variable, by the reader's theme or the notebook's."""
+    """Return the rules that set every color variable, by the reader's theme or the notebook's."""
     light, dark = (_variables(PALETTES[theme]) for theme in ("light", "dark"))
     root = f".{ROOT}"
     levels = "".join(
@@ -41,7 +41,7 @@ def palette_css() -> str:
 
 
 def level_class(score: float, reach: float, signed: bool) -> str:
-    """Return the class that colours a word, empty for a score too small to colour.
+    """Return the class that colors a word, empty for a score too small to color.
 
     Args:
         score: The score.
@@ -54,35 +54,33 @@ def level_class(score: float, reach: float, signed: bool) -> str:
 
 
 def payload_palette() -> dict[str, Any]:
-    """Return every colour the interactive page draws with, for both themes."""
-    return {theme: _ramps(colours) for theme, colours in PALETTES.items()}
+    """Return every color the interactive page draws with, for both themes."""
+    return {theme: _ramps(colors) for theme, colors in PALETTES.items()}
 
 
-def _ramps(colours: Palette) -> dict[str, Any]:
+def _ramps(colors: Palette) -> dict[str, Any]:
     steps = [step / RAMP_STEPS for step in range(RAMP_STEPS + 1)]
     names = (*_NAMES, "masked", "sink", "hatch")
     return {
         "names": [name.replace("_", "-") for name in names],
-        "values": [getattr(colours, name) for name in names],
-        "supports": [colours.signed(step) for step in steps],
-        "against": [colours.signed(-step) for step in steps],
-        "unsigned": [colours.magnitude(step) for step in steps],
-        "attention": [colours.attention(step) for step in steps],
+        "values": [getattr(colors, name) for name in names],
+        "supports": [colors.signed(step) for step in steps],
+        "against": [colors.signed(-step) for step in steps],
+        "unsigned": [colors.magnitude(step) for step in steps],
+        "attention": [colors.attention(step) for step in steps],
     }
 
 
-def _variables(colours: Palette) -> str:
-    values = {name.replace("_", "-"): getattr(colours, name) for name in _NAMES}
+def _variables(colors: Palette) -> str:
+    values = {name.replace("_", "-"): getattr(colors, name) for name in _NAMES}
     for step in range(1, LEVELS + 1):
         strength = step / LEVELS
         faces = {
-            "p": colours.signed(strength),
-            "n": colours.signed(-strength),
-            "u": colours.magnitude(strength),
+            "p": colors.signed(strength),
+            "n": colors.signed(-strength),
+            "u": colors.magnitude(strength),
         }
         for kind, face in faces.items():
             values[f"{kind}{step}"] = face
             values[f"{kind}{step}-ink"] = text_on(face)
-    return f"color-scheme:{colours.name};" + "".join(
-        f"--mu-{name}:{value};" for name, value in values.items()
-    )
+    return f"color-scheme:{colors.name};" + "".join(f"--mu-{name}:{value};" for name, value in values.items())

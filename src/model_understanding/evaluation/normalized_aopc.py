@@ -1,4 +1,4 @@
-"""Normalised AOPC: the fall of the target, between the least and the greatest that this model allows."""
+"""Normalized AOPC: the fall of the target, between the least and the greatest that this model allows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ _ROUNDING = 8  # units in the last place of the largest value: limits that lie c
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NormalisedAopc:
+class NormalizedAopc:
     r"""The mean fall of the target as all tokens are removed in the map's order, between its limits.
 
     ``(AOPC − low) / (up − low)``, ``AOPC = 1/n Σ_{k=1..n} [ f(x) − f(x without its first k tokens) ]``
 
     low and up are the least and the greatest AOPC of any order of these tokens: what this model can give
     on this text at all. They differ from model to model, so that the falls of two models do not tell whose
-    explanation is better; the normalised value, from 0 to 1 and without a unit, does. Sufficiency is the
+    explanation is better; the normalized value, from 0 to 1 and without a unit, does. Sufficiency is the
     AOPC of the reversed order, lower is better, and has the same limits.
 
     The limits depend on text and target only, and are found once for all attributions judged together. They
@@ -40,11 +40,11 @@ class NormalisedAopc:
         Edin et al. (2025), "Normalized AOPC: Fixing Misleading Faithfulness Metrics for Feature Attribution
         Explainability", there of words and of the probability; here of tokens, replaced in place.
 
-    >>> NormalisedAopc().beam_width
+    >>> NormalizedAopc().beam_width
     5
     """
 
-    name: ClassVar[str] = "normalised_aopc"
+    name: ClassVar[str] = "normalized_aopc"
     higher_is_better: ClassVar[bool] = True
     on_request: ClassVar[bool] = True
     cost: ClassVar[str] = (
@@ -83,7 +83,7 @@ class NormalisedAopc:
         quantity, replacement = text.removals.quantities[number], text.removals.replacements[place]
         told = partial(
             text.evaluation,
-            "normalised_sufficiency" if is_turned else self.name,
+            "normalized_sufficiency" if is_turned else self.name,
             higher_is_better=not is_turned,
             quantity=quantity,
             replacement=replacement,
@@ -91,7 +91,7 @@ class NormalisedAopc:
         )
         width, least = limits.upper - limits.lower, torch.finfo(text.removals.runner.model.dtype).eps
         if width <= _ROUNDING * least * max(abs(text.full[place, number]), abs(limits.lower), width):
-            same = "every order gives the same AOPC, so there is nothing to normalise by"
+            same = "every order gives the same AOPC, so there is nothing to normalize by"
             return told(None, reasons=(f"{quantity}, {replacement}: {same}.",))
         own, turned, *random = [_falls(text, place, first_sets(order))[:, number] for order in _judged(text)]
         curves = (np.array([turned if is_turned else own, *random]) - limits.lower) / width
