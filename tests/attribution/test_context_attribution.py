@@ -8,7 +8,8 @@ from attribution.perturbing import counted, linear_scores, linear_visualizer, ma
 from model_understanding import ContextAttribution, InputError
 from model_understanding.attribution.context_attribution import _logits
 from model_understanding.results import Target
-from model_understanding.runner.surrogates import lasso, rank_correlation
+from model_understanding.results.agreement import rank_correlation
+from model_understanding.runner.surrogates import lasso
 from tiny_models import visualizer_of
 
 CONTEXT = "The plot was dull. A king lived far away. The sea shells are brilliant. Paris is in France."

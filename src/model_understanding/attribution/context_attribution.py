@@ -10,12 +10,13 @@ from jaxtyping import Float
 from model_understanding.errors import InputError
 from model_understanding.protocols import Scores
 from model_understanding.results import Target
+from model_understanding.results.agreement import rank_correlation
 from model_understanding.runner import Encoding, Runner
 from model_understanding.runner.ablations import Replacement, ablations_of, check_replacement, stacked
 from model_understanding.runner.black_box import BlackBox
 from model_understanding.runner.coalitions import Game, check_sampling
 from model_understanding.runner.runner import Targets
-from model_understanding.runner.surrogates import lasso, rank_correlation
+from model_understanding.runner.surrogates import lasso
 from model_understanding.runner.units import PlainUnit, Units, check_unit, shared, units_of
 from model_understanding.tokens import Tokens
 
@@ -112,7 +113,7 @@ class ContextAttribution:
             weights, constant = lasso(design[: self.samples], wanted[: self.samples] / tokens, self.alpha)
             found[number, matters] = weights * tokens
             predicted = design[self.samples :] @ weights + constant
-            agreement.append(rank_correlation(predicted, wanted[self.samples :]))
+            agreement.append(rank_correlation(predicted, wanted[self.samples :]) or 0.0)
         return found, agreement
 
     def _sources(self, tokens: Tokens, length: int) -> Units:

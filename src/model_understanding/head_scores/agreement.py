@@ -9,10 +9,10 @@ from jaxtyping import Float
 
 from model_understanding.errors import InputError
 from model_understanding.results import Attribution
+from model_understanding.results.agreement import rank_correlation
 from model_understanding.runner.attention_layer import Block
 from model_understanding.runner.head_question import HeadQuestion
 from model_understanding.runner.head_rows import RowMeasure, whole_rows
-from model_understanding.runner.surrogates import rank_correlation
 
 _LEAST_TOKENS = 3
 _EQUAL = 1e-6  # of the largest weight
@@ -78,7 +78,7 @@ class Agreement:
         # What differs by rounding alone shares a rank.
         steps = np.maximum(looked.max(axis=-1, keepdims=True), 1e-12) * _EQUAL
         ranked = np.rint(looked / steps)
-        return np.array([[rank_correlation(head, important) for head in layer] for layer in ranked])
+        return np.array([[rank_correlation(head, important) or 0.0 for head in layer] for layer in ranked])
 
 
 def _attribution_of(question: HeadQuestion) -> Attribution:

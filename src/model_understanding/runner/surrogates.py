@@ -175,24 +175,6 @@ def lasso(
     return given, float(wanted.mean() - middle @ given)
 
 
-def rank_correlation(one: Float[np.ndarray, " rows"], other: Float[np.ndarray, " rows"]) -> float:
-    """Return Spearman's correlation, equal values sharing their mean rank; 0 where one is constant.
-
-    >>> round(rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 4.0, 9.0])), 6)
-    1.0
-    """
-    first, second = _ranks(one), _ranks(other)
-    if first.std() == 0 or second.std() == 0:
-        return 0.0
-    return float(np.corrcoef(first, second)[0, 1])
-
-
-def _ranks(values: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " rows"]:
-    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = counts.cumsum()
-    return (ends - (counts - 1) / 2)[places]
-
-
 def _projected_weights(
     coalitions: Bool[np.ndarray, "coalitions players"],
     size: Int[np.ndarray, " coalitions"],

@@ -23,7 +23,9 @@ def comparison_page(comparison: Comparison) -> str:
         A document whose content security policy lets only its own script and style pass, and forbids
         every load.
     """
-    return rendered("comparison_page.html.jinja", {"policy": policy(page_script()), **_names(comparison)})
+    return rendered(
+        "comparison_page.html.jinja", {"policy": policy(page_script()), **_comparison_values(comparison)}
+    )
 
 
 def comparison_fragment(comparison: Comparison) -> str:
@@ -35,10 +37,10 @@ def comparison_fragment(comparison: Comparison) -> str:
     Returns:
         One element whose rules and names touch nothing outside it.
     """
-    return rendered("comparison_fragment.html.jinja", _names(comparison))
+    return rendered("comparison_fragment.html.jinja", _comparison_values(comparison))
 
 
-def _names(comparison: Comparison) -> dict[str, Any]:
+def _comparison_values(comparison: Comparison) -> dict[str, Any]:
     return {
         "script": Markup(page_script()),
         "payload": Markup(comparison_json(comparison)),

@@ -46,7 +46,7 @@ def difference_picture(
     left, top = (120, 90) if labeled else (0, 0)
     cell = min(18.0, (WIDTH - left) / width, 560 / height)
     box = f'x="{left}" y="{top}" width="{width * cell:.1f}" height="{height * cell:.1f}"'
-    image = png_of(_pixels(*_shrunk(differences, compared)))
+    image = png_of(_pixels(*_shrunk_differences(differences, compared)))
     shapes = [
         f'<rect class="mu-fill-ground" {box}/>',
         f'<image href="{image}" {box} preserveAspectRatio="none" image-rendering="pixelated"/>',
@@ -74,7 +74,7 @@ def axis_labels(alignment: Alignment) -> tuple[str, ...]:
     )
 
 
-def _shrunk(
+def _shrunk_differences(
     differences: Float[np.ndarray, "rows units"], compared: Bool[np.ndarray, "rows units"]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return at most 256 cells a side, each the largest difference of its block with its sign."""

@@ -27,7 +27,7 @@ def report_page(report: Report) -> str:
         A document whose content security policy lets only its own script and style pass, and forbids
         every load.
     """
-    return with_size(rendered("page.html.jinja", {"policy": policy(page_script()), **_names(report)}))
+    return with_size(rendered("page.html.jinja", {"policy": policy(page_script()), **_report_values(report)}))
 
 
 def report_fragment(report: Report) -> str:
@@ -40,10 +40,10 @@ def report_fragment(report: Report) -> str:
         One element whose rules and names touch nothing outside it, however many stand on a page. Its
         script draws the report, when it comes in sight, in a shadow root.
     """
-    return with_size(rendered("fragment.html.jinja", _names(report)))
+    return with_size(rendered("fragment.html.jinja", _report_values(report)))
 
 
-def _names(report: Report) -> dict[str, Any]:
+def _report_values(report: Report) -> dict[str, Any]:
     return {
         "script": Markup(page_script()),
         "payload": Markup(payload_json(report)),

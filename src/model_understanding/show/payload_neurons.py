@@ -1,18 +1,15 @@
 """What the page draws of queries and keys: the products of the keys that matter most."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from model_understanding.results import QueryKey, Report
+from model_understanding.show.payload_layers import Place, _rounded
 from model_understanding.show.python_code import query_key_code
 from model_understanding.show.wording import percent
-from model_understanding.tokens import Tokens
 
 _MOST_KEYS = 64
-_DIGITS = 4
-Place = Callable[[Tokens], tuple[int, list[int]]]
 
 
 def encoded_neurons(report: Report, place: Place, omitted: list[str]) -> dict[str, Any] | None:
@@ -53,7 +50,3 @@ def _encoded(found: QueryKey, place: Place, omitted: list[str]) -> dict[str, Any
         "scores": _rounded(found.scores[keys]),
         "weights": _rounded(found.weights[keys]),
     }
-
-
-def _rounded(values: np.ndarray) -> list[float]:
-    return [float(f"{value:.{_DIGITS}g}") for value in values.ravel().tolist()]
