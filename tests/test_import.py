@@ -14,9 +14,9 @@ _REPORT = "import sys; print(*sorted({name.partition('.')[0] for name in sys.mod
     [
         "import model_understanding",
         "import model_understanding as m; m.Report; m.Attribution.from_arrays(['a'], [1.0])",
-        "from model_understanding.cli.entry import run; import io, contextlib\n"
+        "from model_understanding.cli.main import run; import io, contextlib\n"
         "with contextlib.redirect_stdout(io.StringIO()): assert run(['--help']) == 0",
-        "from model_understanding.cli.entry import run; import io, contextlib\n"
+        "from model_understanding.cli.main import run; import io, contextlib\n"
         "with contextlib.redirect_stdout(io.StringIO()): assert run(['explain', '--help']) == 0",
     ],
     ids=["package", "results", "help", "help of a command"],

@@ -12,12 +12,12 @@ from typing import Any
 
 import huggingface_hub
 import pytest
+import tiny_models
+import tiny_tokenizers
 import torch
 import transformers
 from safetensors.torch import load_file
 
-import tiny_models
-import tiny_tokenizers
 from model_understanding import (
     GenerativeModelVisualizer,
     InputError,

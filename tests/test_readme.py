@@ -24,7 +24,7 @@ def test_a_command_prints_what_is_shown(
 ) -> None:
     import shlex
 
-    from model_understanding.cli.entry import run
+    from model_understanding.cli.main import run
 
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "80")

@@ -2,14 +2,14 @@
 
 from functools import cache
 
+import oracles
 import pytest
 import torch
+from tiny_models import encoded
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, pipeline
 
-import oracles
 from model_understanding import GenerativeModelVisualizer, ModelVisualizer, Report
 from model_understanding.demo_models import demo_model_folder
-from tiny_models import encoded
 
 TEXTS = (
     "The movie was absolutely fantastic!",

@@ -5,12 +5,12 @@ import random
 import numpy as np
 import pytest
 import regex
+import tiny_tokenizers
 from transformers import AutoTokenizer
 
-import tiny_tokenizers
 from model_understanding import Attribution, InputError, Tokens
 from model_understanding.demo_models import demo_model_folder
-from model_understanding.runner.tokenization import tokenize
+from model_understanding.text.tokenization import tokenize
 from model_understanding.tokens import read_only, visible_text
 
 FAMILY, FLAG, ENGLAND = "👨‍👩‍👧", "🇩🇪", "🏴󠁧󠁢󠁥󠁮󠁧󠁿"

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from model_understanding.attention.capture.reducers import Pooled
 from model_understanding.loading import LoadedModel
+from model_understanding.passes.runner import Runner
 from model_understanding.results import Provenance
-from model_understanding.runner import Runner
-from model_understanding.runner.attention_reducers import Pooled
 from model_understanding.tokens import Tokens
 
 STRETCH = 256  # tokens of a cell of the overview

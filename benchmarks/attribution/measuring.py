@@ -10,7 +10,6 @@ from typing import Any
 from environments import python_of
 from models import kind_of, model_folder, text_ids
 from processes import WayError, WorkerProcess
-
 from tasks import PEERS, Task
 
 HERE = Path(__file__).parent

@@ -3,16 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from model_understanding.attribution.attn_lrp import AttnLrp
 from model_understanding.attribution.gim import Gim
 from model_understanding.attribution.integrated_gradients import IntegratedGradients
+from model_understanding.attribution.lrp import AttnLrp
 from model_understanding.attribution.occlusion import Occlusion
+from model_understanding.attribution.run import attribute
 from model_understanding.attribution.saliency import Saliency
 from model_understanding.loading import LoadedModel
+from model_understanding.passes.runner import Runner
 from model_understanding.results import Attribution, Provenance, Target
-from model_understanding.runner import Encoding, Runner
+from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
-from model_understanding.visualizers.attributing import attribute
 
 TASKS = {"classifier": "sequence-classification", "causal": "causal-lm"}
 

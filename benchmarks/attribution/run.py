@@ -15,7 +15,6 @@ import table
 from measuring import Conditions, measured
 from models import REPOSITORY
 from pages import machine
-
 from tasks import PEERS, TASKS, Task
 
 RESULTS = Path(__file__).parent / "results.jsonl"

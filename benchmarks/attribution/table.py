@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from pages import judged, plain, put_between
-
 from tasks import PEERS, TASKS, Task
 
 START, END = "<!-- attribution: start -->", "<!-- attribution: end -->"

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from samples import REPLACEMENTS, WORK, Sample
 
-from model_understanding.runner.ablations import Ablations
+from model_understanding.perturbation.token_removal import Ablations
 
 
 class KeptVariants:

@@ -20,8 +20,8 @@ from table import REFERENCE
 from ways import ways_of
 
 from model_understanding.errors import ModelUnderstandingError
-from model_understanding.runner.rehearsal import rehearsed
-from model_understanding.runner.work import Meter, metered
+from model_understanding.model.metering import Meter, metered
+from model_understanding.passes.dry_run import rehearsed
 
 RESULTS = Path(__file__).parent / "results.jsonl"
 

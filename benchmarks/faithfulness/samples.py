@@ -18,9 +18,9 @@ from passages import PASSAGES
 
 from model_understanding import GenerativeModelVisualizer, ModelVisualizer
 from model_understanding.results import Target
-from model_understanding.runner import Encoding
-from model_understanding.tasks.sequence_classification import resolve_targets
-from model_understanding.visualizers.token_targets import Question
+from model_understanding.targets.classification import resolve_targets
+from model_understanding.text.encoding import Encoding
+from model_understanding.visualizers.questions import Question
 
 REPOSITORY = Path(__file__).parents[2]
 WORK = REPOSITORY / "build" / "faithfulness"

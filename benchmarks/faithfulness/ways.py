@@ -10,8 +10,8 @@ from samples import LONG_SETS
 from model_understanding.attribution.expected_gradients import ExpectedGradients
 from model_understanding.attribution.guided_ablation import GuidedAblation
 from model_understanding.attribution.integrated_gradients import IntegratedGradients
-from model_understanding.attribution.leave_one_out import LeaveOneOut
-from model_understanding.protocols import Scores
+from model_understanding.attribution.occlusion import LeaveOneOut
+from model_understanding.attribution.protocol import Scores
 from model_understanding.registry import METHODS
 
 

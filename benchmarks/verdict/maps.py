@@ -25,8 +25,8 @@ from samples import NEEDLE_STEPS, PROMPT_STEPS, Sample, samples_of  # noqa: E402
 
 from model_understanding import GenerativeModelVisualizer  # noqa: E402
 from model_understanding.attribution.shapley_sampling import ShapleySampling  # noqa: E402
+from model_understanding.evaluation.ranked_text import candidates_of  # noqa: E402
 from model_understanding.results import Attribution  # noqa: E402
-from model_understanding.runner.ranked_text import candidates_of  # noqa: E402
 from planted.scoring import planted  # noqa: E402
 from planted.tasks import TASKS  # noqa: E402
 

@@ -16,7 +16,7 @@ import table
 import torch
 from maps import CALIBRATION, TEST, Judged, planted_texts, real_texts
 
-from model_understanding.runner.ranked_text import candidates_of
+from model_understanding.evaluation.ranked_text import candidates_of
 
 RESULTS = Path(__file__).parent / "results.jsonl"
 

@@ -7,6 +7,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from model_understanding.comparison import Comparison as Comparison
+from model_understanding.comparison import compare as compare
 from model_understanding.errors import InputError as InputError
 from model_understanding.errors import LoadingError as LoadingError
 from model_understanding.errors import MissingExtraError as MissingExtraError
@@ -18,7 +20,6 @@ from model_understanding.errors import UnsupportedModelError as UnsupportedModel
 from model_understanding.results import Assessment as Assessment
 from model_understanding.results import AttentionMap as AttentionMap
 from model_understanding.results import Attribution as Attribution
-from model_understanding.results import Comparison as Comparison
 from model_understanding.results import Estimate as Estimate
 from model_understanding.results import Evaluation as Evaluation
 from model_understanding.results import Generation as Generation
@@ -28,13 +29,10 @@ from model_understanding.results import Prediction as Prediction
 from model_understanding.results import QueryKey as QueryKey
 from model_understanding.results import Report as Report
 from model_understanding.results import Target as Target
-from model_understanding.results import compare as compare
 from model_understanding.tokens import Tokens as Tokens
 
 if TYPE_CHECKING:
-    from model_understanding.attribution.attn_lrp import AttnLrp as AttnLrp
     from model_understanding.attribution.context_attribution import ContextAttribution as ContextAttribution
-    from model_understanding.attribution.cp_lrp import CpLrp as CpLrp
     from model_understanding.attribution.expected_gradients import ExpectedGradients as ExpectedGradients
     from model_understanding.attribution.gim import Gim as Gim
     from model_understanding.attribution.guided_ablation import GuidedAblation as GuidedAblation
@@ -43,8 +41,10 @@ if TYPE_CHECKING:
         IntegratedGradients as IntegratedGradients,
     )
     from model_understanding.attribution.kernel_shap import KernelShap as KernelShap
-    from model_understanding.attribution.leave_one_out import LeaveOneOut as LeaveOneOut
     from model_understanding.attribution.lime import Lime as Lime
+    from model_understanding.attribution.lrp import AttnLrp as AttnLrp
+    from model_understanding.attribution.lrp import CpLrp as CpLrp
+    from model_understanding.attribution.occlusion import LeaveOneOut as LeaveOneOut
     from model_understanding.attribution.occlusion import Occlusion as Occlusion
     from model_understanding.attribution.saliency import Saliency as Saliency
     from model_understanding.attribution.sequential_integrated_gradients import (
@@ -114,10 +114,10 @@ _ON_FIRST_USE = {
     "Saliency": "model_understanding.attribution.saliency",
     "InputXGradient": "model_understanding.attribution.input_x_gradient",
     "Gim": "model_understanding.attribution.gim",
-    "AttnLrp": "model_understanding.attribution.attn_lrp",
-    "CpLrp": "model_understanding.attribution.cp_lrp",
+    "AttnLrp": "model_understanding.attribution.lrp",
+    "CpLrp": "model_understanding.attribution.lrp",
     "Occlusion": "model_understanding.attribution.occlusion",
-    "LeaveOneOut": "model_understanding.attribution.leave_one_out",
+    "LeaveOneOut": "model_understanding.attribution.occlusion",
     "GuidedAblation": "model_understanding.attribution.guided_ablation",
     "ShapleySampling": "model_understanding.attribution.shapley_sampling",
     "KernelShap": "model_understanding.attribution.kernel_shap",

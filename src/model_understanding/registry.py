@@ -82,8 +82,8 @@ METHODS = Registry(
         "saliency": "model_understanding.attribution.saliency:Saliency",
         "input_x_gradient": "model_understanding.attribution.input_x_gradient:InputXGradient",
         "gim": "model_understanding.attribution.gim:Gim",
-        "attn_lrp": "model_understanding.attribution.attn_lrp:AttnLrp",
-        "cp_lrp": "model_understanding.attribution.cp_lrp:CpLrp",
+        "attn_lrp": "model_understanding.attribution.lrp:AttnLrp",
+        "cp_lrp": "model_understanding.attribution.lrp:CpLrp",
         "integrated_gradients": "model_understanding.attribution.integrated_gradients:IntegratedGradients",
         "sequential_integrated_gradients": (
             "model_understanding.attribution.sequential_integrated_gradients:SequentialIntegratedGradients"
@@ -91,21 +91,19 @@ METHODS = Registry(
         "expected_gradients": "model_understanding.attribution.expected_gradients:ExpectedGradients",
         "smooth_grad": "model_understanding.attribution.smooth_grad:SmoothGrad",
         "occlusion": "model_understanding.attribution.occlusion:Occlusion",
-        "leave_one_out": "model_understanding.attribution.leave_one_out:LeaveOneOut",
+        "leave_one_out": "model_understanding.attribution.occlusion:LeaveOneOut",
         "guided_ablation": "model_understanding.attribution.guided_ablation:GuidedAblation",
         "shapley_sampling": "model_understanding.attribution.shapley_sampling:ShapleySampling",
         "kernel_shap": "model_understanding.attribution.kernel_shap:KernelShap",
         "lime": "model_understanding.attribution.lime:Lime",
         "context_attribution": "model_understanding.attribution.context_attribution:ContextAttribution",
-        "attention_rollout": "model_understanding.attribution.attention_rollout:AttentionRollout",
-        "value_weighted_attention": (
-            "model_understanding.attribution.value_weighted_attention:ValueWeightedRollout"
-        ),
+        "attention_rollout": "model_understanding.attribution.attention_flow:AttentionRollout",
+        "value_weighted_attention": ("model_understanding.attribution.attention_flow:ValueWeightedRollout"),
         "gradient_weighted_attention": (
-            "model_understanding.attribution.gradient_weighted_attention:GradientWeightedRelevance"
+            "model_understanding.attribution.attention_flow:GradientWeightedRelevance"
         ),
-        "value_zeroing": "model_understanding.attribution.value_zeroing:ValueZeroingRollout",
-        "information_flow": "model_understanding.attribution.information_flow:InformationFlowRoutes",
+        "value_zeroing": "model_understanding.attribution.attention_flow:ValueZeroingRollout",
+        "information_flow": "model_understanding.attribution.attention_flow:InformationFlowRoutes",
     },
 )
 
@@ -130,7 +128,7 @@ HEAD_SCORES = Registry(
         "distance": "model_understanding.head_scores.distance:Distance",
         "previous_token": "model_understanding.head_scores.previous_token:PreviousToken",
         "induction": "model_understanding.head_scores.induction:Induction",
-        "induction_in_text": "model_understanding.head_scores.induction_in_text:InductionInText",
+        "induction_in_text": "model_understanding.head_scores.induction:InductionInText",
         "delimiter": "model_understanding.head_scores.delimiter:Delimiter",
         "sink": "model_understanding.head_scores.sink:Sink",
         "agreement": "model_understanding.head_scores.agreement:Agreement",
@@ -146,18 +144,18 @@ METRICS = Registry(
     "model_understanding.metrics",
     {
         "verdict": "model_understanding.evaluation.verdict:Verdict",
-        "comprehensiveness": "model_understanding.evaluation.comprehensiveness:Comprehensiveness",
-        "sufficiency": "model_understanding.evaluation.sufficiency:Sufficiency",
-        "completeness": "model_understanding.evaluation.completeness:Completeness",
-        "agreement": "model_understanding.evaluation.agreement:Agreement",
-        "deletion": "model_understanding.evaluation.deletion:Deletion",
-        "insertion": "model_understanding.evaluation.insertion:Insertion",
-        "leave_one_out_tau": "model_understanding.evaluation.leave_one_out_tau:LeaveOneOutTau",
+        "comprehensiveness": "model_understanding.evaluation.removal_curves:Comprehensiveness",
+        "sufficiency": "model_understanding.evaluation.removal_curves:Sufficiency",
+        "completeness": "model_understanding.evaluation.consistency:Completeness",
+        "agreement": "model_understanding.evaluation.consistency:Agreement",
+        "deletion": "model_understanding.evaluation.removal_curves:Deletion",
+        "insertion": "model_understanding.evaluation.removal_curves:Insertion",
+        "leave_one_out_tau": "model_understanding.evaluation.removal_correlations:LeaveOneOutTau",
         "linear_datamodeling_score": (
-            "model_understanding.evaluation.linear_datamodeling_score:LinearDatamodelingScore"
+            "model_understanding.evaluation.removal_correlations:LinearDatamodelingScore"
         ),
         "normalized_aopc": "model_understanding.evaluation.normalized_aopc:NormalizedAopc",
-        "stability": "model_understanding.evaluation.stability:Stability",
-        "randomization": "model_understanding.evaluation.randomization:Randomization",
+        "stability": "model_understanding.evaluation.robustness:Stability",
+        "randomization": "model_understanding.evaluation.robustness:Randomization",
     },
 )

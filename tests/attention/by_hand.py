@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+import tiny_models
 import torch
 from torch import Tensor
-
-import tiny_models
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,17 @@
 """The maps as attribution methods: the row of the position where the answer was read."""
 
 import numpy as np
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
-from model_understanding import InputError, Target, UnsupportedModelError
-from model_understanding.registry import MAPS, METHODS
-from model_understanding.runner import attention_relevance
-from model_understanding.runner.rehearsal import Rehearsal
-from model_understanding.runner.work import Meter, metered
+import torch
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+
+from model_understanding import InputError, Target, UnsupportedModelError
+from model_understanding.attention import relevance
+from model_understanding.model.metering import Meter, metered
+from model_understanding.passes.dry_run import Rehearsal
+from model_understanding.registry import MAPS, METHODS
 
 MAP_OF = {
     "attention_rollout": "rollout",
@@ -117,8 +117,8 @@ def test_a_wrong_position_is_seen(method, monkeypatch):
     check, given = test_scores_are_the_maps_row_where_the_answer_was_read, ("bert", method)
     if MAP_OF[method] is None:
         check, given = test_value_weighted_rollout_is_the_product_of_its_norms, ("bert", None)
-    pooled = attention_relevance._pooled_positions
-    monkeypatch.setattr(attention_relevance, "_pooled_positions", lambda *values: pooled(*values).roll(1, -1))
+    pooled = relevance._pooled_positions
+    monkeypatch.setattr(relevance, "_pooled_positions", lambda *values: pooled(*values).roll(1, -1))
     with pytest.raises(AssertionError):
         check(*given)
 

@@ -1,17 +1,18 @@
 """What the capture keeps, and what it never holds."""
 
-import pytest
-import torch
-import transformers as hf
-from torch.utils._python_dispatch import TorchDispatchMode
-
 import oracles
+import pytest
 import tiny_models
 import tiny_tokenizers
-from model_understanding import GenerativeModelVisualizer, InputError, Tokens
-from model_understanding.runner import Encoding, attention_layer
-from model_understanding.runner.attention_reducers import ColumnMass, Pooled, TopKeys
+import torch
+import transformers as hf
 from tiny_models import PROBE, encoded, visualizer_of
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from model_understanding import GenerativeModelVisualizer, InputError, Tokens
+from model_understanding.attention.capture import layer
+from model_understanding.attention.capture.reducers import ColumnMass, Pooled, TopKeys
+from model_understanding.text.encoding import Encoding
 
 SOME = ["bert", "deberta-v2", "modernbert", "gpt2", "mistral", "gemma3", "falcon", "gpt-oss", "xlnet"]
 
@@ -19,8 +20,8 @@ SOME = ["bert", "deberta-v2", "modernbert", "gpt2", "mistral", "gemma3", "falcon
 @pytest.fixture(params=[1, 2**21])
 def cells(request, monkeypatch):
     """Blocks of the fewest rows, and one block."""
-    monkeypatch.setattr(attention_layer, "CELLS_AT_ONCE", request.param)
-    monkeypatch.setattr(attention_layer, "_LEAST_ROWS", 3)
+    monkeypatch.setattr(layer, "CELLS_AT_ONCE", request.param)
+    monkeypatch.setattr(layer, "_LEAST_ROWS", 3)
 
 
 def captured(name, layers, heads, queries, reducer):
@@ -108,19 +109,19 @@ def test_a_long_text_never_holds_tokens_squared(reducer):
     with Largest() as largest:
         found = visualizer.runner.capture(encoding, [0, 2], "mean", queries, reducer)
     assert found.weights.shape[:3] == (1, 2, 1)
-    assert largest.numbers <= attention_layer.CELLS_AT_ONCE < tokens * tokens / 4
+    assert largest.numbers <= layer.CELLS_AT_ONCE < tokens * tokens / 4
 
 
 def test_a_causal_layer_computes_no_key_after_its_last_row(monkeypatch):
-    monkeypatch.setattr(attention_layer, "CELLS_AT_ONCE", 1)
+    monkeypatch.setattr(layer, "CELLS_AT_ONCE", 1)
     blocks = []
-    compute = attention_layer.FusedLayer.block
+    compute = layer.FusedLayer.block
 
     def counted(self, place, queries):
         blocks.append(compute(self, place, queries))
         return blocks[-1]
 
-    monkeypatch.setattr(attention_layer.FusedLayer, "block", counted)
+    monkeypatch.setattr(layer.FusedLayer, "block", counted)
     for name, width in (
         ("gpt2", None),
         ("mistral", tiny_models.BY_NAME["mistral"].options["sliding_window"]),

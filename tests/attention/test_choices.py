@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from tiny_models import PROBE, visualizer_of
 
 from model_understanding import InputError
+from model_understanding.attention.capture.reducers import Pooled, TopKeys
+from model_understanding.attention.keep import KEEPS, reducer_of
 from model_understanding.attention.rollout import Rollout
 from model_understanding.registry import MAPS
-from model_understanding.runner.attention_reducers import Pooled, TopKeys
-from model_understanding.visualizers.attention_choices import KEEPS, reducer_of
-from tiny_models import PROBE, visualizer_of
 
 JOINED = ("rollout", "gradient_weighted", "value_zeroing", "information_flow")
 

@@ -1,14 +1,15 @@
 """Every map against a slow direct computation, and over every architecture."""
 
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
-from model_understanding import InputError, UnsupportedModelError
-from model_understanding.registry import MAPS
-from model_understanding.runner import attention_transitions, attention_value_zeroing, attention_values
+import torch
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+
+from model_understanding import InputError, UnsupportedModelError
+from model_understanding.attention import value_weighted, value_zeroing
+from model_understanding.attention.capture import values as attention_values
+from model_understanding.registry import MAPS
 
 from . import by_hand
 
@@ -163,7 +164,7 @@ def test_a_key_without_a_value_is_nothing_whatever_its_weight(map):
 def test_lost_parts_are_seen_by_the_oracles(monkeypatch):
     """Plant a fault in each part; the comparisons above must then fail."""
     with monkeypatch.context() as patch:
-        patch.setattr(attention_transitions, "with_residual", lambda rows, queries: rows)
+        patch.setattr(value_weighted, "with_residual", lambda rows, queries: rows)
         with pytest.raises(AssertionError):
             test_rollout_is_the_product_of_an_eager_loads_attention("bert", None)
     with monkeypatch.context() as patch:
@@ -177,9 +178,9 @@ def test_lost_parts_are_seen_by_the_oracles(monkeypatch):
         ):
             test_value_weighted_is_the_norm_of_each_weighted_value("llama", "sdpa")
     with monkeypatch.context() as patch:
-        entering = attention_value_zeroing._ZeroedValues.entering
+        entering = value_zeroing._ZeroedValues.entering
         patch.setattr(
-            attention_value_zeroing._ZeroedValues,
+            value_zeroing._ZeroedValues,
             "entering",
             lambda self, *given: entering(self, *given) * (1 if self.token is None else 0.5),
         )

@@ -5,13 +5,13 @@ import math
 from contextlib import contextmanager
 
 import numpy as np
+import tiny_tokenizers
 import torch
 from transformers import BertConfig, BertPreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-import tiny_tokenizers
 from model_understanding import ModelVisualizer
-from model_understanding.runner.ablations import Ablations
+from model_understanding.perturbation.token_removal import Ablations
 
 
 class LinearClassifier(BertPreTrainedModel):

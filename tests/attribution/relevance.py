@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import tiny_models
 import torch
 from torch import Tensor
 
-import tiny_models
 from model_understanding import Target
 
 Back = Callable[[Tensor], Tensor]

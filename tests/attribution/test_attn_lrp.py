@@ -1,14 +1,14 @@
 """AttnLRP against an explicit rule-by-rule propagation, and what holds on every architecture."""
 
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
-from model_understanding import UnsupportedModelError
-from model_understanding.attribution.attn_lrp import AttnLrp
-from model_understanding.runner import activation_rules, attention_rules, modified_backward, norm_rules
+import torch
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+
+from model_understanding import UnsupportedModelError
+from model_understanding.attribution.lrp import AttnLrp
+from model_understanding.backward_rules import activations, attention, mode, norms
 
 from . import relevance
 
@@ -36,11 +36,11 @@ def _plain_slope(x, value):
 
 
 FAULTS = {
-    "norm": (norm_rules, "layer_norm", torch.nn.functional.layer_norm),
-    "slope": (activation_rules, "with_slope", _plain_slope),
-    "attention": (attention_rules, "with_scaled_gradient", lambda operand, factor: operand),
-    "product": (modified_backward, "scale_arriving_gradient", lambda result, factor: result),
-    "root": (norm_rules, "is_statistic", lambda exponent, result: False),
+    "norm": (norms, "layer_norm", torch.nn.functional.layer_norm),
+    "slope": (activations, "with_slope", _plain_slope),
+    "attention": (attention, "with_scaled_gradient", lambda operand, factor: operand),
+    "product": (mode, "scale_arriving_gradient", lambda result, factor: result),
+    "root": (norms, "is_statistic", lambda exponent, result: False),
 }
 
 

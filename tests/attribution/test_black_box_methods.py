@@ -3,11 +3,11 @@
 import json
 
 import numpy as np
+import oracles
 import pytest
+import tiny_tokenizers
 import torch
 
-import oracles
-import tiny_tokenizers
 from model_understanding import (
     Attribution,
     BlackBoxVisualizer,

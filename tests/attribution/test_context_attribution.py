@@ -1,16 +1,16 @@
 """ContextCite: sources that matter are found, few others, and the surrogate is judged on unseen variants."""
 
 import numpy as np
-import pytest
-
 import oracles
+import pytest
+from tiny_models import visualizer_of
+
 from attribution.perturbing import counted, linear_scores, linear_visualizer, mask_embedding
 from model_understanding import ContextAttribution, InputError
 from model_understanding.attribution.context_attribution import _logits
+from model_understanding.perturbation.surrogates import lasso
 from model_understanding.results import Target
-from model_understanding.results.agreement import rank_correlation
-from model_understanding.runner.surrogates import lasso
-from tiny_models import visualizer_of
+from model_understanding.statistics import rank_correlation
 
 CONTEXT = "The plot was dull. A king lived far away. The sea shells are brilliant. Paris is in France."
 OPTIONS = {"target": "continuation", "continuation": " a king"}

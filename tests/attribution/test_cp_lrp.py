@@ -1,12 +1,12 @@
 """CP-LRP against an explicit rule-by-rule propagation, and its conservation."""
 
-import pytest
-
 import oracles
+import pytest
 import tiny_models
-from model_understanding.attribution.cp_lrp import CpLrp
-from model_understanding.runner import attention_rules, modified_backward
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+
+from model_understanding.attribution.lrp import CpLrp
+from model_understanding.backward_rules import attention, mode
 
 from . import relevance
 
@@ -29,12 +29,12 @@ def test_it_is_relevance_propagated_rule_by_rule(name, text, implementation):
 
 
 def test_weights_that_are_not_constant_are_seen_by_the_oracle(monkeypatch):
-    monkeypatch.setattr(attention_rules, "softmax", lambda rules, scores, probabilities: probabilities)
+    monkeypatch.setattr(attention, "softmax", lambda rules, scores, probabilities: probabilities)
     assert not agrees("bert", "eager")
 
 
 def test_gates_that_are_not_constant_are_seen_by_the_oracle(monkeypatch):
-    monkeypatch.setattr(modified_backward.activation_rules, "left_an_activation", lambda value: False)
+    monkeypatch.setattr(mode.activation_rules, "left_an_activation", lambda value: False)
     assert not agrees("llama")
 
 

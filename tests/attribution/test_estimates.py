@@ -5,20 +5,14 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-import torch
-
 import tiny_models
-from model_understanding import (
-    Estimate,
-    InputError,
-    IntegratedGradients,
-    Saliency,
-    ShapleySampling,
-)
-from model_understanding.protocols import Scores
-from model_understanding.registry import METHODS
+import torch
 from pass_counts import counted
 from tiny_models import PROBE, TEXTS, visualizer_of
+
+from model_understanding import Estimate, InputError, IntegratedGradients, Saliency, ShapleySampling
+from model_understanding.attribution.protocol import Scores
+from model_understanding.registry import METHODS
 
 ADAPTIVE = {"integrated_gradients", "sequential_integrated_gradients", "shapley_sampling"}
 GIVEN = {"target": "continuation", "continuation": " a bad film", "per_token": True}

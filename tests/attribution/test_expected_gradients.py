@@ -1,15 +1,15 @@
 """Expected gradients: exact on average, honest about its error, the same for a seed."""
 
 import numpy as np
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
+import torch
+from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+
 from model_understanding import ExpectedGradients, InputError, IntegratedGradients
 from model_understanding.attribution import expected_gradients
 from model_understanding.results import Target
-from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 
 def targets_of(visualizer, encoding, count=1):

@@ -1,15 +1,15 @@
 """GIM against its formulas, rule by rule, and what holds on every architecture."""
 
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
+import torch
+from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+
 from model_understanding import InputError
 from model_understanding.attribution.gim import Gim
 from model_understanding.attribution.input_x_gradient import InputXGradient
-from model_understanding.runner import attention_rules, modified_backward, norm_rules
-from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+from model_understanding.backward_rules import attention, mode, norms
 
 from . import relevance
 
@@ -43,11 +43,11 @@ def test_any_temperature_holds_in_both_attentions(implementation, temperature):
 @pytest.mark.parametrize(
     ("name", "implementation", "fault"),
     [
-        ("bert", "sdpa", (norm_rules, "layer_norm", torch.nn.functional.layer_norm)),
-        ("bert", "sdpa", (attention_rules, "with_scaled_gradient", lambda operand, factor: operand)),
-        ("bert", "eager", (modified_backward, "scale_arriving_gradient", lambda result, factor: result)),
-        ("bert", "eager", (attention_rules, "softmax", lambda rules, scores, given: given)),
-        ("llama", "sdpa", (modified_backward, "scale_arriving_gradient", lambda result, factor: result)),
+        ("bert", "sdpa", (norms, "layer_norm", torch.nn.functional.layer_norm)),
+        ("bert", "sdpa", (attention, "with_scaled_gradient", lambda operand, factor: operand)),
+        ("bert", "eager", (mode, "scale_arriving_gradient", lambda result, factor: result)),
+        ("bert", "eager", (attention, "softmax", lambda rules, scores, given: given)),
+        ("llama", "sdpa", (mode, "scale_arriving_gradient", lambda result, factor: result)),
     ],
 )
 def test_a_lost_rule_is_seen_by_the_oracle(name, implementation, fault, monkeypatch):

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from tiny_models import PROBE, visualizer_of
 
 from attribution.perturbing import counted, linear_scores, linear_visualizer, mask_embedding
 from model_understanding import BlackBoxVisualizer, GuidedAblation, InputError, LeaveOneOut
-from model_understanding.runner.work import Meter, metered
-from tiny_models import PROBE, visualizer_of
+from model_understanding.model.metering import Meter, metered
 
 BY_NORM = "Where to look was told by the gradient's norm: this model's attention cannot be read."
 

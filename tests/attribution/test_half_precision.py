@@ -1,21 +1,14 @@
 """Perturbation methods on models in 16 bits: the model rounds, our sums and differences do not."""
 
 import numpy as np
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
-from model_understanding import (
-    ContextAttribution,
-    KernelShap,
-    LeaveOneOut,
-    Lime,
-    Occlusion,
-    ShapleySampling,
-)
-from model_understanding.runner.ablations import Ablations
+import torch
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+
+from model_understanding import ContextAttribution, KernelShap, LeaveOneOut, Lime, Occlusion, ShapleySampling
+from model_understanding.perturbation.token_removal import Ablations
 
 # Part of the largest 32-bit score. These weights are far sharper than a trained model's: most models
 # stay below a third of it.

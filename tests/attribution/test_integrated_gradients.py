@@ -4,18 +4,19 @@ import dataclasses
 import logging
 
 import numpy as np
+import oracles
 import pytest
+import tiny_models
 import torch
+from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 from transformers import BertConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-import oracles
-import tiny_models
 from model_understanding import InputError, IntegratedGradients, ModelVisualizer
+from model_understanding.passes.runner import Runner
+from model_understanding.paths import integration
+from model_understanding.paths.baselines import baseline_embeddings
 from model_understanding.results import Target
-from model_understanding.runner import Runner, paths
-from model_understanding.runner.baselines import baseline_embeddings
-from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 NAMES = ("bert", "roberta", "modernbert", "gpt2-classifier", "llama-classifier", "xlnet",
          "gpt2", "llama", "gemma2", "gemma3", "mamba", "bert-as-language-model")  # fmt: skip
@@ -188,8 +189,8 @@ def test_a_planted_fault_does_not_add_up(fault, monkeypatch):
     encoding = encoded(visualizer, PROBE)
     targets = targets_of(visualizer, encoding)
     assert not IntegratedGradients(max_nodes=60)(visualizer.runner, encoding, targets).cautions[0]
-    slopes = paths.slopes
-    monkeypatch.setattr(paths, "slopes", lambda *arguments: FAULTS[fault](slopes(*arguments)))
+    slopes = integration.slopes
+    monkeypatch.setattr(integration, "slopes", lambda *arguments: FAULTS[fault](slopes(*arguments)))
     found = IntegratedGradients(max_nodes=60)(visualizer.runner, encoding, targets)
     assert found.cautions[0]
     assert (np.abs(found.gaps) > 0.05 * np.abs(found.outputs - found.baseline_outputs)).all()

@@ -1,9 +1,10 @@
 """Kernel SHAP: exact where all coalitions are run, exact sums always, close to Shapley values else."""
 
 import numpy as np
-import pytest
-
 import oracles
+import pytest
+from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+
 from attribution.perturbing import (
     brute_force_shapley,
     counted,
@@ -12,9 +13,8 @@ from attribution.perturbing import (
     mask_embedding,
 )
 from model_understanding import InputError, KernelShap
+from model_understanding.perturbation.surrogates import kernel_coalitions, size_chances
 from model_understanding.results import Target
-from model_understanding.runner.surrogates import kernel_coalitions, size_chances
-from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 CLASSES = [Target(task="sequence-classification", indices=(i,)) for i in range(3)]
 SHORT = "bad plot but"

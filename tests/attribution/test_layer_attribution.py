@@ -3,18 +3,18 @@
 import warnings
 
 import numpy as np
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
+import torch
+from tiny_models import CLASSIFIER, PROBE, TEXTS, encoded, visualizer_of
+
 from model_understanding import InputError, IntegratedGradients, ModelVisualizer, Saliency
 from model_understanding.registry import METHODS
 from model_understanding.results import Attribution, Target
-from model_understanding.runner import Encoding
-from model_understanding.show.wording import method_name
+from model_understanding.show.shared.words import method_name
+from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
-from tiny_models import CLASSIFIER, PROBE, TEXTS, encoded, visualizer_of
 
 GRADIENT = (
     "saliency", "input_x_gradient", "gim", "attn_lrp", "cp_lrp", "integrated_gradients",
@@ -236,7 +236,7 @@ def test_methods_that_score_no_hidden_states_are_refused(name):
 
 def test_reports_and_the_command_line_take_a_layer(capsys):
     from model_understanding import Report
-    from model_understanding.cli.entry import run
+    from model_understanding.cli.main import run
 
     text = "A wonderful film."
     assert run(["explain", "demo:sentiment", text, "--layer", "-1", "-m", "input_x_gradient", "--json"]) == 0

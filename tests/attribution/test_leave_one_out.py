@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from tiny_models import PROBE, visualizer_of
 
 from model_understanding import InputError, LeaveOneOut, Occlusion
-from tiny_models import PROBE, visualizer_of
 
 
 @pytest.mark.parametrize("replacement", ["mask", "pad", "mean", "attention"])

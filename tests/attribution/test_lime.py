@@ -1,16 +1,16 @@
 """LIME: its regression against the normal equations written out, and exact on a linear model."""
 
 import numpy as np
-import pytest
-
 import oracles
+import pytest
+from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+
 from attribution.perturbing import counted, linear_scores, linear_visualizer, mask_embedding
 from model_understanding import InputError, Lime
+from model_understanding.perturbation.shapley import Game
+from model_understanding.perturbation.token_removal import Ablations
+from model_understanding.perturbation.units import units_of
 from model_understanding.results import Target
-from model_understanding.runner.ablations import Ablations
-from model_understanding.runner.coalitions import Game
-from model_understanding.runner.units import units_of
-from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 CLASSES = [Target(task="sequence-classification", indices=(i,)) for i in range(3)]
 

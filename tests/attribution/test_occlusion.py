@@ -1,15 +1,15 @@
 """Occlusion against removing each unit by hand; counts; units; hostile texts."""
 
 import numpy as np
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
+import torch
+from tiny_models import PROBE, TEXTS, visualizer_of
+
 from attribution.perturbing import counted, linear_scores, linear_visualizer, mask_embedding
 from model_understanding import InputError, Occlusion
-from model_understanding.runner import memory
-from tiny_models import PROBE, TEXTS, visualizer_of
+from model_understanding.model import memory
 
 HOSTILE = ("<b>&\x07\u202e</script>", "שלום 你好", "👨‍👩‍👧🏽", "e\u0301", "   ", "a\n\nb\t")
 LANGUAGE_MODELS = ("gpt2", "llama", "gemma3", "mixtral", "mamba")

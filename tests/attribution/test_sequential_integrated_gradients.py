@@ -3,15 +3,15 @@
 import logging
 
 import numpy as np
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
-from model_understanding import InputError, SequentialIntegratedGradients
-from model_understanding.results import Target
-from model_understanding.runner.baselines import baseline_embeddings
+import torch
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+
+from model_understanding import InputError, SequentialIntegratedGradients
+from model_understanding.paths.baselines import baseline_embeddings
+from model_understanding.results import Target
 
 
 def targets_of(visualizer, encoding, count=1):

@@ -1,9 +1,10 @@
 """Shapley values against their definition, with honest standard errors and exact sums."""
 
 import numpy as np
-import pytest
-
 import oracles
+import pytest
+from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+
 from attribution.perturbing import (
     brute_force_shapley,
     counted,
@@ -13,8 +14,7 @@ from attribution.perturbing import (
 )
 from model_understanding import InputError, ShapleySampling
 from model_understanding.results import Target
-from model_understanding.runner import Encoding
-from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+from model_understanding.text.encoding import Encoding
 
 CLASSES = [Target(task="sequence-classification", indices=(i,)) for i in range(3)]
 SHORT = "bad plot but"

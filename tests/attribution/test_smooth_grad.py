@@ -1,15 +1,15 @@
 """SmoothGrad: saliency without noise, averaged before the norm, the same for a seed."""
 
 import numpy as np
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
-from model_understanding import InputError, Saliency, SmoothGrad
-from model_understanding.results import Target
-from model_understanding.runner import memory
+import torch
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+
+from model_understanding import InputError, Saliency, SmoothGrad
+from model_understanding.model import memory
+from model_understanding.results import Target
 
 
 def targets_of(visualizer, encoding, count=1):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 import tiny_models
-from model_understanding.cli.entry import run
+
+from model_understanding.cli.main import run
 
 
 @dataclass(frozen=True)

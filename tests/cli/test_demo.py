@@ -2,8 +2,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 import tiny_models
+
 from model_understanding import Report
 from model_understanding.demo_models import DEMO_MODELS
 from model_understanding.errors import LoadingError
@@ -15,7 +15,7 @@ PARTS = ("saliency_map.png", "attention_fig.png", "report.html", "report.json")
 def language_model_folder(language_model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for SmolLM2 with a tiny model; the classifier is the real one."""
     from model_understanding import demo_models
-    from model_understanding.loading import by_name
+    from model_understanding.loading import from_name
 
     real = demo_models.demo_model_folder
 
@@ -27,7 +27,7 @@ def language_model_folder(language_model: str, monkeypatch: pytest.MonkeyPatch) 
         return Path(language_model)
 
     monkeypatch.setattr(demo_models, "demo_model_folder", folder)
-    monkeypatch.setattr(by_name, "demo_model_folder", folder)
+    monkeypatch.setattr(from_name, "demo_model_folder", folder)
 
 
 def test_the_demo_leaves_pictures_pages_and_json(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from model_understanding.cli import examination
-from model_understanding.cli.examination import Finding, examine
+from model_understanding.cli import doctor
+from model_understanding.cli.doctor import Finding, examine
 
 
 def found(name: str) -> Finding:
@@ -34,8 +34,8 @@ def test_a_missing_package_has_an_exact_fix_and_fails(
             raise metadata.PackageNotFoundError(name)
         return "4.9.1.dev0" if name == "transformers" else real(name)
 
-    monkeypatch.setattr(examination.metadata, "version", version)
-    monkeypatch.setattr(examination.sys, "executable", "/x/python")
+    monkeypatch.setattr(doctor.metadata, "version", version)
+    monkeypatch.setattr(doctor.sys, "executable", "/x/python")
     assert found("seaborn") == Finding(
         name="seaborn",
         status="missing",
@@ -59,7 +59,7 @@ def test_what_is_optional_does_not_fail(
     command: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MODEL_UNDERSTANDING_CACHE", str(tmp_path / "not" / "there"))
-    monkeypatch.setattr(examination.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(doctor.shutil, "which", lambda _name: None)
     outcome = command("doctor")
     assert outcome.code == 0
     assert "→ model-understanding demo (fetches 93 MB once)\n" in outcome.out
@@ -69,11 +69,13 @@ def test_what_is_optional_does_not_fail(
 
 def test_little_space_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MODEL_UNDERSTANDING_CACHE", str(tmp_path))
-    monkeypatch.setattr(examination, "LITTLE_SPACE", 10**18)
+    monkeypatch.setattr(doctor, "LITTLE_SPACE", 10**18)
     assert found("disk").status == "note"
     assert found("disk").fix.startswith("Free some space, or set MODEL_UNDERSTANDING_CACHE")
 
 
 def test_a_script_without_a_font_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model_understanding.show.fonts.drawable", lambda text: text.replace("中", "\\u4e2d"))
+    monkeypatch.setattr(
+        "model_understanding.show.figures.fonts.drawable", lambda text: text.replace("中", "\\u4e2d")
+    )
     assert found("fonts").detail == "no font for Chinese: figures show these characters as \\u…"

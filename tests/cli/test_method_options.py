@@ -7,7 +7,7 @@ import pytest
 from model_understanding import Report
 from model_understanding.attribution.context_attribution import ContextAttribution
 from model_understanding.attribution.saliency import Saliency
-from model_understanding.cli.method_options import chosen_method, method_fields, type_in_words
+from model_understanding.cli.settings import chosen_method, method_fields, type_in_words
 from model_understanding.errors import InputError
 from model_understanding.registry import METHODS
 

@@ -4,7 +4,7 @@ import pytest
 import typer.main
 
 from model_understanding.cli.application import application
-from model_understanding.cli.model_choice import ModelChoice
+from model_understanding.cli.model_argument import ModelChoice
 
 COMMANDS = typer.main.get_command(application).commands  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -23,7 +23,7 @@ def test_json_has_stdout_to_itself(process: Callable, classifier: str) -> None:
 def test_what_others_print_goes_to_stderr(process: Callable) -> None:
     code = """
 import os, sys
-from model_understanding.cli.streams import reserved_stdout
+from model_understanding.cli.console import reserved_stdout
 print("before")
 with reserved_stdout() as data:
     print("a library")
@@ -51,7 +51,7 @@ def test_ctrl_c_ends_quietly() -> None:
     code = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from model_understanding.cli.entry import run
+from model_understanding.cli.main import run
 print("ready", flush=True)
 sys.exit(run(["explain", "demo:sentiment", "-"]))
 """

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 import tiny_models
+
 from model_understanding import Estimate, InputError, ModelVisualizer
 from model_understanding.cli.progress import Steps
 from model_understanding.show import progress as progress_module

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from model_understanding.cli import streams
+from model_understanding.cli import console as streams
+from model_understanding.cli.console import print_json, print_message, quiet_libraries, reserved_stdout
 from model_understanding.cli.progress import Steps
-from model_understanding.cli.streams import print_json, print_message, quiet_libraries, reserved_stdout
 
 HOSTILE = "a\x1b[2J \x9b31m\u202eb\u2028 \ud800 😀 ש </script>"
 

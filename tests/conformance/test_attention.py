@@ -1,12 +1,12 @@
 """Captured attention of every architecture against a model truly loaded eager."""
 
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
-from model_understanding import UnsupportedModelError
+import torch
 from tiny_models import TEXTS, encoded, visualizer_of
+
+from model_understanding import UnsupportedModelError
 
 
 @pytest.mark.parametrize("implementation", [None, "eager"])

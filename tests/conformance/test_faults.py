@@ -2,14 +2,16 @@
 
 import dataclasses
 
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
-from model_understanding.runner import attention_capture, embedding_hook, runner, target_passes
-from model_understanding.runner.encoding import Encoding
+import torch
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
+
+from model_understanding.attention.capture import mode
+from model_understanding.model import embeddings
+from model_understanding.passes import runner, target_passes
+from model_understanding.text.encoding import Encoding
 
 
 def gradients_agree(name):
@@ -57,20 +59,20 @@ def test_a_lost_padding_mask_is_seen(name, monkeypatch):
 @pytest.mark.parametrize("name", ["gpt2", "llama", "mistral", "gemma3", "falcon"])
 def test_a_lost_causal_or_window_mask_is_seen_in_the_attention(name, monkeypatch):
     assert attention_agrees(name)
-    take = attention_capture.AttentionCapture._take_fused
+    take = mode.AttentionCapture._take_fused
 
     def without_mask(self, query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, **keywords):
         take(self, query, key, value, None, dropout_p, False, **keywords)
 
-    monkeypatch.setattr(attention_capture.AttentionCapture, "_take_fused", without_mask)
+    monkeypatch.setattr(mode.AttentionCapture, "_take_fused", without_mask)
     assert not attention_agrees(name)
 
 
 @pytest.mark.parametrize("name", ["bert", "llama"])
 def test_a_lost_scale_is_seen_in_the_attention(name, monkeypatch):
-    take = attention_capture.AttentionCapture._take_fused
+    take = mode.AttentionCapture._take_fused
     monkeypatch.setattr(
-        attention_capture.AttentionCapture,
+        mode.AttentionCapture,
         "_take_fused",
         lambda self, *arguments, **keywords: take(self, *arguments, **{**keywords, "scale": 1.0}),
     )
@@ -98,7 +100,7 @@ def test_pooling_at_the_wrong_place_is_seen(name, monkeypatch):
         "forward",
         lambda self, encoding, _=0: forward(self, encoding.prefix(encoding.ids.shape[1] - 1)),
     )
-    monkeypatch.setattr(embedding_hook, "_same_ids", lambda ids, expected: ids.ndim == 2)
+    monkeypatch.setattr(embeddings, "_same_ids", lambda ids, expected: ids.ndim == 2)
     assert not gradients_agree(name)
 
 

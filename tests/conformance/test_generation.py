@@ -1,13 +1,13 @@
 """Language models: every generated token against a loop of prefixes, and what generation keeps."""
 
+import oracles
 import pytest
+import tiny_models
 import torch
+from tiny_models import PROBE, encoded, visualizer_of
 from transformers import GenerationConfig
 
-import oracles
-import tiny_models
 from model_understanding import GenerativeModelVisualizer, InputError, UnsupportedModelError
-from tiny_models import PROBE, encoded, visualizer_of
 
 STEPS = 5
 
@@ -123,8 +123,8 @@ def test_a_given_continuation_is_tokenized_alone_and_appended(name):
 def test_generated_emoji_stand_where_they_are_in_the_text():
     visualizer = visualizer_of("gpt2")
     emoji = visualizer.tokenizer("a 👨‍👩‍👧 שלום", add_special_tokens=False)["input_ids"]
-    from model_understanding.runner.continuation import generated_tokens
-    from model_understanding.runner.tokenization import tokenize
+    from model_understanding.text.continuation import generated_tokens
+    from model_understanding.text.tokenization import tokenize
 
     prompt, _ = tokenize(visualizer.tokenizer, PROBE)
     tokens = generated_tokens(visualizer.tokenizer, prompt, emoji)

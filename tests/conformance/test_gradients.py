@@ -1,14 +1,14 @@
 """Gradients of every architecture against captum, and alone = batched = padded."""
 
 import numpy as np
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
+import torch
+from tiny_models import TEXTS, encoded, visualizer_of
+
 from model_understanding import UnsupportedModelError
 from model_understanding.results import Target
-from tiny_models import TEXTS, encoded, visualizer_of
 
 
 @pytest.mark.parametrize("name", tiny_models.CLASSIFIERS)

@@ -5,11 +5,11 @@ Weights are rounded first, so that both models hold the same numbers and only th
 
 import numpy as np
 import pytest
-import torch
-
 import tiny_models
-from model_understanding import UnsupportedModelError
+import torch
 from tiny_models import PROBE, TEXTS, encoded, fresh, visualizer_of
+
+from model_understanding import UnsupportedModelError
 
 METHODS = (
     *("saliency", "input_x_gradient", "integrated_gradients", "expected_gradients", "smooth_grad"),

@@ -1,13 +1,13 @@
 """The logit lens on every architecture: the last layer is the model's own answer, or a refusal by name."""
 
 import numpy as np
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
-from model_understanding import LogitLens, UnsupportedModelError
+import torch
 from tiny_models import CLASSIFIER, TEXTS, encoded, visualizer_of
+
+from model_understanding import LogitLens, UnsupportedModelError
 
 REFUSED = {
     "bert-as-language-model": (

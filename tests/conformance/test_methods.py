@@ -7,12 +7,12 @@ import json
 
 import numpy as np
 import pytest
-
 import tiny_models
-from model_understanding import Attribution, UnsupportedModelError
-from model_understanding.protocols import Scores
-from model_understanding.registry import METHODS
 from tiny_models import TEXTS, encoded, visualizer_of
+
+from model_understanding import Attribution, UnsupportedModelError
+from model_understanding.attribution.protocol import Scores
+from model_understanding.registry import METHODS
 
 FEW = ("bert", "gpt2-classifier", "llama", "gemma3")
 GRID = [

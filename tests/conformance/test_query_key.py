@@ -1,14 +1,14 @@
 """Queries and keys of every architecture: their products give the weights of a model truly loaded eager."""
 
 import numpy as np
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
-from model_understanding import InputError, QueryKey, UnsupportedModelError
-from model_understanding.runner import query_key
+import torch
 from tiny_models import PROBE, encoded, visualizer_of
+
+from model_understanding import InputError, QueryKey, UnsupportedModelError
+from model_understanding.attention.capture import query_key
 
 REFUSED = {"xlnet"}
 # What enters a score besides the product, and does in each implementation.

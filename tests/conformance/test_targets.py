@@ -5,13 +5,13 @@ A gradient method and a perturbation method, on architectures that differ in how
 
 import numpy as np
 import pytest
-import torch
-
 import tiny_models
+import torch
 from by_hand import gradients_by_hand, left_out_by_hand
-from model_understanding import InputError
-from model_understanding.show.wording import targets_name
 from tiny_models import visualizer_of
+
+from model_understanding import InputError
+from model_understanding.show.shared.words import targets_name
 
 TEXT, PAIR = "Don't call it bad!", "The film was wonderful."
 PROMPT, CONTINUATION = "The film 👍 was", " a king lived."

@@ -3,11 +3,10 @@
 import json
 import threading
 
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
+import torch
 from tiny_models import PROBE, visualizer_of
 
 NAMES = ("bert", "gpt2-classifier", "xlnet", "gpt2", "llama", "gemma3", "mamba")
@@ -85,14 +84,14 @@ def test_a_fault_in_the_middle_leaves_no_trace(name, fault, monkeypatch):
         raise RuntimeError("planted")
 
     if fault == "read_values":
-        monkeypatch.setattr("model_understanding.runner.runner.read_values", broken)
+        monkeypatch.setattr("model_understanding.passes.runner.read_values", broken)
     elif fault == "swapped forward":
         inner = [module for module in model.modules() if not list(module.children())][-1]
         monkeypatch.setattr(type(inner), "forward", broken)
     elif fault == "backward":
         monkeypatch.setattr(torch.autograd, "grad", broken)
     else:
-        monkeypatch.setattr("model_understanding.runner.attention_capture.AttentionCapture.take", broken)
+        monkeypatch.setattr("model_understanding.attention.capture.mode.AttentionCapture.take", broken)
     with pytest.raises(RuntimeError, match="planted"):
         visualizer.compute_attention(PROBE) if fault == "capture" else visualizer.compute_saliency(
             PROBE, method="saliency"

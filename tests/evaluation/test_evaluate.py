@@ -7,23 +7,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tiny_models import CLASSIFIERS, LANGUAGE_MODELS, PROBE, visualizer_of
 
 from model_understanding import Assessment, GenerativeModelVisualizer, ModelVisualizer
 from model_understanding.attribution.kernel_shap import KernelShap
 from model_understanding.errors import InputError, StoppedError
+from model_understanding.evaluation import run
 from model_understanding.evaluation import verdict as verdict_module
-from model_understanding.evaluation.comprehensiveness import Comprehensiveness
-from model_understanding.evaluation.leave_one_out_tau import LeaveOneOutTau
-from model_understanding.evaluation.verdict import SUPPORTED, judged, support_threshold
+from model_understanding.evaluation.ranked_text import removal_counts
+from model_understanding.evaluation.removal_correlations import LeaveOneOutTau
+from model_understanding.evaluation.removal_curves import Comprehensiveness
+from model_understanding.evaluation.verdict import (
+    SUPPORTED,
+    above_shuffled,
+    judged,
+    support_threshold,
+    token_effects,
+)
+from model_understanding.model.metering import Meter, metered
 from model_understanding.registry import METRICS
-from model_understanding.results.agreement import rank_correlation
-from model_understanding.runner.length import longest_input
-from model_understanding.runner.ranked_text import removal_counts
-from model_understanding.runner.token_effects import above_shuffled, token_effects
-from model_understanding.runner.work import Meter, metered
-from model_understanding.show.assessment_terminal import IN_EVERY_EVALUATION
-from model_understanding.visualizers import evaluating
-from tiny_models import CLASSIFIERS, LANGUAGE_MODELS, PROBE, visualizer_of
+from model_understanding.show.terminal.verdicts import IN_EVERY_EVALUATION
+from model_understanding.statistics import rank_correlation
+from model_understanding.text.max_length import longest_input
 
 TEXTS = (
     "The movie was absolutely fantastic, although the ending felt a bit long.",
@@ -294,7 +299,7 @@ def test_only_a_stop_ends_a_report_that_cannot_be_judged(kind, is_raised, monkey
     def fail(*_, **__):
         raise kind("It failed.", hint="Try again.")
 
-    monkeypatch.setattr(evaluating, "assess", fail)
+    monkeypatch.setattr(run, "assess", fail)
     with pytest.raises(StoppedError) if is_raised else nullcontext():
         report = visualizer_of("bert").analyze(PROBE, method="saliency", show=False)
         assert [one.verdict for one in report.evaluations] == ["not evaluated"]

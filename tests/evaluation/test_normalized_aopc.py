@@ -6,12 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tiny_models import encoded, fresh, visualizer_of
 
 from model_understanding import Assessment, ModelVisualizer
-from model_understanding.evaluation.normalized_aopc import NormalizedAopc
-from model_understanding.runner.order_limits import first_sets, members, order_limits
-from model_understanding.runner.removal import Removals, measures_of
-from tiny_models import encoded, fresh, visualizer_of
+from model_understanding.evaluation.normalized_aopc import NormalizedAopc, first_sets, members, order_limits
+from model_understanding.evaluation.removals import Removals, measures_of
 
 SHORT = "but the king was a bad"  # six tokens of the tiny classifiers
 SUFFICIENCY = "normalized_sufficiency"

@@ -3,11 +3,11 @@
 import contextlib
 
 import numpy as np
+import oracles
 import pandas
+import tiny_models
 import torch
 
-import oracles
-import tiny_models
 from model_understanding.results.attention_sinks import find_sinks
 
 PROJECTIONS = {

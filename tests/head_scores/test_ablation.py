@@ -3,15 +3,15 @@
 from functools import partial
 
 import numpy as np
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
-from model_understanding import InputError, UnsupportedModelError
-from model_understanding.head_scores.ablation import Ablation
-from model_understanding.runner import head_ablation
+import torch
 from tiny_models import PROBE, encoded, visualizer_of
+
+from model_understanding import InputError, UnsupportedModelError
+from model_understanding.head_scores import ablated_forward
+from model_understanding.head_scores.ablation import Ablation
 
 from . import by_hand
 
@@ -151,7 +151,7 @@ def test_batches_are_as_large_as_memory_allows(monkeypatch):
 def test_the_hook_tells_another_head_and_another_layer(monkeypatch):
     inputs = encoded(visualizer_of("llama"), PROBE).inputs
     expected = by_hand.ablation("llama", inputs, loss(inputs["input_ids"][0]))
-    true_init = head_ablation._WithoutHeads.__init__
+    true_init = ablated_forward._WithoutHeads.__init__
     for fault in (
         lambda layer, heads: (layer, [(head + 1) % 4 for head in heads]),
         lambda layer, heads: ((layer + 1) % 3, heads),
@@ -162,8 +162,8 @@ def test_the_hook_tells_another_head_and_another_layer(monkeypatch):
             true_init(self, runner, tokens, layer, heads, parts, uses_mean=uses_mean)
 
         with monkeypatch.context() as patch:
-            patch.setattr(head_ablation._WithoutHeads, "__init__", wrong)
-            patch.setattr(head_ablation._WithoutHeads, "_check_layout", lambda *_: None)
+            patch.setattr(ablated_forward._WithoutHeads, "__init__", wrong)
+            patch.setattr(ablated_forward._WithoutHeads, "_check_layout", lambda *_: None)
             found = visualizer_of("llama").score_heads(PROBE, "ablation")
         assert not oracles.close(found.of("ablation"), expected, 0.1)
 
@@ -190,9 +190,9 @@ def test_heads_that_do_not_reach_a_projection_as_they_are_are_refused_by_name():
 
 
 def test_a_batch_laid_out_otherwise_is_refused(monkeypatch):
-    true_view = head_ablation._WithoutHeads._check_layout
+    true_view = ablated_forward._WithoutHeads._check_layout
     monkeypatch.setattr(
-        head_ablation._WithoutHeads, "_check_layout", lambda self, rows: true_view(self, rows.flip(1))
+        ablated_forward._WithoutHeads, "_check_layout", lambda self, rows: true_view(self, rows.flip(1))
     )
     with pytest.raises(UnsupportedModelError) as caught:
         visualizer_of("bert").score_heads(PROBE, "ablation")

@@ -1,19 +1,19 @@
 """Scores that read attention: against loops over a truly eager model's weights."""
 
 import numpy as np
-import pytest
-import torch
-
 import oracles
+import pytest
 import tiny_models
+import torch
+from tiny_models import PROBE, encoded, visualizer_of
+
 from model_understanding import InputError
 from model_understanding.head_scores import delimiter, previous_token
 from model_understanding.head_scores.delimiter import delimiters_of
 from model_understanding.head_scores.induction import Induction
+from model_understanding.head_scores.repeated_text import repeated_random_text
 from model_understanding.registry import DEFAULT_HEAD_SCORES
 from model_understanding.results import attention_sinks
-from model_understanding.runner.repeated_text import repeated_random_text
-from tiny_models import PROBE, encoded, visualizer_of
 
 from . import by_hand
 
@@ -168,7 +168,7 @@ def test_agreement_refuses_another_texts_map_and_too_short_a_text():
 
 
 def test_blocks_of_rows_give_what_one_block_gives(monkeypatch):
-    from model_understanding.runner import attention_layer
+    from model_understanding.attention.capture import layer
 
     every = [*DEFAULT_HEAD_SCORES, "induction_in_text", "agreement"]
     for name in ("bert", "mistral", "gpt-oss"):
@@ -176,8 +176,8 @@ def test_blocks_of_rows_give_what_one_block_gives(monkeypatch):
             visualizer = visualizer_of(name, implementation)
             whole = visualizer.score_heads(SAID_TWICE, every)
             with monkeypatch.context() as patch:
-                patch.setattr(attention_layer, "CELLS_AT_ONCE", 1)
-                patch.setattr(attention_layer, "_LEAST_ROWS", 3)
+                patch.setattr(layer, "CELLS_AT_ONCE", 1)
+                patch.setattr(layer, "_LEAST_ROWS", 3)
                 parts = visualizer.score_heads(SAID_TWICE, every)
             assert oracles.close(parts.scores, whole.scores, 5e-6)
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from tiny_models import encoded
 
 from model_understanding import GenerativeModelVisualizer
-from model_understanding.runner.repeated_text import repeated_random_text
-from tiny_models import encoded
+from model_understanding.head_scores.repeated_text import repeated_random_text
 
 from . import planted
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-
 import tiny_models
+from tiny_models import PROBE, visualizer_of
+
 from model_understanding import InputError, ModelVisualizer, Report, UnsupportedModelError
 from model_understanding.errors import ModelUnderstandingError
 from model_understanding.head_scores.induction import Induction
 from model_understanding.registry import DEFAULT_HEAD_SCORES, HEAD_SCORES
-from tiny_models import PROBE, visualizer_of
 
 SAID_TWICE = f"{PROBE} The film was wonderful."
 

@@ -23,19 +23,19 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import oracles
 import pytest
+import tiny_models
 import torch
+from by_hand import call, gradients_by_hand, left_out_by_hand
+from tiny_models import PROBE, TEXTS, visualizer_of
 from transformers import pipeline
 
 import model_understanding
-import oracles
-import tiny_models
-from by_hand import call, gradients_by_hand, left_out_by_hand
 from model_understanding.attribution.gim import Gim
 from model_understanding.attribution.integrated_gradients import IntegratedGradients
 from model_understanding.attribution.shapley_sampling import ShapleySampling
-from model_understanding.runner import attention_rules, modified_backward
-from tiny_models import PROBE, TEXTS, visualizer_of
+from model_understanding.backward_rules import attention, mode
 
 PLAIN_METHODS = ("saliency", "leave_one_out", "integrated_gradients")
 MODIFIED = ("gim", "attn_lrp", "cp_lrp")
@@ -107,11 +107,11 @@ def test_2_each_ingredient_of_gim_acts_on_models_as_they_are_loaded(name, implem
     whole = scores()
     assert not oracles.close(scores(temperature=1.0), whole, 1e-2)
     with monkeypatch.context() as without:
-        without.setattr(modified_backward.ModifiedBackward, "_statistic", counted_but_not_frozen)
+        without.setattr(mode.ModifiedBackward, "_statistic", counted_but_not_frozen)
         assert not oracles.close(scores(), whole, 1e-2)
     with monkeypatch.context() as without:
-        without.setattr(modified_backward, "scale_arriving_gradient", unscaled)
-        without.setattr(attention_rules, "with_scaled_gradient", unscaled)
+        without.setattr(mode, "scale_arriving_gradient", unscaled)
+        without.setattr(attention, "with_scaled_gradient", unscaled)
         assert not oracles.close(scores(), whole, 1e-2)
     assert (scores() == whole).all()
 

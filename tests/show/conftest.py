@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from .browsing import SWITCHES, Visit, missing
+from browsing import SWITCHES, Visit, missing
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import ALL, NODES, colors_of, missing
 from PIL import Image
+from sample_results import classification, generation, hostile, tokens_of
 
-from model_understanding.show.colors import contrast, palette
-from model_understanding.show.page import report_fragment, report_page
+from model_understanding.show.page.document import html_fragment, html_page
+from model_understanding.show.shared.colors import contrast, palette
 
-from .browsing import ALL, NODES, colors_of, missing
-from .sample_results import classification, generation, hostile, tokens_of
-from .test_payload import with_heads
+from .payload.test_report import with_heads
 
 pytestmark = pytest.mark.browser
 # The colors of every element that holds words of its own, with what lies behind it.
@@ -49,7 +49,7 @@ def test_the_browser_would_have_told(visit):
 
 
 def test_hostile_text_makes_no_dialog_no_request_and_no_element(visit):
-    opened = visit(report_page(hostile()))
+    opened = visit(html_page(hostile()))
     assert opened.events == []
     count = opened.page.locator
     for selector in ("img", "b", "iframe", "object", "a", "[onerror]", "[onload]", "main style"):
@@ -65,7 +65,7 @@ def test_hostile_text_makes_no_dialog_no_request_and_no_element(visit):
 
 def test_three_fragments_on_a_page_share_it_with_others(visit):
     before = "<p id=before>before</p><script>window.known = Object.keys(window).length</script>"
-    body = before + "".join(map(report_fragment, (hostile(), classification(), generation())))
+    body = before + "".join(map(html_fragment, (hostile(), classification(), generation())))
     opened = visit(f"<!DOCTYPE html><html><body>{body}</body></html>")
     page = opened.page
     for place in range(3):  # each is drawn when it comes in sight
@@ -94,7 +94,7 @@ def test_three_fragments_on_a_page_share_it_with_others(visit):
     "report", [classification(), generation(64, 36)], ids=["classification", "generation"]
 )
 def test_both_themes_show_every_view(visit, report, scheme):
-    opened = visit(report_page(report), scheme)
+    opened = visit(html_page(report), scheme)
     assert opened.events == [], "the content security policy has nothing to complain about"
     picture = opened.picture()
     expected = tuple(int(palette(scheme).background[i : i + 2], 16) for i in (1, 3, 5))
@@ -111,10 +111,10 @@ def test_both_themes_show_every_view(visit, report, scheme):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_word_of_the_page_is_readable(visit, scheme):
     report = classification(cautions=["untrained head"])
-    plainly = visit(report_page(report), scheme, java_script_enabled=False)
+    plainly = visit(html_page(report), scheme, java_script_enabled=False)
     found = [
-        *visit(report_page(report), scheme).page.evaluate(COLORS_IN_USE),
-        *visit(report_page(generation()), scheme).page.evaluate(COLORS_IN_USE),
+        *visit(html_page(report), scheme).page.evaluate(COLORS_IN_USE),
+        *visit(html_page(generation()), scheme).page.evaluate(COLORS_IN_USE),
         *plainly.page.evaluate(COLORS_IN_USE),
     ]
     assert len(found) > 200
@@ -134,7 +134,7 @@ def test_axe_finds_nothing_serious(visit, scheme):
             missing("axe-core (scripts/build-frontend installs it)")
         pytest.skip("axe-core is missing, and npm too")
     for report in (classification(cautions=["untrained head"]), generation()):
-        opened = visit(report_page(report), scheme, bypass_csp=True)
+        opened = visit(html_page(report), scheme, bypass_csp=True)
         opened.page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
         found = opened.page.evaluate("async () => (await axe.run()).violations")
         assert [
@@ -145,7 +145,7 @@ def test_axe_finds_nothing_serious(visit, scheme):
 
 
 def test_a_fragment_follows_the_notebooks_theme(visit):
-    fragment = report_fragment(classification())
+    fragment = html_fragment(classification())
     for attributes, scheme, other in (
         ('data-jp-theme-light="false"', "dark", "light"),
         ('data-jp-theme-light="true"', "light", "dark"),
@@ -160,7 +160,7 @@ def test_a_fragment_follows_the_notebooks_theme(visit):
 
 
 def test_a_page_works_with_scripts_off_and_on_a_narrow_screen(visit):
-    opened = visit(report_page(generation()), java_script_enabled=False)
+    opened = visit(html_page(generation()), java_script_enabled=False)
     opened.page.set_viewport_size({"width": 380, "height": 700})
     assert opened.page.locator("h2:visible").count() == 5
     assert opened.page.locator(".mu-figure svg:visible").count() == 2
@@ -169,14 +169,14 @@ def test_a_page_works_with_scripts_off_and_on_a_narrow_screen(visit):
 
 
 def test_a_script_that_fails_leaves_the_plain_page(visit):
-    page = report_page(classification()).replace('{"schema":1', '{"schema":9')
+    page = html_page(classification()).replace('{"schema":1', '{"schema":9')
     opened = visit(page)
     assert any("schema 9" in event for event in opened.events)
     assert opened.page.locator(".mu-text:visible").count() > 0
 
 
 def test_right_to_left_text_stands_on_the_right_and_in_its_order(visit):
-    html = report_page(classification(tokens_of("שלום עולם")))
+    html = html_page(classification(tokens_of("שלום עולם")))
     plainly = visit(html, java_script_enabled=False).page.locator(".mu-text:not(.mu-quote) span")
     drawn = visit(html).page.locator(".text .token")
     for words in (plainly, drawn):
@@ -186,7 +186,7 @@ def test_right_to_left_text_stands_on_the_right_and_in_its_order(visit):
 
 
 def test_one_selection_goes_through_every_view_and_the_address(visit):
-    opened = visit(report_page(classification()))
+    opened = visit(html_page(classification()))
     page = opened.page
     page.locator(".token", has_text="movie").click()
     assert page.locator(".bar-row[aria-selected=true] .bar-label").inner_text() == "movie"
@@ -211,7 +211,7 @@ def test_one_selection_goes_through_every_view_and_the_address(visit):
 
 
 def test_everything_goes_by_keyboard(visit):
-    opened = visit(report_page(classification()))
+    opened = visit(html_page(classification()))
     page, press = opened.page, opened.page.keyboard.press
     selected = page.locator(".bar-row[aria-selected=true] .bar-label")
     press("Escape")
@@ -257,7 +257,7 @@ def test_everything_goes_by_keyboard(visit):
 
 def test_the_steps_of_a_generation_lead_saliency_and_attention(visit):
     report = generation()
-    opened = visit(report_page(report))
+    opened = visit(html_page(report))
     page = opened.page
     labels = report.generation.continuation_tokens().labels()
     page.locator("input[type=range]").focus()
@@ -283,7 +283,7 @@ def test_the_steps_of_a_generation_lead_saliency_and_attention(visit):
 
 def test_what_is_on_screen_can_be_taken_out(visit, tmp_path):
     report = classification()
-    opened = visit(report_page(report))
+    opened = visit(html_page(report))
     page = opened.page
 
     def taken(view: str, item: str) -> bytes:
@@ -316,7 +316,7 @@ def test_what_is_on_screen_can_be_taken_out(visit, tmp_path):
 
 def test_144_heads_are_few_elements_and_a_head_is_chosen_by_its_thumbnail(visit):
     report = with_heads(128, causal=False)
-    opened = visit(report_page(report))
+    opened = visit(html_page(report))
     page = opened.page
     page.locator(".heads-part .note", has_text="12 layers × 12 heads").wait_for()
     page.wait_for_timeout(500)

@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sample_results import classification, text_of, tokens_of
 
 from model_understanding.results import AttentionMap, HeadScores, Report
-from model_understanding.show.page import report_page
-from model_understanding.show.page_size import size_words
+from model_understanding.show.page.document import html_page, size_words
 from model_understanding.tokens import Level
 
-from .sample_results import classification, text_of, tokens_of
+from .payload.test_report import heads
 from .test_browser import NODES
-from .test_payload import heads
 
 pytestmark = pytest.mark.browser
 LENGTH = 240
@@ -61,7 +60,7 @@ def attention_is(page: Any, words: str) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_window_moves_over_a_long_text_and_shows_single_weights(visit, scheme):
     report = long_report()
-    html = report_page(report)
+    html = html_page(report)
     opened = visit(html, scheme)
     page = opened.page
     minimap, where = page.locator("[data-view=minimap]"), page.locator(".minimap [role=status]")
@@ -121,7 +120,7 @@ def test_a_window_moves_over_a_long_text_and_shows_single_weights(visit, scheme)
 def test_words_and_sentences_hold_for_attention_too(visit):
     tokens = tokens_of("It was good, really good. I'd see it again! Wouldn't you, Ann?")
     report = classification(tokens)
-    opened = visit(report_page(report))
+    opened = visit(html_page(report))
     page = opened.page
     page.locator(".token", has_text="see").click()
     levels: tuple[Level, ...] = ("word", "sentence")
@@ -155,7 +154,7 @@ def test_heads_are_ranked_by_the_scores_of_the_report(visit, scheme):
             signed=(False, False),
         ),
     )
-    opened = visit(report_page(report), scheme)
+    opened = visit(html_page(report), scheme)
     page = opened.page
     page.locator(".heads-part .note", has_text="4 layers × 6 heads").wait_for()
     choose(page, "Order by", "sink")
@@ -203,7 +202,7 @@ def test_4096_tokens_open_and_scroll(visit):
     overview = dataclasses.replace(
         overview, queries=stretches, keys=stretches, keep="pooled:64", left_out=("Pooled.",)
     )
-    html = report_page(dataclasses.replace(classification(tokens), attention=(main, overview)))
+    html = html_page(dataclasses.replace(classification(tokens), attention=(main, overview)))
     assert len(html.encode()) < 6e6
     opened = visit(html)
     page = opened.page

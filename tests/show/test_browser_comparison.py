@@ -4,24 +4,24 @@ import dataclasses
 
 import numpy as np
 import pytest
+from browsing import NODES, colors_of, keep_picture
 
 from model_understanding import compare
-from model_understanding.show.colors import contrast, palette
-from model_understanding.show.comparison_page import comparison_page
+from model_understanding.show.page.document import html_page
+from model_understanding.show.shared.colors import contrast, palette
 from results.reports import attribution, classification, words
 
-from .browsing import NODES, colors_of, keep_picture
+from .page.test_comparison_page import found, hostile_pair
+from .payload.test_comparison import of_generations
+from .payload.test_report import with_heads
 from .test_browser import AXE, COLORS_IN_USE, as_hex
-from .test_comparison_page import found, hostile_pair
-from .test_payload import with_heads
-from .test_payload_comparison import of_generations
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_without_scripts_both_themes_are_readable_and_drawn(visit, scheme):
-    opened = visit(comparison_page(found()), scheme, java_script_enabled=False)
+    opened = visit(html_page(found()), scheme, java_script_enabled=False)
     page, picture = opened.page, opened.picture()
     assert opened.events == []
     assert tuple(picture[3, 3]) == tuple(int(palette(scheme).background[i : i + 2], 16) for i in (1, 3, 5))
@@ -38,7 +38,7 @@ def test_without_scripts_both_themes_are_readable_and_drawn(visit, scheme):
 
 
 def test_hostile_text_makes_no_dialog_no_request_and_no_element(visit):
-    opened = visit(comparison_page(hostile_pair()))
+    opened = visit(html_page(hostile_pair()))
     assert opened.events == []
     assert opened.page.locator("script").count() == 2
     for selector in ("img", "b", "iframe", "object", "a", "[onerror]", "[onload]", "main style"):
@@ -50,7 +50,7 @@ def test_right_to_left_texts_stand_on_the_right_and_in_their_order(visit):
     sides = [words(text) for text in ("שלום עולם", "שלום לך עולם")]
     pair = compare(*(classification(side, attribution(side, np.ones(len(side)))) for side in sides))
     spans = (
-        visit(comparison_page(pair), java_script_enabled=False)
+        visit(html_page(pair), java_script_enabled=False)
         .page.locator(".mu-aligned")
         .nth(1)
         .locator(".mu-text span")
@@ -62,7 +62,7 @@ def test_right_to_left_texts_stand_on_the_right_and_in_their_order(visit):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_what_is_pointed_at_in_one_text_is_shown_in_the_other(visit, scheme):
-    opened = visit(comparison_page(found()), scheme, bypass_csp=AXE.exists())
+    opened = visit(html_page(found()), scheme, bypass_csp=AXE.exists())
     page = opened.page
     texts = page.locator(".two-texts .text")
     assert texts.count() == 2
@@ -101,7 +101,7 @@ def test_what_is_pointed_at_in_one_text_is_shown_in_the_other(visit, scheme):
 
 
 def test_a_produced_token_chooses_its_target_and_keys_move_layer_and_head(visit):
-    opened = visit(comparison_page(of_generations()))
+    opened = visit(html_page(of_generations()))
     page = opened.page
     page.locator("label.picker", has_text="Attribution").locator("select").select_option(index=1)
     page.locator(".two-texts .text").nth(1).locator(".token", has_text="wisdom").click()
@@ -124,7 +124,7 @@ def test_two_texts_of_128_tokens_are_few_elements(visit):
     second = dataclasses.replace(
         first, attributions=(dataclasses.replace(first.attributions[0], scores=scores),)
     )
-    html = comparison_page(compare(first, second))
+    html = html_page(compare(first, second))
     assert len(html) < 2e6
     opened = visit(html)
     opened.page.locator("canvas.matrix[aria-label]").wait_for()

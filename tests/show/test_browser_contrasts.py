@@ -1,11 +1,10 @@
 """Why A and not B: another likely token is clicked, or chosen by keyboard, and the text follows."""
 
 import pytest
+from browsing import keep_picture
+from sample_results import generation, with_contrasts
 
-from model_understanding.show.page import report_page
-
-from .browsing import keep_picture
-from .sample_results import generation, with_contrasts
+from model_understanding.show.page.document import html_page
 
 pytestmark = pytest.mark.browser
 
@@ -13,7 +12,7 @@ pytestmark = pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_an_alternative_shows_why_it_was_not_written_and_escape_returns(visit, scheme):
     report = with_contrasts(generation())
-    opened = visit(report_page(report), scheme)
+    opened = visit(html_page(report), scheme)
     page, press = opened.page, opened.page.keyboard.press
     title, bars = page.locator("#saliency-title"), page.locator(".bar-row .bar-value")
     before, shares = title.inner_text(), bars.all_inner_texts()
@@ -47,7 +46,7 @@ def test_an_alternative_shows_why_it_was_not_written_and_escape_returns(visit, s
 
 
 def test_a_page_without_contrasts_says_how_to_get_them(visit):
-    opened = visit(report_page(generation()))
+    opened = visit(html_page(generation()))
     page = opened.page
     title = page.locator("#saliency-title").inner_text()
     page.locator(".top .alternative").click()

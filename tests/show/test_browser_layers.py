@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sample_results import generation
 
 from model_understanding.results import LogitLens, Report
-from model_understanding.show.page import report_page
+from model_understanding.show.page.document import html_page
 
-from .sample_results import generation
 from .test_browser import AXE
 from .test_lens import PIECES
 
@@ -48,7 +48,7 @@ def with_lens(layers: int = 6) -> Report:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_layers_are_drawn_and_follow_the_selection(visit, scheme):
     report = with_lens()
-    opened = visit(report_page(report), scheme)
+    opened = visit(html_page(report), scheme)
     page, lens = opened.page, report.lens
     assert lens is not None
     card = page.locator(".card.layers")
@@ -77,7 +77,7 @@ def test_the_layers_are_drawn_and_follow_the_selection(visit, scheme):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is missing")
 def test_axe_finds_nothing_serious(visit, scheme):
-    opened = visit(report_page(with_lens()), scheme, bypass_csp=True)
+    opened = visit(html_page(with_lens()), scheme, bypass_csp=True)
     opened.page.locator("canvas.heads[aria-label]").wait_for(state="attached")  # drawn when it is decoded
     opened.page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
     found = opened.page.evaluate("async () => (await axe.run()).violations")
@@ -89,7 +89,7 @@ def test_axe_finds_nothing_serious(visit, scheme):
 
 
 def test_hostile_tokens_stay_text_and_come_out_as_numbers(visit):
-    opened = visit(report_page(with_lens()), accept_downloads=True)
+    opened = visit(html_page(with_lens()), accept_downloads=True)
     card = opened.page.locator(".card.layers")
     assert "</script>" in card.text_content()
     for name in ("CSV", "JSON", "SVG"):
@@ -107,6 +107,6 @@ def test_hostile_tokens_stay_text_and_come_out_as_numbers(visit):
 
 
 def test_a_page_without_a_lens_has_no_layers(visit):
-    opened = visit(report_page(generation()))
+    opened = visit(html_page(generation()))
     assert opened.page.locator(".card.layers").count() == 0
     assert not opened.events

@@ -4,14 +4,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-
-from model_understanding import GenerativeModelVisualizer, ModelVisualizer, Report
-from model_understanding.show.page import report_page
+from browsing import NODES, Visit, colors_of, keep_picture, wait_until_read
+from sample_results import text_of
 from tiny_models import visualizer_of
 from tiny_tokenizers import SENTENCES
 
-from .browsing import NODES, Visit, colors_of, keep_picture, wait_until_read
-from .sample_results import text_of
+from model_understanding import GenerativeModelVisualizer, ModelVisualizer, Report
+from model_understanding.show.page.document import html_page
 
 pytestmark = pytest.mark.browser
 REPOSITORY = Path(__file__).parents[2]
@@ -70,7 +69,7 @@ CASES.append(pytest.param(of_smollm2, 2e6, id="smollm2", marks=pytest.mark.real)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("report", "most_bytes"), CASES)
 def test_a_report_is_whole_within_its_budgets_in_both_themes(visit, request, report, most_bytes, scheme):
-    html = report_page(report())
+    html = html_page(report())
     assert len(html.encode("utf-8")) < most_bytes
     opened = visit(html, scheme)
     page = opened.page
@@ -90,7 +89,7 @@ def test_the_texts_are_as_long_as_they_are_called():
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_right_to_left_markup_stays_text_in_its_order(visit, scheme):
-    page = visit(report_page(right_to_left()), scheme).page
+    page = visit(html_page(right_to_left()), scheme).page
     text = page.locator(".text")
     assert "".join(text.all_text_contents()).count("</script><b>") == 1
     assert page.locator(".text b").count() == 0

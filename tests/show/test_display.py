@@ -4,10 +4,9 @@ import types
 import matplotlib
 import pytest
 from matplotlib import pyplot
+from sample_results import classification
 
-from model_understanding.show.display import display_report
-
-from .sample_results import classification
+from model_understanding.show.display import show_result
 
 
 @pytest.fixture
@@ -25,20 +24,20 @@ def notebook(monkeypatch):
 
 def test_a_notebook_displays_the_report(notebook, capsys):
     report = classification()
-    display_report(report)
+    show_result(report)
     assert notebook == [report]
     assert capsys.readouterr().out == ""
 
 
 def test_an_ipython_terminal_is_no_notebook(notebook, monkeypatch, capsys):
     monkeypatch.setattr(sys.modules["IPython"], "get_ipython", lambda: types.SimpleNamespace())
-    display_report(classification())
+    show_result(classification())
     assert notebook == []
     assert "positive 99.8 %" in capsys.readouterr().out
 
 
 def test_a_script_prints_the_text_and_opens_no_figure(capsys):
-    display_report(classification())
+    show_result(classification())
     assert "positive 99.8 %" in capsys.readouterr().out
     assert pyplot.get_fignums() == []
 
@@ -47,7 +46,7 @@ def test_a_backend_with_windows_shows_the_figures(monkeypatch, capsys):
     shown = []
     monkeypatch.setattr(matplotlib.rcParams, "_get_backend_or_none", lambda: "TkAgg", raising=False)
     monkeypatch.setattr(pyplot, "show", lambda: shown.append(pyplot.get_fignums()))
-    display_report(classification())
+    show_result(classification())
     assert len(shown) == 1
     assert len(shown[0]) == 1
     assert capsys.readouterr().out == ""

@@ -8,16 +8,15 @@ import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 
 import pytest
+from drawn_pictures import drawn_texts
 from rich.console import Console
+from sample_results import HOSTILE, hostile
 
 from model_understanding.results import Report
-from model_understanding.show.figure import figure_bytes, report_figure
-from model_understanding.show.page import report_fragment, report_page
-from model_understanding.show.terminal import print_report
+from model_understanding.show.figures.report import figure_bytes, report_figure
+from model_understanding.show.page.document import html_fragment, html_page
+from model_understanding.show.terminal.report import print_report
 from model_understanding.tokens import visible_text
-
-from .drawn_pictures import drawn_texts
-from .sample_results import HOSTILE, hostile
 
 SVG = {"svg", "defs", "g", "path", "use", "clipPath", "rect", "image", "pattern", "metadata", "style"}
 SVG |= {"RDF", "Work", "type", "creator", "Agent", "title", "date", "format", "filter", "feComposite"}
@@ -59,7 +58,7 @@ def report() -> Report:
     return hostile()
 
 
-@pytest.fixture(scope="module", params=[report_page, report_fragment])
+@pytest.fixture(scope="module", params=[html_page, html_fragment])
 def page(request, report) -> str:
     return request.param(report)
 
@@ -97,7 +96,7 @@ def test_a_page_has_the_elements_of_the_same_report_with_harmless_strings(report
         return value
 
     harmless = Report.from_json(json.dumps(plain(report.to_dict())))
-    assert outline(report_page(harmless)) == outline(report_page(report))
+    assert outline(html_page(harmless)) == outline(html_page(report))
 
 
 def outline(page: str) -> list[str]:

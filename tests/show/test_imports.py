@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-from .sample_results import generation
+from sample_results import generation
 
 VIEWS = "figure terminal page display payload"
 

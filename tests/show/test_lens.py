@@ -11,8 +11,8 @@ from rich.console import Console
 
 from model_understanding import InputError
 from model_understanding.results import LogitLens
-from model_understanding.show.figure import lens_axes
-from model_understanding.show.terminal_lens import print_lens
+from model_understanding.show.figures.report import lens_axes
+from model_understanding.show.terminal.logit_lens import print_lens
 from model_understanding.tokens import Tokens
 
 matplotlib.use("Agg")

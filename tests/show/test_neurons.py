@@ -5,14 +5,14 @@ from dataclasses import replace
 import matplotlib
 import numpy as np
 import pytest
+from sample_results import generation
 
 from model_understanding.results import QueryKey, Report
-from model_understanding.show.figure import query_key_axes
-from model_understanding.show.page import report_page
-from model_understanding.show.payload import report_payload
+from model_understanding.show.figures.report import query_key_axes
+from model_understanding.show.page.document import html_page
+from model_understanding.show.payload.report import report_payload
 from model_understanding.tokens import Tokens
 
-from .sample_results import generation
 from .test_browser import AXE
 
 matplotlib.use("Agg")
@@ -74,7 +74,7 @@ def test_a_long_text_keeps_the_keys_of_most_weight_and_says_so():
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is missing")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_shows_what_it_holds_and_how_to_get_more(visit, scheme):
-    opened = visit(report_page(with_neurons()), scheme, bypass_csp=True)
+    opened = visit(html_page(with_neurons()), scheme, bypass_csp=True)
     card = opened.page.locator(".card.neurons")
     held = report_payload(with_neurons())["neurons"]["held"]
     card.locator("select").select_option(index=0)
@@ -92,7 +92,7 @@ def test_the_page_shows_what_it_holds_and_how_to_get_more(visit, scheme):
 
 @pytest.mark.browser
 def test_a_page_that_holds_none_gives_the_code(visit):
-    opened = visit(report_page(generation()))
+    opened = visit(html_page(generation()))
     card = opened.page.locator(".card.neurons")
     opened.page.evaluate("() => { document.execCommand = () => true; }")
     card.get_by_role("button", name="Copy as Python").click()

@@ -2,13 +2,10 @@
 
 import matplotlib
 import pytest
+from drawn_pictures import drawn_texts, faint, outside, overlaps
 from matplotlib import pyplot
 from matplotlib.figure import Figure
-
-from model_understanding.show.figure import attention_axes, report_figure, saliency_axes
-
-from .drawn_pictures import drawn_texts, faint, outside, overlaps
-from .sample_results import (
+from sample_results import (
     MANY_SCRIPTS,
     attention,
     attribution,
@@ -18,6 +15,8 @@ from .sample_results import (
     text_of,
     tokens_of,
 )
+
+from model_understanding.show.figures.report import attention_axes, report_figure, saliency_axes
 
 THEMES = ("light", "dark")
 LENGTHS = (1, 3, 12, 40, 60, 200)

@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from browsing import keep_picture
+from sample_results import attribution, classification, generation, tokens_of
 
 from model_understanding.results import Evaluation, Limits, Report
-from model_understanding.results.agreement import rank_correlation, top_overlap
-from model_understanding.show.page import report_page
-from model_understanding.show.payload import report_payload
-
-from .browsing import keep_picture
-from .sample_results import attribution, classification, generation, tokens_of
+from model_understanding.show.page.document import html_page
+from model_understanding.show.payload.report import report_payload
+from model_understanding.statistics import rank_correlation, top_overlap
 
 
 def measured(metric: str, quantity: str, value: float | None, **options: object) -> Evaluation:
@@ -74,7 +73,7 @@ def test_a_control_is_called_what_it_is_of(shuffled, words):
     one = measured("a new metric", "probability", 0.3, shuffled=shuffled)
     report = replace(checked(), evaluations=(one,))
     assert [one["controlWords"] for one in report_payload(report)["evaluations"]] == [words]
-    assert f"0.183 ({words})" in report_page(report)
+    assert f"0.183 ({words})" in html_page(report)
 
 
 def test_attributions_of_other_targets_are_not_compared():
@@ -84,7 +83,7 @@ def test_attributions_of_other_targets_are_not_compared():
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_strip_draws_whatever_was_measured_under_its_name(visit, scheme):
-    opened = visit(report_page(checked()), scheme)
+    opened = visit(html_page(checked()), scheme)
     strip = opened.page.locator(".trust-strip")
     cards = strip.locator(".trust-card h3").all_inner_texts()
     metrics = ["comprehensiveness", "normalized_aopc", "a <b>new</b> metric"]

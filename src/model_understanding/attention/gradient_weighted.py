@@ -1,14 +1,78 @@
-"""Attention weighted by its gradient, accumulated over the layers, for the likeliest answer."""
+"""Attention weighted by its gradient, accumulated over the layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.attention_capture import CapturedAttention
-from model_understanding.runner.attention_flow import flow_map, require_mean_heads
-from model_understanding.runner.attention_reducers import Axis
-from model_understanding.runner.attention_transitions import GradientWeightedCapture
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from model_understanding.attention.capture.layer import blocks_of, precise
+from model_understanding.attention.capture.mode import CapturedAttention
+from model_understanding.attention.capture.reducers import Axis
+from model_understanding.attention.capture.values import MixingLayer
+from model_understanding.attention.flow import (
+    FlowCapture,
+    Transition,
+    flow_map,
+    require_mean_heads,
+)
+from model_understanding.passes.runner import Runner
+from model_understanding.text.encoding import Encoding
+
+
+class GradientWeightedCapture(FlowCapture):
+    """``I + mean_heads max(0, gradient ⊙ weights)``.
+
+    The gradient of a target with respect to a weight is ``⟨gradient of the mixture_q, value_k⟩``: only the
+    mixtures are differentiated, and fused kernels stay fused.
+    """
+
+    cut_at = 0
+    needs_value = True
+    adds_identity = True
+
+    def __init__(self, runner: "Runner", tokens: int) -> None:
+        super().__init__(runner, tokens, "gradient_weighted")
+        self.layers: list[MixingLayer] = []
+
+    def mixed(self, layer: MixingLayer) -> None:
+        """Receive a layer."""
+        self.last_layer = layer
+        self.looks_ahead = self.looks_ahead or layer.weights.looks_ahead
+        self.layers.append(layer)
+
+    def mixture_gradients(self, value: Tensor) -> list[Float[Tensor, "heads tokens width"]]:
+        """Return the gradient of a value with respect to each layer's mixture."""
+        found = torch.autograd.grad(
+            value, [layer.result for layer in self.layers], retain_graph=True, allow_unused=True
+        )
+        return [
+            torch.zeros_like(layer.mixture) if gradient is None else layer.arranged(gradient)
+            for layer, gradient in zip(self.layers, found, strict=True)
+        ]
+
+    def transitions(self, value: Tensor | None) -> list[Transition]:
+        """Return the layers' transitions for a target's value."""
+        assert value is not None
+        return [
+            self._transition(layer, precise(gradient))
+            for layer, gradient in zip(self.layers, self.mixture_gradients(value), strict=True)
+        ]
+
+    def _transition(self, layer: MixingLayer, gradient: Tensor) -> Transition:
+        def rows(queries: Sequence[int]) -> Tensor:
+            found = gradient.new_zeros((len(queries), self.tokens))
+            for block in blocks_of(layer.weights, queries):
+                last = block.first + block.weights.shape[-1]
+                values = precise(layer.values[:, block.first : last])
+                slopes = gradient[:, block.rows] @ values.transpose(-1, -2)
+                place = slice(block.place, block.place + len(block.rows))
+                found[place, block.first : last] = (slopes * block.weights[0]).clamp(min=0).mean(dim=0)
+            return found
+
+        return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

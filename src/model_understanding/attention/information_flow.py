@@ -1,14 +1,70 @@
-"""Information flow routes: what each token contributes to the residual stream, layer by layer."""
+"""Information flow routes: attention and residual by the proximity of contributions to their sum."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.attention_capture import CapturedAttention
-from model_understanding.runner.attention_flow import flow_map, require_mean_heads
-from model_understanding.runner.attention_reducers import Axis
-from model_understanding.runner.attention_transitions import InformationFlowCapture
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from model_understanding.attention.capture.layer import CELLS_AT_ONCE, blocks_of
+from model_understanding.attention.capture.mode import CapturedAttention
+from model_understanding.attention.capture.projections import AttentionBlock
+from model_understanding.attention.capture.reducers import Axis
+from model_understanding.attention.flow import (
+    FlowCapture,
+    flow_map,
+    require_mean_heads,
+    shares_of,
+)
+from model_understanding.passes.runner import Runner
+from model_understanding.text.encoding import Encoding
+
+
+class InformationFlowCapture(FlowCapture):
+    """Shares of what each token contributes to the sum of residual and attention, by proximity."""
+
+    with_residual = True
+
+    def __init__(self, runner: "Runner", tokens: int) -> None:
+        super().__init__(runner, tokens, "information_flow")
+
+    def completed(self, block: AttentionBlock) -> None:
+        """Receive a layer."""
+        self.add(block.layer.weights, lambda rows: _proximities(block, rows))
+
+
+def _proximities(block: AttentionBlock, queries: Sequence[int]) -> Float[Tensor, "rows tokens"]:
+    """Return ``max(0, ‖y‖₁ − ‖y − z‖₁)`` of each contribution z to each sum y, as shares of their sum."""
+    assert block.total is not None
+    assert block.residual is not None
+    assert block.gain is not None
+    tokens, width = block.total.shape
+    gain = block.gain.expand(tokens, width)
+    found = block.total.new_zeros((len(queries), tokens))
+    for part in blocks_of(block.layer.weights, queries):
+        last = part.first + part.weights.shape[-1]
+        size = max(1, CELLS_AT_ONCE // ((last - part.first) * width))
+        for head in range(len(block.projection)):
+            written = block.transformed_values(head, slice(part.first, last))
+            for start in range(0, len(part.rows), size):
+                rows = part.rows[start : start + size]
+                # |y| − |y − z| is min(t, 2|y| − t) with t = z · sign(y): nothing large cancels.
+                size_of_sums = block.total[rows].abs()[:, None]
+                toward = part.weights[0, head, start : start + size, :, None] * written
+                toward.mul_((gain[rows] * block.total[rows].sign())[:, None])
+                near = torch.minimum(toward, 2 * size_of_sums - toward).sum(-1)
+                place = slice(part.place + start, part.place + start + len(rows))
+                found[place, part.first : last] += near.clamp(min=0)
+    chosen = list(queries)
+    toward = block.residual[chosen] * block.total[chosen].sign()
+    kept = torch.minimum(toward, 2 * block.total[chosen].abs() - toward).sum(-1)
+    place = torch.arange(len(chosen))
+    found[place, chosen] += kept.clamp(min=0)
+    identity = torch.zeros_like(found)
+    identity[place, chosen] = 1
+    return shares_of(found, identity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

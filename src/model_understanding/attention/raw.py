@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.attention_capture import Axis, CapturedAttention
-from model_understanding.runner.attention_reducers import Reducer
+from model_understanding.attention.capture.mode import Axis, CapturedAttention
+from model_understanding.attention.capture.reducers import Reducer
+from model_understanding.passes.runner import Runner
+from model_understanding.text.encoding import Encoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,42 @@
-"""Attention rollout: attention multiplied through the layers, with the residual stream as half of each."""
+"""Attention rollout: attention and residual connections, multiplied over the layers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
+from model_understanding.attention.capture.mode import CapturedAttention
+from model_understanding.attention.capture.reducers import Axis
+from model_understanding.attention.capture.values import MixingLayer
+from model_understanding.attention.flow import (
+    FlowCapture,
+    flow_map,
+    rows_of,
+    with_residual,
+)
 from model_understanding.errors import InputError
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.attention_capture import CapturedAttention
-from model_understanding.runner.attention_flow import flow_map
-from model_understanding.runner.attention_reducers import Axis
-from model_understanding.runner.attention_transitions import RolloutCapture
+from model_understanding.passes.runner import Runner
+from model_understanding.text.encoding import Encoding
+
+
+class RolloutCapture(FlowCapture):
+    """``½ A + ½ I``, heads joined, rows summing to 1.
+
+    Args:
+        runner: The model's runner.
+        tokens: Length of the text.
+        heads: ``mean`` or ``max``.
+    """
+
+    def __init__(self, runner: "Runner", tokens: int, heads: str = "mean") -> None:
+        super().__init__(runner, tokens, "rollout")
+        self.heads = heads
+
+    def mixed(self, layer: MixingLayer) -> None:
+        """Receive a layer."""
+        self.last_layer = layer
+        weights, heads = layer.weights, self.heads
+        self.add(weights, lambda rows: with_residual(rows_of(weights, rows, heads), rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

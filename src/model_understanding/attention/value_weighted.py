@@ -1,15 +1,94 @@
-"""Attention weighted by what it moves: the norm of each weighted, transformed value."""
+"""Attention weighted by the norm of the transformed values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.attention_capture import CapturedAttention
-from model_understanding.runner.attention_reducers import Axis, Reducer
-from model_understanding.runner.attention_transitions import captured_norms
+from model_understanding.attention.capture.mode import AttentionKeeper, CapturedAttention
+from model_understanding.attention.capture.projections import AttentionBlock, BlockCapture
+from model_understanding.attention.capture.reducers import Axis, Reducer, Rows
+from model_understanding.attention.flow import FlowCapture, rows_of, with_residual
+from model_understanding.model.finite import require_finite
+from model_understanding.model.guard import guarded
+from model_understanding.passes.runner import Runner
+from model_understanding.text.encoding import Encoding
+
+
+class ValueWeightedCapture(FlowCapture):
+    """``½ N + ½ I`` with ``N_qk ∝ mean_heads weight_qk ‖value_k · projection‖``, rows summing to 1."""
+
+    def __init__(self, runner: "Runner", tokens: int) -> None:
+        super().__init__(runner, tokens, "value_weighted")
+
+    def completed(self, block: AttentionBlock) -> None:
+        """Receive a layer."""
+        weights, norms = block.layer.weights, norms_of(block)
+        self.add(weights, lambda rows: with_residual(rows_of(weights, rows, "mean", norms), rows))
+
+
+def norms_of(block: AttentionBlock) -> Float[Tensor, "heads tokens"]:
+    """Return ``‖value_k · projection‖`` of each head and key."""
+    heads = range(len(block.projection))
+    return torch.stack([block.transformed_values(head).norm(dim=-1) for head in heads])
+
+
+class NormCapture(BlockCapture):
+    """The mode that keeps ``weight_qk ‖value_k · projection‖`` of the layers asked for."""
+
+    def __init__(self, runner: "Runner", tokens: int, keeper: AttentionKeeper) -> None:
+        super().__init__(runner, tokens)
+        self.keeper = keeper
+
+    def completed(self, block: AttentionBlock) -> None:
+        """Receive a layer."""
+        assert self.keeper is not None
+        if self.keeper.wants(block.layer.number):
+            self.keeper.take(block.layer.number, block.layer.weights, norms_of(block)[None, :, None])
+
+
+def captured_norms(
+    runner: "Runner",
+    text: Encoding,
+    layers: Axis,
+    heads: Axis,
+    queries: Sequence[int] | None,
+    tokens: int,
+    reducer: Reducer | None = None,
+) -> CapturedAttention:
+    """Return the weights of one text times their transformed values' norms.
+
+    Args:
+        runner: The runner.
+        text: One text, without padding.
+        layers: Layers to keep, or ``mean`` or ``max`` over all.
+        heads: Heads to keep, likewise, of the norms.
+        queries: Positions of the rows; all where left out.
+        tokens: Keys in the result; those beyond the text are 0.
+        reducer: What to keep of a layer's rows, of a text of just so many tokens; all where left out.
+    """
+    length = text.ids.shape[1]
+    chosen = range(tokens) if queries is None else queries
+    inside = [query for query in chosen if query < length]
+    keeper = AttentionKeeper(layers=layers, heads=heads, queries=inside, reducer=reducer or Rows())
+    capture = NormCapture(runner, length, keeper)
+    with guarded(runner.model, gradients=False):
+        with capture:
+            outputs = runner.forward(text, length - 1 if runner.is_language_model else 0)
+        require_finite(outputs.logits, "logits")
+        capture.require_complete()
+    found = keeper.captured()
+    if reducer is not None:
+        return found
+    places = [place for place, query in enumerate(chosen) if query < length]
+    weights = found.weights.new_zeros((*found.weights.shape[:3], len(chosen), tokens))
+    mask = found.mask.new_zeros((1, len(chosen), tokens))
+    weights[..., places, :length] = found.weights
+    mask[:, places, :length] = found.mask
+    return CapturedAttention(weights, mask)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,17 +7,22 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
+from model_understanding.attribution.protocol import Scores
 from model_understanding.errors import InputError
-from model_understanding.protocols import Scores
+from model_understanding.passes.runner import Runner, Targets
+from model_understanding.perturbation.black_box import BlackBox
+from model_understanding.perturbation.shapley import Game, check_sampling
+from model_understanding.perturbation.surrogates import lasso
+from model_understanding.perturbation.token_removal import (
+    Replacement,
+    ablations_of,
+    check_replacement,
+    stacked,
+)
+from model_understanding.perturbation.units import PlainUnit, Units, check_unit, shared, units_of
 from model_understanding.results import Target
-from model_understanding.results.agreement import rank_correlation
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.ablations import Replacement, ablations_of, check_replacement, stacked
-from model_understanding.runner.black_box import BlackBox
-from model_understanding.runner.coalitions import Game, check_sampling
-from model_understanding.runner.runner import Targets
-from model_understanding.runner.surrogates import lasso
-from model_understanding.runner.units import PlainUnit, Units, check_unit, shared, units_of
+from model_understanding.statistics import rank_correlation
+from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model_understanding.attribution.protocol import Scores
 from model_understanding.errors import InputError
-from model_understanding.protocols import Scores
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.baselines import embedded_ids, movable_tokens, ordinary_ids
-from model_understanding.runner.paths import Variants, chosen_texts, slopes, target_values, values_at
-from model_understanding.runner.runner import Targets
+from model_understanding.passes.runner import Runner, Targets
+from model_understanding.paths.baselines import embedded_ids, movable_tokens, ordinary_ids
+from model_understanding.paths.integration import Variants, chosen_texts, slopes, target_values, values_at
+from model_understanding.text.encoding import Encoding
 
 _REFERENCES = ("both", "text", "vocabulary")
 

@@ -4,12 +4,12 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from model_understanding.attribution.protocol import Scores
+from model_understanding.backward_rules.mode import modified_backward
+from model_understanding.backward_rules.rules import BackwardRules
 from model_understanding.errors import InputError
-from model_understanding.protocols import Scores
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.backward_rules import BackwardRules
-from model_understanding.runner.modified_backward import modified_backward
-from model_understanding.runner.runner import Targets
+from model_understanding.passes.runner import Runner, Targets
+from model_understanding.text.encoding import Encoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

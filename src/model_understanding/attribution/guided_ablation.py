@@ -8,12 +8,14 @@ import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from model_understanding.attention.gradient_weighted import GradientWeightedCapture
+from model_understanding.attention.relevance import relevance_of
+from model_understanding.attribution.protocol import Scores
 from model_understanding.errors import InputError, UnsupportedModelError
-from model_understanding.protocols import Scores
-from model_understanding.results import Target
-from model_understanding.results.target import whole_of
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.ablations import (
+from model_understanding.passes.gradients import norms_of
+from model_understanding.passes.runner import Runner, Targets
+from model_understanding.perturbation.black_box import BlackBox
+from model_understanding.perturbation.token_removal import (
     AblatedText,
     Replacement,
     ablations_of,
@@ -21,12 +23,10 @@ from model_understanding.runner.ablations import (
     left_out,
     stacked,
 )
-from model_understanding.runner.attention_relevance import relevance_of
-from model_understanding.runner.attention_transitions import GradientWeightedCapture
-from model_understanding.runner.black_box import BlackBox
-from model_understanding.runner.gradient_norm import norms_of
-from model_understanding.runner.runner import Targets
-from model_understanding.runner.units import Units, membership, units_of
+from model_understanding.perturbation.units import Units, membership, units_of
+from model_understanding.results import Target
+from model_understanding.results.target import whole_of
+from model_understanding.text.encoding import Encoding
 
 Falls = dict[tuple[int, ...], Float[np.ndarray, " targets"]]
 _BY_NORM = "Where to look was told by the gradient's norm: this model's attention cannot be read."

@@ -5,17 +5,17 @@ from typing import ClassVar
 
 import numpy as np
 
-from model_understanding.protocols import Scores
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.baselines import (
+from model_understanding.attribution.protocol import Scores
+from model_understanding.passes.runner import Runner, Targets
+from model_understanding.paths.baselines import (
     Baseline,
     baseline_embeddings,
     checked_baselines,
     kept_baseline,
     movable_tokens,
 )
-from model_understanding.runner.paths import Line, cautions_of, check_nodes, integrate
-from model_understanding.runner.runner import Targets
+from model_understanding.paths.integration import Line, cautions_of, check_nodes, integrate
+from model_understanding.text.encoding import Encoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

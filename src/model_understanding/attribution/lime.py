@@ -5,15 +5,20 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
+from model_understanding.attribution.protocol import Scores
 from model_understanding.errors import InputError
-from model_understanding.protocols import Scores
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.ablations import Replacement, ablations_of, check_replacement, stacked
-from model_understanding.runner.black_box import BlackBox
-from model_understanding.runner.coalitions import Game, check_sampling
-from model_understanding.runner.runner import Targets
-from model_understanding.runner.surrogates import local_regression
-from model_understanding.runner.units import PlainUnit, check_unit, shared, units_of
+from model_understanding.passes.runner import Runner, Targets
+from model_understanding.perturbation.black_box import BlackBox
+from model_understanding.perturbation.shapley import Game, check_sampling
+from model_understanding.perturbation.surrogates import local_regression
+from model_understanding.perturbation.token_removal import (
+    Replacement,
+    ablations_of,
+    check_replacement,
+    stacked,
+)
+from model_understanding.perturbation.units import PlainUnit, check_unit, shared, units_of
+from model_understanding.text.encoding import Encoding
 
 Distance = Literal["cosine", "hamming"]
 _GOOD_FIT = 0.5  # share of variance

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from model_understanding.protocols import Scores
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.gradient_norm import Norm, check_norm, norms_of
-from model_understanding.runner.runner import Targets
+from model_understanding.attribution.protocol import Scores
+from model_understanding.passes.gradients import Norm, check_norm, norms_of
+from model_understanding.passes.runner import Runner, Targets
+from model_understanding.text.encoding import Encoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

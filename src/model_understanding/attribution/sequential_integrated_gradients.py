@@ -8,18 +8,18 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from model_understanding.attribution.protocol import Scores
 from model_understanding.errors import InputError
-from model_understanding.protocols import Scores
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.baselines import (
+from model_understanding.passes.runner import Runner, Targets
+from model_understanding.paths.baselines import (
     Baseline,
     baseline_embeddings,
     checked_baselines,
     kept_baseline,
     movable_tokens,
 )
-from model_understanding.runner.paths import Integral, Line, cautions_of, check_nodes, integrate
-from model_understanding.runner.runner import Targets
+from model_understanding.paths.integration import Integral, Line, cautions_of, check_nodes, integrate
+from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
 _LEVELS = ("token", "word")

@@ -5,14 +5,19 @@ from typing import ClassVar
 
 import numpy as np
 
+from model_understanding.attribution.protocol import Scores
 from model_understanding.errors import InputError
-from model_understanding.protocols import Scores
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.ablations import Replacement, ablations_of, check_replacement, stacked
-from model_understanding.runner.black_box import BlackBox
-from model_understanding.runner.coalitions import Game, check_sampling, exact_shapley, sampled_shapley
-from model_understanding.runner.runner import Targets
-from model_understanding.runner.units import PlainUnit, check_unit, shared, units_of
+from model_understanding.passes.runner import Runner, Targets
+from model_understanding.perturbation.black_box import BlackBox
+from model_understanding.perturbation.shapley import Game, check_sampling, exact_shapley, sampled_shapley
+from model_understanding.perturbation.token_removal import (
+    Replacement,
+    ablations_of,
+    check_replacement,
+    stacked,
+)
+from model_understanding.perturbation.units import PlainUnit, check_unit, shared, units_of
+from model_understanding.text.encoding import Encoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from model_understanding.attribution.protocol import Scores
 from model_understanding.errors import InputError
-from model_understanding.protocols import Scores
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.baselines import movable_tokens
-from model_understanding.runner.gradient_norm import Norm, check_norm, norms_of
-from model_understanding.runner.packing import packed
-from model_understanding.runner.paths import chosen_texts, target_count, target_values
-from model_understanding.runner.runner import Targets
+from model_understanding.model.batching import packed
+from model_understanding.passes.gradients import Norm, check_norm, norms_of
+from model_understanding.passes.runner import Runner, Targets
+from model_understanding.paths.baselines import movable_tokens
+from model_understanding.paths.integration import chosen_texts, target_count, target_values
+from model_understanding.text.encoding import Encoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

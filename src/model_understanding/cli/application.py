@@ -7,11 +7,11 @@ import typer
 
 from model_understanding.cli.attention import attention
 from model_understanding.cli.compare import compare
+from model_understanding.cli.console import DEBUG_VARIABLE
 from model_understanding.cli.demo import demo
 from model_understanding.cli.doctor import doctor
 from model_understanding.cli.evaluate import evaluate
 from model_understanding.cli.explain import explain
-from model_understanding.cli.failures import DEBUG_VARIABLE
 from model_understanding.cli.lens import lens
 from model_understanding.cli.methods import methods
 

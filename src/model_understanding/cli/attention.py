@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from model_understanding.cli import options
-from model_understanding.cli.model_choice import ModelChoice, takes_model
+from model_understanding.cli.model_argument import ModelChoice, takes_model
 from model_understanding.cli.options import LevelName
 from model_understanding.errors import InputError
 from model_understanding.registry import HEAD_SCORES, MAPS
@@ -131,17 +131,17 @@ def attention(
     that came before. Attention says where a model looked, not why it answered. With --rank: which of all
     heads to look at; a picture then shows the first of them.
     """
-    from model_understanding.cli.explanation import (
+    from model_understanding.cli.console import quiet_libraries, reserved_stdout
+    from model_understanding.cli.model_argument import loaded_visualizer
+    from model_understanding.cli.output import ATTENTION_SUFFIXES, AttentionOutput, check_suffixes
+    from model_understanding.cli.progress import Steps
+    from model_understanding.cli.request import (
         DEFAULT_NEW_TOKENS,
         Request,
         check_request,
         classified_of,
         prompt_of,
     )
-    from model_understanding.cli.loading import loaded_visualizer
-    from model_understanding.cli.output import ATTENTION_SUFFIXES, AttentionOutput, check_suffixes
-    from model_understanding.cli.progress import Steps
-    from model_understanding.cli.streams import quiet_libraries, reserved_stdout
     from model_understanding.cli.texts import read_texts
 
     paths = tuple(out or ())

@@ -39,14 +39,14 @@ def compare(
     Nothing is computed anew and no model is loaded. Raw scores are compared where method, target and quantity
     agree, else shares, and why is said.
     """
+    from model_understanding.cli.console import print_json, print_message, reserved_stdout
     from model_understanding.cli.output import check_suffixes, print_comparison
-    from model_understanding.cli.streams import print_json, print_message, reserved_stdout
+    from model_understanding.comparison import Comparison
+    from model_understanding.comparison import compare as compared
     from model_understanding.results import Report
-    from model_understanding.results import compare as compared
-    from model_understanding.results.comparison import SUFFIXES
 
     paths = tuple(out or ())
-    check_suffixes(paths, SUFFIXES)
+    check_suffixes(paths, Comparison.SUFFIXES)
     with reserved_stdout() as data:
         found = compared(Report.load(first), Report.load(second), names=_names(first, second))
         for path in paths:  # first: a reader may close the pipe early

@@ -24,9 +24,13 @@ def demo(
 
     The classifier is part of this package; the language model (93 MB) is fetched on its first use and cached.
     """
-    from model_understanding.cli.failures import report_failure
+    from model_understanding.cli.console import (
+        print_message,
+        quiet_libraries,
+        report_failure,
+        reserved_stdout,
+    )
     from model_understanding.cli.progress import Steps
-    from model_understanding.cli.streams import print_message, quiet_libraries, reserved_stdout
     from model_understanding.errors import LoadingError, MissingExtraError
 
     quiet_libraries()
@@ -46,8 +50,7 @@ def demo(
 
 
 def _classification(folder: Path, steps: "Steps") -> "Report":
-    from model_understanding.cli.loading import loaded_visualizer
-    from model_understanding.cli.model_choice import ModelChoice, TaskName
+    from model_understanding.cli.model_argument import ModelChoice, TaskName, loaded_visualizer
 
     choice = ModelChoice(name="demo:sentiment", task=TaskName.SEQUENCE_CLASSIFICATION)
     visualizer = loaded_visualizer(choice, steps)
@@ -58,8 +61,7 @@ def _classification(folder: Path, steps: "Steps") -> "Report":
 
 
 def _generation(folder: Path, steps: "Steps") -> "Report":
-    from model_understanding.cli.loading import loaded_visualizer
-    from model_understanding.cli.model_choice import ModelChoice, TaskName
+    from model_understanding.cli.model_argument import ModelChoice, TaskName, loaded_visualizer
 
     visualizer = loaded_visualizer(ModelChoice(name="demo:smollm2", task=TaskName.CAUSAL_LM), steps)
     from model_understanding.visualizers import GenerativeModelVisualizer

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from model_understanding.cli import options
-from model_understanding.cli.model_choice import ModelChoice, takes_model
+from model_understanding.cli.model_argument import ModelChoice, takes_model
 
 if TYPE_CHECKING:
     from model_understanding.results import Assessment
@@ -52,18 +52,18 @@ def evaluate(
     (supported, weak, not supported) says whether the order can be told from chance, and why. Of several
     texts the shares of verdicts and the metrics' means are printed; --json has each text as well.
     """
-    from model_understanding.cli.explanation import (
+    from model_understanding.cli.console import print_json, print_message, quiet_libraries, reserved_stdout
+    from model_understanding.cli.model_argument import loaded_visualizer
+    from model_understanding.cli.output import print_assessments, print_summaries
+    from model_understanding.cli.progress import Steps
+    from model_understanding.cli.request import (
         DEFAULT_NEW_TOKENS,
         Request,
         check_request,
         classified_of,
         prompt_of,
     )
-    from model_understanding.cli.loading import loaded_visualizer
-    from model_understanding.cli.metric_options import chosen_metrics
-    from model_understanding.cli.output import print_assessments, print_summaries
-    from model_understanding.cli.progress import Steps
-    from model_understanding.cli.streams import print_json, print_message, quiet_libraries, reserved_stdout
+    from model_understanding.cli.settings import chosen_metrics
     from model_understanding.cli.texts import read_texts, telling_where
     from model_understanding.errors import UnsupportedModelError
     from model_understanding.results.assessment_summary import summarized

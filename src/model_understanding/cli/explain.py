@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from model_understanding.cli import options
-from model_understanding.cli.model_choice import ModelChoice, takes_model
+from model_understanding.cli.model_argument import ModelChoice, takes_model
 from model_understanding.cli.options import LevelName, QuantityName
 
 
@@ -118,13 +118,12 @@ def explain(
     A classifier's predicted label, or each token that a language model generates. The text is printed with
     each token colored by its share; --out saves a page, pictures or the numbers.
     """
-    from model_understanding.cli.explanation import Request, check_request, explained
-    from model_understanding.cli.loading import loaded_visualizer
-    from model_understanding.cli.method_options import chosen_method
-    from model_understanding.cli.metric_options import chosen_metrics
+    from model_understanding.cli.console import quiet_libraries, reserved_stdout
+    from model_understanding.cli.model_argument import loaded_visualizer
     from model_understanding.cli.output import ReportOutput, check_no_files, print_estimate
     from model_understanding.cli.progress import Steps
-    from model_understanding.cli.streams import quiet_libraries, reserved_stdout
+    from model_understanding.cli.request import Request, check_request, explained
+    from model_understanding.cli.settings import chosen_method, chosen_metrics
     from model_understanding.cli.texts import read_texts, telling_where
 
     sources = read_texts(texts or (), file)

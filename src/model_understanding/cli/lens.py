@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from model_understanding.cli import options
-from model_understanding.cli.model_choice import ModelChoice, takes_model
+from model_understanding.cli.model_argument import ModelChoice, takes_model
 from model_understanding.errors import InputError
 
 
@@ -33,11 +33,11 @@ def lens(
 
     A language model: the likeliest next tokens at each layer. A classifier: the likeliest classes.
     """
-    from model_understanding.cli.explanation import Request, check_request, classified_of, prompt_of
-    from model_understanding.cli.loading import loaded_visualizer
+    from model_understanding.cli.console import print_json, quiet_libraries, reserved_stdout
+    from model_understanding.cli.model_argument import loaded_visualizer
     from model_understanding.cli.output import LENS_SUFFIXES, check_suffixes, print_lens, save_lens
     from model_understanding.cli.progress import Steps
-    from model_understanding.cli.streams import print_json, quiet_libraries, reserved_stdout
+    from model_understanding.cli.request import Request, check_request, classified_of, prompt_of
     from model_understanding.cli.texts import read_texts
 
     (source,) = read_texts([text])

@@ -10,7 +10,7 @@ from model_understanding.cli.options import Json
 
 def methods(json_output: Json = False) -> None:
     """List the attribution methods, their fields, and what each costs."""
-    from model_understanding.cli.streams import print_json, quiet_libraries, reserved_stdout
+    from model_understanding.cli.console import print_json, quiet_libraries, reserved_stdout
 
     quiet_libraries()
     with reserved_stdout() as data:
@@ -26,7 +26,7 @@ def _print_catalog(catalog: Sequence[dict[str, Any]], stream: TextIO) -> None:
     """Print a short block for each method: name and promises in columns, then what it is and costs."""
     from rich.text import Text
 
-    from model_understanding.cli.streams import data_console
+    from model_understanding.cli.console import data_console
     from model_understanding.tokens import visible_text
 
     console = data_console(stream)
@@ -57,7 +57,7 @@ def _print_catalog(catalog: Sequence[dict[str, Any]], stream: TextIO) -> None:
 
 def method_catalog() -> list[dict[str, Any]]:
     """Return what is known of each method, those of other packages included."""
-    from model_understanding.cli.method_options import method_fields, type_in_words
+    from model_understanding.cli.settings import method_fields, type_in_words
     from model_understanding.registry import CHOICES, METHODS
 
     catalog = []

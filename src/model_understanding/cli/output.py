@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from model_understanding.cli.console import data_console, print_json, print_message
 from model_understanding.cli.options import LevelName
-from model_understanding.cli.streams import data_console, print_json, print_message
 from model_understanding.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from model_understanding.protocols import HeadScoreMethod
+    from model_understanding.comparison import Comparison
+    from model_understanding.head_scores.protocol import HeadScoreMethod
     from model_understanding.results import (
         Assessment,
         AssessmentSummary,
         AttentionMap,
-        Comparison,
         Estimate,
         LogitLens,
         Report,
@@ -67,14 +67,14 @@ class ReportOutput:
 
 def print_report(report: "Report", data: TextIO) -> None:
     """Print a report as colored text."""
-    from model_understanding.show.terminal import print_report as show_report
+    from model_understanding.show.terminal.report import print_report as show_report
 
     show_report(report, data_console(data))
 
 
 def print_comparison(comparison: "Comparison", data: TextIO) -> None:
     """Print a comparison as colored text."""
-    from model_understanding.show.comparison_terminal import print_comparison as show_comparison
+    from model_understanding.show.terminal.comparison import print_comparison as show_comparison
 
     show_comparison(comparison, data_console(data))
 
@@ -103,7 +103,7 @@ def check_no_files(paths: tuple[Path, ...]) -> None:
 
 def print_head_ranking(attention: "AttentionMap", score: "type[HeadScoreMethod]", data: TextIO) -> None:
     """Print the heads that a map ranks by a score, best first."""
-    from model_understanding.show.head_table import print_head_ranking as show_ranking
+    from model_understanding.show.terminal.heads import print_head_ranking as show_ranking
 
     show_ranking(attention, score.meaning, score.most, data_console(data))
 
@@ -145,7 +145,7 @@ class AttentionOutput:
         if self.score is not None:
             print_head_ranking(found, self.score, data)
             return
-        from model_understanding.show.terminal import print_attention
+        from model_understanding.show.terminal.report import print_attention
 
         print_attention(found, data_console(data), sinks=self.sinks)
 
@@ -154,7 +154,7 @@ class AttentionOutput:
             attention.save(path)
             return
         from model_understanding.results.files import write_atomically
-        from model_understanding.show.figure import attention_axes
+        from model_understanding.show.figures.report import attention_axes
 
         layer, head = None, None
         if attention.ranking and self.view != "grid":
@@ -166,21 +166,21 @@ class AttentionOutput:
 
 def print_assessments(assessments: "Sequence[Assessment]", data: TextIO) -> None:
     """Print verdicts as a table."""
-    from model_understanding.show.assessment_terminal import print_assessments as show_assessments
+    from model_understanding.show.terminal.verdicts import print_assessments as show_assessments
 
     show_assessments(assessments, data_console(data))
 
 
 def print_summaries(summaries: "Sequence[AssessmentSummary]", data: TextIO) -> None:
     """Print what the assessments of many texts come to."""
-    from model_understanding.show.assessment_terminal import print_summaries as show_summaries
+    from model_understanding.show.terminal.verdicts import print_summaries as show_summaries
 
     show_summaries(summaries, data_console(data))
 
 
 def print_lens(lens: "LogitLens", data: TextIO) -> None:
     """Print a logit lens as text."""
-    from model_understanding.show.terminal_lens import print_lens as show_lens
+    from model_understanding.show.terminal.logit_lens import print_lens as show_lens
 
     show_lens(lens, data_console(data))
 
@@ -195,7 +195,7 @@ def save_lens(lens: "LogitLens", path: Path) -> None:
     elif suffix == ".csv":
         content = lens.to_csv().encode("utf-8", "backslashreplace")
     else:
-        from model_understanding.show.figure import lens_axes
+        from model_understanding.show.figures.report import lens_axes
 
         content = picture(lens_axes(lens), suffix.removeprefix("."))
     write_atomically(path, content)
@@ -211,7 +211,7 @@ def picture(axes: "Axes", kind: str) -> bytes:
     """
     from matplotlib import pyplot
 
-    from model_understanding.show.figure import figure_bytes
+    from model_understanding.show.figures.report import figure_bytes
 
     figure = axes.get_figure(root=True)
     assert figure is not None

@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from model_understanding.cli.streams import message_console
+from model_understanding.cli.console import message_console
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

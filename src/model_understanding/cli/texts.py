@@ -101,7 +101,7 @@ def _standard_input() -> bytes:
     if sys.stdin is None:
         raise InputError("Standard input is closed.", hint=_NO_TEXT_HINT)
     if sys.stdin.isatty():
-        from model_understanding.cli.streams import print_message
+        from model_understanding.cli.console import print_message
 
         print_message("Type the text, then Ctrl-D on a line of its own.")
     return sys.stdin.buffer.read()

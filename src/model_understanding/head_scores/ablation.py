@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from model_understanding.errors import InputError
-from model_understanding.runner.head_ablation import ablation_effects
-from model_understanding.runner.head_question import HeadQuestion
+from model_understanding.head_scores.ablated_forward import ablation_effects
+from model_understanding.head_scores.context import HeadQuestion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

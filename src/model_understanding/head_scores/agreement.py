@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from model_understanding.attention.capture.layer import Block
 from model_understanding.errors import InputError
+from model_understanding.head_scores.attention_rows import RowMeasure, whole_rows
+from model_understanding.head_scores.context import HeadQuestion
 from model_understanding.results import Attribution
-from model_understanding.results.agreement import rank_correlation
-from model_understanding.runner.attention_layer import Block
-from model_understanding.runner.head_question import HeadQuestion
-from model_understanding.runner.head_rows import RowMeasure, whole_rows
+from model_understanding.statistics import rank_correlation
 
 _LEAST_TOKENS = 3
 _EQUAL = 1e-6  # of the largest weight

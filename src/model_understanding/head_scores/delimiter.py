@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from model_understanding.runner.attention_layer import Block
-from model_understanding.runner.head_question import HeadQuestion
-from model_understanding.runner.head_rows import RowMeasure
+from model_understanding.attention.capture.layer import Block
+from model_understanding.head_scores.attention_rows import RowMeasure
+from model_understanding.head_scores.context import HeadQuestion
 from model_understanding.tokens import Tokens
 
 

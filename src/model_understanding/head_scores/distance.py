@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from model_understanding.runner.attention_layer import Block
-from model_understanding.runner.head_question import HeadQuestion
-from model_understanding.runner.head_rows import RowMeasure, on_tokens
+from model_understanding.attention.capture.layer import Block
+from model_understanding.head_scores.attention_rows import RowMeasure, on_tokens
+from model_understanding.head_scores.context import HeadQuestion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

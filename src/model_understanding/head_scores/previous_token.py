@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from model_understanding.runner.head_question import HeadQuestion
-from model_understanding.runner.head_rows import RowMeasure, weights_at
+from model_understanding.head_scores.attention_rows import RowMeasure, weights_at
+from model_understanding.head_scores.context import HeadQuestion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

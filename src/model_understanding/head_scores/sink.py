@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from model_understanding.attention.capture.layer import Block
+from model_understanding.head_scores.attention_rows import RowMeasure, has_choice, whole_rows
+from model_understanding.head_scores.context import HeadQuestion
 from model_understanding.results.attention_sinks import sinks_of_shares
-from model_understanding.runner.attention_layer import Block
-from model_understanding.runner.head_question import HeadQuestion
-from model_understanding.runner.head_rows import RowMeasure, has_choice, whole_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 
 from model_understanding.errors import InputError
-from model_understanding.loading.accepting import accepted_model, refuse_changes
-from model_understanding.loading.by_name import detect_task as detect_task
-from model_understanding.loading.by_name import load_by_name, tokenizer_of
+from model_understanding.loading.from_name import detect_task as detect_task
+from model_understanding.loading.from_name import load_by_name, tokenizer_of
 from model_understanding.loading.loaded_model import LoadedModel as LoadedModel
 from model_understanding.loading.loaded_model import provenance_of
 from model_understanding.loading.options import LoadingOptions as LoadingOptions
+from model_understanding.loading.supported import accepted_model, refuse_changes
 
 
 def load(

@@ -4,27 +4,18 @@ One type a file. Every type turns into JSON and back (``to_json``, ``from_json``
 read-only, and their lengths are checked when they are made.
 """
 
-from model_understanding.results.alignment import Alignment as Alignment
-from model_understanding.results.assessment import Assessment as Assessment
 from model_understanding.results.assessment_summary import AssessmentSummary as AssessmentSummary
 from model_understanding.results.assessment_summary import MetricMean as MetricMean
-from model_understanding.results.attention_comparison import AttentionComparison as AttentionComparison
 from model_understanding.results.attention_map import AttentionMap as AttentionMap
 from model_understanding.results.attribution import Attribution as Attribution
-from model_understanding.results.attribution_comparison import (
-    AttributionComparison as AttributionComparison,
-)
-from model_understanding.results.comparing import compare as compare
-from model_understanding.results.comparison import Comparison as Comparison
 from model_understanding.results.estimate import Estimate as Estimate
+from model_understanding.results.evaluation import Assessment as Assessment
 from model_understanding.results.evaluation import Evaluation as Evaluation
 from model_understanding.results.evaluation import Limits as Limits
 from model_understanding.results.generation import Generation as Generation
 from model_understanding.results.head_scores import HeadScores as HeadScores
 from model_understanding.results.head_scores import RankedHead as RankedHead
 from model_understanding.results.logit_lens import LogitLens as LogitLens
-from model_understanding.results.output_comparison import EvaluationPair as EvaluationPair
-from model_understanding.results.output_comparison import ValuePair as ValuePair
 from model_understanding.results.prediction import Prediction as Prediction
 from model_understanding.results.provenance import Provenance as Provenance
 from model_understanding.results.query_key import QueryKey as QueryKey

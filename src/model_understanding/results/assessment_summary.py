@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from model_understanding.results.assessment import VERDICTS, Assessment
+from model_understanding.results.evaluation import VERDICTS, Assessment
 from model_understanding.results.serialization import JsonResult
 
 RESAMPLINGS = 4000

@@ -1,5 +1,7 @@
-"""Where a model looked."""
+"""Attention from each query to each key, and its files."""
 
+import io
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,13 +12,54 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from model_understanding.errors import InputError, NumericalError
-from model_understanding.results import attention_files
+from model_understanding.results import attention_map
 from model_understanding.results.attention_arrays import mask_of, tokens_of, weights_of
 from model_understanding.results.attention_sinks import certain_sinks, find_sinks, shares_of_rows
+from model_understanding.results.files import array_in, names_in, reading, write_atomically
 from model_understanding.results.head_scores import RankedHead
 from model_understanding.results.provenance import Provenance
-from model_understanding.results.serialization import JsonResult
+from model_understanding.results.serialization import (
+    JsonResult,
+    result_from_dict,
+    result_from_json,
+    split_arrays,
+)
 from model_understanding.tokens import Level, Tokens, read_only
+
+SUFFIXES = (".json", ".npz")
+_HEADER = "attention"
+
+
+def save(attention: JsonResult, path: str | os.PathLike[str]) -> Path:
+    """Write a map; see ``AttentionMap.save``."""
+    target = Path(path).expanduser()
+    suffix = target.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(
+            f"Cannot save {target.name!r}: its suffix is {suffix or 'missing'}.",
+            hint=f"Use one of {', '.join(SUFFIXES)}; plot_attention draws pictures.",
+        )
+    if suffix == ".json":  # half a character, which UTF-8 cannot hold, as JSON's own escape
+        content = (attention.to_json(indent=1) + "\n").encode("utf-8", "backslashreplace")
+    else:
+        header, arrays = split_arrays(attention)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **{_HEADER: np.array(header)}, **arrays)  # pyright: ignore[reportArgumentType]
+        content = buffer.getvalue()
+    write_atomically(target, content)
+    return target
+
+
+def read(path: str | os.PathLike[str]) -> Any:
+    """Return the result in a file that ``save`` wrote."""
+    source = Path(path).expanduser()
+    with reading("an attention map", source, "AttentionMap.save"):
+        if source.suffix.lower() != ".npz":
+            return result_from_json(source.read_text(encoding="utf-8"))
+        names = names_in(source)
+        header = json.loads(str(array_in(source, _HEADER)))
+        return result_from_dict(header | {name: array_in(source, name) for name in names - {_HEADER}})
+
 
 REDUCTIONS: tuple[str, ...] = ("mean", "max")
 
@@ -164,7 +207,7 @@ class AttentionMap(JsonResult):
         Raises:
             InputError: The suffix is another, or the file cannot be written.
         """
-        return attention_files.save(self, path)
+        return attention_map.save(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -179,7 +222,7 @@ class AttentionMap(JsonResult):
         Raises:
             InputError: The file does not exist or holds no attention map.
         """
-        found = attention_files.read(path)
+        found = attention_map.read(path)
         if not isinstance(found, cls):
             raise InputError(
                 f"{path} holds {type(found).__name__}, not {cls.__name__}.",

@@ -4,30 +4,29 @@ import io
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from model_understanding.errors import InputError
 from model_understanding.results.attention_map import AttentionMap
 from model_understanding.results.attribution import Attribution
-from model_understanding.results.contrasts import contrast_of
 from model_understanding.results.evaluation import Evaluation
-from model_understanding.results.files import FIGURE_SUFFIXES, array_in, csv_text, reading, save_as
-from model_understanding.results.generation import Generation
+from model_understanding.results.files import array_in, reading
+from model_understanding.results.generation import Generation, contrast_of
 from model_understanding.results.head_scores import HeadScores
 from model_understanding.results.logit_lens import LogitLens
 from model_understanding.results.prediction import Prediction
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.query_key import QueryKey
-from model_understanding.results.serialization import JsonResult
+from model_understanding.results.rendering import Rendered
 
-MOST_PICTURED = 256  # tokens; a notebook keeps no picture of a longer report
-SUFFIXES = (".html", *FIGURE_SUFFIXES, ".json", ".csv", ".npz")
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Report(JsonResult):
+class Report(Rendered):
     """A prediction or a generation, with its attributions, its attention and where they come from.
 
     Args:
@@ -46,6 +45,8 @@ class Report(JsonResult):
     Raises:
         ValueError: Neither or both of a prediction and a generation are given.
     """
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = (*Rendered.SUFFIXES, ".npz")
 
     prediction: Prediction | None = None
     generation: Generation | None = None
@@ -102,23 +103,6 @@ class Report(JsonResult):
         """The map that pictures and the terminal draw: the first, or none."""
         return self.attention[:1]
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the report; the suffix chooses the format.
-
-        ``.html`` is one page that needs no network, ``.png``, ``.svg`` and ``.pdf`` are the figures,
-        ``.json`` holds everything (``Report.load`` reads it), ``.csv`` the scores, ``.npz`` the arrays.
-
-        Args:
-            path: Where to write; the file appears whole or not at all.
-
-        Returns:
-            The path written.
-
-        Raises:
-            InputError: The suffix is none of these, or the file cannot be written.
-        """
-        return save_as(path, SUFFIXES, self._rendered)
-
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a report that ``save`` wrote as ``.json`` or ``.npz``.
@@ -138,61 +122,19 @@ class Report(JsonResult):
             text = str(array_in(source, "report")) if is_archive else source.read_text(encoding="utf-8")
         return cls.from_json(text)
 
-    def show(self) -> None:
-        """Show the report: the page in a notebook, the figures with a window, colored text elsewhere."""
-        from model_understanding.show.display import display_report
+    def _bytes(self, suffix: str) -> bytes:
+        # Of a base with slots: the short form of super() does not know the class that has them.
+        return _archive(self) if suffix == ".npz" else Rendered._bytes(self, suffix)
 
-        display_report(self)
+    def _table(self) -> "pandas.DataFrame":
+        import pandas
 
-    def to_html(self) -> str:
-        """Return the report as one self-contained page."""
-        from model_understanding.show.page import report_page
-
-        return report_page(self)
-
-    def _repr_html_(self) -> str:
-        from model_understanding.show.page import report_fragment
-
-        return report_fragment(self)
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """Return what a notebook keeps of the report: the page, and a picture for what shows no HTML."""
-        from model_understanding.show.figure import figure_bytes, report_figure
-        from model_understanding.show.wording import answer_words
-
-        # The words in place of what a dataclass prints, which would hold every number.
-        bundle: dict[str, Any] = {"text/plain": answer_words(self), "text/html": self._repr_html_()}
-        source = self.prediction or self.generation
-        drawable = source is not None and len(source.tokens) <= MOST_PICTURED
-        if drawable and (self.attributions or self.attention):
-            bundle["image/png"] = figure_bytes(report_figure(self), "png")
-        return bundle
-
-    def _rendered(self, suffix: str) -> bytes:
-        if suffix == ".html":
-            return self.to_html().encode("utf-8")
-        if suffix == ".json":  # half a character, which UTF-8 cannot hold, as JSON's own escape
-            return (self.to_json(indent=1) + "\n").encode("utf-8", "backslashreplace")
-        if suffix == ".csv":
-            contrasts = () if self.contrasts is None else (self.contrasts,)
-            return _scores_table((*self.attributions, *contrasts)).encode("utf-8")
-        if suffix == ".npz":
-            return _archive(self)
-        from model_understanding.show.figure import figure_bytes, report_figure
-
-        return figure_bytes(report_figure(self), suffix.removeprefix("."))
-
-
-def _scores_table(attributions: tuple[Attribution, ...]) -> str:
-    import pandas
-
-    if not attributions:
-        raise InputError("The report holds no attribution.", hint="Save it as .json or .html instead.")
-    return csv_text(
-        pandas.concat(
+        attributions = self.attributions if self.contrasts is None else (*self.attributions, self.contrasts)
+        if not attributions:
+            raise InputError("The report holds no attribution.", hint="Save it as .json or .html instead.")
+        return pandas.concat(
             [attribution.to_dataframe().assign(method=attribution.method) for attribution in attributions]
         )
-    )
 
 
 def _archive(report: Report) -> bytes:

@@ -25,9 +25,10 @@ class JsonResult:
 
     __slots__ = ()
 
-    def __init_subclass__(cls, **keywords: Any) -> None:
+    def __init_subclass__(cls, *, abstract: bool = False, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
-        _TYPES[cls.__name__] = cls
+        if not abstract:
+            _TYPES[cls.__name__] = cls
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Return the result as JSON text.

@@ -1,4 +1,45 @@
 """Views of results: figures (matplotlib), the terminal (rich), pages and notebooks (HTML).
 
-Nothing here imports torch or transformers, and nothing changes the user's matplotlib settings.
+Nothing here imports torch or transformers, and nothing changes the user's matplotlib settings. Results save
+and show themselves by the functions below (``results/rendering.py``).
 """
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from model_understanding.comparison import Comparison
+    from model_understanding.results import Report
+
+
+def render(result: "Report | Comparison", suffix: str) -> bytes:
+    """Return a report or a comparison as the bytes of a file.
+
+    Args:
+        result: The report or the comparison.
+        suffix: ``.html``, ``.png``, ``.svg`` or ``.pdf``.
+    """
+    from model_understanding.comparison import Comparison
+
+    if suffix == ".html":
+        from model_understanding.show.page.document import html_page
+
+        return html_page(result).encode("utf-8")
+    from model_understanding.show.figures.comparison import comparison_figure
+    from model_understanding.show.figures.report import figure_bytes, report_figure
+
+    figure = comparison_figure(result) if isinstance(result, Comparison) else report_figure(result)
+    return figure_bytes(figure, suffix.removeprefix("."))
+
+
+def notebook_bundle(result: "Report | Comparison") -> dict[str, Any]:
+    """Return what a notebook keeps of a report or a comparison, by MIME type."""
+    from model_understanding.show import display
+
+    return display.notebook_bundle(result)
+
+
+def show(result: "Report | Comparison") -> None:
+    """Show a report or a comparison where the user is looking: a notebook, a window or the terminal."""
+    from model_understanding.show.display import show_result
+
+    show_result(result)

@@ -1,33 +1,72 @@
-"""Where a report is shown: in the notebook, in a window, or as text in the terminal."""
+"""Show a result: in a notebook, a window or the terminal."""
 
 import sys
 from typing import TYPE_CHECKING, Any
 
-from model_understanding.show.notebook import in_notebook
+from model_understanding.comparison import Comparison
 
 if TYPE_CHECKING:
     from model_understanding.results import Report
 
+MOST_PICTURED = 256  # tokens; a notebook keeps no picture of a longer report
 
-def display_report(report: "Report") -> None:
-    """Show a report where the user is looking.
+
+def in_notebook() -> bool:
+    """Return whether the code runs in a notebook's kernel, where a returned report shows itself."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and getattr(shell, "kernel", None) is not None
+
+
+def show_result(result: "Report | Comparison") -> None:
+    """Show a report or a comparison where the user is looking.
 
     In a notebook the page is displayed; where pyplot has opened a backend with windows, the figures are
     shown; elsewhere the colored text is printed.
 
     Args:
-        report: The report.
+        result: The report or the comparison.
     """
     if in_notebook():
         from IPython.display import display  # type: ignore[import-not-found]
 
-        display(report)
+        display(result)
     elif _has_windows():
-        _show_window(report)
-    else:
-        from model_understanding.show.terminal import print_report
+        _show_window(result)
+    elif isinstance(result, Comparison):
+        from model_understanding.show.terminal.comparison import print_comparison
 
-        print_report(report)
+        print_comparison(result)
+    else:
+        from model_understanding.show.terminal.report import print_report
+
+        print_report(result)
+
+
+def notebook_bundle(result: "Report | Comparison") -> dict[str, Any]:
+    """Return what a notebook keeps of a result: the page, and a picture for what shows no HTML.
+
+    Args:
+        result: The report or the comparison.
+
+    Returns:
+        Contents by MIME type. The plain text is one line, in place of what a dataclass prints, which would
+        hold every number.
+    """
+    from model_understanding.show.page.document import html_fragment
+    from model_understanding.show.shared.comparison_words import answers
+    from model_understanding.show.shared.words import answer_words
+
+    if isinstance(result, Comparison):
+        return {"text/plain": "  →  ".join(answers(result)), "text/html": html_fragment(result)}
+    bundle: dict[str, Any] = {"text/plain": answer_words(result), "text/html": html_fragment(result)}
+    source = result.prediction or result.generation
+    is_short = source is not None and len(source.tokens) <= MOST_PICTURED
+    if is_short and (result.attributions or result.attention):
+        from model_understanding.show.figures.report import figure_bytes, report_figure
+
+        bundle["image/png"] = figure_bytes(report_figure(result), "png")
+    return bundle
 
 
 def _has_windows() -> bool:
@@ -43,12 +82,16 @@ def _has_windows() -> bool:
     return backend is not None and backend.lower() in interactive
 
 
-def _show_window(report: "Report") -> None:
+def _show_window(result: "Report | Comparison") -> None:
     from matplotlib import pyplot
 
-    from model_understanding.show.figure import draw_panels, report_panels
-    from model_understanding.show.panel import house_style
+    from model_understanding.show.figures.comparison import comparison_figure
+    from model_understanding.show.figures.frame import house_style
+    from model_understanding.show.figures.report import draw_panels, report_panels
 
     with house_style():
-        draw_panels(report_panels(report, theme="light"), pyplot.figure(), theme="light")
+        if isinstance(result, Comparison):
+            comparison_figure(result, figure=pyplot.figure())
+        else:
+            draw_panels(report_panels(result, theme="light"), pyplot.figure(), theme="light")
     pyplot.show()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from model_understanding.errors import InputError
-from model_understanding.show.notebook import in_notebook
+from model_understanding.show.display import in_notebook
 
 Tell = Callable[[int, int | None], Any]
 LONG = 1.0  # seconds after which an unasked bar appears

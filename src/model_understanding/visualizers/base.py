@@ -7,12 +7,13 @@ import numpy as np
 import torch
 
 from model_understanding.errors import InputError
+from model_understanding.evaluation.run import assess
 from model_understanding.loading import LoadingOptions, load
+from model_understanding.passes.runner import Runner
 from model_understanding.results import Attribution
-from model_understanding.runner import Encoding, Runner
-from model_understanding.visualizers.evaluating import assess
-from model_understanding.visualizers.head_ranking import RanksHeads
-from model_understanding.visualizers.showing import DrawsReadings
+from model_understanding.text.encoding import Encoding
+from model_understanding.visualizers.heads import RanksHeads
+from model_understanding.visualizers.plotting import DrawsReadings
 
 
 class Visualizer(RanksHeads, DrawsReadings):

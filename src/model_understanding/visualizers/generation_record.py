@@ -4,10 +4,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from model_understanding.model.generation import end_ids
+from model_understanding.passes.runner import Runner
 from model_understanding.results import Generation
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.generation import end_ids
-from model_understanding.tasks.vocabulary import token_text
+from model_understanding.targets.vocabulary import token_text
+from model_understanding.text.encoding import Encoding
 
 TOP_TOKENS = 5  # likeliest tokens kept at each step
 

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from model_understanding.runner import Encoding, Runner
-from model_understanding.runner.chat import Messages, is_chat, tokenize_chat
-from model_understanding.runner.continuation import generated_tokens, joined
-from model_understanding.runner.tokenization import tokenize
+from model_understanding.passes.runner import Runner
+from model_understanding.text.chat import Messages, is_chat, tokenize_chat
+from model_understanding.text.continuation import generated_tokens, joined
+from model_understanding.text.encoding import Encoding
+from model_understanding.text.tokenization import tokenize
 from model_understanding.tokens import Tokens
 
 Prompt = str | Messages

@@ -1,0 +1,1 @@
+"""Attention weights, values and projections, read from a forward pass."""

@@ -1,0 +1,48 @@
+"""What an attention map must offer."""
+
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from model_understanding.attention.capture.mode import Axis, CapturedAttention
+    from model_understanding.attention.capture.reducers import Reducer
+    from model_understanding.passes.runner import Runner
+    from model_understanding.text.encoding import Encoding
+
+
+class AttentionMapMethod(Protocol):
+    """Turns a text into weights from queries to keys."""
+
+    name: ClassVar[str]
+    reference: ClassVar[str]
+
+    def __call__(
+        self,
+        runner: "Runner",
+        encoding: "Encoding",
+        layers: "Axis",
+        heads: "Axis",
+        queries: "Sequence[int] | None",
+    ) -> "CapturedAttention":
+        """Return the weights of the layers, heads and queries asked for."""
+        ...
+
+
+@runtime_checkable
+class StreamedAttentionMap(Protocol):
+    """A map whose layers are reduced as they come, so that nothing tokens² is held for a long text."""
+
+    streamed: ClassVar[bool]
+
+    def __call__(
+        self,
+        runner: "Runner",
+        encoding: "Encoding",
+        layers: "Axis",
+        heads: "Axis",
+        queries: "Sequence[int] | None",
+        reducer: "Reducer | None" = None,
+    ) -> "CapturedAttention":
+        """Return what the reducer keeps of the layers, heads and queries asked for."""
+        ...

@@ -1,0 +1,150 @@
+"""Run a model over a text and record where it looked: maps of attention, and the products behind a head's."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from model_understanding.attention.capture.query_key import read_query_key
+from model_understanding.attention.for_report import Extent, MapChoice, attention_of_report
+from model_understanding.attention.keep import (
+    AxisChoice,
+    Keep,
+    axis_of,
+    captured_by,
+    kept_of,
+    name_of,
+    positions_of,
+    reducer_of,
+)
+from model_understanding.attention.protocol import AttentionMapMethod
+from model_understanding.errors import UnsupportedModelError
+from model_understanding.model.attention_layout import layer_count
+from model_understanding.passes.runner import Runner
+from model_understanding.registry import MAPS
+from model_understanding.results import AttentionMap, QueryKey
+from model_understanding.text.encoding import Encoding
+from model_understanding.tokens import Tokens
+
+
+def read_attention(
+    runner: Runner,
+    encoding: Encoding,
+    layer: AxisChoice,
+    head: AxisChoice,
+    map: str | AttentionMapMethod,
+    *,
+    queries: Sequence[int] | None = None,
+    steps: Tokens | None = None,
+    keep: Keep = "rows",
+) -> AttentionMap:
+    """Return a map of one text.
+
+    Args:
+        runner: The runner.
+        encoding: The text.
+        layer: Layers, as ``compute_attention`` takes them.
+        head: Heads, likewise.
+        map: The map, likewise.
+        queries: Positions of the rows; all where left out.
+        steps: The tokens that the rows produced, where they are steps of a continuation.
+        keep: What to keep of each layer.
+
+    Returns:
+        The map.
+
+    Raises:
+        InputError: There is no such layer, head, query or reduction.
+        UnsupportedModelError: The model has no attention, or one that cannot be read exactly.
+    """
+    started = time.perf_counter()
+    method = MAPS.load(map)() if isinstance(map, str) else map
+    reducer = reducer_of(keep)
+    head_count = getattr(runner.config.get_text_config(), "num_attention_heads", 0)
+    layers = axis_of(layer, layer_count(runner.config), "layer")
+    heads = axis_of(head, head_count, "head")
+    tokens = encoding.tokens[0]
+    chosen = None if queries is None else positions_of(queries, tokens)
+    captured = captured_by(method, runner, encoding, layers, heads, chosen, reducer)
+    kept = kept_of(captured, reducer, tokens, chosen, steps, is_attention=method.name == "raw")
+    return AttentionMap(
+        **kept._asdict(),
+        layers=layers if isinstance(layers, str) else tuple(layers),
+        heads=heads if isinstance(heads, str) else tuple(heads),
+        map=method.name,
+        keep=name_of(reducer),
+        parameters=asdict(method),  # pyright: ignore[reportArgumentType]
+        provenance=replace(runner.loaded.provenance, seconds=time.perf_counter() - started),
+    )
+
+
+def attention_for_report(
+    runner: Runner,
+    encoding: Encoding,
+    maps: MapChoice,
+    queries: Sequence[int] | None = None,
+    steps: Tokens | None = None,
+) -> tuple[AttentionMap, ...]:
+    """Return the maps that a report keeps; a model without attention still has the rest of its report.
+
+    Args:
+        runner: The runner.
+        encoding: The text.
+        maps: Which maps, as ``analyze`` takes them.
+        queries: As ``read_attention`` takes them.
+        steps: Likewise.
+    """
+    tokens = len(encoding.tokens[0])
+    try:
+        layers = layer_count(runner.config)
+    except UnsupportedModelError:
+        return ()
+    extent = Extent(
+        layers=layers,
+        heads=runner.config.get_text_config().num_attention_heads,
+        rows=tokens if queries is None else len(queries),
+        keys=tokens,
+    )
+
+    def attend(layer: AxisChoice, head: AxisChoice, map: str | AttentionMapMethod, keep: str) -> AttentionMap:
+        return read_attention(runner, encoding, layer, head, map, queries=queries, steps=steps, keep=keep)
+
+    return attention_of_report(attend, extent, maps)
+
+
+def query_key_of(runner: Runner, encoding: Encoding, layer: int, head: int, query: int) -> QueryKey:
+    """Return the products behind one head's weights for one query.
+
+    Args:
+        runner: The runner.
+        encoding: The text.
+        layer: The attention layer, counted from the end where negative.
+        head: The head, likewise.
+        query: The token that looks, likewise.
+
+    Returns:
+        The query, its keys, and their weights.
+
+    Raises:
+        InputError: There is no such layer, head or token.
+        UnsupportedModelError: The model has no attention, or its queries and keys cannot be found.
+    """
+    started = time.perf_counter()
+    config, tokens = runner.config, encoding.tokens[0]
+    (chosen,) = axis_of([layer], layer_count(config), "layer")
+    (which,) = axis_of([head], config.get_text_config().num_attention_heads, "head")
+    (where,) = positions_of([query], tokens)
+    found = read_query_key(runner, encoding, int(chosen), int(which), where)
+    return QueryKey(
+        tokens=tokens,
+        query=where,
+        layer=int(chosen),
+        head=int(which),
+        query_vector=found.query.numpy(),
+        key_vectors=found.keys.numpy(),
+        scale=found.scale,
+        additions=found.additions.numpy(),
+        allowed=found.allowed.numpy(),
+        weights=found.weights.numpy(),
+        rival=found.rival,
+        provenance=replace(runner.loaded.provenance, seconds=time.perf_counter() - started),
+    )

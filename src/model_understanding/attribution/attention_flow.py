@@ -1,0 +1,198 @@
+"""Attention followed through the layers, from where an answer is read down to its tokens."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from model_understanding.attention.gradient_weighted import GradientWeightedCapture
+from model_understanding.attention.information_flow import InformationFlowCapture
+from model_understanding.attention.relevance import relevance_of
+from model_understanding.attention.rollout import RolloutCapture
+from model_understanding.attention.value_weighted import ValueWeightedCapture
+from model_understanding.attention.value_zeroing import ValueZeroingCapture
+from model_understanding.attribution.protocol import Scores
+from model_understanding.passes.runner import Runner, Targets
+from model_understanding.text.encoding import Encoding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionRollout:
+    r"""A row of ``Â_last ⋯ Â_first``, ``Â = ½ mean_heads A + ½ I``.
+
+    The row is that of the position where the target's answer was read: of a language model the one before
+    the token predicted (several are added up), of a classifier the one it pools, found by the gradient of
+    its logits at the last layer. The method knows nothing of the target but that position.
+
+    Args:
+        start_layer: The lowest layer followed; 0 follows attention down to the text.
+
+    Raises:
+        UnsupportedModelError: Some layer is no attention that can be read.
+
+    Reference:
+        Abnar & Zuidema (2020), "Quantifying Attention Flow in Transformers", equation 1.
+
+    >>> AttentionRollout().signed
+    False
+    """
+
+    name: ClassVar[str] = "attention_rollout"
+    signed: ClassVar[bool] = False
+    complete: ClassVar[bool] = False
+    cost: ClassVar[str] = "2 forwards"
+    reference: ClassVar[str] = "Abnar & Zuidema 2020"
+
+    start_layer: int = 0
+
+    def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
+        """Score the tokens of a batch of texts."""
+        found = relevance_of(runner, encoding, targets, RolloutCapture, start_layer=self.start_layer)
+        return Scores(scores=found.scores.cpu().numpy(), outputs=found.values.cpu().numpy())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GradientWeightedRelevance:
+    r"""A row of ``(I + Ā_last) ⋯ (I + Ā_first) − I``, ``Ā = mean_heads max(0, ∇A ⊙ A)`` for the target.
+
+    The row is that of the position where the target's answer was read: of a language model the one before
+    the token predicted (several are added up), of a classifier the one it pools, found by the gradient of
+    its logits at the last layer.
+
+    Args:
+        start_layer: The lowest layer followed; 0 follows attention down to the text.
+
+    Raises:
+        UnsupportedModelError: The values of a layer cannot be found.
+
+    Reference:
+        Chefer, Gur, Wolf (2021), "Generic Attention-Model Explainability for Interpreting Bi-Modal and
+        Encoder-Decoder Transformers", equations 5 and 6. We depart: the identity that every token starts
+        from is taken off the row; it would put the position that answered above all others.
+
+    >>> GradientWeightedRelevance().signed
+    False
+    """
+
+    name: ClassVar[str] = "gradient_weighted_attention"
+    signed: ClassVar[bool] = False
+    complete: ClassVar[bool] = False
+    cost: ClassVar[str] = "2 forwards, 1 backward"
+    reference: ClassVar[str] = "Chefer et al. 2021"
+
+    start_layer: int = 0
+
+    def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
+        """Score the tokens of a batch of texts."""
+        found = relevance_of(runner, encoding, targets, GradientWeightedCapture, start_layer=self.start_layer)
+        return Scores(scores=found.scores.cpu().numpy(), outputs=found.values.cpu().numpy())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InformationFlowRoutes:
+    r"""A row of ``M_last ⋯ M_first``, ``M_ik`` the share of token k in the residual stream at i.
+
+    ``M_ik ∝ Σ_heads max(0, ‖y_i‖₁ − ‖y_i − z_ik‖₁)``, with the residual's own term on the diagonal: see the
+    map of the same name. The row is that of the position where the target's answer was read: of a language
+    model the one before the token predicted (several are added up: a span is followed in one pass), of a
+    classifier the one it pools, found by the gradient of its logits at the last layer.
+
+    Args:
+        start_layer: The lowest layer followed; 0 follows attention down to the text.
+
+    Raises:
+        UnsupportedModelError: A layer's values, output projection or residual sum cannot be found.
+
+    Reference:
+        Ferrando & Voita (2024), "Information Flow Routes", section 2.2; Ferrando et al. (2022),
+        equation 8, for the proximity. We depart: every edge is kept; norms that follow the attention are
+        linear with their statistics held; ``y`` is taken before a norm that follows the sum.
+
+    >>> InformationFlowRoutes().signed
+    False
+    """
+
+    name: ClassVar[str] = "information_flow"
+    signed: ClassVar[bool] = False
+    complete: ClassVar[bool] = False
+    cost: ClassVar[str] = "2 forwards"
+    reference: ClassVar[str] = "Ferrando & Voita 2024"
+
+    start_layer: int = 0
+
+    def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
+        """Score the tokens of a batch of texts."""
+        found = relevance_of(runner, encoding, targets, InformationFlowCapture, start_layer=self.start_layer)
+        return Scores(scores=found.scores.cpu().numpy(), outputs=found.values.cpu().numpy())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueWeightedRollout:
+    r"""A row of ``M_last ⋯ M_first``, ``M = ½ N + ½ I``, ``N_qk ∝ mean_heads ‖ A_qk f(x_k) ‖``.
+
+    Rows of ``N`` sum to 1; ``f(x) = (x W_V + b_V) W_O`` is a head's transformed value. The row is that of
+    the position where the target's answer was read: of a language model the one before the token predicted
+    (several are added up), of a classifier the one it pools, found by the gradient of its logits at the
+    last layer. The method knows nothing of the target but that position.
+
+    Args:
+        start_layer: The lowest layer followed; 0 follows attention down to the text.
+
+    Raises:
+        UnsupportedModelError: The values or the output projection of a layer cannot be found.
+
+    Reference:
+        Kobayashi et al. (2020), "Attention is Not Only a Weight", equation 5, for the norms. The paper
+        looks at single layers: joining them as attention rollout does (Abnar & Zuidema 2020) is ours.
+
+    >>> ValueWeightedRollout().signed
+    False
+    """
+
+    name: ClassVar[str] = "value_weighted_attention"
+    signed: ClassVar[bool] = False
+    complete: ClassVar[bool] = False
+    cost: ClassVar[str] = "2 forwards"
+    reference: ClassVar[str] = "Kobayashi et al. 2020; Abnar & Zuidema 2020"
+
+    start_layer: int = 0
+
+    def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
+        """Score the tokens of a batch of texts."""
+        found = relevance_of(runner, encoding, targets, ValueWeightedCapture, start_layer=self.start_layer)
+        return Scores(scores=found.scores.cpu().numpy(), outputs=found.values.cpu().numpy())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueZeroingRollout:
+    r"""A row of ``M_last ⋯ M_first``, ``M_ik ∝ 1 − cos(x̃_i, x̃_i^{¬k})`` of each block's outputs.
+
+    ``x̃^{¬k}`` is a block's output when the value vectors of token k are zeroed in it. The row is that of
+    the position where the target's answer was read: of a language model the one before the token predicted
+    (several are added up), of a classifier the one it pools, found by the gradient of its logits at the
+    last layer.
+
+    Args:
+        start_layer: The lowest layer followed; 0 follows attention down to the text.
+
+    Raises:
+        UnsupportedModelError: A layer's values are not found, or its block cannot be run again.
+
+    Reference:
+        Mohebbi et al. (2023), "Quantifying Context Mixing in Transformers", equations 5 to 7 and the
+        rollout of section 5.
+
+    >>> ValueZeroingRollout().signed
+    False
+    """
+
+    name: ClassVar[str] = "value_zeroing"
+    signed: ClassVar[bool] = False
+    complete: ClassVar[bool] = False
+    cost: ClassVar[str] = "tokens + 3 forwards"
+    reference: ClassVar[str] = "Mohebbi et al. 2023"
+
+    start_layer: int = 0
+
+    def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
+        """Score the tokens of a batch of texts."""
+        found = relevance_of(runner, encoding, targets, ValueZeroingCapture, start_layer=self.start_layer)
+        return Scores(scores=found.scores.cpu().numpy(), outputs=found.values.cpu().numpy())

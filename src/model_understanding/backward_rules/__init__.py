@@ -1,0 +1,1 @@
+"""Modified backward passes: GIM and LRP."""

@@ -1,0 +1,347 @@
+"""Change what the backward pass sees, for any architecture, and patch nothing.
+
+A function mode, alive for one forward and in this thread only, sees every operation of the model and gives
+the few that matter another gradient: norms, activations, products of two activations, attention. Values
+are those of the plain forward. Activations built of primitives (GPT-2's tanh GELU) are one unit: hooks on
+their modules say when one begins and ends. What a rule ought to have seen and did not is refused.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from model_understanding.backward_rules import activations, attention, norms
+from model_understanding.backward_rules.rules import (
+    BackwardRules,
+    depends,
+    scale_arriving_gradient,
+    with_scaled_gradient,
+)
+from model_understanding.errors import UnsupportedModelError
+from model_understanding.model.attention_layout import layer_count
+
+if TYPE_CHECKING:
+    from model_understanding.passes.runner import Runner
+    from model_understanding.passes.target_passes import BackwardRule
+
+_MULTIPLICATIONS = ("mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__")
+_CONTRACTIONS = ("matmul", "__matmul__", "__rmatmul__", "bmm", "mm", "einsum", "linear")
+_active: ContextVar["ModifiedBackward | None"] = ContextVar("model_understanding_backward", default=None)
+_HINT = "Use a method that leaves the backward pass as it is, such as input_x_gradient."
+
+
+def modified_backward(runner: "Runner", rules: BackwardRules, method: str) -> "BackwardRule":
+    """Return what ``runner.gradients`` takes as its rule.
+
+    Args:
+        runner: The model's runner.
+        rules: The rules.
+        method: The method's name, for errors.
+
+    Returns:
+        A function that makes a context for one forward.
+
+    Raises:
+        UnsupportedModelError: The model is compiled, or holds layers that are no softmax attention. The
+            context raises it too, when it closes: a norm, an activation or an attention layer ran where
+            no rule could see it.
+    """
+    name = type(runner.model).__name__
+    if any(_is_compiled(module) for module in runner.model.modules()):
+        raise UnsupportedModelError(
+            f"{name} is compiled: {method} cannot change its backward pass.",
+            hint="Explain the model as it was before torch.compile.",
+        )
+    text_config = runner.config.get_text_config()
+    try:
+        layers = layer_count(runner.config)
+    except UnsupportedModelError:
+        layers = 0
+    expected = getattr(text_config, "num_hidden_layers", 0)
+    if not layers or layers != expected:
+        raise UnsupportedModelError(
+            f"{method} has rules for attention, and {expected - layers} of the {expected} layers of {name} "
+            "compute none that it can see.",
+            hint=_HINT,
+        )
+
+    @contextmanager
+    def context() -> Iterator[None]:
+        mode = ModifiedBackward(rules, text_config.num_attention_heads)
+        with ExitStack() as hooks:
+            for handle in mode.hooks(runner.model):
+                hooks.callback(handle.remove)
+            token = _active.set(mode)
+            try:
+                with mode:
+                    yield
+            finally:
+                _active.reset(token)
+        unseen = list(dict.fromkeys(mode.unseen))
+        if mode.attention_layers != layers:
+            unseen.append(f"{mode.attention_layers} attention layers where there are {layers}")
+        if unseen:
+            implementation = getattr(runner.config, "_attn_implementation", None)
+            raise UnsupportedModelError(
+                f"The rules of {method} do not fit {name} (attention {implementation!r}): "
+                f"found {', '.join(unseen)}.",
+                hint=f"Load it with attn_implementation='sdpa' or 'eager' if it is not. {_HINT}",
+            )
+
+    return context
+
+
+def active_mode() -> "ModifiedBackward | None":
+    """Return the mode under which a forward runs in this thread."""
+    return _active.get()
+
+
+class ModifiedBackward(TorchFunctionMode):
+    """The mode: gives operations another gradient while the model's own forward runs.
+
+    Args:
+        rules: The rules.
+        head_count: How many heads an attention layer has.
+    """
+
+    def __init__(self, rules: BackwardRules, head_count: int) -> None:
+        super().__init__()
+        self.rules = rules
+        self.head_count = head_count
+        self.attention_layers = 0
+        self.norms = 0
+        self.activations = 0
+        self.unseen: list[str] = []
+        self._thread = threading.get_ident()
+        self._is_running = False
+        self._units = 0
+        self._norms_before: list[int] = []
+        self._handlers = self._table()
+
+    def __torch_function__(
+        self,
+        function: Any,
+        types: Any,
+        arguments: tuple[Any, ...] = (),
+        keywords: dict[str, Any] | None = None,
+    ) -> Any:
+        keywords = keywords or {}
+        handler = self._handlers.get(getattr(function, "__name__", ""))
+        if handler is None or not self._is_running or self._units or not torch.is_grad_enabled():
+            return function(*arguments, **keywords)
+        return handler(function, arguments, keywords)
+
+    def hooks(self, model: nn.Module) -> Iterator[Any]:
+        """Register hooks on a model and yield their handles.
+
+        Args:
+            model: The model; its own hooks say when the rules hold, so that a target computed from its
+                outputs is differentiated as it is.
+
+        Yields:
+            The handles, to be removed.
+        """
+        yield model.register_forward_pre_hook(self._begin)
+        yield model.register_forward_hook(self._end, always_call=True)
+        yield from self._hooks_inside(model)
+
+    @contextmanager
+    def running_again(self, block: nn.Module) -> Iterator[None]:
+        """Run a block of the model once more under the same rules, in the backward pass.
+
+        Args:
+            block: The block; activation checkpointing runs it again, on a GPU in a thread of its own.
+
+        Yields:
+            Nothing.
+        """
+        before = self._thread, self._is_running
+        self._thread, self._is_running = threading.get_ident(), True
+        try:
+            with ExitStack() as hooks:
+                for handle in self._hooks_inside(block):
+                    hooks.callback(handle.remove)
+                with self:
+                    yield
+        finally:
+            self._thread, self._is_running = before
+
+    def _hooks_inside(self, model: nn.Module) -> Iterator[Any]:
+        for module in model.modules():
+            if activations.is_activation(module):
+                yield module.register_forward_pre_hook(self._begin_unit)
+                yield module.register_forward_hook(self._end_unit, always_call=True)
+            elif _is_norm(module):
+                yield module.register_forward_pre_hook(self._begin_norm)
+                yield module.register_forward_hook(self._end_norm)
+
+    def _is_ours(self) -> bool:
+        return threading.get_ident() == self._thread
+
+    def _begin(self, module: nn.Module, arguments: Any) -> None:
+        self._is_running = self._is_running or self._is_ours()
+
+    def _end(self, module: nn.Module, arguments: Any, output: Any) -> None:
+        self._is_running = self._is_running and not self._is_ours()
+
+    def _begin_unit(self, module: nn.Module, arguments: Any) -> None:
+        self._units += self._is_ours()
+
+    def _end_unit(self, module: nn.Module, arguments: Any, output: Any) -> Any:
+        if not self._is_ours():
+            return None
+        self._units -= 1
+        x = arguments[0] if arguments else None
+        if self._units or not depends(output):
+            return None
+        if not isinstance(x, Tensor) or x.shape != output.shape:
+            self.unseen.append(f"an activation {type(module).__name__} that is not elementwise")
+            return None
+        return self._activated(x, output)
+
+    def _begin_norm(self, module: nn.Module, arguments: Any) -> None:
+        if self._is_ours():
+            self._norms_before.append(self.norms)
+
+    def _end_norm(self, module: nn.Module, arguments: Any, output: Any) -> None:
+        if self._is_ours() and self._norms_before.pop() == self.norms and depends(output):
+            self.unseen.append(f"a norm {type(module).__name__} that is computed out of sight")
+
+    def _table(self) -> dict[str, Callable[[Any, Any, Any], Any]]:
+        table: dict[str, Callable[[Any, Any, Any], Any]] = {
+            "layer_norm": self._layer_norm,
+            "rms_norm": self._rms_norm,
+            "scaled_dot_product_attention": self._fused_attention,
+            "softmax": self._softmax,
+            "baddbmm": self._added_contraction,
+        }
+        table |= dict.fromkeys(norms.STATISTICS, self._statistic)
+        table |= dict.fromkeys(activations.ELEMENTWISE, self._activation)
+        table |= dict.fromkeys(_MULTIPLICATIONS, self._multiplication)
+        table |= dict.fromkeys(_CONTRACTIONS, self._contraction)
+        table |= dict.fromkeys(activations.PIECES, self._unknown)
+        if self.rules.activations == "slope":
+            table |= dict.fromkeys(activations.UNKNOWN, self._unknown)
+        return table
+
+    def _layer_norm(self, function: Any, arguments: Any, keywords: Any) -> Any:
+        if not depends(_first(arguments, keywords)):
+            return function(*arguments, **keywords)
+        self.norms += 1
+        return norms.layer_norm(*arguments, **keywords)
+
+    def _rms_norm(self, function: Any, arguments: Any, keywords: Any) -> Any:
+        if not depends(_first(arguments, keywords)):
+            return function(*arguments, **keywords)
+        self.norms += 1
+        return norms.rms_norm(*arguments, **keywords)
+
+    def _statistic(self, function: Any, arguments: Any, keywords: Any) -> Any:
+        result = function(*arguments, **keywords)
+        if not depends(result):
+            return result
+        exponent = {"rsqrt": -0.5, "sqrt": 0.5}.get(function.__name__)
+        if exponent is None:
+            exponent = keywords.get("exponent", arguments[1] if len(arguments) > 1 else None)
+        if norms.is_statistic(exponent, result):
+            self.norms += 1
+            return result.detach()
+        if not (isinstance(exponent, int | float) and exponent in (1, 2)):
+            self.unseen.append(f"{function.__name__} outside of a norm or an activation")
+        return result
+
+    def _activation(self, function: Any, arguments: Any, keywords: Any) -> Any:
+        x = _first(arguments, keywords)
+        if not depends(x):
+            return function(*arguments, **keywords)
+        if keywords.get("inplace"):
+            keywords = {**keywords, "inplace": False}
+        is_gate = not function.__name__.startswith("cl")  # what is clamped or clipped is no gate
+        return self._activated(x, function(*arguments, **keywords), is_gate=is_gate)
+
+    def _activated(self, x: Tensor, value: Tensor, *, is_gate: bool = True) -> Tensor:
+        self.activations += 1
+        if self.rules.activations == "slope":
+            value = activations.with_slope(x, value)
+        if is_gate:
+            activations.mark_as_activation(value, x)
+        return value
+
+    def _unknown(self, function: Any, arguments: Any, keywords: Any) -> Any:
+        result = function(*arguments, **keywords)
+        if depends(result):
+            self.unseen.append(f"{function.__name__} outside of a norm or an activation")
+        return result
+
+    def _multiplication(self, function: Any, arguments: Any, keywords: Any) -> Any:
+        one, other = arguments[0], _other(arguments, keywords)
+        if not (depends(one) and depends(other)):
+            result = function(*arguments, **keywords)
+            number = other if depends(one) else one
+            if depends(result) and not isinstance(number, Tensor):
+                activations.mark_as_multiple(result, one if depends(one) else other)
+            return result
+        gates = [activations.left_an_activation(operand) for operand in (one, other)]
+        if function.__name__ == "mul_" and any(gates):
+            self.unseen.append("a gate that overwrites what it is applied to")
+        for x, factor in ((one, other), (other, one)):
+            if activations.gates_itself(x, factor):
+                result = x * (factor if self.rules.activations == "gradient" else factor.detach())
+                activations.mark_as_activation(result, x)
+                return result
+        if self.rules.gates == "constant" and gates[0] != gates[1]:
+            return one.detach() * other if gates[0] else one * other.detach()
+        return scale_arriving_gradient(function(*arguments, **keywords), 0.5)
+
+    def _contraction(self, function: Any, arguments: Any, keywords: Any) -> Any:
+        result = function(*arguments, **keywords)
+        operands = [*arguments, *keywords.values()]
+        if function.__name__ == "einsum" and isinstance(arguments[1], list | tuple):
+            operands = arguments[1]
+        count = sum(depends(operand) for operand in operands)
+        return scale_arriving_gradient(result, 1 / count) if count > 1 else result
+
+    def _added_contraction(self, function: Any, arguments: Any, keywords: Any) -> Any:
+        given = dict(zip(("input", "batch1", "batch2"), arguments, strict=False)) | keywords
+        if depends(given["batch1"]) and depends(given["batch2"]):
+            halved = {name: with_scaled_gradient(given[name], 0.5) for name in ("batch1", "batch2")}
+            given |= halved
+        return torch.baddbmm(**given)
+
+    def _fused_attention(self, function: Any, arguments: Any, keywords: Any) -> Any:
+        self.attention_layers += 1
+        if depends(keywords.get("attn_mask", arguments[3] if len(arguments) > 3 else None)):
+            self.unseen.append("an attention mask that depends on the text's embeddings")
+        return attention.fused_attention(self.rules, *arguments, **keywords)
+
+    def _softmax(self, function: Any, arguments: Any, keywords: Any) -> Any:
+        scores = _first(arguments, keywords)
+        result = function(*arguments, **keywords)
+        axis = keywords.get("dim", arguments[1] if len(arguments) > 1 else None)
+        if scores.ndim == 4 and axis in (-1, 3) and scores.shape[1] == self.head_count:
+            self.attention_layers += 1
+            return attention.softmax(self.rules, scores, result)
+        return result.detach() if self.rules.weights == "constant" else result
+
+
+def _first(arguments: Any, keywords: Any) -> Any:
+    return arguments[0] if arguments else keywords.get("input")
+
+
+def _other(arguments: Any, keywords: Any) -> Any:
+    return arguments[1] if len(arguments) > 1 else keywords.get("other")
+
+
+def _is_norm(module: nn.Module) -> bool:
+    is_batch_norm = isinstance(module, nn.modules.batchnorm._NormBase)  # linear in evaluation mode
+    return "norm" in type(module).__name__.lower() and not any(module.children()) and not is_batch_norm
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None

@@ -1,0 +1,80 @@
+"""Checks of what a caller passes: an index, a whole number, one of several names."""
+
+from collections.abc import Iterable
+from operator import index
+from typing import Any
+
+from model_understanding.errors import InputError
+
+
+def index_in(value: Any, count: int, what: str, owner: str = "the model") -> int:
+    """Return an index counted from 0.
+
+    Args:
+        value: The index; counted from the end where negative.
+        count: How many there are.
+        what: What is counted, as ``layer``.
+        owner: What has them, as ``the model``.
+
+    Raises:
+        InputError: There is no such index.
+
+    >>> index_in(-1, 12, "layer")
+    11
+    """
+    if not is_whole(value) or not -count <= index(value) < count:
+        raise InputError(
+            f"There is no {what} {value!r}: {owner} has {count}.",
+            hint=f"Pass an index from 0 to {count - 1}, or from -{count} to -1 counting from the end.",
+        )
+    return index(value) % count
+
+
+def whole_number(value: Any, name: str, least: int = 1, most: int | None = None) -> int:
+    """Return a whole number within its range.
+
+    Args:
+        value: The number.
+        name: The parameter's name, for the message.
+        least: The least allowed.
+        most: The most allowed; no limit where left out.
+
+    Raises:
+        InputError: The value is no whole number, or out of its range.
+
+    >>> whole_number(3, "draws")
+    3
+    """
+    if not is_whole(value) or index(value) < least or (most is not None and index(value) > most):
+        allowed = f"{least} or more" if most is None else f"from {least} to {most}"
+        raise InputError(
+            f"{name} must be a whole number, {allowed}. Got {value!r}.", hint=f"Pass {name}={least}."
+        )
+    return index(value)
+
+
+def one_of(value: Any, name: str, allowed: Iterable[str]) -> str:
+    """Return a name that is one of those allowed.
+
+    Args:
+        value: The name.
+        name: The parameter's name, for the message.
+        allowed: The names.
+
+    Raises:
+        InputError: It is none of them.
+
+    >>> one_of("l2", "norm", ("l1", "l2"))
+    'l2'
+    """
+    names = tuple(allowed)
+    if not isinstance(value, str) or value not in names:
+        raise InputError(
+            f"Unknown {name} {value!r}. Allowed: {', '.join(names)}.", hint=f"Pass {name}={names[0]!r}."
+        )
+    return value
+
+
+def is_whole(value: Any) -> bool:
+    """Return whether a value is an integer of any kind (numpy's too), and no ``bool``."""
+    return hasattr(value, "__index__") and not isinstance(value, bool)

@@ -1,0 +1,89 @@
+"""What head scores read from rows of attention weights, a block at a time, all of them in one forward."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from model_understanding.attention.capture.layer import Block
+from model_understanding.attention.capture.reducers import Reduced
+
+
+def has_choice(block: Block) -> Bool[Tensor, " rows"]:
+    """Return which rows may look at more than one key."""
+    return (block.allowed.sum(dim=-1) > 1).all(dim=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RowMeasure:
+    """A few numbers read from each row, averaged over the rows that count.
+
+    Args:
+        read: Reads them from a block of rows, ``(batch, heads, rows, size)``; or several such, one after
+            another. What is the same for all texts or all heads may have one of them.
+        size: How many there are.
+        counted: Which rows of a block count; those with a choice of keys where left out.
+    """
+
+    read: Callable[[Block], Tensor | Sequence[Tensor]]
+    size: int = 1
+    counted: Callable[[Block], Bool[Tensor, " rows"]] = has_choice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RowMeans:
+    """A reducer: the means of several measures, one after another; 0 where no row counts.
+
+    Args:
+        measures: The measures.
+    """
+
+    measures: Sequence[RowMeasure]
+
+    def __call__(self, blocks: Iterable[Block], shape: tuple[int, int, int, int]) -> Reduced:
+        """Reduce a layer to ``Σ size`` numbers a head."""
+        sums: list[Any] = [0] * len(self.measures)
+        counts = [0] * len(self.measures)
+        for block in blocks:
+            for place, measure in enumerate(self.measures):
+                counted = measure.counted(block)
+                sums[place] = sums[place] + _summed(measure.read(block), counted, shape[:2])
+                counts[place] += int(counted.sum())
+        means = [total / max(count, 1) for total, count in zip(sums, counts, strict=True)]
+        weights = torch.cat(means, dim=-1)
+        return Reduced(weights, weights.new_ones((shape[0], weights.shape[-1]), dtype=torch.bool))
+
+
+def _summed(
+    read: Tensor | Sequence[Tensor], counted: Bool[Tensor, " rows"], shape: tuple[int, int]
+) -> Float[Tensor, "batch heads size"]:
+    parts = [read] if isinstance(read, Tensor) else read
+    sums = [(counted.to(part)[None] @ part)[..., 0, :].expand(*shape, -1) for part in parts]
+    return torch.cat(sums, dim=-1)
+
+
+def on_tokens(block: Block) -> Float[Tensor, "batch heads rows 1"]:
+    """Return what each row's weights sum to: 1 but for what a learned sink takes."""
+    return block.weights.sum(dim=-1, keepdim=True).clamp(min=1e-12)
+
+
+def weights_at(block: Block, keys: Int[Tensor, "rows count"]) -> Float[Tensor, "batch heads rows 1"]:
+    """Return each row's weight on some keys, added up.
+
+    Args:
+        block: The rows.
+        keys: Positions of the keys of each row; −1 for none.
+    """
+    places = keys - block.first
+    there = (keys >= 0) & (places >= 0) & (places < block.weights.shape[-1])
+    index = places.where(there, 0).expand(*block.weights.shape[:2], -1, -1)
+    return (block.weights.gather(-1, index) * there).sum(dim=-1, keepdim=True)
+
+
+def whole_rows(block: Block, values: Tensor, tokens: int) -> Tensor:
+    """Return values of a block's keys with 0 for the keys at either end that it leaves out."""
+    missing = (block.first, tokens - block.first - values.shape[-1])
+    return torch.nn.functional.pad(values, missing)

@@ -1,0 +1,1 @@
+"""Run one model without leaving a trace on it."""

@@ -1,0 +1,1 @@
+"""Forward and backward passes for batches of texts and targets."""

@@ -1,0 +1,93 @@
+"""Which targets of a causal model share a forward: a target needs only the tokens before it.
+
+One forward over the longest prefix serves every target, but then each target's backward runs over all of
+it. Several forwards over shorter prefixes buy shorter backwards; how many pay follows from the lengths.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from model_understanding.passes.target_values import Entry
+
+if TYPE_CHECKING:
+    from model_understanding.passes.runner import Runner
+
+# In token positions of one forward. A backward to the embeddings alone costs about a forward: each matrix
+# product has one counterpart, the weights' gradients are not computed.
+BACKWARD = 1.0
+FIXED = 32.0  # what a forward costs however short it is: the weights are read once
+_MOST_CUTS = 32  # places considered for a cut between groups
+
+
+def prefixes_of(
+    runner: "Runner", entries: Sequence[Entry], tokens: int, *, gradients: bool
+) -> list[tuple[int, list[Entry]]]:
+    """Group entries by the forward they are read from: how many tokens it sees.
+
+    A causal model's targets share forwards over the tokens before them. A language model that is not
+    causal would see its answer there: each position gets a forward over just its prefix.
+
+    Args:
+        runner: Runs the model.
+        entries: The entries of all targets.
+        tokens: Tokens of the text.
+        gradients: Whether each target gets a backward.
+
+    Returns:
+        For each group the length of its prefix and its entries.
+    """
+    if not runner.is_language_model:
+        return [(tokens, list(entries))]
+    if runner.is_causal:
+        return cheapest_prefixes(entries) if gradients else shared_prefix(entries)
+    positions = sorted({entry.position for entry in entries})
+    return [(p + 1, [entry for entry in entries if entry.position == p]) for p in positions]
+
+
+def shared_prefix(entries: Sequence[Entry]) -> list[tuple[int, list[Entry]]]:
+    """Return one group over the longest prefix: best where nothing is differentiated."""
+    return [(max(entry.position for entry in entries) + 1, list(entries))]
+
+
+def cheapest_prefixes(entries: Sequence[Entry]) -> list[tuple[int, list[Entry]]]:
+    """Group targets by prefix so that forwards and backwards together touch the fewest positions.
+
+    ``cost = Σ_groups length · (1 + targets · BACKWARD) + FIXED``, minimized over contiguous groups of
+    targets in the order of their last position. A target over many positions stays whole: its gradient
+    is one backward.
+
+    Args:
+        entries: The entries of all targets.
+
+    Returns:
+        For each group the length of its prefix and its entries.
+
+    >>> entry = lambda target, position: Entry(0, target, position, 0, None, 1.0)
+    >>> [length for length, _ in cheapest_prefixes([entry(i, 31 + i) for i in range(32)])]
+    [40, 51, 63]
+    """
+    by_target: dict[int, list[Entry]] = {}
+    for entry in entries:
+        by_target.setdefault(entry.target, []).append(entry)
+    targets = sorted(by_target.values(), key=_length)
+    count = len(targets)
+    step = -(-count // _MOST_CUTS)
+    cuts = [*range(0, count, step), count]
+    best, previous = [0.0], [0]
+    for end in range(1, len(cuts)):
+        length = _length(targets[cuts[end] - 1])
+        costs = [
+            best[start] + length * (1 + (cuts[end] - cuts[start]) * BACKWARD) + FIXED for start in range(end)
+        ]
+        previous.append(min(range(end), key=costs.__getitem__))
+        best.append(costs[previous[-1]])
+    groups, end = [], len(cuts) - 1
+    while end:
+        members = targets[cuts[previous[end]] : cuts[end]]
+        groups.append((_length(members[-1]), [entry for target in members for entry in target]))
+        end = previous[end]
+    return groups[::-1]
+
+
+def _length(target: Sequence[Entry]) -> int:
+    return max(entry.position for entry in target) + 1

@@ -1,0 +1,1 @@
+"""Path integrals of gradients, and their baselines."""

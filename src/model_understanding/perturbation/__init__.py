@@ -1,0 +1,1 @@
+"""Target values of texts with tokens removed."""

@@ -1,0 +1,71 @@
+"""How a report and a comparison save and display themselves: the one place where results call ``show``."""
+
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from model_understanding.results.files import FIGURE_SUFFIXES, csv_text, save_as
+from model_understanding.results.serialization import JsonResult
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Rendered(JsonResult, abstract=True):
+    """A result that ``show`` can draw: as a page, as a figure, in a notebook or a terminal."""
+
+    __slots__ = ()
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".html", *FIGURE_SUFFIXES, ".json", ".csv")
+    """The formats that ``save`` writes."""
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the result; the suffix chooses the format.
+
+        ``.html`` is one page that needs no network; ``.png``, ``.svg`` and ``.pdf`` are figures; ``.json``
+        holds everything and can be loaded again; ``.csv`` holds the scores; ``.npz`` (reports only) the
+        arrays.
+
+        Args:
+            path: Where to write; the file appears whole or not at all.
+
+        Returns:
+            The path written.
+
+        Raises:
+            InputError: The suffix is none of these, or the file cannot be written.
+        """
+        return save_as(path, self.SUFFIXES, self._bytes)
+
+    def show(self) -> None:
+        """Show the result: the page in a notebook, figures in a window, colored text elsewhere."""
+        _show().show(self)
+
+    def to_html(self) -> str:
+        """Return the result as one self-contained page."""
+        return _show().render(self, ".html").decode("utf-8")
+
+    def _repr_html_(self) -> str:
+        return self._repr_mimebundle_()["text/html"]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """Return what a notebook keeps of the result: the page, and a picture for what shows no HTML."""
+        return _show().notebook_bundle(self)
+
+    def _bytes(self, suffix: str) -> bytes:
+        if suffix == ".json":  # an unpaired surrogate, which UTF-8 cannot hold, as JSON's own escape
+            return (self.to_json(indent=1) + "\n").encode("utf-8", "backslashreplace")
+        if suffix == ".csv":
+            return csv_text(self._table()).encode("utf-8", "backslashreplace")
+        return _show().render(self, suffix)
+
+    def _table(self) -> "pandas.DataFrame":
+        """Return the scores that ``.csv`` holds."""
+        raise NotImplementedError
+
+
+def _show() -> ModuleType:
+    from model_understanding import show
+
+    return show

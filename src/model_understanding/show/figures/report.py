@@ -1,0 +1,186 @@
+"""The figures of a report, and figures as bytes."""
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from model_understanding.errors import InputError
+from model_understanding.results import Report
+from model_understanding.show.figures.attention import attention_axes as attention_axes
+from model_understanding.show.figures.attention import attention_panel
+from model_understanding.show.figures.fonts import drawable, text_style
+from model_understanding.show.figures.frame import (
+    DETAIL_SIZE,
+    EDGE,
+    TITLE_SIZE,
+    Panel,
+    house_style,
+    place,
+    wrapped,
+)
+from model_understanding.show.figures.logit_lens import lens_axes as lens_axes
+from model_understanding.show.figures.query_key import query_key_axes as query_key_axes
+from model_understanding.show.figures.saliency import saliency_axes as saliency_axes
+from model_understanding.show.figures.saliency import saliency_panel
+from model_understanding.show.figures.saliency_matrix import saliency_matrix_panel
+from model_understanding.show.shared.colors import Theme, palette
+from model_understanding.show.shared.words import answer_words, shown, source_words
+from model_understanding.tokens import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FORMATS = ("png", "svg", "pdf")
+RESOLUTION = 150  # dots an inch of a PNG, and of the images within SVG and PDF
+_GAP, _HEADING_GAP = 0.36, 0.24  # inches between panels, and below the heading
+_CREATOR = "model-understanding"
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": _CREATOR},
+    "svg": {"Creator": _CREATOR, "Date": None},
+    "pdf": {"Creator": _CREATOR, "Producer": None, "CreationDate": None},
+}
+
+
+def report_figure(report: Report, *, theme: Theme = "light") -> Figure:
+    """Draw all of a report's pictures in one figure: saliency above, attention below.
+
+    Args:
+        report: The report. For a generation: the prompt's saliency, why each token was generated, and
+            where the model looked at each step.
+        theme: ``light`` or ``dark``.
+
+    Returns:
+        A figure that pyplot does not know, so that nothing has to be closed.
+
+    Raises:
+        InputError: The report holds no picture, or there is no such theme.
+    """
+    with house_style():
+        return draw_panels(
+            report_panels(report, theme=theme), Figure(), theme=theme, heading=_heading(report)
+        )
+
+
+def report_panels(
+    report: Report, *, theme: Theme, level: Level = "character", titled: bool = True
+) -> list[Panel]:
+    """Plan the pictures of a report, in reading order.
+
+    Args:
+        report: The report.
+        theme: ``light`` or ``dark``.
+        level: What a bar, a row and a column stand for.
+        titled: Whether the pictures carry their titles, or the page around them does.
+
+    Returns:
+        One panel for each attribution and attention map.
+    """
+    colors = palette(theme)
+    panels = []
+    for attribution in report.attributions:
+        if len(attribution.targets) > 1:
+            panels.append(saliency_matrix_panel(attribution, level, colors, titled=titled))
+        else:
+            panels.append(saliency_panel(attribution, 0, level, True, colors, titled=titled))
+    panels += [
+        attention_panel(attention, None, None, level, colors, titled=titled)
+        for attention in report.main_attention
+    ]
+    return panels
+
+
+def draw_panels(
+    panels: "Sequence[Panel]", figure: Figure, *, theme: Theme, heading: tuple[str, str] | None = None
+) -> Figure:
+    """Draw panels one below the other into a figure, which takes the size that they need.
+
+    Args:
+        panels: The panels.
+        figure: An empty figure.
+        theme: ``light`` or ``dark``.
+        heading: A line above it all, and a smaller one below that.
+
+    Returns:
+        The figure.
+
+    Raises:
+        InputError: There are no panels.
+    """
+    if not panels:
+        raise InputError(
+            "The report holds no attribution and no attention map.", hint="Save it as .json or .html instead."
+        )
+    colors = palette(theme)
+    width = max(panel.full_width for panel in panels) + 2 * EDGE
+    lines = _heading_lines(heading, width - 2 * EDGE)
+    top = EDGE + (sum(advance for *_, advance in lines) + _HEADING_GAP if lines else 0.0)
+    height = top + sum(panel.full_height for panel in panels) + _GAP * (len(panels) - 1) + EDGE
+    figure.set_size_inches(width, height)
+    figure.set_facecolor(colors.background)
+    down = EDGE
+    for text, size, is_main, advance in lines:
+        color = colors.text if is_main else colors.muted
+        place_of_text = (EDGE / width, 1 - down / height)
+        figure.text(*place_of_text, text, fontsize=size, color=color, va="top", **text_style(text))
+        down += advance
+    for panel in panels:
+        panel.draw(place(figure, panel, EDGE, top))
+        top += panel.full_height + _GAP
+    return figure
+
+
+def _heading(report: Report) -> tuple[str, str]:
+    texts = [" ".join(text.split()) for text in report.texts]
+    below = "  ·  ".join((answer_words(report), *source_words(report.provenance)))
+    if report.generation is not None:
+        return shown(" ▸ ".join(texts), 150), below
+    return f"“{shown(' / '.join(texts), 150)}”", below
+
+
+def _heading_lines(heading: tuple[str, str] | None, width: float) -> list[tuple[str, float, bool, float]]:
+    """Return the heading's lines: text, size in points, whether it is the main one, inches to the next."""
+    if heading is None:
+        return []
+    main = wrapped(drawable(heading[0]), width, TITLE_SIZE + 1)
+    rest = wrapped(drawable(heading[1]), width, DETAIL_SIZE)
+    return [(line, TITLE_SIZE + 1, True, 0.25) for line in main] + [
+        (line, DETAIL_SIZE, False, 0.19) for line in rest
+    ]
+
+
+def figure_bytes(figure: Figure, format: str) -> bytes:
+    """Return a figure as a file's bytes, the same bytes each time; the figure stays open.
+
+    Args:
+        figure: Any matplotlib figure.
+        format: ``png`` (150 dots an inch), ``svg`` (text as outlines, so that it looks the same without
+            our fonts) or ``pdf``.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: The format is another.
+    """
+    if format not in FORMATS:
+        raise InputError(
+            f"Cannot make a figure of format {format!r}.", hint=f"Use one of {', '.join(FORMATS)}."
+        )
+    buffer = io.BytesIO()
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "path",
+        "svg.hashsalt": _CREATOR,
+        "pdf.fonttype": 42,
+        "path.simplify": True,
+    }
+    with matplotlib.rc_context(settings):
+        figure.savefig(
+            buffer,
+            format=format,
+            dpi=RESOLUTION,
+            facecolor=figure.get_facecolor(),
+            metadata=_METADATA[format],
+        )
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""What the interactive page draws, as ``static/payload.schema.json`` describes it."""

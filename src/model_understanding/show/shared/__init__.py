@@ -1,0 +1,1 @@
+"""What figures, terminal and page share: colors, words, text runs."""

@@ -1,0 +1,1 @@
+"""Results as colored text in the terminal."""

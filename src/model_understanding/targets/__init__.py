@@ -1,0 +1,1 @@
+"""What is explained: classes, losses and tokens as targets."""

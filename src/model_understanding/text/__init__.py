@@ -1,0 +1,1 @@
+"""Texts, chats and continuations as the model's input tokens."""

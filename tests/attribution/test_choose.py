@@ -1,0 +1,76 @@
+"""``default`` and ``fast``: which method stands behind them, where, and at what cost."""
+
+import numpy as np
+import pytest
+from tiny_models import PROBE, fresh, visualizer_of
+
+from model_understanding import GuidedAblation, InputError, IntegratedGradients, ModelVisualizer
+from model_understanding.model.metering import Meter, metered
+from model_understanding.registry import CHOICES, METHODS
+
+DEFAULT = IntegratedGradients(baseline="mask,mean", nodes=8, max_nodes=24, tolerance=0.4)
+FAST = GuidedAblation(removals=8)
+NEXT = {"target": "next", "token": 9}
+CONTINUED = {"target": "continuation", "continuation": " a king"}
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "default", "fast"),
+    [
+        ("bert", {"target": "all"}, DEFAULT, "gradient_weighted_attention"),
+        ("bert", {"target": 0, "layer": 1}, "saliency", "saliency"),
+        ("llama-classifier", {"target": 0}, "guided_ablation", "gradient_weighted_attention"),
+        ("gpt2", {**CONTINUED, "per_token": True}, "guided_ablation", FAST),
+        ("gpt2", NEXT, "guided_ablation", FAST),
+        ("gpt2", {"target": "next"}, "guided_ablation", FAST),
+        ("gpt2", {"target": "loss"}, "saliency", "saliency"),
+        ("gpt2", {**NEXT, "layer": 1}, "saliency", "saliency"),
+        ("mamba", NEXT, "guided_ablation", FAST),
+    ],
+)
+def test_the_result_names_the_method_that_was_chosen(model, options, default, fast):
+    visualizer = visualizer_of(model)
+    for choice, method in (("default", default), ("fast", fast)):
+        found = visualizer.compute_saliency(PROBE, method=choice, **options)
+        named = visualizer.compute_saliency(PROBE, method=method, **options)
+        assert found.scores.any()
+        assert np.array_equal(found.scores, named.scores)
+        assert (found.method, found.parameters) == (named.method, named.parameters)
+        assert choice not in (found.method, found.parameters)
+
+
+def test_a_classifiers_default_starts_from_mask_and_mean_within_forty_passes():
+    visualizer = visualizer_of("bert")
+    tokens = len(visualizer._encode(PROBE).tokens[0])
+    meter = Meter()
+    with metered(meter):
+        found = visualizer.compute_saliency(PROBE, target=0)
+    assert found.parameters["baseline"] == "mask,mean"
+    assert (meter.positions + meter.backward_positions) / tokens <= 40
+
+
+def test_a_report_of_a_language_model_explains_steps_and_loss_by_the_method_of_each():
+    visualizer = visualizer_of("gpt2")
+    report = visualizer.analyze(PROBE, " a king", show=False)
+    assert [one.method for one in report.attributions] == ["guided_ablation", "saliency"]
+    assert visualizer.analyze(PROBE, " a king", estimate=True).method == "guided_ablation, saliency"
+    assert visualizer.evaluate(PROBE, continuation=" a king").method == "guided_ablation"
+
+
+def test_of_about_256_tokens_the_default_costs_a_quarter_of_leave_one_out():
+    visualizer = visualizer_of("gpt2", model=fresh("gpt2", n_positions=300))
+    text = PROBE * 12
+    costs = {}
+    for name in ("default", "fast", "leave_one_out"):
+        one = visualizer.compute_saliency(text, method=name, estimate=True, **NEXT)
+        costs[name] = one.positions + 2 * one.backward_positions  # a backward takes about two forwards
+    assert 250 <= one.tokens <= 270
+    assert costs["default"] <= costs["leave_one_out"] / 4
+    assert costs["fast"] <= costs["default"] / 2
+
+
+def test_every_choice_is_registered_and_unknown_names_are_refused_before_anything_runs():
+    assert {name for methods in CHOICES.values() for name in methods.values()} <= set(METHODS.names())
+    with pytest.raises(InputError) as caught:
+        ModelVisualizer.compute_saliency(visualizer_of("bert"), PROBE, method="defualt")
+    assert "There is no method 'defualt'" in str(caught.value)

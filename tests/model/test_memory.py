@@ -1,0 +1,108 @@
+"""What a pass holds, how many positions fit, and what is measured."""
+
+import pytest
+import torch
+from tiny_models import PROBE, build, encoded, fresh, visualizer_of
+
+from model_understanding.model import memory
+from model_understanding.model.memory import Memory, forward_cost, free_bytes, graph_bytes, most_positions
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+def test_a_graph_is_counted_to_the_byte():
+    weight = torch.nn.Parameter(torch.ones(8, 8))
+    model = torch.nn.Linear(1, 1, bias=False)
+    model.weight = weight
+    leaf = torch.ones(4, 8, requires_grad=True)
+    hidden = (leaf @ weight).sin()  # the product keeps the leaf (and the weight), the sine its input
+    values = (hidden * hidden).sum()  # the square keeps the sine's output, once
+    assert graph_bytes(values, model) == 3 * 4 * 8 * 4
+    assert graph_bytes(values, torch.nn.Linear(1, 1)) == 3 * 4 * 8 * 4 + 8 * 8 * 4
+
+
+@pytest.mark.parametrize("name", ["bert", "llama", "gpt2", "gemma3", "modernbert"])
+def test_the_estimate_is_near_what_is_measured(name):
+    visualizer = visualizer_of(name, model=fresh(name))
+    before = visualizer.runner.memory.row_bytes(24, True, 0)
+    visualizer.compute_saliency(PROBE, method="saliency")
+    assert visualizer.runner.memory._measured is not None
+    after = visualizer.runner.memory.row_bytes(24, True, 0)
+    assert 0.4 < before / after < 4
+
+
+def test_a_length_is_measured_once_and_not_while_blocks_run_again():
+    runner = visualizer_of("bert", model=fresh("bert")).runner
+    leaf = torch.ones(1, 4, 8, requires_grad=True)
+    runner.memory.keeps_graph = False
+    runner.memory.measure(leaf.sin().sum()[None, None], leaf)
+    assert runner.memory._measured is None
+    runner.memory.keeps_graph = True
+    runner.memory.measure(leaf.sin().sum()[None, None], leaf)
+    assert runner.memory._measured == (4, 8 * 4)
+    runner.memory.measure(leaf.sin().sin().sum()[None, None], leaf)
+    assert runner.memory._measured == (4, 8 * 4)
+    longer = torch.ones(1, 8, 8, requires_grad=True)
+    runner.memory.measure(longer.sin().sin().sum()[None, None], longer)
+    assert runner.memory._measured == (8, 2 * 8 * 4)
+
+
+def test_positions_are_as_many_as_fit_and_no_more_than_help(monkeypatch):
+    runner = visualizer_of("bert", model=fresh("bert")).runner
+    own = runner.memory
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1 << 40)
+    assert own.positions_at_once(10, gradients=True) == memory.POSITIONS_AT_ONCE
+    each = own.row_bytes(10, True)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: int(7.5 * each / 0.6))
+    assert own.positions_at_once(10, gradients=True) == 70
+    assert own.positions_at_once(10, gradients=False) > 70
+    assert own.holds_graph(10)
+    assert not own.holds_graph(100)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 0)
+    assert own.positions_at_once(10, gradients=True) == 10  # a text alone is always tried
+
+
+def test_logits_and_squares_of_attention_count():
+    own = Memory(build("llama"), CPU)
+    vocabulary = build("llama").config.vocab_size
+    assert own.row_bytes(10, False, 9) - own.row_bytes(10, False, 1) == 8 * vocabulary * (4 + 4)
+    assert own.row_bytes(10, True, 9) - own.row_bytes(10, True, 1) == 8 * vocabulary * (4 + 12)
+    fused, eager = (Memory(build("llama", kind), CPU) for kind in ("sdpa", "eager"))
+    assert fused.row_bytes(200, True, 0) == 2 * fused.row_bytes(100, True, 0)
+    assert eager.row_bytes(200, True, 0) > 2 * eager.row_bytes(100, True, 0)
+
+
+def test_a_smaller_number_type_holds_less():
+    whole, half = Memory(fresh("llama"), CPU), Memory(fresh("llama").bfloat16(), CPU)
+    assert half.row_bytes(20, True, 0) == whole.row_bytes(20, True, 0) / 2
+
+
+def test_what_did_not_fit_is_remembered():
+    own = Memory(build("bert"), CPU)
+    own.learn(400, gradients=True)
+    assert own.positions_at_once(10, gradients=True) == 200
+    assert own.positions_at_once(10, gradients=False) == memory.POSITIONS_AT_ONCE
+
+
+def test_devices_differ():
+    assert most_positions(CPU) < most_positions(GPU)
+    assert forward_cost(CPU) < forward_cost(GPU)
+    assert 1 << 20 < free_bytes(CPU) < 1 << 50
+
+
+def test_a_containers_limit_counts(monkeypatch, tmp_path):
+    limit, used = tmp_path / "max", tmp_path / "current"
+    monkeypatch.setattr(memory, "_GROUPS", [(str(limit), str(used))])
+    plain = free_bytes(CPU)
+    limit.write_text("1000\n")
+    used.write_text("400\n")
+    assert free_bytes(CPU) == 600
+    limit.write_text("max\n")
+    assert free_bytes(CPU) > min(plain, 1 << 30) // 2
+
+
+def test_a_graph_measured_on_a_real_text_leaves_the_answer_as_it_is():
+    visualizer = visualizer_of("bert", model=fresh("bert"))
+    first = visualizer.compute_saliency(PROBE, method="saliency")
+    assert visualizer.runner.memory._measured[0] == len(encoded(visualizer, PROBE).tokens[0])
+    assert (visualizer.compute_saliency(PROBE, method="saliency").scores == first.scores).all()

@@ -1,0 +1,260 @@
+"""The loss, the next token and continuations as targets; tokens by id and by text."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tiny_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+from model_understanding import InputError
+from model_understanding.targets.language_model import (
+    continuation_targets,
+    contrast_ids,
+    loss_target,
+    next_target,
+    span_of,
+    span_text,
+)
+from model_understanding.targets.vocabulary import token_text, vocabulary_id
+from model_understanding.text.continuation import joined
+from model_understanding.text.tokenization import tokenize
+from model_understanding.tokens import Tokens
+
+GPT2 = tiny_tokenizers.gpt2_like()
+SIZE = len(GPT2)
+VOCABULARY = {"<unk>": 0, "▁": 1, "▁Paris": 2, "Paris": 3, "▁the": 4, "s": 5}
+
+
+def sentencepiece():
+    tokenizer = Tokenizer(models.Unigram([(piece, -1.0) for piece in VOCABULARY], unk_id=0))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>")
+
+
+def refused(call, *arguments, **options):
+    with pytest.raises(InputError) as caught:
+        call(*arguments, **options)
+    return str(caught.value)
+
+
+def test_the_loss_of_a_prompt():
+    tokens = Tokens.from_pieces(["a", "b", "c"])
+    target = loss_target(dataclasses.replace(tokens, ids=np.array([5, 7, 9])))
+    assert (target.positions, target.indices, target.reduce, target.quantity) == (
+        (0, 1),
+        (7, 9),
+        "mean",
+        "loss",
+    )
+    assert target.description() == "language-model loss of the prompt"
+    assert refused(loss_target, Tokens.from_pieces(["a"])) == (
+        "A prompt of one token has no loss: nothing comes before it to predict it. "
+        "Pass a longer prompt, or target='next'."
+    )
+
+
+def test_a_token_by_id_or_text():
+    single = " the"
+    (wanted,) = GPT2(single, add_special_tokens=False)["input_ids"]
+    assert len(GPT2("the", add_special_tokens=False)["input_ids"]) > 1
+    for item in (single, "the", wanted, np.int64(wanted)):
+        assert vocabulary_id(GPT2, SIZE, item) == wanted
+    assert token_text(GPT2, wanted) == single
+    assert vocabulary_id(GPT2, SIZE, " ") == GPT2(" ")["input_ids"][0]
+    assert vocabulary_id(GPT2, SIZE, "<|endoftext|>") == 0
+
+
+def test_a_token_of_a_tokenizer_that_puts_a_blank_itself():
+    tokenizer = sentencepiece()
+    for item in ("Paris", " Paris"):
+        assert vocabulary_id(tokenizer, 6, item) == VOCABULARY["▁Paris"]
+    assert token_text(tokenizer, VOCABULARY["▁Paris"]) == " Paris"
+    assert token_text(tokenizer, VOCABULARY["Paris"]) == "Paris"
+
+
+def test_a_byte_of_a_character_is_named_by_its_piece():
+    first = GPT2("👨")["input_ids"][0]
+    assert token_text(GPT2, first) == GPT2.convert_ids_to_tokens(first)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "item", "message"),
+    [
+        (
+            GPT2,
+            SIZE,
+            f"There is no token {SIZE}: the vocabulary has {SIZE}. Pass an id from 0 to {SIZE - 1}.",
+        ),
+        (GPT2, -1, f"There is no token -1: the vocabulary has {SIZE}. Pass an id from 0 to {SIZE - 1}."),
+        (GPT2, True, "A token is a text or an id. Got True. Pass ' Paris' or 3681."),
+        (GPT2, 1.5, "A token is a text or an id. Got 1.5. Pass ' Paris' or 3681."),
+        (
+            GPT2,
+            "",
+            "'' is 0 tokens for this tokenizer, not one. "
+            "Pass the text of one token (its blank counts), an id, or explain it as a continuation.",
+        ),
+        (
+            GPT2,
+            "xyz",
+            "'xyz' is 3 tokens for this tokenizer, not one. "
+            "Pass the text of one token (its blank counts), an id, or explain it as a continuation.",
+        ),
+        (
+            tiny_tokenizers.wordpiece(),
+            "☃",
+            "'☃' is not in this tokenizer's vocabulary. Pass a text it knows, or an id.",
+        ),
+    ],
+)
+def test_what_is_not_one_token(tokenizer, item, message):
+    assert refused(vocabulary_id, tokenizer, SIZE, item) == message
+
+
+def test_a_text_beyond_the_models_vocabulary():
+    (wanted,) = GPT2(" the", add_special_tokens=False)["input_ids"]
+    assert refused(vocabulary_id, GPT2, wanted, " the") == (
+        f"There is no token {wanted}: the vocabulary has {wanted}. Pass an id from 0 to {wanted - 1}."
+    )
+
+
+def test_the_next_token():
+    target = next_target(GPT2, SIZE, 4, 9, 0, "logit")
+    assert (target.positions, target.indices, target.against) == ((4,), (9,), (0,))
+    assert (target.labels, target.against_labels) == ((token_text(GPT2, 9),), ("<|endoftext|>",))
+    assert next_target(GPT2, SIZE, 4, 9, None, "prob").against == ()
+    assert refused(next_target, GPT2, SIZE, 4, 0, 0, "logit") == (
+        "The target and its contrast are both '<|endoftext|>'. Pass another token as against."
+    )
+    assert refused(next_target, GPT2, SIZE, 4, 0, None, "loss") == (
+        "Quantity 'loss' is unknown. Allowed: logit, log_prob, prob. "
+        "Use quantity='log_prob' unless you need another."
+    )
+
+
+def sequence(text=" the capital is Paris, Paris"):
+    """Return a prompt of two tokens and a continuation."""
+    prompt, _ = tokenize(GPT2, " the film")
+    following, _ = tokenize(GPT2, text, special_tokens=False)
+    return joined(prompt, following), range(len(prompt), len(prompt) + len(following))
+
+
+def test_continuations():
+    tokens, steps = sequence(" the film")
+    wanted = tuple(tokens.ids[steps.start :].tolist())
+    places = tuple(step - 1 for step in steps)
+    labels = tokens.surfaces()[steps.start :]
+    (whole,) = continuation_targets(tokens, steps, per_token=False, quantity="log_prob")
+    assert (whole.positions, whole.indices, whole.labels, whole.reduce) == (places, wanted, labels, "sum")
+    assert whole.description() == "log-probability of continuation"
+    each = continuation_targets(tokens, steps, per_token=True, quantity="log_prob")
+    assert [(t.positions, t.indices, t.labels) for t in each] == [
+        ((place,), (token,), (label,)) for place, token, label in zip(places, wanted, labels, strict=True)
+    ]
+
+
+def test_the_probability_of_several_tokens_is_no_sum():
+    tokens, steps = sequence()
+    assert len(continuation_targets(tokens, steps, per_token=True, quantity="prob")) == len(steps)
+    assert len(continuation_targets(tokens, steps[:1], per_token=False, quantity="prob")) == 1
+    assert refused(continuation_targets, tokens, steps[:3], per_token=False, quantity="prob") == (
+        "The probability of 3 tokens is their product: the sum of theirs means nothing. "
+        "Use quantity='log_prob', whose exponential it is, or per_token=True."
+    )
+
+
+def test_a_contrast_that_is_the_target():
+    tokens, steps = sequence(" the film")
+    ids = tokens.ids[steps.start :].tolist()
+    others = [ids[0], *[token + 1 for token in ids[1:]]]
+    (whole,) = continuation_targets(tokens, steps, per_token=False, quantity="logit", against=others)
+    assert whole.against == tuple(others)  # where both are the same they cancel
+    message = (
+        "The target and its contrast are both ' the' at step 0. "
+        "Pass another token there, or a span without it."
+    )
+    for options in ({"per_token": True, "against": others}, {"per_token": False, "against": ids}):
+        assert refused(continuation_targets, tokens, steps, quantity="logit", **options) == message
+
+
+@pytest.mark.parametrize(
+    "span", ["capital", "pit", " the", "e ca", "👨‍👩‍👧", "\u200d👩", "</script>", "שלום", " the capital 👨"]
+)
+def test_a_span_is_all_tokens_that_spell_it_and_no_other(span):
+    tokens, steps = sequence(" the capital 👨‍👩‍👧 </script> שלום")
+    found = span_of(tokens, steps, span, "continuation")
+    assert span in GPT2.decode(tokens.ids[found.start : found.stop])
+    for smaller in (found[1:], found[:-1]):
+        assert span not in GPT2.decode(tokens.ids[smaller.start : smaller.stop])
+    assert span.strip() in span_text(tokens, found)
+
+
+def test_a_span_by_tokens():
+    tokens, steps = sequence()
+    assert span_of(tokens, steps, (1, 3), "continuation") == range(steps.start + 1, steps.start + 3)
+    assert span_of(tokens, steps, (0, len(steps)), "continuation") == steps
+
+
+NO_SPAN = "There is no span {span}: the continuation has {count} tokens. Pass 0 ≤ start < end ≤ {count}."
+
+
+@pytest.mark.parametrize(
+    ("span", "message"),
+    [
+        (
+            "Rome",
+            "'Rome' does not stand in the continuation ' the film is Paris, Paris'. "
+            "Pass a piece of its text exactly as it is, or (start, end) in tokens.",
+        ),
+        (
+            "",
+            "'' does not stand in the continuation ' the film is Paris, Paris'. "
+            "Pass a piece of its text exactly as it is, or (start, end) in tokens.",
+        ),
+        (
+            "Paris",
+            "'Paris' stands in the continuation ' the film is Paris, Paris' more than once. "
+            "Pass a longer piece, or (start, end) in tokens.",
+        ),
+        ((2, 2), NO_SPAN),
+        ((-1, 2), NO_SPAN),
+        ((0, 99), NO_SPAN),
+        ((1,), "A span is (start, end) in tokens, or a text. Got (1,). Pass (0, 3) or ' Paris'."),
+        (3, "A span is (start, end) in tokens, or a text. Got 3. Pass (0, 3) or ' Paris'."),
+        ((0, True), "A span is (start, end) in tokens, or a text. Got (0, True). Pass (0, 3) or ' Paris'."),
+    ],
+)  # fmt: skip
+def test_a_span_that_is_not_there(span, message):
+    tokens, steps = sequence(" the film is Paris, Paris")
+    assert refused(span_of, tokens, steps, span, "continuation") == message.format(
+        span=span, count=len(steps)
+    )
+
+
+def test_the_loss_of_a_part_of_a_prompt():
+    tokens, _ = tokenize(GPT2, " the film was bad")
+    target = loss_target(tokens, (1, 3))
+    assert (target.positions, target.indices, target.reduce) == ((0, 1), tuple(tokens.ids[1:3]), "mean")
+    assert loss_target(tokens, "bad").description() == "language-model loss of bad"
+    assert refused(loss_target, tokens, (0, 2)) == (
+        "The span (0, 2) begins with the prompt's first token, which nothing predicts. "
+        "Begin the span at token 1 or later."
+    )
+
+
+def test_contrasts_for_each_step():
+    (the, film) = (GPT2(text, add_special_tokens=False)["input_ids"] for text in (" the", " film"))
+    assert contrast_ids(GPT2, SIZE, [" the", 9], 2) == (the[0], 9)
+    assert contrast_ids(GPT2, SIZE, " the film", len(the) + len(film)) == (*the, *film)
+    assert contrast_ids(GPT2, SIZE, "the", 1) == tuple(the)  # one step: a token, as for the next
+    assert contrast_ids(GPT2, SIZE, 9, 1) == (9,)
+    assert refused(contrast_ids, GPT2, SIZE, " the", 2) == (
+        "The contrast ' the' is 1 tokens, and 2 are explained. "
+        "Pass a token for each step, a text of as many tokens, or 'runner-up'."
+    )
+    assert refused(contrast_ids, tiny_tokenizers.wordpiece(), 99, "film ☃", 2) == (
+        "'film ☃' has parts that are not in this tokenizer's vocabulary. Pass a text it knows, or ids."
+    )
