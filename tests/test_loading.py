@@ -119,7 +119,7 @@ def test_a_foreign_experts_kernel_is_refused(bert):
 
 def test_a_known_kernel_is_used(bert):
     configure(bert, _attn_implementation="eager")
-    assert ModelVisualizer(bert).runner.loaded.provenance.attention_implementation == "eager"
+    assert ModelVisualizer(bert).runner.model.loaded.provenance.attention_implementation == "eager"
 
 
 # --- pickles ---
@@ -146,7 +146,7 @@ def test_a_pickle_is_refused_unless_allowed(bert):
     assert refusal(UnsafeModelError, bert) == pickle_message(bert, "pytorch_model.bin")
     allowed = ModelVisualizer(bert, allow_pickle=True)
     assert (allowed.predict(text).logits == expected).all()
-    assert allowed.runner.loaded.provenance.cautions == ()
+    assert allowed.runner.model.loaded.provenance.cautions == ()
 
 
 @pytest.mark.parametrize("raw", [False, True])
@@ -378,7 +378,7 @@ def test_a_gguf_file_loads(tmp_path):
     write_tiny_gguf(path)
     visualizer = GenerativeModelVisualizer(path)
     assert visualizer.compute_saliency("abab").scores.any()
-    assert visualizer.runner.loaded.provenance.model == str(path)
+    assert visualizer.runner.model.loaded.provenance.model == str(path)
 
 
 # --- heads, number types, devices, provenance ---
@@ -415,7 +415,7 @@ def test_an_untrained_head_is_stamped_on_everything(saved, tmp_path):
     ],
 )
 def test_cautions_follow_the_head_that_was_saved(saved, name, visualizer, caution):
-    assert visualizer(saved / name).runner.loaded.provenance.cautions == caution
+    assert visualizer(saved / name).runner.model.loaded.provenance.cautions == caution
 
 
 def test_number_types(saved, tmp_path):
@@ -428,8 +428,8 @@ def test_number_types(saved, tmp_path):
     }
     found = [visualizer.model.dtype for visualizer in loaded.values()]
     assert found == [torch.float32, torch.float16, torch.bfloat16, torch.float16, torch.float64]
-    assert loaded[None].runner.loaded.provenance.dtype == "float32"
-    assert loaded["auto"].runner.loaded.provenance.dtype == "float16"
+    assert loaded[None].runner.model.loaded.provenance.dtype == "float32"
+    assert loaded["auto"].runner.model.loaded.provenance.dtype == "float16"
 
 
 @pytest.mark.parametrize("wanted", ["float31", "nn", "int8", 3])
@@ -448,7 +448,7 @@ def test_unknown_devices(saved, wanted, monkeypatch):
 
 
 def test_provenance(saved):
-    provenance = ModelVisualizer(saved / "bert", device="cpu", revision="v1").runner.loaded.provenance
+    provenance = ModelVisualizer(saved / "bert", device="cpu", revision="v1").runner.model.loaded.provenance
     assert provenance.model == str(saved / "bert")
     assert (provenance.task, provenance.architecture) == (
         "sequence-classification",
@@ -532,7 +532,7 @@ def test_a_model_of_the_users_own_class_is_taken():
 
     model = Mine(tiny_models.build("bert").config).eval()
     visualizer = ModelVisualizer(model=model, tokenizer=tiny_tokenizers.wordpiece())
-    assert visualizer.runner.loaded.provenance.architecture == "Mine"
+    assert visualizer.runner.model.loaded.provenance.architecture == "Mine"
 
 
 def test_a_compiled_model_is_refused():

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from model_understanding.attention.capture.mode import capture_attention
 from model_understanding.attention.capture.reducers import Pooled
 from model_understanding.loading import LoadedModel
+from model_understanding.model.causality import is_causal
 from model_understanding.passes.runner import Runner
 from model_understanding.results import Provenance
 from model_understanding.tokens import Tokens
@@ -26,14 +28,21 @@ def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, 
         offsets=[(place, place + 1) for place in range(count)],
         special=[False] * count,
     )
-    encoding = runner.encode(tokens, prompt_length=count)
-    assert runner.is_causal  # measured once for a model, so not a part of any row
+    encoding = runner.model.encode(tokens, prompt_length=count)
+    assert is_causal(runner.model)  # measured once for a model, so not a part of any row
     layers = range(problem.model.config.num_hidden_layers)
     if problem.work == "one_layer":
-        return lambda: runner.capture(encoding, [layers[-1]], "mean").weights, _last_rows
+        return lambda: capture_attention(runner.model, encoding, [layers[-1]], "mean").weights, _last_rows
     if problem.work == "pooled":
-        return lambda: runner.capture(encoding, layers, "mean", reducer=Pooled(size=STRETCH)).weights, _sums
-    return lambda: runner.capture(encoding, layers, "mean").weights, _last_rows
+        return (
+            lambda: (
+                capture_attention(
+                    runner.model, encoding, layers, "mean", reducer=Pooled(size=STRETCH)
+                ).weights
+            ),
+            _sums,
+        )
+    return lambda: capture_attention(runner.model, encoding, layers, "mean").weights, _last_rows
 
 
 def _last_rows(found: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from model_understanding.attribution.occlusion import Occlusion
 from model_understanding.attribution.run import attribute
 from model_understanding.attribution.saliency import Saliency
 from model_understanding.loading import LoadedModel
+from model_understanding.model.causality import is_causal
 from model_understanding.passes.runner import Runner
 from model_understanding.results import Attribution, Provenance, Target
 from model_understanding.text.encoding import Encoding
@@ -37,7 +38,7 @@ def encodings_of(runner: Runner, problem: Any) -> list[Encoding]:
     for ids in problem.ids:
         special = {0, len(ids) - 1} if problem.kind == "classifier" else set()
         prompt = problem.prompt if problem.kind == "causal" else None
-        found.append(runner.encode(tokens_of(ids, special), prompt_length=prompt))
+        found.append(runner.model.encode(tokens_of(ids, special), prompt_length=prompt))
     return found
 
 
@@ -77,7 +78,7 @@ def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[list[Attribution
         LoadedModel(problem.model, problem.tokenizer, task, Provenance(model=problem.model_folder, task=task))
     )
     if problem.kind == "causal":
-        assert runner.is_causal  # measured once for a model, so not a part of any task
+        assert is_causal(runner.model)  # measured once for a model, so not a part of any task
     method, encodings, targets = method_of(problem), encodings_of(runner, problem), targets_of(problem)
     # A plain gradient is compared by its norm; what other rules make of it is no floor's to check.
     kind = "other" if problem.method else "signed" if method.signed else "norm"

@@ -20,8 +20,8 @@ from table import REFERENCE
 from ways import ways_of
 
 from model_understanding.errors import ModelUnderstandingError
-from model_understanding.model.metering import Meter, metered
-from model_understanding.passes.dry_run import rehearsed
+from model_understanding.model.metering import PassCounter, counted_by
+from model_understanding.passes.dry_run import dry_run
 
 RESULTS = Path(__file__).parent / "results.jsonl"
 
@@ -30,10 +30,10 @@ def measured(judge: Judge, way: str, method: Any) -> dict[str, Any]:
     """Return the row of one method on one sample: its cost, and how far above random it is."""
     sample = judge.sample
     row: dict[str, Any] = {"set": sample.kind, "sample": sample.number, "method": way}
-    meter, tokens = Meter(), sample.encoding.ids.shape[1]
+    meter, tokens = PassCounter(), sample.encoding.ids.shape[1]
     started = time.process_time()
     try:
-        with metered(meter):
+        with counted_by(meter):
             found = method(sample.visualizer.runner, sample.encoding, [[sample.target]])
     except ModelUnderstandingError as error:
         return {**row, "refused": str(error)}
@@ -51,7 +51,7 @@ def measured(judge: Judge, way: str, method: Any) -> dict[str, Any]:
 def forwards_of(method: Any, sample: Sample) -> float:
     """Return what a method that needs no backwards costs on a sample, counted without running it."""
     runner, encoding = sample.visualizer.runner, sample.encoding
-    meter, _ = rehearsed(runner, lambda one: method(one, encoding, [[sample.target]]), longest=True)
+    meter, _ = dry_run(runner, lambda one: method(one, encoding, [[sample.target]]), longest=True)
     return round(meter.positions / encoding.ids.shape[1], 2)
 
 

@@ -137,7 +137,7 @@ def _sentences() -> Iterator[Sample]:
     from sources import rated_sentences_folder
 
     visualizer = ModelVisualizer("demo:sentiment")
-    config = visualizer.runner.config
+    config = visualizer.runner.model.config
     number = 0
     for rated in read_corpus(rated_sentences_folder(WORK)).held_out:
         encoding = visualizer._encode(rated.text)
@@ -165,7 +165,7 @@ def _continued(kind: str, number: int, text: str, steps: int) -> Sample | None:
     encoding = visualizer._continued(text, None, steps)
     if len(encoding.tokens[0]) == encoding.prompt_length:
         return None
-    (target,) = Question(target="continuation").targets(visualizer.runner, encoding)
+    (target,) = Question(target="continuation").targets(visualizer.runner.model, encoding)
     return Sample(
         kind=kind, number=number, text=text, visualizer=visualizer, encoding=encoding, target=target
     )

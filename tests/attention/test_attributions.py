@@ -9,8 +9,8 @@ from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 from model_understanding import InputError, Target, UnsupportedModelError
 from model_understanding.attention import relevance
-from model_understanding.model.metering import Meter, metered
-from model_understanding.passes.dry_run import Rehearsal
+from model_understanding.model.metering import PassCounter, counted_by
+from model_understanding.passes.dry_run import DryRun
 from model_understanding.registry import MAPS, METHODS
 
 MAP_OF = {
@@ -33,7 +33,7 @@ def scores_of(name, method, implementation=None, text=TEXT, **options):
 def map_row(name, map, position, text=TEXT):
     visualizer = visualizer_of(name)
     encoding = encoded(visualizer, text)
-    return MAPS.load(map)()(visualizer.runner, encoding, [2], "mean", [position]).weights[0, 0, 0, 0]
+    return MAPS.load(map)()(visualizer.runner.model, encoding, [2], "mean", [position]).weights[0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("method", [method for method, map in MAP_OF.items() if map])
@@ -57,7 +57,9 @@ def test_scores_are_the_maps_row_where_the_answer_was_read(name, method):
 def test_value_weighted_rollout_is_the_product_of_its_norms(name, implementation):
     visualizer = visualizer_of(name, implementation)
     encoding = encoded(visualizer, TEXT)
-    norms = MAPS.load("value_weighted")()(visualizer.runner, encoding, range(3), "mean").weights[0, :, 0]
+    norms = MAPS.load("value_weighted")()(visualizer.runner.model, encoding, range(3), "mean").weights[
+        0, :, 0
+    ]
     found = torch.eye(norms.shape[-1])
     for layer in norms:
         found = (layer / layer.sum(-1, keepdim=True) + torch.eye(len(layer))) / 2 @ found
@@ -95,7 +97,7 @@ def test_a_pooling_mean_gives_every_position_its_share():
     visualizer = visualizer_of("modernbert", model=model)
     encoding = encoded(visualizer, TEXT)
     found = visualizer.compute_saliency(TEXT, method="attention_rollout").scores[0]
-    rows = MAPS.load("rollout")()(visualizer.runner, encoding, [2], "mean").weights[0, 0, 0].numpy()
+    rows = MAPS.load("rollout")()(visualizer.runner.model, encoding, [2], "mean").weights[0, 0, 0].numpy()
     shares = np.linalg.lstsq(rows.T.astype(np.float64), found.astype(np.float64), rcond=None)[0]
     assert found.sum() == pytest.approx(1, rel=1e-5)
     assert (shares > 0.005).all()
@@ -142,11 +144,11 @@ def test_what_a_method_costs(name, method, forwards, backwards):
     if name == "llama":
         target = Target(task="causal-lm", positions=(tokens - 1,), indices=(9,))
     forwards = tokens + 3 if forwards is None else forwards
-    meter, rehearsal = Meter(), Meter()
-    with metered(meter):
+    meter, rehearsal = PassCounter(), PassCounter()
+    with counted_by(meter):
         METHODS.load(method)()(visualizer.runner, encoding, [target])
-    with metered(rehearsal):
-        METHODS.load(method)()(Rehearsal(visualizer.runner, longest=True), encoding, [target])
+    with counted_by(rehearsal):
+        METHODS.load(method)()(DryRun(visualizer.runner, longest=True), encoding, [target])
     for counted in (meter, rehearsal):
         assert (counted.forwards, counted.backwards) == (forwards, backwards)
         assert counted.positions == forwards * tokens

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from model_understanding import GenerativeModelVisualizer, InputError, Tokens
 from model_understanding.attention.capture import layer
+from model_understanding.attention.capture.mode import capture_attention
 from model_understanding.attention.capture.reducers import ColumnMass, Pooled, TopKeys
 from model_understanding.text.encoding import Encoding
 
@@ -28,7 +29,7 @@ def captured(name, layers, heads, queries, reducer):
     visualizer = visualizer_of(name)
     encoding = encoded(visualizer, PROBE)
     whole = oracles.eager_attention(name, encoding.inputs)
-    return whole, visualizer.runner.capture(encoding, layers, heads, queries, reducer)
+    return whole, capture_attention(visualizer.runner.model, encoding, layers, heads, queries, reducer)
 
 
 @pytest.mark.usefixtures("cells")
@@ -107,7 +108,7 @@ def test_a_long_text_never_holds_tokens_squared(reducer):
     encoding = Encoding((Tokens.from_pieces(["a"] * tokens),), inputs)
     queries = [tokens - 1, 17] if reducer is None else None
     with Largest() as largest:
-        found = visualizer.runner.capture(encoding, [0, 2], "mean", queries, reducer)
+        found = capture_attention(visualizer.runner.model, encoding, [0, 2], "mean", queries, reducer)
     assert found.weights.shape[:3] == (1, 2, 1)
     assert largest.numbers <= layer.CELLS_AT_ONCE < tokens * tokens / 4
 
@@ -128,7 +129,7 @@ def test_a_causal_layer_computes_no_key_after_its_last_row(monkeypatch):
     ):
         blocks.clear()
         visualizer = visualizer_of(name, "sdpa")
-        visualizer.runner.capture(encoded(visualizer, PROBE), [0], "mean", None)
+        capture_attention(visualizer.runner.model, encoded(visualizer, PROBE), [0], "mean", None)
         for block in blocks:
             rows = block.rows.tolist()
             first = 0 if width is None else max(0, rows[0] - width + 1)

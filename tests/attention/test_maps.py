@@ -7,7 +7,7 @@ import torch
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 from model_understanding import InputError, UnsupportedModelError
-from model_understanding.attention import value_weighted, value_zeroing
+from model_understanding.attention import rollout, value_zeroing
 from model_understanding.attention.capture import values as attention_values
 from model_understanding.registry import MAPS
 
@@ -20,7 +20,7 @@ FLOWS = ("rollout", "gradient_weighted", "value_zeroing", "information_flow")
 def computed(name, map, implementation=None, layers=(2,), heads="mean", queries=None, text=PROBE, **options):
     visualizer = visualizer_of(name, implementation)
     encoding = encoded(visualizer, text)
-    return MAPS.load(map)(**options)(visualizer.runner, encoding, list(layers), heads, queries)
+    return MAPS.load(map)(**options)(visualizer.runner.model, encoding, list(layers), heads, queries)
 
 
 def inputs_of(name, text=PROBE):
@@ -128,10 +128,10 @@ def test_a_map_of_a_padded_batch_is_that_of_each_text(name, map):
     visualizer = visualizer_of(name)
     encodings = [encoded(visualizer, text) for text in (TEXTS[0], "A", TEXTS[1])]
     method = MAPS.load(map)()
-    together = method(visualizer.runner, visualizer.runner.batch(encodings), [1], "mean", None)
+    together = method(visualizer.runner.model, visualizer.runner.model.batch(encodings), [1], "mean", None)
     for row, encoding in enumerate(encodings):
         length = encoding.ids.shape[1]
-        alone = method(visualizer.runner, encoding, [1], "mean", None).weights[0]
+        alone = method(visualizer.runner.model, encoding, [1], "mean", None).weights[0]
         assert oracles.close(together.weights[row, ..., :length, :length], alone, 2e-5)
 
 
@@ -140,7 +140,7 @@ def test_a_map_of_a_padded_batch_is_that_of_each_text(name, map):
 def test_a_16_bit_model_gives_the_map_of_the_32_bit_model(name, map):
     visualizer = visualizer_of(name, model=tiny_models.fresh(name).to(torch.bfloat16))
     encoding = encoded(visualizer, PROBE)
-    found = MAPS.load(map)()(visualizer.runner, encoding, [2], "mean", None)
+    found = MAPS.load(map)()(visualizer.runner.model, encoding, [2], "mean", None)
     assert found.weights.dtype == torch.float32
     assert oracles.close(found.weights, computed(name, map).weights, 0.1)
 
@@ -155,8 +155,8 @@ def test_a_key_without_a_value_is_nothing_whatever_its_weight(map):
         model.get_input_embeddings().weight[encoding.ids[0, silent]] = 0  # its norm is 0, so are its values
     where = (encoding.ids[0] == encoding.ids[0, silent]).nonzero().flatten().tolist()
     others = [query for query in range(silent, encoding.ids.shape[1]) if query not in where]
-    raw = MAPS.load("raw")()(visualizer.runner, encoding, [0], "mean", others)
-    found = MAPS.load(map)()(visualizer.runner, encoding, [0], "mean", others)
+    raw = MAPS.load("raw")()(visualizer.runner.model, encoding, [0], "mean", others)
+    found = MAPS.load(map)()(visualizer.runner.model, encoding, [0], "mean", others)
     assert raw.weights[..., silent].min() > 1e-3
     assert found.weights[..., silent].max() < 1e-7
 
@@ -164,7 +164,7 @@ def test_a_key_without_a_value_is_nothing_whatever_its_weight(map):
 def test_lost_parts_are_seen_by_the_oracles(monkeypatch):
     """Plant a fault in each part; the comparisons above must then fail."""
     with monkeypatch.context() as patch:
-        patch.setattr(value_weighted, "with_residual", lambda rows, queries: rows)
+        patch.setattr(rollout, "with_residual", lambda rows, queries: rows)
         with pytest.raises(AssertionError):
             test_rollout_is_the_product_of_an_eager_loads_attention("bert", None)
     with monkeypatch.context() as patch:

@@ -5,7 +5,7 @@ import pytest
 from tiny_models import PROBE, fresh, visualizer_of
 
 from model_understanding import GuidedAblation, InputError, IntegratedGradients, ModelVisualizer
-from model_understanding.model.metering import Meter, metered
+from model_understanding.model.metering import PassCounter, counted_by
 from model_understanding.registry import CHOICES, METHODS
 
 DEFAULT = IntegratedGradients(baseline="mask,mean", nodes=8, max_nodes=24, tolerance=0.4)
@@ -42,8 +42,8 @@ def test_the_result_names_the_method_that_was_chosen(model, options, default, fa
 def test_a_classifiers_default_starts_from_mask_and_mean_within_forty_passes():
     visualizer = visualizer_of("bert")
     tokens = len(visualizer._encode(PROBE).tokens[0])
-    meter = Meter()
-    with metered(meter):
+    meter = PassCounter()
+    with counted_by(meter):
         found = visualizer.compute_saliency(PROBE, target=0)
     assert found.parameters["baseline"] == "mask,mean"
     assert (meter.positions + meter.backward_positions) / tokens <= 40

@@ -8,6 +8,7 @@ from tiny_models import visualizer_of
 from attribution.perturbing import counted, linear_scores, linear_visualizer, mask_embedding
 from model_understanding import ContextAttribution, InputError
 from model_understanding.attribution.context_attribution import _logits
+from model_understanding.model.causality import is_causal
 from model_understanding.perturbation.surrogates import lasso
 from model_understanding.results import Target
 from model_understanding.statistics import rank_correlation
@@ -70,7 +71,7 @@ def test_a_linear_model_is_recovered_and_judged_perfect():
     method = ContextAttribution(alpha=0.0)
     targets = visualizer.compute_saliency(CONTEXT, target="all", method="saliency").targets
     tokens = visualizer.compute_saliency(CONTEXT, target=0, method="saliency").tokens
-    encoding = visualizer.runner.encode(tokens)
+    encoding = visualizer.runner.model.encode(tokens)
     found = method(visualizer.runner, encoding, list(targets))
     groups = tokens.groups("sentence")
     by_sentence = np.stack([found.scores[0][:, list(g)].sum(1) for g in groups], axis=1)
@@ -110,7 +111,7 @@ def test_given_chunks_are_the_sources():
 
 def test_few_sources_cost_few_forwards_and_seeds_are_all_the_chance_there_is():
     visualizer = visualizer_of("gpt2")
-    _ = visualizer.runner.is_causal
+    _ = is_causal(visualizer.runner.model)
     with counted(visualizer.model) as counts:
         one = visualizer.compute_saliency(CONTEXT, **OPTIONS, method=ContextAttribution())
     length = len(one.tokens) - 1
@@ -125,7 +126,9 @@ def test_rows_of_a_continuation_are_each_alone():
     visualizer = visualizer_of("llama")
     method = ContextAttribution(unit="word")
     rows = visualizer.compute_saliency(CONTEXT, **OPTIONS, method=method, per_token=True)
-    encoding = visualizer.runner.encode(rows.tokens, prompt_length=int((rows.tokens.segments != 1).sum()))
+    encoding = visualizer.runner.model.encode(
+        rows.tokens, prompt_length=int((rows.tokens.segments != 1).sum())
+    )
     for number, target in enumerate(rows.targets):
         alone = method(visualizer.runner, encoding, [target]).scores[0, 0]
         assert oracles.close(rows.scores[number], alone * rows.valid[number], 1e-4)

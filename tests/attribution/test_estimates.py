@@ -231,8 +231,8 @@ class OwnForward:
     reference: ClassVar[str] = ""
 
     def __call__(self, runner, encoding, targets):
-        runner.logits(encoding)
-        outputs = runner.forward(encoding)
+        runner.model.logits(encoding)
+        outputs = runner.model.forward(encoding)
         ones = np.ones((len(encoding), 1, encoding.ids.shape[1]))
         return Scores(scores=ones, outputs=outputs.logits[:, :1].detach().numpy())
 

@@ -100,7 +100,7 @@ def test_a_padded_batch_gives_what_each_text_gives_alone(name):
     encodings = [encoded(visualizer, text) for text in TEXTS]
     targets = [targets_of(visualizer, encoding) for encoding in encodings]
     method = ExpectedGradients(samples=12)
-    together = method(visualizer.runner, visualizer.runner.batch(encodings), targets)
+    together = method(visualizer.runner, visualizer.runner.model.batch(encodings), targets)
     for row, encoding in enumerate(encodings):
         length = encoding.ids.shape[1]
         alone = method(visualizer.runner, encoding, targets[row])

@@ -80,7 +80,7 @@ def test_a_custom_target_is_differentiated_as_it_is():
 
     encoding = encoded(visualizer, PROBE)
     found = Gim()(visualizer.runner, encoding, probability)
-    logits = visualizer.runner.logits(encoding)[:, 0].requires_grad_()
+    logits = visualizer.runner.model.logits(encoding)[:, 0].requires_grad_()
     (weights,) = torch.autograd.grad(logits.softmax(-1)[0, 2] * logits[0, 1].exp(), logits)
     each = [
         Gim()(visualizer.runner, encoding, lambda outputs, c=c: outputs.logits[0, c]).scores for c in range(3)

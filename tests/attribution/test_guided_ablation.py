@@ -6,7 +6,7 @@ from tiny_models import PROBE, visualizer_of
 
 from attribution.perturbing import counted, linear_scores, linear_visualizer, mask_embedding
 from model_understanding import BlackBoxVisualizer, GuidedAblation, InputError, LeaveOneOut
-from model_understanding.model.metering import Meter, metered
+from model_understanding.model.metering import PassCounter, counted_by
 
 BY_NORM = "Where to look was told by the gradient's norm: this model's attention cannot be read."
 
@@ -94,8 +94,8 @@ def test_too_few_removals_are_told():
 def test_steps_of_a_continuation_share_one_guide_and_add_up_to_the_whole():
     visualizer, method = visualizer_of("gpt2"), GuidedAblation(removals=14)
     options = {"target": "continuation", "continuation": " a king of the sea"}
-    meter = Meter()
-    with metered(meter):
+    meter = PassCounter()
+    with counted_by(meter):
         steps = visualizer.compute_saliency(PROBE, per_token=True, method=method, **options)
     whole = visualizer.compute_saliency(PROBE, method=method, **options)
     assert len(steps.targets) > 3

@@ -105,7 +105,7 @@ def test_every_replacement_works(name, replacement, dtype):
 def test_a_prefix_that_is_kept_gives_the_scores_of_recomputing(name, dtype):
     visualizer = halved(name, dtype)
     found = explained(visualizer, name, Occlusion(), LONG)
-    encoding = visualizer.runner.encode(found.tokens)
+    encoding = visualizer.runner.model.encode(found.tokens)
     content = np.flatnonzero(~found.tokens.special & (found.tokens.segments == 0))
     removed = np.zeros((1 + len(content), len(found.tokens)), dtype=bool)
     removed[1 + np.arange(len(content)), content] = True

@@ -48,7 +48,7 @@ def linear_visualizer():
     tokenizer = tiny_models.tokenizer_of("bert")
     model = LinearClassifier(BertConfig(vocab_size=len(tokenizer), num_labels=3)).eval()
     visualizer = visualizer_of("bert")
-    loaded = dataclasses.replace(visualizer.runner.loaded, model=model)
+    loaded = dataclasses.replace(visualizer.runner.model.loaded, model=model)
     return model, Runner(loaded), encoded(visualizer, PROBE)
 
 
@@ -230,7 +230,7 @@ def test_many_targets_in_one_call_are_those_one_by_one(name):
 def test_a_padded_batch_gives_what_each_text_gives_alone(name):
     visualizer = visualizer_of(name)
     encodings = [encoded(visualizer, text) for text in TEXTS]
-    batch = visualizer.runner.batch(encodings)
+    batch = visualizer.runner.model.batch(encodings)
     task = visualizer.task
     positions = () if task == tiny_models.CLASSIFIER else (4,)
     targets = [[Target(task=task, positions=positions, indices=(row,))] for row in range(len(TEXTS))]
@@ -246,7 +246,7 @@ def test_a_padded_batch_gives_what_each_text_gives_alone(name):
 
 def test_a_function_of_the_outputs_is_a_target():
     visualizer = visualizer_of("bert")
-    batch = visualizer.runner.batch([encoded(visualizer, text) for text in TEXTS])
+    batch = visualizer.runner.model.batch([encoded(visualizer, text) for text in TEXTS])
     method = IntegratedGradients(nodes=8, max_nodes=8)
     custom = method(visualizer.runner, batch, lambda outputs: outputs.logits[0, 0] - outputs.logits[0, 2])
     task = visualizer.task

@@ -81,7 +81,7 @@ def test_tokens_after_a_target_play_no_part_in_its_regression(name, samples):
     prompt = "A king was" if name == "gpt2" else "king was"
     options = {"target": "continuation", "continuation": " a king", "method": KernelShap(samples=samples)}
     found = visualizer.compute_saliency(prompt, **options, per_token=True)
-    encoding = visualizer.runner.encode(found.tokens)
+    encoding = visualizer.runner.model.encode(found.tokens)
     total = found.outputs - found.baseline_outputs
     assert np.abs(found.scores.sum(1) - total).max() <= 1e-5 * np.abs(found.outputs).max()
     assert not found.scores[~found.valid].any()

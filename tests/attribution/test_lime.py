@@ -81,7 +81,7 @@ def test_tokens_after_a_target_score_nothing(name):
     visualizer = visualizer_of(name)
     options = {"target": "continuation", "continuation": " a king", "method": Lime(samples=100)}
     found = visualizer.compute_saliency(TEXTS[1], **options, per_token=True)
-    encoding = visualizer.runner.encode(found.tokens)
+    encoding = visualizer.runner.model.encode(found.tokens)
     scores = Lime(samples=100)(visualizer.runner, encoding, [list(found.targets)]).scores[0]
     assert not scores[~found.valid].any()
     assert scores[found.valid].any()

@@ -19,7 +19,7 @@ LANGUAGE_MODELS = ("gpt2", "llama", "gemma3", "mixtral", "mamba")
 def test_a_score_is_what_masking_the_token_takes_away(name):
     visualizer = visualizer_of(name)
     found = visualizer.compute_saliency(PROBE, target="all", method="occlusion")
-    inputs = visualizer.runner.encode(found.tokens).inputs
+    inputs = visualizer.runner.model.encode(found.tokens).inputs
     with torch.no_grad():
         whole = visualizer.model(**inputs).logits[0]
         for position in range(len(found.tokens)):
@@ -90,7 +90,7 @@ def test_language_models_targets(name):
     assert oracles.close(rows.scores.sum(0), whole.scores[0], 2e-5)
     assert not rows.scores[~rows.valid].any()
     following = visualizer.compute_saliency(PROBE, target="next", token=9, method="occlusion")
-    encoding = runner.encode(following.tokens)
+    encoding = runner.model.encode(following.tokens)
     place = int(np.flatnonzero(~following.tokens.special)[3])
     embeddings = runner.embed(encoding).clone()
     table = visualizer.model.get_input_embeddings()

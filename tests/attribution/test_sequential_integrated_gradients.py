@@ -71,7 +71,7 @@ def test_a_padded_batch_gives_what_each_text_gives_alone(name):
     encodings = [encoded(visualizer, text) for text in TEXTS]
     targets = [targets_of(visualizer, encoding) for encoding in encodings]
     method = SequentialIntegratedGradients()
-    together = method(visualizer.runner, visualizer.runner.batch(encodings), targets)
+    together = method(visualizer.runner, visualizer.runner.model.batch(encodings), targets)
     for row, encoding in enumerate(encodings):
         alone = method(visualizer.runner, encoding, targets[row])
         assert oracles.close(together.scores[row, :, : encoding.ids.shape[1]], alone.scores[0], 1e-4)
@@ -127,7 +127,7 @@ def test_several_baselines_are_averaged_and_functions_are_targets():
 
 def test_a_text_of_special_tokens_alone_has_no_scores():
     visualizer = visualizer_of("bert")
-    pair = visualizer.runner.encode(encoded(visualizer, PROBE).tokens[0].select([0, -1]))
+    pair = visualizer.runner.model.encode(encoded(visualizer, PROBE).tokens[0].select([0, -1]))
     found = SequentialIntegratedGradients()(visualizer.runner, pair, targets_of(visualizer, pair))
     assert not found.scores.any()
     assert torch.isfinite(torch.from_numpy(np.asarray(found.outputs))).all()

@@ -63,9 +63,9 @@ def test_sums_are_exact_and_the_baseline_is_the_masked_text():
     found = visualizer.compute_saliency(PROBE, target="all", method=ShapleySampling(samples=100))
     ids = found.tokens.ids.copy()
     ids[~found.tokens.special] = visualizer.tokenizer.mask_token_id
-    encoding = visualizer.runner.encode(found.tokens)
+    encoding = visualizer.runner.model.encode(found.tokens)
     inputs = {**encoding.inputs, "input_ids": encoding.ids.new_tensor(ids[None])}
-    masked = visualizer.runner.logits(Encoding(encoding.tokens, inputs))[0, 0]
+    masked = visualizer.runner.model.logits(Encoding(encoding.tokens, inputs))[0, 0]
     assert oracles.close(found.baseline_outputs, masked)
     assert oracles.close(found.scores.sum(1), found.outputs - found.baseline_outputs)
 

@@ -78,7 +78,7 @@ def test_batches_and_lost_memory_change_nothing(name, monkeypatch):
     encodings = [encoded(visualizer, text) for text in (TEXTS[0], TEXTS[0], TEXTS[2])]
     targets = [targets_of(visualizer, encoding) for encoding in encodings]
     method = SmoothGrad(samples=7)
-    same_length = visualizer.runner.batch(encodings[:2])
+    same_length = visualizer.runner.model.batch(encodings[:2])
     together = method(visualizer.runner, same_length, targets[:2])
     alone = method(visualizer.runner, encodings[0], targets[0])
     for row in range(2):

@@ -17,6 +17,7 @@ from model_understanding.backward_rules.mode import _is_norm, modified_backward
 from model_understanding.backward_rules.rules import BackwardRules
 from model_understanding.model import embeddings
 from model_understanding.model import guard as state
+from model_understanding.model.causality import is_causal
 from model_understanding.passes import gradients
 from model_understanding.results import Target
 
@@ -68,7 +69,7 @@ def test_logits_are_those_of_the_plain_forward(name, rules):
 
     seen = []
     runner.gradients(encoding, logits)
-    runner.gradients(encoding, logits, rule=modified_backward(runner, rules, "rules"))
+    runner.gradients(encoding, logits, rule=modified_backward(runner.model, rules, "rules"))
     assert oracles.close(seen[1], seen[0], 3e-6)
 
 
@@ -96,13 +97,13 @@ def test_norms_and_activations_conserve_relevance(name):
             seen.append((module, arguments[0], output))
 
     modules = [m for m in model.modules() if activations.is_activation(m) or _is_norm(m)]
-    rule = modified_backward(runner, ATTN_LRP, "attn_lrp")
+    rule = modified_backward(runner.model, ATTN_LRP, "attn_lrp")
     with state.guarded(model, gradients=True), embeddings.swapped_embeddings(model, encoding.ids):
         with rule():
             for module in modules:
                 module.register_forward_pre_hook(before)
                 module.register_forward_hook(after)
-            logits = runner.forward(encoding).logits
+            logits = runner.model.forward(encoding).logits
         (logits * torch.linspace(-1, 1, logits.shape[-1])).sum().backward()
     assert sum(_is_norm(module) for module, *_ in seen) >= 3
     for module, x, y in seen:
@@ -138,7 +139,7 @@ def test_targets_are_taken_together_in_one_batched_product(name, method, monkeyp
 def test_one_forward_and_one_backward(method, monkeypatch):
     visualizer = visualizer_of("llama")
     encoding = encoded(visualizer, PROBE)
-    assert visualizer.runner.is_causal
+    assert is_causal(visualizer.runner.model)
     forwards, backwards, grad = [], [], torch.autograd.grad
     handle = visualizer.model.register_forward_hook(lambda *_: forwards.append(1))
     monkeypatch.setattr(
@@ -159,7 +160,7 @@ def test_a_text_in_a_batch_is_explained_as_alone(name, method):
         encodings = [encoded(visualizer, PROBE)] * 2
     else:
         encodings = [encoded(visualizer, text) for text in TEXTS]
-    batch = visualizer.runner.batch(encodings)
+    batch = visualizer.runner.model.batch(encodings)
     task = tiny_models.BY_NAME[name].task
     place = () if task == tiny_models.CLASSIFIER else (3,)
     target = Target(task=task, positions=place, indices=(1,), labels=("1",))
@@ -247,7 +248,7 @@ def test_layers_of_another_kind_are_refused():
     model.config.layer_types = ["full_attention", "conv", "full_attention"]
     runner = visualizer_of("llama", model=model).runner
     with pytest.raises(UnsupportedModelError) as caught:
-        modified_backward(runner, GIM, "gim")
+        modified_backward(runner.model, GIM, "gim")
     assert caught.value.message == (
         "gim has rules for attention, and 1 of the 3 layers of LlamaForCausalLM compute none that it can see."
     )

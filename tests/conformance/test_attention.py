@@ -1,5 +1,7 @@
 """Captured attention of every architecture against a model truly loaded eager."""
 
+import functools
+
 import oracles
 import pytest
 import tiny_models
@@ -7,6 +9,7 @@ import torch
 from tiny_models import TEXTS, encoded, visualizer_of
 
 from model_understanding import UnsupportedModelError
+from model_understanding.attention.capture.mode import capture_attention
 
 
 @pytest.mark.parametrize("implementation", [None, "eager"])
@@ -16,7 +19,7 @@ def test_every_layer_and_head_is_that_of_an_eager_load(name, text, implementatio
     visualizer = visualizer_of(name, implementation)
     encoding = encoded(visualizer, text)
     expected = oracles.eager_attention(name, encoding.inputs)
-    found = visualizer.runner.capture(encoding, range(3), range(4))
+    found = capture_attention(visualizer.runner.model, encoding, range(3), range(4))
     assert oracles.close(found.weights[0], expected, 1e-6)
     # Cells that may not be attended to hold no weight, and every weight lies where one may look.
     assert not found.weights[0][..., ~found.mask[0]].any()
@@ -28,7 +31,7 @@ def test_reductions_are_those_of_the_whole(name):
     visualizer = visualizer_of(name)
     encoding = encoded(visualizer, TEXTS[0])
     whole = oracles.eager_attention(name, encoding.inputs)
-    capture = visualizer.runner.capture
+    capture = functools.partial(capture_attention, visualizer.runner.model)
     assert oracles.close(capture(encoding, [2, 0], [3, 1]).weights[0], whole[[2, 0]][:, [3, 1]], 1e-6)
     assert oracles.close(capture(encoding, [1], "mean").weights[0, 0, 0], whole[1].mean(0), 1e-6)
     assert oracles.close(capture(encoding, "max", "max").weights[0, 0, 0], whole.amax((0, 1)), 1e-6)
@@ -41,9 +44,9 @@ def test_reductions_are_those_of_the_whole(name):
 def test_capturing_leaves_the_logits_as_they_are(name):
     visualizer = visualizer_of(name)
     encoding = encoded(visualizer, TEXTS[0])
-    before = visualizer.runner.logits(encoding)
-    visualizer.runner.capture(encoding, "mean", "mean")
-    assert torch.equal(before, visualizer.runner.logits(encoding))
+    before = visualizer.runner.model.logits(encoding)
+    capture_attention(visualizer.runner.model, encoding, "mean", "mean")
+    assert torch.equal(before, visualizer.runner.model.logits(encoding))
 
 
 @pytest.mark.parametrize(
@@ -52,10 +55,12 @@ def test_capturing_leaves_the_logits_as_they_are(name):
 def test_padding_changes_no_row(name):
     visualizer = visualizer_of(name)
     encodings = [encoded(visualizer, text) for text in TEXTS]
-    padded = visualizer.runner.capture(visualizer.runner.batch(encodings), range(3), range(4))
+    padded = capture_attention(
+        visualizer.runner.model, visualizer.runner.model.batch(encodings), range(3), range(4)
+    )
     for row, encoding in enumerate(encodings):
         length = encoding.ids.shape[1]
-        alone = visualizer.runner.capture(encoding, range(3), range(4)).weights[0]
+        alone = capture_attention(visualizer.runner.model, encoding, range(3), range(4)).weights[0]
         assert oracles.close(padded.weights[row, :, :, :length, :length], alone, 1e-6)
 
 

@@ -9,8 +9,10 @@ import torch
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 from model_understanding.attention.capture import mode
+from model_understanding.attention.capture.mode import capture_attention
 from model_understanding.model import embeddings
-from model_understanding.passes import runner, target_passes
+from model_understanding.model import model as models
+from model_understanding.passes import runner
 from model_understanding.text.encoding import Encoding
 
 
@@ -31,28 +33,28 @@ def gradients_agree(name):
 def attention_agrees(name):
     visualizer = visualizer_of(name)
     encoding = encoded(visualizer, PROBE)
-    found = visualizer.runner.capture(encoding, range(3), range(4)).weights[0]
+    found = capture_attention(visualizer.runner.model, encoding, range(3), range(4)).weights[0]
     return oracles.close(found, oracles.eager_attention(name, encoding.inputs), 1e-6)
 
 
 def padding_agrees(name):
     visualizer = visualizer_of(name)
     encodings = [encoded(visualizer, text) for text in TEXTS]
-    padded = visualizer.runner.logits(visualizer.runner.batch(encodings))
-    alone = visualizer.runner.logits(encodings[1])
+    padded = visualizer.runner.model.logits(visualizer.runner.model.batch(encodings))
+    alone = visualizer.runner.model.logits(encodings[1])
     return oracles.close(padded[1], alone[0])
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "deberta-v2", "modernbert"])
 def test_a_lost_padding_mask_is_seen(name, monkeypatch):
     assert padding_agrees(name)
-    batch_of = runner.batch_of
+    batch_of = models.batch_of
 
     def without_mask(encodings, padding_id):
         batch = batch_of(encodings, padding_id)
         return Encoding(batch.tokens, {**batch.inputs, "attention_mask": torch.ones_like(batch.ids)})
 
-    monkeypatch.setattr(runner, "batch_of", without_mask)
+    monkeypatch.setattr(models, "batch_of", without_mask)
     assert not padding_agrees(name)
 
 
@@ -82,9 +84,9 @@ def test_a_lost_scale_is_seen_in_the_attention(name, monkeypatch):
 @pytest.mark.parametrize("name", ["gpt2", "llama", "mamba", "bert-as-language-model"])
 def test_positions_off_by_one_are_seen(name, monkeypatch):
     assert gradients_agree(name)
-    entries_of = target_passes.entries_of
+    entries_of = runner.entries_of
     monkeypatch.setattr(
-        target_passes,
+        runner,
         "entries_of",
         lambda rows: [dataclasses.replace(e, position=e.position - 1) for e in entries_of(rows)],
     )
@@ -94,9 +96,9 @@ def test_positions_off_by_one_are_seen(name, monkeypatch):
 @pytest.mark.parametrize("name", ["llama-classifier", "gpt2-classifier", "bert"])
 def test_pooling_at_the_wrong_place_is_seen(name, monkeypatch):
     assert gradients_agree(name)
-    forward = runner.Runner.forward
+    forward = models.Model.forward
     monkeypatch.setattr(
-        runner.Runner,
+        models.Model,
         "forward",
         lambda self, encoding, _=0: forward(self, encoding.prefix(encoding.ids.shape[1] - 1)),
     )
@@ -106,9 +108,9 @@ def test_pooling_at_the_wrong_place_is_seen(name, monkeypatch):
 
 @pytest.mark.parametrize("name", ["bert", "gpt2", "xlnet"])
 def test_a_gradient_of_the_wrong_class_is_seen(name, monkeypatch):
-    entries_of = target_passes.entries_of
+    entries_of = runner.entries_of
     monkeypatch.setattr(
-        target_passes,
+        runner,
         "entries_of",
         lambda rows: [dataclasses.replace(e, index=e.index - 1) for e in entries_of(rows)],
     )

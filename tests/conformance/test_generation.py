@@ -42,7 +42,7 @@ def test_a_whole_continuation_is_the_sum_of_its_tokens(name):
     rows = visualizer.compute_saliency(PROBE, **options, per_token=True)
     whole = visualizer.compute_saliency(PROBE, **options)
     assert oracles.close(whole.outputs[0], rows.outputs.sum())
-    encoding = visualizer.runner.encode(rows.tokens)
+    encoding = visualizer.runner.model.encode(rows.tokens)
     each = visualizer.runner.gradients(encoding, rows.targets).gradients
     together = visualizer.runner.gradients(encoding, whole.targets).gradients
     assert oracles.close(together[0, 0], each[0].double().sum(0), 5e-5)

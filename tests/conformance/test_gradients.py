@@ -90,9 +90,9 @@ def test_alone_equals_padded_or_padding_is_refused(name):
     targets = [Target(task=task, positions=positions, indices=(i,)) for i in (0, 2)]
     if name in ("gpt2-classifier", "xlnet", "gpt2"):  # no padding token; pools at the very end
         with pytest.raises(UnsupportedModelError, match="different lengths"):
-            runner.batch(encodings)
+            runner.model.batch(encodings)
         return
-    padded = runner.gradients(runner.batch(encodings), targets)
+    padded = runner.gradients(runner.model.batch(encodings), targets)
     for row, encoding in enumerate(encodings):
         alone = runner.gradients(encoding, targets)
         length = encoding.ids.shape[1]
@@ -117,6 +117,6 @@ def test_pairs_are_explained_with_both_texts(name):
     assert found.tokens.texts == (TEXTS[0], TEXTS[1])
     assert set(found.tokens.segments) == {-1, 0, 1} - ({-1} if name == "gpt2-classifier" else set())
     inputs = visualizer.tokenizer(TEXTS[0], TEXTS[1], return_tensors="pt")
-    accepted = {k: v for k, v in inputs.items() if k in visualizer.runner.accepted}
+    accepted = {k: v for k, v in inputs.items() if k in visualizer.runner.model.accepted}
     expected = oracles.captum_gradients(visualizer.model, accepted, lambda logits: logits[0, 0])
     assert oracles.close(found.scores[0], expected.norm(dim=-1))

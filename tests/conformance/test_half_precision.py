@@ -65,13 +65,13 @@ def test_targets_are_read_in_32_bits(name):
             {"target": "all", "quantity": q} for q in ("logit", "log_prob", "prob")
         ]
         options.append({"target": 0, "against": 2})
-        logits = runner.logits(encoding)[0, 0]
+        logits = runner.model.logits(encoding)[0, 0]
     else:
         options = [
             {"target": "loss"},
             {"target": "continuation", "continuation": " a king", "per_token": True},
         ]
-        logits = runner.logits(encoding)[0, -1]
+        logits = runner.model.logits(encoding)[0, -1]
     assert logits.dtype == torch.bfloat16
     for asked in options:
         expected = whole.compute_saliency(PROBE, method="saliency", **asked)

@@ -29,7 +29,7 @@ def test_the_last_layer_is_the_model_s_own_answer(name, implementation):
         assert str(caught.value) == REFUSED[name]
         return
     found = visualizer.compute_logit_lens(TEXTS[2])
-    logits = visualizer.runner.logits(encoded(visualizer, TEXTS[2]))[0].double()
+    logits = visualizer.runner.model.logits(encoded(visualizer, TEXTS[2]))[0].double()
     probabilities = torch.softmax(logits, -1)
     assert oracles.close(
         found.top_probabilities[-1], probabilities.gather(-1, torch.tensor(found.top_ids[-1])), 1e-6
@@ -52,9 +52,9 @@ def test_the_lens_leaves_the_logits_as_they_are(name):
         return
     visualizer = visualizer_of(name)
     encoding = encoded(visualizer, TEXTS[0])
-    before = visualizer.runner.logits(encoding)
+    before = visualizer.runner.model.logits(encoding)
     visualizer.compute_logit_lens(TEXTS[0])
-    assert torch.equal(before, visualizer.runner.logits(encoding))
+    assert torch.equal(before, visualizer.runner.model.logits(encoding))
 
 
 @pytest.mark.parametrize("name", [*REFUSED, "llama", "mamba"])

@@ -11,6 +11,7 @@ from by_hand import gradients_by_hand, left_out_by_hand
 from tiny_models import visualizer_of
 
 from model_understanding import InputError
+from model_understanding.model.causality import is_causal
 from model_understanding.show.shared.words import targets_name
 
 TEXT, PAIR = "Don't call it bad!", "The film was wonderful."
@@ -272,7 +273,7 @@ def test_a_language_model_that_is_not_causal_is_read_prefix_by_prefix():
 
 def test_a_span_costs_one_forward_and_one_backward_over_its_own_prefix(monkeypatch):
     visualizer, prompt, whole = prepared("llama")
-    assert visualizer.runner.is_causal
+    assert is_causal(visualizer.runner.model)
     follows = {"target": "continuation", "continuation": CONTINUATION}
     seen = {"forwards": [], "backwards": 0}
     grad = torch.autograd.grad

@@ -9,6 +9,8 @@ import tiny_models
 import torch
 from tiny_models import PROBE, visualizer_of
 
+from model_understanding.model.causality import is_causal
+
 NAMES = ("bert", "gpt2-classifier", "xlnet", "gpt2", "llama", "gemma3", "mamba")
 
 
@@ -140,7 +142,7 @@ def test_the_callers_gradient_mode_does_not_matter(context):
 def test_forwards_backwards_and_positions_are_counted(monkeypatch):
     """What a task costs: exact, where a time would not be."""
     visualizer = visualizer_of("llama")
-    _ = visualizer.runner.is_causal
+    _ = is_causal(visualizer.runner.model)
     counts = {"forwards": 0, "positions": 0, "logits": 0, "backwards": 0}
 
     def count_forward(_, arguments, keywords, outputs):

@@ -24,7 +24,7 @@ from model_understanding.evaluation.verdict import (
     support_threshold,
     token_effects,
 )
-from model_understanding.model.metering import Meter, metered
+from model_understanding.model.metering import PassCounter, counted_by
 from model_understanding.registry import METRICS
 from model_understanding.show.terminal.verdicts import IN_EVERY_EVALUATION
 from model_understanding.statistics import rank_correlation
@@ -72,8 +72,8 @@ def test_few_shuffled_maps_are_supported(sentiment):
 
 def test_a_variant_is_run_once_for_each_replacement(sentiment):
     exact = sentiment.compute_saliency(TEXTS[0], method="leave_one_out")
-    meter = Meter()
-    with metered(meter):
+    meter = PassCounter()
+    with counted_by(meter):
         found = sentiment.evaluate(exact)
     assert found.variants <= 2 * (1 + 4 * 6)
     # Two passes more see to it that hidden tokens are hidden.

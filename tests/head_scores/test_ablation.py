@@ -12,6 +12,7 @@ from tiny_models import PROBE, encoded, visualizer_of
 from model_understanding import InputError, UnsupportedModelError
 from model_understanding.head_scores import ablated_forward
 from model_understanding.head_scores.ablation import Ablation
+from model_understanding.model.causality import is_causal
 
 from . import by_hand
 
@@ -127,7 +128,7 @@ def test_what_scores_cost():
     ):
         assert counted(visualizer.model, partial(visualizer.score_heads, PROBE, **options)) == expected
     llama = visualizer_of("llama")
-    assert llama.runner.is_causal  # measured once for a model
+    assert is_causal(llama.runner.model)  # measured once for a model
     tokens = encoded(llama, PROBE).ids.shape[1] - 1  # the last token's logits are read by no loss
     found = counted(llama.model, lambda: llama.score_heads(PROBE, "ablation"))
     assert found == [(1, tokens), *[(4, tokens)] * 3]
@@ -141,7 +142,7 @@ def test_batches_are_as_large_as_memory_allows(monkeypatch):
     visualizer = visualizer_of("gpt2")
     whole = visualizer.score_heads(PROBE, "ablation").of("ablation")
     tokens = encoded(visualizer, PROBE).ids.shape[1] - 1
-    monkeypatch.setattr(visualizer.runner.memory, "positions_at_once", lambda *_, **__: 3 * tokens)
+    monkeypatch.setattr(visualizer.runner.model.memory, "positions_at_once", lambda *_, **__: 3 * tokens)
     found = []
     rows = counted(visualizer.model, lambda: found.append(visualizer.score_heads(PROBE, "ablation")))
     assert [row for row, _ in rows] == [1, *[3, 1] * 3]

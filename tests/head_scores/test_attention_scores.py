@@ -68,7 +68,7 @@ def test_induction_is_the_weight_on_what_followed_in_random_tokens_said_twice(na
     visualizer = visualizer_of(name)
     method = Induction(period=7, sequences=3, seed=5)
     text, start, period = repeated_random_text(
-        visualizer.runner, encoded(visualizer, PROBE), period=7, count=3, seed=5
+        visualizer.runner.model, encoded(visualizer, PROBE), period=7, count=3, seed=5
     )
     assert period == 7
     found = []
@@ -94,7 +94,7 @@ def test_random_tokens_stand_where_the_tokenizer_puts_a_text():
     for name, first, added in (("bert", 1, 2), ("xlnet", 1, 2), ("llama", 1, 1), ("gpt2", 0, 0)):
         visualizer = visualizer_of(name)
         own = encoded(visualizer, PROBE)
-        text, start, _ = repeated_random_text(visualizer.runner, own, period=5, count=1, seed=0)
+        text, start, _ = repeated_random_text(visualizer.runner.model, own, period=5, count=1, seed=0)
         assert (start, text.ids.shape[1]) == (first, 10 + added)
         assert text.ids[0, :start].tolist() == own.ids[0, :start].tolist()
         assert text.ids[0, start + 10 :].tolist() == own.ids[0, own.ids.shape[1] - added + start :].tolist()
@@ -104,7 +104,7 @@ def test_a_model_of_few_positions_repeats_fewer_tokens():
     model = tiny_models.fresh("gpt2", n_positions=30)
     visualizer = visualizer_of("gpt2", model=model)
     text, start, period = repeated_random_text(
-        visualizer.runner, encoded(visualizer, "A film"), period=25, count=1, seed=0
+        visualizer.runner.model, encoded(visualizer, "A film"), period=25, count=1, seed=0
     )
     assert (start, period, text.ids.shape[1]) == (0, 15, 30)
     assert visualizer.score_heads("A film", "induction").of("induction").shape == (3, 4)

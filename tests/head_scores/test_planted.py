@@ -18,10 +18,10 @@ TEXT = "w3 w1 w4 w15 w9 w2 w6"
 def test_the_planted_model_says_what_followed_before(previous, induction):
     visualizer = planted.copying_visualizer(previous, induction)
     text, start, period = repeated_random_text(
-        visualizer.runner, encoded(visualizer, TEXT), period=20, count=3, seed=1
+        visualizer.runner.model, encoded(visualizer, TEXT), period=20, count=3, seed=1
     )
     assert (start, period) == (0, 20)
-    said = visualizer.runner.logits(text).argmax(-1)[:, period:-1]
+    said = visualizer.runner.model.logits(text).argmax(-1)[:, period:-1]
     assert torch.equal(said, text.ids[:, period + 1 :])
     assert visualizer.generate(f"{TEXT} w3 w1", max_new_tokens=4).text.split() == ["w4", "w15", "w9", "w2"]
 
@@ -82,7 +82,9 @@ def test_smollm2_has_the_heads_that_copying_needs():
     # Without its first induction heads the model says random tokens a second time less surely than without
     # as many others.
     runner = visualizer.runner
-    said, start, period = repeated_random_text(runner, encoded(visualizer, text), period=25, count=4, seed=7)
+    said, start, period = repeated_random_text(
+        runner.model, encoded(visualizer, text), period=25, count=4, seed=7
+    )
 
     def log_probability(heads):
         handles = []
@@ -97,7 +99,7 @@ def test_smollm2_has_the_heads_that_copying_needs():
 
             handles.append(projection.register_forward_pre_hook(without))
         try:
-            chances = runner.logits(said).float().log_softmax(-1)
+            chances = runner.model.logits(said).float().log_softmax(-1)
         finally:
             for handle in handles:
                 handle.remove()

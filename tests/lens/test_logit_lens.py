@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from model_understanding import GenerativeModelVisualizer, InputError, ModelVisualizer, UnsupportedModelError
 from model_understanding.lens import replay
 from model_understanding.lens.logit_lens import read_layers
+from model_understanding.model.causality import is_causal
 
 HINT = "Use compute_saliency or compute_attention: neither reads inner layers through the head."
 # Where each model keeps its last norm, and what it does to the head's output: written down by hand.
@@ -75,7 +76,7 @@ def test_every_layer_is_hidden_states_through_norm_and_head(name, text):
     assert found.layer_count == 4
     assert found.divergences[0].max() > 1e-3  # the oracle can fail: layers differ
     # The last layer is the model's own answer, to the last bit.
-    logits = visualizer.runner.logits(encoded(visualizer, text))[0]
+    logits = visualizer.runner.model.logits(encoded(visualizer, text))[0]
     own = torch.softmax(logits.float(), -1).gather(-1, torch.tensor(found.top_ids[-1]))
     assert oracles.close(found.top_probabilities[-1], own, 5e-7)
     assert not found.divergences[-1].any()
@@ -198,7 +199,7 @@ def test_nothing_of_layers_by_positions_by_vocabulary_is_held():
     visualizer.compute_logit_lens(PROBE)
     tokens, vocabulary = encoding.ids.shape[1], visualizer.model.config.vocab_size
     with Largest() as largest:
-        read_layers(visualizer.runner, encoding, positions=range(tokens), followed=[-1] * tokens, top=5)
+        read_layers(visualizer.runner.model, encoding, positions=range(tokens), followed=[-1] * tokens, top=5)
     assert max(largest.sizes) == tokens * vocabulary
 
 
@@ -221,7 +222,7 @@ def test_the_model_keeps_no_trace():
 def test_half_precision_reads_the_model_s_own_logits():
     visualizer = visualizer_of("llama", model=tiny_models.fresh("llama").to(torch.bfloat16))
     found = visualizer.compute_logit_lens(PROBE)
-    logits = visualizer.runner.logits(encoded(visualizer, PROBE))[0]
+    logits = visualizer.runner.model.logits(encoded(visualizer, PROBE))[0]
     own = torch.softmax(logits.float(), -1).gather(-1, torch.tensor(found.top_ids[-1]))
     assert oracles.close(found.top_probabilities[-1], own, 5e-7)
 
@@ -248,7 +249,9 @@ def test_a_head_that_reads_several_positions_is_refused():
     model = tiny_models.fresh("llama")
     model.model.norm.register_forward_hook(lambda _, __, states: states + states.mean(1, keepdim=True))
     visualizer = visualizer_of("llama", model=model)
-    visualizer.runner._is_causal = True  # as it would be with a mean over the tokens before
+    visualizer.runner.model.measured[is_causal.__wrapped__,] = (
+        True  # as it would be with a mean over the tokens before
+    )
     with pytest.raises(UnsupportedModelError) as caught:
         visualizer.compute_logit_lens(PROBE, positions=3)
     assert str(caught.value) == (
@@ -274,7 +277,7 @@ def test_an_end_that_cannot_be_followed_is_refused():
     model = tiny_models.fresh("llama")
     model.model.norm.register_forward_hook(lambda _, __, states: torch.from_numpy(states.numpy().copy()))
     visualizer = visualizer_of("llama", model=model)
-    visualizer.runner._is_causal = True  # nobody can differentiate it
+    visualizer.runner.model.measured[is_causal.__wrapped__,] = True  # nobody can differentiate it
     with pytest.raises(UnsupportedModelError) as caught:
         visualizer.compute_logit_lens(PROBE)
     assert str(caught.value) == (

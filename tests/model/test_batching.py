@@ -8,7 +8,7 @@ from tiny_models import PROBE, TEXTS, build, encoded, fresh, visualizer_of
 
 from model_understanding import NumericalError
 from model_understanding.model import memory
-from model_understanding.model.batching import cautions_of_memory, packed
+from model_understanding.model.batching import Batches, memory_cautions
 from model_understanding.model.memory import POSITIONS_AT_ONCE, Memory
 
 
@@ -16,13 +16,23 @@ def a_memory():
     return Memory(build("bert"), torch.device("cpu"))
 
 
+def run_batched(run, *arguments, **options):
+    """Run every batch, and those that run out of memory again in halves."""
+    batches = Batches(*arguments, **options)
+    results = []
+    for start, end in batches:
+        with batches.halving():
+            results.append(run(start, end))
+    return results
+
+
 def test_every_variant_is_run_once_in_order():
-    batches = packed(lambda start, end: list(range(start, end)), 7, POSITIONS_AT_ONCE // 3, a_memory())
+    batches = run_batched(lambda start, end: list(range(start, end)), 7, POSITIONS_AT_ONCE // 3, a_memory())
     assert batches == [[0, 1, 2], [3, 4, 5], [6]]
 
 
 def test_a_variant_larger_than_the_budget_still_runs():
-    assert packed(lambda start, end: end - start, 2, 10 * POSITIONS_AT_ONCE, a_memory()) == [1, 1]
+    assert run_batched(lambda start, end: end - start, 2, 10 * POSITIONS_AT_ONCE, a_memory()) == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -36,8 +46,8 @@ def test_a_batch_is_halved_where_memory_runs_out(error, caplog):
         return list(range(start, end))
 
     tried, memory = [], a_memory()
-    with cautions_of_memory() as cautions:
-        assert [number for batch in packed(run, 9, 1, memory) for number in batch] == list(range(9))
+    with memory_cautions() as cautions:
+        assert [number for batch in run_batched(run, 9, 1, memory) for number in batch] == list(range(9))
     assert cautions == [
         "Out of memory with 9 texts at once; going on with 4.",
         "Out of memory with 4 texts at once; going on with 2.",
@@ -45,9 +55,9 @@ def test_a_batch_is_halved_where_memory_runs_out(error, caplog):
     assert [record.message for record in caplog.records] == cautions
     assert tried == [9, 4, 2, 2, 2, 2, 1]
     tried.clear()
-    packed(run, 4, 1, memory)
+    run_batched(run, 4, 1, memory)
     assert tried == [2, 2]  # what did not fit once is not tried again
-    packed(run, 2, 1, memory, gradients=True)
+    run_batched(run, 2, 1, memory, gradients=True)
     assert tried == [2, 2, 2]
 
 
@@ -56,10 +66,10 @@ def test_one_variant_too_many_is_told():
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(NumericalError) as caught:
-        packed(run, 4, 100, a_memory())
+        run_batched(run, 4, 100, a_memory())
     assert str(caught.value) == (
         "There is not enough memory for one text of 100 tokens. "
-        "Use a shorter text, a smaller number type, or another device."
+        "Use a shorter text, a smaller dtype, or another device."
     )
 
 
@@ -68,7 +78,7 @@ def test_other_errors_pass():
         raise RuntimeError("planted")
 
     with pytest.raises(RuntimeError, match="planted"):
-        packed(run, 1, 1, a_memory())
+        run_batched(run, 1, 1, a_memory())
 
 
 def limited(name, most):

@@ -10,7 +10,6 @@ from tiny_models import CLASSIFIER, PROBE, SMALL, TEXTS, encoded, visualizer_of
 from transformers import AutoModelForSequenceClassification
 
 from model_understanding import InputError, ModelVisualizer, UnsupportedModelError
-from model_understanding.model.blocks import checked_layer
 from model_understanding.results import Target
 
 # Where each model keeps its blocks, written down by hand; the runner finds them by running the model.
@@ -106,7 +105,7 @@ def test_alone_equals_batched_and_padded(name):
     runner, targets = visualizer.runner.at_layer(1), [Target(task=CLASSIFIER, indices=(1,))]
     texts = (TEXTS[0], TEXTS[0]) if name == "xlnet" else (TEXTS[0], TEXTS[1], TEXTS[0])  # it cannot pad
     alone = [encoded(visualizer, text) for text in texts]
-    batch = runner.batch(alone)
+    batch = runner.model.batch(alone)
     together, states = runner.gradients(batch, targets).gradients, runner.embed(batch)
     for row, encoding in enumerate(alone):
         length = encoding.ids.shape[1]
@@ -260,4 +259,4 @@ def test_a_layer_that_is_not_there_is_refused(layer):
         f"There is no layer {layer!r}: the model has 3. "
         "Pass an index from 0 to 2, or from -3 to -1 counting from the end."
     )
-    assert checked_layer(np.int64(-1), 3) == 2
+    assert visualizer_of("bert").runner.at_layer(np.int64(-1)).layer == 2

@@ -24,32 +24,32 @@ def test_a_graph_is_counted_to_the_byte():
 @pytest.mark.parametrize("name", ["bert", "llama", "gpt2", "gemma3", "modernbert"])
 def test_the_estimate_is_near_what_is_measured(name):
     visualizer = visualizer_of(name, model=fresh(name))
-    before = visualizer.runner.memory.row_bytes(24, True, 0)
+    before = visualizer.runner.model.memory.row_bytes(24, True, 0)
     visualizer.compute_saliency(PROBE, method="saliency")
-    assert visualizer.runner.memory._measured is not None
-    after = visualizer.runner.memory.row_bytes(24, True, 0)
+    assert visualizer.runner.model.memory._measured is not None
+    after = visualizer.runner.model.memory.row_bytes(24, True, 0)
     assert 0.4 < before / after < 4
 
 
 def test_a_length_is_measured_once_and_not_while_blocks_run_again():
     runner = visualizer_of("bert", model=fresh("bert")).runner
     leaf = torch.ones(1, 4, 8, requires_grad=True)
-    runner.memory.keeps_graph = False
-    runner.memory.measure(leaf.sin().sum()[None, None], leaf)
-    assert runner.memory._measured is None
-    runner.memory.keeps_graph = True
-    runner.memory.measure(leaf.sin().sum()[None, None], leaf)
-    assert runner.memory._measured == (4, 8 * 4)
-    runner.memory.measure(leaf.sin().sin().sum()[None, None], leaf)
-    assert runner.memory._measured == (4, 8 * 4)
+    runner.model.memory.keeps_graph = False
+    runner.model.memory.measure(leaf.sin().sum()[None, None], leaf)
+    assert runner.model.memory._measured is None
+    runner.model.memory.keeps_graph = True
+    runner.model.memory.measure(leaf.sin().sum()[None, None], leaf)
+    assert runner.model.memory._measured == (4, 8 * 4)
+    runner.model.memory.measure(leaf.sin().sin().sum()[None, None], leaf)
+    assert runner.model.memory._measured == (4, 8 * 4)
     longer = torch.ones(1, 8, 8, requires_grad=True)
-    runner.memory.measure(longer.sin().sin().sum()[None, None], longer)
-    assert runner.memory._measured == (8, 2 * 8 * 4)
+    runner.model.memory.measure(longer.sin().sin().sum()[None, None], longer)
+    assert runner.model.memory._measured == (8, 2 * 8 * 4)
 
 
 def test_positions_are_as_many_as_fit_and_no_more_than_help(monkeypatch):
     runner = visualizer_of("bert", model=fresh("bert")).runner
-    own = runner.memory
+    own = runner.model.memory
     monkeypatch.setattr(memory, "free_bytes", lambda device: 1 << 40)
     assert own.positions_at_once(10, gradients=True) == memory.POSITIONS_AT_ONCE
     each = own.row_bytes(10, True)
@@ -104,5 +104,5 @@ def test_a_containers_limit_counts(monkeypatch, tmp_path):
 def test_a_graph_measured_on_a_real_text_leaves_the_answer_as_it_is():
     visualizer = visualizer_of("bert", model=fresh("bert"))
     first = visualizer.compute_saliency(PROBE, method="saliency")
-    assert visualizer.runner.memory._measured[0] == len(encoded(visualizer, PROBE).tokens[0])
+    assert visualizer.runner.model.memory._measured[0] == len(encoded(visualizer, PROBE).tokens[0])
     assert (visualizer.compute_saliency(PROBE, method="saliency").scores == first.scores).all()

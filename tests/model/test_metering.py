@@ -9,7 +9,13 @@ import torch
 from tiny_models import PROBE, TEXTS, visualizer_of
 
 from model_understanding import IntegratedGradients, ModelUnderstandingError, Occlusion, StoppedError
-from model_understanding.model.metering import Meter, count_backward, count_forward, metered, reported
+from model_understanding.model.metering import (
+    PassCounter,
+    count_backward,
+    count_forward,
+    counted_by,
+    run_with_progress,
+)
 from model_understanding.registry import METHODS
 
 NEXT = {"target": "next", "token": 9}
@@ -18,7 +24,7 @@ NEXT = {"target": "next", "token": 9}
 def told_of(run, total):
     """Return what a caller is told of a run."""
     told = []
-    reported(run, lambda done, total: told.append((done, total)), lambda: total)
+    run_with_progress(run, lambda done, total: told.append((done, total)), lambda: total)
     return told
 
 
@@ -54,12 +60,12 @@ def test_a_run_inside_the_callers_function_counts_for_itself_and_threads_do_not_
         count_forward(100)
         told_of(passes(1000), 2000)
 
-    meter = Meter()
-    with metered(meter):
+    meter = PassCounter()
+    with counted_by(meter):
         other = threading.Thread(target=passes(7))
         other.start()
         other.join()
-        reported(passes(1), look, lambda: 2)
+        run_with_progress(passes(1), look, lambda: 2)
         count_forward(5)
     assert told == [0, 1, 2]
     assert (meter.forwards, meter.positions) == (1, 5)
@@ -68,7 +74,7 @@ def test_a_run_inside_the_callers_function_counts_for_itself_and_threads_do_not_
 @pytest.mark.parametrize("answer", [False, np.False_])
 def test_false_stops_and_says_where(answer):
     with pytest.raises(StoppedError) as caught:
-        reported(passes(2, 3), lambda done, total: answer if done == 4 else None, lambda: 10)
+        run_with_progress(passes(2, 3), lambda done, total: answer if done == 4 else None, lambda: 10)
     assert isinstance(caught.value, ModelUnderstandingError)
     assert str(caught.value) == (
         "The run was stopped after 4 of 10 token positions, because progress returned False. "
@@ -78,7 +84,7 @@ def test_false_stops_and_says_where(answer):
 
 @pytest.mark.parametrize("answer", [None, True, 0, ""])
 def test_only_false_stops(answer):
-    assert reported(lambda: 3, lambda done, total: answer, lambda: 10) == 3
+    assert run_with_progress(lambda: 3, lambda done, total: answer, lambda: 10) == 3
 
 
 def state_of(model):

@@ -12,7 +12,8 @@ from tiny_models import PROBE, build, fresh, visualizer_of
 
 from model_understanding import NumericalError, UnsupportedModelError
 from model_understanding.model import memory
-from model_understanding.model.blocks import blocks_of
+from model_understanding.model.blocks import checkpointed_modules
+from model_understanding.model.causality import is_causal
 from model_understanding.passes import fit_in_memory
 from model_understanding.passes.checkpointing import recomputed_blocks
 from model_understanding.passes.gradients import rows_of_jacobian
@@ -37,7 +38,7 @@ def target_of(name, method):
 @pytest.mark.parametrize("name", GRID)
 def test_answers_are_equal(name):
     model = fresh(name)
-    runs = dict.fromkeys(blocks_of(model), 0)
+    runs = dict.fromkeys(checkpointed_modules(model), 0)
     for block in runs:
         own = block.forward
 
@@ -52,7 +53,7 @@ def test_answers_are_equal(name):
             continue
         options = {"method": method, **target_of(name, method)}
         visualizer.runner.recompute = False
-        assert not visualizer.runner.is_language_model or visualizer.runner.is_causal in (True, False)
+        assert not visualizer.runner.is_language_model or is_causal(visualizer.runner.model) in (True, False)
         start = sum(runs.values())
         expected = visualizer.compute_saliency(PROBE, **options)
         plain = sum(runs.values()) - start
@@ -65,10 +66,10 @@ def test_answers_are_equal(name):
 
 
 def test_the_blocks_are_the_layers():
-    assert blocks_of(build("bert")) == list(build("bert").bert.encoder.layer)
-    assert blocks_of(build("gpt2")) == list(build("gpt2").transformer.h)
-    assert blocks_of(build("llama")) == list(build("llama").model.layers)
-    assert len(blocks_of(build("albert"))) == 1
+    assert checkpointed_modules(build("bert")) == list(build("bert").bert.encoder.layer)
+    assert checkpointed_modules(build("gpt2")) == list(build("gpt2").transformer.h)
+    assert checkpointed_modules(build("llama")) == list(build("llama").model.layers)
+    assert len(checkpointed_modules(build("albert"))) == 1
 
 
 def test_a_model_is_left_as_it_was():
@@ -112,7 +113,7 @@ def test_a_graph_that_does_not_fit_is_taken_block_by_block(caplog):
     assert (again.scores == found.scores).all()
     assert again.provenance.cautions == ()
     visualizer.runner.recompute = False
-    visualizer.runner.memory.recomputed_from = None
+    visualizer.runner.model.memory.recomputed_from = None
     with pytest.raises(NumericalError, match="There is not enough memory for one text of"):
         visualizer.compute_saliency(PROBE, method="saliency", **TOKENWISE)
     handle.remove()

@@ -7,6 +7,7 @@ import torch
 from tiny_models import LANGUAGE_MODEL, PROBE, encoded, visualizer_of
 
 from model_understanding.model import memory
+from model_understanding.model.causality import is_causal
 from model_understanding.results import Target
 
 
@@ -36,7 +37,7 @@ def each_alone(runner, encoding, wanted):
 def test_targets_at_different_positions_share_one_backward_of_the_head(name):
     visualizer = visualizer_of(name)
     runner, encoding = visualizer.runner, encoded(visualizer, PROBE)
-    length, causal = encoding.ids.shape[1], runner.is_causal
+    length, causal = encoding.ids.shape[1], is_causal(runner.model)
     wanted = targets(encoding.ids, range(length - 4, length - 1))
     seen, handle = head_backwards(visualizer.model)
     try:
@@ -65,7 +66,7 @@ def test_targets_that_share_a_position_are_differentiated_one_by_one():
 def test_contrasts_of_each_position_take_as_many_backwards_of_the_head_as_share_one():
     visualizer = visualizer_of("llama")
     runner, encoding = visualizer.runner, encoded(visualizer, PROBE)
-    assert runner.is_causal  # measured before backwards are counted
+    assert is_causal(runner.model)  # measured before backwards are counted
     last = encoding.ids.shape[1] - 1
     wanted = [
         Target(
@@ -112,8 +113,8 @@ def test_texts_of_a_batch_may_have_their_targets_at_different_positions():
     visualizer = visualizer_of("llama")
     runner = visualizer.runner
     one = encoded(visualizer, PROBE)
-    two = runner.encode(one.tokens[0].select(range(len(one.tokens[0]))))
-    batch = runner.batch([one, two])
+    two = runner.model.encode(one.tokens[0].select(range(len(one.tokens[0]))))
+    batch = runner.model.batch([one, two])
     rows = [targets(one.ids, (3, 5)), targets(one.ids, (6, 4))]
     together = runner.gradients(batch, rows).gradients
     for row, wanted in enumerate(rows):

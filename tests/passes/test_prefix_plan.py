@@ -6,6 +6,7 @@ import torch
 from tiny_models import PROBE, visualizer_of
 
 from model_understanding.model import memory
+from model_understanding.model.causality import is_causal
 from model_understanding.passes import prefix_plan
 from model_understanding.passes.prefix_plan import BACKWARD, FIXED, cheapest_prefixes, shared_prefix
 from model_understanding.passes.target_values import Entry
@@ -47,7 +48,7 @@ def test_grouped_rows_are_those_of_one_forward(name, monkeypatch):
     backwards = []
     grad = torch.autograd.grad
     monkeypatch.setattr(torch.autograd, "grad", lambda *a, **k: backwards.append(1) or grad(*a, **k))
-    _ = visualizer.runner.is_causal
+    _ = is_causal(visualizer.runner.model)
     backwards.clear()
     grouped = visualizer.compute_saliency(PROBE[:8], method="saliency", **options)
     assert len(backwards) > 2

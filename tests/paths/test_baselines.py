@@ -106,7 +106,7 @@ def test_a_baseline_text_is_repeated_over_the_ordinary_tokens_and_may_not_be_lon
 
 def test_padding_of_a_batch_is_never_moved():
     visualizer = visualizer_of("bert")
-    batch = visualizer.runner.batch([encoded(visualizer, text) for text in TEXTS[:2]])
+    batch = visualizer.runner.model.batch([encoded(visualizer, text) for text in TEXTS[:2]])
     lengths = [len(tokens) for tokens in batch.tokens]
     assert lengths[0] > lengths[1]
     assert not movable_tokens(visualizer.runner, batch)[
@@ -119,12 +119,12 @@ def test_padding_of_a_batch_is_never_moved():
 
 def test_ordinary_ids_are_without_the_special_ones():
     runner = visualizer_of("bert").runner
-    assert set(range(len(runner.tokenizer))) - set(ordinary_ids(runner).tolist()) == {0, 1, 2, 3, 4}
+    assert set(range(len(runner.model.tokenizer))) - set(ordinary_ids(runner).tolist()) == {0, 1, 2, 3, 4}
 
 
 def test_at_a_layer_all_but_padding_is_moved_and_a_baseline_is_what_the_model_makes_of_it():
     visualizer = visualizer_of("bert")
-    batch = visualizer.runner.batch([encoded(visualizer, text) for text in TEXTS[:2]])
+    batch = visualizer.runner.model.batch([encoded(visualizer, text) for text in TEXTS[:2]])
     runner, lengths = visualizer.runner.at_layer(1), [len(tokens) for tokens in batch.tokens]
     assert movable_tokens(runner, batch).sum(1).tolist() == lengths
     ids = batch.ids.clone()

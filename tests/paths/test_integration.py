@@ -93,7 +93,7 @@ def test_an_integral_that_fails_keeps_to_its_budget_and_says_so(caplog):
 
 def test_in_a_batch_each_text_has_its_own_cautions():
     visualizer = visualizer_of("llama")
-    batch = visualizer.runner.batch([encoded(visualizer, text) for text in TEXTS[:2]])
+    batch = visualizer.runner.model.batch([encoded(visualizer, text) for text in TEXTS[:2]])
     lines = lines_of(visualizer, batch, "zero")
     options = {"nodes": 2, "max_nodes": 2, "tolerance": 0.01}
     rough, other = integrate(visualizer.runner, batch, NEXT, lines, **options)
@@ -144,7 +144,7 @@ def test_small_batches_and_lost_memory_change_nothing(monkeypatch):
 
 def test_texts_share_batches(monkeypatch):
     visualizer = visualizer_of("bert")
-    batch = visualizer.runner.batch([encoded(visualizer, text) for text in TEXTS])
+    batch = visualizer.runner.model.batch([encoded(visualizer, text) for text in TEXTS])
     counts = Counts(visualizer.runner, monkeypatch)
     lines = lines_of(visualizer, batch)
     found = integrate(visualizer.runner, batch, CLASS, lines, nodes=16, max_nodes=64, tolerance=0.01)

@@ -8,6 +8,7 @@ from tiny_models import LANGUAGE_MODELS, PROBE, encoded, visualizer_of
 
 from attribution.perturbing import counted
 from model_understanding.model import memory
+from model_understanding.model.causality import is_causal
 from model_understanding.perturbation import prefix_cache
 from model_understanding.perturbation import token_removal as ablations_module
 from model_understanding.perturbation.prefix_cache import PrefixReuse
@@ -98,7 +99,7 @@ def test_occlusion_of_a_256_token_prompt_costs_at_most_six_tenths_of_the_positio
     visualizer = visualizer_of("llama", model=model)
     encoding = encoded(visualizer, "Once upon a time, in a land far away, there lived a king. " * 10)
     encoding = encoding_of_length(visualizer, encoding, 256)
-    assert visualizer.runner.is_causal
+    assert is_causal(visualizer.runner.model)
     target = [loss_target(encoding.tokens[0])]
     removed = variants(encoding)[6:]
     with counted(model) as plain:
@@ -113,14 +114,14 @@ def test_occlusion_of_a_256_token_prompt_costs_at_most_six_tenths_of_the_positio
 
 def encoding_of_length(visualizer, encoding, length):
     tokens = encoding.tokens[0].select(range(length))
-    return visualizer.runner.encode(tokens, prompt_length=length)
+    return visualizer.runner.model.encode(tokens, prompt_length=length)
 
 
 def test_it_is_used_only_where_it_pays():
     visualizer = visualizer_of("llama")
     encoding = encoded(visualizer, PROBE)
     content = ~encoding.tokens[0].special
-    reuse = PrefixReuse(visualizer.runner, encoding, targets_of(encoding)[:1])
+    reuse = PrefixReuse(visualizer.runner.model, encoding, targets_of(encoding)[:1])
     assert not reuse.pays(np.eye(content.size, dtype=bool)[content][:3])
     early = np.zeros((40, content.size), dtype=bool)
     early[:, 1] = True

@@ -10,6 +10,7 @@ from tiny_models import PROBE, encoded, visualizer_of
 from attribution.perturbing import counted
 from model_understanding import InputError, UnsupportedModelError
 from model_understanding.model import memory
+from model_understanding.model.causality import is_causal
 from model_understanding.perturbation.token_removal import Ablations, left_out
 from model_understanding.perturbation.units import units_of
 from model_understanding.results import Target
@@ -147,7 +148,7 @@ def test_each_variant_runs_once_and_positions_stay(monkeypatch):
 def test_variants_that_differ_only_after_the_target_are_one():
     visualizer = visualizer_of("llama")
     encoding = encoded(visualizer, PROBE)
-    assert visualizer.runner.is_causal
+    assert is_causal(visualizer.runner.model)
     removed = np.zeros((3, encoding.ids.shape[1]), dtype=bool)
     removed[0, 2] = removed[1, [2, 8]] = removed[2, [2, 9]] = True
     ablations = Ablations(visualizer.runner, encoding, [next_token(6)])

@@ -201,7 +201,7 @@ def visualizer_of(name: str, implementation: str | None = None, model: Any = Non
 
 def encoded(visualizer: Any, text: str) -> Encoding:
     """Return a text as the visualizer's model reads it."""
-    return visualizer.runner.encode(*tokenize(visualizer.tokenizer, text))
+    return visualizer.runner.model.encode(*tokenize(visualizer.tokenizer, text))
 
 
 def _constructed(architecture: Architecture, implementation: str | None, **changes: Any) -> Any:

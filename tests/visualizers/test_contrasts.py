@@ -6,6 +6,7 @@ from pass_counts import counted
 from tiny_models import visualizer_of
 
 from model_understanding import InputError, Report
+from model_understanding.model.causality import is_causal
 from model_understanding.show.payload.report import report_payload
 
 PROMPT, CONTINUATION = "Once upon a", " time, in"
@@ -56,7 +57,7 @@ def test_what_alternatives_cost_is_estimated_and_is_what_runs(visualizer):
     def foretold(alternatives: int):
         return visualizer.analyze(PROMPT, CONTINUATION, alternatives=alternatives, estimate=True, **OPTIONS)
 
-    assert visualizer.runner.is_causal  # measured before anything is counted
+    assert is_causal(visualizer.runner.model)  # measured before anything is counted
     plain, more = run(0), run(3)
     before, after = foretold(0), foretold(3)
     for name in plain:

@@ -7,7 +7,7 @@ code holds it already.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -22,11 +22,8 @@ from model_understanding.errors import InputError
 from model_understanding.model.attention_layout import require_attention_in_every_layer
 from model_understanding.model.finite import require_finite
 from model_understanding.model.guard import guarded
+from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
-
-if TYPE_CHECKING:
-    from model_understanding.passes.runner import Runner
-
 
 Transition = Callable[[Sequence[int]], Float[Tensor, "rows tokens"]]
 
@@ -101,7 +98,7 @@ class FlowCapture(BlockCapture):
     """The mode, for one text, of a method that follows attention through every layer.
 
     Args:
-        runner: The model's runner.
+        model: The model.
         tokens: Length of the text.
         name: The method's name, for errors.
 
@@ -118,9 +115,9 @@ class FlowCapture(BlockCapture):
     reruns = 0
     """How often each block is run again: as costly as so many forwards."""
 
-    def __init__(self, runner: "Runner", tokens: int, name: str) -> None:
-        require_attention_in_every_layer(runner, name)
-        super().__init__(runner, tokens)
+    def __init__(self, model: Model, tokens: int, name: str) -> None:
+        require_attention_in_every_layer(model, name)
+        super().__init__(model, tokens)
         self.found: list[Transition] = []
         self.last_layer: MixingLayer | None = None
         self.looks_ahead = False
@@ -150,7 +147,7 @@ class FlowCapture(BlockCapture):
         return self.found
 
 
-CaptureMaker = Callable[["Runner", int], FlowCapture]
+CaptureMaker = Callable[[Model, int], FlowCapture]
 
 
 def require_mean_heads(heads: Axis, name: str) -> None:
@@ -177,7 +174,7 @@ def checked_start(start_layer: int, layers: int) -> int:
 
 
 def flow_map(
-    runner: "Runner",
+    model: Model,
     encoding: Encoding,
     layers: Axis,
     queries: Sequence[int] | None,
@@ -188,7 +185,7 @@ def flow_map(
     """Return what each layer's tokens come from, as products of the transitions below.
 
     Args:
-        runner: The runner.
+        model: The model.
         encoding: The texts; each is run alone.
         layers: Indices of the layers to look from.
         queries: Positions of the rows; all where left out.
@@ -213,8 +210,8 @@ def flow_map(
     for number in range(len(encoding)):
         text = encoding.row(number)
         length = text.ids.shape[1]
-        capture = capture_of(runner, length)
-        with guarded(runner.model, gradients=capture.cut_at is not None):
+        capture = capture_of(model, length)
+        with guarded(model.module, gradients=capture.cut_at is not None):
             first = checked_start(start_layer, capture.layer_count)
             if min(layers) < first:
                 raise InputError(
@@ -222,13 +219,13 @@ def flow_map(
                     hint="Choose a lower start_layer or a higher layer.",
                 )
             with capture:
-                outputs = runner.forward(text, length - 1 if runner.is_language_model else 0)
+                outputs = model.forward(text, length - 1 if model.is_language_model else 0)
             require_finite(outputs.logits, "logits")
             capture.require_complete()
-            transitions = capture.transitions(_likeliest(runner, outputs))
+            transitions = capture.transitions(_likeliest(model, outputs))
             if len(layers) > 1:
                 transitions = [held(transition, length) for transition in transitions]
-            start = torch.zeros((len(chosen), length), device=runner.device)
+            start = torch.zeros((len(chosen), length), device=model.device)
             inside = [place for place, query in enumerate(chosen) if query < length]
             start[inside, [chosen[place] for place in inside]] = 1
             carry = partial(carried_back, start, adds_identity=capture.adds_identity)
@@ -240,10 +237,10 @@ def flow_map(
     return CapturedAttention(torch.stack(weights), torch.stack(masks).to(weights[0].device))
 
 
-def _likeliest(runner: "Runner", outputs: Any) -> Tensor:
+def _likeliest(model: Model, outputs: Any) -> Tensor:
     """Return the logit of the likeliest class, or of the likeliest next token."""
     logits = outputs.logits
-    return logits[0, -1].max() if runner.is_language_model else logits[0].max()
+    return logits[0, -1].max() if model.is_language_model else logits[0].max()
 
 
 def _reachable(queries: Sequence[int], tokens: int, capture: FlowCapture) -> Bool[Tensor, "queries tokens"]:

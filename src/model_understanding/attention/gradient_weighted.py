@@ -18,7 +18,7 @@ from model_understanding.attention.flow import (
     flow_map,
     require_mean_heads,
 )
-from model_understanding.passes.runner import Runner
+from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
 
@@ -33,8 +33,8 @@ class GradientWeightedCapture(FlowCapture):
     needs_value = True
     adds_identity = True
 
-    def __init__(self, runner: "Runner", tokens: int) -> None:
-        super().__init__(runner, tokens, "gradient_weighted")
+    def __init__(self, model: Model, tokens: int) -> None:
+        super().__init__(model, tokens, "gradient_weighted")
         self.layers: list[MixingLayer] = []
 
     def mixed(self, layer: MixingLayer) -> None:
@@ -106,7 +106,7 @@ class GradientWeightedAttention:
 
     def __call__(
         self,
-        runner: Runner,
+        model: Model,
         encoding: Encoding,
         layers: Axis,
         heads: Axis,
@@ -115,5 +115,5 @@ class GradientWeightedAttention:
         """Return the map up to each layer asked for, ``(B, L, 1, Q, T)``."""
         require_mean_heads(heads, self.name)
         return flow_map(
-            runner, encoding, layers, queries, self.start_layer, self.name, GradientWeightedCapture
+            model, encoding, layers, queries, self.start_layer, self.name, GradientWeightedCapture
         )

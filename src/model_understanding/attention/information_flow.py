@@ -18,7 +18,7 @@ from model_understanding.attention.flow import (
     require_mean_heads,
     shares_of,
 )
-from model_understanding.passes.runner import Runner
+from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
 
@@ -27,8 +27,8 @@ class InformationFlowCapture(FlowCapture):
 
     with_residual = True
 
-    def __init__(self, runner: "Runner", tokens: int) -> None:
-        super().__init__(runner, tokens, "information_flow")
+    def __init__(self, model: Model, tokens: int) -> None:
+        super().__init__(model, tokens, "information_flow")
 
     def completed(self, block: AttentionBlock) -> None:
         """Receive a layer."""
@@ -102,7 +102,7 @@ class InformationFlow:
 
     def __call__(
         self,
-        runner: Runner,
+        model: Model,
         encoding: Encoding,
         layers: Axis,
         heads: Axis,
@@ -110,6 +110,4 @@ class InformationFlow:
     ) -> CapturedAttention:
         """Return the map up to each layer asked for, ``(B, L, 1, Q, T)``."""
         require_mean_heads(heads, self.name)
-        return flow_map(
-            runner, encoding, layers, queries, self.start_layer, self.name, InformationFlowCapture
-        )
+        return flow_map(model, encoding, layers, queries, self.start_layer, self.name, InformationFlowCapture)

@@ -11,7 +11,7 @@ from model_understanding.attention.capture.mode import CapturedAttention
 from model_understanding.attention.capture.reducers import ColumnMass, Pooled, Reduced, Reducer, Rows, TopKeys
 from model_understanding.attention.protocol import AttentionMapMethod, StreamedAttentionMap
 from model_understanding.errors import InputError
-from model_understanding.passes.runner import Runner
+from model_understanding.model.model import Model
 from model_understanding.results.attention_map import REDUCTIONS
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
@@ -125,7 +125,7 @@ def name_of(reducer: Reducer) -> str:
 
 def captured_by(
     method: AttentionMapMethod,
-    runner: Runner,
+    model: Model,
     encoding: Encoding,
     layers: Sequence[int] | str,
     heads: Sequence[int] | str,
@@ -136,7 +136,7 @@ def captured_by(
 
     Args:
         method: The map.
-        runner: The model's runner.
+        model: The model.
         encoding: The text.
         layers: Layers, or a reduction's name.
         heads: Heads, likewise.
@@ -147,10 +147,10 @@ def captured_by(
         InputError: Layers cannot be joined after this reducer.
     """
     if isinstance(reducer, Rows):
-        return method(runner, encoding, layers, heads, queries)
+        return method(model, encoding, layers, heads, queries)
     if isinstance(method, StreamedAttentionMap) and method.streamed:
-        return cast(StreamedAttentionMap, method)(runner, encoding, layers, heads, queries, reducer)
-    return reduced(method(runner, encoding, layers, heads, queries), reducer)
+        return cast(StreamedAttentionMap, method)(model, encoding, layers, heads, queries, reducer)
+    return reduced(method(model, encoding, layers, heads, queries), reducer)
 
 
 def reduced(captured: CapturedAttention, reducer: Reducer) -> CapturedAttention:

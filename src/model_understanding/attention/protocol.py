@@ -1,14 +1,12 @@
 """What an attention map must offer."""
 
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import ClassVar, Protocol, runtime_checkable
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from model_understanding.attention.capture.mode import Axis, CapturedAttention
-    from model_understanding.attention.capture.reducers import Reducer
-    from model_understanding.passes.runner import Runner
-    from model_understanding.text.encoding import Encoding
+from model_understanding.attention.capture.mode import CapturedAttention
+from model_understanding.attention.capture.reducers import Axis, Reducer
+from model_understanding.model.model import Model
+from model_understanding.text.encoding import Encoding
 
 
 class AttentionMapMethod(Protocol):
@@ -19,12 +17,12 @@ class AttentionMapMethod(Protocol):
 
     def __call__(
         self,
-        runner: "Runner",
-        encoding: "Encoding",
-        layers: "Axis",
-        heads: "Axis",
-        queries: "Sequence[int] | None",
-    ) -> "CapturedAttention":
+        model: Model,
+        encoding: Encoding,
+        layers: Axis,
+        heads: Axis,
+        queries: Sequence[int] | None,
+    ) -> CapturedAttention:
         """Return the weights of the layers, heads and queries asked for."""
         ...
 
@@ -37,12 +35,12 @@ class StreamedAttentionMap(Protocol):
 
     def __call__(
         self,
-        runner: "Runner",
-        encoding: "Encoding",
-        layers: "Axis",
-        heads: "Axis",
-        queries: "Sequence[int] | None",
-        reducer: "Reducer | None" = None,
-    ) -> "CapturedAttention":
+        model: Model,
+        encoding: Encoding,
+        layers: Axis,
+        heads: Axis,
+        queries: Sequence[int] | None,
+        reducer: Reducer | None = None,
+    ) -> CapturedAttention:
         """Return what the reducer keeps of the layers, heads and queries asked for."""
         ...

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from model_understanding.attention.capture.mode import Axis, CapturedAttention
+from model_understanding.attention.capture.mode import Axis, CapturedAttention, capture_attention
 from model_understanding.attention.capture.reducers import Reducer
-from model_understanding.passes.runner import Runner
+from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
 
@@ -28,7 +28,7 @@ class RawAttention:
 
     def __call__(
         self,
-        runner: Runner,
+        model: Model,
         encoding: Encoding,
         layers: Axis,
         heads: Axis,
@@ -36,4 +36,4 @@ class RawAttention:
         reducer: Reducer | None = None,
     ) -> CapturedAttention:
         """Return the weights of the layers, heads and queries asked for, or what the reducer keeps."""
-        return runner.capture(encoding, layers, heads, queries, reducer)
+        return capture_attention(model, encoding, layers, heads, queries, reducer)

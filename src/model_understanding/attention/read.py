@@ -19,7 +19,7 @@ from model_understanding.attention.keep import (
 from model_understanding.attention.protocol import AttentionMapMethod
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.model.attention_layout import layer_count
-from model_understanding.passes.runner import Runner
+from model_understanding.model.model import Model
 from model_understanding.registry import MAPS
 from model_understanding.results import AttentionMap, QueryKey
 from model_understanding.text.encoding import Encoding
@@ -27,7 +27,7 @@ from model_understanding.tokens import Tokens
 
 
 def read_attention(
-    runner: Runner,
+    model: Model,
     encoding: Encoding,
     layer: AxisChoice,
     head: AxisChoice,
@@ -40,7 +40,7 @@ def read_attention(
     """Return a map of one text.
 
     Args:
-        runner: The runner.
+        model: The model.
         encoding: The text.
         layer: Layers, as ``compute_attention`` takes them.
         head: Heads, likewise.
@@ -59,12 +59,12 @@ def read_attention(
     started = time.perf_counter()
     method = MAPS.load(map)() if isinstance(map, str) else map
     reducer = reducer_of(keep)
-    head_count = getattr(runner.config.get_text_config(), "num_attention_heads", 0)
-    layers = axis_of(layer, layer_count(runner.config), "layer")
+    head_count = getattr(model.config.get_text_config(), "num_attention_heads", 0)
+    layers = axis_of(layer, layer_count(model.config), "layer")
     heads = axis_of(head, head_count, "head")
     tokens = encoding.tokens[0]
     chosen = None if queries is None else positions_of(queries, tokens)
-    captured = captured_by(method, runner, encoding, layers, heads, chosen, reducer)
+    captured = captured_by(method, model, encoding, layers, heads, chosen, reducer)
     kept = kept_of(captured, reducer, tokens, chosen, steps, is_attention=method.name == "raw")
     return AttentionMap(
         **kept._asdict(),
@@ -73,12 +73,12 @@ def read_attention(
         map=method.name,
         keep=name_of(reducer),
         parameters=asdict(method),  # pyright: ignore[reportArgumentType]
-        provenance=replace(runner.loaded.provenance, seconds=time.perf_counter() - started),
+        provenance=replace(model.loaded.provenance, seconds=time.perf_counter() - started),
     )
 
 
 def attention_for_report(
-    runner: Runner,
+    model: Model,
     encoding: Encoding,
     maps: MapChoice,
     queries: Sequence[int] | None = None,
@@ -87,7 +87,7 @@ def attention_for_report(
     """Return the maps that a report keeps; a model without attention still has the rest of its report.
 
     Args:
-        runner: The runner.
+        model: The model.
         encoding: The text.
         maps: Which maps, as ``analyze`` takes them.
         queries: As ``read_attention`` takes them.
@@ -95,27 +95,27 @@ def attention_for_report(
     """
     tokens = len(encoding.tokens[0])
     try:
-        layers = layer_count(runner.config)
+        layers = layer_count(model.config)
     except UnsupportedModelError:
         return ()
     extent = Extent(
         layers=layers,
-        heads=runner.config.get_text_config().num_attention_heads,
+        heads=model.config.get_text_config().num_attention_heads,
         rows=tokens if queries is None else len(queries),
         keys=tokens,
     )
 
     def attend(layer: AxisChoice, head: AxisChoice, map: str | AttentionMapMethod, keep: str) -> AttentionMap:
-        return read_attention(runner, encoding, layer, head, map, queries=queries, steps=steps, keep=keep)
+        return read_attention(model, encoding, layer, head, map, queries=queries, steps=steps, keep=keep)
 
     return attention_of_report(attend, extent, maps)
 
 
-def query_key_of(runner: Runner, encoding: Encoding, layer: int, head: int, query: int) -> QueryKey:
+def query_key_of(model: Model, encoding: Encoding, layer: int, head: int, query: int) -> QueryKey:
     """Return the products behind one head's weights for one query.
 
     Args:
-        runner: The runner.
+        model: The model.
         encoding: The text.
         layer: The attention layer, counted from the end where negative.
         head: The head, likewise.
@@ -129,11 +129,11 @@ def query_key_of(runner: Runner, encoding: Encoding, layer: int, head: int, quer
         UnsupportedModelError: The model has no attention, or its queries and keys cannot be found.
     """
     started = time.perf_counter()
-    config, tokens = runner.config, encoding.tokens[0]
+    config, tokens = model.config, encoding.tokens[0]
     (chosen,) = axis_of([layer], layer_count(config), "layer")
     (which,) = axis_of([head], config.get_text_config().num_attention_heads, "head")
     (where,) = positions_of([query], tokens)
-    found = read_query_key(runner, encoding, int(chosen), int(which), where)
+    found = read_query_key(model, encoding, int(chosen), int(which), where)
     return QueryKey(
         tokens=tokens,
         query=where,
@@ -146,5 +146,5 @@ def query_key_of(runner: Runner, encoding: Encoding, layer: int, head: int, quer
         allowed=found.allowed.numpy(),
         weights=found.weights.numpy(),
         rival=found.rival,
-        provenance=replace(runner.loaded.provenance, seconds=time.perf_counter() - started),
+        provenance=replace(model.loaded.provenance, seconds=time.perf_counter() - started),
     )

@@ -58,7 +58,7 @@ def relevance_of(
     Raises:
         UnsupportedModelError: A layer cannot be read, or the answer depends on no attention.
     """
-    first = checked_start(start_layer, capture_of(runner, 1).layer_count)
+    first = checked_start(start_layer, capture_of(runner.model, 1).layer_count)
     first = max(first, runner.layer or 0)
     values = runner.values(encoding, targets)
     whole = encoding.ids.shape[1]
@@ -70,7 +70,7 @@ def relevance_of(
             scores[number, :, :length] = _custom_scores(runner, text, targets, capture_of, first)
             continue
         rows = for_each_row(targets, len(encoding))[number]
-        for part_length, entries in prefixes_of(runner, entries_of([rows]), length, gradients=False):
+        for part_length, entries in prefixes_of(runner.model, entries_of([rows]), length, gradients=False):
             part = text.prefix(part_length)
             scores[number, :, :part_length] += _scores(runner, part, rows, entries, capture_of, first)
     return Relevance(values, scores)
@@ -86,17 +86,17 @@ def _scores(
 ) -> Float[Tensor, "targets tokens"]:
     tokens = text.ids.shape[1]
     keep_from = min(entry.position for entry in entries)
-    capture = capture_of(runner, tokens)
+    capture = capture_of(runner.model, tokens)
     if not runner.is_language_model and capture.cut_at is None:
         capture.cut_at = -1
-    start = torch.zeros((len(targets), tokens), device=runner.device)
-    with guarded(runner.model, gradients=capture.cut_at is not None):
+    start = torch.zeros((len(targets), tokens), device=runner.model.device)
+    with guarded(runner.model.module, gradients=capture.cut_at is not None):
         outputs = _run(runner, text, keep_from, capture)
         if outputs is None:
             for _ in {entry.target for entry in entries} if capture.needs_value else ():
                 count_backward(tokens)
             return start
-        logits = runner.logits_of(outputs, text, keep_from)
+        logits = runner.model.logits_of(outputs, text, keep_from)
         if runner.is_language_model:
             for entry in entries:
                 start[entry.target, entry.position] += abs(entry.weight)
@@ -106,7 +106,7 @@ def _scores(
             start[:] = _pooled_positions(runner, capture, (logits * weights.to(logits)).sum())
         if not capture.needs_value:
             return carried_back(start, capture.transitions(None)[first:])
-        values = read_values(logits, keep_from, entries, [targets], runner.link)
+        values = read_values(logits, keep_from, entries, [targets], runner.model.output_activation)
         found = torch.zeros_like(start)
         for number in sorted({entry.target for entry in entries}):
             count_backward(tokens)
@@ -120,13 +120,13 @@ def _custom_scores(
     runner: Runner, text: Encoding, target: CustomTarget, capture_of: CaptureMaker, first: int
 ) -> Float[Tensor, "1 tokens"]:
     tokens = text.ids.shape[1]
-    capture = capture_of(runner, tokens)
+    capture = capture_of(runner.model, tokens)
     capture.cut_at = -1 if capture.cut_at is None else capture.cut_at
-    with guarded(runner.model, gradients=True):
+    with guarded(runner.model.module, gradients=True):
         outputs = _run(runner, text, 0, capture)
         if outputs is None:
             count_backward(tokens)
-            return torch.zeros((1, tokens), device=runner.device)
+            return torch.zeros((1, tokens), device=runner.model.device)
         value = custom_value(target(outputs), gradients=True).sum()
         start = _pooled_positions(runner, capture, value)
         count_backward(tokens)
@@ -137,7 +137,7 @@ def _custom_scores(
 def _run(runner: Runner, text: Encoding, keep_from: int, capture: FlowCapture) -> Any:
     """Run a forward under the mode; a rehearsal runs none and returns nothing."""
     with capture:
-        outputs = runner.forward(text, keep_from)
+        outputs = runner.model.forward(text, keep_from)
     for _ in range(1 + capture.reruns):
         count_forward(text.ids.numel())
     if outputs is not None:
@@ -155,7 +155,7 @@ def _pooled_positions(runner: Runner, capture: FlowCapture, value: Tensor) -> Fl
     )
     if sizes is None or not sizes.sum() > 0:
         raise UnsupportedModelError(
-            f"The answer of {type(runner.model).__name__} has no gradient at its last attention layer: where "
+            f"The answer of {runner.model.name} has no gradient at its last attention layer: where "
             "it is read there cannot be told.",
             hint="Use a method that needs no attention, such as saliency.",
         )

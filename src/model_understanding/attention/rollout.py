@@ -15,7 +15,7 @@ from model_understanding.attention.flow import (
     with_residual,
 )
 from model_understanding.errors import InputError
-from model_understanding.passes.runner import Runner
+from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
 
@@ -23,13 +23,13 @@ class RolloutCapture(FlowCapture):
     """``½ A + ½ I``, heads joined, rows summing to 1.
 
     Args:
-        runner: The model's runner.
+        model: The model.
         tokens: Length of the text.
         heads: ``mean`` or ``max``.
     """
 
-    def __init__(self, runner: "Runner", tokens: int, heads: str = "mean") -> None:
-        super().__init__(runner, tokens, "rollout")
+    def __init__(self, model: Model, tokens: int, heads: str = "mean") -> None:
+        super().__init__(model, tokens, "rollout")
         self.heads = heads
 
     def mixed(self, layer: MixingLayer) -> None:
@@ -70,7 +70,7 @@ class Rollout:
 
     def __call__(
         self,
-        runner: Runner,
+        model: Model,
         encoding: Encoding,
         layers: Axis,
         heads: Axis,
@@ -83,4 +83,4 @@ class Rollout:
                 hint="Pass head='mean' or head='max'.",
             )
         make = partial(RolloutCapture, heads=heads)
-        return flow_map(runner, encoding, layers, queries, self.start_layer, self.name, make)
+        return flow_map(model, encoding, layers, queries, self.start_layer, self.name, make)

@@ -14,15 +14,15 @@ from model_understanding.attention.capture.reducers import Axis, Reducer, Rows
 from model_understanding.attention.flow import FlowCapture, rows_of, with_residual
 from model_understanding.model.finite import require_finite
 from model_understanding.model.guard import guarded
-from model_understanding.passes.runner import Runner
+from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
 
 class ValueWeightedCapture(FlowCapture):
     """``½ N + ½ I`` with ``N_qk ∝ mean_heads weight_qk ‖value_k · projection‖``, rows summing to 1."""
 
-    def __init__(self, runner: "Runner", tokens: int) -> None:
-        super().__init__(runner, tokens, "value_weighted")
+    def __init__(self, model: Model, tokens: int) -> None:
+        super().__init__(model, tokens, "value_weighted")
 
     def completed(self, block: AttentionBlock) -> None:
         """Receive a layer."""
@@ -39,8 +39,8 @@ def norms_of(block: AttentionBlock) -> Float[Tensor, "heads tokens"]:
 class NormCapture(BlockCapture):
     """The mode that keeps ``weight_qk ‖value_k · projection‖`` of the layers asked for."""
 
-    def __init__(self, runner: "Runner", tokens: int, keeper: AttentionKeeper) -> None:
-        super().__init__(runner, tokens)
+    def __init__(self, model: Model, tokens: int, keeper: AttentionKeeper) -> None:
+        super().__init__(model, tokens)
         self.keeper = keeper
 
     def completed(self, block: AttentionBlock) -> None:
@@ -51,7 +51,7 @@ class NormCapture(BlockCapture):
 
 
 def captured_norms(
-    runner: "Runner",
+    model: Model,
     text: Encoding,
     layers: Axis,
     heads: Axis,
@@ -62,7 +62,7 @@ def captured_norms(
     """Return the weights of one text times their transformed values' norms.
 
     Args:
-        runner: The runner.
+        model: The model.
         text: One text, without padding.
         layers: Layers to keep, or ``mean`` or ``max`` over all.
         heads: Heads to keep, likewise, of the norms.
@@ -74,10 +74,10 @@ def captured_norms(
     chosen = range(tokens) if queries is None else queries
     inside = [query for query in chosen if query < length]
     keeper = AttentionKeeper(layers=layers, heads=heads, queries=inside, reducer=reducer or Rows())
-    capture = NormCapture(runner, length, keeper)
-    with guarded(runner.model, gradients=False):
+    capture = NormCapture(model, length, keeper)
+    with guarded(model.module, gradients=False):
         with capture:
-            outputs = runner.forward(text, length - 1 if runner.is_language_model else 0)
+            outputs = model.forward(text, length - 1 if model.is_language_model else 0)
         require_finite(outputs.logits, "logits")
         capture.require_complete()
     found = keeper.captured()
@@ -117,7 +117,7 @@ class ValueWeightedAttention:
 
     def __call__(
         self,
-        runner: Runner,
+        model: Model,
         encoding: Encoding,
         layers: Axis,
         heads: Axis,
@@ -127,9 +127,9 @@ class ValueWeightedAttention:
         """Return the norms of the layers, heads and queries asked for, ``(B, L, H, Q, T)``."""
         if reducer is not None:  # one text: what is kept of several cannot be padded
             tokens = encoding.ids.shape[1]
-            return captured_norms(runner, encoding, layers, heads, queries, tokens, reducer)
+            return captured_norms(model, encoding, layers, heads, queries, tokens, reducer)
         rows = [
-            captured_norms(runner, encoding.row(number), layers, heads, queries, encoding.ids.shape[1])
+            captured_norms(model, encoding.row(number), layers, heads, queries, encoding.ids.shape[1])
             for number in range(len(encoding))
         ]
         return CapturedAttention(

@@ -14,8 +14,8 @@ from model_understanding.attention.capture.mode import CapturedAttention
 from model_understanding.attention.capture.reducers import Axis
 from model_understanding.attention.capture.values import MixingLayer
 from model_understanding.attention.flow import FlowCapture, flow_map, require_mean_heads, shares_of
-from model_understanding.model.blocks import members_of_lists
-from model_understanding.passes.runner import Runner
+from model_understanding.model.blocks import module_list_members
+from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
 _RERUN_TOLERANCE = 1e-3  # of the largest state: 16-bit models round
@@ -27,15 +27,15 @@ class ValueZeroingCapture(FlowCapture):
     Each block is run again for each token, on the input it had, with that token's values zeroed.
     """
 
-    def __init__(self, runner: "Runner", tokens: int) -> None:
-        super().__init__(runner, tokens, "value_zeroing")
+    def __init__(self, model: Model, tokens: int) -> None:
+        super().__init__(model, tokens, "value_zeroing")
         self.reruns = tokens + 1
         self._waiting: list[MixingLayer] = []
         self._seen_before: list[int] = []  # layers seen when each running block began
         self._paused = False
 
     def __enter__(self) -> Self:
-        for child in members_of_lists(self.runner.model):
+        for child in module_list_members(self.model.module):
             for handle in (
                 child.register_forward_pre_hook(self._begins),
                 child.register_forward_hook(self._ran, with_kwargs=True),
@@ -101,7 +101,7 @@ class ValueZeroingCapture(FlowCapture):
         keywords = {name: None if isinstance(one, Cache) else one for name, one in keywords.items()}
 
         def run(token: int | None) -> Tensor:
-            again = _ZeroedValues(self.runner, self.tokens, token)
+            again = _ZeroedValues(self.model, self.tokens, token)
             with again:
                 states = self._states(module.forward(*arguments, **keywords))
             if not again.has_mixed:
@@ -125,8 +125,8 @@ class ValueZeroingCapture(FlowCapture):
 class _ZeroedValues(FlowCapture):
     """The mode under which a block is run again: one token's values are 0, for every head, or none are."""
 
-    def __init__(self, runner: "Runner", tokens: int, token: int | None) -> None:
-        super().__init__(runner, tokens, "value_zeroing")
+    def __init__(self, model: Model, tokens: int, token: int | None) -> None:
+        super().__init__(model, tokens, "value_zeroing")
         self.token = token
         self.has_mixed = False
 
@@ -180,7 +180,7 @@ class ValueZeroing:
 
     def __call__(
         self,
-        runner: Runner,
+        model: Model,
         encoding: Encoding,
         layers: Axis,
         heads: Axis,
@@ -188,4 +188,4 @@ class ValueZeroing:
     ) -> CapturedAttention:
         """Return the map up to each layer asked for, ``(B, L, 1, Q, T)``."""
         require_mean_heads(heads, self.name)
-        return flow_map(runner, encoding, layers, queries, self.start_layer, self.name, ValueZeroingCapture)
+        return flow_map(model, encoding, layers, queries, self.start_layer, self.name, ValueZeroingCapture)

@@ -87,6 +87,6 @@ def chosen_method(
 
 def _has_attention(runner: Runner) -> bool:
     try:
-        return layer_count(runner.config) > 0
+        return layer_count(runner.model.config) > 0
     except UnsupportedModelError:
         return False

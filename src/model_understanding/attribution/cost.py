@@ -5,8 +5,8 @@ from typing import Any, TypeVar
 
 from model_understanding.attribution.choose import MethodChoice
 from model_understanding.errors import InputError, ModelUnderstandingError
-from model_understanding.model.metering import Progress, reported
-from model_understanding.passes.dry_run import rehearsed
+from model_understanding.model.metering import Progress, run_with_progress
+from model_understanding.passes.dry_run import dry_run
 from model_understanding.passes.runner import Runner
 from model_understanding.results import Attribution, Estimate
 from model_understanding.show.progress import shown_progress
@@ -30,7 +30,7 @@ def with_progress(runner: Runner, call: Callable[[Runner], Result], progress: Pr
         StoppedError: The caller's function returned ``False``.
     """
     with shown_progress(progress) as tell:
-        return reported(lambda: call(runner), tell, lambda: _total(runner, call))
+        return run_with_progress(lambda: call(runner), tell, lambda: _total(runner, call))
 
 
 def estimate_of(
@@ -47,13 +47,13 @@ def estimate_of(
         The estimate.
 
     Raises:
-        InputError: The method asks for more than values and gradients, so it cannot be rehearsed.
+        InputError: The method asks for more than values and gradients, so it cannot be dry_run.
         ModelUnderstandingError: What the explanation itself would raise.
     """
     asked_for = method if isinstance(method, str) else method.name
     try:
-        least, short = rehearsed(runner, call, longest=False)
-        most, long = rehearsed(runner, call, longest=True)
+        least, short = dry_run(runner, call, longest=False)
+        most, long = dry_run(runner, call, longest=True)
     except ModelUnderstandingError:
         raise
     except Exception as error:
@@ -65,7 +65,7 @@ def estimate_of(
     tokens = max((len(attribution.tokens) for attribution in long), default=0)
     fewest = max((len(attribution.tokens) for attribution in short), default=0)
     unknown = f"What the model will say is not known: texts of {fewest} to {tokens} tokens are counted."
-    tensors = [*runner.model.parameters(), *runner.model.buffers()]
+    tensors = [*runner.model.module.parameters(), *runner.model.module.buffers()]
     return Estimate(
         method=", ".join(dict.fromkeys(attribution.method for attribution in long)) or asked_for,
         texts=len(long),
@@ -89,6 +89,6 @@ def estimate_of(
 
 def _total(runner: Runner, call: Callable[[Runner], Any]) -> int | None:
     try:
-        return rehearsed(runner, call, longest=True)[0].done
+        return dry_run(runner, call, longest=True)[0].done
     except Exception:  # what is wrong, if anything is, the run itself will say
         return None

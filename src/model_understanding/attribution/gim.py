@@ -60,7 +60,7 @@ class Gim:
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        rule = modified_backward(runner, BackwardRules(temperature=self.temperature), self.name)
+        rule = modified_backward(runner.model, BackwardRules(temperature=self.temperature), self.name)
         values, gradients = runner.gradients(encoding, targets, rule=rule)
         embeddings = runner.embed(encoding).float()[:, None]
         return Scores(scores=(gradients * embeddings).sum(-1).cpu().numpy(), outputs=values.cpu().numpy())

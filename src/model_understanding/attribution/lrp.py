@@ -45,7 +45,7 @@ class AttnLrp:
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        rule = modified_backward(runner, BackwardRules(activations="slope"), self.name)
+        rule = modified_backward(runner.model, BackwardRules(activations="slope"), self.name)
         values, gradients = runner.gradients(encoding, targets, rule=rule)
         embeddings = runner.embed(encoding).float()[:, None]
         return Scores(scores=(gradients * embeddings).sum(-1).cpu().numpy(), outputs=values.cpu().numpy())
@@ -85,7 +85,7 @@ class CpLrp:
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
         rules = BackwardRules(activations="slope", gates="constant", weights="constant")
-        rule = modified_backward(runner, rules, self.name)
+        rule = modified_backward(runner.model, rules, self.name)
         values, gradients = runner.gradients(encoding, targets, rule=rule)
         embeddings = runner.embed(encoding).float()[:, None]
         return Scores(scores=(gradients * embeddings).sum(-1).cpu().numpy(), outputs=values.cpu().numpy())

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from model_understanding.attribution.choose import MethodChoice, chosen_method
 from model_understanding.attribution.protocol import AttributionMethod, Scores
 from model_understanding.errors import InputError
-from model_understanding.model.batching import cautions_of_memory, packed
+from model_understanding.model.batching import Batches, memory_cautions
 from model_understanding.passes.predicted_targets import MakeTarget, PredictedTargets
 from model_understanding.passes.runner import Runner
 from model_understanding.paths.baselines import recorded_baseline
@@ -46,44 +46,43 @@ def attribute(
     """
     method = chosen_method(choice, runner, targets)
     _check_layer(runner, method)
-    provenance = runner.loaded.provenance
-    found: list[Attribution | None] = [None] * len(encodings)
-    counts = [1] * len(encodings) if callable(targets) else [len(t) for t in targets]
+    parameters = _parameters(runner, method)
+    results: dict[int, Attribution] = {}
+    counts = [1] * len(encodings) if callable(targets) else [len(row) for row in targets]
     for alike in _groups(encodings, counts):
-
-        def explain(start: int, end: int, alike: list[int] = alike) -> None:
-            group = alike[start:end]
-            started = time.perf_counter()
-            batch = runner.batch([encodings[i] for i in group])
-            rows = (
-                PredictedTargets(runner, batch, targets) if callable(targets) else [targets[i] for i in group]
-            )
-            scores = method(runner, batch, function or rows)
-            seconds = (time.perf_counter() - started) / len(group)
-            for place, number in enumerate(group):
-                tokens, wanted = encodings[number].tokens[0], rows[place]
-                found[number] = attribution_of(
-                    method,
-                    scores,
-                    place,
-                    tokens=tokens,
-                    targets=tuple(wanted),
-                    valid=_valid(runner, wanted, len(tokens)),
-                    parameters=_parameters(runner, method),
-                    provenance=replace(provenance, seconds=seconds),
-                    cautions=of_memory,
-                )
-
         tokens = encodings[alike[0]].ids.shape[1]
-        with cautions_of_memory() as of_memory:
-            packed(explain, len(alike), tokens, runner.memory, gradients=True)
-    return [attribution for attribution in found if attribution is not None]
+        with memory_cautions() as cautions:
+            batches = Batches(len(alike), tokens, runner.model.memory, gradients=True)
+            for start, end in batches:
+                with batches.halving():
+                    members = alike[start:end]
+                    started = time.perf_counter()
+                    batch = runner.model.batch([encodings[member] for member in members])
+                    if callable(targets):
+                        rows = PredictedTargets(runner.model, batch, targets)
+                    else:
+                        rows = [targets[member] for member in members]
+                    scores = method(runner, batch, function or rows)
+                    seconds = (time.perf_counter() - started) / len(members)
+                    for row, member in enumerate(members):
+                        results[member] = attribution_of(
+                            method,
+                            scores,
+                            row,
+                            tokens=encodings[member].tokens[0],
+                            targets=tuple(rows[row]),
+                            valid=_valid(runner, rows[row], tokens),
+                            parameters=parameters,
+                            provenance=replace(runner.model.loaded.provenance, seconds=seconds),
+                            cautions=cautions,
+                        )
+    return [results[member] for member in range(len(encodings))]
 
 
 def attribution_of(
     method: AttributionMethod,
     scores: Scores,
-    place: int,
+    row: int,
     *,
     tokens: Tokens,
     targets: tuple[Target, ...],
@@ -97,7 +96,7 @@ def attribution_of(
     Args:
         method: The method.
         scores: What it found.
-        place: Which of the batch's texts.
+        row: Which of the batch's texts.
         tokens: That text's tokens.
         targets: What was explained.
         valid: Which tokens can contribute to which target.
@@ -107,15 +106,15 @@ def attribution_of(
     """
 
     def part(values: np.ndarray | None) -> np.ndarray | None:
-        return None if values is None else values[place]
+        return None if values is None else values[row]
 
     return Attribution(
         tokens=tokens,
         targets=targets,
-        scores=scores.scores[place],
+        scores=scores.scores[row],
         valid=valid,
         signed=method.signed,
-        outputs=scores.outputs[place],
+        outputs=scores.outputs[row],
         baseline_outputs=part(scores.baseline_outputs),
         gaps=part(scores.gaps),
         standard_errors=part(scores.standard_errors),
@@ -126,7 +125,7 @@ def attribution_of(
             seed=getattr(method, "seed", None),
             cautions=(
                 *provenance.cautions,
-                *(scores.cautions[place] if scores.cautions else ()),
+                *(scores.cautions[row] if scores.cautions else ()),
                 *cautions,
             ),
         ),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from model_understanding.attribution.protocol import Scores
 from model_understanding.errors import InputError
-from model_understanding.model.batching import packed
+from model_understanding.model.batching import Batches
 from model_understanding.passes.gradients import Norm, check_norm, norms_of
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.paths.baselines import movable_tokens
@@ -78,20 +78,23 @@ class SmoothGrad:
         sizes = torch.nan_to_num(sizes)[:, None, None] * self.noise * movable[..., None]
         totals = embeddings.new_zeros((len(encoding), target_count(targets), *embeddings.shape[1:]))
 
-        def run(start: int, end: int) -> None:
-            rows = [number // self.samples for number in range(start, end)]
-            noise = torch.stack(
-                [self._noise(number % self.samples, embeddings[0]) for number in range(start, end)]
-            )
-            part, part_targets = chosen_texts(encoding, targets, rows)
-            variants = embeddings[rows] + noise * sizes[rows]
-            gradients = runner.gradients(part, part_targets, embeddings=variants).gradients
-            gradients = gradients**2 if self.squared else gradients
-            totals.index_add_(0, torch.tensor(rows, device=totals.device), gradients)
-
-        each = encoding.ids.shape[1] * totals.shape[1]
         tokens = encoding.ids.shape[1]
-        packed(run, len(encoding) * self.samples, each, runner.memory, gradients=True, tokens=tokens)
+        batches = Batches(
+            len(encoding) * self.samples,
+            tokens * totals.shape[1],
+            runner.model.memory,
+            gradients=True,
+            tokens=tokens,
+        )
+        for start, end in batches:
+            with batches.halving():
+                rows = [variant // self.samples for variant in range(start, end)]
+                noise = [self._noise(variant % self.samples, embeddings[0]) for variant in range(start, end)]
+                part, part_targets = chosen_texts(encoding, targets, rows)
+                variants = embeddings[rows] + torch.stack(noise) * sizes[rows]
+                gradients = runner.gradients(part, part_targets, embeddings=variants).gradients
+                gradients = gradients**2 if self.squared else gradients
+                totals.index_add_(0, torch.tensor(rows, device=totals.device), gradients)
         means = totals / self.samples
         means = means.sqrt() if self.squared else means
         scores = norms_of(means, self.norm)

@@ -9,8 +9,7 @@ their modules say when one begins and ends. What a rule ought to have seen and d
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,22 +24,20 @@ from model_understanding.backward_rules.rules import (
 )
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.model.attention_layout import layer_count
-
-if TYPE_CHECKING:
-    from model_understanding.passes.runner import Runner
-    from model_understanding.passes.target_passes import BackwardRule
+from model_understanding.model.model import Model
+from model_understanding.passes.checkpointing import block_context
+from model_understanding.passes.runner import BackwardRule
 
 _MULTIPLICATIONS = ("mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__")
 _CONTRACTIONS = ("matmul", "__matmul__", "__rmatmul__", "bmm", "mm", "einsum", "linear")
-_active: ContextVar["ModifiedBackward | None"] = ContextVar("model_understanding_backward", default=None)
 _HINT = "Use a method that leaves the backward pass as it is, such as input_x_gradient."
 
 
-def modified_backward(runner: "Runner", rules: BackwardRules, method: str) -> "BackwardRule":
-    """Return what ``runner.gradients`` takes as its rule.
+def modified_backward(model: Model, rules: BackwardRules, method: str) -> BackwardRule:
+    """Return what ``Runner.gradients`` takes as its rule.
 
     Args:
-        runner: The model's runner.
+        model: The model.
         rules: The rules.
         method: The method's name, for errors.
 
@@ -52,15 +49,15 @@ def modified_backward(runner: "Runner", rules: BackwardRules, method: str) -> "B
             context raises it too, when it closes: a norm, an activation or an attention layer ran where
             no rule could see it.
     """
-    name = type(runner.model).__name__
-    if any(_is_compiled(module) for module in runner.model.modules()):
+    name = model.name
+    if any(_is_compiled(module) for module in model.module.modules()):
         raise UnsupportedModelError(
             f"{name} is compiled: {method} cannot change its backward pass.",
             hint="Explain the model as it was before torch.compile.",
         )
-    text_config = runner.config.get_text_config()
+    text_config = model.config.get_text_config()
     try:
-        layers = layer_count(runner.config)
+        layers = layer_count(model.config)
     except UnsupportedModelError:
         layers = 0
     expected = getattr(text_config, "num_hidden_layers", 0)
@@ -75,19 +72,19 @@ def modified_backward(runner: "Runner", rules: BackwardRules, method: str) -> "B
     def context() -> Iterator[None]:
         mode = ModifiedBackward(rules, text_config.num_attention_heads)
         with ExitStack() as hooks:
-            for handle in mode.hooks(runner.model):
+            for handle in mode.hooks(model.module):
                 hooks.callback(handle.remove)
-            token = _active.set(mode)
+            token = block_context.set(mode.running_again)
             try:
                 with mode:
                     yield
             finally:
-                _active.reset(token)
+                block_context.reset(token)
         unseen = list(dict.fromkeys(mode.unseen))
         if mode.attention_layers != layers:
             unseen.append(f"{mode.attention_layers} attention layers where there are {layers}")
         if unseen:
-            implementation = getattr(runner.config, "_attn_implementation", None)
+            implementation = getattr(model.config, "_attn_implementation", None)
             raise UnsupportedModelError(
                 f"The rules of {method} do not fit {name} (attention {implementation!r}): "
                 f"found {', '.join(unseen)}.",
@@ -95,11 +92,6 @@ def modified_backward(runner: "Runner", rules: BackwardRules, method: str) -> "B
             )
 
     return context
-
-
-def active_mode() -> "ModifiedBackward | None":
-    """Return the mode under which a forward runs in this thread."""
-    return _active.get()
 
 
 class ModifiedBackward(TorchFunctionMode):

@@ -91,7 +91,7 @@ class NormalizedAopc:
             replacement=replacement,
             limits=limits,
         )
-        width, least = limits.upper - limits.lower, torch.finfo(text.removals.runner.model.dtype).eps
+        width, least = limits.upper - limits.lower, torch.finfo(text.removals.runner.model.module.dtype).eps
         if width <= _ROUNDING * least * max(abs(text.full[place, number]), abs(limits.lower), width):
             same = "every order gives the same AOPC, so there is nothing to normalize by"
             return told(None, reasons=(f"{quantity}, {replacement}: {same}.",))

@@ -55,12 +55,12 @@ def measures_of(
     if runner.is_language_model:
         return {"log-probability": replace(target, quantity="log_prob", name=None)}
     logit = replace(target, quantity="logit")
-    if runner.link == "identity":
+    if runner.model.output_activation == "identity":
         return {"value": logit}
     probability = replace(target, quantity="prob")
     if target.against:
         return {"logit margin": logit, "probability": probability}
-    if runner.link == "sigmoid":
+    if runner.model.output_activation == "sigmoid":
         return {"logit": logit, "probability": probability}
     against = _strongest_other(runner, encoding, target.indices[0])
     return {"logit margin": replace(logit, against=(against,)), "probability": probability}
@@ -68,9 +68,9 @@ def measures_of(
 
 def _strongest_other(runner: Runner, encoding: Encoding, index: int) -> int:
     """Return the likeliest class but one; of two classes it is known without a forward."""
-    if runner.config.num_labels == 2:
+    if runner.model.config.num_labels == 2:
         return 1 - index
-    logits = runner.logits(encoding)[0, 0].float().cpu().numpy().copy()
+    logits = runner.model.logits(encoding)[0, 0].float().cpu().numpy().copy()
     logits[index] = -np.inf
     return int(logits.argmax())
 

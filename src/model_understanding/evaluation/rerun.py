@@ -69,8 +69,8 @@ class ExplainedAgain:
             encoding = encoding.repeated(2)
         if padded:
             longer = _longer(encoding)
-            check_length(runner.model, runner.tokenizer, longer.ids.shape[1])
-            encoding = runner.batch([encoding, longer])
+            check_length(runner.model.module, runner.model.tokenizer, longer.ids.shape[1])
+            encoding = runner.model.batch([encoding, longer])
         targets = self.function or [[self.target]] * len(encoding)
         return (
             method(runner, encoding, targets).scores[0, 0, : len(self.encoding.tokens[0])].astype(np.float64)
@@ -129,18 +129,17 @@ def with_random_weights(runner: Runner, seed: int) -> Runner:
     Raises:
         UnsupportedModelError: The weights are quantized or lie elsewhere, and cannot be drawn anew.
     """
-    parameters = list(runner.model.parameters())
+    parameters = list(runner.model.module.parameters())
     if any(not one.is_floating_point() or one.device.type == "meta" for one in parameters):
         raise UnsupportedModelError(
-            f"The weights of {type(runner.model).__name__} are quantized or offloaded; they cannot be "
-            "drawn anew.",
+            f"The weights of {runner.model.name} are quantized or offloaded; they cannot be drawn anew.",
             hint="Load the model without quantization and device_map.",
         )
-    model = copy.deepcopy(runner.model)
+    model = copy.deepcopy(runner.model.module)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             drawn = torch.randn(parameter.shape, generator=generator).to(parameter)
             spread = parameter.std() if parameter.numel() > 1 else parameter.abs().mean()
             parameter.copy_(parameter.mean() + spread * drawn)
-    return Runner(replace(runner.loaded, model=model)).at_layer(runner.layer)
+    return Runner(replace(runner.model.loaded, model=model)).at_layer(runner.layer)

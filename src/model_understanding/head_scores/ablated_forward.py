@@ -17,11 +17,11 @@ from model_understanding.attention.capture.layer import AttentionLayer, precise
 from model_understanding.attention.capture.projections import AttentionBlock, BlockCapture
 from model_understanding.attention.capture.values import ValueCapture
 from model_understanding.errors import UnsupportedModelError
-from model_understanding.model.batching import packed
+from model_understanding.model.batching import Batches
 from model_understanding.model.guard import guarded
 from model_understanding.model.metering import count_forward
 from model_understanding.passes.prefix_plan import prefixes_of
-from model_understanding.passes.runner import CustomTarget, Runner
+from model_understanding.passes.runner import CustomTarget, Model
 from model_understanding.passes.target_values import Entry, custom_value, entries_of, read_values
 from model_understanding.results import Target
 from model_understanding.text.encoding import Encoding
@@ -30,7 +30,7 @@ _LAYOUT_TOLERANCE = 1e-3  # of the largest value: kernels of other shapes round 
 
 
 def ablation_effects(
-    runner: Runner,
+    model: Model,
     encoding: Encoding,
     targets: Sequence[Target] | CustomTarget,
     *,
@@ -39,7 +39,7 @@ def ablation_effects(
     """Return the target's value on a text minus its value without each head.
 
     Args:
-        runner: The runner.
+        model: The model.
         encoding: One text.
         targets: One target, or a function of the model's outputs.
         uses_mean: Whether a head is put to its mean over the text's tokens instead of to zero.
@@ -52,19 +52,18 @@ def ablation_effects(
             mixtures as they are.
     """
     tokens = encoding.ids.shape[1]
-    with guarded(runner.model, gradients=False):
+    with guarded(model.module, gradients=False):
         if callable(targets):
-            return _effects(runner, encoding, targets, None, uses_mean)
-        parts = prefixes_of(runner, entries_of([targets]), tokens, gradients=False)
+            return _effects(model, encoding, targets, None, uses_mean)
+        parts = prefixes_of(model, entries_of([targets]), tokens, gradients=False)
         found = [
-            _effects(runner, encoding.prefix(length), targets, entries, uses_mean)
-            for length, entries in parts
+            _effects(model, encoding.prefix(length), targets, entries, uses_mean) for length, entries in parts
         ]
         return np.sum(found, axis=0)
 
 
 def _effects(
-    runner: Runner,
+    model: Model,
     text: Encoding,
     targets: Sequence[Target] | CustomTarget,
     entries: list[Entry] | None,
@@ -72,37 +71,33 @@ def _effects(
 ) -> Float[np.ndarray, "layers heads"]:
     tokens = text.ids.shape[1]
     keep_from = min(entry.position for entry in entries) if entries else 0
-    whole = _WholeHeads(runner, tokens)
+    whole = _WholeHeads(model, tokens)
 
     def value(mode: ValueCapture, rows: Encoding) -> Float[np.ndarray, " rows"]:
         with mode:
-            outputs = runner.forward(rows, keep_from)
+            outputs = model.forward(rows, keep_from)
         mode.require_complete()
         count_forward(rows.ids.numel())
-        logits = runner.logits_of(outputs, rows, keep_from)
+        logits = model.logits_of(outputs, rows, keep_from)
         if callable(targets):
             return custom_value(targets(outputs), gradients=False)[:, 0].double().cpu().numpy()
         count = len(rows)
         asked = [_moved(entry, row) for row in range(count) for entry in entries or ()]
-        read = read_values(logits, keep_from, asked, [targets] * count, runner.link)
+        read = read_values(logits, keep_from, asked, [targets] * count, model.output_activation)
         return read[:, 0].double().cpu().numpy()
 
     (before,) = value(whole, text)
     effects = np.zeros((whole.layer_count, whole.head_count))
     for layer, parts in enumerate(whole.found):
-
-        def run(start: int, end: int, layer: int = layer, parts: "_HeadParts" = parts) -> np.ndarray:
-            heads = range(start, end)
-            return value(
-                _WithoutHeads(runner, tokens, layer, heads, parts, uses_mean=uses_mean),
-                text.repeated(len(heads)),
-            )
-
-        if callable(targets):  # written for the outputs of one text
-            after = [run(head, head + 1) for head in range(whole.head_count)]
-        else:
-            logits = tokens - keep_from
-            after = packed(run, whole.head_count, tokens, runner.memory, logits=logits)
+        after: list[Float[np.ndarray, " rows"]] = []
+        # A function of the outputs was written for those of one text.
+        each = whole.head_count * tokens if callable(targets) else tokens
+        batches = Batches(whole.head_count, each, model.memory, tokens=tokens, logits=tokens - keep_from)
+        for start, end in batches:
+            with batches.halving():
+                heads = range(start, end)
+                without = _WithoutHeads(model, tokens, layer, heads, parts, uses_mean=uses_mean)
+                after.append(value(without, text.repeated(len(heads))))
         effects[layer] = before - np.concatenate(after)
     return effects
 
@@ -122,8 +117,8 @@ class _HeadParts:
 class _WholeHeads(BlockCapture):
     """The mode of the text as it is: requires each layer's output projection."""
 
-    def __init__(self, runner: Runner, tokens: int) -> None:
-        super().__init__(runner, tokens)
+    def __init__(self, model: Model, tokens: int) -> None:
+        super().__init__(model, tokens)
         self.found: list[_HeadParts] = []
 
     def completed(self, block: AttentionBlock) -> None:
@@ -140,7 +135,7 @@ class _WithoutHeads(ValueCapture):
 
     def __init__(
         self,
-        runner: Runner,
+        model: Model,
         tokens: int,
         layer: int,
         heads: Sequence[int],
@@ -148,7 +143,7 @@ class _WithoutHeads(ValueCapture):
         *,
         uses_mean: bool,
     ) -> None:
-        super().__init__(runner, tokens)
+        super().__init__(model, tokens)
         self.layer = layer
         self.heads = list(heads)
         self.parts = parts

@@ -67,5 +67,5 @@ class Ablation:
                 hint="Pass one target.",
             )
         return ablation_effects(
-            question.runner, question.encoding, targets, uses_mean=self.replacement == "mean"
+            question.runner.model, question.encoding, targets, uses_mean=self.replacement == "mean"
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from model_understanding.attention.capture.mode import capture_attention
 from model_understanding.head_scores.attention_rows import RowMeans, RowMeasure
 from model_understanding.model.attention_layout import layer_count
 from model_understanding.model.metering import count_forward
@@ -33,7 +34,9 @@ class HeadQuestion:
     @property
     def shape(self) -> tuple[int, int]:
         """How many layers and heads the model has."""
-        return layer_count(self.runner.config), self.runner.config.get_text_config().num_attention_heads
+        return layer_count(
+            self.runner.model.config
+        ), self.runner.model.config.get_text_config().num_attention_heads
 
 
 def head_means(
@@ -55,7 +58,7 @@ def head_means(
     """
     layers, heads = HeadQuestion(runner=runner, encoding=encoding).shape
     reducer = RowMeans(measures=measures)
-    found = runner.capture(encoding, range(layers), range(heads), queries, reducer)
+    found = capture_attention(runner.model, encoding, range(layers), range(heads), queries, reducer)
     count_forward(encoding.ids.numel())
     ends = np.cumsum([measure.size for measure in measures])[:-1]
     return np.split(found.weights.double().cpu().numpy(), ends, axis=-1)

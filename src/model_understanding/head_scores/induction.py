@@ -60,16 +60,15 @@ class Induction:
         self, question: HeadQuestion, kept: Float[np.ndarray, "layers heads size"] | None
     ) -> Float[np.ndarray, "layers heads"]:
         """Return the score of every head."""
-        runner = question.runner
         text, start, period = repeated_random_text(
-            runner, question.encoding, period=self.period, count=self.sequences, seed=self.seed
+            question.runner.model, question.encoding, period=self.period, count=self.sequences, seed=self.seed
         )
         second = range(start + period, start + 2 * period)
         followed = RowMeasure(
             read=lambda block: weights_at(block, block.rows[:, None] - period + 1),
             counted=lambda block: block.rows >= start + period,
         )
-        (means,) = head_means(runner, text, [followed], second)
+        (means,) = head_means(question.runner, text, [followed], second)
         return means[..., 0].mean(axis=0)
 
 

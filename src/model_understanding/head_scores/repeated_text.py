@@ -4,7 +4,7 @@ import numpy as np
 
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.embeddings import embedding_table
-from model_understanding.passes.runner import Runner
+from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 from model_understanding.text.max_length import longest_input
 from model_understanding.text.tokenization import tokenize
@@ -12,7 +12,7 @@ from model_understanding.tokens import Tokens
 
 
 def repeated_random_text(
-    runner: Runner, like: Encoding, *, period: int, count: int, seed: int
+    model: Model, like: Encoding, *, period: int, count: int, seed: int
 ) -> tuple[Encoding, int, int]:
     """Return texts of random tokens, each text's tokens said twice in the same order.
 
@@ -20,7 +20,7 @@ def repeated_random_text(
     stands there too.
 
     Args:
-        runner: The runner.
+        model: The model.
         like: A text of the user's, from which is seen what the tokenizer adds.
         period: How many tokens are repeated; fewer where the model or the vocabulary has no room.
         count: How many texts.
@@ -39,14 +39,14 @@ def repeated_random_text(
             f"sequences={count!r}.",
             hint="Use for example period=25, sequences=4.",
         )
-    before, after = _added_ids(runner, like)
-    vocabulary = np.array(_ordinary_ids(runner))
-    limit = longest_input(runner.model, runner.tokenizer)
+    before, after = _added_ids(model, like)
+    vocabulary = np.array(_ordinary_ids(model))
+    limit = longest_input(model.module, model.tokenizer)
     room = period if limit is None else (limit - len(before) - len(after)) // 2
     period = min(period, room, len(vocabulary))
     if period < 2:
         raise UnsupportedModelError(
-            f"{type(runner.model).__name__} has no room for random tokens said twice: "
+            f"{model.name} has no room for random tokens said twice: "
             f"{limit} positions, {len(vocabulary)} ordinary tokens.",
             hint="Score its heads on a text that repeats itself: induction_in_text.",
         )
@@ -56,20 +56,20 @@ def repeated_random_text(
         half = numbers.choice(vocabulary, period, replace=False).tolist()
         ids = [*before, *half, *half, *after]
         tokens = Tokens.from_pieces([str(number) for number in ids])
-        texts.append(runner.encode(tokens, {"input_ids": ids}))
-    return runner.batch(texts), len(before), period
+        texts.append(model.encode(tokens, {"input_ids": ids}))
+    return model.batch(texts), len(before), period
 
 
-def _added_ids(runner: Runner, like: Encoding) -> tuple[list[int], list[int]]:
+def _added_ids(model: Model, like: Encoding) -> tuple[list[int], list[int]]:
     """Return the ids that the tokenizer adds before and after a text."""
-    tokens, _ = tokenize(runner.tokenizer, like.tokens[0].texts[0])
+    tokens, _ = tokenize(model.tokenizer, like.tokens[0].texts[0])
     own = np.flatnonzero(tokens.segments >= 0)
     return tokens.ids[: own[0]].tolist(), tokens.ids[own[-1] + 1 :].tolist()
 
 
-def _ordinary_ids(runner: Runner) -> list[int]:
+def _ordinary_ids(model: Model) -> list[int]:
     """Return the ids of tokens that stand for text, as both the tokenizer and the model know them."""
-    rows = getattr(embedding_table(runner.model), "num_embeddings", None)
-    special = {*runner.tokenizer.all_special_ids, *getattr(runner.tokenizer, "added_tokens_decoder", {})}
-    known = sorted({*runner.tokenizer.get_vocab().values()} - special)  # a vocabulary may have gaps
+    rows = getattr(embedding_table(model.module), "num_embeddings", None)
+    special = {*model.tokenizer.all_special_ids, *getattr(model.tokenizer, "added_tokens_decoder", {})}
+    known = sorted({*model.tokenizer.get_vocab().values()} - special)  # a vocabulary may have gaps
     return [number for number in known if rows is None or number < rows]

@@ -107,7 +107,7 @@ def scored_heads(
             for method in methods
         },
         provenance=replace(
-            runner.loaded.provenance,
+            runner.model.loaded.provenance,
             seed=seeds.pop() if len(seeds) == 1 else None,
             seconds=time.perf_counter() - started,
         ),

@@ -7,7 +7,7 @@ Each layer's states then go through the operations that the model itself ran aft
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -15,14 +15,12 @@ from torch import Tensor, nn
 
 from model_understanding.errors import NumericalError, UnsupportedModelError
 from model_understanding.lens.replay import HINT, Tail
-from model_understanding.model.blocks import Block, entering_states
+from model_understanding.model.blocks import Block, entering_states, transformer_blocks
 from model_understanding.model.finite import first_broken_layer, require_finite
 from model_understanding.model.guard import guarded
 from model_understanding.model.metering import count_forward
+from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
-
-if TYPE_CHECKING:
-    from model_understanding.passes.runner import Runner
 
 _ROUNDINGS = 4  # of the largest logit: what another order of the same sums may change
 _CELLS_AT_ONCE = 2**22  # positions × vocabulary that are reduced together: 32 MiB of 64-bit floats
@@ -52,7 +50,7 @@ class LensReadings(NamedTuple):
 
 
 def read_layers(
-    runner: "Runner",
+    model: Model,
     encoding: Encoding,
     *,
     positions: Sequence[int] | None,
@@ -62,7 +60,7 @@ def read_layers(
     """Run one text once and read each layer's states through the model's own tail.
 
     Args:
-        runner: The model's runner.
+        model: The model.
         encoding: One text.
         positions: Where a language model's next token is read; ``None`` for a classifier's one answer.
         followed: An entry to track for each position, −1 for none; the last layer's likeliest is the other
@@ -77,25 +75,25 @@ def read_layers(
             be followed, or followed again it does not give the model's own logits.
         NumericalError: A layer's states give logits that are not finite.
     """
-    model = runner.model
+    module = model.module
     try:
-        blocks = runner.blocks
+        blocks = transformer_blocks(model)
     except UnsupportedModelError as error:
         raise UnsupportedModelError(error.message, hint=HINT) from error
     first = 0 if positions is None else min(positions)
     encoding = encoding if positions is None else encoding.prefix(max(positions) + 1)
-    tail = Tail(model)
-    with guarded(model, gradients=False):
-        with _kept_states(model, blocks, positions, tail) as states, tail:
-            outputs = runner.forward(encoding, first)
+    tail = Tail(module)
+    with guarded(module, gradients=False):
+        with _kept_states(module, blocks, positions, tail) as states, tail:
+            outputs = model.forward(encoding, first)
         count_forward(encoding.ids.numel())
         tail.finish(outputs.logits)
-        require_finite(outputs.logits, "logits", lambda: first_broken_layer(model, encoding.inputs))
+        require_finite(outputs.logits, "logits", lambda: first_broken_layer(module, encoding.inputs))
         reduce = _Reduction(outputs.logits, encoding.ids.shape[1], positions, followed, top)
         for number, layer in enumerate(states.layers):
             logits = tail(states.whole(layer))
             if number == len(blocks):
-                _require_same(type(model).__name__, reduce.chosen(logits), reduce.final)
+                _require_same(model.name, reduce.chosen(logits), reduce.final)
                 logits = outputs.logits  # to the last bit
             reduce.take(number, logits)
     return reduce.readings()

@@ -10,7 +10,7 @@ import numpy as np
 
 from model_understanding.errors import InputError, NumericalError, UnsupportedModelError
 from model_understanding.lens.logit_lens import read_layers
-from model_understanding.passes.runner import Runner
+from model_understanding.model.model import Model
 from model_understanding.results import LogitLens
 from model_understanding.results.logit_lens import WHOLE_TEXT
 from model_understanding.targets.classification import labels_of, problem_of
@@ -22,12 +22,12 @@ TOP = 5
 
 
 def lens_of_tokens(
-    runner: Runner, encoding: Encoding, positions: int | Sequence[int] | None, top: int = TOP
+    model: Model, encoding: Encoding, positions: int | Sequence[int] | None, top: int = TOP
 ) -> LogitLens:
     """Return what each layer of a language model would say next.
 
     Args:
-        runner: The runner of a language model.
+        model: The model of a language model.
         encoding: A prompt, or a prompt and its continuation.
         positions: Where to read, counted from the end where negative. Left out: the positions that a
             continuation's tokens were chosen at, or all of a prompt alone.
@@ -51,17 +51,17 @@ def lens_of_tokens(
     if not chosen:
         raise InputError("No position was chosen.", hint="Leave positions out, or pass for example -1.")
     following = [int(tokens.ids[p + 1]) if p + 1 < count else -1 for p in chosen]
-    readings = read_layers(runner, encoding, positions=chosen, followed=following, top=top)
+    readings = read_layers(model, encoding, positions=chosen, followed=following, top=top)
     named = {*readings.top_ids.ravel().tolist(), *following} - {-1}
-    labels = {entry: token_text(runner.tokenizer, entry) for entry in sorted(named)}
-    return _lens(runner, encoding, chosen, following, readings, labels, started)
+    labels = {entry: token_text(model.tokenizer, entry) for entry in sorted(named)}
+    return _lens(model, encoding, chosen, following, readings, labels, started)
 
 
-def lens_of_classes(runner: Runner, encoding: Encoding, top: int = TOP) -> LogitLens:
+def lens_of_classes(model: Model, encoding: Encoding, top: int = TOP) -> LogitLens:
     """Return what each layer of a classifier would answer.
 
     Args:
-        runner: The runner of a classifier.
+        model: The model of a classifier.
         encoding: A text.
         top: How many of the likeliest classes to keep.
 
@@ -75,31 +75,30 @@ def lens_of_classes(runner: Runner, encoding: Encoding, top: int = TOP) -> Logit
     """
     started = time.perf_counter()
     _check_top(top)
-    if runner.link != "softmax":
-        kind = problem_of(runner.config).replace("_", "-")
+    if model.output_activation != "softmax":
+        kind = problem_of(model.config).replace("_", "-")
         raise UnsupportedModelError(
-            f"The logit lens reads one distribution over the classes, and {type(runner.model).__name__} is a "
-            f"{kind} model.",
+            f"The logit lens reads one distribution over the classes, and {model.name} is a {kind} model.",
             hint="Use compute_saliency or compute_attention.",
         )
-    readings = read_layers(runner, encoding, positions=None, followed=[-1], top=top)
-    labels = dict(enumerate(labels_of(runner.config)))
-    return _lens(runner, encoding, [WHOLE_TEXT], [-1], readings, labels, started)
+    readings = read_layers(model, encoding, positions=None, followed=[-1], top=top)
+    labels = dict(enumerate(labels_of(model.config)))
+    return _lens(model, encoding, [WHOLE_TEXT], [-1], readings, labels, started)
 
 
-def lens_for_report(runner: Runner, encoding: Encoding) -> LogitLens | None:
+def lens_for_report(model: Model, encoding: Encoding) -> LogitLens | None:
     """Return the lens of a continuation's first steps, nothing where a model cannot be read so."""
     start = encoding.prompt_length
     assert start is not None
     steps = range(start - 1, min(len(encoding.tokens[0]) - 1, start - 1 + MOST_REPORTED))
     try:
-        return lens_of_tokens(runner, encoding, steps)
+        return lens_of_tokens(model, encoding, steps)
     except (UnsupportedModelError, NumericalError):  # the rest of the report stands without it
         return None
 
 
 def _lens(
-    runner: Runner,
+    model: Model,
     encoding: Encoding,
     positions: Sequence[int],
     following: Sequence[int],
@@ -123,7 +122,7 @@ def _lens(
         next_probabilities=next_probabilities,
         ids=np.array(list(labels), dtype=int),
         labels=tuple(labels.values()),
-        provenance=replace(runner.loaded.provenance, seconds=time.perf_counter() - started),
+        provenance=replace(model.loaded.provenance, seconds=time.perf_counter() - started),
     )
 
 

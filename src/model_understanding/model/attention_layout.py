@@ -1,11 +1,9 @@
 """How many attention layers a model has."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from model_understanding.errors import UnsupportedModelError
-
-if TYPE_CHECKING:
-    from model_understanding.passes.runner import Runner
+from model_understanding.model.model import Model
 
 
 def layer_count(config: Any) -> int:
@@ -40,16 +38,16 @@ def layer_count(config: Any) -> int:
     return count
 
 
-def require_attention_in_every_layer(runner: "Runner", name: str) -> None:
+def require_attention_in_every_layer(model: Model, name: str) -> None:
     """Raise where some layer mixes tokens by other means than attention that can be read."""
-    expected = getattr(runner.config.get_text_config(), "num_hidden_layers", 0)
+    expected = getattr(model.config.get_text_config(), "num_hidden_layers", 0)
     try:
-        layers = layer_count(runner.config)
+        layers = layer_count(model.config)
     except UnsupportedModelError:
         layers = 0
     if not layers or layers != expected:
         raise UnsupportedModelError(
             f"{name} follows attention through every layer, and {expected - layers} of the {expected} layers "
-            f"of {type(runner.model).__name__} compute none that can be read.",
+            f"of {model.name} compute none that can be read.",
             hint="Use a method that needs no attention, such as saliency.",
         )

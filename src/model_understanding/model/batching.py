@@ -1,54 +1,45 @@
-"""Run rows of a batch in parts that fit, and in smaller ones where they do not."""
+"""Batches that fit into memory, and smaller ones where they do not."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
 
 import torch
 
 from model_understanding.errors import NumericalError
 from model_understanding.model.memory import Memory
 
-Result = TypeVar("Result")
 _log = logging.getLogger("model_understanding")
-_told: ContextVar[list[str] | None] = ContextVar("model_understanding_memory", default=None)
+_cautions: ContextVar[list[str] | None] = ContextVar("model_understanding_memory", default=None)
 
 
 @contextmanager
-def cautions_of_memory() -> Iterator[list[str]]:
-    """Yield a list that gets what a reader may want to know of memory that ran out in the body."""
-    found: list[str] = []
-    token = _told.set(found)
+def memory_cautions() -> Iterator[list[str]]:
+    """Yield a list that collects what a reader may want to know of memory that ran out in the body."""
+    cautions: list[str] = []
+    token = _cautions.set(cautions)
     try:
-        yield found
+        yield cautions
     finally:
-        _told.reset(token)
+        _cautions.reset(token)
 
 
-def tell(caution: str) -> None:
+def note_out_of_memory(caution: str) -> None:
     """Log what was done because memory ran out, and note it for the result."""
     _log.warning(caution)
-    found = _told.get()
-    if found is not None and caution not in found:
-        found.append(caution)
+    cautions = _cautions.get()
+    if cautions is not None and caution not in cautions:
+        cautions.append(caution)
 
 
-def packed(
-    run: Callable[[int, int], Result],
-    count: int,
-    positions_each: int,
-    memory: Memory,
-    *,
-    gradients: bool = False,
-    tokens: int | None = None,
-    logits: int = 1,
-) -> list[Result]:
-    """Run ``count`` rows in batches; halve the batch where memory runs out, and go on.
+class Batches:
+    """Ranges of rows, one after the other, each as large as memory is expected to hold.
+
+    Where a body may run out of memory, it runs under ``halving()``: the batch is then repeated in smaller
+    ones.
 
     Args:
-        run: Runs the rows from a start to an end (exclusive) as one batch.
         count: How many rows there are.
         positions_each: Positions of one of them, those of each target counted.
         memory: Says how many positions fit; it learns from what did not.
@@ -56,35 +47,64 @@ def packed(
         tokens: Tokens of a row; the same as its positions where left out.
         logits: Positions of a row whose logits are computed.
 
-    Returns:
-        What each batch gave, in order.
-
-    Raises:
-        NumericalError: Not even one row fits.
+    >>> list(Batches(3, 10, Memory(torch.nn.Linear(1, 1), torch.device("cpu"))))
+    [(0, 3)]
     """
-    tokens = positions_each if tokens is None else tokens
-    found: list[Result] = []
-    start, most = 0, count
-    while start < count:
-        room = memory.positions_at_once(tokens, gradients=gradients, logits=logits)
-        size = max(1, min(room // max(positions_each, 1), most))
-        end = min(start + size, count)
+
+    def __init__(
+        self,
+        count: int,
+        positions_each: int,
+        memory: Memory,
+        *,
+        gradients: bool = False,
+        tokens: int | None = None,
+        logits: int = 1,
+    ) -> None:
+        self._count = count
+        self._positions_each = max(positions_each, 1)
+        self._memory = memory
+        self._gradients = gradients
+        self._tokens = positions_each if tokens is None else tokens
+        self._logits = logits
+        self._most = count
+        self._start = self._end = 0
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        while self._end < self._count:
+            self._start = self._end
+            room = self._memory.positions_at_once(
+                self._tokens, gradients=self._gradients, logits=self._logits
+            )
+            size = max(1, min(room // self._positions_each, self._most))
+            self._end = min(self._start + size, self._count)
+            yield self._start, self._end
+
+    @contextmanager
+    def halving(self) -> Iterator[None]:
+        """Run the body on the current batch; where memory runs out, go on with batches of half the size.
+
+        Yields:
+            Nothing.
+
+        Raises:
+            NumericalError: Not even one row fits.
+        """
         try:
-            found.append(run(start, end))
+            yield
         except RuntimeError as error:  # torch.OutOfMemoryError is one; a CPU's is plain
             if not is_out_of_memory(error):
                 raise
-            if end - start == 1:
+            rows = self._end - self._start
+            if rows == 1:
                 raise NumericalError(
-                    f"There is not enough memory for one text of {tokens} tokens.",
-                    hint="Use a shorter text, a smaller number type, or another device.",
+                    f"There is not enough memory for one text of {self._tokens} tokens.",
+                    hint="Use a shorter text, a smaller dtype, or another device.",
                 ) from error
-            most = (end - start) // 2
-            memory.learn((end - start) * tokens, gradients=gradients)
-            tell(f"Out of memory with {end - start} texts at once; going on with {most}.")
-            continue
-        start = end
-    return found
+            self._most = rows // 2
+            self._memory.learn(rows * self._tokens, gradients=self._gradients)
+            note_out_of_memory(f"Out of memory with {rows} texts at once; going on with {self._most}.")
+            self._end = self._start  # this batch again, in smaller ones
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
@@ -93,5 +113,6 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     >>> is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     True
     """
-    said = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in said or "out of memory" in said
+    message = str(error)
+    is_allocation = "allocate memory" in message or "out of memory" in message
+    return is_allocation or isinstance(error, torch.OutOfMemoryError)

@@ -1,4 +1,4 @@
-"""No number leaves the runner unless it is finite."""
+"""No number leaves the model unless it is finite."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from model_understanding.errors import InputError
+from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 from model_understanding.text.max_length import longest_input
-
-if TYPE_CHECKING:
-    from model_understanding.passes.runner import Runner
 
 
 def end_ids(model: Any, tokenizer: Any) -> list[int]:
@@ -22,7 +20,7 @@ def end_ids(model: Any, tokenizer: Any) -> list[int]:
 
 
 def generated_ids(
-    runner: "Runner",
+    model: Model,
     encoding: Encoding,
     *,
     max_new_tokens: int,
@@ -36,7 +34,7 @@ def generated_ids(
     The model's own generation config (sampling, penalties) does not take part; its end tokens do.
 
     Args:
-        runner: The runner, its model guarded.
+        model: The model, its model guarded.
         encoding: The prompt.
         max_new_tokens: Most tokens to generate.
         seed: Seed to sample with; greedy where left out.
@@ -55,19 +53,19 @@ def generated_ids(
             f"max_new_tokens must be at least 1. Got {max_new_tokens}.", hint="Ask for one token or more."
         )
     length = encoding.ids.shape[1]
-    limit = longest_input(runner.model, runner.tokenizer)
+    limit = longest_input(model.module, model.tokenizer)
     if limit is not None and length >= limit:
         raise InputError(
             f"The prompt has {length} tokens and the model positions for {limit}: no room for an answer.",
             hint="Pass a shorter prompt.",
         )
     room = max_new_tokens if limit is None else min(max_new_tokens, limit - length)
-    ends = end_ids(runner.model, runner.tokenizer)
+    ends = end_ids(model.module, model.tokenizer)
     sampling = {} if seed is None else {"temperature": temperature, "top_p": top_p, "top_k": top_k}
-    with _neutral_settings(runner.model, ends), torch.random.fork_rng(_cuda_devices(runner)):
+    with _neutral_settings(model.module, ends), torch.random.fork_rng(_cuda_devices(model)):
         if seed is not None:
             torch.manual_seed(seed)
-        sequences = runner.model.generate(  # pyright: ignore[reportCallIssue]
+        sequences = model.module.generate(  # pyright: ignore[reportCallIssue]
             **{
                 name: encoding.inputs[name]
                 for name in ("input_ids", "attention_mask")
@@ -99,6 +97,6 @@ def _neutral_settings(model: Any, ends: list[int]) -> Iterator[None]:
         model.generation_config = own
 
 
-def _cuda_devices(runner: "Runner") -> list[int]:
-    device = runner.device
+def _cuda_devices(model: Model) -> list[int]:
+    device = model.device
     return [device.index or 0] if device.type == "cuda" else []

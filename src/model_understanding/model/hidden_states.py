@@ -2,58 +2,52 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from model_understanding.checks import index_in
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.model.blocks import (
-    _HINT,
+    LAYER_HINT,
     Block,
-    BlockStack,
-    _entering,
-    _probes,
-    checked_layer,
-    find_blocks,
+    entering_argument,
+    probe_texts,
+    transformer_blocks,
 )
 from model_understanding.model.embeddings import EmbeddingSwap, swapped_embeddings
 from model_understanding.model.finite import first_broken_layer, require_finite
 from model_understanding.model.guard import guarded
 from model_understanding.model.metering import count_forward
+from model_understanding.model.model import Model, measured_once
 from model_understanding.text.encoding import Encoding
-
-if TYPE_CHECKING:
-    from model_understanding.passes.runner import Runner
-
 
 _TOLERANCE = 1e-5  # of the largest logit; in 16-bit models a few roundings instead
 
 
-def found_layer(runner: "Runner", stack: BlockStack | None, layer: int) -> tuple[BlockStack, int]:
-    """Return a model's blocks, found now unless they are known, and a layer's number counted from 0.
+def block_of_layer(model: Model, layer: int) -> tuple[Block, int]:
+    """Return the block of a layer, and the layer's index counted from 0.
 
     Args:
-        runner: The model's runner.
-        stack: Its blocks, where they were found before.
-        layer: The number asked for.
+        model: The model.
+        layer: The layer's index; counted from the end where negative.
 
     Raises:
         InputError: There is no such layer.
-        UnsupportedModelError: The blocks cannot be told, or with another text's hidden states there the
-            logits are not that text's: something leads around the block's input (a second stream of
-            residuals, embeddings that enter later blocks anew).
+        UnsupportedModelError: The blocks cannot be located, or with another text's hidden states there the
+            logits are not that text's: something leads around the block's input (a second residual stream,
+            embeddings that enter later blocks again).
     """
-    stack = stack or find_blocks(runner)
-    number = checked_layer(layer, len(stack.blocks))
-    if number not in stack.measured:
-        _require_whole_text(runner, stack, number)
-    return stack, number
+    blocks = transformer_blocks(model)
+    index = index_in(layer, len(blocks), "layer")
+    _require_whole_text(model, index)
+    return blocks[index], index
 
 
 def carried_states(
-    runner: "Runner",
+    model: Model,
     block: Block,
     encoding: Encoding,
     embeddings: Float[Tensor, "batch tokens width"] | None,
@@ -61,21 +55,21 @@ def carried_states(
     """Return the hidden states that enter a block when the model starts from other embeddings.
 
     Args:
-        runner: The model's runner.
+        model: The model.
         block: The block.
         encoding: The texts, whose ids, positions and mask the model sees.
         embeddings: In place of what the embedding table gives; its own where left out.
     """
-    model, ids = runner.model, encoding.ids
+    module, ids = model.module, encoding.ids
     with (
-        guarded(model, gradients=False),
-        swapped_embeddings(model, ids, embeddings),
-        swapped_states(model, block, ids) as swap,
+        guarded(module, gradients=False),
+        swapped_embeddings(module, ids, embeddings),
+        swapped_states(module, block, ids) as swap,
     ):
-        runner.forward(encoding, ids.shape[1] - 1)
+        model.forward(encoding, ids.shape[1] - 1)
     count_forward(ids.numel())
     assert swap.leaf is not None
-    require_finite(swap.leaf, "hidden states", lambda: first_broken_layer(model, encoding.inputs))
+    require_finite(swap.leaf, "hidden states", lambda: first_broken_layer(module, encoding.inputs))
     return swap.leaf
 
 
@@ -109,7 +103,7 @@ def swapped_states(
         calls += 1
         if calls != block.turn + 1:
             return None
-        name, own = _entering(module, arguments, keywords)
+        name, own = entering_argument(module, arguments, keywords)
         expected = input_ids.T.shape if block.transposed else input_ids.shape
         if own is None or own.shape[:-1] != expected:
             raise _misfit(model, module)
@@ -137,24 +131,24 @@ def _misfit(model: nn.Module, module: nn.Module) -> UnsupportedModelError:
     return UnsupportedModelError(
         f"{type(model).__name__} did not run its block {type(module).__name__} as often as before, on hidden "
         "states of shape (batch, tokens, width).",
-        hint=_HINT,
+        hint=LAYER_HINT,
     )
 
 
-def _require_whole_text(runner: "Runner", stack: BlockStack, layer: int) -> None:
+@measured_once
+def _require_whole_text(model: Model, layer: int) -> None:
     """Raise unless another text's hidden states at a layer make the answer that text's."""
-    block, (one, other) = stack.blocks[layer], _probes(runner)
-    with guarded(runner.model, gradients=False):
-        with swapped_states(runner.model, block, other.ids) as swap:
-            expected = runner.forward(other).logits.float()
-        with swapped_states(runner.model, block, one.ids, swap.leaf):
-            found = runner.forward(one).logits.float()
-    dtype = getattr(runner.model, "dtype", torch.float32)
+    block, (one, other) = transformer_blocks(model)[layer], probe_texts(model)
+    with guarded(model.module, gradients=False):
+        with swapped_states(model.module, block, other.ids) as swap:
+            expected = model.forward(other).logits.float()
+        with swapped_states(model.module, block, one.ids, swap.leaf):
+            found = model.forward(one).logits.float()
+    dtype = getattr(model.module, "dtype", torch.float32)
     allowed = max(_TOLERANCE, 4 * torch.finfo(dtype).eps) * expected.abs().max()
     if not bool((found - expected).abs().max() <= allowed):
         raise UnsupportedModelError(
-            f"The hidden states that enter block {layer} of {type(runner.model).__name__} do not carry the "
+            f"The hidden states that enter block {layer} of {model.name} do not carry the "
             "whole text: other paths lead around them.",
-            hint=_HINT,
+            hint=LAYER_HINT,
         )
-    stack.measured.add(layer)

@@ -1,6 +1,6 @@
 """What a run costs: counted while it runs, and known before it by rehearsing it.
 
-Every pass through a model is counted where it happens. A rehearsal runs a method with a runner that
+Every pass through a model is counted where it happens. A rehearsal runs a method with a model that
 counts in place of running, so what it foretells is what the method's own code asks for.
 """
 
@@ -20,7 +20,7 @@ Progress = Callable[[int, int | None], Any]
 
 
 @dataclass(slots=True, eq=False)
-class Meter:
+class PassCounter:
     """Counts the passes of a run.
 
     Args:
@@ -48,11 +48,11 @@ class Meter:
 
 
 # Of the run in this thread; runs inside a caller's own progress function count for themselves.
-_METER: ContextVar[Meter | None] = ContextVar("model_understanding_meter", default=None)
+_METER: ContextVar[PassCounter | None] = ContextVar("model_understanding_meter", default=None)
 
 
 @contextmanager
-def metered(meter: Meter | None) -> Iterator[None]:
+def counted_by(meter: PassCounter | None) -> Iterator[None]:
     """Count the passes of the body, in this thread, or count none."""
     token = _METER.set(meter)
     try:
@@ -62,10 +62,10 @@ def metered(meter: Meter | None) -> Iterator[None]:
 
 
 @contextmanager
-def counting() -> Iterator[Meter]:
+def counting() -> Iterator[PassCounter]:
     """Yield a meter of the body's passes, which count for what the body is part of as well."""
-    outer, meter = _METER.get(), Meter()
-    with metered(meter):
+    outer, meter = _METER.get(), PassCounter()
+    with counted_by(meter):
         yield meter
     if outer is not None:
         outer.forwards += meter.forwards
@@ -100,13 +100,13 @@ def count_backward(positions: int) -> None:
         _told(meter)
 
 
-def is_rehearsing() -> bool:
+def is_dry_run() -> bool:
     """Return whether passes are counted in place of being run."""
     meter = _METER.get()
     return meter is not None and meter.settles is not None
 
 
-def settled(observed: Any) -> Any:
+def converged(observed: Any) -> Any:
     """Return whether what an adaptive method waits for is reached.
 
     Args:
@@ -132,18 +132,20 @@ def count_memory(size: Callable[[], int]) -> None:
         meter.peak_bytes = max(meter.peak_bytes, size())
 
 
-def _told(meter: Meter) -> None:
+def _told(meter: PassCounter) -> None:
     if meter.tell is not None:
         meter.tell()
 
 
-def reported(run: Callable[[], Result], progress: Progress | None, total: Callable[[], int | None]) -> Result:
+def run_with_progress(
+    run: Callable[[], Result], progress: Progress | None, total: Callable[[], int | None]
+) -> Result:
     """Run something and tell a caller how far it is.
 
     ``progress(done, total)`` is called with 0 before the first pass, after each pass, and with
     ``done == total`` at the end. ``done`` never falls. ``total`` stays the same until the last call,
     where an adaptive method that stopped early makes it smaller; it is ``None`` until then where the
-    method cannot be rehearsed.
+    method cannot be dry_run.
 
     Args:
         run: What to run.
@@ -159,7 +161,7 @@ def reported(run: Callable[[], Result], progress: Progress | None, total: Callab
     if progress is None:
         return run()
     expected = total()
-    meter = Meter()
+    meter = PassCounter()
 
     def tell() -> None:
         # The end is told at the end; a batch that ran out of memory and is repeated is no progress.
@@ -185,9 +187,9 @@ class _FromCaller(BaseException):
         self.error = error
 
 
-def _unwrapped(run: Callable[[], Result], meter: Meter) -> Result:
+def _unwrapped(run: Callable[[], Result], meter: PassCounter) -> Result:
     try:
-        with metered(meter):
+        with counted_by(meter):
             return run()
     except _FromCaller as carrier:
         raised = carrier.error
@@ -195,7 +197,7 @@ def _unwrapped(run: Callable[[], Result], meter: Meter) -> Result:
 
 
 def _ask(progress: Progress, done: int, total: int | None) -> None:
-    with metered(None):  # what the caller runs in there is not this run's
+    with counted_by(None):  # what the caller runs in there is not this run's
         answer = progress(done, total)
     if isinstance(answer, bool | np.bool_) and not answer:
         of_all = "" if total is None else f" of {total}"

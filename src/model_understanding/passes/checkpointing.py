@@ -7,6 +7,7 @@ is changed in the same way when a block runs again, in whatever thread the backw
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -14,9 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
-from model_understanding.backward_rules.mode import ModifiedBackward, active_mode
 from model_understanding.errors import UnsupportedModelError
-from model_understanding.model.blocks import blocks_of
+from model_understanding.model.blocks import checkpointed_modules
+
+BlockContext = Callable[[nn.Module], AbstractContextManager[None]]
+
+block_context: ContextVar[BlockContext | None] = ContextVar("model_understanding_block", default=None)
+"""Under what a block of the forward pass now running must run again; what changes the pass sets it."""
 
 
 @contextmanager
@@ -33,7 +38,7 @@ def recomputed_blocks(model: nn.Module) -> Iterator[None]:
         UnsupportedModelError: The model has no list of blocks. In the backward pass: a block's input was
             overwritten after it had run.
     """
-    blocks = blocks_of(model)
+    blocks = checkpointed_modules(model)
     if not blocks:
         raise UnsupportedModelError(
             f"{type(model).__name__} has no list of blocks that could be run again in the backward pass.",
@@ -56,15 +61,15 @@ def _recomputing(block: nn.Module, forward: Callable[..., Any]) -> Callable[...,
     def run(*arguments: Any, **keywords: Any) -> Any:
         if not torch.is_grad_enabled():
             return forward(*arguments, **keywords)
-        mode = active_mode()
+        again = block_context.get()
         entered = [value for value in [*arguments, *keywords.values()] if isinstance(value, Tensor)]
         versions = [value._version for value in entered]
 
         def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
-            return nullcontext(), _EachTime(partial(_again, block, mode, entered, versions))
+            return nullcontext(), _EachTime(partial(_again, block, again, entered, versions))
 
         # Stopping a block halfway would leave the hooks of a changed backward pass halfway too.
-        with set_checkpoint_early_stop(mode is None):
+        with set_checkpoint_early_stop(again is None):
             return checkpoint(
                 partial(forward, **keywords),
                 *arguments,
@@ -93,7 +98,7 @@ class _EachTime(AbstractContextManager[None]):
 
 @contextmanager
 def _again(
-    block: nn.Module, mode: ModifiedBackward | None, entered: list[Tensor], versions: list[int]
+    block: nn.Module, again: BlockContext | None, entered: list[Tensor], versions: list[int]
 ) -> Iterator[None]:
     if [value._version for value in entered] != versions:
         raise UnsupportedModelError(
@@ -101,5 +106,5 @@ def _again(
             "so the block cannot be run again.",
             hint="Use a shorter text, or a method that only perturbs the text.",
         )
-    with nullcontext() if mode is None else mode.running_again(block):
+    with nullcontext() if again is None else again(block):
         yield

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model_understanding.errors import InputError, UnsupportedModelError
-from model_understanding.model.batching import is_out_of_memory, tell
+from model_understanding.model.batching import is_out_of_memory, note_out_of_memory
 from model_understanding.model.memory import most_product_positions
 from model_understanding.model.metering import count_backward
 from model_understanding.passes.lm_head_gradient import SplitDirections
@@ -152,7 +152,9 @@ def _products(values: Tensor, leaf: Tensor, directions: Tensor, *, keep_graph: b
                 raise
     if halves:
         half = len(directions) // 2
-        tell(f"Out of memory with the gradients of {len(directions)} targets at once; going on with {half}.")
+        note_out_of_memory(
+            f"Out of memory with the gradients of {len(directions)} targets at once; going on with {half}."
+        )
         first = _products(values, leaf, directions[:half], keep_graph=True)
         return torch.cat([first, _products(values, leaf, directions[half:], keep_graph=keep_graph)])
     last = len(directions) - 1

@@ -5,17 +5,14 @@ Against the allocator's peak on one CPU thread (BERT base, GPT-2 small, a 30-lay
 adaptive methods, whose most counts pieces that a run may not need.
 """
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from model_understanding.passes.runner import Runner
+from model_understanding.model.model import Model
 
 # The graph of a model that was not measured yet is taken large, so that batches fit; here it is to be right.
 _BEFORE_MEASURED = 0.75
 
 
 def pass_bytes(
-    runner: "Runner",
+    model: Model,
     rows: int,
     tokens: int,
     logits: int = 1,
@@ -27,7 +24,7 @@ def pass_bytes(
     """Return the bytes of activations, logits and gradients of a pass.
 
     Args:
-        runner: The runner.
+        model: The model.
         rows: Rows of the batch.
         tokens: Tokens of a row.
         logits: Positions of a row whose logits are computed.
@@ -35,21 +32,21 @@ def pass_bytes(
         targets: Targets whose gradients are kept.
         is_cached: Whether keys and values of the rows are held as well.
     """
-    text_config = runner.config.get_text_config()
-    size = getattr(runner.model, "dtype", None)
+    text_config = model.config.get_text_config()
+    size = getattr(model.module, "dtype", None)
     item = size.itemsize if size is not None and size.is_floating_point else 4
     width = text_config.hidden_size
     inner = getattr(text_config, "intermediate_size", None) or 4 * width
     heads = getattr(text_config, "num_attention_heads", None) or 1
     # What a layer works with for a moment: states, queries, keys and values, the inner layer three times.
     moment = rows * tokens * item * (4 * width + 3 * inner)
-    if getattr(runner.config, "_attn_implementation", None) in (None, "eager"):
+    if getattr(model.config, "_attn_implementation", None) in (None, "eager"):
         moment += rows * heads * tokens**2 * (2 * item + 4)
-    graph = runner.memory.row_bytes(tokens, at_once > 0, 0)
-    read = rows * (runner.memory.row_bytes(tokens, at_once > 0, logits) - graph)
+    graph = model.memory.row_bytes(tokens, at_once > 0, 0)
+    read = rows * (model.memory.row_bytes(tokens, at_once > 0, logits) - graph)
     held = moment
     if at_once:
-        held = rows * graph * (1 if runner.memory.is_measured else _BEFORE_MEASURED)
+        held = rows * graph * (1 if model.memory.is_measured else _BEFORE_MEASURED)
         held += at_once * moment + rows * targets * tokens * width * 4
     if is_cached:
         layers = getattr(text_config, "num_hidden_layers", None) or 1

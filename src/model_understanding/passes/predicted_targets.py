@@ -1,17 +1,15 @@
 """Targets that follow from the model's own answer, found on a forward that runs anyway."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 from jaxtyping import Float
 from torch import Tensor
 
+from model_understanding.model.model import Model
 from model_understanding.passes.target_values import Entry
 from model_understanding.results import Target
 from model_understanding.text.encoding import Encoding
-
-if TYPE_CHECKING:
-    from model_understanding.passes.runner import Runner
 
 MakeTarget = Callable[[int, int], Target]
 
@@ -23,16 +21,16 @@ class PredictedTargets(Sequence[Sequence[Target]]):
     own sake, so naming no target costs nothing; who reads a target before it causes a forward.
 
     Args:
-        runner: The runner.
+        model: The model.
         encoding: The texts, all of one length.
         make: Makes a target of the likeliest class or token, and of the position where it is read.
     """
 
-    def __init__(self, runner: "Runner", encoding: Encoding, make: MakeTarget) -> None:
-        self._runner = runner
+    def __init__(self, model: Model, encoding: Encoding, make: MakeTarget) -> None:
+        self._model = model
         self._encoding = encoding
         self._make = make
-        self._position = encoding.ids.shape[1] - 1 if runner.is_language_model else 0
+        self._position = encoding.ids.shape[1] - 1 if model.is_language_model else 0
         self._rows: list[tuple[Target, ...]] | None = None
 
     @property
@@ -58,6 +56,6 @@ class PredictedTargets(Sequence[Sequence[Target]]):
     def __getitem__(self, number: slice) -> Sequence[Sequence[Target]]: ...
     def __getitem__(self, number: int | slice) -> Sequence[Target] | Sequence[Sequence[Target]]:
         if self._rows is None:
-            self.settle(self._runner.logits(self._encoding, keep_from=self._position))
+            self.settle(self._model.logits(self._encoding, keep_from=self._position))
         assert self._rows is not None
         return self._rows[number]

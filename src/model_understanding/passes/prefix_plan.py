@@ -5,12 +5,10 @@ it. Several forwards over shorter prefixes buy shorter backwards; how many pay f
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from model_understanding.model.causality import is_causal
+from model_understanding.model.model import Model
 from model_understanding.passes.target_values import Entry
-
-if TYPE_CHECKING:
-    from model_understanding.passes.runner import Runner
 
 # In token positions of one forward. A backward to the embeddings alone costs about a forward: each matrix
 # product has one counterpart, the weights' gradients are not computed.
@@ -20,7 +18,7 @@ _MOST_CUTS = 32  # places considered for a cut between groups
 
 
 def prefixes_of(
-    runner: "Runner", entries: Sequence[Entry], tokens: int, *, gradients: bool
+    model: Model, entries: Sequence[Entry], tokens: int, *, gradients: bool
 ) -> list[tuple[int, list[Entry]]]:
     """Group entries by the forward they are read from: how many tokens it sees.
 
@@ -28,7 +26,7 @@ def prefixes_of(
     causal would see its answer there: each position gets a forward over just its prefix.
 
     Args:
-        runner: Runs the model.
+        model: Runs the model.
         entries: The entries of all targets.
         tokens: Tokens of the text.
         gradients: Whether each target gets a backward.
@@ -36,9 +34,9 @@ def prefixes_of(
     Returns:
         For each group the length of its prefix and its entries.
     """
-    if not runner.is_language_model:
+    if not model.is_language_model:
         return [(tokens, list(entries))]
-    if runner.is_causal:
+    if is_causal(model):
         return cheapest_prefixes(entries) if gradients else shared_prefix(entries)
     positions = sorted({entry.position for entry in entries})
     return [(p + 1, [entry for entry in entries if entry.position == p]) for p in positions]

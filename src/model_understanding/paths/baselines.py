@@ -138,7 +138,7 @@ def resolved_baseline(runner: Runner, baseline: str) -> str:
     if baseline != "default":
         return baseline
     for kind in ("mask", "pad"):
-        number = getattr(runner.tokenizer, f"{kind}_token_id", None)
+        number = getattr(runner.model.tokenizer, f"{kind}_token_id", None)
         if number is not None and number < _rows(runner) and bool(_embedded(runner, [number]).any()):
             return kind
     return "mean"
@@ -195,7 +195,7 @@ def mean_embedding(runner: Runner) -> Float[Tensor, " width"]:
     count = _rows(runner)
     total: Tensor | None = None
     for start in range(0, count, _IDS_AT_ONCE):
-        ids = torch.arange(start, min(start + _IDS_AT_ONCE, count), device=runner.device)
+        ids = torch.arange(start, min(start + _IDS_AT_ONCE, count), device=runner.model.device)
         part = _table_rows(runner, ids[None])[0].sum(0)
         total = part if total is None else total + part
     assert total is not None
@@ -204,14 +204,14 @@ def mean_embedding(runner: Runner) -> Float[Tensor, " width"]:
 
 def ordinary_ids(runner: Runner) -> Int[Tensor, " ids"]:
     """Return the ids of the vocabulary that are not special tokens and that the model can embed."""
-    count = min(_rows(runner), len(runner.tokenizer))
+    count = min(_rows(runner), len(runner.model.tokenizer))
     ordinary = torch.ones(count, dtype=torch.bool)
-    ordinary[[number for number in runner.tokenizer.all_special_ids if number < count]] = False
+    ordinary[[number for number in runner.model.tokenizer.all_special_ids if number < count]] = False
     return torch.arange(count)[ordinary]
 
 
 def _rows(runner: Runner) -> int:
-    return getattr(embedding_table(runner.model), "num_embeddings", len(runner.tokenizer))
+    return getattr(embedding_table(runner.model.module), "num_embeddings", len(runner.model.tokenizer))
 
 
 def _table_rows(runner: Runner, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens width"]:
@@ -220,7 +220,7 @@ def _table_rows(runner: Runner, ids: Int[Tensor, "batch tokens"]) -> Float[Tenso
 
 
 def _embedded(runner: Runner, ids: list[int]) -> Float[Tensor, "ids width"]:
-    return _table_rows(runner, torch.tensor([ids], device=runner.device))[0]
+    return _table_rows(runner, torch.tensor([ids], device=runner.model.device))[0]
 
 
 def _id_of(runner: Runner, kind: str) -> int:
@@ -228,7 +228,7 @@ def _id_of(runner: Runner, kind: str) -> int:
     if kind.startswith("id:"):
         number = int(kind.removeprefix("id:"))
     else:
-        number = getattr(runner.tokenizer, f"{kind}_token_id", None)
+        number = getattr(runner.model.tokenizer, f"{kind}_token_id", None)
         if number is None:
             raise InputError(
                 f"The baseline is {kind!r}, but the tokenizer has no {kind} token.",
@@ -243,7 +243,7 @@ def _id_of(runner: Runner, kind: str) -> int:
 
 
 def _ids_of_text(runner: Runner, text: str) -> list[int]:
-    ids = runner.tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids = runner.model.tokenizer(text, add_special_tokens=False)["input_ids"]
     if not ids:
         raise InputError(
             f"The baseline's text {text!r} has no tokens.", hint="Use a text that has, or baseline='mean'."

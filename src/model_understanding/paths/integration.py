@@ -18,8 +18,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from model_understanding.errors import InputError
-from model_understanding.model.batching import packed
-from model_understanding.model.metering import is_rehearsing, settled
+from model_understanding.model.batching import Batches
+from model_understanding.model.metering import converged, is_dry_run
 from model_understanding.passes.predicted_targets import PredictedTargets
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.results import Target
@@ -178,7 +178,7 @@ def integrate(
             used[number] += nodes * run[number]
             states[number] = state = _state_of(pieces[number], floors[number], tolerance, _rounding(runner))
             room = (max_nodes - used[number]) // (2 * nodes)
-            worst = [] if settled(state.has_converged) else state.worst[:room]
+            worst = [] if converged(state.has_converged) else state.worst[:room]
             if worst:
                 halved.append((number, [pieces[number][place] for place in worst]))
         middles = [
@@ -215,29 +215,33 @@ def slopes(
         variants: Makes the variants from a start to an end (exclusive).
         count: How many there are.
     """
-
-    def run(start: int, end: int) -> Float[np.ndarray, "variants targets tokens"]:
-        made = variants(start, end)
-        part, part_targets = chosen_texts(encoding, targets, made.rows)
-        gradients = runner.gradients(part, part_targets, embeddings=made.embeddings).gradients
-        return torch.einsum("vntd,vtd->vnt", gradients, made.differences).cpu().double().numpy()
-
     tokens = encoding.ids.shape[1]
-    each = tokens * target_count(targets)
-    return np.concatenate(packed(run, count, each, runner.memory, gradients=True, tokens=tokens))
+    each, memory = tokens * target_count(targets), runner.model.memory
+    parts = []
+    batches = Batches(count, each, memory, gradients=True, tokens=tokens)
+    for start, end in batches:
+        with batches.halving():
+            made = variants(start, end)
+            part, part_targets = chosen_texts(encoding, targets, made.rows)
+            gradients = runner.gradients(part, part_targets, embeddings=made.embeddings).gradients
+            products = torch.einsum("vntd,vtd->vnt", gradients, made.differences)
+            parts.append(products.cpu().double().numpy())
+    return np.concatenate(parts)
 
 
 def values_at(
     runner: Runner, encoding: Encoding, targets: Targets, variants: MakeVariants, count: int
 ) -> Float[np.ndarray, "variants targets"]:
     """Return the targets' values on variants of texts, packed into batches; see ``slopes``."""
-
-    def run(start: int, end: int) -> Float[np.ndarray, "variants targets"]:
-        made = variants(start, end)
-        part, part_targets = chosen_texts(encoding, targets, made.rows)
-        return runner.values(part, part_targets, embeddings=made.embeddings).cpu().double().numpy()
-
-    return np.concatenate(packed(run, count, encoding.ids.shape[1], runner.memory))
+    parts = []
+    batches = Batches(count, encoding.ids.shape[1], runner.model.memory)
+    for start, end in batches:
+        with batches.halving():
+            made = variants(start, end)
+            part, part_targets = chosen_texts(encoding, targets, made.rows)
+            values = runner.values(part, part_targets, embeddings=made.embeddings)
+            parts.append(values.cpu().double().numpy())
+    return np.concatenate(parts)
 
 
 def chosen_texts(encoding: Encoding, targets: Targets, rows: Sequence[int]) -> tuple[Encoding, Any]:
@@ -289,7 +293,7 @@ def cautions_of(
             "Raise max_nodes, or choose another baseline."
         )
         cautions.append((caution,))
-        if not is_rehearsing():
+        if not is_dry_run():
             _log.warning("%r: %s", tokens.texts[0][:40], caution)
     return tuple(cautions)
 
@@ -328,7 +332,7 @@ def _floors(lines: Sequence[Line], pieces: Sequence[Sequence[_Piece]]) -> list[n
 
 def _rounding(runner: Runner) -> float:
     """Return the relative error that the model's number type alone puts on a target's value."""
-    dtype = getattr(runner.model, "dtype", torch.float32)
+    dtype = getattr(runner.model.module, "dtype", torch.float32)
     return 4 * torch.finfo(dtype if dtype.is_floating_point else torch.float32).eps
 
 

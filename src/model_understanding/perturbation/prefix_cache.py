@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -18,14 +17,15 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from model_understanding.model.batching import packed
+from model_understanding.model.batching import Batches
+from model_understanding.model.causality import is_causal
 from model_understanding.model.embeddings import swapped_embeddings
 from model_understanding.model.finite import first_broken_layer, require_finite
 from model_understanding.model.guard import guarded
 from model_understanding.model.memory import forward_cost, most_positions
-from model_understanding.model.metering import count_forward, count_memory, is_rehearsing
+from model_understanding.model.metering import count_forward, count_memory, is_dry_run
+from model_understanding.model.model import Model
 from model_understanding.passes.memory_estimate import pass_bytes
-from model_understanding.passes.runner import Runner
 from model_understanding.passes.target_values import entries_of, read_values
 from model_understanding.results import Target
 from model_understanding.text.encoding import Encoding
@@ -35,20 +35,19 @@ _AGREEMENT = {torch.float32: 2e-5, torch.float64: 1e-8}  # relative; half precis
 _HALF_AGREEMENT = 2e-2
 _log = logging.getLogger("model_understanding")
 # For rehearsals: whether a model's cache could be trusted when last tried, and after how many forwards.
-_verdicts: WeakKeyDictionary[torch.nn.Module, tuple[bool, int]] = WeakKeyDictionary()
 
 
 class PrefixReuse:
     """Runs variants of one text from their first removed token on.
 
     Args:
-        runner: The runner.
+        model: The model.
         encoding: One text, without padding.
         targets: Its targets.
     """
 
-    def __init__(self, runner: Runner, encoding: Encoding, targets: Sequence[Target]) -> None:
-        self.runner = runner
+    def __init__(self, model: Model, encoding: Encoding, targets: Sequence[Target]) -> None:
+        self.model = model
         self.encoding = encoding
         self.targets = list(targets)
         self._cache: Any = None
@@ -59,13 +58,13 @@ class PrefixReuse:
     @property
     def usable(self) -> bool:
         """Whether this model may be asked for its cache at all."""
-        accepted = self.runner.accepted
+        accepted = self.model.accepted
         return (
             not self._broken
-            and self.runner.is_language_model
+            and self.model.is_language_model
             and "past_key_values" in accepted
             and "use_cache" in accepted
-            and self.runner.is_causal
+            and is_causal(self.model)
         )
 
     @property
@@ -77,13 +76,13 @@ class PrefixReuse:
         """Return whether running from the first removed token costs less than running it all."""
         if len(removed) < 2 or not self.usable:
             return False
-        at_once = most_positions(self.runner.device)
-        plain = _cost(self.runner, -(-len(removed) * self.horizon // at_once))
+        at_once = most_positions(self.model.device)
+        plain = _cost(self.model, -(-len(removed) * self.horizon // at_once))
         groups = self._groups(_first_removed(removed, self.horizon))
         reused = sum(len(rows) * (self.horizon - start) for start, rows in groups)
         # Before the first variant: the text itself, and two rows of half of it to check.
-        once = 0 if self._cache is not None else 2 * self.horizon + _cost(self.runner, 2)
-        return reused + _cost(self.runner, len(groups)) + once < len(removed) * self.horizon + plain
+        once = 0 if self._cache is not None else 2 * self.horizon + _cost(self.model, 2)
+        return reused + _cost(self.model, len(groups)) + once < len(removed) * self.horizon + plain
 
     def values(
         self, removed: Bool[np.ndarray, "variants tokens"], make: MakeVariants
@@ -97,7 +96,7 @@ class PrefixReuse:
         Returns:
             Values ``(M, N)``, or ``None``.
         """
-        with guarded(self.runner.model, gradients=False):
+        with guarded(self.model.module, gradients=False):
             if self._cache is None and not self._prepare():
                 self._broken = True
                 return None
@@ -112,26 +111,31 @@ class PrefixReuse:
     def _run(
         self, removed: Bool[np.ndarray, "variants tokens"], start: int, make: MakeVariants
     ) -> Float[np.ndarray, "variants targets"]:
-        def run(begin: int, end: int) -> Float[np.ndarray, "variants targets"]:
-            asked = [self.targets] * (end - begin)
-            entries = [entry for entry in entries_of(asked) if entry.position >= start]
-            lowest = min(entry.position for entry in entries)
-            count_memory(
-                lambda: pass_bytes(
-                    self.runner, len(asked), self.horizon, self.horizon - lowest, is_cached=True
-                )
-            )
-            if is_rehearsing():
-                count_forward(len(asked) * (self.horizon - start))
-                return np.zeros((len(asked), len(self.targets)))
-            encoding, embeddings = make(torch.from_numpy(removed[begin:end]).to(self.runner.device))
-            given = None if embeddings is None else embeddings[:, start : self.horizon]
-            logits = self._logits(encoding.ids, start, lowest, given)
-            count_forward(len(asked) * (self.horizon - start))
-            values = read_values(logits, lowest, entries, asked, self.runner.link)
-            return values.double().cpu().numpy()
+        parts = []
+        batches = Batches(len(removed), self.horizon - start, self.model.memory)
+        for begin, end in batches:
+            with batches.halving():
+                parts.append(self._run_rows(removed[begin:end], start, make))
+        return np.concatenate(parts)
 
-        return np.concatenate(packed(run, len(removed), self.horizon - start, self.runner.memory))
+    def _run_rows(
+        self, removed: Bool[np.ndarray, "variants tokens"], start: int, make: MakeVariants
+    ) -> Float[np.ndarray, "variants targets"]:
+        targets = [self.targets] * len(removed)
+        entries = [entry for entry in entries_of(targets) if entry.position >= start]
+        lowest = min(entry.position for entry in entries)
+        count_memory(
+            lambda: pass_bytes(self.model, len(removed), self.horizon, self.horizon - lowest, is_cached=True)
+        )
+        if is_dry_run():
+            count_forward(len(removed) * (self.horizon - start))
+            return np.zeros((len(removed), len(self.targets)))
+        encoding, embeddings = make(torch.from_numpy(removed).to(self.model.device))
+        replaced = None if embeddings is None else embeddings[:, start : self.horizon]
+        logits = self._logits(encoding.ids, start, lowest, replaced)
+        count_forward(len(removed) * (self.horizon - start))
+        values = read_values(logits, lowest, entries, targets, self.model.output_activation)
+        return values.double().cpu().numpy()
 
     def _logits(
         self, ids: Int[Tensor, "variants tokens"], start: int, lowest: int, embeddings: Tensor | None
@@ -139,14 +143,14 @@ class PrefixReuse:
         """Return logits from position ``lowest`` on, running positions from ``start`` on."""
         part = ids[:, start : self.horizon]
         cache = _beginning(self._cache, start, len(ids))
-        with swapped_embeddings(self.runner.model, part, embeddings):
+        with swapped_embeddings(self.model.module, part, embeddings):
             outputs = self._forward(part, start, lowest, cache)
         logits = outputs.logits[:, lowest - self.horizon :]
-        require_finite(logits, "logits", lambda: first_broken_layer(self.runner.model, {"input_ids": ids}))
+        require_finite(logits, "logits", lambda: first_broken_layer(self.model.module, {"input_ids": ids}))
         return logits
 
     def _forward(self, ids: Tensor, start: int, lowest: int, cache: Any) -> Any:
-        accepted = self.runner.accepted
+        accepted = self.model.accepted
         options: dict[str, Any] = {"past_key_values": cache, "use_cache": True, "return_dict": True}
         if "attention_mask" in accepted:
             options["attention_mask"] = torch.ones(
@@ -157,17 +161,17 @@ class PrefixReuse:
             options["position_ids"] = positions[None].expand(len(ids), -1)
         if "logits_to_keep" in accepted:
             options["logits_to_keep"] = self.horizon - lowest
-        return self.runner.model(input_ids=ids, **options)
+        return self.model.module(input_ids=ids, **options)
 
     def _prepare(self) -> bool:
         """Return whether keys and values of the text are kept and can be trusted.
 
-        A rehearsal believes what the last text of this model showed; only the first has to be tried.
+        A dry run relies on what the last text of this model showed; only the first has to be tried.
         """
-        model = self.runner.model
-        if not is_rehearsing() or model not in _verdicts:
-            _verdicts[model] = (self._is_kept(), self._tried)
-        works, tried = _verdicts[model]
+        measured = self.model.actual.measured
+        if not is_dry_run() or PrefixReuse not in measured:
+            measured[PrefixReuse] = (self._is_kept(), self._tried)
+        works, tried = measured[PrefixReuse]
         for positions in (self.horizon, 2 * (self.horizon - self.horizon // 2))[:tried]:
             count_forward(positions)
         if works and self._before is None:
@@ -192,14 +196,14 @@ class PrefixReuse:
             again = self._logits(self.encoding.ids.expand(2, -1), middle, max(middle, lowest), None)
             self._tried += 1
         except (TypeError, ValueError, AttributeError, LookupError, RuntimeError) as error:
-            _log.info("%s keeps no usable cache: %s", type(self.runner.model).__name__, error)
+            _log.info("%s keeps no usable cache: %s", self.model.name, error)
             self._cache = None
             return False
-        require_finite(logits, "logits", lambda: first_broken_layer(self.runner.model, {"input_ids": ids}))
+        require_finite(logits, "logits", lambda: first_broken_layer(self.model.module, {"input_ids": ids}))
         expected = logits[:, max(middle - lowest, 0) :]
         apart = float((again.float() - expected.float()).abs().max())
         if apart > _AGREEMENT.get(logits.dtype, _HALF_AGREEMENT) * float(expected.float().abs().max()):
-            _log.info("%s: its cache gives other logits (%g).", type(self.runner.model).__name__, apart)
+            _log.info("%s: its cache gives other logits (%g).", self.model.name, apart)
             self._cache = None
             return False
         self._before = self._values_before(entries, logits, lowest)
@@ -210,7 +214,7 @@ class PrefixReuse:
     ) -> Float[np.ndarray, "positions targets"]:
         """Return what positions before each one add to the targets on the text itself."""
         singles = [[target for target, *_ in entries]]
-        values = read_values(logits, lowest, entries_of(singles), singles, self.runner.link)
+        values = read_values(logits, lowest, entries_of(singles), singles, self.model.output_activation)
         read = values[0].double().cpu().numpy()
         added = np.zeros((self.horizon + 1, len(self.targets)))
         for (target, number, weight), value in zip(entries, read, strict=True):
@@ -229,8 +233,8 @@ class PrefixReuse:
         rows_up_to = np.concatenate([[0], counts.cumsum()])
         for end in range(1, len(starts) + 1):
             positions = (rows_up_to[end] - rows_up_to[:end]) * (self.horizon - starts[:end])
-            forwards = np.where(positions > 0, -(-positions // most_positions(self.runner.device)), 0)
-            costs = best[:end] + positions + forwards * _cost(self.runner, 1)
+            forwards = np.where(positions > 0, -(-positions // most_positions(self.model.device)), 0)
+            costs = best[:end] + positions + forwards * _cost(self.model, 1)
             came_from[end] = int(costs.argmin())
             best[end] = costs[came_from[end]]
         groups, end = [], len(starts)
@@ -292,5 +296,5 @@ def _beginning(cache: Any, length: int, rows: int) -> Any:
     return part
 
 
-def _cost(runner: Runner, forwards: int) -> int:
-    return forwards * forward_cost(runner.device)
+def _cost(model: Model, forwards: int) -> int:
+    return forwards * forward_cost(model.device)

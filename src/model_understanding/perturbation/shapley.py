@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from model_understanding.errors import InputError
-from model_understanding.model.metering import settled
+from model_understanding.model.metering import converged
 from model_understanding.perturbation.token_removal import AblatedText
 from model_understanding.perturbation.units import Units, membership
 
@@ -132,7 +132,7 @@ def sampled_shapley(
             spread = np.sqrt(squares / (done - 1) / done)
             errors = np.where(running[:, None], spread, errors)
         if done >= _PAIRS_BEFORE_STOPPING:
-            running &= ~settled(errors.max(axis=1) <= enough)
+            running &= ~converged(errors.max(axis=1) <= enough)
     return mean, errors
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from model_understanding.errors import InputError, UnsupportedModelError
-from model_understanding.model.batching import packed
+from model_understanding.model.batching import Batches
 from model_understanding.model.embeddings import embedding_table
 from model_understanding.passes.runner import CustomTarget, Runner, Targets
 from model_understanding.perturbation.black_box import BlackBox, BlackBoxAblations
@@ -112,7 +112,7 @@ class Ablations:
         self.removable: Bool[np.ndarray, " tokens"] = ~self.tokens.special
         self.context_length = _context_length(runner, encoding)
         self.runs = 0
-        self.reuse = PrefixReuse(runner, encoding, targets) if reuse and not callable(targets) else None
+        self.reuse = PrefixReuse(runner.model, encoding, targets) if reuse and not callable(targets) else None
         self._found: dict[bytes, Float[np.ndarray, " targets"]] = {}
         self._seen: dict[tuple[int, bytes], Float[np.ndarray, " targets"]] = {}
         self._substitute: Tensor | None = None
@@ -170,20 +170,24 @@ class Ablations:
             if found is not None:
                 return found
 
-        def run(start: int, end: int) -> Float[np.ndarray, "variants targets"]:
-            part = torch.from_numpy(removed[start:end]).to(self.runner.device)
-            if self.replacement == "attention":
-                return _numbers(self.runner.values(self.encoding, self.targets, keep=~part))
-            encoding, embeddings = self._variants(part)
-            return _numbers(self.runner.values(encoding, self.targets, embeddings=embeddings))
-
-        return np.concatenate(packed(run, len(removed), int(self.reach.max()), self.runner.memory))
+        parts = []
+        batches = Batches(len(removed), int(self.reach.max()), self.runner.model.memory)
+        for start, end in batches:
+            with batches.halving():
+                part = torch.from_numpy(removed[start:end]).to(self.runner.model.device)
+                if self.replacement == "attention":
+                    values = self.runner.values(self.encoding, self.targets, keep=~part)
+                else:
+                    encoding, embeddings = self._variants(part)
+                    values = self.runner.values(encoding, self.targets, embeddings=embeddings)
+                parts.append(values.double().cpu().numpy())
+        return np.concatenate(parts)
 
     def _variants(self, removed: Bool[Tensor, "variants tokens"]) -> tuple[Encoding, Tensor | None]:
         """Return the inputs of variants: other ids, or the text's own and other embeddings."""
         encoding = self.encoding.repeated(len(removed))
         if self.replacement == "mask":
-            ids = encoding.ids.masked_fill(removed, int(self.runner.tokenizer.mask_token_id))
+            ids = encoding.ids.masked_fill(removed, int(self.runner.model.tokenizer.mask_token_id))
             return Encoding(encoding.tokens, {**encoding.inputs, "input_ids": ids}), None
         if self._substitute is None:
             self._substitute = self._embedded_substitute()
@@ -192,11 +196,13 @@ class Ablations:
         return encoding, chosen
 
     def _embedded_substitute(self) -> Float[Tensor, " width"]:
-        table = embedding_table(self.runner.model)
+        table = embedding_table(self.runner.model.module)
         device = self.encoding.ids.device
         with torch.no_grad():
             if self.replacement == "pad":
-                return table(torch.tensor([[int(self.runner.tokenizer.pad_token_id)]], device=device))[0, 0]
+                return table(torch.tensor([[int(self.runner.model.tokenizer.pad_token_id)]], device=device))[
+                    0, 0
+                ]
             rows = _table_rows(self.runner)
             total = 0.0
             for start in range(0, rows, _TABLE_ROWS_AT_ONCE):
@@ -217,7 +223,7 @@ class Ablations:
                 "replacement='attention' needs a special token to be left over, and this text has none.",
                 hint="Use replacement='default'.",
             )
-        hidden = torch.from_numpy(self.removable).to(self.runner.device)[None]
+        hidden = torch.from_numpy(self.removable).to(self.runner.model.device)[None]
         ids = self.encoding.ids
         content = ids[hidden]
         other = torch.where(hidden, torch.where(ids == content.max(), content.min(), content.max()), ids)
@@ -227,7 +233,7 @@ class Ablations:
         one, two = (self.runner.values(e, self.targets, keep=~hidden) for e in (self.encoding, changed))
         if float((one - two).abs().max()) > _LEAK * max(float(one.abs().max()), _LEAK):
             raise UnsupportedModelError(
-                f"{type(self.runner.model).__name__} still sees tokens that the attention mask hides.",
+                f"{self.runner.model.name} still sees tokens that the attention mask hides.",
                 hint="Use replacement='default'.",
             )
 
@@ -285,13 +291,9 @@ def _context_length(runner: Runner, encoding: Encoding) -> int:
     return encoding.prompt_length or int(following.min(initial=len(tokens)))
 
 
-def _numbers(values: Tensor) -> Float[np.ndarray, "variants targets"]:
-    return values.double().cpu().numpy()
-
-
 def _table_rows(runner: Runner) -> int:
-    table = embedding_table(runner.model)
-    return int(getattr(table, "num_embeddings", 0) or runner.config.get_text_config().vocab_size)
+    table = embedding_table(runner.model.module)
+    return int(getattr(table, "num_embeddings", 0) or runner.model.config.get_text_config().vocab_size)
 
 
 def resolved_replacement(runner: Runner | BlackBox, replacement: str) -> str:
@@ -311,7 +313,8 @@ def resolved_replacement(runner: Runner | BlackBox, replacement: str) -> str:
         return runner.replacement_named(replacement)
     rows = _table_rows(runner)
     has = {
-        name: (token := getattr(runner.tokenizer, f"{name}_token_id", None)) is not None and token < rows
+        name: (token := getattr(runner.model.tokenizer, f"{name}_token_id", None)) is not None
+        and token < rows
         for name in ("mask", "pad")
     }
     if replacement == "default":

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -14,7 +14,8 @@ from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 from model_understanding.tokens import Tokens
 
 ClassName = str | int
-LINKS = {"single_label": "softmax", "multi_label": "sigmoid", "regression": "identity"}
+OutputActivation = Literal["softmax", "sigmoid", "identity"]
+"""What turns logits into probabilities."""
 
 
 def problem_of(config: Any) -> str:
@@ -32,6 +33,20 @@ def problem_of(config: Any) -> str:
     if declared == "regression" or config.num_labels == 1:
         return "regression"
     return "single_label"
+
+
+def output_activation(config: Any) -> OutputActivation:
+    """Return what turns the logits of a classifier into probabilities; ``identity`` for a regression.
+
+    Args:
+        config: The model's configuration.
+    """
+    activations: dict[str, OutputActivation] = {
+        "single_label": "softmax",
+        "multi_label": "sigmoid",
+        "regression": "identity",
+    }
+    return activations[problem_of(config)]
 
 
 def labels_of(config: Any) -> tuple[str, ...]:

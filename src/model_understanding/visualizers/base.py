@@ -51,15 +51,15 @@ class Visualizer(RanksHeads, DrawsReadings):
     @property
     def model(self) -> Any:
         """The model being explained."""
-        return self.runner.model
+        return self.runner.model.module
 
     @property
     def tokenizer(self) -> Any:
         """Its tokenizer."""
-        return self.runner.tokenizer
+        return self.runner.model.tokenizer
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.runner.loaded.provenance.model!r})"
+        return f"{type(self).__name__}({self.runner.model.loaded.provenance.model!r})"
 
     def _encoding_of(self, attribution: Attribution) -> Encoding:
         """Return the text of an attribution as this model sees it."""

@@ -96,7 +96,7 @@ class ClassifierReadings(Visualizer):
         encoding = self._encode(text)
 
         def attend(layer: AxisChoice, head: AxisChoice) -> AttentionMap:
-            return read_attention(self.runner, encoding, layer, head, map, queries=queries, keep=keep)
+            return read_attention(self.runner.model, encoding, layer, head, map, queries=queries, keep=keep)
 
         return self._of_ranked_heads(attend, encoding, layer, head, rank, top)
 
@@ -121,7 +121,7 @@ class ClassifierReadings(Visualizer):
             UnsupportedModelError: The classes are no alternatives (several labels, a regression), or the
                 model's layers cannot be read through its own head exactly.
         """
-        return lens_of_classes(self.runner, self._encode(text), top)
+        return lens_of_classes(self.runner.model, self._encode(text), top)
 
     def compute_query_key(self, text: Text, layer: int = -1, head: int = 0, query: int = 0) -> QueryKey:
         """Return the products behind one head's weights: why a query looks at its keys as it does.
@@ -143,7 +143,7 @@ class ClassifierReadings(Visualizer):
             InputError: There is no such layer, head or token.
             UnsupportedModelError: The model has no attention, or its queries and keys cannot be found.
         """
-        return query_key_of(self.runner, self._encode(text), layer, head, query)
+        return query_key_of(self.runner.model, self._encode(text), layer, head, query)
 
     def _encode(self, text: Text) -> Encoding:
         if isinstance(text, tuple):
@@ -154,11 +154,11 @@ class ClassifierReadings(Visualizer):
             tokens, inputs = tokenize(self.tokenizer, text[0], text[1])
         else:
             tokens, inputs = tokenize(self.tokenizer, text)
-        return self.runner.encode(tokens, inputs)
+        return self.runner.model.encode(tokens, inputs)
 
     def _answer(self, encoding: Encoding) -> Prediction:
-        logits = self.runner.logits(encoding)[0, 0].float().cpu().numpy()
-        return prediction_of(self.runner.config, encoding.tokens[0], logits)
+        logits = self.runner.model.logits(encoding)[0, 0].float().cpu().numpy()
+        return prediction_of(self.runner.model.config, encoding.tokens[0], logits)
 
 
 ClassTarget = ClassName | Sequence[ClassName] | Callable[[Any], Any] | None
@@ -356,7 +356,7 @@ class ModelVisualizer(ClassifierReadings):
         report = Report(
             prediction=prediction,
             attributions=(saliency,),
-            attention=attention_for_report(self.runner, encoding, maps),
+            attention=attention_for_report(self.runner.model, encoding, maps),
             evaluations=evaluations_for_report(self.runner, encoding, saliency, function, metrics)
             if evaluate
             else (),
@@ -376,7 +376,9 @@ class ModelVisualizer(ClassifierReadings):
                     hint="Return from the function what you mean.",
                 )
             return (function_target(self.task, target),)
-        return None if target is None else resolve_targets(self.runner.config, target, against, quantity)
+        return (
+            None if target is None else resolve_targets(self.runner.model.config, target, against, quantity)
+        )
 
     def _explained(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
@@ -392,15 +394,15 @@ class ModelVisualizer(ClassifierReadings):
             return encoding, None, None
         named = self._named_targets(target, against, quantity)
         if named is None:
-            named = PredictedTargets(self.runner, encoding, self._of_likeliest(against, quantity))[0]
+            named = PredictedTargets(self.runner.model, encoding, self._of_likeliest(against, quantity))[0]
         return encoding, named, target if callable(target) else None
 
     def _answer_of(self, encoding: Encoding) -> Sequence[Target]:
-        return PredictedTargets(self.runner, encoding, self._of_likeliest(None, "logit"))[0]
+        return PredictedTargets(self.runner.model, encoding, self._of_likeliest(None, "logit"))[0]
 
     def _of_likeliest(self, against: ClassName | None, quantity: Quantity) -> MakeTarget:
         """Return what makes the target of the predicted class."""
-        return lambda index, _: resolve_targets(self.runner.config, index, against, quantity)[0]
+        return lambda index, _: resolve_targets(self.runner.model.config, index, against, quantity)[0]
 
     def _encoding_of(self, attribution: Attribution) -> Encoding:
         texts = attribution.tokens.texts

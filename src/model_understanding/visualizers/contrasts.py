@@ -49,7 +49,7 @@ def contrast_targets(
     steps = range(start, len(tokens))
     if question.span is not None:
         steps = span_of(tokens, steps, question.span, "continuation")
-    logits = step_logits(runner, encoding, steps)
+    logits = step_logits(runner.model, encoding, steps)
     best = logits.topk(min(count + 1, logits.shape[-1]), dim=-1).indices.tolist()
     targets = []
     for step, likeliest in zip(steps, best, strict=True):
@@ -60,9 +60,9 @@ def contrast_targets(
                 task=CAUSAL_LM,
                 positions=(step - 1,),
                 indices=(written,),
-                labels=(token_text(runner.tokenizer, written),),
+                labels=(token_text(runner.model.tokenizer, written),),
                 against=(other,),
-                against_labels=(token_text(runner.tokenizer, other),),
+                against_labels=(token_text(runner.model.tokenizer, other),),
                 quantity="logit",
             )
             for other in others

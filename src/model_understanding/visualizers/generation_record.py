@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from model_understanding.model.causality import is_causal
 from model_understanding.model.generation import end_ids
-from model_understanding.passes.runner import Runner
+from model_understanding.model.model import Model
 from model_understanding.results import Generation
 from model_understanding.targets.vocabulary import token_text
 from model_understanding.text.encoding import Encoding
@@ -13,14 +14,14 @@ from model_understanding.text.encoding import Encoding
 TOP_TOKENS = 5  # likeliest tokens kept at each step
 
 
-def generation_of(runner: Runner, encoding: Encoding, *, given: bool, top: int = TOP_TOKENS) -> Generation:
+def generation_of(model: Model, encoding: Encoding, *, given: bool, top: int = TOP_TOKENS) -> Generation:
     """Return a prompt and its continuation with each step's probability, entropy and likeliest tokens.
 
     The distributions come from one forward over prompt and continuation, so they are the model's own,
     whatever the continuation was sampled with.
 
     Args:
-        runner: The runner of a language model.
+        model: The model of a language model.
         encoding: Prompt and continuation.
         given: Whether the continuation was given rather than generated.
         top: How many of the likeliest tokens of each step are kept.
@@ -30,7 +31,7 @@ def generation_of(runner: Runner, encoding: Encoding, *, given: bool, top: int =
     """
     tokens, start = encoding.tokens[0], encoding.prompt_length
     assert start is not None
-    logs = torch.log_softmax(step_logits(runner, encoding, range(start, len(tokens))).double(), dim=-1)
+    logs = torch.log_softmax(step_logits(model, encoding, range(start, len(tokens))).double(), dim=-1)
     following = torch.as_tensor(tokens.ids[start:].copy(), device=logs.device)
     probabilities = logs.exp()
     best = logs.topk(min(top, logs.shape[-1]), dim=-1)
@@ -42,24 +43,24 @@ def generation_of(runner: Runner, encoding: Encoding, *, given: bool, top: int =
         top_ids=best.indices.cpu().numpy(),
         top_probabilities=best.values.exp().cpu().numpy(),
         top_labels=tuple(
-            tuple(token_text(runner.tokenizer, int(token)) for token in step) for step in best.indices
+            tuple(token_text(model.tokenizer, int(token)) for token in step) for step in best.indices
         ),
         given=given,
-        ended=not given and int(tokens.ids[-1]) in end_ids(runner.model, runner.tokenizer),
+        ended=not given and int(tokens.ids[-1]) in end_ids(model.module, model.tokenizer),
     )
 
 
-def step_logits(runner: Runner, encoding: Encoding, steps: range) -> Float[Tensor, "steps vocabulary"]:
+def step_logits(model: Model, encoding: Encoding, steps: range) -> Float[Tensor, "steps vocabulary"]:
     """Return the logits that each token of a continuation was chosen from.
 
     Args:
-        runner: The runner of a language model.
+        model: The model of a language model.
         encoding: Prompt and continuation.
         steps: Where the tokens stand.
 
     Returns:
         The logits one position before each.
     """
-    if runner.is_causal:
-        return runner.logits(encoding.prefix(steps.stop - 1), keep_from=steps.start - 1)[0]
-    return torch.cat([runner.logits(encoding.prefix(step), keep_from=step - 1)[0] for step in steps])
+    if is_causal(model):
+        return model.logits(encoding.prefix(steps.stop - 1), keep_from=steps.start - 1)[0]
+    return torch.cat([model.logits(encoding.prefix(step), keep_from=step - 1)[0] for step in steps])

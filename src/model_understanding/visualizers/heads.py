@@ -75,7 +75,7 @@ class RanksHeads:
             UnsupportedModelError: The model's attention cannot be read, or its heads not taken away.
         """
         methods = head_scores_of(scores)
-        layer_count(self.runner.config)  # refuse before anything runs
+        layer_count(self.runner.model.config)  # refuse before anything runs
         needs_target = any(score.needs_target for score in methods)
         if target is not None and not needs_target:
             raise InputError(
@@ -137,7 +137,7 @@ class RanksHeads:
             ranking = tuple(rank)
         else:
             (method,) = head_scores_of(rank)
-            layer_count(self.runner.config)
+            layer_count(self.runner.model.config)
             targets = self._answer_of(encoding) if method.needs_target else None
             ranking = self._scored(encoding, (method,), targets).ranking(method.name)
             ranking = among(ranking, layer, head, top)

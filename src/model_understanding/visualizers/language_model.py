@@ -15,6 +15,7 @@ from model_understanding.evaluation.protocol import Metric
 from model_understanding.evaluation.run import evaluations_for_report
 from model_understanding.lens.read import TOP, lens_for_report, lens_of_tokens
 from model_understanding.model.attention_layout import layer_count
+from model_understanding.model.causality import is_causal
 from model_understanding.passes.runner import Runner
 from model_understanding.results import (
     AttentionMap,
@@ -53,7 +54,7 @@ class GeneratorReadings(Visualizer):
 
     def __init__(self, name_or_model: Any = None, **options: Any) -> None:
         super().__init__(name_or_model, **options)
-        if self.runner.config.model_type == "xlnet":
+        if self.runner.model.config.model_type == "xlnet":
             raise UnsupportedModelError(
                 "XLNet predicts permuted positions: its plain forward is no next-token distribution.",
                 hint="Explain an XLNet classifier with ModelVisualizer, or another language model here.",
@@ -90,7 +91,7 @@ class GeneratorReadings(Visualizer):
         encoding = self._continued(
             prompt, continuation, max_new_tokens, seed=seed, temperature=temperature, top_p=top_p, top_k=top_k
         )
-        return generation_of(self.runner, encoding, given=continuation is not None)
+        return generation_of(self.runner.model, encoding, given=continuation is not None)
 
     def compute_attention(
         self,
@@ -152,7 +153,7 @@ class GeneratorReadings(Visualizer):
                 hint="Leave it out for steps.",
             )
         check_rank(rank)
-        layer_count(self.runner.config)  # refuse before generating
+        layer_count(self.runner.model.config)  # refuse before generating
         sampling = {"seed": seed, "temperature": temperature, "top_p": top_p, "top_k": top_k}
         encoding = (
             self._encode(prompt)
@@ -167,7 +168,7 @@ class GeneratorReadings(Visualizer):
 
         def attend(layer: AxisChoice, head: AxisChoice) -> AttentionMap:
             return read_attention(
-                self.runner, encoding, layer, head, map, queries=rows, steps=steps, keep=keep
+                self.runner.model, encoding, layer, head, map, queries=rows, steps=steps, keep=keep
             )
 
         return self._of_ranked_heads(attend, encoding, layer, head, rank, top)
@@ -205,7 +206,7 @@ class GeneratorReadings(Visualizer):
         Reference:
             nostalgebraist, "interpreting GPT: the logit lens", LessWrong 2020.
         """
-        return lens_of_tokens(self.runner, self._encode(prompt, continuation), positions, top)
+        return lens_of_tokens(self.runner.model, self._encode(prompt, continuation), positions, top)
 
     def compute_query_key(
         self,
@@ -236,10 +237,10 @@ class GeneratorReadings(Visualizer):
             InputError: There is no such layer, head or token.
             UnsupportedModelError: The model has no attention, or its queries and keys cannot be found.
         """
-        return query_key_of(self.runner, self._encode(prompt, continuation), layer, head, query)
+        return query_key_of(self.runner.model, self._encode(prompt, continuation), layer, head, query)
 
     def _encode(self, prompt: Prompt, continuation: str | None = None) -> Encoding:
-        return encoded_prompt(self.runner, prompt, continuation)
+        return encoded_prompt(self.runner.model, prompt, continuation)
 
     def _continued(
         self,
@@ -253,7 +254,7 @@ class GeneratorReadings(Visualizer):
         return continued_prompt(runner or self.runner, prompt, continuation, max_new_tokens, **sampling)
 
     def _require_steps(self) -> None:
-        if not self.runner.is_causal:
+        if not is_causal(self.runner.model):
             raise UnsupportedModelError(
                 f"{type(self.model).__name__} is not causal: one forward does not show its decoding steps.",
                 hint="Use queries='prompt' for its attention over the prompt.",
@@ -360,7 +361,9 @@ class GenerativeModelVisualizer(GeneratorReadings):
             ]
 
         def explain(runner: Runner, encodings: list[Encoding]) -> list[Attribution]:
-            targets = question.of_likeliest(runner) or [question.targets(runner, one) for one in encodings]
+            targets = question.of_likeliest(runner.model) or [
+                question.targets(runner.model, one) for one in encodings
+            ]
             return attribute(runner, method, encodings, targets, question.function)
 
         if estimate:
@@ -498,14 +501,14 @@ class GenerativeModelVisualizer(GeneratorReadings):
         check_alternatives(alternatives, main)
 
         def explained_by(question: Question, encoding: Encoding) -> Encoding:
-            return encoding if question.kind == "continuation" else prompt_of(self.runner, encoding)
+            return encoding if question.kind == "continuation" else prompt_of(self.runner.model, encoding)
 
         def explain(runner: Runner, encoding: Encoding) -> list[Attribution]:
             has_loss = target is None and (encoding.prompt_length or 0) > 1  # one token has no loss
             attributions = []
             for question in [main, Question(target="loss")] if has_loss else [main]:
                 explained = explained_by(question, encoding)
-                targets = question.targets(runner, explained)
+                targets = question.targets(runner.model, explained)
                 attributions += attribute(runner, method, [explained], [targets], question.function)
             if alternatives:
                 contrasts = contrast_targets(runner, encoding, alternatives, main)
@@ -523,19 +526,22 @@ class GenerativeModelVisualizer(GeneratorReadings):
         contrasts = attributions.pop() if alternatives else None
         report = Report(
             generation=generation_of(
-                self.runner, encoding, given=continuation is not None, top=max(TOP_TOKENS, alternatives + 1)
+                self.runner.model,
+                encoding,
+                given=continuation is not None,
+                top=max(TOP_TOKENS, alternatives + 1),
             ),
             attributions=tuple(attributions),
             contrasts=contrasts,
-            attention=attention_for_report(self.runner, encoding, maps, *steps_of(encoding))
-            if self.runner.is_causal
+            attention=attention_for_report(self.runner.model, encoding, maps, *steps_of(encoding))
+            if is_causal(self.runner.model)
             else (),
             evaluations=evaluations_for_report(
                 self.runner, explained_by(main, encoding), attributions[0], main.function, metrics
             )
             if evaluate
             else (),
-            lens=lens_for_report(self.runner, encoding),
+            lens=lens_for_report(self.runner.model, encoding),
             heads=self._heads_of_report(encoding, attributions[0]),
             provenance=attributions[0].provenance,
         )
@@ -558,12 +564,14 @@ class GenerativeModelVisualizer(GeneratorReadings):
         encoding = self._continued(text, continuation, max_new_tokens) if is_continued else self._encode(text)
         if not with_target:
             return encoding, None, None
-        return encoding, question.targets(self.runner, encoding), question.function
+        return encoding, question.targets(self.runner.model, encoding), question.function
 
     def _answer_of(self, encoding: Encoding) -> Sequence[Target]:
         is_continued = encoding.prompt_length != len(encoding.tokens[0])
-        return Question(target="continuation" if is_continued else "loss").targets(self.runner, encoding)
+        return Question(target="continuation" if is_continued else "loss").targets(
+            self.runner.model, encoding
+        )
 
     def _encoding_of(self, attribution: Attribution) -> Encoding:
         length = int((attribution.tokens.segments == 0).sum()) or None
-        return self.runner.encode(attribution.tokens, prompt_length=length)
+        return self.runner.model.encode(attribution.tokens, prompt_length=length)

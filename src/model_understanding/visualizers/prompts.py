@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from model_understanding.model.model import Model
 from model_understanding.passes.runner import Runner
 from model_understanding.text.chat import Messages, is_chat, tokenize_chat
 from model_understanding.text.continuation import generated_tokens, joined
@@ -13,22 +14,22 @@ from model_understanding.tokens import Tokens
 Prompt = str | Messages
 
 
-def encoded_prompt(runner: Runner, prompt: Prompt, continuation: str | None = None) -> Encoding:
+def encoded_prompt(model: Model, prompt: Prompt, continuation: str | None = None) -> Encoding:
     """Return a prompt alone, or with what follows it; a continuation is tokenized by itself.
 
     Args:
-        runner: The runner of a language model.
+        model: The model of a language model.
         prompt: A text, or chat messages.
         continuation: What follows, where something does.
 
     Raises:
         InputError: One of them is empty, or both are too long.
     """
-    tokens, _ = _tokenized(runner.tokenizer, prompt)
+    tokens, _ = _tokenized(model.tokenizer, prompt)
     if continuation is None:
-        return runner.encode(tokens, prompt_length=len(tokens))
-    following, _ = tokenize(runner.tokenizer, continuation, special_tokens=False)
-    return runner.encode(joined(tokens, following), prompt_length=len(tokens))
+        return model.encode(tokens, prompt_length=len(tokens))
+    following, _ = tokenize(model.tokenizer, continuation, special_tokens=False)
+    return model.encode(joined(tokens, following), prompt_length=len(tokens))
 
 
 def continued_prompt(
@@ -37,7 +38,7 @@ def continued_prompt(
     """Return prompt and continuation as one encoding; what is generated is never re-tokenized.
 
     Args:
-        runner: The runner of a language model.
+        runner: A language model's runner.
         prompt: A text, or chat messages.
         continuation: What follows; generated where left out.
         max_new_tokens: Most tokens to generate.
@@ -46,23 +47,24 @@ def continued_prompt(
     Raises:
         InputError: One of them is empty, or both are too long.
     """
+    model = runner.model
     if continuation is not None:
-        return encoded_prompt(runner, prompt, continuation)
-    tokens, inputs = _tokenized(runner.tokenizer, prompt)
+        return encoded_prompt(model, prompt, continuation)
+    tokens, inputs = _tokenized(model.tokenizer, prompt)
     ids = runner.generate(
         tokens, {"input_ids": inputs["input_ids"]}, max_new_tokens=max_new_tokens, **sampling
     )
-    following = generated_tokens(runner.tokenizer, tokens, ids)
-    return runner.encode(joined(tokens, following), prompt_length=len(tokens))
+    following = generated_tokens(model.tokenizer, tokens, ids)
+    return model.encode(joined(tokens, following), prompt_length=len(tokens))
 
 
-def prompt_of(runner: Runner, encoding: Encoding) -> Encoding:
+def prompt_of(model: Model, encoding: Encoding) -> Encoding:
     """Return the prompt's part of a continued prompt, as an encoding of its own."""
     length = encoding.prompt_length
     assert length is not None
     whole = encoding.tokens[0]
     prompt = replace(whole.select(range(length)), texts=whole.texts[:1])
-    return runner.encode(prompt, prompt_length=length)
+    return model.encode(prompt, prompt_length=length)
 
 
 def steps_of(encoding: Encoding) -> tuple[list[int], Tokens]:

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model_understanding.errors import InputError
+from model_understanding.model.model import Model
 from model_understanding.passes.predicted_targets import MakeTarget
-from model_understanding.passes.runner import Runner
 from model_understanding.results import Target
 from model_understanding.results.target import Quantity, function_target
 from model_understanding.targets.language_model import (
@@ -97,11 +97,11 @@ class Question:
         """The caller's function of the model's outputs, where that is the target."""
         return self.target if callable(self.target) else None
 
-    def targets(self, runner: Runner, encoding: Encoding) -> tuple[Target, ...]:
+    def targets(self, model: Model, encoding: Encoding) -> tuple[Target, ...]:
         """Return the targets on one prompt, or on a prompt and its continuation.
 
         Args:
-            runner: The runner of a language model.
+            model: The model of a language model.
             encoding: The prompt, with its continuation where ``kind`` is ``continuation``.
 
         Returns:
@@ -115,21 +115,21 @@ class Question:
         if self.kind == "loss":
             return (loss_target(encoding.tokens[0], self.span),)
         if self.kind == "continuation":
-            return self._continuation(runner, encoding)
-        return self._next(runner, encoding)
+            return self._continuation(model, encoding)
+        return self._next(model, encoding)
 
-    def of_likeliest(self, runner: Runner) -> MakeTarget | None:
+    def of_likeliest(self, model: Model) -> MakeTarget | None:
         """Return what makes the target of the likeliest next token, where that is what is asked for."""
         if self.target != "next" or self.token is not None or self.against == RUNNER_UP:
             return None
 
         def made(token: int, position: int) -> Target:
             against: Any = self.against
-            return next_target(runner.tokenizer, _vocabulary(runner), position, token, against, self.quantity)
+            return next_target(model.tokenizer, _vocabulary(model), position, token, against, self.quantity)
 
         return made
 
-    def _continuation(self, runner: Runner, encoding: Encoding) -> tuple[Target, ...]:
+    def _continuation(self, model: Model, encoding: Encoding) -> tuple[Target, ...]:
         tokens, start = encoding.tokens[0], encoding.prompt_length
         assert start is not None
         steps = range(start, len(tokens))
@@ -140,35 +140,35 @@ class Question:
         against: tuple[int, ...] = ()
         if isinstance(self.against, str) and self.against == RUNNER_UP:
             wanted = [int(tokens.ids[step]) for step in steps]
-            against = _runners_up(step_logits(runner, encoding, steps), wanted)
+            against = _runners_up(step_logits(model, encoding, steps), wanted)
         elif self.against is not None:
-            against = contrast_ids(runner.tokenizer, _vocabulary(runner), self.against, len(steps))
+            against = contrast_ids(model.tokenizer, _vocabulary(model), self.against, len(steps))
         return continuation_targets(
             tokens,
             steps,
             per_token=self.per_token,
             quantity=self.quantity,
             against=against,
-            against_labels=[token_text(runner.tokenizer, other) for other in against],
+            against_labels=[token_text(model.tokenizer, other) for other in against],
             name=name,
         )
 
-    def _next(self, runner: Runner, encoding: Encoding) -> tuple[Target, ...]:
-        vocabulary, last = _vocabulary(runner), len(encoding.tokens[0]) - 1
+    def _next(self, model: Model, encoding: Encoding) -> tuple[Target, ...]:
+        vocabulary, last = _vocabulary(model), len(encoding.tokens[0]) - 1
         given = self.token if self.target == "next" else self.target
         several = isinstance(given, Sequence) and not isinstance(given, str)
         items: Sequence[Any] = given if several else () if given is None else (given,)  # pyright: ignore[reportAssignmentType]
         if several and not items:
             raise InputError("No token was chosen.", hint="Pass a token, or leave it out for the likeliest.")
-        wanted = [vocabulary_id(runner.tokenizer, vocabulary, item) for item in items]
+        wanted = [vocabulary_id(model.tokenizer, vocabulary, item) for item in items]
         against: list[Any] = [self.against] * max(len(wanted), 1)
         if not wanted or self.against == RUNNER_UP:
-            logits = runner.logits(encoding, keep_from=last)[0, -1]
+            logits = model.logits(encoding, keep_from=last)[0, -1]
             wanted = wanted or [int(logits.argmax())]
             if self.against == RUNNER_UP:
                 against = list(_runners_up(logits.expand(len(wanted), -1), wanted))
         return tuple(
-            next_target(runner.tokenizer, vocabulary, last, token, other, self.quantity)
+            next_target(model.tokenizer, vocabulary, last, token, other, self.quantity)
             for token, other in zip(wanted, against, strict=True)
         )
 
@@ -202,5 +202,5 @@ def _runners_up(logits: Float[Tensor, "steps vocabulary"], wanted: Sequence[int]
     return tuple(second if first == own else first for own, (first, second) in zip(wanted, best, strict=True))
 
 
-def _vocabulary(runner: Runner) -> int:
-    return int(runner.config.get_text_config().vocab_size)
+def _vocabulary(model: Model) -> int:
+    return int(model.config.get_text_config().vocab_size)

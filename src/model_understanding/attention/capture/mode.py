@@ -8,7 +8,7 @@ before anything is kept; no layers × heads × tokens² array is ever held unles
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -26,11 +26,9 @@ from model_understanding.attention.capture.reducers import Axis, Reduced, Reduce
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.attention_layout import layer_count
 from model_understanding.model.finite import require_finite
+from model_understanding.model.guard import guarded
+from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
-
-if TYPE_CHECKING:
-    from model_understanding.passes.runner import Runner
-
 
 _SOFTMAX = frozenset({torch.nn.functional.softmax, torch.softmax, Tensor.softmax})
 FUSED = torch.nn.functional.scaled_dot_product_attention
@@ -53,14 +51,30 @@ class CapturedAttention(NamedTuple):
 
 
 def capture_attention(
-    runner: "Runner",
+    model: Model,
     encoding: Encoding,
     layers: Axis,
     heads: Axis,
-    queries: Sequence[int] | None,
+    queries: Sequence[int] | None = None,
     reducer: Reducer | None = None,
 ) -> CapturedAttention:
-    """Run one plain forward and return the attention asked for; see ``Runner.capture``."""
+    """Return attention weights of a plain forward pass, exact and reduced layer by layer.
+
+    Args:
+        model: The model.
+        encoding: The texts.
+        layers: Indices of layers, or ``mean`` or ``max`` over all of them.
+        heads: Indices of heads, likewise.
+        queries: Positions of the rows to keep; all where left out.
+        reducer: What to keep of a layer's rows (``reducers``); all of them where left out.
+
+    Returns:
+        Weights ``(B, L, H, Q, T)`` and the cells that may be attended to ``(B, Q, T)``; a reducer's result
+        stands in place of the last two axes.
+
+    Raises:
+        UnsupportedModelError: This model's attention cannot be read exactly.
+    """
     tokens = encoding.ids.shape[1]
     keeper = AttentionKeeper(
         layers=layers,
@@ -68,10 +82,11 @@ def capture_attention(
         queries=range(tokens) if queries is None else queries,
         reducer=reducer or Rows(),
     )
-    capture = AttentionCapture(runner, tokens, keeper)
-    with capture:
-        outputs = runner.forward(encoding, tokens - 1 if runner.is_language_model else 0)
-    require_finite(outputs.logits, "logits")
+    capture = AttentionCapture(model, tokens, keeper)
+    with guarded(model.module, gradients=False):
+        with capture:
+            outputs = model.forward(encoding, tokens - 1 if model.is_language_model else 0)
+        require_finite(outputs.logits, "logits")
     capture.require_complete()
     return keeper.captured()
 
@@ -161,7 +176,7 @@ class AttentionCapture(TorchFunctionMode):
     """The mode: counts attention layers and hands them on.
 
     Args:
-        runner: The model's runner.
+        model: The model.
         tokens: Length of the sequence.
         keeper: What takes the layers; a kind of capture that looks further has its own.
 
@@ -169,13 +184,13 @@ class AttentionCapture(TorchFunctionMode):
         UnsupportedModelError: The model has no attention.
     """
 
-    def __init__(self, runner: "Runner", tokens: int, keeper: AttentionKeeper | None = None) -> None:
+    def __init__(self, model: Model, tokens: int, keeper: AttentionKeeper | None = None) -> None:
         super().__init__()
-        self.runner = runner
+        self.model = model
         self.tokens = tokens
         self.keeper = keeper
-        self.layer_count = layer_count(runner.config)
-        self.head_count = runner.config.get_text_config().num_attention_heads
+        self.layer_count = layer_count(model.config)
+        self.head_count = model.config.get_text_config().num_attention_heads
         self.seen = 0
         self.unexpected: str | None = None
 
@@ -220,8 +235,8 @@ class AttentionCapture(TorchFunctionMode):
     @property
     def model_name(self) -> str:
         """The model's class and what computes its attention, for errors."""
-        implementation = getattr(self.runner.config, "_attn_implementation", None)
-        return f"{type(self.runner.model).__name__} (implementation {implementation!r})"
+        implementation = getattr(self.model.config, "_attn_implementation", None)
+        return f"{self.model.name} (implementation {implementation!r})"
 
     def _is_attention(self, scores: Tensor, axis: int | None) -> bool:
         # One more key than tokens: a learned sink competes in the softmax (GPT-OSS).

@@ -9,7 +9,7 @@ norm with its statistics held, the output of a parallel branch. Anything else is
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from jaxtyping import Float
@@ -17,11 +17,8 @@ from torch import Tensor, nn
 
 from model_understanding.attention.capture.layer import precise
 from model_understanding.attention.capture.values import MixingLayer, ValueCapture
-from model_understanding.model.blocks import members_of_lists
-
-if TYPE_CHECKING:
-    from model_understanding.passes.runner import Runner
-
+from model_understanding.model.blocks import module_list_members
+from model_understanding.model.model import Model
 
 _LINEAR_MAPS = ("linear", "addmm", "einsum", "matmul", "__matmul__", "mm")
 _ADDITIONS = ("add", "__add__", "__radd__", "add_", "__iadd__")
@@ -61,7 +58,7 @@ class BlockCapture(ValueCapture):
     """The mode, for one text: completes each attention layer with its projection and its residual.
 
     Args:
-        runner: The model's runner.
+        model: The model.
         tokens: Length of the text.
 
     Raises:
@@ -72,8 +69,8 @@ class BlockCapture(ValueCapture):
     with_residual: ClassVar[bool] = False
     """Whether the residual stream is needed."""
 
-    def __init__(self, runner: "Runner", tokens: int) -> None:
-        super().__init__(runner, tokens)
+    def __init__(self, model: Model, tokens: int) -> None:
+        super().__init__(model, tokens)
         self._layer: MixingLayer | None = None
         self._flat: Tensor | None = None
         self._block: AttentionBlock | None = None
@@ -88,10 +85,10 @@ class BlockCapture(ValueCapture):
     def __enter__(self) -> Self:
         if self.with_residual:
             norms = [
-                module for module in self.runner.model.modules() if "norm" in type(module).__name__.lower()
+                module for module in self.model.module.modules() if "norm" in type(module).__name__.lower()
             ]
             handles = [module.register_forward_hook(self._normed) for module in norms]
-            for child in members_of_lists(self.runner.model):
+            for child in module_list_members(self.model.module):
                 handles.append(child.register_forward_pre_hook(self._enter_block, with_kwargs=True))
                 handles.append(child.register_forward_hook(self._leave_block, always_call=True))
             for handle in handles:

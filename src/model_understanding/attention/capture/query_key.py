@@ -5,7 +5,7 @@ shared out, and whatever else a model does to them. A fused kernel is given them
 entered the matrix product whose result, scaled and biased, reached the softmax.
 """
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -23,10 +23,8 @@ from model_understanding.errors import NumericalError, UnsupportedModelError
 from model_understanding.model.finite import require_finite
 from model_understanding.model.guard import guarded
 from model_understanding.model.metering import count_forward
+from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
-
-if TYPE_CHECKING:
-    from model_understanding.passes.runner import Runner
 
 _PRODUCTS = frozenset({torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm})
 _BIASED = frozenset({torch.baddbmm, Tensor.baddbmm})
@@ -58,13 +56,11 @@ class QueryKeyReading(NamedTuple):
     rival: float | None
 
 
-def read_query_key(
-    runner: "Runner", encoding: Encoding, layer: int, head: int, query: int
-) -> QueryKeyReading:
+def read_query_key(model: Model, encoding: Encoding, layer: int, head: int, query: int) -> QueryKeyReading:
     """Run one text once and read one query of one head with all its keys.
 
     Args:
-        runner: The model's runner.
+        model: The model.
         encoding: One text.
         layer: The attention layer, from 0.
         head: The head, from 0.
@@ -75,10 +71,10 @@ def read_query_key(
             the model's own weights.
     """
     tokens = encoding.ids.shape[1]
-    reader = _Reader(runner, tokens, layer, head, query)
-    with guarded(runner.model, gradients=False):
+    reader = _Reader(model, tokens, layer, head, query)
+    with guarded(model.module, gradients=False):
         with reader:
-            outputs = runner.forward(encoding, tokens - 1 if runner.is_language_model else 0)
+            outputs = model.forward(encoding, tokens - 1 if model.is_language_model else 0)
         count_forward(encoding.ids.numel())
         require_finite(outputs.logits, "logits")
         reader.require_complete()
@@ -87,7 +83,7 @@ def read_query_key(
             f"The queries and keys of {reader.model_name} cannot be told from what reaches its softmax.",
             hint=HINT,
         )
-    _require_same(reader.model_name, reader.found, getattr(runner.model, "dtype", torch.float32))
+    _require_same(reader.model_name, reader.found, getattr(model.module, "dtype", torch.float32))
     return reader.found
 
 
@@ -104,8 +100,8 @@ class _Followed(NamedTuple):
 class _Reader(AttentionCapture):
     """Takes one query of one head, and follows eager code's scores from their product to the softmax."""
 
-    def __init__(self, runner: "Runner", tokens: int, layer: int, head: int, query: int) -> None:
-        super().__init__(runner, tokens)
+    def __init__(self, model: Model, tokens: int, layer: int, head: int, query: int) -> None:
+        super().__init__(model, tokens)
         self._layer, self._head, self._query = layer, head, query
         self._followed: dict[int, _Followed] = {}
         self.found: QueryKeyReading | None = None

@@ -6,7 +6,7 @@ recognized by its operand, which is that result or a rearrangement of it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -15,9 +15,7 @@ from torch import Tensor
 from model_understanding.attention.capture.layer import AttentionLayer, precise
 from model_understanding.attention.capture.mode import FUSED, AttentionCapture
 from model_understanding.errors import UnsupportedModelError
-
-if TYPE_CHECKING:
-    from model_understanding.passes.runner import Runner
+from model_understanding.model.model import Model
 
 _MIXTURE_TOLERANCE = 1e-4  # of the largest value; 16-bit products round more
 _PRODUCTS = ("matmul", "__matmul__", "bmm", "einsum")
@@ -51,7 +49,7 @@ class ValueCapture(AttentionCapture):
     """The mode, for one text: completes each attention layer with its values and its mixture.
 
     Args:
-        runner: The model's runner.
+        model: The model.
         tokens: Length of the text.
 
     Raises:
@@ -59,8 +57,8 @@ class ValueCapture(AttentionCapture):
             are not found.
     """
 
-    def __init__(self, runner: "Runner", tokens: int) -> None:
-        super().__init__(runner, tokens)
+    def __init__(self, model: Model, tokens: int) -> None:
+        super().__init__(model, tokens)
         self._open: tuple[int, AttentionLayer] | None = None
         self._same: list[Tensor] = []  # the softmax's result and its rearrangements
 
