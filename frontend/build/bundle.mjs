@@ -27,7 +27,7 @@ for (const { properties } of Object.values(schema.$defs)) {
 }
 const isCheck = process.argv.includes("--check");
 const stale = [];
-await put(join(here, "src/payload.generated.ts"), typesOf(schema));
+await put(join(here, "src/data/payload.generated.ts"), typesOf(schema));
 
 const result = await build({
   entryPoints: [join(here, "src/main.ts")],

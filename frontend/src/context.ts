@@ -1,11 +1,11 @@
 /** What every view is given. */
 
-import type { Actions } from "./actions";
-import type { Colors } from "./colors";
-import type { Model } from "./model";
-import type { Store } from "./store";
-import type { Theme } from "./theme";
-import type { Tooltip } from "./views/tooltip";
+import type { Model } from "./data/model";
+import type { Actions } from "./state/actions";
+import type { Store } from "./state/store";
+import type { Colors } from "./ui/colors";
+import type { Theme } from "./ui/theme";
+import type { Tooltip } from "./ui/tooltip";
 
 export interface Context {
   readonly model: Model;

@@ -1,7 +1,7 @@
 /** Where the one script starts: mount every report of the page that is not mounted yet, when it is in sight. */
 
+import type { ComparisonPayload, Payload } from "./data/payload.generated";
 import { mount } from "./mount";
-import type { ComparisonPayload, Payload } from "./payload.generated";
 
 const HOST = "[data-model-understanding]:not([data-mounted])";
 const whole = document.documentElement;

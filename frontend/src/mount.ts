@@ -1,27 +1,28 @@
 /** Mount the report into an element: a shadow root, so that nothing leaks in or out. */
 
-import { Actions } from "./actions";
 import { mountComparison } from "./comparison/page";
 import type { Context } from "./context";
-import { h } from "./dom";
-import { copy } from "./export/menu";
-import { listenToKeys } from "./keyboard";
-import { Model } from "./model";
-import type { Attention, Attribution, ComparisonPayload, Payload } from "./payload.generated";
-import { fitting, followAddress, stateOf } from "./permalink";
-import { type State, Store } from "./store";
-import { surface } from "./surface";
+import { Model } from "./data/model";
+import type { Attention, Attribution, ComparisonPayload, Payload } from "./data/payload.generated";
+import { Actions } from "./state/actions";
+import { listenToKeys } from "./state/keyboard";
+import { fitting, followAddress, stateOf } from "./state/permalink";
+import { type State, Store } from "./state/store";
+import { LONG, OPENING_SIZE } from "./state/window";
+import { copy } from "./ui/clipboard";
+import { h } from "./ui/dom";
+import { surface } from "./ui/surface";
+import { toast } from "./ui/toast";
+import { Tooltip } from "./ui/tooltip";
 import { aboutView } from "./views/about";
-import { announcer, toast } from "./views/announcer";
-import { attentionView } from "./views/attention";
-import { generationView } from "./views/generation";
+import { announcer } from "./views/announcer";
+import { attentionView } from "./views/attention/view";
+import { generationView } from "./views/generation/view";
 import { headerView } from "./views/header";
-import { LONG, OPENING_SIZE } from "./views/heatmap/window";
 import { helpDialog } from "./views/help";
-import { layersView } from "./views/layers";
+import { layersView } from "./views/layers/view";
 import { neuronsView } from "./views/neurons";
-import { saliencyView } from "./views/saliency";
-import { Tooltip } from "./views/tooltip";
+import { saliencyView } from "./views/saliency/view";
 import { trustView } from "./views/trust";
 
 export interface MountOptions {

@@ -1,12 +1,13 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { axisOf } from "../src/attention/axis";
-import { FoldedMatrices } from "../src/attention/folded";
-import { exactPlace } from "../src/attention/planes";
-import { StoredMatrices } from "../src/attention/stored";
-import type { Attention, Table } from "../src/payload.generated";
-import type { Level, State } from "../src/store";
-import { contains, moved, resized, windowAt, windowOf } from "../src/views/heatmap/window";
+import { axisOf } from "../src/data/axis";
+import { FoldedMatrices } from "../src/data/folded";
+import type { Attention, Table } from "../src/data/payload.generated";
+import { exactPlace } from "../src/data/planes";
+import { StoredMatrices } from "../src/data/stored";
+import type { Level } from "../src/data/units";
+import type { State } from "../src/state/store";
+import { contains, moved, resized, windowAt, windowOf } from "../src/state/window";
 
 interface Folded {
   level: Level;

@@ -1,10 +1,10 @@
 import { deflateRawSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { headScores } from "../src/attention/head-scores";
-import { topSources } from "../src/attention/matrices";
-import { StoredMatrices } from "../src/attention/stored";
-import { inflated, maskTest, weightsOfBytes } from "../src/codec";
-import type { Attention, Table } from "../src/payload.generated";
+import { inflated, maskTest, weightsOfBytes } from "../src/data/codec";
+import { topSources } from "../src/data/matrices";
+import type { Attention, Table } from "../src/data/payload.generated";
+import { StoredMatrices } from "../src/data/stored";
+import { headScores } from "../src/views/heads/scores";
 
 const packed = (bytes: number[]) => deflateRawSync(Uint8Array.from(bytes)).toString("base64");
 

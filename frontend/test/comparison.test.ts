@@ -1,7 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { firstHead, movedHead, movedLayer } from "../src/comparison/matrix";
 import { differenceWords, largestDifference, points, unitLabel, valueWords } from "../src/comparison/state";
-import type { ComparedAttention, ComparedAttribution, ComparisonPayload } from "../src/payload.generated";
+import type {
+  ComparedAttention,
+  ComparedAttribution,
+  ComparisonPayload,
+} from "../src/data/payload.generated";
 
 const scores = { measure: "score", differences: [[0.5, null, -2]] } as unknown as ComparedAttribution;
 const shares = { measure: "share", differences: [[null, null]] } as unknown as ComparedAttribution;

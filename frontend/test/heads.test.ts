@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Matrices } from "../src/attention/matrices";
+import type { Matrices } from "../src/data/matrices";
 import { blocksOf, gridLayout, rankedLayout, spot, thumbnailAt } from "../src/views/heads/layout";
 import { computedBy, ranked, scoredBy } from "../src/views/heads/rankings";
 

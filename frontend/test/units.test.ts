@@ -1,18 +1,18 @@
 import { readFileSync } from "node:fs";
 import Ajv2020 from "ajv/dist/2020";
 import { describe, expect, it } from "vitest";
-import { luminance, onRamp, textOn } from "../src/colors";
+import { Model } from "../src/data/model";
+import type { Attribution, Payload } from "../src/data/payload.generated";
+import { scoresOf, unitsOf, visible } from "../src/data/units";
 import { csv } from "../src/export/csv";
 import { escaped, sceneSvg } from "../src/export/scene";
-import { number, percent } from "../src/format";
-import { Model } from "../src/model";
-import type { Attribution, Payload } from "../src/payload.generated";
-import { fitting, fragmentOf, stateOf } from "../src/permalink";
-import type { State } from "../src/store";
-import { scoresOf, unitsOf, visible } from "../src/units";
-import { spread, stretchOf } from "../src/views/arcs";
+import { fitting, fragmentOf, stateOf } from "../src/state/permalink";
+import type { State } from "../src/state/store";
+import { whole, windowAt } from "../src/state/window";
+import { luminance, onRamp, textOn } from "../src/ui/colors";
+import { number, percent } from "../src/ui/format";
+import { spread, stretchOf } from "../src/views/attention/arcs";
 import { frameOf } from "../src/views/heatmap/frame";
-import { whole, windowAt } from "../src/views/heatmap/window";
 
 const read = (path: string) => JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"));
 const schema = read("../../src/model_understanding/show/static/payload.schema.json");

@@ -1,13 +1,13 @@
 /** The differences of attention as a matrix in two colors around zero. */
 
-import { inflated, type MaskTest, maskTest, weightsOfBytes } from "../codec";
-import { pixel } from "../colors";
-import { h, on, picker, replace } from "../dom";
-import { clamp } from "../format";
-import { card, note } from "../parts";
-import type { ComparedAttention } from "../payload.generated";
-import { canvasOf, sized } from "../views/heatmap/drawing";
-import { scaleSwatches } from "../views/legend";
+import { clamp } from "../data/clamp";
+import { inflated, type MaskTest, maskTest, weightsOfBytes } from "../data/codec";
+import type { ComparedAttention } from "../data/payload.generated";
+import { canvasOf, sized } from "../ui/canvas";
+import { pixel } from "../ui/colors";
+import { h, on, picker, replace } from "../ui/dom";
+import { scaleSwatches } from "../ui/legend";
+import { card, note } from "../ui/parts";
 import { type ComparisonContext, points } from "./state";
 
 const MOST_LABELS = 40;

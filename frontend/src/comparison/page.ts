@@ -1,13 +1,13 @@
 /** Two reports side by side: one selection goes through both texts, the bars and the matrix. */
 
-import { h, picker, replace, segmented } from "../dom";
-import { bdi, card, cautionNotes, key, list, note, table } from "../parts";
-import type { ComparisonPayload, NamedPair } from "../payload.generated";
-import { Store } from "../store";
-import type { Surface } from "../surface";
-import { scaleSwatches } from "../views/legend";
-import { themeChoice } from "../views/theme-choice";
-import { Tooltip } from "../views/tooltip";
+import type { ComparisonPayload, NamedPair } from "../data/payload.generated";
+import { Store } from "../state/store";
+import { h, picker, replace, segmented } from "../ui/dom";
+import { scaleSwatches } from "../ui/legend";
+import { bdi, card, cautionNotes, key, list, note, table } from "../ui/parts";
+import type { Surface } from "../ui/surface";
+import { themeChoice } from "../ui/theme-choice";
+import { Tooltip } from "../ui/tooltip";
 import { firstHead, matrixView, movedHead, movedLayer } from "./matrix";
 import { rowsView } from "./rows";
 import {

@@ -1,8 +1,8 @@
 /** Both values of each unit and their difference as bars on one scale; of many the largest. */
 
-import { h, on, replace } from "../dom";
-import { bar, barLabel, barValue, note, numberAt, track } from "../parts";
-import type { ComparedAttribution } from "../payload.generated";
+import type { ComparedAttribution } from "../data/payload.generated";
+import { h, on, replace } from "../ui/dom";
+import { bar, barLabel, barValue, note, numberAt, track } from "../ui/parts";
 import { attributionOf, type ComparisonContext, differenceWords, valueWords } from "./state";
 
 const MOST = 60;

@@ -1,10 +1,10 @@
 /** What the parts of a comparison share: units of the two texts' alignment, one selection, one scale. */
 
-import { number, percent } from "../format";
-import type { ComparedAttribution, ComparisonPayload } from "../payload.generated";
-import type { Store, ThemeChoice } from "../store";
-import type { Theme } from "../theme";
-import type { Tooltip } from "../views/tooltip";
+import type { ComparedAttribution, ComparisonPayload } from "../data/payload.generated";
+import type { Store, ThemeChoice } from "../state/store";
+import { number, percent } from "../ui/format";
+import type { Theme } from "../ui/theme";
+import type { Tooltip } from "../ui/tooltip";
 
 export type Side = 0 | 1;
 

@@ -1,9 +1,9 @@
 /** Both texts side by side, aligned: what is pointed at in one is shown in the other. */
 
-import { h, on } from "../dom";
-import { clamp } from "../format";
-import { bdi, numberAt, paintWord } from "../parts";
-import { type Piece, paragraphs } from "../views/text";
+import { clamp } from "../data/clamp";
+import { h, on } from "../ui/dom";
+import { bdi, numberAt, paintWord } from "../ui/parts";
+import { type Piece, paragraphs } from "../views/saliency/text";
 import {
   attributionOf,
   type ComparisonContext,

@@ -1,7 +1,7 @@
 /** What can be taken out of a view: picture, numbers, code. */
 
-import type { Context } from "../context";
-import { h } from "../dom";
+import { copy } from "../ui/clipboard";
+import { h } from "../ui/dom";
 import { type Scene, scenePng, sceneSvg } from "./scene";
 
 export interface Exported {
@@ -15,8 +15,11 @@ export interface Exported {
 
 const PNG_RATIO = 2;
 
-export function exportMenu(context: Context, view: string, exported: () => Exported | null): HTMLElement {
-  const { say } = context;
+export function exportMenu(
+  say: (words: string) => void,
+  view: string,
+  exported: () => Exported | null,
+): HTMLElement {
   const menu = h("details", { class: "menu" });
   const item = (words: string, act: (given: Exported) => void | Promise<void>) =>
     h(
@@ -66,23 +69,6 @@ export function exportMenu(context: Context, view: string, exported: () => Expor
     if (!menu.contains(event.relatedTarget as Node | null)) menu.open = false;
   });
   return menu;
-}
-
-/** Put text on the clipboard, also where a page from a file may not ask for it. */
-export async function copy(text: string): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    const area = h("textarea", { readonly: true, "aria-hidden": "true" });
-    area.value = text;
-    area.style.position = "fixed";
-    area.style.opacity = "0";
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    if (!done) throw new Error("The browser does not let this page copy.");
-  }
 }
 
 function save(name: string, content: Blob): void {

@@ -1,8 +1,8 @@
 /** Where the report comes from, what it leaves out, and how to read it. */
 
 import type { Context } from "../context";
-import { h } from "../dom";
-import { bdi, card, list, note } from "../parts";
+import { h } from "../ui/dom";
+import { bdi, card, list, note } from "../ui/parts";
 
 export function aboutView({ model }: Context, size = ""): HTMLElement {
   const { notes, omitted, provenance } = model.payload;

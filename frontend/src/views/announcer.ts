@@ -1,30 +1,14 @@
-/** What a screen reader hears: the selection and its top sources; and short messages for everyone. */
+/** What a screen reader hears: the selection and its top sources. */
 
-import { topSources } from "../attention/matrices";
-import { planesOf } from "../attention/planes";
 import type { Context } from "../context";
-import { h } from "../dom";
-import { number, percent } from "../format";
-import { bySize } from "../units";
-import { placeWords } from "./heatmap/words";
+import { topSources } from "../data/matrices";
+import { planesOf } from "../data/planes";
+import { bySize } from "../data/units";
+import { h } from "../ui/dom";
+import { number, percent } from "../ui/format";
+import { placeWords } from "../words";
 
 const SPOKEN = 5;
-
-export function toast(): { element: HTMLElement; say: (words: string) => void } {
-  const element = h("p", { class: "toast", role: "status", hidden: true });
-  let timer = 0;
-  return {
-    element,
-    say: (words) => {
-      element.textContent = words;
-      element.hidden = false;
-      clearTimeout(timer);
-      timer = window.setTimeout(() => {
-        element.hidden = true;
-      }, 2600);
-    },
-  };
-}
 
 /** A list of the selection's top sources that is read out when it changes. */
 export function announcer(context: Context): HTMLElement {

@@ -1,11 +1,11 @@
 /** The answer, the cautions, and what acts on the whole report. */
 
 import type { Context } from "../context";
-import { h } from "../dom";
-import { number, percent } from "../format";
-import { bar, barLabel, barValue, bdi, button, cautionNotes, track } from "../parts";
-import type { Prediction } from "../payload.generated";
-import { themeChoice } from "./theme-choice";
+import type { Prediction } from "../data/payload.generated";
+import { h } from "../ui/dom";
+import { number, percent } from "../ui/format";
+import { bar, barLabel, barValue, bdi, button, cautionNotes, track } from "../ui/parts";
+import { themeChoice } from "../ui/theme-choice";
 
 const MOST_CLASSES = 8;
 

@@ -1,8 +1,8 @@
 /** The keyboard's shortcuts, and a way to turn them off. */
 
 import type { Context } from "../context";
-import { h } from "../dom";
-import { button } from "../parts";
+import { h } from "../ui/dom";
+import { button } from "../ui/parts";
 
 const KEYS: readonly (readonly [string, string])[] = [
   ["← →", "previous, next token; with Shift the selection grows"],

@@ -1,11 +1,11 @@
 /** The products of a query with its keys, dimension by dimension: why one head looks where it looks. */
 
 import type { Context } from "../context";
-import { h, picker, replace } from "../dom";
-import { copy } from "../export/menu";
-import { number, percent } from "../format";
-import { bdi, button, card, note, table } from "../parts";
-import type { QueryKey } from "../payload.generated";
+import type { QueryKey } from "../data/payload.generated";
+import { copy } from "../ui/clipboard";
+import { h, picker, replace } from "../ui/dom";
+import { number, percent } from "../ui/format";
+import { bdi, button, card, note, table } from "../ui/parts";
 
 export function neuronsView(context: Context): HTMLElement | null {
   const { model, store, theme, say } = context;

@@ -1,11 +1,11 @@
 /** How far the explanation may be believed, as far as anyone has checked. */
 
 import type { Context } from "../context";
-import { type Child, h, replace, svg } from "../dom";
-import { number, percent } from "../format";
-import { bdi, card, note } from "../parts";
-import type { Attribution, Evaluation, Payload } from "../payload.generated";
-import type { State } from "../store";
+import type { Attribution, Evaluation, Payload } from "../data/payload.generated";
+import type { State } from "../state/store";
+import { type Child, h, replace, svg } from "../ui/dom";
+import { number, percent } from "../ui/format";
+import { bdi, card, note } from "../ui/parts";
 
 export function trustView({ model, store, theme }: Context): HTMLElement {
   const strip = h("div", { class: "trust-strip" });

@@ -1,8 +1,8 @@
 /** By what heads can be ranked: the report's scores, else what the weights in the page say. */
 
-import type { HeadScores as Computed } from "../../attention/head-scores";
-import type { Matrices } from "../../attention/matrices";
-import type { HeadScores } from "../../payload.generated";
+import type { Matrices } from "../../data/matrices";
+import type { HeadScores } from "../../data/payload.generated";
+import type { HeadScores as Computed } from "./scores";
 
 export interface Ranking {
   readonly name: string;

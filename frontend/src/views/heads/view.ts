@@ -1,16 +1,17 @@
 /** All heads of all layers as thumbnails in one canvas, in order or ranked by a score and cut to the first. */
 
-import { headScores } from "../../attention/head-scores";
-import type { Matrices } from "../../attention/matrices";
 import type { Context } from "../../context";
-import { h, on, picker, replace } from "../../dom";
-import { clamp, counted, number } from "../../format";
-import { note } from "../../parts";
+import { clamp } from "../../data/clamp";
+import type { Matrices } from "../../data/matrices";
+import { whole } from "../../state/window";
+import { canvasOf, cleared, sized } from "../../ui/canvas";
+import { h, on, picker, replace } from "../../ui/dom";
+import { counted, number } from "../../ui/format";
+import { note } from "../../ui/parts";
 import { paintCells } from "../heatmap/cells";
-import { canvasOf, cleared, sized } from "../heatmap/drawing";
-import { whole } from "../heatmap/window";
 import { gridLayout, type Layout, rankedLayout, spot, thumbnailAt } from "./layout";
 import { computedBy, type Ranking, ranked, scoredBy } from "./rankings";
+import { headScores } from "./scores";
 
 const TOPS = [0, 8, 16, 32, 64];
 const FONT = "11px system-ui, sans-serif";

@@ -1,10 +1,10 @@
 /** The cells of a matrix as an image. */
 
-import type { Matrices } from "../../attention/matrices";
-import type { Plane } from "../../attention/planes";
-import { type Colors, pixel, pixels } from "../../colors";
-import type { State } from "../../store";
-import type { Window } from "./window";
+import type { Matrices } from "../../data/matrices";
+import type { Plane } from "../../data/planes";
+import type { State } from "../../state/store";
+import type { Window } from "../../state/window";
+import { type Colors, pixel, pixels } from "../../ui/colors";
 
 const MOST_DOTS = 1024;
 const OFF = Number.NEGATIVE_INFINITY;

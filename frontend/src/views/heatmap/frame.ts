@@ -1,6 +1,6 @@
 /** Where the cells of a window lie on its canvas. */
 
-import type { Window } from "./window";
+import type { Window } from "../../state/window";
 
 export const LEGIBLE = 13;
 const SLANTED = 34; // what the name of the last column needs beside it

@@ -1,13 +1,13 @@
 /** The whole of a long matrix in little, with the window that the reader moves over it. */
 
-import type { Planes } from "../../attention/planes";
 import type { Context } from "../../context";
-import { h, on } from "../../dom";
-import { grouped } from "../../format";
-import { button } from "../../parts";
+import type { Planes } from "../../data/planes";
+import { moved, resized, SIZES, SMALL, type Window, whole, windowOf } from "../../state/window";
+import { canvasOf, cleared, sized } from "../../ui/canvas";
+import { h, on } from "../../ui/dom";
+import { grouped } from "../../ui/format";
+import { button } from "../../ui/parts";
 import { paintCells } from "./cells";
-import { canvasOf, cleared, sized } from "./drawing";
-import { moved, resized, SIZES, SMALL, type Window, whole, windowOf } from "./window";
 
 const LARGEST = 220;
 const NARROWEST = 28;

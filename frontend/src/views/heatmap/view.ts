@@ -1,14 +1,16 @@
 /** One head's weights as a matrix: rows look, columns are looked at. */
 
-import type { Plane, Planes } from "../../attention/planes";
 import type { Context } from "../../context";
-import { h, on } from "../../dom";
-import { grouped } from "../../format";
-import type { State } from "../../store";
-import { cleared, drawMatrix, sized } from "./drawing";
+import type { Plane, Planes } from "../../data/planes";
+import type { State } from "../../state/store";
+import { contains, windowOf } from "../../state/window";
+import { cleared, sized } from "../../ui/canvas";
+import { h, on } from "../../ui/dom";
+import { grouped } from "../../ui/format";
+import { placeWords } from "../../words";
+import { cellRows } from "./cell-tooltip";
+import { drawMatrix } from "./drawing";
 import { type Frame, frameOf } from "./frame";
-import { contains, windowOf } from "./window";
-import { cellRows, placeWords } from "./words";
 
 export interface Heatmap {
   readonly element: HTMLElement;

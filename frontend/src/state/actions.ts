@@ -1,0 +1,172 @@
+/** What a reader can do: each changes the one state. */
+
+import { clamp } from "../data/clamp";
+import type { Model } from "../data/model";
+import type { Level } from "../data/units";
+import type { State, Store } from "./store";
+
+export class Actions {
+  constructor(
+    private readonly model: Model,
+    private readonly store: Store,
+  ) {}
+
+  /** Select a token; with extend the selection grows to it. Steps of a generation follow. */
+  select(token: number, options: { extend?: boolean; pin?: boolean } = {}): void {
+    const { state } = this.store;
+    const anchor = options.extend && state.anchor >= 0 ? state.anchor : token;
+    const patch: Partial<State> = { anchor, focus: token, pinned: options.pin ?? true };
+    this.store.set({ ...patch, ...this.targetsFor(anchor, token) });
+  }
+
+  unselect(): void {
+    this.store.set({ anchor: -1, focus: -1, pinned: false, hover: -1, search: "" });
+  }
+
+  hover(token: number): void {
+    this.store.set({ hover: token });
+  }
+
+  /** Move the selection by units in reading order. */
+  move(by: number, extend: boolean): void {
+    const { state } = this.store;
+    const units = this.model.unitsShown(state);
+    if (!units.length) return;
+    const current = this.model.unitOf(state, state.focus);
+    const next = current < 0 ? (by > 0 ? 0 : units.length - 1) : clamp(current + by, 0, units.length - 1);
+    this.select(units[next].first, { extend });
+  }
+
+  moveTo(place: "first" | "last", extend: boolean): void {
+    const units = this.model.unitsShown(this.store.state);
+    const unit = place === "first" ? units[0] : units.at(-1);
+    if (unit) this.select(unit.first, { extend });
+  }
+
+  step(step: number): void {
+    const { generation } = this.model;
+    if (!generation?.probabilities.length) return;
+    const wanted = clamp(step, 0, generation.probabilities.length - 1);
+    this.select(generation.promptLength + wanted);
+  }
+
+  currentStep(): number {
+    const { state } = this.store;
+    const step = this.model.stepOfToken(state.focus);
+    if (step >= 0 && this.model.tableIndex(state) === this.model.generation?.table) return step;
+    return Math.max(this.model.attribution(state)?.targets[state.target]?.step ?? 0, 0);
+  }
+
+  showAttribution(place: number): void {
+    const attribution = this.model.payload.attributions[place];
+    if (!attribution) return;
+    const { state } = this.store;
+    const kept = attribution.table === this.model.tableIndex(state);
+    const step = kept ? this.model.stepOfToken(state.focus) : -1;
+    const target = Math.max(this.model.targetOfStep(attribution, step), 0);
+    this.store.set({
+      attribution: place,
+      target,
+      targetEnd: target,
+      ...(kept ? {} : { anchor: -1, focus: -1, hover: -1, pinned: false }),
+    });
+  }
+
+  /** Show why a step's token was written and not another; false where that was not computed. */
+  contrast(step: number, other: number): boolean {
+    const target = this.model.contrastOf(step, other);
+    if (target < 0) return false;
+    this.store.set({ attribution: this.model.payload.contrasts, target, targetEnd: target });
+    return true;
+  }
+
+  /** Go back from a contrast to why its token was written; false where none is shown. */
+  leaveContrast(): boolean {
+    const { model, store } = this;
+    if (!model.isContrast(store.state)) return false;
+    const { step } = model.attribution(store.state)!.targets[store.state.target];
+    const { attributions, contrasts } = model.payload;
+    const place = attributions.findIndex((other, at) => at !== contrasts && model.followsSteps(other));
+    const attribution = Math.max(place, 0);
+    const target = Math.max(model.targetOfStep(attributions[attribution], step), 0);
+    store.set({ attribution, target, targetEnd: target });
+    return true;
+  }
+
+  showTarget(place: number): void {
+    const attribution = this.model.attribution(this.store.state);
+    if (!attribution) return;
+    const target = clamp(place, 0, attribution.targets.length - 1);
+    this.store.set({ target, targetEnd: target });
+  }
+
+  cycleLevel(): void {
+    const levels: Level[] = ["token", "word", "sentence"];
+    const { state } = this.store;
+    this.store.set({ level: levels[(levels.indexOf(state.level) + 1) % levels.length] });
+  }
+
+  moveLayer(by: number): void {
+    const { state } = this.store;
+    const part = this.model.payload.attention[state.map];
+    const count = Math.max(part?.layers.length ?? 1, 1);
+    this.store.set({ layer: (state.layer + by + count) % count });
+  }
+
+  /** Go to the next head; before the first stands the mean over them. */
+  moveHead(by: number): void {
+    const { state } = this.store;
+    const count = this.model.payload.attention[state.map]?.heads.length ?? 0;
+    if (count < 2) return;
+    this.store.set({ head: ((state.head + 1 + by + count + 1) % (count + 1)) - 1 });
+  }
+
+  showMap(place: number): void {
+    const part = this.model.payload.attention[place];
+    if (!part) return;
+    this.store.set({
+      map: place,
+      layer: Math.max(part.layers.length - 1, 0),
+      head: part.heads.length > 1 ? -1 : 0,
+    });
+  }
+
+  /** Select the next unit whose text holds what is searched for. */
+  find(search: string, by: number): number {
+    this.store.set({ search });
+    const { state } = this.store;
+    const found = matches(this.model, state);
+    if (!found.length) return 0;
+    const current = this.model.unitOf(state, state.focus);
+    const units = this.model.unitsShown(state);
+    const place =
+      by > 0
+        ? (found.find((unit) => unit > current) ?? found[0])
+        : (found.filter((unit) => unit < current).at(-1) ?? found.at(-1)!);
+    this.select(units[by === 0 && found.includes(current) ? current : place].first);
+    return found.length;
+  }
+
+  private targetsFor(anchor: number, focus: number): Partial<State> {
+    const { state } = this.store;
+    const attribution = this.model.attribution(state);
+    if (!this.model.followsSteps(attribution) || attribution?.table !== this.model.generation?.table)
+      return {};
+    const steps = [this.model.stepOfToken(anchor), this.model.stepOfToken(focus)];
+    const targets = steps.map((step) => this.model.targetOfStep(attribution, step));
+    if (targets[1] < 0) return {};
+    if (this.model.isContrast(state)) return { target: targets[1], targetEnd: targets[1] };
+    const first = targets[0] < 0 ? targets[1] : targets[0];
+    return { target: Math.min(first, targets[1]), targetEnd: Math.max(first, targets[1]) };
+  }
+}
+
+/** The units whose label holds what is searched for. */
+export function matches(model: Model, state: Readonly<State>): number[] {
+  const wanted = state.search.trim().toLocaleLowerCase();
+  if (!wanted) return [];
+  return model
+    .unitsShown(state)
+    .filter((unit) => unit.label.toLocaleLowerCase().includes(wanted))
+    .map((unit) => unit.index);
+}

@@ -1,0 +1,112 @@
+/** Everything by keyboard. */
+
+import type { SinkMode } from "../data/matrices";
+import type { Model } from "../data/model";
+import type { Actions } from "./actions";
+import type { Scale, State, Store, ThemeChoice } from "./store";
+
+/** What keys act on. */
+interface Controlled {
+  readonly model: Model;
+  readonly store: Store;
+  readonly actions: Actions;
+  readonly say: (words: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Places {
+  /** Where keys are heard: the page, or the report alone where it shares the page. */
+  readonly scope: EventTarget;
+  readonly root: ShadowRoot;
+  readonly help: () => void;
+}
+
+const SINKS: readonly SinkMode[] = ["raw", "muted", "renormalized"];
+const SCALES: readonly Scale[] = ["row", "head", "global"];
+const THEMES: readonly ThemeChoice[] = ["auto", "light", "dark"];
+
+export function listenToKeys({ model, store, actions, say, signal }: Controlled, places: Places): void {
+  const cycle = <K extends keyof State>(key: K, values: readonly State[K][], words: string) => {
+    const next = values[(values.indexOf(store.state[key]) + 1) % values.length];
+    store.set({ [key]: next } as Partial<State>);
+    say(`${words}: ${String(next)}`);
+  };
+  const { payload } = model;
+  const single: Record<string, () => void> = {
+    "[": () => actions.moveLayer(-1),
+    "]": () => actions.moveLayer(1),
+    h: () => actions.moveHead(1),
+    H: () => actions.moveHead(-1),
+    m: () =>
+      payload.attention.length > 1 && actions.showMap((store.state.map + 1) % payload.attention.length),
+    a: () => model.choices > 1 && actions.showAttribution((store.state.attribution + 1) % model.choices),
+    g: () => {
+      actions.cycleLevel();
+      say(`by ${store.state.level}`);
+    },
+    o: () => cycle("sort", ["position", "size"], "Order of the bars"),
+    s: () => cycle("sinks", SINKS, "Sinks"),
+    c: () => cycle("scale", SCALES, "Color scale"),
+    z: () => store.set({ zoom: !store.state.zoom }),
+    t: () => cycle("theme", THEMES, "Theme"),
+    "/": () => places.root.querySelector<HTMLInputElement>(".search")?.focus(),
+    "?": () => places.help(),
+  };
+  places.scope.addEventListener(
+    "keydown",
+    (given) => {
+      const event = given as KeyboardEvent;
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+      const origin = event.composedPath()[0] as Element;
+      if (places.root.querySelector("dialog[open]")) return;
+      if (event.key === "Escape") {
+        closeMenus(places.root);
+        if (!actions.leaveContrast()) actions.unselect();
+        if (origin.matches?.("input")) (origin as HTMLElement).blur();
+        return;
+      }
+      if (origin.matches?.("input, select, textarea")) return;
+      if (moved(event, origin)) {
+        event.preventDefault();
+        return;
+      }
+      const act = single[event.key];
+      if (!act || !store.state.shortcuts) return;
+      event.preventDefault();
+      act();
+    },
+    { signal },
+  );
+
+  const moved = (event: KeyboardEvent, origin: Element): boolean => {
+    // Arrows scroll a page that nothing has been chosen on.
+    const isView = !!origin.closest?.("[data-view]");
+    if (!isView && store.state.focus < 0 && !/^Arrow(Left|Right)$/.test(event.key)) return false;
+    switch (event.key) {
+      case "ArrowLeft":
+        actions.move(-1, event.shiftKey);
+        return true;
+      case "ArrowRight":
+        actions.move(1, event.shiftKey);
+        return true;
+      case "ArrowUp":
+      case "ArrowDown":
+        if (!model.generation) {
+          if (!isView) return false;
+          actions.move(event.key === "ArrowUp" ? -1 : 1, event.shiftKey);
+        } else actions.step(actions.currentStep() + (event.key === "ArrowUp" ? -1 : 1));
+        return true;
+      case "Home":
+      case "End":
+        if (!isView) return false;
+        actions.moveTo(event.key === "Home" ? "first" : "last", event.shiftKey);
+        return true;
+      default:
+        return false;
+    }
+  };
+}
+
+function closeMenus(root: ShadowRoot): void {
+  for (const menu of root.querySelectorAll<HTMLDetailsElement>("details.menu[open]")) menu.open = false;
+}

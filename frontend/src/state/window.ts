@@ -1,0 +1,68 @@
+/** The stretch of rows and keys that is on screen, and how it moves over a long matrix. */
+
+import { clamp } from "../data/clamp";
+import type { Matrices } from "../data/matrices";
+import type { State } from "./store";
+
+type Extent = Pick<Matrices, "rows" | "keys">;
+
+export interface Window {
+  readonly firstRow: number;
+  readonly rows: number;
+  readonly firstKey: number;
+  readonly keys: number;
+}
+
+/** How many rows and keys a window may have. */
+export const SIZES: readonly number[] = [16, 24, 32, 48, 64, 96, 160, 256];
+export const OPENING_SIZE = 32;
+/** Rows or keys from which a report opens with a window rather than the whole matrix. */
+export const LONG = 160;
+/** A matrix that is whole on screen with every label needs none. */
+export const SMALL = 32;
+
+export function whole({ rows, keys }: Extent): Window {
+  return { firstRow: 0, rows, firstKey: 0, keys };
+}
+
+/** A window of a size around a cell, pushed back where it would leave the matrix. */
+export function windowAt(extent: Extent, size: number, row: number, key: number): Window {
+  const [rows, keys] = [Math.min(size, extent.rows), Math.min(size, extent.keys)];
+  return {
+    firstRow: clamp(row - (rows >> 1), 0, extent.rows - rows),
+    rows,
+    firstKey: clamp(key - (keys >> 1), 0, extent.keys - keys),
+    keys,
+  };
+}
+
+/** What a state shows of a matrix: the whole, or the window around the tokens it names. */
+export function windowOf(data: Matrices, state: Readonly<State>): Window {
+  if (!state.zoom || Math.max(data.rows, data.keys) <= SMALL) return whole(data);
+  const { zoomRow, zoomKey, zoomSize } = state;
+  return windowAt(data, zoomSize, data.rowAxis.nearest(zoomRow), data.keyAxis.nearest(zoomKey));
+}
+
+export function contains(window: Window, row: number, key: number): boolean {
+  const { firstRow, rows, firstKey, keys } = window;
+  return row >= firstRow && row < firstRow + rows && key >= firstKey && key < firstKey + keys;
+}
+
+/** The tokens in the middle of a window that was moved by rows and keys. */
+export function moved(
+  data: Matrices,
+  window: Window,
+  byRows: number,
+  byKeys: number,
+): Pick<State, "zoomRow" | "zoomKey"> {
+  const { firstRow, rows, firstKey, keys } = window;
+  const row = clamp(firstRow + byRows, 0, data.rows - rows) + (rows >> 1);
+  const key = clamp(firstKey + byKeys, 0, data.keys - keys) + (keys >> 1);
+  return { zoomRow: data.rowAxis.token(row), zoomKey: data.keyAxis.token(key) };
+}
+
+/** The next larger (1) or smaller (-1) size. */
+export function resized(size: number, by: number): number {
+  const at = SIZES.findIndex((held) => held >= size);
+  return SIZES[clamp((at < 0 ? SIZES.length - 1 : at) + by, 0, SIZES.length - 1)];
+}

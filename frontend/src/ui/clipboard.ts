@@ -1,0 +1,20 @@
+/** The clipboard, also for pages opened from a file. */
+
+import { h } from "./dom";
+
+/** Put text on the clipboard, also where a page from a file may not ask for it. */
+export async function copy(text: string): Promise<void> {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = h("textarea", { readonly: true, "aria-hidden": "true" });
+    area.value = text;
+    area.style.position = "fixed";
+    area.style.opacity = "0";
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    if (!done) throw new Error("The browser does not let this page copy.");
+  }
+}

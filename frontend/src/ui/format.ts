@@ -1,0 +1,31 @@
+/** Numbers in words, as the figures and the terminal write them. */
+
+export function number(value: number): string {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  let words: string;
+  if (size >= 1e4 || size < 1e-4) {
+    words = value.toExponential(2).replace(/\.?0+e/, "e");
+  } else {
+    words = value.toPrecision(3);
+    if (words.includes("e")) words = String(Number(words));
+    if (words.includes(".")) words = words.replace(/\.?0+$/, "");
+  }
+  return words.replace("-", "−");
+}
+
+/** A share as percent; what rounds to all or nothing says so. */
+export function percent(share: number): string {
+  if (share !== 0 && Math.abs(share) < 0.001) return share > 0 ? "< 0.1 %" : "> −0.1 %";
+  if (share > 0.999 && share < 1) return "> 99.9 %";
+  return `${(100 * share).toFixed(1)} %`.replace("-", "−").replace("100.0", "100");
+}
+
+/** A whole number with its thousands apart. */
+export function grouped(count: number): string {
+  return count.toLocaleString("en");
+}
+
+export function counted(count: number, what: string): string {
+  return `${grouped(count)} ${what}${count === 1 ? "" : "s"}`;
+}

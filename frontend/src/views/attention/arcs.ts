@@ -1,0 +1,213 @@
+/** What the selected token looks at most, and what looks at it, as arcs over the text and as a list. */
+
+import type { Context } from "../../context";
+import { type Row, topSources } from "../../data/matrices";
+import type { Model } from "../../data/model";
+import type { Plane, Planes } from "../../data/planes";
+import { short } from "../../data/units";
+import type { State } from "../../state/store";
+import { onRamp } from "../../ui/colors";
+import { h, replace, svg } from "../../ui/dom";
+import { number } from "../../ui/format";
+import { bar, barLabel, barValue, bdi, track } from "../../ui/parts";
+
+const SHOWN = 8;
+const HEIGHT = 190;
+const BASE = 116;
+
+export interface Link {
+  /** The first token of what is looked at, or looks. */
+  readonly token: number;
+  readonly label: string;
+  readonly weight: number;
+}
+
+export interface Links {
+  /** What is selected, at the level shown. */
+  readonly from: Omit<Link, "weight">;
+  readonly links: Link[];
+  /** Whether it looks or is looked at. */
+  readonly looks: boolean;
+  readonly row: Row | null;
+}
+
+/** The largest weights of the selection: of its row, else of its column. */
+export function linksOf(model: Model, { data, layer, head }: Plane, state: Readonly<State>): Links | null {
+  const { rowAxis, keyAxis } = data;
+  const row = model.placeOn(rowAxis, state, state.focus);
+  if (row >= 0) {
+    const held = data.row(layer, head, row, state.sinks);
+    const top = topSources(held, state.sinks, SHOWN);
+    const links = top.map(({ key, weight }) => ({
+      token: keyAxis.token(key),
+      label: keyAxis.label(key),
+      weight,
+    }));
+    return { from: { token: rowAxis.token(row), label: rowAxis.label(row) }, links, looks: true, row: held };
+  }
+  const key = model.placeOn(keyAxis, state, state.focus);
+  if (key < 0) return null;
+  const links: Link[] = [];
+  data.visit(layer, head, (line, column, weight) => {
+    if (column === key && weight !== 0)
+      links.push({ token: rowAxis.token(line), label: rowAxis.label(line), weight });
+  });
+  links.sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight) || a.token - b.token);
+  const from = { token: keyAxis.token(key), label: keyAxis.label(key) };
+  return { from, links: links.slice(0, SHOWN), looks: false, row: null };
+}
+
+export interface Arcs {
+  readonly element: HTMLElement;
+  show(planes: Planes): void;
+}
+
+export function arcsView(context: Context): Arcs {
+  const { model, store, actions, theme } = context;
+  const heading = h("h3", {});
+  const picture = h("div", { class: "arcs-picture", "aria-hidden": "true" });
+  const list = h("ol", { class: "sources" });
+  const element = h("div", { class: "arcs" }, heading, picture, list);
+  let plane: Plane | undefined;
+
+  const draw = () => {
+    if (!plane) return;
+    const { data } = plane;
+    const { state } = store;
+    const found = linksOf(model, plane, state);
+    if (!found) {
+      heading.textContent = "Select a token to see its sources";
+      replace(picture);
+      replace(list);
+      return;
+    }
+    const name = found.from.label;
+    const verb = data.part.steps ? "was written looking at" : "looks at";
+    replace(heading, bdi(found.looks ? `${name} ${verb}` : `${name} is looked at by`));
+    replace(picture, arcs(context, data.keyAxis.table, found.from, found.links, picture.clientWidth || 360));
+    const peak = Math.abs(found.links[0]?.weight ?? 0) || 1;
+    replace(
+      list,
+      ...found.links.map((link) => {
+        const color = onRamp(theme.colors.palette.attention, 0.55);
+        return h(
+          "li",
+          {},
+          h(
+            "button",
+            { type: "button", class: "source", on: { click: () => actions.select(link.token) } },
+            barLabel(short(link.label, 40)),
+            track(bar((100 * Math.abs(link.weight)) / peak, color)),
+            barValue(number(link.weight)),
+          ),
+        );
+      }),
+    );
+    if (!found.links.length)
+      replace(list, h("li", { class: "note" }, "Nothing but sinks, or nothing that was kept."));
+  };
+
+  store.watch(["focus", "sinks", "attribution"], draw);
+  theme.watch(draw);
+  new ResizeObserver(draw).observe(picture);
+  return {
+    element,
+    show: (planes) => {
+      plane = planes.detail;
+      draw();
+    },
+  };
+}
+
+/** A line of tokens with an arc from the selected one to each of its sources. */
+export function arcs(
+  { model, theme }: Context,
+  table: number,
+  from: Links["from"],
+  links: readonly Link[],
+  width: number,
+): SVGSVGElement {
+  const { labels } = model.payload.tables[table];
+  const { colors } = theme;
+  const peak = Math.max(...links.map((link) => Math.abs(link.weight)), 1e-9);
+  const named = new Map([from, ...links].map((end) => [end.token, end.label]));
+  const ends = [...named.keys()];
+  const [start, end] = stretchOf(ends, labels.length);
+  const count = end - start + 1;
+  const x = (token: number) => 14 + ((token - start + 0.5) / count) * (width - 28);
+  const spots = spread(
+    [...ends].sort((a, b) => a - b).map((token) => ({ token, x: x(token) })),
+    width,
+  );
+  const ticks = Array.from({ length: Math.min(count, 256) }, (_, place) => {
+    const token = start + Math.floor((place * count) / Math.min(count, 256));
+    return `M${x(token).toFixed(1)} ${BASE - 3}v6`;
+  });
+  const paths = [...links].reverse().map((link) => {
+    const [a, b] = [x(from.token), x(link.token)];
+    const rise = Math.min(BASE - 8, 14 + Math.abs(b - a) * 0.42);
+    const strength = Math.abs(link.weight) / peak;
+    const d =
+      link.token === from.token
+        ? `M${a - 5} ${BASE - 6}c-14 -26 24 -26 10 0`
+        : `M${a} ${BASE - 6}C${a} ${BASE - 6 - rise} ${b} ${BASE - 6 - rise} ${b} ${BASE - 6}`;
+    return svg("path", {
+      d,
+      fill: "none",
+      stroke: onRamp(colors.palette.attention, 0.3 + 0.6 * strength),
+      "stroke-width": (1 + 4 * strength).toFixed(2),
+      "stroke-linecap": "round",
+    });
+  });
+  const words = spots.map((spot) =>
+    svg(
+      "text",
+      {
+        transform: `translate(${spot.at.toFixed(1)} ${BASE + 14}) rotate(45)`,
+        "font-size": 11,
+        "font-family": "system-ui, sans-serif",
+        "font-weight": spot.token === from.token ? 700 : 400,
+        fill: colors.get("text"),
+      },
+      short(named.get(spot.token) ?? ""),
+    ),
+  );
+  const leaders = spots.map((spot) => `M${spot.x.toFixed(1)} ${BASE + 3}L${spot.at.toFixed(1)} ${BASE + 10}`);
+  return svg(
+    "svg",
+    { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}` },
+    svg("path", { d: ticks.join(""), stroke: colors.get("line"), "stroke-width": 1 }),
+    ...paths,
+    svg("path", { d: leaders.join(""), stroke: colors.get("muted"), "stroke-width": 1, fill: "none" }),
+    svg("circle", { cx: x(from.token), cy: BASE, r: 4, fill: colors.get("text") }),
+    ...words,
+  );
+}
+
+/** The first and last token drawn: those between the ends, and as many more as make a dozen. */
+export function stretchOf(ends: readonly number[], count: number): [number, number] {
+  let [start, end] = [Math.min(...ends), Math.max(...ends)];
+  while (end - start < 11 && (start > 0 || end < count - 1)) {
+    if (start > 0) start--;
+    if (end < count - 1) end++;
+  }
+  return [start, end];
+}
+
+/** Push labels apart so that none covers another. */
+export function spread<T extends { x: number }>(
+  spots: readonly T[],
+  width: number,
+  gap = 15,
+): (T & { at: number })[] {
+  const out = spots.map((spot) => ({ ...spot, at: spot.x }));
+  for (let place = 1; place < out.length; place++) {
+    out[place].at = Math.max(out[place].at, out[place - 1].at + gap);
+  }
+  let limit = width - 52;
+  for (let place = out.length - 1; place >= 0; place--) {
+    out[place].at = Math.min(out[place].at, limit);
+    limit = out[place].at - gap;
+  }
+  return out;
+}

@@ -1,0 +1,221 @@
+/** The steps of a generation: how sure the model was, what else it might have said. */
+
+import type { Context } from "../../context";
+import { clamp } from "../../data/clamp";
+import { exportMenu } from "../../export/menu";
+import { h, on, replace, svg } from "../../ui/dom";
+import { counted, percent } from "../../ui/format";
+import { bar, barLabel, barValue, bdi, button, card, key, note, swatch, track } from "../../ui/parts";
+import { generationExport } from "./export";
+
+const STRIP = 74;
+const PLAY_MS = 650;
+
+export function generationView(context: Context): HTMLElement | null {
+  const { model, store, actions, theme, tooltip, signal } = context;
+  const { generation } = model;
+  if (!generation?.probabilities.length) return null;
+  const count = generation.probabilities.length;
+  const table = model.payload.tables[generation.table];
+  const labels = table.labels.slice(generation.promptLength);
+  const ids = table.ids.slice(generation.promptLength);
+  const strip = h("div", { class: "strip", "data-view": "steps" });
+  const slider = h("input", {
+    type: "range",
+    min: 1,
+    max: count,
+    value: 1,
+    "aria-label": "Step of the generation",
+    on: { input: () => actions.step(Number(slider.value) - 1) },
+  });
+  const step = (sign: string, by: number, words: string) =>
+    button(sign, () => actions.step(actions.currentStep() + by), words);
+  const heading = h("h3", {});
+  const facts = note();
+  const top = h("ol", { class: "top" });
+  const absent = h("p", { class: "note", role: "status" });
+  let timer = 0;
+
+  const stop = () => {
+    clearInterval(timer);
+    timer = 0;
+    play.textContent = "▶";
+    play.setAttribute("aria-label", "Play the steps");
+  };
+  const play = button(
+    "▶",
+    () => {
+      if (timer) return stop();
+      if (actions.currentStep() === count - 1) actions.step(0);
+      play.textContent = "❚❚";
+      play.setAttribute("aria-label", "Stop playing");
+      timer = window.setInterval(() => {
+        if (actions.currentStep() >= count - 1) stop();
+        else actions.step(actions.currentStep() + 1);
+      }, PLAY_MS);
+      return undefined;
+    },
+    "Play the steps",
+  );
+  signal.addEventListener("abort", stop);
+
+  const draw = () => {
+    const { colors } = theme;
+    const current = actions.currentStep();
+    const width = strip.clientWidth || 900;
+    const each = width / count;
+    const most = Math.max(...generation.entropies, 1e-9);
+    const bars = generation.probabilities.map((probability, place) => {
+      const height = Math.max(probability * (STRIP - 8), 1);
+      const chosen = place >= store.state.target && place <= store.state.targetEnd && current === place;
+      return svg("rect", {
+        x: (place * each + each * 0.12).toFixed(2),
+        y: (STRIP - height).toFixed(2),
+        width: (each * 0.76).toFixed(2),
+        height: height.toFixed(2),
+        rx: Math.min(2, each / 4),
+        fill: chosen || place === current ? colors.get("text") : colors.get("unsigned"),
+        "data-step": place,
+      });
+    });
+    const line = generation.entropies.map(
+      (entropy, place) =>
+        `${place ? "L" : "M"}${((place + 0.5) * each).toFixed(1)} ${(STRIP - 4 - (entropy / most) * (STRIP - 12)).toFixed(1)}`,
+    );
+    replace(
+      strip,
+      svg(
+        "svg",
+        {
+          width: "100%",
+          height: STRIP,
+          viewBox: `0 0 ${width} ${STRIP}`,
+          preserveAspectRatio: "none",
+          role: "img",
+          "aria-label": `Probability and entropy of ${counted(count, "step")}`,
+        },
+        svg("rect", { x: 0, y: 0, width, height: STRIP, fill: "transparent" }),
+        ...bars,
+        svg("path", {
+          d: line.join(""),
+          fill: "none",
+          stroke: colors.get("against"),
+          "stroke-width": 1.5,
+          "stroke-linejoin": "round",
+        }),
+      ),
+    );
+  };
+
+  /** Another token, which may be asked about: why the one written and not this. */
+  const other = (current: number, place: number, label: string): HTMLElement => {
+    const id = generation.topIds[current][place];
+    const row = model.contrastOf(current, id);
+    const on = row >= 0 && model.isContrast(store.state) && store.state.target === row;
+    const words = `Why “${labels[current]}” and not “${label}”`;
+    return h(
+      "button",
+      {
+        type: "button",
+        class: `bar-label alternative${row < 0 ? " absent" : ""}`,
+        "aria-pressed": String(on),
+        title: words,
+        on: {
+          click: () => {
+            if (on) actions.leaveContrast();
+            else if (!actions.contrast(current, id)) {
+              const rank = generation.topIds[current]
+                .slice(0, place + 1)
+                .filter((one) => one !== ids[current]);
+              replace(
+                absent,
+                bdi(words),
+                ` was not computed for this page. Ask for it: analyze(…, alternatives=${rank.length}), or explain --alternatives ${rank.length}.`,
+              );
+            }
+          },
+        },
+      },
+      bdi(label),
+    );
+  };
+
+  const describe = () => {
+    const current = actions.currentStep();
+    slider.value = String(current + 1);
+    slider.setAttribute("aria-valuetext", `step ${current + 1} of ${count}: ${labels[current]}`);
+    const probability = generation.probabilities[current];
+    replace(heading, `Step ${current + 1} of ${count}: `, bdi(labels[current]));
+    const rank = generation.topProbabilities[current].filter((other) => other > probability).length + 1;
+    facts.textContent = `probability ${percent(probability)} · entropy ${generation.entropies[current].toFixed(2)} nats · ${
+      rank > generation.topProbabilities[current].length
+        ? "not among the likeliest"
+        : rank === 1
+          ? "the likeliest token"
+          : `rank ${rank}`
+    }`;
+    const buttons = () => [...top.querySelectorAll("button")];
+    const focused = buttons().indexOf((top.getRootNode() as ShadowRoot).activeElement as HTMLButtonElement);
+    replace(absent);
+    const shown = generation.topLabels[current].slice(0, 10);
+    replace(
+      top,
+      ...shown.map((label, place) => {
+        const share = generation.topProbabilities[current][place];
+        const id = generation.topIds[current][place];
+        const taken = id === ids[current];
+        return h(
+          "li",
+          { class: taken ? "bar-line taken" : "bar-line" },
+          taken ? barLabel(label) : other(current, place, label),
+          track(bar(100 * share, theme.colors.get("unsigned"))),
+          barValue(percent(share)),
+        );
+      }),
+    );
+    buttons()[focused]?.focus(); // the list was made anew
+  };
+
+  const stepAt = (event: MouseEvent): number => {
+    const box = strip.getBoundingClientRect();
+    return clamp(Math.floor(((event.clientX - box.left) / box.width) * count), 0, count - 1);
+  };
+  on(strip, {
+    click: (event) => actions.select(generation.promptLength + stepAt(event), { extend: event.shiftKey }),
+    pointermove: (event) => {
+      const place = stepAt(event);
+      tooltip.show(event, `${place + 1}. ${labels[place]}`, [
+        ["probability", percent(generation.probabilities[place])],
+        ["entropy", `${generation.entropies[place].toFixed(2)} nats`],
+      ]);
+    },
+    pointerleave: () => tooltip.hide(),
+  });
+  store.watch(["focus", "target", "attribution"], () => {
+    draw();
+    describe();
+  });
+  theme.watch(() => {
+    draw();
+    describe();
+  });
+  new ResizeObserver(draw).observe(strip);
+
+  const legend = h("p", { class: "legend" });
+  theme.watch((colors) =>
+    replace(
+      legend,
+      key(swatch(colors.get("unsigned")), "probability of the token"),
+      key(swatch(colors.get("against")), "entropy (own scale)"),
+    ),
+  );
+  return card(
+    "generation",
+    h("h2", {}, `Generation: ${counted(count, "step")}`),
+    [exportMenu(context.say, "Generation", () => generationExport(context))],
+    legend,
+    strip,
+    h("div", { class: "scrub" }, step("‹", -1, "Previous step"), play, step("›", 1, "Next step"), slider),
+    h("div", { class: "step" }, h("div", {}, heading, facts, absent), top),
+  );
+}

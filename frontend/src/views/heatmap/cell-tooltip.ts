@@ -1,0 +1,56 @@
+/** What a cell of a matrix holds, in words. */
+
+import type { Axis } from "../../data/axis";
+import type { Model } from "../../data/model";
+import { isPooled, type Plane } from "../../data/planes";
+import { labelOf, short } from "../../data/units";
+import type { State } from "../../state/store";
+import { number, percent } from "../../ui/format";
+import { placeWords } from "../../words";
+
+const LONGEST = 60;
+
+/** What a cell holds, as names and values. */
+export function cellRows(
+  model: Model,
+  plane: Plane,
+  state: Readonly<State>,
+  row: number,
+  key: number,
+): [string, string][] {
+  const { data, layer, head } = plane;
+  const rows: [string, string][] = [];
+  if (isPooled(plane)) {
+    rows.push(
+      ["from", stretchWords(model, data.rowAxis, row)],
+      ["to", stretchWords(model, data.keyAxis, key)],
+    );
+  }
+  if (!data.allowed(row, key)) return [...rows, ["weight", "masked: it may not look there"]];
+  const raw = data.row(layer, head, row, "raw");
+  const weight = raw.weights[key];
+  if (!data.isDense && weight === 0) rows.push(["weight", "not among those kept"]);
+  else rows.push(["weight", `${number(weight)}${joinedWords(plane, row, key)}`]);
+  if (state.sinks === "renormalized" && !raw.sinks.has(key)) {
+    rows.push(["without sinks", percent(data.row(layer, head, row, "renormalized").weights[key])]);
+  }
+  if (raw.sinks.has(key)) rows.push(["sink", "soaks up attention whoever asks"]);
+  rows.push(["at", placeWords(plane)]);
+  return rows;
+}
+
+/** How exact a weight is: its rounding, or over how many tokens it was joined. */
+function joinedWords({ data }: Plane, row: number, key: number): string {
+  const count = (axis: Axis, place: number) => axis.stretches[place].last - axis.stretches[place].first + 1;
+  const [rows, keys] = [count(data.rowAxis, row), count(data.keyAxis, key)];
+  if (rows * keys === 1) return ` ± ${number(data.part.weights.error)}`;
+  return rows > 1 ? ` on average over ${rows} tokens` : "";
+}
+
+function stretchWords(model: Model, axis: Axis, place: number): string {
+  const { first, last } = axis.stretches[place];
+  const table = model.payload.tables[axis.table];
+  // Where one of its tokens stands in no text, only its name is known.
+  const text = table.segments[first] === table.segments[last] ? labelOf(table, first, last) : "";
+  return text ? `${axis.label(place)}: ${short(text, LONGEST)}` : axis.label(place);
+}

@@ -1,0 +1,104 @@
+/** The logit lens, taken out. */
+
+import type { Context } from "../../context";
+import { csv } from "../../export/csv";
+import type { Exported } from "../../export/menu";
+import type { Scene, Shape } from "../../export/scene";
+import { textOn } from "../../ui/colors";
+import { readingOf, rowsOf } from "./data";
+
+const [LEFT, TOP, CELL, ROW] = [116, 66, 76, 20];
+
+export function layersExport(context: Context): Exported | null {
+  const { payload } = context.model;
+  const { lens } = payload;
+  if (!lens) return null;
+  const { labels } = payload.tables[lens.table];
+  const readings = lens.positions.flatMap((position, place) =>
+    lens.layers.map((_, layer) => ({
+      position,
+      token: labels[position] ?? "",
+      next: lens.labels[lens.next[place]] ?? "",
+      ...readingOf(lens, layer, place),
+    })),
+  );
+  return {
+    name: "layers",
+    scene: () => layersScene(context),
+    csv: () =>
+      csv(
+        ["position", "token", "next", "layer", "rank", "entropy_nats", "kl_nats", "likeliest"],
+        readings.map((one) => [
+          one.position,
+          one.token,
+          one.next,
+          one.layer,
+          one.rank,
+          one.entropy,
+          one.divergence,
+          one.likeliest.map(({ label, probability }) => `${label} ${probability}`).join(" | "),
+        ]),
+      ),
+    json: () => ({ what: payload.title, readings }),
+    python: () => lens.python,
+  };
+}
+
+function layersScene({ model, theme }: Context): Scene {
+  const { colors } = theme;
+  const lens = model.payload.lens!;
+  const rows = rowsOf(lens);
+  const short = (words: string) => (words.length > 11 ? `${words.slice(0, 10)}…` : words);
+  const text = (
+    words: string,
+    x: number,
+    y: number,
+    fill: string,
+    anchor: "start" | "middle" | "end",
+  ): Shape => ({
+    kind: "text",
+    x,
+    y,
+    text: words,
+    size: 11,
+    fill,
+    anchor,
+  });
+  const shapes: Shape[] = [
+    {
+      kind: "text",
+      x: 16,
+      y: 24,
+      text: model.payload.title,
+      size: 16,
+      weight: 650,
+      fill: colors.get("text"),
+    },
+    text(
+      `${model.payload.origin} · the likeliest answer of each layer`,
+      16,
+      46,
+      colors.get("muted"),
+      "start",
+    ),
+  ];
+  rows.forEach((layer, row) => {
+    const y = TOP + row * ROW;
+    shapes.push(text(lens.layers[layer], LEFT - 8, y + ROW / 2, colors.get("text"), "end"));
+    lens.positions.forEach((_, place) => {
+      const [best] = readingOf(lens, layer, place).likeliest;
+      const fill = colors.score(best.probability, false);
+      const x = LEFT + place * CELL;
+      shapes.push({ kind: "rect", x, y, width: CELL, height: ROW, fill });
+      shapes.push(text(short(best.label), x + CELL / 2, y + ROW / 2, textOn(fill), "middle"));
+    });
+  });
+  const { labels } = model.payload.tables[lens.table];
+  const below = TOP + rows.length * ROW;
+  lens.positions.forEach((position, place) => {
+    const words = short(labels[position] ?? "");
+    shapes.push(text(words, LEFT + (place + 0.5) * CELL, below + 14, colors.get("muted"), "middle"));
+  });
+  const width = Math.max(LEFT + lens.positions.length * CELL + 16, 420);
+  return { width, height: below + 34, background: colors.get("background"), shapes };
+}

@@ -1,0 +1,175 @@
+/** The logit lens: what each layer would answer, as a grid of all positions and a table of the selected one. */
+
+import type { Context } from "../../context";
+import { clamp } from "../../data/clamp";
+import { exportMenu } from "../../export/menu";
+import { sized } from "../../ui/canvas";
+import { textOn } from "../../ui/colors";
+import { h, on, replace } from "../../ui/dom";
+import { grouped, number, percent } from "../../ui/format";
+import { bar, bdi, card, note, table, track } from "../../ui/parts";
+import { placeOf, type Reading, readingOf, rowsOf } from "./data";
+import { layersExport } from "./export";
+
+const FOOT = 22; // below the cells, for the tokens
+const WIDEST = 76;
+
+export function layersView(context: Context): HTMLElement | null {
+  const { model, store, actions, theme, tooltip } = context;
+  const { lens } = model.payload;
+  if (!lens) return null;
+  const count = lens.positions.length;
+  const rows = rowsOf(lens);
+  const tokens = lens.positions.map((position) => model.payload.tables[lens.table].labels[position] ?? "");
+  const height = clamp(Math.round(460 / rows.length), 14, 26);
+  const canvas = h("canvas", { role: "img" });
+  const box = h(
+    "div",
+    {
+      class: "lens-grid",
+      tabindex: 0,
+      role: "group",
+      "data-view": "layers",
+      "aria-label": "Answers by layer and position; arrow keys move",
+    },
+    canvas,
+  );
+  const heading = h("h3", {});
+  const body = h("tbody");
+  let place = count - 1;
+
+  const widthOf = () => Math.min((box.clientWidth || 600) / count, WIDEST);
+  const draw = () => {
+    const { colors } = theme;
+    const each = widthOf();
+    const [width, tall] = [each * count, rows.length * height + FOOT];
+    const pen = sized(canvas, width, tall);
+    pen.font = `11px ${getComputedStyle(box).fontFamily}`;
+    pen.textBaseline = "middle";
+    const write = (words: string, x: number, y: number, color: string) => {
+      if (each < 16) return;
+      pen.save();
+      pen.beginPath();
+      pen.rect(x + 1, y, each - 2, height);
+      pen.clip();
+      pen.fillStyle = color;
+      // A word that is too wide begins at the left, where it is cut off at its end.
+      const room = pen.measureText(words).width > each - 4;
+      pen.textAlign = room ? "left" : "center";
+      pen.fillText(words, room ? x + 2 : x + each / 2, y + height / 2);
+      pen.restore();
+    };
+    rows.forEach((layer, row) => {
+      for (let column = 0; column < count; column++) {
+        const [best] = readingOf(lens, layer, column).likeliest;
+        const face = colors.score(best.probability, false);
+        pen.fillStyle = face;
+        pen.fillRect(column * each, row * height, each, height);
+        write(best.label, column * each, row * height, textOn(face));
+      }
+    });
+    tokens.forEach((token, column) => {
+      write(token, column * each, rows.length * height, colors.get(column === place ? "text" : "muted"));
+    });
+    pen.strokeStyle = colors.get("text");
+    pen.lineWidth = 2;
+    pen.strokeRect(place * each + 1, 1, each - 2, rows.length * height - 2);
+    canvas.setAttribute("aria-label", `${rows.length} layers, ${count} positions; see the table`);
+  };
+
+  const describe = () => {
+    const next = lens.labels[lens.next[place]];
+    const words = [tokens[place], next].filter((word) => word).map((word) => bdi(word));
+    replace(heading, words[0], words[1] && " → ", words[1]);
+    const color = theme.colors.get("unsigned");
+    replace(body, ...rows.map((layer) => line(readingOf(lens, layer, place), color)));
+  };
+
+  const follows = () => {
+    const { state } = store;
+    const found = (token: number) => placeOf(lens, token);
+    const own = model.tableIndex(state) === lens.table ? found(state.focus) : -1;
+    const step = model.generation ? found(model.generation.promptLength + actions.currentStep()) : -1;
+    if (own >= 0 || step >= 0) place = own >= 0 ? own : step;
+    draw();
+    describe();
+  };
+  const at = (event: MouseEvent): [number, number] => {
+    const area = canvas.getBoundingClientRect();
+    return [
+      clamp(Math.floor((event.clientX - area.left) / widthOf()), 0, count - 1),
+      clamp(Math.floor((event.clientY - area.top) / height), 0, rows.length - 1),
+    ];
+  };
+  on(canvas, {
+    click: (event) => {
+      const [column] = at(event);
+      const position = lens.positions[column];
+      if (position < 0) return;
+      // What is selected is the token that was chosen there; after the last one nothing was.
+      const last = position + 1 >= model.payload.tables[lens.table].labels.length;
+      actions.select(last ? position : position + 1);
+    },
+    pointermove: (event) => {
+      const [column, row] = at(event);
+      const reading = readingOf(lens, rows[row], column);
+      tooltip.show(
+        event,
+        `${reading.layer}${tokens[column] ? `, after ${tokens[column]}` : ""}`,
+        reading.likeliest.map(({ label, probability }) => [label, percent(probability)]),
+      );
+    },
+    pointerleave: () => tooltip.hide(),
+  });
+  store.watch(["focus", "attribution", "target"], follows);
+  theme.watch(follows);
+  if (count > 1) new ResizeObserver(draw).observe(box);
+
+  return card(
+    "layers",
+    h("h2", {}, "Layers: what each would answer"),
+    [exportMenu(context.say, "Layers", () => layersExport(context))],
+    note(
+      "Each layer is read through the model's own last norm and head, which were trained for the last layer alone. The last stands at the top; the stronger the color, the likelier.",
+    ),
+    h(
+      "div",
+      { class: `lens${count > 1 ? "" : " single"}` },
+      count > 1 && box,
+      h(
+        "div",
+        { class: "lens-table", tabindex: 0, role: "region", "aria-label": "Layers at the selected position" },
+        heading,
+        table(["layer", "likeliest", "rank", "entropy", "KL"], body),
+      ),
+    ),
+    note("Rank of the model's own answer; entropy, and KL from the model's own distribution, in nats."),
+  );
+}
+
+function line(reading: Reading, color: string): HTMLElement {
+  const [best, ...others] = reading.likeliest;
+  return h(
+    "tr",
+    { class: reading.rank === 1 ? "agrees" : "" },
+    h("th", { scope: "row" }, reading.layer),
+    h(
+      "td",
+      { title: others.map(({ label, probability }) => `${label} ${percent(probability)}`).join("   ") },
+      bdi(best.label),
+      ` ${percent(best.probability)}`,
+      h(
+        "small",
+        {},
+        others
+          .slice(0, 2)
+          .map(({ label, probability }) => ` · \u2068${label}\u2069 ${percent(probability)}`)
+          .join(""),
+      ),
+      track(bar(100 * best.probability, color)),
+    ),
+    h("td", {}, grouped(reading.rank)),
+    h("td", {}, reading.entropy.toFixed(2)),
+    h("td", {}, number(reading.divergence)),
+  );
+}
