@@ -9,9 +9,10 @@ const here = dirname(dirname(fileURLToPath(import.meta.url)));
 const shown = join(here, "../src/model_understanding/show/static");
 const MOST_BYTES = 120_000;
 // Members of our own objects, which nothing else reads and no string names: shortened with the rest.
+// None of them may be in an object that is exported as JSON.
 const INTERNAL = [
   ..."actions allowed allowedIn allowsAny attentionAt choices choicesOf colors contrastOf".split(" "),
-  ..."current currentStep cycleLevel destroy divergence element firstKey firstRow folded".split(" "),
+  ..."current currentStep cycleLevel destroy element firstKey firstRow folded".split(" "),
   ..."followsSteps globalPeak headCount isContrast isDense isLoaded joins keyAxis keyOf".split(" "),
   ..."layerCount leaveContrast listeners loadAll model moveHead moveLayer named nearest".split(" "),
   ..."overview payload placeOf placeOn places planes radius rowAxis scene scored shapes".split(" "),
