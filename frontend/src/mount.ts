@@ -42,7 +42,8 @@ export function mount(
   payload: Payload | ComparisonPayload,
   options: MountOptions = {},
 ): Mounted {
-  if (payload.schema !== 1) throw new Error(`Payload of schema ${String(payload.schema)}, not 1.`);
+  if (payload.schema !== 1)
+    throw new Error(`Unsupported payload schema ${String(payload.schema)}: expected 1.`);
   const { root, theme, signal, destroy } = surface(element, payload.palette);
   if ("kind" in payload) {
     mountComparison(payload, { root, theme, signal, destroy }, options.wholePage ?? false);
@@ -67,9 +68,9 @@ export function mount(
   const link = async () => {
     try {
       await copy(location.href);
-      message.say("Link to this view copied");
+      message.say("Link copied");
     } catch {
-      message.say("The address bar holds the link to this view");
+      message.say("Copy the link from the address bar");
     }
   };
   const main = h(

@@ -21,7 +21,8 @@ export function headline(model: Model, state: Readonly<State>): string {
 export function spanWords(model: Model, state: Readonly<State>): string {
   const scores = model.scores(state);
   const [first, last] = model.span(state);
-  if (first < 0 || !scores) return "Click a token to pin it, shift-click another to select the span between.";
+  if (first < 0 || !scores)
+    return "Click a token to select it; Shift-click another to select the span between them.";
   const units = model.unitsShown(state);
   const [from, to] = [model.unitOf(state, first), model.unitOf(state, last)];
   const words = labelOf(model.table(state), units[from].first, units[to].last);
@@ -35,9 +36,9 @@ export function spanWords(model: Model, state: Readonly<State>): string {
     sum += value;
     size += Math.abs(value);
   }
-  if (!scored) return `“${short}” has no score: it cannot contribute to this target.`;
-  const rank = from === to ? `, rank ${scores.ranks[from]}` : `, ${to - from + 1} selected`;
-  return `“${short}”: score ${number(sum)}, ${percent(scores.total ? size / scores.total : 0)} of all${rank}`;
+  if (!scored) return `“${short}” has no score because it cannot contribute to this target.`;
+  const rank = from === to ? `, rank ${scores.ranks[from]}` : `, ${to - from + 1} ${state.level}s selected`;
+  return `“${short}”: score ${number(sum)}, ${percent(scores.total ? size / scores.total : 0)} of the total${rank}`;
 }
 
 /** What a unit's score is, as names and values. */
@@ -48,7 +49,7 @@ export function scoreRows(
 ): [string, string][] {
   if (!scores || !attribution) return [];
   const value = scores.values[unit.index];
-  if (Number.isNaN(value)) return [["score", "none: it cannot contribute"]];
+  if (Number.isNaN(value)) return [["score", "none: cannot contribute"]];
   return [
     ["raw score", number(value)],
     ["share", percent(scores.total ? value / scores.total : 0)],

@@ -39,7 +39,7 @@ describe("rankings of heads", () => {
       { spread: 0.2, sink: 0.9, previous: 0.3 },
     ];
     const found = computedBy(read, false);
-    expect(computedBy(read, true).map(({ name }) => name)).toEqual(["spread", "sinks"]);
+    expect(computedBy(read, true).map(({ name }) => name)).toEqual(["normalized entropy", "sinks"]);
     expect(found.map((one) => ranked(one, 2, 1))).toEqual([[0], [1], [1]]);
   });
 });

@@ -130,9 +130,9 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
           ? `head ${part.heads[Math.max(state.head, 0)]}`
           : part.headWords,
     ].join(", ");
-    title.textContent = `Attention, second less first: ${place}`;
-    words.textContent = `${part.reason ? `${part.reason}. ` : ""}Rows: ${part.steps ? "tokens produced" : "from (query)"}; columns: to (key). Where the model looked, not why it answered.`;
-    canvas.setAttribute("aria-label", `${title.textContent}; the largest difference is ${points(reach)}`);
+    title.textContent = `Attention, second minus first: ${place}`;
+    words.textContent = `${part.reason ? `${part.reason}. ` : ""}Rows: ${part.steps ? "generated tokens" : "from (query)"}; columns: to (key). The maps show where the models attend, not why they made their predictions.`;
+    canvas.setAttribute("aria-label", `${title.textContent}; largest difference: ${points(reach)}`);
     const pen = sized(canvas, left + data.keys * cell + 50, top + data.rows * cell);
     const image = new ImageData(data.keys, data.rows);
     const dots = new Uint32Array(image.data.buffer);
@@ -156,7 +156,7 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
       legend,
       h("span", {}, "lower in the second"),
       scaleSwatches(colors.palette, true),
-      h("span", {}, reach ? `higher, up to ${points(reach)}; gray: not in both` : "nothing differs"),
+      h("span", {}, reach ? `higher, up to ${points(reach)}; gray: not in both texts` : "no difference"),
     );
   };
 
@@ -178,8 +178,8 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
       const { part, keys } = shown.data;
       const value = shown.plane[at[0] * keys + at[1]];
       store.set({ hover: part.rowUnits[at[0]] });
-      return tooltip.show(event, `${part.rowLabels[at[0]]} to ${part.keyLabels[at[1]]}`, [
-        ["difference", Number.isNaN(value) ? "not in both" : points(value)],
+      return tooltip.show(event, `${part.rowLabels[at[0]]} → ${part.keyLabels[at[1]]}`, [
+        ["difference", Number.isNaN(value) ? "not in both texts" : points(value)],
       ]);
     },
     pointerleave: () => {

@@ -42,22 +42,21 @@ export function mountComparison(payload: ComparisonPayload, place: Surface, whol
     { class: `report${wholePage ? " whole" : ""}` },
     header(context),
     ...cautionNotes(cautions),
-    outputs.length > 0 && card("answers", h("h2", {}, "The answers"), null, pairs(outputs, "difference")),
+    outputs.length > 0 && card("answers", h("h2", {}, "Outputs"), null, pairs(outputs, "difference")),
     scores(context),
     matrixView(context),
-    evaluations.length > 0 &&
-      card("trust", h("h2", {}, "How far to believe it"), null, pairs(evaluations, "verdict")),
-    remarks.length > 0 && card("remarks", h("h2", {}, "What does not match"), null, list(remarks)),
+    evaluations.length > 0 && card("trust", h("h2", {}, "Faithfulness"), null, pairs(evaluations, "verdict")),
+    remarks.length > 0 && card("remarks", h("h2", {}, "Other differences"), null, list(remarks)),
     card(
       "about",
       h("h2", {}, "How to read this"),
       null,
       list(notes),
-      omitted.length > 0 && h("h3", {}, "What this page leaves out"),
+      omitted.length > 0 && h("h3", {}, "Omitted from this page"),
       omitted.length > 0 && list(omitted),
-      h("h3", {}, "Where both come from"),
+      h("h3", {}, "Provenance"),
       pairs(provenance, ""),
-      note("Made with model-understanding. Nothing is loaded from anywhere."),
+      note("Made with model-understanding. This page loads nothing from the network."),
     ),
   );
   // A token that was produced is explained by its own target.
@@ -98,7 +97,7 @@ function scores(context: ComparisonContext): HTMLElement {
   const { payload, store, theme } = context;
   const { attributions } = payload;
   if (!attributions.length) {
-    return card("texts", h("h2", {}, "The two texts"), null, textsView(context), marks());
+    return card("texts", h("h2", {}, "Texts"), null, textsView(context), marks());
   }
   const title = h("h2");
   const [methods, agreement, legend] = [note(), h("p"), h("p", { class: "legend" })];
@@ -110,7 +109,7 @@ function scores(context: ComparisonContext): HTMLElement {
   const targets = h("div", {});
   let target: ReturnType<typeof picker> | undefined;
   const shown = segmented(
-    "What the texts are colored by",
+    "Color the texts by",
     [
       { value: "scores", label: "Each report" },
       { value: "difference", label: "Difference" },
@@ -118,7 +117,7 @@ function scores(context: ComparisonContext): HTMLElement {
     (value) => store.set({ shown: value }),
   );
   const sort = segmented(
-    "Order of the bars",
+    "Bar order",
     [
       { value: "position", label: "By position" },
       { value: "size", label: "By difference" },
@@ -151,9 +150,13 @@ function scores(context: ComparisonContext): HTMLElement {
     replace(agreement, h("strong", {}, part.targets[state.target].agreement));
     replace(
       legend,
-      h("span", {}, signed ? `${isDifference ? "lower in the second " : ""}${words(part, -reach)}` : "0"),
+      h("span", {}, signed ? `${isDifference ? "lower in the second: " : ""}${words(part, -reach)}` : "0"),
       scaleSwatches(theme.colors.palette, signed),
-      h("span", {}, `${words(part, reach)}${isDifference ? " higher" : " on one scale for both"}`),
+      h(
+        "span",
+        {},
+        `${words(part, reach)}${isDifference ? ": higher in the second" : " (same scale for both)"}`,
+      ),
     );
   };
   store.watch(["target"], (state) => target?.show(state.target));
@@ -180,7 +183,7 @@ function marks(): HTMLElement {
     { class: "legend" },
     mark("first-only", "only in the first"),
     mark("second-only", "only in the second"),
-    mark("replaced", "in the place of another"),
+    mark("replaced", "replaced"),
   );
 }
 

@@ -2,6 +2,7 @@
 
 import type { ComparedAttribution } from "../data/payload.generated";
 import { h, on, replace } from "../ui/dom";
+import { counted } from "../ui/format";
 import { bar, barLabel, barValue, note, numberAt, track } from "../ui/parts";
 import { attributionOf, type ComparisonContext, differenceWords, valueWords } from "./state";
 
@@ -49,7 +50,7 @@ export function rowsView({ payload, store, theme }: ComparisonContext): HTMLElem
       }),
     );
     const left = part.labels.length - drawn.length;
-    words.textContent = `All bars are on one scale around zero.${left > 0 ? ` ${left} more tokens that differ less are not drawn.` : ""}`;
+    words.textContent = `All bars share one scale centered on zero.${left > 0 ? ` ${counted(left, "token")} with smaller differences not shown.` : ""}`;
     mark();
   };
   const mark = () => {

@@ -33,7 +33,7 @@ function oneText({ payload, store, theme, tooltip }: ComparisonContext, side: Si
       role: "listbox",
       tabindex: 0,
       dir: "auto",
-      "aria-label": `The ${side ? "second" : "first"} text, token by token`,
+      "aria-label": `Tokens of the ${side ? "second" : "first"} text`,
       "data-view": "text",
     },
     ...paragraphs(table, pieces, payload.continues),
@@ -112,9 +112,7 @@ export function unitRows({ payload, store }: ComparisonContext, unit: number): [
   const { state } = store;
   const part = attributionOf(payload, state);
   const kind = payload.kinds[unit];
-  const rows: [string, string][] = kind.endsWith("only")
-    ? [["in the", kind.replace(" only", " text only")]]
-    : [];
+  const rows: [string, string][] = kind.endsWith("only") ? [["in", kind.replace(" only", " text only")]] : [];
   const own = part?.units[unit] ?? -1;
   if (!part || own < 0) return rows;
   return [

@@ -31,11 +31,11 @@ export function exportMenu(
             menu.open = false;
             menu.querySelector("summary")!.focus();
             const given = exported();
-            if (!given) return say("There is nothing to export yet.");
+            if (!given) return say("Nothing to export yet.");
             try {
               await act(given);
             } catch (error) {
-              say(`Could not export: ${error instanceof Error ? error.message : String(error)}`);
+              say(`Export failed: ${error instanceof Error ? error.message : String(error)}`);
             }
             return undefined;
           },

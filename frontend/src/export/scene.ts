@@ -49,7 +49,7 @@ export function scenePng(scene: Scene, ratio: number): Promise<Blob> {
   for (const shape of scene.shapes) drawShape(pen, shape);
   return new Promise((resolve, reject) => {
     canvas.toBlob(
-      (blob) => (blob ? resolve(blob) : reject(new Error("The picture is too large."))),
+      (blob) => (blob ? resolve(blob) : reject(new Error("The image is too large for this browser."))),
       "image/png",
     );
   });

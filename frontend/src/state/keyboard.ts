@@ -26,10 +26,15 @@ const SCALES: readonly Scale[] = ["row", "head", "global"];
 const THEMES: readonly ThemeChoice[] = ["auto", "light", "dark"];
 
 export function listenToKeys({ model, store, actions, say, signal }: Controlled, places: Places): void {
-  const cycle = <K extends keyof State>(key: K, values: readonly State[K][], words: string) => {
-    const next = values[(values.indexOf(store.state[key]) + 1) % values.length];
-    store.set({ [key]: next } as Partial<State>);
-    say(`${words}: ${String(next)}`);
+  const cycle = <K extends "sort" | "sinks" | "scale" | "theme">(
+    key: K,
+    values: readonly State[K][],
+    name: string,
+    words: readonly string[] = values,
+  ) => {
+    const next = (values.indexOf(store.state[key]) + 1) % values.length;
+    store.set({ [key]: values[next] } as Partial<State>);
+    say(`${name}: ${words[next]}`);
   };
   const { payload } = model;
   const single: Record<string, () => void> = {
@@ -42,10 +47,10 @@ export function listenToKeys({ model, store, actions, say, signal }: Controlled,
     a: () => model.choices > 1 && actions.showAttribution((store.state.attribution + 1) % model.choices),
     g: () => {
       actions.cycleLevel();
-      say(`by ${store.state.level}`);
+      say(`Granularity: ${store.state.level}s`);
     },
-    o: () => cycle("sort", ["position", "size"], "Order of the bars"),
-    s: () => cycle("sinks", SINKS, "Sinks"),
+    o: () => cycle("sort", ["position", "size"], "Bar order", ["position", "magnitude"]),
+    s: () => cycle("sinks", SINKS, "Attention sinks"),
     c: () => cycle("scale", SCALES, "Color scale"),
     z: () => store.set({ zoom: !store.state.zoom }),
     t: () => cycle("theme", THEMES, "Theme"),

@@ -15,6 +15,6 @@ export async function copy(text: string): Promise<void> {
     area.select();
     const done = document.execCommand("copy");
     area.remove();
-    if (!done) throw new Error("The browser does not let this page copy.");
+    if (!done) throw new Error("The browser blocked access to the clipboard.");
   }
 }

@@ -6,7 +6,7 @@ export type Rgb = readonly [number, number, number];
 const HEX = /^#[0-9a-f]{6}$/;
 
 export function rgb(hex: string): Rgb {
-  if (!HEX.test(hex)) throw new Error(`Not a color: ${hex}`);
+  if (!HEX.test(hex)) throw new Error(`Invalid color "${hex}": expected #rrggbb.`);
   return [1, 3, 5].map((place) => Number.parseInt(hex.slice(place, place + 2), 16)) as unknown as Rgb;
 }
 

@@ -66,7 +66,7 @@ export function list(items: readonly string[]): HTMLElement {
 
 export function cautionNotes(cautions: readonly string[]): HTMLElement[] {
   return cautions.map((words) =>
-    h("p", { class: "caution", role: "note" }, h("strong", {}, "Caution: "), bdi(words)),
+    h("p", { class: "caution", role: "note" }, h("strong", {}, "Warning: "), bdi(words)),
   );
 }
 

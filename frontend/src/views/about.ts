@@ -11,15 +11,15 @@ export function aboutView({ model }: Context, size = ""): HTMLElement {
     h("h2", {}, "How to read this"),
     null,
     list(notes),
-    omitted.length > 0 && h("h3", {}, "What this page leaves out"),
+    omitted.length > 0 && h("h3", {}, "Omitted from this page"),
     omitted.length > 0 && list(omitted),
-    h("h3", {}, "Where it comes from"),
+    h("h3", {}, "Provenance"),
     h(
       "dl",
       { class: "provenance" },
       ...provenance.map(({ name, value }) => h("div", {}, h("dt", {}, name), h("dd", {}, bdi(value)))),
     ),
-    size && h("p", { class: "note", "data-role": "page-size" }, `Size of this page: ${size}.`),
-    note("Made with model-understanding. Nothing is loaded from anywhere."),
+    size && h("p", { class: "note", "data-role": "page-size" }, `Page size: ${size}.`),
+    note("Made with model-understanding. This page loads nothing from the network."),
   );
 }

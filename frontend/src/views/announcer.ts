@@ -36,8 +36,7 @@ export function announcer(context: Context): HTMLElement {
     const scores = model.scores(state);
     if (scores) {
       const value = scores.values[unit.index];
-      if (!Number.isNaN(value))
-        words.push(`Its score is ${number(value)}, rank ${scores.ranks[unit.index]}.`);
+      if (!Number.isNaN(value)) words.push(`Score ${number(value)}, rank ${scores.ranks[unit.index]}.`);
       const top = bySize(scores.values).slice(0, SPOKEN);
       const named = top.map(
         (place) => `${units[place].label} ${percent(scores.total ? scores.values[place] / scores.total : 0)}`,
@@ -52,7 +51,13 @@ export function announcer(context: Context): HTMLElement {
         if (row < 0) return;
         const sources = topSources(data.row(layer, head, row, state.sinks), state.sinks, SPOKEN);
         const named = sources.map(({ key, weight }) => `${data.keyAxis.label(key)} ${number(weight)}`);
-        list.append(h("li", {}, `Looks most at (${placeWords(detail)}): ${named.join(", ")}.`));
+        list.append(
+          h(
+            "li",
+            {},
+            `${data.part.steps ? "Attention when writing it" : "Attends most to"} (${placeWords(detail)}): ${named.join(", ")}.`,
+          ),
+        );
       });
     }
     list.replaceChildren(...words.map((line) => h("li", {}, line)));

@@ -3,7 +3,7 @@
 import type { Context } from "../context";
 import type { Prediction } from "../data/payload.generated";
 import { h } from "../ui/dom";
-import { number, percent } from "../ui/format";
+import { counted, number, percent } from "../ui/format";
 import { bar, barLabel, barValue, bdi, button, cautionNotes, track } from "../ui/parts";
 import { themeChoice } from "../ui/theme-choice";
 
@@ -56,7 +56,8 @@ function classes({ theme }: Context, prediction: Prediction): HTMLElement | null
     "ol",
     { class: "classes", "aria-label": "Classes" },
     ...rows,
-    more > 0 && h("li", { class: "note" }, `and ${more} more, less likely`),
+    more > 0 &&
+      h("li", { class: "note" }, `${counted(more, "class", "classes")} with lower probability not shown`),
   );
 }
 
@@ -64,7 +65,7 @@ function searchBox({ actions, store }: Context): HTMLElement {
   const count = h("span", { class: "note", role: "status" });
   const run = (by: number) => {
     const found = actions.find(input.value, by);
-    count.textContent = input.value.trim() ? `${found} found` : "";
+    count.textContent = input.value.trim() ? counted(found, "match", "matches") : "";
   };
   const input = h("input", {
     type: "search",

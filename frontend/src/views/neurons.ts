@@ -15,7 +15,7 @@ export function neuronsView(context: Context): HTMLElement | null {
   const name = ({ layer, head, table, query }: QueryKey) =>
     `layer ${layer}, head ${head}, from ${tables[table].labels[query]}`;
   let shown = 0;
-  const choice = picker("Shown", held.map(name), (place) => {
+  const choice = picker("Query", held.map(name), (place) => {
     shown = place;
     draw();
   });
@@ -54,7 +54,7 @@ export function neuronsView(context: Context): HTMLElement | null {
   const draw = () => {
     const found = held[shown];
     const [layer, head] = chosen();
-    words.textContent = `${found ? "With what is added a row sums to the key's score, whose softmax is its weight. " : ""}Copied is the code for layer ${layer}, head ${head} and the selected token; report.with_query_keys shows it here.`;
+    words.textContent = `${found ? "The products of a row plus the added term sum to the key's score; the softmax over the scores gives the weights. " : ""}“Copy as Python” copies the code for layer ${layer}, head ${head} and the selected token; report.with_query_keys adds it to the page.`;
     if (!found) return;
     const most = Math.max(...found.products.map(Math.abs), 1e-9);
     replace(rows, ...found.keys.map((_, place) => line(found, place, most)));
@@ -70,17 +70,17 @@ export function neuronsView(context: Context): HTMLElement | null {
   });
   theme.watch(draw);
   const copied = button("Copy as Python", () => copy(code()).then(() => say("Copied as Python"), say));
-  const names = ["key", "scale · query · key in each dimension", "added", "score", "weight"];
+  const names = ["key", "scale × query × key, per dimension", "added term", "score", "weight"];
   return card(
     "neurons",
-    h("h2", {}, "Neurons: queries and keys of one head"),
+    h("h2", {}, "Neuron view: query and keys of one head"),
     [held.length > 1 && choice.element, copied],
     held.length === 1 && h("h3", {}, name(held[0])),
     words,
     held.length > 0 &&
       h(
         "div",
-        { class: "lens-table", tabindex: 0, role: "region", "aria-label": "Keys of the query" },
+        { class: "lens-table", tabindex: 0, role: "region", "aria-label": "Keys of this query" },
         table(names, rows),
       ),
   );

@@ -25,8 +25,8 @@ export function trustView({ model, store, theme }: Context): HTMLElement {
       !evaluations.length &&
         fact(
           "Evaluation",
-          "not evaluated",
-          "Nobody has measured whether these scores say what the model does. Treat them as a lead, not as proof.",
+          "Faithfulness not evaluated",
+          "Treat these scores as a hypothesis about the model, not as proof.",
         ),
       completenessCard(model.attribution(state), state),
       agreementCard(model.payload, state),
@@ -35,35 +35,27 @@ export function trustView({ model, store, theme }: Context): HTMLElement {
   };
   store.watch(["attribution", "target", "targetEnd"], draw);
   theme.watch(draw);
-  return card("trust", h("h2", {}, "How far to believe it"), null, strip);
+  return card("trust", h("h2", {}, "Faithfulness"), null, strip);
 }
 
-/** The gap as words: how much of the change the scores do not account for. */
-export function completenessWords(
-  attribution: Attribution | undefined,
-  first: number,
-  last: number,
-): [string, string] | null {
+/** How much of the output's change the scores do not account for: a heading, a value and what it means. */
+function completenessCard(attribution: Attribution | undefined, state: Readonly<State>): HTMLElement | null {
   if (!attribution) return null;
-  const targets = attribution.targets.slice(first, last + 1);
+  const targets = attribution.targets.slice(state.target, state.targetEnd + 1);
   if (targets.some((target) => target.gap === null)) {
-    return [
-      "not promised",
-      "This method's scores need not add up to the output; their sizes compare, their sum means nothing.",
-    ];
+    return fact(
+      "Completeness",
+      "not guaranteed",
+      "This method's scores need not sum to the output. Compare their magnitudes; do not interpret their sum.",
+    );
   }
   const gap = targets.reduce((sum, target) => sum + (target.gap ?? 0), 0);
   const change = targets.reduce((sum, target) => sum + target.output - (target.baseline ?? 0), 0);
-  const share = change ? percent(Math.abs(gap / change)) : "–";
-  return [
-    `gap ${share}`,
-    `The scores add up to the change of the output (${number(change)}) but for ${number(gap)}.`,
-  ];
-}
-
-function completenessCard(attribution: Attribution | undefined, state: Readonly<State>): HTMLElement | null {
-  const words = completenessWords(attribution, state.target, state.targetEnd);
-  return words && fact("Completeness", ...words);
+  return fact(
+    "Completeness gap",
+    change ? percent(Math.abs(gap / change)) : "–",
+    `The output changes by ${number(change)} from the baseline; the scores sum to that with a gap of ${number(gap)}.`,
+  );
 }
 
 function trustCard(name: string, ...content: Child[]): HTMLElement {
@@ -83,7 +75,7 @@ function agreementCard({ agreements, attributions }: Payload, state: Readonly<St
     const other = attributions[pair.first === state.attribution ? pair.second : pair.first];
     const [correlation, overlap] = [pair.correlations[state.target], pair.overlaps[state.target]];
     const count = pair.counts[state.target];
-    const top = overlap === null ? "" : `${Math.round(overlap * count)} of ${count} largest in common`;
+    const top = overlap === null ? "" : `${Math.round(overlap * count)} of the top ${count} tokens shared`;
     return h(
       "div",
       { class: "trust-row" },
@@ -92,8 +84,8 @@ function agreementCard({ agreements, attributions }: Payload, state: Readonly<St
       h("strong", {}, correlation === null ? "–" : number(correlation)),
     );
   });
-  const sizes = others.some((pair) => !pair.signed) ? " Of a method without signs, sizes are compared." : "";
-  const words = `Rank correlation over the text's tokens: 1 the same order, 0 none.${sizes}`;
+  const sizes = others.some((pair) => !pair.signed) ? " For unsigned methods, magnitudes are compared." : "";
+  const words = `Rank correlation of the token scores: 1 is the same order, 0 is no agreement.${sizes}`;
   return trustCard("Agreement between methods", ...rows, note(words));
 }
 
@@ -106,7 +98,7 @@ function metricCard(
   const rows = held.map((evaluation) => {
     const { control, controlWords, value, limits } = evaluation;
     const mean = control.reduce((sum, item) => sum + item, 0) / control.length;
-    const tip = controlWords ? `${controlWords}: ${number(mean)}` : "nothing to compare it with";
+    const tip = controlWords ? `mean over ${controlWords}: ${number(mean)}` : "no control";
     return h(
       "div",
       { class: "trust-row", title: tip },
@@ -124,8 +116,9 @@ function metricCard(
   });
   const words = [
     `${held[0].higherIsBetter ? "Higher" : "Lower"} is better.`,
-    ...new Set(held.map((one) => one.controlWords && `Ticks: ${one.controlWords} of the same tokens.`)),
-    held.some((one) => one.limits) && "0 and 1: the least and the greatest that any order of them gives.",
+    ...new Set(held.map((one) => one.controlWords && `Ticks: ${one.controlWords}.`)),
+    held.some((one) => one.limits) &&
+      "0 and 1 are the lowest and highest values that any removal order can give.",
     ...new Set(held.flatMap((one) => one.reasons)),
   ];
   return trustCard(name, ...rows, note(bdi(words.filter(Boolean).join(" "))));
@@ -147,7 +140,7 @@ function band(
       class: "band",
       viewBox: "0 0 90 18",
       role: "img",
-      "aria-label": `${number(value)} against ${control.length} ${controlWords}`,
+      "aria-label": `${number(value)}, compared with ${control.length} ${controlWords}`,
     },
     svg("line", { x1: 4, x2: 86, y1: 9, y2: 9, stroke: line, "stroke-width": 1 }),
     ...control

@@ -76,14 +76,15 @@ export function arcsView(context: Context): Arcs {
     const { state } = store;
     const found = linksOf(model, plane, state);
     if (!found) {
-      heading.textContent = "Select a token to see its sources";
+      heading.textContent = "Select a token to see what it attends to";
       replace(picture);
       replace(list);
       return;
     }
     const name = found.from.label;
-    const verb = data.part.steps ? "was written looking at" : "looks at";
-    replace(heading, bdi(found.looks ? `${name} ${verb}` : `${name} is looked at by`));
+    if (!found.looks) replace(heading, bdi(`${name} is attended to most by`));
+    else
+      replace(heading, bdi(data.part.steps ? `Attention when writing “${name}”` : `${name} attends most to`));
     replace(picture, arcs(context, data.keyAxis.table, found.from, found.links, picture.clientWidth || 360));
     const peak = Math.abs(found.links[0]?.weight ?? 0) || 1;
     replace(
@@ -104,7 +105,7 @@ export function arcsView(context: Context): Arcs {
       }),
     );
     if (!found.links.length)
-      replace(list, h("li", { class: "note" }, "Nothing but sinks, or nothing that was kept."));
+      replace(list, h("li", { class: "note" }, "Only attention sinks, or no stored weights."));
   };
 
   store.watch(["focus", "sinks", "attribution"], draw);

@@ -35,8 +35,8 @@ export function attentionExport(context: Context, planes: Planes | undefined): E
   };
   const { error, kind, kept } = part.weights;
   const precision =
-    `quantized, none by more than ${error}` +
-    (kind === "top" ? `; the ${kept} largest weights of each row` : "");
+    `quantized, error at most ${error}` +
+    (kind === "top" ? `; only the ${kept} largest weights of each row` : "");
   return {
     name: "attention",
     scene: () => attentionScene(context, plane),
@@ -60,7 +60,7 @@ export function attentionExport(context: Context, planes: Planes | undefined): E
         ]),
       ),
     json: () => ({
-      what: `attention, ${place}`,
+      title: `Attention: ${place}`,
       map: part.map,
       sinks: state.sinks,
       precision,
@@ -87,8 +87,8 @@ function attentionScene(context: Context, plane: Plane): Scene {
   const source = canvasOf(paintCells(plane, state, colors, frame));
   const top = 64;
   const peak = reachOf(plane, state);
-  const scale = state.scale === "row" ? "each row by its largest" : `0 to ${number(peak)} (${state.scale})`;
-  const note = `${model.payload.title} · ${model.payload.origin} · colors: ${scale}; sinks ${state.sinks}`;
+  const scale = state.scale === "row" ? "maximum of each row" : `0 to ${number(peak)} (${state.scale})`;
+  const note = `${model.payload.title} · ${model.payload.origin} · color scale: ${scale}; attention sinks: ${state.sinks}`;
   const shapes: Shape[] = [
     {
       kind: "text",

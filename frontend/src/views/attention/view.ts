@@ -20,14 +20,14 @@ import { arcsView } from "./arcs";
 import { attentionExport } from "./export";
 
 const SINK_WORDS = {
-  raw: "sinks drawn like the rest",
-  muted: "sinks off the color scale",
-  renormalized: "sinks removed, each row divided by what remains",
+  raw: "sinks drawn like other tokens",
+  muted: "sinks excluded from the color scale",
+  renormalized: "sinks removed and each row rescaled to 100 %",
 };
 const SCALE_WORDS = {
-  row: "each row by its own largest weight",
-  head: "this head's largest weight",
-  global: "the largest weight of all heads",
+  row: "maximum of each row",
+  head: "maximum of this head",
+  global: "maximum over all heads",
 };
 
 export function attentionView(context: Context): HTMLElement | null {
@@ -50,7 +50,7 @@ export function attentionView(context: Context): HTMLElement | null {
   );
   const steppers = h("div", { class: "controls" });
   const sinks = segmented(
-    "Sinks",
+    "Attention sinks",
     [
       { value: "raw", label: "Raw", tip: SINK_WORDS.raw },
       { value: "muted", label: "Muted", tip: SINK_WORDS.muted },
@@ -58,7 +58,7 @@ export function attentionView(context: Context): HTMLElement | null {
     ],
     (value) => store.set({ sinks: value }),
   );
-  const sinkName = controlName("Sinks");
+  const sinkName = controlName("Attention sinks");
   const scale = segmented(
     "Color scale",
     [
@@ -70,15 +70,15 @@ export function attentionView(context: Context): HTMLElement | null {
   );
   const zoom = button("Window", () => store.set({ zoom: !store.state.zoom }));
   const level = segmented(
-    "Granularity of the attention",
+    "Attention granularity",
     [
       { value: "token", label: "Tokens" },
-      { value: "word", label: "Words", tip: "what a word looks at: keys summed, queries averaged" },
+      { value: "word", label: "Words", tip: "what each word attends to: keys summed, queries averaged" },
       { value: "sentence", label: "Sentences", tip: "keys summed, queries averaged" },
     ],
     (value) => store.set({ level: value }),
   );
-  const levelName = controlName("By");
+  const levelName = controlName("Granularity");
   let planes: Planes | undefined;
   let follow: () => void = () => {};
 
@@ -93,14 +93,14 @@ export function attentionView(context: Context): HTMLElement | null {
     replace(title, `${name}: ${placeWords(plane)}`);
     const sinkWords = part.isAttention ? `; ${SINK_WORDS[state.sinks]}` : "";
     status.textContent =
-      `Where the model looked, not why it answered. Color scale: ${SCALE_WORDS[state.scale]}` +
-      `${state.scale === "row" ? "" : ` (${number(peak)})`}${sinkWords}${isCurved(data) ? "; colors by square root" : ""}.`;
+      `The map shows where the model attends, not why it made its prediction. Color scale: ${SCALE_WORDS[state.scale]}` +
+      `${state.scale === "row" ? "" : ` (${number(peak)})`}${sinkWords}${isCurved(data) ? "; square-root color scale" : ""}.`;
     for (const element of [sinkName, sinks.element, sinkNote]) element.hidden = !part.isAttention;
     const found = [...data.sinks(layer, head)];
     const position = (sink: number) => (isPooled(plane) ? "" : ` (position ${keyAxis.token(sink)})`);
     sinkNote.textContent = found.length
-      ? `Sink: ${found.map((sink) => `${keyAxis.label(sink)}${position(sink)} takes ${percent(data.sinkShare(layer, head, sink))} of the attention`).join("; ")}.`
-      : "No sink in this head.";
+      ? `Attention sink ${found.map((sink) => `${keyAxis.label(sink)}${position(sink)}: ${percent(data.sinkShare(layer, head, sink))} of the attention`).join("; ")}.`
+      : "No attention sink in this matrix.";
     const { colors } = theme;
     const ramp = Array.from({ length: 8 }, (_, place) =>
       swatch(onRamp(colors.palette.attention, isCurved(data) ? Math.sqrt(place / 7) : place / 7)),
@@ -109,9 +109,9 @@ export function attentionView(context: Context): HTMLElement | null {
       legend,
       h("span", {}, "0"),
       h("span", { class: "ramp" }, ...ramp),
-      h("span", {}, state.scale === "row" ? "row's largest" : number(peak)),
-      part.mask.kind !== "full" && key(swatch(colors.get("masked")), "may not look there"),
-      found.length > 0 && state.sinks !== "raw" && key(swatch(colors.get("sink")), "sink"),
+      h("span", {}, state.scale === "row" ? "row maximum" : number(peak)),
+      part.mask.kind !== "full" && key(swatch(colors.get("masked")), "masked: cannot attend"),
+      found.length > 0 && state.sinks !== "raw" && key(swatch(colors.get("sink")), "attention sink"),
     );
     const remarks = [joinedWords(model, planes, state), data.isDense ? "" : keptWords(data)];
     replace(omitted, ...remarks.filter(Boolean).map((words) => note(words)));
@@ -167,7 +167,7 @@ export function attentionView(context: Context): HTMLElement | null {
       { class: "controls second" },
       sinkName,
       sinks.element,
-      controlName("Colors"),
+      controlName("Color scale"),
       scale.element,
       levelName,
       level.element,
@@ -187,8 +187,8 @@ export function attentionView(context: Context): HTMLElement | null {
 function mapWords(part: Attention): string {
   const layers = part.layers.length > 1 ? "all layers" : part.layerWords;
   const heads = part.heads.length > 1 ? `${part.heads.length} heads` : part.headWords;
-  const coarse = part.pooled > 1 ? `, overview by ${part.pooled} tokens` : "";
-  return `${part.map}: ${layers}, ${heads}${coarse}${part.steps ? ", by step" : ""}`;
+  const coarse = part.pooled > 1 ? `, overview in blocks of ${part.pooled} tokens` : "";
+  return `${part.map}: ${layers}, ${heads}${coarse}${part.steps ? ", by generation step" : ""}`;
 }
 
 /** What the cells on screen stand for, where that is more than a token. */
@@ -196,17 +196,17 @@ function joinedWords(model: Model, planes: Planes, state: Readonly<State>): stri
   const { overview, detail } = planes;
   const { pooled } = overview.data.part;
   if (pooled > 1) {
-    const cells = `a cell is up to ${pooled} × ${pooled} tokens, queries averaged and keys summed`;
+    const cells = `each cell covers up to ${pooled} × ${pooled} tokens (queries averaged, keys summed)`;
     if (!isPooled(detail)) {
       return state.zoom
-        ? `The window shows single weights; in the overview ${cells}.`
-        : `Pooled: ${cells}. The page holds single weights of this matrix: “Window” shows them.`;
+        ? `The window shows individual weights; in the overview, ${cells}.`
+        : `Pooled: ${cells}. Select “Window” to see individual weights.`;
     }
     const exact = exactWords(model.payload.attention, state.map);
-    return `Pooled: ${cells}. The page holds no single weights of this matrix${exact ? `; it does of ${exact}` : ""}.`;
+    return `Pooled: ${cells}. This page has no individual weights for this matrix${exact ? `, only for ${exact}` : ""}.`;
   }
   if (state.level === "token") return "";
-  return `By ${state.level}: of its tokens, keys are summed and queries averaged.`;
+  return `Grouped by ${state.level}: keys are summed and queries averaged over its tokens.`;
 }
 
 /** The layers and heads that stand cell by cell beside a pooled map, in words; empty for none. */
@@ -225,7 +225,7 @@ function exactWords(parts: readonly Attention[], map: number): string {
 
 function keptWords(data: Matrices): string {
   const { kept, share } = data.part.weights;
-  return `Of each row the ${counted(kept, "largest weight")} are in this page, ${percent(share)} of all attention; the others are drawn as none.`;
+  return `This page stores the ${counted(kept, "largest weight")} of each row (${percent(share)} of all attention); the others are drawn as 0.`;
 }
 
 function controlsOf({ store, actions }: Context, { layers, heads, headWords }: Attention) {

@@ -18,7 +18,7 @@ export function generationExport(context: Context): Exported | null {
     token: label,
     probability: generation.probabilities[place],
     entropy: generation.entropies[place],
-    likeliest: generation.topLabels[place].map((other, rank) => ({
+    top_tokens: generation.topLabels[place].map((other, rank) => ({
       token: other,
       probability: generation.topProbabilities[place][rank],
     })),
@@ -29,16 +29,16 @@ export function generationExport(context: Context): Exported | null {
     scene: () => generationScene(context, steps),
     csv: () =>
       csv(
-        ["step", "token", "probability", "entropy_nats", "likeliest"],
+        ["step", "token", "probability", "entropy_nats", "top_tokens"],
         steps.map((step) => [
           step.step,
           step.token,
           step.probability,
           step.entropy,
-          step.likeliest.map((other) => `${other.token} ${other.probability}`).join(" | "),
+          step.top_tokens.map((other) => `${other.token} ${other.probability}`).join(" | "),
         ]),
       ),
-    json: () => ({ what: model.payload.title, steps }),
+    json: () => ({ title: model.payload.title, steps }),
     python: () => (python ?? model.payload.attributions[0])?.python ?? "",
   };
 }
@@ -48,7 +48,7 @@ interface Step {
   readonly token: string;
   readonly probability: number;
   readonly entropy: number;
-  readonly likeliest: readonly { readonly token: string; readonly probability: number }[];
+  readonly top_tokens: readonly { readonly token: string; readonly probability: number }[];
 }
 
 function generationScene({ model, theme }: Context, steps: readonly Step[]): Scene {
@@ -60,7 +60,7 @@ function generationScene({ model, theme }: Context, steps: readonly Step[]): Sce
       kind: "text",
       x: 16,
       y: 46,
-      text: `${model.payload.origin} · probability, entropy in nats, likeliest`,
+      text: `${model.payload.origin} · probability, entropy in nats, most likely tokens`,
       size: 11,
       fill: muted,
     },
@@ -101,7 +101,7 @@ function generationScene({ model, theme }: Context, steps: readonly Step[]): Sce
         kind: "text",
         x: 490,
         y: middle,
-        text: step.likeliest
+        text: step.top_tokens
           .slice(0, 4)
           .map((other) => `${other.token} ${percent(other.probability)}`)
           .join("   "),

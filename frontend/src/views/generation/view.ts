@@ -25,7 +25,7 @@ export function generationView(context: Context): HTMLElement | null {
     min: 1,
     max: count,
     value: 1,
-    "aria-label": "Step of the generation",
+    "aria-label": "Generation step",
     on: { input: () => actions.step(Number(slider.value) - 1) },
   });
   const step = (sign: string, by: number, words: string) =>
@@ -40,7 +40,7 @@ export function generationView(context: Context): HTMLElement | null {
     clearInterval(timer);
     timer = 0;
     play.textContent = "▶";
-    play.setAttribute("aria-label", "Play the steps");
+    play.setAttribute("aria-label", "Play the generation steps");
   };
   const play = button(
     "▶",
@@ -48,14 +48,14 @@ export function generationView(context: Context): HTMLElement | null {
       if (timer) return stop();
       if (actions.currentStep() === count - 1) actions.step(0);
       play.textContent = "❚❚";
-      play.setAttribute("aria-label", "Stop playing");
+      play.setAttribute("aria-label", "Pause");
       timer = window.setInterval(() => {
         if (actions.currentStep() >= count - 1) stop();
         else actions.step(actions.currentStep() + 1);
       }, PLAY_MS);
       return undefined;
     },
-    "Play the steps",
+    "Play the generation steps",
   );
   signal.addEventListener("abort", stop);
 
@@ -130,7 +130,7 @@ export function generationView(context: Context): HTMLElement | null {
               replace(
                 absent,
                 bdi(words),
-                ` was not computed for this page. Ask for it: analyze(…, alternatives=${rank.length}), or explain --alternatives ${rank.length}.`,
+                ` is not in this page. To compute it, use analyze(…, alternatives=${rank.length}) or explain --alternatives ${rank.length}.`,
               );
             }
           },
@@ -149,9 +149,9 @@ export function generationView(context: Context): HTMLElement | null {
     const rank = generation.topProbabilities[current].filter((other) => other > probability).length + 1;
     facts.textContent = `probability ${percent(probability)} · entropy ${generation.entropies[current].toFixed(2)} nats · ${
       rank > generation.topProbabilities[current].length
-        ? "not among the likeliest"
+        ? `outside the top ${generation.topProbabilities[current].length}`
         : rank === 1
-          ? "the likeliest token"
+          ? "most likely token"
           : `rank ${rank}`
     }`;
     const buttons = () => [...top.querySelectorAll("button")];
@@ -205,8 +205,8 @@ export function generationView(context: Context): HTMLElement | null {
   theme.watch((colors) =>
     replace(
       legend,
-      key(swatch(colors.get("unsigned")), "probability of the token"),
-      key(swatch(colors.get("against")), "entropy (own scale)"),
+      key(swatch(colors.get("unsigned")), "probability of the generated token"),
+      key(swatch(colors.get("against")), "entropy (separate scale)"),
     ),
   );
   return card(

@@ -29,16 +29,16 @@ export function scoredBy(heads: HeadScores | null, data: Matrices): Ranking[] | 
 }
 
 const COMPUTED: readonly [string, string, keyof Computed][] = [
-  ["spread", "entropy of a row as a share of the most there could be", "spread"],
-  ["sinks", "weight on sinks", "sink"],
-  ["token before", "weight on the token before", "previous"],
+  ["normalized entropy", "entropy of a row as a share of its maximum", "spread"],
+  ["sinks", "weight on attention sinks", "sink"],
+  ["previous token", "weight on the previous token", "previous"],
 ];
 
 /** Rankings from what was read of the page's own weights; where tokens are pooled, none is before another. */
 export function computedBy(found: readonly Computed[], isPooled: boolean): Ranking[] {
   return COMPUTED.slice(0, isPooled ? 2 : 3).map(([name, meaning, score]) => ({
     name,
-    meaning: `${meaning}, from the weights in this page`,
+    meaning: `${meaning}, computed from the weights in this page`,
     signed: false,
     scores: found.map((one) => one[score]),
   }));

@@ -166,21 +166,21 @@ export function headsView(context: Context): Heads {
     const { layerCount, headCount } = data;
     const count = layerCount * headCount;
     const ranking = rankingShown();
-    const scale = { row: "each row", head: "each head", global: "all heads" }[state.scale];
+    const scale = { row: "per row", head: "per head", global: "for all heads" }[state.scale];
     const extent =
-      `${counted(layerCount, "layer")} × ${counted(headCount, "head")}; ` + `colors scaled over ${scale}. `;
+      `${counted(layerCount, "layer")} × ${counted(headCount, "head")}; ` + `one color scale ${scale}. `;
     const how = ranking
-      ? `By ${ranking.name}: ${ranking.meaning}; below each its layer·head and score.` +
-        (places.length < count ? ` The first ${places.length} of ${count}.` : "")
-      : "Rows are layers, columns heads.";
+      ? `Sorted by ${ranking.name}: ${ranking.meaning}. Captions: layer·head and score.` +
+        (places.length < count ? ` Top ${places.length} of ${count}.` : "")
+      : "Rows are layers, columns are heads.";
     const reading = loaded < layerCount ? ` Reading layer ${loaded + 1} of ${layerCount} …` : "";
     words.textContent = extent + how + reading;
     const at = place();
     chosen.hidden = !rankings.length;
-    chosen.textContent = at < 0 ? "Choose a head to see its scores." : `${scoreWords(at)}.`;
+    chosen.textContent = at < 0 ? "Select a head to see its scores." : `${scoreWords(at)}.`;
     over.setAttribute(
       "aria-label",
-      `Thumbnails of ${places.length} heads${ranking ? ` by ${ranking.name}` : ""}. Arrow keys choose one.`,
+      `Thumbnails of ${places.length} heads${ranking ? `, sorted by ${ranking.name}` : ""}. Arrow keys select one.`,
     );
     top.element.hidden = !ranking;
   };
@@ -235,7 +235,7 @@ export function headsView(context: Context): Heads {
 
   const offer = () => {
     const names = rankings.map(({ name }) => name);
-    const choice = picker("Order by", ["layer and head", ...names], (ranking) => store.set({ ranking }));
+    const choice = picker("Sort by", ["layer and head", ...names], (ranking) => store.set({ ranking }));
     choice.show(store.state.ranking);
     replace(order, choice.element);
   };

@@ -22,20 +22,20 @@ export function cellRows(
   const rows: [string, string][] = [];
   if (isPooled(plane)) {
     rows.push(
-      ["from", stretchWords(model, data.rowAxis, row)],
-      ["to", stretchWords(model, data.keyAxis, key)],
+      ["from (query)", stretchWords(model, data.rowAxis, row)],
+      ["to (key)", stretchWords(model, data.keyAxis, key)],
     );
   }
-  if (!data.allowed(row, key)) return [...rows, ["weight", "masked: it may not look there"]];
+  if (!data.allowed(row, key)) return [...rows, ["weight", "masked: cannot attend"]];
   const raw = data.row(layer, head, row, "raw");
   const weight = raw.weights[key];
-  if (!data.isDense && weight === 0) rows.push(["weight", "not among those kept"]);
+  if (!data.isDense && weight === 0) rows.push(["weight", "not stored"]);
   else rows.push(["weight", `${number(weight)}${joinedWords(plane, row, key)}`]);
   if (state.sinks === "renormalized" && !raw.sinks.has(key)) {
     rows.push(["without sinks", percent(data.row(layer, head, row, "renormalized").weights[key])]);
   }
-  if (raw.sinks.has(key)) rows.push(["sink", "soaks up attention whoever asks"]);
-  rows.push(["at", placeWords(plane)]);
+  if (raw.sinks.has(key)) rows.push(["attention sink", "receives attention from every query"]);
+  rows.push(["matrix", placeWords(plane)]);
   return rows;
 }
 
@@ -44,7 +44,7 @@ function joinedWords({ data }: Plane, row: number, key: number): string {
   const count = (axis: Axis, place: number) => axis.stretches[place].last - axis.stretches[place].first + 1;
   const [rows, keys] = [count(data.rowAxis, row), count(data.keyAxis, key)];
   if (rows * keys === 1) return ` ± ${number(data.part.weights.error)}`;
-  return rows > 1 ? ` on average over ${rows} tokens` : "";
+  return rows > 1 ? ` (mean over ${rows} tokens)` : "";
 }
 
 function stretchWords(model: Model, axis: Axis, place: number): string {

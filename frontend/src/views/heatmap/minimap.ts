@@ -24,7 +24,7 @@ export function minimapView(context: Context): Minimap {
     class: "matrix over",
     tabindex: 0,
     role: "img",
-    "aria-label": "The whole matrix",
+    "aria-label": "Overview of the whole matrix",
     "data-view": "minimap",
   });
   const words = h("p", { class: "note", role: "status" });
@@ -98,8 +98,8 @@ export function minimapView(context: Context): Minimap {
     words.textContent =
       `Window: rows ${stretch(shown.firstRow, shown.rows, rowAxis.length)}, ` +
       `columns ${stretch(shown.firstKey, shown.keys, keyAxis.length)}. ` +
-      "Drag it, or move it with the arrow keys; + and − change its size.";
-    over.setAttribute("aria-label", `The whole matrix. ${words.textContent}`);
+      "Drag the window or move it with the arrow keys; + and − resize it.";
+    over.setAttribute("aria-label", `Overview of the whole matrix. ${words.textContent}`);
     const { zoomSize } = store.state;
     smaller.disabled = zoomSize <= SIZES[0];
     larger.disabled = zoomSize >= SIZES[SIZES.length - 1];

@@ -4,7 +4,7 @@ import type { Lens } from "../../data/payload.generated";
 
 export interface Reading {
   readonly layer: string;
-  readonly likeliest: readonly { readonly label: string; readonly probability: number }[];
+  readonly predictions: readonly { readonly label: string; readonly probability: number }[];
   readonly rank: number;
   readonly entropy: number;
   readonly divergence: number;
@@ -15,7 +15,7 @@ export function readingOf(lens: Lens, layer: number, place: number): Reading {
   const first = at * lens.top;
   return {
     layer: lens.layers[layer],
-    likeliest: Array.from({ length: lens.top }, (_, rank) => ({
+    predictions: Array.from({ length: lens.top }, (_, rank) => ({
       label: lens.labels[lens.entries[first + rank]],
       probability: lens.probabilities[first + rank],
     })),

@@ -27,7 +27,7 @@ export function layersExport(context: Context): Exported | null {
     scene: () => layersScene(context),
     csv: () =>
       csv(
-        ["position", "token", "next", "layer", "rank", "entropy_nats", "kl_nats", "likeliest"],
+        ["position", "token", "next_token", "layer", "rank", "entropy_nats", "kl_nats", "top_tokens"],
         readings.map((one) => [
           one.position,
           one.token,
@@ -36,10 +36,10 @@ export function layersExport(context: Context): Exported | null {
           one.rank,
           one.entropy,
           one.divergence,
-          one.likeliest.map(({ label, probability }) => `${label} ${probability}`).join(" | "),
+          one.predictions.map(({ label, probability }) => `${label} ${probability}`).join(" | "),
         ]),
       ),
-    json: () => ({ what: payload.title, readings }),
+    json: () => ({ title: payload.title, readings }),
     python: () => lens.python,
   };
 }
@@ -74,19 +74,13 @@ function layersScene({ model, theme }: Context): Scene {
       weight: 650,
       fill: colors.get("text"),
     },
-    text(
-      `${model.payload.origin} · the likeliest answer of each layer`,
-      16,
-      46,
-      colors.get("muted"),
-      "start",
-    ),
+    text(`${model.payload.origin} · top prediction of each layer`, 16, 46, colors.get("muted"), "start"),
   ];
   rows.forEach((layer, row) => {
     const y = TOP + row * ROW;
     shapes.push(text(lens.layers[layer], LEFT - 8, y + ROW / 2, colors.get("text"), "end"));
     lens.positions.forEach((_, place) => {
-      const [best] = readingOf(lens, layer, place).likeliest;
+      const [best] = readingOf(lens, layer, place).predictions;
       const fill = colors.score(best.probability, false);
       const x = LEFT + place * CELL;
       shapes.push({ kind: "rect", x, y, width: CELL, height: ROW, fill });

@@ -30,7 +30,7 @@ export function layersView(context: Context): HTMLElement | null {
       tabindex: 0,
       role: "group",
       "data-view": "layers",
-      "aria-label": "Answers by layer and position; arrow keys move",
+      "aria-label": "Predictions by layer and position; arrow keys move the selection",
     },
     canvas,
   );
@@ -61,7 +61,7 @@ export function layersView(context: Context): HTMLElement | null {
     };
     rows.forEach((layer, row) => {
       for (let column = 0; column < count; column++) {
-        const [best] = readingOf(lens, layer, column).likeliest;
+        const [best] = readingOf(lens, layer, column).predictions;
         const face = colors.score(best.probability, false);
         pen.fillStyle = face;
         pen.fillRect(column * each, row * height, each, height);
@@ -116,7 +116,7 @@ export function layersView(context: Context): HTMLElement | null {
       tooltip.show(
         event,
         `${reading.layer}${tokens[column] ? `, after ${tokens[column]}` : ""}`,
-        reading.likeliest.map(({ label, probability }) => [label, percent(probability)]),
+        reading.predictions.map(({ label, probability }) => [label, percent(probability)]),
       );
     },
     pointerleave: () => tooltip.hide(),
@@ -127,10 +127,10 @@ export function layersView(context: Context): HTMLElement | null {
 
   return card(
     "layers",
-    h("h2", {}, "Layers: what each would answer"),
-    [exportMenu(context.say, "Layers", () => layersExport(context))],
+    h("h2", {}, "Logit lens: the prediction at each layer"),
+    [exportMenu(context.say, "Logit lens", () => layersExport(context))],
     note(
-      "Each layer is read through the model's own last norm and head, which were trained for the last layer alone. The last stands at the top; the stronger the color, the likelier.",
+      "Each layer's hidden states go through the model's final norm and output head, which were trained for the last layer only. The last layer is at the top; a stronger color means a higher probability.",
     ),
     h(
       "div",
@@ -138,17 +138,24 @@ export function layersView(context: Context): HTMLElement | null {
       count > 1 && box,
       h(
         "div",
-        { class: "lens-table", tabindex: 0, role: "region", "aria-label": "Layers at the selected position" },
+        {
+          class: "lens-table",
+          tabindex: 0,
+          role: "region",
+          "aria-label": "Predictions at the selected position",
+        },
         heading,
-        table(["layer", "likeliest", "rank", "entropy", "KL"], body),
+        table(["layer", "prediction", "rank", "entropy", "KL"], body),
       ),
     ),
-    note("Rank of the model's own answer; entropy, and KL from the model's own distribution, in nats."),
+    note(
+      "Rank: the rank of the model's final prediction at this layer. Entropy and KL divergence from the model's output distribution are in nats.",
+    ),
   );
 }
 
 function line(reading: Reading, color: string): HTMLElement {
-  const [best, ...others] = reading.likeliest;
+  const [best, ...others] = reading.predictions;
   return h(
     "tr",
     { class: reading.rank === 1 ? "agrees" : "" },

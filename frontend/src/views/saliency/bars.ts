@@ -23,7 +23,13 @@ export function barsView({ model, store, actions, theme, tooltip }: Context): HT
   const space = h("div", { class: "bars-space", role: "presentation" });
   const element = h(
     "div",
-    { class: "bars", role: "listbox", tabindex: 0, "aria-label": "Scores as bars", "data-view": "bars" },
+    {
+      class: "bars",
+      role: "listbox",
+      tabindex: 0,
+      "aria-label": "Bar chart of the scores",
+      "data-view": "bars",
+    },
     space,
   );
   let order: number[] = [];

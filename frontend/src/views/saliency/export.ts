@@ -52,7 +52,7 @@ export function saliencyExport(context: Context, text: HTMLElement): Exported | 
         ]),
       ),
     json: () => ({
-      what: headline(model, state),
+      title: headline(model, state),
       method: attribution.methodWords,
       signed: attribution.signed,
       level: state.level,
@@ -160,8 +160,10 @@ function saliencyScene(context: Context, text: HTMLElement): Scene {
   shapes.push({ kind: "path", d: `M${zero} ${reached + 22}V${y}`, stroke: colors.get("line"), width: 1 });
   const left_out = scores.values.length - order.length;
   const target = attribution.targets[state.target];
-  const signs = attribution.signed ? `right: ${target.above}; left: ${target.below}` : "size of the score";
-  const note = `share of all scores (${signs}); the longest bar is ${number(reach)}${left_out ? `; ${left_out} more not drawn` : ""}`;
+  const signs = attribution.signed
+    ? `right: ${target.above}; left: ${target.below}`
+    : "magnitude of the score";
+  const note = `share of the total score (${signs}); longest bar: ${number(reach)}${left_out ? `; ${left_out} more not shown` : ""}`;
   shapes.push({ kind: "text", x: 20, y: y + 16, text: note, size: 11, fill: muted });
   return { width: WIDTH, height: y + 34, background: colors.get("background"), shapes };
 }

@@ -21,7 +21,7 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     class: "text",
     role: "listbox",
     tabindex: 0,
-    "aria-label": "The text, token by token",
+    "aria-label": "Tokens of the text",
     "aria-multiselectable": "true",
     dir: "auto",
     "data-view": "text",
@@ -135,8 +135,8 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     if (unit.first === unit.last) {
       rows.push(
         ["position", String(token)],
-        ["id", String(table.ids[token])],
-        ["piece", table.pieces[token]],
+        ["token ID", String(table.ids[token])],
+        ["raw token", table.pieces[token]],
       );
     } else {
       rows.push(["tokens", `${unit.first}–${unit.last}`]);

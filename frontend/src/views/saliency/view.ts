@@ -23,10 +23,10 @@ export function saliencyView(context: Context): HTMLElement {
     (value) => store.set({ level: value }),
   );
   const sort = segmented(
-    "Order of the bars",
+    "Bar order",
     [
       { value: "position", label: "By position" },
-      { value: "size", label: "By size" },
+      { value: "size", label: "By magnitude" },
     ],
     (value) => store.set({ sort: value }),
   );
@@ -51,7 +51,7 @@ export function saliencyView(context: Context): HTMLElement {
     which.element.hidden = targets.hidden = !back.hidden;
     if (!back.hidden) {
       const target = model.attribution(state)!.targets[state.target];
-      replace(back, "Back to why ", bdi(`“${target.name}”`), " ", h("kbd", {}, "Esc"));
+      replace(back, "Back to ", bdi(`“${target.name}”`), " ", h("kbd", {}, "Esc"));
     }
   });
   store.watch(["attribution"], (state) => {
@@ -84,7 +84,7 @@ export function saliencyView(context: Context): HTMLElement {
     const several = state.targetEnd - state.target + 1;
     value.textContent =
       several > 1
-        ? `sum over ${several} targets${attribution.signed ? "" : " (sizes add up: at most this much)"} · ${attribution.methodWords}`
+        ? `sum over ${several} targets${attribution.signed ? "" : " (magnitudes are summed: an upper bound)"} · ${attribution.methodWords}`
         : `${model.isContrast(state) ? `${target.description} =` : "value"} ${target.outputWords} · ${attribution.methodWords}`;
   });
   const paintLegend = () => {
