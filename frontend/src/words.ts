@@ -1,5 +1,6 @@
 /** What several views say in words. */
 
+import type { Matrices, SinkMode } from "./data/matrices";
 import type { Model } from "./data/model";
 import type { Attribution } from "./data/payload.generated";
 import type { Plane } from "./data/planes";
@@ -63,4 +64,9 @@ export function placeWords({ data, layer, head }: Plane): string {
   const name = part.layers.length ? `layer ${part.layers[layer]}` : part.layerWords;
   if (part.heads.length < 2) return `${name}, ${part.headWords}`;
   return `${name}, ${head < 0 ? part.headWords : `head ${part.heads[head]}`}`;
+}
+
+/** A weight in words: attention, or what a row was rescaled to, as a share; other maps as plain numbers. */
+export function weightWords({ part }: Matrices, mode: SinkMode, weight: number): string {
+  return part.isAttention || mode === "renormalized" ? percent(weight) : number(weight);
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import Ajv2020 from "ajv/dist/2020";
 import { describe, expect, it } from "vitest";
+import type { Matrices } from "../src/data/matrices";
 import { Model } from "../src/data/model";
 import type { Attribution, Payload } from "../src/data/payload.generated";
 import { scoresOf, unitsOf, visible } from "../src/data/units";
@@ -13,6 +14,7 @@ import { luminance, onRamp, textOn } from "../src/ui/colors";
 import { number, percent } from "../src/ui/format";
 import { spread, stretchOf } from "../src/views/attention/arcs";
 import { frameOf } from "../src/views/heatmap/frame";
+import { weightWords } from "../src/words";
 
 const read = (path: string) => JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"));
 const schema = read("../../src/model_understanding/show/static/payload.schema.json");
@@ -83,6 +85,12 @@ describe("words and colors", () => {
       "−20.0 %",
       "100 %",
     ]);
+  });
+  it("writes attention as shares, and other maps as numbers unless rows were rescaled", () => {
+    const map = (isAttention: boolean) => ({ part: { isAttention } }) as Matrices;
+    expect(weightWords(map(true), "raw", 0.137)).toBe("13.7 %");
+    expect(weightWords(map(false), "muted", 0.137)).toBe("0.137");
+    expect(weightWords(map(false), "renormalized", 0.137)).toBe("13.7 %");
   });
   it("writes text that can be read on every color of every ramp", () => {
     const contrast = (a: number, b: number) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);

@@ -6,7 +6,7 @@ import { planesOf } from "../data/planes";
 import { bySize } from "../data/units";
 import { h } from "../ui/dom";
 import { number, percent } from "../ui/format";
-import { placeWords } from "../words";
+import { placeWords, weightWords } from "../words";
 
 const SPOKEN = 5;
 
@@ -50,7 +50,9 @@ export function announcer(context: Context): HTMLElement {
         const row = model.placeOn(data.rowAxis, state, state.focus);
         if (row < 0) return;
         const sources = topSources(data.row(layer, head, row, state.sinks), state.sinks, SPOKEN);
-        const named = sources.map(({ key, weight }) => `${data.keyAxis.label(key)} ${number(weight)}`);
+        const named = sources.map(
+          ({ key, weight }) => `${data.keyAxis.label(key)} ${weightWords(data, state.sinks, weight)}`,
+        );
         list.append(
           h(
             "li",

@@ -8,8 +8,8 @@ import { short } from "../../data/units";
 import type { State } from "../../state/store";
 import { onRamp } from "../../ui/colors";
 import { h, replace, svg } from "../../ui/dom";
-import { number } from "../../ui/format";
 import { bar, barLabel, barValue, bdi, track } from "../../ui/parts";
+import { weightWords } from "../../words";
 
 const SHOWN = 8;
 const HEIGHT = 190;
@@ -99,7 +99,7 @@ export function arcsView(context: Context): Arcs {
             { type: "button", class: "source", on: { click: () => actions.select(link.token) } },
             barLabel(short(link.label, 40)),
             track(bar((100 * Math.abs(link.weight)) / peak, color)),
-            barValue(number(link.weight)),
+            barValue(weightWords(data, state.sinks, link.weight)),
           ),
         );
       }),

@@ -7,8 +7,7 @@ import type { Exported } from "../../export/menu";
 import type { Scene, Shape } from "../../export/scene";
 import { windowOf } from "../../state/window";
 import { canvasOf } from "../../ui/canvas";
-import { number } from "../../ui/format";
-import { placeWords } from "../../words";
+import { placeWords, weightWords } from "../../words";
 import { paintCells, reachOf } from "../heatmap/cells";
 import { frameOf } from "../heatmap/frame";
 import { labelsOf } from "../heatmap/labels";
@@ -86,8 +85,8 @@ function attentionScene(context: Context, plane: Plane): Scene {
   const frame = frameOf(windowOf(plane.data, state), 720);
   const source = canvasOf(paintCells(plane, state, colors, frame));
   const top = 64;
-  const peak = reachOf(plane, state);
-  const scale = state.scale === "row" ? "maximum of each row" : `0 to ${number(peak)} (${state.scale})`;
+  const peak = weightWords(plane.data, state.sinks, reachOf(plane, state));
+  const scale = state.scale === "row" ? "maximum of each row" : `0 to ${peak} (${state.scale})`;
   const note = `${model.payload.title} · ${model.payload.origin} · color scale: ${scale}; attention sinks: ${state.sinks}`;
   const shapes: Shape[] = [
     {

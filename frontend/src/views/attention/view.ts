@@ -9,9 +9,9 @@ import { exportMenu } from "../../export/menu";
 import type { State } from "../../state/store";
 import { onRamp } from "../../ui/colors";
 import { h, picker, replace, segmented } from "../../ui/dom";
-import { counted, number, percent } from "../../ui/format";
+import { counted, percent } from "../../ui/format";
 import { button, card, controlName, key, note, swatch } from "../../ui/parts";
-import { placeWords } from "../../words";
+import { placeWords, weightWords } from "../../words";
 import { headsView } from "../heads/view";
 import { isCurved, reachOf } from "../heatmap/cells";
 import { isLong, minimapView } from "../heatmap/minimap";
@@ -88,13 +88,13 @@ export function attentionView(context: Context): HTMLElement | null {
     const plane = planeShown(planes, state);
     const { data, layer, head } = plane;
     const { part, keyAxis } = data;
-    const peak = reachOf(plane, state);
+    const peak = weightWords(data, state.sinks, reachOf(plane, state));
     const name = part.isAttention ? "Attention" : `Attention (${part.map})`;
     replace(title, `${name}: ${placeWords(plane)}`);
     const sinkWords = part.isAttention ? `; ${SINK_WORDS[state.sinks]}` : "";
     status.textContent =
       `The map shows where the model attends, not why it made its prediction. Color scale: ${SCALE_WORDS[state.scale]}` +
-      `${state.scale === "row" ? "" : ` (${number(peak)})`}${sinkWords}${isCurved(data) ? "; square-root color scale" : ""}.`;
+      `${state.scale === "row" ? "" : ` (${peak})`}${sinkWords}${isCurved(data) ? "; square-root color scale" : ""}.`;
     for (const element of [sinkName, sinks.element, sinkNote]) element.hidden = !part.isAttention;
     const found = [...data.sinks(layer, head)];
     const position = (sink: number) => (isPooled(plane) ? "" : ` (position ${keyAxis.token(sink)})`);
@@ -109,7 +109,7 @@ export function attentionView(context: Context): HTMLElement | null {
       legend,
       h("span", {}, "0"),
       h("span", { class: "ramp" }, ...ramp),
-      h("span", {}, state.scale === "row" ? "row maximum" : number(peak)),
+      h("span", {}, state.scale === "row" ? "row maximum" : peak),
       part.mask.kind !== "full" && key(swatch(colors.get("masked")), "masked: cannot attend"),
       found.length > 0 && state.sinks !== "raw" && key(swatch(colors.get("sink")), "attention sink"),
     );

@@ -2,6 +2,7 @@
 
 import type { Matrices } from "../../data/matrices";
 import type { HeadScores } from "../../data/payload.generated";
+import { number, percent } from "../../ui/format";
 import type { HeadScores as Computed } from "./scores";
 
 export interface Ranking {
@@ -9,6 +10,8 @@ export interface Ranking {
   readonly meaning: string;
   /** Whether it ranks by its size. */
   readonly signed: boolean;
+  /** Whether its scores are shares. */
+  readonly isShare: boolean;
   /** For each layer and head of the map, one after another. */
   readonly scores: readonly number[];
 }
@@ -24,6 +27,7 @@ export function scoredBy(heads: HeadScores | null, data: Matrices): Ranking[] | 
     name: name.replaceAll("_", " "),
     meaning: heads.meanings[place],
     signed: heads.signed[place],
+    isShare: false, // the payload does not say
     scores: places.map((at) => heads.scores[place][at]),
   }));
 }
@@ -40,8 +44,14 @@ export function computedBy(found: readonly Computed[], isPooled: boolean): Ranki
     name,
     meaning: `${meaning}, computed from the weights in this page`,
     signed: false,
+    isShare: true,
     scores: found.map((one) => one[score]),
   }));
+}
+
+/** One head's score in words. */
+export function scoreWords({ scores, isShare }: Ranking, head: number): string {
+  return isShare ? percent(scores[head]) : number(scores[head]);
 }
 
 /** The places of heads, the highest score first; without a ranking in the map's order. Top 0 is all. */

@@ -6,11 +6,11 @@ import type { Matrices } from "../../data/matrices";
 import { whole } from "../../state/window";
 import { canvasOf, cleared, sized } from "../../ui/canvas";
 import { h, on, picker, replace } from "../../ui/dom";
-import { counted, number } from "../../ui/format";
+import { counted } from "../../ui/format";
 import { note } from "../../ui/parts";
 import { paintCells } from "../heatmap/cells";
 import { gridLayout, type Layout, rankedLayout, spot, thumbnailAt } from "./layout";
-import { computedBy, type Ranking, ranked, scoredBy } from "./rankings";
+import { computedBy, type Ranking, ranked, scoredBy, scoreWords } from "./rankings";
 import { headScores } from "./scores";
 
 const TOPS = [0, 8, 16, 32, 64];
@@ -130,7 +130,7 @@ export function headsView(context: Context): Heads {
     pen.fillText(`${layers[layer] ?? ""}·${heads[head] ?? ""}`, x, y);
     pen.fillStyle = theme.colors.get("text");
     pen.textAlign = "right";
-    pen.fillText(number(ranking.scores[place]), x + layout.size, y);
+    pen.fillText(scoreWords(ranking, place), x + layout.size, y);
   };
 
   /** Heads over the first row of each block, layers before each row. */
@@ -177,7 +177,7 @@ export function headsView(context: Context): Heads {
     words.textContent = extent + how + reading;
     const at = place();
     chosen.hidden = !rankings.length;
-    chosen.textContent = at < 0 ? "Select a head to see its scores." : `${scoreWords(at)}.`;
+    chosen.textContent = at < 0 ? "Select a head to see its scores." : `${scoresWords(at)}.`;
     over.setAttribute(
       "aria-label",
       `Thumbnails of ${places.length} heads${ranking ? `, sorted by ${ranking.name}` : ""}. Arrow keys select one.`,
@@ -186,10 +186,10 @@ export function headsView(context: Context): Heads {
   };
   const rankOf = (ranking: Ranking, at: number) =>
     `rank ${ranked(ranking, ranking.scores.length, 0).indexOf(at) + 1} of ${ranking.scores.length}`;
-  const scoreWords = (at: number) => {
+  const scoresWords = (at: number) => {
     const ranking = rankingShown();
     const each = rankings.map(
-      (one) => `${one.name} ${number(one.scores[at])}${one === ranking ? ` (${rankOf(one, at)})` : ""}`,
+      (one) => `${one.name} ${scoreWords(one, at)}${one === ranking ? ` (${rankOf(one, at)})` : ""}`,
     );
     return `${named(at)}: ${each.join(" · ")}`.replace(/^l/, "L");
   };
@@ -207,7 +207,7 @@ export function headsView(context: Context): Heads {
     pointermove: (event) => {
       const found = at(event);
       if (found < 0 || !rankings.length) return tooltip.hide();
-      const rows = rankings.map((one): [string, string] => [one.name, number(one.scores[found])]);
+      const rows = rankings.map((one): [string, string] => [one.name, scoreWords(one, found)]);
       return tooltip.show(event, named(found), rows);
     },
     pointerleave: () => tooltip.hide(),

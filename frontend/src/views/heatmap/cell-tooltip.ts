@@ -6,7 +6,7 @@ import { isPooled, type Plane } from "../../data/planes";
 import { labelOf, short } from "../../data/units";
 import type { State } from "../../state/store";
 import { number, percent } from "../../ui/format";
-import { placeWords } from "../../words";
+import { placeWords, weightWords } from "../../words";
 
 const LONGEST = 60;
 
@@ -30,7 +30,7 @@ export function cellRows(
   const raw = data.row(layer, head, row, "raw");
   const weight = raw.weights[key];
   if (!data.isDense && weight === 0) rows.push(["weight", "not stored"]);
-  else rows.push(["weight", `${number(weight)}${joinedWords(plane, row, key)}`]);
+  else rows.push(["weight", `${weightWords(data, "raw", weight)}${joinedWords(plane, row, key)}`]);
   if (state.sinks === "renormalized" && !raw.sinks.has(key)) {
     rows.push(["without sinks", percent(data.row(layer, head, row, "renormalized").weights[key])]);
   }
@@ -43,7 +43,10 @@ export function cellRows(
 function joinedWords({ data }: Plane, row: number, key: number): string {
   const count = (axis: Axis, place: number) => axis.stretches[place].last - axis.stretches[place].first + 1;
   const [rows, keys] = [count(data.rowAxis, row), count(data.keyAxis, key)];
-  if (rows * keys === 1) return ` ± ${number(data.part.weights.error)}`;
+  if (rows * keys === 1) {
+    const { error } = data.part.weights;
+    return ` ± ${data.part.isAttention ? `${number(Number((100 * error).toPrecision(2)))} %` : number(error)}`;
+  }
   return rows > 1 ? ` (mean over ${rows} tokens)` : "";
 }
 
