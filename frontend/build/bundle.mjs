@@ -11,14 +11,14 @@ const MOST_BYTES = 120_000;
 // Members of our own objects, which nothing else reads and no string names: shortened with the rest.
 // None of them may be in an object that is exported as JSON.
 const INTERNAL = [
-  ..."actions allowed allowedIn allowsAny attentionAt choices choicesOf colors contrastOf".split(" "),
-  ..."current currentStep cycleLevel destroy element firstKey firstRow folded".split(" "),
-  ..."followsSteps globalPeak headCount isContrast isDense isLoaded joins keyAxis keyOf".split(" "),
-  ..."layerCount leaveContrast listeners loadAll model moveHead moveLayer named nearest".split(" "),
-  ..."overview payload placeOf placeOn places planes radius rowAxis scene scored shapes".split(" "),
-  ..."showAttribution showMap showTarget sinkShare state stepOfToken store stretches".split(" "),
-  ..."tableIndex targetOfStep targetsFor tooltip unitOf unitsOf unitsShown unselect variables".split(" "),
-  ..."visit visitDense visitMean visitTop watch wholePage".split(" "),
+  ..."actions allowed allowedIn allowsAny attentionAt axisIndex choiceCounts choices choicesOf".split(" "),
+  ..."colors contrastOf current currentStep cycleLevel destroy element firstKey firstRow".split(" "),
+  ..."folded followsSteps globalPeak headCount indexOfToken isContrast isDense isLoaded joins".split(" "),
+  ..."keyAxis keyOf layerCount leaveContrast listeners loadAll model moveHead moveLayer named".split(" "),
+  ..."nearest overview payload planes radius rowAxis scene scored shapes showAttribution".split(" "),
+  ..."showMap showTarget sinkShare spanByToken spans state stepOfToken store tableIndex".split(" "),
+  ..."targetOfStep targetsFor tooltip unitOf unitsOf unitsShown unselect variables visit".split(" "),
+  ..."visitDense visitMean visitTop watch wholePage".split(" "),
 ];
 
 const schema = JSON.parse(await readFile(join(shown, "payload.schema.json"), "utf8"));

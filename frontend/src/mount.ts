@@ -140,8 +140,8 @@ function isLongMap(part: Attention | undefined): boolean {
 function strongest(attribution: Attribution | undefined): number {
   let best = -1;
   let size = 0;
-  attribution?.scores[0]?.forEach((score, place) => {
-    const token = attribution.positions[place];
+  attribution?.scores[0]?.forEach((score, index) => {
+    const token = attribution.positions[index];
     if (score === null || Math.abs(score) <= size || attribution.table !== 0) return;
     size = Math.abs(score);
     best = token;

@@ -6,7 +6,7 @@ import type { Attribution } from "./data/payload.generated";
 import type { Plane } from "./data/planes";
 import { labelOf, type Scores, type Unit } from "./data/units";
 import type { State } from "./state/store";
-import { number, percent } from "./ui/format";
+import { formatNumber, formatPercent } from "./ui/format";
 
 /** What the scores are of, as "Saliency: log-probability of “there”". */
 export function headline(model: Model, state: Readonly<State>): string {
@@ -19,7 +19,7 @@ export function headline(model: Model, state: Readonly<State>): string {
 }
 
 /** What is selected and what it scores. */
-export function spanWords(model: Model, state: Readonly<State>): string {
+export function selectionWords(model: Model, state: Readonly<State>): string {
   const scores = model.scores(state);
   const [first, last] = model.span(state);
   if (first < 0 || !scores)
@@ -39,7 +39,7 @@ export function spanWords(model: Model, state: Readonly<State>): string {
   }
   if (!scored) return `“${short}” has no score because it cannot contribute to this target.`;
   const rank = from === to ? `, rank ${scores.ranks[from]}` : `, ${to - from + 1} ${state.level}s selected`;
-  return `“${short}”: score ${number(sum)}, ${percent(scores.total ? size / scores.total : 0)} of the total${rank}`;
+  return `“${short}”: score ${formatNumber(sum)}, ${formatPercent(scores.total ? size / scores.total : 0)} of the total${rank}`;
 }
 
 /** What a unit's score is, as names and values. */
@@ -52,14 +52,14 @@ export function scoreRows(
   const value = scores.values[unit.index];
   if (Number.isNaN(value)) return [["score", "none: cannot contribute"]];
   return [
-    ["raw score", number(value)],
-    ["share", percent(scores.total ? value / scores.total : 0)],
+    ["raw score", formatNumber(value)],
+    ["share", formatPercent(scores.total ? value / scores.total : 0)],
     ["rank", `${scores.ranks[unit.index]} of ${scores.ranks.filter((rank) => rank > 0).length}`],
   ];
 }
 
 /** Which layer and head a matrix is of. */
-export function placeWords({ data, layer, head }: Plane): string {
+export function planeWords({ data, layer, head }: Plane): string {
   const { part } = data;
   const name = part.layers.length ? `layer ${part.layers[layer]}` : part.layerWords;
   if (part.heads.length < 2) return `${name}, ${part.headWords}`;
@@ -68,5 +68,5 @@ export function placeWords({ data, layer, head }: Plane): string {
 
 /** A weight in words: attention, or what a row was rescaled to, as a share; other maps as plain numbers. */
 export function weightWords({ part }: Matrices, mode: SinkMode, weight: number): string {
-  return part.isAttention || mode === "renormalized" ? percent(weight) : number(weight);
+  return part.isAttention || mode === "renormalized" ? formatPercent(weight) : formatNumber(weight);
 }

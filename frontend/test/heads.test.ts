@@ -17,8 +17,8 @@ const report = {
 
 describe("rankings of heads", () => {
   it("give a map's layers and heads their own scores, by index in the model", () => {
-    const found = scoredBy(report, map([1], [2, 0]))!;
-    expect(found.map(({ name, scores }) => [name, scores])).toEqual([
+    const rankings = scoredBy(report, map([1], [2, 0]))!;
+    expect(rankings.map(({ name, scores }) => [name, scores])).toEqual([
       ["previous token", [1.2, 1]],
       ["ablation", [-7, 5]],
     ]);
@@ -38,9 +38,9 @@ describe("rankings of heads", () => {
       { spread: 0.5, sink: 0, previous: 0.1 },
       { spread: 0.2, sink: 0.9, previous: 0.3 },
     ];
-    const found = computedBy(read, false);
+    const rankings = computedBy(read, false);
     expect(computedBy(read, true).map(({ name }) => name)).toEqual(["normalized entropy", "sinks"]);
-    expect(found.map((one) => ranked(one, 2, 1))).toEqual([[0], [1], [1]]);
+    expect(rankings.map((ranking) => ranked(ranking, 2, 1))).toEqual([[0], [1], [1]]);
   });
 });
 
@@ -54,10 +54,10 @@ describe("thumbnails", () => {
     ["grid", gridLayout(30, 9, 1150), 270],
     ["ranked", rankedLayout(17, 600), 17],
   ])("are found where they are drawn (%s)", (_, layout, count) => {
-    for (let at = 0; at < count; at++) {
-      const [x, y] = spot(layout, at);
-      expect(thumbnailAt(layout, x + 1, y + 1)).toBe(at);
-      expect(thumbnailAt(layout, x + layout.size - 1, y + layout.size - 1)).toBe(at);
+    for (let index = 0; index < count; index++) {
+      const [x, y] = spot(layout, index);
+      expect(thumbnailAt(layout, x + 1, y + 1)).toBe(index);
+      expect(thumbnailAt(layout, x + layout.size - 1, y + layout.size - 1)).toBe(index);
       expect(x + layout.size).toBeLessThanOrEqual(layout.width);
       expect(y + layout.size + layout.caption).toBeLessThanOrEqual(layout.height);
     }

@@ -11,8 +11,8 @@ import { fitting, fragmentOf, stateOf } from "../src/state/permalink";
 import type { State } from "../src/state/store";
 import { whole, windowAt } from "../src/state/window";
 import { luminance, onRamp, textOn } from "../src/ui/colors";
-import { number, percent } from "../src/ui/format";
-import { spread, stretchOf } from "../src/views/attention/arcs";
+import { formatNumber, formatPercent } from "../src/ui/format";
+import { spread, tokenRange } from "../src/views/attention/arcs";
 import { frameOf } from "../src/views/heatmap/frame";
 import { weightWords } from "../src/words";
 
@@ -58,15 +58,15 @@ describe("units", () => {
     const table = payload.tables[0];
     const units = unitsOf(table, "token");
     expect(units.map((unit) => unit.label)).toEqual(["[CLS]", "a", "😀", "b", "[SEP]"]);
-    const made = (changes: Partial<Attribution>) =>
+    const attributionWith = (changes: Partial<Attribution>) =>
       ({ ...payload.attributions[0], ...changes }) as Attribution;
     const scores = [[0, 1, 3, 4, 0, null, 0]];
-    const sum = scoresOf(made({ scores, norm: "sum" }), units, 7, 0, 0);
+    const sum = scoresOf(attributionWith({ scores, norm: "sum" }), units, 7, 0, 0);
     expect([...sum.values]).toEqual([0, 1, 7, Number.NaN, 0]);
     expect([sum.total, sum.reach, sum.ranks[2], sum.ranks[3]]).toEqual([8, 7, 1, 0]);
-    expect(scoresOf(made({ scores, norm: "l2" }), units, 7, 0, 0).values[2]).toBe(5);
-    expect(scoresOf(made({ scores, norm: "max" }), units, 7, 0, 0).values[2]).toBe(4);
-    const two = made({ scores: [...scores, [1, -1, 0, 0, 0, 2, 0]], norm: "sum" });
+    expect(scoresOf(attributionWith({ scores, norm: "l2" }), units, 7, 0, 0).values[2]).toBe(5);
+    expect(scoresOf(attributionWith({ scores, norm: "max" }), units, 7, 0, 0).values[2]).toBe(4);
+    const two = attributionWith({ scores: [...scores, [1, -1, 0, 0, 0, 2, 0]], norm: "sum" });
     expect([...scoresOf(two, units, 7, 0, 1).values]).toEqual([1, 0, 7, 2, 0]);
   });
   it("show what hides", () => {
@@ -77,8 +77,8 @@ describe("units", () => {
 
 describe("words and colors", () => {
   it("writes numbers as the figures do", () => {
-    expect([0, -0.01234, 3.4, 1234, 0.5].map(number)).toEqual(["0", "−0.0123", "3.4", "1230", "0.5"]);
-    expect([0.9999, 0.431, 0.0002, -0.2, 1].map(percent)).toEqual([
+    expect([0, -0.01234, 3.4, 1234, 0.5].map(formatNumber)).toEqual(["0", "−0.0123", "3.4", "1230", "0.5"]);
+    expect([0.9999, 0.431, 0.0002, -0.2, 1].map(formatPercent)).toEqual([
       "> 99.9 %",
       "43.1 %",
       "< 0.1 %",
@@ -135,10 +135,10 @@ describe("the address", () => {
 
 describe("layout", () => {
   it("keeps labels apart and within the picture", () => {
-    const at = spread([{ x: 5 }, { x: 6 }, { x: 390 }, { x: 395 }], 400).map((spot) => spot.at);
-    for (let place = 1; place < at.length; place++)
-      expect(at[place] - at[place - 1]).toBeGreaterThanOrEqual(15);
-    expect(at[3]).toBeLessThanOrEqual(348);
+    const positions = spread([{ x: 5 }, { x: 6 }, { x: 390 }, { x: 395 }], 400).map((spot) => spot.labelX);
+    for (let index = 1; index < positions.length; index++)
+      expect(positions[index] - positions[index - 1]).toBeGreaterThanOrEqual(15);
+    expect(positions[3]).toBeLessThanOrEqual(348);
   });
   it("gives a small matrix labels and fits a large one", () => {
     const all = (count: number) => frameOf(whole({ rows: count, keys: count }), 700);
@@ -152,8 +152,8 @@ describe("layout", () => {
 
 describe("long texts", () => {
   it("draw arcs over the stretch they span", () => {
-    expect(stretchOf([100, 140], 500)).toEqual([100, 140]);
-    expect(stretchOf([3], 500)).toEqual([0, 11]);
-    expect(stretchOf([0, 1], 3)).toEqual([0, 2]);
+    expect(tokenRange([100, 140], 500)).toEqual([100, 140]);
+    expect(tokenRange([3], 500)).toEqual([0, 11]);
+    expect(tokenRange([0, 1], 3)).toEqual([0, 2]);
   });
 });

@@ -20,8 +20,8 @@ import {
 } from "./state";
 import { textsView } from "./texts";
 
-export function mountComparison(payload: ComparisonPayload, place: Surface, wholePage: boolean): void {
-  const { root, theme, signal } = place;
+export function mountComparison(payload: ComparisonPayload, surface: Surface, wholePage: boolean): void {
+  const { root, theme, signal } = surface;
   const map = payload.attention[0];
   const store = new Store<ComparisonState>({
     hover: -1,
@@ -61,7 +61,8 @@ export function mountComparison(payload: ComparisonPayload, place: Surface, whol
   );
   // A token that was produced is explained by its own target.
   store.watch(["focus"], (state) => {
-    const target = attributionOf(payload, state)?.targets.findIndex((one) => one.unit === state.focus) ?? -1;
+    const target =
+      attributionOf(payload, state)?.targets.findIndex((item) => item.unit === state.focus) ?? -1;
     if (state.focus >= 0 && target >= 0) store.set({ target });
   });
   root.replaceChildren(main, context.tooltip.element);
@@ -103,7 +104,7 @@ function scores(context: ComparisonContext): HTMLElement {
   const [methods, agreement, legend] = [note(), h("p"), h("p", { class: "legend" })];
   const which = picker(
     "Attribution",
-    attributions.map((one) => one.title),
+    attributions.map((item) => item.title),
     (attribution) => store.set({ attribution, target: 0 }),
   );
   const targets = h("div", {});
@@ -133,8 +134,8 @@ function scores(context: ComparisonContext): HTMLElement {
     replace(methods, bdi(`${part.methods} · ${part.measureWords}`));
     target = picker(
       "Target",
-      part.targets.map((one, at) => `${at + 1}. ${one.name}`),
-      (at) => store.set({ target: at }),
+      part.targets.map((item, index) => `${index + 1}. ${item.name}`),
+      (index) => store.set({ target: index }),
     );
     target.show(state.target);
     replace(targets, part.targets.length > 1 && target.element);
@@ -223,8 +224,8 @@ function listen({ payload, store }: ComparisonContext, scope: EventTarget, signa
   };
   scope.addEventListener(
     "keydown",
-    (given) => {
-      const event = given as KeyboardEvent;
+    (keydown) => {
+      const event = keydown as KeyboardEvent;
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if ((event.composedPath()[0] as Element).matches?.("input, select, textarea")) return;
       single[event.key]?.();

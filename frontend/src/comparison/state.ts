@@ -2,7 +2,7 @@
 
 import type { ComparedAttribution, ComparisonPayload } from "../data/payload.generated";
 import type { Store, ThemeChoice } from "../state/store";
-import { number, percent } from "../ui/format";
+import { formatNumber, formatPercent } from "../ui/format";
 import type { Theme } from "../ui/theme";
 import type { Tooltip } from "../ui/tooltip";
 
@@ -48,13 +48,13 @@ export function unitLabel({ tables, pairs }: ComparisonPayload, unit: number): s
 /** A value compared in words. */
 export function valueWords({ measure }: ComparedAttribution, value: number | null): string {
   if (value === null) return "–";
-  return measure === "score" ? number(value) : percent(value);
+  return measure === "score" ? formatNumber(value) : formatPercent(value);
 }
 
 /** A difference in words, with its sign; of shares in percentage points. */
 export function differenceWords({ measure }: ComparedAttribution, value: number | null): string {
   if (value === null) return "–";
-  return measure === "score" ? `${value > 0 ? "+" : ""}${number(value)}` : points(value);
+  return measure === "score" ? `${value > 0 ? "+" : ""}${formatNumber(value)}` : points(value);
 }
 
 export function points(value: number): string {

@@ -95,11 +95,11 @@ function oneText({ payload, store, theme, tooltip }: ComparisonContext, side: Si
     },
     keydown: (event) => {
       const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-      const held = [...unitOfToken.values()];
-      if (!by || !held.length) return;
+      const units = [...unitOfToken.values()];
+      if (!by || !units.length) return;
       event.preventDefault();
-      const place = held.indexOf(store.state.focus);
-      store.set({ focus: held[place < 0 ? 0 : clamp(place + by, 0, held.length - 1)] });
+      const index = units.indexOf(store.state.focus);
+      store.set({ focus: units[index < 0 ? 0 : clamp(index + by, 0, units.length - 1)] });
     },
   });
   store.watch(["hover", "focus", "attribution", "target", "shown"], paint);
@@ -113,12 +113,12 @@ export function unitRows({ payload, store }: ComparisonContext, unit: number): [
   const part = attributionOf(payload, state);
   const kind = payload.kinds[unit];
   const rows: [string, string][] = kind.endsWith("only") ? [["in", kind.replace(" only", " text only")]] : [];
-  const own = part?.units[unit] ?? -1;
-  if (!part || own < 0) return rows;
+  const partUnit = part?.units[unit] ?? -1;
+  if (!part || partUnit < 0) return rows;
   return [
-    ["first", valueWords(part, part.first[state.target][own])],
-    ["second", valueWords(part, part.second[state.target][own])],
-    ["difference", differenceWords(part, part.differences[state.target][own])],
+    ["first", valueWords(part, part.first[state.target][partUnit])],
+    ["second", valueWords(part, part.second[state.target][partUnit])],
+    ["difference", differenceWords(part, part.differences[state.target][partUnit])],
     ...rows,
   ];
 }

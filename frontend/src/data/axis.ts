@@ -3,7 +3,7 @@
 import type { Table } from "./payload.generated";
 import { labelOf } from "./units";
 
-export interface Stretch {
+export interface Span {
   /** Its first and last token of the table. */
   readonly first: number;
   readonly last: number;
@@ -11,47 +11,47 @@ export interface Stretch {
 }
 
 export class Axis {
-  private places: Map<number, number> | undefined;
+  private spanByToken: Map<number, number> | undefined;
 
   constructor(
     /** The table whose tokens it runs over. */
     readonly table: number,
-    readonly stretches: readonly Stretch[],
+    readonly spans: readonly Span[],
     /** For each stretch, its first and last place on the axis of single rows that it joins. */
     readonly joins: readonly (readonly [number, number])[],
   ) {}
 
   get length(): number {
-    return this.stretches.length;
+    return this.spans.length;
   }
 
-  label(place: number): string {
-    return this.stretches[place].label;
+  label(index: number): string {
+    return this.spans[index].label;
   }
 
-  token(place: number): number {
-    return this.stretches[place].first;
+  token(index: number): number {
+    return this.spans[index].first;
   }
 
   /** The stretch that a token stands in, -1 none. */
-  placeOf(token: number): number {
-    if (!this.places) {
-      this.places = new Map();
-      for (const [place, { first, last }] of this.stretches.entries()) {
-        for (let held = first; held <= last; held++) this.places.set(held, place);
+  indexOfToken(token: number): number {
+    if (!this.spanByToken) {
+      this.spanByToken = new Map();
+      for (const [index, { first, last }] of this.spans.entries()) {
+        for (let member = first; member <= last; member++) this.spanByToken.set(member, index);
       }
     }
-    return this.places.get(token) ?? -1;
+    return this.spanByToken.get(token) ?? -1;
   }
 
   /** The stretch that a token stands in, else the last that begins before it, else the first. */
   nearest(token: number): number {
-    const held = this.placeOf(token);
-    if (held >= 0) return held;
+    const index = this.indexOfToken(token);
+    if (index >= 0) return index;
     let [low, high] = [0, this.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.stretches[middle].first <= token) low = middle + 1;
+      if (this.spans[middle].first <= token) low = middle + 1;
       else high = middle;
     }
     return Math.max(low - 1, 0);
@@ -66,29 +66,29 @@ export function axisOf(
   ends: readonly number[],
 ): Axis {
   const { labels } = tables[table];
-  const stretches = positions.map((first, place) => {
-    const last = ends[place] ?? first;
+  const spans = positions.map((first, index) => {
+    const last = ends[index] ?? first;
     const label = ends.length ? (last > first ? `${first}–${last}` : `${first}`) : labels[first];
     return { first, last, label };
   });
   return new Axis(
     table,
-    stretches,
-    positions.map((_, place) => [place, place]),
+    spans,
+    positions.map((_, index) => [index, index]),
   );
 }
 
 /** Join neighbors of an axis whose tokens belong to one unit. */
 export function foldedAxis(axis: Axis, table: Table, groups: readonly number[]): Axis {
   const bounds: [number, number][] = [];
-  for (let place = 0; place < axis.length; place++) {
+  for (let index = 0; index < axis.length; index++) {
     const last = bounds.at(-1);
-    if (last && groups[axis.token(last[1])] === groups[axis.token(place)]) last[1] = place;
-    else bounds.push([place, place]);
+    if (last && groups[axis.token(last[1])] === groups[axis.token(index)]) last[1] = index;
+    else bounds.push([index, index]);
   }
-  const stretches = bounds.map(([from, to]) => {
+  const spans = bounds.map(([from, to]) => {
     const [first, last] = [axis.token(from), axis.token(to)];
     return { first, last, label: labelOf(table, first, last) };
   });
-  return new Axis(axis.table, stretches, bounds);
+  return new Axis(axis.table, spans, bounds);
 }

@@ -1,5 +1,5 @@
 /** A number brought into a range. */
 
-export function clamp(value: number, least: number, most: number): number {
-  return Math.min(Math.max(value, least), most);
+export function clamp(value: number, min: number, max: number): number {
+  return Math.min(Math.max(value, min), max);
 }

@@ -5,7 +5,7 @@ import type { Mask, Weights } from "./payload.generated";
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   const binary = atob(text);
   const bytes = new Uint8Array(binary.length);
-  for (let place = 0; place < binary.length; place++) bytes[place] = binary.charCodeAt(place);
+  for (let index = 0; index < binary.length; index++) bytes[index] = binary.charCodeAt(index);
   return bytes;
 }
 
@@ -33,7 +33,7 @@ export async function maskTest(mask: Mask, keys: number): Promise<MaskTest> {
   if (mask.kind === "causal") return (row, key) => key <= row + mask.offset;
   const bits = await inflated(mask.data);
   return (row, key) => {
-    const place = row * keys + key;
-    return ((bits[place >> 3] >> (7 - (place & 7))) & 1) === 1;
+    const bit = row * keys + key;
+    return ((bits[bit >> 3] >> (7 - (bit & 7))) & 1) === 1;
   };
 }

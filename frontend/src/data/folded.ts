@@ -5,7 +5,7 @@ import { Matrices, type Visit } from "./matrices";
 import type { Table } from "./payload.generated";
 import type { Level } from "./units";
 
-const MOST_HELD = 16_000_000; // cells of planes that were looked at
+const MAX_CACHED_CELLS = 16_000_000; // cells of planes that were looked at
 
 export class FoldedMatrices extends Matrices {
   private readonly planes = new Map<string, Float32Array>();
@@ -25,8 +25,8 @@ export class FoldedMatrices extends Matrices {
       foldedAxis(whole.rowAxis, rowTable, rowTable.groups[level]),
       foldedAxis(whole.keyAxis, keyTable, keyTable.groups[level]),
     );
-    this.rowOf = newPlaces(this.rowAxis.joins, whole.rows);
-    this.keyOf = newPlaces(this.keyAxis.joins, whole.keys);
+    this.rowOf = newIndices(this.rowAxis.joins, whole.rows);
+    this.keyOf = newIndices(this.keyAxis.joins, whole.keys);
     this.mask = new Uint8Array(this.rows * this.keys);
     this.rowAxis.joins.forEach(([firstRow, lastRow], row) => {
       this.keyAxis.joins.forEach(([firstKey, lastKey], key) => {
@@ -63,8 +63,8 @@ export class FoldedMatrices extends Matrices {
     const plane = this.plane(layer, head);
     for (let row = firstRow; row <= lastRow; row++) {
       for (let key = 0; key < this.keys; key++) {
-        const place = row * this.keys + key;
-        if (this.mask[place]) visit(row, key, plane[place]);
+        const cell = row * this.keys + key;
+        if (this.mask[cell]) visit(row, key, plane[cell]);
       }
     }
   }
@@ -76,8 +76,8 @@ export class FoldedMatrices extends Matrices {
   }
 
   private plane(layer: number, head: number): Float32Array {
-    const name = `${layer} ${head}`;
-    let plane = this.planes.get(name);
+    const cacheKey = `${layer} ${head}`;
+    let plane = this.planes.get(cacheKey);
     if (!plane) {
       const sums = new Float32Array(this.rows * this.keys);
       this.whole.visit(layer, head, (row, key, weight) => {
@@ -87,17 +87,17 @@ export class FoldedMatrices extends Matrices {
         for (let key = 0; key < this.keys; key++) sums[row * this.keys + key] /= last - first + 1;
       });
       plane = sums;
-      if ((this.planes.size + 1) * sums.length > MOST_HELD) this.planes.clear();
-      this.planes.set(name, plane);
+      if ((this.planes.size + 1) * sums.length > MAX_CACHED_CELLS) this.planes.clear();
+      this.planes.set(cacheKey, plane);
     }
     return plane;
   }
 }
 
-function newPlaces(joins: readonly (readonly [number, number])[], count: number): Int32Array {
-  const places = new Int32Array(count);
-  joins.forEach(([first, last], place) => {
-    places.fill(place, first, last + 1);
+function newIndices(joins: readonly (readonly [number, number])[], count: number): Int32Array {
+  const indices = new Int32Array(count);
+  joins.forEach(([first, last], index) => {
+    indices.fill(index, first, last + 1);
   });
-  return places;
+  return indices;
 }

@@ -17,7 +17,7 @@ export abstract class Matrices {
   readonly layerCount: number;
   readonly headCount: number;
   private readonly peaks = new Map<string, number>();
-  private chosen: Uint8Array | undefined;
+  private choiceCounts: Uint8Array | undefined;
 
   constructor(
     readonly part: Attention,
@@ -58,8 +58,8 @@ export abstract class Matrices {
   }
 
   choices(row: number): number {
-    this.chosen ??= Uint8Array.from({ length: this.rows }, (_, place) => this.choicesOf(place));
-    return this.chosen[row];
+    this.choiceCounts ??= Uint8Array.from({ length: this.rows }, (_, index) => this.choicesOf(index));
+    return this.choiceCounts[row];
   }
 
   row(layer: number, head: number, row: number, mode: SinkMode): Row {
@@ -96,9 +96,9 @@ export abstract class Matrices {
 
   /** The largest size of a weight that is on the color scale. */
   peak(layer: number, head: number, mode: SinkMode): number {
-    const name = `${layer} ${head} ${mode}`;
-    const known = this.peaks.get(name);
-    if (known !== undefined) return known;
+    const cacheKey = `${layer} ${head} ${mode}`;
+    const cached = this.peaks.get(cacheKey);
+    if (cached !== undefined) return cached;
     const sinks = mode === "raw" ? new Set<number>() : this.sinks(layer, head);
     let peak = 0;
     if (mode === "renormalized") {
@@ -113,7 +113,7 @@ export abstract class Matrices {
         if (size > peak && !sinks.has(key) && this.choices(row) > 1) peak = size;
       });
     }
-    if (this.isLoaded(layer)) this.peaks.set(name, peak);
+    if (this.isLoaded(layer)) this.peaks.set(cacheKey, peak);
     return peak;
   }
 

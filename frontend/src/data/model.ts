@@ -8,7 +8,7 @@ import { StoredMatrices } from "./stored";
 import { type Level, type Scores, scoresOf, type Unit, unitsOf } from "./units";
 
 /** The part of a page's state that says what of the payload it shows. */
-export interface Shown {
+export interface ViewState {
   /** Where the selection begins and ends, as tokens of the table; -1 nothing. */
   anchor: number;
   focus: number;
@@ -35,16 +35,16 @@ export class Model {
     return this.payload.generation;
   }
 
-  attribution(state: Readonly<Shown>): Attribution | undefined {
+  attribution(state: Readonly<ViewState>): Attribution | undefined {
     return this.payload.attributions[state.attribution];
   }
 
   /** The table whose text is on screen. */
-  tableIndex(state: Readonly<Shown>): number {
+  tableIndex(state: Readonly<ViewState>): number {
     return this.attribution(state)?.table ?? 0;
   }
 
-  table(state: Readonly<Shown>): Table {
+  table(state: Readonly<ViewState>): Table {
     return this.payload.tables[this.tableIndex(state)];
   }
 
@@ -58,21 +58,21 @@ export class Model {
     return units;
   }
 
-  unitsShown(state: Readonly<Shown>): Unit[] {
+  unitsShown(state: Readonly<ViewState>): Unit[] {
     return this.unitsOf(this.tableIndex(state), state.level);
   }
 
   /** The unit that a token belongs to, at the level shown. */
-  unitOf(state: Readonly<Shown>, token: number): number {
+  unitOf(state: Readonly<ViewState>, token: number): number {
     return token < 0 ? -1 : (this.table(state).groups[state.level][token] ?? -1);
   }
 
   /** The first and last token selected; none: [-1, -1]. */
-  span(state: Readonly<Shown>): [number, number] {
+  span(state: Readonly<ViewState>): [number, number] {
     return [Math.min(state.anchor, state.focus), Math.max(state.anchor, state.focus)];
   }
 
-  scores(state: Readonly<Shown>): Scores | undefined {
+  scores(state: Readonly<ViewState>): Scores | undefined {
     const attribution = this.attribution(state);
     if (!attribution) return undefined;
     const key = [state.attribution, state.target, state.targetEnd, state.level].join(" ");
@@ -97,18 +97,18 @@ export class Model {
   async attentionAt(map: number, level: Level): Promise<Matrices> {
     const whole = await this.attention(map);
     if (level === "token" || whole.part.pooled > 1) return whole;
-    const name = `${map} ${level}`;
-    let folded = this.folded.get(name);
+    const cacheKey = `${map} ${level}`;
+    let folded = this.folded.get(cacheKey);
     if (!folded) {
       folded = new FoldedMatrices(whole, this.payload.tables, level);
-      this.folded.set(name, folded);
+      this.folded.set(cacheKey, folded);
     }
     return folded;
   }
 
   /** Where a token of the table on screen stands on an axis, -1 nowhere. */
-  placeOn(axis: Axis, state: Readonly<Shown>, token: number): number {
-    return token < 0 || axis.table !== this.tableIndex(state) ? -1 : axis.placeOf(token);
+  axisIndex(axis: Axis, state: Readonly<ViewState>, token: number): number {
+    return token < 0 || axis.table !== this.tableIndex(state) ? -1 : axis.indexOfToken(token);
   }
 
   /** Whether an attribution explains the steps of the generation, one row each. */
@@ -122,14 +122,16 @@ export class Model {
     return contrasts < 0 ? attributions.length : contrasts;
   }
 
-  isContrast(state: Readonly<Shown>): boolean {
+  isContrast(state: Readonly<ViewState>): boolean {
     return state.attribution === this.payload.contrasts;
   }
 
   /** The row that says why a step's token was written and not another, -1 none. */
   contrastOf(step: number, other: number): number {
-    const held = this.payload.attributions[this.payload.contrasts];
-    return held ? held.targets.findIndex((target) => target.step === step && target.against === other) : -1;
+    const contrasts = this.payload.attributions[this.payload.contrasts];
+    return contrasts
+      ? contrasts.targets.findIndex((target) => target.step === step && target.against === other)
+      : -1;
   }
 
   /** The target that explains a step, -1 none. */

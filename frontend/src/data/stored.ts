@@ -76,8 +76,8 @@ export class StoredMatrices extends Matrices {
       return new Set(part.sinks[layer * planes + (head < 0 ? planes - 1 : head)] ?? []);
     }
     const counts = new Map<number, number>();
-    for (let place = 0; place < planes; place++) {
-      for (const key of part.sinks[layer * planes + place] ?? []) counts.set(key, (counts.get(key) ?? 0) + 1);
+    for (let plane = 0; plane < planes; plane++) {
+      for (const key of part.sinks[layer * planes + plane] ?? []) counts.set(key, (counts.get(key) ?? 0) + 1);
     }
     return new Set([...counts].filter(([, count]) => count > planes / 2).map(([key]) => key));
   }

@@ -60,9 +60,9 @@ export function visible(text: string): string {
     });
 }
 
-export function short(label: string, most = 12): string {
+export function short(label: string, max = 12): string {
   const characters = Array.from(visible(label));
-  return characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : characters.join("");
+  return characters.length > max ? `${characters.slice(0, max - 1).join("")}…` : characters.join("");
 }
 
 export interface Scores {
@@ -86,9 +86,9 @@ export function scoresOf(
 ): Scores {
   const tokens = new Float64Array(tokenCount).fill(Number.NaN);
   for (let target = first; target <= last; target++) {
-    attribution.scores[target].forEach((score, place) => {
+    attribution.scores[target].forEach((score, index) => {
       if (score === null) return;
-      const token = attribution.positions[place];
+      const token = attribution.positions[index];
       tokens[token] = (Number.isNaN(tokens[token]) ? 0 : tokens[token]) + score;
     });
   }
@@ -111,8 +111,8 @@ export function scoresOf(
 
 /** Return the units that have a score, the largest first. */
 export function bySize(values: Float64Array): number[] {
-  const held = Array.from(values.keys()).filter((unit) => !Number.isNaN(values[unit]));
-  return held.sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]) || a - b);
+  const scored = Array.from(values.keys()).filter((unit) => !Number.isNaN(values[unit]));
+  return scored.sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]) || a - b);
 }
 
 function joined(tokens: Float64Array, first: number, last: number, norm: Attribution["norm"]): number {
@@ -130,5 +130,5 @@ function joined(tokens: Float64Array, first: number, last: number, norm: Attribu
 }
 
 function range(first: number, last: number): number[] {
-  return Array.from({ length: last - first + 1 }, (_, place) => first + place);
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }

@@ -21,7 +21,7 @@ export function exportMenu(
   exported: () => Exported | null,
 ): HTMLElement {
   const menu = h("details", { class: "menu" });
-  const item = (words: string, act: (given: Exported) => void | Promise<void>) =>
+  const item = (words: string, run: (content: Exported) => void | Promise<void>) =>
     h(
       "button",
       {
@@ -30,10 +30,10 @@ export function exportMenu(
           click: async () => {
             menu.open = false;
             menu.querySelector("summary")!.focus();
-            const given = exported();
-            if (!given) return say("Nothing to export yet.");
+            const content = exported();
+            if (!content) return say("Nothing to export yet.");
             try {
-              await act(given);
+              await run(content);
             } catch (error) {
               say(`Export failed: ${error instanceof Error ? error.message : String(error)}`);
             }
@@ -48,19 +48,21 @@ export function exportMenu(
     h(
       "div",
       { class: "menu-items", role: "group", "aria-label": `Export ${view.toLowerCase()} as` },
-      item("SVG", (given) =>
-        save(`${given.name}.svg`, new Blob([sceneSvg(given.scene())], { type: "image/svg+xml" })),
+      item("SVG", (content) =>
+        save(`${content.name}.svg`, new Blob([sceneSvg(content.scene())], { type: "image/svg+xml" })),
       ),
-      item("PNG at 2×", async (given) => save(`${given.name}.png`, await scenePng(given.scene(), PNG_RATIO))),
-      item("CSV", (given) => save(`${given.name}.csv`, new Blob([given.csv()], { type: "text/csv" }))),
-      item("JSON", (given) =>
+      item("PNG at 2×", async (content) =>
+        save(`${content.name}.png`, await scenePng(content.scene(), PNG_RATIO)),
+      ),
+      item("CSV", (content) => save(`${content.name}.csv`, new Blob([content.csv()], { type: "text/csv" }))),
+      item("JSON", (content) =>
         save(
-          `${given.name}.json`,
-          new Blob([`${JSON.stringify(given.json(), null, 1)}\n`], { type: "application/json" }),
+          `${content.name}.json`,
+          new Blob([`${JSON.stringify(content.json(), null, 1)}\n`], { type: "application/json" }),
         ),
       ),
-      item("Copy as Python", async (given) => {
-        await copy(given.python());
+      item("Copy as Python", async (content) => {
+        await copy(content.python());
         say("Copied as Python");
       }),
     ),

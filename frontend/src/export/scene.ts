@@ -77,10 +77,10 @@ function shapeSvg(shape: Shape): string {
         `height="${round(shape.height)}" fill="${shape.fill}"${shape.radius ? ` rx="${shape.radius}"` : ""}/>`
       );
     case "text": {
-      const place = `${round(shape.x)} ${round(shape.y)}`;
+      const position = `${round(shape.x)} ${round(shape.y)}`;
       const turn = shape.turn ? ` rotate(${shape.turn})` : "";
       return (
-        `<text transform="translate(${place})${turn}" font-size="${shape.size}" fill="${shape.fill}" ` +
+        `<text transform="translate(${position})${turn}" font-size="${shape.size}" fill="${shape.fill}" ` +
         `text-anchor="${shape.anchor ?? "start"}" dominant-baseline="central"` +
         `${shape.weight ? ` font-weight="${shape.weight}"` : ""} xml:space="preserve">${escaped(shape.text)}</text>`
       );

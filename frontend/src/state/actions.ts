@@ -37,17 +37,17 @@ export class Actions {
     this.select(units[next].first, { extend });
   }
 
-  moveTo(place: "first" | "last", extend: boolean): void {
+  moveTo(end: "first" | "last", extend: boolean): void {
     const units = this.model.unitsShown(this.store.state);
-    const unit = place === "first" ? units[0] : units.at(-1);
+    const unit = end === "first" ? units[0] : units.at(-1);
     if (unit) this.select(unit.first, { extend });
   }
 
   step(step: number): void {
     const { generation } = this.model;
     if (!generation?.probabilities.length) return;
-    const wanted = clamp(step, 0, generation.probabilities.length - 1);
-    this.select(generation.promptLength + wanted);
+    const index = clamp(step, 0, generation.probabilities.length - 1);
+    this.select(generation.promptLength + index);
   }
 
   currentStep(): number {
@@ -57,18 +57,18 @@ export class Actions {
     return Math.max(this.model.attribution(state)?.targets[state.target]?.step ?? 0, 0);
   }
 
-  showAttribution(place: number): void {
-    const attribution = this.model.payload.attributions[place];
+  showAttribution(index: number): void {
+    const attribution = this.model.payload.attributions[index];
     if (!attribution) return;
     const { state } = this.store;
-    const kept = attribution.table === this.model.tableIndex(state);
-    const step = kept ? this.model.stepOfToken(state.focus) : -1;
+    const isSameTable = attribution.table === this.model.tableIndex(state);
+    const step = isSameTable ? this.model.stepOfToken(state.focus) : -1;
     const target = Math.max(this.model.targetOfStep(attribution, step), 0);
     this.store.set({
-      attribution: place,
+      attribution: index,
       target,
       targetEnd: target,
-      ...(kept ? {} : { anchor: -1, focus: -1, hover: -1, pinned: false }),
+      ...(isSameTable ? {} : { anchor: -1, focus: -1, hover: -1, pinned: false }),
     });
   }
 
@@ -86,17 +86,17 @@ export class Actions {
     if (!model.isContrast(store.state)) return false;
     const { step } = model.attribution(store.state)!.targets[store.state.target];
     const { attributions, contrasts } = model.payload;
-    const place = attributions.findIndex((other, at) => at !== contrasts && model.followsSteps(other));
-    const attribution = Math.max(place, 0);
+    const first = attributions.findIndex((other, index) => index !== contrasts && model.followsSteps(other));
+    const attribution = Math.max(first, 0);
     const target = Math.max(model.targetOfStep(attributions[attribution], step), 0);
     store.set({ attribution, target, targetEnd: target });
     return true;
   }
 
-  showTarget(place: number): void {
+  showTarget(index: number): void {
     const attribution = this.model.attribution(this.store.state);
     if (!attribution) return;
-    const target = clamp(place, 0, attribution.targets.length - 1);
+    const target = clamp(index, 0, attribution.targets.length - 1);
     this.store.set({ target, targetEnd: target });
   }
 
@@ -121,11 +121,11 @@ export class Actions {
     this.store.set({ head: ((state.head + 1 + by + count + 1) % (count + 1)) - 1 });
   }
 
-  showMap(place: number): void {
-    const part = this.model.payload.attention[place];
+  showMap(index: number): void {
+    const part = this.model.payload.attention[index];
     if (!part) return;
     this.store.set({
-      map: place,
+      map: index,
       layer: Math.max(part.layers.length - 1, 0),
       head: part.heads.length > 1 ? -1 : 0,
     });
@@ -135,16 +135,16 @@ export class Actions {
   find(search: string, by: number): number {
     this.store.set({ search });
     const { state } = this.store;
-    const found = matches(this.model, state);
-    if (!found.length) return 0;
+    const matching = matches(this.model, state);
+    if (!matching.length) return 0;
     const current = this.model.unitOf(state, state.focus);
     const units = this.model.unitsShown(state);
-    const place =
+    const next =
       by > 0
-        ? (found.find((unit) => unit > current) ?? found[0])
-        : (found.filter((unit) => unit < current).at(-1) ?? found.at(-1)!);
-    this.select(units[by === 0 && found.includes(current) ? current : place].first);
-    return found.length;
+        ? (matching.find((unit) => unit > current) ?? matching[0])
+        : (matching.filter((unit) => unit < current).at(-1) ?? matching.at(-1)!);
+    this.select(units[by === 0 && matching.includes(current) ? current : next].first);
+    return matching.length;
   }
 
   private targetsFor(anchor: number, focus: number): Partial<State> {
@@ -163,10 +163,10 @@ export class Actions {
 
 /** The units whose label holds what is searched for. */
 export function matches(model: Model, state: Readonly<State>): number[] {
-  const wanted = state.search.trim().toLocaleLowerCase();
-  if (!wanted) return [];
+  const query = state.search.trim().toLocaleLowerCase();
+  if (!query) return [];
   return model
     .unitsShown(state)
-    .filter((unit) => unit.label.toLocaleLowerCase().includes(wanted))
+    .filter((unit) => unit.label.toLocaleLowerCase().includes(query))
     .map((unit) => unit.index);
 }

@@ -6,7 +6,7 @@ import type { Actions } from "./actions";
 import type { Scale, State, Store, ThemeChoice } from "./store";
 
 /** What keys act on. */
-interface Controlled {
+interface KeyboardTargets {
   readonly model: Model;
   readonly store: Store;
   readonly actions: Actions;
@@ -14,7 +14,7 @@ interface Controlled {
   readonly signal: AbortSignal;
 }
 
-export interface Places {
+export interface KeyboardOptions {
   /** Where keys are heard: the page, or the report alone where it shares the page. */
   readonly scope: EventTarget;
   readonly root: ShadowRoot;
@@ -25,7 +25,10 @@ const SINKS: readonly SinkMode[] = ["raw", "muted", "renormalized"];
 const SCALES: readonly Scale[] = ["row", "head", "global"];
 const THEMES: readonly ThemeChoice[] = ["auto", "light", "dark"];
 
-export function listenToKeys({ model, store, actions, say, signal }: Controlled, places: Places): void {
+export function listenToKeys(
+  { model, store, actions, say, signal }: KeyboardTargets,
+  options: KeyboardOptions,
+): void {
   const cycle = <K extends "sort" | "sinks" | "scale" | "theme">(
     key: K,
     values: readonly State[K][],
@@ -54,18 +57,18 @@ export function listenToKeys({ model, store, actions, say, signal }: Controlled,
     c: () => cycle("scale", SCALES, "Color scale"),
     z: () => store.set({ zoom: !store.state.zoom }),
     t: () => cycle("theme", THEMES, "Theme"),
-    "/": () => places.root.querySelector<HTMLInputElement>(".search")?.focus(),
-    "?": () => places.help(),
+    "/": () => options.root.querySelector<HTMLInputElement>(".search")?.focus(),
+    "?": () => options.help(),
   };
-  places.scope.addEventListener(
+  options.scope.addEventListener(
     "keydown",
-    (given) => {
-      const event = given as KeyboardEvent;
+    (keydown) => {
+      const event = keydown as KeyboardEvent;
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       const origin = event.composedPath()[0] as Element;
-      if (places.root.querySelector("dialog[open]")) return;
+      if (options.root.querySelector("dialog[open]")) return;
       if (event.key === "Escape") {
-        closeMenus(places.root);
+        closeMenus(options.root);
         if (!actions.leaveContrast()) actions.unselect();
         if (origin.matches?.("input")) (origin as HTMLElement).blur();
         return;
@@ -75,10 +78,10 @@ export function listenToKeys({ model, store, actions, say, signal }: Controlled,
         event.preventDefault();
         return;
       }
-      const act = single[event.key];
-      if (!act || !store.state.shortcuts) return;
+      const action = single[event.key];
+      if (!action || !store.state.shortcuts) return;
       event.preventDefault();
-      act();
+      action();
     },
     { signal },
   );

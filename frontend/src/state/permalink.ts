@@ -43,25 +43,25 @@ export function fragmentOf(state: Readonly<State>, initial: Readonly<State>): st
 
 /** Read a fragment; what is not known or out of range is left as it was. */
 export function stateOf(fragment: string, initial: Readonly<State>, model: Model): Partial<State> {
-  const given = new URLSearchParams(fragment.replace(/^#/, ""));
+  const params = new URLSearchParams(fragment.replace(/^#/, ""));
   const patch: Record<string, unknown> = {};
   for (const key of NUMBERS) {
-    const value = given.get(key);
+    const value = params.get(key);
     if (value !== null && /^-?\d{1,9}$/.test(value)) patch[key] = Number(value);
   }
   for (const [key, allowed] of Object.entries(WORDS)) {
-    const value = given.get(key);
+    const value = params.get(key);
     if (value !== null && (allowed as readonly string[]).includes(value)) patch[key] = value;
   }
-  if (given.get("zoom")) patch.zoom = given.get("zoom") === "true";
+  if (params.get("zoom")) patch.zoom = params.get("zoom") === "true";
   return fitting({ ...initial, ...(patch as Partial<State>) }, model);
 }
 
 /** Return a state with every number brought into its range. */
 export function fitting(state: State, model: Model): State {
   const { payload } = model;
-  const within = (value: number, count: number, least = 0) =>
-    Number.isInteger(value) && value >= least && value < Math.max(count, 1) ? value : least;
+  const within = (value: number, count: number, min = 0) =>
+    Number.isInteger(value) && value >= min && value < Math.max(count, 1) ? value : min;
   const attribution = within(state.attribution, payload.attributions.length);
   const targets = payload.attributions[attribution]?.targets.length ?? 1;
   const target = within(state.target, targets);

@@ -1,12 +1,12 @@
 /** The one state that all views share. */
 
 import type { SinkMode } from "../data/matrices";
-import type { Shown } from "../data/model";
+import type { ViewState } from "../data/model";
 
 export type Scale = "row" | "head" | "global";
 export type ThemeChoice = "auto" | "light" | "dark";
 
-export interface State extends Shown {
+export interface State extends ViewState {
   pinned: boolean;
   hover: number;
   sort: "position" | "size";

@@ -63,6 +63,6 @@ export function moved(
 
 /** The next larger (1) or smaller (-1) size. */
 export function resized(size: number, by: number): number {
-  const at = SIZES.findIndex((held) => held >= size);
-  return SIZES[clamp((at < 0 ? SIZES.length - 1 : at) + by, 0, SIZES.length - 1)];
+  const index = SIZES.findIndex((candidate) => candidate >= size);
+  return SIZES[clamp((index < 0 ? SIZES.length - 1 : index) + by, 0, SIZES.length - 1)];
 }

@@ -7,7 +7,7 @@ const HEX = /^#[0-9a-f]{6}$/;
 
 export function rgb(hex: string): Rgb {
   if (!HEX.test(hex)) throw new Error(`Invalid color "${hex}": expected #rrggbb.`);
-  return [1, 3, 5].map((place) => Number.parseInt(hex.slice(place, place + 2), 16)) as unknown as Rgb;
+  return [1, 3, 5].map((start) => Number.parseInt(hex.slice(start, start + 2), 16)) as unknown as Rgb;
 }
 
 export function hex(color: Rgb): string {
@@ -16,10 +16,10 @@ export function hex(color: Rgb): string {
 
 /** Return the color of a ramp at a strength from 0 to 1. */
 export function onRamp(ramp: readonly string[], strength: number): string {
-  const place = Math.min(Math.max(strength, 0), 1) * (ramp.length - 1);
-  const low = Math.min(Math.floor(place), ramp.length - 2);
+  const position = Math.min(Math.max(strength, 0), 1) * (ramp.length - 1);
+  const low = Math.min(Math.floor(position), ramp.length - 2);
   const [first, second] = [rgb(ramp[low]), rgb(ramp[low + 1])];
-  const part = place - low;
+  const part = position - low;
   return hex([0, 1, 2].map((i) => first[i] + (second[i] - first[i]) * part) as unknown as Rgb);
 }
 
@@ -53,7 +53,7 @@ export class Colors {
   private readonly named: ReadonlyMap<string, string>;
 
   constructor(readonly palette: Palette) {
-    this.named = new Map(palette.names.map((name, place) => [name, hex(rgb(palette.values[place]))]));
+    this.named = new Map(palette.names.map((name, index) => [name, hex(rgb(palette.values[index]))]));
   }
 
   get(name: string): string {

@@ -84,8 +84,8 @@ export function segmented<T extends string>(
   );
   const element = h("div", { class: "segmented", role: "group", "aria-label": label }, ...buttons);
   const show = (value: T) => {
-    choices.forEach((choice, place) => {
-      buttons[place].setAttribute("aria-pressed", String(choice.value === value));
+    choices.forEach((choice, index) => {
+      buttons[index].setAttribute("aria-pressed", String(choice.value === value));
     });
   };
   return { element, show };
@@ -95,8 +95,8 @@ export function segmented<T extends string>(
 export function picker(
   label: string,
   options: readonly string[],
-  choose: (place: number) => void,
-): { element: HTMLElement; show: (place: number) => void } {
+  choose: (index: number) => void,
+): { element: HTMLElement; show: (index: number) => void } {
   const select = h(
     "select",
     { on: { change: () => choose(select.selectedIndex) } },
@@ -105,8 +105,8 @@ export function picker(
   const element = h("label", { class: "picker" }, h("span", {}, label), select);
   return {
     element,
-    show: (place) => {
-      select.selectedIndex = place;
+    show: (index) => {
+      select.selectedIndex = index;
     },
   };
 }

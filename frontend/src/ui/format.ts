@@ -1,6 +1,6 @@
 /** Numbers in words, as the figures and the terminal write them. */
 
-export function number(value: number): string {
+export function formatNumber(value: number): string {
   if (value === 0) return "0";
   const size = Math.abs(value);
   let words: string;
@@ -15,17 +15,17 @@ export function number(value: number): string {
 }
 
 /** A share as percent; what rounds to all or nothing says so. */
-export function percent(share: number): string {
+export function formatPercent(share: number): string {
   if (share !== 0 && Math.abs(share) < 0.001) return share > 0 ? "< 0.1 %" : "> −0.1 %";
   if (share > 0.999 && share < 1) return "> 99.9 %";
   return `${(100 * share).toFixed(1)} %`.replace("-", "−").replace("100.0", "100");
 }
 
 /** A whole number with its thousands apart. */
-export function grouped(count: number): string {
+export function formatCount(count: number): string {
   return count.toLocaleString("en");
 }
 
 export function counted(count: number, singular: string, plural = `${singular}s`): string {
-  return `${grouped(count)} ${count === 1 ? singular : plural}`;
+  return `${formatCount(count)} ${count === 1 ? singular : plural}`;
 }

@@ -9,7 +9,7 @@ const STEPS = 6;
 
 /** Two ramps that meet at zero where signed, else one. */
 export function scaleSwatches(palette: Palette, signed: boolean): HTMLElement {
-  const steps = Array.from({ length: STEPS }, (_, place) => place / (STEPS - 1));
+  const steps = Array.from({ length: STEPS }, (_, index) => index / (STEPS - 1));
   const colors = signed
     ? [
         ...steps.map((step) => onRamp(palette.against, 1 - step)),

@@ -5,8 +5,8 @@ import { topSources } from "../data/matrices";
 import { planesOf } from "../data/planes";
 import { bySize } from "../data/units";
 import { h } from "../ui/dom";
-import { number, percent } from "../ui/format";
-import { placeWords, weightWords } from "../words";
+import { formatNumber, formatPercent } from "../ui/format";
+import { planeWords, weightWords } from "../words";
 
 const SPOKEN = 5;
 
@@ -36,10 +36,11 @@ export function announcer(context: Context): HTMLElement {
     const scores = model.scores(state);
     if (scores) {
       const value = scores.values[unit.index];
-      if (!Number.isNaN(value)) words.push(`Score ${number(value)}, rank ${scores.ranks[unit.index]}.`);
+      if (!Number.isNaN(value)) words.push(`Score ${formatNumber(value)}, rank ${scores.ranks[unit.index]}.`);
       const top = bySize(scores.values).slice(0, SPOKEN);
       const named = top.map(
-        (place) => `${units[place].label} ${percent(scores.total ? scores.values[place] / scores.total : 0)}`,
+        (index) =>
+          `${units[index].label} ${formatPercent(scores.total ? scores.values[index] / scores.total : 0)}`,
       );
       words.push(`Largest scores: ${named.join(", ")}.`);
     }
@@ -47,7 +48,7 @@ export function announcer(context: Context): HTMLElement {
       void planesOf(model, state).then(({ detail }) => {
         if (store.state.focus !== state.focus) return;
         const { data, layer, head } = detail;
-        const row = model.placeOn(data.rowAxis, state, state.focus);
+        const row = model.axisIndex(data.rowAxis, state, state.focus);
         if (row < 0) return;
         const sources = topSources(data.row(layer, head, row, state.sinks), state.sinks, SPOKEN);
         const named = sources.map(
@@ -57,7 +58,7 @@ export function announcer(context: Context): HTMLElement {
           h(
             "li",
             {},
-            `${data.part.steps ? "Attention when writing it" : "Attends most to"} (${placeWords(detail)}): ${named.join(", ")}.`,
+            `${data.part.steps ? "Attention when writing it" : "Attends most to"} (${planeWords(detail)}): ${named.join(", ")}.`,
           ),
         );
       });

@@ -4,7 +4,7 @@ import type { Context } from "../context";
 import type { Attribution, Evaluation, Payload } from "../data/payload.generated";
 import type { State } from "../state/store";
 import { type Child, h, replace, svg } from "../ui/dom";
-import { number, percent } from "../ui/format";
+import { formatNumber, formatPercent } from "../ui/format";
 import { bdi, card, note } from "../ui/parts";
 
 export function trustView({ model, store, theme }: Context): HTMLElement {
@@ -30,7 +30,7 @@ export function trustView({ model, store, theme }: Context): HTMLElement {
         ),
       completenessCard(model.attribution(state), state),
       agreementCard(model.payload, state),
-      ...[...metrics].map(([name, held]) => metricCard(name, held, drawn)),
+      ...[...metrics].map(([name, group]) => metricCard(name, group, drawn)),
     );
   };
   store.watch(["attribution", "target", "targetEnd"], draw);
@@ -53,8 +53,8 @@ function completenessCard(attribution: Attribution | undefined, state: Readonly<
   const change = targets.reduce((sum, target) => sum + target.output - (target.baseline ?? 0), 0);
   return fact(
     "Completeness gap",
-    change ? percent(Math.abs(gap / change)) : "–",
-    `The output changes by ${number(change)} from the baseline; the scores sum to that with a gap of ${number(gap)}.`,
+    change ? formatPercent(Math.abs(gap / change)) : "–",
+    `The output changes by ${formatNumber(change)} from the baseline; the scores sum to that with a gap of ${formatNumber(gap)}.`,
   );
 }
 
@@ -81,7 +81,7 @@ function agreementCard({ agreements, attributions }: Payload, state: Readonly<St
       { class: "trust-row" },
       bdi(`with ${other.methodWords}`),
       h("span", { class: "note" }, top),
-      h("strong", {}, correlation === null ? "–" : number(correlation)),
+      h("strong", {}, correlation === null ? "–" : formatNumber(correlation)),
     );
   });
   const sizes = others.some((pair) => !pair.signed) ? " For unsigned methods, magnitudes are compared." : "";
@@ -92,13 +92,13 @@ function agreementCard({ agreements, attributions }: Payload, state: Readonly<St
 /** One metric, with a row for each thing that was read and each replacement. */
 function metricCard(
   name: string,
-  held: readonly Evaluation[],
+  evaluations: readonly Evaluation[],
   [color, tick, line]: readonly string[],
 ): HTMLElement {
-  const rows = held.map((evaluation) => {
+  const rows = evaluations.map((evaluation) => {
     const { control, controlWords, value, limits } = evaluation;
     const mean = control.reduce((sum, item) => sum + item, 0) / control.length;
-    const tip = controlWords ? `mean over ${controlWords}: ${number(mean)}` : "no control";
+    const tip = controlWords ? `mean over ${controlWords}: ${formatNumber(mean)}` : "no control";
     return h(
       "div",
       { class: "trust-row", title: tip },
@@ -115,11 +115,13 @@ function metricCard(
     );
   });
   const words = [
-    `${held[0].higherIsBetter ? "Higher" : "Lower"} is better.`,
-    ...new Set(held.map((one) => one.controlWords && `Ticks: ${one.controlWords}.`)),
-    held.some((one) => one.limits) &&
+    `${evaluations[0].higherIsBetter ? "Higher" : "Lower"} is better.`,
+    ...new Set(
+      evaluations.map((evaluation) => evaluation.controlWords && `Ticks: ${evaluation.controlWords}.`),
+    ),
+    evaluations.some((evaluation) => evaluation.limits) &&
       "0 and 1 are the lowest and highest values that any removal order can give.",
-    ...new Set(held.flatMap((one) => one.reasons)),
+    ...new Set(evaluations.flatMap((evaluation) => evaluation.reasons)),
   ];
   return trustCard(name, ...rows, note(bdi(words.filter(Boolean).join(" "))));
 }
@@ -140,7 +142,7 @@ function band(
       class: "band",
       viewBox: "0 0 90 18",
       role: "img",
-      "aria-label": `${number(value)}, compared with ${control.length} ${controlWords}`,
+      "aria-label": `${formatNumber(value)}, compared with ${control.length} ${controlWords}`,
     },
     svg("line", { x1: 4, x2: 86, y1: 9, y2: 9, stroke: line, "stroke-width": 1 }),
     ...control
@@ -160,7 +162,7 @@ function curve(evaluation: Evaluation, color: string, line: string): SVGSVGEleme
   };
   const [x, y] = [scale(xs, 90), scale(ys, 26)];
   const d = evaluation.curve.map(
-    (point, place) => `${place ? "L" : "M"}${x(point[0]).toFixed(1)} ${(26 - y(point[1])).toFixed(1)}`,
+    (point, index) => `${index ? "L" : "M"}${x(point[0]).toFixed(1)} ${(26 - y(point[1])).toFixed(1)}`,
   );
   return svg(
     "svg",

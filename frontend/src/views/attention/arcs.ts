@@ -27,25 +27,30 @@ export interface Links {
   readonly from: Omit<Link, "weight">;
   readonly links: Link[];
   /** Whether it looks or is looked at. */
-  readonly looks: boolean;
+  readonly isQuery: boolean;
   readonly row: Row | null;
 }
 
 /** The largest weights of the selection: of its row, else of its column. */
 export function linksOf(model: Model, { data, layer, head }: Plane, state: Readonly<State>): Links | null {
   const { rowAxis, keyAxis } = data;
-  const row = model.placeOn(rowAxis, state, state.focus);
+  const row = model.axisIndex(rowAxis, state, state.focus);
   if (row >= 0) {
-    const held = data.row(layer, head, row, state.sinks);
-    const top = topSources(held, state.sinks, SHOWN);
+    const weightsOfRow = data.row(layer, head, row, state.sinks);
+    const top = topSources(weightsOfRow, state.sinks, SHOWN);
     const links = top.map(({ key, weight }) => ({
       token: keyAxis.token(key),
       label: keyAxis.label(key),
       weight,
     }));
-    return { from: { token: rowAxis.token(row), label: rowAxis.label(row) }, links, looks: true, row: held };
+    return {
+      from: { token: rowAxis.token(row), label: rowAxis.label(row) },
+      links,
+      isQuery: true,
+      row: weightsOfRow,
+    };
   }
-  const key = model.placeOn(keyAxis, state, state.focus);
+  const key = model.axisIndex(keyAxis, state, state.focus);
   if (key < 0) return null;
   const links: Link[] = [];
   data.visit(layer, head, (line, column, weight) => {
@@ -54,7 +59,7 @@ export function linksOf(model: Model, { data, layer, head }: Plane, state: Reado
   });
   links.sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight) || a.token - b.token);
   const from = { token: keyAxis.token(key), label: keyAxis.label(key) };
-  return { from, links: links.slice(0, SHOWN), looks: false, row: null };
+  return { from, links: links.slice(0, SHOWN), isQuery: false, row: null };
 }
 
 export interface Arcs {
@@ -74,22 +79,25 @@ export function arcsView(context: Context): Arcs {
     if (!plane) return;
     const { data } = plane;
     const { state } = store;
-    const found = linksOf(model, plane, state);
-    if (!found) {
+    const selected = linksOf(model, plane, state);
+    if (!selected) {
       heading.textContent = "Select a token to see what it attends to";
       replace(picture);
       replace(list);
       return;
     }
-    const name = found.from.label;
-    if (!found.looks) replace(heading, bdi(`${name} is attended to most by`));
+    const name = selected.from.label;
+    if (!selected.isQuery) replace(heading, bdi(`${name} is attended to most by`));
     else
       replace(heading, bdi(data.part.steps ? `Attention when writing “${name}”` : `${name} attends most to`));
-    replace(picture, arcs(context, data.keyAxis.table, found.from, found.links, picture.clientWidth || 360));
-    const peak = Math.abs(found.links[0]?.weight ?? 0) || 1;
+    replace(
+      picture,
+      arcs(context, data.keyAxis.table, selected.from, selected.links, picture.clientWidth || 360),
+    );
+    const peak = Math.abs(selected.links[0]?.weight ?? 0) || 1;
     replace(
       list,
-      ...found.links.map((link) => {
+      ...selected.links.map((link) => {
         const color = onRamp(theme.colors.palette.attention, 0.55);
         return h(
           "li",
@@ -104,7 +112,7 @@ export function arcsView(context: Context): Arcs {
         );
       }),
     );
-    if (!found.links.length)
+    if (!selected.links.length)
       replace(list, h("li", { class: "note" }, "Only attention sinks, or no stored weights."));
   };
 
@@ -131,17 +139,17 @@ export function arcs(
   const { labels } = model.payload.tables[table];
   const { colors } = theme;
   const peak = Math.max(...links.map((link) => Math.abs(link.weight)), 1e-9);
-  const named = new Map([from, ...links].map((end) => [end.token, end.label]));
-  const ends = [...named.keys()];
-  const [start, end] = stretchOf(ends, labels.length);
+  const labelByToken = new Map([from, ...links].map((end) => [end.token, end.label]));
+  const ends = [...labelByToken.keys()];
+  const [start, end] = tokenRange(ends, labels.length);
   const count = end - start + 1;
   const x = (token: number) => 14 + ((token - start + 0.5) / count) * (width - 28);
   const spots = spread(
     [...ends].sort((a, b) => a - b).map((token) => ({ token, x: x(token) })),
     width,
   );
-  const ticks = Array.from({ length: Math.min(count, 256) }, (_, place) => {
-    const token = start + Math.floor((place * count) / Math.min(count, 256));
+  const ticks = Array.from({ length: Math.min(count, 256) }, (_, tick) => {
+    const token = start + Math.floor((tick * count) / Math.min(count, 256));
     return `M${x(token).toFixed(1)} ${BASE - 3}v6`;
   });
   const paths = [...links].reverse().map((link) => {
@@ -164,16 +172,18 @@ export function arcs(
     svg(
       "text",
       {
-        transform: `translate(${spot.at.toFixed(1)} ${BASE + 14}) rotate(45)`,
+        transform: `translate(${spot.labelX.toFixed(1)} ${BASE + 14}) rotate(45)`,
         "font-size": 11,
         "font-family": "system-ui, sans-serif",
         "font-weight": spot.token === from.token ? 700 : 400,
         fill: colors.get("text"),
       },
-      short(named.get(spot.token) ?? ""),
+      short(labelByToken.get(spot.token) ?? ""),
     ),
   );
-  const leaders = spots.map((spot) => `M${spot.x.toFixed(1)} ${BASE + 3}L${spot.at.toFixed(1)} ${BASE + 10}`);
+  const leaders = spots.map(
+    (spot) => `M${spot.x.toFixed(1)} ${BASE + 3}L${spot.labelX.toFixed(1)} ${BASE + 10}`,
+  );
   return svg(
     "svg",
     { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}` },
@@ -186,7 +196,7 @@ export function arcs(
 }
 
 /** The first and last token drawn: those between the ends, and as many more as make a dozen. */
-export function stretchOf(ends: readonly number[], count: number): [number, number] {
+export function tokenRange(ends: readonly number[], count: number): [number, number] {
   let [start, end] = [Math.min(...ends), Math.max(...ends)];
   while (end - start < 11 && (start > 0 || end < count - 1)) {
     if (start > 0) start--;
@@ -200,15 +210,15 @@ export function spread<T extends { x: number }>(
   spots: readonly T[],
   width: number,
   gap = 15,
-): (T & { at: number })[] {
-  const out = spots.map((spot) => ({ ...spot, at: spot.x }));
-  for (let place = 1; place < out.length; place++) {
-    out[place].at = Math.max(out[place].at, out[place - 1].at + gap);
+): (T & { labelX: number })[] {
+  const out = spots.map((spot) => ({ ...spot, labelX: spot.x }));
+  for (let index = 1; index < out.length; index++) {
+    out[index].labelX = Math.max(out[index].labelX, out[index - 1].labelX + gap);
   }
   let limit = width - 52;
-  for (let place = out.length - 1; place >= 0; place--) {
-    out[place].at = Math.min(out[place].at, limit);
-    limit = out[place].at - gap;
+  for (let index = out.length - 1; index >= 0; index--) {
+    out[index].labelX = Math.min(out[index].labelX, limit);
+    limit = out[index].labelX - gap;
   }
   return out;
 }

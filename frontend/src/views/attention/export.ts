@@ -7,7 +7,7 @@ import type { Exported } from "../../export/menu";
 import type { Scene, Shape } from "../../export/scene";
 import { windowOf } from "../../state/window";
 import { canvasOf } from "../../ui/canvas";
-import { placeWords, weightWords } from "../../words";
+import { planeWords, weightWords } from "../../words";
 import { paintCells, reachOf } from "../heatmap/cells";
 import { frameOf } from "../heatmap/frame";
 import { labelsOf } from "../heatmap/labels";
@@ -20,7 +20,7 @@ export function attentionExport(context: Context, planes: Planes | undefined): E
   const plane = planeShown(planes, state);
   const { data, layer, head } = plane;
   const { part, rowAxis, keyAxis } = data;
-  const place = placeWords(plane);
+  const planeName = planeWords(plane);
   const cells = () => {
     const out: [number, number, number][] = [];
     for (let row = 0; row < data.rows; row++) {
@@ -59,12 +59,12 @@ export function attentionExport(context: Context, planes: Planes | undefined): E
         ]),
       ),
     json: () => ({
-      title: `Attention: ${place}`,
+      title: `Attention: ${planeName}`,
       map: part.map,
       sinks: state.sinks,
       precision,
-      from: rowAxis.stretches.map(({ label }) => label),
-      to: keyAxis.stretches.map(({ label }) => label),
+      from: rowAxis.spans.map(({ label }) => label),
+      to: keyAxis.spans.map(({ label }) => label),
       weights: Array.from({ length: data.rows }, (_, row) =>
         Array.from(data.row(layer, head, row, state.sinks).weights, (weight, key) =>
           data.allowed(row, key) ? Number(weight.toPrecision(6)) : null,
@@ -93,7 +93,7 @@ function attentionScene(context: Context, plane: Plane): Scene {
       kind: "text",
       x: 16,
       y: 24,
-      text: `Attention: ${placeWords(plane)}`,
+      text: `Attention: ${planeWords(plane)}`,
       size: 16,
       weight: 650,
       fill: colors.get("text"),

@@ -9,9 +9,9 @@ import { exportMenu } from "../../export/menu";
 import type { State } from "../../state/store";
 import { onRamp } from "../../ui/colors";
 import { h, picker, replace, segmented } from "../../ui/dom";
-import { counted, percent } from "../../ui/format";
+import { counted, formatPercent } from "../../ui/format";
 import { button, card, controlName, key, note, swatch } from "../../ui/parts";
-import { placeWords, weightWords } from "../../words";
+import { planeWords, weightWords } from "../../words";
 import { headsView } from "../heads/view";
 import { isCurved, reachOf } from "../heatmap/cells";
 import { isLong, minimapView } from "../heatmap/minimap";
@@ -46,7 +46,7 @@ export function attentionView(context: Context): HTMLElement | null {
   const maps = picker(
     "Map",
     attention.map((part) => mapWords(part)),
-    (place) => actions.showMap(place),
+    (index) => actions.showMap(index),
   );
   const steppers = h("div", { class: "controls" });
   const sinks = segmented(
@@ -90,20 +90,20 @@ export function attentionView(context: Context): HTMLElement | null {
     const { part, keyAxis } = data;
     const peak = weightWords(data, state.sinks, reachOf(plane, state));
     const name = part.isAttention ? "Attention" : `Attention (${part.map})`;
-    replace(title, `${name}: ${placeWords(plane)}`);
+    replace(title, `${name}: ${planeWords(plane)}`);
     const sinkWords = part.isAttention ? `; ${SINK_WORDS[state.sinks]}` : "";
     status.textContent =
       `The map shows where the model attends, not why it made its prediction. Color scale: ${SCALE_WORDS[state.scale]}` +
       `${state.scale === "row" ? "" : ` (${peak})`}${sinkWords}${isCurved(data) ? "; square-root color scale" : ""}.`;
     for (const element of [sinkName, sinks.element, sinkNote]) element.hidden = !part.isAttention;
-    const found = [...data.sinks(layer, head)];
+    const sinkKeys = [...data.sinks(layer, head)];
     const position = (sink: number) => (isPooled(plane) ? "" : ` (position ${keyAxis.token(sink)})`);
-    sinkNote.textContent = found.length
-      ? `Attention sink ${found.map((sink) => `${keyAxis.label(sink)}${position(sink)}: ${percent(data.sinkShare(layer, head, sink))} of the attention`).join("; ")}.`
+    sinkNote.textContent = sinkKeys.length
+      ? `Attention sink ${sinkKeys.map((sink) => `${keyAxis.label(sink)}${position(sink)}: ${formatPercent(data.sinkShare(layer, head, sink))} of the attention`).join("; ")}.`
       : "No attention sink in this matrix.";
     const { colors } = theme;
-    const ramp = Array.from({ length: 8 }, (_, place) =>
-      swatch(onRamp(colors.palette.attention, isCurved(data) ? Math.sqrt(place / 7) : place / 7)),
+    const ramp = Array.from({ length: 8 }, (_, step) =>
+      swatch(onRamp(colors.palette.attention, isCurved(data) ? Math.sqrt(step / 7) : step / 7)),
     );
     replace(
       legend,
@@ -111,7 +111,7 @@ export function attentionView(context: Context): HTMLElement | null {
       h("span", { class: "ramp" }, ...ramp),
       h("span", {}, state.scale === "row" ? "row maximum" : peak),
       part.mask.kind !== "full" && key(swatch(colors.get("masked")), "masked: cannot attend"),
-      found.length > 0 && state.sinks !== "raw" && key(swatch(colors.get("sink")), "attention sink"),
+      sinkKeys.length > 0 && state.sinks !== "raw" && key(swatch(colors.get("sink")), "attention sink"),
     );
     const remarks = [joinedWords(model, planes, state), data.isDense ? "" : keptWords(data)];
     replace(omitted, ...remarks.filter(Boolean).map((words) => note(words)));
@@ -121,15 +121,15 @@ export function attentionView(context: Context): HTMLElement | null {
   };
 
   /** Show what the state names as soon as it is read; what was asked for meanwhile goes first. */
-  let asked = 0;
+  let latest = 0;
   const open = async () => {
-    const turn = ++asked;
+    const request = ++latest;
     const { state } = store;
     const loaded = await planesOf(model, state);
     if (state.scale === "global") {
       for (const plane of Object.values(loaded)) await plane.data.loadAll();
     }
-    if (turn !== asked) return;
+    if (request !== latest) return;
     planes = loaded;
     heatmap.show(planes);
     minimap.show(planes);
@@ -212,10 +212,10 @@ function joinedWords(model: Model, planes: Planes, state: Readonly<State>): stri
 /** The layers and heads that stand cell by cell beside a pooled map, in words; empty for none. */
 function exactWords(parts: readonly Attention[], map: number): string {
   const part = parts[map];
-  const found = parts.filter(
+  const exact = parts.filter(
     (other) => other.pooled < 2 && other.map === part.map && other.steps === part.steps,
   );
-  return found
+  return exact
     .map((other) => {
       const layers = other.layers.length > 1 ? `${other.layers.length} layers` : other.layerWords;
       return `${layers}, ${other.heads.length > 1 ? `${other.heads.length} heads` : other.headWords}`;
@@ -225,7 +225,7 @@ function exactWords(parts: readonly Attention[], map: number): string {
 
 function keptWords(data: Matrices): string {
   const { kept, share } = data.part.weights;
-  return `This page stores the ${counted(kept, "largest weight")} of each row (${percent(share)} of all attention); the others are drawn as 0.`;
+  return `This page stores the ${counted(kept, "largest weight")} of each row (${formatPercent(share)} of all attention); the others are drawn as 0.`;
 }
 
 function controlsOf({ store, actions }: Context, { layers, heads, headWords }: Attention) {
@@ -233,13 +233,13 @@ function controlsOf({ store, actions }: Context, { layers, heads, headWords }: A
     "Layer",
     layers.map((name) => `layer ${name}`),
     (by) => actions.moveLayer(by),
-    (place) => store.set({ layer: place }),
+    (index) => store.set({ layer: index }),
   );
   const head = stepper(
     "Head",
     [headWords, ...heads.map((name) => `head ${name}`)],
     (by) => actions.moveHead(by),
-    (place) => store.set({ head: place - 1 }),
+    (index) => store.set({ head: index - 1 }),
   );
   return {
     elements: [layers.length > 1 && layer.element, heads.length > 1 && head.element],
@@ -254,7 +254,7 @@ function stepper(
   name: string,
   options: readonly string[],
   move: (by: number) => void,
-  choose: (place: number) => void,
+  choose: (index: number) => void,
 ) {
   const choice = picker(name, options, choose);
   const step = (sign: string, by: number, words: string) =>

@@ -4,7 +4,7 @@ import type { Context } from "../../context";
 import { csv } from "../../export/csv";
 import type { Exported } from "../../export/menu";
 import type { Scene, Shape } from "../../export/scene";
-import { percent } from "../../ui/format";
+import { formatPercent } from "../../ui/format";
 
 const ROW = 22;
 
@@ -13,14 +13,14 @@ export function generationExport(context: Context): Exported | null {
   const { generation } = model;
   if (!generation) return null;
   const labels = model.payload.tables[generation.table].labels.slice(generation.promptLength);
-  const steps = labels.map((label, place) => ({
-    step: place + 1,
+  const steps = labels.map((label, index) => ({
+    step: index + 1,
     token: label,
-    probability: generation.probabilities[place],
-    entropy: generation.entropies[place],
-    top_tokens: generation.topLabels[place].map((other, rank) => ({
+    probability: generation.probabilities[index],
+    entropy: generation.entropies[index],
+    top_tokens: generation.topLabels[index].map((other, rank) => ({
       token: other,
-      probability: generation.topProbabilities[place][rank],
+      probability: generation.topProbabilities[index][rank],
     })),
   }));
   const python = model.payload.attributions.find((attribution) => model.followsSteps(attribution));
@@ -65,8 +65,8 @@ function generationScene({ model, theme }: Context, steps: readonly Step[]): Sce
       fill: muted,
     },
   ];
-  steps.forEach((step, place) => {
-    const y = 66 + place * ROW;
+  steps.forEach((step, index) => {
+    const y = 66 + index * ROW;
     const middle = y + ROW / 2;
     shapes.push(
       { kind: "text", x: 150, y: middle, text: step.token, size: 12, anchor: "end", fill: ink },
@@ -83,7 +83,7 @@ function generationScene({ model, theme }: Context, steps: readonly Step[]): Sce
         kind: "text",
         x: 420,
         y: middle,
-        text: percent(step.probability),
+        text: formatPercent(step.probability),
         size: 11,
         anchor: "end",
         fill: muted,
@@ -103,7 +103,7 @@ function generationScene({ model, theme }: Context, steps: readonly Step[]): Sce
         y: middle,
         text: step.top_tokens
           .slice(0, 4)
-          .map((other) => `${other.token} ${percent(other.probability)}`)
+          .map((other) => `${other.token} ${formatPercent(other.probability)}`)
           .join("   "),
         size: 11,
         fill: muted,

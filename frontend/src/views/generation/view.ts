@@ -4,7 +4,7 @@ import type { Context } from "../../context";
 import { clamp } from "../../data/clamp";
 import { exportMenu } from "../../export/menu";
 import { h, on, replace, svg } from "../../ui/dom";
-import { counted, percent } from "../../ui/format";
+import { counted, formatPercent } from "../../ui/format";
 import { bar, barLabel, barValue, bdi, button, card, key, note, swatch, track } from "../../ui/parts";
 import { generationExport } from "./export";
 
@@ -64,23 +64,23 @@ export function generationView(context: Context): HTMLElement | null {
     const current = actions.currentStep();
     const width = strip.clientWidth || 900;
     const each = width / count;
-    const most = Math.max(...generation.entropies, 1e-9);
-    const bars = generation.probabilities.map((probability, place) => {
+    const largest = Math.max(...generation.entropies, 1e-9);
+    const bars = generation.probabilities.map((probability, index) => {
       const height = Math.max(probability * (STRIP - 8), 1);
-      const chosen = place >= store.state.target && place <= store.state.targetEnd && current === place;
+      const isSelected = index >= store.state.target && index <= store.state.targetEnd && current === index;
       return svg("rect", {
-        x: (place * each + each * 0.12).toFixed(2),
+        x: (index * each + each * 0.12).toFixed(2),
         y: (STRIP - height).toFixed(2),
         width: (each * 0.76).toFixed(2),
         height: height.toFixed(2),
         rx: Math.min(2, each / 4),
-        fill: chosen || place === current ? colors.get("text") : colors.get("unsigned"),
-        "data-step": place,
+        fill: isSelected || index === current ? colors.get("text") : colors.get("unsigned"),
+        "data-step": index,
       });
     });
     const line = generation.entropies.map(
-      (entropy, place) =>
-        `${place ? "L" : "M"}${((place + 0.5) * each).toFixed(1)} ${(STRIP - 4 - (entropy / most) * (STRIP - 12)).toFixed(1)}`,
+      (entropy, index) =>
+        `${index ? "L" : "M"}${((index + 0.5) * each).toFixed(1)} ${(STRIP - 4 - (entropy / largest) * (STRIP - 12)).toFixed(1)}`,
     );
     replace(
       strip,
@@ -108,25 +108,25 @@ export function generationView(context: Context): HTMLElement | null {
   };
 
   /** Another token, which may be asked about: why the one written and not this. */
-  const other = (current: number, place: number, label: string): HTMLElement => {
-    const id = generation.topIds[current][place];
+  const alternative = (current: number, index: number, label: string): HTMLElement => {
+    const id = generation.topIds[current][index];
     const row = model.contrastOf(current, id);
-    const on = row >= 0 && model.isContrast(store.state) && store.state.target === row;
+    const isShown = row >= 0 && model.isContrast(store.state) && store.state.target === row;
     const words = `Why “${labels[current]}” and not “${label}”`;
     return h(
       "button",
       {
         type: "button",
         class: `bar-label alternative${row < 0 ? " absent" : ""}`,
-        "aria-pressed": String(on),
+        "aria-pressed": String(isShown),
         title: words,
         on: {
           click: () => {
-            if (on) actions.leaveContrast();
+            if (isShown) actions.leaveContrast();
             else if (!actions.contrast(current, id)) {
               const rank = generation.topIds[current]
-                .slice(0, place + 1)
-                .filter((one) => one !== ids[current]);
+                .slice(0, index + 1)
+                .filter((candidate) => candidate !== ids[current]);
               replace(
                 absent,
                 bdi(words),
@@ -147,7 +147,7 @@ export function generationView(context: Context): HTMLElement | null {
     const probability = generation.probabilities[current];
     replace(heading, `Step ${current + 1} of ${count}: `, bdi(labels[current]));
     const rank = generation.topProbabilities[current].filter((other) => other > probability).length + 1;
-    facts.textContent = `probability ${percent(probability)} · entropy ${generation.entropies[current].toFixed(2)} nats · ${
+    facts.textContent = `probability ${formatPercent(probability)} · entropy ${generation.entropies[current].toFixed(2)} nats · ${
       rank > generation.topProbabilities[current].length
         ? `outside the top ${generation.topProbabilities[current].length}`
         : rank === 1
@@ -160,16 +160,16 @@ export function generationView(context: Context): HTMLElement | null {
     const shown = generation.topLabels[current].slice(0, 10);
     replace(
       top,
-      ...shown.map((label, place) => {
-        const share = generation.topProbabilities[current][place];
-        const id = generation.topIds[current][place];
-        const taken = id === ids[current];
+      ...shown.map((label, index) => {
+        const share = generation.topProbabilities[current][index];
+        const id = generation.topIds[current][index];
+        const isGenerated = id === ids[current];
         return h(
           "li",
-          { class: taken ? "bar-line taken" : "bar-line" },
-          taken ? barLabel(label) : other(current, place, label),
+          { class: isGenerated ? "bar-line taken" : "bar-line" },
+          isGenerated ? barLabel(label) : alternative(current, index, label),
           track(bar(100 * share, theme.colors.get("unsigned"))),
-          barValue(percent(share)),
+          barValue(formatPercent(share)),
         );
       }),
     );
@@ -183,10 +183,10 @@ export function generationView(context: Context): HTMLElement | null {
   on(strip, {
     click: (event) => actions.select(generation.promptLength + stepAt(event), { extend: event.shiftKey }),
     pointermove: (event) => {
-      const place = stepAt(event);
-      tooltip.show(event, `${place + 1}. ${labels[place]}`, [
-        ["probability", percent(generation.probabilities[place])],
-        ["entropy", `${generation.entropies[place].toFixed(2)} nats`],
+      const index = stepAt(event);
+      tooltip.show(event, `${index + 1}. ${labels[index]}`, [
+        ["probability", formatPercent(generation.probabilities[index])],
+        ["entropy", `${generation.entropies[index].toFixed(2)} nats`],
       ]);
     },
     pointerleave: () => tooltip.hide(),

@@ -37,11 +37,11 @@ function laidOut(size: number, columns: number, rows: number, blocks: number, ca
 }
 
 /** Left and top edge of a thumbnail. */
-export function spot({ size, columns, rows, caption }: Layout, at: number): [number, number] {
-  const row = Math.floor(at / columns);
+export function spot({ size, columns, rows, caption }: Layout, index: number): [number, number] {
+  const row = Math.floor(index / columns);
   const block = Math.floor(row / rows);
   return [
-    MARGIN + (at % columns) * (size + GAP) + block * (MARGIN + columns * (size + GAP)),
+    MARGIN + (index % columns) * (size + GAP) + block * (MARGIN + columns * (size + GAP)),
     TOP + (row % rows) * (size + caption + GAP),
   ];
 }
@@ -59,6 +59,6 @@ export function thumbnailAt(layout: Layout, x: number, y: number): number {
 
 /** In how many blocks side by side many layers of few heads fill the width. */
 export function blocksOf(layers: number, heads: number, width: number): number {
-  const most = Math.floor(width / (MARGIN + heads * (44 + GAP)));
-  return Math.max(1, Math.min(most, Math.ceil(layers / 4)));
+  const max = Math.floor(width / (MARGIN + heads * (44 + GAP)));
+  return Math.max(1, Math.min(max, Math.ceil(layers / 4)));
 }

@@ -2,7 +2,7 @@
 
 import type { Matrices } from "../../data/matrices";
 import type { HeadScores } from "../../data/payload.generated";
-import { number, percent } from "../../ui/format";
+import { formatNumber, formatPercent } from "../../ui/format";
 import type { HeadScores as Computed } from "./scores";
 
 export interface Ranking {
@@ -18,17 +18,17 @@ export interface Ranking {
 
 /** The report's scores of a map's heads; undefined where it has none of some head. */
 export function scoredBy(heads: HeadScores | null, data: Matrices): Ranking[] | undefined {
-  const { layers, heads: held } = data.part;
-  if (!heads || !layers.length || !held.length) return undefined;
-  const places = layers.flatMap((layer) => held.map((head) => layer * heads.heads + head));
-  if (held.some((head) => head >= heads.heads)) return undefined;
-  if (heads.scores.some((scores) => places.some((place) => scores[place] === undefined))) return undefined;
-  return heads.names.map((name, place) => ({
+  const { layers, heads: headIndices } = data.part;
+  if (!heads || !layers.length || !headIndices.length) return undefined;
+  const indices = layers.flatMap((layer) => headIndices.map((head) => layer * heads.heads + head));
+  if (headIndices.some((head) => head >= heads.heads)) return undefined;
+  if (heads.scores.some((scores) => indices.some((index) => scores[index] === undefined))) return undefined;
+  return heads.names.map((name, index) => ({
     name: name.replaceAll("_", " "),
-    meaning: heads.meanings[place],
-    signed: heads.signed[place],
+    meaning: heads.meanings[index],
+    signed: heads.signed[index],
     isShare: false, // the payload does not say
-    scores: places.map((at) => heads.scores[place][at]),
+    scores: indices.map((headIndex) => heads.scores[index][headIndex]),
   }));
 }
 
@@ -39,27 +39,27 @@ const COMPUTED: readonly [string, string, keyof Computed][] = [
 ];
 
 /** Rankings from what was read of the page's own weights; where tokens are pooled, none is before another. */
-export function computedBy(found: readonly Computed[], isPooled: boolean): Ranking[] {
+export function computedBy(computed: readonly Computed[], isPooled: boolean): Ranking[] {
   return COMPUTED.slice(0, isPooled ? 2 : 3).map(([name, meaning, score]) => ({
     name,
     meaning: `${meaning}, computed from the weights in this page`,
     signed: false,
     isShare: true,
-    scores: found.map((one) => one[score]),
+    scores: computed.map((scores) => scores[score]),
   }));
 }
 
 /** One head's score in words. */
 export function scoreWords({ scores, isShare }: Ranking, head: number): string {
-  return isShare ? percent(scores[head]) : number(scores[head]);
+  return isShare ? formatPercent(scores[head]) : formatNumber(scores[head]);
 }
 
 /** The places of heads, the highest score first; without a ranking in the map's order. Top 0 is all. */
 export function ranked(ranking: Ranking | undefined, count: number, top: number): number[] {
-  const places = Array.from({ length: count }, (_, place) => place);
-  if (!ranking) return places;
+  const order = Array.from({ length: count }, (_, index) => index);
+  if (!ranking) return order;
   const { scores, signed } = ranking;
-  const key = (place: number) => (signed ? Math.abs(scores[place]) : scores[place]);
-  places.sort((a, b) => key(b) - key(a) || a - b);
-  return top ? places.slice(0, top) : places;
+  const key = (index: number) => (signed ? Math.abs(scores[index]) : scores[index]);
+  order.sort((a, b) => key(b) - key(a) || a - b);
+  return top ? order.slice(0, top) : order;
 }

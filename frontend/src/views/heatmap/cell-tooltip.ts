@@ -5,8 +5,8 @@ import type { Model } from "../../data/model";
 import { isPooled, type Plane } from "../../data/planes";
 import { labelOf, short } from "../../data/units";
 import type { State } from "../../state/store";
-import { number, percent } from "../../ui/format";
-import { placeWords, weightWords } from "../../words";
+import { formatNumber, formatPercent } from "../../ui/format";
+import { planeWords, weightWords } from "../../words";
 
 const LONGEST = 60;
 
@@ -22,8 +22,8 @@ export function cellRows(
   const rows: [string, string][] = [];
   if (isPooled(plane)) {
     rows.push(
-      ["from (query)", stretchWords(model, data.rowAxis, row)],
-      ["to (key)", stretchWords(model, data.keyAxis, key)],
+      ["from (query)", spanWords(model, data.rowAxis, row)],
+      ["to (key)", spanWords(model, data.keyAxis, key)],
     );
   }
   if (!data.allowed(row, key)) return [...rows, ["weight", "masked: cannot attend"]];
@@ -32,28 +32,28 @@ export function cellRows(
   if (!data.isDense && weight === 0) rows.push(["weight", "not stored"]);
   else rows.push(["weight", `${weightWords(data, "raw", weight)}${joinedWords(plane, row, key)}`]);
   if (state.sinks === "renormalized" && !raw.sinks.has(key)) {
-    rows.push(["without sinks", percent(data.row(layer, head, row, "renormalized").weights[key])]);
+    rows.push(["without sinks", formatPercent(data.row(layer, head, row, "renormalized").weights[key])]);
   }
   if (raw.sinks.has(key)) rows.push(["attention sink", "receives attention from every query"]);
-  rows.push(["matrix", placeWords(plane)]);
+  rows.push(["matrix", planeWords(plane)]);
   return rows;
 }
 
 /** How exact a weight is: its rounding, or over how many tokens it was joined. */
 function joinedWords({ data }: Plane, row: number, key: number): string {
-  const count = (axis: Axis, place: number) => axis.stretches[place].last - axis.stretches[place].first + 1;
+  const count = (axis: Axis, index: number) => axis.spans[index].last - axis.spans[index].first + 1;
   const [rows, keys] = [count(data.rowAxis, row), count(data.keyAxis, key)];
   if (rows * keys === 1) {
     const { error } = data.part.weights;
-    return ` ± ${data.part.isAttention ? `${number(Number((100 * error).toPrecision(2)))} %` : number(error)}`;
+    return ` ± ${data.part.isAttention ? `${formatNumber(Number((100 * error).toPrecision(2)))} %` : formatNumber(error)}`;
   }
   return rows > 1 ? ` (mean over ${rows} tokens)` : "";
 }
 
-function stretchWords(model: Model, axis: Axis, place: number): string {
-  const { first, last } = axis.stretches[place];
+function spanWords(model: Model, axis: Axis, index: number): string {
+  const { first, last } = axis.spans[index];
   const table = model.payload.tables[axis.table];
   // Where one of its tokens stands in no text, only its name is known.
   const text = table.segments[first] === table.segments[last] ? labelOf(table, first, last) : "";
-  return text ? `${axis.label(place)}: ${short(text, LONGEST)}` : axis.label(place);
+  return text ? `${axis.label(index)}: ${short(text, LONGEST)}` : axis.label(index);
 }

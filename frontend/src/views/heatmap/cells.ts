@@ -6,7 +6,7 @@ import type { State } from "../../state/store";
 import type { Window } from "../../state/window";
 import { type Colors, pixel, pixels } from "../../ui/colors";
 
-const MOST_DOTS = 1024;
+const MAX_DOTS = 1024;
 const OFF = Number.NEGATIVE_INFINITY;
 
 /** Return the cells as an image of a dot for each, or for the largest of a block of cells where they are many. */
@@ -15,20 +15,20 @@ export function paintCells(
   state: Pick<State, "sinks" | "scale">,
   colors: Colors,
   window: Window,
-  most = MOST_DOTS,
+  maxDots = MAX_DOTS,
 ): ImageData {
   const mode = state.sinks;
   const { firstRow, rows, firstKey, keys } = window;
-  const [tall, wide] = [rows, keys].map((count) => Math.max(1, Math.ceil(count / most)));
+  const [tall, wide] = [rows, keys].map((count) => Math.max(1, Math.ceil(count / maxDots)));
   const [across, down] = [Math.ceil(keys / wide), Math.ceil(rows / tall)];
   const off = new Uint8Array(data.keys);
   if (mode !== "raw") for (const sink of data.sinks(layer, head)) off[sink] = 1;
   const sizes = emptyCells(data, window, tall, wide, off);
   const put = (row: number, key: number, size: number) => {
     if (key < firstKey || key >= firstKey + keys || off[key]) return;
-    const place = Math.floor((row - firstRow) / tall) * across + Math.floor((key - firstKey) / wide);
-    const held = sizes[place];
-    if (Number.isNaN(held) || Math.abs(size) > Math.abs(held)) sizes[place] = size;
+    const dot = Math.floor((row - firstRow) / tall) * across + Math.floor((key - firstKey) / wide);
+    const current = sizes[dot];
+    if (Number.isNaN(current) || Math.abs(size) > Math.abs(current)) sizes[dot] = size;
   };
   const lastRow = firstRow + rows - 1;
   if (state.scale === "row" || mode === "renormalized") {
@@ -56,10 +56,10 @@ export function paintCells(
   const below = pixels(palette.against);
   const [masked, sink] = [pixel(colors.get("masked")), pixel(colors.get("sink"))];
   const curve = isCurved(data) ? Math.sqrt : (size: number) => size;
-  sizes.forEach((size, place) => {
-    if (Number.isNaN(size)) dots[place] = masked;
-    else if (size === OFF) dots[place] = sink;
-    else dots[place] = (size < 0 ? below : above)[Math.round(255 * curve(Math.min(Math.abs(size), 1)))];
+  sizes.forEach((size, dot) => {
+    if (Number.isNaN(size)) dots[dot] = masked;
+    else if (size === OFF) dots[dot] = sink;
+    else dots[dot] = (size < 0 ? below : above)[Math.round(255 * curve(Math.min(Math.abs(size), 1)))];
   });
   return image;
 }

@@ -10,28 +10,28 @@ export interface Reading {
   readonly divergence: number;
 }
 
-export function readingOf(lens: Lens, layer: number, place: number): Reading {
-  const at = layer * lens.positions.length + place;
-  const first = at * lens.top;
+export function readingOf(lens: Lens, layer: number, column: number): Reading {
+  const cell = layer * lens.positions.length + column;
+  const first = cell * lens.top;
   return {
     layer: lens.layers[layer],
     predictions: Array.from({ length: lens.top }, (_, rank) => ({
       label: lens.labels[lens.entries[first + rank]],
       probability: lens.probabilities[first + rank],
     })),
-    rank: lens.ranks[at],
-    entropy: lens.entropies[at],
-    divergence: lens.divergences[at],
+    rank: lens.ranks[cell],
+    entropy: lens.entropies[cell],
+    divergence: lens.divergences[cell],
   };
 }
 
 /** The position read that belongs to a token: where it was chosen, else the one after it, else none. */
-export function placeOf(lens: Lens, token: number): number {
-  const chosen = lens.positions.indexOf(token - 1);
-  return chosen >= 0 && token > 0 ? chosen : lens.positions.indexOf(token);
+export function columnOf(lens: Lens, token: number): number {
+  const predicted = lens.positions.indexOf(token - 1);
+  return predicted >= 0 && token > 0 ? predicted : lens.positions.indexOf(token);
 }
 
 /** Layers as they stand on screen: the last one first. */
 export function rowsOf(lens: Lens): number[] {
-  return lens.layers.map((_, place) => lens.layers.length - 1 - place);
+  return lens.layers.map((_, row) => lens.layers.length - 1 - row);
 }

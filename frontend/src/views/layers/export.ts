@@ -14,12 +14,12 @@ export function layersExport(context: Context): Exported | null {
   const { lens } = payload;
   if (!lens) return null;
   const { labels } = payload.tables[lens.table];
-  const readings = lens.positions.flatMap((position, place) =>
+  const readings = lens.positions.flatMap((position, column) =>
     lens.layers.map((_, layer) => ({
       position,
       token: labels[position] ?? "",
-      next: lens.labels[lens.next[place]] ?? "",
-      ...readingOf(lens, layer, place),
+      next: lens.labels[lens.next[column]] ?? "",
+      ...readingOf(lens, layer, column),
     })),
   );
   return {
@@ -28,15 +28,15 @@ export function layersExport(context: Context): Exported | null {
     csv: () =>
       csv(
         ["position", "token", "next_token", "layer", "rank", "entropy_nats", "kl_nats", "top_tokens"],
-        readings.map((one) => [
-          one.position,
-          one.token,
-          one.next,
-          one.layer,
-          one.rank,
-          one.entropy,
-          one.divergence,
-          one.predictions.map(({ label, probability }) => `${label} ${probability}`).join(" | "),
+        readings.map((reading) => [
+          reading.position,
+          reading.token,
+          reading.next,
+          reading.layer,
+          reading.rank,
+          reading.entropy,
+          reading.divergence,
+          reading.predictions.map(({ label, probability }) => `${label} ${probability}`).join(" | "),
         ]),
       ),
     json: () => ({ title: payload.title, readings }),
@@ -79,19 +79,19 @@ function layersScene({ model, theme }: Context): Scene {
   rows.forEach((layer, row) => {
     const y = TOP + row * ROW;
     shapes.push(text(lens.layers[layer], LEFT - 8, y + ROW / 2, colors.get("text"), "end"));
-    lens.positions.forEach((_, place) => {
-      const [best] = readingOf(lens, layer, place).predictions;
+    lens.positions.forEach((_, column) => {
+      const [best] = readingOf(lens, layer, column).predictions;
       const fill = colors.score(best.probability, false);
-      const x = LEFT + place * CELL;
+      const x = LEFT + column * CELL;
       shapes.push({ kind: "rect", x, y, width: CELL, height: ROW, fill });
       shapes.push(text(short(best.label), x + CELL / 2, y + ROW / 2, textOn(fill), "middle"));
     });
   });
   const { labels } = model.payload.tables[lens.table];
   const below = TOP + rows.length * ROW;
-  lens.positions.forEach((position, place) => {
+  lens.positions.forEach((position, column) => {
     const words = short(labels[position] ?? "");
-    shapes.push(text(words, LEFT + (place + 0.5) * CELL, below + 14, colors.get("muted"), "middle"));
+    shapes.push(text(words, LEFT + (column + 0.5) * CELL, below + 14, colors.get("muted"), "middle"));
   });
   const width = Math.max(LEFT + lens.positions.length * CELL + 16, 420);
   return { width, height: below + 34, background: colors.get("background"), shapes };

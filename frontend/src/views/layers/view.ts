@@ -6,9 +6,9 @@ import { exportMenu } from "../../export/menu";
 import { sized } from "../../ui/canvas";
 import { textOn } from "../../ui/colors";
 import { h, on, replace } from "../../ui/dom";
-import { grouped, number, percent } from "../../ui/format";
+import { formatCount, formatNumber, formatPercent } from "../../ui/format";
 import { bar, bdi, card, note, table, track } from "../../ui/parts";
-import { placeOf, type Reading, readingOf, rowsOf } from "./data";
+import { columnOf, type Reading, readingOf, rowsOf } from "./data";
 import { layersExport } from "./export";
 
 const FOOT = 22; // below the cells, for the tokens
@@ -36,7 +36,7 @@ export function layersView(context: Context): HTMLElement | null {
   );
   const heading = h("h3", {});
   const body = h("tbody");
-  let place = count - 1;
+  let selectedColumn = count - 1;
 
   const widthOf = () => Math.min((box.clientWidth || 600) / count, WIDEST);
   const draw = () => {
@@ -69,32 +69,37 @@ export function layersView(context: Context): HTMLElement | null {
       }
     });
     tokens.forEach((token, column) => {
-      write(token, column * each, rows.length * height, colors.get(column === place ? "text" : "muted"));
+      write(
+        token,
+        column * each,
+        rows.length * height,
+        colors.get(column === selectedColumn ? "text" : "muted"),
+      );
     });
     pen.strokeStyle = colors.get("text");
     pen.lineWidth = 2;
-    pen.strokeRect(place * each + 1, 1, each - 2, rows.length * height - 2);
+    pen.strokeRect(selectedColumn * each + 1, 1, each - 2, rows.length * height - 2);
     canvas.setAttribute("aria-label", `${rows.length} layers, ${count} positions; see the table`);
   };
 
   const describe = () => {
-    const next = lens.labels[lens.next[place]];
-    const words = [tokens[place], next].filter((word) => word).map((word) => bdi(word));
+    const next = lens.labels[lens.next[selectedColumn]];
+    const words = [tokens[selectedColumn], next].filter((word) => word).map((word) => bdi(word));
     replace(heading, words[0], words[1] && " → ", words[1]);
     const color = theme.colors.get("unsigned");
-    replace(body, ...rows.map((layer) => line(readingOf(lens, layer, place), color)));
+    replace(body, ...rows.map((layer) => line(readingOf(lens, layer, selectedColumn), color)));
   };
 
   const follows = () => {
     const { state } = store;
-    const found = (token: number) => placeOf(lens, token);
-    const own = model.tableIndex(state) === lens.table ? found(state.focus) : -1;
-    const step = model.generation ? found(model.generation.promptLength + actions.currentStep()) : -1;
-    if (own >= 0 || step >= 0) place = own >= 0 ? own : step;
+    const columnFor = (token: number) => columnOf(lens, token);
+    const own = model.tableIndex(state) === lens.table ? columnFor(state.focus) : -1;
+    const step = model.generation ? columnFor(model.generation.promptLength + actions.currentStep()) : -1;
+    if (own >= 0 || step >= 0) selectedColumn = own >= 0 ? own : step;
     draw();
     describe();
   };
-  const at = (event: MouseEvent): [number, number] => {
+  const cellAt = (event: MouseEvent): [number, number] => {
     const area = canvas.getBoundingClientRect();
     return [
       clamp(Math.floor((event.clientX - area.left) / widthOf()), 0, count - 1),
@@ -103,7 +108,7 @@ export function layersView(context: Context): HTMLElement | null {
   };
   on(canvas, {
     click: (event) => {
-      const [column] = at(event);
+      const [column] = cellAt(event);
       const position = lens.positions[column];
       if (position < 0) return;
       // What is selected is the token that was chosen there; after the last one nothing was.
@@ -111,12 +116,12 @@ export function layersView(context: Context): HTMLElement | null {
       actions.select(last ? position : position + 1);
     },
     pointermove: (event) => {
-      const [column, row] = at(event);
+      const [column, row] = cellAt(event);
       const reading = readingOf(lens, rows[row], column);
       tooltip.show(
         event,
         `${reading.layer}${tokens[column] ? `, after ${tokens[column]}` : ""}`,
-        reading.predictions.map(({ label, probability }) => [label, percent(probability)]),
+        reading.predictions.map(({ label, probability }) => [label, formatPercent(probability)]),
       );
     },
     pointerleave: () => tooltip.hide(),
@@ -162,21 +167,21 @@ function line(reading: Reading, color: string): HTMLElement {
     h("th", { scope: "row" }, reading.layer),
     h(
       "td",
-      { title: others.map(({ label, probability }) => `${label} ${percent(probability)}`).join("   ") },
+      { title: others.map(({ label, probability }) => `${label} ${formatPercent(probability)}`).join("   ") },
       bdi(best.label),
-      ` ${percent(best.probability)}`,
+      ` ${formatPercent(best.probability)}`,
       h(
         "small",
         {},
         others
           .slice(0, 2)
-          .map(({ label, probability }) => ` · \u2068${label}\u2069 ${percent(probability)}`)
+          .map(({ label, probability }) => ` · \u2068${label}\u2069 ${formatPercent(probability)}`)
           .join(""),
       ),
       track(bar(100 * best.probability, color)),
     ),
-    h("td", {}, grouped(reading.rank)),
+    h("td", {}, formatCount(reading.rank)),
     h("td", {}, reading.entropy.toFixed(2)),
-    h("td", {}, number(reading.divergence)),
+    h("td", {}, formatNumber(reading.divergence)),
   );
 }

@@ -5,13 +5,13 @@ import { clamp } from "../../data/clamp";
 import { bySize, type Scores, type Unit } from "../../data/units";
 import type { State } from "../../state/store";
 import { h, on } from "../../ui/dom";
-import { percent } from "../../ui/format";
+import { formatPercent } from "../../ui/format";
 import { bar, barLabel, barValue, numberAt, track } from "../../ui/parts";
 import { scoreRows } from "../../words";
 
 export const ROW_HEIGHT = 26;
 const SPARE = 3;
-const MOST_HEIGHT = 430;
+const MAX_HEIGHT = 430;
 
 /** The units of the chart, in its order. */
 export function barOrder(scores: Scores, state: Readonly<State>): number[] {
@@ -41,20 +41,20 @@ export function barsView({ model, store, actions, theme, tooltip }: Context): HT
     if (!scores || !attribution) return;
     const units = model.unitsShown(state);
     space.style.height = `${order.length * ROW_HEIGHT}px`;
-    element.style.height = `${Math.min(order.length * ROW_HEIGHT + 2, MOST_HEIGHT)}px`;
+    element.style.height = `${Math.min(order.length * ROW_HEIGHT + 2, MAX_HEIGHT)}px`;
     const height = element.clientHeight || 420;
     const first = clamp(Math.floor(element.scrollTop / ROW_HEIGHT) - SPARE, 0, Math.max(order.length - 1, 0));
     const last = Math.min(Math.ceil((element.scrollTop + height) / ROW_HEIGHT) + SPARE, order.length);
     const reach = Math.max(...Array.from(scores.values, (value) => Math.abs(value) || 0)) || 1;
     const rows = order
       .slice(first, last)
-      .map((unit, place) =>
-        row(units[unit], first + place, scores.values[unit] / reach, scores, attribution.signed),
+      .map((unit, index) =>
+        row(units[unit], first + index, scores.values[unit] / reach, scores, attribution.signed),
       );
     space.replaceChildren(...rows);
   };
 
-  const row = (unit: Unit, place: number, strength: number, scores: Scores, signed: boolean) => {
+  const row = (unit: Unit, index: number, strength: number, scores: Scores, signed: boolean) => {
     const { state } = store;
     const value = scores.values[unit.index];
     const [first, last] = model.span(state);
@@ -62,7 +62,7 @@ export function barsView({ model, store, actions, theme, tooltip }: Context): HT
     const width = Math.abs(strength) * (signed ? 50 : 100);
     const left = signed ? (strength < 0 ? 50 - width : 50) : 0;
     const drawn = !Number.isNaN(value) && bar(width, theme.colors.bar(value, signed, unit.special), left);
-    const share = Number.isNaN(value) ? "no score" : percent(scores.total ? value / scores.total : 0);
+    const share = Number.isNaN(value) ? "no score" : formatPercent(scores.total ? value / scores.total : 0);
     const element = h(
       "div",
       {
@@ -71,14 +71,14 @@ export function barsView({ model, store, actions, theme, tooltip }: Context): HT
         id: `bar-${unit.index}`,
         "aria-selected": selected ? "true" : undefined,
         "aria-setsize": order.length,
-        "aria-posinset": place + 1,
+        "aria-posinset": index + 1,
         "data-token": unit.first,
       },
       barLabel(unit.label),
       track(drawn, signed),
       barValue(share),
     );
-    element.style.top = `${place * ROW_HEIGHT}px`;
+    element.style.top = `${index * ROW_HEIGHT}px`;
     return element;
   };
 
@@ -89,14 +89,14 @@ export function barsView({ model, store, actions, theme, tooltip }: Context): HT
     paint();
   };
   const reveal = () => {
-    const place = order.indexOf(model.unitOf(store.state, store.state.focus));
-    if (place < 0) return;
-    const top = place * ROW_HEIGHT;
+    const index = order.indexOf(model.unitOf(store.state, store.state.focus));
+    if (index < 0) return;
+    const top = index * ROW_HEIGHT;
     if (top < element.scrollTop) element.scrollTop = top - ROW_HEIGHT;
     else if (top + ROW_HEIGHT > element.scrollTop + element.clientHeight) {
       element.scrollTop = top + 2 * ROW_HEIGHT - element.clientHeight;
     }
-    element.setAttribute("aria-activedescendant", `bar-${order[place]}`);
+    element.setAttribute("aria-activedescendant", `bar-${order[index]}`);
   };
 
   element.addEventListener("scroll", paint, { passive: true });
@@ -126,8 +126,8 @@ export function barsView({ model, store, actions, theme, tooltip }: Context): HT
       event.preventDefault();
       event.stopPropagation();
       const units = model.unitsShown(store.state);
-      const place = order.indexOf(model.unitOf(store.state, store.state.focus));
-      const next = clamp(place < 0 ? 0 : place + by, 0, order.length - 1);
+      const index = order.indexOf(model.unitOf(store.state, store.state.focus));
+      const next = clamp(index < 0 ? 0 : index + by, 0, order.length - 1);
       actions.select(units[order[next]].first, { extend: event.shiftKey });
     },
   });

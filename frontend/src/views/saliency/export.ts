@@ -4,13 +4,13 @@ import type { Context } from "../../context";
 import { csv } from "../../export/csv";
 import type { Exported } from "../../export/menu";
 import type { Scene, Shape } from "../../export/scene";
-import { number, percent } from "../../ui/format";
+import { formatNumber, formatPercent } from "../../ui/format";
 import { headline } from "../../words";
 import { barOrder } from "./bars";
 
 const WIDTH = 760;
 const ROW = 22;
-const MOST_BARS = 200;
+const MAX_BARS = 200;
 
 export function saliencyExport(context: Context, text: HTMLElement): Exported | null {
   const { model, store } = context;
@@ -20,9 +20,9 @@ export function saliencyExport(context: Context, text: HTMLElement): Exported | 
   if (!attribution || !scores) return null;
   const units = model.unitsShown(state);
   const order = barOrder(scores, state);
-  const rows = order.map((place) => {
-    const unit = units[place];
-    const value = scores.values[place];
+  const rows = order.map((index) => {
+    const unit = units[index];
+    const value = scores.values[index];
     const none = Number.isNaN(value);
     return {
       first: unit.first,
@@ -31,7 +31,7 @@ export function saliencyExport(context: Context, text: HTMLElement): Exported | 
       special: unit.special,
       score: none ? null : value,
       share: none ? null : scores.total ? value / scores.total : 0,
-      rank: none ? null : scores.ranks[place],
+      rank: none ? null : scores.ranks[index],
     };
   });
   const targets = attribution.targets.slice(state.target, state.targetEnd + 1);
@@ -101,40 +101,40 @@ function saliencyScene(context: Context, text: HTMLElement): Scene {
     const rects = [...element.getClientRects()].filter(
       (rect) => rect.width > 0 && rect.top >= box.top && rect.bottom <= bottom,
     );
-    rects.forEach((rect, place) => {
-      const at = { x: 20 + (rect.left - box.left) * scale, y: y + (rect.top - box.top) * scale };
+    rects.forEach((rect, index) => {
+      const position = { x: 20 + (rect.left - box.left) * scale, y: y + (rect.top - box.top) * scale };
       const size = { width: rect.width * scale, height: rect.height * scale };
       if (style.backgroundColor !== "rgba(0, 0, 0, 0)") {
-        shapes.push({ kind: "rect", ...at, ...size, fill: style.backgroundColor, radius: 3 });
+        shapes.push({ kind: "rect", ...position, ...size, fill: style.backgroundColor, radius: 3 });
       }
-      if (place === 0) {
+      if (index === 0) {
         shapes.push({
           kind: "text",
-          x: at.x + (element.classList.contains("pill") ? 6 * scale : 0),
-          y: at.y + size.height / 2,
+          x: position.x + (element.classList.contains("pill") ? 6 * scale : 0),
+          y: position.y + size.height / 2,
           text: words.replace(/\n/g, ""),
           size: Number.parseFloat(style.fontSize) * scale,
           fill: style.color,
         });
       }
-      reached = Math.max(reached, at.y + size.height);
+      reached = Math.max(reached, position.y + size.height);
     });
   }
   y = reached + 24;
-  const order = barOrder(scores, state).slice(0, MOST_BARS);
+  const order = barOrder(scores, state).slice(0, MAX_BARS);
   const reach = Math.max(...Array.from(scores.values, (value) => Math.abs(value) || 0)) || 1;
   const [left, right] = [200, WIDTH - 90];
   const zero = attribution.signed ? (left + right) / 2 : left;
   const room = attribution.signed ? (right - left) / 2 : right - left;
-  for (const place of order) {
-    const value = scores.values[place];
+  for (const index of order) {
+    const value = scores.values[index];
     const middle = y + ROW / 2;
-    const label = units[place].label;
+    const label = units[index].label;
     const name = Array.from(label).length > 24 ? `${Array.from(label).slice(0, 23).join("")}…` : label;
     shapes.push({ kind: "text", x: left - 10, y: middle, text: name, size: 12, anchor: "end", fill: ink });
     if (!Number.isNaN(value)) {
       const width = (Math.abs(value) / reach) * room;
-      const fill = colors.bar(value, attribution.signed, units[place].special);
+      const fill = colors.bar(value, attribution.signed, units[index].special);
       shapes.push({
         kind: "rect",
         x: value < 0 ? zero - width : zero,
@@ -145,7 +145,7 @@ function saliencyScene(context: Context, text: HTMLElement): Scene {
         radius: 2,
       });
     }
-    const share = Number.isNaN(value) ? "no score" : percent(scores.total ? value / scores.total : 0);
+    const share = Number.isNaN(value) ? "no score" : formatPercent(scores.total ? value / scores.total : 0);
     shapes.push({
       kind: "text",
       x: WIDTH - 20,
@@ -158,12 +158,12 @@ function saliencyScene(context: Context, text: HTMLElement): Scene {
     y += ROW;
   }
   shapes.push({ kind: "path", d: `M${zero} ${reached + 22}V${y}`, stroke: colors.get("line"), width: 1 });
-  const left_out = scores.values.length - order.length;
+  const hiddenCount = scores.values.length - order.length;
   const target = attribution.targets[state.target];
   const signs = attribution.signed
     ? `right: ${target.above}; left: ${target.below}`
     : "magnitude of the score";
-  const note = `share of the total score (${signs}); longest bar: ${number(reach)}${left_out ? `; ${left_out} more not shown` : ""}`;
+  const note = `share of the total score (${signs}); longest bar: ${formatNumber(reach)}${hiddenCount ? `; ${hiddenCount} more not shown` : ""}`;
   shapes.push({ kind: "text", x: 20, y: y + 16, text: note, size: 11, fill: muted });
   return { width: WIDTH, height: y + 34, background: colors.get("background"), shapes };
 }

@@ -5,7 +5,7 @@ import type { Attribution, Table } from "../../data/payload.generated";
 import { matches } from "../../state/actions";
 import type { State } from "../../state/store";
 import { h, on } from "../../ui/dom";
-import { percent } from "../../ui/format";
+import { formatPercent } from "../../ui/format";
 import { numberAt, paintWord } from "../../ui/parts";
 import { scoreRows } from "../../words";
 
@@ -27,12 +27,12 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     "data-view": "text",
   });
   let pieces: Piece[] = [];
-  let shown = -1;
+  let shownTable = -1;
 
   const build = (state: Readonly<State>) => {
     const index = model.tableIndex(state);
-    if (index === shown) return;
-    shown = index;
+    if (index === shownTable) return;
+    shownTable = index;
     pieces = [];
     element.replaceChildren(
       ...paragraphs(model.payload.tables[index], pieces, index === model.generation?.table),
@@ -44,23 +44,23 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     const attribution = model.attribution(state);
     const scores = model.scores(state);
     const groups = model.table(state).groups[state.level];
-    const found = new Set(matches(model, state));
+    const matching = new Set(matches(model, state));
     const targets = targetTokens(state, attribution);
     unmark();
     byUnit.clear();
     let before = -1;
-    pieces.forEach((piece, place) => {
+    pieces.forEach((piece, index) => {
       let unit = piece.token < 0 ? -1 : groups[piece.token];
-      if (unit < 0 && before >= 0 && groups[pieces[place + 1]?.token ?? -1] === before) unit = before;
+      if (unit < 0 && before >= 0 && groups[pieces[index + 1]?.token ?? -1] === before) unit = before;
       if (piece.token >= 0) before = unit;
-      const held = byUnit.get(unit);
-      if (held) held.push(piece);
+      const unitPieces = byUnit.get(unit);
+      if (unitPieces) unitPieces.push(piece);
       else byUnit.set(unit, [piece]);
       const value = unit < 0 || !scores ? Number.NaN : scores.values[unit];
       const strength = scores?.reach ? value / scores.reach : 0;
       paintWord(piece.element, colors, piece.pill ? 0 : strength, attribution?.signed ?? false);
       const { classList } = piece.element;
-      classList.toggle("found", found.has(unit));
+      classList.toggle("found", matching.has(unit));
       classList.toggle("target", piece.token >= targets[0] && piece.token <= targets[1] && piece.token >= 0);
       classList.toggle("unscored", piece.token >= 0 && Number.isNaN(value) && !!attribution);
     });
@@ -142,7 +142,7 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
       rows.push(["tokens", `${unit.first}–${unit.last}`]);
     }
     const step = model.tableIndex(state) === model.generation?.table ? model.stepOfToken(token) : -1;
-    if (step >= 0) rows.push(["probability", percent(model.generation!.probabilities[step])]);
+    if (step >= 0) rows.push(["probability", formatPercent(model.generation!.probabilities[step])]);
     tooltip.show(event, unit.label, rows);
   };
 
@@ -168,14 +168,14 @@ export function paragraphs(table: Table, pieces: Piece[], goesOn: boolean): HTML
   });
   const parts = [document.createDocumentFragment()];
   let opened = 0;
-  runs.texts.forEach((text, place) => {
-    if (runs.sources[place] > opened) {
-      opened = runs.sources[place];
+  runs.texts.forEach((text, index) => {
+    if (runs.sources[index] > opened) {
+      opened = runs.sources[index];
       // A continuation goes on where its prompt ends.
       if (!goesOn) parts.push(document.createDocumentFragment());
     }
-    const token = runs.units[place] < 0 ? -1 : firsts.get(runs.units[place])!;
-    const pill = token >= 0 && (runs.pills[place] || table.special[token]);
+    const token = runs.units[index] < 0 ? -1 : firsts.get(runs.units[index])!;
+    const pill = token >= 0 && (runs.pills[index] || table.special[token]);
     const element =
       token < 0
         ? h("span", { class: "between" }, text)
@@ -184,7 +184,7 @@ export function paragraphs(table: Table, pieces: Piece[], goesOn: boolean): HTML
             {
               class: pill ? "pill" : "token",
               role: "option",
-              id: `token-${token}-${place}`,
+              id: `token-${token}-${index}`,
               "data-token": token,
             },
             text,

@@ -5,7 +5,7 @@ import { exportMenu } from "../../export/menu";
 import { h, picker, replace, segmented } from "../../ui/dom";
 import { scaleSwatches } from "../../ui/legend";
 import { bdi, button, card, key, note } from "../../ui/parts";
-import { headline, spanWords } from "../../words";
+import { headline, selectionWords } from "../../words";
 import { barsView } from "./bars";
 import { saliencyExport } from "./export";
 import { textView } from "./text";
@@ -33,10 +33,10 @@ export function saliencyView(context: Context): HTMLElement {
   const which = picker(
     "Attribution",
     attributions.slice(0, model.choices).map((attribution) => `${attribution.title} · ${attribution.method}`),
-    (place) => actions.showAttribution(place),
+    (index) => actions.showAttribution(index),
   );
   const targets = h("div", { class: "targets" });
-  let showTarget: (place: number) => void = () => undefined;
+  let showTarget: (index: number) => void = () => undefined;
   const title = h("h2");
   const value = note();
   const legend = h("p", { class: "legend" });
@@ -62,11 +62,11 @@ export function saliencyView(context: Context): HTMLElement {
     if (!attribution || attribution.targets.length < 2) return;
     const target = picker(
       "Target",
-      attribution.targets.map((item, place) => `${place + 1}. ${item.name}`),
-      (place) => {
-        const { step } = attribution.targets[place];
+      attribution.targets.map((item, index) => `${index + 1}. ${item.name}`),
+      (index) => {
+        const { step } = attribution.targets[index];
         if (step >= 0 && model.followsSteps(attribution)) actions.step(step);
-        else actions.showTarget(place);
+        else actions.showTarget(index);
       },
     );
     targets.append(target.element);
@@ -103,7 +103,7 @@ export function saliencyView(context: Context): HTMLElement {
   store.watch(["attribution", "target"], paintLegend);
   theme.watch(paintLegend);
   store.watch(["attribution", "target", "targetEnd", "level", "anchor", "focus"], (state) => {
-    readout.textContent = spanWords(model, state);
+    readout.textContent = selectionWords(model, state);
   });
 
   return card(
