@@ -1,4 +1,4 @@
-/** What every view is given. */
+/** What every view works with. */
 
 import type { Model } from "./data/model";
 import type { Actions } from "./state/actions";
@@ -13,9 +13,9 @@ export interface Context {
   readonly actions: Actions;
   readonly theme: Theme;
   readonly tooltip: Tooltip;
-  /** Say something to screen readers and, for a moment, on screen. */
+  /** Announce a message to screen readers and, briefly, on screen. */
   readonly say: (words: string) => void;
-  /** Ends with the report: what listens beyond its element hangs on it. */
+  /** Aborted when the report is removed; ends listeners outside its element. */
   readonly signal: AbortSignal;
 }
 

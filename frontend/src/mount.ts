@@ -1,4 +1,4 @@
-/** Mount the report into an element: a shadow root, so that nothing leaks in or out. */
+/** Mounts a report into a shadow root, so that no styles leak in or out. */
 
 import { mountComparison } from "./comparison/page";
 import type { Context } from "./context";
@@ -26,14 +26,14 @@ import { saliencyView } from "./views/saliency/view";
 import { trustView } from "./views/trust";
 
 export interface MountOptions {
-  /** The report is the whole page: its address holds the view, its keys are heard everywhere. */
+  /** The report is the whole page: the address stores the view, shortcuts work everywhere. */
   readonly wholePage?: boolean;
-  /** How large the page is, in words. */
+  /** The page's size as text. */
   readonly size?: string | undefined;
 }
 
 export interface Mounted {
-  /** Take the report out and stop everything that it listens to. */
+  /** Remove the report and all its listeners. */
   destroy(): void;
 }
 
@@ -91,7 +91,7 @@ export function mount(
   return { destroy };
 }
 
-/** The view a report opens with: for a generation, why its first token; else the token with most score. */
+/** The state a report opens with: the first generated token, else the token with the largest score. */
 function opening(model: Model): State {
   const { attributions, attention } = model.payload;
   const bySteps = attributions.findIndex((attribution) => model.followsSteps(attribution));

@@ -1,4 +1,4 @@
-/** What several views say in words. */
+/** Texts that several views share. */
 
 import type { Matrices, SinkMode } from "./data/matrices";
 import type { Model } from "./data/model";
@@ -8,7 +8,7 @@ import { labelOf, type Scores, type Unit } from "./data/units";
 import type { State } from "./state/store";
 import { formatNumber, formatPercent } from "./ui/format";
 
-/** What the scores are of, as "Saliency: log-probability of “there”". */
+/** What the scores explain, as "Saliency: log-probability of “there”". */
 export function headline(model: Model, state: Readonly<State>): string {
   const attribution = model.attribution(state);
   if (!attribution) return "Text";
@@ -18,7 +18,7 @@ export function headline(model: Model, state: Readonly<State>): string {
   return `Saliency: ${first.name} … ${last.name}`;
 }
 
-/** What is selected and what it scores. */
+/** The selected span and its score. */
 export function selectionWords(model: Model, state: Readonly<State>): string {
   const scores = model.scores(state);
   const [first, last] = model.span(state);
@@ -42,7 +42,7 @@ export function selectionWords(model: Model, state: Readonly<State>): string {
   return `“${short}”: score ${formatNumber(sum)}, ${formatPercent(scores.total ? size / scores.total : 0)} of the total${rank}`;
 }
 
-/** What a unit's score is, as names and values. */
+/** A unit's score as names and values. */
 export function scoreRows(
   scores: Scores | undefined,
   unit: Unit,
@@ -58,7 +58,7 @@ export function scoreRows(
   ];
 }
 
-/** Which layer and head a matrix is of. */
+/** The layer and head of a matrix. */
 export function planeWords({ data, layer, head }: Plane): string {
   const { part } = data;
   const name = part.layers.length ? `layer ${part.layers[layer]}` : part.layerWords;
@@ -66,7 +66,7 @@ export function planeWords({ data, layer, head }: Plane): string {
   return `${name}, ${head < 0 ? part.headWords : `head ${part.heads[head]}`}`;
 }
 
-/** A weight in words: attention, or what a row was rescaled to, as a share; other maps as plain numbers. */
+/** A weight as text: in percent for attention and for rescaled rows, else as a number. */
 export function weightWords({ part }: Matrices, mode: SinkMode, weight: number): string {
   return part.isAttention || mode === "renormalized" ? formatPercent(weight) : formatNumber(weight);
 }

@@ -46,7 +46,7 @@ const state: State = {
 };
 
 describe("the payload", () => {
-  it("is by the schema that Python checks too", () => {
+  it("validates against the schema that Python uses too", () => {
     const validate = new Ajv2020().compile(schema);
     expect(validate(payload), JSON.stringify(validate.errors)).toBe(true);
     expect(validate({ ...payload, title: 1 })).toBe(false);
@@ -54,7 +54,7 @@ describe("the payload", () => {
 });
 
 describe("units", () => {
-  it("join the tokens of one character, and sum or take the norm", () => {
+  it("join the tokens of one character; scores are summed, or their norm or maximum taken", () => {
     const table = payload.tables[0];
     const units = unitsOf(table, "token");
     expect(units.map((unit) => unit.label)).toEqual(["[CLS]", "a", "😀", "b", "[SEP]"]);
@@ -69,14 +69,14 @@ describe("units", () => {
     const two = attributionWith({ scores: [...scores, [1, -1, 0, 0, 0, 2, 0]], norm: "sum" });
     expect([...scoresOf(two, units, 7, 0, 1).values]).toEqual([1, 0, 7, 2, 0]);
   });
-  it("show what hides", () => {
+  it("make invisible characters visible", () => {
     expect(visible("a\nb\t\u202e\u0000")).toBe("a↵b⇥\\u202e␀");
     expect(visible("  ")).toBe("␣␣");
   });
 });
 
-describe("words and colors", () => {
-  it("writes numbers as the figures do", () => {
+describe("formatting and colors", () => {
+  it("formats numbers as the figures do", () => {
     expect([0, -0.01234, 3.4, 1234, 0.5].map(formatNumber)).toEqual(["0", "−0.0123", "3.4", "1230", "0.5"]);
     expect([0.9999, 0.431, 0.0002, -0.2, 1].map(formatPercent)).toEqual([
       "> 99.9 %",
@@ -86,13 +86,13 @@ describe("words and colors", () => {
       "100 %",
     ]);
   });
-  it("writes attention as shares, and other maps as numbers unless rows were rescaled", () => {
+  it("formats attention in percent, and other maps as numbers unless rows were rescaled", () => {
     const map = (isAttention: boolean) => ({ part: { isAttention } }) as Matrices;
     expect(weightWords(map(true), "raw", 0.137)).toBe("13.7 %");
     expect(weightWords(map(false), "muted", 0.137)).toBe("0.137");
     expect(weightWords(map(false), "renormalized", 0.137)).toBe("13.7 %");
   });
-  it("writes text that can be read on every color of every ramp", () => {
+  it("picks readable text colors on every color of every ramp", () => {
     const contrast = (a: number, b: number) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     for (const palette of [payload.palette.light, payload.palette.dark]) {
       for (const ramp of [palette.supports, palette.against, palette.unsigned, palette.attention]) {
@@ -105,11 +105,11 @@ describe("words and colors", () => {
   });
 });
 
-describe("what is taken out", () => {
-  it("runs no formula", () => {
+describe("exports", () => {
+  it("escape cells that a spreadsheet would run as formulas", () => {
     expect(csv(["a"], [["=1+1"], ['q"'], [null], [-1]])).toBe('a\r\n"\t=1+1"\r\n"q"""\r\n\r\n-1\r\n');
   });
-  it("holds text as text", () => {
+  it("keep text as text", () => {
     expect(escaped('<b>&"\u0000')).toBe("&lt;b&gt;&amp;&quot;");
     const shapes = [
       { kind: "text", x: 1, y: 2, text: "</text><script>", size: 12, fill: "#000000" } as const,
@@ -120,38 +120,38 @@ describe("what is taken out", () => {
 
 describe("the address", () => {
   const model = new Model(payload);
-  it("holds what differs and comes back", () => {
+  it("stores what differs from the initial state, and restores it", () => {
     const changed: State = { ...state, anchor: 1, focus: 3, layer: 0, head: 2, level: "word", sinks: "raw" };
     const fragment = fragmentOf(changed, state);
     expect(fragment).toBe("anchor=1&focus=3&layer=0&head=2&level=word&sinks=raw");
     expect({ ...stateOf(`#${fragment}`, state, model), pinned: false }).toEqual(changed);
     expect(fragmentOf(state, state)).toBe("");
   });
-  it("is brought into range", () => {
+  it("is limited to valid values", () => {
     const read = stateOf("#focus=99&layer=9&head=-5&level=<b>&attribution=7&zoom=1", state, model);
     expect(fitting({ ...state, ...read }, model)).toEqual({ ...state, layer: 0, head: -1 });
   });
 });
 
 describe("layout", () => {
-  it("keeps labels apart and within the picture", () => {
+  it("keeps labels apart and within the figure", () => {
     const positions = spread([{ x: 5 }, { x: 6 }, { x: 390 }, { x: 395 }], 400).map((spot) => spot.labelX);
     for (let index = 1; index < positions.length; index++)
       expect(positions[index] - positions[index - 1]).toBeGreaterThanOrEqual(15);
     expect(positions[3]).toBeLessThanOrEqual(348);
   });
-  it("gives a small matrix labels and fits a large one", () => {
+  it("labels a small matrix and fits a large one", () => {
     const all = (count: number) => frameOf(whole({ rows: count, keys: count }), 700);
     expect(all(8).cell).toBe(38);
     expect(all(512).width).toBeLessThanOrEqual(700);
     const zoomed = frameOf(windowAt({ rows: 512, keys: 512 }, 32, 511, 100), 700);
     expect([zoomed.rows, zoomed.firstRow, zoomed.firstKey]).toEqual([32, 480, 84]);
-    expect(zoomed.cell, "the names of its tokens can be read").toBeGreaterThanOrEqual(13);
+    expect(zoomed.cell, "labels are legible").toBeGreaterThanOrEqual(13);
   });
 });
 
 describe("long texts", () => {
-  it("draw arcs over the stretch they span", () => {
+  it("draw arcs over the range of tokens they span", () => {
     expect(tokenRange([100, 140], 500)).toEqual([100, 140]);
     expect(tokenRange([3], 500)).toEqual([0, 11]);
     expect(tokenRange([0, 1], 3)).toEqual([0, 2]);

@@ -1,4 +1,4 @@
-/** The differences of attention as a matrix in two colors around zero. */
+/** Differences in attention as a matrix with a diverging color scale. */
 
 import { clamp } from "../data/clamp";
 import { inflated, type MaskTest, maskTest, weightsOfBytes } from "../data/codec";
@@ -13,7 +13,7 @@ import { type ComparisonContext, points } from "./state";
 const MAX_LABELS = 40;
 const [LEFT, TOP, WIDTH, MAX_HEIGHT] = [120, 88, 640, 640];
 
-/** The differences of one layer at a time, row by row; NaN where there is none. */
+/** Differences, decoded one layer at a time, row by row; NaN where masked. */
 class Differences {
   readonly rows: number;
   readonly keys: number;
@@ -200,12 +200,12 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
   return card("differences", title, [choices], words, h("div", { class: "heads-box" }, canvas), legend);
 }
 
-/** The head that is shown first: the mean where there are several. */
+/** The head shown first: the mean if there are several heads. */
 export function firstHead(part: ComparedAttention | undefined): number {
   return (part?.heads.length ?? 1) > 1 ? -1 : 0;
 }
 
-/** The head after some moves; before the first stands the mean. */
+/** The head after some moves; the mean comes before the first head. */
 export function movedHead(part: ComparedAttention, head: number, by: number): number {
   const count = part.heads.length;
   return count < 2 ? head : ((head + 1 + by + count + 1) % (count + 1)) - 1;

@@ -1,4 +1,4 @@
-/** Two reports side by side: one selection goes through both texts, the bars and the matrix. */
+/** Two reports side by side; texts, bars and matrix share one selection. */
 
 import type { ComparisonPayload, NamedPair } from "../data/payload.generated";
 import { Store } from "../state/store";
@@ -59,7 +59,7 @@ export function mountComparison(payload: ComparisonPayload, surface: Surface, wh
       note("Made with model-understanding. This page loads nothing from the network."),
     ),
   );
-  // A token that was produced is explained by its own target.
+  // Selecting a generated token shows its own target.
   store.watch(["focus"], (state) => {
     const target =
       attributionOf(payload, state)?.targets.findIndex((item) => item.unit === state.focus) ?? -1;
@@ -176,7 +176,7 @@ function scores(context: ComparisonContext): HTMLElement {
   );
 }
 
-/** What the marks of tokens that do not stand in both texts mean. */
+/** The legend for tokens that are not in both texts. */
 function marks(): HTMLElement {
   const mark = (name: string, words: string) => key(h("span", { class: `token ${name}` }, "word"), words);
   return h(

@@ -1,4 +1,4 @@
-/** Both values of each unit and their difference as bars on one scale; of many the largest. */
+/** Both values of each unit and their difference as bars on one scale; of many units, the largest. */
 
 import type { ComparedAttribution } from "../data/payload.generated";
 import { h, on, replace } from "../ui/dom";
@@ -82,7 +82,7 @@ export function rowsView({ payload, store, theme }: ComparisonContext): HTMLElem
   );
 }
 
-/** For each unit of a part the first unit of the texts that it stands for, -1 none. */
+/** For each unit of a part, the first unit of the texts it stands for; -1 if none. */
 function baseUnits(part: ComparedAttribution): number[] {
   return part.labels.map((_, unit) => part.units.indexOf(unit));
 }

@@ -1,4 +1,4 @@
-/** Both texts side by side, aligned: what is pointed at in one is shown in the other. */
+/** Both texts side by side; hovering in one highlights the aligned token in the other. */
 
 import { clamp } from "../data/clamp";
 import { h, on } from "../ui/dom";
@@ -107,7 +107,7 @@ function oneText({ payload, store, theme, tooltip }: ComparisonContext, side: Si
   return h("div", {}, h("h3", {}, bdi(payload.names[side])), box);
 }
 
-/** What both say of a unit, as names and values. */
+/** Both values of a unit and their difference, as names and values. */
 export function unitRows({ payload, store }: ComparisonContext, unit: number): [string, string][] {
   const { state } = store;
   const part = attributionOf(payload, state);

@@ -1,10 +1,10 @@
-/** The rows or the columns of a matrix: each stands for one token, or for neighboring ones joined. */
+/** The rows or columns of a matrix: each is a span of one or more neighboring tokens. */
 
 import type { Table } from "./payload.generated";
 import { labelOf } from "./units";
 
 export interface Span {
-  /** Its first and last token of the table. */
+  /** Its first and last token in the table. */
   readonly first: number;
   readonly last: number;
   readonly label: string;
@@ -14,10 +14,10 @@ export class Axis {
   private spanByToken: Map<number, number> | undefined;
 
   constructor(
-    /** The table whose tokens it runs over. */
+    /** The table of its tokens. */
     readonly table: number,
     readonly spans: readonly Span[],
-    /** For each stretch, its first and last place on the axis of single rows that it joins. */
+    /** For each span, the first and last index on the unfolded axis. */
     readonly joins: readonly (readonly [number, number])[],
   ) {}
 
@@ -33,7 +33,7 @@ export class Axis {
     return this.spans[index].first;
   }
 
-  /** The stretch that a token stands in, -1 none. */
+  /** The span that contains a token; -1 if none. */
   indexOfToken(token: number): number {
     if (!this.spanByToken) {
       this.spanByToken = new Map();
@@ -44,7 +44,7 @@ export class Axis {
     return this.spanByToken.get(token) ?? -1;
   }
 
-  /** The stretch that a token stands in, else the last that begins before it, else the first. */
+  /** The span that contains a token, else the last span before it, else the first. */
   nearest(token: number): number {
     const index = this.indexOfToken(token);
     if (index >= 0) return index;
@@ -58,7 +58,7 @@ export class Axis {
   }
 }
 
-/** The axis of a map as the payload holds it; where neighbors were pooled, ends are the last token of each. */
+/** The axis of a map in the payload; for pooled maps, ends are the last token of each block. */
 export function axisOf(
   tables: readonly Table[],
   table: number,
@@ -78,7 +78,7 @@ export function axisOf(
   );
 }
 
-/** Join neighbors of an axis whose tokens belong to one unit. */
+/** Join neighboring spans whose tokens belong to one unit. */
 export function foldedAxis(axis: Axis, table: Table, groups: readonly number[]): Axis {
   const bounds: [number, number][] = [];
   for (let index = 0; index < axis.length; index++) {

@@ -1,4 +1,4 @@
-/** A number brought into a range. */
+/** Limits a number to a range. */
 
 export function clamp(value: number, min: number, max: number): number {
   return Math.min(Math.max(value, min), max);

@@ -1,4 +1,4 @@
-/** Compressed bytes of the payload, and what they stand for. */
+/** Decodes the payload's compressed bytes. */
 
 import type { Mask, Weights } from "./payload.generated";
 
@@ -9,7 +9,7 @@ export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** Inflate raw deflate in base64. */
+/** Inflate base64-encoded raw deflate data. */
 export async function inflated(text: string): Promise<Uint8Array> {
   if (!text) return new Uint8Array(0);
   const stream = new Blob([fromBase64(text)]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
@@ -25,7 +25,7 @@ export function weightsOfBytes(weights: Pick<Weights, "levels" | "scale" | "sign
   });
 }
 
-/** Whether a row may look at a key. */
+/** Whether a row can attend to a key. */
 export type MaskTest = (row: number, key: number) => boolean;
 
 export async function maskTest(mask: Mask, keys: number): Promise<MaskTest> {

@@ -1,16 +1,16 @@
-/** A map with tokens joined to words or sentences: keys summed, queries averaged, as `AttentionMap.folded`. */
+/** A map folded to words or sentences: keys summed, queries averaged, as `AttentionMap.folded` does. */
 
 import { foldedAxis } from "./axis";
 import { Matrices, type Visit } from "./matrices";
 import type { Table } from "./payload.generated";
 import type { Level } from "./units";
 
-const MAX_CACHED_CELLS = 16_000_000; // cells of planes that were looked at
+const MAX_CACHED_CELLS = 16_000_000;
 
 export class FoldedMatrices extends Matrices {
   private readonly planes = new Map<string, Float32Array>();
   private readonly mask: Uint8Array;
-  /** The new row of each row, the new key of each key. */
+  /** The folded row of each row, the folded key of each key. */
   private readonly rowOf: Int32Array;
   private readonly keyOf: Int32Array;
 

@@ -1,14 +1,14 @@
-/** The matrices of a map, one for each layer and head, whatever a row and a column stand for. */
+/** The matrices of a map, one per layer and head. */
 
 import type { Axis } from "./axis";
 import type { Attention } from "./payload.generated";
 
-/** What is done with sinks: drawn like the rest, off the color scale, or removed and rows rescaled. */
+/** Attention sinks: drawn like other keys, excluded from the color scale, or removed with rows rescaled. */
 export type SinkMode = "raw" | "muted" | "renormalized";
 export type Visit = (row: number, key: number, weight: number) => void;
 
 export interface Row {
-  /** One weight for each key; 0 where masked or not kept. */
+  /** One weight per key; 0 where masked or not stored. */
   readonly weights: Float32Array;
   readonly sinks: ReadonlySet<number>;
 }
@@ -40,17 +40,17 @@ export abstract class Matrices {
     return this.part.weights.kind === "dense";
   }
 
-  /** Whether a row may look at a key. */
+  /** Whether a row can attend to a key. */
   abstract allowed(row: number, key: number): boolean;
-  /** Whether any of some rows may look at any of some keys. */
+  /** Whether any of some rows can attend to any of some keys. */
   abstract allowsAny(firstRow: number, lastRow: number, firstKey: number, lastKey: number): boolean;
   abstract isLoaded(layer: number): boolean;
   abstract load(layer: number): Promise<void>;
-  /** Visit the weights kept of one head (or the mean over heads, -1) in some rows. */
+  /** Visit the stored weights of one head (-1: the mean over heads) in some rows. */
   abstract visit(layer: number, head: number, visit: Visit, firstRow?: number, lastRow?: number): void;
-  /** The keys that soak up attention in this plane, as the report found them. */
+  /** The attention sinks of this plane, as detected in the report. */
   abstract sinks(layer: number, head: number): ReadonlySet<number>;
-  /** How many keys a row may look at (2 stands for more). */
+  /** How many keys a row can attend to (2 means two or more). */
   protected abstract choicesOf(row: number): number;
 
   async loadAll(): Promise<void> {
@@ -78,7 +78,7 @@ export abstract class Matrices {
     return { weights, sinks };
   }
 
-  /** The mean weight on each sink, over the rows that had another choice. */
+  /** The mean weight on a sink, over the rows that can attend to other keys. */
   sinkShare(layer: number, head: number, sink: number): number {
     let sum = 0;
     let rows = 0;
@@ -94,7 +94,7 @@ export abstract class Matrices {
     return rows ? sum / rows : 0;
   }
 
-  /** The largest size of a weight that is on the color scale. */
+  /** The largest magnitude on the color scale. */
   peak(layer: number, head: number, mode: SinkMode): number {
     const cacheKey = `${layer} ${head} ${mode}`;
     const cached = this.peaks.get(cacheKey);
@@ -109,7 +109,7 @@ export abstract class Matrices {
     } else {
       this.visit(layer, head, (row, key, weight) => {
         const size = Math.abs(weight);
-        // A row with one choice is 1 whatever the head does.
+        // A row with a single key is always 1.
         if (size > peak && !sinks.has(key) && this.choices(row) > 1) peak = size;
       });
     }
@@ -117,7 +117,7 @@ export abstract class Matrices {
     return peak;
   }
 
-  /** The largest over all heads, and over all layers loaded. */
+  /** The largest magnitude over all heads and all loaded layers. */
   globalPeak(mode: SinkMode): number {
     let peak = 0;
     for (let layer = 0; layer < this.layerCount; layer++) {
@@ -137,7 +137,7 @@ function renormalize(weights: Float32Array, sinks: ReadonlySet<number>): void {
   });
 }
 
-/** What one row looks at most, sinks left aside unless they are on the scale. */
+/** The keys a row attends to most, excluding sinks unless they are on the color scale. */
 export function topSources(row: Row, mode: SinkMode, count: number): { key: number; weight: number }[] {
   const ranked: { key: number; weight: number }[] = [];
   row.weights.forEach((weight, key) => {

@@ -1,4 +1,4 @@
-/** The payload with what follows from it, worked out once. */
+/** The payload, with derived data computed once. */
 
 import type { Axis } from "./axis";
 import { FoldedMatrices } from "./folded";
@@ -7,9 +7,9 @@ import type { Attribution, Generation, Payload, Table } from "./payload.generate
 import { StoredMatrices } from "./stored";
 import { type Level, type Scores, scoresOf, type Unit, unitsOf } from "./units";
 
-/** The part of a page's state that says what of the payload it shows. */
+/** The part of the page's state that selects what is shown of the payload. */
 export interface ViewState {
-  /** Where the selection begins and ends, as tokens of the table; -1 nothing. */
+  /** The selection's two ends, as tokens of the table; -1 if none. */
   anchor: number;
   focus: number;
   attribution: number;
@@ -67,7 +67,7 @@ export class Model {
     return token < 0 ? -1 : (this.table(state).groups[state.level][token] ?? -1);
   }
 
-  /** The first and last token selected; none: [-1, -1]. */
+  /** The first and last selected token; [-1, -1] if none. */
   span(state: Readonly<ViewState>): [number, number] {
     return [Math.min(state.anchor, state.focus), Math.max(state.anchor, state.focus)];
   }
@@ -93,7 +93,7 @@ export class Model {
     return data;
   }
 
-  /** A map at a level; pooled ones, whose cells are no tokens, stay as they are. */
+  /** A map at a level; pooled maps cannot be folded. */
   async attentionAt(map: number, level: Level): Promise<Matrices> {
     const whole = await this.attention(map);
     if (level === "token" || whole.part.pooled > 1) return whole;
@@ -106,17 +106,17 @@ export class Model {
     return folded;
   }
 
-  /** Where a token of the table on screen stands on an axis, -1 nowhere. */
+  /** The index on an axis of a token of the table on screen; -1 if none. */
   axisIndex(axis: Axis, state: Readonly<ViewState>, token: number): number {
     return token < 0 || axis.table !== this.tableIndex(state) ? -1 : axis.indexOfToken(token);
   }
 
-  /** Whether an attribution explains the steps of the generation, one row each. */
+  /** Whether an attribution explains the generation steps, one target each. */
   followsSteps(attribution: Attribution | undefined): boolean {
     return !!this.generation && !!attribution && attribution.targets.every((target) => target.step >= 0);
   }
 
-  /** How many attributions a reader chooses from; contrasts are reached by their tokens. */
+  /** Number of attributions in the list; contrasts are opened through their tokens. */
   get choices(): number {
     const { attributions, contrasts } = this.payload;
     return contrasts < 0 ? attributions.length : contrasts;
@@ -126,7 +126,7 @@ export class Model {
     return state.attribution === this.payload.contrasts;
   }
 
-  /** The row that says why a step's token was written and not another, -1 none. */
+  /** The target that explains why a step's token was generated and not another; -1 if none. */
   contrastOf(step: number, other: number): number {
     const contrasts = this.payload.attributions[this.payload.contrasts];
     return contrasts
@@ -134,12 +134,12 @@ export class Model {
       : -1;
   }
 
-  /** The target that explains a step, -1 none. */
+  /** The target that explains a step; -1 if none. */
   targetOfStep(attribution: Attribution | undefined, step: number): number {
     return attribution ? attribution.targets.findIndex((target) => target.step === step) : -1;
   }
 
-  /** The step that produced a token of the generation's table, -1 none. */
+  /** The step that generated a token of the generation's table; -1 if none. */
   stepOfToken(token: number): number {
     const { generation } = this;
     return generation && token >= generation.promptLength ? token - generation.promptLength : -1;

@@ -1,4 +1,4 @@
-/** Which matrix is looked at: all of it as the chosen map holds it, and its cells in most detail. */
+/** The matrices that a state shows: the selected map's, and the most detailed one of the same layer and head. */
 
 import type { Matrices } from "./matrices";
 import type { Model, ViewState } from "./model";
@@ -13,9 +13,9 @@ export interface Plane {
 }
 
 export interface Planes {
-  /** The whole, pooled where the map is. */
+  /** The whole matrix, pooled if the map is. */
   readonly overview: Plane;
-  /** The same layer and head cell by cell where the page holds them so, else the overview again. */
+  /** Individual weights of the same layer and head if the page has them, else the overview. */
   readonly detail: Plane;
 }
 
@@ -25,7 +25,7 @@ export interface PlaneIndex {
   readonly head: number;
 }
 
-/** Where a pooled map's layer and head stand cell by cell; null where they do not, or no need. */
+/** The map with individual weights of a pooled map's layer and head; null if none, or if not pooled. */
 export function exactPlane(parts: readonly Attention[], { map, layer, head }: PlaneIndex): PlaneIndex | null {
   const part = parts[map];
   if (part.pooled < 2) return null;
@@ -34,7 +34,7 @@ export function exactPlane(parts: readonly Attention[], { map, layer, head }: Pl
     const atLayer = other.layers.indexOf(part.layers[layer]);
     if (atLayer < 0) continue;
     if (head < 0) {
-      // A mean that was kept, or one that all heads give.
+      // A stored mean, or one computed from all heads.
       if (!other.heads.length || String(other.heads) === String(part.heads))
         return { map: index, layer: atLayer, head: other.heads.length ? -1 : 0 };
       continue;
@@ -45,7 +45,7 @@ export function exactPlane(parts: readonly Attention[], { map, layer, head }: Pl
   return null;
 }
 
-/** Load what a state shows, folded to its level. */
+/** Load the state's matrices, folded to its level. */
 export async function planesOf(model: Model, state: Readonly<ViewState>): Promise<Planes> {
   const selected: PlaneIndex = { map: state.map, layer: state.layer, head: state.head };
   const exact = exactPlane(model.payload.attention, selected);

@@ -1,4 +1,4 @@
-/** The weights of one attention map as the payload holds them: layers inflated when first asked for. */
+/** The weights of one attention map in the payload; layers are inflated on first use. */
 
 import { axisOf } from "./axis";
 import { inflated, type MaskTest, maskTest, weightsOfBytes } from "./codec";
@@ -49,7 +49,7 @@ export class StoredMatrices extends Matrices {
   }
 
   allowsAny(firstRow: number, lastRow: number, firstKey: number, lastKey: number): boolean {
-    // Of a triangle the last row sees what any row sees.
+    // Under a causal mask the last row can attend to every key that an earlier row can.
     if (this.part.mask.kind !== "bits") return this.bits(lastRow, firstKey);
     for (let row = firstRow; row <= lastRow; row++) {
       for (let key = firstKey; key <= lastKey; key++) if (this.bits(row, key)) return true;

@@ -1,8 +1,8 @@
-/** Tokens joined to what is drawn as one: visible characters, words, sentences. */
+/** Units: tokens grouped by visible character, word or sentence. */
 
 import type { Attribution, Table } from "./payload.generated";
 
-/** What one unit is. */
+/** The granularity of units. */
 export type Level = "token" | "word" | "sentence";
 
 export interface Unit {
@@ -34,7 +34,7 @@ export function unitsOf(table: Table, level: Level): Unit[] {
   return units.map((unit) => ({ ...unit, label: labelOf(table, unit.first, unit.last) }));
 }
 
-/** What stands in the text for some neighboring tokens. */
+/** The text of some neighboring tokens. */
 export function labelOf(table: Table, first: number, last: number): string {
   if (first === last || table.segments[first] < 0) return table.labels[first];
   const start = Math.min(...range(first, last).map((token) => table.offsets[2 * token]));
@@ -46,7 +46,7 @@ export function labelOf(table: Table, first: number, last: number): string {
   return visible(text.trim() || text);
 }
 
-/** Show line breaks, tabs, controls and direction overrides. */
+/** Make line breaks, tabs, control characters and direction overrides visible. */
 export function visible(text: string): string {
   if (/^[ \u00a0]+$/.test(text)) return "␣".repeat(text.length);
   return text
@@ -66,17 +66,17 @@ export function short(label: string, max = 12): string {
 }
 
 export interface Scores {
-  /** For each unit; NaN where nothing can contribute. */
+  /** One per unit; NaN where it cannot contribute. */
   readonly values: Float64Array;
-  /** The sum of the sizes of all scores. */
+  /** The sum of the magnitudes of all scores. */
   readonly total: number;
-  /** The largest size, special tokens left aside where others have any. */
+  /** The largest magnitude, excluding special tokens unless only they have scores. */
   readonly reach: number;
-  /** For each unit its place by size, from 1; 0 none. */
+  /** Each unit's rank by magnitude, from 1; 0 if it has no score. */
   readonly ranks: Int32Array;
 }
 
-/** Join the scores of some targets, then of the tokens of each unit. */
+/** Add up the scores of some targets, then of the tokens of each unit. */
 export function scoresOf(
   attribution: Attribution,
   units: readonly Unit[],
@@ -109,7 +109,7 @@ export function scoresOf(
   return { values, total, reach: plain || reach, ranks };
 }
 
-/** Return the units that have a score, the largest first. */
+/** Return the units that have a score, largest magnitude first. */
 export function bySize(values: Float64Array): number[] {
   const scored = Array.from(values.keys()).filter((unit) => !Number.isNaN(values[unit]));
   return scored.sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]) || a - b);

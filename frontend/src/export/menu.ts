@@ -1,11 +1,11 @@
-/** What can be taken out of a view: picture, numbers, code. */
+/** The export menu of a view: figure, data, code. */
 
 import { copy } from "../ui/clipboard";
 import { h } from "../ui/dom";
 import { type Scene, scenePng, sceneSvg } from "./scene";
 
 export interface Exported {
-  /** What the files are called. */
+  /** The file name without its extension. */
   readonly name: string;
   readonly scene: () => Scene;
   readonly csv: () => string;

@@ -1,4 +1,4 @@
-/** A picture as a list of shapes, drawn as SVG with real text or on a canvas. */
+/** A figure as a list of shapes, written as SVG with text elements or drawn on a canvas. */
 
 export type Shape =
   | { kind: "rect"; x: number; y: number; width: number; height: number; fill: string; radius?: number }
@@ -55,7 +55,7 @@ export function scenePng(scene: Scene, ratio: number): Promise<Blob> {
   });
 }
 
-/** Escape text for XML; what XML cannot hold is left out. */
+/** Escape text for XML and drop characters that XML does not allow. */
 export function escaped(text: string): string {
   return Array.from(text)
     .filter((character) => {

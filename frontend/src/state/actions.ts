@@ -1,4 +1,4 @@
-/** What a reader can do: each changes the one state. */
+/** The reader's actions; each changes the shared state. */
 
 import { clamp } from "../data/clamp";
 import type { Model } from "../data/model";
@@ -11,7 +11,7 @@ export class Actions {
     private readonly store: Store,
   ) {}
 
-  /** Select a token; with extend the selection grows to it. Steps of a generation follow. */
+  /** Select a token, or extend the selection to it; the generation step follows. */
   select(token: number, options: { extend?: boolean; pin?: boolean } = {}): void {
     const { state } = this.store;
     const anchor = options.extend && state.anchor >= 0 ? state.anchor : token;
@@ -72,7 +72,7 @@ export class Actions {
     });
   }
 
-  /** Show why a step's token was written and not another; false where that was not computed. */
+  /** Explain why a step's token was generated and not another; false if that was not computed. */
   contrast(step: number, other: number): boolean {
     const target = this.model.contrastOf(step, other);
     if (target < 0) return false;
@@ -80,7 +80,7 @@ export class Actions {
     return true;
   }
 
-  /** Go back from a contrast to why its token was written; false where none is shown. */
+  /** Go back from a contrast to its token's attribution; false if no contrast is shown. */
   leaveContrast(): boolean {
     const { model, store } = this;
     if (!model.isContrast(store.state)) return false;
@@ -113,7 +113,7 @@ export class Actions {
     this.store.set({ layer: (state.layer + by + count) % count });
   }
 
-  /** Go to the next head; before the first stands the mean over them. */
+  /** Go to the next head; the mean over heads comes before the first. */
   moveHead(by: number): void {
     const { state } = this.store;
     const count = this.model.payload.attention[state.map]?.heads.length ?? 0;
@@ -131,7 +131,7 @@ export class Actions {
     });
   }
 
-  /** Select the next unit whose text holds what is searched for. */
+  /** Select the next unit whose label contains the search text. */
   find(search: string, by: number): number {
     this.store.set({ search });
     const { state } = this.store;
@@ -161,7 +161,7 @@ export class Actions {
   }
 }
 
-/** The units whose label holds what is searched for. */
+/** The units whose label contains the search text. */
 export function matches(model: Model, state: Readonly<State>): number[] {
   const query = state.search.trim().toLocaleLowerCase();
   if (!query) return [];

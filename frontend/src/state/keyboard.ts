@@ -1,11 +1,11 @@
-/** Everything by keyboard. */
+/** Keyboard shortcuts. */
 
 import type { SinkMode } from "../data/matrices";
 import type { Model } from "../data/model";
 import type { Actions } from "./actions";
 import type { Scale, State, Store, ThemeChoice } from "./store";
 
-/** What keys act on. */
+/** What shortcuts act on. */
 interface KeyboardTargets {
   readonly model: Model;
   readonly store: Store;
@@ -15,7 +15,7 @@ interface KeyboardTargets {
 }
 
 export interface KeyboardOptions {
-  /** Where keys are heard: the page, or the report alone where it shares the page. */
+  /** Listens for keys: the document, or only the report if it shares the page. */
   readonly scope: EventTarget;
   readonly root: ShadowRoot;
   readonly help: () => void;
@@ -87,7 +87,7 @@ export function listenToKeys(
   );
 
   const moved = (event: KeyboardEvent, origin: Element): boolean => {
-    // Arrows scroll a page that nothing has been chosen on.
+    // Without a selection, arrow keys scroll the page.
     const isView = !!origin.closest?.("[data-view]");
     if (!isView && store.state.focus < 0 && !/^Arrow(Left|Right)$/.test(event.key)) return false;
     switch (event.key) {

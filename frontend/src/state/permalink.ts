@@ -1,4 +1,4 @@
-/** The view as the address's fragment, which works from a file too. */
+/** The view as the fragment of the page's address, which also works for files. */
 
 import type { Model } from "../data/model";
 import type { Key, State, Store } from "./store";
@@ -28,7 +28,7 @@ const WORDS = {
   theme: ["auto", "light", "dark"],
 } as const;
 
-/** Return what differs from the state a report opens with. */
+/** Return the difference from the state a report opens with. */
 export function fragmentOf(state: Readonly<State>, initial: Readonly<State>): string {
   const parts: string[] = [];
   const keys: Kept[] = [...NUMBERS, ...(Object.keys(WORDS) as (keyof typeof WORDS)[]), "zoom"];
@@ -41,7 +41,7 @@ export function fragmentOf(state: Readonly<State>, initial: Readonly<State>): st
   return parts.join("&");
 }
 
-/** Read a fragment; what is not known or out of range is left as it was. */
+/** Parse a fragment; unknown keys and invalid values are ignored. */
 export function stateOf(fragment: string, initial: Readonly<State>, model: Model): Partial<State> {
   const params = new URLSearchParams(fragment.replace(/^#/, ""));
   const patch: Record<string, unknown> = {};
@@ -57,7 +57,7 @@ export function stateOf(fragment: string, initial: Readonly<State>, model: Model
   return fitting({ ...initial, ...(patch as Partial<State>) }, model);
 }
 
-/** Return a state with every number brought into its range. */
+/** Return a state with every number in its range. */
 export function fitting(state: State, model: Model): State {
   const { payload } = model;
   const within = (value: number, count: number, min = 0) =>
@@ -90,7 +90,7 @@ export function fitting(state: State, model: Model): State {
   };
 }
 
-/** Keep the address in step with the state, and follow it when it is changed by hand. */
+/** Keep the address in sync with the state, and follow manual changes to it. */
 export function followAddress(
   store: Store,
   model: Model,

@@ -1,4 +1,4 @@
-/** The one state that all views share. */
+/** The state that all views share. */
 
 import type { SinkMode } from "../data/matrices";
 import type { ViewState } from "../data/model";
@@ -12,12 +12,12 @@ export interface State extends ViewState {
   sort: "position" | "size";
   sinks: SinkMode;
   scale: Scale;
-  /** Whether a window of the matrix is shown: around which row's and which key's token, and how large. */
+  /** Whether a window of the matrix is shown, the tokens of its center row and key, and its size. */
   zoom: boolean;
   zoomRow: number;
   zoomKey: number;
   zoomSize: number;
-  /** By which score heads are ranked, 0 by none; and how many of them are shown, 0 all. */
+  /** The score that heads are ranked by (0: none), and how many are shown (0: all). */
   ranking: number;
   topHeads: number;
   search: string;
@@ -37,7 +37,7 @@ export class Store<S extends object = State> {
     return this.current;
   }
 
-  /** Call a listener now, and whenever one of these entries changes. */
+  /** Call a listener now and whenever one of these keys changes. */
   watch(keys: readonly (keyof S)[], listener: Listener<S>): void {
     this.listeners.push({ keys: new Set(keys), listener });
     listener(this.current, new Set(keys));

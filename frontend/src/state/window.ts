@@ -1,4 +1,4 @@
-/** The stretch of rows and keys that is on screen, and how it moves over a long matrix. */
+/** The window of rows and keys on screen, and how it moves over a long matrix. */
 
 import { clamp } from "../data/clamp";
 import type { Matrices } from "../data/matrices";
@@ -13,19 +13,19 @@ export interface Window {
   readonly keys: number;
 }
 
-/** How many rows and keys a window may have. */
+/** Allowed window sizes, in rows and keys. */
 export const SIZES: readonly number[] = [16, 24, 32, 48, 64, 96, 160, 256];
 export const OPENING_SIZE = 32;
-/** Rows or keys from which a report opens with a window rather than the whole matrix. */
+/** With more rows or keys than this, a report opens with a window. */
 export const LONG = 160;
-/** A matrix that is whole on screen with every label needs none. */
+/** Up to this size a matrix is shown whole, with every label. */
 export const SMALL = 32;
 
 export function whole({ rows, keys }: Extent): Window {
   return { firstRow: 0, rows, firstKey: 0, keys };
 }
 
-/** A window of a size around a cell, pushed back where it would leave the matrix. */
+/** A window of a size around a cell, kept within the matrix. */
 export function windowAt(extent: Extent, size: number, row: number, key: number): Window {
   const [rows, keys] = [Math.min(size, extent.rows), Math.min(size, extent.keys)];
   return {
@@ -36,7 +36,7 @@ export function windowAt(extent: Extent, size: number, row: number, key: number)
   };
 }
 
-/** What a state shows of a matrix: the whole, or the window around the tokens it names. */
+/** The state's window of a matrix, or the whole matrix. */
 export function windowOf(data: Matrices, state: Readonly<State>): Window {
   if (!state.zoom || Math.max(data.rows, data.keys) <= SMALL) return whole(data);
   const { zoomRow, zoomKey, zoomSize } = state;
@@ -48,7 +48,7 @@ export function contains(window: Window, row: number, key: number): boolean {
   return row >= firstRow && row < firstRow + rows && key >= firstKey && key < firstKey + keys;
 }
 
-/** The tokens in the middle of a window that was moved by rows and keys. */
+/** The tokens at the center of a window after moving it by rows and keys. */
 export function moved(
   data: Matrices,
   window: Window,

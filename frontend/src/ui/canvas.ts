@@ -1,4 +1,4 @@
-/** Canvases at the screen's own resolution. */
+/** Canvases at the screen's resolution. */
 
 export function canvasOf(image: ImageData): HTMLCanvasElement {
   const canvas = document.createElement("canvas");
@@ -7,7 +7,7 @@ export function canvasOf(image: ImageData): HTMLCanvasElement {
   return canvas;
 }
 
-/** Give a canvas a size in CSS pixels, at the screen's own dots. */
+/** Set a canvas's size in CSS pixels, at the screen's resolution. */
 export function sized(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
   const ratio = devicePixelRatio || 1;
   canvas.width = Math.round(width * ratio);
@@ -19,7 +19,7 @@ export function sized(canvas: HTMLCanvasElement, width: number, height: number):
   return pen;
 }
 
-/** Empty a canvas that has a size. */
+/** Clear a canvas and keep its size. */
 export function cleared(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
   const pen = canvas.getContext("2d")!;
   const ratio = devicePixelRatio || 1;

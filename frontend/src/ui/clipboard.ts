@@ -2,7 +2,7 @@
 
 import { h } from "./dom";
 
-/** Put text on the clipboard, also where a page from a file may not ask for it. */
+/** Copy text, also where the clipboard API is not available to pages opened from a file. */
 export async function copy(text: string): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);

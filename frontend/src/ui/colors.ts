@@ -43,7 +43,7 @@ export function luminance(color: string): number {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
-/** Black or white, whichever reads better on a color. */
+/** Black or white, whichever contrasts more with the background. */
 export function textOn(background: string): string {
   return luminance(background) > 0.1791 ? "#000000" : "#ffffff";
 }

@@ -1,4 +1,4 @@
-/** Elements made without markup: every string becomes a text node or an attribute. */
+/** Builds elements without markup: every string becomes a text node or an attribute. */
 
 export type Child = Node | string | null | undefined | false;
 export type Handlers = { [K in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[K]) => void };
@@ -64,7 +64,7 @@ export interface Choice<T> {
   readonly tip?: string;
 }
 
-/** A row of buttons of which one is on. */
+/** A row of buttons, one of which is pressed. */
 export function segmented<T extends string>(
   label: string,
   choices: readonly Choice<T>[],

@@ -1,4 +1,4 @@
-/** Numbers in words, as the figures and the terminal write them. */
+/** Formats numbers as the figures and the terminal do. */
 
 export function formatNumber(value: number): string {
   if (value === 0) return "0";
@@ -14,14 +14,14 @@ export function formatNumber(value: number): string {
   return words.replace("-", "−");
 }
 
-/** A share as percent; what rounds to all or nothing says so. */
+/** A share in percent; values that would round to 0 or 100 % are marked as such. */
 export function formatPercent(share: number): string {
   if (share !== 0 && Math.abs(share) < 0.001) return share > 0 ? "< 0.1 %" : "> −0.1 %";
   if (share > 0.999 && share < 1) return "> 99.9 %";
   return `${(100 * share).toFixed(1)} %`.replace("-", "−").replace("100.0", "100");
 }
 
-/** A whole number with its thousands apart. */
+/** An integer with thousands separators. */
 export function formatCount(count: number): string {
   return count.toLocaleString("en");
 }

@@ -1,9 +1,9 @@
-/** What every view is made of: words of the text, notes, buttons, bars, swatches, tables, cards. */
+/** Building blocks of every view: text, notes, buttons, bars, swatches, tables, cards. */
 
 import { type Colors, textOn } from "./colors";
 import { type Child, h } from "./dom";
 
-/** Words that may run in either direction, whatever stands beside them. */
+/** Text whose direction is isolated from its surroundings. */
 export function bdi(...words: Child[]): HTMLElement {
   return h("bdi", {}, ...words);
 }
@@ -12,12 +12,12 @@ export function note(...words: Child[]): HTMLElement {
   return h("p", { class: "note" }, ...words);
 }
 
-/** A button; where its words are a sign, with the name that is read out. */
+/** A button; a symbol needs a name for screen readers. */
 export function button(words: string, act: () => unknown, name?: string): HTMLButtonElement {
   return h("button", { type: "button", class: "plain", "aria-label": name, on: { click: act } }, words);
 }
 
-/** The name of a control, for those who see it. */
+/** The visible name of a control. */
 export function controlName(words: string): HTMLElement {
   return h("span", { class: "control-name", "aria-hidden": "true" }, words);
 }
@@ -33,14 +33,14 @@ export function key(mark: HTMLElement, words: string): HTMLElement {
   return h("span", { class: "key" }, mark, words);
 }
 
-/** A bar from one place of its track on, in percent of it. */
+/** A bar; width and left edge in percent of its track. */
 export function bar(width: number, color: string, left = 0): HTMLElement {
   const element = h("span", { class: "bar" });
   Object.assign(element.style, { width: `${width}%`, left: `${left}%`, background: color });
   return element;
 }
 
-/** The track of a bar, with a line where values change their sign. */
+/** The track of a bar, with a zero line for signed values. */
 export function track(within: Child, signed = false): HTMLElement {
   return h("span", { class: `track${signed ? " signed" : ""}` }, within);
 }
@@ -53,7 +53,7 @@ export function barValue(words: string): HTMLElement {
   return h("span", { class: "bar-value" }, words);
 }
 
-/** Color a word by a score, a part of the largest; what is next to nothing stays plain. */
+/** Color a word by its score relative to the largest; very small scores stay uncolored. */
 export function paintWord({ style }: HTMLElement, colors: Colors, strength: number, signed: boolean): void {
   const face = Math.abs(strength) >= 0.02 ? colors.score(strength, signed) : "";
   style.background = face;
@@ -75,7 +75,7 @@ export function table(names: readonly string[], body: HTMLElement, style?: strin
   return h("table", { class: style }, h("thead", {}, h("tr", {}, ...head)), body);
 }
 
-/** A part of the page under its title, with what it is controlled by beside that. */
+/** A section of the page: title, controls and content. */
 export function card(
   name: string,
   title: HTMLElement,
@@ -91,7 +91,7 @@ export function card(
   );
 }
 
-/** The number that an attribute of what is pointed at gives, -1 for none. */
+/** The number in a data attribute of the element under the pointer; -1 if none. */
 export function numberAt(event: Event, attribute: string): number {
   const holder = (event.target as Element).closest(`[data-${attribute}]`);
   return Number(holder?.getAttribute(`data-${attribute}`) ?? -1);

@@ -1,4 +1,4 @@
-/** Where a page is drawn: a shadow root with the one style, so that nothing leaks in or out. */
+/** Where a page is drawn: a shadow root with its own style, so that no styles leak in or out. */
 
 import type { Palettes } from "../data/payload.generated";
 import css from "../style.css";
@@ -7,9 +7,9 @@ import { Theme } from "./theme";
 export interface Surface {
   readonly root: ShadowRoot;
   readonly theme: Theme;
-  /** Ends with the page: what listens beyond its element hangs on it. */
+  /** Aborted when the page is removed; ends listeners outside its element. */
   readonly signal: AbortSignal;
-  /** Take the page out and stop everything that it listens to. */
+  /** Remove the page and all its listeners. */
   readonly destroy: () => void;
 }
 

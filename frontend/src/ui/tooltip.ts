@@ -1,4 +1,4 @@
-/** One tooltip, which swaps what it says. */
+/** One tooltip, shared by all views. */
 
 import { h, replace } from "./dom";
 import { bdi } from "./parts";
@@ -6,7 +6,7 @@ import { bdi } from "./parts";
 export class Tooltip {
   readonly element = h("div", { class: "tooltip", role: "tooltip", hidden: true });
 
-  /** Show lines beside what is pointed at; the first is the heading. */
+  /** Show a heading and rows next to the pointer. */
   show(
     { clientX: x, clientY: y }: MouseEvent,
     heading: string,

@@ -1,4 +1,4 @@
-/** Where the report comes from, what it leaves out, and how to read it. */
+/** How to read the report, what it omits, and its provenance. */
 
 import type { Context } from "../context";
 import { h } from "../ui/dom";

@@ -10,7 +10,7 @@ import { planeWords, weightWords } from "../words";
 
 const SPOKEN = 5;
 
-/** A list of the selection's top sources that is read out when it changes. */
+/** A list of the selection's top sources, announced when it changes. */
 export function announcer(context: Context): HTMLElement {
   const { model, store } = context;
   const heading = h("p", {});
@@ -67,7 +67,7 @@ export function announcer(context: Context): HTMLElement {
   };
   store.watch(["focus", "anchor", "layer", "head", "target", "level"], () => {
     clearTimeout(timer);
-    timer = window.setTimeout(update, 120); // while a key is held down nothing is read
+    timer = window.setTimeout(update, 120); // no announcements while a key repeats
   });
   return element;
 }

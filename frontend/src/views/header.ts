@@ -1,4 +1,4 @@
-/** The answer, the cautions, and what acts on the whole report. */
+/** The output, the warnings, and controls for the whole report. */
 
 import type { Context } from "../context";
 import type { Prediction } from "../data/payload.generated";

@@ -1,4 +1,4 @@
-/** The keyboard's shortcuts, and a way to turn them off. */
+/** The keyboard shortcuts, and a switch to turn them off. */
 
 import type { Context } from "../context";
 import { h } from "../ui/dom";

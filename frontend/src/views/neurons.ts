@@ -1,4 +1,4 @@
-/** The products of a query with its keys, dimension by dimension: why one head looks where it looks. */
+/** The products of a query and its keys per dimension, which explain one head's attention weights. */
 
 import type { Context } from "../context";
 import type { QueryKey } from "../data/payload.generated";
@@ -21,7 +21,7 @@ export function neuronsView(context: Context): HTMLElement | null {
   });
   const rows = h("tbody");
   const words = note();
-  /** The layer, the head and the query that the attention view stands at. */
+  /** The layer, head and query selected in the attention view. */
   const selection = (): [number | string, number | string, number | string] => {
     const { state } = store;
     const part = attention[state.map];

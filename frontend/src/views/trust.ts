@@ -1,4 +1,4 @@
-/** How far the explanation may be believed, as far as anyone has checked. */
+/** Faithfulness: verdict, completeness, agreement between methods, and metrics. */
 
 import type { Context } from "../context";
 import type { Attribution, Evaluation, Payload } from "../data/payload.generated";
@@ -38,7 +38,7 @@ export function trustView({ model, store, theme }: Context): HTMLElement {
   return card("trust", h("h2", {}, "Faithfulness"), null, strip);
 }
 
-/** How much of the output's change the scores do not account for: a heading, a value and what it means. */
+/** The part of the output's change that the scores do not account for. */
 function completenessCard(attribution: Attribution | undefined, state: Readonly<State>): HTMLElement | null {
   if (!attribution) return null;
   const targets = attribution.targets.slice(state.target, state.targetEnd + 1);
@@ -62,12 +62,12 @@ function trustCard(name: string, ...content: Child[]): HTMLElement {
   return h("div", { class: "trust-card" }, h("h3", {}, bdi(name)), ...content);
 }
 
-/** One thing that is known, and what it means. */
+/** A name, its value and what it means. */
 function fact(name: string, value: string, words: string): HTMLElement {
   return trustCard(name, h("p", { class: "trust-value" }, bdi(value)), words && note(bdi(words)));
 }
 
-/** How far the other attributions of the same targets agree with the one shown. */
+/** How well other attributions of the same targets agree with the one shown. */
 function agreementCard({ agreements, attributions }: Payload, state: Readonly<State>): HTMLElement | null {
   const others = agreements.filter(({ first, second }) => [first, second].includes(state.attribution));
   if (!others.length) return null;
@@ -89,7 +89,7 @@ function agreementCard({ agreements, attributions }: Payload, state: Readonly<St
   return trustCard("Agreement between methods", ...rows, note(words));
 }
 
-/** One metric, with a row for each thing that was read and each replacement. */
+/** One metric, with a row for each quantity and replacement. */
 function metricCard(
   name: string,
   evaluations: readonly Evaluation[],
@@ -126,7 +126,7 @@ function metricCard(
   return trustCard(name, ...rows, note(bdi(words.filter(Boolean).join(" "))));
 }
 
-/** Where the value stands among what chance gives; from end to end of what is possible, where that is known. */
+/** The value among the control's values, on the range of possible values if known. */
 function band(
   { control, controlWords, limits }: Evaluation,
   value: number,

@@ -1,4 +1,4 @@
-/** What the selected token looks at most, and what looks at it, as arcs over the text and as a list. */
+/** The keys the selected token attends to most, or the queries that attend to it, as arcs and as a list. */
 
 import type { Context } from "../../context";
 import { type Row, topSources } from "../../data/matrices";
@@ -16,22 +16,22 @@ const HEIGHT = 190;
 const BASE = 116;
 
 export interface Link {
-  /** The first token of what is looked at, or looks. */
+  /** The first token of the other end. */
   readonly token: number;
   readonly label: string;
   readonly weight: number;
 }
 
 export interface Links {
-  /** What is selected, at the level shown. */
+  /** The selected unit. */
   readonly from: Omit<Link, "weight">;
   readonly links: Link[];
-  /** Whether it looks or is looked at. */
+  /** Whether the selection is the query, else it is the key. */
   readonly isQuery: boolean;
   readonly row: Row | null;
 }
 
-/** The largest weights of the selection: of its row, else of its column. */
+/** The largest weights in the selection's row, or in its column if it has no row. */
 export function linksOf(model: Model, { data, layer, head }: Plane, state: Readonly<State>): Links | null {
   const { rowAxis, keyAxis } = data;
   const row = model.axisIndex(rowAxis, state, state.focus);
@@ -195,7 +195,7 @@ export function arcs(
   );
 }
 
-/** The first and last token drawn: those between the ends, and as many more as make a dozen. */
+/** The first and last token drawn: everything between the ends, padded to at least a dozen. */
 export function tokenRange(ends: readonly number[], count: number): [number, number] {
   let [start, end] = [Math.min(...ends), Math.max(...ends)];
   while (end - start < 11 && (start > 0 || end < count - 1)) {
@@ -205,7 +205,7 @@ export function tokenRange(ends: readonly number[], count: number): [number, num
   return [start, end];
 }
 
-/** Push labels apart so that none covers another. */
+/** Space labels so that none overlap. */
 export function spread<T extends { x: number }>(
   spots: readonly T[],
   width: number,

@@ -1,4 +1,4 @@
-/** The matrix on screen, taken out. */
+/** Exports the matrix on screen. */
 
 import type { Context } from "../../context";
 import type { Plane, Planes } from "../../data/planes";

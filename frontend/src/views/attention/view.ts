@@ -1,4 +1,4 @@
-/** Where the model looked: matrix, sources of the selection, all heads. */
+/** Attention: the matrix, the sources of the selection, all heads. */
 
 import type { Context } from "../../context";
 import type { Matrices } from "../../data/matrices";
@@ -120,7 +120,7 @@ export function attentionView(context: Context): HTMLElement | null {
     levelName.hidden = level.element.hidden = isPooled(planes.detail);
   };
 
-  /** Show what the state names as soon as it is read; what was asked for meanwhile goes first. */
+  /** Show the state's matrix once it is loaded, unless a later request replaced it. */
   let latest = 0;
   const open = async () => {
     const request = ++latest;
@@ -183,7 +183,7 @@ export function attentionView(context: Context): HTMLElement | null {
   );
 }
 
-/** A map in the list of maps: what it is, and how much of the model it shows. */
+/** The name of a map in the list, with its layers and heads. */
 function mapWords(part: Attention): string {
   const layers = part.layers.length > 1 ? "all layers" : part.layerWords;
   const heads = part.heads.length > 1 ? `${part.heads.length} heads` : part.headWords;
@@ -191,7 +191,7 @@ function mapWords(part: Attention): string {
   return `${part.map}: ${layers}, ${heads}${coarse}${part.steps ? ", by generation step" : ""}`;
 }
 
-/** What the cells on screen stand for, where that is more than a token. */
+/** What a cell stands for if it covers more than one token. */
 function joinedWords(model: Model, planes: Planes, state: Readonly<State>): string {
   const { overview, detail } = planes;
   const { pooled } = overview.data.part;
@@ -209,7 +209,7 @@ function joinedWords(model: Model, planes: Planes, state: Readonly<State>): stri
   return `Grouped by ${state.level}: keys are summed and queries averaged over its tokens.`;
 }
 
-/** The layers and heads that stand cell by cell beside a pooled map, in words; empty for none. */
+/** The layers and heads for which the page has individual weights; empty if none. */
 function exactWords(parts: readonly Attention[], map: number): string {
   const part = parts[map];
   const exact = parts.filter(

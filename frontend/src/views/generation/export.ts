@@ -1,4 +1,4 @@
-/** The steps of a generation, taken out. */
+/** Exports the steps of a generation. */
 
 import type { Context } from "../../context";
 import { csv } from "../../export/csv";

@@ -1,4 +1,4 @@
-/** The steps of a generation: how sure the model was, what else it might have said. */
+/** The steps of a generation: probability, entropy and alternative tokens. */
 
 import type { Context } from "../../context";
 import { clamp } from "../../data/clamp";
@@ -107,7 +107,7 @@ export function generationView(context: Context): HTMLElement | null {
     );
   };
 
-  /** Another token, which may be asked about: why the one written and not this. */
+  /** An alternative token; selecting it explains why it was not generated. */
   const alternative = (current: number, index: number, label: string): HTMLElement => {
     const id = generation.topIds[current][index];
     const row = model.contrastOf(current, id);
@@ -173,7 +173,7 @@ export function generationView(context: Context): HTMLElement | null {
         );
       }),
     );
-    buttons()[focused]?.focus(); // the list was made anew
+    buttons()[focused]?.focus(); // the list was rebuilt
   };
 
   const stepAt = (event: MouseEvent): number => {

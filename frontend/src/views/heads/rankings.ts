@@ -1,4 +1,4 @@
-/** By what heads can be ranked: the report's scores, else what the weights in the page say. */
+/** Rankings of heads: by the report's scores, else by scores computed from the weights in the page. */
 
 import type { Matrices } from "../../data/matrices";
 import type { HeadScores } from "../../data/payload.generated";
@@ -8,15 +8,15 @@ import type { HeadScores as Computed } from "./scores";
 export interface Ranking {
   readonly name: string;
   readonly meaning: string;
-  /** Whether it ranks by its size. */
+  /** Whether it ranks by magnitude. */
   readonly signed: boolean;
   /** Whether its scores are shares. */
   readonly isShare: boolean;
-  /** For each layer and head of the map, one after another. */
+  /** One score per layer and head of the map, layer by layer. */
   readonly scores: readonly number[];
 }
 
-/** The report's scores of a map's heads; undefined where it has none of some head. */
+/** The report's scores of a map's heads; undefined if any head has none. */
 export function scoredBy(heads: HeadScores | null, data: Matrices): Ranking[] | undefined {
   const { layers, heads: headIndices } = data.part;
   if (!heads || !layers.length || !headIndices.length) return undefined;
@@ -27,7 +27,7 @@ export function scoredBy(heads: HeadScores | null, data: Matrices): Ranking[] | 
     name: name.replaceAll("_", " "),
     meaning: heads.meanings[index],
     signed: heads.signed[index],
-    isShare: false, // the payload does not say
+    isShare: false, // the payload has no units
     scores: indices.map((headIndex) => heads.scores[index][headIndex]),
   }));
 }
@@ -38,7 +38,7 @@ const COMPUTED: readonly [string, string, keyof Computed][] = [
   ["previous token", "weight on the previous token", "previous"],
 ];
 
-/** Rankings from what was read of the page's own weights; where tokens are pooled, none is before another. */
+/** Rankings by scores computed in the page; pooled maps have no previous token. */
 export function computedBy(computed: readonly Computed[], isPooled: boolean): Ranking[] {
   return COMPUTED.slice(0, isPooled ? 2 : 3).map(([name, meaning, score]) => ({
     name,
@@ -49,12 +49,12 @@ export function computedBy(computed: readonly Computed[], isPooled: boolean): Ra
   }));
 }
 
-/** One head's score in words. */
+/** One head's score as text. */
 export function scoreWords({ scores, isShare }: Ranking, head: number): string {
   return isShare ? formatPercent(scores[head]) : formatNumber(scores[head]);
 }
 
-/** The places of heads, the highest score first; without a ranking in the map's order. Top 0 is all. */
+/** Indices of heads, highest score first; without a ranking in the map's order. Top 0 means all. */
 export function ranked(ranking: Ranking | undefined, count: number, top: number): number[] {
   const order = Array.from({ length: count }, (_, index) => index);
   if (!ranking) return order;

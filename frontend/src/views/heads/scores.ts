@@ -1,22 +1,22 @@
-/** What a head does, read from the weights in the page: for reports that hold no scores of their heads. */
+/** Head scores computed from the weights in the page, for reports without head scores. */
 
 import type { Matrices } from "../../data/matrices";
 
 export interface HeadScores {
-  /** Entropy of its rows as a share of the most there could be. */
+  /** Entropy of the rows as a share of its maximum. */
   readonly spread: number;
   readonly sink: number;
-  /** Weight on the token before. */
+  /** Weight on the previous token. */
   readonly previous: number;
 }
 
-/** What a head does on average over the rows that have a choice. */
+/** Means over the rows that can attend to more than one key. */
 export function headScores(data: Matrices, layer: number, head: number): HeadScores {
   const entropies = new Float64Array(data.rows);
   const previous = new Float64Array(data.rows);
   const onSinks = new Float64Array(data.rows);
   const sinks = data.sinks(layer, head);
-  // A step's row stands for the token that it produced; the query is the one before.
+  // A step's row stands for the generated token; its query is the token before.
   const back = data.part.steps ? 2 : 1;
   data.visit(layer, head, (row, key, weight) => {
     if (weight > 0) entropies[row] -= weight * Math.log(weight);

@@ -1,4 +1,4 @@
-/** All heads of all layers as thumbnails in one canvas, in order or ranked by a score and cut to the first. */
+/** Thumbnails of all heads on one canvas, in order or ranked by a score and cut to the top. */
 
 import type { Context } from "../../context";
 import { clamp } from "../../data/clamp";
@@ -53,7 +53,7 @@ export function headsView(context: Context): Heads {
   let shownHeads: number[] = [];
   let layout: Layout = gridLayout(1, 1, 400);
   let loaded = 0;
-  /** Thumbnails painted already, and for what they hold. */
+  /** Cached thumbnails, and the settings they were painted with. */
   let painted = "";
   const thumbnails = new Map<number, HTMLCanvasElement>();
 
@@ -133,7 +133,7 @@ export function headsView(context: Context): Heads {
     pen.fillText(scoreWords(ranking, index), x + layout.size, y);
   };
 
-  /** Heads over the first row of each block, layers before each row. */
+  /** Head numbers above each block, layer numbers before each row. */
   const headings = (pen: CanvasRenderingContext2D, index: number, x: number, y: number) => {
     const [layer, head] = split(index);
     const { size, rows } = layout;
@@ -228,7 +228,7 @@ export function headsView(context: Context): Heads {
       event.preventDefault();
       const position = shownHeads.indexOf(selectedHead());
       const next = position < 0 ? 0 : position + step;
-      // Up and down stay where there is no row more.
+      // Up and down stop at the first and last row.
       const isOut = Math.abs(step) === columns && columns > 1 && (next < 0 || next >= shownHeads.length);
       choose(shownHeads[isOut ? position : clamp(next, 0, shownHeads.length - 1)]);
     },

@@ -1,4 +1,4 @@
-/** What a cell of a matrix holds, in words. */
+/** The tooltip of a matrix cell. */
 
 import type { Axis } from "../../data/axis";
 import type { Model } from "../../data/model";
@@ -10,7 +10,7 @@ import { planeWords, weightWords } from "../../words";
 
 const LONGEST = 60;
 
-/** What a cell holds, as names and values. */
+/** A cell as names and values. */
 export function cellRows(
   model: Model,
   plane: Plane,
@@ -39,7 +39,7 @@ export function cellRows(
   return rows;
 }
 
-/** How exact a weight is: its rounding, or over how many tokens it was joined. */
+/** The precision of a weight: its rounding error, or the number of tokens it is a mean over. */
 function joinedWords({ data }: Plane, row: number, key: number): string {
   const count = (axis: Axis, index: number) => axis.spans[index].last - axis.spans[index].first + 1;
   const [rows, keys] = [count(data.rowAxis, row), count(data.keyAxis, key)];
@@ -53,7 +53,7 @@ function joinedWords({ data }: Plane, row: number, key: number): string {
 function spanWords(model: Model, axis: Axis, index: number): string {
   const { first, last } = axis.spans[index];
   const table = model.payload.tables[axis.table];
-  // Where one of its tokens stands in no text, only its name is known.
+  // Tokens outside the text have only a label.
   const text = table.segments[first] === table.segments[last] ? labelOf(table, first, last) : "";
   return text ? `${axis.label(index)}: ${short(text, LONGEST)}` : axis.label(index);
 }

@@ -9,7 +9,7 @@ import { type Colors, pixel, pixels } from "../../ui/colors";
 const MAX_DOTS = 1024;
 const OFF = Number.NEGATIVE_INFINITY;
 
-/** Return the cells as an image of a dot for each, or for the largest of a block of cells where they are many. */
+/** Return an image with one dot per cell; of many cells, one dot per block, colored by its largest weight. */
 export function paintCells(
   { data, layer, head }: Plane,
   state: Pick<State, "sinks" | "scale">,
@@ -64,7 +64,7 @@ export function paintCells(
   return image;
 }
 
-/** Cells before any weight: masked ones apart, those that were not kept count as none. */
+/** Cells before any weight is drawn: masked ones are NaN, cells without a stored weight are 0. */
 function emptyCells(
   data: Matrices,
   window: Window,
@@ -88,7 +88,7 @@ function emptyCells(
   return sizes;
 }
 
-/** The weight that has the strongest color, where it is one for all rows. */
+/** The weight with the strongest color, if it is the same for all rows. */
 export function reachOf(
   { data, layer, head }: Plane,
   { scale, sinks }: Pick<State, "sinks" | "scale">,
@@ -96,7 +96,7 @@ export function reachOf(
   return scale === "global" ? data.globalPeak(sinks) : data.peak(layer, head, sinks);
 }
 
-/** Whether colors follow the square root, as the many small weights of a long text ask for. */
+/** Whether colors follow the square root, which shows the small weights of long texts. */
 export function isCurved(data: Pick<Matrices, "keys">): boolean {
   return data.keys > 64;
 }

@@ -1,4 +1,4 @@
-/** What stands beside a matrix: the names of its rows and columns. */
+/** The labels of a matrix's rows and columns. */
 
 import type { Matrices } from "../../data/matrices";
 import { short } from "../../data/units";

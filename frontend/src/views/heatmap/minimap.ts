@@ -1,4 +1,4 @@
-/** The whole of a long matrix in little, with the window that the reader moves over it. */
+/** An overview of a long matrix, with a movable window. */
 
 import type { Context } from "../../context";
 import type { Planes } from "../../data/planes";
@@ -38,7 +38,7 @@ export function minimapView(context: Context): Minimap {
   );
   let planes: Planes | undefined;
   let painted = "";
-  /** Pixels of a row and of a key of the matrix in detail. */
+  /** Pixels per row and per key of the detailed matrix. */
   let scale = { row: 1, key: 1 };
 
   const window = (): Window | undefined => planes && windowOf(planes.detail.data, store.state);
@@ -86,7 +86,7 @@ export function minimapView(context: Context): Minimap {
       Math.max(shown.keys * scale.key, 5),
       Math.max(shown.rows * scale.row, 5),
     ] as const;
-    // Light around dark: seen on every color of the ramp.
+    // A light line around a dark one is visible on every color of the ramp.
     pen.lineWidth = 4;
     pen.strokeStyle = theme.colors.get("background");
     pen.strokeRect(...box);
@@ -110,7 +110,7 @@ export function minimapView(context: Context): Minimap {
   };
   const resize = (by: number) => store.set({ zoomSize: resized(store.state.zoomSize, by) });
 
-  /** Where in the window it was taken, in pixels, while it is dragged. */
+  /** The pointer's offset in the window, in pixels, while dragging. */
   let grip: { x: number; y: number } | undefined;
   const drag = (event: PointerEvent) => {
     const shown = window();
@@ -173,7 +173,7 @@ export function minimapView(context: Context): Minimap {
   };
 }
 
-/** Whether a matrix has more cells than a window of the usual size shows. */
+/** Whether a matrix is too large to be shown whole with labels. */
 export function isLong({ detail }: Planes): boolean {
   return Math.max(detail.data.rows, detail.data.keys) > SMALL;
 }

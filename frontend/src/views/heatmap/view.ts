@@ -1,4 +1,4 @@
-/** One head's weights as a matrix: rows look, columns are looked at. */
+/** One head's weights as a matrix: rows are queries, columns are keys. */
 
 import type { Context } from "../../context";
 import type { Plane, Planes } from "../../data/planes";
@@ -17,7 +17,7 @@ export interface Heatmap {
   show(planes: Planes): void;
 }
 
-/** What is on screen: a window's cells in most detail, else the whole. */
+/** The plane on screen: individual cells in a window, else the overview. */
 export function planeShown(planes: Planes, state: Readonly<State>): Plane {
   return state.zoom ? planes.detail : planes.overview;
 }
@@ -124,7 +124,7 @@ export function heatmapView(context: Context): Heatmap {
     },
   });
 
-  // A window follows the selection where that leaves it.
+  // The window follows a selection outside it.
   store.watch(["focus"], ({ zoom, focus }) => {
     if (!frame || !zoom || focus < 0) return;
     const { row, key } = cellOf(focus);

@@ -25,13 +25,13 @@ export function readingOf(lens: Lens, layer: number, column: number): Reading {
   };
 }
 
-/** The position read that belongs to a token: where it was chosen, else the one after it, else none. */
+/** The lens column of a token: where it was predicted, else at the token itself; -1 if none. */
 export function columnOf(lens: Lens, token: number): number {
   const predicted = lens.positions.indexOf(token - 1);
   return predicted >= 0 && token > 0 ? predicted : lens.positions.indexOf(token);
 }
 
-/** Layers as they stand on screen: the last one first. */
+/** Layers in screen order: the last one first. */
 export function rowsOf(lens: Lens): number[] {
   return lens.layers.map((_, row) => lens.layers.length - 1 - row);
 }

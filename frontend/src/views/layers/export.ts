@@ -1,4 +1,4 @@
-/** The logit lens, taken out. */
+/** Exports the logit lens. */
 
 import type { Context } from "../../context";
 import { csv } from "../../export/csv";

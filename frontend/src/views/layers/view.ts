@@ -1,4 +1,4 @@
-/** The logit lens: what each layer would answer, as a grid of all positions and a table of the selected one. */
+/** The logit lens: each layer's prediction, as a grid of all positions and a table for the selected one. */
 
 import type { Context } from "../../context";
 import { clamp } from "../../data/clamp";
@@ -53,7 +53,7 @@ export function layersView(context: Context): HTMLElement | null {
       pen.rect(x + 1, y, each - 2, height);
       pen.clip();
       pen.fillStyle = color;
-      // A word that is too wide begins at the left, where it is cut off at its end.
+      // Text that is too wide is aligned left and cut off at its end.
       const room = pen.measureText(words).width > each - 4;
       pen.textAlign = room ? "left" : "center";
       pen.fillText(words, room ? x + 2 : x + each / 2, y + height / 2);
@@ -111,7 +111,7 @@ export function layersView(context: Context): HTMLElement | null {
       const [column] = cellAt(event);
       const position = lens.positions[column];
       if (position < 0) return;
-      // What is selected is the token that was chosen there; after the last one nothing was.
+      // Select the token predicted there; at the last position there is none.
       const last = position + 1 >= model.payload.tables[lens.table].labels.length;
       actions.select(last ? position : position + 1);
     },

@@ -1,4 +1,4 @@
-/** The scores as bars, in reading order or by size; only the rows in sight are in the page. */
+/** The scores as a bar chart, by position or magnitude; only visible rows are in the DOM. */
 
 import type { Context } from "../../context";
 import { clamp } from "../../data/clamp";
@@ -13,7 +13,7 @@ export const ROW_HEIGHT = 26;
 const SPARE = 3;
 const MAX_HEIGHT = 430;
 
-/** The units of the chart, in its order. */
+/** The units in the chart's order. */
 export function barOrder(scores: Scores, state: Readonly<State>): number[] {
   if (state.sort === "size") return bySize(scores.values);
   return Array.from(scores.values.keys());

@@ -1,4 +1,4 @@
-/** The colored text and its bars, taken out. */
+/** Exports the colored text and its bars. */
 
 import type { Context } from "../../context";
 import { csv } from "../../export/csv";

@@ -1,4 +1,4 @@
-/** The text, colored by the scores shown. */
+/** The text, colored by its scores. */
 
 import type { Context } from "../../context";
 import type { Attribution, Table } from "../../data/payload.generated";
@@ -11,7 +11,7 @@ import { scoreRows } from "../../words";
 
 export interface Piece {
   readonly element: HTMLElement;
-  /** The first token of its unit at level token; -1 between tokens. */
+  /** The first token of its unit at token level; -1 between tokens. */
   readonly token: number;
   readonly pill: boolean;
 }
@@ -60,14 +60,14 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
       const strength = scores?.reach ? value / scores.reach : 0;
       paintWord(piece.element, colors, piece.pill ? 0 : strength, attribution?.signed ?? false);
       const { classList } = piece.element;
-      classList.toggle("found", matching.has(unit));
+      classList.toggle("match", matching.has(unit));
       classList.toggle("target", piece.token >= targets[0] && piece.token <= targets[1] && piece.token >= 0);
       classList.toggle("unscored", piece.token >= 0 && Number.isNaN(value) && !!attribution);
     });
     mark(state);
   };
 
-  /** The pieces of each unit, and which of them are marked: a long text is not gone through at every move. */
+  /** The pieces of each unit, and the marked units: updates need not visit a whole long text. */
   const byUnit = new Map<number, Piece[]>();
   let hovered = -1;
   let selected: [number, number] = [0, -1];
@@ -122,7 +122,7 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
       element.focus({ preventScroll: true });
     },
     mousedown: (event) => {
-      if (event.shiftKey) event.preventDefault(); // else the browser selects the text between
+      if (event.shiftKey) event.preventDefault(); // else the browser selects the text in between
     },
   });
 
@@ -171,7 +171,7 @@ export function paragraphs(table: Table, pieces: Piece[], goesOn: boolean): HTML
   runs.texts.forEach((text, index) => {
     if (runs.sources[index] > opened) {
       opened = runs.sources[index];
-      // A continuation goes on where its prompt ends.
+      // A continuation follows its prompt in the same paragraph.
       if (!goesOn) parts.push(document.createDocumentFragment());
     }
     const token = runs.units[index] < 0 ? -1 : firsts.get(runs.units[index])!;
@@ -194,7 +194,7 @@ export function paragraphs(table: Table, pieces: Piece[], goesOn: boolean): HTML
   });
   return parts.map((part) => {
     const paragraph = h("div", { class: "paragraph", role: "presentation" }, part);
-    // Last: a browser works out the direction anew at each child of an element that has it.
+    // Last: the browser recomputes the direction for every child added to an element with dir=auto.
     paragraph.dir = "auto";
     return paragraph;
   });

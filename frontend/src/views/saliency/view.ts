@@ -1,4 +1,4 @@
-/** Text and bars side by side, with what they show and how they are colored. */
+/** Saliency: the colored text and the bar chart, with their controls and legend. */
 
 import type { Context } from "../../context";
 import { exportMenu } from "../../export/menu";
