@@ -21,7 +21,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["t", "theme: auto, light or dark"],
   ["/", "search tokens; Enter goes to the next match"],
   ["Esc", "clear the selection, close menus"],
-  ["?", "show or hide this help"],
+  ["?", "show this help"],
 ];
 
 export function helpDialog({ store }: Context): { element: HTMLDialogElement; toggle: () => void } {

@@ -167,8 +167,7 @@ export function headsView(context: Context): Heads {
     const count = layerCount * headCount;
     const ranking = rankingShown();
     const scale = { row: "per row", head: "per head", global: "for all heads" }[state.scale];
-    const extent =
-      `${counted(layerCount, "layer")} × ${counted(headCount, "head")}; ` + `one color scale ${scale}. `;
+    const extent = `${counted(layerCount, "layer")} × ${counted(headCount, "head")}; one color scale ${scale}. `;
     const how = ranking
       ? `Sorted by ${ranking.name}: ${ranking.meaning}. Captions: layer·head and score.` +
         (shownHeads.length < count ? ` Top ${shownHeads.length} of ${count}.` : "")
