@@ -1,36 +1,37 @@
-// Builds the one script of the report. With --check nothing is written: what is committed must be the same.
+// Builds the report's script. With --check nothing is written; the committed files must be up to date.
 import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { typesOf } from "./schema-types.mjs";
 
-const here = dirname(dirname(fileURLToPath(import.meta.url)));
-const shown = join(here, "../src/model_understanding/show/static");
-const MOST_BYTES = 120_000;
-// Members of our own objects, which nothing else reads and no string names: shortened with the rest.
+const frontend = dirname(dirname(fileURLToPath(import.meta.url)));
+const assets = join(frontend, "../src/model_understanding/show/static");
+const MAX_BYTES = 120_000;
+// Members of internal objects, shortened in the bundle. None may be accessed by a string or exported as JSON.
 const INTERNAL = [
-  ..."actions allowed allowedIn allowsAny attentionAt choices choicesOf colors contrastOf".split(" "),
-  ..."current currentStep cycleLevel destroy divergence element firstKey firstRow folded".split(" "),
-  ..."followsSteps globalPeak headCount isContrast isDense isLoaded joins keyAxis keyOf".split(" "),
-  ..."layerCount leaveContrast listeners loadAll model moveHead moveLayer named nearest".split(" "),
-  ..."overview payload placeOf placeOn places planes radius rowAxis scene scored shapes".split(" "),
-  ..."showAttribution showMap showTarget sinkShare state stepOfToken store stretches".split(" "),
-  ..."tableIndex targetOfStep targetsFor tooltip unitOf unitsOf unitsShown unselect variables".split(" "),
-  ..."visit visitDense visitMean visitTop watch wholePage".split(" "),
+  ..."actions allowed allowedIn allowsAny attentionAt axisIndex choiceCounts choices choicesOf".split(" "),
+  ..."colors contrastOf current currentStep cycleLevel destroy element firstKey firstRow".split(" "),
+  ..."folded followsSteps globalPeak headCount indexOfToken isContrast isDense isLoaded joins".split(" "),
+  ..."keyAxis keyOf layerCount leaveContrast listeners loadAll model moveHead moveLayer named".split(" "),
+  ..."nearest overview payload planes radius rowAxis scene scored shapes showAttribution".split(" "),
+  ..."showMap showTarget sinkShare spanByToken spans state stepOfToken store tableIndex".split(" "),
+  ..."targetOfStep targetsFor tooltip unitOf unitsOf unitsShown unselect variables visit".split(" "),
+  ..."visitDense visitMean visitTop watch wholePage".split(" "),
 ];
 
-const schema = JSON.parse(await readFile(join(shown, "payload.schema.json"), "utf8"));
+const schema = JSON.parse(await readFile(join(assets, "payload.schema.json"), "utf8"));
 for (const { properties } of Object.values(schema.$defs)) {
-  const named = INTERNAL.filter((name) => name in properties);
-  if (named.length) throw new Error(`The payload has members that would be renamed: ${named.join(", ")}.`);
+  const renamed = INTERNAL.filter((name) => name in properties);
+  if (renamed.length)
+    throw new Error(`The payload has members that would be renamed: ${renamed.join(", ")}.`);
 }
 const isCheck = process.argv.includes("--check");
 const stale = [];
-await put(join(here, "src/payload.generated.ts"), typesOf(schema));
+await put(join(frontend, "src/data/payload.generated.ts"), typesOf(schema));
 
 const result = await build({
-  entryPoints: [join(here, "src/main.ts")],
+  entryPoints: [join(frontend, "src/main.ts")],
   bundle: true,
   minify: true,
   format: "iife",
@@ -42,13 +43,15 @@ const result = await build({
   plugins: [{ name: "minified-css", setup: minifiedCss }],
   write: false,
 });
-// A tab within a string, written so that it can be seen.
+// Write tabs in strings as \t.
 const script = result.outputFiles[0].text.trimEnd().replaceAll("\t", "\\t");
-if (/<\/script|<!--/i.test(script)) throw new Error("The script would end the element it stands in.");
-if (script.length > MOST_BYTES) throw new Error(`The script has ${script.length} bytes, over ${MOST_BYTES}.`);
-await put(join(shown, "report.js"), `${script}\n`);
+if (/<\/script|<!--/i.test(script))
+  throw new Error("The script contains </script or <!--, which would break its script element.");
+if (script.length > MAX_BYTES)
+  throw new Error(`The script has ${script.length} bytes; the limit is ${MAX_BYTES}.`);
+await put(join(assets, "report.js"), `${script}\n`);
 if (stale.length) {
-  console.error(`Not what the sources give: ${stale.join(", ")}. Run scripts/build-frontend.`);
+  console.error(`Out of date: ${stale.join(", ")}. Run scripts/build-frontend.`);
   process.exit(1);
 }
 console.log(`report.js: ${script.length} bytes`);
@@ -61,8 +64,8 @@ function minifiedCss(bundler) {
 }
 
 async function put(path, text) {
-  const held = await readFile(path, "utf8").catch(() => "");
-  if (held === text) return;
-  if (isCheck) stale.push(path.slice(dirname(here).length + 1));
+  const current = await readFile(path, "utf8").catch(() => "");
+  if (current === text) return;
+  if (isCheck) stale.push(path.slice(dirname(frontend).length + 1));
   else await writeFile(path, text);
 }

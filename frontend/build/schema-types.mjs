@@ -31,6 +31,6 @@ function typeOf(schema) {
     case "null":
       return schema.type;
     default:
-      throw new Error(`No type for ${JSON.stringify(schema)}`);
+      throw new Error(`Unsupported schema: ${JSON.stringify(schema)}`);
   }
 }

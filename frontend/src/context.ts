@@ -1,11 +1,11 @@
-/** What every view is given. */
+/** What every view works with. */
 
-import type { Actions } from "./actions";
-import type { Colors } from "./colors";
-import type { Model } from "./model";
-import type { Store } from "./store";
-import type { Theme } from "./theme";
-import type { Tooltip } from "./views/tooltip";
+import type { Model } from "./data/model";
+import type { Actions } from "./state/actions";
+import type { Store } from "./state/store";
+import type { Colors } from "./ui/colors";
+import type { Theme } from "./ui/theme";
+import type { Tooltip } from "./ui/tooltip";
 
 export interface Context {
   readonly model: Model;
@@ -13,9 +13,9 @@ export interface Context {
   readonly actions: Actions;
   readonly theme: Theme;
   readonly tooltip: Tooltip;
-  /** Say something to screen readers and, for a moment, on screen. */
+  /** Announce a message to screen readers and, briefly, on screen. */
   readonly say: (words: string) => void;
-  /** Ends with the report: what listens beyond its element hangs on it. */
+  /** Aborted when the report is removed; ends listeners outside its element. */
   readonly signal: AbortSignal;
 }
 

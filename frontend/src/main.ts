@@ -1,7 +1,7 @@
-/** Where the one script starts: mount every report of the page that is not mounted yet, when it is in sight. */
+/** Entry point: mount every report of the page that is not mounted yet, once it is visible. */
 
+import type { ComparisonPayload, Payload } from "./data/payload.generated";
 import { mount } from "./mount";
-import type { ComparisonPayload, Payload } from "./payload.generated";
 
 const HOST = "[data-model-understanding]:not([data-mounted])";
 const whole = document.documentElement;
@@ -30,7 +30,7 @@ function mountOne(host: HTMLElement): void {
     plain?.remove();
     host.dataset.mounted = "yes";
   } catch (error) {
-    // What needs no script stays.
+    // Keep the version that needs no script.
     view.hidden = true;
     if (plain) plain.hidden = false;
     whole.classList.remove("mu-scripted");
@@ -49,9 +49,9 @@ function whenSeen(host: HTMLElement, start: () => void): void {
 }
 
 if (document.readyState === "loading") {
-  whole.classList.add("mu-scripted"); // the plain page is not shown for a moment
+  whole.classList.add("mu-scripted"); // avoids a flash of the plain page
   document.addEventListener("DOMContentLoaded", mountAll);
 } else {
   mountAll();
-  requestAnimationFrame(mountAll); // some notebooks run an output's script before its elements are there
+  requestAnimationFrame(mountAll); // some notebooks run an output's script before its elements exist
 }

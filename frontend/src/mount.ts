@@ -1,38 +1,39 @@
-/** Mount the report into an element: a shadow root, so that nothing leaks in or out. */
+/** Mounts a report into a shadow root, so that no styles leak in or out. */
 
-import { Actions } from "./actions";
 import { mountComparison } from "./comparison/page";
 import type { Context } from "./context";
-import { h } from "./dom";
-import { copy } from "./export/menu";
-import { listenToKeys } from "./keyboard";
-import { Model } from "./model";
-import type { Attention, Attribution, ComparisonPayload, Payload } from "./payload.generated";
-import { fitting, followAddress, stateOf } from "./permalink";
-import { type State, Store } from "./store";
-import { surface } from "./surface";
+import { Model } from "./data/model";
+import type { Attention, Attribution, ComparisonPayload, Payload } from "./data/payload.generated";
+import { Actions } from "./state/actions";
+import { listenToKeys } from "./state/keyboard";
+import { fitting, followAddress, stateOf } from "./state/permalink";
+import { type State, Store } from "./state/store";
+import { LONG, OPENING_SIZE } from "./state/window";
+import { copy } from "./ui/clipboard";
+import { h } from "./ui/dom";
+import { surface } from "./ui/surface";
+import { toast } from "./ui/toast";
+import { Tooltip } from "./ui/tooltip";
 import { aboutView } from "./views/about";
-import { announcer, toast } from "./views/announcer";
-import { attentionView } from "./views/attention";
-import { generationView } from "./views/generation";
+import { announcer } from "./views/announcer";
+import { attentionView } from "./views/attention/view";
+import { generationView } from "./views/generation/view";
 import { headerView } from "./views/header";
-import { LONG, OPENING_SIZE } from "./views/heatmap/window";
 import { helpDialog } from "./views/help";
-import { layersView } from "./views/layers";
+import { layersView } from "./views/layers/view";
 import { neuronsView } from "./views/neurons";
-import { saliencyView } from "./views/saliency";
-import { Tooltip } from "./views/tooltip";
+import { saliencyView } from "./views/saliency/view";
 import { trustView } from "./views/trust";
 
 export interface MountOptions {
-  /** The report is the whole page: its address holds the view, its keys are heard everywhere. */
+  /** The report is the whole page: the address stores the view, shortcuts work everywhere. */
   readonly wholePage?: boolean;
-  /** How large the page is, in words. */
+  /** The page's size as text. */
   readonly size?: string | undefined;
 }
 
 export interface Mounted {
-  /** Take the report out and stop everything that it listens to. */
+  /** Remove the report and all its listeners. */
   destroy(): void;
 }
 
@@ -41,7 +42,8 @@ export function mount(
   payload: Payload | ComparisonPayload,
   options: MountOptions = {},
 ): Mounted {
-  if (payload.schema !== 1) throw new Error(`Payload of schema ${String(payload.schema)}, not 1.`);
+  if (payload.schema !== 1)
+    throw new Error(`Unsupported payload schema ${String(payload.schema)}: expected 1.`);
   const { root, theme, signal, destroy } = surface(element, payload.palette);
   if ("kind" in payload) {
     mountComparison(payload, { root, theme, signal, destroy }, options.wholePage ?? false);
@@ -66,9 +68,9 @@ export function mount(
   const link = async () => {
     try {
       await copy(location.href);
-      message.say("Link to this view copied");
+      message.say("Link copied");
     } catch {
-      message.say("The address bar holds the link to this view");
+      message.say("Copy the link from the address bar");
     }
   };
   const main = h(
@@ -89,7 +91,7 @@ export function mount(
   return { destroy };
 }
 
-/** The view a report opens with: for a generation, why its first token; else the token with most score. */
+/** The state a report opens with: the first generated token, else the token with the largest score. */
 function opening(model: Model): State {
   const { attributions, attention } = model.payload;
   const bySteps = attributions.findIndex((attribution) => model.followsSteps(attribution));
@@ -138,8 +140,8 @@ function isLongMap(part: Attention | undefined): boolean {
 function strongest(attribution: Attribution | undefined): number {
   let best = -1;
   let size = 0;
-  attribution?.scores[0]?.forEach((score, place) => {
-    const token = attribution.positions[place];
+  attribution?.scores[0]?.forEach((score, index) => {
+    const token = attribution.positions[index];
     if (score === null || Math.abs(score) <= size || attribution.table !== 0) return;
     size = Math.abs(score);
     best = token;

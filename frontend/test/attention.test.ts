@@ -1,12 +1,13 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { axisOf } from "../src/attention/axis";
-import { FoldedMatrices } from "../src/attention/folded";
-import { exactPlace } from "../src/attention/planes";
-import { StoredMatrices } from "../src/attention/stored";
-import type { Attention, Table } from "../src/payload.generated";
-import type { Level, State } from "../src/store";
-import { contains, moved, resized, windowAt, windowOf } from "../src/views/heatmap/window";
+import { axisOf } from "../src/data/axis";
+import { FoldedMatrices } from "../src/data/folded";
+import type { Attention, Table } from "../src/data/payload.generated";
+import { exactPlane } from "../src/data/planes";
+import { StoredMatrices } from "../src/data/stored";
+import type { Level } from "../src/data/units";
+import type { State } from "../src/state/store";
+import { contains, moved, resized, windowAt, windowOf } from "../src/state/window";
 
 interface Folded {
   level: Level;
@@ -18,7 +19,7 @@ interface Folded {
   weights: number[][];
   sinks: number[] | null;
 }
-/** Maps as Python writes them for the page, with what Python folds them to (tests/show/test_payload_folding.py). */
+/** Maps as Python encodes them, with their folded versions (tests/show/test_payload_folding.py). */
 const folding = JSON.parse(readFileSync(new URL("./folding.json", import.meta.url), "utf8")) as Record<
   string,
   { tables: Table[]; part: Attention; folded: Folded[] }
@@ -26,18 +27,18 @@ const folding = JSON.parse(readFileSync(new URL("./folding.json", import.meta.ur
 
 describe.each(Object.entries(folding))("folding a map (%s)", (_, { tables, part, folded }) => {
   it.each(
-    folded.map((one) => [`${one.level} ${one.layer} ${one.head}`, one] as const),
-  )("to %s is what Python makes of it", async (_, expected) => {
+    folded.map((fold) => [`${fold.level} ${fold.layer} ${fold.head}`, fold] as const),
+  )("to %s equals what Python computes", async (_, expected) => {
     const whole = await StoredMatrices.of(part, tables);
     await whole.loadAll();
     const data = new FoldedMatrices(whole, tables, expected.level);
-    expect(data.rowAxis.stretches.map(({ label }) => label)).toEqual(expected.from);
-    expect(data.keyAxis.stretches.map(({ label }) => label)).toEqual(expected.to);
+    expect(data.rowAxis.spans.map(({ label }) => label)).toEqual(expected.from);
+    expect(data.keyAxis.spans.map(({ label }) => label)).toEqual(expected.to);
     expected.weights.forEach((weights, row) => {
-      const held = data.row(expected.layer, expected.head, row, "raw").weights;
+      const actual = data.row(expected.layer, expected.head, row, "raw").weights;
       weights.forEach((weight, key) => {
         expect(data.allowed(row, key), `${row} ${key}`).toBe(expected.allowed[row][key]);
-        expect(held[key], `${row} ${key}`).toBeCloseTo(weight, 5);
+        expect(actual[key], `${row} ${key}`).toBeCloseTo(weight, 5);
       });
     });
     if (expected.sinks)
@@ -46,75 +47,75 @@ describe.each(Object.entries(folding))("folding a map (%s)", (_, { tables, part,
 });
 
 const table = {
-  labels: Array.from({ length: 100 }, (_, place) => `w${place}`),
+  labels: Array.from({ length: 100 }, (_, index) => `w${index}`),
   segments: Array(100).fill(-1),
 } as unknown as Table;
 const part = (changes: Partial<Attention>) => ({ ...folding.causal.part, ...changes }) as Attention;
 
 describe("an axis", () => {
-  it("knows the stretch of every token where neighbors are pooled", () => {
+  it("finds the span of every token when neighbors are pooled", () => {
     const axis = axisOf([table], 0, [60, 68, 76], [67, 75, 79]);
-    expect(axis.stretches.map(({ label }) => label)).toEqual(["60–67", "68–75", "76–79"]);
-    expect([59, 60, 67, 68, 79, 80].map((token) => axis.placeOf(token))).toEqual([-1, 0, 0, 1, 2, -1]);
+    expect(axis.spans.map(({ label }) => label)).toEqual(["60–67", "68–75", "76–79"]);
+    expect([59, 60, 67, 68, 79, 80].map((token) => axis.indexOfToken(token))).toEqual([-1, 0, 0, 1, 2, -1]);
     expect([0, 70, 99].map((token) => axis.nearest(token))).toEqual([0, 1, 2]);
   });
-  it("keeps the order of rows that were asked for out of it", () => {
+  it("keeps rows in the order they were requested", () => {
     const axis = axisOf([table], 0, [5, 2, 9], []);
-    expect([2, 5, 9, 3].map((token) => axis.placeOf(token))).toEqual([1, 0, 2, -1]);
+    expect([2, 5, 9, 3].map((token) => axis.indexOfToken(token))).toEqual([1, 0, 2, -1]);
   });
 });
 
-describe("single weights beside a pooled map", () => {
+describe("individual weights of a pooled map", () => {
   const pooled = part({ pooled: 8, layers: [0, 1], heads: [0, 1] });
   const means = part({ layers: [0, 1], heads: [], headWords: "mean of heads 0–1" });
   const last = part({ layers: [1], heads: [0, 1] });
-  it("are found by layer and head", () => {
+  it("are matched by layer and head", () => {
     const parts = [means, last, pooled];
-    expect(exactPlace(parts, { map: 2, layer: 0, head: -1 })).toEqual({ map: 0, layer: 0, head: 0 });
-    expect(exactPlace(parts, { map: 2, layer: 1, head: 1 })).toEqual({ map: 1, layer: 0, head: 1 });
-    expect(exactPlace(parts, { map: 2, layer: 0, head: 1 })).toBeNull();
-    expect(exactPlace(parts, { map: 1, layer: 0, head: 1 }), "no need").toBeNull();
-    expect(exactPlace([last, pooled], { map: 1, layer: 1, head: -1 })).toEqual({
+    expect(exactPlane(parts, { map: 2, layer: 0, head: -1 })).toEqual({ map: 0, layer: 0, head: 0 });
+    expect(exactPlane(parts, { map: 2, layer: 1, head: 1 })).toEqual({ map: 1, layer: 0, head: 1 });
+    expect(exactPlane(parts, { map: 2, layer: 0, head: 1 })).toBeNull();
+    expect(exactPlane(parts, { map: 1, layer: 0, head: 1 }), "not pooled").toBeNull();
+    expect(exactPlane([last, pooled], { map: 1, layer: 1, head: -1 })).toEqual({
       map: 0,
       layer: 0,
       head: -1,
     });
   });
-  it("are of the same map and rows", () => {
+  it("belong to the same map and rows", () => {
     const other = [part({ map: "rollout" }), part({ steps: true }), pooled];
-    expect(exactPlace(other, { map: 2, layer: 1, head: 0 })).toBeNull();
+    expect(exactPlane(other, { map: 2, layer: 1, head: 0 })).toBeNull();
     const some = [part({ layers: [1], heads: [0] }), pooled];
-    expect(exactPlace(some, { map: 1, layer: 1, head: -1 }), "one head is no mean").toBeNull();
+    expect(exactPlane(some, { map: 1, layer: 1, head: -1 }), "one head is not a mean").toBeNull();
   });
 });
 
 describe("a window", () => {
-  const at = { zoom: true, zoomRow: 50, zoomKey: 2, zoomSize: 16 } as State;
+  const zoomed = { zoom: true, zoomRow: 50, zoomKey: 2, zoomSize: 16 } as State;
   const data = {
     rows: 40,
     keys: 100,
     rowAxis: axisOf(
       [table],
       0,
-      [...Array(40).keys()].map((place) => place + 60),
+      [...Array(40).keys()].map((index) => index + 60),
       [],
     ),
     keyAxis: axisOf([table], 0, [...Array(100).keys()], []),
   } as unknown as StoredMatrices;
   it("stays within the matrix", () => {
-    expect(windowOf(data, at)).toEqual({ firstRow: 0, rows: 16, firstKey: 0, keys: 16 });
+    expect(windowOf(data, zoomed)).toEqual({ firstRow: 0, rows: 16, firstKey: 0, keys: 16 });
     expect(windowAt(data, 64, 39, 99)).toEqual({ firstRow: 0, rows: 40, firstKey: 36, keys: 64 });
-    expect(windowOf(data, { ...at, zoom: false }).keys).toBe(100);
+    expect(windowOf(data, { ...zoomed, zoom: false }).keys).toBe(100);
   });
-  it("moves by cells from where it is seen, and comes back", () => {
-    const window = windowOf(data, at);
-    const right = { ...at, ...moved(data, window, 0, 10) };
+  it("moves by cells, and back", () => {
+    const window = windowOf(data, zoomed);
+    const right = { ...zoomed, ...moved(data, window, 0, 10) };
     expect(windowOf(data, right).firstKey).toBe(10);
-    const end = { ...at, ...moved(data, window, 1e9, 1e9) };
+    const end = { ...zoomed, ...moved(data, window, 1e9, 1e9) };
     expect(windowOf(data, end)).toEqual({ firstRow: 24, rows: 16, firstKey: 84, keys: 16 });
     expect(windowOf(data, { ...end, ...moved(data, windowOf(data, end), -24, -84) })).toEqual(window);
   });
-  it("grows and shrinks by sizes, and knows what is in it", () => {
+  it("grows and shrinks through the sizes, and tests whether it contains a cell", () => {
     expect([resized(32, 1), resized(32, -1), resized(16, -1), resized(256, 1)]).toEqual([48, 24, 16, 256]);
     const window = windowAt(data, 16, 20, 20);
     expect([contains(window, 12, 12), contains(window, 28, 20), contains(window, 20, 11)]).toEqual([

@@ -1,17 +1,17 @@
 import { deflateRawSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { headScores } from "../src/attention/head-scores";
-import { topSources } from "../src/attention/matrices";
-import { StoredMatrices } from "../src/attention/stored";
-import { inflated, maskTest, weightsOfBytes } from "../src/codec";
-import type { Attention, Table } from "../src/payload.generated";
+import { inflated, maskTest, weightsOfBytes } from "../src/data/codec";
+import { topSources } from "../src/data/matrices";
+import type { Attention, Table } from "../src/data/payload.generated";
+import { StoredMatrices } from "../src/data/stored";
+import { headScores } from "../src/views/heads/scores";
 
 const packed = (bytes: number[]) => deflateRawSync(Uint8Array.from(bytes)).toString("base64");
 
 const opened = (part: Attention) =>
   StoredMatrices.of(part, [{ labels: ["a", "b", "c"] } as unknown as Table]);
 
-/** A causal map of two heads over three tokens, as the payload holds it. */
+/** A causal map of two heads over three tokens, as in the payload. */
 function attention(changes: Partial<Attention["weights"]> = {}): Attention {
   return {
     map: "raw",
@@ -47,7 +47,7 @@ function attention(changes: Partial<Attention["weights"]> = {}): Attention {
 }
 
 describe("bytes", () => {
-  it("inflates what deflate made", async () => {
+  it("inflates deflated data", async () => {
     expect([...(await inflated(packed([1, 2, 3])))]).toEqual([1, 2, 3]);
     expect(await inflated("")).toHaveLength(0);
   });
@@ -65,17 +65,17 @@ describe("bytes", () => {
 });
 
 describe("an attention map", () => {
-  it("gives rows, without sinks where asked", async () => {
+  it("returns rows, without sinks if renormalized", async () => {
     const data = await opened(attention());
     await data.loadAll();
     expect([...data.row(0, 1, 2, "raw").weights]).toEqual([1, 0, 0]);
-    expect([...data.row(0, 1, 1, "renormalized").weights], "nothing but a sink").toEqual([0, 0, 0]);
+    expect([...data.row(0, 1, 1, "renormalized").weights], "only a sink").toEqual([0, 0, 0]);
     expect([...data.row(0, 0, 2, "renormalized").weights]).toEqual([0, 0, 1]);
     expect(data.row(0, 0, 1, "raw").weights[0]).toBeCloseTo(0.498, 2);
     expect(data.row(0, -1, 2, "raw").weights[2]).toBeCloseTo(0.5, 6);
     expect(data.sinkShare(0, 1, 0)).toBeCloseTo(1, 6);
   });
-  it("scales colors without sinks and without rows that had no choice", async () => {
+  it("excludes sinks and rows with a single key from the color scale", async () => {
     const data = await opened(attention());
     await data.loadAll();
     expect(data.peak(0, 1, "raw")).toBe(1);
@@ -83,7 +83,7 @@ describe("an attention map", () => {
     expect(data.globalPeak("muted")).toBe(1);
   });
   it("reads the largest weights of each row", async () => {
-    // Two kept a row: differences of keys as 16 bits, then levels.
+    // Two weights per row: differences of keys as 16 bits, then levels.
     const keys = [0, 0, 0, 1, 1, 1];
     const low = keys.flatMap((key) => [key, 0]);
     const block = packed([
@@ -118,7 +118,7 @@ describe("an attention map", () => {
     expect(topSources(row, "raw", 1)).toEqual([{ key: 2, weight: row.weights[2] }]);
     expect(data.row(0, -1, 0, "raw").weights[0]).toBeCloseTo((1 / 255) ** 2, 9);
   });
-  it("says what a head does", async () => {
+  it("yields head scores", async () => {
     const data = await opened(attention());
     await data.loadAll();
     expect(headScores(data, 0, 0).previous).toBeCloseTo(0.249, 2);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Matrices } from "../src/attention/matrices";
+import type { Matrices } from "../src/data/matrices";
 import { blocksOf, gridLayout, rankedLayout, spot, thumbnailAt } from "../src/views/heads/layout";
 import { computedBy, ranked, scoredBy } from "../src/views/heads/rankings";
 
@@ -16,36 +16,36 @@ const report = {
 };
 
 describe("rankings of heads", () => {
-  it("give a map's layers and heads their own scores, by index in the model", () => {
-    const found = scoredBy(report, map([1], [2, 0]))!;
-    expect(found.map(({ name, scores }) => [name, scores])).toEqual([
+  it("assign scores to a map's layers and heads by their index in the model", () => {
+    const rankings = scoredBy(report, map([1], [2, 0]))!;
+    expect(rankings.map(({ name, scores }) => [name, scores])).toEqual([
       ["previous token", [1.2, 1]],
       ["ablation", [-7, 5]],
     ]);
-    expect(scoredBy(report, map([0, 1], [3])), "another model's heads").toBeUndefined();
+    expect(scoredBy(report, map([0, 1], [3])), "heads of another model").toBeUndefined();
     expect(scoredBy(report, map([2], [0]))).toBeUndefined();
-    expect(scoredBy(report, map([0, 1], [])), "means are no heads").toBeUndefined();
+    expect(scoredBy(report, map([0, 1], [])), "means are not heads").toBeUndefined();
     expect(scoredBy(null, map([0], [0]))).toBeUndefined();
   });
-  it("put the highest first, signed ones by their size, and cut to the first", () => {
+  it("put the highest first, signed ones by magnitude, and cut to the top", () => {
     const [previous, ablation] = scoredBy(report, map([0, 1], [0, 1, 2]))!;
     expect(ranked(previous, 6, 0)).toEqual([5, 4, 3, 2, 1, 0]);
     expect(ranked(ablation, 6, 3)).toEqual([1, 5, 3]);
-    expect(ranked(undefined, 3, 2), "in order none is left out").toEqual([0, 1, 2]);
+    expect(ranked(undefined, 3, 2), "unranked, none is dropped").toEqual([0, 1, 2]);
   });
-  it("are computed where the report has none", () => {
+  it("are computed if the report has none", () => {
     const read = [
       { spread: 0.5, sink: 0, previous: 0.1 },
       { spread: 0.2, sink: 0.9, previous: 0.3 },
     ];
-    const found = computedBy(read, false);
-    expect(computedBy(read, true).map(({ name }) => name)).toEqual(["spread", "sinks"]);
-    expect(found.map((one) => ranked(one, 2, 1))).toEqual([[0], [1], [1]]);
+    const rankings = computedBy(read, false);
+    expect(computedBy(read, true).map(({ name }) => name)).toEqual(["normalized entropy", "sinks"]);
+    expect(rankings.map((ranking) => ranked(ranking, 2, 1))).toEqual([[0], [1], [1]]);
   });
 });
 
 describe("thumbnails", () => {
-  it("lay layers side by side where they are many and heads few", () => {
+  it("are split into blocks side by side for many layers of few heads", () => {
     expect(blocksOf(30, 9, 1150)).toBe(2);
     expect(blocksOf(12, 12, 800)).toBe(1);
     expect(blocksOf(1, 4, 2000)).toBe(1);
@@ -53,11 +53,11 @@ describe("thumbnails", () => {
   it.each([
     ["grid", gridLayout(30, 9, 1150), 270],
     ["ranked", rankedLayout(17, 600), 17],
-  ])("are found where they are drawn (%s)", (_, layout, count) => {
-    for (let at = 0; at < count; at++) {
-      const [x, y] = spot(layout, at);
-      expect(thumbnailAt(layout, x + 1, y + 1)).toBe(at);
-      expect(thumbnailAt(layout, x + layout.size - 1, y + layout.size - 1)).toBe(at);
+  ])("are hit where they are drawn (%s)", (_, layout, count) => {
+    for (let index = 0; index < count; index++) {
+      const [x, y] = spot(layout, index);
+      expect(thumbnailAt(layout, x + 1, y + 1)).toBe(index);
+      expect(thumbnailAt(layout, x + layout.size - 1, y + layout.size - 1)).toBe(index);
       expect(x + layout.size).toBeLessThanOrEqual(layout.width);
       expect(y + layout.size + layout.caption).toBeLessThanOrEqual(layout.height);
     }

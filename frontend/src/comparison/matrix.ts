@@ -1,19 +1,19 @@
-/** The differences of attention as a matrix in two colors around zero. */
+/** Differences in attention as a matrix with a diverging color scale. */
 
-import { inflated, type MaskTest, maskTest, weightsOfBytes } from "../codec";
-import { pixel } from "../colors";
-import { h, on, picker, replace } from "../dom";
-import { clamp } from "../format";
-import { card, note } from "../parts";
-import type { ComparedAttention } from "../payload.generated";
-import { canvasOf, sized } from "../views/heatmap/drawing";
-import { scaleSwatches } from "../views/legend";
+import { clamp } from "../data/clamp";
+import { inflated, type MaskTest, maskTest, weightsOfBytes } from "../data/codec";
+import type { ComparedAttention } from "../data/payload.generated";
+import { canvasOf, sized } from "../ui/canvas";
+import { pixel } from "../ui/colors";
+import { h, on, picker, replace } from "../ui/dom";
+import { scaleSwatches } from "../ui/legend";
+import { card, note } from "../ui/parts";
 import { type ComparisonContext, points } from "./state";
 
-const MOST_LABELS = 40;
-const [LEFT, TOP, WIDTH, MOST_HEIGHT] = [120, 88, 640, 640];
+const MAX_LABELS = 40;
+const [LEFT, TOP, WIDTH, MAX_HEIGHT] = [120, 88, 640, 640];
 
-/** The differences of one layer at a time, row by row; NaN where there is none. */
+/** Differences, decoded one layer at a time, row by row; NaN where masked. */
 class Differences {
   readonly rows: number;
   readonly keys: number;
@@ -25,11 +25,11 @@ class Differences {
   }
 
   plane(layer: number, head: number): Promise<Float32Array> {
-    const name = `${layer} ${head}`;
-    let plane = this.planes.get(name);
+    const cacheKey = `${layer} ${head}`;
+    let plane = this.planes.get(cacheKey);
     if (!plane) {
       plane = this.read(layer, head);
-      this.planes.set(name, plane);
+      this.planes.set(cacheKey, plane);
     }
     return plane;
   }
@@ -44,15 +44,15 @@ class Differences {
     const out = new Float32Array(this.rows * this.keys).fill(Number.NaN);
     const count = Math.max(heads.length, 1);
     const cells = bytes.length / count;
-    let place = 0;
+    let cell = 0;
     for (let row = 0; row < this.rows; row++) {
       for (let key = 0; key < this.keys; key++) {
         if (!allowed(row, key)) continue;
         let sum = 0;
         const [from, to] = head < 0 ? [0, count] : [head, head + 1];
-        for (let plane = from; plane < to; plane++) sum += values[bytes[plane * cells + place]];
+        for (let plane = from; plane < to; plane++) sum += values[bytes[plane * cells + cell]];
         out[row * this.keys + key] = sum / (to - from);
-        place++;
+        cell++;
       }
     }
     return out;
@@ -62,7 +62,7 @@ class Differences {
 export function matrixView({ payload, store, theme, tooltip }: ComparisonContext): HTMLElement | null {
   const { attention } = payload;
   if (!attention.length) return null;
-  const held = attention.map((part) => new Differences(part));
+  const differences = attention.map((part) => new Differences(part));
   const canvas = h("canvas", { class: "matrix", role: "img" });
   const title = h("h2");
   const words = note();
@@ -75,7 +75,7 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
     const part = attention[store.state.map];
     const maps = picker(
       "Map",
-      attention.map((one) => one.title),
+      attention.map((item) => item.title),
       (map) =>
         store.set({
           map,
@@ -88,8 +88,8 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
       part.layers.map((layer) => `layer ${layer}`),
       (layer) => store.set({ layer }),
     );
-    const heads = picker("Head", ["mean", ...part.heads.map((head) => `head ${head}`)], (place) =>
-      store.set({ head: place - 1 }),
+    const heads = picker("Head", ["mean", ...part.heads.map((head) => `head ${head}`)], (option) =>
+      store.set({ head: option - 1 }),
     );
     maps.show(store.state.map);
     layers.show(store.state.layer);
@@ -104,13 +104,13 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
 
   const load = async () => {
     const { map, layer, head } = store.state;
-    const data = held[map];
+    const data = differences[map];
     const plane = await data.plane(layer, head);
     const { state } = store;
     if (state.map !== map || state.layer !== layer || state.head !== head) return;
-    const labeled = Math.max(data.rows, data.keys) <= MOST_LABELS;
+    const labeled = Math.max(data.rows, data.keys) <= MAX_LABELS;
     const [left, top] = labeled ? [LEFT, TOP] : [0, 0];
-    const cell = Math.min(26, (WIDTH - left) / data.keys, MOST_HEIGHT / data.rows);
+    const cell = Math.min(26, (WIDTH - left) / data.keys, MAX_HEIGHT / data.rows);
     shown = { data, plane, cell, left, top };
     draw();
   };
@@ -121,8 +121,8 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
     const { part } = data;
     const { state } = store;
     const { colors } = theme;
-    const reach = plane.reduce((most, value) => Math.max(most, Math.abs(value) || 0), 0);
-    const place = [
+    const reach = plane.reduce((largest, value) => Math.max(largest, Math.abs(value) || 0), 0);
+    const matrixName = [
       part.layers.length ? `layer ${part.layers[state.layer]}` : part.layerWords,
       part.heads.length > 1 && state.head < 0
         ? "mean over heads"
@@ -130,15 +130,15 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
           ? `head ${part.heads[Math.max(state.head, 0)]}`
           : part.headWords,
     ].join(", ");
-    title.textContent = `Attention, second less first: ${place}`;
-    words.textContent = `${part.reason ? `${part.reason}. ` : ""}Rows: ${part.steps ? "tokens produced" : "from (query)"}; columns: to (key). Where the model looked, not why it answered.`;
-    canvas.setAttribute("aria-label", `${title.textContent}; the largest difference is ${points(reach)}`);
+    title.textContent = `Attention, second minus first: ${matrixName}`;
+    words.textContent = `${part.reason ? `${part.reason}. ` : ""}Rows: ${part.steps ? "generated tokens" : "from (query)"}; columns: to (key). The maps show where the models attend, not why they made their predictions.`;
+    canvas.setAttribute("aria-label", `${title.textContent}; largest difference: ${points(reach)}`);
     const pen = sized(canvas, left + data.keys * cell + 50, top + data.rows * cell);
     const image = new ImageData(data.keys, data.rows);
     const dots = new Uint32Array(image.data.buffer);
     const masked = pixel(colors.get("masked"));
-    plane.forEach((value, at) => {
-      dots[at] = Number.isNaN(value) ? masked : pixel(colors.score(reach ? value / reach : 0, true));
+    plane.forEach((value, index) => {
+      dots[index] = Number.isNaN(value) ? masked : pixel(colors.score(reach ? value / reach : 0, true));
     });
     pen.imageSmoothingEnabled = false;
     pen.drawImage(canvasOf(image), left, top, data.keys * cell, data.rows * cell);
@@ -156,7 +156,7 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
       legend,
       h("span", {}, "lower in the second"),
       scaleSwatches(colors.palette, true),
-      h("span", {}, reach ? `higher, up to ${points(reach)}; gray: not in both` : "nothing differs"),
+      h("span", {}, reach ? `higher, up to ${points(reach)}; gray: not in both texts` : "no difference"),
     );
   };
 
@@ -170,16 +170,16 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
   };
   on(canvas, {
     pointermove: (event) => {
-      const at = cellAt(event);
-      if (!at || !shown) {
+      const cell = cellAt(event);
+      if (!cell || !shown) {
         store.set({ hover: -1 });
         return tooltip.hide();
       }
       const { part, keys } = shown.data;
-      const value = shown.plane[at[0] * keys + at[1]];
-      store.set({ hover: part.rowUnits[at[0]] });
-      return tooltip.show(event, `${part.rowLabels[at[0]]} to ${part.keyLabels[at[1]]}`, [
-        ["difference", Number.isNaN(value) ? "not in both" : points(value)],
+      const value = shown.plane[cell[0] * keys + cell[1]];
+      store.set({ hover: part.rowUnits[cell[0]] });
+      return tooltip.show(event, `${part.rowLabels[cell[0]]} → ${part.keyLabels[cell[1]]}`, [
+        ["difference", Number.isNaN(value) ? "not in both texts" : points(value)],
       ]);
     },
     pointerleave: () => {
@@ -187,8 +187,8 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
       tooltip.hide();
     },
     click: (event) => {
-      const at = cellAt(event);
-      if (at && shown) store.set({ focus: shown.data.part.rowUnits[at[0]] });
+      const cell = cellAt(event);
+      if (cell && shown) store.set({ focus: shown.data.part.rowUnits[cell[0]] });
     },
   });
   store.watch(["map", "layer", "head"], () => {
@@ -200,12 +200,12 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
   return card("differences", title, [choices], words, h("div", { class: "heads-box" }, canvas), legend);
 }
 
-/** The head that is shown first: the mean where there are several. */
+/** The head shown first: the mean if there are several heads. */
 export function firstHead(part: ComparedAttention | undefined): number {
   return (part?.heads.length ?? 1) > 1 ? -1 : 0;
 }
 
-/** The head after some moves; before the first stands the mean. */
+/** The head after some moves; the mean comes before the first head. */
 export function movedHead(part: ComparedAttention, head: number, by: number): number {
   const count = part.heads.length;
   return count < 2 ? head : ((head + 1 + by + count + 1) % (count + 1)) - 1;

@@ -1,13 +1,13 @@
-/** Two reports side by side: one selection goes through both texts, the bars and the matrix. */
+/** Two reports side by side; texts, bars and matrix share one selection. */
 
-import { h, picker, replace, segmented } from "../dom";
-import { bdi, card, cautionNotes, key, list, note, table } from "../parts";
-import type { ComparisonPayload, NamedPair } from "../payload.generated";
-import { Store } from "../store";
-import type { Surface } from "../surface";
-import { scaleSwatches } from "../views/legend";
-import { themeChoice } from "../views/theme-choice";
-import { Tooltip } from "../views/tooltip";
+import type { ComparisonPayload, NamedPair } from "../data/payload.generated";
+import { Store } from "../state/store";
+import { h, picker, replace, segmented } from "../ui/dom";
+import { scaleSwatches } from "../ui/legend";
+import { bdi, card, cautionNotes, key, list, note, table } from "../ui/parts";
+import type { Surface } from "../ui/surface";
+import { themeChoice } from "../ui/theme-choice";
+import { Tooltip } from "../ui/tooltip";
 import { firstHead, matrixView, movedHead, movedLayer } from "./matrix";
 import { rowsView } from "./rows";
 import {
@@ -20,8 +20,8 @@ import {
 } from "./state";
 import { textsView } from "./texts";
 
-export function mountComparison(payload: ComparisonPayload, place: Surface, wholePage: boolean): void {
-  const { root, theme, signal } = place;
+export function mountComparison(payload: ComparisonPayload, surface: Surface, wholePage: boolean): void {
+  const { root, theme, signal } = surface;
   const map = payload.attention[0];
   const store = new Store<ComparisonState>({
     hover: -1,
@@ -42,27 +42,27 @@ export function mountComparison(payload: ComparisonPayload, place: Surface, whol
     { class: `report${wholePage ? " whole" : ""}` },
     header(context),
     ...cautionNotes(cautions),
-    outputs.length > 0 && card("answers", h("h2", {}, "The answers"), null, pairs(outputs, "difference")),
+    outputs.length > 0 && card("answers", h("h2", {}, "Outputs"), null, pairs(outputs, "difference")),
     scores(context),
     matrixView(context),
-    evaluations.length > 0 &&
-      card("trust", h("h2", {}, "How far to believe it"), null, pairs(evaluations, "verdict")),
-    remarks.length > 0 && card("remarks", h("h2", {}, "What does not match"), null, list(remarks)),
+    evaluations.length > 0 && card("trust", h("h2", {}, "Faithfulness"), null, pairs(evaluations, "verdict")),
+    remarks.length > 0 && card("remarks", h("h2", {}, "Other differences"), null, list(remarks)),
     card(
       "about",
       h("h2", {}, "How to read this"),
       null,
       list(notes),
-      omitted.length > 0 && h("h3", {}, "What this page leaves out"),
+      omitted.length > 0 && h("h3", {}, "Omitted from this page"),
       omitted.length > 0 && list(omitted),
-      h("h3", {}, "Where both come from"),
+      h("h3", {}, "Provenance"),
       pairs(provenance, ""),
-      note("Made with model-understanding. Nothing is loaded from anywhere."),
+      note("Made with model-understanding. This page loads nothing from the network."),
     ),
   );
-  // A token that was produced is explained by its own target.
+  // Selecting a generated token shows its own target.
   store.watch(["focus"], (state) => {
-    const target = attributionOf(payload, state)?.targets.findIndex((one) => one.unit === state.focus) ?? -1;
+    const target =
+      attributionOf(payload, state)?.targets.findIndex((item) => item.unit === state.focus) ?? -1;
     if (state.focus >= 0 && target >= 0) store.set({ target });
   });
   root.replaceChildren(main, context.tooltip.element);
@@ -98,19 +98,19 @@ function scores(context: ComparisonContext): HTMLElement {
   const { payload, store, theme } = context;
   const { attributions } = payload;
   if (!attributions.length) {
-    return card("texts", h("h2", {}, "The two texts"), null, textsView(context), marks());
+    return card("texts", h("h2", {}, "Texts"), null, textsView(context), marks());
   }
   const title = h("h2");
   const [methods, agreement, legend] = [note(), h("p"), h("p", { class: "legend" })];
   const which = picker(
     "Attribution",
-    attributions.map((one) => one.title),
+    attributions.map((item) => item.title),
     (attribution) => store.set({ attribution, target: 0 }),
   );
   const targets = h("div", {});
   let target: ReturnType<typeof picker> | undefined;
   const shown = segmented(
-    "What the texts are colored by",
+    "Color the texts by",
     [
       { value: "scores", label: "Each report" },
       { value: "difference", label: "Difference" },
@@ -118,7 +118,7 @@ function scores(context: ComparisonContext): HTMLElement {
     (value) => store.set({ shown: value }),
   );
   const sort = segmented(
-    "Order of the bars",
+    "Bar order",
     [
       { value: "position", label: "By position" },
       { value: "size", label: "By difference" },
@@ -134,8 +134,8 @@ function scores(context: ComparisonContext): HTMLElement {
     replace(methods, bdi(`${part.methods} · ${part.measureWords}`));
     target = picker(
       "Target",
-      part.targets.map((one, at) => `${at + 1}. ${one.name}`),
-      (at) => store.set({ target: at }),
+      part.targets.map((item, index) => `${index + 1}. ${item.name}`),
+      (index) => store.set({ target: index }),
     );
     target.show(state.target);
     replace(targets, part.targets.length > 1 && target.element);
@@ -151,9 +151,13 @@ function scores(context: ComparisonContext): HTMLElement {
     replace(agreement, h("strong", {}, part.targets[state.target].agreement));
     replace(
       legend,
-      h("span", {}, signed ? `${isDifference ? "lower in the second " : ""}${words(part, -reach)}` : "0"),
+      h("span", {}, signed ? `${isDifference ? "lower in the second: " : ""}${words(part, -reach)}` : "0"),
       scaleSwatches(theme.colors.palette, signed),
-      h("span", {}, `${words(part, reach)}${isDifference ? " higher" : " on one scale for both"}`),
+      h(
+        "span",
+        {},
+        `${words(part, reach)}${isDifference ? ": higher in the second" : " (same scale for both)"}`,
+      ),
     );
   };
   store.watch(["target"], (state) => target?.show(state.target));
@@ -172,7 +176,7 @@ function scores(context: ComparisonContext): HTMLElement {
   );
 }
 
-/** What the marks of tokens that do not stand in both texts mean. */
+/** The legend for tokens that are not in both texts. */
 function marks(): HTMLElement {
   const mark = (name: string, words: string) => key(h("span", { class: `token ${name}` }, "word"), words);
   return h(
@@ -180,7 +184,7 @@ function marks(): HTMLElement {
     { class: "legend" },
     mark("first-only", "only in the first"),
     mark("second-only", "only in the second"),
-    mark("replaced", "in the place of another"),
+    mark("replaced", "replaced"),
   );
 }
 
@@ -220,8 +224,8 @@ function listen({ payload, store }: ComparisonContext, scope: EventTarget, signa
   };
   scope.addEventListener(
     "keydown",
-    (given) => {
-      const event = given as KeyboardEvent;
+    (keydown) => {
+      const event = keydown as KeyboardEvent;
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if ((event.composedPath()[0] as Element).matches?.("input, select, textarea")) return;
       single[event.key]?.();

@@ -1,11 +1,12 @@
-/** Both values of each unit and their difference as bars on one scale; of many the largest. */
+/** Both values of each unit and their difference as bars on one scale; of many units, the largest. */
 
-import { h, on, replace } from "../dom";
-import { bar, barLabel, barValue, note, numberAt, track } from "../parts";
-import type { ComparedAttribution } from "../payload.generated";
+import type { ComparedAttribution } from "../data/payload.generated";
+import { h, on, replace } from "../ui/dom";
+import { counted } from "../ui/format";
+import { bar, barLabel, barValue, note, numberAt, track } from "../ui/parts";
 import { attributionOf, type ComparisonContext, differenceWords, valueWords } from "./state";
 
-const MOST = 60;
+const MAX_ROWS = 60;
 
 export function rowsView({ payload, store, theme }: ComparisonContext): HTMLElement {
   const rows = h("ul", { class: "compared" });
@@ -22,7 +23,7 @@ export function rowsView({ payload, store, theme }: ComparisonContext): HTMLElem
       Math.abs(difference[unit] ?? 0) ||
       Math.max(Math.abs(first[unit] ?? 0), Math.abs(second[unit] ?? 0)) / 1e6;
     const order = Array.from(part.labels.keys()).sort((a, b) => size(b) - size(a) || a - b);
-    const drawn = order.slice(0, MOST);
+    const drawn = order.slice(0, MAX_ROWS);
     if (state.sort === "position") drawn.sort((a, b) => a - b);
     const line = (value: number | null, color: string) => {
       if (!value) return track(null, true);
@@ -48,8 +49,8 @@ export function rowsView({ payload, store, theme }: ComparisonContext): HTMLElem
         );
       }),
     );
-    const left = part.labels.length - drawn.length;
-    words.textContent = `All bars are on one scale around zero.${left > 0 ? ` ${left} more tokens that differ less are not drawn.` : ""}`;
+    const hiddenCount = part.labels.length - drawn.length;
+    words.textContent = `All bars share one scale centered on zero.${hiddenCount > 0 ? ` ${counted(hiddenCount, "token")} with smaller differences not shown.` : ""}`;
     mark();
   };
   const mark = () => {
@@ -81,7 +82,7 @@ export function rowsView({ payload, store, theme }: ComparisonContext): HTMLElem
   );
 }
 
-/** For each unit of a part the first unit of the texts that it stands for, -1 none. */
+/** For each unit of a part, the first unit of the texts it stands for; -1 if none. */
 function baseUnits(part: ComparedAttribution): number[] {
-  return part.labels.map((_, own) => part.units.indexOf(own));
+  return part.labels.map((_, unit) => part.units.indexOf(unit));
 }

@@ -1,10 +1,10 @@
-/** What the parts of a comparison share: units of the two texts' alignment, one selection, one scale. */
+/** Shared by all parts of a comparison: the state, and how values are written. */
 
-import { number, percent } from "../format";
-import type { ComparedAttribution, ComparisonPayload } from "../payload.generated";
-import type { Store, ThemeChoice } from "../store";
-import type { Theme } from "../theme";
-import type { Tooltip } from "../views/tooltip";
+import type { ComparedAttribution, ComparisonPayload } from "../data/payload.generated";
+import type { Store, ThemeChoice } from "../state/store";
+import { formatNumber, formatPercent } from "../ui/format";
+import type { Theme } from "../ui/theme";
+import type { Tooltip } from "../ui/tooltip";
 
 export type Side = 0 | 1;
 
@@ -38,23 +38,23 @@ export function attributionOf(
   return payload.attributions[state.attribution];
 }
 
-/** What a unit is called: one label, or both where one stands in the place of the other. */
+/** The label of a unit; both labels if one token replaces the other. */
 export function unitLabel({ tables, pairs }: ComparisonPayload, unit: number): string {
   const [first, second] = [0, 1].map((side) => tables[side].labels[pairs[2 * unit + side]]);
   if (first === undefined || second === undefined) return first ?? second ?? "";
   return first === second ? first : `${first} → ${second}`;
 }
 
-/** A value compared in words. */
+/** A value as text. */
 export function valueWords({ measure }: ComparedAttribution, value: number | null): string {
   if (value === null) return "–";
-  return measure === "score" ? number(value) : percent(value);
+  return measure === "score" ? formatNumber(value) : formatPercent(value);
 }
 
-/** A difference in words, with its sign; of shares in percentage points. */
+/** A difference as text, with its sign; shares in percentage points. */
 export function differenceWords({ measure }: ComparedAttribution, value: number | null): string {
   if (value === null) return "–";
-  return measure === "score" ? `${value > 0 ? "+" : ""}${number(value)}` : points(value);
+  return measure === "score" ? `${value > 0 ? "+" : ""}${formatNumber(value)}` : points(value);
 }
 
 export function points(value: number): string {
@@ -62,7 +62,7 @@ export function points(value: number): string {
   return value === 0 ? "0" : words.slice(1) === "0.0" ? "≈ 0" : `${words} points`;
 }
 
-/** The largest size among the differences of a target, 1 where nothing differs. */
+/** The largest magnitude among a target's differences; 1 if there are none. */
 export function largestDifference(attribution: ComparedAttribution, target: number): number {
   return Math.max(...attribution.differences[target].map((value) => Math.abs(value ?? 0))) || 1;
 }

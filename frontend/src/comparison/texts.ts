@@ -1,9 +1,9 @@
-/** Both texts side by side, aligned: what is pointed at in one is shown in the other. */
+/** Both texts side by side; hovering in one highlights the aligned token in the other. */
 
-import { h, on } from "../dom";
-import { clamp } from "../format";
-import { bdi, numberAt, paintWord } from "../parts";
-import { type Piece, paragraphs } from "../views/text";
+import { clamp } from "../data/clamp";
+import { h, on } from "../ui/dom";
+import { bdi, numberAt, paintWord } from "../ui/parts";
+import { type Piece, paragraphs } from "../views/saliency/text";
 import {
   attributionOf,
   type ComparisonContext,
@@ -33,7 +33,7 @@ function oneText({ payload, store, theme, tooltip }: ComparisonContext, side: Si
       role: "listbox",
       tabindex: 0,
       dir: "auto",
-      "aria-label": `The ${side ? "second" : "first"} text, token by token`,
+      "aria-label": `Tokens of the ${side ? "second" : "first"} text`,
       "data-view": "text",
     },
     ...paragraphs(table, pieces, payload.continues),
@@ -95,11 +95,11 @@ function oneText({ payload, store, theme, tooltip }: ComparisonContext, side: Si
     },
     keydown: (event) => {
       const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-      const held = [...unitOfToken.values()];
-      if (!by || !held.length) return;
+      const units = [...unitOfToken.values()];
+      if (!by || !units.length) return;
       event.preventDefault();
-      const place = held.indexOf(store.state.focus);
-      store.set({ focus: held[place < 0 ? 0 : clamp(place + by, 0, held.length - 1)] });
+      const index = units.indexOf(store.state.focus);
+      store.set({ focus: units[index < 0 ? 0 : clamp(index + by, 0, units.length - 1)] });
     },
   });
   store.watch(["hover", "focus", "attribution", "target", "shown"], paint);
@@ -107,20 +107,18 @@ function oneText({ payload, store, theme, tooltip }: ComparisonContext, side: Si
   return h("div", {}, h("h3", {}, bdi(payload.names[side])), box);
 }
 
-/** What both say of a unit, as names and values. */
+/** Both values of a unit and their difference, as names and values. */
 export function unitRows({ payload, store }: ComparisonContext, unit: number): [string, string][] {
   const { state } = store;
   const part = attributionOf(payload, state);
   const kind = payload.kinds[unit];
-  const rows: [string, string][] = kind.endsWith("only")
-    ? [["in the", kind.replace(" only", " text only")]]
-    : [];
-  const own = part?.units[unit] ?? -1;
-  if (!part || own < 0) return rows;
+  const rows: [string, string][] = kind.endsWith("only") ? [["in", kind.replace(" only", " text only")]] : [];
+  const partUnit = part?.units[unit] ?? -1;
+  if (!part || partUnit < 0) return rows;
   return [
-    ["first", valueWords(part, part.first[state.target][own])],
-    ["second", valueWords(part, part.second[state.target][own])],
-    ["difference", differenceWords(part, part.differences[state.target][own])],
+    ["first", valueWords(part, part.first[state.target][partUnit])],
+    ["second", valueWords(part, part.second[state.target][partUnit])],
+    ["difference", differenceWords(part, part.differences[state.target][partUnit])],
     ...rows,
   ];
 }

@@ -1,4 +1,4 @@
-/** Tables as CSV that no spreadsheet runs as formulas. */
+/** Tables as CSV; cells that a spreadsheet would run as formulas are escaped. */
 
 export type Cell = string | number | null;
 

@@ -1,11 +1,11 @@
-/** What can be taken out of a view: picture, numbers, code. */
+/** The export menu of a view: figure, data, code. */
 
-import type { Context } from "../context";
-import { h } from "../dom";
+import { copy } from "../ui/clipboard";
+import { h } from "../ui/dom";
 import { type Scene, scenePng, sceneSvg } from "./scene";
 
 export interface Exported {
-  /** What the files are called. */
+  /** The file name without its extension. */
   readonly name: string;
   readonly scene: () => Scene;
   readonly csv: () => string;
@@ -15,10 +15,13 @@ export interface Exported {
 
 const PNG_RATIO = 2;
 
-export function exportMenu(context: Context, view: string, exported: () => Exported | null): HTMLElement {
-  const { say } = context;
+export function exportMenu(
+  say: (words: string) => void,
+  view: string,
+  exported: () => Exported | null,
+): HTMLElement {
   const menu = h("details", { class: "menu" });
-  const item = (words: string, act: (given: Exported) => void | Promise<void>) =>
+  const item = (words: string, run: (content: Exported) => void | Promise<void>) =>
     h(
       "button",
       {
@@ -27,12 +30,12 @@ export function exportMenu(context: Context, view: string, exported: () => Expor
           click: async () => {
             menu.open = false;
             menu.querySelector("summary")!.focus();
-            const given = exported();
-            if (!given) return say("There is nothing to export yet.");
+            const content = exported();
+            if (!content) return say("Nothing to export yet.");
             try {
-              await act(given);
+              await run(content);
             } catch (error) {
-              say(`Could not export: ${error instanceof Error ? error.message : String(error)}`);
+              say(`Export failed: ${error instanceof Error ? error.message : String(error)}`);
             }
             return undefined;
           },
@@ -45,19 +48,21 @@ export function exportMenu(context: Context, view: string, exported: () => Expor
     h(
       "div",
       { class: "menu-items", role: "group", "aria-label": `Export ${view.toLowerCase()} as` },
-      item("SVG", (given) =>
-        save(`${given.name}.svg`, new Blob([sceneSvg(given.scene())], { type: "image/svg+xml" })),
+      item("SVG", (content) =>
+        save(`${content.name}.svg`, new Blob([sceneSvg(content.scene())], { type: "image/svg+xml" })),
       ),
-      item("PNG at 2×", async (given) => save(`${given.name}.png`, await scenePng(given.scene(), PNG_RATIO))),
-      item("CSV", (given) => save(`${given.name}.csv`, new Blob([given.csv()], { type: "text/csv" }))),
-      item("JSON", (given) =>
+      item("PNG at 2×", async (content) =>
+        save(`${content.name}.png`, await scenePng(content.scene(), PNG_RATIO)),
+      ),
+      item("CSV", (content) => save(`${content.name}.csv`, new Blob([content.csv()], { type: "text/csv" }))),
+      item("JSON", (content) =>
         save(
-          `${given.name}.json`,
-          new Blob([`${JSON.stringify(given.json(), null, 1)}\n`], { type: "application/json" }),
+          `${content.name}.json`,
+          new Blob([`${JSON.stringify(content.json(), null, 1)}\n`], { type: "application/json" }),
         ),
       ),
-      item("Copy as Python", async (given) => {
-        await copy(given.python());
+      item("Copy as Python", async (content) => {
+        await copy(content.python());
         say("Copied as Python");
       }),
     ),
@@ -66,23 +71,6 @@ export function exportMenu(context: Context, view: string, exported: () => Expor
     if (!menu.contains(event.relatedTarget as Node | null)) menu.open = false;
   });
   return menu;
-}
-
-/** Put text on the clipboard, also where a page from a file may not ask for it. */
-export async function copy(text: string): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    const area = h("textarea", { readonly: true, "aria-hidden": "true" });
-    area.value = text;
-    area.style.position = "fixed";
-    area.style.opacity = "0";
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    if (!done) throw new Error("The browser does not let this page copy.");
-  }
 }
 
 function save(name: string, content: Blob): void {

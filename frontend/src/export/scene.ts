@@ -1,4 +1,4 @@
-/** A picture as a list of shapes, drawn as SVG with real text or on a canvas. */
+/** A figure as a list of shapes, written as SVG with text elements or drawn on a canvas. */
 
 export type Shape =
   | { kind: "rect"; x: number; y: number; width: number; height: number; fill: string; radius?: number }
@@ -49,13 +49,13 @@ export function scenePng(scene: Scene, ratio: number): Promise<Blob> {
   for (const shape of scene.shapes) drawShape(pen, shape);
   return new Promise((resolve, reject) => {
     canvas.toBlob(
-      (blob) => (blob ? resolve(blob) : reject(new Error("The picture is too large."))),
+      (blob) => (blob ? resolve(blob) : reject(new Error("The image is too large for this browser."))),
       "image/png",
     );
   });
 }
 
-/** Escape text for XML; what XML cannot hold is left out. */
+/** Escape text for XML and drop characters that XML does not allow. */
 export function escaped(text: string): string {
   return Array.from(text)
     .filter((character) => {
@@ -77,10 +77,10 @@ function shapeSvg(shape: Shape): string {
         `height="${round(shape.height)}" fill="${shape.fill}"${shape.radius ? ` rx="${shape.radius}"` : ""}/>`
       );
     case "text": {
-      const place = `${round(shape.x)} ${round(shape.y)}`;
+      const position = `${round(shape.x)} ${round(shape.y)}`;
       const turn = shape.turn ? ` rotate(${shape.turn})` : "";
       return (
-        `<text transform="translate(${place})${turn}" font-size="${shape.size}" fill="${shape.fill}" ` +
+        `<text transform="translate(${position})${turn}" font-size="${shape.size}" fill="${shape.fill}" ` +
         `text-anchor="${shape.anchor ?? "start"}" dominant-baseline="central"` +
         `${shape.weight ? ` font-weight="${shape.weight}"` : ""} xml:space="preserve">${escaped(shape.text)}</text>`
       );

@@ -1,8 +1,8 @@
-/** Where the report comes from, what it leaves out, and how to read it. */
+/** How to read the report, what it omits, and its provenance. */
 
 import type { Context } from "../context";
-import { h } from "../dom";
-import { bdi, card, list, note } from "../parts";
+import { h } from "../ui/dom";
+import { bdi, card, list, note } from "../ui/parts";
 
 export function aboutView({ model }: Context, size = ""): HTMLElement {
   const { notes, omitted, provenance } = model.payload;
@@ -11,15 +11,15 @@ export function aboutView({ model }: Context, size = ""): HTMLElement {
     h("h2", {}, "How to read this"),
     null,
     list(notes),
-    omitted.length > 0 && h("h3", {}, "What this page leaves out"),
+    omitted.length > 0 && h("h3", {}, "Omitted from this page"),
     omitted.length > 0 && list(omitted),
-    h("h3", {}, "Where it comes from"),
+    h("h3", {}, "Provenance"),
     h(
       "dl",
       { class: "provenance" },
       ...provenance.map(({ name, value }) => h("div", {}, h("dt", {}, name), h("dd", {}, bdi(value)))),
     ),
-    size && h("p", { class: "note", "data-role": "page-size" }, `Size of this page: ${size}.`),
-    note("Made with model-understanding. Nothing is loaded from anywhere."),
+    size && h("p", { class: "note", "data-role": "page-size" }, `Page size: ${size}.`),
+    note("Made with model-understanding. This page loads nothing from the network."),
   );
 }

@@ -1,32 +1,16 @@
-/** What a screen reader hears: the selection and its top sources; and short messages for everyone. */
+/** What a screen reader hears: the selection and its top sources. */
 
-import { topSources } from "../attention/matrices";
-import { planesOf } from "../attention/planes";
 import type { Context } from "../context";
-import { h } from "../dom";
-import { number, percent } from "../format";
-import { bySize } from "../units";
-import { placeWords } from "./heatmap/words";
+import { topSources } from "../data/matrices";
+import { planesOf } from "../data/planes";
+import { bySize } from "../data/units";
+import { h } from "../ui/dom";
+import { formatNumber, formatPercent } from "../ui/format";
+import { planeWords, weightWords } from "../words";
 
 const SPOKEN = 5;
 
-export function toast(): { element: HTMLElement; say: (words: string) => void } {
-  const element = h("p", { class: "toast", role: "status", hidden: true });
-  let timer = 0;
-  return {
-    element,
-    say: (words) => {
-      element.textContent = words;
-      element.hidden = false;
-      clearTimeout(timer);
-      timer = window.setTimeout(() => {
-        element.hidden = true;
-      }, 2600);
-    },
-  };
-}
-
-/** A list of the selection's top sources that is read out when it changes. */
+/** A list of the selection's top sources, announced when it changes. */
 export function announcer(context: Context): HTMLElement {
   const { model, store } = context;
   const heading = h("p", {});
@@ -52,11 +36,11 @@ export function announcer(context: Context): HTMLElement {
     const scores = model.scores(state);
     if (scores) {
       const value = scores.values[unit.index];
-      if (!Number.isNaN(value))
-        words.push(`Its score is ${number(value)}, rank ${scores.ranks[unit.index]}.`);
+      if (!Number.isNaN(value)) words.push(`Score ${formatNumber(value)}, rank ${scores.ranks[unit.index]}.`);
       const top = bySize(scores.values).slice(0, SPOKEN);
       const named = top.map(
-        (place) => `${units[place].label} ${percent(scores.total ? scores.values[place] / scores.total : 0)}`,
+        (index) =>
+          `${units[index].label} ${formatPercent(scores.total ? scores.values[index] / scores.total : 0)}`,
       );
       words.push(`Largest scores: ${named.join(", ")}.`);
     }
@@ -64,18 +48,26 @@ export function announcer(context: Context): HTMLElement {
       void planesOf(model, state).then(({ detail }) => {
         if (store.state.focus !== state.focus) return;
         const { data, layer, head } = detail;
-        const row = model.placeOn(data.rowAxis, state, state.focus);
+        const row = model.axisIndex(data.rowAxis, state, state.focus);
         if (row < 0) return;
         const sources = topSources(data.row(layer, head, row, state.sinks), state.sinks, SPOKEN);
-        const named = sources.map(({ key, weight }) => `${data.keyAxis.label(key)} ${number(weight)}`);
-        list.append(h("li", {}, `Looks most at (${placeWords(detail)}): ${named.join(", ")}.`));
+        const named = sources.map(
+          ({ key, weight }) => `${data.keyAxis.label(key)} ${weightWords(data, state.sinks, weight)}`,
+        );
+        list.append(
+          h(
+            "li",
+            {},
+            `${data.part.steps ? "Attention when writing it" : "Attends most to"} (${planeWords(detail)}): ${named.join(", ")}.`,
+          ),
+        );
       });
     }
     list.replaceChildren(...words.map((line) => h("li", {}, line)));
   };
   store.watch(["focus", "anchor", "layer", "head", "target", "level"], () => {
     clearTimeout(timer);
-    timer = window.setTimeout(update, 120); // while a key is held down nothing is read
+    timer = window.setTimeout(update, 120); // no announcements while a key repeats
   });
   return element;
 }

@@ -1,13 +1,13 @@
-/** The answer, the cautions, and what acts on the whole report. */
+/** The output, the warnings, and controls for the whole report. */
 
 import type { Context } from "../context";
-import { h } from "../dom";
-import { number, percent } from "../format";
-import { bar, barLabel, barValue, bdi, button, cautionNotes, track } from "../parts";
-import type { Prediction } from "../payload.generated";
-import { themeChoice } from "./theme-choice";
+import type { Prediction } from "../data/payload.generated";
+import { h } from "../ui/dom";
+import { counted, formatNumber, formatPercent } from "../ui/format";
+import { bar, barLabel, barValue, bdi, button, cautionNotes, track } from "../ui/parts";
+import { themeChoice } from "../ui/theme-choice";
 
-const MOST_CLASSES = 8;
+const MAX_CLASSES = 8;
 
 export function headerView(
   context: Context,
@@ -38,17 +38,17 @@ function classes({ theme }: Context, prediction: Prediction): HTMLElement | null
   const { probabilities, logits, labels } = prediction;
   const order = Array.from(labels.keys()).sort((a, b) => logits[b] - logits[a]);
   if (!probabilities) return null;
-  const rows = order.slice(0, MOST_CLASSES).map((place) => {
-    const drawn = bar(100 * probabilities[place], "");
+  const rows = order.slice(0, MAX_CLASSES).map((index) => {
+    const drawn = bar(100 * probabilities[index], "");
     theme.watch((colors) => {
       drawn.style.background = colors.get("unsigned");
     });
     return h(
       "li",
-      { class: "bar-line", title: `logit ${number(logits[place])}` },
-      barLabel(labels[place]),
+      { class: "bar-line", title: `logit ${formatNumber(logits[index])}` },
+      barLabel(labels[index]),
       track(drawn),
-      barValue(percent(probabilities[place])),
+      barValue(formatPercent(probabilities[index])),
     );
   });
   const more = labels.length - rows.length;
@@ -56,15 +56,16 @@ function classes({ theme }: Context, prediction: Prediction): HTMLElement | null
     "ol",
     { class: "classes", "aria-label": "Classes" },
     ...rows,
-    more > 0 && h("li", { class: "note" }, `and ${more} more, less likely`),
+    more > 0 &&
+      h("li", { class: "note" }, `${counted(more, "class", "classes")} with lower probability not shown`),
   );
 }
 
 function searchBox({ actions, store }: Context): HTMLElement {
   const count = h("span", { class: "note", role: "status" });
   const run = (by: number) => {
-    const found = actions.find(input.value, by);
-    count.textContent = input.value.trim() ? `${found} found` : "";
+    const matchCount = actions.find(input.value, by);
+    count.textContent = input.value.trim() ? counted(matchCount, "match", "matches") : "";
   };
   const input = h("input", {
     type: "search",

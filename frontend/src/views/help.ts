@@ -1,27 +1,27 @@
-/** The keyboard's shortcuts, and a way to turn them off. */
+/** The keyboard shortcuts, and a switch to turn them off. */
 
 import type { Context } from "../context";
-import { h } from "../dom";
-import { button } from "../parts";
+import { h } from "../ui/dom";
+import { button } from "../ui/parts";
 
 const KEYS: readonly (readonly [string, string])[] = [
-  ["← →", "previous, next token; with Shift the selection grows"],
-  ["Home End", "first, last token"],
-  ["↑ ↓", "previous, next step of a generation; in the bars the next bar"],
-  ["Enter", "on another likely token: why the one written and not this; Esc goes back"],
-  ["[ ]", "previous, next layer"],
-  ["h H", "next, previous head"],
+  ["← →", "previous or next token; with Shift, extend the selection"],
+  ["Home End", "first or last token"],
+  ["↑ ↓", "previous or next generation step; in the bar chart, previous or next bar"],
+  ["Enter", "on an alternative token: why the generated token and not this one; Esc goes back"],
+  ["[ ]", "previous or next layer"],
+  ["h H", "next or previous head"],
   ["m", "next attention map"],
   ["a", "next attribution"],
-  ["g", "tokens, words, sentences; attention too"],
-  ["o", "bars by position or size"],
-  ["s", "sinks raw, muted, renormalized"],
-  ["c", "colors by row, head, all heads"],
-  ["z", "the whole matrix or a window, which arrows move on the little one"],
-  ["t", "theme"],
-  ["/", "search tokens; Enter goes to the next"],
-  ["Esc", "unpin, close"],
-  ["?", "this help"],
+  ["g", "switch between tokens, words and sentences, also for attention"],
+  ["o", "order the bars by position or magnitude"],
+  ["s", "attention sinks: raw, muted or renormalized"],
+  ["c", "color scale: per row, per head or global"],
+  ["z", "whole attention matrix or a window; arrow keys on the overview move the window"],
+  ["t", "theme: auto, light or dark"],
+  ["/", "search tokens; Enter goes to the next match"],
+  ["Esc", "clear the selection, close menus"],
+  ["?", "show this help"],
 ];
 
 export function helpDialog({ store }: Context): { element: HTMLDialogElement; toggle: () => void } {
@@ -33,7 +33,7 @@ export function helpDialog({ store }: Context): { element: HTMLDialogElement; to
   const element = h(
     "dialog",
     { class: "help", "aria-labelledby": "help-title" },
-    h("h2", { id: "help-title" }, "Keyboard"),
+    h("h2", { id: "help-title" }, "Keyboard shortcuts"),
     h(
       "dl",
       {},
@@ -41,7 +41,7 @@ export function helpDialog({ store }: Context): { element: HTMLDialogElement; to
         h("div", {}, h("dt", {}, ...key.split(" ").map((name) => h("kbd", {}, name))), h("dd", {}, words)),
       ),
     ),
-    h("label", { class: "check" }, box, "Single-key shortcuts"),
+    h("label", { class: "check" }, box, "Enable single-key shortcuts"),
     h("p", {}, button("Close", close)),
   );
   store.watch(["shortcuts"], (state) => {

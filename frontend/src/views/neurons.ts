@@ -1,86 +1,88 @@
-/** The products of a query with its keys, dimension by dimension: why one head looks where it looks. */
+/** The products of a query and its keys per dimension, which explain one head's attention weights. */
 
 import type { Context } from "../context";
-import { h, picker, replace } from "../dom";
-import { copy } from "../export/menu";
-import { number, percent } from "../format";
-import { bdi, button, card, note, table } from "../parts";
-import type { QueryKey } from "../payload.generated";
+import type { QueryKey } from "../data/payload.generated";
+import { copy } from "../ui/clipboard";
+import { h, picker, replace } from "../ui/dom";
+import { formatNumber, formatPercent } from "../ui/format";
+import { bdi, button, card, note, table } from "../ui/parts";
 
 export function neuronsView(context: Context): HTMLElement | null {
   const { model, store, theme, say } = context;
   const { neurons, attention, tables } = model.payload;
   if (!neurons) return null;
-  const { held } = neurons;
+  const { held: queries } = neurons;
   const name = ({ layer, head, table, query }: QueryKey) =>
     `layer ${layer}, head ${head}, from ${tables[table].labels[query]}`;
   let shown = 0;
-  const choice = picker("Shown", held.map(name), (place) => {
-    shown = place;
+  const choice = picker("Query", queries.map(name), (index) => {
+    shown = index;
     draw();
   });
   const rows = h("tbody");
   const words = note();
-  /** The layer, the head and the query that the attention view stands at. */
-  const chosen = (): [number | string, number | string, number | string] => {
+  /** The layer, head and query selected in the attention view. */
+  const selection = (): [number | string, number | string, number | string] => {
     const { state } = store;
     const part = attention[state.map];
     return [part?.layers[state.layer] ?? -1, part?.heads[state.head] ?? 0, Math.max(state.focus, 0)];
   };
   const code = () => {
-    const [layer, head, query] = chosen();
+    const [layer, head, query] = selection();
     const values: Record<string, unknown> = { LAYER: layer, HEAD: head, QUERY: query };
     return neurons.python.replace(/=(LAYER|HEAD|QUERY)\b/g, (_, word) => `=${values[word]}`);
   };
-  const line = (found: QueryKey, place: number, most: number) => {
-    const canvas = h("canvas", { width: found.width, height: 1, "aria-hidden": "true" });
+  const line = (queryKey: QueryKey, index: number, largest: number) => {
+    const canvas = h("canvas", { width: queryKey.width, height: 1, "aria-hidden": "true" });
     const pen = canvas.getContext("2d")!;
-    const first = place * found.width;
-    for (let i = 0; i < found.width; i++) {
-      pen.fillStyle = theme.colors.score(found.products[first + i] / most, true);
+    const first = index * queryKey.width;
+    for (let i = 0; i < queryKey.width; i++) {
+      pen.fillStyle = theme.colors.score(queryKey.products[first + i] / largest, true);
       pen.fillRect(i, 0, 1, 1);
     }
-    const label = tables[found.table].labels[found.keys[place]];
+    const label = tables[queryKey.table].labels[queryKey.keys[index]];
     return h(
       "tr",
       {},
       h("th", { scope: "row" }, bdi(label)),
       h("td", {}, canvas),
-      h("td", {}, number(found.additions[place])),
-      h("td", {}, number(found.scores[place])),
-      h("td", {}, percent(found.weights[place])),
+      h("td", {}, formatNumber(queryKey.additions[index])),
+      h("td", {}, formatNumber(queryKey.scores[index])),
+      h("td", {}, formatPercent(queryKey.weights[index])),
     );
   };
   const draw = () => {
-    const found = held[shown];
-    const [layer, head] = chosen();
-    words.textContent = `${found ? "With what is added a row sums to the key's score, whose softmax is its weight. " : ""}Copied is the code for layer ${layer}, head ${head} and the selected token; report.with_query_keys shows it here.`;
-    if (!found) return;
-    const most = Math.max(...found.products.map(Math.abs), 1e-9);
-    replace(rows, ...found.keys.map((_, place) => line(found, place, most)));
+    const queryKey = queries[shown];
+    const [layer, head] = selection();
+    words.textContent = `${queryKey ? "The products of a row plus the added term sum to the key's score; the softmax over the scores gives the weights. " : ""}“Copy as Python” copies the code for layer ${layer}, head ${head} and the selected token; report.with_query_keys adds it to the page.`;
+    if (!queryKey) return;
+    const largest = Math.max(...queryKey.products.map(Math.abs), 1e-9);
+    replace(rows, ...queryKey.keys.map((_, index) => line(queryKey, index, largest)));
     choice.show(shown);
   };
   store.watch(["map", "layer", "head", "focus"], ({ focus }) => {
-    const [layer, head] = chosen();
-    const of = (query: number) =>
-      held.findIndex((one) => one.layer === layer && one.head === head && (query < 0 || one.query === query));
-    const [exact, any] = [of(Math.max(focus, 0)), of(-1)];
+    const [layer, head] = selection();
+    const indexOf = (query: number) =>
+      queries.findIndex(
+        (item) => item.layer === layer && item.head === head && (query < 0 || item.query === query),
+      );
+    const [exact, any] = [indexOf(Math.max(focus, 0)), indexOf(-1)];
     shown = exact >= 0 ? exact : any >= 0 ? any : shown;
     draw();
   });
   theme.watch(draw);
   const copied = button("Copy as Python", () => copy(code()).then(() => say("Copied as Python"), say));
-  const names = ["key", "scale · query · key in each dimension", "added", "score", "weight"];
+  const names = ["key", "scale × query × key, per dimension", "added term", "score", "weight"];
   return card(
     "neurons",
-    h("h2", {}, "Neurons: queries and keys of one head"),
-    [held.length > 1 && choice.element, copied],
-    held.length === 1 && h("h3", {}, name(held[0])),
+    h("h2", {}, "Neuron view: query and keys of one head"),
+    [queries.length > 1 && choice.element, copied],
+    queries.length === 1 && h("h3", {}, name(queries[0])),
     words,
-    held.length > 0 &&
+    queries.length > 0 &&
       h(
         "div",
-        { class: "lens-table", tabindex: 0, role: "region", "aria-label": "Keys of the query" },
+        { class: "lens-table", tabindex: 0, role: "region", "aria-label": "Keys of this query" },
         table(names, rows),
       ),
   );

@@ -1,11 +1,11 @@
-/** How far the explanation may be believed, as far as anyone has checked. */
+/** Faithfulness: verdict, completeness, agreement between methods, and metrics. */
 
 import type { Context } from "../context";
-import { type Child, h, replace, svg } from "../dom";
-import { number, percent } from "../format";
-import { bdi, card, note } from "../parts";
-import type { Attribution, Evaluation, Payload } from "../payload.generated";
-import type { State } from "../store";
+import type { Attribution, Evaluation, Payload } from "../data/payload.generated";
+import type { State } from "../state/store";
+import { type Child, h, replace, svg } from "../ui/dom";
+import { formatNumber, formatPercent } from "../ui/format";
+import { bdi, card, note } from "../ui/parts";
 
 export function trustView({ model, store, theme }: Context): HTMLElement {
   const strip = h("div", { class: "trust-strip" });
@@ -25,57 +25,49 @@ export function trustView({ model, store, theme }: Context): HTMLElement {
       !evaluations.length &&
         fact(
           "Evaluation",
-          "not evaluated",
-          "Nobody has measured whether these scores say what the model does. Treat them as a lead, not as proof.",
+          "Faithfulness not evaluated",
+          "Treat these scores as a hypothesis about the model, not as proof.",
         ),
       completenessCard(model.attribution(state), state),
       agreementCard(model.payload, state),
-      ...[...metrics].map(([name, held]) => metricCard(name, held, drawn)),
+      ...[...metrics].map(([name, group]) => metricCard(name, group, drawn)),
     );
   };
   store.watch(["attribution", "target", "targetEnd"], draw);
   theme.watch(draw);
-  return card("trust", h("h2", {}, "How far to believe it"), null, strip);
+  return card("trust", h("h2", {}, "Faithfulness"), null, strip);
 }
 
-/** The gap as words: how much of the change the scores do not account for. */
-export function completenessWords(
-  attribution: Attribution | undefined,
-  first: number,
-  last: number,
-): [string, string] | null {
+/** The part of the output's change that the scores do not account for. */
+function completenessCard(attribution: Attribution | undefined, state: Readonly<State>): HTMLElement | null {
   if (!attribution) return null;
-  const targets = attribution.targets.slice(first, last + 1);
+  const targets = attribution.targets.slice(state.target, state.targetEnd + 1);
   if (targets.some((target) => target.gap === null)) {
-    return [
-      "not promised",
-      "This method's scores need not add up to the output; their sizes compare, their sum means nothing.",
-    ];
+    return fact(
+      "Completeness",
+      "not guaranteed",
+      "This method's scores need not sum to the output. Compare their magnitudes; do not interpret their sum.",
+    );
   }
   const gap = targets.reduce((sum, target) => sum + (target.gap ?? 0), 0);
   const change = targets.reduce((sum, target) => sum + target.output - (target.baseline ?? 0), 0);
-  const share = change ? percent(Math.abs(gap / change)) : "–";
-  return [
-    `gap ${share}`,
-    `The scores add up to the change of the output (${number(change)}) but for ${number(gap)}.`,
-  ];
-}
-
-function completenessCard(attribution: Attribution | undefined, state: Readonly<State>): HTMLElement | null {
-  const words = completenessWords(attribution, state.target, state.targetEnd);
-  return words && fact("Completeness", ...words);
+  return fact(
+    "Completeness gap",
+    change ? formatPercent(Math.abs(gap / change)) : "–",
+    `The output changes by ${formatNumber(change)} from the baseline; the scores sum to that with a gap of ${formatNumber(gap)}.`,
+  );
 }
 
 function trustCard(name: string, ...content: Child[]): HTMLElement {
   return h("div", { class: "trust-card" }, h("h3", {}, bdi(name)), ...content);
 }
 
-/** One thing that is known, and what it means. */
+/** A name, its value and what it means. */
 function fact(name: string, value: string, words: string): HTMLElement {
   return trustCard(name, h("p", { class: "trust-value" }, bdi(value)), words && note(bdi(words)));
 }
 
-/** How far the other attributions of the same targets agree with the one shown. */
+/** How well other attributions of the same targets agree with the one shown. */
 function agreementCard({ agreements, attributions }: Payload, state: Readonly<State>): HTMLElement | null {
   const others = agreements.filter(({ first, second }) => [first, second].includes(state.attribution));
   if (!others.length) return null;
@@ -83,30 +75,30 @@ function agreementCard({ agreements, attributions }: Payload, state: Readonly<St
     const other = attributions[pair.first === state.attribution ? pair.second : pair.first];
     const [correlation, overlap] = [pair.correlations[state.target], pair.overlaps[state.target]];
     const count = pair.counts[state.target];
-    const top = overlap === null ? "" : `${Math.round(overlap * count)} of ${count} largest in common`;
+    const top = overlap === null ? "" : `${Math.round(overlap * count)} of the top ${count} tokens shared`;
     return h(
       "div",
       { class: "trust-row" },
       bdi(`with ${other.methodWords}`),
       h("span", { class: "note" }, top),
-      h("strong", {}, correlation === null ? "–" : number(correlation)),
+      h("strong", {}, correlation === null ? "–" : formatNumber(correlation)),
     );
   });
-  const sizes = others.some((pair) => !pair.signed) ? " Of a method without signs, sizes are compared." : "";
-  const words = `Rank correlation over the text's tokens: 1 the same order, 0 none.${sizes}`;
+  const sizes = others.some((pair) => !pair.signed) ? " For unsigned methods, magnitudes are compared." : "";
+  const words = `Rank correlation of the token scores: 1 is the same order, 0 is no agreement.${sizes}`;
   return trustCard("Agreement between methods", ...rows, note(words));
 }
 
-/** One metric, with a row for each thing that was read and each replacement. */
+/** One metric, with a row for each quantity and replacement. */
 function metricCard(
   name: string,
-  held: readonly Evaluation[],
+  evaluations: readonly Evaluation[],
   [color, tick, line]: readonly string[],
 ): HTMLElement {
-  const rows = held.map((evaluation) => {
+  const rows = evaluations.map((evaluation) => {
     const { control, controlWords, value, limits } = evaluation;
     const mean = control.reduce((sum, item) => sum + item, 0) / control.length;
-    const tip = controlWords ? `${controlWords}: ${number(mean)}` : "nothing to compare it with";
+    const tip = controlWords ? `mean over ${controlWords}: ${formatNumber(mean)}` : "no control";
     return h(
       "div",
       { class: "trust-row", title: tip },
@@ -123,15 +115,18 @@ function metricCard(
     );
   });
   const words = [
-    `${held[0].higherIsBetter ? "Higher" : "Lower"} is better.`,
-    ...new Set(held.map((one) => one.controlWords && `Ticks: ${one.controlWords} of the same tokens.`)),
-    held.some((one) => one.limits) && "0 and 1: the least and the greatest that any order of them gives.",
-    ...new Set(held.flatMap((one) => one.reasons)),
+    `${evaluations[0].higherIsBetter ? "Higher" : "Lower"} is better.`,
+    ...new Set(
+      evaluations.map((evaluation) => evaluation.controlWords && `Ticks: ${evaluation.controlWords}.`),
+    ),
+    evaluations.some((evaluation) => evaluation.limits) &&
+      "0 and 1 are the lowest and highest values that any removal order can give.",
+    ...new Set(evaluations.flatMap((evaluation) => evaluation.reasons)),
   ];
   return trustCard(name, ...rows, note(bdi(words.filter(Boolean).join(" "))));
 }
 
-/** Where the value stands among what chance gives; from end to end of what is possible, where that is known. */
+/** The value among the control's values, on the range of possible values if known. */
 function band(
   { control, controlWords, limits }: Evaluation,
   value: number,
@@ -147,7 +142,7 @@ function band(
       class: "band",
       viewBox: "0 0 90 18",
       role: "img",
-      "aria-label": `${number(value)} against ${control.length} ${controlWords}`,
+      "aria-label": `${formatNumber(value)}, compared with ${control.length} ${controlWords}`,
     },
     svg("line", { x1: 4, x2: 86, y1: 9, y2: 9, stroke: line, "stroke-width": 1 }),
     ...control
@@ -167,7 +162,7 @@ function curve(evaluation: Evaluation, color: string, line: string): SVGSVGEleme
   };
   const [x, y] = [scale(xs, 90), scale(ys, 26)];
   const d = evaluation.curve.map(
-    (point, place) => `${place ? "L" : "M"}${x(point[0]).toFixed(1)} ${(26 - y(point[1])).toFixed(1)}`,
+    (point, index) => `${index ? "L" : "M"}${x(point[0]).toFixed(1)} ${(26 - y(point[1])).toFixed(1)}`,
   );
   return svg(
     "svg",

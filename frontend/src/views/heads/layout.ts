@@ -1,4 +1,4 @@
-/** Where thumbnails of heads lie: layers down and heads across, or one after another as they rank. */
+/** Layout of the thumbnails: layers down and heads across, or in order of rank. */
 
 export const MARGIN = 30;
 const GAP = 6;
@@ -10,9 +10,9 @@ export interface Layout {
   readonly size: number;
   readonly columns: number;
   readonly rows: number;
-  /** In how many blocks side by side the rows are cut. */
+  /** Number of blocks side by side that the rows are split into. */
   readonly blocks: number;
-  /** Height of a caption under each. */
+  /** Height of the caption below each thumbnail. */
   readonly caption: number;
   readonly width: number;
   readonly height: number;
@@ -25,7 +25,7 @@ export function gridLayout(layers: number, heads: number, width: number): Layout
   return laidOut(size, heads, Math.ceil(layers / blocks), blocks, 0);
 }
 
-/** So many thumbnails in rows that fill the width, each with its score below. */
+/** Thumbnails in rows that fill the width, each with its score below. */
 export function rankedLayout(count: number, width: number): Layout {
   const columns = Math.max(Math.floor((width - MARGIN) / (RANKED + GAP)), 1);
   return laidOut(RANKED, columns, Math.ceil(count / columns), 1, CAPTION);
@@ -37,16 +37,16 @@ function laidOut(size: number, columns: number, rows: number, blocks: number, ca
 }
 
 /** Left and top edge of a thumbnail. */
-export function spot({ size, columns, rows, caption }: Layout, at: number): [number, number] {
-  const row = Math.floor(at / columns);
+export function spot({ size, columns, rows, caption }: Layout, index: number): [number, number] {
+  const row = Math.floor(index / columns);
   const block = Math.floor(row / rows);
   return [
-    MARGIN + (at % columns) * (size + GAP) + block * (MARGIN + columns * (size + GAP)),
+    MARGIN + (index % columns) * (size + GAP) + block * (MARGIN + columns * (size + GAP)),
     TOP + (row % rows) * (size + caption + GAP),
   ];
 }
 
-/** Which thumbnail lies at a point; -1 none. */
+/** The thumbnail at a point; -1 if none. */
 export function thumbnailAt(layout: Layout, x: number, y: number): number {
   const { size, columns, rows, blocks, caption } = layout;
   const wide = MARGIN + columns * (size + GAP);
@@ -57,8 +57,8 @@ export function thumbnailAt(layout: Layout, x: number, y: number): number {
   return (block * rows + row) * columns + column;
 }
 
-/** In how many blocks side by side many layers of few heads fill the width. */
+/** Number of blocks side by side with which many layers of few heads fill the width. */
 export function blocksOf(layers: number, heads: number, width: number): number {
-  const most = Math.floor(width / (MARGIN + heads * (44 + GAP)));
-  return Math.max(1, Math.min(most, Math.ceil(layers / 4)));
+  const max = Math.floor(width / (MARGIN + heads * (44 + GAP)));
+  return Math.max(1, Math.min(max, Math.ceil(layers / 4)));
 }

@@ -1,55 +1,65 @@
-/** By what heads can be ranked: the report's scores, else what the weights in the page say. */
+/** Rankings of heads: by the report's scores, else by scores computed from the weights in the page. */
 
-import type { HeadScores as Computed } from "../../attention/head-scores";
-import type { Matrices } from "../../attention/matrices";
-import type { HeadScores } from "../../payload.generated";
+import type { Matrices } from "../../data/matrices";
+import type { HeadScores } from "../../data/payload.generated";
+import { formatNumber, formatPercent } from "../../ui/format";
+import type { HeadScores as Computed } from "./scores";
 
 export interface Ranking {
   readonly name: string;
   readonly meaning: string;
-  /** Whether it ranks by its size. */
+  /** Whether it ranks by magnitude. */
   readonly signed: boolean;
-  /** For each layer and head of the map, one after another. */
+  /** Whether its scores are shares. */
+  readonly isShare: boolean;
+  /** One score per layer and head of the map, layer by layer. */
   readonly scores: readonly number[];
 }
 
-/** The report's scores of a map's heads; undefined where it has none of some head. */
+/** The report's scores of a map's heads; undefined if any head has none. */
 export function scoredBy(heads: HeadScores | null, data: Matrices): Ranking[] | undefined {
-  const { layers, heads: held } = data.part;
-  if (!heads || !layers.length || !held.length) return undefined;
-  const places = layers.flatMap((layer) => held.map((head) => layer * heads.heads + head));
-  if (held.some((head) => head >= heads.heads)) return undefined;
-  if (heads.scores.some((scores) => places.some((place) => scores[place] === undefined))) return undefined;
-  return heads.names.map((name, place) => ({
+  const { layers, heads: headIndices } = data.part;
+  if (!heads || !layers.length || !headIndices.length) return undefined;
+  const indices = layers.flatMap((layer) => headIndices.map((head) => layer * heads.heads + head));
+  if (headIndices.some((head) => head >= heads.heads)) return undefined;
+  if (heads.scores.some((scores) => indices.some((index) => scores[index] === undefined))) return undefined;
+  return heads.names.map((name, index) => ({
     name: name.replaceAll("_", " "),
-    meaning: heads.meanings[place],
-    signed: heads.signed[place],
-    scores: places.map((at) => heads.scores[place][at]),
+    meaning: heads.meanings[index],
+    signed: heads.signed[index],
+    isShare: false, // the payload has no units
+    scores: indices.map((headIndex) => heads.scores[index][headIndex]),
   }));
 }
 
 const COMPUTED: readonly [string, string, keyof Computed][] = [
-  ["spread", "entropy of a row as a share of the most there could be", "spread"],
-  ["sinks", "weight on sinks", "sink"],
-  ["token before", "weight on the token before", "previous"],
+  ["normalized entropy", "entropy of a row as a share of its maximum", "spread"],
+  ["sinks", "weight on attention sinks", "sink"],
+  ["previous token", "weight on the previous token", "previous"],
 ];
 
-/** Rankings from what was read of the page's own weights; where tokens are pooled, none is before another. */
-export function computedBy(found: readonly Computed[], isPooled: boolean): Ranking[] {
+/** Rankings by scores computed in the page; pooled maps have no previous token. */
+export function computedBy(computed: readonly Computed[], isPooled: boolean): Ranking[] {
   return COMPUTED.slice(0, isPooled ? 2 : 3).map(([name, meaning, score]) => ({
     name,
-    meaning: `${meaning}, from the weights in this page`,
+    meaning: `${meaning}, computed from the weights in this page`,
     signed: false,
-    scores: found.map((one) => one[score]),
+    isShare: true,
+    scores: computed.map((scores) => scores[score]),
   }));
 }
 
-/** The places of heads, the highest score first; without a ranking in the map's order. Top 0 is all. */
+/** One head's score as text. */
+export function scoreWords({ scores, isShare }: Ranking, head: number): string {
+  return isShare ? formatPercent(scores[head]) : formatNumber(scores[head]);
+}
+
+/** Indices of heads, highest score first; without a ranking in the map's order. Top 0 means all. */
 export function ranked(ranking: Ranking | undefined, count: number, top: number): number[] {
-  const places = Array.from({ length: count }, (_, place) => place);
-  if (!ranking) return places;
+  const order = Array.from({ length: count }, (_, index) => index);
+  if (!ranking) return order;
   const { scores, signed } = ranking;
-  const key = (place: number) => (signed ? Math.abs(scores[place]) : scores[place]);
-  places.sort((a, b) => key(b) - key(a) || a - b);
-  return top ? places.slice(0, top) : places;
+  const key = (index: number) => (signed ? Math.abs(scores[index]) : scores[index]);
+  order.sort((a, b) => key(b) - key(a) || a - b);
+  return top ? order.slice(0, top) : order;
 }

@@ -1,16 +1,17 @@
-/** All heads of all layers as thumbnails in one canvas, in order or ranked by a score and cut to the first. */
+/** Thumbnails of all heads on one canvas, in order or ranked by a score and cut to the top. */
 
-import { headScores } from "../../attention/head-scores";
-import type { Matrices } from "../../attention/matrices";
 import type { Context } from "../../context";
-import { h, on, picker, replace } from "../../dom";
-import { clamp, counted, number } from "../../format";
-import { note } from "../../parts";
+import { clamp } from "../../data/clamp";
+import type { Matrices } from "../../data/matrices";
+import { whole } from "../../state/window";
+import { canvasOf, cleared, sized } from "../../ui/canvas";
+import { h, on, picker, replace } from "../../ui/dom";
+import { counted } from "../../ui/format";
+import { note } from "../../ui/parts";
 import { paintCells } from "../heatmap/cells";
-import { canvasOf, cleared, sized } from "../heatmap/drawing";
-import { whole } from "../heatmap/window";
 import { gridLayout, type Layout, rankedLayout, spot, thumbnailAt } from "./layout";
-import { computedBy, type Ranking, ranked, scoredBy } from "./rankings";
+import { computedBy, type Ranking, ranked, scoredBy, scoreWords } from "./rankings";
+import { headScores } from "./scores";
 
 const TOPS = [0, 8, 16, 32, 64];
 const FONT = "11px system-ui, sans-serif";
@@ -32,37 +33,37 @@ export function headsView(context: Context): Heads {
   });
   const box = h("div", { class: "heads-box" }, h("div", { class: "heads-picture" }, base, over));
   const words = note();
-  const chosen = h("p", { class: "note", role: "status", "data-role": "head-scores" });
+  const scoreNote = h("p", { class: "note", role: "status", "data-role": "head-scores" });
   const order = h("span", {});
   const top = picker(
     "Show",
     TOPS.map((count) => (count ? `top ${count}` : "all heads")),
-    (place) => store.set({ topHeads: TOPS[place] }),
+    (option) => store.set({ topHeads: TOPS[option] }),
   );
   const element = h(
     "details",
     { class: "heads-part", open: true },
     h("summary", {}, "All heads"),
     h("div", { class: "card-head" }, words, h("div", { class: "controls" }, order, top.element)),
-    chosen,
+    scoreNote,
     box,
   );
   let data: Matrices | undefined;
   let rankings: Ranking[] = [];
-  let places: number[] = [];
+  let shownHeads: number[] = [];
   let layout: Layout = gridLayout(1, 1, 400);
   let loaded = 0;
-  /** Thumbnails painted already, and for what they hold. */
+  /** Cached thumbnails, and the settings they were painted with. */
   let painted = "";
   const thumbnails = new Map<number, HTMLCanvasElement>();
 
   const rankingShown = (): Ranking | undefined => rankings[store.state.ranking - 1];
-  const split = (place: number): [number, number] => [
-    Math.floor(place / data!.headCount),
-    place % data!.headCount,
+  const split = (index: number): [number, number] => [
+    Math.floor(index / data!.headCount),
+    index % data!.headCount,
   ];
-  const named = (place: number) => {
-    const [layer, head] = split(place);
+  const named = (index: number) => {
+    const [layer, head] = split(index);
     const { layers, heads } = data!.part;
     return `layer ${layers[layer] ?? "all"}, head ${heads[head] ?? "all"}`;
   };
@@ -72,11 +73,11 @@ export function headsView(context: Context): Heads {
     const { state } = store;
     const { layerCount, headCount } = data;
     const ranking = rankingShown();
-    places = ranked(ranking, layerCount * headCount, state.topHeads);
+    shownHeads = ranked(ranking, layerCount * headCount, state.topHeads);
     const room = box.clientWidth;
-    layout = ranking ? rankedLayout(places.length, room) : gridLayout(layerCount, headCount, room);
+    layout = ranking ? rankedLayout(shownHeads.length, room) : gridLayout(layerCount, headCount, room);
     const { size, width, height } = layout;
-    const name = [
+    const cacheKey = [
       state.map,
       state.sinks,
       state.scale,
@@ -84,8 +85,8 @@ export function headsView(context: Context): Heads {
       size,
       state.scale === "global" && loaded,
     ];
-    if (painted !== name.join(" ")) {
-      painted = name.join(" ");
+    if (painted !== cacheKey.join(" ")) {
+      painted = cacheKey.join(" ");
       thumbnails.clear();
     }
     const pen = sized(base, width, height);
@@ -94,11 +95,11 @@ export function headsView(context: Context): Heads {
     pen.textBaseline = "middle";
     pen.strokeStyle = theme.colors.get("line");
     pen.lineWidth = 1;
-    places.forEach((place, at) => {
-      const [x, y] = spot(layout, at);
-      if (ranking) caption(pen, ranking, place, x, y + size + 9);
-      else headings(pen, place, x, y);
-      const thumbnail = thumbnailOf(place);
+    shownHeads.forEach((index, position) => {
+      const [x, y] = spot(layout, position);
+      if (ranking) caption(pen, ranking, index, x, y + size + 9);
+      else headings(pen, index, x, y);
+      const thumbnail = thumbnailOf(index);
       if (!thumbnail) return;
       pen.imageSmoothingEnabled = thumbnail.width > size;
       pen.drawImage(thumbnail, x, y, size, size);
@@ -108,33 +109,33 @@ export function headsView(context: Context): Heads {
     outline();
   };
 
-  const thumbnailOf = (place: number): HTMLCanvasElement | undefined => {
-    const [layer, head] = split(place);
+  const thumbnailOf = (index: number): HTMLCanvasElement | undefined => {
+    const [layer, head] = split(index);
     if (!data?.isLoaded(layer)) return undefined;
-    let thumbnail = thumbnails.get(place);
+    let thumbnail = thumbnails.get(index);
     if (!thumbnail) {
-      const most = Math.min(layout.size * (devicePixelRatio || 1), 96);
+      const maxDots = Math.min(layout.size * (devicePixelRatio || 1), 96);
       const plane = { data, layer, head };
-      thumbnail = canvasOf(paintCells(plane, store.state, theme.colors, whole(data), most));
-      thumbnails.set(place, thumbnail);
+      thumbnail = canvasOf(paintCells(plane, store.state, theme.colors, whole(data), maxDots));
+      thumbnails.set(index, thumbnail);
     }
     return thumbnail;
   };
 
-  const caption = (pen: CanvasRenderingContext2D, ranking: Ranking, place: number, x: number, y: number) => {
-    const [layer, head] = split(place);
+  const caption = (pen: CanvasRenderingContext2D, ranking: Ranking, index: number, x: number, y: number) => {
+    const [layer, head] = split(index);
     const { layers, heads } = data!.part;
     pen.fillStyle = theme.colors.get("muted");
     pen.textAlign = "left";
     pen.fillText(`${layers[layer] ?? ""}·${heads[head] ?? ""}`, x, y);
     pen.fillStyle = theme.colors.get("text");
     pen.textAlign = "right";
-    pen.fillText(number(ranking.scores[place]), x + layout.size, y);
+    pen.fillText(scoreWords(ranking, index), x + layout.size, y);
   };
 
-  /** Heads over the first row of each block, layers before each row. */
-  const headings = (pen: CanvasRenderingContext2D, place: number, x: number, y: number) => {
-    const [layer, head] = split(place);
+  /** Head numbers above each block, layer numbers before each row. */
+  const headings = (pen: CanvasRenderingContext2D, index: number, x: number, y: number) => {
+    const [layer, head] = split(index);
     const { size, rows } = layout;
     const { layers, heads } = data!.part;
     pen.fillStyle = theme.colors.get("muted");
@@ -145,16 +146,16 @@ export function headsView(context: Context): Heads {
     if (head === 0) pen.fillText(String(layers[layer] ?? "all"), x - 8, y + size / 2);
   };
 
-  const place = () => {
+  const selectedHead = () => {
     const { layer, head } = store.state;
     return data && (head >= 0 || data.headCount === 1) ? layer * data.headCount + Math.max(head, 0) : -1;
   };
   const outline = () => {
     if (!data) return;
     const pen = cleared(over);
-    const at = places.indexOf(place());
-    if (at < 0) return;
-    const [x, y] = spot(layout, at);
+    const position = shownHeads.indexOf(selectedHead());
+    if (position < 0) return;
+    const [x, y] = spot(layout, position);
     pen.strokeStyle = theme.colors.get("text");
     pen.lineWidth = 2.5;
     pen.strokeRect(x - 0.5, y - 0.5, layout.size + 1, layout.size + 1);
@@ -165,52 +166,52 @@ export function headsView(context: Context): Heads {
     const { layerCount, headCount } = data;
     const count = layerCount * headCount;
     const ranking = rankingShown();
-    const scale = { row: "each row", head: "each head", global: "all heads" }[state.scale];
-    const extent =
-      `${counted(layerCount, "layer")} × ${counted(headCount, "head")}; ` + `colors scaled over ${scale}. `;
+    const scale = { row: "per row", head: "per head", global: "for all heads" }[state.scale];
+    const extent = `${counted(layerCount, "layer")} × ${counted(headCount, "head")}; one color scale ${scale}. `;
     const how = ranking
-      ? `By ${ranking.name}: ${ranking.meaning}; below each its layer·head and score.` +
-        (places.length < count ? ` The first ${places.length} of ${count}.` : "")
-      : "Rows are layers, columns heads.";
+      ? `Sorted by ${ranking.name}: ${ranking.meaning}. Captions: layer·head and score.` +
+        (shownHeads.length < count ? ` Top ${shownHeads.length} of ${count}.` : "")
+      : "Rows are layers, columns are heads.";
     const reading = loaded < layerCount ? ` Reading layer ${loaded + 1} of ${layerCount} …` : "";
     words.textContent = extent + how + reading;
-    const at = place();
-    chosen.hidden = !rankings.length;
-    chosen.textContent = at < 0 ? "Choose a head to see its scores." : `${scoreWords(at)}.`;
+    const selected = selectedHead();
+    scoreNote.hidden = !rankings.length;
+    scoreNote.textContent = selected < 0 ? "Select a head to see its scores." : `${scoresWords(selected)}.`;
     over.setAttribute(
       "aria-label",
-      `Thumbnails of ${places.length} heads${ranking ? ` by ${ranking.name}` : ""}. Arrow keys choose one.`,
+      `Thumbnails of ${shownHeads.length} heads${ranking ? `, sorted by ${ranking.name}` : ""}. Arrow keys select one.`,
     );
     top.element.hidden = !ranking;
   };
-  const rankOf = (ranking: Ranking, at: number) =>
-    `rank ${ranked(ranking, ranking.scores.length, 0).indexOf(at) + 1} of ${ranking.scores.length}`;
-  const scoreWords = (at: number) => {
+  const rankOf = (ranking: Ranking, index: number) =>
+    `rank ${ranked(ranking, ranking.scores.length, 0).indexOf(index) + 1} of ${ranking.scores.length}`;
+  const scoresWords = (index: number) => {
     const ranking = rankingShown();
     const each = rankings.map(
-      (one) => `${one.name} ${number(one.scores[at])}${one === ranking ? ` (${rankOf(one, at)})` : ""}`,
+      (item) =>
+        `${item.name} ${scoreWords(item, index)}${item === ranking ? ` (${rankOf(item, index)})` : ""}`,
     );
-    return `${named(at)}: ${each.join(" · ")}`.replace(/^l/, "L");
+    return `${named(index)}: ${each.join(" · ")}`.replace(/^l/, "L");
   };
 
-  const at = (event: MouseEvent): number => {
+  const headAt = (event: MouseEvent): number => {
     const bounds = over.getBoundingClientRect();
-    return places[thumbnailAt(layout, event.clientX - bounds.left, event.clientY - bounds.top)] ?? -1;
+    return shownHeads[thumbnailAt(layout, event.clientX - bounds.left, event.clientY - bounds.top)] ?? -1;
   };
-  const choose = (wanted: number) => {
-    if (!data || wanted < 0) return;
-    const [layer, head] = split(wanted);
+  const choose = (index: number) => {
+    if (!data || index < 0) return;
+    const [layer, head] = split(index);
     store.set({ layer, head });
   };
   on(over, {
     pointermove: (event) => {
-      const found = at(event);
-      if (found < 0 || !rankings.length) return tooltip.hide();
-      const rows = rankings.map((one): [string, string] => [one.name, number(one.scores[found])]);
-      return tooltip.show(event, named(found), rows);
+      const index = headAt(event);
+      if (index < 0 || !rankings.length) return tooltip.hide();
+      const rows = rankings.map((item): [string, string] => [item.name, scoreWords(item, index)]);
+      return tooltip.show(event, named(index), rows);
     },
     pointerleave: () => tooltip.hide(),
-    click: (event) => choose(at(event)),
+    click: (event) => choose(headAt(event)),
     keydown: (event) => {
       const { columns } = layout;
       const steps: Record<string, number> = {
@@ -218,23 +219,23 @@ export function headsView(context: Context): Heads {
         ArrowRight: 1,
         ArrowUp: -columns,
         ArrowDown: columns,
-        Home: -places.length,
-        End: places.length,
+        Home: -shownHeads.length,
+        End: shownHeads.length,
       };
       const step = steps[event.key];
       if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
-      const now = places.indexOf(place());
-      const next = now < 0 ? 0 : now + step;
-      // Up and down stay where there is no row more.
-      const isOut = Math.abs(step) === columns && columns > 1 && (next < 0 || next >= places.length);
-      choose(places[isOut ? now : clamp(next, 0, places.length - 1)]);
+      const position = shownHeads.indexOf(selectedHead());
+      const next = position < 0 ? 0 : position + step;
+      // Up and down stop at the first and last row.
+      const isOut = Math.abs(step) === columns && columns > 1 && (next < 0 || next >= shownHeads.length);
+      choose(shownHeads[isOut ? position : clamp(next, 0, shownHeads.length - 1)]);
     },
   });
 
   const offer = () => {
     const names = rankings.map(({ name }) => name);
-    const choice = picker("Order by", ["layer and head", ...names], (ranking) => store.set({ ranking }));
+    const choice = picker("Sort by", ["layer and head", ...names], (ranking) => store.set({ ranking }));
     choice.show(store.state.ranking);
     replace(order, choice.element);
   };

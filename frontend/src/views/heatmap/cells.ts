@@ -1,34 +1,34 @@
 /** The cells of a matrix as an image. */
 
-import type { Matrices } from "../../attention/matrices";
-import type { Plane } from "../../attention/planes";
-import { type Colors, pixel, pixels } from "../../colors";
-import type { State } from "../../store";
-import type { Window } from "./window";
+import type { Matrices } from "../../data/matrices";
+import type { Plane } from "../../data/planes";
+import type { State } from "../../state/store";
+import type { Window } from "../../state/window";
+import { type Colors, pixel, pixels } from "../../ui/colors";
 
-const MOST_DOTS = 1024;
+const MAX_DOTS = 1024;
 const OFF = Number.NEGATIVE_INFINITY;
 
-/** Return the cells as an image of a dot for each, or for the largest of a block of cells where they are many. */
+/** Return an image with one dot per cell; of many cells, one dot per block, colored by its largest weight. */
 export function paintCells(
   { data, layer, head }: Plane,
   state: Pick<State, "sinks" | "scale">,
   colors: Colors,
   window: Window,
-  most = MOST_DOTS,
+  maxDots = MAX_DOTS,
 ): ImageData {
   const mode = state.sinks;
   const { firstRow, rows, firstKey, keys } = window;
-  const [tall, wide] = [rows, keys].map((count) => Math.max(1, Math.ceil(count / most)));
+  const [tall, wide] = [rows, keys].map((count) => Math.max(1, Math.ceil(count / maxDots)));
   const [across, down] = [Math.ceil(keys / wide), Math.ceil(rows / tall)];
   const off = new Uint8Array(data.keys);
   if (mode !== "raw") for (const sink of data.sinks(layer, head)) off[sink] = 1;
   const sizes = emptyCells(data, window, tall, wide, off);
   const put = (row: number, key: number, size: number) => {
     if (key < firstKey || key >= firstKey + keys || off[key]) return;
-    const place = Math.floor((row - firstRow) / tall) * across + Math.floor((key - firstKey) / wide);
-    const held = sizes[place];
-    if (Number.isNaN(held) || Math.abs(size) > Math.abs(held)) sizes[place] = size;
+    const dot = Math.floor((row - firstRow) / tall) * across + Math.floor((key - firstKey) / wide);
+    const current = sizes[dot];
+    if (Number.isNaN(current) || Math.abs(size) > Math.abs(current)) sizes[dot] = size;
   };
   const lastRow = firstRow + rows - 1;
   if (state.scale === "row" || mode === "renormalized") {
@@ -56,15 +56,15 @@ export function paintCells(
   const below = pixels(palette.against);
   const [masked, sink] = [pixel(colors.get("masked")), pixel(colors.get("sink"))];
   const curve = isCurved(data) ? Math.sqrt : (size: number) => size;
-  sizes.forEach((size, place) => {
-    if (Number.isNaN(size)) dots[place] = masked;
-    else if (size === OFF) dots[place] = sink;
-    else dots[place] = (size < 0 ? below : above)[Math.round(255 * curve(Math.min(Math.abs(size), 1)))];
+  sizes.forEach((size, dot) => {
+    if (Number.isNaN(size)) dots[dot] = masked;
+    else if (size === OFF) dots[dot] = sink;
+    else dots[dot] = (size < 0 ? below : above)[Math.round(255 * curve(Math.min(Math.abs(size), 1)))];
   });
   return image;
 }
 
-/** Cells before any weight: masked ones apart, those that were not kept count as none. */
+/** Cells before any weight is drawn: masked ones are NaN, cells without a stored weight are 0. */
 function emptyCells(
   data: Matrices,
   window: Window,
@@ -88,7 +88,7 @@ function emptyCells(
   return sizes;
 }
 
-/** The weight that has the strongest color, where it is one for all rows. */
+/** The weight with the strongest color, if it is the same for all rows. */
 export function reachOf(
   { data, layer, head }: Plane,
   { scale, sinks }: Pick<State, "sinks" | "scale">,
@@ -96,7 +96,7 @@ export function reachOf(
   return scale === "global" ? data.globalPeak(sinks) : data.peak(layer, head, sinks);
 }
 
-/** Whether colors follow the square root, as the many small weights of a long text ask for. */
+/** Whether colors follow the square root, which shows the small weights of long texts. */
 export function isCurved(data: Pick<Matrices, "keys">): boolean {
   return data.keys > 64;
 }

@@ -1,8 +1,9 @@
 /** A matrix with its labels on a canvas. */
 
-import type { Plane } from "../../attention/planes";
-import type { Colors } from "../../colors";
-import type { State } from "../../store";
+import type { Plane } from "../../data/planes";
+import type { State } from "../../state/store";
+import { canvasOf } from "../../ui/canvas";
+import type { Colors } from "../../ui/colors";
 import { paintCells } from "./cells";
 import type { Frame } from "./frame";
 import { labelsOf } from "./labels";
@@ -35,13 +36,6 @@ export function drawMatrix(
   }
 }
 
-export function canvasOf(image: ImageData): HTMLCanvasElement {
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [image.width, image.height];
-  canvas.getContext("2d")!.putImageData(image, 0, 0);
-  return canvas;
-}
-
 function hatch(
   context: CanvasRenderingContext2D,
   colors: Colors,
@@ -68,25 +62,4 @@ function hatch(
     context.restore();
   }
   context.restore();
-}
-
-/** Give a canvas a size in CSS pixels, at the screen's own dots. */
-export function sized(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
-  const ratio = devicePixelRatio || 1;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
-  canvas.style.width = `${width}px`;
-  canvas.style.height = `${height}px`;
-  const pen = canvas.getContext("2d")!;
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  return pen;
-}
-
-/** Empty a canvas that has a size. */
-export function cleared(canvas: HTMLCanvasElement): CanvasRenderingContext2D {
-  const pen = canvas.getContext("2d")!;
-  const ratio = devicePixelRatio || 1;
-  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-  pen.clearRect(0, 0, canvas.width, canvas.height);
-  return pen;
 }

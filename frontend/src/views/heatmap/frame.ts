@@ -1,9 +1,9 @@
-/** Where the cells of a window lie on its canvas. */
+/** Layout of a window's cells on its canvas. */
 
-import type { Window } from "./window";
+import type { Window } from "../../state/window";
 
 export const LEGIBLE = 13;
-const SLANTED = 34; // what the name of the last column needs beside it
+const SLANTED = 34; // space for the slanted label of the last column
 
 export interface Frame extends Window {
   /** Left and top edge of the cells, and their size, in CSS pixels. */
@@ -14,7 +14,7 @@ export interface Frame extends Window {
   readonly height: number;
 }
 
-/** Lay a window out in a width: labels where the cells leave room for them. */
+/** Fit a window into a width, with labels if the cells are large enough. */
 export function frameOf(window: Window, width: number): Frame {
   const { rows, keys } = window;
   const withLabels = Math.min((width - 96 - SLANTED) / keys, 600 / rows, 38);

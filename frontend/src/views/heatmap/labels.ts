@@ -1,7 +1,7 @@
-/** What stands beside a matrix: the names of its rows and columns. */
+/** The labels of a matrix's rows and columns. */
 
-import type { Matrices } from "../../attention/matrices";
-import { visible } from "../../units";
+import type { Matrices } from "../../data/matrices";
+import { short } from "../../data/units";
 import { type Frame, LEGIBLE } from "./frame";
 
 export interface Label {
@@ -44,9 +44,4 @@ export function labelsOf(data: Matrices, frame: Frame): Label[] {
     labels.push({ ...named, x: 12, y: frame.top, text, anchor: "right", turn: -90 });
   }
   return labels;
-}
-
-export function short(label: string, most = 12): string {
-  const characters = Array.from(visible(label));
-  return characters.length > most ? `${characters.slice(0, most - 1).join("")}…` : characters.join("");
 }

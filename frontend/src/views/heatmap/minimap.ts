@@ -1,13 +1,13 @@
-/** The whole of a long matrix in little, with the window that the reader moves over it. */
+/** An overview of a long matrix, with a movable window. */
 
-import type { Planes } from "../../attention/planes";
 import type { Context } from "../../context";
-import { h, on } from "../../dom";
-import { grouped } from "../../format";
-import { button } from "../../parts";
+import type { Planes } from "../../data/planes";
+import { moved, resized, SIZES, SMALL, type Window, whole, windowOf } from "../../state/window";
+import { canvasOf, cleared, sized } from "../../ui/canvas";
+import { h, on } from "../../ui/dom";
+import { formatCount } from "../../ui/format";
+import { button } from "../../ui/parts";
 import { paintCells } from "./cells";
-import { canvasOf, cleared, sized } from "./drawing";
-import { moved, resized, SIZES, SMALL, type Window, whole, windowOf } from "./window";
 
 const LARGEST = 220;
 const NARROWEST = 28;
@@ -24,7 +24,7 @@ export function minimapView(context: Context): Minimap {
     class: "matrix over",
     tabindex: 0,
     role: "img",
-    "aria-label": "The whole matrix",
+    "aria-label": "Overview of the whole matrix",
     "data-view": "minimap",
   });
   const words = h("p", { class: "note", role: "status" });
@@ -38,7 +38,7 @@ export function minimapView(context: Context): Minimap {
   );
   let planes: Planes | undefined;
   let painted = "";
-  /** Pixels of a row and of a key of the matrix in detail. */
+  /** Pixels per row and per key of the detailed matrix. */
   let scale = { row: 1, key: 1 };
 
   const window = (): Window | undefined => planes && windowOf(planes.detail.data, store.state);
@@ -53,7 +53,7 @@ export function minimapView(context: Context): Minimap {
       Math.max(Math.round((LARGEST * count) / longest), NARROWEST),
     );
     scale = { row: height / detail.data.rows, key: width / detail.data.keys };
-    const name = [
+    const cacheKey = [
       state.map,
       overview.layer,
       overview.head,
@@ -62,8 +62,8 @@ export function minimapView(context: Context): Minimap {
       state.scale,
       theme.current,
     ];
-    if (painted !== name.join(" ")) {
-      painted = name.join(" ");
+    if (painted !== cacheKey.join(" ")) {
+      painted = cacheKey.join(" ");
       const image = paintCells(overview, state, theme.colors, whole(overview.data), LARGEST);
       const pen = sized(base, width, height);
       pen.imageSmoothingEnabled = image.width > width;
@@ -77,7 +77,7 @@ export function minimapView(context: Context): Minimap {
     if (!planes || !shown || element.hidden) return;
     const { rowAxis, keyAxis } = planes.detail.data;
     const pen = cleared(over);
-    const row = model.placeOn(rowAxis, store.state, store.state.focus);
+    const row = model.axisIndex(rowAxis, store.state, store.state.focus);
     pen.fillStyle = theme.colors.get("muted");
     if (row >= 0) pen.fillRect(0, row * scale.row, keyAxis.length * scale.key, Math.max(scale.row, 1));
     const box = [
@@ -86,20 +86,20 @@ export function minimapView(context: Context): Minimap {
       Math.max(shown.keys * scale.key, 5),
       Math.max(shown.rows * scale.row, 5),
     ] as const;
-    // Light around dark: seen on every color of the ramp.
+    // A light line around a dark one is visible on every color of the ramp.
     pen.lineWidth = 4;
     pen.strokeStyle = theme.colors.get("background");
     pen.strokeRect(...box);
     pen.lineWidth = 2;
     pen.strokeStyle = theme.colors.get("text");
     pen.strokeRect(...box);
-    const stretch = (first: number, count: number, all: number) =>
-      `${grouped(first + 1)}–${grouped(first + count)} of ${grouped(all)}`;
+    const range = (first: number, count: number, all: number) =>
+      `${formatCount(first + 1)}–${formatCount(first + count)} of ${formatCount(all)}`;
     words.textContent =
-      `Window: rows ${stretch(shown.firstRow, shown.rows, rowAxis.length)}, ` +
-      `columns ${stretch(shown.firstKey, shown.keys, keyAxis.length)}. ` +
-      "Drag it, or move it with the arrow keys; + and − change its size.";
-    over.setAttribute("aria-label", `The whole matrix. ${words.textContent}`);
+      `Window: rows ${range(shown.firstRow, shown.rows, rowAxis.length)}, ` +
+      `columns ${range(shown.firstKey, shown.keys, keyAxis.length)}. ` +
+      "Drag the window or move it with the arrow keys; + and − resize it.";
+    over.setAttribute("aria-label", `Overview of the whole matrix. ${words.textContent}`);
     const { zoomSize } = store.state;
     smaller.disabled = zoomSize <= SIZES[0];
     larger.disabled = zoomSize >= SIZES[SIZES.length - 1];
@@ -110,18 +110,18 @@ export function minimapView(context: Context): Minimap {
   };
   const resize = (by: number) => store.set({ zoomSize: resized(store.state.zoomSize, by) });
 
-  /** Where in the window it was taken, in pixels, while it is dragged. */
-  let held: { x: number; y: number } | undefined;
+  /** The pointer's offset in the window, in pixels, while dragging. */
+  let grip: { x: number; y: number } | undefined;
   const drag = (event: PointerEvent) => {
     const shown = window();
-    if (!held || !shown) return;
+    if (!grip || !shown) return;
     const bounds = over.getBoundingClientRect();
-    const key = Math.round((event.clientX - bounds.left - held.x) / scale.key);
-    const row = Math.round((event.clientY - bounds.top - held.y) / scale.row);
+    const key = Math.round((event.clientX - bounds.left - grip.x) / scale.key);
+    const row = Math.round((event.clientY - bounds.top - grip.y) / scale.row);
     move(row - shown.firstRow, key - shown.firstKey);
   };
   const release = () => {
-    held = undefined;
+    grip = undefined;
   };
   on(over, {
     pointerdown: (event) => {
@@ -132,7 +132,7 @@ export function minimapView(context: Context): Minimap {
       const x = event.clientX - bounds.left - shown.firstKey * scale.key;
       const y = event.clientY - bounds.top - shown.firstRow * scale.row;
       const inside = x >= 0 && y >= 0 && x <= width && y <= height;
-      held = inside ? { x, y } : { x: width / 2, y: height / 2 };
+      grip = inside ? { x, y } : { x: width / 2, y: height / 2 };
       over.setPointerCapture(event.pointerId);
       drag(event);
     },
@@ -143,7 +143,7 @@ export function minimapView(context: Context): Minimap {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       const step = event.shiftKey ? 1 : Math.max(store.state.zoomSize >> 1, 1);
       const far = Number.MAX_SAFE_INTEGER / 2;
-      const act: Record<string, () => void> = {
+      const moves: Record<string, () => void> = {
         ArrowUp: () => move(-step, 0),
         ArrowDown: () => move(step, 0),
         ArrowLeft: () => move(0, -step),
@@ -154,9 +154,9 @@ export function minimapView(context: Context): Minimap {
         "=": () => resize(1),
         "-": () => resize(-1),
       };
-      if (!act[event.key]) return;
+      if (!moves[event.key]) return;
       event.preventDefault();
-      act[event.key]();
+      moves[event.key]();
     },
   });
 
@@ -173,7 +173,7 @@ export function minimapView(context: Context): Minimap {
   };
 }
 
-/** Whether a matrix has more cells than a window of the usual size shows. */
+/** Whether a matrix is too large to be shown whole with labels. */
 export function isLong({ detail }: Planes): boolean {
   return Math.max(detail.data.rows, detail.data.keys) > SMALL;
 }

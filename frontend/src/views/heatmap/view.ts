@@ -1,21 +1,23 @@
-/** One head's weights as a matrix: rows look, columns are looked at. */
+/** One head's weights as a matrix: rows are queries, columns are keys. */
 
-import type { Plane, Planes } from "../../attention/planes";
 import type { Context } from "../../context";
-import { h, on } from "../../dom";
-import { grouped } from "../../format";
-import type { State } from "../../store";
-import { cleared, drawMatrix, sized } from "./drawing";
+import type { Plane, Planes } from "../../data/planes";
+import type { State } from "../../state/store";
+import { contains, windowOf } from "../../state/window";
+import { cleared, sized } from "../../ui/canvas";
+import { h, on } from "../../ui/dom";
+import { formatCount } from "../../ui/format";
+import { planeWords } from "../../words";
+import { cellRows } from "./cell-tooltip";
+import { drawMatrix } from "./drawing";
 import { type Frame, frameOf } from "./frame";
-import { contains, windowOf } from "./window";
-import { cellRows, placeWords } from "./words";
 
 export interface Heatmap {
   readonly element: HTMLElement;
   show(planes: Planes): void;
 }
 
-/** What is on screen: a window's cells in most detail, else the whole. */
+/** The plane on screen: individual cells in a window, else the overview. */
 export function planeShown(planes: Planes, state: Readonly<State>): Plane {
   return state.zoom ? planes.detail : planes.overview;
 }
@@ -37,12 +39,12 @@ export function heatmapView(context: Context): Heatmap {
   let hovered: { row: number; key: number } | undefined;
   let scheduled = 0;
 
-  const placesOf = (token: number) => {
+  const cellOf = (token: number) => {
     if (!plane) return { row: -1, key: -1 };
     const { rowAxis, keyAxis } = plane.data;
     return {
-      row: model.placeOn(rowAxis, store.state, token),
-      key: model.placeOn(keyAxis, store.state, token),
+      row: model.axisIndex(rowAxis, store.state, token),
+      key: model.axisIndex(keyAxis, store.state, token),
     };
   };
   const draw = () => {
@@ -55,11 +57,11 @@ export function heatmapView(context: Context): Heatmap {
     drawMatrix(sized(base, frame.width, frame.height), plane, state, theme.colors, frame);
     sized(over, frame.width, frame.height);
     overlay();
-    const extent = `${grouped(data.rows)} × ${grouped(data.keys)}`;
+    const extent = `${formatCount(data.rows)} × ${formatCount(data.keys)}`;
     const part = frame.rows < data.rows || frame.keys < data.keys ? `a window of ${extent}` : extent;
     over.setAttribute(
       "aria-label",
-      `Attention matrix, ${placeWords(plane)}: ${part} weights. Arrow keys move the selection.`,
+      `Attention matrix, ${planeWords(plane)}: ${part} weights. Arrow keys move the selection.`,
     );
   };
   const schedule = () => {
@@ -79,14 +81,14 @@ export function heatmapView(context: Context): Heatmap {
       if (key < firstKey || key >= firstKey + keys) return;
       pen.strokeRect(left + (key - firstKey) * cell - by, top - by, thick + 2 * by, rows * cell + 2 * by);
     };
-    const chosen = placesOf(store.state.focus);
+    const selected = cellOf(store.state.focus);
     pen.lineWidth = 2;
     pen.strokeStyle = theme.colors.get("text");
-    if (chosen.row >= 0) atRow(chosen.row, 1);
-    else atKey(chosen.key, 1);
+    if (selected.row >= 0) atRow(selected.row, 1);
+    else atKey(selected.key, 1);
     pen.lineWidth = 1;
     pen.strokeStyle = theme.colors.get("muted");
-    const under = hovered ?? placesOf(store.state.hover);
+    const under = hovered ?? cellOf(store.state.hover);
     atRow(under.row);
     atKey(under.key);
   };
@@ -122,10 +124,10 @@ export function heatmapView(context: Context): Heatmap {
     },
   });
 
-  // A window follows the selection where that leaves it.
+  // The window follows a selection outside it.
   store.watch(["focus"], ({ zoom, focus }) => {
     if (!frame || !zoom || focus < 0) return;
-    const { row, key } = placesOf(focus);
+    const { row, key } = cellOf(focus);
     const { firstRow, rows, firstKey, keys } = frame;
     const isSeen =
       row >= 0 ? row >= firstRow && row < firstRow + rows : key >= firstKey && key < firstKey + keys;

@@ -1,0 +1,120 @@
+/** Keyboard shortcuts. */
+
+import type { SinkMode } from "../data/matrices";
+import type { Model } from "../data/model";
+import type { Actions } from "./actions";
+import type { Scale, State, Store, ThemeChoice } from "./store";
+
+/** What shortcuts act on. */
+interface KeyboardTargets {
+  readonly model: Model;
+  readonly store: Store;
+  readonly actions: Actions;
+  readonly say: (words: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface KeyboardOptions {
+  /** Listens for keys: the document, or only the report if it shares the page. */
+  readonly scope: EventTarget;
+  readonly root: ShadowRoot;
+  readonly help: () => void;
+}
+
+const SINKS: readonly SinkMode[] = ["raw", "muted", "renormalized"];
+const SCALES: readonly Scale[] = ["row", "head", "global"];
+const THEMES: readonly ThemeChoice[] = ["auto", "light", "dark"];
+
+export function listenToKeys(
+  { model, store, actions, say, signal }: KeyboardTargets,
+  options: KeyboardOptions,
+): void {
+  const cycle = <K extends "sort" | "sinks" | "scale" | "theme">(
+    key: K,
+    values: readonly State[K][],
+    name: string,
+    words: readonly string[] = values,
+  ) => {
+    const next = (values.indexOf(store.state[key]) + 1) % values.length;
+    store.set({ [key]: values[next] } as Partial<State>);
+    say(`${name}: ${words[next]}`);
+  };
+  const { payload } = model;
+  const single: Record<string, () => void> = {
+    "[": () => actions.moveLayer(-1),
+    "]": () => actions.moveLayer(1),
+    h: () => actions.moveHead(1),
+    H: () => actions.moveHead(-1),
+    m: () =>
+      payload.attention.length > 1 && actions.showMap((store.state.map + 1) % payload.attention.length),
+    a: () => model.choices > 1 && actions.showAttribution((store.state.attribution + 1) % model.choices),
+    g: () => {
+      actions.cycleLevel();
+      say(`Granularity: ${store.state.level}s`);
+    },
+    o: () => cycle("sort", ["position", "size"], "Bar order", ["position", "magnitude"]),
+    s: () => cycle("sinks", SINKS, "Attention sinks"),
+    c: () => cycle("scale", SCALES, "Color scale"),
+    z: () => store.set({ zoom: !store.state.zoom }),
+    t: () => cycle("theme", THEMES, "Theme"),
+    "/": () => options.root.querySelector<HTMLInputElement>(".search")?.focus(),
+    "?": () => options.help(),
+  };
+  options.scope.addEventListener(
+    "keydown",
+    (keydown) => {
+      const event = keydown as KeyboardEvent;
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+      const origin = event.composedPath()[0] as Element;
+      if (options.root.querySelector("dialog[open]")) return;
+      if (event.key === "Escape") {
+        closeMenus(options.root);
+        if (!actions.leaveContrast()) actions.unselect();
+        if (origin.matches?.("input")) (origin as HTMLElement).blur();
+        return;
+      }
+      if (origin.matches?.("input, select, textarea")) return;
+      if (moved(event, origin)) {
+        event.preventDefault();
+        return;
+      }
+      const action = single[event.key];
+      if (!action || !store.state.shortcuts) return;
+      event.preventDefault();
+      action();
+    },
+    { signal },
+  );
+
+  const moved = (event: KeyboardEvent, origin: Element): boolean => {
+    // Without a selection, arrow keys scroll the page.
+    const isView = !!origin.closest?.("[data-view]");
+    if (!isView && store.state.focus < 0 && !/^Arrow(Left|Right)$/.test(event.key)) return false;
+    switch (event.key) {
+      case "ArrowLeft":
+        actions.move(-1, event.shiftKey);
+        return true;
+      case "ArrowRight":
+        actions.move(1, event.shiftKey);
+        return true;
+      case "ArrowUp":
+      case "ArrowDown":
+        if (!model.generation) {
+          if (!isView) return false;
+          actions.move(event.key === "ArrowUp" ? -1 : 1, event.shiftKey);
+        } else actions.step(actions.currentStep() + (event.key === "ArrowUp" ? -1 : 1));
+        return true;
+      case "Home":
+      case "End":
+        if (!isView) return false;
+        actions.moveTo(event.key === "Home" ? "first" : "last", event.shiftKey);
+        return true;
+      default:
+        return false;
+    }
+  };
+}
+
+function closeMenus(root: ShadowRoot): void {
+  for (const menu of root.querySelectorAll<HTMLDetailsElement>("details.menu[open]")) menu.open = false;
+}

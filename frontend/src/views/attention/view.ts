@@ -1,0 +1,266 @@
+/** Attention: the matrix, the sources of the selection, all heads. */
+
+import type { Context } from "../../context";
+import type { Matrices } from "../../data/matrices";
+import type { Model } from "../../data/model";
+import type { Attention } from "../../data/payload.generated";
+import { isPooled, type Planes, planesOf } from "../../data/planes";
+import { exportMenu } from "../../export/menu";
+import type { State } from "../../state/store";
+import { onRamp } from "../../ui/colors";
+import { h, picker, replace, segmented } from "../../ui/dom";
+import { counted, formatPercent } from "../../ui/format";
+import { button, card, controlName, key, note, swatch } from "../../ui/parts";
+import { planeWords, weightWords } from "../../words";
+import { headsView } from "../heads/view";
+import { isCurved, reachOf } from "../heatmap/cells";
+import { isLong, minimapView } from "../heatmap/minimap";
+import { heatmapView, planeShown } from "../heatmap/view";
+import { arcsView } from "./arcs";
+import { attentionExport } from "./export";
+
+const SINK_WORDS = {
+  raw: "sinks drawn like other tokens",
+  muted: "sinks excluded from the color scale",
+  renormalized: "sinks removed and each row rescaled to 100 %",
+};
+const SCALE_WORDS = {
+  row: "maximum of each row",
+  head: "maximum of this head",
+  global: "maximum over all heads",
+};
+
+export function attentionView(context: Context): HTMLElement | null {
+  const { model, store, actions, theme } = context;
+  const { attention } = model.payload;
+  if (!attention.length) return null;
+  const heatmap = heatmapView(context);
+  const minimap = minimapView(context);
+  const arcs = arcsView(context);
+  const heads = headsView(context);
+  const title = h("h2");
+  const status = h("p", { class: "note", "data-role": "attention-status" });
+  const sinkNote = note();
+  const legend = h("p", { class: "legend" });
+  const omitted = h("div", {});
+  const maps = picker(
+    "Map",
+    attention.map((part) => mapWords(part)),
+    (index) => actions.showMap(index),
+  );
+  const steppers = h("div", { class: "controls" });
+  const sinks = segmented(
+    "Attention sinks",
+    [
+      { value: "raw", label: "Raw", tip: SINK_WORDS.raw },
+      { value: "muted", label: "Muted", tip: SINK_WORDS.muted },
+      { value: "renormalized", label: "Renormalized", tip: SINK_WORDS.renormalized },
+    ],
+    (value) => store.set({ sinks: value }),
+  );
+  const sinkName = controlName("Attention sinks");
+  const scale = segmented(
+    "Color scale",
+    [
+      { value: "row", label: "Row", tip: SCALE_WORDS.row },
+      { value: "head", label: "Head", tip: SCALE_WORDS.head },
+      { value: "global", label: "Global", tip: SCALE_WORDS.global },
+    ],
+    (value) => store.set({ scale: value }),
+  );
+  const zoom = button("Window", () => store.set({ zoom: !store.state.zoom }));
+  const level = segmented(
+    "Attention granularity",
+    [
+      { value: "token", label: "Tokens" },
+      { value: "word", label: "Words", tip: "what each word attends to: keys summed, queries averaged" },
+      { value: "sentence", label: "Sentences", tip: "keys summed, queries averaged" },
+    ],
+    (value) => store.set({ level: value }),
+  );
+  const levelName = controlName("Granularity");
+  let planes: Planes | undefined;
+  let follow: () => void = () => {};
+
+  const describe = () => {
+    if (!planes) return;
+    const { state } = store;
+    const plane = planeShown(planes, state);
+    const { data, layer, head } = plane;
+    const { part, keyAxis } = data;
+    const peak = weightWords(data, state.sinks, reachOf(plane, state));
+    const name = part.isAttention ? "Attention" : `Attention (${part.map})`;
+    replace(title, `${name}: ${planeWords(plane)}`);
+    const sinkWords = part.isAttention ? `; ${SINK_WORDS[state.sinks]}` : "";
+    status.textContent =
+      `The map shows where the model attends, not why it made its prediction. Color scale: ${SCALE_WORDS[state.scale]}` +
+      `${state.scale === "row" ? "" : ` (${peak})`}${sinkWords}${isCurved(data) ? "; square-root color scale" : ""}.`;
+    for (const element of [sinkName, sinks.element, sinkNote]) element.hidden = !part.isAttention;
+    const sinkKeys = [...data.sinks(layer, head)];
+    const position = (sink: number) => (isPooled(plane) ? "" : ` (position ${keyAxis.token(sink)})`);
+    sinkNote.textContent = sinkKeys.length
+      ? `Attention sink ${sinkKeys.map((sink) => `${keyAxis.label(sink)}${position(sink)}: ${formatPercent(data.sinkShare(layer, head, sink))} of the attention`).join("; ")}.`
+      : "No attention sink in this matrix.";
+    const { colors } = theme;
+    const ramp = Array.from({ length: 8 }, (_, step) =>
+      swatch(onRamp(colors.palette.attention, isCurved(data) ? Math.sqrt(step / 7) : step / 7)),
+    );
+    replace(
+      legend,
+      h("span", {}, "0"),
+      h("span", { class: "ramp" }, ...ramp),
+      h("span", {}, state.scale === "row" ? "row maximum" : peak),
+      part.mask.kind !== "full" && key(swatch(colors.get("masked")), "masked: cannot attend"),
+      sinkKeys.length > 0 && state.sinks !== "raw" && key(swatch(colors.get("sink")), "attention sink"),
+    );
+    const remarks = [joinedWords(model, planes, state), data.isDense ? "" : keptWords(data)];
+    replace(omitted, ...remarks.filter(Boolean).map((words) => note(words)));
+    zoom.setAttribute("aria-pressed", String(state.zoom));
+    zoom.hidden = !isLong(planes);
+    levelName.hidden = level.element.hidden = isPooled(planes.detail);
+  };
+
+  /** Show the state's matrix once it is loaded, unless a later request replaced it. */
+  let latest = 0;
+  const open = async () => {
+    const request = ++latest;
+    const { state } = store;
+    const loaded = await planesOf(model, state);
+    if (state.scale === "global") {
+      for (const plane of Object.values(loaded)) await plane.data.loadAll();
+    }
+    if (request !== latest) return;
+    planes = loaded;
+    heatmap.show(planes);
+    minimap.show(planes);
+    arcs.show(planes);
+    describe();
+  };
+  store.watch(["map"], async (state) => {
+    maps.show(state.map);
+    const controls = controlsOf(context, attention[state.map]);
+    replace(steppers, ...controls.elements);
+    follow = controls.follow;
+    follow();
+    const data = await model.attention(state.map);
+    if (store.state.map === state.map) void heads.show(data);
+  });
+  store.watch(["map", "layer", "head", "level", "scale"], () => void open());
+  store.watch(["layer", "head"], () => follow());
+  store.watch(["sinks", "zoom"], describe);
+  store.watch(["level"], (state) => level.show(state.level));
+  store.watch(["sinks"], (state) => sinks.show(state.sinks));
+  store.watch(["scale"], (state) => scale.show(state.scale));
+  theme.watch(describe);
+
+  return card(
+    "attention",
+    title,
+    [
+      attention.length > 1 && maps.element,
+      steppers,
+      exportMenu(context.say, "Attention", () => attentionExport(context, planes)),
+    ],
+    status,
+    h(
+      "div",
+      { class: "controls second" },
+      sinkName,
+      sinks.element,
+      controlName("Color scale"),
+      scale.element,
+      levelName,
+      level.element,
+      zoom,
+    ),
+    h(
+      "div",
+      { class: "split wide" },
+      h("div", {}, heatmap.element, legend, sinkNote, omitted),
+      h("div", {}, minimap.element, arcs.element),
+    ),
+    heads.element,
+  );
+}
+
+/** The name of a map in the list, with its layers and heads. */
+function mapWords(part: Attention): string {
+  const layers = part.layers.length > 1 ? "all layers" : part.layerWords;
+  const heads = part.heads.length > 1 ? `${part.heads.length} heads` : part.headWords;
+  const coarse = part.pooled > 1 ? `, overview in blocks of ${part.pooled} tokens` : "";
+  return `${part.map}: ${layers}, ${heads}${coarse}${part.steps ? ", by generation step" : ""}`;
+}
+
+/** What a cell stands for if it covers more than one token. */
+function joinedWords(model: Model, planes: Planes, state: Readonly<State>): string {
+  const { overview, detail } = planes;
+  const { pooled } = overview.data.part;
+  if (pooled > 1) {
+    const cells = `each cell covers up to ${pooled} × ${pooled} tokens (queries averaged, keys summed)`;
+    if (!isPooled(detail)) {
+      return state.zoom
+        ? `The window shows individual weights; in the overview, ${cells}.`
+        : `Pooled: ${cells}. Select “Window” to see individual weights.`;
+    }
+    const exact = exactWords(model.payload.attention, state.map);
+    return `Pooled: ${cells}. This page has no individual weights for this matrix${exact ? `, only for ${exact}` : ""}.`;
+  }
+  if (state.level === "token") return "";
+  return `Grouped by ${state.level}: keys are summed and queries averaged over its tokens.`;
+}
+
+/** The layers and heads for which the page has individual weights; empty if none. */
+function exactWords(parts: readonly Attention[], map: number): string {
+  const part = parts[map];
+  const exact = parts.filter(
+    (other) => other.pooled < 2 && other.map === part.map && other.steps === part.steps,
+  );
+  return exact
+    .map((other) => {
+      const layers = other.layers.length > 1 ? `${other.layers.length} layers` : other.layerWords;
+      return `${layers}, ${other.heads.length > 1 ? `${other.heads.length} heads` : other.headWords}`;
+    })
+    .join("; ");
+}
+
+function keptWords(data: Matrices): string {
+  const { kept, share } = data.part.weights;
+  return `This page stores the ${counted(kept, "largest weight")} of each row (${formatPercent(share)} of all attention); the others are drawn as 0.`;
+}
+
+function controlsOf({ store, actions }: Context, { layers, heads, headWords }: Attention) {
+  const layer = stepper(
+    "Layer",
+    layers.map((name) => `layer ${name}`),
+    (by) => actions.moveLayer(by),
+    (index) => store.set({ layer: index }),
+  );
+  const head = stepper(
+    "Head",
+    [headWords, ...heads.map((name) => `head ${name}`)],
+    (by) => actions.moveHead(by),
+    (index) => store.set({ head: index - 1 }),
+  );
+  return {
+    elements: [layers.length > 1 && layer.element, heads.length > 1 && head.element],
+    follow: () => {
+      layer.show(store.state.layer);
+      head.show(store.state.head + 1);
+    },
+  };
+}
+
+function stepper(
+  name: string,
+  options: readonly string[],
+  move: (by: number) => void,
+  choose: (index: number) => void,
+) {
+  const choice = picker(name, options, choose);
+  const step = (sign: string, by: number, words: string) =>
+    button(sign, () => move(by), `${words} ${name.toLowerCase()}`);
+  return {
+    element: h("div", { class: "stepper" }, step("‹", -1, "Previous"), choice.element, step("›", 1, "Next")),
+    show: choice.show,
+  };
+}

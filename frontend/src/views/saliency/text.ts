@@ -1,0 +1,208 @@
+/** The text, colored by its scores. */
+
+import type { Context } from "../../context";
+import type { Attribution, Table } from "../../data/payload.generated";
+import { matches } from "../../state/actions";
+import type { State } from "../../state/store";
+import { h, on } from "../../ui/dom";
+import { formatPercent } from "../../ui/format";
+import { numberAt, paintWord } from "../../ui/parts";
+import { scoreRows } from "../../words";
+
+export interface Piece {
+  readonly element: HTMLElement;
+  /** The first token of its unit at token level; -1 between tokens. */
+  readonly token: number;
+  readonly pill: boolean;
+}
+
+export function textView({ model, store, actions, theme, tooltip }: Context): HTMLElement {
+  const element = h("div", {
+    class: "text",
+    role: "listbox",
+    tabindex: 0,
+    "aria-label": "Tokens of the text",
+    "aria-multiselectable": "true",
+    dir: "auto",
+    "data-view": "text",
+  });
+  let pieces: Piece[] = [];
+  let shownTable = -1;
+
+  const build = (state: Readonly<State>) => {
+    const index = model.tableIndex(state);
+    if (index === shownTable) return;
+    shownTable = index;
+    pieces = [];
+    element.replaceChildren(
+      ...paragraphs(model.payload.tables[index], pieces, index === model.generation?.table),
+    );
+  };
+
+  const paint = (state: Readonly<State>) => {
+    const colors = theme.colors;
+    const attribution = model.attribution(state);
+    const scores = model.scores(state);
+    const groups = model.table(state).groups[state.level];
+    const matching = new Set(matches(model, state));
+    const targets = targetTokens(state, attribution);
+    unmark();
+    byUnit.clear();
+    let before = -1;
+    pieces.forEach((piece, index) => {
+      let unit = piece.token < 0 ? -1 : groups[piece.token];
+      if (unit < 0 && before >= 0 && groups[pieces[index + 1]?.token ?? -1] === before) unit = before;
+      if (piece.token >= 0) before = unit;
+      const unitPieces = byUnit.get(unit);
+      if (unitPieces) unitPieces.push(piece);
+      else byUnit.set(unit, [piece]);
+      const value = unit < 0 || !scores ? Number.NaN : scores.values[unit];
+      const strength = scores?.reach ? value / scores.reach : 0;
+      paintWord(piece.element, colors, piece.pill ? 0 : strength, attribution?.signed ?? false);
+      const { classList } = piece.element;
+      classList.toggle("match", matching.has(unit));
+      classList.toggle("target", piece.token >= targets[0] && piece.token <= targets[1] && piece.token >= 0);
+      classList.toggle("unscored", piece.token >= 0 && Number.isNaN(value) && !!attribution);
+    });
+    mark(state);
+  };
+
+  /** The pieces of each unit, and the marked units: updates need not visit a whole long text. */
+  const byUnit = new Map<number, Piece[]>();
+  let hovered = -1;
+  let selected: [number, number] = [0, -1];
+  const toggle = (unit: number, name: "hovered" | "selected", on: boolean) => {
+    for (const { element: span, token } of (unit >= 0 && byUnit.get(unit)) || []) {
+      span.classList.toggle(name, on);
+      if (name === "hovered" || token < 0) continue;
+      if (on) span.setAttribute("aria-selected", "true");
+      else span.removeAttribute("aria-selected");
+    }
+  };
+  const unmark = () => {
+    toggle(hovered, "hovered", false);
+    for (let unit = selected[0]; unit <= selected[1]; unit++) toggle(unit, "selected", false);
+    hovered = -1;
+    selected = [0, -1];
+  };
+  const mark = (state: Readonly<State>) => {
+    const groups = model.table(state).groups[state.level];
+    const [first, last] = model.span(state);
+    unmark();
+    hovered = groups[state.hover] ?? -1;
+    selected = first < 0 ? [0, -1] : [groups[first], groups[last]];
+    toggle(hovered, "hovered", true);
+    for (let unit = selected[0]; unit <= selected[1]; unit++) toggle(unit, "selected", true);
+    const active = byUnit.get(groups[state.focus] ?? -1)?.find((piece) => piece.token >= 0);
+    if (active) element.setAttribute("aria-activedescendant", active.element.id);
+    else element.removeAttribute("aria-activedescendant");
+  };
+
+  const targetTokens = (state: Readonly<State>, attribution: Attribution | undefined): [number, number] => {
+    const { generation } = model;
+    if (!generation || !attribution || !model.followsSteps(attribution)) return [-2, -2];
+    const steps = [attribution.targets[state.target].step, attribution.targets[state.targetEnd].step];
+    return [generation.promptLength + steps[0], generation.promptLength + steps[1]];
+  };
+
+  on(element, {
+    pointermove: (event) => {
+      const token = numberAt(event, "token");
+      actions.hover(token);
+      if (token < 0) tooltip.hide();
+      else showTip(event, token);
+    },
+    pointerleave: () => {
+      actions.hover(-1);
+      tooltip.hide();
+    },
+    click: (event) => {
+      const token = numberAt(event, "token");
+      if (token >= 0) actions.select(token, { extend: event.shiftKey });
+      element.focus({ preventScroll: true });
+    },
+    mousedown: (event) => {
+      if (event.shiftKey) event.preventDefault(); // else the browser selects the text in between
+    },
+  });
+
+  const showTip = (event: MouseEvent, token: number) => {
+    const { state } = store;
+    const units = model.unitsShown(state);
+    const unit = units[model.unitOf(state, token)];
+    const table = model.table(state);
+    const rows = scoreRows(model.scores(state), unit, model.attribution(state));
+    if (unit.first === unit.last) {
+      rows.push(
+        ["position", String(token)],
+        ["token ID", String(table.ids[token])],
+        ["raw token", table.pieces[token]],
+      );
+    } else {
+      rows.push(["tokens", `${unit.first}–${unit.last}`]);
+    }
+    const step = model.tableIndex(state) === model.generation?.table ? model.stepOfToken(token) : -1;
+    if (step >= 0) rows.push(["probability", formatPercent(model.generation!.probabilities[step])]);
+    tooltip.show(event, unit.label, rows);
+  };
+
+  store.watch(["attribution", "target", "targetEnd", "level", "search"], (state) => {
+    build(state);
+    paint(state);
+  });
+  store.watch(["anchor", "focus", "hover"], mark);
+  theme.watch(() => paint(store.state));
+  store.watch(["focus"], (state) => {
+    if (!element.isConnected || state.focus < 0) return;
+    const piece = pieces.find((candidate) => candidate.token >= state.focus);
+    if (piece) scrollWithin(element, piece.element);
+  });
+  return element;
+}
+
+export function paragraphs(table: Table, pieces: Piece[], goesOn: boolean): HTMLElement[] {
+  const { runs } = table;
+  const firsts = new Map<number, number>();
+  table.groups.token.forEach((unit, token) => {
+    if (!firsts.has(unit)) firsts.set(unit, token);
+  });
+  const parts = [document.createDocumentFragment()];
+  let opened = 0;
+  runs.texts.forEach((text, index) => {
+    if (runs.sources[index] > opened) {
+      opened = runs.sources[index];
+      // A continuation follows its prompt in the same paragraph.
+      if (!goesOn) parts.push(document.createDocumentFragment());
+    }
+    const token = runs.units[index] < 0 ? -1 : firsts.get(runs.units[index])!;
+    const pill = token >= 0 && (runs.pills[index] || table.special[token]);
+    const element =
+      token < 0
+        ? h("span", { class: "between" }, text)
+        : h(
+            pill ? "bdi" : "span",
+            {
+              class: pill ? "pill" : "token",
+              role: "option",
+              id: `token-${token}-${index}`,
+              "data-token": token,
+            },
+            text,
+          );
+    pieces.push({ element, token, pill });
+    parts.at(-1)!.append(element);
+  });
+  return parts.map((part) => {
+    const paragraph = h("div", { class: "paragraph", role: "presentation" }, part);
+    // Last: the browser recomputes the direction for every child added to an element with dir=auto.
+    paragraph.dir = "auto";
+    return paragraph;
+  });
+}
+
+function scrollWithin(box: HTMLElement, element: HTMLElement): void {
+  if (box.scrollHeight <= box.clientHeight) return;
+  const [outer, inner] = [box.getBoundingClientRect(), element.getBoundingClientRect()];
+  if (inner.top < outer.top) box.scrollTop -= outer.top - inner.top + 24;
+  else if (inner.bottom > outer.bottom) box.scrollTop += inner.bottom - outer.bottom + 24;
+}

@@ -1,0 +1,72 @@
+/** Texts that several views share. */
+
+import type { Matrices, SinkMode } from "./data/matrices";
+import type { Model } from "./data/model";
+import type { Attribution } from "./data/payload.generated";
+import type { Plane } from "./data/planes";
+import { labelOf, type Scores, type Unit } from "./data/units";
+import type { State } from "./state/store";
+import { formatNumber, formatPercent } from "./ui/format";
+
+/** What the scores explain, as "Saliency: log-probability of “there”". */
+export function headline(model: Model, state: Readonly<State>): string {
+  const attribution = model.attribution(state);
+  if (!attribution) return "Text";
+  const [first, last] = [attribution.targets[state.target], attribution.targets[state.targetEnd]];
+  if (model.isContrast(state)) return `Why “${first.name}” and not “${first.againstName}”`;
+  if (state.target === state.targetEnd) return `Saliency: ${first.description}`;
+  return `Saliency: ${first.name} … ${last.name}`;
+}
+
+/** The selected span and its score. */
+export function selectionWords(model: Model, state: Readonly<State>): string {
+  const scores = model.scores(state);
+  const [first, last] = model.span(state);
+  if (first < 0 || !scores)
+    return "Click a token to select it; Shift-click another to select the span between them.";
+  const units = model.unitsShown(state);
+  const [from, to] = [model.unitOf(state, first), model.unitOf(state, last)];
+  const words = labelOf(model.table(state), units[from].first, units[to].last);
+  const short = words.length > 60 ? `${words.slice(0, 40)}…${words.slice(-15)}` : words;
+  let [sum, size] = [0, 0];
+  let scored = 0;
+  for (let unit = from; unit <= to; unit++) {
+    const value = scores.values[unit];
+    if (Number.isNaN(value)) continue;
+    scored++;
+    sum += value;
+    size += Math.abs(value);
+  }
+  if (!scored) return `“${short}” has no score because it cannot contribute to this target.`;
+  const rank = from === to ? `, rank ${scores.ranks[from]}` : `, ${to - from + 1} ${state.level}s selected`;
+  return `“${short}”: score ${formatNumber(sum)}, ${formatPercent(scores.total ? size / scores.total : 0)} of the total${rank}`;
+}
+
+/** A unit's score as names and values. */
+export function scoreRows(
+  scores: Scores | undefined,
+  unit: Unit,
+  attribution: Attribution | undefined,
+): [string, string][] {
+  if (!scores || !attribution) return [];
+  const value = scores.values[unit.index];
+  if (Number.isNaN(value)) return [["score", "none: cannot contribute"]];
+  return [
+    ["raw score", formatNumber(value)],
+    ["share", formatPercent(scores.total ? value / scores.total : 0)],
+    ["rank", `${scores.ranks[unit.index]} of ${scores.ranks.filter((rank) => rank > 0).length}`],
+  ];
+}
+
+/** The layer and head of a matrix. */
+export function planeWords({ data, layer, head }: Plane): string {
+  const { part } = data;
+  const name = part.layers.length ? `layer ${part.layers[layer]}` : part.layerWords;
+  if (part.heads.length < 2) return `${name}, ${part.headWords}`;
+  return `${name}, ${head < 0 ? part.headWords : `head ${part.heads[head]}`}`;
+}
+
+/** A weight as text: in percent for attention and for rescaled rows, else as a number. */
+export function weightWords({ part }: Matrices, mode: SinkMode, weight: number): string {
+  return part.isAttention || mode === "renormalized" ? formatPercent(weight) : formatNumber(weight);
+}
