@@ -11,7 +11,6 @@ from model_understanding.attribution.context_attribution import _logits
 from model_understanding.model.causality import is_causal
 from model_understanding.perturbation.surrogates import lasso
 from model_understanding.results import Target
-from model_understanding.statistics import rank_correlation
 
 CONTEXT = "The plot was dull. A king lived far away. The sea shells are brilliant. Paris is in France."
 OPTIONS = {"target": "continuation", "continuation": " a king"}
@@ -35,12 +34,6 @@ def test_lasso_meets_its_optimality_conditions():
     still, middle = lasso(np.ones((5, 2)), np.arange(5.0), 0.1)  # a source that is always there
     assert (still == 0).all()
     assert middle == 2.0
-
-
-def test_ranks_share_ties():
-    assert np.isclose(rank_correlation(np.array([1.0, 2, 2, 3]), np.array([1.0, 2, 3, 4])), 0.9486833)
-    assert rank_correlation(np.array([3.0, 2, 1]), np.array([1.0, 2, 30])) == -1.0
-    assert rank_correlation(np.ones(3), np.arange(3.0)) == 0.0
 
 
 def test_log_probabilities_become_logits_of_the_whole_continuation():

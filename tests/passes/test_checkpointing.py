@@ -188,9 +188,9 @@ import torch
 import transformers as hf
 from model_understanding import GenerativeModelVisualizer
 from model_understanding.results import Target
-from model_understanding.runner import Encoding
+from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
-sys.path.insert(0, "tests")
+sys.path.insert(0, "tests/support")
 import tiny_tokenizers
 
 sizes = {"n_embd": 128, "n_layer": 16, "n_head": 4, "vocab_size": 2000, "bos_token_id": 0, "eos_token_id": 0}

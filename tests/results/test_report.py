@@ -95,7 +95,7 @@ def test_a_failing_renderer_leaves_the_old_file_and_nothing_else(tmp_path, monke
     def fail(*_):
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(Report, "_rendered", fail)
+    monkeypatch.setattr(Report, "_bytes", fail)
     with pytest.raises(RuntimeError, match="no ink"):
         made.report().save(path)
     assert path.read_text() == "old"

@@ -191,15 +191,15 @@ def test_one_selection_goes_through_every_view_and_the_address(visit):
     page.locator(".token", has_text="movie").click()
     assert page.locator(".bar-row[aria-selected=true] .bar-label").inner_text() == "movie"
     assert page.locator(".readout").inner_text().startswith("“movie”: score ")
-    assert page.locator(".arcs h3").inner_text() == "movie looks at"
+    assert page.locator(".arcs h3").inner_text() == "movie attends most to"
     assert page.locator(".sources .source").count() == 7, "the sink is left aside"
     page.locator(".token", has_text="absolutely").click(modifiers=["Shift"])
     assert page.locator(".bar-row[aria-selected=true]").count() == 3
-    assert "3 selected" in page.locator(".readout").inner_text()
+    assert "3 tokens selected" in page.locator(".readout").inner_text()
     page.wait_for_timeout(300)
     assert "Selected absolutely." in page.locator("[data-role=announcer]").text_content()
     assert (
-        "Looks most at (layer 5, mean of heads 0–2)" in page.locator("[data-role=announcer]").text_content()
+        "Attends most to (layer 5, mean of heads 0–2)" in page.locator("[data-role=announcer]").text_content()
     )
     assert page.evaluate("location.hash") == "#anchor=2&focus=4"
     page.reload()
@@ -229,14 +229,14 @@ def test_everything_goes_by_keyboard(visit):
     press("]")
     press("H")
     assert title.inner_text() == "Attention: layer 5, mean of heads 0–2"
-    for key, words in (("s", "divided by what remains"), ("c", "largest weight of all heads")):
+    for key, words in (("s", "each row rescaled to 100 %"), ("c", "maximum over all heads")):
         press(key)
         assert words in page.locator("[data-role=attention-status]").inner_text()
     press("g")
     assert page.locator("[aria-label=Granularity] [aria-pressed=true]").inner_text() == "Words"
     press("/")
     page.keyboard.type("fant")
-    assert page.locator(".search-box .note").inner_text() == "1 found"
+    assert page.locator(".search-box .note").inner_text() == "1 match"
     assert selected.inner_text() == "fantastic"
     press("Escape")
     press("?")
@@ -265,7 +265,7 @@ def test_the_steps_of_a_generation_lead_saliency_and_attention(visit):
     page.keyboard.press("ArrowRight")
     assert page.locator(".generation h3").inner_text() == f"Step 3 of 12: {labels[2]}"
     assert page.locator("#saliency-title").inner_text().endswith(f"of {labels[2]}")
-    assert page.locator(".arcs h3").inner_text() == f"{labels[2]} was written looking at"
+    assert page.locator(".arcs h3").inner_text() == f"Attention when writing “{labels[2]}”"
     assert (
         f"{100 * report.generation.probabilities[2]:.1f} %"
         in page.locator(".generation .note").first.inner_text()
@@ -321,7 +321,7 @@ def test_144_heads_are_few_elements_and_a_head_is_chosen_by_its_thumbnail(visit)
     page.locator(".heads-part .note", has_text="12 layers × 12 heads").wait_for()
     page.wait_for_timeout(500)
     assert page.evaluate(NODES) < 2000
-    page.locator(".heads-part .note", has_text="columns heads.").filter(has_not_text="Reading").wait_for()
+    page.locator(".heads-part .note", has_text="columns are heads.").filter(has_not_text="Reading").wait_for()
     page.evaluate(
         """() => {
           const { putImageData } = CanvasRenderingContext2D.prototype;

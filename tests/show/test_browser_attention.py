@@ -90,19 +90,24 @@ def test_a_window_moves_over_a_long_text_and_shows_single_weights(visit, scheme)
         }"""
     )
     assert colors > 30, "the overview is not blank"
-    choose(page, "Map", "raw: all layers, 3 heads, overview by 8 tokens")
+    choose(page, "Map", "raw: all layers, 3 heads, overview in blocks of 8 tokens")
     choose(page, "Head", "head 1")
     attention_is(page, "layer 1, head 1")
-    assert "The window shows single weights; in the overview a cell is up to 8 × 8" in remark.inner_text()
+    assert (
+        "The window shows individual weights; in the overview, each cell covers up to 8 × 8"
+        in remark.inner_text()
+    )
     numbers = exported(page)
     assert np.abs(np.array(numbers["weights"]) - report.attention[1].matrix(1, 1)).max() < 0.01
     choose(page, "Layer", "layer 0")
     attention_is(page, "layer 0, head 1")
     assert (
-        "The page holds no single weights of this matrix; it does of 2 layers, mean over all heads; "
+        "This page has no individual weights for this matrix, only for 2 layers, mean over all heads; "
         "layer 1, 3 heads." in remark.inner_text()
     )
-    assert page.locator(".arcs h3").inner_text() == "96–103 looks at", "the stretch of the selected token"
+    assert page.locator(".arcs h3").inner_text() == "96–103 attends most to", (
+        "the stretch of the selected token"
+    )
     numbers = exported(page)
     assert numbers["from"][12] == "96–103"
     assert np.abs(np.array(numbers["weights"]) - report.attention[2].matrix(0, 1)).max() < 0.01
@@ -126,13 +131,13 @@ def test_words_and_sentences_hold_for_attention_too(visit):
     levels: tuple[Level, ...] = ("word", "sentence")
     for level in levels:
         page.keyboard.press("g")
-        page.locator(".attention .note", has_text=f"By {level}: of its tokens, keys are summed").wait_for()
+        page.locator(".attention .note", has_text=f"Grouped by {level}: keys are summed").wait_for()
         folded = report.attention[0].folded(level)
         numbers = exported(page)
         assert numbers["from"] == list(folded.rows.labels())
         assert np.abs(np.array(numbers["weights"]) - folded.matrix(5)).max() < 0.02
-    assert page.locator(".arcs h3").inner_text() == "I'd see it again! looks at"
-    group = page.locator("[aria-label='Granularity of the attention']")
+    assert page.locator(".arcs h3").inner_text() == "I'd see it again! attends most to"
+    group = page.locator("[aria-label='Attention granularity']")
     assert group.locator("[aria-pressed=true]").inner_text() == "Sentences"
     group.locator("button", has_text="Tokens").click()
     assert page.locator("[aria-label=Granularity] [aria-pressed=true]").inner_text() == "Tokens"
@@ -157,10 +162,10 @@ def test_heads_are_ranked_by_the_scores_of_the_report(visit, scheme):
     opened = visit(html_page(report), scheme)
     page = opened.page
     page.locator(".heads-part .note", has_text="4 layers × 6 heads").wait_for()
-    choose(page, "Order by", "sink")
+    choose(page, "Sort by", "sink")
     choose(page, "Show", "top 8")
-    assert "By sink: weight on sinks" in page.locator(".heads-part").inner_text()
-    assert "The first 8 of 24." in page.locator(".heads-part").inner_text()
+    assert "Sorted by sink: weight on sinks" in page.locator(".heads-part").inner_text()
+    assert "Top 8 of 24." in page.locator(".heads-part").inner_text()
     thumbnails = page.locator("[data-view=heads]")
     thumbnails.focus()
     assert report.heads is not None
@@ -176,7 +181,7 @@ def test_heads_are_ranked_by_the_scores_of_the_report(visit, scheme):
     attention_is(page, f"layer {ranking[7].layer}, head {ranking[7].head}")
     page.wait_for_timeout(300)
     assert "ranking=2&topHeads=8" in page.evaluate("location.hash")
-    assert "8 heads by sink" in thumbnails.get_attribute("aria-label")
+    assert "8 heads, sorted by sink" in thumbnails.get_attribute("aria-label")
     assert opened.events == []
 
 
@@ -219,9 +224,9 @@ def test_4096_tokens_open_and_scroll(visit):
     page.locator("[data-view=minimap]").focus()
     page.keyboard.press("Home")
     assert "rows 1–32 of 4,098, columns 1–32 of 4,098" in where.inner_text()
-    choose(page, "Map", "raw: all layers, 12 heads, overview by 64 tokens")
+    choose(page, "Map", "raw: all layers, 12 heads, overview in blocks of 64 tokens")
     attention_is(page, "layer 11, mean over all heads")
-    assert "The window shows single weights" in page.locator(".attention").inner_text()
+    assert "The window shows individual weights" in page.locator(".attention").inner_text()
     page.mouse.wheel(0, 2000)
     page.wait_for_timeout(200)
     assert page.evaluate("scrollY") > 0

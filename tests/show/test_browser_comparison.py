@@ -85,7 +85,7 @@ def test_what_is_pointed_at_in_one_text_is_shown_in_the_other(visit, scheme):
     assert good.evaluate(faces) != bad.evaluate(faces), "5 and −5 on one scale"
     page.get_by_role("button", name="By difference").click()
     assert page.locator(".compared li .bar-label").first.inner_text() == "~bad"
-    assert page.locator("canvas.matrix").get_attribute("aria-label").startswith("Attention, second less")
+    assert page.locator("canvas.matrix").get_attribute("aria-label").startswith("Attention, second minus")
     page.keyboard.press("Escape")
     assert page.locator(".token.selected").count() == 0
     keep_picture(opened, f"comparison-{scheme}")

@@ -40,7 +40,7 @@ def test_an_alternative_shows_why_it_was_not_written_and_escape_returns(visit, s
     page.wait_for_function("location.hash.includes('attribution')")  # written a moment after the last change
     page.reload()
     assert title.inner_text().startswith("Why “"), "the address holds the contrast"
-    page.get_by_role("button", name="Back to why").click()
+    page.get_by_role("button", name="Back to “").click()
     assert title.inner_text() == before
     assert opened.events == []
 

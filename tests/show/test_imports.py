@@ -3,7 +3,7 @@ import sys
 
 from sample_results import generation
 
-VIEWS = "figure terminal page display payload"
+VIEWS = "figures.report terminal.report page.document display payload.report"
 
 
 def loaded_after(code: str) -> set[str]:

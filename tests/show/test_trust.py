@@ -90,7 +90,7 @@ def test_the_strip_draws_whatever_was_measured_under_its_name(visit, scheme):
     assert cards == ["Verdict", "Completeness", "Agreement between methods", *metrics]
     agreement = strip.locator(".trust-card", has_text="Agreement")
     assert agreement.locator(".trust-row").count() == 2
-    assert "largest in common" in agreement.inner_text()
+    assert "shared" in agreement.inner_text()
     rows = strip.locator(".trust-card", has_text="comprehensiveness").locator(".trust-row")
     assert rows.locator("bdi").all_inner_texts() == ["logit margin · mask", "probability · mask"]
     assert rows.locator("svg.band").count() == rows.locator("svg.curve").count() == 2

@@ -316,7 +316,7 @@ def test_gaps_are_in_the_payload():
 
 
 def test_the_payload_that_the_frontend_s_tests_read_is_this_one():
-    held = Path(__file__).parents[2] / "frontend/test/classification.json"
+    held = Path(__file__).parents[3] / "frontend/test/classification.json"
     made = report_payload(classification(tokens_of("a 😀 b", splits_emoji=True)))
     assert json.loads(held.read_text("utf-8")) == made
 
