@@ -93,7 +93,8 @@ def test_a_window_moves_over_a_long_text_and_shows_single_weights(visit, scheme)
     choose(page, "Map", "raw: all layers, 3 heads, overview in blocks of 8 tokens")
     choose(page, "Head", "head 1")
     attention_is(page, "layer 1, head 1")
-    assert (
+    words = "The window shows individual weights; in the overview, each cell covers up to 8 × 8"
+    assert words in remark.inner_text()
         "The window shows individual weights; in the overview, each cell covers up to 8 × 8"
         in remark.inner_text()
     )
