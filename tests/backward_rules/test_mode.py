@@ -238,8 +238,8 @@ def test_a_model_without_attention_is_refused(method):
     with pytest.raises(UnsupportedModelError) as caught:
         compared("mamba", method)
     assert str(caught.value) == (
-        f"{method.name} has rules for attention, and 3 of the 3 layers of MambaForCausalLM compute none that "
-        "it can see. Use a method that leaves the backward pass as it is, such as input_x_gradient."
+        f"{method.name} needs readable attention in every layer, and 3 of the 3 layers of MambaForCausalLM have "
+        "none. Use a method that leaves the backward pass as it is, such as input_x_gradient."
     )
 
 
@@ -250,7 +250,7 @@ def test_layers_of_another_kind_are_refused():
     with pytest.raises(UnsupportedModelError) as caught:
         modified_backward(runner.model, GIM, "gim")
     assert caught.value.message == (
-        "gim has rules for attention, and 1 of the 3 layers of LlamaForCausalLM compute none that it can see."
+        "gim needs readable attention in every layer, and 1 of the 3 layers of LlamaForCausalLM have none."
     )
 
 

@@ -11,12 +11,11 @@ import torch
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 from model_understanding import InputError, IntegratedGradients, SequentialIntegratedGradients
+from model_understanding.model.vocabulary import mean_embedding, ordinary_ids
 from model_understanding.paths.baselines import (
     baseline_embeddings,
     checked_baselines,
-    mean_embedding,
     movable_tokens,
-    ordinary_ids,
     recorded_baseline,
     resolved_baseline,
 )
@@ -61,16 +60,16 @@ def test_the_rows_are_what_the_module_gives_not_its_weights():
     visualizer = visualizer_of("gemma3")  # its embedding module scales
     weights = visualizer.model.get_input_embeddings().weight
     scale = visualizer.model.config.hidden_size**0.5
-    found = mean_embedding(visualizer.runner)
+    found = mean_embedding(visualizer.runner.model)
     assert torch.allclose(found, weights.detach().mean(0) * scale, rtol=1e-3, atol=1e-5)
     assert not torch.allclose(found, weights.detach().mean(0), rtol=1e-1)
 
 
 def test_the_mean_is_the_same_in_small_chunks(monkeypatch):
     runner = visualizer_of("bert").runner
-    whole = mean_embedding(runner)
-    monkeypatch.setattr("model_understanding.paths.baselines._IDS_AT_ONCE", 7)
-    assert torch.allclose(mean_embedding(runner), whole, rtol=1e-5, atol=1e-7)
+    whole = mean_embedding(runner.model)
+    monkeypatch.setattr("model_understanding.model.vocabulary._IDS_AT_ONCE", 7)
+    assert torch.allclose(mean_embedding(runner.model), whole, rtol=1e-5, atol=1e-7)
 
 
 def test_default_is_the_mask_else_the_padding_else_the_mean(monkeypatch):
@@ -119,7 +118,13 @@ def test_padding_of_a_batch_is_never_moved():
 
 def test_ordinary_ids_are_without_the_special_ones():
     runner = visualizer_of("bert").runner
-    assert set(range(len(runner.model.tokenizer))) - set(ordinary_ids(runner).tolist()) == {0, 1, 2, 3, 4}
+    assert set(range(len(runner.model.tokenizer))) - set(ordinary_ids(runner.model).tolist()) == {
+        0,
+        1,
+        2,
+        3,
+        4,
+    }
 
 
 def test_at_a_layer_all_but_padding_is_moved_and_a_baseline_is_what_the_model_makes_of_it():

@@ -95,9 +95,6 @@ def test_a_window_moves_over_a_long_text_and_shows_single_weights(visit, scheme)
     attention_is(page, "layer 1, head 1")
     words = "The window shows individual weights; in the overview, each cell covers up to 8 × 8"
     assert words in remark.inner_text()
-        "The window shows individual weights; in the overview, each cell covers up to 8 × 8"
-        in remark.inner_text()
-    )
     numbers = exported(page)
     assert np.abs(np.array(numbers["weights"]) - report.attention[1].matrix(1, 1)).max() < 0.01
     choose(page, "Layer", "layer 0")

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from model_understanding.attribution.protocol import Scores
 from model_understanding.errors import InputError
+from model_understanding.model.vocabulary import ordinary_ids
 from model_understanding.passes.runner import Runner, Targets
-from model_understanding.paths.baselines import embedded_ids, movable_tokens, ordinary_ids
+from model_understanding.paths.baselines import embedded_ids, movable_tokens
 from model_understanding.paths.integration import Variants, chosen_texts, slopes, target_values, values_at
 from model_understanding.text.encoding import Encoding
 
@@ -73,7 +74,7 @@ class ExpectedGradients:
         """Score the tokens of a batch of texts."""
         own = runner.embed(encoding).float()
         movable = movable_tokens(runner.at_layer(None), encoding).cpu().numpy()
-        vocabulary = ordinary_ids(runner).numpy()
+        vocabulary = ordinary_ids(runner.model).numpy()
         ids, alphas = [], []
         for row, text in enumerate(encoding.ids.cpu().numpy()):
             generator = np.random.default_rng(self.seed)

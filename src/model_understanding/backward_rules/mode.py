@@ -23,7 +23,7 @@ from model_understanding.backward_rules.rules import (
     with_scaled_gradient,
 )
 from model_understanding.errors import UnsupportedModelError
-from model_understanding.model.attention_layout import layer_count
+from model_understanding.model.attention_layout import require_attention_in_every_layer
 from model_understanding.model.model import Model
 from model_understanding.passes.checkpointing import block_context
 from model_understanding.passes.runner import BackwardRule
@@ -55,22 +55,12 @@ def modified_backward(model: Model, rules: BackwardRules, method: str) -> Backwa
             f"{name} is compiled: {method} cannot change its backward pass.",
             hint="Explain the model as it was before torch.compile.",
         )
-    text_config = model.config.get_text_config()
-    try:
-        layers = layer_count(model.config)
-    except UnsupportedModelError:
-        layers = 0
-    expected = getattr(text_config, "num_hidden_layers", 0)
-    if not layers or layers != expected:
-        raise UnsupportedModelError(
-            f"{method} has rules for attention, and {expected - layers} of the {expected} layers of {name} "
-            "compute none that it can see.",
-            hint=_HINT,
-        )
+    layers = require_attention_in_every_layer(model, method, _HINT)
+    heads = model.config.get_text_config().num_attention_heads
 
     @contextmanager
     def context() -> Iterator[None]:
-        mode = ModifiedBackward(rules, text_config.num_attention_heads)
+        mode = ModifiedBackward(rules, heads)
         with ExitStack() as hooks:
             for handle in mode.hooks(model.module):
                 hooks.callback(handle.remove)

@@ -38,8 +38,19 @@ def layer_count(config: Any) -> int:
     return count
 
 
-def require_attention_in_every_layer(model: Model, name: str) -> None:
-    """Raise where some layer mixes tokens by other means than attention that can be read."""
+def require_attention_in_every_layer(
+    model: Model, method: str, hint: str = "Use a method that needs no attention, such as saliency."
+) -> int:
+    """Return how many layers a model has, all of which compute attention that can be read.
+
+    Args:
+        model: The model.
+        method: What needs them, for the message.
+        hint: What to use instead.
+
+    Raises:
+        UnsupportedModelError: Some layer mixes tokens by other means.
+    """
     expected = getattr(model.config.get_text_config(), "num_hidden_layers", 0)
     try:
         layers = layer_count(model.config)
@@ -47,7 +58,8 @@ def require_attention_in_every_layer(model: Model, name: str) -> None:
         layers = 0
     if not layers or layers != expected:
         raise UnsupportedModelError(
-            f"{name} follows attention through every layer, and {expected - layers} of the {expected} layers "
-            f"of {model.name} compute none that can be read.",
-            hint="Use a method that needs no attention, such as saliency.",
+            f"{method} needs readable attention in every layer, and {expected - layers} of the {expected} "
+            f"layers of {model.name} have none.",
+            hint=hint,
         )
+    return layers

@@ -14,16 +14,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from model_understanding.errors import InputError
-from model_understanding.model.embeddings import embedding_table
+from model_understanding.model.vocabulary import embedded, mean_embedding, vocabulary_size
 from model_understanding.passes.runner import Runner
 from model_understanding.paths.tensor_baseline import TensorBaseline
 from model_understanding.text.encoding import Encoding
 
 _NAMES = ("default", "mask", "pad", "mean", "zero")
 _ALLOWED = f"{', '.join(_NAMES)}, id:NUMBER, text:WORDS"
-_IDS_AT_ONCE = 4096  # rows of the embedding table averaged at once
-
-
 OneBaseline = str | TensorBaseline
 Baseline = str | np.ndarray | Tensor | TensorBaseline | Sequence[str | np.ndarray | Tensor | TensorBaseline]
 
@@ -139,7 +136,11 @@ def resolved_baseline(runner: Runner, baseline: str) -> str:
         return baseline
     for kind in ("mask", "pad"):
         number = getattr(runner.model.tokenizer, f"{kind}_token_id", None)
-        if number is not None and number < _rows(runner) and bool(_embedded(runner, [number]).any()):
+        if (
+            number is not None
+            and number < vocabulary_size(runner.model)
+            and bool(embedded(runner.model, _ids(runner, number)).any())
+        ):
             return kind
     return "mean"
 
@@ -174,12 +175,12 @@ def baseline_embeddings(
     if kind == "zero":
         rows = torch.zeros_like(own)
     elif kind == "mean":
-        rows = mean_embedding(runner).expand_as(own)
+        rows = mean_embedding(runner.model).expand_as(own)
     elif kind.startswith("text:"):
         ids = _ids_of_text(runner, kind.removeprefix("text:"))
-        rows = _table_rows(runner, _cycled(encoding.ids, movable, ids))
+        rows = embedded(runner.model, _cycled(encoding.ids, movable, ids))
     else:
-        rows = _embedded(runner, [_id_of(runner, kind)])[0].expand_as(own)
+        rows = embedded(runner.model, _ids(runner, _id_of(runner, kind))).expand_as(own)
     return runner.embed(encoding, torch.where(movable[..., None], rows, own)).float()
 
 
@@ -187,40 +188,11 @@ def embedded_ids(
     runner: Runner, encoding: Encoding, ids: Int[Tensor, "batch tokens"]
 ) -> Float[Tensor, "batch tokens width"]:
     """Return the embeddings of other ids in the texts' places; at a layer, the hidden states there."""
-    return runner.embed(encoding, _table_rows(runner, ids)).float()
+    return runner.embed(encoding, embedded(runner.model, ids)).float()
 
 
-def mean_embedding(runner: Runner) -> Float[Tensor, " width"]:
-    """Return the mean of what the embedding module gives over its whole vocabulary."""
-    count = _rows(runner)
-    total: Tensor | None = None
-    for start in range(0, count, _IDS_AT_ONCE):
-        ids = torch.arange(start, min(start + _IDS_AT_ONCE, count), device=runner.model.device)
-        part = _table_rows(runner, ids[None])[0].sum(0)
-        total = part if total is None else total + part
-    assert total is not None
-    return total / count
-
-
-def ordinary_ids(runner: Runner) -> Int[Tensor, " ids"]:
-    """Return the ids of the vocabulary that are not special tokens and that the model can embed."""
-    count = min(_rows(runner), len(runner.model.tokenizer))
-    ordinary = torch.ones(count, dtype=torch.bool)
-    ordinary[[number for number in runner.model.tokenizer.all_special_ids if number < count]] = False
-    return torch.arange(count)[ordinary]
-
-
-def _rows(runner: Runner) -> int:
-    return getattr(embedding_table(runner.model.module), "num_embeddings", len(runner.model.tokenizer))
-
-
-def _table_rows(runner: Runner, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens width"]:
-    """Return what the embedding module gives for any ids, in 32-bit precision."""
-    return runner.at_layer(None).embed(Encoding((), {"input_ids": ids})).float()
-
-
-def _embedded(runner: Runner, ids: list[int]) -> Float[Tensor, "ids width"]:
-    return _table_rows(runner, torch.tensor([ids], device=runner.model.device))[0]
+def _ids(runner: Runner, token: int) -> Int[Tensor, "1 1"]:
+    return torch.tensor([[token]], device=runner.model.device)
 
 
 def _id_of(runner: Runner, kind: str) -> int:
@@ -234,9 +206,10 @@ def _id_of(runner: Runner, kind: str) -> int:
                 f"The baseline is {kind!r}, but the tokenizer has no {kind} token.",
                 hint="Use baseline='mean', or 'default', which takes what there is.",
             )
-    if number >= _rows(runner):
+    size = vocabulary_size(runner.model)
+    if number >= size:
         raise InputError(
-            f"The baseline {kind!r} has id {number}, but the model's vocabulary has {_rows(runner)} tokens.",
+            f"The baseline {kind!r} has id {number}, but the model's vocabulary has {size} tokens.",
             hint="Use baseline='mean', or an id of the vocabulary.",
         )
     return number

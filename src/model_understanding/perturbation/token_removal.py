@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.batching import Batches
-from model_understanding.model.embeddings import embedding_table
+from model_understanding.model.vocabulary import embedded, mean_embedding, vocabulary_size
 from model_understanding.passes.runner import CustomTarget, Runner, Targets
 from model_understanding.perturbation.black_box import BlackBox, BlackBoxAblations
 from model_understanding.perturbation.prefix_cache import PrefixReuse
@@ -25,7 +25,6 @@ from model_understanding.tokens import Tokens
 
 Replacement = Literal["default", "mask", "pad", "mean", "attention"]
 REPLACEMENTS: tuple[str, ...] = get_args(Replacement)
-_TABLE_ROWS_AT_ONCE = 8192
 _LEAK = 1e-4  # of the largest value: what a hidden token may still move
 
 
@@ -196,19 +195,11 @@ class Ablations:
         return encoding, chosen
 
     def _embedded_substitute(self) -> Float[Tensor, " width"]:
-        table = embedding_table(self.runner.model.module)
-        device = self.encoding.ids.device
-        with torch.no_grad():
-            if self.replacement == "pad":
-                return table(torch.tensor([[int(self.runner.model.tokenizer.pad_token_id)]], device=device))[
-                    0, 0
-                ]
-            rows = _table_rows(self.runner)
-            total = 0.0
-            for start in range(0, rows, _TABLE_ROWS_AT_ONCE):
-                ids = torch.arange(start, min(start + _TABLE_ROWS_AT_ONCE, rows), device=device)
-                total = total + table(ids[None])[0].float().sum(0)
-            return torch.as_tensor(total / rows)
+        model = self.runner.model
+        if self.replacement == "mean":
+            return mean_embedding(model)
+        padding = torch.tensor([[int(model.tokenizer.pad_token_id)]], device=model.device)
+        return embedded(model, padding)[0, 0]
 
     def _require_hidden(self) -> None:
         """Raise unless tokens hidden by the attention mask cannot be seen: other ids there change nothing."""
@@ -291,11 +282,6 @@ def _context_length(runner: Runner, encoding: Encoding) -> int:
     return encoding.prompt_length or int(following.min(initial=len(tokens)))
 
 
-def _table_rows(runner: Runner) -> int:
-    table = embedding_table(runner.model.module)
-    return int(getattr(table, "num_embeddings", 0) or runner.model.config.get_text_config().vocab_size)
-
-
 def resolved_replacement(runner: Runner | BlackBox, replacement: str) -> str:
     """Return what ``default`` means for a model, after checking that it has what is named.
 
@@ -311,7 +297,7 @@ def resolved_replacement(runner: Runner | BlackBox, replacement: str) -> str:
     """
     if isinstance(runner, BlackBox):
         return runner.replacement_named(replacement)
-    rows = _table_rows(runner)
+    rows = vocabulary_size(runner.model)
     has = {
         name: (token := getattr(runner.model.tokenizer, f"{name}_token_id", None)) is not None
         and token < rows
