@@ -238,8 +238,8 @@ def test_a_model_without_attention_is_refused(method):
     with pytest.raises(UnsupportedModelError) as caught:
         compared("mamba", method)
     assert str(caught.value) == (
-        f"{method.name} needs readable attention in every layer, and 3 of the 3 layers of MambaForCausalLM have "
-        "none. Use a method that leaves the backward pass as it is, such as input_x_gradient."
+        f"{method.name} needs readable attention in every layer, and 3 of the 3 layers of MambaForCausalLM "
+        "have none. Use a method that leaves the backward pass as it is, such as input_x_gradient."
     )
 
 
