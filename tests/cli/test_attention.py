@@ -7,7 +7,7 @@ import pytest
 
 from model_understanding import AttentionMap, ModelVisualizer
 from model_understanding.attention.rollout import Rollout
-from model_understanding.cli.attention import axis_choice
+from model_understanding.cli.attention import parse_axis
 from model_understanding.errors import InputError
 
 TEXT = "The film was wonderful, but a dull plot is bad."
@@ -17,15 +17,15 @@ TEXT = "The film was wonderful, but a dull plot is bad."
     ("words", "choice"), [("-1", -1), ("0,2", [0, 2]), (" 1, -1", [1, -1]), ("mean", "mean"), ("all", "all")]
 )
 def test_a_choice_of_layers(words: str, choice: object) -> None:
-    assert axis_choice(words, "layer") == choice
+    assert parse_axis(words, "layer") == choice
 
 
 @pytest.mark.parametrize("words", ["", "1.5", "median", "1;2", "1,"])
 def test_what_is_no_choice(words: str) -> None:
     with pytest.raises(InputError) as caught:
-        axis_choice(words, "head")
+        parse_axis(words, "head")
     assert caught.value.message == (
-        f"--head {words!r} is neither an index, nor several, nor one of all, mean, max."
+        f"Invalid --head {words!r}. Allowed: an index, several, such as 0,3,5, or all, mean or max."
     )
 
 
@@ -143,7 +143,7 @@ def test_a_saved_map_is_shown_without_a_model(command: Callable, classifier: str
         assert "Attention: layer 2, head 1" in one.out
     outcome = command("attention", str(saved), "--layer", "mean")
     assert outcome.code == 2
-    assert "--layer 'mean' cannot be chosen from a saved map: one index can." in outcome.err
+    assert "--layer 'mean' cannot be chosen from a saved map. Allowed: a single index." in outcome.err
     missing = command("attention", str(tmp_path / "none.npz"))
     assert missing.code == 2
     assert "Cannot read an attention map from" in missing.err
@@ -166,17 +166,20 @@ def test_rows_and_reductions(command: Callable, classifier: str, language_model:
     [
         (
             ["--view", "arcs"],
-            "error: --view arcs draws a picture, but no picture is saved.\n"
+            "error: --view arcs chooses the figure to save, but no figure is saved.\n"
             "hint: Add for example --out attention.png.\n",
         ),
         (
             ["--queries", "a,b"],
-            "error: --queries 'a,b' is neither positions nor steps nor prompt.\n"
-            "hint: Write for example --queries 0,3,-1.\n",
+            "error: Invalid --queries 'a,b'. Allowed: token positions, such as 0,3,-1; for language models "
+            "also steps or prompt.\n"
+            "hint: For example: --queries 0,3,-1\n",
         ),
         (
             ["--queries", "steps"],
-            "error: --queries steps is for language models.\nhint: Name positions, as --queries 0,3,-1.\n",
+            "error: --queries steps is for language models only, but this model's task is "
+            "sequence-classification.\n"
+            "hint: Drop --queries steps, or load the model with --task causal-lm.\n",
         ),
     ],
 )
@@ -189,5 +192,6 @@ def test_a_text_is_needed_for_a_model(command: Callable, classifier: str) -> Non
     outcome = command("attention", classifier)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == (
-        "error: There is no text.\nhint: Write it after the model, or - to read it from standard input.\n"
+        "error: No text to explain.\n"
+        "hint: Write it in quotes after the model, or pass - to read standard input.\n"
     )

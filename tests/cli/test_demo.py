@@ -23,7 +23,7 @@ def language_model_folder(language_model: str, monkeypatch: pytest.MonkeyPatch) 
         if name != "demo:smollm2":
             return real(name)
         if progress is not None:
-            progress("Fetching it (93 MB)", 0.5)
+            progress("Downloading it (93 MB)", 0.5)
         return Path(language_model)
 
     monkeypatch.setattr(demo_models, "demo_model_folder", folder)
@@ -44,8 +44,8 @@ def test_the_demo_leaves_pictures_pages_and_json(
     assert Report.load(tmp_path / "out" / "generation_report.json").generation is not None
     assert "demo:sentiment" in outcome.out
     assert "demo:smollm2" in outcome.out
-    assert "Fetching it (93 MB) …\n" in outcome.err
-    assert outcome.err.endswith(f"Pictures, pages and JSON are in {tmp_path / 'out'}.\n")
+    assert "Downloading it (93 MB) …\n" in outcome.err
+    assert outcome.err.endswith(f"Figures, HTML pages and JSON files are in {tmp_path / 'out'}.\n")
 
 
 def test_without_the_language_model_the_classifier_is_still_explained(
@@ -67,7 +67,7 @@ def test_without_the_language_model_the_classifier_is_still_explained(
         f"classification_{part}" for part in PARTS
     )
     assert outcome.err.endswith(
-        f"The classifier's part is in {tmp_path}; the language model's part is missing:\n"
+        f"The classifier's results are in {tmp_path}. The language model cannot be loaded:\n"
         "error: It could not be fetched.\nhint: Connect once.\n"
     )
 

@@ -6,22 +6,22 @@ from pathlib import Path
 import pytest
 
 from model_understanding.cli import doctor
-from model_understanding.cli.doctor import Finding, examine
+from model_understanding.cli.doctor import Check, run_checks
 
 
-def found(name: str) -> Finding:
-    return {finding.name: finding for finding in examine(lambda _text: None)}[name]
+def check_of(name: str) -> Check:
+    return {check.name: check for check in run_checks(lambda _text: None)}[name]
 
 
 def test_everything_is_looked_at(command: Callable) -> None:
     outcome = command("doctor", "--json")
-    findings = {entry["name"]: entry for entry in json.loads(outcome.out)}
+    checks = {entry["name"]: entry for entry in json.loads(outcome.out)}
     assert outcome.code == 0
     assert {
         "Python", "model-understanding", "torch", "transformers", "typer", "devices", "disk", "cache",
         "hub cache", "demo:sentiment", "demo:smollm2", "fonts", "chromium",
-    } <= findings.keys()  # fmt: skip
-    assert findings["torch"]["detail"] == metadata.version("torch")
+    } <= checks.keys()  # fmt: skip
+    assert checks["torch"]["detail"] == metadata.version("torch")
 
 
 def test_a_missing_package_has_an_exact_fix_and_fails(
@@ -36,19 +36,19 @@ def test_a_missing_package_has_an_exact_fix_and_fails(
 
     monkeypatch.setattr(doctor.metadata, "version", version)
     monkeypatch.setattr(doctor.sys, "executable", "/x/python")
-    assert found("seaborn") == Finding(
+    assert check_of("seaborn") == Check(
         name="seaborn",
         status="missing",
         detail="not installed",
         fix='/x/python -m pip install "seaborn>=0.13.2"',
     )
-    assert found("transformers") == Finding(
+    assert check_of("transformers") == Check(
         name="transformers",
         status="missing",
-        detail="4.9.1.dev0, but 5.3 or newer is needed",
+        detail="4.9.1.dev0 is too old: 5.3 or newer is required",
         fix='/x/python -m pip install "transformers>=5.3"',
     )
-    assert found("gguf").status == "note"
+    assert check_of("gguf").status == "note"
     outcome = command("doctor")
     assert outcome.code == 1
     assert "✗  seaborn" in outcome.out
@@ -62,7 +62,7 @@ def test_what_is_optional_does_not_fail(
     monkeypatch.setattr(doctor.shutil, "which", lambda _name: None)
     outcome = command("doctor")
     assert outcome.code == 0
-    assert "→ model-understanding demo (fetches 93 MB once)\n" in outcome.out
+    assert "→ model-understanding demo (downloads 93 MB once)\n" in outcome.out
     assert "→ Install Chromium.\n" in outcome.out
     assert not (tmp_path / "not").exists()
 
@@ -70,12 +70,12 @@ def test_what_is_optional_does_not_fail(
 def test_little_space_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MODEL_UNDERSTANDING_CACHE", str(tmp_path))
     monkeypatch.setattr(doctor, "LITTLE_SPACE", 10**18)
-    assert found("disk").status == "note"
-    assert found("disk").fix.startswith("Free some space, or set MODEL_UNDERSTANDING_CACHE")
+    assert check_of("disk").status == "note"
+    assert check_of("disk").fix.startswith("Free some space, or set MODEL_UNDERSTANDING_CACHE")
 
 
 def test_a_script_without_a_font_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "model_understanding.show.figures.fonts.drawable", lambda text: text.replace("中", "\\u4e2d")
     )
-    assert found("fonts").detail == "no font for Chinese: figures show these characters as \\u…"
+    assert check_of("fonts").detail == "no font for Chinese; figures show these characters as \\u…"

@@ -39,8 +39,8 @@ def test_json_is_one_assessment_a_line(command):
 def test_an_explanation_that_is_worth_too_little_ends_with_3(command):
     outcome = command(*RUN, "--fail-below", "1")
     assert outcome.code == 3
-    assert outcome.err.endswith("at least 1 standard deviations above shuffled scores are asked for.\n")
-    assert outcome.err.splitlines()[-1].startswith("too low: input_x_gradient is 0.")
+    assert outcome.err.startswith("too low: input_x_gradient has z = 0.")
+    assert outcome.err.endswith("; --fail-below requires 1.\n")
     assert command(*RUN, "--fail-below", "-5").code == 0
 
 
@@ -48,7 +48,7 @@ def test_a_text_that_is_too_short_is_said_to_be(command):
     outcome = command("evaluate", "demo:sentiment", "Good.", "--methods", "saliency", "--fail-below", "0")
     assert outcome.code == 3
     assert "not evaluated" in outcome.out
-    assert "too low: saliency cannot be evaluated" in outcome.err
+    assert "too low: saliency could not be evaluated; --fail-below requires 0." in outcome.err
 
 
 @pytest.mark.parametrize("methods", ["salience", "saliency,,occlusion"])
@@ -73,7 +73,7 @@ def test_a_file_gives_shares_and_means_with_intervals(command, tmp_path):
     assert all(" to " in line for line in means)
     lines = command(*run, "--json", "--fail-below", "9")
     assert lines.code == 3
-    assert "too low: leave_one_out is " in lines.err
+    assert "too low: leave_one_out has z = " in lines.err
     *each, summary = lines.out.splitlines()
     assert len([Assessment.from_json(line) for line in each]) == 3
     assert AssessmentSummary.from_json(summary).verdicts == (1, 1, 0, 1)

@@ -180,26 +180,26 @@ def test_a_token_by_id_is_that_token(command: Callable, language_model: str) -> 
         (
             "classifier",
             ("--chat",),
-            "The model is explained as a classifier, and --chat is for language models.",
-            "Leave --chat out, or choose the other kind with --task.",
+            "--chat is for language models only, but this model's task is sequence-classification.",
+            "Drop --chat, or load the model with --task causal-lm.",
         ),
         (
             "language_model",
             ("--pair", "x"),
-            "The model is explained as a language model, and --pair is for classifiers.",
-            "Leave --pair out, or choose the other kind with --task.",
+            "--pair is for classifiers only, but this model's task is causal-lm.",
+            "Drop --pair, or load the model with --task sequence-classification.",
         ),
         (
             "language_model",
             ("--target", "loss", "--target", "next"),
-            "--target loss stands alone, and 2 targets were given.",
-            "Give it alone, or only tokens.",
+            "--target loss cannot be combined with other targets. Got loss, next.",
+            "Pass only --target loss, or only tokens.",
         ),
         (
             "language_model",
             ("--target", "loss", "--per-token"),
-            "--per-token explains each token of the continuation. Got --target loss.",
-            "Leave one of them out.",
+            "--per-token needs the target continuation. Got --target loss.",
+            "Drop --per-token or --target.",
         ),
         (
             "classifier",
@@ -275,5 +275,5 @@ def test_metrics_asked_for_are_printed_and_saved(command: Callable, classifier: 
     refused = command(*run, "deletion,insertion", "--no-evaluate")
     assert refused.code == 2
     assert refused.err.startswith(
-        "error: --metrics deletion,insertion asks for an evaluation, and --no-evaluate"
+        "error: --metrics deletion,insertion needs an evaluation, but --no-evaluate turns it off."
     )

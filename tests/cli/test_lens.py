@@ -50,10 +50,13 @@ def test_files_by_their_suffix(command: Callable, language_model: str, tmp_path:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--positions", "last"), "--positions 'last' is neither an index nor several."),
+        (
+            ("--positions", "last"),
+            "Invalid --positions 'last'. Allowed: token positions, such as -1 or 0,3,5.",
+        ),
         (("--positions", "400"), "There is no position 400"),
-        (("--out", "x.html"), "Cannot save 'x.html': its suffix is .html."),
-        (("--pair", "x"), "The model is explained as a language model, and --pair is for classifiers."),
+        (("--out", "x.html"), "Cannot save 'x.html': unknown format .html."),
+        (("--pair", "x"), "--pair is for classifiers only, but this model's task is causal-lm."),
     ],
 )
 def test_mistakes_of_the_caller(command: Callable, language_model: str, words: tuple, message: str) -> None:
@@ -67,7 +70,7 @@ def test_mistakes_of_the_caller(command: Callable, language_model: str, words: t
 def test_a_classifier_has_no_positions(command: Callable, classifier: str) -> None:
     outcome = command("lens", classifier, TEXT, "--positions", "1")
     assert outcome.code == 2
-    assert "--positions is for language models" in outcome.err
+    assert "--positions is for language models only" in outcome.err
 
 
 def test_a_picture_that_was_saved_is_not_left_open(command, tmp_path):

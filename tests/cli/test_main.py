@@ -25,18 +25,18 @@ def test_version(command: Callable) -> None:
     [
         (
             ("explian", "x"),
-            "error: There is no command 'explian'. Allowed: explain, attention, evaluate, lens, compare, "
+            "error: Unknown command 'explian'. Allowed: explain, attention, evaluate, lens, compare, "
             "methods, doctor, demo.\n"
             "hint: Did you mean explain?\n",
         ),
         (
             ("explain", "--methd", "saliency"),
-            "error: There is no option --methd.\nhint: Did you mean --method?\n",
+            "error: Unknown option --methd.\nhint: Did you mean --method?\n",
         ),
         (
             ("explain", "m", "-q"),
-            "error: There is no option -q.\nhint: Run model-understanding explain --help. "
-            "A text that begins with a dash goes after --.\n",
+            "error: Unknown option -q.\nhint: Run model-understanding explain --help. "
+            "Put -- before a text that begins with a dash.\n",
         ),
         (
             ("explain",),
@@ -44,8 +44,8 @@ def test_version(command: Callable) -> None:
         ),
         (
             ("explain", "m"),
-            "error: There is no text to explain.\n"
-            "hint: Write it in quotes after the model, or - to read standard input, or use --file.\n",
+            "error: No text to explain.\n"
+            "hint: Write it in quotes after the model, pass - to read standard input, or pass --file.\n",
         ),
         (
             ("explain", "m", "t", "--task", "poetry"),
@@ -55,22 +55,22 @@ def test_version(command: Callable) -> None:
         ),
         (
             ("explain", "m", "t", "--out", "report.txt"),
-            "error: Cannot save 'report.txt': its suffix is .txt.\n"
+            "error: Cannot save 'report.txt': unknown format .txt.\n"
             "hint: Use one of .html, .png, .svg, .pdf, .json, .csv, .npz.\n",
         ),
         (
             ("attention", "m", "t", "--out", "weights"),
-            "error: Cannot save 'weights': its suffix is missing.\n"
+            "error: Cannot save 'weights': the file name has no suffix.\n"
             "hint: Use one of .png, .svg, .pdf, .json, .npz.\n",
         ),
         (
             ("attention", "m", "t", "--layer", "last"),
-            "error: --layer 'last' is neither an index, nor several, nor one of all, mean, max.\n"
-            "hint: Write for example --layer -1 or --layer 0,3,5.\n",
+            "error: Invalid --layer 'last'. Allowed: an index, several, such as 0,3,5, or all, mean or max.\n"
+            "hint: For example: --layer -1\n",
         ),
     ],
 )
-def test_a_mistake_is_told_with_a_hint_before_anything_is_loaded(
+def test_a_mistake_is_reported_with_a_hint_before_a_model_is_loaded(
     command: Callable, arguments: tuple[str, ...], message: str
 ) -> None:
     outcome = command(*arguments)
@@ -86,8 +86,8 @@ def test_an_unexpected_exception_has_no_traceback(command: Callable, monkeypatch
     assert outcome.code == 1
     assert outcome.err == (
         "error: Unexpected RuntimeError: the disk ␛[2Jis on fire\n"
-        "hint: This should not happen. "
-        "Run it again with MODEL_UNDERSTANDING_DEBUG=1 to see where it comes from.\n"
+        "hint: This is probably a bug. "
+        "Run the command again with MODEL_UNDERSTANDING_DEBUG=1 for a traceback.\n"
     )
 
 
@@ -111,7 +111,7 @@ def test_a_missing_package_is_named(command: Callable, monkeypatch: pytest.Monke
     assert (outcome.code, outcome.err) == (
         1,
         "error: The package torch is not installed.\n"
-        "hint: Run model-understanding doctor: it says what is missing and how to get it.\n",
+        "hint: Run model-understanding doctor to see what is missing and how to install it.\n",
     )
 
 

@@ -41,8 +41,8 @@ def test_an_estimate_saves_nothing(command: Callable, classifier: str, tmp_path:
     outcome = command("explain", classifier, TEXT, "--estimate", "--out", str(tmp_path / "x.html"))
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == (
-        "error: --estimate explains nothing, so there is nothing to save in 'x.html'.\n"
-        "hint: Leave --out or --estimate out; --estimate --json prints the numbers.\n"
+        "error: --estimate computes no explanation, so there is nothing to save as 'x.html'.\n"
+        "hint: Drop --out or --estimate; --estimate --json prints the numbers.\n"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from model_understanding.cli.texts import SourceText, read_texts, telling_where
+from model_understanding.cli.texts import SourceText, naming_source, read_texts
 from model_understanding.errors import InputError, NumericalError
 
 
@@ -39,17 +39,23 @@ def test_typed_texts_come_before_the_file(standard_input) -> None:
 @pytest.mark.parametrize(
     ("arguments", "file", "content", "message", "hint"),
     [
-        (["-", "-"], None, b"", "Standard input can be read only once.", "Write - only once."),
-        (["-"], "-", b"", "Standard input can be read only once.", "Write - only once."),
-        ([], "-", b"\n \n", "There is no text in standard input.", "Write one text on each line."),
+        (["-", "-"], None, b"", "Standard input can be read only once.", "Pass - only once."),
+        (["-"], "-", b"", "Standard input can be read only once.", "Pass - only once."),
+        ([], "-", b"\n \n", "There is no text in standard input.", "Write one text per line."),
         (
             ["-"],
             None,
             b"fine\nnot \xff",
-            "Standard input is not UTF-8: line 2 has the byte 0xff.",
-            "Convert it to UTF-8, for instance with iconv.",
+            "Standard input is not valid UTF-8: invalid byte 0xff in line 2.",
+            "Convert it to UTF-8, for example with iconv.",
         ),
-        (["\udcff"], None, b"", "Text 1 is not valid UTF-8.", "Write it to a UTF-8 file and use --file."),
+        (
+            ["\udcff"],
+            None,
+            b"",
+            "Text 1 is not valid UTF-8.",
+            "Write it to a UTF-8 file and pass that with --file.",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_told(standard_input, arguments, file, content, message, hint) -> None:
@@ -66,12 +72,12 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 
 def test_an_error_says_which_text_it_is_about_and_keeps_its_type() -> None:
-    with pytest.raises(NumericalError) as caught, telling_where(SourceText("x", "text 3"), 4):
+    with pytest.raises(NumericalError) as caught, naming_source(SourceText("x", "text 3"), 4):
         raise NumericalError("Not finite.", hint="Try float32.")
     assert (caught.value.message, caught.value.hint) == ("text 3: Not finite.", "Try float32.")
 
 
 def test_the_only_text_needs_no_place() -> None:
-    with pytest.raises(InputError) as caught, telling_where(SourceText("x", "text 1"), 1):
+    with pytest.raises(InputError) as caught, naming_source(SourceText("x", "text 1"), 1):
         raise InputError("Empty.", hint="Write one.")
     assert caught.value.message == "Empty."

@@ -1,6 +1,6 @@
-"""The command line: parse, call, print.
+"""The command line: parses arguments, calls the library and prints its results.
 
-``entry`` runs it and turns what goes wrong into a message and an exit code; ``application`` lists the
-commands; one command a file. Nothing here imports torch, transformers or matplotlib at import time, so
-that ``--help`` answers at once.
+``main`` runs it and turns exceptions into messages and exit codes; ``application`` lists the commands, each
+in a module of its own. Nothing here imports torch, transformers, matplotlib or rich at import time, so that
+``--help`` is fast.
 """

@@ -1,25 +1,34 @@
-"""``attention``: where the model looked."""
+"""``attention``: where the model attends."""
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from model_understanding.cli import options
-from model_understanding.cli.model_argument import ModelChoice, takes_model
-from model_understanding.cli.options import LevelName
+from model_understanding.cli.console import reserved_stdout
+from model_understanding.cli.model_argument import ModelChoice, TaskName, load_visualizer, takes_model
+from model_understanding.cli.options import OUTPUT, LevelName
+from model_understanding.cli.output import ATTENTION_SUFFIXES, AttentionOutput, check_suffixes
+from model_understanding.cli.progress import Steps
+from model_understanding.cli.request import ModelInput
+from model_understanding.cli.settings import parse_indices
+from model_understanding.cli.texts import read_text
 from model_understanding.errors import InputError
 from model_understanding.registry import HEAD_SCORES, MAPS
+from model_understanding.results import AttentionMap
+from model_understanding.results.files import FIGURE_SUFFIXES
 
+Axis = Literal["layer", "head"]
 AxisChoice = int | list[int] | str
-SAVED = (".json", ".npz")
+SAVED_MAP_SUFFIXES = (".json", ".npz")
 _AXIS_WORDS = ("all", "mean", "max")
-_PICTURES = (".png", ".svg", ".pdf")
 
 
 class ViewName(StrEnum):
-    """What a picture shows."""
+    """The figure of an attention map."""
 
     MAP = "map"
     GRID = "grid"
@@ -27,70 +36,75 @@ class ViewName(StrEnum):
 
 
 class SinkModeName(StrEnum):
-    """What is done with the keys that take most of the attention."""
+    """How attention sinks are drawn."""
 
     RAW = "raw"
     MUTED = "muted"
     RENORMALIZED = "renormalized"
 
 
-@takes_model(or_else="a saved map")
+@takes_model(alternative="an attention map saved as .json or .npz")
 def attention(
     text: Annotated[
         str | None,
         typer.Argument(
-            metavar="[TEXT]",
-            help="The text; - reads it from standard input. A saved map needs none.",
+            metavar="TEXT",
+            help="Text to explain. - reads it from standard input. A saved map needs none.",
             show_default=False,
         ),
     ] = None,
     layer: Annotated[
         str | None,
         typer.Option(
-            help="An index (-1 is the last), several as 0,3,5, or all, mean, max. Default: -1; "
-            "in a grid and with --rank all.",
-            show_default=False,
+            metavar="LAYERS",
+            help="An index (-1 is the last), several, such as 0,3,5, or all, mean or max.",
+            show_default="-1; all with --view grid or --rank",
         ),
     ] = None,
     head: Annotated[
         str | None,
         typer.Option(
-            help="The same for the heads. Default: mean; in a grid of raw and with --rank all.",
-            show_default=False,
+            metavar="HEADS",
+            help="An index, several, or all, mean or max, as for --layer.",
+            show_default="mean; all with --rank, or with --view grid of the raw map",
         ),
     ] = None,
     map_name: Annotated[
         str,
         typer.Option(
             "--map",
-            help="raw, or what follows attention further: rollout, value_weighted, gradient_weighted, "
-            "value_zeroing, information_flow.",
+            metavar="NAME",
+            help="Attention map: raw for the attention weights, or a map that combines them with values, "
+            f"gradients or other layers. Available: {', '.join(MAPS.places)}.",
         ),
     ] = "raw",
     rank: Annotated[
         str | None,
         typer.Option(
-            help="Which heads to look at: those first by entropy, distance, previous_token, induction, "
-            "induction_in_text, delimiter, sink, agreement (with a saliency map) or ablation.",
+            metavar="SCORE",
+            help=f"List the heads with the highest scores. Available: {', '.join(HEAD_SCORES.places)}.",
             show_default=False,
         ),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="With --rank: how many heads.")] = 8,
+    top: Annotated[int, typer.Option(metavar="K", min=1, help="Number of heads that --rank lists.")] = 8,
     queries: Annotated[
         str | None,
         typer.Option(
-            help="Which tokens look: positions as 0,3,-1; for a language model also steps or prompt. "
-            "Default: all, or the steps of the answer.",
-            show_default=False,
+            metavar="QUERIES",
+            help="Rows of the map: token positions such as 0,3,-1; for language models also steps (the "
+            "generation steps) or prompt.",
+            show_default="all tokens of a classifier, steps of a language model",
         ),
     ] = None,
     keep: Annotated[
         str,
         typer.Option(
-            help="rows keeps every weight; for long texts: top:16, pooled:64 or mass, or other numbers."
+            metavar="REDUCTION",
+            help="Weights to keep: rows keeps all. For long texts: top:K keeps the K largest of each row, "
+            "pooled:N pools blocks of N × N tokens, mass keeps each key's mean weight.",
         ),
     ] = "rows",
-    pair: Annotated[str | None, typer.Option(help="The second text, for a model of sentence pairs.")] = None,
+    pair: options.Pair = None,
     continuation: options.Continuation = None,
     max_new_tokens: options.MaxNewTokens = None,
     chat: options.Chat = False,
@@ -100,180 +114,148 @@ def attention(
     view: Annotated[
         ViewName | None,
         typer.Option(
-            help="The picture that --out saves: one matrix, a tile for each layer and head, or arcs.",
-            rich_help_panel="Output",
-            show_default=False,
+            help="Figure that --out saves: one matrix, a grid of all layers and heads, or arcs.",
+            rich_help_panel=OUTPUT,
+            show_default="map",
         ),
     ] = None,
     sinks: Annotated[
         SinkModeName | None,
         typer.Option(
-            help="Keys that take most of the attention: on the scale, off it (the default), or left out and "
-            "each row divided by what remains.",
-            rich_help_panel="Output",
-            show_default=False,
+            help="Attention sinks (keys that take most of the attention): included in the color scale (raw), "
+            "excluded from it (muted), or removed, with each row renormalized (renormalized).",
+            rich_help_panel=OUTPUT,
+            show_default="muted; raw for maps other than raw attention",
         ),
     ] = None,
     json_output: options.Json = False,
-    out: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="FILE",
-            help="Save here; the suffix chooses the format: png, svg, pdf, json, npz. Repeatable.",
-            rich_help_panel="Output",
-            show_default=False,
-        ),
-    ] = None,
+    out: Annotated[list[Path] | None, options.out_option(ATTENTION_SUFFIXES)] = None,
 ) -> None:
-    """Show where the model looked.
+    """Show where a model attends.
 
-    A classifier: from every token to every token. A language model: from each step of its answer to all
-    that came before. Attention says where a model looked, not why it answered. With --rank: which of all
-    heads to look at; a picture then shows the first of them.
+    For a classifier, shows attention from each token to each token; for a language model, from each
+    generation step to the tokens before it. With --rank, lists the heads with the highest scores, and a
+    figure shows the first of them. Attention shows where a model attends, not why it answered.
     """
-    from model_understanding.cli.console import quiet_libraries, reserved_stdout
-    from model_understanding.cli.model_argument import loaded_visualizer
-    from model_understanding.cli.output import ATTENTION_SUFFIXES, AttentionOutput, check_suffixes
-    from model_understanding.cli.progress import Steps
-    from model_understanding.cli.request import (
-        DEFAULT_NEW_TOKENS,
-        Request,
-        check_request,
-        classified_of,
-        prompt_of,
-    )
-    from model_understanding.cli.texts import read_texts
-
     paths = tuple(out or ())
     check_suffixes(paths, ATTENTION_SUFFIXES)
-    if view is not None and not any(path.suffix.lower() in _PICTURES for path in paths):
+    if view is not None and not any(path.suffix.lower() in FIGURE_SUFFIXES for path in paths):
         raise InputError(
-            f"--view {view.value} draws a picture, but no picture is saved.",
-            hint=f"Add for example --out attention{_PICTURES[0]}.",
+            f"--view {view.value} chooses the figure to save, but no figure is saved.",
+            hint="Add for example --out attention.png.",
         )
-    score = None if rank is None else HEAD_SCORES.load(rank)
     output = AttentionOutput(
         paths=paths,
         as_json=json_output,
+        level=level,
         view=(view or ViewName.MAP).value,
         sinks=sinks and sinks.value,
-        score=score,
+        score=None if rank is None else HEAD_SCORES.load(rank),
     )
-    if Path(choice.name).suffix.lower() in SAVED and text is None:
-        from model_understanding.results import AttentionMap
-
-        found = AttentionMap.load(choice.name)
-        places = {
-            name: _only_index(words, name)
-            for name, words in (("layer", layer), ("head", head))
-            if words is not None
-        }
+    if text is None and Path(choice.name).suffix.lower() in SAVED_MAP_SUFFIXES:
         with reserved_stdout() as data:
-            output.write(found.plane(**places) if places else found, level, data)
+            output.write(_saved_map(choice.name, layer, head), data)
         return
-    if text is None:
-        raise InputError(
-            "There is no text.", hint="Write it after the model, or - to read it from standard input."
-        )
-    (source,) = read_texts([text])
-    in_grid = view is ViewName.GRID
-    layers = axis_choice(layer or ("all" if in_grid else "-1"), "layer")
-    heads = axis_choice(head or ("all" if in_grid and map_name == "raw" else "mean"), "head")
-    rows = _queries(queries)
-    if score is not None:
-        layers, heads = among_choice(layer, layers), among_choice(head, heads)
-    MAPS.load(map_name)  # a wrong name is told before a model is loaded
-    request = Request(pair=pair, continuation=continuation, max_new_tokens=max_new_tokens, chat=chat)
-    quiet_libraries()
+    content = read_text(text)
+    question: dict[str, Any] = {
+        "layer": _layers(layer, view, rank),
+        "head": _heads(head, view, rank, map_name),
+        "map": map_name,
+        "keep": keep,
+    }
+    if rank is not None:
+        question |= {"rank": rank, "top": top}
+    if queries is not None:
+        question["queries"] = parse_queries(queries)
+    model_input = ModelInput(pair=pair, continuation=continuation, max_new_tokens=max_new_tokens, chat=chat)
+    by_name = {f"--queries {queries}": isinstance(question.get("queries"), str)}
     with reserved_stdout() as data:
         with Steps() as steps:
-            visualizer = loaded_visualizer(choice, steps)
-            is_classifier = visualizer.task == "sequence-classification"
-            check_request(request, is_classifier=is_classifier)
+            steps("Importing torch and transformers")
+            MAPS.load(map_name)  # an unknown name is reported before a model is loaded
+            check = partial(model_input.check, language_model_options=by_name)
+            visualizer: Any = load_visualizer(choice, steps, check)
+            if visualizer.task == TaskName.CAUSAL_LM:
+                question |= model_input.generation()
             steps("Reading the attention")
-            from model_understanding.visualizers import ModelVisualizer
-
-            asked: dict[str, Any] = {"layer": layers, "head": heads, "map": map_name, "keep": keep}
-            if rank is not None:
-                asked |= {"rank": rank, "top": top}
-            if rows is not None:
-                asked["queries"] = rows
-            if isinstance(visualizer, ModelVisualizer):
-                if isinstance(rows, str):
-                    raise InputError(
-                        f"--queries {rows} is for language models.",
-                        hint="Name positions, as --queries 0,3,-1.",
-                    )
-                found = visualizer.compute_attention(classified_of(source.text, request), **asked)
-            else:
-                found = visualizer.compute_attention(
-                    prompt_of(source.text, request),
-                    continuation,
-                    max_new_tokens=max_new_tokens or DEFAULT_NEW_TOKENS,
-                    **asked,
-                )
-        output.write(found, level, data)
+            result = visualizer.compute_attention(model_input.of(content), **question)
+        output.write(result, data)
 
 
-def _queries(words: str | None) -> str | list[int] | None:
-    """Return chosen rows as they were typed."""
-    if words in (None, "steps", "prompt"):
-        return words
-    assert words is not None
-    try:
-        return [int(part) for part in words.split(",")]
-    except ValueError as error:
+def _saved_map(file: str, layer: str | None, head: str | None) -> AttentionMap:
+    """Return a saved map, or one matrix of it."""
+    attention = AttentionMap.load(file)
+    indices = {}
+    if layer is not None:
+        indices["layer"] = _only_index(layer, "layer")
+    if head is not None:
+        indices["head"] = _only_index(head, "head")
+    return attention.plane(**indices) if indices else attention
+
+
+def _only_index(text: str, axis: Axis) -> int:
+    index = parse_axis(text, axis)
+    if not isinstance(index, int):
         raise InputError(
-            f"--queries {words!r} is neither positions nor steps nor prompt.",
-            hint="Write for example --queries 0,3,-1.",
-        ) from error
-
-
-def _only_index(words: str, name: str) -> int:
-    """Return a layer or head of a saved map."""
-    chosen = axis_choice(words, "layer" if name == "layer" else "head")
-    if not isinstance(chosen, int):
-        raise InputError(
-            f"--{name} {words!r} cannot be chosen from a saved map: one index can.",
-            hint=f"Write for example --{name} 0, or leave it out for all that the map holds.",
+            f"--{axis} {text!r} cannot be chosen from a saved map. Allowed: a single index.",
+            hint=f"For example: --{axis} 0. Drop --{axis} for the whole map.",
         )
-    return chosen
+    return index
 
 
-def axis_choice(words: str, name: Literal["layer", "head"]) -> AxisChoice:
-    """Return a choice of layers or heads as it was typed.
+def _layers(text: str | None, view: ViewName | None, rank: str | None) -> AxisChoice:
+    if text is None:
+        return "all" if rank is not None or view is ViewName.GRID else -1
+    return _as_list(parse_axis(text, "layer"), rank)
+
+
+def _heads(text: str | None, view: ViewName | None, rank: str | None, map_name: str) -> AxisChoice:
+    if text is None:
+        return "all" if rank is not None or (view is ViewName.GRID and map_name == "raw") else "mean"
+    return _as_list(parse_axis(text, "head"), rank)
+
+
+def _as_list(axis_choice: AxisChoice, rank: str | None) -> AxisChoice:
+    """Return a single index as a list where heads are ranked: a ranking is among several."""
+    return [axis_choice] if rank is not None and isinstance(axis_choice, int) else axis_choice
+
+
+def parse_axis(text: str, axis: Axis) -> AxisChoice:
+    """Return layers or heads.
 
     Args:
-        words: ``-1``, ``0,3,5``, ``all``, ``mean`` or ``max``.
-        name: What is chosen.
+        text: ``-1``, ``0,3,5``, ``all``, ``mean`` or ``max``.
+        axis: What is chosen.
 
     Returns:
-        An index, several, or the word.
+        An index, several indices, or the word.
 
     Raises:
-        InputError: It is none of these.
+        InputError: Something else was typed.
 
-    >>> axis_choice("0, 3", "head"), axis_choice("-1", "layer")
+    >>> parse_axis("0, 3", "head"), parse_axis("-1", "layer")
     ([0, 3], -1)
     """
-    if words in _AXIS_WORDS:
-        return words
-    try:
-        numbers = [int(part) for part in words.split(",")]
-    except ValueError as error:
-        raise InputError(
-            f"--{name} {words!r} is neither an index, nor several, nor one of {', '.join(_AXIS_WORDS)}.",
-            hint=f"Write for example --{name} -1 or --{name} 0,3,5.",
-        ) from error
-    return numbers[0] if len(numbers) == 1 else numbers
+    if text in _AXIS_WORDS:
+        return text
+    allowed = "an index, several, such as 0,3,5, or all, mean or max"
+    indices = parse_indices(text, f"--{axis}", allowed, "-1")
+    return indices[0] if len(indices) == 1 else indices
 
 
-def among_choice(words: str | None, choice: AxisChoice) -> AxisChoice:
-    """Return the layers or heads that a ranking chooses among: one that was typed is a list of one.
+def parse_queries(text: str) -> str | list[int]:
+    """Return the rows of a map.
 
-    >>> among_choice(None, -1), among_choice("-1", -1), among_choice("mean", "mean")
-    ('all', [-1], 'mean')
+    Args:
+        text: Token positions separated by commas, ``steps`` or ``prompt``.
+
+    Raises:
+        InputError: Something else was typed.
+
+    >>> parse_queries("0,-1"), parse_queries("steps")
+    ([0, -1], 'steps')
     """
-    if words is None:
-        return "all"
-    return [choice] if isinstance(choice, int) else choice
+    if text in ("steps", "prompt"):
+        return text
+    allowed = "token positions, such as 0,3,-1; for language models also steps or prompt"
+    return parse_indices(text, "--queries", allowed, "0,3,-1")

@@ -1,14 +1,18 @@
-"""``demo``: explains a sentence and a prompt with the two demo models, and leaves pictures and pages."""
+"""``demo``: explains a sentence and a prompt with the two demo models and saves figures and pages."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from model_understanding.cli.console import data_console, print_message, report_failure, reserved_stdout
+from model_understanding.cli.model_argument import ModelChoice, load_visualizer
+from model_understanding.cli.output import save_figure
+from model_understanding.cli.progress import Steps
+from model_understanding.errors import LoadingError, MissingExtraError
+
 if TYPE_CHECKING:
-    from model_understanding.cli.progress import Steps
     from model_understanding.results import Report
-    from model_understanding.visualizers.base import Visualizer
 
 SENTENCE = "The movie was absolutely fantastic!"
 PROMPT = "Once upon a time in a land far away,"
@@ -16,82 +20,55 @@ NEW_TOKENS = 16
 
 
 def demo(
-    out_dir: Annotated[Path, typer.Option(help="Where to leave pictures, pages and JSON.")] = Path(
-        "demo-output"
-    ),
+    out_dir: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Folder for figures, HTML pages and JSON files.")
+    ] = Path("demo-output"),
 ) -> None:
     """Explain a sentence and a prompt with the two demo models.
 
-    The classifier is part of this package; the language model (93 MB) is fetched on its first use and cached.
+    The classifier is part of this package. The language model (93 MB) is downloaded on first use and cached.
     """
-    from model_understanding.cli.console import (
-        print_message,
-        quiet_libraries,
-        report_failure,
-        reserved_stdout,
-    )
-    from model_understanding.cli.progress import Steps
-    from model_understanding.errors import LoadingError, MissingExtraError
-
-    quiet_libraries()
     with reserved_stdout() as data:
-        with Steps(keep=True) as steps:
-            report = _classification(out_dir, steps)
-        _print_part("demo:sentiment", report, data)
+        _explain("demo:sentiment", SENTENCE, {}, out_dir / "classification", data)
         try:
-            with Steps(keep=True) as steps:
-                report = _generation(out_dir, steps)
+            _explain("demo:smollm2", PROMPT, {"max_new_tokens": NEW_TOKENS}, out_dir / "generation", data)
         except (LoadingError, MissingExtraError) as error:
-            print_message(f"The classifier's part is in {out_dir}; the language model's part is missing:")
+            print_message(f"The classifier's results are in {out_dir}. The language model cannot be loaded:")
             report_failure(error)
             raise typer.Exit(1) from error
-        _print_part("demo:smollm2", report, data)
-        print_message(f"Pictures, pages and JSON are in {out_dir}.")
+        print_message(f"Figures, HTML pages and JSON files are in {out_dir}.")
 
 
-def _classification(folder: Path, steps: "Steps") -> "Report":
-    from model_understanding.cli.model_argument import ModelChoice, TaskName, loaded_visualizer
+def _explain(model: str, text: str, options: dict[str, Any], prefix: Path, data: TextIO) -> None:
+    """Explain a text with a demo model, save the result and print it.
 
-    choice = ModelChoice(name="demo:sentiment", task=TaskName.SEQUENCE_CLASSIFICATION)
-    visualizer = loaded_visualizer(choice, steps)
-    steps("Explaining the sentence")
-    report = visualizer.analyze(SENTENCE, show=False)
-    _save(report, visualizer, folder, "classification", steps)
-    return report
+    Args:
+        model: The demo model.
+        text: The text.
+        options: Options of ``analyze``.
+        prefix: How the paths of the files begin.
+        data: The stream for data.
+    """
+    with Steps(keep=True) as steps:
+        visualizer: Any = load_visualizer(ModelChoice(name=model), steps, lambda _task: None)
+        steps("Explaining the prompt" if options else "Explaining the sentence")
+        report = visualizer.analyze(text, **options, show=False)
+        _save(report, visualizer, prefix, steps)
+    from model_understanding.show.terminal.report import print_report
 
-
-def _generation(folder: Path, steps: "Steps") -> "Report":
-    from model_understanding.cli.model_argument import ModelChoice, TaskName, loaded_visualizer
-
-    visualizer = loaded_visualizer(ModelChoice(name="demo:smollm2", task=TaskName.CAUSAL_LM), steps)
-    from model_understanding.visualizers import GenerativeModelVisualizer
-
-    assert isinstance(visualizer, GenerativeModelVisualizer)
-    steps("Explaining the prompt")
-    report = visualizer.analyze(PROMPT, max_new_tokens=NEW_TOKENS, show=False)
-    _save(report, visualizer, folder, "generation", steps)
-    return report
-
-
-def _save(report: "Report", visualizer: "Visualizer", folder: Path, name: str, steps: "Steps") -> None:
-    """Write the two pictures, the page and the JSON of one part."""
-    from model_understanding.cli.output import picture
-    from model_understanding.results.files import write_atomically
-
-    steps("Drawing the pictures")
-    # A language model's report has the loss of its prompt last: the saliency map of the prompt.
-    saliency = visualizer.plot_saliency(report.attributions[-1])
-    write_atomically(folder / f"{name}_saliency_map.png", picture(saliency, "png"))
-    attention = visualizer.plot_attention(report.attention[0])
-    write_atomically(folder / f"{name}_attention_fig.png", picture(attention, "png"))
-    steps("Writing the page and the JSON")
-    report.save(folder / f"{name}_report.html")
-    report.save(folder / f"{name}_report.json")
-
-
-def _print_part(title: str, report: "Report", data: TextIO) -> None:
-    from model_understanding.cli.output import print_report
-
-    data.write(f"\n{title}\n")
-    print_report(report, data)
+    data.write(f"\n{model}\n")
+    print_report(report, data_console(data))
     data.flush()
+
+
+def _save(report: "Report", visualizer: Any, prefix: Path, steps: Steps) -> None:
+    """Save the two figures, the page and the JSON of a report."""
+    steps("Drawing the figures")
+    # The last attribution of a language model's report is of the prompt's loss.
+    saliency = visualizer.plot_saliency(report.attributions[-1])
+    save_figure(saliency, prefix.with_name(f"{prefix.name}_saliency_map.png"))
+    attention = visualizer.plot_attention(report.attention[0])
+    save_figure(attention, prefix.with_name(f"{prefix.name}_attention_fig.png"))
+    steps("Writing the HTML page and the JSON file")
+    report.save(prefix.with_name(f"{prefix.name}_report.html"))
+    report.save(prefix.with_name(f"{prefix.name}_report.json"))

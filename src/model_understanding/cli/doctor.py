@@ -1,4 +1,4 @@
-"""``doctor``: checks the environment."""
+"""``doctor``: checks the installation."""
 
 import json
 import platform
@@ -13,25 +13,27 @@ from typing import Literal, TextIO
 
 import typer
 
+from model_understanding.cli.console import data_console, print_json, reserved_stdout
 from model_understanding.cli.options import Json
+from model_understanding.cli.progress import Steps
 
 PACKAGE = "model-understanding"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 LITTLE_SPACE = 2_000_000_000  # bytes: room for one small model and its figures
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*>=\s*([0-9.]+)")
 _SCRIPTS = {"Hebrew": "א", "Arabic": "ع", "Chinese": "中"}
+_MARKS = {"ok": ("✓", "green"), "note": ("○", "yellow"), "missing": ("✗", "bold red")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at.
+class Check:
+    """The result of one check.
 
     Args:
-        name: What it is.
-        status: ``ok``; ``note`` when something optional is missing; ``missing`` when nothing works
-            without it.
-        detail: What was found.
-        fix: What to do about it; empty when there is nothing to do.
+        name: What was checked.
+        status: ``ok``; ``note`` if something optional is missing; ``missing`` if something required is.
+        detail: Its version, place or state.
+        fix: What to do about it; empty if there is nothing to do.
     """
 
     name: str
@@ -40,145 +42,195 @@ class Finding:
     fix: str = ""
 
 
-def examine(progress: Callable[[str], None]) -> tuple[Finding, ...]:
-    """Look at everything.
+def doctor(json_output: Json = False) -> None:
+    """Check the installation, and show how to install what is missing.
+
+    Exits with code 1 if something required is missing.
+    """
+    with reserved_stdout() as data:
+        with Steps() as steps:
+            checks = run_checks(steps)
+        if json_output:
+            print_json(json.dumps([asdict(check) for check in checks], ensure_ascii=False), data)
+        else:
+            _print_checks(checks, data)
+    if any(check.status == "missing" for check in checks):
+        raise typer.Exit(1)
+
+
+def _print_checks(checks: Sequence[Check], stream: TextIO) -> None:
+    """Print one line per check. Lines are not wrapped, so that a fix can be copied."""
+    from rich.text import Text
+
+    from model_understanding.tokens import visible_text
+
+    console = data_console(stream)
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        mark, style = _MARKS[check.status]
+        line = Text.assemble((mark, style), "  ", (f"{check.name:<{width}}", "bold"), "  ")
+        console.print(line.append(visible_text(check.detail)), soft_wrap=True)
+        if check.fix:
+            console.print(Text(f"{'':<{width + 5}}→ {visible_text(check.fix)}"), soft_wrap=True)
+    console.print(Text(_summary(checks), style="bold"), soft_wrap=True)
+
+
+def _summary(checks: Sequence[Check]) -> str:
+    """Return one line about all checks.
+
+    >>> _summary([Check(name="gguf", status="note", detail="not installed")])
+    'Everything required is installed; 1 optional check has a note (→).'
+    """
+    missing = sum(check.status == "missing" for check in checks)
+    notes = sum(check.status == "note" for check in checks)
+    if missing:
+        return f"{missing} required {'package is' if missing == 1 else 'packages are'} missing: see → above."
+    if notes:
+        checks_have = "check has a note" if notes == 1 else "checks have notes"
+        return f"Everything required is installed; {notes} optional {checks_have} (→)."
+    return "Everything is installed."
+
+
+def run_checks(progress: Callable[[str], None]) -> tuple[Check, ...]:
+    """Run every check.
 
     Args:
-        progress: Told what is being looked at.
+        progress: Notified of each step.
 
     Returns:
-        The findings, the basic ones first.
+        The results, the basic ones first.
     """
-    progress("Looking at the installed packages")
-    findings = [_python(), *_packages(), _gguf()]
-    if not any(finding.name == "torch" and finding.status == "missing" for finding in findings):
-        progress("Asking torch for its devices")
-        findings += _devices()
-    progress("Looking at the caches")
-    findings += [_disk(), *_caches(), *_demo_models()]
-    if not any(finding.name == "matplotlib" and finding.status == "missing" for finding in findings):
-        progress("Looking at the fonts")
-        findings.append(_fonts())
-    return (*findings, _browser())
+    progress("Checking the installed packages")
+    checks = [_python(), *_packages(), _gguf()]
+    missing = {check.name for check in checks if check.status == "missing"}
+    if "torch" not in missing:
+        progress("Checking the devices")
+        checks += _devices()
+    progress("Checking the caches")
+    checks += [_disk(), *_caches(), *_demo_models()]
+    if "matplotlib" not in missing:
+        progress("Checking the fonts")
+        checks.append(_fonts())
+    return (*checks, _browser())
 
 
-def _python() -> Finding:
-    return Finding(
+def _python() -> Check:
+    return Check(
         name="Python",
         status="ok",
         detail=f"{platform.python_version()} ({platform.system()} {platform.machine()}), {sys.executable}",
     )
 
 
-def _packages() -> Iterator[Finding]:
-    """Compare each package this one needs with what is installed."""
-    yield Finding(name=PACKAGE, status="ok", detail=metadata.version(PACKAGE))
+def _packages() -> Iterator[Check]:
+    """Compare the required packages with the installed ones."""
+    yield Check(name=PACKAGE, status="ok", detail=metadata.version(PACKAGE))
     for requirement in metadata.requires(PACKAGE) or ():
         match = _REQUIREMENT.match(requirement)
         if match is None or "extra ==" in requirement:
             continue
-        name, floor = match.groups()
-        fix = f'{_pip()} install "{name}>={floor}"'
+        name, required = match.groups()
+        fix = f'{_pip()} install "{name}>={required}"'
         try:
             installed = metadata.version(name)
         except metadata.PackageNotFoundError:
-            yield Finding(name=name, status="missing", detail="not installed", fix=fix)
+            yield Check(name=name, status="missing", detail="not installed", fix=fix)
             continue
-        if _numbers(installed) < _numbers(floor):
-            detail = f"{installed}, but {floor} or newer is needed"
-            yield Finding(name=name, status="missing", detail=detail, fix=fix)
+        if _numbers(installed) < _numbers(required):
+            detail = f"{installed} is too old: {required} or newer is required"
+            yield Check(name=name, status="missing", detail=detail, fix=fix)
         else:
-            yield Finding(name=name, status="ok", detail=installed)
+            yield Check(name=name, status="ok", detail=installed)
 
 
-def _gguf() -> Finding:
+def _gguf() -> Check:
     try:
-        return Finding(name="gguf", status="ok", detail=metadata.version("gguf"))
+        return Check(name="gguf", status="ok", detail=metadata.version("gguf"))
     except metadata.PackageNotFoundError:
-        return Finding(
+        return Check(
             name="gguf",
             status="note",
-            detail="not installed: .gguf files and the first use of demo:smollm2 need it",
+            detail="not installed; needed for .gguf files and the first use of demo:smollm2",
             fix=f'{_pip()} install "{PACKAGE}[gguf]"',
         )
 
 
-def _devices() -> Iterator[Finding]:
+def _devices() -> Iterator[Check]:
     try:
         import torch
-    except Exception as error:  # a damaged installation raises whatever it likes
+    except Exception as error:  # a damaged installation can raise anything
         fix = f"{_pip()} install --force-reinstall torch"
-        yield Finding(name="devices", status="missing", detail=f"torch cannot be imported: {error}", fix=fix)
+        yield Check(name="devices", status="missing", detail=f"cannot import torch: {error}", fix=fix)
         return
     names = [f"cpu ({torch.get_num_threads()} threads)"]
     if torch.cuda.is_available():
         names += [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
         names.append("mps")
-    yield Finding(name="devices", status="ok", detail=", ".join(names))
+    yield Check(name="devices", status="ok", detail=", ".join(names))
 
 
-def _disk() -> Finding:
+def _disk() -> Check:
     free = shutil.disk_usage(_existing(_cache_folder())).free
-    detail = f"{free / 1e9:.1f} GB free where models are kept"
+    detail = f"{free / 1e9:.1f} GB free on the disk of the cache"
     if free < LITTLE_SPACE:
         fix = "Free some space, or set MODEL_UNDERSTANDING_CACHE and HF_HOME to folders on another disk."
-        return Finding(name="disk", status="note", detail=detail, fix=fix)
-    return Finding(name="disk", status="ok", detail=detail)
+        return Check(name="disk", status="note", detail=detail, fix=fix)
+    return Check(name="disk", status="ok", detail=detail)
 
 
-def _caches() -> Iterator[Finding]:
-    yield Finding(name="cache", status="ok", detail=str(_cache_folder()))
+def _caches() -> Iterator[Check]:
+    yield Check(name="cache", status="ok", detail=str(_cache_folder()))
     try:
         from huggingface_hub.constants import HF_HUB_CACHE
     except ImportError:
         return
-    yield Finding(name="hub cache", status="ok", detail=str(HF_HUB_CACHE))
+    yield Check(name="hub cache", status="ok", detail=str(HF_HUB_CACHE))
 
 
-def _demo_models() -> Iterator[Finding]:
+def _demo_models() -> Iterator[Check]:
     from model_understanding.demo_models import DEMO_MODELS, demo_model_folder, folder_manifest, smollm2
     from model_understanding.errors import LoadingError
 
     try:
         demo_model_folder("demo:sentiment")
-        yield Finding(name="demo:sentiment", status="ok", detail="part of this installation")
+        yield Check(name="demo:sentiment", status="ok", detail="part of this installation")
     except LoadingError as error:
-        yield Finding(name="demo:sentiment", status="note", detail=error.message, fix=error.hint)
+        yield Check(name="demo:sentiment", status="note", detail=error.message, fix=error.hint)
     if folder_manifest.is_intact(smollm2.cache_root() / smollm2.SMOLLM2.folder):
-        yield Finding(name="demo:smollm2", status="ok", detail="cached")
+        yield Check(name="demo:smollm2", status="ok", detail="cached")
     else:
         size = DEMO_MODELS["demo:smollm2"].download_megabytes
-        yield Finding(
+        yield Check(
             name="demo:smollm2",
             status="note",
             detail="not cached yet",
-            fix=f"{PACKAGE} demo (fetches {size} MB once)",
+            fix=f"{PACKAGE} demo (downloads {size} MB once)",
         )
 
 
-def _fonts() -> Finding:
+def _fonts() -> Check:
     from model_understanding.show.figures.fonts import drawable
 
-    lacking = [name for name, character in _SCRIPTS.items() if drawable(character) != character]
-    if not lacking:
-        return Finding(name="fonts", status="ok", detail=f"figures can draw {', '.join(_SCRIPTS)}")
-    return Finding(
+    undrawable = [name for name, character in _SCRIPTS.items() if drawable(character) != character]
+    if not undrawable:
+        return Check(name="fonts", status="ok", detail=f"figures can show {', '.join(_SCRIPTS)}")
+    return Check(
         name="fonts",
         status="note",
-        detail=f"no font for {', '.join(lacking)}: figures show these characters as \\u…",
+        detail=f"no font for {', '.join(undrawable)}; figures show these characters as \\u…",
         fix=_apt("fonts-noto-cjk fonts-noto-core", "Install the Noto fonts."),
     )
 
 
-def _browser() -> Finding:
+def _browser() -> Check:
     for name in BROWSERS:
         if path := shutil.which(name):
-            return Finding(name="chromium", status="ok", detail=path)
-    return Finding(
+            return Check(name="chromium", status="ok", detail=path)
+    return Check(
         name="chromium",
         status="note",
-        detail="not found: only the browser tests need it",
+        detail="not installed; needed only for the browser tests",
         fix=_apt("chromium", "Install Chromium."),
     )
 
@@ -190,7 +242,7 @@ def _cache_folder() -> Path:
 
 
 def _existing(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that exists."""
+    """Return the folder, or its nearest parent that exists."""
     return next(parent for parent in (folder, *folder.parents) if parent.exists())
 
 
@@ -203,68 +255,9 @@ def _pip() -> str:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Return the numbers of a version, without what follows them.
+    """Return the leading numbers of a version.
 
     >>> _numbers("2.13.0+cpu")
     (2, 13, 0)
     """
     return tuple(int(part) for part in re.match(r"[0-9.]*", version).group().strip(".").split(".") if part)  # type: ignore[union-attr]
-
-
-_MARKS = {"ok": ("✓", "green"), "note": ("○", "yellow"), "missing": ("✗", "bold red")}
-
-
-def doctor(json_output: Json = False) -> None:
-    """Check the installation, and say what is missing and how to get it.
-
-    Exits with 1 when something is missing that every explanation needs.
-    """
-    pass
-    from model_understanding.cli.console import print_json, quiet_libraries, reserved_stdout
-    from model_understanding.cli.progress import Steps
-
-    quiet_libraries()
-    with reserved_stdout() as data:
-        with Steps() as steps:
-            findings = examine(steps)
-        if json_output:
-            print_json(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False), data)
-        else:
-            _print_findings(findings, data)
-    if any(finding.status == "missing" for finding in findings):
-        raise typer.Exit(1)
-
-
-def _print_findings(findings: Sequence[Finding], stream: TextIO) -> None:
-    """Print a line for each finding. Lines are not wrapped, so that a fix can be copied."""
-    from rich.text import Text
-
-    from model_understanding.cli.console import data_console
-    from model_understanding.tokens import visible_text
-
-    console = data_console(stream)
-    width = max(len(finding.name) for finding in findings)
-    for finding in findings:
-        mark, style = _MARKS[finding.status]
-        line = Text.assemble((mark, style), "  ", (f"{finding.name:<{width}}", "bold"), "  ")
-        console.print(line.append(visible_text(finding.detail)), soft_wrap=True)
-        if finding.fix:
-            console.print(Text(f"{'':<{width + 5}}→ {visible_text(finding.fix)}"), soft_wrap=True)
-    console.print(Text(_verdict(findings), style="bold"), soft_wrap=True)
-
-
-def _verdict(findings: Sequence[Finding]) -> str:
-    """Return one line about all findings.
-
-    >>> _verdict([Finding(name="gguf", status="note", detail="not installed")])
-    'Everything needed is there; 1 optional thing is not.'
-    """
-    missing = sum(finding.status == "missing" for finding in findings)
-    notes = sum(finding.status == "note" for finding in findings)
-    if missing:
-        return f"{missing} needed {'thing is' if missing == 1 else 'things are'} missing: see → above."
-    if notes:
-        return (
-            f"Everything needed is there; {notes} optional {'thing is' if notes == 1 else 'things are'} not."
-        )
-    return "Everything is there."

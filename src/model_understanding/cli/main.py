@@ -1,4 +1,4 @@
-"""Runs the command line: one place where exceptions become messages and exit codes."""
+"""Runs the command line, and turns exceptions into messages and exit codes."""
 
 import os
 import sys
@@ -14,12 +14,14 @@ OUTPUT_CLOSED = 1
 def run(arguments: Sequence[str]) -> int:
     """Run the command line.
 
+    The commands are imported here, so that Ctrl-C during their import ends the program quietly too.
+
     Args:
-        arguments: What stands after the program's name.
+        arguments: The arguments after the program's name.
 
     Returns:
-        The exit code: 0 when all went well, 2 for a mistake in what was asked for, 130 after Ctrl-C, 1
-        for anything else.
+        The exit code: 0 for success, 2 if the request is at fault, 3 if ``--fail-below`` or ``--fail-above``
+        is not met, 130 after Ctrl-C, 1 for everything else.
     """
     try:
         from model_understanding.cli.application import application
@@ -32,14 +34,14 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return _output_closed()
     except SystemExit as error:
-        # typer ends the process itself when its own output (the help) meets a closed pipe.
+        # typer ends the process itself if the pipe closes while it prints the help.
         return _output_closed() if error.code == 1 else int(error.code or 0)
     except Exception as error:
         return report_failure(error)
 
 
 def _output_closed() -> int:
-    """Give standard output somewhere to go, so that Python's last flush does not complain."""
+    """Redirect stdout to nowhere, so that Python's last flush does not fail."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.close(nowhere)

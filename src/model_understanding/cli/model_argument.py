@@ -1,15 +1,16 @@
-"""The MODEL argument and its options, shared by every command that takes a model."""
+"""The MODEL argument and the options for loading a model, shared by every command that takes one."""
 
 import inspect
 from collections.abc import Callable
 from copy import copy
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from enum import StrEnum
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from model_understanding.cli.options import MODEL, flag
 from model_understanding.cli.progress import Steps
 
 if TYPE_CHECKING:
@@ -17,22 +18,22 @@ if TYPE_CHECKING:
 
 
 class TaskName(StrEnum):
-    """What a model is explained as."""
+    """The task that a model is loaded for."""
 
     SEQUENCE_CLASSIFICATION = "sequence-classification"
     CAUSAL_LM = "causal-lm"
 
 
 class DtypeName(StrEnum):
-    """The number type of the weights."""
+    """The dtype of the weights."""
 
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
 
 
-def _option(*names: str, help: str, **how: Any) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel="Model", **how)
+def _option(help: str, default: str | bool = False, metavar: str | None = None) -> Any:
+    return typer.Option(metavar=metavar, help=help, show_default=default, rich_help_panel=MODEL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,74 +41,76 @@ class ModelChoice:
     """Which model to load, and how.
 
     Args:
-        name: Hub id, folder, ``demo:…`` or a ``.gguf`` file.
-        task: What it is explained as; ``None`` to read it from its config.
+        name: Hub ID, folder, ``demo:…`` or a ``.gguf`` file.
+        task: Task; ``None`` to read it from the config.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``None`` for the default.
-        dtype: Number type of the weights; ``None`` for the default.
-        revision: Branch, tag or commit on the hub.
-        trust_remote_code: Whether the model's own code may run.
-        allow_pickle: Whether weights may be read from a pickle.
+        dtype: Dtype of the weights; ``None`` for the default.
+        revision: Branch, tag or commit on the Hub.
+        trust_remote_code: Whether the model repository's own code may run.
+        allow_pickle: Whether weights may be loaded from pickle files.
     """
 
     name: Annotated[
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A hub id, a folder, a .gguf file, demo:sentiment or demo:smollm2.",
+            help="Hub ID, folder, .gguf file, demo:sentiment or demo:smollm2.",
             show_default=False,
         ),
     ]
     task: Annotated[
-        TaskName | None, _option(help="Explain the model as this. Default: what its config says.")
+        TaskName | None,
+        _option("sequence-classification or causal-lm.", "from the model's config", metavar="TASK"),
     ] = None
-    device: Annotated[str | None, _option(help="cpu, cuda, cuda:1, mps.", show_default=False)] = None
-    dtype: Annotated[DtypeName | None, _option(help="Number type of the weights.", show_default=False)] = None
-    revision: Annotated[str | None, _option(help="Branch, tag or commit on the hub.", show_default=False)] = (
-        None
-    )
+    device: Annotated[
+        str | None, _option("cpu, cuda, cuda:1, mps.", "a GPU if available", metavar="DEVICE")
+    ] = None
+    dtype: Annotated[
+        DtypeName | None, _option("Dtype of the weights.", "float32 on a CPU, else the checkpoint's")
+    ] = None
+    revision: Annotated[str | None, _option("Branch, tag or commit on the Hub.", metavar="REVISION")] = None
     trust_remote_code: Annotated[
-        bool, _option("--trust-remote-code", help="Let the model's own code run here.")
+        bool, flag("--trust-remote-code", help="Run code from the model's repository.", panel=MODEL)
     ] = False
     allow_pickle: Annotated[
-        bool, _option("--allow-pickle", help="Read weights from a pickle, not only safetensors.")
+        bool,
+        flag("--allow-pickle", help="Load weights from pickle files too, which can run code.", panel=MODEL),
     ] = False
 
 
-def takes_model(*, or_else: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Let the command line give a command's keyword ``choice`` as MODEL and the options of ``ModelChoice``.
+def takes_model(*, alternative: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add MODEL and the options of ``ModelChoice`` to a command with a keyword-only parameter ``choice``.
 
-    typer makes a command's options of its signature: that of the command has the fields of ``ModelChoice``
-    in place of ``choice``, and the model's name before everything else.
+    typer derives a command's options from its signature. In the decorated command's signature the fields of
+    ``ModelChoice`` replace ``choice``, and the model's name comes first.
 
     Args:
-        or_else: What else the command takes in place of a model, for its help.
-
-    Returns:
-        A decorator of commands that have a keyword-only parameter ``choice``.
+        alternative: What the command accepts in place of a model, for its help.
     """
 
-    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
-        def with_choice(**given: Any) -> None:
-            chosen = {field.name: given.pop(field.name) for field in fields(ModelChoice)}
-            command(**given, choice=ModelChoice(**chosen))
+        def run(**values: Any) -> None:
+            loading = {field.name: values.pop(field.name) for field in fields(ModelChoice)}
+            command(**values, choice=ModelChoice(**loading))
 
-        name, *loading = _parameters(or_else)
-        own = inspect.signature(command).parameters.values()
-        told = [one for each in own for one in (loading if each.name == "choice" else [each])]
-        with_choice.__signature__ = inspect.Signature([name, *told])  # pyright: ignore[reportAttributeAccessIssue]
-        with_choice.__annotations__ = {one.name: one.annotation for one in (name, *told)}
-        return with_choice
+        name, *loading = _choice_parameters(alternative)
+        parameters = [name]
+        for parameter in inspect.signature(command).parameters.values():
+            parameters += loading if parameter.name == "choice" else [parameter]
+        run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return run
 
-    return decorated
+    return decorate
 
 
-def _parameters(or_else: str) -> list[inspect.Parameter]:
-    """Return the fields of ``ModelChoice`` as a command's parameters."""
+def _choice_parameters(alternative: str) -> list[inspect.Parameter]:
+    """Return the fields of ``ModelChoice`` as parameters of a command."""
     types = get_type_hints(ModelChoice, include_extras=True)
-    if or_else:
+    if alternative:
         argument = copy(types["name"].__metadata__[0])
-        argument.help = argument.help.removesuffix(".") + f"; or {or_else}."
+        argument.help = f"{argument.help.removesuffix('.')}; or {alternative}."
         types["name"] = Annotated[str, argument]
     return [
         inspect.Parameter(
@@ -120,47 +123,47 @@ def _parameters(or_else: str) -> list[inspect.Parameter]:
     ]
 
 
-def loaded_visualizer(choice: ModelChoice, steps: Steps) -> "ModelVisualizer | GenerativeModelVisualizer":
-    """Load a model for the task that was asked for, or else for the one its config names.
+def load_visualizer(
+    choice: ModelChoice, steps: Steps, check: Callable[[TaskName], None]
+) -> "ModelVisualizer | GenerativeModelVisualizer":
+    """Load a model for the task given, or for the one that its config names.
 
     Args:
         choice: The model and how to load it.
-        steps: Told what is being done.
+        steps: Notified of each step.
+        check: Called with the task before the model is loaded; raises if the command's options do not fit it.
 
     Returns:
         Its visualizer.
 
     Raises:
-        ModelUnderstandingError: The model cannot be loaded or is neither kind.
+        ModelUnderstandingError: The model cannot be loaded or has another task.
     """
     from model_understanding.demo_models import DEMO_MODELS, demo_model_folder
 
     if choice.name.startswith("demo:"):
-        steps(f"Looking for {choice.name}")
+        steps(f"Locating {choice.name}")
         demo_model_folder(choice.name, progress=steps)
-        steps(f"Loading {choice.name}")
         task = choice.task or TaskName(DEMO_MODELS[choice.name].task)
     else:
-        steps("Starting torch and transformers")
-        task = choice.task or _task_of(choice)
-        steps(f"Loading {choice.name}")
+        steps("Importing torch and transformers")
+        task = choice.task or _detect_task(choice)
+    check(task)
+    steps(f"Loading {choice.name}")
     from model_understanding.visualizers import GenerativeModelVisualizer, ModelVisualizer
 
     kind = ModelVisualizer if task is TaskName.SEQUENCE_CLASSIFICATION else GenerativeModelVisualizer
-    return kind(choice.name, **_options(choice))
+    return kind(choice.name, **_loading_options(choice))
 
 
-def _task_of(choice: ModelChoice) -> TaskName:
+def _detect_task(choice: ModelChoice) -> TaskName:
     from model_understanding.loading import LoadingOptions, detect_task
 
-    return TaskName(detect_task(choice.name, LoadingOptions(**_options(choice))))
+    return TaskName(detect_task(choice.name, LoadingOptions(**_loading_options(choice))))
 
 
-def _options(choice: ModelChoice) -> dict[str, Any]:
-    return {
-        "device": choice.device,
-        "dtype": None if choice.dtype is None else choice.dtype.value,
-        "revision": choice.revision,
-        "trust_remote_code": choice.trust_remote_code,
-        "allow_pickle": choice.allow_pickle,
-    }
+def _loading_options(choice: ModelChoice) -> dict[str, Any]:
+    options = asdict(choice)
+    del options["name"], options["task"]
+    options["dtype"] = None if choice.dtype is None else choice.dtype.value
+    return options

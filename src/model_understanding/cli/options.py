@@ -1,14 +1,20 @@
-"""The options that several commands share, as types for their parameters."""
+"""Options shared by several commands, as types of their parameters."""
 
+from collections.abc import Sequence
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from model_understanding.registry import METRICS
+
+LANGUAGE_MODELS = "Language models"  # titles of the panels of --help
+MODEL = "Model"
+OUTPUT = "Output"
+
 
 class LevelName(StrEnum):
-    """What is shown as one unit."""
+    """The unit in which scores and attention are shown."""
 
     TOKEN = "token"
     WORD = "word"
@@ -16,58 +22,84 @@ class LevelName(StrEnum):
 
 
 class QuantityName(StrEnum):
-    """What is read from the logits."""
+    """The quantity that an explanation is about."""
 
     LOGIT = "logit"
     LOG_PROB = "log_prob"
     PROB = "prob"
 
 
-Json = Annotated[
-    bool,
-    typer.Option("--json", help="Print JSON and nothing else, one object a line.", rich_help_panel="Output"),
+def flag(*names: str, help: str, panel: str | None = None) -> Any:
+    """Return an option that takes no value; without the empty metavar its help would show ``<bool>``."""
+    return typer.Option(*names, help=help, metavar="", rich_help_panel=panel)
+
+
+def out_option(suffixes: Sequence[str]) -> Any:
+    """Return the option ``--out`` of a command that saves these formats."""
+    formats = ", ".join(suffix.removeprefix(".") for suffix in suffixes)
+    return typer.Option(
+        metavar="FILE",
+        help=f"Save to this file; its suffix sets the format ({formats}). Repeatable.",
+        rich_help_panel=OUTPUT,
+        show_default=False,
+    )
+
+
+Texts = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TEXT", help="Texts to explain. - reads one text from standard input.", show_default=False
+    ),
 ]
-Level = Annotated[LevelName, typer.Option(help="What is shown as one unit.", rich_help_panel="Output")]
-Continuation = Annotated[
+File = Annotated[
     str | None,
     typer.Option(
-        help="Explain this text as what follows the prompt, instead of generating.",
-        rich_help_panel="Language models",
+        metavar="FILE",
+        help="Also explain each line of this file. - reads the lines from standard input.",
         show_default=False,
     ),
 ]
-Chat = Annotated[
-    bool,
-    typer.Option(
-        "--chat",
-        help="Send the text as a user's message through the chat template.",
-        rich_help_panel="Language models",
-    ),
-]
-MaxNewTokens = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        help="Generate at most this many tokens (default 32).",
-        rich_help_panel="Language models",
-        show_default=False,
-    ),
+Pair = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="Second text, for a classifier of text pairs.", show_default=False),
 ]
 Metrics = Annotated[
     str | None,
     typer.Option(
         metavar="NAMES",
-        help="Metrics beside the default ones, separated by commas; all for every one. normalized_aopc is "
-        "the one that compares explanations of two models.",
+        help="Extra metrics, comma-separated, or all. normalized_aopc is the one to compare explanations of "
+        f"two models. Available: {', '.join(METRICS.places)}.",
         show_default=False,
     ),
 ]
-Out = Annotated[
-    list[Path] | None,
+Continuation = Annotated[
+    str | None,
     typer.Option(
-        metavar="FILE",
-        help="Save here; the suffix chooses the format: html, png, svg, pdf, json, csv, npz. Repeatable.",
-        rich_help_panel="Output",
+        metavar="TEXT",
+        help="Explain this continuation of the prompt instead of a generated one.",
+        rich_help_panel=LANGUAGE_MODELS,
         show_default=False,
     ),
 ]
+MaxNewTokens = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Maximum number of tokens to generate.",
+        rich_help_panel=LANGUAGE_MODELS,
+        show_default="32",
+    ),
+]
+Chat = Annotated[
+    bool,
+    flag(
+        "--chat",
+        help="Apply the model's chat template, with the text as the user's message.",
+        panel=LANGUAGE_MODELS,
+    ),
+]
+Level = Annotated[
+    LevelName, typer.Option(help="Unit in which scores and attention are shown.", rich_help_panel=OUTPUT)
+]
+Json = Annotated[bool, flag("--json", help="Print only JSON, one object per line.", panel=OUTPUT)]

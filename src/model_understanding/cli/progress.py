@@ -1,4 +1,4 @@
-"""Says on stderr what is going on: a moving bar on a terminal, one line a step elsewhere."""
+"""Shows the steps of a command on stderr: a progress bar on a terminal, one line per step elsewhere."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Self
 from model_understanding.cli.console import message_console
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, ProgressColumn, TaskID
 
 
 class Steps:
     """The steps of a command, shown while they run.
 
     Args:
-        keep: Whether finished steps stay on the screen, and are told where there is no terminal.
+        keep: Whether finished steps stay on the screen; without a terminal, whether steps are printed.
     """
 
     def __init__(self, *, keep: bool = False) -> None:
@@ -21,18 +21,16 @@ class Steps:
         self._console = message_console()
         self._progress: Progress | None = None
         self._task: TaskID | None = None
-        self._text = ""
+        self._step = ""
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
             from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-            from model_understanding.cli.share_bar import ShareBar
-
             self._progress = Progress(
                 SpinnerColumn(finished_text="✓"),
                 TextColumn("{task.description}", markup=False),
-                ShareBar(bar_width=24),
+                _share_column(),
                 TimeElapsedColumn(),
                 console=self._console,
                 transient=not self._keep,
@@ -53,39 +51,39 @@ class Steps:
                 self._progress.remove_task(self._task)
             self._progress.stop()
 
-    def __call__(self, text: str, share: float | None = None) -> None:
-        """Say what is being done now, and how far it is.
+    def __call__(self, step: str, share: float | None = None) -> None:
+        """Show the current step, and how much of it is done.
 
         Args:
-            text: The step, in words. Another text ends the step before.
-            share: From 0 to 1, or ``None`` where that is not known.
+            step: The step, in words. A different step ends the one before.
+            share: From 0 to 1, or ``None`` if it is not known.
         """
         from model_understanding.tokens import visible_text
 
-        if text != self._text:
+        if step != self._step:
             self._finish()
-            self._text = text
+            self._step = step
             if self._progress is not None:
-                self._task = self._progress.add_task(visible_text(text), total=None)
+                self._task = self._progress.add_task(visible_text(step), total=None)
             elif self._keep:
-                self._console.print(f"{visible_text(text)} …", soft_wrap=True)
+                self._console.print(f"{visible_text(step)} …", soft_wrap=True)
         if share is not None and self._progress is not None and self._task is not None:
             self._progress.update(self._task, total=1.0, completed=share)
 
-    def following(self, text: str) -> Any:
-        """Return what a visualizer takes as ``progress``: a step that shows its share where it is long.
+    def following(self, step: str) -> Any:
+        """Return a ``progress`` argument for a visualizer, which shows the share done of a long step.
 
         Args:
-            text: The step.
+            step: The step.
 
         Returns:
-            A function, or ``False`` where there is no terminal.
+            A function, or ``False`` without a terminal.
         """
         from model_understanding.show.progress import LONG, late
 
         if self._progress is None:
             return False
-        return late(lambda done, total: self(text, done / total if total else None), LONG)
+        return late(lambda done, total: self(step, done / total if total else None), LONG)
 
     def _finish(self) -> None:
         if self._progress is None or self._task is None:
@@ -95,3 +93,16 @@ class Steps:
         else:
             self._progress.remove_task(self._task)
         self._task = None
+
+
+def _share_column() -> "ProgressColumn":
+    """Return the column with a bar: drawn only while the share done is known and below 1."""
+    from rich.console import RenderableType
+    from rich.progress import BarColumn, Task
+    from rich.text import Text
+
+    class ShareColumn(BarColumn):
+        def render(self, task: Task) -> RenderableType:  # pyright: ignore[reportIncompatibleMethodOverride]
+            return Text("") if task.total is None or task.finished else super().render(task)
+
+    return ShareColumn(bar_width=24)

@@ -7,7 +7,7 @@ import pytest
 from model_understanding import Report
 from model_understanding.attribution.context_attribution import ContextAttribution
 from model_understanding.attribution.saliency import Saliency
-from model_understanding.cli.settings import chosen_method, method_fields, type_in_words
+from model_understanding.cli.settings import method_fields, parse_method, type_in_words
 from model_understanding.errors import InputError
 from model_understanding.registry import METHODS
 
@@ -41,29 +41,31 @@ def _modules(name: str):
 
 
 @pytest.mark.parametrize("name", ["default", "fast"])
-def test_what_depends_on_the_model_is_passed_on(name: str) -> None:
-    assert chosen_method(name, ()) == name
+def test_default_and_fast_are_passed_on(name: str) -> None:
+    assert parse_method(name, ()) == name
     with pytest.raises(InputError) as caught:
-        chosen_method(name, ["nodes=40"])
-    assert str(caught.value).startswith(f"--set 'nodes=40' sets a field of one method, and {name!r} chooses")
+        parse_method(name, ["nodes=40"])
+    assert str(caught.value).startswith(
+        f"--set 'nodes=40' needs a specific method, and {name!r} depends on the model."
+    )
 
 
 def test_a_field_is_set() -> None:
-    assert chosen_method("saliency", ["norm=l1"]) == Saliency(norm="l1")
+    assert parse_method("saliency", ["norm=l1"]) == Saliency(norm="l1")
 
 
 def test_each_type_of_field_is_read(planted: None) -> None:
     settings = ["steps=4", "ratio=1e-2", "baseline=a=b", "absolute=yes", "order=1", "seed=none"]
-    assert chosen_method("planted", settings) == Planted(4, 0.01, "a=b", True, 1, None)
+    assert parse_method("planted", settings) == Planted(4, 0.01, "a=b", True, 1, None)
 
 
 def test_a_field_of_several_values_is_set_once_for_each() -> None:
     settings = ["chunks=a = b, c", "samples=8", "chunks=</script> שלום"]
     expected = ContextAttribution(chunks=("a = b, c", "</script> שלום"), samples=8)
-    assert chosen_method("context_attribution", settings) == expected
-    assert type_in_words(method_fields(ContextAttribution)["chunks"]) == "text (again for each)"
+    assert parse_method("context_attribution", settings) == expected
+    assert type_in_words(method_fields(ContextAttribution)["chunks"]) == "text (repeatable)"
     with pytest.raises(InputError) as caught:
-        chosen_method("context_attribution", ["chunk=a"])
+        parse_method("context_attribution", ["chunk=a"])
     assert caught.value.hint == "Did you mean 'chunks'?"
 
 
@@ -96,27 +98,32 @@ def test_fields_and_types_in_words() -> None:
     ("method", "setting", "message", "hint"),
     [
         ("salience", "", "There is no method 'salience'. Allowed: ", "Did you mean 'saliency'?"),
-        ("saliency", "norm", "--set 'norm' is not of the form field=value.", "Its fields: norm=l2|l1|max."),
+        (
+            "saliency",
+            "norm",
+            "Invalid --set 'norm'. Expected FIELD=VALUE.",
+            "Fields of saliency: norm=l2|l1|max.",
+        ),
         ("saliency", "nrm=l1", "The method 'saliency' has no field 'nrm'.", "Did you mean 'norm'?"),
-        ("saliency", "norm=l3", "norm='l3' does not fit.", "norm takes l2|l1|max."),
+        ("saliency", "norm=l3", "Invalid value norm='l3'.", "norm takes l2|l1|max."),
         (
             "input_x_gradient",
             "steps=3",
             "The method 'input_x_gradient' has no field 'steps'.",
-            "The method 'input_x_gradient' has no fields: leave --set out.",
+            "The method 'input_x_gradient' has no fields. Drop --set.",
         ),
-        ("planted", "steps=few", "steps='few' does not fit.", "steps takes int."),
+        ("planted", "steps=few", "Invalid value steps='few'.", "steps takes int."),
         (
             "planted",
             "steps=0",
-            "The method 'planted' refuses this: steps must be at least 1",
-            "Its fields: steps=int, ratio=float, baseline=text, "
+            "Invalid settings of the method 'planted': steps must be at least 1",
+            "Fields of planted: steps=int, ratio=float, baseline=text, "
             "absolute=true|false, order=1|2, seed=int|none.",
         ),
     ],
 )
 def test_a_mistake_is_told(planted: None, method: str, setting: str, message: str, hint: str) -> None:
     with pytest.raises(InputError) as caught:
-        chosen_method(method, [setting] if setting else [])
+        parse_method(method, [setting] if setting else [])
     assert caught.value.message.startswith(message)
     assert caught.value.hint == hint

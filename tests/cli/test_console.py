@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from model_understanding.cli import console as streams
+from model_understanding.cli import console
 from model_understanding.cli.console import print_json, print_message, quiet_libraries, reserved_stdout
 from model_understanding.cli.progress import Steps
 
@@ -52,7 +52,7 @@ def test_stdout_comes_back_after_an_error(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_libraries_are_quiet_unless_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in streams._QUIET:
+    for name in console._QUIET_ENVIRONMENT:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MODEL_UNDERSTANDING_DEBUG", "1")
     with warnings.catch_warnings():
@@ -61,13 +61,13 @@ def test_libraries_are_quiet_unless_debugging(monkeypatch: pytest.MonkeyPatch) -
             warnings.warn("told", UserWarning, stacklevel=1)
     assert "TRANSFORMERS_VERBOSITY" not in os.environ
     monkeypatch.delenv("MODEL_UNDERSTANDING_DEBUG")
-    monkeypatch.setattr(streams.os, "environ", {"TRANSFORMERS_VERBOSITY": "info"})
+    monkeypatch.setattr(console.os, "environ", {"TRANSFORMERS_VERBOSITY": "info"})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         quiet_libraries()
         warnings.warn("not told", UserWarning, stacklevel=1)
-    assert streams.os.environ["TRANSFORMERS_VERBOSITY"] == "info"  # the user's own choice stands
-    assert streams.os.environ["TOKENIZERS_PARALLELISM"] == "false"
+    assert console.os.environ["TRANSFORMERS_VERBOSITY"] == "info"  # the user's own choice stands
+    assert console.os.environ["TOKENIZERS_PARALLELISM"] == "false"
 
 
 def test_steps_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,8 +87,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
     from rich.console import Console
 
     written = io.StringIO()
-    console = Console(file=written, force_terminal=True, width=60, no_color=True, markup=False)
-    monkeypatch.setattr("model_understanding.cli.progress.message_console", lambda: console)
+    shown = Console(file=written, force_terminal=True, width=60, no_color=True, markup=False)
+    monkeypatch.setattr("model_understanding.cli.progress.message_console", lambda: shown)
     return written.getvalue
 
 

@@ -20,7 +20,7 @@ def test_a_command_that_takes_a_model_has_each_of_its_options_once_and_the_model
     assert "choice" not in parameters
 
 
-def test_what_else_may_stand_for_a_model_is_told_by_that_command_alone():
-    told = {name: COMMANDS[name].params[0].help for name in ("attention", "lens")}
-    assert told["attention"].endswith("demo:smollm2; or a saved map.")
-    assert told["lens"].endswith("demo:smollm2.")
+def test_only_a_command_with_an_alternative_names_it():
+    help_texts = {name: COMMANDS[name].params[0].help for name in ("attention", "lens")}
+    assert help_texts["attention"].endswith("demo:smollm2; or an attention map saved as .json or .npz.")
+    assert help_texts["lens"].endswith("demo:smollm2.")
