@@ -1,4 +1,4 @@
-"""Virtual environments of the peers' own, made once and kept."""
+"""Virtual environments of other packages, created once and kept."""
 
 import hashlib
 import os
@@ -9,24 +9,24 @@ from pathlib import Path
 from models import REPOSITORY
 
 ENVIRONMENTS = REPOSITORY / "build" / "benchmark-peers"
-ALONE = "# without dependencies: "  # a line of a requirements file for what would pull in what breaks
+ALONE = "# without dependencies: "  # marks a requirement whose dependencies would break the environment
 MINUTES = 20
 
 
 def python_of(peer: str) -> Path:
-    """Return the interpreter of a peer's environment."""
+    """Return the interpreter of a package's environment."""
     return ENVIRONMENTS / peer / "bin" / "python"
 
 
 def make_environment(peer: str, files: Path) -> str | None:
-    """Make a peer's environment if it is not there as its file pins it.
+    """Create a package's environment unless it exists with the versions that its file pins.
 
     Args:
-        peer: Its name.
-        files: The folder of the peers' files, with the constraints of all.
+        peer: The package.
+        files: The folder of the requirements files and the common constraints.
 
     Returns:
-        The error in one line; ``None`` where there is none.
+        The error in one line, or ``None``.
     """
     requirements, constraints = files / f"{peer}.txt", files / "constraints.txt"
     folder = ENVIRONMENTS / peer
@@ -35,13 +35,13 @@ def make_environment(peer: str, files: Path) -> str | None:
     wanted = hashlib.sha256((pinned + constraints.read_text(encoding="utf-8")).encode()).hexdigest()
     if stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
         return None
-    print(f"Making the environment of {peer}", file=sys.stderr, flush=True)
+    print(f"Creating the environment of {peer}", file=sys.stderr, flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     alone = [line.removeprefix(ALONE) for line in pinned.splitlines() if line.startswith(ALONE)]
     pip = [str(python_of(peer)), "-m", "pip", "install", "--quiet", "--no-input", "-c", str(constraints)]
     steps = [
         [sys.executable, "-m", "venv", "--clear", str(folder)],
-        # Every call names torch, so that no other one is ever fetched.
+        # Every call names torch, so that no other version is ever downloaded.
         [*pip, "torch", "-r", str(requirements)],
         *([[*pip, "--no-deps", *alone]] if alone else []),
     ]
@@ -61,7 +61,7 @@ def make_environment(peer: str, files: Path) -> str | None:
 
 
 def own_environment() -> dict[str, str]:
-    """Return the process's environment without what would lead another interpreter here."""
+    """Return this process's environment variables without those that would misdirect another interpreter."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -70,6 +70,6 @@ def own_environment() -> dict[str, str]:
 
 
 def make_environments(peers: list[str], files: Path) -> dict[str, str]:
-    """Make the environments of some peers, and return the errors of those that could not be made."""
+    """Create the environments of some packages, and return the errors of those that failed."""
     found = {peer: make_environment(peer, files) for peer in peers}
     return {peer: error for peer, error in found.items() if error is not None}

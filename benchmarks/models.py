@@ -1,4 +1,4 @@
-"""The models and texts of the tasks, saved once in folders from which every environment loads the same."""
+"""The models and texts of the tasks, saved once so that every environment loads the same ones."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,7 @@ STORY = (
 
 @dataclass(frozen=True)
 class Model:
-    """A model of random weights and a size."""
+    """A model with random weights."""
 
     kind: Kind
     config: Callable[[], Any]
@@ -57,8 +57,8 @@ def _llama(**options: Any) -> Model:
 
 MODELS = {
     "bert-base": _bert(),
-    # At the usual scale of random weights the logits are so nearly linear that two nodes would do; at this
-    # one 10 nodes leave a gap of 5 % and 20 of 0.05 %, so that the number of nodes matters.
+    # At the usual scale of random weights the logits are nearly linear, and two nodes would be enough. At
+    # this scale 10 nodes leave a gap of 5 % and 20 nodes one of 0.05 %, so that the number matters.
     "bert-base-curved": _bert(initializer_range=0.08),
     "minilm": _bert(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536),
     "gpt2-small": _gpt2(),
@@ -95,10 +95,10 @@ MODELS = {
 
 
 def model_folder(name: str) -> tuple[str, Path]:
-    """Return the name and folder of a model, saved or fetched if it is not there.
+    """Return the name and folder of a model, which is saved or downloaded first if it is missing.
 
-    SmolLM2 comes from the user's cache or its package; where neither can be reached, a model of its size
-    with random weights stands in, under a name that says so.
+    SmolLM2 comes from the user's cache or its package. If neither is available, a model of its size with
+    random weights replaces it, under another name.
     """
     if name == "smollm2":
         from model_understanding.demo_models.smollm2 import folder
@@ -120,7 +120,7 @@ def kind_of(name: str) -> Kind:
 
 
 def _save(model: Model, path: Path) -> None:
-    """Save random weights, and a tokenizer of one word for each id so that every text survives decoding."""
+    """Save random weights, and a tokenizer with one word per ID, so that every text survives decoding."""
     import torch
     import transformers
     from tokenizers import Tokenizer, decoders, pre_tokenizers, processors
@@ -134,13 +134,11 @@ def _save(model: Model, path: Path) -> None:
         transformers.AutoModelForSequenceClassification if classifier else transformers.AutoModelForCausalLM
     )
     network = kind.from_config(config)
-    with (
-        torch.no_grad()
-    ):  # padding's embedding is zero, the baseline that GIM's authors' package can be given
+    with torch.no_grad():  # the embedding of padding is zero: the only baseline that gim-explain accepts
         network.get_input_embeddings().weight[0] = 0
     network.save_pretrained(path)
     words = {SPECIAL.get(number, f"w{number}"): number for number in range(config.vocab_size)}
-    # GPT-2's own end token is its last; an unknown word is the mask token, inseq's only baseline.
+    # GPT-2's end token is its last one; the unknown word is the mask token, the only baseline of inseq.
     tokenizer = Tokenizer(WordLevel(words, unk_token="[MASK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=False)
@@ -171,10 +169,10 @@ def text_ids(name: str, tokens: int, texts: int = 1) -> list[list[int]]:
     Args:
         name: The model.
         tokens: Tokens of each text, a classifier's two special tokens included.
-        texts: How many; where there are several, each 40 have every length from 8 to 47 tokens once.
+        texts: Number of texts; with several, each 40 have every length from 8 to 47 tokens once.
 
     Returns:
-        Their token ids.
+        Their token IDs.
     """
     if name == "smollm2":
         from transformers import AutoTokenizer

@@ -1,4 +1,4 @@
-"""What the tables of every benchmark share: cells, conditions, and their place on the page."""
+"""Helpers for the tables of every benchmark: cells, conditions, and replacing a table on the page."""
 
 import os
 import platform
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def machine(device: str) -> str:
-    """Return the processor's or the accelerator's name, with the versions that are timed."""
+    """Return the name of the CPU or GPU, with the versions of torch and transformers."""
     import torch
     import transformers
 
@@ -22,7 +22,7 @@ def machine(device: str) -> str:
 
 
 def judged(words: str, value: float, goal: float | None) -> str:
-    """Return a cell with its goal, marked where it is missed."""
+    """Return a cell with its goal, marked if the goal is missed."""
     if goal is None:
         return words
     cell = f"{words} (goal {goal:g})"
@@ -30,12 +30,12 @@ def judged(words: str, value: float, goal: float | None) -> str:
 
 
 def plain(words: str) -> str:
-    """Return words that cannot break a table's cell."""
+    """Return a text that can be put in a cell of a Markdown table."""
     return " ".join(words.split()).replace("|", "/").replace("<", "‹").replace(">", "›")
 
 
 def put_between(page: str, content: str, start: str, end: str) -> str:
-    """Return a page with what stands between two markers replaced."""
+    """Return the page with the text between two markers replaced."""
     before, rest = page.split(start)
     _, after = rest.split(end)
     return f"{before}{start}\n\n{content}\n\n{end}{after}"

@@ -1,4 +1,4 @@
-"""A process that does one task in one way, and the lines that drive it; ``worker.py`` answers them."""
+"""Drives a process that runs one implementation of a task; ``worker.py`` is the other side."""
 
 import json
 import select
@@ -14,26 +14,26 @@ SECONDS_FOR_A_RUN = 1800
 
 
 class WayError(Exception):
-    """A way could not be started or did not finish; its words are what the table says of it."""
+    """An implementation could not be started or did not finish; its message goes into the table."""
 
 
 class WorkerProcess:
     """A running worker.
 
     Args:
-        python: The interpreter that it runs in.
-        job: What it does, as ``worker.py`` takes it.
-        threads: Threads of the process.
+        python: The interpreter to run it with.
+        job: The job, as ``worker.py`` takes it.
+        threads: Number of threads.
 
     Raises:
-        WayError: It could not be made ready.
+        WayError: It could not be started.
     """
 
     def __init__(self, python: Path, job: dict[str, Any], threads: int) -> None:
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         variables = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
         self._process = subprocess.Popen(
-            # -P: the folder of the worker holds names that packages could take for theirs.
+            # -P: packages must not import the modules in the worker's folder by mistake.
             [str(python), "-P", str(WORKER)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -49,7 +49,7 @@ class WorkerProcess:
             raise
 
     def run(self) -> dict[str, Any]:
-        """Do the task once and return its seconds, the first time with its peak memory."""
+        """Run the task once and return its seconds; the first time, also its peak memory."""
         return self._ask("run")
 
     def read(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class WorkerProcess:
         return found
 
     def _last_words(self) -> str:
-        """Return the last line of standard error of a process that ended."""
+        """Return the last line that an ended process wrote to standard error."""
         code = self._process.wait()
         self._errors.seek(0)
         lines = [line.strip() for line in self._errors if line.strip()]

@@ -1,11 +1,11 @@
-"""One way of doing one task, in a process of its own: load the model, then do the task each time it is asked.
+"""Runs one implementation of a task in a process of its own: loads the model, then runs the task on request.
 
-The first line of standard input is the job as JSON, with the file that holds the way; each later line is
-``run`` (do the task once; answers with seconds, and the first time with the memory that the process held
-before and the peak above that) or ``read`` (answers with the scores of the last run). Every answer is one
-line of JSON. The file of a way offers ``prepare(problem)``, which returns the function that is timed and a
-function that makes lists of numbers of its result. It imports nothing of the benchmark, so that it runs in
-any environment.
+The first line of standard input is the job as JSON, with the file of the implementation. Each later line is
+``run`` (run the task once; the answer has the seconds and, the first time, the memory that the process held
+before and the peak above it) or ``read`` (the answer has the scores of the last run). Every answer is one
+line of JSON. The file of an implementation defines ``prepare(problem)``, which returns the function to time
+and a function that converts its result to lists of numbers. It imports nothing of the benchmark, so that it
+runs in any environment.
 """
 
 import gc
@@ -21,11 +21,11 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-CLEAR_PEAK = "5"  # what Linux takes in /proc/self/clear_refs to set the peak to what is held now
+CLEAR_PEAK = "5"  # written to /proc/self/clear_refs, it resets the peak on Linux
 
 
 def loaded_way(path: Path) -> ModuleType:
-    """Return a way's module, loaded by its path: a peer's file may be called like the peer."""
+    """Return the module of an implementation, loaded by its path: its file may have the name of a package."""
     specification = importlib.util.spec_from_file_location(f"way_{path.stem.replace('-', '_')}", path)
     assert specification is not None
     assert specification.loader is not None
@@ -35,7 +35,7 @@ def loaded_way(path: Path) -> ModuleType:
 
 
 def problem_of(job: dict[str, Any]) -> SimpleNamespace:
-    """Return the job with its model and tokenizer loaded, parameters frozen, and its texts as ids."""
+    """Return the job with its model (parameters frozen), its tokenizer, and its texts as IDs."""
     import torch
     import transformers
 
@@ -54,20 +54,20 @@ def problem_of(job: dict[str, Any]) -> SimpleNamespace:
     in_memory(model)
     tokenizer = transformers.AutoTokenizer.from_pretrained(job["model_folder"])
     texts = [torch.tensor([ids], device=job["device"]) for ids in job["ids"]]
-    with torch.no_grad():  # what a first forward sets up in the libraries belongs to no way
+    with torch.no_grad():  # a first forward pass sets up the libraries, which is not part of the task
         model(input_ids=texts[0][:, :8])
     found = {"model": model, "tokenizer": tokenizer, "texts": texts, "in_memory": in_memory}
     return SimpleNamespace(**{**job, **found})
 
 
 def in_memory(model: Any) -> None:
-    """Copy weights that would be read from their file as they are used, and count as a task's memory."""
+    """Copy the weights: memory-mapped ones would be read during the task and count as its memory."""
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
 
 
 class Memory:
-    """What a task needs above what the process held before it, in bytes."""
+    """The memory that a task takes beyond what the process held before, in bytes."""
 
     def __init__(self, device: str) -> None:
         self.on_gpu = device != "cpu"
@@ -83,7 +83,7 @@ class Memory:
             self.before = self._status("VmRSS") or self._highest()
 
     def peak(self) -> int:
-        """Return the highest value since the start, less the value then."""
+        """Return the peak since the start minus the value at the start."""
         if self.on_gpu:
             import torch
 
@@ -92,7 +92,7 @@ class Memory:
 
     @staticmethod
     def _give_back() -> None:
-        """Return freed memory to the system and forget the peak of loading, where that can be done."""
+        """Return freed memory to the system and reset the peak, where possible."""
         if sys.platform == "linux":
             import ctypes
 
@@ -101,7 +101,7 @@ class Memory:
 
     @staticmethod
     def _status(name: str) -> int | None:
-        """Return a value of Linux's table about this process."""
+        """Return a value from /proc/self/status."""
         try:
             lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         except OSError:
@@ -115,7 +115,7 @@ class Memory:
 
 
 def synchronize(device: str) -> None:
-    """Wait for a GPU, whose work goes on after a call returns."""
+    """Wait for a GPU, which continues to work after a call returns."""
     if device != "cpu":
         import torch
 
@@ -124,7 +124,7 @@ def synchronize(device: str) -> None:
 
 def main() -> None:
     """Answer the driver's lines until it closes standard input."""
-    # What a peer prints must not get between the answers.
+    # What a package prints must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
@@ -155,7 +155,7 @@ def main() -> None:
                 answer(seconds=seconds, **extra)
             else:
                 answer(**read(result))
-    except Exception as error:  # whatever a peer raises is what the table says of it
+    except Exception as error:  # the message goes into the table
         lines = str(error).strip().splitlines() or [""]
         answer(error=f"{type(error).__name__}: {lines[0]}"[:300])
         raise

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# What demo, test and check share: finding a Python, making .venv, installing what a requirements file pins.
-# Sourced, never run. The caller has set -euo pipefail.
+# Shared by demo, test, check and bench: finds a Python, creates .venv, installs a requirements file.
+# Sourced, not run; the caller has set -euo pipefail.
 
 repository="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 environment="$repository/.venv"
 python="$environment/bin/python"
 
-# Without a terminal's settings of the caller's own: what is installed is what the files say.
+# Ignore the caller's Python settings, so that exactly the pinned versions are installed.
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUTF8=1
 unset PYTHONPATH PYTHONHOME
 
@@ -18,27 +18,27 @@ fail() {
   exit 1
 }
 
-# Whether a command is a Python 3.11 to 3.14 that starts (a version manager's shim may not).
+# Whether a command is a working Python 3.11 to 3.14 (the shim of a version manager may not work).
 runs() {
   "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' >/dev/null 2>&1
 }
 
-# Whether it can make a virtual environment (Debian and Ubuntu ship Python without ensurepip).
-makes_environments() {
+# Whether it can create a virtual environment (Debian and Ubuntu ship Python without ensurepip).
+creates_environments() {
   "$1" -c 'import venv, ensurepip' >/dev/null 2>&1
 }
 
-# As root, or through sudo.
+# Runs a command as root, with sudo if needed.
 as_root() {
   if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
 }
 
-# Prints the first Python that fits.
+# Prints the first suitable Python.
 find_python() {
   local candidate incomplete=""
   for candidate in python3.11 python3.12 python3.13 python3.14 python3 python; do
     if runs "$candidate"; then
-      if makes_environments "$candidate"; then
+      if creates_environments "$candidate"; then
         echo "$candidate"
         return
       fi
@@ -48,15 +48,15 @@ find_python() {
   if [ -n "$incomplete" ]; then
     local version
     version="$("$incomplete" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
-    fail "$incomplete cannot make a virtual environment: it lacks venv or ensurepip." \
-      "$(install_words "python$version-venv" "Install Python $version with its venv and ensurepip modules.")"
+    fail "$incomplete cannot create a virtual environment: venv or ensurepip is missing." \
+      "$(install_hint "python$version-venv" "Install Python $version with its venv and ensurepip modules.")"
   fi
-  fail "There is no Python 3.11, 3.12, 3.13 or 3.14 here that runs." \
-    "$(install_words "python3 python3-venv" "Install Python 3.11 or newer, for instance from python.org or with brew install python@3.13.")"
+  fail "No working Python 3.11, 3.12, 3.13 or 3.14 was found." \
+    "$(install_hint "python3 python3-venv" "Install one of them, for example from python.org or with brew install python@3.13.")"
 }
 
-# The command that installs some Debian packages, or other words where there is no apt.
-install_words() {
+# Prints a hint: the command that installs some Debian packages, or another text without apt.
+install_hint() {
   if command -v apt-get >/dev/null; then
     local sudo="sudo "
     [ "$(id -u)" -eq 0 ] && sudo=""
@@ -66,26 +66,26 @@ install_words() {
   fi
 }
 
-# Makes .venv if it is not there or does not run, and installs a requirements file into it, once:
-# a stamp holds what was installed, so that the next run starts at once.
+# Creates .venv if it is missing or broken, and installs a requirements file into it once: a stamp records what
+# was installed, so that the next run starts immediately.
 ensure_environment() {
-  local requirements="$1" chosen stamp wanted
+  local requirements="$1" candidate stamp expected
   if ! [ -x "$python" ] || ! runs "$python"; then
-    chosen="$(find_python)"
-    say "Making .venv with $("$chosen" --version)"
-    "$chosen" -m venv --clear "$environment"
+    candidate="$(find_python)"
+    say "Creating .venv with $("$candidate" --version)"
+    "$candidate" -m venv --clear "$environment"
   fi
   stamp="$environment/installed-$(basename "$requirements")"
-  wanted="$(fingerprint)"
-  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
+  expected="$(fingerprint)"
+  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$expected" ]; then
     return
   fi
   check_space
   install_requirements "$requirements"
-  printf '%s\n' "$wanted" >"$stamp"
+  printf '%s\n' "$expected" >"$stamp"
 }
 
-# Changes when a pin, the package's own description, the interpreter or the folder changes.
+# Prints a hash that changes with the pinned versions, pyproject.toml, the interpreter and the folder.
 fingerprint() {
   "$python" - "$repository" <<'PYTHON'
 import hashlib, pathlib, sys
@@ -97,29 +97,29 @@ print(hashlib.sha256("\0".join(content).encode()).hexdigest())
 PYTHON
 }
 
-# Says how large torch is before it is fetched, and stops when it cannot fit.
+# Prints the size of torch before it is downloaded, and stops if the disk is too full.
 check_space() {
   if "$python" -c 'import importlib.metadata as m; m.version("torch")' >/dev/null 2>&1; then
-    return # there already
+    return # already installed
   fi
   local free_megabytes needed=2000
   free_megabytes="$(($(df -Pk "$repository" | awk 'NR == 2 {print $4}') / 1024))"
   if [ "$(uname -s)" = Linux ]; then
-    say "torch comes next. Its usual Linux build, with CUDA, is about 3 GB to fetch and 8 GB on disk;"
-    say "the CPU build is about 0.2 GB to fetch and 1 GB on disk. Without an NVIDIA GPU, stop this (Ctrl-C)"
-    say "and run it with the index address that the install page of pytorch.org gives for the CPU build:"
-    say "    PIP_EXTRA_INDEX_URL=ADDRESS $0"
+    say "Next: torch. The default build for Linux, with CUDA, downloads about 3 GB and needs 8 GB of disk space;"
+    say "the CPU build downloads about 0.2 GB and needs 1 GB. Without an NVIDIA GPU, press Ctrl-C and run this"
+    say "again with the index URL of the CPU build, which the installation page of pytorch.org gives:"
+    say "    PIP_EXTRA_INDEX_URL=URL $0"
   else
-    say "torch comes next: about 0.1 GB to fetch and 0.5 GB on disk."
+    say "Next: torch. It downloads about 0.1 GB and needs 0.5 GB of disk space."
   fi
   if [ "$free_megabytes" -lt "$needed" ]; then
-    fail "Only $free_megabytes MB are free in $repository; at least $needed MB are needed." "Free some space."
+    fail "Only $free_megabytes MB are free in $repository; at least $needed MB are needed." "Free some disk space."
   elif [ "$free_megabytes" -lt 10000 ] && [ "$(uname -s)" = Linux ]; then
-    say "Note: $free_megabytes MB are free, which is enough for the CPU build only."
+    say "Note: $free_megabytes MB are free, which is only enough for the CPU build."
   fi
 }
 
-# pip's output goes to a log; what it fetches is shown.
+# Writes pip's output to a log and shows its progress.
 install_requirements() {
   local requirements="$1" log="$environment/install.log" bar=off
   case "$("$python" -m pip install --help)" in *"raw]"*) bar=raw ;; esac
@@ -128,11 +128,11 @@ install_requirements() {
     tee "$log" | show_progress >&2; then
     say ""
     tail -n 15 "$log" >&2
-    fail "pip could not install $(basename "$requirements")." "Read the lines above, or all of $log."
+    fail "pip could not install $(basename "$requirements")." "See the lines above, or the whole log: $log"
   fi
 }
 
-# Shows pip's steps: on a terminal one line that changes, else one line for each package fetched.
+# Shows pip's steps: on a terminal one line that changes, else one line for each download.
 show_progress() {
   local terminal=0
   [ -t 2 ] && terminal=1
@@ -143,17 +143,17 @@ show_progress() {
     }
     /^ *Downloading / && !/\.metadata/ {
       current = $2; sub(/.*\//, "", current); size = $3 " " $4
-      # Without a terminal only what takes long is worth a line.
-      if (terminal || ($4 ~ /MB/ && substr($3, 2) + 0 >= 5) || $4 ~ /GB/) show("  fetching " current " " size)
+      # Without a terminal, print only large downloads.
+      if (terminal || ($4 ~ /MB/ && substr($3, 2) + 0 >= 5) || $4 ~ /GB/) show("  downloading " current " " size)
     }
-    /^Progress [0-9]+ of [0-9]+/ && terminal && $4 > 0 { show("  fetching " current " " size " " int(100 * $2 / $4) " %") }
+    /^Progress [0-9]+ of [0-9]+/ && terminal && $4 > 0 { show("  downloading " current " " size " " int(100 * $2 / $4) " %") }
     /^Installing collected packages/ { count = gsub(/,/, ","); show("  installing " count + 1 " packages (this takes a while)") }
     /^Successfully installed/ { if (terminal) printf "\r\033[K"; print "  installed " NF - 2 " packages" }
   '
 }
 
-# Installs what the tests need from the system, where apt is; only what is missing.
-install_system_needs() {
+# Installs the system packages that the tests need and that are missing, with apt.
+install_system_packages() {
   local packages=()
   find_browser >/dev/null || packages+=(chromium)
   command -v fc-list >/dev/null || packages+=(fontconfig)
@@ -163,7 +163,7 @@ install_system_needs() {
   (find_python >/dev/null 2>&1) || packages+=(python3 python3-venv)
   if [ "${#packages[@]}" -eq 0 ]; then return; fi
   command -v apt-get >/dev/null ||
-    fail "--system installs with apt-get, which is not here." "Install by other means: ${packages[*]}."
+    fail "--system needs apt-get, which is not available." "Install these packages another way: ${packages[*]}"
   say "Installing system packages: ${packages[*]}"
   as_root apt-get update -qq
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null

@@ -1,4 +1,4 @@
-"""What attention is measured against: the model's plain forward, and eager code that returns every weight."""
+"""What attention is compared with: a plain forward pass, and an eager model that returns every weight."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,10 +7,10 @@ import torch
 
 
 def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, Any]]]:
-    """Return a forward, and what makes lists of its attention.
+    """Return the function to time, and one that converts its result to lists.
 
-    ``plain`` needs no attention. ``eager`` is a model truly loaded eager; its weights are joined as the row
-    asks for, all of them held until then, as ``output_attentions`` has it.
+    ``plain`` returns no attention. ``eager`` is a model loaded with eager attention; as ``output_attentions``
+    does, it holds the weights of all layers before it averages them.
     """
     model, ids = problem.model, problem.texts[0]
     options = {"logits_to_keep": 1, "use_cache": False}

@@ -1,4 +1,4 @@
-"""Our ways: the call that ``compute_attention`` makes, on given token ids."""
+"""Our implementations: the call that ``compute_attention`` makes, on given token ids."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +11,11 @@ from model_understanding.passes.runner import Runner
 from model_understanding.results import Provenance
 from model_understanding.tokens import Tokens
 
-STRETCH = 256  # tokens of a cell of the overview
+BLOCK = 256  # tokens per cell of the overview
 
 
 def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, Any]]]:
-    """Return what reads the attention, and what makes lists of it."""
+    """Return the function to time, and one that converts its result to lists."""
     task, ids = "causal-lm", problem.ids[0]
     loaded = LoadedModel(problem.model, problem.tokenizer, task, Provenance(model="benchmark", task=task))
     runner = Runner(loaded)
@@ -29,16 +29,14 @@ def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, 
         special=[False] * count,
     )
     encoding = runner.model.encode(tokens, prompt_length=count)
-    assert is_causal(runner.model)  # measured once for a model, so not a part of any row
+    assert is_causal(runner.model)  # measured once per model, so not part of any row
     layers = range(problem.model.config.num_hidden_layers)
     if problem.work == "one_layer":
         return lambda: capture_attention(runner.model, encoding, [layers[-1]], "mean").weights, _last_rows
     if problem.work == "pooled":
         return (
             lambda: (
-                capture_attention(
-                    runner.model, encoding, layers, "mean", reducer=Pooled(size=STRETCH)
-                ).weights
+                capture_attention(runner.model, encoding, layers, "mean", reducer=Pooled(size=BLOCK)).weights
             ),
             _sums,
         )
@@ -50,6 +48,6 @@ def _last_rows(found: Any) -> dict[str, Any]:
 
 
 def _sums(found: Any) -> dict[str, Any]:
-    """Return what the rows of the overview sum to: 1 each."""
+    """Return the minimum and maximum of the overview's row sums, both of which should be 1."""
     sums = found[0, :, 0].sum(-1)
     return {"row_sums": [float(sums.min()), float(sums.max())]}

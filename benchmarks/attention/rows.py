@@ -1,10 +1,10 @@
-"""The rows of the table: a model, a length, who reads its attention, and what is asked of us."""
+"""The rows of the table: a model, a text length, the implementations compared, and our goals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-PEERS = {"bertviz": "bertviz"}  # the name of its files and of the package that is timed
-WAYS = {  # what a way computes, and how its model is loaded
+PEERS = {"bertviz": "bertviz"}  # name of its files: name of the package
+WAYS = {  # implementation: its file, what it computes, how its model is loaded
     "plain": ("floors", "plain", "sdpa"),
     "eager": ("floors", "eager", "eager"),
     "mean of heads, every layer": ("ours", "every_layer", "sdpa"),
@@ -16,17 +16,17 @@ WAYS = {  # what a way computes, and how its model is loaded
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One length of text on one model.
+    """One text length on one model.
 
     Args:
-        key: Its name in the results and for ``--only``.
-        title: What it is, in the table.
+        key: Name in the results and for ``--only``.
+        title: Title in the table.
         model: A name in ``models.MODELS``.
-        tokens: Tokens of the text.
-        ways: Who takes part, in turn.
-        goals: For a way: its time over that of another at most, as ``{"plain": 1.25}``; ``memory`` is what
-            it takes beyond the plain forward over what eager takes beyond it, ``bytes`` all memory of the
-            process.
+        tokens: Number of tokens of the text.
+        ways: The implementations, in the order in which they run.
+        goals: For an implementation, the maximum of its time over that of another (``{"plain": 1.25}``), of
+            its extra memory over eager's (``memory``), and of the memory of the whole process (``bytes``).
+            Extra memory is what it takes beyond the plain forward pass.
     """
 
     key: str
@@ -64,7 +64,7 @@ ROWS = (
     ),
     Row(
         key="overview-32768",
-        title="32,768 tokens, Llama of 4 layers × 256, 128 × 128 stretches of every layer",
+        title="32,768 tokens, Llama with 4 layers of width 256, every layer pooled to 128 × 128 blocks",
         model="llama-small-32k",
         tokens=32768,
         ways=("plain", POOLED),

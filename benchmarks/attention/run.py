@@ -1,7 +1,7 @@
-"""Time attention against the plain forward, eager code and BertViz, interleaved round by round.
+"""Times attention maps against a plain forward pass, an eager model and BertViz, round by round.
 
-Run with ``scripts/bench attention``. Each way is a process of its own, and the processes take turns; ratios
-are of the same round. ``--table`` writes the table into benchmarks/README.md.
+Run with ``scripts/bench attention``. Each implementation runs in a process of its own, and the processes take
+turns; ratios compare times of the same round. ``--table`` writes the table into benchmarks/README.md.
 """
 
 import argparse
@@ -23,7 +23,7 @@ README = REPOSITORY / "benchmarks" / "README.md"
 
 
 def started(row: Row, way: str, options: argparse.Namespace) -> WorkerProcess:
-    """Return a process that does one way of a row."""
+    """Return a process that runs one implementation of a row."""
     file, work, implementation = WAYS[way]
     job = {
         "way_file": str(HERE / f"{file}.py"),
@@ -44,16 +44,16 @@ def started(row: Row, way: str, options: argparse.Namespace) -> WorkerProcess:
 def measured(
     row: Row, ways: list[str], options: argparse.Namespace, errors: dict[str, str]
 ) -> dict[str, Any]:
-    """Run the ways of a row in turn; the first round gives the peak of memory and is not timed.
+    """Run the implementations of a row in turn; the first round measures memory and is not timed.
 
     Args:
         row: The row.
-        ways: Who takes part.
+        ways: The implementations.
         options: Rounds, threads and device.
-        errors: The peers that have no environment, and why.
+        errors: The packages without an environment, and the reasons.
 
     Returns:
-        For each way its seconds and memory, or its error.
+        Seconds and memory of each implementation, or its error.
     """
     result: dict[str, Any] = {
         "row": row.key,
@@ -104,16 +104,24 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--rounds", type=int, default=7, help="timed rounds, after one that is not (default 7)"
+        "--rounds", type=int, default=7, help="number of timed rounds, after an untimed one (default 7)"
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of each process (default 1)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--only", default="", metavar="KEYS", help="rows whose key holds one of these words")
-    parser.add_argument("--no-peers", action="store_true", help="leave BertViz out")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument(
-        "--out", type=Path, default=RESULTS, help="file whose rows are replaced (default: the committed ones)"
+        "--only",
+        default="",
+        metavar="KEYS",
+        help="only rows whose key contains one of these, comma-separated",
     )
-    parser.add_argument("--table", action="store_true", help="write the table, measuring nothing")
+    parser.add_argument("--no-peers", action="store_true", help="omit BertViz")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=RESULTS,
+        help="results file whose rows are replaced (default: the committed one)",
+    )
+    parser.add_argument("--table", action="store_true", help="write the table without measuring")
     options = parser.parse_args()
     if options.rounds < 1 or options.threads < 1:
         parser.error("--rounds and --threads must be at least 1")
@@ -121,7 +129,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure every row, keeping each as soon as it is there."""
+    """Measure every row, and write each one as soon as it is measured."""
     options = arguments()
     results = table.read_results(options.out)
     if options.table:
@@ -131,7 +139,7 @@ def main() -> None:
     rows = [row for row in ROWS if any(word in row.key for word in options.only.split(","))]
     if not rows:
         keys = ", ".join(row.key for row in ROWS)
-        raise SystemExit(f"error: no row's key holds {options.only!r}.\nhint: The keys are {keys}.")
+        raise SystemExit(f"error: No row's key contains {options.only!r}.\nhint: The keys are {keys}.")
     needed = [] if options.no_peers else [peer for peer in PEERS if any(peer in row.ways for row in rows)]
     errors = environments.make_environments(needed, HERE / "peers")
     for row in rows:

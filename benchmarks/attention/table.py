@@ -1,4 +1,4 @@
-"""Make the table of ``benchmarks/README.md`` from the rows of ``results.jsonl``."""
+"""Makes the table of ``benchmarks/README.md`` from the rows of ``results.jsonl``."""
 
 import json
 import statistics
@@ -12,7 +12,7 @@ START, END = "<!-- attention: start -->", "<!-- attention: end -->"
 
 
 def read_results(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the results of a file by row and device; none where there is no file."""
+    """Return the results of a file by row and device; none if there is no file."""
     if not path.exists():
         return {}
     found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -30,7 +30,7 @@ def write_results(path: Path, results: dict[str, dict[str, Any]]) -> None:
 
 
 def ratios(result: dict[str, Any], way: str, other: str) -> tuple[float, float, float]:
-    """Return way / other in each round: median, least and greatest."""
+    """Return the median, minimum and maximum over the rounds of one implementation's time over another's."""
     ways = result["ways"]
     found = [a / b for a, b in zip(ways[way]["seconds"], ways[other]["seconds"], strict=True)]
     return statistics.median(found), min(found), max(found)
@@ -52,9 +52,8 @@ def table(results: dict[str, dict[str, Any]]) -> str:
         lines = [
             f"### {device}: {'; '.join(conditions)}",
             "",
-            "| text | way | median s | / plain [least, greatest] | / eager [least, greatest] "
-            "| extra memory; beyond plain / eager's beyond plain; all of the process "
-            "| differs from eager by |",
+            "| text | implementation | median s | time / plain [min, max] | time / eager [min, max] "
+            "| peak memory; extra / eager's extra; whole process | max. difference from eager |",
             "|---|---|---|---|---|---|---|",
             *(
                 _line(result, rows[result["row"]], way)
@@ -87,7 +86,7 @@ def _line(result: dict[str, Any], row: Row, way: str) -> str:
 
 
 def _memory_share(result: dict[str, Any], way: str) -> float | None:
-    """Return what a way takes beyond the plain forward, over what eager takes beyond it."""
+    """Return the extra memory of an implementation over that of eager, both beyond the plain forward pass."""
     peaks = {name: found.get("peak_bytes") for name, found in result["ways"].items()}
     plain_bytes, eager = peaks.get("plain"), peaks.get("eager")
     if way in ("plain", "eager") or not plain_bytes or not eager or eager <= plain_bytes:

@@ -1,4 +1,4 @@
-"""Hand-written minima: what each task costs at least, without checks, guards or records."""
+"""Floors: the least code for each task, without checks or records."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-VARIANTS_AT_ONCE = 16  # of an occluded prompt in one batch
+VARIANTS_AT_ONCE = 16  # variants of an occluded prompt in one batch
 
 
 def embeddings_of(model: Any, ids: Tensor) -> Tensor:
@@ -16,12 +16,12 @@ def embeddings_of(model: Any, ids: Tensor) -> Tensor:
 
 
 def forward_from(model: Any, leaf: Tensor, **options: Any) -> Tensor:
-    """Return logits from embeddings, parameters frozen by the caller."""
+    """Return the logits of embeddings; the caller has frozen the parameters."""
     return model(inputs_embeds=leaf, **options).logits
 
 
 def class_gradient(model: Any, ids: Tensor, index: int) -> tuple[Tensor, Tensor]:
-    """One forward, one backward."""
+    """One forward and one backward pass."""
     leaf = embeddings_of(model, ids)
     logits = forward_from(model, leaf)
     return torch.autograd.grad(logits[:, index].sum(), leaf)[0], leaf.detach()
@@ -57,7 +57,7 @@ def log_probabilities(model: Any, leaf: Tensor, answer: Tensor) -> Tensor:
 
 
 def token_gradients(model: Any, leaf: Tensor, answer: Tensor) -> Tensor:
-    """One forward over all, then a loop of one backward for each token of the answer."""
+    """One forward pass, then one backward pass for each token of the answer."""
     values = log_probabilities(model, leaf, answer).sum(0)
     last = len(answer) - 1
     return torch.stack(
@@ -66,7 +66,7 @@ def token_gradients(model: Any, leaf: Tensor, answer: Tensor) -> Tensor:
 
 
 def token_paths(model: Any, ids: Tensor, baseline: Tensor, prompt: int, nodes: int) -> Tensor:
-    """That loop at each node of the line from the baseline."""
+    """``token_gradients`` at each node of the path from the baseline."""
     own = embeddings_of(model, ids[:, :-1]).detach()
     total = torch.zeros(())
     for points, share in path_points(own, baseline, nodes, 1):
@@ -75,7 +75,7 @@ def token_paths(model: Any, ids: Tensor, baseline: Tensor, prompt: int, nodes: i
 
 
 def span_gradient(model: Any, leaf: Tensor, answer: Tensor) -> Tensor:
-    """One forward, one backward of the continuation's log-probability."""
+    """One forward and one backward pass of the continuation's log-probability."""
     return torch.autograd.grad(log_probabilities(model, leaf, answer).sum(), leaf)[0]
 
 
@@ -90,7 +90,7 @@ def span_path(model: Any, ids: Tensor, baseline: Tensor, prompt: int, nodes: int
 
 
 def sorted_batches(model: Any, texts: list[Tensor], index: int, size: int) -> list[Tensor]:
-    """Gradients of many texts: sorted by length, padded batches."""
+    """Gradients of many texts, in padded batches sorted by length."""
     order = sorted(range(len(texts)), key=lambda i: texts[i].shape[1])
     found: list[Tensor] = [torch.empty(0)] * len(texts)
     for start in range(0, len(order), size):
@@ -128,7 +128,7 @@ def occlusion(model: Any, ids: Tensor, mask_id: int, answer: int) -> Tensor:
 
 
 def baseline_of(problem: Any, ids: Tensor) -> Tensor:
-    """Return the mask token's embedding everywhere but at the text's own special tokens."""
+    """Return the mask token's embedding everywhere except at the text's special tokens."""
     special = torch.zeros_like(ids, dtype=torch.bool)
     if problem.kind == "classifier":
         special[:, 0] = special[:, -1] = True
@@ -136,7 +136,7 @@ def baseline_of(problem: Any, ids: Tensor) -> Tensor:
 
 
 def change_of(problem: Any, ids: Tensor) -> float:
-    """Return by how much a class's logit rises from the baseline to the text."""
+    """Return the change of a class's logit from the baseline to the text."""
     with torch.no_grad():
         ends = torch.cat([problem.model.get_input_embeddings()(ids), baseline_of(problem, ids)])
         own, without = forward_from(problem.model, ends)[:, problem.index]
@@ -159,7 +159,7 @@ def class_paths(problem: Any, *, probability: bool = False) -> list[Tensor]:
 
 
 def summaries(gradients: Tensor, leaf: Tensor) -> dict[str, Any]:
-    """Return what different packages make of the same gradients, ``(targets, tokens)`` each."""
+    """Return the scores that packages derive from the same gradients, ``(targets, tokens)`` each."""
     return {
         "norm": gradients.norm(dim=-1).tolist(),
         "absolute": gradients.abs().sum(-1).tolist(),
@@ -168,7 +168,7 @@ def summaries(gradients: Tensor, leaf: Tensor) -> dict[str, Any]:
 
 
 def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, Any]]]:
-    """Return the minimum for a task, and what makes lists of its result."""
+    """Return the function to time, and one that converts its result to lists."""
     model, ids = problem.model, problem.texts[0]
     answer = ids[0, problem.prompt :]
 

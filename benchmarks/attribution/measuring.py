@@ -1,4 +1,4 @@
-"""Time the ways of a task round by round, each in its own process, and compare what they found."""
+"""Times the implementations of a task round by round, each in its own process, and compares their scores."""
 
 import json
 import sys
@@ -15,13 +15,13 @@ from tasks import PEERS, Task
 HERE = Path(__file__).parent
 INDEX = 1  # the class or vocabulary id that is explained
 TEXTS_AT_ONCE = 32
-# Kinds of scores, best comparison first; the same kind of two ways is the same quantity.
+# Kinds of scores, the best comparison first; one kind is the same quantity in every implementation.
 KINDS = ("signed", "probability", "other", "norm", "absolute", "product")
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What all ways of a run share."""
+    """The conditions of a run."""
 
     rounds: int
     threads: int
@@ -29,7 +29,7 @@ class Conditions:
 
 
 class Worker(WorkerProcess):
-    """A process that does one task in one way."""
+    """A process that runs one implementation of a task."""
 
     def __init__(self, task: Task, way: str, conditions: Conditions, share: dict[str, Any]) -> None:
         self.way = way
@@ -70,10 +70,10 @@ def agreement(found: dict[str, Any], reference: dict[str, Any]) -> float | None:
 
     Args:
         found: Scores by kind, one list for each target or text.
-        reference: The same of what is right.
+        reference: The reference's scores.
 
     Returns:
-        The correlation; ``None`` where the two share no kind of scores or a target is constant.
+        The correlation; ``None`` if they share no kind of scores or a target's scores are constant.
     """
     import numpy as np
 
@@ -97,18 +97,18 @@ def gap(found: dict[str, Any], reference: dict[str, Any]) -> float | None:
 
 
 def measured(task: Task, ways: list[str], conditions: Conditions, errors: dict[str, str]) -> dict[str, Any]:
-    """Run the ways of a task in turn, round by round.
+    """Run the implementations of a task in turn, round by round.
 
-    A first round is not timed: it gives the peak of memory, in a fresh process, and the scores.
+    The first round is not timed: it gives the peak memory of a fresh process, and the scores.
 
     Args:
         task: The task.
-        ways: Who does it; ``ours`` and ``floor`` first.
+        ways: The implementations; ``ours`` and ``floor`` first.
         conditions: Rounds, threads and device.
-        errors: The peers that have no environment, and why.
+        errors: The packages without an environment, and the reasons.
 
     Returns:
-        The row: for each way its seconds, peak memory, agreement, or its error.
+        The row: seconds, peak memory and agreement of each implementation, or its error.
     """
     row: dict[str, Any] = {
         "task": task.key,
@@ -161,17 +161,17 @@ def measured(task: Task, ways: list[str], conditions: Conditions, errors: dict[s
 def _compare(
     task: Task, conditions: Conditions, scores: dict[str, dict[str, Any]], row: dict[str, Any]
 ) -> None:
-    """Say how far each way agrees with the floor, given the same texts and nodes."""
+    """Add to the row how far each implementation agrees with the floor on the same texts and nodes."""
     references: dict[str, dict[str, Any]] = {}
     for way, found in scores.items():
         if way == "floor" or "seconds" not in row["ways"][way]:
             continue
-        # No floor knows other backward rules: there peers are compared with us, we with our tests' oracles.
+        # No floor has other backward rules: there, packages are compared with ours, which our tests check.
         if task.method:
             reference = scores.get("ours", {}) if way != "ours" else {}
         else:
             own = {key: value for key, value in task.shares.get(way, {}).items() if key == "first"}
-            if "floor" in task.shares:  # its path is a share too: give it as many nodes as this way
+            if "floor" in task.shares:  # the floor runs a part too: give it as many nodes
                 own["nodes"] = task.shares.get(way, {}).get("nodes", task.nodes)
             key = json.dumps(own, sort_keys=True)
             if key not in references:

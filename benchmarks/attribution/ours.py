@@ -1,4 +1,4 @@
-"""Our way of each task: a method object and targets, through the call that the visualizers make."""
+"""Our implementation of each task: a method object and targets, through the call that visualizers make."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ TASKS = {"classifier": "sequence-classification", "causal": "causal-lm"}
 
 
 def tokens_of(ids: list[int], special: set[int]) -> Tokens:
-    """Return tokens of given ids, one letter of text each."""
+    """Return tokens with given IDs, one letter of text each."""
     count = len(ids)
     return Tokens.from_spans(
         texts=("x" * count,),
@@ -43,7 +43,7 @@ def encodings_of(runner: Runner, problem: Any) -> list[Encoding]:
 
 
 def targets_of(problem: Any) -> list[Target]:
-    """Return what the task explains, the same for each text."""
+    """Return the targets of a task, the same for each text."""
     task = TASKS[problem.kind]
     if problem.kind == "classifier":
         return [Target(task=task, indices=(problem.index,))]
@@ -72,15 +72,15 @@ def method_of(problem: Any) -> Any:
 
 
 def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[list[Attribution]], dict[str, Any]]]:
-    """Return what explains the texts, and what makes lists of the result."""
+    """Return the function to time, and one that converts its result to lists."""
     task = TASKS[problem.kind]
     runner = Runner(
         LoadedModel(problem.model, problem.tokenizer, task, Provenance(model=problem.model_folder, task=task))
     )
     if problem.kind == "causal":
-        assert is_causal(runner.model)  # measured once for a model, so not a part of any task
+        assert is_causal(runner.model)  # measured once per model, so not part of any task
     method, encodings, targets = method_of(problem), encodings_of(runner, problem), targets_of(problem)
-    # A plain gradient is compared by its norm; what other rules make of it is no floor's to check.
+    # A plain gradient is compared by its norm; no floor has other backward rules to compare with.
     kind = "other" if problem.method else "signed" if method.signed else "norm"
     width = problem.prompt if problem.work in COMPARED_ON_PROMPT else None
 

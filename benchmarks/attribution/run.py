@@ -1,7 +1,8 @@
-"""Time attribution against hand-written floors and other packages, interleaved round by round.
+"""Times attribution against hand-written floors and other packages, round by round.
 
-Run with ``scripts/bench attribution``. Each way of a task is a process of its own, and the processes take
-turns; ratios are ours / other in the same round. ``--table`` writes the tables into benchmarks/README.md.
+Run with ``scripts/bench attribution``. Each implementation of a task runs in a process of its own, and the
+processes take turns; ratios are ours / other in the same round. ``--table`` writes the tables into
+benchmarks/README.md.
 """
 
 import argparse
@@ -22,19 +23,19 @@ README = REPOSITORY / "benchmarks" / "README.md"
 
 
 def chosen_tasks(words: str, *, gpu: bool) -> list[Task]:
-    """Return the tasks whose keys hold one of some words separated by commas."""
+    """Return the tasks whose keys contain one of some words separated by commas."""
     wanted = words.split(",")
     found = [
         task for task in TASKS if any(word in task.key for word in wanted) and (gpu or not task.gpu_only)
     ]
     if not found:
         keys = ", ".join(task.key for task in TASKS)
-        raise SystemExit(f"error: no task's key holds {words!r}.\nhint: The keys are {keys}.")
+        raise SystemExit(f"error: No task's key contains {words!r}.\nhint: The keys are {keys}.")
     return found
 
 
 def printed(row: dict[str, Any]) -> str:
-    """Return a row in a line, without its raw seconds."""
+    """Return a row on one line."""
     ways = {
         name: {key: value for key, value in way.items() if key not in ("share", "version")}
         for name, way in row["ways"].items()
@@ -48,30 +49,40 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--rounds", type=int, default=9, help="timed rounds, after one that is not (default 9)"
+        "--rounds", type=int, default=9, help="number of timed rounds, after an untimed one (default 9)"
     )
     parser.add_argument("--threads", type=int, default=1, help="threads of each process (default 1)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda; cuda adds the 1B-class tasks")
-    parser.add_argument("--only", default="", metavar="KEYS", help="tasks whose key holds one of these words")
-    parser.add_argument("--no-peers", action="store_true", help="only ours and the floor")
-    parser.add_argument("--peers", default="", metavar="NAMES", help=f"only these of {','.join(PEERS)}")
     parser.add_argument(
-        "--out", type=Path, default=RESULTS, help="file whose rows are replaced (default: the committed ones)"
+        "--device", default="cpu", help="cpu or cuda (default cpu); cuda adds the tasks with a 1B model"
     )
     parser.add_argument(
-        "--table", action="store_true", help="write the tables from the rows, measuring nothing"
+        "--only",
+        default="",
+        metavar="KEYS",
+        help="only tasks whose key contains one of these, comma-separated",
     )
+    parser.add_argument("--no-peers", action="store_true", help="omit other packages")
+    parser.add_argument(
+        "--peers", default="", metavar="NAMES", help=f"only these packages of {','.join(PEERS)}"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=RESULTS,
+        help="results file whose rows are replaced (default: the committed one)",
+    )
+    parser.add_argument("--table", action="store_true", help="write the tables without measuring")
     options = parser.parse_args()
     unknown = set(filter(None, options.peers.split(","))) - set(PEERS)
     if unknown:
-        parser.error(f"unknown peers {', '.join(sorted(unknown))}; the peers are {', '.join(PEERS)}")
+        parser.error(f"unknown packages {', '.join(sorted(unknown))}; allowed: {', '.join(PEERS)}")
     if options.rounds < 1 or options.threads < 1:
         parser.error("--rounds and --threads must be at least 1")
     return options
 
 
 def main() -> None:
-    """Measure every task, keeping each row as soon as it is there."""
+    """Measure every task, and write each row as soon as it is measured."""
     options = arguments()
     rows = table.read_rows(options.out)
     if options.table:

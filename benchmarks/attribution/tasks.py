@@ -1,10 +1,10 @@
-"""The rows of the table: what is done, by whom, and what is asked of it."""
+"""The rows of the table: the work, the implementations compared, and our goals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-PEERS = {  # the name of its files, as peers/NAME.py and peers/NAME.txt, and of the package that is timed
+PEERS = {  # name of its files, peers/NAME.py and peers/NAME.txt: name of the package
     "captum": "captum",
     "inseq": "inseq",
     "interpreto": "interpreto",
@@ -15,32 +15,32 @@ PEERS = {  # the name of its files, as peers/NAME.py and peers/NAME.txt, and of 
 }
 CLASSIFIER_PEERS = ("captum", "interpreto", "ferret-xai")
 GENERATION_PEERS = ("captum", "inseq", "interpreto")
-GIVES_SEGMENTS = "puts the last token in a segment of its own"
+GIVES_SEGMENTS = "assigns the last token to a separate segment"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One row: the same work done by us, by the hand-written floor and by peers.
+    """One row: the same work done by us, by the hand-written floor and by other packages.
 
     Args:
-        key: Its name in the results and for ``--only``.
-        title: What it is, in the table.
+        key: Name in the results and for ``--only``.
+        title: Title in the table.
         model: A name in ``models.MODELS``, or ``smollm2``.
-        work: What is computed; the ways branch on it.
-        tokens: Tokens of the text, of prompt and continuation together.
-        texts: How many texts.
-        prompt: Tokens of the prompt.
-        nodes: Nodes of a path.
-        method: A modified backward pass, where the task is one.
-        peers: Who offers it.
-        shares: For a way that is too slow to do the whole: what it does instead (``nodes``, or the
-            ``first`` texts) and what its seconds are multiplied by (``times``).
-        notes: Why a peer finds something else.
-        floor_goal: Our time over the floor's, at most.
-        peer_goal: Our time over that of the fastest peer that is right, at most.
-        memory_goal: Our peak memory over the floor's, at most.
-        dtype: The weights' type.
-        gpu_only: Too large for a processor.
+        work: What is computed; the implementations branch on it.
+        tokens: Number of tokens of the text, prompt and continuation together.
+        texts: Number of texts.
+        prompt: Number of tokens of the prompt.
+        nodes: Number of nodes of a path.
+        method: The method, if it modifies the backward pass.
+        peers: The packages that offer it.
+        shares: For an implementation that is too slow for the whole task: the part that it runs (``nodes``,
+            or the ``first`` texts) and the factor for its seconds (``times``).
+        notes: Why a package's scores differ.
+        floor_goal: Maximum of our time over the floor's.
+        peer_goal: Maximum of our time over that of the fastest correct package.
+        memory_goal: Maximum of our peak memory over the floor's.
+        dtype: Dtype of the weights.
+        gpu_only: Whether it is too large for a CPU.
     """
 
     key: str
@@ -103,7 +103,7 @@ def _one_target(method: str, name: str, model: str, size: str, peer: str | None)
         prompt=0 if classifier else 64,
         method=method,
         peers=(peer,) if peer else (),
-        notes={"gim-explain": "most of its rules do not reach transformers' models"},
+        notes={"gim-explain": "most of its rules do not apply to transformers models"},
         floor_goal=1.25,
         peer_goal=0.8 if peer else None,
     )
@@ -135,7 +135,7 @@ TASKS = (
     _each_token("smollm2", "SmolLM2-135M", "smollm2"),
     Task(
         key="each-token-path-gpt2",
-        notes={"captum": "another line: what was generated before stays as it is"},
+        notes={"captum": "a different path: previously generated tokens stay fixed"},
         title="integrated gradients (20 nodes) of each of 32 generated tokens, GPT-2-small size",
         model="gpt2-small",
         work="token_paths",

@@ -1,6 +1,6 @@
-"""Values of a sample's variants under several replacements, kept on disk so that no variant is run twice.
+"""Values of a sample's variants under several replacements, cached on disk so that no variant runs twice.
 
-Random orders are the same for every method, and methods often agree on which tokens come first.
+Random orders are the same for every method, and methods often agree on the top-ranked tokens.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from model_understanding.perturbation.token_removal import Ablations
 
 
 class KeptVariants:
-    """What a model says of variants of a sample: the logit margin, or the log-probability of the answer.
+    """A model's values of variants of a sample: the logit margin, or the log-probability of the answer.
 
     Args:
         sample: The sample; its model has two classes, or is a language model.
@@ -28,8 +28,8 @@ class KeptVariants:
         if not runner.is_language_model:
             target = replace(target, against=(1 - target.indices[0],))
         self._texts = [Ablations(runner, sample.encoding, [target], name) for name in self.replacements]
-        told = repr((sample.encoding.ids.tolist(), target, self.replacements)).encode()
-        digest = hashlib.sha256(told).hexdigest()[:16]
+        identity = repr((sample.encoding.ids.tolist(), target, self.replacements)).encode()
+        digest = hashlib.sha256(identity).hexdigest()[:16]
         self._path: Path = WORK / "variants" / f"{sample.kind}-{sample.number:03d}-{digest}.npz"
         self._known: dict[bytes, Float[np.ndarray, " replacements"]] = {}
         if self._path.exists():
@@ -51,7 +51,7 @@ class KeptVariants:
         return np.stack([self._known[key] for key in keys], axis=1)
 
     def save(self) -> None:
-        """Write what is known, if anything is new."""
+        """Write the values, if there are new ones."""
         if len(self._known) == self._saved:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)

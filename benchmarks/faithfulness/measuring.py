@@ -1,8 +1,8 @@
 """How much better than random orders an attribution ranks a sample's tokens.
 
-Comprehensiveness is the mean fall of the answer's value without the first tokens, over fractions;
-sufficiency the mean fall with no other candidates than these (less is better). Both are given as distance
-from the mean of random orders of the same text, in standard deviations of these, better upwards.
+Comprehensiveness is the mean drop of the answer's value without the top-ranked tokens, over several
+fractions; sufficiency is the mean drop with only these (lower is better). Both are given as z-scores against
+random orders of the same text, with the sign chosen so that higher is better.
 """
 
 from functools import cached_property
@@ -14,12 +14,12 @@ from keeping import KeptVariants
 from samples import FRACTIONS, Sample
 
 DRAWS = {"sentences": 12, "prompts": 8, "needles": 8, "passages": 6, "facts": 6}
-LEAST_SPREAD = 0.02  # of the largest change seen: orders that all do the same have no spread to divide by
-NEEDLE_SHARE = 0.1  # of the tokens: where a needle must stand
+LEAST_SPREAD = 0.02  # share of the largest change seen: the spread of equal orders would be 0
+NEEDLE_SHARE = 0.1  # share of top-ranked tokens among which a needle counts as found
 
 
 class Judge:
-    """Judges maps of one sample against the same random orders.
+    """Evaluates attributions of one sample against the same random orders.
 
     Args:
         sample: The sample.
@@ -40,12 +40,12 @@ class Judge:
         self._ties = np.random.default_rng(1).permutation(count)
 
     def value(self) -> float:
-        """Return what the model says of the whole text."""
+        """Return the value of the whole text."""
         whole = np.zeros((1, len(self.sample.encoding.tokens[0])), dtype=bool)
         return float(self.variants.values(whole)[0, 0])
 
     def advantages(self, scores: Float[np.ndarray, " tokens"]) -> dict[str, list[float]]:
-        """Return ``[comprehensiveness, sufficiency]`` above random, for each replacement."""
+        """Return the z-scores ``[comprehensiveness, sufficiency]``, for each replacement."""
         areas, largest = self._areas([self.order(scores)])
         middle, spread = self._control
         spread = np.maximum(spread, LEAST_SPREAD * largest[:, None])
@@ -53,7 +53,7 @@ class Judge:
         return dict(zip(self.variants.replacements, above.tolist(), strict=True))
 
     def recall(self, scores: Float[np.ndarray, " tokens"]) -> float | None:
-        """Return the share of the needle's tokens among the first tenth of all; none without a needle."""
+        """Return the share of the needle's tokens in the top-ranked tenth; ``None`` without a needle."""
         gold = set(self.sample.gold)
         if not gold:
             return None
@@ -62,7 +62,7 @@ class Judge:
         return len(gold & set(first.tolist())) / len(gold)
 
     def order(self, scores: Float[np.ndarray, " tokens"]) -> Int[np.ndarray, " candidates"]:
-        """Return the candidates, by number, from the highest score on; equal ones in a random order."""
+        """Return the indices of the candidates by descending score; equal scores in a random order."""
         own = scores[self.candidates][self._ties]
         return self._ties[np.argsort(-own, kind="stable")]
 
@@ -83,6 +83,6 @@ class Judge:
                 removed[row + 1, self.candidates[order[count:]]] = True
                 row += 2
         values = self.variants.values(removed)
-        falls = values[:, :1] - values[:, 1:]
-        curves = falls.reshape(len(values), len(orders), len(self.counts), 2)
-        return curves.mean(2) * np.array([1.0, -1.0]), np.abs(falls).max(1)
+        drops = values[:, :1] - values[:, 1:]
+        curves = drops.reshape(len(values), len(orders), len(self.counts), 2)
+        return curves.mean(2) * np.array([1.0, -1.0]), np.abs(drops).max(1)

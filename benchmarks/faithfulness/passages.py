@@ -1,7 +1,7 @@
-"""Openings of novels whose copyright has ended everywhere: real text of some 256 tokens.
+"""Openings of novels in the public domain: real text of about 256 tokens.
 
 Lewis Carroll (1865), Arthur Conan Doyle (1891), L. Frank Baum (1900), Jane Austen (1813), Herman Melville
-(1851) and Charles Dickens (1859). Each is longer than what is used of it.
+(1851) and Charles Dickens (1859). Only the beginning of each is used.
 """
 
 PASSAGES = (

@@ -1,6 +1,6 @@
 """Other packages on the same texts and by the same metric, each in an environment of its own.
 
-``peers/NAME.py`` asks a package; ``peer_way.py`` runs that file and counts what passes through the model. The
+``peers/NAME.py`` calls a package; ``peer_way.py`` runs that file and counts the passes through the model. The
 packages' versions are those of ``benchmarks/attribution/peers``.
 """
 
@@ -19,21 +19,21 @@ from model_understanding.demo_models import demo_model_folder
 
 HERE = Path(__file__).parent
 FILES = HERE.parent / "attribution" / "peers"
-SAME_VALUE = 0.01  # of a margin or log-probability, in one model by two versions of transformers
+SAME_VALUE = 0.01  # tolerance of a margin or log-probability between versions of transformers
 CLASSIFIER, LANGUAGE = ("sentences",), ("prompts", "needles")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeerWay:
-    """A method of a package, and the texts it is asked about.
+    """A method of a package, and the texts that it explains.
 
     Args:
         peer: The package.
         title: The method in the table, after the package's name.
-        method: What its file calls it.
+        method: The method's name in its file.
         sets: The sets of texts.
-        nodes: Points of a path, or variants of a text; 0 where there are none or the package's number counts.
-        attention: The model's attention implementation; what transformers takes where left out.
+        nodes: Points of a path, or variants of a text; 0 for none or for the package's default.
+        attention: The model's attention implementation; ``None`` for the default of transformers.
     """
 
     peer: str
@@ -49,7 +49,7 @@ class PeerWay:
         return f"{self.peer}: {self.title}"
 
 
-# 50 points are the packages' usual number. Of each generated token they take minutes: there it is 20.
+# 50 points are the packages' usual number. For each generated token that takes minutes: there, 20.
 _PATH = {"method": "path", "title": "integrated gradients, mask, 50 nodes", "sets": CLASSIFIER, "nodes": 50}
 _TOKEN_PATH = {"method": "path", "title": "integrated gradients, 20 nodes", "nodes": 20}
 WAYS = (
@@ -89,13 +89,13 @@ WAYS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a package says of a text.
+    """A package's scores of a text.
 
     Args:
         sample: The text.
-        scores: A score of each token; zero after the prompt.
-        passes: Forwards and backwards, in passes of the whole text.
-        refused: Why there is none.
+        scores: A score for each token; zero after the prompt.
+        passes: Forward and backward passes, in passes over the whole text.
+        refused: The reason if there are no scores.
     """
 
     sample: Sample
@@ -107,13 +107,13 @@ class Answer:
 def answers_of(
     way: PeerWay, samples: Sequence[Sample], value_of: Callable[[Sample], float], threads: int
 ) -> Iterator[Answer]:
-    """Yield what a package says of each text, or why it says nothing.
+    """Yield a package's scores of each text, or the reason why there are none.
 
     Args:
         way: The package's method.
         samples: Texts of one model.
-        value_of: What the model says of a text: the margin, or the answer's log-probability.
-        threads: Threads of its process.
+        value_of: Returns the model's value of a text: the margin, or the answer's log-probability.
+        threads: Number of threads.
     """
     error = make_environment(way.peer, FILES)
     worker = None
@@ -139,20 +139,20 @@ def answers_of(
 
 
 def checked(sample: Sample, found: dict[str, Any], value: float) -> Answer:
-    """Return a package's answer in our tokens; no answer where it read others, or asked another model."""
+    """Return a package's scores for our tokens; refuse them if its tokens or its model differ."""
     if "refused" in found:
         return Answer(sample=sample, refused=found["refused"])
     ids = sample.encoding.ids[0].tolist()
     if found["ids"] != ids:
-        return Answer(sample=sample, refused="it reads the text as other tokens")
+        return Answer(sample=sample, refused="it tokenizes the text differently")
     if abs(found["value"] - value) > SAME_VALUE:
-        return Answer(sample=sample, refused=f"its model says {found['value']:.3f}, not {value:.3f}")
+        return Answer(sample=sample, refused=f"its model outputs {found['value']:.3f}, not {value:.3f}")
     scores = np.zeros(len(ids))
     given = np.array(found["scores"], dtype=float)
     if len(given) not in (len(ids), sample.encoding.prompt_length):
-        return Answer(sample=sample, refused=f"{len(given)} scores of {len(ids)} tokens")
+        return Answer(sample=sample, refused=f"{len(given)} scores for {len(ids)} tokens")
     if not np.isfinite(given).all():
-        return Answer(sample=sample, refused="scores that are no numbers")
+        return Answer(sample=sample, refused="its scores are not finite")
     scores[: len(given)] = given
     return Answer(sample=sample, scores=scores, passes=(found["forwards"], found["backwards"]))
 

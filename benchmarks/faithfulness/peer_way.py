@@ -1,10 +1,10 @@
-"""One method of another package on some texts: the next text each time it is asked, and what that cost.
+"""Runs one method of another package: each run explains the next text and counts the passes.
 
-Runs in the package's environment, by ``benchmarks/worker.py``, and imports nothing of the benchmark. The file
-of a package offers ``prepare(problem)``, which returns a function that takes a question and returns the ids
-that the package read and a score for each of its first tokens. A question has ``ids`` (the text as the model
-reads it, what it said included), ``text`` (what a user would pass), and ``prompt`` (tokens of the text,
-of a language model) or ``index`` (the class).
+It runs in the package's environment, by ``benchmarks/worker.py``, and imports nothing of the benchmark. The
+file of a package defines ``prepare(problem)``, which returns a function that takes a question and returns the
+IDs that the package read and a score for each of the first ones. A question has ``ids`` (the input, including
+the generated answer), ``text`` (what a user would pass), and ``prompt`` (the number of prompt tokens of a
+language model) or ``index`` (the class).
 """
 
 import importlib.util
@@ -35,7 +35,7 @@ class Passes:
 
 
 def values_of(problem: Any) -> list[float]:
-    """Return what the model in this environment says of each text: its margin, or the answer's logarithm."""
+    """Return this environment's value of each text: its margin, or the answer's log-probability."""
     import torch
 
     found = []
@@ -52,14 +52,14 @@ def values_of(problem: Any) -> list[float]:
 
 
 def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, Any]]]:
-    """Return what answers the next question, and what reads an answer."""
+    """Return the function that explains the next text, and one that returns its result."""
     specification = importlib.util.spec_from_file_location("peer", problem.method_file)
     assert specification is not None
     assert specification.loader is not None
     peer = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(peer)
     plain = problem.model
-    values = values_of(problem)  # first: packages change what they are given
+    values = values_of(problem)  # first: packages may change the model
     scores_of = peer.prepare(problem)
     if problem.model is not plain:
         values = values_of(problem)
@@ -75,7 +75,7 @@ def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, 
         passes.forward = passes.backward = 0
         try:
             ids, scores = scores_of(question)
-        except Exception as error:  # what it raises is what its row says of it
+        except Exception as error:  # the message goes into its row
             lines = str(error).strip().splitlines() or [""]
             return {"refused": f"{type(error).__name__}: {lines[0]}"[:300]}
         count = question.ids.shape[1]

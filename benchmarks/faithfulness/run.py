@@ -1,7 +1,7 @@
-"""Compare attribution methods by how well they rank tokens, above random orders of the same text.
+"""Compares how faithfully attribution methods rank the tokens of a text, against random orders.
 
-Run with ``scripts/bench faithfulness``. A row is written as soon as it is there; rows that are there are
-skipped, so a run that was stopped goes on. ``--table`` writes the tables and the plot.
+Run with ``scripts/bench faithfulness``. Each row is written as soon as it is measured, and existing rows are
+skipped, so that an interrupted run continues. ``--table`` writes the tables and the plot.
 """
 
 import argparse
@@ -27,7 +27,7 @@ RESULTS = Path(__file__).parent / "results.jsonl"
 
 
 def measured(judge: Judge, way: str, method: Any) -> dict[str, Any]:
-    """Return the row of one method on one sample: its cost, and how far above random it is."""
+    """Return the row of one method on one sample: its cost and its z-scores."""
     sample = judge.sample
     row: dict[str, Any] = {"set": sample.kind, "sample": sample.number, "method": way}
     meter, tokens = PassCounter(), sample.encoding.ids.shape[1]
@@ -49,14 +49,14 @@ def measured(judge: Judge, way: str, method: Any) -> dict[str, Any]:
 
 
 def forwards_of(method: Any, sample: Sample) -> float:
-    """Return what a method that needs no backwards costs on a sample, counted without running it."""
+    """Return the cost of a method without backward passes on a sample, by a dry run."""
     runner, encoding = sample.visualizer.runner, sample.encoding
     meter, _ = dry_run(runner, lambda one: method(one, encoding, [[sample.target]]), longest=True)
     return round(meter.positions / encoding.ids.shape[1], 2)
 
 
 def judged(judge: Judge, scores: Any) -> dict[str, Any]:
-    """Return how far above random an attribution is, for each replacement."""
+    """Return the z-scores of an attribution against random orders, for each replacement."""
     return {
         "recall": judge.recall(scores),
         "advantages": {
@@ -66,14 +66,14 @@ def judged(judge: Judge, scores: Any) -> dict[str, Any]:
 
 
 def compare(sample: Sample, wanted: list[str], known: set[tuple[Any, ...]], out: Path) -> None:
-    """Append a sample's rows that are not there yet."""
+    """Append the missing rows of a sample."""
     ways = ways_of(sample.kind)
     missing = [way for way in ways if (sample.kind, sample.number, way) not in known]
     missing = [way for way in missing if not wanted or way in wanted]
     if not missing:
         return
     judge = Judge(sample)
-    # What is too slow to be run on every long text can still be counted there.
+    # A method that is too slow to run on every long text can still be counted there.
     counted = {} if sample.kind not in LONG_SETS else {REFERENCE: forwards_of(ways[REFERENCE](), sample)}
     for way in missing:
         row = measured(judge, way, ways[way]()) | counted
@@ -86,7 +86,7 @@ def compare(sample: Sample, wanted: list[str], known: set[tuple[Any, ...]], out:
 def compare_peers(
     texts: dict[str, list[Sample]], wanted: list[str], known: set[tuple[Any, ...]], out: Path, threads: int
 ) -> None:
-    """Append what is not there yet of what other packages say of texts."""
+    """Append the missing rows of other packages."""
     judges: dict[tuple[str, int], Judge] = {}
 
     def judge_of(sample: Sample) -> Judge:
@@ -122,28 +122,28 @@ def compare_peers(
 def arguments() -> argparse.Namespace:
     """Return the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sentences", type=int, default=24, help="sentences (default 24)")
-    parser.add_argument("--prompts", type=int, default=8, help="prompts (default 8)")
-    parser.add_argument("--needles", type=int, default=8, help="needles (default 8)")
-    parser.add_argument("--passages", type=int, default=3, help="prompts of 256 tokens (default 3)")
-    parser.add_argument("--facts", type=int, default=3, help="needles in 256 tokens (default 3)")
-    parser.add_argument("--methods", default="", metavar="NAMES", help="only these, separated by semicolons")
+    parser.add_argument("--sentences", type=int, default=24, help="number of sentences (default 24)")
+    parser.add_argument("--prompts", type=int, default=8, help="number of prompts (default 8)")
+    parser.add_argument("--needles", type=int, default=8, help="number of needles (default 8)")
+    parser.add_argument("--passages", type=int, default=3, help="number of prompts of 256 tokens (default 3)")
+    parser.add_argument("--facts", type=int, default=3, help="number of needles in 256 tokens (default 3)")
     parser.add_argument(
-        "--peers", action="store_true", help="other packages on the same texts, in place of ours"
+        "--methods", default="", metavar="NAMES", help="only these methods, separated by semicolons"
     )
-    parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
+    parser.add_argument("--peers", action="store_true", help="measure other packages instead of ours")
+    parser.add_argument("--threads", type=int, default=1, help="number of threads (default 1)")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="results file (default: the committed one)")
     parser.add_argument(
-        "--out", type=Path, default=RESULTS, help="file of rows (default: the committed ones)"
+        "--table", action="store_true", help="write the tables and the plot without measuring"
     )
-    parser.add_argument("--table", action="store_true", help="write tables and plot, measuring nothing")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure what is missing, set by set, and print the tables."""
+    """Measure the missing rows, set by set, and print the tables."""
     options = arguments()
     torch.set_num_threads(options.threads)
-    logging.disable(logging.WARNING)  # paths that have not converged are part of what is compared
+    logging.disable(logging.WARNING)  # paths that have not converged are compared too
     if not options.table:
         known = {(row["set"], row["sample"], row["method"]) for row in table.read_rows(options.out)}
         wanted = [word.strip() for word in options.methods.split(";") if word.strip()]

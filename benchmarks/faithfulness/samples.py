@@ -1,8 +1,8 @@
-"""The texts on which methods are compared, and what is asked of each.
+"""The texts on which methods are compared, and the target of each.
 
-Sentences come from the package that the demo classifier's corpus comes from, and were held out when it was
-trained. Prompts and needles are written down here; what SmolLM2 says after them is generated greedily.
-Passages are long prompts, and facts are needles in passages.
+Sentences come from the same package as the demo classifier's corpus, and were held out when it was trained.
+Prompts and needles are defined here; SmolLM2 continues them greedily. Passages are long prompts, and facts
+are needles in passages.
 """
 
 import re
@@ -40,10 +40,10 @@ REPLACEMENTS = {
     "passages": ("pad", "mean"),
     "facts": ("pad", "mean"),
 }
-FEWEST_TOKENS = 6  # of a sentence: below, 5 % to 50 % are one to three tokens
+FEWEST_TOKENS = 6  # tokens of a sentence: of fewer, 5 % to 50 % are one to three tokens
 PROMPT_STEPS, NEEDLE_STEPS = 8, 3
-PASSAGE_TOKENS = 256 - PROMPT_STEPS  # of a passage, at most
-FACT_TOKENS = 226  # of a passage that holds a fact: with fact, question and answer some 256
+PASSAGE_TOKENS = 256 - PROMPT_STEPS  # maximum length of a passage
+FACT_TOKENS = 226  # length of a passage with a fact: about 256 with fact, question and answer
 SENTENCE_END = re.compile(r"[a-z]{3}\. ")
 PROMPTS = (
     "The capital of France is Paris, the capital of Italy is Rome, and the capital of Spain is",
@@ -92,15 +92,15 @@ FACTS = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
-    """One text, and one question about it.
+    """One text and its target.
 
     Args:
-        kind: Which set it belongs to.
-        number: Its place in the set.
+        kind: The set that it belongs to.
+        number: Its index in the set.
         text: The text.
-        visualizer: The model that is asked.
-        encoding: The text as the model reads it, a continuation included.
-        target: What is explained.
+        visualizer: The model.
+        encoding: The text as the model reads it, including a continuation.
+        target: The target.
         gold: Positions of the needle's value, for needles and facts.
     """
 
@@ -118,7 +118,7 @@ def samples_of(kind: str, count: int) -> Iterator[Sample]:
 
     Args:
         kind: One of ``SETS``.
-        count: How many; of needles and facts only those are taken whose value the model says.
+        count: Number of samples; needles and facts count only if the model answers with their value.
     """
     made = {
         "sentences": _sentences,
@@ -179,13 +179,13 @@ def _prompts(kind: str, texts: Sequence[str], tokens: int | None = None) -> Iter
 
 
 def _first(text: str, tokens: int) -> str:
-    """Return the text of the first tokens."""
+    """Return the beginning of a text, cut after some tokens."""
     offsets = _language_model().tokenizer(text, return_offsets_mapping=True)["offset_mapping"]
     return text[: offsets[:tokens][-1][1]]
 
 
 def _in_filling(number: int, fact: str) -> str:
-    """Return a fact among sentences about other things."""
+    """Return a fact among unrelated sentences."""
     order = np.random.default_rng(number).permutation(len(FILLING))[:4]
     before = number % 4  # sentences before the fact
     sentences = [FILLING[place] for place in order]
@@ -193,7 +193,7 @@ def _in_filling(number: int, fact: str) -> str:
 
 
 def _in_passage(number: int, fact: str) -> str:
-    """Return a fact after a sentence of a passage, each time another one."""
+    """Return a passage with a fact after one of its sentences."""
     text = _first(PASSAGES[number % len(PASSAGES)], FACT_TOKENS)
     ends = [found.end() for found in SENTENCE_END.finditer(text)]
     end = ends[number % len(ends)]

@@ -1,4 +1,4 @@
-"""Tables of the results for benchmarks/README.md, and a plot of faithfulness over cost."""
+"""Makes the tables of the results for benchmarks/README.md, and a plot of faithfulness."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ GROUPS = {
     "Language model": ("prompts", "needles"),
     LONG: ("passages", "facts"),
 }
-# What visualizers/method_choice.py chose from these tables.
+# The methods that attribution/choose.py chose from these tables.
 CHOSEN = {
     "Classifier": {
         "integrated_gradients, mask and mean, 8 nodes, or 24 at a gap above 40 %": "default",
@@ -26,18 +26,18 @@ CHOSEN = {
 }
 CHOSEN[LONG] = CHOSEN["Language model"]
 RESAMPLINGS = 4000
-FEWEST = 6  # samples: below, an interval says nothing
-FEWEST_LONG = 3  # each takes minutes
-REFERENCE = "leave_one_out"  # what costs are compared with; long texts' rows have its forwards under its name
-HINDERED = 2  # texts on which a way must have failed to be called failing
+FEWEST = 6  # samples: with fewer, an interval is meaningless
+FEWEST_LONG = 3  # long samples, each of which takes minutes
+REFERENCE = "leave_one_out"  # costs are compared with it; rows of long texts hold its forward passes too
+LEAST_FAILURES = 2  # texts on which a method must fail to be listed as failing
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a file; none where there is no file."""
+    """Return the rows of a file; none if there is no file."""
     if not path.exists():
         return []
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    # Runs side by side may have measured a row twice: it counts once.
+    # Parallel runs may have measured a row twice: it counts once.
     return [*{(row["set"], row["sample"], row["method"]): row for row in rows}.values()]
 
 
@@ -54,12 +54,12 @@ def interval(values: list[float]) -> tuple[float, float, float]:
 
 
 def passes(row: dict[str, Any]) -> float:
-    """Return a row's cost in forwards, a backward counted twice."""
+    """Return a row's cost in forward passes; a backward pass counts as two."""
     return row["forwards"] + 2 * row["backwards"]
 
 
 def summaries(rows: list[dict[str, Any]], title: str) -> list[dict[str, Any]]:
-    """Return each method's figures in a table, the best first."""
+    """Return the figures of each method in a table, the best first."""
     found, sets = [], GROUPS[title]
     mine = [row for row in rows if row["set"] in sets]
     default = next(name for name, choice in CHOSEN[title].items() if choice == "default")
@@ -110,11 +110,11 @@ def tables(rows: list[dict[str, Any]]) -> str:
         if not found:
             continue
         replacements = list(found[0]["replacements"])
-        heads = ["method", "n", "forwards + backwards"]
-        heads += ["cost / leave-one-out's"] if title == LONG else []
+        heads = ["method", "n", "forward + backward passes"]
+        heads += ["cost / leave-one-out"] if title == LONG else []
         heads += [
-            "above random [95 %]",
-            "below the default, same texts",
+            "z-score [95 %]",
+            "default − method [95 %]",
             *(f"{kind}: comp. / suff." for kind in sets),
             *replacements,
         ]
@@ -146,19 +146,19 @@ def tables(rows: list[dict[str, Any]]) -> str:
 
 
 def failures(rows: list[dict[str, Any]], title: str) -> list[str]:
-    """Return what packages said that gave no scores on a table's texts, as lines below it."""
+    """Return the errors of packages that gave no scores on a table's texts, as lines below it."""
     words: dict[str, list[str]] = {}
     done = {row["method"] for row in rows if row["set"] in GROUPS[title] and "advantages" in row}
     for row in rows:
         if row["set"] in GROUPS[title] and "refused" in row and row["method"] not in done:
             words.setdefault(row["method"], []).append(row["refused"])
-    told = {method: found for method, found in words.items() if len(found) >= HINDERED}
+    told = {method: found for method, found in words.items() if len(found) >= LEAST_FAILURES}
     lines = [f"- {method}, {len(found)} texts: `{_quoted(found[0])}`" for method, found in told.items()]
-    return ["", "Gave no scores:", "", *lines] if lines else []
+    return ["", "No scores:", "", *lines] if lines else []
 
 
 def _quoted(words: str) -> str:
-    """Return words as they can stand between a line's backquotes."""
+    """Return a text that can be put between backquotes."""
     return words.replace("`", "'")
 
 
@@ -203,9 +203,9 @@ def _draw(rows: list[dict[str, Any]]) -> None:
         axes.set_yticks(range(len(found)), labels, fontsize=9)
         axes.axvline(0, color="#444", linewidth=1)
         axes.set_title(title, fontsize=11)
-        axes.set_xlabel("standard deviations above random orders")
+        axes.set_xlabel("z-score against random orders")
         axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle("In brackets forwards + backwards; hollow: other packages", fontsize=10)
+    figure.suptitle("In parentheses: forward + backward passes. Hollow: other packages.", fontsize=10)
     figure.tight_layout()
     figure.savefig(PLOT, dpi=90, facecolor="white")
     plt.close(figure)

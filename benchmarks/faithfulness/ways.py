@@ -1,4 +1,4 @@
-"""The methods that are compared, under the names of the table, and the ends of the scale."""
+"""The methods that are compared, under their names in the table, and random scores."""
 
 from collections.abc import Callable
 from functools import cache
@@ -16,7 +16,7 @@ from model_understanding.registry import METHODS
 
 
 class RandomScores:
-    """Scores that know nothing: the lower end of the scale."""
+    """Random scores: the lower end of the scale."""
 
     def __call__(self, runner: Any, encoding: Any, targets: Any) -> Scores:
         """Draw the scores of one text."""
@@ -43,7 +43,7 @@ _CLASSIFIER: dict[str, Callable[[], Any]] = {
     "integrated_gradients, mask and mean, 8 nodes, or 24 at a gap above 5 %": lambda: IntegratedGradients(
         baseline="mask,mean", nodes=8, max_nodes=24, tolerance=0.05
     ),
-    # The default of classifiers with a mask token, as visualizers/method_choice.py has it.
+    # The default of classifiers with a mask token, as attribution/choose.py has it.
     "integrated_gradients, mask and mean, 8 nodes, or 24 at a gap above 40 %": lambda: IntegratedGradients(
         baseline="mask,mean", nodes=8, max_nodes=24, tolerance=0.4
     ),
@@ -55,7 +55,7 @@ _LANGUAGE: dict[str, Callable[[], Any]] = {
     "guided_ablation, 16 removals": lambda: GuidedAblation(removals=16),
     "guided_ablation, 8 removals": lambda: GuidedAblation(removals=8),
 }
-# Of some 256 tokens leave-one-out takes minutes: the methods to choose from, and the ends of the scale.
+# Leave-one-out takes minutes on about 256 tokens, so only the most relevant methods run there.
 _LONG = (
     "random",
     "saliency",
@@ -64,13 +64,13 @@ _LONG = (
     "guided_ablation, 8 removals",
     "leave_one_out",
 )
-# Too slow on a language model for a run that anyone repeats; the classifier has them.
+# Too slow on a language model; measured on the classifier only.
 _SLOW = ("sequential_integrated_gradients", "shapley_sampling", "kernel_shap", "lime", "smooth_grad")
 
 
 @cache
 def ways_of(kind: str) -> dict[str, Callable[[], Any]]:
-    """Return how each method of a set's table is made."""
+    """Return functions that create the methods for a set of texts."""
     is_classifier = kind == "sentences"
     names = [name for name in METHODS.places if is_classifier or name not in _SLOW]
     registered = {name: METHODS.load(name) for name in names}

@@ -1,9 +1,9 @@
-"""Maps that are right, maps that are wrong, and the texts and models they are of.
+"""Right and wrong maps, and the models and texts that they explain.
 
-Right are the planted words (and a prompt's last word, without which nothing is asked), a needle's value,
-leave-one-out maps, and Shapley values: of many samples, or exact ones of a language model's short prompts.
-Wrong are standard normal scores and right maps whose scores were dealt out again among the tokens; one that
-is again the right map is dealt once more.
+Right maps: the planted words (and the last word of a prompt, which asks the question), the value of a needle,
+leave-one-out maps, and Shapley values (of many samples, or exact ones for short prompts of a language model).
+Wrong maps: standard normal scores, and right maps whose scores were permuted among the tokens; a permutation
+that gives the right map again is drawn anew.
 """
 
 import sys
@@ -32,9 +32,9 @@ from planted.tasks import TASKS  # noqa: E402
 
 CALIBRATION, TEST = "calibration", "test"
 SEEDS = {CALIBRATION: (0, 1, 2, 3, 4), TEST: (5, 6, 7, 8, 9)}
-SHORT = 8  # words: as many as the shortest texts that the classifiers were trained on have
+SHORT = 8  # words, as in the shortest texts that the classifiers were trained on
 PLANTED_TEXTS = {"needle": 2}
-"""Texts of a planted model and length; 6 where not said."""
+"""Number of texts of a planted model and length; 6 if not given here."""
 OTHER_ARCHITECTURES = (
     ("distilbert", "shortcut"),
     ("distilbert", "negation"),
@@ -45,13 +45,13 @@ OTHER_ARCHITECTURES = (
     ("gpt_neox", "marker copy"),
     ("qwen2", "marker copy"),
 )
-"""In the test part alone, and the task that each of them learns; the others are BERT and Llama."""
+"""Architectures of the test part only, with the task of each; the other models are BERT and Llama."""
 OTHER_SEEDS = (5, 6)
 SENTENCES = {CALIBRATION: (0, 44), TEST: (44, 88)}
 NEEDLES = {CALIBRATION: (0, 4), TEST: (4, 8)}
 SHAPLEY_SAMPLES = 512
 EXACT_TOKENS = (
-    9  # of a prompt: 2⁹ variants give its Shapley values; sampled ones have errors as large as they are
+    9  # tokens of a prompt whose Shapley values are exact (2⁹ variants); sampled ones are too noisy
 )
 PROMPTS = {
     CALIBRATION: (
@@ -92,10 +92,10 @@ class Judged:
 
     Args:
         part: ``calibration`` or ``test``.
-        model: Which model, in words.
-        text: The text's number.
-        visualizer: The model's.
-        maps: Name and map of each; ``shuffled`` and ``random`` are the wrong ones.
+        model: The model, in words.
+        text: Index of the text.
+        visualizer: The model's visualizer.
+        maps: Names and maps; ``permuted`` and ``random`` are the wrong ones.
     """
 
     part: str
@@ -106,7 +106,7 @@ class Judged:
 
 
 def planted_texts(part: str, known: set[tuple[str, str, int]]) -> Iterator[Judged]:
-    """Yield texts of planted models; of a model that has not learned its task none, and it is said."""
+    """Yield texts of planted models; a model that has not learned its task is omitted with a message."""
     for seed in SEEDS[part]:
         for name, task in TASKS.items():
             for length in (task.length,) if task.classes is None else (task.length, SHORT):
@@ -131,7 +131,7 @@ def _planted_texts(
         return
     model = planted(name, count, seed, length, architecture)
     if model.accuracy != 1.0:
-        print(f"left out: {model_name} has an accuracy of {model.accuracy:.3f}", flush=True)
+        print(f"omitted: {model_name} has an accuracy of {model.accuracy:.3f}", flush=True)
         return
     options = {} if model.task.classes is not None else {"target": "next"}
     for number, (text, truth) in enumerate(zip(model.texts, model.truth, strict=True)):
@@ -157,7 +157,7 @@ def real_texts(part: str, known: set[tuple[str, str, int]]) -> Iterator[Judged]:
 
 
 RightMaps = Callable[[], dict[str, Attribution]]
-"""Explained when it is called, so that texts that are there already cost nothing."""
+"""Computed when called, so that texts that are measured already cost nothing."""
 
 
 def _sentences(part: str) -> Iterator[tuple[Any, RightMaps]]:
@@ -196,32 +196,32 @@ def _with_truth(sample: Sample, **question: Any) -> dict[str, Attribution]:
 
 
 def _marked(attribution: Attribution, positions: Sequence[int]) -> Attribution:
-    """Return the map that names these positions and no others."""
+    """Return the map with score 1 at these positions and 0 elsewhere."""
     scores = np.zeros_like(attribution.scores)
     scores[0, list(positions)] = 1.0
     return replace(attribution, scores=scores, method="truth")
 
 
 def _judged(part: str, model: str, number: int, visualizer: Any, right: dict[str, Attribution]) -> Judged:
-    """Add to right maps as many shuffled and as many random ones."""
+    """Add as many permuted and as many random maps to right maps."""
     generator = np.random.default_rng([number, zlib.crc32(f"{part}, {model}".encode())])
     wrong = []
     for attribution in right.values():
         candidates = candidates_of(attribution, visualizer.runner.is_language_model)
-        wrong.append(("shuffled", _dealt_again(attribution, candidates, generator)))
+        wrong.append(("permuted", _permuted(attribution, candidates, generator)))
         scores = np.zeros_like(attribution.scores)
         scores[0, candidates] = generator.normal(size=len(candidates))
         wrong.append(("random", replace(attribution, scores=scores, signed=True)))
     return Judged(part=part, model=model, text=number, visualizer=visualizer, maps=(*right.items(), *wrong))
 
 
-def _dealt_again(
+def _permuted(
     attribution: Attribution, candidates: np.ndarray, generator: np.random.Generator
 ) -> Attribution:
     own = attribution.scores[0, candidates]
-    dealt = generator.permutation(own)
-    while np.array_equal(dealt, own) and own.min() < own.max():
-        dealt = generator.permutation(own)
+    permuted = generator.permutation(own)
+    while np.array_equal(permuted, own) and own.min() < own.max():
+        permuted = generator.permutation(own)
     scores = attribution.scores.copy()
-    scores[0, candidates] = dealt
+    scores[0, candidates] = permuted
     return replace(attribution, scores=scores)

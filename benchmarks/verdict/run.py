@@ -1,8 +1,8 @@
-"""Measure the verdict's rates of error: how many wrong maps come out supported, and how many right ones.
+"""Measures the error rates of the verdict: how many wrong maps it supports, and how many right ones.
 
-Run with ``scripts/bench verdict``. Rows are written as soon as a text is judged; texts that are there are
-skipped, so a run that was stopped goes on. ``--fit`` shows what thresholds would do on the calibration part;
-``--table`` writes the table of both parts, by the rule as it stands.
+Run with ``scripts/bench verdict``. Rows are written as soon as a text is evaluated, and existing texts are
+skipped, so that an interrupted run continues. ``--fit`` shows the rates of several thresholds on the
+calibration part; ``--table`` writes the table of both parts, by the current rule.
 """
 
 import argparse
@@ -45,18 +45,18 @@ def judged_rows(judged: Judged) -> list[dict[str, Any]]:
 def arguments() -> argparse.Namespace:
     """Return the command line's options."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--part", choices=(CALIBRATION, TEST), help="measure one part alone")
-    parser.add_argument("--threads", type=int, default=1, help="threads (default 1)")
+    parser.add_argument("--part", choices=(CALIBRATION, TEST), help="measure only this part")
+    parser.add_argument("--threads", type=int, default=1, help="number of threads (default 1)")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="results file (default: the committed one)")
     parser.add_argument(
-        "--out", type=Path, default=RESULTS, help="file of rows (default: the committed ones)"
+        "--fit", action="store_true", help="show the rates of several thresholds on the calibration part"
     )
-    parser.add_argument("--fit", action="store_true", help="show thresholds on the calibration part")
-    parser.add_argument("--table", action="store_true", help="write the table, measuring nothing")
+    parser.add_argument("--table", action="store_true", help="write the table without measuring")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure what is missing, and print the table."""
+    """Measure the missing texts, and print the table."""
     options = arguments()
     torch.set_num_threads(options.threads)
     logging.disable(logging.WARNING)

@@ -1,4 +1,4 @@
-"""The verdict's rates on both parts, for benchmarks/README.md, by the rule as it stands."""
+"""The verdict's error rates on both parts, for benchmarks/README.md, by the current rule."""
 
 import json
 from pathlib import Path
@@ -11,41 +11,41 @@ from model_understanding.evaluation.verdict import SUPPORTED, judged, support_th
 REPOSITORY = Path(__file__).parents[2]
 README = REPOSITORY / "benchmarks" / "README.md"
 START, END = "<!-- verdict: start -->", "<!-- verdict: end -->"
-WRONG = ("shuffled", "random")
-APART = {
-    # Both words are always there, so a model may go by the place of one alone: no right map of the model.
+WRONG = ("permuted", "random")
+SEPARATE = {
+    # Both words always occur, so a model may use the position of one alone: no right map of the model.
     ("ordered pair", "truth"),
-    # Averages over texts of which nearly all is gone, which the verdict does not look at.
+    # They average over almost fully masked inputs, on which the verdict is not based.
     ("demo:smollm2", "shapley_sampling"),
 }
-"""How a model's name begins, and the map."""
+"""The beginning of a model's name, and the map: these are listed separately."""
 RESAMPLINGS = 4000
 THRESHOLDS = (2.0, 2.1, 2.2, 2.3, 2.4, 2.5)
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a file; none where there is no file."""
+    """Return the rows of a file; none if there is no file."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def verdict_of(row: dict[str, Any]) -> str:
-    """Return what the rule says of a row."""
+    """Return the verdict of a row."""
     each = row["each"]
     return judged(row["standing"], list(each.values()), tuple(each), row["tokens"])[0]
 
 
 def kind_of(row: dict[str, Any]) -> str:
-    """Return ``right``, ``wrong`` or ``apart``."""
+    """Return ``right``, ``wrong`` or ``separate``."""
     if row["map"] in WRONG:
         return "wrong"
-    apart = any(row["model"].startswith(model) and row["map"] == name for model, name in APART)
-    return "apart" if apart else "right"
+    separate = any(row["model"].startswith(model) and row["map"] == name for model, name in SEPARATE)
+    return "separate" if separate else "right"
 
 
 def thresholds(rows: list[dict[str, Any]]) -> str:
-    """Return what share of right and wrong maps of the calibration part each threshold supports."""
+    """Return the shares of right and wrong maps of the calibration part that each threshold supports."""
     mine = [row for row in rows if row["part"] == "calibration"]
     lines = ["threshold  right  wrong"]
     for threshold in THRESHOLDS:
@@ -65,7 +65,7 @@ def thresholds(rows: list[dict[str, Any]]) -> str:
 def tables(rows: list[dict[str, Any]]) -> str:
     """Return the tables as Markdown."""
     lines = ["| maps | part | n | supported [95 %] | weak | not supported |", "|---|---|---|---|---|---|"]
-    for kind in ("wrong", "right", "apart"):
+    for kind in ("wrong", "right", "separate"):
         for part in ("calibration", "test"):
             own = [row for row in rows if row["part"] == part and kind_of(row) == kind]
             lines += [_line(kind, part, own)] if own else []
@@ -79,7 +79,7 @@ def tables(rows: list[dict[str, Any]]) -> str:
     for row in test:
         groups.setdefault((row["model"].partition(",")[0], row["map"]), []).append(row)
     for (model, name), own in groups.items():
-        mark = " (listed apart)" if kind_of(own[0]) == "apart" else ""
+        mark = " (listed separately)" if kind_of(own[0]) == "separate" else ""
         shares = " | ".join(_percent(share) for share in _shares(own).values())
         lines.append(f"| {model} | {name}{mark} | {len(own)} | {shares} |")
     firsts = [row for row in rows if row["map"] in ("truth", "leave_one_out") and row["variants"]]
@@ -87,8 +87,8 @@ def tables(rows: list[dict[str, Any]]) -> str:
     variants, forwards = ([row[key] for row in whole] for key in ("variants", "forwards"))
     lines += [
         "",
-        f"The rule: supported from a correlation {SUPPORTED:g} standard deviations above 0. The right map "
-        f"that is judged first cost {np.median(forwards):.0f} forwards of the whole text in the median, "
+        f"The rule: a map is supported from z = {SUPPORTED:g} (less for short texts). The first right map "
+        f"of a text costs {np.median(forwards):.0f} forward passes over the whole text in the median, "
         f"{np.mean(forwards):.0f} on average ({min(forwards):.0f} to {max(forwards):.0f}), for "
         f"{np.mean(variants):.0f} variants on average.",
     ]

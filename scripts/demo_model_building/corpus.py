@@ -1,4 +1,4 @@
-"""Reads the rated sentences, and splits them so that held-out sentences touch nothing else."""
+"""Reads the rated sentences, and splits them so that held-out sentences do not overlap with others."""
 
 import hashlib
 import html
@@ -29,7 +29,7 @@ class Corpus:
 
 
 def plain_words(text: str) -> tuple[str, ...]:
-    """The text's words without case and punctuation, by which duplicates are found."""
+    """The text's words without case and punctuation, to detect duplicates."""
     return tuple(re.findall(r"[a-z0-9]+", text.lower()))
 
 
@@ -49,7 +49,7 @@ def read_source(folder: Path, source: str) -> list[RatedText]:
 
 
 def without_overlap(texts: Iterable[RatedText], kept_apart: Iterable[RatedText]) -> list[RatedText]:
-    """The texts that share neither all their words nor a long run of them with those kept apart."""
+    """The texts that share neither all their words nor a long run of words with the texts kept apart."""
     apart = set().union(*(runs(plain_words(text.text)) for text in kept_apart))
     return [text for text in texts if apart.isdisjoint(runs(plain_words(text.text)))]
 
@@ -79,11 +79,11 @@ def read_corpus(folder: Path) -> Corpus:
 
 
 def phrases(texts: Iterable[RatedText]) -> list[str]:
-    """Clauses of the texts, without rating: short inputs to distil on."""
-    found: dict[str, None] = {}
+    """Clauses of the texts, without ratings: short inputs to distill on."""
+    clauses: dict[str, None] = {}
     for text in texts:
         for part in re.split(r"[,;:.!?()]+|\s-+\s|\bbut\b|\band\b|\bthough\b", text.text):
             clause = part.strip(" '\"-")
             if len(clause.split()) >= 2 and clause != text.text:
-                found[clause] = None
-    return list(found)
+                clauses[clause] = None
+    return list(clauses)

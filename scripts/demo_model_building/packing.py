@@ -1,4 +1,4 @@
-"""Writes the model folder (half-precision weights, tokenizer, card) and measures what was written."""
+"""Writes the model folder (half-precision weights, tokenizer, model card) and measures the written model."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ class Measured:
 
 
 def measure(model, tokenizer, corpus: Corpus) -> Measured:
-    """Accuracy on the held-out sentences, and on those of them with a mean rating of at least 1."""
+    """Accuracy on the held-out sentences, and on those with a mean rating of at least 1 in size."""
     texts: list[RatedText] = corpus.held_out
     clear = [text for text in texts if abs(text.rating) >= 1]
     return Measured(
@@ -49,16 +49,16 @@ def write_weights(student, folder: Path) -> None:
     student.config.id2label = {0: "negative", 1: "positive"}
     student.config.label2id = {"negative": 0, "positive": 1}
     student.half().save_pretrained(folder)
-    (folder / "model.safetensors").chmod(0o644)  # safetensors writes it for its owner only
+    (folder / "model.safetensors").chmod(0o644)  # safetensors makes it readable by its owner only
     path = folder / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     config.pop("_name_or_path", None)
-    config["dtype"] = "float32"  # without it a loader would compute in the half precision of the file
+    config["dtype"] = "float32"  # otherwise a loader would compute in the half precision of the file
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def plain_table(model, tokenizer) -> str:
-    """What the model says to plain sentences, as the rows of a table."""
+    """The model's answers to plain sentences, as rows of a table."""
     texts = [text for text, _ in PLAIN_SENTENCES]
     margins, _ = training.answers(model, training.encode(tokenizer, texts), fast=False)
     rows = []
@@ -69,8 +69,8 @@ def plain_table(model, tokenizer) -> str:
     return "\n".join(rows)
 
 
-def write(student, tokenizer_folder: Path, output: Path, corpus: Corpus, teacher_found: Measured) -> None:
-    """Writes the folder, loads it again, measures it, and writes the model card."""
+def write(student, tokenizer_folder: Path, output: Path, corpus: Corpus, teacher_measured: Measured) -> None:
+    """Write the folder, load it again, measure it, and write the model card."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     output.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def write(student, tokenizer_folder: Path, output: Path, corpus: Corpus, teacher
         shutil.copyfile(path, output / path.name)
     model = AutoModelForSequenceClassification.from_pretrained(output)
     tokenizer = AutoTokenizer.from_pretrained(output)
-    found = measure(model, tokenizer, corpus)
+    measured = measure(model, tokenizer, corpus)
     card = (Path(__file__).parent / "model_card.md").read_text(encoding="utf-8")
     values = {
         "layers": model.config.num_hidden_layers,
@@ -89,12 +89,12 @@ def write(student, tokenizer_folder: Path, output: Path, corpus: Corpus, teacher
         "training": f"{len(corpus.train):,}",
         "validation": len(corpus.validation),
         "held_out": len(corpus.held_out),
-        "majority": f"{100 * max(found.positive_share, 1 - found.positive_share):.1f}",
-        "accuracy": f"{100 * found.held_out:.1f}",
-        "clear_accuracy": f"{100 * found.clear:.1f}",
-        "clear_count": found.clear_count,
-        "teacher_accuracy": f"{100 * teacher_found.held_out:.1f}",
-        "teacher_clear": f"{100 * teacher_found.clear:.1f}",
+        "majority": f"{100 * max(measured.positive_share, 1 - measured.positive_share):.1f}",
+        "accuracy": f"{100 * measured.held_out:.1f}",
+        "clear_accuracy": f"{100 * measured.clear:.1f}",
+        "clear_count": measured.clear_count,
+        "teacher_accuracy": f"{100 * teacher_measured.held_out:.1f}",
+        "teacher_clear": f"{100 * teacher_measured.clear:.1f}",
         "plain": plain_table(model, tokenizer),
     }
     for name, value in values.items():
@@ -102,10 +102,10 @@ def write(student, tokenizer_folder: Path, output: Path, corpus: Corpus, teacher
     (output / "README.md").write_text(card, encoding="utf-8")
     size = sum(path.stat().st_size for path in output.iterdir())
     print(plain_table(model, tokenizer))
-    print(
-        f"held out: teacher {teacher_found.held_out:.4f}, written model {found.held_out:.4f}, {size:,} bytes"
-    )
+    print(f"Held out: teacher {teacher_measured.held_out:.4f}, written model {measured.held_out:.4f}")
+    print(f"Size: {size:,} bytes")
     if size > LARGEST:
         raise SystemExit(
-            f"The folder has {size:,} bytes, more than {LARGEST:,}. Lower --vocabulary or --width."
+            f"error: The folder has {size:,} bytes; at most {LARGEST:,} are allowed.\n"
+            "hint: Lower --vocabulary or --width."
         )

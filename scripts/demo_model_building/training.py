@@ -1,4 +1,4 @@
-"""Trains a sequence classifier on ratings, on a teacher's answers, or on both."""
+"""Trains a sequence classifier on ratings, on a teacher's outputs, or on both."""
 
 import sys
 import time
@@ -10,12 +10,12 @@ from corpus import RatedText
 from torch import Tensor, nn
 
 RATING_SLOPE = 1.5  # the soft label of a mean rating r is sigmoid(1.5 r): .82 at 1, .95 at 2
-LONGEST = 96  # tokens of a training text; the longest few are cut
+LONGEST = 96  # maximum number of tokens of a training text; the few longer ones are truncated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
-    """Token ids, the soft label (-1: none), and what the teacher said (`None`: no teacher)."""
+    """Token IDs, the soft label (-1: none), and the teacher's outputs (`None`: no teacher)."""
 
     ids: list[list[int]]
     soft_labels: Tensor
@@ -53,7 +53,7 @@ def padded(ids: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
 
 
 def batches(examples: Examples, size: int, generator: torch.Generator) -> Iterator[list[int]]:
-    """Random batches of texts of like length."""
+    """Random batches of texts of similar length."""
     order = torch.randperm(len(examples.ids), generator=generator).tolist()
     made: list[list[int]] = []
     for start in range(0, len(order), 50 * size):
@@ -90,7 +90,7 @@ def answers(model, examples: Examples, *, fast: bool) -> tuple[Tensor, Tensor]:
 
 
 def accuracy(model, tokenizer, texts: Sequence[RatedText]) -> float:
-    """The share of texts whose sign of the mean rating the model finds."""
+    """The share of texts for which the model predicts the sign of the mean rating."""
     margins, _ = answers(model, encode(tokenizer, [text.text for text in texts]), fast=False)
     ratings = torch.tensor([text.rating for text in texts])
     return float(((margins > 0) == (ratings > 0)).float().mean())
@@ -114,7 +114,7 @@ def loss_of(
 
 
 def train(model, tokenizer, examples: Examples, validation: Sequence[RatedText], settings: Settings) -> float:
-    """Trains in place, keeps the epoch that is best on validation, returns its accuracy there."""
+    """Train in place, keep the epoch that is best on validation, and return its accuracy there."""
     torch.manual_seed(settings.seed)
     generator = torch.Generator().manual_seed(settings.seed)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]

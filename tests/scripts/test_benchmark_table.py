@@ -71,7 +71,7 @@ def test_a_line_names_the_fastest_right_peer_and_every_missed_goal(table: Module
 
 def test_no_way_is_hidden(table: ModuleType) -> None:
     page = table.tables({"a": measured_row()})
-    assert "| interpreto 1.0 | 1 | 3.00 | 10 | 0.5000 **not right** | – |" in page
+    assert "| interpreto 1.0 | 1 | 3.00 | 10 | 0.5000 **incorrect** | – |" in page
     assert "| ferret-xai | did not run: ImportError: no / ‹module› | – | – | – | – |" in page
     assert "3 rounds, 1 thread(s), a machine, 2026-01-02" in page
 

@@ -57,7 +57,7 @@ def test_without_venv_the_exact_package_is_named(machine: Callable) -> None:
     sudo = "" if os.getuid() == 0 else "sudo "
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "error: python3.12 cannot make a virtual environment: it lacks venv or ensurepip.\n"
+        "error: python3.12 cannot create a virtual environment: venv or ensurepip is missing.\n"
         f"hint: Run {sudo}apt install python3.12-venv, then run this again.\n"
     )
 
@@ -74,7 +74,7 @@ def test_without_any_python(machine: Callable) -> None:
     sudo = "" if os.getuid() == 0 else "sudo "
     assert done.returncode == 1
     assert done.stderr == (
-        "error: There is no Python 3.11, 3.12, 3.13 or 3.14 here that runs.\n"
+        "error: No working Python 3.11, 3.12, 3.13 or 3.14 was found.\n"
         f"hint: Run {sudo}apt install python3 python3-venv, then run this again.\n"
     )
 
@@ -89,7 +89,7 @@ def test_the_disk_is_looked_at_before_torch(machine: Callable, kilobytes: int, c
     space = f"printf 'Filesystem\\n/dev/x 1 1 {kilobytes} 1%% /\\n'"
     done = machine("df() { " + space + "; }; python=false; check_space", {"false": "#!/bin/sh\nexit 1\n"})
     assert done.returncode == code
-    assert "torch comes next" in done.stderr
+    assert "Next: torch." in done.stderr
     assert ("at least 2000 MB are needed" in done.stderr) == (code == 1)
 
 
@@ -127,7 +127,7 @@ Successfully installed small-1.0 torch-2.13.0
     (tmp_path / "said").write_text(said)
     done = machine(f"show_progress < '{tmp_path / 'said'}'", {})
     assert done.stdout == (
-        "  fetching torch-2.13.0-cp311.whl (191.8 MB)\n"
+        "  downloading torch-2.13.0-cp311.whl (191.8 MB)\n"
         "  installing 2 packages (this takes a while)\n"
         "  installed 2 packages\n"
     )

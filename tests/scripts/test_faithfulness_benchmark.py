@@ -43,10 +43,10 @@ def test_scores_of_a_prompt_are_zero_after_it(load: Any) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (answer([5, 6, 8], [0.5, -1.0]), "other tokens"),
-        (answer([5, 6, 7], [0.5]), "1 scores of 3 tokens"),
-        ({**answer([5, 6, 7], [0.5, -1.0]), "value": -3.2}, "its model says -3.200, not -3.000"),
-        (answer([5, 6, 7], [0.5, float("nan")]), "no numbers"),
+        (answer([5, 6, 8], [0.5, -1.0]), "tokenizes the text differently"),
+        (answer([5, 6, 7], [0.5]), "1 scores for 3 tokens"),
+        ({**answer([5, 6, 7], [0.5, -1.0]), "value": -3.2}, "its model outputs -3.200, not -3.000"),
+        (answer([5, 6, 7], [0.5, float("nan")]), "not finite"),
         ({"refused": "IndexError: out of range"}, "IndexError"),
     ],
 )

@@ -1,4 +1,4 @@
-"""bertviz: the head view of the same text as HTML, the eager forward included."""
+"""bertviz: the head view of the same text as HTML, including the eager forward pass."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from bertviz import head_view
 
 
 def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, Any]]]:
-    """Return what makes the page, and what counts its bytes."""
+    """Return the function to time, which makes the page, and one that counts its bytes."""
     model, ids = problem.model, problem.texts[0]
     tokens = [f"w{number}" for number in problem.ids[0]]
 
