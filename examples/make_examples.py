@@ -1,4 +1,4 @@
-"""Write the two reports of this folder again: ``python examples/make_examples.py``."""
+"""Writes the two reports of this folder: ``python examples/make_examples.py``."""
 
 from dataclasses import replace
 from pathlib import Path

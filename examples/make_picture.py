@@ -1,4 +1,4 @@
-"""Take the README's picture of a saved report: ``python examples/make_picture.py`` (needs Chromium)."""
+"""Takes the screenshot of a report in the README: ``python examples/make_picture.py`` (needs Chromium)."""
 
 import io
 import shutil
@@ -14,7 +14,7 @@ SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-backgr
 
 
 def main() -> None:
-    """Ask one step why it was not its likeliest alternative, and keep what is in sight, in few colors."""
+    """Open the contrast of a step with its most likely alternative, and save a screenshot in few colors."""
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=SWITCHES)
