@@ -1,4 +1,4 @@
-"""Explain transformer models: which tokens drove the answer, where the model looked, how far to believe it.
+"""Explain transformer models: which tokens drove the answer, where the model attends, how faithful that is.
 
 The compute half (torch, transformers) is loaded on first use; results load and show without it.
 """
