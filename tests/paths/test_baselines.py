@@ -65,11 +65,10 @@ def test_the_rows_are_what_the_module_gives_not_its_weights():
     assert not torch.allclose(found, weights.detach().mean(0), rtol=1e-1)
 
 
-def test_the_mean_is_the_same_in_small_chunks(monkeypatch):
+def test_the_mean_is_the_same_in_small_chunks():
     runner = visualizer_of("bert").runner
     whole = mean_embedding(runner.model)
-    monkeypatch.setattr("model_understanding.model.vocabulary._IDS_AT_ONCE", 7)
-    assert torch.allclose(mean_embedding(runner.model), whole, rtol=1e-5, atol=1e-7)
+    assert torch.allclose(mean_embedding(runner.model, 7), whole, rtol=1e-5, atol=1e-7)
 
 
 def test_default_is_the_mask_else_the_padding_else_the_mean(monkeypatch):

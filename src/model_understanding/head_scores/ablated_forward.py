@@ -90,14 +90,15 @@ def _effects(
     effects = np.zeros((whole.layer_count, whole.head_count))
     for layer, parts in enumerate(whole.found):
         after: list[Float[np.ndarray, " rows"]] = []
-        # A function of the outputs was written for those of one text.
-        each = whole.head_count * tokens if callable(targets) else tokens
-        batches = Batches(whole.head_count, each, model.memory, tokens=tokens, logits=tokens - keep_from)
+        batches = Batches(whole.head_count, tokens, model.memory, logits=tokens - keep_from)
         for start, end in batches:
             with batches.halving():
-                heads = range(start, end)
-                without = _WithoutHeads(model, tokens, layer, heads, parts, uses_mean=uses_mean)
-                after.append(value(without, text.repeated(len(heads))))
+                # A function of the outputs was written for those of one text.
+                rows = 1 if callable(targets) else end - start
+                for first in range(start, end, rows):
+                    heads = range(first, first + rows)
+                    without = _WithoutHeads(model, tokens, layer, heads, parts, uses_mean=uses_mean)
+                    after.append(value(without, text.repeated(rows)))
         effects[layer] = before - np.concatenate(after)
     return effects
 

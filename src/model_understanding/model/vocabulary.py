@@ -8,7 +8,7 @@ from model_understanding.model.embeddings import embedding_table
 from model_understanding.model.guard import guarded
 from model_understanding.model.model import Model
 
-_IDS_AT_ONCE = 4096  # rows of the embedding table averaged at once
+IDS_AT_ONCE = 4096  # rows of the embedding table summed at once
 
 
 def vocabulary_size(model: Model) -> int:
@@ -23,12 +23,17 @@ def embedded(model: Model, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "b
         return embedding_table(model.module)(ids).detach().float()
 
 
-def mean_embedding(model: Model) -> Float[Tensor, " width"]:
-    """Return the mean of what the embedding table gives over the whole vocabulary."""
+def mean_embedding(model: Model, ids_at_once: int = IDS_AT_ONCE) -> Float[Tensor, " width"]:
+    """Return the mean of what the embedding table gives over the whole vocabulary.
+
+    Args:
+        model: The model.
+        ids_at_once: Rows summed at once; another number may move the last digit.
+    """
     count = vocabulary_size(model)
     total: Tensor | None = None
-    for start in range(0, count, _IDS_AT_ONCE):
-        ids = torch.arange(start, min(start + _IDS_AT_ONCE, count), device=model.device)
+    for start in range(0, count, ids_at_once):
+        ids = torch.arange(start, min(start + ids_at_once, count), device=model.device)
         part = embedded(model, ids[None])[0].sum(0)
         total = part if total is None else total + part
     assert total is not None

@@ -25,6 +25,7 @@ from model_understanding.tokens import Tokens
 
 Replacement = Literal["default", "mask", "pad", "mean", "attention"]
 REPLACEMENTS: tuple[str, ...] = get_args(Replacement)
+_IDS_AT_ONCE = 8192  # as all results so far were summed
 _LEAK = 1e-4  # of the largest value: what a hidden token may still move
 
 
@@ -197,7 +198,7 @@ class Ablations:
     def _embedded_substitute(self) -> Float[Tensor, " width"]:
         model = self.runner.model
         if self.replacement == "mean":
-            return mean_embedding(model)
+            return mean_embedding(model, _IDS_AT_ONCE)
         padding = torch.tensor([[int(model.tokenizer.pad_token_id)]], device=model.device)
         return embedded(model, padding)[0, 0]
 
