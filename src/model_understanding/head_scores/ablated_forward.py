@@ -92,13 +92,17 @@ def _effects(
         after: list[Float[np.ndarray, " rows"]] = []
         batches = Batches(whole.head_count, tokens, model.memory, logits=tokens - keep_from)
         for start, end in batches:
+            # A function of the outputs was written for those of one text.
+            rows = 1 if callable(targets) else end - start
             with batches.halving():
-                # A function of the outputs was written for those of one text.
-                rows = 1 if callable(targets) else end - start
-                for first in range(start, end, rows):
-                    heads = range(first, first + rows)
-                    without = _WithoutHeads(model, tokens, layer, heads, parts, uses_mean=uses_mean)
-                    after.append(value(without, text.repeated(rows)))
+                groups = [range(first, first + rows) for first in range(start, end, rows)]
+                after += [
+                    value(
+                        _WithoutHeads(model, tokens, layer, heads, parts, uses_mean=uses_mean),
+                        text.repeated(rows),
+                    )
+                    for heads in groups
+                ]
         effects[layer] = before - np.concatenate(after)
     return effects
 
