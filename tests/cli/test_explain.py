@@ -204,7 +204,7 @@ def test_a_token_by_id_is_that_token(command: Callable, language_model: str) -> 
         (
             "classifier",
             ("--target", "LABEL_9"),
-            "There is no label 'LABEL_9'. Allowed: LABEL_0, LABEL_1, LABEL_2.",
+            "Unknown label 'LABEL_9'. Allowed: LABEL_0, LABEL_1, LABEL_2.",
             "Did you mean 'LABEL_2'?",
         ),
     ],
@@ -244,7 +244,7 @@ def test_a_headless_checkpoint_needs_a_task(command: Callable, classifier: str, 
     outcome = command("explain", str(tmp_path), "text")
     assert outcome.code == 2
     assert outcome.err == (
-        f"error: '{tmp_path}' names BertForMaskedLM: "
+        f"error: Cannot determine the task of '{tmp_path}': BertForMaskedLM is "
         "neither a sequence classifier nor a causal language model.\n"
         "hint: Pass --task sequence-classification or --task causal-lm.\n"
     )

@@ -73,14 +73,14 @@ def test_device_map_is_checked(tmp_path):
     with pytest.raises(InputError) as caught:
         ModelVisualizer("demo:sentiment", device="cpu", device_map="auto")
     assert str(caught.value) == (
-        "Give either a device or a device_map. Got 'cpu' and 'auto'. "
-        "Leave device out: the map says where the weights go."
+        "device and device_map cannot be combined. Got device='cpu' and device_map='auto'. "
+        "Leave device out: device_map already places the weights."
     )
     with pytest.raises(InputError) as caught:
         ModelVisualizer(model=build("bert"), tokenizer=tokenizer_of("bert"), device_map="auto")
     assert str(caught.value) == (
-        "device_map is for models given by name: this one is loaded already. "
-        "Load it with from_pretrained(…, device_map=…) and pass it without."
+        "device_map applies only to models loaded by name; this model is already loaded. "
+        "Load it with from_pretrained(…, device_map=…), and pass it without device_map."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a checkpoint may not hold: looked at before anything of it is loaded."""
+"""Refuse unsafe, incomplete or unreadable checkpoints before anything of them is loaded."""
 
 import json
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from transformers.utils.hub import cached_file
 
 from model_understanding.errors import LoadingError, UnsafeModelError
 
-# Implementations that are part of torch, transformers or a package the user installed; anything else in a
-# configuration (``someone/repository``) would download and run code, even when the caller asks for eager.
+# Implementations that are part of torch, transformers or an installed package; any other value in a
+# config (``someone/repository``) would download and run code, even when the caller asks for eager.
 _KNOWN_ATTENTION = frozenset(
     {"eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention"}
 )
@@ -20,70 +20,73 @@ _PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl"})
 _INDEX = "model.safetensors.index.json"
 
 
-def refuse_foreign_kernels(place: str, values: Any) -> None:
-    """Refuse a configuration that names code of the hub as its attention or experts implementation.
+def refuse_foreign_kernels(checkpoint: str, config: Any) -> None:
+    """Refuse a config that names code on the hub as its attention or experts implementation.
 
     Args:
-        place: The hub id or folder.
-        values: The configuration as plain values; its parts are looked at too.
+        checkpoint: The hub id or folder.
+        config: The config as plain values, or a part of it; nested parts are checked too.
 
     Raises:
         UnsafeModelError: It names a foreign kernel.
     """
-    if isinstance(values, list):
-        for value in values:
-            refuse_foreign_kernels(place, value)
-    if not isinstance(values, dict):
+    if isinstance(config, list):
+        for part in config:
+            refuse_foreign_kernels(checkpoint, part)
+    if not isinstance(config, dict):
         return
-    for key, value in values.items():
-        known = None
+    for key, value in config.items():
+        allowed: frozenset[str] = frozenset()
         if "attn_implementation" in str(key):
-            known = _KNOWN_ATTENTION
+            allowed = _KNOWN_ATTENTION
         elif "experts_implementation" in str(key):
-            known = _KNOWN_EXPERTS
-        for named in _leaves(value) if known else ():
-            if known and named is not None and named not in known:
+            allowed = _KNOWN_EXPERTS
+        for kernel in _leaves(value) if allowed else ():
+            if kernel is not None and kernel not in allowed:
                 raise UnsafeModelError(
-                    f"The configuration of {place!r} asks for the kernel {named!r}, which would be "
-                    f"downloaded and run. Allowed: {', '.join(sorted(known))}.",
+                    f"The config of {checkpoint!r} requests the kernel {kernel!r}, which would be "
+                    f"downloaded and run. Allowed: {', '.join(sorted(allowed))}.",
                     hint=f"Remove {key!r} from its config.json if you trust the weights.",
                 )
-        refuse_foreign_kernels(place, value)
+        refuse_foreign_kernels(checkpoint, value)
 
 
-def refuse_unusable_folder(place: str) -> None:
-    """Refuse a path that leads nowhere, to a file, or to an adapter without its base model.
+def refuse_unusable_folder(checkpoint: str) -> None:
+    """Refuse a path that does not exist, is a file, or contains an adapter without its base model.
 
     Args:
-        place: The hub id or folder.
+        checkpoint: The hub id or folder.
 
     Raises:
-        LoadingError: It is a path and holds no model.
+        LoadingError: It is a path and contains no model.
     """
-    folder = Path(place)
-    if not place.strip():
-        raise LoadingError("The model's name is empty.", hint="Pass a name, a folder or a loaded model.")
+    folder = Path(checkpoint)
+    if not checkpoint.strip():
+        raise LoadingError("The model name is empty.", hint="Pass a model name, a folder or a loaded model.")
     if folder.is_file():
-        raise LoadingError(f"{place!r} is a file, not a model's folder.", hint="Pass the folder it lies in.")
-    is_path = place.startswith((".", "/", "~")) or "\\" in place or place.count("/") > 1
+        raise LoadingError(
+            f"{checkpoint!r} is a file, not a model folder.", hint="Pass the folder that contains it."
+        )
+    is_path = checkpoint.startswith((".", "/", "~")) or "\\" in checkpoint or checkpoint.count("/") > 1
     if is_path and not folder.exists():
         raise LoadingError(
-            f"There is no folder {place!r}.", hint="Check the path, or pass the name of a model on the hub."
+            f"The folder {checkpoint!r} does not exist.",
+            hint="Check the path, or pass the name of a model on the Hugging Face Hub.",
         )
     if (folder / "adapter_config.json").is_file():
-        # transformers leaves the adapter out, without a word, where peft is not installed.
+        # transformers silently ignores the adapter if peft is not installed.
         raise LoadingError(
-            f"{place!r} holds an adapter, which would not take part.",
+            f"{checkpoint!r} contains an adapter, which would be ignored.",
             hint="Merge it into its base model and save that, or pass the model with its adapter as model=….",
         )
 
 
-def refuse_unknown_quantization(place: str, config: Any) -> None:
-    """Refuse weights in a number format that transformers would read as if they were plain numbers.
+def refuse_unknown_quantization(checkpoint: str, config: Any) -> None:
+    """Refuse weights in a quantized format that transformers would read as plain numbers.
 
     Args:
-        place: The hub id or folder.
-        config: Its configuration.
+        checkpoint: The hub id or folder.
+        config: Its config.
 
     Raises:
         LoadingError: The format is unknown.
@@ -92,80 +95,82 @@ def refuse_unknown_quantization(place: str, config: Any) -> None:
     method = quantization.get("quant_method") if isinstance(quantization, dict) else None
     if method is not None and str(method) not in {*AUTO_QUANTIZATION_CONFIG_MAPPING, "bitsandbytes"}:
         raise LoadingError(
-            f"The weights of {place!r} are quantized by {method!r}, which transformers does not know.",
-            hint="Load a version of the model that is not quantized.",
+            f"The weights of {checkpoint!r} are quantized with {method!r}, which transformers does not "
+            "support.",
+            hint="Load an unquantized version of the model.",
         )
 
 
-def refuse_pickles(place: str, config: Any, hub: dict[str, Any]) -> None:
-    """Refuse weights that are a pickle, or of which a part is.
+def refuse_pickles(checkpoint: str, config: Any, hub: dict[str, Any]) -> None:
+    """Refuse weights that are stored in a pickle, entirely or in part.
 
     Args:
-        place: The hub id or folder.
-        config: Its configuration, which may name the file of the weights.
+        checkpoint: The hub id or folder.
+        config: Its config, which may name the file of the weights.
         hub: Revision and token.
 
     Raises:
         UnsafeModelError: A pickle would be read.
     """
-    named = getattr(config, "transformers_weights", None)
-    files = [str(named)] if named else []
-    index = str(named) if str(named).endswith(".index.json") else _INDEX
-    found = cached_file(
-        place,
-        index,
+    configured_file = getattr(config, "transformers_weights", None)
+    files = [str(configured_file)] if configured_file else []
+    index_path = cached_file(
+        checkpoint,
+        str(configured_file) if str(configured_file).endswith(".index.json") else _INDEX,
         _raise_exceptions_for_gated_repo=False,
         _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False,
         **hub,
     )
-    if found is not None:
-        shards = json.loads(Path(found).read_text("utf-8"))["weight_map"]
+    if index_path is not None:
+        shards = json.loads(Path(index_path).read_text("utf-8"))["weight_map"]
         files = sorted({str(file) for file in shards.values()})
-    folder = Path(place)
+    folder = Path(checkpoint)
     if not files and folder.is_dir() and not (folder / "model.safetensors").is_file():
         files = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLES)
     for file in files:
         if not file.endswith((".safetensors", ".safetensors.index.json")):
             raise UnsafeModelError(
-                f"{place!r} holds its weights as a pickle ({file}), which can run code when it is read.",
+                f"{checkpoint!r} stores its weights in a pickle ({file}), which can run code when loaded.",
                 hint="Convert it to safetensors, or pass allow_pickle=True (--allow-pickle) if you trust it.",
             )
         if PurePosixPath(file).name != file or "\\" in file:
             raise UnsafeModelError(
-                f"{place!r} names weights outside its own folder: {file!r}.", hint="Do not load it."
+                f"{checkpoint!r} refers to weights outside its own folder: {file!r}.",
+                hint="Do not load this checkpoint.",
             )
 
 
-def refuse_missing_weights(place: str) -> None:
-    """Refuse a folder that holds no weights of any kind.
+def refuse_missing_weights(checkpoint: str) -> None:
+    """Refuse a folder that contains no weights of any kind.
 
     Args:
-        place: The hub id or folder.
+        checkpoint: The hub id or folder.
 
     Raises:
         LoadingError: It is such a folder.
     """
-    folder = Path(place)
+    folder = Path(checkpoint)
     if folder.is_dir() and not any(path.suffix in {".safetensors", *_PICKLES} for path in folder.iterdir()):
         raise LoadingError(
-            f"{place!r} holds no weights.", hint="Pass a folder with model.safetensors beside config.json."
+            f"{checkpoint!r} contains no weights.",
+            hint="Pass a folder that contains config.json and model.safetensors.",
         )
 
 
-def require_vocabulary(place: str, tokenizer: Any) -> None:
-    """Refuse a tokenizer without words: what transformers makes up where a checkpoint has none.
+def require_vocabulary(checkpoint: str, tokenizer: Any) -> None:
+    """Refuse a tokenizer without a vocabulary, which transformers creates where a checkpoint has none.
 
     Args:
-        place: The hub id or folder it was loaded from.
+        checkpoint: The hub id or folder it was loaded from.
         tokenizer: The tokenizer.
 
     Raises:
-        LoadingError: Every text would be unknown tokens, or none.
+        LoadingError: It would turn every text into unknown tokens, or into none.
     """
     if len(tokenizer) < 1000 and len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)) <= 2:
         raise LoadingError(
-            f"{place!r} holds no tokenizer.",
+            f"{checkpoint!r} contains no tokenizer.",
             hint="Pass tokenizer=…: a tokenizer, or the name of the model it was trained from.",
         )
 

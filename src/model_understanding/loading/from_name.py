@@ -1,4 +1,4 @@
-"""From a name — a hub id, a folder, a demo model, a ``.gguf`` file — to a model ready to be explained."""
+"""Load a model by name: a hub id, a folder, a demo model or a ``.gguf`` file."""
 
 import importlib.util
 from pathlib import Path
@@ -9,7 +9,12 @@ from model_understanding.errors import InputError, LoadingError, MissingExtraErr
 from model_understanding.loading.from_pretrained import load_config, load_tokenizer, load_weights
 from model_understanding.loading.loaded_model import LoadedModel, provenance_of
 from model_understanding.loading.options import LoadingOptions
-from model_understanding.loading.supported import HEADS, accepted_model, accepted_tokenizer
+from model_understanding.loading.supported import (
+    HEADS,
+    WHICH_VISUALIZER,
+    check_model,
+    check_tokenizer,
+)
 from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
 
 
@@ -18,12 +23,12 @@ def load_by_name(name: str, tokenizer: Any, task: str, options: LoadingOptions) 
 
     Args:
         name: A hub id, a folder, ``demo:…`` or a ``.gguf`` file.
-        tokenizer: Its tokenizer, or a name to load it from; the checkpoint's own where left out.
-        task: What to load it for.
+        tokenizer: Its tokenizer, or the name or folder to load it from; ``None`` for the checkpoint's own.
+        task: The task to load it for.
         options: How to load it.
 
     Returns:
-        The model, its tokenizer and where they come from.
+        The model, its tokenizer and their provenance.
 
     Raises:
         InputError: It is no model for this task.
@@ -31,95 +36,97 @@ def load_by_name(name: str, tokenizer: Any, task: str, options: LoadingOptions) 
         MissingExtraError: A package that reads it is not installed.
         UnsafeModelError: Loading it would run code the caller did not ask for.
     """
-    place, extra = _place_of(name, task)
-    config = load_config(place, options, extra)
-    loaded, untrained = load_weights(place, config, task, options, extra)
-    tokenizer = (
-        load_tokenizer(place, options, extra) if tokenizer is None else tokenizer_of(tokenizer, options)
-    )
-    model = accepted_model(loaded, task)
+    checkpoint, gguf_file = _resolve_checkpoint(name, task)
+    config = load_config(checkpoint, options, gguf_file)
+    model, untrained = load_weights(checkpoint, config, task, options, gguf_file)
+    if tokenizer is None:
+        tokenizer = load_tokenizer(checkpoint, options, gguf_file)
+    tokenizer = resolve_tokenizer(tokenizer, options)
+    check_model(model, task)
     cautions = ()
     if untrained:
-        shown_keys = ", ".join(untrained[:3]) + (" …" if len(untrained) > 3 else "")
-        cautions = (f"untrained head: this explains random weights ({shown_keys})",)
+        keys = ", ".join(untrained[:3]) + (" …" if len(untrained) > 3 else "")
+        cautions = (f"untrained head: this explains random weights ({keys})",)
     return LoadedModel(model, tokenizer, task, provenance_of(name, task, model, tokenizer, options, cautions))
 
 
-def tokenizer_of(given: Any, options: LoadingOptions) -> Any:
+def resolve_tokenizer(tokenizer: Any, options: LoadingOptions) -> Any:
     """Return a tokenizer that is given as an object or by its name.
 
     Args:
-        given: The tokenizer, or the name or folder to load it from.
+        tokenizer: The tokenizer, or the name or folder to load it from.
         options: How to load it.
 
     Raises:
         InputError: The object is no tokenizer.
         LoadingError: It cannot be loaded.
     """
-    if isinstance(given, str | Path):
-        name = str(given)
-        place = demo_model_folder(name) if name in DEMO_MODELS else _expanded(name)
-        given = load_tokenizer(str(place), options)
-    return accepted_tokenizer(given)
+    if isinstance(tokenizer, str | Path):
+        name = str(tokenizer)
+        checkpoint = str(demo_model_folder(name)) if name in DEMO_MODELS else _expand_user(name)
+        tokenizer = load_tokenizer(checkpoint, options)
+    check_tokenizer(tokenizer)
+    return tokenizer
 
 
 def detect_task(name: str, options: LoadingOptions) -> str:
-    """Return the task of a checkpoint from the architecture its configuration names.
+    """Return the task of a checkpoint, by the architecture its config names.
 
     Args:
-        name: A hub id, a folder or a demo model.
+        name: A hub id, a folder, a demo model or a ``.gguf`` file.
         options: How to load it.
 
     Returns:
         The task.
 
     Raises:
-        InputError: The architecture is neither a classifier nor a language model.
+        InputError: The architecture is neither a sequence classifier nor a causal language model.
     """
     if name in DEMO_MODELS:
         return DEMO_MODELS[name].task
     if name.endswith(".gguf"):
         return CAUSAL_LM
-    architectures = getattr(load_config(_expanded(name), options), "architectures", None) or []
+    architectures = getattr(load_config(_expand_user(name), options), "architectures", None) or []
     for architecture in architectures:
         if architecture.endswith("ForSequenceClassification"):
             return SEQUENCE_CLASSIFICATION
         if architecture.endswith(HEADS[CAUSAL_LM]):
             return CAUSAL_LM
+    reason = "its config names no architecture"
+    if architectures:
+        reason = f"{', '.join(architectures)} is neither a sequence classifier nor a causal language model"
     raise InputError(
-        f"{name!r} names {', '.join(architectures) or 'no architecture'}: "
-        "neither a sequence classifier nor a causal language model.",
+        f"Cannot determine the task of {name!r}: {reason}.",
         hint=f"Pass --task {SEQUENCE_CLASSIFICATION} or --task {CAUSAL_LM}.",
     )
 
 
-def _place_of(name: str, task: str) -> tuple[str, dict[str, Any]]:
-    """Return the hub id or folder that transformers loads a name from, and what else to tell it."""
+def _resolve_checkpoint(name: str, task: str) -> tuple[str, str | None]:
+    """Return the hub id or folder that transformers loads a name from, and the ``.gguf`` file in it."""
     if name.startswith("demo:"):
-        place = str(demo_model_folder(name))
+        folder = demo_model_folder(name)
         if DEMO_MODELS[name].task != task:
             raise InputError(
-                f"{name} is a model for {DEMO_MODELS[name].task}, not for {task}.",
-                hint="Use GenerativeModelVisualizer for language models and ModelVisualizer for classifiers.",
+                f"{name} is a {DEMO_MODELS[name].task} model, not a {task} model.", hint=WHICH_VISUALIZER
             )
-        return place, {}
+        return str(folder), None
     if name.endswith(".gguf"):
         path = Path(name).expanduser()
         if not path.is_file():
-            raise LoadingError(f"There is no file {name}.", hint="Check the path.")
-        _require_gguf(name)
-        return str(path.parent), {"gguf_file": path.name}
-    return _expanded(name), {}
+            raise LoadingError(f"The file {name!r} does not exist.", hint="Check the path.")
+        _require_gguf_packages(name)
+        return str(path.parent), path.name
+    return _expand_user(name), None
 
 
-def _expanded(name: str) -> str:
+def _expand_user(name: str) -> str:
     return str(Path(name).expanduser()) if name.startswith("~") else name
 
 
-def _require_gguf(name: str) -> None:
+def _require_gguf_packages(name: str) -> None:
     for package in ("gguf", "accelerate"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError(
-                f"Reading {name} needs the package {package}, which is not installed.",
+                f"Reading {name!r} requires the package {package}, which is not installed.",
                 hint='Run: pip install "model-understanding[gguf]"',
             )

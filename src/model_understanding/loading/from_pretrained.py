@@ -1,9 +1,14 @@
-"""Read a checkpoint's configuration, weights and tokenizer, each looked at before it is used."""
+"""Read a checkpoint's config, weights and tokenizer with transformers, after checking each."""
 
 from typing import Any
 
-import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PretrainedConfig,
+)
 
 from model_understanding.loading.checkpoint_checks import (
     refuse_foreign_kernels,
@@ -15,104 +20,107 @@ from model_understanding.loading.checkpoint_checks import (
 )
 from model_understanding.loading.options import (
     LoadingOptions,
-    device_map_of,
-    device_of,
-    hub_arguments,
-    number_type_of,
+    resolve_device,
+    resolve_device_map,
+    resolve_dtype,
 )
-from model_understanding.loading.translate_errors import plain_errors
+from model_understanding.loading.translate_errors import translate_errors
 from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
 
-_CLASSES: dict[str, Any] = {
+_AUTO_CLASSES: dict[str, Any] = {
     SEQUENCE_CLASSIFICATION: AutoModelForSequenceClassification,
     CAUSAL_LM: AutoModelForCausalLM,
 }
 
 
-def load_config(place: str, options: LoadingOptions, extra: dict[str, Any] | None = None) -> Any:
-    """Return a checkpoint's configuration.
+def load_config(checkpoint: str, options: LoadingOptions, gguf_file: str | None = None) -> Any:
+    """Return a checkpoint's config.
 
     Args:
-        place: The hub id or folder.
+        checkpoint: The hub id or folder.
         options: How to load it.
-        extra: What else transformers is told: the file of a ``.gguf`` checkpoint.
+        gguf_file: The ``.gguf`` file in the folder, if the checkpoint is one.
 
     Raises:
-        LoadingError: It cannot be read, or names a number format that is unknown.
-        UnsafeModelError: It names code of the hub.
+        LoadingError: It cannot be read, or names an unknown quantization.
+        UnsafeModelError: It names code on the hub.
     """
-    hub = hub_arguments(options)
-    if not extra:
-        refuse_unusable_folder(place)
-    with plain_errors(place):
-        raw, _ = transformers.PretrainedConfig.get_config_dict(place, **hub, **(extra or {}))
-        refuse_foreign_kernels(place, raw)
+    arguments = _arguments(options, gguf_file)
+    if gguf_file is None:
+        refuse_unusable_folder(checkpoint)
+    with translate_errors(checkpoint):
+        raw_config, _ = PretrainedConfig.get_config_dict(checkpoint, **arguments)
+        refuse_foreign_kernels(checkpoint, raw_config)
         config = AutoConfig.from_pretrained(
-            place, trust_remote_code=options.trust_remote_code, **hub, **(extra or {})
+            checkpoint, trust_remote_code=options.trust_remote_code, **arguments
         )
-    refuse_foreign_kernels(place, config.to_dict())
-    refuse_unknown_quantization(place, config)
+    refuse_foreign_kernels(checkpoint, config.to_dict())
+    refuse_unknown_quantization(checkpoint, config)
     return config
 
 
 def load_weights(
-    place: str, config: Any, task: str, options: LoadingOptions, extra: dict[str, Any]
+    checkpoint: str, config: Any, task: str, options: LoadingOptions, gguf_file: str | None = None
 ) -> tuple[Any, list[str]]:
-    """Return a checkpoint's model on its device, and the weights that the checkpoint lacks.
+    """Return a checkpoint's model on its device, and the names of the weights that the checkpoint lacks.
 
     Args:
-        place: The hub id or folder.
-        config: Its configuration.
-        task: What to load it for.
+        checkpoint: The hub id or folder.
+        config: Its config.
+        task: The task to load it for.
         options: How to load it.
-        extra: As ``load_config`` takes it.
+        gguf_file: The ``.gguf`` file in the folder, if the checkpoint is one.
 
     Raises:
-        LoadingError: The weights are missing or do not fit the configuration.
-        UnsafeModelError: They are a pickle.
+        LoadingError: The weights are missing or do not fit the config.
+        UnsafeModelError: They are stored in a pickle.
     """
-    device = device_of(options.device)
-    spread = {} if options.device_map is None else {"device_map": device_map_of(options)}
-    dtype = number_type_of(options.dtype, device)
-    hub = hub_arguments(options)
-    with plain_errors(place):
-        if not extra:
-            refuse_missing_weights(place)
+    device = resolve_device(options.device)
+    placement = {} if options.device_map is None else {"device_map": resolve_device_map(options)}
+    dtype = resolve_dtype(options.dtype, device)
+    with translate_errors(checkpoint):
+        if gguf_file is None:
+            refuse_missing_weights(checkpoint)
             if not options.allow_pickle:
-                refuse_pickles(place, config, hub)
-        model, information = _CLASSES[task].from_pretrained(
-            place,
+                refuse_pickles(checkpoint, config, _arguments(options))
+        model, loading_info = _AUTO_CLASSES[task].from_pretrained(
+            checkpoint,
             config=config,
             dtype=dtype,
-            use_safetensors=None if extra or options.allow_pickle else True,
+            use_safetensors=None if gguf_file or options.allow_pickle else True,
             trust_remote_code=options.trust_remote_code,
             output_loading_info=True,
-            **spread,
-            **hub,
-            **extra,
+            **placement,
+            **_arguments(options, gguf_file),
         )
     if getattr(model, "hf_device_map", None) is None and not getattr(model, "is_quantized", False):
         model = model.to(device)
-    return model.eval(), sorted(information["missing_keys"])
+    return model.eval(), sorted(loading_info["missing_keys"])
 
 
-def load_tokenizer(place: str, options: LoadingOptions, extra: dict[str, Any] | None = None) -> Any:
+def load_tokenizer(checkpoint: str, options: LoadingOptions, gguf_file: str | None = None) -> Any:
     """Return a checkpoint's tokenizer.
 
     Args:
-        place: The hub id or folder.
+        checkpoint: The hub id or folder.
         options: How to load it.
-        extra: As ``load_config`` takes it.
+        gguf_file: The ``.gguf`` file in the folder, if the checkpoint is one.
 
     Raises:
         LoadingError: There is none.
-        UnsafeModelError: It needs code of its own to be run.
+        UnsafeModelError: It would run code of its own.
     """
-    if not extra:
-        refuse_unusable_folder(place)
-    with plain_errors(place):
+    if gguf_file is None:
+        refuse_unusable_folder(checkpoint)
+    with translate_errors(checkpoint):
         tokenizer = AutoTokenizer.from_pretrained(
-            place, trust_remote_code=options.trust_remote_code, **hub_arguments(options), **(extra or {})
+            checkpoint, trust_remote_code=options.trust_remote_code, **_arguments(options, gguf_file)
         )
-    require_vocabulary(place, tokenizer)
+    require_vocabulary(checkpoint, tokenizer)
     return tokenizer
+
+
+def _arguments(options: LoadingOptions, gguf_file: str | None = None) -> dict[str, str]:
+    """Return the arguments of every ``from_pretrained``: revision, token and file, where given."""
+    arguments = {"revision": options.revision, "token": options.token, "gguf_file": gguf_file}
+    return {name: value for name, value in arguments.items() if value is not None}

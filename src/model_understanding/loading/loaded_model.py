@@ -1,4 +1,4 @@
-"""A model ready to be explained, and where it comes from."""
+"""A model ready to be explained, and its provenance."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,28 +28,33 @@ class LoadedModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the model's inputs must lie."""
-        table = self.model.get_input_embeddings() if _has_table(self.model) else None
-        found = self.model.device if table is None else table.weight.device
-        if found.type != "meta":
-            return found
-        # Offloaded weights lie nowhere; accelerate's hook on the table knows where it will run.
-        place = getattr(getattr(table, "_hf_hook", None), "execution_device", None)
-        return torch.device("cpu" if place is None else place)
+        """The device on which the model's inputs must be."""
+        embeddings = _embedding_table(self.model)
+        device = self.model.device if embeddings is None else embeddings.weight.device
+        if device.type != "meta":
+            return device
+        # Offloaded weights are on no device; accelerate's hook knows where the embeddings will run.
+        execution_device = getattr(getattr(embeddings, "_hf_hook", None), "execution_device", None)
+        return torch.device("cpu" if execution_device is None else execution_device)
 
 
 def provenance_of(
-    name: str, task: str, model: Any, tokenizer: Any, options: LoadingOptions, cautions: tuple[str, ...]
+    name: str,
+    task: str,
+    model: Any,
+    tokenizer: Any,
+    options: LoadingOptions,
+    cautions: tuple[str, ...] = (),
 ) -> Provenance:
-    """Return where a model comes from.
+    """Return the provenance of a model.
 
     Args:
-        name: What it was loaded by.
-        task: What it is explained as.
+        name: The name it was loaded by.
+        task: The task it is explained for.
         model: The model.
         tokenizer: Its tokenizer.
         options: How it was loaded.
-        cautions: What a reader must know of it.
+        cautions: Warnings to show with every result.
     """
     return Provenance(
         model=name,
@@ -65,8 +70,10 @@ def provenance_of(
     )
 
 
-def _has_table(model: Any) -> bool:
+def _embedding_table(model: Any) -> Any:
+    """Return the input embeddings, or ``None`` where the model has no table of them."""
     try:
-        return hasattr(model.get_input_embeddings(), "weight")
+        embeddings = model.get_input_embeddings()
     except (AttributeError, NotImplementedError):
-        return False
+        return None
+    return embeddings if hasattr(embeddings, "weight") else None

@@ -1,4 +1,4 @@
-"""How to load a model that is given by name, and what each choice comes to on this machine."""
+"""How to load a model by name, and what each option means on this machine."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from model_understanding.errors import InputError, MissingExtraError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadingOptions:
-    """How to load a model that is given by name.
+    """How to load a model by name.
 
     Args:
-        device: Where to put it; a GPU where there is one, when left out.
-        dtype: Number type of the weights; when left out the checkpoint's own on an accelerator, and
-            32-bit floats on a CPU.
-        revision: Commit, branch or tag on the hub.
-        token: Access token of the hub.
-        trust_remote_code: Run code that comes with the checkpoint.
-        allow_pickle: Load weights from pickles, which can run code.
-        device_map: Spread the weights over devices, as transformers does it: ``"auto"`` or modules and
-            their devices. Gradient methods refuse a model of which weights are left in memory or on disk.
+        device: The device to load it to; ``None`` for a GPU where there is one.
+        dtype: The dtype of the weights; ``None`` for the checkpoint's own on an accelerator and for
+            ``float32`` on a CPU.
+        revision: Branch, tag or commit on the hub.
+        token: Access token for the hub.
+        trust_remote_code: Whether to run code that comes with the checkpoint.
+        allow_pickle: Whether to load weights from pickles, which can run code.
+        device_map: Distribute the weights over devices as transformers does: ``"auto"``, or modules and
+            their devices. Gradient methods refuse a model with weights offloaded to memory or disk.
     """
 
     device: str | torch.device | None = None
@@ -34,54 +34,73 @@ class LoadingOptions:
     device_map: str | dict[str, Any] | None = None
 
 
-def hub_arguments(options: LoadingOptions) -> dict[str, Any]:
-    """Return the commit and the token to name to the hub, where they were given."""
-    wanted = {"revision": options.revision, "token": options.token}
-    return {name: value for name, value in wanted.items() if value is not None}
+def resolve_device(device: str | torch.device | None) -> torch.device:
+    """Return the requested device, or the best one of this machine for ``None``.
 
+    Args:
+        device: The device.
 
-def device_of(wanted: str | torch.device | None) -> torch.device:
-    """Return the device asked for, when it can hold a number and give it back."""
-    if wanted is None:
+    Raises:
+        InputError: It is unknown or not available.
+    """
+    if device is None:
         return torch.device(_best_device())
     try:
-        torch.zeros(1, device=wanted).item()
-        return torch.device(wanted)
+        torch.zeros(1, device=device).item()
+        return torch.device(device)
     except (RuntimeError, AssertionError, TypeError) as error:  # torch without CUDA asserts
         raise InputError(
-            f"There is no device {str(wanted)!r} here.", hint=f"Use {_best_device()}, or leave it out."
+            f"The device {str(device)!r} is not available on this machine.",
+            hint=f"Use device {_best_device()!r}, or leave the device out.",
         ) from error
 
 
-def device_map_of(options: LoadingOptions) -> str | dict[str, Any]:
-    """Return the map asked for, when it can be followed."""
+def resolve_device_map(options: LoadingOptions) -> str | dict[str, Any]:
+    """Return the requested device map.
+
+    Args:
+        options: Options with a device map.
+
+    Raises:
+        InputError: A device is given as well.
+        MissingExtraError: accelerate is not installed.
+    """
     if options.device is not None:
         raise InputError(
-            f"Give either a device or a device_map. Got {options.device!r} and {options.device_map!r}.",
-            hint="Leave device out: the map says where the weights go.",
+            "device and device_map cannot be combined. "
+            f"Got device={str(options.device)!r} and device_map={options.device_map!r}.",
+            hint="Leave device out: device_map already places the weights.",
         )
     if importlib.util.find_spec("accelerate") is None:
         raise MissingExtraError(
-            "device_map needs the package accelerate, which is not installed.",
+            "device_map requires the package accelerate, which is not installed.",
             hint="Run: pip install accelerate",
         )
     assert options.device_map is not None
     return options.device_map
 
 
-def number_type_of(wanted: str | torch.dtype | None, device: torch.device) -> str | torch.dtype:
-    """Return the number type asked for; ``auto`` is the checkpoint's own."""
-    if wanted is None:
+def resolve_dtype(dtype: str | torch.dtype | None, device: torch.device) -> str | torch.dtype:
+    """Return the requested dtype; ``auto`` is the checkpoint's own.
+
+    Args:
+        dtype: The dtype or its name; ``None`` for the default of the device.
+        device: The device of the weights.
+
+    Raises:
+        InputError: It is no floating-point dtype.
+    """
+    if dtype is None:
         return torch.float32 if device.type == "cpu" else "auto"
-    if wanted == "auto":
+    if dtype == "auto":
         return "auto"
-    found = getattr(torch, wanted.removeprefix("torch."), None) if isinstance(wanted, str) else wanted
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+    resolved = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
+    if not isinstance(resolved, torch.dtype) or not resolved.is_floating_point:
         raise InputError(
-            f"There is no number type {str(wanted)!r} for weights.",
+            f"Unknown dtype {str(dtype)!r}: weights need a floating-point dtype.",
             hint="Use float32, bfloat16, float16 or auto.",
         )
-    return found
+    return resolved
 
 
 def _best_device() -> str:

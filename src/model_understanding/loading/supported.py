@@ -1,86 +1,95 @@
-"""What can be explained: models and tokenizers that a caller hands over, or that a checkpoint gave."""
+"""Check that a model and a tokenizer are of a kind that can be explained."""
 
 from typing import Any
 
 import torch
 
 from model_understanding.errors import InputError, LoadingError
-from model_understanding.loading.options import LoadingOptions, device_of, number_type_of
+from model_understanding.loading.options import LoadingOptions, resolve_device, resolve_dtype
 from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
 
 HEADS = {
     SEQUENCE_CLASSIFICATION: ("ForSequenceClassification",),
     CAUSAL_LM: ("ForCausalLM", "LMHeadModel", "GenerationDecoder", "ForConditionalGeneration"),
 }
-"""How the classes of transformers that do a task end."""
+"""Suffixes of the transformers classes for each task."""
+
+WHICH_VISUALIZER = (
+    "Use ModelVisualizer (--task sequence-classification) for sequence classifiers, "
+    "GenerativeModelVisualizer (--task causal-lm) for causal language models."
+)
 
 
-def accepted_model(model: Any, task: str) -> Any:
-    """Return a model as it is, unless it cannot be explained as asked.
+def check_model(model: Any, task: str) -> None:
+    """Check that a model can be explained for a task.
 
     Args:
         model: The model.
-        task: What it is to be explained as.
+        task: The task.
 
     Raises:
         InputError: It is no transformers model, or none for this task.
         LoadingError: It is compiled.
     """
+    name = type(model).__name__
     if hasattr(model, "_orig_mod") or getattr(model, "_compiled_call_impl", None) is not None:
         raise LoadingError(
-            "A compiled model hides what it computes.", hint="Pass the model as it was before torch.compile."
+            "A compiled model cannot be explained: torch.compile hides its computations.",
+            hint="Pass the model without torch.compile.",
         )
     config = getattr(model, "config", None)
     if config is None:
         raise InputError(
-            f"{type(model).__name__} is not a transformers model: it has no config.",
-            hint="Pass a model made by AutoModelForSequenceClassification or AutoModelForCausalLM.",
+            f"{name} is not a transformers model: it has no config.",
+            hint="Pass a model loaded with AutoModelForSequenceClassification or AutoModelForCausalLM.",
         )
-    name = type(model).__name__
-    heads = HEADS[task]
-    # A class of the user's own may be called anything; those of transformers say what they are for.
+    # A class of the user's own may have any name; those of transformers are named after their task.
     is_of_transformers = type(model).__module__.startswith("transformers.")
-    if is_of_transformers and (not name.endswith(heads) or _is_encoder_decoder(model, task)):
-        raise InputError(
-            f"{name} is not a model for {task}.",
-            hint="Use ModelVisualizer for sequence classifiers, "
-            "GenerativeModelVisualizer for language models.",
-        )
+    is_encoder_decoder = task == CAUSAL_LM and getattr(config, "is_encoder_decoder", False)
+    if is_of_transformers and (not name.endswith(HEADS[task]) or is_encoder_decoder):
+        raise InputError(f"{name} is not a {task} model.", hint=WHICH_VISUALIZER)
     if task == SEQUENCE_CLASSIFICATION and not hasattr(config, "num_labels"):
-        raise InputError(f"{name} has no labels.", hint="Pass a sequence classifier.")
-    return model
+        raise InputError(
+            f"{name} is not a sequence classifier: its config has no num_labels.",
+            hint="Pass a model loaded with AutoModelForSequenceClassification.",
+        )
 
 
-def _is_encoder_decoder(model: Any, task: str) -> bool:
-    return task == CAUSAL_LM and bool(getattr(model.config, "is_encoder_decoder", False))
-
-
-def accepted_tokenizer(tokenizer: Any) -> Any:
-    """Return a tokenizer as it is; raise InputError where it is none."""
+def check_tokenizer(tokenizer: Any) -> None:
+    """Raise InputError unless an object is a transformers tokenizer."""
     if not (callable(tokenizer) and hasattr(tokenizer, "convert_ids_to_tokens")):
         raise InputError(
-            f"{type(tokenizer).__name__} is not a transformers tokenizer.",
-            hint="Pass AutoTokenizer.from_pretrained(…), or the name to load it from.",
+            f"An object of type {type(tokenizer).__name__} is not a transformers tokenizer.",
+            hint="Pass AutoTokenizer.from_pretrained(…), or the name or folder to load it from.",
         )
-    return tokenizer
 
 
-def refuse_changes(model: Any, options: LoadingOptions) -> None:
-    """Refuse to move or convert a model of the user's own; saying what it already is does no harm."""
+def check_placement(model: Any, options: LoadingOptions) -> None:
+    """Check that a loaded model already has the requested device and dtype, since it is not changed.
+
+    Args:
+        model: The model.
+        options: The requested options.
+
+    Raises:
+        InputError: The model would have to be moved or converted.
+    """
     if options.device_map is not None:
         raise InputError(
-            "device_map is for models given by name: this one is loaded already.",
-            hint="Load it with from_pretrained(…, device_map=…) and pass it without.",
+            "device_map applies only to models loaded by name; this model is already loaded.",
+            hint="Load it with from_pretrained(…, device_map=…), and pass it without device_map.",
         )
-    wanted = None if options.device is None else device_of(options.device)
-    held = next(model.parameters(), torch.empty(0)).device
-    if wanted is not None and (wanted.type != held.type or wanted.index not in (None, held.index)):
+    model_device = next(model.parameters(), torch.empty(0)).device
+    device = None if options.device is None else resolve_device(options.device)
+    if device is not None and (
+        device.type != model_device.type or device.index not in (None, model_device.index)
+    ):
         raise InputError(
-            f"The model lies on {held}, not on {wanted}.", hint=f"Move it before: model.to('{wanted}')."
+            f"The model is on {model_device}, not on {device}.", hint=f"Move it first: model.to('{device}')."
         )
-    dtype = "auto" if options.dtype is None else number_type_of(options.dtype, held)
+    dtype = "auto" if options.dtype is None else resolve_dtype(options.dtype, model_device)
     if dtype not in ("auto", model.dtype):
         raise InputError(
             f"The model's weights are {model.dtype}, not {dtype}.",
-            hint=f"Convert it before: model.to({dtype}).",
+            hint=f"Convert it first: model.to({dtype}).",
         )

@@ -1,4 +1,4 @@
-"""What transformers and the hub raise while loading, as this package's errors."""
+"""Translate what transformers and the hub raise while loading into this package's errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,11 +7,11 @@ from model_understanding.errors import LoadingError, ModelUnderstandingError, Un
 
 
 @contextmanager
-def plain_errors(place: str) -> Iterator[None]:
-    """Turn whatever is raised inside into an error that names the model and says what to do.
+def translate_errors(checkpoint: str) -> Iterator[None]:
+    """Turn any exception raised inside into an error that names the checkpoint and says what to do.
 
     Args:
-        place: The hub id or folder being loaded.
+        checkpoint: The hub id or folder that is loaded.
 
     Raises:
         LoadingError: It cannot be loaded.
@@ -21,41 +21,45 @@ def plain_errors(place: str) -> Iterator[None]:
         yield
     except ModelUnderstandingError:
         raise
-    except Exception as error:  # transformers, the hub and the readers of weights raise whatever they like
-        raise _plain_error(place, error) from error
+    except Exception as error:  # transformers, the hub and the file readers raise exceptions of any type
+        raise _translated(checkpoint, error) from error
 
 
-def _plain_error(place: str, error: Exception) -> LoadingError:
-    said = " ".join(str(error).split())
-    first = said.split(". ")[0][:300].rstrip(".")
-    if "trust_remote_code" in said:
+def _translated(checkpoint: str, error: Exception) -> LoadingError:
+    text = " ".join(str(error).split())
+    first_sentence = text.split(". ")[0][:300].rstrip(".")
+    if "trust_remote_code" in text:
         return UnsafeModelError(
-            f"{place!r} needs code of its own to be run.",
-            hint="Read that code; if you trust it, pass trust_remote_code=True with a revision.",
+            f"Loading {checkpoint!r} would run code that comes with it.",
+            hint="Read that code; if you trust it, pass trust_remote_code=True (--trust-remote-code) and a "
+            "revision.",
         )
-    if "is not a local folder and is not a valid model identifier" in said:
+    if "is not a local folder and is not a valid model identifier" in text:
         return LoadingError(
-            f"There is no folder {place!r}, and no such model on the hub.",
-            hint="Check the name; for a private model pass token=….",
+            f"{checkpoint!r} is neither a folder nor a model on the Hugging Face Hub.",
+            hint="Check the name; for a private model pass token=… or set HF_TOKEN.",
         )
-    if "couldn't connect" in said:
+    if "couldn't connect" in text:
         return LoadingError(
-            f"{place!r} is neither a folder nor in the cache, and the hub cannot be reached.",
-            hint="Check the name and the network, or pass a folder.",
+            f"{checkpoint!r} is neither a folder nor in the cache, and the Hugging Face Hub cannot be "
+            "reached.",
+            hint="Check the name and the network connection, or pass a folder.",
         )
-    if "ignore_mismatched_sizes" in said:
+    if "ignore_mismatched_sizes" in text:
         return LoadingError(
-            f"The weights of {place!r} have other shapes than its config.json says.",
-            hint="Load it as the kind of model it was saved as, or mend its config.json.",
+            f"The weights of {checkpoint!r} do not have the shapes its config.json describes.",
+            hint="Load it for the task it was saved for, or fix its config.json.",
         )
-    if "safetensors" in said and isinstance(error, OSError):
+    if "safetensors" in text and isinstance(error, OSError):
         return UnsafeModelError(
-            f"{place!r} has no weights as safetensors: {first}.",
+            f"{checkpoint!r} has no weights in safetensors format: {first_sentence}.",
             hint="Convert it, or pass allow_pickle=True (--allow-pickle) if you trust its pickle.",
         )
-    if "weights_only" in said or type(error).__name__ == "UnpicklingError":
-        return UnsafeModelError(f"The pickle of {place!r} holds more than weights.", hint="Do not load it.")
+    if "weights_only" in text or type(error).__name__ == "UnpicklingError":
+        return UnsafeModelError(
+            f"The pickle of {checkpoint!r} contains more than weights.", hint="Do not load this checkpoint."
+        )
     return LoadingError(
-        f"Cannot load {place!r}: {first}.",
-        hint="Check the name or folder, and that it holds config.json, weights and a tokenizer.",
+        f"Cannot load {checkpoint!r}: {first_sentence}.",
+        hint="Check the name or folder, and that it contains config.json, weights and a tokenizer.",
     )

@@ -1,0 +1,121 @@
+"""Names, files and pipelines to a model with its tokenizer, its task and its provenance."""
+
+import importlib.util
+
+import pytest
+import tiny_models
+import tiny_tokenizers
+import transformers
+
+from model_understanding import (
+    GenerativeModelVisualizer,
+    InputError,
+    LoadingError,
+    MissingExtraError,
+    ModelVisualizer,
+)
+from model_understanding.loading import LoadingOptions, detect_task
+
+from .checkpoints import WHICH_VISUALIZER, configure, refusal
+
+# --- GGUF files ---
+
+
+def test_a_missing_gguf_file(tmp_path):
+    path = tmp_path / "none.gguf"
+    assert refusal(LoadingError, path, visualizer=GenerativeModelVisualizer) == (
+        f"The file '{path}' does not exist. Check the path."
+    )
+
+
+@pytest.mark.parametrize("package", ["gguf", "accelerate"])
+def test_a_gguf_file_names_the_extra_it_needs(tmp_path, monkeypatch, package):
+    path = tmp_path / "tiny.gguf"
+    path.write_bytes(b"GGUF")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find(name))
+    with pytest.raises(MissingExtraError) as caught:
+        GenerativeModelVisualizer(path)
+    assert str(caught.value) == (
+        f"Reading '{path}' requires the package {package}, which is not installed. "
+        'Run: pip install "model-understanding[gguf]"'
+    )
+
+
+def test_a_gguf_file_loads(tmp_path):
+    from demo_models.tiny_language_model import write_tiny_gguf
+
+    path = tmp_path / "tiny.gguf"
+    write_tiny_gguf(path)
+    visualizer = GenerativeModelVisualizer(path)
+    assert visualizer.compute_saliency("abab").scores.any()
+    assert visualizer.runner.model.loaded.provenance.model == str(path)
+
+
+# --- tokenizers ---
+
+
+def test_a_pipeline_brings_its_tokenizer():
+    tokenizer = tiny_tokenizers.wordpiece()
+    pipeline = transformers.pipeline(
+        "text-classification", model=tiny_models.build("bert"), tokenizer=tokenizer, device="cpu"
+    )
+    for visualizer in (ModelVisualizer(pipeline), ModelVisualizer(model=pipeline)):
+        assert visualizer.model is pipeline.model
+        assert visualizer.tokenizer is pipeline.tokenizer
+    other = tiny_tokenizers.roberta_like()
+    assert ModelVisualizer(pipeline, tokenizer=other).tokenizer is other
+    assert refusal(InputError, pipeline, visualizer=GenerativeModelVisualizer) == (
+        f"BertForSequenceClassification is not a causal-lm model. {WHICH_VISUALIZER}"
+    )
+
+
+def test_a_tokenizer_by_folder(saved):
+    visualizer = ModelVisualizer(model=tiny_models.build("bert"), tokenizer=str(saved / "bert"))
+    assert (
+        visualizer.tokenizer("The film")["input_ids"] == tiny_tokenizers.wordpiece()("The film")["input_ids"]
+    )
+
+
+# --- provenance and task ---
+
+
+def test_provenance(saved):
+    provenance = ModelVisualizer(saved / "bert", device="cpu", revision="v1").runner.model.loaded.provenance
+    assert provenance.model == str(saved / "bert")
+    assert (provenance.task, provenance.architecture) == (
+        "sequence-classification",
+        "BertForSequenceClassification",
+    )
+    assert (provenance.revision, provenance.device, provenance.dtype) == ("v1", "cpu", "float32")
+    assert set(provenance.versions) == {"model-understanding", "python", "torch", "transformers", "numpy"}
+
+
+def test_the_task_of_a_checkpoint(saved, bert):
+    options = LoadingOptions()
+    assert detect_task(str(saved / "bert"), options) == "sequence-classification"
+    assert detect_task(str(saved / "gpt2"), options) == "causal-lm"
+    assert detect_task("demo:sentiment", options) == "sequence-classification"
+    assert detect_task("demo:smollm2", options) == "causal-lm"
+    assert detect_task("some/file.gguf", options) == "causal-lm"
+    reasons = {
+        "BertForMaskedLM": "BertForMaskedLM is neither a sequence classifier nor a causal language model",
+        None: "its config names no architecture",
+    }
+    for architecture, reason in reasons.items():
+        configure(bert, architectures=architecture and [architecture])
+        with pytest.raises(InputError) as caught:
+            detect_task(str(bert), options)
+        assert str(caught.value) == (
+            f"Cannot determine the task of '{bert}': {reason}. "
+            "Pass --task sequence-classification or --task causal-lm."
+        )
+
+
+def test_a_demo_model_of_another_task():
+    assert refusal(InputError, "demo:sentiment", visualizer=GenerativeModelVisualizer) == (
+        f"demo:sentiment is a sequence-classification model, not a causal-lm model. {WHICH_VISUALIZER}"
+    )
+    assert refusal(InputError, "demo:none") == (
+        "Unknown demo model 'demo:none'. Allowed: demo:sentiment, demo:smollm2. Pass one of these names."
+    )

@@ -1,0 +1,84 @@
+"""Models and tokenizers that are passed as objects: those that can be explained, and the others."""
+
+import tiny_models
+import tiny_tokenizers
+import torch
+import transformers
+
+from model_understanding import GenerativeModelVisualizer, InputError, LoadingError, ModelVisualizer
+
+from .checkpoints import WHICH_VISUALIZER, refusal
+
+
+def test_objects_that_are_no_model_or_no_tokenizer():
+    either = (
+        "Expected either a model name or a loaded model. Got {}. For example "
+        "ModelVisualizer('bert-base-uncased'), or ModelVisualizer(model=model, tokenizer=tokenizer)."
+    )
+    model = tiny_models.build("bert")
+    assert refusal(InputError) == either.format("neither")
+    assert refusal(InputError, "x", model=model) == either.format("both")
+    for thing, kind in ((0, "int"), ([], "list"), (object(), "object")):
+        assert refusal(InputError, thing) == (
+            f"Cannot explain an object of type {kind}. "
+            "Pass a model name, a folder, a transformers model with its tokenizer, or a pipeline."
+        )
+    assert refusal(InputError, model=model) == (
+        "A loaded model needs its tokenizer. "
+        "Pass tokenizer=…: a tokenizer, or the name or folder to load it from."
+    )
+    assert refusal(InputError, model=model, tokenizer=3) == (
+        "An object of type int is not a transformers tokenizer. "
+        "Pass AutoTokenizer.from_pretrained(…), or the name or folder to load it from."
+    )
+    assert refusal(InputError, model=torch.nn.Linear(2, 2), tokenizer=tiny_tokenizers.wordpiece()) == (
+        "Linear is not a transformers model: it has no config. "
+        "Pass a model loaded with AutoModelForSequenceClassification or AutoModelForCausalLM."
+    )
+
+
+def test_models_with_another_head_or_none():
+    bert, tokenizer = tiny_models.build("bert"), tiny_tokenizers.wordpiece()
+    t5 = transformers.T5Config(vocab_size=50, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)
+    wrong = [
+        (ModelVisualizer, bert.bert, "sequence-classification"),
+        (ModelVisualizer, tiny_models.build("gpt2"), "sequence-classification"),
+        (ModelVisualizer, transformers.BertForQuestionAnswering(bert.config), "sequence-classification"),
+        (GenerativeModelVisualizer, bert, "causal-lm"),
+        (GenerativeModelVisualizer, transformers.BertForMaskedLM(bert.config), "causal-lm"),
+        (GenerativeModelVisualizer, transformers.T5ForConditionalGeneration(t5), "causal-lm"),
+    ]
+    for visualizer, model, task in wrong:
+        assert refusal(InputError, visualizer=visualizer, model=model, tokenizer=tokenizer) == (
+            f"{type(model).__name__} is not a {task} model. {WHICH_VISUALIZER}"
+        )
+
+
+def test_a_model_of_the_users_own_class_is_accepted():
+    class Mine(transformers.BertForSequenceClassification):
+        pass
+
+    model = Mine(tiny_models.build("bert").config).eval()
+    visualizer = ModelVisualizer(model=model, tokenizer=tiny_tokenizers.wordpiece())
+    assert visualizer.runner.model.loaded.provenance.architecture == "Mine"
+
+
+def test_a_compiled_model_is_refused():
+    tokenizer = tiny_tokenizers.wordpiece()
+    in_place = tiny_models.fresh("bert")
+    in_place.compile(backend="eager")
+    for model in (torch.compile(tiny_models.fresh("bert"), backend="eager"), in_place):
+        assert refusal(LoadingError, model=model, tokenizer=tokenizer) == (
+            "A compiled model cannot be explained: torch.compile hides its computations. "
+            "Pass the model without torch.compile."
+        )
+
+
+def test_a_loaded_model_is_neither_moved_nor_converted():
+    model, tokenizer = tiny_models.build("bert"), tiny_tokenizers.wordpiece()
+    same = ModelVisualizer(model=model, tokenizer=tokenizer, device="cpu", dtype="float32")
+    assert same.model is model
+    assert refusal(InputError, model=model, tokenizer=tokenizer, dtype="float16") == (
+        "The model's weights are torch.float32, not torch.float16. Convert it first: model.to(torch.float16)."
+    )
+    assert model.dtype == torch.float32
