@@ -255,9 +255,9 @@ def test_attention_is_refused():
     [
         ({"text": ""}, "The text is empty."),
         ({"text": ("a", "b")}, "A predict_fn is asked about single texts. Got a tuple."),
-        ({"target": "great"}, "There is no label 'great'. Allowed: good, bad."),
+        ({"target": "great"}, "Unknown label 'great'. Allowed: good, bad."),
         ({"target": 2}, "There is no class 2: the model has 2."),
-        ({"target": lambda outputs: outputs}, "A class is a label or an index. Got <function"),
+        ({"target": lambda outputs: outputs}, "A class must be a label or an index. Got <function"),
         ({"target": 0, "against": "good"}, "The target and its contrast are both 'good'."),
         (
             {"method": Lime(replacement="pad")},

@@ -255,7 +255,7 @@ def test_a_method_that_cannot_be_rehearsed_runs_without_a_total_and_says_so_when
 
 def test_what_is_wrong_with_a_request_is_said_by_its_estimate_too():
     visualizer = visualizer_of("bert")
-    with pytest.raises(InputError, match="There is no label 'x'"):
+    with pytest.raises(InputError, match="Unknown label 'x'"):
         visualizer.compute_saliency(PROBE, target="x", estimate=True, method="saliency")
     with pytest.raises(InputError, match="the tokenizer has no mask token"):
         visualizer_of("gpt2").compute_saliency(

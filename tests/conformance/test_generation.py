@@ -181,7 +181,7 @@ def test_next_token_by_text_id_and_contrast(name):
 MISUSES = {
     "one token has no loss": (
         ("a",), {},
-        "A prompt of one token has no loss: nothing comes before it to predict it. "
+        "A one-token prompt has no loss: the model does not predict its first token. "
         "Pass a longer prompt, or target='next'.",
     ),
     "per_token needs a continuation": (
@@ -195,8 +195,7 @@ MISUSES = {
     ),
     "unknown quantity": (
         (PROBE,), {"target": "next", "quantity": "odds"},
-        "Quantity 'odds' is unknown. Allowed: logit, log_prob, prob. "
-        "Use quantity='log_prob' unless you need another.",
+        "Unknown quantity 'odds'. Allowed: logit, log_prob, prob. Pass quantity='logit'.",
     ),
     "no room": (
         ("a" * 96,), {"target": "continuation"},

@@ -388,8 +388,8 @@ def test_several_next_tokens_are_not_steps():
 MISUSES = {
     "a sum of probabilities": (
         {"target": "continuation", "continuation": CONTINUATION, "span": (0, 2), "quantity": "prob"},
-        "The probability of 2 tokens is their product: the sum of theirs means nothing. "
-        "Use quantity='log_prob', whose exponential it is, or per_token=True.",
+        "The probabilities of 2 tokens cannot be summed to one target. "
+        "Pass quantity='log_prob' for their joint log-probability, or per_token=True.",
     ),
     "a span of the next token": (
         {"target": "next", "span": (0, 1)},
@@ -423,7 +423,7 @@ MISUSES = {
     ),
     "a list as the contrast of one token": (
         {"target": 9, "against": [8]},
-        "A token is a text or an id. Got [8]. Pass ' Paris' or 3681.",
+        "A token must be a text or an id. Got [8]. Pass for example ' Paris' or 3681.",
     ),
     "continuations of one prompt": (
         {"target": "continuation", "continuation": [" a", " b"]},

@@ -18,6 +18,9 @@ from model_understanding.targets.classification import (
 from model_understanding.tokens import Tokens as TokenSequence
 
 LABELS = ("NEGATIVE", "neutral", "positive")
+SEE_LABELS = "Pass one of NEGATIVE, neutral, positive, or an index."
+SAME_CLASS = "The target and its contrast are both 'positive'. Pass a different class as against."
+SEE_INDEX = "Pass an index from 0 to 2, or from -3 to -1 counting from the end."
 
 
 def config(count=3, kind=None, names=LABELS):
@@ -53,39 +56,38 @@ def test_labels_that_look_like_indices_are_labels():
 @pytest.mark.parametrize(
     ("labels", "name", "message"),
     [
-        (LABELS, 3, "There is no class 3: the model has 3. Pass an index from 0 to 2."),
-        (LABELS, -4, "There is no class -4: the model has 3. Pass an index from 0 to 2."),
-        (LABELS, "7", "There is no class 7: the model has 3. Pass an index from 0 to 2."),
+        (LABELS, 3, f"There is no class 3: the model has 3. {SEE_INDEX}"),
+        (LABELS, -4, f"There is no class -4: the model has 3. {SEE_INDEX}"),
+        (LABELS, "7", f"There is no class 7: the model has 3. {SEE_INDEX}"),
         (
             LABELS,
             "positve",
-            "There is no label 'positve'. Allowed: NEGATIVE, neutral, positive. Did you mean 'positive'?",
+            "Unknown label 'positve'. Allowed: NEGATIVE, neutral, positive. Did you mean 'positive'?",
         ),
         (
             LABELS,
             "zzz",
-            "There is no label 'zzz'. Allowed: NEGATIVE, neutral, positive. "
-            "Pass one of these labels or an index.",
+            "Unknown label 'zzz'. Allowed: NEGATIVE, neutral, positive. "
+            "Pass one of these labels, or an index.",
         ),
         (
             LABELS,
             "²",
-            "There is no label '²'. Allowed: NEGATIVE, neutral, positive. "
-            "Pass one of these labels or an index.",
+            "Unknown label '²'. Allowed: NEGATIVE, neutral, positive. Pass one of these labels, or an index.",
         ),
         (
             LABELS,
             "--1",
-            "There is no label '--1'. Allowed: NEGATIVE, neutral, positive. "
-            "Pass one of these labels or an index.",
+            "Unknown label '--1'. Allowed: NEGATIVE, neutral, positive. "
+            "Pass one of these labels, or an index.",
         ),
-        (("pos", "POS"), "Pos", "There is no label 'Pos'. Allowed: pos, POS. Did you mean 'pos'?"),
-        (("a", "a"), "a", "2 classes are named 'a'. Pass the index of one."),
-        (LABELS, True, "A class is a label or an index. Got True. Labels: NEGATIVE, neutral, positive."),
-        (LABELS, 1.0, "A class is a label or an index. Got 1.0. Labels: NEGATIVE, neutral, positive."),
+        (("pos", "POS"), "Pos", "Unknown label 'Pos'. Allowed: pos, POS. Did you mean 'pos'?"),
+        (("a", "a"), "a", "2 classes have the label 'a'. Pass the index of the class."),
+        (LABELS, True, f"A class must be a label or an index. Got True. {SEE_LABELS}"),
+        (LABELS, 1.0, f"A class must be a label or an index. Got 1.0. {SEE_LABELS}"),
     ],
 )
-def test_a_class_that_is_not_there(labels, name, message):
+def test_an_unknown_class(labels, name, message):
     assert refusal(class_index, labels, name) == message
 
 
@@ -128,17 +130,19 @@ def test_targets():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("positive", 2), "The target and its contrast are both 'positive'. Pass another class as against."),
-        ((None, 2), "The target and its contrast are both 'positive'. Pass another class as against."),
-        (([],), "No class was chosen. Pass a label, an index, or target='all'."),
+        (
+            ("positive", 2),
+            "The target and its contrast are both 'positive'. Pass a different class as against.",
+        ),
+        ((None, 2), "The target and its contrast are both 'positive'. Pass a different class as against."),
+        (([],), "No target class is given. Pass a label, an index, or target='all'."),
         (
             (0, None, "loss"),
-            "Quantity 'loss' is unknown. Allowed: logit, log_prob, prob. "
-            "Use quantity='logit' unless you need another.",
+            "Unknown quantity 'loss'. Allowed: logit, log_prob, prob. Pass quantity='logit'.",
         ),
         (
             (0, None, "prob", config(kind="regression")),
-            "A regression model has no 'prob': its outputs are the values themselves. Use quantity='logit'.",
+            "A regression model has no 'prob': it predicts values, not probabilities. Pass quantity='logit'.",
         ),
     ],
 )
@@ -164,8 +168,8 @@ def test_predictions_and_targets_are_the_models(kind, count):
     elif kind is None and count > 1:
         quantities |= {"prob": logits.softmax(0), "log_prob": logits.log_softmax(0)}
     for quantity, expected in quantities.items():
-        found = visualizer.compute_saliency(text, target="all", quantity=quantity, method="saliency")
-        assert found.outputs == pytest.approx(expected.numpy(), rel=1e-5, abs=1e-6)
+        attribution = visualizer.compute_saliency(text, target="all", quantity=quantity, method="saliency")
+        assert attribution.outputs == pytest.approx(expected.numpy(), rel=1e-5, abs=1e-6)
     if count > 1:
-        one = visualizer.compute_saliency(text, target=0, against=2, method="saliency")
-        assert one.outputs == pytest.approx([float(logits[0] - logits[2])], rel=1e-4)
+        contrast = visualizer.compute_saliency(text, target=0, against=2, method="saliency")
+        assert contrast.outputs == pytest.approx([float(logits[0] - logits[2])], rel=1e-4)

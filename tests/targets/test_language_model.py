@@ -24,6 +24,10 @@ from model_understanding.tokens import Tokens
 
 GPT2 = tiny_tokenizers.gpt2_like()
 SIZE = len(GPT2)
+SEE_TOKEN = (
+    "Pass the text of one token, with its leading space, or an id; "
+    "explain a longer text with target='continuation'."
+)
 VOCABULARY = {"<unk>": 0, "▁": 1, "▁Paris": 2, "Paris": 3, "▁the": 4, "s": 5}
 
 
@@ -51,18 +55,18 @@ def test_the_loss_of_a_prompt():
     )
     assert target.description() == "language-model loss of the prompt"
     assert refused(loss_target, Tokens.from_pieces(["a"])) == (
-        "A prompt of one token has no loss: nothing comes before it to predict it. "
+        "A one-token prompt has no loss: the model does not predict its first token. "
         "Pass a longer prompt, or target='next'."
     )
 
 
 def test_a_token_by_id_or_text():
     single = " the"
-    (wanted,) = GPT2(single, add_special_tokens=False)["input_ids"]
+    (the_id,) = GPT2(single, add_special_tokens=False)["input_ids"]
     assert len(GPT2("the", add_special_tokens=False)["input_ids"]) > 1
-    for item in (single, "the", wanted, np.int64(wanted)):
-        assert vocabulary_id(GPT2, SIZE, item) == wanted
-    assert token_text(GPT2, wanted) == single
+    for item in (single, "the", the_id, np.int64(the_id)):
+        assert vocabulary_id(GPT2, SIZE, item) == the_id
+    assert token_text(GPT2, the_id) == single
     assert vocabulary_id(GPT2, SIZE, " ") == GPT2(" ")["input_ids"][0]
     assert vocabulary_id(GPT2, SIZE, "<|endoftext|>") == 0
 
@@ -86,27 +90,29 @@ def test_a_byte_of_a_character_is_named_by_its_piece():
         (
             GPT2,
             SIZE,
-            f"There is no token {SIZE}: the vocabulary has {SIZE}. Pass an id from 0 to {SIZE - 1}.",
+            f"There is no token {SIZE}: the vocabulary has {SIZE} tokens. Pass an id from 0 to {SIZE - 1}.",
         ),
-        (GPT2, -1, f"There is no token -1: the vocabulary has {SIZE}. Pass an id from 0 to {SIZE - 1}."),
-        (GPT2, True, "A token is a text or an id. Got True. Pass ' Paris' or 3681."),
-        (GPT2, 1.5, "A token is a text or an id. Got 1.5. Pass ' Paris' or 3681."),
+        (
+            GPT2,
+            -1,
+            f"There is no token -1: the vocabulary has {SIZE} tokens. Pass an id from 0 to {SIZE - 1}.",
+        ),
+        (GPT2, True, "A token must be a text or an id. Got True. Pass for example ' Paris' or 3681."),
+        (GPT2, 1.5, "A token must be a text or an id. Got 1.5. Pass for example ' Paris' or 3681."),
         (
             GPT2,
             "",
-            "'' is 0 tokens for this tokenizer, not one. "
-            "Pass the text of one token (its blank counts), an id, or explain it as a continuation.",
+            f"'' is 0 tokens in this tokenizer, not one. {SEE_TOKEN}",
         ),
         (
             GPT2,
             "xyz",
-            "'xyz' is 3 tokens for this tokenizer, not one. "
-            "Pass the text of one token (its blank counts), an id, or explain it as a continuation.",
+            f"'xyz' is 3 tokens in this tokenizer, not one. {SEE_TOKEN}",
         ),
         (
             tiny_tokenizers.wordpiece(),
             "☃",
-            "'☃' is not in this tokenizer's vocabulary. Pass a text it knows, or an id.",
+            "'☃' is not in this tokenizer's vocabulary. Pass a text that is in the vocabulary, or an id.",
         ),
     ],
 )
@@ -115,9 +121,9 @@ def test_what_is_not_one_token(tokenizer, item, message):
 
 
 def test_a_text_beyond_the_models_vocabulary():
-    (wanted,) = GPT2(" the", add_special_tokens=False)["input_ids"]
-    assert refused(vocabulary_id, GPT2, wanted, " the") == (
-        f"There is no token {wanted}: the vocabulary has {wanted}. Pass an id from 0 to {wanted - 1}."
+    (the_id,) = GPT2(" the", add_special_tokens=False)["input_ids"]
+    assert refused(vocabulary_id, GPT2, the_id, " the") == (
+        f"There is no token {the_id}: the vocabulary has {the_id} tokens. Pass an id from 0 to {the_id - 1}."
     )
 
 
@@ -127,11 +133,10 @@ def test_the_next_token():
     assert (target.labels, target.against_labels) == ((token_text(GPT2, 9),), ("<|endoftext|>",))
     assert next_target(GPT2, SIZE, 4, 9, None, "prob").against == ()
     assert refused(next_target, GPT2, SIZE, 4, 0, 0, "logit") == (
-        "The target and its contrast are both '<|endoftext|>'. Pass another token as against."
+        "The target and its contrast are both '<|endoftext|>'. Pass a different token as against."
     )
     assert refused(next_target, GPT2, SIZE, 4, 0, None, "loss") == (
-        "Quantity 'loss' is unknown. Allowed: logit, log_prob, prob. "
-        "Use quantity='log_prob' unless you need another."
+        "Unknown quantity 'loss'. Allowed: logit, log_prob, prob. Pass quantity='logit'."
     )
 
 
@@ -144,15 +149,16 @@ def sequence(text=" the capital is Paris, Paris"):
 
 def test_continuations():
     tokens, steps = sequence(" the film")
-    wanted = tuple(tokens.ids[steps.start :].tolist())
-    places = tuple(step - 1 for step in steps)
+    ids = tuple(tokens.ids[steps.start :].tolist())
+    positions = tuple(step - 1 for step in steps)
     labels = tokens.surfaces()[steps.start :]
     (whole,) = continuation_targets(tokens, steps, per_token=False, quantity="log_prob")
-    assert (whole.positions, whole.indices, whole.labels, whole.reduce) == (places, wanted, labels, "sum")
+    assert (whole.positions, whole.indices, whole.labels, whole.reduce) == (positions, ids, labels, "sum")
     assert whole.description() == "log-probability of continuation"
     each = continuation_targets(tokens, steps, per_token=True, quantity="log_prob")
     assert [(t.positions, t.indices, t.labels) for t in each] == [
-        ((place,), (token,), (label,)) for place, token, label in zip(places, wanted, labels, strict=True)
+        ((position,), (token,), (label,))
+        for position, token, label in zip(positions, ids, labels, strict=True)
     ]
 
 
@@ -161,8 +167,8 @@ def test_the_probability_of_several_tokens_is_no_sum():
     assert len(continuation_targets(tokens, steps, per_token=True, quantity="prob")) == len(steps)
     assert len(continuation_targets(tokens, steps[:1], per_token=False, quantity="prob")) == 1
     assert refused(continuation_targets, tokens, steps[:3], per_token=False, quantity="prob") == (
-        "The probability of 3 tokens is their product: the sum of theirs means nothing. "
-        "Use quantity='log_prob', whose exponential it is, or per_token=True."
+        "The probabilities of 3 tokens cannot be summed to one target. "
+        "Pass quantity='log_prob' for their joint log-probability, or per_token=True."
     )
 
 
@@ -174,7 +180,7 @@ def test_a_contrast_that_is_the_target():
     assert whole.against == tuple(others)  # where both are the same they cancel
     message = (
         "The target and its contrast are both ' the' at step 0. "
-        "Pass another token there, or a span without it."
+        "Pass a different contrast for that step, or a span without it."
     )
     for options in ({"per_token": True, "against": others}, {"per_token": False, "against": ids}):
         assert refused(continuation_targets, tokens, steps, quantity="logit", **options) == message
@@ -185,11 +191,11 @@ def test_a_contrast_that_is_the_target():
 )
 def test_a_span_is_all_tokens_that_spell_it_and_no_other(span):
     tokens, steps = sequence(" the capital 👨‍👩‍👧 </script> שלום")
-    found = span_of(tokens, steps, span, "continuation")
-    assert span in GPT2.decode(tokens.ids[found.start : found.stop])
-    for smaller in (found[1:], found[:-1]):
+    positions = span_of(tokens, steps, span, "continuation")
+    assert span in GPT2.decode(tokens.ids[positions.start : positions.stop])
+    for smaller in (positions[1:], positions[:-1]):
         assert span not in GPT2.decode(tokens.ids[smaller.start : smaller.stop])
-    assert span.strip() in span_text(tokens, found)
+    assert span.strip() in span_text(tokens, positions)
 
 
 def test_a_span_by_tokens():
@@ -198,7 +204,11 @@ def test_a_span_by_tokens():
     assert span_of(tokens, steps, (0, len(steps)), "continuation") == steps
 
 
-NO_SPAN = "There is no span {span}: the continuation has {count} tokens. Pass 0 ≤ start < end ≤ {count}."
+NO_SPAN = "Invalid span {span}: the continuation has {count} tokens. Pass 0 ≤ start < end ≤ {count}."
+
+NOT_A_SPAN = (
+    "A span must be (start, end) in tokens, or a text. Got {span}. Pass for example (0, 3) or ' Paris'."
+)
 
 
 @pytest.mark.parametrize(
@@ -206,42 +216,42 @@ NO_SPAN = "There is no span {span}: the continuation has {count} tokens. Pass 0 
     [
         (
             "Rome",
-            "'Rome' does not stand in the continuation ' the film is Paris, Paris'. "
-            "Pass a piece of its text exactly as it is, or (start, end) in tokens.",
+            "'Rome' does not occur in the continuation ' the film is Paris, Paris'. "
+            "Pass a part of its text exactly, or (start, end) in tokens.",
         ),
         (
             "",
-            "'' does not stand in the continuation ' the film is Paris, Paris'. "
-            "Pass a piece of its text exactly as it is, or (start, end) in tokens.",
+            "'' does not occur in the continuation ' the film is Paris, Paris'. "
+            "Pass a part of its text exactly, or (start, end) in tokens.",
         ),
         (
             "Paris",
-            "'Paris' stands in the continuation ' the film is Paris, Paris' more than once. "
-            "Pass a longer piece, or (start, end) in tokens.",
+            "'Paris' occurs in the continuation ' the film is Paris, Paris' more than once. "
+            "Pass a longer part of its text, or (start, end) in tokens.",
         ),
         ((2, 2), NO_SPAN),
         ((-1, 2), NO_SPAN),
         ((0, 99), NO_SPAN),
-        ((1,), "A span is (start, end) in tokens, or a text. Got (1,). Pass (0, 3) or ' Paris'."),
-        (3, "A span is (start, end) in tokens, or a text. Got 3. Pass (0, 3) or ' Paris'."),
-        ((0, True), "A span is (start, end) in tokens, or a text. Got (0, True). Pass (0, 3) or ' Paris'."),
+        ((1,), NOT_A_SPAN),
+        (3, NOT_A_SPAN),
+        ((0, True), NOT_A_SPAN),
     ],
 )  # fmt: skip
-def test_a_span_that_is_not_there(span, message):
+def test_invalid_spans(span, message):
     tokens, steps = sequence(" the film is Paris, Paris")
     assert refused(span_of, tokens, steps, span, "continuation") == message.format(
         span=span, count=len(steps)
     )
 
 
-def test_the_loss_of_a_part_of_a_prompt():
+def test_the_loss_of_a_span_of_a_prompt():
     tokens, _ = tokenize(GPT2, " the film was bad")
     target = loss_target(tokens, (1, 3))
     assert (target.positions, target.indices, target.reduce) == ((0, 1), tuple(tokens.ids[1:3]), "mean")
     assert loss_target(tokens, "bad").description() == "language-model loss of bad"
     assert refused(loss_target, tokens, (0, 2)) == (
-        "The span (0, 2) begins with the prompt's first token, which nothing predicts. "
-        "Begin the span at token 1 or later."
+        "The span (0, 2) starts at the prompt's first token, which the model does not predict. "
+        "Start the span at token 1 or later."
     )
 
 
@@ -252,9 +262,10 @@ def test_contrasts_for_each_step():
     assert contrast_ids(GPT2, SIZE, "the", 1) == tuple(the)  # one step: a token, as for the next
     assert contrast_ids(GPT2, SIZE, 9, 1) == (9,)
     assert refused(contrast_ids, GPT2, SIZE, " the", 2) == (
-        "The contrast ' the' is 1 tokens, and 2 are explained. "
+        "Expected a contrast token for each of the 2 explained tokens. Got 1 in ' the'. "
         "Pass a token for each step, a text of as many tokens, or 'runner-up'."
     )
     assert refused(contrast_ids, tiny_tokenizers.wordpiece(), 99, "film ☃", 2) == (
-        "'film ☃' has parts that are not in this tokenizer's vocabulary. Pass a text it knows, or ids."
+        "'film ☃' contains text that is not in this tokenizer's vocabulary. "
+        "Pass a text that is in the vocabulary, or ids."
     )

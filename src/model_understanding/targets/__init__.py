@@ -1,1 +1,1 @@
-"""What is explained: classes, losses and tokens as targets."""
+"""Explanation targets: the classes, losses and tokens whose values are explained."""

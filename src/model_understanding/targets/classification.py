@@ -1,4 +1,4 @@
-"""Sequence classification: classes, their probabilities, and what a target means."""
+"""Targets of a sequence classifier: its classes, and their probabilities."""
 
 import difflib
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
+from model_understanding.checks import index_in, is_whole, one_of
 from model_understanding.errors import InputError
 from model_understanding.results import Prediction, Target
 from model_understanding.results.target import QUANTITIES, Quantity
@@ -22,15 +23,15 @@ def problem_of(config: Any) -> str:
     """Return ``single_label``, ``multi_label`` or ``regression``, by the rule transformers trains with.
 
     Args:
-        config: The model's configuration.
+        config: The model's config.
 
     Returns:
         The kind of problem.
     """
-    declared = getattr(config, "problem_type", None)
-    if declared == "multi_label_classification":
+    problem_type = getattr(config, "problem_type", None)
+    if problem_type == "multi_label_classification":
         return "multi_label"
-    if declared == "regression" or config.num_labels == 1:
+    if problem_type == "regression" or config.num_labels == 1:
         return "regression"
     return "single_label"
 
@@ -56,23 +57,23 @@ def labels_of(config: Any) -> tuple[str, ...]:
 
 
 def prediction_of(config: Any, tokens: Tokens, logits: Float[np.ndarray, " classes"]) -> Prediction:
-    """Return a classifier's answer from its logits.
+    """Return a classifier's prediction from its logits.
 
     Args:
-        config: The model's configuration.
-        tokens: What the model saw.
+        config: The model's config.
+        tokens: The model's input.
         logits: The logits of one text.
 
     Returns:
         Labels, logits and probabilities.
     """
     problem = problem_of(config)
-    values = logits.astype(np.float64)
+    precise = logits.astype(np.float64)
     if problem == "single_label":
-        exponentials = np.exp(values - values.max())
+        exponentials = np.exp(precise - precise.max())
         probabilities = exponentials / exponentials.sum()
     else:
-        probabilities = np.exp(-np.logaddexp(0, -values)) if problem == "multi_label" else None
+        probabilities = np.exp(-np.logaddexp(0, -precise)) if problem == "multi_label" else None
     return Prediction(
         tokens=tokens, labels=labels_of(config), logits=logits, probabilities=probabilities, problem=problem
     )
@@ -84,44 +85,40 @@ def resolve_targets(
     against: ClassName | None,
     quantity: Quantity,
 ) -> tuple[Target, ...]:
-    """Return the targets a caller named.
+    """Return the targets for the classes a caller named.
 
     Args:
-        config: The model's configuration.
+        config: The model's config.
         target: A label, an index, several of them, or ``"all"``.
         against: The contrast class, or ``None``.
         quantity: ``logit``, ``log_prob`` or ``prob``.
 
     Returns:
-        One target for each class asked for.
+        One target for each class.
 
     Raises:
         InputError: A label or index does not exist, or the quantity does not fit the problem.
     """
     problem, labels = problem_of(config), labels_of(config)
-    if quantity not in QUANTITIES:
-        raise InputError(
-            f"Quantity {quantity!r} is unknown. Allowed: {', '.join(QUANTITIES)}.",
-            hint="Use quantity='logit' unless you need another.",
-        )
+    one_of(quantity, "quantity", QUANTITIES)
     if problem == "regression" and quantity != "logit":
         raise InputError(
-            f"A regression model has no {quantity!r}: its outputs are the values themselves.",
-            hint="Use quantity='logit'.",
+            f"A regression model has no {quantity!r}: it predicts values, not probabilities.",
+            hint="Pass quantity='logit'.",
         )
     if isinstance(target, str) and target == "all" and "all" not in labels:
-        wanted: list[int] = list(range(len(labels)))
+        indices = list(range(len(labels)))
     elif isinstance(target, Sequence) and not isinstance(target, str):
-        wanted = [class_index(labels, name) for name in target]
+        indices = [class_index(labels, name) for name in target]
     else:
-        wanted = [class_index(labels, target)]
-    if not wanted:
-        raise InputError("No class was chosen.", hint="Pass a label, an index, or target='all'.")
+        indices = [class_index(labels, target)]
+    if not indices:
+        raise InputError("No target class is given.", hint="Pass a label, an index, or target='all'.")
     contrast = () if against is None else (class_index(labels, against),)
-    if contrast and contrast[0] in wanted:
+    if contrast and contrast[0] in indices:
         raise InputError(
             f"The target and its contrast are both {labels[contrast[0]]!r}.",
-            hint="Pass another class as against.",
+            hint="Pass a different class as against.",
         )
     return tuple(
         Target(
@@ -132,7 +129,7 @@ def resolve_targets(
             against_labels=tuple(labels[i] for i in contrast),
             quantity=quantity,
         )
-        for index in wanted
+        for index in indices
     )
 
 
@@ -152,19 +149,17 @@ def class_index(labels: Sequence[str], name: ClassName) -> int:
     >>> class_index(("negative", "positive"), "Positive")
     1
     """
-    count = len(labels)
-    if isinstance(name, bool) or not isinstance(name, str | int | np.integer):
-        raise InputError(
-            f"A class is a label or an index. Got {name!r}.", hint=f"Labels: {', '.join(labels[:20])}."
-        )
+    listed = ", ".join(labels[:20]) + (" …" if len(labels) > 20 else "")
+    if is_whole(name):
+        return index_in(name, len(labels), "class")
     if not isinstance(name, str):
-        if -count <= name < count:
-            return int(name) % count
         raise InputError(
-            f"There is no class {name}: the model has {count}.", hint=f"Pass an index from 0 to {count - 1}."
+            f"A class must be a label or an index. Got {name!r}.", hint=f"Pass one of {listed}, or an index."
         )
     if labels.count(name) > 1:
-        raise InputError(f"{labels.count(name)} classes are named {name!r}.", hint="Pass the index of one.")
+        raise InputError(
+            f"{labels.count(name)} classes have the label {name!r}.", hint="Pass the index of the class."
+        )
     if name in labels:
         return labels.index(name)
     folded = [label.casefold() for label in labels]
@@ -173,8 +168,7 @@ def class_index(labels: Sequence[str], name: ClassName) -> int:
     if name.removeprefix("-").isdecimal():  # the command line knows only strings
         return class_index(labels, int(name))
     close = difflib.get_close_matches(name, labels, n=1)
-    listed = ", ".join(labels[:20]) + (" …" if count > 20 else "")
     raise InputError(
-        f"There is no label {name!r}. Allowed: {listed}.",
-        hint=f"Did you mean {close[0]!r}?" if close else "Pass one of these labels or an index.",
+        f"Unknown label {name!r}. Allowed: {listed}.",
+        hint=f"Did you mean {close[0]!r}?" if close else "Pass one of these labels, or an index.",
     )

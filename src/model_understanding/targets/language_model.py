@@ -1,11 +1,12 @@
-"""Causal language models: the prompt's loss, the next token, and a continuation or a span of it.
+"""Targets of a causal language model: the prompt's loss, the next token, and a continuation or its span.
 
-The logits at position p say what the model expects at p + 1.
+The logits at position p predict the token at p + 1.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
+from model_understanding.checks import is_whole, one_of
 from model_understanding.errors import InputError
 from model_understanding.results import Target
 from model_understanding.results.target import QUANTITIES, Quantity
@@ -13,38 +14,38 @@ from model_understanding.targets.names import CAUSAL_LM
 from model_understanding.targets.vocabulary import VocabularyItem, token_text, vocabulary_id
 from model_understanding.tokens import Tokens
 
-RUNNER_UP = "runner-up"  # as a contrast: the likeliest token other than the target
+RUNNER_UP = "runner-up"  # as a contrast: the most likely token other than the target
 Span = tuple[int, int] | str
 Contrast = VocabularyItem | Sequence[VocabularyItem]
 
 
 def loss_target(tokens: Tokens, span: Span | None = None) -> Target:
-    """Return the language-model loss of a prompt, or of a part of it.
+    """Return the language-model loss of a prompt, or of a span of it.
 
     ``−1/|S| Σ_{t∈S} log p(id_t | id_<t)``; S is every token but the first, what transformers returns for
     ``labels=input_ids``, or the tokens of the span.
 
     Args:
         tokens: The prompt.
-        span: Start and end of the part in tokens, or its text as it stands there; all where left out.
+        span: Start and end of the span in tokens, or its text exactly; ``None`` for the whole prompt.
 
     Returns:
         The target.
 
     Raises:
-        InputError: The prompt has one token, which nothing predicts; the span is not there or begins with
-            that token.
+        InputError: The prompt has only one token, which the model does not predict; the span does not
+            occur or starts with that token.
     """
     if len(tokens) < 2:
         raise InputError(
-            "A prompt of one token has no loss: nothing comes before it to predict it.",
+            "A one-token prompt has no loss: the model does not predict its first token.",
             hint="Pass a longer prompt, or target='next'.",
         )
     steps = range(1, len(tokens)) if span is None else span_of(tokens, range(len(tokens)), span, "prompt")
     if steps.start == 0:
         raise InputError(
-            f"The span {span!r} begins with the prompt's first token, which nothing predicts.",
-            hint="Begin the span at token 1 or later.",
+            f"The span {span!r} starts at the prompt's first token, which the model does not predict.",
+            hint="Start the span at token 1 or later.",
         )
     return Target(
         task=CAUSAL_LM,
@@ -64,14 +65,14 @@ def next_target(
     against: VocabularyItem | None,
     quantity: Quantity,
 ) -> Target:
-    """Return the token after a position as target.
+    """Return the token after a position as a target.
 
     Args:
-        tokenizer: The tokenizer, for names.
+        tokenizer: The tokenizer, for labels.
         vocabulary: Size of the vocabulary.
         position: Position of the logits that predict it.
         token: Its id.
-        against: Another token as contrast, or ``None``.
+        against: The contrast token, or ``None``.
         quantity: ``logit``, ``log_prob`` or ``prob``.
 
     Returns:
@@ -80,12 +81,12 @@ def next_target(
     Raises:
         InputError: The contrast or the quantity is unknown.
     """
-    check_quantity(quantity)
+    one_of(quantity, "quantity", QUANTITIES)
     contrast = () if against is None else (vocabulary_id(tokenizer, vocabulary, against),)
     if contrast == (token,):
         raise InputError(
             f"The target and its contrast are both {token_text(tokenizer, token)!r}.",
-            hint="Pass another token as against.",
+            hint="Pass a different token as against.",
         )
     return Target(
         task=CAUSAL_LM,
@@ -108,46 +109,46 @@ def continuation_targets(
     against_labels: Sequence[str] = (),
     name: str | None = "continuation",
 ) -> tuple[Target, ...]:
-    """Return the tokens of a continuation, or of a span of it, as one target or each as one.
+    """Return the tokens of a continuation, or of a span of it, as one target or as one target each.
 
-    One target is the sum of its tokens' log-probabilities (the logarithm of the probability of all of
-    them) or logits. There is no sum of probabilities: no event has it.
+    One target is the sum of its tokens' logits or of their log-probabilities, which is their joint
+    log-probability. Their probabilities have no meaningful sum.
 
     Args:
         tokens: The prompt and the continuation.
-        steps: Where the explained tokens stand.
+        steps: Positions of the explained tokens.
         per_token: Whether each token is a target of its own.
-        quantity: ``log_prob``, ``logit`` or, of single tokens, ``prob``.
-        against: A contrast token for each step, after the same tokens before it; none where left out.
+        quantity: ``log_prob``, ``logit`` or, for single tokens, ``prob``.
+        against: A contrast token for each step, given the same preceding tokens; empty for none.
         against_labels: Their texts.
-        name: What to call one target over all steps.
+        name: The name of one target over all steps.
 
     Returns:
         One target, or one for each step.
 
     Raises:
-        InputError: The quantity is unknown or is no quantity of several tokens, or a target is its own
+        InputError: The quantity is unknown or cannot be summed over tokens, or a target is its own
             contrast.
     """
-    check_quantity(quantity)
+    one_of(quantity, "quantity", QUANTITIES)
     if quantity == "prob" and not per_token and len(steps) > 1:
         raise InputError(
-            f"The probability of {len(steps)} tokens is their product: the sum of theirs means nothing.",
-            hint="Use quantity='log_prob', whose exponential it is, or per_token=True.",
+            f"The probabilities of {len(steps)} tokens cannot be summed to one target.",
+            hint="Pass quantity='log_prob' for their joint log-probability, or per_token=True.",
         )
-    wanted, labels = [int(tokens.ids[step]) for step in steps], tokens.select(steps).surfaces()
-    same = [place for place, other in enumerate(against) if other == wanted[place]]
-    if same and (per_token or len(same) == len(steps)):
+    ids, labels = [int(tokens.ids[step]) for step in steps], tokens.select(steps).surfaces()
+    equal = [i for i, contrast in enumerate(against) if contrast == ids[i]]
+    if equal and (per_token or len(equal) == len(steps)):
         raise InputError(
-            f"The target and its contrast are both {labels[same[0]]!r} at step {same[0]}.",
-            hint="Pass another token there, or a span without it.",
+            f"The target and its contrast are both {labels[equal[0]]!r} at step {equal[0]}.",
+            hint="Pass a different contrast for that step, or a span without it.",
         )
     if not per_token:
         return (
             Target(
                 task=CAUSAL_LM,
                 positions=tuple(step - 1 for step in steps),
-                indices=tuple(wanted),
+                indices=tuple(ids),
                 labels=labels,
                 against=tuple(against),
                 against_labels=tuple(against_labels),
@@ -159,23 +160,23 @@ def continuation_targets(
         Target(
             task=CAUSAL_LM,
             positions=(step - 1,),
-            indices=(wanted[place],),
-            labels=(labels[place],),
-            against=tuple(against[place : place + 1]),
-            against_labels=tuple(against_labels[place : place + 1]),
+            indices=(ids[i],),
+            labels=(labels[i],),
+            against=tuple(against[i : i + 1]),
+            against_labels=tuple(against_labels[i : i + 1]),
             quantity=quantity,
         )
-        for place, step in enumerate(steps)
+        for i, step in enumerate(steps)
     )
 
 
 def span_of(tokens: Tokens, within: range, span: Span, what: str) -> range:
-    """Return where the tokens of a span stand.
+    """Return the positions of the tokens of a span.
 
     Args:
         tokens: All tokens.
         within: Positions of the prompt or of the continuation.
-        span: Start and end among these, counted from 0, the end not included; or a text that stands there
+        span: Start and end among these, counted from 0, the end not included; or a text that occurs there
             once: every token that spells a part of it.
         what: ``prompt`` or ``continuation``, for messages.
 
@@ -183,22 +184,19 @@ def span_of(tokens: Tokens, within: range, span: Span, what: str) -> range:
         Positions among all tokens.
 
     Raises:
-        InputError: There are no such tokens, or the text stands there more than once.
+        InputError: There are no such tokens, or the text occurs more than once.
     """
     if isinstance(span, str):
         return _span_of_text(tokens, within, span, what)
-    if not (
-        isinstance(span, tuple | list)
-        and len(span) == 2
-        and all(isinstance(end, int) and not isinstance(end, bool) for end in span)
-    ):
+    if not (isinstance(span, tuple | list) and len(span) == 2 and all(is_whole(end) for end in span)):
         raise InputError(
-            f"A span is (start, end) in tokens, or a text. Got {span!r}.", hint="Pass (0, 3) or ' Paris'."
+            f"A span must be (start, end) in tokens, or a text. Got {span!r}.",
+            hint="Pass for example (0, 3) or ' Paris'.",
         )
     start, end = span
     if not 0 <= start < end <= len(within):
         raise InputError(
-            f"There is no span ({start}, {end}): the {what} has {len(within)} tokens.",
+            f"Invalid span ({start}, {end}): the {what} has {len(within)} tokens.",
             hint=f"Pass 0 ≤ start < end ≤ {len(within)}.",
         )
     return within[start:end]
@@ -211,31 +209,32 @@ def _span_of_text(tokens: Tokens, within: range, span: str, what: str) -> range:
     start = text.find(span) if span else -1
     if start < 0:
         raise InputError(
-            f"{span[:60]!r} does not stand in the {what} {text[:60]!r}.",
-            hint="Pass a piece of its text exactly as it is, or (start, end) in tokens.",
+            f"{span[:60]!r} does not occur in the {what} {text[:60]!r}.",
+            hint="Pass a part of its text exactly, or (start, end) in tokens.",
         )
     if text.find(span, start + 1) >= 0:
         raise InputError(
-            f"{span[:60]!r} stands in the {what} {text[:60]!r} more than once.",
-            hint="Pass a longer piece, or (start, end) in tokens.",
+            f"{span[:60]!r} occurs in the {what} {text[:60]!r} more than once.",
+            hint="Pass a longer part of its text, or (start, end) in tokens.",
         )
     end = start + len(span)
-    inside = [
+    overlapping = [
         position
         for position in within
         if tokens.segments[position] == segment
         and tokens.offsets[position, 0] < end
         and tokens.offsets[position, 1] > start
     ]
-    if not inside:
+    if not overlapping:
         raise InputError(
-            f"{span[:60]!r} has no token of its own.", hint="Pass a longer piece, or (start, end) in tokens."
+            f"No token of the {what} spells {span[:60]!r}.",
+            hint="Pass a longer part of its text, or (start, end) in tokens.",
         )
-    return range(inside[0], inside[-1] + 1)
+    return range(overlapping[0], overlapping[-1] + 1)
 
 
 def span_text(tokens: Tokens, steps: range) -> str:
-    """Return the text of a span, to name a target by."""
+    """Return the text of a span, as the name of its target."""
     first, last = steps[0], steps[-1]
     segment = int(tokens.segments[first])
     if segment < 0 or segment != tokens.segments[last]:
@@ -252,37 +251,28 @@ def contrast_ids(tokenizer: Any, vocabulary: int, against: Contrast, steps: int)
         tokenizer: The tokenizer.
         vocabulary: Size of the vocabulary.
         against: Tokens by id or text, one for each step; or a text of as many tokens, tokenized alone.
-        steps: How many there are.
+        steps: The number of steps.
 
     Returns:
         Their ids.
 
     Raises:
-        InputError: They are more or fewer than the steps, or not in the vocabulary.
+        InputError: There is not one for each step, or one is not in the vocabulary.
     """
     if isinstance(against, str) and steps > 1:
         ids = [int(token) for token in tokenizer(against, add_special_tokens=False)["input_ids"]]
-        unknown = tokenizer.unk_token_id
-        if unknown in ids and tokenizer.unk_token not in against:
+        if tokenizer.unk_token_id in ids and tokenizer.unk_token not in against:
             raise InputError(
-                f"{against[:60]!r} has parts that are not in this tokenizer's vocabulary.",
-                hint="Pass a text it knows, or ids.",
+                f"{against[:60]!r} contains text that is not in this tokenizer's vocabulary.",
+                hint="Pass a text that is in the vocabulary, or ids.",
             )
     else:
-        given = [against] if isinstance(against, str) or not isinstance(against, Sequence) else against
-        ids = [vocabulary_id(tokenizer, vocabulary, item) for item in given]
+        items = [against] if isinstance(against, str) or not isinstance(against, Sequence) else against
+        ids = [vocabulary_id(tokenizer, vocabulary, item) for item in items]
     if len(ids) != steps:
         raise InputError(
-            f"The contrast {str(against)[:60]!r} is {len(ids)} tokens, and {steps} are explained.",
+            f"Expected a contrast token for each of the {steps} explained tokens. Got {len(ids)} in "
+            f"{str(against)[:60]!r}.",
             hint=f"Pass a token for each step, a text of as many tokens, or {RUNNER_UP!r}.",
         )
     return tuple(ids)
-
-
-def check_quantity(quantity: str) -> None:
-    """Raise InputError unless the quantity is one that can be read from logits."""
-    if quantity not in QUANTITIES:
-        raise InputError(
-            f"Quantity {quantity!r} is unknown. Allowed: {', '.join(QUANTITIES)}.",
-            hint="Use quantity='log_prob' unless you need another.",
-        )

@@ -1,5 +1,4 @@
-"""What is explained: one file for each kind of model head."""
+"""Names of the two tasks that can be explained."""
 
 SEQUENCE_CLASSIFICATION = "sequence-classification"
 CAUSAL_LM = "causal-lm"
-TASKS: tuple[str, ...] = (SEQUENCE_CLASSIFICATION, CAUSAL_LM)

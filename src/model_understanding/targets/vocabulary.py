@@ -1,9 +1,8 @@
-"""Tokens of a vocabulary by id and by text."""
+"""Tokens of a vocabulary, by id and by text."""
 
 from typing import Any
 
-import numpy as np
-
+from model_understanding.checks import is_whole
 from model_understanding.errors import InputError
 
 VocabularyItem = str | int
@@ -15,7 +14,7 @@ def vocabulary_id(tokenizer: Any, vocabulary: int, item: VocabularyItem) -> int:
     Args:
         tokenizer: The tokenizer.
         vocabulary: Size of the vocabulary.
-        item: An id, or a text that is one token; a text that is one token only after a blank is taken so.
+        item: An id, or the text of one token, with or without the space before it.
 
     Returns:
         The id.
@@ -23,42 +22,46 @@ def vocabulary_id(tokenizer: Any, vocabulary: int, item: VocabularyItem) -> int:
     Raises:
         InputError: The id is outside the vocabulary, or the text is not one token.
     """
-    if isinstance(item, bool) or not isinstance(item, str | int | np.integer):
-        raise InputError(f"A token is a text or an id. Got {item!r}.", hint="Pass ' Paris' or 3681.")
-    if not isinstance(item, str):
-        if not 0 <= item < vocabulary:
+    if is_whole(item):
+        if not 0 <= int(item) < vocabulary:
             raise InputError(
-                f"There is no token {item}: the vocabulary has {vocabulary}.",
+                f"There is no token {item}: the vocabulary has {vocabulary} tokens.",
                 hint=f"Pass an id from 0 to {vocabulary - 1}.",
             )
         return int(item)
-    given = _ids_of(tokenizer, item)
-    # A word as the tokenizer knows it: after a blank, or, where it puts one itself, without.
-    other = item.removeprefix(" ") if item.startswith(" ") else f" {item}"
-    for ids in (given, _ids_of(tokenizer, other) if item.strip() else []):
+    if not isinstance(item, str):
+        raise InputError(
+            f"A token must be a text or an id. Got {item!r}.", hint="Pass for example ' Paris' or 3681."
+        )
+    exact = _ids_of(tokenizer, item)
+    # The vocabulary may hold the word only after a space, or, where the tokenizer adds one itself, without.
+    variant = item.removeprefix(" ") if item.startswith(" ") else f" {item}"
+    for ids in (exact, _ids_of(tokenizer, variant) if item.strip() else []):
         if len(ids) == 1:
             if ids[0] == tokenizer.unk_token_id and item != tokenizer.unk_token:
                 break
-            if ids is not given and item.startswith(" ") and not _piece(tokenizer, ids[0]).startswith("▁"):
+            if ids is not exact and item.startswith(" ") and not _piece(tokenizer, ids[0]).startswith("▁"):
                 break
             return vocabulary_id(tokenizer, vocabulary, ids[0])
-    if given == [tokenizer.unk_token_id]:
+    if exact == [tokenizer.unk_token_id]:
         raise InputError(
-            f"{item!r} is not in this tokenizer's vocabulary.", hint="Pass a text it knows, or an id."
+            f"{item!r} is not in this tokenizer's vocabulary.",
+            hint="Pass a text that is in the vocabulary, or an id.",
         )
     raise InputError(
-        f"{item!r} is {len(given)} tokens for this tokenizer, not one.",
-        hint="Pass the text of one token (its blank counts), an id, or explain it as a continuation.",
+        f"{item!r} is {len(exact)} tokens in this tokenizer, not one.",
+        hint="Pass the text of one token, with its leading space, or an id; "
+        "explain a longer text with target='continuation'.",
     )
 
 
 def token_text(tokenizer: Any, token: int) -> str:
-    """Return the text of one token; the piece where it spells no character of its own."""
+    """Return the text of one token, or its vocabulary entry if it is only a part of a character."""
     text = tokenizer.decode([token], clean_up_tokenization_spaces=False)
     piece = _piece(tokenizer, token)
     if not text or "\ufffd" in text:
         return piece
-    # A decoder of SentencePiece's kind drops the blank at the start of a text.
+    # SentencePiece-like decoders drop the space at the start of a text.
     return f" {text}" if piece.startswith("▁") and not text.startswith(" ") else text
 
 

@@ -7,16 +7,16 @@ from typing import Any, Literal
 from jaxtyping import Float
 from torch import Tensor
 
+from model_understanding.checks import one_of
 from model_understanding.errors import InputError
 from model_understanding.model.model import Model
 from model_understanding.passes.predicted_targets import MakeTarget
 from model_understanding.results import Target
-from model_understanding.results.target import Quantity, function_target
+from model_understanding.results.target import QUANTITIES, Quantity, function_target
 from model_understanding.targets.language_model import (
     RUNNER_UP,
     Contrast,
     Span,
-    check_quantity,
     continuation_targets,
     contrast_ids,
     loss_target,
@@ -77,7 +77,7 @@ class Question:
                 f"A contrast belongs to target='next' or 'continuation'. Got {given}.",
                 hint="Pass target='next'.",
             )
-        check_quantity(self.quantity)
+        one_of(self.quantity, "quantity", QUANTITIES)
         if self.kind in ("loss", "function") and self.quantity != "log_prob":
             what = "The loss" if self.kind == "loss" else "A function's value"
             raise InputError(
