@@ -303,7 +303,8 @@ def test_any_text_has_right_spans_and_groups_or_is_refused(kind):
     assert checked > 200
     for text, message in refusals:
         assert message == (
-            f"The text {text[:40]!r} has no token of its own. Pass a text with at least one word."
+            f"The text {text[:40]!r} has no tokens other than special ones. "
+            "Pass a text with at least one word."
         )
 
 

@@ -216,7 +216,7 @@ def test_wrong_parameters_are_told(options, message):
     [
         ("", "The text is empty."),
         (" \n\u00a0", "The text ' \\n\\xa0' has no word of its own."),
-        ("half \ud800", "The text has half a character at position 5: '\\ud800'."),
+        ("half \ud800", "The text contains an unpaired surrogate at position 5: '\\ud800'."),
         (("a", "pair"), "A predict_fn is asked about single texts. Got a tuple."),
         (None, "A predict_fn is asked about single texts. Got None."),
     ],

@@ -106,43 +106,43 @@ def test_empty_content_has_no_token_of_its_own():
         (
             tiny_tokenizers.llama_like(),
             [user("a")],
-            "TokenizersBackend has no chat template. Pass the prompt as one string.",
+            "TokenizersBackend has no chat template. Pass the prompt as a single string.",
         ),
         (
             GPT2,
             [{"content": "a"}],
-            "A chat message needs 'role' and 'content' as strings. Got keys ['content']. "
-            "Pass [{'role': 'user', 'content': '…'}].",
+            "A chat message needs 'role' and 'content' as strings. Got the keys ['content']. "
+            "Pass for example [{'role': 'user', 'content': '…'}].",
         ),
         (
             GPT2,
             [user(None)],
-            "A chat message needs 'role' and 'content' as strings. Got keys ['content', 'role']. "
-            "Pass [{'role': 'user', 'content': '…'}].",
+            "A chat message needs 'role' and 'content' as strings. Got the keys ['content', 'role']. "
+            "Pass for example [{'role': 'user', 'content': '…'}].",
         ),
         (
             templated("{{ raise_exception('Only users may speak.') }}"),
             [user("a")],
-            "The chat template refuses these messages: Only users may speak. "
-            "Use the roles and the order this model's template expects.",
+            "The chat template rejects these messages: Only users may speak. "
+            "Use the roles and the order that this model's template expects.",
         ),
         (
             templated("{% for"),
             [user("a")],
-            "The chat template refuses these messages: unexpected 'end of template'. "
-            "Use the roles and the order this model's template expects.",
+            "The chat template rejects these messages: unexpected 'end of template'. "
+            "Use the roles and the order that this model's template expects.",
         ),
         (
             templated("{{ ''.__class__.__mro__[1].__subclasses__() }}"),
             [user("a")],
-            "The chat template refuses these messages: access to attribute '__class__' of 'str' object is "
-            "unsafe. Use the roles and the order this model's template expects.",
+            "The chat template rejects these messages: access to attribute '__class__' of 'str' object is "
+            "unsafe. Use the roles and the order that this model's template expects.",
         ),
         (
             templated("{{ cycler.__init__.__globals__.os.system('false') }}"),
             [user("a")],
-            "The chat template refuses these messages: access to attribute '__init__' of 'type' object is "
-            "unsafe. Use the roles and the order this model's template expects.",
+            "The chat template rejects these messages: access to attribute '__init__' of 'type' object is "
+            "unsafe. Use the roles and the order that this model's template expects.",
         ),
     ],
 )

@@ -39,8 +39,8 @@ def test_the_longest_text_runs_and_one_token_more_is_refused(name):
     with pytest.raises(InputError) as caught:
         explain(text + ".")
     assert str(caught.value) == (
-        f"The text has {limit + 1} tokens; {type(visualizer.model).__name__} has positions for {limit}. "
-        "Pass a shorter text: nothing is cut off silently."
+        f"The text has {limit + 1} tokens; {type(visualizer.model).__name__} accepts at most {limit}. "
+        "Pass a shorter text: texts are never truncated silently."
     )
 
 
@@ -59,8 +59,8 @@ def test_the_tokenizers_limit_counts_where_the_model_has_none():
     with pytest.raises(InputError) as caught:
         check_length(model, tokenizer, 21)
     assert str(caught.value) == (
-        "The text has 21 tokens; MambaForCausalLM has positions for 20. "
-        "Pass a shorter text: nothing is cut off silently."
+        "The text has 21 tokens; MambaForCausalLM accepts at most 20. "
+        "Pass a shorter text: texts are never truncated silently."
     )
 
 

@@ -1,4 +1,4 @@
-"""Text to tokens: where each stands, what is special, and what is refused."""
+"""Text to tokens: the position of each, which are special, and which texts are refused."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ class Slow(PreTrainedTokenizer):
         return len(self.words)
 
     def get_vocab(self):
-        return {word: place for place, word in enumerate(self.words)}
+        return {word: index for index, word in enumerate(self.words)}
 
     def _tokenize(self, text):
         return text.split()
@@ -44,7 +44,7 @@ def wordpiece():
     specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     words = [*specials, "the", "film", "a", "king", "é", "b", "##b"]
     backend = Tokenizer(
-        models.WordPiece({word: place for place, word in enumerate(words)}, unk_token="[UNK]")
+        models.WordPiece({word: index for index, word in enumerate(words)}, unk_token="[UNK]")
     )
     backend.normalizer = normalizers.BertNormalizer(lowercase=True)
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -89,7 +89,7 @@ WORDPIECE = wordpiece()
 
 
 @pytest.mark.parametrize("tokenizer", [WORDPIECE, GPT2, Slow(), CanineTokenizer()])
-def test_what_is_no_text(tokenizer):
+def test_invalid_texts(tokenizer):
     assert refusal(tokenizer, "") == "The text is empty. Pass at least one character."
     assert refusal(tokenizer, "film", "") == "The text is empty. Pass at least one character."
     for value, kind in ((None, "NoneType"), (3, "int"), (b"film", "bytes"), ([], "list"), (["film"], "list")):
@@ -97,13 +97,13 @@ def test_what_is_no_text(tokenizer):
             f"A text must be a string. Got {kind}. Pass a string, a (text, pair) tuple, or chat messages."
         )
     assert refusal(tokenizer, "ab\ud83d") == (
-        r"The text has half a character at position 2: '\ud83d'. Pass text that encodes as UTF-8."
+        r"The text contains an unpaired surrogate at position 2: '\ud83d'. Pass text that encodes as UTF-8."
     )
 
 
 @pytest.mark.parametrize("text", [" ", "\n\t ", "\u200b", "\x00", "[SEP]", "[SEP] [CLS]", "[UNK]"])
-def test_a_text_without_a_token_of_its_own(text):
-    message = f"The text {text!r} has no token of its own. Pass a text with at least one word."
+def test_a_text_of_special_tokens_only(text):
+    message = f"The text {text!r} has no tokens other than special ones. Pass a text with at least one word."
     assert refusal(WORDPIECE, text) == message
     assert refusal(WORDPIECE, "film", text) == message
     assert refusal(WORDPIECE, text, "film") == message
@@ -197,8 +197,8 @@ def test_tokenizers_without_offsets_are_read_by_decoding():
 @pytest.mark.parametrize("texts", [("the  film",), ("the king",), ("the film\n",), ("the film", "was good")])
 def test_a_tokenizer_without_offsets_that_loses_text_is_refused(texts):
     assert refusal(Slow(), *texts, kind=UnsupportedModelError) == (
-        "Slow does not tell where its tokens stand in the text. "
-        "Load a fast tokenizer (install the 'tokenizers' version of this model's tokenizer)."
+        "Slow does not report the positions of its tokens in the text. "
+        "Pass a fast tokenizer as tokenizer=…, one whose is_fast is True."
     )
 
 
@@ -257,4 +257,4 @@ def test_any_ids_decode_to_spans_in_order_that_cover_the_text():
             starts, ends = zip(*spans, strict=True)
             assert list(starts) == sorted(starts)
             assert list(ends) == sorted(ends)
-            assert {place for start, end in spans for place in range(start, end)} == set(range(len(text)))
+            assert {i for start, end in spans for i in range(start, end)} == set(range(len(text)))

@@ -15,7 +15,7 @@ from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.registry import METHODS
 from model_understanding.results import Target
 from model_understanding.text.encoding import Encoding
-from model_understanding.text.tokenization import _check_text, tokenize
+from model_understanding.text.tokenization import check_text, tokenize
 from model_understanding.tokens import Tokens
 
 BLACK_BOX = "black-box"
@@ -283,12 +283,12 @@ def words_of(text: str) -> Tokens:
         Tokens with ids −1.
 
     Raises:
-        InputError: The text is empty, has half a character, or nothing but blanks.
+        InputError: The text is empty, contains an unpaired surrogate, or is only whitespace.
 
     >>> words_of("Don't call it 👨‍👩‍👧!").surfaces()
     ("Don't", 'call', 'it', '👨\u200d👩\u200d👧', '!')
     """
-    _check_text(text)
+    check_text(text)
     length = len(text)
     characters = Tokens.from_spans(
         texts=(text,),

@@ -1,1 +1,1 @@
-"""Texts, chats and continuations as the model's input tokens."""
+"""Texts, chats and continuations as a model's input tokens."""

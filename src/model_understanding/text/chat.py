@@ -1,4 +1,4 @@
-"""Chat messages through the tokenizer's own template, whose tokens stay visible as special."""
+"""Chat messages, rendered by the tokenizer's own template; tokens of the template are special."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,8 @@ from model_understanding.text.tokenization import tokenize
 from model_understanding.tokens import Tokens
 
 Messages = Sequence[Mapping[str, str]]
-_MARK = "\ue000{}\ue001"  # private characters: no template means anything by them
-_MARKS = re.compile("\ue000(\\d+)\ue001")
+_MARKER = "\ue000{}\ue001"  # private-use characters, which mean nothing to any template
+_MARKERS = re.compile("\ue000(\\d+)\ue001")
 
 
 def is_chat(value: object) -> bool:
@@ -27,38 +27,37 @@ def is_chat(value: object) -> bool:
 
 
 def tokenize_chat(tokenizer: Any, messages: Messages) -> tuple[Tokens, dict[str, list[int]]]:
-    """Render chat messages and tokenize them as the model was trained to read them.
+    """Render chat messages with the model's chat template and tokenize them.
 
     Args:
         tokenizer: A transformers tokenizer with a chat template.
         messages: ``[{"role": …, "content": …}]``.
 
     Returns:
-        The tokens, those of the template marked special, and the inputs.
+        The tokens, with those of the template marked special, and the inputs.
 
     Raises:
-        InputError: The tokenizer has no template, a message lacks a part, or the template refuses them.
+        InputError: The tokenizer has no template, a message lacks a key, or the template rejects them.
     """
     if not getattr(tokenizer, "chat_template", None):
         raise InputError(
-            f"{type(tokenizer).__name__} has no chat template.", hint="Pass the prompt as one string."
+            f"{type(tokenizer).__name__} has no chat template.", hint="Pass the prompt as a single string."
         )
     for message in messages:
         if not {"role", "content"} <= message.keys() or not isinstance(message["content"], str):
             raise InputError(
-                f"A chat message needs 'role' and 'content' as strings. Got keys {sorted(message)}.",
-                hint="Pass [{'role': 'user', 'content': '…'}].",
+                f"A chat message needs 'role' and 'content' as strings. Got the keys {sorted(message)}.",
+                hint="Pass for example [{'role': 'user', 'content': '…'}].",
             )
     try:
         text = _rendered(tokenizer, messages)
-    except Exception as error:  # a template raises whatever its author chose
+    except Exception as error:  # a template may raise exceptions of any type
         raise InputError(
-            f"The chat template refuses these messages: {str(error).rstrip('.')}.",
-            hint="Use the roles and the order this model's template expects.",
+            f"The chat template rejects these messages: {str(error).rstrip('.')}.",
+            hint="Use the roles and the order that this model's template expects.",
         ) from error
     tokens, inputs = tokenize(tokenizer, text, special_tokens=False)
-    template = ~_inside(tokens, _content_spans(tokenizer, text, messages))
-    special = tokens.special | template
+    special = tokens.special | ~_overlap(tokens, _content_spans(tokenizer, text, messages))
     return replace(tokens, special=special, words=np.where(special, -1, tokens.words)), inputs
 
 
@@ -67,44 +66,46 @@ def _rendered(tokenizer: Any, messages: Messages) -> str:
 
 
 def _content_spans(tokenizer: Any, text: str, messages: Messages) -> list[tuple[int, int]]:
-    """Find what the user wrote in the rendered text; a template may trim it, repeat it or leave it out.
+    """Return the spans of the contents in the rendered text; a template may trim, repeat or omit them.
 
-    The template is rendered once more with a mark in the place of each content: what stands between the
-    marks is the template's own, whatever words the contents hold.
+    The template is rendered once more with a marker in place of each content: the text between the markers
+    belongs to the template, whatever words the contents contain.
     """
-    marked = [{**message, "content": _MARK.format(number)} for number, message in enumerate(messages)]
+    marked = [{**message, "content": _MARKER.format(i)} for i, message in enumerate(messages)]
     try:
-        parts = _MARKS.split(_rendered(tokenizer, marked))
-    except Exception:  # a template may refuse a content that is only a mark
-        return _contents_found(text, messages)
+        parts = _MARKERS.split(_rendered(tokenizer, marked))
+    except Exception:  # a template may reject a content that is only a marker
+        return _spans_in_order(text, messages)
     pattern = "".join(
-        f"({_as_written(messages[int(part)]['content'])})" if place % 2 else re.escape(part)
-        for place, part in enumerate(parts)
+        f"({_trimmed_or_not(messages[int(part)]['content'])})" if i % 2 else re.escape(part)
+        for i, part in enumerate(parts)
     )
     match = re.fullmatch(pattern, text)
-    return _contents_found(text, messages) if match is None else list(match.regs[1:])
+    return _spans_in_order(text, messages) if match is None else list(match.regs[1:])
 
 
-def _as_written(content: str) -> str:
-    forms = dict.fromkeys([content, content.rstrip(), content.lstrip(), content.strip()])
-    return "|".join(re.escape(form) for form in forms)
+def _trimmed_or_not(content: str) -> str:
+    """Return a pattern for a content, whether the template trims it or not."""
+    variants = dict.fromkeys([content, content.rstrip(), content.lstrip(), content.strip()])
+    return "|".join(re.escape(variant) for variant in variants)
 
 
-def _contents_found(text: str, messages: Messages) -> list[tuple[int, int]]:
-    """Find contents one after the other, for a template that does not treat all contents alike."""
-    spans, reached = [], 0
+def _spans_in_order(text: str, messages: Messages) -> list[tuple[int, int]]:
+    """Search for the contents one after the other, for a template that does not treat them all alike."""
+    spans, end = [], 0
     for message in messages:
         content = message["content"].strip()
-        start = text.find(content, reached) if content else -1
+        start = text.find(content, end) if content else -1
         if start >= 0:
-            reached = start + len(content)
-            spans.append((start, reached))
+            end = start + len(content)
+            spans.append((start, end))
     return spans
 
 
-def _inside(tokens: Tokens, spans: Sequence[tuple[int, int]]) -> np.ndarray:
-    starts, ends = tokens.offsets.T
-    inside = np.zeros(len(tokens), dtype=bool)
-    for begin, end in spans:
-        inside |= (starts < end) & (ends > begin)
-    return inside & (tokens.segments >= 0)
+def _overlap(tokens: Tokens, spans: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Return which tokens overlap a span."""
+    token_starts, token_ends = tokens.offsets.T
+    overlap = np.zeros(len(tokens), dtype=bool)
+    for start, end in spans:
+        overlap |= (token_starts < end) & (token_ends > start)
+    return overlap & (tokens.segments >= 0)

@@ -1,4 +1,4 @@
-"""A prompt and what follows it, as one sequence of tokens."""
+"""A prompt and its continuation, as one sequence of tokens."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,20 +12,20 @@ _CONTEXT = 8  # ids before the continuation that its decoding may depend on
 
 
 def generated_tokens(tokenizer: Any, prompt: Tokens, ids: Sequence[int]) -> Tokens:
-    """Return the tokens of a generated continuation, standing in the text they decode to.
+    """Return the tokens of a generated continuation, with their positions in the decoded text.
 
     Args:
         tokenizer: A transformers tokenizer.
-        prompt: The prompt's tokens, for the decoder's context.
-        ids: The generated ids, as the model gave them.
+        prompt: The prompt's tokens, as context for the decoder.
+        ids: The generated ids.
 
     Returns:
-        Tokens of one text; special ones (an end token) stand in none.
+        Tokens of one text; special ones (as an end token) belong to no text.
     """
     special = np.isin(ids, tokenizer.all_special_ids)
-    plain = [token for token, is_special in zip(ids, special, strict=True) if not is_special]
+    text_ids = [token for token, is_special in zip(ids, special, strict=True) if not is_special]
     context = [int(token) for token in prompt.ids[_context_start(prompt) :]]
-    text, spans = spans_in_decoded(tokenizer, plain, context) if plain else ("", [])
+    text, spans = spans_in_decoded(tokenizer, text_ids, context) if text_ids else ("", [])
     offsets = np.zeros((len(ids), 2), dtype=int)
     if spans:
         offsets[~special] = spans
@@ -40,7 +40,7 @@ def generated_tokens(tokenizer: Any, prompt: Tokens, ids: Sequence[int]) -> Toke
 
 
 def _context_start(prompt: Tokens) -> int:
-    """Return where the context begins; never in the middle of a character split over tokens."""
+    """Return the first position of the context, never inside a character that spans several tokens."""
     start = max(len(prompt) - _CONTEXT, 0)
     while (
         start > 0 and prompt.offsets[start, 0] < prompt.offsets[start - 1, 1] and prompt.segments[start] >= 0
@@ -57,7 +57,7 @@ def joined(prompt: Tokens, continuation: Tokens) -> Tokens:
         continuation: Tokens of the second.
 
     Returns:
-        All tokens; word numbers go on.
+        All tokens; words are numbered on from the prompt's.
     """
     next_word = int(prompt.words.max(initial=-1)) + 1
     return Tokens(

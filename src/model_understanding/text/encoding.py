@@ -1,4 +1,4 @@
-"""The user's text as the model's inputs, and a batch of them."""
+"""A text as the model's inputs, alone or in a batch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,26 +34,26 @@ class Encoding:
         """The token ids, shape ``(B, T)``."""
         return self.inputs["input_ids"]
 
-    def row(self, number: int) -> "Encoding":
-        """Return one text of the batch alone, without its padding."""
-        length = len(self.tokens[number])
-        inputs = {name: values[number : number + 1, :length] for name, values in self.inputs.items()}
-        return Encoding((self.tokens[number],), inputs, self.prompt_length)
+    def row(self, index: int) -> "Encoding":
+        """Return one text of the batch, without its padding."""
+        length = len(self.tokens[index])
+        inputs = {name: values[index : index + 1, :length] for name, values in self.inputs.items()}
+        return Encoding((self.tokens[index],), inputs, self.prompt_length)
 
     def rows(self, start: int, end: int) -> "Encoding":
-        """Return the texts from a start to an end (exclusive), padded as they are."""
+        """Return the texts from ``start`` to ``end`` (exclusive), with their padding."""
         inputs = {name: values[start:end] for name, values in self.inputs.items()}
         return Encoding(self.tokens[start:end], inputs, self.prompt_length)
 
     def repeated(self, count: int) -> "Encoding":
-        """Return one text's encoding ``count`` times over, for variants of its embeddings."""
+        """Return one text ``count`` times, for variants of its embeddings."""
         if len(self) == count:
             return self
         inputs = {name: values.expand(count, -1) for name, values in self.inputs.items()}
         return Encoding(self.tokens * count, inputs, self.prompt_length)
 
     def prefix(self, length: int) -> "Encoding":
-        """Return the inputs of the first ``length`` positions; the tokens stay those of the whole."""
+        """Return the inputs of the first ``length`` positions; the tokens stay those of the whole text."""
         inputs = {name: values[:, :length] for name, values in self.inputs.items()}
         return Encoding(self.tokens, inputs, self.prompt_length)
 
@@ -63,27 +63,27 @@ def batch_of(encodings: Sequence[Encoding], padding_id: int) -> Encoding:
 
     Args:
         encodings: The texts.
-        padding_id: The id to fill with.
+        padding_id: The id of padding tokens.
 
     Returns:
         The batch, in the same order.
     """
-    longest = max(encoding.ids.shape[1] for encoding in encodings)
-    fill = {"input_ids": padding_id, **_PADDING}
+    length = max(encoding.ids.shape[1] for encoding in encodings)
+    padding = {"input_ids": padding_id, **_PADDING}
     inputs = {
         name: torch.cat(
             [
                 torch.nn.functional.pad(
-                    encoding.inputs[name], (0, longest - encoding.ids.shape[1]), value=fill[name]
+                    encoding.inputs[name], (0, length - encoding.ids.shape[1]), value=padding[name]
                 )
                 for encoding in encodings
             ]
         )
         for name in encodings[0].inputs
     }
-    prompts = {encoding.prompt_length for encoding in encodings}
+    prompt_lengths = {encoding.prompt_length for encoding in encodings}
     return Encoding(
         tuple(tokens for encoding in encodings for tokens in encoding.tokens),
         inputs,
-        prompts.pop() if len(prompts) == 1 else None,
+        prompt_lengths.pop() if len(prompt_lengths) == 1 else None,
     )

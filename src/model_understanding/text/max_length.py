@@ -1,4 +1,4 @@
-"""How long a text a model may be given."""
+"""The maximum input length of a model."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from model_understanding.errors import InputError
 
 
 def longest_input(model: torch.nn.Module, tokenizer: Any) -> int | None:
-    """Return how many tokens the model has positions for, or ``None`` where nothing bounds it.
+    """Return the maximum number of tokens of a model's input, or ``None`` for no limit.
 
-    RoBERTa and its kin number positions from the padding index on: their table has rows to spare.
+    RoBERTa and similar models count positions from the padding index, so their table has unused rows.
 
     Args:
         model: The model.
-        tokenizer: Its tokenizer, asked where the configuration says nothing.
+        tokenizer: Its tokenizer, whose limit counts where the config has none.
 
     Returns:
         The number of tokens.
@@ -23,7 +23,7 @@ def longest_input(model: torch.nn.Module, tokenizer: Any) -> int | None:
     positions = getattr(config.get_text_config(), "max_position_embeddings", None)
     if not isinstance(positions, int) or positions <= 0:  # -1: relative positions only
         limit = getattr(tokenizer, "model_max_length", None)
-        # transformers writes 1e30 where it knows no limit
+        # transformers sets 1e30 for no limit
         return (
             limit if isinstance(limit, int) and 0 < limit < 10**7 and config.model_type != "xlnet" else None
         )
@@ -36,10 +36,10 @@ def longest_input(model: torch.nn.Module, tokenizer: Any) -> int | None:
 
 
 def check_length(model: torch.nn.Module, tokenizer: Any, tokens: int) -> None:
-    """Raise InputError where a text has more tokens than the model has positions."""
+    """Raise InputError where a text has more tokens than the model accepts."""
     limit = longest_input(model, tokenizer)
     if limit is not None and tokens > limit:
         raise InputError(
-            f"The text has {tokens} tokens; {type(model).__name__} has positions for {limit}.",
-            hint="Pass a shorter text: nothing is cut off silently.",
+            f"The text has {tokens} tokens; {type(model).__name__} accepts at most {limit}.",
+            hint="Pass a shorter text: texts are never truncated silently.",
         )
