@@ -40,8 +40,8 @@ def test_a_mistake_exits_with_two(process: Callable) -> None:
     outcome = process("explain", "demo:sentimnt", TEXT)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == (
-        "error: There is no demo model named 'demo:sentimnt'.\n"
-        "hint: The demo models are demo:sentiment, demo:smollm2.\n"
+        "error: Unknown demo model 'demo:sentimnt'. Allowed: demo:sentiment, demo:smollm2.\n"
+        "hint: Pass one of these names.\n"
     )
 
 

@@ -21,10 +21,10 @@ import json, sys
 from pathlib import Path
 from model_understanding.demo_models.packaged_model import PackagedModel, converted_folder
 model, root, stop_at = PackagedModel(**json.loads(sys.argv[1])), Path(sys.argv[2]), sys.argv[3]
-said = []
+reported = []
 def progress(text, share):
-    if text not in said:
-        said.append(text)
+    if text not in reported:
+        reported.append(text)
         print(text, flush=True)
         if text == stop_at:
             sys.stdin.readline()
@@ -96,7 +96,7 @@ def placed(tiny: PackagedModel, shelf: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(tiny: PackagedModel) -> Iterator[Callable[[Path, str], subprocess.Popen[str]]]:
-    """Starts processes that make the folder and wait for a line on stdin when they say `stop_at`."""
+    """Starts processes that make the folder and wait for a line on stdin when they report `stop_at`."""
     running: list[subprocess.Popen[str]] = []
 
     def start_one(root: Path, stop_at: str = "") -> subprocess.Popen[str]:

@@ -22,7 +22,7 @@ def test_an_unknown_name(name):
     with pytest.raises(InputError) as caught:
         demo_model_folder(name)
     assert str(caught.value) == (
-        f"There is no demo model named {name!r}. The demo models are demo:sentiment, demo:smollm2."
+        f"Unknown demo model {name!r}. Allowed: demo:sentiment, demo:smollm2. Pass one of these names."
     )
 
 

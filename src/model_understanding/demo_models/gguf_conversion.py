@@ -1,7 +1,7 @@
-"""Converts a llama-family GGUF file into a folder that transformers loads.
+"""Convert a llama-family GGUF file into a folder that transformers loads.
 
-transformers reads GGUF files itself, but needs a further package for it, dequantizes anew at each load,
-refuses to save the result, and splits this tokenizer's digits otherwise than the model was trained with.
+transformers can read GGUF files, but requires another package for it, dequantizes the weights at every
+load, cannot save the result, and does not split digits as this model's tokenizer did in training.
 """
 
 import json
@@ -31,21 +31,21 @@ _CONTROL_TOKEN = 3  # gguf.TokenType.CONTROL
 
 
 def convert_gguf(gguf: Path, folder: Path, *, progress: Callable[[float], None] | None = None) -> None:
-    """Writes weights, configuration, tokenizer and chat template of a GGUF file into a new folder.
+    """Write the weights, config, tokenizer and chat template of a GGUF file into a new folder.
 
-    The weights are stored in half precision (fp16), and the configuration asks for single precision when
-    they are loaded. Measured for SmolLM2-135M-Instruct (Q4_1) on five texts of 89 tokens, as the largest
-    difference of any logit from the single-precision dequantization: fp32 0.00 (538 MB, and equal to
-    transformers' own load), fp16 0.08 (269 MB), bf16 0.28 (269 MB); the likeliest token never changed.
+    The weights are stored as ``float16``, and the config requests ``float32`` when they are loaded. On
+    SmolLM2-135M-Instruct (Q4_1) and five texts of 89 tokens, the maximum difference of any logit from the
+    ``float32`` dequantization is 0.00 for ``float32`` (538 MB, and equal to transformers' own load), 0.08
+    for ``float16`` (269 MB) and 0.28 for ``bfloat16`` (269 MB); the most likely token never changes.
 
     Args:
         gguf: A GGUF file of a llama model with tied embeddings and the "smollm" tokenizer.
-        folder: The folder to make; it must not exist.
-        progress: Called with the share that is done.
+        folder: The folder to create; it must not exist.
+        progress: Called with the completed fraction.
 
     Raises:
-        LoadingError: The file is of another kind.
-        OSError: The folder could not be written.
+        LoadingError: The file has another architecture or tokenizer.
+        OSError: The folder cannot be written.
     """
     import gguf as gguf_package
     from safetensors import SafetensorError
@@ -53,29 +53,28 @@ def convert_gguf(gguf: Path, folder: Path, *, progress: Callable[[float], None] 
 
     reader = gguf_package.GGUFReader(gguf)
     fields = {name: field.contents() for name, field in reader.fields.items()}
-    found = tuple(fields.get(key) for key in ("general.architecture", "tokenizer.ggml.pre"))
-    if found != ("llama", "smollm"):
+    architecture, tokenizer = fields.get("general.architecture"), fields.get("tokenizer.ggml.pre")
+    if (architecture, tokenizer) != ("llama", "smollm"):
         raise LoadingError(
-            f"{gguf.name} holds a model of architecture and tokenizer {found}; "
-            "this conversion knows ('llama', 'smollm') only.",
-            hint="Load the file itself as a model, or convert it with a tool of its makers.",
+            f"Cannot convert {gguf.name}: its architecture is {architecture!r} and its tokenizer "
+            f"{tokenizer!r}. Allowed: 'llama' and 'smollm'.",
+            hint="Pass the .gguf file itself as the model.",
         )
     folder.mkdir(parents=True)
-    count = len(reader.tensors)
     weights: dict[str, np.ndarray] = {}
-    for done, (name, weight) in enumerate(_weights(reader, fields), start=1):
+    for name, weight in _weights(reader, fields):
         weights[name] = weight
         if progress is not None:
-            progress(done / count)
+            progress(len(weights) / len(reader.tensors))
     try:
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    except SafetensorError as error:  # how safetensors says that a file could not be written
+    except SafetensorError as error:  # raised by safetensors where a file cannot be written
         raise OSError(str(error)) from error
-    (folder / "model.safetensors").chmod(0o644)  # safetensors writes it for its owner only
-    _write_json(folder / "config.json", _configuration(fields, weights))
+    (folder / "model.safetensors").chmod(0o644)  # safetensors lets only the owner read it
+    _write_json(folder / "config.json", _config(fields, weights))
     _write_json(folder / "generation_config.json", _special_ids(fields))
     _write_json(folder / "tokenizer.json", _tokenizer(fields))
-    _write_json(folder / "tokenizer_config.json", _tokenizer_configuration(fields))
+    _write_json(folder / "tokenizer_config.json", _tokenizer_config(fields))
     (folder / "chat_template.jinja").write_text(
         fields["tokenizer.chat_template"], encoding="utf-8", newline=""
     )
@@ -86,7 +85,7 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _weights(reader: "GGUFReader", fields: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
-    """Each weight under its transformers name, dequantized, in half precision."""
+    """Yield each weight by its transformers name, dequantized to ``float16``."""
     from gguf.quants import dequantize
 
     heads = {
@@ -110,7 +109,7 @@ def _weights(reader: "GGUFReader", fields: dict[str, Any]) -> Iterator[tuple[str
 
 
 def _half_split_rotary(weight: np.ndarray, heads: int) -> np.ndarray:
-    """Undoes llama.cpp's order of a head's rows: it pairs neighbors, transformers pairs the two halves."""
+    """Undo llama.cpp's order of a head's rows: it pairs neighbors, transformers pairs the two halves."""
     rows, columns = weight.shape
     paired = weight.reshape(heads, rows // heads // 2, 2, columns)
     return paired.swapaxes(1, 2).reshape(rows, columns)
@@ -124,7 +123,7 @@ def _special_ids(fields: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _configuration(fields: dict[str, Any], weights: dict[str, np.ndarray]) -> dict[str, Any]:
+def _config(fields: dict[str, Any], weights: dict[str, np.ndarray]) -> dict[str, Any]:
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -136,7 +135,7 @@ def _configuration(fields: dict[str, Any], weights: dict[str, np.ndarray]) -> di
         "num_attention_heads": fields["llama.attention.head_count"],
         "num_hidden_layers": fields["llama.block_count"],
         "num_key_value_heads": fields["llama.attention.head_count_kv"],
-        # GGUF keeps it as fp32; the shortest decimal that gives the same fp32 is the original figure.
+        # GGUF stores it as float32; the shortest decimal that rounds to it is the original value.
         "rms_norm_eps": float(str(np.float32(fields["llama.attention.layer_norm_rms_epsilon"]))),
         "rope_parameters": {"rope_theta": float(fields["llama.rope.freq_base"]), "rope_type": "default"},
         "tie_word_embeddings": "lm_head.weight" not in weights,
@@ -146,7 +145,7 @@ def _configuration(fields: dict[str, Any], weights: dict[str, np.ndarray]) -> di
 
 
 def _tokenizer(fields: dict[str, Any]) -> dict[str, Any]:
-    """tokenizer.json: byte-level BPE; every digit stands alone, then GPT-2's splitting; nothing added."""
+    """Return tokenizer.json: byte-level BPE after splitting single digits, then as GPT-2; no added tokens."""
     tokens: list[str] = fields["tokenizer.ggml.tokens"]
     kinds: list[int] = fields["tokenizer.ggml.token_type"]
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
@@ -156,8 +155,8 @@ def _tokenizer(fields: dict[str, Any]) -> dict[str, Any]:
         "truncation": None,
         "padding": None,
         "added_tokens": [
-            {"id": number, "content": token, **flags}
-            for number, (token, kind) in enumerate(zip(tokens, kinds, strict=True))
+            {"id": index, "content": token, **flags}
+            for index, (token, kind) in enumerate(zip(tokens, kinds, strict=True))
             if kind == _CONTROL_TOKEN
         ],
         "normalizer": None,
@@ -176,16 +175,16 @@ def _tokenizer(fields: dict[str, Any]) -> dict[str, Any]:
             "fuse_unk": False,
             "byte_fallback": False,
             "ignore_merges": False,
-            "vocab": {token: number for number, token in enumerate(tokens)},
+            "vocab": {token: index for index, token in enumerate(tokens)},
             "merges": [merge.split(" ") for merge in fields["tokenizer.ggml.merges"]],
         },
     }
 
 
-def _tokenizer_configuration(fields: dict[str, Any]) -> dict[str, Any]:
+def _tokenizer_config(fields: dict[str, Any]) -> dict[str, Any]:
     tokens: list[str] = fields["tokenizer.ggml.tokens"]
     return {
-        # Not the class of GPT-2, which would replace the digit splitting by its own.
+        # Not GPT-2's class, which would replace the splitting of digits by its own.
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": fields["llama.context_length"],
         "clean_up_tokenization_spaces": False,

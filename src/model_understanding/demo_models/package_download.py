@@ -1,4 +1,4 @@
-"""Fetches one wheel with pip, from whatever package index the user's pip is set to."""
+"""Download one wheel with pip, from the package index that the user's pip is configured for."""
 
 import importlib.util
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from model_understanding.errors import LoadingError
 
-_LINE = 300  # characters of pip's last line that are shown
+_MAX_LINE = 300  # characters of pip's last line that are shown
 
 
 def download_package(
@@ -21,22 +21,22 @@ def download_package(
     on_bytes: Callable[[int], None],
     failed: Callable[[str], LoadingError],
 ) -> Path:
-    """Fetches the wheel of one package, without its dependencies.
+    """Download the wheel of one package, without its dependencies.
 
     Only a wheel is accepted: a source archive would run code of the package.
 
     Args:
         requirement: The package and its exact version.
-        folder: An empty folder of our own, which also serves as pip's temporary folder.
+        folder: An empty folder, in which pip's temporary files are put too.
         wheel: The expected file name.
-        on_bytes: Called a few times a second with the bytes that have arrived.
-        failed: Makes the error to raise from a reason in words.
+        on_bytes: Called a few times a second with the number of bytes downloaded.
+        failed: Makes the error to raise from a reason.
 
     Returns:
-        The wheel's path in `folder`.
+        The wheel's path in ``folder``.
 
     Raises:
-        LoadingError: pip is missing or could not fetch the wheel.
+        LoadingError: pip is missing or cannot download the wheel.
     """
     if not sys.executable or importlib.util.find_spec("pip") is None:
         raise failed("pip is not installed in this Python environment (python -m ensurepip installs it).")
@@ -75,13 +75,13 @@ def download_package(
 
 
 def last_line(output: str) -> str:
-    """What pip said last, fit to be shown: no addresses, no control characters, not too long.
+    """Return pip's last message without addresses or control characters, and not too long.
 
     Args:
-        output: All that pip printed.
+        output: All output of pip.
 
     Returns:
-        Its last error line, or its last line when none is marked as an error.
+        Its last error line, or its last line if there is no error line.
 
     >>> last_line("ERROR: Cannot reach https://name:word@index.example.org/simple" + chr(10))
     'Cannot reach [address]'
@@ -89,18 +89,18 @@ def last_line(output: str) -> str:
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", output)
     lines = [line.strip() for line in plain.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")]
-    line = (errors or lines or ["pip said nothing."])[-1].removeprefix("ERROR:").strip()
+    line = (errors or lines or ["pip printed no message."])[-1].removeprefix("ERROR:").strip()
     line = "".join(character for character in line if character.isprintable())
     line = re.sub(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", "[address]", line)
-    # Bare host names and numeric addresses; a version number or a file name is neither.
+    # Host names and numeric addresses without a scheme; neither version numbers nor file names.
     line = re.sub(r"\b\d{1,3}(?:\.\d{1,3}){3}\b(?::\d+)?", "[address]", line)
     line = re.sub(r"\blocalhost\b(?::\d+)?", "[address]", line)
     line = re.sub(r"\b(?:[A-Za-z0-9-]+\.)+(?!whl\b|txt\b|gz\b)[A-Za-z]{2,}\b(?::\d+)?", "[address]", line)
-    return line if len(line) <= _LINE else line[: _LINE - 1] + "…"
+    return line if len(line) <= _MAX_LINE else line[: _MAX_LINE - 1] + "…"
 
 
 def _bytes_in(folder: Path) -> int:
-    """Size of all files under the folder; one that goes away while we look counts as nothing."""
+    """Return the size of all files in a folder, ignoring files that are removed meanwhile."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:

