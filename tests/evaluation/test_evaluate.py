@@ -1,4 +1,4 @@
-"""Evaluations tell right scores from random ones, and count what they run."""
+"""Evaluations distinguish right scores from random ones, and count the variants they run."""
 
 import itertools
 from contextlib import nullcontext
@@ -19,8 +19,8 @@ from model_understanding.evaluation.removal_correlations import LeaveOneOutTau
 from model_understanding.evaluation.removal_curves import Comprehensiveness
 from model_understanding.evaluation.verdict import (
     SUPPORTED,
-    above_shuffled,
-    judged,
+    decide_verdict,
+    permutation_z_score,
     support_threshold,
     token_effects,
 )
@@ -43,77 +43,77 @@ def sentiment():
     return ModelVisualizer("demo:sentiment")
 
 
-def test_right_scores_are_supported_and_reversed_ones_are_not(sentiment):
+def test_right_scores_are_supported_and_negated_ones_are_not(sentiment):
     verdicts = []
     for text in TEXTS:
-        found = sentiment.compute_saliency(text, method="leave_one_out")
-        right, turned = sentiment.evaluate([found, replace(found, scores=-found.scores)])
+        exact = sentiment.compute_saliency(text, method="leave_one_out")
+        right, negated = sentiment.evaluate([exact, replace(exact, scores=-exact.scores)])
         verdicts.append(right.verdict)
-        assert turned.verdict == "not supported"
+        assert negated.verdict == "not supported"
         assert right.advantage == pytest.approx(right.evaluations[0].value)
     assert verdicts.count("supported") >= 3
 
 
-def test_few_shuffled_maps_are_supported(sentiment):
+def test_few_permuted_maps_are_supported(sentiment):
     generator = np.random.default_rng(0)
     verdicts = []
     for text in TEXTS[:2]:
         exact = sentiment.compute_saliency(text, method="leave_one_out")
         inner = np.flatnonzero(~exact.tokens.special)
-        shuffled = []
+        permuted = []
         for _ in range(10):
             scores = exact.scores.copy()
             scores[0, inner] = scores[0, generator.permutation(inner)]
-            shuffled.append(replace(exact, scores=scores))
-        verdicts += [one.verdict for one in sentiment.evaluate(shuffled)]
+            permuted.append(replace(exact, scores=scores))
+        verdicts += [one.verdict for one in sentiment.evaluate(permuted)]
     assert len(verdicts) == 20
     assert verdicts.count("supported") <= 3
 
 
 def test_a_variant_is_run_once_for_each_replacement(sentiment):
     exact = sentiment.compute_saliency(TEXTS[0], method="leave_one_out")
-    meter = PassCounter()
-    with counted_by(meter):
-        found = sentiment.evaluate(exact)
-    assert found.variants <= 2 * (1 + 4 * 6)
-    # Two passes more see to it that hidden tokens are hidden.
-    assert found.forwards == meter.positions / len(exact.tokens) == found.variants + 2
-    assert meter.backwards == 0
+    counter = PassCounter()
+    with counted_by(counter):
+        assessment = sentiment.evaluate(exact)
+    assert assessment.variants <= 2 * (1 + 4 * 6)
+    # Two more passes check that masked tokens have no effect.
+    assert assessment.forwards == counter.positions / len(exact.tokens) == assessment.variants + 2
+    assert counter.backwards == 0
     again = sentiment.evaluate(exact)
-    assert replace(found, seconds=0.0).to_json() == replace(again, seconds=0.0).to_json()
+    assert replace(assessment, seconds=0.0).to_json() == replace(again, seconds=0.0).to_json()
 
 
 def test_a_metric_may_have_settings_of_its_own(sentiment):
-    own = Comprehensiveness(fractions=(0.1, 0.3, 0.4, 0.9))
-    found = sentiment.evaluate(TEXTS[0], metrics=[own, "deletion"])
-    assert found.named("comprehensiveness")[0].curve[:, 0] == pytest.approx(own.fractions)
-    assert len(found.named("comprehensiveness")) == len(found.named("deletion")) == 4
+    metric = Comprehensiveness(fractions=(0.1, 0.3, 0.4, 0.9))
+    assessment = sentiment.evaluate(TEXTS[0], metrics=[metric, "deletion"])
+    assert assessment.named("comprehensiveness")[0].curve[:, 0] == pytest.approx(metric.fractions)
+    assert len(assessment.named("comprehensiveness")) == len(assessment.named("deletion")) == 4
 
 
-def test_single_removals_agree_with_themselves_and_halves_follow_a_sum_of_scores(sentiment):
+def test_single_removals_agree_with_themselves_and_random_halves_with_a_sum_of_scores(sentiment):
     exact = sentiment.compute_saliency(TEXTS[1], method="leave_one_out")
     names = ["leave_one_out_tau", "linear_datamodeling_score"]
-    right, turned = sentiment.evaluate([exact, replace(exact, scores=-exact.scores)], metrics=names)
+    right, negated = sentiment.evaluate([exact, replace(exact, scores=-exact.scores)], metrics=names)
     for one in right.named("leave_one_out_tau"):
         # The method's own replacement is the mask; the class margin of two classes orders like the logit.
         assert one.value > (0.9 if one.replacement == "mask" else 0.3)
     for name in names:
-        for one, other in zip(right.named(name), turned.named(name), strict=True):
+        for one, other in zip(right.named(name), negated.named(name), strict=True):
             assert other.value == pytest.approx(-one.value)
             assert one.control.size == 5
             assert one.advantage > 0
-    dealt = {one.metric for one in right.evaluations if one.shuffled}
-    assert dealt == {"verdict", "standing", *names}
-    long = LeaveOneOutTau(longest=3)
-    assert not sentiment.evaluate(exact, metrics=[long]).named("leave_one_out_tau")
+    permuted = {one.metric for one in right.evaluations if one.shuffled}
+    assert permuted == {"verdict", "standing", *names}
+    short_only = LeaveOneOutTau(longest=3)
+    assert not sentiment.evaluate(exact, metrics=[short_only]).named("leave_one_out_tau")
 
 
-def test_comprehensiveness_is_the_mean_fall_by_hand(sentiment):
+def test_comprehensiveness_is_the_mean_drop_by_hand(sentiment):
     exact = sentiment.compute_saliency(TEXTS[1], method="leave_one_out")
-    found = sentiment.evaluate(exact)
-    (own,) = [
+    assessment = sentiment.evaluate(exact)
+    (evaluation,) = [
         one
-        for one in found.named("comprehensiveness")
+        for one in assessment.named("comprehensiveness")
         if one.quantity == "probability" and one.replacement == "mask"
     ]
     tokenizer, model = sentiment.tokenizer, sentiment.model
@@ -127,12 +127,12 @@ def test_comprehensiveness_is_the_mean_fall_by_hand(sentiment):
         with torch.no_grad():
             return float(model(input_ids=torch.tensor(changed[None])).logits.softmax(-1)[0, index])
 
-    falls = [probability([]) - probability(order[:count]) for count in removal_counts(len(inner))]
-    assert own.value == pytest.approx(np.mean(falls), rel=1e-4)
-    assert own.control.size == 5
+    drops = [probability([]) - probability(order[:count]) for count in removal_counts(len(inner))]
+    assert evaluation.value == pytest.approx(np.mean(drops), rel=1e-4)
+    assert evaluation.control.size == 5
 
 
-def test_what_cannot_be_told_is_said(sentiment):
+def test_texts_and_scores_that_are_not_evaluated(sentiment):
     short = sentiment.evaluate("Good.")
     assert short.verdict == "not evaluated"
     assert short.reasons == ("Too short: 2 tokens can be removed, and fewer than 6 tell nothing.",)
@@ -142,8 +142,8 @@ def test_what_cannot_be_told_is_said(sentiment):
     )
 
 
-def test_misuse_is_told(sentiment):
-    with pytest.raises(InputError, match="draws=2 is not a whole number of at least 5"):
+def test_misuse(sentiment):
+    with pytest.raises(InputError, match=r"draws must be a whole number, 5 or more\. Got 2"):
         sentiment.evaluate(TEXTS[0], draws=2)
     for ask in (sentiment.evaluate, sentiment.analyze):
         with pytest.raises(InputError, match="There is no metric 'comprehensivenes'"):
@@ -155,42 +155,42 @@ def test_misuse_is_told(sentiment):
 
 def test_the_rule_of_the_verdict():
     both = ("mask", "attention")
-    least = support_threshold(12)
-    assert judged(least, [3.1, 2.8], both, 12)[0] == "supported"
-    assert judged(3.0, [6.1, -0.1], both, 12)[0] == "weak"
-    assert judged(least - 0.01, [1.9], ("mean",), 12)[0] == "weak"
-    assert judged(0.9, [0.9, 0.8], both, 12)[0] == "not supported"
-    verdict, reasons = judged(-1.0, [-1.0, 2.5], ("mask", "mean"), 10)
+    threshold = support_threshold(12)
+    assert decide_verdict(threshold, [3.1, 2.8], both, 12)[0] == "supported"
+    assert decide_verdict(3.0, [6.1, -0.1], both, 12)[0] == "weak"
+    assert decide_verdict(threshold - 0.01, [1.9], ("mean",), 12)[0] == "weak"
+    assert decide_verdict(0.9, [0.9, 0.8], both, 12)[0] == "not supported"
+    verdict, reasons = decide_verdict(-1.0, [-1.0, 2.5], ("mask", "mean"), 10)
     assert verdict == "not supported"
-    least = f"with 10 tokens: supported from {support_threshold(10):.2f}, 3.00 at best"
-    assert f"1.00 standard deviations below shuffled scores ({least})." in reasons[0]
+    room = f"with 10 tokens: supported from {support_threshold(10):.2f}, 3.00 at best"
+    assert f"1.00 standard deviations below shuffled scores ({room})." in reasons[0]
     assert reasons[-1] == "Replacements disagree: mask -1.0, mean +2.5."
 
 
 def test_the_threshold_is_a_correlation_a_text_of_that_length_can_reach():
     thresholds = [support_threshold(tokens) for tokens in range(6, 500)]
     assert thresholds == sorted(thresholds)
-    assert all(least < np.sqrt(tokens - 1) for tokens, least in zip(range(6, 500), thresholds, strict=True))
+    assert all(z < np.sqrt(tokens - 1) for tokens, z in zip(range(6, 500), thresholds, strict=True))
     assert thresholds[-1] == pytest.approx(SUPPORTED, abs=0.01)
-    # What is said and what is decided are rounded alike.
-    assert judged(thresholds[6] - 0.004, [1.0], ("mask",), 12)[0] == "supported"
+    # The z-score is rounded before the decision as it is in the reasons.
+    assert decide_verdict(thresholds[6] - 0.004, [1.0], ("mask",), 12)[0] == "supported"
 
 
 @pytest.mark.parametrize(("singles", "variants"), [(64, lambda tokens: tokens), (5, lambda _: 4 * 10)])
-def test_where_a_verdict_is_open_more_variants_are_run(sentiment, monkeypatch, singles, variants):
+def test_more_variants_are_run_where_a_verdict_is_inconclusive(sentiment, monkeypatch, singles, variants):
     exact = sentiment.compute_saliency(TEXTS[0], method="leave_one_out")
     tokens = int((~exact.tokens.special).sum())
     monkeypatch.setattr(verdict_module, "CERTAIN", 0.0)
     certain = sentiment.evaluate(exact)
     monkeypatch.setattr(verdict_module, "CERTAIN", np.inf)
-    monkeypatch.setattr(verdict_module, "MOST_SINGLES", singles)
+    monkeypatch.setattr(verdict_module, "MAX_SINGLES", singles)
     again = sentiment.evaluate(exact)
     assert certain.variants < again.variants <= certain.variants + 2 * variants(tokens)
     # Metrics that remove tokens keep their own variants; a map below chance gets none beyond them.
     for one, other in zip(again.named("sufficiency"), certain.named("sufficiency"), strict=True):
         np.testing.assert_array_equal(one.control, other.control)
-    turned = sentiment.evaluate(replace(exact, scores=-exact.scores))
-    assert turned.variants <= 2 * (1 + 4 * 6)
+    negated = sentiment.evaluate(replace(exact, scores=-exact.scores))
+    assert negated.variants <= 2 * (1 + 4 * 6)
 
 
 def test_effects_are_those_of_an_additive_answer():
@@ -199,42 +199,43 @@ def test_effects_are_those_of_an_additive_answer():
     removed = generator.random((40, 2, tokens)) < 0.4
     effects = token_effects([removed, removed], [removed @ worth, removed @ worth])
     assert np.corrcoef(effects, worth)[0, 1] > 0.99
-    # How many tokens are gone explains nothing: a level that all variants of a count share changes nothing.
+    # The number of removed tokens has no effect: a level that all variants of a count share cancels.
     level = np.array([3.0, 7.0])
     again = token_effects([removed, removed], [removed @ worth + level, removed @ worth])
     np.testing.assert_allclose(again, effects, atol=1e-10)
 
 
-def test_the_standing_is_in_standard_deviations_of_shuffled_maps():
+def test_the_z_score_is_in_standard_deviations_of_permuted_scores():
     support, effects = np.array([5.0, 1, 0, 0, 2, 0]), np.array([3.0, 0, 1, 0, 2, -1])
-    dealt = [np.corrcoef(support[list(order)], effects)[0, 1] for order in itertools.permutations(range(6))]
-    own = np.corrcoef(support, effects)[0, 1]
-    assert np.mean(dealt) == pytest.approx(0, abs=1e-12)
-    assert above_shuffled(support, effects) == pytest.approx(own / np.std(dealt), rel=1e-9)
-    assert above_shuffled(np.full(6, 0.1), effects) == 0.0
-    assert above_shuffled(support, np.zeros(6)) == 0.0
+    permutations = itertools.permutations(range(6))
+    permuted = [np.corrcoef(support[list(order)], effects)[0, 1] for order in permutations]
+    correlation = np.corrcoef(support, effects)[0, 1]
+    assert np.mean(permuted) == pytest.approx(0, abs=1e-12)
+    assert permutation_z_score(support, effects) == pytest.approx(correlation / np.std(permuted), rel=1e-9)
+    assert permutation_z_score(np.full(6, 0.1), effects) == 0.0
+    assert permutation_z_score(support, np.zeros(6)) == 0.0
 
 
 def test_an_assessment_survives_json(sentiment):
-    found = sentiment.evaluate(TEXTS[0], "integrated_gradients")
-    assert Assessment.from_json(found.to_json()).to_json() == found.to_json()
-    assert set(found.to_dataframe()["metric"]) >= {"verdict", "comprehensiveness", "sufficiency"}
+    assessment = sentiment.evaluate(TEXTS[0], "integrated_gradients")
+    assert Assessment.from_json(assessment.to_json()).to_json() == assessment.to_json()
+    assert set(assessment.to_dataframe()["metric"]) >= {"verdict", "comprehensiveness", "sufficiency"}
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_every_classifier_is_evaluated(name):
-    found = visualizer_of(name).evaluate(PROBE, "leave_one_out")
-    assert found.verdict in ("supported", "weak", "not supported")
+    assessment = visualizer_of(name).evaluate(PROBE, "leave_one_out")
+    assert assessment.verdict in ("supported", "weak", "not supported")
 
 
 @pytest.mark.parametrize("name", LANGUAGE_MODELS)
-def test_a_continuation_is_judged_as_a_whole(name):
+def test_a_continuation_is_evaluated_as_a_whole(name):
     visualizer = visualizer_of(name)
     assert isinstance(visualizer, GenerativeModelVisualizer)
-    found = visualizer.evaluate(PROBE, "leave_one_out", continuation=" the king", per_token=True)
-    assert isinstance(found, Assessment)
-    assert "continuation" in found.target
-    assert {one.quantity for one in found.evaluations if one.quantity} == {"log-probability"}
+    assessment = visualizer.evaluate(PROBE, "leave_one_out", continuation=" the king", per_token=True)
+    assert isinstance(assessment, Assessment)
+    assert "continuation" in assessment.target
+    assert {one.quantity for one in assessment.evaluations if one.quantity} == {"log-probability"}
 
 
 def test_a_report_holds_its_verdict(sentiment, capsys):
@@ -259,9 +260,9 @@ def test_methods_agree_as_their_ranks_do(sentiment):
     second = sentiment.compute_saliency(TEXTS[0], method="input_x_gradient")
     inner = np.flatnonzero(~first.tokens.special)
     expected = rank_correlation(first.scores[0, inner], np.abs(second.scores[0, inner]))
-    found = sentiment.evaluate([first, second])
+    assessment = sentiment.evaluate([first, second])
     assert not sentiment.evaluate(first).named("agreement")
-    for one, other in zip(found, ("input_x_gradient", "saliency"), strict=True):
+    for one, other in zip(assessment, ("input_x_gradient", "saliency"), strict=True):
         correlation, overlap = one.named("agreement")
         assert correlation.quantity == f"rank correlation with {other}"
         assert correlation.value == pytest.approx(expected)
@@ -269,7 +270,7 @@ def test_methods_agree_as_their_ranks_do(sentiment):
         assert overlap.value in (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-def test_what_draws_nothing_is_stable_and_what_draws_is_asked_again():
+def test_methods_without_sampling_are_stable_and_others_run_with_another_seed():
     visualizer = visualizer_of("bert")
     fixed, drawn = visualizer.evaluate(PROBE, ["saliency", KernelShap(samples=16)], metrics=["stability"])
     conditions = {(one.quantity, one.replacement): one.value for one in fixed.named("stability")}
@@ -282,20 +283,20 @@ def test_what_draws_nothing_is_stable_and_what_draws_is_asked_again():
     assert seeds[0].value > 1e-3
 
 
-def test_a_text_as_long_as_may_be_is_not_padded():
+def test_a_text_of_the_maximum_length_is_not_padded():
     visualizer = visualizer_of("bert")
     limit = longest_input(visualizer.model, visualizer.tokenizer)
     text = "a " * (limit - 2)  # beside it the two special tokens
-    found = visualizer.evaluate(text, "saliency", metrics=["stability"])
+    assessment = visualizer.evaluate(text, "saliency", metrics=["stability"])
     assert len(visualizer.compute_saliency(text, method="saliency").tokens) == limit
-    told = [one for one in found.named("stability") if one.value is None]
-    assert {one.replacement for one in found.named("stability")} == {"in a batch", "padded"}
-    assert [one.replacement for one in told] == ["padded"]
-    assert told[0].reasons  # and not left out without a word
+    failed = [one for one in assessment.named("stability") if one.value is None]
+    assert {one.replacement for one in assessment.named("stability")} == {"in a batch", "padded"}
+    assert [one.replacement for one in failed] == ["padded"]
+    assert failed[0].reasons
 
 
 @pytest.mark.parametrize(("kind", "is_raised"), [(StoppedError, True), (InputError, False)])
-def test_only_a_stop_ends_a_report_that_cannot_be_judged(kind, is_raised, monkeypatch):
+def test_only_a_stop_ends_a_report_that_cannot_be_evaluated(kind, is_raised, monkeypatch):
     def fail(*_, **__):
         raise kind("It failed.", hint="Try again.")
 
@@ -308,12 +309,12 @@ def test_only_a_stop_ends_a_report_that_cannot_be_judged(kind, is_raised, monkey
 def test_a_model_with_random_weights_is_a_copy():
     visualizer = visualizer_of("llama")
     before = {name: value.clone() for name, value in visualizer.model.state_dict().items()}
-    found = visualizer.evaluate(PROBE, "saliency", metrics=["randomization"])
-    (one,) = found.named("randomization")
+    assessment = visualizer.evaluate(PROBE, "saliency", metrics=["randomization"])
+    (one,) = assessment.named("randomization")
     assert -1 <= one.value <= 1
     assert bool(one.reasons) == (one.value > 0.5)
-    assert found.verdict != "not evaluated"
+    assert assessment.verdict != "not evaluated"
     for name, value in visualizer.model.state_dict().items():
         assert torch.equal(value, before[name]), name
-    given = replace(visualizer.compute_saliency(PROBE), method="mine")
-    assert not visualizer.evaluate(given, metrics=["randomization", "stability"]).named("randomization")
+    foreign = replace(visualizer.compute_saliency(PROBE), method="mine")
+    assert not visualizer.evaluate(foreign, metrics=["randomization", "stability"]).named("randomization")

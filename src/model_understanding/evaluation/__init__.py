@@ -1,1 +1,1 @@
-"""Metrics of attributions, one a file."""
+"""Evaluate attributions: metrics of how faithful scores are to the model, and the verdict."""

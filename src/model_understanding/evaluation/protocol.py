@@ -1,4 +1,4 @@
-"""What a metric must offer."""
+"""The interface of a metric."""
 
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -12,33 +12,33 @@ if TYPE_CHECKING:
 
 
 class Metric(Protocol):
-    """Measures how well an attribution says what the model does."""
+    """Measures how well an attribution describes what the model does."""
 
     name: ClassVar[str]
     higher_is_better: ClassVar[bool]
     on_request: ClassVar[bool]
-    """Whether it is left out unless it is asked for."""
+    """Whether it runs only if it is requested."""
     cost: ClassVar[str]
-    """Forwards for one text and one target."""
+    """Forward passes for one text and one target."""
     reference: ClassVar[str]
 
     def removals(self, text: "RankedText") -> Bool[np.ndarray, "variants tokens"]:
-        """Return the variants of the text that it will ask for, so that metrics share one batch.
+        """Return the tokens to remove in each variant it needs, so that all metrics share one batch.
 
-        Those that depend on what the model says of these are asked for later, by ``text.removals``.
+        Variants that depend on the model's output for these are run later, by ``text.removals``.
         """
         ...
 
     def __call__(self, text: "RankedText") -> tuple[Evaluation, ...]:
-        """Evaluate one attribution of one target; nothing where it has no meaning for the method."""
+        """Evaluate one attribution of one target; empty where the metric does not apply to the method."""
         ...
 
 
 class RemovesNothing:
-    """The part of a metric that asks for no variants of the text."""
+    """The part of a metric that needs no variants of the text."""
 
     __slots__ = ()
 
     def removals(self, text: "RankedText") -> Bool[np.ndarray, "variants tokens"]:
-        """Return the variants that the metric asks for: none."""
+        """Return the variants that the metric needs: none."""
         return np.zeros((0, len(text.removals.tokens)), dtype=bool)

@@ -1,7 +1,7 @@
-"""What evaluations read from a model: quantities of one target on variants of a text, under replacements.
+"""The values that evaluations read from a model: a target's quantities for variants of a text.
 
-Every variant is a row of removed tokens; each distinct one is run once for each replacement, however many
-metrics and methods ask for it.
+A variant is a row of removed tokens. Each distinct one is run once for each replacement, however many
+metrics and methods need it.
 """
 
 from collections.abc import Hashable, Sequence
@@ -18,25 +18,25 @@ from model_understanding.results import Target
 from model_understanding.text.encoding import Encoding
 
 Measures = dict[str, Target | CustomTarget]
-"""Quantities by name; the first is the one that decides."""
+"""Quantities by name; the first one decides the verdict."""
 CLASSIFIER_REPLACEMENTS = ("mask", "attention", "mean", "pad")
 LANGUAGE_MODEL_REPLACEMENTS = ("pad", "mask", "mean")
-_MOST_REPLACEMENTS = 2
+_MAX_REPLACEMENTS = 2
 
 
 def measures_of(
     runner: Runner, encoding: Encoding, target: Target, function: CustomTarget | None
 ) -> Measures:
-    """Return the quantities by which an explanation of a target is judged.
+    """Return the quantities by which an explanation of a target is evaluated.
 
-    A classifier's are the logit margin to the strongest other class and the probability; a model of
-    several labels has its logit for the margin, a regression only its value. A language model's is the
-    log-probability of what is explained, for the loss as well.
+    For a classifier they are the logit margin over the strongest other class and the probability; a
+    multi-label model has its logit instead of the margin, a regression only its value. For a language model
+    it is the log-probability of the explained tokens, also where the loss is explained.
 
     Args:
         runner: The runner.
         encoding: The text.
-        target: What the attribution explains.
+        target: The explained target.
         function: The caller's function, for a custom target.
 
     Returns:
@@ -48,8 +48,8 @@ def measures_of(
     if target.quantity == "custom":
         if function is None:
             raise InputError(
-                f"{target.description()!r} cannot be evaluated: the function is not part of the result.",
-                hint="Pass it as target=, or explain a class, a token or the loss.",
+                f"The {target.description()!r} cannot be evaluated: results do not store the function.",
+                hint="Pass the function as target=, or explain a class, a token or the loss.",
             )
         return {"custom": function}
     if runner.is_language_model:
@@ -67,7 +67,7 @@ def measures_of(
 
 
 def _strongest_other(runner: Runner, encoding: Encoding, index: int) -> int:
-    """Return the likeliest class but one; of two classes it is known without a forward."""
+    """Return the most likely other class; of two classes it is known without a forward pass."""
     if runner.model.config.num_labels == 2:
         return 1 - index
     logits = runner.model.logits(encoding)[0, 0].float().cpu().numpy().copy()
@@ -76,10 +76,10 @@ def _strongest_other(runner: Runner, encoding: Encoding, index: int) -> int:
 
 
 class Removals:
-    """One text and quantities of it, under each replacement that keeps the model near what it knows.
+    """A text and its quantities, under two replacements for removed tokens.
 
-    The first two that the model can take are used: for a classifier of the mask token, hiding by the
-    attention mask, the mean embedding and padding; for a language model of padding, the mask token and
+    The replacements are the first two that the model supports: for a classifier among the mask token, the
+    attention mask, the mean embedding and padding; for a language model among padding, the mask token and
     the mean embedding.
 
     Args:
@@ -87,6 +87,10 @@ class Removals:
         encoding: One text, without padding.
         measures: The quantities, the deciding one first.
         replacements: Replacements to use instead.
+
+    Raises:
+        InputError: One of ``replacements`` is unknown or the tokenizer lacks it.
+        UnsupportedModelError: The model does not support one of ``replacements``.
     """
 
     def __init__(
@@ -100,19 +104,20 @@ class Removals:
         self.encoding = encoding
         self.measures = measures
         self.tokens = encoding.tokens[0]
-        chosen = replacements or (
+        self.cache: dict[Hashable, Any] = {}
+        """Results of a metric that are the same for all attributions of this text."""
+        candidates = replacements or (
             LANGUAGE_MODEL_REPLACEMENTS if runner.is_language_model else CLASSIFIER_REPLACEMENTS
         )
-        asked: Any = [*measures.values()]  # a function of the caller's stands alone
-        targets = asked[0] if callable(asked[0]) else asked
-        self.worked_out: dict[Hashable, Any] = {}
-        """What a metric has found of this text and keeps for the other attributions of it."""
-        self._texts: dict[str, Ablations] = {}
-        for name in chosen:
-            if replacements is None and len(self._texts) == _MOST_REPLACEMENTS:
+        targets: Any = [*measures.values()]
+        if callable(targets[0]):  # a function of the caller's is the only one
+            targets = targets[0]
+        self._ablations: dict[str, Ablations] = {}
+        for name in candidates:
+            if replacements is None and len(self._ablations) == _MAX_REPLACEMENTS:
                 break
             try:
-                self._texts[name] = Ablations(self.runner, encoding, targets, name)
+                self._ablations[name] = Ablations(self.runner, encoding, targets, name)
             except (InputError, UnsupportedModelError):
                 if replacements is not None:
                     raise
@@ -120,7 +125,7 @@ class Removals:
     @property
     def replacements(self) -> tuple[str, ...]:
         """The replacements in use."""
-        return tuple(self._texts)
+        return tuple(self._ablations)
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -129,32 +134,32 @@ class Removals:
 
     @property
     def variants(self) -> int:
-        """How many variants have been run, all replacements together."""
-        return sum(text.runs for text in self._texts.values())
+        """The number of variants that have been run, over all replacements."""
+        return sum(ablations.runs for ablations in self._ablations.values())
 
     def values(
         self, removed: Bool[np.ndarray, "variants tokens"]
     ) -> Float[np.ndarray, "replacements variants quantities"]:
-        """Return each quantity on each variant, under each replacement.
+        """Return each quantity of each variant, under each replacement.
 
         Args:
-            removed: Which tokens each variant lacks.
+            removed: The tokens that each variant lacks.
 
         Returns:
             Values ``(R, M, Q)``.
         """
-        return np.stack([self.values_under(name, removed) for name in self._texts])
+        return np.stack([self.values_under(name, removed) for name in self._ablations])
 
     def values_under(
         self, replacement: str, removed: Bool[np.ndarray, "variants tokens"]
     ) -> Float[np.ndarray, "variants quantities"]:
-        """Return each quantity on each variant, under one replacement.
+        """Return each quantity of each variant, under one replacement.
 
         Args:
             replacement: One of ``replacements``.
-            removed: Which tokens each variant lacks.
+            removed: The tokens that each variant lacks.
 
         Returns:
             Values ``(M, Q)``.
         """
-        return self._texts[replacement].values(removed)
+        return self._ablations[replacement].values(removed)

@@ -1,4 +1,4 @@
-"""Explain a text again: another seed, padding, random weights."""
+"""Explain a text again: with another seed, in a batch, padded, or with random weights."""
 
 import copy
 from collections.abc import Callable
@@ -17,20 +17,20 @@ from model_understanding.results import Attribution, Target
 from model_understanding.text.encoding import Encoding
 from model_understanding.text.max_length import check_length
 
-_LONGER = 3  # tokens by which the other text of a padded batch is longer
+_EXTRA_TOKENS = 3  # of the longer text beside which a text is padded
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class ExplainedAgain:
-    """Makes the scores of an attribution's target once more.
+class Rerun:
+    """Computes the scores of an attribution's target again.
 
     Args:
         runner: The runner.
         encoding: The text.
         method: The method, with the attribution's settings.
-        target: What is explained.
+        target: The explained target.
         function: The caller's function, where that is the target.
-        seed: Seed of random weights, and what another seed is further by.
+        seed: Seed of random weights, and the distance to another seed.
     """
 
     runner: Runner
@@ -51,13 +51,13 @@ class ExplainedAgain:
         """Return the scores of the tokens.
 
         Args:
-            another_seed: Draw otherwise.
+            another_seed: Sample with another seed.
             in_batch: Run the text twice in one batch.
-            padded: Run it beside a longer text.
-            random_weights: Ask a copy of the model with random weights.
+            padded: Run it padded, beside a longer text.
+            random_weights: Run a copy of the model with random weights.
 
         Raises:
-            InputError: The model has no positions for a longer text to pad this one for.
+            InputError: The model accepts no longer text to pad this one for.
             UnsupportedModelError: The model cannot take texts of different lengths in one batch.
         """
         method: Any = self.method
@@ -72,18 +72,17 @@ class ExplainedAgain:
             check_length(runner.model.module, runner.model.tokenizer, longer.ids.shape[1])
             encoding = runner.model.batch([encoding, longer])
         targets = self.function or [[self.target]] * len(encoding)
-        return (
-            method(runner, encoding, targets).scores[0, 0, : len(self.encoding.tokens[0])].astype(np.float64)
-        )
+        scores = method(runner, encoding, targets).scores
+        return scores[0, 0, : len(self.encoding.tokens[0])].astype(np.float64)
 
 
-def again_of(
+def rerun_of(
     runner: Runner,
     encoding: Encoding,
     attribution: Attribution,
     function: Callable[[Any], Any] | None,
     seed: int,
-) -> ExplainedAgain | None:
+) -> Rerun | None:
     """Return what explains an attribution's first target again.
 
     Args:
@@ -91,55 +90,62 @@ def again_of(
         encoding: The text.
         attribution: The attribution.
         function: The caller's function, where that is the target.
-        seed: Of what is drawn.
+        seed: As for ``Rerun``.
 
     Returns:
-        ``None`` where the method cannot be made from what the result holds.
+        ``None`` where the method cannot be restored from the result.
     """
     try:
-        kind: Any = METHODS.load(attribution.method)
-        names = {field.name for field in fields(kind)}
-        method = kind(**{name: value for name, value in attribution.parameters.items() if name in names})
+        method_type: Any = METHODS.load(attribution.method)
+        names = {field.name for field in fields(method_type)}
+        settings = {name: value for name, value in attribution.parameters.items() if name in names}
+        method = method_type(**settings)
     except (InputError, TypeError, ValueError):
         return None
-    target = attribution.targets[0]
-    return ExplainedAgain(
-        runner=runner, encoding=encoding, method=method, target=target, function=function, seed=seed
+    return Rerun(
+        runner=runner,
+        encoding=encoding,
+        method=method,
+        target=attribution.targets[0],
+        function=function,
+        seed=seed,
     )
 
 
-def _longer(encoding: Encoding) -> Encoding:
-    inputs = {
-        name: torch.cat([values, values[:, -1:].expand(-1, _LONGER)], dim=1)
-        for name, values in encoding.inputs.items()
-    }
-    return replace(encoding, inputs=inputs)
-
-
 def with_random_weights(runner: Runner, seed: int) -> Runner:
-    """Return a runner of a copy of the model whose parameters are normal, each with its mean and spread.
+    """Return a runner of a copy of the model with normal weights of each parameter's mean and spread.
 
     Args:
-        runner: The runner; its model is left as it is.
+        runner: The runner; its model is not changed.
         seed: Seed of the weights.
 
     Returns:
         A runner of the copy.
 
     Raises:
-        UnsupportedModelError: The weights are quantized or lie elsewhere, and cannot be drawn anew.
+        UnsupportedModelError: The weights are quantized or offloaded.
     """
-    parameters = list(runner.model.module.parameters())
-    if any(not one.is_floating_point() or one.device.type == "meta" for one in parameters):
+    if any(
+        not parameter.is_floating_point() or parameter.device.type == "meta"
+        for parameter in runner.model.module.parameters()
+    ):
         raise UnsupportedModelError(
-            f"The weights of {runner.model.name} are quantized or offloaded; they cannot be drawn anew.",
+            f"The weights of {runner.model.name} are quantized or offloaded, so they cannot be randomized.",
             hint="Load the model without quantization and device_map.",
         )
     model = copy.deepcopy(runner.model.module)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
-            drawn = torch.randn(parameter.shape, generator=generator).to(parameter)
+            noise = torch.randn(parameter.shape, generator=generator).to(parameter)
             spread = parameter.std() if parameter.numel() > 1 else parameter.abs().mean()
-            parameter.copy_(parameter.mean() + spread * drawn)
+            parameter.copy_(parameter.mean() + spread * noise)
     return Runner(replace(runner.model.loaded, model=model)).at_layer(runner.layer)
+
+
+def _longer(encoding: Encoding) -> Encoding:
+    inputs = {
+        name: torch.cat([values, values[:, -1:].expand(-1, _EXTRA_TOKENS)], dim=1)
+        for name, values in encoding.inputs.items()
+    }
+    return replace(encoding, inputs=inputs)

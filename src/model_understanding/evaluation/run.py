@@ -1,4 +1,4 @@
-"""From attributions to assessments: which tokens are removed, one shared batch, every metric asked for."""
+"""Assess attributions: the default metrics and the requested ones, on variants of the text they share."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from model_understanding.checks import whole_number
 from model_understanding.errors import InputError, ModelUnderstandingError, StoppedError
 from model_understanding.evaluation.protocol import Metric
 from model_understanding.evaluation.ranked_text import RankedText, candidates_of
 from model_understanding.evaluation.removals import Removals, measures_of
-from model_understanding.evaluation.rerun import again_of
+from model_understanding.evaluation.rerun import rerun_of
 from model_understanding.model.metering import counting
 from model_understanding.passes.runner import Runner
 from model_understanding.registry import METRICS
@@ -19,26 +20,26 @@ from model_understanding.results import Assessment, Attribution, Evaluation, Tar
 from model_understanding.results.target import whole_of
 from model_understanding.text.encoding import Encoding
 
-LEAST_CANDIDATES = 6  # with five even a perfect map stands only 2 standard deviations above shuffled ones
+LEAST_CANDIDATES = 6  # with five tokens even a perfect map has a z-score of only 2
 LEAST_DRAWS = 5
 
 
-def metrics_of(asked: Sequence[str | Metric] | None) -> tuple[Metric, ...]:
-    """Return the metrics asked for: the default ones, and those asked for besides.
+def metrics_of(requested: Sequence[str | Metric] | None) -> tuple[Metric, ...]:
+    """Return the default metrics and the requested ones.
 
     Args:
-        asked: Names of metrics that run on request, or metrics with settings of their own, which then
-            stand for the default ones of their name.
+        requested: Names of metrics that run on request; or metrics with other settings, which replace
+            default ones of the same name.
 
     Raises:
         InputError: There is no such metric.
     """
-    if isinstance(asked, str):
-        asked = (asked,)
-    given = [METRICS.load(one)() if isinstance(one, str) else one for one in asked or ()]
-    default: list[Metric] = [METRICS.load(name)() for name in METRICS.names()]
-    found = {metric.name: metric for metric in default if not metric.on_request}
-    return tuple({**found, **{metric.name: metric for metric in given}}.values())
+    if isinstance(requested, str):
+        requested = (requested,)
+    extra = [METRICS.load(metric)() if isinstance(metric, str) else metric for metric in requested or ()]
+    registered: list[Metric] = [METRICS.load(name)() for name in METRICS.names()]
+    default = {metric.name: metric for metric in registered if not metric.on_request}
+    return tuple({**default, **{metric.name: metric for metric in extra}}.values())
 
 
 def assess(
@@ -52,17 +53,17 @@ def assess(
     seed: int = 0,
     replacements: Sequence[str] | None = None,
 ) -> list[Assessment]:
-    """Assess attributions of one text, each target of each; variants are shared between them.
+    """Assess attributions of one text, for each target of each; they share the variants of the text.
 
     Args:
         runner: The runner.
         encoding: The text they explain.
         attributions: The attributions.
-        function: The caller's function, where the target is one.
-        metrics: Metrics beside the default ones, by name or as they are.
-        draws: Random orders.
+        function: The caller's function, where that is the target.
+        metrics: Metrics in addition to the default ones, by name or as objects.
+        draws: The number of random orders.
         seed: Seed of these orders.
-        replacements: What stands in for removed tokens; the first two that fit the model where left out.
+        replacements: Replacements for removed tokens; ``None`` for the first two that the model supports.
 
     Returns:
         An assessment for each attribution and target, in order.
@@ -70,20 +71,26 @@ def assess(
     Raises:
         InputError: A metric is unknown, or there are too few random orders.
     """
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < LEAST_DRAWS:
-        raise InputError(
-            f"draws={draws!r} is not a whole number of at least {LEAST_DRAWS}.",
-            hint="Leave it out: fewer random orders have no spread to measure by.",
-        )
-    chosen = metrics_of(metrics)
-    held: dict[Target, Removals] = {}
-    rows = [row for one in attributions for row in _rows(one, runner.is_language_model)]
-    found = []
+    draws = whole_number(draws, "draws", LEAST_DRAWS)
+    all_metrics = metrics_of(metrics)
+    removals: dict[Target, Removals] = {}
+
+    def removals_of(target: Target) -> Removals:
+        if target not in removals:
+            measures = measures_of(runner, encoding, target, function)
+            removals[target] = Removals(runner, encoding, measures, replacements)
+        return removals[target]
+
+    rows = [
+        row for attribution in attributions for row in _single_targets(attribution, runner.is_language_model)
+    ]
+    assessments = []
     for row in rows:
         others = tuple(other for other in rows if other is not row and other.targets == row.targets)
-        question = {"draws": draws, "seed": seed, "others": others}
-        found.append(_assessed(runner, encoding, row, function, chosen, replacements, held, question))
-    return found
+        rerun = rerun_of(runner, encoding, row, function, seed)
+        options = {"draws": draws, "seed": seed, "others": others, "rerun": rerun}
+        assessments.append(_assess_row(row, runner.is_language_model, removals_of, all_metrics, options))
+    return assessments
 
 
 def evaluations_for_report(
@@ -93,33 +100,33 @@ def evaluations_for_report(
     function: Callable[[Any], Any] | None,
     metrics: Sequence[str | Metric] | None = None,
 ) -> tuple[Evaluation, ...]:
-    """Return what an evaluation of a report's main attribution found; where none is possible, why.
+    """Return the evaluations of a report's main attribution, or one that says why it has none.
 
     Args:
         runner: The runner.
         encoding: The text it explains.
         attribution: The attribution.
-        function: The caller's function, where the target is one.
-        metrics: Metrics beside the default ones, by name or as they are.
+        function: The caller's function, where that is the target.
+        metrics: Metrics in addition to the default ones, by name or as objects.
 
     Raises:
         InputError: There is no such metric.
         StoppedError: The caller's progress function returned ``False``.
     """
-    chosen = metrics_of(metrics)  # a name that is wrong is no reason to call the explanation not evaluated
+    all_metrics = metrics_of(metrics)  # raises here, not below: a wrong name must not pass as a reason
     try:
-        found = assess(runner, encoding, [attribution], function=function, metrics=chosen)[0]
-    except StoppedError:  # the caller's wish, not a reason
+        (assessment, *_) = assess(runner, encoding, [attribution], function=function, metrics=all_metrics)
+    except StoppedError:  # requested by the caller
         raise
-    except ModelUnderstandingError as error:  # an explanation that cannot be judged is still one
-        found = Assessment(
+    except ModelUnderstandingError as error:  # the report is still useful without a verdict
+        assessment = Assessment(
             method=attribution.method,
             target=attribution.targets[0].description(),
             verdict="not evaluated",
             reasons=(str(error).partition("\n")[0],),
         )
-    if found.evaluations:
-        return found.evaluations
+    if assessment.evaluations:
+        return assessment.evaluations
     return (
         Evaluation(
             metric="verdict",
@@ -127,80 +134,81 @@ def evaluations_for_report(
             curve=np.zeros((0, 2)),
             control=np.zeros(0),
             higher_is_better=True,
-            method=found.method,
-            target=found.target,
-            verdict=found.verdict,
-            reasons=found.reasons,
+            method=assessment.method,
+            target=assessment.target,
+            verdict=assessment.verdict,
+            reasons=assessment.reasons,
         ),
     )
 
 
 def check_same_tokens(attribution: Attribution, encoding: Encoding) -> None:
-    """Raise InputError unless an attribution's tokens are those of its text as this model sees it."""
+    """Raise InputError unless an attribution's tokens are those of its text for this model."""
     if not np.array_equal(attribution.tokens.ids, encoding.tokens[0].ids):
         raise InputError(
-            "The attribution's tokens are not those that this model sees of the text.",
+            "The attribution's tokens are not this model's tokens of the text.",
             hint="Evaluate an attribution of this model, before words() or sentences() joins its tokens.",
         )
 
 
-def _assessed(
-    runner: Runner,
-    encoding: Encoding,
+def _assess_row(
     row: Attribution,
-    function: Callable[[Any], Any] | None,
+    is_language_model: bool,
+    removals_of: Callable[[Target], Removals],
     metrics: tuple[Metric, ...],
-    replacements: Sequence[str] | None,
-    held: dict[Target, Removals],
-    question: dict[str, Any],
+    options: dict[str, Any],
 ) -> Assessment:
-    started, target = time.perf_counter(), row.targets[0]
-    blank = Assessment(method=row.method, target=target.description(), verdict="not evaluated")
-    candidates = candidates_of(row, runner.is_language_model)
+    """Assess an attribution of one target.
+
+    Args:
+        row: The attribution.
+        is_language_model: Whether the model predicts tokens.
+        removals_of: Returns the removals of a target, the same for all attributions of it.
+        metrics: The metrics to run.
+        options: Other fields of the ``RankedText``.
+    """
+    start_time = time.perf_counter()
+    (target,) = row.targets
+    not_evaluated = Assessment(method=row.method, target=target.description(), verdict="not evaluated")
+    candidates = candidates_of(row, is_language_model)
     if row.parameters.get("layer") is not None:
         reason = "Scores of a layer's hidden states: only scores of the text's own tokens are evaluated."
-        return replace(blank, reasons=(reason,))
+        return replace(not_evaluated, reasons=(reason,))
     if len(candidates) < LEAST_CANDIDATES:
         tokens = f"{len(candidates)} token{'' if len(candidates) == 1 else 's'}"
         reason = f"Too short: {tokens} can be removed, and fewer than {LEAST_CANDIDATES} tell nothing."
-        return replace(blank, reasons=(reason,))
-    with counting() as meter:
-        if target not in held:
-            measures = measures_of(runner, encoding, target, function)
-            held[target] = Removals(runner, encoding, measures, replacements)
-        removals = held[target]
+        return replace(not_evaluated, reasons=(reason,))
+    with counting() as counter:
+        removals = removals_of(target)
         if not removals.replacements:
             reason = "This model takes no replacement for removed tokens."
-            return replace(blank, reasons=(reason,))
-        before = removals.variants
-        text = RankedText(
-            removals=removals,
-            attribution=row,
-            candidates=candidates,
-            again=again_of(runner, encoding, row, function, question["seed"]),
-            **question,
-        )
-        wanted = [np.zeros((1, len(row.tokens)), dtype=bool), *(metric.removals(text) for metric in metrics)]
-        removals.values(np.concatenate(wanted))  # all variants of all metrics in one packed batch
-        evaluations = tuple(one for metric in metrics for one in metric(text))
-    verdict = next(one for one in evaluations if one.verdict is not None)
+            return replace(not_evaluated, reasons=(reason,))
+        variants_before = removals.variants
+        text = RankedText(removals=removals, attribution=row, candidates=candidates, **options)
+        unchanged = np.zeros((1, len(row.tokens)), dtype=bool)
+        variants = np.concatenate([unchanged, *(metric.removals(text) for metric in metrics)])
+        removals.values(variants)  # those of all metrics in one batch
+        evaluations = tuple(evaluation for metric in metrics for evaluation in metric(text))
+    verdict = next(evaluation for evaluation in evaluations if evaluation.verdict is not None)
     return replace(
-        blank,
-        verdict=verdict.verdict or blank.verdict,
+        not_evaluated,
+        verdict=verdict.verdict or not_evaluated.verdict,
         reasons=verdict.reasons,
         evaluations=evaluations,
-        variants=removals.variants - before,
-        forwards=round(meter.positions / len(row.tokens), 2),
-        seconds=time.perf_counter() - started,
+        variants=removals.variants - variants_before,
+        forwards=round(counter.positions / len(row.tokens), 2),
+        seconds=time.perf_counter() - start_time,
     )
 
 
-def _rows(attribution: Attribution, is_language_model: bool) -> list[Attribution]:
-    """Return an attribution's targets one by one; the steps of a continuation as the whole that they make."""
+def _single_targets(attribution: Attribution, is_language_model: bool) -> list[Attribution]:
+    """Return an attribution of each target; of a continuation's steps, one attribution of their sum."""
     targets = attribution.targets
-    steps = is_language_model and len(targets) > 1 and len({target.positions for target in targets}) > 1
-    if not steps:
-        return [attribution.row(number) for number in range(len(targets))]
+    is_continuation = (
+        is_language_model and len(targets) > 1 and len({target.positions for target in targets}) > 1
+    )
+    if not is_continuation:
+        return [attribution.row(index) for index in range(len(targets))]
     return [
         replace(
             attribution,
@@ -208,12 +216,12 @@ def _rows(attribution: Attribution, is_language_model: bool) -> list[Attribution
             scores=attribution.scores.sum(axis=0, keepdims=True),
             valid=attribution.valid.any(axis=0, keepdims=True),
             outputs=attribution.outputs.sum(keepdims=True),
-            baseline_outputs=_summed(attribution.baseline_outputs),
-            gaps=_summed(attribution.gaps),
+            baseline_outputs=_sum_or_none(attribution.baseline_outputs),
+            gaps=_sum_or_none(attribution.gaps),
             standard_errors=None,
         )
     ]
 
 
-def _summed(values: np.ndarray | None) -> np.ndarray | None:
+def _sum_or_none(values: np.ndarray | None) -> np.ndarray | None:
     return None if values is None else values.sum(keepdims=True)

@@ -16,7 +16,7 @@ from model_understanding.tokens import Tokens
 
 ClassName = str | int
 OutputActivation = Literal["softmax", "sigmoid", "identity"]
-"""What turns logits into probabilities."""
+"""The function that turns logits into probabilities."""
 
 
 def problem_of(config: Any) -> str:
@@ -37,10 +37,10 @@ def problem_of(config: Any) -> str:
 
 
 def output_activation(config: Any) -> OutputActivation:
-    """Return what turns the logits of a classifier into probabilities; ``identity`` for a regression.
+    """Return the output activation of a classifier; ``identity`` for a regression.
 
     Args:
-        config: The model's configuration.
+        config: The model's config.
     """
     activations: dict[str, OutputActivation] = {
         "single_label": "softmax",
