@@ -16,7 +16,7 @@ from model_understanding.model.metering import counting
 from model_understanding.passes.runner import Runner
 from model_understanding.registry import METRICS
 from model_understanding.results import Assessment, Attribution, Evaluation, Target
-from model_understanding.results.target import whole_of
+from model_understanding.results.target import sum_of_steps
 from model_understanding.text.encoding import Encoding
 
 LEAST_CANDIDATES = 6  # with five even a perfect map stands only 2 standard deviations above shuffled ones
@@ -204,7 +204,7 @@ def _rows(attribution: Attribution, is_language_model: bool) -> list[Attribution
     return [
         replace(
             attribution,
-            targets=(whole_of(targets),),
+            targets=(sum_of_steps(targets),),
             scores=attribution.scores.sum(axis=0, keepdims=True),
             valid=attribution.valid.any(axis=0, keepdims=True),
             outputs=attribution.outputs.sum(keepdims=True),

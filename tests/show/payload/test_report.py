@@ -348,8 +348,8 @@ def test_pooled_maps_stand_on_the_tokens_that_they_join():
     report = classification(tokens_of(text_of(21), special=False))
     for given, positions in ((report, range(21)), (generation(12, 9), range(10, 22))):
         (plane,) = given.attention
-        rows = plane.rows.stretches(8, positions)
-        keys = plane.keys.stretches(8)
+        rows = plane.rows.blocks(8, positions)
+        keys = plane.keys.blocks(8)
         weights = np.zeros((2, 3, len(rows), len(keys)))
         pooled = dataclasses.replace(
             plane,

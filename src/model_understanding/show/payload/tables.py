@@ -54,8 +54,8 @@ class Tables:
         size = pooled_size(attention)
         if size > 1:
             for positions in self._parts:
-                stretches = self.held[0].select(positions).stretches(size, positions)
-                if stretches.pieces == tokens.pieces:
+                blocks = self.held[0].select(positions).blocks(size, positions)
+                if blocks.pieces == tokens.pieces:
                     starts = range(0, len(positions), size)
                     ends = [positions[min(start + size, len(positions)) - 1] for start in starts]
                     return AxisPlace(0, [positions[start] for start in starts], ends)

@@ -11,7 +11,7 @@ from model_understanding.results import AttentionMap, Attribution
 from model_understanding.results.attention_sinks import (
     SINK_MODES,
     SinkMode,
-    shares_of_rows,
+    normalize_rows,
     sink_shares,
     without_sinks,
 )
@@ -130,7 +130,7 @@ def attention_view(
     found = plane.sinks if plane.is_attention else plane.dominant_keys()
     folded = replace(plane, sinks=found).folded(level)
     matrix, columns = folded.weights[0, 0].astype(np.float64), folded.sinks or ()
-    of_each_row = matrix if plane.is_attention else shares_of_rows(np.abs(matrix))
+    of_each_row = matrix if plane.is_attention else normalize_rows(np.abs(matrix))
     shares = sink_shares(of_each_row, folded.mask, columns)
     return AttentionView(
         rows=folded.queries if folded.steps is None else folded.steps,

@@ -44,7 +44,7 @@ def _positions(lens: LogitLens, labels: tuple[str, ...]) -> Table:
     table.add_column("answer", overflow="fold", max_width=24)
     table.add_column("probability", justify="right")
     table.add_column("settled")
-    for place, layer in enumerate(lens.settled()[:_MOST_POSITIONS]):
+    for place, layer in enumerate(lens.stable_layers()[:_MOST_POSITIONS]):
         table.add_row(
             Text(shown(labels[int(lens.positions[place])], 24)),
             Text(predicted(lens, -1, place, 24)),
