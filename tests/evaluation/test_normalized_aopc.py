@@ -213,7 +213,7 @@ def test_a_model_that_always_says_the_same_has_no_value():
         assert one.value is None
         assert one.control.size == 0
         assert one.limits.upper == pytest.approx(one.limits.lower)
-        assert "every order gives the same AOPC" in one.reasons[0]
+        assert "All removal orders give the same AOPC" in one.reasons[0]
     assert Assessment.from_json(found.to_json()).to_json() == found.to_json()
 
 
@@ -221,7 +221,7 @@ def test_a_text_that_is_too_long_is_said_to_be(bert):
     found = bert.evaluate(SHORT, "saliency", metrics=[NormalizedAopc(longest=5)])
     (one,) = found.named("normalized_aopc")
     assert one.value is None
-    assert one.reasons == ("6 tokens can be removed, and limits are searched for of at most 5.",)
+    assert one.reasons == ("6 tokens can be removed; the range is computed for at most 5.",)
 
 
 def test_a_language_model_is_judged_by_its_log_probability():

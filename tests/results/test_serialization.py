@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from model_understanding import Attribution, InputError, NumericalError, Report
-from model_understanding.results import Prediction, Target, result_from_json
+from model_understanding.results import Evaluation, Prediction, Target, result_from_json
 
 from . import made
 
@@ -177,6 +177,13 @@ def test_depth_and_size_do_no_harm():
         Attribution.from_json(changed(outputs=[10**400, 1]))
     with pytest.raises(NumericalError):
         Attribution.from_json(changed(outputs=[1e300, 1]))
+
+
+def test_a_file_with_a_value_for_what_was_not_evaluated_still_loads():
+    evaluation = replace(made.evaluation(), verdict="not evaluated", reasons=("Too short.",))
+    assert evaluation.value is None
+    data = {**json.loads(evaluation.to_json()), "value": 0.0}
+    assert Evaluation.from_json(json.dumps(data)).value is None
 
 
 def test_values_of_a_choice_are_checked():

@@ -41,7 +41,7 @@ class Agreement(RemovesNothing):
                 sides = [np.abs(side) for side in sides]
             values = {
                 f"rank correlation with {other.method}": rank_correlation(*sides),
-                f"share of {count} largest in common with {other.method}": top_overlap(*sides, count),
+                f"top-{count} overlap with {other.method}": top_overlap(*sides, count),
             }
             found += [
                 text.evaluation(self.name, value, higher_is_better=True, quantity=quantity)

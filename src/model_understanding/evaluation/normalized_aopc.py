@@ -50,8 +50,8 @@ class NormalizedAopc:
     higher_is_better: ClassVar[bool] = True
     on_request: ClassVar[bool] = True
     cost: ClassVar[str] = (
-        "once a text, for each replacement: 2^tokens forwards up to 10 tokens, else at most "
-        "5 × tokens × (tokens + 1) for each quantity"
+        "once per text and replacement: 2^tokens forward passes up to 10 tokens, else at most "
+        "5 × tokens × (tokens + 1) per quantity"
     )
     reference: ClassVar[str] = "Edin et al. 2025"
 
@@ -68,7 +68,7 @@ class NormalizedAopc:
         """Evaluate one attribution."""
         count = len(text.candidates)
         if count > self.longest:
-            reason = f"{count} tokens can be removed, and limits are searched for of at most {self.longest}."
+            reason = f"{count} tokens can be removed; the range is computed for at most {self.longest}."
             return (text.evaluation(self.name, None, higher_is_better=True, reasons=(reason,)),)
         limits = self._limits(text)
         return tuple(
@@ -93,8 +93,8 @@ class NormalizedAopc:
         )
         width, least = limits.upper - limits.lower, torch.finfo(text.removals.runner.model.module.dtype).eps
         if width <= _ROUNDING * least * max(abs(text.full[place, number]), abs(limits.lower), width):
-            same = "every order gives the same AOPC, so there is nothing to normalize by"
-            return told(None, reasons=(f"{quantity}, {replacement}: {same}.",))
+            reason = "All removal orders give the same AOPC, so it cannot be normalized."
+            return told(None, reasons=(f"{quantity}, {replacement}: {reason}",))
         own, turned, *random = [_falls(text, place, first_sets(order))[:, number] for order in _judged(text)]
         curves = (np.array([turned if is_turned else own, *random]) - limits.lower) / width
         values = curves.mean(axis=1)

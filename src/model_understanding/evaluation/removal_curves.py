@@ -36,7 +36,7 @@ class Comprehensiveness:
     name: ClassVar[str] = "comprehensiveness"
     higher_is_better: ClassVar[bool] = True
     on_request: ClassVar[bool] = False
-    cost: ClassVar[str] = "1 + 3 × 6 orders forwards for each replacement"
+    cost: ClassVar[str] = "1 + 3 × 6 orders forward passes per replacement"
     reference: ClassVar[str] = "DeYoung et al. 2020"
 
     fractions: tuple[float, ...] = FRACTIONS
@@ -72,7 +72,7 @@ class Deletion:
     name: ClassVar[str] = "deletion"
     higher_is_better: ClassVar[bool] = False
     on_request: ClassVar[bool] = True
-    cost: ClassVar[str] = "1 + 10 × 6 orders forwards for each replacement"
+    cost: ClassVar[str] = "1 + 10 × 6 orders forward passes per replacement"
     reference: ClassVar[str] = "Petsiuk et al. 2018"
 
     fractions: tuple[float, ...] = TENTHS
@@ -108,7 +108,7 @@ class Insertion:
     name: ClassVar[str] = "insertion"
     higher_is_better: ClassVar[bool] = True
     on_request: ClassVar[bool] = True
-    cost: ClassVar[str] = "1 + 10 × 6 orders forwards for each replacement"
+    cost: ClassVar[str] = "1 + 10 × 6 orders forward passes per replacement"
     reference: ClassVar[str] = "Petsiuk et al. 2018"
 
     fractions: tuple[float, ...] = TENTHS
@@ -144,7 +144,7 @@ class Sufficiency:
     name: ClassVar[str] = "sufficiency"
     higher_is_better: ClassVar[bool] = False
     on_request: ClassVar[bool] = False
-    cost: ClassVar[str] = "1 + 6 orders forwards for each replacement"
+    cost: ClassVar[str] = "1 + 6 orders forward passes per replacement"
     reference: ClassVar[str] = "DeYoung et al. 2020"
 
     fractions: tuple[float, ...] = KEPT_FRACTIONS

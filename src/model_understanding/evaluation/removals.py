@@ -48,8 +48,8 @@ def measures_of(
     if target.quantity == "custom":
         if function is None:
             raise InputError(
-                f"{target.description()!r} cannot be evaluated: the function is not part of the result.",
-                hint="Pass it as target=, or explain a class, a token or the loss.",
+                f"Cannot evaluate {target.description()!r}: results do not store functions.",
+                hint="Pass the function as target=, or explain a class, a token or the loss.",
             )
         return {"custom": function}
     if runner.is_language_model:

@@ -132,7 +132,7 @@ def with_random_weights(runner: Runner, seed: int) -> Runner:
     parameters = list(runner.model.module.parameters())
     if any(not one.is_floating_point() or one.device.type == "meta" for one in parameters):
         raise UnsupportedModelError(
-            f"The weights of {runner.model.name} are quantized or offloaded; they cannot be drawn anew.",
+            f"Cannot randomize the weights of {runner.model.name}: they are quantized or offloaded.",
             hint="Load the model without quantization and device_map.",
         )
     model = copy.deepcopy(runner.model.module)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from model_understanding.checks import whole_number
 from model_understanding.errors import InputError, ModelUnderstandingError, StoppedError
 from model_understanding.evaluation.protocol import Metric
 from model_understanding.evaluation.ranked_text import RankedText, candidates_of
@@ -16,11 +17,12 @@ from model_understanding.model.metering import counting
 from model_understanding.passes.runner import Runner
 from model_understanding.registry import METRICS
 from model_understanding.results import Assessment, Attribution, Evaluation, Target
+from model_understanding.results.evaluation import NOT_EVALUATED
 from model_understanding.results.target import sum_of_steps
 from model_understanding.text.encoding import Encoding
 
-LEAST_CANDIDATES = 6  # with five even a perfect map stands only 2 standard deviations above shuffled ones
-LEAST_DRAWS = 5
+MIN_CANDIDATES = 6  # with 5, even perfect scores have a z-score of only 2
+MIN_DRAWS = 5
 
 
 def metrics_of(asked: Sequence[str | Metric] | None) -> tuple[Metric, ...]:
@@ -48,7 +50,7 @@ def assess(
     *,
     function: Callable[[Any], Any] | None = None,
     metrics: Sequence[str | Metric] | None = None,
-    draws: int = LEAST_DRAWS,
+    draws: int = MIN_DRAWS,
     seed: int = 0,
     replacements: Sequence[str] | None = None,
 ) -> list[Assessment]:
@@ -70,11 +72,7 @@ def assess(
     Raises:
         InputError: A metric is unknown, or there are too few random orders.
     """
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < LEAST_DRAWS:
-        raise InputError(
-            f"draws={draws!r} is not a whole number of at least {LEAST_DRAWS}.",
-            hint="Leave it out: fewer random orders have no spread to measure by.",
-        )
+    draws = whole_number(draws, "draws", least=MIN_DRAWS)
     chosen = metrics_of(metrics)
     held: dict[Target, Removals] = {}
     rows = [row for one in attributions for row in _rows(one, runner.is_language_model)]
@@ -115,7 +113,7 @@ def evaluations_for_report(
         found = Assessment(
             method=attribution.method,
             target=attribution.targets[0].description(),
-            verdict="not evaluated",
+            verdict=NOT_EVALUATED,
             reasons=(str(error).partition("\n")[0],),
         )
     if found.evaluations:
@@ -123,7 +121,7 @@ def evaluations_for_report(
     return (
         Evaluation(
             metric="verdict",
-            value=0.0,
+            value=None,
             curve=np.zeros((0, 2)),
             control=np.zeros(0),
             higher_is_better=True,
@@ -139,8 +137,8 @@ def check_same_tokens(attribution: Attribution, encoding: Encoding) -> None:
     """Raise InputError unless an attribution's tokens are those of its text as this model sees it."""
     if not np.array_equal(attribution.tokens.ids, encoding.tokens[0].ids):
         raise InputError(
-            "The attribution's tokens are not those that this model sees of the text.",
-            hint="Evaluate an attribution of this model, before words() or sentences() joins its tokens.",
+            "The tokens of the attribution are not the tokens of this model for the text.",
+            hint="Evaluate an attribution from this model, without words() or sentences().",
         )
 
 
@@ -155,14 +153,14 @@ def _assessed(
     question: dict[str, Any],
 ) -> Assessment:
     started, target = time.perf_counter(), row.targets[0]
-    blank = Assessment(method=row.method, target=target.description(), verdict="not evaluated")
+    blank = Assessment(method=row.method, target=target.description(), verdict=NOT_EVALUATED)
     candidates = candidates_of(row, runner.is_language_model)
     if row.parameters.get("layer") is not None:
-        reason = "Scores of a layer's hidden states: only scores of the text's own tokens are evaluated."
+        reason = "Scores of a layer's hidden states cannot be evaluated; only scores of the input tokens can."
         return replace(blank, reasons=(reason,))
-    if len(candidates) < LEAST_CANDIDATES:
+    if len(candidates) < MIN_CANDIDATES:
         tokens = f"{len(candidates)} token{'' if len(candidates) == 1 else 's'}"
-        reason = f"Too short: {tokens} can be removed, and fewer than {LEAST_CANDIDATES} tell nothing."
+        reason = f"The text is too short: {tokens} can be removed, at least {MIN_CANDIDATES} are needed."
         return replace(blank, reasons=(reason,))
     with counting() as meter:
         if target not in held:
@@ -170,7 +168,7 @@ def _assessed(
             held[target] = Removals(runner, encoding, measures, replacements)
         removals = held[target]
         if not removals.replacements:
-            reason = "This model takes no replacement for removed tokens."
+            reason = "This model supports no replacement for removed tokens."
             return replace(blank, reasons=(reason,))
         before = removals.variants
         text = RankedText(
