@@ -79,7 +79,7 @@ def _scores_panel(part: AttributionComparison, cautions: tuple[str, ...], colors
         rows,
         part.alignment,
         colors,
-        scale="raw score" if part.measure == "score" else "share of the total |score|",
+        scale="raw score" if part.measure == "score" else "share of |score|",
         as_percent=part.measure != "score",
     )
     return _panel(grid, attribution_title(part), details, cautions, colors)

@@ -54,7 +54,7 @@ def saliency_matrix_panel(
         signed=folded.signed,
         column_label="context token",
         row_labels=("generated token", "target") if by_step else ("target",),
-        scale=f"share of the row's total {'|score|' if folded.signed else 'score'}",
+        scale=f"share of the row's {'|score|' if folded.signed else 'score'}",
         masked_label="no score: the target does not depend on it",
         as_percent=True,
         excluded_label=(

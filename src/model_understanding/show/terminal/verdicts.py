@@ -22,7 +22,6 @@ from model_understanding.show.shared.words import (
 DEFAULT_METRICS = ("z_score", "comprehensiveness", "sufficiency", "completeness", "agreement")
 """Metrics of every evaluation, which the verdict summarizes. The terminal prints only additional metrics."""
 _STYLES = {"supported": "bold green", "weak": "bold yellow", "not supported": "bold red"}
-_FORWARDS_NOTE = "forward passes: equivalents of a pass over the whole text"
 
 
 def print_verdicts(evaluations: Sequence[Evaluation], console: Console) -> None:
@@ -56,7 +55,7 @@ def print_assessments(assessments: Sequence[Assessment], console: Console) -> No
     table.add_column("verdict", no_wrap=True)
     table.add_column("z-score", justify="right")
     table.add_column("variants", justify="right")
-    table.add_column("forward passes", justify="right")
+    table.add_column("passes", justify="right")
     for assessment in assessments:
         table.add_row(
             Text(printable(assessment.method)),
@@ -67,7 +66,9 @@ def print_assessments(assessments: Sequence[Assessment], console: Console) -> No
             format_number(assessment.forwards),
         )
     console.print(table)
-    console.print(Text(f"z-score: against permuted scores; {_FORWARDS_NOTE}", style="dim"))
+    console.print(
+        Text("z-score: against permuted scores; passes: forward passes over the whole text", style="dim")
+    )
     for assessment in assessments:
         console.print()
         console.print(Text(printable(assessment.method), style="bold"))
@@ -93,7 +94,7 @@ def print_summaries(summaries: Sequence[AssessmentSummary], console: Console) ->
         console.print(headline)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column("metric", overflow="fold")
-        for title in ("texts", "mean", "95 % interval", "z-score", "95 % interval"):
+        for title in ("texts", "mean", "95 % CI", "z-score", "95 % CI"):
             table.add_column(title, justify="right", no_wrap=True)
         for mean in summary.means:
             name = " · ".join(filter(None, (mean.metric, mean.quantity, mean.replacement)))
