@@ -94,10 +94,10 @@ def test_lengths_and_offsets_are_checked():
     }
     assert len(Tokens(**fields, offsets=[(0, 2)])) == 1
     wrong = [
-        ({"offsets": [(0, 3)]}, "Token 0 has offsets (0, 3) in a text of 2 characters."),
-        ({"offsets": [(2, 1)]}, "Token 0 has offsets (2, 1) in a text of 2 characters."),
-        ({"offsets": [(-1, 1)]}, "Token 0 has offsets (-1, 1) in a text of 2 characters."),
-        ({"offsets": [(0, 1)], "segments": [1]}, "Token 0 names text 1, but there are 1."),
+        ({"offsets": [(0, 3)]}, "Token 0 has invalid offsets (0, 3); its text has 2 characters."),
+        ({"offsets": [(2, 1)]}, "Token 0 has invalid offsets (2, 1); its text has 2 characters."),
+        ({"offsets": [(-1, 1)]}, "Token 0 has invalid offsets (-1, 1); its text has 2 characters."),
+        ({"offsets": [(0, 1)], "segments": [1]}, "Token 0 has segment 1; texts has 1 entries."),
         ({"offsets": [(0, 1)] * 2}, "offsets must have shape (1, 2) (None: any length). Got (2, 2)."),
         ({"offsets": [(0, 1)], "ids": [1, 2]}, "ids must have shape (1,) (None: any length). Got (2,)."),
     ]
@@ -260,9 +260,9 @@ def test_a_pair_never_shares_a_group():
 
 
 def test_an_unknown_level():
-    with pytest.raises(ValueError, match="Level") as caught:
+    with pytest.raises(ValueError, match="level") as caught:
         Tokens.from_pieces(["a"]).groups("line")
-    assert str(caught.value) == "Level 'line' is unknown. Allowed: token, character, word, sentence."
+    assert str(caught.value) == "Unknown level 'line'. Allowed: token, character, word, sentence."
 
 
 # --- any text, any tokenizer ---

@@ -34,7 +34,7 @@ def judged_rows(judged: Judged) -> list[dict[str, Any]]:
             {
                 **row,
                 "standing": round(verdict.value, 4),
-                "each": {found.replacement: round(found.value, 4) for found in one.named("standing")},
+                "each": {found.replacement: round(found.value, 4) for found in one.named("z_score")},
                 "variants": one.variants,
                 "forwards": one.forwards,
             }

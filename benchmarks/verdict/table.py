@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from model_understanding.evaluation.verdict import SUPPORTED, decide_verdict, support_threshold
+from model_understanding.evaluation.verdict import SUPPORTED, support_threshold, verdict_and_reasons
 
 REPOSITORY = Path(__file__).parents[2]
 README = REPOSITORY / "benchmarks" / "README.md"
@@ -33,7 +33,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 def verdict_of(row: dict[str, Any]) -> str:
     """Return the verdict of a row."""
     each = row["each"]
-    return decide_verdict(row["standing"], list(each.values()), tuple(each), row["tokens"])[0]
+    return verdict_and_reasons(row["standing"], list(each.values()), tuple(each), row["tokens"])[0]
 
 
 def kind_of(row: dict[str, Any]) -> str:

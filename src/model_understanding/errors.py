@@ -6,20 +6,20 @@ ModelUnderstandingError
 │   └── UnsafeModelError    loading it would run code or a kernel the caller did not ask for
 ├── UnsupportedModelError   this architecture cannot be explained this way without a wrong number
 ├── NumericalError          logits, gradients or scores are not finite, or a self-check failed
-├── StoppedError            the caller's progress function said to stop
+├── StoppedError            the caller's progress function stopped the run
 └── MissingExtraError       an optional dependency is not installed
 
-Each carries two parts: what was wrong (with what was given and what is allowed), and a hint that
-says what to do. ``str(error)`` holds both; the command line prints the hint on a line of its own.
+Each has two parts: a message (what was given and what is allowed) and a hint (what to do).
+``str(error)`` joins both; the command line prints the hint on its own line.
 """
 
 
 class ModelUnderstandingError(Exception):
-    """The root of this package's errors: a message, and a hint that says what to do.
+    """Base class of this package's errors: a message and a hint.
 
     Args:
-        message: What was given, and what is allowed.
-        hint: What the caller can do about it.
+        message: What was given and what is allowed.
+        hint: What to do about it.
 
     >>> print(InputError("The text is empty.", hint="Pass at least one character."))
     The text is empty. Pass at least one character.
@@ -55,7 +55,7 @@ class NumericalError(ModelUnderstandingError):
 
 
 class StoppedError(ModelUnderstandingError):
-    """The caller's progress function returned ``False``: nothing was finished, nothing was changed."""
+    """The caller's progress function returned ``False``; the run stopped and changed nothing."""
 
 
 class MissingExtraError(ModelUnderstandingError, ImportError):

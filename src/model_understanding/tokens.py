@@ -1,7 +1,7 @@
-"""Tokens as the model saw them, tied to the places in the user's text where they stand.
+"""Tokens as the model sees them, with the span of each in the user's text.
 
-Everything a view draws is ``text[start:end]`` of the original text, never a tokenizer's piece, so a
-byte-level tokenizer's ``Ġ`` or a half emoji never reaches the screen.
+Every view shows ``text[start:end]`` of the original text, never a tokenizer's raw piece, so a byte-level
+tokenizer's ``Ġ`` or half an emoji never reaches the screen.
 """
 
 import unicodedata
@@ -25,16 +25,16 @@ _JOINERS = frozenset("\u200c\u200d")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tokens:
-    """A sequence of T tokens and where each stands in the source texts.
+    """A sequence of T tokens with their spans in the source texts.
 
     Args:
         texts: The source texts: one sentence, a pair, or a prompt and its continuation.
-        pieces: The tokenizer's own piece for each token.
+        pieces: The tokenizer's raw token for each token.
         ids: Vocabulary ids, shape ``(T,)``.
-        segments: Which text a token stands in, shape ``(T,)``; −1 where it stands in none
-            (``[CLS]``, a beginning-of-sequence token).
-        offsets: Start and end in code points of that text, shape ``(T, 2)``.
-        words: Index of the word a token belongs to, shape ``(T,)``; −1 for special tokens.
+        segments: Index of the text that a token is part of, shape ``(T,)``; −1 for none (``[CLS]``, a
+            beginning-of-sequence token).
+        offsets: Start and end in that text, in code points, shape ``(T, 2)``.
+        words: Index of the word that a token belongs to, shape ``(T,)``; −1 for special tokens.
         special: Whether a token is a special or chat-template token, shape ``(T,)``.
 
     Raises:
@@ -64,11 +64,11 @@ class Tokens:
         lengths = [len(text) for text in self.texts]
         for position, (segment, (start, end)) in enumerate(zip(self.segments, self.offsets, strict=True)):
             if segment >= len(lengths):
-                raise ValueError(f"Token {position} names text {segment}, but there are {len(lengths)}.")
+                raise ValueError(f"Token {position} has segment {segment}; texts has {len(lengths)} entries.")
             if segment >= 0 and not 0 <= start <= end <= lengths[segment]:
                 raise ValueError(
-                    f"Token {position} has offsets ({start}, {end}) "
-                    f"in a text of {lengths[segment]} characters."
+                    f"Token {position} has invalid offsets ({start}, {end}); "
+                    f"its text has {lengths[segment]} characters."
                 )
 
     @classmethod
@@ -82,11 +82,11 @@ class Tokens:
         offsets: Sequence[tuple[int, int]] | np.ndarray,
         special: Sequence[bool] | np.ndarray,
     ) -> Self:
-        """Build tokens from spans, finding the word of each on the original text.
+        """Build tokens from spans and find the word of each in the original text.
 
         Args:
             texts: The source texts.
-            pieces: The tokenizer's pieces.
+            pieces: The tokenizer's raw tokens.
             ids: Vocabulary ids.
             segments: Index of each token's text, −1 for none.
             offsets: Start and end of each token in code points.
@@ -108,7 +108,7 @@ class Tokens:
 
     @classmethod
     def from_pieces(cls, pieces: Sequence[str]) -> Self:
-        """Build tokens from bare strings, joined by spaces, for arrays that come from elsewhere.
+        """Build tokens from plain strings, joined by spaces, for scores computed elsewhere.
 
         Args:
             pieces: One string for each token.
@@ -131,25 +131,25 @@ class Tokens:
         return len(self.pieces)
 
     def surfaces(self) -> tuple[str, ...]:
-        """Return what stands in the text for each token; a token without a text gives its piece."""
+        """Return the text of each token's span; a token without a span gives its raw token."""
         return tuple(
             self.texts[segment][start:end] if segment >= 0 else piece
             for piece, segment, (start, end) in zip(self.pieces, self.segments, self.offsets, strict=True)
         )
 
     def labels(self) -> tuple[str, ...]:
-        """Return a short readable label for each token: trimmed, with blanks and controls made visible."""
+        """Return a short label of each token: trimmed, with blanks and control characters made visible."""
         return tuple(_label(surface) for surface in self.surfaces())
 
     def groups(self, level: Level) -> tuple[tuple[int, ...], ...]:
-        """Return the positions that belong together at a level, in reading order.
+        """Return the groups of positions at a level, in reading order.
 
         Args:
-            level: ``token``; ``character`` joins tokens that share one visible character (a byte-level
-                tokenizer may split an emoji in many); ``word``; ``sentence``.
+            level: ``token``; ``character``, which joins tokens that share one visible character (a
+                byte-level tokenizer may split an emoji); ``word``; ``sentence``.
 
         Returns:
-            Tuples of neighboring positions that cover every token once. Special tokens stand alone.
+            Tuples of neighboring positions that cover every token once. Special tokens are never joined.
 
         Raises:
             ValueError: The level is unknown.
@@ -163,7 +163,7 @@ class Tokens:
         elif level == "sentence":
             keys = self._sentence_keys()
         else:
-            raise ValueError(f"Level {level!r} is unknown. Allowed: {', '.join(LEVELS)}.")
+            raise ValueError(f"Unknown level {level!r}. Allowed: {', '.join(LEVELS)}.")
         groups: list[list[int]] = []
         for position, key in enumerate(keys):
             joined = position > 0 and key == keys[position - 1] and self.words[position] >= 0
@@ -180,8 +180,9 @@ class Tokens:
             groups: Positions of each new token, as ``groups`` returns them.
 
         Returns:
-            One token for each group; its id is that of a group of one, else −1. A group that goes on into
-            another text spans its part of the first: the queries that wrote a sentence begin in the prompt.
+            One token per group; its id is −1 unless the group is a single token. A group that extends into
+            another text spans its part of the first text: the queries that generate a sentence begin in the
+            prompt.
         """
         first = np.array([group[0] for group in groups], dtype=int)
         offsets = []
@@ -199,7 +200,7 @@ class Tokens:
         )
 
     def select(self, positions: Sequence[int] | np.ndarray) -> Self:
-        """Return the tokens at some positions, in the order given."""
+        """Return the tokens at the given positions, in that order."""
         index = np.asarray(positions, dtype=int)
         return type(self)(
             texts=self.texts,
@@ -211,30 +212,30 @@ class Tokens:
             special=self.special[index],
         )
 
-    def stretches(self, size: int, positions: Sequence[int] | None = None) -> Self:
-        """Join each so many neighbors into one token without a place in the text, named by its positions.
+    def blocks(self, size: int, positions: Sequence[int] | None = None) -> Self:
+        """Join every ``size`` neighboring tokens into one block, named by its first and last position.
 
         Args:
-            size: Tokens in a stretch; the last may have fewer.
-            positions: What to call each token; 0, 1, … where left out.
+            size: Tokens per block; the last block may have fewer.
+            positions: Position of each token; 0, 1, … by default.
 
         Returns:
-            One token for each stretch, as ``64–127``.
+            One token without a span for each block, for example ``64–127``.
         """
-        called = range(len(self)) if positions is None else positions
+        indices = range(len(self)) if positions is None else positions
         bounds = [(start, min(start + size, len(self)) - 1) for start in range(0, len(self), size)]
-        return self._placeless(
+        return self._without_spans(
             [
-                f"{called[first]}–{called[last]}" if last > first else str(called[first])
+                f"{indices[first]}–{indices[last]}" if last > first else str(indices[first])
                 for first, last in bounds
             ]
         )
 
-    def joined(self, name: str) -> Self:
-        """Return one token without a place in the text, called by a name, in place of all."""
-        return self._placeless([name])
+    def collapsed(self, name: str) -> Self:
+        """Return a single token without a span, with the given name, in place of all tokens."""
+        return self._without_spans([name])
 
-    def _placeless(self, names: Sequence[str]) -> Self:
+    def _without_spans(self, names: Sequence[str]) -> Self:
         count = len(names)
         return type(self)(
             texts=self.texts,
@@ -274,14 +275,14 @@ class Tokens:
 
 
 def visible_text(text: str) -> str:
-    r"""Return text in which blanks that stand alone, controls and direction overrides can be seen.
+    r"""Return text with lone blanks, control characters and direction overrides made visible.
 
     Args:
-        text: Any text, hostile ones included.
+        text: Any text, including hostile text.
 
     Returns:
-        The text with newlines as ``↵``, tabs as ``⇥``, a lone space as ``␣``, other controls as their
-        Unicode control pictures or ``\u…`` escapes. Joiners between other characters stay.
+        The text with newlines as ``↵``, tabs as ``⇥``, a lone space as ``␣``, other control
+        characters as Unicode control pictures or ``\u…`` escapes. Joiners between other characters stay.
 
     >>> visible_text("a\nb")
     'a↵b'
@@ -316,7 +317,7 @@ def _escaped(character: str) -> str:
 
 def _label(surface: str) -> str:
     label = visible_text(surface.strip(" ") or surface) or "∅"
-    # A mark without its letter would stand on whatever is drawn before it.
+    # A combining mark without its letter would combine with whatever is drawn before it.
     return f"◌{label}" if unicodedata.category(label[0]).startswith("M") else label
 
 
@@ -324,23 +325,23 @@ def read_only(values: object, dtype: type, shape: tuple[int | None, ...], name: 
     """Return a read-only copy of values as an array of this type and shape.
 
     Args:
-        values: Anything numpy takes; a nested empty list takes the empty shape asked for.
+        values: Anything that numpy accepts; a nested empty list takes the expected empty shape.
         dtype: The element type.
         shape: The expected shape; ``None`` matches any length.
         name: The field's name, for the message.
 
     Returns:
-        A contiguous array that cannot be written.
+        A contiguous read-only array.
 
     Raises:
-        ValueError: The shape is another.
+        ValueError: The shape does not match.
     """
-    with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+    with np.errstate(over="ignore"):  # values that overflow become infinite, and are rejected as such
         array = np.array(values, dtype=dtype)
     if array.size == 0 and array.ndim != len(shape):
         array = array.reshape([0 if length is None else length for length in shape])
     matches = array.ndim == len(shape) and all(
-        wanted is None or wanted == length for wanted, length in zip(shape, array.shape, strict=True)
+        expected is None or expected == length for expected, length in zip(shape, array.shape, strict=True)
     )
     if not matches:
         raise ValueError(f"{name} must have shape {shape} (None: any length). Got {array.shape}.")
@@ -349,7 +350,7 @@ def read_only(values: object, dtype: type, shape: tuple[int | None, ...], name: 
 
 
 def _core(text: str, span: Sequence[int] | np.ndarray) -> tuple[int, int]:
-    """Return a span without the blanks at its ends; a blank span stays as it is."""
+    """Return a span without the blanks at its ends; a span of blanks stays as it is."""
     start, end = int(span[0]), int(span[1])
     inner = text[start:end]
     if not inner.strip():
@@ -360,7 +361,7 @@ def _core(text: str, span: Sequence[int] | np.ndarray) -> tuple[int, int]:
 def _word_indices(
     texts: Sequence[str], segments: np.ndarray, offsets: np.ndarray, special: np.ndarray
 ) -> Int[np.ndarray, " tokens"]:
-    """Number the words of each text that some token touches; a token over several words joins them."""
+    """Return the word index of each token; a token that spans several words joins them."""
     starts = [
         np.array(sorted({0, *(match.start() for match in _WORD_BOUNDARY.finditer(text))})) for text in texts
     ]

@@ -65,7 +65,7 @@ def test_text_is_printed_with_a_caution(command: Callable, classifier: str) -> N
     outcome = command("attention", classifier, TEXT)
     assert outcome.code == 0
     assert "Attention: layer 2, mean over all heads" in outcome.out
-    assert outcome.out.endswith("Attention says where the model looked, not why it answered.\n")
+    assert outcome.out.endswith("Attention shows where the model attends, not why it made its prediction.\n")
 
 
 def test_out_writes_pictures_and_json(command: Callable, classifier: str, tmp_path: Path) -> None:

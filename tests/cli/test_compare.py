@@ -16,8 +16,8 @@ positive 90.0 %  →  positive 65.0 %
 
 Saliency: logit of positive
 input_x_gradient
-raw scores are compared
-rank correlation 0.87 · another is the largest
+Raw scores are compared
+rank correlation 0.87 · different top token
 
   a good→bad film +indeed here
 
@@ -29,9 +29,9 @@ rank correlation 0.87 · another is the largest
   film            2       2           0
   +indeed         –     0.5           –
 
-Answers
+Outputs
 
-  answer     first  second  difference
+  output     first  second  difference
   negative  10.0 %  35.0 %       +25.0  ████████████
   positive  90.0 %  65.0 %       −25.0  ████████████
 
@@ -99,7 +99,7 @@ def test_a_part_that_is_missing_fails_a_limit(
     outcome = command("compare", saved[0], str(bare), "--fail-above", "1", "--json")
     assert outcome.code == 3
     assert outcome.err == (
-        "differs: Only the first report has this attribution: input_x_gradient of the logit of positive. "
+        "differs: Only the first report has the attribution input_x_gradient (logit of positive). "
         "--fail-above needs both.\n"
     )
 
@@ -118,8 +118,8 @@ def test_mistakes_end_with_2_and_a_hint(command: Callable, saved: tuple[str, str
     assert (outcome.code, outcome.out, outcome.err) == (
         2,
         "",
-        "error: a.json is a classifier's report and other.json a language model's: their answers and scores "
-        "are not of one kind.\nhint: Compare two reports of classifiers, or two of language models.\n",
+        "error: Cannot compare a report on a classifier (a.json) with one on a language model (other.json).\n"
+        "hint: Compare two reports on classifiers, or two on language models.\n",
     )
     assert not (tmp_path / "x.json").exists()
     outcome = command("compare", *saved, "--out", "x.npz")

@@ -14,14 +14,13 @@ RUN = ("evaluate", "demo:sentiment", TEXT, "--methods", "integrated_gradients,in
 def test_a_table_says_each_verdict_and_why(command):
     outcome = command(*RUN)
     assert outcome.code == 0, outcome.err
-    table = outcome.out.partition("above: standard deviations")[0]
+    table = outcome.out.partition("z-score: against permuted scores")[0]
     rows = {line.split()[0]: line for line in table.splitlines() if line.strip()}
     assert " supported " in rows["integrated_gradients"]
     assert "not supported" not in rows["integrated_gradients"]
     assert "not supported" in rows["input_x_gradient"]
-    assert (
-        "standard deviations above shuffled scores (with 14 tokens: supported from 2.16, 3.61 at best)"
-        in " ".join(outcome.out.split())
+    assert "against permuted scores (14 tokens: threshold 2.16, maximum 3.61)." in " ".join(
+        outcome.out.split()
     )
 
 
@@ -67,7 +66,7 @@ def test_a_file_gives_shares_and_means_with_intervals(command, tmp_path):
     run = ("evaluate", "demo:sentiment", "--file", str(file), "--methods", "leave_one_out")
     outcome = command(*run, "--metrics", "leave_one_out_tau")
     words = " ".join(outcome.out.split())
-    assert words.startswith("leave_one_out 3 texts · 33% supported · 33% weak · 33% not evaluated")
+    assert words.startswith("leave_one_out 3 texts · 33.3 % supported · 33.3 % weak · 33.3 % not evaluated")
     means = [line for line in outcome.out.splitlines() if line.startswith("leave_one_out_tau · ")]
     assert len(means) == 4  # two quantities under two replacements, of the two texts that are long enough
     assert all(" to " in line for line in means)

@@ -265,9 +265,10 @@ def test_metrics_asked_for_are_printed_and_saved(command: Callable, classifier: 
     run = ("explain", classifier, "but the king was a bad", "--method", "saliency", "--metrics")
     printed = command(*run, "normalized_aopc")
     assert printed.code == 0, printed.err
-    (title,) = [line for line in printed.out.splitlines() if "metric asked for" in line]
-    assert title.split() == ["metric", "asked", "for", "value", "random", "above", "raw", "possible"]
-    assert "possible: least and greatest of any order (exact)" in " ".join(printed.out.split())
+    (title,) = [line for line in printed.out.splitlines() if "extra metric" in line]
+    columns = [part.strip() for part in title.split("  ") if part.strip()]
+    assert columns == ["extra metric", "value", "control", "z-score", "raw value", "possible range"]
+    assert "possible range: over all removal orders (exact)" in " ".join(printed.out.split())
     report = Report.from_json(command(*run, "normalized_aopc", "--json").out)
     found = [one for one in report.evaluations if one.metric == "normalized_aopc"]
     assert found

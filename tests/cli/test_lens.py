@@ -24,7 +24,7 @@ def test_a_classifier_s_layers_in_words(command: Callable, classifier: str) -> N
     outcome = command("lens", classifier, TEXT)
     assert (outcome.code, outcome.err) == (0, "")
     lens = ModelVisualizer(classifier).compute_logit_lens(TEXT)
-    assert "What each layer would answer\n" in outcome.out
+    assert "Prediction at each layer\n" in outcome.out
     for name in lens.layer_names:
         assert name in outcome.out
 
@@ -32,8 +32,8 @@ def test_a_classifier_s_layers_in_words(command: Callable, classifier: str) -> N
 def test_a_continuation_in_words(command: Callable, language_model: str) -> None:
     outcome = command("lens", language_model, TEXT, "--continuation", " a bad film")
     assert outcome.code == 0
-    assert "What the model answers, and from which layer on" in outcome.out
-    assert "What each layer would answer after" in outcome.out
+    assert "Prediction at each position" in outcome.out
+    assert "Prediction at each layer after" in outcome.out
 
 
 def test_files_by_their_suffix(command: Callable, language_model: str, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_files_by_their_suffix(command: Callable, language_model: str, tmp_path:
     assert paths[0].read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in paths[1].read_bytes()
     assert LogitLens.from_json(paths[2].read_text()).layer_count == 4
-    assert paths[3].read_text().startswith("position,token,layer,layer_name,place,id,prediction")
+    assert paths[3].read_text().startswith("position,token,layer,layer_name,rank,id,prediction")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import tiny_models
 from model_understanding import Estimate, InputError, ModelVisualizer
 from model_understanding.cli.progress import Steps
 from model_understanding.show import progress as progress_module
-from model_understanding.show.progress import late, shown_progress
+from model_understanding.show.progress import delayed, progress_bar
 
 TEXT = "The film was wonderful, but a dull plot is bad."
 
@@ -52,7 +52,7 @@ def test_a_step_shows_its_share_only_on_a_terminal_and_only_where_it_is_long(
 ) -> None:
     assert Steps().following("Explaining") is False
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
-    monkeypatch.setattr(progress_module, "LONG", 0.0)
+    monkeypatch.setattr(progress_module, "DELAY", 0.0)
     with Steps() as steps:
         steps("Explaining")
         found = visualizer().analyze(
@@ -66,9 +66,9 @@ def test_a_step_shows_its_share_only_on_a_terminal_and_only_where_it_is_long(
 
 def test_an_unasked_bar_waits() -> None:
     told: list[tuple[int, int | None]] = []
-    late(lambda *numbers: told.append(numbers), 60.0)(1, 2)
+    delayed(lambda *numbers: told.append(numbers), 60.0)(1, 2)
     assert told == []
-    late(lambda *numbers: told.append(numbers), 0.0)(1, 2)
+    delayed(lambda *numbers: told.append(numbers), 0.0)(1, 2)
     assert told == [(1, 2)]
 
 
@@ -80,7 +80,7 @@ def test_true_is_a_bar_on_stderr_and_nothing_is_left_of_it(
     said = capsys.readouterr()
     assert said.out == ""
     assert "Explaining" in said.err
-    assert "100%" in said.err
+    assert "100 %" in said.err
     assert said.err.rstrip().endswith("\x1b[2K")  # the line is wiped
 
 
@@ -89,8 +89,8 @@ def test_a_script_that_asks_for_no_bar_sees_none(
     choice: bool | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
-    with shown_progress(choice) as tell:
-        assert tell is None
+    with progress_bar(choice) as report:
+        assert report is None
     visualizer().compute_saliency(TEXT, target=0, progress=choice, method="saliency")
     assert capsys.readouterr() == ("", "")
 
@@ -116,11 +116,11 @@ def test_a_notebook_gets_html_that_is_taken_away_at_the_end(
     kernel = types.SimpleNamespace(get_ipython=lambda: types.SimpleNamespace(kernel=object()))
     monkeypatch.setitem(sys.modules, "IPython", kernel)  # pyright: ignore[reportArgumentType]
     monkeypatch.setitem(sys.modules, "IPython.display", types.SimpleNamespace(HTML=str, display=display))  # pyright: ignore[reportArgumentType]
-    monkeypatch.setattr(progress_module, "LONG", 3600.0)  # whatever the machine: this work is short
+    monkeypatch.setattr(progress_module, "DELAY", 3600.0)  # whatever the machine: this work is short
     visualizer().compute_saliency(TEXT, method="kernel_shap", target=0, progress=choice)
     if choice is None:
         assert shown == []
-        monkeypatch.setattr(progress_module, "LONG", 0.0)
+        monkeypatch.setattr(progress_module, "DELAY", 0.0)
         visualizer().compute_saliency(TEXT, method="kernel_shap", target=0, progress=choice)
     assert shown[0].startswith('<progress value="0" max="')
     assert shown[0].endswith(" 0 %")
@@ -133,6 +133,6 @@ def test_what_is_no_progress_is_refused(wrong: object) -> None:
     with pytest.raises(InputError) as caught:
         visualizer().compute_saliency(TEXT, target=0, progress=wrong, method="saliency")  # pyright: ignore[reportArgumentType]
     assert str(caught.value) == (
-        f"progress is True, False, None or a function. Got {wrong!r}. "
+        f"progress must be True, False, None or a function. Got {wrong!r}. "
         "Pass for example progress=lambda done, total: print(done, total)."
     )

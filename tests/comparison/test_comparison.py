@@ -63,14 +63,14 @@ def test_raw_scores_are_compared_where_method_target_and_quantity_agree():
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"method": "occlusion"}, "the methods differ: input_x_gradient, occlusion"),
+        ({"method": "occlusion"}, "different methods (input_x_gradient, occlusion)"),
         (
             {"targets": (target("negative"),)},
-            "the targets differ: logit of positive; logit of negative",
+            "different targets (logit of positive; logit of negative)",
         ),
-        ({"targets": (target(quantity="prob"),)}, "the quantities differ: logit; prob"),
-        ({"parameters": {"norm": "l1"}}, "the norm differs: None, l1"),
-        ({"provenance": Provenance(architecture="B")}, "the architectures differ: A, B"),
+        ({"targets": (target(quantity="prob"),)}, "different quantities (logit; prob)"),
+        ({"parameters": {"norm": "l1"}}, "different norm (None, l1)"),
+        ({"provenance": Provenance(architecture="B")}, "different architectures (A, B)"),
     ],
 )
 def test_shares_are_compared_where_units_differ_and_that_is_said(changed, reason):
@@ -89,8 +89,8 @@ def test_sizes_are_compared_where_only_one_has_signs():
     assert part.measure == "size"
     assert not part.signed
     assert part.reasons == (
-        "the methods differ: input_x_gradient, saliency",
-        "only one of the methods gives signs, so sizes are compared",
+        "different methods (input_x_gradient, saliency)",
+        "only one of the methods gives signed scores",
     )
     assert part.change == pytest.approx(0, abs=1e-7)
 
@@ -158,8 +158,8 @@ def test_attributions_are_paired_by_method_and_target_and_the_rest_is_named():
         ("input_x_gradient", "input_x_gradient")
     ]
     assert found.left_out == (
-        "Only the first report has this attribution: saliency of the logit of positive.",
-        "Only the second report has this attribution: saliency of the language-model loss of the prompt.",
+        "Only the first report has the attribution saliency (logit of positive).",
+        "Only the second report has the attribution saliency (language-model loss of the prompt).",
     )
 
 
@@ -231,9 +231,9 @@ def test_attention_over_other_texts_is_compared_where_both_have_cells():
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"layers": (4,)}, "The attention maps raw are not compared: they hold different layers or heads."),
-        ({"heads": "mean"}, "The attention maps raw are not compared: they hold different layers or heads."),
-        ({"map": "rollout"}, "Only the first report has this attention map: raw."),
+        ({"layers": (4,)}, "The attention maps raw are not compared: no common layers or heads."),
+        ({"heads": "mean"}, "The attention maps raw are not compared: no common layers or heads."),
+        ({"map": "rollout"}, "Only the first report has the attention map raw."),
     ],
 )
 def test_maps_that_do_not_fit_are_named(changed, said):
@@ -258,7 +258,7 @@ def test_maps_of_two_architectures_are_compared_as_means():
     (part,) = compare(
         classification(tokens, attention=(even,)), classification(tokens, attention=(twice,))
     ).attention
-    assert part.reason == "the architectures differ: A, B; means over all held are compared"
+    assert part.reason == "Different architectures (A, B): means over layers and heads are compared"
     assert part.change == pytest.approx(0, abs=1e-7)
 
 
@@ -268,9 +268,9 @@ def test_what_else_differs_is_noted():
     theirs = Provenance(model="b", dtype="float32", versions={"torch": "2.13", "numpy": "2"}, revision="r")
     found = compare(classification(tokens, provenance=ours), classification(tokens, provenance=theirs))
     assert found.notes == (
-        "The models differ: a; b.",
-        "The revisions differ: unknown; r.",
-        "The versions differ: torch 2.12; torch 2.13.",
+        "Different models: a; b.",
+        "Different revisions: unknown; r.",
+        "Different versions: torch 2.12; torch 2.13.",
     )
 
 
@@ -302,13 +302,13 @@ def test_what_two_models_cannot_be_compared_by_is_said():
     plain = ("verdict", "comprehensiveness", "sufficiency")
     (_, note) = compare(report("a", *plain), report("b", *plain, "normalized_aopc")).notes
     assert note == (
-        "Values of comprehensiveness and sufficiency do not compare between models, each of which has its "
-        "own scale; make both reports with metrics=['normalized_aopc'] (--metrics normalized_aopc) for some "
-        "that do."
+        "Values of comprehensiveness and sufficiency cannot be compared between models, because each model "
+        "has its own scale; create both reports with metrics=['normalized_aopc'] (--metrics normalized_aopc) "
+        "instead."
     )
     both = [report(name, "deletion", "normalized_aopc") for name in "ab"]
-    assert compare(*both).notes[-1].startswith("Values of deletion do not compare between models")
-    assert "those of normalized_aopc do, from 0 to 1" in compare(*both).notes[-1]
+    assert compare(*both).notes[-1].startswith("Values of deletion cannot be compared between models")
+    assert "normalized_aopc can: it is normalized to the range of each model." in compare(*both).notes[-1]
     assert not compare(both[0], both[0]).notes
     assert len(compare(report("a", "verdict"), report("b", "verdict")).notes) == 1
 
@@ -337,7 +337,7 @@ def test_limits_are_told_once_beside_what_they_normalize():
     found = compare(report(2, True), report(3, False))
     assert list(evaluation_changes(found)) == [
         ("normalized_aopc · probability", "0.5", "0.5", "–"),
-        ("its limits · probability", "0 to 2", "0 to 3", "exact → by search"),
+        ("possible range · probability", "0 to 2", "0 to 3", "exact → beam search"),
         ("normalized_sufficiency · probability", "–", "–", "–"),
     ]
 
@@ -347,8 +347,8 @@ def test_reports_of_two_kinds_are_refused():
     with pytest.raises(InputError) as caught:
         compare(classification(tokens), generation("the", "plot"), names=("a.json", "b.json"))
     assert str(caught.value) == (
-        "a.json is a classifier's report and b.json a language model's: their answers and scores are not of "
-        "one kind. Compare two reports of classifiers, or two of language models."
+        "Cannot compare a report on a classifier (a.json) with one on a language model (b.json). "
+        "Compare two reports on classifiers, or two on language models."
     )
 
 
@@ -357,8 +357,8 @@ def test_texts_without_a_token_in_common_are_refused():
     with pytest.raises(InputError) as caught:
         compare(classification(first), classification(second))
     assert str(caught.value) == (
-        "The two texts have no token in common: “a good film” in first report, “der Hund” in second report. "
-        "Compare reports of one text, or of texts that share words."
+        "The texts have no token in common: “a good film” (first report), “der Hund” (second report). "
+        "Compare reports on the same text, or on texts that share words."
     )
 
 
@@ -366,7 +366,7 @@ def test_what_is_no_report_is_refused():
     with pytest.raises(InputError) as caught:
         compare(classification(words(TEXT)), "b.json")  # type: ignore[arg-type]
     assert str(caught.value) == (
-        "second report is no report but str. Pass what analyze returned, or Report.load('x.json')."
+        "The second argument must be a Report. Got str. Pass the result of analyze, or Report.load('x.json')."
     )
 
 
@@ -402,7 +402,7 @@ def test_csv_has_a_row_for_each_unit(tmp_path):
     assert table["first"].tolist() == [0.1, 2, 3]
     assert table["second"].isna().tolist() == [False, True, False]
     assert table["difference"][0] == pytest.approx(0.2)
-    with pytest.raises(InputError, match="The comparison holds no attribution"):
+    with pytest.raises(InputError, match="The comparison has no attribution"):
         compare(classification(first), classification(second)).save(tmp_path / "y.csv")
 
 

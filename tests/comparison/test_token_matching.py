@@ -158,9 +158,9 @@ def test_a_word_more_in_a_long_text_that_repeats_itself():
 
 def test_an_alignment_must_hold_every_token_once():
     tokens = words("a b")
-    with pytest.raises(ValueError, match="Each token of an alignment stands in one unit, in order"):
+    with pytest.raises(ValueError, match="must be in exactly one unit, in order"):
         Alignment(first=tokens, second=tokens, pairs=[(0, 0)], same=[True])
-    with pytest.raises(ValueError, match="A unit of one token cannot say the same twice"):
+    with pytest.raises(ValueError, match="same can be True only for units with two tokens"):
         Alignment(first=tokens, second=tokens, pairs=[(0, 0), (1, -1), (-1, 1)], same=[True, True, False])
 
 

@@ -38,7 +38,7 @@ def test_the_last_layer_is_the_model_s_own_answer(name, implementation):
     assert (found.final_ranks[-1] == 1).all()
     assert not found.divergences[-1].any()
     assert found.divergences[0].max() > 1e-6  # the embeddings answer otherwise
-    assert (found.settled() >= 0).all()
+    assert (found.stable_layers() >= 0).all()
     assert LogitLens.from_json(found.to_json()).to_json() == found.to_json()
     if tiny_models.BY_NAME[name].task == CLASSIFIER:
         assert found.label(int(found.final_ids[0])) == visualizer.predict(TEXTS[2]).label

@@ -19,14 +19,14 @@ from model_understanding.evaluation.removal_correlations import LeaveOneOutTau
 from model_understanding.evaluation.removal_curves import Comprehensiveness
 from model_understanding.evaluation.verdict import (
     SUPPORTED,
-    decide_verdict,
     permutation_z_score,
     support_threshold,
     token_effects,
+    verdict_and_reasons,
 )
 from model_understanding.model.metering import PassCounter, counted_by
 from model_understanding.registry import METRICS
-from model_understanding.show.terminal.verdicts import IN_EVERY_EVALUATION
+from model_understanding.show.terminal.verdicts import DEFAULT_METRICS
 from model_understanding.statistics import rank_correlation
 from model_understanding.text.max_length import longest_input
 
@@ -103,9 +103,9 @@ def test_single_removals_agree_with_themselves_and_random_halves_with_a_sum_of_s
             assert one.control.size == 5
             assert one.advantage > 0
     permuted = {one.metric for one in right.evaluations if one.shuffled}
-    assert permuted == {"verdict", "standing", *names}
-    short_only = LeaveOneOutTau(longest=3)
-    assert not sentiment.evaluate(exact, metrics=[short_only]).named("leave_one_out_tau")
+    assert permuted == {"verdict", "z_score", *names}
+    long = LeaveOneOutTau(longest=3)
+    assert not sentiment.evaluate(exact, metrics=[long]).named("leave_one_out_tau")
 
 
 def test_comprehensiveness_is_the_mean_drop_by_hand(sentiment):
@@ -135,36 +135,51 @@ def test_comprehensiveness_is_the_mean_drop_by_hand(sentiment):
 def test_texts_and_scores_that_are_not_evaluated(sentiment):
     short = sentiment.evaluate("Good.")
     assert short.verdict == "not evaluated"
-    assert short.reasons == ("Too short: 2 tokens can be removed, and fewer than 6 tell nothing.",)
+    assert short.reasons == ("The text is too short: 2 tokens can be removed, at least 6 are needed.",)
     layer = sentiment.compute_saliency(TEXTS[0], layer=1)
     assert sentiment.evaluate(layer).reasons == (
-        "Scores of a layer's hidden states: only scores of the text's own tokens are evaluated.",
+        "Scores of a layer's hidden states cannot be evaluated; only scores of the input tokens can.",
     )
 
 
-def test_misuse(sentiment):
+def test_misuse_is_told(sentiment):
     with pytest.raises(InputError, match=r"draws must be a whole number, 5 or more\. Got 2"):
         sentiment.evaluate(TEXTS[0], draws=2)
     for ask in (sentiment.evaluate, sentiment.analyze):
         with pytest.raises(InputError, match="There is no metric 'comprehensivenes'"):
             ask(TEXTS[0], metrics=["comprehensivenes"])
     words = sentiment.compute_saliency("An unforgettable, heartbreaking mess.").words()
-    with pytest.raises(InputError, match="before words"):
+    with pytest.raises(InputError, match="without words"):
         sentiment.evaluate(words)
 
 
 def test_the_rule_of_the_verdict():
     both = ("mask", "attention")
     threshold = support_threshold(12)
-    assert decide_verdict(threshold, [3.1, 2.8], both, 12)[0] == "supported"
-    assert decide_verdict(3.0, [6.1, -0.1], both, 12)[0] == "weak"
-    assert decide_verdict(threshold - 0.01, [1.9], ("mean",), 12)[0] == "weak"
-    assert decide_verdict(0.9, [0.9, 0.8], both, 12)[0] == "not supported"
-    verdict, reasons = decide_verdict(-1.0, [-1.0, 2.5], ("mask", "mean"), 10)
+    assert verdict_and_reasons(threshold, [3.1, 2.8], both, 12)[0] == "supported"
+    assert verdict_and_reasons(3.0, [6.1, -0.1], both, 12)[0] == "weak"
+    assert verdict_and_reasons(threshold - 0.01, [1.9], ("mean",), 12)[0] == "weak"
+    assert verdict_and_reasons(0.9, [0.9, 0.8], both, 12)[0] == "not supported"
+    verdict, reasons = verdict_and_reasons(-1.0, [-1.0, 2.5], ("mask", "mean"), 10)
     assert verdict == "not supported"
-    room = f"with 10 tokens: supported from {support_threshold(10):.2f}, 3.00 at best"
-    assert f"1.00 standard deviations below shuffled scores ({room})." in reasons[0]
-    assert reasons[-1] == "Replacements disagree: mask -1.0, mean +2.5."
+    assert reasons[0] == (
+        "Scores do not predict the effect of removing tokens: z = −1.00 against permuted scores "
+        f"(10 tokens: threshold {support_threshold(10):.2f}, maximum 3.00)."
+    )
+    assert reasons[-1] == "Results differ between replacements: z = −1.0 for mask, z = 2.5 for mean."
+
+
+def test_the_drop_is_compared_with_that_of_random_tokens():
+    drops = np.array([[[2.0, 4.0], [1.0, 1.0], [0.5, 1.5]]])
+    assert verdict_module._drop_sentence(drops, "logit") == (
+        "Removing the top-ranked tokens lowers the logit by 3; random tokens, by 1."
+    )
+    assert verdict_module._drop_sentence(drops - 2, "logit") == (
+        "Removing the top-ranked tokens lowers the logit by 1; removing random tokens raises it by 1."
+    )
+    assert verdict_module._drop_sentence(drops - 4, "logit") == (
+        "Removing the top-ranked tokens raises the logit by 1; random tokens, by 3."
+    )
 
 
 def test_the_threshold_is_a_correlation_a_text_of_that_length_can_reach():
@@ -172,8 +187,8 @@ def test_the_threshold_is_a_correlation_a_text_of_that_length_can_reach():
     assert thresholds == sorted(thresholds)
     assert all(z < np.sqrt(tokens - 1) for tokens, z in zip(range(6, 500), thresholds, strict=True))
     assert thresholds[-1] == pytest.approx(SUPPORTED, abs=0.01)
-    # The z-score is rounded before the decision as it is in the reasons.
-    assert decide_verdict(thresholds[6] - 0.004, [1.0], ("mask",), 12)[0] == "supported"
+    # What is said and what is decided are rounded alike.
+    assert verdict_and_reasons(thresholds[6] - 0.004, [1.0], ("mask",), 12)[0] == "supported"
 
 
 @pytest.mark.parametrize(("singles", "variants"), [(64, lambda tokens: tokens), (5, lambda _: 4 * 10)])
@@ -205,13 +220,14 @@ def test_effects_are_those_of_an_additive_answer():
     np.testing.assert_allclose(again, effects, atol=1e-10)
 
 
-def test_the_z_score_is_in_standard_deviations_of_permuted_scores():
+def test_the_z_score_is_that_of_the_correlation_over_all_permutations():
     support, effects = np.array([5.0, 1, 0, 0, 2, 0]), np.array([3.0, 0, 1, 0, 2, -1])
-    permutations = itertools.permutations(range(6))
-    permuted = [np.corrcoef(support[list(order)], effects)[0, 1] for order in permutations]
-    correlation = np.corrcoef(support, effects)[0, 1]
+    permuted = [
+        np.corrcoef(support[list(order)], effects)[0, 1] for order in itertools.permutations(range(6))
+    ]
+    own = np.corrcoef(support, effects)[0, 1]
     assert np.mean(permuted) == pytest.approx(0, abs=1e-12)
-    assert permutation_z_score(support, effects) == pytest.approx(correlation / np.std(permuted), rel=1e-9)
+    assert permutation_z_score(support, effects) == pytest.approx(own / np.std(permuted), rel=1e-9)
     assert permutation_z_score(np.full(6, 0.1), effects) == 0.0
     assert permutation_z_score(support, np.zeros(6)) == 0.0
 
@@ -241,7 +257,7 @@ def test_a_continuation_is_evaluated_as_a_whole(name):
 def test_a_report_holds_its_verdict(sentiment, capsys):
     report = sentiment.analyze(TEXTS[0], method="leave_one_out", show=True)
     assert report.evaluations[0].verdict == "supported"
-    assert "How far to believe it: supported" in capsys.readouterr().out
+    assert "Faithfulness: supported" in capsys.readouterr().out
     assert not sentiment.analyze(TEXTS[0], evaluate=False, show=False).evaluations
 
 
@@ -252,7 +268,7 @@ def test_all_metrics_are_registered():
         assert metric.reference
         assert metric.cost
     default = [name for name in METRICS.names() if not METRICS.load(name).on_request]
-    assert {*default, "standing"} == {*IN_EVERY_EVALUATION, "verdict"}
+    assert {*default, "z_score"} == {*DEFAULT_METRICS, "verdict"}
 
 
 def test_methods_agree_as_their_ranks_do(sentiment):
@@ -266,7 +282,7 @@ def test_methods_agree_as_their_ranks_do(sentiment):
         correlation, overlap = one.named("agreement")
         assert correlation.quantity == f"rank correlation with {other}"
         assert correlation.value == pytest.approx(expected)
-        assert overlap.quantity == f"share of 4 largest in common with {other}"
+        assert overlap.quantity == f"top-4 overlap with {other}"
         assert overlap.value in (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -296,14 +312,14 @@ def test_a_text_of_the_maximum_length_is_not_padded():
 
 
 @pytest.mark.parametrize(("kind", "is_raised"), [(StoppedError, True), (InputError, False)])
-def test_only_a_stop_ends_a_report_that_cannot_be_evaluated(kind, is_raised, monkeypatch):
+def test_only_a_stop_ends_a_report_that_cannot_be_verdict_and_reasons(kind, is_raised, monkeypatch):
     def fail(*_, **__):
         raise kind("It failed.", hint="Try again.")
 
     monkeypatch.setattr(run, "assess", fail)
     with pytest.raises(StoppedError) if is_raised else nullcontext():
         report = visualizer_of("bert").analyze(PROBE, method="saliency", show=False)
-        assert [one.verdict for one in report.evaluations] == ["not evaluated"]
+        assert [(one.verdict, one.value) for one in report.evaluations] == [("not evaluated", None)]
 
 
 def test_a_model_with_random_weights_is_a_copy():

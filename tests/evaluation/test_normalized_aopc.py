@@ -220,7 +220,7 @@ def test_a_constant_model_has_no_value():
         assert one.value is None
         assert one.control.size == 0
         assert one.limits.upper == pytest.approx(one.limits.lower)
-        assert "every order gives the same AOPC" in one.reasons[0]
+        assert "All removal orders give the same AOPC" in one.reasons[0]
     assert Assessment.from_json(assessment.to_json()).to_json() == assessment.to_json()
 
 
@@ -228,7 +228,7 @@ def test_a_text_that_is_too_long_has_no_value(bert):
     assessment = bert.evaluate(SHORT, "saliency", metrics=[NormalizedAopc(longest=5)])
     (one,) = assessment.named("normalized_aopc")
     assert one.value is None
-    assert one.reasons == ("6 tokens can be removed, and limits are searched for of at most 5.",)
+    assert one.reasons == ("6 tokens can be removed; the range is computed for at most 5.",)
 
 
 def test_a_language_model_is_evaluated_by_its_log_probability():

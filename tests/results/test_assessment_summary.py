@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model_understanding.results import Assessment, AssessmentSummary, Evaluation
-from model_understanding.results.assessment_summary import mean_interval, summarized
+from model_understanding.results.assessment_summary import mean_interval, summarize
 
 
 def assessed(method: str, verdict: str, advantage: float | None = None) -> Assessment:
@@ -30,7 +30,7 @@ def assessed(method: str, verdict: str, advantage: float | None = None) -> Asses
 
 
 def test_each_method_has_its_shares_and_means():
-    first, second = summarized(
+    first, second = summarize(
         [
             assessed("saliency", "supported", 3.0),
             assessed("gim", "not evaluated"),
@@ -56,7 +56,7 @@ def test_each_method_has_its_shares_and_means():
 def test_texts_without_a_value_are_left_out_of_a_mean():
     one = assessed("saliency", "weak", 1.0)
     blank = replace(one, evaluations=(replace(one.evaluations[1], value=None),))
-    (found,) = summarized([one, blank])
+    (found,) = summarize([one, blank])
     assert [(mean.metric, mean.texts, mean.mean) for mean in found.means] == [
         ("verdict", 1, 1.0),
         ("completeness", 1, 0.5),

@@ -22,16 +22,18 @@ def test_the_matrix_of_a_layer_and_a_head():
     assert MAP.matrix() == pytest.approx(WEIGHTS.mean((0, 1)))
     chosen = replace(MAP, layers=(7, 3, 5), heads=(4, 0))
     assert (chosen.matrix(3, 4) == WEIGHTS[1, 0]).all()
-    for wanted, held in ((0, (7, 3, 5)), (-1, (7, 3, 5))):
+    for layer in (0, -1):
         with pytest.raises(InputError) as caught:
-            chosen.matrix(wanted)
+            chosen.matrix(layer)
         assert str(caught.value) == (
-            f"The map holds no layer {wanted}. It holds: {held}. Compute the map with layer={wanted}."
+            f"The map has no layer {layer}. It has layers 7, 3, 5. Compute the map with layer={layer}."
         )
     reduced = made.attention()
     with pytest.raises(InputError) as caught:
         reduced.matrix(1, 0)
-    assert str(caught.value) == "The map holds no head 0. It holds: mean. Compute the map with head=0."
+    assert str(caught.value) == (
+        "The map has no head 0. It has the mean over all heads. Compute the map with head=0."
+    )
 
 
 def test_arrays_from_elsewhere():
@@ -41,12 +43,12 @@ def test_arrays_from_elsewhere():
     wide = AttentionMap.from_arrays(WEIGHTS[..., :2, :], list("ab"), list("abcd"), mask=np.eye(2, 4) > 0)
     assert (len(wide.queries), len(wide.keys), wide.mask.sum()) == (2, 4, 2)
     assert heads.mask.all()
-    for axes, shape, words in ((1, (3,), "(3,)"), (6, (1, 1, 1, 1, 1, 1), "(1, 1, 1, 1, 1, 1)")):
+    for shape in ((3,), (1, 1, 1, 1, 1, 1)):
         with pytest.raises(InputError) as caught:
             AttentionMap.from_arrays(np.ones(shape), list("abc"))
         assert str(caught.value) == (
-            "Weights have 2, 3 or 4 axes: (Q, K), (H, Q, K), (L, H, Q, K), or a layer each of (H, Q, K) or "
-            f"(1, H, Q, K). Got {axes}: {words}. Pass the attention of one text."
+            "Attention weights must have shape (Q, K), (H, Q, K), (L, H, Q, K), or one array per layer of "
+            f"shape (H, Q, K) or (1, H, Q, K). Got {shape}. Pass the attention of one text."
         )
 
 
@@ -75,49 +77,49 @@ def test_a_causal_mask_is_derived():
         (
             [np.ones((3, 1, 4, 4))] * 2,
             {},
-            "The weights are of 3 texts: (2, 3, 1, 4, 4). Pass those of one text, as "
+            "The weights are of 3 texts: shape (2, 3, 1, 4, 4). Pass the weights of one text, for example "
             "tuple(layer[0] for layer in attentions).",
         ),
         (
             (np.ones((1, 2, 4, 4)), None),
             {},
-            "Some layers have no weights: the model did not return them. Load it with "
-            "attn_implementation='eager', or use compute_attention, which needs no reload.",
+            "Some layers have no attention weights: the model did not return them. Load the model with "
+            "attn_implementation='eager', or use compute_attention instead.",
         ),
         (
             (np.ones((1, 2, 4, 4)), np.ones((1, 2, 4, 5))),
             {},
-            "The layers' weights have different shapes: (1, 2, 4, 4), (1, 2, 4, 5). Pass one text and the "
-            "layers of one stack (encoder, decoder or cross-attention).",
+            "The layers have weights of different shapes: (1, 2, 4, 4), (1, 2, 4, 5). Pass one text and one "
+            "stack of layers (encoder, decoder or cross-attention).",
         ),
         (
             np.ones((3, 4)),
             {},
-            "The weights have 3 queries, but 4 tokens were given. Pass the tokens that the model saw, "
-            "special ones included, in the order of the weights.",
+            "The weights have 3 queries, but 4 tokens were passed. Pass all tokens that the model saw, "
+            "including special tokens, in the order of the weights.",
         ),
         (
             np.ones((4, 4)),
             {"keys": "abcd"},
-            "keys must be Tokens or one string for each token. Got str. Pass for example "
+            "keys must be Tokens or one string per token. Got str. Pass for example "
             "tokenizer.convert_ids_to_tokens(ids).",
         ),
         (
             np.ones((4, 3)),
             {"keys": list("abc"), "mask": "causal"},
-            "A causal mask needs as many keys as queries. Got 4 queries and 3 keys. Pass the mask "
+            "A causal mask needs no fewer keys than queries. Got 4 queries and 3 keys. Pass the mask "
             "as an array.",
         ),
         (
             np.ones((4, 4)),
             {"mask": np.ones((4, 3))},
-            "The mask has shape (4, 3), the weights of a head have 4 × 4. Pass True where a query may look "
-            "at a key.",
+            "The mask has shape (4, 3); the weights of a head have shape (4, 4). Pass an array that is True "
+            "where a query can attend to a key.",
         ),
         (
             np.ones((4, 4)),
             {"mask": "diagonal"},
-            "mask 'diagonal' is unknown. Allowed: 'causal', an array, None. Leave it out.",
+            "Unknown mask 'diagonal'. Allowed: 'causal', an array, None. Omit mask to allow every cell.",
         ),
     ],
 )
@@ -128,7 +130,7 @@ def test_arrays_that_do_not_fit(weights, options, message):
 
 
 def test_words_are_no_weights():
-    with pytest.raises(InputError, match=r"^The weights are no array of numbers: "):
+    with pytest.raises(InputError, match=r"^The weights cannot be converted to an array of numbers: "):
         AttentionMap.from_arrays([["a", "b"]], ["a"], ["b", "c"])
 
 
@@ -163,7 +165,7 @@ def test_the_largest_weights_stand_where_they_belong():
     assert words.weights == pytest.approx(dense.folded("word").weights)
     some = top.selected([3, 0])
     assert (some.matrix(1, 1) == top.matrix(1, 1)[[3, 0]]).all()
-    with pytest.raises(ValueError, match=r"^A place is the position of one of 4 keys, or −1.$"):
+    with pytest.raises(ValueError, match=r"^places must be positions of the 4 keys, or −1.$"):
         replace(top, places=top.places + 4)
 
 
@@ -205,7 +207,7 @@ def test_what_is_no_saved_map(tmp_path):
     with pytest.raises(InputError) as caught:
         MAP.save(tmp_path / "map.png")
     assert str(caught.value) == (
-        "Cannot save 'map.png': its suffix is .png. Use one of .json, .npz; plot_attention draws pictures."
+        "Cannot save 'map.png': its suffix is .png. Use one of .json, .npz; plot_attention draws figures."
     )
     with pytest.raises(InputError) as caught:
         AttentionMap.load(tmp_path / "none.npz")
@@ -234,9 +236,9 @@ def test_what_is_checked():
         replace(MAP, mask=np.ones((3, 4), bool))
     with pytest.raises(ValueError, match=r"^weights must have shape \(2, 2, 4, 4\)"):
         replace(MAP, layers=(0, 1))
-    with pytest.raises(ValueError, match=r"^4 queries need as many steps. Got 2.$"):
+    with pytest.raises(ValueError, match=r"^steps must have one token per query. Got 2 for 4 queries.$"):
         replace(MAP, steps=made.tokens_of("a", "b"))
-    with pytest.raises(ValueError, match=r"^An attention map needs a layer and a head.$"):
+    with pytest.raises(ValueError, match=r"^An attention map needs at least one layer and one head.$"):
         replace(MAP, weights=np.zeros((0, 2, 4, 4)), layers=())
     for name in ("weights", "mask"):
         with pytest.raises(ValueError, match="read-only"):

@@ -114,7 +114,7 @@ def test_rows_and_pairs():
                 call(index)
             assert str(caught.value) == (
                 f"There is no target {index}: the attribution has 2. "
-                "Count targets from 0, or from -1 at the end."
+                "Pass an index from 0 to 1, or from -2 to -1 counting from the end."
             )
 
 

@@ -1,4 +1,4 @@
-"""What a logit lens says of itself, and what it does not accept."""
+"""Names and tables of a logit lens, and the shapes that it rejects."""
 
 import re
 from dataclasses import replace
@@ -19,10 +19,10 @@ def test_it_names_layers_and_predictions():
     assert (lens.label(7), lens.label(99)) == (" x", "99")
 
 
-def test_an_answer_is_settled_where_it_changes_no_more():
+def test_a_prediction_is_stable_from_the_layer_after_which_it_does_not_change():
     lens = made.lens()
-    assert lens.settled().tolist() == [2, 2]
-    assert replace(lens, final_ranks=[[1, 2], [1, 1], [1, 1]]).settled().tolist() == [0, 1]
+    assert lens.stable_layers().tolist() == [2, 2]
+    assert replace(lens, final_ranks=[[1, 2], [1, 1], [1, 1]]).stable_layers().tolist() == [0, 1]
 
 
 def test_it_is_a_table():
@@ -41,10 +41,10 @@ def test_it_is_a_table():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"positions": [1, 3]}, "positions must name some of the 3 tokens."),
+        ({"positions": [1, 3]}, "positions must be positions of the 3 tokens, or −1."),
         ({"positions": [1]}, "top_ids must have shape (None, 1, None) (None: any length). Got (3, 2, 2)."),
         ({"labels": ("a",)}, "ids must have shape (1,) (None: any length). Got (4,)."),
-        ({"next_ids": [8, -1]}, "Entries without a label: [8]."),
+        ({"next_ids": [8, -1]}, "IDs without a label: [8]."),
         ({"entropies": [[0, 0]]}, "entropies must have shape (3, 2) (None: any length). Got (1, 2)."),
     ],
 )

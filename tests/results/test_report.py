@@ -25,7 +25,7 @@ def names_in(folder):
 
 def test_a_report_holds_one_answer():
     for fields in ({}, {"prediction": made.prediction(), "generation": made.generation()}):
-        with pytest.raises(ValueError, match=r"^A report holds either a prediction or a generation.$"):
+        with pytest.raises(ValueError, match=r"^A report needs either a prediction or a generation.$"):
             Report(**fields)
     assert made.report().texts == made.prediction().tokens.texts
     assert Report(generation=made.generation()).texts == ("a b c",)
@@ -65,7 +65,7 @@ def test_a_table_runs_no_formula(tmp_path):
     assert [float(row["score"]) for row in rows] == list(range(10))
     with pytest.raises(InputError) as caught:
         Report(prediction=made.prediction()).save(tmp_path / "y.csv")
-    assert str(caught.value) == "The report holds no attribution. Save it as .json or .html instead."
+    assert str(caught.value) == "The report has no attribution. Save it as .json or .html instead."
     assert names_in(tmp_path) == ["x.csv"]
 
 
@@ -112,9 +112,7 @@ def test_a_failing_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     monkeypatch.setattr("pathlib.Path.replace", full)
     with pytest.raises(InputError) as caught:
         made.report().save(path)
-    assert str(caught.value) == (
-        f"Cannot write {path}: No space left on device. Choose another place to save to."
-    )
+    assert str(caught.value) == (f"Cannot write {path}: No space left on device. Save to another path.")
     assert path.read_text() == "old"
     assert names_in(tmp_path) == ["x.json"]
 
@@ -129,7 +127,7 @@ def test_places_that_cannot_be_written(tmp_path):
     ):
         with pytest.raises(InputError) as caught:
             made.report().save(path)
-        assert str(caught.value) == f"Cannot write {path}: {reason}. Choose another place to save to."
+        assert str(caught.value) == f"Cannot write {path}: {reason}. Save to another path."
     with pytest.raises(InputError, match="embedded null byte"):
         made.report().save(tmp_path / "a\0.json")
     assert names_in(tmp_path) == ["file", "folder.json"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from model_understanding import Attribution, InputError, NumericalError, Report
-from model_understanding.results import Prediction, Target, result_from_json
+from model_understanding.results import Evaluation, Prediction, Target, result_from_json
 
 from . import made
 
@@ -73,7 +73,7 @@ def test_what_is_not_finite_is_refused(value):
         with pytest.raises(NumericalError) as caught:
             odd.to_json()
         assert str(caught.value) == (
-            "Evaluation holds a value that is not finite. Load the model with dtype='float32' and try again."
+            "Evaluation has a value that is not finite. Load the model with dtype='float32' and try again."
         )
 
 
@@ -94,62 +94,65 @@ def inside(part, **changes):
 
 
 NO_RESULT = (
-    "This JSON is not a result. Types: Alignment, Assessment, AssessmentSummary, AttentionComparison, "
+    "The JSON is not a result. Types: Alignment, Assessment, AssessmentSummary, AttentionComparison, "
     "AttentionMap, Attribution, AttributionComparison, Comparison, Estimate, Evaluation, EvaluationPair, "
     "Generation, HeadScores, Limits, LogitLens, MetricMean, Prediction, Provenance, QueryKey, RankedHead, "
     "Report, Target, Tokens, ValuePair."
 )
-NOT_WHOLE = "This JSON is not a whole result: "
+INVALID = "The JSON is not a valid result: "
 SCHEMA = (
-    "This result is not of schema 1, the only one this version reads. "
-    "Save it again with this version of model-understanding."
+    "Unsupported schema {}: this version of model-understanding reads schema 1. "
+    "Compute and save the result again with this version."
 )
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", f"This is not JSON: Expecting value: line 1 column 1 (char 0). {HINT}"),
-        ('{"a": 1', f"This is not JSON: Expecting ',' delimiter: line 1 column 8 (char 7). {HINT}"),
+        ("", f"Invalid JSON: Expecting value: line 1 column 1 (char 0). {HINT}"),
+        ('{"a": 1', f"Invalid JSON: Expecting ',' delimiter: line 1 column 8 (char 7). {HINT}"),
         ("[]", f"{NO_RESULT} {HINT}"),
         ("1", f"{NO_RESULT} {HINT}"),
         (changed(type="Nothing"), f"{NO_RESULT} {HINT}"),
         (changed(type=["Target"]), f"{NO_RESULT} {HINT}"),
         (changed(type=None), f"{NO_RESULT} {HINT}"),
-        (changed(schema=2), SCHEMA),
-        (without("schema"), SCHEMA),
+        (changed(schema=2), SCHEMA.format(2)),
+        (without("schema"), SCHEMA.format(None)),
         (made.target().to_json(), "The JSON holds Target, not Attribution. Call Target.from_json instead."),
-        (changed(more=1), f"{NOT_WHOLE}Attribution has no field 'more'. {HINT}"),
+        (changed(more=1), f"{INVALID}Attribution has no field 'more'. {HINT}"),
         (
             without("scores"),
-            f"{NOT_WHOLE}Attribution.__init__() missing 1 required keyword-only argument: 'scores'. {HINT}",
+            f"{INVALID}Attribution.__init__() missing 1 required keyword-only argument: 'scores'. {HINT}",
         ),
-        (changed(scores="abc"), f"{NOT_WHOLE}Attribution.scores cannot be 'abc'. {HINT}"),
-        (changed(scores=None), f"{NOT_WHOLE}Attribution.scores cannot be None. {HINT}"),
-        (changed(outputs=["1", "2"]), f"{NOT_WHOLE}Attribution.outputs cannot hold ['1', '2']. {HINT}"),
+        (changed(scores="abc"), f"{INVALID}Attribution.scores has the invalid value 'abc'. {HINT}"),
+        (changed(scores=None), f"{INVALID}Attribution.scores has the invalid value None. {HINT}"),
+        (
+            changed(outputs=["1", "2"]),
+            f"{INVALID}Attribution.outputs has the invalid value ['1', '2']. {HINT}",
+        ),
         (
             changed(outputs=[1, 2, 3]),
-            f"{NOT_WHOLE}outputs must have shape (2,) (None: any length). Got (3,). {HINT}",
+            f"{INVALID}outputs must have shape (2,) (None: any length). Got (3,). {HINT}",
         ),
-        (changed(gaps=0), f"{NOT_WHOLE}Attribution.gaps cannot be 0. {HINT}"),
-        (changed(signed="no"), f"{NOT_WHOLE}Attribution.signed cannot be 'no'. {HINT}"),
-        (changed(signed=1), f"{NOT_WHOLE}Attribution.signed cannot be 1. {HINT}"),
-        (changed(method=3), f"{NOT_WHOLE}Attribution.method cannot be 3. {HINT}"),
-        (changed(parameters=[1]), f"{NOT_WHOLE}Attribution.parameters cannot be [1]. {HINT}"),
-        (changed(provenance=None), f"{NOT_WHOLE}Attribution.provenance cannot be None. {HINT}"),
+        (changed(gaps=0), f"{INVALID}Attribution.gaps has the invalid value 0. {HINT}"),
+        (changed(signed="no"), f"{INVALID}Attribution.signed has the invalid value 'no'. {HINT}"),
+        (changed(signed=1), f"{INVALID}Attribution.signed has the invalid value 1. {HINT}"),
+        (changed(method=3), f"{INVALID}Attribution.method has the invalid value 3. {HINT}"),
+        (changed(parameters=[1]), f"{INVALID}Attribution.parameters has the invalid value [1]. {HINT}"),
+        (changed(provenance=None), f"{INVALID}Attribution.provenance has the invalid value None. {HINT}"),
         (
             changed(tokens={"type": "Target"}),
-            f"{NOT_WHOLE}Attribution.tokens cannot be {{'type': 'Target'}}. {HINT}",
+            f"{INVALID}Attribution.tokens has the invalid value {{'type': 'Target'}}. {HINT}",
         ),
-        (changed(targets=[1]), f"{NOT_WHOLE}Attribution.targets cannot be 1. {HINT}"),
-        (changed(targets="ab"), f"{NOT_WHOLE}Attribution.targets cannot be 'ab'. {HINT}"),
-        (inside("tokens", texts="abc"), f"{NOT_WHOLE}Tokens.texts cannot be 'abc'. {HINT}"),
-        (inside("tokens", pieces=[1] * 8), f"{NOT_WHOLE}Tokens.pieces cannot be 1. {HINT}"),
+        (changed(targets=[1]), f"{INVALID}Attribution.targets has the invalid value 1. {HINT}"),
+        (changed(targets="ab"), f"{INVALID}Attribution.targets has the invalid value 'ab'. {HINT}"),
+        (inside("tokens", texts="abc"), f"{INVALID}Tokens.texts has the invalid value 'abc'. {HINT}"),
+        (inside("tokens", pieces=[1] * 8), f"{INVALID}Tokens.pieces has the invalid value 1. {HINT}"),
         (
             inside("tokens", ids=[0.5] + [0] * 7),
-            f"{NOT_WHOLE}Tokens.ids cannot hold [0.5, 0, 0, 0, 0, 0, 0, 0]. {HINT}",
+            f"{INVALID}Tokens.ids has the invalid value [0.5, 0, 0, 0, 0, 0, 0, 0]. {HINT}",
         ),
-        (inside("provenance", seed="x"), f"{NOT_WHOLE}Provenance.seed cannot be 'x'. {HINT}"),
+        (inside("provenance", seed="x"), f"{INVALID}Provenance.seed has the invalid value 'x'. {HINT}"),
     ],
 )
 def test_what_is_not_a_whole_result_is_refused(text, message):
@@ -161,23 +164,30 @@ def test_what_is_not_a_whole_result_is_refused(text, message):
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
 def test_a_truncated_result_is_refused(share):
     text = made.report().to_json()
-    with pytest.raises(InputError, match=r"^This is not JSON: .* Pass a file"):
+    with pytest.raises(InputError, match=r"^Invalid JSON: .* Pass a file"):
         Report.from_json(text[: int(len(text) * share)])
 
 
 def test_depth_and_size_do_no_harm():
-    with pytest.raises(InputError, match=r"^This is not JSON"):
+    with pytest.raises(InputError, match=r"^Invalid JSON"):
         Report.from_json("[" * 200_000)
     with pytest.raises(
-        InputError, match=r"^This JSON is not a whole result: Attribution\.outputs cannot hold"
+        InputError, match=r"^The JSON is not a valid result: Attribution\.outputs has the invalid value"
     ):
         Attribution.from_json(changed(outputs=[10**400, 1]))
     with pytest.raises(NumericalError):
         Attribution.from_json(changed(outputs=[1e300, 1]))
 
 
+def test_a_file_with_a_value_for_what_was_not_evaluated_still_loads():
+    evaluation = replace(made.evaluation(), verdict="not evaluated", reasons=("Too short.",))
+    assert evaluation.value is None
+    data = {**json.loads(evaluation.to_json()), "value": 0.0}
+    assert Evaluation.from_json(json.dumps(data)).value is None
+
+
 def test_values_of_a_choice_are_checked():
     data = {**json.loads(made.target().to_json()), "quantity": "guess"}
     with pytest.raises(InputError) as caught:
         Target.from_json(json.dumps(data))
-    assert str(caught.value) == f"{NOT_WHOLE}Target.quantity cannot be 'guess'. {HINT}"
+    assert str(caught.value) == f"{INVALID}Target.quantity has the invalid value 'guess'. {HINT}"

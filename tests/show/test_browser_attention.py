@@ -11,7 +11,7 @@ import pytest
 from sample_results import classification, text_of, tokens_of
 
 from model_understanding.results import AttentionMap, HeadScores, Report
-from model_understanding.show.page.document import html_page, size_words
+from model_understanding.show.page.document import exact_size, html_page
 from model_understanding.tokens import Level
 
 from .payload.test_report import heads
@@ -25,9 +25,9 @@ def pooled(given: AttentionMap, size: int) -> AttentionMap:
     """Return a map with neighbors joined as ``keep='pooled:N'`` joins them."""
     groups = [range(start, min(start + size, LENGTH)) for start in range(0, LENGTH, size)]
     joined = given.joined(groups, groups)
-    stretches = given.queries.stretches(size)
+    blocks = given.queries.blocks(size)
     return dataclasses.replace(
-        joined, queries=stretches, keys=stretches, keep=f"pooled:{size}", left_out=("Pooled.",), sinks=None
+        joined, queries=blocks, keys=blocks, keep=f"pooled:{size}", left_out=("Pooled.",), sinks=None
     )
 
 
@@ -113,7 +113,7 @@ def test_a_window_moves_over_a_long_text_and_shows_single_weights(visit, scheme)
     assert page.locator(".bar-row[aria-selected=true]").count() == 1, "a stretch selects its first token"
     page.keyboard.press("z")
     assert minimap.is_hidden()
-    assert size_words(len(html.encode())) in page.locator("[data-role=page-size]").inner_text()
+    assert exact_size(len(html.encode())) in page.locator("[data-role=page-size]").inner_text()
     assert "single weights are in this page for layers 0–1, mean over all heads" in (
         page.locator(".about").inner_text()
     )
@@ -201,9 +201,9 @@ def test_4096_tokens_open_and_scroll(visit):
         heads="mean",
     )
     overview = heads(65, causal=True)
-    stretches = tokens.stretches(64)
+    blocks = tokens.blocks(64)
     overview = dataclasses.replace(
-        overview, queries=stretches, keys=stretches, keep="pooled:64", left_out=("Pooled.",)
+        overview, queries=blocks, keys=blocks, keep="pooled:64", left_out=("Pooled.",)
     )
     html = html_page(dataclasses.replace(classification(tokens), attention=(main, overview)))
     assert len(html.encode()) < 6e6

@@ -3,7 +3,7 @@ import sys
 
 from sample_results import generation
 
-VIEWS = "figures.report terminal.report page.document display payload.report"
+VIEWS = "figures.report terminal.report page.document display payload.report progress"
 
 
 def loaded_after(code: str) -> set[str]:

@@ -88,5 +88,5 @@ def test_every_layer_is_printed_and_nothing_moves_the_cursor():
 def test_a_classifier_s_answer_has_no_place_in_the_text():
     lens = sample(positions=1)
     words = printed(replace(lens, positions=[-1]))
-    assert "What each layer would answer\n" in words
-    assert "settled" not in words
+    assert "Prediction at each layer\n" in words
+    assert "top from layer" not in words

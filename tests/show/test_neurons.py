@@ -67,7 +67,7 @@ def test_a_long_text_keeps_the_keys_of_most_weight_and_says_so():
     payload = report_payload(replace(generation(), query_keys=(sample(tokens),)))
     (held,) = payload["neurons"]["held"]
     assert len(held["keys"]) == 64
-    assert any("the 64 keys of most weight of 200" in words for words in payload["omitted"])
+    assert any("only the 64 of 200 keys with the largest weights" in words for words in payload["omitted"])
 
 
 @pytest.mark.browser

@@ -68,7 +68,7 @@ def test_each_pair_of_attributions_of_the_same_targets_is_compared():
     assert found[2]["correlations"] == [1.0], "sizes of one and the same scores"
 
 
-@pytest.mark.parametrize(("shuffled", "words"), [(True, "shuffled scores"), (False, "random orders")])
+@pytest.mark.parametrize(("shuffled", "words"), [(True, "permuted scores"), (False, "random removal orders")])
 def test_a_control_is_called_what_it_is_of(shuffled, words):
     one = measured("a new metric", "probability", 0.3, shuffled=shuffled)
     report = replace(checked(), evaluations=(one,))
@@ -97,8 +97,8 @@ def test_the_strip_draws_whatever_was_measured_under_its_name(visit, scheme):
     normalized = strip.locator(".trust-card", has_text="normalized_aopc")
     assert normalized.locator("strong").all_inner_texts() == ["0.5", "–"]
     assert normalized.locator(".trust-row .note").all_inner_texts() == [
-        "raw 1, possible −1 to 3 (by search)",
-        "possible 0.2 to 0.2 (exact)",
+        "raw value 1; possible range −1 to 3 (beam search)",
+        "possible range 0.2 to 0.2 (exact)",
     ]
     assert normalized.locator("svg.band").count() == 1
     # The band is all that is possible, 0 to 1, and not only what the random orders reach.

@@ -207,16 +207,16 @@ def kept_of(
             f"Only the {largest} of each row {'is' if reducer.count == 1 else 'are'} kept{share}."
         )
     elif isinstance(reducer, Pooled) and reducer.size > 1:
-        keys = tokens.stretches(reducer.size)
+        keys = tokens.blocks(reducer.size)
         positions = range(len(tokens)) if queries is None else queries
-        steps = None if steps is None else steps.stretches(reducer.size, [place + 1 for place in positions])
-        rows = rows.stretches(reducer.size, positions)
+        steps = None if steps is None else steps.blocks(reducer.size, [place + 1 for place in positions])
+        rows = rows.blocks(reducer.size, positions)
         left_out.append(
             f"Pooled: a cell is {reducer.size} × {reducer.size} tokens, queries averaged and keys summed; "
             "no single weight is shown."
         )
     elif isinstance(reducer, ColumnMass):
         weights, mask = weights[..., None, :], mask[None]
-        rows, steps = rows.joined(f"mean of {count} queries"), None
+        rows, steps = rows.collapsed(f"mean of {count} queries"), None
         left_out.append(f"Only each key's mean weight over {count} queries is kept, not who looked at it.")
     return Kept(weights, mask, rows, keys, steps, places, tuple(left_out))

@@ -9,7 +9,7 @@ from model_understanding.model.metering import Progress, run_with_progress
 from model_understanding.passes.dry_run import dry_run
 from model_understanding.passes.runner import Runner
 from model_understanding.results import Attribution, Estimate
-from model_understanding.show.progress import shown_progress
+from model_understanding.show.progress import progress_bar
 
 Result = TypeVar("Result")
 ProgressChoice = Progress | bool | None
@@ -29,7 +29,7 @@ def with_progress(runner: Runner, call: Callable[[Runner], Result], progress: Pr
     Raises:
         StoppedError: The caller's function returned ``False``.
     """
-    with shown_progress(progress) as tell:
+    with progress_bar(progress) as tell:
         return run_with_progress(lambda: call(runner), tell, lambda: _total(runner, call))
 
 

@@ -25,7 +25,7 @@ from model_understanding.perturbation.token_removal import (
 )
 from model_understanding.perturbation.units import Units, membership, units_of
 from model_understanding.results import Target
-from model_understanding.results.target import whole_of
+from model_understanding.results.target import sum_of_steps
 from model_understanding.text.encoding import Encoding
 
 Falls = dict[tuple[int, ...], Float[np.ndarray, " targets"]]
@@ -122,7 +122,7 @@ def _guided(targets: Sequence[Target]) -> Sequence[Target]:
     """Return what says where to look: the whole that steps of a continuation make, else every target."""
     if len(targets) == 1 or len({target.positions for target in targets}) == 1:
         return targets
-    whole = whole_of(targets)
+    whole = sum_of_steps(targets)
     # Probabilities of steps do not add up to anything; their logarithms do.
     return [replace(whole, quantity="log_prob") if whole.quantity == "prob" else whole]
 

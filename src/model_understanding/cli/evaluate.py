@@ -13,7 +13,7 @@ from model_understanding.cli.settings import parse_methods, parse_metrics
 from model_understanding.cli.texts import naming_source, read_texts
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.results import Assessment
-from model_understanding.results.assessment_summary import summarized
+from model_understanding.results.assessment_summary import summarize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +93,7 @@ def evaluate(
                         attributions, metrics=metric_names, draws=draws, seed=seed
                     )
                     assessments += refused
-        summaries = summarized(assessments) if len(sources) > 1 else ()
+        summaries = summarize(assessments) if len(sources) > 1 else ()
         if json_output:
             for result in (*assessments, *summaries):
                 print_json(result.to_json(), data)

@@ -79,11 +79,11 @@ class Steps:
         Returns:
             A function, or ``False`` without a terminal.
         """
-        from model_understanding.show.progress import LONG, late
+        from model_understanding.show.progress import DELAY, delayed
 
         if self._progress is None:
             return False
-        return late(lambda done, total: self(step, done / total if total else None), LONG)
+        return delayed(lambda done, total: self(step, done / total if total else None), DELAY)
 
     def _finish(self) -> None:
         if self._progress is None or self._task is None:

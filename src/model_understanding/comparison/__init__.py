@@ -1,4 +1,4 @@
-"""Two reports side by side."""
+"""Comparison of two reports."""
 
 from model_understanding.comparison.alignment import Alignment as Alignment
 from model_understanding.comparison.attention import AttentionComparison as AttentionComparison

@@ -1,4 +1,4 @@
-"""Two attention maps over the tokens that both have."""
+"""Comparison of two attention maps over aligned tokens."""
 
 from dataclasses import dataclass, replace
 
@@ -13,22 +13,22 @@ from model_understanding.tokens import read_only
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AttentionComparison(JsonResult):
-    """The layers and heads that two attention maps both hold, on aligned rows and keys.
+    """The differences between two attention maps, for the layers and heads that both have.
 
-    ``difference = weight in the second − weight in the first``. Where several tokens stand for one of
+    ``difference = weight in the second − weight in the first``. If several tokens correspond to one token of
     the other text, the weights of keys are summed and those of queries averaged.
 
     Args:
-        first: The first map, its tokens joined to the alignments', of the L layers and H heads shared.
-        second: The second, likewise.
-        rows: Alignment of the queries, or of the tokens that the steps produced.
+        first: The first map, with the tokens of the alignments and the L layers and H heads of both maps.
+        second: The second map, likewise.
+        rows: Alignment of the queries, or of the generated tokens.
         keys: Alignment of the keys.
-        reason: Why means are compared; empty where layers and heads are compared one by one.
+        reason: Why means are compared; empty if layers and heads are compared one by one.
         largest: The largest absolute difference of each head, shape ``(L, H)``.
         change: The largest of all.
 
     Raises:
-        ValueError: The shapes disagree.
+        ValueError: The shapes do not match.
     """
 
     first: AttentionMap
@@ -42,46 +42,46 @@ class AttentionComparison(JsonResult):
     def __post_init__(self) -> None:
         planes = self.first.weights.shape[:2]
         if self.second.weights.shape[:2] != planes:
-            raise ValueError("Both maps need the same layers and heads.")
+            raise ValueError("Both maps must have the same layers and heads.")
         object.__setattr__(self, "largest", read_only(self.largest, np.float32, planes, "largest"))
         for side, attention in enumerate((self.first, self.second)):
-            held = [(part.first, part.second)[side] for part in (self.rows, self.keys)]
-            if attention.weights.shape[2:] != (len(held[0]), len(held[1])):
-                raise ValueError("The maps are of other tokens than their alignments.")
+            rows, keys = ((part.first, part.second)[side] for part in (self.rows, self.keys))
+            if attention.weights.shape[2:] != (len(rows), len(keys)):
+                raise ValueError("The maps must have the tokens of their alignments.")
 
     @property
     def compared(self) -> Bool[np.ndarray, "rows keys"]:
-        """The cells that both have: tokens paired, and open to attention in both."""
+        """The cells that both maps have: of paired tokens, and masked in neither map."""
         pairs = self.rows.paired[:, None] & self.keys.paired[None, :]
         return pairs & self.mask(0) & self.mask(1)
 
     def mask(self, side: int) -> Bool[np.ndarray, "rows keys"]:
-        """Return the cells that one side has, over the units."""
-        held = (self.first, self.second)[side].mask
-        return self.rows.spread(self.keys.spread(held, side, False), side, False, axis=-2)
+        """Return the mask of one side, over the units."""
+        mask = (self.first, self.second)[side].mask
+        return self.rows.to_units(self.keys.to_units(mask, side, False), side, False, axis=-2)
 
     def weights(self, side: int, layer: int, head: int) -> Float[np.ndarray, "rows keys"]:
-        """Return one side's weights over the units, 0 where it has none.
+        """Return the weights of one side over the units, 0 for units without a token.
 
         Args:
             side: 0 for the first, 1 for the second.
-            layer: Place among the layers held.
-            head: Place among the heads held.
+            layer: Position on the layer axis.
+            head: Position on the head axis.
         """
-        return self._spread((self.first, self.second)[side].weights[layer, head], side)
+        return self._to_units((self.first, self.second)[side].weights[layer, head], side)
 
     def differences(self, layer: int, head: int) -> Float[np.ndarray, "rows keys"]:
-        """Return the difference of one layer and head over the units, 0 where not compared."""
+        """Return the differences of one layer and head over the units, 0 where not compared."""
         change = self.weights(1, layer, head) - self.weights(0, layer, head)
         return np.where(self.compared, change, 0)
 
     def mean_differences(self) -> Float[np.ndarray, "rows keys"]:
-        """Return the difference of the means over the layers and heads held."""
-        sides = [self._spread(side.matrix(), place) for place, side in enumerate((self.first, self.second))]
-        return np.where(self.compared, sides[1] - sides[0], 0)
+        """Return the differences of the means over layers and heads."""
+        first, second = (self._to_units(m.matrix(), side) for side, m in enumerate((self.first, self.second)))
+        return np.where(self.compared, second - first, 0)
 
-    def _spread(self, matrix: np.ndarray, side: int) -> np.ndarray:
-        return self.rows.spread(self.keys.spread(matrix, side), side, axis=-2)
+    def _to_units(self, matrix: np.ndarray, side: int) -> np.ndarray:
+        return self.rows.to_units(self.keys.to_units(matrix, side), side, axis=-2)
 
 
 def compare_attention(first: AttentionMap, second: AttentionMap) -> AttentionComparison | str:
@@ -92,27 +92,29 @@ def compare_attention(first: AttentionMap, second: AttentionMap) -> AttentionCom
         second: Another.
 
     Returns:
-        The comparison; or why they cannot be compared.
+        The comparison, or the reason why they cannot be compared.
     """
     if first.places is not None or second.places is not None or first.keep != second.keep:
-        return "one of them keeps only a part of its weights"
+        return "only part of the weights is stored"
     reason = ""
     architectures = first.provenance.architecture, second.provenance.architecture
     if "unknown" not in architectures and architectures[0] != architectures[1]:
-        reason = f"the architectures differ: {', '.join(architectures)}; means over all held are compared"
+        reason = (
+            f"Different architectures ({', '.join(architectures)}): means over layers and heads are compared"
+        )
         first, second = _mean(first), _mean(second)
     shared = _shared(first, second)
     if shared is None:
-        return "they hold different layers or heads"
+        return "no common layers or heads"
     first, second = shared
     if (first.steps is None) != (second.steps is None):
-        return "only one of them has the steps of a generation as its rows"
+        return "only one of them has a row per generation step"
     row_match, key_match = match_tokens(first.rows, second.rows), match_tokens(first.keys, second.keys)
     rows = row_match.alignment(first.rows, second.rows)
     keys = key_match.alignment(first.keys, second.keys)
     if not rows.paired.any() or not keys.paired.any():
-        return "their tokens have nothing in common"
-    found = AttentionComparison(
+        return "no common tokens"
+    comparison = AttentionComparison(
         first=first.joined(row_match.groups(0), key_match.groups(0)),
         second=second.joined(row_match.groups(1), key_match.groups(1)),
         rows=rows,
@@ -123,11 +125,14 @@ def compare_attention(first: AttentionMap, second: AttentionMap) -> AttentionCom
     )
     largest = np.array(
         [
-            [np.abs(found.differences(layer, head)).max(initial=0) for head in range(first.weights.shape[1])]
+            [
+                np.abs(comparison.differences(layer, head)).max(initial=0)
+                for head in range(first.weights.shape[1])
+            ]
             for layer in range(first.weights.shape[0])
         ]
     )
-    return replace(found, largest=largest, change=float(largest.max()))
+    return replace(comparison, largest=largest, change=float(largest.max()))
 
 
 def _mean(attention: AttentionMap) -> AttentionMap:
@@ -138,7 +143,7 @@ def _mean(attention: AttentionMap) -> AttentionMap:
 
 
 def _shared(first: AttentionMap, second: AttentionMap) -> tuple[AttentionMap, AttentionMap] | None:
-    """Return both maps with only the layers and heads that both hold."""
+    """Return both maps with only the layers and heads that both have."""
     axes: list[tuple[tuple[int, ...] | str, list[int], list[int]]] = []
     for ours, theirs in ((first.layers, second.layers), (first.heads, second.heads)):
         if isinstance(ours, str) or isinstance(theirs, str):
@@ -146,10 +151,10 @@ def _shared(first: AttentionMap, second: AttentionMap) -> tuple[AttentionMap, At
                 return None
             axes.append((ours, [0], [0]))
             continue
-        both = tuple(place for place in ours if place in theirs)
+        both = tuple(index for index in ours if index in theirs)
         if not both:
             return None
-        axes.append((both, [ours.index(place) for place in both], [theirs.index(place) for place in both]))
+        axes.append((both, [ours.index(index) for index in both], [theirs.index(index) for index in both]))
     (layers, our_layers, their_layers), (heads, our_heads, their_heads) = axes
     return (
         replace(first, weights=first.weights[our_layers][:, our_heads], layers=layers, heads=heads),

@@ -1,4 +1,4 @@
-"""Two attributions over the tokens that both have, on one scale."""
+"""Comparison of two attributions over aligned tokens, on one scale."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,35 +18,34 @@ if TYPE_CHECKING:
     import pandas
 
 Measure = Literal["score", "share", "size"]
-_SCALING = ("norm", "layer")  # parameters that change what one unit of a score is
+_SCALE_PARAMETERS = ("norm", "layer")  # parameters that change the scale of the scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AttributionComparison(JsonResult):
-    r"""What two attributions say of each unit of an alignment, and how far that differs.
+    r"""The differences between two attributions for each unit of an alignment.
 
-    ``difference = value in the second − value in the first``. A value is the raw score where method,
-    target and quantity agree; else the signed share of all \|score\|; the size of that share where only
-    one of them has signs.
+    ``difference = value in the second − value in the first``. A value is the raw score if method, target and
+    quantity are the same; else the signed share of the total \|score\|, or its absolute value if only one of
+    the methods is signed.
 
     Args:
-        first: The first attribution, its tokens joined to the alignment's, one row for each pair of
-            targets.
-        second: The second, likewise.
-        alignment: Which of their tokens are the same.
+        first: The first attribution, with the tokens of the alignment and one row per pair of targets.
+        second: The second attribution, likewise.
+        alignment: Alignment of their tokens.
         measure: What is compared: ``score``, ``share`` or ``size``.
-        reasons: Why raw scores are not compared; empty where they are.
+        reasons: Why raw scores are not compared; empty if they are.
         differences: Shape ``(N, U)``; 0 where not compared.
-        compared: Which units both have a value for, shape ``(N, U)``.
-        rank_correlations: Spearman's, over the tokens that say the same, special ones left aside; ``None``
-            where it has no meaning.
-        top_overlaps: The share of the ``top_counts`` largest of these tokens that both have in common.
-        top_counts: How many the largest are: a third of the tokens, at most 5.
-        change: The largest absolute difference of a token's share. A token that stands in one text only
-            counts with all of its share.
+        compared: Which units have a value in both, shape ``(N, U)``.
+        rank_correlations: Spearman's rank correlations over the tokens that are the same in both, special
+            tokens excluded; ``None`` if undefined.
+        top_overlaps: Overlap of the top ``top_counts`` of these tokens, from 0 to 1.
+        top_counts: Size of the top: a third of the tokens, at most 5.
+        change: The largest absolute difference of a token's share. A token that is only in one text counts
+            with its whole share.
 
     Raises:
-        ValueError: The lengths disagree.
+        ValueError: The lengths do not match.
     """
 
     first: Attribution
@@ -70,37 +69,37 @@ class AttributionComparison(JsonResult):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name in ("rank_correlations", "top_overlaps", "top_counts"):
             if len(getattr(self, name)) != shape[0]:
-                raise ValueError(f"{shape[0]} pairs of targets need as many {name}.")
+                raise ValueError(f"{name} must have one value per pair of targets ({shape[0]}).")
         if len(self.second.targets) != shape[0]:
-            raise ValueError("Both attributions need a row for each pair of targets.")
+            raise ValueError("Both attributions must have one row per pair of targets.")
         lengths = len(self.alignment.first), len(self.alignment.second)
         if (len(self.first.tokens), len(self.second.tokens)) != lengths:
-            raise ValueError("The attributions are of other tokens than their alignment.")
+            raise ValueError("The attributions must have the tokens of their alignment.")
 
     @property
     def reach(self) -> float:
-        """The end of the one scale that both are drawn on: the largest absolute value, 1 if all are 0."""
+        """The end of the common scale of both: the largest absolute value, 1 if all are 0."""
         return float(max(np.abs(self.values(side)).max(initial=0) for side in (0, 1))) or 1.0
 
     @property
     def signed(self) -> bool:
-        """Whether the values compared have signs."""
+        """Whether the compared values are signed."""
         return self.measure != "size" and (self.first.signed or self.second.signed)
 
     def values(self, side: int) -> Float[np.ndarray, "pairs units"]:
-        """Return what is compared of one side, over the units; 0 where it has none.
+        """Return the compared values of one side over the units; 0 for units without a value.
 
         Args:
             side: 0 for the first, 1 for the second.
         """
-        return self.alignment.spread(_measured((self.first, self.second)[side], self.measure), side)
+        return self.alignment.to_units(_measured((self.first, self.second)[side], self.measure), side)
 
     def valid(self, side: int) -> Bool[np.ndarray, "pairs units"]:
-        """Return which units one side has a value for."""
-        return self.alignment.spread((self.first, self.second)[side].valid, side, False)
+        """Return which units have a value on one side."""
+        return self.alignment.to_units((self.first, self.second)[side].valid, side, False)
 
     def to_dataframe(self) -> "pandas.DataFrame":
-        """Return a table with one row for each pair of targets and unit; a value not held is NaN."""
+        """Return a table with one row per pair of targets and unit; missing values are NaN."""
         import pandas
 
         alignment = self.alignment
@@ -110,7 +109,7 @@ class AttributionComparison(JsonResult):
             for side in (self.first, self.second)
         ]
         words = [
-            [(*tokens.surfaces(), "")[place] for place in alignment.pairs[:, side]] * count
+            [(*tokens.surfaces(), "")[position] for position in alignment.pairs[:, side]] * count
             for side, tokens in enumerate((alignment.first, alignment.second))
         ]
         return pandas.DataFrame(
@@ -139,32 +138,37 @@ def compare_attributions(
     Args:
         first: One attribution.
         second: Another.
-        steps: Which produced tokens of two generations are the same, where targets are their steps.
+        steps: Matching of the tokens of two generations, if the targets are their steps.
 
     Returns:
-        The comparison; or why they cannot be compared.
+        The comparison, or the reason why they cannot be compared.
     """
     rows = list(_paired_targets(first, second, steps))
     if not rows:
-        return "their targets have nothing in common"
+        return "no common targets"
     matching = match_tokens(first.tokens, second.tokens)
     alignment = matching.alignment(first.tokens, second.tokens)
     if not (alignment.paired & ~alignment.special).any():
-        return "their tokens have nothing in common"
+        return "no common tokens"
     ours = _rows(first.joined(matching.groups(0)), [a for a, _ in rows])
     theirs = _rows(second.joined(matching.groups(1)), [b for _, b in rows])
     reasons = tuple(reasons_for_shares(ours, theirs))
     measure: Measure = "size" if ours.signed != theirs.signed else "share" if reasons else "score"
-    values = [alignment.spread(_measured(side, measure), place) for place, side in enumerate((ours, theirs))]
-    valid = [alignment.spread(side.valid, place, False) for place, side in enumerate((ours, theirs))]
+    values = [
+        alignment.to_units(_measured(attribution, measure), side)
+        for side, attribution in enumerate((ours, theirs))
+    ]
+    valid = [
+        alignment.to_units(attribution.valid, side, False) for side, attribution in enumerate((ours, theirs))
+    ]
     compared = valid[0] & valid[1] & alignment.paired
     counted = compared & alignment.same & ~alignment.special
     correlations, overlaps, counts = [], [], []
     for row, mask in enumerate(counted):
-        one, other = values[0][row, mask], values[1][row, mask]
-        counts.append(top_count(len(one)))
-        correlations.append(rank_correlation(one, other))
-        overlaps.append(top_overlap(one, other, counts[-1]))
+        first_values, second_values = values[0][row, mask], values[1][row, mask]
+        counts.append(top_count(len(first_values)))
+        correlations.append(rank_correlation(first_values, second_values))
+        overlaps.append(top_overlap(first_values, second_values, counts[-1]))
     return AttributionComparison(
         first=ours,
         second=theirs,
@@ -181,46 +185,47 @@ def compare_attributions(
 
 
 def kind_of(attribution: Attribution) -> str:
-    """Return what an attribution explains: ``loss``, ``each`` of several targets, or ``one``."""
+    """Return the kind of an attribution's targets: ``loss``, ``each`` of several targets, or ``one``."""
     if any(target.quantity == "loss" for target in attribution.targets):
         return "loss"
     return "one" if len(attribution.targets) == 1 else "each"
 
 
 def same_target(first: Target, second: Target) -> bool:
-    """Return whether two targets read the same thing, wherever it stands in the text."""
+    """Return whether two targets are the same, at whatever positions of the text."""
     names = ("task", "quantity", "name", "labels", "against_labels", "reduce")
     return all(getattr(first, name) == getattr(second, name) for name in names)
 
 
 def reasons_for_shares(first: Attribution, second: Attribution) -> Iterator[str]:
-    """Yield why the raw scores of two attributions are not of one unit."""
+    """Yield why the raw scores of two attributions are not on the same scale."""
     if first.method != second.method:
-        yield f"the methods differ: {first.method}, {second.method}"
-    for name in _SCALING:
+        yield f"different methods ({first.method}, {second.method})"
+    for name in _SCALE_PARAMETERS:
         ours, theirs = first.parameters.get(name), second.parameters.get(name)
         if first.method == second.method and ours != theirs:
-            yield f"the {name} differs: {ours}, {theirs}"
+            yield f"different {name} ({ours}, {theirs})"
     if first.signed != second.signed:
-        yield "only one of the methods gives signs, so sizes are compared"
+        yield "only one of the methods gives signed scores"
     quantities = {target.quantity for target in first.targets}, {target.quantity for target in second.targets}
     if quantities[0] != quantities[1]:
-        yield f"the quantities differ: {', '.join(sorted(quantities[0]))}; {', '.join(sorted(quantities[1]))}"
+        names = (", ".join(sorted(side)) for side in quantities)
+        yield f"different quantities ({'; '.join(names)})"
     else:
         pairs = list(zip(first.targets, second.targets, strict=True))
         others = [(ours, theirs) for ours, theirs in pairs if not same_target(ours, theirs)]
         if others:
             more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-            yield f"the targets differ: {others[0][0].description()}; {others[0][1].description()}{more}"
+            yield f"different targets ({others[0][0].description()}; {others[0][1].description()}{more})"
     for name in ("architecture", "tokenizer"):
         ours, theirs = getattr(first.provenance, name), getattr(second.provenance, name)
         if "unknown" not in (ours, theirs) and ours != theirs:
-            yield f"the {name}s differ: {ours}, {theirs}"
+            yield f"different {name}s ({ours}, {theirs})"
 
 
-def _cells(values: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Return 32-bit values as a column of the shortest decimals that restore them, NaN where not held."""
-    return np.where(held, values.astype(np.float32).astype(str).astype(np.float64), np.nan).ravel()
+def _cells(values: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Return 32-bit values as a column of the shortest decimals that restore them, NaN if missing."""
+    return np.where(present, values.astype(np.float32).astype(str).astype(np.float64), np.nan).ravel()
 
 
 def _measured(attribution: Attribution, measure: Measure) -> Float[np.ndarray, "targets tokens"]:
@@ -231,8 +236,11 @@ def _measured(attribution: Attribution, measure: Measure) -> Float[np.ndarray, "
 
 
 def _largest_change(first: Attribution, second: Attribution, alignment: Alignment, measure: Measure) -> float:
-    kind: Measure = "size" if measure == "size" else "share"
-    shares = [alignment.spread(_measured(side, kind), place) for place, side in enumerate((first, second))]
+    share: Measure = "size" if measure == "size" else "share"
+    shares = [
+        alignment.to_units(_measured(attribution, share), side)
+        for side, attribution in enumerate((first, second))
+    ]
     return float(np.abs(shares[1] - shares[0]).max(initial=0))
 
 
@@ -250,26 +258,26 @@ def _rows(attribution: Attribution, rows: list[int]) -> Attribution:
 def _paired_targets(
     first: Attribution, second: Attribution, steps: Matching | None
 ) -> Iterator[tuple[int, int]]:
-    """Yield pairs of rows: the only ones; the steps that produced paired tokens; targets of one name."""
+    """Yield pairs of rows: single targets; steps of matched tokens; the same targets."""
     if len(first.targets) == len(second.targets) == 1:
         yield 0, 0
         return
     if steps is not None and all(_is_step(target) for target in (*first.targets, *second.targets)):
         units = [steps.unit_of(side) for side in (0, 1)]
-        places = {
+        row_of_unit = {
             units[1].get(target.positions[0] + 1): row
             for row, target in reversed([*enumerate(second.targets)])
         }
         for row, target in enumerate(first.targets):
             unit = units[0].get(target.positions[0] + 1)
-            if unit is not None and unit in places:
-                yield row, places[unit]
+            if unit is not None and unit in row_of_unit:
+                yield row, row_of_unit[unit]
         return
-    taken: set[int] = set()
+    used: set[int] = set()
     for row, target in enumerate(first.targets):
         for other, candidate in enumerate(second.targets):
-            if other not in taken and same_target(target, candidate):
-                taken.add(other)
+            if other not in used and same_target(target, candidate):
+                used.add(other)
                 yield row, other
                 break
 

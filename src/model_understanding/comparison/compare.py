@@ -1,4 +1,4 @@
-"""Finds what two reports have in common, and compares it."""
+"""Compare what two reports have in common."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -20,42 +20,43 @@ from model_understanding.results.attribution import Attribution
 from model_understanding.results.report import Report
 from model_understanding.tokens import Tokens
 
-SIDES = ("first", "second")
-_NAMED = (
-    ("model", "models"),
-    ("revision", "revisions"),
-    ("architecture", "architectures"),
-    ("tokenizer", "tokenizers"),
-    ("dtype", "number types"),
-    ("attention_implementation", "attention implementations"),
-    ("versions", "versions"),
-)
-_OF_THE_MODEL = ("model", "revision", "architecture")
-_IN_UNITS_OF_THE_MODEL = ("comprehensiveness", "sufficiency", "deletion", "insertion")
-NORMALIZED = "normalized_aopc"
+_SIDES = ("first", "second")
+_PROVENANCE_NAMES = {
+    "model": "models",
+    "revision": "revisions",
+    "architecture": "architectures",
+    "tokenizer": "tokenizers",
+    "dtype": "dtypes",
+    "attention_implementation": "attention implementations",
+    "versions": "versions",
+}
+_MODEL_FIELDS = ("model", "revision", "architecture")
+_MODEL_SCALE_METRICS = ("comprehensiveness", "sufficiency", "deletion", "insertion")
+_NORMALIZED = "normalized_aopc"
 Part = TypeVar("Part", Attribution, AttentionMap)
-Found = TypeVar("Found")
+PartComparison = TypeVar("PartComparison")
 
 
 def compare(
     first: Report, second: Report, *, names: tuple[str, str] = ("first report", "second report")
 ) -> Comparison:
-    """Set two reports side by side: two prompts, checkpoints, classes or methods.
+    """Compare two reports, for example of two prompts, checkpoints, classes or methods.
 
-    The texts are aligned by what they say (``alignment.match_tokens``), so reports of two tokenizers are
-    compared too. Scores are compared raw where method, target and quantity agree, else as shares; the
-    result says which, and why.
+    Tokens are aligned by their text (``alignment.match_tokens``), so reports with different tokenizers can be
+    compared. Raw scores are compared if method, target and quantity are the same, else shares; the result
+    says which, and why.
 
     Args:
         first: A report.
-        second: Another of the same task; differences are the second less the first.
-        names: What to call them.
+        second: Another report on the same kind of model; differences are second minus first.
+        names: Names of the reports.
 
     Returns:
         The comparison.
 
     Raises:
-        InputError: One is no report, their tasks differ, or their texts have no token in common.
+        InputError: One is not a report, the models are of different kinds, or the texts have no token in
+            common.
 
     >>> from model_understanding.results import Attribution, Prediction
     >>> def report(*scores):
@@ -65,11 +66,11 @@ def compare(
     >>> compare(report(0, 3, 1), report(0, 2, 2)).attributions[0].differences.tolist()
     [[0.0, -1.0, 1.0]]
     """
-    for name, report in zip(names, (first, second), strict=True):
+    for side, report in zip(_SIDES, (first, second), strict=True):
         if not isinstance(report, Report):
             raise InputError(
-                f"{name} is no report but {type(report).__name__}.",
-                hint="Pass what analyze returned, or Report.load('x.json').",
+                f"The {side} argument must be a Report. Got {type(report).__name__}.",
+                hint="Pass the result of analyze, or Report.load('x.json').",
             )
     sources = _sources(first, second, names)
     matching = match_tokens(*sources)
@@ -77,46 +78,46 @@ def compare(
     if not (alignment.same & ~alignment.special).any():
         quoted = [_quoted(report) for report in (first, second)]
         raise InputError(
-            f"The two texts have no token in common: {quoted[0]} in {names[0]}, {quoted[1]} in {names[1]}.",
-            hint="Compare reports of one text, or of texts that share words.",
+            f"The texts have no token in common: {quoted[0]} ({names[0]}), {quoted[1]} ({names[1]}).",
+            hint="Compare reports on the same text, or on texts that share words.",
         )
-    left_out: list[str] = []
-    attributions = _paired(
+    omissions: list[str] = []
+    attributions = _compare_parts(
         "attribution",
         first.attributions,
         second.attributions,
-        _likeness_of_attributions,
+        _attribution_similarity,
         lambda ours, theirs: compare_attributions(ours, theirs, matching),
-        _attribution_words,
-        left_out,
+        _attribution_label,
+        omissions,
     )
-    attention = _paired(
+    attention = _compare_parts(
         "attention map",
         first.attention,
         second.attention,
-        _likeness_of_maps,
+        _map_similarity,
         compare_attention,
-        lambda attention: f"{attention.map}",
-        left_out,
+        lambda attention: attention.map,
+        omissions,
     )
     outputs = tuple(_outputs(first, second, matching))
     parts = [*attributions, *attention, *outputs]
     return Comparison(
-        first=_answer(first),
-        second=_answer(second),
+        first=_without_explanations(first),
+        second=_without_explanations(second),
         names=names,
         alignment=alignment,
         outputs=outputs,
         attributions=attributions,
         attention=attention,
         evaluations=tuple(compare_evaluations(first.evaluations, second.evaluations)),
-        notes=(*_notes(first, second), *_notes_on_metrics(first, second)),
-        left_out=tuple(left_out),
+        notes=(*_provenance_notes(first, second), *_metric_notes(first, second)),
+        left_out=tuple(omissions),
         change=max((part.change for part in parts), default=0.0),
     )
 
 
-def _answer(report: Report) -> Report:
+def _without_explanations(report: Report) -> Report:
     return replace(report, attributions=(), contrasts=None, attention=(), heads=None, lens=None)
 
 
@@ -125,13 +126,10 @@ def _sources(first: Report, second: Report, names: Sequence[str]) -> tuple[Token
     assert ours is not None
     assert theirs is not None
     if type(ours) is not type(theirs):
-        kinds = [
-            "a classifier's" if report.prediction else "a language model's" for report in (first, second)
-        ]
+        kinds = ["a classifier" if report.prediction else "a language model" for report in (first, second)]
         raise InputError(
-            f"{names[0]} is {kinds[0]} report and {names[1]} {kinds[1]}: their answers and scores are not "
-            "of one kind.",
-            hint="Compare two reports of classifiers, or two of language models.",
+            f"Cannot compare a report on {kinds[0]} ({names[0]}) with one on {kinds[1]} ({names[1]}).",
+            hint="Compare two reports on classifiers, or two on language models.",
         )
     return ours.tokens, theirs.tokens
 
@@ -143,55 +141,54 @@ def _outputs(first: Report, second: Report, matching: Matching) -> Iterator[Valu
         yield from compare_generations(first.generation, second.generation, matching)
 
 
-def _paired(
-    what: str,
+def _compare_parts(
+    kind: str,
     first: Sequence[Part],
     second: Sequence[Part],
-    likeness: Callable[[Part, Part], int],
-    compared: Callable[[Part, Part], Found | str],
-    words: Callable[[Part], str],
-    left_out: list[str],
-) -> tuple[Found, ...]:
-    """Compare the parts that are most alike, each once; say what has no counterpart."""
+    similarity: Callable[[Part, Part], int],
+    compare_pair: Callable[[Part, Part], PartComparison | str],
+    label: Callable[[Part], str],
+    omissions: list[str],
+) -> tuple[PartComparison, ...]:
+    """Compare the most similar parts, each at most once; add what cannot be compared to the omissions."""
     candidates = sorted(
         (
-            (-score, place, other)
-            for place, ours in enumerate(first)
-            for other, theirs in enumerate(second)
-            if (score := likeness(ours, theirs)) >= 0
+            (-score, i, j)
+            for i, ours in enumerate(first)
+            for j, theirs in enumerate(second)
+            if (score := similarity(ours, theirs)) >= 0
         ),
     )
-    found: dict[int, Found] = {}
+    comparisons: dict[int, PartComparison] = {}
     used: tuple[set[int], set[int]] = (set(), set())
-    for _, place, other in candidates:
-        if place in used[0] or other in used[1]:
+    for _, i, j in candidates:
+        if i in used[0] or j in used[1]:
             continue
-        result = compared(first[place], second[other])
-        used[0].add(place)
-        used[1].add(other)
+        result = compare_pair(first[i], second[j])
+        used[0].add(i)
+        used[1].add(j)
         if isinstance(result, str):
-            both = words(first[place]), words(second[other])
-            named = both[0] if both[0] == both[1] else " and ".join(both)
-            left_out.append(f"The {what}s {named} are not compared: {result}.")
+            labels = " and ".join(dict.fromkeys((label(first[i]), label(second[j]))))
+            omissions.append(f"The {kind}s {labels} are not compared: {result}.")
         else:
-            found[place] = result
+            comparisons[i] = result
     for side, parts in enumerate((first, second)):
-        for place, part in enumerate(parts):
-            if place not in used[side]:
-                left_out.append(f"Only the {SIDES[side]} report has this {what}: {words(part)}.")
-    return tuple(found[place] for place in sorted(found))
+        for index, part in enumerate(parts):
+            if index not in used[side]:
+                omissions.append(f"Only the {_SIDES[side]} report has the {kind} {label(part)}.")
+    return tuple(comparisons[index] for index in sorted(comparisons))
 
 
-def _likeness_of_attributions(first: Attribution, second: Attribution) -> int:
-    """Return how well two attributions fit each other, −1 where they explain different kinds of things."""
+def _attribution_similarity(first: Attribution, second: Attribution) -> int:
+    """Return how well two attributions correspond, −1 if their targets are of different kinds."""
     if kind_of(first) != kind_of(second):
         return -1
     same = len(first.targets) == len(second.targets) and all(map(same_target, first.targets, second.targets))
     return 4 * (first.method == second.method) + 2 * same + (first.parameters == second.parameters)
 
 
-def _likeness_of_maps(first: AttentionMap, second: AttentionMap) -> int:
-    """Return how well two maps fit each other, −1 where they are of different kinds."""
+def _map_similarity(first: AttentionMap, second: AttentionMap) -> int:
+    """Return how well two maps correspond, −1 if they are of different kinds."""
     if first.map != second.map:
         return -1
     return (
@@ -201,14 +198,14 @@ def _likeness_of_maps(first: AttentionMap, second: AttentionMap) -> int:
     )
 
 
-def _attribution_words(attribution: Attribution) -> str:
+def _attribution_label(attribution: Attribution) -> str:
     count = len(attribution.targets)
     target = attribution.targets[0].description() if count == 1 else f"{count} targets"
-    return f"{attribution.method} of the {target}" if count == 1 else f"{attribution.method} of {target}"
+    return f"{attribution.method} ({target})"
 
 
-def _notes(first: Report, second: Report) -> Iterator[str]:
-    for name, plural in _NAMED:
+def _provenance_notes(first: Report, second: Report) -> Iterator[str]:
+    for name, plural in _PROVENANCE_NAMES.items():
         ours, theirs = getattr(first.provenance, name), getattr(second.provenance, name)
         if name == "versions":
             changed = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
@@ -217,26 +214,27 @@ def _notes(first: Report, second: Report) -> Iterator[str]:
                 for side in (ours, theirs)
             )
         if ours != theirs:
-            yield f"The {plural} differ: {ours or 'unknown'}; {theirs or 'unknown'}."
+            yield f"Different {plural}: {ours or 'unknown'}; {theirs or 'unknown'}."
 
 
-def _notes_on_metrics(first: Report, second: Report) -> Iterator[str]:
-    """Yield which metrics of two models do not compare: those that count in what the model itself answers."""
+def _metric_notes(first: Report, second: Report) -> Iterator[str]:
+    """Yield which metrics cannot be compared between two models: those on the scale of the model's output."""
     sides = first.provenance, second.provenance
-    if all(getattr(sides[0], name) == getattr(sides[1], name) for name in _OF_THE_MODEL):
+    if all(getattr(sides[0], name) == getattr(sides[1], name) for name in _MODEL_FIELDS):
         return
-    metrics = [{one.metric for one in report.evaluations} for report in (first, second)]
-    named = [name for name in _IN_UNITS_OF_THE_MODEL if all(name in side for side in metrics)]
-    if not named:
+    metrics = [{evaluation.metric for evaluation in report.evaluations} for report in (first, second)]
+    incomparable = [name for name in _MODEL_SCALE_METRICS if all(name in side for side in metrics)]
+    if not incomparable:
         return
-    if all(NORMALIZED in side for side in metrics):
-        instead = f"those of {NORMALIZED} do, from 0 to 1 between what each model can give on its text."
+    if all(_NORMALIZED in side for side in metrics):
+        alternative = f"{_NORMALIZED} can: it is normalized to the range of each model."
     else:
-        instead = (
-            f"make both reports with metrics=['{NORMALIZED}'] (--metrics {NORMALIZED}) for some that do."
-        )
-    words = " and ".join(filter(None, (", ".join(named[:-1]), named[-1])))
-    yield f"Values of {words} do not compare between models, each of which has its own scale; {instead}"
+        alternative = f"create both reports with metrics=['{_NORMALIZED}'] (--metrics {_NORMALIZED}) instead."
+    listed = " and ".join(filter(None, (", ".join(incomparable[:-1]), incomparable[-1])))
+    yield (
+        f"Values of {listed} cannot be compared between models, because each model has its own scale; "
+        f"{alternative}"
+    )
 
 
 def _quoted(report: Report) -> str:

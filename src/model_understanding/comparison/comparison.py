@@ -1,4 +1,4 @@
-"""Two reports side by side: what is the same, what is not, and by how much."""
+"""The comparison of two reports."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Comparison(Rendered):
-    """Two reports, their tokens aligned by what the texts say, and the differences.
+    """Two reports with aligned tokens, and the differences between them.
 
     Args:
         first: The first report, without its explanations.
-        second: The second, likewise; every difference is the second less the first.
-        names: What to call them, as ``("a.json", "b.json")``.
-        alignment: Which tokens of the two texts are the same.
-        outputs: The answers: each class, or each generated token.
-        attributions: The attributions that fit each other.
-        attention: The attention maps that fit each other.
-        evaluations: The metrics of both.
-        notes: What else differs between the two: the model, the versions.
+        second: The second report, likewise; differences are second minus first.
+        names: Names of the reports, for example ``("a.json", "b.json")``.
+        alignment: Alignment of the tokens of the two texts.
+        outputs: The outputs: each class, or each generated token.
+        attributions: Comparisons of corresponding attributions.
+        attention: Comparisons of corresponding attention maps.
+        evaluations: The metrics of both reports.
+        notes: Other differences, for example of the models or versions.
         left_out: What could not be compared, and why.
-        change: The largest change there is: of a token's share, of an attention weight, of a probability
-            (of a value, for a regression).
+        change: The largest change of a token's share, an attention weight or a probability (or of a value,
+            for a regression).
     """
 
     first: Report
@@ -50,16 +50,14 @@ class Comparison(Rendered):
         for name in ("names", "outputs", "attributions", "attention", "evaluations", "notes", "left_out"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if len(self.names) != 2:
-            raise ValueError("A comparison has two names.")
+            raise ValueError("A comparison needs two names.")
 
     def to_dataframe(self) -> "pandas.DataFrame":
-        """Return a table with one row for each attribution, target and unit of the two texts."""
+        """Return a table with one row per attribution, target and unit of the two texts."""
         import pandas
 
         if not self.attributions:
-            raise InputError(
-                "The comparison holds no attribution.", hint="Save it as .json or .html instead."
-            )
+            raise InputError("The comparison has no attribution.", hint="Save it as .json or .html instead.")
         return pandas.concat([part.to_dataframe() for part in self.attributions], ignore_index=True)
 
     def _table(self) -> "pandas.DataFrame":

@@ -1,4 +1,4 @@
-"""What two models answered, and what was found of their explanations, side by side."""
+"""The outputs and metrics of two reports, paired."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from model_understanding.results.serialization import JsonResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValuePair(JsonResult):
-    """One number of each report.
+    """A value of the first report and the corresponding value of the second.
 
     Args:
-        quantity: What the numbers are: ``probability``, or ``value`` for a regression.
-        first_name: The class or the generated text in the first report; ``None`` where it has none.
-        second_name: The same for the second.
-        first: The first number, ``None`` where there is none.
-        second: The second.
+        quantity: ``probability``, or ``value`` for a regression.
+        first_name: Class or generated text in the first report; ``None`` if it has none.
+        second_name: Class or generated text in the second report; ``None`` if it has none.
+        first: The first value; ``None`` if there is none.
+        second: The second value; ``None`` if there is none.
     """
 
     quantity: str
@@ -32,12 +32,12 @@ class ValuePair(JsonResult):
 
     @property
     def difference(self) -> float | None:
-        """The second number less the first, ``None`` where one is missing."""
+        """The second value minus the first; ``None`` if one is missing."""
         return None if self.first is None or self.second is None else self.second - self.first
 
     @property
     def change(self) -> float:
-        """The absolute difference; a number without a counterpart counts in full."""
+        """The absolute difference; a value without a counterpart counts in full."""
         return abs((self.second or 0.0) - (self.first or 0.0))
 
 
@@ -46,8 +46,8 @@ class EvaluationPair(JsonResult):
     """The same metric in both reports.
 
     Args:
-        first: The first report's, ``None`` where it has none.
-        second: The second report's.
+        first: Evaluation of the first report; ``None`` if it has none.
+        second: Evaluation of the second report; ``None`` if it has none.
     """
 
     first: Evaluation | None
@@ -55,24 +55,24 @@ class EvaluationPair(JsonResult):
 
 
 def compare_predictions(first: Prediction, second: Prediction) -> Iterator[ValuePair]:
-    """Yield a pair for each class, by name: in the first report's order, then what only the second has."""
+    """Yield a pair per class, by name: in the order of the first report, then classes of the second only."""
     has_probabilities = first.probabilities is not None and second.probabilities is not None
     ours, theirs = (
         side.probabilities if has_probabilities and side.probabilities is not None else side.logits
         for side in (first, second)
     )
-    for a, b in paired_names(first.labels, second.labels):
+    for i, j in paired_names(first.labels, second.labels):
         yield ValuePair(
             quantity="probability" if has_probabilities else "value",
-            first_name=None if a is None else first.labels[a],
-            second_name=None if b is None else second.labels[b],
-            first=None if a is None else _decimal(ours[a]),
-            second=None if b is None else _decimal(theirs[b]),
+            first_name=None if i is None else first.labels[i],
+            second_name=None if j is None else second.labels[j],
+            first=None if i is None else _decimal(ours[i]),
+            second=None if j is None else _decimal(theirs[j]),
         )
 
 
 def compare_generations(first: Generation, second: Generation, matching: Matching) -> Iterator[ValuePair]:
-    """Yield a pair for each generated stretch; several tokens together have the product of their own."""
+    """Yield a pair per generated span; the probability of several tokens is the product of theirs."""
     for unit in matching.units:
         sides = [_generated(generation, part) for generation, part in zip((first, second), unit, strict=True)]
         if sides[0] is None and sides[1] is None:
@@ -90,27 +90,30 @@ def compare_generations(first: Generation, second: Generation, matching: Matchin
 def compare_evaluations(
     first: Sequence[Evaluation], second: Sequence[Evaluation]
 ) -> Iterator[EvaluationPair]:
-    """Yield a pair for each metric, quantity and replacement, in order."""
-    names = [tuple((one.metric, one.quantity, one.replacement) for one in side) for side in (first, second)]
-    for a, b in paired_names(*names):
-        yield EvaluationPair(first=None if a is None else first[a], second=None if b is None else second[b])
+    """Yield a pair per metric, quantity and replacement, in order."""
+    names = [
+        tuple((evaluation.metric, evaluation.quantity, evaluation.replacement) for evaluation in side)
+        for side in (first, second)
+    ]
+    for i, j in paired_names(*names):
+        yield EvaluationPair(first=None if i is None else first[i], second=None if j is None else second[j])
 
 
 def paired_names(
     first: Sequence[object], second: Sequence[object]
 ) -> Iterator[tuple[int | None, int | None]]:
-    """Yield the places of equal names, each used once; then those that only the second has.
+    """Yield the indices of equal names, each used once; then those of names that only the second has.
 
     >>> list(paired_names("ab", "bc"))
     [(0, None), (1, 0), (None, 1)]
     """
-    left = list(range(len(second)))
-    for place, name in enumerate(first):
-        found = next((other for other in left if second[other] == name), None)
-        if found is not None:
-            left.remove(found)
-        yield place, found
-    yield from ((None, other) for other in left)
+    unused = list(range(len(second)))
+    for i, name in enumerate(first):
+        match = next((j for j in unused if second[j] == name), None)
+        if match is not None:
+            unused.remove(match)
+        yield i, match
+    yield from ((None, j) for j in unused)
 
 
 def _generated(generation: Generation, positions: tuple[int, ...]) -> tuple[str, float] | None:

@@ -79,7 +79,7 @@ class Agreement(RemovesNothing):
             overlap = top_overlap(scores, other_scores, count)
             values = {
                 f"rank correlation with {other.method}": rank_correlation(scores, other_scores),
-                f"share of {count} largest in common with {other.method}": overlap,
+                f"top-{count} overlap with {other.method}": overlap,
             }
             evaluations += [
                 text.evaluation(self.name, value, higher_is_better=True, quantity=quantity)

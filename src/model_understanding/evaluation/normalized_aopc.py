@@ -57,8 +57,8 @@ class NormalizedAopc:
     higher_is_better: ClassVar[bool] = True
     on_request: ClassVar[bool] = True
     cost: ClassVar[str] = (
-        "once for each text and replacement: 2^tokens forward passes up to 10 tokens, else at most "
-        "5 × tokens × (tokens + 1) for each quantity"
+        "once per text and replacement: 2^tokens forward passes up to 10 tokens, else at most "
+        "5 × tokens × (tokens + 1) per quantity"
     )
     reference: ClassVar[str] = "Edin et al. 2025"
 
@@ -75,7 +75,7 @@ class NormalizedAopc:
         """Evaluate one attribution."""
         count = len(text.candidates)
         if count > self.longest:
-            reason = f"{count} tokens can be removed, and limits are searched for of at most {self.longest}."
+            reason = f"{count} tokens can be removed; the range is computed for at most {self.longest}."
             return (text.evaluation(self.name, None, higher_is_better=True, reasons=(reason,)),)
         limits = self._limits(text)
         return tuple(
@@ -107,8 +107,8 @@ class NormalizedAopc:
         width, epsilon = limits.upper - limits.lower, torch.finfo(text.removals.runner.model.module.dtype).eps
         largest = max(abs(text.full[replacement, quantity]), abs(limits.lower), width)
         if width <= _ROUNDING * epsilon * largest:
-            same = "every order gives the same AOPC, so there is nothing to normalize by"
-            reason = f"{fields['quantity']}, {fields['replacement']}: {same}."
+            same = "All removal orders give the same AOPC, so it cannot be normalized."
+            reason = f"{fields['quantity']}, {fields['replacement']}: {same}"
             return text.evaluation(metric, None, reasons=(reason,), **fields)
         forward, backward, *random = [
             _drops(text, replacement, prefix_sets(order))[:, quantity] for order in _orders(text)

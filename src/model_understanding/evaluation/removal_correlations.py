@@ -38,7 +38,7 @@ class LeaveOneOutTau:
     name: ClassVar[str] = "leave_one_out_tau"
     higher_is_better: ClassVar[bool] = True
     on_request: ClassVar[bool] = True
-    cost: ClassVar[str] = "1 + tokens forward passes for each replacement"
+    cost: ClassVar[str] = "1 + tokens forward passes per replacement"
     reference: ClassVar[str] = "Attanasio et al. 2023"
 
     longest: int = 128
@@ -77,7 +77,7 @@ class LinearDatamodelingScore:
     name: ClassVar[str] = "linear_datamodeling_score"
     higher_is_better: ClassVar[bool] = True
     on_request: ClassVar[bool] = True
-    cost: ClassVar[str] = "64 forward passes for each replacement"
+    cost: ClassVar[str] = "64 forward passes per replacement"
     reference: ClassVar[str] = "Park et al. 2023; Cohen-Wang et al. 2024"
 
     ablations: int = 64

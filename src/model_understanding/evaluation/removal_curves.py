@@ -76,7 +76,7 @@ class Comprehensiveness(_RemovalCurve):
     name: ClassVar[str] = "comprehensiveness"
     higher_is_better: ClassVar[bool] = True
     on_request: ClassVar[bool] = False
-    cost: ClassVar[str] = "1 + 3 × 6 orders forward passes for each replacement"
+    cost: ClassVar[str] = "1 + 3 × 6 orders forward passes per replacement"
     reference: ClassVar[str] = "DeYoung et al. 2020"
     keep: ClassVar[bool] = False
     drop: ClassVar[bool] = True
@@ -104,7 +104,7 @@ class Sufficiency(_RemovalCurve):
     name: ClassVar[str] = "sufficiency"
     higher_is_better: ClassVar[bool] = False
     on_request: ClassVar[bool] = False
-    cost: ClassVar[str] = "1 + 6 orders forward passes for each replacement"
+    cost: ClassVar[str] = "1 + 6 orders forward passes per replacement"
     reference: ClassVar[str] = "DeYoung et al. 2020"
     keep: ClassVar[bool] = True
     drop: ClassVar[bool] = True
@@ -132,7 +132,7 @@ class Deletion(_RemovalCurve):
     name: ClassVar[str] = "deletion"
     higher_is_better: ClassVar[bool] = False
     on_request: ClassVar[bool] = True
-    cost: ClassVar[str] = "1 + 10 × 6 orders forward passes for each replacement"
+    cost: ClassVar[str] = "1 + 10 × 6 orders forward passes per replacement"
     reference: ClassVar[str] = "Petsiuk et al. 2018"
     keep: ClassVar[bool] = False
     drop: ClassVar[bool] = False
@@ -160,7 +160,7 @@ class Insertion(_RemovalCurve):
     name: ClassVar[str] = "insertion"
     higher_is_better: ClassVar[bool] = True
     on_request: ClassVar[bool] = True
-    cost: ClassVar[str] = "1 + 10 × 6 orders forward passes for each replacement"
+    cost: ClassVar[str] = "1 + 10 × 6 orders forward passes per replacement"
     reference: ClassVar[str] = "Petsiuk et al. 2018"
     keep: ClassVar[bool] = True
     drop: ClassVar[bool] = False

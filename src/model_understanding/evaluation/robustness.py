@@ -109,7 +109,7 @@ class Randomization(RemovesNothing):
             return ()
         reasons = ()
         if value > _SIMILAR:
-            reasons = ("A model with random weights gives much the same order: a warning, not a verdict.",)
+            reasons = ("A model with random weights gives a similar ranking (a warning, not a verdict).",)
         return (
             text.evaluation(
                 self.name, value, higher_is_better=False, quantity="rank correlation", reasons=reasons

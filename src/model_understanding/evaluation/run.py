@@ -17,11 +17,12 @@ from model_understanding.model.metering import counting
 from model_understanding.passes.runner import Runner
 from model_understanding.registry import METRICS
 from model_understanding.results import Assessment, Attribution, Evaluation, Target
-from model_understanding.results.target import whole_of
+from model_understanding.results.evaluation import NOT_EVALUATED
+from model_understanding.results.target import sum_of_steps
 from model_understanding.text.encoding import Encoding
 
-LEAST_CANDIDATES = 6  # with five tokens even a perfect map has a z-score of only 2
-LEAST_DRAWS = 5
+MIN_CANDIDATES = 6  # with five tokens even a perfect map has a z-score of only 2
+MIN_DRAWS = 5
 
 
 def metrics_of(requested: Sequence[str | Metric] | None) -> tuple[Metric, ...]:
@@ -49,7 +50,7 @@ def assess(
     *,
     function: Callable[[Any], Any] | None = None,
     metrics: Sequence[str | Metric] | None = None,
-    draws: int = LEAST_DRAWS,
+    draws: int = MIN_DRAWS,
     seed: int = 0,
     replacements: Sequence[str] | None = None,
 ) -> list[Assessment]:
@@ -71,7 +72,7 @@ def assess(
     Raises:
         InputError: A metric is unknown, or there are too few random orders.
     """
-    draws = whole_number(draws, "draws", LEAST_DRAWS)
+    draws = whole_number(draws, "draws", MIN_DRAWS)
     all_metrics = metrics_of(metrics)
     removals: dict[Target, Removals] = {}
 
@@ -122,7 +123,7 @@ def evaluations_for_report(
         assessment = Assessment(
             method=attribution.method,
             target=attribution.targets[0].description(),
-            verdict="not evaluated",
+            verdict=NOT_EVALUATED,
             reasons=(str(error).partition("\n")[0],),
         )
     if assessment.evaluations:
@@ -130,7 +131,7 @@ def evaluations_for_report(
     return (
         Evaluation(
             metric="verdict",
-            value=0.0,
+            value=None,
             curve=np.zeros((0, 2)),
             control=np.zeros(0),
             higher_is_better=True,
@@ -146,8 +147,8 @@ def check_same_tokens(attribution: Attribution, encoding: Encoding) -> None:
     """Raise InputError unless an attribution's tokens are those of its text for this model."""
     if not np.array_equal(attribution.tokens.ids, encoding.tokens[0].ids):
         raise InputError(
-            "The attribution's tokens are not this model's tokens of the text.",
-            hint="Evaluate an attribution of this model, before words() or sentences() joins its tokens.",
+            "The tokens of the attribution are not the tokens of this model for the text.",
+            hint="Evaluate an attribution from this model, without words() or sentences().",
         )
 
 
@@ -169,19 +170,19 @@ def _assess_row(
     """
     start_time = time.perf_counter()
     (target,) = row.targets
-    not_evaluated = Assessment(method=row.method, target=target.description(), verdict="not evaluated")
+    not_evaluated = Assessment(method=row.method, target=target.description(), verdict=NOT_EVALUATED)
     candidates = candidates_of(row, is_language_model)
     if row.parameters.get("layer") is not None:
-        reason = "Scores of a layer's hidden states: only scores of the text's own tokens are evaluated."
+        reason = "Scores of a layer's hidden states cannot be evaluated; only scores of the input tokens can."
         return replace(not_evaluated, reasons=(reason,))
-    if len(candidates) < LEAST_CANDIDATES:
+    if len(candidates) < MIN_CANDIDATES:
         tokens = f"{len(candidates)} token{'' if len(candidates) == 1 else 's'}"
-        reason = f"Too short: {tokens} can be removed, and fewer than {LEAST_CANDIDATES} tell nothing."
+        reason = f"The text is too short: {tokens} can be removed, at least {MIN_CANDIDATES} are needed."
         return replace(not_evaluated, reasons=(reason,))
     with counting() as counter:
         removals = removals_of(target)
         if not removals.replacements:
-            reason = "This model takes no replacement for removed tokens."
+            reason = "This model supports no replacement for removed tokens."
             return replace(not_evaluated, reasons=(reason,))
         variants_before = removals.variants
         text = RankedText(removals=removals, attribution=row, candidates=candidates, **options)
@@ -212,7 +213,7 @@ def _single_targets(attribution: Attribution, is_language_model: bool) -> list[A
     return [
         replace(
             attribution,
-            targets=(whole_of(targets),),
+            targets=(sum_of_steps(targets),),
             scores=attribution.scores.sum(axis=0, keepdims=True),
             valid=attribution.valid.any(axis=0, keepdims=True),
             outputs=attribution.outputs.sum(keepdims=True),

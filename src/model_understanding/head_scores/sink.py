@@ -10,7 +10,7 @@ from jaxtyping import Float
 from model_understanding.attention.capture.layer import Block
 from model_understanding.head_scores.attention_rows import RowMeasure, has_choice, whole_rows
 from model_understanding.head_scores.context import HeadQuestion
-from model_understanding.results.attention_sinks import sinks_of_shares
+from model_understanding.results.attention_sinks import sinks_from_shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,5 +62,6 @@ class Sink:
         for layer in range(len(weights)):
             looked = np.maximum(allowed[layer, 0], 1 / tokens)  # share of the rows that may look at each key
             rows = np.rint(tokens * allowed[layer, 0])
-            sinks.update(sinks_of_shares(weights[layer].mean(axis=0) / looked, even[layer, 0] / looked, rows))
+            shares, uniform = weights[layer].mean(axis=0) / looked, even[layer, 0] / looked
+            sinks.update(sinks_from_shares(shares, uniform, rows))
         return weights[..., sorted(sinks)].sum(axis=-1) / np.maximum(kept[..., -1], 1 / tokens)

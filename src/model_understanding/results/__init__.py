@@ -1,7 +1,7 @@
-"""The results: frozen values between what computes (torch) and what shows (no torch).
+"""Results: frozen values between the code that computes (torch) and the code that shows (no torch).
 
-One type a file. Every type turns into JSON and back (``to_json``, ``from_json``); their arrays are
-read-only, and their lengths are checked when they are made.
+Every type converts to JSON and back (``to_json``, ``from_json``); its arrays are read-only, and its shapes
+are checked on construction.
 """
 
 from model_understanding.results.assessment_summary import AssessmentSummary as AssessmentSummary

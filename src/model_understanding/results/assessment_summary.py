@@ -1,4 +1,4 @@
-"""What assessments of many texts come to: shares of verdicts, and means with their intervals."""
+"""Summaries of assessments over many texts: shares of verdicts, and means with intervals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,27 +6,27 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from model_understanding.results.evaluation import VERDICTS, Assessment
+from model_understanding.results.evaluation import VERDICTS, Assessment, Evaluation
 from model_understanding.results.serialization import JsonResult
 
-RESAMPLINGS = 4000
+RESAMPLES = 4000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricMean(JsonResult):
-    """The mean of one metric over texts, with the 95 % interval of its bootstrap.
+    """The mean of one metric over texts, with its 95 % bootstrap interval.
 
     Args:
         metric: The metric's name.
-        quantity: What was read from the model.
-        replacement: What stood in for removed tokens.
-        texts: Over how many texts.
+        quantity: The model output that was measured.
+        replacement: What replaced the removed tokens.
+        texts: Number of texts.
         mean: The mean value.
-        low: Lower end of its interval.
-        high: Upper end.
-        advantage: The mean advantage over random orders or shuffled scores, where the metric has one.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        advantage: Mean z-score against random removal orders or permuted scores, for metrics that have one.
         advantage_low: Lower end of its interval.
-        advantage_high: Upper end.
+        advantage_high: Upper end of its interval.
     """
 
     metric: str
@@ -43,13 +43,13 @@ class MetricMean(JsonResult):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssessmentSummary(JsonResult):
-    """What the assessments of one method on many texts come to.
+    """Summary of the assessments of one method over many texts.
 
     Args:
         method: The method.
-        texts: How many assessments there are.
-        verdicts: How many have each verdict of ``VERDICTS``, in its order.
-        means: The metrics, the verdict's own first.
+        texts: Number of assessments.
+        verdicts: Number of assessments with each verdict, in the order of ``VERDICTS``.
+        means: Means of the metrics, that of the verdict first.
     """
 
     method: str
@@ -67,40 +67,40 @@ class AssessmentSummary(JsonResult):
 
     @property
     def advantage(self) -> float | None:
-        """The mean of the verdicts' own figure: standard deviations above shuffled scores."""
-        return next((one.advantage for one in self.means if one.metric == "verdict"), None)
+        """Mean z-score of the verdicts, against permuted scores."""
+        return next((mean.advantage for mean in self.means if mean.metric == "verdict"), None)
 
 
-def summarized(assessments: Sequence[Assessment]) -> tuple[AssessmentSummary, ...]:
-    """Return a summary of each method's assessments, in the order in which the methods come.
+def summarize(assessments: Sequence[Assessment]) -> tuple[AssessmentSummary, ...]:
+    """Return a summary for each method, in the order in which the methods appear.
 
     Args:
-        assessments: Of any number of texts and methods.
+        assessments: Assessments of any number of texts and methods.
 
-    >>> one = Assessment(method="saliency", target="", verdict="weak")
-    >>> summarized([one, one])[0].share("weak")
+    >>> assessment = Assessment(method="saliency", target="", verdict="weak")
+    >>> summarize([assessment, assessment])[0].share("weak")
     1.0
     """
-    found = []
-    for method in dict.fromkeys(one.method for one in assessments):
-        own = [one for one in assessments if one.method == method]
-        verdicts = [one.verdict for one in own]
-        found.append(
+    summaries = []
+    for method in dict.fromkeys(assessment.method for assessment in assessments):
+        of_method = [assessment for assessment in assessments if assessment.method == method]
+        verdicts = [assessment.verdict for assessment in of_method]
+        summaries.append(
             AssessmentSummary(
                 method=method,
-                texts=len(own),
-                verdicts=tuple(verdicts.count(name) for name in VERDICTS),
-                means=_means(own),
+                texts=len(of_method),
+                verdicts=tuple(verdicts.count(verdict) for verdict in VERDICTS),
+                means=_means(of_method),
             )
         )
-    return tuple(found)
+    return tuple(summaries)
 
 
 def mean_interval(values: Float[np.ndarray, " texts"]) -> tuple[float, float, float]:
-    """Return a mean and the 95 % percentile interval of its bootstrap over texts; always the same one.
+    """Return a mean and its 95 % percentile bootstrap interval; the resampling is seeded.
 
     Args:
-        values: One for each text.
+        values: One value per text.
 
     Reference:
         Efron (1979), "Bootstrap Methods: Another Look at the Jackknife".
@@ -108,34 +108,41 @@ def mean_interval(values: Float[np.ndarray, " texts"]) -> tuple[float, float, fl
     >>> mean_interval(np.array([2.0, 2.0, 2.0]))
     (2.0, 2.0, 2.0)
     """
-    drawn = np.random.default_rng(0).integers(0, len(values), (RESAMPLINGS, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
+    resamples = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
+    low, high = np.quantile(values[resamples].mean(axis=1), [0.025, 0.975])
     return float(values.mean()), float(low), float(high)
 
 
 def _means(assessments: Sequence[Assessment]) -> tuple[MetricMean, ...]:
     evaluations = [
-        one for assessment in assessments for one in assessment.evaluations if one.value is not None
+        evaluation
+        for assessment in assessments
+        for evaluation in assessment.evaluations
+        if evaluation.value is not None
     ]
-    found = []
-    for key in dict.fromkeys((one.metric, one.quantity, one.replacement) for one in evaluations):
-        own = [one for one in evaluations if (one.metric, one.quantity, one.replacement) == key]
-        metric, quantity, replacement = key
-        mean, low, high = mean_interval(np.array([one.value for one in own]))
-        advantages = [one.advantage for one in own if one.advantage is not None]
-        above = mean_interval(np.array(advantages)) if advantages else (None, None, None)
-        found.append(
+    means = []
+    for condition in dict.fromkeys(map(_condition, evaluations)):
+        alike = [evaluation for evaluation in evaluations if _condition(evaluation) == condition]
+        metric, quantity, replacement = condition
+        mean, low, high = mean_interval(np.array([evaluation.value for evaluation in alike]))
+        z_scores = [evaluation.advantage for evaluation in alike if evaluation.advantage is not None]
+        z_score, z_low, z_high = mean_interval(np.array(z_scores)) if z_scores else (None, None, None)
+        means.append(
             MetricMean(
                 metric=metric,
                 quantity=quantity,
                 replacement=replacement,
-                texts=len(own),
+                texts=len(alike),
                 mean=mean,
                 low=low,
                 high=high,
-                advantage=above[0],
-                advantage_low=above[1],
-                advantage_high=above[2],
+                advantage=z_score,
+                advantage_low=z_low,
+                advantage_high=z_high,
             )
         )
-    return tuple(found)
+    return tuple(means)
+
+
+def _condition(evaluation: Evaluation) -> tuple[str, str, str]:
+    return evaluation.metric, evaluation.quantity, evaluation.replacement

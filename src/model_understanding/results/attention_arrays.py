@@ -1,4 +1,4 @@
-"""A user's own attention tensors as one array (L, H, Q, K)."""
+"""Attention tensors from elsewhere as one array (L, H, Q, K)."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -9,126 +9,128 @@ from jaxtyping import Bool, Float
 from model_understanding.errors import InputError
 from model_understanding.tokens import Tokens
 
-_SHAPES = "(Q, K), (H, Q, K), (L, H, Q, K), or a layer each of (H, Q, K) or (1, H, Q, K)"
+_SHAPES = "(Q, K), (H, Q, K), (L, H, Q, K), or one array per layer of shape (H, Q, K) or (1, H, Q, K)"
 
 
-def weights_of(weights: Any) -> Float[np.ndarray, "layers heads queries keys"]:
-    """Return weights as an array of four axes.
+def as_weights(weights: Any) -> Float[np.ndarray, "layers heads queries keys"]:
+    """Return attention weights as an array with four axes.
 
     Args:
         weights: A numpy array, a torch tensor on any device, nested lists, or a tuple or list with one of
-            these for each layer, as ``output_attentions`` returns it.
+            these per layer, as ``output_attentions`` returns it.
 
     Returns:
         32-bit floats.
 
     Raises:
-        InputError: They have another shape, hold several texts, or are no numbers.
+        InputError: The weights have another shape, hold several texts, or are not numbers.
     """
     per_layer = isinstance(weights, tuple | list) and bool(weights) and hasattr(weights[0], "shape")
     if per_layer and any(not hasattr(layer, "shape") for layer in weights):
         raise InputError(
-            "Some layers have no weights: the model did not return them.",
-            hint="Load it with attn_implementation='eager', or use compute_attention, which needs no reload.",
+            "Some layers have no attention weights: the model did not return them.",
+            hint="Load the model with attn_implementation='eager', or use compute_attention instead.",
         )
     if per_layer and len({np.shape(layer) for layer in weights}) > 1:
         shapes = ", ".join(dict.fromkeys(str(tuple(np.shape(layer))) for layer in weights))
         raise InputError(
-            f"The layers' weights have different shapes: {shapes}.",
-            hint="Pass one text and the layers of one stack (encoder, decoder or cross-attention).",
+            f"The layers have weights of different shapes: {shapes}.",
+            hint="Pass one text and one stack of layers (encoder, decoder or cross-attention).",
         )
-    array = np.stack([_numbers(layer) for layer in weights]) if per_layer else _numbers(weights)
+    array = np.stack([_as_floats(layer) for layer in weights]) if per_layer else _as_floats(weights)
     if array.ndim == 5 and array.shape[1] == 1:  # layers of (1, H, Q, K)
         array = array[:, 0]
     if array.ndim == 5:
         raise InputError(
-            f"The weights are of {array.shape[1]} texts: {_shape(array)}.",
-            hint="Pass those of one text, as tuple(layer[0] for layer in attentions).",
+            f"The weights are of {array.shape[1]} texts: shape {_shape(array)}.",
+            hint="Pass the weights of one text, for example tuple(layer[0] for layer in attentions).",
         )
     if not 2 <= array.ndim <= 4:
         raise InputError(
-            f"Weights have 2, 3 or 4 axes: {_SHAPES}. Got {array.ndim}: {_shape(array)}.",
+            f"Attention weights must have shape {_SHAPES}. Got {_shape(array)}.",
             hint="Pass the attention of one text.",
         )
     return array.reshape((1,) * (4 - array.ndim) + array.shape)
 
 
-def tokens_of(given: Tokens | Sequence[str], count: int, name: str) -> Tokens:
-    """Return tokens of a user's strings.
+def as_tokens(tokens: Tokens | Sequence[str], count: int, name: str) -> Tokens:
+    """Return tokens, built from strings if needed.
 
     Args:
-        given: Tokens, or one string for each.
-        count: How many the weights have.
-        name: ``queries`` or ``keys``.
+        tokens: Tokens, or one string per token.
+        count: Number of tokens that the weights have.
+        name: ``queries`` or ``keys``, for the message.
 
     Returns:
         The tokens.
 
     Raises:
-        InputError: They are not strings, or not as many as the weights have.
+        InputError: The tokens are not strings, or their number does not match the weights.
     """
-    if not isinstance(given, Tokens):
-        if isinstance(given, str) or not all(isinstance(piece, str) for piece in given):
+    if not isinstance(tokens, Tokens):
+        if isinstance(tokens, str) or not all(isinstance(piece, str) for piece in tokens):
             raise InputError(
-                f"{name} must be Tokens or one string for each token. Got {type(given).__name__}.",
+                f"{name} must be Tokens or one string per token. Got {type(tokens).__name__}.",
                 hint="Pass for example tokenizer.convert_ids_to_tokens(ids).",
             )
-        given = Tokens.from_pieces(given)
-    if len(given) != count:
+        tokens = Tokens.from_pieces(tokens)
+    if len(tokens) != count:
         raise InputError(
-            f"The weights have {count} {name}, but {len(given)} tokens were given.",
-            hint="Pass the tokens that the model saw, special ones included, in the order of the weights.",
+            f"The weights have {count} {name}, but {len(tokens)} tokens were passed.",
+            hint="Pass all tokens that the model saw, including special tokens, in the order of the weights.",
         )
-    return given
+    return tokens
 
 
-def mask_of(
+def as_mask(
     mask: Any | Literal["causal"] | None, queries: int, keys: int
 ) -> Bool[np.ndarray, "queries keys"]:
-    """Return which cells may be attended to.
+    """Return the mask of cells that can be attended to.
 
     Args:
         mask: The mask, ``"causal"``, or ``None`` for all cells.
-        queries: How many queries there are.
-        keys: How many keys; with more keys than queries a causal mask ends at the last key of both.
+        queries: Number of queries.
+        keys: Number of keys; if there are more keys than queries, a causal mask aligns the last query with
+            the last key.
 
     Returns:
         The mask.
 
     Raises:
-        InputError: It has another shape, or there are more queries than keys in a causal one.
+        InputError: The mask is unknown or has another shape, or a causal mask has more queries than keys.
     """
     if mask is None:
         return np.ones((queries, keys), dtype=bool)
     if isinstance(mask, str):
         if mask != "causal":
             raise InputError(
-                f"mask {mask!r} is unknown. Allowed: 'causal', an array, None.", hint="Leave it out."
+                f"Unknown mask {mask!r}. Allowed: 'causal', an array, None.",
+                hint="Omit mask to allow every cell.",
             )
         if queries > keys:
             raise InputError(
-                f"A causal mask needs as many keys as queries. Got {queries} queries and {keys} keys.",
+                f"A causal mask needs no fewer keys than queries. Got {queries} queries and {keys} keys.",
                 hint="Pass the mask as an array.",
             )
         return np.tril(np.ones((queries, keys), dtype=bool), keys - queries)
-    array = _numbers(mask) != 0
+    array = _as_floats(mask) != 0
     if array.shape != (queries, keys):
         raise InputError(
-            f"The mask has shape {_shape(array)}, the weights of a head have {queries} × {keys}.",
-            hint="Pass True where a query may look at a key.",
+            f"The mask has shape {_shape(array)}; the weights of a head have shape ({queries}, {keys}).",
+            hint="Pass an array that is True where a query can attend to a key.",
         )
     return array
 
 
-def _numbers(values: Any) -> np.ndarray:
-    if hasattr(values, "detach"):  # a torch tensor, without importing torch; numpy knows no bfloat16
+def _as_floats(values: Any) -> np.ndarray:
+    if hasattr(values, "detach"):  # a torch tensor, without importing torch; numpy has no bfloat16
         values = values.detach().cpu()
         values = values.float().numpy() if values.is_floating_point() else values.numpy()
     try:
         return np.asarray(values, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"The weights are no array of numbers: {str(error).rstrip('.')}.",
+            f"The weights cannot be converted to an array of numbers: {str(error).rstrip('.')}.",
             hint=f"Pass an array, a tensor or nested lists of shape {_SHAPES}.",
         ) from error
 

@@ -1,4 +1,4 @@
-"""How much each token contributed to a target."""
+"""Token attributions: how much each token contributes to a target."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from jaxtyping import Bool, Float
 
+from model_understanding.checks import index_in
 from model_understanding.errors import InputError, NumericalError
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.serialization import JsonResult
@@ -19,25 +20,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Attribution(JsonResult):
-    """Scores of T tokens for N targets, raw and in the target's own unit where the method allows.
+    """Raw scores of T tokens for N targets, in the unit of the target if the method allows it.
 
     Args:
         tokens: The T tokens.
         targets: The N targets.
-        scores: Contribution of each token to each target, shape ``(N, T)``; 0 where not valid.
-        valid: Whether a token can contribute at all, shape ``(N, T)`` (a causal model's target does not
-            depend on the tokens after it).
-        signed: Whether a score's sign says for (+) or against (−).
-        outputs: Each target's value on this text, shape ``(N,)``.
+        scores: Contribution of each token to each target, shape ``(N, T)``; 0 if not valid.
+        valid: Whether a token can contribute, shape ``(N, T)`` (the target of a causal model does not depend
+            on later tokens).
+        signed: Whether positive scores support the target and negative scores oppose it.
+        outputs: Value of each target on this text, shape ``(N,)``.
         method: Name of the method.
-        parameters: The method's parameters.
-        provenance: Where it comes from.
-        baseline_outputs: Each target's value on the baseline, shape ``(N,)``, for methods that have one.
-        gaps: ``Σ scores − (output − baseline output)``, shape ``(N,)``, for methods that promise 0.
-        standard_errors: Of each score, shape ``(N, T)``, for methods that sample.
+        parameters: Parameters of the method.
+        provenance: Origin of the scores.
+        baseline_outputs: Value of each target on the baseline, shape ``(N,)``, for methods with a baseline.
+        gaps: Completeness gap ``Σ scores − (output − baseline output)``, shape ``(N,)``, for methods that
+            guarantee completeness.
+        standard_errors: Standard error of each score, shape ``(N, T)``, for methods that sample.
 
     Raises:
-        ValueError: The shapes disagree.
+        ValueError: The shapes do not match.
         NumericalError: A score or an output is not finite.
 
     >>> Attribution.from_arrays(["good", "film"], [0.75, -0.25]).pairs()
@@ -91,11 +93,11 @@ class Attribution(JsonResult):
         """Build an attribution from scores computed elsewhere, to draw or save it.
 
         Args:
-            tokens: Tokens, or one string for each.
+            tokens: Tokens, or one string per token.
             scores: Shape ``(T,)`` for one target or ``(N, T)``.
-            labels: A name for each target.
-            signed: Whether signs mean for and against.
-            method: What to call the method.
+            labels: Name of each target.
+            signed: Whether positive scores support the target and negative scores oppose it.
+            method: Name of the method.
 
         Returns:
             The attribution; its outputs are the sums of its scores.
@@ -114,10 +116,10 @@ class Attribution(JsonResult):
         )
 
     def row(self, target: int = 0) -> Self:
-        """Return the attribution of one target alone.
+        """Return the attribution of one target.
 
         Args:
-            target: Its index; counted from the end where negative.
+            target: Index of the target; negative indices count from the end.
 
         Returns:
             An attribution with one row.
@@ -125,13 +127,11 @@ class Attribution(JsonResult):
         Raises:
             InputError: There is no such target.
         """
-        count = len(self.targets)
-        if not -count <= target < count:
+        if not self.targets:
             raise InputError(
-                f"There is no target {target}: the attribution has {count}.",
-                hint="Count targets from 0, or from -1 at the end.",
+                "The attribution has no targets.", hint="Compute an attribution with at least one target."
             )
-        index = target % count
+        index = index_in(target, len(self.targets), "target", "the attribution")
         return replace(
             self,
             targets=(self.targets[index],),
@@ -148,8 +148,8 @@ class Attribution(JsonResult):
     def normalized(self) -> Self:
         """Return the scores of each target scaled so that their absolute values sum to 1.
 
-        Standard errors are scaled likewise; outputs and gaps stay in the target's unit. A row of zeros
-        stays zero.
+        Standard errors are scaled likewise; outputs and gaps stay in the unit of the target. A row of zeros
+        stays 0.
         """
         totals = np.abs(self.scores.astype(np.float64)).sum(axis=1, keepdims=True)
         scale = np.where(totals > 0, totals, 1)
@@ -161,19 +161,19 @@ class Attribution(JsonResult):
         )
 
     def words(self) -> Self:
-        """Return the attribution with tokens joined to words (UAX 29 on the original text)."""
+        """Return the attribution with tokens joined into words (UAX 29 on the original text)."""
         return self.folded("word")
 
     def sentences(self) -> Self:
-        """Return the attribution with tokens joined to sentences."""
+        """Return the attribution with tokens joined into sentences."""
         return self.folded("sentence")
 
     def folded(self, level: Level) -> Self:
         """Return the attribution with tokens joined at a level.
 
-        Signed scores are summed; norms are combined by their norm (l2: root of the sum of squares, l1:
-        sum, max: maximum). Standard errors are summed, which bounds that of the sum however the tokens'
-        scores vary together.
+        Signed scores are summed; unsigned scores are combined by their norm (l2: root of the sum of squares,
+        l1: sum, max: maximum). Standard errors are summed, an upper bound whatever the correlation between
+        the scores.
 
         Args:
             level: ``token``, ``character`` (tokens that split one visible character), ``word``,
@@ -186,13 +186,14 @@ class Attribution(JsonResult):
         return self if len(groups) == len(self.tokens) else self.joined(groups)
 
     def joined(self, groups: Sequence[Sequence[int]]) -> Self:
-        """Return the attribution with groups of neighboring tokens joined, each into one.
+        """Return the attribution with each group of neighboring tokens joined into one.
 
         Args:
-            groups: Positions of each new token, as ``Tokens.groups`` returns them; they cover all tokens.
+            groups: Positions of the tokens in each group, as ``Tokens.groups`` returns them; every token
+                belongs to one group.
 
         Returns:
-            An attribution over one token for each group, joined as ``folded`` says.
+            An attribution with one token per group; scores are combined as in ``folded``.
         """
         norm = None if self.signed else self.parameters.get("norm", "l2")
         errors = self.standard_errors
@@ -210,11 +211,11 @@ class Attribution(JsonResult):
         )
 
     def pairs(self, target: int = 0) -> list[tuple[str, float]]:
-        """Return each token's text with its score for one target."""
+        """Return the text and the score of each token, for one target."""
         return list(zip(self.tokens.surfaces(), map(float, self.row(target).scores[0]), strict=True))
 
     def to_dataframe(self) -> "pandas.DataFrame":
-        """Return a table with one row for each target and token."""
+        """Return a table with one row per target and token."""
         import pandas
 
         count, length = self.scores.shape

@@ -1,4 +1,4 @@
-"""What an explanation will cost, known before it runs."""
+"""The cost of an explanation, estimated before it runs."""
 
 from dataclasses import dataclass
 
@@ -7,41 +7,41 @@ from model_understanding.results.serialization import JsonResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate(JsonResult):
-    """Passes through the model and the memory of the largest, for one explanation.
+    """Number of passes through the model, and peak memory, of an explanation.
 
-    Counts are exact for methods that do not adapt; for the others they are the most, and the least
-    stands beside them. Where memory runs out and batches are halved, there are more passes over the same
-    positions.
+    Counts are exact for methods that do not adapt; for adaptive methods they are upper bounds, with lower
+    bounds in the ``least_*`` fields. If memory runs out and batches are halved, there are more passes over
+    the same positions.
 
     Args:
-        method: The method's name.
-        texts: How many texts are explained.
-        tokens: Tokens of the longest of them.
-        targets: Rows of scores, all texts together.
-        forwards: Forwards of the model.
-        backwards: Backward passes to the embeddings; one serves several targets.
-        positions: Token positions run forward.
-        backward_positions: Token positions run backward, those of each target counted.
-        least_forwards: The least of each.
-        least_backwards: The same.
-        least_positions: The same.
-        least_backward_positions: The same.
-        least_peak_bytes: The same.
-        peak_bytes: Memory that the largest pass is thought to take beside the model: what it keeps for
-            the backward, logits and gradients. On the models it was compared with, within a factor of 2;
-            nearer once a graph of the model has been measured.
-        result_bytes: Memory of the scores themselves.
+        method: Name of the method.
+        texts: Number of texts.
+        tokens: Number of tokens of the longest text.
+        targets: Number of targets, all texts together.
+        forwards: Number of forward passes.
+        backwards: Number of backward passes to the embeddings; one pass can serve several targets.
+        positions: Number of token positions in the forward passes.
+        backward_positions: Number of token positions in the backward passes, counted for each target.
+        least_forwards: Lower bound of ``forwards``.
+        least_backwards: Lower bound of ``backwards``.
+        least_positions: Lower bound of ``positions``.
+        least_backward_positions: Lower bound of ``backward_positions``.
+        least_peak_bytes: Lower bound of ``peak_bytes``.
+        peak_bytes: Estimated memory of the largest pass in addition to the model: activations kept for the
+            backward pass, logits and gradients. Within a factor of 2 on the models it was compared with;
+            more accurate once the memory of a graph of the model has been measured.
+        result_bytes: Memory of the scores.
         model_bytes: Memory of the model's parameters and buffers.
-        notes: What the counts rest on, where something is not known yet.
+        notes: Assumptions behind the counts.
 
     >>> print(Estimate(method="saliency", texts=1, tokens=6, targets=1, forwards=1, backwards=1, positions=6,
     ...     backward_positions=6, least_forwards=1, least_backwards=1, least_positions=6,
     ...     least_backward_positions=6, least_peak_bytes=1_200_000, peak_bytes=1_200_000,
     ...     result_bytes=24, model_bytes=4_000_000))
     saliency of 1 text (6 tokens, 1 target)
-    forwards       1 over 6 token positions
-    backwards      1 over 6 token positions
-    memory         about 1.2 MB beside the model's 4.0 MB
+    forward passes   1 over 6 token positions
+    backward passes  1 over 6 token positions
+    memory           about 1.2 MB in addition to the model's 4.0 MB
     """
 
     method: str
@@ -67,7 +67,7 @@ class Estimate(JsonResult):
 
     @property
     def is_exact(self) -> bool:
-        """Whether the run costs this much whatever the model says."""
+        """Whether the counts are exact, independent of the model's outputs."""
         return (self.forwards, self.backwards, self.positions, self.backward_positions) == (
             self.least_forwards,
             self.least_backwards,
@@ -78,40 +78,41 @@ class Estimate(JsonResult):
     def __str__(self) -> str:
         forwards = _range(self.least_forwards, self.forwards)
         backwards = _range(self.least_backwards, self.backwards)
+        positions = _range(self.least_positions, self.positions)
         backward_positions = _range(self.least_backward_positions, self.backward_positions)
+        peak = _size_range(self.least_peak_bytes, self.peak_bytes)
         lines = [
             f"{self.method} of {_counted(self.texts, 'text')} ({_counted(self.tokens, 'token')}"
             f"{' in the longest' if self.texts > 1 else ''}, {_counted(self.targets, 'target')})",
-            f"forwards       {forwards} over {_range(self.least_positions, self.positions)} token positions",
-            f"backwards      {backwards}"
+            f"forward passes   {forwards} over {positions} token positions",
+            f"backward passes  {backwards}"
             + (f" over {backward_positions} token positions" if self.backwards else ""),
-            f"memory         about {_sizes(self.least_peak_bytes, self.peak_bytes)} beside the model's "
-            f"{size_in_words(self.model_bytes)}",
-            *(f"note           {note}" for note in self.notes),
+            f"memory           about {peak} in addition to the model's {format_size(self.model_bytes)}",
+            *(f"note             {note}" for note in self.notes),
         ]
         return "\n".join(lines)
 
 
-def size_in_words(size: int) -> str:
-    """Return a number of bytes as a person reads it.
+def format_size(size: int) -> str:
+    """Return a number of bytes with a unit.
 
-    >>> size_in_words(999), size_in_words(12_345_678), size_in_words(3_200_000_000)
+    >>> format_size(999), format_size(12_345_678), format_size(3_200_000_000)
     ('999 B', '12.3 MB', '3.2 GB')
     """
-    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
+    for factor, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
     return f"{size} B"
 
 
-def _sizes(least: int, most: int) -> str:
-    one, other = size_in_words(least), size_in_words(most)
-    return one if one == other else f"{one} to {other}"
+def _size_range(least: int, most: int) -> str:
+    low, high = format_size(least), format_size(most)
+    return low if low == high else f"{low} to {high}"
 
 
 def _range(least: int, most: int) -> str:
     return f"{most:,}" if least == most else f"{least:,} to {most:,}"
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

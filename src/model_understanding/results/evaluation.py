@@ -12,16 +12,19 @@ from model_understanding.tokens import read_only
 if TYPE_CHECKING:
     import pandas
 
+NOT_EVALUATED = "not evaluated"
+VERDICTS = ("supported", "weak", "not supported", NOT_EVALUATED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits(JsonResult):
-    """Between what a metric can lie on this text and model, whatever the attribution; in its own units.
+    """The range of a metric over all removal orders on this text and model, in the unit of the metric.
 
     Args:
-        lower: The least of any order of the tokens.
-        upper: The greatest.
-        exact: Whether every order was considered; else a search found them, and the true ones may lie
-            further apart.
+        lower: Lowest value of any order.
+        upper: Highest value of any order.
+        exact: Whether every order was considered; else a beam search found the limits, and the true range may
+            be wider.
     """
 
     lower: float
@@ -31,25 +34,24 @@ class Limits(JsonResult):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation(JsonResult):
-    """One metric of one attribution, beside what chance gives on the same text.
+    """One metric of one attribution, with its values under a random control on the same text.
 
     Args:
         metric: Name of the metric.
-        value: Its value; ``None`` where there is none to give, and ``reasons`` says why.
+        value: Value of the metric; ``None`` if it has none, with the reason in ``reasons``.
         curve: Points of its curve, shape ``(P, 2)``.
-        control: The metric on random orders, or on the same scores dealt out at random; shape ``(D,)``.
-        higher_is_better: Whether a higher value speaks for the attribution.
-        verdict: A verdict, where the metric gives one.
-        reasons: Why.
+        control: Values of the metric for random removal orders, or for permuted scores; shape ``(D,)``.
+        higher_is_better: Whether a higher value is better.
+        verdict: A verdict, for metrics that give one; ``not evaluated`` has no value.
+        reasons: Reasons for the verdict, or for a missing value.
         method: The method whose scores are evaluated.
-        target: What the scores explain, in words.
-        quantity: What was read from the model, as ``logit margin`` or ``probability``.
-        replacement: What stood in for removed tokens; several are joined by ``+``.
-        advantage: How many spreads of the control it is better than its mean; above 0 speaks for the
-            attribution whatever ``higher_is_better`` says.
-        shuffled: Whether the control is of the same scores dealt out at random, and not of random orders.
-        limits: Where the value is normalized, between what it lay before: 0 stands for the lower one, 1
-            for the upper.
+        target: Description of the target of the scores.
+        quantity: The model output that was measured, for example ``logit margin`` or ``probability``.
+        replacement: What replaced the removed tokens; several are joined by ``+``.
+        advantage: z-score of the value against the control; above 0 is better than the control whatever
+            ``higher_is_better`` says.
+        shuffled: Whether the control is of permuted scores rather than of random removal orders.
+        limits: For a normalized value, the range that was mapped to 0 to 1.
     """
 
     metric: str
@@ -71,37 +73,41 @@ class Evaluation(JsonResult):
         object.__setattr__(self, "curve", read_only(self.curve, np.float32, (None, 2), "curve"))
         object.__setattr__(self, "control", read_only(self.control, np.float32, (None,), "control"))
         object.__setattr__(self, "reasons", tuple(self.reasons))
+        if self.verdict == NOT_EVALUATED:  # files of earlier versions have 0 here
+            object.__setattr__(self, "value", None)
 
     @property
-    def spread(self) -> float | None:
-        """Standard deviation of the control."""
+    def control_mean(self) -> float | None:
+        """Mean of the control, ``None`` without one."""
+        return float(self.control.mean()) if self.control.size else None
+
+    @property
+    def control_std(self) -> float | None:
+        """Standard deviation of the control, ``None`` for fewer than two values."""
         return float(self.control.std(ddof=1)) if self.control.size > 1 else None
 
     @property
     def raw(self) -> float | None:
-        """The value before it was normalized, where it was."""
+        """The value before normalization, for normalized values."""
         if self.value is None or self.limits is None:
             return None
         return self.limits.lower + self.value * (self.limits.upper - self.limits.lower)
 
 
-VERDICTS = ("supported", "weak", "not supported", "not evaluated")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Assessment(JsonResult):
-    """What ``evaluate`` found about the scores of one target.
+    """The evaluation of an attribution of one target, as ``evaluate`` returns it.
 
     Args:
         method: The method whose scores are evaluated.
-        target: What they explain, in words.
+        target: Description of the target of the scores.
         verdict: ``supported``, ``weak``, ``not supported`` or ``not evaluated``.
-        reasons: Why.
-        evaluations: The metrics, the verdict's own first.
-        variants: Variants of the text that were run.
-        forwards: What that cost, in forwards of the whole text: of a causal model fewer than the variants,
-            because the part before the first removed token is kept.
-        seconds: How long it took, the explanation itself left out.
+        reasons: Reasons for the verdict.
+        evaluations: The metrics, that of the verdict first.
+        variants: Number of variants of the text that were run.
+        forwards: The cost in forward passes of the whole text. A causal model needs fewer than one per
+            variant, because the part before the first removed token is reused.
+        seconds: Duration, without that of the explanation itself.
 
     Raises:
         ValueError: There is no such verdict.
@@ -118,21 +124,21 @@ class Assessment(JsonResult):
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
-            raise ValueError(f"Verdict {self.verdict!r} is none of {', '.join(VERDICTS)}.")
+            raise ValueError(f"Unknown verdict {self.verdict!r}. Allowed: {', '.join(VERDICTS)}.")
         object.__setattr__(self, "reasons", tuple(self.reasons))
         object.__setattr__(self, "evaluations", tuple(self.evaluations))
 
     @property
     def advantage(self) -> float | None:
-        """The verdict's own figure: standard deviations above shuffled scores."""
-        return next((one.advantage for one in self.evaluations if one.verdict is not None), None)
+        """The z-score of the verdict, against permuted scores."""
+        return next((metric.advantage for metric in self.evaluations if metric.verdict is not None), None)
 
     def named(self, metric: str) -> tuple[Evaluation, ...]:
-        """Return the evaluations of one metric, one for each quantity and replacement."""
-        return tuple(one for one in self.evaluations if one.metric == metric)
+        """Return the evaluations of one metric, one per quantity and replacement."""
+        return tuple(evaluation for evaluation in self.evaluations if evaluation.metric == metric)
 
     def to_dataframe(self) -> "pandas.DataFrame":
-        """Return a table with one row for each evaluation."""
+        """Return a table with one row per evaluation."""
         import pandas
 
         return pandas.DataFrame(
@@ -140,19 +146,19 @@ class Assessment(JsonResult):
                 {
                     "method": self.method,
                     "target": self.target,
-                    "metric": one.metric,
-                    "quantity": one.quantity,
-                    "replacement": one.replacement,
-                    "value": one.value,
-                    "random": float(one.control.mean()) if one.control.size else None,
-                    "spread": one.spread,
-                    "advantage": one.advantage,
-                    "verdict": one.verdict,
-                    "raw": one.raw,
-                    "lower_limit": one.limits and one.limits.lower,
-                    "upper_limit": one.limits and one.limits.upper,
-                    "exact_limits": one.limits and one.limits.exact,
+                    "metric": evaluation.metric,
+                    "quantity": evaluation.quantity,
+                    "replacement": evaluation.replacement,
+                    "value": evaluation.value,
+                    "control_mean": evaluation.control_mean,
+                    "control_std": evaluation.control_std,
+                    "z_score": evaluation.advantage,
+                    "verdict": evaluation.verdict,
+                    "raw": evaluation.raw,
+                    "lower_limit": evaluation.limits and evaluation.limits.lower,
+                    "upper_limit": evaluation.limits and evaluation.limits.upper,
+                    "exact_limits": evaluation.limits and evaluation.limits.exact,
                 }
-                for one in self.evaluations
+                for evaluation in self.evaluations
             ]
         )

@@ -1,4 +1,4 @@
-"""Results as files: written whole or not at all, and read without running what they hold."""
+"""Files of results: written atomically, and read without running code from them."""
 
 import os
 import tempfile
@@ -20,51 +20,51 @@ FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def save_as(path: str | os.PathLike[str], suffixes: tuple[str, ...], render: Callable[[str], bytes]) -> Path:
-    """Write a result in the format that a file's suffix names.
+    """Write a result in the format of the file's suffix.
 
     Args:
-        path: Where to write; the file appears whole or not at all.
-        suffixes: The formats there are.
-        render: Makes the bytes of a format.
+        path: File to write; it is written atomically.
+        suffixes: Supported suffixes.
+        render: Returns the bytes for a suffix.
 
     Returns:
         The path written.
 
     Raises:
-        InputError: The suffix is none of these, or the file cannot be written.
+        InputError: The suffix is not supported, or the file cannot be written.
     """
-    target = Path(path).expanduser()
-    suffix = target.suffix.lower()
+    file = Path(path).expanduser()
+    suffix = file.suffix.lower()
     if suffix not in suffixes:
         raise InputError(
-            f"Cannot save {target.name!r}: its suffix is {suffix or 'missing'}.",
+            f"Cannot save {file.name!r}: its suffix is {suffix or 'missing'}.",
             hint=f"Use one of {', '.join(suffixes)}.",
         )
-    write_atomically(target, render(suffix))
-    return target
+    write_atomically(file, render(suffix))
+    return file
 
 
 def csv_text(table: "pandas.DataFrame") -> str:
-    """Return a table as CSV; a cell that a spreadsheet would run as a formula is quoted by a tab."""
+    """Return a table as CSV; cells that a spreadsheet would run as formulas get a leading tab."""
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-    for column, kind in table.dtypes.items():
-        if not (is_numeric_dtype(kind) or is_bool_dtype(kind)):
+    for column, dtype in table.dtypes.items():
+        if not (is_numeric_dtype(dtype) or is_bool_dtype(dtype)):
             table[column] = [
                 f"\t{cell}" if str(cell)[:1] in tuple("=+-@\t\r") else cell for cell in table[column]
             ]
-    return table.to_csv(index=False, lineterminator="\r\n")  # with "\n" alone a "\r" is not quoted
+    return table.to_csv(index=False, lineterminator="\r\n")  # with "\n", pandas does not quote "\r"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that it appears whole or not at all.
+    """Write a file under a temporary name and rename it, so that no incomplete file is ever left.
 
     Args:
-        path: Where to write. Missing folders are made.
-        content: What to write.
+        path: File to write; missing folders are created.
+        content: Content of the file.
 
     Raises:
-        InputError: The folder cannot be written.
+        InputError: The file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,9 +79,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             raise
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise InputError(
-            f"Cannot write {path}: {reason}.", hint="Choose another place to save to."
-        ) from error
+        raise InputError(f"Cannot write {path}: {reason}.", hint="Save to another path.") from error
 
 
 def _umask() -> int:
@@ -92,15 +90,15 @@ def _umask() -> int:
 
 @contextmanager
 def reading(what: str, source: Path, writers: str) -> Iterator[None]:
-    """Turn whatever a damaged or missing file raises into an error that says what to pass instead.
+    """Turn the errors of a missing or damaged file into an ``InputError``.
 
     Args:
-        what: What is read, as ``a report``.
+        what: What is read, for example ``a report``.
         source: The file.
-        writers: The calls that write such files.
+        writers: The calls that write such files, for the hint.
 
     Raises:
-        InputError: The file does not exist or holds something else.
+        InputError: The file does not exist, or its content is something else.
     """
     try:
         yield
@@ -114,13 +112,13 @@ def reading(what: str, source: Path, writers: str) -> Iterator[None]:
         ) from error
 
 
-def array_in(source: Path, name: str) -> np.ndarray:
-    """Return one array of an ``.npz`` file; objects in it, which could run code, are not read."""
+def read_array(source: Path, name: str) -> np.ndarray:
+    """Return one array of an ``.npz`` file; pickled objects, which could run code, are refused."""
     with source.open("rb") as file, zipfile.ZipFile(file) as archive, archive.open(f"{name}.npy") as member:
         return np.lib.format.read_array(member, allow_pickle=False)
 
 
-def names_in(source: Path) -> set[str]:
+def array_names(source: Path) -> set[str]:
     """Return the names of the arrays of an ``.npz`` file."""
     with source.open("rb") as file, zipfile.ZipFile(file) as archive:
         return {name.removesuffix(".npy") for name in archive.namelist()}

@@ -1,10 +1,11 @@
-"""A generation, and its contrasts with alternative tokens."""
+"""A generated text, and its contrasts with alternative tokens."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from model_understanding.checks import index_in
 from model_understanding.errors import InputError
 from model_understanding.results.attribution import Attribution
 from model_understanding.results.serialization import JsonResult
@@ -13,18 +14,18 @@ from model_understanding.tokens import Tokens, read_only
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Generation(JsonResult):
-    """A prompt, what follows it, and how sure the model was of each of the K tokens that follow.
+    """A prompt and its continuation of K tokens, with the model's probability of each token.
 
     Args:
-        tokens: Prompt and continuation, T tokens.
-        prompt_length: How many of them are the prompt.
+        tokens: Tokens of the prompt and the continuation.
+        prompt_length: Number of tokens of the prompt.
         probabilities: Probability of each token of the continuation, shape ``(K,)``.
-        entropies: Entropy in nats of the distribution it was drawn from, shape ``(K,)``.
-        top_ids: The likeliest tokens at each step, shape ``(K, k)``.
+        entropies: Entropy in nats of the next-token distribution at each step, shape ``(K,)``.
+        top_ids: The most probable tokens at each step, shape ``(K, k)``.
         top_probabilities: Their probabilities, shape ``(K, k)``.
         top_labels: Their texts, K tuples of k.
-        given: Whether the continuation was given rather than generated.
-        ended: Whether the model ended its answer itself (by an end token).
+        given: Whether the continuation was given by the caller rather than generated.
+        ended: Whether the model ended the continuation itself, with an end token.
     """
 
     tokens: Tokens
@@ -65,47 +66,42 @@ class Generation(JsonResult):
 def contrast_of(
     generation: Generation | None, contrasts: Attribution | None, step: int, alternative: str | int
 ) -> Attribution:
-    """Return why the token of a step was written and not an alternative.
+    """Return the attribution of a generated token against an alternative token.
 
     Args:
         generation: The generation.
-        contrasts: A row for each step and alternative; none where nobody asked for them.
-        step: The step, counted from 0, or from −1 at the end.
-        alternative: The other token's text or id; blanks around a text need not be given.
+        contrasts: Attribution with a row for each step and alternative, or ``None``.
+        step: The generation step; negative indices count from the end.
+        alternative: Text or ID of the alternative token; leading and trailing blanks can be omitted.
 
     Returns:
-        The row.
+        The attribution of this contrast.
 
     Raises:
         InputError: There is no such step or alternative.
     """
     if generation is None or contrasts is None:
         raise InputError(
-            "This report holds no contrasts with other tokens.",
+            "This report has no contrasts with alternative tokens.",
             hint="Call GenerativeModelVisualizer.analyze(prompt, alternatives=3).",
         )
-    steps = len(generation.probabilities)
-    if isinstance(step, bool) or not isinstance(step, int) or not -steps <= step < steps:
-        raise InputError(
-            f"There is no step {step!r}: the continuation has {steps}.",
-            hint=f"Count steps from 0 to {steps - 1}.",
-        )
-    position = generation.prompt_length + step % steps - 1
+    step = index_in(step, len(generation.probabilities), "step", "the continuation")
+    position = generation.prompt_length + step - 1
     rows = [row for row, target in enumerate(contrasts.targets) if target.positions == (position,)]
     if isinstance(alternative, str):
         names = {row: contrasts.targets[row].against_labels[0] for row in rows}
-        found = [row for row in rows if names[row] == alternative]
-        found = found or [row for row in rows if names[row].strip() == alternative.strip()]
+        matches = [row for row in rows if names[row] == alternative]
+        matches = matches or [row for row in rows if names[row].strip() == alternative.strip()]
     else:
-        found = [row for row in rows if contrasts.targets[row].against == (int(alternative),)]
-    if len(found) != 1:
-        held = ", ".join(
+        matches = [row for row in rows if contrasts.targets[row].against == (int(alternative),)]
+    if len(matches) != 1:
+        available = ", ".join(
             f"{contrasts.targets[row].against_labels[0]!r} ({contrasts.targets[row].against[0]})"
             for row in rows
         )
-        which = "more than one alternative" if found else "no alternative"
+        count = "several contrasts" if matches else "no contrast"
         raise InputError(
-            f"Step {step} is contrasted with {which} {alternative!r}. It has: {held or 'none'}.",
-            hint="Pass one of these by id, or analyze with more alternatives=.",
+            f"Step {step} has {count} with {alternative!r}. Available: {available or 'none'}.",
+            hint="Pass the ID of one of these tokens, or call analyze with more alternatives=.",
         )
-    return contrasts.row(found[0])
+    return contrasts.row(matches[0])

@@ -1,4 +1,4 @@
-"""Which attention heads to look at: a score of every head for each question asked."""
+"""Scores of attention heads, by which they can be ranked."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from model_understanding.checks import whole_number
 from model_understanding.errors import InputError, NumericalError
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.serialization import JsonResult
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankedHead(JsonResult):
-    """A head and its score, as a ranking lists it; unpacks as ``layer, head, score``.
+    """A head and its score in a ranking; unpacks as ``layer, head, score``.
 
     Args:
-        layer: The layer's index in the model.
-        head: The head's index in its layer.
-        score: Its score.
-        by: The score's name.
+        layer: Index of the layer in the model.
+        head: Index of the head in its layer.
+        score: The score.
+        by: Name of the score.
     """
 
     layer: int
@@ -42,17 +43,17 @@ class HeadScores(JsonResult):
     """Scores of the L × H attention heads of a model on a text.
 
     Args:
-        tokens: The text's tokens.
-        names: Names of the scores, S of them.
-        scores: Shape ``(S, L, H)``: every layer and head of the model, by their index.
-        meanings: What each score says, in a few words.
-        signed: Whether each score's sign says a direction; such a score ranks by its size.
-        target: What was explained, for scores that ask how a head matters to an answer.
+        tokens: Tokens of the text.
+        names: Names of the S scores.
+        scores: Score of every layer and head of the model, shape ``(S, L, H)``.
+        meanings: A short description of each score.
+        signed: Whether the sign of each score has a meaning; signed scores are ranked by magnitude.
+        target: The target, for scores that measure the effect of a head on the output.
         parameters: Parameters of each score, by its name.
-        provenance: Where they come from.
+        provenance: Origin of the scores.
 
     Raises:
-        ValueError: The lengths disagree, or a name stands twice.
+        ValueError: The lengths do not match, or a name occurs twice.
         NumericalError: A score is not finite.
 
     >>> scores = HeadScores(tokens=Tokens.from_pieces(["a", "b"]), names=("sink",), scores=[[[0.1, 0.7]]],
@@ -74,62 +75,63 @@ class HeadScores(JsonResult):
         for name in ("names", "meanings", "signed"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if len(set(self.names)) != len(self.names):
-            raise ValueError(f"A score stands twice: {', '.join(self.names)}.")
+            raise ValueError(f"The names of scores must be unique. Got: {', '.join(self.names)}.")
         if not len(self.names) == len(self.meanings) == len(self.signed):
-            raise ValueError(f"{len(self.names)} scores need as many meanings and signs.")
+            raise ValueError(
+                "names, meanings and signed must have the same length. "
+                f"Got {len(self.names)}, {len(self.meanings)} and {len(self.signed)}."
+            )
         scores = read_only(self.scores, np.float32, (len(self.names), None, None), "scores")
         object.__setattr__(self, "scores", scores)
         if not np.isfinite(scores).all():
             raise NumericalError(
-                "The scores of the heads are not finite.",
+                "The head scores are not finite.",
                 hint="Load the model with dtype='float32' and try again.",
             )
 
     def of(self, name: str) -> Float[np.ndarray, "layers heads"]:
-        """Return one score of every head.
+        """Return one score for every head.
 
         Args:
-            name: The score's name.
+            name: Name of the score.
 
         Returns:
             Scores, shape ``(L, H)``.
 
         Raises:
-            InputError: It was not computed.
+            InputError: The score was not computed.
         """
-        return self.scores[self._place(name)]
+        return self.scores[self._index(name)]
 
     def ranking(self, name: str, top: int | None = None) -> tuple[RankedHead, ...]:
-        """Return the heads in the order of a score, the highest first; a signed score by its size.
+        """Return the heads ranked by a score, highest first; by magnitude if the score is signed.
 
         Args:
-            name: The score's name.
-            top: How many heads; all where left out.
+            name: Name of the score.
+            top: Number of heads; all if omitted.
 
         Returns:
-            Layer, head and score of each; heads of one score stay in the model's order.
+            Layer, head and score of each; ties stay in the order of the model.
 
         Raises:
-            InputError: The score was not computed, or ``top`` is below 1.
+            InputError: The score was not computed, or ``top`` is not a whole number of at least 1.
         """
-        place = self._place(name)
-        if top is not None and top < 1:
-            raise InputError(
-                f"A ranking holds one head or more. Got top={top!r}.", hint="Use for example 10."
-            )
-        scores = self.scores[place].astype(np.float64)
-        keys = np.abs(scores) if self.signed[place] else scores
+        index = self._index(name)
+        if top is not None:
+            top = whole_number(top, "top")
+        scores = self.scores[index].astype(np.float64)
+        keys = np.abs(scores) if self.signed[index] else scores
         order = np.argsort(-keys, axis=None, kind="stable")[:top]
         layers, heads = np.unravel_index(order, scores.shape)
         return tuple(
             RankedHead(
-                layer=int(layer), head=int(head), score=float(str(self.scores[place, layer, head])), by=name
+                layer=int(layer), head=int(head), score=float(str(self.scores[index, layer, head])), by=name
             )
             for layer, head in zip(layers, heads, strict=True)
         )
 
     def to_dataframe(self) -> "pandas.DataFrame":
-        """Return a table with a row for each head: layer, head, and a column for each score."""
+        """Return a table with one row per head: layer, head, and one column per score."""
         import pandas
 
         layers, heads = self.scores.shape[1:]
@@ -138,13 +140,13 @@ class HeadScores(JsonResult):
             "head": np.tile(np.arange(heads), layers),
         }
         return pandas.DataFrame(
-            columns | {name: self.scores[place].ravel() for place, name in enumerate(self.names)}
+            columns | {name: scores.ravel() for name, scores in zip(self.names, self.scores, strict=True)}
         )
 
-    def _place(self, name: str) -> int:
+    def _index(self, name: str) -> int:
         if name not in self.names:
             raise InputError(
                 f"The score {name!r} was not computed. Computed: {', '.join(self.names)}.",
-                hint=f"Ask for it: score_heads(text, scores={name!r}).",
+                hint=f"Compute it with score_heads(text, scores={name!r}).",
             )
         return self.names.index(name)

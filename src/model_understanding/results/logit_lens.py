@@ -1,4 +1,4 @@
-"""What each layer would answer."""
+"""The logit lens: the prediction at each layer."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from model_understanding.errors import NumericalError
+from model_understanding.results.files import csv_text
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.serialization import JsonResult
 from model_understanding.tokens import Tokens, read_only
@@ -14,35 +15,36 @@ from model_understanding.tokens import Tokens, read_only
 if TYPE_CHECKING:
     import pandas
 
-WHOLE_TEXT = -1  # the position of a classifier's one answer
+WHOLE_TEXT = -1  # position of the output of a classifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LogitLens(JsonResult):
-    """The logit lens: what L layers would answer at P positions, were the model to end there.
+    """The logit lens: the predictions of L layers at P positions.
 
-    The hidden states of a layer go through what the model itself does after its last block. Layer k is what
-    enters block k, so layer 0 is the embeddings; the last layer is what leaves the last block, and its
-    answer is the model's own.
+    The hidden states of each layer go through the model's final norm and output head. Layer k is the input
+    of transformer block k, so layer 0 is the embeddings; the last layer is the output of the last block, and
+    its prediction is that of the model.
 
     Args:
-        tokens: The tokens that the model read.
-        positions: Where the next token is read, shape ``(P,)``; −1 for a classifier's one answer.
-        top_ids: The likeliest entries (tokens or classes) of each layer, shape ``(L, P, k)``.
+        tokens: The input tokens.
+        positions: Positions at which the next token is predicted, shape ``(P,)``; −1 for the output of a
+            classifier.
+        top_ids: The most probable entries (tokens or classes) of each layer, shape ``(L, P, k)``.
         top_probabilities: Their probabilities, shape ``(L, P, k)``.
         entropies: Entropy in nats of each layer's distribution, shape ``(L, P)``.
         divergences: ``KL(last layer ‖ layer)`` in nats, shape ``(L, P)``; 0 for the last layer.
-        final_ranks: Rank in each layer of the last layer's likeliest entry, from 1, shape ``(L, P)``.
-        final_probabilities: Its probability, shape ``(L, P)``.
-        next_ids: The token that follows each position in the text, shape ``(P,)``; −1 where none does.
-        next_ranks: Its rank in each layer, shape ``(L, P)``; 0 where none follows.
-        next_probabilities: Its probability, shape ``(L, P)``; 0 where none follows.
-        ids: Every entry named above, once, shape ``(N,)``.
-        labels: The text of each.
-        provenance: Where it comes from.
+        final_ranks: Rank of the last layer's top entry in each layer, from 1, shape ``(L, P)``.
+        final_probabilities: Its probability in each layer, shape ``(L, P)``.
+        next_ids: The token after each position in the text, shape ``(P,)``; −1 if there is none.
+        next_ranks: Its rank in each layer, shape ``(L, P)``; 0 if there is none.
+        next_probabilities: Its probability in each layer, shape ``(L, P)``; 0 if there is none.
+        ids: Every ID that occurs above, once, shape ``(N,)``.
+        labels: The text of each ID.
+        provenance: Origin of the result.
 
     Raises:
-        ValueError: The shapes disagree.
+        ValueError: The shapes do not match.
         NumericalError: A number is not finite.
     """
 
@@ -64,11 +66,11 @@ class LogitLens(JsonResult):
     def __post_init__(self) -> None:
         positions = read_only(self.positions, np.int64, (None,), "positions")
         if not len(positions) or positions.min() < WHOLE_TEXT or positions.max() >= len(self.tokens):
-            raise ValueError(f"positions must name some of the {len(self.tokens)} tokens.")
+            raise ValueError(f"positions must be positions of the {len(self.tokens)} tokens, or −1.")
         object.__setattr__(self, "positions", positions)
         top_ids = read_only(self.top_ids, np.int64, (None, len(positions), None), "top_ids")
         if not top_ids.shape[0] or not top_ids.shape[2]:
-            raise ValueError("A lens needs a layer and a prediction.")
+            raise ValueError("A logit lens needs at least one layer and one prediction.")
         object.__setattr__(self, "top_ids", top_ids)
         plane, ids = top_ids.shape[:2], read_only(self.ids, np.int64, (len(self.labels),), "ids")
         object.__setattr__(self, "ids", ids)
@@ -88,73 +90,70 @@ class LogitLens(JsonResult):
                     f"The {name} of the logit lens are not finite.",
                     hint="Load the model with dtype='float32' and try again.",
                 )
-        unnamed = ({*top_ids.ravel().tolist(), *self.next_ids.tolist()} - {-1}) - set(ids.tolist())
-        if unnamed:
-            raise ValueError(f"Entries without a label: {sorted(unnamed)[:5]}.")
+        unlabeled = ({*top_ids.ravel().tolist(), *self.next_ids.tolist()} - {-1}) - set(ids.tolist())
+        if unlabeled:
+            raise ValueError(f"IDs without a label: {sorted(unlabeled)[:5]}.")
 
     @property
     def layer_count(self) -> int:
-        """How many layers are read: one more than the model has blocks."""
+        """Number of layers: one more than the model has transformer blocks."""
         return self.top_ids.shape[0]
 
     @property
     def layer_names(self) -> tuple[str, ...]:
-        """What each layer is called: ``embeddings``, then ``after block 0`` and so on."""
-        return ("embeddings", *(f"after block {number}" for number in range(self.layer_count - 1)))
+        """Name of each layer: ``embeddings``, ``after block 0``, ``after block 1`` and so on."""
+        return ("embeddings", *(f"after block {block}" for block in range(self.layer_count - 1)))
 
     @property
     def final_ids(self) -> Int[np.ndarray, " positions"]:
-        """The last layer's likeliest entry at each position."""
+        """The last layer's top entry at each position."""
         return self.top_ids[-1, :, 0]
 
     def label(self, entry: int) -> str:
-        """Return the text of a token, or the name of a class, by its id."""
-        (places,) = np.nonzero(self.ids == entry)
-        return self.labels[int(places[0])] if len(places) else str(entry)
+        """Return the text of a token, or the name of a class, by its ID."""
+        (matches,) = np.nonzero(self.ids == entry)
+        return self.labels[int(matches[0])] if len(matches) else str(entry)
 
-    def top_labels(self, layer: int = -1, place: int = -1) -> tuple[str, ...]:
-        """Return the texts of a layer's likeliest entries.
+    def top_labels(self, layer: int = -1, index: int = -1) -> tuple[str, ...]:
+        """Return the texts of a layer's most probable entries.
 
         Args:
-            layer: The layer; counted from the end where negative.
-            place: Which of the positions read; likewise.
+            layer: The layer; negative indices count from the end.
+            index: Index into ``positions``; likewise.
         """
-        return tuple(self.label(int(entry)) for entry in self.top_ids[layer, place])
+        return tuple(self.label(int(entry)) for entry in self.top_ids[layer, index])
 
-    def settled(self) -> Int[np.ndarray, " positions"]:
-        """Return the layer from which on the last layer's likeliest entry stays the likeliest."""
+    def stable_layers(self) -> Int[np.ndarray, " positions"]:
+        """Return the first layer from which on the last layer's top entry stays on top, per position."""
         agrees = self.final_ranks == 1
         return np.logical_and.accumulate(agrees[::-1], axis=0).sum(axis=0) * -1 + self.layer_count
 
     def to_dataframe(self) -> "pandas.DataFrame":
-        """Return a table with one row for each position, layer and place among the likeliest."""
+        """Return a table with one row per position, layer and top entry."""
         import pandas
 
-        layers, places, top = (axis.ravel() for axis in np.indices(self.top_ids.shape))
+        layers, indices, ranks = (axis.ravel() for axis in np.indices(self.top_ids.shape))
         surfaces = self.tokens.surfaces()
-        positions = self.positions[places]
+        positions = self.positions[indices]
         return pandas.DataFrame(
             {
                 "position": positions,
                 "token": [surfaces[position] if position >= 0 else "" for position in positions],
                 "layer": layers,
                 "layer_name": [self.layer_names[layer] for layer in layers],
-                "place": top + 1,
+                "rank": ranks + 1,
                 "id": self.top_ids.ravel(),
                 "prediction": [self.label(int(entry)) for entry in self.top_ids.ravel()],
                 "probability": self.top_probabilities.ravel(),
-                "entropy": self.entropies[layers, places],
-                "divergence": self.divergences[layers, places],
-                "final_rank": self.final_ranks[layers, places],
-                "final_probability": self.final_probabilities[layers, places],
-                "next_rank": self.next_ranks[layers, places],
-                "next_probability": self.next_probabilities[layers, places],
+                "entropy": self.entropies[layers, indices],
+                "divergence": self.divergences[layers, indices],
+                "final_rank": self.final_ranks[layers, indices],
+                "final_probability": self.final_probabilities[layers, indices],
+                "next_rank": self.next_ranks[layers, indices],
+                "next_probability": self.next_probabilities[layers, indices],
             }
-        ).sort_values(["position", "layer", "place"], ignore_index=True)
+        ).sort_values(["position", "layer", "rank"], ignore_index=True)
 
     def to_csv(self) -> str:
-        """Return the table as CSV; a cell that a spreadsheet would run as a formula is quoted by a tab."""
-        table = self.to_dataframe()
-        for column in ("token", "prediction"):
-            table[column] = [f"\t{cell}" if cell[:1] in tuple("=+-@\t\r") else cell for cell in table[column]]
-        return table.to_csv(index=False, lineterminator="\r\n")
+        """Return the table as CSV; cells that a spreadsheet would run as formulas get a leading tab."""
+        return csv_text(self.to_dataframe())

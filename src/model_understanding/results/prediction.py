@@ -1,4 +1,4 @@
-"""A classifier's answer."""
+"""The prediction of a classifier."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from model_understanding.tokens import Tokens, read_only
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prediction(JsonResult):
-    """A classifier's answer for one text or pair.
+    """The prediction of a classifier for one text or pair.
 
     Args:
-        tokens: What the model saw.
-        labels: Names of the C classes, in the model's order.
-        logits: Raw outputs, shape ``(C,)``; the predicted values of a regression.
-        probabilities: Softmax (one label) or sigmoid (several labels), shape ``(C,)``; ``None`` for a
-            regression.
+        tokens: The input tokens.
+        labels: Names of the C classes, in the order of the model.
+        logits: Raw outputs, shape ``(C,)``; for a regression, the predicted values.
+        probabilities: Softmax (single label) or sigmoid (multi-label) of the logits, shape ``(C,)``; ``None``
+            for a regression.
         problem: ``single_label``, ``multi_label`` or ``regression``.
     """
 

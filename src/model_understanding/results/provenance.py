@@ -1,4 +1,4 @@
-"""Where a result comes from: enough to make it again, and what to know before believing it."""
+"""Origin of a result: what is needed to reproduce it, and warnings about it."""
 
 import platform
 from dataclasses import dataclass, field
@@ -9,21 +9,21 @@ from model_understanding.results.serialization import JsonResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance(JsonResult):
-    """The model, the software and the cautions behind a result.
+    """The model, the software and the warnings behind a result.
 
     Args:
-        model: Hub id, folder, or the class of a loaded model.
+        model: Hub ID, folder, or the class of a loaded model.
         task: ``sequence-classification`` or ``causal-lm``.
         architecture: The model's class.
         tokenizer: The tokenizer's class.
-        revision: Commit of the checkpoint, where known.
-        dtype: The weights' number type.
-        device: Where the model ran.
+        revision: Commit of the checkpoint, if known.
+        dtype: The dtype of the weights.
+        device: The device that ran the model.
         attention_implementation: ``sdpa``, ``eager``, …
         versions: Versions of this package, Python, torch, transformers and numpy.
-        seed: Seed of the random choices, where there were any.
+        seed: Seed of random choices, if there were any.
         seconds: Wall time of the computation.
-        cautions: What a reader must know, as "untrained head: this explains random weights".
+        cautions: Warnings for the reader, for example "untrained head: this explains random weights".
     """
 
     model: str = "unknown"
@@ -44,7 +44,7 @@ class Provenance(JsonResult):
 
 
 def versions_of(*packages: str) -> dict[str, str]:
-    """Return the versions of this package, of Python and of packages that a result depends on."""
+    """Return the versions of this package, of Python and of the given packages."""
     return {
         "model-understanding": version("model-understanding"),
         "python": platform.python_version(),

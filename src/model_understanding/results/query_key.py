@@ -1,4 +1,4 @@
-"""The products of one query with its keys, dimension by dimension."""
+"""The products of one query with its keys, per dimension."""
 
 from dataclasses import dataclass, field
 
@@ -13,27 +13,27 @@ from model_understanding.tokens import Tokens, read_only
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class QueryKey(JsonResult):
-    """Why one query of one head looks at its K keys as it does: the neuron view.
+    """The query of one head and its K keys (neuron view): why the query attends to each key as it does.
 
-    The score of key k is ``Σᵢ scale · qᵢ · kᵢ`` (``products`` before the sum) plus ``additions``; a softmax
-    of the scores over the keys allowed, and the rival where there is one, gives ``weights``.
+    The score of key k is ``Σᵢ scale · qᵢ · kᵢ`` (``products`` before the sum) plus ``additions``; the softmax
+    over the scores of the allowed keys, and the rival if there is one, gives ``weights``.
 
     Args:
         tokens: The K tokens of the text.
-        query: The position of the query.
-        layer: The attention layer.
-        head: The head.
-        query_vector: The query as attention consumes it (rotary positions applied), shape ``(D,)``.
+        query: Position of the query.
+        layer: Index of the attention layer.
+        head: Index of the head.
+        query_vector: The query as attention uses it (with rotary positions), shape ``(D,)``.
         key_vectors: The keys likewise, shape ``(K, D)``.
-        scale: The factor of their products.
-        additions: What else enters each score (position biases, soft caps), shape ``(K,)``; 0 where masked.
-        allowed: Which keys the query may look at, shape ``(K,)``.
-        weights: The attention weights that the model used, shape ``(K,)``.
-        rival: A score that competes in the softmax and belongs to no key (a learned sink), or ``None``.
-        provenance: Where it comes from.
+        scale: Factor of their products.
+        additions: Other terms of each score (position biases, soft caps), shape ``(K,)``; 0 where masked.
+        allowed: Which keys the query can attend to, shape ``(K,)``.
+        weights: The attention weights of the model, shape ``(K,)``.
+        rival: A score in the softmax that belongs to no key (a learned sink), or ``None``.
+        provenance: Origin of the result.
 
     Raises:
-        ValueError: The shapes disagree.
+        ValueError: The shapes do not match.
         NumericalError: A number is not finite.
     """
 
@@ -60,7 +60,7 @@ class QueryKey(JsonResult):
             object.__setattr__(self, name, read_only(getattr(self, name), np.float32, (count,), name))
         object.__setattr__(self, "allowed", read_only(self.allowed, np.bool_, (count,), "allowed"))
         if not 0 <= self.query < count:
-            raise ValueError(f"query must name one of the {count} tokens. Got {self.query}.")
+            raise ValueError(f"query must be a position of the {count} tokens. Got {self.query}.")
         for name in ("query_vector", "key_vectors", "additions", "weights"):
             if not np.isfinite(getattr(self, name)).all():
                 raise NumericalError(
@@ -69,11 +69,11 @@ class QueryKey(JsonResult):
 
     @property
     def products(self) -> Float[np.ndarray, "keys width"]:
-        """Each dimension's part of each key's score, shape ``(K, D)``, before masks and biases."""
+        """Contribution of each dimension to each key's score, shape ``(K, D)``, before masks and biases."""
         return self.scale * self.query_vector[None] * self.key_vectors
 
     @property
     def scores(self) -> Float[np.ndarray, " keys"]:
         """The score of each key before the softmax, shape ``(K,)``; −infinity where masked."""
-        whole = self.products.sum(axis=1, dtype=np.float64) + self.additions
-        return np.where(self.allowed, whole, -np.inf)
+        scores = self.products.sum(axis=1, dtype=np.float64) + self.additions
+        return np.where(self.allowed, scores, -np.inf)

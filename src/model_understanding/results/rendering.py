@@ -1,4 +1,4 @@
-"""How a report and a comparison save and display themselves: the one place where results call ``show``."""
+"""Saving and displaying of reports and comparisons: the only module of ``results`` that calls ``show``."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Rendered(JsonResult, abstract=True):
-    """A result that ``show`` can draw: as a page, as a figure, in a notebook or a terminal."""
+    """A result that ``show`` can render as a page, a figure, in a notebook or in a terminal."""
 
     __slots__ = ()
 
@@ -21,20 +21,19 @@ class Rendered(JsonResult, abstract=True):
     """The formats that ``save`` writes."""
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the result; the suffix chooses the format.
+        """Write the result in the format of the file's suffix.
 
-        ``.html`` is one page that needs no network; ``.png``, ``.svg`` and ``.pdf`` are figures; ``.json``
-        holds everything and can be loaded again; ``.csv`` holds the scores; ``.npz`` (reports only) the
-        arrays.
+        ``.html`` is a self-contained page; ``.png``, ``.svg`` and ``.pdf`` are figures; ``.json`` has
+        everything and can be loaded again; ``.csv`` has the scores; ``.npz`` (reports only) has the arrays.
 
         Args:
-            path: Where to write; the file appears whole or not at all.
+            path: File to write; it is written atomically.
 
         Returns:
             The path written.
 
         Raises:
-            InputError: The suffix is none of these, or the file cannot be written.
+            InputError: The suffix is not supported, or the file cannot be written.
         """
         return save_as(path, self.SUFFIXES, self._bytes)
 
@@ -43,25 +42,25 @@ class Rendered(JsonResult, abstract=True):
         _show().show(self)
 
     def to_html(self) -> str:
-        """Return the result as one self-contained page."""
+        """Return the result as a self-contained HTML page."""
         return _show().render(self, ".html").decode("utf-8")
 
     def _repr_html_(self) -> str:
         return self._repr_mimebundle_()["text/html"]
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """Return what a notebook keeps of the result: the page, and a picture for what shows no HTML."""
+        """Return the result by MIME type: the page, and a figure for frontends that show no HTML."""
         return _show().notebook_bundle(self)
 
     def _bytes(self, suffix: str) -> bytes:
-        if suffix == ".json":  # an unpaired surrogate, which UTF-8 cannot hold, as JSON's own escape
+        if suffix == ".json":  # an unpaired surrogate, which UTF-8 cannot encode, as a JSON escape
             return (self.to_json(indent=1) + "\n").encode("utf-8", "backslashreplace")
         if suffix == ".csv":
             return csv_text(self._table()).encode("utf-8", "backslashreplace")
         return _show().render(self, suffix)
 
     def _table(self) -> "pandas.DataFrame":
-        """Return the scores that ``.csv`` holds."""
+        """Return the scores for ``.csv``."""
         raise NotImplementedError
 
 

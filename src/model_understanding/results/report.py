@@ -1,4 +1,4 @@
-"""Everything ``analyze`` found, ready to show, save and load."""
+"""The result of ``analyze``, ready to show, save and load."""
 
 import io
 import os
@@ -12,7 +12,7 @@ from model_understanding.errors import InputError
 from model_understanding.results.attention_map import AttentionMap
 from model_understanding.results.attribution import Attribution
 from model_understanding.results.evaluation import Evaluation
-from model_understanding.results.files import array_in, reading
+from model_understanding.results.files import read_array, reading
 from model_understanding.results.generation import Generation, contrast_of
 from model_understanding.results.head_scores import HeadScores
 from model_understanding.results.logit_lens import LogitLens
@@ -27,23 +27,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Report(Rendered):
-    """A prediction or a generation, with its attributions, its attention and where they come from.
+    """A prediction or a generation with its attributions, attention maps and evaluations.
 
     Args:
-        prediction: A classifier's answer.
-        generation: A language model's continuation.
+        prediction: The prediction of a classifier.
+        generation: The generation of a language model.
         attributions: The attributions, the main one first.
-        contrasts: Why each token of a generation and not one of its likeliest alternatives: a row for each
-            step and alternative.
-        attention: The attention maps, the main one first: pictures and the terminal draw it, the page all.
-        evaluations: How far the attributions may be believed.
+        contrasts: Attribution of each generated token against its most probable alternatives, with a row for
+            each step and alternative.
+        attention: The attention maps, the main one first. Figures and terminal show the main map, the page
+            shows all.
+        evaluations: The faithfulness of the main attribution.
         heads: Scores of the attention heads, by which they can be ranked.
-        lens: What each layer would answer.
+        lens: The logit lens.
         query_keys: Queries and keys of single heads; ``with_query_keys`` adds them.
-        provenance: Model, software and cautions.
+        provenance: Model, software and warnings.
 
     Raises:
-        ValueError: Neither or both of a prediction and a generation are given.
+        ValueError: Neither or both of prediction and generation are given.
     """
 
     SUFFIXES: ClassVar[tuple[str, ...]] = (*Rendered.SUFFIXES, ".npz")
@@ -61,46 +62,46 @@ class Report(Rendered):
 
     def __post_init__(self) -> None:
         if (self.prediction is None) == (self.generation is None):
-            raise ValueError("A report holds either a prediction or a generation.")
+            raise ValueError("A report needs either a prediction or a generation.")
         for name in ("attributions", "attention", "evaluations", "query_keys"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The texts explained: a sentence, a pair, or a prompt and its continuation."""
+        """The explained texts: a single text, a pair, or a prompt and its continuation."""
         source = self.prediction or self.generation
         assert source is not None
         return source.tokens.texts
 
-    def with_query_keys(self, *found: QueryKey) -> Self:
-        """Return the report with the queries and keys of further heads, which its page then shows.
+    def with_query_keys(self, *query_keys: QueryKey) -> Self:
+        """Return the report with the queries and keys of more heads, which its page then shows.
 
         Args:
-            *found: What ``compute_query_key`` returned for this report's text.
+            *query_keys: Results of ``compute_query_key`` for the text of this report.
         """
-        return replace(self, query_keys=(*self.query_keys, *found))
+        return replace(self, query_keys=(*self.query_keys, *query_keys))
 
     def contrast(self, step: int, alternative: str | int) -> Attribution:
-        """Return why a token was written and not an alternative.
+        """Return the attribution of a generated token against an alternative token.
 
-        ``score of logit(written) − logit(alternative)``: above 0 (where the method has signs) for the
-        token written, below 0 for the alternative.
+        The target is ``logit(generated token) − logit(alternative)``: positive scores of signed methods
+        support the generated token, negative scores the alternative.
 
         Args:
-            step: The step of the generation, counted from 0, or from −1 at the end.
-            alternative: The text or the id of the token that might have been written.
+            step: The generation step; negative indices count from the end.
+            alternative: Text or ID of the alternative token.
 
         Returns:
             The attribution of one target.
 
         Raises:
-            InputError: The report holds no such contrast.
+            InputError: The report has no such contrast.
         """
         return contrast_of(self.generation, self.contrasts, step, alternative)
 
     @property
     def main_attention(self) -> tuple[AttentionMap, ...]:
-        """The map that pictures and the terminal draw: the first, or none."""
+        """The map that figures and terminal show: the first one, if any."""
         return self.attention[:1]
 
     @classmethod
@@ -114,16 +115,16 @@ class Report(Rendered):
             The report; showing it needs no torch.
 
         Raises:
-            InputError: The file does not exist or is no report.
+            InputError: The file does not exist or is not a report.
         """
         source = Path(path).expanduser()
         with reading("a report", source, "Report.save('x.json') or Report.save('x.npz')"):
             is_archive = source.suffix.lower() == ".npz"
-            text = str(array_in(source, "report")) if is_archive else source.read_text(encoding="utf-8")
+            text = str(read_array(source, "report")) if is_archive else source.read_text(encoding="utf-8")
         return cls.from_json(text)
 
     def _bytes(self, suffix: str) -> bytes:
-        # Of a base with slots: the short form of super() does not know the class that has them.
+        # Not super(): with slots=True its short form refers to the class before dataclass replaced it.
         return _archive(self) if suffix == ".npz" else Rendered._bytes(self, suffix)
 
     def _table(self) -> "pandas.DataFrame":
@@ -131,7 +132,7 @@ class Report(Rendered):
 
         attributions = self.attributions if self.contrasts is None else (*self.attributions, self.contrasts)
         if not attributions:
-            raise InputError("The report holds no attribution.", hint="Save it as .json or .html instead.")
+            raise InputError("The report has no attribution.", hint="Save it as .json or .html instead.")
         return pandas.concat(
             [attribution.to_dataframe().assign(method=attribution.method) for attribution in attributions]
         )
@@ -139,13 +140,13 @@ class Report(Rendered):
 
 def _archive(report: Report) -> bytes:
     arrays: dict[str, Any] = {"report": np.array(report.to_json())}
-    for number, attribution in enumerate(report.attributions):
-        arrays[f"scores_{number}"] = attribution.scores
-        arrays[f"offsets_{number}"] = attribution.tokens.offsets
+    for index, attribution in enumerate(report.attributions):
+        arrays[f"scores_{index}"] = attribution.scores
+        arrays[f"offsets_{index}"] = attribution.tokens.offsets
     if report.contrasts is not None:
         arrays["contrasts"] = report.contrasts.scores
-    for number, attention in enumerate(report.attention):
-        arrays[f"attention_{number}"] = attention.weights
+    for index, attention in enumerate(report.attention):
+        arrays[f"attention_{index}"] = attention.weights
     if report.heads is not None:
         arrays["head_scores"] = report.heads.scores
     buffer = io.BytesIO()

@@ -1,7 +1,7 @@
 """Results to JSON and back: one codec for every result type.
 
-A result is an object with ``type`` and its fields; arrays are nested lists with as many digits as
-restore each value exactly. The outermost object carries ``schema``. NaN and infinity are refused.
+A result is an object with ``type`` and its fields; arrays are nested lists with as many digits as are
+needed to restore each value exactly. The outermost object has ``schema``. NaN and infinity are rejected.
 """
 
 import json
@@ -21,7 +21,7 @@ _TYPES: dict[str, type] = {"Tokens": Tokens}
 
 
 class JsonResult:
-    """A result that turns into JSON and back."""
+    """A result that converts to JSON and back."""
 
     __slots__ = ()
 
@@ -34,7 +34,7 @@ class JsonResult:
         """Return the result as JSON text.
 
         Args:
-            indent: Spaces a level, or ``None`` for one line.
+            indent: Spaces per level, or ``None`` for a single line.
 
         Returns:
             An object with ``schema``, ``type`` and the fields.
@@ -46,7 +46,7 @@ class JsonResult:
             return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=indent)
         except ValueError as error:
             raise NumericalError(
-                f"{type(self).__name__} holds a value that is not finite.",
+                f"{type(self).__name__} has a value that is not finite.",
                 hint="Load the model with dtype='float32' and try again.",
             ) from error
 
@@ -65,7 +65,7 @@ class JsonResult:
             The result, equal to the one saved.
 
         Raises:
-            InputError: The text is not a result of this type in a schema this version reads.
+            InputError: The text is not a result of this type, or its schema is not supported.
         """
         result = result_from_json(text)
         if not isinstance(result, cls):
@@ -86,43 +86,44 @@ def result_from_json(text: str) -> Any:
         The result.
 
     Raises:
-        InputError: The text is not JSON, not a result, or of a schema this version does not read.
+        InputError: The text is not JSON or not a result, or its schema is not supported.
     """
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"This is not JSON: {error}.", hint=_HINT) from error
+        raise InputError(f"Invalid JSON: {error}.", hint=_HINT) from error
     return result_from_dict(data)
 
 
 def result_from_dict(data: Any) -> Any:
-    """Restore a result of any type from what ``to_dict`` returned; arrays may be arrays.
+    """Restore a result of any type from the output of ``to_dict``; arrays can also be numpy arrays.
 
     Args:
-        data: The result's fields with its type and schema.
+        data: The fields of the result with its type and schema.
 
     Returns:
         The result.
 
     Raises:
-        InputError: It is not a result, or of a schema this version does not read.
+        InputError: It is not a result, or its schema is not supported.
     """
     if not _is_result(data):
-        raise InputError(f"This JSON is not a result. Types: {', '.join(sorted(_TYPES))}.", hint=_HINT)
-    if data.pop("schema", None) != SCHEMA:
+        raise InputError(f"The JSON is not a result. Types: {', '.join(sorted(_TYPES))}.", hint=_HINT)
+    schema = data.pop("schema", None)
+    if schema != SCHEMA:
         raise InputError(
-            f"This result is not of schema {SCHEMA}, the only one this version reads.",
-            hint="Save it again with this version of model-understanding.",
+            f"Unsupported schema {schema!r}: this version of model-understanding reads schema {SCHEMA}.",
+            hint="Compute and save the result again with this version.",
         )
     try:
         return _restored(data)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         reason = str(error).rstrip(".")
-        raise InputError(f"This JSON is not a whole result: {reason}.", hint=_HINT) from error
+        raise InputError(f"The JSON is not a valid result: {reason}.", hint=_HINT) from error
 
 
 def split_arrays(result: Any) -> tuple[str, dict[str, np.ndarray]]:
-    """Return a result as JSON text without its own arrays, and those arrays."""
+    """Return a result as JSON text without its arrays, and the arrays."""
     values = {field.name: getattr(result, field.name) for field in fields(result)}
     arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
     content = {name: _plain(value) for name, value in values.items() if name not in arrays}
@@ -135,7 +136,7 @@ def _plain(value: Any) -> Any:
         content = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
         return {"type": type(value).__name__, **content}
     if isinstance(value, np.ndarray):
-        if value.dtype == np.float32:  # shortest decimals that restore a float32, not a float64
+        if value.dtype == np.float32:  # shortest decimals that restore a float32
             return value.astype(str).astype(np.float64).tolist()
         return value.tolist()
     if isinstance(value, np.generic):
@@ -146,7 +147,7 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if value is None or isinstance(value, str | int | float):
         return value
-    return repr(value)  # a method's parameter may be any object
+    return repr(value)  # a parameter of a method can be any object
 
 
 def _is_result(value: Any) -> bool:
@@ -154,7 +155,7 @@ def _is_result(value: Any) -> bool:
 
 
 def _restored(data: dict[str, Any]) -> Any:
-    """Build a result from its fields, each checked against the type it is declared as."""
+    """Build a result from its fields, each checked against its declared type."""
     kind = _TYPES[data["type"]]
     hints = _hints(kind)
     content = {}
@@ -173,10 +174,10 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _as_declared(value: Any, hint: Any, name: str) -> Any:
-    """Return a value of a field, restored where it is a result.
+    """Return the value of a field, restored if it is a result.
 
     Raises:
-        ValueError: It is not of the type declared.
+        ValueError: It does not have the declared type.
     """
     origin, parts = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
@@ -199,14 +200,14 @@ def _as_declared(value: Any, hint: Any, name: str) -> Any:
         or ((hint in (str, bool) or origin is dict) and isinstance(value, origin or hint))
     ):
         return value
-    raise ValueError(f"{name} cannot be {_short(value)}")
+    raise ValueError(f"{name} has the invalid value {_short(value)}")
 
 
 def _array(value: list[Any] | np.ndarray, hint: Any, name: str) -> np.ndarray:
     array = np.asarray(value)
     allowed = {"Float": "fiu", "Int": "iu", "Bool": "b"}[hint.dtype.__name__]
     if array.size and array.dtype.kind not in allowed:
-        raise ValueError(f"{name} cannot hold {_short(value)}")
+        raise ValueError(f"{name} has the invalid value {_short(value)}")
     return array
 
 

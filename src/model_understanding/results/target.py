@@ -1,4 +1,4 @@
-"""What is explained: one scalar read from the model's output."""
+"""The target of an explanation: one scalar of the model's output."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from model_understanding.results.serialization import JsonResult
 
 Quantity = Literal["logit", "log_prob", "prob", "loss", "custom"]
 QUANTITIES: tuple[str, ...] = ("logit", "log_prob", "prob")
-_SPOKEN = {"logit": "logit", "log_prob": "log-probability", "prob": "probability"}
+QUANTITY_NAMES = {"logit": "logit", "log_prob": "log-probability", "prob": "probability"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,15 +19,15 @@ class Target(JsonResult):
 
     Args:
         task: ``sequence-classification`` or ``causal-lm``.
-        positions: Positions of the logits that are read; empty for a classifier, which has one row.
-        indices: The class or vocabulary id read at each position.
+        positions: Positions of the logits; empty for a classifier, which has a single row.
+        indices: The class or vocabulary ID at each position.
         labels: Their names.
-        against: Ids of the contrast at each position; empty where there is none.
+        against: Class or vocabulary ID to subtract at each position; empty without a contrast.
         against_labels: Their names.
-        reduce: How several positions become one number.
-        quantity: What is read: ``logit``, ``log_prob``, ``prob``; ``loss`` is −``log_prob``; ``custom``
-            is a function of the caller's.
-        name: A name for a target that has one, as ``loss``, ``continuation`` or the text of a span.
+        reduce: How several positions are combined.
+        quantity: ``logit``, ``log_prob`` or ``prob``; ``loss`` is −``log_prob``; ``custom`` is a function of
+            the caller.
+        name: Name of the target, if any, for example ``loss``, ``continuation`` or the text of a span.
 
     >>> Target(task="sequence-classification", indices=(1,), labels=("positive",)).description()
     'logit of positive'
@@ -48,45 +48,49 @@ class Target(JsonResult):
             object.__setattr__(self, field, tuple(getattr(self, field)))
         if self.positions and len(self.positions) != len(self.indices):
             raise ValueError(
-                f"{len(self.positions)} positions need as many indices. Got {len(self.indices)}."
+                f"positions and indices must have the same length. Got {len(self.positions)} and "
+                f"{len(self.indices)}."
             )
         if self.against and len(self.against) != len(self.indices):
-            raise ValueError(f"{len(self.indices)} indices need as many contrasts. Got {len(self.against)}.")
+            raise ValueError(
+                f"indices and against must have the same length. Got {len(self.indices)} and "
+                f"{len(self.against)}."
+            )
 
     def description(self) -> str:
-        """Return the target in words, as ``logit of positive − negative``."""
+        """Return a description of the target, for example ``logit of positive − negative``."""
         if self.quantity == "loss":
             name = self.name or "loss"
             return f"language-model {name if name != 'loss' else 'loss of the prompt'}"
         if self.quantity == "custom":
             return f"custom target {self.name}"
-        what = self.name or ", ".join(label.strip() or repr(label) for label in self.labels[:4])
+        labels = self.name or ", ".join(label.strip() or repr(label) for label in self.labels[:4])
         if not self.name and len(self.labels) > 4:
-            what += f" … ({len(self.labels)} in all)"
+            labels += f" … ({len(self.labels)} in total)"
         contrast = f" − {', '.join(self.against_labels[:4])}" if self.against else ""
         if len(self.against_labels) > 4:
             contrast += " …"
-        return f"{_SPOKEN[self.quantity]} of {what}{contrast}"
+        return f"{QUANTITY_NAMES[self.quantity]} of {labels}{contrast}"
 
 
 def name_of_function(function: Callable[..., Any]) -> str:
-    """Return what to call a caller's function: its name, or its class's."""
+    """Return the name of a function, or of the class of a callable object."""
     return getattr(function, "__name__", type(function).__name__)
 
 
 def function_target(task: str, function: Callable[..., Any]) -> Target:
-    """Return the target that is what a caller's function says of the model's outputs."""
+    """Return the target defined by a caller's function of the model's outputs."""
     return Target(task=task, quantity="custom", name=name_of_function(function))
 
 
-def whole_of(steps: Sequence[Target]) -> Target:
-    """Return the target that steps of a continuation make together: the sum of what each reads.
+def sum_of_steps(steps: Sequence[Target]) -> Target:
+    """Return the sum of the targets of several generation steps as one target.
 
     Args:
-        steps: Targets of a language model, one for each position.
+        steps: Targets of a language model, one per position.
 
     >>> first, second = (Target(task="causal-lm", positions=(at,), indices=(at + 5,)) for at in (1, 2))
-    >>> whole_of([second, first]).indices
+    >>> sum_of_steps([second, first]).indices
     (6, 7)
     """
     ordered = sorted(steps, key=lambda target: target.positions)

@@ -1,7 +1,7 @@
-"""Views of results: figures (matplotlib), the terminal (rich), pages and notebooks (HTML).
+"""Views of results: figures (matplotlib), terminal (rich), pages and notebooks (HTML).
 
-Nothing here imports torch or transformers, and nothing changes the user's matplotlib settings. Results save
-and show themselves by the functions below (``results/rendering.py``).
+Nothing here imports torch or transformers or changes the user's matplotlib settings. Reports and comparisons
+save and show themselves with the functions below (``results/rendering.py``).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def render(result: "Report | Comparison", suffix: str) -> bytes:
-    """Return a report or a comparison as the bytes of a file.
+    """Return a report or a comparison as the content of a file.
 
     Args:
         result: The report or the comparison.
@@ -32,14 +32,14 @@ def render(result: "Report | Comparison", suffix: str) -> bytes:
 
 
 def notebook_bundle(result: "Report | Comparison") -> dict[str, Any]:
-    """Return what a notebook keeps of a report or a comparison, by MIME type."""
+    """Return the representations of a report or a comparison for a notebook, by MIME type."""
     from model_understanding.show import display
 
     return display.notebook_bundle(result)
 
 
 def show(result: "Report | Comparison") -> None:
-    """Show a report or a comparison where the user is looking: a notebook, a window or the terminal."""
+    """Show a report or a comparison in a notebook, a window or the terminal."""
     from model_understanding.show.display import show_result
 
     show_result(result)

@@ -8,21 +8,21 @@ from model_understanding.comparison import Comparison
 if TYPE_CHECKING:
     from model_understanding.results import Report
 
-MOST_PICTURED = 256  # tokens; a notebook keeps no picture of a longer report
+MAX_FIGURE_TOKENS = 256  # a notebook stores no figure of longer reports
 
 
 def in_notebook() -> bool:
-    """Return whether the code runs in a notebook's kernel, where a returned report shows itself."""
+    """Return whether the code runs in a notebook kernel, where a returned report displays itself."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and getattr(shell, "kernel", None) is not None
 
 
 def show_result(result: "Report | Comparison") -> None:
-    """Show a report or a comparison where the user is looking.
+    """Show a report or a comparison.
 
-    In a notebook the page is displayed; where pyplot has opened a backend with windows, the figures are
-    shown; elsewhere the colored text is printed.
+    In a notebook, the page is displayed; if pyplot uses a backend with windows, the figures are shown;
+    otherwise, colored text is printed.
 
     Args:
         result: The report or the comparison.
@@ -44,24 +44,24 @@ def show_result(result: "Report | Comparison") -> None:
 
 
 def notebook_bundle(result: "Report | Comparison") -> dict[str, Any]:
-    """Return what a notebook keeps of a result: the page, and a picture for what shows no HTML.
+    """Return the representations of a result for a notebook: the page, and a figure if HTML is not supported.
 
     Args:
         result: The report or the comparison.
 
     Returns:
-        Contents by MIME type. The plain text is one line, in place of what a dataclass prints, which would
-        hold every number.
+        Contents by MIME type. The plain text is one line instead of the repr of the dataclass, which contains
+        every number.
     """
     from model_understanding.show.page.document import html_fragment
-    from model_understanding.show.shared.comparison_words import answers
-    from model_understanding.show.shared.words import answer_words
+    from model_understanding.show.shared.comparison_words import headlines
+    from model_understanding.show.shared.words import report_headline
 
     if isinstance(result, Comparison):
-        return {"text/plain": "  →  ".join(answers(result)), "text/html": html_fragment(result)}
-    bundle: dict[str, Any] = {"text/plain": answer_words(result), "text/html": html_fragment(result)}
+        return {"text/plain": "  →  ".join(headlines(result)), "text/html": html_fragment(result)}
+    bundle: dict[str, Any] = {"text/plain": report_headline(result), "text/html": html_fragment(result)}
     source = result.prediction or result.generation
-    is_short = source is not None and len(source.tokens) <= MOST_PICTURED
+    is_short = source is not None and len(source.tokens) <= MAX_FIGURE_TOKENS
     if is_short and (result.attributions or result.attention):
         from model_understanding.show.figures.report import figure_bytes, report_figure
 
@@ -70,7 +70,7 @@ def notebook_bundle(result: "Report | Comparison") -> dict[str, Any]:
 
 
 def _has_windows() -> bool:
-    """Return whether the user already works with pyplot and a backend that opens windows."""
+    """Return whether the user has imported pyplot with a backend that opens windows."""
     pyplot: Any = sys.modules.get("matplotlib.pyplot")
     if pyplot is None:
         return False

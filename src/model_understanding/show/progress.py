@@ -1,4 +1,4 @@
-"""A bar for a long run: in the terminal by rich, in a notebook as HTML that needs no widgets."""
+"""Progress bars: in the terminal by rich, in a notebook as HTML without widgets."""
 
 import sys
 import time
@@ -9,53 +9,58 @@ from typing import Any
 from model_understanding.errors import InputError
 from model_understanding.show.display import in_notebook
 
-Tell = Callable[[int, int | None], Any]
-LONG = 1.0  # seconds after which an unasked bar appears
-_BETWEEN = 0.1  # seconds between two drawings in a notebook
+Progress = Callable[[int, int | None], Any]  # called with the finished and the total number of positions
+DELAY = 1.0  # seconds after which an automatic bar appears
+_INTERVAL = 0.1  # seconds between two updates in a notebook
 
 
 @contextmanager
-def shown_progress(choice: Any) -> Iterator[Tell | None]:
-    """Turn what a caller passed as ``progress`` into a function to tell.
+def progress_bar(choice: Any) -> Iterator[Progress | None]:
+    """Turn the ``progress`` argument of a caller into a function that reports progress.
 
     Args:
-        choice: A function, which is told as it is; ``True`` for a bar; ``False`` for none; ``None`` for a
-            bar in a notebook, where the run turns out long.
+        choice: A function, used as it is; ``True`` for a bar; ``False`` for none; ``None`` for a bar in a
+            notebook if the run takes long.
 
     Yields:
-        What to call with the token positions done and all there will be; nothing where nobody looks.
+        A function of the finished and the total number of token positions, or ``None``.
 
     Raises:
-        InputError: It is none of these.
+        InputError: The argument is none of these.
     """
     if choice is not None and not isinstance(choice, bool) and not callable(choice):
         raise InputError(
-            f"progress is True, False, None or a function. Got {choice!r}.",
+            f"progress must be True, False, None or a function. Got {choice!r}.",
             hint="Pass for example progress=lambda done, total: print(done, total).",
         )
     if callable(choice):
         yield choice
     elif choice or (choice is None and in_notebook()):
-        drawn = _notebook_bar if in_notebook() else _terminal_bar
-        with drawn(0.0 if choice else LONG) as tell:
-            yield tell
+        bar = _notebook_bar if in_notebook() else _terminal_bar
+        with bar(0.0 if choice else DELAY) as report:
+            yield report
     else:
         yield None
 
 
 @contextmanager
-def _terminal_bar(wait: float) -> Iterator[Tell]:
+def _terminal_bar(delay: float) -> Iterator[Progress]:
+    from rich import progress
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("Explaining"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
+    columns = (
+        progress.TextColumn("Explaining"),
+        progress.BarColumn(),
+        progress.TaskProgressColumn("[progress.percentage]{task.percentage:>3.0f} %"),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(file=sys.stderr), transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield late(lambda done, total: bar.update(task, completed=done, total=total), wait)
+        yield delayed(lambda done, total: bar.update(task, completed=done, total=total), delay)
 
 
 @contextmanager
-def _notebook_bar(wait: float) -> Iterator[Tell]:
+def _notebook_bar(delay: float) -> Iterator[Progress]:
     from IPython.display import HTML, display  # type: ignore[import-not-found]
 
     handle: Any = None
@@ -66,37 +71,37 @@ def _notebook_bar(wait: float) -> Iterator[Tell]:
         now = time.monotonic()
         if handle is None:
             handle = display(HTML(bar_html(done, total)), display_id=True)
-        elif done == total or now - last >= _BETWEEN:
+        elif done == total or now - last >= _INTERVAL:
             handle.update(HTML(bar_html(done, total)))
         else:
             return
         last = now
 
     try:
-        yield late(draw, wait)
+        yield delayed(draw, delay)
     finally:
         if handle is not None:
-            handle.update(HTML(""))  # the result says all there is to say
+            handle.update(HTML(""))  # remove the bar
 
 
-def late(tell: Tell, wait: float) -> Tell:
-    """Return a function that tells nothing in the first seconds of a run.
+def delayed(report: Progress, delay: float) -> Progress:
+    """Return a function that reports progress only after some seconds.
 
     Args:
-        tell: What to tell then.
-        wait: How many seconds.
+        report: The function to call then.
+        delay: The number of seconds.
     """
-    started = time.monotonic()
+    start = time.monotonic()
 
-    def told(done: int, total: int | None) -> None:
-        if time.monotonic() - started >= wait:
-            tell(done, total)
+    def report_after_delay(done: int, total: int | None) -> None:
+        if time.monotonic() - start >= delay:
+            report(done, total)
 
-    return told
+    return report_after_delay
 
 
 def bar_html(done: int, total: int | None) -> str:
-    """Return a bar as HTML without scripts or styles of its own.
+    """Return a progress bar as HTML without scripts or styles.
 
     >>> bar_html(3, 12)
     '<progress value="3" max="12"></progress> 25 %'

@@ -54,7 +54,7 @@ def test_layer_and_head_are_chosen_and_named():
         mean.collections[0].get_array().ravel(), result.weights.mean((0, 1)).ravel(), rtol=1e-5
     )
     assert mean.get_title() == "Attention: mean of layers 4–5, mean of heads 0–2"
-    with pytest.raises(InputError, match="holds no layer 7"):
+    with pytest.raises(InputError, match="has no layer 7"):
         attention_axes(result, layer=7)
 
 
@@ -63,17 +63,17 @@ def test_masked_cells_are_no_zeros():
     array = axes.collections[0].get_array().reshape(3, 3)
     assert array.mask.tolist() == [[True, True, True], [True, False, True], [True, False, False]]
     assert to_hex(axes.get_facecolor()) == LIGHT.masked
-    assert "masked: may not be looked at" in legend(axes)
+    assert "masked: cannot attend" in legend(axes)
 
 
 def test_a_sink_is_striped_named_with_its_share_and_off_the_scale():
     axes = attention_axes(with_sink())
-    assert legend(axes)[0] == "sink, off the color scale: 75.0 % on <s>"
+    assert legend(axes)[0] == "attention sink <s>: 75.0 %, excluded from the color scale"
     (stripes,) = [patch for patch in axes.patches if patch.get_hatch()]
     assert (stripes.get_x(), stripes.get_width(), stripes.get_height()) == (0, 1, 3)
     assert axes.collections[0].norm.vmax == pytest.approx(0.3), "the scale is that of the rest"
     words = [text.get_text() for text in drawn_texts(axes.figure)]
-    assert {".70", ".80", ".30", ".15"} <= set(words), "nothing is rescaled"
+    assert {"70", "80", "30", "15"} <= set(words), "nothing is rescaled"
     assert "<s>" in words
 
 
@@ -81,30 +81,29 @@ def test_sinks_are_drawn_like_the_rest_or_taken_out_only_when_asked():
     raw = attention_axes(with_sink(), sinks="raw")
     assert raw.collections[0].norm.vmax == 1
     assert not [patch for patch in raw.patches if patch.get_hatch()]
-    assert "sink: 75.0 % on <s>" in [text.get_text() for text in drawn_texts(raw.figure)]
+    assert "attention sink <s>: 75.0 %" in [text.get_text() for text in drawn_texts(raw.figure)]
     rest = attention_axes(with_sink(), sinks="renormalized")
-    words = "sink, left out and each row divided by what remains: 75.0 % on <s>"
+    words = "attention sink <s>: 75.0 %, excluded, rows rescaled to 100 %"
     assert " ".join(legend(rest)[0].split("\n")) == words
     array = rest.collections[0].get_array().reshape(3, 3)
     np.testing.assert_allclose(array[1:, 1:].filled(0), [[1, 0], [0.25, 0.75]], rtol=1e-6)
     assert (
         rest.collections[0]
         .colorbar.ax.get_ylabel()
-        .startswith("attention weight without sinks, rows rescaled")
+        .startswith("attention weight, attention sinks excluded, rows rescaled")
     )
     with pytest.raises(InputError) as caught:
         attention_axes(with_sink(), sinks="none")
-    assert str(caught.value) == (
-        "sinks='none' is unknown. Allowed: raw, muted, renormalized. "
-        "Leave it out: the sinks of attention are then off the color scale."
-    )
+    assert str(caught.value) == ("Unknown sinks 'none'. Allowed: raw, muted, renormalized. Pass sinks='raw'.")
 
 
 def test_a_head_has_the_sinks_of_its_own():
     sink, even = np.array([[0.9, 0.05, 0.05]] * 3), np.full((3, 3), 1 / 3)
     found = AttentionMap.from_arrays([sink, even, even, even], ["a", "b", "c"])
     assert attention_axes(found).get_legend() is None
-    assert legend(attention_axes(found, head=0)) == ["sink, off the color scale: 90.0 % on a"]
+    assert legend(attention_axes(found, head=0)) == [
+        "attention sink a: 90.0 %, excluded from the color scale"
+    ]
     assert attention_axes(found, head=1).get_legend() is None
 
 
@@ -113,10 +112,12 @@ def test_what_takes_most_of_another_map_is_no_sink():
     found = AttentionMap.from_arrays(weights, ["a", "b", "c", "d"], map="information_flow")
     axes = attention_axes(found)
     words = [text.get_text() for text in drawn_texts(axes.figure)]
-    assert "takes most: 80.0 % on b" in words
+    assert "dominant key b: 80.0 %" in words
     assert not any("sink" in word for word in words)
-    assert axes.collections[0].norm.vmax == pytest.approx(0.8), "it stays on the scale: it may be the answer"
-    assert legend(attention_axes(found, sinks="muted")) == ["takes most, off the color scale: 80.0 % on b"]
+    assert axes.collections[0].norm.vmax == pytest.approx(0.8), "it stays on the scale: it may matter"
+    assert legend(attention_axes(found, sinks="muted")) == [
+        "dominant key b: 80.0 %, excluded from the color scale"
+    ]
 
 
 def test_what_was_left_out_is_drawn():
@@ -137,7 +138,7 @@ def test_rows_of_a_generation_are_named_by_the_token_they_produced():
     axes = attention_axes(result)
     produced = [f"→ {label}" for label in result.steps.labels()]
     assert [label.get_text() for label in axes.get_yticklabels()] == produced
-    assert axes.get_ylabel() == "from (query), named by the token it produced"
+    assert axes.get_ylabel() == "from (query), labeled by the generated token"
     borders = [line.get_xdata()[0] for line in axes.lines]
     assert borders == [10], "a line stands where the continuation begins"
 
@@ -157,9 +158,7 @@ def test_the_numbers_in_the_cells_stand_on_their_cells_color():
     result = attention(tokens_of("a b c"), causal=True)
     axes = attention_axes(result)
     weights = result.matrix()
-    expected = sorted(
-        f"{weights[cell]:.2f}".removeprefix("0") for cell in zip(*np.nonzero(result.mask), strict=True)
-    )
+    expected = sorted(f"{100 * weights[cell]:.0f}" for cell in zip(*np.nonzero(result.mask), strict=True))
     assert sorted(text.get_text() for text in axes.texts if text.get_text()[-1].isdigit()) == expected
 
 

@@ -11,8 +11,8 @@ from sample_results import MANY_SCRIPTS, attention, generation, hostile_tokens, 
 
 from model_understanding import InputError
 from model_understanding.results import AttentionMap
-from model_understanding.show.figures.attention_arcs import LINKS
-from model_understanding.show.figures.attention_grid import MOST_TILES
+from model_understanding.show.figures.attention_arcs import ARCS_PER_ROW
+from model_understanding.show.figures.attention_grid import MAX_TILES
 from model_understanding.show.figures.report import attention_axes, figure_bytes
 from model_understanding.show.shared.colors import palette
 
@@ -53,15 +53,15 @@ def test_a_tile_is_the_matrix_of_its_layer_and_head(theme):
     for place, (layer, head) in enumerate((layer, head) for layer in (0, 1) for head in range(3)):
         np.testing.assert_allclose(shades(tiles[place], theme), found.matrix(layer, head) / top, atol=0.01)
     words = words_of(axes)
-    assert {"layer 0", "layer 1", "head 0", "head 1", "head 2", "Attention: 6 tiles"} <= set(words)
-    assert any("one scale for all tiles" in word for word in words)
+    assert {"layer 0", "layer 1", "head 0", "head 1", "head 2", "Attention: 6 heatmaps"} <= set(words)
+    assert any("same scale for all heatmaps" in word for word in words)
 
 
 def test_a_grid_over_heads_names_each_tile():
     axes = attention_axes(heads(5, 2), view="grid", layer=1)
     assert len(tiles_of(axes)) == 5
     assert {f"layer 1, head {head}" for head in range(5)} <= set(words_of(axes))
-    with pytest.raises(InputError, match="holds no layer 7"):
+    with pytest.raises(InputError, match="has no layer 7"):
         attention_axes(heads(5), view="grid", layer=7)
 
 
@@ -79,7 +79,10 @@ def test_sinks_and_masked_cells_of_a_tile_have_colors_of_their_own():
     assert first[2, 3].tolist() == second[2, 3].tolist() == as_bytes(colors.masked)
     assert second[0, 0].tolist() == as_bytes(colors.attention(1.0)), "the largest weight on the scale"
     legend = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert legend[0].startswith("sink, off the color scale: in 1 of 2 tiles; in 1 of them a, with 90.0 %")
+    assert " ".join(legend[0].split("\n")) == (
+        "attention sink in 1 of 2 heatmaps, excluded from the color scale; "
+        "most often a (1 of 2, mean share 90.0 %)"
+    )
     raw = tiles_of(attention_axes(found, view="grid", sinks="raw"))[0]
     assert raw[0, 0].tolist() == as_bytes(colors.attention(1.0))
 
@@ -87,8 +90,8 @@ def test_sinks_and_masked_cells_of_a_tile_have_colors_of_their_own():
 def test_more_tiles_than_fit_are_thinned_out_and_named():
     axes = attention_axes(heads(20, 30, tokens=3), view="grid")
     drawn = len(tiles_of(axes))
-    assert MOST_TILES / 2 < drawn <= MOST_TILES
-    assert any(word.startswith(f"{drawn} of 600 tiles are drawn: layers 0, 3,") for word in words_of(axes))
+    assert MAX_TILES / 2 < drawn <= MAX_TILES
+    assert any(word.startswith(f"Showing {drawn} of 600 heatmaps: layers 0, 3,") for word in words_of(axes))
 
 
 def test_long_texts_are_drawn_by_their_largest_cells():
@@ -99,7 +102,7 @@ def test_long_texts_are_drawn_by_their_largest_cells():
     assert first.shape == (75, 75, 3)
     assert np.argwhere(shades(first) > 0.9).tolist() == [[74, 1]]
     assert not (shades(second) > 0.1).any()
-    assert "Each dot is the largest of 4 × 4 cells." in words_of(axes)
+    assert "Each pixel is the maximum of 4 × 4 cells." in words_of(axes)
 
 
 def test_arcs_are_the_largest_links_of_each_row():
@@ -112,7 +115,7 @@ def test_arcs_are_the_largest_links_of_each_row():
         (round(float(path.vertices[0][1]), 3), round(float(path.vertices[-1][1]), 3))
         for path in arcs.get_paths()
     }
-    assert len(ends) == 3 * LINKS
+    assert len(ends) == 3 * ARCS_PER_ROW
     widths = arcs.get_linewidths()
     assert list(widths) == sorted(widths), "the strongest lies on top"
     assert (max(widths), len(widths)) == (pytest.approx(4.2), 9)
@@ -120,7 +123,7 @@ def test_arcs_are_the_largest_links_of_each_row():
     assert {"a", "b", "c", "w", "x", "y", "z", "from (query)", "to (key)"} <= set(words)
     share = (0.96 + 0.9 + 0.75) / 3
     assert (
-        f"Arcs: up to 3 of each row, the largest; {100 * share:.1f} % of the weight. The thickest is 0.7."
+        f"Arcs: the 3 largest weights of each row, {100 * share:.1f} % of the total. Thickest arc: 70.0 %."
         in words
     )
 
@@ -129,8 +132,8 @@ def test_a_sink_has_no_arcs_and_its_share_beside_it():
     found = attention(tokens_of(text_of(12)), sink=0)
     axes = attention_axes(found, view="arcs")
     words = words_of(axes)
-    assert any(word.startswith("[CLS]  (sink: ") for word in words)
-    assert any("sinks left aside" in word for word in words)
+    assert any(word.startswith("[CLS]  (attention sink: ") for word in words)
+    assert any("(attention sinks excluded)" in word for word in words)
     ends = {round(float(path.vertices[-1][1]), 3) for path in axes.collections[0].get_paths()}
     assert round(0.5 * axes.get_ylim()[0] / len(found.keys), 3) not in ends
 
@@ -138,8 +141,8 @@ def test_a_sink_has_no_arcs_and_its_share_beside_it():
 def test_arcs_of_a_long_text_say_what_they_leave_out():
     found = attention(tokens_of(text_of(150)), causal=True)
     words = " ".join(words_of(attention_axes(found, view="arcs")))
-    assert "The first 72 of 152 queries are drawn." in words
-    assert "keys are drawn: those that most arcs lead to." in words
+    assert "Showing the first 72 of 152 queries." in words
+    assert "of 152 keys: those with the largest total weight." in words
 
 
 @pytest.mark.parametrize("view", ["grid", "arcs"])
@@ -151,7 +154,7 @@ def test_any_text_is_drawn(view, theme):
             assert figure_bytes(axes.figure, kind)
     steps = generation().attention[0]
     words = words_of(attention_axes(steps, view=view, theme=theme))
-    assert any("produced" in word for word in words)
+    assert any("generated token" in word for word in words)
 
 
 @pytest.mark.parametrize("view", ["grid", "arcs"])
@@ -170,11 +173,9 @@ def test_what_is_left_out_of_a_map_stands_on_every_picture():
 def test_views_and_levels_that_there_are_not():
     with pytest.raises(InputError) as caught:
         attention_axes(heads(2), view="tree")
-    assert (
-        str(caught.value) == "view='tree' is unknown. Allowed: map, grid, arcs. Leave it out for one matrix."
-    )
+    assert str(caught.value) == "Unknown view 'tree'. Allowed: map, grid, arcs. Pass view='map'."
     with pytest.raises(InputError) as caught:
         attention_axes(heads(2), level="page")
     assert str(caught.value) == (
-        "level='page' is unknown. Allowed: token, character, word, sentence. Leave it out."
+        "Unknown level 'page'. Allowed: token, character, word, sentence. Pass level='token'."
     )

@@ -33,5 +33,5 @@ def test_hostile_strings_are_drawn():
 
 def test_nothing_to_draw_is_said():
     tokens = words("a film")
-    with pytest.raises(InputError, match="The comparison holds no attribution and no attention map"):
+    with pytest.raises(InputError, match="The comparison has no attribution and no attention map"):
         comparison_figure(compare(classification(tokens), classification(tokens)))

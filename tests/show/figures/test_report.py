@@ -76,10 +76,10 @@ def test_each_row_of_many_targets_is_normalized_by_itself():
 def test_mistakes_are_explained():
     with pytest.raises(InputError) as caught:
         figure_bytes(Figure(), "gif")
-    assert str(caught.value) == "Cannot make a figure of format 'gif'. Use one of png, svg, pdf."
+    assert str(caught.value) == "Unknown format 'gif'. Allowed: png, svg, pdf. Pass format='png'."
     empty = dataclasses.replace(classification(), attributions=(), attention=())
     with pytest.raises(InputError) as caught:
         report_figure(empty)
     assert str(caught.value) == (
-        "The report holds no attribution and no attention map. Save it as .json or .html instead."
+        "The report has no attribution and no attention map. Save it as .json or .html instead."
     )

@@ -37,7 +37,7 @@ def test_bars_are_the_normalized_scores_in_reading_order():
     axes = saliency_axes(Attribution.from_arrays(["good", "bad", "so"], [3.0, -1.0, 0.0]))
     np.testing.assert_allclose(bar_values(axes), [0.75, -0.25, 0])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["good", "bad", "so"]
-    assert axes.get_ylabel() == "share of all |score|"
+    assert axes.get_ylabel() == "share of the total |score|"
     assert {"75 %", "−25 %", "0"} <= set(words_of(axes))
 
 
@@ -60,7 +60,7 @@ def test_signs_have_their_colors_and_the_legend_names_them():
     assert bar_colors(axes) == [LIGHT.special, LIGHT.supports, LIGHT.against, LIGHT.special]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == [
         "supports positive",
-        "speaks against positive",
+        "opposes positive",
         "special token",
     ]
     labels = axes.get_xticklabels()
@@ -84,7 +84,7 @@ def test_the_contrast_of_two_classes_is_named():
     axes = saliency_axes(attribution(tokens_of("a b"), scores=[0, 1, -1, 0], targets=[target]))
     assert axes.get_title() == "Token saliency: logit of yes − no"
     words = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert words[:2] == ["speaks for yes over no", "speaks for no over yes"]
+    assert words[:2] == ["supports yes over no", "supports no over yes"]
 
 
 def test_a_token_that_cannot_contribute_is_striped_and_has_no_number():
@@ -107,7 +107,7 @@ def test_tokens_that_split_a_character_are_one_bar():
 def test_every_caution_is_stamped_on_the_picture():
     origin = provenance("untrained head: this explains random weights", "truncated")
     words = words_of(saliency_axes(attribution(tokens_of("a"), origin=origin)))
-    assert any("untrained head" in text and "truncated" in text and "⚠" in text for text in words)
+    assert any("⚠  Warning: untrained head" in text and "⚠  Warning: truncated" in text for text in words)
 
 
 @pytest.mark.parametrize(("count", "kind"), [(3, "vertical"), (30, "horizontal")])
@@ -145,7 +145,7 @@ def test_text_is_never_read_as_a_formula():
 
 def test_all_zero_scores_are_said():
     axes = saliency_axes(Attribution.from_arrays(["a", "b"], [0.0, 0.0]))
-    assert axes.get_ylabel() == "every score is 0"
+    assert axes.get_ylabel() == "all scores are 0"
     assert bar_values(axes) == [0, 0]
 
 
@@ -153,9 +153,15 @@ def test_mistakes_are_explained():
     one = Attribution.from_arrays(["a"], [1.0])
     with pytest.raises(InputError) as caught:
         saliency_axes(one, target=1)
-    assert str(caught.value) == "The attribution has no target 1. It has 1. Use a target from 0 to 0."
+    assert str(caught.value) == (
+        "There is no target 1: the attribution has 1. "
+        "Pass an index from 0 to 0, or from -1 to -1 counting from the end."
+    )
     with pytest.raises(InputError) as caught:
         saliency_axes(Attribution.from_arrays([], np.zeros((1, 0))))
     assert str(caught.value) == "The attribution has no tokens. Explain a text that is not empty."
-    with pytest.raises(ValueError, match="Level 'page' is unknown"):
+    with pytest.raises(InputError) as caught:
         saliency_axes(one, level="page")  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "Unknown level 'page'. Allowed: token, character, word, sentence. Pass level='token'."
+    )

@@ -17,7 +17,7 @@ from model_understanding import compare
 from model_understanding.comparison import Comparison
 from model_understanding.results import Provenance
 from model_understanding.show.page.document import html_fragment, html_page
-from model_understanding.show.page.svg import difference_picture
+from model_understanding.show.page.svg import difference_matrix
 from model_understanding.tokens import visible_text
 from results import reports
 from results.reports import attention, attribution, classification, cut, step_attribution, words
@@ -81,17 +81,17 @@ def test_both_answers_every_token_and_what_is_compared_are_said():
     for expected in (
         "a.json → b.json",
         "modelmn",
-        "explainedlogit of positivelogit of positive",
-        "answerpositive 90.0 %positive 65.0 %",
+        "targetlogit of positivelogit of positive",
+        "outputpositive 90.0 %positive 65.0 %",
         "Largest change of a share, probability or weight: 0.9",
-        "What does not match The models differ: m; n.",
-        "raw scores are compared",
-        "rank correlation 0.87 · another is the largest",
-        "All 5 aligned tokens as numbers",
-        "lower in the second, −10",
-        "+10, higher",
-        "Difference of attention: layer 5, head 0",
-        "How to read this",
+        "Other differences Different models: m; n.",
+        "Raw scores are compared",
+        "rank correlation 0.87 · different top token",
+        "All 5 aligned tokens as a table",
+        "lower in the second: −10",
+        "+10: higher in the second",
+        "Difference in attention: layer 5, head 0",
+        "How to read this page",
     ):
         assert expected in said, expected
     assert rows_of(page, "Saliency:") == [
@@ -101,7 +101,7 @@ def test_both_answers_every_token_and_what_is_compared_are_said():
         ["3", "+indeed", "–", "", "0.5", "", "–", ""],
         ["4", "here", "2", "", "4", "", "+2", ""],
     ]
-    assert rows_of(page, ">Answers<") == [
+    assert rows_of(page, ">Outputs<") == [
         ["negative", "10.0 %", "", "35.0 %", "", "+25.0", ""],
         ["positive", "90.0 %", "", "65.0 %", "", "−25.0", ""],
     ]
@@ -116,7 +116,7 @@ def test_both_texts_carry_the_difference_and_what_one_lacks_is_marked():
     assert '<span class="mu-n8 mu-replaced" title="first 5 · second −5 · difference −10">good</span>' in page
     assert '<span class="mu-n8 mu-replaced" title="first 5 · second −5 · difference −10">bad</span>' in page
     assert page.count('<span class="mu-p2" title="first 2 · second 4 · difference +2">here</span>') == 2
-    assert '<span class="mu-second-only" title="second 0.5 · in the second text only">indeed</span>' in page
+    assert '<span class="mu-second-only" title="second 0.5 · only in the second text">indeed</span>' in page
     swapped = compare(*[words_report(text) for text in ("a very good film", "a good film")])
     assert "mu-first-only" in html_page(swapped)
 
@@ -150,16 +150,16 @@ def test_the_steps_of_generations_are_a_matrix_and_a_table():
         )
     ]
     page = html_page(compare(*sides))
-    rows = rows_of(page, "All 2 targets")
+    rows = rows_of(page, "All 2 common targets")
     assert [row[0] for row in rows] == ["very → deep", "blue"]
     assert [" ".join(row[2].split()) for row in rows] == ["the +33.3 is −33.3", "none"]
-    assert "The two texts" in page
+    assert ">Texts<" in page
     assert 'class="mu-replaced">deep</span>' in page
 
 
 def test_a_difference_is_blue_above_zero_orange_below_and_gray_where_there_is_none():
     values, compared = np.array([[0.0, 2.0, -1.0, 0.0]]), np.array([[True, True, True, False]])
-    picture = difference_picture(values, compared, ("r",), tuple("abcd"), "t")
+    picture = difference_matrix(values, compared, ("r",), tuple("abcd"), "t")
     nothing, higher, lower, missing = pixels_of(picture)[0]
     assert nothing[3] == 0
     assert (higher[3], lower[3]) == (255, 128)
@@ -171,7 +171,7 @@ def test_a_difference_is_blue_above_zero_orange_below_and_gray_where_there_is_no
 def test_a_large_matrix_keeps_the_largest_difference_of_each_block_with_its_sign():
     values = np.zeros((600, 600))
     values[599, 0], values[599, 1], values[0, 599] = 1, -3, 2
-    pixels = pixels_of(difference_picture(values, values == values, ("",), ("",), "t"))
+    pixels = pixels_of(difference_matrix(values, values == values, ("",), ("",), "t"))
     assert pixels.shape[:2] == (200, 200)
     assert pixels[199, 0, 3] == 255
     assert pixels[199, 0, 0] > pixels[199, 0, 2]
@@ -222,7 +222,7 @@ def test_hostile_strings_end_as_text(render):
         ),
         *("viewbox", "preserveaspectratio", "width", "height", "x", "y", "aria-hidden", "aria-label"),
         *("href", "image-rendering", "text-anchor", "transform", "data-plain", "data-model-understanding"),
-        *("data-view-of-report", "hidden", "type"),
+        *("data-view-of-report", "data-page-size", "hidden", "type"),
     }
     links = [value for name, value in elements.attributes if name == "href"]
     assert links
@@ -265,14 +265,14 @@ def test_answers_alone_are_a_page():
     tokens = words("a film")
     page = html_page(compare(classification(tokens), classification(tokens, positive=0.5)))
     assert "−40.0" in page
-    assert "The two texts" in page
+    assert ">Texts<" in page
 
 
 def test_the_same_report_has_no_difference():
     report = sample_results.classification()
     page = html_page(compare(report, report))
-    assert "no token that both texts have differs" in words_of(page)
-    assert "no weight differs" in words_of(page)
+    assert "no differences between common tokens" in words_of(page)
+    assert "<p>no differences</p>" in page
     assert not re.search(r'class="mu-[pn]\d"', page)
 
 
@@ -282,8 +282,8 @@ def test_long_texts_stay_below_two_megabytes(count):
     tokens = [tokens_of(side) for side in (text, text.replace("word77 ", "other "))]
     page = html_page(compare(*(classification(side, sample_results.attribution(side)) for side in tokens)))
     noise = np.random.default_rng(0).normal(size=(1000, 1000))
-    picture = difference_picture(noise, noise != 0, ("",), ("",), "t")
+    picture = difference_matrix(noise, noise != 0, ("",), ("",), "t")
     assert len(page.encode()) + len(picture) < 2e6
-    assert "The largest 300 aligned tokens as numbers" in page
+    assert "The largest 300 aligned tokens as a table" in page
     places = [int(row[0]) for row in rows_of(page, "Saliency:")]
     assert places == sorted(places)

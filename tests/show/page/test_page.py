@@ -56,13 +56,13 @@ def test_a_classification_says_everything():
     words = words_of(html_page(classification(cautions=["untrained head"])))
     for expected in (
         "positive 99.8 %",
-        "Caution: untrained head",
+        "Warning: untrained head",
         "The movie was absolutely fantastic!",
         "Saliency: logit of positive",
         "value −0.5 · input_x_gradient",
         "supports positive",
-        "speaks against positive",
-        "attention is not cause",
+        "opposes positive",
+        "attention is not causation",
         "It is local",
         "deletion",
         "torch 2.13.0",
@@ -77,15 +77,15 @@ def test_words_carry_their_score_their_color_and_special_tokens_are_pills():
     page = html_page(Report(prediction=report.prediction, attributions=(result,)))
     assert '<span class="mu-p8" title="40.0 % · score 4">good</span>' in page
     assert '<span class="mu-n4" title="−20.0 % · score −2">bad</span>' in page
-    assert '<span class="mu-unscored" title="no score: it cannot contribute">so</span>' in page
+    assert '<span class="mu-unscored" title="no score: cannot contribute">so</span>' in page
     assert '<bdi class="mu-pill" title="40.0 % · score 4">[CLS]</bdi>' in page
 
 
 def test_the_numbers_are_a_table_of_every_unit():
     tokens = tokens_of("a 😀 b", splits_emoji=True)
     page = html_page(classification(tokens))
-    assert "All 5 scores as numbers" in page
-    table = plain(page).split("All 5 scores as numbers")[1].split("</table>")[0]
+    assert "All 5 scores as a table" in page
+    table = plain(page).split("All 5 scores as a table")[1].split("</table>")[0]
     assert table.count("<tr") == 6
     assert table.count("<bdi>😀</bdi>") == 1
 
@@ -102,8 +102,8 @@ def test_a_generation_says_each_step():
     words = words_of(html_page(report))
     probability = f"{100 * report.generation.probabilities[0]:.1f} %"
     assert f"it {probability}" in words.replace("  ", " ")
-    assert "How sure the model was of each token" in words
-    assert "The largest sources of each of the 12 targets" in words
+    assert "Probability of each generated token" in words
+    assert "Top tokens of each of the 12 targets" in words
     assert "12 tokens generated" in words
 
 
@@ -157,7 +157,7 @@ def test_a_long_table_says_what_it_leaves_out():
     tokens = tokens_of(text_of(400))
     report = classification(tokens)
     page = html_page(Report(prediction=report.prediction, attributions=(attribution(tokens),)))
-    assert "The largest 300 scores as numbers, 102 more left out here" in words_of(page)
+    assert "The largest 300 scores as a table, 102 more not shown" in words_of(page)
 
 
 def test_a_report_of_bare_arrays_has_a_page_too():

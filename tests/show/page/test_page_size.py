@@ -5,9 +5,9 @@ from sample_results import classification, generation, hostile
 
 from model_understanding.show.page.document import (
     SIZE_MARK,
+    exact_size,
     html_fragment,
     html_page,
-    size_words,
     with_size,
 )
 
@@ -18,8 +18,8 @@ from model_understanding.show.page.document import (
 )
 def test_a_page_says_its_own_size(render, report):
     page = render(report)
-    said = size_words(len(page.encode("utf-8")))
-    assert page.count(f'data-page-size="{said}"') == page.count(f"Size: {said}.") == 1
+    said = exact_size(len(page.encode("utf-8")))
+    assert page.count(f'data-page-size="{said}"') == page.count(f"Page size: {said}.") == 1
     assert "\0" not in page
 
 
@@ -27,4 +27,4 @@ def test_a_page_says_its_own_size(render, report):
 def test_the_digits_of_the_size_count_too(around):
     for length in range(around - 40, around + 40):
         page = with_size("é" + "x" * length + SIZE_MARK + SIZE_MARK)
-        assert page.count(size_words(len(page.encode("utf-8")))) == 2
+        assert page.count(exact_size(len(page.encode("utf-8")))) == 2

@@ -73,7 +73,7 @@ def test_differences_of_attention_are_what_the_bytes_say():
             exact = part.differences(layer, head)[part.compared]
             np.testing.assert_allclose(values[head], exact, atol=1.01 * weights["error"])
     assert weights["signed"]
-    assert any("rounded for display" in words for words in payload["omitted"])
+    assert any("rounded by at most" in words for words in payload["omitted"])
 
 
 def test_what_does_not_fit_is_averaged_and_that_is_said():

@@ -240,10 +240,10 @@ def test_512_tokens_fit_and_what_is_left_out_is_said():
     assert len(report.to_html().encode()) < 8e6
     payload = report_payload(report)
     kept = payload["attention"][0]["weights"]["kept"]
-    words = f"the {kept} largest weights of each of 512 rows are kept"
+    words = f"only the {kept} largest weights of each of 512 rows are stored"
     if payload["attention"][0]["weights"]["kind"] == "top":
         assert words in payload["omitted"][0]
-    assert any("rounded for display" in words for words in payload["omitted"])
+    assert any("weights are rounded by at most" in words for words in payload["omitted"])
 
 
 def test_the_largest_weights_of_each_row_are_the_ones_kept():
@@ -316,9 +316,9 @@ def test_gaps_are_in_the_payload():
 
 
 def test_the_payload_that_the_frontend_s_tests_read_is_this_one():
-    held = Path(__file__).parents[3] / "frontend/test/classification.json"
+    stored = Path(__file__).parents[3] / "frontend/test/classification.json"
     made = report_payload(classification(tokens_of("a 😀 b", splits_emoji=True)))
-    assert json.loads(held.read_text("utf-8")) == made
+    assert json.loads(stored.read_text("utf-8")) == made
 
 
 def test_a_mean_that_another_map_holds_is_not_sent_twice():
@@ -348,8 +348,8 @@ def test_pooled_maps_stand_on_the_tokens_that_they_join():
     report = classification(tokens_of(text_of(21), special=False))
     for given, positions in ((report, range(21)), (generation(12, 9), range(10, 22))):
         (plane,) = given.attention
-        rows = plane.rows.stretches(8, positions)
-        keys = plane.keys.stretches(8)
+        rows = plane.rows.blocks(8, positions)
+        keys = plane.keys.blocks(8)
         weights = np.zeros((2, 3, len(rows), len(keys)))
         pooled = dataclasses.replace(
             plane,
@@ -370,7 +370,9 @@ def test_pooled_maps_stand_on_the_tokens_that_they_join():
         assert part["keyPositions"] == [0, 8, 16]
         assert part["keyEnds"] == [7, 15, len(plane.keys) - 1]
         assert payload["attention"][0]["rowEnds"] == []
-        assert any("single weights are in this page for layers 4–5" in words for words in payload["omitted"])
+        assert any(
+            "individual weights are in this page for layers 4–5" in words for words in payload["omitted"]
+        )
 
 
 def test_scores_of_heads_are_ranked_by_their_names():
@@ -391,7 +393,7 @@ def test_scores_of_heads_are_ranked_by_their_names():
         "scores": [[0.0, 0.1429, 0.2857, 0.4286, 0.5714, 0.7143], [0.8571, 1.0, 1.143, 1.286, 1.429, 1.571]],
     }
     assert faults(payload, SCHEMA) == []
-    assert not any("no scores of its heads" in words for words in payload["omitted"])
+    assert not any("has no head scores" in words for words in payload["omitted"])
     payload = report_payload(classification())
     assert payload["heads"] is None
-    assert any("no scores of its heads" in words for words in payload["omitted"])
+    assert any("has no head scores" in words for words in payload["omitted"])

@@ -89,4 +89,4 @@ def test_the_page_has_every_color_in_both_themes():
 def test_an_unknown_theme_is_refused():
     with pytest.raises(InputError) as caught:
         palette("blue")
-    assert str(caught.value) == "There is no theme 'blue'. Use one of light, dark."
+    assert str(caught.value) == "Unknown theme 'blue'. Allowed: light, dark. Pass theme='light'."

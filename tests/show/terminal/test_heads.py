@@ -52,4 +52,4 @@ def test_hostile_tokens_and_names_stay_text(width):
 
 
 def test_cautions_come_first():
-    assert said(ranked(0.5, cautions=["untrained head"]))[0] == " ⚠ untrained head "
+    assert said(ranked(0.5, cautions=["untrained head"]))[0] == " ⚠ Warning: untrained head "

@@ -35,14 +35,14 @@ def test_a_classification_says_everything_without_color():
     words = said(print_report, classification(cautions=["untrained head: this explains random weights"]))
     for expected in (
         "positive 99.8 %  ·  demo:sentiment",
-        "⚠ untrained head: this explains random weights",
+        "⚠ Warning: untrained head: this explains random weights",
         "Saliency: logit of positive",
         "value −0.5 · input_x_gradient",
         "[CLS] The movie was absolutely fantastic! [SEP]",
         "+ supports positive",
-        "− speaks against positive",
+        "− opposes positive",
         "Attention: mean of layers 4–5, mean of heads 0–2",
-        "Attention says where the model looked, not why it answered.",
+        "Attention shows where the model attends, not why it made its prediction.",
     ):
         assert expected in words
     assert "\x1b" not in words
@@ -67,18 +67,18 @@ def test_the_table_is_ordered_by_size_and_keeps_signs():
 
 def test_a_generation_says_how_sure_and_why_for_each_token():
     words = said(print_report, generation())
-    assert "How sure the model was of each token" in words
+    assert "Probability of each generated token" in words
     assert "Saliency: log-probability of each generated token" in words
-    assert "token produced" in words
-    assert "sink: " in words
+    assert "generated token" in words
+    assert "attention sink <s>: " in words
 
 
-def test_sinks_are_named_and_left_aside():
+def test_sinks_are_named_and_excluded():
     result = attention(tokens_of(text_of(12)), sink=0)
     words = said(print_attention, result)
-    (share,) = re.findall(r"sink: ([\d.]+) % on \[CLS\]", words)
+    (share,) = re.findall(r"attention sink \[CLS\]: ([\d.]+) %, excluded below\n", words)
     assert 30 < float(share) < 100
-    assert not re.search(r"\[CLS\] [\d.]+%", words.split("sink:")[1].split("\n", 1)[1])
+    assert not re.search(r"\[CLS\] [\d.]+ %", words.split("attention sink")[1].split("\n", 1)[1])
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
@@ -106,19 +106,19 @@ def test_standard_output_is_the_default(capsys):
 def test_what_takes_most_of_another_map_is_no_sink():
     result = replace(attention(tokens_of(text_of(12)), sink=0), map="information_flow", sinks=None)
     words = said(print_attention, result)
-    assert re.search(r"takes most: [\d.]+ % on \[CLS\]\n", words)
+    assert re.search(r"dominant key \[CLS\]: [\d.]+ %\n", words)
     assert "sink" not in words
-    assert "[CLS] " in words.split("takes most:")[1].split("\n", 1)[1], "it is ranked with the rest"
-    assert words.rstrip().endswith("The map says what reached what, not why it answered.")
+    assert "[CLS] " in words.split("dominant key")[1].split("\n", 1)[1], "it is ranked with the rest"
+    assert "The map shows how much tokens contribute to each other" in words
 
 
 def test_sinks_are_ranked_or_taken_out_when_asked():
     result = attention(tokens_of(text_of(12)), sink=0)
     raw = said(lambda found, console: print_attention(found, console, sinks="raw"), result)
-    assert re.search(r"sink: [\d.]+ % on \[CLS\]\n", raw)
-    assert re.search(r"\[CLS\] [\d.]+%", raw.split("sink:")[1].split("\n", 1)[1])
+    assert re.search(r"attention sink \[CLS\]: [\d.]+ %\n", raw)
+    assert re.search(r"\[CLS\] [\d.]+ %", raw.split("attention sink")[1].split("\n", 1)[1])
     rest = said(lambda found, console: print_attention(found, console, sinks="renormalized"), result)
-    assert "on [CLS], left out; each row is divided by what remains\n" in rest
+    assert re.search(r"attention sink \[CLS\]: [\d.]+ %, excluded, rows rescaled to 100 %\n", rest)
 
 
 def test_what_a_map_left_out_is_printed():

@@ -1,1 +1,1 @@
-"""Figures, drawn with matplotlib and seaborn."""
+"""Figures with matplotlib and seaborn."""

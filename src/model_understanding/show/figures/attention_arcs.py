@@ -1,5 +1,6 @@
-"""Attention as arcs between two columns of tokens: who looks at whom, for the strongest links."""
+"""The largest weights of an attention matrix as arcs from queries to keys."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,27 +16,27 @@ from model_understanding.show.figures.frame import DETAIL_SIZE, SMALL_SIZE, Pane
 from model_understanding.show.figures.heatmap import axis_labels
 from model_understanding.show.shared.attention_view import AttentionView, attention_view
 from model_understanding.show.shared.colors import Palette
-from model_understanding.show.shared.words import attention_title, cautions, number, percent
+from model_understanding.show.shared.words import attention_title, cautions_of, format_percent
 from model_understanding.tokens import Level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LINKS = 3  # of a row, the largest
-_MOST_ROWS, _MOST_KEYS = 72, 96
-_LINE = 0.185  # inches of a line of text
+ARCS_PER_ROW = 3
+_MAX_ROWS, _MAX_KEYS = 72, 96
+_LINE = 0.185  # inches per line of text
 _GAP = 2.9  # inches between the columns
-_FAINTEST = 0.02  # share of the largest weight under which nothing is drawn
-_THINNEST, _THICKEST = 0.5, 4.2  # points
+_MIN_STRENGTH = 0.02  # share of the largest weight below which no arc is drawn
+_MIN_WIDTH, _MAX_WIDTH = 0.5, 4.2  # points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Links:
+class _Arcs:
     view: AttentionView
     rows: range
     keys: tuple[int, ...]
-    ends: tuple[tuple[int, int, float], ...]  # row, key, weight, weakest first
-    top: float
+    arcs: tuple[tuple[int, int, float], ...]  # row, key, weight; smallest weight first
+    peak: float
     details: tuple[str, ...]
 
 
@@ -48,35 +49,35 @@ def arcs_panel(
     *,
     sinks: SinkMode | None = None,
 ) -> Panel:
-    """Plan a picture of the strongest links of one attention matrix.
+    """Plan a plot of the largest weights of one attention matrix.
 
     Args:
         attention: The map.
-        layer: The layer's index, ``None`` for the mean.
-        head: The head's index, likewise.
+        layer: Index of the layer; ``None`` for the mean.
+        head: Index of the head; ``None`` for the mean.
         level: What a label stands for.
         colors: The theme's colors.
-        sinks: What is done with the sinks; off the scale they have no arcs, and their share beside them.
+        sinks: Mode for attention sinks; excluded sinks have no arcs, but their share next to their label.
 
     Returns:
-        The panel. It says how much of the weight its arcs are.
+        The panel. Its header gives the share of the weight that the arcs show.
     """
-    links = _links(attention_view(attention, layer, head, level, sinks))
-    view = links.view
-    row_names = axis_labels(view.rows, "→ " if view.produced else "")
-    key_names = list(axis_labels(view.keys))
+    selected = _select_arcs(attention_view(attention, layer, head, level, sinks))
+    view = selected.view
+    row_labels = axis_labels(view.rows, "→ " if view.has_steps else "")
+    key_labels = list(axis_labels(view.keys))
     for sink, share in zip(view.sinks, view.shares, strict=True):
-        key_names[sink] += f"  ({view.sink_name}: {percent(share)})"
-    left = max([0.9, *(text_width(row_names[row], SMALL_SIZE) for row in links.rows)]) + 0.1
-    right = max([0.9, *(text_width(key_names[key], SMALL_SIZE) for key in links.keys)]) + 0.1
-    height = max(len(links.rows), len(links.keys), 2) * _LINE
-    room = max(left + _GAP + right, 6.2)
-    words = view.sink_words(axis_labels(view.keys))
+        key_labels[sink] += f"  ({view.sink_name}: {format_percent(share)})"
+    left = max([0.9, *(text_width(row_labels[row], SMALL_SIZE) for row in selected.rows)]) + 0.1
+    right = max([0.9, *(text_width(key_labels[key], SMALL_SIZE) for key in selected.keys)]) + 0.1
+    height = max(len(selected.rows), len(selected.keys), 2) * _LINE
+    total_width = max(left + _GAP + right, 6.2)
+    sink_text = view.sink_text(axis_labels(view.keys)) if view.mode == "renormalized" else ""
     header = make_header(
         title=attention_title(attention, layer, head),
-        details=(*links.details, *view.left_out, *([words] if view.mode == "renormalized" and words else [])),
-        cautions=cautions(attention),
-        width=room,
+        details=(*selected.details, *view.omissions, *([sink_text] if sink_text else [])),
+        cautions=cautions_of(attention),
+        width=total_width,
         indent=-left,
     )
 
@@ -84,22 +85,22 @@ def arcs_panel(
         axes.set_facecolor(colors.background)
         axes.set(xlim=(0, _GAP), ylim=(height, 0), xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
-        row_places = {row: _place(place, len(links.rows), height) for place, row in enumerate(links.rows)}
-        key_places = {key: _place(place, len(links.keys), height) for place, key in enumerate(links.keys)}
-        _draw_arcs(axes, links, row_places, key_places, colors)
-        named = text_style(*row_names, *key_names)
-        for row, y in row_places.items():
+        row_heights = _heights(selected.rows, height)
+        key_heights = _heights(selected.keys, height)
+        _draw_arcs(axes, selected, row_heights, key_heights, colors)
+        font = text_style(*row_labels, *key_labels)
+        for row, y in row_heights.items():
             color = colors.muted if view.rows.special[row] else colors.text
             style = {"ha": "right", "va": "center", "fontsize": SMALL_SIZE, "color": color}
-            axes.text(-0.06, y, row_names[row], **style, **named)  # pyright: ignore[reportArgumentType]
-        for key, y in key_places.items():
-            is_muted = view.keys.special[key] or key in view.off_scale
+            axes.text(-0.06, y, row_labels[row], **style, **font)  # pyright: ignore[reportArgumentType]
+        for key, y in key_heights.items():
+            is_muted = view.keys.special[key] or key in view.excluded
             style = {"ha": "left", "va": "center", "fontsize": SMALL_SIZE}
             style["color"] = colors.muted if is_muted else colors.text
-            axes.text(_GAP + 0.06, y, key_names[key], **style, **named)  # pyright: ignore[reportArgumentType]
+            axes.text(_GAP + 0.06, y, key_labels[key], **style, **font)  # pyright: ignore[reportArgumentType]
         below = {"va": "top", "fontsize": DETAIL_SIZE, "color": colors.muted}
-        first = "produced (from query)" if view.produced else "from (query)"
-        axes.text(-0.06, height + 0.07, first, ha="right", **below)  # pyright: ignore[reportArgumentType]
+        row_title = "generated token" if view.has_steps else "from (query)"
+        axes.text(-0.06, height + 0.07, row_title, ha="right", **below)  # pyright: ignore[reportArgumentType]
         axes.text(_GAP + 0.06, height + 0.07, "to (key)", ha="left", **below)  # pyright: ignore[reportArgumentType]
         header.draw(axes, colors)
 
@@ -107,69 +108,70 @@ def arcs_panel(
         width=_GAP,
         height=height,
         left=left,
-        right=room - left - _GAP,
+        right=total_width - left - _GAP,
         top=header.height + 0.04,
         bottom=0.32,
         draw=draw,
     )
 
 
-def _links(view: AttentionView) -> _Links:
-    """Choose the links and the tokens that are drawn, and say what is not."""
-    shown = np.where(view.mask, np.abs(view.weights), 0.0)
-    shown[:, list(view.off_scale)] = 0.0
-    rows = range(min(len(view.rows), _MOST_ROWS))
-    top = float(shown[: len(rows)].max(initial=0.0)) or 1.0
-    ends = []
+def _select_arcs(view: AttentionView) -> _Arcs:
+    """Select the arcs and tokens to draw, and describe the selection."""
+    weights = np.where(view.mask, np.abs(view.weights), 0.0)
+    weights[:, list(view.excluded)] = 0.0
+    rows = range(min(len(view.rows), _MAX_ROWS))
+    peak = float(weights[: len(rows)].max(initial=0.0)) or 1.0
+    arcs = []
     for row in rows:
-        for key in np.argsort(-shown[row], kind="stable")[:LINKS]:
-            if shown[row, key] >= _FAINTEST * top:
-                ends.append((row, int(key), float(shown[row, key])))
+        for key in np.argsort(-weights[row], kind="stable")[:ARCS_PER_ROW]:
+            if weights[row, key] >= _MIN_STRENGTH * peak:
+                arcs.append((row, int(key), float(weights[row, key])))
     keys, details = tuple(range(len(view.keys))), []
-    if len(keys) > _MOST_KEYS:
-        reached = np.zeros(len(keys))
-        for _, key, weight in ends:
-            reached[key] += weight
-        chosen = [int(key) for key in np.argsort(-reached, kind="stable")[:_MOST_KEYS] if reached[key] > 0]
-        keys = tuple(sorted({*chosen, *view.sinks[:3]}))
-        ends = [end for end in ends if end[1] in chosen]
-        details.append(f"{len(keys)} of {len(view.keys)} keys are drawn: those that most arcs lead to.")
+    if len(keys) > _MAX_KEYS:
+        received = np.zeros(len(keys))
+        for _, key, weight in arcs:
+            received[key] += weight
+        top = [int(key) for key in np.argsort(-received, kind="stable")[:_MAX_KEYS] if received[key] > 0]
+        keys = tuple(sorted({*top, *view.sinks[:3]}))
+        arcs = [arc for arc in arcs if arc[1] in top]
+        details.append(f"Showing {len(keys)} of {len(view.keys)} keys: those with the largest total weight.")
     if len(rows) < len(view.rows):
-        details.append(f"The first {len(rows)} of {len(view.rows)} queries are drawn.")
+        details.append(f"Showing the first {len(rows)} of {len(view.rows)} queries.")
     total = float(np.where(view.mask, np.abs(view.weights), 0.0)[: len(rows)].sum())
-    drawn = sum(weight for *_, weight in ends) / total if total else 0.0
-    aside = ", sinks left aside" if view.off_scale and view.mode == "muted" else ""
+    share = sum(weight for *_, weight in arcs) / total if total else 0.0
+    without = f" ({view.sink_name}s excluded)" if view.excluded and view.mode == "muted" else ""
     details.insert(
         0,
-        f"Arcs: up to {LINKS} of each row, the largest{aside}; {percent(drawn)} of the weight. "
-        f"The thickest is {number(top)}.",
+        f"Arcs: the {ARCS_PER_ROW} largest weights of each row{without}, "
+        f"{format_percent(share)} of the total. Thickest arc: {view.format_weight(peak)}.",
     )
-    return _Links(
+    return _Arcs(
         view=view,
         rows=rows,
         keys=keys,
-        ends=tuple(sorted(ends, key=lambda end: end[2])),
-        top=top,
+        arcs=tuple(sorted(arcs, key=lambda arc: arc[2])),
+        peak=peak,
         details=tuple(details),
     )
 
 
-def _place(place: int, count: int, height: float) -> float:
-    return (place + 0.5) * height / count
+def _heights(tokens: Sequence[int], height: float) -> dict[int, float]:
+    """Return the vertical position of each token, evenly spaced over a height in inches."""
+    return {token: (index + 0.5) * height / len(tokens) for index, token in enumerate(tokens)}
 
 
 def _draw_arcs(
-    axes: "Axes", links: _Links, rows: dict[int, float], keys: dict[int, float], colors: Palette
+    axes: "Axes", selected: _Arcs, rows: dict[int, float], keys: dict[int, float], colors: Palette
 ) -> None:
     patches, widths, edges = [], [], []
-    for row, key, weight in links.ends:
+    for row, key, weight in selected.arcs:
         start, end, bend = (0.0, rows[row]), (_GAP, keys[key]), _GAP * 0.45
         path = Path(
             [start, (bend, start[1]), (_GAP - bend, end[1]), end],
             [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4],
         )
         patches.append(PathPatch(path))
-        strength = weight / links.top
-        widths.append(_THINNEST + (_THICKEST - _THINNEST) * strength)
+        strength = weight / selected.peak
+        widths.append(_MIN_WIDTH + (_MAX_WIDTH - _MIN_WIDTH) * strength)
         edges.append(colors.attention(0.22 + 0.78 * strength))
     axes.add_collection(PatchCollection(patches, facecolors="none", edgecolors=edges, linewidths=widths))

@@ -1,4 +1,4 @@
-"""Saliency of a long text: the text itself, line by line, with a bar above each token."""
+"""Saliency of a long text: the text in lines, with a bar above each token."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LINE_WIDTH = 9.0  # inches
-_BLANK, _SEAM, _PADDING = 0.055, 0.01, 0.03  # inches: between words, within a word, beside a label
-_LANE, _CHIP, _LEADING = 0.46, 0.20, 0.12  # inches: the tallest bar, the words, the air below
+_BLANK, _SEAM, _PADDING = 0.055, 0.01, 0.03  # inches between words, within a word, next to a label
+_LANE, _CHIP, _LEADING = 0.46, 0.20, 0.12  # inches of the highest bar, of the text, below the text
 _RIGHT_TO_LEFT = regex.compile(r"[\p{bc=R}\p{bc=AL}]")
 _LETTER = regex.compile(r"\p{L}")
 
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """A unit's place: its line, and its left edge and width in inches."""
+    """Position of a unit: its line, and its left edge and width in inches."""
 
     unit: int
     line: int
@@ -32,39 +32,39 @@ class Chip:
 
 
 def lay_out(bars: Bars, width: float = LINE_WIDTH) -> tuple[list[Chip], float]:
-    """Set the units in lines, from the right where most of the text is written so.
+    """Break the units into lines, right to left if most of the text is.
 
     Args:
         bars: The units.
         width: Length of a line in inches.
 
     Returns:
-        Where each unit stands, and the height of it all in inches.
+        The position of each unit, and the total height in inches.
     """
     chips: list[Chip] = []
     line, left = 0, 0.0
     for unit, label in enumerate(bars.labels):
-        left += (_BLANK if bars.apart[unit] else _SEAM) if left else 0.0
-        wide = min(max(text_width(label, LABEL_SIZE) + 2 * _PADDING, 0.16), width)
-        if left + wide > width and left > 0:
+        left += (_BLANK if bars.blanks[unit] else _SEAM) if left else 0.0
+        chip_width = min(max(text_width(label, LABEL_SIZE) + 2 * _PADDING, 0.16), width)
+        if left + chip_width > width and left > 0:
             line, left = line + 1, 0.0
-        chips.append(Chip(unit, line, left, wide))
-        left += wide
-    words = "".join(label for label, special in zip(bars.labels, bars.special, strict=True) if not special)
-    if 2 * len(_RIGHT_TO_LEFT.findall(words)) > len(_LETTER.findall(words)):
+        chips.append(Chip(unit, line, left, chip_width))
+        left += chip_width
+    text = "".join(label for label, special in zip(bars.labels, bars.special, strict=True) if not special)
+    if 2 * len(_RIGHT_TO_LEFT.findall(text)) > len(_LETTER.findall(text)):
         chips = [Chip(chip.unit, chip.line, width - chip.left - chip.width, chip.width) for chip in chips]
     return chips, (line + 1) * _line_height(bars)
 
 
 def draw_in_text(axes: "Axes", bars: Bars, chips: list[Chip], width: float, height: float) -> None:
-    """Draw the laid-out text and its bars.
+    """Draw the text and its bars.
 
     Args:
-        axes: Empty axes of exactly that size.
+        axes: Empty axes of exactly this size.
         bars: The units.
-        chips: Where each stands.
+        chips: The position of each unit.
         width: Width of the axes in inches.
-        height: Their height in inches.
+        height: Height of the axes in inches.
     """
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
@@ -73,7 +73,7 @@ def draw_in_text(axes: "Axes", bars: Bars, chips: list[Chip], width: float, heig
     for chip in chips:
         unit, score = chip.unit, float(bars.scores[chip.unit])
         base = chip.line * line_height + above
-        strength = score / bars.reach
+        strength = score / bars.peak
         face = colors.signed(strength) if bars.signed else colors.magnitude(strength)
         if bars.special[unit]:
             face = colors.surface
@@ -101,9 +101,9 @@ def draw_in_text(axes: "Axes", bars: Bars, chips: list[Chip], width: float, heig
 
 
 def _lanes(bars: Bars) -> tuple[float, float]:
-    """Return the inches that bars take above and below their base line, on one scale."""
+    """Return the inches for bars above and below their baseline, on one scale."""
     high, low = max(bars.scores.max(initial=0), 0), max(-bars.scores.min(initial=0), 0)
-    return _LANE * float(high) / bars.reach, _LANE * float(low) / bars.reach
+    return _LANE * float(high) / bars.peak, _LANE * float(low) / bars.peak
 
 
 def _line_height(bars: Bars) -> float:

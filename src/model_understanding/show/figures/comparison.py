@@ -1,4 +1,4 @@
-"""A comparison as a figure: scores of both and their difference on one scale, attention differences."""
+"""A comparison as a figure: both scores and their difference on one scale, and attention differences."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,46 +11,45 @@ from model_understanding.show.figures.heatmap import Grid, heatmap_panel
 from model_understanding.show.figures.report import draw_panels
 from model_understanding.show.shared.colors import Palette, Theme, palette
 from model_understanding.show.shared.comparison_words import (
-    agreement_words,
-    answers,
-    attention_words,
+    agreement_text,
     attribution_methods,
     attribution_title,
-    measure_words,
-    names,
-    stamps,
-    target_label,
+    comparison_cautions,
+    difference_title,
+    headlines,
+    measure_sentence,
+    report_names,
     unit_labels,
 )
+from model_understanding.show.shared.words import target_label
 
-_MOST_TARGETS = 40
-_COLORED = "blue: the second is higher  ·  orange: it is lower"
+_MAX_TARGETS = 40
+_COLOR_NOTE = "blue: higher in the second report  ·  orange: lower"
 
 
 def comparison_figure(
     comparison: Comparison, *, theme: Theme = "light", figure: Figure | None = None
 ) -> Figure:
-    """Draw the scores of both reports with their differences, and the differences of attention.
+    """Draw the scores of both reports with their differences, and the differences in attention.
 
     Args:
         comparison: The comparison.
         theme: ``light`` or ``dark``.
-        figure: An empty figure to draw into; left out, one that pyplot does not know, so that nothing has
-            to be closed.
+        figure: An empty figure to draw into; by default one that is not registered with pyplot.
 
     Returns:
         The figure.
 
     Raises:
-        InputError: The comparison holds no picture, or there is no such theme.
+        InputError: The comparison has nothing to draw, or the theme is unknown.
     """
     colors = palette(theme)
     if not comparison.attributions and not comparison.attention:
         raise InputError(
-            "The comparison holds no attribution and no attention map.", hint="Save it as .json instead."
+            "The comparison has no attribution and no attention map.", hint="Save it as .json instead."
         )
-    heading = "  →  ".join(names(comparison)), "  →  ".join(answers(comparison))
-    cautions = stamps(comparison)
+    heading = "  →  ".join(report_names(comparison)), "  →  ".join(headlines(comparison))
+    cautions = comparison_cautions(comparison)
     with house_style():
         panels = [_scores_panel(part, cautions, colors) for part in comparison.attributions]
         panels += [_attention_panel(part, cautions, colors) for part in comparison.attention]
@@ -58,27 +57,29 @@ def comparison_figure(
 
 
 def _scores_panel(part: AttributionComparison, cautions: tuple[str, ...], colors: Palette) -> Panel:
-    """Plan one target's scores in both and their difference; of several targets the differences."""
+    """Plan both scores of one target and their difference; for several targets, only the differences."""
     single = len(part.first.targets) == 1
     if single:
         values = np.stack([part.values(0)[0], part.values(1)[0], part.differences[0]])
         mask = np.stack([part.valid(0)[0], part.valid(1)[0], part.compared[0]])
         rows = ("first", "second", "difference")
     else:
-        values, mask = part.differences[:_MOST_TARGETS], part.compared[:_MOST_TARGETS]
-        rows = tuple(drawable(target_label(target)) for target in part.second.targets[:_MOST_TARGETS])
-    more = len(part.first.targets) - _MOST_TARGETS
-    colored = f"difference: {_COLORED}  ·  above it, each report's own scores" if single else _COLORED
-    details = [attribution_methods(part), measure_words(part), colored]
-    details += [agreement_words(part)] if single else []
-    details += [f"{more} more targets are left out here"] if more > 0 else []
+        values, mask = part.differences[:_MAX_TARGETS], part.compared[:_MAX_TARGETS]
+        rows = tuple(drawable(target_label(target)) for target in part.second.targets[:_MAX_TARGETS])
+    more = len(part.first.targets) - _MAX_TARGETS
+    color_note = (
+        f"difference: {_COLOR_NOTE}; first and second: scores of each report" if single else _COLOR_NOTE
+    )
+    details = [attribution_methods(part), measure_sentence(part), color_note]
+    details += [agreement_text(part)] if single else []
+    details += [f"{more} more targets are not shown"] if more > 0 else []
     grid = _grid(
         values,
         mask,
         rows,
         part.alignment,
         colors,
-        scale="raw score" if part.measure == "score" else "% of all |score|",
+        scale="raw score" if part.measure == "score" else "share of |score|",
         as_percent=part.measure != "score",
     )
     return _panel(grid, attribution_title(part), details, cautions, colors)
@@ -91,13 +92,14 @@ def _attention_panel(part: AttentionComparison, cautions: tuple[str, ...], color
         _labels(part.rows),
         part.keys,
         colors,
-        scale="difference of weights in %",
+        scale="difference in attention",
+        masked_label="not in both texts, or masked",
         as_percent=True,
         special_rows=part.rows.special,
-        down=("token produced" if part.first.steps is not None else "from (query)", "from"),
+        row_labels=("generated token" if part.first.steps is not None else "from (query)", "from"),
     )
-    details = [*([part.reason] if part.reason else []), _COLORED]
-    return _panel(grid, f"Difference of {attention_words(part).lower()}", details, cautions, colors)
+    details = [*([part.reason] if part.reason else []), _COLOR_NOTE]
+    return _panel(grid, difference_title(part), details, cautions, colors)
 
 
 def _grid(
@@ -109,8 +111,9 @@ def _grid(
     *,
     scale: str,
     as_percent: bool,
+    masked_label: str = "not in both texts",
     special_rows: np.ndarray | None = None,
-    down: tuple[str, ...] = ("",),
+    row_labels: tuple[str, ...] = ("",),
 ) -> Grid:
     return Grid(
         values=values.astype(np.float64),
@@ -119,14 +122,14 @@ def _grid(
         columns=_labels(alignment),
         special_rows=np.zeros(len(rows), dtype=bool) if special_rows is None else special_rows,
         special_columns=alignment.special,
-        sinks=(),
+        excluded=(),
         borders=(),
         color=colors.signed,
         signed=True,
-        across="aligned tokens (− only in the first, + only in the second)",
-        down=down,
+        column_label="aligned tokens (− only in the first, + only in the second)",
+        row_labels=row_labels,
         scale=scale,
-        masked_words="not in both, or not to be looked at",
+        masked_label=masked_label,
         as_percent=as_percent,
     )
 

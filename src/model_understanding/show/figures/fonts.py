@@ -1,8 +1,8 @@
-"""Text that matplotlib can draw: fonts that hold the glyphs, and readable names where none does.
+"""Text that matplotlib can draw: fonts with the glyphs, and readable names for missing glyphs.
 
-Matplotlib draws outline fonts only, so a color emoji usually becomes its name (``:red heart:``).
-Since 3.11 matplotlib orders right-to-left text and joins Arabic letters itself; before that, letters
-are put in visual order here and stay unjoined.
+Matplotlib supports outline fonts only, so a color emoji usually becomes its name (``:red heart:``).
+Since 3.11, matplotlib orders right-to-left text and joins Arabic letters itself; for earlier versions,
+letters are put in visual order here and stay unjoined.
 """
 
 import unicodedata
@@ -21,38 +21,38 @@ _PREFERRED = (
     "Malgun Gothic", "WenQuanYi Micro Hei", "Source Han Sans SC", "Arial Unicode MS", "Noto Emoji", "Symbola",
     "Segoe UI Symbol", "Nirmala UI", "Noto Sans", "FreeSans",
 )  # fmt: skip
-# These claim glyphs that say nothing, or hold their glyphs at places of their own.
+# These have placeholder glyphs, or glyphs at nonstandard code points.
 _UNUSABLE = ("Last Resort", "LastResort", "cm", "STIXSize", "STIXNonUnicode", "Adobe Blank", "DejaVu Math")
-_MOST_FONTS = 400
+_MAX_FONTS = 400
 
 
 def families(*texts: str) -> list[str]:
-    """Return the font families that together hold every glyph of some texts that any font here holds.
+    """Return font families that together have the glyphs of some texts, if any installed font has them.
 
     Args:
-        texts: What will be drawn.
+        texts: The texts to draw.
 
     Returns:
-        Family names for ``fontfamily=``, the house font first.
+        Family names for ``fontfamily=``, the base font first.
     """
-    found = [BASE_FAMILY]
+    needed = [BASE_FAMILY]
     for character in sorted(set("".join(texts))):
         family = _family_with(character)
-        if family is not None and family not in found:
-            found.append(family)
-    return found
+        if family is not None and family not in needed:
+            needed.append(family)
+    return needed
 
 
 def drawable(text: str, length: int | None = None) -> str:
-    r"""Return text that can be drawn without an empty box: characters without a font become names.
+    r"""Return text that can be drawn completely: characters that no font has are replaced by names.
 
     Args:
         text: Any text without control characters.
-        length: How many characters to keep, names included; the rest becomes ``…``.
+        length: Maximum number of characters, including names; the rest is replaced by ``…``.
 
     Returns:
         The text in the order that this matplotlib needs; an emoji becomes ``:its name:``, another
-        character ``\u…``.
+        character becomes ``\u…``.
     """
     parts: list[str] = []
     for match in _GRAPHEME.finditer(text):
@@ -68,13 +68,13 @@ def drawable(text: str, length: int | None = None) -> str:
 
 
 def text_style(*texts: str) -> dict[str, Any]:
-    """Return keywords for a matplotlib text: fonts that hold the glyphs, and no formula parsing."""
+    """Return keywords for a matplotlib text: fonts with the glyphs, and no formula parsing."""
     return {"fontfamily": families(*texts), "parse_math": False}
 
 
 @lru_cache(maxsize=8192)
 def _family_with(character: str) -> str | None:
-    """Return a family whose normal and bold faces hold a character, or None."""
+    """Return a family whose normal and bold faces have a character, or ``None``."""
     for family in _usable_families():
         if all(ord(character) in _glyphs(*face) for face in _faces(family)):
             return family
@@ -84,21 +84,21 @@ def _family_with(character: str) -> str | None:
 @lru_cache(maxsize=1)
 def _usable_families() -> tuple[str, ...]:
     names = {entry.name for entry in font_manager.fontManager.ttflist if not entry.name.startswith(_UNUSABLE)}
-    order = {name: place for place, name in enumerate((BASE_FAMILY, *_PREFERRED))}
+    order = {name: rank for rank, name in enumerate((BASE_FAMILY, *_PREFERRED))}
     ranked = sorted(names, key=lambda name: (order.get(name, len(order)), "Sans" not in name, name))
-    return tuple(ranked[:_MOST_FONTS])
+    return tuple(ranked[:_MAX_FONTS])
 
 
-@lru_cache(maxsize=_MOST_FONTS)
+@lru_cache(maxsize=_MAX_FONTS)
 def _faces(family: str) -> tuple[tuple[str, int], ...]:
-    """Return file and index of the upright faces nearest to normal and to bold weight."""
+    """Return file and index of the upright faces closest to normal and to bold weight."""
     upright = [
         entry
         for entry in font_manager.fontManager.ttflist
         if entry.name == family and entry.style == "normal" and entry.stretch == "normal"
     ] or [entry for entry in font_manager.fontManager.ttflist if entry.name == family]
     nearest = [
-        min(upright, key=lambda entry, w=wanted: abs(_weight(entry.weight) - w)) for wanted in (400, 700)
+        min(upright, key=lambda entry, w=weight: abs(_weight(entry.weight) - w)) for weight in (400, 700)
     ]
     return tuple(dict.fromkeys((entry.fname, getattr(entry, "index", 0)) for entry in nearest))
 
@@ -107,12 +107,12 @@ def _weight(weight: str | int) -> int:
     return font_manager.weight_dict.get(weight, 400) if isinstance(weight, str) else int(weight)
 
 
-@lru_cache(maxsize=2 * _MOST_FONTS)
+@lru_cache(maxsize=2 * _MAX_FONTS)
 def _glyphs(file: str, index: int) -> frozenset[int]:
     face = font_manager.FontPath(file, index) if hasattr(font_manager, "FontPath") else file
     try:
         return frozenset(font_manager.get_font(face).get_charmap())
-    except (OSError, RuntimeError):  # a font file that cannot be opened holds nothing
+    except (OSError, RuntimeError):  # a font file that cannot be opened
         return frozenset()
 
 
@@ -130,8 +130,8 @@ def _name(cluster: str) -> str:
         return f"\\x{codes[0] - 0x2400:02x}"
     if unicodedata.category(cluster[0]) != "So":
         return "".join(f"\\u{code:04x}" for code in codes)
-    shown = [c for c in cluster if unicodedata.category(c) not in ("Cf", "Mn", "Me", "Sk")]
-    return ":" + "+".join(unicodedata.name(c, f"u+{ord(c):04x}").lower() for c in shown) + ":"
+    named = [c for c in cluster if unicodedata.category(c) not in ("Cf", "Mn", "Me", "Sk")]
+    return ":" + "+".join(unicodedata.name(c, f"u+{ord(c):04x}").lower() for c in named) + ":"
 
 
 def _in_visual_order(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The frame of a picture: its size in inches, its place on a figure, and the header above its axes."""
+"""The layout of a plot: its size in inches, its position in a figure, and the header above its axes."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from matplotlib.textpath import text_to_path
 
 from model_understanding.show.figures.fonts import BASE_FAMILY, drawable, families, text_style
 from model_understanding.show.shared.colors import Palette
+from model_understanding.show.shared.words import warning_text
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -21,22 +22,22 @@ if TYPE_CHECKING:
 TITLE_SIZE, DETAIL_SIZE, LABEL_SIZE, SMALL_SIZE = 12.0, 9.0, 9.5, 8.0  # points
 _LEGEND_SIZE = SMALL_SIZE + 0.5
 POINTS = 72.0  # in an inch
-EDGE = 0.18  # inches of air around a panel
+EDGE = 0.18  # inches around a panel
 _STYLE = {"font.family": [BASE_FAMILY], "hatch.linewidth": 0.7, "axes.unicode_minus": True}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """A picture that knows its size before it is drawn.
+    """A plot whose size is known before it is drawn.
 
     Args:
         width: Width of the axes in inches.
         height: Height of the axes in inches.
-        left: Inches left of the axes, for labels.
-        right: Inches right of them.
-        top: Inches above them, for the header.
-        bottom: Inches below them.
-        draw: Draws into axes of that size.
+        left: Margin left of the axes in inches, for labels.
+        right: Margin right of the axes.
+        top: Margin above the axes, for the header.
+        bottom: Margin below the axes.
+        draw: Draws into axes of this size.
     """
 
     width: float
@@ -60,14 +61,14 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What stands above the axes: title, details, cautions, legend.
+    """Title, details, warnings and legend above the axes.
 
     Args:
         title: Lines of the title.
-        details: Lines below it.
-        cautions: Lines of the stamp.
+        details: Lines below the title.
+        cautions: Lines of the warning box.
         handles: Legend entries.
-        columns: Legend entries in a row.
+        columns: Number of legend entries per row.
         indent: Inches from the axes' left edge to the text, negative to the left.
     """
 
@@ -88,13 +89,13 @@ class Header:
 
     @property
     def height(self) -> float:
-        """Height of it all, in inches."""
+        """Total height in inches."""
         title = 17 + 14.5 * (len(self.title) - 1) if self.title else 0
-        stamp = _lines_height(self.cautions) + 12 if self.cautions else 0
-        return (title + _lines_height(self.details) + stamp + self.legend_height + 8) / POINTS
+        warnings = _lines_height(self.cautions) + 12 if self.cautions else 0
+        return (title + _lines_height(self.details) + warnings + self.legend_height + 8) / POINTS
 
     def draw(self, axes: "Axes", colors: Palette) -> None:
-        """Write it above the axes.
+        """Draw the header above the axes.
 
         Args:
             axes: The axes.
@@ -103,7 +104,7 @@ class Header:
         rise = 6.0
         if self.handles:
             names = [str(handle.get_label()) for handle in self.handles]
-            # The legend's own padding is taken back on its left.
+            # Compensates for the padding of the legend on its left.
             left = (self.indent - rise / POINTS) / size_in_inches(axes)[0]
             legend = axes.legend(
                 handles=list(self.handles),
@@ -125,11 +126,11 @@ class Header:
                 text.set(**text_style(*names))
             rise += self.legend_height
         if self.cautions:
-            stamp = {"boxstyle": "round,pad=0.45", "facecolor": colors.caution, "edgecolor": "none"}
+            box = {"boxstyle": "round,pad=0.45", "facecolor": colors.caution, "edgecolor": "none"}
             style = {
                 "color": colors.caution_text,
                 "weight": title_weight("".join(self.cautions)),
-                "bbox": stamp,
+                "bbox": box,
             }
             self._write(axes, self.cautions, 4, rise + 6, **style)
             rise += _lines_height(self.cautions) + 12
@@ -169,7 +170,7 @@ class Header:
 
 
 def _lines_height(lines: Sequence[str]) -> float:
-    """Return the points that lines of detail size take."""
+    """Return the height in points of lines of detail size."""
     return 13.5 + 11.8 * (len(lines) - 1) if lines else 0.0
 
 
@@ -185,11 +186,11 @@ def make_header(
     """Wrap a header to a width.
 
     Args:
-        title: What is shown; empty where the page around says it.
-        details: Further lines.
-        cautions: What a reader must know first.
+        title: Title of the plot; empty if the page around it shows the title.
+        details: Lines below the title.
+        cautions: Cautions of the result.
         handles: Legend entries, with drawable labels.
-        width: Room in inches.
+        width: Available width in inches.
         indent: Inches from the axes' left edge to the text, negative to the left.
 
     Returns:
@@ -205,7 +206,7 @@ def make_header(
         cautions=tuple(
             line
             for text in cautions
-            for line in wrapped(drawable(f"⚠  {text}"), width - 0.2, DETAIL_SIZE, "bold")
+            for line in wrapped(drawable(f"⚠  {warning_text(text)}"), width - 0.2, DETAIL_SIZE, "bold")
         ),
         handles=tuple(handles),
         columns=max(1, min(len(handles), int(width / widest))) if handles else 1,
@@ -214,11 +215,11 @@ def make_header(
 
 
 def house_style() -> AbstractContextManager[None]:
-    """Return a context in which matplotlib draws by our settings; the user's come back after it."""
+    """Return a context with our matplotlib settings; the user's settings are restored afterwards."""
     return matplotlib.style.context(["default", _STYLE])
 
 
-def place(figure: "Figure", panel: Panel, left: float, top: float) -> "Axes":
+def add_panel_axes(figure: "Figure", panel: Panel, left: float, top: float) -> "Axes":
     """Add axes for a panel to a figure.
 
     Args:
@@ -238,11 +239,11 @@ def place(figure: "Figure", panel: Panel, left: float, top: float) -> "Axes":
 
 
 def new_axes(panel: Panel, colors: Palette) -> "Axes":
-    """Draw a panel into a new pyplot figure, which notebooks and windows show."""
+    """Draw a panel into a new pyplot figure, which notebooks and windows display."""
     from matplotlib import pyplot
 
     size = (panel.full_width + 2 * EDGE, panel.full_height + 2 * EDGE)
-    axes = place(pyplot.figure(figsize=size, facecolor=colors.background), panel, EDGE, EDGE)
+    axes = add_panel_axes(pyplot.figure(figsize=size, facecolor=colors.background), panel, EDGE, EDGE)
     panel.draw(axes)
     return axes
 
@@ -254,14 +255,14 @@ def size_in_inches(axes: "Axes") -> tuple[float, float]:
     return axes.bbox.width / figure.dpi, axes.bbox.height / figure.dpi
 
 
-def size_left(axes: "Axes", header: Header, left: float, below: float) -> tuple[float, float]:
-    """Return the size in inches that axes will have once their figure has made room for what surrounds them.
+def remaining_size(axes: "Axes", header: Header, left: float, below: float) -> tuple[float, float]:
+    """Return the size of axes in inches after their figure has made room for header and labels.
 
     Args:
-        axes: Axes that the user made.
-        header: What will stand above them.
-        left: Inches that labels need on the left.
-        below: Inches that labels need below.
+        axes: Axes of the user.
+        header: The header above the axes.
+        left: Inches needed for labels on the left.
+        below: Inches needed for labels below.
     """
     width, height = size_in_inches(axes)
     figure = axes.get_figure(root=True)
@@ -285,16 +286,16 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
 
 
 def title_weight(text: str) -> str:
-    """Return bold where the house font holds the whole text, else normal: other fonts may have no bold."""
+    """Return bold if the base font has all glyphs, else normal: other fonts may have no bold face."""
     return "bold" if families(text) == [BASE_FAMILY] else "normal"
 
 
 def wrapped(text: str, width: float, size: float, weight: str = "normal") -> list[str]:
-    """Break text into lines at blanks, and within a word that is wider than a line.
+    """Break text into lines at blanks, and within words that are wider than a line.
 
     Args:
         text: Drawable text.
-        width: Room in inches.
+        width: Available width in inches.
         size: Font size in points.
         weight: Font weight.
 

@@ -1,4 +1,4 @@
-"""A labeled seaborn heatmap with masked cells, columns off the color scale, and text borders."""
+"""A labeled seaborn heatmap with masked cells, columns excluded from the color scale, and text borders."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,27 +10,42 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from model_understanding.show.figures.fonts import drawable, text_style
-from model_understanding.show.figures.frame import DETAIL_SIZE, POINTS, SMALL_SIZE, Header, Panel, text_width
+from model_understanding.show.figures.frame import (
+    DETAIL_SIZE,
+    POINTS,
+    SMALL_SIZE,
+    Header,
+    Panel,
+    house_style,
+    new_axes,
+    remaining_size,
+    size_in_inches,
+    text_width,
+)
 from model_understanding.show.shared.colors import STEPS, Palette, text_on
-from model_understanding.show.shared.words import LABEL_LENGTH, ordinal, shown
+from model_understanding.show.shared.words import LABEL_LENGTH, ordinal, printable
 from model_understanding.tokens import Tokens
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LARGEST = 22.0  # inches of the longer side
-_LABELED = 200  # the longest side whose cells all have their labels
-_NUMBERED = 14  # the longest side whose cells carry their numbers
-_VECTOR_CELLS = 900  # above this, cells are an image within SVG and PDF
+_MAX_SIZE = 22.0  # inches of the longer side
+_MAX_LABELED = 200  # cells of the longer side up to which every cell is labeled
+_MAX_NUMBERED = 14  # cells of the longer side up to which cells contain their values
+_MAX_VECTOR_CELLS = 900  # above this, cells are an image within SVG and PDF
 _BAR_WIDTH, _BAR_GAP, _BAR_HEIGHT = 0.14, 0.18, 3.2  # inches of the color bar, and left of it
-_BAR_ROOM = 0.8  # inches for the bar, its ticks and its name
-_HEADER_WIDTH = 6.2  # inches that a header gets at least
-_UPRIGHT_SIZE = SMALL_SIZE + 0.5  # points of column labels that are not turned
+_BAR_ROOM = 0.85  # inches for the color bar, its ticks and its label
+_HEADER_WIDTH = 6.2  # minimum width of a header in inches
+_UPRIGHT_SIZE = SMALL_SIZE + 0.5  # points of column labels that are not rotated
+
+
+HeaderMaker = Callable[[float, float], Header]
+"""Returns the header for a width and an indent in inches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Grid:
-    """A matrix of Q rows and K columns with what a picture of it needs.
+    """A matrix of Q rows and K columns with its labels and colors.
 
     Args:
         values: Shape ``(Q, K)``.
@@ -38,19 +53,19 @@ class Grid:
         rows: Drawable labels of the rows.
         columns: Drawable labels of the columns.
         special_rows: Which rows are special tokens.
-        special_columns: Which columns are.
-        sinks: Columns off the color scale.
-        borders: Columns before which another text begins.
-        color: The color of a value, as a share of the end of the scale (−1 to 1 or 0 to 1).
-        signed: Whether values lie on both sides of zero.
-        across: Name of the columns' axis.
-        down: Names of the rows' axis, from the fullest to the shortest.
-        scale: Name of the color scale.
-        masked_words: What a masked cell means.
-        as_percent: Whether the color scale counts in percent.
-        words: What each cell says in place of its number, drawable.
-        least_width: Inches that a cell is wide at least.
-        sink_words: Which columns are off the color scale, with what they take.
+        special_columns: Which columns are special tokens.
+        excluded: Columns that are excluded from the color scale.
+        borders: Columns at which another text begins.
+        color: Color of a value, as a fraction of the end of the scale (−1 to 1 or 0 to 1).
+        signed: Whether values can be negative.
+        column_label: Label of the columns' axis.
+        row_labels: Labels of the rows' axis, from the longest to the shortest; the first that fits is used.
+        scale: Label of the color scale.
+        masked_label: Legend label of masked cells.
+        as_percent: Whether values are shown in percent.
+        cell_texts: Text of each cell instead of its value, drawable.
+        min_width: Minimum width of a cell in inches.
+        excluded_label: Legend label of the excluded columns.
     """
 
     values: np.ndarray
@@ -59,73 +74,94 @@ class Grid:
     columns: tuple[str, ...]
     special_rows: np.ndarray
     special_columns: np.ndarray
-    sinks: tuple[int, ...]
+    excluded: tuple[int, ...]
     borders: tuple[int, ...]
     color: Callable[[float], str]
     signed: bool
-    across: str
-    down: tuple[str, ...]
+    column_label: str
+    row_labels: tuple[str, ...]
     scale: str
-    masked_words: str
+    masked_label: str
     as_percent: bool = False
-    words: tuple[tuple[str, ...], ...] | None = None
-    least_width: float = 0.0
-    sink_words: str = ""
+    cell_texts: tuple[tuple[str, ...], ...] | None = None
+    min_width: float = 0.0
+    excluded_label: str = ""
 
     @property
     def hidden(self) -> np.ndarray:
-        """Cells without a color from the scale: masked ones and those of a sink."""
+        """Cells without a color from the scale: masked cells and excluded columns."""
         hidden = ~self.mask
-        hidden[:, list(self.sinks)] = True
+        hidden[:, list(self.excluded)] = True
         return hidden
 
     @property
-    def top(self) -> float:
-        """The largest absolute value on the color scale, 1 where all are zero."""
+    def peak(self) -> float:
+        """The largest absolute value on the color scale, 1 if all are zero."""
         return float(np.abs(self.values[~self.hidden]).max(initial=0.0)) or 1.0
 
     @property
     def is_rooted(self) -> bool:
-        """Whether the scale is of square roots: most unsigned values are far below the largest."""
+        """Whether to use a square-root scale: most unsigned values are far below the largest."""
         visible = self.values[~self.hidden]
-        return not self.signed and visible.size > 0 and float(np.quantile(visible, 0.95)) < 0.25 * self.top
+        return not self.signed and visible.size > 0 and float(np.quantile(visible, 0.95)) < 0.25 * self.peak
 
-    def face(self, value: float) -> str:
+    def color_of(self, value: float) -> str:
         """Return the color of a value."""
-        share = value / self.top
-        return self.color(share**0.5 if self.is_rooted else share)
+        fraction = value / self.peak
+        return self.color(fraction**0.5 if self.is_rooted else fraction)
 
     def handles(self, colors: Palette) -> list[Patch]:
-        """Return the legend entries for what occurs."""
+        """Return the legend entries for excluded columns and masked cells, if there are any."""
         entries = []
-        if self.sinks:
-            entries.append(Patch(**sink_style(colors), label=self.sink_words))
+        if self.excluded:
+            entries.append(Patch(**excluded_style(colors), label=self.excluded_label))
         if not self.mask.all():
-            entries.append(Patch(facecolor=colors.masked, label=self.masked_words))
+            entries.append(Patch(facecolor=colors.masked, label=self.masked_label))
         return entries
 
 
-def heatmap_panel(grid: Grid, colors: Palette, make_header: Callable[[float, float], Header]) -> Panel:
+def heatmap_axes(grid: Grid, colors: Palette, make_header: HeaderMaker, ax: "Axes | None" = None) -> "Axes":
+    """Draw a heatmap into axes of the user, or into a new pyplot figure that grows with the labels.
+
+    Args:
+        grid: The matrix.
+        colors: The theme's colors.
+        make_header: Returns the header for a width and an indent in inches.
+        ax: Axes of the user.
+
+    Returns:
+        The axes of the heatmap.
+    """
+    with house_style():
+        if ax is None:
+            return new_axes(heatmap_panel(grid, colors, make_header), colors)
+        header = make_header(max(size_in_inches(ax)[0], 1.6), 0.0)
+        width, height = remaining_size(ax, header, *_label_room(grid))
+        draw_heatmap(ax, grid, colors, max(0.8 * width - 0.3, 0.3), height, header)
+        return ax
+
+
+def heatmap_panel(grid: Grid, colors: Palette, make_header: HeaderMaker) -> Panel:
     """Plan a heatmap whose cells are large enough for their labels.
 
     Args:
         grid: The matrix.
         colors: The theme's colors.
-        make_header: Makes the header from its width and its indent in inches.
+        make_header: Returns the header for a width and an indent in inches.
 
     Returns:
         The panel.
     """
     longest = max(len(grid.rows), len(grid.columns))
     widest = _widest(grid)
-    cell = min(max(6.0 / longest, 0.135 if longest <= 80 else 0.108), 0.52, _LARGEST / longest)
+    cell = min(max(6.0 / longest, 0.135 if longest <= 80 else 0.108), 0.52, _MAX_SIZE / longest)
     upright = widest <= 0.95 and len(grid.columns) * max(widest, cell) <= max(
-        7.2, len(grid.columns) * grid.least_width
+        7.2, len(grid.columns) * grid.min_width
     )
-    across = max(widest if upright else cell, cell, grid.least_width)
-    width, height = across * len(grid.columns), cell * len(grid.rows)
-    size = _label_size(min(cell, across))
-    left = max(text_width(label, size) for label in grid.rows) + (0.42 if longest <= _LABELED else 0.6)
+    cell_width = max(widest if upright else cell, cell, grid.min_width)
+    width, height = cell_width * len(grid.columns), cell * len(grid.rows)
+    size = _label_size(min(cell, cell_width))
+    left = max(text_width(label, size) for label in grid.rows) + (0.42 if longest <= _MAX_LABELED else 0.6)
     labels = 0.2 if upright else max(text_width(label, size) for label in grid.columns) + 0.1
     room = max(left + width + _BAR_ROOM, _HEADER_WIDTH)
     header = make_header(room, -left)
@@ -135,7 +171,7 @@ def heatmap_panel(grid: Grid, colors: Palette, make_header: Callable[[float, flo
 
     right, bottom = (
         room - left - width,
-        max(labels + (0.34 if longest <= _LABELED else 0.52), _BAR_HEIGHT / 2 - height),
+        max(labels + (0.34 if longest <= _MAX_LABELED else 0.52), _BAR_HEIGHT / 2 - height),
     )
     return Panel(
         width=width, height=height, left=left, right=right, top=header.height, bottom=bottom, draw=draw
@@ -158,48 +194,51 @@ def draw_heatmap(
         axes: The axes.
         grid: The matrix.
         colors: The theme's colors.
-        width: Width that the cells will take, in inches.
-        height: Height that they will take.
-        header: What stands above.
-        own_bar: Whether room was kept for the color bar; else seaborn takes it from the axes.
+        width: Total width of the cells in inches.
+        height: Total height of the cells in inches.
+        header: The header above the axes.
+        own_bar: Whether there is room for the color bar; else seaborn takes the room from the axes.
     """
     import seaborn
 
-    across, down = width / len(grid.columns), height / len(grid.rows)
-    is_numbered = max(grid.values.shape) <= _NUMBERED and across >= 0.3 and down >= 0.22
+    cell_width, cell_height = width / len(grid.columns), height / len(grid.rows)
+    is_numbered = max(grid.values.shape) <= _MAX_NUMBERED and cell_width >= 0.3 and cell_height >= 0.22
     bar_axes = None
     if own_bar:
-        tall = min(max(height, 1.5), _BAR_HEIGHT)
-        place = (1 + _BAR_GAP / width, 1 - tall / height, _BAR_WIDTH / width, tall / height)
-        bar_axes = axes.inset_axes(place)
+        bar_height = min(max(height, 1.5), _BAR_HEIGHT)
+        bar_axes = axes.inset_axes(
+            (1 + _BAR_GAP / width, 1 - bar_height / height, _BAR_WIDTH / width, bar_height / height)
+        )
     seaborn.heatmap(
         np.where(grid.hidden, 0.0, grid.values),
         mask=grid.hidden,
         ax=axes,
         cmap=_color_map(grid),
-        norm=PowerNorm(0.5 if grid.is_rooted else 1.0, vmin=-grid.top if grid.signed else 0.0, vmax=grid.top),
+        norm=PowerNorm(
+            0.5 if grid.is_rooted else 1.0, vmin=-grid.peak if grid.signed else 0.0, vmax=grid.peak
+        ),
         cbar_ax=bar_axes,
         xticklabels=False,
         yticklabels=False,
-        rasterized=grid.values.size > _VECTOR_CELLS,
+        rasterized=grid.values.size > _MAX_VECTOR_CELLS,
         linewidths=1.0 if is_numbered else 0.25,
         linecolor=colors.background if is_numbered else "face",
     )
     axes.set_facecolor(colors.masked)
-    _draw_sinks(axes, grid, colors)
+    _stripe_excluded(axes, grid, colors)
     for border in grid.borders:
         axes.axvline(border, color=colors.text, linewidth=1.0)
-    if grid.words is not None:
-        _write_words(axes, grid, across, down)
+    if grid.cell_texts is not None:
+        _write_texts(axes, grid, cell_width, cell_height)
     elif is_numbered:
-        _write_numbers(axes, grid, colors)
-    _label(axes, grid, colors, across, down)
+        _write_values(axes, grid, colors)
+    _label(axes, grid, colors, cell_width, cell_height)
     _finish_bar(axes, grid, colors)
     header.draw(axes, colors)
 
 
-def label_room(grid: Grid) -> tuple[float, float]:
-    """Return the inches that labels and names need left of and below axes of a size yet unknown."""
+def _label_room(grid: Grid) -> tuple[float, float]:
+    """Return the inches that labels need left of and below axes of unknown size."""
     left, below = (
         max(text_width(label, SMALL_SIZE) for label in labels) for labels in (grid.rows, grid.columns)
     )
@@ -208,11 +247,13 @@ def label_room(grid: Grid) -> tuple[float, float]:
 
 def axis_labels(tokens: Tokens, prefix: str = "") -> tuple[str, ...]:
     """Return drawable labels of tokens, short enough for an axis."""
-    return tuple(prefix + drawable(shown(label, LABEL_LENGTH - 4), LABEL_LENGTH) for label in tokens.labels())
+    return tuple(
+        prefix + drawable(printable(label, LABEL_LENGTH - 4), LABEL_LENGTH) for label in tokens.labels()
+    )
 
 
 def text_borders(tokens: Tokens) -> tuple[int, ...]:
-    """Return the positions at which a further text begins."""
+    """Return the positions at which another text begins."""
     segments = tokens.segments
     return tuple(i for i in range(1, len(tokens)) if segments[i] > 0 and segments[i] not in segments[:i])
 
@@ -222,31 +263,31 @@ def _color_map(grid: Grid) -> ListedColormap:
     return ListedColormap([grid.color(low + (1 - low) * step / (STEPS - 1)) for step in range(STEPS)])
 
 
-def _draw_sinks(axes: "Axes", grid: Grid, colors: Palette) -> None:
-    """Stripe the sink columns, leaving their masked cells as masked."""
-    for sink in grid.sinks:
-        open_rows = np.flatnonzero(grid.mask[:, sink])
-        for run in np.split(open_rows, np.flatnonzero(np.diff(open_rows) > 1) + 1):
+def _stripe_excluded(axes: "Axes", grid: Grid, colors: Palette) -> None:
+    """Draw stripes on the excluded columns, except on their masked cells."""
+    for column in grid.excluded:
+        rows = np.flatnonzero(grid.mask[:, column])
+        for run in np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1):
             if len(run):
-                axes.add_patch(Rectangle((sink, run[0]), 1, len(run), **sink_style(colors)))
+                axes.add_patch(Rectangle((column, run[0]), 1, len(run), **excluded_style(colors)))
 
 
-def sink_style(colors: Palette) -> dict[str, Any]:
-    """Return how what is off the color scale is striped."""
+def excluded_style(colors: Palette) -> dict[str, Any]:
+    """Return the style of columns that are excluded from the color scale."""
     return {"facecolor": colors.sink, "edgecolor": colors.hatch, "hatch": "////", "linewidth": 0}
 
 
-def _write_words(axes: "Axes", grid: Grid, across: float, down: float) -> None:
-    """Write into each cell as much of its words as it has room for."""
-    assert grid.words is not None
-    size = min(_label_size(down), SMALL_SIZE)
-    if across < 0.2 or down * POINTS < size:
+def _write_texts(axes: "Axes", grid: Grid, cell_width: float, cell_height: float) -> None:
+    """Write into each cell as much of its text as fits."""
+    assert grid.cell_texts is not None
+    size = min(_label_size(cell_height), SMALL_SIZE)
+    if cell_width < 0.2 or cell_height * POINTS < size:
         return
-    for row, words in enumerate(grid.words):
-        for column, word in enumerate(words):
-            fitting = word
-            while len(fitting) > 1 and text_width(fitting, size) > across - 0.04:
-                fitting = shown(word, len(fitting) - 1)
+    for row, texts in enumerate(grid.cell_texts):
+        for column, text in enumerate(texts):
+            fitting = text
+            while len(fitting) > 1 and text_width(fitting, size) > cell_width - 0.04:
+                fitting = printable(text, len(fitting) - 1)
             axes.text(
                 column + 0.5,
                 row + 0.5,
@@ -254,34 +295,36 @@ def _write_words(axes: "Axes", grid: Grid, across: float, down: float) -> None:
                 ha="center",
                 va="center_baseline",
                 fontsize=size,
-                color=text_on(grid.face(float(grid.values[row, column]))),
+                color=text_on(grid.color_of(float(grid.values[row, column]))),
                 **text_style(fitting),
             )
 
 
-def _write_numbers(axes: "Axes", grid: Grid, colors: Palette) -> None:
+def _write_values(axes: "Axes", grid: Grid, colors: Palette) -> None:
     for row, column in np.argwhere(grid.mask):
         value = float(grid.values[row, column])
-        is_sink = column in grid.sinks
-        face = colors.sink if is_sink else grid.face(value)
-        words = f"{100 * value:.0f}" if grid.as_percent else f"{value:.2f}".replace("0.", ".", 1)
+        is_excluded = column in grid.excluded
+        face = colors.sink if is_excluded else grid.color_of(value)
+        text = f"{100 * value:.0f}" if grid.as_percent else f"{value:.2f}".replace("0.", ".", 1)
         axes.text(
             column + 0.5,
             row + 0.5,
-            words.replace("-", "−"),
+            text.replace("-", "−"),
             ha="center",
             va="center",
             fontsize=SMALL_SIZE - 0.5,
-            color=colors.muted if is_sink else text_on(face),
-            bbox={"boxstyle": "square,pad=0.15", "facecolor": face, "edgecolor": "none"} if is_sink else None,
+            color=colors.muted if is_excluded else text_on(face),
+            bbox={"boxstyle": "square,pad=0.15", "facecolor": face, "edgecolor": "none"}
+            if is_excluded
+            else None,
         )
 
 
-def _label(axes: "Axes", grid: Grid, colors: Palette, across: float, down: float) -> None:
-    size = _label_size(min(across, down))
-    is_upright = _widest(grid) <= across + 0.01
-    step_x = 1 if is_upright else _every(across, size)
-    step_y = _every(down, size)
+def _label(axes: "Axes", grid: Grid, colors: Palette, cell_width: float, cell_height: float) -> None:
+    size = _label_size(min(cell_width, cell_height))
+    is_upright = _widest(grid) <= cell_width + 0.01
+    step_x = 1 if is_upright else _label_step(cell_width, size)
+    step_y = _label_step(cell_height, size)
     columns, rows = np.arange(0, len(grid.columns), step_x), np.arange(0, len(grid.rows), step_y)
     axes.set_xticks(
         columns + 0.5,
@@ -294,17 +337,17 @@ def _label(axes: "Axes", grid: Grid, colors: Palette, across: float, down: float
         rows + 0.5, [grid.rows[i] for i in rows], rotation=0, fontsize=size, **text_style(*grid.rows)
     )
     axes.tick_params(length=0, pad=4)
-    for labels, places, special in (
+    for labels, indices, special in (
         (axes.get_xticklabels(), columns, grid.special_columns),
         (axes.get_yticklabels(), rows, grid.special_rows),
     ):
-        for label, where in zip(labels, places, strict=True):
-            label.set_color(colors.muted if special[where] else colors.text)
-    height = down * len(grid.rows) + 0.1
-    fitting = [words for words in grid.down if text_width(words, DETAIL_SIZE) <= height]
+        for label, index in zip(labels, indices, strict=True):
+            label.set_color(colors.muted if special[index] else colors.text)
+    height = cell_height * len(grid.rows) + 0.1
+    fitting = [label for label in grid.row_labels if text_width(label, DETAIL_SIZE) <= height]
     style = {"fontsize": DETAIL_SIZE, "color": colors.muted, "labelpad": 6}
-    axes.set_xlabel(grid.across + _thinned(step_x), **style)
-    axes.set_ylabel((fitting or grid.down[-1:])[0] + _thinned(step_y), **style)
+    axes.set_xlabel(grid.column_label + _step_note(step_x), **style)
+    axes.set_ylabel((fitting or grid.row_labels[-1:])[0] + _step_note(step_y), **style)
 
 
 def _finish_bar(axes: "Axes", grid: Grid, colors: Palette) -> None:
@@ -314,29 +357,29 @@ def _finish_bar(axes: "Axes", grid: Grid, colors: Palette) -> None:
     bar.outline.set_visible(False)  # type: ignore[operator]
     bar.ax.tick_params(labelsize=SMALL_SIZE, labelcolor=colors.muted, length=0, pad=3)
     bar.locator = MaxNLocator(5)
-    factor = 100 if grid.as_percent else 1
-    bar.formatter = FuncFormatter(lambda value, _: f"{factor * value:.3g}".replace("-", "−"))
+    factor, unit = (100, " %") if grid.as_percent else (1, "")
+    bar.formatter = FuncFormatter(lambda value, _: f"{factor * value:.3g}{unit}".replace("-", "−"))
     bar.update_ticks()
-    words = f"{grid.scale} (square-root scale)" if grid.is_rooted else f"{grid.scale} (linear scale)"
-    bar.set_label(words, fontsize=SMALL_SIZE, color=colors.muted, labelpad=5)
+    label = f"{grid.scale} (square-root scale)" if grid.is_rooted else f"{grid.scale} (linear scale)"
+    bar.set_label(label, fontsize=SMALL_SIZE, color=colors.muted, labelpad=5)
 
 
 def _widest(grid: Grid) -> float:
-    """Return the inches that the widest column label needs when it is not turned."""
+    """Return the inches that the widest column label needs without rotation."""
     return max(text_width(label, _UPRIGHT_SIZE) for label in grid.columns) + 0.12
 
 
 def _label_size(cell: float) -> float:
-    """Return the font size that fits a row of a cell's height, between 6.5 and 9 points."""
+    """Return the font size in points for the height of a cell in inches, between 6.5 and 9 points."""
     return min(max(cell * POINTS * 0.82, 6.5), SMALL_SIZE + 1)
 
 
-def _every(cell: float, size: float) -> int:
-    """Return how many cells a label of a size needs."""
+def _label_step(cell: float, size: float) -> int:
+    """Return the number of cells per label for a cell size in inches and a font size in points."""
     return max(1, int(np.ceil(size * 1.17 / POINTS / cell - 0.02)))
 
 
-def _thinned(step: int) -> str:
+def _step_note(step: int) -> str:
     if step == 1:
         return ""
     return f"\nevery {ordinal(step)} token is labeled"

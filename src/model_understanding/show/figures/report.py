@@ -1,4 +1,4 @@
-"""The figures of a report, and figures as bytes."""
+"""Figures of reports, and figures as bytes."""
 
 import io
 from typing import TYPE_CHECKING, Any
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from model_understanding.checks import one_of
 from model_understanding.errors import InputError
 from model_understanding.results import Report
 from model_understanding.show.figures.attention import attention_axes as attention_axes
@@ -16,8 +17,8 @@ from model_understanding.show.figures.frame import (
     EDGE,
     TITLE_SIZE,
     Panel,
+    add_panel_axes,
     house_style,
-    place,
     wrapped,
 )
 from model_understanding.show.figures.logit_lens import lens_axes as lens_axes
@@ -26,14 +27,14 @@ from model_understanding.show.figures.saliency import saliency_axes as saliency_
 from model_understanding.show.figures.saliency import saliency_panel
 from model_understanding.show.figures.saliency_matrix import saliency_matrix_panel
 from model_understanding.show.shared.colors import Theme, palette
-from model_understanding.show.shared.words import answer_words, shown, source_words
+from model_understanding.show.shared.words import model_name, printable, report_headline
 from model_understanding.tokens import Level
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FORMATS = ("png", "svg", "pdf")
-RESOLUTION = 150  # dots an inch of a PNG, and of the images within SVG and PDF
+RESOLUTION = 150  # dots per inch of a PNG, and of images within SVG and PDF
 _GAP, _HEADING_GAP = 0.36, 0.24  # inches between panels, and below the heading
 _CREATOR = "model-understanding"
 _METADATA: dict[str, dict[str, Any]] = {
@@ -44,18 +45,17 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 
 def report_figure(report: Report, *, theme: Theme = "light") -> Figure:
-    """Draw all of a report's pictures in one figure: saliency above, attention below.
+    """Draw all plots of a report in one figure: saliency above, attention below.
 
     Args:
-        report: The report. For a generation: the prompt's saliency, why each token was generated, and
-            where the model looked at each step.
+        report: The report.
         theme: ``light`` or ``dark``.
 
     Returns:
-        A figure that pyplot does not know, so that nothing has to be closed.
+        A figure that is not registered with pyplot, so that it does not have to be closed.
 
     Raises:
-        InputError: The report holds no picture, or there is no such theme.
+        InputError: The report has nothing to draw, or the theme is unknown.
     """
     with house_style():
         return draw_panels(
@@ -66,16 +66,16 @@ def report_figure(report: Report, *, theme: Theme = "light") -> Figure:
 def report_panels(
     report: Report, *, theme: Theme, level: Level = "character", titled: bool = True
 ) -> list[Panel]:
-    """Plan the pictures of a report, in reading order.
+    """Plan the plots of a report, in reading order.
 
     Args:
         report: The report.
         theme: ``light`` or ``dark``.
         level: What a bar, a row and a column stand for.
-        titled: Whether the pictures carry their titles, or the page around them does.
+        titled: Whether the plots have titles; else the page around them shows the titles.
 
     Returns:
-        One panel for each attribution and attention map.
+        One panel for each attribution and for the main attention map.
     """
     colors = palette(theme)
     panels = []
@@ -94,13 +94,13 @@ def report_panels(
 def draw_panels(
     panels: "Sequence[Panel]", figure: Figure, *, theme: Theme, heading: tuple[str, str] | None = None
 ) -> Figure:
-    """Draw panels one below the other into a figure, which takes the size that they need.
+    """Draw panels below each other into a figure, which is resized to fit them.
 
     Args:
         panels: The panels.
         figure: An empty figure.
         theme: ``light`` or ``dark``.
-        heading: A line above it all, and a smaller one below that.
+        heading: A line at the top of the figure, and a smaller line below it.
 
     Returns:
         The figure.
@@ -110,7 +110,7 @@ def draw_panels(
     """
     if not panels:
         raise InputError(
-            "The report holds no attribution and no attention map.", hint="Save it as .json or .html instead."
+            "The report has no attribution and no attention map.", hint="Save it as .json or .html instead."
         )
     colors = palette(theme)
     width = max(panel.full_width for panel in panels) + 2 * EDGE
@@ -122,25 +122,25 @@ def draw_panels(
     down = EDGE
     for text, size, is_main, advance in lines:
         color = colors.text if is_main else colors.muted
-        place_of_text = (EDGE / width, 1 - down / height)
-        figure.text(*place_of_text, text, fontsize=size, color=color, va="top", **text_style(text))
+        position = (EDGE / width, 1 - down / height)
+        figure.text(*position, text, fontsize=size, color=color, va="top", **text_style(text))
         down += advance
     for panel in panels:
-        panel.draw(place(figure, panel, EDGE, top))
+        panel.draw(add_panel_axes(figure, panel, EDGE, top))
         top += panel.full_height + _GAP
     return figure
 
 
 def _heading(report: Report) -> tuple[str, str]:
     texts = [" ".join(text.split()) for text in report.texts]
-    below = "  ·  ".join((answer_words(report), *source_words(report.provenance)))
+    below = "  ·  ".join(filter(None, (report_headline(report), model_name(report.provenance))))
     if report.generation is not None:
-        return shown(" ▸ ".join(texts), 150), below
-    return f"“{shown(' / '.join(texts), 150)}”", below
+        return printable(" ▸ ".join(texts), 150), below
+    return f"“{printable(' / '.join(texts), 150)}”", below
 
 
 def _heading_lines(heading: tuple[str, str] | None, width: float) -> list[tuple[str, float, bool, float]]:
-    """Return the heading's lines: text, size in points, whether it is the main one, inches to the next."""
+    """Return the lines of the heading: text, size in points, whether it is a main line, height in inches."""
     if heading is None:
         return []
     main = wrapped(drawable(heading[0]), width, TITLE_SIZE + 1)
@@ -151,23 +151,20 @@ def _heading_lines(heading: tuple[str, str] | None, width: float) -> list[tuple[
 
 
 def figure_bytes(figure: Figure, format: str) -> bytes:
-    """Return a figure as a file's bytes, the same bytes each time; the figure stays open.
+    """Return a figure as the content of a file; the bytes are reproducible, and the figure stays open.
 
     Args:
         figure: Any matplotlib figure.
-        format: ``png`` (150 dots an inch), ``svg`` (text as outlines, so that it looks the same without
-            our fonts) or ``pdf``.
+        format: ``png`` (150 dots per inch), ``svg`` (text as outlines, so that no fonts are needed) or
+            ``pdf``.
 
     Returns:
-        The file.
+        The content of the file.
 
     Raises:
-        InputError: The format is another.
+        InputError: The format is unknown.
     """
-    if format not in FORMATS:
-        raise InputError(
-            f"Cannot make a figure of format {format!r}.", hint=f"Use one of {', '.join(FORMATS)}."
-        )
+    one_of(format, "format", FORMATS)
     buffer = io.BytesIO()
     settings: dict[Any, Any] = {
         "svg.fonttype": "path",

@@ -1,14 +1,15 @@
-"""Token saliency as a matplotlib picture."""
+"""Token saliency as a matplotlib plot."""
 
 import math
 from typing import TYPE_CHECKING
 
+from model_understanding.checks import one_of
 from model_understanding.errors import InputError
 from model_understanding.results import Attribution
 from model_understanding.show.figures.bars import (
-    MOST_ROWS,
+    MAX_ROWS,
+    MAX_VERTICAL_WIDTH,
     ROW,
-    VERTICAL_WIDTH,
     Bars,
     draw_horizontal,
     draw_vertical,
@@ -24,26 +25,26 @@ from model_understanding.show.figures.frame import (
     house_style,
     make_header,
     new_axes,
+    remaining_size,
     size_in_inches,
-    size_left,
     text_width,
 )
 from model_understanding.show.shared.colors import Palette, Theme, palette
 from model_understanding.show.shared.words import (
-    cautions,
+    cautions_of,
     method_name,
     ordinal,
-    output_words,
-    score_words,
+    score_axis_label,
     target_name,
+    target_value,
 )
-from model_understanding.tokens import Level
+from model_understanding.tokens import LEVELS, Level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_HEADER_WIDTH = 6.2  # inches that a header gets at least
-_LABEL_ROW = 0.19  # inches that a label needs
+_HEADER_WIDTH = 6.2  # minimum width of a header in inches
+_LABEL_ROW = 0.19  # height of a label in inches
 
 
 def saliency_axes(
@@ -55,23 +56,22 @@ def saliency_axes(
     normalized: bool = True,
     theme: Theme = "light",
 ) -> "Axes":
-    """Draw one target's scores as bars.
+    """Draw the scores of one target as bars.
 
     Args:
         attribution: The attribution.
-        ax: Axes to draw into, not cleared first; a new pyplot figure that grows with the text
-            where left out.
-        target: Which of the attribution's targets.
-        level: What one bar stands for: ``token``, ``character`` (tokens that split one visible character
-            are joined), ``word``, ``sentence``.
-        normalized: Whether to scale the absolute scores so that they sum to 1.
+        ax: Axes to draw into, not cleared first; by default a new pyplot figure that grows with the text.
+        target: Index of the target.
+        level: What a bar stands for: ``token``, ``character`` (tokens that split one visible character are
+            joined), ``word``, ``sentence``.
+        normalized: Whether to scale the scores so that their absolute values sum to 100 %.
         theme: ``light`` or ``dark``.
 
     Returns:
         The axes.
 
     Raises:
-        InputError: There is no such target or theme, or there are no tokens.
+        InputError: The target, level or theme is unknown, or the attribution has no tokens.
     """
     colors = palette(theme)
     with house_style():
@@ -91,15 +91,15 @@ def saliency_panel(
     *,
     titled: bool = True,
 ) -> Panel:
-    """Plan a picture of one target's scores: upright bars, lying bars, or bars above the text.
+    """Plan a plot of the scores of one target: vertical bars, horizontal bars, or bars above the text.
 
     Args:
         attribution: The attribution.
-        target: Which of its targets.
-        level: What one bar stands for.
-        normalized: Whether absolute scores sum to 1.
+        target: Index of the target.
+        level: What a bar stands for.
+        normalized: Whether absolute scores sum to 100 %.
         colors: The theme's colors.
-        titled: Whether the picture carries its title, or the page around it does.
+        titled: Whether the plot has a title; else the page around it shows the title.
 
     Returns:
         The panel, of the size that its text needs.
@@ -107,9 +107,9 @@ def saliency_panel(
     bars = _checked_bars(attribution, target, level, normalized, colors)
     count = len(bars.labels)
     slot = vertical_slot(bars)
-    if count * slot <= VERTICAL_WIDTH:
+    if count * slot <= MAX_VERTICAL_WIDTH:
         return _vertical_panel(attribution, bars, target, max(count * slot, 5.6), titled)
-    if count <= MOST_ROWS:
+    if count <= MAX_ROWS:
         return _horizontal_panel(attribution, bars, target, titled)
     return _text_panel(attribution, bars, target, titled)
 
@@ -117,12 +117,7 @@ def saliency_panel(
 def _checked_bars(
     attribution: Attribution, target: int, level: Level, normalized: bool, colors: Palette
 ) -> Bars:
-    count = len(attribution.targets)
-    if not -count <= target < count:
-        raise InputError(
-            f"The attribution has no target {target}. It has {count}.",
-            hint=f"Use a target from 0 to {count - 1}." if count else "Compute an attribution with a target.",
-        )
+    one_of(level, "level", LEVELS)
     if not len(attribution.tokens):
         raise InputError("The attribution has no tokens.", hint="Explain a text that is not empty.")
     return make_bars(attribution, target, level, normalized, colors)
@@ -138,11 +133,11 @@ def _header(
     extra: str = "",
     titled: bool = True,
 ) -> Header:
-    value = f"value {output_words(attribution, target)}  ·  {method_name(attribution)}"
+    value = f"value {target_value(attribution, target)}  ·  {method_name(attribution)}"
     return make_header(
         title=f"Token saliency: {target_name(attribution.targets[target])}" if titled else "",
         details=[*([value] if titled else []), *([extra] if extra else [])],
-        cautions=cautions(attribution),
+        cautions=cautions_of(attribution),
         handles=bars.handles(),
         width=width,
         indent=indent,
@@ -155,7 +150,7 @@ def _vertical_panel(attribution: Attribution, bars: Bars, target: int, width: fl
 
     def draw(axes: "Axes") -> None:
         draw_vertical(axes, bars)
-        _name_axis(axes, bars, "y")
+        _label_score_axis(axes, bars, "y")
         header.draw(axes, bars.colors)
 
     right = max(0.05, _HEADER_WIDTH - width - left)
@@ -169,7 +164,7 @@ def _horizontal_panel(attribution: Attribution, bars: Bars, target: int, titled:
 
     def draw(axes: "Axes") -> None:
         draw_horizontal(axes, bars)
-        _name_axis(axes, bars, "x")
+        _label_score_axis(axes, bars, "x")
         header.draw(axes, bars.colors)
 
     return Panel(
@@ -186,7 +181,8 @@ def _horizontal_panel(attribution: Attribution, bars: Bars, target: int, titled:
 def _text_panel(attribution: Attribution, bars: Bars, target: int, titled: bool) -> Panel:
     chips, height = lay_out(bars)
     largest = int(abs(bars.scores).argmax())
-    scale = f"the longest bar is {bars.value_words(largest)} ({score_words(bars.signed, bars.normalized)})"
+    unit = score_axis_label(bars.signed, bars.normalized)
+    scale = f"longest bar: {bars.value_text(largest)} ({unit})"
     header = _header(attribution, bars, target, LINE_WIDTH, 0.0, extra=scale, titled=titled)
 
     def draw(axes: "Axes") -> None:
@@ -199,29 +195,29 @@ def _text_panel(attribution: Attribution, bars: Bars, target: int, titled: bool)
 
 
 def _draw_into(axes: "Axes", attribution: Attribution, bars: Bars, target: int) -> None:
-    """Draw into the user's axes, of whatever size, and leave out labels rather than let them collide."""
-    room = max(size_in_inches(axes)[0], 1.6)
-    header = _header(attribution, bars, target, room, 0.0)
+    """Draw into axes of the user of any size; labels that would overlap are left out."""
+    available = max(size_in_inches(axes)[0], 1.6)
+    header = _header(attribution, bars, target, available, 0.0)
     count = len(bars.labels)
-    width, height = size_left(axes, header, 0.7, 0.4)
+    width, height = remaining_size(axes, header, 0.7, 0.4)
     if count * vertical_slot(bars) <= width:
         draw_vertical(axes, bars)
-        _name_axis(axes, bars, "y")
+        _label_score_axis(axes, bars, "y")
         header.draw(axes, bars.colors)
         return
     labels = max(text_width(label, LABEL_SIZE) for label in bars.labels)
-    width, height = size_left(axes, header, labels + 0.15, 0.5)
-    every = max(1, math.ceil(count * _LABEL_ROW / height))
-    if every > 1:
-        extra = f"every {ordinal(every)} token is labeled"
-        header = _header(attribution, bars, target, room, 0.0, extra=extra)
+    width, height = remaining_size(axes, header, labels + 0.15, 0.5)
+    step = max(1, math.ceil(count * _LABEL_ROW / height))
+    if step > 1:
+        extra = f"every {ordinal(step)} token is labeled"
+        header = _header(attribution, bars, target, available, 0.0, extra=extra)
     ticks = max(1, min(5, int(width / 0.75)))
-    draw_horizontal(axes, bars, every=every, numbers=every == 1 and ticks > 2, ticks=ticks)
-    _name_axis(axes, bars, "x")
+    draw_horizontal(axes, bars, step=step, values=step == 1 and ticks > 2, ticks=ticks)
+    _label_score_axis(axes, bars, "x")
     header.draw(axes, bars.colors)
 
 
-def _name_axis(axes: "Axes", bars: Bars, which: str) -> None:
-    words = score_words(bars.signed, bars.normalized) if bars.scores.any() else "every score is 0"
+def _label_score_axis(axes: "Axes", bars: Bars, axis: str) -> None:
+    label = score_axis_label(bars.signed, bars.normalized) if bars.scores.any() else "all scores are 0"
     style = {"fontsize": SMALL_SIZE + 0.5, "color": bars.colors.muted, "labelpad": 6}
-    (axes.set_ylabel if which == "y" else axes.set_xlabel)(words, **style)
+    (axes.set_ylabel if axis == "y" else axes.set_xlabel)(label, **style)

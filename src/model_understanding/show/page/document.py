@@ -20,18 +20,18 @@ from model_understanding.show.shared.runs import paragraph_direction
 from model_understanding.tokens import visible_text
 
 
-def rendered(template: str, names: dict[str, Any]) -> str:
-    """Return a template filled with names, and with the page's class and style.
+def rendered(template: str, values: dict[str, Any]) -> str:
+    """Return a rendered template, with the class and the style sheet of the page.
 
     Args:
-        template: Its file's name.
-        names: What it shows; every string that is not markup of ours is made visible and escaped.
+        template: File name of the template.
+        values: Values of the template; strings are escaped, and their hidden characters made visible.
     """
-    return _environment().get_template(template).render(root=ROOT, css=Markup(_css()), **names)
+    return _environment().get_template(template).render(root=ROOT, css=Markup(_css()), **values)
 
 
 def policy(script: str) -> str:
-    """Return a content security policy that lets our style and one script pass, and forbids every load."""
+    """Return a content security policy that allows only our script and style sheet, and no requests."""
     return (
         f"default-src 'none'; script-src {_hashed(script)}; style-src {_hashed(_css())}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -40,7 +40,7 @@ def policy(script: str) -> str:
 
 @lru_cache(maxsize=1)
 def page_script() -> str:
-    """Return the one script that draws a page."""
+    """Return the script of the page."""
     return static_text("report.js").strip()
 
 
@@ -64,7 +64,7 @@ def _environment() -> Environment:
 
 
 def _printable(value: Any) -> Any:
-    """Make what a string hides visible; line breaks that follow their mark stay."""
+    """Make hidden characters of a string visible; line breaks are kept."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return "\n".join(visible_text(line) if line.strip(" ") else line for line in value.split("\n"))
@@ -79,35 +79,35 @@ def _hashed(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
 
 
-# No page holds a null character: it is none that HTML allows, and every string's are made visible.
+# No page contains a null character: HTML does not allow it, and in strings it is made visible.
 SIZE_MARK = Markup("\0")
 
 
 def with_size(html: str) -> str:
-    """Return a page with its size in UTF-8 in place of every mark, the size's own digits included.
+    """Return a page with its size in UTF-8 in place of every mark; the size includes these texts.
 
     Args:
-        html: The page, with ``SIZE_MARK`` wherever its size is to stand.
+        html: The page, with ``SIZE_MARK`` wherever its size is to be inserted.
 
     >>> with_size(f"<p>{SIZE_MARK}</p>")
     '<p>15 bytes</p>'
     """
     parts = html.split(SIZE_MARK)
     rest = sum(len(part.encode("utf-8")) for part in parts)
-    words, said = "", rest
-    while True:  # ends: a larger size never has fewer digits
-        size = rest + (len(parts) - 1) * len(words)
-        if words and size == said:
-            return words.join(parts)
-        words, said = size_words(size), size
+    text, text_size = "", rest
+    while True:  # terminates: a larger size never has fewer digits
+        size = rest + (len(parts) - 1) * len(text)
+        if text and size == text_size:
+            return text.join(parts)
+        text, text_size = exact_size(size), size
 
 
-def size_words(size: int) -> str:
-    """Return a number of bytes in words.
+def exact_size(size: int) -> str:
+    """Return a number of bytes with a unit, and exactly.
 
-    >>> size_words(1_234_567)
+    >>> exact_size(1_234_567)
     '1.23 MB (1,234,567 bytes)'
-    >>> size_words(999)
+    >>> exact_size(999)
     '999 bytes'
     """
     exact = f"{size:,} bytes"
@@ -117,17 +117,16 @@ def size_words(size: int) -> str:
 
 
 def html_page(result: Report | Comparison) -> str:
-    """Return a report or a comparison as one self-contained HTML document, the same each time.
+    """Return a report or a comparison as a self-contained HTML document; the result is reproducible.
 
     Args:
         result: The report or the comparison.
 
     Returns:
-        A document whose content security policy lets only its own script and style pass, and forbids
-        every load.
+        A document whose content security policy allows only its own script and style sheet, and no network
+        requests.
     """
-    kind, values = _values(result)
-    return with_size(rendered(f"{kind}page.html.jinja", {"policy": policy(page_script()), **values}))
+    return with_size(rendered("page.html.jinja", {"policy": policy(page_script()), **_values(result)}))
 
 
 def html_fragment(result: Report | Comparison) -> str:
@@ -137,18 +136,22 @@ def html_fragment(result: Report | Comparison) -> str:
         result: The report or the comparison.
 
     Returns:
-        One element whose rules and names touch nothing outside it, however many stand on a page. Its
-        script draws the result, when it comes in sight, in a shadow root.
+        One element whose styles affect nothing outside it. Its script draws the result in a shadow root when
+        it becomes visible.
     """
-    kind, values = _values(result)
-    return with_size(rendered(f"{kind}fragment.html.jinja", values))
+    return with_size(rendered("fragment.html.jinja", _values(result)))
 
 
-def _values(result: Report | Comparison) -> tuple[str, dict[str, Any]]:
-    """Return how the names of a result's templates begin, and what they are filled with."""
+def _values(result: Report | Comparison) -> dict[str, Any]:
+    """Return the values of the templates of a result."""
     if isinstance(result, Comparison):
-        kind, payload, content = "comparison_", comparison_json(result), comparison_content(result)
+        template, payload, content = "comparison", comparison_json(result), comparison_content(result)
     else:
-        kind, payload, content = "", payload_json(result), report_content(result)
-    parts = {"script": Markup(page_script()), "payload": Markup(payload), "page_size": SIZE_MARK}
-    return kind, {**parts, **content}
+        template, payload, content = "report", payload_json(result), report_content(result)
+    return {
+        "content": f"{template}.html.jinja",
+        "script": Markup(page_script()),
+        "payload": Markup(payload),
+        "page_size": SIZE_MARK,
+        **content,
+    }

@@ -1,4 +1,4 @@
-"""What a page says about a report: plain strings and numbers for the template, which escapes them."""
+"""The content of a report's page without scripts: strings and numbers, which the template escapes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,41 +7,41 @@ import numpy as np
 
 from model_understanding.results import AttentionMap, Attribution, Evaluation, Generation, Prediction, Report
 from model_understanding.show.page.css import LEVELS, level_class
-from model_understanding.show.page.svg import attention_picture, bars_picture
-from model_understanding.show.shared.attention_view import largest_units, top_sources
+from model_understanding.show.page.svg import attention_matrix, bar_chart
+from model_understanding.show.shared.attention_view import top_tokens, units_by_size
 from model_understanding.show.shared.runs import highlighted_runs
 from model_understanding.show.shared.words import (
     READING_NOTES,
-    answer_words,
+    attention_note,
     attention_title,
-    before_normalizing,
-    cautions,
-    control_words,
+    cautions_of,
+    control_name,
     evaluation_name,
     evaluation_value,
+    explained_name,
+    format_entry,
+    format_number,
+    format_percent,
     method_name,
-    number,
-    output_words,
-    percent,
     provenance_rows,
-    shown,
-    sign_words,
-    target_name,
-    targets_name,
+    raw_value_and_range,
+    report_headline,
+    sign_meanings,
+    target_value,
 )
 
-_MOST_CLASSES = 12
-_MOST_ROWS = 300
+_MAX_CLASSES = 12
+_MAX_ROWS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
-    """A stretch of highlighted text.
+    """A span of highlighted text.
 
     Args:
-        text: What to show.
-        css: Its classes.
-        tip: What hovering says; empty for none.
+        text: The text.
+        css: CSS classes.
+        tip: Tooltip; empty for none.
         opens: Whether another source text begins here.
     """
 
@@ -53,7 +53,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A line of a table: words, and a bar from 0 to 100 with its class."""
+    """A row of a table: texts, and a bar from 0 to 100 with its CSS class."""
 
     cells: tuple[str, ...]
     bar: float = 0.0
@@ -61,70 +61,67 @@ class Row:
 
 
 def report_content(report: Report) -> dict[str, Any]:
-    """Return everything the template shows, apart from the figures.
+    """Return the values of the report template.
 
     Args:
         report: The report.
 
     Returns:
-        Names for the template.
+        Values by name.
     """
+    headline = report_headline(report)
+    origin = " · ".join(
+        name for name in (report.provenance.task, report.provenance.model) if name != "unknown"
+    )
     return {
-        "answer": answer_words(report),
-        "origin": " · ".join(
-            name for name in (report.provenance.task, report.provenance.model) if name != "unknown"
-        ),
-        "cautions": cautions(report),
+        "title": f"{headline} · {origin}" if origin else headline,
+        "headline": headline,
+        "origin": origin,
+        "cautions": cautions_of(report),
         "texts": report.texts,
         "classes": _class_rows(report.prediction) if report.prediction else [],
-        "classes_left_out": max(0, len(report.prediction.labels) - _MOST_CLASSES) if report.prediction else 0,
+        "omitted_classes": max(0, len(report.prediction.labels) - _MAX_CLASSES) if report.prediction else 0,
         "is_regression": report.prediction is not None and report.prediction.probabilities is None,
         "generation": _generation_words(report.generation) if report.generation else [],
         "steps": _step_rows(report.generation) if report.generation else [],
         "attributions": [_attribution(attribution) for attribution in report.attributions],
         "attention": [_attention(attention) for attention in report.main_attention],
-        "evaluations": [
-            Row(
-                cells=(
-                    evaluation_name(evaluation),
-                    evaluation_value(evaluation),
-                    _control(evaluation),
-                    "higher" if evaluation.higher_is_better else "lower",
-                    " ".join(
-                        filter(
-                            None, (evaluation.verdict, before_normalizing(evaluation), *evaluation.reasons)
-                        )
-                    )
-                    or "–",
-                )
-            )
-            for evaluation in report.evaluations
-        ],
+        "evaluations": [_evaluation_row(evaluation) for evaluation in report.evaluations],
         "notes": READING_NOTES,
         "provenance": provenance_rows(report),
     }
 
 
-def _control(evaluation: Evaluation) -> str:
-    words = control_words(evaluation)
-    return f"{number(float(evaluation.control.mean()))} ({words})" if words else "–"
+def _evaluation_row(evaluation: Evaluation) -> Row:
+    mean = evaluation.control_mean
+    verdict = f"{evaluation.verdict}." if evaluation.verdict else ""
+    details = filter(None, (verdict, raw_value_and_range(evaluation), *evaluation.reasons))
+    return Row(
+        cells=(
+            evaluation_name(evaluation),
+            evaluation_value(evaluation),
+            "–" if mean is None else f"{format_number(mean)} ({control_name(evaluation)})",
+            "higher" if evaluation.higher_is_better else "lower",
+            " ".join(details) or "–",
+        )
+    )
 
 
 def _attention(attention: AttentionMap) -> dict[str, Any]:
     title = attention_title(attention)
-    return {"title": title, "picture": attention_picture(attention, title)}
+    return {"title": title, "note": attention_note(attention), "plot": attention_matrix(attention, title)}
 
 
 def _class_rows(prediction: Prediction) -> list[Row]:
-    """Return the likeliest classes; a regression's values have no bar."""
+    """Return the classes with the highest logits; the values of a regression have no bar."""
     rows = []
-    for place in np.argsort(-prediction.logits, kind="stable")[:_MOST_CLASSES]:
-        logit = number(float(prediction.logits[place]))
+    for index in np.argsort(-prediction.logits, kind="stable")[:_MAX_CLASSES]:
+        label, logit = prediction.labels[index], format_number(float(prediction.logits[index]))
         if prediction.probabilities is None:
-            rows.append(Row(cells=(prediction.labels[place], logit)))
+            rows.append(Row(cells=(label, logit)))
         else:
-            share = float(prediction.probabilities[place])
-            rows.append(Row(cells=(prediction.labels[place], logit, percent(share)), bar=100 * share))
+            share = float(prediction.probabilities[index])
+            rows.append(Row(cells=(label, logit, format_percent(share)), bar=100 * share))
     return rows
 
 
@@ -137,7 +134,7 @@ def _generation_words(generation: Generation) -> list[Word]:
         step = -1 if run.unit is None else run.unit - generation.prompt_length
         tip, css = "", "mu-prompt"
         if step >= 0:
-            tip = f"probability {percent(float(generation.probabilities[step]))}"
+            tip = f"probability {format_percent(float(generation.probabilities[step]))}"
             css = "mu-answer"
         elif run.source > 0:
             css = "mu-answer"
@@ -154,14 +151,14 @@ def _step_rows(generation: Generation) -> list[Row]:
     rows = []
     for step, label in enumerate(labels):
         share = float(generation.probabilities[step])
-        likeliest = [
-            f"{shown(other.strip(' ') or other, 30)} {percent(float(probability))}"
+        predictions = [
+            format_entry(other, format_percent(float(probability)), 30)
             for other, probability in zip(
                 generation.top_labels[step], generation.top_probabilities[step], strict=False
             )
         ]
         entropy = f"{float(generation.entropies[step]):.2f}"
-        rows.append(Row(cells=(label, percent(share), entropy, *likeliest[:5]), bar=100 * share))
+        rows.append(Row(cells=(label, format_percent(share), entropy, *predictions[:5]), bar=100 * share))
     return rows
 
 
@@ -169,24 +166,23 @@ def _attribution(attribution: Attribution) -> dict[str, Any]:
     folded = attribution.folded("character")
     is_single = len(folded.targets) == 1
     content: dict[str, Any] = {
-        "title": "Saliency: "
-        + (target_name(folded.targets[0]) if is_single else targets_name(folded.targets)),
+        "title": f"Saliency: {explained_name(folded)}",
         "method": method_name(folded),
         "is_single": is_single,
         "signed": folded.signed,
         "levels": range(1, LEVELS + 1),
     }
     if not is_single:
-        return {**content, "picture": "", "targets": _target_rows(folded)}
+        return {**content, "plot": "", "targets": _target_rows(folded)}
     rows = _score_rows(folded)
     return {
         **content,
-        "picture": bars_picture(folded, content["title"]),
-        "value": output_words(folded),
-        "signs": sign_words(folded.targets[0]),
+        "plot": bar_chart(folded, content["title"]),
+        "value": target_value(folded),
+        "signs": sign_meanings(folded.targets[0]),
         "words": _highlighted_words(folded),
         "rows": rows,
-        "rows_left_out": len(folded.tokens) - len(rows),
+        "omitted_rows": len(folded.tokens) - len(rows),
         "has_special": bool(folded.tokens.special.any()),
         "has_unscored": not folded.valid.all(),
     }
@@ -194,7 +190,7 @@ def _attribution(attribution: Attribution) -> dict[str, Any]:
 
 def _highlighted_words(attribution: Attribution) -> list[Word]:
     scores, shares = attribution.scores[0], attribution.normalized().scores[0]
-    reach = float(np.abs(scores).max(initial=0)) or 1.0
+    peak = float(np.abs(scores).max(initial=0)) or 1.0
     words, sources = [], set()
     for run in highlighted_runs(attribution.tokens):
         opens = run.source > 0 and run.source not in sources
@@ -203,11 +199,11 @@ def _highlighted_words(attribution: Attribution) -> list[Word]:
             words.append(Word(text=run.text, opens=opens))
             continue
         score = float(scores[run.unit])
-        if not attribution.valid[run.unit if attribution.valid.ndim == 1 else (0, run.unit)]:
-            css, tip = "mu-unscored", "no score: it cannot contribute"
+        if not attribution.valid[0, run.unit]:
+            css, tip = "mu-unscored", "no score: cannot contribute"
         else:
-            css = level_class(score, reach, attribution.signed)
-            tip = f"{percent(float(shares[run.unit]))} · score {number(score)}"
+            css = level_class(score, peak, attribution.signed)
+            tip = f"{format_percent(float(shares[run.unit]))} · score {format_number(score)}"
         if run.is_pill or attribution.tokens.special[run.unit]:
             css = "mu-pill"
         words.append(Word(text=run.text, css=css, tip=tip, opens=opens))
@@ -216,13 +212,13 @@ def _highlighted_words(attribution: Attribution) -> list[Word]:
 
 def _score_rows(attribution: Attribution) -> list[Row]:
     shares = attribution.normalized().scores[0]
-    reach = float(np.abs(shares).max(initial=0)) or 1.0
+    peak = float(np.abs(shares).max(initial=0)) or 1.0
     labels = attribution.tokens.labels()
-    ranks = {unit: rank for rank, unit in enumerate(largest_units(attribution), 1)}
+    ranks = {unit: rank for rank, unit in enumerate(units_by_size(attribution), 1)}
     rows = []
-    drawn = set(list(ranks)[:_MOST_ROWS]) if len(labels) > _MOST_ROWS else set(range(len(labels)))
+    listed = set(list(ranks)[:_MAX_ROWS]) if len(labels) > _MAX_ROWS else set(range(len(labels)))
     for unit, label in enumerate(labels):
-        if unit not in drawn:
+        if unit not in listed:
             continue
         special = bool(attribution.tokens.special[unit])
         if unit not in ranks:
@@ -232,8 +228,8 @@ def _score_rows(attribution: Attribution) -> list[Row]:
         side = "unsigned" if not attribution.signed else "supports" if score >= 0 else "against"
         rows.append(
             Row(
-                cells=(str(unit), label, percent(share), number(score), str(ranks[unit])),
-                bar=100 * abs(share) / reach,
+                cells=(str(unit), label, format_percent(share), format_number(score), str(ranks[unit])),
+                bar=100 * abs(share) / peak,
                 css="mu-special" if special else f"mu-{side}",
             )
         )
@@ -242,8 +238,10 @@ def _score_rows(attribution: Attribution) -> list[Row]:
 
 def _target_rows(attribution: Attribution) -> list[Row]:
     rows = []
-    for place, target in enumerate(attribution.targets):
-        sources = [f"{s.label} {percent(s.share)}" for s in top_sources(attribution, place, 5)]
-        name = target.name or ", ".join(target.labels) or target.description()
-        rows.append(Row(cells=(name.strip(" ") or name, output_words(attribution, place), *sources)))
+    for index, target in enumerate(attribution.targets):
+        tokens = [
+            f"{token.label} {format_percent(token.value)}" for token in top_tokens(attribution, index, 5)
+        ]
+        label = target.name or ", ".join(target.labels) or target.description()
+        rows.append(Row(cells=(label.strip(" ") or label, target_value(attribution, index), *tokens)))
     return rows

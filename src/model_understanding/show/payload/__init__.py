@@ -1,1 +1,1 @@
-"""What the interactive page draws, as ``static/payload.schema.json`` describes it."""
+"""The data of the interactive page, as described by ``static/payload.schema.json``."""

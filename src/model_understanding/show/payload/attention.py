@@ -1,5 +1,6 @@
-"""The attention maps of a page, with what each of them leaves out in words."""
+"""The attention maps and head scores of a page."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from model_understanding.results import AttentionMap, Report
@@ -10,52 +11,61 @@ from model_understanding.show.payload.quantize import (
     encoded_weights,
     plane_sinks,
 )
+from model_understanding.show.payload.reproduce import attention_code
 from model_understanding.show.payload.tables import Tables, pooled_size
-from model_understanding.show.reproduce import attention_code
-from model_understanding.show.shared.words import layer_words, number, percent, shown
+from model_understanding.show.shared.words import (
+    axis_name,
+    format_number,
+    format_percent,
+    plane_name,
+    printable,
+)
 
 
 def encoded_maps(report: Report, tables: Tables, omitted: list[str]) -> list[dict[str, Any]]:
-    """Return every map of a report in as much detail as the page's budget allows.
+    """Return the maps of a report in as much detail as the byte budget of the page allows.
 
     Args:
         report: The report.
-        tables: The page's tables, to which those of the maps are added.
-        omitted: Takes what is left out, in words.
+        tables: The token tables of the page, to which those of the maps are added.
+        omitted: A list to which sentences about omitted data are added.
 
     Returns:
-        ``Attention`` of the payload's schema, one for each map.
+        ``Attention`` of the payload's schema for each map.
     """
-    found = [each.dense() for each in distinct_maps(report.attention)]
-    remaining, encoded = byte_budget(tuple(found)), {}
-    maps = sorted(found, key=lambda attention: attention.weights.size)
-    for place, attention in enumerate(maps):  # the small ones first: what they spare is for the large
-        weights = encoded_weights(attention, remaining // (len(maps) - place))
+    maps = [attention.dense() for attention in distinct_maps(report.attention)]
+    remaining, encoded = byte_budget(tuple(maps)), {}
+    by_size = sorted(maps, key=lambda attention: attention.weights.size)
+    for index, attention in enumerate(by_size):  # small maps first: large maps get the bytes that they save
+        weights = encoded_weights(attention, remaining // (len(by_size) - index))
         remaining -= sum(map(len, weights["blocks"]))
         encoded[id(attention)] = weights
-    for attention in found:
-        _say_omitted(attention, encoded[id(attention)], found, omitted)
-    return [_attention(report, attention, encoded[id(attention)], tables) for attention in found]
+    for attention in maps:
+        omitted += _omissions(attention, encoded[id(attention)], maps)
+    return [_attention(report, attention, encoded[id(attention)], tables) for attention in maps]
 
 
 def encoded_heads(report: Report, omitted: list[str]) -> dict[str, Any] | None:
-    """Return ``HeadScores`` of the payload's schema, in four digits: heads are ranked by them.
+    """Return ``HeadScores`` of the payload's schema with four significant digits, ``None`` without scores.
 
     Args:
         report: The report.
-        omitted: Takes, in words, that there are none for the heads of its maps.
+        omitted: A list to which a sentence is added if there are heads without scores.
     """
     heads = report.heads
     if heads is None:
-        if any(len(one.heads) > 1 for one in report.attention if not isinstance(one.heads, str)):
+        if any(
+            not isinstance(attention.heads, str) and len(attention.heads) > 1
+            for attention in report.attention
+        ):
             omitted.append(
-                "The report holds no scores of its heads; they are ranked by the weights in this page. "
+                "The report has no head scores, so heads are ranked by the weights in this page; "
                 "score_heads computes scores."
             )
         return None
     return {
-        "names": [shown(name, 40) for name in heads.names],
-        "meanings": [shown(meaning, 120) for meaning in heads.meanings],
+        "names": [printable(name, 40) for name in heads.names],
+        "meanings": [printable(meaning, 120) for meaning in heads.meanings],
         "signed": list(heads.signed),
         "heads": heads.scores.shape[2],
         "scores": [
@@ -70,11 +80,11 @@ def _attention(
 ) -> dict[str, Any]:
     rows, keys = tables.axis(attention.rows, attention), tables.axis(attention.keys, attention)
     return {
-        "map": shown(attention.map, 40),
+        "map": printable(attention.map, 40),
         "layers": [] if isinstance(attention.layers, str) else list(attention.layers),
         "heads": [] if isinstance(attention.heads, str) else list(attention.heads),
-        "layerWords": shown(layer_words(attention).split(",")[0]),
-        "headWords": shown(layer_words(attention).split(", ", 1)[1]),
+        "layerWords": axis_name("layer", attention.layers),
+        "headWords": axis_name("head", attention.heads),
         "rowTable": rows.table,
         "rowPositions": rows.positions,
         "rowEnds": rows.ends,
@@ -91,26 +101,28 @@ def _attention(
     }
 
 
-def _say_omitted(
-    attention: AttentionMap, weights: dict[str, Any], maps: list[AttentionMap], omitted: list[str]
-) -> None:
-    what = f"Attention ({shown(attention.map, 40)}, {_held_words(attention)})"
-    omitted += [f"{what}: {shown(words, 300)}" for words in attention.left_out]
+def _omissions(attention: AttentionMap, weights: dict[str, Any], maps: list[AttentionMap]) -> Iterator[str]:
+    """Yield what the page omits of a map."""
+    name = f"Attention ({printable(attention.map, 40)}, {_axes_name(attention)})"
+    for sentence in attention.left_out:
+        yield f"{name}: {printable(sentence, 300)}"
     if pooled_size(attention) > 1 and attention.weights.shape[1] > 1:
-        exact = [one for one in maps if one.map == attention.map and pooled_size(one) == 1]
-        words = "; ".join(map(_held_words, exact)) or "none"
-        omitted.append(f"{what}: of these heads single weights are in this page for {words}.")
+        exact = [other for other in maps if other.map == attention.map and pooled_size(other) == 1]
+        available = "; ".join(map(_axes_name, exact)) or "none of these heads"
+        yield f"{name}: individual weights are in this page for {available}."
     if weights["kind"] == "top":
-        omitted.append(
-            f"{what}: the {weights['kept']} largest weights of each of {len(attention.queries):,} rows "
-            f"are kept, {percent(weights['share'])} of all attention; the others are drawn as none."
+        yield (
+            f"{name}: only the {weights['kept']} largest weights of each of {len(attention.queries):,} rows "
+            f"are stored ({format_percent(weights['share'])} of all weight); the others are drawn as 0."
         )
-    omitted.append(
-        f"{what}: weights are rounded for display, none by more than {number(weights['error'])}. "
-        "Report.save('x.json') and save('x.npz') keep them exact."
+    error = weights["error"]
+    rounding = f"{format_number(100 * error)} %" if attention.is_attention else format_number(error)
+    yield (
+        f"{name}: weights are rounded by at most {rounding} for display; Report.save('x.json') and "
+        "Report.save('x.npz') keep them exact."
     )
 
 
-def _held_words(attention: AttentionMap) -> str:
-    """Return which layers and heads a map holds, one by one or as their mean: ``layers 0–5, heads 0–11``."""
-    return shown(layer_words(attention).replace("mean of ", ""))
+def _axes_name(attention: AttentionMap) -> str:
+    """Return the layers and heads of a map, as in ``layers 0–5, heads 0–11``."""
+    return plane_name(attention).replace("mean of ", "")

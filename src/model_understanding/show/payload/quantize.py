@@ -1,4 +1,4 @@
-"""Attention weights in few bytes: quantized, masked cells left out, deflated, by a policy of detail."""
+"""Attention weights in few bytes: quantized, without masked cells, deflated, within a byte budget."""
 
 import base64
 import zlib
@@ -13,19 +13,19 @@ from model_understanding.results import AttentionMap
 
 # A page of 144 heads stays under 2 MB at 128 tokens and under 8 MB at 512.
 _BYTES_AT_128_TOKENS = 1_620_000
-_MOST_BYTES = 5_000_000
-_LEVELS = (255, 127, 63)  # how finely all weights are kept …
-_MOST_KEYS = 65_536  # differences of keys take 16 bits
-_KEPT = (64, 32, 16, 8, 4, 2, 1)  # … or how many of each row, where all are too many
+_MAX_BYTES = 5_000_000
+_LEVELS = (255, 127, 63)  # quantization levels to try if all weights are stored …
+_KEPT = (64, 32, 16, 8, 4, 2, 1)  # … or numbers of weights per row
+_MAX_KEYS = 65_536  # differences of key positions are stored in 16 bits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
-    """How much of the weights a page keeps.
+    """How much of the weights a page stores.
 
     Args:
-        levels: Steps of quantization.
-        kept: How many of each row are kept, the largest; 0 for all.
+        levels: Number of quantization levels.
+        kept: Number of weights stored per row, the largest; 0 for all.
     """
 
     levels: int
@@ -33,26 +33,30 @@ class Detail:
 
 
 def byte_budget(maps: tuple[AttentionMap, ...]) -> int:
-    """Return how many bytes of base64 the attention of a page may take: more for longer texts."""
+    """Return the number of bytes of base64 for the attention of a page: more for longer texts."""
     longest = max((max(len(m.queries), len(m.keys)) for m in maps), default=0)
-    return min(_MOST_BYTES, max(_BYTES_AT_128_TOKENS, _BYTES_AT_128_TOKENS * longest // 128))
+    return min(_MAX_BYTES, max(_BYTES_AT_128_TOKENS, _BYTES_AT_128_TOKENS * longest // 128))
 
 
 def distinct_maps(maps: tuple[AttentionMap, ...]) -> tuple[AttentionMap, ...]:
-    """Return the maps of a report without those that are the mean over the heads of a layer of another."""
-    return tuple(one for one in maps if not any(_holds(other, one) for other in maps if other is not one))
+    """Return the maps of a report without means over heads that another map contains."""
+    return tuple(
+        attention
+        for attention in maps
+        if not any(_contains(other, attention) for other in maps if other is not attention)
+    )
 
 
-def _holds(whole: AttentionMap, part: AttentionMap) -> bool:
-    """Return whether a map of single heads has a map's mean over heads, cell by cell."""
+def _contains(whole: AttentionMap, part: AttentionMap) -> bool:
+    """Return whether a map is the mean over the heads of another."""
     if whole.map != part.map or part.heads != "mean" or isinstance(whole.heads, str) or len(whole.heads) < 2:
         return False
     if isinstance(part.layers, str) or isinstance(whole.layers, str) or not {*part.layers} <= {*whole.layers}:
         return False
     if part.mask.shape != whole.mask.shape or part.places is not None or whole.places is not None:
         return False
-    places = [whole.layers.index(layer) for layer in part.layers]
-    means = whole.weights[places].mean(axis=1, keepdims=True)
+    indices = [whole.layers.index(layer) for layer in part.layers]
+    means = whole.weights[indices].mean(axis=1, keepdims=True)
     return np.allclose(means, part.weights, rtol=1e-4, atol=1e-6)
 
 
@@ -61,7 +65,7 @@ def encoded_weights(attention: AttentionMap, budget: int) -> dict[str, Any]:
 
     Args:
         attention: The map.
-        budget: Bytes of base64 it may take.
+        budget: Maximum number of bytes of base64.
 
     Returns:
         ``Weights`` of the payload's schema.
@@ -77,7 +81,7 @@ def encoded_weights(attention: AttentionMap, budget: int) -> dict[str, Any]:
 
 
 def _encoded(attention: AttentionMap, detail: Detail, scale: float, signed: bool) -> dict[str, Any]:
-    """Return the weights in one detail."""
+    """Return the weights with the given detail."""
     weights = attention.weights
     means = bool(detail.kept and weights.shape[1] > 1)
     blocks, errors, shares = [], [], []
@@ -102,7 +106,7 @@ def _encoded(attention: AttentionMap, detail: Detail, scale: float, signed: bool
 
 
 def encoded_mask(mask: Bool[np.ndarray, "queries keys"]) -> dict[str, Any]:
-    """Return which keys a row may look at: all, a triangle, or bit by bit."""
+    """Return the mask: full, causal, or bit by bit."""
     rows, keys = mask.shape
     if mask.all():
         return {"kind": "full", "offset": 0, "data": ""}
@@ -113,9 +117,9 @@ def encoded_mask(mask: Bool[np.ndarray, "queries keys"]) -> dict[str, Any]:
 
 
 def plane_sinks(attention: AttentionMap, means: bool) -> list[list[int]]:
-    """Return the sinks of every plane, layer by layer, the mean over heads last where it is kept.
+    """Return the sinks of every layer and head, followed by those of the mean over heads if it is stored.
 
-    Only plain attention has sinks: in another map, what takes most may well be the answer.
+    Only raw attention has sinks: in other maps, a dominant key may be the token that matters.
     """
     layers = [None] if isinstance(attention.layers, str) else attention.layers
     heads = [None] if isinstance(attention.heads, str) else attention.heads
@@ -126,7 +130,7 @@ def plane_sinks(attention: AttentionMap, means: bool) -> list[list[int]]:
 
 
 def deflated(data: bytes) -> str:
-    """Return bytes as raw deflate in base64, the same each time."""
+    """Return bytes as raw deflate in base64."""
     compressor = zlib.compressobj(6, zlib.DEFLATED, -15)
     return base64.b64encode(compressor.compress(data) + compressor.flush()).decode("ascii")
 
@@ -134,16 +138,16 @@ def deflated(data: bytes) -> str:
 def quantized(
     weights: Float[np.ndarray, " cells"], levels: int, scale: float, signed: bool
 ) -> UInt8[np.ndarray, " cells"]:
-    """Return weights as levels of their square root, so that small ones keep more of theirs.
+    """Return weights as quantized square roots, so that small weights keep more precision.
 
     Args:
         weights: The weights.
-        levels: Steps from 0 to the scale.
-        scale: The largest absolute weight there is.
-        signed: Whether weights may be negative: then 128 is zero, with half the steps on either side.
+        levels: Number of levels from 0 to the scale.
+        scale: The largest absolute weight.
+        signed: Whether weights can be negative: then 128 is zero, with half the levels on either side.
 
     Returns:
-        ``round(levels · √(|weight| / scale))``, added to or taken from 128 where signed.
+        ``round(levels · √(|weight| / scale))``, added to or subtracted from 128 if signed.
     """
     steps = levels // 2 if signed else levels
     sizes = np.rint(steps * np.sqrt(np.abs(weights) / scale))
@@ -151,23 +155,23 @@ def quantized(
 
 
 def restored(
-    levels_of: UInt8[np.ndarray, " cells"], levels: int, scale: float, signed: bool
+    quantized_weights: UInt8[np.ndarray, " cells"], levels: int, scale: float, signed: bool
 ) -> Float[np.ndarray, " cells"]:
-    """Return the weights that quantized levels stand for, as the page draws them."""
+    """Return the weights that the page restores from quantized weights."""
     steps = levels // 2 if signed else levels
-    centered = levels_of.astype(np.float64) - (128 if signed else 0)
+    centered = quantized_weights.astype(np.float64) - (128 if signed else 0)
     return np.sign(centered) * scale * (centered / steps) ** 2
 
 
 def _details(attention: AttentionMap, budget: int, scale: float, signed: bool) -> Iterator[Detail]:
-    """Yield what to try, from the finest; what a part of one layer says cannot fit is left out."""
+    """Yield the details to try, from the finest, without those that a sample of one layer rules out."""
     count, heads, _, keys = attention.weights.shape
     cells = int(attention.mask.sum()) * heads * count
     details = [Detail(levels=levels) for levels in _LEVELS if cells <= 6 * budget]
-    details += [Detail(levels=255, kept=kept) for kept in _KEPT if kept < min(keys, _MOST_KEYS)]
+    details += [Detail(levels=255, kept=kept) for kept in _KEPT if kept < min(keys, _MAX_KEYS)]
     sample = attention.weights[0, : max(1, heads // 4)]
     for detail in details:
-        if len(sample) == count * heads:  # to try it on all there is would be to do it twice
+        if len(sample) == count * heads:  # the sample is everything
             yield detail
             continue
         block, *_ = _block(sample, attention.mask, detail, scale, signed)
@@ -176,9 +180,9 @@ def _details(attention: AttentionMap, budget: int, scale: float, signed: bool) -
 
 
 def _coarsest(attention: AttentionMap) -> Detail:
-    """Return what is kept of a map that no budget holds."""
+    """Return the detail of a map that does not fit the budget."""
     keys = len(attention.keys)
-    return Detail(levels=255, kept=1) if 1 < keys < _MOST_KEYS else Detail(levels=_LEVELS[-1])
+    return Detail(levels=255, kept=1) if 1 < keys < _MAX_KEYS else Detail(levels=_LEVELS[-1])
 
 
 def _block(
@@ -188,7 +192,7 @@ def _block(
     scale: float,
     signed: bool,
 ) -> tuple[str, float, float]:
-    """Return a layer's bytes, the largest error of a weight kept, and the share of weight kept."""
+    """Return the bytes of a layer, the largest error of the stored weights, and their share of the total."""
     if not detail.kept:
         cells = planes[:, mask].ravel()
         levels = quantized(cells, detail.levels, scale, signed)

@@ -1,20 +1,20 @@
-"""The token sequences of a page: each held once, and what stands where in them."""
+"""The token sequences of a page, each stored once, and positions in them."""
 
 from typing import Any, NamedTuple
 
 from model_understanding.results import AttentionMap, Report
 from model_understanding.show.shared.runs import highlighted_runs
-from model_understanding.show.shared.words import shown
+from model_understanding.show.shared.words import printable
 from model_understanding.tokens import Tokens, visible_text
 
 
-class AxisPlace(NamedTuple):
-    """Where the rows or the keys of a map stand.
+class AxisPositions(NamedTuple):
+    """Positions of the rows or keys of a map in a table.
 
     Args:
-        table: The table.
-        positions: The token of each, the first where neighbors were pooled.
-        ends: The last token of each where they were; else empty.
+        table: Index of the table.
+        positions: Position of each row or key; of the first token for pooled blocks.
+        ends: Position of the last token of each pooled block; empty if not pooled.
     """
 
     table: int
@@ -23,43 +23,42 @@ class AxisPlace(NamedTuple):
 
 
 class Tables:
-    """The distinct token sequences of a report: a part of one that is held shares it."""
+    """The distinct token sequences of a report; parts of a sequence share its table."""
 
     def __init__(self, report: Report) -> None:
         source = report.prediction or report.generation
         assert source is not None
-        self.held: list[Tokens] = [source.tokens]
+        self.tables: list[Tokens] = [source.tokens]
         start = 0 if report.generation is None else report.generation.prompt_length
         count = len(source.tokens)
-        # What the rows of a map may be: all tokens, those of the steps, those that wrote them, the prompt's.
+        # Possible rows of a map: all tokens, generated tokens, the queries that generate them, the prompt.
         bounds = ((0, count), (start, count), (start - 1, count - 1), (0, start))
-        self._parts = [range(*each) for each in bounds if 0 <= each[0] < each[1]]
+        self._spans = [range(first, end) for first, end in bounds if 0 <= first < end]
 
-    def place(self, tokens: Tokens) -> tuple[int, list[int]]:
-        """Return the table that holds these tokens, in this order, and where."""
-        for place, table in enumerate(self.held):
+    def locate(self, tokens: Tokens) -> tuple[int, list[int]]:
+        """Return the table that contains the tokens, in this order, and their positions in it."""
+        for index, table in enumerate(self.tables):
             if (positions := _positions_in(table, tokens)) is not None:
-                return place, positions
-        self.held.append(tokens)
-        return len(self.held) - 1, list(range(len(tokens)))
+                return index, positions
+        self.tables.append(tokens)
+        return len(self.tables) - 1, list(range(len(tokens)))
 
-    def axis(self, tokens: Tokens, attention: AttentionMap) -> AxisPlace:
-        """Return where the rows or the keys of a map stand.
+    def axis(self, tokens: Tokens, attention: AttentionMap) -> AxisPositions:
+        """Return the positions of the rows or keys of a map.
 
         Args:
-            tokens: Its rows or its keys.
-            attention: The map; where neighbors were pooled, each of its tokens stands for a stretch of the
-                report's own.
+            tokens: The rows or the keys of the map.
+            attention: The map. If it is pooled, each of its tokens is a block of tokens of the report.
         """
         size = pooled_size(attention)
         if size > 1:
-            for positions in self._parts:
-                stretches = self.held[0].select(positions).stretches(size, positions)
-                if stretches.pieces == tokens.pieces:
+            for positions in self._spans:
+                blocks = self.tables[0].select(positions).blocks(size, positions)
+                if blocks.pieces == tokens.pieces:
                     starts = range(0, len(positions), size)
                     ends = [positions[min(start + size, len(positions)) - 1] for start in starts]
-                    return AxisPlace(0, [positions[start] for start in starts], ends)
-        return AxisPlace(*self.place(tokens), [])
+                    return AxisPositions(0, [positions[start] for start in starts], ends)
+        return AxisPositions(*self.locate(tokens), [])
 
 
 def _positions_in(table: Tokens, tokens: Tokens) -> list[int] | None:
@@ -67,11 +66,11 @@ def _positions_in(table: Tokens, tokens: Tokens) -> list[int] | None:
         return None
     if len(tokens.texts) > len(table.texts):
         return None
-    keys, wanted = _keys(table), _keys(tokens)
+    table_keys = _keys(table)
     positions, start = [], 0
-    for key in wanted:
+    for key in _keys(tokens):
         try:
-            start = keys.index(key, start) + 1
+            start = table_keys.index(key, start) + 1
         except ValueError:
             return None
         positions.append(start - 1)
@@ -91,12 +90,12 @@ def _keys(tokens: Tokens) -> list[tuple[object, ...]]:
 
 
 def encoded_table(tokens: Tokens) -> dict[str, Any]:
-    """Return ``Table`` of the payload's schema: tokens, where they stand, and the units they belong to."""
+    """Return ``Table`` of the payload's schema: tokens, their spans, and the units they belong to."""
     characters = tokens.groups("character")
     runs = highlighted_runs(tokens.fold(characters))
     return {
         "texts": list(tokens.texts),
-        "labels": [shown(label, 40) for label in tokens.labels()],
+        "labels": [printable(label, 40) for label in tokens.labels()],
         "pieces": [visible_text(piece) for piece in tokens.pieces],
         "ids": tokens.ids.tolist(),
         "segments": tokens.segments.tolist(),
@@ -123,7 +122,7 @@ def _unit_of_each(groups: tuple[tuple[int, ...], ...]) -> list[int]:
 def _joined(
     fine: tuple[tuple[int, ...], ...], coarse: tuple[tuple[int, ...], ...]
 ) -> tuple[tuple[int, ...], ...]:
-    """Return the coarse groups, joined where a fine one would lie in two of them."""
+    """Return the coarse groups, joined where a fine group overlaps two of them."""
     starts = {group[0] for group in fine}
     groups: list[tuple[int, ...]] = []
     for group in coarse:
@@ -135,5 +134,5 @@ def _joined(
 
 
 def pooled_size(attention: AttentionMap) -> int:
-    """Return how many neighboring tokens a row and a key of a map stand for, at most."""
+    """Return the number of neighboring tokens per row and key of a map, 1 if it is not pooled."""
     return int(attention.keep.partition("pooled:")[2] or 1)

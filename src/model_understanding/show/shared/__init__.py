@@ -1,1 +1,1 @@
-"""What figures, terminal and page share: colors, words, text runs."""
+"""Shared by figures, terminal, page and payload: colors, texts, text runs, attention matrices."""

@@ -1,4 +1,4 @@
-"""One attention matrix ready to be drawn, and its largest weights."""
+"""One attention matrix ready to be drawn, and the largest scores and weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,48 +6,49 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
+from model_understanding.checks import one_of
 from model_understanding.errors import InputError
 from model_understanding.results import AttentionMap, Attribution
 from model_understanding.results.attention_sinks import (
     SINK_MODES,
     SinkMode,
-    shares_of_rows,
+    normalize_rows,
     sink_shares,
     without_sinks,
 )
-from model_understanding.show.shared.words import named_shares, shown
+from model_understanding.show.shared.words import format_number, format_percent, printable, share_list
 from model_understanding.tokens import Level, Tokens
 
-MOST_CELLS = 2**25  # of a matrix that can be looked at; a longer text is shown pooled
-_DONE: dict[SinkMode, str] = {
+MAX_CELLS = 2**25  # of a matrix that can be drawn; longer texts are shown pooled
+_TREATMENTS: dict[SinkMode, str] = {
     "raw": "",
-    "muted": ", off the color scale",
-    "renormalized": ", left out and each row divided by what remains",
+    "muted": "excluded from the color scale",
+    "renormalized": "excluded, rows rescaled to 100 %",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AttentionView:
-    """A matrix and what is to be said of it.
+    """An attention matrix with the texts that describe it.
 
     Args:
-        rows: The tokens that name the rows: the queries, or the tokens that they produced.
-        keys: The tokens that name the columns.
-        produced: Whether the rows are named by the tokens that they produced.
-        weights: What is drawn, shape ``(Q, K)``.
+        rows: Tokens that label the rows: the queries, or the tokens generated from them.
+        keys: Tokens that label the columns.
+        has_steps: Whether the rows are labeled by generated tokens.
+        weights: The weights to draw, shape ``(Q, K)``.
         mask: Which cells have a value, shape ``(Q, K)``.
-        sinks: Columns that take most of the weight, whoever the query.
-        shares: What each of them takes.
-        mode: What is done with them: on the scale (``raw``), off it (``muted``), or removed and each row
-            divided by what remains (``renormalized``).
-        is_attention: Whether the weights are plain attention, in which such columns are sinks.
+        sinks: Dominant columns: the attention sinks of raw attention.
+        shares: The share of each dominant column.
+        mode: How they are shown: on the color scale (``raw``), excluded from it (``muted``), or removed, with
+            each row rescaled (``renormalized``).
+        is_attention: Whether the weights are raw attention, in which dominant columns are attention sinks.
         is_partial: Whether only the largest weights of each row are known.
-        left_out: What is not in the map.
+        omissions: What the map omits, in sentences.
     """
 
     rows: Tokens
     keys: Tokens
-    produced: bool
+    has_steps: bool
     weights: Float[np.ndarray, "queries keys"]
     mask: Bool[np.ndarray, "queries keys"]
     sinks: tuple[int, ...]
@@ -55,43 +56,61 @@ class AttentionView:
     mode: SinkMode
     is_attention: bool
     is_partial: bool
-    left_out: tuple[str, ...]
+    omissions: tuple[str, ...]
 
     @property
-    def off_scale(self) -> tuple[int, ...]:
-        """Columns without a color from the scale."""
+    def excluded(self) -> tuple[int, ...]:
+        """Columns that are excluded from the color scale."""
         return () if self.mode == "raw" else self.sinks
 
     @property
-    def scale_name(self) -> str:
-        """What a color stands for."""
-        name = "attention weight" if self.is_attention else "weight"
-        return f"{name} without sinks, rows rescaled" if self.mode == "renormalized" and self.sinks else name
+    def are_shares(self) -> bool:
+        """Whether the weights are shares of a row: raw attention, or rescaled rows."""
+        return self.is_attention or self.mode == "renormalized"
 
     @property
-    def masked_words(self) -> str:
-        """What a cell without a value is."""
-        return "not kept, or masked" if self.is_partial else "masked: may not be looked at"
+    def scale_label(self) -> str:
+        """Label of the color scale."""
+        name = "attention weight" if self.is_attention else "weight"
+        if self.mode == "renormalized" and self.sinks:
+            return f"{name}, {self.sink_name}s excluded, rows rescaled"
+        return name
+
+    @property
+    def masked_label(self) -> str:
+        """Legend label of cells without a value."""
+        return "masked or not stored" if self.is_partial else "masked: cannot attend"
 
     @property
     def sink_name(self) -> str:
-        """What a column that takes most is called: outside attention it may be the answer, no sink."""
-        return "sink" if self.is_attention else "takes most"
+        """Name of a dominant column: outside raw attention it may be what matters, not a sink."""
+        return "attention sink" if self.is_attention else "dominant key"
 
-    def sink_list(self, names: Sequence[str]) -> str:
-        """Return what such columns take, as ``71.0 % on <bos>``, by their labels."""
-        return named_shares(names, self.sinks, self.shares, "at least " if self.is_partial else "")
+    def format_weight(self, weight: float) -> str:
+        """Return a weight: a share in percent, others as a number."""
+        return format_percent(weight) if self.are_shares else format_number(weight)
 
-    def sink_words(self, names: Sequence[str]) -> str:
-        """Return where most of the weight goes and what a picture does about it; nothing without sinks.
+    @property
+    def treatment(self) -> str:
+        """How a figure draws the dominant columns; empty if like other columns."""
+        return _TREATMENTS[self.mode]
+
+    def sink_text(self, labels: Sequence[str], treatment: str | None = None) -> str:
+        """Return the dominant columns with their shares; empty if there are none.
 
         Args:
-            names: The columns' labels.
+            labels: Labels of the columns.
+            treatment: How they are shown; by default as in a figure.
 
         Returns:
-            For example ``sink, off the color scale: 71.0 % on <bos>``.
+            For example ``attention sink <bos>: 71.0 %, excluded from the color scale``.
         """
-        return f"{self.sink_name}{_DONE[self.mode]}: {self.sink_list(names)}" if self.sinks else ""
+        if not self.sinks:
+            return ""
+        listed = share_list(labels, self.sinks, self.shares, "at least " if self.is_partial else "")
+        treatment = self.treatment if treatment is None else treatment
+        plural = "" if len(self.sinks) == 1 else "s"
+        return f"{self.sink_name}{plural} {listed}{f', {treatment}' if treatment else ''}"
 
 
 def attention_view(
@@ -101,81 +120,78 @@ def attention_view(
     level: Level = "character",
     sinks: SinkMode | None = None,
 ) -> AttentionView:
-    """Choose a matrix of a map, fold it, and do with its sinks what is asked.
+    """Select a matrix of a map, join its tokens and apply the mode for sinks.
 
     Args:
         attention: The map.
-        layer: The layer's index, ``None`` for the mean over those held.
-        head: The head's index, likewise.
+        layer: Index of the layer; ``None`` for the mean over the map's layers.
+        head: Index of the head; ``None`` for the mean over the map's heads.
         level: What a row and a column stand for; keys are summed, queries averaged.
-        sinks: ``raw``, ``muted`` or ``renormalized``; where left out, the sinks of plain attention are muted
-            and other maps drawn as they are.
+        sinks: ``raw``, ``muted`` or ``renormalized``; by default the sinks of raw attention are muted and
+            other maps are drawn as they are.
 
     Returns:
-        The view; a sink stays one after folding.
+        The view; a sink stays a sink after joining.
 
     Raises:
-        InputError: The map does not hold that layer or head, has no tokens, is too large to look at, or
-            there is no such mode.
+        InputError: The map does not have this layer or head, has no tokens or is too large to draw, or the
+            mode is unknown.
     """
     mode = sink_mode(attention, sinks)
     if not len(attention.queries) or not len(attention.keys):
         raise InputError("The attention map has no tokens.", hint="Explain a text that is not empty.")
-    if len(attention.queries) * len(attention.keys) > MOST_CELLS:
+    if len(attention.queries) * len(attention.keys) > MAX_CELLS:
         raise InputError(
-            f"{len(attention.queries):,} × {len(attention.keys):,} cells are too many to draw.",
-            hint="Compute an overview with keep='pooled:64', or choose some queries.",
+            f"The matrix of {len(attention.queries):,} × {len(attention.keys):,} cells is too large to draw.",
+            hint="Compute an overview with keep='pooled:64', or select rows with queries=.",
         )
     plane = attention.plane(layer, head)
-    found = plane.sinks if plane.is_attention else plane.dominant_keys()
-    folded = replace(plane, sinks=found).folded(level)
+    dominant = plane.sinks if plane.is_attention else plane.dominant_keys()
+    folded = replace(plane, sinks=dominant).folded(level)
     matrix, columns = folded.weights[0, 0].astype(np.float64), folded.sinks or ()
-    of_each_row = matrix if plane.is_attention else shares_of_rows(np.abs(matrix))
-    shares = sink_shares(of_each_row, folded.mask, columns)
+    row_shares = matrix if plane.is_attention else normalize_rows(np.abs(matrix))
     return AttentionView(
-        rows=folded.queries if folded.steps is None else folded.steps,
+        rows=folded.rows,
         keys=folded.keys,
-        produced=folded.steps is not None,
+        has_steps=folded.steps is not None,
         weights=without_sinks(matrix, columns) if mode == "renormalized" else matrix,
         mask=folded.mask,
         sinks=columns,
-        shares=shares,
+        shares=sink_shares(row_shares, folded.mask, columns),
         mode=mode,
         is_attention=plane.is_attention,
         is_partial=attention.places is not None,
-        left_out=tuple(shown(words, 300) for words in attention.left_out),
+        omissions=tuple(printable(sentence, 300) for sentence in attention.left_out),
     )
 
 
 def sink_mode(attention: AttentionMap, sinks: SinkMode | None) -> SinkMode:
-    """Return what is done with sinks: what was asked, else what fits the map.
+    """Return the mode for sinks: the given one, else the default of the map.
 
     Raises:
-        InputError: There is no such mode.
+        InputError: The mode is unknown.
     """
-    if sinks is not None and sinks not in SINK_MODES:
-        raise InputError(
-            f"sinks={sinks!r} is unknown. Allowed: {', '.join(SINK_MODES)}.",
-            hint="Leave it out: the sinks of attention are then off the color scale.",
-        )
-    return sinks or ("muted" if attention.is_attention else "raw")
+    if sinks is not None:
+        one_of(sinks, "sinks", SINK_MODES)
+        return sinks
+    return "muted" if attention.is_attention else "raw"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A token and its share of something."""
+class TokenValue:
+    """The label of a token with its share or weight."""
 
     label: str
-    share: float
+    value: float
 
 
-def largest_units(attribution: Attribution, target: int = 0, count: int | None = None) -> list[int]:
+def units_by_size(attribution: Attribution, target: int = 0, count: int | None = None) -> list[int]:
     """Return the positions with the largest absolute scores of one target, largest first.
 
     Args:
         attribution: The attribution.
-        target: Which target.
-        count: How many at most.
+        target: Index of the target.
+        count: Maximum number of positions.
 
     Returns:
         Positions that have a score.
@@ -185,30 +201,30 @@ def largest_units(attribution: Attribution, target: int = 0, count: int | None =
     return ranked[:count]
 
 
-def top_sources(attribution: Attribution, target: int, count: int = 3) -> list[Source]:
-    """Return the tokens with the largest shares of one target's score, special tokens left aside.
+def top_tokens(attribution: Attribution, target: int, count: int = 3) -> list[TokenValue]:
+    """Return the tokens with the largest shares of one target's scores, special tokens excluded.
 
     Args:
-        attribution: The attribution; shares are of its normalized scores.
-        target: Which target.
-        count: How many at most.
+        attribution: The attribution.
+        target: Index of the target.
+        count: Maximum number of tokens.
 
     Returns:
-        Labels with signed shares.
+        Labels with signed shares of the normalized scores.
     """
     shares = attribution.row(target).normalized().scores[0]
     labels = attribution.tokens.labels()
-    ranked = [unit for unit in largest_units(attribution, target) if not attribution.tokens.special[unit]]
-    return [Source(labels[unit], float(shares[unit])) for unit in ranked[:count] if shares[unit]]
+    ranked = [unit for unit in units_by_size(attribution, target) if not attribution.tokens.special[unit]]
+    return [TokenValue(labels[unit], float(shares[unit])) for unit in ranked[:count] if shares[unit]]
 
 
-def top_links(view: AttentionView, row: int, count: int = 3) -> list[Source]:
-    """Return the keys that a query looks at most, those off the color scale left aside.
+def top_keys(view: AttentionView, row: int, count: int = 3) -> list[TokenValue]:
+    """Return the keys with the largest weights of a row, those excluded from the color scale left out.
 
     Args:
         view: The matrix.
-        row: Which query.
-        count: How many at most.
+        row: Index of the row.
+        count: Maximum number of keys.
 
     Returns:
         Labels with weights.
@@ -217,6 +233,6 @@ def top_links(view: AttentionView, row: int, count: int = 3) -> list[Source]:
     ranked = [
         int(key)
         for key in np.argsort(-weights, kind="stable")
-        if view.mask[row, key] and key not in view.off_scale and weights[key] > 0
+        if view.mask[row, key] and key not in view.excluded and weights[key] > 0
     ]
-    return [Source(labels[key], float(weights[key])) for key in ranked[:count]]
+    return [TokenValue(labels[key], float(weights[key])) for key in ranked[:count]]

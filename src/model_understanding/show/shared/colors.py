@@ -1,9 +1,9 @@
-"""The one palette: every color of the figures, the terminal and the page.
+"""The palette of figures, terminal and page.
 
-Ramps are drawn in OKLCH with lightness in even steps, so that equal differences look equal. Signed
-scores run from orange through neutral to blue, a pair that stays apart in every common color-vision
-deficiency; unsigned scores are purple, attention is teal to blue. The light theme runs from light to
-dark, the dark theme from dark to light.
+Ramps are computed in OKLCH with lightness in equal steps, so that equal differences look equal. Signed scores
+run from orange through neutral to blue, which can be distinguished with all common color-vision deficiencies;
+unsigned scores are purple, attention is teal to blue. Ramps run from light to dark in the light theme, and
+from dark to light in the dark theme.
 """
 
 import math
@@ -11,10 +11,24 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from model_understanding.errors import InputError
+from model_understanding.checks import one_of
 
 Theme = Literal["light", "dark"]
 STEPS = 256
+COLOR_NAMES = (
+    "background",
+    "surface",
+    "text",
+    "muted",
+    "line",
+    "special",
+    "caution",
+    "caution_text",
+    "supports",
+    "against",
+    "unsigned",
+)
+"""The colors of the page's style sheet, as fields of a palette."""
 _BLUE, _ORANGE, _PURPLE = 255.0, 55.0, 305.0  # hues in degrees
 
 
@@ -24,22 +38,22 @@ class Palette:
 
     Args:
         name: ``light`` or ``dark``.
-        background: Behind everything.
-        surface: Behind panels, tables and chips.
-        text: Words and numbers.
-        muted: Secondary words and labels of special tokens; readable on background and surface.
+        background: Background of everything.
+        surface: Background of panels, tables and chips.
+        text: Text.
+        muted: Secondary text and labels of special tokens; readable on background and surface.
         line: Axes, grid and borders.
         special: Bars of special tokens.
-        masked: Cells that a query may not look at.
-        sink: Columns off the color scale, and tokens without a score.
-        hatch: The stripes on those.
-        caution: Behind a caution.
-        caution_text: Its words.
-        supports: A score above zero.
-        against: A score below zero.
-        unsigned: A score without a sign.
-        zero_lightness: Lightness (0 to 1) where the ramps begin.
-        full_lightness: Lightness where they end.
+        masked: Masked cells of an attention matrix.
+        sink: Columns that are excluded from the color scale, and tokens without a score.
+        hatch: Stripes on these.
+        caution: Background of a warning.
+        caution_text: Text of a warning.
+        supports: Positive scores.
+        against: Negative scores.
+        unsigned: Unsigned scores.
+        zero_lightness: Lightness (0 to 1) at the start of the ramps.
+        full_lightness: Lightness at the end of the ramps.
     """
 
     name: Theme
@@ -61,7 +75,7 @@ class Palette:
     full_lightness: float
 
     def signed(self, value: float) -> str:
-        """Return the color of a signed value between −1 (against) and 1 (supports)."""
+        """Return the color of a signed value between −1 (opposes) and 1 (supports)."""
         strength = min(abs(value), 1.0)
         return self._ramp(strength, _BLUE if value >= 0 else _ORANGE, 0.15, 0.62)
 
@@ -81,7 +95,7 @@ class Palette:
 
 @lru_cache(maxsize=4096)
 def oklch(lightness: float, chroma: float, hue: float) -> str:
-    """Return an OKLCH color as ``#rrggbb``, with as much of its chroma as sRGB holds.
+    """Return an OKLCH color as ``#rrggbb``, with its chroma reduced to the sRGB gamut.
 
     Args:
         lightness: 0 (black) to 1 (white).
@@ -110,14 +124,14 @@ def oklch(lightness: float, chroma: float, hue: float) -> str:
 
 
 def luminance(color: str) -> float:
-    """Return the relative luminance of ``#rrggbb`` as WCAG defines it, 0 to 1."""
+    """Return the WCAG relative luminance of ``#rrggbb``, 0 to 1."""
     channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     red, green, blue = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def contrast(first: str, second: str) -> float:
-    """Return the WCAG contrast of two colors, 1 to 21.
+    """Return the WCAG contrast ratio of two colors, 1 to 21.
 
     >>> contrast("#000000", "#ffffff")
     21.0
@@ -127,7 +141,7 @@ def contrast(first: str, second: str) -> float:
 
 
 def text_on(background: str) -> str:
-    """Return black or white, whichever reads better; on any color its contrast is at least 4.58."""
+    """Return black or white, whichever has more contrast; on any color the contrast is at least 4.58."""
     return max("#000000", "#ffffff", key=lambda color: contrast(color, background))
 
 
@@ -141,11 +155,9 @@ def palette(theme: str) -> Palette:
         The palette.
 
     Raises:
-        InputError: There is no such theme.
+        InputError: The theme is unknown.
     """
-    if theme not in PALETTES:
-        raise InputError(f"There is no theme {theme!r}.", hint=f"Use one of {', '.join(PALETTES)}.")
-    return PALETTES[theme]
+    return PALETTES[one_of(theme, "theme", PALETTES)]
 
 
 def _companded(channel: float) -> float:

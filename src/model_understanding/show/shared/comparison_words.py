@@ -1,6 +1,6 @@
-"""What terminal, figure and page say of a comparison: titles, scales, agreement, and labels of units.
+"""Texts of a comparison, shared by terminal, figures and page.
 
-Everything returned here is free of control characters and direction overrides.
+Every returned string is free of control characters and direction overrides.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,51 +15,51 @@ from model_understanding.comparison import (
     Comparison,
     ValuePair,
 )
-from model_understanding.results import Target
 from model_understanding.show.shared.words import (
-    answer_words,
     attention_title,
-    cautions,
+    cautions_of,
     evaluation_condition,
     evaluation_name,
     evaluation_value,
+    explained_name,
+    format_number,
+    format_percent,
     limits_range,
     limits_source,
     method_name,
-    number,
-    percent,
-    shown,
-    target_name,
-    targets_name,
+    printable,
+    provenance_rows,
+    report_headline,
 )
 
-_MEASURES = {
-    "score": "raw scores",
-    "share": "shares of all |score|",
-    "size": "sizes of the shares of all |score|",
-}
+MAX_PARTS = 12  # attributions, and attention maps, on a page
 MARKS = {"same": "", "replaced": "~", "first only": "−", "second only": "+"}
-READING = (
-    "A difference is the second report less the first. It is drawn on one scale around zero: blue where the "
-    "second is higher, orange where it is lower.",
-    "Tokens are aligned by what the texts say. Tokens that another tokenizer cuts differently are joined; "
-    "a token that stands in one text only has no difference.",
-    "Rank correlation and the largest tokens in common are counted over tokens that say the same in both "
-    "texts, special tokens left aside.",
-    "Two explanations that differ are not for that reason wrong: each says what its own method sees.",
+_MEASURES = {
+    "score": "Raw scores are compared",
+    "share": "Shares of the total |score| are compared",
+    "size": "Absolute shares of the total |score| are compared",
+}
+_COMPARISON_NOTES = (
+    "Differences are second minus first, on one color scale centered on zero: blue is higher in the second "
+    "report, orange is lower.",
+    "Tokens are aligned by their text. Tokens that another tokenizer splits differently are joined; a token "
+    "that is only in one text has no difference.",
+    "Rank correlation and top-token overlap are computed over tokens that are the same in both texts, "
+    "special tokens excluded.",
+    "A difference does not mean that one of the explanations is wrong: each method measures something else.",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One thing that both reports have a number for, or one of them.
+    """A value of the first report, of the second report, and the difference, formatted.
 
     Args:
-        label: What it is.
-        first: The first number in words, ``–`` for none.
-        second: The second.
-        difference: The difference in words.
-        size: The difference.
+        label: What the values belong to.
+        first: The first value, ``–`` for none.
+        second: The second value, ``–`` for none.
+        difference: The difference, ``–`` for none.
+        size: The difference as a number.
     """
 
     label: str
@@ -69,193 +69,226 @@ class Change:
     size: float
 
 
-def names(comparison: Comparison) -> tuple[str, str]:
-    """Return what the two reports are called."""
-    first, second = (shown(name, 60) for name in comparison.names)
+def comparison_summary(comparison: Comparison) -> dict[str, object]:
+    """Return the texts on both reports, by the names of the payload's schema and of the template."""
+    return {
+        "names": report_names(comparison),
+        "answers": headlines(comparison),
+        "models": tuple(
+            printable(report.provenance.model, 80) for report in (comparison.first, comparison.second)
+        ),
+        "change": largest_change(comparison),
+        "cautions": comparison_cautions(comparison),
+        "remarks": comparison_remarks(comparison),
+        "notes": _COMPARISON_NOTES,
+    }
+
+
+def report_names(comparison: Comparison) -> tuple[str, str]:
+    """Return the names of both reports."""
+    first, second = (printable(name, 60) for name in comparison.names)
     return first, second
 
 
-def target_label(target: Target) -> str:
-    """Return a short label of a target: its token, class or name."""
-    words = target.name or ", ".join(label.strip() for label in target.labels) or target.description()
-    return shown(words, 28)
+def headlines(comparison: Comparison) -> tuple[str, str]:
+    """Return the headlines of both reports."""
+    return report_headline(comparison.first), report_headline(comparison.second)
 
 
-def answers(comparison: Comparison) -> tuple[str, str]:
-    """Return what the two models answered."""
-    return answer_words(comparison.first), answer_words(comparison.second)
+def comparison_remarks(comparison: Comparison) -> tuple[str, ...]:
+    """Return the other differences between the reports, and what could not be compared."""
+    return tuple(printable(remark, 400) for remark in (*comparison.notes, *comparison.left_out))
 
 
-def remarks(comparison: Comparison) -> tuple[str, ...]:
-    """Return what else differs, and what could not be compared."""
-    return tuple(shown(remark, 400) for remark in (*comparison.notes, *comparison.left_out))
-
-
-def stamps(comparison: Comparison) -> tuple[str, ...]:
+def comparison_cautions(comparison: Comparison) -> tuple[str, ...]:
     """Return the cautions of both reports."""
-    parts = [
+    sides = [
         side
         for part in (*comparison.attributions, *comparison.attention)
         for side in (part.first, part.second)
     ]
-    return cautions(comparison.first, comparison.second, *parts)
+    return cautions_of(comparison.first, comparison.second, *sides)
+
+
+def largest_change(comparison: Comparison) -> str:
+    """Return the largest change, as in ``Largest change of a share, probability or weight: 0.25``."""
+    return f"Largest change of a share, probability or weight: {format_number(comparison.change)}"
+
+
+def omitted_parts(comparison: Comparison) -> int:
+    """Return the number of attributions and maps that exceed the maximum of a page."""
+    return sum(max(0, len(parts) - MAX_PARTS) for parts in (comparison.attributions, comparison.attention))
+
+
+def provenance_pairs(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
+    """Yield the provenance of both reports: name, first value, second value."""
+    first, second = (dict(provenance_rows(report)) for report in (comparison.first, comparison.second))
+    for name in dict.fromkeys([*first, *second]):
+        yield name, first.get(name, "–"), second.get(name, "–")
 
 
 def attribution_title(part: AttributionComparison) -> str:
-    """Return what both attributions explain, as ``Saliency: logit of positive``."""
-    what = [
-        target_name(side.targets[0]) if len(side.targets) == 1 else targets_name(side.targets)
-        for side in (part.first, part.second)
-    ]
-    return f"Saliency: {_both(what)}"
+    """Return the target of both attributions, as in ``Saliency: logit of positive``."""
+    return f"Saliency: {_joined([explained_name(part.first), explained_name(part.second)])}"
 
 
 def attribution_methods(part: AttributionComparison) -> str:
-    """Return the methods of both."""
-    return _both([method_name(part.first), method_name(part.second)])
+    """Return the methods of both attributions."""
+    return _joined([method_name(part.first), method_name(part.second)])
 
 
-def measure_words(part: AttributionComparison) -> str:
+def measure_sentence(part: AttributionComparison) -> str:
     """Return what is compared, and why it is not the raw scores."""
-    reasons = f", because {'; '.join(shown(reason, 160) for reason in part.reasons)}" if part.reasons else ""
-    return f"{_MEASURES[part.measure]} are compared{reasons}"
+    reasons = "; ".join(printable(reason, 160) for reason in part.reasons)
+    return f"{_MEASURES[part.measure]}{f': {reasons}' if reasons else ''}"
 
 
-def agreement_words(part: AttributionComparison, row: int = 0) -> str:
-    """Return how far the orders agree, as ``rank correlation 0.93 · 2 of the 3 largest in common``."""
-    words = []
+def agreement_text(part: AttributionComparison, row: int = 0) -> str:
+    """Return the agreement of the rankings: rank correlation and overlap of the top tokens."""
+    texts = []
     if (correlation := part.rank_correlations[row]) is not None:
-        words.append(f"rank correlation {correlation:.2f}".replace("-", "−"))
+        texts.append(f"rank correlation {correlation:.2f}".replace("-", "−"))
     if (overlap := part.top_overlaps[row]) is not None:
         count = part.top_counts[row]
-        largest = "the largest" if count == 1 else f"{round(overlap * count)} of the {count} largest"
-        words.append(f"{largest} in common" if count > 1 or overlap else "another is the largest")
-    return " · ".join(words) or "too few tokens in common for a rank correlation"
-
-
-def attention_words(part: AttentionComparison) -> str:
-    """Return which layers and heads are compared."""
-    return attention_title(part.first)
+        if count == 1:
+            texts.append("same top token" if overlap else "different top token")
+        else:
+            texts.append(f"{round(overlap * count)} of the top {count} tokens shared")
+    return " · ".join(texts) or "too few common tokens for a rank correlation"
 
 
 def difference_title(part: AttentionComparison) -> str:
-    """Return what the picture of a map's differences is called."""
-    return f"Difference of {attention_words(part).lower()}"
+    """Return the title of the differences of a map."""
+    return f"Difference in {attention_title(part.first).lower()}"
 
 
-def value(part: AttributionComparison, amount: float) -> str:
-    """Return a value compared in words: a share in percent, a score as a number."""
-    return number(amount) if part.measure == "score" else percent(amount)
+def format_value(part: AttributionComparison, value: float) -> str:
+    """Return a compared value: a share in percent, a score as a number."""
+    return format_number(value) if part.measure == "score" else format_percent(value)
 
 
-def signed(words: str, amount: float) -> str:
-    """Return words of a number with its sign."""
-    return f"+{words}" if amount > 0 else words
+def format_difference(part: AttributionComparison, value: float) -> str:
+    """Return a difference of compared values with its sign; of shares in percentage points."""
+    return with_sign(format_number(value), value) if part.measure == "score" else format_points(value)
 
 
-def points(amount: float) -> str:
+def with_sign(text: str, value: float) -> str:
+    """Return a formatted value with a plus sign if it is positive."""
+    return f"+{text}" if value > 0 else text
+
+
+def format_points(value: float) -> str:
     """Return a difference of shares in percentage points, with its sign.
 
-    >>> points(0.05), points(-0.2)
+    >>> format_points(0.05), format_points(-0.2)
     ('+5.0', '−20.0')
     """
-    words = f"{100 * amount:+.1f}".replace("-", "−")
-    return "0" if not amount else "≈ 0" if words[1:] == "0.0" else words
-
-
-def difference_words(part: AttributionComparison, amount: float) -> str:
-    """Return a difference of the values compared, with its sign; of shares in percentage points."""
-    return signed(number(amount), amount) if part.measure == "score" else points(amount)
+    text = f"{100 * value:+.1f}".replace("-", "−")
+    return "0" if not value else "≈ 0" if text[1:] == "0.0" else text
 
 
 def unit_labels(alignment: Alignment) -> tuple[str, ...]:
     """Return a label of each unit: ``good``; ``good → bad``; ``−very``; ``+very``."""
     first, second = (tokens.labels() for tokens in (alignment.first, alignment.second))
     labels = []
-    for kind, (one, other) in zip(alignment.kinds(), alignment.pairs, strict=True):
+    for kind, (i, j) in zip(alignment.kinds(), alignment.pairs, strict=True):
         if kind == "same":
-            labels.append(shown(second[other], 30))
+            labels.append(printable(second[j], 30))
         elif kind == "replaced":
-            labels.append(f"{shown(first[one], 20)} → {shown(second[other], 20)}")
+            labels.append(f"{printable(first[i], 20)} → {printable(second[j], 20)}")
         else:
-            labels.append(MARKS[kind] + shown(first[one] if one >= 0 else second[other], 30))
+            labels.append(MARKS[kind] + printable(first[i] if i >= 0 else second[j], 30))
     return tuple(labels)
 
 
+def short_unit_labels(alignment: Alignment) -> tuple[str, ...]:
+    """Return a one-word label of each unit: ``good``; ``~bad`` for a replacement; ``−very``; ``+very``.
+
+    Two words with an arrow between them would swap places in a right-to-left script.
+    """
+    first, second = (tokens.labels() for tokens in (alignment.first, alignment.second))
+    return tuple(
+        MARKS[kind] + printable(second[j] if j >= 0 else first[i], 12)
+        for kind, (i, j) in zip(alignment.kinds(), alignment.pairs, strict=True)
+    )
+
+
 def score_changes(part: AttributionComparison, row: int = 0) -> list[Change]:
-    """Return what each unit's score is in both, in reading order."""
+    """Return the change of each unit's score, in reading order."""
     values = [part.values(side)[row] for side in (0, 1)]
     valid = [part.valid(side)[row] for side in (0, 1)]
     changes = []
     for unit, label in enumerate(unit_labels(part.alignment)):
         size = float(part.differences[row, unit])
-        words = difference_words(part, size)
         first, second = (
-            value(part, float(side[unit])) if held[unit] else "–"
-            for side, held in zip(values, valid, strict=True)
+            format_value(part, float(side_values[unit])) if side_valid[unit] else "–"
+            for side_values, side_valid in zip(values, valid, strict=True)
         )
-        difference = words if part.compared[row, unit] else "–"
+        difference = format_difference(part, size) if part.compared[row, unit] else "–"
         changes.append(Change(label=label, first=first, second=second, difference=difference, size=size))
     return changes
 
 
 def output_changes(outputs: Sequence[ValuePair]) -> Iterator[Change]:
-    """Yield what both models answered: each class, or each generated stretch of text."""
+    """Yield the change of each class, or of each generated span of text."""
     for pair in outputs:
-        first, second = (
-            None if name is None else shown(name, 40) for name in (pair.first_name, pair.second_name)
+        first_name, second_name = (
+            None if name is None else printable(name, 40) for name in (pair.first_name, pair.second_name)
         )
-        label = f"{first} → {second}" if first and second and first != second else second or first or ""
-        if first is None or second is None:
-            label = (MARKS["first only"] if second is None else MARKS["second only"]) + label
+        if first_name is None or second_name is None:
+            mark = MARKS["first only"] if second_name is None else MARKS["second only"]
+            label = mark + (second_name or first_name or "")
+        else:
+            is_replaced = first_name and second_name and first_name != second_name
+            label = f"{first_name} → {second_name}" if is_replaced else second_name or first_name
         is_share = pair.quantity == "probability"
-        words = [
-            "–" if held is None else percent(held) if is_share else number(held)
-            for held in (pair.first, pair.second)
-        ]
+        first, second = (
+            "–" if value is None else format_percent(value) if is_share else format_number(value)
+            for value in (pair.first, pair.second)
+        )
         size = pair.difference or 0.0
-        difference = points(size) if is_share else signed(number(size), size)
+        difference = format_points(size) if is_share else with_sign(format_number(size), size)
         yield Change(
             label=label.strip(" ") or label,
-            first=words[0],
-            second=words[1],
+            first=first,
+            second=second,
             difference="–" if pair.difference is None else difference,
             size=size,
         )
 
 
 def largest_cells(differences: np.ndarray, count: int) -> list[tuple[int, int]]:
-    """Return the row and key of the differences that are largest, none that is zero.
+    """Return the rows and keys of the largest nonzero differences.
 
     >>> largest_cells(np.array([[0.0, -3.0], [2.0, 0.0]]), 3)
     [(0, 1), (1, 0)]
     """
     sizes = np.abs(differences).ravel()
-    kept = min(count, sizes.size)  # a matrix of a long text is not sorted whole
+    kept = min(count, sizes.size)  # the matrix of a long text is only partially sorted
     least = np.partition(sizes, sizes.size - kept)[sizes.size - kept :].min(initial=np.inf)
-    places = np.flatnonzero((sizes >= least) & (sizes > 0))
-    order = places[np.argsort(-sizes[places], kind="stable")][:count]
-    return [divmod(int(place), differences.shape[1]) for place in order]
+    cells = np.flatnonzero((sizes >= least) & (sizes > 0))
+    largest = cells[np.argsort(-sizes[cells], kind="stable")][:count]
+    return [divmod(int(cell), differences.shape[1]) for cell in largest]
 
 
 def mean_weights(part: AttentionComparison) -> list[np.ndarray]:
-    """Return both means over the layers and heads held, over the units."""
+    """Return the mean over layers and heads of both maps, over the units."""
     return [
-        part.rows.spread(part.keys.spread(side.matrix(), place), place, axis=-2)
-        for place, side in enumerate((part.first, part.second))
+        part.rows.to_units(part.keys.to_units(attention.matrix(), side), side, axis=-2)
+        for side, attention in enumerate((part.first, part.second))
     ]
 
 
 def cell_changes(part: AttentionComparison, count: int) -> list[Change]:
-    """Return the cells of the mean over the layers and heads held that differ most."""
-    differences, sides = part.mean_differences(), mean_weights(part)
+    """Return the cells with the largest differences of the mean over layers and heads."""
+    differences, (first, second) = part.mean_differences(), mean_weights(part)
     rows, keys = unit_labels(part.rows), unit_labels(part.keys)
     return [
         Change(
             label=f"{rows[row]} to {keys[key]}",
-            first=percent(float(sides[0][row, key])),
-            second=percent(float(sides[1][row, key])),
-            difference=points(float(differences[row, key])),
+            first=format_percent(float(first[row, key])),
+            second=format_percent(float(second[row, key])),
+            difference=format_points(float(differences[row, key])),
             size=float(differences[row, key]),
         )
         for row, key in largest_cells(differences, count)
@@ -263,27 +296,22 @@ def cell_changes(part: AttentionComparison, count: int) -> list[Change]:
 
 
 def evaluation_changes(comparison: Comparison) -> Iterator[tuple[str, str, str, str]]:
-    """Yield each metric with both values and the verdicts; and once what normalized ones lie between."""
-    told = set()
+    """Yield each metric with both values and verdicts, and the range of normalized metrics once."""
+    seen = set()
     for pair in comparison.evaluations:
         sides = (pair.first, pair.second)
         metric = next(evaluation_name(side) for side in sides if side is not None)
-        verdicts = ["–" if side is None else shown(side.verdict or "–", 200) for side in sides]
+        verdicts = ["–" if side is None else printable(side.verdict or "–", 200) for side in sides]
         values = ["–" if side is None else evaluation_value(side) for side in sides]
-        yield shown(metric, 60), values[0], values[1], _both(verdicts)
+        yield printable(metric, 60), values[0], values[1], _joined(verdicts)
         limits = tuple(side and side.limits for side in sides)
         condition = next(evaluation_condition(side) for side in sides if side is not None)
-        if any(limits) and (limits, condition) not in told:
-            told.add((limits, condition))
-            words = [limits_range(one) for one in limits]
-            how = [limits_source(one) for one in limits]
-            yield shown(f"its limits · {condition}", 60), words[0], words[1], _both(how)
+        if any(limits) and (limits, condition) not in seen:
+            seen.add((limits, condition))
+            ranges = [limits_range(side_limits) for side_limits in limits]
+            sources = [limits_source(side_limits) for side_limits in limits]
+            yield printable(f"possible range · {condition}", 60), ranges[0], ranges[1], _joined(sources)
 
 
-def change_words(comparison: Comparison) -> str:
-    """Return the largest change of all, as ``Largest change: 0.25``."""
-    return f"Largest change of a share, probability or weight: {number(comparison.change)}"
-
-
-def _both(words: Sequence[str]) -> str:
-    return words[0] if words[0] == words[1] else f"{words[0]} → {words[1]}"
+def _joined(texts: Sequence[str]) -> str:
+    return texts[0] if texts[0] == texts[1] else f"{texts[0]} → {texts[1]}"

@@ -1,4 +1,4 @@
-"""Text cut into colored runs, and its reading direction."""
+"""Text split into runs for highlighting, and its reading direction."""
 
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -11,13 +11,13 @@ from model_understanding.tokens import Tokens, visible_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A stretch of the source text, with controls made visible; line breaks stay, marked by ``↵``.
+    """A span of the source text, with control characters made visible; line breaks are kept, marked by ``↵``.
 
     Args:
-        text: What to show.
-        unit: The token that it belongs to, ``None`` between tokens.
-        is_pill: Whether to set it apart from the text: a special token, or one that stands in no text.
-        source: Index of the source text, −1 where it stands in none.
+        text: The text to show.
+        unit: Index of its token; ``None`` between tokens.
+        is_pill: Whether to set it apart from the text: a special token, or one without a span.
+        source: Index of the source text; −1 for none.
     """
 
     text: str
@@ -27,40 +27,40 @@ class Run:
 
 
 def highlighted_runs(tokens: Tokens) -> list[Run]:
-    """Cut the source texts into runs, in reading order, that leave out nothing.
+    """Split the source texts into runs, in reading order, without omitting anything.
 
     Args:
-        tokens: The tokens, folded so that no two split one character.
+        tokens: The tokens, folded so that no two tokens split a character.
 
     Returns:
         The runs.
     """
     runs: list[Run] = []
     labels = tokens.labels()
-    current, reached = -1, 0
+    current, covered = -1, 0
     for unit, (segment, (start, end)) in enumerate(zip(tokens.segments, tokens.offsets, strict=True)):
         if segment < 0 or start == end:
             runs.append(Run(text=labels[unit], unit=unit, is_pill=True, source=-1))
             continue
         if segment != current:
-            runs += _between(tokens, current, reached, None)
-            current, reached = int(segment), 0
-        runs += _between(tokens, current, reached, int(start))
-        text = tokens.texts[segment][max(int(start), reached) : int(end)]
-        reached = max(int(end), reached)
-        runs += _cut(text, unit, bool(tokens.special[unit]), current)
-    runs += _between(tokens, current, reached, None)
+            runs += _between(tokens, current, covered, None)
+            current, covered = int(segment), 0
+        runs += _between(tokens, current, covered, int(start))
+        text = tokens.texts[segment][max(int(start), covered) : int(end)]
+        covered = max(int(end), covered)
+        runs += _token_runs(text, unit, bool(tokens.special[unit]), current)
+    runs += _between(tokens, current, covered, None)
     return runs
 
 
 def _between(tokens: Tokens, source: int, start: int, end: int | None) -> Iterator[Run]:
     text = tokens.texts[source][start:end] if source >= 0 else ""
     if text:
-        yield Run(text=_shown(text), unit=None, is_pill=False, source=source)
+        yield Run(text=_visible(text), unit=None, is_pill=False, source=source)
 
 
-def _cut(text: str, unit: int, is_pill: bool, source: int) -> Iterator[Run]:
-    """Cut the blanks off a token's ends; a token of blanks alone shows them."""
+def _token_runs(text: str, unit: int, is_pill: bool, source: int) -> Iterator[Run]:
+    """Split the blanks at its ends off a token; a token of blanks only is shown with visible blanks."""
     core = text.strip(" ")
     if not core:
         yield Run(text=visible_text(text) or "∅", unit=unit, is_pill=is_pill, source=source)
@@ -68,25 +68,38 @@ def _cut(text: str, unit: int, is_pill: bool, source: int) -> Iterator[Run]:
     lead = len(text) - len(text.lstrip(" "))
     if lead:
         yield Run(text=text[:lead], unit=None, is_pill=False, source=source)
-    yield Run(text=_shown(core), unit=unit, is_pill=is_pill, source=source)
+    yield Run(text=_visible(core), unit=unit, is_pill=is_pill, source=source)
     if len(core) + lead < len(text):
         yield Run(text=text[lead + len(core) :], unit=None, is_pill=False, source=source)
 
 
-def _shown(text: str) -> str:
+def _visible(text: str) -> str:
     if not text.strip(" "):
         return text
     return visible_text(text).replace("↵", "↵\n")
 
 
-def direction_of(texts: Iterable[str]) -> Literal["ltr", "rtl"]:
-    """Return the direction of the first letter that has one, as ``dir="auto"`` does; left to right without.
+def blanks_before(tokens: Tokens) -> tuple[bool, ...]:
+    """Return whether each token is preceded by a blank, or by the end of another text."""
+    blanks = []
+    for position, (segment, start) in enumerate(zip(tokens.segments, tokens.offsets[:, 0], strict=True)):
+        if position == 0 or segment < 0 or segment != tokens.segments[position - 1]:
+            blanks.append(True)
+            continue
+        end = int(tokens.offsets[position - 1, 1])
+        around = tokens.texts[segment][max(end - 1, 0) : int(start) + 1]
+        blanks.append(any(character.isspace() for character in around))
+    return tuple(blanks)
 
-    A browser works that out anew whenever an element with ``dir="auto"`` takes one more child, which for
-    thousands of words is most of the time that a page takes to open.
+
+def direction_of(texts: Iterable[str]) -> Literal["ltr", "rtl"]:
+    """Return the direction of the first letter that has one, as ``dir="auto"`` does; default: left to right.
+
+    A browser recomputes ``dir="auto"`` whenever the element gets another child, which for thousands of words
+    takes most of the time that a page needs to open.
 
     Args:
-        texts: A paragraph in parts.
+        texts: The parts of a paragraph.
 
     >>> direction_of(["1. ", "שלום", " world"]), direction_of(["…"])
     ('rtl', 'ltr')
@@ -102,6 +115,6 @@ def direction_of(texts: Iterable[str]) -> Literal["ltr", "rtl"]:
 
 
 def paragraph_direction(words: list[Any], start: int = 0) -> str:
-    """Return the direction of the paragraph that begins at one of some words; pills stand apart."""
+    """Return the direction of the paragraph that starts at one of the words; pills do not count."""
     rest = takewhile(lambda word: not word.opens, words[start + 1 :])
     return direction_of(word.text for word in (*words[start : start + 1], *rest) if word.css != "mu-pill")

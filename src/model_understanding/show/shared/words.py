@@ -1,6 +1,6 @@
-"""The words that figures, terminal and page share: what a score, a target, a layer or a sink is called.
+"""Texts shared by figures, terminal and page: names of targets, layers, metrics and shares.
 
-Everything returned here is free of control characters and direction overrides.
+Every returned string is free of control characters and direction overrides.
 """
 
 from collections.abc import Sequence
@@ -19,27 +19,32 @@ from model_understanding.results import (
     Report,
     Target,
 )
+from model_understanding.results.target import QUANTITY_NAMES
 from model_understanding.tokens import visible_text
 
 _GRAPHEME = regex.compile(r"\X")
-_QUANTITIES = {"log_prob": "log-probability of ", "prob": "probability of ", "logit": "logit of "}
-_NAMED = 3  # columns called by their name
+_MAX_NAMED = 3  # keys that are listed by name
 LABEL_LENGTH = 20  # visible characters of a token's label
-NOTHING_SCORED = "no token has a score"
+LENS_NOTE = (
+    "Each layer's hidden states go through the model's final norm and output head, which were trained for "
+    "the last layer only."
+)
 READING_NOTES = (
-    "A saliency map says how this one answer changes when its method changes tokens of this text: a little "
-    "(gradients), or by taking them out. It is local: another text, or another change, may behave otherwise.",
-    "An attention map says where the model looked, not why it answered: attention is not cause. Information "
-    "also moves through other layers, and a token much looked at may change nothing.",
-    "A sink is a token that soaks up attention whoever asks (often the first one). It is named and taken off "
-    "the color scale; nothing is rescaled.",
+    "A saliency map shows how this one prediction changes when tokens of this text change: slightly "
+    "(gradients) or by removal (perturbation). It is local: other texts and other changes may behave "
+    "differently.",
+    "An attention map shows where the model attends, not why it made its prediction: attention is not "
+    "causation. Information also flows through other layers, and a token with high attention may not affect "
+    "the prediction.",
+    "An attention sink is a token that receives attention whatever the query, often the first token. Sinks "
+    "are named and excluded from the color scale; nothing is rescaled.",
 )
 
 
-def shown(text: str, length: int | None = None) -> str:
-    """Return text with controls visible, cut in the middle to a number of visible characters.
+def printable(text: str, length: int | None = None) -> str:
+    """Return text with control characters made visible, shortened in the middle to a number of characters.
 
-    >>> shown("abcdefgh", 5)
+    >>> printable("abcdefgh", 5)
     'ab…gh'
     """
     text = visible_text(text)
@@ -52,183 +57,20 @@ def shown(text: str, length: int | None = None) -> str:
     return "".join(characters[:head]) + "…" + "".join(characters[len(characters) - (length - 1 - head) :])
 
 
-def method_name(attribution: Attribution) -> str:
-    """Return the method and its parameters, as ``saliency (norm l2)``."""
-    parameters = ", ".join(f"{name} {_value(value)}" for name, value in attribution.parameters.items())
-    return shown(f"{attribution.method} ({parameters})" if parameters else attribution.method, 120)
-
-
-def target_name(target: Target) -> str:
-    """Return the target in words, fit for one line."""
-    return shown(target.description(), 100)
-
-
-def targets_name(targets: Sequence[Target]) -> str:
-    """Return several targets in words, as ``log-probability of each generated token``."""
-    what = "each generated token" if is_generation(targets) else "each target"
-    return _QUANTITIES.get(targets[0].quantity, "") + what
-
-
-def is_generation(targets: Sequence[Target]) -> bool:
-    """Return whether each target reads the step at which a language model produced a token."""
-    positions = [target.positions for target in targets]
-    return all(positions) and len(set(positions)) == len(positions)
-
-
-def output_words(attribution: Attribution, target: int = 0) -> str:
-    """Return a target's value, with the probability or perplexity that it stands for."""
-    value, quantity = float(attribution.outputs[target]), attribution.targets[target].quantity
-    words = number(value)
-    chosen = attribution.targets[target]
-    if quantity == "log_prob" and len(chosen.indices) == 1 and not chosen.against:
-        words += f" (probability {percent(float(np.exp(min(value, 0.0))))})"
-    if quantity == "loss" and value < 20:
-        words += f" nats a token (perplexity {number(float(np.exp(value)))})"
-    return words
-
-
-def sign_words(target: Target) -> tuple[str, str]:
-    """Return what a score above zero does, and what a score below zero does."""
-    if target.quantity == "loss":
-        return "raises the loss", "lowers the loss"
-    if target.quantity == "custom":
-        return f"raises {shown(target.name or 'the target', 24)}", "lowers it"
-    what = shown(target.name or ", ".join(label.strip() for label in target.labels[:3]) or "the target", 24)
-    if target.against_labels:
-        other = shown(", ".join(label.strip() for label in target.against_labels[:3]), 24)
-        return f"speaks for {what} over {other}", f"speaks for {other} over {what}"
-    return f"supports {what}", f"speaks against {what}"
-
-
-def predicted(lens: LogitLens, layer: int, place: int, length: int) -> str:
-    """Return the likeliest answer of a layer, short enough for a cell."""
-    label = lens.label(int(lens.top_ids[layer, place, 0]))
-    return shown(label.strip(" ") or label, length)
-
-
-def score_words(signed: bool, normalized: bool) -> str:
-    """Return what the numbers on a score axis are."""
-    if not normalized:
-        return "raw score"
-    return "share of all |score|" if signed else "share of the total score"
-
-
-def attention_title(attention: AttentionMap, layer: int | None = None, head: int | None = None) -> str:
-    """Return a map's title, as ``Attention (rollout): layer 5, mean of heads 0–11``."""
-    return f"{attention_name(attention)}: {layer_words(attention, layer, head)}"
-
-
-def attention_name(attention: AttentionMap) -> str:
-    """Return what a map is called, as ``Attention (rollout)``; one that is not of single weights says so."""
-    name = "" if attention.map == "raw" else f" ({shown(attention.map, 40)})"
-    kept = "" if attention.keep == "rows" else f", {shown(attention.keep.replace(':', ' '), 30)}"
-    return f"Attention{name}{kept}"
-
-
-def layer_words(attention: AttentionMap, layer: int | None = None, head: int | None = None) -> str:
-    """Return which layer and head a matrix shows, as ``layer 5, mean of heads 0–11``."""
-    return f"{_axis('layer', attention.layers, layer)}, {_axis('head', attention.heads, head)}"
-
-
-def named_shares(
-    names: Sequence[str], columns: Sequence[int], shares: Sequence[float], before: str = ""
-) -> str:
-    """Return what some columns take, as ``71.0 % on <bos>, 20.3 % on .``; three of them are named.
-
-    Args:
-        names: Labels of all columns.
-        columns: Which columns.
-        shares: What each of them takes.
-        before: A word before each share, as ``at least ``.
-    """
-    named = [
-        f"{before}{percent(share)} on {names[column]}"
-        for column, share in zip(columns[:_NAMED], shares, strict=False)
-    ]
-    return ", ".join(named) + (f" and {len(columns) - _NAMED} more" if len(columns) > _NAMED else "")
-
-
-def cautions(*results: Any) -> tuple[str, ...]:
-    """Return every caution of some results once, in order, fit to print."""
-    found: dict[str, None] = {}
-    for result in results:
-        parts = (result, *result.attributions, *result.attention) if isinstance(result, Report) else (result,)
-        for part in parts:
-            found.update(dict.fromkeys(shown(caution, 400) for caution in part.provenance.cautions))
-    return tuple(found)
-
-
-def source_words(provenance: Provenance) -> tuple[str, ...]:
-    """Return the model's name, or nothing where it is not known."""
-    return (shown(provenance.model, 80),) if provenance.model != "unknown" else ()
-
-
-def provenance_rows(report: Report) -> list[tuple[str, str]]:
-    """Return what is known of where a report comes from, as names and values."""
-    provenance = report.provenance
-    rows = [
-        ("model", provenance.model),
-        ("revision", provenance.revision),
-        ("architecture", provenance.architecture),
-        ("tokenizer", provenance.tokenizer),
-        ("task", provenance.task),
-        ("number type", provenance.dtype),
-        ("device", provenance.device),
-        ("attention implementation", provenance.attention_implementation),
-        ("seed", provenance.seed),
-        ("seconds", None if provenance.seconds is None else f"{provenance.seconds:.2f}"),
-        ("versions", ", ".join(f"{name} {version}" for name, version in provenance.versions.items())),
-    ]
-    return [(name, str(value)) for name, value in rows if value not in (None, "", "unknown")]
-
-
-def answer_words(report: Report) -> str:
-    """Return a classifier's answer with its probability, or how a continuation ended."""
-    if report.prediction is not None:
-        prediction = report.prediction
-        if prediction.problem == "regression":
-            return ", ".join(
-                f"{shown(label, 40)} {number(float(value))}"
-                for label, value in zip(prediction.labels, prediction.logits, strict=True)
-            )
-        if prediction.problem == "multi_label" and prediction.probabilities is not None:
-            chosen = [
-                f"{shown(label, 40)} {percent(float(p))}"
-                for label, p in zip(prediction.labels, prediction.probabilities, strict=True)
-                if p >= 0.5
-            ]
-            return ", ".join(chosen) or "no label reaches 50 %"
-        probability = prediction.probability
-        share = "" if probability is None else f" {percent(probability)}"
-        return f"{shown(prediction.label, 60)}{share}"
-    assert report.generation is not None
-    generation = report.generation
-    count = len(generation.probabilities)
-    origin = "given" if generation.given else "generated"
-    end = ", ended by the model" if generation.ended else ""
-    return f"{count} token{'' if count == 1 else 's'} {origin}{end}"
-
-
-def ordinal(number: int) -> str:
-    """Return a number of a place, as ``3rd``."""
-    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{suffix}"
-
-
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Return a number with three significant digits and a true minus sign.
 
-    >>> number(-0.01234)
+    >>> format_number(-0.01234)
     '−0.0123'
     """
-    words = f"{value:.3g}" if abs(value) < 1e4 or not np.isfinite(value) else f"{value:.3e}"
-    return words.replace("-", "−")
+    text = f"{value:.3g}" if abs(value) < 1e4 or not np.isfinite(value) else f"{value:.3e}"
+    return text.replace("-", "−")
 
 
-def percent(share: float) -> str:
-    """Return a share as percent; what rounds to all or nothing says so.
+def format_percent(share: float) -> str:
+    """Return a share in percent; shares that would round to 0 or 100 % are marked by < and >.
 
-    >>> percent(0.9999), percent(0.431), percent(0.0002), percent(-0.2)
+    >>> format_percent(0.9999), format_percent(0.431), format_percent(0.0002), format_percent(-0.2)
     ('> 99.9 %', '43.1 %', '< 0.1 %', '−20.0 %')
     """
     if 0 < abs(share) < 0.001:
@@ -238,24 +80,230 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %".replace("-", "−").replace("100.0", "100")
 
 
-def _axis(name: str, held: tuple[int, ...] | str, wanted: int | None) -> str:
-    if wanted is not None:
-        return f"{name} {wanted}"
-    if isinstance(held, str):
-        return f"{held} over all {name}s"
-    if len(held) == 1:
-        return f"{name} {held[0]}"
-    consecutive = list(held) == list(range(held[0], held[-1] + 1))
-    which = f"{held[0]}–{held[-1]}" if consecutive else ", ".join(map(str, held))
-    return f"mean of {name}s {which}"
+def format_entry(label: str, value: str, length: int = 20) -> str:
+    """Return a token with its value, as in ``Paris 43.1 %``.
+
+    Args:
+        label: Label of the token.
+        value: The formatted value.
+        length: Maximum number of characters of the label.
+    """
+    return f"{printable(label.strip(' ') or label, length)} {value}"
 
 
-def _value(value: object) -> str:
-    return number(value) if isinstance(value, float) else str(value)
+def ordinal(position: int) -> str:
+    """Return the ordinal of a position, as in ``3rd``."""
+    suffix = "th" if position % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(position % 10, "th")
+    return f"{position}{suffix}"
+
+
+def warning_text(caution: str) -> str:
+    """Return a caution of a result as the user sees it."""
+    return f"Warning: {caution}"
+
+
+def cautions_of(*results: Any) -> tuple[str, ...]:
+    """Return the cautions of some results, without repetition, in order."""
+    cautions: dict[str, None] = {}
+    for result in results:
+        parts = (result, *result.attributions, *result.attention) if isinstance(result, Report) else (result,)
+        for part in parts:
+            cautions.update(dict.fromkeys(printable(caution, 400) for caution in part.provenance.cautions))
+    return tuple(cautions)
+
+
+def report_headline(report: Report) -> str:
+    """Return the prediction of a classifier with its probability, or the length of a continuation."""
+    if report.prediction is not None:
+        prediction = report.prediction
+        if prediction.problem == "regression":
+            return ", ".join(
+                f"{printable(label, 40)} {format_number(float(value))}"
+                for label, value in zip(prediction.labels, prediction.logits, strict=True)
+            )
+        if prediction.problem == "multi_label" and prediction.probabilities is not None:
+            predicted = [
+                f"{printable(label, 40)} {format_percent(float(probability))}"
+                for label, probability in zip(prediction.labels, prediction.probabilities, strict=True)
+                if probability >= 0.5
+            ]
+            return ", ".join(predicted) or "no label reaches 50 %"
+        probability = prediction.probability
+        share = "" if probability is None else f" {format_percent(probability)}"
+        return f"{printable(prediction.label, 60)}{share}"
+    assert report.generation is not None
+    generation = report.generation
+    count = len(generation.probabilities)
+    origin = "given" if generation.given else "generated"
+    end = ", ended by the model" if generation.ended else ""
+    return f"{count} token{'' if count == 1 else 's'} {origin}{end}"
+
+
+def model_name(provenance: Provenance) -> str:
+    """Return the name of the model, empty if it is not known."""
+    return "" if provenance.model == "unknown" else printable(provenance.model, 80)
+
+
+def provenance_rows(report: Report) -> list[tuple[str, str]]:
+    """Return the known provenance of a report, as names and values."""
+    provenance = report.provenance
+    rows = [
+        ("model", provenance.model),
+        ("revision", provenance.revision),
+        ("architecture", provenance.architecture),
+        ("tokenizer", provenance.tokenizer),
+        ("task", provenance.task),
+        ("dtype", provenance.dtype),
+        ("device", provenance.device),
+        ("attention implementation", provenance.attention_implementation),
+        ("seed", provenance.seed),
+        ("seconds", None if provenance.seconds is None else f"{provenance.seconds:.2f}"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in provenance.versions.items())),
+    ]
+    return [(name, str(value)) for name, value in rows if value not in (None, "", "unknown")]
+
+
+def method_name(attribution: Attribution) -> str:
+    """Return the method and its parameters, as in ``saliency (norm l2)``."""
+    parameters = ", ".join(
+        f"{name} {format_number(value) if isinstance(value, float) else value}"
+        for name, value in attribution.parameters.items()
+    )
+    return printable(f"{attribution.method} ({parameters})" if parameters else attribution.method, 120)
+
+
+def target_name(target: Target) -> str:
+    """Return the description of a target, shortened to one line."""
+    return printable(target.description(), 100)
+
+
+def targets_name(targets: Sequence[Target]) -> str:
+    """Return a description of several targets, as in ``log-probability of each generated token``."""
+    each = "each generated token" if are_steps(targets) else "each target"
+    quantity = QUANTITY_NAMES.get(targets[0].quantity)
+    return f"{quantity} of {each}" if quantity else each
+
+
+def explained_name(attribution: Attribution) -> str:
+    """Return a description of the target or targets of an attribution."""
+    targets = attribution.targets
+    return target_name(targets[0]) if len(targets) == 1 else targets_name(targets)
+
+
+def target_label(target: Target, length: int = 28) -> str:
+    """Return a short label of a target: its name, or its tokens or classes."""
+    label = target.name or ", ".join(target.labels) or target.description()
+    return printable(label.strip(" ") or label, length)
+
+
+def are_steps(targets: Sequence[Target]) -> bool:
+    """Return whether each target belongs to a generation step of its own."""
+    positions = [target.positions for target in targets]
+    return all(positions) and len(set(positions)) == len(positions)
+
+
+def target_value(attribution: Attribution, index: int = 0) -> str:
+    """Return the value of a target, with the corresponding probability or perplexity."""
+    value, target = float(attribution.outputs[index]), attribution.targets[index]
+    text = format_number(value)
+    if target.quantity == "log_prob" and len(target.indices) == 1 and not target.against:
+        text += f" (probability {format_percent(float(np.exp(min(value, 0.0))))})"
+    if target.quantity == "loss" and value < 20:
+        text += f" nats per token (perplexity {format_number(float(np.exp(value)))})"
+    return text
+
+
+def sign_meanings(target: Target) -> tuple[str, str]:
+    """Return what positive scores mean, and what negative scores mean."""
+    if target.quantity == "loss":
+        return "raises the loss", "lowers the loss"
+    if target.quantity == "custom":
+        return f"raises {printable(target.name or 'the target', 24)}", "lowers it"
+    labels = ", ".join(label.strip() for label in target.labels[:3])
+    name = printable(target.name or labels or "the target", 24)
+    if target.against_labels:
+        other = printable(", ".join(label.strip() for label in target.against_labels[:3]), 24)
+        return f"supports {name} over {other}", f"supports {other} over {name}"
+    return f"supports {name}", f"opposes {name}"
+
+
+def score_axis_label(signed: bool, normalized: bool) -> str:
+    """Return the label of a score axis."""
+    if not normalized:
+        return "raw score"
+    return "share of the total |score|" if signed else "share of the total score"
+
+
+def attention_title(attention: AttentionMap, layer: int | None = None, head: int | None = None) -> str:
+    """Return the title of a map, as in ``Attention (rollout): layer 5, mean of heads 0–11``."""
+    return f"{attention_name(attention)}: {plane_name(attention, layer, head)}"
+
+
+def attention_name(attention: AttentionMap) -> str:
+    """Return the name of a map, as in ``Attention (rollout)``, with its reduction if there is one."""
+    name = "" if attention.map == "raw" else f" ({printable(attention.map, 40)})"
+    kept = "" if attention.keep == "rows" else f", {printable(attention.keep.replace(':', ' '), 30)}"
+    return f"Attention{name}{kept}"
+
+
+def plane_name(attention: AttentionMap, layer: int | None = None, head: int | None = None) -> str:
+    """Return the layer and the head of a matrix, as in ``layer 5, mean of heads 0–11``."""
+    return f"{axis_name('layer', attention.layers, layer)}, {axis_name('head', attention.heads, head)}"
+
+
+def axis_name(name: str, indices: tuple[int, ...] | str, index: int | None = None) -> str:
+    """Return a layer or head, or the layers or heads of a mean, as in ``mean of heads 0–11``.
+
+    Args:
+        name: ``layer`` or ``head``.
+        indices: Indices on the axis, or the name of its reduction.
+        index: A single index; ``None`` for the whole axis.
+    """
+    if index is not None:
+        return f"{name} {index}"
+    if isinstance(indices, str):
+        return printable(f"{indices} over all {name}s")
+    if len(indices) == 1:
+        return f"{name} {indices[0]}"
+    consecutive = list(indices) == list(range(indices[0], indices[-1] + 1))
+    listed = f"{indices[0]}–{indices[-1]}" if consecutive else ", ".join(map(str, indices))
+    return f"mean of {name}s {listed}"
+
+
+def attention_note(attention: AttentionMap) -> str:
+    """Return what a map shows, and what it does not show."""
+    if attention.is_attention:
+        return "Attention shows where the model attends, not why it made its prediction."
+    return "The map shows how much tokens contribute to each other, not why the model made its prediction."
+
+
+def share_list(
+    labels: Sequence[str], columns: Sequence[int], shares: Sequence[float], prefix: str = ""
+) -> str:
+    """Return the shares of some columns, as in ``<bos>: 71.0 %, .: 20.3 %``; at most three are listed.
+
+    Args:
+        labels: Labels of all columns.
+        columns: The columns.
+        shares: Share of each of them.
+        prefix: Text before each share, for example ``at least ``.
+    """
+    listed = [
+        f"{labels[column]}: {prefix}{format_percent(share)}"
+        for column, share in zip(columns[:_MAX_NAMED], shares, strict=False)
+    ]
+    more = f" and {len(columns) - _MAX_NAMED} more" if len(columns) > _MAX_NAMED else ""
+    return ", ".join(listed) + more
+
+
+def prediction_label(lens: LogitLens, layer: int, index: int, length: int) -> str:
+    """Return the top prediction of a layer of a logit lens, shortened to a length."""
+    label = lens.label(int(lens.top_ids[layer, index, 0]))
+    return printable(label.strip(" ") or label, length)
 
 
 def evaluation_name(evaluation: Evaluation) -> str:
-    """Return a metric's name with what it reads and what stands in for removed tokens.
+    """Return the name of a metric with its quantity and replacement.
 
     >>> from model_understanding.results import Evaluation
     >>> evaluation_name(Evaluation(metric="deletion", value=1.0, curve=[[0, 1]], control=[1.0],
@@ -265,50 +313,47 @@ def evaluation_name(evaluation: Evaluation) -> str:
     return " · ".join(filter(None, (evaluation.metric, evaluation_condition(evaluation))))
 
 
+def evaluation_condition(evaluation: Evaluation) -> str:
+    """Return the quantity and the replacement of a metric."""
+    return " · ".join(filter(None, (evaluation.quantity, evaluation.replacement)))
+
+
 def evaluation_value(evaluation: Evaluation) -> str:
-    """Return a metric's value in words, ``–`` where it has none."""
-    return "–" if evaluation.value is None else number(evaluation.value)
+    """Return the value of a metric, ``–`` if it has none."""
+    return "–" if evaluation.value is None else format_number(evaluation.value)
 
 
 def limits_range(limits: Limits | None) -> str:
-    """Return what a metric can be on a text and model before it is normalized, ``–`` where it is not.
+    """Return the possible range of a metric before normalization, ``–`` if it is not normalized.
 
     >>> from model_understanding.results import Limits
     >>> limits_range(Limits(lower=-1.4, upper=4.34, exact=False))
     '−1.4 to 4.34'
     """
-    return "–" if limits is None else f"{number(limits.lower)} to {number(limits.upper)}"
+    return "–" if limits is None else f"{format_number(limits.lower)} to {format_number(limits.upper)}"
 
 
 def limits_source(limits: Limits | None) -> str:
-    """Return how limits were found: ``exact`` or ``by search``."""
-    return "–" if limits is None else "exact" if limits.exact else "by search"
+    """Return how the range was computed: ``exact`` or ``beam search``; ``–`` if there is none."""
+    return "–" if limits is None else "exact" if limits.exact else "beam search"
 
 
-def before_normalizing(evaluation: Evaluation) -> str:
-    """Return a normalized value before that was done, with what it can be; nothing where it was not."""
+def raw_value_and_range(evaluation: Evaluation) -> str:
+    """Return a normalized value before normalization and its possible range; empty if not normalized."""
     if evaluation.limits is None:
         return ""
-    own = "" if evaluation.raw is None else f"raw {number(evaluation.raw)}, "
-    return f"{own}possible {limits_range(evaluation.limits)} ({limits_source(evaluation.limits)})"
+    raw = "" if evaluation.raw is None else f"raw value {format_number(evaluation.raw)}; "
+    return f"{raw}possible range {limits_range(evaluation.limits)} ({limits_source(evaluation.limits)})"
 
 
-def evaluation_condition(evaluation: Evaluation) -> str:
-    """Return what a metric reads and what stands in for removed tokens."""
-    return " · ".join(filter(None, (evaluation.quantity, evaluation.replacement)))
-
-
-def control_words(evaluation: Evaluation) -> str:
-    """Return what a metric's control is of, ``""`` where it has none.
-
-    Some metrics remove tokens in random orders as well; others deal the map's own scores out to the tokens at
-    random, and run nothing more.
+def control_name(evaluation: Evaluation) -> str:
+    """Return the control of a metric, empty if it has none.
 
     >>> from model_understanding.results import Evaluation
-    >>> control_words(Evaluation(metric="standing", value=1.0, curve=np.zeros((0, 2)), control=[0.2],
+    >>> control_name(Evaluation(metric="z_score", value=1.0, curve=np.zeros((0, 2)), control=[0.2],
     ...     higher_is_better=True, shuffled=True))
-    'shuffled scores'
+    'permuted scores'
     """
     if not evaluation.control.size:
         return ""
-    return "shuffled scores" if evaluation.shuffled else "random orders"
+    return "permuted scores" if evaluation.shuffled else "random removal orders"

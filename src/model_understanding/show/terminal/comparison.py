@@ -1,4 +1,4 @@
-"""A comparison as colored text in the terminal; every color is also said in numbers."""
+"""A comparison as colored text in the terminal; every color is also given as a number."""
 
 from collections.abc import Sequence
 
@@ -10,96 +10,99 @@ from rich.table import Table
 from rich.text import Text
 
 from model_understanding.comparison import AttentionComparison, AttributionComparison, Comparison
-from model_understanding.show.figures.bars import blanks_before
 from model_understanding.show.shared.colors import palette, text_on
 from model_understanding.show.shared.comparison_words import (
     MARKS,
     Change,
-    agreement_words,
-    answers,
-    attention_words,
+    agreement_text,
     attribution_methods,
     attribution_title,
     cell_changes,
-    change_words,
+    comparison_cautions,
+    comparison_remarks,
+    difference_title,
     evaluation_changes,
-    measure_words,
-    names,
+    headlines,
+    largest_change,
+    measure_sentence,
     output_changes,
-    remarks,
+    report_names,
     score_changes,
-    stamps,
 )
-from model_understanding.show.shared.words import shown
+from model_understanding.show.shared.runs import blanks_before
+from model_understanding.show.shared.words import printable, target_label
+from model_understanding.show.terminal.report import print_cautions
 
-_COLORS = palette("light")  # cells bring their own background, so one theme serves any terminal
-_BARS = palette("dark")
-_TOP, _TOP_ROWS = 8, 24
+_COLORS = palette("light")  # cells set their own background, so one theme works in any terminal
+_BAR_COLORS = palette("dark")
+_MAX_CHANGES, _MAX_ROWS = 8, 24
 _BAR = 12  # characters of the longest bar
-_FAINTEST = 0.06  # share of the largest difference below which a word stays plain
+_MIN_STRENGTH = 0.06  # share of the largest difference below which a word is not colored
 
 
 def print_comparison(comparison: Comparison, console: Console | None = None) -> None:
-    """Print a comparison: the answers, the aligned text colored by difference, the largest differences.
+    """Print a comparison: predictions, the aligned text colored by difference, and the largest differences.
 
     Args:
         comparison: The comparison.
-        console: Where to print; standard output where left out.
+        console: Where to print; standard output by default.
     """
     console = console or Console()
-    title = Text("  →  ").join([Text(name, style="bold") for name in names(comparison)])
+    title = Text("  →  ").join([Text(name, style="bold") for name in report_names(comparison)])
     console.print(Rule(title, align="left"))
-    console.print(Text("  →  ").join(map(Text, answers(comparison))))
-    for stamp in stamps(comparison):
-        console.print(Text(f" ⚠ {stamp} ", style=f"bold {_COLORS.caution_text} on {_COLORS.caution}"))
-    for remark in remarks(comparison):
+    console.print(Text("  →  ").join(map(Text, headlines(comparison))))
+    print_cautions(comparison_cautions(comparison), console)
+    for remark in comparison_remarks(comparison):
         console.print(Text(remark, style="dim"))
     for part in comparison.attributions:
         _print_attribution(part, console)
     if comparison.outputs:
-        _print_changes("Answers", "answer", list(output_changes(comparison.outputs))[:_TOP_ROWS], console)
-        _print_rest(len(comparison.outputs) - _TOP_ROWS, console)
+        changes = list(output_changes(comparison.outputs))
+        _print_changes("Outputs", "output", changes[:_MAX_ROWS], console)
+        _print_rest(len(changes) - _MAX_ROWS, console)
     for part in comparison.attention:
         _print_attention(part, console)
     _print_evaluations(comparison, console)
     console.print()
-    console.print(Text(change_words(comparison), style="bold"))
+    console.print(Text(largest_change(comparison), style="bold"))
 
 
 def _print_attribution(part: AttributionComparison, console: Console) -> None:
     console.print()
     console.print(Text(attribution_title(part), style="bold"))
     console.print(Text(attribution_methods(part), style="dim"))
-    console.print(Text(measure_words(part), style="dim"))
+    console.print(Text(measure_sentence(part), style="dim"))
     if len(part.first.targets) > 1:
         _print_targets(part, console)
         return
-    console.print(Text(agreement_words(part), style="dim"))
+    console.print(Text(agreement_text(part), style="dim"))
     console.print(Padding(_colored(part), (1, 2)))
     if console.color_system is not None:
-        legend = Text.assemble(_cell(" − lower in the second ", -1.0), " ", _cell(" + higher ", 1.0))
+        legend = Text.assemble(
+            _cell(" − lower in the second ", -1.0), " ", _cell(" + higher in the second ", 1.0)
+        )
         console.print(Padding(legend, (0, 2)))
     changes = sorted(score_changes(part), key=lambda change: -abs(change.size))
-    _print_changes("", "token", changes[:_TOP], console)
-    _print_rest(len(changes) - _TOP, console)
+    _print_changes("", "token", changes[:_MAX_CHANGES], console)
+    _print_rest(len(changes) - _MAX_CHANGES, console)
 
 
 def _colored(part: AttributionComparison) -> Text:
-    """Return one text of both: ``good→bad`` for what was replaced, ``−`` and ``+`` for what one lacks."""
+    """Return both texts as one: ``good→bad`` for replaced tokens, ``−`` and ``+`` for unmatched tokens."""
     alignment, differences = part.alignment, part.differences[0]
-    reach = float(np.abs(differences).max(initial=0)) or 1.0
-    surfaces = [tokens.labels() for tokens in (alignment.first, alignment.second)]
+    peak = float(np.abs(differences).max(initial=0)) or 1.0
+    labels = [tokens.labels() for tokens in (alignment.first, alignment.second)]
     blanks = [blanks_before(tokens) for tokens in (alignment.first, alignment.second)]
     text = Text(overflow="fold")
     for unit, (kind, pair) in enumerate(zip(alignment.kinds(), alignment.pairs, strict=True)):
-        held = [side for side in (0, 1) if pair[side] >= 0]
-        if text.plain and blanks[held[-1]][pair[held[-1]]]:
+        sides = [side for side in (0, 1) if pair[side] >= 0]
+        if text.plain and blanks[sides[-1]][pair[sides[-1]]]:
             text.append(" ")
-        words = [shown(surfaces[side][pair[side]], 60) for side in held]
+        words = [printable(labels[side][pair[side]], 60) for side in sides]
         label = words[-1] if kind == "same" else MARKS[kind].strip("~") + "→".join(words)
         style = "dim" if kind not in ("same", "replaced") else ""
-        if part.compared[0, unit] and abs(differences[unit]) >= _FAINTEST * reach:
-            text.append(_cell(label, float(differences[unit]) / reach))
+        if part.compared[0, unit] and abs(differences[unit]) >= _MIN_STRENGTH * peak:
+            text.append(_cell(label, float(differences[unit]) / peak))
         else:
             text.append(label, style=style)
     return text
@@ -110,38 +113,28 @@ def _print_targets(part: AttributionComparison, console: Console) -> None:
     table.add_column("target", overflow="fold", max_width=28)
     table.add_column("agreement", overflow="fold")
     table.add_column("largest differences", overflow="fold")
-    for row, (ours, theirs) in enumerate(zip(part.first.targets, part.second.targets, strict=True)):
-        if row == _TOP_ROWS:
-            break
-        pair = [
-            shown(
-                target.name or ", ".join(label.strip() for label in target.labels) or target.description(), 28
-            )
-            for target in (ours, theirs)
-        ]
+    targets = list(zip(part.first.targets, part.second.targets, strict=True))
+    for row, (first, second) in enumerate(targets[:_MAX_ROWS]):
+        labels = list(dict.fromkeys((target_label(first), target_label(second))))
         changes = sorted(score_changes(part, row), key=lambda change: -abs(change.size))[:3]
         largest = "   ".join(f"{change.label} {change.difference}" for change in changes if change.size)
-        table.add_row(
-            Text(pair[0] if pair[0] == pair[1] else " → ".join(pair)),
-            Text(agreement_words(part, row)),
-            Text(largest or "none"),
-        )
+        table.add_row(Text(" → ".join(labels)), Text(agreement_text(part, row)), Text(largest or "none"))
     console.print(Padding(table, (1, 2, 0, 2)))
-    _print_rest(len(part.first.targets) - _TOP_ROWS, console)
+    _print_rest(len(targets) - _MAX_ROWS, console)
 
 
 def _print_attention(part: AttentionComparison, console: Console) -> None:
-    changes = cell_changes(part, _TOP)
-    _print_changes(attention_words(part), "from (query) to (key)", changes, console, note=part.reason)
+    changes = cell_changes(part, _MAX_CHANGES)
+    _print_changes(difference_title(part), "from (query) to (key)", changes, console, note=part.reason)
     if not changes:
-        console.print(Padding(Text("no weight differs", style="dim"), (0, 2)))
+        console.print(Padding(Text("no differences", style="dim"), (0, 2)))
 
 
 def _print_evaluations(comparison: Comparison, console: Console) -> None:
     if not comparison.evaluations:
         return
     console.print()
-    console.print(Text("How far to believe it", style="bold"))
+    console.print(Text("Faithfulness", style="bold"))
     table = _table("metric", "first", "second", "verdict")
     for row in evaluation_changes(comparison):
         table.add_row(*map(Text, row))
@@ -155,14 +148,14 @@ def _print_changes(
         console.print()
         console.print(Text(title, style="bold"))
     if note:
-        console.print(Text(shown(note, 200), style="dim"))
+        console.print(Text(printable(note, 200), style="dim"))
     if not changes:
         return
-    reach = max(abs(change.size) for change in changes) or 1.0
+    peak = max(abs(change.size) for change in changes) or 1.0
     table = _table(name, "first", "second", "difference", "")
     for change in changes:
-        color = _BARS.supports if change.size >= 0 else _BARS.against
-        bar = "█" * max(round(_BAR * abs(change.size) / reach), 1 if change.size else 0)
+        color = _BAR_COLORS.supports if change.size >= 0 else _BAR_COLORS.against
+        bar = "█" * max(round(_BAR * abs(change.size) / peak), 1 if change.size else 0)
         cells = (change.label, change.first, change.second, change.difference)
         table.add_row(*map(Text, cells), Text(bar, style=color))
     console.print(Padding(table, (1, 2, 0, 2)))
@@ -184,5 +177,5 @@ def _print_rest(count: int, console: Console) -> None:
 
 
 def _cell(text: str, strength: float) -> Text:
-    face = _COLORS.signed(strength)
-    return Text(text, style=f"{text_on(face)} on {face}")
+    color = _COLORS.signed(strength)
+    return Text(text, style=f"{text_on(color)} on {color}")

@@ -1,0 +1,131 @@
+"""Python code that reproduces a result."""
+
+from collections import Counter
+from typing import Any
+
+from model_understanding.results import AttentionMap, Attribution, LogitLens, Report
+
+
+def attribution_code(report: Report, attribution: Attribution) -> str:
+    """Return code that reproduces an attribution of a report.
+
+    Args:
+        report: The report.
+        attribution: One of its attributions.
+
+    Returns:
+        Python source in ASCII, which cannot contain hidden characters.
+    """
+    target, method = attribution.targets[0], _method(attribution)
+    arguments: dict[str, Any] = {}
+    if report.prediction is not None:
+        if target.task == "sequence-classification" and len(target.indices) == 1:
+            arguments["target"] = target.indices[0]
+            if len(target.against) == 1:
+                arguments["against"] = target.against[0]
+        arguments |= {"method": method, "quantity": target.quantity}
+    elif target.quantity == "loss":
+        arguments |= {"target": "loss", "method": method}
+    else:
+        arguments["target"] = "continuation"
+        if report.generation is not None and report.generation.given:
+            arguments["continuation"] = report.generation.text
+        elif report.generation is not None:
+            arguments["max_new_tokens"] = len(report.generation.probabilities)
+        arguments |= {"per_token": len(attribution.targets) > 1, "method": method}
+        arguments["quantity"] = target.quantity
+    parameters = ", ".join(f"{name}={value!r}" for name, value in attribution.parameters.items())
+    comment = f"  # {ascii(parameters)[1:-1]}" if parameters and not isinstance(method, _Expression) else ""
+    return _code(report, "attribution", "compute_saliency", arguments, "plot_saliency(attribution)", comment)
+
+
+def contrast_code(report: Report, contrasts: Attribution) -> str:
+    """Return code that reproduces a contrast of a report, with the placeholders ``STEP`` and ``OTHER``."""
+    counts = Counter(target.positions for target in contrasts.targets)
+    generation = report.generation
+    assert generation is not None
+    arguments: dict[str, Any] = (
+        {"continuation": generation.text}
+        if generation.given
+        else {"max_new_tokens": len(generation.probabilities)}
+    )
+    arguments |= {"alternatives": max(counts.values()), "method": _method(contrasts), "show": False}
+    plot = "plot_saliency(report.contrast(STEP, OTHER))"
+    return _code(report, "report", "analyze", arguments, plot)
+
+
+def attention_code(report: Report, attention: AttentionMap) -> str:
+    """Return code that computes a matrix of a map, with the placeholders ``LAYER`` and ``HEAD``."""
+    arguments: dict[str, Any] = {}
+    if report.generation is not None:
+        if report.generation.given:
+            arguments["continuation"] = report.generation.text
+        else:
+            arguments["max_new_tokens"] = len(report.generation.probabilities)
+        if attention.steps is None:
+            arguments["queries"] = "prompt"
+    arguments |= {"layer": _Expression("LAYER"), "head": _Expression("HEAD"), "map": attention.map}
+    return _code(report, "attention", "compute_attention", arguments, "plot_attention(attention)")
+
+
+def lens_code(report: Report, lens: LogitLens) -> str:
+    """Return code that reproduces the logit lens of a report."""
+    arguments: dict[str, Any] = {}
+    if report.generation is not None:
+        arguments["continuation"] = report.generation.text
+        arguments["positions"] = lens.positions.tolist()
+    arguments["top"] = lens.top_ids.shape[2]
+    return _code(report, "lens", "compute_logit_lens", arguments, "plot_logit_lens(lens)")
+
+
+def query_key_code(report: Report) -> str:
+    """Return code for the query and keys of a head, with placeholders ``LAYER``, ``HEAD`` and ``QUERY``."""
+    arguments: dict[str, Any] = {name.lower(): _Expression(name) for name in ("LAYER", "HEAD", "QUERY")}
+    if report.generation is not None:
+        arguments["continuation"] = report.generation.text
+    return _code(report, "products", "compute_query_key", arguments, "plot_query_key(products)")
+
+
+class _Expression(str):
+    """A Python expression, written without quotes."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+# Methods whose settings by ``default`` and ``fast`` differ from those of the class.
+_CLASSES = {"integrated_gradients": "IntegratedGradients", "guided_ablation": "GuidedAblation"}
+
+
+def _method(attribution: Attribution) -> str:
+    """Return the name of a method, or a call of its class with its settings.
+
+    A saved report may come from an untrusted source: only plain values with plain names become code.
+    """
+    settings = attribution.parameters
+    plain = all(
+        name.isascii() and name.isidentifier() and isinstance(value, int | float | str)
+        for name, value in settings.items()
+    )
+    if attribution.method not in _CLASSES or not plain or "layer" in settings:
+        return attribution.method
+    keywords = ", ".join(f"{name}={value!a}" for name, value in settings.items())
+    return _Expression(f"{_CLASSES[attribution.method]}({keywords})")
+
+
+def _code(
+    report: Report, result: str, method: str, arguments: dict[str, Any], plot: str, comment: str = ""
+) -> str:
+    is_generation = report.generation is not None
+    visualizer = "GenerativeModelVisualizer" if is_generation else "ModelVisualizer"
+    texts = report.texts[:1] if is_generation else report.texts
+    text = ascii(texts[0]) if len(texts) == 1 else ascii(tuple(texts))
+    method_class = str(arguments.get("method", "")).partition("(")[0]
+    imported = f"{visualizer}, {method_class}" if method_class in _CLASSES.values() else visualizer
+    keywords = "".join(f",\n    {name}={value!a}" for name, value in arguments.items())
+    return (
+        f"from model_understanding import {imported}\n\n"
+        f"visualizer = {visualizer}({report.provenance.model!a})\n"
+        f"{result} = visualizer.{method}(\n    {text}{keywords},\n){comment}\n"
+        f"visualizer.{plot}\n"
+    )
