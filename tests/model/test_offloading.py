@@ -129,7 +129,5 @@ def test_one_quantized_layer_beside_the_residual_stream_is_found():
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 def test_a_quantized_language_model_is_still_causal():
-    assert visualizer_of("llama", model=quantized("llama")).is_causal(runner.model)
-    assert not visualizer_of("bert-as-language-model", model=quantized("bert-as-language-model")).is_causal(
-        runner.model
-    )
+    for name, causal in (("llama", True), ("bert-as-language-model", False)):
+        assert is_causal(visualizer_of(name, model=quantized(name)).runner.model) == causal
