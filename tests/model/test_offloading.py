@@ -12,6 +12,7 @@ from accelerate import cpu_offload, disk_offload, dispatch_model
 from tiny_models import PROBE, build, fresh, tokenizer_of, visualizer_of
 
 from model_understanding import InputError, ModelVisualizer, UnsupportedModelError
+from model_understanding.model.causality import is_causal
 
 GRADIENT_METHODS = ("saliency", "input_x_gradient", "integrated_gradients", "smooth_grad", "gim", "attn_lrp")
 HINT = "Load it whole with device=…, in a smaller dtype, or use a method that only perturbs the text."
