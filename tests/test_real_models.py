@@ -89,7 +89,9 @@ def test_smollm2_rows_are_those_of_its_prefixes():
 
 @pytest.mark.real
 def test_smollm2_attention_is_that_of_an_eager_load():
-    found = smollm2().compute_attention("The capital of France is", " Paris.", layer=[0, 15, -1], head="all")
+    found = smollm2().compute_attention(
+        "The capital of France is", continuation=" Paris.", layer=[0, 15, -1], head="all"
+    )
     model = eager("demo:smollm2", AutoModelForCausalLM)
     with torch.no_grad():
         attentions = model(torch.tensor(found.keys.ids.copy())[None], output_attentions=True).attentions

@@ -1,18 +1,61 @@
-"""Names of methods and maps, ours and those of other packages."""
+"""Names of methods, maps, head scores and metrics, ours and those of other packages."""
 
+import ast
+import inspect
 from importlib.metadata import EntryPoint
 
 import pytest
 
+import model_understanding
 from model_understanding import InputError, registry
-from model_understanding.registry import MAPS, METHODS, Registry
+from model_understanding.registry import HEAD_SCORES, MAPS, METHODS, METRICS, Registry
+
+TABLES = [METHODS, MAPS, HEAD_SCORES, METRICS]
+KINDS = [table.kind for table in TABLES]
 
 
-@pytest.mark.parametrize("table", [METHODS, MAPS])
-def test_every_name_leads_to_an_object_of_that_name(table):
+@pytest.mark.parametrize("table", TABLES, ids=KINDS)
+def test_every_name_leads_to_a_class_of_that_name(table):
     assert table.names()
     for name in table.names():
         assert table.load(name).name == name
+
+
+@pytest.mark.parametrize("table", TABLES, ids=KINDS)
+def test_a_name_is_its_class_s_name_in_snake_case(table):
+    classes = {name: place.partition(":")[2] for name, place in table.places.items()}
+    assert classes == {name: "".join(word.title() for word in name.split("_")) for name in classes}
+
+
+def test_every_class_is_exported_at_the_top_level_under_a_name_of_its_own():
+    classes = [name for table in TABLES for name in table.classes()]
+    assert len(set(classes)) == len(classes)
+    for table in TABLES:
+        for name in table.names():
+            loaded = table.load(name)
+            assert getattr(model_understanding, loaded.__name__) is loaded
+            assert loaded.__name__ in dir(model_understanding)
+
+
+def test_type_checkers_see_what_is_exported():
+    source = ast.parse(inspect.getsource(model_understanding))
+    (block,) = [node for node in source.body if isinstance(node, ast.If)]
+    assert ast.unparse(block.test) == "TYPE_CHECKING"
+    listed = {}
+    for line in block.body:
+        assert isinstance(line, ast.ImportFrom)
+        for alias in line.names:
+            assert alias.asname == alias.name  # else it is not exported
+            listed[alias.name] = line.module
+    assert listed == model_understanding._ON_FIRST_USE
+    exported = {
+        alias.asname
+        for line in source.body
+        if isinstance(line, ast.ImportFrom)
+        for alias in line.names
+        if alias.asname
+    }
+    assert sorted(model_understanding.__all__) == sorted({*exported, *listed})
 
 
 @pytest.mark.parametrize(
@@ -21,19 +64,19 @@ def test_every_name_leads_to_an_object_of_that_name(table):
         (
             METHODS,
             "salency",
-            f"There is no method 'salency'. Allowed: {', '.join(METHODS.places)}. Did you mean 'saliency'?",
+            f"Unknown method 'salency'. Allowed: {', '.join(METHODS.places)}. Did you mean 'saliency'?",
         ),
         (
             METHODS,
             "xyz",
-            f"There is no method 'xyz'. Allowed: {', '.join(METHODS.places)}. "
-            "Choose one of the methods listed.",
+            f"Unknown method 'xyz'. Allowed: {', '.join(METHODS.places)}. "
+            "Use one of the methods listed above.",
         ),
         (
             MAPS,
             None,
-            f"There is no attention map None. Allowed: {', '.join(MAPS.places)}. "
-            "Choose one of the attention maps listed.",
+            f"Unknown attention map None. Allowed: {', '.join(MAPS.places)}. "
+            "Use one of the attention maps listed above.",
         ),
     ],
 )

@@ -20,7 +20,7 @@ from model_understanding import GenerativeModelVisualizer, ModelVisualizer
 from model_understanding.results import Target
 from model_understanding.targets.classification import resolve_targets
 from model_understanding.text.encoding import Encoding
-from model_understanding.visualizers.questions import Question
+from model_understanding.visualizers.target_spec import TargetSpec
 
 REPOSITORY = Path(__file__).parents[2]
 WORK = REPOSITORY / "build" / "faithfulness"
@@ -165,7 +165,7 @@ def _continued(kind: str, number: int, text: str, steps: int) -> Sample | None:
     encoding = visualizer._continued(text, None, steps)
     if len(encoding.tokens[0]) == encoding.prompt_length:
         return None
-    (target,) = Question(target="continuation").targets(visualizer.runner.model, encoding)
+    (target,) = TargetSpec(target="continuation").targets(visualizer.runner.model, encoding)
     return Sample(
         kind=kind, number=number, text=text, visualizer=visualizer, encoding=encoding, target=target
     )

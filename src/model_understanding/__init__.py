@@ -1,6 +1,6 @@
 """Explain transformer models: which tokens drove the answer, where the model attends, how faithful that is.
 
-The compute half (torch, transformers) is loaded on first use; results load and show without it.
+Everything that needs torch and transformers is imported on first use; results load and show without them.
 """
 
 from importlib import import_module
@@ -17,6 +17,7 @@ from model_understanding.errors import NumericalError as NumericalError
 from model_understanding.errors import StoppedError as StoppedError
 from model_understanding.errors import UnsafeModelError as UnsafeModelError
 from model_understanding.errors import UnsupportedModelError as UnsupportedModelError
+from model_understanding.registry import HEAD_SCORES, MAPS, METHODS, METRICS
 from model_understanding.results import Assessment as Assessment
 from model_understanding.results import AttentionMap as AttentionMap
 from model_understanding.results import Attribution as Attribution
@@ -32,6 +33,21 @@ from model_understanding.results import Target as Target
 from model_understanding.tokens import Tokens as Tokens
 
 if TYPE_CHECKING:
+    from model_understanding.attention.gradient_weighted import (
+        GradientWeightedAttention as GradientWeightedAttention,
+    )
+    from model_understanding.attention.information_flow import InformationFlow as InformationFlow
+    from model_understanding.attention.raw import RawAttention as RawAttention
+    from model_understanding.attention.rollout import Rollout as Rollout
+    from model_understanding.attention.value_weighted import ValueWeightedAttention as ValueWeightedAttention
+    from model_understanding.attention.value_zeroing import ValueZeroing as ValueZeroing
+    from model_understanding.attribution.attention_flow import AttentionRollout as AttentionRollout
+    from model_understanding.attribution.attention_flow import (
+        GradientWeightedRelevance as GradientWeightedRelevance,
+    )
+    from model_understanding.attribution.attention_flow import InformationFlowRoutes as InformationFlowRoutes
+    from model_understanding.attribution.attention_flow import ValueWeightedRollout as ValueWeightedRollout
+    from model_understanding.attribution.attention_flow import ValueZeroingRollout as ValueZeroingRollout
     from model_understanding.attribution.context_attribution import ContextAttribution as ContextAttribution
     from model_understanding.attribution.expected_gradients import ExpectedGradients as ExpectedGradients
     from model_understanding.attribution.gim import Gim as Gim
@@ -52,52 +68,105 @@ if TYPE_CHECKING:
     )
     from model_understanding.attribution.shapley_sampling import ShapleySampling as ShapleySampling
     from model_understanding.attribution.smooth_grad import SmoothGrad as SmoothGrad
+    from model_understanding.evaluation.consistency import Completeness as Completeness
+    from model_understanding.evaluation.normalized_aopc import NormalizedAopc as NormalizedAopc
+    from model_understanding.evaluation.removal_correlations import LeaveOneOutTau as LeaveOneOutTau
+    from model_understanding.evaluation.removal_correlations import (
+        LinearDatamodelingScore as LinearDatamodelingScore,
+    )
+    from model_understanding.evaluation.removal_curves import Comprehensiveness as Comprehensiveness
+    from model_understanding.evaluation.removal_curves import Deletion as Deletion
+    from model_understanding.evaluation.removal_curves import Insertion as Insertion
+    from model_understanding.evaluation.removal_curves import Sufficiency as Sufficiency
+    from model_understanding.evaluation.robustness import Randomization as Randomization
+    from model_understanding.evaluation.robustness import Stability as Stability
+    from model_understanding.evaluation.verdict import Verdict as Verdict
+    from model_understanding.head_scores.ablation import Ablation as Ablation
+    from model_understanding.head_scores.agreement import Agreement as Agreement
+    from model_understanding.head_scores.delimiter import Delimiter as Delimiter
+    from model_understanding.head_scores.distance import Distance as Distance
+    from model_understanding.head_scores.entropy import Entropy as Entropy
+    from model_understanding.head_scores.induction import Induction as Induction
+    from model_understanding.head_scores.induction import InductionInText as InductionInText
+    from model_understanding.head_scores.previous_token import PreviousToken as PreviousToken
+    from model_understanding.head_scores.sink import Sink as Sink
     from model_understanding.visualizers import BlackBoxVisualizer as BlackBoxVisualizer
     from model_understanding.visualizers import GenerativeModelVisualizer as GenerativeModelVisualizer
     from model_understanding.visualizers import ModelVisualizer as ModelVisualizer
 
 __all__ = [
+    "Ablation",
+    "Agreement",
     "Assessment",
     "AttentionMap",
+    "AttentionRollout",
     "AttnLrp",
     "Attribution",
     "BlackBoxVisualizer",
     "Comparison",
+    "Completeness",
+    "Comprehensiveness",
     "ContextAttribution",
     "CpLrp",
+    "Deletion",
+    "Delimiter",
+    "Distance",
+    "Entropy",
     "Estimate",
     "Evaluation",
     "ExpectedGradients",
     "Generation",
     "GenerativeModelVisualizer",
     "Gim",
+    "GradientWeightedAttention",
+    "GradientWeightedRelevance",
     "GuidedAblation",
     "HeadScores",
+    "Induction",
+    "InductionInText",
+    "InformationFlow",
+    "InformationFlowRoutes",
     "InputError",
     "InputXGradient",
+    "Insertion",
     "IntegratedGradients",
     "KernelShap",
     "LeaveOneOut",
+    "LeaveOneOutTau",
     "Lime",
+    "LinearDatamodelingScore",
     "LoadingError",
     "LogitLens",
     "MissingExtraError",
     "ModelUnderstandingError",
     "ModelVisualizer",
+    "NormalizedAopc",
     "NumericalError",
     "Occlusion",
     "Prediction",
+    "PreviousToken",
     "QueryKey",
+    "Randomization",
+    "RawAttention",
     "Report",
+    "Rollout",
     "Saliency",
     "SequentialIntegratedGradients",
     "ShapleySampling",
+    "Sink",
     "SmoothGrad",
+    "Stability",
     "StoppedError",
+    "Sufficiency",
     "Target",
     "Tokens",
     "UnsafeModelError",
     "UnsupportedModelError",
+    "ValueWeightedAttention",
+    "ValueWeightedRollout",
+    "ValueZeroing",
+    "ValueZeroingRollout",
+    "Verdict",
     "compare",
 ]
 
@@ -105,24 +174,12 @@ __version__ = version("model-understanding")
 
 _ON_FIRST_USE = {
     "BlackBoxVisualizer": "model_understanding.visualizers",
-    "ModelVisualizer": "model_understanding.visualizers",
     "GenerativeModelVisualizer": "model_understanding.visualizers",
-    "IntegratedGradients": "model_understanding.attribution.integrated_gradients",
-    "SequentialIntegratedGradients": "model_understanding.attribution.sequential_integrated_gradients",
-    "ExpectedGradients": "model_understanding.attribution.expected_gradients",
-    "SmoothGrad": "model_understanding.attribution.smooth_grad",
-    "Saliency": "model_understanding.attribution.saliency",
-    "InputXGradient": "model_understanding.attribution.input_x_gradient",
-    "Gim": "model_understanding.attribution.gim",
-    "AttnLrp": "model_understanding.attribution.lrp",
-    "CpLrp": "model_understanding.attribution.lrp",
-    "Occlusion": "model_understanding.attribution.occlusion",
-    "LeaveOneOut": "model_understanding.attribution.occlusion",
-    "GuidedAblation": "model_understanding.attribution.guided_ablation",
-    "ShapleySampling": "model_understanding.attribution.shapley_sampling",
-    "KernelShap": "model_understanding.attribution.kernel_shap",
-    "Lime": "model_understanding.attribution.lime",
-    "ContextAttribution": "model_understanding.attribution.context_attribution",
+    "ModelVisualizer": "model_understanding.visualizers",
+    **METHODS.classes(),
+    **MAPS.classes(),
+    **HEAD_SCORES.classes(),
+    **METRICS.classes(),
 }
 
 

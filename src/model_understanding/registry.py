@@ -1,7 +1,8 @@
-"""Names of attribution methods, attention maps, head scores and metrics, and where each lives.
+"""Names of attribution methods, attention maps, head scores and metrics, and the class of each.
 
-A new method is one file and one line here. Nothing is imported until it is asked for, so listing the
-names needs no torch. Third parties add theirs by entry points of the groups below.
+A new method is one file and one line here; the package exports its class at the top level. A name is its
+class's name in snake case. Classes are imported on first use, so that listing names needs no torch. Other
+packages add theirs by entry points of the groups below.
 """
 
 import difflib
@@ -15,12 +16,12 @@ from model_understanding.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """A table of names and the objects they stand for.
+    """A table of names and the classes they stand for.
 
     Args:
-        kind: What is named, in the words of an error message.
+        kind: What is named, for error messages.
         group: Entry-point group by which other packages add theirs.
-        places: ``name → "module:object"``.
+        places: ``name → "module:class"``.
     """
 
     kind: str
@@ -28,17 +29,17 @@ class Registry:
     places: dict[str, str]
 
     def names(self) -> tuple[str, ...]:
-        """Return all names: ours in the order of the table, then those of other packages."""
+        """Return all names: those of the table in its order, then those of other packages."""
         return tuple(self._all())
 
     def load(self, name: str) -> Any:
-        """Return the object of a name.
+        """Return the class of a name.
 
         Args:
-            name: A name of the table.
+            name: A name of the table, or of another package.
 
         Returns:
-            The object, imported now.
+            The class, imported now.
 
         Raises:
             InputError: The name is unknown.
@@ -50,11 +51,20 @@ class Registry:
         if name not in places:
             close = difflib.get_close_matches(str(name), places, n=1, cutoff=0.5)
             raise InputError(
-                f"There is no {self.kind} {name!r}. Allowed: {', '.join(places)}.",
-                hint=f"Did you mean {close[0]!r}?" if close else f"Choose one of the {self.kind}s listed.",
+                f"Unknown {self.kind} {name!r}. Allowed: {', '.join(places)}.",
+                hint=f"Did you mean {close[0]!r}?" if close else f"Use one of the {self.kind}s listed above.",
             )
         module, _, attribute = places[name].partition(":")
         return getattr(import_module(module), attribute)
+
+    def classes(self) -> dict[str, str]:
+        """Return the module of each class of the table: what the package exports at its top level.
+
+        >>> METHODS.classes()["Saliency"]
+        'model_understanding.attribution.saliency'
+        """
+        places = (place.partition(":") for place in self.places.values())
+        return {name: module for module, _, name in places}
 
     def _all(self) -> dict[str, str]:
         others = {entry.name: entry.value for entry in entry_points(group=self.group)}
@@ -73,7 +83,7 @@ CHOICES = {
         "a loss, or a layer": "saliency",
     },
 }
-"""What stands for a method by what is explained: ``visualizers/method_choice.py`` has the rule."""
+"""The method that ``default`` and ``fast`` stand for, by what is explained; see ``attribution/choose.py``."""
 
 METHODS = Registry(
     "method",
@@ -137,7 +147,7 @@ HEAD_SCORES = Registry(
 )
 
 DEFAULT_HEAD_SCORES = ("entropy", "distance", "previous_token", "induction", "delimiter", "sink")
-"""What is asked of every head where nothing is named: two forwards, and possible of any text."""
+"""The scores computed when none is named: two forward passes, and possible for any text."""
 
 METRICS = Registry(
     "metric",

@@ -17,7 +17,7 @@ JOINED = ("rollout", "gradient_weighted", "value_zeroing", "information_flow")
 @pytest.mark.parametrize("model", ["bert", "llama"])
 def test_what_is_kept_is_a_part_of_the_whole_map(model, name):
     visualizer = visualizer_of(model)
-    asked = {"layer": [1, 2], "head": "mean" if name in JOINED else [0, 2], "map": name}
+    asked = {"layer": [1, 2], "head": "mean" if name in JOINED else [0, 2], "kind": name}
     asked |= {} if model == "bert" else {"queries": "prompt"}
     whole = visualizer.compute_attention(PROBE, **asked)
     count = len(whole.keys)
@@ -52,9 +52,9 @@ def test_what_is_kept_is_a_part_of_the_whole_map(model, name):
 
 def test_rows_are_chosen_by_position():
     visualizer = visualizer_of("bert")
-    whole = visualizer.compute_attention(PROBE, "all", "all")
+    whole = visualizer.compute_attention(PROBE, layer="all", head="all")
     count = len(whole.keys)
-    some = visualizer.compute_attention(PROBE, "all", "all", queries=[5, -1, 0])
+    some = visualizer.compute_attention(PROBE, layer="all", head="all", queries=[5, -1, 0])
     np.testing.assert_allclose(some.weights, whole.weights[:, :, [5, count - 1, 0]], rtol=1e-5)
     assert some.queries.ids.tolist() == whole.queries.ids[[5, -1, 0]].tolist()
     assert some.left_out == (f"3 of {count} queries were asked for.",)
@@ -89,8 +89,8 @@ def test_rows_of_a_generation_are_steps_the_prompt_or_positions():
     with pytest.raises(InputError) as caught:
         visualizer.compute_attention(PROBE, queries="answer")
     assert str(caught.value) == (
-        "queries='answer' is unknown. Allowed: 'steps', 'prompt', or positions of tokens. "
-        "Leave it out for steps."
+        "Unknown queries 'answer'. Allowed: steps, prompt, or positions of tokens. "
+        "Leave queries out for the generation steps."
     )
 
 
@@ -110,6 +110,6 @@ def test_reductions_by_name():
 
 
 def test_only_attention_has_sinks():
-    found = visualizer_of("bert").compute_attention(PROBE, map=Rollout())
+    found = visualizer_of("bert").compute_attention(PROBE, kind=Rollout())
     assert found.sinks == ()
     assert not found.is_attention

@@ -73,7 +73,7 @@ def test_what_a_long_text_leaves_out_is_said_once():
     assert words[:-1] == [()] * (len(words) - 1)
     assert words[-1] == (
         "The maps rollout and value_weighted are left out of texts longer than 512 tokens; "
-        "analyze(..., maps=['raw', 'rollout', 'value_weighted']) computes them.",
+        "analyze(..., attention=['raw', 'rollout', 'value_weighted']) computes them.",
     )
     assert {one.left_out for one in answered(long, maps=("raw",))} == {()}
     assert {one.left_out for one in answered(Extent(layers=2, heads=2, rows=9, keys=9))} == {()}
@@ -86,7 +86,7 @@ def test_a_map_that_is_named_must_be_possible():
         asked(extent, maps=("rollout",), refused=("rollout",))
     assert asked(extent, refused=("raw",)) == ()
     with pytest.raises(InputError):
-        ModelVisualizer("demo:sentiment").analyze("Good.", maps=("rolout",), show=False)
+        ModelVisualizer("demo:sentiment").analyze("Good.", attention=("rolout",), show=False)
 
 
 def test_a_report_holds_every_head_and_the_switch_has_maps():

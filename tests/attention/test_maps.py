@@ -191,13 +191,13 @@ def test_lost_parts_are_seen_by_the_oracles(monkeypatch):
 @pytest.mark.parametrize("map", FLOWS)
 def test_layers_and_heads_that_a_map_joins_cannot_be_chosen(map):
     with pytest.raises(InputError) as caught:
-        visualizer_of("bert").compute_attention(PROBE, layer="mean", map=map)
+        visualizer_of("bert").compute_attention(PROBE, layer="mean", kind=map)
     assert str(caught.value) == (
         f"{map} joins the layers from the text up to one: layer='mean' has no meaning here. "
         "Pass layer=-1 for all of them, or the index of the layer to look from."
     )
     with pytest.raises(InputError) as caught:
-        visualizer_of("bert").compute_attention(PROBE, head=1, map=map)
+        visualizer_of("bert").compute_attention(PROBE, head=1, kind=map)
     joined = {"rollout": "rollout joins the heads of a layer. Got heads [1]. Pass head='mean' or head='max'."}
     own = f"{map} joins the heads of a layer by its own definition. Got head=[1]. Leave head='mean'."
     assert str(caught.value) == joined.get(map, own)
@@ -246,13 +246,13 @@ def test_what_cannot_be_found_is_refused_by_name(kind, why, implementation):
     attention.o_proj = Changed(attention.o_proj, kind)
     visualizer = visualizer_of("llama", model=model)
     with pytest.raises(UnsupportedModelError) as caught:
-        visualizer.compute_attention(PROBE, queries="prompt", map="information_flow")
+        visualizer.compute_attention(PROBE, queries="prompt", kind="information_flow")
     assert str(caught.value) == (
         f"Attention layer 1 of LlamaForCausalLM (implementation {implementation!r}) cannot be taken apart: "
-        f"{why}. Use map='raw', or an attribution method that does not need attention."
+        f"{why}. Use kind='raw', or an attribution method that does not need attention."
     )
     for map in ("rollout", "value_zeroing", "gradient_weighted"):  # these need no projection
-        assert visualizer.compute_attention(PROBE, queries="prompt", map=map).weights.any()
+        assert visualizer.compute_attention(PROBE, queries="prompt", kind=map).weights.any()
 
 
 @pytest.mark.parametrize("map", FLOWS)
@@ -277,9 +277,9 @@ def test_a_fault_in_the_middle_leaves_no_hook(map, monkeypatch):
         if fault is not None:
             monkeypatch.setattr(type(model.model.layers[1].mlp), "forward", fault)
             with pytest.raises(RuntimeError, match="planted"):
-                visualizer.compute_attention(PROBE, queries="prompt", map=map)
+                visualizer.compute_attention(PROBE, queries="prompt", kind=map)
         else:
-            visualizer.compute_attention(PROBE, queries="prompt", map=map)
+            visualizer.compute_attention(PROBE, queries="prompt", kind=map)
         for module in model.modules():
             assert not module._forward_hooks
             assert not module._forward_pre_hooks

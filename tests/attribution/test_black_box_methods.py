@@ -112,7 +112,7 @@ def test_a_model_asked_as_a_function_agrees_with_itself(method, text):
     own = ~expected.tokens.special
     for given in (tokenizer, None):  # each word of these texts is one token
         options = {"labels": model.predict(text).labels, "replacement": tokenizer.mask_token}
-        visualizer = BlackBoxVisualizer(predict, given, **options)
+        visualizer = BlackBoxVisualizer(predict, tokenizer=given, **options)
         found = visualizer.compute_saliency(text, method=method, target="all")
         assert found.tokens.surfaces() == tuple(np.array(expected.tokens.surfaces())[own])
         assert oracles.close(found.scores, expected.scores[:, own])
@@ -192,7 +192,7 @@ def test_probabilities_are_told_from_other_numbers():
 def test_hostile_texts_are_explained_saved_and_drawn(text, tokenizer, tmp_path):
     visualizer = BlackBoxVisualizer(
         lambda texts: [[(share := sum(map(ord, one)) % 97 / 97), 1 - share] for one in texts],
-        tokenizer,
+        tokenizer=tokenizer,
         labels=["</script>", "שלום"],
         replacement="…",
     )
@@ -232,7 +232,7 @@ def test_methods_that_need_the_model_are_refused_by_name(method):
         with pytest.raises(UnsupportedModelError) as caught:
             visualizer.compute_saliency(TEXT, method=given)
         assert caught.value.message == (
-            f"The method {method!r} needs the model itself, and a predict_fn gives values only."
+            f"The method {method!r} needs the model itself; a predict_fn gives values only."
         )
         assert caught.value.hint == hint
     box = visualizer.runner
@@ -267,9 +267,9 @@ def test_attention_is_refused():
             {"method": Occlusion(replacement="mask"), "replacement": "delete"},
             "replacement='mask' does not fit a predict_fn, whose texts get 'delete'.",
         ),
-        ({"labels": ["good"]}, "There are 1 labels, and predict_fn returned 2 numbers."),
-        ({"labels": "good"}, "Labels are a list of strings, one for each class. Got 'good'."),
-        ({"labels": []}, "Labels are a list of strings, one for each class. Got []."),
+        ({"labels": ["good"]}, "Got 1 label, but predict_fn returned 2 numbers for a text."),
+        ({"labels": "good"}, "labels must be a list of strings, one for each class. Got 'good'."),
+        ({"labels": []}, "labels must be a list of strings, one for each class. Got []."),
     ],
 )
 def test_mistakes_are_told(options, message):

@@ -10,7 +10,7 @@ from model_understanding.registry import CHOICES, METHODS
 
 DEFAULT = IntegratedGradients(baseline="mask,mean", nodes=8, max_nodes=24, tolerance=0.4)
 FAST = GuidedAblation(removals=8)
-NEXT = {"target": "next", "token": 9}
+NEXT = {"target": 9}
 CONTINUED = {"target": "continuation", "continuation": " a king"}
 
 
@@ -53,7 +53,7 @@ def test_a_report_of_a_language_model_explains_steps_and_loss_by_the_method_of_e
     visualizer = visualizer_of("gpt2")
     report = visualizer.analyze(PROBE, " a king", show=False)
     assert [one.method for one in report.attributions] == ["guided_ablation", "saliency"]
-    assert visualizer.analyze(PROBE, " a king", estimate=True).method == "guided_ablation, saliency"
+    assert visualizer.estimate_analysis(PROBE, " a king").method == "guided_ablation, saliency"
     assert visualizer.evaluate(PROBE, continuation=" a king").method == "guided_ablation"
 
 
@@ -62,7 +62,7 @@ def test_of_about_256_tokens_the_default_costs_a_quarter_of_leave_one_out():
     text = PROBE * 12
     costs = {}
     for name in ("default", "fast", "leave_one_out"):
-        one = visualizer.compute_saliency(text, method=name, estimate=True, **NEXT)
+        one = visualizer.estimate_saliency(text, method=name, **NEXT)
         costs[name] = one.positions + 2 * one.backward_positions  # a backward takes about two forwards
     assert 250 <= one.tokens <= 270
     assert costs["default"] <= costs["leave_one_out"] / 4
@@ -73,4 +73,4 @@ def test_every_choice_is_registered_and_unknown_names_are_refused_before_anythin
     assert {name for methods in CHOICES.values() for name in methods.values()} <= set(METHODS.names())
     with pytest.raises(InputError) as caught:
         ModelVisualizer.compute_saliency(visualizer_of("bert"), PROBE, method="defualt")
-    assert "There is no method 'defualt'" in str(caught.value)
+    assert "Unknown method 'defualt'" in str(caught.value)

@@ -16,7 +16,7 @@ from model_understanding.registry import METHODS
 
 ADAPTIVE = {"integrated_gradients", "sequential_integrated_gradients", "shapley_sampling"}
 GIVEN = {"target": "continuation", "continuation": " a bad film", "per_token": True}
-NEXT = {"target": "next", "token": 9}
+NEXT = {"target": 9}
 CASES = [
     ("bert", {}),
     ("llama", GIVEN),
@@ -56,7 +56,7 @@ def test_what_is_foretold_is_what_runs(name, options, method):
     if (name, method) in REFUSED:
         pytest.skip("refused")
     visualizer = visualizer_of(name)
-    estimate = visualizer.compute_saliency(PROBE, method=method, estimate=True, **options)
+    estimate = visualizer.estimate_saliency(PROBE, method=method, **options)
     told = []
     with counted(visualizer.model) as counts:
         found = visualizer.compute_saliency(
@@ -94,7 +94,7 @@ def test_what_is_foretold_is_what_runs(name, options, method):
 def test_both_ends_of_a_range_are_reached(name, method, end):
     visualizer = visualizer_of(name)
     options = NEXT if name == "llama" else {"target": 0}
-    estimate = visualizer.compute_saliency(PROBE, method=method, estimate=True, **options)
+    estimate = visualizer.estimate_saliency(PROBE, method=method, **options)
     assert least(estimate) != most(estimate)
     with counted(visualizer.model) as counts:
         visualizer.compute_saliency(PROBE, method=method, **options)
@@ -104,7 +104,7 @@ def test_both_ends_of_a_range_are_reached(name, method, end):
 def test_an_integral_that_never_converges_runs_the_most_positions():
     visualizer = visualizer_of("llama")
     method = IntegratedGradients(baseline="zero", tolerance=1e-9, nodes=4, max_nodes=60)
-    estimate = visualizer.compute_saliency(PROBE, method=method, estimate=True, **NEXT)
+    estimate = visualizer.estimate_saliency(PROBE, method=method, **NEXT)
     with counted(visualizer.model) as counts:
         found = visualizer.compute_saliency(PROBE, method=method, **NEXT)
     assert found.provenance.cautions
@@ -119,7 +119,7 @@ def test_an_integral_that_never_converges_runs_the_most_positions():
 def test_several_texts_of_several_lengths(method):
     visualizer = visualizer_of("bert")
     texts = [*TEXTS, PROBE, TEXTS[1]]
-    estimate = visualizer.compute_saliency(texts, method=method, estimate=True)
+    estimate = visualizer.estimate_saliency(texts, method=method)
     with counted(visualizer.model) as counts:
         found = visualizer.compute_saliency(texts, method=method)
     assert (estimate.texts, estimate.targets) == (5, 5)
@@ -140,7 +140,7 @@ def test_an_estimate_runs_nothing_once_the_model_is_known(name):
     with counted(visualizer.model) as counts:
         for method in METHODS.names():
             if (name, method) not in REFUSED:
-                visualizer.compute_saliency(PROBE, method=method, estimate=True, **options)
+                visualizer.estimate_saliency(PROBE, method=method, **options)
     assert counts == dict.fromkeys(NAMES, 0)
     assert torch.equal(torch.random.get_rng_state(), before)
 
@@ -150,7 +150,7 @@ def test_an_estimate_runs_nothing_once_the_model_is_known(name):
 def test_at_a_layer(name, method):
     visualizer = visualizer_of(name)
     options = {**(NEXT if name == "llama" else {"target": 0}), "layer": 1}
-    estimate = visualizer.compute_saliency(PROBE, method=method, estimate=True, **options)
+    estimate = visualizer.estimate_saliency(PROBE, method=method, **options)
     with counted(visualizer.model) as counts:
         visualizer.compute_saliency(PROBE, method=method, **options)
     assert all(least(estimate)[name] <= counts[name] <= most(estimate)[name] for name in NAMES)
@@ -164,7 +164,7 @@ def test_a_function_as_target_is_not_called_for_an_estimate():
         calls.append(1)
         return outputs.logits[0, 0]
 
-    estimate = visualizer.compute_saliency(list(TEXTS), target=first_logit, estimate=True, method="saliency")
+    estimate = visualizer.estimate_saliency(list(TEXTS), target=first_logit, method="saliency")
     assert calls == []
     with counted(visualizer.model) as counts:
         visualizer.compute_saliency(list(TEXTS), target=first_logit, method="saliency")
@@ -176,32 +176,30 @@ def test_the_answer_that_is_not_known_yet_is_not_taken_for_its_contrast(against)
     visualizer = visualizer_of("bert")
     predicted = visualizer.predict(PROBE).index
     against = against if against != predicted else 2
-    assert visualizer.compute_saliency(PROBE, against=against, estimate=True, method="saliency").forwards == 1
+    assert visualizer.estimate_saliency(PROBE, against=against, method="saliency").forwards == 1
 
 
 def test_a_continuation_that_is_not_generated_yet_is_a_range():
     visualizer = visualizer_of("gpt2")
     options = {"target": "continuation", "per_token": True, "max_new_tokens": 6, "method": "saliency"}
-    estimate = visualizer.compute_saliency(PROBE, estimate=True, **options)
-    shortest = visualizer.compute_saliency(PROBE, estimate=True, **{**options, "max_new_tokens": 1})
+    estimate = visualizer.estimate_saliency(PROBE, **options)
+    shortest = visualizer.estimate_saliency(PROBE, **{**options, "max_new_tokens": 1})
     assert shortest.is_exact
     assert least(estimate) == most(shortest)
     assert estimate.notes == (
-        f"What the model will say is not known: texts of {shortest.tokens} to {shortest.tokens + 5} tokens "
-        "are counted.",
+        "The length of the continuation is unknown: "
+        f"texts of {shortest.tokens} to {shortest.tokens + 5} tokens are counted.",
     )
     words = visualizer.generate(PROBE, max_new_tokens=6)
     given = " a bad film was a"
-    exact = visualizer.compute_saliency(
-        PROBE, target="continuation", continuation=given, estimate=True, method="saliency"
-    )
+    exact = visualizer.estimate_saliency(PROBE, target="continuation", continuation=given, method="saliency")
     assert exact.is_exact
     assert len(words.tokens) <= estimate.tokens
 
 
 def test_an_analysis_is_estimated_as_a_whole_and_told_of_as_a_whole():
     visualizer = visualizer_of("gpt2")
-    estimate = visualizer.analyze(PROBE, " a bad film", estimate=True, show=False)
+    estimate = visualizer.estimate_analysis(PROBE, " a bad film")
     told = []
     visualizer.analyze(PROBE, " a bad film", show=False, progress=lambda *numbers: told.append(numbers))
     assert estimate.is_exact
@@ -210,7 +208,7 @@ def test_an_analysis_is_estimated_as_a_whole_and_told_of_as_a_whole():
 
 
 def test_an_estimate_reads_well_and_survives_json():
-    estimate = visualizer_of("bert").compute_saliency(list(TEXTS), method="shapley_sampling", estimate=True)
+    estimate = visualizer_of("bert").estimate_saliency(list(TEXTS), method="shapley_sampling")
     assert Estimate.from_json(estimate.to_json()) == estimate
     lines = str(estimate).splitlines()
     assert lines[0] == f"shapley_sampling of 3 texts ({estimate.tokens} tokens in the longest, 3 targets)"
@@ -247,19 +245,17 @@ def test_a_method_that_cannot_be_rehearsed_runs_without_a_total_and_says_so_when
     tokens = told[-1][0]
     assert told == [(0, None), (tokens, None), (tokens, tokens)]
     with pytest.raises(InputError) as caught:
-        visualizer.compute_saliency(PROBE, method=OwnForward(), target=0, estimate=True)
+        visualizer.estimate_saliency(PROBE, method=OwnForward(), target=0)
     assert str(caught.value) == (
-        "The method 'own_forward' cannot be estimated: it asks the runner for more than values and gradients "
-        "(AttributeError: 'NoneType' object has no attribute 'logits'). "
-        "Pass a progress function and watch it run."
+        "The cost of 'own_forward' cannot be estimated: the method uses more of the runner than values and "
+        "gradients (AttributeError: 'NoneType' object has no attribute 'logits'). "
+        "Pass progress=True to see how far a run is."
     )
 
 
 def test_what_is_wrong_with_a_request_is_said_by_its_estimate_too():
     visualizer = visualizer_of("bert")
     with pytest.raises(InputError, match="Unknown label 'x'"):
-        visualizer.compute_saliency(PROBE, target="x", estimate=True, method="saliency")
+        visualizer.estimate_saliency(PROBE, target="x", method="saliency")
     with pytest.raises(InputError, match="the tokenizer has no mask token"):
-        visualizer_of("gpt2").compute_saliency(
-            PROBE, method=IntegratedGradients(baseline="mask"), estimate=True
-        )
+        visualizer_of("gpt2").estimate_saliency(PROBE, method=IntegratedGradients(baseline="mask"))

@@ -33,7 +33,7 @@ def test_a_linear_models_falls_are_kept_whatever_the_groups(removals):
 
 def test_the_likeliest_tokens_are_removed_alone():
     visualizer = visualizer_of("gpt2")
-    options = {"target": "next", "token": 9}
+    options = {"target": 9}
     weights = visualizer.compute_saliency(PROBE, method="gradient_weighted_attention", **options).scores[0]
     exact = visualizer.compute_saliency(PROBE, method=LeaveOneOut(), **options).scores[0]
     found = visualizer.compute_saliency(PROBE, method=GuidedAblation(removals=10), **options)

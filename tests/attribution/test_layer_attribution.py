@@ -27,7 +27,7 @@ HOSTILE = "שלום 👨‍👩‍👧 </script> good\u0301 film"
 def explained(name, text, method, layer=None, **options):
     """Return the attribution of class 1, or of the next token 9."""
     visualizer = visualizer_of(name)
-    what = {"target": 1} if visualizer.task == CLASSIFIER else {"target": "next", "token": 9}
+    what = {"target": 1} if visualizer.task == CLASSIFIER else {"target": 9}
     return visualizer.compute_saliency(text, method=method, layer=layer, **what, **options)
 
 

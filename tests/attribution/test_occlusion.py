@@ -89,7 +89,7 @@ def test_language_models_targets(name):
     whole = visualizer.compute_saliency(PROBE, **options)
     assert oracles.close(rows.scores.sum(0), whole.scores[0], 2e-5)
     assert not rows.scores[~rows.valid].any()
-    following = visualizer.compute_saliency(PROBE, target="next", token=9, method="occlusion")
+    following = visualizer.compute_saliency(PROBE, target=9, method="occlusion")
     encoding = runner.model.encode(following.tokens)
     place = int(np.flatnonzero(~following.tokens.special)[3])
     embeddings = runner.embed(encoding).clone()

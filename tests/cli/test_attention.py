@@ -42,7 +42,7 @@ def test_other_maps_are_named(command: Callable, classifier: str) -> None:
     outcome = command("attention", classifier, TEXT, "--map", "rollout", "--json")
     assert (outcome.code, outcome.err) == (0, "")
     found = AttentionMap.from_json(outcome.out)
-    expected = ModelVisualizer(classifier).compute_attention(TEXT, map=Rollout(start_layer=0))
+    expected = ModelVisualizer(classifier).compute_attention(TEXT, kind=Rollout(start_layer=0))
     assert found.map == expected.map == "rollout"
     np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-5)
 
@@ -50,7 +50,7 @@ def test_other_maps_are_named(command: Callable, classifier: str) -> None:
 def test_a_map_that_there_is_not(command: Callable) -> None:
     outcome = command("attention", "no-such-model", TEXT, "--map", "rolout")
     assert outcome.code == 2
-    assert "There is no attention map 'rolout'." in outcome.err
+    assert "Unknown attention map 'rolout'." in outcome.err
     assert "Did you mean 'rollout'?" in outcome.err
 
 
@@ -90,7 +90,7 @@ def test_heads_are_ranked(command: Callable, classifier: str, tmp_path: Path) ->
     picture = tmp_path / "first.png"
     outcome = command("attention", classifier, TEXT, "--rank", "entropy", "--top", "3", "--out", str(picture))
     assert outcome.code == 0
-    expected = ModelVisualizer(classifier).score_heads(TEXT, "entropy").ranking("entropy", 3)
+    expected = ModelVisualizer(classifier).score_heads(TEXT, scores="entropy").ranking("entropy", 3)
     lines = [line.split() for line in outcome.out.splitlines()]
     assert outcome.out.startswith("Heads by entropy\nhow widely it looks (entropy of a row, nats)\n")
     rows = [line[:3] for line in lines if line and line[0] in ("1", "2", "3")]
@@ -114,7 +114,7 @@ def test_heads_of_a_language_model_are_ranked(command: Callable, language_model:
 def test_a_ranking_that_there_is_not(command: Callable, classifier: str) -> None:
     outcome = command("attention", "no-such-model", TEXT, "--rank", "sinks")
     assert outcome.code == 2
-    assert "There is no head score 'sinks'." in outcome.err
+    assert "Unknown head score 'sinks'." in outcome.err
     assert "Did you mean 'sink'?" in outcome.err
     outcome = command("attention", classifier, TEXT, "--rank", "sink", "--head", "mean")
     assert outcome.code == 0

@@ -54,7 +54,7 @@ def test_a_text_that_is_too_short_is_said_to_be(command):
 def test_an_unknown_method_is_told_before_anything_is_loaded(command, methods):
     outcome = command("evaluate", "no/such-model", TEXT, "--methods", methods)
     assert outcome.code == 2
-    assert outcome.err.startswith("error: There is no method ")
+    assert outcome.err.startswith("error: Unknown method ")
     assert "hint: " in outcome.err
 
 
@@ -81,4 +81,4 @@ def test_a_file_gives_shares_and_means_with_intervals(command, tmp_path):
 def test_an_unknown_metric_is_told_before_anything_is_loaded(command):
     outcome = command("evaluate", "no/such-model", TEXT, "--metrics", "deletoin")
     assert outcome.code == 2
-    assert outcome.err.startswith("error: There is no metric ")
+    assert outcome.err.startswith("error: Unknown metric ")

@@ -23,7 +23,7 @@ def visualizer() -> ModelVisualizer:
 
 def test_explain_estimate_prints_what_it_would_cost(command: Callable, classifier: str) -> None:
     outcome = command("explain", classifier, TEXT, "--estimate", "-m", "occlusion", "--target", "0")
-    expected = ModelVisualizer(classifier).compute_saliency(TEXT, method="occlusion", target=0, estimate=True)
+    expected = ModelVisualizer(classifier).estimate_saliency(TEXT, method="occlusion", target=0)
     assert (outcome.code, outcome.out, outcome.err) == (0, f"{expected}\n", "")
 
 

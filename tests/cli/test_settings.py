@@ -97,7 +97,7 @@ def test_fields_and_types_in_words() -> None:
 @pytest.mark.parametrize(
     ("method", "setting", "message", "hint"),
     [
-        ("salience", "", "There is no method 'salience'. Allowed: ", "Did you mean 'saliency'?"),
+        ("salience", "", "Unknown method 'salience'. Allowed: ", "Did you mean 'saliency'?"),
         (
             "saliency",
             "norm",

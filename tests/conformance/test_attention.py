@@ -83,7 +83,7 @@ def test_decoding_steps_are_those_of_generate(name, seed):
     if seed:
         torch.manual_seed(seed)
         kinds |= {"do_sample": True, "temperature": 2.0, "top_k": 50, "top_p": 1.0}
-        greedy = visualizer.generate(TEXTS[0], 5).tokens.ids.tolist()
+        greedy = visualizer.generate(TEXTS[0], max_new_tokens=5).tokens.ids.tolist()
         assert found.keys.ids.tolist() != greedy, "what is sampled is another text"
     eager.generation_config.cache_implementation = None
     steps = eager.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=5, **kinds)

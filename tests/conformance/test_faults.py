@@ -26,7 +26,7 @@ def gradients_agree(name):
         expected = oracles.captum_gradients(
             visualizer.model, inputs, lambda logits: logits[0, -1].log_softmax(-1)[9]
         )
-        found = visualizer.compute_saliency(PROBE, target="next", token=9, method="saliency")
+        found = visualizer.compute_saliency(PROBE, target=9, method="saliency")
     return oracles.close(found.scores[0], expected.norm(dim=-1), 2e-5)
 
 

@@ -51,7 +51,7 @@ def test_a_whole_continuation_is_the_sum_of_its_tokens(name):
 @pytest.mark.parametrize("name", tiny_models.LANGUAGE_MODELS)
 def test_steps_keep_what_the_model_believed(name):
     visualizer = visualizer_of(name)
-    found = visualizer.generate(PROBE, STEPS)
+    found = visualizer.generate(PROBE, max_new_tokens=STEPS)
     assert found.prompt_length == encoded(visualizer, PROBE).ids.shape[1]
     for step, probability in enumerate(found.probabilities):
         ids = torch.tensor(found.tokens.ids[: found.prompt_length + step].copy())[None]
@@ -69,7 +69,7 @@ def test_generation_is_greedy_whatever_the_models_config_says(name):
     own = GenerationConfig(do_sample=True, temperature=5.0, top_k=3, repetition_penalty=50.0, eos_token_id=2)
     model.generation_config = own
     before = own.to_dict()
-    found = visualizer_of(name, model=model).generate(PROBE, STEPS)
+    found = visualizer_of(name, model=model).generate(PROBE, max_new_tokens=STEPS)
     ids = found.tokens.ids.tolist()
     for position in range(found.prompt_length, len(ids)):
         with torch.no_grad():
@@ -84,21 +84,25 @@ def test_sampling_takes_a_seed_and_leaves_the_callers_randomness_alone():
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    one = visualizer.generate(PROBE, 12, seed=1)
+    one = visualizer.generate(PROBE, max_new_tokens=12, seed=1)
     assert torch.equal(torch.rand(3), expected)
-    assert one.tokens.ids.tolist() == visualizer.generate(PROBE, 12, seed=1).tokens.ids.tolist()
-    assert one.tokens.ids.tolist() != visualizer.generate(PROBE, 12, seed=2).tokens.ids.tolist()
+    assert (
+        one.tokens.ids.tolist() == visualizer.generate(PROBE, max_new_tokens=12, seed=1).tokens.ids.tolist()
+    )
+    assert (
+        one.tokens.ids.tolist() != visualizer.generate(PROBE, max_new_tokens=12, seed=2).tokens.ids.tolist()
+    )
 
 
 def test_an_end_token_counts_only_when_the_model_wrote_it():
     model = tiny_models.fresh("llama")
-    first = visualizer_of("llama", model=model).generate(PROBE, 3)
+    first = visualizer_of("llama", model=model).generate(PROBE, max_new_tokens=3)
     model.generation_config.eos_token_id = int(first.tokens.ids[-2])
     visualizer = visualizer_of("llama", model=model)
-    ended = visualizer.generate(PROBE, 3)
+    ended = visualizer.generate(PROBE, max_new_tokens=3)
     assert ended.ended
     assert len(ended.tokens) == len(first.tokens) - 1
-    assert not visualizer.generate(PROBE, 1).ended
+    assert not visualizer.generate(PROBE, max_new_tokens=1).ended
     given = visualizer.generate(PROBE, continuation=" a king")
     assert given.given
     assert not given.ended
@@ -166,16 +170,14 @@ def test_a_callable_target_sees_the_models_outputs(name):
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
 def test_next_token_by_text_id_and_contrast(name):
     visualizer = visualizer_of(name)
-    by_text = visualizer.compute_saliency(
-        PROBE, target="next", token=" the", against=" of", method="saliency"
-    )
+    by_text = visualizer.compute_saliency(PROBE, target=" the", against=" of", method="saliency")
     by_id = visualizer.compute_saliency(
         PROBE, target=by_text.targets[0].indices[0], against=by_text.targets[0].against[0], method="saliency"
     )
     assert by_text.targets[0].description() == "log-probability of the −  of"
     assert (by_text.scores == by_id.scores).all()
     likeliest = visualizer.compute_saliency(PROBE, target="next", method="saliency")
-    assert likeliest.targets[0].indices[0] == visualizer.generate(PROBE, 1).top_ids[0, 0]
+    assert likeliest.targets[0].indices[0] == visualizer.generate(PROBE, max_new_tokens=1).top_ids[0, 0]
 
 
 MISUSES = {
@@ -186,12 +188,13 @@ MISUSES = {
     ),
     "per_token needs a continuation": (
         (PROBE,), {"per_token": True},
-        "per_token belongs to target='continuation'. Got target='loss'. "
+        "per_token needs target='continuation'. Got target='loss'. "
         "Pass target='continuation'.",
     ),
     "a contrast needs next": (
         (PROBE,), {"against": " the"},
-        "A contrast belongs to target='next' or 'continuation'. Got target='loss'. Pass target='next'.",
+        "against needs target='next', 'continuation' or a token. Got target='loss'. Pass target='next'. "
+        "To explain the token 'loss', pass its id or ['loss'] as target.",
     ),
     "unknown quantity": (
         (PROBE,), {"target": "next", "quantity": "odds"},

@@ -47,7 +47,7 @@ def test_next_token_saliency_is_captums(name):
     expected = oracles.captum_gradients(
         visualizer.model, inputs, lambda logits: logits[0, -1].log_softmax(-1)[9]
     )
-    found = visualizer.compute_saliency(TEXTS[0], target="next", token=9, method="saliency")
+    found = visualizer.compute_saliency(TEXTS[0], target=9, method="saliency")
     assert oracles.close(found.scores[0], expected.norm(dim=-1), 2e-5)
 
 

@@ -29,7 +29,7 @@ REFUSED = {("mamba", method) for method in ("gim", "attn_lrp", "cp_lrp")}
 
 
 def target_of(name):
-    return {"target": 1} if name in tiny_models.CLASSIFIERS else {"target": "next", "token": 9}
+    return {"target": 1} if name in tiny_models.CLASSIFIERS else {"target": 9}
 
 
 def pair(name, dtype):

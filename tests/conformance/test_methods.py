@@ -26,7 +26,7 @@ def target_of(name):
     """Return the options of one target that fits the architecture."""
     if name in tiny_models.CLASSIFIERS:
         return {"target": 1, "against": 0}
-    return {"target": "next", "token": 9}
+    return {"target": 9}
 
 
 # Rules of a modified backward pass and maps speak of attention, which Mamba has none of.
@@ -102,7 +102,7 @@ def test_each_token_of_a_continuation_gets_a_row(name, method):
     rows = explained(name, method, target="continuation", continuation=" a king", per_token=True)
     assert np.isfinite(rows.scores).all()
     assert len(rows.targets) == len(rows.tokens) - rows.targets[0].positions[0] - 1
-    first = explained(name, method, target="next", token=rows.targets[0].indices[0])
+    first = explained(name, method, target=rows.targets[0].indices[0])
     assert rows.outputs[0] == pytest.approx(first.outputs[0], abs=1e-4)
     if not hasattr(METHODS.load(method)(), "seed"):  # what is sampled depends on how many tokens there are
         prompt = rows.scores[0, : len(first.tokens)]
@@ -117,7 +117,7 @@ def test_a_function_of_the_outputs_can_be_the_target(name, method):
         expected = explained(name, method)
     else:
         found = explained(name, method, target=lambda outputs: outputs.logits[0, -1, 9])
-        expected = explained(name, method, target="next", token=9, quantity="logit")
+        expected = explained(name, method, target=9, quantity="logit")
     scale = np.abs(expected.scores).max()
     assert np.abs(found.scores - expected.scores).max() <= 1e-3 * scale
 

@@ -179,7 +179,7 @@ def token_targets(ids, start, runners_up):
     for quantity, transform in QUANTITIES["single_label"].items():
         asked |= {
             f"next tokens, {quantity}": (
-                {"target": "next", "token": [OTHER, 20], "quantity": quantity},
+                {"target": [OTHER, 20], "quantity": quantity},
                 lambda line, ids, t=transform: [t(line[-1])[OTHER], t(line[-1])[20]],
             ),
             f"a token against another, {quantity}": (
@@ -393,33 +393,31 @@ MISUSES = {
     ),
     "a span of the next token": (
         {"target": "next", "span": (0, 1)},
-        "A span belongs to target='continuation' or 'loss'. Got target='next'. Pass target='continuation'.",
+        "span needs target='continuation' or 'loss'. Got target='next'. Pass target='continuation'.",
     ),
-    "a chosen token elsewhere": (
-        {"target": "continuation", "token": 9},
-        "A chosen token belongs to target='next'. Got target='continuation'. Pass target='next'.",
-    ),
-    "two tokens": (
-        {"target": 9, "token": 8},
-        "A chosen token belongs to target='next'. Got target=9. Pass target='next'.",
+    "a continuation and another target": (
+        {"target": "next", "continuation": CONTINUATION},
+        "A continuation is given, but the target is not the continuation. Got target='next'. "
+        "Pass target='continuation', or leave one of the two out.",
     ),
     "a contrast of a function": (
         {"target": lambda outputs: outputs.logits[0, 0, 0], "against": 9},
-        "A contrast belongs to target='next' or 'continuation'. Got a function. Pass target='next'.",
+        "against needs target='next', 'continuation' or a token. Got a function. Pass target='next'.",
     ),
     "a quantity of the loss": (
         {"quantity": "prob"},
         "The loss is explained as it is. Got quantity='prob'. "
-        "Leave quantity out, or pass target='next' or 'continuation'.",
+        "Leave quantity out, or pass target='next' or 'continuation'. "
+        "To explain the token 'loss', pass its id or ['loss'] as target.",
     ),
     "a quantity of a function": (
         {"target": lambda outputs: outputs.logits[0, 0, 0], "quantity": "logit"},
-        "A function's value is explained as it is. Got quantity='logit'. "
+        "The value of a function is explained as it is. Got quantity='logit'. "
         "Leave quantity out, or pass target='next' or 'continuation'.",
     ),
     "no token": (
         {"target": []},
-        "No token was chosen. Pass a token, or leave it out for the likeliest.",
+        "The list of target tokens is empty. Pass a token, or target='next' for the likeliest.",
     ),
     "a list as the contrast of one token": (
         {"target": 9, "against": [8]},
@@ -427,7 +425,7 @@ MISUSES = {
     ),
     "continuations of one prompt": (
         {"target": "continuation", "continuation": [" a", " b"]},
-        "2 continuations were given for 1 prompts. "
+        "Got 2 continuations for 1 prompt. "
         "Pass a list of prompts and as many continuations, or one continuation for all.",
     ),
 }  # fmt: skip
@@ -446,6 +444,6 @@ def test_a_function_of_a_classifier_is_explained_as_it_is(options):
     with pytest.raises(InputError) as caught:
         visualizer_of("bert").compute_saliency(TEXT, target=lambda outputs: outputs.logits[0, 0], **options)
     assert str(caught.value) == (
-        "A function's value is explained as it is: it takes no against and no quantity. "
-        "Return from the function what you mean."
+        "The value of a function is explained as it is: against and quantity do not apply. "
+        "Leave them out, and let the function return what to explain."
     )

@@ -175,7 +175,7 @@ def test_forwards_backwards_and_positions_are_counted(monkeypatch):
         prompt = tokens - steps
         assert counts == {"forwards": 1, "positions": prompt, "logits": 1, "backwards": 1}
         counts.update(dict.fromkeys(counts, 0))
-        visualizer.compute_attention(PROBE, " a king lived", layer="all", head="all")
+        visualizer.compute_attention(PROBE, continuation=" a king lived", layer="all", head="all")
         assert counts == {"forwards": 1, "positions": tokens, "logits": 1, "backwards": 0}
     finally:
         handle.remove()

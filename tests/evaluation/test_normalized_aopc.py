@@ -201,7 +201,7 @@ def scaled(factor, shift):
 
 def test_the_unit_of_the_output_has_no_effect():
     plain, other = (
-        scaled(*how).evaluate(SHORT, "leave_one_out", metrics=["normalized_aopc"])
+        scaled(*how).evaluate(SHORT, method="leave_one_out", metrics=["normalized_aopc"])
         for how in ((1, 0), (50, 3))
     )
     for name in ("normalized_aopc", SUFFICIENCY):
@@ -213,7 +213,7 @@ def test_the_unit_of_the_output_has_no_effect():
 
 
 def test_a_constant_model_has_no_value():
-    assessment = scaled(0, 3).evaluate(SHORT, "leave_one_out", metrics=["normalized_aopc"])
+    assessment = scaled(0, 3).evaluate(SHORT, method="leave_one_out", metrics=["normalized_aopc"])
     evaluations = assessment.named("normalized_aopc")
     assert evaluations
     for one in evaluations:
@@ -225,7 +225,7 @@ def test_a_constant_model_has_no_value():
 
 
 def test_a_text_that_is_too_long_has_no_value(bert):
-    assessment = bert.evaluate(SHORT, "saliency", metrics=[NormalizedAopc(longest=5)])
+    assessment = bert.evaluate(SHORT, method="saliency", metrics=[NormalizedAopc(longest=5)])
     (one,) = assessment.named("normalized_aopc")
     assert one.value is None
     assert one.reasons == ("6 tokens can be removed; the range is computed for at most 5.",)
@@ -234,7 +234,7 @@ def test_a_text_that_is_too_long_has_no_value(bert):
 def test_a_language_model_is_evaluated_by_its_log_probability():
     visualizer = visualizer_of("llama")
     assessment = visualizer.evaluate(
-        SHORT, "leave_one_out", continuation=" king", metrics=[NormalizedAopc(beam_width=2)]
+        SHORT, method="leave_one_out", continuation=" king", metrics=[NormalizedAopc(beam_width=2)]
     )
     evaluations = assessment.named("normalized_aopc")
     assert [one.quantity for one in evaluations] == ["log-probability"] * 2

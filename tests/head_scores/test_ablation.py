@@ -41,7 +41,7 @@ def test_effects_are_those_of_a_hook_on_the_projection(name, implementation):
     inputs = encoded(visualizer, PROBE).inputs
     read, options = question(name, inputs)
     expected = by_hand.ablation(name, inputs, read)
-    found = visualizer.score_heads(PROBE, "ablation", **options)
+    found = visualizer.score_heads(PROBE, scores="ablation", **options)
     assert np.abs(expected).max() > 1e-3
     assert oracles.close(found.of("ablation"), expected, 1e-3)  # differences of values in 32 bits
 
@@ -59,9 +59,9 @@ def test_the_mean_over_the_text_may_stand_in(name):
             return -float(torch.log_softmax(logits, dim=-1)[range(len(ids) - 1), ids[1:]].mean())
 
     expected = by_hand.ablation(name, inputs, read, uses_mean=True)
-    found = visualizer.score_heads(PROBE, Ablation(replacement="mean"), **options)
+    found = visualizer.score_heads(PROBE, scores=Ablation(replacement="mean"), **options)
     assert oracles.close(found.of("ablation"), expected, 1e-3)
-    zeroed = visualizer.score_heads(PROBE, "ablation", **options).of("ablation")
+    zeroed = visualizer.score_heads(PROBE, scores="ablation", **options).of("ablation")
     assert not oracles.close(zeroed, expected, 1e-2)
 
 
@@ -76,27 +76,29 @@ def test_other_targets_are_those_of_the_same_hook():
         steps = torch.log_softmax(logits[start - 1 : -1], dim=-1)
         return float(steps[range(len(following)), following].sum())
 
-    found = visualizer.score_heads(PROBE, "ablation", continuation=" a dull plot")
+    found = visualizer.score_heads(PROBE, scores="ablation", continuation=" a dull plot")
     assert found.target.name == "continuation"
     assert found.tokens.ids.tolist() == whole[0].tolist()
     expected = by_hand.ablation("llama", {"input_ids": whole}, said)
     assert oracles.close(found.of("ablation"), expected, 1e-3)
     first, second = 7, 11
-    found = visualizer.score_heads(PROBE, "ablation", first, against=second, quantity="logit")
+    found = visualizer.score_heads(PROBE, scores="ablation", target=first, against=second, quantity="logit")
     expected = by_hand.ablation(
         "llama", encoding.inputs, lambda logits: float(logits[-1, first] - logits[-1, second])
     )
     assert oracles.close(found.of("ablation"), expected, 1e-3)
     with pytest.raises(InputError) as caught:
-        visualizer.score_heads(PROBE, "ablation", [first, second])
-    assert str(caught.value) == "Heads are scored for one target. Got 2. Name one of them."
+        visualizer.score_heads(PROBE, scores="ablation", target=[first, second])
+    assert str(caught.value) == "Heads are scored for one target. Got 2. Pass one of them as target."
 
 
 def test_a_function_of_the_outputs_is_a_target():
     for name in ("bert", "gpt2"):
         visualizer = visualizer_of(name)
         inputs = encoded(visualizer, PROBE).inputs
-        found = visualizer.score_heads(PROBE, "ablation", lambda outputs: outputs.logits.square().mean())
+        found = visualizer.score_heads(
+            PROBE, scores="ablation", target=lambda outputs: outputs.logits.square().mean()
+        )
         expected = by_hand.ablation(name, inputs, lambda logits: float(logits.square().mean()))
         assert oracles.close(found.of("ablation"), expected, 1e-3)
         assert found.target.quantity == "custom"
@@ -130,21 +132,23 @@ def test_what_scores_cost():
     llama = visualizer_of("llama")
     assert is_causal(llama.runner.model)  # measured once for a model
     tokens = encoded(llama, PROBE).ids.shape[1] - 1  # the last token's logits are read by no loss
-    found = counted(llama.model, lambda: llama.score_heads(PROBE, "ablation"))
+    found = counted(llama.model, lambda: llama.score_heads(PROBE, scores="ablation"))
     assert found == [(1, tokens), *[(4, tokens)] * 3]
     assert (
-        counted(llama.model, lambda: llama.score_heads(PROBE, "ablation", lambda o: o.logits.sum()))
+        counted(
+            llama.model, lambda: llama.score_heads(PROBE, scores="ablation", target=lambda o: o.logits.sum())
+        )
         == [(1, tokens + 1)] * 13
     )
 
 
 def test_batches_are_as_large_as_memory_allows(monkeypatch):
     visualizer = visualizer_of("gpt2")
-    whole = visualizer.score_heads(PROBE, "ablation").of("ablation")
+    whole = visualizer.score_heads(PROBE, scores="ablation").of("ablation")
     tokens = encoded(visualizer, PROBE).ids.shape[1] - 1
     monkeypatch.setattr(visualizer.runner.model.memory, "positions_at_once", lambda *_, **__: 3 * tokens)
     found = []
-    rows = counted(visualizer.model, lambda: found.append(visualizer.score_heads(PROBE, "ablation")))
+    rows = counted(visualizer.model, lambda: found.append(visualizer.score_heads(PROBE, scores="ablation")))
     assert [row for row, _ in rows] == [1, *[3, 1] * 3]
     assert oracles.close(found[0].of("ablation"), whole, 1e-4)
 
@@ -165,7 +169,7 @@ def test_the_hook_tells_another_head_and_another_layer(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(ablated_forward._WithoutHeads, "__init__", wrong)
             patch.setattr(ablated_forward._WithoutHeads, "_check_layout", lambda *_: None)
-            found = visualizer_of("llama").score_heads(PROBE, "ablation")
+            found = visualizer_of("llama").score_heads(PROBE, scores="ablation")
         assert not oracles.close(found.of("ablation"), expected, 0.1)
 
 
@@ -182,7 +186,7 @@ def test_heads_that_do_not_reach_a_projection_as_they_are_are_refused_by_name():
 
     model.model.layers[1].self_attn.o_proj = Gated(model.model.layers[1].self_attn.o_proj)
     with pytest.raises(UnsupportedModelError) as caught:
-        visualizer_of("llama", model=model).score_heads(PROBE, "ablation")
+        visualizer_of("llama", model=model).score_heads(PROBE, scores="ablation")
     assert str(caught.value) == (
         "The heads of attention layer 1 of LlamaForCausalLM (implementation 'sdpa') cannot be taken away "
         "one by one: no output projection takes the heads' mixtures as they are. "
@@ -196,7 +200,7 @@ def test_a_batch_laid_out_otherwise_is_refused(monkeypatch):
         ablated_forward._WithoutHeads, "_check_layout", lambda self, rows: true_view(self, rows.flip(1))
     )
     with pytest.raises(UnsupportedModelError) as caught:
-        visualizer_of("bert").score_heads(PROBE, "ablation")
+        visualizer_of("bert").score_heads(PROBE, scores="ablation")
     assert str(caught.value) == (
         "The heads of attention layer 0 of BertForSequenceClassification (implementation 'sdpa') cannot be "
         "taken away one by one: the heads' mixtures of a batch are not those of the text alone. "

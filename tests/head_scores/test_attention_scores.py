@@ -28,7 +28,7 @@ def inputs_of(name, text=PROBE):
 def score(name, what, text=PROBE, implementation=None, **options):
     return (
         visualizer_of(name, implementation)
-        .score_heads(text, what, **options)
+        .score_heads(text, scores=what, **options)
         .of(what if isinstance(what, str) else what.name)
     )
 
@@ -51,7 +51,7 @@ def test_scores_of_rows_are_those_of_loops(name, implementation, monkeypatch):
         "delimiter": by_hand.by_loops(name, inputs, lambda row, _: row[delimiters].sum()),
         "sink": by_hand.by_loops(name, inputs, lambda row, _: row[sinks].sum()),
     }
-    found = visualizer_of(name, implementation).score_heads(PROBE, list(expected))
+    found = visualizer_of(name, implementation).score_heads(PROBE, scores=list(expected))
     for what, wanted in expected.items():
         assert oracles.close(found.of(what), wanted, 1e-5), what
     assert found.of("entropy").std() > 0.01
@@ -81,7 +81,7 @@ def test_induction_is_the_weight_on_what_followed_in_random_tokens_said_twice(na
         second = range(start + 7, start + 14)
         found.append(np.mean([weights[:, :, q, q - 6] for q in second], axis=0))
     assert len({tuple(row.tolist()) for row in text.ids}) == 3
-    scores = visualizer.score_heads(PROBE, method)
+    scores = visualizer.score_heads(PROBE, scores=method)
     assert oracles.close(scores.of("induction"), np.mean(found, axis=0), 1e-5)
     assert scores.parameters == {"induction": {"period": 7, "sequences": 3, "seed": 5}}
     assert scores.provenance.seed == 5
@@ -107,7 +107,7 @@ def test_a_model_of_few_positions_repeats_fewer_tokens():
         visualizer.runner.model, encoded(visualizer, "A film"), period=25, count=1, seed=0
     )
     assert (start, period, text.ids.shape[1]) == (0, 15, 30)
-    assert visualizer.score_heads("A film", "induction").of("induction").shape == (3, 4)
+    assert visualizer.score_heads("A film", scores="induction").of("induction").shape == (3, 4)
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "gpt2", "llama"])
@@ -153,14 +153,14 @@ def test_agreement_refuses_another_texts_map_and_too_short_a_text():
     visualizer = visualizer_of("bert")
     other = visualizer.compute_saliency("Don't call it bad!", method="saliency")
     with pytest.raises(InputError) as caught:
-        visualizer.score_heads(PROBE, "agreement", attribution=other)
+        visualizer.score_heads(PROBE, scores="agreement", attribution=other)
     assert str(caught.value) == (
         f"The saliency map has {len(other.tokens)} tokens, the text "
         f"{encoded(visualizer, PROBE).ids.shape[1]}, and they are not the same. "
         "Pass the saliency map of this text."
     )
     with pytest.raises(InputError) as caught:
-        visualizer.score_heads("was bad", "agreement")
+        visualizer.score_heads("was bad", scores="agreement")
     assert str(caught.value) == (
         "Agreement compares 3 tokens or more that are not special. The text has 2. "
         "Pass a longer text, or another score."
@@ -174,11 +174,11 @@ def test_blocks_of_rows_give_what_one_block_gives(monkeypatch):
     for name in ("bert", "mistral", "gpt-oss"):
         for implementation in (None, "eager"):
             visualizer = visualizer_of(name, implementation)
-            whole = visualizer.score_heads(SAID_TWICE, every)
+            whole = visualizer.score_heads(SAID_TWICE, scores=every)
             with monkeypatch.context() as patch:
                 patch.setattr(layer, "CELLS_AT_ONCE", 1)
                 patch.setattr(layer, "_LEAST_ROWS", 3)
-                parts = visualizer.score_heads(SAID_TWICE, every)
+                parts = visualizer.score_heads(SAID_TWICE, scores=every)
             assert oracles.close(parts.scores, whole.scores, 5e-6)
 
 

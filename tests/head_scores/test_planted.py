@@ -30,7 +30,7 @@ def test_the_planted_model_says_what_followed_before(previous, induction):
 def test_the_planted_heads_are_found(previous, induction):
     visualizer = planted.copying_visualizer(previous, induction)
     text = f"{TEXT} {TEXT}"
-    scores = visualizer.score_heads(text, ["previous_token", "induction", "induction_in_text"])
+    scores = visualizer.score_heads(text, scores=["previous_token", "induction", "induction_in_text"])
     for name, planted_head in (
         ("previous_token", previous),
         ("induction", induction),
@@ -42,7 +42,7 @@ def test_the_planted_heads_are_found(previous, induction):
         assert second.score < 0.5
     # What is said a second time needs both heads, and no other.
     first, _, rest = TEXT.partition(" ")
-    scores = visualizer.score_heads(f"{TEXT} {first}", "ablation", continuation=rest)
+    scores = visualizer.score_heads(f"{TEXT} {first}", scores="ablation", continuation=rest)
     effects = scores.of("ablation")
     assert {(one.layer, one.head) for one in scores.ranking("ablation", 2)} == {previous, induction}
     assert effects[previous] > 1
@@ -62,7 +62,7 @@ def test_a_model_whose_head_looks_two_back_has_no_previous_token_head():
     with torch.no_grad():
         rows = attention.c_attn.weight[planted.PLACE, : planted.POSITIONS]
         rows.copy_(rows.roll(-1, dims=1))
-    scores = visualizer.score_heads(f"{TEXT} {TEXT}", ["previous_token", "induction"])
+    scores = visualizer.score_heads(f"{TEXT} {TEXT}", scores=["previous_token", "induction"])
     assert scores.of("previous_token")[0, 0] < 0.2
     assert scores.of("induction").max() < 0.2
 
@@ -71,7 +71,7 @@ def test_a_model_whose_head_looks_two_back_has_no_previous_token_head():
 def test_smollm2_has_the_heads_that_copying_needs():
     visualizer = GenerativeModelVisualizer("demo:smollm2")
     text = "When the lights went out, the old man lit a candle and read to the children until they slept."
-    scores = visualizer.score_heads(text, ["previous_token", "induction", "sink"])
+    scores = visualizer.score_heads(text, scores=["previous_token", "induction", "sink"])
     previous, induction = (scores.ranking(name, 4) for name in ("previous_token", "induction"))
     assert {(one.layer, one.head) for one in previous} == {(1, 2), (2, 1), (11, 1), (16, 0)}
     assert previous[2].score > 0.6

@@ -19,9 +19,9 @@ def test_every_score_of_every_architecture_is_finite_or_refused_by_name(name, sc
     visualizer = visualizer_of(name)
     if not tiny_models.BY_NAME[name].has_attention:
         with pytest.raises(UnsupportedModelError, match="A model of type 'mamba' has no attention to show"):
-            visualizer.score_heads(SAID_TWICE, score)
+            visualizer.score_heads(SAID_TWICE, scores=score)
         return
-    found = visualizer.score_heads(SAID_TWICE, score)
+    found = visualizer.score_heads(SAID_TWICE, scores=score)
     assert found.names == (score,)
     assert found.of(score).shape == (3, 4)
     assert np.isfinite(found.scores).all()
@@ -29,7 +29,7 @@ def test_every_score_of_every_architecture_is_finite_or_refused_by_name(name, sc
         assert 0 <= found.scores.min() <= found.scores.max() <= 1 + 1e-6
     assert (found.target is not None) == (score in ("agreement", "ablation"))
     assert np.array_equal(type(found).from_json(found.to_json()).scores, found.scores)
-    assert np.array_equal(visualizer.score_heads(SAID_TWICE, score).scores, found.scores)
+    assert np.array_equal(visualizer.score_heads(SAID_TWICE, scores=score).scores, found.scores)
 
 
 def test_the_scores_that_need_nothing_are_asked_for_where_none_is_named():
@@ -37,7 +37,7 @@ def test_the_scores_that_need_nothing_are_asked_for_where_none_is_named():
     assert found.names == DEFAULT_HEAD_SCORES
     assert found.parameters["induction"] == {"period": 25, "sequences": 4, "seed": 0}
     for place, name in enumerate(DEFAULT_HEAD_SCORES):
-        alone = visualizer_of("bert").score_heads(PROBE, name)
+        alone = visualizer_of("bert").score_heads(PROBE, scores=name)
         assert np.allclose(alone.of(name), found.scores[place], rtol=1e-6, atol=1e-7)
         assert found.meanings[place] == alone.meanings[0] == HEAD_SCORES.load(name).meaning
 
@@ -47,34 +47,34 @@ def test_what_cannot_be_asked_is_refused():
     listed = ", ".join(HEAD_SCORES.names())
     for call, message in (
         (
-            lambda: visualizer.score_heads(PROBE, "inductions"),
-            f"There is no head score 'inductions'. Allowed: {listed}. Did you mean 'induction'?",
+            lambda: visualizer.score_heads(PROBE, scores="inductions"),
+            f"Unknown head score 'inductions'. Allowed: {listed}. Did you mean 'induction'?",
         ),
         (
-            lambda: visualizer.score_heads(PROBE, Induction),
+            lambda: visualizer.score_heads(PROBE, scores=Induction),
             f"A head score is a name or a score object. Got {Induction!r}. Pass one of {listed} or for "
             "example Induction(period=10).",
         ),
         (
-            lambda: visualizer.score_heads(PROBE, ["sink", "sink"]),
+            lambda: visualizer.score_heads(PROBE, scores=["sink", "sink"]),
             f"Head scores are named once each, one or more of them. Got sink, sink. Choose among {listed}.",
         ),
         (
-            lambda: visualizer.score_heads(PROBE, []),
+            lambda: visualizer.score_heads(PROBE, scores=[]),
             f"Head scores are named once each, one or more of them. Got none. Choose among {listed}.",
         ),
         (
-            lambda: visualizer.score_heads(PROBE, "sink", target=1),
-            "No score asked for needs a target (sink). Got target=1. Leave the target out, or ask for the "
-            "scores 'ablation' or 'agreement'.",
+            lambda: visualizer.score_heads(PROBE, scores="sink", target=1),
+            "None of the chosen scores (sink) uses a target. Got target=1. Leave target out, or choose "
+            "'ablation' or another score that needs a target.",
         ),
         (
-            lambda: visualizer_of("gpt2").score_heads("A", "sink"),
+            lambda: visualizer_of("gpt2").score_heads("A", scores="sink"),
             "Heads are scored on a text of two tokens or more: with one token none has a choice. "
             "Pass a longer text.",
         ),
         (
-            lambda: visualizer.score_heads(PROBE, Induction(period=1)),
+            lambda: visualizer.score_heads(PROBE, scores=Induction(period=1)),
             "Random tokens are repeated two or more at a time, in one text or more. Got period=1, "
             "sequences=4. Use for example period=25, sequences=4.",
         ),
@@ -98,16 +98,16 @@ def test_what_cannot_be_asked_is_refused():
         ),
         (
             lambda: visualizer.compute_attention(PROBE, rank=["sink"]),
-            "rank is the name of a head score, a score object, or some ranked heads. Got ['sink']. Pass for "
-            "example rank='induction', or rank=scores.ranking('ablation', 8).",
+            "rank must be the name of a head score, a score object or a list of ranked heads. Got ['sink']. "
+            "Pass for example rank='induction', or rank=scores.ranking('ablation', 8).",
         ),
         (
             lambda: visualizer.compute_attention(PROBE, rank=7),
-            "rank is the name of a head score, a score object, or some ranked heads. Got 7. Pass for "
-            "example rank='induction', or rank=scores.ranking('ablation', 8).",
+            "rank must be the name of a head score, a score object or a list of ranked heads. Got 7. "
+            "Pass for example rank='induction', or rank=scores.ranking('ablation', 8).",
         ),
         (
-            lambda: visualizer.compute_attention(PROBE, map="rollout", rank="sink"),
+            lambda: visualizer.compute_attention(PROBE, kind="rollout", rank="sink"),
             None,
         ),
     ):
@@ -118,7 +118,7 @@ def test_what_cannot_be_asked_is_refused():
 
 def test_a_ranking_that_there_is_not_is_told_before_anything_is_generated():
     visualizer = visualizer_of("llama")
-    with pytest.raises(InputError, match="There is no head score 'sinks'"):
+    with pytest.raises(InputError, match="Unknown head score 'sinks'"):
         visualizer.compute_attention(PROBE, rank="sinks", max_new_tokens=10**6)
 
 
@@ -126,7 +126,7 @@ def test_a_ranking_that_there_is_not_is_told_before_anything_is_generated():
 def test_a_map_of_the_heads_ranked_first_holds_their_attention(rank):
     visualizer = visualizer_of("bert")
     whole = visualizer.compute_attention(PROBE, layer="all", head="all")
-    expected = visualizer.score_heads(PROBE, rank).ranking(rank, 5)
+    expected = visualizer.score_heads(PROBE, scores=rank).ranking(rank, 5)
     found = visualizer.compute_attention(PROBE, rank=rank, top=5)
     assert found.ranking == expected
     assert found.layers == tuple(dict.fromkeys(one.layer for one in expected))
@@ -140,7 +140,7 @@ def test_a_map_of_the_heads_ranked_first_holds_their_attention(rank):
 
 def test_a_ranking_may_keep_to_some_layers_and_heads():
     visualizer = visualizer_of("gpt2")
-    scores = visualizer.score_heads(PROBE, "entropy").of("entropy")
+    scores = visualizer.score_heads(PROBE, scores="entropy").of("entropy")
     found = visualizer.compute_attention(PROBE, layer=[-1], rank="entropy", queries="prompt")
     assert found.layers == (2,)
     assert list(found.heads) == np.argsort(-scores[2]).tolist()
@@ -153,19 +153,21 @@ def test_a_ranking_may_keep_to_some_layers_and_heads():
 def test_steps_of_a_continuation_are_ranked_on_all_of_it():
     visualizer = visualizer_of("llama")
     for rank in ("distance", "ablation"):
-        expected = visualizer.score_heads(PROBE, rank, continuation=" a dull plot").ranking(rank, 2)
-        found = visualizer.compute_attention(PROBE, " a dull plot", rank=rank, top=2)
+        expected = visualizer.score_heads(PROBE, scores=rank, continuation=" a dull plot").ranking(rank, 2)
+        found = visualizer.compute_attention(PROBE, continuation=" a dull plot", rank=rank, top=2)
         assert found.ranking == expected
         assert found.steps.surfaces()[0].startswith(" ")
         loss = visualizer.compute_attention(PROBE, rank=rank, top=2, queries="prompt")
-        assert loss.ranking == visualizer.score_heads(PROBE, rank).ranking(rank, 2)
+        assert loss.ranking == visualizer.score_heads(PROBE, scores=rank).ranking(rank, 2)
 
 
 def test_a_map_by_norms_is_ranked_like_any():
     visualizer = visualizer_of("llama")
-    found = visualizer.compute_attention(PROBE, rank="entropy", map="value_weighted", queries="prompt", top=3)
+    found = visualizer.compute_attention(
+        PROBE, rank="entropy", kind="value_weighted", queries="prompt", top=3
+    )
     whole = visualizer.compute_attention(
-        PROBE, layer="all", head="all", map="value_weighted", queries="prompt"
+        PROBE, layer="all", head="all", kind="value_weighted", queries="prompt"
     )
     for layer, head, _ in found.ranking:
         assert np.allclose(found.matrix(layer, head), whole.matrix(layer, head), rtol=1e-6, atol=1e-7)
@@ -174,7 +176,9 @@ def test_a_map_by_norms_is_ranked_like_any():
 def test_a_report_holds_what_can_be_said_of_heads_at_once(tmp_path):
     report = visualizer_of("bert").analyze(PROBE, show=False, method="saliency")
     assert report.heads.names == (*DEFAULT_HEAD_SCORES, "agreement")
-    expected = visualizer_of("bert").score_heads(PROBE, "agreement", attribution=report.attributions[0])
+    expected = visualizer_of("bert").score_heads(
+        PROBE, scores="agreement", attribution=report.attributions[0]
+    )
     assert np.array_equal(report.heads.of("agreement"), expected.of("agreement"))
     assert Report.load(report.save(tmp_path / "report.json")).heads.names == report.heads.names
     report = visualizer_of("gpt2").analyze(PROBE, " a dull plot", show=False)
@@ -196,7 +200,7 @@ def test_the_model_is_left_as_it_was():
     model.train()
     visualizer = visualizer_of("llama", model=model)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    visualizer.score_heads(SAID_TWICE, HEAD_SCORES.names())
+    visualizer.score_heads(SAID_TWICE, scores=HEAD_SCORES.names())
     assert model.training
     assert all(parameter.requires_grad and parameter.grad is None for parameter in model.parameters())
     assert all(bool((before[key] == value).all()) for key, value in model.state_dict().items())
@@ -206,16 +210,18 @@ def test_the_model_is_left_as_it_was():
 def test_scores_of_a_pair_and_of_hostile_text_are_finite():
     visualizer = visualizer_of("bert")
     for text in ((PROBE, "A dull plot"), "👨‍👩‍👧 שלום </script> 你好"):
-        assert np.isfinite(visualizer.score_heads(text, ["entropy", "ablation", "agreement"]).scores).all()
+        assert np.isfinite(
+            visualizer.score_heads(text, scores=["entropy", "ablation", "agreement"]).scores
+        ).all()
     chat = [{"role": "user", "content": "A dull plot, a dull film"}]
-    found = visualizer_of("gpt2").score_heads(chat, HEAD_SCORES.names())
+    found = visualizer_of("gpt2").score_heads(chat, scores=HEAD_SCORES.names())
     assert found.tokens.special.any()
     assert np.isfinite(found.scores).all()
 
 
 def test_an_embedded_classifier_is_scored_by_name():
     visualizer = ModelVisualizer("demo:sentiment")
-    scores = visualizer.score_heads("The movie was absolutely fantastic!", ["sink", "ablation"])
+    scores = visualizer.score_heads("The movie was absolutely fantastic!", scores=["sink", "ablation"])
     assert scores.target.labels == ("positive",)
     layers, heads = scores.of("sink").shape
     assert (layers, heads) == (

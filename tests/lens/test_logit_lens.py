@@ -142,7 +142,7 @@ def test_the_oracle_fails_without_the_last_norm():
 
 def test_a_continuation_is_read_where_its_tokens_were_chosen():
     visualizer = visualizer_of("llama")
-    found = visualizer.compute_logit_lens(PROBE, " a bad film")
+    found = visualizer.compute_logit_lens(PROBE, continuation=" a bad film")
     generation = visualizer.generate(PROBE, continuation=" a bad film")
     start = generation.prompt_length
     assert found.positions.tolist() == list(range(start - 1, len(generation.tokens) - 1))
@@ -175,7 +175,7 @@ def test_one_forward_serves_all_layers_and_positions():
     try:
         visualizer.compute_logit_lens(PROBE)
         assert len(counts) == 3  # is it causal, and where are its blocks: measured once
-        visualizer.compute_logit_lens(PROBE, " bad")
+        visualizer.compute_logit_lens(PROBE, continuation=" bad")
         visualizer.compute_logit_lens(TEXTS[1], positions=[0, 3])
         assert len(counts) == len(blocks) == 5
     finally:

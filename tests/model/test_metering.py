@@ -18,7 +18,7 @@ from model_understanding.model.metering import (
 )
 from model_understanding.registry import METHODS
 
-NEXT = {"target": "next", "token": 9}
+NEXT = {"target": 9}
 
 
 def told_of(run, total):

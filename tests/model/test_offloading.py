@@ -16,7 +16,7 @@ from model_understanding.model.causality import is_causal
 
 GRADIENT_METHODS = ("saliency", "input_x_gradient", "integrated_gradients", "smooth_grad", "gim", "attn_lrp")
 HINT = "Load it whole with device=…, in a smaller dtype, or use a method that only perturbs the text."
-TARGETS = {"bert": {"target": 1}, "llama": {"target": "next", "token": 9}}
+TARGETS = {"bert": {"target": 1}, "llama": {"target": 9}}
 
 
 def in_memory(model, folder):

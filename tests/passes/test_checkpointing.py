@@ -32,7 +32,7 @@ def target_of(name, method):
         return {"target": "all"}
     if method in ("saliency", "gim") and name != "bert-as-language-model":
         return TOKENWISE
-    return {"target": "next", "token": 9}
+    return {"target": 9}
 
 
 @pytest.mark.parametrize("name", GRID)

@@ -122,8 +122,8 @@ def test_2_each_ingredient_of_gim_acts_on_models_as_they_are_loaded(name, implem
 def test_2_gim_runs_in_half_precision_and_leaves_no_gradients(name, dtype):
     """gim-explain 0.1.4: a crash on GPT-2 in bfloat16, ``.grad`` on 26 of 26 parameters."""
     model = tiny_models.fresh(name).to(dtype)
-    found = visualizer_of(name, model=model).compute_saliency(PROBE, target="next", token=9, method="gim")
-    expected = visualizer_of(name).compute_saliency(PROBE, target="next", token=9, method="gim")
+    found = visualizer_of(name, model=model).compute_saliency(PROBE, target=9, method="gim")
+    expected = visualizer_of(name).compute_saliency(PROBE, target=9, method="gim")
     assert oracles.close(found.scores, expected.scores, 0.15)
     assert all(p.grad is None and p.requires_grad and p.dtype is dtype for p in model.parameters())
 
@@ -188,7 +188,7 @@ def test_4_the_model_reads_every_token_and_keeps_its_size(method):
             lambda module, arguments, keywords, rows=rows: rows.append(keywords["input_ids"].clone()),
             with_kwargs=True,
         )
-        options = {"target": 0} if name == "bert" else {"target": "next", "token": 9}
+        options = {"target": 0} if name == "bert" else {"target": 9}
         found = visualizer.compute_saliency(asked, method=method, **options)
         handle.remove()
         assert found.tokens.ids.tolist() == expected
@@ -208,7 +208,7 @@ def test_5_decoders_explain_a_prompt_as_alone_whatever_its_batch_mates(name):
     """
     visualizer = visualizer_of(name)
     prompts = [PROBE, "A king", *TEXTS[1:], "A film", PROBE[::-1]]
-    found = visualizer.compute_saliency(prompts, target="next", token=9, quantity="logit", method="saliency")
+    found = visualizer.compute_saliency(prompts, target=9, quantity="logit", method="saliency")
     for prompt, one in zip(prompts, found, strict=True):
         inputs = {"input_ids": torch.tensor([visualizer.tokenizer(prompt)["input_ids"]])}
         values, _, gradients = gradients_by_hand(visualizer.model, inputs, lambda line: [line[-1, 9]])
@@ -289,7 +289,7 @@ def test_8_another_model_of_the_same_kind_does_not_change(name, method):
     before, during = run(), []
     head = model.classifier if name == "bert" else model.get_output_embeddings()
     handle = head.register_forward_hook(run_elsewhere)
-    options = {"target": 0} if name == "bert" else {"target": "next", "token": 9}
+    options = {"target": 0} if name == "bert" else {"target": 9}
     try:
         found = visualizer_of(name, model=model).compute_saliency(PROBE, method=method, **options)
     finally:

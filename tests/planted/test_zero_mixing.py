@@ -45,7 +45,7 @@ def without_mixing():
 
 @pytest.mark.parametrize("name", METHODS.names())
 def test_no_other_position_has_a_score(without_mixing, name):
-    found = without_mixing.compute_saliency(TEXT, "next", method=method_of(name)).scores[0]
+    found = without_mixing.compute_saliency(TEXT, target="next", method=method_of(name)).scores[0]
     elsewhere = np.abs(found[:-1]).max()
     if name in READS_WEIGHTS_ALONE:
         assert elsewhere > 0.05 * found[-1]  # attention is no attribution

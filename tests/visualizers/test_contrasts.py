@@ -10,7 +10,8 @@ from model_understanding.model.causality import is_causal
 from model_understanding.show.payload.report import report_payload
 
 PROMPT, CONTINUATION = "Once upon a", " time, in"
-OPTIONS = {"method": "input_x_gradient", "maps": (), "show": False}
+METHOD = {"method": "input_x_gradient"}
+OPTIONS = {**METHOD, "attention": (), "show": False}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_each_step_is_contrasted_with_its_likeliest_other_tokens(visualizer, rep
     for rank in (0, 1):
         alone = visualizer.compute_saliency(
             PROMPT,
-            "continuation",
+            target="continuation",
             continuation=CONTINUATION,
             per_token=True,
             against=[target.against[0] for target in contrasts.targets[rank::2]],
@@ -55,7 +56,7 @@ def test_what_alternatives_cost_is_estimated_and_is_what_runs(visualizer):
         return counts
 
     def foretold(alternatives: int):
-        return visualizer.analyze(PROMPT, CONTINUATION, alternatives=alternatives, estimate=True, **OPTIONS)
+        return visualizer.estimate_analysis(PROMPT, CONTINUATION, alternatives=alternatives, **METHOD)
 
     assert is_causal(visualizer.runner.model)  # measured before anything is counted
     plain, more = run(0), run(3)
@@ -104,10 +105,10 @@ def test_a_report_without_them_says_how_to_get_them(visualizer):
 
 @pytest.mark.parametrize("count", [-1, 21, True, 1.5])
 def test_a_number_that_cannot_be_is_refused(visualizer, count):
-    with pytest.raises(InputError, match="alternatives="):
+    with pytest.raises(InputError, match="alternatives must be a whole number, from 0 to 20"):
         visualizer.analyze(PROMPT, CONTINUATION, alternatives=count, **OPTIONS)
 
 
 def test_alternatives_of_another_target_are_refused(visualizer):
-    with pytest.raises(InputError, match="steps of a continuation"):
+    with pytest.raises(InputError, match="Alternatives exist for the steps of a continuation"):
         visualizer.analyze(PROMPT, target="loss", alternatives=1, **OPTIONS)

@@ -84,7 +84,7 @@ def attention_of_report(attend: Attend, extent: Extent, maps: MapChoice) -> tupl
     if spared:
         words = (
             f"The maps {' and '.join(spared)} are left out of texts longer than {MOST_FLOWING} tokens; "
-            f"analyze(..., maps={['raw', *spared]}) computes them."
+            f"analyze(..., attention={['raw', *spared]}) computes them."
         )
         found[-1] = replace(found[-1], left_out=(*found[-1].left_out, words))
     return tuple(found)

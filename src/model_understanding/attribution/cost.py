@@ -1,4 +1,4 @@
-"""What an explanation costs: told while it runs, or estimated in its place."""
+"""What an explanation costs: shown while it runs, or estimated instead."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -16,11 +16,11 @@ ProgressChoice = Progress | bool | None
 
 
 def with_progress(runner: Runner, call: Callable[[Runner], Result], progress: ProgressChoice) -> Result:
-    """Do something with a runner and show or tell how far it is.
+    """Call a function with a runner, and report its progress if the caller wants that.
 
     Args:
         runner: The runner.
-        call: What to do; done with a rehearsal first where a total is wanted.
+        call: What to run. Where progress is shown, a dry run of it counts the passes first.
         progress: As ``compute_saliency`` takes it.
 
     Returns:
@@ -29,28 +29,30 @@ def with_progress(runner: Runner, call: Callable[[Runner], Result], progress: Pr
     Raises:
         StoppedError: The caller's function returned ``False``.
     """
-    with progress_bar(progress) as tell:
-        return run_with_progress(lambda: call(runner), tell, lambda: _total(runner, call))
+    with progress_bar(progress) as report:
+        if report is None:
+            return call(runner)
+        return run_with_progress(lambda: call(runner), report, lambda: _total(runner, call))
 
 
 def estimate_of(
     runner: Runner, call: Callable[[Runner], Sequence[Attribution]], method: MethodChoice
 ) -> Estimate:
-    """Return what explanations would cost, without running the model over anything.
+    """Return what explanations would cost, without running the model.
 
     Args:
         runner: The runner.
         call: Explains with a runner.
-        method: The method it explains by, as it was asked for.
+        method: The method it explains by, as the caller named it.
 
     Returns:
         The estimate.
 
     Raises:
-        InputError: The method asks for more than values and gradients, so it cannot be dry_run.
+        InputError: The method uses more of the runner than values and gradients, so it has no dry run.
         ModelUnderstandingError: What the explanation itself would raise.
     """
-    asked_for = method if isinstance(method, str) else method.name
+    name = method if isinstance(method, str) else method.name
     try:
         least, short = dry_run(runner, call, longest=False)
         most, long = dry_run(runner, call, longest=True)
@@ -58,16 +60,16 @@ def estimate_of(
         raise
     except Exception as error:
         raise InputError(
-            f"The method {asked_for!r} cannot be estimated: it asks the runner for more than values and "
+            f"The cost of {name!r} cannot be estimated: the method uses more of the runner than values and "
             f"gradients ({type(error).__name__}: {error}).",
-            hint="Pass a progress function and watch it run.",
+            hint="Pass progress=True to see how far a run is.",
         ) from error
     tokens = max((len(attribution.tokens) for attribution in long), default=0)
     fewest = max((len(attribution.tokens) for attribution in short), default=0)
-    unknown = f"What the model will say is not known: texts of {fewest} to {tokens} tokens are counted."
+    unknown = f"The length of the continuation is unknown: texts of {fewest} to {tokens} tokens are counted."
     tensors = [*runner.model.module.parameters(), *runner.model.module.buffers()]
     return Estimate(
-        method=", ".join(dict.fromkeys(attribution.method for attribution in long)) or asked_for,
+        method=", ".join(dict.fromkeys(attribution.method for attribution in long)) or name,
         texts=len(long),
         tokens=tokens,
         targets=sum(len(attribution.targets) for attribution in long),
@@ -90,5 +92,5 @@ def estimate_of(
 def _total(runner: Runner, call: Callable[[Runner], Any]) -> int | None:
     try:
         return dry_run(runner, call, longest=True)[0].done
-    except Exception:  # what is wrong, if anything is, the run itself will say
+    except Exception:  # if something is wrong, the run itself raises it
         return None

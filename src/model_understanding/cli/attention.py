@@ -158,9 +158,9 @@ def attention(
         return
     content = read_text(text)
     question: dict[str, Any] = {
+        "kind": map_name,
         "layer": _layers(layer, view, rank),
         "head": _heads(head, view, rank, map_name),
-        "map": map_name,
         "keep": keep,
     }
     if rank is not None:

@@ -167,19 +167,19 @@ def explain_text(
 
     is_classifier = isinstance(visualizer, ModelVisualizer)
     options = _classifier_options(request) if is_classifier else _language_model_options(request)
-    result = visualizer.analyze(
+    options |= {"method": request.method, "layer": request.layer}
+    if request.estimate:
+        return visualizer.estimate_analysis(request.input.of(text), **options)
+    report = visualizer.analyze(
         request.input.of(text),
         **options,
-        method=request.method,
-        layer=request.layer,
-        progress=progress,
-        estimate=request.estimate,
         evaluate=request.evaluate,
         metrics=request.metrics,
-        maps=None if request.as_page else (),
+        attention=None if request.as_page else (),
+        progress=progress,
         show=False,
     )
-    return result if isinstance(result, Estimate) else join_tokens(result, request.level)
+    return join_tokens(report, request.level)
 
 
 def join_tokens(report: Report, level: LevelName) -> Report:

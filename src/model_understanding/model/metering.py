@@ -138,7 +138,7 @@ def _told(meter: PassCounter) -> None:
 
 
 def run_with_progress(
-    run: Callable[[], Result], progress: Progress | None, total: Callable[[], int | None]
+    run: Callable[[], Result], progress: Progress, total: Callable[[], int | None]
 ) -> Result:
     """Run something and tell a caller how far it is.
 
@@ -149,7 +149,7 @@ def run_with_progress(
 
     Args:
         run: What to run.
-        progress: Whom to tell; nobody where left out.
+        progress: Whom to tell.
         total: Foretells the token positions of all passes.
 
     Returns:
@@ -158,8 +158,6 @@ def run_with_progress(
     Raises:
         StoppedError: ``progress`` returned ``False``.
     """
-    if progress is None:
-        return run()
     expected = total()
     meter = PassCounter()
 

@@ -1,23 +1,33 @@
-"""What both visualizers share: loading a model, and assessing what explains it."""
+"""What the two visualizers of a loaded model share: loading, plotting, and assessing attributions."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from model_understanding.attention.keep import AxisChoice
+from model_understanding.attention.protocol import AttentionMapMethod
+from model_understanding.attribution.choose import MethodChoice
 from model_understanding.errors import InputError
 from model_understanding.evaluation.run import assess
 from model_understanding.loading import LoadingOptions, load
 from model_understanding.passes.runner import Runner
-from model_understanding.results import Attribution
+from model_understanding.results import AttentionMap, Attribution, LogitLens, QueryKey
 from model_understanding.text.encoding import Encoding
-from model_understanding.visualizers.heads import RanksHeads
-from model_understanding.visualizers.plotting import DrawsReadings
+from model_understanding.visualizers.plotting import PlotsSaliency
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from model_understanding.results.attention_sinks import SinkMode
+    from model_understanding.show.figures.attention import View
+    from model_understanding.show.shared.colors import Theme
+    from model_understanding.tokens import Level
 
 
-class Visualizer(RanksHeads, DrawsReadings):
-    """The common part of the visualizers; use one of its two kinds."""
+class Visualizer(PlotsSaliency):
+    """Base of ``ModelVisualizer`` and ``GenerativeModelVisualizer``."""
 
     task: str
 
@@ -47,6 +57,7 @@ class Visualizer(RanksHeads, DrawsReadings):
         self.runner = Runner(
             load(name_or_model, model=model, tokenizer=tokenizer, task=self.task, options=options)
         )
+        self._check_model()
 
     @property
     def model(self) -> Any:
@@ -55,41 +66,162 @@ class Visualizer(RanksHeads, DrawsReadings):
 
     @property
     def tokenizer(self) -> Any:
-        """Its tokenizer."""
+        """The model's tokenizer."""
         return self.runner.model.tokenizer
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.runner.model.loaded.provenance.model!r})"
 
+    def compute_attention(self, *text: Any, **options: Any) -> Any:
+        """Return an attention map of a text."""
+        raise NotImplementedError
+
+    def compute_logit_lens(self, *text: Any, **options: Any) -> Any:
+        """Return what each layer predicts for a text."""
+        raise NotImplementedError
+
+    def plot_attention(
+        self,
+        map_or_text: Any,
+        *,
+        ax: "Axes | None" = None,
+        kind: str | AttentionMapMethod | None = None,
+        view: "View" = "map",
+        layer: int | None = None,
+        head: int | None = None,
+        level: "Level" = "character",
+        sinks: "SinkMode | None" = None,
+        theme: "Theme" = "light",
+    ) -> "Axes":
+        """Draw an attention map: a heatmap, a grid over layers and heads, or arcs between tokens.
+
+        Args:
+            map_or_text: A map, or a text to compute it for first.
+            ax: Axes to draw into; a new figure if left out.
+            kind: For a text: which map, as ``compute_attention`` takes it; ``raw`` if left out.
+            view: ``map``, a heatmap of one matrix; ``grid``, a small tile for each layer and head;
+                ``arcs``, the strongest links of one matrix between two columns of tokens.
+            layer: The layer's index. If left out: of a map the mean over the layers that it holds (in a grid
+                all of them), of a text the last layer (in a grid all).
+            head: The head's index. If left out: of a map the mean over the heads that it holds (in a grid
+                all of them), of a text the mean over all heads (in a grid of ``raw`` all).
+            level: What a row and a column stand for: ``token``, ``character``, ``word`` or ``sentence``;
+                keys are summed, queries averaged.
+            sinks: How to draw keys that take most of the attention: ``raw`` like the rest, ``muted`` off the
+                color scale, ``renormalized`` also divides each row by what remains. If left out, ``muted``
+                for attention weights and ``raw`` for other maps.
+            theme: ``light`` or ``dark``.
+
+        Returns:
+            The axes.
+
+        Raises:
+            InputError: The map does not hold that layer or head; there is no such map, view, level, theme or
+                way to draw sinks; or ``kind`` is given with a map.
+        """
+        from model_understanding.show.figures.report import attention_axes
+
+        if isinstance(map_or_text, AttentionMap):
+            if kind is not None:
+                raise InputError(
+                    f"kind={kind!r} chooses the map of a text, but a computed map was given.",
+                    hint="Leave kind out, or pass the text.",
+                )
+            attention_map = map_or_text
+        else:
+            kind = "raw" if kind is None else kind
+            in_grid, is_raw = view == "grid", getattr(kind, "name", kind) == "raw"
+            layers: AxisChoice = layer if layer is not None else "all" if in_grid else -1
+            heads: AxisChoice = head if head is not None else "all" if in_grid and is_raw else "mean"
+            attention_map = self.compute_attention(map_or_text, kind=kind, layer=layers, head=heads)
+            layer = head = None  # the map holds just these
+        return attention_axes(
+            attention_map, ax, view=view, layer=layer, head=head, level=level, sinks=sinks, theme=theme
+        )
+
+    def plot_logit_lens(
+        self, lens_or_text: Any, *, ax: "Axes | None" = None, theme: "Theme" = "light"
+    ) -> "Axes":
+        """Draw what each layer predicts: layers × positions, colored by probability.
+
+        Args:
+            lens_or_text: A logit lens, or a text to compute it for first.
+            ax: Axes to draw into; a new figure if left out.
+            theme: ``light`` or ``dark``.
+
+        Returns:
+            The axes.
+
+        Raises:
+            InputError: There is no such theme, or the text cannot be read.
+        """
+        from model_understanding.show.figures.report import lens_axes
+
+        lens = lens_or_text if isinstance(lens_or_text, LogitLens) else self.compute_logit_lens(lens_or_text)
+        return lens_axes(lens, ax, theme=theme)
+
+    def plot_query_key(
+        self, query_key: QueryKey, *, ax: "Axes | None" = None, theme: "Theme" = "light"
+    ) -> "Axes":
+        """Draw which dimensions of a head make a query attend to its keys: keys × dimensions.
+
+        Args:
+            query_key: What ``compute_query_key`` returned.
+            ax: Axes to draw into; a new figure if left out.
+            theme: ``light`` or ``dark``.
+
+        Returns:
+            The axes.
+
+        Raises:
+            InputError: There is no such theme.
+        """
+        from model_understanding.show.figures.report import query_key_axes
+
+        return query_key_axes(query_key, ax, theme=theme)
+
+    def _check_model(self) -> None:
+        """Raise UnsupportedModelError for a model that loads, but cannot be explained."""
+
     def _encoding_of(self, attribution: Attribution) -> Encoding:
         """Return the text of an attribution as this model sees it."""
         raise NotImplementedError
 
-    def _evaluated(
+    def _assess(
         self,
         text: Any,
-        method: Any,
-        explain: Callable[[Any], Attribution],
+        method: MethodChoice | Sequence[MethodChoice],
+        explain: Callable[[MethodChoice], Attribution],
         function: Callable[[Any], Any] | None,
         **options: Any,
     ) -> Any:
-        """Assess attributions that are given, or explain a text by each method first."""
+        """Assess the attributions that are given, or explain the text by each method first.
+
+        Args:
+            text: A text, an attribution, or a list of attributions.
+            method: The methods to explain a text by.
+            explain: Explains the text by one method.
+            function: The caller's function of the model's outputs, if that is the target.
+            **options: More of what ``assess`` takes.
+
+        Returns:
+            One assessment; a list for several methods, attributions or targets.
+        """
         several = isinstance(method, list | tuple)
         if isinstance(text, Attribution):
             attributions, several = [text], False
-        elif isinstance(text, list) and text and all(isinstance(one, Attribution) for one in text):
+        elif isinstance(text, list) and text and all(isinstance(item, Attribution) for item in text):
             attributions, several = text, True
         else:
-            attributions = [explain(one) for one in (method if several else [method])]
+            methods: Any = method if several else [method]
+            attributions = [explain(choice) for choice in methods]
         if not attributions:
-            raise InputError("No method was chosen.", hint="Pass method='default', or a list of names.")
+            raise InputError("The list of methods is empty.", hint="Pass method='default', or some names.")
         encoding = self._encoding_of(attributions[0])
-        others = [
-            one for one in attributions if not np.array_equal(one.tokens.ids, attributions[0].tokens.ids)
-        ]
-        if others:
+        ids = attributions[0].tokens.ids
+        if not all(np.array_equal(attribution.tokens.ids, ids) for attribution in attributions):
             raise InputError(
-                "The attributions are of different texts.", hint="Evaluate those of one text at a time."
+                "The attributions explain different texts.", hint="Evaluate those of one text at a time."
             )
-        found = assess(self.runner, encoding, attributions, function=function, **options)
-        return found if several or len(found) > 1 else found[0]
+        assessments = assess(self.runner, encoding, attributions, function=function, **options)
+        return assessments if several or len(assessments) > 1 else assessments[0]

@@ -1,15 +1,15 @@
-"""Explain a classifier or a generator of which only the answers are known."""
+"""BlackBoxVisualizer: explains a classifier or a generator that is known only by its answers."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, overload
 
 import numpy as np
 from jaxtyping import Float
 
-from model_understanding.attribution.choose import method_of
+from model_understanding.attribution.choose import MethodChoice, method_of
 from model_understanding.attribution.protocol import AttributionMethod
 from model_understanding.attribution.run import attribution_of, parameters_of
 from model_understanding.errors import InputError, UnsupportedModelError
@@ -20,26 +20,26 @@ from model_understanding.results.target import name_of_function
 from model_understanding.targets.classification import ClassName, resolve_targets
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
-from model_understanding.visualizers.plotting import DrawsSaliency, shown
+from model_understanding.visualizers.plotting import PlotsSaliency, show_if_wanted
 
 _DEFAULT_METHOD = "shapley_sampling"
-_SUMS_TO_ONE = 1e-3  # what rounding in an API's answer may leave
+_ROUNDING = 1e-3  # how far rounded probabilities of an API may be from a sum of 1
 
 
-class BlackBoxVisualizer(DrawsSaliency):
+class BlackBoxVisualizer(PlotsSaliency):
     """Explain a function from texts to numbers, such as a model behind an API.
 
-    Perturbation methods remove parts of the text and ask again; what is explained is the number that the
-    function returns, whatever its unit. A generator is explained by a function that returns, say, the
+    Perturbation methods remove parts of the text and call the function again; what is explained is the number
+    that it returns, whatever its unit. A generator is explained by a function that returns, for example, the
     log-probability of one answer after each text.
 
     Args:
         predict_fn: From a list of B texts to an array of shape ``(B, C)``, a number for each class
-            (probabilities or logits), or ``(B,)``, one number for each text. What it raises passes through.
-        tokenizer: A transformers tokenizer whose tokens are removed; the text's words where left out.
-        labels: Names of the C classes; ``class 0`` and so on where left out.
-        replacement: What is put in the text in place of each removed token, as a mask that the model
-            knows, or ``"delete"`` to leave tokens out.
+            (probabilities or logits), or ``(B,)``, one number for each text. Its exceptions pass through.
+        tokenizer: A transformers tokenizer whose tokens are removed; the text's words if left out.
+        labels: Names of the C classes; ``class 0`` and so on if left out.
+        replacement: What replaces each removed token in the text, such as a mask that the model knows, or
+            ``"delete"`` to remove tokens without replacement.
         batch_size: Most texts in one call.
 
     Raises:
@@ -57,6 +57,7 @@ class BlackBoxVisualizer(DrawsSaliency):
     def __init__(
         self,
         predict_fn: Callable[[list[str]], Any],
+        *,
         tokenizer: Any = None,
         labels: Sequence[str] | None = None,
         replacement: str = "[MASK]",
@@ -64,55 +65,74 @@ class BlackBoxVisualizer(DrawsSaliency):
     ) -> None:
         if labels is not None and not _are_names(labels):
             raise InputError(
-                f"Labels are a list of strings, one for each class. Got {labels!r}.",
-                hint="Leave them out where the classes have no names.",
+                f"labels must be a list of strings, one for each class. Got {labels!r}.",
+                hint="Leave labels out if the classes have no names.",
             )
-        self._given = BlackBox(
+        self._black_box = BlackBox(
             predict_fn, tokenizer=tokenizer, replacement=replacement, batch_size=batch_size
         )
         self.labels = None if labels is None else tuple(labels)
 
     @property
     def runner(self) -> BlackBox:
-        """A black box that has no answer yet: what a method takes in place of a model's runner."""
-        given = self._given
+        """A black box without answers so far: what a method takes in place of a model's runner."""
+        black_box = self._black_box
         return BlackBox(
-            given.predict_fn,
-            tokenizer=given.tokenizer,
-            replacement=given.replacement,
-            batch_size=given.batch_size,
+            black_box.predict_fn,
+            tokenizer=black_box.tokenizer,
+            replacement=black_box.replacement,
+            batch_size=black_box.batch_size,
         )
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({name_of_function(self._given.predict_fn)})"
+        return f"{type(self).__name__}({name_of_function(self._black_box.predict_fn)})"
 
     def predict(self, text: str) -> Prediction:
-        """Return what the function says about a text.
+        """Return what the function returns for a text.
 
         Args:
             text: The text.
 
         Returns:
-            Labels and outputs; probabilities too where the outputs are a distribution over classes.
+            Labels and outputs; probabilities too if the outputs are a distribution over classes.
 
         Raises:
-            InputError: The text is empty, or the function's answer cannot be used.
+            InputError: The text is empty, or the function's output cannot be used.
         """
         box = self.runner
         return self._prediction(box, box.encode(text).tokens[0])
 
+    @overload
+    def compute_saliency(
+        self,
+        text: str,
+        *,
+        method: MethodChoice = "default",
+        target: ClassName | Sequence[ClassName] | None = None,
+        against: ClassName | None = None,
+    ) -> Attribution: ...
+    @overload
+    def compute_saliency(
+        self,
+        text: list[str],
+        *,
+        method: MethodChoice = "default",
+        target: ClassName | Sequence[ClassName] | None = None,
+        against: ClassName | None = None,
+    ) -> list[Attribution]: ...
     def compute_saliency(
         self,
         text: str | list[str],
-        method: str | AttributionMethod = _DEFAULT_METHOD,
+        *,
+        method: MethodChoice = "default",
         target: ClassName | Sequence[ClassName] | None = None,
         against: ClassName | None = None,
-    ) -> Any:
+    ) -> Attribution | list[Attribution]:
         """Return how much each word or token contributed to the answer.
 
         Args:
             text: A text, or a list of them.
-            method: A perturbation method's name or object.
+            method: A perturbation method's name or object; ``"default"`` is ``shapley_sampling``.
             target: A label, an index, several of them, ``"all"``, or ``None`` for the class with the
                 highest number.
             against: Another class: the difference target − against is explained.
@@ -122,53 +142,57 @@ class BlackBoxVisualizer(DrawsSaliency):
             list of them for a list of texts.
 
         Raises:
-            InputError: The text, the target or the function's answer cannot be used.
+            InputError: The text, the target or the function's output cannot be used.
             UnsupportedModelError: The method needs the model itself.
         """
-        chosen = self._method(method)
+        perturbation = self._method(method)
         box = self.runner
         if not isinstance(text, list):
-            return self._attribution(box, box.encode(text), chosen, target, against)
-        encodings = [box.encode(one) for one in text]
+            return self._attribution(box, box.encode(text), perturbation, target, against)
+        encodings = [box.encode(item) for item in text]
         if encodings:
             box.answers([encoding.tokens[0].texts[0] for encoding in encodings])  # together, in full batches
-        return [self._attribution(box, encoding, chosen, target, against) for encoding in encodings]
+        return [self._attribution(box, encoding, perturbation, target, against) for encoding in encodings]
 
     def analyze(
         self,
         text: str,
         *,
-        method: str | AttributionMethod = _DEFAULT_METHOD,
+        method: MethodChoice = "default",
         target: ClassName | Sequence[ClassName] | None = None,
         against: ClassName | None = None,
         show: bool | None = None,
     ) -> Report:
-        """Explain an answer: what the function says, and what in the text it rests on.
+        """Explain an answer: what the function returns, and how much each word or token contributed to it.
 
         Args:
             text: The text.
-            method: A perturbation method's name or object.
+            method: A perturbation method's name or object, as ``compute_saliency`` takes it.
             target: What to explain, as ``compute_saliency`` takes it.
             against: Another class: the difference target − against is explained.
-            show: Whether to show the report now; when left out a notebook shows the value returned, and
-                a script or terminal gets colored text.
+            show: Whether to show the report now. If left out, a notebook shows the returned value, and a
+                script or terminal gets colored text.
 
         Returns:
-            The report; ``report.save("x.html")`` keeps it.
+            The ``Report``; ``report.save("x.html")`` saves it.
+
+        Raises:
+            InputError: The text, the target or the function's output cannot be used.
+            UnsupportedModelError: The method needs the model itself.
         """
-        chosen = self._method(method)
+        perturbation = self._method(method)
         box = self.runner
         encoding = box.encode(text)
-        saliency = self._attribution(box, encoding, chosen, target, against)
+        saliency = self._attribution(box, encoding, perturbation, target, against)
         report = Report(
             prediction=self._prediction(box, encoding.tokens[0]),
             attributions=(saliency,),
             provenance=saliency.provenance,
         )
-        return shown(report, show)
+        return show_if_wanted(report, show)
 
     def compute_attention(self, *_: Any, **__: Any) -> NoReturn:
-        """Refuse: attention is inside the model, and a function from texts to numbers shows none of it.
+        """Refuse: attention is inside the model, which a function from texts to numbers does not show.
 
         Raises:
             UnsupportedModelError: Always.
@@ -186,14 +210,14 @@ class BlackBoxVisualizer(DrawsSaliency):
         """
         self.compute_attention()
 
-    def _method(self, method: str | AttributionMethod) -> AttributionMethod:
-        chosen = method_of(_DEFAULT_METHOD if method == "default" else method)
-        if not takes_black_box(chosen):
+    def _method(self, method: MethodChoice) -> AttributionMethod:
+        perturbation = method_of(_DEFAULT_METHOD if method == "default" else method)
+        if not takes_black_box(perturbation):
             raise UnsupportedModelError(
-                f"The method {chosen.name!r} needs the model itself, and a predict_fn gives values only.",
+                f"The method {perturbation.name!r} needs the model itself; a predict_fn gives values only.",
                 hint=perturbation_hint(),
             )
-        return chosen
+        return perturbation
 
     def _attribution(
         self,
@@ -224,8 +248,9 @@ class BlackBoxVisualizer(DrawsSaliency):
         outputs = box.answers(tokens.texts)[0]
         if self.labels is not None and len(self.labels) != len(outputs):
             raise InputError(
-                f"There are {len(self.labels)} labels, and predict_fn returned {len(outputs)} numbers.",
-                hint="Pass a label for each number, or leave labels out.",
+                f"Got {len(self.labels)} label{'s' * (len(self.labels) != 1)}, but predict_fn returned "
+                f"{len(outputs)} numbers for a text.",
+                hint="Pass one label for each number, or leave labels out.",
             )
         return outputs
 
@@ -240,24 +265,23 @@ class BlackBoxVisualizer(DrawsSaliency):
         target: ClassName | Sequence[ClassName] | None,
         against: ClassName | None,
     ) -> tuple[Target, ...]:
-        """Return the targets a caller named, as what the function returns for them, in no unit we know."""
+        """Return the caller's targets; their values are what the function returns, in its own unit."""
         labels = self._labels(outputs)
         classes = SimpleNamespace(num_labels=len(labels), id2label=dict(enumerate(labels)))
-        wanted = int(outputs.argmax()) if target is None else target
-        named = resolve_targets(classes, wanted, against, "logit")
+        target = int(outputs.argmax()) if target is None else target
         return tuple(
             replace(
-                one,
+                resolved,
                 task=BLACK_BOX,
                 quantity="custom",
-                name=" − ".join((*one.labels, *one.against_labels)),
+                name=" − ".join((*resolved.labels, *resolved.against_labels)),
             )
-            for one in named
+            for resolved in resolve_targets(classes, target, against, "logit")
         )
 
     def _prediction(self, box: BlackBox, tokens: Tokens) -> Prediction:
         outputs = self._outputs(box, tokens)
-        is_distribution = len(outputs) > 1 and (outputs >= 0).all() and abs(outputs.sum() - 1) <= _SUMS_TO_ONE
+        is_distribution = len(outputs) > 1 and (outputs >= 0).all() and abs(outputs.sum() - 1) <= _ROUNDING
         return Prediction(
             tokens=tokens,
             labels=self._labels(outputs),
@@ -267,9 +291,9 @@ class BlackBoxVisualizer(DrawsSaliency):
         )
 
     def _provenance(self) -> Provenance:
-        tokenizer = self._given.tokenizer
+        tokenizer = self._black_box.tokenizer
         return Provenance(
-            model=f"predict_fn {name_of_function(self._given.predict_fn)}",
+            model=f"predict_fn {name_of_function(self._black_box.predict_fn)}",
             task=BLACK_BOX,
             tokenizer="words of the text" if tokenizer is None else type(tokenizer).__name__,
             versions=versions_of("numpy"),

@@ -1,5 +1,6 @@
-"""Why a model wrote what it wrote and not what it might have written: contrasts with the likeliest others."""
+"""Why a model wrote each token and not one of the likeliest others: the targets of these contrasts."""
 
+from model_understanding.checks import whole_number
 from model_understanding.errors import InputError
 from model_understanding.passes.runner import Runner
 from model_understanding.results import Target
@@ -8,47 +9,41 @@ from model_understanding.targets.names import CAUSAL_LM
 from model_understanding.targets.vocabulary import token_text
 from model_understanding.text.encoding import Encoding
 from model_understanding.visualizers.generation_record import step_logits
-from model_understanding.visualizers.questions import Question
+from model_understanding.visualizers.target_spec import TargetSpec
 
 MOST_ALTERNATIVES = 20
 
 
-def check_alternatives(count: int, question: Question) -> None:
-    """Raise InputError unless so many alternatives can be explained of what is asked."""
-    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MOST_ALTERNATIVES:
+def check_alternatives(count: int, spec: TargetSpec) -> None:
+    """Raise InputError unless that many alternatives can be explained of a target."""
+    whole_number(count, "alternatives", least=0, most=MOST_ALTERNATIVES)
+    if count and spec.kind != "continuation":
         raise InputError(
-            f"alternatives={count!r} is not a whole number from 0 to {MOST_ALTERNATIVES}.",
-            hint="Pass how many of the likeliest other tokens of each step are explained, as 3.",
-        )
-    if count and question.kind != "continuation":
-        raise InputError(
-            f"Alternatives belong to the steps of a continuation. Got target={question.target!r}.",
+            f"Alternatives exist for the steps of a continuation. Got target={spec.target!r}.",
             hint="Leave target out, or pass against= to contrast one token.",
         )
 
 
-def contrast_targets(
-    runner: Runner, encoding: Encoding, count: int, question: Question
-) -> tuple[Target, ...]:
+def contrast_targets(runner: Runner, encoding: Encoding, count: int, spec: TargetSpec) -> tuple[Target, ...]:
     """Return the contrast of each step's token with each of the likeliest others.
 
-    ``value = logit(written) − logit(other)``, both read where the token was chosen. One forward without
-    gradients finds the others.
+    ``value = logit(written) − logit(other)``, both at the position that predicts the token. One forward pass
+    without gradients determines the others.
 
     Args:
         runner: The runner of a language model.
         encoding: Prompt and continuation.
         count: How many others at each step.
-        question: What is asked; a span of it limits the steps.
+        spec: The target; its span limits the steps.
 
     Returns:
-        ``count`` targets for each step, the likeliest other first; fewer of a vocabulary that has no more.
+        ``count`` targets for each step, the likeliest other first; fewer if the vocabulary has no more.
     """
     tokens, start = encoding.tokens[0], encoding.prompt_length
     assert start is not None
     steps = range(start, len(tokens))
-    if question.span is not None:
-        steps = span_of(tokens, steps, question.span, "continuation")
+    if spec.span is not None:
+        steps = span_of(tokens, steps, spec.span, "continuation")
     logits = step_logits(runner.model, encoding, steps)
     best = logits.topk(min(count + 1, logits.shape[-1]), dim=-1).indices.tolist()
     targets = []

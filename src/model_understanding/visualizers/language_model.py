@@ -1,7 +1,8 @@
 """GenerativeModelVisualizer: explains causal language models."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, overload
 
 from model_understanding.attention.for_report import MapChoice
 from model_understanding.attention.keep import AxisChoice, Keep
@@ -13,14 +14,18 @@ from model_understanding.attribution.run import attribute
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.evaluation.protocol import Metric
 from model_understanding.evaluation.run import evaluations_for_report
+from model_understanding.head_scores.run import HeadScoreChoice
 from model_understanding.lens.read import TOP, lens_for_report, lens_of_tokens
 from model_understanding.model.attention_layout import layer_count
 from model_understanding.model.causality import is_causal
 from model_understanding.passes.runner import Runner
 from model_understanding.results import (
+    Assessment,
     AttentionMap,
     Attribution,
+    Estimate,
     Generation,
+    HeadScores,
     LogitLens,
     QueryKey,
     Report,
@@ -35,37 +40,61 @@ from model_understanding.text.encoding import Encoding
 from model_understanding.visualizers.base import Visualizer
 from model_understanding.visualizers.contrasts import check_alternatives, contrast_targets
 from model_understanding.visualizers.generation_record import TOP_TOKENS, generation_of
-from model_understanding.visualizers.heads import RankChoice, check_rank
-from model_understanding.visualizers.plotting import shown
+from model_understanding.visualizers.heads import (
+    RankChoice,
+    attention_of_heads,
+    check_rank,
+    chosen_head_scores,
+    head_scores_for_report,
+    needs_target,
+    scores_of_heads,
+)
+from model_understanding.visualizers.plotting import show_if_wanted
 from model_understanding.visualizers.prompts import (
     Prompt,
+    Prompts,
+    Sampling,
+    continuation_for_each,
     continued_prompt,
     encoded_prompt,
     prompt_of,
     steps_of,
 )
-from model_understanding.visualizers.questions import Question, TokenTarget, check_continuation, one_for_each
+from model_understanding.visualizers.target_spec import TargetSpec, TokenTarget, default_target
+
+OneTarget = VocabularyItem | Callable[[Any], Any] | None
 
 
-class GeneratorReadings(Visualizer):
-    """What ``GenerativeModelVisualizer`` reads off its model; use that one."""
+class GenerativeModelVisualizer(Visualizer):
+    """Explain a causal language model: why it says what it says, token by token.
+
+    Args:
+        name_or_model: A hub id, a folder, ``demo:smollm2``, a ``.gguf`` file, a model or a pipeline.
+        model: A loaded model, instead of the first argument.
+        tokenizer: Its tokenizer; needed with a loaded model.
+        device: Where to run; a GPU if there is one, when left out.
+        dtype: Data type to load the weights in.
+        revision: Commit, branch or tag on the hub.
+        token: Access token for the hub.
+        trust_remote_code: Whether to run code that comes with the checkpoint.
+        allow_pickle: Whether to load weights from pickles, which can run code.
+        device_map: Spread the weights over devices (``"auto"``, or modules and their devices); gradient
+            methods need all of them on accelerators, or the whole model on one device.
+
+    Raises:
+        LoadingError: The model cannot be loaded.
+        UnsafeModelError: Loading it would run code that was not allowed.
+        UnsupportedModelError: The model's forward pass gives no next-token distribution.
+    """
 
     task = CAUSAL_LM
-
-    def __init__(self, name_or_model: Any = None, **options: Any) -> None:
-        super().__init__(name_or_model, **options)
-        if self.runner.model.config.model_type == "xlnet":
-            raise UnsupportedModelError(
-                "XLNet predicts permuted positions: its plain forward is no next-token distribution.",
-                hint="Explain an XLNet classifier with ModelVisualizer, or another language model here.",
-            )
 
     def generate(
         self,
         prompt: Prompt,
-        max_new_tokens: int = 32,
         *,
         continuation: str | None = None,
+        max_new_tokens: int = 32,
         seed: int | None = None,
         temperature: float = 1.0,
         top_p: float = 1.0,
@@ -75,11 +104,11 @@ class GeneratorReadings(Visualizer):
 
         Args:
             prompt: A text, or chat messages.
-            max_new_tokens: Most tokens to generate.
             continuation: A given continuation, scored instead of generating one.
-            seed: Sample with this seed; the likeliest token at each step where left out.
+            max_new_tokens: Most tokens to generate.
+            seed: Sample with this seed; if left out, the likeliest token is taken at each step.
             temperature: Temperature of sampling.
-            top_p: Share of probability to sample from.
+            top_p: Share of the probability to sample from.
             top_k: How many of the likeliest tokens to sample from; 0 for all.
 
         Returns:
@@ -88,79 +117,234 @@ class GeneratorReadings(Visualizer):
         Raises:
             InputError: The prompt or the continuation is empty or too long.
         """
-        encoding = self._continued(
-            prompt, continuation, max_new_tokens, seed=seed, temperature=temperature, top_p=top_p, top_k=top_k
-        )
+        sampling = Sampling(seed=seed, temperature=temperature, top_p=top_p, top_k=top_k)
+        encoding = self._continued(prompt, continuation, max_new_tokens, sampling)
         return generation_of(self.runner.model, encoding, given=continuation is not None)
+
+    @overload
+    def compute_saliency(
+        self,
+        prompt: Prompt,
+        *,
+        continuation: str | None = None,
+        method: MethodChoice = "default",
+        target: TokenTarget | None = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        layer: int | None = None,
+        per_token: bool = False,
+        span: Span | None = None,
+        max_new_tokens: int = 32,
+        progress: ProgressChoice = None,
+    ) -> Attribution: ...
+    @overload
+    def compute_saliency(
+        self,
+        prompt: Prompts,
+        *,
+        continuation: str | list[str] | None = None,
+        method: MethodChoice = "default",
+        target: TokenTarget | None = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        layer: int | None = None,
+        per_token: bool = False,
+        span: Span | None = None,
+        max_new_tokens: int = 32,
+        progress: ProgressChoice = None,
+    ) -> list[Attribution]: ...
+    def compute_saliency(
+        self,
+        prompt: Prompt | Prompts,
+        *,
+        continuation: str | list[str] | None = None,
+        method: MethodChoice = "default",
+        target: TokenTarget | None = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        layer: int | None = None,
+        per_token: bool = False,
+        span: Span | None = None,
+        max_new_tokens: int = 32,
+        progress: ProgressChoice = None,
+    ) -> Attribution | list[Attribution]:
+        """Return how much each token contributed.
+
+        Args:
+            prompt: A text, chat messages, or a list of them; those of one length share batches.
+            continuation: What follows the prompt; for a list of prompts one for all, or a list. With
+                ``target="continuation"`` it is generated greedily if left out.
+            method: A method's name, a method object, ``"default"`` or ``"fast"``; the result names it.
+            target: ``"continuation"``: what follows; ``"loss"``: the prompt's own language-model loss;
+                ``"next"``: the likeliest next token; the text or id of a token, or several: these as the
+                next token; or a function of the model's outputs that returns one number. If left out: the
+                continuation if one is given, else the loss. A token whose text is one of these three words
+                is given by its id, or in a list, as ``["next"]``.
+            against: What the target is compared with: the difference is explained. For a next token another
+                token. For ``"continuation"`` a token for each explained step, or a text of as many tokens;
+                each stands after the same tokens as the token it is compared with. ``"runner-up"`` is the
+                likeliest other token at each step.
+            quantity: ``log_prob``, ``logit`` or ``prob``. Over several tokens in one row ``log_prob`` is
+                the logarithm of the probability of all of them, ``logit`` the sum of their logits, and
+                ``prob`` is refused.
+            layer: Attribute to the hidden states that enter this transformer block (from 0, or from −1 at
+                the end), by a gradient method; to the embeddings if left out.
+            per_token: Whether each token of the continuation gets a row of its own, or all of them one row.
+                (``analyze`` gives each its own unless told otherwise.)
+            span: The part of the continuation that is explained (of the prompt for ``"loss"``): start and
+                end in its tokens, or a piece of its text, as ``"Paris"``.
+            max_new_tokens: Most tokens to generate.
+            progress: A function called between batches with the token positions run so far, forward and
+                backward, and their total (``None`` if the method cannot tell); it stops the run by returning
+                ``False``. ``True`` shows a bar, ``False`` none; if left out, a notebook shows a bar when the
+                run takes long. The total of an adaptive method is an upper limit: if it stops early, the
+                last call has the smaller total. Generating is not counted.
+
+        Returns:
+            An ``Attribution`` over the prompt, or over prompt and continuation, with a row for each
+            target; a list of them for a list of prompts.
+
+        Raises:
+            StoppedError: ``progress`` returned ``False``; the model is as it was.
+            InputError: The prompt, the target or the method cannot be used.
+            UnsupportedModelError: The method would give wrong numbers on this architecture.
+        """
+        spec = TargetSpec(
+            target=default_target(target, continuation),
+            against=against,
+            quantity=quantity,
+            per_token=per_token,
+            span=span,
+        )
+        check_method(method)
+        runner, is_list = self.runner.at_layer(layer), _is_list_of_prompts(prompt)
+        encodings = self._encode_all(runner, prompt, continuation, spec, max_new_tokens)
+        explain = partial(_attributions, encodings=encodings, spec=spec, method=method)
+        attributions = with_progress(runner, explain, progress)
+        return attributions if is_list else attributions[0]
+
+    def estimate_saliency(
+        self,
+        prompt: Prompt | Prompts,
+        *,
+        continuation: str | list[str] | None = None,
+        method: MethodChoice = "default",
+        target: TokenTarget | None = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        layer: int | None = None,
+        per_token: bool = False,
+        span: Span | None = None,
+        max_new_tokens: int = 32,
+    ) -> Estimate:
+        """Return what ``compute_saliency`` would cost.
+
+        Nothing is generated: a continuation that is not given counts as one token at least and
+        ``max_new_tokens`` at most. Whether the model is causal and keeps its cache is measured once for each
+        model; apart from that it is not run.
+
+        Args:
+            prompt: A text, chat messages, or a list of them.
+            continuation: What follows the prompt, as ``compute_saliency`` takes it.
+            method: The attribution method, likewise.
+            target: What is explained, likewise.
+            against: What the target is compared with.
+            quantity: ``log_prob``, ``logit`` or ``prob``.
+            layer: The block whose hidden states are scored; the embeddings if left out.
+            per_token: Whether each token of the continuation gets a row of its own.
+            span: The part of the continuation that is explained.
+            max_new_tokens: Most tokens to generate.
+
+        Returns:
+            Passes, token positions and memory, for all prompts together.
+
+        Raises:
+            InputError: The prompt, the target or the method cannot be used, or the method cannot be
+                estimated.
+            UnsupportedModelError: The method would give wrong numbers on this architecture.
+        """
+        spec = TargetSpec(
+            target=default_target(target, continuation),
+            against=against,
+            quantity=quantity,
+            per_token=per_token,
+            span=span,
+        )
+        check_method(method)
+
+        def explain(runner: Runner) -> list[Attribution]:
+            encodings = self._encode_all(runner, prompt, continuation, spec, max_new_tokens)
+            return _attributions(runner, encodings, spec, method)
+
+        return estimate_of(self.runner.at_layer(layer), explain, method)
 
     def compute_attention(
         self,
         prompt: Prompt,
+        *,
         continuation: str | None = None,
+        kind: str | AttentionMapMethod = "raw",
         layer: AxisChoice = -1,
         head: AxisChoice = "mean",
-        map: str | AttentionMapMethod = "raw",
-        *,
         queries: str | Sequence[int] = "steps",
         keep: Keep = "rows",
+        rank: RankChoice = None,
+        top: int = 8,
         max_new_tokens: int = 32,
         seed: int | None = None,
         temperature: float = 1.0,
         top_p: float = 1.0,
         top_k: int = 0,
-        rank: RankChoice = None,
-        top: int = 8,
     ) -> AttentionMap:
-        """Return where the model looked while it wrote: decoding steps × context.
+        """Return where the model attends while it generates: generation steps × context.
 
-        The row of a step is the query that produced its token; the columns are all of prompt and
-        continuation. All steps come from one forward.
+        The row of a step is the query that predicted its token; the columns are all tokens of prompt and
+        continuation. One forward pass serves all steps.
 
         Args:
             prompt: A text, or chat messages.
-            continuation: What follows; generated greedily where left out.
-            layer: An index, several, ``"all"``, or ``"mean"`` or ``"max"`` over all.
+            continuation: What follows the prompt; generated if left out.
+            kind: The map's name, or a map object such as ``Rollout(start_layer=2)``.
+            layer: An index, several, ``"all"``, or ``"mean"`` or ``"max"`` over all layers.
             head: The same for heads.
-            map: The map's name, or a map object, as ``Rollout(start_layer=2)``.
-            queries: ``"steps"``; ``"prompt"`` for the prompt's attention to itself; or positions in prompt
-                and continuation, whose tokens look.
+            queries: ``"steps"``; ``"prompt"`` for the prompt's attention to itself; or positions, in prompt
+                and continuation, of the tokens that attend.
             keep: What to keep of each layer: ``"rows"``, every weight; ``"top:16"``, each row's largest;
-                ``"pooled:64"``, an overview of stretches of so many tokens; ``"mass"``, each key's mean
-                weight; or a reducer. Layers of ``raw`` and ``value_weighted`` are reduced as they come, so
-                that a long text needs no tokens² of memory; other maps are computed whole first.
+                ``"pooled:64"``, an overview in blocks of 64 tokens; ``"mass"``, each key's mean weight; or a
+                reducer. Layers of ``raw`` and ``value_weighted`` are reduced one by one, so that a long text
+                needs no tokens² of memory; other maps are computed whole first.
+            rank: A head score (``score_heads`` lists them), or a list of ranked heads: the map holds the
+                heads that it puts first, of all layers or of a list of them. Scores that need a target use
+                the continuation, or the prompt's loss.
+            top: How many of the ranked heads.
             max_new_tokens: Most tokens to generate.
-            seed: Sample the continuation with this seed, as ``generate`` does; the likeliest token at each
-                step where left out.
+            seed: Sample the continuation with this seed, as ``generate`` does; if left out, the likeliest
+                token is taken at each step.
             temperature: Temperature of sampling.
-            top_p: Share of probability to sample from.
+            top_p: Share of the probability to sample from.
             top_k: How many of the likeliest tokens to sample from; 0 for all.
-            rank: A head score (``score_heads`` lists them), or heads ranked already: the heads it puts first
-                are held, of all layers or of a list of them. Scores that need a target ask for the
-                continuation, or the prompt's loss.
-            top: How many heads.
 
         Returns:
-            The map; ``steps`` holds the tokens produced, ``left_out`` says what is not in it. With ``rank``,
-            ``.ranking`` names the heads in order, and the map holds every layer and head in it.
+            The map; ``steps`` holds the generated tokens, ``left_out`` says what is omitted. With ``rank``,
+            ``.ranking`` names the heads in order, and the map holds all their layers and heads.
 
         Raises:
-            InputError: The prompt is empty or too long, or there is no such layer, head, query or reduction.
+            InputError: The prompt is empty or too long, or there is no such map, layer, head, query or
+                reduction.
             UnsupportedModelError: The model has no attention, or one that cannot be read exactly.
         """
         if isinstance(queries, str) and queries not in ("steps", "prompt"):
             raise InputError(
-                f"queries={queries!r} is unknown. Allowed: 'steps', 'prompt', or positions of tokens.",
-                hint="Leave it out for steps.",
+                f"Unknown queries {queries!r}. Allowed: steps, prompt, or positions of tokens.",
+                hint="Leave queries out for the generation steps.",
             )
         check_rank(rank)
-        layer_count(self.runner.model.config)  # refuse before generating
-        sampling = {"seed": seed, "temperature": temperature, "top_p": top_p, "top_k": top_k}
-        encoding = (
-            self._encode(prompt)
-            if queries == "prompt"
-            else self._continued(prompt, continuation, max_new_tokens, **sampling)
-        )
-
+        layer_count(self.runner.model.config)  # refuse a model without attention before generating
+        if queries == "prompt":
+            encoding = self._encode(prompt)
+        else:
+            sampling = Sampling(seed=seed, temperature=temperature, top_p=top_p, top_k=top_k)
+            encoding = self._continued(prompt, continuation, max_new_tokens, sampling)
         rows, steps = (None if isinstance(queries, str) else queries), None
         if queries == "steps":
             self._require_steps()
@@ -168,31 +352,40 @@ class GeneratorReadings(Visualizer):
 
         def attend(layer: AxisChoice, head: AxisChoice) -> AttentionMap:
             return read_attention(
-                self.runner.model, encoding, layer, head, map, queries=rows, steps=steps, keep=keep
+                self.runner.model, encoding, layer, head, kind, queries=rows, steps=steps, keep=keep
             )
 
-        return self._of_ranked_heads(attend, encoding, layer, head, rank, top)
+        def implied_target() -> Sequence[Target]:
+            is_continued = encoding.prompt_length != len(encoding.tokens[0])
+            spec = TargetSpec(target="continuation" if is_continued else "loss")
+            return spec.targets(self.runner.model, encoding)
+
+        return attention_of_heads(
+            self.runner, encoding, attend, layer, head, rank=rank, top=top, default_target=implied_target
+        )
 
     def compute_logit_lens(
         self,
         prompt: Prompt,
+        *,
         continuation: str | None = None,
         positions: int | Sequence[int] | None = None,
         top: int = TOP,
     ) -> LogitLens:
-        """Return what each layer would say next, read through the model's own norm and head.
+        """Return what each layer would predict next, read through the model's own norm and head.
 
-        Layer k is what enters block k (layer 0: the embeddings), the last layer what leaves the last block.
-        Each goes through the very operations that the model runs after its last block — final norm,
-        projection, head, soft caps, scales. The last layer's logits must come out as the model's own, else
-        the model is refused. One forward serves all layers and positions.
+        Layer k is the input of block k (layer 0: the embeddings), the last layer the output of the last
+        block. Each goes through the operations that the model runs after its last block: final norm,
+        projection, head, soft caps, scales. The last layer's logits must equal the model's own, or the model
+        is refused. One forward pass serves all layers and positions.
 
         Args:
             prompt: A text, or chat messages.
-            continuation: What follows; the prompt alone where left out (nothing is generated).
-            positions: Where to read the next token, in tokens of prompt and continuation, counted from the
-                end where negative: one or several. Left out: where each token of the continuation was
-                chosen, or every position of a prompt alone.
+            continuation: What follows the prompt; if left out, the prompt alone is read (nothing is
+                generated).
+            positions: Where to read the next token, in tokens of prompt and continuation, from the end if
+                negative: one or several. If left out: where each token of the continuation was predicted, or
+                every position of a prompt alone.
             top: How many of the likeliest tokens to keep.
 
         Returns:
@@ -201,7 +394,7 @@ class GeneratorReadings(Visualizer):
 
         Raises:
             InputError: The prompt is empty or too long, or there is no such position.
-            UnsupportedModelError: The model's layers cannot be read through its own head exactly.
+            UnsupportedModelError: The model's layers cannot be read exactly through its own head.
 
         Reference:
             nostalgebraist, "interpreting GPT: the logit lens", LessWrong 2020.
@@ -211,223 +404,193 @@ class GeneratorReadings(Visualizer):
     def compute_query_key(
         self,
         prompt: Prompt,
+        *,
+        continuation: str | None = None,
         layer: int = -1,
         head: int = 0,
         query: int = -1,
-        *,
-        continuation: str | None = None,
     ) -> QueryKey:
-        """Return the products behind one head's weights: why a query looks at its keys as it does.
+        """Return the products behind one head's weights: why a query attends to its keys as it does.
 
-        Queries and keys are those that attention consumes, with rotary positions applied and groups shared
-        out; ``Σᵢ scale · qᵢ · kᵢ`` plus what is added (masks and biases, given apart) goes into the softmax.
-        That it gives the model's own weights is checked on every run.
+        Queries and keys are those that attention consumes, with rotary positions applied and grouped keys
+        repeated; ``Σᵢ scale · qᵢ · kᵢ`` plus what is added (masks and biases, given apart) goes into the
+        softmax. Every run checks that this gives the model's own weights.
 
         Args:
             prompt: A text, or chat messages.
-            layer: The attention layer, counted from the end where negative.
+            continuation: What follows the prompt; the prompt alone if left out.
+            layer: The attention layer, from the end if negative.
             head: The head, likewise.
-            query: The token that looks, likewise; of prompt and continuation.
-            continuation: What follows; the prompt alone where left out.
+            query: Position of the token that attends, likewise; of prompt and continuation.
 
         Returns:
             The query, its keys, and their weights.
 
         Raises:
             InputError: There is no such layer, head or token.
-            UnsupportedModelError: The model has no attention, or its queries and keys cannot be found.
+            UnsupportedModelError: The model has no attention, or its queries and keys cannot be located.
         """
         return query_key_of(self.runner.model, self._encode(prompt, continuation), layer, head, query)
 
-    def _encode(self, prompt: Prompt, continuation: str | None = None) -> Encoding:
-        return encoded_prompt(self.runner.model, prompt, continuation)
-
-    def _continued(
+    def score_heads(
         self,
         prompt: Prompt,
-        continuation: str | None,
-        max_new_tokens: int,
-        *,
-        runner: Runner | None = None,
-        **sampling: Any,
-    ) -> Encoding:
-        return continued_prompt(runner or self.runner, prompt, continuation, max_new_tokens, **sampling)
-
-    def _require_steps(self) -> None:
-        if not is_causal(self.runner.model):
-            raise UnsupportedModelError(
-                f"{type(self.model).__name__} is not causal: one forward does not show its decoding steps.",
-                hint="Use queries='prompt' for its attention over the prompt.",
-            )
-
-
-class GenerativeModelVisualizer(GeneratorReadings):
-    """Explain a causal language model: why it says what it says, token by token.
-
-    Args:
-        name_or_model: A hub id, a folder, ``demo:smollm2``, a ``.gguf`` file, a model or a pipeline.
-        model: A loaded model, in place of the first.
-        tokenizer: Its tokenizer; needed with a loaded model.
-        device: Where to run; a GPU where there is one, when left out.
-        dtype: Number type to load the weights in.
-        revision: Commit, branch or tag on the hub.
-        token: Access token of the hub.
-        trust_remote_code: Run code that comes with the checkpoint; never unless asked.
-        allow_pickle: Load weights from pickles, which can run code; never unless asked.
-        device_map: Spread the weights over devices (``"auto"``, or modules and their devices); gradient
-            methods need all of them on accelerators, or the whole model on one device.
-
-    Raises:
-        LoadingError: The model cannot be loaded.
-        UnsafeModelError: Loading it would run code the caller did not ask for.
-        UnsupportedModelError: Its plain forward is no next-token distribution.
-    """
-
-    def compute_saliency(
-        self,
-        prompt: Prompt | list[Prompt],
-        target: TokenTarget = "loss",
-        *,
-        continuation: str | list[str] | None = None,
-        per_token: bool = False,
-        span: Span | None = None,
-        against: Contrast | None = None,
-        token: VocabularyItem | Sequence[VocabularyItem] | None = None,
-        method: MethodChoice = "default",
-        quantity: Quantity = "log_prob",
-        layer: int | None = None,
-        max_new_tokens: int = 32,
-        progress: ProgressChoice = None,
-        estimate: bool = False,
-    ) -> Any:
-        """Return how much each token contributed.
-
-        Args:
-            prompt: A text, chat messages, or a list of them; those of one length share batches.
-            target: ``"loss"``: the prompt's own language-model loss; ``"continuation"``: what follows;
-                ``"next"``: the next token; the id or text of a token, or several: those as the next; or
-                a function of the model's outputs that returns one number.
-            continuation: What follows, for a list of prompts one for all or a list; generated greedily
-                where left out.
-            per_token: Whether each token of the continuation gets a row of its own.
-            span: The part of the continuation that is explained (of the prompt for ``"loss"``): start and
-                end in its tokens, or a piece of its text, as ``"Paris"``.
-            against: What the difference is explained to. For ``"next"`` a token. For ``"continuation"`` a
-                token for each explained step, or a text of as many tokens; each stands after the same
-                tokens before it as the token it is compared with. ``"runner-up"`` is the likeliest other
-                token at each step.
-            token: Which next token to explain, or several; the likeliest where left out.
-            method: A method's name, a method object, ``"default"`` or ``"fast"``; the result names it.
-            quantity: ``log_prob``, ``logit`` or ``prob``. Over several tokens in one row ``log_prob`` is
-                the logarithm of the probability of all of them, ``logit`` the sum of their logits, and
-                ``prob`` is refused.
-            layer: Attribute to the hidden states that enter this block (from 0, or from −1 at the end), by a
-                gradient method; to the embeddings where left out.
-            max_new_tokens: Most tokens to generate.
-            progress: A function called between batches with the token positions run so far, forward and
-                backward, and all there will be (``None`` for a method that cannot tell); it ends the run by
-                returning ``False``. ``True`` for a bar, ``False`` for none; left out, a notebook gets a bar
-                where the run takes long. The total of an adaptive method is its most; where it stops
-                earlier, the last call has the smaller total. Generating is not counted.
-            estimate: Return what this would cost instead of doing it. Nothing is generated: a continuation
-                that is not given counts as one token at least and ``max_new_tokens`` at most. Whether the
-                model is causal and keeps its cache is measured once for a model; beyond that it is not run.
-
-        Returns:
-            An ``Attribution`` over the prompt, or over prompt and continuation, with a row for each
-            target; a list of them for a list of prompts. With ``estimate`` one ``Estimate`` for all of them.
-
-        Raises:
-            StoppedError: ``progress`` returned ``False``; the model is as it was.
-            InputError: The prompt, the target or the method cannot be used.
-            UnsupportedModelError: The method would give wrong numbers on this architecture.
-        """
-        question = Question(
-            target=target, per_token=per_token, span=span, against=against, token=token, quantity=quantity
-        )
-        check_continuation(continuation, question)
-        check_method(method)
-        runner = self.runner.at_layer(layer)
-        many = isinstance(prompt, list) and not is_chat(prompt)
-        prompts: list[Any] = prompt if many else [prompt]  # pyright: ignore[reportAssignmentType]
-        given = one_for_each(continuation, prompts, many)
-
-        def encoded(runner: Runner) -> list[Encoding]:
-            if question.kind != "continuation":
-                return [self._encode(one) for one in prompts]
-            return [
-                self._continued(one, following, max_new_tokens, runner=runner)
-                for one, following in zip(prompts, given, strict=True)
-            ]
-
-        def explain(runner: Runner, encodings: list[Encoding]) -> list[Attribution]:
-            targets = question.of_likeliest(runner.model) or [
-                question.targets(runner.model, one) for one in encodings
-            ]
-            return attribute(runner, method, encodings, targets, question.function)
-
-        if estimate:
-            return estimate_of(runner, lambda runner: explain(runner, encoded(runner)), method)
-        encodings = encoded(runner)
-        found = with_progress(runner, lambda runner: explain(runner, encodings), progress)
-        return found if many else found[0]
-
-    def evaluate(
-        self,
-        prompt: Prompt | Attribution | list[Attribution],
-        method: MethodChoice | Sequence[MethodChoice] = "default",
-        target: TokenTarget = "continuation",
         *,
         continuation: str | None = None,
+        scores: HeadScoreChoice = None,
+        method: MethodChoice = "default",
+        target: OneTarget = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        span: Span | None = None,
+        max_new_tokens: int = 32,
+        attribution: Attribution | None = None,
+    ) -> HeadScores:
+        """Return scores of every attention head, to see which heads matter.
+
+        Args:
+            prompt: A text, or chat messages.
+            continuation: What follows the prompt. With ``target="continuation"`` it is generated greedily if
+                left out.
+            scores: A name or a score object, or several. If left out: ``entropy``, ``distance``,
+                ``previous_token``, ``induction``, ``delimiter`` and ``sink``, two forward passes together.
+                ``induction_in_text`` needs a text that repeats itself; ``agreement`` compares heads with a
+                saliency map; ``ablation`` is the drop of the target without each head.
+            method: The attribution method that computes the saliency map, if ``agreement`` needs one.
+            target: What ``agreement`` and ``ablation`` explain, as ``compute_saliency`` takes it, but a
+                single target.
+            against: What the target is compared with, as ``compute_saliency`` takes it.
+            quantity: ``log_prob``, ``logit`` or ``prob``.
+            span: The part of the continuation that is explained, as ``compute_saliency`` takes it.
+            max_new_tokens: Most tokens to generate.
+            attribution: The saliency map that heads are compared with; computed if left out.
+
+        Returns:
+            Scores of L layers and H heads for each name; ``.ranking(name)`` puts the heads in order.
+
+        Raises:
+            InputError: A score is unknown, or the text or the target does not suit it.
+            UnsupportedModelError: The model's attention cannot be read, or its heads cannot be ablated.
+        """
+        methods = chosen_head_scores(self.runner, scores, target)
+        spec = TargetSpec(
+            target=default_target(target, continuation), against=against, quantity=quantity, span=span
+        )
+        is_continued = spec.kind == "continuation"
+        encoding = (
+            self._continued(prompt, continuation, max_new_tokens) if is_continued else self._encode(prompt)
+        )
+        return scores_of_heads(
+            self.runner,
+            encoding,
+            methods,
+            spec.targets(self.runner.model, encoding) if needs_target(methods) else None,
+            function=spec.function,
+            attribution=attribution,
+            method=method,
+        )
+
+    @overload
+    def evaluate(
+        self,
+        prompt: Prompt,
+        *,
+        continuation: str | None = None,
+        method: MethodChoice = "default",
+        target: OneTarget = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        per_token: bool = False,
+        span: Span | None = None,
         max_new_tokens: int = 32,
         metrics: Sequence[str | Metric] | None = None,
         draws: int = 5,
         seed: int = 0,
         replacements: Sequence[str] | None = None,
-        **question: Any,
-    ) -> Any:
-        """Return how far an explanation may be believed: metrics beside random orders, and a verdict.
+    ) -> Assessment: ...
+    @overload
+    def evaluate(
+        self,
+        prompt: Prompt | Attribution | list[Attribution],
+        *,
+        continuation: str | None = None,
+        method: MethodChoice | Sequence[MethodChoice] = "default",
+        target: TokenTarget | None = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        per_token: bool = False,
+        span: Span | None = None,
+        max_new_tokens: int = 32,
+        metrics: Sequence[str | Metric] | None = None,
+        draws: int = 5,
+        seed: int = 0,
+        replacements: Sequence[str] | None = None,
+    ) -> Assessment | list[Assessment]: ...
+    def evaluate(
+        self,
+        prompt: Prompt | Attribution | list[Attribution],
+        *,
+        continuation: str | None = None,
+        method: MethodChoice | Sequence[MethodChoice] = "default",
+        target: TokenTarget | None = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        per_token: bool = False,
+        span: Span | None = None,
+        max_new_tokens: int = 32,
+        metrics: Sequence[str | Metric] | None = None,
+        draws: int = 5,
+        seed: int = 0,
+        replacements: Sequence[str] | None = None,
+    ) -> Assessment | list[Assessment]:
+        """Return how faithful an explanation is: metrics compared with random orders, and a verdict.
 
-        Tokens before what is explained are removed in place, and the fall of its log-probability is
-        compared with what random orders of the same tokens do. The steps of a continuation are judged as
-        the whole that they make. With 5 random orders at most ``1 + 4 · 6`` variants run for each of two
-        replacements, from their first removed token on; a further method adds at most 8. Where these leave
-        the verdict open, each of up to 64 tokens is removed alone too (of longer texts 40 more variants
-        run). Metrics on request may run more: each says so in its ``cost``.
+        Tokens before what is explained are replaced in place, in the order of their scores and in random
+        orders, and the drops of its log-probability are compared. The steps of a continuation are judged
+        together. With 5 random orders at most ``1 + 4 · 6`` variants run for each of two replacements, from
+        their first removed token on; each further method adds at most 8. If these leave the verdict open,
+        each of up to 64 tokens is removed alone too (for longer texts 40 more variants run). Extra metrics
+        may run more: each states so in its ``cost``.
 
         Args:
             prompt: A text, chat messages, an attribution of this model, or several of one text.
+            continuation: What follows the prompt, as ``compute_saliency`` takes it.
             method: The attribution method, or a list of them.
-            target: What is explained, as ``compute_saliency`` takes it.
-            continuation: What follows; generated greedily where left out.
+            target: What is explained, as ``compute_saliency`` takes it: if left out, the continuation if one
+                is given, else the prompt's loss. For an attribution that explains a function, that function.
+            against: What the target is compared with.
+            quantity: ``log_prob``, ``logit`` or ``prob``.
+            per_token: Whether each token of the continuation gets a row of its own.
+            span: The part of the continuation that is explained.
             max_new_tokens: Most tokens to generate.
-            metrics: Metrics beside the default ones: names (``METRICS`` of ``registry.py`` lists them), or
-                metrics with settings of their own, as ``Comprehensiveness(fractions=(0.1, 0.3))``.
+            metrics: Extra metrics: names (``METRICS`` of ``registry.py`` lists them), or metrics with
+                settings, such as ``Comprehensiveness(fractions=(0.1, 0.3))``.
             draws: Random orders, 5 or more.
             seed: Seed of these orders.
             replacements: What stands in for removed tokens: of ``pad``, ``mask``, ``mean``; the first two
-                that fit the model where left out.
-            **question: What else ``compute_saliency`` takes: ``per_token``, ``span``, ``against``,
-                ``token``, ``quantity``.
+                that fit the model if left out.
 
         Returns:
-            An ``Assessment``; a list of them for several methods or targets.
+            An ``Assessment``; a list of them for several methods, attributions or targets.
 
         Raises:
             InputError: The prompt, the target, the method or a metric cannot be used.
         """
 
-        def explain(method: Any) -> Attribution:
-            return self.compute_saliency(
+        def explain(method: MethodChoice) -> Attribution:
+            return self.compute_saliency(  # pyright: ignore[reportCallIssue]
                 prompt,  # pyright: ignore[reportArgumentType]
-                target,
                 continuation=continuation,
                 method=method,
+                target=target,
+                against=against,
+                quantity=quantity,
+                per_token=per_token,
+                span=span,
                 max_new_tokens=max_new_tokens,
-                **question,
             )
 
-        return self._evaluated(
+        return self._assess(
             prompt,
             method,
             explain,
@@ -442,136 +605,256 @@ class GenerativeModelVisualizer(GeneratorReadings):
         self,
         prompt: Prompt,
         continuation: str | None = None,
-        max_new_tokens: int = 32,
         *,
         method: MethodChoice = "default",
         target: TokenTarget | None = None,
-        per_token: bool = True,
-        span: Span | None = None,
         against: Contrast | None = None,
-        alternatives: int = 0,
         quantity: Quantity = "log_prob",
         layer: int | None = None,
-        progress: ProgressChoice = None,
-        estimate: bool = False,
+        per_token: bool = True,
+        span: Span | None = None,
+        max_new_tokens: int = 32,
+        alternatives: int = 0,
         evaluate: bool = True,
         metrics: Sequence[str | Metric] | None = None,
-        maps: MapChoice = None,
+        attention: MapChoice = None,
+        progress: ProgressChoice = None,
         show: bool | None = None,
-    ) -> Any:
-        """Explain a continuation: the prompt's loss saliency, why each token, and where the model looked.
+    ) -> Report:
+        """Explain a continuation: why each token, the saliency of the prompt's loss, and attention.
 
         Args:
             prompt: A text, or chat messages.
-            continuation: What follows; generated greedily where left out.
-            max_new_tokens: Most tokens to generate.
-            method: The attribution method.
-            target: What to explain instead, as ``compute_saliency`` takes it.
-            per_token: Whether each token of the continuation gets a row of its own.
-            span: The part of the continuation that is explained, as ``compute_saliency`` takes it.
-            against: What the difference is explained to, as ``compute_saliency`` takes it.
-            alternatives: How many of the likeliest other tokens of each step are explained too: why the
-                token written and not this one, by ``logit(written) − logit(other)``. The page shows them
-                where an alternative is clicked, ``Report.contrast`` returns one. Each costs a backward
-                pass for each step; forwards are shared by all.
+            continuation: What follows the prompt; generated greedily if left out.
+            method: The attribution method, as ``compute_saliency`` takes it.
+            target: What to explain instead of the continuation and the prompt's loss, as
+                ``compute_saliency`` takes it.
+            against: What the target is compared with, as ``compute_saliency`` takes it.
             quantity: ``log_prob``, ``logit`` or ``prob``.
             layer: Attribute to the hidden states that enter this block, as ``compute_saliency`` takes it.
-            progress: Whom to tell how far the attribution is, as ``compute_saliency`` takes it.
-            estimate: Return what the attributions would cost, as ``compute_saliency`` does.
-            evaluate: Whether to measure how far the first attribution may be believed, as ``evaluate`` does,
-                and put the verdict into the report: some 50 forwards, from the first removed token on, and
-                up to 130 more where these leave it open.
-            metrics: Metrics beside the default ones, as ``evaluate`` takes them.
-            maps: Attention maps to keep beside the main one (the last layer, mean over heads), names or
-                objects; left out, ``raw`` of all layers and heads and the cheap ones; ``()`` for none.
-            show: Whether to show the report now; when left out a notebook shows the value returned, and
-                a script or terminal gets colored text.
+            per_token: Whether each token of the continuation gets a row of its own, or all of them one row.
+                (``compute_saliency`` gives all one row unless told otherwise.)
+            span: The part of the continuation that is explained, as ``compute_saliency`` takes it.
+            max_new_tokens: Most tokens to generate.
+            alternatives: How many of the likeliest other tokens of each step are explained too: why the
+                model wrote its token and not this one, by ``logit(written) − logit(other)``. The page shows
+                them when an alternative is clicked, ``Report.contrast`` returns one. Each costs a backward
+                pass for each step; all share the forward passes.
+            evaluate: Whether to measure how faithful the first attribution is, as ``evaluate`` does, and put
+                the verdict into the report: about 50 forward passes from the first removed token on, up to
+                180 if inconclusive.
+            metrics: Extra metrics, as ``evaluate`` takes them.
+            attention: Attention maps to keep besides the main one (the last layer, mean over heads), names or
+                objects. If left out: ``raw`` of all layers and heads, and maps that cost little; ``()`` for
+                none.
+            progress: Whether and how to show the attribution's progress, as ``compute_saliency`` takes it.
+            show: Whether to show the report now. If left out, a notebook shows the returned value, and a
+                script or terminal gets colored text.
 
         Returns:
-            The ``Report``: first why each token of the continuation, then the prompt's loss. With
-            ``estimate`` an ``Estimate``.
+            The ``Report``: first why each token of the continuation, then the prompt's loss.
 
         Raises:
-            InputError: The prompt, the target, the method or the number of alternatives cannot be used.
+            StoppedError: ``progress`` returned ``False``; the model is as it was.
+            InputError: The prompt, the target, the method, a metric, a map or the number of alternatives
+                cannot be used.
+            UnsupportedModelError: The method would give wrong numbers on this architecture.
         """
-        check_method(method)
-        asked = "continuation" if target is None else target
-        each = per_token and asked == "continuation"
-        main = Question(target=asked, per_token=each, span=span, against=against, quantity=quantity)
-        check_alternatives(alternatives, main)
-
-        def explained_by(question: Question, encoding: Encoding) -> Encoding:
-            return encoding if question.kind == "continuation" else prompt_of(self.runner.model, encoding)
-
-        def explain(runner: Runner, encoding: Encoding) -> list[Attribution]:
-            has_loss = target is None and (encoding.prompt_length or 0) > 1  # one token has no loss
-            attributions = []
-            for question in [main, Question(target="loss")] if has_loss else [main]:
-                explained = explained_by(question, encoding)
-                targets = question.targets(runner.model, explained)
-                attributions += attribute(runner, method, [explained], [targets], question.function)
-            if alternatives:
-                contrasts = contrast_targets(runner, encoding, alternatives, main)
-                attributions += attribute(runner, method, [encoding], [contrasts])
-            return attributions
-
-        def continued(runner: Runner) -> Encoding:
-            return self._continued(prompt, continuation, max_new_tokens, runner=runner)
-
-        runner = self.runner.at_layer(layer)
-        if estimate:
-            return estimate_of(runner, lambda runner: explain(runner, continued(runner)), method)
-        encoding = continued(runner)
-        attributions = with_progress(runner, lambda runner: explain(runner, encoding), progress)
+        specs = _analysis_specs(method, target, against, quantity, per_token, span, alternatives)
+        runner, model = self.runner.at_layer(layer), self.runner.model
+        encoding = self._continued(prompt, continuation, max_new_tokens, runner=runner)
+        explain = partial(
+            self._analysis_attributions,
+            encoding=encoding,
+            specs=specs,
+            method=method,
+            alternatives=alternatives,
+        )
+        attributions = with_progress(runner, explain, progress)
         contrasts = attributions.pop() if alternatives else None
+        generation = generation_of(
+            model, encoding, given=continuation is not None, top=max(TOP_TOKENS, alternatives + 1)
+        )
         report = Report(
-            generation=generation_of(
-                self.runner.model,
-                encoding,
-                given=continuation is not None,
-                top=max(TOP_TOKENS, alternatives + 1),
-            ),
+            generation=generation,
             attributions=tuple(attributions),
             contrasts=contrasts,
-            attention=attention_for_report(self.runner.model, encoding, maps, *steps_of(encoding))
-            if is_causal(self.runner.model)
+            attention=attention_for_report(model, encoding, attention, *steps_of(encoding))
+            if is_causal(model)
             else (),
             evaluations=evaluations_for_report(
-                self.runner, explained_by(main, encoding), attributions[0], main.function, metrics
+                self.runner,
+                self._explained_part(encoding, specs[0]),
+                attributions[0],
+                specs[0].function,
+                metrics,
             )
             if evaluate
             else (),
-            lens=lens_for_report(self.runner.model, encoding),
-            heads=self._heads_of_report(encoding, attributions[0]),
+            lens=lens_for_report(model, encoding),
+            heads=head_scores_for_report(self.runner, encoding, attributions[0]),
             provenance=attributions[0].provenance,
         )
-        return shown(report, show)
+        return show_if_wanted(report, show)
 
-    def _explained(
+    def estimate_analysis(
         self,
-        text: Any,
-        target: TokenTarget | None,
-        *,
-        with_target: bool,
+        prompt: Prompt,
         continuation: str | None = None,
+        *,
+        method: MethodChoice = "default",
+        target: TokenTarget | None = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        layer: int | None = None,
+        per_token: bool = True,
+        span: Span | None = None,
         max_new_tokens: int = 32,
-        **parts: Any,
-    ) -> tuple[Encoding, Sequence[Target] | None, Callable[[Any], Any] | None]:
-        implied = "loss" if continuation is None else "continuation"
-        question = Question(target=implied if target is None else target, **parts)
-        check_continuation(continuation, question)
-        is_continued = question.kind == "continuation"
-        encoding = self._continued(text, continuation, max_new_tokens) if is_continued else self._encode(text)
-        if not with_target:
-            return encoding, None, None
-        return encoding, question.targets(self.runner.model, encoding), question.function
+        alternatives: int = 0,
+    ) -> Estimate:
+        """Return what the attributions of ``analyze`` would cost.
 
-    def _answer_of(self, encoding: Encoding) -> Sequence[Target]:
-        is_continued = encoding.prompt_length != len(encoding.tokens[0])
-        return Question(target="continuation" if is_continued else "loss").targets(
-            self.runner.model, encoding
-        )
+        Generation, attention, logit lens, head scores and evaluation are not counted. Nothing is generated,
+        as for ``estimate_saliency``.
+
+        Args:
+            prompt: A text, or chat messages.
+            continuation: What follows the prompt, as ``analyze`` takes it.
+            method: The attribution method, likewise.
+            target: What is explained, likewise.
+            against: What the target is compared with.
+            quantity: ``log_prob``, ``logit`` or ``prob``.
+            layer: The block whose hidden states are scored; the embeddings if left out.
+            per_token: Whether each token of the continuation gets a row of its own.
+            span: The part of the continuation that is explained.
+            max_new_tokens: Most tokens to generate.
+            alternatives: How many of the likeliest other tokens of each step are explained too.
+
+        Returns:
+            Passes, token positions and memory.
+
+        Raises:
+            InputError: The prompt, the target, the method or the number of alternatives cannot be used, or
+                the method cannot be estimated.
+            UnsupportedModelError: The method would give wrong numbers on this architecture.
+        """
+        specs = _analysis_specs(method, target, against, quantity, per_token, span, alternatives)
+
+        def explain(runner: Runner) -> list[Attribution]:
+            encoding = self._continued(prompt, continuation, max_new_tokens, runner=runner)
+            return self._analysis_attributions(runner, encoding, specs, method, alternatives)
+
+        return estimate_of(self.runner.at_layer(layer), explain, method)
+
+    def _check_model(self) -> None:
+        if self.runner.model.config.model_type == "xlnet":
+            raise UnsupportedModelError(
+                "XLNet predicts permuted positions: its forward pass gives no next-token distribution.",
+                hint="Explain an XLNet classifier with ModelVisualizer, or another language model here.",
+            )
+
+    def _encode(self, prompt: Prompt, continuation: str | None = None) -> Encoding:
+        return encoded_prompt(self.runner.model, prompt, continuation)
+
+    def _continued(
+        self,
+        prompt: Prompt,
+        continuation: str | None,
+        max_new_tokens: int,
+        sampling: Sampling | None = None,
+        *,
+        runner: Runner | None = None,
+    ) -> Encoding:
+        return continued_prompt(runner or self.runner, prompt, continuation, max_new_tokens, sampling)
+
+    def _encode_all(
+        self,
+        runner: Runner,
+        prompt: Prompt | Prompts,
+        continuation: str | list[str] | None,
+        spec: TargetSpec,
+        max_new_tokens: int,
+    ) -> list[Encoding]:
+        """Return the encodings of a list of prompts, or of one, with continuations if these are explained."""
+        is_list = _is_list_of_prompts(prompt)
+        prompts: Any = prompt if is_list else [prompt]
+        continuations = continuation_for_each(continuation, prompts, is_list=is_list)
+        if spec.kind != "continuation":
+            return [self._encode(item) for item in prompts]
+        return [
+            self._continued(item, following, max_new_tokens, runner=runner)
+            for item, following in zip(prompts, continuations, strict=True)
+        ]
+
+    def _analysis_attributions(
+        self,
+        runner: Runner,
+        encoding: Encoding,
+        specs: Sequence[TargetSpec],
+        method: MethodChoice,
+        alternatives: int,
+    ) -> list[Attribution]:
+        """Return an attribution for each spec, and one of the contrasts if alternatives are explained."""
+        attributions = []
+        for spec in specs:
+            if spec is not specs[0] and (encoding.prompt_length or 0) < 2:
+                continue  # a prompt of one token has no loss
+            explained = self._explained_part(encoding, spec)
+            targets = spec.targets(runner.model, explained)
+            attributions += attribute(runner, method, [explained], [targets], spec.function)
+        if alternatives:
+            contrasts = contrast_targets(runner, encoding, alternatives, specs[0])
+            attributions += attribute(runner, method, [encoding], [contrasts])
+        return attributions
+
+    def _explained_part(self, encoding: Encoding, spec: TargetSpec) -> Encoding:
+        """Return prompt and continuation if the continuation is explained, else the prompt."""
+        return encoding if spec.kind == "continuation" else prompt_of(self.runner.model, encoding)
 
     def _encoding_of(self, attribution: Attribution) -> Encoding:
         length = int((attribution.tokens.segments == 0).sum()) or None
         return self.runner.model.encode(attribution.tokens, prompt_length=length)
+
+    def _require_steps(self) -> None:
+        if not is_causal(self.runner.model):
+            raise UnsupportedModelError(
+                f"{type(self.model).__name__} is not causal: a forward pass does not show its generation "
+                "steps.",
+                hint="Use queries='prompt' for its attention over the prompt.",
+            )
+
+
+def _is_list_of_prompts(prompt: Prompt | Prompts) -> bool:
+    return isinstance(prompt, list) and not is_chat(prompt)
+
+
+def _attributions(
+    runner: Runner, encodings: Sequence[Encoding], spec: TargetSpec, method: MethodChoice
+) -> list[Attribution]:
+    """Explain encoded prompts."""
+    targets = spec.predicted_target(runner.model) or [spec.targets(runner.model, one) for one in encodings]
+    return attribute(runner, method, encodings, targets, spec.function)
+
+
+def _analysis_specs(
+    method: MethodChoice,
+    target: TokenTarget | None,
+    against: Contrast | None,
+    quantity: Quantity,
+    per_token: bool,
+    span: Span | None,
+    alternatives: int,
+) -> tuple[TargetSpec, ...]:
+    """Return what ``analyze`` explains, after checking it: what is asked for, then the prompt's loss."""
+    check_method(method)
+    explained = "continuation" if target is None else target
+    is_continuation = isinstance(explained, str) and explained == "continuation"
+    main = TargetSpec(
+        target=explained,
+        against=against,
+        quantity=quantity,
+        per_token=per_token and is_continuation,
+        span=span,
+    )
+    check_alternatives(alternatives, main)
+    return (main, TargetSpec(target="loss")) if target is None else (main,)

@@ -1,8 +1,10 @@
-"""A prompt as a language model sees it: alone, with what follows it, and taken out of the two again."""
+"""A prompt as a language model reads it: alone, with its continuation, and separated from it again."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from model_understanding.errors import InputError
 from model_understanding.model.model import Model
 from model_understanding.passes.runner import Runner
 from model_understanding.text.chat import Messages, is_chat, tokenize_chat
@@ -12,18 +14,36 @@ from model_understanding.text.tokenization import tokenize
 from model_understanding.tokens import Tokens
 
 Prompt = str | Messages
+Prompts = list[str] | list[Messages] | list[Prompt]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How a continuation is generated, as ``GenerativeModelVisualizer.generate`` takes it.
+
+    Args:
+        seed: Seed to sample with; ``None`` takes the likeliest token at each step.
+        temperature: Temperature of sampling.
+        top_p: Share of the probability to sample from.
+        top_k: How many of the likeliest tokens to sample from; 0 for all.
+    """
+
+    seed: int | None = None
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
 
 
 def encoded_prompt(model: Model, prompt: Prompt, continuation: str | None = None) -> Encoding:
-    """Return a prompt alone, or with what follows it; a continuation is tokenized by itself.
+    """Return a prompt alone, or with its continuation, which is tokenized by itself.
 
     Args:
-        model: The model of a language model.
+        model: A language model.
         prompt: A text, or chat messages.
-        continuation: What follows, where something does.
+        continuation: What follows the prompt, if anything does.
 
     Raises:
-        InputError: One of them is empty, or both are too long.
+        InputError: One of them is empty, or both together are too long.
     """
     tokens, _ = _tokenized(model.tokenizer, prompt)
     if continuation is None:
@@ -33,26 +53,33 @@ def encoded_prompt(model: Model, prompt: Prompt, continuation: str | None = None
 
 
 def continued_prompt(
-    runner: Runner, prompt: Prompt, continuation: str | None, max_new_tokens: int, **sampling: Any
+    runner: Runner,
+    prompt: Prompt,
+    continuation: str | None,
+    max_new_tokens: int,
+    sampling: Sampling | None = None,
 ) -> Encoding:
-    """Return prompt and continuation as one encoding; what is generated is never re-tokenized.
+    """Return prompt and continuation as one encoding; generated tokens are never tokenized again.
 
     Args:
         runner: A language model's runner.
         prompt: A text, or chat messages.
-        continuation: What follows; generated where left out.
+        continuation: What follows the prompt; generated if left out.
         max_new_tokens: Most tokens to generate.
-        **sampling: How to generate, as ``Runner.generate`` takes it.
+        sampling: How to generate; greedily if left out.
 
     Raises:
-        InputError: One of them is empty, or both are too long.
+        InputError: One of them is empty, or both together are too long.
     """
     model = runner.model
     if continuation is not None:
         return encoded_prompt(model, prompt, continuation)
     tokens, inputs = _tokenized(model.tokenizer, prompt)
     ids = runner.generate(
-        tokens, {"input_ids": inputs["input_ids"]}, max_new_tokens=max_new_tokens, **sampling
+        tokens,
+        {"input_ids": inputs["input_ids"]},
+        max_new_tokens=max_new_tokens,
+        **asdict(sampling or Sampling()),
     )
     following = generated_tokens(model.tokenizer, tokens, ids)
     return model.encode(joined(tokens, following), prompt_length=len(tokens))
@@ -73,6 +100,29 @@ def steps_of(encoding: Encoding) -> tuple[list[int], Tokens]:
     tokens = encoding.tokens[0]
     steps = range(encoding.prompt_length, len(tokens))
     return [step - 1 for step in steps], tokens.select(steps)
+
+
+def continuation_for_each(
+    continuation: str | Sequence[str] | None, prompts: Sequence[Prompt], *, is_list: bool
+) -> list[str | None]:
+    """Return a continuation for each prompt: the same for all, or one of a list for each.
+
+    Args:
+        continuation: One continuation, a list of them, or ``None`` to generate.
+        prompts: The prompts.
+        is_list: Whether the caller gave a list of prompts.
+
+    Raises:
+        InputError: There are more or fewer continuations than prompts.
+    """
+    if continuation is None or isinstance(continuation, str):
+        return [continuation] * len(prompts)
+    if not is_list or len(continuation) != len(prompts):
+        raise InputError(
+            f"Got {len(continuation)} continuations for {len(prompts)} prompt{'s' * (len(prompts) != 1)}.",
+            hint="Pass a list of prompts and as many continuations, or one continuation for all.",
+        )
+    return list(continuation)
 
 
 def _tokenized(tokenizer: Any, prompt: Prompt) -> tuple[Tokens, dict[str, list[int]]]:

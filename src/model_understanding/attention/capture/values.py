@@ -95,7 +95,7 @@ class ValueCapture(AttentionCapture):
         """Return the error of a layer whose parts are not found."""
         return UnsupportedModelError(
             f"Attention layer {number} of {self.model_name} cannot be taken apart: {why}.",
-            hint="Use map='raw', or an attribution method that does not need attention.",
+            hint="Use kind='raw', or an attribution method that does not need attention.",
         )
 
     def __torch_function__(

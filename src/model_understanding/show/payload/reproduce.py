@@ -64,7 +64,7 @@ def attention_code(report: Report, attention: AttentionMap) -> str:
             arguments["max_new_tokens"] = len(report.generation.probabilities)
         if attention.steps is None:
             arguments["queries"] = "prompt"
-    arguments |= {"layer": _Expression("LAYER"), "head": _Expression("HEAD"), "map": attention.map}
+    arguments |= {"kind": attention.map, "layer": _Expression("LAYER"), "head": _Expression("HEAD")}
     return _code(report, "attention", "compute_attention", arguments, "plot_attention(attention)")
 
 
