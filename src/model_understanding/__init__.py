@@ -33,20 +33,20 @@ from model_understanding.results import Target as Target
 from model_understanding.tokens import Tokens as Tokens
 
 if TYPE_CHECKING:
-    from model_understanding.attention.gradient_weighted import (
-        GradientWeightedAttention as GradientWeightedAttention,
-    )
+    from model_understanding.attention.gradient_weighted import GradientWeighted as GradientWeighted
     from model_understanding.attention.information_flow import InformationFlow as InformationFlow
-    from model_understanding.attention.raw import RawAttention as RawAttention
+    from model_understanding.attention.raw import Raw as Raw
     from model_understanding.attention.rollout import Rollout as Rollout
-    from model_understanding.attention.value_weighted import ValueWeightedAttention as ValueWeightedAttention
+    from model_understanding.attention.value_weighted import ValueWeighted as ValueWeighted
     from model_understanding.attention.value_zeroing import ValueZeroing as ValueZeroing
     from model_understanding.attribution.attention_flow import AttentionRollout as AttentionRollout
     from model_understanding.attribution.attention_flow import (
-        GradientWeightedRelevance as GradientWeightedRelevance,
+        GradientWeightedAttention as GradientWeightedAttention,
     )
     from model_understanding.attribution.attention_flow import InformationFlowRoutes as InformationFlowRoutes
-    from model_understanding.attribution.attention_flow import ValueWeightedRollout as ValueWeightedRollout
+    from model_understanding.attribution.attention_flow import (
+        ValueWeightedAttention as ValueWeightedAttention,
+    )
     from model_understanding.attribution.attention_flow import ValueZeroingRollout as ValueZeroingRollout
     from model_understanding.attribution.context_attribution import ContextAttribution as ContextAttribution
     from model_understanding.attribution.expected_gradients import ExpectedGradients as ExpectedGradients
@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     )
     from model_understanding.attribution.shapley_sampling import ShapleySampling as ShapleySampling
     from model_understanding.attribution.smooth_grad import SmoothGrad as SmoothGrad
+    from model_understanding.evaluation.consistency import Agreement as Agreement
     from model_understanding.evaluation.consistency import Completeness as Completeness
     from model_understanding.evaluation.normalized_aopc import NormalizedAopc as NormalizedAopc
     from model_understanding.evaluation.removal_correlations import LeaveOneOutTau as LeaveOneOutTau
@@ -82,13 +83,13 @@ if TYPE_CHECKING:
     from model_understanding.evaluation.robustness import Stability as Stability
     from model_understanding.evaluation.verdict import Verdict as Verdict
     from model_understanding.head_scores.ablation import Ablation as Ablation
-    from model_understanding.head_scores.agreement import Agreement as Agreement
     from model_understanding.head_scores.delimiter import Delimiter as Delimiter
     from model_understanding.head_scores.distance import Distance as Distance
     from model_understanding.head_scores.entropy import Entropy as Entropy
     from model_understanding.head_scores.induction import Induction as Induction
     from model_understanding.head_scores.induction import InductionInText as InductionInText
     from model_understanding.head_scores.previous_token import PreviousToken as PreviousToken
+    from model_understanding.head_scores.saliency_agreement import SaliencyAgreement as SaliencyAgreement
     from model_understanding.head_scores.sink import Sink as Sink
     from model_understanding.visualizers import BlackBoxVisualizer as BlackBoxVisualizer
     from model_understanding.visualizers import GenerativeModelVisualizer as GenerativeModelVisualizer
@@ -118,8 +119,8 @@ __all__ = [
     "Generation",
     "GenerativeModelVisualizer",
     "Gim",
+    "GradientWeighted",
     "GradientWeightedAttention",
-    "GradientWeightedRelevance",
     "GuidedAblation",
     "HeadScores",
     "Induction",
@@ -147,10 +148,11 @@ __all__ = [
     "PreviousToken",
     "QueryKey",
     "Randomization",
-    "RawAttention",
+    "Raw",
     "Report",
     "Rollout",
     "Saliency",
+    "SaliencyAgreement",
     "SequentialIntegratedGradients",
     "ShapleySampling",
     "Sink",
@@ -162,8 +164,8 @@ __all__ = [
     "Tokens",
     "UnsafeModelError",
     "UnsupportedModelError",
+    "ValueWeighted",
     "ValueWeightedAttention",
-    "ValueWeightedRollout",
     "ValueZeroing",
     "ValueZeroingRollout",
     "Verdict",

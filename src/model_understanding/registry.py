@@ -108,12 +108,12 @@ METHODS = Registry(
         "lime": "model_understanding.attribution.lime:Lime",
         "context_attribution": "model_understanding.attribution.context_attribution:ContextAttribution",
         "attention_rollout": "model_understanding.attribution.attention_flow:AttentionRollout",
-        "value_weighted_attention": ("model_understanding.attribution.attention_flow:ValueWeightedRollout"),
+        "value_weighted_attention": "model_understanding.attribution.attention_flow:ValueWeightedAttention",
         "gradient_weighted_attention": (
-            "model_understanding.attribution.attention_flow:GradientWeightedRelevance"
+            "model_understanding.attribution.attention_flow:GradientWeightedAttention"
         ),
-        "value_zeroing": "model_understanding.attribution.attention_flow:ValueZeroingRollout",
-        "information_flow": "model_understanding.attribution.attention_flow:InformationFlowRoutes",
+        "value_zeroing_rollout": "model_understanding.attribution.attention_flow:ValueZeroingRollout",
+        "information_flow_routes": "model_understanding.attribution.attention_flow:InformationFlowRoutes",
     },
 )
 
@@ -121,10 +121,10 @@ MAPS = Registry(
     "attention map",
     "model_understanding.attention_maps",
     {
-        "raw": "model_understanding.attention.raw:RawAttention",
+        "raw": "model_understanding.attention.raw:Raw",
         "rollout": "model_understanding.attention.rollout:Rollout",
-        "value_weighted": "model_understanding.attention.value_weighted:ValueWeightedAttention",
-        "gradient_weighted": "model_understanding.attention.gradient_weighted:GradientWeightedAttention",
+        "value_weighted": "model_understanding.attention.value_weighted:ValueWeighted",
+        "gradient_weighted": "model_understanding.attention.gradient_weighted:GradientWeighted",
         "value_zeroing": "model_understanding.attention.value_zeroing:ValueZeroing",
         "information_flow": "model_understanding.attention.information_flow:InformationFlow",
     },
@@ -141,7 +141,7 @@ HEAD_SCORES = Registry(
         "induction_in_text": "model_understanding.head_scores.induction:InductionInText",
         "delimiter": "model_understanding.head_scores.delimiter:Delimiter",
         "sink": "model_understanding.head_scores.sink:Sink",
-        "agreement": "model_understanding.head_scores.agreement:Agreement",
+        "saliency_agreement": "model_understanding.head_scores.saliency_agreement:SaliencyAgreement",
         "ablation": "model_understanding.head_scores.ablation:Ablation",
     },
 )

@@ -17,8 +17,8 @@ MAP_OF = {
     "attention_rollout": "rollout",
     "value_weighted_attention": None,
     "gradient_weighted_attention": "gradient_weighted",
-    "value_zeroing": "value_zeroing",
-    "information_flow": "information_flow",
+    "value_zeroing_rollout": "value_zeroing",
+    "information_flow_routes": "information_flow",
 }
 POOLS_LAST = ("gpt2-classifier", "llama-classifier", "xlnet")
 TEXT = TEXTS[1]
@@ -131,8 +131,8 @@ def test_a_wrong_position_is_seen(method, monkeypatch):
         ("attention_rollout", 2, 0),
         ("value_weighted_attention", 2, 0),
         ("gradient_weighted_attention", 2, 1),
-        ("information_flow", 2, 0),
-        ("value_zeroing", None, 0),
+        ("information_flow_routes", 2, 0),
+        ("value_zeroing_rollout", None, 0),
     ],
 )
 @pytest.mark.parametrize("name", ["bert", "llama"])

@@ -32,8 +32,8 @@ BY_ATTENTION = {
     "attention_rollout",
     "value_weighted_attention",
     "gradient_weighted_attention",
-    "value_zeroing",
-    "information_flow",
+    "value_zeroing_rollout",
+    "information_flow_routes",
 }
 REFUSED = {("mamba", method) for method in {"gim", "attn_lrp", "cp_lrp"} | BY_ATTENTION}
 
@@ -65,7 +65,7 @@ def test_what_is_foretold_is_what_runs(name, options, method):
     assert estimate.is_exact or method in ADAPTIVE
     if method in BY_ATTENTION:
         counts |= {name: most(estimate)[name] for name in NAMES[2:]}
-    if method == "value_zeroing":  # runs its blocks again, past the model's own forward
+    if method == "value_zeroing_rollout":  # runs its blocks again, past the model's own forward
         assert counts["forwards"] < estimate.forwards
         counts |= {name: most(estimate)[name] for name in NAMES[:2]}
     if estimate.is_exact:

@@ -32,7 +32,7 @@ def target_of(name):
 # Rules of a modified backward pass and maps speak of attention, which Mamba has none of.
 OF_ATTENTION = (
     *("gim", "attn_lrp", "cp_lrp", "attention_rollout", "value_weighted_attention"),
-    *("gradient_weighted_attention", "value_zeroing", "information_flow"),
+    *("gradient_weighted_attention", "value_zeroing_rollout", "information_flow_routes"),
 )
 REFUSED = {("mamba", method) for method in OF_ATTENTION}
 

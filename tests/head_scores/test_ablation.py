@@ -126,7 +126,7 @@ def test_what_scores_cost():
         ({"scores": ["entropy", "sink", "previous_token", "distance", "delimiter"]}, [one]),
         ({}, [one, (4, 52)]),
         ({"scores": "induction"}, [(4, 52)]),
-        ({"scores": ["agreement", "entropy"], "target": 1, "method": "saliency"}, [one, one]),
+        ({"scores": ["saliency_agreement", "entropy"], "target": 1, "method": "saliency"}, [one, one]),
     ):
         assert counted(visualizer.model, partial(visualizer.score_heads, PROBE, **options)) == expected
     llama = visualizer_of("llama")

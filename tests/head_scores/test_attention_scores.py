@@ -139,13 +139,13 @@ def test_agreement_is_the_rank_correlation_with_a_saliency_map():
         tokens = len(saliency.tokens)
         rows = list(saliency.targets[0].positions) or list(range(tokens))
         ids = torch.tensor(saliency.tokens.ids.copy())[None]
-        found = score(name, "agreement", **options)
+        found = score(name, "saliency_agreement", **options)
         assert oracles.close(found, by_hand.agreement(name, {"input_ids": ids}, saliency, rows), 1e-5)
         assert found.std() > 0.05
         given = visualizer.compute_saliency(PROBE, **options, **target, method="input_x_gradient")
-        other = score(name, "agreement", attribution=given, **options)
+        other = score(name, "saliency_agreement", attribution=given, **options)
         assert oracles.close(other, by_hand.agreement(name, {"input_ids": ids}, given, rows), 1e-5)
-        by_method = score(name, "agreement", method="input_x_gradient", **options)
+        by_method = score(name, "saliency_agreement", method="input_x_gradient", **options)
         assert np.array_equal(other, by_method)
 
 
@@ -153,14 +153,14 @@ def test_agreement_refuses_another_texts_map_and_too_short_a_text():
     visualizer = visualizer_of("bert")
     other = visualizer.compute_saliency("Don't call it bad!", method="saliency")
     with pytest.raises(InputError) as caught:
-        visualizer.score_heads(PROBE, scores="agreement", attribution=other)
+        visualizer.score_heads(PROBE, scores="saliency_agreement", attribution=other)
     assert str(caught.value) == (
         f"The saliency map has {len(other.tokens)} tokens, the text "
         f"{encoded(visualizer, PROBE).ids.shape[1]}, and they are not the same. "
         "Pass the saliency map of this text."
     )
     with pytest.raises(InputError) as caught:
-        visualizer.score_heads("was bad", scores="agreement")
+        visualizer.score_heads("was bad", scores="saliency_agreement")
     assert str(caught.value) == (
         "Agreement compares 3 tokens or more that are not special. The text has 2. "
         "Pass a longer text, or another score."
@@ -170,7 +170,7 @@ def test_agreement_refuses_another_texts_map_and_too_short_a_text():
 def test_blocks_of_rows_give_what_one_block_gives(monkeypatch):
     from model_understanding.attention.capture import layer
 
-    every = [*DEFAULT_HEAD_SCORES, "induction_in_text", "agreement"]
+    every = [*DEFAULT_HEAD_SCORES, "induction_in_text", "saliency_agreement"]
     for name in ("bert", "mistral", "gpt-oss"):
         for implementation in (None, "eager"):
             visualizer = visualizer_of(name, implementation)

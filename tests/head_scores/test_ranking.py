@@ -27,7 +27,7 @@ def test_every_score_of_every_architecture_is_finite_or_refused_by_name(name, sc
     assert np.isfinite(found.scores).all()
     if score in ("previous_token", "induction", "induction_in_text", "delimiter", "sink"):
         assert 0 <= found.scores.min() <= found.scores.max() <= 1 + 1e-6
-    assert (found.target is not None) == (score in ("agreement", "ablation"))
+    assert (found.target is not None) == (score in ("saliency_agreement", "ablation"))
     assert np.array_equal(type(found).from_json(found.to_json()).scores, found.scores)
     assert np.array_equal(visualizer.score_heads(SAID_TWICE, scores=score).scores, found.scores)
 
@@ -122,7 +122,7 @@ def test_a_ranking_that_there_is_not_is_told_before_anything_is_generated():
         visualizer.compute_attention(PROBE, rank="sinks", max_new_tokens=10**6)
 
 
-@pytest.mark.parametrize("rank", ["entropy", "induction", "agreement", "ablation"])
+@pytest.mark.parametrize("rank", ["entropy", "induction", "saliency_agreement", "ablation"])
 def test_a_map_of_the_heads_ranked_first_holds_their_attention(rank):
     visualizer = visualizer_of("bert")
     whole = visualizer.compute_attention(PROBE, layer="all", head="all")
@@ -175,15 +175,15 @@ def test_a_map_by_norms_is_ranked_like_any():
 
 def test_a_report_holds_what_can_be_said_of_heads_at_once(tmp_path):
     report = visualizer_of("bert").analyze(PROBE, show=False, method="saliency")
-    assert report.heads.names == (*DEFAULT_HEAD_SCORES, "agreement")
+    assert report.heads.names == (*DEFAULT_HEAD_SCORES, "saliency_agreement")
     expected = visualizer_of("bert").score_heads(
-        PROBE, scores="agreement", attribution=report.attributions[0]
+        PROBE, scores="saliency_agreement", attribution=report.attributions[0]
     )
-    assert np.array_equal(report.heads.of("agreement"), expected.of("agreement"))
+    assert np.array_equal(report.heads.of("saliency_agreement"), expected.of("saliency_agreement"))
     assert Report.load(report.save(tmp_path / "report.json")).heads.names == report.heads.names
     report = visualizer_of("gpt2").analyze(PROBE, " a dull plot", show=False)
     assert report.heads.tokens.ids.tolist() == report.generation.tokens.ids.tolist()
-    assert report.heads.names == (*DEFAULT_HEAD_SCORES, "agreement")
+    assert report.heads.names == (*DEFAULT_HEAD_SCORES, "saliency_agreement")
     assert visualizer_of("mamba").analyze(PROBE, " a", show=False).heads is None
     assert (
         visualizer_of("bert").analyze("was bad", show=False, method="saliency").heads.names
@@ -211,7 +211,7 @@ def test_scores_of_a_pair_and_of_hostile_text_are_finite():
     visualizer = visualizer_of("bert")
     for text in ((PROBE, "A dull plot"), "👨‍👩‍👧 שלום </script> 你好"):
         assert np.isfinite(
-            visualizer.score_heads(text, scores=["entropy", "ablation", "agreement"]).scores
+            visualizer.score_heads(text, scores=["entropy", "ablation", "saliency_agreement"]).scores
         ).all()
     chat = [{"role": "user", "content": "A dull plot, a dull film"}]
     found = visualizer_of("gpt2").score_heads(chat, scores=HEAD_SCORES.names())

@@ -76,7 +76,7 @@ class GradientWeightedCapture(FlowCapture):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GradientWeightedAttention:
+class GradientWeighted:
     r"""How relevant each token below is to each token of a layer, for one answer of the model.
 
     ``R ← R + Ā R``, ``Ā = mean_heads max(0, ∇A ⊙ A)``, ``R`` below the start the identity. The answer is
@@ -95,7 +95,7 @@ class GradientWeightedAttention:
         Chefer, Gur, Wolf (2021), "Generic Attention-Model Explainability for Interpreting Bi-Modal and
         Encoder-Decoder Transformers", equations 5 and 6.
 
-    >>> GradientWeightedAttention().name
+    >>> GradientWeighted().name
     'gradient_weighted'
     """
 

@@ -11,14 +11,14 @@ from model_understanding.text.encoding import Encoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RawAttention:
+class Raw:
     r"""The weights of the attention softmax, ``softmax(q·k / √d + mask)``, of each layer and head.
 
     Reference:
         Vaswani et al. (2017), "Attention Is All You Need", equation 1. Learned biases, soft-caps and
         sinks of later models are in it, as the model applies them.
 
-    >>> RawAttention().name
+    >>> Raw().name
     'raw'
     """
 

@@ -92,7 +92,7 @@ def captured_norms(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValueWeightedAttention:
+class ValueWeighted:
     r"""The length of the vector that each key adds to a query, head by head.
 
     ``‖ A_qk f(x_k) ‖``, ``f(x) = (x W_V + b_V) W_O`` with the head's part of the output projection. A sink
@@ -107,7 +107,7 @@ class ValueWeightedAttention:
         Norms", equation 5. ``head="mean"`` and ``"max"`` are those of the heads' norms; layers are not
         normalized.
 
-    >>> ValueWeightedAttention().name
+    >>> ValueWeighted().name
     'value_weighted'
     """
 

@@ -50,7 +50,7 @@ class AttentionRollout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GradientWeightedRelevance:
+class GradientWeightedAttention:
     r"""A row of ``(I + Ā_last) ⋯ (I + Ā_first) − I``, ``Ā = mean_heads max(0, ∇A ⊙ A)`` for the target.
 
     The row is that of the position where the target's answer was read: of a language model the one before
@@ -68,7 +68,7 @@ class GradientWeightedRelevance:
         Encoder-Decoder Transformers", equations 5 and 6. We depart: the identity that every token starts
         from is taken off the row; it would put the position that answered above all others.
 
-    >>> GradientWeightedRelevance().signed
+    >>> GradientWeightedAttention().signed
     False
     """
 
@@ -110,7 +110,7 @@ class InformationFlowRoutes:
     False
     """
 
-    name: ClassVar[str] = "information_flow"
+    name: ClassVar[str] = "information_flow_routes"
     signed: ClassVar[bool] = False
     complete: ClassVar[bool] = False
     cost: ClassVar[str] = "2 forwards"
@@ -125,7 +125,7 @@ class InformationFlowRoutes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValueWeightedRollout:
+class ValueWeightedAttention:
     r"""A row of ``M_last ⋯ M_first``, ``M = ½ N + ½ I``, ``N_qk ∝ mean_heads ‖ A_qk f(x_k) ‖``.
 
     Rows of ``N`` sum to 1; ``f(x) = (x W_V + b_V) W_O`` is a head's transformed value. The row is that of
@@ -143,7 +143,7 @@ class ValueWeightedRollout:
         Kobayashi et al. (2020), "Attention is Not Only a Weight", equation 5, for the norms. The paper
         looks at single layers: joining them as attention rollout does (Abnar & Zuidema 2020) is ours.
 
-    >>> ValueWeightedRollout().signed
+    >>> ValueWeightedAttention().signed
     False
     """
 
@@ -184,7 +184,7 @@ class ValueZeroingRollout:
     False
     """
 
-    name: ClassVar[str] = "value_zeroing"
+    name: ClassVar[str] = "value_zeroing_rollout"
     signed: ClassVar[bool] = False
     complete: ClassVar[bool] = False
     cost: ClassVar[str] = "tokens + 3 forwards"

@@ -7,7 +7,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from model_understanding.attribution.attention_flow import GradientWeightedRelevance
+from model_understanding.attribution.attention_flow import GradientWeightedAttention
 from model_understanding.attribution.guided_ablation import GuidedAblation
 from model_understanding.attribution.integrated_gradients import IntegratedGradients
 from model_understanding.attribution.protocol import AttributionMethod
@@ -78,7 +78,7 @@ def chosen_method(
     if runner.is_language_model:
         return GuidedAblation(removals=8) if method == "fast" else GuidedAblation()
     if method == "fast":
-        return GradientWeightedRelevance() if _has_attention(runner) else Saliency()
+        return GradientWeightedAttention() if _has_attention(runner) else Saliency()
     if resolved_baseline(runner, "default") != "mask":
         return GuidedAblation()
     # Nodes beyond 8 did not rank tokens better: they are spent where a path misses much of the change.

@@ -306,11 +306,11 @@ class ModelVisualizer(Visualizer):
             text: A text, or a (text, pair) tuple.
             scores: A name or a score object, or several. If left out: ``entropy``, ``distance``,
                 ``previous_token``, ``induction``, ``delimiter`` and ``sink``, two forward passes together.
-                ``induction_in_text`` needs a text that repeats itself; ``agreement`` compares heads with a
-                saliency map; ``ablation`` is the drop of the target without each head.
-            method: The attribution method that computes the saliency map, if ``agreement`` needs one.
-            target: What ``agreement`` and ``ablation`` explain: a label, an index or a function of the
-                model's outputs; the predicted class if left out.
+                ``induction_in_text`` needs a text that repeats itself; ``saliency_agreement`` compares heads
+                with a saliency map; ``ablation`` is the drop of the target without each head.
+            method: The attribution method of the saliency map, if ``saliency_agreement`` needs one.
+            target: What ``saliency_agreement`` and ``ablation`` explain: a label, an index or a function of
+                the model's outputs; the predicted class if left out.
             against: Another class: the difference target − against is explained.
             quantity: ``logit``, ``log_prob`` or ``prob``.
             attribution: The saliency map that heads are compared with; computed if left out.

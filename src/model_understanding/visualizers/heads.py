@@ -82,7 +82,8 @@ def scores_of_heads(
         raise InputError(
             f"Heads are scored for one target. Got {len(targets)}.", hint="Pass one of them as target."
         )
-    if attribution is None and targets is not None and any(score.name == "agreement" for score in methods):
+    needs_attribution = any(score.name == "saliency_agreement" for score in methods)
+    if needs_attribution and attribution is None and targets is not None:
         (attribution,) = attribute(runner, method, [encoding], [targets], function)
     return scored_heads(
         runner,
@@ -162,7 +163,7 @@ def head_scores_for_report(runner: Runner, encoding: Encoding, attribution: Attr
     names = [*DEFAULT_HEAD_SCORES]
     choices = [names, [name for name in names if name != "induction"]]
     if np.array_equal(attribution.tokens.ids, tokens.ids):
-        choices.insert(0, [*names, "agreement"])
+        choices.insert(0, [*names, "saliency_agreement"])
     for choice in choices:  # a text may be too short for a comparison, a model unable to repeat tokens
         try:
             return scores_of_heads(runner, encoding, head_scores_of(choice), None, attribution=attribution)

@@ -454,11 +454,11 @@ class GenerativeModelVisualizer(Visualizer):
                 left out.
             scores: A name or a score object, or several. If left out: ``entropy``, ``distance``,
                 ``previous_token``, ``induction``, ``delimiter`` and ``sink``, two forward passes together.
-                ``induction_in_text`` needs a text that repeats itself; ``agreement`` compares heads with a
-                saliency map; ``ablation`` is the drop of the target without each head.
-            method: The attribution method that computes the saliency map, if ``agreement`` needs one.
-            target: What ``agreement`` and ``ablation`` explain, as ``compute_saliency`` takes it, but a
-                single target.
+                ``induction_in_text`` needs a text that repeats itself; ``saliency_agreement`` compares heads
+                with a saliency map; ``ablation`` is the drop of the target without each head.
+            method: The attribution method of the saliency map, if ``saliency_agreement`` needs one.
+            target: What ``saliency_agreement`` and ``ablation`` explain, as ``compute_saliency`` takes it,
+                but a single target.
             against: What the target is compared with, as ``compute_saliency`` takes it.
             quantity: ``log_prob``, ``logit`` or ``prob``.
             span: The part of the continuation that is explained, as ``compute_saliency`` takes it.

@@ -19,7 +19,7 @@ _EQUAL = 1e-6  # of the largest weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Agreement:
+class SaliencyAgreement:
     r"""Spearman's correlation of what a head looks at and what a saliency map holds important.
 
     ``ρ( mean over q of weight_qk , |score_k| )`` over the tokens k that can contribute and are not special.
@@ -33,11 +33,11 @@ class Agreement:
     Reference:
         Jain and Wallace (2019), "Attention is not Explanation", section 4.1, which takes Kendall's τ.
 
-    >>> Agreement().name
-    'agreement'
+    >>> SaliencyAgreement().name
+    'saliency_agreement'
     """
 
-    name: ClassVar[str] = "agreement"
+    name: ClassVar[str] = "saliency_agreement"
     meaning: ClassVar[str] = "rank correlation with the saliency map"
     signed: ClassVar[bool] = False
     most: ClassVar[float | None] = 1.0
