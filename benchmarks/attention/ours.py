@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from model_understanding.attention.capture.mode import capture_attention
 from model_understanding.attention.capture.reducers import Pooled
+from model_understanding.attention.capture.weights import capture_attention
 from model_understanding.loading import LoadedModel
 from model_understanding.model.causality import is_causal
 from model_understanding.passes.runner import Runner

@@ -164,7 +164,7 @@ def test_what_a_method_cannot_do_is_refused(method):
         f"{name} needs readable attention in every layer, and 3 of the 3 layers of MambaForCausalLM have "
         "none. Use a method that needs no attention, such as saliency."
     )
-    with pytest.raises(InputError, match="There is no layer 7 to start from: the model has 3"):
+    with pytest.raises(InputError, match="There is no start layer 7: the model has 3"):
         scores_of("bert", METHODS.load(method)(start_layer=7))
 
     def constant(outputs):

@@ -11,8 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from model_understanding import GenerativeModelVisualizer, InputError, Tokens
 from model_understanding.attention.capture import layer
-from model_understanding.attention.capture.mode import capture_attention
 from model_understanding.attention.capture.reducers import ColumnMass, Pooled, TopKeys
+from model_understanding.attention.capture.weights import capture_attention
 from model_understanding.text.encoding import Encoding
 
 SOME = ["bert", "deberta-v2", "modernbert", "gpt2", "mistral", "gemma3", "falcon", "gpt-oss", "xlnet"]
@@ -116,13 +116,13 @@ def test_a_long_text_never_holds_tokens_squared(reducer):
 def test_a_causal_layer_computes_no_key_after_its_last_row(monkeypatch):
     monkeypatch.setattr(layer, "CELLS_AT_ONCE", 1)
     blocks = []
-    compute = layer.FusedLayer.block
+    compute = layer.FusedWeights.block
 
-    def counted(self, place, queries):
-        blocks.append(compute(self, place, queries))
+    def counted(self, start, queries):
+        blocks.append(compute(self, start, queries))
         return blocks[-1]
 
-    monkeypatch.setattr(layer.FusedLayer, "block", counted)
+    monkeypatch.setattr(layer.FusedWeights, "block", counted)
     for name, width in (
         ("gpt2", None),
         ("mistral", tiny_models.BY_NAME["mistral"].options["sliding_window"]),
@@ -133,21 +133,17 @@ def test_a_causal_layer_computes_no_key_after_its_last_row(monkeypatch):
         for block in blocks:
             rows = block.rows.tolist()
             first = 0 if width is None else max(0, rows[0] - width + 1)
-            assert (block.first, block.first + block.weights.shape[-1]) == (first, rows[-1] + 1)
+            assert (block.first_key, block.end_key) == (first, rows[-1] + 1)
 
 
 def test_a_reducer_refuses_what_it_cannot_do():
     with pytest.raises(InputError) as caught:
         captured("bert", "mean", [0], None, TopKeys())
     assert str(caught.value) == (
-        "The largest weights of a row lie elsewhere in each layer: layers='mean' cannot join them. "
+        "layers='mean' cannot join the largest weights of a row: their keys differ between layers. "
         "Choose layers by their index."
     )
-    with pytest.raises(
-        InputError, match=r"^A row keeps one weight or more. Got count=0. Use for example 16.$"
-    ):
+    with pytest.raises(InputError, match=r"^count must be a whole number, 1 or more. Got 0. Pass count=1.$"):
         TopKeys(count=0)
-    with pytest.raises(
-        InputError, match=r"^A group holds one token or more. Got size=0. Use for example 64.$"
-    ):
+    with pytest.raises(InputError, match=r"^size must be a whole number, 1 or more. Got 0. Pass size=1.$"):
         Pooled(size=0)

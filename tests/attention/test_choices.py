@@ -105,7 +105,7 @@ def test_reductions_by_name():
             f"keep={wrong!r} is unknown. Allowed: {', '.join(KEEPS)}, with another number in place of "
             "theirs. Leave it out to keep every weight, or pass for example keep='pooled:64'."
         )
-    with pytest.raises(InputError, match="largest weights of a row lie elsewhere in each layer"):
+    with pytest.raises(InputError, match="layers='mean' cannot join the largest weights of a row"):
         visualizer_of("bert").compute_attention(PROBE, layer="mean", keep="top:3")
 
 

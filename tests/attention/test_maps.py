@@ -8,7 +8,7 @@ from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 from model_understanding import InputError, UnsupportedModelError
 from model_understanding.attention import rollout, value_zeroing
-from model_understanding.attention.capture import values as attention_values
+from model_understanding.attention.capture import mode
 from model_understanding.registry import MAPS
 
 from . import by_hand
@@ -169,20 +169,16 @@ def test_lost_parts_are_seen_by_the_oracles(monkeypatch):
             test_rollout_is_the_product_of_an_eager_loads_attention("bert", None)
     with monkeypatch.context() as patch:
         patch.setattr(
-            attention_values.ValueCapture,
-            "_for_each_head",
-            lambda self, values: values.reshape(-1, *values.shape[-2:]).repeat(2, 1, 1),
+            mode, "_for_each_head", lambda values, _: values.reshape(-1, *values.shape[-2:]).repeat(2, 1, 1)
         )
-        with pytest.raises(
-            UnsupportedModelError, match="its weights times its values are not what it hands on"
-        ):
+        with pytest.raises(UnsupportedModelError, match="its output is not its weights times its values"):
             test_value_weighted_is_the_norm_of_each_weighted_value("llama", "sdpa")
     with monkeypatch.context() as patch:
-        entering = value_zeroing._ZeroedValues.entering
+        replace = value_zeroing._ZeroedValues.replace_values
         patch.setattr(
             value_zeroing._ZeroedValues,
-            "entering",
-            lambda self, *given: entering(self, *given) * (1 if self.token is None else 0.5),
+            "replace_values",
+            lambda self, *given: replace(self, *given) * (1 if self.token is None else 0.5),
         )
         with pytest.raises(AssertionError):
             test_value_zeroing_is_what_whole_forwards_lose("gpt2", None)
@@ -193,25 +189,27 @@ def test_layers_and_heads_that_a_map_joins_cannot_be_chosen(map):
     with pytest.raises(InputError) as caught:
         visualizer_of("bert").compute_attention(PROBE, layer="mean", kind=map)
     assert str(caught.value) == (
-        f"{map} joins the layers from the text up to one: layer='mean' has no meaning here. "
-        "Pass layer=-1 for all of them, or the index of the layer to look from."
+        f"The map {map} multiplies the layers from the text up to one. Got layer='mean'. "
+        "Pass layer=-1 for all of them, or the index of the highest one."
     )
     with pytest.raises(InputError) as caught:
         visualizer_of("bert").compute_attention(PROBE, head=1, kind=map)
-    joined = {"rollout": "rollout joins the heads of a layer. Got heads [1]. Pass head='mean' or head='max'."}
-    own = f"{map} joins the heads of a layer by its own definition. Got head=[1]. Leave head='mean'."
-    assert str(caught.value) == joined.get(map, own)
+    assert str(caught.value) == (
+        "The map rollout joins the heads of a layer. Got heads [1]. Pass head='mean' or head='max'."
+        if map == "rollout"
+        else f"The map {map} joins the heads of a layer by its own definition. Got head=[1]. "
+        "Pass head='mean', or leave it out."
+    )
     with pytest.raises(InputError) as caught:
         computed("bert", map, start_layer=3)
     assert str(caught.value) == (
-        "There is no layer 3 to start from: the model has 3. "
-        "Pass start_layer from 0 to 2; 0 follows attention down to the text."
+        "There is no start layer 3: the model has 3. "
+        "Pass an index from 0 to 2, or from -3 to -1 counting from the end."
     )
     with pytest.raises(InputError) as caught:
         computed("bert", map, start_layer=-1, layers=[1])
     assert str(caught.value) == (
-        f"{map} from layer 2 up cannot be seen from layer 1 below it. "
-        "Choose a lower start_layer or a higher layer."
+        "start_layer=2 lies above layer 1. Choose a lower start_layer or a higher layer."
     )
 
 
@@ -223,21 +221,21 @@ class Changed(torch.nn.Module):
         self.projection, self.kind = projection, kind
         self.beside = torch.nn.Linear(32, 32, bias=False)
 
-    def forward(self, mixtures):
+    def forward(self, outputs):
         if self.kind == "before":
-            return self.projection(mixtures * 0.5)
+            return self.projection(outputs * 0.5)
         if self.kind == "beside":
-            return self.projection(mixtures) + self.beside(mixtures)
-        return self.projection(mixtures).tanh()
+            return self.projection(outputs) + self.beside(outputs)
+        return self.projection(outputs).tanh()
 
 
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 @pytest.mark.parametrize(
     ("kind", "why"),
     [
-        ("before", "no output projection takes the heads' mixtures as they are"),
-        ("beside", "more than one linear map takes the heads' mixtures (an adapter?)"),
-        ("after", "the sum of its output with what entered its block was not found"),
+        ("before", "no output projection takes its heads' outputs unchanged"),
+        ("beside", "more than one linear map takes its heads' outputs (an adapter?)"),
+        ("after", "the sum of its output and its block's input was not found"),
     ],
 )
 def test_what_cannot_be_found_is_refused_by_name(kind, why, implementation):
@@ -248,7 +246,7 @@ def test_what_cannot_be_found_is_refused_by_name(kind, why, implementation):
     with pytest.raises(UnsupportedModelError) as caught:
         visualizer.compute_attention(PROBE, queries="prompt", kind="information_flow")
     assert str(caught.value) == (
-        f"Attention layer 1 of LlamaForCausalLM (implementation {implementation!r}) cannot be taken apart: "
+        f"Could not decompose attention layer 1 of LlamaForCausalLM (implementation {implementation!r}): "
         f"{why}. Use kind='raw', or an attribution method that does not need attention."
     )
     for map in ("rollout", "value_zeroing", "gradient_weighted"):  # these need no projection

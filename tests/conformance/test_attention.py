@@ -9,7 +9,7 @@ import torch
 from tiny_models import TEXTS, encoded, visualizer_of
 
 from model_understanding import UnsupportedModelError
-from model_understanding.attention.capture.mode import capture_attention
+from model_understanding.attention.capture.weights import capture_attention
 
 
 @pytest.mark.parametrize("implementation", [None, "eager"])

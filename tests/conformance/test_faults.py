@@ -9,7 +9,7 @@ import torch
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 from model_understanding.attention.capture import mode
-from model_understanding.attention.capture.mode import capture_attention
+from model_understanding.attention.capture.weights import capture_attention
 from model_understanding.model import embeddings
 from model_understanding.model import model as models
 from model_understanding.passes import runner
@@ -61,22 +61,22 @@ def test_a_lost_padding_mask_is_seen(name, monkeypatch):
 @pytest.mark.parametrize("name", ["gpt2", "llama", "mistral", "gemma3", "falcon"])
 def test_a_lost_causal_or_window_mask_is_seen_in_the_attention(name, monkeypatch):
     assert attention_agrees(name)
-    take = mode.AttentionCapture._take_fused
+    weights = mode.AttentionCapture._fused_weights
 
     def without_mask(self, query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, **keywords):
-        take(self, query, key, value, None, dropout_p, False, **keywords)
+        return weights(self, query, key, value, None, dropout_p, False, **keywords)
 
-    monkeypatch.setattr(mode.AttentionCapture, "_take_fused", without_mask)
+    monkeypatch.setattr(mode.AttentionCapture, "_fused_weights", without_mask)
     assert not attention_agrees(name)
 
 
 @pytest.mark.parametrize("name", ["bert", "llama"])
 def test_a_lost_scale_is_seen_in_the_attention(name, monkeypatch):
-    take = mode.AttentionCapture._take_fused
+    weights = mode.AttentionCapture._fused_weights
     monkeypatch.setattr(
         mode.AttentionCapture,
-        "_take_fused",
-        lambda self, *arguments, **keywords: take(self, *arguments, **{**keywords, "scale": 1.0}),
+        "_fused_weights",
+        lambda self, *arguments, **keywords: weights(self, *arguments, **{**keywords, "scale": 1.0}),
     )
     assert not attention_agrees(name)
 

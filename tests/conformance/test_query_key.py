@@ -89,19 +89,19 @@ def test_what_cannot_be_found_is_refused():
     with pytest.raises(UnsupportedModelError) as caught:
         visualizer_of("xlnet").compute_query_key(PROBE)
     assert str(caught.value) == (
-        "The queries and keys of XLNetForSequenceClassification (implementation 'eager') cannot be told from "
+        "Could not find the queries and keys of XLNetForSequenceClassification (implementation 'eager') in "
         "what reaches its softmax. Load the model with attn_implementation='sdpa' or 'eager', or use "
         "compute_attention."
     )
 
 
 def test_a_wrong_scale_is_noticed(monkeypatch):
-    chosen = query_key._Reader._chosen
+    of_head = query_key._QueryKeyReader._of_head
 
     def doubled(self, query, key, scale):
-        return (*chosen(self, query, key, scale)[:2], 2 * scale)
+        return (*of_head(self, query, key, scale)[:2], 2 * scale)
 
-    monkeypatch.setattr(query_key._Reader, "_chosen", doubled)
+    monkeypatch.setattr(query_key._QueryKeyReader, "_of_head", doubled)
     with pytest.raises(UnsupportedModelError, match="do not give its attention weights"):
         visualizer_of("llama").compute_query_key(PROBE)
 

@@ -93,7 +93,7 @@ def test_a_fault_in_the_middle_leaves_no_trace(name, fault, monkeypatch):
     elif fault == "backward":
         monkeypatch.setattr(torch.autograd, "grad", broken)
     else:
-        monkeypatch.setattr("model_understanding.attention.capture.mode.AttentionCapture.take", broken)
+        monkeypatch.setattr("model_understanding.attention.capture.weights.KeptLayers.keep", broken)
     with pytest.raises(RuntimeError, match="planted"):
         visualizer.compute_attention(PROBE) if fault == "capture" else visualizer.compute_saliency(
             PROBE, method="saliency"

@@ -162,13 +162,13 @@ def test_the_hook_tells_another_head_and_another_layer(monkeypatch):
         lambda layer, heads: ((layer + 1) % 3, heads),
     ):
 
-        def wrong(self, runner, tokens, layer, heads, parts, *, uses_mean, fault=fault):
+        def wrong(self, model, tokens, layer, heads, outputs, *, uses_mean, fault=fault):
             layer, heads = fault(layer, list(heads))
-            true_init(self, runner, tokens, layer, heads, parts, uses_mean=uses_mean)
+            true_init(self, model, tokens, layer, heads, outputs, uses_mean=uses_mean)
 
         with monkeypatch.context() as patch:
             patch.setattr(ablated_forward._WithoutHeads, "__init__", wrong)
-            patch.setattr(ablated_forward._WithoutHeads, "_check_layout", lambda *_: None)
+            patch.setattr(ablated_forward._WithoutHeads, "_require_layout", lambda *_: None)
             found = visualizer_of("llama").score_heads(PROBE, scores="ablation")
         assert not oracles.close(found.of("ablation"), expected, 0.1)
 
@@ -188,22 +188,22 @@ def test_heads_that_do_not_reach_a_projection_as_they_are_are_refused_by_name():
     with pytest.raises(UnsupportedModelError) as caught:
         visualizer_of("llama", model=model).score_heads(PROBE, scores="ablation")
     assert str(caught.value) == (
-        "The heads of attention layer 1 of LlamaForCausalLM (implementation 'sdpa') cannot be taken away "
-        "one by one: no output projection takes the heads' mixtures as they are. "
+        "Could not ablate single heads of attention layer 1 of LlamaForCausalLM (implementation 'sdpa'): "
+        "no output projection takes its heads' outputs unchanged. "
         "Use a head score that reads attention alone, such as entropy or sink."
     )
 
 
 def test_a_batch_laid_out_otherwise_is_refused(monkeypatch):
-    true_view = ablated_forward._WithoutHeads._check_layout
+    require = ablated_forward._WithoutHeads._require_layout
     monkeypatch.setattr(
-        ablated_forward._WithoutHeads, "_check_layout", lambda self, rows: true_view(self, rows.flip(1))
+        ablated_forward._WithoutHeads, "_require_layout", lambda self, rows: require(self, rows.flip(1))
     )
     with pytest.raises(UnsupportedModelError) as caught:
         visualizer_of("bert").score_heads(PROBE, scores="ablation")
     assert str(caught.value) == (
-        "The heads of attention layer 0 of BertForSequenceClassification (implementation 'sdpa') cannot be "
-        "taken away one by one: the heads' mixtures of a batch are not those of the text alone. "
+        "Could not ablate single heads of attention layer 0 of BertForSequenceClassification (implementation "
+        "'sdpa'): the outputs of its heads in a batch are not those of the text alone. "
         "Use a head score that reads attention alone, such as entropy or sink."
     )
 

@@ -8,84 +8,79 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model_understanding.attention.capture.layer import blocks_of, precise
-from model_understanding.attention.capture.mode import CapturedAttention
+from model_understanding.attention.capture.layer import precise, row_blocks
+from model_understanding.attention.capture.parts import LayerValues
 from model_understanding.attention.capture.reducers import Axis
-from model_understanding.attention.capture.values import MixingLayer
-from model_understanding.attention.flow import (
-    FlowCapture,
-    Transition,
-    flow_map,
-    require_mean_heads,
-)
+from model_understanding.attention.capture.weights import CapturedAttention
+from model_understanding.attention.flow import FlowReader, LayerMatrix, flow_map, require_mean_heads
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
 
-class GradientWeightedCapture(FlowCapture):
+class GradientWeightedReader(FlowReader):
     """``I + mean_heads max(0, gradient ⊙ weights)``.
 
-    The gradient of a target with respect to a weight is ``⟨gradient of the mixture_q, value_k⟩``: only the
-    mixtures are differentiated, and fused kernels stay fused.
+    The gradient of a target with respect to a weight is ``⟨gradient of the head's output_q, value_k⟩``: only
+    the outputs are differentiated, and fused kernels stay fused.
     """
 
-    cut_at = 0
-    needs_value = True
+    name = "gradient_weighted"
+    per_target = True
     adds_identity = True
 
     def __init__(self, model: Model, tokens: int) -> None:
-        super().__init__(model, tokens, "gradient_weighted")
-        self.layers: list[MixingLayer] = []
+        super().__init__(model, tokens)
+        self.leaf_layer = 0
+        self._layers: list[LayerValues] = []
 
-    def mixed(self, layer: MixingLayer) -> None:
+    def read_values(self, values: LayerValues) -> None:
         """Receive a layer."""
-        self.last_layer = layer
-        self.looks_ahead = self.looks_ahead or layer.weights.looks_ahead
-        self.layers.append(layer)
+        super().read_values(values)
+        self._layers.append(values)
 
-    def mixture_gradients(self, value: Tensor) -> list[Float[Tensor, "heads tokens width"]]:
-        """Return the gradient of a value with respect to each layer's mixture."""
-        found = torch.autograd.grad(
-            value, [layer.result for layer in self.layers], retain_graph=True, allow_unused=True
-        )
-        return [
-            torch.zeros_like(layer.mixture) if gradient is None else layer.arranged(gradient)
-            for layer, gradient in zip(self.layers, found, strict=True)
-        ]
-
-    def transitions(self, value: Tensor | None) -> list[Transition]:
-        """Return the layers' transitions for a target's value."""
+    def matrices(self, value: Tensor | None) -> list[LayerMatrix]:
+        """Return the relevance matrices for a target's value."""
         assert value is not None
         return [
-            self._transition(layer, precise(gradient))
-            for layer, gradient in zip(self.layers, self.mixture_gradients(value), strict=True)
+            self._matrix(layer, precise(gradient))
+            for layer, gradient in zip(self._layers, self._output_gradients(value), strict=True)
         ]
 
-    def _transition(self, layer: MixingLayer, gradient: Tensor) -> Transition:
+    def _output_gradients(self, value: Tensor) -> list[Float[Tensor, "heads tokens width"]]:
+        """Return the gradient of a value with respect to what each layer's heads give."""
+        gradients = torch.autograd.grad(
+            value, [layer.output for layer in self._layers], retain_graph=True, allow_unused=True
+        )
+        return [
+            torch.zeros_like(layer.head_outputs) if gradient is None else layer.by_head(gradient)
+            for layer, gradient in zip(self._layers, gradients, strict=True)
+        ]
+
+    def _matrix(self, layer: LayerValues, gradient: Tensor) -> LayerMatrix:
         def rows(queries: Sequence[int]) -> Tensor:
-            found = gradient.new_zeros((len(queries), self.tokens))
-            for block in blocks_of(layer.weights, queries):
-                last = block.first + block.weights.shape[-1]
-                values = precise(layer.values[:, block.first : last])
+            relevance = gradient.new_zeros((len(queries), self.tokens))
+            for block in row_blocks(layer.weights, queries):
+                keys = slice(block.first_key, block.end_key)
+                values = precise(layer.values[:, keys])
                 slopes = gradient[:, block.rows] @ values.transpose(-1, -2)
-                place = slice(block.place, block.place + len(block.rows))
-                found[place, block.first : last] = (slopes * block.weights[0]).clamp(min=0).mean(dim=0)
-            return found
+                rows = slice(block.start, block.start + len(block.rows))
+                relevance[rows, keys] = (slopes * block.weights[0]).clamp(min=0).mean(dim=0)
+            return relevance
 
         return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradientWeighted:
-    r"""How relevant each token below is to each token of a layer, for one answer of the model.
+    r"""How relevant each token below is to each token of a layer, for the model's most likely answer.
 
-    ``R ← R + Ā R``, ``Ā = mean_heads max(0, ∇A ⊙ A)``, ``R`` below the start the identity. The answer is
+    ``R ← R + Ā R``, ``Ā = mean_heads max(0, ∇A ⊙ A)``, ``R`` below the start the identity. Gradients are of
     the logit of the likeliest class, or of the likeliest next token. ``∇A_qk`` is the inner product of the
-    mixture's gradient with the value, so no weights enter the graph: one forward and one backward,
-    O(layers · Q · tokens²) for Q rows.
+    gradient at the head's output with the value, so no weights enter the graph: one forward and one backward
+    pass, O(layers · Q · tokens²) for Q rows.
 
     Args:
-        start_layer: The lowest layer followed; with the layer asked for the same, one layer alone.
+        start_layer: The lowest layer followed; if it is also the chosen layer, one layer alone.
 
     Raises:
         InputError: Layers are joined, or heads chosen.
@@ -112,8 +107,6 @@ class GradientWeighted:
         heads: Axis,
         queries: Sequence[int] | None = None,
     ) -> CapturedAttention:
-        """Return the map up to each layer asked for, ``(B, L, 1, Q, T)``."""
+        """Return the map up to each chosen layer, ``(B, L, 1, Q, T)``."""
         require_mean_heads(heads, self.name)
-        return flow_map(
-            model, encoding, layers, queries, self.start_layer, self.name, GradientWeightedCapture
-        )
+        return flow_map(model, encoding, layers, queries, self.start_layer, GradientWeightedReader)

@@ -8,63 +8,57 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model_understanding.attention.capture.layer import CELLS_AT_ONCE, blocks_of
-from model_understanding.attention.capture.mode import CapturedAttention
-from model_understanding.attention.capture.projections import AttentionBlock
+from model_understanding.attention.capture.layer import CELLS_AT_ONCE, row_blocks
+from model_understanding.attention.capture.parts import LayerParts
+from model_understanding.attention.capture.reader import Depth
 from model_understanding.attention.capture.reducers import Axis
-from model_understanding.attention.flow import (
-    FlowCapture,
-    flow_map,
-    require_mean_heads,
-    shares_of,
-)
+from model_understanding.attention.capture.weights import CapturedAttention
+from model_understanding.attention.flow import FlowReader, flow_map, normalized_rows, require_mean_heads
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
 
-class InformationFlowCapture(FlowCapture):
+class InformationFlowReader(FlowReader):
     """Shares of what each token contributes to the sum of residual and attention, by proximity."""
 
-    with_residual = True
+    depth = Depth.RESIDUAL
+    name = "information_flow"
 
-    def __init__(self, model: Model, tokens: int) -> None:
-        super().__init__(model, tokens, "information_flow")
-
-    def completed(self, block: AttentionBlock) -> None:
+    def read_parts(self, parts: LayerParts) -> None:
         """Receive a layer."""
-        self.add(block.layer.weights, lambda rows: _proximities(block, rows))
+        self.add(parts.of_values.weights, lambda queries: _proximities(parts, queries))
 
 
-def _proximities(block: AttentionBlock, queries: Sequence[int]) -> Float[Tensor, "rows tokens"]:
+def _proximities(parts: LayerParts, queries: Sequence[int]) -> Float[Tensor, "rows tokens"]:
     """Return ``max(0, ‖y‖₁ − ‖y − z‖₁)`` of each contribution z to each sum y, as shares of their sum."""
-    assert block.total is not None
-    assert block.residual is not None
-    assert block.gain is not None
-    tokens, width = block.total.shape
-    gain = block.gain.expand(tokens, width)
-    found = block.total.new_zeros((len(queries), tokens))
-    for part in blocks_of(block.layer.weights, queries):
-        last = part.first + part.weights.shape[-1]
-        size = max(1, CELLS_AT_ONCE // ((last - part.first) * width))
-        for head in range(len(block.projection)):
-            written = block.transformed_values(head, slice(part.first, last))
-            for start in range(0, len(part.rows), size):
-                rows = part.rows[start : start + size]
+    assert parts.total is not None
+    assert parts.residual is not None
+    assert parts.gain is not None
+    tokens, width = parts.total.shape
+    gain = parts.gain.expand(tokens, width)
+    proximities = parts.total.new_zeros((len(queries), tokens))
+    for block in row_blocks(parts.of_values.weights, queries):
+        keys = slice(block.first_key, block.end_key)
+        size = max(1, CELLS_AT_ONCE // ((block.end_key - block.first_key) * width))
+        for head in range(len(parts.projection)):
+            written = parts.transformed_values(head, keys)
+            for start in range(0, len(block.rows), size):
+                positions = block.rows[start : start + size]
+                sums = parts.total[positions]
                 # |y| − |y − z| is min(t, 2|y| − t) with t = z · sign(y): nothing large cancels.
-                size_of_sums = block.total[rows].abs()[:, None]
-                toward = part.weights[0, head, start : start + size, :, None] * written
-                toward.mul_((gain[rows] * block.total[rows].sign())[:, None])
-                near = torch.minimum(toward, 2 * size_of_sums - toward).sum(-1)
-                place = slice(part.place + start, part.place + start + len(rows))
-                found[place, part.first : last] += near.clamp(min=0)
-    chosen = list(queries)
-    toward = block.residual[chosen] * block.total[chosen].sign()
-    kept = torch.minimum(toward, 2 * block.total[chosen].abs() - toward).sum(-1)
-    place = torch.arange(len(chosen))
-    found[place, chosen] += kept.clamp(min=0)
-    identity = torch.zeros_like(found)
-    identity[place, chosen] = 1
-    return shares_of(found, identity)
+                toward = block.weights[0, head, start : start + size, :, None] * written
+                toward.mul_((gain[positions] * sums.sign())[:, None])
+                near = torch.minimum(toward, 2 * sums.abs()[:, None] - toward).sum(-1)
+                rows = slice(block.start + start, block.start + start + len(positions))
+                proximities[rows, keys] += near.clamp(min=0)
+    positions = list(queries)
+    toward = parts.residual[positions] * parts.total[positions].sign()
+    near = torch.minimum(toward, 2 * parts.total[positions].abs() - toward).sum(-1)
+    diagonal = torch.arange(len(positions)), positions
+    proximities[diagonal] += near.clamp(min=0)
+    identity = torch.zeros_like(proximities)
+    identity[diagonal] = 1
+    return normalized_rows(proximities, identity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +68,11 @@ class InformationFlow:
     ``M_ik ∝ Σ_heads max(0, ‖y_i‖₁ − ‖y_i − z_ik‖₁)``, where ``y_i = x_i + Σ_k z_ik + bias`` is the residual
     stream after attention and ``z_ik = A_ik f(x_k)`` what a head adds from a key; on the diagonal the
     residual ``x_i`` itself has such a term too; rows sum to 1. Layers multiply. The feed-forward part of a
-    block stays at its position and changes no share. One forward; O(heads · tokens² · width) a layer,
-    rows that nothing flows through are left out.
+    block stays at its position and changes no share. One forward pass; O(heads · tokens² · width) per layer,
+    without the rows that nothing flows through.
 
     Args:
-        start_layer: The lowest layer followed; with the layer asked for the same, one layer alone.
+        start_layer: The lowest layer followed; if it is also the chosen layer, one layer alone.
 
     Raises:
         InputError: Layers are joined, or heads chosen.
@@ -87,9 +81,9 @@ class InformationFlow:
     Reference:
         Ferrando & Voita (2024), "Information Flow Routes: Automatically Interpreting Language Models at
         Scale", section 2.2, with the proximity of Ferrando et al. (2022), "Measuring the Mixing of
-        Contextual Information in the Transformer", equation 8. We depart: every edge is kept, none is
-        below a threshold; a norm after the attention is linear with its statistics held; ``y`` is taken
-        before a norm that follows the sum, and without a parallel branch.
+        Contextual Information in the Transformer", equation 8. Differences: every edge is
+        kept, there is no threshold; a norm after the attention is linear, its statistics constant; ``y`` is
+        taken before a norm that follows the sum, and without a parallel branch.
 
     >>> InformationFlow().name
     'information_flow'
@@ -108,6 +102,6 @@ class InformationFlow:
         heads: Axis,
         queries: Sequence[int] | None = None,
     ) -> CapturedAttention:
-        """Return the map up to each layer asked for, ``(B, L, 1, Q, T)``."""
+        """Return the map up to each chosen layer, ``(B, L, 1, Q, T)``."""
         require_mean_heads(heads, self.name)
-        return flow_map(model, encoding, layers, queries, self.start_layer, self.name, InformationFlowCapture)
+        return flow_map(model, encoding, layers, queries, self.start_layer, InformationFlowReader)

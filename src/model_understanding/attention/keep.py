@@ -6,9 +6,9 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 
-from model_understanding.attention.capture.layer import Block
-from model_understanding.attention.capture.mode import CapturedAttention
+from model_understanding.attention.capture.layer import RowBlock
 from model_understanding.attention.capture.reducers import ColumnMass, Pooled, Reduced, Reducer, Rows, TopKeys
+from model_understanding.attention.capture.weights import CapturedAttention
 from model_understanding.attention.protocol import AttentionMapMethod, StreamedAttentionMap
 from model_understanding.errors import InputError
 from model_understanding.model.model import Model
@@ -166,7 +166,7 @@ def reduced(captured: CapturedAttention, reducer: Reducer) -> CapturedAttention:
     for number in range(captured.weights.shape[1]):
         weights = captured.weights[:, number]
         shape = (weights.shape[0], weights.shape[1], rows, tokens)
-        found.append(reducer([Block(0, places, 0, weights, captured.mask)], shape))
+        found.append(reducer([RowBlock(0, places, 0, weights, captured.mask)], shape))
     mask = found[0].mask
     for other in found[1:]:
         mask = mask | other.mask

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
-from model_understanding.attention.capture.mode import CapturedAttention
 from model_understanding.attention.capture.reducers import Axis, Reducer
+from model_understanding.attention.capture.weights import CapturedAttention
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
@@ -23,13 +23,13 @@ class AttentionMapMethod(Protocol):
         heads: Axis,
         queries: Sequence[int] | None,
     ) -> CapturedAttention:
-        """Return the weights of the layers, heads and queries asked for."""
+        """Return the weights of the chosen layers, heads and queries."""
         ...
 
 
 @runtime_checkable
 class StreamedAttentionMap(Protocol):
-    """A map whose layers are reduced as they come, so that nothing tokens² is held for a long text."""
+    """A map whose layers are reduced as they come, so that a long text needs no tokens² memory."""
 
     streamed: ClassVar[bool]
 
@@ -42,5 +42,5 @@ class StreamedAttentionMap(Protocol):
         queries: Sequence[int] | None,
         reducer: Reducer | None = None,
     ) -> CapturedAttention:
-        """Return what the reducer keeps of the layers, heads and queries asked for."""
+        """Return what the reducer keeps of the chosen layers, heads and queries."""
         ...

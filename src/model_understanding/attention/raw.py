@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from model_understanding.attention.capture.mode import Axis, CapturedAttention, capture_attention
-from model_understanding.attention.capture.reducers import Reducer
+from model_understanding.attention.capture.reducers import Axis, Reducer
+from model_understanding.attention.capture.weights import CapturedAttention, capture_attention
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
@@ -16,7 +16,7 @@ class Raw:
 
     Reference:
         Vaswani et al. (2017), "Attention Is All You Need", equation 1. Learned biases, soft-caps and
-        sinks of later models are in it, as the model applies them.
+        sinks of later models are included as the model applies them.
 
     >>> Raw().name
     'raw'
@@ -35,5 +35,5 @@ class Raw:
         queries: Sequence[int] | None = None,
         reducer: Reducer | None = None,
     ) -> CapturedAttention:
-        """Return the weights of the layers, heads and queries asked for, or what the reducer keeps."""
+        """Return the weights of the chosen layers, heads and queries, or what the reducer keeps of them."""
         return capture_attention(model, encoding, layers, heads, queries, reducer)

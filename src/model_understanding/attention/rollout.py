@@ -5,21 +5,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from model_understanding.attention.capture.mode import CapturedAttention
+from model_understanding.attention.capture.parts import LayerValues
 from model_understanding.attention.capture.reducers import Axis
-from model_understanding.attention.capture.values import MixingLayer
-from model_understanding.attention.flow import (
-    FlowCapture,
-    flow_map,
-    rows_of,
-    with_residual,
-)
+from model_understanding.attention.capture.weights import CapturedAttention
+from model_understanding.attention.flow import FlowReader, flow_map, joined_heads, with_residual
 from model_understanding.errors import InputError
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
 
-class RolloutCapture(FlowCapture):
+class RolloutReader(FlowReader):
     """``½ A + ½ I``, heads joined, rows summing to 1.
 
     Args:
@@ -28,32 +23,34 @@ class RolloutCapture(FlowCapture):
         heads: ``mean`` or ``max``.
     """
 
-    def __init__(self, model: Model, tokens: int, heads: str = "mean") -> None:
-        super().__init__(model, tokens, "rollout")
-        self.heads = heads
+    name = "rollout"
 
-    def mixed(self, layer: MixingLayer) -> None:
+    def __init__(self, model: Model, tokens: int, heads: str = "mean") -> None:
+        super().__init__(model, tokens)
+        self._heads = heads
+
+    def read_values(self, values: LayerValues) -> None:
         """Receive a layer."""
-        self.last_layer = layer
-        weights, heads = layer.weights, self.heads
-        self.add(weights, lambda rows: with_residual(rows_of(weights, rows, heads), rows))
+        super().read_values(values)
+        weights, heads = values.weights, self._heads
+        self.add(weights, lambda queries: with_residual(joined_heads(weights, queries, heads), queries))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    r"""How much of each layer's tokens comes from each token below, if attention were all that mixes.
+    r"""How much of each layer's tokens comes from each token below, if only attention mixed tokens.
 
     ``R_layer = Â_layer · R_{layer−1}``, ``Â = ½ A + ½ I`` with rows that sum to 1, ``R`` below the start
-    the identity. Heads are joined first, by ``head="mean"`` or ``"max"``. The layer asked for is the one
-    looked from. Costs one forward; for Q rows O(layers · Q · tokens²) and O(tokens) memory a row, or, in
-    eager code that holds them anyway, tokens² a layer.
+    the identity. Heads are joined first, by ``head="mean"`` or ``"max"``. The chosen layer is the highest of
+    the product. Costs one forward pass; for Q rows O(layers · Q · tokens²) and O(tokens) memory per row, or,
+    in eager code that holds them anyway, tokens² per layer.
 
     Args:
         start_layer: The lowest layer of the product.
 
     Raises:
         InputError: Layers are joined, or single heads chosen.
-        UnsupportedModelError: Some layer is no attention that can be read.
+        UnsupportedModelError: Some layer has no attention that can be read.
 
     Reference:
         Abnar & Zuidema (2020), "Quantifying Attention Flow in Transformers", equation 1. The paper takes
@@ -76,11 +73,11 @@ class Rollout:
         heads: Axis,
         queries: Sequence[int] | None = None,
     ) -> CapturedAttention:
-        """Return the rollout up to each layer asked for, ``(B, L, 1, Q, T)``."""
+        """Return the rollout up to each chosen layer, ``(B, L, 1, Q, T)``."""
         if not isinstance(heads, str):
             raise InputError(
-                f"rollout joins the heads of a layer. Got heads {list(heads)}.",
+                f"The map rollout joins the heads of a layer. Got heads {list(heads)}.",
                 hint="Pass head='mean' or head='max'.",
             )
-        make = partial(RolloutCapture, heads=heads)
-        return flow_map(model, encoding, layers, queries, self.start_layer, self.name, make)
+        make_reader = partial(RolloutReader, heads=heads)
+        return flow_map(model, encoding, layers, queries, self.start_layer, make_reader)

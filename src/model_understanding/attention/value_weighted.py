@@ -8,46 +8,51 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model_understanding.attention.capture.mode import AttentionKeeper, CapturedAttention
-from model_understanding.attention.capture.projections import AttentionBlock, BlockCapture
+from model_understanding.attention.capture.mode import captured_forward
+from model_understanding.attention.capture.parts import LayerParts
+from model_understanding.attention.capture.reader import AttentionReader, Depth
 from model_understanding.attention.capture.reducers import Axis, Reducer, Rows
-from model_understanding.attention.flow import FlowCapture, rows_of, with_residual
-from model_understanding.model.finite import require_finite
+from model_understanding.attention.capture.weights import CapturedAttention, KeptLayers
+from model_understanding.attention.flow import FlowReader, joined_heads, with_residual
 from model_understanding.model.guard import guarded
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
 
-class ValueWeightedCapture(FlowCapture):
+class ValueWeightedReader(FlowReader):
     """``½ N + ½ I`` with ``N_qk ∝ mean_heads weight_qk ‖value_k · projection‖``, rows summing to 1."""
 
-    def __init__(self, model: Model, tokens: int) -> None:
-        super().__init__(model, tokens, "value_weighted")
+    depth = Depth.PROJECTION
+    name = "value_weighted"
 
-    def completed(self, block: AttentionBlock) -> None:
+    def read_parts(self, parts: LayerParts) -> None:
         """Receive a layer."""
-        weights, norms = block.layer.weights, norms_of(block)
-        self.add(weights, lambda rows: with_residual(rows_of(weights, rows, "mean", norms), rows))
+        weights, norms = parts.of_values.weights, norms_of(parts)
+        self.add(
+            weights, lambda queries: with_residual(joined_heads(weights, queries, "mean", norms), queries)
+        )
 
 
-def norms_of(block: AttentionBlock) -> Float[Tensor, "heads tokens"]:
+def norms_of(parts: LayerParts) -> Float[Tensor, "heads tokens"]:
     """Return ``‖value_k · projection‖`` of each head and key."""
-    heads = range(len(block.projection))
-    return torch.stack([block.transformed_values(head).norm(dim=-1) for head in heads])
+    heads = range(len(parts.projection))
+    return torch.stack([parts.transformed_values(head).norm(dim=-1) for head in heads])
 
 
-class NormCapture(BlockCapture):
-    """The mode that keeps ``weight_qk ‖value_k · projection‖`` of the layers asked for."""
+class _NormReader(AttentionReader):
+    """Keeps ``weight_qk ‖value_k · projection‖`` of the chosen layers."""
 
-    def __init__(self, model: Model, tokens: int, keeper: AttentionKeeper) -> None:
+    depth = Depth.PROJECTION
+
+    def __init__(self, model: Model, tokens: int, kept: KeptLayers) -> None:
         super().__init__(model, tokens)
-        self.keeper = keeper
+        self._kept = kept
 
-    def completed(self, block: AttentionBlock) -> None:
+    def read_parts(self, parts: LayerParts) -> None:
         """Receive a layer."""
-        assert self.keeper is not None
-        if self.keeper.wants(block.layer.number):
-            self.keeper.take(block.layer.number, block.layer.weights, norms_of(block)[None, :, None])
+        layer = parts.of_values
+        if isinstance(self._kept.layers, str) or layer.layer in self._kept.layers:
+            self._kept.keep(layer.layer, layer.weights, norms_of(parts)[None, :, None])
 
 
 def captured_norms(
@@ -71,23 +76,19 @@ def captured_norms(
         reducer: What to keep of a layer's rows, of a text of just so many tokens; all where left out.
     """
     length = text.ids.shape[1]
-    chosen = range(tokens) if queries is None else queries
-    inside = [query for query in chosen if query < length]
-    keeper = AttentionKeeper(layers=layers, heads=heads, queries=inside, reducer=reducer or Rows())
-    capture = NormCapture(model, length, keeper)
+    positions = range(tokens) if queries is None else queries
+    inside = [query for query in positions if query < length]
+    kept = KeptLayers(layers=layers, heads=heads, queries=inside, reducer=reducer or Rows())
     with guarded(model.module, gradients=False):
-        with capture:
-            outputs = model.forward(text, length - 1 if model.is_language_model else 0)
-        require_finite(outputs.logits, "logits")
-        capture.require_complete()
-    found = keeper.captured()
+        captured_forward(_NormReader(model, length, kept), text)
+    captured = kept.captured()
     if reducer is not None:
-        return found
-    places = [place for place, query in enumerate(chosen) if query < length]
-    weights = found.weights.new_zeros((*found.weights.shape[:3], len(chosen), tokens))
-    mask = found.mask.new_zeros((1, len(chosen), tokens))
-    weights[..., places, :length] = found.weights
-    mask[:, places, :length] = found.mask
+        return captured
+    rows = [row for row, query in enumerate(positions) if query < length]
+    weights = captured.weights.new_zeros((*captured.weights.shape[:3], len(positions), tokens))
+    mask = captured.mask.new_zeros((1, len(positions), tokens))
+    weights[..., rows, :length] = captured.weights
+    mask[:, rows, :length] = captured.mask
     return CapturedAttention(weights, mask)
 
 
@@ -95,9 +96,9 @@ def captured_norms(
 class ValueWeighted:
     r"""The length of the vector that each key adds to a query, head by head.
 
-    ``‖ A_qk f(x_k) ‖``, ``f(x) = (x W_V + b_V) W_O`` with the head's part of the output projection. A sink
-    that takes most of the weight and gives almost nothing is small here. Costs one forward, plus
-    O(heads · tokens · width²) for the norms; O(tokens · width) memory a head.
+    ``‖ A_qk f(x_k) ‖``, ``f(x) = (x W_V + b_V) W_O`` with the head's part of the output projection. An
+    attention sink that takes most of the weight and adds almost nothing is small here. Costs one forward
+    pass, plus O(heads · tokens · width²) for the norms; O(tokens · width) memory per head.
 
     Raises:
         UnsupportedModelError: The values or the output projection of a layer cannot be found.
@@ -124,14 +125,14 @@ class ValueWeighted:
         queries: Sequence[int] | None = None,
         reducer: Reducer | None = None,
     ) -> CapturedAttention:
-        """Return the norms of the layers, heads and queries asked for, ``(B, L, H, Q, T)``."""
-        if reducer is not None:  # one text: what is kept of several cannot be padded
+        """Return the norms of the chosen layers, heads and queries, ``(B, L, H, Q, T)``."""
+        if reducer is not None:  # one text: reduced rows of several cannot be padded
             tokens = encoding.ids.shape[1]
             return captured_norms(model, encoding, layers, heads, queries, tokens, reducer)
-        rows = [
-            captured_norms(model, encoding.row(number), layers, heads, queries, encoding.ids.shape[1])
-            for number in range(len(encoding))
+        texts = [
+            captured_norms(model, encoding.row(row), layers, heads, queries, encoding.ids.shape[1])
+            for row in range(len(encoding))
         ]
         return CapturedAttention(
-            torch.cat([row.weights for row in rows]), torch.cat([row.mask for row in rows])
+            torch.cat([text.weights for text in texts]), torch.cat([text.mask for text in texts])
         )

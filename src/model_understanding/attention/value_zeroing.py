@@ -1,19 +1,27 @@
 """Value zeroing: how far each output of a block moves when a token's values are zeroed in it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from transformers import Cache
 
-from model_understanding.attention.capture.layer import blocks_of
-from model_understanding.attention.capture.mode import CapturedAttention
+from model_understanding.attention.capture.layer import row_blocks
+from model_understanding.attention.capture.mode import AttentionCapture
+from model_understanding.attention.capture.parts import LayerValues
+from model_understanding.attention.capture.reader import AttentionReader, Depth
 from model_understanding.attention.capture.reducers import Axis
-from model_understanding.attention.capture.values import MixingLayer
-from model_understanding.attention.flow import FlowCapture, flow_map, require_mean_heads, shares_of
+from model_understanding.attention.capture.weights import CapturedAttention
+from model_understanding.attention.flow import (
+    FlowReader,
+    LayerMatrix,
+    flow_map,
+    normalized_rows,
+    require_mean_heads,
+)
 from model_understanding.model.blocks import module_list_members
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
@@ -21,96 +29,81 @@ from model_understanding.text.encoding import Encoding
 _RERUN_TOLERANCE = 1e-3  # of the largest state: 16-bit models round
 
 
-class ValueZeroingCapture(FlowCapture):
+class ValueZeroingReader(FlowReader):
     """How far each output of a block moves when a token's values are zeroed in it, as shares.
 
     Each block is run again for each token, on the input it had, with that token's values zeroed.
     """
 
+    name = "value_zeroing"
+
     def __init__(self, model: Model, tokens: int) -> None:
-        super().__init__(model, tokens, "value_zeroing")
-        self.reruns = tokens + 1
-        self._waiting: list[MixingLayer] = []
-        self._seen_before: list[int] = []  # layers seen when each running block began
-        self._paused = False
+        super().__init__(model, tokens)
+        self.block_reruns = tokens + 1
+        self._attended: LayerValues | None = None  # the layer whose block is still running
+        self._layers_before: list[int] = []  # layers seen when each running block began
 
-    def __enter__(self) -> Self:
+    def module_hooks(self) -> Iterator[Any]:
+        """Register hooks before and after each block; yield their handles."""
         for child in module_list_members(self.model.module):
-            for handle in (
-                child.register_forward_pre_hook(self._begins),
-                child.register_forward_hook(self._ran, with_kwargs=True),
-            ):
-                self.hooks.callback(handle.remove)
-        super().__enter__()
-        return self
+            yield child.register_forward_pre_hook(self._begin_block)
+            yield child.register_forward_hook(self._end_block, with_kwargs=True)
 
-    def mixed(self, layer: MixingLayer) -> None:
+    def read_values(self, values: LayerValues) -> None:
         """Receive a layer; its block is still running."""
-        self._require_none_waiting()
-        self.last_layer = layer
-        self._waiting.append(layer)
+        self._require_rerun()
+        super().read_values(values)
+        self._attended = values
 
-    def require_complete(self) -> None:
-        """Raise unless every layer was seen, in a block that can be run again."""
-        self._require_none_waiting()
-        super().require_complete()
+    def matrices(self, value: Tensor | None) -> list[LayerMatrix]:
+        """Return the relevance matrices, first layer first."""
+        self._require_rerun()
+        return super().matrices(value)
 
-    def __torch_function__(
-        self,
-        function: Any,
-        types: Any,
-        arguments: tuple[Any, ...] = (),
-        keywords: dict[str, Any] | None = None,
-    ) -> Any:
-        if self._paused:
-            return function(*arguments, **(keywords or {}))
-        return super().__torch_function__(function, types, arguments, keywords)
+    def _require_rerun(self) -> None:
+        if self._attended is not None:
+            raise self.refusal(self._attended.layer, "it is not part of a block that can be run again")
 
-    def _require_none_waiting(self) -> None:
-        if self._waiting:
-            raise self.refusal(self._waiting[0].number, "it is in no block that can be run again")
+    def _begin_block(self, module: torch.nn.Module, arguments: Any) -> None:
+        if not self.is_paused:
+            self._layers_before.append(self.layers_seen)
 
-    def _begins(self, module: torch.nn.Module, arguments: Any) -> None:
-        if not self._paused:
-            self._seen_before.append(self.seen)
-
-    def _ran(
+    def _end_block(
         self, module: torch.nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any], output: Any
     ) -> None:
-        if self._paused or self._seen_before.pop() == self.seen or not self._waiting:
+        if self.is_paused or self._layers_before.pop() == self.layers_seen or self._attended is None:
             return
-        layer = self._waiting.pop()
-        self._paused = True  # what is computed here is no part of the model's forward
-        try:
-            with torch.no_grad():
-                matrix = self._distances(module, arguments, keywords, output)
-                reachable = [block.allowed[0] for block in _whole_rows(layer, self.tokens)]
-        finally:
-            self._paused = False
-        matrix = torch.where(torch.cat(reachable), matrix, 0)
-        identity = torch.eye(self.tokens, device=matrix.device, dtype=matrix.dtype)
-        shares = shares_of(matrix, identity).float()
-        self.looks_ahead = self.looks_ahead or layer.weights.looks_ahead
-        self.found.append(lambda rows: shares[list(rows)])
+        layer, self._attended = self._attended, None
+        with self.paused(), torch.no_grad():
+            distances = self._distances(layer.layer, module, arguments, keywords, output)
+            distances = torch.where(_allowed(layer, self.tokens), distances, 0)
+        identity = torch.eye(self.tokens, device=distances.device, dtype=distances.dtype)
+        shares = normalized_rows(distances, identity).float()
+        self._matrices.append(lambda queries: shares[list(queries)])
 
     def _distances(
-        self, module: torch.nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any], output: Any
+        self,
+        layer: int,
+        module: torch.nn.Module,
+        arguments: tuple[Any, ...],
+        keywords: dict[str, Any],
+        output: Any,
     ) -> Float[Tensor, "tokens tokens"]:
         # A cache would hold the keys of the first run; without one they are computed again.
-        arguments = tuple(None if isinstance(one, Cache) else one for one in arguments)
-        keywords = {name: None if isinstance(one, Cache) else one for name, one in keywords.items()}
+        arguments = tuple(None if isinstance(value, Cache) else value for value in arguments)
+        keywords = {name: None if isinstance(value, Cache) else value for name, value in keywords.items()}
 
         def run(token: int | None) -> Tensor:
-            again = _ZeroedValues(self.model, self.tokens, token)
-            with again:
+            reader = _ZeroedValues(self.model, self.tokens, token)
+            with AttentionCapture(reader):
                 states = self._states(module.forward(*arguments, **keywords))
-            if not again.has_mixed:
-                raise self.refusal(self.seen - 1, "its block does not attend as before when it is run again")
+            if not reader.has_attended:
+                raise self.refusal(layer, "its block does not attend as before when it is run again")
             return states
 
         before = self._states(output)
         if not torch.allclose(run(None), before, rtol=0, atol=_RERUN_TOLERANCE * float(before.abs().amax())):
-            raise self.refusal(self.seen - 1, "its block gives something else when it is run again")
+            raise self.refusal(layer, "its block gives another output when it is run again")
         columns = [
             1 - torch.nn.functional.cosine_similarity(before, run(token), dim=-1, eps=1e-300)
             for token in range(self.tokens)
@@ -122,15 +115,17 @@ class ValueZeroingCapture(FlowCapture):
         return states.detach().double().reshape(self.tokens, -1)
 
 
-class _ZeroedValues(FlowCapture):
-    """The mode under which a block is run again: one token's values are 0, for every head, or none are."""
+class _ZeroedValues(AttentionReader):
+    """Reads a block that is run again with one token's values zeroed for every head, or with none."""
+
+    depth = Depth.VALUES
 
     def __init__(self, model: Model, tokens: int, token: int | None) -> None:
-        super().__init__(model, tokens, "value_zeroing")
+        super().__init__(model, tokens)
         self.token = token
-        self.has_mixed = False
+        self.has_attended = False
 
-    def entering(self, number: int, values: Tensor, token_axis: int) -> Tensor:
+    def replace_values(self, layer: int, values: Tensor, token_axis: int) -> Tensor:
         """Return the values with one token's zeroed."""
         if self.token is None:
             return values
@@ -138,28 +133,31 @@ class _ZeroedValues(FlowCapture):
         values.select(token_axis, self.token).zero_()
         return values
 
-    def mixed(self, layer: MixingLayer) -> None:
+    def read_values(self, values: LayerValues) -> None:
         """Receive a layer; nothing is kept."""
-        self.has_mixed = True
+        self.has_attended = True
 
 
-def _whole_rows(layer: MixingLayer, tokens: int) -> Any:
-    for block in blocks_of(layer.weights, range(tokens)):
-        missing = (block.first, tokens - block.first - block.weights.shape[-1])
-        yield block._replace(allowed=torch.nn.functional.pad(block.allowed, missing))
+def _allowed(layer: LayerValues, tokens: int) -> Bool[Tensor, "tokens tokens"]:
+    """Return which keys each query may attend to."""
+    rows = []
+    for block in row_blocks(layer.weights, range(tokens)):
+        missing = (block.first_key, tokens - block.end_key)
+        rows.append(torch.nn.functional.pad(block.allowed, missing)[0])
+    return torch.cat(rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueZeroing:
-    r"""What share of each layer's tokens comes from each token below, by what is lost without its values.
+    r"""What share of each layer's tokens comes from each token below, by what its values change.
 
     ``M_ik ∝ 1 − cos(x̃_i, x̃_i^{¬k})``: a block's output, and its output when the value vectors of token k
     are zeroed in it, all heads; rows sum to 1. Layers multiply; the residual stream is part of a block's
-    output, so no identity is added. One forward, and each block again for every token and once as a
-    check: tokens + 2 forwards in all; O(tokens²) memory a layer.
+    output, so no identity is added. One forward pass, and each block again for every token and once as a
+    check: tokens + 2 forward passes in all; O(tokens²) memory per layer.
 
     Args:
-        start_layer: The lowest layer followed; with the layer asked for the same, one layer alone.
+        start_layer: The lowest layer followed; if it is also the chosen layer, one layer alone.
 
     Raises:
         InputError: Layers are joined, or heads chosen.
@@ -186,6 +184,6 @@ class ValueZeroing:
         heads: Axis,
         queries: Sequence[int] | None = None,
     ) -> CapturedAttention:
-        """Return the map up to each layer asked for, ``(B, L, 1, Q, T)``."""
+        """Return the map up to each chosen layer, ``(B, L, 1, Q, T)``."""
         require_mean_heads(heads, self.name)
-        return flow_map(model, encoding, layers, queries, self.start_layer, self.name, ValueZeroingCapture)
+        return flow_map(model, encoding, layers, queries, self.start_layer, ValueZeroingReader)

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from model_understanding.attention.gradient_weighted import GradientWeightedCapture
-from model_understanding.attention.information_flow import InformationFlowCapture
+from model_understanding.attention.gradient_weighted import GradientWeightedReader
+from model_understanding.attention.information_flow import InformationFlowReader
 from model_understanding.attention.relevance import relevance_of
-from model_understanding.attention.rollout import RolloutCapture
-from model_understanding.attention.value_weighted import ValueWeightedCapture
-from model_understanding.attention.value_zeroing import ValueZeroingCapture
+from model_understanding.attention.rollout import RolloutReader
+from model_understanding.attention.value_weighted import ValueWeightedReader
+from model_understanding.attention.value_zeroing import ValueZeroingReader
 from model_understanding.attribution.protocol import Scores
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.text.encoding import Encoding
@@ -45,7 +45,7 @@ class AttentionRollout:
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        found = relevance_of(runner, encoding, targets, RolloutCapture, start_layer=self.start_layer)
+        found = relevance_of(runner, encoding, targets, RolloutReader, start_layer=self.start_layer)
         return Scores(scores=found.scores.cpu().numpy(), outputs=found.values.cpu().numpy())
 
 
@@ -82,7 +82,7 @@ class GradientWeightedAttention:
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        found = relevance_of(runner, encoding, targets, GradientWeightedCapture, start_layer=self.start_layer)
+        found = relevance_of(runner, encoding, targets, GradientWeightedReader, start_layer=self.start_layer)
         return Scores(scores=found.scores.cpu().numpy(), outputs=found.values.cpu().numpy())
 
 
@@ -120,7 +120,7 @@ class InformationFlowRoutes:
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        found = relevance_of(runner, encoding, targets, InformationFlowCapture, start_layer=self.start_layer)
+        found = relevance_of(runner, encoding, targets, InformationFlowReader, start_layer=self.start_layer)
         return Scores(scores=found.scores.cpu().numpy(), outputs=found.values.cpu().numpy())
 
 
@@ -157,7 +157,7 @@ class ValueWeightedAttention:
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        found = relevance_of(runner, encoding, targets, ValueWeightedCapture, start_layer=self.start_layer)
+        found = relevance_of(runner, encoding, targets, ValueWeightedReader, start_layer=self.start_layer)
         return Scores(scores=found.scores.cpu().numpy(), outputs=found.values.cpu().numpy())
 
 
@@ -194,5 +194,5 @@ class ValueZeroingRollout:
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        found = relevance_of(runner, encoding, targets, ValueZeroingCapture, start_layer=self.start_layer)
+        found = relevance_of(runner, encoding, targets, ValueZeroingReader, start_layer=self.start_layer)
         return Scores(scores=found.scores.cpu().numpy(), outputs=found.values.cpu().numpy())

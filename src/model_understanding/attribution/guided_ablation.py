@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from model_understanding.attention.gradient_weighted import GradientWeightedCapture
+from model_understanding.attention.gradient_weighted import GradientWeightedReader
 from model_understanding.attention.relevance import relevance_of
 from model_understanding.attribution.protocol import Scores
 from model_understanding.errors import InputError, UnsupportedModelError
@@ -106,7 +106,7 @@ def _guides(
 
     if not isinstance(runner, BlackBox):
         try:
-            found = relevance_of(runner, encoding, asked, GradientWeightedCapture).scores[0]
+            found = relevance_of(runner, encoding, asked, GradientWeightedReader).scores[0]
             return for_each(found), ()
         except UnsupportedModelError:
             pass

@@ -25,11 +25,10 @@ from model_understanding.backward_rules.rules import (
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.model.attention_layout import require_attention_in_every_layer
 from model_understanding.model.model import Model
+from model_understanding.model.operations import CONTRACTIONS, MULTIPLICATIONS
 from model_understanding.passes.checkpointing import block_context
 from model_understanding.passes.runner import BackwardRule
 
-_MULTIPLICATIONS = ("mul", "__mul__", "__rmul__", "multiply", "mul_", "__imul__")
-_CONTRACTIONS = ("matmul", "__matmul__", "__rmatmul__", "bmm", "mm", "einsum", "linear")
 _HINT = "Use a method that leaves the backward pass as it is, such as input_x_gradient."
 
 
@@ -205,8 +204,8 @@ class ModifiedBackward(TorchFunctionMode):
         }
         table |= dict.fromkeys(norms.STATISTICS, self._statistic)
         table |= dict.fromkeys(activations.ELEMENTWISE, self._activation)
-        table |= dict.fromkeys(_MULTIPLICATIONS, self._multiplication)
-        table |= dict.fromkeys(_CONTRACTIONS, self._contraction)
+        table |= dict.fromkeys(MULTIPLICATIONS, self._multiplication)
+        table |= dict.fromkeys(CONTRACTIONS, self._contraction)
         table |= dict.fromkeys(activations.PIECES, self._unknown)
         if self.rules.activations == "slope":
             table |= dict.fromkeys(activations.UNKNOWN, self._unknown)

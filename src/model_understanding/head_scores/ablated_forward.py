@@ -1,25 +1,23 @@
 """Run a text without each attention head: exact, the heads of a layer as rows of one batch.
 
-A first forward over the text takes every layer apart (``attention_blocks``): its output projection is found
-by structure, and takes the heads' mixtures side by side. So a head's mixture put to zero is its part of the
-projection's input put to zero.
+A first forward pass over the text takes every layer apart (``capture/projections.py``): its output projection
+is found by structure, and takes the heads' outputs side by side. So setting a head's output to zero sets its
+part of the projection's input to zero.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model_understanding.attention.capture.layer import AttentionLayer, precise
-from model_understanding.attention.capture.projections import AttentionBlock, BlockCapture
-from model_understanding.attention.capture.values import ValueCapture
-from model_understanding.errors import UnsupportedModelError
+from model_understanding.attention.capture.layer import precise
+from model_understanding.attention.capture.mode import captured_forward
+from model_understanding.attention.capture.parts import LayerParts, ToHeads
+from model_understanding.attention.capture.reader import AttentionReader, Depth
 from model_understanding.model.batching import Batches
 from model_understanding.model.guard import guarded
-from model_understanding.model.metering import count_forward
 from model_understanding.passes.prefix_plan import prefixes_of
 from model_understanding.passes.runner import CustomTarget, Model
 from model_understanding.passes.target_values import Entry, custom_value, entries_of, read_values
@@ -42,24 +40,24 @@ def ablation_effects(
         model: The model.
         encoding: One text.
         targets: One target, or a function of the model's outputs.
-        uses_mean: Whether a head is put to its mean over the text's tokens instead of to zero.
+        uses_mean: Whether a head's output is set to its mean over the text's tokens instead of to zero.
 
     Returns:
         Effects ``(L, H)`` in the target's unit.
 
     Raises:
-        UnsupportedModelError: A layer's output projection is not found, or it does not take the heads'
-            mixtures as they are.
+        UnsupportedModelError: A layer's output projection is not found, or does not take the heads' outputs
+            unchanged.
     """
     tokens = encoding.ids.shape[1]
     with guarded(model.module, gradients=False):
         if callable(targets):
             return _effects(model, encoding, targets, None, uses_mean)
         parts = prefixes_of(model, entries_of([targets]), tokens, gradients=False)
-        found = [
+        effects = [
             _effects(model, encoding.prefix(length), targets, entries, uses_mean) for length, entries in parts
         ]
-        return np.sum(found, axis=0)
+        return np.sum(effects, axis=0)
 
 
 def _effects(
@@ -71,24 +69,26 @@ def _effects(
 ) -> Float[np.ndarray, "layers heads"]:
     tokens = text.ids.shape[1]
     keep_from = min(entry.position for entry in entries) if entries else 0
-    whole = _WholeHeads(model, tokens)
+    whole = _WholeText(model, tokens)
 
-    def value(mode: ValueCapture, rows: Encoding) -> Float[np.ndarray, " rows"]:
-        with mode:
-            outputs = model.forward(rows, keep_from)
-        mode.require_complete()
-        count_forward(rows.ids.numel())
-        logits = model.logits_of(outputs, rows, keep_from)
+    def value(reader: AttentionReader, rows: Encoding) -> Float[np.ndarray, " rows"]:
+        outputs, logits = captured_forward(reader, rows, keep_from)
         if callable(targets):
             return custom_value(targets(outputs), gradients=False)[:, 0].double().cpu().numpy()
         count = len(rows)
-        asked = [_moved(entry, row) for row in range(count) for entry in entries or ()]
-        read = read_values(logits, keep_from, asked, [targets] * count, model.output_activation)
-        return read[:, 0].double().cpu().numpy()
+        of_rows = [_in_row(entry, row) for row in range(count) for entry in entries or ()]
+        values = read_values(logits, keep_from, of_rows, [targets] * count, model.output_activation)
+        return values[:, 0].double().cpu().numpy()
+
+    def value_without(layer: int, outputs: _HeadOutputs, heads: range) -> Float[np.ndarray, " rows"]:
+        reader = _WithoutHeads(model, tokens, layer, heads, outputs, uses_mean=uses_mean)
+        values = value(reader, text.repeated(len(heads)))
+        reader.require_ablated()
+        return values
 
     (before,) = value(whole, text)
     effects = np.zeros((whole.layer_count, whole.head_count))
-    for layer, parts in enumerate(whole.found):
+    for layer, outputs in enumerate(whole.head_outputs):
         after: list[Float[np.ndarray, " rows"]] = []
         batches = Batches(whole.head_count, tokens, model.memory, logits=tokens - keep_from)
         for start, end in batches:
@@ -96,47 +96,57 @@ def _effects(
             rows = 1 if callable(targets) else end - start
             with batches.halving():
                 groups = [range(first, first + rows) for first in range(start, end, rows)]
-                after += [
-                    value(
-                        _WithoutHeads(model, tokens, layer, heads, parts, uses_mean=uses_mean),
-                        text.repeated(rows),
-                    )
-                    for heads in groups
-                ]
+                after += [value_without(layer, outputs, heads) for heads in groups]
         effects[layer] = before - np.concatenate(after)
     return effects
 
 
-def _moved(entry: Entry, row: int) -> Entry:
+def _in_row(entry: Entry, row: int) -> Entry:
     return Entry(row, entry.target, entry.position, entry.index, entry.against, entry.weight)
 
 
-class _HeadParts:
-    """What is kept of a layer: each head's mean mixture, and its mixture at the last token."""
+class _HeadOutputs:
+    """What is kept of a layer: each head's output averaged over the tokens, and at the last token."""
 
-    def __init__(self, mixture: Float[Tensor, "heads tokens width"]) -> None:
-        self.mean = precise(mixture).mean(dim=1)
-        self.last = precise(mixture[:, -1])
+    def __init__(self, outputs: Float[Tensor, "heads tokens width"]) -> None:
+        self.mean = precise(outputs).mean(dim=1)
+        self.last = precise(outputs[:, -1])
 
 
-class _WholeHeads(BlockCapture):
-    """The mode of the text as it is: requires each layer's output projection."""
+class _AblationReader(AttentionReader):
+    """Words the errors of a layer whose heads cannot be ablated."""
+
+    failure = "Could not ablate single heads of attention layer {layer} of {model}"
+    hint = "Use a head score that reads attention alone, such as entropy or sink."
+
+
+class _WholeText(_AblationReader):
+    """Reads the text as it is, and requires each layer's output projection."""
+
+    depth = Depth.PROJECTION
 
     def __init__(self, model: Model, tokens: int) -> None:
         super().__init__(model, tokens)
-        self.found: list[_HeadParts] = []
+        self.head_outputs: list[_HeadOutputs] = []
 
-    def completed(self, block: AttentionBlock) -> None:
+    def read_parts(self, parts: LayerParts) -> None:
         """Receive a layer with its projection."""
-        self.found.append(_HeadParts(block.layer.mixture))
-
-    def refusal(self, number: int, why: str) -> UnsupportedModelError:
-        """Return the error of a layer whose heads cannot be taken away one by one."""
-        return _refusal(self, number, why)
+        self.head_outputs.append(_HeadOutputs(parts.of_values.head_outputs))
 
 
-class _WithoutHeads(ValueCapture):
-    """The mode of a batch in which each row lacks one head of a layer."""
+class _WithoutHeads(_AblationReader):
+    """Ablates one head of a layer in each row of a batch.
+
+    Args:
+        model: The model.
+        tokens: Length of the text.
+        layer: The layer.
+        heads: The head that each row lacks.
+        outputs: The heads' outputs of the text alone.
+        uses_mean: Whether a head's output is set to its mean instead of to zero.
+    """
+
+    depth = Depth.OUTPUTS
 
     def __init__(
         self,
@@ -144,79 +154,42 @@ class _WithoutHeads(ValueCapture):
         tokens: int,
         layer: int,
         heads: Sequence[int],
-        parts: _HeadParts,
+        outputs: _HeadOutputs,
         *,
         uses_mean: bool,
     ) -> None:
         super().__init__(model, tokens)
-        self.layer = layer
-        self.heads = list(heads)
-        self.parts = parts
-        self.uses_mean = uses_mean
-        self._order: tuple[int, ...] | None = None
+        self.layers = (layer,)
+        self._layer = layer
+        self._heads = list(heads)
+        self._outputs = outputs
+        self._uses_mean = uses_mean
         self._is_done = False
 
-    def wants(self, number: int) -> bool:
-        """Return whether this is the layer that loses heads."""
-        return number == self.layer
-
-    def take(self, number: int, layer: AttentionLayer) -> None:
-        """Receive the layer; its mixture follows."""
-        self._open = (number, layer)
-
-    def leaving(self, number: int, mixture: Tensor) -> Tensor:
-        """Return the mixtures with each row's head replaced."""
-        changed = mixture.clone(memory_format=torch.contiguous_format)
-        if self._order is not None:
-            rows = changed.permute(self._order)  # a view
-        else:
-            rows = changed.view(len(self.heads), self.head_count, self.tokens, -1)
-        self._check_layout(rows)
-        places = range(len(self.heads))
-        stand_in = self.parts.mean[self.heads].to(changed) if self.uses_mean else changed.new_zeros(1, 1)
-        rows[list(places), self.heads] = stand_in[:, None]
+    def replace_output(self, layer: int, output: Tensor, to_heads: ToHeads) -> Tensor:
+        """Return the heads' outputs, each row's ablated head replaced."""
+        changed = output.clone(memory_format=torch.contiguous_format)
+        by_head = to_heads(changed)  # a view
+        self._require_layout(by_head)
+        mean = self._outputs.mean[self._heads].to(changed)
+        replacement = mean if self._uses_mean else changed.new_zeros(1, 1)
+        by_head[list(range(len(self._heads))), self._heads] = replacement[:, None]
         self._is_done = True
         return changed
 
-    def require_complete(self) -> None:
+    def require_ablated(self) -> None:
         """Raise unless the layer lost its heads."""
-        super().require_complete()
         if not self._is_done:
-            raise self.refusal(self.layer, "its heads' mixtures were not found in a batch")
+            raise self.refusal(self._layer, "the outputs of its heads were not found in a batch")
 
-    def refusal(self, number: int, why: str) -> UnsupportedModelError:
-        """Return the error of a layer whose heads cannot be taken away one by one."""
-        return _refusal(self, number, why)
-
-    def _check_layout(self, rows: Tensor) -> None:
-        """Refuse a batch whose mixtures do not lie as those of the text alone did."""
-        width = self.parts.last.shape[-1]
-        expected_shape = (len(self.heads), self.head_count, self.tokens, width)
-        if tuple(rows.shape) == expected_shape:
-            expected = self.parts.last.to(rows.device)
-            apart = (precise(rows[:, :, -1]) - expected).abs().amax()
-            rounding = max(_LAYOUT_TOLERANCE, 16 * torch.finfo(rows.dtype).eps)
-            if apart <= rounding * expected.abs().amax().clamp(min=1e-12):
+    def _require_layout(self, by_head: Tensor) -> None:
+        """Raise where the outputs of a batch are not arranged as those of the text alone were."""
+        width = self._outputs.last.shape[-1]
+        expected_shape = (len(self._heads), self.head_count, self.tokens, width)
+        if tuple(by_head.shape) == expected_shape:
+            expected = self._outputs.last.to(by_head.device)
+            error = (precise(by_head[:, :, -1]) - expected).abs().amax()
+            rounding = max(_LAYOUT_TOLERANCE, 16 * torch.finfo(by_head.dtype).eps)
+            if error <= rounding * expected.abs().amax().clamp(min=1e-12):
                 return
-        raise self.refusal(self.layer, "the heads' mixtures of a batch are not those of the text alone")
-
-    def _product(self, function: Any, arguments: tuple[Any, ...], keywords: Any, place: int) -> Any:
-        if function.__name__ == "einsum":
-            inputs, _, output = str(arguments[0]).replace(" ", "").partition("->")
-            names = inputs.partition(",")[0]
-            width = next((letter for letter in output if letter not in names), "")
-            wanted = names[:3] + width
-            if len(names) == 4 and sorted(wanted) == sorted(output):
-                self._order = tuple(output.index(letter) for letter in wanted)
-        return super()._product(function, arguments, keywords, place)
-
-    def _close(self, values: Tensor, result: Tensor, arranged: Any) -> None:
-        self._open, self._same = None, []  # the layer was taken apart when the text ran alone
-
-
-def _refusal(capture: ValueCapture, number: int, why: str) -> UnsupportedModelError:
-    return UnsupportedModelError(
-        f"The heads of attention layer {number} of {capture.model_name} cannot be taken away one by one: "
-        f"{why}.",
-        hint="Use a head score that reads attention alone, such as entropy or sink.",
-    )
+        raise self.refusal(self._layer, "the outputs of its heads in a batch are not those of the text alone")

@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from model_understanding.attention.capture.layer import Block
+from model_understanding.attention.capture.layer import RowBlock
 from model_understanding.attention.capture.reducers import Reduced
 
 
-def has_choice(block: Block) -> Bool[Tensor, " rows"]:
+def has_choice(block: RowBlock) -> Bool[Tensor, " rows"]:
     """Return which rows may look at more than one key."""
     return (block.allowed.sum(dim=-1) > 1).all(dim=0)
 
@@ -28,9 +28,9 @@ class RowMeasure:
         counted: Which rows of a block count; those with a choice of keys where left out.
     """
 
-    read: Callable[[Block], Tensor | Sequence[Tensor]]
+    read: Callable[[RowBlock], Tensor | Sequence[Tensor]]
     size: int = 1
-    counted: Callable[[Block], Bool[Tensor, " rows"]] = has_choice
+    counted: Callable[[RowBlock], Bool[Tensor, " rows"]] = has_choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -43,7 +43,7 @@ class RowMeans:
 
     measures: Sequence[RowMeasure]
 
-    def __call__(self, blocks: Iterable[Block], shape: tuple[int, int, int, int]) -> Reduced:
+    def __call__(self, blocks: Iterable[RowBlock], shape: tuple[int, int, int, int]) -> Reduced:
         """Reduce a layer to ``Σ size`` numbers a head."""
         sums: list[Any] = [0] * len(self.measures)
         counts = [0] * len(self.measures)
@@ -65,25 +65,25 @@ def _summed(
     return torch.cat(sums, dim=-1)
 
 
-def on_tokens(block: Block) -> Float[Tensor, "batch heads rows 1"]:
+def on_tokens(block: RowBlock) -> Float[Tensor, "batch heads rows 1"]:
     """Return what each row's weights sum to: 1 but for what a learned sink takes."""
     return block.weights.sum(dim=-1, keepdim=True).clamp(min=1e-12)
 
 
-def weights_at(block: Block, keys: Int[Tensor, "rows count"]) -> Float[Tensor, "batch heads rows 1"]:
+def weights_at(block: RowBlock, keys: Int[Tensor, "rows count"]) -> Float[Tensor, "batch heads rows 1"]:
     """Return each row's weight on some keys, added up.
 
     Args:
         block: The rows.
         keys: Positions of the keys of each row; −1 for none.
     """
-    places = keys - block.first
+    places = keys - block.first_key
     there = (keys >= 0) & (places >= 0) & (places < block.weights.shape[-1])
     index = places.where(there, 0).expand(*block.weights.shape[:2], -1, -1)
     return (block.weights.gather(-1, index) * there).sum(dim=-1, keepdim=True)
 
 
-def whole_rows(block: Block, values: Tensor, tokens: int) -> Tensor:
+def whole_rows(block: RowBlock, values: Tensor, tokens: int) -> Tensor:
     """Return values of a block's keys with 0 for the keys at either end that it leaves out."""
-    missing = (block.first, tokens - block.first - values.shape[-1])
+    missing = (block.first_key, tokens - block.first_key - values.shape[-1])
     return torch.nn.functional.pad(values, missing)

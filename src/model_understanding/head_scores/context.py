@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from model_understanding.attention.capture.mode import capture_attention
+from model_understanding.attention.capture.weights import capture_attention
 from model_understanding.head_scores.attention_rows import RowMeans, RowMeasure
 from model_understanding.model.attention_layout import layer_count
-from model_understanding.model.metering import count_forward
 from model_understanding.passes.runner import CustomTarget, Runner
 from model_understanding.results import Attribution, Target
 from model_understanding.text.encoding import Encoding
@@ -59,6 +58,5 @@ def head_means(
     layers, heads = HeadQuestion(runner=runner, encoding=encoding).shape
     reducer = RowMeans(measures=measures)
     found = capture_attention(runner.model, encoding, range(layers), range(heads), queries, reducer)
-    count_forward(encoding.ids.numel())
     ends = np.cumsum([measure.size for measure in measures])[:-1]
     return np.split(found.weights.double().cpu().numpy(), ends, axis=-1)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from model_understanding.attention.capture.layer import Block
+from model_understanding.attention.capture.layer import RowBlock
 from model_understanding.head_scores.attention_rows import RowMeasure
 from model_understanding.head_scores.context import HeadQuestion
 from model_understanding.tokens import Tokens
@@ -40,8 +40,8 @@ class Delimiter:
         """Read each row's weight on delimiters."""
         delimiters = torch.from_numpy(delimiters_of(question.encoding.tokens[0]))
 
-        def read(block: Block) -> Float[torch.Tensor, "batch heads rows 1"]:
-            keys = delimiters[block.first : block.first + block.weights.shape[-1]].to(block.weights)
+        def read(block: RowBlock) -> Float[torch.Tensor, "batch heads rows 1"]:
+            keys = delimiters[block.first_key : block.end_key].to(block.weights)
             return (block.weights @ keys)[..., None]
 
         return RowMeasure(read=read)

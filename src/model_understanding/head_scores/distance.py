@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from model_understanding.attention.capture.layer import Block
+from model_understanding.attention.capture.layer import RowBlock
 from model_understanding.head_scores.attention_rows import RowMeasure, on_tokens
 from model_understanding.head_scores.context import HeadQuestion
 
@@ -47,7 +47,7 @@ class Distance:
         return kept[..., 0]
 
 
-def _distances(block: Block) -> Float[torch.Tensor, "batch heads rows 1"]:
-    keys = torch.arange(block.first, block.first + block.weights.shape[-1], device=block.weights.device)
+def _distances(block: RowBlock) -> Float[torch.Tensor, "batch heads rows 1"]:
+    keys = torch.arange(block.first_key, block.end_key, device=block.weights.device)
     apart = (block.rows[:, None] - keys).abs()
     return (block.weights * apart).sum(dim=-1, keepdim=True) / on_tokens(block)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from model_understanding.attention.capture.layer import Block
+from model_understanding.attention.capture.layer import RowBlock
 from model_understanding.head_scores.attention_rows import RowMeasure, on_tokens
 from model_understanding.head_scores.context import HeadQuestion
 
@@ -46,6 +46,6 @@ class Entropy:
         return kept[..., 0]
 
 
-def _entropies(block: Block) -> Float[torch.Tensor, "batch heads rows 1"]:
+def _entropies(block: RowBlock) -> Float[torch.Tensor, "batch heads rows 1"]:
     total = on_tokens(block)
     return torch.special.entr(block.weights).sum(dim=-1, keepdim=True) / total + total.log()

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from model_understanding.attention.capture.layer import Block
+from model_understanding.attention.capture.layer import RowBlock
 from model_understanding.errors import InputError
 from model_understanding.head_scores.attention_rows import RowMeasure, whole_rows
 from model_understanding.head_scores.context import HeadQuestion
@@ -59,7 +59,7 @@ class SaliencyAgreement:
                 hint="Pass a longer text, or another score.",
             )
 
-        def read(block: Block) -> Float[torch.Tensor, "batch heads rows size"]:
+        def read(block: RowBlock) -> Float[torch.Tensor, "batch heads rows size"]:
             return whole_rows(block, block.weights, tokens)
 
         return RowMeasure(

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from model_understanding.attention.capture.layer import Block
+from model_understanding.attention.capture.layer import RowBlock
 from model_understanding.head_scores.attention_rows import RowMeasure, has_choice, whole_rows
 from model_understanding.head_scores.context import HeadQuestion
 from model_understanding.results.attention_sinks import sinks_from_shares
@@ -42,7 +42,7 @@ class Sink:
         """Read each row's weights, where it may look, what even attention would give, and that it counts."""
         tokens = question.encoding.ids.shape[1]
 
-        def read(block: Block) -> list[torch.Tensor]:
+        def read(block: RowBlock) -> list[torch.Tensor]:
             counts = has_choice(block).to(block.weights)[:, None]
             allowed = block.allowed.to(block.weights)[:, None] * counts
             even = allowed / allowed.sum(dim=-1, keepdim=True).clamp(min=1)

@@ -1,4 +1,4 @@
-"""What one attention layer attends with, as rows of weights computed a few at a time."""
+"""The weights of one attention layer, as rows computed a few at a time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,26 +12,31 @@ CELLS_AT_ONCE = 2**21  # batch × heads × rows × keys of one block: 8 MiB of 3
 _LEAST_ROWS = 16  # a block of fewer rows reads every key for little work
 
 
-class Block(NamedTuple):
-    """Some rows of a layer's weights, without the keys at either end that none of them may look at.
+class RowBlock(NamedTuple):
+    """Some rows of a layer's weights, without the keys at either end that none of them may attend to.
 
     Args:
-        place: Where the block's first row stands among the rows asked for.
+        start: Index of the block's first row among the requested rows.
         rows: Positions of the queries.
-        first: Position of the first key.
+        first_key: Position of the first key.
         weights: Weights, 0 where masked.
-        allowed: Which cells some head may look at.
+        allowed: Which cells some head may attend to.
     """
 
-    place: int
+    start: int
     rows: Int[Tensor, " rows"]
-    first: int
+    first_key: int
     weights: Float[Tensor, "batch heads rows keys"]
     allowed: Bool[Tensor, "#batch rows keys"]
 
+    @property
+    def end_key(self) -> int:
+        """The position after the last key."""
+        return self.first_key + self.weights.shape[-1]
 
-class AttentionLayer(Protocol):
-    """One layer's attention, whatever computed it."""
+
+class LayerWeights(Protocol):
+    """One layer's attention weights, however the model computed them."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -39,13 +44,13 @@ class AttentionLayer(Protocol):
         ...
 
     @property
-    def is_held(self) -> bool:
-        """Whether all its weights are in memory, so that keeping the layer keeps tokens² floats a head."""
+    def in_memory(self) -> bool:
+        """Whether all weights exist already, so that keeping the layer keeps tokens² floats per head."""
         ...
 
     @property
-    def looks_ahead(self) -> bool:
-        """Whether some query may look at a later key."""
+    def attends_ahead(self) -> bool:
+        """Whether some query may attend to a later key."""
         ...
 
     @property
@@ -53,13 +58,18 @@ class AttentionLayer(Protocol):
         """Where it was computed; layers may lie on several devices."""
         ...
 
-    def block(self, place: int, queries: Sequence[int]) -> Block:
-        """Return the weights of a few rows."""
+    def block(self, start: int, queries: Sequence[int]) -> RowBlock:
+        """Return the weights of a few rows.
+
+        Args:
+            start: Index of the first of them among the requested rows.
+            queries: Their positions.
+        """
         ...
 
 
-def blocks_of(layer: AttentionLayer, queries: Sequence[int]) -> Iterator[Block]:
-    """Yield the rows asked for, in blocks of about 8 MiB.
+def row_blocks(layer: LayerWeights, queries: Sequence[int]) -> Iterator[RowBlock]:
+    """Yield the requested rows in blocks of about 8 MiB.
 
     Args:
         layer: The layer.
@@ -75,14 +85,14 @@ def blocks_of(layer: AttentionLayer, queries: Sequence[int]) -> Iterator[Block]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FusedLayer:
-    """Attention of a fused kernel: weights are recomputed from its own queries, keys and mask.
+class FusedWeights:
+    """Weights of a fused kernel, recomputed from its own queries, keys and mask.
 
     Args:
         query: Queries.
         key: Keys; several heads may share one.
         mask: Mask, boolean or added to the scores.
-        is_causal: Whether no query looks ahead, besides the mask.
+        is_causal: Whether no query attends ahead, besides the mask.
         scale: Factor of the scores.
     """
 
@@ -91,7 +101,7 @@ class FusedLayer:
     mask: Tensor | None
     is_causal: bool
     scale: float
-    is_held = False
+    in_memory = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -99,65 +109,65 @@ class FusedLayer:
         return self.query.shape[0], self.query.shape[1], self.query.shape[2]
 
     @property
-    def looks_ahead(self) -> bool:
-        """Whether some query may look at a later key."""
+    def attends_ahead(self) -> bool:
+        """Whether some query may attend to a later key."""
         if self.is_causal or self.shape[2] == 1:
             return False
-        return self.mask is None or self.mask.shape[-2] == 1 or bool(can_look(self.mask).triu(1).any())
+        return self.mask is None or self.mask.shape[-2] == 1 or bool(may_attend(self.mask).triu(1).any())
 
     @property
     def device(self) -> torch.device:
         """Where it was computed."""
         return self.query.device
 
-    def block(self, place: int, queries: Sequence[int]) -> Block:
+    def block(self, start: int, queries: Sequence[int]) -> RowBlock:
         """Return the weights of a few rows, computed now in 32-bit precision or better."""
-        rows, chosen = _selection(queries, self.device)
+        rows, selection = _selection(queries, self.device)
         mask = self.mask
         if mask is not None and mask.shape[-2] > 1:
-            mask = mask[..., chosen, :]
-        first, last = self._reach(rows, mask)
-        query, key = precise(self.query[:, :, chosen]), precise(self.key[:, :, first:last])
+            mask = mask[..., selection, :]
+        first, end = self._key_range(rows, mask)
+        query, key = precise(self.query[:, :, selection]), precise(self.key[:, :, first:end])
         batch, heads, count, width = query.shape
         grouped = (query * self.scale).reshape(batch, key.shape[1], -1, width)
-        scores = (grouped @ key.transpose(-1, -2)).view(batch, heads, count, last - first)
-        keys = torch.arange(first, last, device=rows.device)
-        allowed = torch.ones((1, 1, count, last - first), dtype=torch.bool, device=rows.device)
+        scores = (grouped @ key.transpose(-1, -2)).view(batch, heads, count, end - first)
+        keys = torch.arange(first, end, device=rows.device)
+        allowed = torch.ones((1, 1, count, end - first), dtype=torch.bool, device=rows.device)
         if self.is_causal:
             allowed = keys[None, None, None] <= rows[:, None]
         if mask is not None:
-            mask = mask[..., first:last]
-            allowed = allowed & can_look(mask)
+            mask = mask[..., first:end]
+            allowed = allowed & may_attend(mask)
             if mask.dtype != torch.bool:
                 scores += mask
         if self.is_causal or (mask is not None and mask.dtype == torch.bool):
             scores.masked_fill_(~allowed, -torch.inf)
         weights = torch.softmax(scores, dim=-1)
-        if mask is not None:  # a row that may look nowhere (padding) has no weights: zeros, not NaN
+        if mask is not None:  # a row that may attend to nothing (padding) has no weights: zeros, not NaN
             weights.masked_fill_(~allowed.any(-1, keepdim=True), 0)
-        return Block(place, rows, first, weights, allowed.any(dim=1))
+        return RowBlock(start, rows, first, weights, allowed.any(dim=1))
 
-    def _reach(self, rows: Tensor, mask: Tensor | None) -> tuple[int, int]:
-        """Return the first key that any of the rows may look at, and the one after the last."""
-        last = int(rows.max()) + 1 if self.is_causal else self.key.shape[2]
+    def _key_range(self, rows: Tensor, mask: Tensor | None) -> tuple[int, int]:
+        """Return the first key that any of the rows may attend to, and the one after the last."""
+        end = int(rows.max()) + 1 if self.is_causal else self.key.shape[2]
         if mask is None:
-            return 0, last
-        looked_at = can_look(mask[..., :last]).flatten(0, -2).any(dim=0).nonzero()
-        return (int(looked_at[0]), int(looked_at[-1]) + 1) if len(looked_at) else (0, 1)
+            return 0, end
+        keys = may_attend(mask[..., :end]).flatten(0, -2).any(dim=0).nonzero()
+        return (int(keys[0]), int(keys[-1]) + 1) if len(keys) else (0, 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeldLayer:
-    """Attention of eager code: weights are its softmax's.
+class EagerWeights:
+    """Weights of eager code: the result of its softmax.
 
     Args:
         weights: The softmax's result.
-        allowed: Which cells some head may look at.
+        allowed: Which cells some head may attend to.
     """
 
     weights: Float[Tensor, "batch heads tokens tokens"]
     allowed: Bool[Tensor, "batch tokens tokens"]
-    is_held = True
+    in_memory = True
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -165,8 +175,8 @@ class HeldLayer:
         return self.weights.shape[0], self.weights.shape[1], self.weights.shape[2]
 
     @property
-    def looks_ahead(self) -> bool:
-        """Whether some query may look at a later key."""
+    def attends_ahead(self) -> bool:
+        """Whether some query may attend to a later key."""
         return bool(self.allowed.triu(1).any())
 
     @property
@@ -174,10 +184,10 @@ class HeldLayer:
         """Where it was computed."""
         return self.weights.device
 
-    def block(self, place: int, queries: Sequence[int]) -> Block:
+    def block(self, start: int, queries: Sequence[int]) -> RowBlock:
         """Return a few rows."""
-        rows, chosen = _selection(queries, self.device)
-        return Block(place, rows, 0, precise(self.weights[:, :, chosen]), self.allowed[:, chosen])
+        rows, selection = _selection(queries, self.device)
+        return RowBlock(start, rows, 0, precise(self.weights[:, :, selection]), self.allowed[:, selection])
 
 
 def precise(values: Tensor) -> Tensor:
@@ -185,7 +195,7 @@ def precise(values: Tensor) -> Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def can_look(mask: Tensor) -> Bool[Tensor, "*shape"]:
+def may_attend(mask: Tensor) -> Bool[Tensor, "*shape"]:
     """Return the cells that a mask allows, be it boolean or added to the scores."""
     return mask if mask.dtype == torch.bool else mask > masked_below(mask.dtype)
 

@@ -1,198 +1,125 @@
-"""Catch attention in the middle of a plain forward, whatever computes it.
+"""Recognize attention in the middle of a plain forward pass, whatever computes it.
 
-A function mode, alive for one forward and in this thread only, sees every attention that the model
-computes: a fused ``scaled_dot_product_attention`` (then only the rows asked for are recomputed from its
-own queries, keys and mask) or the softmax of eager code (then its result is read). Each layer is reduced
-before anything is kept; no layers × heads × tokens² array is ever held unless it was asked for.
+A function mode, alive for one forward pass and in this thread only, sees every attention layer that the
+model computes: a fused ``scaled_dot_product_attention`` (then only the requested rows are recomputed from
+its own queries, keys and mask) or the softmax of eager code (then its result is read). Each layer goes to a
+reader (``reader.py``) before the next one is computed.
+
+Where a reader needs a layer's values, a fused kernel receives them. Eager code multiplies them by the
+softmax's result: the product is recognized by its operand, which is that result or a rearrangement of it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
-from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from model_understanding.attention.capture.layer import (
-    AttentionLayer,
-    FusedLayer,
-    HeldLayer,
-    blocks_of,
+    EagerWeights,
+    FusedWeights,
+    LayerWeights,
     masked_below,
+    precise,
 )
-from model_understanding.attention.capture.reducers import Axis, Reduced, Reducer, Rows, TopKeys, choose_heads
-from model_understanding.errors import InputError, UnsupportedModelError
-from model_understanding.model.attention_layout import layer_count
-from model_understanding.model.finite import require_finite
-from model_understanding.model.guard import guarded
-from model_understanding.model.model import Model
+from model_understanding.attention.capture.parts import LayerValues, ToHeads
+from model_understanding.attention.capture.projections import ProjectionFinder
+from model_understanding.attention.capture.reader import AttentionReader, Depth
+from model_understanding.errors import UnsupportedModelError
+from model_understanding.model.metering import count_forward
+from model_understanding.model.operations import PRODUCTS
 from model_understanding.text.encoding import Encoding
 
 _SOFTMAX = frozenset({torch.nn.functional.softmax, torch.softmax, Tensor.softmax})
-FUSED = torch.nn.functional.scaled_dot_product_attention
+_FUSED = torch.nn.functional.scaled_dot_product_attention
+_FUSED_ARGUMENTS = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
+_OUTPUT_TOLERANCE = 1e-4  # of the largest value; 16-bit products round more
 
 
-class CapturedAttention(NamedTuple):
-    """Attention weights, and which cells may be attended to in any layer kept.
-
-    What a reducer kept stands in place of the last two axes.
-
-    Args:
-        weights: The weights; a reduced axis has length 1.
-        mask: Which of them some head of some layer could fill.
-        keys: Positions of the keys, where each row kept others (``TopKeys``); −1 beyond a row's last weight.
-    """
-
-    weights: Float[Tensor, "batch layers heads queries tokens"]
-    mask: Bool[Tensor, "batch queries tokens"]
-    keys: Int[Tensor, "batch layers heads queries count"] | None = None
-
-
-def capture_attention(
-    model: Model,
-    encoding: Encoding,
-    layers: Axis,
-    heads: Axis,
-    queries: Sequence[int] | None = None,
-    reducer: Reducer | None = None,
-) -> CapturedAttention:
-    """Return attention weights of a plain forward pass, exact and reduced layer by layer.
+def captured_forward(
+    reader: AttentionReader, encoding: Encoding, keep_from: int | None = None
+) -> tuple[Any, Tensor]:
+    """Run a forward pass of the reader's model and hand its attention layers to the reader.
 
     Args:
-        model: The model.
+        reader: Receives the layers.
         encoding: The texts.
-        layers: Indices of layers, or ``mean`` or ``max`` over all of them.
-        heads: Indices of heads, likewise.
-        queries: Positions of the rows to keep; all where left out.
-        reducer: What to keep of a layer's rows (``reducers``); all of them where left out.
+        keep_from: The first position whose logits are needed; the last one where left out.
 
     Returns:
-        Weights ``(B, L, H, Q, T)`` and the cells that may be attended to ``(B, Q, T)``; a reducer's result
-        stands in place of the last two axes.
+        The module's outputs (``None`` in a dry run, which runs nothing), and the logits among them.
 
     Raises:
-        UnsupportedModelError: This model's attention cannot be read exactly.
+        UnsupportedModelError: Some layer was not seen, or not in the expected shape.
+        NumericalError: The logits are not finite.
     """
-    tokens = encoding.ids.shape[1]
-    keeper = AttentionKeeper(
-        layers=layers,
-        heads=heads,
-        queries=range(tokens) if queries is None else queries,
-        reducer=reducer or Rows(),
-    )
-    capture = AttentionCapture(model, tokens, keeper)
-    with guarded(model.module, gradients=False):
-        with capture:
-            outputs = model.forward(encoding, tokens - 1 if model.is_language_model else 0)
-        require_finite(outputs.logits, "logits")
-    capture.require_complete()
-    return keeper.captured()
+    model, tokens = reader.model, encoding.ids.shape[1]
+    if keep_from is None:
+        keep_from = tokens - 1 if model.is_language_model else 0
+    capture = AttentionCapture(reader)
+    with capture:
+        outputs = model.forward(encoding, keep_from)
+    for _ in range(1 + reader.block_reruns):
+        count_forward(encoding.ids.numel())
+    logits = model.logits_of(outputs, encoding, keep_from)
+    if outputs is not None:
+        capture.require_complete()
+    return outputs, logits
 
 
-@dataclass(eq=False)
-class AttentionKeeper:
-    """Keeps what was asked for of each layer as it comes.
+@dataclass(slots=True, eq=False)
+class _PendingLayer:
+    """A layer whose weights were computed, and whose values are not found yet.
 
     Args:
-        layers: Layers to keep, or ``mean`` or ``max`` over all.
-        heads: Heads to keep, likewise.
-        queries: Positions of the rows.
-        reducer: What to keep of a layer's rows.
-
-    Raises:
-        InputError: The reducer keeps other keys in each layer, and layers are to be joined.
+        layer: Its index.
+        weights: Its weights.
+        copies: In eager code the softmax's result and its rearrangements.
     """
 
-    layers: Axis
-    heads: Axis
-    queries: Sequence[int]
-    reducer: Reducer
-    kept: list[Reduced] = field(default_factory=list)
+    layer: int
+    weights: LayerWeights
+    copies: list[Tensor]
 
-    def __post_init__(self) -> None:
-        if isinstance(self.layers, str) and isinstance(self.reducer, TopKeys):
-            raise InputError(
-                f"The largest weights of a row lie elsewhere in each layer: layers={self.layers!r} cannot "
-                "join them.",
-                hint="Choose layers by their index.",
-            )
-
-    def wants(self, number: int) -> bool:
-        """Return whether a layer is kept."""
-        return isinstance(self.layers, str) or number in self.layers
-
-    def take(self, number: int, layer: AttentionLayer, factors: Tensor | None = None) -> None:
-        """Reduce and keep a layer.
-
-        Args:
-            number: Its index.
-            layer: The layer.
-            factors: What the weights of each head and key are multiplied by, ``(batch, heads, 1, tokens)``.
-        """
-
-        def chosen() -> Any:
-            for block in blocks_of(layer, self.queries):
-                weights = block.weights
-                if factors is not None:
-                    weights = weights * factors[..., block.first : block.first + weights.shape[-1]]
-                yield block._replace(weights=choose_heads(weights, self.heads))
-
-        batch, _, tokens = layer.shape
-        heads = 1 if isinstance(self.heads, str) else len(self.heads)
-        found = self.reducer(chosen(), (batch, heads, len(self.queries), tokens))
-        if not self.kept or not isinstance(self.layers, str):
-            self.kept.append(found)
-            return
-        so_far = self.kept[0]
-        weights = found.weights.to(so_far.weights.device)  # layers may lie on several devices
-        if self.layers == "mean":
-            weights = so_far.weights + (weights - so_far.weights) / (number + 1)
-        else:
-            weights = torch.maximum(so_far.weights, weights)
-        self.kept[0] = Reduced(weights, so_far.mask | found.mask.to(so_far.mask.device))
-
-    def captured(self) -> CapturedAttention:
-        """Return what was kept, layers in the caller's order."""
-        order: Sequence[int] = [0]
-        if not isinstance(self.layers, str):  # layers came in the model's order
-            held = sorted(set(self.layers))
-            order = [held.index(layer) for layer in self.layers]
-        device = self.kept[0].weights.device
-        chosen = [self.kept[place] for place in order]
-        mask = chosen[0].mask
-        for other in chosen[1:]:
-            mask = mask | other.mask.to(device)
-        keys = [reduced.keys.to(device) for reduced in chosen if reduced.keys is not None]
-        return CapturedAttention(
-            torch.stack([reduced.weights.to(device) for reduced in chosen], dim=1),
-            mask,
-            torch.stack(keys, dim=1) if keys else None,
-        )
+    def position_in(self, arguments: Sequence[Any]) -> int | None:
+        """Return which argument of an operation is the softmax's result."""
+        if len(arguments) > 1 and isinstance(arguments[1], list | tuple):
+            arguments = (arguments[0], *arguments[1])
+        for position, argument in enumerate(arguments):
+            if any(argument is copy for copy in self.copies):
+                return position
+        return None
 
 
 class AttentionCapture(TorchFunctionMode):
-    """The mode: counts attention layers and hands them on.
+    """The mode: recognizes attention layers, counts them and hands them to a reader.
 
     Args:
-        model: The model.
-        tokens: Length of the sequence.
-        keeper: What takes the layers; a kind of capture that looks further has its own.
-
-    Raises:
-        UnsupportedModelError: The model has no attention.
+        reader: Receives the layers, taken apart as far as its ``depth`` says.
     """
 
-    def __init__(self, model: Model, tokens: int, keeper: AttentionKeeper | None = None) -> None:
+    def __init__(self, reader: AttentionReader) -> None:
         super().__init__()
-        self.model = model
-        self.tokens = tokens
-        self.keeper = keeper
-        self.layer_count = layer_count(model.config)
-        self.head_count = model.config.get_text_config().num_attention_heads
-        self.seen = 0
-        self.unexpected: str | None = None
+        self._reader = reader
+        self._tokens = reader.tokens
+        self._unexpected: str | None = None
+        self._pending: _PendingLayer | None = None
+        self._projections = ProjectionFinder(reader) if reader.depth >= Depth.PROJECTION else None
+        self._handles = ExitStack()
+
+    def __enter__(self) -> Self:
+        finder = self._projections
+        for handle in (*self._reader.module_hooks(), *(finder.module_hooks() if finder else ())):
+            self._handles.callback(handle.remove)
+        super().__enter__()
+        return self
+
+    def __exit__(self, *arguments: Any) -> None:
+        self._handles.close()
+        super().__exit__(*arguments)
 
     def __torch_function__(
         self,
@@ -202,65 +129,98 @@ class AttentionCapture(TorchFunctionMode):
         keywords: dict[str, Any] | None = None,
     ) -> Any:
         keywords = keywords or {}
-        if function is FUSED:
-            self._take_fused(*arguments, **keywords)
+        if self._reader.is_paused:
             return function(*arguments, **keywords)
-        result = function(*arguments, **keywords)
-        if function in _SOFTMAX:
-            scores = arguments[0] if arguments else keywords["input"]
-            axis = keywords.get("dim", arguments[1] if len(arguments) > 1 else None)
-            if self._is_attention(scores, axis):
-                self._take_softmax(scores, result)
+        if function is _FUSED:
+            result = self._fused_attention(arguments, keywords)
+        else:
+            result = self._other_operation(function, arguments, keywords)
+        if self._projections is not None:
+            self._projections.observe(function, arguments, keywords, result)
         return result
 
-    def take(self, number: int, layer: AttentionLayer) -> None:
-        """Receive a layer, just before or just after the model used it."""
-        if self.keeper is not None:
-            self.keeper.take(number, layer)
-
-    def wants(self, number: int) -> bool:
-        """Return whether a layer is to be looked at."""
-        return self.keeper is not None and self.keeper.wants(number)
-
     def require_complete(self) -> None:
-        """Raise unless every layer of the model was seen, in the shape expected."""
-        if self.unexpected or self.seen != self.layer_count:
-            found = self.unexpected or f"{self.seen} attention layers where there are {self.layer_count}"
+        """Raise unless every layer of the model was seen in the expected shape, with all its parts."""
+        if self._projections is not None:
+            self._projections.finish()
+        self._require_values()
+        expected, seen = self._reader.layer_count, self._reader.layers_seen
+        if self._unexpected or seen != expected:
+            why = self._unexpected or f"expected {expected} attention layers, found {seen}"
             raise UnsupportedModelError(
-                f"The attention of {self.model_name} cannot be read exactly: found {found}.",
-                hint="Load the model with attn_implementation='sdpa' or 'eager' if it is not; "
-                "some architectures cannot be shown.",
+                f"Could not read the attention of {self._reader.model_name} exactly: {why}.",
+                hint="Load the model with attn_implementation='sdpa' or 'eager' if it is not. "
+                "Some architectures are not supported.",
             )
 
-    @property
-    def model_name(self) -> str:
-        """The model's class and what computes its attention, for errors."""
-        implementation = getattr(self.model.config, "_attn_implementation", None)
-        return f"{self.model.name} (implementation {implementation!r})"
+    # Recognizing a layer's weights.
+
+    def _other_operation(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Run anything but a fused kernel; read a softmax, and follow its result to the values."""
+        pending = self._pending
+        position = pending.position_in(arguments) if pending and pending.copies else None
+        if pending is not None and position is not None and function.__name__ in (*PRODUCTS, "einsum"):
+            return self._weighted_values(pending, function, arguments, keywords, position)
+        result = function(*arguments, **keywords)
+        if function in _SOFTMAX:
+            self._read_softmax(arguments, keywords, result)
+        if pending is not None and position is not None and self._is_rearranged(result):
+            pending.copies.append(result)
+        return result
+
+    def _read_softmax(
+        self, arguments: tuple[Any, ...], keywords: dict[str, Any], probabilities: Tensor
+    ) -> None:
+        scores = arguments[0] if arguments else keywords["input"]
+        axis = keywords.get("dim", arguments[1] if len(arguments) > 1 else None)
+        if not self._is_attention(scores, axis):
+            return
+        layer = self._next_layer()
+        if layer is None or not self._has_expected_heads(scores.shape[1]):
+            return
+        allowed = (scores.detach()[..., : self._tokens] > masked_below(scores.dtype)).any(dim=1)
+        weights = EagerWeights(probabilities.detach()[..., : self._tokens], allowed)
+        self._read_weights(layer, weights, scores, [probabilities])
+
+    def _read_weights(
+        self, layer: int, weights: LayerWeights, scores: Tensor | None, copies: list[Tensor]
+    ) -> None:
+        if self._reader.depth is Depth.WEIGHTS:
+            self._reader.read_weights(layer, weights, scores)
+            return
+        self._require_values()
+        self._pending = _PendingLayer(layer, weights, copies)
+
+    def _next_layer(self) -> int | None:
+        """Count a layer; return its index if it is to be read."""
+        reader = self._reader
+        layer = reader.layers_seen
+        reader.layers_seen += 1
+        return layer if reader.layers is None or layer in reader.layers else None
 
     def _is_attention(self, scores: Tensor, axis: int | None) -> bool:
         # One more key than tokens: a learned sink competes in the softmax (GPT-OSS).
         return (
             scores.ndim == 4
             and axis in (-1, 3)
-            and scores.shape[-2] == self.tokens
-            and scores.shape[-1] in (self.tokens, self.tokens + 1)
+            and scores.shape[-2] == self._tokens
+            and scores.shape[-1] in (self._tokens, self._tokens + 1)
         )
 
-    def _next_wanted(self) -> int | None:
-        """Count a layer; return its number where it is to be looked at."""
-        number = self.seen
-        self.seen += 1
-        return number if self.wants(number) else None
+    def _is_rearranged(self, result: Any) -> bool:
+        return (
+            isinstance(result, Tensor)
+            and result.ndim in (3, 4)
+            and result.shape[-2] == self._tokens
+            and result.shape[-1] in (self._tokens, self._tokens + 1)
+        )
 
-    def _take_softmax(self, scores: Tensor, probabilities: Tensor) -> None:
-        number = self._next_wanted()
-        if number is None or not self._has_expected_heads(scores.shape[1]):
-            return
-        allowed = (scores.detach()[..., : self.tokens] > masked_below(scores.dtype)).any(dim=1)
-        self.take(number, HeldLayer(probabilities.detach()[..., : self.tokens], allowed))
+    def _has_expected_heads(self, count: int) -> bool:
+        if count != self._reader.head_count:
+            self._unexpected = f"expected {self._reader.head_count} heads, found {count}"
+        return count == self._reader.head_count
 
-    def _take_fused(
+    def _fused_weights(
         self,
         query: Tensor,
         key: Tensor,
@@ -270,23 +230,126 @@ class AttentionCapture(TorchFunctionMode):
         is_causal: bool = False,
         scale: float | None = None,
         enable_gqa: bool = False,
-    ) -> None:
-        number = None if query.ndim != 4 else self._next_wanted()
-        if number is None:
-            return
+    ) -> FusedWeights | None:
+        """Return the weights of a fused kernel's arguments; none where they have an unexpected shape."""
         query, key = query.detach(), key.detach()
-        if self.tokens == 1 and query.shape[1] * query.shape[2] == self.head_count:
+        heads = self._reader.head_count
+        if self._tokens == 1 and query.shape[1] * query.shape[2] == heads:
             # transformers packs the heads of a group on the query axis when there is one query
-            query = query.reshape(query.shape[0], self.head_count, 1, -1)
+            query = query.reshape(query.shape[0], heads, 1, -1)
             attn_mask = None if attn_mask is None else attn_mask[:, :1, :1]
-        if query.shape[2] != self.tokens or key.shape[2] != self.tokens:
-            self.unexpected = f"queries of shape {tuple(query.shape)} and keys of shape {tuple(key.shape)}"
-            return
-        if self._has_expected_heads(query.shape[1]):
-            factor = query.shape[-1] ** -0.5 if scale is None else scale
-            self.take(number, FusedLayer(query, key, attn_mask, is_causal, factor))
+        if query.shape[2] != self._tokens or key.shape[2] != self._tokens:
+            self._unexpected = (
+                f"found queries of shape {tuple(query.shape)} and keys of shape {tuple(key.shape)}"
+            )
+            return None
+        if not self._has_expected_heads(query.shape[1]):
+            return None
+        factor = query.shape[-1] ** -0.5 if scale is None else scale
+        return FusedWeights(query, key, attn_mask, is_causal, factor)
 
-    def _has_expected_heads(self, count: int) -> bool:
-        if count != self.head_count:
-            self.unexpected = f"{count} heads where the configuration says {self.head_count}"
-        return count == self.head_count
+    # Finding a layer's values and its output.
+
+    def _fused_attention(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Run a fused kernel, and read the layer that it computes."""
+        given = dict(zip(_FUSED_ARGUMENTS, arguments, strict=False)) | keywords
+        layer = self._next_layer() if given["query"].ndim == 4 else None
+        weights = None if layer is None else self._fused_weights(**given)
+        if layer is None or weights is None:
+            return _FUSED(*arguments, **keywords)
+        self._read_weights(layer, weights, None, [])
+        if self._pending is None:
+            return _FUSED(*arguments, **keywords)
+        given["value"] = self._reader.replace_values(layer, given["value"], 2)
+        to_heads = self._by_shape(weights)
+        output = self._reader.replace_output(layer, _FUSED(**given), to_heads)
+        self._close(self._pending, given["value"].detach(), output, to_heads)
+        return output
+
+    def _weighted_values(
+        self, pending: _PendingLayer, function: Any, arguments: tuple[Any, ...], keywords: Any, position: int
+    ) -> Any:
+        """Run eager code's product of weights and values, and read the layer that it completes."""
+        layer, reader = pending.layer, self._reader
+        if function.__name__ == "einsum":
+            operands = list(arguments[1] if isinstance(arguments[1], list | tuple) else arguments[1:])
+            equation = str(arguments[0]).replace(" ", "")
+            axes = _einsum_axes(equation) if position == 1 else None
+            if axes is None:
+                raise reader.refusal(layer, f"its weights multiply its values by the equation {equation!r}")
+            to_heads, values_by_head, key_axis = axes
+            operands[1] = reader.replace_values(layer, operands[1], key_axis)
+            output = reader.replace_output(layer, torch.einsum(equation, *operands), to_heads)
+            values = torch.einsum(values_by_head, operands[1].detach())
+        else:
+            weights, values = arguments[0], arguments[1] if len(arguments) > 1 else None
+            if position != 0 or not isinstance(values, Tensor) or values.shape[-2] != weights.shape[-1]:
+                raise reader.refusal(layer, "its weights are not the left factor of its values")
+            to_heads = self._by_shape(pending.weights)
+            values = reader.replace_values(layer, values, values.ndim - 2)
+            output = reader.replace_output(layer, function(weights, values, **keywords), to_heads)
+            values = values.detach()
+        self._close(pending, values, output, to_heads)
+        return output
+
+    def _by_shape(self, weights: LayerWeights) -> ToHeads:
+        batch, heads, tokens = weights.shape
+        return lambda output: output.reshape(batch, heads, tokens, -1)
+
+    def _close(self, pending: _PendingLayer, values: Tensor, output: Tensor, to_heads: ToHeads) -> None:
+        """Hand a layer with its values to the reader, unless its outputs alone were needed."""
+        self._pending = None
+        if self._reader.depth < Depth.VALUES:
+            return
+        values = _for_each_head(values, self._reader.head_count)
+        read = LayerValues(pending.layer, pending.weights, values, output, to_heads)
+        if read.head_outputs.shape != values.shape:
+            raise self._reader.refusal(read.layer, f"its values have the shape {tuple(values.shape)}")
+        if not _is_weighted_sum(read):
+            raise self._reader.refusal(read.layer, "its output is not its weights times its values")
+        if self._projections is not None:
+            self._projections.begin(read)
+        self._reader.read_values(read)
+
+    def _require_values(self) -> None:
+        if self._pending is not None:
+            raise self._reader.refusal(
+                self._pending.layer, "the values that its weights multiply were not found"
+            )
+
+
+def _einsum_axes(equation: str) -> tuple[ToHeads, str, int] | None:
+    """Read an equation that multiplies weights by values.
+
+    Returns:
+        What arranges its result by heads, the equation that does so with the values, and the values' axis
+        of keys; ``None`` for an equation of another kind.
+    """
+    inputs, _, output = equation.partition("->")
+    names = inputs.split(",")
+    if len(names) != 2 or len(names[0]) != 4:
+        return None
+    batch, head, query, key = names[0]
+    width = next((letter for letter in names[1] if letter not in names[0]), "")
+    arranged = batch + head + query + width
+    if sorted(names[1]) != sorted(batch + head + key + width) or sorted(output) != sorted(arranged):
+        return None
+    order = tuple(output.index(letter) for letter in arranged)
+    values_by_head = f"{names[1]}->{batch}{head}{key}{width}"
+    return (lambda result: result.permute(order)), values_by_head, names[1].index(key)
+
+
+def _for_each_head(values: Tensor, heads: int) -> Tensor:
+    """Return the values of one text, ``(heads, tokens, width)``, those that several heads share repeated."""
+    values = values.reshape(-1, *values.shape[-2:])
+    return values.repeat_interleave(max(1, heads // len(values)), dim=0)
+
+
+def _is_weighted_sum(read: LayerValues) -> bool:
+    """Return whether the last row of weights, times the values, is what the model computed."""
+    last = read.values.shape[1] - 1
+    block = read.weights.block(0, [last])
+    values = precise(read.values[:, block.first_key : block.end_key])
+    expected, output = (block.weights[0] @ values)[:, 0], precise(read.head_outputs[:, -1])
+    rounding = max(_OUTPUT_TOLERANCE, 4 * torch.finfo(read.output.dtype).eps)
+    return bool((output - expected).abs().amax() <= rounding * values.abs().amax())

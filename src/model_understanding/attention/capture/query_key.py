@@ -1,35 +1,34 @@
-"""Read the queries and keys behind one head's weights, as attention consumes them.
+"""Read the queries and keys behind one head's weights, as attention uses them.
 
-They are taken where attention is caught (``attention_capture.py``): with rotary positions applied, groups
-shared out, and whatever else a model does to them. A fused kernel is given them; in eager code they are what
-entered the matrix product whose result, scaled and biased, reached the softmax.
+They are taken where attention is recognized (``mode.py``): with rotary positions applied, shared keys
+assigned to their heads, and whatever else a model does to them. A fused kernel receives them; in eager code
+they are what entered the matrix product whose result, scaled and biased, reached the softmax.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from model_understanding.attention.capture.layer import (
-    AttentionLayer,
-    FusedLayer,
-    can_look,
+    EagerWeights,
+    FusedWeights,
+    LayerWeights,
     masked_below,
+    may_attend,
     precise,
 )
-from model_understanding.attention.capture.mode import AttentionCapture
+from model_understanding.attention.capture.mode import captured_forward
+from model_understanding.attention.capture.reader import AttentionReader
 from model_understanding.errors import NumericalError, UnsupportedModelError
-from model_understanding.model.finite import require_finite
 from model_understanding.model.guard import guarded
-from model_understanding.model.metering import count_forward
 from model_understanding.model.model import Model
+from model_understanding.model.operations import DIVISIONS, MULTIPLICATIONS, PRODUCTS, is_number
 from model_understanding.text.encoding import Encoding
 
-_PRODUCTS = frozenset({torch.matmul, Tensor.matmul, Tensor.__matmul__, torch.bmm, Tensor.bmm})
-_BIASED = frozenset({torch.baddbmm, Tensor.baddbmm})
-_TIMES = frozenset({torch.mul, Tensor.mul, Tensor.__mul__, Tensor.__rmul__, Tensor.mul_, Tensor.__imul__})
-_OVER = frozenset({torch.div, Tensor.div, Tensor.__truediv__, Tensor.div_, Tensor.__itruediv__})
 _TOLERANCE = 1e-5  # of a weight, at most 1; in 16-bit models a few roundings instead
 HINT = "Load the model with attn_implementation='sdpa' or 'eager', or use compute_attention."
 
@@ -42,7 +41,7 @@ class QueryKeyReading(NamedTuple):
         keys: The keys.
         scale: Factor of their products.
         additions: What else enters a key's score (position biases, soft caps); 0 where masked.
-        allowed: Which keys the query may look at.
+        allowed: Which keys the query may attend to.
         weights: The weights that the model used.
         rival: A score that competes in the softmax and belongs to no key (a learned sink).
     """
@@ -70,111 +69,89 @@ def read_query_key(model: Model, encoding: Encoding, layer: int, head: int, quer
         UnsupportedModelError: The queries and keys of this model cannot be found, or what they give is not
             the model's own weights.
     """
-    tokens = encoding.ids.shape[1]
-    reader = _Reader(model, tokens, layer, head, query)
-    with guarded(model.module, gradients=False):
-        with reader:
-            outputs = model.forward(encoding, tokens - 1 if model.is_language_model else 0)
-        count_forward(encoding.ids.numel())
-        require_finite(outputs.logits, "logits")
-        reader.require_complete()
-    if reader.found is None:
+    reader = _QueryKeyReader(model, encoding.ids.shape[1], layer, head, query)
+    with guarded(model.module, gradients=False), reader.trace:
+        captured_forward(reader, encoding)
+    if reader.reading is None:
         raise UnsupportedModelError(
-            f"The queries and keys of {reader.model_name} cannot be told from what reaches its softmax.",
+            f"Could not find the queries and keys of {reader.model_name} in what reaches its softmax.",
             hint=HINT,
         )
-    _require_same(reader.model_name, reader.found, getattr(model.module, "dtype", torch.float32))
-    return reader.found
+    _require_same_weights(reader.model_name, reader.reading, getattr(model.module, "dtype", torch.float32))
+    return reader.reading
 
 
-class _Followed(NamedTuple):
-    """Scores that follow from one product of queries and keys."""
-
-    scores: Tensor  # held, so that no other tensor gets its id
-    query: Tensor
-    key: Tensor
-    scale: float
-    is_mixed: bool
-
-
-class _Reader(AttentionCapture):
-    """Takes one query of one head, and follows eager code's scores from their product to the softmax."""
+class _QueryKeyReader(AttentionReader):
+    """Reads one query of one head and all its keys."""
 
     def __init__(self, model: Model, tokens: int, layer: int, head: int, query: int) -> None:
         super().__init__(model, tokens)
-        self._layer, self._head, self._query = layer, head, query
-        self._followed: dict[int, _Followed] = {}
-        self.found: QueryKeyReading | None = None
+        self.layers = (layer,)
+        self.reading: QueryKeyReading | None = None
+        self.trace = _ScoreTrace(tokens, self.head_count, lambda: self.layers_seen == layer)
+        self._head, self._query = head, query
 
-    def wants(self, number: int) -> bool:
-        """Return whether a layer is to be looked at."""
-        return number == self._layer
+    def read_weights(self, layer: int, weights: LayerWeights, scores: Tensor | None) -> None:
+        """Read the layer's query and keys."""
+        if isinstance(weights, FusedWeights):
+            self._read_fused(weights)
+        elif isinstance(weights, EagerWeights) and scores is not None:
+            self._read_eager(weights, scores)
 
-    def __torch_function__(
-        self,
-        function: Any,
-        types: Any,
-        arguments: tuple[Any, ...] = (),
-        keywords: dict[str, Any] | None = None,
-    ) -> Any:
-        is_next = self.seen == self._layer
-        result = super().__torch_function__(function, types, arguments, keywords)
-        if is_next and isinstance(result, Tensor):
-            self._follow(function, arguments, keywords or {}, result)
-        return result
-
-    def take(self, number: int, layer: AttentionLayer) -> None:
-        """Read a fused layer's queries, keys and mask."""
-        if not isinstance(layer, FusedLayer):
-            return
+    def _read_fused(self, layer: FusedWeights) -> None:
         row = self._query
         mask = torch.zeros(1, 1, 1, self.tokens) if layer.mask is None else layer.mask
         mask = mask.expand(1, layer.shape[1], -1, self.tokens)[0, self._head]
         mask = mask[row if mask.shape[0] > 1 else 0]
-        allowed = can_look(mask)
+        allowed = may_attend(mask)
         if layer.is_causal:
             allowed = allowed & (torch.arange(self.tokens, device=allowed.device) <= row)
-        biased = mask.dtype != torch.bool
-        additions = torch.where(allowed, mask, 0) if biased else torch.zeros(self.tokens)
+        is_added = mask.dtype != torch.bool
+        additions = torch.where(allowed, mask, 0) if is_added else torch.zeros(self.tokens)
         block = layer.block(0, [row])
         weights = torch.zeros(self.tokens, dtype=block.weights.dtype)
-        weights[block.first : block.first + block.weights.shape[-1]] = block.weights[0, self._head, 0].cpu()
-        self._keep(layer.query, layer.key, layer.scale, additions, allowed, weights, None)
+        weights[block.first_key : block.end_key] = block.weights[0, self._head, 0].cpu()
+        query, keys, scale = self._of_head(layer.query, layer.key, layer.scale)
+        self._keep(query, keys, scale, additions, allowed, weights)
 
-    def _take_softmax(self, scores: Tensor, probabilities: Tensor) -> None:
-        wanted = self.wants(self.seen)
-        super()._take_softmax(scores, probabilities)
-        followed = self._followed.get(id(scores))
-        if not wanted or followed is None or followed.is_mixed or self.unexpected:
+    def _read_eager(self, layer: EagerWeights, scores: Tensor) -> None:
+        source = self.trace.source_of(scores)
+        if source is None or source.mixes_products:
             return
         row = precise(scores.detach()[0, self._head, self._query])
-        query, keys, scale = self._chosen(followed.query, followed.key, followed.scale)
+        query, keys, scale = self._of_head(source.query, source.key, source.scale)
         products = (keys @ query) * scale
         allowed = row[: self.tokens] > masked_below(scores.dtype)
         additions = torch.where(allowed, row[: self.tokens] - products, 0)
-        weights = probabilities.detach()[0, self._head, self._query, : self.tokens]
+        weights = layer.weights[0, self._head, self._query]
         rival = None
-        if len(row) > self.tokens:  # what is subtracted from all of a row to keep it small changes no weight
+        if len(row) > self.tokens:  # subtracting one number from all scores of a row changes no weight
             shift = additions[allowed].mean()
             if bool((additions[allowed] - shift).abs().max() <= _TOLERANCE * products.abs().max()):
                 additions, row = torch.zeros_like(additions), row - shift
             rival = float(row[self.tokens])
-        self._keep(followed.query, followed.key, followed.scale, additions, allowed, weights, rival)
-        self._followed = {}
+        self._keep(query, keys, scale, additions, allowed, weights, rival)
+        self.trace.clear()
+
+    def _of_head(self, query: Tensor, key: Tensor, scale: float) -> tuple[Tensor, Tensor, float]:
+        """Return one head's query and keys; several heads may share their keys."""
+        queries = query.detach().reshape(-1, self.tokens, query.shape[-1])
+        keys = key.detach().reshape(-1, self.tokens, key.shape[-1])
+        group = self._head * len(keys) // self.head_count
+        return precise(queries[self._head, self._query]), precise(keys[group]), scale
 
     def _keep(
         self,
         query: Tensor,
-        key: Tensor,
+        keys: Tensor,
         scale: float,
         additions: Tensor,
         allowed: Tensor,
         weights: Tensor,
-        rival: float | None,
+        rival: float | None = None,
     ) -> None:
-        own, keys, scale = self._chosen(query, key, scale)
-        self.found = QueryKeyReading(
-            own.cpu(),
+        self.reading = QueryKeyReading(
+            query.cpu(),
             keys.cpu(),
             scale,
             precise(additions).cpu(),
@@ -183,66 +160,99 @@ class _Reader(AttentionCapture):
             rival,
         )
 
-    def _chosen(self, query: Tensor, key: Tensor, scale: float) -> tuple[Tensor, Tensor, float]:
-        """Return one head's query and keys; several heads may share their keys."""
-        queries = query.detach().reshape(-1, self.tokens, query.shape[-1])
-        keys = key.detach().reshape(-1, self.tokens, key.shape[-1])
-        group = self._head * len(keys) // self.head_count
-        return precise(queries[self._head, self._query]), precise(keys[group]), scale
 
-    def _follow(
-        self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], result: Tensor
-    ) -> None:
-        """Note which scores follow from which queries and keys, and by which factor."""
-        if function in _PRODUCTS and len(arguments) == 2:
-            self._begin(arguments[0], arguments[1], 1.0, result)
-        elif function in _BIASED:
-            parts = [*arguments, *(keywords[name] for name in ("batch1", "batch2") if name in keywords)]
-            self._begin(parts[1], parts[2], float(keywords.get("alpha", 1.0)), result)
-        else:
-            self._continue(function, arguments, result)
+class _TracedScores(NamedTuple):
+    """Scores that follow from one product of queries and keys."""
+
+    scores: Tensor  # kept alive, so that no other tensor gets its id
+    query: Tensor
+    key: Tensor
+    scale: float
+    mixes_products: bool
+
+
+class _ScoreTrace(TorchFunctionMode):
+    """Follows eager code's scores from the product of queries and keys to the softmax.
+
+    Args:
+        tokens: Length of the text.
+        head_count: How many heads a layer has.
+        is_active: Returns whether what runs now is to be followed.
+    """
+
+    def __init__(self, tokens: int, head_count: int, is_active: Callable[[], bool]) -> None:
+        super().__init__()
+        self._is_active = is_active
+        self._tokens = tokens
+        self._head_count = head_count
+        self._traced: dict[int, _TracedScores] = {}
+
+    def source_of(self, scores: Tensor) -> _TracedScores | None:
+        """Return what scores follow from, if that was seen."""
+        return self._traced.get(id(scores))
+
+    def clear(self) -> None:
+        """Forget what was traced."""
+        self._traced = {}
+
+    def __torch_function__(
+        self,
+        function: Any,
+        types: Any,
+        arguments: tuple[Any, ...] = (),
+        keywords: dict[str, Any] | None = None,
+    ) -> Any:
+        keywords = keywords or {}
+        result = function(*arguments, **keywords)
+        if isinstance(result, Tensor) and self._is_active():
+            name = function.__name__
+            if name in PRODUCTS and len(arguments) == 2:
+                self._begin(arguments[0], arguments[1], 1.0, result)
+            elif name == "baddbmm":
+                factors = [keywords[batch] for batch in ("batch1", "batch2") if batch in keywords]
+                _, query, key, *_ = [*arguments, *factors]
+                self._begin(query, key, float(keywords.get("alpha", 1.0)), result)
+            else:
+                self._continue(name, arguments, result)
+        return result
 
     def _begin(self, query: Any, key: Any, scale: float, result: Tensor) -> None:
-        if result.shape[-2:] != (self.tokens, self.tokens) or key.shape[-2] != query.shape[-1]:
+        if result.shape[-2:] != (self._tokens, self._tokens) or key.shape[-2] != query.shape[-1]:
             return
-        heads = query.numel() // (self.tokens * query.shape[-1])
-        if (
-            heads == self.head_count
-            and self.head_count % max(key.numel() // (self.tokens * query.shape[-1]), 1) == 0
-        ):
-            self._followed[id(result)] = _Followed(result, query, key.transpose(-1, -2), scale, False)
+        size = self._tokens * query.shape[-1]
+        heads, groups = query.numel() // size, max(key.numel() // size, 1)
+        if heads == self._head_count and heads % groups == 0:
+            self._traced[id(result)] = _TracedScores(result, query, key.transpose(-1, -2), scale, False)
 
-    def _continue(self, function: Any, arguments: tuple[Any, ...], result: Tensor) -> None:
+    def _continue(self, name: str, arguments: tuple[Any, ...], result: Tensor) -> None:
         flat = [part for one in arguments for part in (one if isinstance(one, tuple | list) else [one])]
-        sources = [self._followed[id(part)] for part in flat if id(part) in self._followed]
-        keeps = result.ndim >= 3 and result.shape[-2] == self.tokens and result.shape[-1] >= self.tokens
-        if not sources or not keeps or not result.is_floating_point():
+        sources = [self._traced[id(part)] for part in flat if id(part) in self._traced]
+        has_rows = result.ndim >= 3 and result.shape[-2] == self._tokens and result.shape[-1] >= self._tokens
+        if not sources or not has_rows or not result.is_floating_point():
             return
         scale = sources[0].scale
-        if function in _TIMES or function in _OVER:
-            factors = [
-                float(p)
-                for p in flat
-                if isinstance(p, int | float) or (isinstance(p, Tensor) and p.numel() == 1)
-            ]
-            if len(factors) == 1:
-                scale = scale * factors[0] if function in _TIMES else scale / factors[0]
-        mixed = len({id(source.query) for source in sources}) > 1 or any(
-            source.is_mixed for source in sources
+        if name in MULTIPLICATIONS or name in DIVISIONS:
+            numbers = [float(part) for part in flat if is_number(part)]
+            if len(numbers) == 1:
+                scale = scale * numbers[0] if name in MULTIPLICATIONS else scale / numbers[0]
+        mixes_products = len({id(source.query) for source in sources}) > 1 or any(
+            source.mixes_products for source in sources
         )
-        self._followed[id(result)] = sources[0]._replace(scores=result, scale=scale, is_mixed=mixed)
+        self._traced[id(result)] = sources[0]._replace(
+            scores=result, scale=scale, mixes_products=mixes_products
+        )
 
 
-def _require_same(name: str, found: QueryKeyReading, dtype: torch.dtype) -> None:
+def _require_same_weights(name: str, reading: QueryKeyReading, dtype: torch.dtype) -> None:
     """Raise unless the products and what is added to them give the weights that the model used."""
-    scores = (found.keys @ found.query) * found.scale + found.additions
-    scores = scores.masked_fill(~found.allowed, -torch.inf)
-    if found.rival is not None:
-        scores = torch.cat([scores, scores.new_tensor([found.rival])])
-    expected = torch.softmax(scores, dim=-1)[: len(found.weights)].nan_to_num(0)
-    if not bool(torch.isfinite(found.keys).all()):
+    scores = (reading.keys @ reading.query) * reading.scale + reading.additions
+    scores = scores.masked_fill(~reading.allowed, -torch.inf)
+    if reading.rival is not None:
+        scores = torch.cat([scores, scores.new_tensor([reading.rival])])
+    expected = torch.softmax(scores, dim=-1)[: len(reading.weights)].nan_to_num(0)
+    if not bool(torch.isfinite(reading.keys).all()):
         raise NumericalError(f"The keys of {name} are not finite.", hint="Load it with dtype='float32'.")
-    if not bool((expected - found.weights).abs().max() <= max(_TOLERANCE, 4 * torch.finfo(dtype).eps)):
+    if not bool((expected - reading.weights).abs().max() <= max(_TOLERANCE, 4 * torch.finfo(dtype).eps)):
         raise UnsupportedModelError(
             f"The products of queries and keys of {name} do not give its attention weights.", hint=HINT
         )

@@ -1,4 +1,4 @@
-"""What is kept of one layer's weights: all of the rows asked for, or something much smaller.
+"""What is kept of one layer's weights: all requested rows, or something much smaller.
 
 A reducer consumes the blocks of a layer one after another, so that nothing larger than a block and its own
 result is ever held.
@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from model_understanding.attention.capture.layer import Block
-from model_understanding.errors import InputError
+from model_understanding.attention.capture.layer import RowBlock
+from model_understanding.checks import whole_number
 
-Axis = Sequence[int] | str  # chosen indices, or "mean" or "max" over all
+Axis = Sequence[int] | str
+"""Indices of layers or heads, or ``mean`` or ``max`` over all of them."""
 
 
 class Reduced(NamedTuple):
@@ -35,7 +36,7 @@ class Reduced(NamedTuple):
 class Reducer(Protocol):
     """Reduces the rows of one layer's weights as they come."""
 
-    def __call__(self, blocks: Iterable[Block], shape: tuple[int, int, int, int]) -> Reduced:
+    def __call__(self, blocks: Iterable[RowBlock], shape: tuple[int, int, int, int]) -> Reduced:
         """Reduce a layer.
 
         Args:
@@ -52,14 +53,14 @@ class Reducer(Protocol):
 class Rows:
     """Keep the rows as they are: ``(queries, tokens)``."""
 
-    def __call__(self, blocks: Iterable[Block], shape: tuple[int, int, int, int]) -> Reduced:
+    def __call__(self, blocks: Iterable[RowBlock], shape: tuple[int, int, int, int]) -> Reduced:
         """Reduce a layer."""
         weights = mask = None
         for block in blocks:
             if weights is None or mask is None:
                 weights = block.weights.new_zeros(shape)
                 mask = block.allowed.new_zeros((shape[0], *shape[2:]))
-            rows, keys = _place(block)
+            rows, keys = _slices(block)
             weights[:, :, rows, keys] = block.weights
             mask[:, rows, keys] = block.allowed
         assert weights is not None
@@ -75,7 +76,7 @@ class ColumnMass:
     ColumnMass()
     """
 
-    def __call__(self, blocks: Iterable[Block], shape: tuple[int, int, int, int]) -> Reduced:
+    def __call__(self, blocks: Iterable[RowBlock], shape: tuple[int, int, int, int]) -> Reduced:
         """Reduce a layer."""
         batch, heads, queries, tokens = shape
         mass = mask = None
@@ -83,7 +84,7 @@ class ColumnMass:
             if mass is None or mask is None:
                 mass = block.weights.new_zeros((batch, heads, tokens))
                 mask = block.allowed.new_zeros((batch, tokens))
-            keys = _place(block)[1]
+            keys = _slices(block)[1]
             mass[..., keys] += block.weights.sum(dim=2)
             mask[:, keys] |= block.allowed.any(dim=1)
         assert mass is not None
@@ -99,26 +100,23 @@ class TopKeys:
         count: How many; rows shorter than that are kept whole.
 
     Raises:
-        InputError: The count is below 1.
+        InputError: The count is not a whole number of at least 1.
     """
 
     count: int = 16
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise InputError(
-                f"A row keeps one weight or more. Got count={self.count!r}.", hint="Use for example 16."
-            )
+        whole_number(self.count, "count")
 
-    def __call__(self, blocks: Iterable[Block], shape: tuple[int, int, int, int]) -> Reduced:
+    def __call__(self, blocks: Iterable[RowBlock], shape: tuple[int, int, int, int]) -> Reduced:
         """Reduce a layer."""
         count = min(self.count, shape[-1])
         weights, keys, masks = [], [], []
         for block in blocks:
-            found = block.weights.topk(min(count, block.weights.shape[-1]), dim=-1)
-            missing = (0, count - found.values.shape[-1])
-            positions = (found.indices + block.first).where(found.values > 0, -1)
-            weights.append(torch.nn.functional.pad(found.values, missing))
+            largest = block.weights.topk(min(count, block.weights.shape[-1]), dim=-1)
+            missing = (0, count - largest.values.shape[-1])
+            positions = (largest.indices + block.first_key).where(largest.values > 0, -1)
+            weights.append(torch.nn.functional.pad(largest.values, missing))
             keys.append(torch.nn.functional.pad(positions, missing, value=-1))
             masks.append((weights[-1] > 0).any(dim=1))
         return Reduced(torch.cat(weights, dim=2), torch.cat(masks, dim=1), torch.cat(keys, dim=2))
@@ -128,54 +126,51 @@ class TopKeys:
 class Pooled:
     """Keep an overview: queries averaged and keys summed in groups of neighbors.
 
-    A row of the overview says how the attention of a stretch of queries is shared among stretches of
-    keys, and sums to what its rows sum to.
+    A row of the overview says how a group of queries divides its attention among groups of keys, and sums
+    to what the rows of its queries sum to on average.
 
     Args:
-        size: Neighbors in a group, among the rows asked for and among the keys.
+        size: Neighbors in a group, among the requested rows and among the keys.
 
     Raises:
-        InputError: The size is below 1.
+        InputError: The size is not a whole number of at least 1.
     """
 
     size: int = 64
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise InputError(
-                f"A group holds one token or more. Got size={self.size!r}.", hint="Use for example 64."
-            )
+        whole_number(self.size, "size")
 
-    def __call__(self, blocks: Iterable[Block], shape: tuple[int, int, int, int]) -> Reduced:
+    def __call__(self, blocks: Iterable[RowBlock], shape: tuple[int, int, int, int]) -> Reduced:
         """Reduce a layer."""
         batch, heads, queries, tokens = shape
         size = self.size
-        groups, stretches = -(-queries // size), -(-tokens // size)
-        total = seen = None
+        query_groups, key_groups = -(-queries // size), -(-tokens // size)
+        total = mask = None
         for block in blocks:
-            if total is None or seen is None:
-                total = block.weights.new_zeros((batch, heads, groups, stretches))
-                seen = block.allowed.new_zeros((batch, groups, stretches))
-            # The block's keys with what is missing to whole stretches at both ends.
-            start, count = block.first // size, block.weights.shape[-1]
-            before = block.first - start * size
+            if total is None or mask is None:
+                total = block.weights.new_zeros((batch, heads, query_groups, key_groups))
+                mask = block.allowed.new_zeros((batch, query_groups, key_groups))
+            # The block's keys, padded to whole groups at both ends.
+            start, count = block.first_key // size, block.weights.shape[-1]
+            before = block.first_key - start * size
             width = -(-(before + count) // size)
             pad = (before, width * size - before - count)
             summed = torch.nn.functional.pad(block.weights, pad).unflatten(-1, (width, size)).sum(-1)
             allowed = torch.nn.functional.pad(block.allowed, pad).unflatten(-1, (width, size)).any(-1)
-            members = (block.place + torch.arange(len(block.rows), device=summed.device)) // size
+            members = (block.start + torch.arange(len(block.rows), device=summed.device)) // size
             total[..., start : start + width].index_add_(2, members, summed)
             for group in members.unique().tolist():
-                seen[:, group, start : start + width] |= allowed[:, members == group].any(dim=1)
+                mask[:, group, start : start + width] |= allowed[:, members == group].any(dim=1)
         assert total is not None
-        assert seen is not None
-        sizes = torch.full((groups, 1), size, device=total.device)
-        sizes[-1] = queries - (groups - 1) * size
-        return Reduced(total / sizes, seen)
+        assert mask is not None
+        sizes = torch.full((query_groups, 1), size, device=total.device)
+        sizes[-1] = queries - (query_groups - 1) * size
+        return Reduced(total / sizes, mask)
 
 
 def choose_heads(weights: Float[Tensor, "batch heads rows keys"], heads: Axis) -> Tensor:
-    """Return the heads asked for, or their mean or largest as one."""
+    """Return the chosen heads, or the mean or maximum over all as one."""
     if heads == "mean":
         return weights.mean(dim=1, keepdim=True)
     if heads == "max":
@@ -183,6 +178,5 @@ def choose_heads(weights: Float[Tensor, "batch heads rows keys"], heads: Axis) -
     return weights[:, list(heads)]  # pyright: ignore[reportArgumentType]
 
 
-def _place(block: Block) -> tuple[slice, slice]:
-    rows = slice(block.place, block.place + len(block.rows))
-    return rows, slice(block.first, block.first + block.weights.shape[-1])
+def _slices(block: RowBlock) -> tuple[slice, slice]:
+    return slice(block.start, block.start + len(block.rows)), slice(block.first_key, block.end_key)

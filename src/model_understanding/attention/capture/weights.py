@@ -1,0 +1,159 @@
+"""Attention weights of a plain forward pass, exact and reduced layer by layer.
+
+No layers × heads × tokens² array is ever held unless it was requested.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from model_understanding.attention.capture.layer import LayerWeights, RowBlock, row_blocks
+from model_understanding.attention.capture.mode import captured_forward
+from model_understanding.attention.capture.reader import AttentionReader
+from model_understanding.attention.capture.reducers import Axis, Reduced, Reducer, Rows, TopKeys, choose_heads
+from model_understanding.errors import InputError
+from model_understanding.model.guard import guarded
+from model_understanding.model.model import Model
+from model_understanding.text.encoding import Encoding
+
+
+class CapturedAttention(NamedTuple):
+    """Attention weights, and which cells may be attended to in any layer kept.
+
+    A reducer's result takes the place of the last two axes.
+
+    Args:
+        weights: The weights; a reduced axis has length 1.
+        mask: Which of them some head of some layer could fill.
+        keys: Positions of the keys, where each row kept others (``TopKeys``); −1 beyond a row's last weight.
+    """
+
+    weights: Float[Tensor, "batch layers heads queries tokens"]
+    mask: Bool[Tensor, "batch queries tokens"]
+    keys: Int[Tensor, "batch layers heads queries count"] | None = None
+
+
+def capture_attention(
+    model: Model,
+    encoding: Encoding,
+    layers: Axis,
+    heads: Axis,
+    queries: Sequence[int] | None = None,
+    reducer: Reducer | None = None,
+) -> CapturedAttention:
+    """Return attention weights of a plain forward pass, exact and reduced layer by layer.
+
+    Args:
+        model: The model.
+        encoding: The texts.
+        layers: Indices of layers, or ``mean`` or ``max`` over all of them.
+        heads: Indices of heads, likewise.
+        queries: Positions of the rows to keep; all where left out.
+        reducer: What to keep of a layer's rows (``reducers``); all of them where left out.
+
+    Returns:
+        Weights ``(B, L, H, Q, T)`` and the cells that may be attended to ``(B, Q, T)``; a reducer's result
+        takes the place of the last two axes.
+
+    Raises:
+        UnsupportedModelError: This model's attention cannot be read exactly.
+    """
+    tokens = encoding.ids.shape[1]
+    kept = KeptLayers(
+        layers=layers,
+        heads=heads,
+        queries=range(tokens) if queries is None else queries,
+        reducer=reducer or Rows(),
+    )
+    with guarded(model.module, gradients=False):
+        captured_forward(_WeightReader(model, tokens, kept), encoding)
+    return kept.captured()
+
+
+class KeptLayers:
+    """Reduces layers of weights as they come, and keeps what is left of them.
+
+    Args:
+        layers: Layers to keep, or ``mean`` or ``max`` over all.
+        heads: Heads to keep, likewise.
+        queries: Positions of the rows.
+        reducer: What to keep of a layer's rows.
+
+    Raises:
+        InputError: The reducer keeps other keys in each layer, and layers are to be joined.
+    """
+
+    def __init__(self, layers: Axis, heads: Axis, queries: Sequence[int], reducer: Reducer) -> None:
+        if isinstance(layers, str) and isinstance(reducer, TopKeys):
+            raise InputError(
+                f"layers={layers!r} cannot join the largest weights of a row: their keys differ between "
+                "layers.",
+                hint="Choose layers by their index.",
+            )
+        self.layers, self.heads, self.queries = layers, heads, queries
+        self._reducer = reducer
+        self._kept: list[Reduced] = []
+
+    def keep(self, layer: int, weights: LayerWeights, factors: Tensor | None = None) -> None:
+        """Reduce and keep a layer.
+
+        Args:
+            layer: Its index.
+            weights: Its weights.
+            factors: What the weights of each head and key are multiplied by, ``(batch, heads, 1, tokens)``.
+        """
+
+        def blocks() -> Iterator[RowBlock]:
+            for block in row_blocks(weights, self.queries):
+                rows = block.weights
+                if factors is not None:
+                    rows = rows * factors[..., block.first_key : block.end_key]
+                yield block._replace(weights=choose_heads(rows, self.heads))
+
+        batch, _, tokens = weights.shape
+        heads = 1 if isinstance(self.heads, str) else len(self.heads)
+        reduced = self._reducer(blocks(), (batch, heads, len(self.queries), tokens))
+        if not self._kept or not isinstance(self.layers, str):
+            self._kept.append(reduced)
+            return
+        so_far = self._kept[0]
+        joined = reduced.weights.to(so_far.weights.device)  # layers may lie on several devices
+        if self.layers == "mean":
+            joined = so_far.weights + (joined - so_far.weights) / (layer + 1)
+        else:
+            joined = torch.maximum(so_far.weights, joined)
+        self._kept[0] = Reduced(joined, so_far.mask | reduced.mask.to(so_far.mask.device))
+
+    def captured(self) -> CapturedAttention:
+        """Return what was kept, layers in the caller's order."""
+        order: Sequence[int] = [0]
+        if not isinstance(self.layers, str):  # layers came in the model's order
+            ordered = sorted(set(self.layers))
+            order = [ordered.index(layer) for layer in self.layers]
+        device = self._kept[0].weights.device
+        chosen = [self._kept[index] for index in order]
+        mask = chosen[0].mask
+        for other in chosen[1:]:
+            mask = mask | other.mask.to(device)
+        keys = [reduced.keys.to(device) for reduced in chosen if reduced.keys is not None]
+        return CapturedAttention(
+            torch.stack([reduced.weights.to(device) for reduced in chosen], dim=1),
+            mask,
+            torch.stack(keys, dim=1) if keys else None,
+        )
+
+
+class _WeightReader(AttentionReader):
+    """Keeps what was requested of each layer's weights."""
+
+    def __init__(self, model: Model, tokens: int, kept: KeptLayers) -> None:
+        super().__init__(model, tokens)
+        self.layers = None if isinstance(kept.layers, str) else kept.layers
+        self._kept = kept
+
+    def read_weights(self, layer: int, weights: LayerWeights, scores: Tensor | None) -> None:
+        """Reduce and keep a layer."""
+        self._kept.keep(layer, weights)
