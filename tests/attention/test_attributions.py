@@ -128,10 +128,10 @@ def test_a_wrong_position_is_seen(method, monkeypatch):
 @pytest.mark.parametrize(
     ("method", "forwards", "backwards"),
     [
-        ("attention_rollout", 2, 0),
-        ("value_weighted_attention", 2, 0),
-        ("gradient_weighted_attention", 2, 1),
-        ("information_flow_routes", 2, 0),
+        ("attention_rollout", 1, 0),
+        ("value_weighted_attention", 1, 0),
+        ("gradient_weighted_attention", 1, 1),
+        ("information_flow_routes", 1, 0),
         ("value_zeroing_rollout", None, 0),
     ],
 )
@@ -143,7 +143,7 @@ def test_what_a_method_costs(name, method, forwards, backwards):
     target = Target(task="sequence-classification", indices=(1,))
     if name == "llama":
         target = Target(task="causal-lm", positions=(tokens - 1,), indices=(9,))
-    forwards = tokens + 3 if forwards is None else forwards
+    forwards = tokens + 2 if forwards is None else forwards
     meter, rehearsal = PassCounter(), PassCounter()
     with counted_by(meter):
         METHODS.load(method)()(visualizer.runner, encoding, [target])

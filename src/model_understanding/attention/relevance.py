@@ -13,6 +13,7 @@ from model_understanding.checks import index_in
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.model.guard import guarded
 from model_understanding.model.metering import count_backward
+from model_understanding.passes.predicted_targets import PredictedTargets
 from model_understanding.passes.prefix_plan import prefixes_of
 from model_understanding.passes.runner import CustomTarget, Runner, Targets
 from model_understanding.passes.target_values import (
@@ -62,63 +63,94 @@ def relevance_of(
     """
     first = index_in(start_layer, make_reader(runner.model, 1).layer_count, "start layer")
     first = max(first, runner.layer or 0)
-    values = runner.values(encoding, targets)
-    scores = values.new_zeros((*values.shape, encoding.ids.shape[1]))
+    # The forward pass that reads a text's attention gives its values too. Those of several texts are read
+    # from a batch of them, as every method reads them: their last digits differ from those of one text alone.
+    values = runner.values(encoding, targets) if len(encoding) > 1 else None
+    of_texts: list[Relevance] = []
     for row in range(len(encoding)):
         text = encoding.row(row)
-        length = text.ids.shape[1]
         if callable(targets):
-            scores[row, :, :length] = _custom_scores(runner, text, targets, make_reader, first)
-            continue
-        of_text = for_each_row(targets, len(encoding))[row]
-        for prefix, entries in prefixes_of(runner.model, entries_of([of_text]), length, gradients=False):
-            part = text.prefix(prefix)
-            scores[row, :, :prefix] += _scores(runner, part, of_text, entries, make_reader, first)
+            of_text = _of_function(runner, text, targets, make_reader, first)
+        elif isinstance(targets, PredictedTargets) and not targets.is_known:
+            of_text = _of_targets(runner, text, targets, make_reader, first)
+        else:
+            of_text = _of_targets(runner, text, for_each_row(targets, len(encoding))[row], make_reader, first)
+        of_texts.append(of_text)
+    if values is None:
+        return of_texts[0]
+    scores = values.new_zeros((*values.shape, encoding.ids.shape[1]))
+    for row, of_text in enumerate(of_texts):
+        scores[row, :, : of_text.scores.shape[-1]] = of_text.scores[0]
     return Relevance(values, scores)
 
 
-def _scores(
+def _of_targets(
     runner: Runner,
     text: Encoding,
-    targets: Sequence[Target],
-    entries: list[Entry],
+    targets: Sequence[Target] | PredictedTargets,
     make_reader: MakeFlowReader,
     first: int,
+) -> Relevance:
+    """Return values and scores of one text's targets; those that it predicts are known after its forward."""
+    tokens, device = text.ids.shape[1], runner.model.device
+    predicted = targets if isinstance(targets, PredictedTargets) else None
+    entries = predicted.entries() if predicted else entries_of([targets])
+    count = len({entry.target for entry in entries}) if predicted else len(targets)
+    values, scores = torch.zeros((1, count), device=device), torch.zeros((1, count, tokens), device=device)
+    for length, group in prefixes_of(runner.model, entries, tokens, gradients=False):
+        part = text.prefix(length)
+        keep_from = min(entry.position for entry in group)
+        reader = make_reader(runner.model, length)
+        if not runner.is_language_model and reader.leaf_layer is None:
+            reader.leaf_layer = -1
+        with guarded(runner.model.module, gradients=reader.leaf_layer is not None):
+            outputs, logits = captured_forward(reader, part, keep_from)
+            if predicted:  # there is one position to read, so this is the only forward pass
+                predicted.settle(logits)
+                targets = predicted[0]
+                group = entries_of([targets])
+            if outputs is None:
+                for _ in {entry.target for entry in group} if reader.per_target else ():
+                    count_backward(length)
+                return Relevance(values + 1, scores)
+            read = read_values(logits, keep_from, group, [targets], runner.model.output_activation)
+            values += read.detach()
+            scores[0, :, :length] += _flow(runner, reader, logits, group, read[0], first)
+    return Relevance(values, scores)
+
+
+def _flow(
+    runner: Runner,
+    reader: FlowReader,
+    logits: Float[Tensor, "1 positions classes"],
+    entries: Sequence[Entry],
+    values: Float[Tensor, " targets"],
+    first: int,
 ) -> Float[Tensor, "targets tokens"]:
-    tokens = text.ids.shape[1]
-    keep_from = min(entry.position for entry in entries)
-    reader = make_reader(runner.model, tokens)
-    if not runner.is_language_model and reader.leaf_layer is None:
-        reader.leaf_layer = -1
-    start = torch.zeros((len(targets), tokens), device=runner.model.device)
-    with guarded(runner.model.module, gradients=reader.leaf_layer is not None):
-        outputs, logits = captured_forward(reader, text, keep_from)
-        if outputs is None:
-            for _ in {entry.target for entry in entries} if reader.per_target else ():
-                count_backward(tokens)
-            return start
-        if runner.is_language_model:
-            for entry in entries:
-                start[entry.target, entry.position] += abs(entry.weight)
-        else:
-            # Of all logits, weighted: a plain sum of a softmax's inputs can cancel.
-            weights = torch.linspace(-1, 1, logits.shape[-1] + 1, device=logits.device)[1:]
-            start[:] = _pooled_positions(reader, (logits * weights.to(logits)).sum())
-        if not reader.per_target:
-            return multiplied_down(start, reader.matrices(None)[first:])
-        values = read_values(logits, keep_from, entries, [targets], runner.model.output_activation)
-        scores = torch.zeros_like(start)
-        for target in sorted({entry.target for entry in entries}):
-            count_backward(tokens)
-            matrices = reader.matrices(values[0, target])[first:]
-            rows = start[target : target + 1]
-            scores[target] = multiplied_down(rows, matrices, adds_identity=reader.adds_identity)[0]
-        return scores
+    """Return what flows from each token to where each target's entries are read."""
+    start = torch.zeros((len(values), reader.tokens), device=runner.model.device)
+    if runner.is_language_model:
+        for entry in entries:
+            start[entry.target, entry.position] += abs(entry.weight)
+    else:
+        # Of all logits, weighted: a plain sum of a softmax's inputs can cancel.
+        weights = torch.linspace(-1, 1, logits.shape[-1] + 1, device=logits.device)[1:]
+        start[:] = _pooled_positions(reader, (logits * weights.to(logits)).sum())
+    if not reader.per_target:
+        return multiplied_down(start, reader.matrices(None)[first:])
+    scores = torch.zeros_like(start)
+    for target in sorted({entry.target for entry in entries}):
+        count_backward(reader.tokens)
+        matrices = reader.matrices(values[target])[first:]
+        rows = start[target : target + 1]
+        scores[target] = multiplied_down(rows, matrices, adds_identity=reader.adds_identity)[0]
+    return scores
 
 
-def _custom_scores(
-    runner: Runner, text: Encoding, target: CustomTarget, make_reader: MakeFlowReader, first: int
-) -> Float[Tensor, "1 tokens"]:
+def _of_function(
+    runner: Runner, text: Encoding, function: CustomTarget, make_reader: MakeFlowReader, first: int
+) -> Relevance:
+    """Return value and scores of one text for a function of the model's outputs."""
     tokens = text.ids.shape[1]
     reader = make_reader(runner.model, tokens)
     reader.leaf_layer = -1 if reader.leaf_layer is None else reader.leaf_layer
@@ -126,10 +158,13 @@ def _custom_scores(
         outputs, _ = captured_forward(reader, text, 0)
         count_backward(tokens)
         if outputs is None:
-            return torch.zeros((1, tokens), device=runner.model.device)
-        value = custom_value(target(outputs), gradients=True).sum()
-        start = _pooled_positions(reader, value)
-        return multiplied_down(start, reader.matrices(value)[first:], adds_identity=reader.adds_identity)
+            device = runner.model.device
+            return Relevance(torch.ones((1, 1), device=device), torch.zeros((1, 1, tokens), device=device))
+        value = custom_value(function(outputs), gradients=True)
+        start = _pooled_positions(reader, value.sum())
+        matrices = reader.matrices(value.sum())[first:]
+        scores = multiplied_down(start, matrices, adds_identity=reader.adds_identity)
+        return Relevance(value.detach(), scores[None])
 
 
 def _pooled_positions(reader: FlowReader, value: Tensor) -> Float[Tensor, "1 tokens"]:

@@ -66,7 +66,7 @@ class GuidedAblation:
     name: ClassVar[str] = "guided_ablation"
     signed: ClassVar[bool] = True
     complete: ClassVar[bool] = False
-    cost: ClassVar[str] = "1 + min(tokens, removals) forwards; above it 2 forwards, 1 backward more"
+    cost: ClassVar[str] = "1 + min(tokens, removals) forwards; above it 1 forward, 1 backward more"
     reference: ClassVar[str] = "Li et al. 2016; Chefer et al. 2021; the combination is ours"
 
     removals: int = 32
