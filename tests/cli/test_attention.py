@@ -92,7 +92,7 @@ def test_heads_are_ranked(command: Callable, classifier: str, tmp_path: Path) ->
     assert outcome.code == 0
     expected = ModelVisualizer(classifier).score_heads(TEXT, scores="entropy").ranking("entropy", 3)
     lines = [line.split() for line in outcome.out.splitlines()]
-    assert outcome.out.startswith("Heads by entropy\nhow widely it looks (entropy of a row, nats)\n")
+    assert outcome.out.startswith("Heads by entropy\naverage attention entropy (nats)\n")
     rows = [line[:3] for line in lines if line and line[0] in ("1", "2", "3")]
     assert rows == [[str(place), str(one.layer), str(one.head)] for place, one in enumerate(expected, 1)]
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -108,7 +108,7 @@ def test_heads_of_a_language_model_are_ranked(command: Callable, language_model:
     options = ("--continuation", " a bad film", "--rank", "ablation", "--top", "2")
     outcome = command("attention", language_model, TEXT, *options)
     assert outcome.code == 0
-    assert outcome.out.startswith("Heads by ablation\nwhat the answer loses without the head\n")
+    assert outcome.out.startswith("Heads by ablation\ndrop of the target without the head\n")
 
 
 def test_a_ranking_that_there_is_not(command: Callable, classifier: str) -> None:

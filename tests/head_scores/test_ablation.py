@@ -211,6 +211,4 @@ def test_a_batch_laid_out_otherwise_is_refused(monkeypatch):
 def test_an_unknown_replacement_is_refused():
     with pytest.raises(InputError) as caught:
         Ablation(replacement="noise")
-    assert str(caught.value) == (
-        "The replacement 'noise' is unknown. Allowed: 'zero', 'mean'. Leave it out for 'zero'."
-    )
+    assert str(caught.value) == ("Unknown replacement 'noise'. Allowed: zero, mean. Pass replacement='zero'.")

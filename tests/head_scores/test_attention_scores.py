@@ -121,8 +121,8 @@ def test_a_text_that_does_not_repeat_itself_has_no_induction_in_it():
     with pytest.raises(InputError) as caught:
         score("bert", "induction_in_text", "was was bad")
     assert str(caught.value) == (
-        "The text does not repeat itself: no token stands in it twice with another between. "
-        "Use the score induction, which is measured on random tokens said twice."
+        "Induction in text needs a token that occurs twice in the text with another one between. "
+        "Use the score 'induction', which is measured on repeated random tokens."
     )
 
 
@@ -155,15 +155,15 @@ def test_agreement_refuses_another_texts_map_and_too_short_a_text():
     with pytest.raises(InputError) as caught:
         visualizer.score_heads(PROBE, scores="saliency_agreement", attribution=other)
     assert str(caught.value) == (
-        f"The saliency map has {len(other.tokens)} tokens, the text "
-        f"{encoded(visualizer, PROBE).ids.shape[1]}, and they are not the same. "
+        f"The saliency map is of another text: it has {len(other.tokens)} tokens, the text "
+        f"{encoded(visualizer, PROBE).ids.shape[1]}. "
         "Pass the saliency map of this text."
     )
     with pytest.raises(InputError) as caught:
         visualizer.score_heads("was bad", scores="saliency_agreement")
     assert str(caught.value) == (
-        "Agreement compares 3 tokens or more that are not special. The text has 2. "
-        "Pass a longer text, or another score."
+        "saliency_agreement needs 3 tokens or more that are not special. The text has 2. "
+        "Pass a longer text, or use another score."
     )
 
 

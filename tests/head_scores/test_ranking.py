@@ -57,11 +57,11 @@ def test_what_cannot_be_asked_is_refused():
         ),
         (
             lambda: visualizer.score_heads(PROBE, scores=["sink", "sink"]),
-            f"Head scores are named once each, one or more of them. Got sink, sink. Choose among {listed}.",
+            f"Expected one or more head scores, each named once. Got sink, sink. Choose among {listed}.",
         ),
         (
             lambda: visualizer.score_heads(PROBE, scores=[]),
-            f"Head scores are named once each, one or more of them. Got none. Choose among {listed}.",
+            f"Expected one or more head scores, each named once. Got none. Choose among {listed}.",
         ),
         (
             lambda: visualizer.score_heads(PROBE, scores="sink", target=1),
@@ -70,31 +70,31 @@ def test_what_cannot_be_asked_is_refused():
         ),
         (
             lambda: visualizer_of("gpt2").score_heads("A", scores="sink"),
-            "Heads are scored on a text of two tokens or more: with one token none has a choice. "
-            "Pass a longer text.",
+            "Head scores need a text of two tokens or more. Got 1. Pass a longer text.",
         ),
         (
             lambda: visualizer.score_heads(PROBE, scores=Induction(period=1)),
-            "Random tokens are repeated two or more at a time, in one text or more. Got period=1, "
-            "sequences=4. Use for example period=25, sequences=4.",
+            "Induction needs period=2 or more and sequences=1 or more. Got period=1, sequences=4. "
+            "Use for example period=25, sequences=4.",
         ),
         (
             lambda: visualizer.compute_attention(PROBE, layer=1, rank="sink"),
-            "rank chooses among all heads, or among those of a list. Got layer=1. Leave layer out, or pass "
-            "a list as layer=[0].",
+            "With rank, layer must be a list of indices, or left out for all. Got layer=1. "
+            "Leave layer out, or pass a list as layer=[0].",
         ),
         (
             lambda: visualizer.compute_attention(PROBE, head="max", rank="sink"),
-            "rank chooses among all heads, or among those of a list. Got head='max'. Leave head out, or "
-            "pass a list as head=[0].",
+            "With rank, head must be a list of indices, or left out for all. Got head='max'. "
+            "Leave head out, or pass a list as head=[0].",
         ),
         (
             lambda: visualizer.compute_attention(PROBE, layer=[3], rank="sink"),
-            "There is no layer 3: the model has 3. Pass an index from 0 to 2, or from -3 to -1 from the end.",
+            "There is no layer 3: the model has 3. "
+            "Pass an index from 0 to 2, or from -3 to -1 counting from the end.",
         ),
         (
             lambda: visualizer.compute_attention(PROBE, rank="sink", top=0),
-            "A ranking holds one head or more. Got top=0. Use for example 8.",
+            "top must be a whole number, 1 or more. Got 0. Pass top=1.",
         ),
         (
             lambda: visualizer.compute_attention(PROBE, rank=["sink"]),

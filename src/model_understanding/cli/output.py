@@ -90,7 +90,7 @@ class AttentionOutput:
         elif self.score is not None:
             from model_understanding.show.terminal.heads import print_head_ranking
 
-            print_head_ranking(attention, self.score.meaning, self.score.most, data_console(data))
+            print_head_ranking(attention, self.score.meaning, self.score.maximum, data_console(data))
         else:
             from model_understanding.show.terminal.report import print_attention
 

@@ -1,1 +1,1 @@
-"""Scores of attention heads: one score a file, its line in ``registry.HEAD_SCORES``."""
+"""Scores of attention heads: one score per file, each listed by one line in ``registry.HEAD_SCORES``."""

@@ -18,9 +18,15 @@ from model_understanding.attention.capture.parts import LayerParts, ToHeads
 from model_understanding.attention.capture.reader import AttentionReader, Depth
 from model_understanding.model.batching import Batches
 from model_understanding.model.guard import guarded
+from model_understanding.model.model import Model
 from model_understanding.passes.prefix_plan import prefixes_of
-from model_understanding.passes.runner import CustomTarget, Model
-from model_understanding.passes.target_values import Entry, custom_value, entries_of, read_values
+from model_understanding.passes.target_values import (
+    CustomTarget,
+    Entry,
+    custom_value,
+    entries_of,
+    read_values,
+)
 from model_understanding.results import Target
 from model_understanding.text.encoding import Encoding
 

@@ -1,4 +1,4 @@
-"""What head scores read from rows of attention weights, a block at a time, all of them in one forward."""
+"""What head scores read from rows of attention weights, a block at a time, all in one forward pass."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from model_understanding.attention.capture.reducers import Reduced
 
 
 def has_choice(block: RowBlock) -> Bool[Tensor, " rows"]:
-    """Return which rows may look at more than one key."""
+    """Return which rows may attend to more than one key."""
     return (block.allowed.sum(dim=-1) > 1).all(dim=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RowMeasure:
-    """A few numbers read from each row, averaged over the rows that count.
+    """A few values read from each row, averaged over the rows that count.
 
     Args:
-        read: Reads them from a block of rows, ``(batch, heads, rows, size)``; or several such, one after
-            another. What is the same for all texts or all heads may have one of them.
-        size: How many there are.
+        read: Reads them from a block of rows, ``(batch, heads, rows, size)``; or several such tensors, to be
+            concatenated. The axes of texts and heads may have length 1 where all are the same.
+        size: How many values there are.
         counted: Which rows of a block count; those with a choice of keys where left out.
     """
 
@@ -44,14 +44,14 @@ class RowMeans:
     measures: Sequence[RowMeasure]
 
     def __call__(self, blocks: Iterable[RowBlock], shape: tuple[int, int, int, int]) -> Reduced:
-        """Reduce a layer to ``Σ size`` numbers a head."""
+        """Reduce a layer to ``Σ size`` values per head."""
         sums: list[Any] = [0] * len(self.measures)
         counts = [0] * len(self.measures)
         for block in blocks:
-            for place, measure in enumerate(self.measures):
+            for index, measure in enumerate(self.measures):
                 counted = measure.counted(block)
-                sums[place] = sums[place] + _summed(measure.read(block), counted, shape[:2])
-                counts[place] += int(counted.sum())
+                sums[index] = sums[index] + _summed(measure.read(block), counted, shape[:2])
+                counts[index] += int(counted.sum())
         means = [total / max(count, 1) for total, count in zip(sums, counts, strict=True)]
         weights = torch.cat(means, dim=-1)
         return Reduced(weights, weights.new_ones((shape[0], weights.shape[-1]), dtype=torch.bool))
@@ -65,25 +65,25 @@ def _summed(
     return torch.cat(sums, dim=-1)
 
 
-def on_tokens(block: RowBlock) -> Float[Tensor, "batch heads rows 1"]:
-    """Return what each row's weights sum to: 1 but for what a learned sink takes."""
+def row_sums(block: RowBlock) -> Float[Tensor, "batch heads rows 1"]:
+    """Return what each row's weights sum to: 1, or less where a learned sink takes a share."""
     return block.weights.sum(dim=-1, keepdim=True).clamp(min=1e-12)
 
 
 def weights_at(block: RowBlock, keys: Int[Tensor, "rows count"]) -> Float[Tensor, "batch heads rows 1"]:
-    """Return each row's weight on some keys, added up.
+    """Return the sum of each row's weights on some keys.
 
     Args:
         block: The rows.
         keys: Positions of the keys of each row; −1 for none.
     """
-    places = keys - block.first_key
-    there = (keys >= 0) & (places >= 0) & (places < block.weights.shape[-1])
-    index = places.where(there, 0).expand(*block.weights.shape[:2], -1, -1)
-    return (block.weights.gather(-1, index) * there).sum(dim=-1, keepdim=True)
+    columns = keys - block.first_key
+    is_inside = (keys >= 0) & (columns >= 0) & (columns < block.weights.shape[-1])
+    index = columns.where(is_inside, 0).expand(*block.weights.shape[:2], -1, -1)
+    return (block.weights.gather(-1, index) * is_inside).sum(dim=-1, keepdim=True)
 
 
 def whole_rows(block: RowBlock, values: Tensor, tokens: int) -> Tensor:
-    """Return values of a block's keys with 0 for the keys at either end that it leaves out."""
+    """Return values of a block's keys, padded with 0 for the keys at either end that it omits."""
     missing = (block.first_key, tokens - block.first_key - values.shape[-1])
     return torch.nn.functional.pad(values, missing)

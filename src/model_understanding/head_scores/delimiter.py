@@ -1,4 +1,4 @@
-"""Heads that look at delimiters."""
+"""Heads that attend to delimiters."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -10,16 +10,17 @@ from jaxtyping import Bool, Float
 
 from model_understanding.attention.capture.layer import RowBlock
 from model_understanding.head_scores.attention_rows import RowMeasure
-from model_understanding.head_scores.context import HeadQuestion
+from model_understanding.head_scores.context import HeadScoreContext
 from model_understanding.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delimiter:
-    r"""A head's mean weight on delimiters: special and template tokens, punctuation, line breaks.
+    r"""A head's average weight on delimiters: special and template tokens, punctuation, line breaks.
 
-    ``mean over q of Σ_{k is a delimiter} weight_qk``, between 0 and 1. Rows with one key to look at do not
-    count; of a text without delimiters the score is 0. Part of one forward.
+    ``mean over q of Σ_{k is a delimiter} weight_qk``, between 0 and 1. Rows that may attend to one key only
+    do not count; for a text without delimiters the score is 0. All scores of attention share one forward
+    pass.
 
     Reference:
         Clark et al. (2019), "What Does BERT Look At?", section 3.2.
@@ -29,16 +30,16 @@ class Delimiter:
     """
 
     name: ClassVar[str] = "delimiter"
-    meaning: ClassVar[str] = "weight on special tokens and punctuation"
+    meaning: ClassVar[str] = "average attention to special tokens and punctuation"
     signed: ClassVar[bool] = False
-    most: ClassVar[float | None] = 1.0
+    maximum: ClassVar[float | None] = 1.0
     needs_target: ClassVar[bool] = False
     cost: ClassVar[str] = "1 forward, shared"
     reference: ClassVar[str] = "Clark et al. 2019"
 
-    def measure(self, question: HeadQuestion) -> RowMeasure:
+    def measure(self, context: HeadScoreContext) -> RowMeasure:
         """Read each row's weight on delimiters."""
-        delimiters = torch.from_numpy(delimiters_of(question.encoding.tokens[0]))
+        delimiters = torch.from_numpy(delimiters_of(context.encoding.tokens[0]))
 
         def read(block: RowBlock) -> Float[torch.Tensor, "batch heads rows 1"]:
             keys = delimiters[block.first_key : block.end_key].to(block.weights)
@@ -47,15 +48,15 @@ class Delimiter:
         return RowMeasure(read=read)
 
     def __call__(
-        self, question: HeadQuestion, kept: Float[np.ndarray, "layers heads size"] | None
+        self, context: HeadScoreContext, means: Float[np.ndarray, "layers heads size"] | None
     ) -> Float[np.ndarray, "layers heads"]:
         """Return the score of every head."""
-        assert kept is not None
-        return kept[..., 0]
+        assert means is not None
+        return means[..., 0]
 
 
 def delimiters_of(tokens: Tokens) -> Bool[np.ndarray, " tokens"]:
-    """Return which tokens are special, or nothing but punctuation and blanks with a line break or mark.
+    """Return which tokens are special, or consist only of punctuation and blanks with a mark or line break.
 
     >>> delimiters_of(Tokens.from_pieces(["so", ",", "(b)", "...", "€"])).tolist()
     [False, True, False, True, False]

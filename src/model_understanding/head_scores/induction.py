@@ -9,20 +9,20 @@ from jaxtyping import Float
 
 from model_understanding.errors import InputError
 from model_understanding.head_scores.attention_rows import RowMeasure, weights_at
-from model_understanding.head_scores.context import HeadQuestion, head_means
+from model_understanding.head_scores.context import HeadScoreContext, head_means
 from model_understanding.head_scores.repeated_text import repeated_random_text
 from model_understanding.tokens import Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Induction:
-    r"""How much a head looks at what followed the same token before, on random tokens said twice.
+    r"""A head's average attention to the token after an earlier copy of the query, on repeated random tokens.
 
-    ``mean over the second half of weight[q, q − period + 1]``, between 0 and 1. The texts are made here and
-    are the same for every text asked about: ``sequences`` of ``period`` random ordinary tokens, each said
-    twice in the same order between what the tokenizer adds. A model with fewer positions gets a shorter
-    period. One forward of its own over ``sequences · (2 · period + added)`` token positions.
-    ``induction_in_text`` asks the same of the user's own text.
+    ``mean over the second half of weight[q, q − period + 1]``, between 0 and 1. The texts are generated and
+    do not depend on the text to explain: ``sequences`` of ``period`` random ordinary tokens, each repeated
+    once in the same order, with the special tokens that the tokenizer adds. A model with fewer positions
+    gets a shorter period. One forward pass of its own over ``sequences · (2 · period + added)`` token
+    positions. ``induction_in_text`` measures the same on the text itself.
 
     Args:
         period: How many random tokens are repeated.
@@ -31,20 +31,20 @@ class Induction:
 
     Raises:
         InputError: The period is below 2, or there is no sequence.
-        UnsupportedModelError: The model has no room for tokens said twice.
+        UnsupportedModelError: The model has too few positions for repeated tokens.
 
     Reference:
         Olsson et al. (2022), "In-context Learning and Induction Heads": the prefix-matching score, there
-        of 25 random tokens said four times.
+        with 25 random tokens that occur four times.
 
     >>> Induction().period
     25
     """
 
     name: ClassVar[str] = "induction"
-    meaning: ClassVar[str] = "weight on what followed the same token before (random tokens said twice)"
+    meaning: ClassVar[str] = "attention to the token after an earlier copy (repeated random tokens)"
     signed: ClassVar[bool] = False
-    most: ClassVar[float | None] = 1.0
+    maximum: ClassVar[float | None] = 1.0
     needs_target: ClassVar[bool] = False
     cost: ClassVar[str] = "1 forward over random tokens"
     reference: ClassVar[str] = "Olsson et al. 2022"
@@ -53,36 +53,36 @@ class Induction:
     sequences: int = 4
     seed: int = 0
 
-    def measure(self, question: HeadQuestion) -> None:
+    def measure(self, context: HeadScoreContext) -> None:
         """Read nothing of the text's own attention."""
 
     def __call__(
-        self, question: HeadQuestion, kept: Float[np.ndarray, "layers heads size"] | None
+        self, context: HeadScoreContext, means: Float[np.ndarray, "layers heads size"] | None
     ) -> Float[np.ndarray, "layers heads"]:
         """Return the score of every head."""
         text, start, period = repeated_random_text(
-            question.runner.model, question.encoding, period=self.period, count=self.sequences, seed=self.seed
+            context.model, context.encoding, period=self.period, count=self.sequences, seed=self.seed
         )
         second = range(start + period, start + 2 * period)
-        followed = RowMeasure(
+        measure = RowMeasure(
             read=lambda block: weights_at(block, block.rows[:, None] - period + 1),
             counted=lambda block: block.rows >= start + period,
         )
-        (means,) = head_means(question.runner, text, [followed], second)
+        (means,) = head_means(context.model, text, [measure], second)
         return means[..., 0].mean(axis=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InductionInText:
-    r"""How much a head looks at what followed the same token before, where the text repeats itself.
+    r"""A head's average attention to the token after an earlier copy of the query, in the text itself.
 
-    ``mean over q of Σ_k weight_qk``, q the tokens that stood in the text before, k what followed each earlier
-    one and stands before q; between 0 and 1. Special and template tokens are left aside. Part of one
-    forward. Text that repeats itself does so in many ways at once: ``induction`` asks the same of random
-    tokens, where only copying helps.
+    ``mean over q of Σ_k weight_qk``, q the tokens that occur in the text before, k the tokens after each
+    earlier occurrence and before q; between 0 and 1. Special and template tokens are excluded. All scores of
+    attention share one forward pass. Natural text has repetitions of many kinds: ``induction`` measures the
+    same on random tokens, where only copying helps.
 
     Raises:
-        InputError: No token of the text stands in it twice with another between.
+        InputError: No token occurs twice in the text with another one between.
 
     Reference:
         Olsson et al. (2022), "In-context Learning and Induction Heads": the prefix-matching score.
@@ -92,44 +92,43 @@ class InductionInText:
     """
 
     name: ClassVar[str] = "induction_in_text"
-    meaning: ClassVar[str] = "weight on what followed the same token before (in this text)"
+    meaning: ClassVar[str] = "attention to the token after an earlier copy (in this text)"
     signed: ClassVar[bool] = False
-    most: ClassVar[float | None] = 1.0
+    maximum: ClassVar[float | None] = 1.0
     needs_target: ClassVar[bool] = False
     cost: ClassVar[str] = "1 forward, shared"
     reference: ClassVar[str] = "Olsson et al. 2022"
 
-    def measure(self, question: HeadQuestion) -> RowMeasure:
-        """Read each row's weight on what followed its token before."""
-        followed = _followed(question.encoding.tokens[0])
-        width = max(map(len, followed), default=0)
+    def measure(self, context: HeadScoreContext) -> RowMeasure:
+        """Read each row's weight on the tokens after earlier copies of its token."""
+        following = _after_copies(context.encoding.tokens[0])
+        width = max(map(len, following), default=0)
         if not width:
             raise InputError(
-                "The text does not repeat itself: no token stands in it twice with another between.",
-                hint="Use the score induction, which is measured on random tokens said twice.",
+                "Induction in text needs a token that occurs twice in the text with another one between.",
+                hint="Use the score 'induction', which is measured on repeated random tokens.",
             )
-        keys = torch.tensor([[*row, *[-1] * (width - len(row))] for row in followed])
-
+        keys = torch.tensor([[*row, *[-1] * (width - len(row))] for row in following])
         return RowMeasure(
             read=lambda block: weights_at(block, keys.to(block.rows.device)[block.rows]),
             counted=lambda block: (keys.to(block.rows.device)[block.rows] >= 0).any(dim=-1),
         )
 
     def __call__(
-        self, question: HeadQuestion, kept: Float[np.ndarray, "layers heads size"] | None
+        self, context: HeadScoreContext, means: Float[np.ndarray, "layers heads size"] | None
     ) -> Float[np.ndarray, "layers heads"]:
         """Return the score of every head."""
-        assert kept is not None
-        return kept[..., 0]
+        assert means is not None
+        return means[..., 0]
 
 
-def _followed(tokens: Tokens) -> list[list[int]]:
-    """Return for each token the positions that followed the same token before it."""
-    before: dict[int, list[int]] = {}
-    found: list[list[int]] = []
+def _after_copies(tokens: Tokens) -> list[list[int]]:
+    """Return for each token the positions just after its earlier occurrences."""
+    occurrences: dict[int, list[int]] = {}
+    following: list[list[int]] = []
     for position, (token, special) in enumerate(zip(tokens.ids.tolist(), tokens.special, strict=True)):
-        earlier = [] if special else before.setdefault(token, [])
-        found.append([place + 1 for place in earlier if place + 1 < position])
+        earlier = [] if special else occurrences.setdefault(token, [])
+        following.append([copy + 1 for copy in earlier if copy + 1 < position])
         if not special:
             earlier.append(position)
-    return found
+    return following

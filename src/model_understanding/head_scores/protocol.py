@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 if TYPE_CHECKING:
     from model_understanding.head_scores.attention_rows import RowMeasure
-    from model_understanding.head_scores.context import HeadQuestion
+    from model_understanding.head_scores.context import HeadScoreContext
 
 
 class HeadScoreMethod(Protocol):
@@ -15,22 +15,27 @@ class HeadScoreMethod(Protocol):
 
     name: ClassVar[str]
     meaning: ClassVar[str]
-    """What a high score says, in a few words."""
+    """What the score measures, in a few words."""
     signed: ClassVar[bool]
-    """Whether the sign says a direction; such a score ranks by its size."""
-    most: ClassVar[float | None]
-    """The most there can be, where there is a most: bars are drawn against it."""
+    """Whether the sign has a meaning; such a score ranks by its magnitude."""
+    maximum: ClassVar[float | None]
+    """The largest possible score, where there is one: bars are drawn on that scale."""
     needs_target: ClassVar[bool]
-    """Whether it asks how a head matters to an answer."""
+    """Whether it measures how a head matters to an answer."""
     cost: ClassVar[str]
     reference: ClassVar[str]
 
-    def measure(self, question: "HeadQuestion") -> "RowMeasure | None":
-        """Return what is to be read of the text's attention; all scores that read it share one forward."""
+    def measure(self, context: "HeadScoreContext") -> "RowMeasure | None":
+        """Return what to read of the text's attention; all scores that read it share one forward pass."""
         ...
 
     def __call__(
-        self, question: "HeadQuestion", kept: "Float[np.ndarray, 'layers heads size'] | None"
+        self, context: "HeadScoreContext", means: "Float[np.ndarray, 'layers heads size'] | None"
     ) -> Float[np.ndarray, "layers heads"]:
-        """Score every head, from what was read of its rows on average."""
+        """Score every head.
+
+        Args:
+            context: The model, the text and the target.
+            means: What ``measure`` asked for, averaged over the rows that count; ``None`` if nothing.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Random tokens said twice: a text on which only copying from its first half helps."""
+"""Repeated random tokens: a text on which only copying from its first half helps."""
 
 import numpy as np
 
@@ -14,14 +14,14 @@ from model_understanding.tokens import Tokens
 def repeated_random_text(
     model: Model, like: Encoding, *, period: int, count: int, seed: int
 ) -> tuple[Encoding, int, int]:
-    """Return texts of random tokens, each text's tokens said twice in the same order.
+    """Return texts of random tokens, each text's tokens repeated once in the same order.
 
-    No token stands twice in a half, and none is special. What the tokenizer puts before and after a text
-    stands there too.
+    No token occurs twice in a half, and none is special. The tokens that the tokenizer adds before and after
+    a text are added here too.
 
     Args:
         model: The model.
-        like: A text of the user's, from which is seen what the tokenizer adds.
+        like: A text of the user's, which shows what the tokenizer adds.
         period: How many tokens are repeated; fewer where the model or the vocabulary has no room.
         count: How many texts.
         seed: Seed of the random tokens.
@@ -31,11 +31,11 @@ def repeated_random_text(
 
     Raises:
         InputError: The period or the count is too small.
-        UnsupportedModelError: The model has no room for two tokens said twice.
+        UnsupportedModelError: The model has too few positions or tokens to repeat two of them.
     """
     if period < 2 or count < 1:
         raise InputError(
-            f"Random tokens are repeated two or more at a time, in one text or more. Got period={period!r}, "
+            f"Induction needs period=2 or more and sequences=1 or more. Got period={period!r}, "
             f"sequences={count!r}.",
             hint="Use for example period=25, sequences=4.",
         )
@@ -46,16 +46,16 @@ def repeated_random_text(
     period = min(period, room, len(vocabulary))
     if period < 2:
         raise UnsupportedModelError(
-            f"{model.name} has no room for random tokens said twice: "
+            f"{model.name} has too few positions or tokens to repeat random ones: "
             f"{limit} positions, {len(vocabulary)} ordinary tokens.",
-            hint="Score its heads on a text that repeats itself: induction_in_text.",
+            hint="Use the score 'induction_in_text' on a text with repetitions.",
         )
-    numbers = np.random.default_rng(seed)
+    random = np.random.default_rng(seed)
     texts = []
     for _ in range(count):
-        half = numbers.choice(vocabulary, period, replace=False).tolist()
+        half = random.choice(vocabulary, period, replace=False).tolist()
         ids = [*before, *half, *half, *after]
-        tokens = Tokens.from_pieces([str(number) for number in ids])
+        tokens = Tokens.from_pieces([str(token) for token in ids])
         texts.append(model.encode(tokens, {"input_ids": ids}))
     return model.batch(texts), len(before), period
 
@@ -68,8 +68,8 @@ def _added_ids(model: Model, like: Encoding) -> tuple[list[int], list[int]]:
 
 
 def _ordinary_ids(model: Model) -> list[int]:
-    """Return the ids of tokens that stand for text, as both the tokenizer and the model know them."""
+    """Return the ids of tokens that stand for text and that both the tokenizer and the model know."""
     rows = getattr(embedding_table(model.module), "num_embeddings", None)
     special = {*model.tokenizer.all_special_ids, *getattr(model.tokenizer, "added_tokens_decoder", {})}
     known = sorted({*model.tokenizer.get_vocab().values()} - special)  # a vocabulary may have gaps
-    return [number for number in known if rows is None or number < rows]
+    return [token for token in known if rows is None or token < rows]

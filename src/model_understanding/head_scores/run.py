@@ -1,4 +1,4 @@
-"""From names of head scores to what they say of every head of a model, and which heads come first."""
+"""From names of head scores to the scores of every head of a model, and which heads rank first."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from model_understanding.attention.keep import AxisChoice
+from model_understanding.checks import index_in, whole_number
 from model_understanding.errors import InputError
-from model_understanding.head_scores.context import HeadQuestion, head_means
+from model_understanding.head_scores.context import HeadScoreContext, head_means
 from model_understanding.head_scores.protocol import HeadScoreMethod
-from model_understanding.passes.runner import Runner
+from model_understanding.model.model import Model
 from model_understanding.registry import DEFAULT_HEAD_SCORES, HEAD_SCORES
 from model_understanding.results import Attribution, HeadScores, RankedHead, Target
 from model_understanding.text.encoding import Encoding
@@ -29,31 +30,31 @@ def head_scores_of(scores: HeadScoreChoice) -> tuple[HeadScoreMethod, ...]:
         The scores, in their order.
 
     Raises:
-        InputError: A name is unknown, an object is no head score, none is given, or one stands twice.
+        InputError: A name is unknown, an object is not a head score, none is given, or one is given twice.
     """
     if scores is None:
         scores = DEFAULT_HEAD_SCORES
     several = [scores] if isinstance(scores, str) or not isinstance(scores, Sequence) else list(scores)
-    found: list[HeadScoreMethod] = []
-    for one in several:
-        chosen = HEAD_SCORES.load(one)() if isinstance(one, str) else one
-        if isinstance(chosen, type) or not (callable(chosen) and hasattr(chosen, "measure")):
+    methods: list[HeadScoreMethod] = []
+    for score in several:
+        method = HEAD_SCORES.load(score)() if isinstance(score, str) else score
+        if isinstance(method, type) or not (callable(method) and hasattr(method, "measure")):
             raise InputError(
-                f"A head score is a name or a score object. Got {chosen!r}.",
+                f"A head score is a name or a score object. Got {method!r}.",
                 hint=f"Pass one of {', '.join(HEAD_SCORES.names())} or for example Induction(period=10).",
             )
-        found.append(chosen)  # pyright: ignore[reportArgumentType]
-    names = [score.name for score in found]
+        methods.append(method)  # pyright: ignore[reportArgumentType]
+    names = [method.name for method in methods]
     if len(set(names)) != len(names) or not names:
         raise InputError(
-            f"Head scores are named once each, one or more of them. Got {', '.join(names) or 'none'}.",
+            f"Expected one or more head scores, each named once. Got {', '.join(names) or 'none'}.",
             hint=f"Choose among {', '.join(HEAD_SCORES.names())}.",
         )
-    return tuple(found)
+    return tuple(methods)
 
 
 def scored_heads(
-    runner: Runner,
+    model: Model,
     encoding: Encoding,
     methods: Sequence[HeadScoreMethod],
     *,
@@ -64,41 +65,40 @@ def scored_heads(
     """Score every head of a model on a text.
 
     Args:
-        runner: The runner.
+        model: The model.
         encoding: One text.
         methods: The scores.
         target: What is explained, for scores that need it.
         function: The caller's own function of the model's outputs, where that is the target.
-        attribution: The saliency map that heads are compared with.
+        attribution: The saliency map to compare heads with.
 
     Returns:
         The scores.
 
     Raises:
-        InputError: The text has one token, which leaves no head a choice.
+        InputError: The text has only one token.
         UnsupportedModelError: The model's attention cannot be read exactly.
     """
     tokens = encoding.tokens[0]
     if len(tokens) < 2:
         raise InputError(
-            "Heads are scored on a text of two tokens or more: with one token none has a choice.",
-            hint="Pass a longer text.",
+            f"Head scores need a text of two tokens or more. Got {len(tokens)}.", hint="Pass a longer text."
         )
     started = time.perf_counter()
     targets = function if function is not None else None if target is None else (target,)
-    question = HeadQuestion(runner=runner, encoding=encoding, targets=targets, attribution=attribution)
-    measures = [method.measure(question) for method in methods]
-    wanted = [measure for measure in measures if measure is not None]
-    means = iter(head_means(runner, encoding, wanted) if wanted else ())  # one forward for all of them
-    found = [
-        method(question, None if measure is None else next(means)[0])
+    context = HeadScoreContext(model=model, encoding=encoding, targets=targets, attribution=attribution)
+    measures = [method.measure(context) for method in methods]
+    read = [measure for measure in measures if measure is not None]
+    means = iter(head_means(model, encoding, read) if read else ())  # one forward pass for all of them
+    scores = [
+        method(context, None if measure is None else next(means)[0])
         for method, measure in zip(methods, measures, strict=True)
     ]
     seeds = {method.seed for method in methods if hasattr(method, "seed")}  # pyright: ignore[reportAttributeAccessIssue]
     return HeadScores(
         tokens=tokens,
         names=tuple(method.name for method in methods),
-        scores=np.stack(found),
+        scores=np.stack(scores),
         meanings=tuple(method.meaning for method in methods),
         signed=tuple(method.signed for method in methods),
         target=target,
@@ -107,14 +107,14 @@ def scored_heads(
             for method in methods
         },
         provenance=replace(
-            runner.model.loaded.provenance,
+            model.loaded.provenance,
             seed=seeds.pop() if len(seeds) == 1 else None,
             seconds=time.perf_counter() - started,
         ),
     )
 
 
-def among(
+def top_heads(
     ranking: Sequence[RankedHead], layer: AxisChoice, head: AxisChoice, top: int
 ) -> tuple[RankedHead, ...]:
     """Return the first heads of a ranking, of all layers and heads or of those listed.
@@ -127,28 +127,20 @@ def among(
         top: How many.
 
     Raises:
-        InputError: Something else is asked for, or there is no such layer or head.
+        InputError: Something else is passed, or there is no such layer or head.
     """
-    kept = list(ranking)
+    heads = list(ranking)
     for name, choice, default in (("layer", layer, -1), ("head", head, "mean")):
         if isinstance(choice, str | int):
             if choice in (default, "all") and not isinstance(choice, bool):
                 continue
             raise InputError(
-                f"rank chooses among all heads, or among those of a list. Got {name}={choice!r}.",
+                f"With rank, {name} must be a list of indices, or left out for all. Got {name}={choice!r}.",
                 hint=f"Leave {name} out, or pass a list as {name}=[0].",
             )
-        count = 1 + max(getattr(one, name) for one in ranking)
-        for index in choice:
-            if isinstance(index, bool) or not isinstance(index, int) or not -count <= index < count:
-                raise InputError(
-                    f"There is no {name} {index!r}: the model has {count}.",
-                    hint=f"Pass an index from 0 to {count - 1}, or from -{count} to -1 from the end.",
-                )
-        wanted = {index % count for index in choice}
-        if not wanted:
-            raise InputError(f"No {name} was chosen.", hint=f"Leave {name} out for all.")
-        kept = [one for one in kept if getattr(one, name) in wanted]
-    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
-        raise InputError(f"A ranking holds one head or more. Got top={top!r}.", hint="Use for example 8.")
-    return tuple(kept[:top])
+        count = 1 + max(getattr(ranked, name) for ranked in ranking)
+        indices = {index_in(index, count, name) for index in choice}
+        if not indices:
+            raise InputError(f"{name}=[] names no {name}.", hint=f"Leave {name} out for all.")
+        heads = [ranked for ranked in heads if getattr(ranked, name) in indices]
+    return tuple(heads[: whole_number(top, "top")])

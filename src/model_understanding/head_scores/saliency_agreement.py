@@ -1,4 +1,4 @@
-"""Heads that look where a saliency map points."""
+"""Heads that attend to what a saliency map marks as important."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from model_understanding.attention.capture.layer import RowBlock
 from model_understanding.errors import InputError
 from model_understanding.head_scores.attention_rows import RowMeasure, whole_rows
-from model_understanding.head_scores.context import HeadQuestion
+from model_understanding.head_scores.context import HeadScoreContext
 from model_understanding.results import Attribution
 from model_understanding.statistics import rank_correlation
 
@@ -20,15 +20,15 @@ _EQUAL = 1e-6  # of the largest weight
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaliencyAgreement:
-    r"""Spearman's correlation of what a head looks at and what a saliency map holds important.
+    r"""Spearman's correlation between a head's attention to tokens and their scores in a saliency map.
 
     ``ρ( mean over q of weight_qk , |score_k| )`` over the tokens k that can contribute and are not special.
-    The rows q are those whose answer is explained (of a language model the positions that its target is
-    read at); of a classifier all of them. Between −1 and 1, 0 where a head looks at all alike. Part of one
-    forward, and what the saliency map costs where none is given.
+    The rows q are those whose answer is explained (of a language model the positions where its target is
+    read); of a classifier all of them. Between −1 and 1, 0 where a head attends to all tokens equally. All
+    scores of attention share one forward pass; the saliency map has its own cost where none is given.
 
     Raises:
-        InputError: Fewer than three tokens can be compared, or the map is of another text.
+        InputError: Fewer than three tokens can be compared, or the saliency map is of another text.
 
     Reference:
         Jain and Wallace (2019), "Attention is not Explanation", section 4.1, which takes Kendall's τ.
@@ -38,25 +38,25 @@ class SaliencyAgreement:
     """
 
     name: ClassVar[str] = "saliency_agreement"
-    meaning: ClassVar[str] = "rank correlation with the saliency map"
+    meaning: ClassVar[str] = "rank correlation between attention and saliency"
     signed: ClassVar[bool] = False
-    most: ClassVar[float | None] = 1.0
+    maximum: ClassVar[float | None] = 1.0
     needs_target: ClassVar[bool] = True
     cost: ClassVar[str] = "1 forward, shared, and the saliency map"
     reference: ClassVar[str] = "Jain and Wallace 2019"
 
-    def measure(self, question: HeadQuestion) -> RowMeasure:
+    def measure(self, context: HeadScoreContext) -> RowMeasure:
         """Read the rows whose answer is explained."""
-        tokens = question.encoding.ids.shape[1]
-        attribution = _attribution_of(question)
+        tokens = context.encoding.ids.shape[1]
+        attribution = _attribution_of(context)
         rows = sorted({position for target in attribution.targets for position in target.positions})
         answering = torch.zeros(tokens, dtype=torch.bool)
         answering[rows or range(tokens)] = True
         if int(_compared(attribution).sum()) < _LEAST_TOKENS:
             raise InputError(
-                f"Agreement compares {_LEAST_TOKENS} tokens or more that are not special. The text has "
+                f"saliency_agreement needs {_LEAST_TOKENS} tokens or more that are not special. The text has "
                 f"{int(_compared(attribution).sum())}.",
-                hint="Pass a longer text, or another score.",
+                hint="Pass a longer text, or use another score.",
             )
 
         def read(block: RowBlock) -> Float[torch.Tensor, "batch heads rows size"]:
@@ -67,32 +67,32 @@ class SaliencyAgreement:
         )
 
     def __call__(
-        self, question: HeadQuestion, kept: Float[np.ndarray, "layers heads size"] | None
+        self, context: HeadScoreContext, means: Float[np.ndarray, "layers heads size"] | None
     ) -> Float[np.ndarray, "layers heads"]:
         """Return the score of every head."""
-        assert kept is not None
-        attribution = _attribution_of(question)
+        assert means is not None
+        attribution = _attribution_of(context)
         compared = _compared(attribution)
         important = np.abs(attribution.normalized().scores).sum(axis=0)[compared]
-        looked = kept[..., compared]
+        attention = means[..., compared]
         # What differs by rounding alone shares a rank.
-        steps = np.maximum(looked.max(axis=-1, keepdims=True), 1e-12) * _EQUAL
-        ranked = np.rint(looked / steps)
+        steps = np.maximum(attention.max(axis=-1, keepdims=True), 1e-12) * _EQUAL
+        ranked = np.rint(attention / steps)
         return np.array([[rank_correlation(head, important) or 0.0 for head in layer] for layer in ranked])
 
 
-def _attribution_of(question: HeadQuestion) -> Attribution:
-    attribution = question.attribution
+def _attribution_of(context: HeadScoreContext) -> Attribution:
+    attribution = context.attribution
     if attribution is None:
         raise InputError(
-            "Agreement compares heads with a saliency map; none was given.",
+            "saliency_agreement compares heads with a saliency map, and none was given.",
             hint="Pass attribution=visualizer.compute_saliency(text).",
         )
-    ids = question.encoding.tokens[0].ids
+    ids = context.encoding.tokens[0].ids
     if len(attribution.tokens) != len(ids) or (attribution.tokens.ids != ids).any():
         raise InputError(
-            f"The saliency map has {len(attribution.tokens)} tokens, the text {len(ids)}, and they are not "
-            "the same.",
+            f"The saliency map is of another text: it has {len(attribution.tokens)} tokens, the text "
+            f"{len(ids)}.",
             hint="Pass the saliency map of this text.",
         )
     return attribution

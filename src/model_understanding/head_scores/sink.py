@@ -1,4 +1,4 @@
-"""Heads that rest on a sink."""
+"""Heads that attend to attention sinks."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,18 +9,18 @@ from jaxtyping import Float
 
 from model_understanding.attention.capture.layer import RowBlock
 from model_understanding.head_scores.attention_rows import RowMeasure, has_choice, whole_rows
-from model_understanding.head_scores.context import HeadQuestion
+from model_understanding.head_scores.context import HeadScoreContext
 from model_understanding.results.attention_sinks import sinks_from_shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sink:
-    r"""A head's mean weight on the text's sinks: tokens that soak up attention whoever asks.
+    r"""A head's average weight on the text's attention sinks: tokens that attract attention from all queries.
 
-    ``mean over q of Σ_{k is a sink} weight_qk``, between 0 and 1. A token is a sink where some layer's
-    mean over its heads gives it at least 30 % of the attention it could get and at least 2.5 times an even
-    share, at any position. Rows with one key to look at do not count; of a text without a sink the score
-    is 0. Part of one forward.
+    ``mean over q of Σ_{k is a sink} weight_qk``, between 0 and 1. A token is an attention sink where some
+    layer's mean over its heads gives it at least 30 % of the attention that could reach it and at least 2.5
+    times its share of even attention, at any position. Rows that may attend to one key only do not count;
+    for a text without an attention sink the score is 0. All scores of attention share one forward pass.
 
     Reference:
         Xiao et al. (2024), "Efficient Streaming Language Models with Attention Sinks"; the thresholds are
@@ -31,16 +31,16 @@ class Sink:
     """
 
     name: ClassVar[str] = "sink"
-    meaning: ClassVar[str] = "weight on sinks"
+    meaning: ClassVar[str] = "average attention to attention sinks"
     signed: ClassVar[bool] = False
-    most: ClassVar[float | None] = 1.0
+    maximum: ClassVar[float | None] = 1.0
     needs_target: ClassVar[bool] = False
     cost: ClassVar[str] = "1 forward, shared"
     reference: ClassVar[str] = "Xiao et al. 2024"
 
-    def measure(self, question: HeadQuestion) -> RowMeasure:
-        """Read each row's weights, where it may look, what even attention would give, and that it counts."""
-        tokens = question.encoding.ids.shape[1]
+    def measure(self, context: HeadScoreContext) -> RowMeasure:
+        """Read each row's weights, where it may attend, even attention over that, and whether it counts."""
+        tokens = context.encoding.ids.shape[1]
 
         def read(block: RowBlock) -> list[torch.Tensor]:
             counts = has_choice(block).to(block.weights)[:, None]
@@ -52,16 +52,16 @@ class Sink:
         return RowMeasure(read=read, size=3 * tokens + 1, counted=lambda block: block.rows >= 0)
 
     def __call__(
-        self, question: HeadQuestion, kept: Float[np.ndarray, "layers heads size"] | None
+        self, context: HeadScoreContext, means: Float[np.ndarray, "layers heads size"] | None
     ) -> Float[np.ndarray, "layers heads"]:
         """Return the score of every head."""
-        assert kept is not None
-        tokens = question.encoding.ids.shape[1]
-        weights, allowed, even = np.split(kept[..., :-1], 3, axis=-1)
+        assert means is not None
+        tokens = context.encoding.ids.shape[1]
+        weights, allowed, even = np.split(means[..., :-1], 3, axis=-1)
         sinks: set[int] = set()
         for layer in range(len(weights)):
-            looked = np.maximum(allowed[layer, 0], 1 / tokens)  # share of the rows that may look at each key
+            reach = np.maximum(allowed[layer, 0], 1 / tokens)  # share of the rows that may attend to each key
             rows = np.rint(tokens * allowed[layer, 0])
-            shares, uniform = weights[layer].mean(axis=0) / looked, even[layer, 0] / looked
+            shares, uniform = weights[layer].mean(axis=0) / reach, even[layer, 0] / reach
             sinks.update(sinks_from_shares(shares, uniform, rows))
-        return weights[..., sorted(sinks)].sum(axis=-1) / np.maximum(kept[..., -1], 1 / tokens)
+        return weights[..., sorted(sinks)].sum(axis=-1) / np.maximum(means[..., -1], 1 / tokens)

@@ -133,7 +133,7 @@ class ModelVisualizer(Visualizer):
         Args:
             text: A text, a (text, pair) tuple, or a list of them.
             method: A method's name (``model-understanding methods`` lists them), a method object,
-                ``"default"``, or ``"fast"`` for a method of about three passes; the result names the method.
+                ``"default"``, or ``"fast"`` for a method of two passes; the result names the method.
             target: A label, an index, several of them, ``"all"``, a function of the model's outputs that
                 returns one number, or ``None`` for the predicted class.
             against: Another class: the difference target − against is explained.

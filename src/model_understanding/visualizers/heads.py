@@ -11,7 +11,7 @@ from model_understanding.attribution.choose import MethodChoice
 from model_understanding.attribution.run import attribute
 from model_understanding.errors import InputError, ModelUnderstandingError
 from model_understanding.head_scores.protocol import HeadScoreMethod
-from model_understanding.head_scores.run import HeadScoreChoice, among, head_scores_of, scored_heads
+from model_understanding.head_scores.run import HeadScoreChoice, head_scores_of, scored_heads, top_heads
 from model_understanding.model.attention_layout import layer_count
 from model_understanding.passes.runner import Runner
 from model_understanding.registry import DEFAULT_HEAD_SCORES
@@ -86,7 +86,7 @@ def scores_of_heads(
     if needs_attribution and attribution is None and targets is not None:
         (attribution,) = attribute(runner, method, [encoding], [targets], function)
     return scored_heads(
-        runner,
+        runner.model,
         encoding,
         methods,
         target=None if targets is None else targets[0],
@@ -140,7 +140,7 @@ def attention_of_heads(
         (method,) = chosen_head_scores(runner, rank, None)
         targets = default_target() if method.needs_target else None
         ranking = scores_of_heads(runner, encoding, (method,), targets).ranking(method.name)
-        ranking = among(ranking, layer, head, top)
+        ranking = top_heads(ranking, layer, head, top)
     layers = list(dict.fromkeys(ranked.layer for ranked in ranking))
     heads = list(dict.fromkeys(ranked.head for ranked in ranking))
     return replace(attend(layers, heads), ranking=ranking)
