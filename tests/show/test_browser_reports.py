@@ -74,7 +74,6 @@ def test_a_report_is_whole_within_its_budgets_in_both_themes(visit, request, rep
     opened = visit(html, scheme)
     page = opened.page
     wait_until_read(page)
-    page.wait_for_timeout(300)
     picture = keep_picture(opened, f"report-{request.node.callspec.id}")
     assert opened.events == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 1100
