@@ -8,13 +8,13 @@ import pytest
 import tiny_models
 import torch
 from pass_counts import counted
+from registered import ADAPTIVE, FLOW, OF_ATTENTION
 from tiny_models import PROBE, TEXTS, visualizer_of
 
 from model_understanding import Estimate, InputError, IntegratedGradients, Saliency, ShapleySampling
 from model_understanding.attribution.protocol import Scores
 from model_understanding.registry import METHODS
 
-ADAPTIVE = {"integrated_gradients", "sequential_integrated_gradients", "shapley_sampling"}
 GIVEN = {"target": "continuation", "continuation": " a bad film", "per_token": True}
 NEXT = {"target": 9}
 CASES = [
@@ -27,15 +27,8 @@ CASES = [
     pytest.param("bert-as-language-model", {**NEXT, "against": 4}, marks=pytest.mark.full),
     pytest.param("mamba", {"target": "continuation", "continuation": " a bad film"}, marks=pytest.mark.full),
 ]
-# Their backward passes end at attention weights, not at the embeddings where these tests count.
-BY_ATTENTION = {
-    "attention_rollout",
-    "value_weighted_attention",
-    "gradient_weighted_attention",
-    "value_zeroing",
-    "information_flow",
-}
-REFUSED = {("mamba", method) for method in {"gim", "attn_lrp", "cp_lrp"} | BY_ATTENTION}
+# The backward passes of FLOW end at attention weights, not at the embeddings where these tests count.
+REFUSED = {("mamba", method) for method in OF_ATTENTION}
 
 
 def most(estimate):
@@ -63,7 +56,7 @@ def test_what_is_foretold_is_what_runs(name, options, method):
             PROBE, method=method, progress=lambda done, total: told.append((done, total)), **options
         )
     assert estimate.is_exact or method in ADAPTIVE
-    if method in BY_ATTENTION:
+    if method in FLOW:
         counts |= {name: most(estimate)[name] for name in NAMES[2:]}
     if method == "value_zeroing":  # runs its blocks again, past the model's own forward
         assert counts["forwards"] < estimate.forwards

@@ -7,6 +7,7 @@ import oracles
 import pytest
 import tiny_models
 import torch
+from registered import GRADIENT
 from tiny_models import CLASSIFIER, PROBE, TEXTS, encoded, visualizer_of
 
 from model_understanding import InputError, IntegratedGradients, ModelVisualizer, Saliency
@@ -16,11 +17,6 @@ from model_understanding.show.shared.words import method_name
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
-GRADIENT = (
-    "saliency", "input_x_gradient", "gim", "attn_lrp", "cp_lrp", "integrated_gradients",
-    "sequential_integrated_gradients", "expected_gradients", "smooth_grad",
-)  # fmt: skip
-OTHERS = tuple(name for name in METHODS.names() if name not in GRADIENT)
 HOSTILE = "שלום 👨‍👩‍👧 </script> good\u0301 film"
 
 
@@ -224,7 +220,7 @@ def test_the_layer_is_recorded_and_described():
     assert "layer" not in explained("bert", PROBE, "saliency").parameters
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", [name for name in METHODS.names() if name not in GRADIENT])
 def test_methods_that_score_no_hidden_states_are_refused(name):
     with pytest.raises(InputError) as caught:
         visualizer_of("bert").compute_saliency(PROBE, method=name, layer=1)

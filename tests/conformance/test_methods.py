@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import tiny_models
+from registered import OF_ATTENTION
 from tiny_models import TEXTS, encoded, visualizer_of
 
 from model_understanding import Attribution, UnsupportedModelError
@@ -29,11 +30,6 @@ def target_of(name):
     return {"target": 9}
 
 
-# Rules of a modified backward pass and maps speak of attention, which Mamba has none of.
-OF_ATTENTION = (
-    *("gim", "attn_lrp", "cp_lrp", "attention_rollout", "value_weighted_attention"),
-    *("gradient_weighted_attention", "value_zeroing", "information_flow"),
-)
 REFUSED = {("mamba", method) for method in OF_ATTENTION}
 
 

@@ -25,9 +25,10 @@ def test_every_score_of_every_architecture_is_finite_or_refused_by_name(name, sc
     assert found.names == (score,)
     assert found.of(score).shape == (3, 4)
     assert np.isfinite(found.scores).all()
-    if score in ("previous_token", "induction", "induction_in_text", "delimiter", "sink"):
-        assert 0 <= found.scores.min() <= found.scores.max() <= 1 + 1e-6
-    assert (found.target is not None) == (score in ("agreement", "ablation"))
+    kind = HEAD_SCORES.load(score)
+    if kind.most is not None:
+        assert np.abs(found.scores).max() <= kind.most + 1e-6
+    assert (found.target is not None) == kind.needs_target
     assert np.array_equal(type(found).from_json(found.to_json()).scores, found.scores)
     assert np.array_equal(visualizer.score_heads(SAID_TWICE, scores=score).scores, found.scores)
 
