@@ -11,12 +11,10 @@ import numpy as np
 import pytest
 from browsing import AXE, NODES, colors_of, containing, eventually, matching, missing
 from PIL import Image
-from sample_results import classification, generation, hostile, tokens_of
+from sample_results import classification, generation, hostile, tokens_of, with_heads
 
 from model_understanding.show.page.document import html_fragment, html_page
 from model_understanding.show.shared.colors import contrast, palette
-
-from .payload.test_report import with_heads
 
 pytestmark = pytest.mark.browser
 

@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import NODES, containing, eventually, matching
-from sample_results import classification, text_of, tokens_of
+from sample_results import classification, heads, text_of, tokens_of
 
 from model_understanding.results import AttentionMap, HeadScores, Report
 from model_understanding.show.page.document import exact_size, html_page
 from model_understanding.tokens import Level
-
-from .payload.test_report import heads
 
 pytestmark = pytest.mark.browser
 LENGTH = 240

@@ -5,15 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 from browsing import AXE, NODES, colors_of, containing, eventually, keep_picture, matching
+from compared_reports import attribution, classification, words
+from sample_comparisons import found, hostile_pair, of_generations
+from sample_results import with_heads
 
 from model_understanding import compare
 from model_understanding.show.page.document import html_page
 from model_understanding.show.shared.colors import contrast, palette
-from results.reports import attribution, classification, words
-
-from .page.test_comparison_page import found, hostile_pair
-from .payload.test_comparison import of_generations
-from .payload.test_report import with_heads
 
 pytestmark = pytest.mark.browser
 

@@ -7,12 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browsing import AXE, containing, eventually
-from sample_results import generation
+from sample_results import PIECES, generation
 
 from model_understanding.results import LogitLens, Report
 from model_understanding.show.page.document import html_page
-
-from .test_lens import PIECES
 
 pytestmark = pytest.mark.browser
 
