@@ -76,7 +76,7 @@ def pooled_by_hand(weights, size):
 
 
 @pytest.mark.usefixtures("cells")
-@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.WITH_ATTENTION))
 def test_rows_are_the_same_in_any_blocks(name):
     whole, found = captured(name, range(3), range(4), None, None)
     assert oracles.close(found.weights[0], whole, 1e-6)

@@ -35,7 +35,7 @@ def product(transitions):
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.WITH_ATTENTION))
 def test_rollout_is_the_product_of_an_eager_loads_attention(name, implementation):
     for text in (*TEXTS[:2], "A"):
         attention = oracles.eager_attention(name, inputs_of(name, text)).double()
@@ -49,7 +49,7 @@ def test_rollout_is_the_product_of_an_eager_loads_attention(name, implementation
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.WITH_ATTENTION))
 def test_gradient_weighted_is_that_of_the_weights_in_an_eager_graph(name, implementation, monkeypatch):
     model = tiny_models.fresh(name, "eager")
     softmax, weights = torch.nn.functional.softmax, []
@@ -107,7 +107,7 @@ def test_value_zeroing_is_what_whole_forwards_lose(name, implementation):
 
 
 @pytest.mark.parametrize("map", MAPS.names())
-@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.WITH_ATTENTION))
 def test_fused_and_eager_attention_give_one_map(name, map):
     found = [computed(name, map, implementation, text=TEXTS[1]) for implementation in IMPLEMENTATIONS]
     assert oracles.close(found[0].weights, found[1].weights, 1e-5)

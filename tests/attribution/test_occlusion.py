@@ -80,7 +80,7 @@ def test_many_targets_are_each_alone_and_a_batch_is_each_text_alone():
             assert oracles.close(found.scores[target], alone.scores[0], 2e-5)
 
 
-@pytest.mark.parametrize("name", LANGUAGE_MODELS)
+@pytest.mark.parametrize("name", each(LANGUAGE_MODELS))
 def test_language_models_targets(name):
     visualizer = visualizer_of(name)
     runner = visualizer.runner
@@ -129,7 +129,7 @@ def test_a_custom_target():
     assert oracles.close(found.scores, expected.scores)
 
 
-@pytest.mark.parametrize("name", tiny_models.CLASSIFIERS)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.CLASSIFIERS))
 def test_pairs(name):
     found = visualizer_of(name).compute_saliency((TEXTS[0], TEXTS[1]), target=0, method="occlusion")
     assert found.scores[0][~found.tokens.special].any()

@@ -238,13 +238,13 @@ def test_an_assessment_survives_json(sentiment):
     assert set(assessment.to_dataframe()["metric"]) >= {"verdict", "comprehensiveness", "sufficiency"}
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", each(CLASSIFIERS))
 def test_every_classifier_is_evaluated(name):
     assessment = visualizer_of(name).evaluate(PROBE, method="leave_one_out")
     assert assessment.verdict in ("supported", "weak", "not supported")
 
 
-@pytest.mark.parametrize("name", LANGUAGE_MODELS)
+@pytest.mark.parametrize("name", each(LANGUAGE_MODELS))
 def test_a_continuation_is_evaluated_as_a_whole(name):
     visualizer = visualizer_of(name)
     assert isinstance(visualizer, GenerativeModelVisualizer)

@@ -36,3 +36,11 @@ ADAPTIVE = _with_field(METHODS, "tolerance")
 """Methods that stop where they are exact enough."""
 JOINED_MAPS = _with_field(MAPS, "start_layer")
 """Maps that join the layers from the text up, and the heads of each."""
+
+
+def quick(name, **settings):
+    """Return a method by its name that draws few samples; settings for the methods that have such fields."""
+    kind = METHODS.load(name)
+    own = {field.name for field in dataclasses.fields(kind)}
+    settings = {"samples": 48, **settings}
+    return kind(**{field: value for field, value in settings.items() if field in own})
