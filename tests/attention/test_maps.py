@@ -37,7 +37,7 @@ def product(transitions):
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @pytest.mark.parametrize("name", tiny_models.each(tiny_models.WITH_ATTENTION))
 def test_rollout_is_the_product_of_an_eager_loads_attention(name, implementation):
-    for text in (*TEXTS[:2], "A"):
+    for text in (TEXTS[0], "A"):
         attention = oracles.eager_attention(name, inputs_of(name, text)).double()
         for heads, joined in (("mean", attention.mean(1)), ("max", attention.amax(1))):
             halves = [a / a.sum(-1, keepdim=True) / 2 + torch.eye(len(a)) / 2 for a in joined]

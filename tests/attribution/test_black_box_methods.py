@@ -8,6 +8,7 @@ import oracles
 import pytest
 import tiny_tokenizers
 import torch
+from loaded_demos import sentiment
 from registered import NEED_THE_MODEL, PERTURBATION
 
 from model_understanding import (
@@ -16,7 +17,6 @@ from model_understanding import (
     ContextAttribution,
     InputError,
     Lime,
-    ModelVisualizer,
     Occlusion,
     Report,
     ShapleySampling,
@@ -102,7 +102,7 @@ def test_units_and_windows_and_chunks_are_those_of_the_text():
 @pytest.mark.parametrize("text", ["a good film but bad", "wonderful and dull"])
 def test_a_model_asked_as_a_function_agrees_with_itself(method, text):
     """Where the mask's string in the text is the mask's id in the model's input."""
-    model = ModelVisualizer("demo:sentiment")
+    model = sentiment()
     tokenizer = model.tokenizer
 
     def predict(texts):

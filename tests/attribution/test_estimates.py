@@ -8,7 +8,7 @@ import pytest
 import tiny_models
 import torch
 from pass_counts import counted
-from registered import ADAPTIVE, FLOW, OF_ATTENTION
+from registered import ADAPTIVE, FLOW, OF_ATTENTION, quick
 from tiny_models import PROBE, TEXTS, visualizer_of
 
 from model_understanding import Estimate, InputError, IntegratedGradients, Saliency, ShapleySampling
@@ -49,11 +49,12 @@ def test_what_is_foretold_is_what_runs(name, options, method):
     if (name, method) in REFUSED:
         pytest.skip("refused")
     visualizer = visualizer_of(name)
-    estimate = visualizer.estimate_saliency(PROBE, method=method, **options)
+    settings = quick(method, tolerance=0.1)
+    estimate = visualizer.estimate_saliency(PROBE, method=settings, **options)
     told = []
     with counted(visualizer.model) as counts:
         found = visualizer.compute_saliency(
-            PROBE, method=method, progress=lambda done, total: told.append((done, total)), **options
+            PROBE, method=settings, progress=lambda done, total: told.append((done, total)), **options
         )
     assert estimate.is_exact or method in ADAPTIVE
     if method in FLOW:
@@ -133,7 +134,7 @@ def test_an_estimate_runs_nothing_once_the_model_is_known(name):
     with counted(visualizer.model) as counts:
         for method in METHODS.names():
             if (name, method) not in REFUSED:
-                visualizer.estimate_saliency(PROBE, method=method, **options)
+                visualizer.estimate_saliency(PROBE, method=quick(method), **options)
     assert counts == dict.fromkeys(NAMES, 0)
     assert torch.equal(torch.random.get_rng_state(), before)
 

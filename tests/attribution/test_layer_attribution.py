@@ -7,10 +7,11 @@ import oracles
 import pytest
 import tiny_models
 import torch
+from loaded_demos import sentiment
 from registered import GRADIENT
 from tiny_models import CLASSIFIER, PROBE, TEXTS, encoded, visualizer_of
 
-from model_understanding import InputError, IntegratedGradients, ModelVisualizer, Saliency
+from model_understanding import InputError, IntegratedGradients, Saliency
 from model_understanding.registry import METHODS
 from model_understanding.results import Attribution, Target
 from model_understanding.show.shared.words import method_name
@@ -237,7 +238,7 @@ def test_reports_and_the_command_line_take_a_layer(capsys):
     text = "A wonderful film."
     assert run(["explain", "demo:sentiment", text, "--layer", "-1", "-m", "input_x_gradient", "--json"]) == 0
     (found,) = Report.from_json(capsys.readouterr().out).attributions
-    visualizer = ModelVisualizer("demo:sentiment")
+    visualizer = sentiment()
     expected = visualizer.compute_saliency(text, method="input_x_gradient", layer=-1)
     assert found.parameters == expected.parameters
     assert found.parameters["layer"] == expected.parameters["layer"] > 0

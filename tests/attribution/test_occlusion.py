@@ -80,7 +80,7 @@ def test_many_targets_are_each_alone_and_a_batch_is_each_text_alone():
             assert oracles.close(found.scores[target], alone.scores[0], 2e-5)
 
 
-@pytest.mark.parametrize("name", each(LANGUAGE_MODELS))
+@pytest.mark.parametrize("name", LANGUAGE_MODELS)
 def test_language_models_targets(name):
     visualizer = visualizer_of(name)
     runner = visualizer.runner

@@ -20,7 +20,7 @@ def prefix_gradients(visualizer, tokens, position, index):
     )
 
 
-@pytest.mark.parametrize("name", tiny_models.each(tiny_models.LANGUAGE_MODELS))
+@pytest.mark.parametrize("name", tiny_models.LANGUAGE_MODELS)
 def test_each_generated_token_is_explained_by_its_own_prefix(name):
     visualizer = visualizer_of(name)
     found = visualizer.compute_saliency(

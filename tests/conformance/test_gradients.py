@@ -11,7 +11,7 @@ from model_understanding import UnsupportedModelError
 from model_understanding.results import Target
 
 
-@pytest.mark.parametrize("name", tiny_models.each(tiny_models.CLASSIFIERS))
+@pytest.mark.parametrize("name", tiny_models.CLASSIFIERS)
 @pytest.mark.parametrize("text", TEXTS)
 def test_classifier_saliency_is_the_norm_of_captums_gradient(name, text):
     visualizer = visualizer_of(name)
@@ -40,7 +40,7 @@ def test_contrast_and_probability_are_differentiated_as_such(name):
     assert np.abs(found.scores[0] - expected.numpy()).max() <= 1e-5 * scale
 
 
-@pytest.mark.parametrize("name", tiny_models.each(tiny_models.LANGUAGE_MODELS))
+@pytest.mark.parametrize("name", tiny_models.LANGUAGE_MODELS)
 def test_next_token_saliency_is_captums(name):
     visualizer = visualizer_of(name)
     inputs = {"input_ids": encoded(visualizer, TEXTS[0]).inputs["input_ids"]}
@@ -51,7 +51,9 @@ def test_next_token_saliency_is_captums(name):
     assert oracles.close(found.scores[0], expected.norm(dim=-1), 2e-5)
 
 
-@pytest.mark.parametrize("name", [n for n in tiny_models.LANGUAGE_MODELS if n != "bert-as-language-model"])
+@pytest.mark.parametrize(
+    "name", tiny_models.each(n for n in tiny_models.LANGUAGE_MODELS if n != "bert-as-language-model")
+)
 def test_loss_is_the_models_own_and_its_saliency_captums(name):
     visualizer = visualizer_of(name)
     ids = encoded(visualizer, TEXTS[1]).inputs["input_ids"]
@@ -80,7 +82,7 @@ def test_alone_equals_batched(name):
         assert found.tokens.texts == (text,)
 
 
-@pytest.mark.parametrize("name", tiny_models.CLASSIFIERS + tiny_models.LANGUAGE_MODELS)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.CLASSIFIERS + tiny_models.LANGUAGE_MODELS))
 def test_alone_equals_padded_or_padding_is_refused(name):
     visualizer = visualizer_of(name)
     runner = visualizer.runner

@@ -24,6 +24,11 @@ every_score = pytest.mark.parametrize("score", HEAD_SCORES.names())
 every_model = pytest.mark.parametrize("name", NAMES)
 
 
+def alike(found, expected, score):
+    """Return whether scores agree but for rounding, by which two weights may change their rank."""
+    return oracles.close(found, expected, 1e-2 if "rank" in HEAD_SCORES.load(score).meaning else 1e-5)
+
+
 def answer_of(name, score):
     """Return the options of one target where a score needs one."""
     if not HEAD_SCORES.load(score).needs_target:
@@ -85,7 +90,7 @@ def test_a_score_keeps_its_promises(name, score):
 def test_a_score_is_the_same_twice_and_beside_the_others(name, score):
     again = visualizer_of(name).score_heads(TEXT, score, **answer_of(name, score))
     assert (again.scores == alone(name, score).scores).all()
-    assert oracles.close(together(name).of(score), alone(name, score).of(score), 1e-5)
+    assert alike(together(name).of(score), alone(name, score).of(score), score)
 
 
 @every_score
@@ -94,7 +99,7 @@ def test_a_score_does_not_depend_on_how_many_rows_are_read_at_once(name, score, 
     monkeypatch.setattr(capture_layer, "CELLS_AT_ONCE", 1)
     monkeypatch.setattr(capture_layer, "_LEAST_ROWS", 3)
     found = visualizer_of(name).score_heads(TEXT, score, **answer_of(name, score))
-    assert oracles.close(found.scores, alone(name, score).scores, 1e-5)
+    assert alike(found.scores, alone(name, score).scores, score)
 
 
 @every_score
@@ -104,7 +109,7 @@ def test_a_score_leaves_the_model_as_it_was(name, score):
     before = snapshot(model)
     found = visualizer_of(name, model=model).score_heads(TEXT, score, **answer_of(name, score))
     assert_same(before, snapshot(model))
-    assert oracles.close(found.scores, alone(name, score).scores, 1e-5)
+    assert alike(found.scores, alone(name, score).scores, score)
 
 
 @every_score

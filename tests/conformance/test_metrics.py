@@ -12,7 +12,7 @@ from tiny_models import CLASSIFIERS, PROBE, encoded, visualizer_of
 from untouched import assert_same, prepared, snapshot
 
 from model_understanding import InputError, KernelShap
-from model_understanding.cli.settings import chosen_metrics
+from model_understanding.cli.settings import parse_metrics
 from model_understanding.evaluation.ranked_text import RankedText, candidates_of
 from model_understanding.evaluation.removals import Removals, measures_of
 from model_understanding.model.memory import Memory
@@ -102,7 +102,7 @@ def test_a_metric_states_what_it_is(metric):
     assert (inspect.getdoc(kind) or "").partition("\n")[0].endswith(".")
     assert dataclasses.is_dataclass(kind)
     assert kind() == kind() == dataclasses.replace(kind())
-    assert chosen_metrics(metric) == (metric,)
+    assert parse_metrics(metric) == (metric,)
 
 
 @every_metric

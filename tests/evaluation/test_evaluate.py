@@ -4,12 +4,13 @@ import itertools
 from contextlib import nullcontext
 from dataclasses import replace
 
+import loaded_demos
 import numpy as np
 import pytest
 import torch
-from tiny_models import CLASSIFIERS, LANGUAGE_MODELS, PROBE, visualizer_of
+from tiny_models import CLASSIFIERS, LANGUAGE_MODELS, PROBE, each, visualizer_of
 
-from model_understanding import Assessment, GenerativeModelVisualizer, ModelVisualizer
+from model_understanding import Assessment, GenerativeModelVisualizer
 from model_understanding.attribution.kernel_shap import KernelShap
 from model_understanding.errors import InputError, StoppedError
 from model_understanding.evaluation import run
@@ -40,7 +41,7 @@ TEXTS = (
 
 @pytest.fixture(scope="module")
 def sentiment():
-    return ModelVisualizer("demo:sentiment")
+    return loaded_demos.sentiment()
 
 
 def test_right_scores_are_supported_and_negated_ones_are_not(sentiment):

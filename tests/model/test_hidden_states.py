@@ -54,7 +54,9 @@ def without_batch(states, length):
     return states[0] if states.shape[1] == length else states[:, 0]
 
 
-@pytest.mark.parametrize("name", [name for name in tiny_models.BY_NAME if name not in REFUSED])
+@pytest.mark.parametrize(
+    "name", tiny_models.each(name for name in tiny_models.BY_NAME if name not in REFUSED)
+)
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_gradients_at_a_block_are_autograd_s_in_the_model_s_own_graph(name, layer):
     visualizer = visualizer_of(name)

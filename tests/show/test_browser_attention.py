@@ -102,7 +102,9 @@ def test_a_window_moves_over_a_long_text_and_shows_single_weights(visit, scheme)
             "layer 1, 3 heads."
         ),
     )
-    eventually(page.locator(".arcs h3").inner_text, "96–103 attends most to")  # the stretch of the selected token
+    eventually(
+        page.locator(".arcs h3").inner_text, "96–103 attends most to"
+    )  # the stretch of the selected token
     numbers = exported(page)
     assert numbers["from"][12] == "96–103"
     assert np.abs(np.array(numbers["weights"]) - report.attention[2].matrix(0, 1)).max() < 0.01

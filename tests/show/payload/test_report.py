@@ -16,6 +16,7 @@ from sample_results import (
     generation,
     heads,
     hostile,
+    text_of,
     tokens_of,
     with_heads,
 )
