@@ -1,14 +1,13 @@
 """The whole job on the real models: the embedded classifier, and SmolLM2."""
 
-from functools import cache
-
 import oracles
 import pytest
 import torch
+from loaded_demos import sentiment, smollm2
 from tiny_models import encoded
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, pipeline
 
-from model_understanding import GenerativeModelVisualizer, ModelVisualizer, Report
+from model_understanding import ModelVisualizer, Report
 from model_understanding.demo_models import demo_model_folder
 
 TEXTS = (
@@ -16,16 +15,6 @@ TEXTS = (
     "A dull, lifeless plot; I would not call it bad acting though.",
     "Loved it 👨‍👩‍👧 — שלום 你好 </script>",
 )
-
-
-@cache
-def sentiment():
-    return ModelVisualizer("demo:sentiment")
-
-
-@cache
-def smollm2():
-    return GenerativeModelVisualizer("demo:smollm2")
 
 
 def eager(name, auto):

@@ -39,23 +39,23 @@ def test_reduced_maps_are_those_of_the_whole(name, queries):
     whole, mass = captured(name, [2, 0], [1, 3], queries, ColumnMass())
     rows = range(whole.shape[-1]) if queries is None else queries
     chosen = whole[[2, 0]][:, [1, 3]][..., list(rows), :]
-    assert oracles.close(mass.weights[0], chosen.mean(-2), 1e-6)
+    assert oracles.close(mass.weights[0], chosen.mean(-2), oracles.FUSED)
     assert not mass.weights[0][..., ~mass.mask[0]].any()
 
     _, joined = captured(name, "mean", "max", queries, ColumnMass())
-    assert oracles.close(joined.weights[0, 0, 0], whole.amax(1).mean(0)[list(rows)].mean(0), 1e-6)
+    assert oracles.close(joined.weights[0, 0, 0], whole.amax(1).mean(0)[list(rows)].mean(0), oracles.FUSED)
 
     _, top = captured(name, [2, 0], [1, 3], queries, TopKeys(count=4))
     assert top.keys is not None
     expected = chosen.topk(4, dim=-1).values
-    assert oracles.close(top.weights[0], expected, 1e-6)
+    assert oracles.close(top.weights[0], expected, oracles.FUSED)
     found = chosen.gather(-1, top.keys[0].clamp(min=0)).where(top.keys[0] >= 0, 0)
-    assert oracles.close(found, expected, 1e-6)
+    assert oracles.close(found, expected, oracles.FUSED)
 
     for size in (1, 5, 64):
         _, pooled = captured(name, [2, 0], "mean", queries, Pooled(size=size))
         heads = pooled_by_hand(whole[[2, 0]].mean(1)[:, list(rows)], size)
-        assert oracles.close(pooled.weights[0, :, 0], heads, 1e-6)
+        assert oracles.close(pooled.weights[0, :, 0], heads, oracles.FUSED)
         assert (pooled.weights[0, :, 0] > 0).any(0).le(pooled.mask[0]).all()
         assert not pooled.weights[0][..., ~pooled.mask[0]].any()
 
@@ -76,10 +76,10 @@ def pooled_by_hand(weights, size):
 
 
 @pytest.mark.usefixtures("cells")
-@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.WITH_ATTENTION))
 def test_rows_are_the_same_in_any_blocks(name):
     whole, found = captured(name, range(3), range(4), None, None)
-    assert oracles.close(found.weights[0], whole, 1e-6)
+    assert oracles.close(found.weights[0], whole, oracles.FUSED)
     assert not found.weights[0][..., ~found.mask[0]].any()
     assert (whole.amax(dim=(0, 1)) > 0).le(found.mask[0]).all()
 

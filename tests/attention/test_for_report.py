@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import pytest
+from loaded_demos import sentiment
 
-from model_understanding import GenerativeModelVisualizer, ModelVisualizer
+from model_understanding import GenerativeModelVisualizer
 from model_understanding.attention.for_report import MOST_CELLS, Extent, attention_of_report
 from model_understanding.errors import InputError, UnsupportedModelError
 
@@ -86,11 +87,11 @@ def test_a_map_that_is_named_must_be_possible():
         asked(extent, maps=("rollout",), refused=("rollout",))
     assert asked(extent, refused=("raw",)) == ()
     with pytest.raises(InputError):
-        ModelVisualizer("demo:sentiment").analyze("Good.", attention=("rolout",), show=False)
+        sentiment().analyze("Good.", attention=("rolout",), show=False)
 
 
 def test_a_report_holds_every_head_and_the_switch_has_maps():
-    report = ModelVisualizer("demo:sentiment").analyze("A wonderful film.", show=False)
+    report = sentiment().analyze("A wonderful film.", show=False)
     shapes = [(one.map, one.weights.shape[:2]) for one in report.attention]
     assert shapes == [("raw", (1, 1)), ("raw", (6, 12)), ("rollout", (6, 1)), ("value_weighted", (6, 1))]
     main, heads = report.attention[:2]

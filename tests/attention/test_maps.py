@@ -4,6 +4,7 @@ import oracles
 import pytest
 import tiny_models
 import torch
+from registered import JOINED_MAPS
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 from model_understanding import InputError, UnsupportedModelError
@@ -14,7 +15,6 @@ from model_understanding.registry import MAPS
 from . import by_hand
 
 IMPLEMENTATIONS = [None, "eager"]
-FLOWS = ("rollout", "gradient_weighted", "value_zeroing", "information_flow")
 
 
 def computed(name, map, implementation=None, layers=(2,), heads="mean", queries=None, text=PROBE, **options):
@@ -35,9 +35,9 @@ def product(transitions):
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.WITH_ATTENTION))
 def test_rollout_is_the_product_of_an_eager_loads_attention(name, implementation):
-    for text in (*TEXTS[:2], "A"):
+    for text in (TEXTS[0], "A"):
         attention = oracles.eager_attention(name, inputs_of(name, text)).double()
         for heads, joined in (("mean", attention.mean(1)), ("max", attention.amax(1))):
             halves = [a / a.sum(-1, keepdim=True) / 2 + torch.eye(len(a)) / 2 for a in joined]
@@ -49,7 +49,7 @@ def test_rollout_is_the_product_of_an_eager_loads_attention(name, implementation
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.WITH_ATTENTION))
 def test_gradient_weighted_is_that_of_the_weights_in_an_eager_graph(name, implementation, monkeypatch):
     model = tiny_models.fresh(name, "eager")
     softmax, weights = torch.nn.functional.softmax, []
@@ -107,7 +107,7 @@ def test_value_zeroing_is_what_whole_forwards_lose(name, implementation):
 
 
 @pytest.mark.parametrize("map", MAPS.names())
-@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.WITH_ATTENTION))
 def test_fused_and_eager_attention_give_one_map(name, map):
     found = [computed(name, map, implementation, text=TEXTS[1]) for implementation in IMPLEMENTATIONS]
     assert oracles.close(found[0].weights, found[1].weights, 1e-5)
@@ -120,29 +120,6 @@ def test_fused_and_eager_attention_give_one_map(name, map):
     rows = computed(name, map, queries=[3, 1], text=TEXTS[1])
     assert oracles.close(rows.weights[0], weights[..., [3, 1], :], 1e-5)
     assert torch.equal(rows.mask[0], mask[[3, 1]])
-
-
-@pytest.mark.parametrize("map", MAPS.names())
-@pytest.mark.parametrize("name", ["bert", "llama"])
-def test_a_map_of_a_padded_batch_is_that_of_each_text(name, map):
-    visualizer = visualizer_of(name)
-    encodings = [encoded(visualizer, text) for text in (TEXTS[0], "A", TEXTS[1])]
-    method = MAPS.load(map)()
-    together = method(visualizer.runner.model, visualizer.runner.model.batch(encodings), [1], "mean", None)
-    for row, encoding in enumerate(encodings):
-        length = encoding.ids.shape[1]
-        alone = method(visualizer.runner.model, encoding, [1], "mean", None).weights[0]
-        assert oracles.close(together.weights[row, ..., :length, :length], alone, 2e-5)
-
-
-@pytest.mark.parametrize("map", MAPS.names())
-@pytest.mark.parametrize("name", ["bert", "gemma3"])
-def test_a_16_bit_model_gives_the_map_of_the_32_bit_model(name, map):
-    visualizer = visualizer_of(name, model=tiny_models.fresh(name).to(torch.bfloat16))
-    encoding = encoded(visualizer, PROBE)
-    found = MAPS.load(map)()(visualizer.runner.model, encoding, [2], "mean", None)
-    assert found.weights.dtype == torch.float32
-    assert oracles.close(found.weights, computed(name, map).weights, 0.1)
 
 
 @pytest.mark.parametrize("map", ["value_weighted", "value_zeroing", "information_flow"])
@@ -184,7 +161,7 @@ def test_lost_parts_are_seen_by_the_oracles(monkeypatch):
             test_value_zeroing_is_what_whole_forwards_lose("gpt2", None)
 
 
-@pytest.mark.parametrize("map", FLOWS)
+@pytest.mark.parametrize("map", JOINED_MAPS)
 def test_layers_and_heads_that_a_map_joins_cannot_be_chosen(map):
     with pytest.raises(InputError) as caught:
         visualizer_of("bert").compute_attention(PROBE, layer="mean", kind=map)
@@ -253,7 +230,7 @@ def test_what_cannot_be_found_is_refused_by_name(kind, why, implementation):
         assert visualizer.compute_attention(PROBE, queries="prompt", kind=map).weights.any()
 
 
-@pytest.mark.parametrize("map", FLOWS)
+@pytest.mark.parametrize("map", JOINED_MAPS)
 def test_a_model_without_attention_in_every_layer_is_refused(map):
     with pytest.raises(UnsupportedModelError) as caught:
         computed("mamba", map)
@@ -261,24 +238,3 @@ def test_a_model_without_attention_in_every_layer_is_refused(map):
         f"{map} needs readable attention in every layer, and 3 of the 3 layers of MambaForCausalLM have "
         "none. Use a method that needs no attention, such as saliency."
     )
-
-
-@pytest.mark.parametrize("map", MAPS.names())
-def test_a_fault_in_the_middle_leaves_no_hook(map, monkeypatch):
-    model = tiny_models.fresh("llama")
-    visualizer = visualizer_of("llama", model=model)
-
-    def broken(*_):
-        raise RuntimeError("planted")
-
-    for fault in (None, broken):
-        if fault is not None:
-            monkeypatch.setattr(type(model.model.layers[1].mlp), "forward", fault)
-            with pytest.raises(RuntimeError, match="planted"):
-                visualizer.compute_attention(PROBE, queries="prompt", kind=map)
-        else:
-            visualizer.compute_attention(PROBE, queries="prompt", kind=map)
-        for module in model.modules():
-            assert not module._forward_hooks
-            assert not module._forward_pre_hooks
-        assert torch.softmax(torch.zeros(1, 1, 2, 2), -1).sum() == 2  # no mode is left behind

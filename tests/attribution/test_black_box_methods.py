@@ -1,23 +1,22 @@
 """Functions of texts whose right explanation is known, and a model asked as one."""
 
 import json
+from dataclasses import fields
 
 import numpy as np
 import oracles
 import pytest
 import tiny_tokenizers
 import torch
+from loaded_demos import sentiment
+from registered import NEED_THE_MODEL, PERTURBATION
 
 from model_understanding import (
     Attribution,
     BlackBoxVisualizer,
     ContextAttribution,
-    GuidedAblation,
     InputError,
-    KernelShap,
-    LeaveOneOut,
     Lime,
-    ModelVisualizer,
     Occlusion,
     Report,
     ShapleySampling,
@@ -42,20 +41,22 @@ EXPECTED = np.array([WORTH.get(word, 0.0) for word in WORDS])
 
 
 @pytest.mark.parametrize("replacement", ["[MASK]", "…", "delete"])
+def of_registry(**settings):
+    """Return every method that can ask a function, with those of the settings that are fields of it."""
+    kinds = {name: {field.name for field in fields(METHODS.load(name))} for name in PERTURBATION}
+    return [
+        METHODS.load(name)(**{field: value for field, value in settings.items() if field in own})
+        for name, own in kinds.items()
+    ]
+
+
+EXACT = {"ridge": 0.0, "alpha": 0.0, "unit": "word"}  # nothing is shrunk
+
+
+@pytest.mark.parametrize("replacement", ["[MASK]", "…", "delete"])
 @pytest.mark.parametrize(
     "method",
-    [
-        Occlusion(),
-        LeaveOneOut(),
-        GuidedAblation(),
-        ShapleySampling(),
-        ShapleySampling(samples=40),
-        KernelShap(),
-        KernelShap(samples=60),
-        Lime(ridge=0.0),
-        Lime(samples=80, ridge=0.0, distance="hamming"),
-        ContextAttribution(unit="word", alpha=0.0),
-    ],
+    dict.fromkeys([*of_registry(**EXACT), *of_registry(**EXACT, samples=80, distance="hamming")]),
     ids=repr,
 )
 def test_a_sum_over_words_is_recovered(method, replacement):
@@ -72,7 +73,7 @@ def test_a_sum_over_words_is_recovered(method, replacement):
     assert oracles.close(contrast.scores[0], 3 * EXPECTED, 1e-6)
 
 
-@pytest.mark.parametrize("method", [ShapleySampling(), KernelShap()], ids=repr)
+@pytest.mark.parametrize("method", [one for one in of_registry() if one.complete], ids=repr)
 def test_a_product_is_shared_equally(method):
     visualizer = BlackBoxVisualizer(lambda texts: [8.0 * ("x" in text and "y" in text) for text in texts])
     found = visualizer.compute_saliency("x or y", method=method)
@@ -97,11 +98,11 @@ def test_units_and_windows_and_chunks_are_those_of_the_text():
     assert oracles.close(windowed.scores, [[1, 0.5, 0]])
 
 
-@pytest.mark.parametrize("method", ["occlusion", "leave_one_out", "shapley_sampling", "kernel_shap", "lime"])
+@pytest.mark.parametrize("method", of_registry(unit="word"), ids=repr)
 @pytest.mark.parametrize("text", ["a good film but bad", "wonderful and dull"])
 def test_a_model_asked_as_a_function_agrees_with_itself(method, text):
     """Where the mask's string in the text is the mask's id in the model's input."""
-    model = ModelVisualizer("demo:sentiment")
+    model = sentiment()
     tokenizer = model.tokenizer
 
     def predict(texts):
@@ -119,7 +120,7 @@ def test_a_model_asked_as_a_function_agrees_with_itself(method, text):
         assert oracles.close(found.outputs, expected.outputs)
         assert [target.labels for target in found.targets] == [t.labels for t in expected.targets]
         assert visualizer.predict(text).label == model.predict(text).label
-    if method in ("occlusion", "leave_one_out"):  # the others ask about a text of masks alone
+    if not hasattr(method, "samples"):  # these ask about a text of masks alone
         again = BlackBoxVisualizer(lambda texts: [model.predict(one).logits for one in texts], **options)
         found = again.compute_saliency(text, method=method, target="all")
         assert oracles.close(found.scores, expected.scores[:, own])
@@ -218,16 +219,10 @@ def test_results_keep_their_parameters():
     assert found.parameters["replacement"] == "[MASK]"
 
 
-NEEDING_A_MODEL = [name for name in METHODS.names() if "replacement" not in METHODS.load(name).__slots__]
-
-
-@pytest.mark.parametrize("method", NEEDING_A_MODEL)
+@pytest.mark.parametrize("method", NEED_THE_MODEL)
 def test_methods_that_need_the_model_are_refused_by_name(method):
     visualizer = BlackBoxVisualizer(worth)
-    hint = (
-        "Use a perturbation method: occlusion, leave_one_out, guided_ablation, shapley_sampling, "
-        "kernel_shap, lime, context_attribution."
-    )
+    hint = f"Use a perturbation method: {', '.join(PERTURBATION)}."
     for given in (method, METHODS.load(method)()):
         with pytest.raises(UnsupportedModelError) as caught:
             visualizer.compute_saliency(TEXT, method=given)

@@ -8,13 +8,13 @@ import pytest
 import tiny_models
 import torch
 from pass_counts import counted
+from registered import ADAPTIVE, FLOW, OF_ATTENTION, quick
 from tiny_models import PROBE, TEXTS, visualizer_of
 
 from model_understanding import Estimate, InputError, IntegratedGradients, Saliency, ShapleySampling
 from model_understanding.attribution.protocol import Scores
 from model_understanding.registry import METHODS
 
-ADAPTIVE = {"integrated_gradients", "sequential_integrated_gradients", "shapley_sampling"}
 GIVEN = {"target": "continuation", "continuation": " a bad film", "per_token": True}
 NEXT = {"target": 9}
 CASES = [
@@ -27,15 +27,8 @@ CASES = [
     pytest.param("bert-as-language-model", {**NEXT, "against": 4}, marks=pytest.mark.full),
     pytest.param("mamba", {"target": "continuation", "continuation": " a bad film"}, marks=pytest.mark.full),
 ]
-# Their backward passes end at attention weights, not at the embeddings where these tests count.
-BY_ATTENTION = {
-    "attention_rollout",
-    "value_weighted_attention",
-    "gradient_weighted_attention",
-    "value_zeroing_rollout",
-    "information_flow_routes",
-}
-REFUSED = {("mamba", method) for method in {"gim", "attn_lrp", "cp_lrp"} | BY_ATTENTION}
+# The backward passes of FLOW end at attention weights, not at the embeddings where these tests count.
+REFUSED = {("mamba", method) for method in OF_ATTENTION}
 
 
 def most(estimate):
@@ -56,14 +49,15 @@ def test_what_is_foretold_is_what_runs(name, options, method):
     if (name, method) in REFUSED:
         pytest.skip("refused")
     visualizer = visualizer_of(name)
-    estimate = visualizer.estimate_saliency(PROBE, method=method, **options)
+    settings = quick(method, tolerance=0.1)
+    estimate = visualizer.estimate_saliency(PROBE, method=settings, **options)
     told = []
     with counted(visualizer.model) as counts:
         found = visualizer.compute_saliency(
-            PROBE, method=method, progress=lambda done, total: told.append((done, total)), **options
+            PROBE, method=settings, progress=lambda done, total: told.append((done, total)), **options
         )
     assert estimate.is_exact or method in ADAPTIVE
-    if method in BY_ATTENTION:
+    if method in FLOW:
         counts |= {name: most(estimate)[name] for name in NAMES[2:]}
     if method == "value_zeroing_rollout":  # runs its blocks again, past the model's own forward
         assert counts["forwards"] < estimate.forwards
@@ -140,7 +134,7 @@ def test_an_estimate_runs_nothing_once_the_model_is_known(name):
     with counted(visualizer.model) as counts:
         for method in METHODS.names():
             if (name, method) not in REFUSED:
-                visualizer.estimate_saliency(PROBE, method=method, **options)
+                visualizer.estimate_saliency(PROBE, method=quick(method), **options)
     assert counts == dict.fromkeys(NAMES, 0)
     assert torch.equal(torch.random.get_rng_state(), before)
 

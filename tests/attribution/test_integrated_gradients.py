@@ -8,11 +8,12 @@ import oracles
 import pytest
 import tiny_models
 import torch
+from loaded_demos import sentiment
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 from transformers import BertConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from model_understanding import InputError, IntegratedGradients, ModelVisualizer
+from model_understanding import InputError, IntegratedGradients
 from model_understanding.passes.runner import Runner
 from model_understanding.paths import integration
 from model_understanding.paths.baselines import baseline_embeddings
@@ -100,7 +101,7 @@ def test_the_scores_add_up_to_within_the_tolerance(name):
 
 
 def test_the_demo_model_adds_up():
-    visualizer = ModelVisualizer("demo:sentiment")
+    visualizer = sentiment()
     found = visualizer.compute_saliency(TEXTS[0], method=IntegratedGradients())
     change = found.outputs - found.baseline_outputs
     assert np.abs(found.scores.sum(-1) - change) <= 0.0101 * np.abs(change)

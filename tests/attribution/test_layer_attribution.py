@@ -7,20 +7,17 @@ import oracles
 import pytest
 import tiny_models
 import torch
+from loaded_demos import sentiment
+from registered import GRADIENT
 from tiny_models import CLASSIFIER, PROBE, TEXTS, encoded, visualizer_of
 
-from model_understanding import InputError, IntegratedGradients, ModelVisualizer, Saliency
+from model_understanding import InputError, IntegratedGradients, Saliency
 from model_understanding.registry import METHODS
 from model_understanding.results import Attribution, Target
 from model_understanding.show.shared.words import method_name
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
-GRADIENT = (
-    "saliency", "input_x_gradient", "gim", "attn_lrp", "cp_lrp", "integrated_gradients",
-    "sequential_integrated_gradients", "expected_gradients", "smooth_grad",
-)  # fmt: skip
-OTHERS = tuple(name for name in METHODS.names() if name not in GRADIENT)
 HOSTILE = "שלום 👨‍👩‍👧 </script> good\u0301 film"
 
 
@@ -224,7 +221,7 @@ def test_the_layer_is_recorded_and_described():
     assert "layer" not in explained("bert", PROBE, "saliency").parameters
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", [name for name in METHODS.names() if name not in GRADIENT])
 def test_methods_that_score_no_hidden_states_are_refused(name):
     with pytest.raises(InputError) as caught:
         visualizer_of("bert").compute_saliency(PROBE, method=name, layer=1)
@@ -241,7 +238,7 @@ def test_reports_and_the_command_line_take_a_layer(capsys):
     text = "A wonderful film."
     assert run(["explain", "demo:sentiment", text, "--layer", "-1", "-m", "input_x_gradient", "--json"]) == 0
     (found,) = Report.from_json(capsys.readouterr().out).attributions
-    visualizer = ModelVisualizer("demo:sentiment")
+    visualizer = sentiment()
     expected = visualizer.compute_saliency(text, method="input_x_gradient", layer=-1)
     assert found.parameters == expected.parameters
     assert found.parameters["layer"] == expected.parameters["layer"] > 0

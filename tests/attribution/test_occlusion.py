@@ -1,4 +1,4 @@
-"""Occlusion against removing each unit by hand; counts; units; hostile texts."""
+"""Occlusion and leave one out against removing each unit by hand; counts; units; hostile texts."""
 
 import numpy as np
 import oracles
@@ -8,7 +8,7 @@ import torch
 from tiny_models import PROBE, TEXTS, visualizer_of
 
 from attribution.perturbing import counted, linear_scores, linear_visualizer, mask_embedding
-from model_understanding import InputError, Occlusion
+from model_understanding import InputError, LeaveOneOut, Occlusion
 from model_understanding.model import memory
 
 HOSTILE = ("<b>&\x07\u202e</script>", "שלום 你好", "👨‍👩‍👧🏽", "e\u0301", "   ", "a\n\nb\t")
@@ -129,7 +129,7 @@ def test_a_custom_target():
     assert oracles.close(found.scores, expected.scores)
 
 
-@pytest.mark.parametrize("name", tiny_models.CLASSIFIERS)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.CLASSIFIERS))
 def test_pairs(name):
     found = visualizer_of(name).compute_saliency((TEXTS[0], TEXTS[1]), target=0, method="occlusion")
     assert found.scores[0][~found.tokens.special].any()
@@ -147,3 +147,28 @@ def test_wrong_parameters_are_told(options, message):
     with pytest.raises(InputError) as caught:
         Occlusion(**options)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("replacement", ["mask", "pad", "mean", "attention"])
+def test_leave_one_out_is_occlusion_by_token(replacement):
+    visualizer = visualizer_of("bert")
+    one = visualizer.compute_saliency(PROBE, target="all", method=LeaveOneOut(replacement=replacement))
+    other = visualizer.compute_saliency(PROBE, target="all", method=Occlusion(replacement=replacement))
+    assert np.array_equal(one.scores, other.scores)
+    assert one.method == "leave_one_out"
+
+
+def test_replacements_differ():
+    visualizer = visualizer_of("bert")
+    found = {
+        tuple(
+            visualizer.compute_saliency(PROBE, target=0, method=LeaveOneOut(replacement=r)).scores[0].tolist()
+        )
+        for r in ("mask", "pad", "mean", "attention")
+    }
+    assert len(found) == 4
+
+
+def test_leave_one_out_knows_no_other_replacement():
+    with pytest.raises(InputError, match="Replacement 'delete' is unknown"):
+        LeaveOneOut(replacement="delete")

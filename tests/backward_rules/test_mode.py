@@ -25,7 +25,7 @@ ATTN_LRP = BackwardRules(activations="slope")
 CP_LRP = BackwardRules(activations="slope", gates="constant", weights="constant")
 GIM = BackwardRules(temperature=2.0)
 METHODS = (Gim(), AttnLrp(), CpLrp())
-NAMES = [*tiny_models.WITH_ATTENTION]
+NAMES = tiny_models.each(tiny_models.WITH_ATTENTION)
 
 
 def drawn(*shape):

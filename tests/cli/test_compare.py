@@ -3,12 +3,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import hard_results as made
 import numpy as np
 import pytest
+from compared_reports import attention, attribution, classification, generation, step_attribution, words
 
 from model_understanding import Comparison
-from results import made
-from results.reports import attention, attribution, classification, generation, step_attribution, words
 
 EXPECTED = """\
 a.json  →  b.json ──────────────────────────────────────────────────────────────────────────────────

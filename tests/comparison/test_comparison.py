@@ -1,15 +1,11 @@
 import json
 from dataclasses import replace
 
+import hard_results as made
 import numpy as np
 import pandas
 import pytest
-
-from model_understanding import Comparison, InputError, Report, compare
-from model_understanding.results import Evaluation, Limits, Provenance, result_from_json
-from model_understanding.show.shared.comparison_words import evaluation_changes
-from results import made
-from results.reports import (
+from compared_reports import (
     attention,
     attribution,
     classification,
@@ -19,6 +15,10 @@ from results.reports import (
     target,
     words,
 )
+
+from model_understanding import Comparison, InputError, Report, compare
+from model_understanding.results import Evaluation, Limits, Provenance, result_from_json
+from model_understanding.show.shared.comparison_words import evaluation_changes
 
 TEXT = "the plot is thin but fun"
 

@@ -34,7 +34,7 @@ def attention_agrees(name):
     visualizer = visualizer_of(name)
     encoding = encoded(visualizer, PROBE)
     found = capture_attention(visualizer.runner.model, encoding, range(3), range(4)).weights[0]
-    return oracles.close(found, oracles.eager_attention(name, encoding.inputs), 1e-6)
+    return oracles.close(found, oracles.eager_attention(name, encoding.inputs), oracles.FUSED)
 
 
 def padding_agrees(name):

@@ -35,7 +35,7 @@ def test_each_generated_token_is_explained_by_its_own_prefix(name):
         assert not found.scores[row, position + 1 :].any()
 
 
-@pytest.mark.parametrize("name", tiny_models.LANGUAGE_MODELS)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.LANGUAGE_MODELS))
 def test_a_whole_continuation_is_the_sum_of_its_tokens(name):
     visualizer = visualizer_of(name)
     options = {"target": "continuation", "continuation": " a king lived.", "method": "saliency"}
@@ -48,7 +48,7 @@ def test_a_whole_continuation_is_the_sum_of_its_tokens(name):
     assert oracles.close(together[0, 0], each[0].double().sum(0), 5e-5)
 
 
-@pytest.mark.parametrize("name", tiny_models.LANGUAGE_MODELS)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.LANGUAGE_MODELS))
 def test_steps_keep_what_the_model_believed(name):
     visualizer = visualizer_of(name)
     found = visualizer.generate(PROBE, max_new_tokens=STEPS)
@@ -109,7 +109,7 @@ def test_an_end_token_counts_only_when_the_model_wrote_it():
     assert given.text == " a king"
 
 
-@pytest.mark.parametrize("name", tiny_models.LANGUAGE_MODELS)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.LANGUAGE_MODELS))
 def test_a_given_continuation_is_tokenized_alone_and_appended(name):
     visualizer = visualizer_of(name)
     found = visualizer.compute_saliency(
@@ -151,7 +151,7 @@ def test_chat_messages_go_through_the_template_whose_tokens_are_special():
     assert "".join(own) == "The film was wonderful."
 
 
-@pytest.mark.parametrize("name", tiny_models.LANGUAGE_MODELS)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.LANGUAGE_MODELS))
 def test_a_callable_target_sees_the_models_outputs(name):
     visualizer = visualizer_of(name)
     inputs = {"input_ids": encoded(visualizer, PROBE).ids}

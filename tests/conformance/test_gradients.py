@@ -24,7 +24,7 @@ def test_classifier_saliency_is_the_norm_of_captums_gradient(name, text):
     assert oracles.close(signed.scores[0], expected)
 
 
-@pytest.mark.parametrize("name", tiny_models.CLASSIFIERS)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.CLASSIFIERS))
 def test_contrast_and_probability_are_differentiated_as_such(name):
     visualizer = visualizer_of(name)
     inputs = encoded(visualizer, TEXTS[0]).inputs
@@ -51,7 +51,9 @@ def test_next_token_saliency_is_captums(name):
     assert oracles.close(found.scores[0], expected.norm(dim=-1), 2e-5)
 
 
-@pytest.mark.parametrize("name", [n for n in tiny_models.LANGUAGE_MODELS if n != "bert-as-language-model"])
+@pytest.mark.parametrize(
+    "name", tiny_models.each(n for n in tiny_models.LANGUAGE_MODELS if n != "bert-as-language-model")
+)
 def test_loss_is_the_models_own_and_its_saliency_captums(name):
     visualizer = visualizer_of(name)
     ids = encoded(visualizer, TEXTS[1]).inputs["input_ids"]
@@ -69,7 +71,7 @@ def test_loss_is_the_models_own_and_its_saliency_captums(name):
     assert found.valid[0, :-1].all()
 
 
-@pytest.mark.parametrize("name", tiny_models.CLASSIFIERS)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.CLASSIFIERS))
 def test_alone_equals_batched(name):
     visualizer = visualizer_of(name)
     together = visualizer.compute_saliency([*TEXTS, TEXTS[0]], target="all", method="saliency")
@@ -80,7 +82,7 @@ def test_alone_equals_batched(name):
         assert found.tokens.texts == (text,)
 
 
-@pytest.mark.parametrize("name", tiny_models.CLASSIFIERS + tiny_models.LANGUAGE_MODELS)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.CLASSIFIERS + tiny_models.LANGUAGE_MODELS))
 def test_alone_equals_padded_or_padding_is_refused(name):
     visualizer = visualizer_of(name)
     runner = visualizer.runner
@@ -101,7 +103,7 @@ def test_alone_equals_padded_or_padding_is_refused(name):
         assert not padded.gradients[row, :, length:].any()
 
 
-@pytest.mark.parametrize("name", tiny_models.CLASSIFIERS)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.CLASSIFIERS))
 def test_sdpa_and_eager_give_the_same_gradients(name):
     plain, eager = visualizer_of(name), visualizer_of(name, "eager")
     assert oracles.close(
@@ -110,7 +112,7 @@ def test_sdpa_and_eager_give_the_same_gradients(name):
     )
 
 
-@pytest.mark.parametrize("name", tiny_models.CLASSIFIERS)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.CLASSIFIERS))
 def test_pairs_are_explained_with_both_texts(name):
     visualizer = visualizer_of(name)
     found = visualizer.compute_saliency((TEXTS[0], TEXTS[1]), target=0, method="saliency")

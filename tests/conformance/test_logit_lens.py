@@ -17,11 +17,17 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("implementation", [None, "eager"])
-@pytest.mark.parametrize("name", list(tiny_models.BY_NAME))
+@pytest.mark.parametrize(
+    ("name", "implementation"),
+    [
+        *[(name, None) for name in tiny_models.BY_NAME],
+        *[
+            pytest.param(*name.values, "eager", marks=name.marks)
+            for name in tiny_models.each(tiny_models.WITH_ATTENTION)
+        ],
+    ],
+)
 def test_the_last_layer_is_the_model_s_own_answer(name, implementation):
-    if implementation and not tiny_models.BY_NAME[name].has_attention:
-        implementation = None
     visualizer = visualizer_of(name, implementation)
     if name in REFUSED:
         with pytest.raises(UnsupportedModelError) as caught:
@@ -46,7 +52,7 @@ def test_the_last_layer_is_the_model_s_own_answer(name, implementation):
         assert np.array_equal(found.next_ids, [*found.tokens.ids[1:], -1])
 
 
-@pytest.mark.parametrize("name", list(tiny_models.BY_NAME))
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.BY_NAME))
 def test_the_lens_leaves_the_logits_as_they_are(name):
     if name in REFUSED:
         return

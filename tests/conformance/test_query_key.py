@@ -22,7 +22,7 @@ def softmax(found):
 
 
 @pytest.mark.parametrize("implementation", [None, "eager"])
-@pytest.mark.parametrize("name", [n for n in tiny_models.WITH_ATTENTION if n not in REFUSED])
+@pytest.mark.parametrize("name", tiny_models.each(n for n in tiny_models.WITH_ATTENTION if n not in REFUSED))
 def test_the_softmax_of_the_scores_is_the_attention_of_an_eager_load(name, implementation):
     visualizer = visualizer_of(name, implementation)
     expected = oracles.eager_attention(name, encoded(visualizer, PROBE).inputs)
@@ -37,7 +37,7 @@ def test_the_softmax_of_the_scores_is_the_attention_of_an_eager_load(name, imple
         assert QueryKey.from_json(found.to_json()).to_json() == found.to_json()
 
 
-@pytest.mark.parametrize("name", [n for n in tiny_models.WITH_ATTENTION if n not in REFUSED])
+@pytest.mark.parametrize("name", tiny_models.each(n for n in tiny_models.WITH_ATTENTION if n not in REFUSED))
 def test_a_fused_kernel_and_eager_code_consume_the_same(name):
     one, other = (
         visualizer_of(name, kind).compute_query_key(PROBE, layer=1, head=3, query=6)

@@ -70,9 +70,19 @@ CLASS_TARGETS = {
 }
 
 
-@pytest.mark.parametrize("problem", QUANTITIES)
 @pytest.mark.parametrize(
-    ("name", "asked"), [("bert", TEXT), ("roberta", (TEXT, PAIR)), ("llama-classifier", TEXT)]
+    ("name", "asked", "problem"),
+    [
+        *[("bert", TEXT, problem) for problem in QUANTITIES],
+        ("roberta", (TEXT, PAIR), "single_label"),
+        ("llama-classifier", TEXT, "single_label"),
+        *[
+            pytest.param(name, asked, problem, marks=pytest.mark.full)
+            for name, asked in (("roberta", (TEXT, PAIR)), ("llama-classifier", TEXT))
+            for problem in QUANTITIES
+            if problem != "single_label"
+        ],
+    ],
 )
 def test_every_target_of_a_classifier_is_what_is_computed_by_hand(name, asked, problem):
     declared = None if problem == "single_label" else problem
@@ -203,7 +213,7 @@ def prepared(name):
     return visualizer, torch.tensor([prompt]), torch.tensor([prompt + following])
 
 
-@pytest.mark.parametrize("name", ["gpt2", "llama", "gemma2", "gemma3", "mamba"])
+@pytest.mark.parametrize("name", tiny_models.each(["gpt2", "llama", "gemma2", "gemma3", "mamba"]))
 def test_every_target_of_a_language_model_is_what_is_computed_by_hand(name):
     visualizer, prompt, whole = prepared(name)
     start = prompt.shape[1]
@@ -339,18 +349,18 @@ def test_many_prompts_in_any_order_are_each_alone(name, method):
             if own.get("continuation") is following:
                 own["continuation"] = following[number]
             alone.append(visualizer.compute_saliency(prompt, method=method, **own))
-        for order in ([0, 1, 2, 3, 4], [3, 1, 4, 0, 2]):
-            given = dict(options)
-            if given.get("continuation") is following:
-                given["continuation"] = [following[number] for number in order]
-            found = visualizer.compute_saliency([prompts[number] for number in order], method=method, **given)
-            for number, one in zip(order, found, strict=True):
-                expected = alone[number]
-                assert one.targets == expected.targets
-                assert one.tokens.texts == expected.tokens.texts
-                assert close(one.outputs, expected.outputs, np.abs(expected.outputs).max())
-                scale = np.abs(expected.scores).max() + (method == "leave_one_out")
-                assert close(one.scores, expected.scores, scale)
+        order = [3, 1, 4, 0, 2]
+        given = dict(options)
+        if given.get("continuation") is following:
+            given["continuation"] = [following[number] for number in order]
+        found = visualizer.compute_saliency([prompts[number] for number in order], method=method, **given)
+        for number, one in zip(order, found, strict=True):
+            expected = alone[number]
+            assert one.targets == expected.targets
+            assert one.tokens.texts == expected.tokens.texts
+            assert close(one.outputs, expected.outputs, np.abs(expected.outputs).max())
+            scale = np.abs(expected.scores).max() + (method == "leave_one_out")
+            assert close(one.scores, expected.scores, scale)
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt2-classifier"])

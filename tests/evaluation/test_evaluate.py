@@ -4,12 +4,13 @@ import itertools
 from contextlib import nullcontext
 from dataclasses import replace
 
+import loaded_demos
 import numpy as np
 import pytest
 import torch
-from tiny_models import CLASSIFIERS, LANGUAGE_MODELS, PROBE, visualizer_of
+from tiny_models import CLASSIFIERS, LANGUAGE_MODELS, PROBE, each, visualizer_of
 
-from model_understanding import Assessment, GenerativeModelVisualizer, ModelVisualizer
+from model_understanding import Assessment, GenerativeModelVisualizer
 from model_understanding.attribution.kernel_shap import KernelShap
 from model_understanding.errors import InputError, StoppedError
 from model_understanding.evaluation import run
@@ -40,7 +41,7 @@ TEXTS = (
 
 @pytest.fixture(scope="module")
 def sentiment():
-    return ModelVisualizer("demo:sentiment")
+    return loaded_demos.sentiment()
 
 
 def test_right_scores_are_supported_and_negated_ones_are_not(sentiment):
@@ -238,13 +239,13 @@ def test_an_assessment_survives_json(sentiment):
     assert set(assessment.to_dataframe()["metric"]) >= {"verdict", "comprehensiveness", "sufficiency"}
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", each(CLASSIFIERS))
 def test_every_classifier_is_evaluated(name):
     assessment = visualizer_of(name).evaluate(PROBE, method="leave_one_out")
     assert assessment.verdict in ("supported", "weak", "not supported")
 
 
-@pytest.mark.parametrize("name", LANGUAGE_MODELS)
+@pytest.mark.parametrize("name", each(LANGUAGE_MODELS))
 def test_a_continuation_is_evaluated_as_a_whole(name):
     visualizer = visualizer_of(name)
     assert isinstance(visualizer, GenerativeModelVisualizer)

@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from loaded_demos import sentiment
 from tiny_models import encoded, fresh, visualizer_of
 
-from model_understanding import Assessment, ModelVisualizer
+from model_understanding import Assessment
 from model_understanding.evaluation.normalized_aopc import (
     NormalizedAopc,
     membership,
@@ -92,7 +93,7 @@ def test_sets_of_more_tokens_than_a_machine_word_holds():
     ],
 )
 def test_five_sets_of_each_size_come_near_the_limits_of_a_trained_model(text):
-    visualizer = ModelVisualizer("demo:sentiment")
+    visualizer = sentiment()
     attribution = visualizer.compute_saliency(text, method="saliency")
     encoding = encoded(visualizer, text)
     measures = measures_of(visualizer.runner, encoding, attribution.targets[0], None)

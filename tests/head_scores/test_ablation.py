@@ -7,6 +7,7 @@ import oracles
 import pytest
 import tiny_models
 import torch
+from pass_counts import forwards_of
 from tiny_models import PROBE, encoded, visualizer_of
 
 from model_understanding import InputError, UnsupportedModelError
@@ -104,18 +105,6 @@ def test_a_function_of_the_outputs_is_a_target():
         assert found.target.quantity == "custom"
 
 
-def counted(model, call):
-    rows = []
-    handle = model.register_forward_pre_hook(
-        lambda _, arguments, keywords: rows.append(tuple(keywords["input_ids"].shape)), with_kwargs=True
-    )
-    try:
-        call()
-    finally:
-        handle.remove()
-    return rows
-
-
 def test_what_scores_cost():
     visualizer = visualizer_of("bert")
     tokens = encoded(visualizer, PROBE).ids.shape[1]
@@ -128,14 +117,14 @@ def test_what_scores_cost():
         ({"scores": "induction"}, [(4, 52)]),
         ({"scores": ["saliency_agreement", "entropy"], "target": 1, "method": "saliency"}, [one, one]),
     ):
-        assert counted(visualizer.model, partial(visualizer.score_heads, PROBE, **options)) == expected
+        assert forwards_of(visualizer.model, partial(visualizer.score_heads, PROBE, **options)) == expected
     llama = visualizer_of("llama")
     assert is_causal(llama.runner.model)  # measured once for a model
     tokens = encoded(llama, PROBE).ids.shape[1] - 1  # the last token's logits are read by no loss
-    found = counted(llama.model, lambda: llama.score_heads(PROBE, scores="ablation"))
+    found = forwards_of(llama.model, lambda: llama.score_heads(PROBE, scores="ablation"))
     assert found == [(1, tokens), *[(4, tokens)] * 3]
     assert (
-        counted(
+        forwards_of(
             llama.model, lambda: llama.score_heads(PROBE, scores="ablation", target=lambda o: o.logits.sum())
         )
         == [(1, tokens + 1)] * 13
@@ -148,7 +137,9 @@ def test_batches_are_as_large_as_memory_allows(monkeypatch):
     tokens = encoded(visualizer, PROBE).ids.shape[1] - 1
     monkeypatch.setattr(visualizer.runner.model.memory, "positions_at_once", lambda *_, **__: 3 * tokens)
     found = []
-    rows = counted(visualizer.model, lambda: found.append(visualizer.score_heads(PROBE, scores="ablation")))
+    rows = forwards_of(
+        visualizer.model, lambda: found.append(visualizer.score_heads(PROBE, scores="ablation"))
+    )
     assert [row for row, _ in rows] == [1, *[3, 1] * 3]
     assert oracles.close(found[0].of("ablation"), whole, 1e-4)
 

@@ -179,7 +179,9 @@ def test_blocks_of_rows_give_what_one_block_gives(monkeypatch):
                 patch.setattr(layer, "CELLS_AT_ONCE", 1)
                 patch.setattr(layer, "_LEAST_ROWS", 3)
                 parts = visualizer.score_heads(SAID_TWICE, scores=every)
-            assert oracles.close(parts.scores, whole.scores, 5e-6)
+            for one in every:  # two weights that are nearly the same may change their rank
+                relative = 1e-2 if one == "agreement" else 5e-6
+                assert oracles.close(parts.of(one), whole.of(one), relative)
 
 
 def test_the_loops_tell_wrong_rows(monkeypatch):

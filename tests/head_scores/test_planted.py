@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from loaded_demos import smollm2
 from tiny_models import encoded
 
-from model_understanding import GenerativeModelVisualizer
 from model_understanding.head_scores.repeated_text import repeated_random_text
 
 from . import planted
@@ -69,7 +69,7 @@ def test_a_model_whose_head_looks_two_back_has_no_previous_token_head():
 
 @pytest.mark.real
 def test_smollm2_has_the_heads_that_copying_needs():
-    visualizer = GenerativeModelVisualizer("demo:smollm2")
+    visualizer = smollm2()
     text = "When the lights went out, the old man lit a candle and read to the children until they slept."
     scores = visualizer.score_heads(text, scores=["previous_token", "induction", "sink"])
     previous, induction = (scores.ranking(name, 4) for name in ("previous_token", "induction"))

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import tiny_models
+from loaded_demos import sentiment
 from tiny_models import PROBE, visualizer_of
 
-from model_understanding import InputError, ModelVisualizer, Report, UnsupportedModelError
+from model_understanding import InputError, Report, UnsupportedModelError
 from model_understanding.errors import ModelUnderstandingError
 from model_understanding.head_scores.induction import Induction
 from model_understanding.registry import DEFAULT_HEAD_SCORES, HEAD_SCORES
@@ -14,7 +15,7 @@ SAID_TWICE = f"{PROBE} The film was wonderful."
 
 
 @pytest.mark.parametrize("score", HEAD_SCORES.names())
-@pytest.mark.parametrize("name", [a.name for a in tiny_models.ARCHITECTURES])
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.BY_NAME))
 def test_every_score_of_every_architecture_is_finite_or_refused_by_name(name, score):
     visualizer = visualizer_of(name)
     if not tiny_models.BY_NAME[name].has_attention:
@@ -25,9 +26,10 @@ def test_every_score_of_every_architecture_is_finite_or_refused_by_name(name, sc
     assert found.names == (score,)
     assert found.of(score).shape == (3, 4)
     assert np.isfinite(found.scores).all()
-    if score in ("previous_token", "induction", "induction_in_text", "delimiter", "sink"):
-        assert 0 <= found.scores.min() <= found.scores.max() <= 1 + 1e-6
-    assert (found.target is not None) == (score in ("saliency_agreement", "ablation"))
+    kind = HEAD_SCORES.load(score)
+    if kind.most is not None:
+        assert np.abs(found.scores).max() <= kind.most + 1e-6
+    assert (found.target is not None) == kind.needs_target
     assert np.array_equal(type(found).from_json(found.to_json()).scores, found.scores)
     assert np.array_equal(visualizer.score_heads(SAID_TWICE, scores=score).scores, found.scores)
 
@@ -220,7 +222,7 @@ def test_scores_of_a_pair_and_of_hostile_text_are_finite():
 
 
 def test_an_embedded_classifier_is_scored_by_name():
-    visualizer = ModelVisualizer("demo:sentiment")
+    visualizer = sentiment()
     scores = visualizer.score_heads("The movie was absolutely fantastic!", scores=["sink", "ablation"])
     assert scores.target.labels == ("positive",)
     layers, heads = scores.of("sink").shape

@@ -54,7 +54,9 @@ def without_batch(states, length):
     return states[0] if states.shape[1] == length else states[:, 0]
 
 
-@pytest.mark.parametrize("name", [name for name in tiny_models.BY_NAME if name not in REFUSED])
+@pytest.mark.parametrize(
+    "name", tiny_models.each(name for name in tiny_models.BY_NAME if name not in REFUSED)
+)
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_gradients_at_a_block_are_autograd_s_in_the_model_s_own_graph(name, layer):
     visualizer = visualizer_of(name)
@@ -221,20 +223,20 @@ NOT_FOUND = {
         hf.BartConfig,
         {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
          "decoder_attention_heads": 4, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32},
-        "BartForSequenceClassification has two stacks of blocks, an encoder's and a decoder's: a layer's "
-        f"number does not say which. {ENDING}",
+        "BartForSequenceClassification has two stacks of blocks, an encoder and a decoder: a layer index does "
+        f"not say which. {ENDING}",
     ),
     "no blocks": (
         hf.XLMConfig,
         {"emb_dim": 32, "n_layers": 3, "n_heads": 4},
-        "The blocks of XLMForSequenceClassification cannot be told: 4 lists of modules ran 3 times on hidden "
-        f"states of the text's length, where 1 must. {ENDING}",
+        "Could not locate XLMForSequenceClassification's transformer blocks: expected one ModuleList run 3 "
+        f"times on hidden states of the text's length, found 4. {ENDING}",
     ),
     "pads inside": (
         hf.LongformerConfig,
         {**SMALL, "attention_window": 8, "max_position_embeddings": 200},
-        "The blocks of LongformerForSequenceClassification cannot be told: 0 lists of modules ran 3 times on "
-        f"hidden states of the text's length, where 1 must. {ENDING}",
+        "Could not locate LongformerForSequenceClassification's transformer blocks: expected one ModuleList "
+        f"run 3 times on hidden states of the text's length, found 0. {ENDING}",
     ),
 }  # fmt: skip
 

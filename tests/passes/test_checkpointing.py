@@ -8,6 +8,7 @@ import oracles
 import pytest
 import tiny_models
 import torch
+from registered import RULES
 from tiny_models import PROBE, build, fresh, visualizer_of
 
 from model_understanding import NumericalError, UnsupportedModelError
@@ -18,7 +19,7 @@ from model_understanding.passes import fit_in_memory
 from model_understanding.passes.checkpointing import recomputed_blocks
 from model_understanding.passes.gradients import rows_of_jacobian
 
-METHODS = ("saliency", "integrated_gradients", "gim", "attn_lrp", "cp_lrp")
+METHODS = ("saliency", "integrated_gradients", *RULES)
 FEW = ("bert", "albert", "deberta-v2", "gpt2", "llama", "gemma3", "mixtral")
 GRID = [
     pytest.param(name, marks=[] if name in FEW else pytest.mark.full)
@@ -49,7 +50,7 @@ def test_answers_are_equal(name):
         block.forward = counted
     visualizer = visualizer_of(name, model=model)
     for method in METHODS:
-        if name == "mamba" and method in ("gim", "attn_lrp", "cp_lrp"):
+        if name == "mamba" and method in RULES:
             continue
         options = {"method": method, **target_of(name, method)}
         visualizer.runner.recompute = False

@@ -33,7 +33,7 @@ def each_alone(runner, encoding, wanted):
     return torch.cat([runner.gradients(encoding, [target]).gradients for target in wanted], dim=1)
 
 
-@pytest.mark.parametrize("name", tiny_models.LANGUAGE_MODELS)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.LANGUAGE_MODELS))
 def test_targets_at_different_positions_share_one_backward_of_the_head(name):
     visualizer = visualizer_of(name)
     runner, encoding = visualizer.runner, encoded(visualizer, PROBE)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tiny_tokenizers
 import torch
+from registered import PERTURBATION
 
 from model_understanding import InputError, UnsupportedModelError
 from model_understanding.perturbation.black_box import BLACK_BOX, BlackBox, BlackBoxAblations, words_of
@@ -231,7 +232,7 @@ def test_parts_of_a_model_are_not_there():
     with pytest.raises(UnsupportedModelError) as caught:
         _ = BlackBox(lengths).gradients
     assert str(caught.value) == (
-        "A predict_fn gives values only; 'gradients' is of a model. Use a perturbation method: occlusion, "
-        "leave_one_out, guided_ablation, shapley_sampling, kernel_shap, lime, context_attribution."
+        "A predict_fn gives values only; 'gradients' is of a model. Use a perturbation method: "
+        f"{', '.join(PERTURBATION)}."
     )
     assert not hasattr(BlackBox(lengths), "unheard_of")

@@ -27,7 +27,7 @@ def random_variants(encoding, count=6, seed=0):
     return (np.random.default_rng(seed).random((count, content.size)) < 0.4) & content
 
 
-@pytest.mark.parametrize("name", tiny_models.CLASSIFIERS)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.CLASSIFIERS))
 def test_a_mask_in_the_ids_is_its_embedding_in_the_model(name):
     """The two ways tokens are replaced agree: ids, and what the embedding table gives."""
     visualizer = visualizer_of(name)

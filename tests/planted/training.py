@@ -1,17 +1,24 @@
 """Tiny models trained here until they answer every held-out text of a task."""
 
+import sys
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import transformers
+from filelock import FileLock
+from safetensors.torch import load_model, save_model
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from planted import vocabulary
+from planted import tasks, vocabulary
 from planted.tasks import MASKED, Task, Texts
 from planted.vocabulary import NUMBER
 
+KEPT: Path | None = None  # a folder that keeps trained models from one run of the tests to the next
 BATCH, POSITIONS, HELD_OUT = 64, 1024, 256
 SIGNALS = [NUMBER[word] for word in (*vocabulary.SIGNALS, *vocabulary.VALUES)]
 # From the usual .02 a model of this width learns no negation in hundreds of steps; from .1 in 150.
@@ -37,12 +44,31 @@ def trained(task: Task, seed: int = 0, architecture: str | None = None) -> Any:
     usual = "llama" if task.classes is None else "bert"
     if architecture not in (None, usual):
         task = replace(task, steps=3 * task.steps)
+    if KEPT is None:
+        return _trained(task, seed, architecture or usual)
+    path = KEPT / f"{_digest(task, seed, architecture or usual)}.safetensors"
+    with FileLock(path.with_suffix(".lock")):  # another process may want the same model
+        if not path.exists():
+            save_model(_trained(task, seed, architecture or usual), str(path))
+    model = _built(task, architecture or usual).eval()
+    load_model(model, str(path))
+    return model
+
+
+def _digest(task: Task, seed: int, architecture: str) -> str:
+    """Return a name for what a model is trained from: this folder's code, the packages and the question."""
+    sources = [Path(module.__file__).read_bytes() for module in (sys.modules[__name__], tasks, vocabulary)]
+    question = repr((task.name, task.steps, seed, architecture, torch.__version__, transformers.__version__))
+    return sha256(b"".join([*sources, question.encode()])).hexdigest()[:16]
+
+
+def _trained(task: Task, seed: int, architecture: str) -> Any:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return _train(_built(task, architecture or usual), task, np.random.default_rng(seed))
+            return _train(_built(task, architecture), task, np.random.default_rng(seed))
     finally:
         torch.set_num_threads(threads)
 

@@ -2,14 +2,13 @@
 
 from dataclasses import replace
 
+import hard_results as made
 import numpy as np
 import pytest
 import torch
 
 from model_understanding import AttentionMap, InputError, NumericalError, Tokens
 from model_understanding.results.attention_sinks import find_sinks
-
-from . import made
 
 WEIGHTS = np.random.default_rng(0).dirichlet(np.ones(4), size=(3, 2, 4)).astype(np.float32)
 MAP = AttentionMap.from_arrays(WEIGHTS, list("abcd"))

@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 
+import hard_results as made
 import numpy as np
 import pytest
 
 from model_understanding import Attribution, InputError, Target, Tokens
-
-from . import made
 
 TOKENS = Tokens.from_spans(
     texts=("a bad film. ok",),

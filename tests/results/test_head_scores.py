@@ -3,14 +3,13 @@
 import json
 from dataclasses import replace
 
+import hard_results as made
 import numpy as np
 import pytest
 
 from model_understanding import HeadScores, InputError, NumericalError, Report
 from model_understanding.results import RankedHead, result_from_json
 from model_understanding.tokens import Tokens
-
-from . import made
 
 
 def test_heads_are_ranked_highest_first_and_signed_scores_by_size():

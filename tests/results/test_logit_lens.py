@@ -3,11 +3,10 @@
 import re
 from dataclasses import replace
 
+import hard_results as made
 import pytest
 
 from model_understanding import NumericalError, Report
-
-from . import made
 
 
 def test_it_names_layers_and_predictions():

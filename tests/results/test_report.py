@@ -7,14 +7,13 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import hard_results as made
 import numpy as np
 import pytest
+from hard_results import same
 
 from model_understanding import Attribution, InputError, Report
 from model_understanding.results.files import write_atomically
-
-from . import made
-from .test_serialization import same
 
 HINT = "Pass a file that Report.save('x.json') or Report.save('x.npz') wrote."
 

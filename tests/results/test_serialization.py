@@ -1,30 +1,17 @@
 """Results to JSON and back, bit for bit; what is not a whole result is refused."""
 
 import json
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 
+import hard_results as made
 import numpy as np
 import pytest
+from hard_results import same
 
 from model_understanding import Attribution, InputError, NumericalError, Report
 from model_understanding.results import Evaluation, Prediction, Target, result_from_json
 
-from . import made
-
 HINT = "Pass a file that Report.save('x.json') or to_json wrote."
-
-
-def same(one, other):
-    """Whether two results are equal in every field, to the bit."""
-    if type(one) is not type(other):
-        return False
-    if is_dataclass(one):
-        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
-    if isinstance(one, np.ndarray):
-        return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
-    if isinstance(one, tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return one == other
 
 
 @pytest.mark.parametrize("result", made.everything(), ids=lambda result: type(result).__name__)

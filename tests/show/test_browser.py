@@ -9,43 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import ALL, NODES, colors_of, missing
+from browsing import AXE, NODES, colors_of, containing, eventually, matching, missing
 from PIL import Image
-from sample_results import classification, generation, hostile, tokens_of
+from sample_results import classification, generation, hostile, tokens_of, with_heads
 
 from model_understanding.show.page.document import html_fragment, html_page
 from model_understanding.show.shared.colors import contrast, palette
 
-from .payload.test_report import with_heads
-
 pytestmark = pytest.mark.browser
-# The colors of every element that holds words of its own, with what lies behind it.
-COLORS_IN_USE = (
-    """() => {
-  """
-    + ALL
-    + """
-  const ground = (e) => {
-    for (; e; e = e.parentElement ?? e.getRootNode().host) {
-      const color = getComputedStyle(e).backgroundColor;
-      if (!/, 0\\)$|transparent/.test(color)) return color;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  const own = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-  const seen = (e) => e.checkVisibility() && !e.closest(".unseen") && e.namespaceURI.endsWith("xhtml");
-  const found = all(document.body).filter((e) => own(e) && seen(e) && e.tagName !== "STYLE");
-  return found.map((e) => [e.textContent.slice(0, 40), getComputedStyle(e).color, ground(e)]);
-}"""
-)
-AXE = Path(__file__).parents[2] / "frontend/node_modules/axe-core/axe.min.js"
 
 
 def test_the_browser_would_have_told(visit):
     page = "<script>alert(1)</script><img src=https://example.invalid/x.png>"
-    events = visit(page).events
-    assert "dialog" in events
-    assert "request: https://example.invalid/x.png" in events
+    opened = visit(page)
+    eventually(lambda: {"dialog", "request: https://example.invalid/x.png"} - {*opened.events}, set())
 
 
 def test_hostile_text_makes_no_dialog_no_request_and_no_element(visit):
@@ -59,7 +36,7 @@ def test_hostile_text_makes_no_dialog_no_request_and_no_element(visit):
     assert "</script><script>alert(1)</script>" in count("main").inner_text()
     opened.page.locator(".token").nth(3).hover()
     opened.page.keyboard.press("ArrowRight")
-    opened.page.wait_for_timeout(300)
+    eventually(opened.page.locator(".tooltip:visible").count, 1)
     assert opened.events == []
 
 
@@ -71,9 +48,9 @@ def test_three_fragments_on_a_page_share_it_with_others(visit):
     for place in range(3):  # each is drawn when it comes in sight
         page.locator(".model-understanding").nth(place).scroll_into_view_if_needed()
         page.locator(".model-understanding").nth(place).locator(".report").wait_for()
+    eventually(page.locator("[data-mounted=yes] .report").count, 3)
+    eventually(page.locator("[data-plain]").count, 0)
     assert opened.events == []
-    assert page.locator("[data-mounted=yes] .report").count() == 3
-    assert page.locator("[data-plain]").count() == 0
     assert page.locator("img, body b").count() == 0
     assert page.evaluate("Object.keys(window).length - window.known") <= 1, "known itself"
     # Nothing outside is touched: the paragraph has the browser's own look.
@@ -84,8 +61,9 @@ def test_three_fragments_on_a_page_share_it_with_others(visit):
     # A key acts on the one report that has the focus.
     page.locator(".text").nth(1).focus()
     page.keyboard.press("g")
-    pressed = page.locator("[aria-label=Granularity] [aria-pressed=true]").all_inner_texts()
-    assert pressed == ["Tokens", "Words", "Tokens"]
+    pressed = page.locator("[aria-label=Granularity] [aria-pressed=true]")
+    eventually(pressed.all_inner_texts, ["Tokens", "Words", "Tokens"])
+    page.wait_for_timeout(300)  # a whole page would have written its address by then
     assert page.evaluate("location.hash") == ""
 
 
@@ -113,18 +91,12 @@ def test_every_word_of_the_page_is_readable(visit, scheme):
     report = classification(cautions=["untrained head"])
     plainly = visit(html_page(report), scheme, java_script_enabled=False)
     found = [
-        *visit(html_page(report), scheme).page.evaluate(COLORS_IN_USE),
-        *visit(html_page(generation()), scheme).page.evaluate(COLORS_IN_USE),
-        *plainly.page.evaluate(COLORS_IN_USE),
+        *visit(html_page(report), scheme).colors_in_use(),
+        *visit(html_page(generation()), scheme).colors_in_use(),
+        *plainly.colors_in_use(),
     ]
     assert len(found) > 200
-    faint = [entry for entry in found if contrast(as_hex(entry[1]), as_hex(entry[2])) < 4.5]
-    assert faint == []
-
-
-def as_hex(color: str) -> str:
-    numbers = color.removeprefix("rgb(").removesuffix(")").split(",")
-    return "#" + "".join(f"{int(number):02x}" for number in numbers)
+    assert [entry for entry in found if contrast(*entry[1:]) < 4.5] == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -135,13 +107,7 @@ def test_axe_finds_nothing_serious(visit, scheme):
         pytest.skip("axe-core is missing, and npm too")
     for report in (classification(cautions=["untrained head"]), generation()):
         opened = visit(html_page(report), scheme, bypass_csp=True)
-        opened.page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
-        found = opened.page.evaluate("async () => (await axe.run()).violations")
-        assert [
-            (one["id"], [node["html"][:200] for node in one["nodes"]])
-            for one in found
-            if one["impact"] in ("serious", "critical")
-        ] == []
+        assert opened.axe_violations() == []
 
 
 def test_a_fragment_follows_the_notebooks_theme(visit):
@@ -155,17 +121,17 @@ def test_a_fragment_follows_the_notebooks_theme(visit):
         opened = visit(f"<body {attributes}>{fragment}</body>", scheme=other)
         assert opened.page.locator("[data-view-of-report]").get_attribute("data-theme") == scheme
     opened.page.evaluate("document.body.className = 'vscode-dark'")
-    opened.page.wait_for_timeout(100)
-    assert opened.page.locator("[data-view-of-report]").get_attribute("data-theme") == "dark"
+    view = opened.page.locator("[data-view-of-report]")
+    eventually(lambda: view.get_attribute("data-theme"), "dark")
 
 
 def test_a_page_works_with_scripts_off_and_on_a_narrow_screen(visit):
     opened = visit(html_page(generation()), java_script_enabled=False)
     opened.page.set_viewport_size({"width": 380, "height": 700})
-    assert opened.page.locator("h2:visible").count() == 5
-    assert opened.page.locator(".mu-figure svg:visible").count() == 2
+    eventually(opened.page.locator("h2:visible").count, 5)
+    eventually(opened.page.locator(".mu-figure svg:visible").count, 2)
     opened.page.locator("summary").first.click()
-    assert opened.page.locator("details[open] table:visible").count() == 1
+    eventually(opened.page.locator("details[open] table:visible").count, 1)
 
 
 def test_a_script_that_fails_leaves_the_plain_page(visit):
@@ -189,24 +155,23 @@ def test_one_selection_goes_through_every_view_and_the_address(visit):
     opened = visit(html_page(classification()))
     page = opened.page
     page.locator(".token", has_text="movie").click()
-    assert page.locator(".bar-row[aria-selected=true] .bar-label").inner_text() == "movie"
-    assert page.locator(".readout").inner_text().startswith("“movie”: score ")
-    assert page.locator(".arcs h3").inner_text() == "movie attends most to"
-    assert page.locator(".sources .source").count() == 7, "the sink is left aside"
+    selected = page.locator(".bar-row[aria-selected=true]")
+    eventually(selected.locator(".bar-label").all_inner_texts, ["movie"])
+    eventually(page.locator(".readout").inner_text, matching("^“movie”: score "))
+    eventually(page.locator(".arcs h3").inner_text, "movie attends most to")
+    eventually(page.locator(".sources .source").count, 7)  # the sink is left aside
     page.locator(".token", has_text="absolutely").click(modifiers=["Shift"])
-    assert page.locator(".bar-row[aria-selected=true]").count() == 3
-    assert "3 tokens selected" in page.locator(".readout").inner_text()
-    page.wait_for_timeout(300)
-    assert "Selected absolutely." in page.locator("[data-role=announcer]").text_content()
-    assert (
-        "Attends most to (layer 5, mean of heads 0–2)" in page.locator("[data-role=announcer]").text_content()
+    eventually(selected.count, 3)
+    eventually(page.locator(".readout").inner_text, containing("3 tokens selected"))
+    eventually(
+        page.locator("[data-role=announcer]").text_content,
+        containing("Selected absolutely.", "Attends most to (layer 5, mean of heads 0–2)"),
     )
-    assert page.evaluate("location.hash") == "#anchor=2&focus=4"
+    eventually(lambda: page.evaluate("location.hash"), "#anchor=2&focus=4")
     page.reload()
-    assert page.locator(".bar-row[aria-selected=true]").count() == 3
+    eventually(selected.count, 3)
     page.evaluate("location.hash = '#focus=99999&layer=-7&level=word&sinks=%3Cscript%3E'")
-    page.wait_for_timeout(300)
-    assert page.locator("[aria-label=Granularity] [aria-pressed=true]").inner_text() == "Words"
+    eventually(page.locator("[aria-label=Granularity] [aria-pressed=true]").inner_text, "Words")
     assert opened.events == []
 
 
@@ -214,45 +179,43 @@ def test_everything_goes_by_keyboard(visit):
     opened = visit(html_page(classification()))
     page, press = opened.page, opened.page.keyboard.press
     selected = page.locator(".bar-row[aria-selected=true] .bar-label")
+    granularity = page.locator("[aria-label=Granularity] [aria-pressed=true]")
     press("Escape")
-    assert selected.count() == 0
+    eventually(selected.count, 0)
     press("ArrowRight")
     press("ArrowRight")
-    assert selected.inner_text() == "The"
+    eventually(selected.all_inner_texts, ["The"])
     press("Shift+ArrowRight")
-    assert selected.all_inner_texts() == ["The", "movie"]
+    eventually(selected.all_inner_texts, ["The", "movie"])
     title = page.locator("#attention-title")
     press("[")
-    assert title.inner_text() == "Attention: layer 4, mean of heads 0–2"
+    eventually(title.inner_text, "Attention: layer 4, mean of heads 0–2")
     press("h")
-    assert title.inner_text() == "Attention: layer 4, head 0"
+    eventually(title.inner_text, "Attention: layer 4, head 0")
     press("]")
     press("H")
-    assert title.inner_text() == "Attention: layer 5, mean of heads 0–2"
+    eventually(title.inner_text, "Attention: layer 5, mean of heads 0–2")
     for key, words in (("s", "each row rescaled to 100 %"), ("c", "maximum over all heads")):
         press(key)
-        assert words in page.locator("[data-role=attention-status]").inner_text()
+        eventually(page.locator("[data-role=attention-status]").inner_text, containing(words))
     press("g")
-    assert page.locator("[aria-label=Granularity] [aria-pressed=true]").inner_text() == "Words"
+    eventually(granularity.inner_text, "Words")
     press("/")
     page.keyboard.type("fant")
-    assert page.locator(".search-box .note").inner_text() == "1 match"
-    assert selected.inner_text() == "fantastic"
+    eventually(page.locator(".search-box .note").inner_text, "1 match")
+    eventually(selected.all_inner_texts, ["fantastic"])
     press("Escape")
     press("?")
-    assert page.locator("dialog[open]").count() == 1
+    eventually(page.locator("dialog[open]").count, 1)
     page.locator("dialog input").uncheck()
     press("Escape")
-    assert page.locator("dialog[open]").count() == 0
+    eventually(page.locator("dialog[open]").count, 0)
     press("g")
-    assert page.locator("[aria-label=Granularity] [aria-pressed=true]").inner_text() == "Words", "turned off"
+    opened.settle()
+    assert granularity.inner_text() == "Words", "turned off"
     page.locator(".bars").focus()
-    assert (
-        page.evaluate(
-            "getComputedStyle(document.querySelector('[data-view-of-report]').shadowRoot.activeElement).outlineStyle"
-        )
-        == "solid"
-    )
+    focused = "document.querySelector('[data-view-of-report]').shadowRoot.activeElement"
+    eventually(lambda: page.evaluate(f"getComputedStyle({focused}).outlineStyle"), "solid")
 
 
 def test_the_steps_of_a_generation_lead_saliency_and_attention(visit):
@@ -263,21 +226,20 @@ def test_the_steps_of_a_generation_lead_saliency_and_attention(visit):
     page.locator("input[type=range]").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    assert page.locator(".generation h3").inner_text() == f"Step 3 of 12: {labels[2]}"
-    assert page.locator("#saliency-title").inner_text().endswith(f"of {labels[2]}")
-    assert page.locator(".arcs h3").inner_text() == f"Attention when writing “{labels[2]}”"
-    assert (
-        f"{100 * report.generation.probabilities[2]:.1f} %"
-        in page.locator(".generation .note").first.inner_text()
-    )
+    step, title = page.locator(".generation h3"), page.locator("#saliency-title")
+    eventually(step.inner_text, f"Step 3 of 12: {labels[2]}")
+    eventually(title.inner_text, matching(f"of {labels[2]}$"))
+    eventually(page.locator(".arcs h3").inner_text, f"Attention when writing “{labels[2]}”")
+    probability = f"{100 * report.generation.probabilities[2]:.1f} %"
+    eventually(page.locator(".generation .note").first.inner_text, containing(probability))
     page.locator(".token[data-token='15']").click()
-    assert page.locator(".generation h3").inner_text().startswith("Step 6 of 12")
+    eventually(step.inner_text, matching("^Step 6 of 12"))
     page.locator(".token[data-token='17']").click(modifiers=["Shift"])
-    assert "sum over 3 targets" in page.locator(".saliency > .note").inner_text()
+    eventually(page.locator(".saliency > .note").inner_text, containing("sum over 3 targets"))
     page.keyboard.press("Escape")
     page.keyboard.press("a")
-    assert "loss" in page.locator("#saliency-title").inner_text()
-    assert page.locator(".generation h3").inner_text().startswith("Step 1 of 12")
+    eventually(title.inner_text, containing("loss"))
+    eventually(step.inner_text, matching("^Step 1 of 12"))
     assert opened.events == []
 
 
@@ -319,9 +281,9 @@ def test_144_heads_are_few_elements_and_a_head_is_chosen_by_its_thumbnail(visit)
     opened = visit(html_page(report))
     page = opened.page
     page.locator(".heads-part .note", has_text="12 layers × 12 heads").wait_for()
-    page.wait_for_timeout(500)
-    assert page.evaluate(NODES) < 2000
     page.locator(".heads-part .note", has_text="columns are heads.").filter(has_not_text="Reading").wait_for()
+    opened.settle()
+    assert page.evaluate(NODES) < 2000
     page.evaluate(
         """() => {
           const { putImageData } = CanvasRenderingContext2D.prototype;
@@ -335,10 +297,11 @@ def test_144_heads_are_few_elements_and_a_head_is_chosen_by_its_thumbnail(visit)
     for place in (page.locator(".token").nth(20), page.locator(".bars"), page.locator("[data-view=heatmap]")):
         place.hover()
     page.locator("canvas.heads").hover(position={"x": 100, "y": 100})
-    page.wait_for_timeout(300)
+    opened.settle()
     assert page.evaluate("painted") == 0, "what is hovered paints no cells again"
     page.locator("canvas.heads").click(position={"x": 30 + 5, "y": 22 + 5})
     page.locator("#attention-title", has_text="layer 0, head 0").wait_for()
-    page.wait_for_timeout(300)
+    eventually(lambda: page.evaluate("painted"), 1)
+    opened.settle()
     assert page.evaluate("painted") == 1, "one matrix, no thumbnail"
     assert opened.events == []

@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sample_results import classification, text_of, tokens_of
+from browsing import NODES, containing, eventually, matching
+from sample_results import classification, heads, text_of, tokens_of
 
 from model_understanding.results import AttentionMap, HeadScores, Report
 from model_understanding.show.page.document import exact_size, html_page
 from model_understanding.tokens import Level
-
-from .payload.test_report import heads
-from .test_browser import NODES
 
 pytestmark = pytest.mark.browser
 LENGTH = 240
@@ -67,52 +65,53 @@ def test_a_window_moves_over_a_long_text_and_shows_single_weights(visit, scheme)
     remark = page.locator(".attention")
     minimap.focus()
     page.keyboard.press("Home")
-    assert "rows 1–32 of 240, columns 1–32 of 240" in where.inner_text()
+    eventually(where.inner_text, containing("rows 1–32 of 240, columns 1–32 of 240"))
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Shift+ArrowRight")
-    assert "rows 17–48 of 240, columns 2–33 of 240" in where.inner_text()
+    eventually(where.inner_text, containing("rows 17–48 of 240, columns 2–33 of 240"))
     page.keyboard.press("+")
-    assert "rows 9–56 of 240, columns 1–48 of 240" in where.inner_text()
+    eventually(where.inner_text, containing("rows 9–56 of 240, columns 1–48 of 240"))
     box = minimap.bounding_box()
     page.mouse.move(box["x"] + 5, box["y"] + 40)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] - 1, box["y"] + box["height"] - 1, steps=3)
     page.mouse.up()
-    assert "rows 193–240 of 240" in where.inner_text(), "dragged into the corner"
+    eventually(where.inner_text, containing("rows 193–240 of 240"))  # dragged into the corner
     # The selection takes the window with it, and stands in the pooled map too.
     page.locator(".token[data-token='100']").click()
-    assert "rows 77–124 of 240, columns 77–124 of 240" in where.inner_text()
-    colors = minimap.evaluate(
-        """(over) => {
-          const base = over.parentElement.querySelector("canvas");
-          const data = base.getContext("2d").getImageData(0, 0, base.width, base.height).data;
-          return new Set(new Uint32Array(data.buffer)).size;
-        }"""
-    )
-    assert colors > 30, "the overview is not blank"
+    eventually(where.inner_text, containing("rows 77–124 of 240, columns 77–124 of 240"))
+    colors = """(over) => {
+      const base = over.parentElement.querySelector("canvas");
+      const data = base.getContext("2d").getImageData(0, 0, base.width, base.height).data;
+      return new Set(new Uint32Array(data.buffer)).size;
+    }"""
+    eventually(lambda: minimap.evaluate(colors) > 30, True)  # the overview is not blank
     choose(page, "Map", "raw: all layers, 3 heads, overview in blocks of 8 tokens")
     choose(page, "Head", "head 1")
     attention_is(page, "layer 1, head 1")
     words = "The window shows individual weights; in the overview, each cell covers up to 8 × 8"
-    assert words in remark.inner_text()
+    eventually(remark.inner_text, containing(words))
     numbers = exported(page)
     assert np.abs(np.array(numbers["weights"]) - report.attention[1].matrix(1, 1)).max() < 0.01
     choose(page, "Layer", "layer 0")
     attention_is(page, "layer 0, head 1")
-    assert (
-        "This page has no individual weights for this matrix, only for 2 layers, mean over all heads; "
-        "layer 1, 3 heads." in remark.inner_text()
+    eventually(
+        remark.inner_text,
+        containing(
+            "This page has no individual weights for this matrix, only for 2 layers, mean over all heads; "
+            "layer 1, 3 heads."
+        ),
     )
-    assert page.locator(".arcs h3").inner_text() == "96–103 attends most to", (
-        "the stretch of the selected token"
-    )
+    eventually(
+        page.locator(".arcs h3").inner_text, "96–103 attends most to"
+    )  # the stretch of the selected token
     numbers = exported(page)
     assert numbers["from"][12] == "96–103"
     assert np.abs(np.array(numbers["weights"]) - report.attention[2].matrix(0, 1)).max() < 0.01
     page.locator(".arcs .source").first.click()
-    assert page.locator(".bar-row[aria-selected=true]").count() == 1, "a stretch selects its first token"
+    eventually(page.locator(".bar-row[aria-selected=true]").count, 1)  # a stretch selects its first token
     page.keyboard.press("z")
-    assert minimap.is_hidden()
+    eventually(minimap.is_hidden, True)
     assert exact_size(len(html.encode())) in page.locator("[data-role=page-size]").inner_text()
     assert "single weights are in this page for layers 0–1, mean over all heads" in (
         page.locator(".about").inner_text()
@@ -134,11 +133,11 @@ def test_words_and_sentences_hold_for_attention_too(visit):
         numbers = exported(page)
         assert numbers["from"] == list(folded.rows.labels())
         assert np.abs(np.array(numbers["weights"]) - folded.matrix(5)).max() < 0.02
-    assert page.locator(".arcs h3").inner_text() == "I'd see it again! attends most to"
+    eventually(page.locator(".arcs h3").inner_text, "I'd see it again! attends most to")
     group = page.locator("[aria-label='Attention granularity']")
-    assert group.locator("[aria-pressed=true]").inner_text() == "Sentences"
+    eventually(group.locator("[aria-pressed=true]").inner_text, "Sentences")
     group.locator("button", has_text="Tokens").click()
-    assert page.locator("[aria-label=Granularity] [aria-pressed=true]").inner_text() == "Tokens"
+    eventually(page.locator("[aria-label=Granularity] [aria-pressed=true]").inner_text, "Tokens")
     assert opened.events == []
 
 
@@ -162,8 +161,9 @@ def test_heads_are_ranked_by_the_scores_of_the_report(visit, scheme):
     page.locator(".heads-part .note", has_text="4 layers × 6 heads").wait_for()
     choose(page, "Sort by", "sink")
     choose(page, "Show", "top 8")
-    assert "Sorted by sink: weight on sinks" in page.locator(".heads-part").inner_text()
-    assert "Top 8 of 24." in page.locator(".heads-part").inner_text()
+    eventually(
+        page.locator(".heads-part").inner_text, containing("Sorted by sink: weight on sinks", "Top 8 of 24.")
+    )
     thumbnails = page.locator("[data-view=heads]")
     thumbnails.focus()
     assert report.heads is not None
@@ -173,13 +173,12 @@ def test_heads_are_ranked_by_the_scores_of_the_report(visit, scheme):
         page.keyboard.press("ArrowRight")
         best = ranking[place]
         attention_is(page, f"layer {best.layer}, head {best.head}")
-        assert said.inner_text().startswith(f"Layer {best.layer}, head {best.head}: previous token ")
-        assert f"(rank {place + 1} of 24)" in said.inner_text()
+        eventually(said.inner_text, matching(f"^Layer {best.layer}, head {best.head}: previous token "))
+        eventually(said.inner_text, containing(f"(rank {place + 1} of 24)"))
     page.keyboard.press("End")
     attention_is(page, f"layer {ranking[7].layer}, head {ranking[7].head}")
-    page.wait_for_timeout(300)
-    assert "ranking=2&topHeads=8" in page.evaluate("location.hash")
-    assert "8 heads, sorted by sink" in thumbnails.get_attribute("aria-label")
+    eventually(lambda: page.evaluate("location.hash"), containing("ranking=2&topHeads=8"))
+    eventually(lambda: thumbnails.get_attribute("aria-label"), containing("8 heads, sorted by sink"))
     assert opened.events == []
 
 
@@ -216,16 +215,16 @@ def test_4096_tokens_open_and_scroll(visit):
     page.locator(".text").focus()
     page.keyboard.press("End")
     page.keyboard.press("ArrowLeft")
-    assert page.locator(".bar-row[aria-selected=true] .bar-label").inner_text() == text_of(4096).split()[-1]
+    selected = page.locator(".bar-row[aria-selected=true] .bar-label")
+    eventually(selected.all_inner_texts, [text_of(4096).split()[-1]])
     where = page.locator(".minimap [role=status]")
     page.locator(".minimap [role=status]", has_text="rows 4,067–4,098 of 4,098").wait_for()
     page.locator("[data-view=minimap]").focus()
     page.keyboard.press("Home")
-    assert "rows 1–32 of 4,098, columns 1–32 of 4,098" in where.inner_text()
+    eventually(where.inner_text, containing("rows 1–32 of 4,098, columns 1–32 of 4,098"))
     choose(page, "Map", "raw: all layers, 12 heads, overview in blocks of 64 tokens")
     attention_is(page, "layer 11, mean over all heads")
-    assert "The window shows individual weights" in page.locator(".attention").inner_text()
+    eventually(page.locator(".attention").inner_text, containing("The window shows individual weights"))
     page.mouse.wheel(0, 2000)
-    page.wait_for_timeout(200)
-    assert page.evaluate("scrollY") > 0
+    eventually(lambda: page.evaluate("scrollY > 0"), True)
     assert opened.events == []

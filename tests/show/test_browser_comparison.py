@@ -4,17 +4,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from browsing import NODES, colors_of, keep_picture
+from browsing import AXE, NODES, colors_of, containing, eventually, keep_picture, matching
+from compared_reports import attribution, classification, words
+from sample_comparisons import found, hostile_pair, of_generations
+from sample_results import with_heads
 
 from model_understanding import compare
 from model_understanding.show.page.document import html_page
 from model_understanding.show.shared.colors import contrast, palette
-from results.reports import attribution, classification, words
-
-from .page.test_comparison_page import found, hostile_pair
-from .payload.test_comparison import of_generations
-from .payload.test_report import with_heads
-from .test_browser import AXE, COLORS_IN_USE, as_hex
 
 pytestmark = pytest.mark.browser
 
@@ -28,9 +25,9 @@ def test_without_scripts_both_themes_are_readable_and_drawn(visit, scheme):
     colors = colors_of(picture)
     held = palette(scheme)
     assert {held.signed(-1), held.supports, held.against, held.unsigned} <= colors
-    entries = page.evaluate(COLORS_IN_USE)
+    entries = opened.colors_in_use()
     assert len(entries) > 60
-    assert [entry for entry in entries if contrast(as_hex(entry[1]), as_hex(entry[2])) < 4.5] == []
+    assert [entry for entry in entries if contrast(*entry[1:]) < 4.5] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 1100
     marks = "(e) => getComputedStyle(e, '::before').content + getComputedStyle(e).borderBottomStyle"
     assert page.locator(".mu-aligned .mu-second-only").evaluate(marks) == '"+"solid'
@@ -71,33 +68,34 @@ def test_what_is_pointed_at_in_one_text_is_shown_in_the_other(visit, scheme):
     good, bad = (
         texts.nth(side).locator(".token", has_text=word) for side, word in enumerate(("good", "bad"))
     )
-    assert good.evaluate(faces) == bad.evaluate(faces), "one color for one difference"
+    eventually(lambda: good.evaluate(faces) == bad.evaluate(faces), True)  # one color for one difference
     good.hover()
-    assert "hovered" in bad.get_attribute("class")
-    tip = page.locator(".tooltip").inner_text()
-    assert all(word in tip for word in ("good → bad", "first", "second", "difference", "−10"))
+    eventually(lambda: bad.get_attribute("class"), containing("hovered"))
+    tip = page.locator(".tooltip")
+    eventually(tip.inner_text, containing("good → bad", "first", "second", "difference", "−10"))
     good.click()
-    assert "selected" in bad.get_attribute("class")
-    assert page.locator(".compared li.selected .bar-label").inner_text() == "~bad"
+    eventually(lambda: bad.get_attribute("class"), containing("selected"))
+    eventually(page.locator(".compared li.selected .bar-label").all_inner_texts, ["~bad"])
     page.keyboard.press("ArrowRight")
-    assert "selected" in texts.nth(1).locator(".token", has_text="film").get_attribute("class")
+    film = texts.nth(1).locator(".token", has_text="film")
+    eventually(lambda: film.get_attribute("class"), containing("selected"))
     page.get_by_role("button", name="Each report").click()
-    assert good.evaluate(faces) != bad.evaluate(faces), "5 and −5 on one scale"
+    opened.settle()  # on the way from one color to another they differ, too
+    eventually(lambda: good.evaluate(faces) != bad.evaluate(faces), True)  # 5 and −5 on one scale
     page.get_by_role("button", name="By difference").click()
-    assert page.locator(".compared li .bar-label").first.inner_text() == "~bad"
-    assert page.locator("canvas.matrix").get_attribute("aria-label").startswith("Attention, second minus")
+    eventually(page.locator(".compared li .bar-label").first.inner_text, "~bad")
+    matrix = page.locator("canvas.matrix")
+    eventually(lambda: matrix.get_attribute("aria-label"), matching("^Attention, second minus"))
     page.keyboard.press("Escape")
-    assert page.locator(".token.selected").count() == 0
+    eventually(page.locator(".token.selected").count, 0)
     keep_picture(opened, f"comparison-{scheme}")
-    entries = page.evaluate(COLORS_IN_USE)
+    entries = opened.colors_in_use()
     assert len(entries) > 60
-    assert [entry for entry in entries if contrast(as_hex(entry[1]), as_hex(entry[2])) < 4.5] == []
+    assert [entry for entry in entries if contrast(*entry[1:]) < 4.5] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 1100
     assert opened.events == []
     if AXE.exists():
-        page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
-        violations = page.evaluate("async () => (await axe.run()).violations")
-        assert [one["id"] for one in violations if one["impact"] in ("serious", "critical")] == []
+        assert opened.axe_violations() == []
 
 
 def test_a_produced_token_chooses_its_target_and_keys_move_layer_and_head(visit):
@@ -106,15 +104,13 @@ def test_a_produced_token_chooses_its_target_and_keys_move_layer_and_head(visit)
     page.locator("label.picker", has_text="Attribution").locator("select").select_option(index=1)
     page.locator(".two-texts .text").nth(1).locator(".token", has_text="wisdom").click()
     target = page.locator("label.picker", has_text="Target").locator("select")
-    assert "wisdom" in target.locator("option:checked").inner_text()
+    eventually(target.locator("option:checked").inner_text, containing("wisdom"))
     title = page.locator("#differences-title")
     before = title.inner_text()
     page.keyboard.press("[")
-    page.wait_for_timeout(100)
-    assert title.inner_text() != before
+    eventually(lambda: title.inner_text() != before, True)
     page.keyboard.press("h")
-    page.wait_for_timeout(100)
-    assert title.inner_text().endswith("head 0")
+    eventually(title.inner_text, matching("head 0$"))
     assert opened.events == []
 
 

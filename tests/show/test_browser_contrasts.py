@@ -1,7 +1,7 @@
 """Why A and not B: another likely token is clicked, or chosen by keyboard, and the text follows."""
 
 import pytest
-from browsing import keep_picture
+from browsing import containing, eventually, keep_picture, matching
 from sample_results import generation, with_contrasts
 
 from model_understanding.show.page.document import html_page
@@ -18,30 +18,31 @@ def test_an_alternative_shows_why_it_was_not_written_and_escape_returns(visit, s
     before, shares = title.inner_text(), bars.all_inner_texts()
     page.locator(".top .alternative").click()
     written = report.generation.continuation_tokens().labels()[0].strip()
-    assert title.inner_text() == f"Why “{written}” and not “</script>other”"
-    assert f"speaks for {written} over </script>other" in page.locator(".saliency .legend").inner_text()
-    assert bars.all_inner_texts() != shares
-    assert page.locator(".top .alternative").get_attribute("aria-pressed") == "true"
-    assert page.locator("label.picker:visible", has_text="Attribution").count() == 0
-    page.wait_for_timeout(250)
+    eventually(title.inner_text, f"Why “{written}” and not “</script>other”")
+    legend = page.locator(".saliency .legend")
+    eventually(legend.inner_text, containing(f"speaks for {written} over </script>other"))
+    eventually(lambda: bars.all_inner_texts() != shares, True)
+    eventually(lambda: page.locator(".top .alternative").get_attribute("aria-pressed"), "true")
+    eventually(page.locator("label.picker:visible", has_text="Attribution").count, 0)
     keep_picture(opened, f"why-not-{scheme}")
     # A source may be looked at meanwhile; the next step is contrasted too.
     page.locator(".text .token[data-token='2']").click()
+    opened.settle()
     assert title.inner_text().startswith("Why “")
     press("Escape")
-    assert title.inner_text() == before
-    assert bars.all_inner_texts() == shares
+    eventually(title.inner_text, before)
+    eventually(bars.all_inner_texts, shares)
     # By keyboard alone.
     page.locator(".top .alternative").focus()
     press("Enter")
-    assert title.inner_text().startswith("Why “")
+    eventually(title.inner_text, matching("^Why “"))
     focused = "document.querySelector('[data-view-of-report]').shadowRoot.activeElement.className"
-    assert "alternative" in page.evaluate(focused)
+    eventually(lambda: page.evaluate(focused), containing("alternative"))
     page.wait_for_function("location.hash.includes('attribution')")  # written a moment after the last change
     page.reload()
-    assert title.inner_text().startswith("Why “"), "the address holds the contrast"
+    eventually(title.inner_text, matching("^Why “"))  # the address holds the contrast
     page.get_by_role("button", name="Back to “").click()
-    assert title.inner_text() == before
+    eventually(title.inner_text, before)
     assert opened.events == []
 
 
@@ -50,6 +51,7 @@ def test_a_page_without_contrasts_says_how_to_get_them(visit):
     page = opened.page
     title = page.locator("#saliency-title").inner_text()
     page.locator(".top .alternative").click()
-    assert "--alternatives 1" in page.locator(".step").inner_text()
+    eventually(page.locator(".step").inner_text, containing("--alternatives 1"))
+    opened.settle()
     assert page.locator("#saliency-title").inner_text() == title
     assert opened.events == []

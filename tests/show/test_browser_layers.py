@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sample_results import generation
+from browsing import AXE, containing, eventually
+from sample_results import PIECES, generation
 
 from model_understanding.results import LogitLens, Report
 from model_understanding.show.page.document import html_page
-
-from .test_browser import AXE
-from .test_lens import PIECES
 
 pytestmark = pytest.mark.browser
 
@@ -57,20 +55,21 @@ def test_the_layers_are_drawn_and_follow_the_selection(visit, scheme):
     assert rows.first.locator("th").text_content() == "after block 4"
     assert rows.last.locator("th").text_content() == "embeddings"
     first = f"token {lens.next_ids[0]}"
-    assert first in card.locator("h3").text_content()
+    heading = card.locator("h3").text_content
+    eventually(heading, containing(first))
     # Any step that is chosen elsewhere is the position shown here.
     page.locator(".scrub input").press("ArrowRight")
-    assert f"token {lens.next_ids[1]}" in card.locator("h3").text_content()
+    eventually(heading, containing(f"token {lens.next_ids[1]}"))
     best = lens.top_labels(-1, 1)[0].strip()
-    assert best[:3] in rows.first.locator("bdi").text_content()
+    eventually(rows.first.locator("bdi").text_content, containing(best[:3]))
     # By keyboard, from the grid itself.
     card.locator(".lens-grid").focus()
     page.keyboard.press("ArrowDown")
-    assert f"token {lens.next_ids[2]}" in card.locator("h3").text_content()
+    eventually(heading, containing(f"token {lens.next_ids[2]}"))
     # By pointer: a click on a column selects the token chosen there.
     box = card.locator("canvas").bounding_box()
     page.mouse.click(box["x"] + box["width"] * 0.5 / len(lens.positions), box["y"] + 5)
-    assert first in card.locator("h3").text_content()
+    eventually(heading, containing(first))
     assert not opened.events
 
 
@@ -79,13 +78,7 @@ def test_the_layers_are_drawn_and_follow_the_selection(visit, scheme):
 def test_axe_finds_nothing_serious(visit, scheme):
     opened = visit(html_page(with_lens()), scheme, bypass_csp=True)
     opened.page.locator("canvas.heads[aria-label]").wait_for(state="attached")  # drawn when it is decoded
-    opened.page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
-    found = opened.page.evaluate("async () => (await axe.run()).violations")
-    assert [
-        (one["id"], [node["html"][:200] for node in one["nodes"]])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ] == []
+    assert opened.axe_violations() == []
 
 
 def test_hostile_tokens_stay_text_and_come_out_as_numbers(visit):

@@ -1,15 +1,17 @@
 """Reports of real and tiny models in a browser, each in both themes, with a screenshot kept of each."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
 from browsing import NODES, Visit, colors_of, keep_picture, wait_until_read
+from loaded_demos import sentiment, smollm2
 from sample_results import text_of
 from tiny_models import visualizer_of
 from tiny_tokenizers import SENTENCES
 
-from model_understanding import GenerativeModelVisualizer, ModelVisualizer, Report
+from model_understanding import Report
 from model_understanding.show.page.document import html_page
 
 pytestmark = pytest.mark.browser
@@ -20,11 +22,6 @@ MOST_NODES = 2000
 
 
 @cache
-def sentiment() -> ModelVisualizer:
-    return ModelVisualizer("demo:sentiment")
-
-
-@cache
 def of_the_classifier() -> Report:
     text = "The movie was absolutely fantastic, although the ending felt rushed."
     return sentiment().analyze(text, evaluate=True, show=False)
@@ -32,13 +29,12 @@ def of_the_classifier() -> Report:
 
 @cache
 def of_smollm2() -> Report:
-    visualizer = GenerativeModelVisualizer("demo:smollm2")
-    return visualizer.analyze("The capital of France is", max_new_tokens=6, method="saliency", show=False)
+    return smollm2().analyze("The capital of France is", max_new_tokens=6, method="saliency", show=False)
 
 
 @cache
 def of_512_tokens() -> Report:
-    return sentiment().analyze(text_of(398), method="saliency", show=False)
+    return sentiment().analyze(text_of(398), method="saliency", evaluate=False, show=False)
 
 
 @cache
@@ -56,6 +52,12 @@ def of_64_steps() -> Report:
     return visualizer.analyze("A king once", whole[:end], method="input_x_gradient", show=False)
 
 
+@cache
+def page_of(report: Callable[[], Report]) -> str:
+    """Return the page of a report, made once for both themes."""
+    return html_page(report())
+
+
 REPORTS = {
     "classifier": (of_the_classifier, 2e6),
     "512-tokens": (of_512_tokens, 8e6),
@@ -69,12 +71,11 @@ CASES.append(pytest.param(of_smollm2, 2e6, id="smollm2", marks=pytest.mark.real)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("report", "most_bytes"), CASES)
 def test_a_report_is_whole_within_its_budgets_in_both_themes(visit, request, report, most_bytes, scheme):
-    html = html_page(report())
+    html = page_of(report)
     assert len(html.encode("utf-8")) < most_bytes
     opened = visit(html, scheme)
     page = opened.page
     wait_until_read(page)
-    page.wait_for_timeout(300)
     picture = keep_picture(opened, f"report-{request.node.callspec.id}")
     assert opened.events == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 1100
@@ -89,7 +90,7 @@ def test_the_texts_are_as_long_as_they_are_called():
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_right_to_left_markup_stays_text_in_its_order(visit, scheme):
-    page = visit(html_page(right_to_left()), scheme).page
+    page = visit(page_of(right_to_left), scheme).page
     text = page.locator(".text")
     assert "".join(text.all_text_contents()).count("</script><b>") == 1
     assert page.locator(".text b").count() == 0

@@ -3,12 +3,11 @@
 import io
 import json
 import re
-import unicodedata
 import xml.etree.ElementTree as ElementTree
-from html.parser import HTMLParser
 
 import pytest
 from drawn_pictures import drawn_texts
+from page_elements import HTML, Elements, hidden
 from rich.console import Console
 from sample_results import HOSTILE, hostile
 
@@ -20,37 +19,6 @@ from model_understanding.tokens import visible_text
 
 SVG = {"svg", "defs", "g", "path", "use", "clipPath", "rect", "image", "pattern", "metadata", "style"}
 SVG |= {"RDF", "Work", "type", "creator", "Agent", "title", "date", "format", "filter", "feComposite"}
-HTML = {
-    *("html", "head", "meta", "title", "style", "body", "main", "header", "section", "aside", "footer"),
-    *("h1", "h2", "p", "span", "bdi", "i", "strong", "ul", "li", "dl", "dt", "dd", "div", "figure"),
-    *("details", "summary", "table", "thead", "tbody", "tr", "th", "td"),
-    *("svg", "rect", "image", "text", "script"),
-}
-HIDING = ("Cc", "Cf", "Zl", "Zp", "Cs")
-
-
-class Elements(HTMLParser):
-    """The elements, attributes and words of a page."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str]] = []
-        self.words: list[str] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-
-    def handle_data(self, data):
-        if self.tags and self.tags[-1] not in ("style", "script"):
-            self.words.append(data)
-
-
-def hidden(text: str) -> set[str]:
-    return {c for c in text if unicodedata.category(c) in HIDING and c not in "\n\u200c\u200d"}
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
+from sample_results import PIECES
 
 from model_understanding import InputError
 from model_understanding.results import LogitLens
@@ -16,7 +17,6 @@ from model_understanding.show.terminal.logit_lens import print_lens
 from model_understanding.tokens import Tokens
 
 matplotlib.use("Agg")
-PIECES = ("The", " </script>", "שלום", "👨‍👩‍👧", "\x1b[31m")
 
 
 def sample(layers: int = 4, positions: int = 5) -> LogitLens:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import matplotlib
 import numpy as np
 import pytest
+from browsing import AXE, eventually
 from sample_results import generation
 
 from model_understanding.results import QueryKey, Report
@@ -12,8 +13,6 @@ from model_understanding.show.figures.report import query_key_axes
 from model_understanding.show.page.document import html_page
 from model_understanding.show.payload.report import report_payload
 from model_understanding.tokens import Tokens
-
-from .test_browser import AXE
 
 matplotlib.use("Agg")
 
@@ -78,15 +77,13 @@ def test_the_page_shows_what_it_holds_and_how_to_get_more(visit, scheme):
     card = opened.page.locator(".card.neurons")
     held = report_payload(with_neurons())["neurons"]["held"]
     card.locator("select").select_option(index=0)
-    assert card.locator("tbody tr").count() == len(held[0]["keys"])
+    eventually(card.locator("tbody tr").count, len(held[0]["keys"]))
     card.locator("select").select_option(index=1)
-    assert card.locator("tbody tr").count() == len(held[1]["keys"])
-    assert card.locator("tbody canvas").count() == len(held[1]["keys"])
+    eventually(card.locator("tbody tr").count, len(held[1]["keys"]))
+    eventually(card.locator("tbody canvas").count, len(held[1]["keys"]))
     assert "report.with_query_keys" in card.text_content()
     opened.page.locator("canvas.heads[aria-label]").wait_for(state="attached")
-    opened.page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
-    found = opened.page.evaluate("async () => (await axe.run()).violations")
-    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
+    assert opened.axe_violations() == []
     assert not opened.events
 
 
@@ -96,5 +93,6 @@ def test_a_page_that_holds_none_gives_the_code(visit):
     card = opened.page.locator(".card.neurons")
     opened.page.evaluate("() => { document.execCommand = () => true; }")
     card.get_by_role("button", name="Copy as Python").click()
+    opened.page.locator(".toast", has_text="opied").wait_for()
     assert card.locator("table").count() == 0
     assert not opened.events

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from payload_schema import decoded
 from sample_results import attention, classification, generation, tokens_of
 
 from model_understanding.results import AttentionMap, Report
 from model_understanding.show.payload.report import report_payload
 from model_understanding.tokens import Level
-
-from .payload.test_report import decoded
 
 HELD = Path(__file__).parents[2] / "frontend/test/folding.json"
 TEXT = "It was good, really good. I'd see it again! Wouldn't you, Ann?"

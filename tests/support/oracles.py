@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 RELATIVE = 1e-5  # fp32, relative to the largest value
+FUSED = 3e-6  # likewise, of attention weights that a fused kernel's queries and keys give
 
 
 def close(found: Any, expected: Any, relative: float = RELATIVE) -> bool:

@@ -1,5 +1,6 @@
 """Counts what a model really runs, to hold it against what was estimated."""
 
+import re
 from contextlib import contextmanager
 
 import torch
@@ -29,3 +30,33 @@ def counted(model):
     finally:
         handle.remove()
         torch.autograd.grad = grad
+
+
+def forwards_of(model, call):
+    """Return the shape of the ids of every forward pass that a call makes."""
+    shapes = []
+    handle = model.register_forward_pre_hook(
+        lambda _, arguments, keywords: shapes.append(tuple(keywords["input_ids"].shape)), with_kwargs=True
+    )
+    try:
+        call()
+    finally:
+        handle.remove()
+    return shapes
+
+
+def stated_forwards(cost, **known):
+    """Return how many forward passes the words of a ``cost`` state, by numbers that are known.
+
+    ``None`` where the words are no formula of these, as "the method's own".
+
+    >>> stated_forwards("1 + tokens forward passes for each replacement", tokens=5)
+    6
+    """
+    if cost == "none":
+        return 0
+    formula = cost.partition(" forward")[0].removeprefix("up to ").removesuffix(" orders").replace("×", "*")
+    names = set(re.findall(r"[A-Za-z_]+", formula)) - {"min"}
+    if not re.fullmatch(r"[\w+*(), ]+", formula) or not names <= known.keys():
+        return None
+    return eval(formula, {"min": min, **known})

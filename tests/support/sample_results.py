@@ -44,6 +44,8 @@ HOSTILE = (
     "\u2028line\u2029",
 )
 
+PIECES = ("The", " </script>", "שלום", "👨‍👩‍👧", "\x1b[31m")  # of a vocabulary
+
 
 def text_of(count: int) -> str:
     words = OPENING.split()
@@ -183,6 +185,28 @@ def classification(
         ),
         provenance=origin,
     )
+
+
+def heads(length: int, *, causal: bool, layers: int = 12, count: int = 12) -> AttentionMap:
+    """Return attention of many heads: random, which is close to the worst to compress, with a sink."""
+    logits = np.random.default_rng(0).normal(size=(layers, count, length, length)).astype(np.float32)
+    logits[..., 0] += 2
+    mask = np.tril(np.ones((length, length), dtype=bool)) if causal else np.ones((length, length), dtype=bool)
+    weights = np.where(mask, np.exp(logits), 0)
+    tokens = tokens_of(text_of(length), special=False)
+    return AttentionMap(
+        queries=tokens,
+        keys=tokens,
+        weights=weights / weights.sum(-1, keepdims=True),
+        mask=mask,
+        layers=range(layers),
+        heads=range(count),
+    )
+
+
+def with_heads(length: int, *, causal: bool, layers: int = 12) -> Report:
+    found = heads(length, causal=causal, layers=layers)
+    return replace(classification(found.queries), attention=(found,))
 
 
 def generation(count: int = 12, prompt_count: int = 9) -> Report:

@@ -4,11 +4,12 @@ At default initialization BERT's attention is uniform and a lost mask moves a lo
 cannot fail. Weights are scaled up until some attention weight exceeds .5 and logits differ by .1.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import pytest
 import tiny_tokenizers
 import torch
 import transformers as hf
@@ -159,8 +160,29 @@ BY_NAME = {architecture.name: architecture for architecture in ARCHITECTURES}
 CLASSIFIERS = tuple(a.name for a in ARCHITECTURES if a.task == CLASSIFIER)
 LANGUAGE_MODELS = tuple(a.name for a in ARCHITECTURES if a.task == LANGUAGE_MODEL)
 WITH_ATTENTION = tuple(a.name for a in ARCHITECTURES if a.has_attention)
+# Architectures that share what matters here with the one before the colon; of each family the tests that
+# run every architecture take one by default, and all with ``--full``.
+FAMILIES = {
+    "bert": ("distilbert", "albert", "electra"),
+    "roberta": ("xlm-roberta",),
+    "deberta-v2": ("mpnet",),
+    "gpt2": ("opt",),
+    "llama": ("mistral", "qwen2", "qwen3", "phi3"),
+    "gemma3": ("gemma2",),
+    "gpt-neox": ("falcon",),
+}
+FAMILY = {name: first for first, others in FAMILIES.items() for name in (first, *others)}
 PROBE = "The film was wonderful, but a dull plot is bad."
 TEXTS = (PROBE, "Don't call it bad!", "A far away land 👨‍👩‍👧 and a king: שלום 你好")
+
+
+def each(names: Iterable[str]) -> list[Any]:
+    """Return names as parameters of a test: one of each family by default, all with ``--full``."""
+    chosen = list(names)
+    found: dict[str, str] = {}
+    for name in sorted(chosen, key=lambda name: name not in FAMILIES):
+        found.setdefault(FAMILY.get(name, name), name)
+    return [pytest.param(name, marks=[] if name in found.values() else [pytest.mark.full]) for name in chosen]
 
 
 @cache

@@ -1,10 +1,10 @@
+import hard_results as made
 import numpy as np
 import pytest
+from compared_reports import attention, attribution, classification, words
 
 from model_understanding import InputError, compare
 from model_understanding.show.figures.comparison import comparison_figure
-from results import made
-from results.reports import attention, attribution, classification, words
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

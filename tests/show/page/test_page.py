@@ -4,20 +4,12 @@ import hashlib
 import re
 
 import pytest
+from page_elements import plain, words_of
 from sample_results import attention, attribution, classification, generation, text_of, tokens_of
 
 from model_understanding.results import Attribution, Report
 from model_understanding.show.page.document import html_fragment, html_page, page_script
 from model_understanding.tokens import Tokens
-
-
-def plain(html: str) -> str:
-    """Return what a page shows without scripts."""
-    return re.sub(r"<(style|script)\b.*?</\1>", "", html, flags=re.DOTALL)
-
-
-def words_of(html: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", plain(html)))
 
 
 def test_a_page_is_one_document_that_loads_nothing():

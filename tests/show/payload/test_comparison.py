@@ -7,21 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sample_results import generation
+from payload_schema import SCHEMA, faults
+from sample_comparisons import found, hostile_pair, of_generations
+from sample_results import with_heads
 
 from model_understanding import compare
-from model_understanding.comparison import Comparison
 from model_understanding.show.payload.comparison import comparison_json, comparison_payload
 from model_understanding.show.payload.quantize import restored
-
-from ..page.test_comparison_page import found, hostile_pair
-from ..payload.test_report import SCHEMA, faults, with_heads
-
-
-def of_generations() -> Comparison:
-    first = generation()
-    turned = tuple(replace(one, scores=one.scores[:, ::-1] * one.valid) for one in first.attributions)
-    return compare(first, replace(first, attributions=turned[::-1]))
 
 
 @pytest.mark.parametrize("comparison", [found(), hostile_pair(), of_generations()])

@@ -2,13 +2,12 @@ import io
 from dataclasses import replace
 
 import pytest
+from page_elements import hidden
 from rich.console import Console
 from sample_results import HOSTILE, attention, hostile_tokens, provenance, tokens_of
 
 from model_understanding.results import RankedHead
 from model_understanding.show.terminal.heads import print_head_ranking
-
-from ..test_hostile import hidden
 
 
 def ranked(*scores: float, by: str = "ablation", tokens=None, cautions=()):

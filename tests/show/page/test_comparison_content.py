@@ -7,11 +7,15 @@ import io
 import re
 import xml.etree.ElementTree as ElementTree
 
+import compared_reports as reports
 import numpy as np
 import pytest
 import sample_results
+from compared_reports import attribution, classification, cut, step_attribution, words
+from page_elements import HTML, Elements, hidden, plain, words_of
 from PIL import Image
-from sample_results import HOSTILE, hostile, tokens_of
+from sample_comparisons import found, hostile_pair
+from sample_results import HOSTILE, tokens_of
 
 from model_understanding import compare
 from model_understanding.comparison import Comparison
@@ -19,38 +23,6 @@ from model_understanding.results import Provenance
 from model_understanding.show.page.document import html_fragment, html_page
 from model_understanding.show.page.svg import difference_matrix
 from model_understanding.tokens import visible_text
-from results import reports
-from results.reports import attention, attribution, classification, cut, step_attribution, words
-
-from ..page.test_page import plain, words_of
-from ..test_hostile import HTML, Elements, hidden
-
-
-def found(**changed: object) -> Comparison:
-    first, second = words("a good film here"), words("a bad film indeed here")
-    return compare(
-        classification(first, attribution(first, [1, 5, 2, 2]), attention=(attention(first),)),
-        classification(
-            second,
-            attribution(second, [1, -5, 2, 0.5, 4]),
-            positive=0.65,
-            attention=(attention(second),),
-            **changed,
-        ),
-        names=("a.json", "b.json"),
-    )
-
-
-def hostile_pair() -> Comparison:
-    report = hostile()
-    scores = report.attributions[0].scores[:, ::-1]
-    changed = dataclasses.replace(report.attributions[0], scores=scores)
-    other = dataclasses.replace(
-        report,
-        attributions=(changed, *report.attributions[1:]),
-        provenance=dataclasses.replace(report.provenance, model=" ".join(HOSTILE[::-1])),
-    )
-    return compare(report, other, names=(HOSTILE[0], HOSTILE[4]))
 
 
 def rows_of(page: str, title: str) -> list[list[str]]:

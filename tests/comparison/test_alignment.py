@@ -3,10 +3,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from compared_reports import cut, generation, words
 
 from model_understanding.comparison.alignment import Alignment, match_tokens
 from model_understanding.tokens import Tokens
-from results.reports import cut, generation, words
 
 
 def matched(first: Tokens, second: Tokens) -> list[tuple[str, str, str]]:

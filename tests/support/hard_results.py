@@ -1,5 +1,7 @@
 """One result of each type, with values that are hard to keep."""
 
+from dataclasses import fields, is_dataclass
+
 import numpy as np
 
 from model_understanding.results import (
@@ -233,3 +235,16 @@ def everything() -> tuple:
         *(lens(), query_key(), evaluation(), report(), provenance(), target(), head_scores()),
         *(result for result in empty() if not isinstance(result, Tokens)),
     )
+
+
+def same(one, other):
+    """Whether two results are equal in every field, to the bit."""
+    if type(one) is not type(other):
+        return False
+    if is_dataclass(one):
+        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    if isinstance(one, np.ndarray):
+        return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other

@@ -37,7 +37,7 @@ def map_row(name, map, position, text=TEXT):
 
 
 @pytest.mark.parametrize("method", [method for method, map in MAP_OF.items() if map])
-@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.WITH_ATTENTION))
 def test_scores_are_the_maps_row_where_the_answer_was_read(name, method):
     visualizer = visualizer_of(name)
     tokens = len(encoded(visualizer, TEXT).tokens[0])
@@ -53,7 +53,7 @@ def test_scores_are_the_maps_row_where_the_answer_was_read(name, method):
 
 
 @pytest.mark.parametrize("implementation", [None, "eager"])
-@pytest.mark.parametrize("name", tiny_models.WITH_ATTENTION)
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.WITH_ATTENTION))
 def test_value_weighted_rollout_is_the_product_of_its_norms(name, implementation):
     visualizer = visualizer_of(name, implementation)
     encoding = encoded(visualizer, TEXT)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from registered import JOINED_MAPS
 from tiny_models import PROBE, visualizer_of
 
 from model_understanding import InputError
@@ -10,14 +11,12 @@ from model_understanding.attention.keep import KEEPS, reducer_of
 from model_understanding.attention.rollout import Rollout
 from model_understanding.registry import MAPS
 
-JOINED = ("rollout", "gradient_weighted", "value_zeroing", "information_flow")
-
 
 @pytest.mark.parametrize("name", MAPS.names())
 @pytest.mark.parametrize("model", ["bert", "llama"])
 def test_what_is_kept_is_a_part_of_the_whole_map(model, name):
     visualizer = visualizer_of(model)
-    asked = {"layer": [1, 2], "head": "mean" if name in JOINED else [0, 2], "kind": name}
+    asked = {"layer": [1, 2], "head": "mean" if name in JOINED_MAPS else [0, 2], "kind": name}
     asked |= {} if model == "bert" else {"queries": "prompt"}
     whole = visualizer.compute_attention(PROBE, **asked)
     count = len(whole.keys)

@@ -1,4 +1,4 @@
-"""AttnLRP against an explicit rule-by-rule propagation, and what holds on every architecture."""
+"""AttnLRP and CP-LRP against an explicit rule-by-rule propagation, and what of relevance is conserved."""
 
 import oracles
 import pytest
@@ -7,19 +7,21 @@ import torch
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 from model_understanding import UnsupportedModelError
-from model_understanding.attribution.lrp import AttnLrp
+from model_understanding.attribution.lrp import AttnLrp, CpLrp
 from model_understanding.backward_rules import activations, attention, mode, norms
 
 from . import relevance
 
+RULES = {AttnLrp: relevance.ATTN_LRP, CpLrp: relevance.CP_LRP}
 
-def agrees(name, implementation="sdpa", text=PROBE):
+
+def agrees(method, name, implementation="sdpa", text=PROBE):
     model = tiny_models.fresh(name, implementation).double()
     visualizer = visualizer_of(name, model=model)
     encoding = encoded(visualizer, text)
     place, target = relevance.read_of(name, encoding)
-    found = AttnLrp()(visualizer.runner, encoding, [target])
-    value, expected = relevance.REFERENCES[name](model, encoding.ids, place, relevance.ATTN_LRP)
+    found = method()(visualizer.runner, encoding, [target])
+    value, expected = relevance.REFERENCES[name](model, encoding.ids, place, RULES[method])
     assert oracles.close(found.outputs[0, 0], value)
     return oracles.close(found.scores[0, 0], expected, 5e-6)
 
@@ -27,8 +29,9 @@ def agrees(name, implementation="sdpa", text=PROBE):
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 @pytest.mark.parametrize("text", [*TEXTS, "A"])
 @pytest.mark.parametrize("name", relevance.REFERENCES)
-def test_it_is_relevance_propagated_rule_by_rule(name, text, implementation):
-    assert agrees(name, implementation, text)
+@pytest.mark.parametrize("method", RULES)
+def test_it_is_relevance_propagated_rule_by_rule(method, name, text, implementation):
+    assert agrees(method, name, implementation, text)
 
 
 def _plain_slope(x, value):
@@ -53,15 +56,25 @@ FAULTS = {
     ],
 )
 def test_a_lost_rule_is_seen_by_the_oracle(name, fault, monkeypatch):
-    assert agrees(name)
+    assert agrees(AttnLrp, name)
     monkeypatch.setattr(*FAULTS[fault])
-    assert not agrees(name)
+    assert not agrees(AttnLrp, name)
+
+
+def test_weights_that_are_not_constant_are_seen_by_the_oracle(monkeypatch):
+    monkeypatch.setattr(attention, "softmax", lambda rules, scores, probabilities: probabilities)
+    assert not agrees(CpLrp, "bert", "eager")
+
+
+def test_gates_that_are_not_constant_are_seen_by_the_oracle(monkeypatch):
+    monkeypatch.setattr(mode.activations, "left_an_activation", lambda value: False)
+    assert not agrees(CpLrp, "llama")
 
 
 def test_a_norm_whose_statistics_no_rule_sees_is_refused(monkeypatch):
     monkeypatch.setattr(*FAULTS["root"])
     with pytest.raises(UnsupportedModelError, match="a norm LlamaRMSNorm that is computed out of sight"):
-        agrees("llama")
+        agrees(AttnLrp, "llama")
 
 
 def test_without_biases_or_softmax_all_relevance_arrives():
@@ -78,3 +91,14 @@ def test_without_biases_or_softmax_all_relevance_arrives():
     rest = AttnLrp()(visualizer.runner, encoding, [relevance.read_of("llama", encoding)[1]])
     assert oracles.close(rest.scores.sum(), rest.outputs[0, 0])
     assert not oracles.close(found.scores.sum(), found.outputs[0, 0])
+
+
+@pytest.mark.parametrize("name", ["llama", "mistral", "llama-classifier", "mixtral", "qwen3"])
+def test_a_model_without_biases_loses_no_relevance(name):
+    model = tiny_models.fresh(name).double()
+    if name == "mixtral":
+        model.set_experts_implementation("eager")  # the grouped kernel has no 64-bit numbers
+    visualizer = visualizer_of(name, model=model)
+    encoding = encoded(visualizer, PROBE)
+    found = CpLrp()(visualizer.runner, encoding, [relevance.read_of(name, encoding)[1]])
+    assert oracles.close(found.scores.sum(), found.outputs[0, 0])
