@@ -1,9 +1,8 @@
 """Ablation of heads: against a hook that puts one head's part of one module's input to zero."""
 
-from functools import partial
-
 import numpy as np
 import oracles
+import partial
 import pytest
 import tiny_models
 import torch

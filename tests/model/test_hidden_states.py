@@ -223,8 +223,8 @@ NOT_FOUND = {
         hf.BartConfig,
         {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
          "decoder_attention_heads": 4, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32},
-        "BartForSequenceClassification has two stacks of blocks, an encoder and a decoder: a layer index does "
-        f"not say which. {ENDING}",
+        "BartForSequenceClassification has two stacks of blocks, an encoder and a decoder: a layer index "
+        f"does not say which. {ENDING}",
     ),
     "no blocks": (
         hf.XLMConfig,
