@@ -94,8 +94,8 @@ def test_the_models_that_are_refused_are_these_alone(name):
     with pytest.raises(UnsupportedModelError) as caught:
         runner.at_layer(1)
     assert str(caught.value) == (
-        "BertLMHeadModel is not causal: each prefix of a text has hidden states of its own. "
-        "Leave layer out: attributions are then to the embeddings of the text."
+        "BertLMHeadModel is not causal: each prefix of a text has its own hidden states. "
+        "Leave out layer to get attributions to the token embeddings."
     )
 
 
@@ -200,8 +200,8 @@ def test_a_path_around_the_block_is_refused(layer):
     with pytest.raises(UnsupportedModelError) as caught:
         visualizer_of("llama", model=model).runner.at_layer(layer)
     assert str(caught.value) == (
-        f"The hidden states that enter block {layer} of LlamaForCausalLM do not carry the whole text: other "
-        "paths lead around them. Leave layer out: attributions are then to the embeddings of the text."
+        f"The hidden states that enter block {layer} of LlamaForCausalLM do not determine its logits: other "
+        "paths bypass the block. Leave out layer to get attributions to the token embeddings."
     )
 
 
@@ -215,26 +215,26 @@ def test_only_the_layers_that_a_path_leads_around_are_refused():
         runner.at_layer(0)
 
 
-ENDING = "Leave layer out: attributions are then to the embeddings of the text."
+ENDING = "Leave out layer to get attributions to the token embeddings."
 NOT_FOUND = {
     "an encoder-decoder": (
         hf.BartConfig,
         {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
          "decoder_attention_heads": 4, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32},
-        "BartForSequenceClassification has two stacks of blocks, an encoder's and a decoder's: a layer's "
-        f"number does not say which. {ENDING}",
+        "BartForSequenceClassification is an encoder–decoder: a layer index could mean either stack. "
+        f"{ENDING}",
     ),
     "no blocks": (
         hf.XLMConfig,
         {"emb_dim": 32, "n_layers": 3, "n_heads": 4},
-        "The blocks of XLMForSequenceClassification cannot be told: 4 lists of modules ran 3 times on hidden "
-        f"states of the text's length, where 1 must. {ENDING}",
+        "Could not locate XLMForSequenceClassification's transformer blocks: expected one ModuleList run 3 "
+        f"times on hidden states of the text's length, found 4. {ENDING}",
     ),
     "pads inside": (
         hf.LongformerConfig,
         {**SMALL, "attention_window": 8, "max_position_embeddings": 200},
-        "The blocks of LongformerForSequenceClassification cannot be told: 0 lists of modules ran 3 times on "
-        f"hidden states of the text's length, where 1 must. {ENDING}",
+        "Could not locate LongformerForSequenceClassification's transformer blocks: expected one ModuleList "
+        f"run 3 times on hidden states of the text's length, found 0. {ENDING}",
     ),
 }  # fmt: skip
 
