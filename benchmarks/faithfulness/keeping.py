@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from samples import REPLACEMENTS, WORK, Sample
 
-from model_understanding.perturbation.token_removal import Ablations
+from model_understanding.perturbation.token_removal import ModelTokenRemoval
 
 
 class KeptVariants:
@@ -27,7 +27,9 @@ class KeptVariants:
         runner, target = sample.visualizer.runner, sample.target
         if not runner.is_language_model:
             target = replace(target, against=(1 - target.indices[0],))
-        self._texts = [Ablations(runner, sample.encoding, [target], name) for name in self.replacements]
+        self._texts = [
+            ModelTokenRemoval(runner, sample.encoding, [target], name) for name in self.replacements
+        ]
         identity = repr((sample.encoding.ids.tolist(), target, self.replacements)).encode()
         digest = hashlib.sha256(identity).hexdigest()[:16]
         self._path: Path = WORK / "variants" / f"{sample.kind}-{sample.number:03d}-{digest}.npz"

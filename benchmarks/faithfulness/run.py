@@ -30,10 +30,10 @@ def measured(judge: Judge, way: str, method: Any) -> dict[str, Any]:
     """Return the row of one method on one sample: its cost and its z-scores."""
     sample = judge.sample
     row: dict[str, Any] = {"set": sample.kind, "sample": sample.number, "method": way}
-    meter, tokens = PassCounter(), sample.encoding.ids.shape[1]
+    counter, tokens = PassCounter(), sample.encoding.ids.shape[1]
     started = time.process_time()
     try:
-        with counted_by(meter):
+        with counted_by(counter):
             found = method(sample.visualizer.runner, sample.encoding, [[sample.target]])
     except ModelUnderstandingError as error:
         return {**row, "refused": str(error)}
@@ -41,8 +41,8 @@ def measured(judge: Judge, way: str, method: Any) -> dict[str, Any]:
     cost = {
         "tokens": tokens,
         "candidates": len(judge.candidates),
-        "forwards": round(meter.positions / tokens, 2),
-        "backwards": round(meter.backward_positions / tokens, 2),
+        "forwards": round(counter.positions / tokens, 2),
+        "backwards": round(counter.backward_positions / tokens, 2),
         "seconds": round(time.process_time() - started, 3),
     }
     return {**row, **cost, **judged(judge, scores)}
@@ -51,8 +51,8 @@ def measured(judge: Judge, way: str, method: Any) -> dict[str, Any]:
 def forwards_of(method: Any, sample: Sample) -> float:
     """Return the cost of a method without backward passes on a sample, by a dry run."""
     runner, encoding = sample.visualizer.runner, sample.encoding
-    meter, _ = dry_run(runner, lambda one: method(one, encoding, [[sample.target]]), longest=True)
-    return round(meter.positions / encoding.ids.shape[1], 2)
+    counter, _ = dry_run(runner, lambda one: method(one, encoding, [[sample.target]]), longest=True)
+    return round(counter.positions / encoding.ids.shape[1], 2)
 
 
 def judged(judge: Judge, scores: Any) -> dict[str, Any]:

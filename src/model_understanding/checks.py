@@ -1,6 +1,8 @@
-"""Checks of what a caller passes: an index, a whole number, one of several names."""
+"""Checks of what a caller passes: an index, a whole number, a real number, one of several names."""
 
+import math
 from collections.abc import Iterable
+from numbers import Real
 from operator import index
 from typing import Any
 
@@ -30,7 +32,9 @@ def index_in(value: Any, count: int, what: str, owner: str = "the model") -> int
     return index(value) % count
 
 
-def whole_number(value: Any, name: str, least: int = 1, most: int | None = None) -> int:
+def whole_number(
+    value: Any, name: str, least: int = 1, most: int | None = None, *, example: int | None = None
+) -> int:
     """Return a whole number within its range.
 
     Args:
@@ -38,6 +42,7 @@ def whole_number(value: Any, name: str, least: int = 1, most: int | None = None)
         name: The parameter's name, for the message.
         least: The least allowed.
         most: The most allowed; no limit where left out.
+        example: A value for the hint; the least allowed where left out.
 
     Raises:
         InputError: The value is no whole number, or out of its range.
@@ -48,9 +53,38 @@ def whole_number(value: Any, name: str, least: int = 1, most: int | None = None)
     if not is_whole(value) or index(value) < least or (most is not None and index(value) > most):
         allowed = f"{least} or more" if most is None else f"from {least} to {most}"
         raise InputError(
-            f"{name} must be a whole number, {allowed}. Got {value!r}.", hint=f"Pass {name}={least}."
+            f"{name} must be a whole number, {allowed}. Got {value!r}.",
+            hint=f"Pass {name}={least if example is None else example}.",
         )
     return index(value)
+
+
+def real_number(
+    value: Any, name: str, least: float = 0.0, *, exclusive: bool = False, example: float | None = None
+) -> float:
+    """Return a finite number that is at least, or above, a lower limit.
+
+    Args:
+        value: The number.
+        name: The parameter's name, for the message.
+        least: The lower limit.
+        exclusive: Whether the limit itself is not allowed.
+        example: A value for the hint; the lower limit where left out.
+
+    Raises:
+        InputError: The value is no finite number, or below the limit.
+
+    >>> real_number(0.5, "noise")
+    0.5
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or value < least or (exclusive and value == least):
+        allowed = f"above {least:g}" if exclusive else f"{least:g} or more"
+        raise InputError(
+            f"{name} must be a finite number, {allowed}. Got {value!r}.",
+            hint=f"Pass {name}={least if example is None else example}.",
+        )
+    return float(value)
 
 
 def one_of(value: Any, name: str, allowed: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from transformers import BertConfig, BertPreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from model_understanding import ModelVisualizer
-from model_understanding.perturbation.token_removal import Ablations
+from model_understanding.perturbation.token_removal import ModelTokenRemoval
 
 
 class LinearClassifier(BertPreTrainedModel):
@@ -82,14 +82,14 @@ def counted(model):
 
 def brute_force_shapley(runner, encoding, targets, replacement="default"):
     """Return Shapley values of the tokens by their definition, ``(targets, tokens)``."""
-    ablations = Ablations(runner, encoding, targets, replacement, reuse=False)
-    players = np.flatnonzero(ablations.removable)
-    count, length = len(players), ablations.removable.size
+    removal = ModelTokenRemoval(runner, encoding, targets, replacement, reuse=False)
+    players = np.flatnonzero(removal.removable)
+    count, length = len(players), removal.removable.size
 
     def value(present):
-        removed = ablations.removable.copy()
+        removed = removal.removable.copy()
         removed[list(present)] = False
-        return ablations.values(removed[None])[0]
+        return removal.values(removed[None])[0]
 
     found = np.zeros((len(targets), length))
     for player in players:

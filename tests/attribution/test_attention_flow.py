@@ -144,12 +144,12 @@ def test_what_a_method_costs(name, method, forwards, backwards):
     if name == "llama":
         target = Target(task="causal-lm", positions=(tokens - 1,), indices=(9,))
     forwards = tokens + 2 if forwards is None else forwards
-    meter, rehearsal = PassCounter(), PassCounter()
-    with counted_by(meter):
+    counter, rehearsal = PassCounter(), PassCounter()
+    with counted_by(counter):
         METHODS.load(method)()(visualizer.runner, encoding, [target])
     with counted_by(rehearsal):
         METHODS.load(method)()(DryRun(visualizer.runner, longest=True), encoding, [target])
-    for counted in (meter, rehearsal):
+    for counted in (counter, rehearsal):
         assert (counted.forwards, counted.backwards) == (forwards, backwards)
         assert counted.positions == forwards * tokens
 

@@ -42,11 +42,11 @@ def test_the_result_names_the_method_that_was_chosen(model, options, default, fa
 def test_a_classifiers_default_starts_from_mask_and_mean_within_forty_passes():
     visualizer = visualizer_of("bert")
     tokens = len(visualizer._encode(PROBE).tokens[0])
-    meter = PassCounter()
-    with counted_by(meter):
+    counter = PassCounter()
+    with counted_by(counter):
         found = visualizer.compute_saliency(PROBE, target=0)
     assert found.parameters["baseline"] == "mask,mean"
-    assert (meter.positions + meter.backward_positions) / tokens <= 40
+    assert (counter.positions + counter.backward_positions) / tokens <= 40
 
 
 def test_a_report_of_a_language_model_explains_steps_and_loss_by_the_method_of_each():

@@ -94,12 +94,12 @@ def test_too_few_removals_are_told():
 def test_steps_of_a_continuation_share_one_guide_and_add_up_to_the_whole():
     visualizer, method = visualizer_of("gpt2"), GuidedAblation(removals=14)
     options = {"target": "continuation", "continuation": " a king of the sea"}
-    meter = PassCounter()
-    with counted_by(meter):
+    counter = PassCounter()
+    with counted_by(counter):
         steps = visualizer.compute_saliency(PROBE, per_token=True, method=method, **options)
     whole = visualizer.compute_saliency(PROBE, method=method, **options)
     assert len(steps.targets) > 3
-    assert meter.backward_positions <= len(steps.tokens)
+    assert counter.backward_positions <= len(steps.tokens)
     before = np.flatnonzero(steps.tokens.segments == 0)[:-2]  # the last may share a stretch with a step
     assert steps.scores.sum(0)[before] == pytest.approx(whole.scores[0, before], rel=1e-4, abs=1e-5)
 

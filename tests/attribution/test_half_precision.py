@@ -8,7 +8,7 @@ import torch
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 from model_understanding import ContextAttribution, KernelShap, LeaveOneOut, Lime, Occlusion, ShapleySampling
-from model_understanding.perturbation.token_removal import Ablations
+from model_understanding.perturbation.token_removal import ModelTokenRemoval
 
 # Part of the largest 32-bit score. These weights are far sharper than a trained model's: most models
 # stay below a third of it.
@@ -82,11 +82,11 @@ def test_the_mean_embedding_is_summed_in_32_bits(dtype):
     visualizer = halved("gpt2-classifier", dtype)
     encoding = encoded(visualizer, PROBE)
     targets = visualizer.compute_saliency(PROBE, target=0, method="saliency").targets
-    ablations = Ablations(visualizer.runner, encoding, targets, "mean")
-    ablations.values(ablations.removable[None])
-    assert ablations._substitute is not None
+    removal = ModelTokenRemoval(visualizer.runner, encoding, targets, "mean")
+    removal.values(removal.removable[None])
+    assert removal._replacement_embedding is not None
     mean = visualizer.model.get_input_embeddings().weight.detach().double().mean(0)
-    assert oracles.close(ablations._substitute, mean, 1e-5)
+    assert oracles.close(removal._replacement_embedding, mean, 1e-5)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
@@ -110,12 +110,12 @@ def test_a_prefix_that_is_kept_gives_the_scores_of_recomputing(name, dtype):
     removed = np.zeros((1 + len(content), len(found.tokens)), dtype=bool)
     removed[1 + np.arange(len(content)), content] = True
     arguments = (visualizer.runner, encoding, found.targets)
-    reusing = Ablations(*arguments)
+    reusing = ModelTokenRemoval(*arguments)
     assert reusing.reuse is not None
-    assert reusing.reuse.pays(removed)
+    assert reusing.reuse.is_cheaper(removed)
     values = reusing.values(removed)
-    assert not reusing.reuse._broken
-    again = Ablations(*arguments, reuse=False).values(removed)
+    assert not reusing.reuse._failed
+    again = ModelTokenRemoval(*arguments, reuse=False).values(removed)
     expected = explained(visualizer_of(name), name, Occlusion(), LONG).scores[0, content]
     for one in (values, again):
         assert np.abs((one[0] - one[1:])[:, 0] - expected).max() <= TOLERANCE[dtype] * np.abs(expected).max()

@@ -179,8 +179,8 @@ def test_a_router_that_jumps_leaves_a_gap_that_is_told(name):
 
 FAULTS = {
     "absolute values before the sum": np.abs,
-    "a token lost": lambda slopes: np.where(np.arange(slopes.shape[-1]) == 5, 0, slopes),
-    "half a slope": lambda slopes: slopes / 2,
+    "a token lost": lambda products: np.where(np.arange(products.shape[-1]) == 5, 0, products),
+    "half a gradient": lambda products: products / 2,
 }
 
 
@@ -190,8 +190,9 @@ def test_a_planted_fault_does_not_add_up(fault, monkeypatch):
     encoding = encoded(visualizer, PROBE)
     targets = targets_of(visualizer, encoding)
     assert not IntegratedGradients(max_nodes=60)(visualizer.runner, encoding, targets).cautions[0]
-    slopes = integration.slopes
-    monkeypatch.setattr(integration, "slopes", lambda *arguments: FAULTS[fault](slopes(*arguments)))
+    name = "gradients_times_differences"
+    own = getattr(integration, name)
+    monkeypatch.setattr(integration, name, lambda *arguments: FAULTS[fault](own(*arguments)))
     found = IntegratedGradients(max_nodes=60)(visualizer.runner, encoding, targets)
     assert found.cautions[0]
     assert (np.abs(found.gaps) > 0.05 * np.abs(found.outputs - found.baseline_outputs)).all()

@@ -13,7 +13,7 @@ from attribution.perturbing import (
     mask_embedding,
 )
 from model_understanding import InputError, KernelShap
-from model_understanding.perturbation.surrogates import kernel_coalitions, size_chances
+from model_understanding.perturbation.surrogates import kernel_coalitions, size_probabilities
 from model_understanding.results import Target
 
 CLASSES = [Target(task="sequence-classification", indices=(i,)) for i in range(3)]
@@ -66,7 +66,7 @@ def test_coalitions_come_in_pairs_and_sizes_by_the_kernel():
     assert drawn.any(axis=1).all()
     assert not drawn.all(axis=1).any()
     shares = np.bincount(drawn.sum(axis=1), minlength=31) / len(drawn)
-    assert np.abs(shares - size_chances(30)).max() < 0.01
+    assert np.abs(shares - size_probabilities(30)).max() < 0.01
     assert np.array_equal(drawn, kernel_coalitions(30, 20_000, 0)[0])
     every, is_all = kernel_coalitions(4, 14, 0)
     assert is_all

@@ -8,7 +8,7 @@ from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 from attribution.perturbing import counted, linear_scores, linear_visualizer, mask_embedding
 from model_understanding import InputError, Lime
 from model_understanding.perturbation.shapley import Game
-from model_understanding.perturbation.token_removal import Ablations
+from model_understanding.perturbation.token_removal import ModelTokenRemoval
 from model_understanding.perturbation.units import units_of
 from model_understanding.results import Target
 
@@ -98,7 +98,7 @@ def test_a_poor_fit_is_told(monkeypatch):
     visualizer = visualizer_of("bert")
     noise = np.random.default_rng(0)
     monkeypatch.setattr(
-        Ablations, "values", lambda ablations, removed: noise.normal(size=(len(removed), len(CLASSES)))
+        ModelTokenRemoval, "values", lambda self, removed: noise.normal(size=(len(removed), len(CLASSES)))
     )
     found = Lime(samples=500)(visualizer.runner, encoded(visualizer, PROBE), CLASSES)
     assert "of the variance near the text" in found.cautions[0][0]

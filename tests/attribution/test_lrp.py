@@ -67,7 +67,7 @@ def test_weights_that_are_not_constant_are_seen_by_the_oracle(monkeypatch):
 
 
 def test_gates_that_are_not_constant_are_seen_by_the_oracle(monkeypatch):
-    monkeypatch.setattr(mode.activations, "left_an_activation", lambda value: False)
+    monkeypatch.setattr(mode.activations, "is_activation_output", lambda value: False)
     assert not agrees(CpLrp, "llama")
 
 

@@ -119,7 +119,7 @@ def test_every_way_to_write_rms_norm_has_constant_statistics(written, rules):
     assert oracles.close(result, x * inverse, 1e-12)
     assert oracles.close(found, weights * inverse, 1e-12)
     assert mode.norms == 1
-    assert not mode.unseen
+    assert not mode.unhandled
 
 
 def test_layer_norm_has_a_constant_deviation_and_a_linear_mean():
@@ -160,7 +160,7 @@ def test_an_activation_passes_on_the_relevance_that_arrives(function):
     (derivative,) = torch.autograd.grad((function(leaf.view_as(leaf) + 0) * weights).sum(), leaf)
     _, _, (left,), _ = gradients_under(GIM, lambda x: function(x.view_as(x) + 0), x)
     assert oracles.close(left, derivative, 1e-12)  # GIM leaves activations as they are, written out or not
-    assert not mode.unseen
+    assert not mode.unhandled
 
 
 def test_no_relevance_passes_through_an_input_of_zero():
@@ -218,7 +218,7 @@ def test_a_gate_is_constant_where_the_rules_say_so():
 )
 def test_a_nonlinearity_without_a_rule_is_named(function, name, also_gim):
     unseen = [f"{name} outside of a norm or an activation"]
-    found = {rules: gradients_under(rules, function, drawn(2, 3))[-1].unseen for rules in (ATTN_LRP, GIM)}
+    found = {rules: gradients_under(rules, function, drawn(2, 3))[-1].unhandled for rules in (ATTN_LRP, GIM)}
     assert found[ATTN_LRP] == unseen
     assert found[GIM] == (unseen if also_gim else [])
 
@@ -231,7 +231,7 @@ def test_a_mask_that_depends_on_the_text_is_refused():
         drawn(*shape),
         drawn(5, 5),
     )[-1]
-    assert mode.unseen == ["an attention mask that depends on the text's embeddings"]
+    assert mode.unhandled == ["an attention mask that depends on the text's embeddings"]
 
 
 def test_the_rules_own_functions_keep_values_to_the_bit():
@@ -274,7 +274,7 @@ def test_a_mixture_of_experts_shares_between_experts_and_router(rules):
     result, weights, (found,), mode = gradients_under(rules, block, x)
     assert torch.equal(result, block(x))
     assert oracles.close(found[0], routed(block, x[0], weights[0], rules is ATTN_LRP), 1e-10)
-    assert not mode.unseen
+    assert not mode.unhandled
 
 
 def test_a_router_is_constant_where_softmax_is():

@@ -1,4 +1,4 @@
-"""Batches that fit, and halving where they do not: the same answers, in order, and said so."""
+"""Batches that fit, and halving where they do not: the same results in the same order, with a warning."""
 
 import numpy as np
 import oracles
@@ -49,8 +49,8 @@ def test_a_batch_is_halved_where_memory_runs_out(error, caplog):
     with memory_cautions() as cautions:
         assert [number for batch in run_batched(run, 9, 1, memory) for number in batch] == list(range(9))
     assert cautions == [
-        "Out of memory with 9 texts at once; going on with 4.",
-        "Out of memory with 4 texts at once; going on with 2.",
+        "Out of memory with 9 texts per batch; continuing with 4.",
+        "Out of memory with 4 texts per batch; continuing with 2.",
     ]
     assert [record.message for record in caplog.records] == cautions
     assert tried == [9, 4, 2, 2, 2, 2, 1]
@@ -61,15 +61,15 @@ def test_a_batch_is_halved_where_memory_runs_out(error, caplog):
     assert tried == [2, 2, 2]
 
 
-def test_one_variant_too_many_is_told():
+def test_a_single_text_that_does_not_fit_is_refused():
     def run(start, end):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(NumericalError) as caught:
         run_batched(run, 4, 100, a_memory())
     assert str(caught.value) == (
-        "There is not enough memory for one text of 100 tokens. "
-        "Use a shorter text, a smaller dtype, or another device."
+        "Not enough memory for a single text of 100 tokens. "
+        "Use a shorter text, a smaller dtype or another device."
     )
 
 
@@ -105,14 +105,14 @@ def test_a_model_that_runs_out_of_memory_gives_the_same_answers(method):
         assert not one.provenance.cautions
     told = [caution for attribution in found for caution in attribution.provenance.cautions]
     assert any(
-        caution.startswith("Out of memory with ") and "; going on with " in caution for caution in told
+        caution.startswith("Out of memory with ") and "; continuing with " in caution for caution in told
     )
 
 
 def test_saliency_of_five_texts_says_what_was_halved(caplog):
     length = len(encoded(visualizer_of("bert"), PROBE).tokens[0])
     found = limited("bert", 2 * length).compute_saliency([PROBE] * 5, target=1, method="saliency")
-    told = "Out of memory with 5 texts at once; going on with 2."
+    told = "Out of memory with 5 texts per batch; continuing with 2."
     assert [attribution.provenance.cautions for attribution in found] == [(told,)] * 5
     assert [record.message for record in caplog.records] == [told]
 
@@ -139,6 +139,6 @@ def test_a_product_of_targets_is_halved(monkeypatch, caplog):
     assert np.array_equal(found.valid, expected.valid)
     assert oracles.close(found.scores, expected.scores)
     assert any(
-        caution.startswith("Out of memory with the gradients of ") and caution.endswith("; going on with 2.")
+        caution.startswith("Out of memory with gradients of ") and caution.endswith("; continuing with 2.")
         for caution in found.provenance.cautions
     )

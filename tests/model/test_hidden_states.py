@@ -96,8 +96,8 @@ def test_the_models_that_are_refused_are_these_alone(name):
     with pytest.raises(UnsupportedModelError) as caught:
         runner.at_layer(1)
     assert str(caught.value) == (
-        "BertLMHeadModel is not causal: each prefix of a text has hidden states of its own. "
-        "Leave layer out: attributions are then to the embeddings of the text."
+        "BertLMHeadModel is not causal: each prefix of a text has its own hidden states. "
+        "Leave out layer to get attributions to the token embeddings."
     )
 
 
@@ -202,8 +202,8 @@ def test_a_path_around_the_block_is_refused(layer):
     with pytest.raises(UnsupportedModelError) as caught:
         visualizer_of("llama", model=model).runner.at_layer(layer)
     assert str(caught.value) == (
-        f"The hidden states that enter block {layer} of LlamaForCausalLM do not carry the whole text: other "
-        "paths lead around them. Leave layer out: attributions are then to the embeddings of the text."
+        f"The hidden states that enter block {layer} of LlamaForCausalLM do not determine its logits: other "
+        "paths bypass the block. Leave out layer to get attributions to the token embeddings."
     )
 
 
@@ -217,14 +217,14 @@ def test_only_the_layers_that_a_path_leads_around_are_refused():
         runner.at_layer(0)
 
 
-ENDING = "Leave layer out: attributions are then to the embeddings of the text."
+ENDING = "Leave out layer to get attributions to the token embeddings."
 NOT_FOUND = {
     "an encoder-decoder": (
         hf.BartConfig,
         {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
          "decoder_attention_heads": 4, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32},
-        "BartForSequenceClassification has two stacks of blocks, an encoder and a decoder: a layer index "
-        f"does not say which. {ENDING}",
+        "BartForSequenceClassification is an encoder–decoder: a layer index could mean either stack. "
+        f"{ENDING}",
     ),
     "no blocks": (
         hf.XLMConfig,

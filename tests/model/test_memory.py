@@ -56,8 +56,8 @@ def test_positions_are_as_many_as_fit_and_no_more_than_help(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda device: int(7.5 * each / 0.6))
     assert own.positions_at_once(10, gradients=True) == 70
     assert own.positions_at_once(10, gradients=False) > 70
-    assert own.holds_graph(10)
-    assert not own.holds_graph(100)
+    assert own.fits_graph(10)
+    assert not own.fits_graph(100)
     monkeypatch.setattr(memory, "free_bytes", lambda device: 0)
     assert own.positions_at_once(10, gradients=True) == 10  # a text alone is always tried
 
@@ -72,14 +72,14 @@ def test_logits_and_squares_of_attention_count():
     assert eager.row_bytes(200, True, 0) > 2 * eager.row_bytes(100, True, 0)
 
 
-def test_a_smaller_number_type_holds_less():
+def test_a_smaller_dtype_needs_less():
     whole, half = Memory(fresh("llama"), CPU), Memory(fresh("llama").bfloat16(), CPU)
     assert half.row_bytes(20, True, 0) == whole.row_bytes(20, True, 0) / 2
 
 
 def test_what_did_not_fit_is_remembered():
     own = Memory(build("bert"), CPU)
-    own.learn(400, gradients=True)
+    own.halve_limit(400, gradients=True)
     assert own.positions_at_once(10, gradients=True) == 200
     assert own.positions_at_once(10, gradients=False) == memory.POSITIONS_AT_ONCE
 

@@ -60,15 +60,15 @@ def test_a_run_inside_the_callers_function_counts_for_itself_and_threads_do_not_
         count_forward(100)
         told_of(passes(1000), 2000)
 
-    meter = PassCounter()
-    with counted_by(meter):
+    counter = PassCounter()
+    with counted_by(counter):
         other = threading.Thread(target=passes(7))
         other.start()
         other.join()
         run_with_progress(passes(1), look, lambda: 2)
         count_forward(5)
     assert told == [0, 1, 2]
-    assert (meter.forwards, meter.positions) == (1, 5)
+    assert (counter.forwards, counter.positions) == (1, 5)
 
 
 @pytest.mark.parametrize("answer", [False, np.False_])
@@ -77,8 +77,8 @@ def test_false_stops_and_says_where(answer):
         run_with_progress(passes(2, 3), lambda done, total: answer if done == 4 else None, lambda: 10)
     assert isinstance(caught.value, ModelUnderstandingError)
     assert str(caught.value) == (
-        "The run was stopped after 4 of 10 token positions, because progress returned False. "
-        "Return None or True to go on."
+        "The run was stopped after 4 of 10 token positions because progress returned False. "
+        "Return None or True to continue."
     )
 
 

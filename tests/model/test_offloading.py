@@ -1,4 +1,4 @@
-"""Weights that are elsewhere or quantized: gradients refused in words, perturbation as ever."""
+"""Offloaded or quantized weights: gradient methods are refused, perturbation methods work."""
 
 import copy
 import warnings
@@ -15,7 +15,10 @@ from model_understanding import InputError, ModelVisualizer, UnsupportedModelErr
 from model_understanding.model.causality import is_causal
 
 GRADIENT_METHODS = ("saliency", "input_x_gradient", "integrated_gradients", "smooth_grad", "gim", "attn_lrp")
-HINT = "Load it whole with device=…, in a smaller dtype, or use a method that only perturbs the text."
+HINT = (
+    "Load the whole model on one device, if need be in a smaller dtype, or use a perturbation method, such "
+    "as leave_one_out."
+)
 TARGETS = {"bert": {"target": 1}, "llama": {"target": 9}}
 
 
@@ -106,9 +109,9 @@ def test_quantized_layers_without_a_derivative_are_refused(name):
         with pytest.raises(UnsupportedModelError) as caught:
             visualizer.compute_saliency(PROBE, method=method, **TARGETS[name])
         assert str(caught.value) == (
-            f"No gradient passes the layer {first!r} of {type(model).__name__} "
+            f"No gradient passes through layer {first!r} of {type(model).__name__} "
             "(torch.ao.nn.quantized.dynamic.modules.linear.Linear). "
-            "Load the model unquantized, or use a method that only perturbs the text."
+            "Load the model unquantized, or use a perturbation method, such as leave_one_out."
         )
     found = visualizer.compute_saliency(PROBE, method="occlusion", **TARGETS[name])
     plain = visualizer_of(name).compute_saliency(PROBE, method="occlusion", **TARGETS[name])
@@ -117,13 +120,13 @@ def test_quantized_layers_without_a_derivative_are_refused(name):
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 def test_one_quantized_layer_beside_the_residual_stream_is_found():
-    # The gradient would be finite: it leads around the layer, and is wrong.
+    # The gradient would bypass the layer, and be finite and wrong.
     model = quantized(
         "bert",
         {"bert.encoder.layer.1.intermediate.dense": torch.ao.quantization.qconfig.default_dynamic_qconfig},
     )
     with pytest.raises(
-        UnsupportedModelError, match=r"No gradient passes the layer 'bert.encoder.layer.1.int"
+        UnsupportedModelError, match=r"No gradient passes through layer 'bert.encoder.layer.1.int"
     ):
         visualizer_of("bert", model=model).compute_saliency(PROBE, method="saliency")
 

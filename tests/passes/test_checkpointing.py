@@ -1,4 +1,4 @@
-"""Blocks that run again in the backward pass: the same numbers, less memory, no trace."""
+"""Blocks that are recomputed in the backward pass: the same numbers, less memory, an unchanged model."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ from model_understanding.model.blocks import checkpointed_modules
 from model_understanding.model.causality import is_causal
 from model_understanding.passes import fit_in_memory
 from model_understanding.passes.checkpointing import recomputed_blocks
-from model_understanding.passes.gradients import rows_of_jacobian
+from model_understanding.passes.gradients import jacobian_rows
 
 METHODS = ("saliency", "integrated_gradients", *RULES)
 FEW = ("bert", "albert", "deberta-v2", "gpt2", "llama", "gemma3", "mixtral")
@@ -94,7 +94,7 @@ def test_a_model_is_left_as_it_was():
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
 
 
-def test_a_graph_that_does_not_fit_is_taken_block_by_block(caplog):
+def test_a_graph_that_does_not_fit_is_checkpointed(caplog):
     model = fresh("llama")
     expected = visualizer_of("llama").compute_saliency(PROBE, method="saliency", **TOKENWISE)
 
@@ -105,17 +105,18 @@ def test_a_graph_that_does_not_fit_is_taken_block_by_block(caplog):
     handle = model.lm_head.register_forward_hook(refuse)
     visualizer = visualizer_of("llama", model=model)
     found = visualizer.compute_saliency(PROBE, method="saliency", **TOKENWISE)
-    told = f"Out of memory with the graph of one text of {len(found.tokens)} tokens; going on block by block."
+    length = len(found.tokens)
+    caution = f"Out of memory with the graph of a text of {length} tokens; continuing with checkpointing."
     assert oracles.close(found.scores, expected.scores, 1e-6)
-    assert found.provenance.cautions == (told,)
-    assert [record.message for record in caplog.records] == [told]
-    # What did not fit once is taken block by block from the start.
+    assert found.provenance.cautions == (caution,)
+    assert [record.message for record in caplog.records] == [caution]
+    # After that, checkpointing is used from the start.
     again = visualizer.compute_saliency(PROBE, method="saliency", **TOKENWISE)
     assert (again.scores == found.scores).all()
     assert again.provenance.cautions == ()
     visualizer.runner.recompute = False
     visualizer.runner.model.memory.recomputed_from = None
-    with pytest.raises(NumericalError, match="There is not enough memory for one text of"):
+    with pytest.raises(NumericalError, match="Not enough memory for a single text of"):
         visualizer.compute_saliency(PROBE, method="saliency", **TOKENWISE)
     handle.remove()
 
@@ -161,13 +162,13 @@ class Toy(torch.nn.Module):
 def test_a_block_whose_input_was_overwritten_is_refused(by_keyword):
     toy, leaf = Toy(by_keyword), torch.ones(1, 3, 2, requires_grad=True)
     with pytest.raises(UnsupportedModelError) as caught, recomputed_blocks(toy):
-        next(rows_of_jacobian(toy(leaf * 2).sum((1, 2))[:, None], leaf))
+        next(jacobian_rows(toy(leaf * 2).sum((1, 2))[:, None], leaf))
     assert str(caught.value) == (
-        "This model overwrites what its Overwriting was given, so the block cannot be run again. "
-        "Use a shorter text, or a method that only perturbs the text."
+        "This model overwrites the input of its block Overwriting, which therefore cannot be recomputed. "
+        "Use a shorter text or a perturbation method, such as leave_one_out."
         if by_keyword
-        else "This model overwrites its own activations when it is not trained, so it has no gradients. "
-        "Use a method that only perturbs the text."
+        else "This model overwrites its activations in evaluation mode, so gradients are not available. "
+        "Use a perturbation method, such as leave_one_out."
     )
 
 
@@ -177,8 +178,8 @@ def test_a_model_without_a_list_of_blocks_is_refused_only_when_asked():
     with pytest.raises(UnsupportedModelError) as caught, recomputed_blocks(toy):
         pass
     assert str(caught.value) == (
-        "Toy has no list of blocks that could be run again in the backward pass. "
-        "Use a shorter text, or a method that only perturbs the text."
+        "Toy has no list of blocks to recompute in the backward pass. "
+        "Use a shorter text or a perturbation method, such as leave_one_out."
     )
 
 

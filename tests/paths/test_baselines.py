@@ -97,8 +97,8 @@ def test_a_baseline_text_is_repeated_over_the_ordinary_tokens_and_may_not_be_lon
         baseline_embeddings(visualizer.runner, encoding, f"text:{PROBE}")
     longer = len(visualizer.tokenizer(PROBE, add_special_tokens=False)["input_ids"])
     assert str(caught.value) == (
-        f"The baseline's text has {longer} tokens, the explained text {len(places)}. "
-        "Use a baseline of as many tokens or fewer: a shorter one is repeated."
+        f"The baseline's text has {longer} tokens, more than the explained text, which has {len(places)}. "
+        f"Pass a text of at most {len(places)} tokens; a shorter one is repeated."
     )
 
 
@@ -203,42 +203,42 @@ def test_methods_with_tensors_are_values():
         TensorBaseline(numbers).values[0] = 1
 
 
-FLOATS = "A baseline's tensor must hold floats, of shape (tokens, width), (1, width) or (width,). "
+FLOATS = "A baseline's array must contain floats and have shape (tokens, width), (1, width) or (width,). "
 UNFIT = {
     "whole numbers": (
         np.arange(32),
         f"{FLOATS}Got int64 of shape (32,). "
-        "Pass embeddings, or baseline='id:NUMBER' for the embedding of an id.",
+        "Pass embeddings; for the embedding of a token, pass baseline='id:NUMBER'.",
     ),
     "too many axes": (
         torch.zeros(1, 4, 32),
         f"{FLOATS}Got float32 of shape (1, 4, 32). "
-        "Pass embeddings, or baseline='id:NUMBER' for the embedding of an id.",
+        "Pass embeddings; for the embedding of a token, pass baseline='id:NUMBER'.",
     ),
     "nothing": (
         np.zeros((0, 32)),
         f"{FLOATS}Got float64 of shape (0, 32). "
-        "Pass embeddings, or baseline='id:NUMBER' for the embedding of an id.",
+        "Pass embeddings; for the embedding of a token, pass baseline='id:NUMBER'.",
     ),
     "not a number": (
         torch.full((32,), torch.nan),
-        "The baseline's tensor of shape (32,) holds numbers that are not finite as 32-bit floats. "
-        "Pass finite numbers.",
+        "The baseline's array of shape (32,) has values that are not finite as 32-bit floats. "
+        "Pass finite values.",
     ),
     "too large": (
         np.full(32, 1e300),
-        "The baseline's tensor of shape (32,) holds numbers that are not finite as 32-bit floats. "
-        "Pass finite numbers.",
+        "The baseline's array of shape (32,) has values that are not finite as 32-bit floats. "
+        "Pass finite values.",
     ),
     "no baseline": (
         [],
-        "A baseline is a name, a tensor, or a list of them. Got []. Use baseline='default'. "
-        "Names: default, mask, pad, mean, zero, id:NUMBER, text:WORDS.",
+        "A baseline must be a name, an array, a tensor, or a list of them. Got []. Pass baseline='default', "
+        "or another of default, mask, pad, mean, zero, id:NUMBER, text:WORDS.",
     ),
     "a number": (
         [0.5],
-        "A baseline is a name, a tensor, or a list of them. Got 0.5. Use baseline='default'. "
-        "Names: default, mask, pad, mean, zero, id:NUMBER, text:WORDS.",
+        "A baseline must be a name, an array, a tensor, or a list of them. Got 0.5. Pass baseline='default', "
+        "or another of default, mask, pad, mean, zero, id:NUMBER, text:WORDS.",
     ),
 }
 
@@ -259,8 +259,8 @@ def test_a_tensor_of_another_shape_is_refused(shape):
     with pytest.raises(InputError) as caught:
         visualizer.compute_saliency(PROBE, method=IntegratedGradients(baseline=np.zeros(shape)))
     assert str(caught.value) == (
-        f"The baseline's tensor has shape {shape}, the explained text {length} tokens of width 32. "
-        f"Pass shape ({length}, 32), or (32,) for all tokens alike."
+        f"The baseline's array has shape {shape}, but the explained text has {length} tokens of width 32. "
+        f"Pass shape ({length}, 32), or (32,) for the same values at all tokens."
     )
 
 
@@ -268,21 +268,21 @@ MISUSES = {
     "no mask token": (
         "gpt2", "mask",
         "The baseline is 'mask', but the tokenizer has no mask token. "
-        "Use baseline='mean', or 'default', which takes what there is.",
+        "Pass baseline='mean', or 'default', which works for every tokenizer.",
     ),
     "no padding token": (
         "gpt2", "pad",
         "The baseline is 'pad', but the tokenizer has no pad token. "
-        "Use baseline='mean', or 'default', which takes what there is.",
+        "Pass baseline='mean', or 'default', which works for every tokenizer.",
     ),
     "beyond the vocabulary": (
         "gpt2", "id:99999",
         "The baseline 'id:99999' has id 99999, but the model's vocabulary has ROWS tokens. "
-        "Use baseline='mean', or an id of the vocabulary.",
+        "Pass baseline='mean', or an id from 0 to LAST.",
     ),
     "no tokens": (
         "bert", "text: ",
-        "The baseline's text ' ' has no tokens. Use a text that has, or baseline='mean'.",
+        "The baseline's text ' ' has no tokens. Pass a text with at least one word, or baseline='mean'.",
     ),
 }  # fmt: skip
 
@@ -293,7 +293,8 @@ def test_misuse_says_what_was_given_and_what_to_do(misuse):
     visualizer = visualizer_of(name)
     with pytest.raises(InputError) as caught:
         baseline_embeddings(visualizer.runner, encoded(visualizer, PROBE), baseline)
-    assert str(caught.value) == message.replace("ROWS", str(visualizer.model.config.vocab_size))
+    size = visualizer.model.config.vocab_size
+    assert str(caught.value) == message.replace("ROWS", str(size)).replace("LAST", str(size - 1))
 
 
 @pytest.mark.parametrize("name", ["masks", "", "mask,,mean", "id:x", "text:"])
@@ -302,6 +303,6 @@ def test_an_unknown_baseline_is_refused_at_once(name):
         checked_baselines(name)
     wrong = "" if "," in name else name
     assert str(caught.value) == (
-        f"Baseline {wrong!r} is unknown. Allowed: default, mask, pad, mean, zero, id:NUMBER, text:WORDS. "
-        "Use baseline='default', or several separated by commas, as 'mask,mean'."
+        f"Unknown baseline {wrong!r}. Allowed: default, mask, pad, mean, zero, id:NUMBER, text:WORDS. "
+        "Pass baseline='default', or several separated by commas, such as 'mask,mean'."
     )

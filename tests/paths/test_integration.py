@@ -84,9 +84,9 @@ def test_an_integral_that_fails_keeps_to_its_budget_and_says_so(caplog):
     with caplog.at_level(logging.WARNING, logger="model_understanding"):
         ((caution,),) = cautions_of(encoding, [[found]], 0.01)
     assert caution == (
-        f"The integral has not converged: after 24 nodes the scores miss the target's change by "
-        f"{abs(found.gaps[0]) / change:.1%} of it (allowed: 1.0%). "
-        "Raise max_nodes, or choose another baseline."
+        f"The integral did not converge: after 24 nodes, the completeness gap is "
+        f"{100 * abs(found.gaps[0]) / change:.1f} % of the target's change (tolerance: 1.0 %). "
+        "Increase max_nodes or choose another baseline."
     )
     assert caution in caplog.text
 
@@ -154,14 +154,16 @@ def test_texts_share_batches(monkeypatch):
     assert counts.values == [2 * len(TEXTS)]
 
 
-@pytest.mark.parametrize("settings", [(0, 8, 0.1), (9, 8, 0.1), (4, 8, -1), (4, 8, float("nan"))])
-def test_settings_out_of_range_are_refused(settings):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ((0, 8, 0.1), "nodes must be a whole number, 1 or more. Got 0. Pass nodes=20."),
+        ((9, 8, 0.1), "max_nodes must be a whole number, 9 or more. Got 8. Pass max_nodes=9."),
+        ((4, 8, -1), "tolerance must be a finite number, 0 or more. Got -1. Pass tolerance=0.01."),
+        ((4, 8, float("nan")), "tolerance must be a finite number, 0 or more. Got nan. Pass tolerance=0.01."),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(InputError) as caught:
         check_nodes(*settings)
-    nodes, most, tolerance = settings
-    assert str(caught.value) == (
-        f"tolerance must be 0 or more. Got {tolerance}. Use tolerance=0.01."
-        if nodes == 4
-        else f"nodes must be at least 1 and at most max_nodes. Got nodes={nodes}, max_nodes={most}. "
-        "Leave both out for the defaults, or raise max_nodes."
-    )
+    assert str(caught.value) == message

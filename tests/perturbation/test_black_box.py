@@ -7,7 +7,7 @@ import torch
 from registered import PERTURBATION
 
 from model_understanding import InputError, UnsupportedModelError
-from model_understanding.perturbation.black_box import BLACK_BOX, BlackBox, BlackBoxAblations, words_of
+from model_understanding.perturbation.black_box import BLACK_BOX, BlackBox, BlackBoxTokenRemoval, words_of
 from model_understanding.results import Target
 
 ONLY = Target(task=BLACK_BOX, indices=(0,), quantity="custom", name="output")
@@ -17,17 +17,17 @@ def lengths(texts):
     return [float(len(text)) for text in texts]
 
 
-def ablations_of(text, **options):
+def removal_of(text, **options):
     box = BlackBox(lengths, **options)
-    return BlackBoxAblations(box, box.encode(text), [ONLY])
+    return BlackBoxTokenRemoval(box, box.encode(text), [ONLY])
 
 
 def variant(text, *removed, **options):
     """Return a text without the tokens that stand at these places."""
-    ablations = ablations_of(text, **options)
-    lacking = np.zeros(len(ablations.tokens), dtype=bool)
+    removal = removal_of(text, **options)
+    lacking = np.zeros(len(removal.tokens), dtype=bool)
     lacking[list(removed)] = True
-    return ablations.variant(lacking)
+    return removal.variant(lacking)
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,12 @@ def test_deleted_words_leave_the_text_as_if_written_without_them():
 @pytest.mark.parametrize("replacement", ["[MASK]", "delete"])
 def test_what_is_not_removed_stays_to_the_last_character(text, tokenizer, replacement):
     made = None if tokenizer is None else getattr(tiny_tokenizers, tokenizer)()
-    ablations = ablations_of(text, tokenizer=made, replacement=replacement)
-    assert ablations.variant(np.zeros(len(ablations.tokens), dtype=bool)) == text
-    for place in np.flatnonzero(ablations.removable):
-        removed = np.arange(len(ablations.tokens)) == place
-        start, end = ablations.tokens.offsets[place]
-        found = ablations.variant(removed)
+    removal = removal_of(text, tokenizer=made, replacement=replacement)
+    assert removal.variant(np.zeros(len(removal.tokens), dtype=bool)) == text
+    for place in np.flatnonzero(removal.removable):
+        removed = np.arange(len(removal.tokens)) == place
+        start, end = removal.tokens.offsets[place]
+        found = removal.variant(removed)
         core = text[start:end].strip() or text[start:end]
         if replacement == "delete":
             expected = text[:start] + text[end:]
@@ -96,17 +96,17 @@ def test_what_is_not_removed_stays_to_the_last_character(text, tokenizer, replac
 
 
 def test_a_tokenizer_s_tokens_that_share_a_character_are_one():
-    tokens = ablations_of("a 👨‍👩‍👧 king", tokenizer=tiny_tokenizers.gpt2_like()).tokens
+    tokens = removal_of("a 👨‍👩‍👧 king", tokenizer=tiny_tokenizers.gpt2_like()).tokens
     assert "".join(tokens.surfaces()) == "a 👨‍👩‍👧 king"
     assert " 👨‍👩‍👧" in tokens.surfaces() or "👨‍👩‍👧" in tokens.surfaces()
 
 
 def test_special_tokens_that_the_text_spells_stay():
-    ablations = ablations_of("the [SEP] film", tokenizer=tiny_tokenizers.wordpiece())
-    assert ablations.tokens.special.any()
+    removal = removal_of("the [SEP] film", tokenizer=tiny_tokenizers.wordpiece())
+    assert removal.tokens.special.any()
     with pytest.raises(InputError, match="Special and template tokens cannot be removed"):
-        ablations.values(ablations.tokens.special[None])
-    ablations.values(ablations.removable[None])
+        removal.values(removal.tokens.special[None])
+    removal.values(removal.removable[None])
 
 
 def test_each_distinct_text_is_asked_once_in_full_batches():
@@ -118,13 +118,13 @@ def test_each_distinct_text_is_asked_once_in_full_batches():
         return np.arange(len(asked[-1]), dtype=np.float32)
 
     box = BlackBox(predict, replacement="delete", batch_size=3)
-    ablations = BlackBoxAblations(box, box.encode("very very very good film"), [ONLY])
+    removal = BlackBoxTokenRemoval(box, box.encode("very very very good film"), [ONLY])
     removed = np.eye(5, dtype=bool)[[0, 1, 2, 3, 4, 0, 3]]
-    found = ablations.values(removed)
+    found = removal.values(removed)
     assert asked == [["very very good film", "very very very film", "very very very good"]]
     assert found[:, 0].tolist() == [0, 0, 0, 1, 2, 0, 1]
-    ablations.values(np.zeros((1, 5), dtype=bool))
-    box.answers(["very very very good film", "very very good film", "x", "y", "z", "x", "w"])
+    removal.values(np.zeros((1, 5), dtype=bool))
+    box.predictions(["very very very good film", "very very good film", "x", "y", "z", "x", "w"])
     assert [len(batch) for batch in asked] == [3, 1, 3, 1]
     assert box.calls == 4
 
@@ -140,7 +140,7 @@ def test_each_distinct_text_is_asked_once_in_full_batches():
 )
 def test_arrays_tensors_and_lists_are_numbers(made):
     values = np.array([[0.25, 0.75], [0.5, 0.5]])
-    found = BlackBox(lambda _: made(values)).answers(["a", "b"])
+    found = BlackBox(lambda _: made(values)).predictions(["a", "b"])
     assert found.dtype == np.float64
     assert (found == values).all()
 
@@ -148,41 +148,53 @@ def test_arrays_tensors_and_lists_are_numbers(made):
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
-        ([1.0, 2.0], "predict_fn was given 3 texts and returned an array of shape (2,)."),
-        (np.zeros((4, 2)), "predict_fn was given 3 texts and returned an array of shape (4, 2)."),
-        (np.zeros((3, 1, 2)), "predict_fn was given 3 texts and returned an array of shape (3, 1, 2)."),
-        (np.zeros((3, 0)), "predict_fn was given 3 texts and returned an array of shape (3, 0)."),
-        (0.5, "predict_fn was given 3 texts and returned an array of shape ()."),
-        ([[1.0], [1.0, 2.0], [1.0]], "predict_fn was given 3 texts and returned a list of no one shape."),
-        (None, "predict_fn was given 3 texts and returned None, which is not of numbers."),
-        (["a", "b", "c"], "predict_fn was given 3 texts and returned a list, which is not of numbers."),
-        ([{"score": 1}] * 3, "predict_fn was given 3 texts and returned a list, which is not of numbers."),
-        (np.ones(3) * 1j, "predict_fn was given 3 texts and returned a ndarray, which is not of numbers."),
+        ([1.0, 2.0], "an array of shape (2,)."),
+        (np.zeros((4, 2)), "an array of shape (4, 2)."),
+        (np.zeros((3, 1, 2)), "an array of shape (3, 1, 2)."),
+        (np.zeros((3, 0)), "an array of shape (3, 0)."),
+        (0.5, "an array of shape ()."),
+        (
+            [[1.0], [1.0, 2.0], [1.0]],
+            "a list of irregular shape.",
+        ),
+        (None, "None, which does not contain numbers."),
+        (
+            ["a", "b", "c"],
+            "a list, which does not contain numbers.",
+        ),
+        (
+            [{"score": 1}] * 3,
+            "a list, which does not contain numbers.",
+        ),
+        (
+            np.ones(3) * 1j,
+            "a ndarray, which does not contain numbers.",
+        ),
     ],
 )
-def test_another_answer_is_refused_and_told(returned, message):
+def test_a_result_of_the_wrong_kind_is_refused(returned, message):
     with pytest.raises(InputError) as caught:
-        BlackBox(lambda _: returned).answers(["a", "b", "c"])
-    assert caught.value.message == message
-    assert caught.value.hint == "Return an array of shape (3,) or (3, classes), one row for each text."
+        BlackBox(lambda _: returned).predictions(["a", "b", "c"])
+    assert caught.value.message == f"predict_fn was called with 3 texts and returned {message}"
+    assert caught.value.hint == "Return an array of shape (3,) or (3, classes), one row per text."
 
 
 def test_numbers_that_are_not_finite_are_refused_with_their_row():
     with pytest.raises(InputError) as caught:
-        BlackBox(lambda _: [[0.0, 1.0], [0.5, -np.inf]]).answers(["a", "b"])
+        BlackBox(lambda _: [[0.0, 1.0], [0.5, -np.inf]]).predictions(["a", "b"])
     assert str(caught.value) == (
-        "predict_fn was given 2 texts and returned a number that is not finite, in row 1: [0.5, -inf]. "
-        "Return finite numbers: of probabilities that can be 0, not the logarithm."
+        "predict_fn was called with 2 texts and returned a number that is not finite, in row 1: [0.5, -inf]. "
+        "Return finite numbers; do not take logarithms of probabilities that can be 0."
     )
 
 
 def test_as_many_classes_in_every_call():
     box = BlackBox(lambda texts: np.zeros((len(texts), len(texts))), batch_size=2)
     with pytest.raises(InputError) as caught:
-        box.answers(["a", "b", "c"])
+        box.predictions(["a", "b", "c"])
     assert str(caught.value) == (
-        "predict_fn was given 1 text and returned 1 numbers for each; before, it was 2. "
-        "Return as many classes in every call."
+        "predict_fn was called with 1 text and returned rows of length 1; in an earlier call the length was 2. "
+        "Return the same number of classes in every call."
     )
 
 
@@ -193,7 +205,7 @@ def test_what_the_function_raises_passes_through():
         raise error
 
     with pytest.raises(TimeoutError) as caught:
-        BlackBox(predict).answers(["a"])
+        BlackBox(predict).predictions(["a"])
     assert caught.value is error
 
 
@@ -201,12 +213,12 @@ def test_what_the_function_raises_passes_through():
     ("options", "message"),
     [
         ({"predict_fn": "model"}, "predict_fn must be a function. Got a str."),
-        ({"tokenizer": "bert"}, "The tokenizer must be one of transformers. Got a str."),
-        ({"replacement": None}, "The replacement must be a string. Got None."),
-        ({"batch_size": 0}, "batch_size=0 is not a whole number of at least 1."),
+        ({"tokenizer": "bert"}, "tokenizer must be a transformers tokenizer. Got a str."),
+        ({"replacement": None}, "replacement must be a string. Got None."),
+        ({"batch_size": 0}, "batch_size must be a whole number, 1 or more. Got 0."),
     ],
 )
-def test_wrong_parameters_are_told(options, message):
+def test_wrong_parameters_are_refused(options, message):
     with pytest.raises(InputError) as caught:
         BlackBox(**{"predict_fn": lengths, **options})
     assert caught.value.message == message
@@ -216,10 +228,10 @@ def test_wrong_parameters_are_told(options, message):
     ("text", "message"),
     [
         ("", "The text is empty."),
-        (" \n\u00a0", "The text ' \\n\\xa0' has no word of its own."),
+        (" \n\u00a0", "The text ' \\n\\xa0' contains no words."),
         ("half \ud800", "The text contains an unpaired surrogate at position 5: '\\ud800'."),
-        (("a", "pair"), "A predict_fn is asked about single texts. Got a tuple."),
-        (None, "A predict_fn is asked about single texts. Got None."),
+        (("a", "pair"), "A text for a predict_fn must be a string. Got a tuple."),
+        (None, "A text for a predict_fn must be a string. Got None."),
     ],
 )
 def test_texts_that_cannot_be_asked_about_are_refused(text, message):
@@ -232,7 +244,7 @@ def test_parts_of_a_model_are_not_there():
     with pytest.raises(UnsupportedModelError) as caught:
         _ = BlackBox(lengths).gradients
     assert str(caught.value) == (
-        "A predict_fn gives values only; 'gradients' is of a model. Use a perturbation method: "
+        "A predict_fn only returns numbers and has no 'gradients'. Use a perturbation method: "
         f"{', '.join(PERTURBATION)}."
     )
     assert not hasattr(BlackBox(lengths), "unheard_of")

@@ -9,10 +9,9 @@ from tiny_models import LANGUAGE_MODELS, PROBE, encoded, visualizer_of
 from attribution.perturbing import counted
 from model_understanding.model import memory
 from model_understanding.model.causality import is_causal
-from model_understanding.perturbation import prefix_cache
-from model_understanding.perturbation import token_removal as ablations_module
+from model_understanding.perturbation import prefix_cache, token_removal
 from model_understanding.perturbation.prefix_cache import PrefixReuse
-from model_understanding.perturbation.token_removal import Ablations
+from model_understanding.perturbation.token_removal import ModelTokenRemoval
 from model_understanding.targets.language_model import continuation_targets, loss_target
 
 WITHOUT_CACHE = ("mamba", "bert-as-language-model")
@@ -44,9 +43,9 @@ def test_reused_is_recomputed(name, replacement, monkeypatch):
     encoding = encoded(visualizer, f"{PROBE} {PROBE}")  # longer than any window of attention
     removed = variants(encoding)
     arguments = (visualizer.runner, encoding, targets_of(encoding), replacement)
-    expected = Ablations(*arguments, reuse=False).values(removed)
+    expected = ModelTokenRemoval(*arguments, reuse=False).values(removed)
     monkeypatch.setattr(memory, "FORWARD_COST", 1)  # many groups
-    reusing = Ablations(*arguments)
+    reusing = ModelTokenRemoval(*arguments)
     with counted(visualizer.model) as counts:
         found = reusing.values(removed)
     assert reusing.reuse._cache is not None
@@ -62,9 +61,9 @@ def test_without_a_usable_cache_all_is_recomputed(name, monkeypatch):
     monkeypatch.setattr(memory, "FORWARD_COST", 1)
     removed = variants(encoding)[:4]
     targets = targets_of(encoding)[:1]
-    found = Ablations(visualizer.runner, encoding, targets)
-    assert not found.reuse.usable
-    expected = Ablations(visualizer.runner, encoding, targets, reuse=False).values(removed)
+    found = ModelTokenRemoval(visualizer.runner, encoding, targets)
+    assert not found.reuse.is_usable
+    expected = ModelTokenRemoval(visualizer.runner, encoding, targets, reuse=False).values(removed)
     assert np.array_equal(found.values(removed), expected)
 
 
@@ -72,7 +71,7 @@ def test_without_a_usable_cache_all_is_recomputed(name, monkeypatch):
 def test_a_cache_that_gives_other_logits_is_not_used(fault, monkeypatch):
     visualizer = visualizer_of("llama")
     encoding = encoded(visualizer, PROBE)
-    right = prefix_cache._beginning
+    right = prefix_cache._cache_prefix
 
     def wrong(cache, length, rows):
         part = right(cache, length, rows)
@@ -86,12 +85,12 @@ def test_a_cache_that_gives_other_logits_is_not_used(fault, monkeypatch):
         return part
 
     monkeypatch.setattr(memory, "FORWARD_COST", 1)
-    monkeypatch.setattr(prefix_cache, "_beginning", wrong)
+    monkeypatch.setattr(prefix_cache, "_cache_prefix", wrong)
     removed, targets = variants(encoding), targets_of(encoding)
-    found = Ablations(visualizer.runner, encoding, targets)
-    expected = Ablations(visualizer.runner, encoding, targets, reuse=False).values(removed)
+    found = ModelTokenRemoval(visualizer.runner, encoding, targets)
+    expected = ModelTokenRemoval(visualizer.runner, encoding, targets, reuse=False).values(removed)
     assert np.array_equal(found.values(removed), expected)
-    assert not found.reuse.usable
+    assert not found.reuse.is_usable
 
 
 def test_occlusion_of_a_256_token_prompt_costs_at_most_six_tenths_of_the_positions():
@@ -103,9 +102,9 @@ def test_occlusion_of_a_256_token_prompt_costs_at_most_six_tenths_of_the_positio
     target = [loss_target(encoding.tokens[0])]
     removed = variants(encoding)[6:]
     with counted(model) as plain:
-        expected = Ablations(visualizer.runner, encoding, target, reuse=False).values(removed)
+        expected = ModelTokenRemoval(visualizer.runner, encoding, target, reuse=False).values(removed)
     with counted(model) as reused:
-        found = Ablations(visualizer.runner, encoding, target).values(removed)
+        found = ModelTokenRemoval(visualizer.runner, encoding, target).values(removed)
     assert plain["positions"] == 255 * 255  # the last position predicts nothing
     assert reused["positions"] <= 0.6 * plain["positions"]
     assert reused["forwards"] <= 3 * plain["forwards"]
@@ -122,25 +121,25 @@ def test_it_is_used_only_where_it_pays():
     encoding = encoded(visualizer, PROBE)
     content = ~encoding.tokens[0].special
     reuse = PrefixReuse(visualizer.runner.model, encoding, targets_of(encoding)[:1])
-    assert not reuse.pays(np.eye(content.size, dtype=bool)[content][:3])
+    assert not reuse.is_cheaper(np.eye(content.size, dtype=bool)[content][:3])
     early = np.zeros((40, content.size), dtype=bool)
     early[:, 1] = True
-    assert not reuse.pays(early)
+    assert not reuse.is_cheaper(early)
     late = np.zeros((400, content.size), dtype=bool)
     late[:, -3] = True
-    assert reuse.pays(late)
+    assert reuse.is_cheaper(late)
 
 
 def test_the_cache_and_the_model_stay_as_they_are(monkeypatch):
     visualizer = visualizer_of("llama")
     encoding = encoded(visualizer, PROBE)
     monkeypatch.setattr(memory, "FORWARD_COST", 1)
-    reusing = Ablations(visualizer.runner, encoding, targets_of(encoding))
+    reusing = ModelTokenRemoval(visualizer.runner, encoding, targets_of(encoding))
     removed = variants(encoding)
     first = reusing.values(removed)
     kept = [layer.keys.clone() for layer in reusing.reuse._cache.layers]
-    reusing._found.clear()
-    reusing._seen.clear()
+    reusing._values.clear()
+    reusing._values_by_prefix.clear()
     assert np.array_equal(reusing.values(removed), first)
     assert all((a == b.keys).all() for a, b in zip(kept, reusing.reuse._cache.layers, strict=True))
-    assert ablations_module.PrefixReuse is PrefixReuse
+    assert token_removal.PrefixReuse is PrefixReuse

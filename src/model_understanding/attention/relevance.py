@@ -106,7 +106,7 @@ def _of_targets(
         with guarded(runner.model.module, gradients=reader.leaf_layer is not None):
             outputs, logits = captured_forward(reader, part, keep_from)
             if predicted:  # there is one position to read, so this is the only forward pass
-                predicted.settle(logits)
+                predicted.resolve(logits)
                 targets = predicted[0]
                 group = entries_of([targets])
             if outputs is None:

@@ -1,1 +1,1 @@
-"""Attribution methods, one a file, each listed by one line in ``registry.py``."""
+"""Attribution methods, one per file, each with an entry in ``registry.py``."""

@@ -1,7 +1,7 @@
-"""Which method is meant: a method object, a registered name, or what the benchmark chose for a target.
+"""Which method is meant by a method object, a registered name, or ``default`` and ``fast``.
 
-``benchmarks/faithfulness`` measured what ranks a text's tokens best and what that costs;
-``benchmarks/README.md`` has the figures behind ``default`` and ``fast``.
+``benchmarks/faithfulness`` measures which methods rank tokens best and at what cost; ``benchmarks/README.md``
+has the results on which ``default`` and ``fast`` are based.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,13 +23,13 @@ MethodChoice = str | AttributionMethod
 
 
 def check_method(method: MethodChoice) -> None:
-    """Raise InputError for what is no method, before anything runs."""
+    """Raise InputError if a value is not a method, before anything runs."""
     if not (isinstance(method, str) and method in CHOICES):
         method_of(method)
 
 
 def method_of(method: MethodChoice) -> AttributionMethod:
-    """Return a method given by its name or as an object.
+    """Return the method of a name, or a method object unchanged.
 
     Args:
         method: A registered name, or a method object.
@@ -38,41 +38,41 @@ def method_of(method: MethodChoice) -> AttributionMethod:
         The method.
 
     Raises:
-        InputError: The name is unknown, or the object is no method.
+        InputError: The name is unknown, or the object is not a method.
     """
     if isinstance(method, str):
         return METHODS.load(method)()
     if isinstance(method, type) or not (callable(method) and hasattr(method, "signed")):
         raise InputError(
-            f"A method is a name or a method object. Got {method!r}.",
-            hint=f"Pass one of {', '.join((*CHOICES, *METHODS.names()))} or for example Saliency(norm='l1').",
+            f"method must be a name or a method object. Got {method!r}.",
+            hint=f"Pass one of {', '.join((*CHOICES, *METHODS.names()))}, or a method object such as "
+            "Saliency(norm='l1').",
         )
     return method
 
 
-def chosen_method(
+def resolved_method(
     method: MethodChoice, runner: Runner, targets: Sequence[Sequence[Target]] | Callable[..., Any]
 ) -> AttributionMethod:
-    """Return the method that explains these targets of this model.
+    """Return the method that ``default`` or ``fast`` means for a model and its targets.
 
     Args:
-        method: ``default``, ``fast``, or what ``method_of`` takes.
+        method: ``default``, ``fast``, or a value for ``method_of``.
         runner: The runner.
-        targets: The targets of each text; or what makes them of the model's answer.
+        targets: The targets of each text, or a function that makes them from the model's prediction.
 
     Returns:
-        The gradient's norm of a language model's loss and of a layer's hidden states, which the benchmark
-        does not measure. Of anything else that a language model says, guided ablation, with 8 removals where
-        it is to be fast. Of a classifier's class, integrated gradients from the mask and the mean embedding,
-        or guided ablation where there is no mask token; where it is to be fast, gradient-weighted attention,
-        or the gradient's norm where there is no attention.
+        For the loss of a language model and for a layer, which the benchmark does not measure: saliency. For
+        other targets of a language model: guided ablation, with 8 removals for ``fast``. For classifiers:
+        integrated gradients from the mask token and the mean embedding, or guided ablation if there is no
+        mask token; for ``fast``, gradient-weighted attention, or saliency if there is no attention.
 
     Raises:
-        InputError: The name is unknown, or the object is no method.
+        InputError: The name is unknown, or the object is not a method.
     """
     if not (isinstance(method, str) and method in CHOICES):
         return method_of(method)
-    of_loss = not callable(targets) and any(one.quantity == "loss" for row in targets for one in row)
+    of_loss = not callable(targets) and any(target.quantity == "loss" for row in targets for target in row)
     if of_loss or runner.layer is not None:
         return Saliency()
     if runner.is_language_model:
@@ -81,7 +81,7 @@ def chosen_method(
         return GradientWeightedAttention() if _has_attention(runner) else Saliency()
     if resolved_baseline(runner, "default") != "mask":
         return GuidedAblation()
-    # Nodes beyond 8 did not rank tokens better: they are spent where a path misses much of the change.
+    # More than 8 nodes did not rank tokens better, except on paths that miss much of the target's change.
     return IntegratedGradients(baseline="mask,mean", nodes=8, max_nodes=24, tolerance=0.4)
 
 

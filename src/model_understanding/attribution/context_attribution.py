@@ -1,4 +1,4 @@
-"""ContextCite: which parts of the context a continuation rests on, by a sparse linear surrogate."""
+"""ContextCite: which parts of the prompt a continuation depends on, by a sparse linear model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,18 +8,19 @@ import numpy as np
 from jaxtyping import Float
 
 from model_understanding.attribution.protocol import Scores
+from model_understanding.checks import one_of, real_number, whole_number
 from model_understanding.errors import InputError
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.perturbation.black_box import BlackBox
-from model_understanding.perturbation.shapley import Game, check_sampling
+from model_understanding.perturbation.shapley import Game
 from model_understanding.perturbation.surrogates import lasso
 from model_understanding.perturbation.token_removal import (
+    REPLACEMENTS,
     Replacement,
-    ablations_of,
-    check_replacement,
-    stacked,
+    padded_scores,
+    token_removals,
 )
-from model_understanding.perturbation.units import PlainUnit, Units, check_unit, shared, units_of
+from model_understanding.perturbation.units import PlainUnit, Units, check_unit, token_scores, units_of
 from model_understanding.results import Target
 from model_understanding.statistics import rank_correlation
 from model_understanding.text.encoding import Encoding
@@ -28,33 +29,34 @@ from model_understanding.tokens import Tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContextAttribution:
-    r"""The coefficients of a LASSO of the answer's logit on which sources are there.
+    r"""The coefficients of a sparse linear model of which sources in the prompt are present (ContextCite).
 
     ``min_{w,b} 1/(2M) Σ_z (g(x_z)/K − b − Σ_s w_s z_s)² + alpha ‖w‖₁``, ``g = log(p / (1 − p))``
 
-    p is the probability of all K tokens of the continuation together; a score is ``K w_s`` in logits.
-    Each source is there with probability 0.5. A log-probability (the target of a language model) becomes
-    its logit; every other target is taken as it is, with K = 1. The caution gives the linear
-    datamodeling score: Spearman's correlation of the surrogate with the truth on variants held out.
+    p is the probability of all K tokens of the continuation together, and a score is ``K w_s`` in logits.
+    Each source is present with probability 0.5. A log-probability (the target of a language model) is
+    converted to ``g``; every other target is used unchanged, with K = 1. A note in the result gives the
+    linear datamodeling score: Spearman's correlation of the linear model with the target on held-out
+    variants.
 
     Args:
-        samples: Variants that the surrogate is fitted to.
-        held_out: Variants that it is judged on.
-        alpha: The penalty, of coefficients of standardized columns.
-        seed: Seed of the draws.
-        unit: What a source is: ``sentence``, ``word`` or ``token`` of the prompt.
-        chunks: Sources given instead: parts of the prompt's text as they stand there, in reading order;
-            what stands in none is never removed.
-        replacement: What stands in for removed tokens: ``default``, ``mask``, ``pad`` or ``mean`` (see
+        samples: Number of variants that the linear model is fitted to.
+        held_out: Number of variants that it is tested on.
+        alpha: Penalty of the absolute values of the standardized coefficients.
+        seed: Seed of the sampling.
+        unit: What a source is: a ``sentence``, ``word`` or ``token`` of the prompt.
+        chunks: Sources given as exact parts of the prompt's text, in reading order, instead of ``unit``. The
+            rest of the prompt is never removed.
+        replacement: What replaces removed tokens: ``default``, ``mask``, ``pad`` or ``mean`` (see
             ``Occlusion``).
 
     Raises:
-        InputError: A parameter is out of range, or a chunk does not stand in the prompt.
+        InputError: A parameter is out of its range, or the prompt does not contain a chunk.
 
     Reference:
         Cohen-Wang, Shah, Georgiev, Mądry (2024), "ContextCite: Attributing Model Generation to Context",
-        section 3, and the authors' code for the penalty (0.01, K as here). The paper deletes sources
-        from the text; here their tokens are replaced in place, so that no position changes.
+        section 3, and the authors' code for the penalty (0.01, with K as here). The paper deletes sources
+        from the text; here their tokens are replaced, so that no position changes.
 
     >>> ContextAttribution(chunks=("Paris is in France.",)).unit
     'sentence'
@@ -63,7 +65,7 @@ class ContextAttribution:
     name: ClassVar[str] = "context_attribution"
     signed: ClassVar[bool] = True
     complete: ClassVar[bool] = False
-    cost: ClassVar[str] = "1 + samples + held_out forwards (default 97)"
+    cost: ClassVar[str] = "samples + held_out + 1 forward passes (default 97)"
     reference: ClassVar[str] = "Cohen-Wang et al. 2024"
 
     samples: int = 64
@@ -75,83 +77,81 @@ class ContextAttribution:
     replacement: Replacement = "default"
 
     def __post_init__(self) -> None:
-        check_sampling(self.samples, self.seed)
+        whole_number(self.samples, "samples", least=2, example=64)
+        whole_number(self.held_out, "held_out", least=2, example=32)
+        real_number(self.alpha, "alpha", example=0.01)
+        whole_number(self.seed, "seed", least=0)
         check_unit(self.unit, windows=False)
-        check_replacement(self.replacement)
+        one_of(self.replacement, "replacement", REPLACEMENTS)
         object.__setattr__(self, "chunks", tuple(self.chunks))
-        if not 0 <= self.alpha < float("inf") or not self.held_out >= 2:
-            raise InputError(
-                f"alpha={self.alpha!r} must be at least 0 and held_out={self.held_out!r} at least 2.",
-                hint="Use alpha=0.01 and held_out=32.",
-            )
 
     def __call__(self, runner: Runner | BlackBox, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
         scores, outputs, cautions = [], [], []
-        for ablations in ablations_of(runner, encoding, targets, self.replacement):
-            units = self._sources(ablations.tokens, ablations.context_length)
-            game = Game(ablations, units)
-            asked = None if callable(ablations.targets) else ablations.targets
-            values, agreement = self._fitted(game, asked)
-            scores.append(shared(values, units, ablations.removable.size, ablations.reach))
+        for removal in token_removals(runner, encoding, targets, self.replacement):
+            units = self._sources(removal.tokens, removal.context_length)
+            game = Game(removal, units)
+            values, correlations = self._fit(game, None if callable(removal.targets) else removal.targets)
+            scores.append(token_scores(values, units, removal.removable.size, removal.visible_length))
             outputs.append(game.full)
-            said = ", ".join(f"{score:.2f}" for score in agreement)
+            listed = ", ".join(f"{correlation:.2f}" for correlation in correlations)
             cautions.append(
                 (
-                    f"Linear datamodeling score (rank correlation on {self.held_out} variants held out): "
-                    f"{said}.",
+                    f"Linear datamodeling score (rank correlation on {self.held_out} held-out variants): "
+                    f"{listed}.",
                 )
             )
-        return Scores(scores=stacked(scores), outputs=np.stack(outputs), cautions=tuple(cautions))
+        return Scores(scores=padded_scores(scores), outputs=np.stack(outputs), cautions=tuple(cautions))
 
-    def _fitted(
+    def _fit(
         self, game: Game, targets: Sequence[Target] | None
     ) -> tuple[Float[np.ndarray, "targets players"], list[float]]:
+        """Return the sources' scores and the correlation on held-out variants, for each target."""
         generator = np.random.default_rng(self.seed)
         present = generator.random((self.samples + self.held_out, game.players)) < 0.5
-        found = np.zeros((len(game.full), game.players))
-        agreement = []
+        scores = np.zeros((len(game.full), game.players))
+        correlations = []
         values = game.values(present)
-        for number, matters in enumerate(game.matters):
-            wanted, tokens = _logits(values[:, number], None if targets is None else targets[number])
-            design = present[:, matters].astype(float)
-            weights, constant = lasso(design[: self.samples], wanted[: self.samples] / tokens, self.alpha)
-            found[number, matters] = weights * tokens
+        for index, is_visible in enumerate(game.is_visible):
+            outcomes, tokens = _logits(values[:, index], None if targets is None else targets[index])
+            design = present[:, is_visible].astype(float)
+            weights, constant = lasso(design[: self.samples], outcomes[: self.samples] / tokens, self.alpha)
+            scores[index, is_visible] = weights * tokens
             predicted = design[self.samples :] @ weights + constant
-            agreement.append(rank_correlation(predicted, wanted[self.samples :]) or 0.0)
-        return found, agreement
+            correlations.append(rank_correlation(predicted, outcomes[self.samples :]) or 0.0)
+        return scores, correlations
 
     def _sources(self, tokens: Tokens, length: int) -> Units:
         if self.chunks:
             return tuple(_chunk_units(tokens, length, self.chunks))
         units = units_of(tokens, self.unit)
-        kept = (tuple(position for position in unit if position < length) for unit in units)
-        return tuple(unit for unit in kept if unit)
+        sources = (tuple(position for position in unit if position < length) for unit in units)
+        return tuple(source for source in sources if source)
 
 
 def _logits(
     values: Float[np.ndarray, " variants"], target: Target | None
 ) -> tuple[Float[np.ndarray, " variants"], int]:
-    """Return ``log(p / (1 − p))`` of summed log-probabilities, and of how many tokens."""
+    """Return ``log(p / (1 − p))`` of summed log-probabilities, and the number of tokens."""
     if target is None or target.quantity != "log_prob" or target.against:
         return values, 1
     count = len(target.indices)
     total = values * count if target.reduce == "mean" else values
-    certain = np.minimum(total, -1e-7)  # 32-bit log-probabilities cannot tell p from 1 beyond
-    return total - np.log(-np.expm1(certain)), count
+    bounded = np.minimum(total, -1e-7)  # above, 32-bit log-probabilities do not distinguish p from 1
+    return total - np.log(-np.expm1(bounded)), count
 
 
 def _chunk_units(tokens: Tokens, length: int, chunks: tuple[str, ...]) -> Units:
-    """Return the tokens of each chunk: those that begin in it, or reach into it first."""
-    units, taken = [], 0
+    """Return the tokens of each chunk: those that overlap it and belong to no earlier chunk."""
+    units, end = [], 0
     for chunk in chunks:
-        start = tokens.texts[0].find(chunk, taken) if chunk else -1
+        start = tokens.texts[0].find(chunk, end) if chunk else -1
         if start < 0:
             raise InputError(
-                f"The chunk {chunk[:60]!r} does not stand in the prompt after the chunks before it.",
-                hint="Give chunks exactly as they stand in the text, in reading order.",
+                f"The prompt does not contain the chunk {chunk[:60]!r} after the chunks before it.",
+                hint="Pass chunks exactly as they are in the text, in reading order.",
             )
-        taken = start + len(chunk)
+        end = start + len(chunk)
         used = {position for unit in units for position in unit}
         unit = tuple(
             position
@@ -159,10 +159,13 @@ def _chunk_units(tokens: Tokens, length: int, chunks: tuple[str, ...]) -> Units:
             if tokens.segments[position] == 0
             and not tokens.special[position]
             and position not in used
-            and tokens.offsets[position, 0] < taken
+            and tokens.offsets[position, 0] < end
             and tokens.offsets[position, 1] > start
         )
         if not unit:
-            raise InputError(f"The chunk {chunk[:60]!r} has no token of its own.", hint="Give longer chunks.")
+            raise InputError(
+                f"The chunk {chunk[:60]!r} has no tokens that belong to no other chunk.",
+                hint="Pass longer chunks.",
+            )
         units.append(unit)
     return tuple(units)

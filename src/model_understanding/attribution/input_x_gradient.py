@@ -1,4 +1,4 @@
-"""Gradient times input: the target's first-order change if a token's embedding were taken away."""
+"""Input × gradient: the first-order change of the target when a token's embedding is set to zero."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,14 +10,14 @@ from model_understanding.text.encoding import Encoding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputXGradient:
-    r"""The inner product of each token's embedding with the target's gradient there.
+    r"""The dot product of each token's embedding and the target's gradient with respect to it.
 
     ``score_t = ⟨ embedding_t , ∂ target / ∂ embedding_t ⟩``
 
     Reference:
         Shrikumar et al. (2017), "Not Just a Black Box"; Denil, Demiraj, de Freitas (2014), "Extraction of
-        Salient Sentences". Exact on a model linear in its embeddings; on deep transformers often no
-        better than chance (see the documentation before trusting a sign).
+        Salient Sentences". Exact for models that are linear in their embeddings; in deep transformers the
+        scores, and their signs, are often no better than chance.
 
     >>> InputXGradient().signed
     True
@@ -27,7 +27,7 @@ class InputXGradient:
     signed: ClassVar[bool] = True
     complete: ClassVar[bool] = False
     takes_layer: ClassVar[bool] = True
-    cost: ClassVar[str] = "1 forward, 1 backward"
+    cost: ClassVar[str] = "1 forward pass, 1 backward pass"
     reference: ClassVar[str] = "Shrikumar et al. 2017; Denil et al. 2014"
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:

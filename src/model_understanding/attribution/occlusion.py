@@ -1,4 +1,4 @@
-"""Occlusion: how much a target's value drops without a unit of the text."""
+"""Occlusion and leave-one-out: the drop of a target's value when part of the text is removed."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,14 +6,15 @@ from typing import ClassVar
 import numpy as np
 
 from model_understanding.attribution.protocol import Scores
+from model_understanding.checks import one_of
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.perturbation.black_box import BlackBox
 from model_understanding.perturbation.token_removal import (
+    REPLACEMENTS,
     Replacement,
-    ablations_of,
-    check_replacement,
-    left_out,
-    stacked,
+    leave_one_out_scores,
+    padded_scores,
+    token_removals,
 )
 from model_understanding.perturbation.units import Unit, check_unit, units_of
 from model_understanding.text.encoding import Encoding
@@ -21,23 +22,23 @@ from model_understanding.text.encoding import Encoding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaveOneOut:
-    r"""The target's value on the text minus its value without a token.
+    r"""The drop of the target's value when a token is removed.
 
     ``score_t = f(x) − f(x without t)``
 
     Args:
-        replacement: What stands in for the token: ``mask``, ``pad``, ``mean`` (the mean embedding),
-            ``attention`` (hidden by the attention mask; classifiers), or ``default``: the first of mask,
-            pad and mean that the tokenizer has. Special and template tokens are never removed.
+        replacement: What replaces the token: ``mask``, ``pad``, ``mean`` (the mean embedding), ``attention``
+            (hidden by the attention mask; for classifiers), or ``default``, the first of ``mask``, ``pad``
+            and ``mean`` that is available. Special and template tokens are never removed.
 
     Raises:
-        InputError: The replacement is unknown or does not fit the model.
-        UnsupportedModelError: ``attention`` does not hide tokens from this model.
+        InputError: The replacement is unknown or not available for the model.
+        UnsupportedModelError: The model's output depends on tokens that ``attention`` hides.
 
     Reference:
         Li, Monroe, Jurafsky (2016), "Understanding Neural Networks through Representation Erasure",
-        equation 1, which divides by the original log-probability: scores here stay in the target's unit.
-        The paper drops the token; here it is replaced, so that no position changes.
+        equation 1, which divides by the original log-probability; here the scores keep the target's unit.
+        The paper deletes the token; here it is replaced, so that no position changes.
 
     >>> LeaveOneOut(replacement="mean")
     LeaveOneOut(replacement='mean')
@@ -46,46 +47,48 @@ class LeaveOneOut:
     name: ClassVar[str] = "leave_one_out"
     signed: ClassVar[bool] = True
     complete: ClassVar[bool] = False
-    cost: ClassVar[str] = "1 + tokens forwards"
+    cost: ClassVar[str] = "tokens + 1 forward passes"
     reference: ClassVar[str] = "Li et al. 2016"
 
     replacement: Replacement = "default"
 
     def __post_init__(self) -> None:
-        check_replacement(self.replacement)
+        one_of(self.replacement, "replacement", REPLACEMENTS)
 
     def __call__(self, runner: Runner | BlackBox, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        found = [
-            left_out(ablations, units_of(ablations.tokens, "token"))
-            for ablations in ablations_of(runner, encoding, targets, self.replacement)
+        results = [
+            leave_one_out_scores(removal, units_of(removal.tokens, "token"))
+            for removal in token_removals(runner, encoding, targets, self.replacement)
         ]
-        return Scores(scores=stacked([row for row, _ in found]), outputs=np.stack([out for _, out in found]))
+        scores, outputs = zip(*results, strict=True)
+        return Scores(scores=padded_scores(scores), outputs=np.stack(outputs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occlusion:
-    r"""The target's value on the text minus its value without a unit of it.
+    r"""The drop of the target's value when a token, word, sentence or window of the text is removed.
 
-    ``score_u = f(x) − f(x without u)``; the tokens of a unit share its score equally, and a token in
+    ``score_u = f(x) − f(x without u)``; a unit's score is divided equally among its tokens, and a token in
     several windows gets the mean of its shares.
 
     Args:
-        unit: What is removed together: ``token``, ``word``, ``sentence`` or ``window``.
-        window: Tokens in a window (``unit="window"``).
+        unit: What is removed at a time: a ``token``, ``word``, ``sentence`` or ``window``.
+        window: Tokens in a window (for ``unit="window"``).
         stride: Tokens from one window's start to the next; the last window ends at the last token.
-        replacement: What stands in for removed tokens: ``mask``, ``pad``, ``mean`` (the mean embedding),
-            ``attention`` (hidden by the attention mask; classifiers), or ``default``: the first of mask,
-            pad and mean that the tokenizer has. Special and template tokens are never removed; positions
-            never change.
+        replacement: What replaces removed tokens: ``mask``, ``pad``, ``mean`` (the mean embedding),
+            ``attention`` (hidden by the attention mask; for classifiers), or ``default``, the first of
+            ``mask``, ``pad`` and ``mean`` that is available. Special and template tokens are never removed,
+            and positions never change.
 
     Raises:
-        InputError: The unit, the window or the replacement is unknown or does not fit the model.
-        UnsupportedModelError: ``attention`` does not hide tokens from this model.
+        InputError: The unit or the replacement is unknown, the stride is larger than the window, or the
+            replacement is not available for the model.
+        UnsupportedModelError: The model's output depends on tokens that ``attention`` hides.
 
     Reference:
-        Zeiler, Fergus (2014), "Visualizing and Understanding Convolutional Networks", section 4.2: a gray
-        square slides over an image. Here a unit of text is replaced in place.
+        Zeiler, Fergus (2014), "Visualizing and Understanding Convolutional Networks", section 4.2, where a
+        gray square slides over an image. Here parts of the text are replaced.
 
     >>> Occlusion(unit="window", window=3).stride
     1
@@ -94,7 +97,7 @@ class Occlusion:
     name: ClassVar[str] = "occlusion"
     signed: ClassVar[bool] = True
     complete: ClassVar[bool] = False
-    cost: ClassVar[str] = "1 + units forwards"
+    cost: ClassVar[str] = "units + 1 forward passes"
     reference: ClassVar[str] = "Zeiler & Fergus 2014"
 
     unit: Unit = "token"
@@ -104,15 +107,15 @@ class Occlusion:
 
     def __post_init__(self) -> None:
         check_unit(self.unit, window=self.window, stride=self.stride)
-        check_replacement(self.replacement)
+        one_of(self.replacement, "replacement", REPLACEMENTS)
 
     def __call__(self, runner: Runner | BlackBox, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        found = [
-            left_out(
-                ablations,
-                units_of(ablations.tokens, self.unit, window=self.window, stride=self.stride),
+        results = [
+            leave_one_out_scores(
+                removal, units_of(removal.tokens, self.unit, window=self.window, stride=self.stride)
             )
-            for ablations in ablations_of(runner, encoding, targets, self.replacement)
+            for removal in token_removals(runner, encoding, targets, self.replacement)
         ]
-        return Scores(scores=stacked([row for row, _ in found]), outputs=np.stack([out for _, out in found]))
+        scores, outputs = zip(*results, strict=True)
+        return Scores(scores=padded_scores(scores), outputs=np.stack(outputs))

@@ -1,4 +1,4 @@
-"""What an attribution method must offer, and what it returns."""
+"""The interface of attribution methods, and the type that they return."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Scores:
-    """What a method found for B texts and N targets, padding included.
+    """The scores of a method for B texts and N targets, including padding.
 
     Args:
-        scores: Shape ``(B, N, T)``.
-        outputs: The targets' values, shape ``(B, N)``.
-        baseline_outputs: Their values on the baseline, for methods that have one.
-        gaps: ``Σ scores − (output − baseline output)``, for methods that promise 0.
-        standard_errors: Of each score, shape ``(B, N, T)``, for methods that sample.
-        cautions: What a reader of each text's scores must know, B tuples; none where left out.
+        scores: The tokens' scores, shape ``(B, N, T)``.
+        outputs: The targets' values for the texts, shape ``(B, N)``.
+        baseline_outputs: The targets' values for the baseline, for methods with a baseline.
+        gaps: Completeness gaps ``Σ scores − (output − baseline output)``, for methods whose scores add up.
+        standard_errors: Standard errors of the scores, shape ``(B, N, T)``, for methods that sample.
+        cautions: Warnings for each text, B tuples; empty for none.
     """
 
     scores: Float[np.ndarray, "batch targets tokens"]
@@ -35,17 +35,20 @@ class Scores:
 class AttributionMethod(Protocol):
     """Scores the tokens of a text for a target.
 
-    A method that asks a runner only for embeddings, gradients and values scores the hidden states of a layer
-    as well (``Runner.at_layer``); it says so by ``takes_layer: ClassVar[bool] = True``.
+    A method that uses only a runner's embeddings, gradients and values also works for the hidden states of a
+    layer (``Runner.at_layer``), and declares it by ``takes_layer: ClassVar[bool] = True``.
     """
 
     name: ClassVar[str]
+    """The name in the registry."""
     signed: ClassVar[bool]
+    """Whether scores have a sign: positive ones support the target, negative ones oppose it."""
     complete: ClassVar[bool]
     """Whether the scores add up to output − baseline output."""
     cost: ClassVar[str]
-    """Forwards and backwards for one text and one target."""
+    """The number of forward and backward passes for one text and one target."""
     reference: ClassVar[str]
+    """The papers, as ``Author et al. year``."""
 
     def __call__(self, runner: "Runner", encoding: "Encoding", targets: "Targets") -> Scores:
         """Score the tokens of a batch of texts."""

@@ -1,4 +1,4 @@
-"""From a method and targets to attributions: choose the method, batch the texts, record everything."""
+"""Run a method on texts: resolve the method, batch the texts, and record how the scores were computed."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from model_understanding.attribution.choose import MethodChoice, chosen_method
+from model_understanding.attribution.choose import MethodChoice, resolved_method
 from model_understanding.attribution.protocol import AttributionMethod, Scores
 from model_understanding.errors import InputError
 from model_understanding.model.batching import Batches, memory_cautions
@@ -29,33 +29,34 @@ def attribute(
     targets: Sequence[Sequence[Target]] | MakeTarget,
     function: Callable[[Any], Any] | None = None,
 ) -> list[Attribution]:
-    """Explain several texts; texts of one length share a batch, so no padding ever enters.
+    """Explain several texts; only texts of equal length share a batch, so that there is no padding.
 
     Args:
         runner: The runner.
-        choice: The method, or what stands for one: the results name the method itself.
+        choice: The method, its name, or ``default`` or ``fast``; results name the resolved method.
         encodings: The texts.
-        targets: The targets of each text; or what makes a target of a class or token, for the likeliest.
-        function: The caller's own function of the model's outputs, where that is the target.
+        targets: The targets of each text, or a function that makes a target from the predicted class or
+            token.
+        function: The caller's function of the model's outputs, for custom targets.
 
     Returns:
-        One attribution for each text, in their order.
+        One attribution per text, in their order.
 
     Raises:
-        InputError: The runner is at a layer, and the method scores no hidden states.
+        InputError: The runner is at a layer, and the method does not work for hidden states.
     """
-    method = chosen_method(choice, runner, targets)
+    method = resolved_method(choice, runner, targets)
     _check_layer(runner, method)
     parameters = _parameters(runner, method)
     results: dict[int, Attribution] = {}
     counts = [1] * len(encodings) if callable(targets) else [len(row) for row in targets]
-    for alike in _groups(encodings, counts):
-        tokens = encodings[alike[0]].ids.shape[1]
+    for group in _groups(encodings, counts):
+        tokens = encodings[group[0]].ids.shape[1]
         with memory_cautions() as cautions:
-            batches = Batches(len(alike), tokens, runner.model.memory, gradients=True)
+            batches = Batches(len(group), tokens, runner.model.memory, gradients=True)
             for start, end in batches:
                 with batches.halving():
-                    members = alike[start:end]
+                    members = group[start:end]
                     started = time.perf_counter()
                     batch = runner.model.batch([encodings[member] for member in members])
                     if callable(targets):
@@ -91,18 +92,18 @@ def attribution_of(
     provenance: Provenance,
     cautions: Sequence[str] = (),
 ) -> Attribution:
-    """Return what a method found for one text of a batch, with what it takes to make it again.
+    """Return the attribution of one text of a batch, with all that is needed to reproduce it.
 
     Args:
         method: The method.
-        scores: What it found.
-        row: Which of the batch's texts.
-        tokens: That text's tokens.
-        targets: What was explained.
+        scores: The method's scores for the batch.
+        row: Row of the text in the batch.
+        tokens: The text's tokens.
+        targets: The targets that were explained.
         valid: Which tokens can contribute to which target.
         parameters: The method's parameters.
-        provenance: Where the values come from; the method's seed and cautions are put in.
-        cautions: What a reader must know besides.
+        provenance: Provenance of the model; the method's seed and warnings are added.
+        cautions: Further warnings.
     """
 
     def part(values: np.ndarray | None) -> np.ndarray | None:
@@ -133,12 +134,12 @@ def attribution_of(
 
 
 def parameters_of(method: AttributionMethod) -> dict[str, Any]:
-    """Return a method's parameters as it was given them."""
+    """Return the parameters of a method."""
     return asdict(method) if is_dataclass(method) else {}  # pyright: ignore[reportArgumentType]
 
 
 def _parameters(runner: Runner, method: AttributionMethod) -> dict[str, Any]:
-    """Return a method's parameters with what ``default`` stood for, so that a result names its baseline."""
+    """Return a method's parameters, with ``default`` baselines and replacements resolved."""
     parameters = parameters_of(method)
     if "baseline" in parameters:
         parameters["baseline"] = recorded_baseline(runner, parameters["baseline"])
@@ -148,21 +149,21 @@ def _parameters(runner: Runner, method: AttributionMethod) -> dict[str, Any]:
 
 
 def _check_layer(runner: Runner, method: AttributionMethod) -> None:
-    """Refuse methods that do not say they score hidden states, where a layer is asked for."""
+    """Raise if the runner is at a layer and the method does not work for hidden states."""
     if runner.layer is not None and not getattr(method, "takes_layer", False):
         names = [name for name in METHODS.names() if getattr(METHODS.load(name), "takes_layer", False)]
         raise InputError(
-            f"The method {method.name!r} does not score the hidden states of a layer.",
-            hint=f"Leave layer out, or use a gradient method: {', '.join(names)}.",
+            f"The method {method.name!r} does not work for the hidden states of a layer.",
+            hint=f"Leave out layer, or use one of {', '.join(names)}.",
         )
 
 
 def _groups(encodings: Sequence[Encoding], target_counts: Sequence[int]) -> list[list[int]]:
-    """Group texts that can share a batch: as long as each other, with as many targets."""
-    alike: dict[tuple[int, int], list[int]] = {}
-    for number, encoding in enumerate(encodings):
-        alike.setdefault((encoding.ids.shape[1], target_counts[number]), []).append(number)
-    return [members for _, members in sorted(alike.items())]
+    """Group the texts that can share a batch: those of equal length with equally many targets."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, (encoding, targets) in enumerate(zip(encodings, target_counts, strict=True)):
+        groups.setdefault((encoding.ids.shape[1], targets), []).append(index)
+    return [group for _, group in sorted(groups.items())]
 
 
 def _valid(runner: Runner, targets: Sequence[Target], tokens: int) -> Bool[np.ndarray, "targets tokens"]:

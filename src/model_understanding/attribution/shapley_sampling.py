@@ -1,4 +1,4 @@
-"""Shapley values: a part's mean contribution over all orders in which the text could be put together."""
+"""Shapley values from sampled orders: the mean marginal contribution of each part of the text."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -6,47 +6,47 @@ from typing import ClassVar
 import numpy as np
 
 from model_understanding.attribution.protocol import Scores
-from model_understanding.errors import InputError
+from model_understanding.checks import one_of, real_number, whole_number
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.perturbation.black_box import BlackBox
-from model_understanding.perturbation.shapley import Game, check_sampling, exact_shapley, sampled_shapley
+from model_understanding.perturbation.shapley import Game, exact_shapley, sampled_shapley
 from model_understanding.perturbation.token_removal import (
+    REPLACEMENTS,
     Replacement,
-    ablations_of,
-    check_replacement,
-    stacked,
+    padded_scores,
+    token_removals,
 )
-from model_understanding.perturbation.units import PlainUnit, check_unit, shared, units_of
+from model_understanding.perturbation.units import PlainUnit, check_unit, token_scores, units_of
 from model_understanding.text.encoding import Encoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShapleySampling:
-    r"""The mean, over orders of the units, of what a unit adds to the target when it joins.
+    r"""Shapley values: the mean marginal contribution of a token, word or sentence over random orders.
 
     ``φ_u = E_π[ f(x with u and all before it in π) − f(x with all before it in π) ]``
 
-    Orders are drawn in pairs with their reverse. All ``2^n`` combinations of n units are run instead
-    where that is at most ``samples``: the values are exact then. Scores add up to f(x) − f(∅), ∅ being
-    the text with every unit removed. A unit's tokens share its score equally.
+    Orders are sampled in pairs with their reverse. If all ``2^n`` combinations of n units are at most
+    ``samples``, they are all run, and the values are exact. Scores add up to f(x) − f(∅), where ∅ is the
+    text with every unit removed. A unit's score is divided equally among its tokens.
 
     Args:
-        samples: Most variants of the text to look at; two pairs of orders are run whatever it says.
-        tolerance: Stop when the largest standard error is below this part of ``|f(x) − f(∅)|``.
+        samples: Maximum number of variants of the text; at least two pairs of orders are run.
+        tolerance: Sampling stops when the largest standard error is below this share of ``|f(x) − f(∅)|``.
         seed: Seed of the orders.
-        unit: What joins together: ``token``, ``word`` or ``sentence``.
-        replacement: What stands in for removed tokens: ``default``, ``mask``, ``pad``, ``mean`` or
-            ``attention`` (see ``Occlusion``).
+        unit: What is added at a time: a ``token``, ``word`` or ``sentence``.
+        replacement: What replaces removed tokens: ``default``, ``mask``, ``pad``, ``mean`` or ``attention``
+            (see ``Occlusion``).
 
     Raises:
-        InputError: A parameter is out of range or does not fit the model.
-        UnsupportedModelError: ``attention`` does not hide tokens from this model.
+        InputError: A parameter is out of its range, or the replacement is not available for the model.
+        UnsupportedModelError: The model's output depends on tokens that ``attention`` hides.
 
     Reference:
         Štrumbelj, Kononenko (2014), "Explaining prediction models and individual predictions with feature
         contributions", algorithm 1; Castro et al. (2009); antithetic orders: Mitchell et al. (2022),
-        "Sampling Permutations for Shapley Value Estimation", section 4. Standard errors are those of the
-        mean over pairs, since the two orders of a pair are not independent.
+        "Sampling Permutations for Shapley Value Estimation", section 4. Standard errors are of the mean
+        over pairs, because the two orders of a pair are not independent.
 
     >>> ShapleySampling(unit="word").samples
     1024
@@ -55,7 +55,7 @@ class ShapleySampling:
     name: ClassVar[str] = "shapley_sampling"
     signed: ClassVar[bool] = True
     complete: ClassVar[bool] = True
-    cost: ClassVar[str] = "up to samples forwards (default 1024)"
+    cost: ClassVar[str] = "up to samples forward passes (default 1024)"
     reference: ClassVar[str] = "Štrumbelj & Kononenko 2014; Mitchell et al. 2022"
 
     samples: int = 1024
@@ -65,50 +65,48 @@ class ShapleySampling:
     replacement: Replacement = "default"
 
     def __post_init__(self) -> None:
-        check_sampling(self.samples, self.seed)
+        whole_number(self.samples, "samples", least=2, example=1024)
+        real_number(self.tolerance, "tolerance", example=0.02)
+        whole_number(self.seed, "seed", least=0)
         check_unit(self.unit, windows=False)
-        check_replacement(self.replacement)
-        if not 0 <= self.tolerance < float("inf"):
-            raise InputError(
-                f"tolerance={self.tolerance!r} is not a number of at least 0.", hint="Use tolerance=0.02."
-            )
+        one_of(self.replacement, "replacement", REPLACEMENTS)
 
     def __call__(self, runner: Runner | BlackBox, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
         scores, errors, games, cautions = [], [], [], []
-        for ablations in ablations_of(runner, encoding, targets, self.replacement):
-            units = units_of(ablations.tokens, self.unit)
-            game = Game(ablations, units)
+        for removal in token_removals(runner, encoding, targets, self.replacement):
+            units = units_of(removal.tokens, self.unit)
+            game = Game(removal, units)
             if 2**game.players <= self.samples or game.players == 1:
                 values = exact_shapley(game)
-                spread = np.zeros_like(values)
+                standard_errors = np.zeros_like(values)
                 cautions.append(())
             else:
-                values, spread = sampled_shapley(game, self.samples, self.tolerance, self.seed)
-                cautions.append(self._caution(game, spread))
-            tokens = ablations.removable.size
-            scores.append(shared(values, units, tokens, ablations.reach))
-            errors.append(shared(spread, units, tokens, ablations.reach))
+                values, standard_errors = sampled_shapley(game, self.samples, self.tolerance, self.seed)
+                cautions.append(self._caution(game, standard_errors))
+            tokens = removal.removable.size
+            scores.append(token_scores(values, units, tokens, removal.visible_length))
+            errors.append(token_scores(standard_errors, units, tokens, removal.visible_length))
             games.append(game)
         outputs = np.stack([game.full for game in games])
         baselines = np.stack([game.empty for game in games])
-        found = stacked(scores)
+        padded = padded_scores(scores)
         return Scores(
-            scores=found,
+            scores=padded,
             outputs=outputs,
             baseline_outputs=baselines,
-            gaps=found.sum(axis=-1) - (outputs - baselines),
-            standard_errors=stacked(errors),
+            gaps=padded.sum(axis=-1) - (outputs - baselines),
+            standard_errors=padded_scores(errors),
             cautions=tuple(cautions),
         )
 
-    def _caution(self, game: Game, spread: np.ndarray) -> tuple[str, ...]:
-        """Say where the samples ran out before the standard errors were small enough."""
+    def _caution(self, game: Game, standard_errors: np.ndarray) -> tuple[str, ...]:
+        """Return a warning if the standard errors are above the tolerance after all samples."""
         total = np.abs(game.full - game.empty)
-        late = spread.max(axis=1) > self.tolerance * total
-        if not late.any():
+        is_above = standard_errors.max(axis=1) > self.tolerance * total
+        if not is_above.any():
             return ()
         return (
-            f"{self.samples} samples left standard errors of up to {spread[late].max():.2g}, "
-            f"above {self.tolerance:g} of |output − baseline output|; raise samples for finer scores.",
+            f"After {self.samples} samples, standard errors are up to {standard_errors[is_above].max():.2g}, "
+            f"above {100 * self.tolerance:g} % of |output − baseline output|. Increase samples.",
         )

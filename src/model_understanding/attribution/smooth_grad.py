@@ -1,4 +1,4 @@
-"""SmoothGrad: gradients averaged over noisy copies of the text's embeddings."""
+"""SmoothGrad: gradients averaged over copies of the text with noisy embeddings."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,40 +9,40 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model_understanding.attribution.protocol import Scores
-from model_understanding.errors import InputError
+from model_understanding.checks import one_of, real_number, whole_number
 from model_understanding.model.batching import Batches
-from model_understanding.passes.gradients import Norm, check_norm, norms_of
+from model_understanding.passes.gradients import NORMS, Norm, gradient_norms
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.paths.baselines import movable_tokens
-from model_understanding.paths.integration import chosen_texts, target_count, target_values
+from model_understanding.paths.integration import selected_texts, target_count, target_values
 from model_understanding.text.encoding import Encoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmoothGrad:
-    r"""The norm of the target's gradient, averaged over embeddings with Gaussian noise.
+    r"""The norm of the target's gradient, averaged over copies of the text with noisy embeddings.
 
     ``score_t = ‖ 1/S Σ_s ∂ target / ∂ embedding_t (x + ε_s) ‖``, ``ε_s ~ N(0, (noise · σ)²)``
     with ``squared``: ``score_t = ‖ √( 1/S Σ_s (∂ target / ∂ embedding_t (x + ε_s))² ) ‖``
 
-    ``σ`` is the standard deviation of the numbers in the embeddings of the text's ordinary tokens. Special
-    and chat-template tokens get no noise; their gradients count as everyone's. At a layer the noise is of
-    the hidden states, and every token gets it.
+    ``σ`` is the standard deviation of the values in the embeddings of the text's ordinary tokens. Special
+    and chat-template tokens get no noise, but have scores. At a layer the noise is added to the hidden
+    states of every token.
 
     Args:
-        samples: How many noisy copies.
-        noise: The noise's standard deviation, in units of ``σ``.
-        squared: Average the squares of the gradients' entries in place of the gradients, so that opposite
-            ones do not cancel, and take the root: a score keeps the gradient's unit.
-        norm: ``l2``, ``l1`` or ``max`` over the embedding's axis, taken after averaging.
-        seed: Of the noise; each text of a batch starts from it anew.
+        samples: Number of noisy copies.
+        noise: Standard deviation of the noise, in units of ``σ``.
+        squared: Whether to average the squares of the gradients, so that opposite ones do not cancel, and
+            take the square root, which keeps the gradient's unit.
+        norm: Norm of each token's averaged gradient: ``l2``, ``l1`` or ``max``.
+        seed: Seed of the noise, the same for each text of a batch.
 
     Raises:
-        InputError: There is no sample, the noise is negative, or the norm is unknown.
+        InputError: A number is out of its range, or the norm is unknown.
 
     Reference:
         Smilkov, Thorat, Kim, Viégas, Wattenberg (2017), "SmoothGrad: removing noise by adding noise",
-        section 3; their noise is relative to the range of an image's values. ``squared``: Hooker, Erhan,
+        section 3, with noise relative to the range of an image's values. ``squared``: Hooker, Erhan,
         Kindermans, Kim (2019), "A Benchmark for Interpretability Methods in Deep Neural Networks", section
         4.2, without the root.
 
@@ -54,7 +54,7 @@ class SmoothGrad:
     signed: ClassVar[bool] = False
     complete: ClassVar[bool] = False
     takes_layer: ClassVar[bool] = True
-    cost: ClassVar[str] = "samples + 1 forwards, samples backwards"
+    cost: ClassVar[str] = "samples + 1 forward passes, samples backward passes"
     reference: ClassVar[str] = "Smilkov et al. 2017; Hooker et al. 2019"
 
     samples: int = 32
@@ -64,18 +64,19 @@ class SmoothGrad:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise InputError(f"samples must be at least 1. Got {self.samples}.", hint="Use samples=32.")
-        if not 0 <= self.noise < float("inf"):
-            raise InputError(f"noise must be 0 or more. Got {self.noise}.", hint="Use noise=0.15.")
-        check_norm(self.norm)
+        whole_number(self.samples, "samples", example=32)
+        real_number(self.noise, "noise", example=0.15)
+        one_of(self.norm, "norm", NORMS)
+        whole_number(self.seed, "seed", least=0)
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
         embeddings = runner.embed(encoding).float()
         movable = movable_tokens(runner, encoding)
-        sizes = torch.stack([row[kept].std() for row, kept in zip(embeddings, movable, strict=True)])
-        sizes = torch.nan_to_num(sizes)[:, None, None] * self.noise * movable[..., None]
+        scales = torch.stack(
+            [row[is_ordinary].std() for row, is_ordinary in zip(embeddings, movable, strict=True)]
+        )
+        scales = torch.nan_to_num(scales)[:, None, None] * self.noise * movable[..., None]
         totals = embeddings.new_zeros((len(encoding), target_count(targets), *embeddings.shape[1:]))
 
         tokens = encoding.ids.shape[1]
@@ -90,18 +91,18 @@ class SmoothGrad:
             with batches.halving():
                 rows = [variant // self.samples for variant in range(start, end)]
                 noise = [self._noise(variant % self.samples, embeddings[0]) for variant in range(start, end)]
-                part, part_targets = chosen_texts(encoding, targets, rows)
-                variants = embeddings[rows] + torch.stack(noise) * sizes[rows]
+                part, part_targets = selected_texts(encoding, targets, rows)
+                variants = embeddings[rows] + torch.stack(noise) * scales[rows]
                 gradients = runner.gradients(part, part_targets, embeddings=variants).gradients
                 gradients = gradients**2 if self.squared else gradients
                 totals.index_add_(0, torch.tensor(rows, device=totals.device), gradients)
         means = totals / self.samples
         means = means.sqrt() if self.squared else means
-        scores = norms_of(means, self.norm)
+        scores = gradient_norms(means, self.norm)
         return Scores(scores=scores.cpu().numpy(), outputs=target_values(runner, encoding, targets))
 
     def _noise(self, sample: int, like: Float[Tensor, "tokens width"]) -> Float[Tensor, "tokens width"]:
-        """Return a sample's noise: the same for every text, whatever it is batched with."""
+        """Return the noise of a sample, which is the same for every text in any batch."""
         generator = np.random.default_rng([self.seed, sample])
         noise = generator.standard_normal(like.shape, dtype=np.float32)
         return torch.from_numpy(noise).to(like.device)

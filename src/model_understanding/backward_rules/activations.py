@@ -1,4 +1,4 @@
-"""Activations: which modules and functions are one, and the slope that replaces their derivative."""
+"""Activation functions: how to recognize them, and the slope that replaces their derivative."""
 
 import re
 import weakref
@@ -14,10 +14,10 @@ ELEMENTWISE = frozenset(
         *("clamp", "clip", "clamp_min", "clamp_max"),
     }
 )
-# Pieces of a GELU written out by hand: outside of a module, products and slopes would take it apart.
-PIECES = frozenset({"erf"})
-# Functions of one tensor that are not linear and that no rule knows: seen outside of an activation's
-# module, they belong to something that would be propagated wrongly.
+# Parts of a GELU written in primitive operations; outside of a module, they cannot be treated as one unit.
+PARTS = frozenset({"erf"})
+# Nonlinear functions of one tensor without a rule: outside of an activation module, their relevance would be
+# propagated wrongly.
 UNKNOWN = frozenset(
     {
         *("exp", "expm1", "exp2", "log", "log1p", "log2", "sin", "cos", "abs", "log_softmax"),
@@ -30,14 +30,14 @@ _NOT_ELEMENTWISE = (nn.Softmax, nn.Softmax2d, nn.LogSoftmax, nn.Softmin, nn.Mult
 
 
 def is_activation(module: nn.Module) -> bool:
-    """Return whether a module is an activation function, to be treated as one unit.
+    """Return whether a module is an activation function, which is treated as one unit.
 
     Args:
         module: Any module of a model.
 
     Returns:
-        True for the activations of torch and transformers, and for modules without parameters that are
-        named like one.
+        True for activations of torch and transformers, and for modules without parameters that have the
+        name of one.
     """
     if isinstance(module, _NOT_ELEMENTWISE) or any(module.children()):
         return False
@@ -49,49 +49,49 @@ def is_activation(module: nn.Module) -> bool:
 def with_slope(x: Tensor, value: Tensor) -> Tensor:
     """Return an activation's value whose gradient is its slope ``value / x``.
 
-    At ``x = 0`` the slope counts as 0: no relevance passes through a unit whose input is 0.
+    At ``x = 0`` the slope is defined as 0: no relevance passes through a unit with input 0.
 
     Args:
         x: The activation's input.
-        value: Its output.
+        value: The activation's output.
 
     Returns:
-        The value, to the bit.
+        The same values, bit for bit.
     """
     return _Slope.apply(x, [value.detach()])  # pyright: ignore[reportReturnType]
 
 
 def mark_as_activation(value: Tensor, x: Tensor) -> None:
-    """Remember on an activation's output what it was computed from."""
+    """Record on an activation's output the tensor that it was computed from."""
     value._activation_of = weakref.ref(_origin(x))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def mark_as_multiple(result: Tensor, x: Tensor) -> None:
-    """Remember that a tensor is a number times another."""
+    """Record on a tensor that it is a number times another tensor."""
     result._multiple_of = weakref.ref(_origin(x))  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def left_an_activation(value: Tensor) -> bool:
+def is_activation_output(value: Tensor) -> bool:
     """Return whether a tensor is the direct output of an activation."""
     return hasattr(value, "_activation_of")
 
 
-def gates_itself(x: Tensor, factor: Tensor) -> bool:
-    """Return whether ``x · factor`` is an activation written out by hand, as ``x · sigmoid(1.7 x)`` is."""
-    source = getattr(factor, "_activation_of", None)
-    return source is not None and source() is _origin(x)
+def is_self_gated(x: Tensor, factor: Tensor) -> bool:
+    """Return whether ``x · factor`` is an activation in primitive form, such as ``x · sigmoid(1.7 x)``."""
+    reference = getattr(factor, "_activation_of", None)
+    return reference is not None and reference() is _origin(x)
 
 
 def _origin(x: Tensor) -> Tensor:
-    source = getattr(x, "_multiple_of", None)
-    found = None if source is None else source()
-    return x if found is None else found
+    reference = getattr(x, "_multiple_of", None)
+    origin = None if reference is None else reference()
+    return x if origin is None else origin
 
 
 class _Slope(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, value: list[Tensor]) -> Tensor:
-        # In a list, the value is not an input: it may be returned as it is, without a copy.
+        # Inside a list the value does not count as an input, so that it can be returned without a copy.
         slope = torch.where(x == 0, torch.zeros_like(x), value[0] / x)
         ctx.save_for_backward(slope)
         return value[0]

@@ -1,4 +1,4 @@
-"""Attention under a modified backward pass: fused kernels stay fused, eager softmax stays as it is."""
+"""Attention in a modified backward pass: fused kernels stay fused, eager code stays eager."""
 
 from typing import Any
 
@@ -21,53 +21,53 @@ def fused_attention(
     scale: float | None = None,
     **options: Any,
 ) -> Tensor:
-    """Return what the fused kernel returns, with the rules' gradients.
+    """Run the fused attention kernel with the gradients of the rules.
 
-    The output is a product of weights and values (half each), the scores one of queries and keys (half of
-    that half each). A temperature T of the backward pass needs a second call of the kernel, at that
-    temperature and with constant values: with bars for what is constant,
+    The output is a product of weights and values, which get half of the gradient each; the attention
+    scores are a product of queries and keys, which get half of the weights' half each. With a temperature T
+    the kernel runs a second time, at that temperature and with constant values. With bars for constants,
     ``y = sdpa(q̄, k̄, v)``, ``s = sdpa(q, k, v̄, scale / T, mask / T)``, ``out = y + T (s − s̄)``. The factor T
-    undoes the inner derivative, as GIM's authors do.
+    cancels the inner derivative, as in GIM.
 
     Args:
         rules: The method's rules.
         query: Queries.
         key: Keys.
         value: Values.
-        attn_mask: Mask, boolean or added to the scores.
-        dropout_p: As the kernel takes it.
-        is_causal: As the kernel takes it.
-        scale: As the kernel takes it.
-        options: The rest of the kernel's options.
+        attn_mask: Boolean mask, or a mask that is added to the scores.
+        dropout_p: See ``scaled_dot_product_attention``.
+        is_causal: See ``scaled_dot_product_attention``.
+        scale: See ``scaled_dot_product_attention``.
+        options: Further options of the kernel.
 
     Returns:
-        The kernel's values, to the bit.
+        The kernel's output, with unchanged values.
     """
-    kept = {"dropout_p": dropout_p, "is_causal": is_causal, **options}
+    kernel_options = {"dropout_p": dropout_p, "is_causal": is_causal, **options}
     if rules.weights == "constant":
-        return _fused(query.detach(), key.detach(), value, attn_mask=attn_mask, scale=scale, **kept)
+        return _fused(query.detach(), key.detach(), value, attn_mask=attn_mask, scale=scale, **kernel_options)
     query, key = with_scaled_gradient(query, 0.25), with_scaled_gradient(key, 0.25)
     values = with_scaled_gradient(value, 0.5)
     if rules.temperature == 1:
-        return _fused(query, key, values, attn_mask=attn_mask, scale=scale, **kept)
-    result = _fused(query.detach(), key.detach(), values, attn_mask=attn_mask, scale=scale, **kept)
+        return _fused(query, key, values, attn_mask=attn_mask, scale=scale, **kernel_options)
+    result = _fused(query.detach(), key.detach(), values, attn_mask=attn_mask, scale=scale, **kernel_options)
     softer_scale = (query.shape[-1] ** -0.5 if scale is None else scale) / rules.temperature
     is_added = attn_mask is not None and attn_mask.dtype != torch.bool
     mask = attn_mask / rules.temperature if is_added and attn_mask is not None else attn_mask
-    softer = _fused(query, key, value.detach(), attn_mask=mask, scale=softer_scale, **kept)
+    softer = _fused(query, key, value.detach(), attn_mask=mask, scale=softer_scale, **kernel_options)
     return result + rules.temperature * (softer - softer.detach())
 
 
 def softmax(rules: BackwardRules, scores: Tensor, probabilities: Tensor) -> Tensor:
-    """Return the softmax of eager attention with the rules' gradient.
+    """Return the softmax of eager attention with the gradient of the rules.
 
     Args:
         rules: The method's rules.
-        scores: What it was taken of, along the last axis.
-        probabilities: What it gave.
+        scores: The input of the softmax, which is over the last axis.
+        probabilities: The output of the softmax.
 
     Returns:
-        The same probabilities, to the bit.
+        The same probabilities, bit for bit.
     """
     if rules.weights == "constant":
         return probabilities.detach()

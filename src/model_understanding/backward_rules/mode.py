@@ -1,9 +1,9 @@
-"""Change what the backward pass sees, for any architecture, and patch nothing.
+"""Modify the backward pass of any architecture without patching it.
 
-A function mode, alive for one forward and in this thread only, sees every operation of the model and gives
-the few that matter another gradient: norms, activations, products of two activations, attention. Values
-are those of the plain forward. Activations built of primitives (GPT-2's tanh GELU) are one unit: hooks on
-their modules say when one begins and ends. What a rule ought to have seen and did not is refused.
+A torch function mode, active for one forward pass and in one thread, intercepts every operation of the model
+and changes the gradient of some: norms, activations, products of two tensors, attention. Values do not
+change. Activations made of primitive operations (GPT-2's tanh GELU) are one unit, delimited by hooks on their
+modules. If an operation that needs a rule was not intercepted, the model is refused.
 """
 
 import threading
@@ -29,30 +29,29 @@ from model_understanding.model.operations import CONTRACTIONS, MULTIPLICATIONS
 from model_understanding.passes.checkpointing import block_context
 from model_understanding.passes.runner import BackwardRule
 
-_HINT = "Use a method that leaves the backward pass as it is, such as input_x_gradient."
+_HINT = "Use a method that does not modify the backward pass, such as input_x_gradient."
 
 
 def modified_backward(model: Model, rules: BackwardRules, method: str) -> BackwardRule:
-    """Return what ``Runner.gradients`` takes as its rule.
+    """Return the rule for ``Runner.gradients`` that modifies the backward pass.
 
     Args:
         model: The model.
         rules: The rules.
-        method: The method's name, for errors.
+        method: The method's name, for error messages.
 
     Returns:
-        A function that makes a context for one forward.
+        A function that makes a context for one forward pass.
 
     Raises:
-        UnsupportedModelError: The model is compiled, or holds layers that are no softmax attention. The
-            context raises it too, when it closes: a norm, an activation or an attention layer ran where
-            no rule could see it.
+        UnsupportedModelError: The model is compiled, or has layers without softmax attention; or, when the
+            context closes, a norm, an activation or an attention layer was not intercepted.
     """
     name = model.name
     if any(_is_compiled(module) for module in model.module.modules()):
         raise UnsupportedModelError(
-            f"{name} is compiled: {method} cannot change its backward pass.",
-            hint="Explain the model as it was before torch.compile.",
+            f"{name} is compiled, so {method} cannot modify its backward pass.",
+            hint="Pass the model as it was before torch.compile.",
         )
     layers = require_attention_in_every_layer(model, method, _HINT)
     heads = model.config.get_text_config().num_attention_heads
@@ -63,32 +62,34 @@ def modified_backward(model: Model, rules: BackwardRules, method: str) -> Backwa
         with ExitStack() as hooks:
             for handle in mode.hooks(model.module):
                 hooks.callback(handle.remove)
-            token = block_context.set(mode.running_again)
+            token = block_context.set(mode.recomputation)
             try:
                 with mode:
                     yield
             finally:
                 block_context.reset(token)
-        unseen = list(dict.fromkeys(mode.unseen))
+        unhandled = list(dict.fromkeys(mode.unhandled))
         if mode.attention_layers != layers:
-            unseen.append(f"{mode.attention_layers} attention layers where there are {layers}")
-        if unseen:
+            unhandled.append(f"{mode.attention_layers} attention layers instead of {layers}")
+        if unhandled:
             implementation = getattr(model.config, "_attn_implementation", None)
             raise UnsupportedModelError(
-                f"The rules of {method} do not fit {name} (attention {implementation!r}): "
-                f"found {', '.join(unseen)}.",
-                hint=f"Load it with attn_implementation='sdpa' or 'eager' if it is not. {_HINT}",
+                f"The rules of {method} do not cover {name} with attn_implementation={implementation!r}: "
+                f"found {', '.join(unhandled)}.",
+                hint=f"Load it with attn_implementation='sdpa' or 'eager'. {_HINT}"
+                if implementation not in ("sdpa", "eager")
+                else _HINT,
             )
 
     return context
 
 
 class ModifiedBackward(TorchFunctionMode):
-    """The mode: gives operations another gradient while the model's own forward runs.
+    """The function mode that changes the gradients of operations during the model's forward pass.
 
     Args:
         rules: The rules.
-        head_count: How many heads an attention layer has.
+        head_count: Number of heads of an attention layer.
     """
 
     def __init__(self, rules: BackwardRules, head_count: int) -> None:
@@ -98,10 +99,10 @@ class ModifiedBackward(TorchFunctionMode):
         self.attention_layers = 0
         self.norms = 0
         self.activations = 0
-        self.unseen: list[str] = []
+        self.unhandled: list[str] = []
         self._thread = threading.get_ident()
         self._is_running = False
-        self._units = 0
+        self._depth = 0
         self._norms_before: list[int] = []
         self._handlers = self._table()
 
@@ -114,7 +115,7 @@ class ModifiedBackward(TorchFunctionMode):
     ) -> Any:
         keywords = keywords or {}
         handler = self._handlers.get(getattr(function, "__name__", ""))
-        if handler is None or not self._is_running or self._units or not torch.is_grad_enabled():
+        if handler is None or not self._is_running or self._depth or not torch.is_grad_enabled():
             return function(*arguments, **keywords)
         return handler(function, arguments, keywords)
 
@@ -122,27 +123,27 @@ class ModifiedBackward(TorchFunctionMode):
         """Register hooks on a model and yield their handles.
 
         Args:
-            model: The model; its own hooks say when the rules hold, so that a target computed from its
-                outputs is differentiated as it is.
+            model: The model. Hooks on it limit the rules to its forward pass, so that they do not apply to a
+                target computed from its outputs.
 
         Yields:
-            The handles, to be removed.
+            The handles, which the caller removes.
         """
         yield model.register_forward_pre_hook(self._begin)
         yield model.register_forward_hook(self._end, always_call=True)
         yield from self._hooks_inside(model)
 
     @contextmanager
-    def running_again(self, block: nn.Module) -> Iterator[None]:
-        """Run a block of the model once more under the same rules, in the backward pass.
+    def recomputation(self, block: nn.Module) -> Iterator[None]:
+        """Recompute a block under the same rules, in the backward pass.
 
         Args:
-            block: The block; activation checkpointing runs it again, on a GPU in a thread of its own.
+            block: The block, which activation checkpointing recomputes, on a GPU in a separate thread.
 
         Yields:
             Nothing.
         """
-        before = self._thread, self._is_running
+        state = self._thread, self._is_running
         self._thread, self._is_running = threading.get_ident(), True
         try:
             with ExitStack() as hooks:
@@ -151,7 +152,7 @@ class ModifiedBackward(TorchFunctionMode):
                 with self:
                     yield
         finally:
-            self._thread, self._is_running = before
+            self._thread, self._is_running = state
 
     def _hooks_inside(self, model: nn.Module) -> Iterator[Any]:
         for module in model.modules():
@@ -162,37 +163,37 @@ class ModifiedBackward(TorchFunctionMode):
                 yield module.register_forward_pre_hook(self._begin_norm)
                 yield module.register_forward_hook(self._end_norm)
 
-    def _is_ours(self) -> bool:
+    def _is_own_thread(self) -> bool:
         return threading.get_ident() == self._thread
 
     def _begin(self, module: nn.Module, arguments: Any) -> None:
-        self._is_running = self._is_running or self._is_ours()
+        self._is_running = self._is_running or self._is_own_thread()
 
     def _end(self, module: nn.Module, arguments: Any, output: Any) -> None:
-        self._is_running = self._is_running and not self._is_ours()
+        self._is_running = self._is_running and not self._is_own_thread()
 
     def _begin_unit(self, module: nn.Module, arguments: Any) -> None:
-        self._units += self._is_ours()
+        self._depth += self._is_own_thread()
 
     def _end_unit(self, module: nn.Module, arguments: Any, output: Any) -> Any:
-        if not self._is_ours():
+        if not self._is_own_thread():
             return None
-        self._units -= 1
+        self._depth -= 1
         x = arguments[0] if arguments else None
-        if self._units or not depends(output):
+        if self._depth or not depends(output):
             return None
         if not isinstance(x, Tensor) or x.shape != output.shape:
-            self.unseen.append(f"an activation {type(module).__name__} that is not elementwise")
+            self.unhandled.append(f"an activation {type(module).__name__} that is not elementwise")
             return None
         return self._activated(x, output)
 
     def _begin_norm(self, module: nn.Module, arguments: Any) -> None:
-        if self._is_ours():
+        if self._is_own_thread():
             self._norms_before.append(self.norms)
 
     def _end_norm(self, module: nn.Module, arguments: Any, output: Any) -> None:
-        if self._is_ours() and self._norms_before.pop() == self.norms and depends(output):
-            self.unseen.append(f"a norm {type(module).__name__} that is computed out of sight")
+        if self._is_own_thread() and self._norms_before.pop() == self.norms and depends(output):
+            self.unhandled.append(f"a norm {type(module).__name__} whose statistics were not intercepted")
 
     def _table(self) -> dict[str, Callable[[Any, Any, Any], Any]]:
         table: dict[str, Callable[[Any, Any, Any], Any]] = {
@@ -206,7 +207,7 @@ class ModifiedBackward(TorchFunctionMode):
         table |= dict.fromkeys(activations.ELEMENTWISE, self._activation)
         table |= dict.fromkeys(MULTIPLICATIONS, self._multiplication)
         table |= dict.fromkeys(CONTRACTIONS, self._contraction)
-        table |= dict.fromkeys(activations.PIECES, self._unknown)
+        table |= dict.fromkeys(activations.PARTS, self._unknown)
         if self.rules.activations == "slope":
             table |= dict.fromkeys(activations.UNKNOWN, self._unknown)
         return table
@@ -234,7 +235,7 @@ class ModifiedBackward(TorchFunctionMode):
             self.norms += 1
             return result.detach()
         if not (isinstance(exponent, int | float) and exponent in (1, 2)):
-            self.unseen.append(f"{function.__name__} outside of a norm or an activation")
+            self.unhandled.append(f"{function.__name__} outside of a norm or an activation")
         return result
 
     def _activation(self, function: Any, arguments: Any, keywords: Any) -> Any:
@@ -243,7 +244,7 @@ class ModifiedBackward(TorchFunctionMode):
             return function(*arguments, **keywords)
         if keywords.get("inplace"):
             keywords = {**keywords, "inplace": False}
-        is_gate = not function.__name__.startswith("cl")  # what is clamped or clipped is no gate
+        is_gate = not function.__name__.startswith("cl")  # clamp and clip are no gates
         return self._activated(x, function(*arguments, **keywords), is_gate=is_gate)
 
     def _activated(self, x: Tensor, value: Tensor, *, is_gate: bool = True) -> Tensor:
@@ -257,27 +258,27 @@ class ModifiedBackward(TorchFunctionMode):
     def _unknown(self, function: Any, arguments: Any, keywords: Any) -> Any:
         result = function(*arguments, **keywords)
         if depends(result):
-            self.unseen.append(f"{function.__name__} outside of a norm or an activation")
+            self.unhandled.append(f"{function.__name__} outside of a norm or an activation")
         return result
 
     def _multiplication(self, function: Any, arguments: Any, keywords: Any) -> Any:
-        one, other = arguments[0], _other(arguments, keywords)
-        if not (depends(one) and depends(other)):
+        first, second = arguments[0], _second(arguments, keywords)
+        if not (depends(first) and depends(second)):
             result = function(*arguments, **keywords)
-            number = other if depends(one) else one
-            if depends(result) and not isinstance(number, Tensor):
-                activations.mark_as_multiple(result, one if depends(one) else other)
+            constant = second if depends(first) else first
+            if depends(result) and not isinstance(constant, Tensor):
+                activations.mark_as_multiple(result, first if depends(first) else second)
             return result
-        gates = [activations.left_an_activation(operand) for operand in (one, other)]
+        gates = [activations.is_activation_output(operand) for operand in (first, second)]
         if function.__name__ == "mul_" and any(gates):
-            self.unseen.append("a gate that overwrites what it is applied to")
-        for x, factor in ((one, other), (other, one)):
-            if activations.gates_itself(x, factor):
+            self.unhandled.append("a gate that overwrites its input")
+        for x, factor in ((first, second), (second, first)):
+            if activations.is_self_gated(x, factor):
                 result = x * (factor if self.rules.activations == "gradient" else factor.detach())
                 activations.mark_as_activation(result, x)
                 return result
         if self.rules.gates == "constant" and gates[0] != gates[1]:
-            return one.detach() * other if gates[0] else one * other.detach()
+            return first.detach() * second if gates[0] else first * second.detach()
         return scale_arriving_gradient(function(*arguments, **keywords), 0.5)
 
     def _contraction(self, function: Any, arguments: Any, keywords: Any) -> Any:
@@ -289,16 +290,16 @@ class ModifiedBackward(TorchFunctionMode):
         return scale_arriving_gradient(result, 1 / count) if count > 1 else result
 
     def _added_contraction(self, function: Any, arguments: Any, keywords: Any) -> Any:
-        given = dict(zip(("input", "batch1", "batch2"), arguments, strict=False)) | keywords
-        if depends(given["batch1"]) and depends(given["batch2"]):
-            halved = {name: with_scaled_gradient(given[name], 0.5) for name in ("batch1", "batch2")}
-            given |= halved
-        return torch.baddbmm(**given)
+        operands = dict(zip(("input", "batch1", "batch2"), arguments, strict=False)) | keywords
+        if depends(operands["batch1"]) and depends(operands["batch2"]):
+            halved = {name: with_scaled_gradient(operands[name], 0.5) for name in ("batch1", "batch2")}
+            operands |= halved
+        return torch.baddbmm(**operands)
 
     def _fused_attention(self, function: Any, arguments: Any, keywords: Any) -> Any:
         self.attention_layers += 1
         if depends(keywords.get("attn_mask", arguments[3] if len(arguments) > 3 else None)):
-            self.unseen.append("an attention mask that depends on the text's embeddings")
+            self.unhandled.append("an attention mask that depends on the text's embeddings")
         return attention.fused_attention(self.rules, *arguments, **keywords)
 
     def _softmax(self, function: Any, arguments: Any, keywords: Any) -> Any:
@@ -315,7 +316,7 @@ def _first(arguments: Any, keywords: Any) -> Any:
     return arguments[0] if arguments else keywords.get("input")
 
 
-def _other(arguments: Any, keywords: Any) -> Any:
+def _second(arguments: Any, keywords: Any) -> Any:
     return arguments[1] if len(arguments) > 1 else keywords.get("other")
 
 

@@ -1,4 +1,4 @@
-"""Normalizations whose statistics are constants in the backward pass: they become linear maps."""
+"""Normalization layers with constant statistics in the backward pass, which makes them linear."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,14 +29,14 @@ def rms_norm(
 
 
 def is_statistic(exponent: Any, result: Tensor) -> bool:
-    """Return whether a power is the statistic of a norm written out by hand.
+    """Return whether a power is the statistic of a norm written in primitive operations.
 
     Args:
         exponent: The exponent.
         result: The power.
 
     Returns:
-        True for ``x ** ±0.5`` of one number for each row.
+        True for ``x ** ±0.5`` of a single number per row.
     """
     is_root = isinstance(exponent, float) and exponent in (0.5, -0.5)
     return is_root and result.ndim > 1 and result.shape[-1] == 1

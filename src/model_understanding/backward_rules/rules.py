@@ -1,4 +1,4 @@
-"""What a modified backward pass may change, as plain settings, and the gradient scaling all rules share."""
+"""The rules of a modified backward pass, and the gradient scaling that they share."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -8,16 +8,17 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackwardRules:
-    """The rules of one method; norms always keep their statistics constant.
+    """The rules of one method; the statistics of norms are always constant.
 
     Args:
-        activations: ``gradient`` leaves an activation's derivative; ``slope`` replaces it by
-            ``activation(x) / x``, which passes on exactly the relevance that arrives.
-        gates: What a product of two activations does: ``halve`` gives half of the gradient to each;
-            ``constant`` holds the operand that left an activation function constant, and halves where
-            not exactly one did.
-        weights: What attention weights do: ``halve`` gives half to the weights and half to the values,
-            and the scores half to queries and half to keys; ``constant`` holds every softmax constant.
+        activations: ``gradient`` keeps an activation's derivative; ``slope`` replaces it by
+            ``activation(x) / x``, which conserves relevance.
+        gates: Rule for products of two tensors: ``halve`` gives half of the gradient to each; ``constant``
+            treats the operand that is the output of an activation function as a constant, and halves if
+            none or both are.
+        weights: Rule for attention weights: ``halve`` gives half of the gradient to the weights and half to
+            the values, and divides the weights' half between queries and keys; ``constant`` treats every
+            softmax as a constant.
         temperature: Temperature of the attention softmax in the backward pass.
     """
 
@@ -30,16 +31,16 @@ class BackwardRules:
 def depends(value: Any) -> bool:
     """Return whether a value is a tensor that depends on the embeddings.
 
-    Parameters are frozen while a model runs under the guard, so whatever requires a gradient does.
+    Since parameters are frozen while a guarded model runs, these are the tensors that require a gradient.
     """
     return isinstance(value, Tensor) and value.requires_grad
 
 
 def scale_arriving_gradient(result: Tensor, factor: float) -> Tensor:
-    """Multiply the gradient that arrives at a result, for all that it was computed from.
+    """Scale the gradient of a tensor, and thereby that of all operands it was computed from.
 
     Args:
-        result: The result of an operation; its values stay as they are to the bit.
+        result: The result of an operation; its values do not change.
         factor: The factor.
 
     Returns:
@@ -51,7 +52,7 @@ def scale_arriving_gradient(result: Tensor, factor: float) -> Tensor:
 
 
 def with_scaled_gradient(operand: Tensor, factor: float) -> Tensor:
-    """Return the same values with a scaled gradient, for one consumer of a tensor alone.
+    """Return the same values with a scaled gradient, which affects only uses of the returned tensor.
 
     Args:
         operand: The tensor.

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.passes.runner import CustomTarget, Runner
-from model_understanding.perturbation.token_removal import Ablations
+from model_understanding.perturbation.token_removal import ModelTokenRemoval
 from model_understanding.results import Target
 from model_understanding.text.encoding import Encoding
 
@@ -112,12 +112,12 @@ class Removals:
         targets: Any = [*measures.values()]
         if callable(targets[0]):  # a function of the caller's is the only one
             targets = targets[0]
-        self._ablations: dict[str, Ablations] = {}
+        self._ablations: dict[str, ModelTokenRemoval] = {}
         for name in candidates:
             if replacements is None and len(self._ablations) == _MAX_REPLACEMENTS:
                 break
             try:
-                self._ablations[name] = Ablations(self.runner, encoding, targets, name)
+                self._ablations[name] = ModelTokenRemoval(self.runner, encoding, targets, name)
             except (InputError, UnsupportedModelError):
                 if replacements is not None:
                     raise

@@ -153,7 +153,7 @@ def _kept_states(
 
     def after(module: nn.Module, _: Any, output: Any) -> None:
         calls[module] += 1
-        if module is blocks[-1].module and calls[module] == blocks[-1].turns:
+        if module is blocks[-1].module and calls[module] == blocks[-1].calls:
             states = output[0] if isinstance(output, tuple | list) else output
             if not isinstance(states, Tensor) or states.ndim != 3:
                 raise UnsupportedModelError(

@@ -1,1 +1,1 @@
-"""Run one model without leaving a trace on it."""
+"""A loaded model and what one forward pass of it needs; the model itself is never changed."""

@@ -1,4 +1,4 @@
-"""How many attention layers a model has."""
+"""How many of a model's layers compute softmax attention."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from model_understanding.model.model import Model
 
 
 def layer_count(config: Any) -> int:
-    """Return how many layers of the model compute softmax attention.
+    """Return how many layers of a model compute softmax attention.
 
     Args:
         config: The model's configuration.
 
     Returns:
-        The number; hybrids name the kind of each layer.
+        The number of attention layers; hybrid models list the type of each layer in their configuration.
 
     Raises:
         UnsupportedModelError: The model has no attention.
@@ -22,34 +22,34 @@ def layer_count(config: Any) -> int:
     count = getattr(text_config, "num_hidden_layers", 0)
     if not count or not getattr(text_config, "num_attention_heads", 0):
         raise UnsupportedModelError(
-            f"A model of type {config.model_type!r} has no attention to show.",
-            hint="Use a saliency method instead: it works on any model with token embeddings.",
+            f"Models of type {config.model_type!r} have no attention.",
+            hint="Use a saliency method instead: it works for every model with token embeddings.",
         )
-    kinds = getattr(text_config, "layer_types", None)
-    if not isinstance(kinds, list) or not kinds:
+    layer_types = getattr(text_config, "layer_types", None)
+    if not isinstance(layer_types, list) or not layer_types:
         return count
-    count = sum(kind.endswith("attention") and not kind.startswith("linear") for kind in kinds)
+    count = sum(name.endswith("attention") and not name.startswith("linear") for name in layer_types)
     if not count:
         raise UnsupportedModelError(
-            f"The layers of a model of type {config.model_type!r} ({', '.join(sorted(set(kinds)))}) "
-            "hold no attention that can be read exactly.",
-            hint="Use a saliency method instead: it works on any model with token embeddings.",
+            f"Models of type {config.model_type!r} have no softmax attention, only layers of type "
+            f"{', '.join(sorted(set(layer_types)))}.",
+            hint="Use a saliency method instead: it works for every model with token embeddings.",
         )
     return count
 
 
 def require_attention_in_every_layer(
-    model: Model, method: str, hint: str = "Use a method that needs no attention, such as saliency."
+    model: Model, method: str, hint: str = "Use a method that does not read attention, such as saliency."
 ) -> int:
-    """Return how many layers a model has, all of which compute attention that can be read.
+    """Return how many layers a model has, after checking that each one computes softmax attention.
 
     Args:
         model: The model.
-        method: What needs them, for the message.
-        hint: What to use instead.
+        method: The method that needs them, for the message.
+        hint: The hint of the error.
 
     Raises:
-        UnsupportedModelError: Some layer mixes tokens by other means.
+        UnsupportedModelError: Some layers have no softmax attention.
     """
     expected = getattr(model.config.get_text_config(), "num_hidden_layers", 0)
     try:
@@ -58,8 +58,8 @@ def require_attention_in_every_layer(
         layers = 0
     if not layers or layers != expected:
         raise UnsupportedModelError(
-            f"{method} needs readable attention in every layer, and {expected - layers} of the {expected} "
-            f"layers of {model.name} have none.",
+            f"{method} needs attention in every layer, but {expected - layers} of the {expected} layers of "
+            f"{model.name} have none.",
             hint=hint,
         )
     return layers

@@ -1,4 +1,4 @@
-"""Batches that fit into memory, and smaller ones where they do not."""
+"""Batches sized to the available memory, and halved where memory still runs out."""
 
 import logging
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _cautions: ContextVar[list[str] | None] = ContextVar("model_understanding_memory
 
 @contextmanager
 def memory_cautions() -> Iterator[list[str]]:
-    """Yield a list that collects what a reader may want to know of memory that ran out in the body."""
+    """Yield a list that collects the warnings about memory that ran out in the body."""
     cautions: list[str] = []
     token = _cautions.set(cautions)
     try:
@@ -26,7 +26,7 @@ def memory_cautions() -> Iterator[list[str]]:
 
 
 def note_out_of_memory(caution: str) -> None:
-    """Log what was done because memory ran out, and note it for the result."""
+    """Log that memory ran out and what was done about it, and add it to the result's warnings."""
     _log.warning(caution)
     cautions = _cautions.get()
     if cautions is not None and caution not in cautions:
@@ -34,18 +34,17 @@ def note_out_of_memory(caution: str) -> None:
 
 
 class Batches:
-    """Ranges of rows, one after the other, each as large as memory is expected to hold.
+    """Consecutive ranges of rows, each as large as memory is expected to hold.
 
-    Where a body may run out of memory, it runs under ``halving()``: the batch is then repeated in smaller
-    ones.
+    Code that may run out of memory runs under ``halving()``, which repeats the batch in smaller ones.
 
     Args:
-        count: How many rows there are.
-        positions_each: Positions of one of them, those of each target counted.
-        memory: Says how many positions fit; it learns from what did not.
-        gradients: Whether a graph is kept.
-        tokens: Tokens of a row; the same as its positions where left out.
-        logits: Positions of a row whose logits are computed.
+        count: Number of rows.
+        positions_each: Token positions of one row, counted once per target where there are several.
+        memory: Estimates how many positions fit, and is corrected where they did not.
+        gradients: Whether the autograd graph is kept.
+        tokens: Tokens of a row; default: ``positions_each``.
+        logits: Number of positions of a row whose logits are computed.
 
     >>> list(Batches(3, 10, Memory(torch.nn.Linear(1, 1), torch.device("cpu"))))
     [(0, 3)]
@@ -67,7 +66,7 @@ class Batches:
         self._gradients = gradients
         self._tokens = positions_each if tokens is None else tokens
         self._logits = logits
-        self._most = count
+        self._largest = count
         self._start = self._end = 0
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
@@ -76,13 +75,13 @@ class Batches:
             room = self._memory.positions_at_once(
                 self._tokens, gradients=self._gradients, logits=self._logits
             )
-            size = max(1, min(room // self._positions_each, self._most))
+            size = max(1, min(room // self._positions_each, self._largest))
             self._end = min(self._start + size, self._count)
             yield self._start, self._end
 
     @contextmanager
     def halving(self) -> Iterator[None]:
-        """Run the body on the current batch; where memory runs out, go on with batches of half the size.
+        """Run the body on the current batch; if memory runs out, continue with batches of half the size.
 
         Yields:
             Nothing.
@@ -92,23 +91,23 @@ class Batches:
         """
         try:
             yield
-        except RuntimeError as error:  # torch.OutOfMemoryError is one; a CPU's is plain
+        except RuntimeError as error:  # torch.OutOfMemoryError is a subclass; a CPU raises a plain one
             if not is_out_of_memory(error):
                 raise
             rows = self._end - self._start
             if rows == 1:
                 raise NumericalError(
-                    f"There is not enough memory for one text of {self._tokens} tokens.",
-                    hint="Use a shorter text, a smaller dtype, or another device.",
+                    f"Not enough memory for a single text of {self._tokens} tokens.",
+                    hint="Use a shorter text, a smaller dtype or another device.",
                 ) from error
-            self._most = rows // 2
-            self._memory.learn(rows * self._tokens, gradients=self._gradients)
-            note_out_of_memory(f"Out of memory with {rows} texts at once; going on with {self._most}.")
-            self._end = self._start  # this batch again, in smaller ones
+            self._largest = rows // 2
+            self._memory.halve_limit(rows * self._tokens, gradients=self._gradients)
+            note_out_of_memory(f"Out of memory with {rows} texts per batch; continuing with {self._largest}.")
+            self._end = self._start  # repeat this batch in smaller ones
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Return whether an error says that memory ran out.
+    """Return whether an error means that memory ran out.
 
     >>> is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     True

@@ -1,6 +1,6 @@
 """Which modules are a model's transformer blocks.
 
-Blocks are found by running the model, not by a name: they are the members of the one ``ModuleList`` that ran
+Blocks are located by running the model, not by name: they are the members of the one ``ModuleList`` that runs
 as often as the configuration has layers.
 """
 
@@ -22,7 +22,7 @@ from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
 PROBE_LENGTH = 6
-LAYER_HINT = "Leave layer out: attributions are then to the embeddings of the text."
+LAYER_HINT = "Leave out layer to get attributions to the token embeddings."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,14 +31,14 @@ class Block:
 
     Args:
         module: The module.
-        turn: Which of the module's calls in a forward is this block (ALBERT runs one module as all blocks).
-        turns: How often a forward calls the module.
-        transposed: Whether it takes ``(tokens, batch, width)`` (XLNet).
+        call: Index of the module's call that is this block (ALBERT runs one module as all blocks).
+        calls: How often a forward pass calls the module.
+        transposed: Whether its input is ``(tokens, batch, width)`` (XLNet).
     """
 
     module: nn.Module
-    turn: int
-    turns: int
+    call: int
+    calls: int
     transposed: bool
 
 
@@ -50,13 +50,13 @@ class _Call(NamedTuple):
 
 @measured_once
 def transformer_blocks(model: Model) -> tuple[Block, ...]:
-    """Return the transformer blocks of a model in the order in which they run; found once for a model.
+    """Return the transformer blocks of a model in the order in which they run; located once per model.
 
     Args:
         model: The model.
 
     Returns:
-        As many blocks as the configuration has layers.
+        One block per layer of the configuration.
 
     Raises:
         UnsupportedModelError: The model is an encoder–decoder, or a language model that is not causal, or
@@ -65,12 +65,12 @@ def transformer_blocks(model: Model) -> tuple[Block, ...]:
     name = model.name
     if getattr(model.config, "is_encoder_decoder", False):
         raise UnsupportedModelError(
-            f"{name} has two stacks of blocks, an encoder and a decoder: a layer index does not say which.",
+            f"{name} is an encoder–decoder: a layer index could mean either stack.",
             hint=LAYER_HINT,
         )
     if model.is_language_model and not is_causal(model):
         raise UnsupportedModelError(
-            f"{name} is not causal: each prefix of a text has hidden states of its own.", hint=LAYER_HINT
+            f"{name} is not causal: each prefix of a text has its own hidden states.", hint=LAYER_HINT
         )
     count = getattr(model.config.get_text_config(), "num_hidden_layers", None)
     lists: dict[str, list[_Call]] = {}
@@ -94,17 +94,17 @@ def transformer_blocks(model: Model) -> tuple[Block, ...]:
 
 @contextmanager
 def _recorded_calls(model: nn.Module, lists: dict[str, list[_Call]]) -> Iterator[None]:
-    """Record which members of which lists of modules run on hidden states of the probe's length."""
+    """Record which members of which ``ModuleList`` run on hidden states of the probe's length."""
     handles = []
 
     def watch(name: str) -> Any:
-        def look(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        def record(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
             _, states = entering_argument(module, arguments, keywords)
             if states is not None and states.shape[:-1] in ((1, PROBE_LENGTH), (PROBE_LENGTH, 1)):
                 call = _Call(name, module, transposed=states.shape[0] == PROBE_LENGTH)
                 lists.setdefault(name, []).append(call)
 
-        return look
+        return record
 
     try:
         for name, members in model.named_modules():
@@ -119,14 +119,14 @@ def _recorded_calls(model: nn.Module, lists: dict[str, list[_Call]]) -> Iterator
 
 
 def entering_states(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Tensor | None:
-    """Return the hidden states that a block is called with; none where it is called with something else."""
+    """Return the hidden states that a block is called with, or ``None`` if its input is something else."""
     return entering_argument(module, arguments, keywords)[1]
 
 
 def entering_argument(
     module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]
 ) -> tuple[str | None, Tensor | None]:
-    """Return what a module is called with first, if hidden states, and its name where it is a keyword."""
+    """Return the first input of a module if it is hidden states, and its name if it is a keyword."""
     name = None if arguments else next(iter(inspect.signature(module.forward).parameters), None)
     value = arguments[0] if arguments else keywords.get(name) if name else None
     is_states = isinstance(value, Tensor) and value.ndim == 3 and value.is_floating_point()
@@ -134,32 +134,32 @@ def entering_argument(
 
 
 def probe_texts(model: Model) -> tuple[Encoding, Encoding]:
-    """Return two short texts of ordinary tokens, different in each place."""
+    """Return two short texts of ordinary tokens that differ at every position."""
     rows = getattr(model.config.get_text_config(), "vocab_size", len(model.tokenizer))
     config_pad = getattr(model.config.get_text_config(), "pad_token_id", None)
     special = {*model.tokenizer.all_special_ids, config_pad}
-    ordinary = [number for number in range(min(rows, len(model.tokenizer))) if number not in special]
-    spread = [ordinary[place * len(ordinary) // (2 * PROBE_LENGTH)] for place in range(2 * PROBE_LENGTH)]
-    return _probe(model, spread[::2]), _probe(model, spread[1::2])
+    ordinary = [index for index in range(min(rows, len(model.tokenizer))) if index not in special]
+    ids = [ordinary[i * len(ordinary) // (2 * PROBE_LENGTH)] for i in range(2 * PROBE_LENGTH)]
+    return _probe(model, ids[::2]), _probe(model, ids[1::2])
 
 
 def _probe(model: Model, ids: list[int]) -> Encoding:
     tensor = torch.tensor([ids], device=model.device)
-    tokens = Tokens.from_pieces([str(number) for number in ids])
+    tokens = Tokens.from_pieces([str(index) for index in ids])
     return Encoding((tokens,), {"input_ids": tensor, "attention_mask": torch.ones_like(tensor)})
 
 
 def module_list_members(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield each module that stands in a list of modules, as a model's blocks do, once."""
+    """Yield each member of a ``ModuleList`` once, as a model's blocks are."""
     lists = [part for part in module.modules() if isinstance(part, nn.ModuleList)]
     yield from dict.fromkeys(child for members in lists for child in members)
 
 
 def checkpointed_modules(module: nn.Module) -> list[nn.Module]:
-    """Return the modules that checkpointing runs again: the members of the outermost ``ModuleList``s.
+    """Return the modules that checkpointing recomputes: the members of the outermost ``ModuleList``s.
 
-    They are found by structure, so that models whose blocks cannot be located as layers (encoder–decoders)
-    have them too. Lists that hold the embedding table or the output head are passed over.
+    They are located by structure, which also works for models whose blocks cannot be located as layers
+    (encoder–decoders). Lists that contain the embedding table or the output head are skipped.
 
     Args:
         module: The model's module.

@@ -1,4 +1,4 @@
-"""The embedding table: where the graph is cut."""
+"""The embedding table: where gradients are taken and embeddings are replaced."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +13,8 @@ from model_understanding.errors import UnsupportedModelError
 
 
 @dataclass(slots=True)
-class EmbeddingSwap:
-    """What the hook gave to the model: the leaf that gradients are taken with respect to."""
+class EmbeddingHook:
+    """Holds the tensor that the hook passed to the model: the leaf that gradients are taken for."""
 
     leaf: Float[Tensor, "batch tokens width"] | None = None
 
@@ -37,59 +37,61 @@ def embedding_table(model: torch.nn.Module) -> torch.nn.Module:
         table = None
     if not isinstance(table, torch.nn.Module):
         raise UnsupportedModelError(
-            f"{type(model).__name__} has no table of token embeddings: gradients have nothing to refer to.",
-            hint="Use a method that only perturbs the text.",
+            f"{type(model).__name__} has no token embedding table: gradient methods do not apply.",
+            hint="Use BlackBoxVisualizer, which needs only a function from texts to numbers.",
         )
     return table
 
 
 @contextmanager
-def swapped_embeddings(
+def replaced_embeddings(
     model: torch.nn.Module,
     input_ids: Int[Tensor, "batch tokens"],
     embeddings: Float[Tensor, "batch tokens width"] | None = None,
-) -> Iterator[EmbeddingSwap]:
-    """Cut the graph at the embedding table's output, for one forward.
+) -> Iterator[EmbeddingHook]:
+    """Make the embedding table's output a leaf of the graph, or replace it, for one forward pass.
 
     Args:
         model: The model, already guarded.
-        input_ids: The ids that this forward will embed.
-        embeddings: Values to use in place of the table's; the table's own where left out.
+        input_ids: The ids that this forward pass embeds.
+        embeddings: Values that replace the table's output; default: the output itself.
 
     Yields:
-        The swap; after the forward its ``leaf`` is the tensor the model used, ``(batch, tokens, width)``.
+        The hook; after the forward pass its ``leaf`` is the tensor that the model used, ``(batch, tokens,
+        width)``.
 
     Raises:
-        UnsupportedModelError: The model embedded other ids than these, or not exactly once.
+        UnsupportedModelError: The model embeds other ids than these, or not exactly once.
     """
-    swap = EmbeddingSwap()
+    hook = EmbeddingHook()
 
     def replace(_: torch.nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any], output: Any) -> Any:
         ids = arguments[0] if arguments else next(iter(keywords.values()), None)
         transposed = not _same_ids(ids, input_ids) and _same_ids(ids, input_ids.T)
-        is_once = swap.leaf is None and isinstance(output, Tensor)
+        is_once = hook.leaf is None and isinstance(output, Tensor)
         if not is_once or not (transposed or _same_ids(ids, input_ids)):
             raise UnsupportedModelError(
-                f"{type(model).__name__} does not embed the text's ids once and as they are.",
-                hint="Gradient methods would give wrong numbers here; use one that only perturbs the text.",
+                f"{type(model).__name__} does not embed the text's ids exactly once and unchanged, so "
+                "gradients would be wrong.",
+                hint="Use BlackBoxVisualizer, which needs only a function from texts to numbers.",
             )
         values = output.transpose(0, 1) if transposed else output
         values = values if embeddings is None else embeddings.to(values.dtype)
         leaf = values.detach().requires_grad_(torch.is_grad_enabled())
-        swap.leaf = leaf
-        # A copy: some models scale their embeddings in place, which a leaf does not allow.
-        given = leaf.clone()
-        return given.transpose(0, 1) if transposed else given
+        hook.leaf = leaf
+        # A copy, because some models scale their embeddings in place, which a leaf does not allow.
+        copy = leaf.clone()
+        return copy.transpose(0, 1) if transposed else copy
 
     handle = embedding_table(model).register_forward_hook(replace, with_kwargs=True)
     try:
-        yield swap
+        yield hook
     finally:
         handle.remove()
-    if swap.leaf is None:
+    if hook.leaf is None:
         raise UnsupportedModelError(
             f"{type(model).__name__} did not use its embedding table.",
-            hint="Gradient methods cannot be used here; use one that only perturbs the text.",
+            hint="Use BlackBoxVisualizer, which needs only a function from texts to numbers.",
         )
 
 

@@ -1,4 +1,4 @@
-"""No number leaves the model unless it is finite."""
+"""Checks that what a model computes is finite."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,8 +14,8 @@ def require_finite(values: Tensor, what: str, find_layer: Callable[[], str | Non
 
     Args:
         values: The values to check.
-        what: What they are, for the message.
-        find_layer: Finds the first layer that broke, called only when one did.
+        what: Their name in the message.
+        find_layer: Returns the first layer that overflows; called only where a value is not finite.
 
     Raises:
         NumericalError: A value is NaN or infinite.
@@ -23,10 +23,10 @@ def require_finite(values: Tensor, what: str, find_layer: Callable[[], str | Non
     if bool(torch.isfinite(values).all()):
         return
     layer = find_layer() if find_layer else None
-    where = f": the first layer that overflows is {layer!r}" if layer else ""
+    where = f"; the first layer that overflows is {layer!r}" if layer else ""
     raise NumericalError(
         f"The {what} in {values.dtype} are not finite{where}.",
-        hint="Load the model with dtype='float32'; if it is, the checkpoint is damaged.",
+        hint="Load the model with dtype='float32'. If it already is, the checkpoint is damaged.",
     )
 
 
@@ -35,19 +35,19 @@ def first_broken_layer(model: torch.nn.Module, inputs: Mapping[str, Tensor]) -> 
 
     Args:
         model: The model, already guarded.
-        inputs: Its inputs.
+        inputs: The model's inputs.
 
     Returns:
-        The module's name, or ``None`` where none is found.
+        The module's name, or ``None`` if there is none.
     """
-    found: list[str] = []
+    overflowing: list[str] = []
 
     def watch(name: str) -> Callable[[torch.nn.Module, Any, Any], None]:
-        def look(_: torch.nn.Module, __: Any, output: Any) -> None:
+        def check(_: torch.nn.Module, __: Any, output: Any) -> None:
             if isinstance(output, Tensor) and not bool(torch.isfinite(output).all()):
-                found.append(name)
+                overflowing.append(name)
 
-        return look
+        return check
 
     handles = [module.register_forward_hook(watch(name)) for name, module in model.named_modules() if name]
     try:
@@ -56,4 +56,4 @@ def first_broken_layer(model: torch.nn.Module, inputs: Mapping[str, Tensor]) -> 
     finally:
         for handle in handles:
             handle.remove()
-    return found[0] if found else None
+    return overflowing[0] if overflowing else None

@@ -1,4 +1,4 @@
-"""Generate a continuation with transformers' own loop, and with nobody's settings but the caller's."""
+"""Generate a continuation with transformers' ``generate``, using the caller's settings alone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from model_understanding.checks import whole_number
 from model_understanding.errors import InputError
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
@@ -13,7 +14,7 @@ from model_understanding.text.max_length import longest_input
 
 
 def end_ids(model: Any, tokenizer: Any) -> list[int]:
-    """Return the ids that end an answer: the generation config's, else the tokenizer's."""
+    """Return the ids that end a continuation: the generation config's, else the tokenizer's."""
     configured = getattr(model.generation_config, "eos_token_id", None)
     ids = tokenizer.eos_token_id if configured is None else configured
     return [] if ids is None else [ids] if isinstance(ids, int) else list(ids)
@@ -29,34 +30,32 @@ def generated_ids(
     top_p: float = 1.0,
     top_k: int = 0,
 ) -> list[int]:
-    """Return the ids a model puts after a prompt: the likeliest at each step unless a seed is given.
+    """Return the ids that a model generates after a prompt: greedily, or by sampling if there is a seed.
 
-    The model's own generation config (sampling, penalties) does not take part; its end tokens do.
+    The model's own generation config (sampling, penalties) is not used, except for its end tokens.
 
     Args:
-        model: The model, its model guarded.
+        model: The model, its module already guarded.
         encoding: The prompt.
-        max_new_tokens: Most tokens to generate.
-        seed: Seed to sample with; greedy where left out.
+        max_new_tokens: Maximum number of tokens to generate.
+        seed: Seed for sampling; greedy decoding by default.
         temperature: Temperature of sampling.
-        top_p: Share of probability to sample from.
-        top_k: How many of the likeliest tokens to sample from; 0 for all.
+        top_p: Cumulative probability of the tokens to sample from.
+        top_k: Number of most likely tokens to sample from; 0 for all.
 
     Returns:
-        The new ids, an end token included where the model ended.
+        The new ids, including the end token if the model generated one.
 
     Raises:
-        InputError: No token is asked for, or prompt and answer exceed the model's positions.
+        InputError: ``max_new_tokens`` is not a positive integer, or the prompt leaves no position free.
     """
-    if max_new_tokens < 1:
-        raise InputError(
-            f"max_new_tokens must be at least 1. Got {max_new_tokens}.", hint="Ask for one token or more."
-        )
+    whole_number(max_new_tokens, "max_new_tokens")
     length = encoding.ids.shape[1]
     limit = longest_input(model.module, model.tokenizer)
     if limit is not None and length >= limit:
         raise InputError(
-            f"The prompt has {length} tokens and the model positions for {limit}: no room for an answer.",
+            f"The prompt has {length} tokens, which leaves no room for a continuation: the model's "
+            f"maximum is {limit}.",
             hint="Pass a shorter prompt.",
         )
     room = max_new_tokens if limit is None else min(max_new_tokens, limit - length)
@@ -80,21 +79,21 @@ def generated_ids(
 
 @contextmanager
 def _neutral_settings(model: Any, ends: list[int]) -> Iterator[None]:
-    """Put a plain generation config in the model's place of its own, for one call."""
+    """Replace the model's generation config by a plain one, for one call."""
     from transformers import GenerationConfig
 
-    own = model.generation_config
-    padding = own.pad_token_id
+    original = model.generation_config
+    padding = original.pad_token_id
     model.generation_config = GenerationConfig(
         eos_token_id=ends or None,
-        bos_token_id=own.bos_token_id,
-        # One row is never padded, but without an id transformers warns.
+        bos_token_id=original.bos_token_id,
+        # A single row is never padded, but transformers warns if there is no id.
         pad_token_id=padding if isinstance(padding, int) else (ends[0] if ends else 0),
     )
     try:
         yield
     finally:
-        model.generation_config = own
+        model.generation_config = original
 
 
 def _cuda_devices(model: Model) -> list[int]:

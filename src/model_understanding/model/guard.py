@@ -1,4 +1,4 @@
-"""The guard under which a model runs: nothing it flips outlives it, and one thread runs at a time."""
+"""Run a model in evaluation mode, restore its state afterwards, and let one thread run at a time."""
 
 import threading
 from collections.abc import Iterator
@@ -13,24 +13,24 @@ _locks_guard = threading.Lock()
 
 
 def lock_of(model: torch.nn.Module) -> threading.RLock:
-    """Return the lock of a model, the same for everyone who explains it."""
+    """Return the lock of a model, shared by all that run it."""
     with _locks_guard:
         return _locks.setdefault(model, threading.RLock())
 
 
 @contextmanager
 def guarded(model: torch.nn.Module, *, gradients: bool) -> Iterator[None]:
-    """Run a model in evaluation mode with frozen parameters, and leave it as it was.
+    """Run the body with a model in evaluation mode and frozen parameters, then restore it.
 
-    Frozen parameters keep a backward pass to the path through the embeddings, and no ``.grad`` is ever
-    written. The caller's own ``no_grad`` or ``inference_mode`` is lifted where gradients are needed.
+    Frozen parameters limit a backward pass to the path through the embeddings, and no ``.grad`` is
+    written. A ``no_grad`` or ``inference_mode`` of the caller is suspended where gradients are needed.
 
     Args:
         model: The model.
-        gradients: Whether gradients will be taken.
+        gradients: Whether gradients are computed.
 
     Yields:
-        Nothing; the model is restored afterwards, also when the body raises.
+        Nothing; the model is restored afterwards, even if the body raises.
     """
     with lock_of(model):
         training = [module for module in model.modules() if module.training]
@@ -51,14 +51,14 @@ def guarded(model: torch.nn.Module, *, gradients: bool) -> Iterator[None]:
 
 @contextmanager
 def end_pooling(config: Any, rows: int) -> Iterator[None]:
-    """Let a decoder's classification head read texts of one length in a batch.
+    """Let a decoder's classification head read the last position of texts of equal length in a batch.
 
-    Without a padding token such a head reads the last position of one text and refuses several. Rows of
-    one length have no padding: an id that no token has says just that.
+    Without a padding token such a head accepts a single text only. Texts of equal length have no padding,
+    which a padding id that no token has tells the head.
 
     Args:
-        config: The model's configuration; as before afterwards.
-        rows: Texts in the batch.
+        config: The model's configuration; restored afterwards.
+        rows: Number of texts in the batch.
 
     Yields:
         Nothing.

@@ -17,101 +17,101 @@ from model_understanding.model.blocks import (
     probe_texts,
     transformer_blocks,
 )
-from model_understanding.model.embeddings import EmbeddingSwap, swapped_embeddings
+from model_understanding.model.embeddings import EmbeddingHook, replaced_embeddings
 from model_understanding.model.finite import first_broken_layer, require_finite
 from model_understanding.model.guard import guarded
 from model_understanding.model.metering import count_forward
 from model_understanding.model.model import Model, measured_once
 from model_understanding.text.encoding import Encoding
 
-_TOLERANCE = 1e-5  # of the largest logit; in 16-bit models a few roundings instead
+_TOLERANCE = 1e-5  # relative to the largest logit; a few rounding errors in 16-bit models
 
 
 def block_of_layer(model: Model, layer: int) -> tuple[Block, int]:
-    """Return the block of a layer, and the layer's index counted from 0.
+    """Return the block of a layer, and the layer's index from 0.
 
     Args:
         model: The model.
-        layer: The layer's index; counted from the end where negative.
+        layer: The layer's index; negative values count from the end.
 
     Raises:
         InputError: There is no such layer.
-        UnsupportedModelError: The blocks cannot be located, or with another text's hidden states there the
-            logits are not that text's: something leads around the block's input (a second residual stream,
-            embeddings that enter later blocks again).
+        UnsupportedModelError: The blocks cannot be located, or the block's input does not determine the
+            logits: something bypasses it (a second residual stream, embeddings that enter later blocks).
     """
     blocks = transformer_blocks(model)
     index = index_in(layer, len(blocks), "layer")
-    _require_whole_text(model, index)
+    _require_full_state(model, index)
     return blocks[index], index
 
 
-def carried_states(
+def states_at_block(
     model: Model,
     block: Block,
     encoding: Encoding,
     embeddings: Float[Tensor, "batch tokens width"] | None,
 ) -> Float[Tensor, "batch tokens width"]:
-    """Return the hidden states that enter a block when the model starts from other embeddings.
+    """Return the hidden states that enter a block.
 
     Args:
         model: The model.
         block: The block.
-        encoding: The texts, whose ids, positions and mask the model sees.
-        embeddings: In place of what the embedding table gives; its own where left out.
+        encoding: The texts, which also give the positions and the attention mask.
+        embeddings: Values that replace the embedding table's output; default: the output itself.
     """
     module, ids = model.module, encoding.ids
     with (
         guarded(module, gradients=False),
-        swapped_embeddings(module, ids, embeddings),
-        swapped_states(module, block, ids) as swap,
+        replaced_embeddings(module, ids, embeddings),
+        replaced_states(module, block, ids) as hook,
     ):
         model.forward(encoding, ids.shape[1] - 1)
     count_forward(ids.numel())
-    assert swap.leaf is not None
-    require_finite(swap.leaf, "hidden states", lambda: first_broken_layer(module, encoding.inputs))
-    return swap.leaf
+    assert hook.leaf is not None
+    require_finite(hook.leaf, "hidden states", lambda: first_broken_layer(module, encoding.inputs))
+    return hook.leaf
 
 
 @contextmanager
-def swapped_states(
+def replaced_states(
     model: nn.Module,
     block: Block,
     input_ids: Int[Tensor, "batch tokens"],
     states: Float[Tensor, "batch tokens width"] | None = None,
-) -> Iterator[EmbeddingSwap]:
-    """Cut the graph where hidden states enter a block, for one forward.
+) -> Iterator[EmbeddingHook]:
+    """Make the hidden states that enter a block a leaf of the graph, or replace them, for one forward pass.
 
     Args:
         model: The model, already guarded.
         block: The block.
-        input_ids: The ids of this forward.
-        states: Values to use in place of the model's own; its own where left out.
+        input_ids: The ids of this forward pass.
+        states: Values that replace the model's hidden states; default: those themselves.
 
     Yields:
-        The swap; after the forward its ``leaf`` is the tensor the block used, ``(batch, tokens, width)``.
+        The hook; after the forward pass its ``leaf`` is the tensor that the block used, ``(batch, tokens,
+        width)``.
 
     Raises:
-        UnsupportedModelError: The block did not run as often as it should, or not on hidden states of the
+        UnsupportedModelError: The block did not run as often as before, or not on hidden states of the
             text's length.
     """
-    swap = EmbeddingSwap()
+    hook = EmbeddingHook()
     calls = 0
 
     def replace(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         nonlocal calls
         calls += 1
-        if calls != block.turn + 1:
+        if calls != block.call + 1:
             return None
-        name, own = entering_argument(module, arguments, keywords)
+        name, original = entering_argument(module, arguments, keywords)
         expected = input_ids.T.shape if block.transposed else input_ids.shape
-        if own is None or own.shape[:-1] != expected:
-            raise _misfit(model, module)
-        values = own.transpose(0, 1) if block.transposed else own
-        given = values if states is None else states.to(values.dtype)
-        leaf = given.detach().to(input_ids.device).requires_grad_(torch.is_grad_enabled())
-        swap.leaf = leaf
-        # A copy: some blocks add to their hidden states in place, which a leaf does not allow.
+        if original is None or original.shape[:-1] != expected:
+            raise _call_error(model, module)
+        values = original.transpose(0, 1) if block.transposed else original
+        replacement = values if states is None else states.to(values.dtype)
+        leaf = replacement.detach().to(input_ids.device).requires_grad_(torch.is_grad_enabled())
+        hook.leaf = leaf
+        # A copy, because some blocks add to their hidden states in place, which a leaf does not allow.
         entering = leaf.clone().to(values.device)
         entering = entering.transpose(0, 1) if block.transposed else entering
         if name is None:
@@ -120,35 +120,35 @@ def swapped_states(
 
     handle = block.module.register_forward_pre_hook(replace, with_kwargs=True)
     try:
-        yield swap
+        yield hook
     finally:
         handle.remove()
-    if calls != block.turns:
-        raise _misfit(model, block.module)
+    if calls != block.calls:
+        raise _call_error(model, block.module)
 
 
-def _misfit(model: nn.Module, module: nn.Module) -> UnsupportedModelError:
+def _call_error(model: nn.Module, module: nn.Module) -> UnsupportedModelError:
     return UnsupportedModelError(
-        f"{type(model).__name__} did not run its block {type(module).__name__} as often as before, on hidden "
+        f"{type(model).__name__} did not run its block {type(module).__name__} as often as before on hidden "
         "states of shape (batch, tokens, width).",
         hint=LAYER_HINT,
     )
 
 
 @measured_once
-def _require_whole_text(model: Model, layer: int) -> None:
-    """Raise unless another text's hidden states at a layer make the answer that text's."""
-    block, (one, other) = transformer_blocks(model)[layer], probe_texts(model)
+def _require_full_state(model: Model, layer: int) -> None:
+    """Raise unless another text's hidden states at a layer give the logits of that text."""
+    block, (text, other) = transformer_blocks(model)[layer], probe_texts(model)
     with guarded(model.module, gradients=False):
-        with swapped_states(model.module, block, other.ids) as swap:
+        with replaced_states(model.module, block, other.ids) as hook:
             expected = model.forward(other).logits.float()
-        with swapped_states(model.module, block, one.ids, swap.leaf):
-            found = model.forward(one).logits.float()
+        with replaced_states(model.module, block, text.ids, hook.leaf):
+            logits = model.forward(text).logits.float()
     dtype = getattr(model.module, "dtype", torch.float32)
     allowed = max(_TOLERANCE, 4 * torch.finfo(dtype).eps) * expected.abs().max()
-    if not bool((found - expected).abs().max() <= allowed):
+    if not bool((logits - expected).abs().max() <= allowed):
         raise UnsupportedModelError(
-            f"The hidden states that enter block {layer} of {model.name} do not carry the "
-            "whole text: other paths lead around them.",
+            f"The hidden states that enter block {layer} of {model.name} do not determine its logits: other "
+            "paths bypass the block.",
             hint=LAYER_HINT,
         )

@@ -1,7 +1,7 @@
-"""How many token positions may run at once: as many as still make a run faster, and as many as fit.
+"""How many token positions to run at once: as many as make a run faster, and as many as fit into memory.
 
-What a pass holds is estimated from the model's weight matrices until a first graph has been measured, and
-held against the memory that is free where the model runs, each time anew.
+The memory of a pass is estimated from the model's weight matrices until a first graph has been measured. It
+is compared with the free memory of the model's device before every batch.
 """
 
 import os
@@ -12,28 +12,28 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# More at once is no faster on a CPU and only holds more: BERT-base size, 64 tokens a row, one thread, took
-# 4.8, 4.0, 3.7, 3.9, 3.7 and 3.9 ms a position forward and backward for 64, 256, 512, 1024, 2048 and 4096
-# positions (forward alone 2.5, 2.1, 2.0, 2.0, 1.9, 2.0) and held 0.5 MiB a position; MiniLM size is as flat
-# from 256 on.
+# Larger batches are no faster on a CPU and only need more memory: BERT base with 64 tokens per row took 4.8,
+# 4.0, 3.7, 3.9, 3.7 and 3.9 ms per position, forward and backward, for 64, 256, 512, 1024, 2048 and 4096
+# positions on one thread (forward only: 2.5, 2.1, 2.0, 2.0, 1.9, 2.0), and 0.5 MiB per position. MiniLM is as
+# flat from 256 positions on.
 POSITIONS_AT_ONCE = 512
-# Products of several targets (GPT-2 small, 32 × 63) take the same from 128 to 2048 positions, one thread, and
-# hold 137, 151, 185 and 271 MB for 128, 256, 512 and 1024.
+# Products for several targets (GPT-2 small, 32 × 63) take the same time from 128 to 2048 positions on one
+# thread, and 137, 151, 185 and 271 MB for 128, 256, 512 and 1024.
 PRODUCT_POSITIONS_AT_ONCE = 128
-# An accelerator needs more to be busy; where that ends has not been measured here.
+# An accelerator needs more to be busy; the best size has not been measured.
 POSITIONS_ON_ACCELERATORS = 4096
-FORWARD_COST = 32  # positions whose time one more forward is worth on a CPU: measured 12 to 30
-FORWARD_COST_ELSEWHERE = 2048  # an accelerator waits for its launches
-_USABLE = 0.6  # of the memory that is free: allocators leave gaps, and others run too
-_UNKNOWN = 4 << 30  # bytes taken to be free where the machine does not say
-_GROUPS = (  # limits of a container: the limit's file, what is used of it
+FORWARD_COST = 32  # overhead of a forward pass on a CPU, in positions: measured 12 to 30
+FORWARD_COST_ON_ACCELERATORS = 2048  # dominated by kernel launches
+_USABLE = 0.6  # share of the free memory: allocators fragment it, and other processes use it too
+_DEFAULT_FREE = 4 << 30  # bytes assumed to be free where the system does not report it
+_GROUPS = (  # memory limits of a container: files with the limit and with the usage
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
 
 
 def most_positions(device: torch.device) -> int:
-    """Return how many positions at once a device makes use of; more are no faster.
+    """Return how many positions per batch a device can make use of; larger batches are no faster.
 
     >>> most_positions(torch.device("cpu"))
     512
@@ -42,7 +42,7 @@ def most_positions(device: torch.device) -> int:
 
 
 def most_product_positions(device: torch.device) -> int:
-    """Return how many positions, counted for each target, one vector–Jacobian product makes use of.
+    """Return how many positions, summed over targets, one vector–Jacobian product can make use of.
 
     >>> most_product_positions(torch.device("cpu"))
     128
@@ -51,30 +51,30 @@ def most_product_positions(device: torch.device) -> int:
 
 
 def forward_cost(device: torch.device) -> int:
-    """Return how many positions take as long as one more forward does, however short it is.
+    """Return the overhead of a forward pass, in positions that run in the same time.
 
     >>> forward_cost(torch.device("cpu"))
     32
     """
-    return FORWARD_COST if device.type == "cpu" else FORWARD_COST_ELSEWHERE
+    return FORWARD_COST if device.type == "cpu" else FORWARD_COST_ON_ACCELERATORS
 
 
 class Memory:
-    """What passes of one model hold, and how many positions of them fit.
+    """The memory that passes through one model need, and how many positions fit.
 
     Args:
         model: The model.
-        device: Where its inputs lie.
+        device: The device of its inputs.
     """
 
     def __init__(self, model: nn.Module, device: torch.device) -> None:
         self.model = model
         self.device = device
         self.recomputed_from: int | None = None
-        """Texts of as many tokens did not fit with their whole graph."""
+        """Length in tokens from which a text's whole graph did not fit."""
         self.keeps_graph = True
-        """Whether the forward under way keeps all of its graph."""
-        self._too_many: dict[bool, int] = {}
+        """Whether the current forward pass keeps its whole graph."""
+        self._limits: dict[bool, int] = {}
         self._measured: tuple[int, float] | None = None
 
     @property
@@ -87,82 +87,82 @@ class Memory:
 
         Args:
             tokens: Tokens of a row.
-            gradients: Whether a graph is kept.
-            logits: Positions of a row whose logits are computed.
+            gradients: Whether the graph is kept.
+            logits: Number of positions of a row whose logits are computed.
         """
         fitting = int(free_bytes(self.device) * _USABLE / self.row_bytes(tokens, gradients, logits))
-        most = min(most_positions(self.device), self._too_many.get(gradients, 1 << 62))
-        return max(tokens, min(most, fitting * tokens))
+        limit = min(most_positions(self.device), self._limits.get(gradients, 1 << 62))
+        return max(tokens, min(limit, fitting * tokens))
 
-    def holds_graph(self, tokens: int, logits: int = 1) -> bool:
-        """Return whether the graph of one row is thought to fit as a whole.
+    def fits_graph(self, tokens: int, logits: int = 1) -> bool:
+        """Return whether the whole graph of one row is expected to fit.
 
         Args:
             tokens: Tokens of the row.
-            logits: Positions whose logits are computed.
+            logits: Number of positions whose logits are computed.
         """
         if self.recomputed_from is not None and tokens >= self.recomputed_from:
             return False
         return self.row_bytes(tokens, True, logits) <= free_bytes(self.device) * _USABLE
 
     def row_bytes(self, tokens: int, gradients: bool, logits: int = 1) -> float:
-        """Return what a pass over one row is thought to hold, without the weights.
+        """Return the estimated memory of a pass over one row in bytes, without the weights.
 
-        ``tokens · bytes of a position's graph``; without gradients about two layers' share of it; and the
-        logits, with their 32-bit copy.
+        ``tokens · bytes of a position's graph``, or about two layers' share of it without gradients, plus
+        the logits and their 32-bit copy.
 
         Args:
             tokens: Tokens of the row.
-            gradients: Whether a graph is kept.
-            logits: Positions whose logits are computed.
+            gradients: Whether the graph is kept.
+            logits: Number of positions whose logits are computed.
         """
         graph = tokens * self._position_bytes(tokens)
         layers = max(2, getattr(_text_config(self.model), "num_hidden_layers", 2) or 2)
         size = _item_size(self.model)
-        read = logits * _classes(self.model) * (size + 4 * (3 if gradients else 1))
-        return max(1.0, (graph if gradients else graph * 2 / layers) + read)
+        output = logits * _classes(self.model) * (size + 4 * (3 if gradients else 1))
+        return max(1.0, (graph if gradients else graph * 2 / layers) + output)
 
-    def learn(self, positions: int, *, gradients: bool) -> None:
-        """Note that a batch of as many positions did not fit: half of it is tried from now on."""
-        self._too_many[gradients] = max(1, positions // 2)
+    def halve_limit(self, positions: int, *, gradients: bool) -> None:
+        """Limit batches to half of a number of positions that did not fit."""
+        self._limits[gradients] = max(1, positions // 2)
 
     def measure(self, values: Tensor, leaf: Tensor) -> None:
-        """Measure what the graph from a leaf to values holds, once for each doubling of the length.
+        """Measure the memory of the graph from a leaf to values, once per doubling of the text's length.
 
         Args:
-            values: Computed from the leaf, ``(B, N)``.
+            values: Values computed from the leaf, ``(B, N)``.
             leaf: The embeddings, ``(B, T, D)``.
         """
         rows, tokens = leaf.shape[:2]
         is_known = self._measured is not None and tokens < 2 * self._measured[0]
         if is_known or not self.keeps_graph:
             return
-        held = graph_bytes(values, self.model)
-        if held:
-            self._measured = (tokens, held / (rows * tokens))
+        size = graph_bytes(values, self.model)
+        if size:
+            self._measured = (tokens, size / (rows * tokens))
 
     def _position_bytes(self, tokens: int) -> float:
-        """Return the bytes of the graph of one position of a text."""
-        squares = 0 if _is_fused(self.model) else 1
+        """Return the memory of one position's graph in bytes."""
+        has_weights = not _is_fused(self.model)  # attention weights: their memory grows with the length
         if self._measured is not None:
-            length, each = self._measured
-            # Attention weights grow with the length; until they are measured there, take all to.
-            return each * (max(1.0, tokens / length) if squares else 1.0)
+            length, size = self._measured
+            # Until a text of this length is measured, assume that all of its graph grows like the weights.
+            return size * (max(1.0, tokens / length) if has_weights else 1.0)
         text_config, size = _text_config(self.model), _item_size(self.model)
         heads = getattr(text_config, "num_attention_heads", 0) or 0
         layers = getattr(text_config, "num_hidden_layers", 0) or 0
         experts = getattr(text_config, "num_experts_per_tok", 1) or 1
-        through = sum(
+        features = sum(
             sum(weight.shape[-2:]) * (experts if weight.ndim > 2 else 1) for weight in _matrices(self.model)
         )
-        return max(1.0, 1.25 * size * through + squares * layers * heads * tokens * (2 * size + 4))
+        return max(1.0, 1.25 * size * features + has_weights * layers * heads * tokens * (2 * size + 4))
 
 
 def free_bytes(device: torch.device) -> int:
-    """Return how many bytes a device has left for tensors.
+    """Return the free memory of a device in bytes.
 
-    On CUDA what the driver has free and what torch's allocator keeps unused; on a CPU what the machine
-    and its container leave, and 4 GiB where neither says.
+    On CUDA, what the driver reports and what torch's allocator has reserved but not used; on a CPU, the
+    minimum of the machine's and the container's free memory, and 4 GiB if neither is known.
 
     Args:
         device: The device.
@@ -172,18 +172,18 @@ def free_bytes(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0] + unused
     if device.type == "mps":
         return max(0, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
-    return min(_free_of_machine(), _free_of_container())
+    return min(_free_machine_bytes(), _free_container_bytes())
 
 
 def graph_bytes(values: Tensor, model: nn.Module) -> int:
-    """Return how many bytes an autograd graph keeps alive, without the model's own weights.
+    """Return the memory that an autograd graph keeps alive in bytes, without the model's weights.
 
     Args:
-        values: Where the graph ends.
-        model: The model that made it.
+        values: The graph's outputs.
+        model: The model that computed them.
     """
-    own = {_storage(tensor) for tensor in [*model.parameters(), *model.buffers()]}
-    found: dict[int, int] = {}
+    weights = {_storage(tensor) for tensor in [*model.parameters(), *model.buffers()]}
+    sizes: dict[int, int] = {}
     todo, seen = [values.grad_fn], set()
     while todo:
         node = todo.pop()
@@ -191,20 +191,20 @@ def graph_bytes(values: Tensor, model: nn.Module) -> int:
             continue
         seen.add(node)
         todo += [following for following, _ in node.next_functions]
-        for tensor in _kept_by(node):
-            if tensor.layout == torch.strided and _storage(tensor) not in own:
-                found[_storage(tensor)] = tensor.untyped_storage().nbytes()
-    return sum(found.values())
+        for tensor in _saved_tensors(node):
+            if tensor.layout == torch.strided and _storage(tensor) not in weights:
+                sizes[_storage(tensor)] = tensor.untyped_storage().nbytes()
+    return sum(sizes.values())
 
 
-def _kept_by(node: Any) -> Iterator[Tensor]:
+def _saved_tensors(node: Any) -> Iterator[Tensor]:
     names = [name for name in dir(node) if name == "saved_tensors" or name.startswith("_saved_")]
     for name in names:
         try:
-            kept = getattr(node, name)
-        except (RuntimeError, AttributeError):  # freed, or overwritten since
+            saved = getattr(node, name)
+        except (RuntimeError, AttributeError):  # already freed, or overwritten in place
             continue
-        for value in kept if isinstance(kept, list | tuple) else [kept]:
+        for value in saved if isinstance(saved, list | tuple) else [saved]:
             if isinstance(value, Tensor):
                 yield value
 
@@ -212,12 +212,12 @@ def _kept_by(node: Any) -> Iterator[Tensor]:
 def _storage(tensor: Tensor) -> int:
     try:
         return tensor.untyped_storage().data_ptr()
-    except (NotImplementedError, RuntimeError):  # a quantized or opaque tensor has none
+    except (NotImplementedError, RuntimeError):  # quantized and opaque tensors have none
         return 0
 
 
 def _matrices(model: nn.Module) -> Iterator[Tensor]:
-    """Yield the weight matrices that every position passes: not the tables it is looked up in."""
+    """Yield the weight matrices that every position is multiplied with, without embedding tables and head."""
     head = getattr(model, "get_output_embeddings", lambda: None)()
     for module in model.modules():
         if isinstance(module, nn.Embedding) or module is head:
@@ -231,7 +231,7 @@ def _text_config(model: nn.Module) -> Any:
 
 
 def _classes(model: nn.Module) -> int:
-    """Return how many logits a position gets."""
+    """Return the number of logits per position."""
     head = getattr(model, "get_output_embeddings", lambda: None)()
     text_config = _text_config(model)
     name = "num_labels" if head is None else "vocab_size"
@@ -244,27 +244,27 @@ def _item_size(model: nn.Module) -> int:
 
 
 def _is_fused(model: nn.Module) -> bool:
-    """Return whether attention holds no square of weights."""
+    """Return whether attention runs in a fused kernel, which stores no attention weights."""
     return getattr(getattr(model, "config", None), "_attn_implementation", None) not in (None, "eager")
 
 
-def _free_of_machine() -> int:
+def _free_machine_bytes() -> int:
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     except (OSError, ValueError):
-        pass  # no such file outside Linux: the system's count of free pages answers
+        pass  # no such file outside Linux: use the system's count of free pages instead
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):
-        return _UNKNOWN
+        return _DEFAULT_FREE
 
 
-def _free_of_container() -> int:
+def _free_container_bytes() -> int:
     for limit, used in _GROUPS:
         try:
             return max(0, int(Path(limit).read_text("ascii")) - int(Path(used).read_text("ascii")))
-        except (OSError, ValueError):  # no such group, or it is "max"
+        except (OSError, ValueError):  # no such group, or no limit ("max")
             continue
     return 1 << 62

@@ -1,7 +1,7 @@
-"""What a run costs: counted while it runs, and known before it by rehearsing it.
+"""Counts the passes of a run, and reports its progress.
 
-Every pass through a model is counted where it happens. A rehearsal runs a method with a model that
-counts in place of running, so what it foretells is what the method's own code asks for.
+Every pass through a model is counted where it happens. A dry run (``passes.dry_run``) runs a method's own
+code with a model that only counts, which gives the cost of a run in advance.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from model_understanding.errors import StoppedError
 
 Result = TypeVar("Result")
 Progress = Callable[[int, int | None], Any]
-"""Called between batches with the token positions done and all there will be; ``False`` stops the run."""
+"""Called between batches with the token positions done and their total; returning ``False`` stops the run."""
 
 
 @dataclass(slots=True, eq=False)
@@ -24,13 +24,14 @@ class PassCounter:
     """Counts the passes of a run.
 
     Args:
-        forwards: Forwards of the model.
-        backwards: Backward passes to the embeddings; one pass serves the targets of a batch together.
-        positions: Token positions run forward.
-        backward_positions: Token positions run backward, those of each target counted.
-        peak_bytes: The most memory that one pass is thought to hold; rehearsals tell.
-        tell: Called after each pass.
-        settles: For a rehearsal, whether what adaptive methods wait for is reached at once or never.
+        forwards: Forward passes of the model.
+        backwards: Backward passes to the embeddings; one pass serves all targets of a batch.
+        positions: Token positions of all forward passes, rows × tokens.
+        backward_positions: Token positions of all backward passes, rows × tokens × targets.
+        peak_bytes: Estimated memory of the largest pass; known in a dry run only.
+        on_pass: Called after each pass.
+        assume_converged: In a dry run, whether adaptive methods converge at once or never; ``None`` in a
+            real run.
     """
 
     forwards: int = 0
@@ -38,168 +39,168 @@ class PassCounter:
     positions: int = 0
     backward_positions: int = 0
     peak_bytes: int = 0
-    tell: Callable[[], None] | None = field(default=None, repr=False)
-    settles: bool | None = None
+    on_pass: Callable[[], None] | None = field(default=None, repr=False)
+    assume_converged: bool | None = None
 
     @property
     def done(self) -> int:
-        """Token positions run, forward and backward."""
+        """Token positions of all forward and backward passes."""
         return self.positions + self.backward_positions
 
 
-# Of the run in this thread; runs inside a caller's own progress function count for themselves.
-_METER: ContextVar[PassCounter | None] = ContextVar("model_understanding_meter", default=None)
+# The counter of the current run; runs inside the caller's progress function have their own.
+_COUNTER: ContextVar[PassCounter | None] = ContextVar("model_understanding_pass_counter", default=None)
 
 
 @contextmanager
-def counted_by(meter: PassCounter | None) -> Iterator[None]:
-    """Count the passes of the body, in this thread, or count none."""
-    token = _METER.set(meter)
+def counted_by(counter: PassCounter | None) -> Iterator[None]:
+    """Count the passes of the body with a counter, or count none."""
+    token = _COUNTER.set(counter)
     try:
         yield
     finally:
-        _METER.reset(token)
+        _COUNTER.reset(token)
 
 
 @contextmanager
 def counting() -> Iterator[PassCounter]:
-    """Yield a meter of the body's passes, which count for what the body is part of as well."""
-    outer, meter = _METER.get(), PassCounter()
-    with counted_by(meter):
-        yield meter
+    """Yield a counter of the body's passes, which are added to the enclosing counter as well."""
+    outer, counter = _COUNTER.get(), PassCounter()
+    with counted_by(counter):
+        yield counter
     if outer is not None:
-        outer.forwards += meter.forwards
-        outer.backwards += meter.backwards
-        outer.positions += meter.positions
-        outer.backward_positions += meter.backward_positions
+        outer.forwards += counter.forwards
+        outer.backwards += counter.backwards
+        outer.positions += counter.positions
+        outer.backward_positions += counter.backward_positions
 
 
 def count_forward(positions: int) -> None:
-    """Count a forward that is done.
+    """Count a finished forward pass.
 
     Args:
         positions: Its token positions, rows × tokens.
     """
-    meter = _METER.get()
-    if meter is not None:
-        meter.forwards += 1
-        meter.positions += positions
-        _told(meter)
+    counter = _COUNTER.get()
+    if counter is not None:
+        counter.forwards += 1
+        counter.positions += positions
+        _notify(counter)
 
 
 def count_backward(positions: int) -> None:
-    """Count a backward pass that is done.
+    """Count a finished backward pass.
 
     Args:
         positions: Its token positions, rows × tokens × targets.
     """
-    meter = _METER.get()
-    if meter is not None:
-        meter.backwards += 1
-        meter.backward_positions += positions
-        _told(meter)
+    counter = _COUNTER.get()
+    if counter is not None:
+        counter.backwards += 1
+        counter.backward_positions += positions
+        _notify(counter)
 
 
 def is_dry_run() -> bool:
-    """Return whether passes are counted in place of being run."""
-    meter = _METER.get()
-    return meter is not None and meter.settles is not None
+    """Return whether passes are only counted, not run."""
+    counter = _COUNTER.get()
+    return counter is not None and counter.assume_converged is not None
 
 
-def converged(observed: Any) -> Any:
-    """Return whether what an adaptive method waits for is reached.
+def converged(measured: Any) -> Any:
+    """Return whether an adaptive method has converged.
 
     Args:
-        observed: What the run shows, for each thing waited for.
+        measured: What was measured in this run: a bool, or one for each quantity that must converge.
 
     Returns:
-        The same in a run; in a rehearsal as it has been told to answer.
+        The measured value; in a dry run the value that the dry run assumes.
     """
-    meter = _METER.get()
-    if meter is None or meter.settles is None:
-        return observed
-    return np.full_like(np.asarray(observed), meter.settles)
+    counter = _COUNTER.get()
+    if counter is None or counter.assume_converged is None:
+        return measured
+    return np.full_like(np.asarray(measured), counter.assume_converged)
 
 
 def count_memory(size: Callable[[], int]) -> None:
-    """Note in a rehearsal what a pass is thought to hold.
+    """Record the estimated memory of a pass, in a dry run.
 
     Args:
-        size: Says how many bytes.
+        size: Returns the number of bytes.
     """
-    meter = _METER.get()
-    if meter is not None and meter.settles is not None:
-        meter.peak_bytes = max(meter.peak_bytes, size())
+    counter = _COUNTER.get()
+    if counter is not None and counter.assume_converged is not None:
+        counter.peak_bytes = max(counter.peak_bytes, size())
 
 
-def _told(meter: PassCounter) -> None:
-    if meter.tell is not None:
-        meter.tell()
+def _notify(counter: PassCounter) -> None:
+    if counter.on_pass is not None:
+        counter.on_pass()
 
 
 def run_with_progress(
     run: Callable[[], Result], progress: Progress, total: Callable[[], int | None]
 ) -> Result:
-    """Run something and tell a caller how far it is.
+    """Call a function and report its progress.
 
     ``progress(done, total)`` is called with 0 before the first pass, after each pass, and with
-    ``done == total`` at the end. ``done`` never falls. ``total`` stays the same until the last call,
-    where an adaptive method that stopped early makes it smaller; it is ``None`` until then where the
-    method cannot be dry_run.
+    ``done == total`` at the end. ``done`` never decreases. ``total`` stays the same until the last call,
+    where an adaptive method that stopped early makes it smaller; it is ``None`` until then if it is not
+    known in advance.
 
     Args:
-        run: What to run.
-        progress: Whom to tell.
-        total: Foretells the token positions of all passes.
+        run: The function to call.
+        progress: The caller's progress function; ``None`` for no reports.
+        total: Returns the token positions of all passes, if they are known in advance.
 
     Returns:
-        What ``run`` returned.
+        The result of ``run``.
 
     Raises:
         StoppedError: ``progress`` returned ``False``.
     """
     expected = total()
-    meter = PassCounter()
+    counter = PassCounter()
 
-    def tell() -> None:
-        # The end is told at the end; a batch that ran out of memory and is repeated is no progress.
-        if expected is None or meter.done < expected:
+    def report() -> None:
+        # The end is reported below; a batch that is repeated because memory ran out is no progress.
+        if expected is None or counter.done < expected:
             try:
-                _ask(progress, meter.done, expected)
+                _call(progress, counter.done, expected)
             except Exception as error:
-                raise _FromCaller(error) from error
+                raise _CallbackError(error) from error
 
-    _ask(progress, 0, expected)
-    meter.tell = tell
-    found = _unwrapped(run, meter)
-    end = meter.done if expected is None else min(meter.done, expected)
-    _ask(progress, end, end)
-    return found
+    _call(progress, 0, expected)
+    counter.on_pass = report
+    result = _run_counted(run, counter)
+    end = counter.done if expected is None else min(counter.done, expected)
+    _call(progress, end, end)
+    return result
 
 
-class _FromCaller(BaseException):
-    """Carries what a caller's function raised past everything that handles the model's own errors."""
+class _CallbackError(BaseException):
+    """Carries an exception of the caller's function past all handlers of the model's own errors."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(error)
         self.error = error
 
 
-def _unwrapped(run: Callable[[], Result], meter: PassCounter) -> Result:
+def _run_counted(run: Callable[[], Result], counter: PassCounter) -> Result:
     try:
-        with counted_by(meter):
+        with counted_by(counter):
             return run()
-    except _FromCaller as carrier:
-        raised = carrier.error
-    raise raised  # out here it keeps the cause and context that the caller gave it
+    except _CallbackError as wrapper:
+        original = wrapper.error
+    raise original  # outside of the handler, so that it keeps its own cause and context
 
 
-def _ask(progress: Progress, done: int, total: int | None) -> None:
-    with counted_by(None):  # what the caller runs in there is not this run's
-        answer = progress(done, total)
-    if isinstance(answer, bool | np.bool_) and not answer:
-        of_all = "" if total is None else f" of {total}"
+def _call(progress: Progress, done: int, total: int | None) -> None:
+    with counted_by(None):  # passes that the callback itself runs are not part of this run
+        proceed = progress(done, total)
+    if isinstance(proceed, bool | np.bool_) and not proceed:
+        of_total = "" if total is None else f" of {total}"
         raise StoppedError(
-            f"The run was stopped after {done}{of_all} token positions, because progress returned False.",
-            hint="Return None or True to go on.",
+            f"The run was stopped after {done}{of_total} token positions because progress returned False.",
+            hint="Return None or True to continue.",
         )

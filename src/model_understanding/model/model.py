@@ -1,4 +1,4 @@
-"""A model that can be run: its module, tokenizer and configuration, and one forward pass of it."""
+"""A loaded model: its module, tokenizer and configuration, and forward passes of it."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -27,10 +27,10 @@ Result = TypeVar("Result")
 
 
 class Model:
-    """A loaded model as everything that runs it sees it.
+    """A loaded model that can be run.
 
     Args:
-        loaded: The module, its tokenizer, its task and where they come from.
+        loaded: The module, its tokenizer, its task and their provenance.
     """
 
     def __init__(self, loaded: LoadedModel) -> None:
@@ -40,52 +40,52 @@ class Model:
         self.config: Any = loaded.model.config
         self.device = loaded.device
         self.accepted = inspect.signature(self.module.forward).parameters
-        """The inputs that the module's forward takes, by name."""
+        """The parameters of the module's ``forward``, by name."""
         self.memory = Memory(self.module, self.device)
         self.measured: dict[Any, Any] = {}
-        """What was found out about the model by running it (``measured_once``)."""
+        """Results of measurements that ran the model (``measured_once``)."""
 
     @property
     def actual(self) -> "Model":
-        """The model that really runs; another one where a dry run stands in for it."""
+        """The model itself; in a dry run, the model that would run."""
         return self
 
     @property
     def name(self) -> str:
-        """The module's class, for messages."""
+        """The name of the module's class, for messages."""
         return type(self.module).__name__
 
     @property
     def is_language_model(self) -> bool:
-        """Whether the model predicts next tokens rather than classes."""
+        """Whether the model predicts next tokens, not classes."""
         return self.loaded.task == CAUSAL_LM
 
     @property
     def output_activation(self) -> OutputActivation:
-        """What turns this model's logits into probabilities."""
+        """The function that turns the model's logits into probabilities."""
         return "softmax" if self.is_language_model else output_activation(self.config)
 
     @property
     def pads_exactly(self) -> bool:
-        """Whether padding on the right leaves this model's answers as they are."""
-        # XLNet reads its answer from the last position, padded or not.
+        """Whether padding on the right leaves the model's outputs unchanged."""
+        # XLNet pools the last position, even if it is padding.
         return self.config.model_type != "xlnet"
 
     def encode(
         self, tokens: Tokens, inputs: dict[str, list[int]] | None = None, *, prompt_length: int | None = None
     ) -> Encoding:
-        """Turn tokens into the model's inputs.
+        """Return the model's inputs for the tokens of one text.
 
         Args:
-            tokens: The tokens, as ``tokenize`` and its kin give them.
-            inputs: The tokenizer's inputs; made from the tokens' ids where left out.
-            prompt_length: How many tokens are a prompt.
+            tokens: The tokens.
+            inputs: The tokenizer's inputs; default: the tokens' ids.
+            prompt_length: Number of tokens that are the prompt.
 
         Returns:
             An encoding of one text on the model's device.
 
         Raises:
-            InputError: The text is longer than the model allows, or has ids beyond its vocabulary.
+            InputError: The text is longer than the model allows, or an id is outside its vocabulary.
         """
         values = dict(inputs or {"input_ids": tokens.ids.tolist()})
         values["attention_mask"] = [1] * len(tokens)
@@ -94,7 +94,7 @@ class Model:
         highest = max(values["input_ids"])
         if rows is not None and highest >= rows:
             raise InputError(
-                f"The tokenizer gives id {highest}, but the model's vocabulary has {rows} tokens.",
+                f"The tokenizer returned id {highest}, but the model's vocabulary has only {rows} tokens.",
                 hint="Use the tokenizer that belongs to this model.",
             )
         tensors = {
@@ -108,20 +108,20 @@ class Model:
         """Return several texts as one batch, padded where their lengths differ.
 
         Raises:
-            UnsupportedModelError: Padding would be needed and the model has no padding token, by which
-                alone it finds the end of a text.
+            UnsupportedModelError: The lengths differ, and the model has no padding token or does not ignore
+                padding.
         """
         lengths = {encoding.ids.shape[1] for encoding in encodings}
         padding_id = getattr(self.config.get_text_config(), "pad_token_id", None)
         if len(lengths) > 1 and (padding_id is None or not self.pads_exactly):
             raise UnsupportedModelError(
-                f"{self.name} cannot take texts of different lengths in one batch.",
-                hint="Run texts of one length together.",
+                f"{self.name} cannot run texts of different lengths in one batch.",
+                hint="Pass texts of equal length, or one text at a time.",
             )
         return batch_of(encodings, padding_id or 0)
 
     def forward(self, encoding: Encoding, keep_from: int = 0) -> Any:
-        """Run the module, already guarded, on real ids, computing only the logits that are needed.
+        """Run the module, which must be guarded, and compute only the logits that are needed.
 
         Args:
             encoding: The texts.
@@ -143,10 +143,10 @@ class Model:
     def logits_of(
         self, outputs: Any, encoding: Encoding, keep_from: int
     ) -> Float[Tensor, "batch positions classes"]:
-        """Return the logits among a forward's outputs, their first position being ``keep_from``.
+        """Return the logits of a forward pass from position ``keep_from`` on.
 
         Raises:
-            NumericalError: They are not finite.
+            NumericalError: The logits are not finite.
         """
         logits = outputs.logits
         if self.is_language_model:
@@ -158,7 +158,7 @@ class Model:
         return logits
 
     def logits(self, encoding: Encoding, *, keep_from: int = 0) -> Float[Tensor, "batch positions classes"]:
-        """Return the logits of a plain forward pass from a position on; a classifier's are at position 0."""
+        """Return the logits of the texts from a position on; those of a classifier are at position 0."""
         tokens = encoding.ids.shape[1]
         parts: list[Tensor] = []
         batches = Batches(len(encoding), tokens, self.memory, logits=tokens - keep_from)
@@ -172,18 +172,19 @@ class Model:
 
 
 def measured_once(measure: Callable[..., Result]) -> Callable[..., Result]:
-    """Make a function of a model measure each model once, with the model itself where a dry run asks.
+    """Cache the result of a measurement on the model; dry runs measure the actual model.
 
     Args:
-        measure: Runs the model to find something out; its first argument is the model, others are hashable.
+        measure: Runs the model to measure a property of it. Its first argument is the model, further ones
+            must be hashable.
     """
 
     @wraps(measure)
-    def recall(model: Model, *arguments: Any) -> Result:
+    def cached(model: Model, *arguments: Any) -> Result:
         measured = model.actual.measured
         key = (measure, *arguments)
         if key not in measured:
             measured[key] = measure(model.actual, *arguments)
         return measured[key]
 
-    return recall
+    return cached

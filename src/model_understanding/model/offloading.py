@@ -1,4 +1,4 @@
-"""Where a model's weights lie and what they are: what gradients can pass through, and what they cannot."""
+"""Checks that gradients can pass through a model: no offloaded weights, no layers without a derivative."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,36 +13,37 @@ _OFF_DEVICE = ("cpu", "disk")
 
 
 def require_whole(model: nn.Module) -> None:
-    """Raise unless all weights lie where they are used: gradients need them a second time.
+    """Raise if weights are offloaded: gradients need them again after the forward pass.
 
-    A model on one device passes, and so does one spread by ``device_map`` over accelerators alone.
+    A model on one device passes, and so does one that ``device_map`` spreads over accelerators alone.
 
     Args:
         model: The model.
 
     Raises:
-        UnsupportedModelError: Some weights wait in memory or on disk and are fetched for each forward.
+        UnsupportedModelError: Some weights are kept in memory or on disk and loaded for each forward pass.
     """
-    away = [name for name, weight in model.named_parameters() if weight.device.type == "meta"]
-    places = {str(place) for place in (getattr(model, "hf_device_map", None) or {}).values()}
-    elsewhere = sorted(places & set(_OFF_DEVICE))
-    if not away and not (elsewhere and len(places) > 1):
+    offloaded = [name for name, weight in model.named_parameters() if weight.device.type == "meta"]
+    devices = {str(device) for device in (getattr(model, "hf_device_map", None) or {}).values()}
+    is_split = len(devices) > 1 and bool(devices & set(_OFF_DEVICE))
+    if not offloaded and not is_split:
         return
-    found = f" (device_map: {', '.join(sorted(places))})" if places else ""
-    first = f", the first is {away[0]!r}" if away else ""
+    device_map = f" (device_map: {', '.join(sorted(devices))})" if devices else ""
+    first = f", the first is {offloaded[0]!r}" if offloaded else ""
     raise UnsupportedModelError(
-        f"{len(away)} weights of {type(model).__name__} are offloaded{first}{found}: gradient methods need "
-        "all weights on accelerators, or the whole model on one device.",
-        hint="Load it whole with device=…, in a smaller dtype, or use a method that only perturbs the text.",
+        f"{len(offloaded)} weights of {type(model).__name__} are offloaded{first}{device_map}: gradient "
+        "methods need all weights on accelerators, or the whole model on one device.",
+        hint="Load the whole model on one device, if need be in a smaller dtype, or use a perturbation "
+        "method, such as leave_one_out.",
     )
 
 
 @contextmanager
 def watched_gradients(model: nn.Module) -> Iterator[None]:
-    """Refuse, during one forward, a linear layer that takes what has a gradient and passes none on.
+    """Raise if a linear layer blocks the gradient during one forward pass.
 
-    Kernels of quantized layers may have no derivative. The residual stream would lead around such a
-    layer, and the gradient be finite and wrong.
+    Kernels of quantized layers may have no derivative. The gradient would then bypass such a layer through
+    the residual stream, and be finite and wrong.
 
     Args:
         model: The model, already guarded.
@@ -51,22 +52,22 @@ def watched_gradients(model: nn.Module) -> Iterator[None]:
         Nothing.
 
     Raises:
-        UnsupportedModelError: There is such a layer.
+        UnsupportedModelError: A layer's output has no gradient although its input requires one.
     """
 
     def watch(name: str) -> Any:
-        def look(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
-            given = arguments[0] if arguments else None
-            if not (isinstance(given, Tensor) and given.requires_grad and isinstance(output, Tensor)):
+        def check(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+            states = arguments[0] if arguments else None
+            if not (isinstance(states, Tensor) and states.requires_grad and isinstance(output, Tensor)):
                 return
-            if torch.is_grad_enabled() and not _passes(output, given):
+            if torch.is_grad_enabled() and not _is_differentiable(output, states):
                 raise UnsupportedModelError(
-                    f"No gradient passes the layer {name!r} of {type(model).__name__} "
+                    f"No gradient passes through layer {name!r} of {type(model).__name__} "
                     f"({type(module).__module__}.{type(module).__name__}).",
-                    hint="Load the model unquantized, or use a method that only perturbs the text.",
+                    hint="Load the model unquantized, or use a perturbation method, such as leave_one_out.",
                 )
 
-        return look
+        return check
 
     handles = [
         module.register_forward_hook(watch(name))
@@ -80,11 +81,11 @@ def watched_gradients(model: nn.Module) -> Iterator[None]:
             handle.remove()
 
 
-def _passes(output: Tensor, given: Tensor) -> bool:
-    """Return whether every operation from an output back to what was given has a derivative."""
+def _is_differentiable(output: Tensor, states: Tensor) -> bool:
+    """Return whether every operation from the input states to an output has a derivative."""
     if not output.requires_grad:
         return False
-    todo, seen = [output.grad_fn], {given.grad_fn}
+    todo, seen = [output.grad_fn], {states.grad_fn}
     while todo:
         node = todo.pop()
         if node is None or node in seen:

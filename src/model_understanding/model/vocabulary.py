@@ -1,4 +1,4 @@
-"""The tokens that a model can embed, and what its embedding table gives for them."""
+"""The tokens that a model can embed, and their embeddings."""
 
 import torch
 from jaxtyping import Float, Int
@@ -12,23 +12,23 @@ IDS_AT_ONCE = 4096  # rows of the embedding table summed at once
 
 
 def vocabulary_size(model: Model) -> int:
-    """Return how many ids the embedding table has rows for."""
+    """Return the number of rows of the embedding table."""
     table = embedding_table(model.module)
     return int(getattr(table, "num_embeddings", 0) or model.config.get_text_config().vocab_size)
 
 
 def embedded(model: Model, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens width"]:
-    """Return what the embedding table gives for any ids, in 32-bit precision."""
+    """Return the embedding table's output for ids, in 32-bit precision."""
     with guarded(model.module, gradients=False):
         return embedding_table(model.module)(ids).detach().float()
 
 
 def mean_embedding(model: Model, ids_at_once: int = IDS_AT_ONCE) -> Float[Tensor, " width"]:
-    """Return the mean of what the embedding table gives over the whole vocabulary.
+    """Return the mean of the embedding table's output over the whole vocabulary.
 
     Args:
         model: The model.
-        ids_at_once: Rows summed at once; another number may move the last digit.
+        ids_at_once: Number of rows that are summed at once; it may affect the last digit of the mean.
     """
     count = vocabulary_size(model)
     total: Tensor | None = None

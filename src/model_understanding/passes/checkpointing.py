@@ -1,8 +1,8 @@
-"""Keep of a forward only what enters each block, and run a block again when its gradient is due.
+"""Activation checkpointing: keep only the inputs of each block, and recompute the block in the backward pass.
 
-A long text's graph is mostly what its blocks compute inside. While the context is open, the blocks of the
-model run under torch's own checkpoint function; the model is as it was afterwards. A changed backward pass
-is changed in the same way when a block runs again, in whatever thread the backward pass runs.
+Most of a long text's graph is inside its blocks. They run under ``torch.utils.checkpoint`` while the context
+is open; the model is restored afterwards. A modified backward pass applies to recomputed blocks as well, in
+whatever thread the backward pass runs.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ from model_understanding.model.blocks import checkpointed_modules
 BlockContext = Callable[[nn.Module], AbstractContextManager[None]]
 
 block_context: ContextVar[BlockContext | None] = ContextVar("model_understanding_block", default=None)
-"""Under what a block of the forward pass now running must run again; what changes the pass sets it."""
+"""The context in which the current forward pass's blocks are recomputed; set by what modifies the pass."""
 
 
 @contextmanager
@@ -29,47 +29,47 @@ def recomputed_blocks(model: nn.Module) -> Iterator[None]:
     """Run a model's blocks under activation checkpointing, forward and backward.
 
     Args:
-        model: The model, already guarded: no dropout, so a block gives the same twice.
+        model: The model, already guarded: without dropout, a block computes the same twice.
 
     Yields:
-        Nothing; the model is restored afterwards, also when the body raises.
+        Nothing; the model is restored afterwards, even if the body raises.
 
     Raises:
-        UnsupportedModelError: The model has no list of blocks. In the backward pass: a block's input was
-            overwritten after it had run.
+        UnsupportedModelError: The model has no list of blocks; or, in the backward pass, a block's input was
+            overwritten after the block ran.
     """
     blocks = checkpointed_modules(model)
     if not blocks:
         raise UnsupportedModelError(
-            f"{type(model).__name__} has no list of blocks that could be run again in the backward pass.",
-            hint="Use a shorter text, or a method that only perturbs the text.",
+            f"{type(model).__name__} has no list of blocks to recompute in the backward pass.",
+            hint="Use a shorter text or a perturbation method, such as leave_one_out.",
         )
-    before = [(block, block.__dict__.get("forward")) for block in blocks]
+    originals = [(block, block.__dict__.get("forward")) for block in blocks]
     try:
         for block in blocks:
             block.forward = _recomputing(block, block.forward)
         yield
     finally:
-        for block, own in before:
-            if own is None:
+        for block, original in originals:
+            if original is None:
                 block.__dict__.pop("forward", None)
             else:
-                block.forward = own
+                block.forward = original
 
 
 def _recomputing(block: nn.Module, forward: Callable[..., Any]) -> Callable[..., Any]:
     def run(*arguments: Any, **keywords: Any) -> Any:
         if not torch.is_grad_enabled():
             return forward(*arguments, **keywords)
-        again = block_context.get()
-        entered = [value for value in [*arguments, *keywords.values()] if isinstance(value, Tensor)]
-        versions = [value._version for value in entered]
+        context = block_context.get()
+        inputs = [value for value in [*arguments, *keywords.values()] if isinstance(value, Tensor)]
+        versions = [value._version for value in inputs]
 
         def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
-            return nullcontext(), _EachTime(partial(_again, block, again, entered, versions))
+            return nullcontext(), _ReusableContext(partial(_recomputation, block, context, inputs, versions))
 
-        # Stopping a block halfway would leave the hooks of a changed backward pass halfway too.
-        with set_checkpoint_early_stop(again is None):
+        # Stopping a block early would skip the closing hooks of a modified backward pass.
+        with set_checkpoint_early_stop(context is None):
             return checkpoint(
                 partial(forward, **keywords),
                 *arguments,
@@ -81,8 +81,8 @@ def _recomputing(block: nn.Module, forward: Callable[..., Any]) -> Callable[...,
     return run
 
 
-class _EachTime(AbstractContextManager[None]):
-    """A context made anew each time it is entered: a block runs again for every backward over its graph."""
+class _ReusableContext(AbstractContextManager[None]):
+    """A context that can be entered repeatedly: a block is recomputed in each backward pass."""
 
     def __init__(self, make: Callable[[], AbstractContextManager[None]]) -> None:
         self._make = make
@@ -97,14 +97,14 @@ class _EachTime(AbstractContextManager[None]):
 
 
 @contextmanager
-def _again(
-    block: nn.Module, again: BlockContext | None, entered: list[Tensor], versions: list[int]
+def _recomputation(
+    block: nn.Module, context: BlockContext | None, inputs: list[Tensor], versions: list[int]
 ) -> Iterator[None]:
-    if [value._version for value in entered] != versions:
+    if [value._version for value in inputs] != versions:
         raise UnsupportedModelError(
-            f"This model overwrites what its {type(block).__name__} was given, "
-            "so the block cannot be run again.",
-            hint="Use a shorter text, or a method that only perturbs the text.",
+            f"This model overwrites the input of its block {type(block).__name__}, which therefore cannot be "
+            "recomputed.",
+            hint="Use a shorter text or a perturbation method, such as leave_one_out.",
         )
-    with nullcontext() if again is None else again(block):
+    with nullcontext() if context is None else context(block):
         yield

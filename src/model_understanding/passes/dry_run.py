@@ -1,8 +1,8 @@
-"""A runner that counts in place of running: what a method's own code will ask of the model.
+"""Dry run: a runner that counts passes instead of running the model.
 
-Batches, prefixes and products are formed by the code that forms them in a run; only the model itself is
-left out. Values are 1 on the text itself and 0 on every variant, gradients and logits are 0. Where a method
-goes on until something is small enough, a dry run assumes that it is, at once or never.
+Batches, prefixes and products are formed by the same code as in a real run; only the model is not called.
+Values are placeholders: 1 for the text itself, 0 for every variant; gradients and logits are 0. Adaptive
+methods are assumed to converge at once or never.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from model_understanding.errors import InputError
-from model_understanding.model.embeddings import EmbeddingSwap
+from model_understanding.model.embeddings import EmbeddingHook
 from model_understanding.model.metering import (
     PassCounter,
     count_backward,
@@ -33,103 +33,103 @@ Result = TypeVar("Result")
 
 
 class DryModel(Model):
-    """Notes each forward pass that would run, and gives logits by which one class or token is likeliest.
+    """Records each forward pass that would run, and returns placeholder logits.
 
     Args:
         actual: The model that would run.
-        likeliest: The class or token that stands in for the model's answer.
+        predicted: The class or token with the highest placeholder logit.
     """
 
-    def __init__(self, actual: Model, likeliest: int) -> None:
+    def __init__(self, actual: Model, predicted: int) -> None:
         self.__dict__.update(actual.__dict__)
         self._actual = actual
-        self._likeliest = likeliest
+        self._predicted = predicted
         self.last_pass = (0, 0, 0)
-        """Rows, tokens, and positions with logits of the forward pass noted last."""
+        """Rows, tokens, and positions with logits of the last forward pass."""
 
     @property
     def actual(self) -> Model:
-        """The model that would run, with which things are measured once for a model."""
+        """The model that would run; measurements are made on it."""
         return self._actual
 
     def forward(self, encoding: Encoding, keep_from: int = 0) -> None:
-        """Note the forward pass that would run."""
+        """Record a forward pass that would run."""
         rows, tokens = encoding.ids.shape
         self.last_pass = (rows, tokens, tokens - keep_from if self.is_language_model else 1)
         count_memory(lambda: pass_bytes(self, *self.last_pass))
 
     def logits_of(self, outputs: Any, encoding: Encoding, keep_from: int) -> Tensor:
-        """Return logits by which the stand-in is the likeliest."""
+        """Return logits that are 1 for the placeholder prediction and 0 elsewhere."""
         rows, _, positions = self.last_pass
         text_config = self.config.get_text_config()
         classes = text_config.vocab_size if self.is_language_model else text_config.num_labels
-        answer = torch.arange(classes, device=self.device) == min(self._likeliest, classes - 1)
-        return answer.float().expand(rows, positions, classes)
+        is_predicted = torch.arange(classes, device=self.device) == min(self._predicted, classes - 1)
+        return is_predicted.float().expand(rows, positions, classes)
 
 
 class DryRun(Runner):
-    """Counts what is asked of a runner; only the embedding table is read.
+    """A runner that counts its passes; only the embedding table is read.
 
     Args:
         runner: The runner that would run.
-        longest: Whether adaptive methods go on to their limits, or stop as soon as they may.
-        likeliest: The class or token that stands in for the model's answer.
+        longest: Whether adaptive methods and generation run to their limits, or stop as early as possible.
+        predicted: The class or token that the model is assumed to predict.
     """
 
     model: DryModel
 
-    def __init__(self, runner: Runner, *, longest: bool, likeliest: int = 0) -> None:
+    def __init__(self, runner: Runner, *, longest: bool, predicted: int = 0) -> None:
         self.__dict__.update(runner.__dict__)
-        self.model = DryModel(runner.model, likeliest)
+        self.model = DryModel(runner.model, predicted)
         self._longest = longest
 
     def embed(self, encoding: Encoding, table_rows: Tensor | None = None) -> Tensor:
-        """Return the table's rows; at a layer count a forward pass and return what differs as they do."""
+        """Return the table's rows; at a layer, count a forward pass and return placeholders."""
         if self.layer is None:
             return super().embed(encoding, table_rows)
         rows, tokens = encoding.ids.shape
         count_memory(lambda: pass_bytes(self.model, rows, tokens))
         count_forward(rows * tokens)
-        start = encoding.ids[..., None].float() if table_rows is None else -1 - table_rows[..., :1].float()
-        return start.expand(-1, -1, self._width)
+        states = encoding.ids[..., None].float() if table_rows is None else -1 - table_rows[..., :1].float()
+        return states.expand(-1, -1, self._width)
 
     def gradients(self, encoding: Encoding, targets: Any, **options: Any) -> Gradients:
-        """Count a forward and its backward passes; a rule that sees no backward pass would complain."""
+        """Count forward and backward passes; without the rule, which expects to see a forward pass."""
         return super().gradients(encoding, targets, **{**options, "rule": nullcontext})
 
     def generate(self, prompt: Any, inputs: dict[str, list[int]], **options: Any) -> list[int]:
-        """Return stand-ins for what the model will say: one token, or as many as it may."""
+        """Return a placeholder continuation: one token, or as many as are allowed."""
         limit = longest_input(self.model.module, self.model.tokenizer)
         room = options["max_new_tokens"] if self._longest else 1
         ordinary = prompt.ids[~prompt.special]
-        stand_in = int(ordinary[-1]) if len(ordinary) else 0
-        return [stand_in] * (room if limit is None else min(room, limit - len(prompt)))
+        placeholder = int(ordinary[-1]) if len(ordinary) else 0
+        return [placeholder] * (room if limit is None else min(room, limit - len(prompt)))
 
     @property
     def _width(self) -> int:
-        """Numbers in an embedding; at a layer, in a hidden state."""
+        """Width of an embedding; at a layer, of a hidden state."""
         if self.layer is not None:
             return self.model.config.get_text_config().hidden_size
-        one = torch.zeros((1, 1), dtype=torch.long, device=self.model.device)
-        return super().embed(Encoding((), {"input_ids": one})).shape[-1]
+        ids = torch.zeros((1, 1), dtype=torch.long, device=self.model.device)
+        return super().embed(Encoding((), {"input_ids": ids})).shape[-1]
 
     @contextmanager
-    def _cut(self, encoding: Encoding, embeddings: Tensor | None) -> Iterator[EmbeddingSwap]:
-        """Yield as the leaf 1 for rows that are the text itself and 0 for those with other embeddings."""
+    def _hooked(self, encoding: Encoding, embeddings: Tensor | None) -> Iterator[EmbeddingHook]:
+        """Yield a hook whose leaf is 1 for rows that are the text itself and 0 for variants."""
         rows, tokens = encoding.ids.shape
         is_text = torch.ones(rows, device=self.model.device)
         if embeddings is not None:
             with counted_by(None):
-                own = self.embed(encoding).to(embeddings.dtype)
-            is_text = (own == embeddings).flatten(1).all(1).float()
-        yield EmbeddingSwap(is_text[:, None, None].expand(rows, tokens, self._width))
+                unchanged = self.embed(encoding).to(embeddings.dtype)
+            is_text = (unchanged == embeddings).flatten(1).all(1).float()
+        yield EmbeddingHook(is_text[:, None, None].expand(rows, tokens, self._width))
 
     def _read(self, logits: Tensor, first: int, entries: Any, rows: Any) -> Tensor:
-        """Read nothing: there is no need to form log-probabilities of zeros."""
+        """Return zeros, without computing log-probabilities of placeholder logits."""
         return logits.new_zeros((len(rows), max(len(row) for row in rows)))
 
-    def _custom_answer(self, target: Any, outputs: None) -> Tensor:
-        """Answer in place of the caller's function, for there are no outputs."""
+    def _custom_value(self, target: Any, outputs: None) -> Tensor:
+        """Return zero instead of calling the caller's function, since there are no outputs."""
         return torch.zeros((), device=self.model.device, requires_grad=True)
 
     def _add(
@@ -139,11 +139,11 @@ class DryRun(Runner):
         leaf: Tensor,
         encoding: Encoding,
         indices: Sequence[int],
-        split: object = None,
+        head_gradients: object = None,
         *,
         gradients: bool,
     ) -> None:
-        """Add the values, and count the backward passes that the targets' gradients would take."""
+        """Add the values, and count the backward passes that the targets' gradients would need."""
         rows, tokens, width = leaf.shape
         total.add_values(values + leaf[:, :1, 0], encoding.ids.shape[1], width if gradients else 0)
         if not gradients:
@@ -156,22 +156,22 @@ class DryRun(Runner):
 
 
 def dry_run(runner: Runner, call: Callable[[Runner], Result], *, longest: bool) -> tuple[PassCounter, Result]:
-    """Return what a call would run, and what it returned: values are placeholders.
+    """Return the passes that a call would run, and its result, whose values are placeholders.
 
     Args:
         runner: The runner that would run.
-        call: Does with a runner what will be done.
-        longest: Whether adaptive methods go on to their limits, or stop as soon as they may.
+        call: The function to call with the runner.
+        longest: Whether adaptive methods and generation run to their limits, or stop as early as possible.
 
     Returns:
-        The counts with the memory of the largest pass, and the call's result.
+        The counts, with the memory of the largest pass, and the call's result.
     """
-    for likeliest in (0, 1):
-        meter = PassCounter(settles=not longest)
+    for predicted in (0, 1):
+        counter = PassCounter(assume_converged=not longest)
         try:
-            with counted_by(meter), np.errstate(all="ignore"):
-                return meter, call(DryRun(runner, longest=longest, likeliest=likeliest))
+            with counted_by(counter), np.errstate(all="ignore"):
+                return counter, call(DryRun(runner, longest=longest, predicted=predicted))
         except InputError:
-            if likeliest:  # the first may just have been what the answer is contrasted with
+            if predicted:  # class or token 0 may be the contrast, which the prediction must not equal
                 raise
     raise AssertionError("unreachable")

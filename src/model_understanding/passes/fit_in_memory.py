@@ -1,4 +1,4 @@
-"""Run a batch of any size: whole where it fits, else in parts, and a long text block by block."""
+"""Run a batch of any size: at once if it fits, else in parts, and long texts with checkpointing."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,20 +30,20 @@ def run_in_parts(
     gradients: bool,
     recompute: bool | None = None,
 ) -> list[Result]:
-    """Run the rows of a batch in as few parts as fit.
+    """Run the rows of a batch in as few parts as fit into memory.
 
-    A text whose graph alone does not fit, or is not expected to, is run under activation checkpointing;
-    answers are the same.
+    A text whose graph does not fit, or is not expected to, runs under activation checkpointing; results are
+    the same.
 
     Args:
         model: The model.
-        run: Runs rows: their encoding, targets, embeddings and kept tokens.
+        run: Runs rows, given their encoding, targets, embeddings and visible tokens.
         encoding: The texts; one text is repeated for each row of ``embeddings`` or ``keep``.
         targets: N targets for all rows, N for each row, or a function of the model's outputs.
-        embeddings: As ``Runner.gradients`` takes them.
-        keep: As ``Runner.values`` takes them.
-        gradients: Whether a graph is kept.
-        recompute: Whether to checkpoint: where needed, always or never.
+        embeddings: See ``Runner.gradients``.
+        keep: See ``Runner.values``.
+        gradients: Whether the graph is kept.
+        recompute: Whether to use checkpointing; ``None`` for where it is needed.
 
     Returns:
         The result of each part, in order.
@@ -61,30 +61,30 @@ def run_in_parts(
         part = encoding, targets, embeddings, keep
         if end - start < rows:
             part = _rows(encoding, targets, embeddings, keep, start, end)
-        with batches.halving(), _dtype_errors(model):
+        with batches.halving(), _translated_dtype_errors(model):
             if not gradients:
                 results.append(run(*part))
                 continue
-            with _checkpointing(model, tokens, logits, recompute) as checkpoints:
+            with _checkpointing(model, tokens, logits, recompute) as is_checkpointed:
                 try:
                     results.append(run(*part))
                     continue
                 except RuntimeError as error:
-                    is_one = end - start == 1
-                    if checkpoints or not is_one or recompute is False or not is_out_of_memory(error):
+                    is_single = end - start == 1
+                    if is_checkpointed or not is_single or recompute is False or not is_out_of_memory(error):
                         raise
             model.memory.recomputed_from = tokens
             note_out_of_memory(
-                f"Out of memory with the graph of one text of {tokens} tokens; going on block by block."
+                f"Out of memory with the graph of a text of {tokens} tokens; continuing with checkpointing."
             )
-            with _block_by_block(model):
+            with _checkpointed(model):
                 results.append(run(*part))
     return results
 
 
 @contextmanager
-def _dtype_errors(model: Model) -> Iterator[None]:
-    """Turn torch's error for a dtype that a device cannot compute with into this package's."""
+def _translated_dtype_errors(model: Model) -> Iterator[None]:
+    """Translate torch's error for a dtype that the device does not support into this package's."""
     try:
         yield
     except RuntimeError as error:
@@ -92,27 +92,27 @@ def _dtype_errors(model: Model) -> Iterator[None]:
         if not any(words in message for words in ("not implemented for '", "Expected mat_a to be ")):
             raise
         raise UnsupportedModelError(
-            f"{model.name} does not run in {model.module.dtype} on {model.device}: {message}.",
+            f"{model.name} cannot run in {model.module.dtype} on {model.device}: {message}.",
             hint="Load the model with dtype='float32'.",
         ) from error
 
 
 @contextmanager
 def _checkpointing(model: Model, tokens: int, logits: int, recompute: bool | None) -> Iterator[bool]:
-    """Turn activation checkpointing on where it is asked for or needed; yield whether it is on."""
+    """Turn activation checkpointing on if it is requested or needed, and yield whether it is on."""
     if recompute is None:
-        # A model without a list of blocks is tried as it is.
-        is_too_large = not model.memory.holds_graph(tokens, logits)
+        # A model without a list of blocks runs without checkpointing.
+        is_too_large = not model.memory.fits_graph(tokens, logits)
         recompute = is_too_large and bool(checkpointed_modules(model.module))
     if not recompute:
         yield False
         return
-    with _block_by_block(model):
+    with _checkpointed(model):
         yield True
 
 
 @contextmanager
-def _block_by_block(model: Model) -> Iterator[None]:
+def _checkpointed(model: Model) -> Iterator[None]:
     model.memory.keeps_graph = False
     try:
         with recomputed_blocks(model.module):
@@ -124,7 +124,7 @@ def _block_by_block(model: Model) -> Iterator[None]:
 def _rows(
     encoding: Encoding, targets: Any, embeddings: Tensor | None, keep: Tensor | None, start: int, end: int
 ) -> tuple[Encoding, Any, Tensor | None, Tensor | None]:
-    """Return some rows of a batch."""
+    """Return the rows of a batch from a start to an end (exclusive)."""
     if len(encoding) > 1:
         encoding = encoding.rows(start, end)
     if not callable(targets) and not isinstance(targets[0], Target):
@@ -138,7 +138,7 @@ def _rows(
 
 
 def _logit_positions(model: Model, targets: Any, tokens: int) -> int:
-    """Return how many positions of a text get logits."""
+    """Return the number of positions of a text whose logits are computed."""
     if not model.is_language_model:
         return 1
     if callable(targets) or "logits_to_keep" not in model.accepted:

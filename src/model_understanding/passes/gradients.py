@@ -1,4 +1,4 @@
-"""Gradients: batched vector–Jacobian products, their sum over forward passes, and norms."""
+"""Gradients: batched vector–Jacobian products, their sum over forward passes, and their norms."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
@@ -7,25 +7,28 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model_understanding.errors import InputError, UnsupportedModelError
+from model_understanding.errors import UnsupportedModelError
 from model_understanding.model.batching import is_out_of_memory, note_out_of_memory
 from model_understanding.model.memory import most_product_positions
 from model_understanding.model.metering import count_backward
-from model_understanding.passes.lm_head_gradient import SplitDirections
+from model_understanding.passes.lm_head_gradient import HeadGradients
+
+Norm = Literal["l2", "l1", "max"]
+NORMS: dict[str, float] = {"l2": 2.0, "l1": 1.0, "max": float("inf")}
 
 
 class Gradients(NamedTuple):
-    """Values of the targets, and their gradients with respect to the embedding table's output.
+    """Values of the targets and their gradients with respect to the embedding table's output.
 
-    At a layer (``Runner.at_layer``): with respect to the hidden states that enter it.
+    At a layer (``Runner.at_layer``), the gradients are with respect to the hidden states that enter it.
     """
 
     values: Float[Tensor, "batch targets"]
     gradients: Float[Tensor, "batch targets tokens width"]
 
 
-def joined_rows(parts: Sequence[Gradients]) -> Gradients:
-    """Return the rows of several batches as those of one."""
+def concatenated_rows(parts: Sequence[Gradients]) -> Gradients:
+    """Return the rows of several batches as one batch."""
     if len(parts) == 1:
         return parts[0]
     values, gradients = zip(*parts, strict=True)
@@ -33,7 +36,7 @@ def joined_rows(parts: Sequence[Gradients]) -> Gradients:
 
 
 class GradientSum:
-    """A sum over forwards, in one place: a target's rows are added where they belong as they come."""
+    """The values and gradients of all targets, added up over forward passes that each serve some of them."""
 
     def __init__(self) -> None:
         self._values: Tensor | None = None
@@ -41,34 +44,34 @@ class GradientSum:
         self._is_written = False
 
     @property
-    def total(self) -> Gradients:
-        """The sum of all that was added."""
+    def result(self) -> Gradients:
+        """The sum so far."""
         assert self._values is not None
         assert self._gradients is not None
         return Gradients(self._values, self._gradients)
 
     def add_values(self, values: Float[Tensor, "batch targets"], tokens: int, width: int) -> None:
-        """Add the values of one forward; those of targets that it did not serve are 0.
+        """Add the values of one forward pass, which are 0 for targets that it does not serve.
 
         Args:
             values: The values.
-            tokens: Tokens of the whole text, of which the forward may have seen the first ones only.
-            width: Numbers in a token's gradient; 0 where nothing is differentiated.
+            tokens: Tokens of the whole text; the forward pass may cover only a prefix of it.
+            width: Width of a token's gradient; 0 if there are no gradients.
         """
         values = values.detach()
         if self._values is not None:
             self._values = self._values + values
             return
         self._values = values
-        # One zero seen everywhere, until there is something to write.
+        # An expanded scalar zero needs no memory until gradients are added.
         shape = (*values.shape, tokens if width else 0, width)
         self._gradients = torch.zeros((), device=values.device).expand(shape)
 
-    def add_rows(self, numbers: Sequence[int], rows: Float[Tensor, "batch some tokens width"]) -> None:
+    def add_rows(self, targets: Sequence[int], rows: Float[Tensor, "batch some tokens width"]) -> None:
         """Add gradients of some targets with respect to the first tokens.
 
         Args:
-            numbers: The targets, each once and in order.
+            targets: Indices of the targets, each once and in order.
             rows: Their gradients.
         """
         assert self._gradients is not None
@@ -78,30 +81,30 @@ class GradientSum:
                 self._gradients = rows
                 return
             self._gradients = self._gradients.contiguous()
-        for place, number in enumerate(numbers):
-            self._gradients[:, number, : rows.shape[2]] += rows[:, place]
+        for i, target in enumerate(targets):
+            self._gradients[:, target, : rows.shape[2]] += rows[:, i]
 
 
-def rows_of_jacobian(
+def jacobian_rows(
     values: Float[Tensor, "batch targets"],
     leaf: Float[Tensor, "batch tokens width"],
-    split: SplitDirections | None = None,
+    head_gradients: HeadGradients | None = None,
 ) -> Iterator[tuple[slice, Float[Tensor, "batch some tokens width"]]]:
-    """Yield the gradient of each value with respect to its own row of the leaf, some targets at a time.
+    """Yield the gradient of each value with respect to its own row of the leaf, for some targets at a time.
 
-    The rows of a batch do not mix, so one product serves a target in all of them. What was yielded can be
-    added to its place before the next product is there: all of them are not held twice.
+    Rows of a batch do not interact, so one product computes a target's gradient in all of them. Gradients
+    are yielded as they are computed, so that they need not be kept twice.
 
     Args:
         values: The values, computed from the leaf.
-        leaf: What they are differentiated by.
-        split: Where the products start when the head's backward is already done.
+        leaf: The embeddings or hidden states.
+        head_gradients: Gradients with respect to the head's input, if they are already computed.
 
     Yields:
-        Which targets, and their gradients in 32-bit precision.
+        The range of targets, and their gradients in 32-bit precision.
 
     Raises:
-        UnsupportedModelError: The model's own code makes a backward pass impossible.
+        UnsupportedModelError: The model overwrites activations that a backward pass needs.
     """
     count = values.shape[1]
     ranges = product_ranges(count, leaf.shape[0], leaf.shape[1], leaf.device)
@@ -110,25 +113,26 @@ def rows_of_jacobian(
         is_last = end == count
         try:
             if count == 1:
-                found = torch.autograd.grad(values.sum(), leaf)[0][None]
-            elif split is None:
-                chosen = identity[start:end, None, :].expand(-1, len(values), -1)
-                found = _products(values, leaf, chosen, keep_graph=not is_last)
+                gradients = torch.autograd.grad(values.sum(), leaf)[0][None]
+            elif head_gradients is None:
+                directions = identity[start:end, None, :].expand(-1, len(values), -1)
+                gradients = _products(values, leaf, directions, keep_graph=not is_last)
             else:
-                found = _products(split.states, leaf, split.between(start, end), keep_graph=not is_last)
+                directions = head_gradients.of_targets(start, end)
+                gradients = _products(head_gradients.states, leaf, directions, keep_graph=not is_last)
         except RuntimeError as error:
             if "modified by an inplace operation" not in str(error):
                 raise
             raise UnsupportedModelError(
-                "This model overwrites its own activations when it is not trained, so it has no gradients.",
-                hint="Use a method that only perturbs the text.",
+                "This model overwrites its activations in evaluation mode, so gradients are not available.",
+                hint="Use a perturbation method, such as leave_one_out.",
             ) from error
         count_backward((end - start) * leaf.shape[0] * leaf.shape[1])
-        yield slice(start, end), found.transpose(0, 1).float()
+        yield slice(start, end), gradients.transpose(0, 1).float()
 
 
 def product_ranges(targets: int, rows: int, tokens: int, device: torch.device) -> list[tuple[int, int]]:
-    """Return which targets, from a start to an end (exclusive), share a product.
+    """Return the ranges of targets, from a start to an end (exclusive), that share a product.
 
     >>> product_ranges(5, 2, 32, torch.device("cpu"))
     [(0, 2), (2, 4), (4, 5)]
@@ -146,41 +150,28 @@ def _products(values: Tensor, leaf: Tensor, directions: Tensor, *, keep_graph: b
             )
             return gradient
         except RuntimeError as error:
-            # Some operations cannot be batched over directions; one by one they are still right.
+            # Some operations cannot be batched over directions; they are run one direction at a time.
             halves = is_out_of_memory(error)
             if not halves and not any(word in str(error) for word in ("vmap", "batching rule", "batched")):
                 raise
     if halves:
         half = len(directions) // 2
         note_out_of_memory(
-            f"Out of memory with the gradients of {len(directions)} targets at once; going on with {half}."
+            f"Out of memory with gradients of {len(directions)} targets at once; continuing with {half}."
         )
         first = _products(values, leaf, directions[:half], keep_graph=True)
         return torch.cat([first, _products(values, leaf, directions[half:], keep_graph=keep_graph)])
     last = len(directions) - 1
     return torch.stack(
         [
-            torch.autograd.grad(values, leaf, one, retain_graph=keep_graph or place < last)[0]
-            for place, one in enumerate(directions)
+            torch.autograd.grad(values, leaf, direction, retain_graph=keep_graph or i < last)[0]
+            for i, direction in enumerate(directions)
         ]
     )
 
 
-Norm = Literal["l2", "l1", "max"]
-_ORDERS = {"l2": 2.0, "l1": 1.0, "max": float("inf")}
-
-
-def check_norm(norm: str) -> None:
-    """Raise InputError unless the norm is one that there is.
-
-    >>> check_norm("l2")
-    """
-    if norm not in _ORDERS:
-        raise InputError(f"Norm {norm!r} is unknown. Allowed: {', '.join(_ORDERS)}.", hint="Use norm='l2'.")
-
-
-def norms_of(
+def gradient_norms(
     gradients: Float[Tensor, "batch targets tokens width"], norm: Norm
 ) -> Float[Tensor, "batch targets tokens"]:
     """Return the norm of each token's gradient."""
-    return torch.linalg.vector_norm(gradients, ord=_ORDERS[norm], dim=-1)
+    return torch.linalg.vector_norm(gradients, ord=NORMS[norm], dim=-1)

@@ -1,4 +1,4 @@
-"""Targets that follow from the model's own answer, found on a forward that runs anyway."""
+"""Targets that are the model's own prediction, taken from a forward pass that runs anyway."""
 
 from collections.abc import Callable, Sequence
 from typing import overload
@@ -15,15 +15,15 @@ MakeTarget = Callable[[int, int], Target]
 
 
 class PredictedTargets(Sequence[Sequence[Target]]):
-    """One target for each text: the class or token that the model finds likeliest.
+    """One target per text: the class or token that the model predicts.
 
-    The first forward over the texts themselves says which. A gradient method runs that forward for its
-    own sake, so naming no target costs nothing; who reads a target before it causes a forward.
+    The prediction is taken from the first forward pass over the texts. Gradient methods run that pass
+    anyway, so it costs nothing extra; a target that is read before causes a forward pass.
 
     Args:
         model: The model.
-        encoding: The texts, all of one length.
-        make: Makes a target of the likeliest class or token, and of the position where it is read.
+        encoding: The texts, all of the same length.
+        make: Makes a target from the predicted class or token and the position of its logits.
     """
 
     def __init__(self, model: Model, encoding: Encoding, make: MakeTarget) -> None:
@@ -35,27 +35,27 @@ class PredictedTargets(Sequence[Sequence[Target]]):
 
     @property
     def is_known(self) -> bool:
-        """Whether a forward has said which targets these are."""
+        """Whether the predictions are known."""
         return self._rows is not None
 
     def entries(self) -> list[Entry]:
-        """Return where the answer is read, before it is known which entry it is."""
+        """Return the positions that are read, with placeholder classes or tokens."""
         return [Entry(row, 0, self._position, 0, None, 1.0) for row in range(len(self))]
 
-    def settle(self, logits: Float[Tensor, "batch positions classes"]) -> None:
-        """Take the likeliest class or token from logits whose last position is the answer's."""
-        best = logits[:, -1].argmax(dim=-1).tolist()
-        self._rows = [(self._make(index, self._position),) for index in best]
+    def resolve(self, logits: Float[Tensor, "batch positions classes"]) -> None:
+        """Take the predicted class or token of each text from the last position of its logits."""
+        predictions = logits[:, -1].argmax(dim=-1).tolist()
+        self._rows = [(self._make(index, self._position),) for index in predictions]
 
     def __len__(self) -> int:
         return len(self._encoding)
 
     @overload
-    def __getitem__(self, number: int) -> Sequence[Target]: ...
+    def __getitem__(self, index: int) -> Sequence[Target]: ...
     @overload
-    def __getitem__(self, number: slice) -> Sequence[Sequence[Target]]: ...
-    def __getitem__(self, number: int | slice) -> Sequence[Target] | Sequence[Sequence[Target]]:
+    def __getitem__(self, index: slice) -> Sequence[Sequence[Target]]: ...
+    def __getitem__(self, index: int | slice) -> Sequence[Target] | Sequence[Sequence[Target]]:
         if self._rows is None:
-            self.settle(self._model.logits(self._encoding, keep_from=self._position))
+            self.resolve(self._model.logits(self._encoding, keep_from=self._position))
         assert self._rows is not None
-        return self._rows[number]
+        return self._rows[index]

@@ -1,7 +1,8 @@
-"""Which targets of a causal model share a forward: a target needs only the tokens before it.
+"""Which targets of a causal model share a forward pass: a target needs only the tokens before it.
 
-One forward over the longest prefix serves every target, but then each target's backward runs over all of
-it. Several forwards over shorter prefixes buy shorter backwards; how many pay follows from the lengths.
+One forward pass over the longest prefix serves every target, but then each target's backward pass covers all
+of it. Additional forward passes over shorter prefixes make backward passes shorter; the cheapest grouping
+depends on the lengths.
 """
 
 from collections.abc import Sequence
@@ -10,55 +11,55 @@ from model_understanding.model.causality import is_causal
 from model_understanding.model.model import Model
 from model_understanding.passes.target_values import Entry
 
-# In token positions of one forward. A backward to the embeddings alone costs about a forward: each matrix
-# product has one counterpart, the weights' gradients are not computed.
+# Costs in token positions of a forward pass. A backward pass to the embeddings costs about as much as a
+# forward pass: each matrix product has one counterpart, since gradients of weights are not computed.
 BACKWARD = 1.0
-FIXED = 32.0  # what a forward costs however short it is: the weights are read once
-_MOST_CUTS = 32  # places considered for a cut between groups
+FIXED = 32.0  # overhead of a forward pass of any length: the weights are read once
+_MOST_CUTS = 32  # number of positions considered for a cut between groups
 
 
 def prefixes_of(
     model: Model, entries: Sequence[Entry], tokens: int, *, gradients: bool
 ) -> list[tuple[int, list[Entry]]]:
-    """Group entries by the forward they are read from: how many tokens it sees.
+    """Group entries by the forward pass that they are read from.
 
-    A causal model's targets share forwards over the tokens before them. A language model that is not
-    causal would see its answer there: each position gets a forward over just its prefix.
+    Targets of a causal model share forward passes over the tokens before them. A language model that is not
+    causal would see the token it predicts, so that each position needs a forward pass over its own prefix.
 
     Args:
-        model: Runs the model.
+        model: The model.
         entries: The entries of all targets.
         tokens: Tokens of the text.
-        gradients: Whether each target gets a backward.
+        gradients: Whether each target needs a backward pass.
 
     Returns:
-        For each group the length of its prefix and its entries.
+        For each group, the length of its prefix and its entries.
     """
     if not model.is_language_model:
         return [(tokens, list(entries))]
     if is_causal(model):
         return cheapest_prefixes(entries) if gradients else shared_prefix(entries)
     positions = sorted({entry.position for entry in entries})
-    return [(p + 1, [entry for entry in entries if entry.position == p]) for p in positions]
+    return [(last + 1, [entry for entry in entries if entry.position == last]) for last in positions]
 
 
 def shared_prefix(entries: Sequence[Entry]) -> list[tuple[int, list[Entry]]]:
-    """Return one group over the longest prefix: best where nothing is differentiated."""
+    """Return one group over the longest prefix, which is cheapest without gradients."""
     return [(max(entry.position for entry in entries) + 1, list(entries))]
 
 
 def cheapest_prefixes(entries: Sequence[Entry]) -> list[tuple[int, list[Entry]]]:
-    """Group targets by prefix so that forwards and backwards together touch the fewest positions.
+    """Group targets by prefix so that forward and backward passes together cover the fewest positions.
 
     ``cost = Σ_groups length · (1 + targets · BACKWARD) + FIXED``, minimized over contiguous groups of
-    targets in the order of their last position. A target over many positions stays whole: its gradient
-    is one backward.
+    targets in the order of their last position. A target with several positions is not divided, because
+    its gradient is one backward pass.
 
     Args:
         entries: The entries of all targets.
 
     Returns:
-        For each group the length of its prefix and its entries.
+        For each group, the length of its prefix and its entries.
 
     >>> entry = lambda target, position: Entry(0, target, position, 0, None, 1.0)
     >>> [length for length, _ in cheapest_prefixes([entry(i, 31 + i) for i in range(32)])]

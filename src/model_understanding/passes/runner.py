@@ -1,4 +1,4 @@
-"""Run a model over texts: the values of targets and their gradients, on which methods and metrics stand."""
+"""Run a model over texts: the values of targets and their gradients, which methods and metrics use."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -11,17 +11,17 @@ from torch import Tensor
 
 from model_understanding.loading import LoadedModel
 from model_understanding.model.blocks import Block
-from model_understanding.model.embeddings import EmbeddingSwap, embedding_table, swapped_embeddings
+from model_understanding.model.embeddings import EmbeddingHook, embedding_table, replaced_embeddings
 from model_understanding.model.finite import require_finite
 from model_understanding.model.generation import generated_ids
 from model_understanding.model.guard import guarded
-from model_understanding.model.hidden_states import block_of_layer, carried_states, swapped_states
+from model_understanding.model.hidden_states import block_of_layer, replaced_states, states_at_block
 from model_understanding.model.metering import count_forward
 from model_understanding.model.model import Model
 from model_understanding.model.offloading import require_whole, watched_gradients
 from model_understanding.passes.fit_in_memory import run_in_parts
-from model_understanding.passes.gradients import Gradients, GradientSum, joined_rows, rows_of_jacobian
-from model_understanding.passes.lm_head_gradient import SplitDirections, caught_head_input, split_directions
+from model_understanding.passes.gradients import Gradients, GradientSum, concatenated_rows, jacobian_rows
+from model_understanding.passes.lm_head_gradient import HeadGradients, head_gradients_of, recorded_head_input
 from model_understanding.passes.predicted_targets import PredictedTargets
 from model_understanding.passes.prefix_plan import prefixes_of
 from model_understanding.passes.target_values import (
@@ -38,46 +38,44 @@ from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
 BackwardRule = Callable[[], AbstractContextManager[Any]]
-"""Makes a context for a forward pass that changes what its backward pass sees."""
+"""Makes a context for a forward pass that modifies its backward pass."""
 
 
 class Runner:
-    """Runs one loaded model without leaving a trace on it.
+    """Runs one loaded model, and leaves it unchanged.
 
     Args:
-        loaded: The model, its tokenizer, its task and where they come from; or the ``Model`` made of them.
+        loaded: The model, its tokenizer, its task and their provenance; or a ``Model`` made from them.
     """
 
     def __init__(self, loaded: LoadedModel | Model) -> None:
         self.model = loaded if isinstance(loaded, Model) else Model(loaded)
         self.recompute: bool | None = None
-        """Whether blocks run again in the backward pass, to hold less: where needed, always or never."""
+        """Whether blocks are recomputed in the backward pass to save memory; ``None``: where necessary."""
         self.layer: int | None = None
-        """The block whose input stands in place of the embeddings; none for the embedding table's output."""
+        """The block whose input replaces the embeddings; ``None`` for the embedding table's output."""
         self._block: Block | None = None
         self._passes_gradients = False
 
     @property
     def is_language_model(self) -> bool:
-        """Whether the model predicts next tokens rather than classes."""
+        """Whether the model predicts next tokens, not classes."""
         return self.model.is_language_model
 
     def at_layer(self, layer: int | None) -> Self:
         """Return a runner of the same model whose embeddings are the hidden states that enter a block.
 
-        What methods do at the embedding table's output — differentiate, ask for the values, put others in
-        their place — they then do at the block's input.
+        Methods then read, replace and differentiate the block's input instead of the embeddings.
 
         Args:
-            layer: The block, from 0, or from −1 at the end; ``None`` for the embedding table's output.
+            layer: The block's index, negative from the end; ``None`` for the embedding table's output.
 
         Returns:
-            A view of this runner; what was measured about the model is shared.
+            A view of this runner, which shares all measurements of the model.
 
         Raises:
             InputError: There is no such layer.
-            UnsupportedModelError: The model's blocks cannot be located, or a block's input is not all that
-                the model knows of the text there.
+            UnsupportedModelError: The model's blocks cannot be located, or other paths bypass the block.
         """
         if layer == self.layer:
             return self
@@ -98,8 +96,8 @@ class Runner:
         Args:
             encoding: The texts; one text is repeated for each row of ``embeddings`` or ``keep``.
             targets: N targets for all rows, N for each row, or a function of the model's outputs.
-            embeddings: Values to use in place of the embeddings (see ``embed``), ``(B, T, D)``.
-            keep: Tokens that may be attended to, ``(B, T)``; all where left out.
+            embeddings: Values that replace the embeddings (see ``embed``), ``(B, T, D)``.
+            keep: Tokens that the attention mask leaves visible, ``(B, T)``; default: all.
 
         Returns:
             Values in 32-bit precision, ``(B, N)``.
@@ -107,7 +105,7 @@ class Runner:
         run = partial(self._run, gradients=False)
         with guarded(self.model.module, gradients=False):
             parts = run_in_parts(self.model, run, encoding, targets, embeddings, keep, gradients=False)
-        return joined_rows(parts).values
+        return concatenated_rows(parts).values
 
     def gradients(
         self,
@@ -119,14 +117,14 @@ class Runner:
     ) -> Gradients:
         """Return the value of each target and its gradient with respect to the embeddings.
 
-        One forward pass serves all targets that share a prefix; the targets' gradients are taken together
-        as one batched vector–Jacobian product.
+        One forward pass serves all targets that share a prefix, and their gradients are computed together
+        as a batched vector–Jacobian product.
 
         Args:
             encoding: The texts; one text is repeated for each row of ``embeddings``.
             targets: N targets for all rows, N for each row, or a function of the model's outputs.
-            embeddings: Values to use in place of the embeddings (see ``embed``), ``(B, T, D)``.
-            rule: Makes a context for the forward pass that changes what the backward pass will see.
+            embeddings: Values that replace the embeddings (see ``embed``), ``(B, T, D)``.
+            rule: Makes a context for the forward pass that modifies the backward pass.
 
         Returns:
             Values ``(B, N)`` and gradients ``(B, N, T, D)``, both in 32-bit precision.
@@ -140,30 +138,30 @@ class Runner:
                 self.model, run, encoding, targets, embeddings, None, gradients=True, recompute=self.recompute
             )
         self._passes_gradients = True
-        return joined_rows(parts)
+        return concatenated_rows(parts)
 
     def embed(
         self, encoding: Encoding, table_rows: Float[Tensor, "batch tokens width"] | None = None
     ) -> Float[Tensor, "batch tokens width"]:
-        """Return what the embedding table gives for the texts; at a layer, the hidden states that enter it.
+        """Return the embeddings of the texts; at a layer, the hidden states that enter it.
 
         Args:
             encoding: The texts.
-            table_rows: Values to start from in place of the embedding table's, ``(B, T, D)``.
+            table_rows: Values that replace the embedding table's output, ``(B, T, D)``.
         """
         if self._block is not None:
-            return carried_states(self.model, self._block, encoding, table_rows)
+            return states_at_block(self.model, self._block, encoding, table_rows)
         if table_rows is not None:
             return table_rows
         with guarded(self.model.module, gradients=False):
             return embedding_table(self.model.module)(encoding.ids).detach()
 
     def generate(self, prompt: Tokens, inputs: dict[str, list[int]], **options: Any) -> list[int]:
-        """Return the ids that the model puts after a prompt; see ``generation.generated_ids``."""
+        """Return the ids that the model generates after a prompt; see ``generation.generated_ids``."""
         with guarded(self.model.module, gradients=False):
             return generated_ids(self.model, self.model.encode(prompt, inputs), **options)
 
-    # What a pass consists of.
+    # The parts of a pass.
 
     def _run(
         self,
@@ -175,10 +173,10 @@ class Runner:
         gradients: bool,
         rule: BackwardRule = nullcontext,
     ) -> Gradients:
-        """Return the value of each target for each row of a batch that fits, and its gradient if asked for.
+        """Return the value of each target for each row of a batch that fits, and its gradient if requested.
 
         Returns:
-            Values ``(B, N)`` and gradients ``(B, N, T, D)``; of T = 0 tokens where none are asked for.
+            Values ``(B, N)`` and gradients ``(B, N, T, D)``, with T = 0 if they are not requested.
         """
         variants = embeddings if embeddings is not None else keep
         if variants is not None:
@@ -195,27 +193,29 @@ class Runner:
         tokens = encoding.ids.shape[1]
         for length, group in prefixes_of(self.model, entries, tokens, gradients=gradients):
             part = encoding.prefix(length)
-            replaced = None if embeddings is None else embeddings[:, :length]
+            replacement = None if embeddings is None else embeddings[:, :length]
             first = min(entry.position for entry in group)
             indices = sorted({entry.target for entry in group})
-            splits = gradients and self.is_language_model and len(indices) > 1
+            shares_head = gradients and self.is_language_model and len(indices) > 1
             with (
-                self._cut(part, replaced) as swap,
-                caught_head_input(self.model.module, wanted=splits) as head,
+                self._hooked(part, replacement) as hook,
+                recorded_head_input(self.model.module, enabled=shares_head) as head_input,
                 rule(),
             ):
                 logits = self.model.logits_of(self.model.forward(part, first), part, first)
             count_forward(part.ids.numel())
-            if predicted:  # there is one position to read, so this is the only forward pass
-                predicted.settle(logits)
+            if predicted:  # only one position is read, so this is the only forward pass
+                predicted.resolve(logits)
                 rows = predicted
                 group = entries_of(rows)
             values = self._read(logits, first, group, rows)
-            del logits  # a vocabulary of them for each target: the graph keeps what it needs
-            assert swap.leaf is not None
-            split = split_directions(head, values, swap.leaf, group, indices) if splits else None
-            self._add(total, values, swap.leaf, encoding, indices, split, gradients=gradients)
-        return total.total
+            del logits  # they are large, and the graph keeps what it needs of them
+            assert hook.leaf is not None
+            head_gradients = None
+            if shares_head:
+                head_gradients = head_gradients_of(head_input, values, hook.leaf, group, indices)
+            self._add(total, values, hook.leaf, encoding, indices, head_gradients, gradients=gradients)
+        return total.result
 
     def _run_custom(
         self,
@@ -226,37 +226,37 @@ class Runner:
         gradients: bool,
         rule: BackwardRule,
     ) -> Gradients:
-        """Run a function of the model's outputs on each text alone, as the caller wrote it for one."""
+        """Run a function of the model's outputs on one text at a time, as the caller's function expects."""
         parts = []
         for row in range(len(encoding)):
             text = encoding.row(row)
-            replaced = None if embeddings is None else embeddings[row : row + 1, : text.ids.shape[1]]
-            with self._cut(text, replaced) as swap, rule():
+            replacement = None if embeddings is None else embeddings[row : row + 1, : text.ids.shape[1]]
+            with self._hooked(text, replacement) as hook, rule():
                 outputs = self.model.forward(text, 0)
                 self.model.logits_of(outputs, text, 0)
-                value = self._custom_answer(target, outputs)
+                value = self._custom_value(target, outputs)
             count_forward(text.ids.numel())
             values = custom_value(value, gradients=gradients)
-            assert swap.leaf is not None
+            assert hook.leaf is not None
             total = GradientSum()
-            self._add(total, values, swap.leaf, encoding, [0], gradients=gradients)
-            parts.append(total.total)
-        return joined_rows(parts)
+            self._add(total, values, hook.leaf, encoding, [0], gradients=gradients)
+            parts.append(total.result)
+        return concatenated_rows(parts)
 
-    # What a dry run counts in place of running (``dry_run``).
+    # The parts that a dry run replaces.
 
-    def _cut(self, encoding: Encoding, embeddings: Tensor | None) -> AbstractContextManager[EmbeddingSwap]:
-        """Cut the graph for one forward pass, where this runner's embeddings enter the model."""
+    def _hooked(self, encoding: Encoding, embeddings: Tensor | None) -> AbstractContextManager[EmbeddingHook]:
+        """Hook the place where this runner's embeddings enter the model, for one forward pass."""
         if self._block is None:
-            return swapped_embeddings(self.model.module, encoding.ids, embeddings)
-        return swapped_states(self.model.module, self._block, encoding.ids, embeddings)
+            return replaced_embeddings(self.model.module, encoding.ids, embeddings)
+        return replaced_states(self.model.module, self._block, encoding.ids, embeddings)
 
     def _read(self, logits: Tensor, first: int, entries: Sequence[Entry], rows: TargetRows) -> Tensor:
-        """Return the value of each row's targets from logits that start at a position."""
+        """Return the value of each row's targets, read from logits that start at position ``first``."""
         return read_values(logits, first, entries, rows, self.model.output_activation)
 
-    def _custom_answer(self, target: CustomTarget, outputs: Any) -> Any:
-        """Return what the caller's function says of the model's outputs."""
+    def _custom_value(self, target: CustomTarget, outputs: Any) -> Any:
+        """Return the value of the caller's function for the model's outputs."""
         return target(outputs)
 
     def _add(
@@ -266,15 +266,15 @@ class Runner:
         leaf: Tensor,
         encoding: Encoding,
         indices: Sequence[int],
-        split: SplitDirections | None = None,
+        head_gradients: HeadGradients | None = None,
         *,
         gradients: bool,
     ) -> None:
-        """Add the values of one forward pass, and the gradients of the targets that it served."""
+        """Add the values of one forward pass, and the gradients of the targets that it serves."""
         total.add_values(values, encoding.ids.shape[1], leaf.shape[-1] if gradients else 0)
         if not gradients:
             return
         self.model.memory.measure(values, leaf)
-        for chosen, rows in rows_of_jacobian(values[:, list(indices)], leaf, split):
+        for part, rows in jacobian_rows(values[:, list(indices)], leaf, head_gradients):
             require_finite(rows, "gradients")
-            total.add_rows(indices[chosen], rows)
+            total.add_rows(indices[part], rows)

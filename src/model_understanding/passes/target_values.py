@@ -1,8 +1,8 @@
-"""Read targets from logits: which rows, which entries, and how they become one number."""
+"""Read the values of targets from logits."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -10,8 +10,8 @@ from torch import Tensor
 
 from model_understanding.errors import InputError
 from model_understanding.results import Target
+from model_understanding.targets.classification import OutputActivation
 
-Link = Literal["softmax", "sigmoid", "identity"]
 TargetRows = Sequence[Sequence[Target]]
 CustomTarget = Callable[[Any], Tensor]
 Targets = Sequence[Target] | TargetRows | CustomTarget
@@ -19,7 +19,16 @@ Targets = Sequence[Target] | TargetRows | CustomTarget
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of the logits that a target reads: row of the batch, target, position, class or token."""
+    """One entry of the logits that a target reads.
+
+    Args:
+        row: Row of the batch.
+        target: Index of the target.
+        position: Position of the logits; 0 for a classifier.
+        index: The class or token.
+        against: The class or token that it is contrasted with.
+        weight: The entry's weight in the target's sum.
+    """
 
     row: int
     target: int
@@ -33,39 +42,38 @@ def for_each_row(targets: Sequence[Target] | TargetRows, rows: int) -> TargetRow
     """Return the targets of each row of a batch.
 
     Raises:
-        InputError: There are lists of targets, but not one for each row.
+        InputError: The number of lists of targets is not the number of rows.
     """
     if isinstance(targets[0], Target):
         return [list(targets)] * rows  # pyright: ignore[reportReturnType]
     if len(targets) != rows:
         raise InputError(
-            f"{len(targets)} lists of targets were given for {rows} texts.",
-            hint="Give one list for each text.",
+            f"Got {len(targets)} lists of targets for {rows} texts.", hint="Pass one list per text."
         )
     return targets  # pyright: ignore[reportReturnType]
 
 
 def entries_of(targets: TargetRows) -> list[Entry]:
-    """Return every entry that the targets of each row read; a classifier's position is 0.
+    """Return every entry that the targets of each row read.
 
     Args:
-        targets: For each row of the batch its N targets.
+        targets: N targets for each row of the batch.
 
     Returns:
-        The entries, with the weight each has in its target's sum.
+        The entries, with their weights in the target's sum.
     """
     return [
         Entry(
             row=row,
-            target=number,
-            position=target.positions[place] if target.positions else 0,
+            target=target_index,
+            position=target.positions[i] if target.positions else 0,
             index=index,
-            against=target.against[place] if target.against else None,
+            against=target.against[i] if target.against else None,
             weight=_weight(target),
         )
         for row, row_targets in enumerate(targets)
-        for number, target in enumerate(row_targets)
-        for place, index in enumerate(target.indices)
+        for target_index, target in enumerate(row_targets)
+        for i, index in enumerate(target.indices)
     ]
 
 
@@ -74,69 +82,69 @@ def read_values(
     first_position: int,
     entries: Sequence[Entry],
     targets: TargetRows,
-    link: Link,
+    activation: OutputActivation,
 ) -> Float[Tensor, "batch targets"]:
     """Return the value of each target, in 32-bit precision.
 
     Args:
         logits: The model's logits at consecutive positions.
-        first_position: The position of the first of them.
-        entries: The entries to read; all from these positions.
-        targets: For each row of the batch its N targets, for their quantity.
-        link: How this model's logits become probabilities.
+        first_position: The first of these positions.
+        entries: The entries to read, all at these positions.
+        targets: N targets for each row of the batch, which give the quantities.
+        activation: The function that turns the model's logits into probabilities.
 
     Returns:
-        One value for each row and target; a target without an entry here gets 0.
+        One value for each row and target; 0 for a target without entries.
     """
     device = logits.device
     rows = torch.tensor([entry.row for entry in entries], device=device)
-    numbers = torch.tensor([entry.target for entry in entries], device=device)
-    places = torch.tensor([entry.position - first_position for entry in entries], device=device)
+    columns = torch.tensor([entry.target for entry in entries], device=device)
+    positions = torch.tensor([entry.position - first_position for entry in entries], device=device)
     weights = torch.tensor([entry.weight for entry in entries], device=device)
     quantities = [targets[entry.row][entry.target].quantity for entry in entries]
     indices = torch.tensor([entry.index for entry in entries], device=device)
-    lines, line_of = _lines(logits, rows, places)
-    is_normalized = link == "softmax" and any(quantity != "logit" for quantity in quantities)
+    lines, line_of = _lines(logits, rows, positions)
+    is_normalized = activation == "softmax" and any(quantity != "logit" for quantity in quantities)
     log_sums = torch.logsumexp(lines, dim=1) if is_normalized else None
 
-    def value(chosen: Tensor, index: Tensor, quantity: str) -> Tensor:
-        own = line_of[chosen]
-        log_sum = None if log_sums is None else log_sums[own]
-        return _quantity(lines[own, index], log_sum, quantity, link)
+    def value(selected: Tensor, index: Tensor, quantity: str) -> Tensor:
+        line = line_of[selected]
+        log_sum = None if log_sums is None else log_sums[line]
+        return _quantity(lines[line, index], log_sum, quantity, activation)
 
-    read = torch.zeros(len(entries), device=device)
+    values = torch.zeros(len(entries), device=device)
     for quantity in dict.fromkeys(quantities):
-        chosen = torch.tensor([i for i, q in enumerate(quantities) if q == quantity], device=device)
-        read = read.index_add(0, chosen, value(chosen, indices[chosen], quantity))
-        contrasted = [i for i in chosen.tolist() if entries[i].against is not None]
+        selected = torch.tensor([i for i, q in enumerate(quantities) if q == quantity], device=device)
+        values = values.index_add(0, selected, value(selected, indices[selected], quantity))
+        contrasted = [i for i in selected.tolist() if entries[i].against is not None]
         if contrasted:
-            others = torch.tensor([entries[i].against or 0 for i in contrasted], device=device)
-            of_contrast = torch.tensor(contrasted, device=device)
-            read = read.index_add(0, of_contrast, -value(of_contrast, others, quantity))
+            against = torch.tensor([entries[i].against or 0 for i in contrasted], device=device)
+            selected = torch.tensor(contrasted, device=device)
+            values = values.index_add(0, selected, -value(selected, against, quantity))
     shape = (len(targets), max(len(row) for row in targets))
     flat = torch.zeros(shape[0] * shape[1], device=device)
-    return flat.index_add(0, rows * shape[1] + numbers, read * weights).view(shape)
+    return flat.index_add(0, rows * shape[1] + columns, values * weights).view(shape)
 
 
 def custom_value(value: object, *, gradients: bool) -> Float[Tensor, "1 1"]:
-    """Return what a caller's function of the model's outputs gave, as the value of one target.
+    """Return the result of a caller's function of the model's outputs as the value of one target.
 
     Args:
-        value: What it returned.
+        value: The function's result.
         gradients: Whether the value will be differentiated.
 
     Raises:
-        InputError: It is not one number as a tensor, or has no gradient.
+        InputError: The result is not a tensor with one number, or has no gradient.
     """
     if not isinstance(value, Tensor) or value.numel() != 1:
         raise InputError(
-            f"The custom target must return one number as a tensor. Got {_described(value)}.",
-            hint="Return for example outputs.logits[0, 1].",
+            f"A custom target must return a tensor with one number. Got {_described(value)}.",
+            hint="Return, for example, outputs.logits[0, 1].",
         )
     if gradients and not value.requires_grad:
         raise InputError(
-            "The custom target's value does not depend on the model's outputs by torch operations.",
-            hint="Do not detach the outputs or convert them to numbers.",
+            "The value of the custom target has no gradient with respect to the model's outputs.",
+            hint="Compute it with torch operations; do not detach the outputs or convert them to numbers.",
         )
     return value.float().reshape(1, 1)
 
@@ -146,24 +154,27 @@ def _described(value: object) -> str:
 
 
 def _lines(
-    logits: Float[Tensor, "batch positions classes"], rows: Tensor, places: Tensor
+    logits: Float[Tensor, "batch positions classes"], rows: Tensor, positions: Tensor
 ) -> tuple[Float[Tensor, "lines classes"], Tensor]:
-    """Return the logits of each row and position that is read, and the line of each entry.
+    """Return the logits at each row and position that is read, and the index of each entry's line.
 
-    A vocabulary is wide: where every position is read, nothing is copied, and targets that read the same
-    position share its line.
+    Since vocabularies are large, nothing is copied if every position is read, and targets at the same
+    position share a line.
     """
     flat = logits.flatten(0, 1)
-    wanted, line_of = torch.unique(rows * logits.shape[1] + places, return_inverse=True)
-    return (flat if len(wanted) == len(flat) else flat[wanted]).float(), line_of
+    used, line_of = torch.unique(rows * logits.shape[1] + positions, return_inverse=True)
+    return (flat if len(used) == len(flat) else flat[used]).float(), line_of
 
 
 def _quantity(
-    logits: Float[Tensor, " entries"], log_sums: Float[Tensor, " entries"] | None, quantity: str, link: Link
+    logits: Float[Tensor, " entries"],
+    log_sums: Float[Tensor, " entries"] | None,
+    quantity: str,
+    activation: OutputActivation,
 ) -> Float[Tensor, " entries"]:
-    if quantity == "logit" or link == "identity":
+    if quantity == "logit" or activation == "identity":
         return logits
-    if link == "sigmoid":
+    if activation == "sigmoid":
         log_probabilities = torch.nn.functional.logsigmoid(logits)
     else:
         assert log_sums is not None

@@ -1,1 +1,1 @@
-"""Path integrals of gradients, and their baselines."""
+"""Integrals of gradients along paths, and the baselines where the paths start."""

@@ -1,4 +1,4 @@
-"""A baseline given as numbers, kept so that the method which holds it can be compared and recorded."""
+"""A baseline given as an array, which can be hashed, compared and recorded."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from model_understanding.errors import InputError
 
 
 class TensorBaseline:
-    """A baseline given as numbers; equal to another of the same shape and numbers.
+    """A baseline given as an array; baselines with the same shape and numbers are equal.
 
     Args:
-        values: Floats of shape ``(T, D)``, ``(1, D)`` or ``(D,)``, for each token or for all alike; a numpy
-            array or a torch tensor. They are copied and kept as 32-bit floats.
+        values: A numpy array or torch tensor of floats, of shape ``(T, D)`` for each token, or ``(1, D)`` or
+            ``(D,)`` for all tokens. The values are copied as 32-bit floats.
 
     Raises:
-        InputError: They are no floats, not finite, or of another number of axes.
+        InputError: The values are not floats, not finite, or have another shape.
 
     >>> TensorBaseline(np.zeros(3)) == TensorBaseline(torch.zeros(3))
     True
@@ -32,19 +32,19 @@ class TensorBaseline:
         is_float = values.is_floating_point() if is_tensor else values.dtype.kind == "f"
         shape = tuple(values.shape)
         if not is_float or len(shape) not in (1, 2) or 0 in shape:
-            kind = str(values.dtype).removeprefix("torch.")
+            dtype = str(values.dtype).removeprefix("torch.")
             raise InputError(
-                "A baseline's tensor must hold floats, of shape (tokens, width), (1, width) or (width,). "
-                f"Got {kind} of shape {shape}.",
-                hint="Pass embeddings, or baseline='id:NUMBER' for the embedding of an id.",
+                "A baseline's array must contain floats and have shape (tokens, width), (1, width) or "
+                f"(width,). Got {dtype} of shape {shape}.",
+                hint="Pass embeddings; for the embedding of a token, pass baseline='id:NUMBER'.",
             )
-        with np.errstate(over="ignore"):  # what overflows is refused just below
-            given = values.detach().cpu().float().numpy() if is_tensor else values
-            numbers = np.array(given, dtype=np.float32)
+        with np.errstate(over="ignore"):  # checked below
+            array = values.detach().cpu().float().numpy() if is_tensor else values
+            numbers = np.array(array, dtype=np.float32)
         if not np.isfinite(numbers).all():
             raise InputError(
-                f"The baseline's tensor of shape {shape} holds numbers that are not finite as 32-bit floats.",
-                hint="Pass finite numbers.",
+                f"The baseline's array of shape {shape} has values that are not finite as 32-bit floats.",
+                hint="Pass finite values.",
             )
         numbers.flags.writeable = False
         self.values: Float[np.ndarray, "*tokens width"] = numbers
@@ -63,27 +63,27 @@ class TensorBaseline:
         shape = "x".join(map(str, self.values.shape))
         return f"tensor({shape} float32 sha256:{self._digest[:16]})"
 
-    def fitted(
-        self, own: Float[Tensor, "batch tokens width"], lengths: Sequence[int]
+    def expanded(
+        self, embeddings: Float[Tensor, "batch tokens width"], lengths: Sequence[int]
     ) -> Float[Tensor, "batch tokens width"]:
-        """Return the numbers as embeddings of each token of texts, 0 where they are padded.
+        """Return the values as embeddings of every token of a batch of texts, 0 at padding.
 
         Args:
-            own: The texts' own embeddings.
-            lengths: How many tokens each text has, without padding.
+            embeddings: The texts' embeddings.
+            lengths: Number of tokens of each text, without padding.
 
         Raises:
             InputError: The shape fits another width, or another number of tokens.
         """
-        numbers = torch.tensor(np.atleast_2d(self.values), device=own.device)
-        (rows, given_width), (_, tokens, width) = numbers.shape, own.shape
+        values = torch.tensor(np.atleast_2d(self.values), device=embeddings.device)
+        (rows, baseline_width), (_, tokens, width) = values.shape, embeddings.shape
         for length in lengths:
-            if given_width != width or rows not in (1, length):
+            if baseline_width != width or rows not in (1, length):
                 raise InputError(
-                    f"The baseline's tensor has shape {self.values.shape}, the explained text {length} "
-                    f"tokens of width {width}.",
-                    hint=f"Pass shape ({length}, {width}), or ({width},) for all tokens alike.",
+                    f"The baseline's array has shape {self.values.shape}, but the explained text has "
+                    f"{length} tokens of width {width}.",
+                    hint=f"Pass shape ({length}, {width}), or ({width},) for the same values at all tokens.",
                 )
         if rows > 1:
-            numbers = torch.nn.functional.pad(numbers, (0, 0, 0, tokens - rows))
-        return numbers.expand_as(own)
+            values = torch.nn.functional.pad(values, (0, 0, 0, tokens - rows))
+        return values.expand_as(embeddings)

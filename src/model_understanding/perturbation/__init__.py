@@ -1,1 +1,1 @@
-"""Target values of texts with tokens removed."""
+"""Values of targets for texts with some tokens removed, and what is computed from them."""

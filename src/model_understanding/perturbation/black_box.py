@@ -1,7 +1,7 @@
-"""A classifier or a generator known only by its answers to texts: what stands in for a model's runner.
+"""Explain a function from texts to numbers, which takes the place of a model's runner.
 
-Variants of a text are made by editing the text itself where its tokens stand; nothing is decoded, and
-with nothing removed the function is asked about the very text.
+Variants of a text are made by editing the text at the offsets of its tokens, without decoding. With nothing
+removed, the function is called with the original text.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 
+from model_understanding.checks import whole_number
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.registry import METHODS
 from model_understanding.results import Target
@@ -21,28 +22,28 @@ from model_understanding.tokens import Tokens
 BLACK_BOX = "black-box"
 DELETE = "delete"
 PredictFunction = Callable[[list[str]], Any]
-_PARTS_OF_A_MODEL = frozenset(
+_RUNNER_ATTRIBUTES = frozenset(
     ("gradients", "embed", "capture", "logits", "generate", "model", "config", "device", "loaded")
 )
 
 
 class BlackBox:
-    """Asks a function about texts: each distinct text once, in batches, its answers checked.
+    """Calls a function with texts in batches, once per distinct text, and checks what it returns.
 
-    A perturbation method takes it in place of a ``Runner``. Answers are kept as long as the object lives.
+    Perturbation methods take it in place of a ``Runner``. Results are cached for the lifetime of the object.
 
     Args:
-        predict_fn: From a list of B texts to an array of shape ``(B, C)``, a number for each class, or
-            ``(B,)``, one number for each text. What it raises passes through.
-        tokenizer: A transformers tokenizer whose tokens are removed; the text's words where left out.
-        replacement: What stands in the text for each removed token, or ``"delete"``.
-        batch_size: Most texts in one call.
+        predict_fn: Function from a list of B texts to an array of shape ``(B, C)``, with a number per class,
+            or ``(B,)``, with one number per text. Its exceptions are not caught.
+        tokenizer: A transformers tokenizer whose tokens are removed; default: words are removed.
+        replacement: Text that replaces each removed token, or ``"delete"``.
+        batch_size: Maximum number of texts per call.
 
     Raises:
-        InputError: A parameter cannot be used.
+        InputError: A parameter has the wrong type or value.
 
     >>> box = BlackBox(lambda texts: [float(len(text)) for text in texts], replacement="…")
-    >>> box.answers(["Good film.", "Good …."]).tolist()
+    >>> box.predictions(["Good film.", "Good …."]).tolist()
     [[10.0], [7.0]]
     """
 
@@ -57,64 +58,59 @@ class BlackBox:
         if isinstance(predict_fn, type) or not callable(predict_fn):
             raise InputError(
                 f"predict_fn must be a function. Got {_described(predict_fn)}.",
-                hint="Pass a function from a list of texts to an array with one row for each text.",
+                hint="Pass a function from a list of texts to an array with one row per text.",
             )
         if tokenizer is not None and not (callable(tokenizer) and hasattr(tokenizer, "all_special_ids")):
             raise InputError(
-                f"The tokenizer must be one of transformers. Got {_described(tokenizer)}.",
-                hint="Leave it out: the words of the text are removed then.",
+                f"tokenizer must be a transformers tokenizer. Got {_described(tokenizer)}.",
+                hint="Leave it out to remove words instead of tokens.",
             )
         if not isinstance(replacement, str):
             raise InputError(
-                f"The replacement must be a string. Got {_described(replacement)}.",
-                hint=f"Pass for example '[MASK]', or {DELETE!r} to leave removed tokens out.",
+                f"replacement must be a string. Got {_described(replacement)}.",
+                hint=f"Pass, for example, '[MASK]', or {DELETE!r} to delete removed tokens.",
             )
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise InputError(
-                f"batch_size={batch_size!r} is not a whole number of at least 1.",
-                hint="Leave it out for the default.",
-            )
+        self.batch_size = whole_number(batch_size, "batch_size", example=32)
         self.predict_fn = predict_fn
         self.tokenizer = tokenizer
         self.replacement = replacement or DELETE
-        self.batch_size = batch_size
         self.calls = 0
-        self._answers: dict[str, Float[np.ndarray, " classes"]] = {}
+        self._predictions: dict[str, Float[np.ndarray, " classes"]] = {}
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name in _PARTS_OF_A_MODEL:
+        if name in _RUNNER_ATTRIBUTES:
             raise UnsupportedModelError(
-                f"A predict_fn gives values only; {name!r} is of a model.", hint=perturbation_hint()
+                f"A predict_fn only returns numbers and has no {name!r}.", hint=perturbation_hint()
             )
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def is_language_model(self) -> bool:
-        """Whether a continuation follows the text: never, the function alone knows what it answers."""
+        """Always false: a function has no continuation of the text."""
         return False
 
     def encode(self, text: str) -> Encoding:
-        """Return a text with the tokens that can be removed from it.
+        """Return a text and the tokens that can be removed from it.
 
         Args:
             text: The text.
 
         Returns:
-            An encoding; ids are −1 where no tokenizer gave them.
+            An encoding; ids are −1 if there is no tokenizer.
 
         Raises:
-            InputError: The text is empty, is not text, or has no token.
+            InputError: The text is empty, not a string, or has no token.
         """
         if not isinstance(text, str):
             raise InputError(
-                f"A predict_fn is asked about single texts. Got {_described(text)}.",
-                hint="Pass a string; join a pair or a chat to one, as the function expects it.",
+                f"A text for a predict_fn must be a string. Got {_described(text)}.",
+                hint="Pass a string; join a pair or a chat into one, in the form that the function expects.",
             )
         tokens = words_of(text) if self.tokenizer is None else _tokens_of(self.tokenizer, text)
         return Encoding((tokens,), {"input_ids": torch.from_numpy(tokens.ids.copy())[None]})
 
-    def answers(self, texts: Sequence[str]) -> Float[np.ndarray, "texts classes"]:
-        """Return what the function says about each text; one number a text is a single class.
+    def predictions(self, texts: Sequence[str]) -> Float[np.ndarray, "texts classes"]:
+        """Return the function's result for each text; one number per text counts as one class.
 
         Args:
             texts: The texts.
@@ -123,84 +119,85 @@ class BlackBox:
             Values ``(M, C)``.
 
         Raises:
-            InputError: The function returned something else than a finite number for each text, or for
-                each text and class.
+            InputError: The function did not return a finite number per text, or per text and class.
         """
-        new = [text for text in dict.fromkeys(texts) if text not in self._answers]
+        new = [text for text in dict.fromkeys(texts) if text not in self._predictions]
         for start in range(0, len(new), self.batch_size):
             batch = new[start : start + self.batch_size]
             self.calls += 1
             rows = self._checked(self.predict_fn(list(batch)), len(batch))
-            self._answers.update(zip(batch, rows, strict=True))
-        return np.stack([self._answers[text] for text in texts])
+            self._predictions.update(zip(batch, rows, strict=True))
+        return np.stack([self._predictions[text] for text in texts])
 
     def replacement_named(self, replacement: str) -> str:
-        """Return the text that stands for a removed token, or ``"delete"``.
+        """Return the text that replaces removed tokens, or ``"delete"``.
 
         Args:
-            replacement: A method's replacement: ``default``, or ``mask`` where tokens are not deleted.
+            replacement: The method's replacement: ``default``, or ``mask`` if tokens are not deleted.
 
         Returns:
-            The black box's own replacement.
+            The black box's replacement.
 
         Raises:
-            InputError: The method's replacement is one of embeddings or of the attention mask.
+            InputError: The method's replacement needs embeddings or an attention mask.
         """
         if replacement == "default" or (replacement == "mask" and self.replacement != DELETE):
             return self.replacement
         raise InputError(
-            f"replacement={replacement!r} does not fit a predict_fn, whose texts get {self.replacement!r}.",
-            hint="Leave the method's replacement out, and choose that of the black box.",
+            f"replacement={replacement!r} is not available for a predict_fn, which gets "
+            f"{self.replacement!r} for removed tokens.",
+            hint="Leave out the method's replacement, and set that of BlackBoxVisualizer instead.",
         )
 
     def _checked(self, returned: Any, count: int) -> Float[np.ndarray, "texts classes"]:
-        given = f"predict_fn was given {count} text{'s' if count > 1 else ''} and returned"
-        hint = f"Return an array of shape ({count},) or ({count}, classes), one row for each text."
+        call = f"predict_fn was called with {count} text{'s' if count > 1 else ''} and returned"
+        hint = f"Return an array of shape ({count},) or ({count}, classes), one row per text."
         if isinstance(returned, torch.Tensor):
             returned = returned.detach().cpu()
             returned = returned.double() if returned.is_floating_point() else returned
         try:
             array = np.asarray(returned)
         except (ValueError, TypeError, RuntimeError) as error:
-            raise InputError(f"{given} {_described(returned)} of no one shape.", hint=hint) from error
+            raise InputError(f"{call} {_described(returned)} of irregular shape.", hint=hint) from error
         if array.dtype.kind not in "fiub":
-            raise InputError(f"{given} {_described(returned)}, which is not of numbers.", hint=hint)
+            raise InputError(f"{call} {_described(returned)}, which does not contain numbers.", hint=hint)
         if array.ndim not in (1, 2) or len(array) != count or array.size == 0:
-            raise InputError(f"{given} an array of shape {array.shape}.", hint=hint)
+            raise InputError(f"{call} an array of shape {array.shape}.", hint=hint)
         rows = array.astype(np.float64).reshape(count, -1)
         if not np.isfinite(rows).all():
-            place = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+            row = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
             raise InputError(
-                f"{given} a number that is not finite, in row {place}: {rows[place].tolist()}.",
-                hint="Return finite numbers: of probabilities that can be 0, not the logarithm.",
+                f"{call} a number that is not finite, in row {row}: {rows[row].tolist()}.",
+                hint="Return finite numbers; do not take logarithms of probabilities that can be 0.",
             )
-        known = next(iter(self._answers.values()), rows[0])
-        if len(known) != rows.shape[1]:
+        earlier = next(iter(self._predictions.values()), rows[0])
+        if len(earlier) != rows.shape[1]:
             raise InputError(
-                f"{given} {rows.shape[1]} numbers for each; before, it was {len(known)}.",
-                hint="Return as many classes in every call.",
+                f"{call} rows of length {rows.shape[1]}; in an earlier call the length was {len(earlier)}.",
+                hint="Return the same number of classes in every call.",
             )
         return rows
 
 
-class BlackBoxAblations:
-    """One text, what is asked of it, and how its tokens are removed from the text itself.
+class BlackBoxTokenRemoval:
+    """Evaluates targets of a black box for one text with some of its tokens removed.
 
-    A mask string takes the place of a token, and blanks at the token's ends stay. Deleting a token also
-    takes one of the two blanks that would be left side by side, or at an end of the text.
+    A replacement text takes the place of a token, except for spaces at the token's ends. Deleting a token
+    also deletes one of two spaces that would become adjacent, or one at an end of the text.
 
     Args:
         box: The black box.
-        encoding: One text, as ``BlackBox.encode`` gives it.
+        encoding: One text, as ``BlackBox.encode`` returns it.
         targets: Its N targets; each reads a class, or the difference of two.
         replacement: The method's replacement.
 
     Raises:
-        InputError: The replacement means nothing here, or the targets are a function of a model's outputs.
+        InputError: The replacement is not available, or the target is a function of a model's outputs.
 
     >>> box = BlackBox(lambda texts: [float(len(text)) for text in texts], replacement="delete")
     >>> only = Target(task=BLACK_BOX, indices=(0,), quantity="custom", name="length")
-    >>> BlackBoxAblations(box, box.encode("a good film"), [only]).variant(np.array([False, True, False]))
+    >>> removal = BlackBoxTokenRemoval(box, box.encode("a good film"), [only])
+    >>> removal.variant(np.array([False, True, False]))
     'a film'
     """
 
@@ -213,8 +210,8 @@ class BlackBoxAblations:
     ) -> None:
         if callable(targets):
             raise InputError(
-                "A function of the model's outputs cannot be the target of a predict_fn.",
-                hint="Let predict_fn return the number itself.",
+                "The target of a predict_fn cannot be a function of a model's outputs.",
+                hint="Let predict_fn return the target's value.",
             )
         self.box = box
         self.tokens = encoding.tokens[0]
@@ -224,57 +221,58 @@ class BlackBoxAblations:
         self.context_length = len(self.tokens)
 
     @property
-    def reach(self) -> Int[np.ndarray, " targets"]:
-        """How many of the first tokens each target can depend on: all of them."""
+    def visible_length(self) -> Int[np.ndarray, " targets"]:
+        """Number of leading tokens that each target can depend on: all of them."""
         return np.full(len(self.targets), len(self.tokens))
 
     def values(self, removed: Bool[np.ndarray, "variants tokens"]) -> Float[np.ndarray, "variants targets"]:
-        """Return the value of each target on each variant.
+        """Return the value of each target for each variant.
 
         Args:
-            removed: Which tokens each variant lacks.
+            removed: The tokens that are removed in each variant.
 
         Returns:
             Values ``(M, N)``.
 
         Raises:
-            InputError: A special token would be removed, or the function's answer cannot be used.
+            InputError: A special token would be removed, or the function's result is not valid.
         """
         if removed[:, ~self.removable].any():
             raise InputError(
-                "Special and template tokens cannot be removed.", hint="Remove tokens of the text."
+                "Special and template tokens cannot be removed.", hint="Remove other tokens of the text."
             )
-        answers = self.box.answers([self.variant(row) for row in removed])
-        found = answers[:, [target.indices[0] for target in self.targets]]
-        for number, target in enumerate(self.targets):
+        predictions = self.box.predictions([self.variant(row) for row in removed])
+        values = predictions[:, [target.indices[0] for target in self.targets]]
+        for index, target in enumerate(self.targets):
             if target.against:
-                found[:, number] -= answers[:, target.against[0]]
-        return found
+                values[:, index] -= predictions[:, target.against[0]]
+        return values
 
     def variant(self, removed: Bool[np.ndarray, " tokens"]) -> str:
         """Return the text without some tokens.
 
         Args:
-            removed: Which tokens it lacks.
+            removed: The tokens that are removed.
 
         Returns:
-            The text; the very text where nothing is removed.
+            The variant; the original text if nothing is removed.
         """
         text = self.tokens.texts[0]
-        written, reached, after_deleted = "", 0, False
+        deletes = self.replacement == DELETE
+        variant, position, after_deletion = "", 0, False
         for start, end in self.tokens.offsets[removed].tolist():
             if start == end:
-                continue  # a token that no text stands for
-            written += _joining(written, text[reached:start], after_deleted)
-            written += "" if self.replacement == DELETE else _in_place_of(text[start:end], self.replacement)
-            reached, after_deleted = end, self.replacement == DELETE
-        if reached == len(text) and after_deleted and written.endswith(" "):
-            return written[:-1]
-        return written + _joining(written, text[reached:], after_deleted)
+                continue  # a token without text
+            variant += _text_between(variant, text[position:start], after_deletion)
+            variant += "" if deletes else _with_outer_spaces(text[start:end], self.replacement)
+            position, after_deletion = end, deletes
+        if position == len(text) and after_deletion and variant.endswith(" "):
+            return variant[:-1]
+        return variant + _text_between(variant, text[position:], after_deletion)
 
 
 def words_of(text: str) -> Tokens:
-    """Return the words of a text as its tokens: Unicode's words, nothing but blanks left out.
+    """Return the words of a text as tokens, by Unicode's word boundaries and without spaces.
 
     Args:
         text: The text.
@@ -300,33 +298,33 @@ def words_of(text: str) -> Tokens:
     )
     visible = characters.fold(characters.groups("character"))
     words = visible.fold(visible.groups("word"))
-    kept = [number for number, word in enumerate(words.surfaces()) if not word.isspace()]
-    if not kept:
+    positions = [index for index, word in enumerate(words.surfaces()) if not word.isspace()]
+    if not positions:
         raise InputError(
-            f"The text {text[:40]!r} has no word of its own.", hint="Pass a text with at least one word."
+            f"The text {text[:40]!r} contains no words.", hint="Pass a text with at least one word."
         )
-    return words.select(kept)
+    return words.select(positions)
 
 
 def takes_black_box(method: object) -> bool:
-    """Return whether a method, or its class, only removes tokens: it has a ``replacement`` then."""
+    """Return whether a method, or its class, only removes tokens, as those with a ``replacement`` do."""
     return hasattr(method, "replacement")
 
 
 def perturbation_hint() -> str:
-    """Return the methods that need nothing but values, as a hint."""
+    """Return a hint that lists the methods that need only a target's values."""
     names = [name for name in METHODS.names() if takes_black_box(METHODS.load(name))]
     return f"Use a perturbation method: {', '.join(names)}."
 
 
 def _tokens_of(tokenizer: Any, text: str) -> Tokens:
-    """Return a tokenizer's tokens, those that share a character joined: no text holds half of one."""
+    """Return a tokenizer's tokens, joined where several share one character."""
     tokens, _ = tokenize(tokenizer, text, special_tokens=False)
     return tokens.fold(tokens.groups("character"))
 
 
-def _in_place_of(removed: str, replacement: str) -> str:
-    """Return a replacement with the blanks that stand at the ends of what it replaces."""
+def _with_outer_spaces(removed: str, replacement: str) -> str:
+    """Return a replacement with the spaces at the ends of the removed text."""
     core = removed.strip()
     if not core:
         return replacement
@@ -334,10 +332,10 @@ def _in_place_of(removed: str, replacement: str) -> str:
     return removed[:before] + replacement + removed[before + len(core) :]
 
 
-def _joining(written: str, gap: str, after_deleted: bool) -> str:
-    """Return what stands between two removed tokens, without the blank that a deleted one leaves over."""
-    doubled = after_deleted and gap.startswith(" ") and (not written or written[-1].isspace())
-    return gap[1:] if doubled else gap
+def _text_between(variant: str, gap: str, after_deletion: bool) -> str:
+    """Return the text between two removed tokens, without the extra space that a deletion leaves."""
+    is_double = after_deletion and gap.startswith(" ") and (not variant or variant[-1].isspace())
+    return gap[1:] if is_double else gap
 
 
 def _described(value: object) -> str:

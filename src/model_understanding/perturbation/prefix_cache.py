@@ -1,8 +1,8 @@
-"""Keep keys and values of the positions before the first removed token of a causal model's variants.
+"""Reuse keys and values of the positions before the first removed token of a causal model's variants.
 
-The text runs once; a variant then runs only from its first removed token on, over copies of the keys and
-values before it. Whether the model's cache gives the same logits is measured on the text itself, not
-believed: where it does not (or there is no such cache: Mamba), variants are recomputed.
+The text runs once; each variant then runs from its first removed token on, with copies of the keys and values
+before it. Whether the model's cache reproduces its logits is measured on the text. If it does not, or if the
+model has no such cache (Mamba), variants run in full.
 """
 
 import logging
@@ -19,7 +19,7 @@ from transformers.cache_utils import DynamicLayer
 
 from model_understanding.model.batching import Batches
 from model_understanding.model.causality import is_causal
-from model_understanding.model.embeddings import swapped_embeddings
+from model_understanding.model.embeddings import replaced_embeddings
 from model_understanding.model.finite import first_broken_layer, require_finite
 from model_understanding.model.guard import guarded
 from model_understanding.model.memory import forward_cost, most_positions
@@ -31,10 +31,10 @@ from model_understanding.results import Target
 from model_understanding.text.encoding import Encoding
 
 MakeVariants = Callable[[Bool[Tensor, "variants tokens"]], tuple[Encoding, Tensor | None]]
-_AGREEMENT = {torch.float32: 2e-5, torch.float64: 1e-8}  # relative; half precision rounds far more
-_HALF_AGREEMENT = 2e-2
+# Relative difference of logits that is rounding error: much larger in half precision.
+_TOLERANCES = {torch.float32: 2e-5, torch.float64: 1e-8}
+_HALF_TOLERANCE = 2e-2
 _log = logging.getLogger("model_understanding")
-# For rehearsals: whether a model's cache could be trusted when last tried, and after how many forwards.
 
 
 class PrefixReuse:
@@ -51,16 +51,16 @@ class PrefixReuse:
         self.encoding = encoding
         self.targets = list(targets)
         self._cache: Any = None
-        self._broken = False
-        self._tried = 0
-        self._before: Float[np.ndarray, "positions targets"] | None = None
+        self._failed = False
+        self._checks = 0
+        self._values_before: Float[np.ndarray, "positions targets"] | None = None
 
     @property
-    def usable(self) -> bool:
-        """Whether this model may be asked for its cache at all."""
+    def is_usable(self) -> bool:
+        """Whether this model may have a usable cache."""
         accepted = self.model.accepted
         return (
-            not self._broken
+            not self._failed
             and self.model.is_language_model
             and "past_key_values" in accepted
             and "use_cache" in accepted
@@ -68,51 +68,52 @@ class PrefixReuse:
         )
 
     @property
-    def horizon(self) -> int:
-        """How many positions the targets can depend on."""
+    def visible_length(self) -> int:
+        """Number of leading positions that the targets can depend on."""
         return max(max(target.positions) for target in self.targets) + 1
 
-    def pays(self, removed: Bool[np.ndarray, "variants tokens"]) -> bool:
-        """Return whether running from the first removed token costs less than running it all."""
-        if len(removed) < 2 or not self.usable:
+    def is_cheaper(self, removed: Bool[np.ndarray, "variants tokens"]) -> bool:
+        """Return whether running variants from their first removed token on is cheaper than in full."""
+        if len(removed) < 2 or not self.is_usable:
             return False
-        at_once = most_positions(self.model.device)
-        plain = _cost(self.model, -(-len(removed) * self.horizon // at_once))
-        groups = self._groups(_first_removed(removed, self.horizon))
-        reused = sum(len(rows) * (self.horizon - start) for start, rows in groups)
-        # Before the first variant: the text itself, and two rows of half of it to check.
-        once = 0 if self._cache is not None else 2 * self.horizon + _cost(self.model, 2)
-        return reused + _cost(self.model, len(groups)) + once < len(removed) * self.horizon + plain
+        batch_size = most_positions(self.model.device)
+        full_overhead = _overhead(self.model, -(-len(removed) * self.visible_length // batch_size))
+        groups = self._groups(_first_removed(removed, self.visible_length))
+        positions = sum(len(rows) * (self.visible_length - start) for start, rows in groups)
+        # Before the first variant: the text itself, and two rows of half of it to check the cache.
+        check = 0 if self._cache is not None else 2 * self.visible_length + _overhead(self.model, 2)
+        full = len(removed) * self.visible_length + full_overhead
+        return positions + _overhead(self.model, len(groups)) + check < full
 
     def values(
         self, removed: Bool[np.ndarray, "variants tokens"], make: MakeVariants
     ) -> Float[np.ndarray, "variants targets"] | None:
-        """Return the value of each target on each variant; none where the cache cannot be trusted.
+        """Return the value of each target for each variant, or ``None`` if the cache is not usable.
 
         Args:
-            removed: Which tokens each variant lacks.
-            make: Makes the variants' ids and, where these are replaced, embeddings.
+            removed: The tokens that are removed in each variant.
+            make: Makes the variants' ids and, if they are replaced, embeddings.
 
         Returns:
             Values ``(M, N)``, or ``None``.
         """
         with guarded(self.model.module, gradients=False):
             if self._cache is None and not self._prepare():
-                self._broken = True
+                self._failed = True
                 return None
-            assert self._before is not None
-            first = _first_removed(removed, self.horizon)
-            found = self._before[first]
+            assert self._values_before is not None
+            first = _first_removed(removed, self.visible_length)
+            values = self._values_before[first]
             for start, rows in self._groups(first):
-                if start < self.horizon:
-                    found[rows] = self._before[start] + self._run(removed[rows], start, make)
-        return found
+                if start < self.visible_length:
+                    values[rows] = self._values_before[start] + self._run(removed[rows], start, make)
+        return values
 
     def _run(
         self, removed: Bool[np.ndarray, "variants tokens"], start: int, make: MakeVariants
     ) -> Float[np.ndarray, "variants targets"]:
         parts = []
-        batches = Batches(len(removed), self.horizon - start, self.model.memory)
+        batches = Batches(len(removed), self.visible_length - start, self.model.memory)
         for begin, end in batches:
             with batches.halving():
                 parts.append(self._run_rows(removed[begin:end], start, make))
@@ -125,27 +126,29 @@ class PrefixReuse:
         entries = [entry for entry in entries_of(targets) if entry.position >= start]
         lowest = min(entry.position for entry in entries)
         count_memory(
-            lambda: pass_bytes(self.model, len(removed), self.horizon, self.horizon - lowest, is_cached=True)
+            lambda: pass_bytes(
+                self.model, len(removed), self.visible_length, self.visible_length - lowest, is_cached=True
+            )
         )
         if is_dry_run():
-            count_forward(len(removed) * (self.horizon - start))
+            count_forward(len(removed) * (self.visible_length - start))
             return np.zeros((len(removed), len(self.targets)))
         encoding, embeddings = make(torch.from_numpy(removed).to(self.model.device))
-        replaced = None if embeddings is None else embeddings[:, start : self.horizon]
-        logits = self._logits(encoding.ids, start, lowest, replaced)
-        count_forward(len(removed) * (self.horizon - start))
+        replacement = None if embeddings is None else embeddings[:, start : self.visible_length]
+        logits = self._logits(encoding.ids, start, lowest, replacement)
+        count_forward(len(removed) * (self.visible_length - start))
         values = read_values(logits, lowest, entries, targets, self.model.output_activation)
         return values.double().cpu().numpy()
 
     def _logits(
         self, ids: Int[Tensor, "variants tokens"], start: int, lowest: int, embeddings: Tensor | None
     ) -> Float[Tensor, "variants positions vocabulary"]:
-        """Return logits from position ``lowest`` on, running positions from ``start`` on."""
-        part = ids[:, start : self.horizon]
-        cache = _beginning(self._cache, start, len(ids))
-        with swapped_embeddings(self.model.module, part, embeddings):
+        """Run positions from ``start`` on and return the logits from position ``lowest`` on."""
+        part = ids[:, start : self.visible_length]
+        cache = _cache_prefix(self._cache, start, len(ids))
+        with replaced_embeddings(self.model.module, part, embeddings):
             outputs = self._forward(part, start, lowest, cache)
-        logits = outputs.logits[:, lowest - self.horizon :]
+        logits = outputs.logits[:, lowest - self.visible_length :]
         require_finite(logits, "logits", lambda: first_broken_layer(self.model.module, {"input_ids": ids}))
         return logits
 
@@ -154,87 +157,86 @@ class PrefixReuse:
         options: dict[str, Any] = {"past_key_values": cache, "use_cache": True, "return_dict": True}
         if "attention_mask" in accepted:
             options["attention_mask"] = torch.ones(
-                len(ids), self.horizon, dtype=torch.long, device=ids.device
+                len(ids), self.visible_length, dtype=torch.long, device=ids.device
             )
         if "position_ids" in accepted:
-            positions = torch.arange(start, self.horizon, device=ids.device)
+            positions = torch.arange(start, self.visible_length, device=ids.device)
             options["position_ids"] = positions[None].expand(len(ids), -1)
         if "logits_to_keep" in accepted:
-            options["logits_to_keep"] = self.horizon - lowest
+            options["logits_to_keep"] = self.visible_length - lowest
         return self.model.module(input_ids=ids, **options)
 
     def _prepare(self) -> bool:
-        """Return whether keys and values of the text are kept and can be trusted.
+        """Return whether keys and values of the text are cached and reproduce its logits.
 
-        A dry run relies on what the last text of this model showed; only the first has to be tried.
+        A dry run uses the result for the last text of this model, and measures only if there is none.
         """
         measured = self.model.actual.measured
         if not is_dry_run() or PrefixReuse not in measured:
-            measured[PrefixReuse] = (self._is_kept(), self._tried)
-        works, tried = measured[PrefixReuse]
-        for positions in (self.horizon, 2 * (self.horizon - self.horizon // 2))[:tried]:
+            measured[PrefixReuse] = (self._fill_cache(), self._checks)
+        works, checks = measured[PrefixReuse]
+        for positions in (self.visible_length, 2 * (self.visible_length - self.visible_length // 2))[:checks]:
             count_forward(positions)
-        if works and self._before is None:
-            self._cache, self._before = (), np.zeros((self.horizon + 1, len(self.targets)))
+        if works and self._values_before is None:
+            self._cache, self._values_before = (), np.zeros((self.visible_length + 1, len(self.targets)))
         return works
 
-    def _is_kept(self) -> bool:
-        """Run the text once, keep its keys and values, and check that they give its logits again."""
-        entries = [entry for number, target in enumerate(self.targets) for entry in _single(target, number)]
+    def _fill_cache(self) -> bool:
+        """Run the text once, keep its keys and values, and return whether they reproduce its logits."""
+        entries = [entry for index, target in enumerate(self.targets) for entry in _single(target, index)]
         lowest = min(target.positions[0] for target, *_ in entries)
-        ids = self.encoding.ids[:, : self.horizon]
-        # Without the configuration no layer forgets: the mask alone makes a window of attention.
+        ids = self.encoding.ids[:, : self.visible_length]
+        # Without a configuration the cache keeps all positions; attention windows come from the mask alone.
         cache = DynamicCache()
         try:
             outputs = self._forward(ids, 0, lowest, cache)
-            self._tried += 1
-            if not _is_whole(outputs.past_key_values, self.horizon):
+            self._checks += 1
+            if not _is_complete(outputs.past_key_values, self.visible_length):
                 return False
-            logits = outputs.logits[:, lowest - self.horizon :]
+            logits = outputs.logits[:, lowest - self.visible_length :]
             self._cache = outputs.past_key_values
-            middle = self.horizon // 2
+            middle = self.visible_length // 2
             again = self._logits(self.encoding.ids.expand(2, -1), middle, max(middle, lowest), None)
-            self._tried += 1
+            self._checks += 1
         except (TypeError, ValueError, AttributeError, LookupError, RuntimeError) as error:
-            _log.info("%s keeps no usable cache: %s", self.model.name, error)
+            _log.info("%s has no usable cache: %s", self.model.name, error)
             self._cache = None
             return False
         require_finite(logits, "logits", lambda: first_broken_layer(self.model.module, {"input_ids": ids}))
         expected = logits[:, max(middle - lowest, 0) :]
-        apart = float((again.float() - expected.float()).abs().max())
-        if apart > _AGREEMENT.get(logits.dtype, _HALF_AGREEMENT) * float(expected.float().abs().max()):
-            _log.info("%s: its cache gives other logits (%g).", self.model.name, apart)
+        difference = float((again.float() - expected.float()).abs().max())
+        if difference > _TOLERANCES.get(logits.dtype, _HALF_TOLERANCE) * float(expected.float().abs().max()):
+            _log.info("The cache of %s does not reproduce its logits (%g).", self.model.name, difference)
             self._cache = None
             return False
-        self._before = self._values_before(entries, logits, lowest)
+        self._values_before = self._cumulative_values(entries, logits, lowest)
         return True
 
-    def _values_before(
+    def _cumulative_values(
         self, entries: list[tuple[Target, int, float]], logits: Tensor, lowest: int
     ) -> Float[np.ndarray, "positions targets"]:
-        """Return what positions before each one add to the targets on the text itself."""
+        """Return the contribution of all earlier positions to the targets, for each position of the text."""
         singles = [[target for target, *_ in entries]]
         values = read_values(logits, lowest, entries_of(singles), singles, self.model.output_activation)
-        read = values[0].double().cpu().numpy()
-        added = np.zeros((self.horizon + 1, len(self.targets)))
-        for (target, number, weight), value in zip(entries, read, strict=True):
-            added[target.positions[0] + 1, number] += weight * value
-        return added.cumsum(axis=0)
+        contributions = np.zeros((self.visible_length + 1, len(self.targets)))
+        for (target, index, weight), value in zip(entries, values[0].double().cpu().numpy(), strict=True):
+            contributions[target.positions[0] + 1, index] += weight * value
+        return contributions.cumsum(axis=0)
 
     def _groups(self, first: Int[np.ndarray, " variants"]) -> list[tuple[int, Int[np.ndarray, " rows"]]]:
-        """Return which variants run together and from where: fewest positions, forwards counted in.
+        """Return which variants run together and from which position, at the lowest cost in positions.
 
-        Variants are sorted by their first removed token; neighbors share a forward where its own cost
-        is more than the positions that the later of them run in vain.
+        Variants are sorted by their first removed token. Neighbors share a forward pass if its overhead is
+        larger than the cost of the positions that the later ones run unnecessarily.
         """
         starts, counts = np.unique(first, return_counts=True)
-        best = np.zeros(len(starts) + 1)  # of the groups of the first so many starts
+        best = np.zeros(len(starts) + 1)  # lowest cost of the first so many starts
         came_from = np.zeros(len(starts) + 1, dtype=int)
         rows_up_to = np.concatenate([[0], counts.cumsum()])
         for end in range(1, len(starts) + 1):
-            positions = (rows_up_to[end] - rows_up_to[:end]) * (self.horizon - starts[:end])
+            positions = (rows_up_to[end] - rows_up_to[:end]) * (self.visible_length - starts[:end])
             forwards = np.where(positions > 0, -(-positions // most_positions(self.model.device)), 0)
-            costs = best[:end] + positions + forwards * _cost(self.model, 1)
+            costs = best[:end] + positions + forwards * _overhead(self.model, 1)
             came_from[end] = int(costs.argmin())
             best[end] = costs[came_from[end]]
         groups, end = [], len(starts)
@@ -246,36 +248,36 @@ class PrefixReuse:
         return groups[::-1]
 
 
-def _single(target: Target, number: int) -> list[tuple[Target, int, float]]:
-    """Return each entry of a target as a target of its own, the target's number and the entry's weight."""
+def _single(target: Target, index: int) -> list[tuple[Target, int, float]]:
+    """Return each entry of a target as a separate target, with the target's index and the entry's weight."""
     weight = 1 / len(target.indices) if target.reduce == "mean" else 1.0
     return [
         (
             replace(
                 target,
                 positions=(position,),
-                indices=(target.indices[place],),
+                indices=(target.indices[i],),
                 labels=(),
-                against=(target.against[place],) if target.against else (),
+                against=(target.against[i],) if target.against else (),
                 against_labels=(),
                 reduce="sum",
             ),
-            number,
+            index,
             weight,
         )
-        for place, position in enumerate(target.positions)
+        for i, position in enumerate(target.positions)
     ]
 
 
 def _first_removed(
-    removed: Bool[np.ndarray, "variants tokens"], horizon: int
+    removed: Bool[np.ndarray, "variants tokens"], visible_length: int
 ) -> Int[np.ndarray, " variants"]:
-    """Return each variant's first removed token; the horizon where none is."""
-    return np.where(removed.any(axis=1), removed.argmax(axis=1), horizon)
+    """Return the position of each variant's first removed token, or the visible length if there is none."""
+    return np.where(removed.any(axis=1), removed.argmax(axis=1), visible_length)
 
 
-def _is_whole(cache: object, length: int) -> bool:
-    """Return whether a cache holds keys and values of all positions in every layer, and nothing else."""
+def _is_complete(cache: object, length: int) -> bool:
+    """Return whether a cache contains keys and values of all positions in every layer, and nothing else."""
     layers = getattr(cache, "layers", None)
     return bool(layers) and all(
         type(layer) is DynamicLayer and layer.keys is not None and layer.keys.shape[-2] == length
@@ -283,18 +285,19 @@ def _is_whole(cache: object, length: int) -> bool:
     )
 
 
-def _beginning(cache: Any, length: int, rows: int) -> Any:
-    """Return a new cache of the first positions for several rows; the given one stays as it is."""
-    part = DynamicCache()
+def _cache_prefix(cache: Any, length: int, rows: int) -> Any:
+    """Return a new cache with the first positions of a cache, for several rows."""
+    prefix = DynamicCache()
     if length > 0:
-        for number, layer in enumerate(cache.layers):
-            part.update(
+        for index, layer in enumerate(cache.layers):
+            prefix.update(
                 layer.keys[..., :length, :].expand(rows, -1, -1, -1),
                 layer.values[..., :length, :].expand(rows, -1, -1, -1),
-                number,
+                index,
             )
-    return part
+    return prefix
 
 
-def _cost(model: Model, forwards: int) -> int:
+def _overhead(model: Model, forwards: int) -> int:
+    """Return the overhead of forward passes, in positions."""
     return forwards * forward_cost(model.device)

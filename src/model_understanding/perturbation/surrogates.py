@@ -1,7 +1,8 @@
-"""Random coalitions of a text's units, and linear models fitted to what they win.
+"""Linear models fitted to a target's values for random coalitions of a text's units.
 
-A target that cannot see some units (those after it) is fitted on the others alone: coalitions are
-projected to these, and weighted by what their projection's chance should be over what it is.
+A target that cannot depend on some units (those after it) is fitted on the others alone: coalitions are
+projected to these, and weighted by the probability that the projection should have, divided by the one it
+has.
 """
 
 import numpy as np
@@ -10,143 +11,144 @@ from jaxtyping import Bool, Float, Int
 from model_understanding.perturbation.shapley import Game, all_coalitions
 
 _STEPS = 1000
-_SETTLED = 1e-8  # of the largest coefficient
+_CONVERGED = 1e-8  # relative to the largest coefficient
 _LARGEST_ENUMERATION = 24
 
 
 def kernel_coalitions(
     players: int, samples: int, seed: int
 ) -> tuple[Bool[np.ndarray, "coalitions players"], bool]:
-    """Return coalitions that are neither empty nor whole, and whether they are all there are.
+    """Return coalitions that are neither empty nor complete, and whether they are all of these.
 
-    Sampled ones have a size drawn by the Shapley kernel, and each is followed by its complement.
+    Sizes of sampled coalitions follow the Shapley kernel, and each coalition is followed by its complement.
 
     Args:
-        players: How many units there are; at least 2.
-        samples: Most coalitions.
-        seed: Seed of the draws.
+        players: Number of units, at least 2.
+        samples: Maximum number of coalitions.
+        seed: Seed of the sampling.
 
     Returns:
-        The coalitions, and whether each stands once rather than by chance.
+        The coalitions, and whether they are an enumeration instead of a sample.
     """
     if players <= _LARGEST_ENUMERATION and 2**players - 2 <= samples:
         return all_coalitions(players)[1:-1], True
     generator = np.random.default_rng(seed)
-    half = generator.random((max(samples // 2, 1), players)).argsort(axis=1)
-    sizes = generator.choice(np.arange(1, players), size=len(half), p=size_chances(players)[1:-1])
-    drawn = half < sizes[:, None]
-    return np.stack([drawn, ~drawn], axis=1).reshape(-1, players), False
+    ranks = generator.random((max(samples // 2, 1), players)).argsort(axis=1)
+    sizes = generator.choice(np.arange(1, players), size=len(ranks), p=size_probabilities(players)[1:-1])
+    coalitions = ranks < sizes[:, None]
+    return np.stack([coalitions, ~coalitions], axis=1).reshape(-1, players), False
 
 
-def size_chances(players: int) -> Float[np.ndarray, " sizes"]:
-    """Return the chance of each size 0 … n by the Shapley kernel: ``∝ (n−1) / (s (n−s))``.
+def size_probabilities(players: int) -> Float[np.ndarray, " sizes"]:
+    """Return the probability of each size 0 … n under the Shapley kernel, ``∝ (n−1) / (s (n−s))``.
 
-    >>> size_chances(3).tolist()
+    >>> size_probabilities(3).tolist()
     [0.0, 0.5, 0.5, 0.0]
     """
     sizes = np.arange(1, players)
-    chances = np.zeros(players + 1)
-    chances[1:-1] = 1 / (sizes * (players - sizes))
-    return chances / max(chances.sum(), 1e-300)
+    probabilities = np.zeros(players + 1)
+    probabilities[1:-1] = 1 / (sizes * (players - sizes))
+    return probabilities / max(probabilities.sum(), 1e-300)
 
 
 def shapley_regression(
     game: Game, samples: int, seed: int
 ) -> tuple[Float[np.ndarray, "targets players"], bool]:
-    """Return the solution of the Shapley kernel's weighted least squares, sums held exactly.
+    """Return the solution of Kernel SHAP's weighted least squares problem, with an exact sum.
 
     ``min_φ Σ_z w(z) (v(z) − v(∅) − Σ_u φ_u z_u)²`` where ``Σ_u φ_u = v(all) − v(∅)``: one unit is
-    expressed by the others, and what is left is solved without constraint.
+    eliminated by the constraint, and the remaining problem is unconstrained.
 
     Args:
         game: The game.
-        samples: Most coalitions to look at.
-        seed: Seed of the draws.
+        samples: Maximum number of coalitions.
+        seed: Seed of the sampling.
 
     Returns:
-        The values, and whether there were enough coalitions to tell every unit from the others.
+        The values, and whether the coalitions determine the value of every unit.
     """
-    found = np.zeros((len(game.full), game.players))
+    scores = np.zeros((len(game.full), game.players))
     determined = True
     total = game.full - game.empty
     if game.players == 1:
-        return total[:, None] * game.matters, True
+        return total[:, None] * game.is_visible, True
     coalitions, is_all = kernel_coalitions(game.players, samples, seed)
     values = game.values(coalitions) - game.empty
-    for target, matters in enumerate(game.matters):
-        seen = coalitions[:, matters]
-        count = seen.shape[1]
+    for target, is_visible in enumerate(game.is_visible):
+        projected = coalitions[:, is_visible]
+        count = projected.shape[1]
         if count < 2:
-            found[target, matters] = total[target]
+            scores[target, is_visible] = total[target]
             continue
-        size = seen.sum(axis=1)
-        kept = (size > 0) & (size < count)
-        weights = _projected_weights(coalitions, size, count, is_all=is_all)[kept]
-        design = seen[kept].astype(float)
+        size = projected.sum(axis=1)
+        is_proper = (size > 0) & (size < count)
+        weights = _projected_weights(coalitions, size, count, is_all=is_all)[is_proper]
+        design = projected[is_proper].astype(float)
         reduced = design[:, :-1] - design[:, -1:]
-        left = values[kept, target] - design[:, -1] * total[target]
+        remainder = values[is_proper, target] - design[:, -1] * total[target]
         root = np.sqrt(weights)
-        solved, _, rank, _ = np.linalg.lstsq(reduced * root[:, None], left * root, rcond=None)
+        solution, _, rank, _ = np.linalg.lstsq(reduced * root[:, None], remainder * root, rcond=None)
         determined &= int(rank) == count - 1
-        found[target, matters] = [*solved, total[target] - solved.sum()]
-    return found, determined
+        scores[target, is_visible] = [*solution, total[target] - solution.sum()]
+    return scores, determined
 
 
 def local_regression(
     game: Game, samples: int, seed: int, *, distance: str, width: float, ridge: float
 ) -> tuple[Float[np.ndarray, "targets players"], Float[np.ndarray, " targets"]]:
-    """Return LIME's ridge regression around the whole text.
+    """Return LIME's ridge regression around the text.
 
     Args:
         game: The game.
-        samples: Variants to draw; the first is the text itself. How many units each lacks is uniform.
-        seed: Seed of the draws.
-        distance: ``cosine`` or ``hamming``, from the whole text.
+        samples: Number of variants, of which the first is the text itself; the number of units removed is
+            uniformly distributed.
+        seed: Seed of the sampling.
+        distance: ``cosine`` or ``hamming`` distance from the text.
         width: Width of the kernel ``√exp(−distance² / width²)``.
-        ridge: The penalty of squared coefficients; the constant has none.
+        ridge: Penalty of the squared coefficients, without the constant.
 
     Returns:
-        Coefficients, and the weighted share of variance that they explain.
+        The coefficients, and the weighted share of variance that they explain.
     """
     generator = np.random.default_rng(seed)
     order = generator.random((samples, game.players)).argsort(axis=1).argsort(axis=1)
-    lacking = generator.integers(1, game.players + 1, size=samples)
-    lacking[0] = 0
-    coalitions = order >= lacking[:, None]
+    removed = generator.integers(1, game.players + 1, size=samples)
+    removed[0] = 0
+    coalitions = order >= removed[:, None]
     values = game.values(coalitions)
-    found = np.zeros((len(game.full), game.players))
+    scores = np.zeros((len(game.full), game.players))
     explained = np.ones(len(game.full))
-    for target, matters in enumerate(game.matters):
-        if not matters.any():
+    for target, is_visible in enumerate(game.is_visible):
+        if not is_visible.any():
             continue
-        design = coalitions[:, matters].astype(float)
+        design = coalitions[:, is_visible].astype(float)
         present = design.mean(axis=1)
-        apart = 1 - (np.sqrt(present) if distance == "cosine" else present)
-        raw = np.sqrt(np.exp(-((apart / width) ** 2)))
-        weights = raw / raw.sum()
+        distances = 1 - (np.sqrt(present) if distance == "cosine" else present)
+        kernel = np.sqrt(np.exp(-((distances / width) ** 2)))
+        weights = kernel / kernel.sum()
         centered = design - weights @ design
-        wanted = values[:, target] - weights @ values[:, target]
-        scaled = centered * raw[:, None]
-        gram = scaled.T @ centered + ridge * np.eye(design.shape[1])
-        solved = np.linalg.lstsq(gram, scaled.T @ wanted, rcond=None)[0]
-        found[target, matters] = solved
-        spread = weights @ wanted**2
-        if spread > 0:
-            explained[target] = 1 - weights @ (wanted - centered @ solved) ** 2 / spread
-    return found, explained
+        outcomes = values[:, target] - weights @ values[:, target]
+        weighted = centered * kernel[:, None]
+        gram = weighted.T @ centered + ridge * np.eye(design.shape[1])
+        coefficients = np.linalg.lstsq(gram, weighted.T @ outcomes, rcond=None)[0]
+        scores[target, is_visible] = coefficients
+        variance = weights @ outcomes**2
+        if variance > 0:
+            explained[target] = 1 - weights @ (outcomes - centered @ coefficients) ** 2 / variance
+    return scores, explained
 
 
 def lasso(
-    design: Float[np.ndarray, "rows columns"], wanted: Float[np.ndarray, " rows"], penalty: float
+    design: Float[np.ndarray, "rows columns"], outcomes: Float[np.ndarray, " rows"], penalty: float
 ) -> tuple[Float[np.ndarray, " columns"], float]:
     """Return the sparse linear model ``min 1/(2M) ‖y − b − Xw‖² + penalty ‖w‖₁`` of standardized columns.
 
-    Solved by coordinate descent; coefficients are those of the columns as given.
+    Solved by coordinate descent. The coefficients are returned for the columns before standardization.
 
     Args:
         design: X.
-        wanted: y.
-        penalty: Of the standardized coefficients' absolute values.
+        outcomes: y.
+        penalty: Penalty of the absolute values of the standardized coefficients.
 
     Returns:
         w and b.
@@ -155,24 +157,24 @@ def lasso(
     >>> weights.round(6).tolist(), round(constant, 6)
     ([2.0], 1.0)
     """
-    middle, scale = design.mean(axis=0), design.std(axis=0)
-    usable = scale > 0
-    columns = (design - middle) / np.where(usable, scale, 1)
+    mean, scale = design.mean(axis=0), design.std(axis=0)
+    varies = scale > 0
+    columns = (design - mean) / np.where(varies, scale, 1)
     weights = np.zeros(design.shape[1])
-    left = wanted - wanted.mean()
+    residual = outcomes - outcomes.mean()
     for _ in range(_STEPS):
         largest_change = 0.0
-        for column in np.flatnonzero(usable):
+        for column in np.flatnonzero(varies):
             before = weights[column]
-            agreed = columns[:, column] @ left / len(left) + before
-            weights[column] = np.sign(agreed) * max(abs(agreed) - penalty, 0.0)
+            unpenalized = columns[:, column] @ residual / len(residual) + before
+            weights[column] = np.sign(unpenalized) * max(abs(unpenalized) - penalty, 0.0)
             if weights[column] != before:
-                left = left - columns[:, column] * (weights[column] - before)
+                residual = residual - columns[:, column] * (weights[column] - before)
                 largest_change = max(largest_change, abs(weights[column] - before))
-        if largest_change <= _SETTLED * max(np.abs(weights).max(initial=0), 1e-12):
+        if largest_change <= _CONVERGED * max(np.abs(weights).max(initial=0), 1e-12):
             break
-    given = np.where(usable, weights / np.where(usable, scale, 1), 0)
-    return given, float(wanted.mean() - middle @ given)
+    coefficients = np.where(varies, weights / np.where(varies, scale, 1), 0)
+    return coefficients, float(outcomes.mean() - mean @ coefficients)
 
 
 def _projected_weights(
@@ -182,26 +184,26 @@ def _projected_weights(
     *,
     is_all: bool,
 ) -> Float[np.ndarray, " coalitions"]:
-    """Return weights under which coalitions projected to ``count`` players follow their Shapley kernel."""
+    """Return weights with which coalitions projected to ``count`` players follow their Shapley kernel."""
     players = coalitions.shape[1]
     factorial = np.concatenate([[0.0], np.log(np.arange(1, players + 1)).cumsum()])
 
-    def chosen(n: int, k: Int[np.ndarray, " ..."]) -> Float[np.ndarray, " ..."]:
+    def log_binomial(n: int, k: Int[np.ndarray, " ..."]) -> Float[np.ndarray, " ..."]:
         inside = (k >= 0) & (k <= n)
         safe = np.where(inside, k, 0)
         return np.where(inside, factorial[n] - factorial[safe] - factorial[n - safe], -np.inf)
 
-    whole_sizes = np.arange(players + 1)
-    chances = size_chances(players)
-    part_sizes = np.arange(count + 1)
-    others = players - count
-    reached = chances[:, None] * np.exp(
-        chosen(others, whole_sizes[:, None] - part_sizes) - chosen(players, whole_sizes)[:, None]
+    sizes = np.arange(players + 1)
+    probabilities = size_probabilities(players)
+    projected_sizes = np.arange(count + 1)
+    hidden = players - count
+    actual = probabilities[:, None] * np.exp(
+        log_binomial(hidden, sizes[:, None] - projected_sizes) - log_binomial(players, sizes)[:, None]
     )
-    wanted = size_chances(count) * np.exp(-chosen(count, part_sizes))
-    ratio = wanted / np.maximum(reached.sum(axis=0), 1e-300)
+    expected = size_probabilities(count) * np.exp(-log_binomial(count, projected_sizes))
+    ratio = expected / np.maximum(actual.sum(axis=0), 1e-300)
     weights = ratio[size]
     if is_all:
-        whole = coalitions.sum(axis=1)
-        weights = weights * chances[whole] * np.exp(-chosen(players, whole))
+        full_size = coalitions.sum(axis=1)
+        weights = weights * probabilities[full_size] * np.exp(-log_binomial(players, full_size))
     return weights / weights.max()

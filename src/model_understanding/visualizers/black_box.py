@@ -151,7 +151,7 @@ class BlackBoxVisualizer(PlotsSaliency):
             return self._attribution(box, box.encode(text), perturbation, target, against)
         encodings = [box.encode(item) for item in text]
         if encodings:
-            box.answers([encoding.tokens[0].texts[0] for encoding in encodings])  # together, in full batches
+            box.predictions([encoding.tokens[0].texts[0] for encoding in encodings])  # in full batches
         return [self._attribution(box, encoding, perturbation, target, against) for encoding in encodings]
 
     def analyze(
@@ -245,7 +245,7 @@ class BlackBoxVisualizer(PlotsSaliency):
         )
 
     def _outputs(self, box: BlackBox, tokens: Tokens) -> Float[np.ndarray, " classes"]:
-        outputs = box.answers(tokens.texts)[0]
+        outputs = box.predictions(tokens.texts)[0]
         if self.labels is not None and len(self.labels) != len(outputs):
             raise InputError(
                 f"Got {len(self.labels)} label{'s' * (len(self.labels) != 1)}, but predict_fn returned "
