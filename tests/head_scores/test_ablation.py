@@ -2,7 +2,6 @@
 
 import numpy as np
 import oracles
-import partial
 import pytest
 import tiny_models
 import torch

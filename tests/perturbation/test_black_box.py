@@ -193,8 +193,8 @@ def test_as_many_classes_in_every_call():
     with pytest.raises(InputError) as caught:
         box.predictions(["a", "b", "c"])
     assert str(caught.value) == (
-        "predict_fn was called with 1 text and returned rows of length 1; in an earlier call the length was 2. "
-        "Return the same number of classes in every call."
+        "predict_fn was called with 1 text and returned rows of length 1; in an earlier call the length "
+        "was 2. Return the same number of classes in every call."
     )
 
 
