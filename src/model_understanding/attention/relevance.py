@@ -93,9 +93,13 @@ def _of_targets(
 ) -> Relevance:
     """Return values and scores of one text's targets; those that it predicts are known after its forward."""
     tokens, device = text.ids.shape[1], runner.model.device
-    predicted = targets if isinstance(targets, PredictedTargets) else None
-    entries = predicted.entries() if predicted else entries_of([targets])
-    count = len({entry.target for entry in entries}) if predicted else len(targets)
+    predicted: PredictedTargets | None = None
+    row: Sequence[Target] = ()
+    if isinstance(targets, PredictedTargets):
+        predicted, entries = targets, targets.entries()
+        count = len({entry.target for entry in entries})
+    else:
+        row, entries, count = targets, entries_of([targets]), len(targets)
     values, scores = torch.zeros((1, count), device=device), torch.zeros((1, count, tokens), device=device)
     for length, group in prefixes_of(runner.model, entries, tokens, gradients=False):
         part = text.prefix(length)
@@ -105,15 +109,15 @@ def _of_targets(
             reader.leaf_layer = -1
         with guarded(runner.model.module, gradients=reader.leaf_layer is not None):
             outputs, logits = captured_forward(reader, part, keep_from)
-            if predicted:  # there is one position to read, so this is the only forward pass
+            if predicted is not None:  # there is one position to read, so this is the only forward pass
                 predicted.resolve(logits)
-                targets = predicted[0]
-                group = entries_of([targets])
+                row = predicted[0]
+                group = entries_of([row])
             if outputs is None:
                 for _ in {entry.target for entry in group} if reader.per_target else ():
                     count_backward(length)
                 return Relevance(values + 1, scores)
-            read = read_values(logits, keep_from, group, [targets], runner.model.output_activation)
+            read = read_values(logits, keep_from, group, [row], runner.model.output_activation)
             values += read.detach()
             scores[0, :, :length] += _flow(runner, reader, logits, group, read[0], first)
     return Relevance(values, scores)
