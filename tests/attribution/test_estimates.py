@@ -129,7 +129,7 @@ def test_an_estimate_runs_nothing_once_the_model_is_known(name):
     options = {"target": "next"} if name in tiny_models.LANGUAGE_MODELS else {}
     # Whether the model is causal and its cache can be trusted is measured once, here.
     visualizer.compute_saliency(PROBE, method="leave_one_out", **options)
-    visualizer.compute_saliency(PROBE, method="leave_one_out", estimate=True, **options)
+    visualizer.estimate_saliency(PROBE, method="leave_one_out", **options)
     before = torch.random.get_rng_state()
     with counted(visualizer.model) as counts:
         for method in METHODS.names():

@@ -26,7 +26,7 @@ every_model = pytest.mark.parametrize("name", NAMES)
 
 def attended(name, map, model=None, text=TEXT, **options) -> AttentionMap:
     prompt = {} if name in CLASSIFIERS else {"queries": "prompt"}
-    return visualizer_of(name, model=model).compute_attention(text, map=map, **{**prompt, **options})
+    return visualizer_of(name, model=model).compute_attention(text, kind=map, **{**prompt, **options})
 
 
 @cache

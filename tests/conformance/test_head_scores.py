@@ -38,13 +38,13 @@ def answer_of(name, score):
 
 @cache
 def alone(name, score) -> HeadScores:
-    return visualizer_of(name).score_heads(TEXT, score, **answer_of(name, score))
+    return visualizer_of(name).score_heads(TEXT, scores=score, **answer_of(name, score))
 
 
 @cache
 def together(name) -> HeadScores:
     with_target = next(score for score in HEAD_SCORES.names() if HEAD_SCORES.load(score).needs_target)
-    return visualizer_of(name).score_heads(TEXT, HEAD_SCORES.names(), **answer_of(name, with_target))
+    return visualizer_of(name).score_heads(TEXT, scores=HEAD_SCORES.names(), **answer_of(name, with_target))
 
 
 @every_score
@@ -88,7 +88,7 @@ def test_a_score_keeps_its_promises(name, score):
 @every_score
 @every_model
 def test_a_score_is_the_same_twice_and_beside_the_others(name, score):
-    again = visualizer_of(name).score_heads(TEXT, score, **answer_of(name, score))
+    again = visualizer_of(name).score_heads(TEXT, scores=score, **answer_of(name, score))
     assert (again.scores == alone(name, score).scores).all()
     assert alike(together(name).of(score), alone(name, score).of(score), score)
 
@@ -98,7 +98,7 @@ def test_a_score_is_the_same_twice_and_beside_the_others(name, score):
 def test_a_score_does_not_depend_on_how_many_rows_are_read_at_once(name, score, monkeypatch):
     monkeypatch.setattr(capture_layer, "CELLS_AT_ONCE", 1)
     monkeypatch.setattr(capture_layer, "_LEAST_ROWS", 3)
-    found = visualizer_of(name).score_heads(TEXT, score, **answer_of(name, score))
+    found = visualizer_of(name).score_heads(TEXT, scores=score, **answer_of(name, score))
     assert alike(found.scores, alone(name, score).scores, score)
 
 
@@ -107,7 +107,7 @@ def test_a_score_does_not_depend_on_how_many_rows_are_read_at_once(name, score, 
 def test_a_score_leaves_the_model_as_it_was(name, score):
     model = prepared(name)
     before = snapshot(model)
-    found = visualizer_of(name, model=model).score_heads(TEXT, score, **answer_of(name, score))
+    found = visualizer_of(name, model=model).score_heads(TEXT, scores=score, **answer_of(name, score))
     assert_same(before, snapshot(model))
     assert alike(found.scores, alone(name, score).scores, score)
 
@@ -123,7 +123,7 @@ def test_a_score_costs_what_it_says(name, score):
         else None
     )
     forwards = forwards_of(
-        visualizer.model, lambda: visualizer.score_heads(TEXT, score, attribution=saliency, **given)
+        visualizer.model, lambda: visualizer.score_heads(TEXT, scores=score, attribution=saliency, **given)
     )
     assert len(forwards) == stated_forwards(HEAD_SCORES.load(score).cost, layers=LAYERS)
 
@@ -147,17 +147,17 @@ def _of_prompt(name):
 def test_what_cannot_be_scored_is_refused_with_a_way_out(score):
     given = answer_of("bert", score)
     for ask in (
-        lambda: visualizer_of("bert").score_heads(TEXT, score[:-1] + "q", **given),
-        lambda: visualizer_of("llama").score_heads("", score, **answer_of("llama", score)),
-        lambda: visualizer_of("bert").score_heads(TEXT, [score, score], **given),
-        lambda: visualizer_of("bert").score_heads(TEXT, HEAD_SCORES.load(score), **given),
+        lambda: visualizer_of("bert").score_heads(TEXT, scores=score[:-1] + "q", **given),
+        lambda: visualizer_of("llama").score_heads("", scores=score, **answer_of("llama", score)),
+        lambda: visualizer_of("bert").score_heads(TEXT, scores=[score, score], **given),
+        lambda: visualizer_of("bert").score_heads(TEXT, scores=HEAD_SCORES.load(score), **given),
     ):
         with pytest.raises(InputError) as caught:
             ask()
         assert caught.value.hint
     with pytest.raises(UnsupportedModelError, match=r"(?i)mamba") as refused:
-        visualizer_of("mamba").score_heads(TEXT, score, **answer_of("mamba", score))
+        visualizer_of("mamba").score_heads(TEXT, scores=score, **answer_of("mamba", score))
     assert refused.value.hint
     with pytest.raises(InputError) as misspelled:
-        visualizer_of("bert").score_heads(TEXT, score[:-1] + "q", **given)
+        visualizer_of("bert").score_heads(TEXT, scores=score[:-1] + "q", **given)
     assert misspelled.value.hint == f"Did you mean {score!r}?"

@@ -29,7 +29,7 @@ every_model = pytest.mark.parametrize("name", NAMES)
 
 def target_of(name):
     """Return the options of one target that fits the architecture."""
-    return {"target": 1} if name in CLASSIFIERS else {"target": "next", "token": 9}
+    return {"target": 1} if name in CLASSIFIERS else {"target": 9}
 
 
 def explained(visualizer, name) -> list[Attribution]:
@@ -182,7 +182,7 @@ def test_a_metric_costs_what_it_says(name, metric):
 
 @every_metric
 def test_a_text_that_is_too_short_is_not_evaluated_and_the_reason_is_said(metric):
-    found = visualizer_of("bert").evaluate("A film", "saliency", metrics=[metric])
+    found = visualizer_of("bert").evaluate("A film", method="saliency", metrics=[metric])
     assert found.verdict == "not evaluated"
     assert found.reasons
     assert not found.evaluations
@@ -191,6 +191,6 @@ def test_a_text_that_is_too_short_is_not_evaluated_and_the_reason_is_said(metric
 @every_metric
 def test_a_misspelled_metric_is_met_with_its_name(metric):
     with pytest.raises(InputError) as caught:
-        visualizer_of("bert").evaluate(TEXT, "saliency", metrics=[metric[:-1] + "q"])
+        visualizer_of("bert").evaluate(TEXT, method="saliency", metrics=[metric[:-1] + "q"])
     assert metric in caught.value.message
     assert caught.value.hint == f"Did you mean {metric!r}?"

@@ -79,7 +79,7 @@ def test_one_contrast_is_found_by_text_or_id_and_survives_saving(report, tmp_pat
     np.testing.assert_array_equal(back.contrasts.scores, report.contrasts.scores)
     with pytest.raises(InputError, match="no step"):
         report.contrast(99, 1)
-    with pytest.raises(InputError, match="no alternative -5"):
+    with pytest.raises(InputError, match="no contrast with -5"):
         report.contrast(1, -5)
 
 

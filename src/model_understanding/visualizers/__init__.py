@@ -1,4 +1,4 @@
-"""The façade: one object for a classifier, one for a language model, one for a function of texts."""
+"""The public interface: a visualizer for classifiers, one for language models, one for functions of texts."""
 
 from model_understanding.visualizers.black_box import BlackBoxVisualizer as BlackBoxVisualizer
 from model_understanding.visualizers.classifier import ModelVisualizer as ModelVisualizer

@@ -17,17 +17,17 @@ TOP_TOKENS = 5  # likeliest tokens kept at each step
 def generation_of(model: Model, encoding: Encoding, *, given: bool, top: int = TOP_TOKENS) -> Generation:
     """Return a prompt and its continuation with each step's probability, entropy and likeliest tokens.
 
-    The distributions come from one forward over prompt and continuation, so they are the model's own,
+    The distributions come from one forward pass over prompt and continuation, so they are the model's own,
     whatever the continuation was sampled with.
 
     Args:
-        model: The model of a language model.
+        model: A language model.
         encoding: Prompt and continuation.
         given: Whether the continuation was given rather than generated.
         top: How many of the likeliest tokens of each step are kept.
 
     Returns:
-        The record.
+        The generation.
     """
     tokens, start = encoding.tokens[0], encoding.prompt_length
     assert start is not None
@@ -51,12 +51,12 @@ def generation_of(model: Model, encoding: Encoding, *, given: bool, top: int = T
 
 
 def step_logits(model: Model, encoding: Encoding, steps: range) -> Float[Tensor, "steps vocabulary"]:
-    """Return the logits that each token of a continuation was chosen from.
+    """Return the logits that predict each token of a continuation.
 
     Args:
-        model: The model of a language model.
+        model: A language model.
         encoding: Prompt and continuation.
-        steps: Where the tokens stand.
+        steps: Positions of the continuation's tokens.
 
     Returns:
         The logits one position before each.

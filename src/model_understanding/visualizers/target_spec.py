@@ -97,7 +97,7 @@ class TargetSpec:
         """Return the targets on one prompt, or on a prompt and its continuation.
 
         Args:
-            model: The model of a language model.
+            model: A language model.
             encoding: The prompt, with its continuation if ``kind`` is ``continuation``.
 
         Returns:
@@ -118,7 +118,7 @@ class TargetSpec:
         """Return what makes the target of the likeliest next token, if that is what is explained.
 
         Args:
-            model: The model of a language model.
+            model: A language model.
         """
         if self.target != "next" or self.against == RUNNER_UP:
             return None

@@ -1,0 +1,142 @@
+"""The three visualizers have one interface: one order of names, given by keyword, and typed results."""
+
+import inspect
+from itertools import combinations
+from typing import get_args, get_overloads, get_type_hints
+
+import pytest
+from tiny_models import PROBE, visualizer_of
+
+from model_understanding import (
+    Assessment,
+    Attribution,
+    BlackBoxVisualizer,
+    Estimate,
+    GenerativeModelVisualizer,
+    ModelVisualizer,
+    Report,
+)
+
+VISUALIZERS = (ModelVisualizer, GenerativeModelVisualizer, BlackBoxVisualizer)
+SECOND_POSITIONAL = {("GenerativeModelVisualizer", name) for name in ("analyze", "estimate_analysis")}
+ORDER = [
+    *("continuation", "kind", "scores", "method", "target", "against", "quantity", "layer", "head", "query"),
+    *("positions", "queries", "keep", "rank", "per_token", "span", "top", "max_new_tokens"),
+    *("alternatives", "evaluate", "metrics", "draws", "seed", "temperature", "top_p", "top_k"),
+    *("replacements", "attribution", "attention", "progress", "show"),
+]
+"""How the parameters after the text are ordered, of every method that explains a text."""
+
+DEFAULTS_THAT_DIFFER = {
+    "quantity": ("logit", "log_prob"),  # classifiers, language models
+    "query": (0, -1),  # the token that a classifier or a language model reads its answer from
+    "queries": (None, "steps"),
+}
+
+
+def methods_of(visualizer: type) -> dict[str, inspect.Signature]:
+    """The public methods, those that only refuse left out."""
+    methods = inspect.getmembers(visualizer, inspect.isfunction)
+    found = {name: inspect.signature(method) for name, method in methods if not name.startswith("_")}
+    refusing = inspect.Parameter.VAR_POSITIONAL
+    return {
+        name: signature
+        for name, signature in found.items()
+        if not any(parameter.kind is refusing for parameter in signature.parameters.values())
+    }
+
+
+def options_of(signature: inspect.Signature) -> list[inspect.Parameter]:
+    """What comes after ``self`` and the text."""
+    return list(signature.parameters.values())[2:]
+
+
+METHODS = [(visualizer, name) for visualizer in VISUALIZERS for name in methods_of(visualizer)]
+EXPLAINING = [(visualizer, name) for visualizer, name in METHODS if not name.startswith("plot_")]
+IDS = [f"{visualizer.__name__}.{name}" for visualizer, name in METHODS]
+
+
+@pytest.mark.parametrize(("visualizer", "name"), METHODS, ids=IDS)
+def test_all_after_the_text_is_named(visualizer, name):
+    options = options_of(methods_of(visualizer)[name])
+    if (visualizer.__name__, name) in SECOND_POSITIONAL:
+        assert options[0].name == "continuation"
+        assert options[0].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        options = options[1:]
+    assert {option.kind for option in options} <= {inspect.Parameter.KEYWORD_ONLY}
+    assert all(option.default is not inspect.Parameter.empty for option in options)
+
+
+@pytest.mark.parametrize(("visualizer", "name"), EXPLAINING)
+def test_parameters_have_one_order(visualizer, name):
+    names = [option.name for option in options_of(methods_of(visualizer)[name])]
+    assert names == sorted(names, key=ORDER.index)
+
+
+@pytest.mark.parametrize(("first", "second"), [*combinations(VISUALIZERS, 2)])
+def test_what_is_shared_is_the_same(first, second):
+    ours, theirs = methods_of(first), methods_of(second)
+    for name in ours.keys() & theirs.keys():
+        other = theirs[name].parameters
+        for option in options_of(ours[name]):
+            if option.name not in other:
+                continue
+            assert option.kind is other[option.name].kind, (name, option.name)
+            defaults = (option.default, other[option.name].default)
+            assert defaults[0] == defaults[1] or defaults == DEFAULTS_THAT_DIFFER[option.name], name
+
+
+def test_explaining_takes_the_same_wherever_it_does_not_run_or_also_shows():
+    for visualizer in (ModelVisualizer, GenerativeModelVisualizer):
+        methods = methods_of(visualizer)
+        computed = {option.name: option.default for option in options_of(methods["compute_saliency"])}
+        estimated = {option.name: option.default for option in options_of(methods["estimate_saliency"])}
+        assert computed == {**estimated, "progress": None}
+        for name in ("analyze", "evaluate", "estimate_analysis"):
+            options = {option.name: option.default for option in options_of(methods[name])}
+            left_out = {"progress", "layer"} if name == "evaluate" else {"progress"} - options.keys()
+            assert computed.keys() - left_out <= options.keys(), name
+            differing = {key for key in computed.keys() & options.keys() if computed[key] != options[key]}
+            # A report shows each token by itself.
+            one_each = {"per_token"} if visualizer is GenerativeModelVisualizer and "analy" in name else set()
+            assert differing == one_each, name
+
+
+@pytest.mark.parametrize(("visualizer", "name"), METHODS, ids=IDS)
+def test_what_is_returned_is_stated(visualizer, name):
+    method = getattr(visualizer, name)
+    returned = inspect.signature(method).return_annotation
+    assert returned not in (inspect.Signature.empty, object)
+    assert "Any" not in str(returned)
+    documented = inspect.getdoc(method) or ""
+    for option in options_of(inspect.signature(method)):
+        assert f"{option.name}: " in documented, option.name
+    assert "Returns:" in documented
+    assert "Raises:" in documented
+
+
+@pytest.mark.parametrize("visualizer", VISUALIZERS)
+def test_overloads_tell_one_text_from_several(visualizer):
+    one, several = (get_type_hints(stated) for stated in get_overloads(visualizer.compute_saliency))
+    assert one["return"] is Attribution
+    assert several["return"] == list[Attribution]
+    assert get_type_hints(visualizer.analyze)["return"] is Report
+    if visualizer is BlackBoxVisualizer:
+        return
+    assert get_type_hints(visualizer.estimate_saliency)["return"] is Estimate
+    assert get_type_hints(visualizer.estimate_analysis)["return"] is Estimate
+    returned = [get_type_hints(stated)["return"] for stated in get_overloads(visualizer.evaluate)]
+    assert Assessment in returned
+    assert set(get_args(returned[-1])) == {Assessment, list[Assessment]}
+    for name in ("compute_saliency", "evaluate"):
+        method = getattr(visualizer, name)
+        for stated in get_overloads(method):
+            assert list(inspect.signature(stated).parameters) == list(inspect.signature(method).parameters)
+
+
+@pytest.mark.parametrize("model", ["bert", "gpt2"])
+def test_a_method_s_name_is_not_taken_for_a_token(model):
+    visualizer = visualizer_of(model)
+    for name in ("compute_saliency", "compute_attention", "score_heads", "evaluate", "estimate_saliency"):
+        with pytest.raises(TypeError, match="positional argument"):
+            getattr(visualizer, name)(PROBE, "lime")
