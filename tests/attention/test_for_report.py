@@ -68,12 +68,12 @@ def test_nothing_but_the_main_map_is_ever_larger_than_the_bound():
     assert len(asked(extent)) > 1
 
 
-def test_what_a_long_text_leaves_out_is_said_once():
+def test_a_long_text_says_once_which_maps_are_omitted():
     long = Extent(layers=12, heads=12, rows=513, keys=513)
     words = [one.left_out for one in answered(long)]
     assert words[:-1] == [()] * (len(words) - 1)
     assert words[-1] == (
-        "The maps rollout and value_weighted are left out of texts longer than 512 tokens; "
+        "The maps rollout and value_weighted are omitted for texts longer than 512 tokens; "
         "analyze(..., attention=['raw', 'rollout', 'value_weighted']) computes them.",
     )
     assert {one.left_out for one in answered(long, maps=("raw",))} == {()}

@@ -33,9 +33,7 @@ def test_what_is_kept_is_a_part_of_the_whole_map(model, name):
     mass = visualizer.compute_attention(PROBE, **asked, keep="mass")
     np.testing.assert_allclose(mass.weights[:, :, 0], whole.weights.mean(2), rtol=1e-5, atol=1e-7)
     assert mass.queries.labels() == (f"mean of {count} queries",)
-    assert mass.left_out == (
-        f"Only each key's mean weight over {count} queries is kept, not who looked at it.",
-    )
+    assert mass.left_out == (f"Only each key's mean weight over {count} queries is kept, not the rows.",)
 
     pooled = visualizer.compute_attention(PROBE, **asked, keep=Pooled(size=4))
     starts = range(0, count, 4)
@@ -45,7 +43,8 @@ def test_what_is_kept_is_a_part_of_the_whole_map(model, name):
     assert len(pooled.queries) == len(pooled.keys) == len(starts)
     assert pooled.keep == "pooled:4"
     assert pooled.left_out == (
-        "Pooled: a cell is 4 × 4 tokens, queries averaged and keys summed; no single weight is shown.",
+        "Pooled: each cell covers 4 × 4 tokens, queries averaged and keys summed; individual weights are "
+        "omitted.",
     )
 
 
@@ -56,15 +55,15 @@ def test_rows_are_chosen_by_position():
     some = visualizer.compute_attention(PROBE, layer="all", head="all", queries=[5, -1, 0])
     np.testing.assert_allclose(some.weights, whole.weights[:, :, [5, count - 1, 0]], rtol=1e-5)
     assert some.queries.ids.tolist() == whole.queries.ids[[5, -1, 0]].tolist()
-    assert some.left_out == (f"3 of {count} queries were asked for.",)
+    assert some.left_out == (f"Only 3 of {count} queries are kept.",)
     assert whole.left_out == ()
     for wanted, message in (
         (
             [count],
-            f"There is no query {count}: the text has {count} tokens. Pass positions from 0 to {count - 1}, "
+            f"There is no query token {count}: the text has {count}. Pass an index from 0 to {count - 1}, "
             f"or from -{count} to -1 counting from the end.",
         ),
-        ([], f"queries=[] names no position. Pass some from 0 to {count - 1}, or leave it out."),
+        ([], f"queries=[] names no token. Pass positions from 0 to {count - 1}, or leave queries out."),
     ):
         with pytest.raises(InputError) as caught:
             visualizer.compute_attention(PROBE, queries=wanted)
@@ -101,8 +100,8 @@ def test_reductions_by_name():
         with pytest.raises(InputError) as caught:
             reducer_of(wrong)
         assert str(caught.value) == (
-            f"keep={wrong!r} is unknown. Allowed: {', '.join(KEEPS)}, with another number in place of "
-            "theirs. Leave it out to keep every weight, or pass for example keep='pooled:64'."
+            f"Unknown keep {wrong!r}. Allowed: {', '.join(KEEPS)}; 16 and 64 may be other numbers. "
+            "Leave keep out to keep every weight, or pass for example keep='pooled:64'."
         )
     with pytest.raises(InputError, match="layers='mean' cannot join the largest weights of a row"):
         visualizer_of("bert").compute_attention(PROBE, layer="mean", keep="top:3")

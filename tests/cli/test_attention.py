@@ -155,7 +155,7 @@ def test_rows_and_reductions(command: Callable, classifier: str, language_model:
     expected = ModelVisualizer(classifier).compute_attention(TEXT, queries=[2, -1], keep="top:2")
     assert found.to_dict()["places"] == expected.to_dict()["places"]
     printed = command("attention", classifier, TEXT, "--queries", "2,-1", "--keep", "top:2").out
-    assert "2 of 24 queries were asked for." in printed
+    assert "Only 2 of 24 queries are kept." in printed
     assert "Only the 2 largest weights of each row are kept: " in printed
     prompt = command("attention", language_model, TEXT, "--queries", "prompt", "--keep", "pooled:4", "--json")
     assert AttentionMap.from_json(prompt.out).keep == "pooled:4"

@@ -111,7 +111,7 @@ def test_a_wrong_scale_is_noticed(monkeypatch):
     [
         ({"layer": 3}, "There is no layer 3: the model has 3."),
         ({"head": "mean"}, "There is no head 'mean': the model has 4."),
-        ({"query": 99}, "There is no query 99: the text has 23 tokens."),
+        ({"query": 99}, "There is no query token 99: the text has 23."),
     ],
 )
 def test_what_is_not_there_is_refused(choice, message):

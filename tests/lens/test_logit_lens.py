@@ -199,7 +199,7 @@ def test_nothing_of_layers_by_positions_by_vocabulary_is_held():
     visualizer.compute_logit_lens(PROBE)
     tokens, vocabulary = encoding.ids.shape[1], visualizer.model.config.vocab_size
     with Largest() as largest:
-        read_layers(visualizer.runner.model, encoding, positions=range(tokens), followed=[-1] * tokens, top=5)
+        read_layers(visualizer.runner.model, encoding, positions=range(tokens), tracked=[-1] * tokens, top=5)
     assert max(largest.sizes) == tokens * vocabulary
 
 
@@ -240,7 +240,7 @@ def test_a_path_around_the_last_block_is_refused():
     model.model.embed_tokens.register_forward_hook(lambda _, __, rows: kept.append(rows))
     model.model.norm.register_forward_pre_hook(lambda _, given: (given[0] + 0.01 * kept[-1],))
     assert refused(model) == (
-        "The logits of LlamaForCausalLM do not follow from its last block alone: other hidden states enter "
+        "The logits of LlamaForCausalLM do not depend on its last block alone: other hidden states enter "
         f"after it. {HINT}"
     )
 
@@ -255,19 +255,19 @@ def test_a_head_that_reads_several_positions_is_refused():
     with pytest.raises(UnsupportedModelError) as caught:
         visualizer.compute_logit_lens(PROBE, positions=3)
     assert str(caught.value) == (
-        f"What LlamaForCausalLM does after its last block, done again, does not give its own logits. {HINT}"
+        f"Replaying LlamaForCausalLM's final layers does not reproduce its logits. {HINT}"
     )
 
 
 def test_an_operation_that_is_lost_is_noticed(monkeypatch):
-    begin = replay.Tail._number_of
+    index_of = replay.FinalLayers._index_of
 
     def forgetful(self, leaf):
-        number = begin(self, leaf)
+        index = index_of(self, leaf)
         self._operations = [one for one in self._operations if one.function is not torch.rsqrt]
-        return number
+        return index
 
-    monkeypatch.setattr(replay.Tail, "_number_of", forgetful)
+    monkeypatch.setattr(replay.FinalLayers, "_index_of", forgetful)
     with pytest.raises((UnsupportedModelError, KeyError)):
         visualizer_of("llama").compute_logit_lens(PROBE)
 
@@ -281,7 +281,7 @@ def test_an_end_that_cannot_be_followed_is_refused():
     with pytest.raises(UnsupportedModelError) as caught:
         visualizer.compute_logit_lens(PROBE)
     assert str(caught.value) == (
-        f"The way from the last block of LlamaForCausalLM to its logits cannot be followed. {HINT}"
+        f"Could not trace the logits of LlamaForCausalLM back to its last block. {HINT}"
     )
 
 
@@ -297,15 +297,15 @@ def test_operations_in_place_are_done_again_in_place():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"positions": 99}, "There is no position 99: the text has 23 tokens. "
+        ({"positions": 99}, "There is no position 99: the text has 23. "
          "Pass an index from 0 to 22, or from -23 to -1 counting from the end."),
-        ({"positions": "last"}, "There is no position 'last': the text has 23 tokens. "
+        ({"positions": "last"}, "There is no position 'last': the text has 23. "
          "Pass an index from 0 to 22, or from -23 to -1 counting from the end."),
-        ({"positions": [True]}, "There is no position True: the text has 23 tokens. "
+        ({"positions": [True]}, "There is no position True: the text has 23. "
          "Pass an index from 0 to 22, or from -23 to -1 counting from the end."),
-        ({"positions": []}, "No position was chosen. Leave positions out, or pass for example -1."),
-        ({"top": 0}, "top must be a whole number of at least 1. Got 0. Pass top=5."),
-        ({"top": 2.5}, "top must be a whole number of at least 1. Got 2.5. Pass top=5."),
+        ({"positions": []}, "positions=[] names no position. Leave positions out, or pass positions=-1."),
+        ({"top": 0}, "top must be a whole number, 1 or more. Got 0. Pass top=1."),
+        ({"top": 2.5}, "top must be a whole number, 1 or more. Got 2.5. Pass top=1."),
     ],
 )  # fmt: skip
 def test_what_is_not_there_is_refused(options, message):
@@ -367,6 +367,6 @@ def test_classes_that_are_no_alternatives_are_refused(changes, kind):
     with pytest.raises(UnsupportedModelError) as caught:
         ModelVisualizer(model=model, tokenizer=tiny_models.tokenizer_of("bert")).compute_logit_lens(PROBE)
     assert str(caught.value) == (
-        "The logit lens reads one distribution over the classes, and BertForSequenceClassification is a "
+        "The logit lens needs one distribution over the classes, and BertForSequenceClassification is a "
         f"{kind} model. Use compute_saliency or compute_attention."
     )

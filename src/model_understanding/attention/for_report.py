@@ -1,4 +1,4 @@
-"""Which attention a report keeps: as much as the length of the text allows, never more than a bound."""
+"""Which attention maps a report keeps: as much as the length of the text allows, within a bound."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,24 +10,23 @@ from model_understanding.results import AttentionMap
 
 MOST_CELLS = 3_200_000  # of one map: 144 heads at 149 tokens, the means of 12 layers at 512
 THUMBNAIL = 64  # cells across in an overview of all heads, at most
-MOST_FLOWING = 512  # tokens up to which maps through all layers are cheap beside an attribution
-FURTHER_MAPS = ("rollout", "value_weighted")  # one more forward each
+FURTHER_MAPS_UP_TO = 512  # up to here their cost is small beside an attribution's
+FURTHER_MAPS = ("rollout", "value_weighted")  # one more forward pass each
 
 MapChoice = Sequence[str | AttentionMapMethod] | None
-
-
-Attend = Callable[[Any, Any, Any, str], AttentionMap]  # layer, head, map and keep of compute_attention
+Attend = Callable[[Any, Any, Any, str], AttentionMap]
+"""Computes a map of a layer, a head, a kind and a ``keep`` as ``compute_attention`` takes them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """What a model and a text span.
+    """The size of all attention of a model on a text.
 
     Args:
         layers: Layers with attention.
         heads: Heads of each.
-        rows: Queries looked from.
-        keys: Tokens looked at.
+        rows: Queries.
+        keys: Keys.
     """
 
     layers: int
@@ -36,11 +35,11 @@ class Extent:
     keys: int
 
     def fits(self, layers: int, heads: int, size: int = 1) -> bool:
-        """Return whether so many layers and heads may be held, neighbors pooled in groups of a size."""
+        """Return whether so many layers and heads fit the bound, neighbors pooled in groups of a size."""
         return layers * heads * -(-self.rows // size) * -(-self.keys // size) <= MOST_CELLS
 
     def pooled_size(self) -> int:
-        """Return the smallest group, a power of two, in which all heads may be held and make thumbnails."""
+        """Return the smallest group size, a power of two, at which all heads fit and make thumbnails."""
         size = 2
         while self.keys > size * THUMBNAIL or not self.fits(self.layers, self.heads, size):
             size *= 2
@@ -50,55 +49,55 @@ class Extent:
 def attention_of_report(attend: Attend, extent: Extent, maps: MapChoice) -> tuple[AttentionMap, ...]:
     """Return the maps that a report keeps, the main one first: the last layer, mean over heads.
 
-    Where all heads of all layers fit the bound they are kept; else the mean over heads of each layer, all
-    heads of the last one, each where it fits, and an overview of all heads with neighbors pooled. Then come
-    further maps, of each layer where that fits. The last map says which further ones a long text leaves out.
+    All heads of all layers are kept if they fit the bound; else the mean over heads of each layer and all
+    heads of the last one, each if it fits, and an overview of all heads with neighbors pooled. Then come
+    further maps, of each layer if that fits. The last map says which of these are omitted for a long text.
 
     Args:
         attend: Computes a map of the text.
-        extent: How much there is.
-        maps: Names or map objects; left out, ``raw`` and the cheap ones that the model allows; empty for
-            the main map alone. A map that is named must be possible.
+        extent: The size of all attention.
+        maps: Names or map objects. Left out: ``raw`` and the cheap ones that the model allows. Empty: the
+            main map alone. A map that is named must be possible.
 
     Returns:
-        The maps; none where the model has no attention that can be read.
+        The maps; none if the model has no attention that can be read.
     """
     try:
         main = attend(-1, "mean", "raw", "rows")
     except UnsupportedModelError:
         return ()
-    chosen: Sequence[Any] = ("raw", *FURTHER_MAPS) if maps is None else maps
-    found, spared = [main], []
-    for given in chosen:
-        if given == "raw":
-            found += _raw(attend, extent)
+    kinds: Sequence[Any] = ("raw", *FURTHER_MAPS) if maps is None else maps
+    computed, omitted = [main], []
+    for kind in kinds:
+        if kind == "raw":
+            computed += _raw(attend, extent)
             continue
-        if maps is None and extent.keys > MOST_FLOWING:
-            spared.append(str(given))
+        if maps is None and extent.keys > FURTHER_MAPS_UP_TO:
+            omitted.append(str(kind))
             continue
         try:
-            found.append(attend("all" if extent.fits(extent.layers, 1) else -1, "mean", given, "rows"))
+            computed.append(attend("all" if extent.fits(extent.layers, 1) else -1, "mean", kind, "rows"))
         except ModelUnderstandingError:
             if maps is not None:
                 raise
-    if spared:
+    if omitted:
         words = (
-            f"The maps {' and '.join(spared)} are left out of texts longer than {MOST_FLOWING} tokens; "
-            f"analyze(..., attention={['raw', *spared]}) computes them."
+            f"The maps {' and '.join(omitted)} are omitted for texts longer than "
+            f"{FURTHER_MAPS_UP_TO} tokens; analyze(..., attention={['raw', *omitted]}) computes them."
         )
-        found[-1] = replace(found[-1], left_out=(*found[-1].left_out, words))
-    return tuple(found)
+        computed[-1] = replace(computed[-1], left_out=(*computed[-1].left_out, words))
+    return tuple(computed)
 
 
 def _raw(attend: Attend, extent: Extent) -> list[AttentionMap]:
     layers, heads = extent.layers, extent.heads
     if extent.fits(layers, heads):
         return [attend("all", "all", "raw", "rows")] if layers * heads > 1 else []
-    found = []
+    maps = []
     if layers > 1 and extent.fits(layers, 1):
-        found.append(attend("all", "mean", "raw", "rows"))
+        maps.append(attend("all", "mean", "raw", "rows"))
     if heads > 1 and extent.fits(1, heads):
-        found.append(attend(-1, "all", "raw", "rows"))
+        maps.append(attend(-1, "all", "raw", "rows"))
     if layers * heads > 1:
-        found.append(attend("all", "all", "raw", f"pooled:{extent.pooled_size()}"))
-    return found
+        maps.append(attend("all", "all", "raw", f"pooled:{extent.pooled_size()}"))
+    return maps

@@ -1,4 +1,4 @@
-"""What is asked of an attention map: its rows, and how much of each is kept."""
+"""Which layers, heads and rows of an attention map are kept, and how much of each row."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
@@ -10,6 +10,7 @@ from model_understanding.attention.capture.layer import RowBlock
 from model_understanding.attention.capture.reducers import ColumnMass, Pooled, Reduced, Reducer, Rows, TopKeys
 from model_understanding.attention.capture.weights import CapturedAttention
 from model_understanding.attention.protocol import AttentionMapMethod, StreamedAttentionMap
+from model_understanding.checks import index_in
 from model_understanding.errors import InputError
 from model_understanding.model.model import Model
 from model_understanding.results.attention_map import REDUCTIONS
@@ -27,11 +28,11 @@ class Kept(NamedTuple):
     Args:
         weights: Shape ``(L, H, Q, K)``, or ``(L, H, Q, C)`` with places.
         mask: The same without layers and heads.
-        queries: The rows' tokens, or stretches of them.
-        keys: The columns' tokens, or stretches of them.
-        steps: The tokens that the rows produced, or stretches of them.
-        places: Where each row's largest weights are, −1 for none.
-        left_out: What is not there, in sentences.
+        queries: The rows' tokens, or blocks of them.
+        keys: The columns' tokens, or blocks of them.
+        steps: The tokens that the rows produced, or blocks of them.
+        places: Positions of the keys of each row's largest weights, −1 for none.
+        left_out: What is omitted, in sentences.
     """
 
     weights: np.ndarray
@@ -47,21 +48,21 @@ def reducer_of(keep: Keep) -> Reducer:
     """Return the reducer of a name, as ``top:16``, ``pooled:64``, ``mass`` or ``rows``.
 
     Raises:
-        InputError: There is none of that name, or its number is none.
+        InputError: The name is unknown, or its number is not a whole number of at least 1.
     """
     if not isinstance(keep, str):
         return keep
-    name, colon, number = keep.partition(":")
+    name, colon, size = keep.partition(":")
     kinds: dict[str, Any] = {"rows": Rows, "mass": ColumnMass, "top": TopKeys, "pooled": Pooled}
-    takes_number = name in ("top", "pooled") and number.isascii() and number.isdecimal()
-    if name not in kinds or (colon and not takes_number):
+    takes_size = name in ("top", "pooled") and size.isascii() and size.isdecimal()
+    if name not in kinds or (colon and not takes_size):
         raise InputError(
-            f"keep={keep!r} is unknown. Allowed: {', '.join(KEEPS)}, with another number in place of theirs.",
-            hint="Leave it out to keep every weight, or pass for example keep='pooled:64'.",
+            f"Unknown keep {keep!r}. Allowed: {', '.join(KEEPS)}; 16 and 64 may be other numbers.",
+            hint="Leave keep out to keep every weight, or pass for example keep='pooled:64'.",
         )
-    if not number:
+    if not size:
         return kinds[name]()
-    return TopKeys(count=int(number)) if name == "top" else Pooled(size=int(number))
+    return TopKeys(count=int(size)) if name == "top" else Pooled(size=int(size))
 
 
 def axis_of(choice: AxisChoice, count: int, name: str) -> Sequence[int] | str:
@@ -76,45 +77,33 @@ def axis_of(choice: AxisChoice, count: int, name: str) -> Sequence[int] | str:
         if choice in REDUCTIONS:
             return choice
         raise InputError(
-            f"{name} {choice!r} is unknown. Allowed: an index, a list of them, 'all', 'mean', 'max'.",
+            f"Unknown {name} {choice!r}. Allowed: an index, a list of indices, 'all', 'mean', 'max'.",
             hint=f"Pass for example {name}=-1 or {name}='mean'.",
         )
-    wanted = [choice] if isinstance(choice, int) else list(choice)
-    for index in wanted:
-        if isinstance(index, bool) or not isinstance(index, int) or not -count <= index < count:
-            raise InputError(
-                f"There is no {name} {index!r}: the model has {count}.",
-                hint=f"Pass an index from 0 to {count - 1}, or from -{count} to -1 counting from the end.",
-            )
-    if not wanted:
-        raise InputError(f"No {name} was chosen.", hint=f"Pass for example {name}='all'.")
-    return [index % count for index in wanted]
+    indices = list(choice) if isinstance(choice, Sequence) else [choice]
+    if not indices:
+        raise InputError(f"{name}=[] names no {name}.", hint=f"Pass for example {name}='all'.")
+    return [index_in(index, count, name) for index in indices]
 
 
 def positions_of(queries: Sequence[int], tokens: Tokens) -> list[int]:
     """Return chosen rows as positions from 0.
 
     Raises:
-        InputError: There is no such position, or none was chosen.
+        InputError: There is no such token, or none was chosen.
     """
     count = len(tokens)
-    wanted = [] if isinstance(queries, str) else list(queries)
-    if not wanted:
+    positions = [] if isinstance(queries, str) else list(queries)
+    if not positions:
         raise InputError(
-            f"queries={queries!r} names no position.",
-            hint=f"Pass some from 0 to {count - 1}, or leave it out.",
+            f"queries={queries!r} names no token.",
+            hint=f"Pass positions from 0 to {count - 1}, or leave queries out.",
         )
-    for position in wanted:
-        if isinstance(position, bool) or not isinstance(position, int) or not -count <= position < count:
-            raise InputError(
-                f"There is no query {position!r}: the text has {count} tokens.",
-                hint=f"Pass positions from 0 to {count - 1}, or from -{count} to -1 counting from the end.",
-            )
-    return [position % count for position in wanted]
+    return [index_in(position, count, "query token", "the text") for position in positions]
 
 
 def name_of(reducer: Reducer) -> str:
-    """Return what ``keep`` calls a reducer; a reducer of one's own is called as its class."""
+    """Return the name of a reducer, as ``keep`` takes it; of a custom one the name of its class."""
     if isinstance(reducer, TopKeys):
         return f"top:{reducer.count}"
     if isinstance(reducer, Pooled):
@@ -132,7 +121,7 @@ def captured_by(
     queries: Sequence[int] | None,
     reducer: Reducer,
 ) -> CapturedAttention:
-    """Run a map and keep what a reducer keeps: layer by layer as they come, where the map can.
+    """Run a map and keep what a reducer keeps, layer by layer as they come if the map can do that.
 
     Args:
         method: The map.
@@ -154,24 +143,24 @@ def captured_by(
 
 
 def reduced(captured: CapturedAttention, reducer: Reducer) -> CapturedAttention:
-    """Return a whole map reduced, as if its layers came one after another.
+    """Return a map of all rows reduced, layer by layer.
 
     Args:
         captured: All rows.
         reducer: What to keep of them.
     """
     *_, rows, tokens = captured.weights.shape
-    places = torch.arange(rows, device=captured.weights.device)
-    found: list[Reduced] = []
-    for number in range(captured.weights.shape[1]):
-        weights = captured.weights[:, number]
+    positions = torch.arange(rows, device=captured.weights.device)
+    layers: list[Reduced] = []
+    for index in range(captured.weights.shape[1]):
+        weights = captured.weights[:, index]
         shape = (weights.shape[0], weights.shape[1], rows, tokens)
-        found.append(reducer([RowBlock(0, places, 0, weights, captured.mask)], shape))
-    mask = found[0].mask
-    for other in found[1:]:
+        layers.append(reducer([RowBlock(0, positions, 0, weights, captured.mask)], shape))
+    mask = layers[0].mask
+    for other in layers[1:]:
         mask = mask | other.mask
-    keys = [one.keys for one in found if one.keys is not None]
-    weights = torch.stack([one.weights for one in found], dim=1)
+    keys = [layer.keys for layer in layers if layer.keys is not None]
+    weights = torch.stack([layer.weights for layer in layers], dim=1)
     return CapturedAttention(weights, mask, torch.stack(keys, dim=1) if keys else None)
 
 
@@ -184,7 +173,7 @@ def kept_of(
     *,
     is_attention: bool,
 ) -> Kept:
-    """Return what was captured of one text, with its tokens joined where the reducer joined them.
+    """Return what was captured of one text, its tokens joined in blocks where the reducer pools them.
 
     Args:
         captured: What was captured.
@@ -199,7 +188,7 @@ def kept_of(
     rows = tokens if queries is None else tokens.select(queries)
     keys, count, left_out = tokens, len(rows), []
     if steps is None and count < len(tokens):
-        left_out.append(f"{count} of {len(tokens)} queries were asked for.")
+        left_out.append(f"Only {count} of {len(tokens)} queries are kept.")
     if isinstance(reducer, TopKeys) and reducer.count < len(tokens):
         share = f": {100 * float(weights.sum(-1).mean()):.1f} % of the attention" if is_attention else ""
         largest = "largest weight" if reducer.count == 1 else f"{reducer.count} largest weights"
@@ -209,14 +198,15 @@ def kept_of(
     elif isinstance(reducer, Pooled) and reducer.size > 1:
         keys = tokens.blocks(reducer.size)
         positions = range(len(tokens)) if queries is None else queries
-        steps = None if steps is None else steps.blocks(reducer.size, [place + 1 for place in positions])
+        produced = [position + 1 for position in positions]
+        steps = None if steps is None else steps.blocks(reducer.size, produced)
         rows = rows.blocks(reducer.size, positions)
         left_out.append(
-            f"Pooled: a cell is {reducer.size} × {reducer.size} tokens, queries averaged and keys summed; "
-            "no single weight is shown."
+            f"Pooled: each cell covers {reducer.size} × {reducer.size} tokens, queries averaged and keys "
+            "summed; individual weights are omitted."
         )
     elif isinstance(reducer, ColumnMass):
         weights, mask = weights[..., None, :], mask[None]
         rows, steps = rows.collapsed(f"mean of {count} queries"), None
-        left_out.append(f"Only each key's mean weight over {count} queries is kept, not who looked at it.")
+        left_out.append(f"Only each key's mean weight over {count} queries is kept, not the rows.")
     return Kept(weights, mask, rows, keys, steps, places, tuple(left_out))

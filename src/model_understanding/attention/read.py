@@ -1,4 +1,4 @@
-"""Run a model over a text and record where it looked: maps of attention, and the products behind a head's."""
+"""Run a model over a text and record its attention: maps, and the products behind a head's weights."""
 
 import time
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from model_understanding.attention.keep import (
     reducer_of,
 )
 from model_understanding.attention.protocol import AttentionMapMethod
+from model_understanding.checks import index_in
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.model.attention_layout import layer_count
 from model_understanding.model.model import Model
@@ -63,9 +64,9 @@ def read_attention(
     layers = axis_of(layer, layer_count(model.config), "layer")
     heads = axis_of(head, head_count, "head")
     tokens = encoding.tokens[0]
-    chosen = None if queries is None else positions_of(queries, tokens)
-    captured = captured_by(method, model, encoding, layers, heads, chosen, reducer)
-    kept = kept_of(captured, reducer, tokens, chosen, steps, is_attention=method.name == "raw")
+    positions = None if queries is None else positions_of(queries, tokens)
+    captured = captured_by(method, model, encoding, layers, heads, positions, reducer)
+    kept = kept_of(captured, reducer, tokens, positions, steps, is_attention=method.name == "raw")
     return AttentionMap(
         **kept._asdict(),
         layers=layers if isinstance(layers, str) else tuple(layers),
@@ -84,7 +85,7 @@ def attention_for_report(
     queries: Sequence[int] | None = None,
     steps: Tokens | None = None,
 ) -> tuple[AttentionMap, ...]:
-    """Return the maps that a report keeps; a model without attention still has the rest of its report.
+    """Return the maps that a report keeps; none for a model without attention.
 
     Args:
         model: The model.
@@ -119,7 +120,7 @@ def query_key_of(model: Model, encoding: Encoding, layer: int, head: int, query:
         encoding: The text.
         layer: The attention layer, counted from the end where negative.
         head: The head, likewise.
-        query: The token that looks, likewise.
+        query: The query's position, likewise.
 
     Returns:
         The query, its keys, and their weights.
@@ -130,21 +131,21 @@ def query_key_of(model: Model, encoding: Encoding, layer: int, head: int, query:
     """
     started = time.perf_counter()
     config, tokens = model.config, encoding.tokens[0]
-    (chosen,) = axis_of([layer], layer_count(config), "layer")
-    (which,) = axis_of([head], config.get_text_config().num_attention_heads, "head")
-    (where,) = positions_of([query], tokens)
-    found = read_query_key(model, encoding, int(chosen), int(which), where)
+    layer = index_in(layer, layer_count(config), "layer")
+    head = index_in(head, config.get_text_config().num_attention_heads, "head")
+    query = index_in(query, len(tokens), "query token", "the text")
+    reading = read_query_key(model, encoding, layer, head, query)
     return QueryKey(
         tokens=tokens,
-        query=where,
-        layer=int(chosen),
-        head=int(which),
-        query_vector=found.query.numpy(),
-        key_vectors=found.keys.numpy(),
-        scale=found.scale,
-        additions=found.additions.numpy(),
-        allowed=found.allowed.numpy(),
-        weights=found.weights.numpy(),
-        rival=found.rival,
+        query=query,
+        layer=layer,
+        head=head,
+        query_vector=reading.query.numpy(),
+        key_vectors=reading.keys.numpy(),
+        scale=reading.scale,
+        additions=reading.additions.numpy(),
+        allowed=reading.allowed.numpy(),
+        weights=reading.weights.numpy(),
+        rival=reading.rival,
         provenance=replace(model.loaded.provenance, seconds=time.perf_counter() - started),
     )

@@ -1,8 +1,8 @@
-"""Read every layer's hidden states through the model's own tail: the logit lens, from one forward.
+"""The logit lens: every layer's hidden states read through the model's own final layers, in one forward pass.
 
 What enters a block, and what leaves the last one, is kept at the chosen positions while the model runs.
 Each layer's states then go through the operations that the model itself ran after its last block
-(``tail.py``), and are reduced before the next layer's: no array of layers × positions × vocabulary is held.
+(``replay.py``), and are reduced before the next layer's: no array of layers × positions × vocabulary is held.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from model_understanding.errors import NumericalError, UnsupportedModelError
-from model_understanding.lens.replay import HINT, Tail
+from model_understanding.lens.replay import HINT, FinalLayers
 from model_understanding.model.blocks import Block, entering_states, transformer_blocks
 from model_understanding.model.finite import first_broken_layer, require_finite
 from model_understanding.model.guard import guarded
@@ -27,17 +27,17 @@ _CELLS_AT_ONCE = 2**22  # positions × vocabulary that are reduced together: 32 
 
 
 class LensReadings(NamedTuple):
-    """What each layer's hidden states say through the model's tail; layers in the order they run.
+    """What each layer's hidden states give through the final layers; layers in the order they run.
 
     The first layer is what enters block 0, the next ones what enters block 1, 2, …, the last what leaves
     the last block.
 
     Args:
-        top_ids: The likeliest entries.
+        top_ids: The likeliest classes or tokens.
         top_probabilities: Their probabilities.
         entropies: Entropy in nats.
         divergences: ``KL(last layer ‖ layer)`` in nats.
-        tracked_ranks: Rank of each tracked entry, from 1; 0 where none is tracked.
+        tracked_ranks: Rank of each tracked class or token, from 1; 0 where none is tracked.
         tracked_probabilities: Its probability; 0 where none is tracked.
     """
 
@@ -54,25 +54,25 @@ def read_layers(
     encoding: Encoding,
     *,
     positions: Sequence[int] | None,
-    followed: Sequence[int],
+    tracked: Sequence[int],
     top: int,
 ) -> LensReadings:
-    """Run one text once and read each layer's states through the model's own tail.
+    """Run one text once and read each layer's states through the model's own final layers.
 
     Args:
         model: The model.
         encoding: One text.
         positions: Where a language model's next token is read; ``None`` for a classifier's one answer.
-        followed: An entry to track for each position, −1 for none; the last layer's likeliest is the other
-            track.
-        top: How many of the likeliest entries to keep.
+        tracked: A class or token to track at each position, −1 for none; the last layer's likeliest is
+            tracked besides.
+        top: How many of the likeliest classes or tokens to keep.
 
     Returns:
-        The readings; ``tracked_*`` of the last layer's likeliest entry, then of those followed.
+        The readings; ``tracked_*`` of the last layer's likeliest class or token, then of those given.
 
     Raises:
-        UnsupportedModelError: The blocks cannot be told, the way from the last of them to the logits cannot
-            be followed, or followed again it does not give the model's own logits.
+        UnsupportedModelError: The blocks cannot be located, or the layers after the last of them cannot be
+            replayed or do not reproduce the model's logits.
         NumericalError: A layer's states give logits that are not finite.
     """
     module = model.module
@@ -82,21 +82,21 @@ def read_layers(
         raise UnsupportedModelError(error.message, hint=HINT) from error
     first = 0 if positions is None else min(positions)
     encoding = encoding if positions is None else encoding.prefix(max(positions) + 1)
-    tail = Tail(module)
+    final_layers = FinalLayers(module)
     with guarded(module, gradients=False):
-        with _kept_states(module, blocks, positions, tail) as states, tail:
+        with _kept_states(module, blocks, positions, final_layers) as states, final_layers:
             outputs = model.forward(encoding, first)
         count_forward(encoding.ids.numel())
-        tail.finish(outputs.logits)
+        final_layers.finish(outputs.logits)
         require_finite(outputs.logits, "logits", lambda: first_broken_layer(module, encoding.inputs))
-        reduce = _Reduction(outputs.logits, encoding.ids.shape[1], positions, followed, top)
-        for number, layer in enumerate(states.layers):
-            logits = tail(states.whole(layer))
-            if number == len(blocks):
-                _require_same(model.name, reduce.chosen(logits), reduce.final)
+        reduction = _Reduction(outputs.logits, encoding.ids.shape[1], positions, tracked, top)
+        for layer, layer_states in enumerate(states.layers):
+            logits = final_layers(states.of_text(layer_states))
+            if layer == len(blocks):
+                _require_same(model.name, reduction.rows(logits), reduction.final)
                 logits = outputs.logits  # to the last bit
-            reduce.take(number, logits)
-    return reduce.readings()
+            reduction.add(layer, logits)
+    return reduction.readings()
 
 
 class _States:
@@ -109,36 +109,36 @@ class _States:
     def __init__(self, positions: Sequence[int] | None) -> None:
         self.layers: list[Tensor] = []
         self._positions = None if positions is None else list(positions)
-        self._place: Tensor | None = None
+        self._last: Tensor | None = None
 
     def keep(self, states: Tensor) -> None:
         """Keep a copy of a layer's states, ``(1, tokens, width)`` (in XLNet ``(tokens, 1, width)``)."""
-        self._place = states
+        self._last = states
         if self._positions is None:
             self.layers.append(states.detach().clone())
         else:
             self.layers.append(states.detach()[:, self._positions])
 
-    def whole(self, layer: Tensor) -> Tensor:
+    def of_text(self, layer: Tensor) -> Tensor:
         """Return a layer's states in the shape of the last block's output, on its device.
 
-        Places that were not chosen hold zeros: the tail of a language model reads one position at a time,
-        and if it did not, the last layer's logits would come out otherwise and the model be refused.
+        Other positions hold zeros: the final layers of a language model read one position at a time. If they
+        did not, they would not reproduce the last layer's logits, and the model would be refused.
         """
-        assert self._place is not None
-        layer = layer.to(self._place.device, self._place.dtype)
+        assert self._last is not None
+        layer = layer.to(self._last.device, self._last.dtype)
         if self._positions is None:
             return layer
-        whole = layer.new_zeros(self._place.shape)
-        whole[:, self._positions] = layer
-        return whole
+        states = layer.new_zeros(self._last.shape)
+        states[:, self._positions] = layer
+        return states
 
 
 @contextmanager
 def _kept_states(
-    model: nn.Module, blocks: Sequence[Block], positions: Sequence[int] | None, tail: Tail
+    model: nn.Module, blocks: Sequence[Block], positions: Sequence[int] | None, final_layers: FinalLayers
 ) -> Iterator[_States]:
-    """Keep what enters each block and leaves the last one, for one forward, and start its tail there."""
+    """Keep what enters each block and leaves the last one in a forward pass; the final layers begin there."""
     kept = _States(positions)
     calls: dict[nn.Module, int] = dict.fromkeys((block.module for block in blocks), 0)
     name = type(model).__name__
@@ -147,7 +147,7 @@ def _kept_states(
         states = entering_states(module, arguments, keywords)
         if states is None:
             raise UnsupportedModelError(
-                f"{name} did not run its block {type(module).__name__} on hidden states.", hint=HINT
+                f"The block {type(module).__name__} of {name} does not receive hidden states.", hint=HINT
             )
         kept.keep(states)
 
@@ -157,10 +157,10 @@ def _kept_states(
             states = output[0] if isinstance(output, tuple | list) else output
             if not isinstance(states, Tensor) or states.ndim != 3:
                 raise UnsupportedModelError(
-                    f"The last block of {name} gives no hidden states that could be followed.", hint=HINT
+                    f"The last block of {name} does not return hidden states.", hint=HINT
                 )
             kept.keep(states)
-            tail.begin(states)
+            final_layers.begin(states)
 
     handles = [module.register_forward_pre_hook(before, with_kwargs=True) for module in calls]
     handles.append(blocks[-1].module.register_forward_hook(after))
@@ -171,12 +171,13 @@ def _kept_states(
             handle.remove()
     if len(kept.layers) != len(blocks) + 1:
         raise UnsupportedModelError(
-            f"{name} ran {len(kept.layers)} times through its {len(blocks)} blocks.", hint=HINT
+            f"Expected {name} to run its {len(blocks)} blocks once each, found {len(kept.layers) - 1} runs.",
+            hint=HINT,
         )
 
 
 class _Distribution:
-    """Distributions over the entries, so written that small entropies and divergences stay exact.
+    """Distributions over classes or tokens, in a form in which small entropies and divergences stay exact.
 
     Args:
         logits: Their logits, in 64 bits: the divergence of two layers that agree is far below 1.
@@ -190,13 +191,13 @@ class _Distribution:
         self._logs = totals[:, 0].log()
 
     def entropy(self) -> Float[Tensor, " positions"]:
-        """Return ``−Σ p log p`` as a sum of numbers that are all positive."""
+        """Return ``−Σ p log p`` as a sum of positive terms."""
         return self._logs - (self.probabilities * self._below).sum(-1)
 
     def divergence_from(self, other: "_Distribution") -> Float[Tensor, " positions"]:
         """Return ``KL(self ‖ other)`` from differences of logits, never of their exponentials."""
-        apart = (self.probabilities * (self._below - other._below)).sum(-1)
-        return (apart - (self._logs - other._logs)).clamp(min=0)
+        mean_difference = (self.probabilities * (self._below - other._below)).sum(-1)
+        return (mean_difference - (self._logs - other._logs)).clamp(min=0)
 
 
 class _Reduction:
@@ -206,35 +207,35 @@ class _Reduction:
         final: The model's own logits.
         tokens: How many tokens it read.
         positions: The positions to read; ``None`` for a classifier.
-        followed: The entry to track at each, −1 for none.
-        top: How many of the likeliest entries to keep.
+        tracked: The class or token to track at each, −1 for none.
+        top: How many of the likeliest classes or tokens to keep.
     """
 
     def __init__(
-        self, final: Tensor, tokens: int, positions: Sequence[int] | None, followed: Sequence[int], top: int
+        self, final: Tensor, tokens: int, positions: Sequence[int] | None, tracked: Sequence[int], top: int
     ) -> None:
-        self._places: list[int] | None = None
+        self._rows: list[int] | None = None
         if positions is not None:  # the model may have computed the logits of the last positions only
             skipped = tokens - final.shape[1]
-            self._places = [position - skipped for position in positions]
-        self.final = self.chosen(final)
+            self._rows = [position - skipped for position in positions]
+        self.final = self.rows(final)
         self._top = min(top, self.final.shape[-1])
         likeliest = self.final.topk(1, dim=-1).indices[:, 0]
-        given = torch.as_tensor(list(followed), dtype=torch.long, device=likeliest.device)
+        given = torch.as_tensor(list(tracked), dtype=torch.long, device=likeliest.device)
         self._tracked = torch.stack([likeliest, given])
         self._final: _Distribution | None = None
         self._kept: list[list[Tensor]] = []
 
-    def chosen(self, logits: Tensor) -> Float[Tensor, "positions entries"]:
+    def rows(self, logits: Tensor) -> Float[Tensor, "positions entries"]:
         """Return the rows of logits that are read."""
-        return logits if self._places is None else logits[0, self._places]
+        return logits if self._rows is None else logits[0, self._rows]
 
-    def take(self, number: int, logits: Tensor) -> None:
+    def add(self, layer: int, logits: Tensor) -> None:
         """Reduce and keep a layer's logits."""
-        rows = self.chosen(logits)
+        rows = self.rows(logits)
         if not bool(torch.isfinite(rows).all()):
             raise NumericalError(
-                f"The logits of layer {number}, read through the head in {rows.dtype}, are not finite.",
+                f"The logits of layer {layer}, read through the head in {rows.dtype}, are not finite.",
                 hint="Load the model with dtype='float32'.",
             )
         step = max(1, _CELLS_AT_ONCE // rows.shape[-1])
@@ -249,10 +250,10 @@ class _Reduction:
         best = rows.topk(self._top, dim=-1).indices
         tracked = self._tracked[:, which].T
         is_tracked = tracked >= 0
-        places = tracked.clamp(min=0)
-        reached = rows.gather(1, places)
+        indices = tracked.clamp(min=0)
+        logits = rows.gather(1, indices)
         ranks = torch.stack(
-            [(rows > reached[:, [track]]).sum(-1) + 1 for track in range(reached.shape[1])], dim=1
+            [(rows > logits[:, [track]]).sum(-1) + 1 for track in range(logits.shape[1])], dim=1
         )
         return [
             best,
@@ -260,29 +261,29 @@ class _Reduction:
             own.entropy(),
             final.divergence_from(own),
             ranks * is_tracked,
-            own.probabilities.gather(1, places) * is_tracked,
+            own.probabilities.gather(1, indices) * is_tracked,
         ]
 
     def _final_of(self, which: slice) -> "_Distribution":
         """Return the last layer's distributions, kept where all positions are reduced together."""
         if self._final is not None:
             return self._final
-        found = _Distribution(self.final[which].double())
-        self._final = found if len(found.probabilities) == len(self.final) else None
-        return found
+        distributions = _Distribution(self.final[which].double())
+        self._final = distributions if len(distributions.probabilities) == len(self.final) else None
+        return distributions
 
     def readings(self) -> LensReadings:
         """Return what was kept of all layers."""
-        ids, probabilities, entropies, divergences, ranks, chances = (
+        ids, probabilities, entropies, divergences, ranks, tracked = (
             torch.stack(group).cpu() for group in zip(*self._kept, strict=True)
         )
-        ranks, chances = ranks.permute(2, 0, 1), chances.permute(2, 0, 1)
-        return LensReadings(ids, probabilities, entropies, divergences, ranks, chances)
+        ranks, tracked = ranks.permute(2, 0, 1), tracked.permute(2, 0, 1)
+        return LensReadings(ids, probabilities, entropies, divergences, ranks, tracked)
 
 
-def _require_same(name: str, found: Tensor, expected: Tensor) -> None:
+def _require_same(name: str, replayed: Tensor, expected: Tensor) -> None:
     allowed = _ROUNDINGS * torch.finfo(expected.dtype).eps * expected.abs().max()
-    if not bool((found - expected).abs().max() <= allowed):
+    if not bool((replayed - expected).abs().max() <= allowed):
         raise UnsupportedModelError(
-            f"What {name} does after its last block, done again, does not give its own logits.", hint=HINT
+            f"Replaying {name}'s final layers does not reproduce its logits.", hint=HINT
         )

@@ -1,10 +1,10 @@
-"""Run what a model does after its last block on other hidden states, with the model's own operations.
+"""Replay a model's final layers, from its last block to the logits, on other hidden states.
 
 Between the last block and the logits lie a final norm, sometimes a projection or a pooler, the head, soft
-caps and scales: modules and bare arithmetic, different in every architecture. None of it is looked up by
-name. A function mode notes each operation that follows from the last block's output during one forward, and
-the notes are played again with other hidden states in its place. Played with the last block's own output
-they must give the model's own logits, else the model is refused.
+caps and scales: modules and bare arithmetic, different in every architecture. None of it is found by name.
+A function mode records each operation that follows from the last block's output during one forward pass, and
+the record is replayed with other hidden states in its place. Replayed with the last block's own output it
+must reproduce the model's logits, else the model is refused.
 """
 
 from collections.abc import Callable
@@ -22,10 +22,10 @@ HINT = "Use compute_saliency or compute_attention: neither reads inner layers th
 
 
 @dataclass(frozen=True, slots=True)
-class _Noted:
-    """Stands for a value that follows from the last block's output, by its number."""
+class _Recorded:
+    """Stands for a recorded value: one that follows from the last block's output."""
 
-    number: int
+    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class _Operation:
     results: Any
 
 
-class Tail(TorchFunctionMode):
-    """Notes what a model does after its last block, while that forward runs, and does it again.
+class FinalLayers(TorchFunctionMode):
+    """Records what a model computes after its last block in one forward pass, and replays it.
 
     Args:
         model: The model, already guarded.
@@ -47,24 +47,24 @@ class Tail(TorchFunctionMode):
         super().__init__()
         self._name = type(model).__name__
         self._fixed = {id(value) for value in (*model.parameters(), *model.buffers())}
-        self._numbers: dict[int, int] = {}
-        self._held: list[Tensor] = []  # while the forward runs: a freed tensor's id would be used again
+        self._indices: dict[int, int] = {}
+        self._alive: list[Tensor] = []  # during the forward pass: a freed tensor's id would be used again
         self._operations: list[_Operation] = []
         self._states: Tensor | None = None
         self._answer: int | None = None
         self._side_path = False
 
     def begin(self, states: Tensor) -> None:
-        """Note what follows from now on.
+        """Record what follows from now on.
 
         Args:
-            states: The last block's output, the very tensor that the model goes on with.
+            states: The last block's output, the very tensor that the model continues with.
         """
         self._states = states
-        self._number_of(states)
+        self._index_of(states)
 
     def finish(self, logits: Tensor) -> None:
-        """Say what the forward ended in, and stop noting.
+        """Stop recording.
 
         Args:
             logits: The model's logits.
@@ -72,15 +72,15 @@ class Tail(TorchFunctionMode):
         Raises:
             UnsupportedModelError: They do not follow from the last block's output alone.
         """
-        self._answer = self._numbers.get(id(logits))
-        self._numbers, self._held, self._states = {}, [], None
+        self._answer = self._indices.get(id(logits))
+        self._indices, self._alive, self._states = {}, [], None
         if self._answer is None:
             raise UnsupportedModelError(
-                f"The way from the last block of {self._name} to its logits cannot be followed.", hint=HINT
+                f"Could not trace the logits of {self._name} back to its last block.", hint=HINT
             )
         if self._side_path:
             raise UnsupportedModelError(
-                f"The logits of {self._name} do not follow from its last block alone: other hidden states "
+                f"The logits of {self._name} do not depend on its last block alone: other hidden states "
                 "enter after it.",
                 hint=HINT,
             )
@@ -91,13 +91,13 @@ class Tail(TorchFunctionMode):
         Args:
             states: Hidden states, of the last block's own shape.
         """
-        values: dict[int, Any] = {0: states.clone()}  # the model may go on in place
-        last_use = self._last_uses()
-        for place, operation in enumerate(self._operations):
+        values: dict[int, Any] = {0: states.clone()}  # the model may continue in place
+        last_uses = self._last_uses()
+        for step, operation in enumerate(self._operations):
             arguments, keywords = _filled((operation.arguments, operation.keywords), values)
             _assign(operation.results, operation.function(*arguments, **keywords), values)
-            for number in last_use.get(place, ()):
-                values.pop(number, None)
+            for index in last_uses.get(step, ()):
+                values.pop(index, None)
         assert self._answer is not None
         return values[self._answer]
 
@@ -111,25 +111,25 @@ class Tail(TorchFunctionMode):
         keywords = keywords or {}
         if self._states is None:
             return function(*arguments, **keywords)
-        inputs: tuple[Any, Any] = _mapped((arguments, keywords), self._noted)
+        inputs: tuple[Any, Any] = _mapped((arguments, keywords), self._recorded)
         results = function(*arguments, **keywords)
-        if any(isinstance(leaf, _Noted) for leaf in _leaves(inputs)):
+        if any(isinstance(leaf, _Recorded) for leaf in _leaves(inputs)):
             self._side_path |= any(self._is_side_path(leaf) for leaf in _leaves(inputs))
-            changes = results is None or any(isinstance(leaf, Tensor) for leaf in _leaves(results))
-            if changes:
-                kept = _mapped(results, lambda leaf: _Noted(self._number_of(leaf)))
-                self._operations.append(_Operation(function, *inputs, kept))
+            has_effect = results is None or any(isinstance(leaf, Tensor) for leaf in _leaves(results))
+            if has_effect:
+                recorded = _mapped(results, lambda leaf: _Recorded(self._index_of(leaf)))
+                self._operations.append(_Operation(function, *inputs, recorded))
         return results
 
-    def _noted(self, leaf: Tensor) -> Any:
-        number = self._numbers.get(id(leaf))
-        return leaf if number is None else _Noted(number)
+    def _recorded(self, leaf: Tensor) -> Any:
+        index = self._indices.get(id(leaf))
+        return leaf if index is None else _Recorded(index)
 
-    def _number_of(self, leaf: Tensor) -> int:
-        if id(leaf) not in self._numbers:
-            self._numbers[id(leaf)] = len(self._numbers)
-            self._held.append(leaf)
-        return self._numbers[id(leaf)]
+    def _index_of(self, leaf: Tensor) -> int:
+        if id(leaf) not in self._indices:
+            self._indices[id(leaf)] = len(self._indices)
+            self._alive.append(leaf)
+        return self._indices[id(leaf)]
 
     def _is_side_path(self, leaf: Any) -> bool:
         """Return whether a value is hidden states that did not pass through the last block."""
@@ -139,16 +139,16 @@ class Tail(TorchFunctionMode):
         return not is_mask and leaf.numel() > 1 and id(leaf) not in self._fixed
 
     def _last_uses(self) -> dict[int, list[int]]:
-        """Return which values are needed no more after each operation, so that they need not be held."""
+        """Return which values are used for the last time by each operation, so that they can be freed."""
         last: dict[int, int] = {}
-        for place, operation in enumerate(self._operations):
+        for step, operation in enumerate(self._operations):
             for leaf in _leaves((operation.arguments, operation.keywords, operation.results)):
-                if isinstance(leaf, _Noted):
-                    last[leaf.number] = place
+                if isinstance(leaf, _Recorded):
+                    last[leaf.index] = step
         uses: dict[int, list[int]] = {}
-        for number, place in last.items():
-            if number != self._answer:
-                uses.setdefault(place, []).append(number)
+        for index, step in last.items():
+            if index != self._answer:
+                uses.setdefault(step, []).append(index)
         return uses
 
 
@@ -168,8 +168,8 @@ def _mapped(value: Any, change: Callable[[Tensor], Any]) -> Any:
 
 
 def _filled(value: Any, values: dict[int, Any]) -> Any:
-    """Return nested arguments with each noted place filled."""
-    return _rebuilt(value, lambda leaf: values[leaf.number] if isinstance(leaf, _Noted) else leaf)
+    """Return nested arguments with each recorded value filled in."""
+    return _rebuilt(value, lambda leaf: values[leaf.index] if isinstance(leaf, _Recorded) else leaf)
 
 
 def _rebuilt(value: Any, change: Callable[[Any], Any]) -> Any:
@@ -185,10 +185,10 @@ def _rebuilt(value: Any, change: Callable[[Any], Any]) -> Any:
     return change(value)
 
 
-def _assign(place: Any, result: Any, values: dict[int, Any]) -> None:
-    """Keep what an operation gave under the numbers that were noted for it."""
-    if isinstance(place, _Noted):
-        values[place.number] = result
-    elif isinstance(place, tuple | list):
-        for item, part in zip(place, result, strict=True):
+def _assign(recorded: Any, result: Any, values: dict[int, Any]) -> None:
+    """Keep what an operation gave as the values that were recorded for it."""
+    if isinstance(recorded, _Recorded):
+        values[recorded.index] = result
+    elif isinstance(recorded, tuple | list):
+        for item, part in zip(recorded, result, strict=True):
             _assign(item, part, values)
