@@ -207,11 +207,11 @@ def test_an_estimate_reads_well_and_survives_json():
     lines = str(estimate).splitlines()
     assert lines[0] == f"shapley_sampling of 3 texts ({estimate.tokens} tokens in the longest, 3 targets)"
     assert lines[1] == (
-        f"forwards       {estimate.least_forwards} to {estimate.forwards} over "
+        f"forward passes   {estimate.least_forwards} to {estimate.forwards} over "
         f"{estimate.least_positions:,} to {estimate.positions:,} token positions"
     )
-    assert lines[2] == "backwards      0"
-    assert lines[3].startswith("memory         about ")
+    assert lines[2] == "backward passes  0"
+    assert lines[3].startswith("memory           about ")
 
 
 @dataclass(frozen=True)

@@ -315,7 +315,7 @@ def test_a_text_of_the_maximum_length_is_not_padded():
 
 
 @pytest.mark.parametrize(("kind", "is_raised"), [(StoppedError, True), (InputError, False)])
-def test_only_a_stop_ends_a_report_that_cannot_be_verdict_and_reasons(kind, is_raised, monkeypatch):
+def test_only_a_stop_ends_a_report_that_cannot_be_evaluated(kind, is_raised, monkeypatch):
     def fail(*_, **__):
         raise kind("It failed.", hint="Try again.")
 

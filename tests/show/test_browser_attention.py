@@ -113,7 +113,7 @@ def test_a_window_moves_over_a_long_text_and_shows_single_weights(visit, scheme)
     page.keyboard.press("z")
     eventually(minimap.is_hidden, True)
     assert exact_size(len(html.encode())) in page.locator("[data-role=page-size]").inner_text()
-    assert "single weights are in this page for layers 0–1, mean over all heads" in (
+    assert "individual weights are in this page for layers 0–1, mean over all heads" in (
         page.locator(".about").inner_text()
     )
     assert opened.events == []

@@ -20,7 +20,7 @@ def test_an_alternative_shows_why_it_was_not_written_and_escape_returns(visit, s
     written = report.generation.continuation_tokens().labels()[0].strip()
     eventually(title.inner_text, f"Why “{written}” and not “</script>other”")
     legend = page.locator(".saliency .legend")
-    eventually(legend.inner_text, containing(f"speaks for {written} over </script>other"))
+    eventually(legend.inner_text, containing(f"supports {written} over </script>other"))
     eventually(lambda: bars.all_inner_texts() != shares, True)
     eventually(lambda: page.locator(".top .alternative").get_attribute("aria-pressed"), "true")
     eventually(page.locator("label.picker:visible", has_text="Attribution").count, 0)
