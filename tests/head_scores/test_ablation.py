@@ -115,7 +115,8 @@ def test_what_scores_cost():
         ({"scores": "induction"}, [(4, 52)]),
         ({"scores": ["saliency_agreement", "entropy"], "target": 1, "method": "saliency"}, [one, one]),
     ):
-        assert forwards_of(visualizer.model, functools.partial(visualizer.score_heads, PROBE, **options)) == expected
+        score = functools.partial(visualizer.score_heads, PROBE, **options)
+        assert forwards_of(visualizer.model, score) == expected
     llama = visualizer_of("llama")
     assert is_causal(llama.runner.model)  # measured once for a model
     tokens = encoded(llama, PROBE).ids.shape[1] - 1  # the last token's logits are read by no loss
