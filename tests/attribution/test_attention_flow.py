@@ -161,8 +161,8 @@ def test_what_a_method_cannot_do_is_refused(method):
     with pytest.raises(UnsupportedModelError) as caught:
         visualizer.compute_saliency(TEXT, method=method)
     assert str(caught.value) == (
-        f"{name} needs readable attention in every layer, and 3 of the 3 layers of MambaForCausalLM have "
-        "none. Use a method that needs no attention, such as saliency."
+        f"{name} needs attention in every layer, but 3 of the 3 layers of MambaForCausalLM have none. "
+        "Use a method that does not read attention, such as saliency."
     )
     with pytest.raises(InputError, match="There is no start layer 7: the model has 3"):
         scores_of("bert", METHODS.load(method)(start_layer=7))

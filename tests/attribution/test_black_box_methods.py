@@ -249,25 +249,25 @@ def test_attention_is_refused():
     ("options", "message"),
     [
         ({"text": ""}, "The text is empty."),
-        ({"text": ("a", "b")}, "A predict_fn is asked about single texts. Got a tuple."),
+        ({"text": ("a", "b")}, "A text for a predict_fn must be a string. Got a tuple."),
         ({"target": "great"}, "Unknown label 'great'. Allowed: good, bad."),
         ({"target": 2}, "There is no class 2: the model has 2."),
         ({"target": lambda outputs: outputs}, "A class must be a label or an index. Got <function"),
         ({"target": 0, "against": "good"}, "The target and its contrast are both 'good'."),
         (
             {"method": Lime(replacement="pad")},
-            "replacement='pad' does not fit a predict_fn, whose texts get '[MASK]'.",
+            "replacement='pad' is not available for a predict_fn, which gets '[MASK]' for removed tokens.",
         ),
         (
             {"method": Occlusion(replacement="mask"), "replacement": "delete"},
-            "replacement='mask' does not fit a predict_fn, whose texts get 'delete'.",
+            "replacement='mask' is not available for a predict_fn, which gets 'delete' for removed tokens.",
         ),
         ({"labels": ["good"]}, "Got 1 label, but predict_fn returned 2 numbers for a text."),
         ({"labels": "good"}, "labels must be a list of strings, one for each class. Got 'good'."),
         ({"labels": []}, "labels must be a list of strings, one for each class. Got []."),
     ],
 )
-def test_mistakes_are_told(options, message):
+def test_mistakes_are_refused(options, message):
     made = {name: options[name] for name in ("labels", "replacement") if name in options}
     asked = {name: value for name, value in options.items() if name not in made}
     with pytest.raises(InputError) as caught:

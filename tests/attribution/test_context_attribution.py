@@ -70,7 +70,7 @@ def test_a_linear_model_is_recovered_and_judged_perfect():
     by_sentence = np.stack([found.scores[0][:, list(g)].sum(1) for g in groups], axis=1)
     assert oracles.close(by_sentence, np.stack([expected[:, list(g)].sum(1) for g in groups], axis=1), 1e-4)
     assert found.cautions == (
-        ("Linear datamodeling score (rank correlation on 32 variants held out): 1.00, 1.00, 1.00.",),
+        ("Linear datamodeling score (rank correlation on 32 held-out variants): 1.00, 1.00, 1.00.",),
     )
 
 
@@ -94,9 +94,9 @@ def test_given_chunks_are_the_sources():
     )
     assert surfaces == "The plot was dull. shells are brilliant"
     for wrong, message in (
-        (("a queen",), "does not stand in the prompt"),
-        (chunks[::-1], "does not stand in the prompt"),
-        (("",), "does not stand in the prompt"),
+        (("a queen",), "The prompt does not contain the chunk"),
+        (chunks[::-1], "The prompt does not contain the chunk"),
+        (("",), "The prompt does not contain the chunk"),
     ):
         with pytest.raises(InputError, match=message):
             visualizer.compute_saliency(CONTEXT, **OPTIONS, method=ContextAttribution(chunks=wrong))

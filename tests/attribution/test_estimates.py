@@ -216,7 +216,7 @@ def test_an_estimate_reads_well_and_survives_json():
 
 @dataclass(frozen=True)
 class OwnForward:
-    """A method of somebody else's that asks the runner for what no rehearsal has."""
+    """A method of another package that needs more of the runner than a dry run has."""
 
     name: ClassVar[str] = "own_forward"
     signed: ClassVar[bool] = True

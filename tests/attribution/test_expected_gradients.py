@@ -144,9 +144,9 @@ def test_gradients_and_values_are_counted(monkeypatch):
 def test_misuse_is_refused():
     with pytest.raises(InputError) as caught:
         ExpectedGradients(samples=1)
-    assert str(caught.value) == "samples must be at least 2. Got 1. Use samples=64."
+    assert str(caught.value) == "samples must be a whole number, 2 or more. Got 1. Pass samples=64."
     with pytest.raises(InputError) as caught:
         ExpectedGradients(references="data")  # pyright: ignore[reportArgumentType]
     assert str(caught.value) == (
-        "References 'data' are unknown. Allowed: both, text, vocabulary. Use references='both'."
+        "Unknown references 'data'. Allowed: both, text, vocabulary. Pass references='both'."
     )

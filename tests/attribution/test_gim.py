@@ -67,8 +67,7 @@ def test_a_temperature_must_be_above_zero(temperature):
     with pytest.raises(InputError) as caught:
         Gim(temperature=temperature)
     assert str(caught.value) == (
-        f"The temperature must be a finite number above 0. Got {temperature!r}. "
-        "Use temperature=2.0, as the paper does."
+        f"temperature must be a finite number, above 0. Got {temperature!r}. Pass temperature=2.0."
     )
 
 

@@ -8,7 +8,7 @@ from attribution.perturbing import counted, linear_scores, linear_visualizer, ma
 from model_understanding import BlackBoxVisualizer, GuidedAblation, InputError, LeaveOneOut
 from model_understanding.model.metering import PassCounter, counted_by
 
-BY_NORM = "Where to look was told by the gradient's norm: this model's attention cannot be read."
+BY_NORM = "Removals were guided by gradient norms, because attention is not available for this model."
 
 
 def test_a_short_text_is_left_out_token_by_token():
@@ -20,11 +20,11 @@ def test_a_short_text_is_left_out_token_by_token():
 
 
 @pytest.mark.parametrize("removals", [2, 5, 8])
-def test_a_linear_models_falls_are_kept_whatever_the_groups(removals):
+def test_drops_of_a_linear_model_are_exact_for_any_groups(removals):
     visualizer = linear_visualizer()
     found = visualizer.compute_saliency(PROBE, target="all", method=GuidedAblation(removals=removals))
     exact = linear_scores(visualizer, PROBE, mask_embedding(visualizer))
-    # A linear model has no attention: the gradient's norm says where to look, and the result says so.
+    # A linear model has no attention: gradient norms guide the removals, and the result has a warning.
     assert found.provenance.cautions == (BY_NORM,)
     assert found.scores.sum(1) == pytest.approx(exact.sum(1), rel=1e-4)
     alone = np.isclose(found.scores, exact, rtol=1e-4, atol=1e-6).all(0) & ~found.tokens.special
@@ -49,8 +49,8 @@ def test_the_number_of_removals_is_a_limit():
     assert tokens > 6
     with counted(visualizer.model) as counts:
         visualizer.compute_saliency(PROBE, target=0, method=GuidedAblation(removals=6))
-    # The text and 6 variants; two passes more say where to look.
-    assert len(counts["rows"]) == 1 + 6 + 2
+    # The text and 6 variants, and one pass for the weights.
+    assert len(counts["rows"]) == 1 + 6 + 1
 
 
 @pytest.mark.parametrize("name", ["mamba", "bert-as-language-model", "llama", "gemma3"])
@@ -85,10 +85,10 @@ def test_what_nothing_told_of_is_found_in_the_stretch_that_changes_most(place):
     assert not np.delete(found.scores[0], place).any()
 
 
-def test_too_few_removals_are_told():
+def test_too_few_removals_are_refused():
     with pytest.raises(InputError) as caught:
         GuidedAblation(removals=1)
-    assert str(caught.value) == "removals must be at least 2. Got 1. Use removals=32."
+    assert str(caught.value) == "removals must be a whole number, 2 or more. Got 1. Pass removals=32."
 
 
 def test_steps_of_a_continuation_share_one_guide_and_add_up_to_the_whole():

@@ -226,8 +226,8 @@ def test_methods_that_score_no_hidden_states_are_refused(name):
     with pytest.raises(InputError) as caught:
         visualizer_of("bert").compute_saliency(PROBE, method=name, layer=1)
     assert str(caught.value) == (
-        f"The method {name!r} does not score the hidden states of a layer. "
-        f"Leave layer out, or use a gradient method: {', '.join(GRADIENT)}."
+        f"The method {name!r} does not work for the hidden states of a layer. "
+        f"Leave out layer, or use one of {', '.join(GRADIENT)}."
     )
 
 

@@ -73,7 +73,7 @@ def test_gates_that_are_not_constant_are_seen_by_the_oracle(monkeypatch):
 
 def test_a_norm_whose_statistics_no_rule_sees_is_refused(monkeypatch):
     monkeypatch.setattr(*FAULTS["root"])
-    with pytest.raises(UnsupportedModelError, match="a norm LlamaRMSNorm that is computed out of sight"):
+    with pytest.raises(UnsupportedModelError, match="LlamaRMSNorm whose statistics were not intercepted"):
         agrees(AttnLrp, "llama")
 
 

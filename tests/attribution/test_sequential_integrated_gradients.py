@@ -136,4 +136,4 @@ def test_a_text_of_special_tokens_alone_has_no_scores():
 def test_an_unknown_level_is_refused():
     with pytest.raises(InputError) as caught:
         SequentialIntegratedGradients(level="sentence")  # pyright: ignore[reportArgumentType]
-    assert str(caught.value) == "Level 'sentence' is unknown. Allowed: token, word. Use level='token'."
+    assert str(caught.value) == "Unknown level 'sentence'. Allowed: token, word. Pass level='token'."

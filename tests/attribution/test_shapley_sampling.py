@@ -98,7 +98,7 @@ def test_it_stops_when_the_standard_error_is_small_enough():
     assert found.standard_errors.max() <= 0.3 * abs(found.outputs - found.baseline_outputs).max()
     assert found.cautions == ((),)
     late = scores_of(visualizer, PROBE, CLASSES[:1], samples=100, tolerance=1e-6)
-    assert "100 samples left standard errors of up to" in late.cautions[0][0]
+    assert "After 100 samples, standard errors are up to" in late.cautions[0][0]
 
 
 def test_seeds_are_all_the_chance_there_is():
@@ -153,13 +153,13 @@ def test_two_pairs_are_run_whatever_samples_says():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"samples": 1}, "samples=1 is not a whole number of at least 2."),
-        ({"seed": -1}, "seed=-1 is not a whole number of at least 0."),
-        ({"tolerance": -0.1}, "tolerance=-0.1 is not a number of at least 0."),
-        ({"unit": "window"}, "Unit 'window' is unknown. Allowed: token, word, sentence."),
+        ({"samples": 1}, "samples must be a whole number, 2 or more. Got 1."),
+        ({"seed": -1}, "seed must be a whole number, 0 or more. Got -1."),
+        ({"tolerance": -0.1}, "tolerance must be a finite number, 0 or more. Got -0.1."),
+        ({"unit": "window"}, "Unknown unit 'window'. Allowed: token, word, sentence."),
     ],
 )
-def test_wrong_parameters_are_told(options, message):
+def test_wrong_parameters_are_refused(options, message):
     with pytest.raises(InputError) as caught:
         ShapleySampling(**options)
     assert str(caught.value).startswith(message)

@@ -128,9 +128,9 @@ def test_samples_share_batches(monkeypatch):
 
 
 MISUSES = {
-    "samples": ({"samples": 0}, "samples must be at least 1. Got 0. Use samples=32."),
-    "noise": ({"noise": -1.0}, "noise must be 0 or more. Got -1.0. Use noise=0.15."),
-    "norm": ({"norm": "l3"}, "Norm 'l3' is unknown. Allowed: l2, l1, max. Use norm='l2'."),
+    "samples": ({"samples": 0}, "samples must be a whole number, 1 or more. Got 0. Pass samples=32."),
+    "noise": ({"noise": -1.0}, "noise must be a finite number, 0 or more. Got -1.0. Pass noise=0.15."),
+    "norm": ({"norm": "l3"}, "Unknown norm 'l3'. Allowed: l2, l1, max. Pass norm='l2'."),
 }
 
 

@@ -238,8 +238,8 @@ def test_a_model_without_attention_is_refused(method):
     with pytest.raises(UnsupportedModelError) as caught:
         compared("mamba", method)
     assert str(caught.value) == (
-        f"{method.name} needs readable attention in every layer, and 3 of the 3 layers of MambaForCausalLM "
-        "have none. Use a method that leaves the backward pass as it is, such as input_x_gradient."
+        f"{method.name} needs attention in every layer, but 3 of the 3 layers of MambaForCausalLM have none. "
+        "Use a method that does not modify the backward pass, such as input_x_gradient."
     )
 
 
@@ -250,7 +250,7 @@ def test_layers_of_another_kind_are_refused():
     with pytest.raises(UnsupportedModelError) as caught:
         modified_backward(runner.model, GIM, "gim")
     assert caught.value.message == (
-        "gim needs readable attention in every layer, and 1 of the 3 layers of LlamaForCausalLM have none."
+        "gim needs attention in every layer, but 1 of the 3 layers of LlamaForCausalLM have none."
     )
 
 
@@ -260,8 +260,8 @@ def test_a_compiled_part_is_refused():
     with pytest.raises(UnsupportedModelError) as caught:
         compared("bert", Gim(), model=model)
     assert str(caught.value) == (
-        "BertForSequenceClassification is compiled: gim cannot change its backward pass. "
-        "Explain the model as it was before torch.compile."
+        "BertForSequenceClassification is compiled, so gim cannot modify its backward pass. "
+        "Pass the model as it was before torch.compile."
     )
 
 
@@ -272,7 +272,7 @@ def test_attention_out_of_sight_is_refused(monkeypatch):
     with pytest.raises(UnsupportedModelError) as caught:
         compared("bert", Gim(), model=model)
     assert str(caught.value) == (
-        "The rules of gim do not fit BertForSequenceClassification (attention 'sdpa'): found 2 attention "
-        "layers where there are 3. Load it with attn_implementation='sdpa' or 'eager' if it is not. "
-        "Use a method that leaves the backward pass as it is, such as input_x_gradient."
+        "The rules of gim do not cover BertForSequenceClassification with attn_implementation='sdpa': found "
+        "2 attention layers instead of 3. "
+        "Use a method that does not modify the backward pass, such as input_x_gradient."
     )

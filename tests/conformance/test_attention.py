@@ -118,7 +118,7 @@ def test_a_model_without_attention_is_refused_by_name():
     with pytest.raises(UnsupportedModelError) as caught:
         visualizer.compute_attention("A wonderful film.")
     assert str(caught.value) == (
-        "A model of type 'mamba' has no attention to show. "
+        "Models of type 'mamba' have no attention. "
         "Use a saliency method instead: it works on any model with token embeddings."
     )
     assert visualizer.compute_saliency("A wonderful film.", method="saliency").scores.any()

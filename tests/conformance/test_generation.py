@@ -202,12 +202,12 @@ MISUSES = {
     ),
     "no room": (
         ("a" * 96,), {"target": "continuation"},
-        "The prompt has 96 tokens and the model positions for 96: no room for an answer. "
+        "The prompt has 96 tokens, which leaves no room for a continuation: the model's maximum is 96. "
         "Pass a shorter prompt.",
     ),
     "no tokens": (
         (PROBE,), {"target": "continuation", "max_new_tokens": 0},
-        "max_new_tokens must be at least 1. Got 0. Ask for one token or more.",
+        "max_new_tokens must be a whole number, 1 or more. Got 0. Pass max_new_tokens=1.",
     ),
 }  # fmt: skip
 

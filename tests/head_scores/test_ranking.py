@@ -19,7 +19,7 @@ SAID_TWICE = f"{PROBE} The film was wonderful."
 def test_every_score_of_every_architecture_is_finite_or_refused_by_name(name, score):
     visualizer = visualizer_of(name)
     if not tiny_models.BY_NAME[name].has_attention:
-        with pytest.raises(UnsupportedModelError, match="A model of type 'mamba' has no attention to show"):
+        with pytest.raises(UnsupportedModelError, match="Models of type 'mamba' have no attention"):
             visualizer.score_heads(SAID_TWICE, scores=score)
         return
     found = visualizer.score_heads(SAID_TWICE, scores=score)

@@ -244,7 +244,7 @@ def test_parts_of_a_model_are_not_there():
     with pytest.raises(UnsupportedModelError) as caught:
         _ = BlackBox(lengths).gradients
     assert str(caught.value) == (
-        "A predict_fn only returns numbers and has no 'gradients'. Use a perturbation method: "
+        "A predict_fn gives values only; it has no 'gradients'. Use a perturbation method: "
         f"{', '.join(PERTURBATION)}."
     )
     assert not hasattr(BlackBox(lengths), "unheard_of")

@@ -72,6 +72,6 @@ def test_generation_stops_at_the_last_position():
     with pytest.raises(InputError) as caught:
         visualizer.generate("." * 95)
     assert str(caught.value) == (
-        "The prompt has 96 tokens and the model positions for 96: no room for an answer. "
+        "The prompt has 96 tokens, which leaves no room for a continuation: the model's maximum is 96. "
         "Pass a shorter prompt."
     )

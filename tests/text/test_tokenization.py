@@ -181,7 +181,7 @@ def test_ids_beyond_the_models_vocabulary():
     with pytest.raises(InputError) as caught:
         visualizer.predict("The king")
     assert str(caught.value) == (
-        f"The tokenizer gives id {highest}, but the model's vocabulary has {rows} tokens. "
+        f"The tokenizer returned id {highest}, but the model's vocabulary has only {rows} tokens. "
         "Use the tokenizer that belongs to this model."
     )
 

@@ -80,7 +80,7 @@ class BlackBox:
     def __getattr__(self, name: str) -> NoReturn:
         if name in _RUNNER_ATTRIBUTES:
             raise UnsupportedModelError(
-                f"A predict_fn only returns numbers and has no {name!r}.", hint=perturbation_hint()
+                f"A predict_fn gives values only; it has no {name!r}.", hint=perturbation_hint()
             )
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
