@@ -56,7 +56,7 @@ def test_a_score_states_what_it_is(score):
     assert kind.reference
     assert isinstance(kind.signed, bool)
     assert isinstance(kind.needs_target, bool)
-    assert kind.most is None or kind.most > 0
+    assert kind.maximum is None or kind.maximum > 0
     assert (inspect.getdoc(kind) or "").partition("\n")[0].endswith(".")
     assert dataclasses.is_dataclass(kind)
     assert kind() == kind() == dataclasses.replace(kind())
@@ -70,7 +70,7 @@ def test_a_score_keeps_its_promises(name, score):
     assert values.shape == (LAYERS, HEADS)
     assert np.isfinite(values).all()
     assert values.std() > 1e-4 or not values.any(), "heads can be told from each other, or have none of it"
-    most = np.inf if kind.most is None else kind.most
+    most = np.inf if kind.maximum is None else kind.maximum
     least = -most if kind.signed or "correlation" in kind.meaning else 0
     assert least - 1e-6 <= values.min() <= values.max() <= most + 1e-6
     assert (found.names, found.meanings, found.signed) == ((score,), (kind.meaning,), (kind.signed,))

@@ -1,5 +1,7 @@
 """Ablation of heads: against a hook that puts one head's part of one module's input to zero."""
 
+import functools
+
 import numpy as np
 import oracles
 import pytest

@@ -180,7 +180,7 @@ def test_blocks_of_rows_give_what_one_block_gives(monkeypatch):
                 patch.setattr(layer, "_LEAST_ROWS", 3)
                 parts = visualizer.score_heads(SAID_TWICE, scores=every)
             for one in every:  # two weights that are nearly the same may change their rank
-                relative = 1e-2 if one == "agreement" else 5e-6
+                relative = 1e-2 if one == "saliency_agreement" else 5e-6
                 assert oracles.close(parts.of(one), whole.of(one), relative)
 
 

@@ -27,8 +27,8 @@ def test_every_score_of_every_architecture_is_finite_or_refused_by_name(name, sc
     assert found.of(score).shape == (3, 4)
     assert np.isfinite(found.scores).all()
     kind = HEAD_SCORES.load(score)
-    if kind.most is not None:
-        assert np.abs(found.scores).max() <= kind.most + 1e-6
+    if kind.maximum is not None:
+        assert np.abs(found.scores).max() <= kind.maximum + 1e-6
     assert (found.target is not None) == kind.needs_target
     assert np.array_equal(type(found).from_json(found.to_json()).scores, found.scores)
     assert np.array_equal(visualizer.score_heads(SAID_TWICE, scores=score).scores, found.scores)
