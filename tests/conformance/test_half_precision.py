@@ -108,6 +108,6 @@ def test_a_type_without_a_kernel_is_told():
     with pytest.raises(UnsupportedModelError) as caught:
         visualizer.compute_saliency(PROBE, method="saliency")
     assert str(caught.value) == (
-        "MixtralForCausalLM does not run in torch.float64 on cpu: Expected mat_a to be Float32, BFloat16 or "
+        "MixtralForCausalLM cannot run in torch.float64 on cpu: Expected mat_a to be Float32, BFloat16 or "
         "Float16 matrix, got Double. Load the model with dtype='float32'."
     )
