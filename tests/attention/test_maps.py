@@ -235,6 +235,6 @@ def test_a_model_without_attention_in_every_layer_is_refused(map):
     with pytest.raises(UnsupportedModelError) as caught:
         computed("mamba", map)
     assert str(caught.value) == (
-        f"{map} needs readable attention in every layer, and 3 of the 3 layers of MambaForCausalLM have "
-        "none. Use a method that needs no attention, such as saliency."
+        f"{map} needs attention in every layer, but 3 of the 3 layers of MambaForCausalLM have none. "
+        "Use a method that does not read attention, such as saliency."
     )
