@@ -18,12 +18,12 @@ from model_understanding.passes.prefix_plan import prefixes_of
 from model_understanding.passes.runner import CustomTarget, Runner, Targets
 from model_understanding.passes.target_values import (
     Entry,
+    TargetRows,
     custom_value,
     entries_of,
     for_each_row,
     read_values,
 )
-from model_understanding.results import Target
 from model_understanding.text.encoding import Encoding
 
 
@@ -70,12 +70,11 @@ def relevance_of(
     for row in range(len(encoding)):
         text = encoding.row(row)
         if callable(targets):
-            of_text = _of_function(runner, text, targets, make_reader, first)
-        elif isinstance(targets, PredictedTargets) and not targets.is_known:
-            of_text = _of_targets(runner, text, targets, make_reader, first)
+            of_texts.append(_of_function(runner, text, targets, make_reader, first))
         else:
-            of_text = _of_targets(runner, text, for_each_row(targets, len(encoding))[row], make_reader, first)
-        of_texts.append(of_text)
+            is_predicted = isinstance(targets, PredictedTargets) and not targets.is_known
+            rows = targets if is_predicted else [for_each_row(targets, len(encoding))[row]]
+            of_texts.append(_of_targets(runner, text, rows, make_reader, first))
     if values is None:
         return of_texts[0]
     scores = values.new_zeros((*values.shape, encoding.ids.shape[1]))
@@ -85,21 +84,13 @@ def relevance_of(
 
 
 def _of_targets(
-    runner: Runner,
-    text: Encoding,
-    targets: Sequence[Target] | PredictedTargets,
-    make_reader: MakeFlowReader,
-    first: int,
+    runner: Runner, text: Encoding, targets: TargetRows, make_reader: MakeFlowReader, first: int
 ) -> Relevance:
-    """Return values and scores of one text's targets; those that it predicts are known after its forward."""
+    """Return values and scores of one text's targets; if predicted, its forward pass says which they are."""
     tokens, device = text.ids.shape[1], runner.model.device
-    predicted: PredictedTargets | None = None
-    row: Sequence[Target] = ()
-    if isinstance(targets, PredictedTargets):
-        predicted, entries = targets, targets.entries()
-        count = len({entry.target for entry in entries})
-    else:
-        row, entries, count = targets, entries_of([targets]), len(targets)
+    predicted = targets if isinstance(targets, PredictedTargets) else None
+    entries = predicted.entries() if predicted else entries_of(targets)
+    count = 1 if predicted else len(targets[0])
     values, scores = torch.zeros((1, count), device=device), torch.zeros((1, count, tokens), device=device)
     for length, group in prefixes_of(runner.model, entries, tokens, gradients=False):
         part = text.prefix(length)
@@ -109,16 +100,16 @@ def _of_targets(
             reader.leaf_layer = -1
         with guarded(runner.model.module, gradients=reader.leaf_layer is not None):
             outputs, logits = captured_forward(reader, part, keep_from)
-            if predicted is not None:  # there is one position to read, so this is the only forward pass
+            if predicted:  # there is one position to read, so this is the only forward pass
                 predicted.resolve(logits)
-                row = predicted[0]
-                group = entries_of([row])
+                group = entries_of(targets)
             if outputs is None:
+                values.fill_(1)
                 for _ in {entry.target for entry in group} if reader.per_target else ():
                     count_backward(length)
-                return Relevance(values + 1, scores)
-            read = read_values(logits, keep_from, group, [row], runner.model.output_activation)
-            values += read.detach()
+                continue
+            read = read_values(logits, keep_from, group, targets, runner.model.output_activation)
+            values += read.detach().to(values)
             scores[0, :, :length] += _flow(runner, reader, logits, group, read[0], first)
     return Relevance(values, scores)
 
