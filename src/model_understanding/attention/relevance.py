@@ -72,8 +72,11 @@ def relevance_of(
         if callable(targets):
             of_texts.append(_of_function(runner, text, targets, make_reader, first))
         else:
-            is_predicted = isinstance(targets, PredictedTargets) and not targets.is_known
-            rows = targets if is_predicted else [for_each_row(targets, len(encoding))[row]]
+            rows: TargetRows
+            if isinstance(targets, PredictedTargets) and not targets.is_known:
+                rows = targets
+            else:
+                rows = [for_each_row(targets, len(encoding))[row]]
             of_texts.append(_of_targets(runner, text, rows, make_reader, first))
     if values is None:
         return of_texts[0]
