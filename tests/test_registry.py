@@ -100,3 +100,13 @@ def test_other_packages_add_names_and_never_replace_ours(monkeypatch):
 
 def test_a_table_without_entries_names_nothing():
     assert Registry("thing", "no such group", {}).names() == ()
+
+
+@pytest.mark.parametrize(
+    ("table", "former", "name"),
+    [(table, former, name) for table in TABLES for former, name in table.former.items()],
+)
+def test_a_former_name_is_loaded_with_a_warning_that_names_the_new_one(table, former, name):
+    with pytest.warns(FutureWarning, match=name):
+        assert table.load(former) is table.load(name)
+    assert former not in table.names()

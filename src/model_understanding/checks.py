@@ -1,12 +1,17 @@
-"""Checks of what a caller passes: an index, a whole number, a real number, one of several names."""
+"""Checks of what a caller passes: an index, a number, one of several names, a former argument name."""
 
 import math
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable
+from functools import wraps
 from numbers import Real
 from operator import index
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from model_understanding.errors import InputError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def index_in(value: Any, count: int, what: str, owner: str = "the model") -> int:
@@ -107,6 +112,42 @@ def one_of(value: Any, name: str, allowed: Iterable[str]) -> str:
             f"Unknown {name} {value!r}. Allowed: {', '.join(names)}.", hint=f"Pass {name}={names[0]!r}."
         )
     return value
+
+
+def takes_former_names(**former: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a function take keyword arguments by their former names, with a ``FutureWarning``.
+
+    Args:
+        **former: ``former name="name"``.
+
+    Returns:
+        The decorator.
+
+    >>> @takes_former_names(count="number")
+    ... def double(*, number: int) -> int:
+    ...     return 2 * number
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     double(count=2), str(caught[0].message)
+    (4, 'double: the argument count is now called number.')
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def call(*arguments: P.args, **options: P.kwargs) -> R:
+            for old, new in former.items():
+                if old in options and new not in options:
+                    warnings.warn(
+                        f"{function.__name__}: the argument {old} is now called {new}.",
+                        FutureWarning,
+                        stacklevel=2,
+                    )
+                    options[new] = options.pop(old)
+            return function(*arguments, **options)
+
+        return call
+
+    return decorate
 
 
 def is_whole(value: Any) -> bool:

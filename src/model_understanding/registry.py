@@ -6,7 +6,8 @@ packages add theirs by entry points of the groups below.
 """
 
 import difflib
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -22,11 +23,13 @@ class Registry:
         kind: What is named, for error messages.
         group: Entry-point group by which other packages add theirs.
         places: ``name → "module:class"``.
+        former: ``former name → name``: still loaded, with a ``FutureWarning``, but not listed.
     """
 
     kind: str
     group: str
     places: dict[str, str]
+    former: dict[str, str] = field(default_factory=dict[str, str])
 
     def names(self) -> tuple[str, ...]:
         """Return all names: those of the table in its order, then those of other packages."""
@@ -48,6 +51,11 @@ class Registry:
         'Saliency'
         """
         places = self._all()
+        if name not in places and name in self.former:
+            warnings.warn(
+                f"The {self.kind} {name!r} is now called {self.former[name]!r}.", FutureWarning, stacklevel=2
+            )
+            name = self.former[name]
         if name not in places:
             close = difflib.get_close_matches(str(name), places, n=1, cutoff=0.5)
             raise InputError(
@@ -115,6 +123,7 @@ METHODS = Registry(
         "value_zeroing_rollout": "model_understanding.attribution.attention_flow:ValueZeroingRollout",
         "information_flow_routes": "model_understanding.attribution.attention_flow:InformationFlowRoutes",
     },
+    former={"value_zeroing": "value_zeroing_rollout", "information_flow": "information_flow_routes"},
 )
 
 MAPS = Registry(
@@ -144,6 +153,7 @@ HEAD_SCORES = Registry(
         "saliency_agreement": "model_understanding.head_scores.saliency_agreement:SaliencyAgreement",
         "ablation": "model_understanding.head_scores.ablation:Ablation",
     },
+    former={"agreement": "saliency_agreement"},
 )
 
 DEFAULT_HEAD_SCORES = ("entropy", "distance", "previous_token", "induction", "delimiter", "sink")
@@ -167,5 +177,10 @@ METRICS = Registry(
         "normalized_aopc": "model_understanding.evaluation.normalized_aopc:NormalizedAopc",
         "stability": "model_understanding.evaluation.robustness:Stability",
         "randomization": "model_understanding.evaluation.robustness:Randomization",
+    },
+    former={
+        "normalised_aopc": "normalized_aopc",
+        "linear_datamodelling_score": "linear_datamodeling_score",
+        "randomisation": "randomization",
     },
 )

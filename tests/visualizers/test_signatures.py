@@ -4,6 +4,7 @@ import inspect
 from itertools import combinations
 from typing import get_args, get_overloads, get_type_hints
 
+import numpy as np
 import pytest
 from tiny_models import PROBE, visualizer_of
 
@@ -140,3 +141,14 @@ def test_a_method_s_name_is_not_taken_for_a_token(model):
     for name in ("compute_saliency", "compute_attention", "score_heads", "evaluate", "estimate_saliency"):
         with pytest.raises(TypeError, match="positional argument"):
             getattr(visualizer, name)(PROBE, "lime")
+
+
+def test_arguments_are_taken_by_their_former_names_with_a_warning():
+    visualizer = ModelVisualizer("demo:sentiment")
+    text = "A fine film."
+    with pytest.warns(FutureWarning, match="attention"):
+        report = visualizer.analyze(text, method="fast", maps=(), evaluate=False, show=False)
+    assert len(report.attention) == 1
+    with pytest.warns(FutureWarning, match="kind"):
+        weights = visualizer.compute_attention(text, map="rollout").weights
+    np.testing.assert_array_equal(weights, visualizer.compute_attention(text, kind="rollout").weights)

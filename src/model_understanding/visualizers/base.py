@@ -9,6 +9,7 @@ import torch
 from model_understanding.attention.keep import AxisChoice
 from model_understanding.attention.protocol import AttentionMapMethod
 from model_understanding.attribution.choose import MethodChoice
+from model_understanding.checks import takes_former_names
 from model_understanding.errors import InputError
 from model_understanding.evaluation.run import assess
 from model_understanding.loading import LoadingOptions, load
@@ -80,6 +81,7 @@ class Visualizer(PlotsSaliency):
         """Return what each layer predicts for a text."""
         raise NotImplementedError
 
+    @takes_former_names(map="kind")
     def plot_attention(
         self,
         map_or_text: Any,

@@ -11,6 +11,7 @@ from model_understanding.attention.read import attention_for_report, query_key_o
 from model_understanding.attribution.choose import MethodChoice, check_method
 from model_understanding.attribution.cost import ProgressChoice, estimate_of, with_progress
 from model_understanding.attribution.run import attribute
+from model_understanding.checks import takes_former_names
 from model_understanding.errors import InputError
 from model_understanding.evaluation.protocol import Metric
 from model_understanding.evaluation.run import check_same_tokens, evaluations_for_report
@@ -190,6 +191,7 @@ class ModelVisualizer(Visualizer):
         explain = self._explanation(self._encode_all(text), method, target, against, quantity)
         return estimate_of(self.runner.at_layer(layer), explain, method)
 
+    @takes_former_names(map="kind")
     def compute_attention(
         self,
         text: Text,
@@ -438,6 +440,7 @@ class ModelVisualizer(Visualizer):
             replacements=replacements,
         )
 
+    @takes_former_names(maps="attention")
     def analyze(
         self,
         text: Text,
