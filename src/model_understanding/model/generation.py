@@ -12,6 +12,8 @@ from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 from model_understanding.text.max_length import longest_input
 
+_SET_BY_GENERATE = ("generation_config", "prepare_inputs_for_generation")
+
 
 def end_ids(model: Any, tokenizer: Any) -> list[int]:
     """Return the ids that end a continuation: the generation config's, else the tokenizer's."""
@@ -79,21 +81,35 @@ def generated_ids(
 
 @contextmanager
 def _neutral_settings(model: Any, ends: list[int]) -> Iterator[None]:
-    """Replace the model's generation config by a plain one, for one call."""
+    """Replace the model's generation config by a plain one, for one call.
+
+    It belongs to the model that a wrapper wraps; wrappers set attributes of their own in ``generate``, which
+    are removed again.
+    """
     from transformers import GenerationConfig
 
     original = model.generation_config
     padding = original.pad_token_id
-    model.generation_config = GenerationConfig(
+    plain = GenerationConfig(
         eos_token_id=ends or None,
         bos_token_id=original.bos_token_id,
         # A single row is never padded, but transformers warns if there is no id.
         pad_token_id=padding if isinstance(padding, int) else (ends[0] if ends else 0),
     )
+    parts = [
+        (part, {name: vars(part)[name] for name in _SET_BY_GENERATE if name in vars(part)})
+        for part in model.modules()
+    ]
     try:
+        for part, values in parts:
+            if "generation_config" in values:
+                part.generation_config = plain
         yield
     finally:
-        model.generation_config = original
+        for part, values in parts:
+            for name in _SET_BY_GENERATE:
+                vars(part).pop(name, None)
+            vars(part).update(values)
 
 
 def _cuda_devices(model: Model) -> list[int]:

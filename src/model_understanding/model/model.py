@@ -1,6 +1,5 @@
 """A loaded model: its module, tokenizer and configuration, and forward passes of it."""
 
-import inspect
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from model_understanding.model.finite import first_broken_layer, require_finite
 from model_understanding.model.guard import end_pooling, guarded
 from model_understanding.model.memory import Memory
 from model_understanding.model.metering import count_forward
+from model_understanding.model.signature import accepted_inputs
 from model_understanding.targets.classification import OutputActivation, output_activation
 from model_understanding.targets.names import CAUSAL_LM
 from model_understanding.text.encoding import Encoding, batch_of
@@ -39,8 +39,8 @@ class Model:
         self.tokenizer = loaded.tokenizer
         self.config: Any = loaded.model.config
         self.device = loaded.device
-        self.accepted = inspect.signature(self.module.forward).parameters
-        """The parameters of the module's ``forward``, by name."""
+        self.accepted = accepted_inputs(self.module)
+        """The names of the inputs that the module takes, or passes on to a model that it wraps."""
         self.memory = Memory(self.module, self.device)
         self.measured: dict[Any, Any] = {}
         """Results of measurements that ran the model (``measured_once``)."""

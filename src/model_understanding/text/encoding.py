@@ -8,8 +8,6 @@ from torch import Tensor
 
 from model_understanding.tokens import Tokens
 
-_PADDING = {"attention_mask": 0, "token_type_ids": 0}
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoding:
@@ -17,8 +15,8 @@ class Encoding:
 
     Args:
         tokens: The tokens of each text, without padding.
-        inputs: ``input_ids``, ``attention_mask`` and, where the model takes them, ``token_type_ids``;
-            each of shape ``(B, T)``, padded on the right.
+        inputs: ``input_ids``, and ``attention_mask``, ``token_type_ids`` and what else the tokenizer gives
+            where the model takes them; each of shape ``(B, T)``, padded on the right.
         prompt_length: For prompts with continuations: how many tokens are the prompt, in every row.
     """
 
@@ -69,12 +67,13 @@ def batch_of(encodings: Sequence[Encoding], padding_id: int) -> Encoding:
         The batch, in the same order.
     """
     length = max(encoding.ids.shape[1] for encoding in encodings)
-    padding = {"input_ids": padding_id, **_PADDING}
     inputs = {
         name: torch.cat(
             [
                 torch.nn.functional.pad(
-                    encoding.inputs[name], (0, length - encoding.ids.shape[1]), value=padding[name]
+                    encoding.inputs[name],
+                    (0, length - encoding.ids.shape[1]),
+                    value=padding_id if name == "input_ids" else 0,
                 )
                 for encoding in encodings
             ]

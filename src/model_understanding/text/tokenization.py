@@ -43,8 +43,8 @@ def tokenize(
     )
     inputs = {
         name: list(encoded[name])
-        for name in ("input_ids", "attention_mask", "token_type_ids")
-        if name in encoded and (name in tokenizer.model_input_names or name == "input_ids")
+        for name in dict.fromkeys(["input_ids", *tokenizer.model_input_names])
+        if name in encoded
     }
     ids = inputs["input_ids"]
     added = np.array(encoded["special_tokens_mask"], dtype=bool)
