@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from model_understanding.head_scores.previous_token import PreviousToken as PreviousToken
     from model_understanding.head_scores.saliency_agreement import SaliencyAgreement as SaliencyAgreement
     from model_understanding.head_scores.sink import Sink as Sink
+    from model_understanding.text.chat import Chat as Chat
     from model_understanding.visualizers import BlackBoxVisualizer as BlackBoxVisualizer
     from model_understanding.visualizers import GenerativeModelVisualizer as GenerativeModelVisualizer
     from model_understanding.visualizers import ModelVisualizer as ModelVisualizer
@@ -104,6 +105,7 @@ __all__ = [
     "AttnLrp",
     "Attribution",
     "BlackBoxVisualizer",
+    "Chat",
     "Comparison",
     "Completeness",
     "Comprehensiveness",
@@ -176,6 +178,7 @@ __version__ = version("model-understanding")
 
 _ON_FIRST_USE = {
     "BlackBoxVisualizer": "model_understanding.visualizers",
+    "Chat": "model_understanding.text.chat",
     "GenerativeModelVisualizer": "model_understanding.visualizers",
     "ModelVisualizer": "model_understanding.visualizers",
     **METHODS.classes(),

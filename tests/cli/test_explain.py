@@ -167,6 +167,35 @@ def test_contrasts_for_each_step(command: Callable, language_model: str) -> None
     assert len(report.contrasts.targets) == 4
 
 
+def test_a_chat_has_a_system_prompt_tools_and_template_arguments(
+    command: Callable, language_model: str, tmp_path: Path
+) -> None:
+    tools = tmp_path / "tools.json"
+    tools.write_text(json.dumps([{"type": "function", "function": {"name": "weather"}}]))
+    options = ("--method", "saliency", "--target", "next", "--no-evaluate", "--json")
+    chat = ("--system", "Be brief.", "--tools", str(tools), "--template-argument", "enable_thinking=false")
+    (report,) = reports(command("explain", language_model, "The king", *chat, *options))
+    text = report.attributions[0].tokens.texts[0]
+    assert text.startswith("<|system|>\nBe brief.\n<|user|>\nThe king\n<|assistant|>")
+    (plain,) = reports(command("explain", language_model, "The king", "--chat", *options))
+    assert text.endswith(plain.attributions[0].tokens.texts[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--template-argument", "thinking"), "Invalid --template-argument 'thinking'. Expected NAME=VALUE."),
+        (("--tools", "no-such-file.json"), "Cannot read no-such-file.json: No such file or directory."),
+    ],
+)
+def test_options_of_a_chat_are_checked(
+    command: Callable, language_model: str, options: tuple[str, ...], message: str
+) -> None:
+    outcome = command("explain", language_model, TEXT, *options)
+    assert outcome.code == 2
+    assert message in outcome.err
+
+
 def test_a_token_by_id_is_that_token(command: Callable, language_model: str) -> None:
     arguments = ("--target", "id:7", "--against", "id:9", "--json")
     (report,) = reports(command("explain", language_model, TEXT, *arguments))

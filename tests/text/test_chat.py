@@ -6,7 +6,7 @@ from tiny_models import build
 from transformers import PreTrainedTokenizerFast
 
 from model_understanding import GenerativeModelVisualizer, InputError
-from model_understanding.text.chat import is_chat, tokenize_chat
+from model_understanding.text.chat import Chat, is_chat, tokenize_chat
 
 GPT2 = tiny_tokenizers.gpt2_like()
 
@@ -28,8 +28,16 @@ def split(tokenizer, *messages):
     """Return runs of the rendered text, each with whether it is the user's own."""
     tokens, inputs = tokenize_chat(tokenizer, messages)
     assert inputs["input_ids"] == tokenizer.apply_chat_template(
-        list(messages), add_generation_prompt=True, tokenize=True, return_dict=False
+        list(messages),
+        add_generation_prompt=messages[-1]["role"] != "assistant",
+        continue_final_message=messages[-1]["role"] == "assistant",
+        tokenize=True,
+        return_dict=False,
     )
+    return runs_of(tokens)
+
+
+def runs_of(tokens):
     assert ((tokens.words < 0) == tokens.special).all()
     tokens = tokens.fold(tokens.groups("character"))
     assert "".join(tokens.surfaces()) == tokens.texts[0]
@@ -81,7 +89,7 @@ def test_content_that_is_trimmed_repeated_or_left_out():
     last = templated("<|user|>{{ messages[-1]['content'] }}")
     assert own(last, user("king"), user("film")) == ["film"]
     changes = templated("<|user|>{{ messages[0]['content'] | upper }}")
-    assert own(changes, user("king")) == []
+    assert own(changes, user("king")) == ["KING"]
 
 
 def test_a_template_that_looks_into_the_content():
@@ -111,38 +119,42 @@ def test_empty_content_has_no_token_of_its_own():
         (
             GPT2,
             [{"content": "a"}],
-            "A chat message needs 'role' and 'content' as strings. Got the keys ['content']. "
+            "A chat message needs a 'role'. Got the keys ['content']. "
             "Pass for example [{'role': 'user', 'content': '…'}].",
         ),
         (
             GPT2,
             [user(None)],
-            "A chat message needs 'role' and 'content' as strings. Got the keys ['content', 'role']. "
-            "Pass for example [{'role': 'user', 'content': '…'}].",
+            "The chat message of role 'user' has no content. Pass its text as 'content'; an assistant's "
+            "message may have 'tool_calls' instead.",
         ),
         (
             templated("{{ raise_exception('Only users may speak.') }}"),
             [user("a")],
             "The chat template rejects these messages: Only users may speak. "
-            "Use the roles and the order that this model's template expects.",
+            "Use the roles and the order that this model's template expects (got user), or pass the "
+            "rendered prompt as text.",
         ),
         (
             templated("{% for"),
             [user("a")],
             "The chat template rejects these messages: unexpected 'end of template'. "
-            "Use the roles and the order that this model's template expects.",
+            "Use the roles and the order that this model's template expects (got user), or pass the "
+            "rendered prompt as text.",
         ),
         (
             templated("{{ ''.__class__.__mro__[1].__subclasses__() }}"),
             [user("a")],
             "The chat template rejects these messages: access to attribute '__class__' of 'str' object is "
-            "unsafe. Use the roles and the order that this model's template expects.",
+            "unsafe. Use the roles and the order that this model's template expects (got user), or pass the "
+            "rendered prompt as text.",
         ),
         (
             templated("{{ cycler.__init__.__globals__.os.system('false') }}"),
             [user("a")],
             "The chat template rejects these messages: access to attribute '__init__' of 'type' object is "
-            "unsafe. Use the roles and the order that this model's template expects.",
+            "unsafe. Use the roles and the order that this model's template expects (got user), or pass the "
+            "rendered prompt as text.",
         ),
     ],
 )
@@ -155,7 +167,7 @@ def test_refusals(tokenizer, messages, message):
 def test_what_is_a_chat():
     assert is_chat([user("a")])
     assert is_chat((user("a"), user("b")))
-    assert not any(map(is_chat, ([], "text", [user("a"), "b"], user("a"), None)))
+    assert not any(map(is_chat, ([], "text", [user("a"), "b"], None)))
 
 
 def test_a_chat_is_explained_as_its_rendered_text_is():
@@ -164,3 +176,142 @@ def test_a_chat_is_explained_as_its_rendered_text_is():
     text = visualizer.compute_saliency("<|user|>\nThe king\n<|assistant|>\n", method="saliency")
     assert (chat.scores == text.scores).all()
     assert chat.tokens.special.sum() > text.tokens.special.sum()
+
+
+CALL = {
+    "type": "function",
+    "function": {"name": "weather", "arguments": {"city": "Rome", "days": 3, "near": ["king"]}},
+}
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "description": "The weather",
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string"}},
+                "required": ["city"],
+            },
+        },
+    }
+]
+# As Qwen's and Hermes': reasoning of earlier answers is dropped, calls are JSON, tools are described first.
+AGENT = templated(
+    "{% if tools %}tools: {% for tool in tools %}{{ tool | tojson }}{% endfor %}\n{% endif %}"
+    "{% for m in messages %}{% set content = m.content if m.content is string else '' %}"
+    "{% if '</think>' in content and not loop.last %}"
+    "{% set content = content.split('</think>')[-1].lstrip() %}{% endif %}"
+    "{% if m.role == 'tool' %}<|user|>result: {{ content }}\n"
+    "{% else %}<|{{ m.role }}|>{{ content }}"
+    "{% for call in m.tool_calls or [] %}{% set call = call.function %}"
+    '{"name": "{{ call.name }}", "arguments": '
+    "{{ call.arguments if call.arguments is string else call.arguments | tojson }}}{% endfor %}\n"
+    "{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>"
+    "{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}{% endif %}"
+)
+# As templates that iterate over parts, and as those that take a string alone.
+PARTS = templated(
+    "{% for m in messages %}<|user|>{% if m.content is string %}{{ m.content }}{% else %}"
+    "{% for part in m.content %}{{ part.text }}{% endfor %}{% endif %}{% endfor %}"
+)
+PRINTS = templated("{% for m in messages %}<|user|>{{ m.content }}{% endfor %}")
+ADDS = templated("{% for m in messages %}{{ '<|user|>' + m.content }}{% endfor %}")
+
+
+def rendered(tokenizer, chat):
+    return tokenizer.decode(tokenize_chat(tokenizer, chat)[1]["input_ids"])
+
+
+@pytest.mark.parametrize("tokenizer", [GPT2, AGENT, PRINTS, ADDS])
+@pytest.mark.parametrize("begun", ["The film was", "The film\nwas ", ""])
+def test_a_begun_answer_is_continued(tokenizer, begun):
+    messages = [user("king"), user(begun, "assistant")]
+    expected = tokenizer.apply_chat_template(messages, tokenize=False, continue_final_message=True)
+    assert rendered(tokenizer, messages) == expected
+    assert expected.endswith(begun)
+    assert own(tokenizer, *messages) == (
+        ["king", begun] if begun and tokenizer is GPT2 else own(tokenizer, *messages)
+    )
+
+
+def test_the_caller_says_otherwise_how_the_prompt_ends():
+    messages = [user("king"), user("The film", "assistant")]
+    for options in ({"add_generation_prompt": True}, {"add_generation_prompt": False}):
+        expected = GPT2.apply_chat_template(messages, tokenize=False, **options)
+        assert rendered(GPT2, Chat(messages, chat_template_kwargs=options)) == expected
+
+
+@pytest.mark.parametrize("content", [{}, {"content": None}, {"content": ""}])
+def test_words_of_a_tool_call_are_text(content):
+    asked, called = user("king"), {"role": "assistant", **content, "tool_calls": [CALL]}
+    answered = [asked, called, user("22 C", "tool")]
+    assert own(AGENT, *answered) == ["king", "weather", "city", "Rome", "days", "3", "near", "king", "22 C"]
+    # A call is a complete message: neither is it continued nor does the assistant's next turn begin.
+    assert rendered(AGENT, [asked, called]) == AGENT.apply_chat_template([asked, called], tokenize=False)
+    as_text = {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": '{"a": 1}'}}]}
+    assert own(AGENT, asked, as_text, user("22 C", "tool")) == ["king", "f", '{"a": 1}', "22 C"]
+
+
+@pytest.mark.parametrize("as_mapping", [False, True])
+def test_tools_and_template_arguments(as_mapping):
+    arguments = {"enable_thinking": False}
+    chat = {"messages": [user("king")], "tools": TOOLS, "chat_template_kwargs": arguments}
+    expected = AGENT.apply_chat_template(
+        [user("king")], tools=TOOLS, tokenize=False, add_generation_prompt=True, **arguments
+    )
+    assert expected.endswith("<think></think>")
+    chat = chat if as_mapping else Chat(**chat)
+    assert rendered(AGENT, chat) == expected
+    texts = [text for text, is_own in runs_of(tokenize_chat(AGENT, chat)[0]) if is_own]
+    assert texts == ["weather", "The weather", "city", "city", "king"]
+
+
+def test_a_python_function_is_a_tool():
+    def weather(city: str):
+        """The weather.
+
+        Args:
+            city: A city.
+        """
+
+    expected = AGENT.apply_chat_template(
+        [user("king")], tools=[weather], tokenize=False, add_generation_prompt=True
+    )
+    assert rendered(AGENT, Chat([user("king")], tools=[weather])) == expected
+    with pytest.raises(InputError, match="A tool cannot be described to the model"):
+        tokenize_chat(AGENT, Chat([user("king")], tools=[lambda x: x]))
+
+
+@pytest.mark.parametrize("tokenizer", [PARTS, PRINTS, ADDS])
+def test_content_in_parts(tokenizer):
+    part = {"type": "text", "text": "The king"}
+    one = tokenize_chat(tokenizer, [{"role": "user", "content": [part]}])[0]
+    assert runs_of(one) == [("<|user|>", False), ("The king", True)]
+    two = rendered(tokenizer, [{"role": "user", "content": [part, part]}])
+    assert two == ("<|user|>The kingThe king" if tokenizer is PARTS else "<|user|>The king\nThe king")
+    with pytest.raises(InputError, match="has the type 'image'; only text can be explained"):
+        tokenize_chat(tokenizer, [{"role": "user", "content": [{"type": "image", "url": "x"}, part]}])
+
+
+def test_content_of_which_the_template_drops_a_part():
+    messages = [user("king"), user("<think>a film</think>\nThe king", "assistant"), user("bad")]
+    assert own(AGENT, *messages) == ["king", "The king", "bad"]
+
+
+def test_a_chat_in_a_dict_names_what_it_lacks():
+    for chat in (user("a"), {"messages": [user("a")], "temperature": 1}):
+        with pytest.raises(InputError, match="A chat as a dict needs 'messages'"):
+            tokenize_chat(GPT2, chat)
+    with pytest.raises(InputError, match="'tokenize' is no argument of a chat template"):
+        tokenize_chat(GPT2, Chat([user("a")], chat_template_kwargs={"tokenize": True}))
+    assert not is_chat([{"messages": [user("a")]}])  # a list of chats
+
+
+def test_a_list_of_chats_and_texts():
+    visualizer = GenerativeModelVisualizer(model=build("gpt2"), tokenizer=GPT2)
+    chats = [[user("The king")], Chat([user("The king")]), {"messages": [user("The king")]}]
+    first, *others = visualizer.compute_saliency(chats, method="saliency")
+    for other in others:
+        assert (other.scores == first.scores).all()

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from model_understanding.cli import options
+from model_understanding.cli.chat import parse_chat
 from model_understanding.cli.console import reserved_stdout
 from model_understanding.cli.model_argument import ModelChoice, TaskName, load_visualizer, takes_model
 from model_understanding.cli.options import OUTPUT, LevelName
@@ -108,6 +109,9 @@ def attention(
     continuation: options.Continuation = None,
     max_new_tokens: options.MaxNewTokens = None,
     chat: options.Chat = False,
+    system: options.System = None,
+    tools: options.Tools = None,
+    template_argument: options.TemplateArguments = None,
     *,
     choice: ModelChoice,
     level: options.Level = LevelName.TOKEN,
@@ -167,7 +171,12 @@ def attention(
         question |= {"rank": rank, "top": top}
     if queries is not None:
         question["queries"] = parse_queries(queries)
-    model_input = ModelInput(pair=pair, continuation=continuation, max_new_tokens=max_new_tokens, chat=chat)
+    model_input = ModelInput(
+        pair=pair,
+        continuation=continuation,
+        max_new_tokens=max_new_tokens,
+        chat=parse_chat(chat, system, tools, template_argument or ()),
+    )
     by_name = {f"--queries {queries}": isinstance(question.get("queries"), str)}
     with reserved_stdout() as data:
         with Steps() as steps:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from model_understanding.cli import options
+from model_understanding.cli.chat import parse_chat
 from model_understanding.cli.console import data_console, print_json, print_message, reserved_stdout
 from model_understanding.cli.model_argument import ModelChoice, TaskName, load_visualizer, takes_model
 from model_understanding.cli.progress import Steps
@@ -50,6 +51,9 @@ def evaluate(
     continuation: options.Continuation = None,
     max_new_tokens: options.MaxNewTokens = None,
     chat: options.Chat = False,
+    system: options.System = None,
+    tools: options.Tools = None,
+    template_argument: options.TemplateArguments = None,
     *,
     choice: ModelChoice,
     json_output: options.Json = False,
@@ -62,7 +66,12 @@ def evaluate(
     the mean of each metric. --json also prints the evaluation of each text.
     """
     sources = read_texts(texts or (), file)
-    model_input = ModelInput(pair=pair, continuation=continuation, max_new_tokens=max_new_tokens, chat=chat)
+    model_input = ModelInput(
+        pair=pair,
+        continuation=continuation,
+        max_new_tokens=max_new_tokens,
+        chat=parse_chat(chat, system, tools, template_argument or ()),
+    )
     assessments: list[Assessment] = []
     with reserved_stdout() as data:
         with Steps() as steps:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from model_understanding.cli import options
+from model_understanding.cli.chat import parse_chat
 from model_understanding.cli.console import reserved_stdout
 from model_understanding.cli.model_argument import ModelChoice, load_visualizer, takes_model
 from model_understanding.cli.options import LANGUAGE_MODELS, OUTPUT, LevelName, QuantityName, flag
@@ -103,6 +104,9 @@ def explain(
         ),
     ] = None,
     chat: options.Chat = False,
+    system: options.System = None,
+    tools: options.Tools = None,
+    template_argument: options.TemplateArguments = None,
     *,
     choice: ModelChoice,
     level: options.Level = LevelName.TOKEN,
@@ -140,13 +144,14 @@ def explain(
             f"--estimate computes no explanation, so there is nothing to save as {paths[0].name!r}.",
             hint="Drop --out or --estimate; --estimate --json prints the numbers.",
         )
+    chat_options = parse_chat(chat, system, tools, template_argument or ())
     output = ReportOutput(paths=paths, as_json=json_output, count=len(sources))
     with reserved_stdout() as data:
         with Steps() as steps:
             steps("Importing torch and transformers")
             request = ExplainRequest(
                 input=ModelInput(
-                    pair=pair, continuation=continuation, max_new_tokens=max_new_tokens, chat=chat
+                    pair=pair, continuation=continuation, max_new_tokens=max_new_tokens, chat=chat_options
                 ),
                 method=parse_method(method, settings or ()),
                 targets=tuple(target or ()),

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from model_understanding.cli import options
+from model_understanding.cli.chat import parse_chat
 from model_understanding.cli.console import data_console, print_json, reserved_stdout
 from model_understanding.cli.model_argument import ModelChoice, TaskName, load_visualizer, takes_model
 from model_understanding.cli.options import LANGUAGE_MODELS
@@ -45,6 +46,9 @@ def lens(
         ),
     ] = None,
     chat: options.Chat = False,
+    system: options.System = None,
+    tools: options.Tools = None,
+    template_argument: options.TemplateArguments = None,
     *,
     choice: ModelChoice,
     json_output: options.Json = False,
@@ -63,7 +67,9 @@ def lens(
         question["positions"] = parse_indices(
             positions, "--positions", "token positions, such as -1 or 0,3,5", "-1"
         )
-    model_input = ModelInput(pair=pair, continuation=continuation, chat=chat)
+    model_input = ModelInput(
+        pair=pair, continuation=continuation, chat=parse_chat(chat, system, tools, template_argument or ())
+    )
     check = partial(model_input.check, language_model_options={"--positions": positions is not None})
     with reserved_stdout() as data:
         with Steps() as steps:

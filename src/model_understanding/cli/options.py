@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -97,6 +98,34 @@ Chat = Annotated[
         "--chat",
         help="Apply the model's chat template, with the text as the user's message.",
         panel=LANGUAGE_MODELS,
+    ),
+]
+System = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="System prompt of the chat. Implies --chat.",
+        rich_help_panel=LANGUAGE_MODELS,
+        show_default=False,
+    ),
+]
+Tools = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Functions the model may call, as a JSON list of schemas. Implies --chat.",
+        rich_help_panel=LANGUAGE_MODELS,
+        show_default=False,
+    ),
+]
+TemplateArguments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--template-argument",
+        metavar="NAME=VALUE",
+        help="Argument of the chat template, for example enable_thinking=false. Repeatable. Implies --chat.",
+        rich_help_panel=LANGUAGE_MODELS,
+        show_default=False,
     ),
 ]
 Level = Annotated[

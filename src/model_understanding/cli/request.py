@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from model_understanding.cli.chat import ChatOptions
 from model_understanding.cli.model_argument import TaskName
 from model_understanding.cli.options import LevelName, QuantityName
 from model_understanding.errors import InputError
@@ -24,19 +25,19 @@ class ModelInput:
         pair: The second text of a pair.
         continuation: The continuation of a prompt; ``None`` to generate it.
         max_new_tokens: Maximum number of tokens to generate; ``None`` for the default.
-        chat: Whether the text is a user's message.
+        chat: The options of a chat with the text as the user's message; ``None`` for a plain text.
     """
 
     pair: str | None = None
     continuation: str | None = None
     max_new_tokens: int | None = None
-    chat: bool = False
+    chat: ChatOptions | None = None
 
     def of(self, text: str) -> Any:
-        """Return a text as the visualizers take it: a text, a pair of texts, or a chat of one message."""
+        """Return a text as the visualizers take it: a text, a pair of texts, or a chat."""
         if self.pair is not None:
             return (text, self.pair)
-        return [{"role": "user", "content": text}] if self.chat else text
+        return text if self.chat is None else self.chat.of(text)
 
     def generation(self) -> dict[str, Any]:
         """Return the arguments that choose a language model's continuation."""
@@ -59,7 +60,7 @@ class ModelInput:
             options = {
                 "--continuation": self.continuation is not None,
                 "--max-new-tokens": self.max_new_tokens is not None,
-                "--chat": self.chat,
+                "--chat": self.chat is not None,
                 **(language_model_options or {}),
             }
             models, other = "language models", TaskName.CAUSAL_LM

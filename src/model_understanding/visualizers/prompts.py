@@ -1,20 +1,20 @@
 """A prompt as a language model reads it: alone, with its continuation, and separated from it again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from model_understanding.errors import InputError
 from model_understanding.model.model import Model
 from model_understanding.passes.runner import Runner
-from model_understanding.text.chat import Messages, is_chat, tokenize_chat
+from model_understanding.text.chat import Chat, Messages, is_chat, tokenize_chat
 from model_understanding.text.continuation import generated_tokens, joined
 from model_understanding.text.encoding import Encoding
 from model_understanding.text.tokenization import tokenize
 from model_understanding.tokens import Tokens
 
-Prompt = str | Messages
-Prompts = list[str] | list[Messages] | list[Prompt]
+Prompt = str | Messages | Chat | Mapping[str, Any]
+Prompts = list[str] | list[Messages] | list[Chat] | list[Prompt]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,5 +127,5 @@ def continuation_for_each(
 
 def _tokenized(tokenizer: Any, prompt: Prompt) -> tuple[Tokens, dict[str, list[int]]]:
     if is_chat(prompt):
-        return tokenize_chat(tokenizer, prompt)  # pyright: ignore[reportArgumentType]
+        return tokenize_chat(tokenizer, prompt)
     return tokenize(tokenizer, prompt)  # pyright: ignore[reportArgumentType]
