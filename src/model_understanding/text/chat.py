@@ -197,7 +197,7 @@ def _schemas(tools: Sequence[Any] | None) -> list[Any] | None:
     """Return tools as JSON schemas; Python functions become the schemas that transformers makes of them."""
     if tools is None:
         return None
-    from transformers.utils import get_json_schema
+    from transformers.utils.chat_template_utils import get_json_schema
 
     schemas = []
     for tool in tools:
