@@ -1,9 +1,14 @@
-"""Rank correlations and top-k overlap of two lists of scores."""
+"""Rank correlations and top-k overlap of two lists of scores; quantiles of Student's t."""
+
+from math import cos, pi, sin, sqrt, tan
+from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Float
 
 MAX_TOP = 5
+_MANY_DEGREES = 1000  # from here the normal distribution is as good: 1.962 and 1.960
+_BISECTIONS = 60  # halvings of a right angle: to the last place of a double
 MIN_RANKED = 3  # two scores always agree or disagree fully
 
 
@@ -79,6 +84,43 @@ def top_overlap(
         return None
     tops = [set(np.argsort(-np.abs(side), kind="stable")[:count].tolist()) for side in (first, second)]
     return len(tops[0] & tops[1]) / count
+
+
+def t_quantile(level: float, degrees: int) -> float:
+    r"""Return the half-width of a two-sided confidence interval, in standard errors.
+
+    ``P(|T| <= t) = level``, for Student's T with a number of degrees of freedom.
+
+    Args:
+        level: The confidence level, above 0 and below 1.
+        degrees: Degrees of freedom, at least 1: the number of independent samples minus 1.
+
+    Reference:
+        Student (1908), "The Probable Error of a Mean"; the finite sums of Abramowitz & Stegun (1964),
+        equations 26.7.3 and 26.7.4.
+
+    >>> [round(t_quantile(0.95, degrees), 3) for degrees in (1, 2, 4, 30)]
+    [12.706, 4.303, 2.776, 2.042]
+    """
+    if degrees >= _MANY_DEGREES:
+        return NormalDist().inv_cdf((1 + level) / 2)
+    low, high = 0.0, pi / 2  # of the angle whose tangent is t / √degrees
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _probability_within(middle, degrees) < level else (low, middle)
+    return sqrt(degrees) * tan((low + high) / 2)
+
+
+def _probability_within(angle: float, degrees: int) -> float:
+    """Return ``P(|T| <= √degrees · tan(angle))`` by its finite sum."""
+    is_odd = degrees % 2
+    term, total = (cos(angle), 0.0) if is_odd else (1.0, 0.0)
+    for index in range(degrees // 2):
+        total += term
+        last = 2 * index + (2 if is_odd else 1)
+        term *= cos(angle) ** 2 * last / (last + 1)
+    total *= sin(angle)
+    return 2 / pi * (angle + total) if is_odd else total
 
 
 def _ranks(scores: Float[np.ndarray, " scores"]) -> Float[np.ndarray, " scores"]:

@@ -8,7 +8,7 @@ from model_understanding import GuidedAblation, InputError, IntegratedGradients,
 from model_understanding.model.metering import PassCounter, counted_by
 from model_understanding.registry import CHOICES, METHODS
 
-DEFAULT = IntegratedGradients(baseline="mask,mean", nodes=8, max_nodes=24, tolerance=0.4)
+DEFAULT = IntegratedGradients(baseline="mask,mean", nodes=8, max_nodes=40, tolerance=0.2)
 FAST = GuidedAblation(removals=8)
 NEXT = {"target": 9}
 CONTINUED = {"target": "continuation", "continuation": " a king"}

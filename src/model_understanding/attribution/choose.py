@@ -82,7 +82,9 @@ def resolved_method(
     if resolved_baseline(runner, "default") != "mask":
         return GuidedAblation()
     # More than 8 nodes did not rank tokens better, except on paths that miss much of the target's change.
-    return IntegratedGradients(baseline="mask,mean", nodes=8, max_nodes=24, tolerance=0.4)
+    # Of 60 sentences of 6 to 10 tokens, 4 miss more than 10 % of it (at most 15 %), for a third more
+    # gradients than with a tolerance of 0.4 and 24 nodes (10 of 60, up to 32 %).
+    return IntegratedGradients(baseline="mask,mean", nodes=8, max_nodes=40, tolerance=0.2)
 
 
 def _has_attention(runner: Runner) -> bool:

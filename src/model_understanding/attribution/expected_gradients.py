@@ -108,6 +108,7 @@ class ExpectedGradients:
             baseline_outputs=baseline_outputs,
             gaps=scores.sum(-1) - (outputs - baseline_outputs),
             standard_errors=products.std(1, ddof=1) / np.sqrt(self.samples),
+            sample_counts=np.full(outputs.shape, self.samples),
         )
 
     def _references(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 if TYPE_CHECKING:
     from model_understanding.passes.runner import Runner, Targets
@@ -21,6 +21,8 @@ class Scores:
         baseline_outputs: The targets' values for the baseline, for methods with a baseline.
         gaps: Completeness gaps ``Σ scores − (output − baseline output)``, for methods whose scores add up.
         standard_errors: Standard errors of the scores, shape ``(B, N, T)``, for methods that sample.
+        sample_counts: Number of independent samples behind the standard errors, shape ``(B, N)``; 0 where
+            scores are exact.
         cautions: Warnings for each text, B tuples; empty for none.
     """
 
@@ -29,6 +31,7 @@ class Scores:
     baseline_outputs: Float[np.ndarray, "batch targets"] | None = None
     gaps: Float[np.ndarray, "batch targets"] | None = None
     standard_errors: Float[np.ndarray, "batch targets tokens"] | None = None
+    sample_counts: Int[np.ndarray, "batch targets"] | None = None
     cautions: tuple[tuple[str, ...], ...] = ()
 
 

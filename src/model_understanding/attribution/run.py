@@ -21,6 +21,9 @@ from model_understanding.results import Attribution, Provenance, Target
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
+LARGE_GAP = 0.1
+"""Share of the target's change: scores that miss more of it have a warning."""
+
 
 def attribute(
     runner: Runner,
@@ -109,7 +112,7 @@ def attribution_of(
     def part(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else values[row]
 
-    return Attribution(
+    attribution = Attribution(
         tokens=tokens,
         targets=targets,
         scores=scores.scores[row],
@@ -119,6 +122,7 @@ def attribution_of(
         baseline_outputs=part(scores.baseline_outputs),
         gaps=part(scores.gaps),
         standard_errors=part(scores.standard_errors),
+        sample_counts=part(scores.sample_counts),
         method=method.name,
         parameters=parameters,
         provenance=replace(
@@ -130,6 +134,30 @@ def attribution_of(
                 *cautions,
             ),
         ),
+    )
+    gap = _gap_caution(attribution)
+    if not gap or (scores.cautions and scores.cautions[row]):  # the method's own says more
+        return attribution
+    source = attribution.provenance
+    return replace(attribution, provenance=replace(source, cautions=(*source.cautions, gap)))
+
+
+def _gap_caution(attribution: Attribution) -> str:
+    """Return a warning if scores that should sum to the target's change miss much of it, else nothing."""
+    gaps = attribution.relative_gaps()
+    if gaps is None or attribution.baseline_outputs is None or not gaps.size or gaps.max() <= LARGE_GAP:
+        return ""
+    worst = int(gaps.argmax())
+    change = float(attribution.outputs[worst] - attribution.baseline_outputs[worst])
+    total = float(attribution.scores[worst].astype(np.float64).sum())
+    which = "" if len(gaps) == 1 else f" for {int((gaps > LARGE_GAP).sum())} of {len(gaps)} targets"
+    if "max_nodes" in attribution.parameters:
+        hint = " Increase max_nodes or lower tolerance."
+    else:
+        hint = " Increase samples." if "samples" in attribution.parameters else ""
+    return (
+        f"Completeness gap of {100 * gaps[worst]:.1f} %{which}: the scores sum to {total:.3g}, but the "
+        f"target changes by {change:.3g} from the baseline to the text.{hint}"
     )
 
 

@@ -17,6 +17,7 @@ from model_understanding.perturbation.token_removal import (
     token_removals,
 )
 from model_understanding.perturbation.units import PlainUnit, check_unit, token_scores, units_of
+from model_understanding.statistics import t_quantile
 from model_understanding.text.encoding import Encoding
 
 
@@ -46,7 +47,8 @@ class ShapleySampling:
         Štrumbelj, Kononenko (2014), "Explaining prediction models and individual predictions with feature
         contributions", algorithm 1; Castro et al. (2009); antithetic orders: Mitchell et al. (2022),
         "Sampling Permutations for Shapley Value Estimation", section 4. Standard errors are of the mean
-        over pairs, because the two orders of a pair are not independent.
+        over pairs, because the two orders of a pair are not independent; of few pairs they are uncertain
+        themselves, so ``Attribution.intervals`` multiplies them by the quantile of Student's t.
 
     >>> ShapleySampling(unit="word").samples
     1024
@@ -73,20 +75,24 @@ class ShapleySampling:
 
     def __call__(self, runner: Runner | BlackBox, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        scores, errors, games, cautions = [], [], [], []
+        scores, errors, counts, games, cautions = [], [], [], [], []
         for removal in token_removals(runner, encoding, targets, self.replacement):
             units = units_of(removal.tokens, self.unit)
             game = Game(removal, units)
             if 2**game.players <= self.samples or game.players == 1:
                 values = exact_shapley(game)
                 standard_errors = np.zeros_like(values)
+                pairs = np.zeros(len(values), dtype=np.int64)
                 cautions.append(())
             else:
-                values, standard_errors = sampled_shapley(game, self.samples, self.tolerance, self.seed)
-                cautions.append(self._caution(game, standard_errors))
+                values, standard_errors, pairs = sampled_shapley(
+                    game, self.samples, self.tolerance, self.seed
+                )
+                cautions.append(self._caution(game, standard_errors, pairs))
             tokens = removal.removable.size
             scores.append(token_scores(values, units, tokens, removal.visible_length))
             errors.append(token_scores(standard_errors, units, tokens, removal.visible_length))
+            counts.append(pairs)
             games.append(game)
         outputs = np.stack([game.full for game in games])
         baselines = np.stack([game.empty for game in games])
@@ -97,16 +103,22 @@ class ShapleySampling:
             baseline_outputs=baselines,
             gaps=padded.sum(axis=-1) - (outputs - baselines),
             standard_errors=padded_scores(errors),
+            sample_counts=np.stack(counts),
             cautions=tuple(cautions),
         )
 
-    def _caution(self, game: Game, standard_errors: np.ndarray) -> tuple[str, ...]:
+    def _caution(self, game: Game, standard_errors: np.ndarray, pairs: np.ndarray) -> tuple[str, ...]:
         """Return a warning if the standard errors are above the tolerance after all samples."""
         total = np.abs(game.full - game.empty)
         is_above = standard_errors.max(axis=1) > self.tolerance * total
         if not is_above.any():
             return ()
+        widths = [
+            t_quantile(0.95, int(count) - 1) * errors.max()
+            for count, errors in zip(pairs, standard_errors, strict=True)
+        ]
         return (
             f"After {self.samples} samples, standard errors are up to {standard_errors[is_above].max():.2g}, "
-            f"above {100 * self.tolerance:g} % of |output − baseline output|. Increase samples.",
+            f"above {100 * self.tolerance:g} % of |output − baseline output|; 95 % intervals are up to "
+            f"±{max(widths):.2g} ({pairs.min()} pairs of orders). Increase samples.",
         )

@@ -247,11 +247,8 @@ def _largest_change(first: Attribution, second: Attribution, alignment: Alignmen
 def _rows(attribution: Attribution, rows: list[int]) -> Attribution:
     if rows == list(range(len(attribution.targets))):
         return attribution
-    per_row = {
-        name: values[rows]
-        for name in ("scores", "valid", "outputs", "baseline_outputs", "gaps", "standard_errors")
-        if (values := getattr(attribution, name)) is not None
-    }
+    names = ("scores", "valid", "outputs", "baseline_outputs", "gaps", "standard_errors", "sample_counts")
+    per_row = {name: values[rows] for name in names if (values := getattr(attribution, name)) is not None}
     return replace(attribution, targets=tuple(attribution.targets[row] for row in rows), **per_row)
 
 

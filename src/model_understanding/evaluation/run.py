@@ -220,6 +220,7 @@ def _single_targets(attribution: Attribution, is_language_model: bool) -> list[A
             baseline_outputs=_sum_or_none(attribution.baseline_outputs),
             gaps=_sum_or_none(attribution.gaps),
             standard_errors=None,
+            sample_counts=None,
         )
     ]
 

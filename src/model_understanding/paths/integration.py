@@ -23,9 +23,9 @@ from model_understanding.model.metering import converged, is_dry_run
 from model_understanding.passes.predicted_targets import PredictedTargets
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.results import Target
+from model_understanding.results.attribution import SMALL_CHANGE
 from model_understanding.text.encoding import Encoding
 
-SMALL_CHANGE = 0.01  # share of Σ|scores|: gaps are relative to this if the target's change is smaller
 _log = logging.getLogger("model_understanding")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from model_understanding.model.metering import converged
 from model_understanding.perturbation.token_removal import TokenRemoval
@@ -82,7 +82,9 @@ def exact_shapley(game: Game) -> Float[np.ndarray, "targets players"]:
 
 def sampled_shapley(
     game: Game, samples: int, tolerance: float, seed: int
-) -> tuple[Float[np.ndarray, "targets players"], Float[np.ndarray, "targets players"]]:
+) -> tuple[
+    Float[np.ndarray, "targets players"], Float[np.ndarray, "targets players"], Int[np.ndarray, " targets"]
+]:
     """Return Shapley values and their standard errors, estimated from random orders and their reverses.
 
     Sampling stops for each target separately, so that its values do not depend on the other targets.
@@ -95,7 +97,7 @@ def sampled_shapley(
         seed: Seed of the orders.
 
     Returns:
-        The values, and the standard errors of these means over pairs.
+        The values, the standard errors of these means over pairs, and the number of pairs of each target.
     """
     generator = np.random.default_rng(seed)
     variants = 2 * (game.players - 1)
@@ -105,12 +107,14 @@ def sampled_shapley(
     squares = np.zeros_like(mean)
     errors = np.full_like(mean, np.inf)
     running = np.ones(len(mean), dtype=bool)
+    counts = np.zeros(len(mean), dtype=np.int64)
     limit = tolerance * np.abs(game.full - game.empty)
     done = 0
     while done < pairs and running.any():
         orders = [generator.permutation(game.players) for _ in range(min(step_pairs, pairs - done))]
         for marginals in _marginals(game, [order[::step] for order in orders for step in (1, -1)]):
             done += 1
+            counts += running
             change = np.where(running[:, None], marginals - mean, 0)
             mean += change / done
             squares += change * np.where(running[:, None], marginals - mean, 0)
@@ -119,7 +123,7 @@ def sampled_shapley(
             errors = np.where(running[:, None], current, errors)
         if done >= _PAIRS_BEFORE_STOPPING:
             running &= ~converged(errors.max(axis=1) <= limit)
-    return mean, errors
+    return mean, errors, counts
 
 
 def _marginals(game: Game, orders: Sequence[np.ndarray]) -> list[Float[np.ndarray, "targets players"]]:

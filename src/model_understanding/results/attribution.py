@@ -5,17 +5,22 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from model_understanding.checks import index_in
 from model_understanding.errors import InputError, NumericalError
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.serialization import JsonResult
 from model_understanding.results.target import Target
+from model_understanding.statistics import t_quantile
 from model_understanding.tokens import Level, Tokens, read_only
 
 if TYPE_CHECKING:
     import pandas
+
+SMALL_CHANGE = 0.01
+"""Share of ``Σ|scores|``: gaps are relative to this if the target's change is smaller."""
+_MANY_SAMPLES = 10**6  # standard errors of unknown origin: the normal distribution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -37,6 +42,8 @@ class Attribution(JsonResult):
         gaps: Completeness gap ``Σ scores − (output − baseline output)``, shape ``(N,)``, for methods that
             guarantee completeness.
         standard_errors: Standard error of each score, shape ``(N, T)``, for methods that sample.
+        sample_counts: Number of independent samples behind each target's standard errors, shape ``(N,)``;
+            0 if its scores are exact.
 
     Raises:
         ValueError: The shapes do not match.
@@ -58,6 +65,7 @@ class Attribution(JsonResult):
     baseline_outputs: Float[np.ndarray, " targets"] | None = None
     gaps: Float[np.ndarray, " targets"] | None = None
     standard_errors: Float[np.ndarray, "targets tokens"] | None = None
+    sample_counts: Int[np.ndarray, " targets"] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "targets", tuple(self.targets))
@@ -72,6 +80,9 @@ class Attribution(JsonResult):
         if self.standard_errors is not None:
             errors = read_only(self.standard_errors, np.float32, (count, length), "standard_errors")
             object.__setattr__(self, "standard_errors", errors)
+        if self.sample_counts is not None:
+            counts = read_only(self.sample_counts, np.int64, (count,), "sample_counts")
+            object.__setattr__(self, "sample_counts", counts)
         for name in ("scores", "outputs", "baseline_outputs", "gaps", "standard_errors"):
             values = getattr(self, name)
             if values is not None and not np.isfinite(values).all():
@@ -143,7 +154,40 @@ class Attribution(JsonResult):
             else self.baseline_outputs[index : index + 1],
             gaps=None if self.gaps is None else self.gaps[index : index + 1],
             standard_errors=None if self.standard_errors is None else self.standard_errors[index : index + 1],
+            sample_counts=None if self.sample_counts is None else self.sample_counts[index : index + 1],
         )
+
+    def relative_gaps(self) -> Float[np.ndarray, " targets"] | None:
+        """Return each target's completeness gap as a share of its change from the baseline.
+
+        A change of less than a hundredth of ``Σ|scores|`` counts as this hundredth.
+
+        Returns:
+            Shape ``(N,)``; ``None`` for methods whose scores need not add up.
+        """
+        if self.gaps is None or self.baseline_outputs is None:
+            return None
+        changes = np.abs(self.outputs.astype(np.float64) - self.baseline_outputs)
+        scale = np.maximum(changes, SMALL_CHANGE * np.abs(self.scores.astype(np.float64)).sum(axis=1))
+        return np.abs(self.gaps) / np.where(scale > 0, scale, 1)
+
+    def intervals(self, level: float = 0.95) -> Float[np.ndarray, "targets tokens"] | None:
+        """Return the half-widths of confidence intervals of the scores, for methods that sample.
+
+        ``t · standard error``, with the quantile of Student's t for the number of samples: with two pairs of
+        orders it is 12.7, with many 1.96.
+
+        Args:
+            level: The confidence level.
+
+        Returns:
+            Shape ``(N, T)``; ``None`` for methods that do not sample.
+        """
+        if self.standard_errors is None:
+            return None
+        counts = [0] * len(self.targets) if self.sample_counts is None else self.sample_counts.tolist()
+        quantiles = [t_quantile(level, count - 1 if count > 1 else _MANY_SAMPLES) for count in counts]
+        return self.standard_errors * np.array(quantiles)[:, None]
 
     def normalized(self) -> Self:
         """Return the scores of each target scaled so that their absolute values sum to 1.

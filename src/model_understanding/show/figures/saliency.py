@@ -32,6 +32,7 @@ from model_understanding.show.figures.frame import (
 from model_understanding.show.shared.colors import Palette, Theme, palette
 from model_understanding.show.shared.words import (
     cautions_of,
+    gap_text,
     method_name,
     ordinal,
     score_axis_label,
@@ -133,7 +134,12 @@ def _header(
     extra: str = "",
     titled: bool = True,
 ) -> Header:
-    value = f"value {target_value(attribution, target)}  ·  {method_name(attribution)}"
+    facts = [
+        f"value {target_value(attribution, target)}",
+        gap_text(attribution.row(target)),
+        method_name(attribution),
+    ]
+    value = "  ·  ".join(filter(None, facts))
     return make_header(
         title=f"Token saliency: {target_name(attribution.targets[target])}" if titled else "",
         details=[*([value] if titled else []), *([extra] if extra else [])],

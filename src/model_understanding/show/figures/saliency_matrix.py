@@ -12,6 +12,7 @@ from model_understanding.show.shared.words import (
     LABEL_LENGTH,
     are_steps,
     cautions_of,
+    gap_text,
     method_name,
     share_list,
     target_label,
@@ -65,10 +66,11 @@ def saliency_matrix_panel(
 
     def header(width: float, indent: float) -> Header:
         sums = "absolute values of each row sum to 100 %"
+        facts = [method_name(attribution), gap_text(attribution), sums]
         sides = ["blue: raises the target value  ·  orange: lowers it"] if folded.signed else []
         return make_header(
             title=f"Token saliency: {targets_name(folded.targets)}" if titled else "",
-            details=[*([f"{method_name(attribution)}  ·  {sums}"] if titled else [sums]), *sides],
+            details=["  ·  ".join(filter(None, facts)) if titled else sums, *sides],
             cautions=cautions_of(attribution),
             handles=grid.handles(colors),
             width=width,

@@ -22,6 +22,7 @@ from model_understanding.show.shared.words import (
     format_entry,
     format_number,
     format_percent,
+    gap_text,
     method_name,
     provenance_rows,
     raw_value_and_range,
@@ -167,7 +168,7 @@ def _attribution(attribution: Attribution) -> dict[str, Any]:
     is_single = len(folded.targets) == 1
     content: dict[str, Any] = {
         "title": f"Saliency: {explained_name(folded)}",
-        "method": method_name(folded),
+        "method": " · ".join(filter(None, (gap_text(folded), method_name(folded)))),
         "is_single": is_single,
         "signed": folded.signed,
         "levels": range(1, LEVELS + 1),

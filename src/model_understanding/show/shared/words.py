@@ -172,6 +172,19 @@ def method_name(attribution: Attribution) -> str:
     return printable(f"{attribution.method} ({parameters})" if parameters else attribution.method, 120)
 
 
+def gap_text(attribution: Attribution) -> str:
+    """Return how far the scores are from summing to the target's change; empty if they need not.
+
+    >>> found = Attribution.from_arrays(["a"], [1.0])
+    >>> gap_text(found)
+    ''
+    """
+    gaps = attribution.relative_gaps()
+    if gaps is None or not gaps.size:
+        return ""
+    return f"completeness gap {'' if len(gaps) == 1 else 'up to '}{format_percent(float(gaps.max()))}"
+
+
 def target_name(target: Target) -> str:
     """Return the description of a target, shortened to one line."""
     return printable(target.description(), 100)

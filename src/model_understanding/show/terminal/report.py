@@ -30,6 +30,7 @@ from model_understanding.show.shared.words import (
     format_entry,
     format_number,
     format_percent,
+    gap_text,
     method_name,
     model_name,
     printable,
@@ -128,7 +129,8 @@ def _print_attribution(attribution: Attribution, console: Console) -> None:
     if len(folded.targets) != 1:
         _print_targets(folded, console)
         return
-    console.print(Text(f"value {target_value(folded)} · {method_name(folded)}", style="dim"))
+    facts = [f"value {target_value(folded)}", gap_text(folded), method_name(folded)]
+    console.print(Text(" · ".join(filter(None, facts)), style="dim"))
     console.print(Padding(_colored(folded), (1, 2)))
     if folded.signed:
         positive, negative = sign_meanings(folded.targets[0])
@@ -170,12 +172,15 @@ def _cell(text: str, strength: float, signed: bool) -> Text:
 def _token_table(attribution: Attribution) -> Table:
     shares = attribution.normalized().scores[0]
     labels = attribution.tokens.labels()
+    intervals = attribution.intervals()
     ranked = units_by_size(attribution, 0, _MAX_TOKENS)
     peak = max((abs(float(shares[unit])) for unit in ranked), default=0) or 1.0
     table = _plain_table()
     table.add_column("token", overflow="fold", max_width=30)
     table.add_column("share", justify="right")
     table.add_column("score", justify="right")
+    if intervals is not None:
+        table.add_column("± 95 %", justify="right")
     table.add_column("")
     for unit in ranked:
         score, share = float(attribution.scores[0, unit]), float(shares[unit])
@@ -186,6 +191,7 @@ def _token_table(attribution: Attribution) -> Table:
             Text(printable(labels[unit], 30), style="dim italic" if is_special else ""),
             Text(sign + format_percent(share)),
             Text(sign + format_number(score)),
+            *([] if intervals is None else [Text(format_number(float(intervals[0, unit])), style="dim")]),
             Text("█" * max(round(_BAR * abs(share) / peak), 1 if share else 0), style=color),
         )
     _add_rest(table, int(attribution.valid[0].sum()) - len(ranked))
@@ -199,7 +205,9 @@ def _bar_color(signed: bool, score: float) -> str:
 
 
 def _print_targets(attribution: Attribution, console: Console) -> None:
-    console.print(Text(method_name(attribution), style="dim"))
+    console.print(
+        Text(" · ".join(filter(None, (gap_text(attribution), method_name(attribution)))), style="dim")
+    )
     table = _plain_table()
     table.add_column("target", overflow="fold", max_width=28)
     table.add_column("value", justify="right")
