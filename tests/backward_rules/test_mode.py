@@ -254,17 +254,6 @@ def test_layers_of_another_kind_are_refused():
     )
 
 
-def test_a_compiled_part_is_refused():
-    model = tiny_models.fresh("bert")
-    model.bert.encoder.layer[0].intermediate.compile(backend="eager")
-    with pytest.raises(UnsupportedModelError) as caught:
-        compared("bert", Gim(), model=model)
-    assert str(caught.value) == (
-        "BertForSequenceClassification is compiled, so gim cannot modify its backward pass. "
-        "Pass the model as it was before torch.compile."
-    )
-
-
 def test_attention_out_of_sight_is_refused(monkeypatch):
     model = tiny_models.fresh("bert")
     attention = model.bert.encoder.layer[1].attention.self

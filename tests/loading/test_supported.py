@@ -5,7 +5,7 @@ import tiny_tokenizers
 import torch
 import transformers
 
-from model_understanding import GenerativeModelVisualizer, InputError, LoadingError, ModelVisualizer
+from model_understanding import GenerativeModelVisualizer, InputError, ModelVisualizer
 
 from .checkpoints import WHICH_VISUALIZER, refusal
 
@@ -61,17 +61,6 @@ def test_a_model_of_the_users_own_class_is_accepted():
     model = Mine(tiny_models.build("bert").config).eval()
     visualizer = ModelVisualizer(model=model, tokenizer=tiny_tokenizers.wordpiece())
     assert visualizer.runner.model.loaded.provenance.architecture == "Mine"
-
-
-def test_a_compiled_model_is_refused():
-    tokenizer = tiny_tokenizers.wordpiece()
-    in_place = tiny_models.fresh("bert")
-    in_place.compile(backend="eager")
-    for model in (torch.compile(tiny_models.fresh("bert"), backend="eager"), in_place):
-        assert refusal(LoadingError, model=model, tokenizer=tokenizer) == (
-            "A compiled model cannot be explained: torch.compile hides its computations. "
-            "Pass the model without torch.compile."
-        )
 
 
 def test_a_loaded_model_is_neither_moved_nor_converted():

@@ -39,7 +39,7 @@ def is_activation(module: nn.Module) -> bool:
         True for activations of torch and transformers, and for modules without parameters that have the
         name of one.
     """
-    if isinstance(module, _NOT_ELEMENTWISE) or any(module.children()):
+    if isinstance(module, _NOT_ELEMENTWISE) or next(module.children(), None) is not None:
         return False
     if type(module).__module__ in ("torch.nn.modules.activation", "transformers.activations"):
         return True

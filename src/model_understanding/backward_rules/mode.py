@@ -44,15 +44,10 @@ def modified_backward(model: Model, rules: BackwardRules, method: str) -> Backwa
         A function that makes a context for one forward pass.
 
     Raises:
-        UnsupportedModelError: The model is compiled, or has layers without softmax attention; or, when the
-            context closes, a norm, an activation or an attention layer was not intercepted.
+        UnsupportedModelError: The model has layers without softmax attention; or, when the context closes, a
+            norm, an activation or an attention layer was not intercepted.
     """
     name = model.name
-    if any(_is_compiled(module) for module in model.module.modules()):
-        raise UnsupportedModelError(
-            f"{name} is compiled, so {method} cannot modify its backward pass.",
-            hint="Pass the model as it was before torch.compile.",
-        )
     layers = require_attention_in_every_layer(model, method, _HINT)
     heads = model.config.get_text_config().num_attention_heads
 
@@ -322,8 +317,5 @@ def _second(arguments: Any, keywords: Any) -> Any:
 
 def _is_norm(module: nn.Module) -> bool:
     is_batch_norm = isinstance(module, nn.modules.batchnorm._NormBase)  # linear in evaluation mode
-    return "norm" in type(module).__name__.lower() and not any(module.children()) and not is_batch_norm
-
-
-def _is_compiled(module: nn.Module) -> bool:
-    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
+    has_parts = next(module.children(), None) is not None
+    return "norm" in type(module).__name__.lower() and not has_parts and not is_batch_norm

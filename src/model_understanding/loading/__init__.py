@@ -12,6 +12,7 @@ from model_understanding.loading.loaded_model import LoadedModel as LoadedModel
 from model_understanding.loading.loaded_model import provenance_of
 from model_understanding.loading.options import LoadingOptions as LoadingOptions
 from model_understanding.loading.supported import check_model, check_placement
+from model_understanding.loading.wrappers import unwrapped
 
 
 def load(
@@ -59,6 +60,7 @@ def load(
             "A loaded model needs its tokenizer.",
             hint="Pass tokenizer=…: a tokenizer, or the name or folder to load it from.",
         )
+    module = unwrapped(module)
     check_model(module, task)
     check_placement(module, options)
     tokenizer = resolve_tokenizer(tokenizer, options)

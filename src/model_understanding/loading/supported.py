@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from model_understanding.errors import InputError, LoadingError
+from model_understanding.errors import InputError
 from model_understanding.loading.options import LoadingOptions, resolve_device, resolve_dtype
 from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
 
@@ -28,14 +28,14 @@ def check_model(model: Any, task: str) -> None:
         task: The task.
 
     Raises:
-        InputError: It is no transformers model, or none for this task.
-        LoadingError: It is compiled.
+        InputError: It is no transformers model, or none for this task, or compiled by ``torch.jit``.
     """
     name = type(model).__name__
-    if hasattr(model, "_orig_mod") or getattr(model, "_compiled_call_impl", None) is not None:
-        raise LoadingError(
-            "A compiled model cannot be explained: torch.compile hides its computations.",
-            hint="Pass the model without torch.compile.",
+    if isinstance(model, torch.jit.ScriptModule):
+        raise InputError(
+            "A model compiled by torch.jit cannot be explained: its code is no longer Python.",
+            hint="Pass the model as it was before torch.jit.trace or torch.jit.script. For a saved one "
+            "BlackBoxVisualizer needs only a function from texts to numbers.",
         )
     config = getattr(model, "config", None)
     if config is None:

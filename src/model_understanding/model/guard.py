@@ -8,6 +8,8 @@ from weakref import WeakKeyDictionary
 
 import torch
 
+from model_understanding.model.compiled import uncompiled
+
 _locks: WeakKeyDictionary[torch.nn.Module, threading.RLock] = WeakKeyDictionary()
 _locks_guard = threading.Lock()
 
@@ -23,7 +25,8 @@ def guarded(model: torch.nn.Module, *, gradients: bool) -> Iterator[None]:
     """Run the body with a model in evaluation mode and frozen parameters, then restore it.
 
     Frozen parameters limit a backward pass to the path through the embeddings, and no ``.grad`` is
-    written. A ``no_grad`` or ``inference_mode`` of the caller is suspended where gradients are needed.
+    written. A ``no_grad`` or ``inference_mode`` of the caller is suspended where gradients are needed, and
+    compiled code runs uncompiled.
 
     Args:
         model: The model.
@@ -40,7 +43,7 @@ def guarded(model: torch.nn.Module, *, gradients: bool) -> Iterator[None]:
                 module.training = False
             for parameter in trainable:
                 parameter.requires_grad_(False)
-            with torch.inference_mode(False), torch.set_grad_enabled(gradients):
+            with uncompiled(model), torch.inference_mode(False), torch.set_grad_enabled(gradients):
                 yield
         finally:
             for parameter in trainable:
