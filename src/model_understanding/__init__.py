@@ -23,6 +23,7 @@ from model_understanding.results import AttentionMap as AttentionMap
 from model_understanding.results import Attribution as Attribution
 from model_understanding.results import Estimate as Estimate
 from model_understanding.results import Evaluation as Evaluation
+from model_understanding.results import Failure as Failure
 from model_understanding.results import Generation as Generation
 from model_understanding.results import HeadScores as HeadScores
 from model_understanding.results import LogitLens as LogitLens
@@ -118,6 +119,7 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "ExpectedGradients",
+    "Failure",
     "Generation",
     "GenerativeModelVisualizer",
     "Gim",

@@ -13,8 +13,10 @@ from model_understanding import (
     Attribution,
     BlackBoxVisualizer,
     Estimate,
+    Failure,
     GenerativeModelVisualizer,
     ModelVisualizer,
+    Prediction,
     Report,
 )
 
@@ -24,7 +26,8 @@ ORDER = [
     *("continuation", "kind", "scores", "method", "target", "against", "quantity", "layer", "head", "query"),
     *("positions", "queries", "keep", "rank", "per_token", "span", "top", "max_new_tokens"),
     *("alternatives", "evaluate", "metrics", "draws", "seed", "temperature", "top_p", "top_k"),
-    *("replacements", "attribution", "attention", "progress", "show"),
+    *("replacements", "attribution", "attention", "scores_only"),
+    *("errors", "progress", "show"),
 ]
 """How the parameters after the text are ordered, of every method that explains a text."""
 
@@ -92,10 +95,10 @@ def test_explaining_takes_the_same_wherever_it_does_not_run_or_also_shows():
         methods = methods_of(visualizer)
         computed = {option.name: option.default for option in options_of(methods["compute_saliency"])}
         estimated = {option.name: option.default for option in options_of(methods["estimate_saliency"])}
-        assert computed == {**estimated, "progress": None}
+        assert computed == {**estimated, "errors": "raise", "progress": None}
         for name in ("analyze", "evaluate", "estimate_analysis"):
             options = {option.name: option.default for option in options_of(methods[name])}
-            left_out = {"progress", "layer"} if name == "evaluate" else {"progress"} - options.keys()
+            left_out = {"errors", "progress"} - options.keys() | ({"layer"} if name == "evaluate" else set())
             assert computed.keys() - left_out <= options.keys(), name
             differing = {key for key in computed.keys() & options.keys() if computed[key] != options[key]}
             # A report shows each token by itself.
@@ -118,10 +121,13 @@ def test_what_is_returned_is_stated(visualizer, name):
 
 @pytest.mark.parametrize("visualizer", VISUALIZERS)
 def test_overloads_tell_one_text_from_several(visualizer):
-    one, several = (get_type_hints(stated) for stated in get_overloads(visualizer.compute_saliency))
-    assert one["return"] is Attribution
-    assert several["return"] == list[Attribution]
-    assert get_type_hints(visualizer.analyze)["return"] is Report
+    results = {"predict": Prediction, "compute_saliency": Attribution, "analyze": Report}
+    for name in results.keys() & methods_of(visualizer).keys():
+        stated = get_overloads(getattr(visualizer, name))
+        one, several, skipping = (get_type_hints(overload)["return"] for overload in stated)
+        assert one is results[name]
+        assert several == list[results[name]]
+        assert skipping == list[results[name] | Failure]
     if visualizer is BlackBoxVisualizer:
         return
     assert get_type_hints(visualizer.estimate_saliency)["return"] is Estimate
@@ -129,7 +135,7 @@ def test_overloads_tell_one_text_from_several(visualizer):
     returned = [get_type_hints(stated)["return"] for stated in get_overloads(visualizer.evaluate)]
     assert Assessment in returned
     assert set(get_args(returned[-1])) == {Assessment, list[Assessment]}
-    for name in ("compute_saliency", "evaluate"):
+    for name in ("compute_saliency", "evaluate", "analyze"):
         method = getattr(visualizer, name)
         for stated in get_overloads(method):
             assert list(inspect.signature(stated).parameters) == list(inspect.signature(method).parameters)

@@ -1,14 +1,16 @@
 """Run a method on texts: resolve the method, batch the texts, and record how the scores were computed."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, is_dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, Literal, overload
 
 import numpy as np
 from jaxtyping import Bool
 
 from model_understanding.attribution.choose import MethodChoice, resolved_method
+from model_understanding.attribution.isolation import Errors, isolated
 from model_understanding.attribution.protocol import AttributionMethod, Scores
 from model_understanding.errors import InputError
 from model_understanding.model.batching import Batches, memory_cautions
@@ -17,7 +19,7 @@ from model_understanding.passes.runner import Runner
 from model_understanding.paths.baselines import recorded_baseline
 from model_understanding.perturbation.token_removal import resolved_replacement
 from model_understanding.registry import METHODS
-from model_understanding.results import Attribution, Provenance, Target
+from model_understanding.results import Attribution, Failure, Provenance, Target
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
@@ -25,13 +27,32 @@ LARGE_GAP = 0.1
 """Share of the target's change: scores that miss more of it have a warning."""
 
 
+@overload
 def attribute(
     runner: Runner,
     choice: MethodChoice,
     encodings: Sequence[Encoding],
     targets: Sequence[Sequence[Target]] | MakeTarget,
     function: Callable[[Any], Any] | None = None,
-) -> list[Attribution]:
+    errors: Literal["raise"] = "raise",
+) -> list[Attribution]: ...
+@overload
+def attribute(
+    runner: Runner,
+    choice: MethodChoice,
+    encodings: Sequence[Encoding],
+    targets: Sequence[Sequence[Target]] | MakeTarget,
+    function: Callable[[Any], Any] | None,
+    errors: Errors,
+) -> list[Attribution | Failure]: ...
+def attribute(
+    runner: Runner,
+    choice: MethodChoice,
+    encodings: Sequence[Encoding],
+    targets: Sequence[Sequence[Target]] | MakeTarget,
+    function: Callable[[Any], Any] | None = None,
+    errors: Errors = "raise",
+) -> list[Attribution] | list[Attribution | Failure]:
     """Explain several texts; only texts of equal length share a batch, so that there is no padding.
 
     Args:
@@ -41,6 +62,7 @@ def attribute(
         targets: The targets of each text, or a function that makes a target from the predicted class or
             token.
         function: The caller's function of the model's outputs, for custom targets.
+        errors: ``"skip"`` returns a ``Failure`` for a text that cannot be explained; ``"raise"`` raises.
 
     Returns:
         One attribution per text, in their order.
@@ -48,39 +70,93 @@ def attribute(
     Raises:
         InputError: The runner is at a layer, and the method does not work for hidden states.
     """
+    return list(attribute_each(runner, choice, encodings, targets, function, errors))
+
+
+def attribute_each(
+    runner: Runner,
+    choice: MethodChoice,
+    encodings: Sequence[Encoding],
+    targets: Sequence[Sequence[Target]] | MakeTarget,
+    function: Callable[[Any], Any] | None,
+    errors: Errors,
+) -> Iterator[Attribution | Failure]:
+    """Explain several texts one after the other; a text is explained together with later ones of its length.
+
+    Args:
+        runner: The runner.
+        choice: The method, as ``attribute`` takes it.
+        encodings: The texts.
+        targets: What is explained, likewise.
+        function: The caller's function, likewise.
+        errors: What happens to a text that cannot be explained, likewise.
+
+    Yields:
+        The attribution of each text, in their order.
+
+    Raises:
+        InputError: The runner is at a layer, and the method does not work for hidden states.
+    """
     method = resolved_method(choice, runner, targets)
     _check_layer(runner, method)
-    parameters = _parameters(runner, method)
+    explain = partial(
+        _explained,
+        runner=runner,
+        method=method,
+        parameters=_parameters(runner, method),
+        encodings=encodings,
+        targets=targets,
+        function=function,
+    )
+    counts = None if callable(targets) else [len(row) for row in targets]
+    group_of = {member: group for group in groups_of_equal_length(encodings, counts) for member in group}
+    waiting: dict[int, Attribution | Failure] = {}
+    for index in range(len(encodings)):
+        if index not in waiting:
+            group = group_of[index]
+            waiting |= explain(group) if errors == "raise" else isolated(explain, group, errors)
+        yield waiting.pop(index)
+
+
+def _explained(
+    group: Sequence[int],
+    *,
+    runner: Runner,
+    method: AttributionMethod,
+    parameters: dict[str, Any],
+    encodings: Sequence[Encoding],
+    targets: Sequence[Sequence[Target]] | MakeTarget,
+    function: Callable[[Any], Any] | None,
+) -> dict[int, Attribution]:
+    """Explain texts of equal length with equally many targets, in batches that fit into memory."""
     results: dict[int, Attribution] = {}
-    counts = [1] * len(encodings) if callable(targets) else [len(row) for row in targets]
-    for group in _groups(encodings, counts):
-        tokens = encodings[group[0]].ids.shape[1]
-        with memory_cautions() as cautions:
-            batches = Batches(len(group), tokens, runner.model.memory, gradients=True)
-            for start, end in batches:
-                with batches.halving():
-                    members = group[start:end]
-                    started = time.perf_counter()
-                    batch = runner.model.batch([encodings[member] for member in members])
-                    if callable(targets):
-                        rows = PredictedTargets(runner.model, batch, targets)
-                    else:
-                        rows = [targets[member] for member in members]
-                    scores = method(runner, batch, function or rows)
-                    seconds = (time.perf_counter() - started) / len(members)
-                    for row, member in enumerate(members):
-                        results[member] = attribution_of(
-                            method,
-                            scores,
-                            row,
-                            tokens=encodings[member].tokens[0],
-                            targets=tuple(rows[row]),
-                            valid=_valid(runner, rows[row], tokens),
-                            parameters=parameters,
-                            provenance=replace(runner.model.loaded.provenance, seconds=seconds),
-                            cautions=cautions,
-                        )
-    return [results[member] for member in range(len(encodings))]
+    tokens = encodings[group[0]].ids.shape[1]
+    with memory_cautions() as cautions:
+        batches = Batches(len(group), tokens, runner.model.memory, gradients=True)
+        for start, end in batches:
+            with batches.halving():
+                members = group[start:end]
+                started = time.perf_counter()
+                batch = runner.model.batch([encodings[member] for member in members])
+                if callable(targets):
+                    rows = PredictedTargets(runner.model, batch, targets)
+                else:
+                    rows = [targets[member] for member in members]
+                scores = method(runner, batch, function or rows)
+                seconds = (time.perf_counter() - started) / len(members)
+                for row, member in enumerate(members):
+                    results[member] = attribution_of(
+                        method,
+                        scores,
+                        row,
+                        tokens=encodings[member].tokens[0],
+                        targets=tuple(rows[row]),
+                        valid=_valid(runner, rows[row], tokens),
+                        parameters=parameters,
+                        provenance=replace(runner.model.loaded.provenance, seconds=seconds),
+                        cautions=cautions,
+                    )
+    return results
 
 
 def attribution_of(
@@ -186,12 +262,23 @@ def _check_layer(runner: Runner, method: AttributionMethod) -> None:
         )
 
 
-def _groups(encodings: Sequence[Encoding], target_counts: Sequence[int]) -> list[list[int]]:
-    """Group the texts that can share a batch: those of equal length with equally many targets."""
+def groups_of_equal_length(
+    encodings: Sequence[Encoding], target_counts: Sequence[int] | None = None
+) -> list[list[int]]:
+    """Group the texts that can share a batch: those of equal length with equally many targets.
+
+    Args:
+        encodings: The texts.
+        target_counts: How many targets each has; one if left out.
+
+    Returns:
+        The indices of each group, in the order of their first texts.
+    """
+    counts = [1] * len(encodings) if target_counts is None else target_counts
     groups: dict[tuple[int, int], list[int]] = {}
-    for index, (encoding, targets) in enumerate(zip(encodings, target_counts, strict=True)):
+    for index, (encoding, targets) in enumerate(zip(encodings, counts, strict=True)):
         groups.setdefault((encoding.ids.shape[1], targets), []).append(index)
-    return [group for _, group in sorted(groups.items())]
+    return list(groups.values())
 
 
 def _valid(runner: Runner, targets: Sequence[Target], tokens: int) -> Bool[np.ndarray, "targets tokens"]:

@@ -12,6 +12,7 @@ from model_understanding.results.estimate import Estimate as Estimate
 from model_understanding.results.evaluation import Assessment as Assessment
 from model_understanding.results.evaluation import Evaluation as Evaluation
 from model_understanding.results.evaluation import Limits as Limits
+from model_understanding.results.failure import Failure as Failure
 from model_understanding.results.generation import Generation as Generation
 from model_understanding.results.head_scores import HeadScores as HeadScores
 from model_understanding.results.head_scores import RankedHead as RankedHead

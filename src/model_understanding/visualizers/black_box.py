@@ -1,26 +1,29 @@
 """BlackBoxVisualizer: explains a classifier or a generator that is known only by its answers."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
-from typing import Any, NoReturn, overload
+from typing import Any, Literal, NoReturn, overload
 
 import numpy as np
 from jaxtyping import Float
 
 from model_understanding.attribution.choose import MethodChoice, method_of
+from model_understanding.attribution.isolation import Errors, attempted, isolated, skips
 from model_understanding.attribution.protocol import AttributionMethod
 from model_understanding.attribution.run import attribution_of, parameters_of
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.perturbation.black_box import BLACK_BOX, BlackBox, perturbation_hint, takes_black_box
-from model_understanding.results import Attribution, Prediction, Provenance, Report, Target
+from model_understanding.results import Attribution, Failure, Prediction, Provenance, Report, Target
 from model_understanding.results.provenance import versions_of
 from model_understanding.results.target import name_of_function
 from model_understanding.targets.classification import ClassName, resolve_targets
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 from model_understanding.visualizers.plotting import PlotsSaliency, show_if_wanted
+from model_understanding.visualizers.texts import texts_of
 
 _DEFAULT_METHOD = "shapley_sampling"
 _ROUNDING = 1e-3  # how far rounded probabilities of an API may be from a sum of 1
@@ -87,109 +90,226 @@ class BlackBoxVisualizer(PlotsSaliency):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({name_of_function(self._black_box.predict_fn)})"
 
-    def predict(self, text: str) -> Prediction:
+    @overload
+    def predict(  # pyright: ignore[reportOverlappingOverload]  # a string is an iterable of strings
+        self,
+        text: str,
+        *,
+        errors: Errors = "raise",
+    ) -> Prediction: ...
+    @overload
+    def predict(
+        self,
+        text: Iterable[str],
+        *,
+        errors: Literal["raise"] = "raise",
+    ) -> list[Prediction]: ...
+    @overload
+    def predict(
+        self,
+        text: Iterable[str],
+        *,
+        errors: Errors,
+    ) -> list[Prediction | Failure]: ...
+    def predict(
+        self,
+        text: str | Iterable[str],
+        *,
+        errors: Errors = "raise",
+    ) -> Prediction | list[Prediction] | list[Prediction | Failure]:
         """Return what the function returns for a text.
 
         Args:
-            text: The text.
+            text: A text, or many of them, as ``compute_saliency`` takes them.
+            errors: What to do with a text that fails, of many: as ``compute_saliency`` takes it.
 
         Returns:
-            Labels and outputs; probabilities too if the outputs are a distribution over classes.
+            Labels and outputs; probabilities too if the outputs are a distribution over classes. A list of
+            these for many texts.
 
         Raises:
             InputError: The text is empty, or the function's output cannot be used.
         """
-        box = self.runner
-        return self._prediction(box, box.encode(text).tokens[0])
+        skips(errors)
+        box, (texts, several) = self.runner, texts_of(text)
+        if not several:
+            return self._prediction(box, box.encode(texts[0]).tokens[0])
+        return self._each(box, texts, errors, lambda encoding: self._prediction(box, encoding.tokens[0]))
 
     @overload
-    def compute_saliency(
+    def compute_saliency(  # pyright: ignore[reportOverlappingOverload]  # a string is an iterable of strings
         self,
         text: str,
         *,
         method: MethodChoice = "default",
         target: ClassName | Sequence[ClassName] | None = None,
         against: ClassName | None = None,
+        errors: Errors = "raise",
     ) -> Attribution: ...
     @overload
     def compute_saliency(
         self,
-        text: list[str],
+        text: Iterable[str],
         *,
         method: MethodChoice = "default",
         target: ClassName | Sequence[ClassName] | None = None,
         against: ClassName | None = None,
+        errors: Literal["raise"] = "raise",
     ) -> list[Attribution]: ...
+    @overload
     def compute_saliency(
         self,
-        text: str | list[str],
+        text: Iterable[str],
         *,
         method: MethodChoice = "default",
         target: ClassName | Sequence[ClassName] | None = None,
         against: ClassName | None = None,
-    ) -> Attribution | list[Attribution]:
+        errors: Errors,
+    ) -> list[Attribution | Failure]: ...
+    def compute_saliency(
+        self,
+        text: str | Iterable[str],
+        *,
+        method: MethodChoice = "default",
+        target: ClassName | Sequence[ClassName] | None = None,
+        against: ClassName | None = None,
+        errors: Errors = "raise",
+    ) -> Attribution | list[Attribution] | list[Attribution | Failure]:
         """Return how much each word or token contributed to the answer.
 
         Args:
-            text: A text, or a list of them.
+            text: A text; or many of them: a list, ``pandas.Series``, array, column of a data set or
+                generator.
             method: A perturbation method's name or object; ``"default"`` is ``shapley_sampling``.
             target: A label, an index, several of them, ``"all"``, or ``None`` for the class with the
                 highest number.
             against: Another class: the difference target − against is explained.
+            errors: Of many texts, what to do with one that fails: ``"raise"`` its error, or ``"skip"`` it.
+                Then a ``Failure``, which is false, stands in its place with the reason.
 
         Returns:
             An ``Attribution`` with a row for each target, in the unit of what the function returns; a
-            list of them for a list of texts.
+            list of them, in order, for many texts.
 
         Raises:
             InputError: The text, the target or the function's output cannot be used.
             UnsupportedModelError: The method needs the model itself.
         """
+        skips(errors)
         perturbation = self._method(method)
-        box = self.runner
-        if not isinstance(text, list):
-            return self._attribution(box, box.encode(text), perturbation, target, against)
-        encodings = [box.encode(item) for item in text]
-        if encodings:
-            box.predictions([encoding.tokens[0].texts[0] for encoding in encodings])  # in full batches
-        return [self._attribution(box, encoding, perturbation, target, against) for encoding in encodings]
+        box, (texts, several) = self.runner, texts_of(text)
+        if not several:
+            return self._attribution(box, box.encode(texts[0]), perturbation, target, against)
+        return self._each(
+            box,
+            texts,
+            errors,
+            lambda encoding: self._attribution(box, encoding, perturbation, target, against),
+        )
 
-    def analyze(
+    @overload
+    def analyze(  # pyright: ignore[reportOverlappingOverload]  # a string is an iterable of strings
         self,
         text: str,
         *,
         method: MethodChoice = "default",
         target: ClassName | Sequence[ClassName] | None = None,
         against: ClassName | None = None,
+        errors: Errors = "raise",
         show: bool | None = None,
-    ) -> Report:
+    ) -> Report: ...
+    @overload
+    def analyze(
+        self,
+        text: Iterable[str],
+        *,
+        method: MethodChoice = "default",
+        target: ClassName | Sequence[ClassName] | None = None,
+        against: ClassName | None = None,
+        errors: Literal["raise"] = "raise",
+        show: bool | None = None,
+    ) -> list[Report]: ...
+    @overload
+    def analyze(
+        self,
+        text: Iterable[str],
+        *,
+        method: MethodChoice = "default",
+        target: ClassName | Sequence[ClassName] | None = None,
+        against: ClassName | None = None,
+        errors: Errors,
+        show: bool | None = None,
+    ) -> list[Report | Failure]: ...
+    def analyze(
+        self,
+        text: str | Iterable[str],
+        *,
+        method: MethodChoice = "default",
+        target: ClassName | Sequence[ClassName] | None = None,
+        against: ClassName | None = None,
+        errors: Errors = "raise",
+        show: bool | None = None,
+    ) -> Report | list[Report] | list[Report | Failure]:
         """Explain an answer: what the function returns, and how much each word or token contributed to it.
 
         Args:
-            text: The text.
+            text: A text, or many of them, as ``compute_saliency`` takes them.
             method: A perturbation method's name or object, as ``compute_saliency`` takes it.
             target: What to explain, as ``compute_saliency`` takes it.
             against: Another class: the difference target − against is explained.
+            errors: What to do with a text that fails, of many: as ``compute_saliency`` takes it.
             show: Whether to show the report now. If left out, a notebook shows the returned value, and a
-                script or terminal gets colored text.
+                script or terminal gets colored text. Reports of many texts are not shown unless ``True``.
 
         Returns:
-            The ``Report``; ``report.save("x.html")`` saves it.
+            The ``Report``; ``report.save("x.html")`` saves it. A list of reports, in order, for many texts.
 
         Raises:
             InputError: The text, the target or the function's output cannot be used.
             UnsupportedModelError: The method needs the model itself.
         """
+        skips(errors)
         perturbation = self._method(method)
-        box = self.runner
-        encoding = box.encode(text)
-        saliency = self._attribution(box, encoding, perturbation, target, against)
-        report = Report(
-            prediction=self._prediction(box, encoding.tokens[0]),
-            attributions=(saliency,),
-            provenance=saliency.provenance,
-        )
-        return show_if_wanted(report, show)
+        box, (texts, several) = self.runner, texts_of(text)
+
+        def report(encoding: Encoding) -> Report:
+            saliency = self._attribution(box, encoding, perturbation, target, against)
+            return Report(
+                prediction=self._prediction(box, encoding.tokens[0]),
+                attributions=(saliency,),
+                provenance=saliency.provenance,
+            )
+
+        if not several:
+            return show_if_wanted(report(box.encode(texts[0])), show)
+        reports = self._each(box, texts, errors, report)
+        for result in reports if show else ():
+            if isinstance(result, Report):
+                result.show()
+        return reports
+
+    def _each(
+        self, box: BlackBox, texts: Sequence[Any], errors: Errors, call: Callable[[Encoding], Any]
+    ) -> list[Any]:
+        """Return what a call returns for each text, or why it failed; the texts are asked in full batches."""
+        count = len(texts)
+        encodings = [
+            attempted(partial(box.encode, text), errors, index, count) for index, text in enumerate(texts)
+        ]
+        read = [index for index, encoding in enumerate(encodings) if not isinstance(encoding, Failure)]
+
+        def ask(members: Sequence[int]) -> dict[int, None]:
+            box.predictions([encodings[index].tokens[0].texts[0] for index in members])  # pyright: ignore[reportAttributeAccessIssue]
+            return dict.fromkeys(members)
+
+        failed = {index: asked for index, asked in isolated(ask, read, errors).items() if asked is not None}
+        encodings = [failed.get(index, encoding) for index, encoding in enumerate(encodings)]
+        return [
+            encoding
+            if isinstance(encoding, Failure)
+            else attempted(partial(call, encoding), errors, index, count)
+            for index, encoding in enumerate(encodings)
+        ]
 
     def compute_attention(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse: attention is inside the model, which a function from texts to numbers does not show.

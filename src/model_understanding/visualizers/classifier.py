@@ -1,7 +1,9 @@
 """ModelVisualizer: explains sequence classifiers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any, Literal, overload
 
 from model_understanding.attention.for_report import MapChoice
@@ -10,13 +12,15 @@ from model_understanding.attention.protocol import AttentionMapMethod
 from model_understanding.attention.read import attention_for_report, query_key_of, read_attention
 from model_understanding.attribution.choose import MethodChoice, check_method
 from model_understanding.attribution.cost import ProgressChoice, estimate_of, with_progress
-from model_understanding.attribution.run import attribute
+from model_understanding.attribution.isolation import Errors, attempted, in_place, isolated, readable, skips
+from model_understanding.attribution.run import attribute, attribute_each, groups_of_equal_length
 from model_understanding.checks import takes_former_names
 from model_understanding.errors import InputError
 from model_understanding.evaluation.protocol import Metric
 from model_understanding.evaluation.run import check_same_tokens, evaluations_for_report
 from model_understanding.head_scores.run import HeadScoreChoice
 from model_understanding.lens.read import TOP, lens_of_classes
+from model_understanding.model.batching import Batches
 from model_understanding.passes.predicted_targets import MakeTarget, PredictedTargets
 from model_understanding.passes.runner import Runner
 from model_understanding.results import (
@@ -24,6 +28,7 @@ from model_understanding.results import (
     AttentionMap,
     Attribution,
     Estimate,
+    Failure,
     HeadScores,
     LogitLens,
     Prediction,
@@ -46,9 +51,10 @@ from model_understanding.visualizers.heads import (
     scores_of_heads,
 )
 from model_understanding.visualizers.plotting import show_if_wanted
+from model_understanding.visualizers.texts import check_parts, in_chunks, reports_of, texts_of
 
 Text = str | tuple[str, str]
-Texts = list[str] | list[tuple[str, str]] | list[Text]
+Texts = Iterable[str] | Iterable[tuple[str, str]] | Iterable[Text]
 OneClass = ClassName | Callable[[Any], Any] | None
 ClassTarget = OneClass | Sequence[ClassName]
 
@@ -80,22 +86,37 @@ class ModelVisualizer(Visualizer):
 
     task = SEQUENCE_CLASSIFICATION
 
-    def predict(self, text: Text) -> Prediction:
+    @overload
+    def predict(  # pyright: ignore[reportOverlappingOverload]  # a string is an iterable of strings
+        self, text: Text, *, errors: Errors = "raise"
+    ) -> Prediction: ...
+    @overload
+    def predict(self, text: Texts, *, errors: Literal["raise"] = "raise") -> list[Prediction]: ...
+    @overload
+    def predict(self, text: Texts, *, errors: Errors) -> list[Prediction | Failure]: ...
+    def predict(
+        self, text: Text | Texts, *, errors: Errors = "raise"
+    ) -> Prediction | list[Prediction] | list[Prediction | Failure]:
         """Return the classifier's answer.
 
         Args:
-            text: A text, or a (text, pair) tuple.
+            text: A text, a (text, pair) tuple, or many of them, as ``compute_saliency`` takes them.
+            errors: What to do with a text that fails, of many: as ``compute_saliency`` takes it.
 
         Returns:
-            Labels, logits and probabilities.
+            Labels, logits and probabilities; a list of them for many texts.
 
         Raises:
             InputError: The text is empty or longer than the model allows.
         """
-        return self._predict(self._encode(text))
+        skips(errors)
+        texts, several = texts_of(text, pairs=True)
+        errors = errors if several else "raise"
+        predictions = self._predictions(self._encode_each(texts, errors), errors)
+        return predictions if several else predictions[0]
 
     @overload
-    def compute_saliency(
+    def compute_saliency(  # pyright: ignore[reportOverlappingOverload]  # a string is an iterable of strings
         self,
         text: Text,
         *,
@@ -104,6 +125,7 @@ class ModelVisualizer(Visualizer):
         against: ClassName | None = None,
         quantity: Quantity = "logit",
         layer: int | None = None,
+        errors: Errors = "raise",
         progress: ProgressChoice = None,
     ) -> Attribution: ...
     @overload
@@ -116,8 +138,22 @@ class ModelVisualizer(Visualizer):
         against: ClassName | None = None,
         quantity: Quantity = "logit",
         layer: int | None = None,
+        errors: Literal["raise"] = "raise",
         progress: ProgressChoice = None,
     ) -> list[Attribution]: ...
+    @overload
+    def compute_saliency(
+        self,
+        text: Texts,
+        *,
+        method: MethodChoice = "default",
+        target: ClassTarget = None,
+        against: ClassName | None = None,
+        quantity: Quantity = "logit",
+        layer: int | None = None,
+        errors: Errors,
+        progress: ProgressChoice = None,
+    ) -> list[Attribution | Failure]: ...
     def compute_saliency(
         self,
         text: Text | Texts,
@@ -127,12 +163,14 @@ class ModelVisualizer(Visualizer):
         against: ClassName | None = None,
         quantity: Quantity = "logit",
         layer: int | None = None,
+        errors: Errors = "raise",
         progress: ProgressChoice = None,
-    ) -> Attribution | list[Attribution]:
+    ) -> Attribution | list[Attribution] | list[Attribution | Failure]:
         """Return how much each token contributed to the answer.
 
         Args:
-            text: A text, a (text, pair) tuple, or a list of them.
+            text: A text or a (text, pair) tuple; or many of them: a list, ``pandas.Series``, array, column of
+                a data set or generator.
             method: A method's name (``model-understanding methods`` lists them), a method object,
                 ``"default"``, or ``"fast"`` for a method of two passes; the result names the method.
             target: A label, an index, several of them, ``"all"``, a function of the model's outputs that
@@ -141,6 +179,8 @@ class ModelVisualizer(Visualizer):
             quantity: ``logit``, ``log_prob`` or ``prob``.
             layer: Attribute to the hidden states that enter this transformer block (from 0, or from −1 at
                 the end), by a gradient method; to the embeddings if left out.
+            errors: Of many texts, what to do with one that fails (too long, empty): ``"raise"`` its error,
+                or ``"skip"`` it. Then a ``Failure``, which is false, stands in its place with the reason.
             progress: A function called between batches with the token positions run so far, forward and
                 backward, and their total (``None`` if the method cannot tell); it stops the run by returning
                 ``False``. ``True`` shows a bar, ``False`` none; if left out, a notebook shows a bar when the
@@ -148,18 +188,20 @@ class ModelVisualizer(Visualizer):
                 last call has the smaller total.
 
         Returns:
-            An ``Attribution`` with a row for each target; a list of them for a list of texts.
+            An ``Attribution`` with a row for each target; a list of them, in order, for many texts.
 
         Raises:
             StoppedError: ``progress`` returned ``False``; the model is as it was.
             InputError: The text, the target or the method cannot be used.
             UnsupportedModelError: The method would give wrong numbers on this architecture.
         """
-        is_list = isinstance(text, list)
-        encodings = self._encode_all(text)
-        explain = self._explanation(encodings, method, target, against, quantity)
+        skips(errors)
+        texts, several = texts_of(text, pairs=True)
+        errors = errors if several else "raise"
+        encodings = self._encode_each(texts, errors)
+        explain = self._explanation(readable(encodings), method, target, against, quantity, errors)
         attributions = with_progress(self.runner.at_layer(layer), explain, progress)
-        return attributions if is_list else attributions[0]
+        return in_place(encodings, attributions) if several else attributions[0]
 
     def estimate_saliency(
         self,
@@ -174,7 +216,7 @@ class ModelVisualizer(Visualizer):
         """Return what ``compute_saliency`` would cost, without running the model.
 
         Args:
-            text: A text, a (text, pair) tuple, or a list of them.
+            text: A text, a (text, pair) tuple, or many of them, as ``compute_saliency`` takes them.
             method: The attribution method, as ``compute_saliency`` takes it.
             target: What is explained, likewise.
             against: The contrast class.
@@ -188,7 +230,8 @@ class ModelVisualizer(Visualizer):
             InputError: The text, the target or the method cannot be used, or the method cannot be estimated.
             UnsupportedModelError: The method would give wrong numbers on this architecture.
         """
-        explain = self._explanation(self._encode_all(text), method, target, against, quantity)
+        encodings = [self._encode(item) for item in texts_of(text, pairs=True)[0]]
+        explain = self._explanation(encodings, method, target, against, quantity)
         return estimate_of(self.runner.at_layer(layer), explain, method)
 
     @takes_former_names(map="kind")
@@ -440,8 +483,8 @@ class ModelVisualizer(Visualizer):
             replacements=replacements,
         )
 
-    @takes_former_names(maps="attention")
-    def analyze(
+    @overload
+    def analyze(  # pyright: ignore[reportOverlappingOverload]  # a string is an iterable of strings
         self,
         text: Text,
         *,
@@ -453,13 +496,69 @@ class ModelVisualizer(Visualizer):
         evaluate: bool = True,
         metrics: Sequence[str | Metric] | None = None,
         attention: MapChoice = None,
+        scores_only: bool = False,
+        errors: Errors = "raise",
         progress: ProgressChoice = None,
         show: bool | None = None,
-    ) -> Report:
+    ) -> Report: ...
+    @overload
+    def analyze(
+        self,
+        text: Texts,
+        *,
+        method: MethodChoice = "default",
+        target: ClassTarget = None,
+        against: ClassName | None = None,
+        quantity: Quantity = "logit",
+        layer: int | None = None,
+        evaluate: bool = True,
+        metrics: Sequence[str | Metric] | None = None,
+        attention: MapChoice = None,
+        scores_only: bool = False,
+        errors: Literal["raise"] = "raise",
+        progress: ProgressChoice = None,
+        show: bool | None = None,
+    ) -> list[Report]: ...
+    @overload
+    def analyze(
+        self,
+        text: Texts,
+        *,
+        method: MethodChoice = "default",
+        target: ClassTarget = None,
+        against: ClassName | None = None,
+        quantity: Quantity = "logit",
+        layer: int | None = None,
+        evaluate: bool = True,
+        metrics: Sequence[str | Metric] | None = None,
+        attention: MapChoice = None,
+        scores_only: bool = False,
+        errors: Errors,
+        progress: ProgressChoice = None,
+        show: bool | None = None,
+    ) -> list[Report | Failure]: ...
+    @takes_former_names(maps="attention")
+    def analyze(
+        self,
+        text: Text | Texts,
+        *,
+        method: MethodChoice = "default",
+        target: ClassTarget = None,
+        against: ClassName | None = None,
+        quantity: Quantity = "logit",
+        layer: int | None = None,
+        evaluate: bool = True,
+        metrics: Sequence[str | Metric] | None = None,
+        attention: MapChoice = None,
+        scores_only: bool = False,
+        errors: Errors = "raise",
+        progress: ProgressChoice = None,
+        show: bool | None = None,
+    ) -> Report | list[Report] | list[Report | Failure]:
         """Explain an answer: prediction, saliency of the predicted class, and attention.
 
         Args:
-            text: A text, or a (text, pair) tuple.
+            text: A text, a (text, pair) tuple, or many of them, as ``compute_saliency`` takes them.
             method: The attribution method, as ``compute_saliency`` takes it.
             target: What to explain, as ``compute_saliency`` takes it; the predicted class if left out.
             against: Another class: the difference target − against is explained.
@@ -471,35 +570,99 @@ class ModelVisualizer(Visualizer):
             attention: Attention maps to keep besides the main one (the last layer, mean over heads), names or
                 objects. If left out: ``raw`` of all layers and heads, and maps that cost little; ``()`` for
                 none.
+            scores_only: Whether to compute only prediction and saliency: no attention, no head scores and no
+                evaluation.
+            errors: What to do with a text that fails, of many: as ``compute_saliency`` takes it.
             progress: Whether and how to show the attribution's progress, as ``compute_saliency`` takes it.
+                For many texts the numbers are those of the texts that are done, and of all.
             show: Whether to show the report now. If left out, a notebook shows the returned value, and a
-                script or terminal gets colored text.
+                script or terminal gets colored text. Reports of many texts are not shown unless ``True``.
 
         Returns:
-            The ``Report``; ``report.save("x.html")`` saves it.
+            The ``Report``, which ``report.save("x.html")`` saves; a list of reports, in order, for many
+            texts. ``save_reports(reports, "x.html")`` saves these as one page.
 
         Raises:
             StoppedError: ``progress`` returned ``False``; the model is as it was.
             InputError: The text, the target, the method, a metric or a map cannot be used.
             UnsupportedModelError: The method would give wrong numbers on this architecture.
         """
-        encoding = self._encode(text)
-        prediction = self._predict(encoding)
-        chosen = prediction.index if target is None else target
-        explain = self._explanation([encoding], method, chosen, against, quantity)
-        (saliency,) = with_progress(self.runner.at_layer(layer), explain, progress)
-        function = target if callable(target) else None
-        report = Report(
-            prediction=prediction,
-            attributions=(saliency,),
-            attention=attention_for_report(self.runner.model, encoding, attention),
-            evaluations=evaluations_for_report(self.runner, encoding, saliency, function, metrics)
-            if evaluate
-            else (),
-            heads=head_scores_for_report(self.runner, encoding, saliency),
-            provenance=saliency.provenance,
+        parts = partial(
+            self._analyses,
+            method=method,
+            target=target,
+            against=against,
+            quantity=quantity,
+            layer=layer,
+            evaluate=evaluate and not scores_only,
+            metrics=metrics,
+            attention=attention,
+            scores_only=scores_only,
         )
-        return show_if_wanted(report, show)
+        skips(errors)
+        texts, several = texts_of(text, pairs=True)
+        if not several:
+            (report,) = parts(texts, errors="raise", progress=progress)
+            return show_if_wanted(report, show)
+        check_parts(metrics, attention)
+        return reports_of(lambda: parts(texts, errors=errors), len(texts), progress, show)
+
+    def analyze_each(
+        self,
+        text: Texts,
+        *,
+        method: MethodChoice = "default",
+        target: ClassTarget = None,
+        against: ClassName | None = None,
+        quantity: Quantity = "logit",
+        layer: int | None = None,
+        evaluate: bool = True,
+        metrics: Sequence[str | Metric] | None = None,
+        attention: MapChoice = None,
+        scores_only: bool = False,
+        errors: Errors = "raise",
+    ) -> Iterator[Report | Failure]:
+        """Explain many texts, and yield each report as soon as it is done: for more than fit in memory.
+
+        Args:
+            text: The texts, as ``compute_saliency`` takes them; a generator is read 256 texts at a time.
+            method: The attribution method, as ``analyze`` takes it.
+            target: What to explain, likewise.
+            against: Another class: the difference target − against is explained.
+            quantity: ``logit``, ``log_prob`` or ``prob``.
+            layer: The block whose hidden states are scored; the embeddings if left out.
+            evaluate: Whether to measure how faithful the saliency is, as ``analyze`` takes it.
+            metrics: Extra metrics, likewise.
+            attention: Attention maps to keep, likewise.
+            scores_only: Whether to compute only prediction and saliency, likewise.
+            errors: ``"raise"`` the error of a text that fails, or ``"skip"`` it: then a ``Failure`` stands
+                in its place with the reason.
+
+        Returns:
+            An iterator over a report for each text, in order.
+
+        Raises:
+            InputError: A text, the target, the method, a metric or a map cannot be used.
+            UnsupportedModelError: The method would give wrong numbers on this architecture.
+        """
+        skips(errors)
+        check_parts(metrics, attention)
+        return chain.from_iterable(
+            self._analyses(
+                texts,
+                method=method,
+                target=target,
+                against=against,
+                quantity=quantity,
+                layer=layer,
+                evaluate=evaluate and not scores_only,
+                metrics=metrics,
+                attention=attention,
+                scores_only=scores_only,
+                errors=errors,
+            )
+            for texts in in_chunks(text, pairs=True)
+        )
 
     def estimate_analysis(
         self,
@@ -545,13 +708,105 @@ class ModelVisualizer(Visualizer):
             tokens, inputs = tokenize(self.tokenizer, text)
         return self.runner.model.encode(tokens, inputs)
 
-    def _encode_all(self, text: Text | Texts) -> list[Encoding]:
-        """Return the encodings of a list of texts, or of one."""
-        return [self._encode(item) for item in (text if isinstance(text, list) else [text])]
+    def _encode_each(self, texts: Sequence[Text], errors: Errors) -> list[Encoding | Failure]:
+        """Return the encoding of each text, or why it has none."""
+        count = len(texts)
+        return [
+            attempted(partial(self._encode, text), errors, index, count) for index, text in enumerate(texts)
+        ]
 
     def _predict(self, encoding: Encoding) -> Prediction:
         logits = self.runner.model.logits(encoding)[0, 0].float().cpu().numpy()
         return prediction_of(self.runner.model.config, encoding.tokens[0], logits)
+
+    def _predictions(self, encodings: Sequence[Encoding | Failure], errors: Errors) -> list[Any]:
+        """Return the prediction of each text; those of one length share a forward pass."""
+        texts = readable(encodings)
+
+        def predict(group: Sequence[int]) -> dict[int, Prediction]:
+            predictions: dict[int, Prediction] = {}
+            model = self.runner.model
+            batches = Batches(len(group), len(texts[group[0]].tokens[0]), model.memory)
+            for start, end in batches:
+                with batches.halving():
+                    members = group[start:end]
+                    logits = model.logits(model.batch([texts[member] for member in members]))[:, 0]
+                    for member, row in zip(members, logits.float().cpu().numpy(), strict=True):
+                        predictions[member] = prediction_of(model.config, texts[member].tokens[0], row)
+            return predictions
+
+        predictions: dict[int, Prediction | Failure] = {}
+        for group in groups_of_equal_length(texts):
+            predictions |= isolated(predict, group, errors)
+        return in_place(encodings, [predictions[index] for index in range(len(texts))])
+
+    def _analyses(
+        self,
+        texts: Sequence[Text],
+        *,
+        method: MethodChoice,
+        target: ClassTarget,
+        against: ClassName | None,
+        quantity: Quantity,
+        layer: int | None,
+        evaluate: bool,
+        metrics: Sequence[str | Metric] | None,
+        attention: MapChoice,
+        scores_only: bool,
+        errors: Errors,
+        progress: ProgressChoice = False,
+    ) -> Iterator[Any]:
+        """Yield the report of each text, or why it has none, in order; one text may show its progress."""
+        function = target if callable(target) else None
+        encodings = self._encode_each(texts, errors)
+        predictions = self._predictions(encodings, errors)
+        explained = [
+            (
+                encoding,
+                self._stated_targets(prediction.index if target is None else target, against, quantity),
+            )
+            for encoding, prediction in zip(encodings, predictions, strict=True)
+            if not isinstance(encoding, Failure) and not isinstance(prediction, Failure)
+        ]
+        explain = partial(
+            attribute_each,
+            choice=method,
+            encodings=[encoding for encoding, _ in explained],
+            targets=[targets for _, targets in explained],
+            function=function,
+            errors=errors,
+        )
+        runner = self.runner.at_layer(layer)
+        saliencies = (
+            explain(runner)  # those of one text and of all others of its length when it is their turn
+            if progress is False
+            else iter(with_progress(runner, lambda runner: list(explain(runner)), progress))
+        )
+
+        def report(encoding: Encoding, prediction: Prediction, saliency: Attribution) -> Report:
+            whole = Report(prediction=prediction, attributions=(saliency,), provenance=saliency.provenance)
+            if scores_only:
+                return whole
+            return replace(
+                whole,
+                attention=attention_for_report(self.runner.model, encoding, attention),
+                evaluations=evaluations_for_report(self.runner, encoding, saliency, function, metrics)
+                if evaluate
+                else (),
+                heads=head_scores_for_report(self.runner, encoding, saliency),
+            )
+
+        remaining = iter(explained)
+        for index, prediction in enumerate(predictions):
+            if isinstance(prediction, Failure):
+                yield prediction
+                continue
+            (encoding, _), saliency = next(remaining), next(saliencies)
+            if isinstance(saliency, Failure):
+                yield saliency
+            else:
+                call = partial(report, encoding, prediction, saliency)
+                yield attempted(call, errors, index, len(texts))
 
     def _explanation(
         self,
@@ -560,7 +815,8 @@ class ModelVisualizer(Visualizer):
         target: ClassTarget,
         against: ClassName | None,
         quantity: Quantity,
-    ) -> Callable[[Runner], list[Attribution]]:
+        errors: Errors = "raise",
+    ) -> Callable[[Runner], Any]:
         """Return what explains encoded texts with a runner, after checking what is asked."""
         check_method(method)
         named = self._named_targets(target, against, quantity)
@@ -570,6 +826,7 @@ class ModelVisualizer(Visualizer):
             encodings=encodings,
             targets=self._predicted_target(against, quantity) if named is None else [named] * len(encodings),
             function=target if callable(target) else None,
+            errors=errors,
         )
 
     def _targets(
@@ -586,8 +843,12 @@ class ModelVisualizer(Visualizer):
         self, target: ClassTarget, against: ClassName | None, quantity: Quantity
     ) -> tuple[Target, ...] | None:
         """Return the targets that the caller named; ``None`` for the predicted class."""
-        if target is None:
-            return None
+        return None if target is None else self._stated_targets(target, against, quantity)
+
+    def _stated_targets(
+        self, target: Any, against: ClassName | None, quantity: Quantity
+    ) -> tuple[Target, ...]:
+        """Return the targets for labels, indices or a function."""
         if not callable(target):
             return resolve_targets(self.runner.model.config, target, against, quantity)
         if against is not None or quantity != "logit":

@@ -1,8 +1,9 @@
 """GenerativeModelVisualizer: explains causal language models."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 from model_understanding.attention.for_report import MapChoice
 from model_understanding.attention.keep import AxisChoice, Keep
@@ -10,6 +11,7 @@ from model_understanding.attention.protocol import AttentionMapMethod
 from model_understanding.attention.read import attention_for_report, query_key_of, read_attention
 from model_understanding.attribution.choose import MethodChoice, check_method
 from model_understanding.attribution.cost import ProgressChoice, estimate_of, with_progress
+from model_understanding.attribution.isolation import Errors, attempted, in_place, readable, skips
 from model_understanding.attribution.run import attribute
 from model_understanding.checks import takes_former_names
 from model_understanding.errors import InputError, UnsupportedModelError
@@ -25,6 +27,7 @@ from model_understanding.results import (
     AttentionMap,
     Attribution,
     Estimate,
+    Failure,
     Generation,
     HeadScores,
     LogitLens,
@@ -36,7 +39,6 @@ from model_understanding.results.target import Quantity
 from model_understanding.targets.language_model import Contrast, Span
 from model_understanding.targets.names import CAUSAL_LM
 from model_understanding.targets.vocabulary import VocabularyItem
-from model_understanding.text.chat import is_chat
 from model_understanding.text.encoding import Encoding
 from model_understanding.visualizers.base import Visualizer
 from model_understanding.visualizers.contrasts import check_alternatives, contrast_targets
@@ -62,6 +64,7 @@ from model_understanding.visualizers.prompts import (
     steps_of,
 )
 from model_understanding.visualizers.target_spec import TargetSpec, TokenTarget, default_target
+from model_understanding.visualizers.texts import check_parts, in_chunks, reports_of, texts_of
 
 OneTarget = VocabularyItem | Callable[[Any], Any] | None
 
@@ -123,7 +126,7 @@ class GenerativeModelVisualizer(Visualizer):
         return generation_of(self.runner.model, encoding, given=continuation is not None)
 
     @overload
-    def compute_saliency(
+    def compute_saliency(  # pyright: ignore[reportOverlappingOverload]  # a string is an iterable of strings
         self,
         prompt: Prompt,
         *,
@@ -136,6 +139,7 @@ class GenerativeModelVisualizer(Visualizer):
         per_token: bool = False,
         span: Span | None = None,
         max_new_tokens: int = 32,
+        errors: Errors = "raise",
         progress: ProgressChoice = None,
     ) -> Attribution: ...
     @overload
@@ -152,8 +156,26 @@ class GenerativeModelVisualizer(Visualizer):
         per_token: bool = False,
         span: Span | None = None,
         max_new_tokens: int = 32,
+        errors: Literal["raise"] = "raise",
         progress: ProgressChoice = None,
     ) -> list[Attribution]: ...
+    @overload
+    def compute_saliency(
+        self,
+        prompt: Prompts,
+        *,
+        continuation: str | list[str] | None = None,
+        method: MethodChoice = "default",
+        target: TokenTarget | None = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        layer: int | None = None,
+        per_token: bool = False,
+        span: Span | None = None,
+        max_new_tokens: int = 32,
+        errors: Errors,
+        progress: ProgressChoice = None,
+    ) -> list[Attribution | Failure]: ...
     def compute_saliency(
         self,
         prompt: Prompt | Prompts,
@@ -167,12 +189,14 @@ class GenerativeModelVisualizer(Visualizer):
         per_token: bool = False,
         span: Span | None = None,
         max_new_tokens: int = 32,
+        errors: Errors = "raise",
         progress: ProgressChoice = None,
-    ) -> Attribution | list[Attribution]:
+    ) -> Attribution | list[Attribution] | list[Attribution | Failure]:
         """Return how much each token contributed.
 
         Args:
-            prompt: A text, chat messages, or a list of them; those of one length share batches.
+            prompt: A text or chat messages; or many of them: a list, ``pandas.Series``, array, column of a
+                data set or generator. Those of one length share batches.
             continuation: What follows the prompt; for a list of prompts one for all, or a list. With
                 ``target="continuation"`` it is generated greedily if left out.
             method: A method's name, a method object, ``"default"`` or ``"fast"``; the result names it.
@@ -195,6 +219,8 @@ class GenerativeModelVisualizer(Visualizer):
             span: The part of the continuation that is explained (of the prompt for ``"loss"``): start and
                 end in its tokens, or a piece of its text, as ``"Paris"``.
             max_new_tokens: Most tokens to generate.
+            errors: Of many prompts, what to do with one that fails (too long, empty): ``"raise"`` its error,
+                or ``"skip"`` it. Then a ``Failure``, which is false, stands in its place with the reason.
             progress: A function called between batches with the token positions run so far, forward and
                 backward, and their total (``None`` if the method cannot tell); it stops the run by returning
                 ``False``. ``True`` shows a bar, ``False`` none; if left out, a notebook shows a bar when the
@@ -203,7 +229,7 @@ class GenerativeModelVisualizer(Visualizer):
 
         Returns:
             An ``Attribution`` over the prompt, or over prompt and continuation, with a row for each
-            target; a list of them for a list of prompts.
+            target; a list of them, in order, for many prompts.
 
         Raises:
             StoppedError: ``progress`` returned ``False``; the model is as it was.
@@ -218,11 +244,16 @@ class GenerativeModelVisualizer(Visualizer):
             span=span,
         )
         check_method(method)
-        runner, is_list = self.runner.at_layer(layer), _is_list_of_prompts(prompt)
-        encodings = self._encode_all(runner, prompt, continuation, spec, max_new_tokens)
-        explain = partial(_attributions, encodings=encodings, spec=spec, method=method)
+        skips(errors)
+        runner, (prompts, several) = self.runner.at_layer(layer), texts_of(prompt)
+        errors = errors if several else "raise"
+        continuations = continuation_for_each(continuation, prompts, is_list=several)
+        encodings = self._encode_each(runner, prompts, continuations, spec, max_new_tokens, errors)
+        explain = partial(
+            _attributions, encodings=readable(encodings), spec=spec, method=method, errors=errors
+        )
         attributions = with_progress(runner, explain, progress)
-        return attributions if is_list else attributions[0]
+        return in_place(encodings, attributions) if several else attributions[0]
 
     def estimate_saliency(
         self,
@@ -273,9 +304,12 @@ class GenerativeModelVisualizer(Visualizer):
         )
         check_method(method)
 
+        prompts, several = texts_of(prompt)
+        continuations = continuation_for_each(continuation, prompts, is_list=several)
+
         def explain(runner: Runner) -> list[Attribution]:
-            encodings = self._encode_all(runner, prompt, continuation, spec, max_new_tokens)
-            return _attributions(runner, encodings, spec, method)
+            encodings = self._encode_each(runner, prompts, continuations, spec, max_new_tokens, "raise")
+            return _attributions(runner, readable(encodings), spec, method)
 
         return estimate_of(self.runner.at_layer(layer), explain, method)
 
@@ -603,8 +637,8 @@ class GenerativeModelVisualizer(Visualizer):
             replacements=replacements,
         )
 
-    @takes_former_names(maps="attention")
-    def analyze(
+    @overload
+    def analyze(  # pyright: ignore[reportOverlappingOverload]  # a string is an iterable of strings
         self,
         prompt: Prompt,
         continuation: str | None = None,
@@ -621,14 +655,86 @@ class GenerativeModelVisualizer(Visualizer):
         evaluate: bool = True,
         metrics: Sequence[str | Metric] | None = None,
         attention: MapChoice = None,
+        scores_only: bool = False,
+        errors: Errors = "raise",
         progress: ProgressChoice = None,
         show: bool | None = None,
-    ) -> Report:
+    ) -> Report: ...
+    @overload
+    def analyze(
+        self,
+        prompt: Prompts,
+        continuation: str | list[str] | None = None,
+        *,
+        method: MethodChoice = "default",
+        target: TokenTarget | None = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        layer: int | None = None,
+        per_token: bool = True,
+        span: Span | None = None,
+        max_new_tokens: int = 32,
+        alternatives: int = 0,
+        evaluate: bool = True,
+        metrics: Sequence[str | Metric] | None = None,
+        attention: MapChoice = None,
+        scores_only: bool = False,
+        errors: Literal["raise"] = "raise",
+        progress: ProgressChoice = None,
+        show: bool | None = None,
+    ) -> list[Report]: ...
+    @overload
+    def analyze(
+        self,
+        prompt: Prompts,
+        continuation: str | list[str] | None = None,
+        *,
+        method: MethodChoice = "default",
+        target: TokenTarget | None = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        layer: int | None = None,
+        per_token: bool = True,
+        span: Span | None = None,
+        max_new_tokens: int = 32,
+        alternatives: int = 0,
+        evaluate: bool = True,
+        metrics: Sequence[str | Metric] | None = None,
+        attention: MapChoice = None,
+        scores_only: bool = False,
+        errors: Errors,
+        progress: ProgressChoice = None,
+        show: bool | None = None,
+    ) -> list[Report | Failure]: ...
+    @takes_former_names(maps="attention")
+    def analyze(
+        self,
+        prompt: Prompt | Prompts,
+        continuation: str | list[str] | None = None,
+        *,
+        method: MethodChoice = "default",
+        target: TokenTarget | None = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        layer: int | None = None,
+        per_token: bool = True,
+        span: Span | None = None,
+        max_new_tokens: int = 32,
+        alternatives: int = 0,
+        evaluate: bool = True,
+        metrics: Sequence[str | Metric] | None = None,
+        attention: MapChoice = None,
+        scores_only: bool = False,
+        errors: Errors = "raise",
+        progress: ProgressChoice = None,
+        show: bool | None = None,
+    ) -> Report | list[Report] | list[Report | Failure]:
         """Explain a continuation: why each token, the saliency of the prompt's loss, and attention.
 
         Args:
-            prompt: A text, or chat messages.
-            continuation: What follows the prompt; generated greedily if left out.
+            prompt: A text or chat messages, or many of them, as ``compute_saliency`` takes them.
+            continuation: What follows the prompt; generated greedily if left out. For many prompts one for
+                all, or a list.
             method: The attribution method, as ``compute_saliency`` takes it.
             target: What to explain instead of the continuation and the prompt's loss, as
                 ``compute_saliency`` takes it.
@@ -650,12 +756,17 @@ class GenerativeModelVisualizer(Visualizer):
             attention: Attention maps to keep besides the main one (the last layer, mean over heads), names or
                 objects. If left out: ``raw`` of all layers and heads, and maps that cost little; ``()`` for
                 none.
+            scores_only: Whether to compute only the generation and saliency: no attention, no logit lens, no
+                head scores and no evaluation.
+            errors: What to do with a prompt that fails, of many: as ``compute_saliency`` takes it.
             progress: Whether and how to show the attribution's progress, as ``compute_saliency`` takes it.
+                For many prompts the numbers are those of the prompts that are done, and of all.
             show: Whether to show the report now. If left out, a notebook shows the returned value, and a
-                script or terminal gets colored text.
+                script or terminal gets colored text. Reports of many prompts are not shown unless ``True``.
 
         Returns:
-            The ``Report``: first why each token of the continuation, then the prompt's loss.
+            The ``Report``: first why each token of the continuation, then the prompt's loss. A list of
+            reports, in order, for many prompts; ``save_reports(reports, "x.html")`` saves these as one page.
 
         Raises:
             StoppedError: ``progress`` returned ``False``; the model is as it was.
@@ -663,42 +774,113 @@ class GenerativeModelVisualizer(Visualizer):
                 cannot be used.
             UnsupportedModelError: The method would give wrong numbers on this architecture.
         """
-        specs = _analysis_specs(method, target, against, quantity, per_token, span, alternatives)
-        runner, model = self.runner.at_layer(layer), self.runner.model
-        encoding = self._continued(prompt, continuation, max_new_tokens, runner=runner)
-        explain = partial(
-            self._analysis_attributions,
-            encoding=encoding,
-            specs=specs,
+        analysis = partial(
+            self._analysis,
             method=method,
+            target=target,
+            against=against,
+            quantity=quantity,
+            layer=layer,
+            per_token=per_token,
+            span=span,
+            max_new_tokens=max_new_tokens,
             alternatives=alternatives,
+            evaluate=evaluate,
+            metrics=metrics,
+            attention=attention,
+            scores_only=scores_only,
         )
-        attributions = with_progress(runner, explain, progress)
-        contrasts = attributions.pop() if alternatives else None
-        generation = generation_of(
-            model, encoding, given=continuation is not None, top=max(TOP_TOKENS, alternatives + 1)
+        skips(errors)
+        prompts, several = texts_of(prompt)
+        continuations = continuation_for_each(continuation, prompts, is_list=several)
+        if not several:
+            return show_if_wanted(analysis(prompts[0], continuations[0], progress=progress), show)
+        _analysis_specs(method, target, against, quantity, per_token, span, alternatives)
+        check_parts(metrics, attention)
+        texts = list(zip(prompts, continuations, strict=True))
+        return reports_of(
+            lambda: (
+                attempted(partial(analysis, *text), errors, index, len(texts))
+                for index, text in enumerate(texts)
+            ),
+            len(texts),
+            progress,
+            show,
         )
-        report = Report(
-            generation=generation,
-            attributions=tuple(attributions),
-            contrasts=contrasts,
-            attention=attention_for_report(model, encoding, attention, *steps_of(encoding))
-            if is_causal(model)
-            else (),
-            evaluations=evaluations_for_report(
-                self.runner,
-                self._explained_part(encoding, specs[0]),
-                attributions[0],
-                specs[0].function,
-                metrics,
-            )
-            if evaluate
-            else (),
-            lens=lens_for_report(model, encoding),
-            heads=head_scores_for_report(self.runner, encoding, attributions[0]),
-            provenance=attributions[0].provenance,
+
+    def analyze_each(
+        self,
+        prompt: Prompts,
+        *,
+        continuation: str | None = None,
+        method: MethodChoice = "default",
+        target: TokenTarget | None = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        layer: int | None = None,
+        per_token: bool = True,
+        span: Span | None = None,
+        max_new_tokens: int = 32,
+        alternatives: int = 0,
+        evaluate: bool = True,
+        metrics: Sequence[str | Metric] | None = None,
+        attention: MapChoice = None,
+        scores_only: bool = False,
+        errors: Errors = "raise",
+    ) -> Iterator[Report | Failure]:
+        """Explain many prompts, and yield each report as soon as it is done.
+
+        Args:
+            prompt: The prompts, as ``compute_saliency`` takes them; a generator is read one by one.
+            continuation: What follows each prompt; generated greedily if left out.
+            method: The attribution method, as ``analyze`` takes it.
+            target: What to explain, likewise.
+            against: What the target is compared with.
+            quantity: ``log_prob``, ``logit`` or ``prob``.
+            layer: The block whose hidden states are scored; the embeddings if left out.
+            per_token: Whether each token of the continuation gets a row of its own.
+            span: The part of the continuation that is explained.
+            max_new_tokens: Most tokens to generate.
+            alternatives: How many of the likeliest other tokens of each step are explained too.
+            evaluate: Whether to measure how faithful the first attribution is, as ``analyze`` takes it.
+            metrics: Extra metrics, likewise.
+            attention: Attention maps to keep, likewise.
+            scores_only: Whether to compute only the generation and saliency, likewise.
+            errors: ``"raise"`` the error of a prompt that fails, or ``"skip"`` it: then a ``Failure`` stands
+                in its place with the reason.
+
+        Returns:
+            An iterator over a report for each prompt, in order.
+
+        Raises:
+            InputError: A prompt, the target, the method, a metric or a map cannot be used.
+            UnsupportedModelError: The method would give wrong numbers on this architecture.
+        """
+        analysis = partial(
+            self._analysis,
+            continuation=continuation,
+            method=method,
+            target=target,
+            against=against,
+            quantity=quantity,
+            layer=layer,
+            per_token=per_token,
+            span=span,
+            max_new_tokens=max_new_tokens,
+            alternatives=alternatives,
+            evaluate=evaluate,
+            metrics=metrics,
+            attention=attention,
+            scores_only=scores_only,
         )
-        return show_if_wanted(report, show)
+        skips(errors)
+        _analysis_specs(method, target, against, quantity, per_token, span, alternatives)
+        check_parts(metrics, attention)
+        return (
+            attempted(partial(analysis, text), errors)
+            for texts in in_chunks(prompt, pairs=False)
+            for text in texts
+        )
 
     def estimate_analysis(
         self,
@@ -770,24 +952,88 @@ class GenerativeModelVisualizer(Visualizer):
     ) -> Encoding:
         return continued_prompt(runner or self.runner, prompt, continuation, max_new_tokens, sampling)
 
-    def _encode_all(
+    def _encode_each(
         self,
         runner: Runner,
-        prompt: Prompt | Prompts,
-        continuation: str | list[str] | None,
+        prompts: Sequence[Prompt],
+        continuations: Sequence[str | None],
         spec: TargetSpec,
         max_new_tokens: int,
-    ) -> list[Encoding]:
-        """Return the encodings of a list of prompts, or of one, with continuations if these are explained."""
-        is_list = _is_list_of_prompts(prompt)
-        prompts: Any = prompt if is_list else [prompt]
-        continuations = continuation_for_each(continuation, prompts, is_list=is_list)
-        if spec.kind != "continuation":
-            return [self._encode(item) for item in prompts]
+        errors: Errors,
+    ) -> list[Encoding | Failure]:
+        """Return the encoding of each prompt, with its continuation if that is explained, or its failure."""
+
+        def encode(prompt: Prompt, continuation: str | None) -> Encoding:
+            if spec.kind != "continuation":
+                return self._encode(prompt)
+            return self._continued(prompt, continuation, max_new_tokens, runner=runner)
+
         return [
-            self._continued(item, following, max_new_tokens, runner=runner)
-            for item, following in zip(prompts, continuations, strict=True)
+            attempted(partial(encode, *text), errors, index, len(prompts))
+            for index, text in enumerate(zip(prompts, continuations, strict=True))
         ]
+
+    def _analysis(
+        self,
+        prompt: Prompt,
+        continuation: str | None,
+        *,
+        method: MethodChoice,
+        target: TokenTarget | None,
+        against: Contrast | None,
+        quantity: Quantity,
+        layer: int | None,
+        per_token: bool,
+        span: Span | None,
+        max_new_tokens: int,
+        alternatives: int,
+        evaluate: bool,
+        metrics: Sequence[str | Metric] | None,
+        attention: MapChoice,
+        scores_only: bool,
+        progress: ProgressChoice = False,
+    ) -> Report:
+        """Return the report of one prompt."""
+        specs = _analysis_specs(method, target, against, quantity, per_token, span, alternatives)
+        runner, model = self.runner.at_layer(layer), self.runner.model
+        encoding = self._continued(prompt, continuation, max_new_tokens, runner=runner)
+        explain = partial(
+            self._analysis_attributions,
+            encoding=encoding,
+            specs=specs,
+            method=method,
+            alternatives=alternatives,
+        )
+        attributions = with_progress(runner, explain, progress)
+        contrasts = attributions.pop() if alternatives else None
+        generation = generation_of(
+            model, encoding, given=continuation is not None, top=max(TOP_TOKENS, alternatives + 1)
+        )
+        report = Report(
+            generation=generation,
+            attributions=tuple(attributions),
+            contrasts=contrasts,
+            provenance=attributions[0].provenance,
+        )
+        if scores_only:
+            return report
+        return replace(
+            report,
+            attention=attention_for_report(model, encoding, attention, *steps_of(encoding))
+            if is_causal(model)
+            else (),
+            evaluations=evaluations_for_report(
+                self.runner,
+                self._explained_part(encoding, specs[0]),
+                attributions[0],
+                specs[0].function,
+                metrics,
+            )
+            if evaluate
+            else (),
+            lens=lens_for_report(model, encoding),
+            heads=head_scores_for_report(self.runner, encoding, attributions[0]),
+        )
 
     def _analysis_attributions(
         self,
@@ -827,16 +1073,26 @@ class GenerativeModelVisualizer(Visualizer):
             )
 
 
-def _is_list_of_prompts(prompt: Prompt | Prompts) -> bool:
-    return isinstance(prompt, list) and not is_chat(prompt)
-
-
 def _attributions(
-    runner: Runner, encodings: Sequence[Encoding], spec: TargetSpec, method: MethodChoice
-) -> list[Attribution]:
+    runner: Runner,
+    encodings: Sequence[Encoding],
+    spec: TargetSpec,
+    method: MethodChoice,
+    errors: Errors = "raise",
+) -> list[Any]:
     """Explain encoded prompts."""
-    targets = spec.predicted_target(runner.model) or [spec.targets(runner.model, one) for one in encodings]
-    return attribute(runner, method, encodings, targets, spec.function)
+    predicted = spec.predicted_target(runner.model)
+    if predicted is not None:
+        return attribute(runner, method, encodings, predicted, spec.function, errors)
+    targets = [
+        attempted(partial(spec.targets, runner.model, encoding), errors, index, len(encodings))
+        for index, encoding in enumerate(encodings)
+    ]
+    explained = [
+        encoding for encoding, row in zip(encodings, targets, strict=True) if not isinstance(row, Failure)
+    ]
+    attributions = attribute(runner, method, explained, readable(targets), spec.function, errors)
+    return in_place(targets, attributions)
 
 
 def _analysis_specs(

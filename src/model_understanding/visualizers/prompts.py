@@ -1,6 +1,6 @@
 """A prompt as a language model reads it: alone, with its continuation, and separated from it again."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from model_understanding.text.tokenization import tokenize
 from model_understanding.tokens import Tokens
 
 Prompt = str | Messages | Chat | Mapping[str, Any]
-Prompts = list[str] | list[Messages] | list[Chat] | list[Prompt]
+Prompts = Iterable[str] | Iterable[Messages] | Iterable[Chat] | Iterable[Prompt]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
