@@ -194,8 +194,8 @@ def test_visible_text(text, seen):
 def test_labels():
     text = " film\n \u0301e\u0301\u200d"
     tokens = spanning(text, (0, 0), (0, 5), (5, 6), (6, 7), (7, 8), (8, 10), (10, 11), (11, 11), special=[0])
-    assert tokens.labels() == ("p0", "film", "↵", "␣", "◌\u0301", "e\u0301", r"\u200d", "∅")
-    assert tokens.surfaces() == ("p0", " film", "\n", " ", "\u0301", "e\u0301", "\u200d", "")
+    assert tokens.labels() == ("p0", "film", "↵", "␣", "◌\u0301", "e\u0301", r"\u200d", "p7")
+    assert tokens.surfaces() == ("p0", " film", "\n", " ", "\u0301", "e\u0301", "\u200d", "p7")
 
 
 # --- what belongs together ---

@@ -31,6 +31,7 @@ from model_understanding.results import Prediction as Prediction
 from model_understanding.results import QueryKey as QueryKey
 from model_understanding.results import Report as Report
 from model_understanding.results import Target as Target
+from model_understanding.text.words import Words as Words
 from model_understanding.tokens import Tokens as Tokens
 
 if TYPE_CHECKING:

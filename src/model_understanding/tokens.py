@@ -1,17 +1,20 @@
 """Tokens as the model sees them, with the span of each in the user's text.
 
 Every view shows ``text[start:end]`` of the original text, never a tokenizer's raw piece, so a byte-level
-tokenizer's ``Ġ`` or half an emoji never reaches the screen.
+tokenizer's ``Ġ`` or half an emoji never reaches the screen. A token whose place in the text is empty shows
+what its piece stands for.
 """
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 import numpy as np
 import regex
 from jaxtyping import Bool, Int
+
+from model_understanding.pieces import continues_word, is_blank, part_text, piece_text, placed_pieces
 
 Level = Literal["token", "character", "word", "sentence"]
 LEVELS: tuple[Level, ...] = ("token", "character", "word", "sentence")
@@ -21,6 +24,11 @@ _GRAPHEME = regex.compile(r"\X")
 _WORD_BOUNDARY = regex.compile(r"\b", flags=regex.V1 | regex.WORD)
 _SENTENCE_END = regex.compile(r"(?<=[.!?…][\"'”’)\]]*)\s+|(?<=[。！？؟])\s*|\n+")
 _JOINERS = frozenset("\u200c\u200d")
+UNKNOWN = "(unknown)"  # after the text of a token that the tokenizer does not know
+
+
+def _all_known() -> np.ndarray:
+    return np.zeros(0, dtype=bool)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,9 +41,13 @@ class Tokens:
         ids: Vocabulary ids, shape ``(T,)``.
         segments: Index of the text that a token is part of, shape ``(T,)``; −1 for none (``[CLS]``, a
             beginning-of-sequence token).
-        offsets: Start and end in that text, in code points, shape ``(T, 2)``.
-        words: Index of the word that a token belongs to, shape ``(T,)``; −1 for special tokens.
+        offsets: Start and end in that text, in code points, shape ``(T, 2)``. Empty where a token has no
+            text there: a blank that the tokenizer adds, or a piece that does not occur in the text.
+        words: Index of the word that a token belongs to, shape ``(T,)``; −1 for special tokens. A blank that
+            the tokenizer adds before a word is a word of its own, so that the word has only its own scores.
         special: Whether a token is a special or chat-template token, shape ``(T,)``.
+        unknown: Whether the tokenizer does not know the token's text, and the model reads its unknown token
+            instead, shape ``(T,)``; no token by default.
 
     Raises:
         ValueError: The lengths disagree or an offset lies outside its text.
@@ -52,6 +64,7 @@ class Tokens:
     offsets: Int[np.ndarray, "tokens 2"]
     words: Int[np.ndarray, " tokens"]
     special: Bool[np.ndarray, " tokens"]
+    unknown: Bool[np.ndarray, " tokens"] = field(default_factory=_all_known)
 
     def __post_init__(self) -> None:
         count = len(self.pieces)
@@ -61,6 +74,8 @@ class Tokens:
             object.__setattr__(self, name, read_only(getattr(self, name), np.int64, (count,), name))
         object.__setattr__(self, "offsets", read_only(self.offsets, np.int64, (count, 2), "offsets"))
         object.__setattr__(self, "special", read_only(self.special, np.bool_, (count,), "special"))
+        unknown = self.unknown if np.size(self.unknown) else np.zeros(count, dtype=bool)
+        object.__setattr__(self, "unknown", read_only(unknown, np.bool_, (count,), "unknown"))
         lengths = [len(text) for text in self.texts]
         for position, (segment, (start, end)) in enumerate(zip(self.segments, self.offsets, strict=True)):
             if segment >= len(lengths):
@@ -81,6 +96,8 @@ class Tokens:
         segments: Sequence[int] | np.ndarray,
         offsets: Sequence[tuple[int, int]] | np.ndarray,
         special: Sequence[bool] | np.ndarray,
+        unknown: Sequence[bool] | np.ndarray | None = None,
+        words: Sequence[int] | np.ndarray | None = None,
     ) -> Self:
         """Build tokens from spans and find the word of each in the original text.
 
@@ -91,55 +108,99 @@ class Tokens:
             segments: Index of each token's text, −1 for none.
             offsets: Start and end of each token in code points.
             special: Whether each token is special.
+            unknown: Whether the tokenizer does not know each token's text; no token by default.
+            words: The word of each token; found in the text by default.
 
         Returns:
             The tokens, with ``words`` filled in.
         """
-        words = _word_indices(texts, np.asarray(segments), np.asarray(offsets), np.asarray(special))
+        if words is None:
+            words = _word_indices(
+                texts, pieces, np.asarray(segments), np.asarray(offsets), np.asarray(special)
+            )
         return cls(
             texts=tuple(texts),
             pieces=tuple(pieces),
             ids=np.asarray(ids),
             segments=np.asarray(segments),
             offsets=np.asarray(offsets).reshape(-1, 2),
-            words=words,
+            words=np.asarray(words),
             special=np.asarray(special, dtype=bool),
+            unknown=_all_known() if unknown is None else np.asarray(unknown, dtype=bool),
         )
 
     @classmethod
     def from_pieces(cls, pieces: Sequence[str]) -> Self:
-        """Build tokens from plain strings, joined by spaces, for scores computed elsewhere.
+        """Build tokens from strings, for scores computed elsewhere.
+
+        Raw tokens of a tokenizer are read by their marks (``Ġwant``, ``▁the``, ``##ing``, ``[CLS]``); plain
+        words are joined by spaces.
 
         Args:
             pieces: One string for each token.
 
         Returns:
             Tokens of one text, with ids −1.
+
+        >>> Tokens.from_pieces(["[CLS]", "play", "##ing", "chess"]).fold([(0,), (1, 2), (3,)]).labels()
+        ('[CLS]', 'playing', 'chess')
         """
-        ends = np.cumsum([len(piece) + 1 for piece in pieces]) - 1
-        starts = ends - np.array([len(piece) for piece in pieces], dtype=int)
+        text, spans, special = placed_pieces(pieces)
         return cls.from_spans(
-            texts=(" ".join(pieces),),
+            texts=(text,),
             pieces=pieces,
             ids=np.full(len(pieces), -1),
-            segments=np.zeros(len(pieces), dtype=int),
-            offsets=np.stack([starts, ends], axis=1) if pieces else np.zeros((0, 2), dtype=int),
-            special=np.zeros(len(pieces), dtype=bool),
+            segments=np.where(special, -1, 0) if pieces else np.zeros(0, dtype=int),
+            offsets=np.where(np.array(special)[:, None], 0, spans) if pieces else np.zeros((0, 2), dtype=int),
+            special=special,
+        )
+
+    @classmethod
+    def from_labels(cls, labels: Sequence[str]) -> Self:
+        """Build tokens without a text from labels that are shown as they are.
+
+        Args:
+            labels: One string for each token.
+
+        Returns:
+            Tokens of no text, with ids −1.
+        """
+        count = len(labels)
+        return cls(
+            texts=(),
+            pieces=tuple(labels),
+            ids=np.full(count, -1),
+            segments=np.full(count, -1),
+            offsets=np.zeros((count, 2), dtype=int),
+            words=np.full(count, -1),
+            special=np.zeros(count, dtype=bool),
         )
 
     def __len__(self) -> int:
         return len(self.pieces)
 
     def surfaces(self) -> tuple[str, ...]:
-        """Return the text of each token's span; a token without a span gives its raw token."""
+        """Return the text of each token's span; a token without one gives what its piece stands for."""
         return tuple(
-            self.texts[segment][start:end] if segment >= 0 else piece
+            (self.texts[segment][start:end] if end > start else piece_text(piece)) if segment >= 0 else piece
             for piece, segment, (start, end) in zip(self.pieces, self.segments, self.offsets, strict=True)
         )
 
     def labels(self) -> tuple[str, ...]:
-        """Return a short label of each token: trimmed, with blanks and control characters made visible."""
-        return tuple(_label(surface) for surface in self.surfaces())
+        """Return a short label of each token: trimmed, with blanks and control characters made visible.
+
+        Tokens that share a character are labeled by their bytes, and text that the tokenizer does not know
+        is marked.
+        """
+        shared = self._shares_characters()
+        labels = [
+            _label(part_text(piece, surface) if shares else surface)
+            for piece, surface, shares in zip(self.pieces, self.surfaces(), shared, strict=True)
+        ]
+        return tuple(
+            f"{label} {UNKNOWN}" if unknown else label
+            for label, unknown in zip(labels, self.unknown, strict=True)
+        )
 
     def groups(self, level: Level) -> tuple[tuple[int, ...], ...]:
         """Return the groups of positions at a level, in reading order.
@@ -188,16 +249,37 @@ class Tokens:
         offsets = []
         for group in groups:
             spans = [self.offsets[i] for i in group if self.segments[i] == self.segments[group[0]]]
-            offsets.append((min(int(start) for start, _ in spans), max(int(end) for _, end in spans)))
+            placed = [(start, end) for start, end in spans if end > start] or spans
+            offsets.append((min(int(start) for start, _ in placed), max(int(end) for _, end in placed)))
         return type(self)(
             texts=self.texts,
-            pieces=tuple("".join(self.pieces[i] for i in group) for group in groups),
+            pieces=tuple(self._joined_piece(group) for group in groups),
             ids=np.array([int(self.ids[group[0]]) if len(group) == 1 else -1 for group in groups], dtype=int),
             segments=self.segments[first],
             offsets=np.array(offsets, dtype=int).reshape(-1, 2),
             words=self.words[first],
             special=self.special[first],
+            unknown=np.array([self.unknown[list(group)].any() for group in groups], dtype=bool),
         )
+
+    def _joined_piece(self, group: Sequence[int]) -> str:
+        """Return the pieces of a group as one; as text if the group has no place in a text."""
+        pieces = [self.pieces[i] for i in group]
+        starts, ends = self.offsets[list(group)].T
+        if len(pieces) > 1 and (self.segments[list(group)] >= 0).all() and (starts == ends).all():
+            pieces = [piece_text(piece) for piece in pieces]
+        return "".join(pieces)
+
+    def _shares_characters(self) -> Bool[np.ndarray, " tokens"]:
+        """Return which tokens share a part of the text with the token before or after."""
+        shares = np.zeros(len(self), dtype=bool)
+        if len(self) > 1:
+            starts, ends = self.offsets.T
+            overlaps = (self.segments[1:] == self.segments[:-1]) & (self.segments[1:] >= 0)
+            overlaps &= np.minimum(ends[1:], ends[:-1]) > np.maximum(starts[1:], starts[:-1])
+            shares[1:] |= overlaps
+            shares[:-1] |= overlaps
+        return shares
 
     def select(self, positions: Sequence[int] | np.ndarray) -> Self:
         """Return the tokens at the given positions, in that order."""
@@ -210,6 +292,7 @@ class Tokens:
             offsets=self.offsets[index],
             words=self.words[index],
             special=self.special[index],
+            unknown=self.unknown[index],
         )
 
     def blocks(self, size: int, positions: Sequence[int] | None = None) -> Self:
@@ -224,28 +307,18 @@ class Tokens:
         """
         indices = range(len(self)) if positions is None else positions
         bounds = [(start, min(start + size, len(self)) - 1) for start in range(0, len(self), size)]
-        return self._without_spans(
-            [
-                f"{indices[first]}–{indices[last]}" if last > first else str(indices[first])
-                for first, last in bounds
-            ]
-        )
+        names = [
+            f"{indices[first]}–{indices[last]}" if last > first else str(indices[first])
+            for first, last in bounds
+        ]
+        return self._without_spans(names)
 
     def collapsed(self, name: str) -> Self:
         """Return a single token without a span, with the given name, in place of all tokens."""
         return self._without_spans([name])
 
     def _without_spans(self, names: Sequence[str]) -> Self:
-        count = len(names)
-        return type(self)(
-            texts=self.texts,
-            pieces=tuple(names),
-            ids=np.full(count, -1),
-            segments=np.full(count, -1),
-            offsets=np.zeros((count, 2), dtype=int),
-            words=np.full(count, -1),
-            special=np.zeros(count, dtype=bool),
-        )
+        return replace(type(self).from_labels(names), texts=self.texts)
 
     def _character_keys(self) -> list[tuple[int, int]]:
         boundaries = [{match.start() for match in _GRAPHEME.finditer(text)} for text in self.texts]
@@ -359,9 +432,16 @@ def _core(text: str, span: Sequence[int] | np.ndarray) -> tuple[int, int]:
 
 
 def _word_indices(
-    texts: Sequence[str], segments: np.ndarray, offsets: np.ndarray, special: np.ndarray
+    texts: Sequence[str],
+    pieces: Sequence[str],
+    segments: np.ndarray,
+    offsets: np.ndarray,
+    special: np.ndarray,
 ) -> Int[np.ndarray, " tokens"]:
-    """Return the word index of each token; a token that spans several words joins them."""
+    """Return the word index of each token; a token that spans several words joins them.
+
+    A token with an empty span is a word of its own, or part of the word before it if its piece says so.
+    """
     starts = [
         np.array(sorted({0, *(match.start() for match in _WORD_BOUNDARY.finditer(text))})) for text in texts
     ]
@@ -370,6 +450,13 @@ def _word_indices(
     for position, (segment, span) in enumerate(zip(segments, offsets, strict=True)):
         if segment < 0 or special[position]:
             current_segment = -1
+            continue
+        if span[0] == span[1]:
+            joins = segment == current_segment and not is_blank(pieces[position])
+            if not (joins and continues_word(pieces[position], pieces[position - 1])):
+                next_word += 1
+            current_segment, reached = int(segment), -1
+            words[position] = next_word
             continue
         start, end = _core(texts[int(segment)], span)
         first = int(np.searchsorted(starts[segment], start, "right"))

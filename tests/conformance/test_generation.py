@@ -127,11 +127,11 @@ def test_a_given_continuation_is_tokenized_alone_and_appended(name):
 def test_generated_emoji_stand_where_they_are_in_the_text():
     visualizer = visualizer_of("gpt2")
     emoji = visualizer.tokenizer("a 👨‍👩‍👧 שלום", add_special_tokens=False)["input_ids"]
-    from model_understanding.text.continuation import generated_tokens
+    from model_understanding.text.continuation import tokens_of_ids
     from model_understanding.text.tokenization import tokenize
 
     prompt, _ = tokenize(visualizer.tokenizer, PROBE)
-    tokens = generated_tokens(visualizer.tokenizer, prompt, emoji)
+    tokens = tokens_of_ids(visualizer.tokenizer, emoji, prompt)
     assert tokens.texts == ("a 👨‍👩‍👧 שלום",)
     assert len(tokens) == len(emoji)
     units = tokens.fold(tokens.groups("character"))

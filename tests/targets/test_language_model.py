@@ -17,8 +17,9 @@ from model_understanding.targets.language_model import (
     span_of,
     span_text,
 )
-from model_understanding.targets.vocabulary import token_text, vocabulary_id
+from model_understanding.targets.vocabulary import vocabulary_id
 from model_understanding.text.continuation import joined
+from model_understanding.text.detokenization import token_text
 from model_understanding.text.tokenization import tokenize
 from model_understanding.tokens import Tokens
 
@@ -28,6 +29,7 @@ SEE_TOKEN = (
     "Pass the text of one token, with its leading space, or an id; "
     "explain a longer text with target='continuation'."
 )
+FIVE = Tokens.from_pieces(list("abcde"))
 VOCABULARY = {"<unk>": 0, "▁": 1, "▁Paris": 2, "Paris": 3, "▁the": 4, "s": 5}
 
 
@@ -36,6 +38,17 @@ def sentencepiece():
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>")
+
+
+def before(tokenizer=GPT2, text="The film is"):
+    return tokenize(tokenizer, text)[0]
+
+
+def after(steps, tokenizer=GPT2):
+    """A prompt, and that many steps after it."""
+    prompt = before(tokenizer)
+    following = tokenize(tokenizer, " and the actors were brilliant", special_tokens=False)[0]
+    return joined(prompt, following), range(len(prompt), len(prompt) + steps)
 
 
 def refused(call, *arguments, **options):
@@ -65,16 +78,17 @@ def test_a_token_by_id_or_text():
     (the_id,) = GPT2(single, add_special_tokens=False)["input_ids"]
     assert len(GPT2("the", add_special_tokens=False)["input_ids"]) > 1
     for item in (single, "the", the_id, np.int64(the_id)):
-        assert vocabulary_id(GPT2, SIZE, item) == the_id
+        assert vocabulary_id(GPT2, SIZE, item, before()) == the_id
     assert token_text(GPT2, the_id) == single
-    assert vocabulary_id(GPT2, SIZE, " ") == GPT2(" ")["input_ids"][0]
-    assert vocabulary_id(GPT2, SIZE, "<|endoftext|>") == 0
+    assert vocabulary_id(GPT2, SIZE, " ", before()) == GPT2(" ")["input_ids"][0]
+    assert vocabulary_id(GPT2, SIZE, "<|endoftext|>", before()) == 0
 
 
 def test_a_token_of_a_tokenizer_that_puts_a_blank_itself():
     tokenizer = sentencepiece()
-    for item in ("Paris", " Paris"):
-        assert vocabulary_id(tokenizer, 6, item) == VOCABULARY["▁Paris"]
+    the = before(tokenizer, "the")
+    assert vocabulary_id(tokenizer, 6, "Paris", the) == VOCABULARY["Paris"]
+    assert vocabulary_id(tokenizer, 6, " Paris", the) == VOCABULARY["▁Paris"]
     assert token_text(tokenizer, VOCABULARY["▁Paris"]) == " Paris"
     assert token_text(tokenizer, VOCABULARY["Paris"]) == "Paris"
 
@@ -117,25 +131,25 @@ def test_a_byte_of_a_character_is_named_by_its_piece():
     ],
 )
 def test_what_is_not_one_token(tokenizer, item, message):
-    assert refused(vocabulary_id, tokenizer, SIZE, item) == message
+    assert refused(vocabulary_id, tokenizer, SIZE, item, before(tokenizer)) == message
 
 
 def test_a_text_beyond_the_models_vocabulary():
     (the_id,) = GPT2(" the", add_special_tokens=False)["input_ids"]
-    assert refused(vocabulary_id, GPT2, the_id, " the") == (
+    assert refused(vocabulary_id, GPT2, the_id, " the", before()) == (
         f"There is no token {the_id}: the vocabulary has {the_id} tokens. Pass an id from 0 to {the_id - 1}."
     )
 
 
 def test_the_next_token():
-    target = next_target(GPT2, SIZE, 4, 9, 0, "logit")
+    target = next_target(GPT2, SIZE, FIVE, 9, 0, "logit")
     assert (target.positions, target.indices, target.against) == ((4,), (9,), (0,))
     assert (target.labels, target.against_labels) == ((token_text(GPT2, 9),), ("<|endoftext|>",))
-    assert next_target(GPT2, SIZE, 4, 9, None, "prob").against == ()
-    assert refused(next_target, GPT2, SIZE, 4, 0, 0, "logit") == (
+    assert next_target(GPT2, SIZE, FIVE, 9, None, "prob").against == ()
+    assert refused(next_target, GPT2, SIZE, FIVE, 0, 0, "logit") == (
         "The target and its contrast are both '<|endoftext|>'. Pass a different token as against."
     )
-    assert refused(next_target, GPT2, SIZE, 4, 0, None, "loss") == (
+    assert refused(next_target, GPT2, SIZE, FIVE, 0, None, "loss") == (
         "Unknown quantity 'loss'. Allowed: logit, log_prob, prob. Pass quantity='logit'."
     )
 
@@ -257,15 +271,17 @@ def test_the_loss_of_a_span_of_a_prompt():
 
 def test_contrasts_for_each_step():
     (the, film) = (GPT2(text, add_special_tokens=False)["input_ids"] for text in (" the", " film"))
-    assert contrast_ids(GPT2, SIZE, [" the", 9], 2) == (the[0], 9)
-    assert contrast_ids(GPT2, SIZE, " the film", len(the) + len(film)) == (*the, *film)
-    assert contrast_ids(GPT2, SIZE, "the", 1) == tuple(the)  # one step: a token, as for the next
-    assert contrast_ids(GPT2, SIZE, 9, 1) == (9,)
-    assert refused(contrast_ids, GPT2, SIZE, " the", 2) == (
+    assert contrast_ids(GPT2, SIZE, [" the", 9], *after(2)) == (the[0], 9)
+    assert contrast_ids(GPT2, SIZE, " the film", *after(len(the) + len(film))) == (*the, *film)
+    assert contrast_ids(GPT2, SIZE, "the", *after(1)) == tuple(the)  # one step: a token, as for the next
+    assert contrast_ids(GPT2, SIZE, 9, *after(1)) == (9,)
+    assert refused(contrast_ids, GPT2, SIZE, " the", *after(2)) == (
         "Expected a contrast token for each of the 2 explained tokens. Got 1 in ' the'. "
         "Pass a token for each step, a text of as many tokens, or 'runner-up'."
     )
-    assert refused(contrast_ids, tiny_tokenizers.wordpiece(), 99, "film ☃", 2) == (
+    assert refused(
+        contrast_ids, tiny_tokenizers.wordpiece(), 99, "film ☃", *after(2, tiny_tokenizers.wordpiece())
+    ) == (
         "'film ☃' contains text that is not in this tokenizer's vocabulary. "
         "Pass a text that is in the vocabulary, or ids."
     )

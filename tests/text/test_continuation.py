@@ -3,7 +3,7 @@
 import pytest
 import tiny_tokenizers
 
-from model_understanding.text.continuation import generated_tokens, joined
+from model_understanding.text.continuation import joined, tokens_of_ids
 from model_understanding.text.tokenization import tokenize
 
 GPT2, LLAMA = tiny_tokenizers.gpt2_like(), tiny_tokenizers.llama_like()
@@ -11,7 +11,7 @@ END = 0
 
 
 def following(tokenizer, prompt, ids):
-    tokens = generated_tokens(tokenizer, tokenize(tokenizer, prompt)[0], ids)
+    tokens = tokens_of_ids(tokenizer, ids, tokenize(tokenizer, prompt)[0])
     assert tokens.ids.tolist() == list(ids)
     assert ((tokens.segments < 0) == tokens.special).all()
     return tokens

@@ -7,8 +7,9 @@ import tiny_tokenizers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import CanineTokenizer, PreTrainedTokenizer, PreTrainedTokenizerFast
 
-from model_understanding import InputError, ModelVisualizer, UnsupportedModelError
-from model_understanding.text.tokenization import spans_in_decoded, tokenize
+from model_understanding import InputError, ModelVisualizer
+from model_understanding.text.detokenization import spans_in_decoded
+from model_understanding.text.tokenization import tokenize
 
 FAMILY = "👨‍👩‍👧"
 
@@ -194,12 +195,22 @@ def test_tokenizers_without_offsets_are_read_by_decoding():
     assert len(tokens.groups("character")) == 5
 
 
-@pytest.mark.parametrize("texts", [("the  film",), ("the king",), ("the film\n",), ("the film", "was good")])
-def test_a_tokenizer_without_offsets_that_loses_text_is_refused(texts):
-    assert refusal(Slow(), *texts, kind=UnsupportedModelError) == (
-        "Slow does not report the positions of its tokens in the text. "
-        "Pass a fast tokenizer as tokenizer=…, one whose is_fast is True."
-    )
+@pytest.mark.parametrize(
+    ("texts", "surfaces"),
+    [
+        (("the  film",), ["the", "film"]),
+        (("the king",), ["the", "king"]),
+        (("the king of film",), ["the", "king", "of", "film"]),
+        (("the film\n",), ["the", "film"]),
+        (("The FILM",), ["The", "FILM"]),
+        (("the film", "was good"), ["the", " film", "was", " good"]),
+        (("the film", "the  film"), ["the", " film", "the", "film"]),
+    ],
+)
+def test_tokens_of_a_tokenizer_without_offsets_are_aligned_to_the_text(texts, surfaces):
+    tokens, _ = tokenize(Slow(), *texts)
+    assert list(tokens.surfaces()) == surfaces
+    assert tokens.segments.tolist() == [i for i, text in enumerate(texts) for _ in text.split()]
 
 
 def test_tokens_of_sentencepieces_kind_stand_where_they_are():

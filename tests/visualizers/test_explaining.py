@@ -42,7 +42,9 @@ def test_analyzing_a_text_tokenizes_it_once(tokenized, evaluate):
     assert calls == [PROBE]
 
 
-@pytest.mark.parametrize(("continuation", "texts"), [(None, [PROBE]), (CONTINUATION, [PROBE, CONTINUATION])])
+@pytest.mark.parametrize(
+    ("continuation", "texts"), [(None, [PROBE]), (CONTINUATION, [PROBE, PROBE + CONTINUATION])]
+)
 def test_analyzing_a_prompt_tokenizes_it_once(tokenized, continuation, texts):
     visualizer = visualizer_of("gpt2")
     calls = tokenized(visualizer)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from model_understanding.attention.capture.query_key import read_query_key
 from model_understanding.attention.for_report import Extent, MapChoice, attention_of_report
@@ -74,7 +74,7 @@ def read_attention(
         map=method.name,
         keep=name_of(reducer),
         parameters=asdict(method),  # pyright: ignore[reportArgumentType]
-        provenance=replace(model.loaded.provenance, seconds=time.perf_counter() - started),
+        provenance=model.provenance(encoding, time.perf_counter() - started),
     )
 
 
@@ -147,5 +147,5 @@ def query_key_of(model: Model, encoding: Encoding, layer: int, head: int, query:
         allowed=reading.allowed.numpy(),
         weights=reading.weights.numpy(),
         rival=reading.rival,
-        provenance=replace(model.loaded.provenance, seconds=time.perf_counter() - started),
+        provenance=model.provenance(encoding, time.perf_counter() - started),
     )

@@ -153,7 +153,7 @@ def _explained(
                         targets=tuple(rows[row]),
                         valid=_valid(runner, rows[row], tokens),
                         parameters=parameters,
-                        provenance=replace(runner.model.loaded.provenance, seconds=seconds),
+                        provenance=runner.model.provenance(encodings[member], seconds),
                         cautions=cautions,
                     )
     return results

@@ -107,9 +107,8 @@ def scored_heads(
             for method in methods
         },
         provenance=replace(
-            model.loaded.provenance,
+            model.provenance(encoding, time.perf_counter() - started),
             seed=seeds.pop() if len(seeds) == 1 else None,
-            seconds=time.perf_counter() - started,
         ),
     )
 

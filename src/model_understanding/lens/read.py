@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from model_understanding.model.model import Model
 from model_understanding.results import LogitLens
 from model_understanding.results.logit_lens import WHOLE_TEXT
 from model_understanding.targets.classification import labels_of, problem_of
-from model_understanding.targets.vocabulary import token_text
+from model_understanding.text.detokenization import token_text
 from model_understanding.text.encoding import Encoding
 
 MOST_STEPS_IN_REPORT = 64  # of a continuation, whose layers a report reads
@@ -124,5 +123,5 @@ def _lens(
         next_probabilities=next_probabilities,
         ids=np.array(list(labels), dtype=int),
         labels=tuple(labels.values()),
-        provenance=replace(model.loaded.provenance, seconds=time.perf_counter() - started),
+        provenance=model.provenance(encoding, time.perf_counter() - started),
     )

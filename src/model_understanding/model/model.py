@@ -1,6 +1,7 @@
 """A loaded model: its module, tokenizer and configuration, and forward passes of it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -17,8 +18,10 @@ from model_understanding.model.guard import end_pooling, guarded
 from model_understanding.model.memory import Memory
 from model_understanding.model.metering import count_forward
 from model_understanding.model.signature import accepted_inputs
+from model_understanding.results import Provenance
 from model_understanding.targets.classification import OutputActivation, output_activation
 from model_understanding.targets.names import CAUSAL_LM
+from model_understanding.text.cautions import cautions_about
 from model_understanding.text.encoding import Encoding, batch_of
 from model_understanding.text.max_length import check_length
 from model_understanding.tokens import Tokens
@@ -72,7 +75,12 @@ class Model:
         return self.config.model_type != "xlnet"
 
     def encode(
-        self, tokens: Tokens, inputs: dict[str, list[int]] | None = None, *, prompt_length: int | None = None
+        self,
+        tokens: Tokens,
+        inputs: dict[str, list[int]] | None = None,
+        *,
+        prompt_length: int | None = None,
+        cautions: Sequence[str] = (),
     ) -> Encoding:
         """Return the model's inputs for the tokens of one text.
 
@@ -80,6 +88,7 @@ class Model:
             tokens: The tokens.
             inputs: The tokenizer's inputs; default: the tokens' ids.
             prompt_length: Number of tokens that are the prompt.
+            cautions: Warnings about how the text was read, besides those about its tokens.
 
         Returns:
             An encoding of one text on the model's device.
@@ -102,7 +111,19 @@ class Model:
             for name, ids in values.items()
             if name in self.accepted
         }
-        return Encoding((tokens,), tensors, prompt_length)
+        return Encoding(
+            (tokens,), tensors, prompt_length, (*cautions, *cautions_about(tokens, self.tokenizer))
+        )
+
+    def provenance(self, encoding: Encoding, seconds: float | None = None) -> Provenance:
+        """Return the origin of a result about a text, with the warnings about how the text was read.
+
+        Args:
+            encoding: The text.
+            seconds: Wall time of the computation.
+        """
+        origin = self.loaded.provenance
+        return replace(origin, seconds=seconds, cautions=(*origin.cautions, *encoding.cautions))
 
     def batch(self, encodings: Sequence[Encoding]) -> Encoding:
         """Return several texts as one batch, padded where their lengths differ.

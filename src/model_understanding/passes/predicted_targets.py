@@ -10,8 +10,9 @@ from model_understanding.model.model import Model
 from model_understanding.passes.target_values import Entry
 from model_understanding.results import Target
 from model_understanding.text.encoding import Encoding
+from model_understanding.tokens import Tokens
 
-MakeTarget = Callable[[int, int], Target]
+MakeTarget = Callable[[int, Tokens], Target]
 
 
 class PredictedTargets(Sequence[Sequence[Target]]):
@@ -23,7 +24,7 @@ class PredictedTargets(Sequence[Sequence[Target]]):
     Args:
         model: The model.
         encoding: The texts, all of the same length.
-        make: Makes a target from the predicted class or token and the position of its logits.
+        make: Makes a target from the predicted class or token and the tokens of the text.
     """
 
     def __init__(self, model: Model, encoding: Encoding, make: MakeTarget) -> None:
@@ -45,7 +46,8 @@ class PredictedTargets(Sequence[Sequence[Target]]):
     def resolve(self, logits: Float[Tensor, "batch positions classes"]) -> None:
         """Take the predicted class or token of each text from the last position of its logits."""
         predictions = logits[:, -1].argmax(dim=-1).tolist()
-        self._rows = [(self._make(index, self._position),) for index in predictions]
+        texts = self._encoding.tokens
+        self._rows = [(self._make(index, tokens),) for index, tokens in zip(predictions, texts, strict=True)]
 
     def __len__(self) -> int:
         return len(self._encoding)

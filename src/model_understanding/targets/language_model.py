@@ -11,7 +11,8 @@ from model_understanding.errors import InputError
 from model_understanding.results import Target
 from model_understanding.results.target import QUANTITIES, Quantity
 from model_understanding.targets.names import CAUSAL_LM
-from model_understanding.targets.vocabulary import VocabularyItem, token_text, vocabulary_id
+from model_understanding.targets.vocabulary import VocabularyItem, following_ids, vocabulary_id
+from model_understanding.text.detokenization import token_text
 from model_understanding.tokens import Tokens
 
 RUNNER_UP = "runner-up"  # as a contrast: the most likely token other than the target
@@ -60,17 +61,17 @@ def loss_target(tokens: Tokens, span: Span | None = None) -> Target:
 def next_target(
     tokenizer: Any,
     vocabulary: int,
-    position: int,
+    before: Tokens,
     token: int,
     against: VocabularyItem | None,
     quantity: Quantity,
 ) -> Target:
-    """Return the token after a position as a target.
+    """Return the token after others as a target.
 
     Args:
         tokenizer: The tokenizer, for labels.
         vocabulary: Size of the vocabulary.
-        position: Position of the logits that predict it.
+        before: The tokens that it follows; the logits of the last one predict it.
         token: Its id.
         against: The contrast token, or ``None``.
         quantity: ``logit``, ``log_prob`` or ``prob``.
@@ -82,7 +83,7 @@ def next_target(
         InputError: The contrast or the quantity is unknown.
     """
     one_of(quantity, "quantity", QUANTITIES)
-    contrast = () if against is None else (vocabulary_id(tokenizer, vocabulary, against),)
+    contrast = () if against is None else (vocabulary_id(tokenizer, vocabulary, against, before),)
     if contrast == (token,):
         raise InputError(
             f"The target and its contrast are both {token_text(tokenizer, token)!r}.",
@@ -90,7 +91,7 @@ def next_target(
         )
     return Target(
         task=CAUSAL_LM,
-        positions=(position,),
+        positions=(len(before) - 1,),
         indices=(token,),
         labels=(token_text(tokenizer, token),),
         against=contrast,
@@ -244,14 +245,18 @@ def span_text(tokens: Tokens, steps: range) -> str:
     return text.strip() or text
 
 
-def contrast_ids(tokenizer: Any, vocabulary: int, against: Contrast, steps: int) -> tuple[int, ...]:
+def contrast_ids(
+    tokenizer: Any, vocabulary: int, against: Contrast, tokens: Tokens, steps: range
+) -> tuple[int, ...]:
     """Return a contrast token for each step of a continuation.
 
     Args:
         tokenizer: The tokenizer.
         vocabulary: Size of the vocabulary.
-        against: Tokens by id or text, one for each step; or a text of as many tokens, tokenized alone.
-        steps: The number of steps.
+        against: Tokens by id or text, one for each step; or a text of as many tokens, which is tokenized
+            together with the text before the first step.
+        tokens: The prompt and the continuation.
+        steps: Positions of the explained tokens.
 
     Returns:
         Their ids.
@@ -259,8 +264,8 @@ def contrast_ids(tokenizer: Any, vocabulary: int, against: Contrast, steps: int)
     Raises:
         InputError: There is not one for each step, or one is not in the vocabulary.
     """
-    if isinstance(against, str) and steps > 1:
-        ids = [int(token) for token in tokenizer(against, add_special_tokens=False)["input_ids"]]
+    if isinstance(against, str) and len(steps) > 1:
+        ids = following_ids(tokenizer, tokens.select(range(steps.start)), against)
         if tokenizer.unk_token_id in ids and tokenizer.unk_token not in against:
             raise InputError(
                 f"{against[:60]!r} contains text that is not in this tokenizer's vocabulary.",
@@ -268,10 +273,14 @@ def contrast_ids(tokenizer: Any, vocabulary: int, against: Contrast, steps: int)
             )
     else:
         items = [against] if isinstance(against, str) or not isinstance(against, Sequence) else against
-        ids = [vocabulary_id(tokenizer, vocabulary, item) for item in items]
-    if len(ids) != steps:
+        at = [*steps, *[steps.stop] * (len(items) - len(steps))]  # too many: refused below
+        ids = [
+            vocabulary_id(tokenizer, vocabulary, item, tokens.select(range(step)))
+            for item, step in zip(items, at, strict=False)
+        ]
+    if len(ids) != len(steps):
         raise InputError(
-            f"Expected a contrast token for each of the {steps} explained tokens. Got {len(ids)} in "
+            f"Expected a contrast token for each of the {len(steps)} explained tokens. Got {len(ids)} in "
             f"{str(against)[:60]!r}.",
             hint=f"Pass a token for each step, a text of as many tokens, or {RUNNER_UP!r}.",
         )

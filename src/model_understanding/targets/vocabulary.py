@@ -1,20 +1,24 @@
-"""Tokens of a vocabulary, by id and by text."""
+"""Tokens of a vocabulary, given by id or by text."""
 
 from typing import Any
 
 from model_understanding.checks import is_whole
 from model_understanding.errors import InputError
+from model_understanding.text.continuation import continuation_of
+from model_understanding.text.detokenization import pieces_of
+from model_understanding.tokens import Tokens
 
 VocabularyItem = str | int
 
 
-def vocabulary_id(tokenizer: Any, vocabulary: int, item: VocabularyItem) -> int:
+def vocabulary_id(tokenizer: Any, vocabulary: int, item: VocabularyItem, before: Tokens) -> int:
     """Return the id of a token given by id or by text.
 
     Args:
         tokenizer: The tokenizer.
         vocabulary: Size of the vocabulary.
         item: An id, or the text of one token, with or without the space before it.
+        before: The tokens that it follows; a text is tokenized together with theirs.
 
     Returns:
         The id.
@@ -33,16 +37,16 @@ def vocabulary_id(tokenizer: Any, vocabulary: int, item: VocabularyItem) -> int:
         raise InputError(
             f"A token must be a text or an id. Got {item!r}.", hint="Pass for example ' Paris' or 3681."
         )
-    exact = _ids_of(tokenizer, item)
-    # The vocabulary may hold the word only after a space, or, where the tokenizer adds one itself, without.
+    exact = following_ids(tokenizer, before, item)
+    # The vocabulary may hold the word only after a space.
     variant = item.removeprefix(" ") if item.startswith(" ") else f" {item}"
-    for ids in (exact, _ids_of(tokenizer, variant) if item.strip() else []):
+    for ids in (exact, following_ids(tokenizer, before, variant) if item.strip() else []):
         if len(ids) == 1:
             if ids[0] == tokenizer.unk_token_id and item != tokenizer.unk_token:
                 break
-            if ids is not exact and item.startswith(" ") and not _piece(tokenizer, ids[0]).startswith("▁"):
+            if ids is not exact and item.startswith(" ") and not pieces_of(tokenizer, ids)[0].startswith("▁"):
                 break
-            return vocabulary_id(tokenizer, vocabulary, ids[0])
+            return vocabulary_id(tokenizer, vocabulary, ids[0], before)
     if exact == [tokenizer.unk_token_id]:
         raise InputError(
             f"{item!r} is not in this tokenizer's vocabulary.",
@@ -55,19 +59,11 @@ def vocabulary_id(tokenizer: Any, vocabulary: int, item: VocabularyItem) -> int:
     )
 
 
-def token_text(tokenizer: Any, token: int) -> str:
-    """Return the text of one token, or its vocabulary entry if it is only a part of a character."""
-    text = tokenizer.decode([token], clean_up_tokenization_spaces=False)
-    piece = _piece(tokenizer, token)
-    if not text or "\ufffd" in text:
-        return piece
-    # SentencePiece-like decoders drop the space at the start of a text.
-    return f" {text}" if piece.startswith("▁") and not text.startswith(" ") else text
-
-
-def _ids_of(tokenizer: Any, text: str) -> list[int]:
-    return [int(i) for i in tokenizer(text, add_special_tokens=False)["input_ids"]] if text else []
-
-
-def _piece(tokenizer: Any, token: int) -> str:
-    return str(tokenizer.convert_ids_to_tokens(token))
+def following_ids(tokenizer: Any, before: Tokens, text: str) -> list[int]:
+    """Return the ids of a text that follows others; none for an empty text."""
+    if not text:
+        return []
+    try:
+        return continuation_of(tokenizer, before, text).tokens.ids.tolist()
+    except InputError:  # special tokens only, or blanks that the tokenizer drops
+        return [int(i) for i in tokenizer(text, add_special_tokens=False)["input_ids"]]

@@ -1,37 +1,148 @@
 """A prompt and its continuation, as one sequence of tokens."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from model_understanding.text.tokenization import spans_in_decoded
+from model_understanding.pieces import piece_text
+from model_understanding.text.cautions import listed
+from model_understanding.text.detokenization import decoded, pieces_of, spans_in_decoded
+from model_understanding.text.tokenization import check_text, tokenize
 from model_understanding.tokens import Tokens
 
 _CONTEXT = 8  # ids before the continuation that its decoding may depend on
+# Texts after which a tokenizer splits what follows as in the middle of a text. The first that does is taken:
+# some join a newline or a dot with what follows, and some drop them.
+_BEFORE = ("\n", "a", ".", "1", ")", "a\n", "a a")
 
 
-def generated_tokens(tokenizer: Any, prompt: Tokens, ids: Sequence[int]) -> Tokens:
-    """Return the tokens of a generated continuation, with their positions in the decoded text.
+class Following(NamedTuple):
+    """The tokens of a continuation, and whether they are those of prompt and continuation together."""
+
+    tokens: Tokens
+    together: bool
+
+
+def continuation_of(tokenizer: Any, before: Tokens, text: str) -> Following:
+    """Return the tokens of a text that follows others.
+
+    Both are tokenized together. If the tokens before are then the first ones, the rest is the continuation.
+    If the tokenizer joins characters across the boundary, the tokens before stay as they are, and the
+    continuation is split as in the middle of a text: without the blank that some tokenizers put before one.
 
     Args:
         tokenizer: A transformers tokenizer.
-        prompt: The prompt's tokens, as context for the decoder.
-        ids: The generated ids.
+        before: The prompt's tokens, or those of a prompt and a part of its continuation.
+        text: What follows.
+
+    Returns:
+        Tokens of one text.
+
+    Raises:
+        InputError: The text is empty, or has no tokens.
+    """
+    check_text(text)
+    ids = _own_ids(before)
+    # The tokens of a prompt given by ids may spell more than its text: special tokens in the middle.
+    for whole in dict.fromkeys([text_of(before), decoded(tokenizer, ids)]):
+        rest = _rest(tokenizer, whole, ids, text)
+        if rest is not None:
+            return Following(rest, together=True)
+    return Following(_in_the_middle(tokenizer, text), together=False)
+
+
+def boundary_caution(continuation: Tokens) -> str:
+    """Return the warning about a continuation that is not split as together with its prompt."""
+    return (
+        "Tokenized together, the prompt and the continuation share a token at their boundary. Instead the "
+        "prompt keeps its tokens, and the continuation is tokenized by itself as "
+        f"{listed(continuation.surfaces())}: its probability is that of these tokens."
+    )
+
+
+def _own_ids(tokens: Tokens) -> list[int]:
+    """Return the ids without the special tokens that a tokenizer adds before and after a text."""
+    own = np.flatnonzero(tokens.segments >= 0)
+    return tokens.ids[own[0] : own[-1] + 1].tolist() if len(own) else []
+
+
+def text_of(tokens: Tokens) -> str:
+    """Return the text of a prompt, or of a prompt and what follows up to the last token."""
+    own = np.flatnonzero(tokens.segments >= 0)
+    if not len(own):
+        return ""
+    last = int(tokens.segments[own[-1]])
+    end = int(tokens.offsets[own[-1], 1]) if last else len(tokens.texts[0])
+    return "".join(tokens.texts[:last]) + tokens.texts[last][:end]
+
+
+def _rest(tokenizer: Any, before: str, ids: Sequence[int], text: str) -> Tokens | None:
+    """Return the tokens after some others, where these are the first of both texts together."""
+    if not before:
+        return None
+    whole, _ = tokenize(tokenizer, before + text, special_tokens=False)
+    count = len(ids)
+    if len(whole) <= count or whole.ids[:count].tolist() != list(ids):
+        return None
+    rest = whole.select(range(count, len(whole)))
+    return _counted_anew(replace(rest, offsets=np.maximum(rest.offsets - len(before), 0), texts=(text,)))
+
+
+def _counted_anew(tokens: Tokens) -> Tokens:
+    """Return the tokens of a part of a text with words counted in it."""
+    return Tokens.from_spans(
+        texts=tokens.texts,
+        pieces=tokens.pieces,
+        ids=tokens.ids,
+        segments=tokens.segments,
+        offsets=tokens.offsets,
+        special=tokens.special,
+        unknown=tokens.unknown,
+    )
+
+
+def _in_the_middle(tokenizer: Any, text: str) -> Tokens:
+    """Return the tokens of a text as they are in the middle of another."""
+    alone, _ = tokenize(tokenizer, text, special_tokens=False)
+    candidates = []
+    for before in _BEFORE:
+        ids = [int(i) for i in tokenizer(before, add_special_tokens=False, verbose=False)["input_ids"]]
+        rest = _rest(tokenizer, before, ids, text)
+        if rest is None or _adds_blank(rest, text):
+            continue
+        if decoded(tokenizer, [*ids, *rest.ids.tolist()]) == decoded(tokenizer, ids) + text:
+            return rest
+        candidates.append(rest)
+    return candidates[0] if candidates else alone
+
+
+def _adds_blank(tokens: Tokens, text: str) -> bool:
+    return piece_text(tokens.pieces[0])[:1].isspace() and not text[0].isspace()
+
+
+def tokens_of_ids(tokenizer: Any, ids: Sequence[int], before: Tokens | None = None) -> Tokens:
+    """Return the tokens of ids, with their positions in the decoded text.
+
+    Args:
+        tokenizer: A transformers tokenizer.
+        ids: The ids: generated, or given as a prompt.
+        before: The tokens before them, as context for the decoder.
 
     Returns:
         Tokens of one text; special ones (as an end token) belong to no text.
     """
     special = np.isin(ids, tokenizer.all_special_ids)
-    text_ids = [token for token, is_special in zip(ids, special, strict=True) if not is_special]
-    context = [int(token) for token in prompt.ids[_context_start(prompt) :]]
+    text_ids = [int(token) for token, is_special in zip(ids, special, strict=True) if not is_special]
+    context = [] if before is None else [int(token) for token in before.ids[_context_start(before) :]]
     text, spans = spans_in_decoded(tokenizer, text_ids, context) if text_ids else ("", [])
     offsets = np.zeros((len(ids), 2), dtype=int)
     if spans:
         offsets[~special] = spans
     return Tokens.from_spans(
         texts=(text,),
-        pieces=tokenizer.convert_ids_to_tokens(list(ids)),
+        pieces=pieces_of(tokenizer, ids),
         ids=np.asarray(ids),
         segments=np.where(special, -1, 0),
         offsets=offsets,
@@ -72,4 +183,5 @@ def joined(prompt: Tokens, continuation: Tokens) -> Tokens:
             [prompt.words, np.where(continuation.words >= 0, continuation.words + next_word, -1)]
         ),
         special=np.concatenate([prompt.special, continuation.special]),
+        unknown=np.concatenate([prompt.unknown, continuation.unknown]),
     )

@@ -18,11 +18,13 @@ class Encoding:
         inputs: ``input_ids``, and ``attention_mask``, ``token_type_ids`` and what else the tokenizer gives
             where the model takes them; each of shape ``(B, T)``, padded on the right.
         prompt_length: For prompts with continuations: how many tokens are the prompt, in every row.
+        cautions: Warnings about how the texts were read; every result of them has these.
     """
 
     tokens: tuple[Tokens, ...]
     inputs: dict[str, Tensor]
     prompt_length: int | None = None
+    cautions: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -36,24 +38,24 @@ class Encoding:
         """Return one text of the batch, without its padding."""
         length = len(self.tokens[index])
         inputs = {name: values[index : index + 1, :length] for name, values in self.inputs.items()}
-        return Encoding((self.tokens[index],), inputs, self.prompt_length)
+        return Encoding((self.tokens[index],), inputs, self.prompt_length, self.cautions)
 
     def rows(self, start: int, end: int) -> "Encoding":
         """Return the texts from ``start`` to ``end`` (exclusive), with their padding."""
         inputs = {name: values[start:end] for name, values in self.inputs.items()}
-        return Encoding(self.tokens[start:end], inputs, self.prompt_length)
+        return Encoding(self.tokens[start:end], inputs, self.prompt_length, self.cautions)
 
     def repeated(self, count: int) -> "Encoding":
         """Return one text ``count`` times, for variants of its embeddings."""
         if len(self) == count:
             return self
         inputs = {name: values.expand(count, -1) for name, values in self.inputs.items()}
-        return Encoding(self.tokens * count, inputs, self.prompt_length)
+        return Encoding(self.tokens * count, inputs, self.prompt_length, self.cautions)
 
     def prefix(self, length: int) -> "Encoding":
         """Return the inputs of the first ``length`` positions; the tokens stay those of the whole text."""
         inputs = {name: values[:, :length] for name, values in self.inputs.items()}
-        return Encoding(self.tokens, inputs, self.prompt_length)
+        return Encoding(self.tokens, inputs, self.prompt_length, self.cautions)
 
 
 def batch_of(encodings: Sequence[Encoding], padding_id: int) -> Encoding:
@@ -85,4 +87,5 @@ def batch_of(encodings: Sequence[Encoding], padding_id: int) -> Encoding:
         tuple(tokens for encoding in encodings for tokens in encoding.tokens),
         inputs,
         prompt_lengths.pop() if len(prompt_lengths) == 1 else None,
+        tuple(dict.fromkeys(caution for encoding in encodings for caution in encoding.cautions)),
     )

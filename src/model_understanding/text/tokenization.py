@@ -6,18 +6,22 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from model_understanding.errors import InputError, UnsupportedModelError
+from model_understanding.errors import InputError
+from model_understanding.pieces import is_blank
+from model_understanding.text.detokenization import pieces_of
+from model_understanding.text.piece_places import places_without_offsets
+from model_understanding.text.words import Words
 from model_understanding.tokens import Tokens
 
 
 def tokenize(
-    tokenizer: Any, text: str, pair: str | None = None, *, special_tokens: bool = True
+    tokenizer: Any, text: str | Words, pair: str | Words | None = None, *, special_tokens: bool = True
 ) -> tuple[Tokens, dict[str, list[int]]]:
     """Tokenize a text or a pair and locate each token in it.
 
     Args:
         tokenizer: A transformers tokenizer.
-        text: The text.
+        text: The text, or its words.
         pair: The second text of a pair.
         special_tokens: Whether the tokenizer adds its special tokens.
 
@@ -26,37 +30,29 @@ def tokenize(
 
     Raises:
         InputError: A text is empty, is no string, or consists of special tokens only.
-        UnsupportedModelError: The tokenizer does not report the positions of its tokens.
     """
-    texts = (text,) if pair is None else (text, pair)
-    for part in texts:
+    given = (text,) if pair is None else (text, pair)
+    for part in given:
         check_text(part)
-    encoded = tokenizer(
-        text,
-        pair,
-        add_special_tokens=special_tokens,
-        truncation=False,
-        padding=False,
-        verbose=False,
-        return_offsets_mapping=bool(tokenizer.is_fast),
-        return_special_tokens_mask=True,
-    )
+    texts = tuple(part.text if isinstance(part, Words) else part for part in given)
+    encoded = _encoded(tokenizer, given, special_tokens)
     inputs = {
         name: list(encoded[name])
         for name in dict.fromkeys(["input_ids", *tokenizer.model_input_names])
         if name in encoded
     }
     ids = inputs["input_ids"]
-    added = np.array(encoded["special_tokens_mask"], dtype=bool)
-    if tokenizer.is_fast:
-        segments = np.array(
-            [-1 if segment is None else segment for segment in encoded.sequence_ids(0)], dtype=int
-        )
-        offsets = np.array(encoded["offset_mapping"], dtype=int).reshape(-1, 2)
+    places = _reported_places(tokenizer, encoded, given, texts)
+    if places is None:
+        segments, offsets = places_without_offsets(tokenizer, ids, given, texts)
+        words = None
     else:
-        segments, offsets = _spans_by_decoding(tokenizer, ids, added, texts)
-    offsets = _with_trimmed_whitespace(texts, segments, np.where(segments[:, None] >= 0, offsets, 0))
-    special = added | _spelled_special(tokenizer, ids, texts, segments, offsets)
+        segments, offsets, words = places
+    offsets = np.where(segments[:, None] >= 0, offsets, 0)
+    offsets = _with_trimmed_whitespace(texts, segments, offsets)
+    pieces = pieces_of(tokenizer, ids)
+    offsets = _without_added_blanks(texts, pieces, segments, offsets)
+    special = (segments < 0) | _spelled_special(tokenizer, ids, texts, segments, offsets)
     for segment, part in enumerate(texts):
         if special[segments == segment].all():
             raise InputError(
@@ -65,17 +61,86 @@ def tokenize(
             )
     tokens = Tokens.from_spans(
         texts=texts,
-        pieces=tokenizer.convert_ids_to_tokens(ids),
+        pieces=pieces,
         ids=ids,
         segments=segments,
         offsets=offsets,
         special=special,
+        unknown=(np.asarray(ids) == tokenizer.unk_token_id) & ~special,
+        words=_given_words(given, segments, offsets, special, words),
     )
     return tokens, inputs
 
 
+def _encoded(tokenizer: Any, given: Sequence[str | Words], special_tokens: bool) -> Any:
+    """Call the tokenizer, with offsets where it reports them."""
+    is_split = isinstance(given[0], Words)
+    if any(isinstance(part, Words) != is_split for part in given):
+        raise InputError("A pair is two texts or two lists of words.", hint="Pass both as Words, or none.")
+    parts: list[Any] = [list(part) if isinstance(part, Words) else part for part in given]
+    return tokenizer(
+        *parts,
+        add_special_tokens=special_tokens,
+        truncation=False,
+        padding=False,
+        verbose=False,
+        **({"return_offsets_mapping": True} if tokenizer.is_fast else {}),
+        **({"is_split_into_words": True} if is_split else {}),
+    )
+
+
+def _reported_places(
+    tokenizer: Any, encoded: Any, given: Sequence[str | Words], texts: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return the text, the span and the word of each token, as a fast tokenizer reports them.
+
+    ``None`` if it reports none, or spans outside its text.
+    """
+    if not tokenizer.is_fast:
+        return None
+    segments = np.array([-1 if part is None else part for part in encoded.sequence_ids(0)], dtype=int)
+    offsets = np.array(encoded["offset_mapping"], dtype=int).reshape(-1, 2)
+    words = np.array([-1 if word is None else word for word in encoded.word_ids(0)], dtype=int)
+    for segment, part in enumerate(given):
+        if isinstance(part, Words):  # spans count from the start of each word
+            own = (segments == segment) & (words >= 0)
+            offsets[own] += np.array(part.starts())[words[own]][:, None]
+    lengths = np.array([len(text) for text in texts])[segments]
+    inside = (offsets[:, 0] >= 0) & (offsets[:, 0] <= offsets[:, 1]) & (offsets[:, 1] <= lengths)
+    return (segments, offsets, words) if inside[segments >= 0].all() else None
+
+
+def _given_words(
+    given: Sequence[str | Words],
+    segments: np.ndarray,
+    offsets: np.ndarray,
+    special: np.ndarray,
+    words: np.ndarray | None,
+) -> np.ndarray | None:
+    """Return the word of each token of texts that were given as words; ``None`` for other texts."""
+    if not isinstance(given[0], Words):
+        return None
+    numbers, first = np.full(len(segments), -1), 0
+    for segment, part in enumerate(given):
+        assert isinstance(part, Words)
+        own = (segments == segment) & ~special
+        if words is None:
+            numbers[own] = first + np.searchsorted(part.starts(), offsets[own, 0], "right") - 1
+        else:
+            numbers[own] = first + words[own]
+        first += len(part)
+    return numbers
+
+
 def check_text(text: object) -> None:
     """Raise InputError unless a text is a non-empty string that encodes as UTF-8."""
+    if isinstance(text, Words):
+        if not text or not all(isinstance(word, str) and word for word in text):
+            raise InputError(
+                f"Words must be strings of at least one character. Got {text!r:.60}.",
+                hint="Pass for example Words(['A', 'dull', 'film']).",
+            )
+        text = text.text
     if not isinstance(text, str):
         raise InputError(
             f"A text must be a string. Got {type(text).__name__}.",
@@ -123,64 +188,15 @@ def _spelled_special(
     return special
 
 
-def _spans_by_decoding(
-    tokenizer: Any, ids: Sequence[int], added: np.ndarray, texts: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Locate the tokens of a tokenizer without offsets, by decoding longer and longer prefixes."""
-    text_ids = [token for token, is_added in zip(ids, added, strict=True) if not is_added]
-    decoded, spans = spans_in_decoded(tokenizer, text_ids)
-    if len(texts) > 1 or decoded != texts[0]:
-        raise UnsupportedModelError(
-            f"{type(tokenizer).__name__} does not report the positions of its tokens in the text.",
-            hint="Pass a fast tokenizer as tokenizer=…, one whose is_fast is True.",
-        )
-    segments = np.where(added, -1, 0)
-    offsets = np.zeros((len(ids), 2), dtype=int)
-    offsets[~added] = spans
-    return segments, offsets
+def _without_added_blanks(
+    texts: Sequence[str], pieces: Sequence[str], segments: np.ndarray, offsets: np.ndarray
+) -> Int[np.ndarray, "tokens 2"]:
+    """Empty the span of a blank that the tokenizer itself puts before a text.
 
-
-def spans_in_decoded(
-    tokenizer: Any, ids: Sequence[int], context: Sequence[int] = ()
-) -> tuple[str, list[tuple[int, int]]]:
-    """Decode ids and locate each in the decoded text.
-
-    Tokens that share a character (as the bytes of an emoji) share its span.
-
-    Args:
-        tokenizer: A transformers tokenizer.
-        ids: The ids to decode; none of them special.
-        context: The ids before them; a decoder may drop a space at the start of a text.
-
-    Returns:
-        The text and a span for each id.
+    Tokenizers report it at the text's first character, which is another token's.
     """
-
-    def decoded(tokens: Sequence[int]) -> str:
-        return tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-
-    start = len(decoded(context)) if context else 0
-    text = decoded([*context, *ids])[start:]
-    spans: list[tuple[int, int]] = []
-    pending = previous_end = 0  # tokens whose character is not complete yet; where the last span ended
-    for count in range(1, len(ids) + 1):
-        prefix = decoded([*context, *ids[:count]])[start:]
-        end = max(previous_end, _common_length(prefix, text))
-        if end > previous_end:
-            spans += [(previous_end, end)] * (pending + 1)
-            pending, previous_end = 0, end
-        elif previous_end and not pending and prefix == text[:previous_end] and prefix.endswith("\ufffd"):
-            spans.append((previous_end - 1, previous_end))  # another byte of a character never completed
-        else:
-            pending += 1
-    return text, spans + [(previous_end, previous_end)] * pending
-
-
-def _common_length(first: str, second: str) -> int:
-    """Return the length of the common prefix of two texts."""
-    length = 0
-    for character, other in zip(first, second, strict=False):
-        if character != other:
-            break
-        length += 1
-    return length
+    placed = offsets.copy()
+    for position, (piece, segment, (start, end)) in enumerate(zip(pieces, segments, offsets, strict=True)):
+        if segment >= 0 and is_blank(piece) and texts[int(segment)][start:end].strip():
+            placed[position, 1] = start
+    return placed

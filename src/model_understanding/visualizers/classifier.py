@@ -41,6 +41,7 @@ from model_understanding.targets.classification import ClassName, prediction_of,
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 from model_understanding.text.encoding import Encoding
 from model_understanding.text.tokenization import tokenize
+from model_understanding.text.words import Words, words_or_text
 from model_understanding.visualizers.base import Visualizer
 from model_understanding.visualizers.heads import (
     RankChoice,
@@ -53,8 +54,8 @@ from model_understanding.visualizers.heads import (
 from model_understanding.visualizers.plotting import show_if_wanted
 from model_understanding.visualizers.texts import check_parts, in_chunks, reports_of, texts_of
 
-Text = str | tuple[str, str]
-Texts = Iterable[str] | Iterable[tuple[str, str]] | Iterable[Text]
+Text = str | Words | tuple[str | Words, str | Words]
+Texts = Iterable[str] | Iterable[tuple[str, str]] | Iterable[list[str]] | Iterable[Text]
 OneClass = ClassName | Callable[[Any], Any] | None
 ClassTarget = OneClass | Sequence[ClassName]
 
@@ -698,12 +699,13 @@ class ModelVisualizer(Visualizer):
         )
 
     def _encode(self, text: Text) -> Encoding:
-        if isinstance(text, tuple):
+        text = words_or_text(text)
+        if isinstance(text, tuple) and not isinstance(text, Words):
             if len(text) != 2:
                 raise InputError(
                     f"A pair is a tuple of two texts. Got {len(text)}.", hint="Pass (text, pair), or a list."
                 )
-            tokens, inputs = tokenize(self.tokenizer, text[0], text[1])
+            tokens, inputs = tokenize(self.tokenizer, words_or_text(text[0]), words_or_text(text[1]))
         else:
             tokens, inputs = tokenize(self.tokenizer, text)
         return self.runner.model.encode(tokens, inputs)

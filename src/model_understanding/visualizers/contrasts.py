@@ -6,7 +6,7 @@ from model_understanding.passes.runner import Runner
 from model_understanding.results import Target
 from model_understanding.targets.language_model import span_of
 from model_understanding.targets.names import CAUSAL_LM
-from model_understanding.targets.vocabulary import token_text
+from model_understanding.text.detokenization import token_text
 from model_understanding.text.encoding import Encoding
 from model_understanding.visualizers.generation_record import step_logits
 from model_understanding.visualizers.target_spec import TargetSpec

@@ -8,7 +8,7 @@ from model_understanding.model.causality import is_causal
 from model_understanding.model.generation import end_ids
 from model_understanding.model.model import Model
 from model_understanding.results import Generation
-from model_understanding.targets.vocabulary import token_text
+from model_understanding.text.detokenization import token_text
 from model_understanding.text.encoding import Encoding
 
 TOP_TOKENS = 5  # likeliest tokens kept at each step

@@ -54,6 +54,8 @@ from model_understanding.visualizers.heads import (
 )
 from model_understanding.visualizers.plotting import show_if_wanted
 from model_understanding.visualizers.prompts import (
+    Continuation,
+    Ids,
     Prompt,
     Prompts,
     Sampling,
@@ -97,7 +99,7 @@ class GenerativeModelVisualizer(Visualizer):
         self,
         prompt: Prompt,
         *,
-        continuation: str | None = None,
+        continuation: Continuation | None = None,
         max_new_tokens: int = 32,
         seed: int | None = None,
         temperature: float = 1.0,
@@ -107,7 +109,7 @@ class GenerativeModelVisualizer(Visualizer):
         """Return what the model says after a prompt, with how sure it was at each step.
 
         Args:
-            prompt: A text, or chat messages.
+            prompt: A text, chat messages, or token ids.
             continuation: A given continuation, scored instead of generating one.
             max_new_tokens: Most tokens to generate.
             seed: Sample with this seed; if left out, the likeliest token is taken at each step.
@@ -130,7 +132,7 @@ class GenerativeModelVisualizer(Visualizer):
         self,
         prompt: Prompt,
         *,
-        continuation: str | None = None,
+        continuation: Continuation | None = None,
         method: MethodChoice = "default",
         target: TokenTarget | None = None,
         against: Contrast | None = None,
@@ -147,7 +149,7 @@ class GenerativeModelVisualizer(Visualizer):
         self,
         prompt: Prompts,
         *,
-        continuation: str | list[str] | None = None,
+        continuation: Continuation | list[str] | list[Ids] | None = None,
         method: MethodChoice = "default",
         target: TokenTarget | None = None,
         against: Contrast | None = None,
@@ -164,7 +166,7 @@ class GenerativeModelVisualizer(Visualizer):
         self,
         prompt: Prompts,
         *,
-        continuation: str | list[str] | None = None,
+        continuation: Continuation | list[str] | list[Ids] | None = None,
         method: MethodChoice = "default",
         target: TokenTarget | None = None,
         against: Contrast | None = None,
@@ -180,7 +182,7 @@ class GenerativeModelVisualizer(Visualizer):
         self,
         prompt: Prompt | Prompts,
         *,
-        continuation: str | list[str] | None = None,
+        continuation: Continuation | list[str] | list[Ids] | None = None,
         method: MethodChoice = "default",
         target: TokenTarget | None = None,
         against: Contrast | None = None,
@@ -195,8 +197,9 @@ class GenerativeModelVisualizer(Visualizer):
         """Return how much each token contributed.
 
         Args:
-            prompt: A text or chat messages; or many of them: a list, ``pandas.Series``, array, column of a
-                data set or generator. Those of one length share batches.
+            prompt: A text, chat messages, ``Words`` or token ids; or many of them: a list,
+                ``pandas.Series``, array, column of a data set or generator. Those of one length share
+                batches.
             continuation: What follows the prompt; for a list of prompts one for all, or a list. With
                 ``target="continuation"`` it is generated greedily if left out.
             method: A method's name, a method object, ``"default"`` or ``"fast"``; the result names it.
@@ -259,7 +262,7 @@ class GenerativeModelVisualizer(Visualizer):
         self,
         prompt: Prompt | Prompts,
         *,
-        continuation: str | list[str] | None = None,
+        continuation: Continuation | list[str] | list[Ids] | None = None,
         method: MethodChoice = "default",
         target: TokenTarget | None = None,
         against: Contrast | None = None,
@@ -318,7 +321,7 @@ class GenerativeModelVisualizer(Visualizer):
         self,
         prompt: Prompt,
         *,
-        continuation: str | None = None,
+        continuation: Continuation | None = None,
         kind: str | AttentionMapMethod = "raw",
         layer: AxisChoice = -1,
         head: AxisChoice = "mean",
@@ -338,7 +341,7 @@ class GenerativeModelVisualizer(Visualizer):
         continuation. One forward pass serves all steps.
 
         Args:
-            prompt: A text, or chat messages.
+            prompt: A text, chat messages, or token ids.
             continuation: What follows the prompt; generated if left out.
             kind: The map's name, or a map object such as ``Rollout(start_layer=2)``.
             layer: An index, several, ``"all"``, or ``"mean"`` or ``"max"`` over all layers.
@@ -404,7 +407,7 @@ class GenerativeModelVisualizer(Visualizer):
         self,
         prompt: Prompt,
         *,
-        continuation: str | None = None,
+        continuation: Continuation | None = None,
         positions: int | Sequence[int] | None = None,
         top: int = TOP,
     ) -> LogitLens:
@@ -416,7 +419,7 @@ class GenerativeModelVisualizer(Visualizer):
         is refused. One forward pass serves all layers and positions.
 
         Args:
-            prompt: A text, or chat messages.
+            prompt: A text, chat messages, or token ids.
             continuation: What follows the prompt; if left out, the prompt alone is read (nothing is
                 generated).
             positions: Where to read the next token, in tokens of prompt and continuation, from the end if
@@ -441,7 +444,7 @@ class GenerativeModelVisualizer(Visualizer):
         self,
         prompt: Prompt,
         *,
-        continuation: str | None = None,
+        continuation: Continuation | None = None,
         layer: int = -1,
         head: int = 0,
         query: int = -1,
@@ -453,7 +456,7 @@ class GenerativeModelVisualizer(Visualizer):
         softmax. Every run checks that this gives the model's own weights.
 
         Args:
-            prompt: A text, or chat messages.
+            prompt: A text, chat messages, or token ids.
             continuation: What follows the prompt; the prompt alone if left out.
             layer: The attention layer, from the end if negative.
             head: The head, likewise.
@@ -472,7 +475,7 @@ class GenerativeModelVisualizer(Visualizer):
         self,
         prompt: Prompt,
         *,
-        continuation: str | None = None,
+        continuation: Continuation | None = None,
         scores: HeadScoreChoice = None,
         method: MethodChoice = "default",
         target: OneTarget = None,
@@ -485,7 +488,7 @@ class GenerativeModelVisualizer(Visualizer):
         """Return scores of every attention head, to see which heads matter.
 
         Args:
-            prompt: A text, or chat messages.
+            prompt: A text, chat messages, or token ids.
             continuation: What follows the prompt. With ``target="continuation"`` it is generated greedily if
                 left out.
             scores: A name or a score object, or several. If left out: ``entropy``, ``distance``,
@@ -531,7 +534,7 @@ class GenerativeModelVisualizer(Visualizer):
         self,
         prompt: Prompt,
         *,
-        continuation: str | None = None,
+        continuation: Continuation | None = None,
         method: MethodChoice = "default",
         target: OneTarget = None,
         against: Contrast | None = None,
@@ -549,7 +552,7 @@ class GenerativeModelVisualizer(Visualizer):
         self,
         prompt: Prompt | Attribution | list[Attribution],
         *,
-        continuation: str | None = None,
+        continuation: Continuation | None = None,
         method: MethodChoice | Sequence[MethodChoice] = "default",
         target: TokenTarget | None = None,
         against: Contrast | None = None,
@@ -566,7 +569,7 @@ class GenerativeModelVisualizer(Visualizer):
         self,
         prompt: Prompt | Attribution | list[Attribution],
         *,
-        continuation: str | None = None,
+        continuation: Continuation | None = None,
         method: MethodChoice | Sequence[MethodChoice] = "default",
         target: TokenTarget | None = None,
         against: Contrast | None = None,
@@ -641,7 +644,7 @@ class GenerativeModelVisualizer(Visualizer):
     def analyze(  # pyright: ignore[reportOverlappingOverload]  # a string is an iterable of strings
         self,
         prompt: Prompt,
-        continuation: str | None = None,
+        continuation: Continuation | None = None,
         *,
         method: MethodChoice = "default",
         target: TokenTarget | None = None,
@@ -664,7 +667,7 @@ class GenerativeModelVisualizer(Visualizer):
     def analyze(
         self,
         prompt: Prompts,
-        continuation: str | list[str] | None = None,
+        continuation: Continuation | list[str] | list[Ids] | None = None,
         *,
         method: MethodChoice = "default",
         target: TokenTarget | None = None,
@@ -687,7 +690,7 @@ class GenerativeModelVisualizer(Visualizer):
     def analyze(
         self,
         prompt: Prompts,
-        continuation: str | list[str] | None = None,
+        continuation: Continuation | list[str] | list[Ids] | None = None,
         *,
         method: MethodChoice = "default",
         target: TokenTarget | None = None,
@@ -710,7 +713,7 @@ class GenerativeModelVisualizer(Visualizer):
     def analyze(
         self,
         prompt: Prompt | Prompts,
-        continuation: str | list[str] | None = None,
+        continuation: Continuation | list[str] | list[Ids] | None = None,
         *,
         method: MethodChoice = "default",
         target: TokenTarget | None = None,
@@ -812,7 +815,7 @@ class GenerativeModelVisualizer(Visualizer):
         self,
         prompt: Prompts,
         *,
-        continuation: str | None = None,
+        continuation: Continuation | None = None,
         method: MethodChoice = "default",
         target: TokenTarget | None = None,
         against: Contrast | None = None,
@@ -885,7 +888,7 @@ class GenerativeModelVisualizer(Visualizer):
     def estimate_analysis(
         self,
         prompt: Prompt,
-        continuation: str | None = None,
+        continuation: Continuation | None = None,
         *,
         method: MethodChoice = "default",
         target: TokenTarget | None = None,
@@ -903,7 +906,7 @@ class GenerativeModelVisualizer(Visualizer):
         as for ``estimate_saliency``.
 
         Args:
-            prompt: A text, or chat messages.
+            prompt: A text, chat messages, or token ids.
             continuation: What follows the prompt, as ``analyze`` takes it.
             method: The attribution method, likewise.
             target: What is explained, likewise.
@@ -938,13 +941,13 @@ class GenerativeModelVisualizer(Visualizer):
                 hint="Explain an XLNet classifier with ModelVisualizer, or another language model here.",
             )
 
-    def _encode(self, prompt: Prompt, continuation: str | None = None) -> Encoding:
+    def _encode(self, prompt: Prompt, continuation: Continuation | None = None) -> Encoding:
         return encoded_prompt(self.runner.model, prompt, continuation)
 
     def _continued(
         self,
         prompt: Prompt,
-        continuation: str | None,
+        continuation: Continuation | None,
         max_new_tokens: int,
         sampling: Sampling | None = None,
         *,
@@ -956,14 +959,14 @@ class GenerativeModelVisualizer(Visualizer):
         self,
         runner: Runner,
         prompts: Sequence[Prompt],
-        continuations: Sequence[str | None],
+        continuations: Sequence[Continuation | None],
         spec: TargetSpec,
         max_new_tokens: int,
         errors: Errors,
     ) -> list[Encoding | Failure]:
         """Return the encoding of each prompt, with its continuation if that is explained, or its failure."""
 
-        def encode(prompt: Prompt, continuation: str | None) -> Encoding:
+        def encode(prompt: Prompt, continuation: Continuation | None) -> Encoding:
             if spec.kind != "continuation":
                 return self._encode(prompt)
             return self._continued(prompt, continuation, max_new_tokens, runner=runner)
@@ -976,7 +979,7 @@ class GenerativeModelVisualizer(Visualizer):
     def _analysis(
         self,
         prompt: Prompt,
-        continuation: str | None,
+        continuation: Continuation | None,
         *,
         method: MethodChoice,
         target: TokenTarget | None,

@@ -8,13 +8,19 @@ from model_understanding.errors import InputError
 from model_understanding.model.model import Model
 from model_understanding.passes.runner import Runner
 from model_understanding.text.chat import Chat, Messages, is_chat, tokenize_chat
-from model_understanding.text.continuation import generated_tokens, joined
+from model_understanding.text.continuation import boundary_caution, continuation_of, joined, tokens_of_ids
 from model_understanding.text.encoding import Encoding
+from model_understanding.text.ids import ids_in
 from model_understanding.text.tokenization import tokenize
+from model_understanding.text.words import Words, words_or_text
 from model_understanding.tokens import Tokens
 
-Prompt = str | Messages | Chat | Mapping[str, Any]
-Prompts = Iterable[str] | Iterable[Messages] | Iterable[Chat] | Iterable[Prompt]
+Ids = Sequence[int]  # or a one-dimensional array or tensor of whole numbers
+Prompt = str | Messages | Chat | Mapping[str, Any] | Words | Ids
+Prompts = (
+    Iterable[str] | Iterable[Messages] | Iterable[Chat] | Iterable[Words] | Iterable[Ids] | Iterable[Prompt]
+)
+Continuation = str | Ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +40,14 @@ class Sampling:
     top_k: int = 0
 
 
-def encoded_prompt(model: Model, prompt: Prompt, continuation: str | None = None) -> Encoding:
-    """Return a prompt alone, or with its continuation, which is tokenized by itself.
+def encoded_prompt(model: Model, prompt: Prompt, continuation: Continuation | None = None) -> Encoding:
+    """Return a prompt alone, or with its continuation.
 
     Args:
         model: A language model.
-        prompt: A text, or chat messages.
-        continuation: What follows the prompt, if anything does.
+        prompt: A text, chat messages, words or token ids.
+        continuation: What follows the prompt, if anything does: a text, which is tokenized together with the
+            prompt, or token ids.
 
     Raises:
         InputError: One of them is empty, or both together are too long.
@@ -48,14 +55,25 @@ def encoded_prompt(model: Model, prompt: Prompt, continuation: str | None = None
     tokens, _ = _tokenized(model.tokenizer, prompt)
     if continuation is None:
         return model.encode(tokens, prompt_length=len(tokens))
-    following, _ = tokenize(model.tokenizer, continuation, special_tokens=False)
-    return model.encode(joined(tokens, following), prompt_length=len(tokens))
+    cautions: tuple[str, ...] = ()
+    ids = ids_in(continuation, "continuation")
+    if ids is not None:
+        following = tokens_of_ids(model.tokenizer, ids, tokens)
+    elif not isinstance(continuation, str):
+        raise InputError(
+            f"A continuation must be a string or token ids. Got {type(continuation).__name__}.",
+            hint="Pass for example ' Paris.' or [3681, 29889].",
+        )
+    else:
+        following, together = continuation_of(model.tokenizer, tokens, continuation)
+        cautions = () if together else (boundary_caution(following),)
+    return model.encode(joined(tokens, following), prompt_length=len(tokens), cautions=cautions)
 
 
 def continued_prompt(
     runner: Runner,
     prompt: Prompt,
-    continuation: str | None,
+    continuation: Continuation | None,
     max_new_tokens: int,
     sampling: Sampling | None = None,
 ) -> Encoding:
@@ -63,8 +81,8 @@ def continued_prompt(
 
     Args:
         runner: A language model's runner.
-        prompt: A text, or chat messages.
-        continuation: What follows the prompt; generated if left out.
+        prompt: A text, chat messages, words or token ids.
+        continuation: What follows the prompt, as ``encoded_prompt`` takes it; generated if left out.
         max_new_tokens: Most tokens to generate.
         sampling: How to generate; greedily if left out.
 
@@ -81,7 +99,7 @@ def continued_prompt(
         max_new_tokens=max_new_tokens,
         **asdict(sampling or Sampling()),
     )
-    following = generated_tokens(model.tokenizer, tokens, ids)
+    following = tokens_of_ids(model.tokenizer, ids, tokens)
     return model.encode(joined(tokens, following), prompt_length=len(tokens))
 
 
@@ -103,8 +121,8 @@ def steps_of(encoding: Encoding) -> tuple[list[int], Tokens]:
 
 
 def continuation_for_each(
-    continuation: str | Sequence[str] | None, prompts: Sequence[Prompt], *, is_list: bool
-) -> list[str | None]:
+    continuation: Continuation | Sequence[Continuation] | None, prompts: Sequence[Prompt], *, is_list: bool
+) -> list[Continuation | None]:
     """Return a continuation for each prompt: the same for all, or one of a list for each.
 
     Args:
@@ -115,17 +133,20 @@ def continuation_for_each(
     Raises:
         InputError: There are more or fewer continuations than prompts.
     """
-    if continuation is None or isinstance(continuation, str):
-        return [continuation] * len(prompts)
+    if continuation is None or isinstance(continuation, str) or ids_in(continuation, "continuation"):
+        return [continuation] * len(prompts)  # pyright: ignore[reportReturnType]
     if not is_list or len(continuation) != len(prompts):
         raise InputError(
             f"Got {len(continuation)} continuations for {len(prompts)} prompt{'s' * (len(prompts) != 1)}.",
             hint="Pass a list of prompts and as many continuations, or one continuation for all.",
         )
-    return list(continuation)
+    return list(continuation)  # pyright: ignore[reportReturnType]
 
 
 def _tokenized(tokenizer: Any, prompt: Prompt) -> tuple[Tokens, dict[str, list[int]]]:
     if is_chat(prompt):
         return tokenize_chat(tokenizer, prompt)
-    return tokenize(tokenizer, prompt)  # pyright: ignore[reportArgumentType]
+    ids = ids_in(prompt, "prompt")
+    if ids is not None:
+        return tokens_of_ids(tokenizer, ids), {"input_ids": ids}
+    return tokenize(tokenizer, words_or_text(prompt))  # pyright: ignore[reportArgumentType]

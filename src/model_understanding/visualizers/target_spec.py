@@ -25,8 +25,10 @@ from model_understanding.targets.language_model import (
     span_text,
 )
 from model_understanding.targets.names import CAUSAL_LM
-from model_understanding.targets.vocabulary import VocabularyItem, token_text, vocabulary_id
+from model_understanding.targets.vocabulary import VocabularyItem, vocabulary_id
+from model_understanding.text.detokenization import token_text
 from model_understanding.text.encoding import Encoding
+from model_understanding.tokens import Tokens
 from model_understanding.visualizers.generation_record import step_logits
 
 TokenTarget = VocabularyItem | Sequence[VocabularyItem] | Callable[[Any], Any]
@@ -123,9 +125,9 @@ class TargetSpec:
         if self.target != "next" or self.against == RUNNER_UP:
             return None
 
-        def make_target(token: int, position: int) -> Target:
+        def make_target(token: int, tokens: Tokens) -> Target:
             against: Any = self.against
-            return next_target(model.tokenizer, _vocabulary(model), position, token, against, self.quantity)
+            return next_target(model.tokenizer, _vocabulary(model), tokens, token, against, self.quantity)
 
         return make_target
 
@@ -142,7 +144,7 @@ class TargetSpec:
             written = [int(tokens.ids[step]) for step in steps]
             against = _runners_up(step_logits(model, encoding, steps), written)
         elif self.against is not None:
-            against = contrast_ids(model.tokenizer, _vocabulary(model), self.against, len(steps))
+            against = contrast_ids(model.tokenizer, _vocabulary(model), self.against, tokens, steps)
         return continuation_targets(
             tokens,
             steps,
@@ -154,7 +156,7 @@ class TargetSpec:
         )
 
     def _next(self, model: Model, encoding: Encoding) -> tuple[Target, ...]:
-        vocabulary, last = _vocabulary(model), len(encoding.tokens[0]) - 1
+        vocabulary, before = _vocabulary(model), encoding.tokens[0]
         target: Any = self.target
         is_list = isinstance(target, Sequence) and not isinstance(target, str)
         items: list[Any] = list(target) if is_list else [] if target == "next" else [target]
@@ -163,15 +165,15 @@ class TargetSpec:
                 "The list of target tokens is empty.",
                 hint="Pass a token, or target='next' for the likeliest.",
             )
-        tokens = [vocabulary_id(model.tokenizer, vocabulary, item) for item in items]
+        tokens = [vocabulary_id(model.tokenizer, vocabulary, item, before) for item in items]
         contrasts: list[Any] = [self.against] * max(len(tokens), 1)
         if not tokens or self.against == RUNNER_UP:
-            logits = model.logits(encoding, keep_from=last)[0, -1]
+            logits = model.logits(encoding, keep_from=len(before) - 1)[0, -1]
             tokens = tokens or [int(logits.argmax())]
             if self.against == RUNNER_UP:
                 contrasts = list(_runners_up(logits.expand(len(tokens), -1), tokens))
         return tuple(
-            next_target(model.tokenizer, vocabulary, last, token, contrast, self.quantity)
+            next_target(model.tokenizer, vocabulary, before, token, contrast, self.quantity)
             for token, contrast in zip(tokens, contrasts, strict=True)
         )
 

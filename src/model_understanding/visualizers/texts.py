@@ -12,6 +12,8 @@ from model_understanding.registry import MAPS
 from model_understanding.results import Failure, Report
 from model_understanding.show.progress import progress_bar
 from model_understanding.text.chat import is_chat
+from model_understanding.text.ids import ids_in
+from model_understanding.text.words import Words
 
 TEXTS_AT_ONCE = 256  # texts of one length share batches among so many; the results of so many wait in memory
 
@@ -20,7 +22,7 @@ def texts_of(value: Any, *, pairs: bool = False) -> tuple[list[Any], bool]:
     """Return a collection's texts, or a single text, pair or chat as a list of one; and whether it was many.
 
     Args:
-        value: A text, a (text, pair) tuple, chat messages; or a list, ``pandas.Series``, array, column of a
+        value: A text, a (text, pair) tuple, words, chat messages, token ids; or a list, ``pandas.Series``, array, column of a
             data set, generator or other iterable of them.
         pairs: Whether a tuple is a pair of texts, and an array of two columns holds pairs.
 
@@ -37,7 +39,9 @@ def texts_of(value: Any, *, pairs: bool = False) -> tuple[list[Any], bool]:
             hint='Pass one of its columns, as table["text"].',
         )
     is_one = (
-        isinstance(value, str | bytes | Mapping) or is_chat(value) or (pairs and isinstance(value, tuple))
+        isinstance(value, str | bytes | Mapping | Words)
+        or is_chat(value)
+        or (isinstance(value, tuple) if pairs else ids_in(value, "prompt") is not None)
     )
     if is_one or not isinstance(value, Iterable):
         return [value], False

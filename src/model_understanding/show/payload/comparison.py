@@ -137,7 +137,7 @@ def _differences(part: AttentionComparison) -> AttentionMap:
     """Return the differences of every layer and head as a map over the units."""
     layers, heads = part.first.weights.shape[:2]
     weights = [[part.differences(layer, head) for head in range(heads)] for layer in range(layers)]
-    rows, keys = (Tokens.from_pieces(short_unit_labels(axis)) for axis in (part.rows, part.keys))
+    rows, keys = (Tokens.from_labels(short_unit_labels(axis)) for axis in (part.rows, part.keys))
     return AttentionMap(
         queries=rows,
         keys=keys,
