@@ -174,6 +174,7 @@ __all__ = [
     "ValueZeroing",
     "ValueZeroingRollout",
     "Verdict",
+    "Words",
     "compare",
 ]
 
