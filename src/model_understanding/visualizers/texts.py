@@ -22,8 +22,8 @@ def texts_of(value: Any, *, pairs: bool = False) -> tuple[list[Any], bool]:
     """Return a collection's texts, or a single text, pair or chat as a list of one; and whether it was many.
 
     Args:
-        value: A text, a (text, pair) tuple, words, chat messages, token ids; or a list, ``pandas.Series``, array, column of a
-            data set, generator or other iterable of them.
+        value: A text, a (text, pair) tuple, words, chat messages, token ids; or a list, ``pandas.Series``,
+            array, column of a data set, generator or other iterable of them.
         pairs: Whether a tuple is a pair of texts, and an array of two columns holds pairs.
 
     Raises:
