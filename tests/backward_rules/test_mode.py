@@ -81,7 +81,7 @@ def test_norms_and_activations_conserve_relevance(name):
         model.set_experts_implementation("eager")  # the grouped kernel has no 64-bit numbers
     runner = visualizer_of(name, model=model).runner
     encoding = encoded(visualizer_of(name, model=model), PROBE)
-    model.requires_grad_(False)
+    model = runner.model.module
     seen = []
 
     def before(module, arguments):

@@ -174,13 +174,13 @@ def test_the_model_keeps_no_trace():
     runner = visualizer.runner.at_layer(1)
     block = visualizer.model.bert.encoder.layer[1]
     runner.gradients(encoded(visualizer, PROBE), [Target(task=CLASSIFIER, indices=(0,))])
-    assert not any(module._forward_pre_hooks for module in visualizer.model.modules())
+    assert not any(module._forward_pre_hooks for module in visualizer.runner.model.module.modules())
     assert all(parameter.grad is None for parameter in visualizer.model.parameters())
     handle = block.register_forward_hook(lambda *_: (_ for _ in ()).throw(KeyError("broken")))
     with pytest.raises(KeyError):
         runner.embed(encoded(visualizer, PROBE))
     handle.remove()
-    assert not any(module._forward_pre_hooks for module in visualizer.model.modules())
+    assert not any(module._forward_pre_hooks for module in visualizer.runner.model.module.modules())
 
 
 def test_a_model_in_half_precision_is_cut_as_exactly():

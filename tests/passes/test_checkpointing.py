@@ -39,12 +39,11 @@ def target_of(name, method):
 @pytest.mark.parametrize("name", GRID)
 def test_answers_are_equal(name):
     model = fresh(name)
-    runs = dict.fromkeys(checkpointed_modules(model), 0)
-    for block in runs:
-        own = block.forward
+    runs = []
+    for block in checkpointed_modules(model):
 
-        def counted(*arguments, block=block, own=own, **keywords):
-            runs[block] += 1
+        def counted(*arguments, own=block.forward, **keywords):
+            runs.append(1)
             return own(*arguments, **keywords)
 
         block.forward = counted
@@ -55,14 +54,14 @@ def test_answers_are_equal(name):
         options = {"method": method, **target_of(name, method)}
         visualizer.runner.recompute = False
         assert not visualizer.runner.is_language_model or is_causal(visualizer.runner.model) in (True, False)
-        start = sum(runs.values())
+        start = len(runs)
         expected = visualizer.compute_saliency(PROBE, **options)
-        plain = sum(runs.values()) - start
+        plain = len(runs) - start
         visualizer.runner.recompute = True
         found = visualizer.compute_saliency(PROBE, **options)
         assert oracles.close(found.scores, expected.scores, 1e-6)
         assert oracles.close(found.outputs, expected.outputs, 1e-6)
-        assert sum(runs.values()) - start - plain > plain
+        assert len(runs) - start - plain > plain
         assert found.provenance.cautions == expected.provenance.cautions
 
 
@@ -131,7 +130,7 @@ def test_a_graph_beyond_the_budget_is_not_tried_whole(monkeypatch):
     assert not seen
     monkeypatch.setattr(memory, "free_bytes", lambda device: 1000)
     found = visualizer.compute_saliency(PROBE, method="saliency")
-    assert seen == [visualizer.model]
+    assert seen == [visualizer.runner.model.module]
     assert oracles.close(found.scores, expected.scores, 1e-6)
 
 

@@ -133,11 +133,11 @@ def with_random_weights(runner: Runner, seed: int) -> Runner:
             f"The weights of {runner.model.name} are quantized or offloaded, so they cannot be randomized.",
             hint="Load the model without quantization and device_map.",
         )
-    model = copy.deepcopy(runner.model.module)
+    model = copy.deepcopy(runner.model.loaded.model)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
-            noise = torch.randn(parameter.shape, generator=generator).to(parameter)
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float32).to(parameter)
             spread = parameter.std() if parameter.numel() > 1 else parameter.abs().mean()
             parameter.copy_(parameter.mean() + spread * noise)
     return Runner(replace(runner.model.loaded, model=model)).at_layer(runner.layer)

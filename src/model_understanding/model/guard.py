@@ -1,66 +1,111 @@
-"""Run a model in evaluation mode, restore its state afterwards, and let one thread run at a time."""
+"""Run our own copy of a model, one thread at a time, whatever the caller has switched on."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from copy import copy
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 
 from model_understanding.model.compiled import uncompiled
+from model_understanding.model.own_copy import OwnCopy, changed_configs, own_copy_of
 
-_locks: WeakKeyDictionary[torch.nn.Module, threading.RLock] = WeakKeyDictionary()
-_locks_guard = threading.Lock()
+_AUTOCAST = ("cpu", "cuda", "mps", "xpu")
+_UP_TO_DATE: ContextVar[dict[OwnCopy, tuple[int, ...]] | None] = ContextVar(
+    "model_understanding_up_to_date", default=None
+)
+"""The copies that the current explanation has brought up to date, with the versions of their weights."""
 
 
-def lock_of(model: torch.nn.Module) -> threading.RLock:
-    """Return the lock of a model, shared by all that run it."""
-    with _locks_guard:
-        return _locks.setdefault(model, threading.RLock())
+@contextmanager
+def explanation() -> Iterator[None]:
+    """Run the body, or each call of a decorated function, as one explanation.
+
+    What the caller has switched on in torch for this thread (inference mode, autocast, a default device) does
+    not apply inside; a model is brought up to date with the caller's once, and must keep its weights.
+
+    Yields:
+        Nothing.
+    """
+    token = _UP_TO_DATE.set({}) if _UP_TO_DATE.get() is None else None
+    try:
+        with ordinary_modes():
+            yield
+    finally:
+        if token is not None:
+            _UP_TO_DATE.reset(token)
+
+
+@contextmanager
+def ordinary_modes() -> Iterator[None]:
+    """Suspend inference mode, autocast and a default device of the caller, in this thread.
+
+    Yields:
+        Nothing.
+    """
+    with ExitStack() as modes:
+        modes.enter_context(torch.inference_mode(False))
+        for device in _AUTOCAST:
+            if torch.is_autocast_enabled(device):
+                modes.enter_context(torch.autocast(device, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            modes.enter_context(torch.device("cpu"))
+        yield
 
 
 @contextmanager
 def guarded(model: torch.nn.Module, *, gradients: bool) -> Iterator[None]:
-    """Run the body with a model in evaluation mode and frozen parameters, then restore it.
+    """Let this thread alone run our copy of a model, with or without gradients, in torch's ordinary modes.
 
-    Frozen parameters limit a backward pass to the path through the embeddings, and no ``.grad`` is
-    written. A ``no_grad`` or ``inference_mode`` of the caller is suspended where gradients are needed, and
-    compiled code runs uncompiled.
+    Compiled code runs uncompiled.
 
     Args:
-        model: The model.
-        gradients: Whether gradients are computed.
+        model: The copy (``Model.module``): in evaluation mode, its parameters frozen. That limits a backward
+            pass to the path through the embeddings.
+        gradients: Whether gradients are computed; a ``no_grad`` of the caller does not matter.
 
     Yields:
-        Nothing; the model is restored afterwards, even if the body raises.
+        Nothing.
+
+    Raises:
+        InputError: The caller's model was trained meanwhile.
     """
-    with lock_of(model):
-        training = [module for module in model.modules() if module.training]
-        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    own = own_copy_of(model)
+    with own.lock, ordinary_modes(), torch.set_grad_enabled(gradients):
+        versions = _up_to_date(own) if own.depth == 0 else None
+        own.depth += 1
         try:
-            for module in training:
-                module.training = False
-            for parameter in trainable:
-                parameter.requires_grad_(False)
-            with uncompiled(model), torch.inference_mode(False), torch.set_grad_enabled(gradients):
+            with uncompiled(model):
                 yield
         finally:
-            for parameter in trainable:
-                parameter.requires_grad_(True)
-            for module in training:
-                module.training = True
+            own.depth -= 1
+        if versions is not None:
+            own.require_unchanged(versions)
+
+
+def _up_to_date(own: OwnCopy) -> tuple[int, ...]:
+    """Bring a copy up to date, once in an explanation, and return the versions of its weights."""
+    versions = _UP_TO_DATE.get()
+    if versions is not None and own in versions:
+        return versions[own]
+    own.refresh()
+    current = own.versions()
+    if versions is not None:
+        versions[own] = current
+    return current
 
 
 @contextmanager
-def end_pooling(config: Any, rows: int) -> Iterator[None]:
+def end_pooling(model: torch.nn.Module, config: Any, rows: int) -> Iterator[None]:
     """Let a decoder's classification head read the last position of texts of equal length in a batch.
 
     Without a padding token such a head accepts a single text only. Texts of equal length have no padding,
     which a padding id that no token has tells the head.
 
     Args:
-        config: The model's configuration; restored afterwards.
+        model: Our copy of the model; the caller's configuration stays as it is.
+        config: The model's configuration.
         rows: Number of texts in the batch.
 
     Yields:
@@ -70,8 +115,13 @@ def end_pooling(config: Any, rows: int) -> Iterator[None]:
     if rows == 1 or getattr(text_config, "pad_token_id", 0) is not None:
         yield
         return
-    text_config.pad_token_id = -1
-    try:
+    padded_text = copy(text_config)
+    padded_text.pad_token_id = -1
+    padded = padded_text
+    if text_config is not config:
+        padded = copy(config)
+        for name, value in vars(config).items():
+            if value is text_config:
+                setattr(padded, name, padded_text)
+    with changed_configs(model, [(config, padded), (text_config, padded_text)]):
         yield
-    finally:
-        text_config.pad_token_id = None

@@ -17,6 +17,7 @@ from model_understanding.model.finite import first_broken_layer, require_finite
 from model_understanding.model.guard import end_pooling, guarded
 from model_understanding.model.memory import Memory
 from model_understanding.model.metering import count_forward
+from model_understanding.model.own_copy import OwnCopy
 from model_understanding.model.signature import accepted_inputs
 from model_understanding.results import Provenance
 from model_understanding.targets.classification import OutputActivation, output_activation
@@ -38,7 +39,9 @@ class Model:
 
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
-        self.module = loaded.model
+        self.own_copy = OwnCopy(loaded.model)
+        self.module: Any = self.own_copy.module
+        """Our own copy of the caller's module, with the same weights."""
         self.tokenizer = loaded.tokenizer
         self.config: Any = loaded.model.config
         self.device = loaded.device
@@ -47,6 +50,13 @@ class Model:
         self.memory = Memory(self.module, self.device)
         self.measured: dict[Any, Any] = {}
         """Results of measurements that ran the model (``measured_once``)."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs: locks, hooks and measurements are made again."""
+        return {"loaded": self.loaded}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Model.__init__(self, state["loaded"])
 
     @property
     def actual(self) -> "Model":
@@ -158,7 +168,7 @@ class Model:
             options["use_mems"] = False
         if self.is_language_model and "logits_to_keep" in self.accepted and keep_from > 0:
             options["logits_to_keep"] = encoding.ids.shape[1] - keep_from
-        with end_pooling(self.config, len(encoding)):
+        with end_pooling(self.module, self.config, len(encoding)):
             return self.module(**encoding.inputs, **options)
 
     def logits_of(

@@ -13,6 +13,7 @@ from model_understanding.checks import takes_former_names
 from model_understanding.errors import InputError
 from model_understanding.evaluation.run import assess
 from model_understanding.loading import LoadingOptions, load
+from model_understanding.model.guard import explanation
 from model_understanding.passes.runner import Runner
 from model_understanding.results import AttentionMap, Attribution, LogitLens, QueryKey
 from model_understanding.text.encoding import Encoding
@@ -32,6 +33,7 @@ class Visualizer(PlotsSaliency):
 
     task: str
 
+    @explanation()
     def __init__(
         self,
         name_or_model: Any = None,
@@ -63,7 +65,7 @@ class Visualizer(PlotsSaliency):
     @property
     def model(self) -> Any:
         """The model being explained."""
-        return self.runner.model.module
+        return self.runner.model.loaded.model
 
     @property
     def tokenizer(self) -> Any:

@@ -21,6 +21,7 @@ from model_understanding.evaluation.run import check_same_tokens, evaluations_fo
 from model_understanding.head_scores.run import HeadScoreChoice
 from model_understanding.lens.read import TOP, lens_of_classes
 from model_understanding.model.batching import Batches
+from model_understanding.model.guard import explanation
 from model_understanding.passes.predicted_targets import MakeTarget, PredictedTargets
 from model_understanding.passes.runner import Runner
 from model_understanding.results import (
@@ -95,6 +96,7 @@ class ModelVisualizer(Visualizer):
     def predict(self, text: Texts, *, errors: Literal["raise"] = "raise") -> list[Prediction]: ...
     @overload
     def predict(self, text: Texts, *, errors: Errors) -> list[Prediction | Failure]: ...
+    @explanation()
     def predict(
         self, text: Text | Texts, *, errors: Errors = "raise"
     ) -> Prediction | list[Prediction] | list[Prediction | Failure]:
@@ -155,6 +157,7 @@ class ModelVisualizer(Visualizer):
         errors: Errors,
         progress: ProgressChoice = None,
     ) -> list[Attribution | Failure]: ...
+    @explanation()
     def compute_saliency(
         self,
         text: Text | Texts,
@@ -204,6 +207,7 @@ class ModelVisualizer(Visualizer):
         attributions = with_progress(self.runner.at_layer(layer), explain, progress)
         return in_place(encodings, attributions) if several else attributions[0]
 
+    @explanation()
     def estimate_saliency(
         self,
         text: Text | Texts,
@@ -236,6 +240,7 @@ class ModelVisualizer(Visualizer):
         return estimate_of(self.runner.at_layer(layer), explain, method)
 
     @takes_former_names(map="kind")
+    @explanation()
     def compute_attention(
         self,
         text: Text,
@@ -290,6 +295,7 @@ class ModelVisualizer(Visualizer):
             default_target=lambda: self._targets(encoding, None, None, "logit"),
         )
 
+    @explanation()
     def compute_logit_lens(self, text: Text, *, top: int = TOP) -> LogitLens:
         """Return what the classifier would answer at each layer, read through its own pooling and head.
 
@@ -313,6 +319,7 @@ class ModelVisualizer(Visualizer):
         """
         return lens_of_classes(self.runner.model, self._encode(text), top)
 
+    @explanation()
     def compute_query_key(self, text: Text, *, layer: int = -1, head: int = 0, query: int = 0) -> QueryKey:
         """Return the products behind one head's weights: why a query attends to its keys as it does.
 
@@ -335,6 +342,7 @@ class ModelVisualizer(Visualizer):
         """
         return query_key_of(self.runner.model, self._encode(text), layer, head, query)
 
+    @explanation()
     def score_heads(
         self,
         text: Text,
@@ -422,6 +430,7 @@ class ModelVisualizer(Visualizer):
         seed: int = 0,
         replacements: Sequence[str] | None = None,
     ) -> Assessment | list[Assessment]: ...
+    @explanation()
     def evaluate(
         self,
         text: Text | Attribution | list[Attribution],
@@ -539,6 +548,7 @@ class ModelVisualizer(Visualizer):
         show: bool | None = None,
     ) -> list[Report | Failure]: ...
     @takes_former_names(maps="attention")
+    @explanation()
     def analyze(
         self,
         text: Text | Texts,
@@ -665,6 +675,7 @@ class ModelVisualizer(Visualizer):
             for texts in in_chunks(text, pairs=True)
         )
 
+    @explanation()
     def estimate_analysis(
         self,
         text: Text,

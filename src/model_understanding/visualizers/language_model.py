@@ -21,6 +21,7 @@ from model_understanding.head_scores.run import HeadScoreChoice
 from model_understanding.lens.read import TOP, lens_for_report, lens_of_tokens
 from model_understanding.model.attention_layout import layer_count
 from model_understanding.model.causality import is_causal
+from model_understanding.model.guard import explanation
 from model_understanding.passes.runner import Runner
 from model_understanding.results import (
     Assessment,
@@ -95,6 +96,7 @@ class GenerativeModelVisualizer(Visualizer):
 
     task = CAUSAL_LM
 
+    @explanation()
     def generate(
         self,
         prompt: Prompt,
@@ -178,6 +180,7 @@ class GenerativeModelVisualizer(Visualizer):
         errors: Errors,
         progress: ProgressChoice = None,
     ) -> list[Attribution | Failure]: ...
+    @explanation()
     def compute_saliency(
         self,
         prompt: Prompt | Prompts,
@@ -258,6 +261,7 @@ class GenerativeModelVisualizer(Visualizer):
         attributions = with_progress(runner, explain, progress)
         return in_place(encodings, attributions) if several else attributions[0]
 
+    @explanation()
     def estimate_saliency(
         self,
         prompt: Prompt | Prompts,
@@ -317,6 +321,7 @@ class GenerativeModelVisualizer(Visualizer):
         return estimate_of(self.runner.at_layer(layer), explain, method)
 
     @takes_former_names(map="kind")
+    @explanation()
     def compute_attention(
         self,
         prompt: Prompt,
@@ -403,6 +408,7 @@ class GenerativeModelVisualizer(Visualizer):
             self.runner, encoding, attend, layer, head, rank=rank, top=top, default_target=implied_target
         )
 
+    @explanation()
     def compute_logit_lens(
         self,
         prompt: Prompt,
@@ -440,6 +446,7 @@ class GenerativeModelVisualizer(Visualizer):
         """
         return lens_of_tokens(self.runner.model, self._encode(prompt, continuation), positions, top)
 
+    @explanation()
     def compute_query_key(
         self,
         prompt: Prompt,
@@ -471,6 +478,7 @@ class GenerativeModelVisualizer(Visualizer):
         """
         return query_key_of(self.runner.model, self._encode(prompt, continuation), layer, head, query)
 
+    @explanation()
     def score_heads(
         self,
         prompt: Prompt,
@@ -565,6 +573,7 @@ class GenerativeModelVisualizer(Visualizer):
         seed: int = 0,
         replacements: Sequence[str] | None = None,
     ) -> Assessment | list[Assessment]: ...
+    @explanation()
     def evaluate(
         self,
         prompt: Prompt | Attribution | list[Attribution],
@@ -710,6 +719,7 @@ class GenerativeModelVisualizer(Visualizer):
         show: bool | None = None,
     ) -> list[Report | Failure]: ...
     @takes_former_names(maps="attention")
+    @explanation()
     def analyze(
         self,
         prompt: Prompt | Prompts,
@@ -885,6 +895,7 @@ class GenerativeModelVisualizer(Visualizer):
             for text in texts
         )
 
+    @explanation()
     def estimate_analysis(
         self,
         prompt: Prompt,
