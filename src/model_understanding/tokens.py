@@ -394,7 +394,13 @@ def _label(surface: str) -> str:
     return f"◌{label}" if unicodedata.category(label[0]).startswith("M") else label
 
 
-def read_only(values: object, dtype: type, shape: tuple[int | None, ...], name: str) -> np.ndarray:
+def read_only(
+    values: object,
+    dtype: type,
+    shape: tuple[int | None, ...],
+    name: str,
+    within: tuple[float, float] | None = None,
+) -> np.ndarray:
     """Return a read-only copy of values as an array of this type and shape.
 
     Args:
@@ -402,12 +408,13 @@ def read_only(values: object, dtype: type, shape: tuple[int | None, ...], name: 
         dtype: The element type.
         shape: The expected shape; ``None`` matches any length.
         name: The field's name, for the message.
+        within: The least and the greatest value there can be; rounding may go beyond by a thousandth.
 
     Returns:
         A contiguous read-only array.
 
     Raises:
-        ValueError: The shape does not match.
+        ValueError: The shape does not match, or a value is out of range.
     """
     with np.errstate(over="ignore"):  # values that overflow become infinite, and are rejected as such
         array = np.array(values, dtype=dtype)
@@ -418,8 +425,20 @@ def read_only(values: object, dtype: type, shape: tuple[int | None, ...], name: 
     )
     if not matches:
         raise ValueError(f"{name} must have shape {shape} (None: any length). Got {array.shape}.")
+    if within is not None and array.size:
+        least, most = within
+        extreme = next(
+            (value for value in (array.min(), array.max()) if not least - 1e-3 <= value <= most + 1e-3), None
+        )
+        if extreme is not None and np.isfinite(extreme):
+            allowed = f"{least:g} or more" if np.isinf(most) else f"from {least:g} to {most:g}"
+            raise ValueError(f"{name} must be {allowed}. Got {extreme:g}")
     array.setflags(write=False)
     return array
+
+
+SHARE = (0.0, 1.0)
+"""The range of probabilities and of attention weights."""
 
 
 def _core(text: str, span: Sequence[int] | np.ndarray) -> tuple[int, int]:

@@ -203,7 +203,7 @@ def test_attention_of_shared_layers_and_heads():
     tokens = words(TEXT)
     numbers = np.random.default_rng(0)
     mask = np.tril(np.ones((6, 6), dtype=bool))
-    weights = np.where(mask, numbers.random((3, 1, 6, 6)), 0)
+    weights = np.where(mask, numbers.random((3, 1, 6, 6)) / 2, 0)
     changed = weights.copy()
     changed[2, 0, 5, 1] += 0.5
     found = compare(

@@ -2,9 +2,11 @@
 
 import contextlib
 import csv
+import io
 import os
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 
 import hard_results as made
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from hard_results import same
 
-from model_understanding import Attribution, InputError, Report
+from model_understanding import AttentionMap, Attribution, InputError, Report
 from model_understanding.results.files import write_atomically
 
 HINT = "Pass a file that Report.save('x.json') or Report.save('x.npz') wrote."
@@ -53,15 +55,16 @@ def test_an_archive_holds_the_arrays(tmp_path):
 
 def test_a_table_runs_no_formula(tmp_path):
     tokens = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "fine", "a=b", 'quo"te', "com,ma"]
-    attribution = Attribution.from_arrays(tokens, range(10), labels=["=cmd"], method="=m")
+    tokens += ["＝1", "＋1", "－1", "＠x"]
+    attribution = Attribution.from_arrays(tokens, range(len(tokens)), labels=["=cmd"], method="=m")
     path = replace(made.report(), attributions=(attribution,)).save(tmp_path / "x.csv")
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["token"].lstrip("\t") for row in rows] == [token.lstrip("\t") for token in tokens]
     for row in rows:
         for name in ("token", "piece", "target", "method"):
-            assert row[name][:1] not in tuple("=+-@\r")
-    assert [float(row["score"]) for row in rows] == list(range(10))
+            assert row[name][:1] not in tuple("=+-@\r＝＋－＠")
+    assert [float(row["score"]) for row in rows] == list(range(len(tokens)))
     with pytest.raises(InputError) as caught:
         Report(prediction=made.prediction()).save(tmp_path / "y.csv")
     assert str(caught.value) == "The report has no attribution. Save it as .json or .html instead."
@@ -173,6 +176,55 @@ def test_files_that_are_no_reports(tmp_path):
         (tmp_path / "broken.npz").write_bytes(broken)
         with contextlib.suppress(InputError):
             assert isinstance(Report.load(tmp_path / "broken.npz"), Report)
+
+
+def array_header(dtype, shape):
+    written = io.BytesIO()
+    fields = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_2_0(written, fields)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("name", ["report", "attention_0"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (array_header("<f8", (10**12,)), "announces 8000000000000 bytes and has 0"),
+        (array_header("|u1", (10,)) + bytes(1000), "announces 10 bytes and has 1000"),
+        (array_header("|u1", (64 << 20,)) + bytes(64 << 20), "unpacks to"),
+    ],
+    ids=["too little", "too much", "swollen"],
+)
+def test_an_archive_made_to_take_memory_is_refused(tmp_path, name, content, message):
+    whole, bad = made.report().save(tmp_path / "whole.npz"), tmp_path / "bad.npz"
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(bad, "w", zipfile.ZIP_DEFLATED) as target:
+        for entry in source.namelist():
+            target.writestr(entry, content if entry == f"{name}.npy" else source.read(entry))
+    with pytest.raises(InputError, match=message):
+        Report.load(bad)
+
+
+def test_a_file_holds_large_arrays_in_few_bytes(tmp_path):
+    numbers = np.random.default_rng(0)
+    weights = numbers.dirichlet(np.full(40, 0.2), (4, 4, 40)).astype(np.float32)
+    whole = replace(
+        made.report(),
+        attention=(AttentionMap.from_arrays(weights, [f"w{i}" for i in range(40)]),),
+        attributions=(Attribution.from_arrays(["a"] * 50, numbers.normal(size=(100, 50))),),
+    )
+    file = whole.save(tmp_path / "report.json")
+    assert file.stat().st_size < len(whole.to_json()) / 3
+    again = Report.load(file)
+    assert np.abs(again.attention[0].weights - weights).max() < 1e-5
+    np.testing.assert_array_equal(again.attributions[0].scores, whole.attributions[0].scores)
+    assert again.save(tmp_path / "again.json").read_bytes() == file.read_bytes()
+    exact = Report.load(whole.save(tmp_path / "report.npz"))
+    assert exact.to_json() == whole.to_json()
+
+
+def test_an_archive_of_an_earlier_version_is_loaded(tmp_path):
+    np.savez(tmp_path / "old.npz", report=np.array(made.report().to_json()))
+    assert Report.load(tmp_path / "old.npz").to_json() == made.report().to_json()
 
 
 WITHOUT_TORCH = """

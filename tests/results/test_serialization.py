@@ -178,3 +178,85 @@ def test_values_of_a_choice_are_checked():
     with pytest.raises(InputError) as caught:
         Target.from_json(json.dumps(data))
     assert str(caught.value) == f"{INVALID}Target.quantity has the invalid value 'guess'. {HINT}"
+
+
+def at(data, path, value):
+    """Set what is at a path of keys and indices."""
+    *way, last = path
+    for step in way:
+        data = data[step]
+    data[last] = value
+
+
+@pytest.mark.parametrize(
+    ("made_by", "path", "value", "field"),
+    [
+        (
+            "evaluation",
+            ("control", 0),
+            float(
+                "nan",
+            ),
+            "Evaluation.control",
+        ),
+        (
+            "evaluation",
+            ("value",),
+            float(
+                "inf",
+            ),
+            "Evaluation.value",
+        ),
+        ("evaluation", ("verdict",), "excellent", "verdict"),
+        ("generation", ("top_labels",), [], "top_labels"),
+        ("generation", ("top_labels", 0), ["b"], "top_labels"),
+        ("generation", ("probabilities", 0), -0.5, "probabilities"),
+        ("generation", ("top_probabilities", 0, 0), 4.0, "top_probabilities"),
+        ("generation", ("entropies", 0), -1.0, "entropies"),
+        ("generation", ("prompt_length",), 99, "prompt_length"),
+        ("attention", ("weights", 0, 0, 0, 0), 7.5, "weights"),
+        (
+            "attention",
+            ("weights", 0, 0, 0, 0),
+            float(
+                "nan",
+            ),
+            "AttentionMap.weights",
+        ),
+        ("attention", ("sinks",), [99], "sinks"),
+        ("attribution", ("scores", 0, 0), float("-inf"), "Attribution.scores"),
+        ("attribution", ("parameters",), {"steps": [float("nan")]}, "Attribution.parameters"),
+        ("attribution", ("targets", 0, "labels"), ["a", "b", "c"], "labels"),
+        (
+            "head_scores",
+            ("scores", 0, 0, 0),
+            float(
+                "nan",
+            ),
+            "HeadScores.scores",
+        ),
+        ("lens", ("top_probabilities", 0, 0, 0), 1.5, "top_probabilities"),
+        ("lens", ("entropies", 0, 0), -2.0, "entropies"),
+        ("query_key", ("weights", 0), 2.0, "weights"),
+        (
+            "query_key",
+            ("scale",),
+            float(
+                "nan",
+            ),
+            "QueryKey.scale",
+        ),
+    ],
+)
+def test_impossible_numbers_are_refused_by_name(made_by, path, value, field):
+    result = getattr(made, made_by)()
+    data = json.loads(result.to_json())
+    at(data, path, value)
+    with pytest.raises(InputError, match=field):
+        type(result).from_json(json.dumps(data))
+
+
+def test_impossible_probabilities_of_classes_are_refused():
+    data = {**json.loads(made.prediction().to_json()), "probabilities": [-3.0, 4.0]}
+    with pytest.raises(InputError, match="probabilities must be from 0 to 1"):
+        Prediction.from_json(json.dumps(data))

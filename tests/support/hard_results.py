@@ -120,7 +120,7 @@ def evaluation() -> Evaluation:
         curve=[(0, 1), (1, 1 / 3)],
         control=[0.1, 0.2],
         higher_is_better=True,
-        verdict="good",
+        verdict="supported",
         reasons=("because",),
     )
 

@@ -339,7 +339,7 @@ def hostile() -> Report:
                 curve=[[0, 0]],
                 control=[],
                 higher_is_better=True,
-                verdict=HOSTILE[0],
+                verdict="supported",
                 reasons=HOSTILE,
             ),
         ),

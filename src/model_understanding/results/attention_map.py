@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -23,7 +23,7 @@ from model_understanding.results.serialization import (
     result_from_json,
     split_arrays,
 )
-from model_understanding.tokens import Level, Tokens, read_only
+from model_understanding.tokens import SHARE, Level, Tokens, read_only
 
 _SUFFIXES = (".json", ".npz")
 _HEADER = "attention"
@@ -61,6 +61,8 @@ class AttentionMap(JsonResult):
         NumericalError: A weight is not finite.
     """
 
+    ROUNDED: ClassVar[frozenset[str]] = frozenset({"weights"})
+
     queries: Tokens
     keys: Tokens
     weights: Float[np.ndarray, "layers heads queries keys"]
@@ -87,7 +89,8 @@ class AttentionMap(JsonResult):
         if 0 in axes:
             raise ValueError("An attention map needs at least one layer and one head.")
         plane = (len(self.queries), len(self.keys) if self.places is None else None)
-        weights = read_only(self.weights, np.float32, (*axes, *plane), "weights")
+        within = SHARE if self.is_attention else None
+        weights = read_only(self.weights, np.float32, (*axes, *plane), "weights", within)
         mask = read_only(self.mask, np.bool_, (plane[0], weights.shape[-1]), "mask")
         if self.places is not None:
             places = read_only(self.places, np.int64, weights.shape, "places")
@@ -113,6 +116,8 @@ class AttentionMap(JsonResult):
         if sinks is None:
             sinks = self.dominant_keys() if self.is_attention else ()
         object.__setattr__(self, "sinks", tuple(int(sink) for sink in sinks))
+        if not all(0 <= sink < len(self.keys) for sink in self.sinks or ()):
+            raise ValueError(f"sinks must be positions of the {len(self.keys)} keys. Got {self.sinks}")
 
     @property
     def is_attention(self) -> bool:
@@ -153,6 +158,12 @@ class AttentionMap(JsonResult):
         """
         array = as_weights(weights)
         query_tokens = as_tokens(queries, array.shape[2], "queries")
+        lowest, highest = float(array.min(initial=0)), float(array.max(initial=0))
+        if map == "raw" and (lowest < -1e-3 or highest > 1 + 1e-3):
+            raise InputError(
+                f"Attention weights must be from 0 to 1. Got {lowest if lowest < -1e-3 else highest:g}.",
+                hint="Pass the weights after the softmax, or map='a name' for numbers of another kind.",
+            )
         return cls(
             queries=query_tokens,
             keys=as_tokens(query_tokens if keys is None else keys, array.shape[3], "keys"),
@@ -183,7 +194,7 @@ class AttentionMap(JsonResult):
                 hint=f"Use one of {', '.join(_SUFFIXES)}; plot_attention draws figures.",
             )
         if suffix == ".json":  # an unpaired surrogate, which UTF-8 cannot encode, as a JSON escape
-            content = (self.to_json(indent=1) + "\n").encode("utf-8", "backslashreplace")
+            content = (self.to_json(indent=1, pack=True) + "\n").encode("utf-8", "backslashreplace")
         else:
             header, arrays = split_arrays(self)
             buffer = io.BytesIO()

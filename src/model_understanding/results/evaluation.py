@@ -73,6 +73,8 @@ class Evaluation(JsonResult):
         object.__setattr__(self, "curve", read_only(self.curve, np.float32, (None, 2), "curve"))
         object.__setattr__(self, "control", read_only(self.control, np.float32, (None,), "control"))
         object.__setattr__(self, "reasons", tuple(self.reasons))
+        if self.verdict is not None and self.verdict not in VERDICTS:
+            raise ValueError(f"Unknown verdict {self.verdict!r}. Allowed: {', '.join(VERDICTS)}")
         if self.verdict == NOT_EVALUATED:  # files of earlier versions have 0 here
             object.__setattr__(self, "value", None)
 

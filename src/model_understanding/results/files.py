@@ -1,5 +1,6 @@
 """Files of results: written atomically, and read without running code from them."""
 
+import math
 import os
 import tempfile
 import zipfile
@@ -7,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     import pandas
 
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
+_FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
+"""What a spreadsheet takes for the start of a formula, in full width too."""
+_LARGE, _MOST_RATIO = 16 << 20, 200
+"""From this size on, an array may unpack to this many times its compressed size; real ones stay below 100."""
 
 
 def save_as(path: str | os.PathLike[str], suffixes: tuple[str, ...], render: Callable[[str], bytes]) -> Path:
@@ -51,7 +56,7 @@ def csv_text(table: "pandas.DataFrame") -> str:
     for column, dtype in table.dtypes.items():
         if not (is_numeric_dtype(dtype) or is_bool_dtype(dtype)):
             table[column] = [
-                f"\t{cell}" if str(cell)[:1] in tuple("=+-@\t\r") else cell for cell in table[column]
+                f"\t{cell}" if str(cell)[:1] in _FORMULA_STARTS else cell for cell in table[column]
             ]
     return table.to_csv(index=False, lineterminator="\r\n")  # with "\n", pandas does not quote "\r"
 
@@ -113,9 +118,36 @@ def reading(what: str, source: Path, writers: str) -> Iterator[None]:
 
 
 def read_array(source: Path, name: str) -> np.ndarray:
-    """Return one array of an ``.npz`` file; pickled objects, which could run code, are refused."""
-    with source.open("rb") as file, zipfile.ZipFile(file) as archive, archive.open(f"{name}.npy") as member:
-        return np.lib.format.read_array(member, allow_pickle=False)
+    """Return one array of an ``.npz`` file.
+
+    Pickled objects, which could run code, are refused, and arrays that are not as large as they say or that
+    unpack to many times their size in the file, before memory is taken for them.
+    """
+    with source.open("rb") as file, zipfile.ZipFile(file) as archive:
+        entry = archive.getinfo(f"{name}.npy")
+        if entry.file_size > _LARGE and entry.file_size > _MOST_RATIO * entry.compress_size:
+            raise ValueError(
+                f"{name} unpacks to {entry.file_size // max(1, entry.compress_size)} times its size"
+            )
+        with archive.open(entry) as member:
+            _check_size(member, entry.file_size, name)
+        with archive.open(entry) as member:
+            return np.lib.format.read_array(member, allow_pickle=False)
+
+
+def _check_size(member: IO[bytes], size: int, name: str) -> None:
+    """Refuse an array whose header announces more or less than its file has."""
+    version = np.lib.format.read_magic(member)
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read_header is None:
+        raise ValueError(f"{name} has the unknown format version {version}")
+    shape, _, dtype = read_header(member)
+    announced = math.prod(shape) * dtype.itemsize
+    if not dtype.hasobject and announced != size - member.tell():
+        raise ValueError(f"{name} announces {announced} bytes and has {size - member.tell()}")
 
 
 def array_names(source: Path) -> set[str]:

@@ -9,7 +9,7 @@ from model_understanding.checks import index_in
 from model_understanding.errors import InputError
 from model_understanding.results.attribution import Attribution
 from model_understanding.results.serialization import JsonResult
-from model_understanding.tokens import Tokens, read_only
+from model_understanding.tokens import SHARE, Tokens, read_only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,13 +40,18 @@ class Generation(JsonResult):
 
     def __post_init__(self) -> None:
         steps = len(self.tokens) - self.prompt_length
-        for name in ("probabilities", "entropies"):
-            object.__setattr__(self, name, read_only(getattr(self, name), np.float32, (steps,), name))
+        if steps < 0 or self.prompt_length < 0:
+            raise ValueError(f"prompt_length must be from 0 to {len(self.tokens)}. Got {self.prompt_length}")
+        for name, within in (("probabilities", SHARE), ("entropies", (0.0, np.inf))):
+            frozen = read_only(getattr(self, name), np.float32, (steps,), name, within)
+            object.__setattr__(self, name, frozen)
         object.__setattr__(self, "top_ids", read_only(self.top_ids, np.int64, (steps, None), "top_ids"))
         top = (steps, self.top_ids.shape[1])
-        frozen = read_only(self.top_probabilities, np.float32, top, "top_probabilities")
+        frozen = read_only(self.top_probabilities, np.float32, top, "top_probabilities", SHARE)
         object.__setattr__(self, "top_probabilities", frozen)
         object.__setattr__(self, "top_labels", tuple(tuple(step) for step in self.top_labels))
+        if len(self.top_labels) != steps or any(len(labels) != top[1] for labels in self.top_labels):
+            raise ValueError(f"top_labels must have {top[1]} labels for each of the {steps} steps")
 
     @property
     def text(self) -> str:

@@ -10,7 +10,7 @@ from model_understanding.errors import NumericalError
 from model_understanding.results.files import csv_text
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.serialization import JsonResult
-from model_understanding.tokens import Tokens, read_only
+from model_understanding.tokens import SHARE, Tokens, read_only
 
 if TYPE_CHECKING:
     import pandas
@@ -80,10 +80,11 @@ class LogitLens(JsonResult):
         )
         for name in ("final_ranks", "next_ranks"):
             object.__setattr__(self, name, read_only(getattr(self, name), np.int64, plane, name))
-        top = read_only(self.top_probabilities, np.float32, top_ids.shape, "top_probabilities")
+        top = read_only(self.top_probabilities, np.float32, top_ids.shape, "top_probabilities", SHARE)
         object.__setattr__(self, "top_probabilities", top)
         for name in ("entropies", "divergences", "final_probabilities", "next_probabilities"):
-            object.__setattr__(self, name, read_only(getattr(self, name), np.float32, plane, name))
+            within = SHARE if name.endswith("probabilities") else (0.0, np.inf)
+            object.__setattr__(self, name, read_only(getattr(self, name), np.float32, plane, name, within))
         for name in ("top_probabilities", "entropies", "divergences", "final_probabilities"):
             if not np.isfinite(getattr(self, name)).all():
                 raise NumericalError(

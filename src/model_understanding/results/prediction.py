@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from model_understanding.results.serialization import JsonResult
-from model_understanding.tokens import Tokens, read_only
+from model_understanding.tokens import SHARE, Tokens, read_only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,7 +33,7 @@ class Prediction(JsonResult):
         shape = (len(self.labels),)
         object.__setattr__(self, "logits", read_only(self.logits, np.float32, shape, "logits"))
         if self.probabilities is not None:
-            frozen = read_only(self.probabilities, np.float32, shape, "probabilities")
+            frozen = read_only(self.probabilities, np.float32, shape, "probabilities", SHARE)
             object.__setattr__(self, "probabilities", frozen)
 
     @property

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from model_understanding.errors import NumericalError
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.serialization import JsonResult
-from model_understanding.tokens import Tokens, read_only
+from model_understanding.tokens import SHARE, Tokens, read_only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,8 +56,9 @@ class QueryKey(JsonResult):
         object.__setattr__(self, "query_vector", vector)
         keys = read_only(self.key_vectors, np.float32, (count, len(vector)), "key_vectors")
         object.__setattr__(self, "key_vectors", keys)
-        for name in ("additions", "weights"):
-            object.__setattr__(self, name, read_only(getattr(self, name), np.float32, (count,), name))
+        for name, within in (("additions", None), ("weights", SHARE)):
+            frozen = read_only(getattr(self, name), np.float32, (count,), name, within)
+            object.__setattr__(self, name, frozen)
         object.__setattr__(self, "allowed", read_only(self.allowed, np.bool_, (count,), "allowed"))
         if not 0 <= self.query < count:
             raise ValueError(f"query must be a position of the {count} tokens. Got {self.query}.")

@@ -24,7 +24,9 @@ class Rendered(JsonResult, abstract=True):
         """Write the result in the format of the file's suffix.
 
         ``.html`` is a self-contained page; ``.png``, ``.svg`` and ``.pdf`` are figures; ``.json`` has
-        everything and can be loaded again; ``.csv`` has the scores; ``.npz`` (reports only) has the arrays.
+        everything and can be loaded again (attention of 4,096 weights and more is rounded to a 65,535th of
+        its largest; ``to_json`` has every digit); ``.csv`` has the scores; ``.npz`` (reports only) has
+        everything with every digit, the arrays under names of their own.
 
         Args:
             path: File to write; it is written atomically.
@@ -54,7 +56,7 @@ class Rendered(JsonResult, abstract=True):
 
     def _bytes(self, suffix: str) -> bytes:
         if suffix == ".json":  # an unpaired surrogate, which UTF-8 cannot encode, as a JSON escape
-            return (self.to_json(indent=1) + "\n").encode("utf-8", "backslashreplace")
+            return (self.to_json(indent=1, pack=True) + "\n").encode("utf-8", "backslashreplace")
         if suffix == ".csv":
             return csv_text(self._table()).encode("utf-8", "backslashreplace")
         return _show().render(self, suffix)

@@ -3,8 +3,9 @@
 import io
 import os
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from model_understanding.results.prediction import Prediction
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.query_key import QueryKey
 from model_understanding.results.rendering import Rendered
+from model_understanding.results.serialization import json_beside
 
 if TYPE_CHECKING:
     import pandas
@@ -120,8 +122,11 @@ class Report(Rendered):
         source = Path(path).expanduser()
         with reading("a report", source, "Report.save('x.json') or Report.save('x.npz')"):
             is_archive = source.suffix.lower() == ".npz"
-            text = str(read_array(source, "report")) if is_archive else source.read_text(encoding="utf-8")
-        return cls.from_json(text)
+            if not is_archive:
+                return cls.from_json(source.read_text(encoding="utf-8"))
+            header = read_array(source, "report")
+            text = bytes(header).decode("utf-8") if header.dtype == np.uint8 else str(header)
+            return cls.from_json(text, arrays=partial(read_array, source))
 
     def _bytes(self, suffix: str) -> bytes:
         # Not super(): with slots=True its short form refers to the class before dataclass replaced it.
@@ -139,7 +144,8 @@ class Report(Rendered):
 
 
 def _archive(report: Report) -> bytes:
-    arrays: dict[str, Any] = {"report": np.array(report.to_json())}
+    """Return the report as ``.npz``: its arrays by name, and a header that refers to them."""
+    arrays: dict[str, np.ndarray] = {}
     for index, attribution in enumerate(report.attributions):
         arrays[f"scores_{index}"] = attribution.scores
         arrays[f"offsets_{index}"] = attribution.tokens.offsets
@@ -149,6 +155,7 @@ def _archive(report: Report) -> bytes:
         arrays[f"attention_{index}"] = attention.weights
     if report.heads is not None:
         arrays["head_scores"] = report.heads.scores
+    header = json_beside(report, arrays).encode("utf-8", "backslashreplace")
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, report=np.frombuffer(header, np.uint8), **arrays)  # pyright: ignore[reportArgumentType]
     return buffer.getvalue()

@@ -1,18 +1,22 @@
 """Results to JSON and back: one codec for every result type.
 
 A result is an object with ``type`` and its fields; arrays are nested lists with as many digits as are
-needed to restore each value exactly. The outermost object has ``schema``. NaN and infinity are rejected.
+needed to restore each value exactly. The outermost object has ``schema``. NaN and infinity are rejected. In a
+file, large arrays are packed (``packed_arrays.py``).
 """
 
 import json
+import math
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import UnionType
-from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from model_understanding.errors import InputError, NumericalError
+from model_understanding.results.packed_arrays import PACKED_FROM, is_packed, packed, unpacked
 from model_understanding.tokens import Tokens
 
 SCHEMA = 1
@@ -25,16 +29,21 @@ class JsonResult:
 
     __slots__ = ()
 
+    ROUNDED: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose large arrays are rounded when they are packed into a file."""
+
     def __init_subclass__(cls, *, abstract: bool = False, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         if not abstract:
             _TYPES[cls.__name__] = cls
 
-    def to_json(self, *, indent: int | None = None) -> str:
+    def to_json(self, *, indent: int | None = None, pack: bool = False) -> str:
         """Return the result as JSON text.
 
         Args:
             indent: Spaces per level, or ``None`` for a single line.
+            pack: Whether to write arrays of 4,096 numbers or more as compressed bytes, as ``save`` does;
+                attention weights are then rounded to 65,535 levels.
 
         Returns:
             An object with ``schema``, ``type`` and the fields.
@@ -43,7 +52,8 @@ class JsonResult:
             NumericalError: A value is not finite.
         """
         try:
-            return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=indent)
+            content = {"schema": SCHEMA, **_plain(self, _packed if pack else None)}
+            return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=indent)
         except ValueError as error:
             raise NumericalError(
                 f"{type(self).__name__} has a value that is not finite.",
@@ -55,11 +65,12 @@ class JsonResult:
         return {"schema": SCHEMA, **_plain(self)}
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: str, *, arrays: Callable[[str], np.ndarray] | None = None) -> Self:
         """Restore a result from ``to_json``.
 
         Args:
             text: JSON text.
+            arrays: Returns an array by its name, where the text refers to arrays beside it.
 
         Returns:
             The result, equal to the one saved.
@@ -67,7 +78,7 @@ class JsonResult:
         Raises:
             InputError: The text is not a result of this type, or its schema is not supported.
         """
-        result = result_from_json(text)
+        result = result_from_json(text, arrays)
         if not isinstance(result, cls):
             raise InputError(
                 f"The JSON holds {type(result).__name__}, not {cls.__name__}.",
@@ -76,11 +87,12 @@ class JsonResult:
         return result
 
 
-def result_from_json(text: str) -> Any:
+def result_from_json(text: str, arrays: Callable[[str], np.ndarray] | None = None) -> Any:
     """Restore a result of any type from its JSON text.
 
     Args:
         text: What ``to_json`` returned.
+        arrays: Returns an array by its name, where the text refers to arrays beside it.
 
     Returns:
         The result.
@@ -88,8 +100,13 @@ def result_from_json(text: str) -> Any:
     Raises:
         InputError: The text is not JSON or not a result, or its schema is not supported.
     """
+
+    def with_arrays(content: dict[str, Any]) -> Any:
+        refers = arrays is not None and content.keys() == {"type", "name"} and content["type"] == "array"
+        return arrays(str(content["name"])) if arrays is not None and refers else content
+
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_hook=with_arrays)
     except (ValueError, RecursionError) as error:
         raise InputError(f"Invalid JSON: {error}.", hint=_HINT) from error
     return result_from_dict(data)
@@ -122,6 +139,22 @@ def result_from_dict(data: Any) -> Any:
         raise InputError(f"The JSON is not a valid result: {reason}.", hint=_HINT) from error
 
 
+def json_beside(result: Any, arrays: dict[str, np.ndarray]) -> str:
+    """Return a result as JSON text that refers to arrays by their names.
+
+    Args:
+        result: The result.
+        arrays: Some of its own arrays, by the names under which they are stored beside the text.
+    """
+    names = {id(array): name for name, array in arrays.items()}
+
+    def store(array: np.ndarray, rounded: bool) -> dict[str, Any] | None:
+        name = names.get(id(array))
+        return _packed(array, rounded=False) if name is None else {"type": "array", "name": name}
+
+    return json.dumps({"schema": SCHEMA, **_plain(result, store)}, ensure_ascii=False, allow_nan=False)
+
+
 def split_arrays(result: Any) -> tuple[str, dict[str, np.ndarray]]:
     """Return a result as JSON text without its arrays, and the arrays."""
     values = {field.name: getattr(result, field.name) for field in fields(result)}
@@ -131,20 +164,34 @@ def split_arrays(result: Any) -> tuple[str, dict[str, np.ndarray]]:
     return json.dumps(header, ensure_ascii=False, allow_nan=False), arrays
 
 
-def _plain(value: Any) -> Any:
+Store = Callable[[np.ndarray, bool], Any]
+"""Returns what stands for an array, or ``None`` for a list; told whether the array may be rounded."""
+
+
+def _packed(array: np.ndarray, rounded: bool) -> dict[str, Any] | None:
+    return packed(array, rounded=rounded) if array.size >= PACKED_FROM else None
+
+
+def _plain(value: Any, store: Store | None = None, rounded: bool = False) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        content = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        lossy = getattr(value, "ROUNDED", ())
+        content = {
+            field.name: _plain(getattr(value, field.name), store, field.name in lossy)
+            for field in fields(value)
+        }
         return {"type": type(value).__name__, **content}
     if isinstance(value, np.ndarray):
+        if store is not None and (stored := store(value, rounded)) is not None:
+            return stored
         if value.dtype == np.float32:  # shortest decimals that restore a float32
             return value.astype(str).astype(np.float64).tolist()
         return value.tolist()
     if isinstance(value, np.generic):
         return _plain(np.asarray(value))
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item, store) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [_plain(item, store) for item in value]
     if value is None or isinstance(value, str | int | float):
         return value
     return repr(value)  # a parameter of a method can be any object
@@ -184,31 +231,51 @@ def _as_declared(value: Any, hint: Any, name: str) -> Any:
         if value is None and type(None) in parts:
             return None
         (first, *others) = (part for part in parts if part is not type(None))
-        return value if type(value) in others else _as_declared(value, first, name)
+        return value if type(value) in others and _is_finite(value) else _as_declared(value, first, name)
     if origin is tuple and isinstance(value, list):
         return tuple(_as_declared(item, parts[0], name) for item in value)
     if hasattr(hint, "array_type"):
-        if isinstance(value, list | np.ndarray):
+        if isinstance(value, list | np.ndarray) or is_packed(value):
             return _array(value, hint, name)
     elif hint in _TYPES.values():
         if _is_result(value) and _TYPES[value["type"]] is hint:
             return _restored(value)
     elif (
         (origin is Literal and value in parts)
-        or (hint is float and isinstance(value, int | float) and not isinstance(value, bool))
+        or (
+            hint is float
+            and isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and _is_finite(value)
+        )
         or (hint is int and isinstance(value, int) and not isinstance(value, bool))
-        or ((hint in (str, bool) or origin is dict) and isinstance(value, origin or hint))
+        or (
+            (hint in (str, bool) or origin is dict)
+            and isinstance(value, origin or hint)
+            and _is_finite(value)
+        )
     ):
         return value
     raise ValueError(f"{name} has the invalid value {_short(value)}")
 
 
-def _array(value: list[Any] | np.ndarray, hint: Any, name: str) -> np.ndarray:
-    array = np.asarray(value)
+def _array(value: list[Any] | np.ndarray | dict[str, Any], hint: Any, name: str) -> np.ndarray:
+    array = unpacked(value) if isinstance(value, dict) else np.asarray(value)
     allowed = {"Float": "fiu", "Int": "iu", "Bool": "b"}[hint.dtype.__name__]
     if array.size and array.dtype.kind not in allowed:
         raise ValueError(f"{name} has the invalid value {_short(value)}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{name} has a value that is not finite")
     return array
+
+
+def _is_finite(value: Any) -> bool:
+    """Return whether every number in a value of JSON is finite."""
+    if isinstance(value, dict):
+        return all(_is_finite(item) for item in value.values())
+    if isinstance(value, list):
+        return all(_is_finite(item) for item in value)
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _short(value: Any) -> str:

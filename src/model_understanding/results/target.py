@@ -51,6 +51,11 @@ class Target(JsonResult):
                 f"positions and indices must have the same length. Got {len(self.positions)} and "
                 f"{len(self.indices)}."
             )
+        if self.labels and len(self.labels) != len(self.indices):
+            raise ValueError(
+                f"labels and indices must have the same length. Got {len(self.labels)} and "
+                f"{len(self.indices)}."
+            )
         if self.against and len(self.against) != len(self.indices):
             raise ValueError(
                 f"indices and against must have the same length. Got {len(self.indices)} and "
