@@ -26,7 +26,7 @@ def answered(extent, maps=None, refused=()):
             raise UnsupportedModelError("refused", hint="none")
         return Asked((layer, head, name, keep))
 
-    return attention_of_report(attend, extent, maps)  # pyright: ignore[reportArgumentType]
+    return attention_of_report(attend, lambda: extent, maps)  # pyright: ignore[reportArgumentType]
 
 
 def asked(extent, maps=None, refused=()):
@@ -80,14 +80,28 @@ def test_a_long_text_says_once_which_maps_are_omitted():
     assert {one.left_out for one in answered(Extent(layers=2, heads=2, rows=9, keys=9))} == {()}
 
 
-def test_a_map_that_is_named_must_be_possible():
+def test_a_map_that_cannot_be_read_is_said_to_be_missing():
     extent = Extent(layers=2, heads=2, rows=4, keys=4)
     assert asked(extent, maps=()) == ((-1, "mean", "raw", "rows"),)
+    (main,) = answered(extent, maps=("rollout",), refused=("rollout",))
+    assert main.left_out == ("The map rollout is omitted: refused",)
+    *_, last = answered(extent, refused=("rollout",))
+    assert last.left_out == ("The map rollout is omitted: refused",)
     with pytest.raises(UnsupportedModelError):
-        asked(extent, maps=("rollout",), refused=("rollout",))
-    assert asked(extent, refused=("raw",)) == ()
+        asked(extent, refused=("raw",))
     with pytest.raises(InputError):
         sentiment().analyze("Good.", attention=("rolout",), show=False)
+
+
+def test_layers_with_different_numbers_of_heads_are_kept_as_means():
+    extent = Extent(layers=2, heads=4, rows=4, keys=4, is_regular=False)
+    maps = answered(extent, refused=("rollout", "value_weighted"))
+    assert [one.what for one in maps] == [
+        (-1, "mean", "raw", "rows"),
+        ("all", "mean", "raw", "rows"),
+        (-1, "all", "raw", "rows"),
+    ]
+    assert any("different numbers of heads" in sentence for sentence in maps[-1].left_out)
 
 
 def test_a_report_holds_every_head_and_the_switch_has_maps():

@@ -186,7 +186,13 @@ def test_a_report_holds_what_can_be_said_of_heads_at_once(tmp_path):
     report = visualizer_of("gpt2").analyze(PROBE, " a dull plot", show=False)
     assert report.heads.tokens.ids.tolist() == report.generation.tokens.ids.tolist()
     assert report.heads.names == (*DEFAULT_HEAD_SCORES, "saliency_agreement")
-    assert visualizer_of("mamba").analyze(PROBE, " a", show=False).heads is None
+    report = visualizer_of("mamba").analyze(PROBE, " a", show=False)
+    assert report.heads is None
+    assert report.attention == ()
+    assert (
+        "This report has no attention and no head scores: Models of type 'mamba' have no attention."
+        in report.provenance.cautions
+    )
     assert (
         visualizer_of("bert").analyze("was bad", show=False, method="saliency").heads.names
         == DEFAULT_HEAD_SCORES

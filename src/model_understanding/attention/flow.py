@@ -60,7 +60,7 @@ class FlowReader(AttentionReader):
 
     def replace_output(self, layer: int, output: Tensor, to_heads: ToHeads) -> Tensor:
         """Return the output, made the leaf of the graph in the layer where that starts."""
-        if self.leaf_layer is None or layer != self.leaf_layer % self.layer_count:
+        if self.leaf_layer is None or layer != self.leaf_layer % self.layout.depth:
             return output
         return output.detach().requires_grad_() if torch.is_grad_enabled() else output
 
@@ -197,7 +197,7 @@ def flow_map(
         text = encoding.row(row)
         length = text.ids.shape[1]
         reader = make_reader(model, length)
-        first = index_in(start_layer, reader.layer_count, "start layer")
+        first = index_in(start_layer, reader.layout.depth, "start layer")
         if min(layers) < first:
             raise InputError(
                 f"start_layer={first} lies above layer {min(layers)}.",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from model_understanding.attention.protocol import AttentionMapMethod
-from model_understanding.errors import ModelUnderstandingError, UnsupportedModelError
+from model_understanding.errors import InputError, ModelUnderstandingError
 from model_understanding.results import AttentionMap
 
 MOST_CELLS = 3_200_000  # of one map: 144 heads at 149 tokens, the means of 12 layers at 512
@@ -24,15 +24,17 @@ class Extent:
 
     Args:
         layers: Layers with attention.
-        heads: Heads of each.
+        heads: Heads of each; of the layer with the most, if they differ.
         rows: Queries.
         keys: Keys.
+        is_regular: Whether all layers have the same number of heads.
     """
 
     layers: int
     heads: int
     rows: int
     keys: int
+    is_regular: bool = True
 
     def fits(self, layers: int, heads: int, size: int = 1) -> bool:
         """Return whether so many layers and heads fit the bound, neighbors pooled in groups of a size."""
@@ -46,28 +48,33 @@ class Extent:
         return size
 
 
-def attention_of_report(attend: Attend, extent: Extent, maps: MapChoice) -> tuple[AttentionMap, ...]:
+def attention_of_report(
+    attend: Attend, measure: Callable[[], Extent], maps: MapChoice
+) -> tuple[AttentionMap, ...]:
     """Return the maps that a report keeps, the main one first: the last layer, mean over heads.
 
     All heads of all layers are kept if they fit the bound; else the mean over heads of each layer and all
     heads of the last one, each if it fits, and an overview of all heads with neighbors pooled. Then come
-    further maps, of each layer if that fits. The last map says which of these are omitted for a long text.
+    further maps, of each layer if that fits. The last map says which of these are omitted; the main map, if
+    they were named.
 
     Args:
         attend: Computes a map of the text.
-        extent: The size of all attention.
+        measure: Returns the size of all attention, once a map has been read.
         maps: Names or map objects. Left out: ``raw`` and the cheap ones that the model allows. Empty: the
-            main map alone. A map that is named must be possible.
+            main map alone. What a map cannot be read for is said in ``left_out``.
 
     Returns:
-        The maps; none if the model has no attention that can be read.
+        The maps.
+
+    Raises:
+        InputError: A map that was named is unknown.
+        UnsupportedModelError: The model has no attention that can be read.
     """
-    try:
-        main = attend(-1, "mean", "raw", "rows")
-    except UnsupportedModelError:
-        return ()
+    main = attend(-1, "mean", "raw", "rows")
+    extent = measure()
     kinds: Sequence[Any] = ("raw", *FURTHER_MAPS) if maps is None else maps
-    computed, omitted = [main], []
+    computed, omitted, sentences = [main], [], []
     for kind in kinds:
         if kind == "raw":
             computed += _raw(attend, extent)
@@ -77,27 +84,37 @@ def attention_of_report(attend: Attend, extent: Extent, maps: MapChoice) -> tupl
             continue
         try:
             computed.append(attend("all" if extent.fits(extent.layers, 1) else -1, "mean", kind, "rows"))
-        except ModelUnderstandingError:
-            if maps is not None:
+        except Exception as error:  # the other maps stand without it
+            if isinstance(error, InputError) and maps is not None:
                 raise
+            is_ours = isinstance(error, ModelUnderstandingError)
+            reason = error.message if is_ours else f"{type(error).__name__}: {error}".partition("\n")[0]
+            sentences.append(f"The map {getattr(kind, 'name', kind)} is omitted: {reason}")
     if omitted:
-        words = (
+        sentences.append(
             f"The maps {' and '.join(omitted)} are omitted for texts longer than "
             f"{FURTHER_MAPS_UP_TO} tokens; analyze(..., attention={['raw', *omitted]}) computes them."
         )
-        computed[-1] = replace(computed[-1], left_out=(*computed[-1].left_out, words))
+    if not extent.is_regular:
+        sentences.append(
+            "Layers have different numbers of heads: single heads are kept of the last layer only; "
+            "compute_attention(..., layer=k, head='all') returns those of another."
+        )
+    if sentences:
+        shown = -1 if maps is None else 0  # what was asked for by name is missed in every view
+        computed[shown] = replace(computed[shown], left_out=(*computed[shown].left_out, *sentences))
     return tuple(computed)
 
 
 def _raw(attend: Attend, extent: Extent) -> list[AttentionMap]:
     layers, heads = extent.layers, extent.heads
-    if extent.fits(layers, heads):
+    if extent.is_regular and extent.fits(layers, heads):
         return [attend("all", "all", "raw", "rows")] if layers * heads > 1 else []
     maps = []
     if layers > 1 and extent.fits(layers, 1):
         maps.append(attend("all", "mean", "raw", "rows"))
     if heads > 1 and extent.fits(1, heads):
         maps.append(attend(-1, "all", "raw", "rows"))
-    if layers * heads > 1:
+    if extent.is_regular and layers * heads > 1:
         maps.append(attend("all", "all", "raw", f"pooled:{extent.pooled_size()}"))
     return maps

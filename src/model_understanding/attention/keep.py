@@ -7,11 +7,20 @@ import numpy as np
 import torch
 
 from model_understanding.attention.capture.layer import RowBlock
-from model_understanding.attention.capture.reducers import ColumnMass, Pooled, Reduced, Reducer, Rows, TopKeys
+from model_understanding.attention.capture.reducers import (
+    Axis,
+    ColumnMass,
+    Pooled,
+    Reduced,
+    Reducer,
+    Rows,
+    TopKeys,
+)
 from model_understanding.attention.capture.weights import CapturedAttention
 from model_understanding.attention.protocol import AttentionMapMethod, StreamedAttentionMap
 from model_understanding.checks import index_in
 from model_understanding.errors import InputError
+from model_understanding.model.attention_layout import AttentionLayout
 from model_understanding.model.model import Model
 from model_understanding.results.attention_map import REDUCTIONS
 from model_understanding.text.encoding import Encoding
@@ -65,16 +74,35 @@ def reducer_of(keep: Keep) -> Reducer:
     return TopKeys(count=int(size)) if name == "top" else Pooled(size=int(size))
 
 
-def axis_of(choice: AxisChoice, count: int, name: str) -> Sequence[int] | str:
-    """Return chosen layers or heads as indices from 0, or the name of a reduction.
+def layer_axis(choice: AxisChoice, layout: AttentionLayout) -> Axis:
+    """Return chosen layers by the model's own index, or the name of a reduction over all with attention.
 
     Raises:
-        InputError: There is no such layer or head.
+        InputError: There is no such layer, or it has no attention that can be read.
     """
+    indices = _indices(choice, "layer")
+    if isinstance(indices, str):
+        return layout.layers if indices == "all" else indices
+    return [layout.layer_of(index) for index in indices]
+
+
+def head_axis(choice: AxisChoice, layers: Axis, layout: AttentionLayout) -> Axis:
+    """Return chosen heads of some layers as indices from 0, or the name of a reduction.
+
+    Raises:
+        InputError: There is no such head, or the layers have different numbers of heads.
+    """
+    indices = _indices(choice, "head")
+    if indices in REDUCTIONS:
+        return indices
+    count = layout.common_heads(None if isinstance(layers, str) else tuple(layers))
+    return range(count) if isinstance(indices, str) else [index_in(index, count, "head") for index in indices]
+
+
+def _indices(choice: AxisChoice, name: str) -> Axis:
+    """Return chosen indices as they were given, ``all``, or the name of a reduction."""
     if isinstance(choice, str):
-        if choice == "all":
-            return range(count)
-        if choice in REDUCTIONS:
+        if choice == "all" or choice in REDUCTIONS:
             return choice
         raise InputError(
             f"Unknown {name} {choice!r}. Allowed: an index, a list of indices, 'all', 'mean', 'max'.",
@@ -83,7 +111,7 @@ def axis_of(choice: AxisChoice, count: int, name: str) -> Sequence[int] | str:
     indices = list(choice) if isinstance(choice, Sequence) else [choice]
     if not indices:
         raise InputError(f"{name}=[] names no {name}.", hint=f"Pass for example {name}='all'.")
-    return [index_in(index, count, name) for index in indices]
+    return indices
 
 
 def positions_of(queries: Sequence[int], tokens: Tokens) -> list[int]:

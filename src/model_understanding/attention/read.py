@@ -4,22 +4,25 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from model_understanding.attention.capture.query_key import read_query_key
+from model_understanding.attention.capture.layout import with_known_layout
+from model_understanding.attention.capture.query_key import QueryKeyReading, read_query_key
+from model_understanding.attention.capture.reducers import Axis
+from model_understanding.attention.capture.weights import CapturedAttention
 from model_understanding.attention.for_report import Extent, MapChoice, attention_of_report
 from model_understanding.attention.keep import (
     AxisChoice,
     Keep,
-    axis_of,
     captured_by,
+    head_axis,
     kept_of,
+    layer_axis,
     name_of,
     positions_of,
     reducer_of,
 )
 from model_understanding.attention.protocol import AttentionMapMethod
 from model_understanding.checks import index_in
-from model_understanding.errors import UnsupportedModelError
-from model_understanding.model.attention_layout import layer_count
+from model_understanding.model.attention_layout import attention_layout
 from model_understanding.model.model import Model
 from model_understanding.registry import MAPS
 from model_understanding.results import AttentionMap, QueryKey
@@ -60,12 +63,16 @@ def read_attention(
     started = time.perf_counter()
     method = MAPS.load(map)() if isinstance(map, str) else map
     reducer = reducer_of(keep)
-    head_count = getattr(model.config.get_text_config(), "num_attention_heads", 0)
-    layers = axis_of(layer, layer_count(model.config), "layer")
-    heads = axis_of(head, head_count, "head")
     tokens = encoding.tokens[0]
     positions = None if queries is None else positions_of(queries, tokens)
-    captured = captured_by(method, model, encoding, layers, heads, positions, reducer)
+
+    def read() -> tuple[Axis, Axis, CapturedAttention]:
+        layout = attention_layout(model)
+        layers = layer_axis(layer, layout)
+        heads = head_axis(head, layers, layout)
+        return layers, heads, captured_by(method, model, encoding, layers, heads, positions, reducer)
+
+    layers, heads, captured = with_known_layout(model, encoding, read)
     kept = kept_of(captured, reducer, tokens, positions, steps, is_attention=method.name == "raw")
     return AttentionMap(
         **kept._asdict(),
@@ -85,7 +92,7 @@ def attention_for_report(
     queries: Sequence[int] | None = None,
     steps: Tokens | None = None,
 ) -> tuple[AttentionMap, ...]:
-    """Return the maps that a report keeps; none for a model without attention.
+    """Return the maps that a report keeps.
 
     Args:
         model: The model.
@@ -93,21 +100,26 @@ def attention_for_report(
         maps: Which maps, as ``analyze`` takes them.
         queries: As ``read_attention`` takes them.
         steps: Likewise.
+
+    Raises:
+        InputError: A map that was named is unknown.
+        UnsupportedModelError: The model has no attention, or one that cannot be read exactly.
     """
     tokens = len(encoding.tokens[0])
-    try:
-        layers = layer_count(model.config)
-    except UnsupportedModelError:
-        return ()
-    extent = Extent(
-        layers=layers,
-        heads=model.config.get_text_config().num_attention_heads,
-        rows=tokens if queries is None else len(queries),
-        keys=tokens,
-    )
 
     def attend(layer: AxisChoice, head: AxisChoice, map: str | AttentionMapMethod, keep: str) -> AttentionMap:
         return read_attention(model, encoding, layer, head, map, queries=queries, steps=steps, keep=keep)
+
+    def extent() -> Extent:
+        layout = attention_layout(model)
+        counts = [layout.heads_of(layer) for layer in layout.layers]
+        return Extent(
+            layers=len(counts),
+            heads=max(counts),
+            rows=tokens if queries is None else len(queries),
+            keys=tokens,
+            is_regular=len(set(counts)) == 1,
+        )
 
     return attention_of_report(attend, extent, maps)
 
@@ -118,7 +130,7 @@ def query_key_of(model: Model, encoding: Encoding, layer: int, head: int, query:
     Args:
         model: The model.
         encoding: The text.
-        layer: The attention layer, counted from the end where negative.
+        layer: The layer, by the model's own index; from its last layer with attention where negative.
         head: The head, likewise.
         query: The query's position, likewise.
 
@@ -130,16 +142,21 @@ def query_key_of(model: Model, encoding: Encoding, layer: int, head: int, query:
         UnsupportedModelError: The model has no attention, or its queries and keys cannot be found.
     """
     started = time.perf_counter()
-    config, tokens = model.config, encoding.tokens[0]
-    layer = index_in(layer, layer_count(config), "layer")
-    head = index_in(head, config.get_text_config().num_attention_heads, "head")
+    tokens = encoding.tokens[0]
     query = index_in(query, len(tokens), "query token", "the text")
-    reading = read_query_key(model, encoding, layer, head, query)
+
+    def read() -> tuple[int, int, QueryKeyReading]:
+        layout = attention_layout(model)
+        own_layer = layout.layer_of(layer)
+        own_head = index_in(head, layout.heads_of(own_layer), "head")
+        return own_layer, own_head, read_query_key(model, encoding, own_layer, own_head, query)
+
+    own_layer, own_head, reading = with_known_layout(model, encoding, read)
     return QueryKey(
         tokens=tokens,
         query=query,
-        layer=layer,
-        head=head,
+        layer=own_layer,
+        head=own_head,
         query_vector=reading.query.numpy(),
         key_vectors=reading.keys.numpy(),
         scale=reading.scale,

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from model_understanding.attention.capture.layout import with_known_layout
 from model_understanding.attention.capture.mode import captured_forward
 from model_understanding.attention.flow import FlowReader, MakeFlowReader, multiplied_down
 from model_understanding.checks import index_in
@@ -61,7 +62,17 @@ def relevance_of(
     Raises:
         UnsupportedModelError: A layer cannot be read, or the answer depends on no attention.
     """
-    first = index_in(start_layer, make_reader(runner.model, 1).layer_count, "start layer")
+    return with_known_layout(
+        runner.model,
+        encoding,
+        lambda: _relevance_of(runner, encoding, targets, make_reader, start_layer),
+    )
+
+
+def _relevance_of(
+    runner: Runner, encoding: Encoding, targets: Targets, make_reader: MakeFlowReader, start_layer: int
+) -> Relevance:
+    first = index_in(start_layer, make_reader(runner.model, 1).layout.depth, "start layer")
     first = max(first, runner.layer or 0)
     # The forward pass that reads a text's attention gives its values too. Those of several texts are read
     # from a batch of them, as every method reads them: their last digits differ from those of one text alone.

@@ -52,7 +52,7 @@ class _NormReader(AttentionReader):
         """Receive a layer."""
         layer = parts.of_values
         if isinstance(self._kept.layers, str) or layer.layer in self._kept.layers:
-            self._kept.keep(layer.layer, layer.weights, norms_of(parts)[None, :, None])
+            self._kept.keep(layer.weights, norms_of(parts)[None, :, None])
 
 
 def captured_norms(

@@ -95,6 +95,7 @@ class ValueZeroingReader(FlowReader):
 
         def run(token: int | None) -> Tensor:
             reader = _ZeroedValues(self.model, self.tokens, token)
+            reader.layers_seen = self.layers_seen - 1  # the block's own layer comes again
             with AttentionCapture(reader):
                 states = self._states(module.forward(*arguments, **keywords))
             if not reader.has_attended:

@@ -12,8 +12,8 @@ from model_understanding.attribution.guided_ablation import GuidedAblation
 from model_understanding.attribution.integrated_gradients import IntegratedGradients
 from model_understanding.attribution.protocol import AttributionMethod
 from model_understanding.attribution.saliency import Saliency
-from model_understanding.errors import InputError, UnsupportedModelError
-from model_understanding.model.attention_layout import layer_count
+from model_understanding.errors import InputError
+from model_understanding.model.attention_layout import known_layout
 from model_understanding.passes.runner import Runner
 from model_understanding.paths.baselines import resolved_baseline
 from model_understanding.registry import CHOICES, METHODS
@@ -88,7 +88,5 @@ def resolved_method(
 
 
 def _has_attention(runner: Runner) -> bool:
-    try:
-        return layer_count(runner.model.config) > 0
-    except UnsupportedModelError:
-        return False
+    layout = known_layout(runner.model)
+    return bool(layout.layers) and layout.is_complete

@@ -93,17 +93,18 @@ def _effects(
         return values
 
     (before,) = value(whole, text)
-    effects = np.zeros((whole.layer_count, whole.head_count))
-    for layer, outputs in enumerate(whole.head_outputs):
+    layers, head_count = whole.layout.layers, whole.layout.common_heads()
+    effects = np.zeros((len(layers), head_count))
+    for row, (layer, outputs) in enumerate(zip(layers, whole.head_outputs, strict=True)):
         after: list[Float[np.ndarray, " rows"]] = []
-        batches = Batches(whole.head_count, tokens, model.memory, logits=tokens - keep_from)
+        batches = Batches(head_count, tokens, model.memory, logits=tokens - keep_from)
         for start, end in batches:
             # A function of the outputs was written for those of one text.
             rows = 1 if callable(targets) else end - start
             with batches.halving():
                 groups = [range(first, first + rows) for first in range(start, end, rows)]
                 after += [value_without(layer, outputs, heads) for heads in groups]
-        effects[layer] = before - np.concatenate(after)
+        effects[row] = before - np.concatenate(after)
     return effects
 
 
@@ -191,7 +192,7 @@ class _WithoutHeads(_AblationReader):
     def _require_layout(self, by_head: Tensor) -> None:
         """Raise where the outputs of a batch are not arranged as those of the text alone were."""
         width = self._outputs.last.shape[-1]
-        expected_shape = (len(self._heads), self.head_count, self.tokens, width)
+        expected_shape = (len(self._heads), self.layout.heads_of(self._layer), self.tokens, width)
         if tuple(by_head.shape) == expected_shape:
             expected = self._outputs.last.to(by_head.device)
             error = (precise(by_head[:, :, -1]) - expected).abs().amax()

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from model_understanding.attention.capture.weights import capture_attention
 from model_understanding.head_scores.attention_rows import RowMeans, RowMeasure
-from model_understanding.model.attention_layout import layer_count
+from model_understanding.model.attention_layout import attention_layout
 from model_understanding.model.model import Model
 from model_understanding.passes.target_values import CustomTarget
 from model_understanding.results import Attribution, Target
@@ -49,8 +49,9 @@ def head_means(
     Returns:
         For each measure ``(B, L, H, size)``.
     """
-    layers, heads = layer_count(model.config), model.config.get_text_config().num_attention_heads
+    layout = attention_layout(model)
     reducer = RowMeans(measures=measures)
-    captured = capture_attention(model, encoding, range(layers), range(heads), queries, reducer)
+    heads = range(layout.common_heads())
+    captured = capture_attention(model, encoding, layout.layers, heads, queries, reducer)
     ends = np.cumsum([measure.size for measure in measures])[:-1]
     return np.split(captured.weights.double().cpu().numpy(), ends, axis=-1)

@@ -6,12 +6,15 @@ from dataclasses import asdict, is_dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
+from model_understanding.attention.capture.layout import with_known_layout
 from model_understanding.attention.keep import AxisChoice
 from model_understanding.checks import index_in, whole_number
 from model_understanding.errors import InputError
 from model_understanding.head_scores.context import HeadScoreContext, head_means
 from model_understanding.head_scores.protocol import HeadScoreMethod
+from model_understanding.model.attention_layout import attention_layout
 from model_understanding.model.model import Model
 from model_understanding.registry import DEFAULT_HEAD_SCORES, HEAD_SCORES
 from model_understanding.results import Attribution, HeadScores, RankedHead, Target
@@ -87,18 +90,23 @@ def scored_heads(
     started = time.perf_counter()
     targets = function if function is not None else None if target is None else (target,)
     context = HeadScoreContext(model=model, encoding=encoding, targets=targets, attribution=attribution)
-    measures = [method.measure(context) for method in methods]
-    read = [measure for measure in measures if measure is not None]
-    means = iter(head_means(model, encoding, read) if read else ())  # one forward pass for all of them
-    scores = [
-        method(context, None if measure is None else next(means)[0])
-        for method, measure in zip(methods, measures, strict=True)
-    ]
+
+    def read() -> list[Float[np.ndarray, "layers heads"]]:
+        measures = [method.measure(context) for method in methods]
+        used = [measure for measure in measures if measure is not None]
+        means = iter(head_means(model, encoding, used) if used else ())  # one forward pass for all of them
+        return [
+            method(context, None if measure is None else next(means)[0])
+            for method, measure in zip(methods, measures, strict=True)
+        ]
+
+    scores = with_known_layout(model, encoding, read)
     seeds = {method.seed for method in methods if hasattr(method, "seed")}  # pyright: ignore[reportAttributeAccessIssue]
     return HeadScores(
         tokens=tokens,
         names=tuple(method.name for method in methods),
         scores=np.stack(scores),
+        layers=attention_layout(model).layers,
         meanings=tuple(method.meaning for method in methods),
         signed=tuple(method.signed for method in methods),
         target=target,
@@ -137,8 +145,10 @@ def top_heads(
                 f"With rank, {name} must be a list of indices, or left out for all. Got {name}={choice!r}.",
                 hint=f"Leave {name} out, or pass a list as {name}=[0].",
             )
-        count = 1 + max(getattr(ranked, name) for ranked in ranking)
-        indices = {index_in(index, count, name) for index in choice}
+        present = sorted({getattr(ranked, name) for ranked in ranking})
+        indices = {
+            index if index in present else present[index_in(index, len(present), name)] for index in choice
+        }
         if not indices:
             raise InputError(f"{name}=[] names no {name}.", hint=f"Leave {name} out for all.")
         heads = [ranked for ranked in heads if getattr(ranked, name) in indices]

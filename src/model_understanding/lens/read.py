@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from model_understanding.checks import index_in, whole_number
-from model_understanding.errors import InputError, NumericalError, UnsupportedModelError
+from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.lens.logit_lens import read_layers
 from model_understanding.model.model import Model
 from model_understanding.results import LogitLens
@@ -87,15 +87,16 @@ def lens_of_classes(model: Model, encoding: Encoding, top: int = TOP) -> LogitLe
     return _lens(model, encoding, [WHOLE_TEXT], [-1], readings, labels, started)
 
 
-def lens_for_report(model: Model, encoding: Encoding) -> LogitLens | None:
-    """Return the lens of a continuation's first steps; ``None`` if the model's layers cannot be read."""
+def lens_for_report(model: Model, encoding: Encoding) -> LogitLens:
+    """Return the lens of a continuation's first steps.
+
+    Raises:
+        UnsupportedModelError: The model's layers cannot be read through its own final layers.
+    """
     start = encoding.prompt_length
     assert start is not None
     steps = range(start - 1, min(len(encoding.tokens[0]) - 1, start - 1 + MOST_STEPS_IN_REPORT))
-    try:
-        return lens_of_tokens(model, encoding, steps)
-    except (UnsupportedModelError, NumericalError):  # the rest of the report stands without it
-        return None
+    return lens_of_tokens(model, encoding, steps)
 
 
 def _lens(

@@ -1,41 +1,181 @@
-"""How many of a model's layers compute softmax attention."""
+"""Which of a model's layers compute softmax attention, and with how many heads.
 
+What the configuration says is assumed until a forward pass shows something else. Then the layout is measured
+(``attention/capture/layout.py``) and kept with the model, so a plain model costs no pass of its own.
+"""
+
+from dataclasses import dataclass
 from typing import Any
 
-from model_understanding.errors import UnsupportedModelError
+from model_understanding.checks import index_in, is_whole
+from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.model import Model
 
+_HINT = "Use a saliency method instead: it works for every model with token embeddings."
+_MEASURED = "attention_layout"
 
-def layer_count(config: Any) -> int:
-    """Return how many layers of a model compute softmax attention.
+
+@dataclass(frozen=True, slots=True)
+class AttentionSite:
+    """One softmax over the text's tokens that a forward pass computes.
 
     Args:
-        config: The model's configuration.
+        layer: The model's own index of the layer in which it runs.
+        heads: Its number of heads.
+        unreadable: Why its weights cannot be read; ``None`` if they can.
+    """
 
-    Returns:
-        The number of attention layers; hybrid models list the type of each layer in their configuration.
+    layer: int
+    heads: int
+    unreadable: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionLayout:
+    """The attention of a model's layers, in the order in which a forward pass computes it.
+
+    Args:
+        sites: What a forward pass shows in the form of attention over all tokens.
+        depth: How many layers the model has, with attention or without.
+        unreadable: Layers whose attention has another form, and why it cannot be read.
+        tokens: Length of the text on which it was measured; ``None`` if the configuration says so.
+    """
+
+    sites: tuple[AttentionSite, ...]
+    depth: int
+    unreadable: tuple[tuple[int, str], ...] = ()
+    tokens: int | None = None
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers whose attention can be read, by the model's own index."""
+        return tuple(site.layer for site in self.sites if site.unreadable is None)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the attention of every layer of the model can be read."""
+        return self.layers == tuple(range(self.depth))
+
+    def heads_of(self, layer: int) -> int:
+        """Return the number of heads of a layer."""
+        return self.sites[self.position(layer)].heads
+
+    def position(self, layer: int) -> int:
+        """Return which of the sites is that of a layer."""
+        return next(
+            index for index, site in enumerate(self.sites) if site.layer == layer and site.unreadable is None
+        )
+
+    def layer_of(self, index: Any, what: str = "layer") -> int:
+        """Return the layer of an index: the model's own, or counted from its last layer with attention.
+
+        Args:
+            index: The index; from the end where negative.
+            what: What it is called, for the message.
+
+        Raises:
+            InputError: The model has no such layer, or its attention cannot be read.
+        """
+        layers = self.layers
+        if layers == tuple(range(self.depth)):
+            return index_in(index, self.depth, what)
+        if is_whole(index) and int(index) in layers:
+            return int(index)
+        if is_whole(index) and -len(layers) <= int(index) < 0:
+            return layers[index]
+        reasons = dict(self.unreadable)
+        if not is_whole(index) or not 0 <= int(index) < self.depth:
+            message = f"There is no {what} {index!r}: the model has {self.depth}, from 0 to {self.depth - 1}."
+        elif int(index) in reasons:
+            message = f"The attention of layer {index} cannot be read: {reasons[int(index)]}."
+        else:
+            message = f"Layer {index} has no attention that can be read."
+        raise InputError(
+            f"{message} {self.description()}.",
+            hint=f"Pass {listed(layers)}, or -1 for the last layer with attention.",
+        )
+
+    def common_heads(self, layers: tuple[int, ...] | None = None) -> int:
+        """Return the number of heads that some layers share; by default all of them.
+
+        Args:
+            layers: The layers.
+
+        Raises:
+            InputError: The layers have different numbers of heads.
+        """
+        counts = {layer: self.heads_of(layer) for layer in (self.layers if layers is None else layers)}
+        if len(set(counts.values())) > 1:
+            each = ", ".join(f"layer {layer}: {count}" for layer, count in counts.items())
+            raise InputError(
+                f"The layers have different numbers of heads ({each}), so single heads of all of them do not "
+                "fit into one array.",
+                hint="Choose layers with the same number of heads, or pass head='mean' or head='max'.",
+            )
+        return next(iter(counts.values()))
+
+    def description(self) -> str:
+        """Return which layers have attention that can be read, as a sentence without a full stop."""
+        layers = self.layers
+        if len(layers) == 1:
+            return f"Of {self.depth} layers only layer {layers[0]} has attention that can be read"
+        return f"Of {self.depth} layers, {listed(layers)} have attention that can be read"
+
+
+def listed(layers: tuple[int, ...]) -> str:
+    """Return layers as in ``layers 1, 3``."""
+    return f"layer{'' if len(layers) == 1 else 's'} {', '.join(map(str, layers))}"
+
+
+def attention_layout(model: Model) -> AttentionLayout:
+    """Return the attention of a model's layers: as measured, or else as its configuration says.
 
     Raises:
-        UnsupportedModelError: The model has no attention.
+        UnsupportedModelError: The model has no attention that can be read.
     """
+    layout = known_layout(model)
+    if layout.layers:
+        return layout
+    if layout.unreadable:
+        layer, why = layout.unreadable[0]
+        raise UnsupportedModelError(
+            f"Could not read the attention of {model.name} exactly: in layer {layer}, {why}.",
+            hint="Load the model with attn_implementation='sdpa' or 'eager' if it is not. "
+            "Some architectures are not supported.",
+        )
+    raise UnsupportedModelError(f"Models of type {model.config.model_type!r} have no attention.", hint=_HINT)
+
+
+def known_layout(model: Model) -> AttentionLayout:
+    """Return what is known of a model's attention, which may be that it has none."""
+    measured = model.actual.measured.get(_MEASURED)
+    return _configured(model.config) if measured is None else measured
+
+
+def keep_layout(model: Model, layout: AttentionLayout) -> None:
+    """Keep a measured layout with the model."""
+    model.actual.measured[_MEASURED] = layout
+
+
+def _configured(config: Any) -> AttentionLayout:
+    """Return what a configuration says: every layer attends, or those of an attention type."""
     text_config = config.get_text_config()
-    count = getattr(text_config, "num_hidden_layers", 0)
-    if not count or not getattr(text_config, "num_attention_heads", 0):
-        raise UnsupportedModelError(
-            f"Models of type {config.model_type!r} have no attention.",
-            hint="Use a saliency method instead: it works for every model with token embeddings.",
-        )
-    layer_types = getattr(text_config, "layer_types", None)
-    if not isinstance(layer_types, list) or not layer_types:
-        return count
-    count = sum(name.endswith("attention") and not name.startswith("linear") for name in layer_types)
-    if not count:
-        raise UnsupportedModelError(
-            f"Models of type {config.model_type!r} have no softmax attention, only layers of type "
-            f"{', '.join(sorted(set(layer_types)))}.",
-            hint="Use a saliency method instead: it works for every model with token embeddings.",
-        )
-    return count
+    depth, heads = (getattr(text_config, name, 0) for name in ("num_hidden_layers", "num_attention_heads"))
+    depth = depth if isinstance(depth, int) else 0
+    counts = list(heads) if isinstance(heads, list | tuple) else [heads or 0] * depth
+    types = getattr(text_config, "layer_types", None)
+    if not isinstance(types, list) or len(types) != depth:
+        types = ["full_attention"] * depth
+    sites = [
+        AttentionSite(layer, count)
+        for layer, (count, name) in enumerate(zip(counts, types, strict=False))
+        if count and _is_softmax_attention(name)
+    ]
+    return AttentionLayout(tuple(sites), depth)
+
+
+def _is_softmax_attention(layer_type: str) -> bool:
+    return layer_type.endswith("attention") and not layer_type.startswith("linear")
 
 
 def require_attention_in_every_layer(
@@ -51,15 +191,12 @@ def require_attention_in_every_layer(
     Raises:
         UnsupportedModelError: Some layers have no softmax attention.
     """
-    expected = getattr(model.config.get_text_config(), "num_hidden_layers", 0)
-    try:
-        layers = layer_count(model.config)
-    except UnsupportedModelError:
-        layers = 0
-    if not layers or layers != expected:
+    layout = known_layout(model)
+    if not layout.is_complete or not layout.layers:
+        without = layout.depth - len(layout.layers)
         raise UnsupportedModelError(
-            f"{method} needs attention in every layer, but {expected - layers} of the {expected} layers of "
+            f"{method} needs attention in every layer, but {without} of the {layout.depth} layers of "
             f"{model.name} have none.",
             hint=hint,
         )
-    return layers
+    return layout.depth

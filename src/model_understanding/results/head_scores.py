@@ -45,10 +45,11 @@ class HeadScores(JsonResult):
     Args:
         tokens: Tokens of the text.
         names: Names of the S scores.
-        scores: Score of every layer and head of the model, shape ``(S, L, H)``.
+        scores: Score of every head of every layer with attention, shape ``(S, L, H)``.
         meanings: A short description of each score.
         signed: Whether the sign of each score has a meaning; signed scores are ranked by magnitude.
         target: The target, for scores that measure the effect of a head on the output.
+        layers: Index in the model of each of the L layers; all from 0 if omitted.
         parameters: Parameters of each score, by its name.
         provenance: Origin of the scores.
 
@@ -68,6 +69,7 @@ class HeadScores(JsonResult):
     meanings: tuple[str, ...]
     signed: tuple[bool, ...]
     target: Target | None = None
+    layers: tuple[int, ...] = ()
     parameters: dict[str, Any] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
 
@@ -83,6 +85,12 @@ class HeadScores(JsonResult):
             )
         scores = read_only(self.scores, np.float32, (len(self.names), None, None), "scores")
         object.__setattr__(self, "scores", scores)
+        layers = tuple(int(layer) for layer in self.layers) or tuple(range(scores.shape[1]))
+        object.__setattr__(self, "layers", layers)
+        if len(layers) != scores.shape[1] or list(layers) != sorted({*layers} - {-1}):
+            raise ValueError(
+                f"layers must be {scores.shape[1]} different indices in ascending order. Got {layers}."
+            )
         if not np.isfinite(scores).all():
             raise NumericalError(
                 "The head scores are not finite.",
@@ -96,7 +104,7 @@ class HeadScores(JsonResult):
             name: Name of the score.
 
         Returns:
-            Scores, shape ``(L, H)``.
+            Scores, shape ``(L, H)``; row i is of layer ``layers[i]``.
 
         Raises:
             InputError: The score was not computed.
@@ -125,7 +133,10 @@ class HeadScores(JsonResult):
         layers, heads = np.unravel_index(order, scores.shape)
         return tuple(
             RankedHead(
-                layer=int(layer), head=int(head), score=float(str(self.scores[index, layer, head])), by=name
+                layer=self.layers[layer],
+                head=int(head),
+                score=float(str(self.scores[index, layer, head])),
+                by=name,
             )
             for layer, head in zip(layers, heads, strict=True)
         )
@@ -134,10 +145,10 @@ class HeadScores(JsonResult):
         """Return a table with one row per head: layer, head, and one column per score."""
         import pandas
 
-        layers, heads = self.scores.shape[1:]
+        heads = self.scores.shape[2]
         columns = {
-            "layer": np.repeat(np.arange(layers), heads),
-            "head": np.tile(np.arange(heads), layers),
+            "layer": np.repeat(self.layers, heads),
+            "head": np.tile(np.arange(heads), len(self.layers)),
         }
         return pandas.DataFrame(
             columns | {name: scores.ravel() for name, scores in zip(self.names, self.scores, strict=True)}

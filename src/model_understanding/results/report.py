@@ -83,6 +83,15 @@ class Report(Rendered):
         """
         return replace(self, query_keys=(*self.query_keys, *query_keys))
 
+    def with_cautions(self, *cautions: str) -> Self:
+        """Return the report with more warnings for the reader.
+
+        Args:
+            *cautions: The warnings.
+        """
+        provenance = replace(self.provenance, cautions=(*self.provenance.cautions, *cautions))
+        return replace(self, provenance=provenance) if cautions else self
+
     def contrast(self, step: int, alternative: str | int) -> Attribution:
         """Return the attribution of a generated token against an alternative token.
 

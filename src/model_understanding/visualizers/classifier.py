@@ -53,6 +53,7 @@ from model_understanding.visualizers.heads import (
     scores_of_heads,
 )
 from model_understanding.visualizers.plotting import show_if_wanted
+from model_understanding.visualizers.report_parts import ReportParts
 from model_understanding.visualizers.texts import check_parts, in_chunks, reports_of, texts_of
 
 Text = str | Words | tuple[str | Words, str | Words]
@@ -376,7 +377,7 @@ class ModelVisualizer(Visualizer):
             InputError: A score is unknown, or the text or the target does not suit it.
             UnsupportedModelError: The model's attention cannot be read, or its heads cannot be ablated.
         """
-        methods = chosen_head_scores(self.runner, scores, target)
+        methods = chosen_head_scores(scores, target)
         encoding = self._encode(text)
         return scores_of_heads(
             self.runner,
@@ -800,14 +801,28 @@ class ModelVisualizer(Visualizer):
             whole = Report(prediction=prediction, attributions=(saliency,), provenance=saliency.provenance)
             if scores_only:
                 return whole
-            return replace(
+            parts = ReportParts()
+            whole = replace(
                 whole,
-                attention=attention_for_report(self.runner.model, encoding, attention),
-                evaluations=evaluations_for_report(self.runner, encoding, saliency, function, metrics)
+                attention=parts.get(
+                    "attention",
+                    lambda: attention_for_report(self.runner.model, encoding, attention),
+                    (),
+                    is_requested=attention is not None,
+                ),
+                evaluations=parts.get(
+                    "evaluation",
+                    lambda: evaluations_for_report(self.runner, encoding, saliency, function, metrics),
+                    (),
+                    is_requested=metrics is not None,
+                )
                 if evaluate
                 else (),
-                heads=head_scores_for_report(self.runner, encoding, saliency),
+                heads=parts.get(
+                    "head scores", lambda: head_scores_for_report(self.runner, encoding, saliency), None
+                ),
             )
+            return whole.with_cautions(*parts.cautions)
 
         remaining = iter(explained)
         for index, prediction in enumerate(predictions):

@@ -12,7 +12,6 @@ from model_understanding.attribution.run import attribute
 from model_understanding.errors import InputError, ModelUnderstandingError
 from model_understanding.head_scores.protocol import HeadScoreMethod
 from model_understanding.head_scores.run import HeadScoreChoice, head_scores_of, scored_heads, top_heads
-from model_understanding.model.attention_layout import layer_count
 from model_understanding.passes.runner import Runner
 from model_understanding.registry import DEFAULT_HEAD_SCORES
 from model_understanding.results import AttentionMap, Attribution, HeadScores, RankedHead, Target
@@ -25,20 +24,17 @@ Attend = Callable[[AxisChoice, AxisChoice], AttentionMap]
 MOST_TOKENS_IN_REPORT = 2048  # of a longer text a report scores no heads
 
 
-def chosen_head_scores(runner: Runner, scores: HeadScoreChoice, target: Any) -> tuple[HeadScoreMethod, ...]:
-    """Return the head scores that were chosen, after checking that the model and the target suit them.
+def chosen_head_scores(scores: HeadScoreChoice, target: Any) -> tuple[HeadScoreMethod, ...]:
+    """Return the head scores that were chosen, after checking that the target suits them.
 
     Args:
-        runner: The runner.
         scores: Names or score objects, as ``score_heads`` takes them.
         target: What the caller wants explained; ``None`` for the default.
 
     Raises:
         InputError: A score is unknown, or a target was given that no score uses.
-        UnsupportedModelError: The model has no attention.
     """
     methods = head_scores_of(scores)
-    layer_count(runner.model.config)
     if target is not None and not needs_target(methods):
         raise InputError(
             f"None of the chosen scores ({', '.join(score.name for score in methods)}) uses a target. Got "
@@ -137,7 +133,7 @@ def attention_of_heads(
     if isinstance(rank, Sequence) and not isinstance(rank, str):
         ranking = tuple(rank)
     else:
-        (method,) = chosen_head_scores(runner, rank, None)
+        (method,) = chosen_head_scores(rank, None)
         targets = default_target() if method.needs_target else None
         ranking = scores_of_heads(runner, encoding, (method,), targets).ranking(method.name)
         ranking = top_heads(ranking, layer, head, top)
@@ -146,7 +142,7 @@ def attention_of_heads(
     return replace(attend(layers, heads), ranking=ranking)
 
 
-def head_scores_for_report(runner: Runner, encoding: Encoding, attribution: Attribution) -> HeadScores | None:
+def head_scores_for_report(runner: Runner, encoding: Encoding, attribution: Attribution) -> HeadScores:
     """Return the head scores that a report holds: those that need no target, two forward passes in all.
 
     Args:
@@ -154,19 +150,24 @@ def head_scores_for_report(runner: Runner, encoding: Encoding, attribution: Attr
         encoding: The text.
         attribution: The report's first attribution, with which heads are compared if it is of the same text.
 
-    Returns:
-        The scores; ``None`` for a long text, or if the model's attention cannot be read.
+    Raises:
+        InputError: The text is too short, or longer than what a report scores.
+        UnsupportedModelError: The model's attention cannot be read.
     """
     tokens = encoding.tokens[0]
     if len(tokens) > MOST_TOKENS_IN_REPORT:
-        return None
+        raise InputError(
+            f"A report scores the heads of texts of up to {MOST_TOKENS_IN_REPORT} tokens. Got {len(tokens)}.",
+            hint="Use score_heads.",
+        )
     names = [*DEFAULT_HEAD_SCORES]
     choices = [names, [name for name in names if name != "induction"]]
     if np.array_equal(attribution.tokens.ids, tokens.ids):
         choices.insert(0, [*names, "saliency_agreement"])
-    for choice in choices:  # a text may be too short for a comparison, a model unable to repeat tokens
+    *preferred, least = choices
+    for choice in preferred:  # a text may be too short for a comparison, a model unable to repeat tokens
         try:
             return scores_of_heads(runner, encoding, head_scores_of(choice), None, attribution=attribution)
         except ModelUnderstandingError:
             continue
-    return None
+    return scores_of_heads(runner, encoding, head_scores_of(least), None, attribution=attribution)

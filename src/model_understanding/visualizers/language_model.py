@@ -19,7 +19,6 @@ from model_understanding.evaluation.protocol import Metric
 from model_understanding.evaluation.run import evaluations_for_report
 from model_understanding.head_scores.run import HeadScoreChoice
 from model_understanding.lens.read import TOP, lens_for_report, lens_of_tokens
-from model_understanding.model.attention_layout import layer_count
 from model_understanding.model.causality import is_causal
 from model_understanding.model.guard import explanation
 from model_understanding.passes.runner import Runner
@@ -66,6 +65,7 @@ from model_understanding.visualizers.prompts import (
     prompt_of,
     steps_of,
 )
+from model_understanding.visualizers.report_parts import ReportParts
 from model_understanding.visualizers.target_spec import TargetSpec, TokenTarget, default_target
 from model_understanding.visualizers.texts import check_parts, in_chunks, reports_of, texts_of
 
@@ -383,7 +383,6 @@ class GenerativeModelVisualizer(Visualizer):
                 hint="Leave queries out for the generation steps.",
             )
         check_rank(rank)
-        layer_count(self.runner.model.config)  # refuse a model without attention before generating
         if queries == "prompt":
             encoding = self._encode(prompt)
         else:
@@ -519,7 +518,7 @@ class GenerativeModelVisualizer(Visualizer):
             InputError: A score is unknown, or the text or the target does not suit it.
             UnsupportedModelError: The model's attention cannot be read, or its heads cannot be ablated.
         """
-        methods = chosen_head_scores(self.runner, scores, target)
+        methods = chosen_head_scores(scores, target)
         spec = TargetSpec(
             target=default_target(target, continuation), against=against, quantity=quantity, span=span
         )
@@ -941,7 +940,7 @@ class GenerativeModelVisualizer(Visualizer):
 
         def explain(runner: Runner) -> list[Attribution]:
             encoding = self._continued(prompt, continuation, max_new_tokens, runner=runner)
-            return self._analysis_attributions(runner, encoding, specs, method, alternatives)
+            return self._analysis_attributions(runner, encoding, specs, method, alternatives, ReportParts())
 
         return estimate_of(self.runner.at_layer(layer), explain, method)
 
@@ -1011,15 +1010,17 @@ class GenerativeModelVisualizer(Visualizer):
         specs = _analysis_specs(method, target, against, quantity, per_token, span, alternatives)
         runner, model = self.runner.at_layer(layer), self.runner.model
         encoding = self._continued(prompt, continuation, max_new_tokens, runner=runner)
+        parts = ReportParts()
         explain = partial(
             self._analysis_attributions,
             encoding=encoding,
             specs=specs,
             method=method,
             alternatives=alternatives,
+            parts=parts,
         )
         attributions = with_progress(runner, explain, progress)
-        contrasts = attributions.pop() if alternatives else None
+        contrasts = attributions.pop() if alternatives and not parts.lacks("contrasts") else None
         generation = generation_of(
             model, encoding, given=continuation is not None, top=max(TOP_TOKENS, alternatives + 1)
         )
@@ -1029,25 +1030,37 @@ class GenerativeModelVisualizer(Visualizer):
             contrasts=contrasts,
             provenance=attributions[0].provenance,
         )
-        if scores_only:
-            return report
-        return replace(
-            report,
-            attention=attention_for_report(model, encoding, attention, *steps_of(encoding))
-            if is_causal(model)
-            else (),
-            evaluations=evaluations_for_report(
-                self.runner,
-                self._explained_part(encoding, specs[0]),
-                attributions[0],
-                specs[0].function,
-                metrics,
+        if not scores_only:
+            report = replace(
+                report,
+                attention=parts.get(
+                    "attention",
+                    lambda: self._attention_of_steps(encoding, attention),
+                    (),
+                    is_requested=attention is not None,
+                ),
+                evaluations=parts.get(
+                    "evaluation",
+                    lambda: evaluations_for_report(
+                        self.runner,
+                        self._explained_part(encoding, specs[0]),
+                        attributions[0],
+                        specs[0].function,
+                        metrics,
+                    ),
+                    (),
+                    is_requested=metrics is not None,
+                )
+                if evaluate
+                else (),
+                lens=parts.get("logit lens", lambda: lens_for_report(model, encoding), None),
+                heads=parts.get(
+                    "head scores",
+                    lambda: head_scores_for_report(self.runner, encoding, attributions[0]),
+                    None,
+                ),
             )
-            if evaluate
-            else (),
-            lens=lens_for_report(model, encoding),
-            heads=head_scores_for_report(self.runner, encoding, attributions[0]),
-        )
+        return report.with_cautions(*parts.cautions)
 
     def _analysis_attributions(
         self,
@@ -1056,19 +1069,32 @@ class GenerativeModelVisualizer(Visualizer):
         specs: Sequence[TargetSpec],
         method: MethodChoice,
         alternatives: int,
+        parts: ReportParts,
     ) -> list[Attribution]:
         """Return an attribution for each spec, and one of the contrasts if alternatives are explained."""
-        attributions = []
-        for spec in specs:
-            if spec is not specs[0] and (encoding.prompt_length or 0) < 2:
-                continue  # a prompt of one token has no loss
+
+        def of_spec(spec: TargetSpec) -> list[Attribution]:
             explained = self._explained_part(encoding, spec)
             targets = spec.targets(runner.model, explained)
-            attributions += attribute(runner, method, [explained], [targets], spec.function)
+            return attribute(runner, method, [explained], [targets], spec.function)
+
+        def of_contrasts() -> list[Attribution]:
+            targets = contrast_targets(runner, encoding, alternatives, specs[0])
+            return attribute(runner, method, [encoding], [targets])
+
+        main, *others = specs
+        attributions = of_spec(main)
+        for spec in others:
+            if (encoding.prompt_length or 0) >= 2:  # a prompt of one token has no loss
+                attributions += parts.get("saliency of the prompt's loss", partial(of_spec, spec), [])
         if alternatives:
-            contrasts = contrast_targets(runner, encoding, alternatives, specs[0])
-            attributions += attribute(runner, method, [encoding], [contrasts])
+            attributions += parts.get("contrasts", of_contrasts, [])
         return attributions
+
+    def _attention_of_steps(self, encoding: Encoding, maps: MapChoice) -> tuple[AttentionMap, ...]:
+        """Return a report's attention maps of the steps of a continuation."""
+        self._require_steps()
+        return attention_for_report(self.runner.model, encoding, maps, *steps_of(encoding))
 
     def _explained_part(self, encoding: Encoding, spec: TargetSpec) -> Encoding:
         """Return prompt and continuation if the continuation is explained, else the prompt."""

@@ -28,14 +28,20 @@ from model_understanding.attention.capture.layer import (
 from model_understanding.attention.capture.parts import LayerValues, ToHeads
 from model_understanding.attention.capture.projections import ProjectionFinder
 from model_understanding.attention.capture.reader import AttentionReader, Depth
+from model_understanding.attention.capture.recognition import (
+    FUSED,
+    SOFTMAX,
+    axis_of_softmax,
+    fused_arguments,
+    fused_heads,
+    is_attention,
+)
 from model_understanding.errors import UnsupportedModelError
+from model_understanding.model.attention_layout import AttentionSite
 from model_understanding.model.metering import count_forward
 from model_understanding.model.operations import PRODUCTS
 from model_understanding.text.encoding import Encoding
 
-_SOFTMAX = frozenset({torch.nn.functional.softmax, torch.softmax, Tensor.softmax})
-_FUSED = torch.nn.functional.scaled_dot_product_attention
-_FUSED_ARGUMENTS = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
 _OUTPUT_TOLERANCE = 1e-4  # of the largest value; 16-bit products round more
 
 
@@ -131,7 +137,7 @@ class AttentionCapture(TorchFunctionMode):
         keywords = keywords or {}
         if self._reader.is_paused:
             return function(*arguments, **keywords)
-        if function is _FUSED:
+        if function is FUSED:
             result = self._fused_attention(arguments, keywords)
         else:
             result = self._other_operation(function, arguments, keywords)
@@ -144,7 +150,7 @@ class AttentionCapture(TorchFunctionMode):
         if self._projections is not None:
             self._projections.finish()
         self._require_values()
-        expected, seen = self._reader.layer_count, self._reader.layers_seen
+        expected, seen = len(self._reader.layout.sites), self._reader.layers_seen
         if self._unexpected or seen != expected:
             why = self._unexpected or f"expected {expected} attention layers, found {seen}"
             raise UnsupportedModelError(
@@ -162,7 +168,7 @@ class AttentionCapture(TorchFunctionMode):
         if pending is not None and position is not None and function.__name__ in (*PRODUCTS, "einsum"):
             return self._weighted_values(pending, function, arguments, keywords, position)
         result = function(*arguments, **keywords)
-        if function in _SOFTMAX:
+        if function in SOFTMAX:
             self._read_softmax(arguments, keywords, result)
         if pending is not None and position is not None and self._is_rearranged(result):
             pending.copies.append(result)
@@ -172,11 +178,10 @@ class AttentionCapture(TorchFunctionMode):
         self, arguments: tuple[Any, ...], keywords: dict[str, Any], probabilities: Tensor
     ) -> None:
         scores = arguments[0] if arguments else keywords["input"]
-        axis = keywords.get("dim", arguments[1] if len(arguments) > 1 else None)
-        if not self._is_attention(scores, axis):
+        if not is_attention(scores, axis_of_softmax(arguments, keywords), self._tokens):
             return
-        layer = self._next_layer()
-        if layer is None or not self._has_expected_heads(scores.shape[1]):
+        layer = self._next_layer(scores.shape[1])
+        if layer is None:
             return
         allowed = (scores.detach()[..., : self._tokens] > masked_below(scores.dtype)).any(dim=1)
         weights = EagerWeights(probabilities.detach()[..., : self._tokens], allowed)
@@ -191,21 +196,21 @@ class AttentionCapture(TorchFunctionMode):
         self._require_values()
         self._pending = _PendingLayer(layer, weights, copies)
 
-    def _next_layer(self) -> int | None:
-        """Count a layer; return its index if it is to be read."""
+    def _next_layer(self, heads: int) -> int | None:
+        """Count a layer of some heads; return its index if it is to be read."""
         reader = self._reader
-        layer = reader.layers_seen
-        reader.layers_seen += 1
-        return layer if reader.layers is None or layer in reader.layers else None
+        site = self._next_site()
+        if site is None or site.unreadable is not None:
+            return None
+        if heads != site.heads:
+            self._unexpected = f"expected {site.heads} heads in layer {site.layer}, found {heads}"
+            return None
+        return site.layer if reader.layers is None or site.layer in reader.layers else None
 
-    def _is_attention(self, scores: Tensor, axis: int | None) -> bool:
-        # One more key than tokens: a learned sink competes in the softmax (GPT-OSS).
-        return (
-            scores.ndim == 4
-            and axis in (-1, 3)
-            and scores.shape[-2] == self._tokens
-            and scores.shape[-1] in (self._tokens, self._tokens + 1)
-        )
+    def _next_site(self) -> AttentionSite | None:
+        sites, index = self._reader.layout.sites, self._reader.layers_seen
+        self._reader.layers_seen += 1
+        return sites[index] if index < len(sites) else None
 
     def _is_rearranged(self, result: Any) -> bool:
         return (
@@ -214,11 +219,6 @@ class AttentionCapture(TorchFunctionMode):
             and result.shape[-2] == self._tokens
             and result.shape[-1] in (self._tokens, self._tokens + 1)
         )
-
-    def _has_expected_heads(self, count: int) -> bool:
-        if count != self._reader.head_count:
-            self._unexpected = f"expected {self._reader.head_count} heads, found {count}"
-        return count == self._reader.head_count
 
     def _fused_weights(
         self,
@@ -230,21 +230,13 @@ class AttentionCapture(TorchFunctionMode):
         is_causal: bool = False,
         scale: float | None = None,
         enable_gqa: bool = False,
-    ) -> FusedWeights | None:
-        """Return the weights of a fused kernel's arguments; none where they have an unexpected shape."""
+    ) -> FusedWeights:
+        """Return the weights of a fused kernel's arguments."""
         query, key = query.detach(), key.detach()
-        heads = self._reader.head_count
-        if self._tokens == 1 and query.shape[1] * query.shape[2] == heads:
-            # transformers packs the heads of a group on the query axis when there is one query
+        heads = fused_heads(query, key, self._tokens)
+        if query.shape[1] != heads:
             query = query.reshape(query.shape[0], heads, 1, -1)
             attn_mask = None if attn_mask is None else attn_mask[:, :1, :1]
-        if query.shape[2] != self._tokens or key.shape[2] != self._tokens:
-            self._unexpected = (
-                f"found queries of shape {tuple(query.shape)} and keys of shape {tuple(key.shape)}"
-            )
-            return None
-        if not self._has_expected_heads(query.shape[1]):
-            return None
         factor = query.shape[-1] ** -0.5 if scale is None else scale
         return FusedWeights(query, key, attn_mask, is_causal, factor)
 
@@ -252,17 +244,21 @@ class AttentionCapture(TorchFunctionMode):
 
     def _fused_attention(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Run a fused kernel, and read the layer that it computes."""
-        given = dict(zip(_FUSED_ARGUMENTS, arguments, strict=False)) | keywords
-        layer = self._next_layer() if given["query"].ndim == 4 else None
-        weights = None if layer is None else self._fused_weights(**given)
-        if layer is None or weights is None:
-            return _FUSED(*arguments, **keywords)
+        given = fused_arguments(arguments, keywords)
+        query, key = given["query"], given["key"]
+        heads = fused_heads(query, key, self._tokens)
+        if not heads and query.ndim == 4 and self._reader.layout.tokens is None:
+            self._unexpected = f"queries have the shape {tuple(query.shape)} and keys {tuple(key.shape)}"
+        layer = self._next_layer(heads) if heads else None
+        if layer is None:
+            return FUSED(*arguments, **keywords)
+        weights = self._fused_weights(**given)
         self._read_weights(layer, weights, None, [])
         if self._pending is None:
-            return _FUSED(*arguments, **keywords)
+            return FUSED(*arguments, **keywords)
         given["value"] = self._reader.replace_values(layer, given["value"], 2)
         to_heads = self._by_shape(weights)
-        output = self._reader.replace_output(layer, _FUSED(**given), to_heads)
+        output = self._reader.replace_output(layer, FUSED(**given), to_heads)
         self._close(self._pending, given["value"].detach(), output, to_heads)
         return output
 
@@ -301,7 +297,7 @@ class AttentionCapture(TorchFunctionMode):
         self._pending = None
         if self._reader.depth < Depth.VALUES:
             return
-        values = _for_each_head(values, self._reader.head_count)
+        values = _for_each_head(values, pending.weights.shape[1])
         read = LayerValues(pending.layer, pending.weights, values, output, to_heads)
         if read.head_outputs.shape != values.shape:
             raise self._reader.refusal(read.layer, f"its values have the shape {tuple(values.shape)}")

@@ -133,7 +133,7 @@ class ProjectionFinder:
             raise self._reader.refusal(
                 search.of_values.layer, "more than one linear map takes its heads' outputs (an adapter?)"
             )
-        heads = weight.detach().T.reshape(self._reader.head_count, -1, weight.shape[0])
+        heads = weight.detach().T.reshape(len(search.of_values.head_outputs), -1, weight.shape[0])
         search.parts = LayerParts(search.of_values, heads)
         if self._with_residual:
             search.projected = precise(result.detach()).clone().reshape(self._tokens, -1)

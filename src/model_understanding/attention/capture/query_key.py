@@ -61,7 +61,7 @@ def read_query_key(model: Model, encoding: Encoding, layer: int, head: int, quer
     Args:
         model: The model.
         encoding: One text.
-        layer: The attention layer, from 0.
+        layer: The layer, by the model's own index.
         head: The head, from 0.
         query: The position of the query.
 
@@ -88,8 +88,9 @@ class _QueryKeyReader(AttentionReader):
         super().__init__(model, tokens)
         self.layers = (layer,)
         self.reading: QueryKeyReading | None = None
-        self.trace = _ScoreTrace(tokens, self.head_count, lambda: self.layers_seen == layer)
-        self._head, self._query = head, query
+        position = self.layout.position(layer)
+        self._heads, self._head, self._query = self.layout.heads_of(layer), head, query
+        self.trace = _ScoreTrace(tokens, self._heads, lambda: self.layers_seen == position)
 
     def read_weights(self, layer: int, weights: LayerWeights, scores: Tensor | None) -> None:
         """Read the layer's query and keys."""
@@ -137,7 +138,7 @@ class _QueryKeyReader(AttentionReader):
         """Return one head's query and keys; several heads may share their keys."""
         queries = query.detach().reshape(-1, self.tokens, query.shape[-1])
         keys = key.detach().reshape(-1, self.tokens, key.shape[-1])
-        group = self._head * len(keys) // self.head_count
+        group = self._head * len(keys) // self._heads
         return precise(queries[self._head, self._query]), precise(keys[group]), scale
 
     def _keep(

@@ -10,7 +10,7 @@ from torch import Tensor
 from model_understanding.attention.capture.layer import LayerWeights
 from model_understanding.attention.capture.parts import LayerParts, LayerValues, ToHeads
 from model_understanding.errors import UnsupportedModelError
-from model_understanding.model.attention_layout import layer_count
+from model_understanding.model.attention_layout import attention_layout
 from model_understanding.model.model import Model
 
 
@@ -48,15 +48,15 @@ class AttentionReader:
     """What an error says first of a layer whose parts are not found."""
     hint: ClassVar[str] = "Use kind='raw', or an attribution method that does not need attention."
     layers: Collection[int] | None = None
-    """The layers to read; all where ``None``."""
+    """The layers to read, by the model's own index; all where ``None``."""
     block_reruns = 0
     """How often each block is run again, each time as costly as a forward pass."""
 
     def __init__(self, model: Model, tokens: int) -> None:
         self.model = model
         self.tokens = tokens
-        self.layer_count = layer_count(model.config)
-        self.head_count: int = model.config.get_text_config().num_attention_heads
+        self.layout = attention_layout(model)
+        """Which layers attend; layers are called by the model's own index."""
         self.layers_seen = 0
         """How many attention layers the forward pass has come to, as the mode counts them."""
         self.is_paused = False

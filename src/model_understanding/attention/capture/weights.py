@@ -96,12 +96,12 @@ class KeptLayers:
         self.layers, self.heads, self.queries = layers, heads, queries
         self._reducer = reducer
         self._kept: list[Reduced] = []
+        self._joined = 0
 
-    def keep(self, layer: int, weights: LayerWeights, factors: Tensor | None = None) -> None:
-        """Reduce and keep a layer.
+    def keep(self, weights: LayerWeights, factors: Tensor | None = None) -> None:
+        """Reduce and keep the next layer.
 
         Args:
-            layer: Its index.
             weights: Its weights.
             factors: What the weights of each head and key are multiplied by, ``(batch, heads, 1, tokens)``.
         """
@@ -116,13 +116,14 @@ class KeptLayers:
         batch, _, tokens = weights.shape
         heads = 1 if isinstance(self.heads, str) else len(self.heads)
         reduced = self._reducer(blocks(), (batch, heads, len(self.queries), tokens))
+        self._joined += 1
         if not self._kept or not isinstance(self.layers, str):
             self._kept.append(reduced)
             return
         so_far = self._kept[0]
         joined = reduced.weights.to(so_far.weights.device)  # layers may lie on several devices
         if self.layers == "mean":
-            joined = so_far.weights + (joined - so_far.weights) / (layer + 1)
+            joined = so_far.weights + (joined - so_far.weights) / self._joined
         else:
             joined = torch.maximum(so_far.weights, joined)
         self._kept[0] = Reduced(joined, so_far.mask | reduced.mask.to(so_far.mask.device))
@@ -156,4 +157,4 @@ class _WeightReader(AttentionReader):
 
     def read_weights(self, layer: int, weights: LayerWeights, scores: Tensor | None) -> None:
         """Reduce and keep a layer."""
-        self._kept.keep(layer, weights)
+        self._kept.keep(weights)

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from model_understanding.results import AttentionMap, Report
+import numpy as np
+from jaxtyping import Float
+
+from model_understanding.results import AttentionMap, HeadScores, Report
 from model_understanding.show.payload.quantize import (
     byte_budget,
     distinct_maps,
@@ -70,9 +73,17 @@ def encoded_heads(report: Report, omitted: list[str]) -> dict[str, Any] | None:
         "heads": heads.scores.shape[2],
         "scores": [
             [float(f"{score:.4g}") for score in scores]
-            for scores in heads.scores.reshape(len(heads.names), -1)
+            for scores in _of_all_layers(heads).reshape(len(heads.names), -1)
         ],
     }
+
+
+def _of_all_layers(heads: HeadScores) -> Float[np.ndarray, "names layers heads"]:
+    """Return scores by the model's own layers; 0 for those without attention, which no map has."""
+    count, _, size = heads.scores.shape
+    scores = np.zeros((count, heads.layers[-1] + 1, size), dtype=np.float32)
+    scores[:, list(heads.layers)] = heads.scores
+    return scores
 
 
 def _attention(

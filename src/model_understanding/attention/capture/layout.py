@@ -1,0 +1,196 @@
+"""Measure which layers of a model compute attention, by watching one forward pass.
+
+Hybrids attend in some layers only, pruned models have fewer heads in some, and configurations say neither
+reliably. So where a reading of attention finds something else than assumed, the layout is measured on the
+text at hand, and the reading runs again. Layers are numbered as the model numbers them: by the calls of the
+members of the outermost ``ModuleList`` in which all attention runs, as ``model/blocks.py`` numbers blocks.
+"""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, NamedTuple, TypeVar
+
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from model_understanding.attention.capture.recognition import (
+    FUSED,
+    SOFTMAX,
+    axis_of_softmax,
+    fused_arguments,
+    fused_heads,
+    is_attention,
+)
+from model_understanding.errors import UnsupportedModelError
+from model_understanding.model.attention_layout import (
+    AttentionLayout,
+    AttentionSite,
+    keep_layout,
+    known_layout,
+)
+from model_understanding.model.guard import guarded
+from model_understanding.model.metering import count_forward
+from model_understanding.model.model import Model
+from model_understanding.text.encoding import Encoding
+
+Read = TypeVar("Read")
+
+
+def with_known_layout(model: Model, encoding: Encoding, read: Callable[[], Read]) -> Read:
+    """Return what a reading of attention gives; run it again where the model's layers are not as assumed.
+
+    Args:
+        model: The model.
+        encoding: The texts that are read.
+        read: Reads attention with the layout that is known.
+
+    Raises:
+        UnsupportedModelError: The attention cannot be read with the measured layout either.
+    """
+    try:
+        return read()
+    except UnsupportedModelError:
+        before = known_layout(model)
+        if before.tokens == encoding.ids.shape[1]:
+            raise
+        measured = measured_layout(model, encoding.row(0) if len(encoding) > 1 else encoding)
+        keep_layout(model, measured)
+        if (measured.sites, measured.unreadable) == (before.sites, before.unreadable):
+            raise
+    return read()
+
+
+def measured_layout(model: Model, encoding: Encoding) -> AttentionLayout:
+    """Return the attention that a forward pass over one text shows.
+
+    Args:
+        model: The model.
+        encoding: The text.
+    """
+    survey = _Survey(encoding.ids.shape[1])
+    with guarded(model.module, gradients=False), survey.hooks(model.module), survey:
+        model.forward(encoding, encoding.ids.shape[1] - 1 if model.is_language_model else 0)
+    count_forward(encoding.ids.numel())
+    return survey.layout(getattr(model.config.get_text_config(), "num_hidden_layers", None))
+
+
+class _Seen(NamedTuple):
+    """A softmax or a fused kernel that a forward pass ran.
+
+    Args:
+        calls: The running members of lists of modules, outermost first: the list's path, and which call of
+            its members this is.
+        heads: The number of heads; 0 where it is not attention over all tokens.
+        why: Why its weights cannot be read; ``None`` if they can.
+    """
+
+    calls: dict[str, int]
+    heads: int
+    why: str | None
+
+
+class _Survey(TorchFunctionMode):
+    """Notes each attention layer that runs, and in which members of which lists of modules.
+
+    Args:
+        tokens: Length of the text.
+    """
+
+    def __init__(self, tokens: int) -> None:
+        super().__init__()
+        self._tokens = tokens
+        self._seen: list[_Seen] = []
+        self._running: list[tuple[str, int]] = []
+        self._calls: dict[str, int] = {}
+
+    def hooks(self, module: nn.Module) -> ExitStack:
+        """Watch the members of each list of modules while the stack is open."""
+        handles = ExitStack()
+        for path, members in module.named_modules():
+            if not isinstance(members, nn.ModuleList):
+                continue
+            for member in members:
+                for handle in (
+                    member.register_forward_pre_hook(self._enter(path)),
+                    member.register_forward_hook(self._leave, always_call=True),
+                ):
+                    handles.callback(handle.remove)
+        return handles
+
+    def __torch_function__(
+        self,
+        function: Any,
+        types: Any,
+        arguments: tuple[Any, ...] = (),
+        keywords: dict[str, Any] | None = None,
+    ) -> Any:
+        keywords = keywords or {}
+        if function is FUSED:
+            self._note_fused(**fused_arguments(arguments, keywords))
+        elif function in SOFTMAX:
+            scores = arguments[0] if arguments else keywords["input"]
+            self._note_softmax(scores, axis_of_softmax(arguments, keywords))
+        return function(*arguments, **keywords)
+
+    def layout(self, depth: int | None) -> AttentionLayout:
+        """Return the layout of what was seen.
+
+        Args:
+            depth: How many layers the configuration says that the model has.
+        """
+        lists = self._seen[0].calls if self._seen else {}
+        shared = [path for path in lists if all(path in seen.calls for seen in self._seen)]
+        path = next((path for path in shared if self._calls[path] == depth), shared[0] if shared else None)
+        numbers = [seen.calls[path] if path else index for index, seen in enumerate(self._seen)]
+        sites = [
+            AttentionSite(number, seen.heads, self._why(number, numbers, seen))
+            for number, seen in zip(numbers, self._seen, strict=True)
+            if seen.heads
+        ]
+        readable = {site.layer for site in sites if site.unreadable is None}
+        unreadable = {
+            number: self._why(number, numbers, seen) or ""
+            for number, seen in zip(numbers, self._seen, strict=True)
+            if number not in readable
+        }
+        count = self._calls[path] if path else max([depth or 0, *(number + 1 for number in numbers)])
+        return AttentionLayout(tuple(sites), count, tuple(unreadable.items()), self._tokens)
+
+    def _why(self, number: int, numbers: list[int], seen: _Seen) -> str | None:
+        """Return why the attention of a layer cannot be read."""
+        if seen.why is None and numbers.count(number) > 1:
+            return f"attention runs {numbers.count(number)} times in it"
+        return seen.why
+
+    def _note_fused(self, query: Tensor, key: Tensor, **others: Any) -> None:
+        heads = fused_heads(query, key, self._tokens)
+        if heads:
+            self._note(heads)
+        else:
+            self._note(0, f"queries have the shape {tuple(query.shape)} and keys {tuple(key.shape)}")
+
+    def _note_softmax(self, scores: Tensor, axis: int | None) -> None:
+        if is_attention(scores, axis, self._tokens):
+            self._note(scores.shape[1])
+        elif self._resembles_attention(scores, axis):
+            self._note(0, f"its softmax is over scores of shape {tuple(scores.shape)}")
+
+    def _resembles_attention(self, scores: Tensor, axis: int | None) -> bool:
+        """Return whether a softmax may be attention in another form; that of a router has fewer axes."""
+        if scores.ndim < 3 or axis not in (-1, scores.ndim - 1):
+            return False
+        return scores.ndim > 3 or (scores.shape[0] > 1 and set(scores.shape[1:]) == {self._tokens})
+
+    def _note(self, heads: int, why: str | None = None) -> None:
+        self._seen.append(_Seen(dict(self._running), heads, why))
+
+    def _enter(self, path: str) -> Callable[..., None]:
+        def enter(module: nn.Module, arguments: Any) -> None:
+            call = self._calls.get(path, 0)
+            self._calls[path] = call + 1
+            self._running.append((path, call))
+
+        return enter
+
+    def _leave(self, module: nn.Module, arguments: Any, output: Any) -> None:
+        self._running.pop()
