@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+
+import torch
 
 from model_understanding.attention.capture.layout import with_known_layout
 from model_understanding.attention.capture.query_key import QueryKeyReading, read_query_key
@@ -22,12 +24,14 @@ from model_understanding.attention.keep import (
 )
 from model_understanding.attention.protocol import AttentionMapMethod
 from model_understanding.checks import index_in
-from model_understanding.model.attention_layout import attention_layout
+from model_understanding.model.attention_layout import attention_layout, listed
 from model_understanding.model.model import Model
 from model_understanding.registry import MAPS
-from model_understanding.results import AttentionMap, QueryKey
+from model_understanding.results import AttentionMap, Provenance, QueryKey
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
+
+_LEAST_SINK_SHARE = 1e-3
 
 
 def read_attention(
@@ -81,7 +85,26 @@ def read_attention(
         map=method.name,
         keep=name_of(reducer),
         parameters=asdict(method),  # pyright: ignore[reportArgumentType]
-        provenance=model.provenance(encoding, time.perf_counter() - started),
+        provenance=_with_cautions(
+            model.provenance(encoding, time.perf_counter() - started),
+            (*attention_layout(model).cautions, *_sink_cautions(model, captured.rest, layers)),
+        ),
+    )
+
+
+def _with_cautions(provenance: Provenance, cautions: tuple[str, ...]) -> Provenance:
+    return replace(provenance, cautions=(*provenance.cautions, *cautions))
+
+
+def _sink_cautions(model: Model, share: float, layers: Axis) -> tuple[str, ...]:
+    """Return a warning if rows of attention sum to less than 1 by more than rounding."""
+    rounding = torch.finfo(getattr(model.module, "dtype", torch.float32)).eps
+    if share <= max(_LEAST_SINK_SHARE, rounding):
+        return ()
+    where = "over all layers" if isinstance(layers, str) else f"in {listed(tuple(layers))}"
+    return (
+        f"A learned sink takes {100 * share:.1f} % of each row on average {where}: "
+        "the weights of a row sum to less than 100 %.",
     )
 
 

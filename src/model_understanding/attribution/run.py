@@ -9,10 +9,12 @@ from typing import Any, Literal, overload
 import numpy as np
 from jaxtyping import Bool
 
+from model_understanding.attribution.attention_flow import GradientWeightedAttention
 from model_understanding.attribution.choose import MethodChoice, resolved_method
 from model_understanding.attribution.isolation import Errors, isolated
 from model_understanding.attribution.protocol import AttributionMethod, Scores
-from model_understanding.errors import InputError
+from model_understanding.attribution.saliency import Saliency
+from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.batching import Batches, memory_cautions
 from model_understanding.passes.predicted_targets import MakeTarget, PredictedTargets
 from model_understanding.passes.runner import Runner
@@ -98,6 +100,11 @@ def attribute_each(
         InputError: The runner is at a layer, and the method does not work for hidden states.
     """
     method = resolved_method(choice, runner, targets)
+    if choice == "fast" and isinstance(method, GradientWeightedAttention):
+        try:
+            return attribute(runner, method, encodings, targets, function)
+        except UnsupportedModelError:  # the model has attention, but not in a form that can be read
+            method = Saliency()
     _check_layer(runner, method)
     explain = partial(
         _explained,

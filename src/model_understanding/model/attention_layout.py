@@ -12,6 +12,7 @@ from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.model import Model
 
 _HINT = "Use a saliency method instead: it works for every model with token embeddings."
+_LOAD_HINT = "Load the model with attn_implementation='sdpa' or 'eager'."
 _MEASURED = "attention_layout"
 
 
@@ -39,12 +40,14 @@ class AttentionLayout:
         depth: How many layers the model has, with attention or without.
         unreadable: Layers whose attention has another form, and why it cannot be read.
         tokens: Length of the text on which it was measured; ``None`` if the configuration says so.
+        is_encoder: Whether these are the layers of an encoder whose decoder attends besides.
     """
 
     sites: tuple[AttentionSite, ...]
     depth: int
     unreadable: tuple[tuple[int, str], ...] = ()
     tokens: int | None = None
+    is_encoder: bool = False
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -54,7 +57,24 @@ class AttentionLayout:
     @property
     def is_complete(self) -> bool:
         """Whether the attention of every layer of the model can be read."""
-        return self.layers == tuple(range(self.depth))
+        return self.layers == tuple(range(self.depth)) and not self.is_encoder
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Warnings about attention that is not shown."""
+        cautions = [
+            f"The attention of layer {layer} is not shown: {why}." for layer, why in self.unreadable[:1]
+        ]
+        if len(self.unreadable) > 1:
+            layers = listed(tuple(layer for layer, _ in self.unreadable))
+            reasons = "; ".join(dict.fromkeys(why for _, why in self.unreadable))
+            cautions = [f"The attention of {layers} is not shown: {reasons}."]
+        if self.is_encoder:
+            cautions.append(
+                "Only the encoder's self-attention is shown, "
+                "not the decoder's attention to itself and to the encoder."
+            )
+        return tuple(cautions)
 
     def heads_of(self, layer: int) -> int:
         """Return the number of heads of a layer."""
@@ -123,8 +143,9 @@ class AttentionLayout:
 
 
 def listed(layers: tuple[int, ...]) -> str:
-    """Return layers as in ``layers 1, 3``."""
-    return f"layer{'' if len(layers) == 1 else 's'} {', '.join(map(str, layers))}"
+    """Return layers as in ``layers 1, 3 and 5``."""
+    *others, last = map(str, layers)
+    return f"layers {', '.join(others)} and {last}" if others else f"layer {last}"
 
 
 def attention_layout(model: Model) -> AttentionLayout:
@@ -136,12 +157,18 @@ def attention_layout(model: Model) -> AttentionLayout:
     layout = known_layout(model)
     if layout.layers:
         return layout
+    implementation = getattr(model.config, "_attn_implementation", None)
     if layout.unreadable:
         layer, why = layout.unreadable[0]
         raise UnsupportedModelError(
             f"Could not read the attention of {model.name} exactly: in layer {layer}, {why}.",
-            hint="Load the model with attn_implementation='sdpa' or 'eager' if it is not. "
-            "Some architectures are not supported.",
+            hint=_HINT if implementation in ("sdpa", "eager", None) else f"{_LOAD_HINT} {_HINT}",
+        )
+    if layout.tokens is not None and getattr(model.config.get_text_config(), "num_attention_heads", 0):
+        raise UnsupportedModelError(
+            f"Found no softmax over all tokens in the layers of {model.name} "
+            f"(implementation {implementation!r}), so its attention cannot be read.",
+            hint=_HINT if implementation in ("sdpa", "eager", None) else f"{_LOAD_HINT} {_HINT}",
         )
     raise UnsupportedModelError(f"Models of type {model.config.model_type!r} have no attention.", hint=_HINT)
 
@@ -171,7 +198,8 @@ def _configured(config: Any) -> AttentionLayout:
         for layer, (count, name) in enumerate(zip(counts, types, strict=False))
         if count and _is_softmax_attention(name)
     ]
-    return AttentionLayout(tuple(sites), depth)
+    is_encoder = bool(getattr(config, "is_encoder_decoder", False))
+    return AttentionLayout(tuple(sites), depth, is_encoder=is_encoder)
 
 
 def _is_softmax_attention(layer_type: str) -> bool:

@@ -34,6 +34,7 @@ from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
 Read = TypeVar("Read")
+_OF_DECODER = "it belongs to the decoder"
 
 
 def with_known_layout(model: Model, encoding: Encoding, read: Callable[[], Read]) -> Read:
@@ -71,7 +72,10 @@ def measured_layout(model: Model, encoding: Encoding) -> AttentionLayout:
     with guarded(model.module, gradients=False), survey.hooks(model.module), survey:
         model.forward(encoding, encoding.ids.shape[1] - 1 if model.is_language_model else 0)
     count_forward(encoding.ids.numel())
-    return survey.layout(getattr(model.config.get_text_config(), "num_hidden_layers", None))
+    return survey.layout(
+        getattr(model.config.get_text_config(), "num_hidden_layers", None),
+        has_decoder=bool(getattr(model.config, "is_encoder_decoder", False)),
+    )
 
 
 class _Seen(NamedTuple):
@@ -132,29 +136,39 @@ class _Survey(TorchFunctionMode):
             self._note_softmax(scores, axis_of_softmax(arguments, keywords))
         return function(*arguments, **keywords)
 
-    def layout(self, depth: int | None) -> AttentionLayout:
+    def layout(self, depth: int | None, *, has_decoder: bool = False) -> AttentionLayout:
         """Return the layout of what was seen.
 
         Args:
             depth: How many layers the configuration says that the model has.
+            has_decoder: Whether it says that a decoder follows an encoder.
         """
-        lists = self._seen[0].calls if self._seen else {}
-        shared = [path for path in lists if all(path in seen.calls for seen in self._seen)]
+        seen = self._seen
+        if has_decoder and seen:  # layers of the decoder have other indices, and other queries
+            encoder = next(iter(seen[0].calls), None)
+            seen = [one if encoder in one.calls else one._replace(why=_OF_DECODER) for one in seen]
+        own = [one for one in seen if one.why != _OF_DECODER]
+        lists = own[0].calls if own else {}
+        shared = [path for path in lists if all(path in one.calls for one in own)]
         path = next((path for path in shared if self._calls[path] == depth), shared[0] if shared else None)
-        numbers = [seen.calls[path] if path else index for index, seen in enumerate(self._seen)]
+        own_numbers = iter([one.calls[path] if path else index for index, one in enumerate(own)])
+        numbers = [-1 if one.why == _OF_DECODER else next(own_numbers) for one in seen]
+        numbered = list(zip(numbers, seen, strict=True))
         sites = [
-            AttentionSite(number, seen.heads, self._why(number, numbers, seen))
-            for number, seen in zip(numbers, self._seen, strict=True)
-            if seen.heads
+            AttentionSite(number, one.heads, self._why(number, numbers, one))
+            for number, one in numbered
+            if one.heads
         ]
         readable = {site.layer for site in sites if site.unreadable is None}
         unreadable = {
-            number: self._why(number, numbers, seen) or ""
-            for number, seen in zip(numbers, self._seen, strict=True)
-            if number not in readable
+            number: self._why(number, numbers, one) or ""
+            for number, one in numbered
+            if number not in readable and number >= 0
         }
         count = self._calls[path] if path else max([depth or 0, *(number + 1 for number in numbers)])
-        return AttentionLayout(tuple(sites), count, tuple(unreadable.items()), self._tokens)
+        return AttentionLayout(
+            tuple(sites), count, tuple(unreadable.items()), self._tokens, len(own) < len(seen)
+        )
 
     def _why(self, number: int, numbers: list[int], seen: _Seen) -> str | None:
         """Return why the attention of a layer cannot be read."""

@@ -260,7 +260,7 @@ class AttentionCapture(TorchFunctionMode):
         to_heads = self._by_shape(weights)
         output = self._reader.replace_output(layer, FUSED(**given), to_heads)
         self._close(self._pending, given["value"].detach(), output, to_heads)
-        return output
+        return _handed_on(output)
 
     def _weighted_values(
         self, pending: _PendingLayer, function: Any, arguments: tuple[Any, ...], keywords: Any, position: int
@@ -286,7 +286,7 @@ class AttentionCapture(TorchFunctionMode):
             output = reader.replace_output(layer, function(weights, values, **keywords), to_heads)
             values = values.detach()
         self._close(pending, values, output, to_heads)
-        return output
+        return _handed_on(output)
 
     def _by_shape(self, weights: LayerWeights) -> ToHeads:
         batch, heads, tokens = weights.shape
@@ -312,6 +312,11 @@ class AttentionCapture(TorchFunctionMode):
             raise self._reader.refusal(
                 self._pending.layer, "the values that its weights multiply were not found"
             )
+
+
+def _handed_on(output: Tensor) -> Tensor:
+    """Return what the model continues with: a copy of a leaf, because some models add to it in place."""
+    return output.clone() if output.is_leaf and output.requires_grad else output
 
 
 def _einsum_axes(equation: str) -> tuple[ToHeads, str, int] | None:

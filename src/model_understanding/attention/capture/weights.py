@@ -29,11 +29,14 @@ class CapturedAttention(NamedTuple):
         weights: The weights; a reduced axis has length 1.
         mask: Which of them some head of some layer could fill.
         keys: Positions of the keys, where each row kept others (``TopKeys``); −1 beyond a row's last weight.
+        rest: How far the model's weights of a row are below a sum of 1, on average over the rows, heads and
+            layers read: what a learned sink takes.
     """
 
     weights: Float[Tensor, "batch layers heads queries tokens"]
     mask: Bool[Tensor, "batch queries tokens"]
     keys: Int[Tensor, "batch layers heads queries count"] | None = None
+    rest: float = 0.0
 
 
 def capture_attention(
@@ -97,6 +100,7 @@ class KeptLayers:
         self._reducer = reducer
         self._kept: list[Reduced] = []
         self._joined = 0
+        self._rests: list[tuple[Tensor, Tensor]] = []  # of each block: sum over its rows, and their number
 
     def keep(self, weights: LayerWeights, factors: Tensor | None = None) -> None:
         """Reduce and keep the next layer.
@@ -111,7 +115,10 @@ class KeptLayers:
                 rows = block.weights
                 if factors is not None:
                     rows = rows * factors[..., block.first_key : block.end_key]
-                yield block._replace(weights=choose_heads(rows, self.heads))
+                chosen = choose_heads(rows, self.heads)
+                if factors is None:
+                    self._measure_rest(rows if isinstance(self.heads, str) else chosen, block.allowed)
+                yield block._replace(weights=chosen)
 
         batch, _, tokens = weights.shape
         heads = 1 if isinstance(self.heads, str) else len(self.heads)
@@ -144,7 +151,16 @@ class KeptLayers:
             torch.stack([reduced.weights.to(device) for reduced in chosen], dim=1),
             mask,
             torch.stack(keys, dim=1) if keys else None,
+            self._rest(),
         )
+
+    def _measure_rest(self, rows: Float[Tensor, "batch heads rows keys"], allowed: Tensor) -> None:
+        has_keys = allowed.any(dim=-1)[:, None].expand(rows.shape[:3])  # padding attends to nothing
+        self._rests.append((((1 - rows.sum(dim=-1)) * has_keys).sum(), has_keys.sum()))
+
+    def _rest(self) -> float:
+        count = sum(int(count) for _, count in self._rests)
+        return sum(float(rest) for rest, _ in self._rests) / max(count, 1)
 
 
 class _WeightReader(AttentionReader):
