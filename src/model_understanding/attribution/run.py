@@ -100,21 +100,20 @@ def attribute_each(
         InputError: The runner is at a layer, and the method does not work for hidden states.
     """
     method = resolved_method(choice, runner, targets)
-    if choice == "fast" and isinstance(method, GradientWeightedAttention):
-        try:
-            return attribute(runner, method, encodings, targets, function)
-        except UnsupportedModelError:  # the model has attention, but not in a form that can be read
-            method = Saliency()
     _check_layer(runner, method)
-    explain = partial(
-        _explained,
-        runner=runner,
-        method=method,
-        parameters=_parameters(runner, method),
-        encodings=encodings,
-        targets=targets,
-        function=function,
-    )
+
+    def explain(group: Sequence[int]) -> dict[int, Attribution]:
+        explain_by = partial(
+            _explained, group, runner=runner, encodings=encodings, targets=targets, function=function
+        )
+        try:
+            return explain_by(method=method, parameters=_parameters(runner, method))
+        except UnsupportedModelError:
+            if not (choice == "fast" and isinstance(method, GradientWeightedAttention)):
+                raise
+        # The model has attention, but not in a form that can be followed.
+        return explain_by(method=Saliency(), parameters=_parameters(runner, Saliency()))
+
     counts = None if callable(targets) else [len(row) for row in targets]
     group_of = {member: group for group in groups_of_equal_length(encodings, counts) for member in group}
     waiting: dict[int, Attribution | Failure] = {}
