@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_models
 import torch
 import transformers
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from model_understanding import GenerativeModelVisualizer, LoadingError, ModelVisualizer, UnsafeModelError
 from model_understanding.loading import LoadingOptions, detect_task
@@ -207,3 +208,112 @@ def test_a_folder_without_a_tokenizer_is_not_given_an_empty_one(saved, tmp_path,
         "Pass tokenizer=…: a tokenizer, or the name of the model it was trained from."
     )
     assert visualizer(folder, tokenizer=saved / name).tokenizer("The film")["input_ids"]
+
+
+# --- damaged and incomplete downloads ---
+
+LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2\nsize 440449768\n"
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_git_lfs_pointer_is_named(bert, file):
+    (bert / file).write_text(LFS_POINTER)
+    assert refusal(LoadingError, bert) == (
+        f"'{bert}' contains a git-lfs pointer in place of {file}: its content was never downloaded. "
+        "Run git lfs pull in that folder, or download the model again."
+    )
+
+
+@pytest.mark.parametrize("kept", [[], [1], [0, 1]], ids=["no shard", "one shard", "all but the last"])
+def test_a_missing_shard_is_named(saved, tmp_path, kept):
+    folder = tmp_path / "shards"
+    tiny_models.build("llama").save_pretrained(folder, max_shard_size="12KB")
+    tiny_models.tokenizer_of("llama").save_pretrained(folder)
+    shards = sorted(path.name for path in folder.glob("*.safetensors"))
+    assert len(shards) > 2
+    lost = [name for index, name in enumerate(shards) if index not in kept]
+    for name in lost:
+        (folder / name).unlink()
+    message = refusal(LoadingError, folder, visualizer=GenerativeModelVisualizer)
+    assert f"lacks {lost[0]}" in message
+    assert f"one of the {len(shards)} files" in message
+    assert "pickle" not in message
+
+
+def test_a_missing_shard_of_a_pickle_is_named(bert):
+    (bert / "model.safetensors").unlink()
+    index = {"weight_map": {"a": "pytorch_model-1.bin", "b": "pytorch_model-2.bin"}}
+    (bert / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    assert "lacks pytorch_model-1.bin and 1 more" in refusal(LoadingError, bert, allow_pickle=True)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x08", b"\xff" * 100, "half"], ids=["empty", "short", "noise", "half"]
+)
+def test_damaged_weights_are_named(bert, content):
+    whole = (bert / "model.safetensors").read_bytes()
+    (bert / "model.safetensors").write_bytes(whole[: len(whole) // 2] if content == "half" else content)
+    message = refusal(LoadingError, bert)
+    assert message.startswith(f"model.safetensors of '{bert}' is damaged or cut short: ")
+    assert message.endswith("Download the model again.")
+
+
+@pytest.mark.parametrize(
+    ("name", "visualizer", "layer"),
+    [
+        ("bert", ModelVisualizer, "bert.encoder.layer.1."),
+        ("llama", GenerativeModelVisualizer, "model.layers.1."),
+    ],
+)
+def test_a_layer_without_weights_is_not_filled_with_random_ones(saved, tmp_path, name, visualizer, layer):
+    folder = shutil.copytree(saved / name, tmp_path / name)
+    weights = load_file(folder / "model.safetensors")
+    kept = {key: value for key, value in weights.items() if not key.startswith(layer)}
+    assert len(kept) < len(weights)
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    message = refusal(LoadingError, folder, visualizer=visualizer)
+    assert message.startswith(f"'{folder}' lacks weights of its layers: {layer}")
+
+
+def test_a_missing_head_is_said_and_not_refused(saved, tmp_path):
+    folder = shutil.copytree(saved / "bert", tmp_path / "bert")
+    weights = load_file(folder / "model.safetensors")
+    kept = {key: value for key, value in weights.items() if not key.startswith("classifier.")}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    (caution,) = ModelVisualizer(folder).runner.model.loaded.provenance.cautions
+    assert "untrained head" in caution
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"num_hidden_layers": 10**8},
+        {"num_labels": 10**7},
+        {"text_config": {"num_hidden_layers": 10**8}},
+        {"encoder_layers": 10**9},
+    ],
+)
+def test_a_config_of_impossible_size_is_refused_before_anything_is_built(bert, change, monkeypatch):
+    configure(bert, **change)
+    monkeypatch.setattr(
+        transformers.AutoConfig, "from_pretrained", lambda *_, **__: pytest.fail("it was read")
+    )
+    message = refusal(LoadingError, bert)
+    assert "are accepted. Fix its config.json, or download the model again." in message
+
+
+def test_gguf_files_are_recognized(tmp_path, saved):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "model.Q4_K_M.GGUF").write_bytes(b"no model")
+    shutil.copy(saved / "llama" / "config.json", folder)
+    assert refusal(LoadingError, folder, visualizer=GenerativeModelVisualizer) == (
+        f"'{folder}' contains GGUF files, which are passed by their own name. "
+        f"Pass '{folder / 'model.Q4_K_M.GGUF'}'."
+    )
+    file = str(folder / "model.Q4_K_M.GGUF")
+    assert detect_task(file, LoadingOptions()) == "causal-lm"
+    assert refusal(LoadingError, file, visualizer=GenerativeModelVisualizer) == (
+        f"'{file}' is not a GGUF file: it starts with b'no m', not b'GGUF'. "
+        "Download it again, or pass the folder of a model that transformers saved."
+    )

@@ -36,13 +36,6 @@ def test_a_broken_config(bert):
     )
 
 
-def test_broken_weights(bert):
-    (bert / "model.safetensors").write_bytes(b"not safetensors")
-    message = refusal(LoadingError, bert)
-    assert message.startswith(f"Cannot load '{bert}': ")
-    assert message.endswith(SEE_CONTENTS)
-
-
 def test_weights_of_other_shapes_than_configured(bert):
     configure(bert, num_labels=5, id2label={str(i): str(i) for i in range(5)})
     assert refusal(LoadingError, bert) == (

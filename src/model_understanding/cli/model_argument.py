@@ -43,6 +43,7 @@ class ModelChoice:
     Args:
         name: Hub ID, folder, ``demo:…`` or a ``.gguf`` file.
         task: Task; ``None`` to read it from the config.
+        tokenizer: Hub ID or folder of the tokenizer; ``None`` for the model's own.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; ``None`` for the default.
         dtype: Dtype of the weights; ``None`` for the default.
         revision: Branch, tag or commit on the Hub.
@@ -61,6 +62,10 @@ class ModelChoice:
     task: Annotated[
         TaskName | None,
         _option("sequence-classification or causal-lm.", "from the model's config", metavar="TASK"),
+    ] = None
+    tokenizer: Annotated[
+        str | None,
+        _option("Hub ID or folder of the tokenizer.", "the model's own", metavar="TOKENIZER"),
     ] = None
     device: Annotated[
         str | None, _option("cpu, cuda, cuda:1, mps.", "a GPU if available", metavar="DEVICE")
@@ -146,14 +151,14 @@ def load_visualizer(
         demo_model_folder(choice.name, progress=steps)
         task = choice.task or TaskName(DEMO_MODELS[choice.name].task)
     else:
-        steps("Importing torch and transformers")
+        steps(f"Looking for {choice.name}")
         task = choice.task or _detect_task(choice)
     check(task)
     steps(f"Loading {choice.name}")
     from model_understanding.visualizers import GenerativeModelVisualizer, ModelVisualizer
 
     kind = ModelVisualizer if task is TaskName.SEQUENCE_CLASSIFICATION else GenerativeModelVisualizer
-    return kind(choice.name, **_loading_options(choice))
+    return kind(choice.name, tokenizer=choice.tokenizer, **_loading_options(choice))
 
 
 def _detect_task(choice: ModelChoice) -> TaskName:
@@ -164,6 +169,6 @@ def _detect_task(choice: ModelChoice) -> TaskName:
 
 def _loading_options(choice: ModelChoice) -> dict[str, Any]:
     options = asdict(choice)
-    del options["name"], options["task"]
+    del options["name"], options["task"], options["tokenizer"]
     options["dtype"] = None if choice.dtype is None else choice.dtype.value
     return options

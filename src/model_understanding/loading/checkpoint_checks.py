@@ -1,10 +1,12 @@
 """Refuse unsafe, incomplete or unreadable checkpoints before anything of them is loaded."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
 from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 from transformers.utils.hub import cached_file
 
@@ -18,6 +20,9 @@ _KNOWN_ATTENTION = frozenset(
 _KNOWN_EXPERTS = frozenset({"eager", "batched_mm", "grouped_mm"})
 _PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl"})
 _INDEX = "model.safetensors.index.json"
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_GGUF_MAGIC = b"GGUF"
+_MOST_LAYERS, _MOST_LABELS = 10_000, 1_000_000
 
 
 def refuse_foreign_kernels(checkpoint: str, config: Any) -> None:
@@ -73,12 +78,59 @@ def refuse_unusable_folder(checkpoint: str) -> None:
             f"The folder {checkpoint!r} does not exist.",
             hint="Check the path, or pass the name of a model on the Hugging Face Hub.",
         )
+    refuse_lfs_pointers(folder)
     if (folder / "adapter_config.json").is_file():
         # transformers silently ignores the adapter if peft is not installed.
         raise LoadingError(
             f"{checkpoint!r} contains an adapter, which would be ignored.",
             hint="Merge it into its base model and save that, or pass the model with its adapter as model=….",
         )
+
+
+def refuse_lfs_pointers(folder: Path) -> None:
+    """Refuse a folder in which git left pointers in place of large files.
+
+    Args:
+        folder: The folder; one that does not exist has none.
+
+    Raises:
+        LoadingError: There is one.
+    """
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.is_file() and path.stat().st_size < 1024 and path.read_bytes().startswith(_LFS_POINTER):
+            raise LoadingError(
+                f"{str(folder)!r} contains a git-lfs pointer in place of {path.name}: its content was never "
+                "downloaded.",
+                hint="Run git lfs pull in that folder, or download the model again.",
+            )
+
+
+def refuse_impossible_sizes(checkpoint: str, config: Any) -> None:
+    """Refuse a config whose sizes would fill the memory before any weight is read.
+
+    Args:
+        checkpoint: The hub id or folder.
+        config: The config as plain values, or a part of it; nested parts are checked too.
+
+    Raises:
+        LoadingError: It has more layers or labels than any model.
+    """
+    if not isinstance(config, dict):
+        return
+    for key, value in config.items():
+        size = (
+            len(value)
+            if key in ("id2label", "label2id", "layer_types") and hasattr(value, "__len__")
+            else value
+        )
+        is_layers = re.search(r"(^|_)layers?($|_types$)", str(key)) is not None
+        most = _MOST_LAYERS if is_layers else _MOST_LABELS if "label" in str(key) else None
+        if most is not None and isinstance(size, int | float) and size > most:
+            raise LoadingError(
+                f"The config of {checkpoint!r} says {key} = {size:,}; at most {most:,} are accepted.",
+                hint="Fix its config.json, or download the model again.",
+            )
+        refuse_impossible_sizes(checkpoint, value)
 
 
 def refuse_unknown_quantization(checkpoint: str, config: Any) -> None:
@@ -142,7 +194,7 @@ def refuse_pickles(checkpoint: str, config: Any, hub: dict[str, Any]) -> None:
 
 
 def refuse_missing_weights(checkpoint: str) -> None:
-    """Refuse a folder that contains no weights of any kind.
+    """Refuse a folder that contains no weights of any kind, or not all the files that its index names.
 
     Args:
         checkpoint: The hub id or folder.
@@ -151,10 +203,98 @@ def refuse_missing_weights(checkpoint: str) -> None:
         LoadingError: It is such a folder.
     """
     folder = Path(checkpoint)
-    if folder.is_dir() and not any(path.suffix in {".safetensors", *_PICKLES} for path in folder.iterdir()):
+    if not folder.is_dir():
+        return
+    names = {path.name for path in folder.iterdir()}
+    for index in sorted(
+        name for name in names if name.endswith((".safetensors.index.json", ".bin.index.json"))
+    ):
+        if index.removesuffix(".index.json") in names:
+            continue  # the weights in one file, which transformers prefers
+        shards = {
+            str(shard) for shard in json.loads((folder / index).read_text("utf-8"))["weight_map"].values()
+        }
+        inside = {shard for shard in shards if PurePosixPath(shard).name == shard}
+        if missing := sorted(inside - names):
+            others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise LoadingError(
+                f"{checkpoint!r} lacks {missing[0]}{others}, one of the {len(shards)} files of weights that "
+                f"its {index} names.",
+                hint="Download the model again; the download was probably interrupted.",
+            )
+    if any(Path(name).suffix in {".safetensors", *_PICKLES} for name in names):
+        return
+    if gguf := sorted(name for name in names if name.lower().endswith(".gguf")):
         raise LoadingError(
-            f"{checkpoint!r} contains no weights.",
-            hint="Pass a folder that contains config.json and model.safetensors.",
+            f"{checkpoint!r} contains GGUF files, which are passed by their own name.",
+            hint=f"Pass {str(folder / gguf[0])!r}.",
+        )
+    raise LoadingError(
+        f"{checkpoint!r} contains no weights.",
+        hint="Pass a folder that contains config.json and model.safetensors.",
+    )
+
+
+def refuse_damaged_weights(checkpoint: str) -> None:
+    """Refuse a folder with a safetensors file that is cut short or damaged; only headers are read.
+
+    Args:
+        checkpoint: The hub id or folder.
+
+    Raises:
+        LoadingError: It is such a folder.
+    """
+    folder = Path(checkpoint)
+    for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else ():
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise LoadingError(
+                f"{path.name} of {checkpoint!r} is damaged or cut short: {str(error).rstrip('.')}.",
+                hint="Download the model again.",
+            ) from error
+
+
+def refuse_damaged_gguf(path: Path) -> None:
+    """Refuse a file that does not start as every GGUF file does.
+
+    Args:
+        path: The file.
+
+    Raises:
+        LoadingError: It is no GGUF file.
+    """
+    refuse_lfs_pointers(path.parent)
+    with path.open("rb") as file:
+        start = file.read(len(_GGUF_MAGIC))
+    if start != _GGUF_MAGIC:
+        raise LoadingError(
+            f"{str(path)!r} is not a GGUF file: it starts with {start!r}, not {_GGUF_MAGIC!r}.",
+            hint="Download it again, or pass the folder of a model that transformers saved.",
+        )
+
+
+def refuse_missing_layers(checkpoint: str, model: Any, missing: Sequence[str]) -> None:
+    """Refuse weights that lack a layer of the model, which transformers fills with random numbers.
+
+    A missing head is another matter: it is what a base model lacks for a task, and results say so.
+
+    Args:
+        checkpoint: The hub id or folder.
+        model: The loaded model.
+        missing: The names of the weights that the checkpoint lacks.
+
+    Raises:
+        LoadingError: Weights inside a numbered layer of the base model are missing.
+    """
+    base = f"{getattr(model, 'base_model_prefix', '')}."
+    layers = [name for name in missing if name.startswith(base) and re.search(r"\.\d+\.", name)]
+    if layers:
+        others = f" and {len(layers) - 1} more" if len(layers) > 1 else ""
+        raise LoadingError(
+            f"{checkpoint!r} lacks weights of its layers: {layers[0]}{others}. They would be random.",
+            hint="Download the model again; its config.json may also describe another model.",
         )
 
 

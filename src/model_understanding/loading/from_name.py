@@ -6,7 +6,9 @@ from typing import Any
 
 from model_understanding.demo_models import DEMO_MODELS, demo_model_folder
 from model_understanding.errors import InputError, LoadingError, MissingExtraError
+from model_understanding.loading.checkpoint_checks import refuse_damaged_gguf
 from model_understanding.loading.from_pretrained import load_config, load_tokenizer, load_weights
+from model_understanding.loading.hub import options_for
 from model_understanding.loading.loaded_model import LoadedModel, provenance_of
 from model_understanding.loading.options import LoadingOptions
 from model_understanding.loading.supported import (
@@ -37,6 +39,7 @@ def load_by_name(name: str, tokenizer: Any, task: str, options: LoadingOptions) 
         UnsafeModelError: Loading it would run code the caller did not ask for.
     """
     checkpoint, gguf_file = _resolve_checkpoint(name, task)
+    options = options_for(checkpoint, options)
     config = load_config(checkpoint, options, gguf_file)
     model, untrained = load_weights(checkpoint, config, task, options, gguf_file)
     if tokenizer is None:
@@ -64,7 +67,7 @@ def resolve_tokenizer(tokenizer: Any, options: LoadingOptions) -> Any:
     if isinstance(tokenizer, str | Path):
         name = str(tokenizer)
         checkpoint = str(demo_model_folder(name)) if name in DEMO_MODELS else _expand_user(name)
-        tokenizer = load_tokenizer(checkpoint, options)
+        tokenizer = load_tokenizer(checkpoint, options_for(checkpoint, options))
     check_tokenizer(tokenizer)
     return tokenizer
 
@@ -84,9 +87,11 @@ def detect_task(name: str, options: LoadingOptions) -> str:
     """
     if name in DEMO_MODELS:
         return DEMO_MODELS[name].task
-    if name.endswith(".gguf"):
+    if _is_gguf(name):
         return CAUSAL_LM
-    architectures = getattr(load_config(_expand_user(name), options), "architectures", None) or []
+    checkpoint = _expand_user(name)
+    config = load_config(checkpoint, options_for(checkpoint, options))
+    architectures = getattr(config, "architectures", None) or []
     for architecture in architectures:
         if architecture.endswith("ForSequenceClassification"):
             return SEQUENCE_CLASSIFICATION
@@ -110,13 +115,18 @@ def _resolve_checkpoint(name: str, task: str) -> tuple[str, str | None]:
                 f"{name} is a {DEMO_MODELS[name].task} model, not a {task} model.", hint=WHICH_VISUALIZER
             )
         return str(folder), None
-    if name.endswith(".gguf"):
+    if _is_gguf(name):
         path = Path(name).expanduser()
         if not path.is_file():
             raise LoadingError(f"The file {name!r} does not exist.", hint="Check the path.")
+        refuse_damaged_gguf(path)
         _require_gguf_packages(name)
         return str(path.parent), path.name
     return _expand_user(name), None
+
+
+def _is_gguf(name: str) -> bool:
+    return name.lower().endswith(".gguf") and not Path(name).expanduser().is_dir()
 
 
 def _expand_user(name: str) -> str:

@@ -11,7 +11,10 @@ from transformers import (
 )
 
 from model_understanding.loading.checkpoint_checks import (
+    refuse_damaged_weights,
     refuse_foreign_kernels,
+    refuse_impossible_sizes,
+    refuse_missing_layers,
     refuse_missing_weights,
     refuse_pickles,
     refuse_unknown_quantization,
@@ -51,6 +54,7 @@ def load_config(checkpoint: str, options: LoadingOptions, gguf_file: str | None 
     with translate_errors(checkpoint):
         raw_config, _ = PretrainedConfig.get_config_dict(checkpoint, **arguments)
         refuse_foreign_kernels(checkpoint, raw_config)
+        refuse_impossible_sizes(checkpoint, raw_config)
         config = AutoConfig.from_pretrained(
             checkpoint, trust_remote_code=options.trust_remote_code, **arguments
         )
@@ -72,7 +76,7 @@ def load_weights(
         gguf_file: The ``.gguf`` file in the folder, if the checkpoint is one.
 
     Raises:
-        LoadingError: The weights are missing or do not fit the config.
+        LoadingError: The weights are missing in whole or in part, damaged, or do not fit the config.
         UnsafeModelError: They are stored in a pickle.
     """
     device = resolve_device(options.device)
@@ -81,6 +85,7 @@ def load_weights(
     with translate_errors(checkpoint):
         if gguf_file is None:
             refuse_missing_weights(checkpoint)
+            refuse_damaged_weights(checkpoint)
             if not options.allow_pickle:
                 refuse_pickles(checkpoint, config, _arguments(options))
         model, loading_info = _AUTO_CLASSES[task].from_pretrained(
@@ -93,9 +98,11 @@ def load_weights(
             **placement,
             **_arguments(options, gguf_file),
         )
+    untrained = sorted(loading_info["missing_keys"])
+    refuse_missing_layers(checkpoint, model, untrained)
     if getattr(model, "hf_device_map", None) is None and not getattr(model, "is_quantized", False):
         model = model.to(device)
-    return model.eval(), sorted(loading_info["missing_keys"])
+    return model.eval(), untrained
 
 
 def load_tokenizer(checkpoint: str, options: LoadingOptions, gguf_file: str | None = None) -> Any:
@@ -120,7 +127,12 @@ def load_tokenizer(checkpoint: str, options: LoadingOptions, gguf_file: str | No
     return tokenizer
 
 
-def _arguments(options: LoadingOptions, gguf_file: str | None = None) -> dict[str, str]:
+def _arguments(options: LoadingOptions, gguf_file: str | None = None) -> dict[str, Any]:
     """Return the arguments of every ``from_pretrained``: revision, token and file, where given."""
-    arguments = {"revision": options.revision, "token": options.token, "gguf_file": gguf_file}
+    arguments = {
+        "revision": options.revision,
+        "token": options.token,
+        "gguf_file": gguf_file,
+        "local_files_only": options.local_files_only or None,
+    }
     return {name: value for name, value in arguments.items() if value is not None}

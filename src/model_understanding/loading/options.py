@@ -23,6 +23,7 @@ class LoadingOptions:
         allow_pickle: Whether to load weights from pickles, which can run code.
         device_map: Distribute the weights over devices as transformers does: ``"auto"``, or modules and
             their devices. Gradient methods refuse a model with weights offloaded to memory or disk.
+        local_files_only: Whether to look only in the cache, without asking the hub.
     """
 
     device: str | torch.device | None = None
@@ -32,6 +33,7 @@ class LoadingOptions:
     trust_remote_code: bool = False
     allow_pickle: bool = False
     device_map: str | dict[str, Any] | None = None
+    local_files_only: bool = False
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:
