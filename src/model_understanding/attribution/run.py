@@ -102,18 +102,13 @@ def attribute_each(
     method = resolved_method(choice, runner, targets)
     _check_layer(runner, method)
 
-    def explain(group: Sequence[int]) -> dict[int, Attribution]:
-        explain_by = partial(
-            _explained, group, runner=runner, encodings=encodings, targets=targets, function=function
+    explain_by = partial(_explained, runner=runner, encodings=encodings, targets=targets, function=function)
+    explain = partial(explain_by, method=method, parameters=_parameters(runner, method))
+    if choice == "fast" and isinstance(method, GradientWeightedAttention):
+        other = Saliency()
+        explain = partial(
+            _explained_or, explain, partial(explain_by, method=other, parameters=_parameters(runner, other))
         )
-        try:
-            return explain_by(method=method, parameters=_parameters(runner, method))
-        except UnsupportedModelError:
-            if not (choice == "fast" and isinstance(method, GradientWeightedAttention)):
-                raise
-        # The model has attention, but not in a form that can be followed.
-        return explain_by(method=Saliency(), parameters=_parameters(runner, Saliency()))
-
     counts = None if callable(targets) else [len(row) for row in targets]
     group_of = {member: group for group in groups_of_equal_length(encodings, counts) for member in group}
     waiting: dict[int, Attribution | Failure] = {}
@@ -122,6 +117,18 @@ def attribute_each(
             group = group_of[index]
             waiting |= explain(group) if errors == "raise" else isolated(explain, group, errors)
         yield waiting.pop(index)
+
+
+def _explained_or(
+    explain: Callable[[Sequence[int]], dict[int, Attribution]],
+    explain_otherwise: Callable[[Sequence[int]], dict[int, Attribution]],
+    group: Sequence[int],
+) -> dict[int, Attribution]:
+    """Explain texts by another method where a model has attention, but not in a form that can be followed."""
+    try:
+        return explain(group)
+    except UnsupportedModelError:
+        return explain_otherwise(group)
 
 
 def _explained(
