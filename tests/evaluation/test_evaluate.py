@@ -29,7 +29,6 @@ from model_understanding.model.metering import PassCounter, counted_by
 from model_understanding.registry import METRICS
 from model_understanding.show.terminal.verdicts import DEFAULT_METRICS
 from model_understanding.statistics import rank_correlation
-from model_understanding.text.max_length import longest_input
 
 TEXTS = (
     "The movie was absolutely fantastic, although the ending felt a bit long.",
@@ -304,7 +303,7 @@ def test_methods_without_sampling_are_stable_and_others_run_with_another_seed():
 
 def test_a_text_of_the_maximum_length_is_not_padded():
     visualizer = visualizer_of("bert")
-    limit = longest_input(visualizer.model, visualizer.tokenizer)
+    limit = visualizer.runner.model.longest_input
     text = "a " * (limit - 2)  # beside it the two special tokens
     assessment = visualizer.evaluate(text, method="saliency", metrics=["stability"])
     assert len(visualizer.compute_saliency(text, method="saliency").tokens) == limit

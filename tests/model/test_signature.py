@@ -99,7 +99,7 @@ def test_an_adapted_language_model_is_explained_and_writes_as_it_does(kind):
 
 def test_what_a_module_accepts():
     bert = tiny_models.build("bert")
-    own = accepted_inputs(bert)
+    own = accepted_inputs(bert).keys()
     assert {"input_ids", "attention_mask", "token_type_ids"} <= own
     assert "token_type_ids" not in accepted_inputs(tiny_models.build("llama"))
 
@@ -111,11 +111,11 @@ def test_what_a_module_accepts():
         def forward(self, input_ids):
             return self.inner(input_ids)
 
-    assert accepted_inputs(Open(bert.config)) == own
-    assert accepted_inputs(Passing(Passing(bert))) >= own
-    assert accepted_inputs(Closed(bert)) == {"input_ids"}
+    assert accepted_inputs(Open(bert.config)).keys() == own
+    assert accepted_inputs(Passing(Passing(bert))).keys() >= own
+    assert accepted_inputs(Closed(bert)) == {"input_ids": "input_ids"}
     replaced = tiny_models.fresh("bert")
     replaced.forward = partial(replaced.forward, output_attentions=False)
-    assert accepted_inputs(replaced) == own
+    assert accepted_inputs(replaced).keys() == own
     replaced.forward = lambda *arguments, call=replaced.forward, **keywords: call(*arguments, **keywords)
-    assert accepted_inputs(replaced) >= own
+    assert accepted_inputs(replaced).keys() >= own

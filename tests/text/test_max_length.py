@@ -24,7 +24,8 @@ LIMITS = {
 
 @pytest.mark.parametrize(("name", "limit"), LIMITS.items())
 def test_the_limit_is_the_models(name, limit):
-    assert longest_input(tiny_models.build(name), tiny_models.tokenizer_of(name)) == limit
+    model = tiny_models.build(name)
+    assert longest_input(model, model.config, tiny_models.tokenizer_of(name)) == limit
 
 
 @pytest.mark.parametrize("name", [name for name, limit in LIMITS.items() if limit])
@@ -55,9 +56,10 @@ def test_a_model_without_a_limit_takes_more(name):
 def test_the_tokenizers_limit_counts_where_the_model_has_none():
     model, tokenizer = tiny_models.build("mamba"), tiny_models.BY_NAME["mamba"].tokenizer.__wrapped__()
     tokenizer.model_max_length = 20
-    check_length(model, tokenizer, 20)
+    limit = longest_input(model, model.config, tokenizer)
+    check_length("MambaForCausalLM", limit, 20)
     with pytest.raises(InputError) as caught:
-        check_length(model, tokenizer, 21)
+        check_length("MambaForCausalLM", limit, 21)
     assert str(caught.value) == (
         "The text has 21 tokens; MambaForCausalLM accepts at most 20. "
         "Pass a shorter text: texts are never truncated silently."

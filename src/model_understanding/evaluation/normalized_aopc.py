@@ -104,7 +104,7 @@ class NormalizedAopc:
             "replacement": text.removals.replacements[replacement],
             "limits": limits,
         }
-        width, epsilon = limits.upper - limits.lower, torch.finfo(text.removals.runner.model.module.dtype).eps
+        width, epsilon = limits.upper - limits.lower, torch.finfo(text.removals.runner.model.dtype).eps
         largest = max(abs(text.full[replacement, quantity]), abs(limits.lower), width)
         if width <= _ROUNDING * epsilon * largest:
             same = "All removal orders give the same AOPC, so it cannot be normalized."

@@ -69,7 +69,7 @@ class Rerun:
             encoding = encoding.repeated(2)
         if padded:
             longer = _longer(encoding)
-            check_length(runner.model.module, runner.model.tokenizer, longer.ids.shape[1])
+            check_length(runner.model.name, runner.model.longest_input, longer.ids.shape[1])
             encoding = runner.model.batch([encoding, longer])
         targets = self.function or [[self.target]] * len(encoding)
         scores = method(runner, encoding, targets).scores

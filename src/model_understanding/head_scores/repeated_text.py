@@ -6,7 +6,6 @@ from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.embeddings import embedding_table
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
-from model_understanding.text.max_length import longest_input
 from model_understanding.text.tokenization import tokenize
 from model_understanding.tokens import Tokens
 
@@ -41,7 +40,7 @@ def repeated_random_text(
         )
     before, after = _added_ids(model, like)
     vocabulary = np.array(_ordinary_ids(model))
-    limit = longest_input(model.module, model.tokenizer)
+    limit = model.longest_input
     room = period if limit is None else (limit - len(before) - len(after)) // 2
     period = min(period, room, len(vocabulary))
     if period < 2:

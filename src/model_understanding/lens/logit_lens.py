@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from model_understanding.errors import NumericalError, UnsupportedModelError
 from model_understanding.lens.replay import HINT, FinalLayers
 from model_understanding.model.blocks import Block, entering_states, transformer_blocks
-from model_understanding.model.finite import first_broken_layer, require_finite
+from model_understanding.model.finite import require_finite
 from model_understanding.model.guard import guarded
 from model_understanding.model.metering import count_forward
 from model_understanding.model.model import Model
@@ -87,14 +87,15 @@ def read_layers(
         with _kept_states(module, blocks, positions, final_layers) as states, final_layers:
             outputs = model.forward(encoding, first)
         count_forward(encoding.ids.numel())
-        final_layers.finish(outputs.logits)
-        require_finite(outputs.logits, "logits", lambda: first_broken_layer(module, encoding.inputs))
-        reduction = _Reduction(outputs.logits, encoding.ids.shape[1], positions, tracked, top)
+        answer = model.logits_in(outputs)
+        final_layers.finish(answer)
+        require_finite(answer, "logits", lambda: model.broken_layer(encoding.inputs))
+        reduction = _Reduction(answer, encoding.ids.shape[1], positions, tracked, top)
         for layer, layer_states in enumerate(states.layers):
             logits = final_layers(states.of_text(layer_states))
             if layer == len(blocks):
                 _require_same(model.name, reduction.rows(logits), reduction.final)
-                logits = outputs.logits  # to the last bit
+                logits = answer  # to the last bit
             reduction.add(layer, logits)
     return reduction.readings()
 

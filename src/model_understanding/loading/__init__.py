@@ -12,7 +12,7 @@ from model_understanding.loading.loaded_model import LoadedModel as LoadedModel
 from model_understanding.loading.loaded_model import provenance_of
 from model_understanding.loading.options import LoadingOptions as LoadingOptions
 from model_understanding.loading.supported import check_model, check_placement
-from model_understanding.loading.wrappers import unwrapped
+from model_understanding.loading.wrappers import config_of, unwrapped
 
 
 def load(
@@ -53,7 +53,8 @@ def load(
     if not isinstance(module, torch.nn.Module):
         raise InputError(
             f"Cannot explain an object of type {type(source).__name__}.",
-            hint="Pass a model name, a folder, a transformers model with its tokenizer, or a pipeline.",
+            hint="Pass a model name, a folder, a transformers model with its tokenizer, or a pipeline. "
+            "For any other model use BlackBoxVisualizer, which needs only a function from texts to numbers.",
         )
     if tokenizer is None:
         raise InputError(
@@ -64,5 +65,5 @@ def load(
     check_model(module, task)
     check_placement(module, options)
     tokenizer = resolve_tokenizer(tokenizer, options)
-    name = getattr(module.config, "_name_or_path", "") or type(module).__name__
+    name = getattr(config_of(module), "_name_or_path", "") or type(module).__name__
     return LoadedModel(module, tokenizer, task, provenance_of(name, task, module, tokenizer, options))

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from model_understanding.loading.options import LoadingOptions
+from model_understanding.loading.wrappers import config_of, device_of, dtype_of, input_embeddings
 from model_understanding.results import Provenance
 from model_understanding.results.provenance import versions_of
 
@@ -29,8 +30,9 @@ class LoadedModel:
     @property
     def device(self) -> torch.device:
         """The device on which the model's inputs must be."""
-        embeddings = _embedding_table(self.model)
-        device = self.model.device if embeddings is None else embeddings.weight.device
+        embeddings: Any = input_embeddings(self.model)
+        weight = getattr(embeddings, "weight", None)
+        device = device_of(self.model) if weight is None else weight.device
         if device.type != "meta":
             return device
         # Offloaded weights are on no device; accelerate's hook knows where the embeddings will run.
@@ -61,19 +63,10 @@ def provenance_of(
         task=task,
         architecture=type(model).__name__,
         tokenizer=type(tokenizer).__name__,
-        revision=getattr(model.config, "_commit_hash", None) or options.revision,
-        dtype=str(model.dtype).removeprefix("torch."),
-        device=str(model.device),
-        attention_implementation=getattr(model.config, "_attn_implementation", None),
+        revision=getattr(config_of(model), "_commit_hash", None) or options.revision,
+        dtype=str(dtype_of(model)).removeprefix("torch."),
+        device=str(device_of(model)),
+        attention_implementation=getattr(config_of(model), "_attn_implementation", None),
         versions=versions_of("torch", "transformers", "numpy"),
         cautions=cautions,
     )
-
-
-def _embedding_table(model: Any) -> Any:
-    """Return the input embeddings, or ``None`` where the model has no table of them."""
-    try:
-        embeddings = model.get_input_embeddings()
-    except (AttributeError, NotImplementedError):
-        return None
-    return embeddings if hasattr(embeddings, "weight") else None

@@ -6,6 +6,7 @@ import torch
 
 from model_understanding.errors import InputError
 from model_understanding.loading.options import LoadingOptions, resolve_device, resolve_dtype
+from model_understanding.loading.wrappers import config_of, device_of, dtype_of, without_adapter
 from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
 
 HEADS = {
@@ -30,29 +31,19 @@ def check_model(model: Any, task: str) -> None:
     Raises:
         InputError: It is no transformers model, or none for this task, or compiled by ``torch.jit``.
     """
-    name = type(model).__name__
     if isinstance(model, torch.jit.ScriptModule):
         raise InputError(
             "A model compiled by torch.jit cannot be explained: its code is no longer Python.",
             hint="Pass the model as it was before torch.jit.trace or torch.jit.script. For a saved one "
             "BlackBoxVisualizer needs only a function from texts to numbers.",
         )
-    config = getattr(model, "config", None)
-    if config is None:
-        raise InputError(
-            f"{name} is not a transformers model: it has no config.",
-            hint="Pass a model loaded with AutoModelForSequenceClassification or AutoModelForCausalLM.",
-        )
     # A class of the user's own may have any name; those of transformers are named after their task.
-    is_of_transformers = type(model).__module__.startswith("transformers.")
+    core = without_adapter(model)
+    name, config = type(core).__name__, config_of(core)
+    is_of_transformers = type(core).__module__.startswith("transformers.")
     is_encoder_decoder = task == CAUSAL_LM and getattr(config, "is_encoder_decoder", False)
     if is_of_transformers and (not name.endswith(HEADS[task]) or is_encoder_decoder):
         raise InputError(f"{name} is not a {task} model.", hint=WHICH_VISUALIZER)
-    if task == SEQUENCE_CLASSIFICATION and not hasattr(config, "num_labels"):
-        raise InputError(
-            f"{name} is not a sequence classifier: its config has no num_labels.",
-            hint="Pass a model loaded with AutoModelForSequenceClassification.",
-        )
 
 
 def check_tokenizer(tokenizer: Any) -> None:
@@ -79,7 +70,7 @@ def check_placement(model: Any, options: LoadingOptions) -> None:
             "device_map applies only to models loaded by name; this model is already loaded.",
             hint="Load it with from_pretrained(…, device_map=…), and pass it without device_map.",
         )
-    model_device = next(model.parameters(), torch.empty(0)).device
+    model_device = device_of(model)
     device = None if options.device is None else resolve_device(options.device)
     if device is not None and (
         device.type != model_device.type or device.index not in (None, model_device.index)
@@ -88,8 +79,8 @@ def check_placement(model: Any, options: LoadingOptions) -> None:
             f"The model is on {model_device}, not on {device}.", hint=f"Move it first: model.to('{device}')."
         )
     dtype = "auto" if options.dtype is None else resolve_dtype(options.dtype, model_device)
-    if dtype not in ("auto", model.dtype):
+    if dtype not in ("auto", dtype_of(model)):
         raise InputError(
-            f"The model's weights are {model.dtype}, not {dtype}.",
+            f"The model's weights are {dtype_of(model)}, not {dtype}.",
             hint=f"Convert it first: model.to({dtype}).",
         )

@@ -42,7 +42,7 @@ def is_causal(model: Model) -> bool:
 
 def _ignores_later_embeddings(model: Model, encoding: Encoding) -> bool:
     with replaced_embeddings(model.module, encoding.ids) as hook:
-        logits = model.forward(encoding).logits
+        logits = model.logits_in(model.forward(encoding))
     # A weighted sum, because plain sums of a softmax's inputs can cancel.
     weights = torch.linspace(-1, 1, logits.shape[-1], device=logits.device, dtype=logits.dtype)
     assert hook.leaf is not None
@@ -60,6 +60,6 @@ def _ignores_later_ids(model: Model, encoding: Encoding) -> bool:
     other[:, -1] = other[:, 0]
     changed = Encoding(encoding.tokens, {**encoding.inputs, "input_ids": other})
     with guarded(model.module, gradients=False):
-        difference = model.forward(encoding).logits.float() - model.forward(changed).logits.float()
-    sizes = difference[0].abs().amax(dim=-1)
+        logits, others = (model.logits_in(model.forward(each)).float() for each in (encoding, changed))
+    sizes = (logits - others)[0].abs().amax(dim=-1)
     return bool(sizes[:-1].max() <= _TOLERANCE * sizes[-1])

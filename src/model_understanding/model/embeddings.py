@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from model_understanding.errors import UnsupportedModelError
+from model_understanding.loading.wrappers import input_embeddings
 
 
 @dataclass(slots=True)
@@ -31,10 +32,7 @@ def embedding_table(model: torch.nn.Module) -> torch.nn.Module:
     Raises:
         UnsupportedModelError: The model has none.
     """
-    try:
-        table = model.get_input_embeddings()  # pyright: ignore[reportCallIssue]
-    except (AttributeError, NotImplementedError):
-        table = None
+    table = input_embeddings(model)
     if not isinstance(table, torch.nn.Module):
         raise UnsupportedModelError(
             f"{type(model).__name__} has no token embedding table: gradient methods do not apply.",

@@ -1,6 +1,6 @@
 """Checks that what a model computes is finite."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -30,12 +30,12 @@ def require_finite(values: Tensor, what: str, find_layer: Callable[[], str | Non
     )
 
 
-def first_broken_layer(model: torch.nn.Module, inputs: Mapping[str, Tensor]) -> str | None:
+def first_broken_layer(model: torch.nn.Module, run: Callable[[], Any]) -> str | None:
     """Run the model once more and return the first module whose output is not finite.
 
     Args:
         model: The model, already guarded.
-        inputs: The model's inputs.
+        run: Runs the model.
 
     Returns:
         The module's name, or ``None`` if there is none.
@@ -52,7 +52,7 @@ def first_broken_layer(model: torch.nn.Module, inputs: Mapping[str, Tensor]) -> 
     handles = [module.register_forward_hook(watch(name)) for name, module in model.named_modules() if name]
     try:
         with torch.no_grad():
-            model(**inputs)
+            run()
     finally:
         for handle in handles:
             handle.remove()

@@ -8,16 +8,16 @@ import torch
 
 from model_understanding.checks import whole_number
 from model_understanding.errors import InputError
+from model_understanding.model.guard import pass_settings
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
-from model_understanding.text.max_length import longest_input
 
 _SET_BY_GENERATE = ("generation_config", "prepare_inputs_for_generation")
 
 
 def end_ids(model: Any, tokenizer: Any) -> list[int]:
     """Return the ids that end a continuation: the generation config's, else the tokenizer's."""
-    configured = getattr(model.generation_config, "eos_token_id", None)
+    configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     ids = tokenizer.eos_token_id if configured is None else configured
     return [] if ids is None else [ids] if isinstance(ids, int) else list(ids)
 
@@ -53,7 +53,7 @@ def generated_ids(
     """
     whole_number(max_new_tokens, "max_new_tokens")
     length = encoding.ids.shape[1]
-    limit = longest_input(model.module, model.tokenizer)
+    limit = model.longest_input
     if limit is not None and length >= limit:
         raise InputError(
             f"The prompt has {length} tokens, which leaves no room for a continuation: the model's "
@@ -62,8 +62,11 @@ def generated_ids(
         )
     room = max_new_tokens if limit is None else min(max_new_tokens, limit - length)
     ends = end_ids(model.module, model.tokenizer)
+    if not model.generates:
+        return _by_full_passes(model, encoding, room, ends, seed, temperature, top_p, top_k)
     sampling = {} if seed is None else {"temperature": temperature, "top_p": top_p, "top_k": top_k}
-    with _neutral_settings(model.module, ends), torch.random.fork_rng(_cuda_devices(model)):
+    settings = _neutral_settings(model.module, ends)
+    with settings, pass_settings(model.module, model.config), torch.random.fork_rng(_cuda_devices(model)):
         if seed is not None:
             torch.manual_seed(seed)
         sequences = model.module.generate(  # pyright: ignore[reportCallIssue]
@@ -77,6 +80,45 @@ def generated_ids(
             **sampling,
         )
     return [int(token) for token in sequences[0, length:]]
+
+
+def _by_full_passes(
+    model: Model,
+    encoding: Encoding,
+    count: int,
+    ends: list[int],
+    seed: int | None,
+    temperature: float,
+    top_p: float,
+    top_k: int,
+) -> list[int]:
+    """Return the ids that a module without ``generate`` writes, by one forward pass of the text for each."""
+    from transformers import (
+        LogitsProcessorList,
+        TemperatureLogitsWarper,
+        TopKLogitsWarper,
+        TopPLogitsWarper,
+    )
+
+    changes = LogitsProcessorList()
+    if seed is not None:
+        changes.append(TemperatureLogitsWarper(float(temperature)))
+        changes += [TopKLogitsWarper(top_k)] if top_k else []
+        changes += [TopPLogitsWarper(top_p)] if top_p < 1 else []
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    ids, start = encoding.ids, encoding.ids.shape[1]
+    while ids.shape[1] < start + count:
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        inputs = {name: values for name, values in inputs.items() if name in encoding.inputs}
+        text, last = Encoding(encoding.tokens, inputs), ids.shape[1] - 1
+        logits = model.logits_of(model.forward(text, last), text, last)[:, -1].float().cpu()
+        scores = changes(ids.cpu(), logits).softmax(-1)  # pyright: ignore[reportArgumentType]
+        likeliest = scores.argmax(-1, keepdim=True)
+        following = likeliest if generator is None else torch.multinomial(scores, 1, generator=generator)
+        ids = torch.cat([ids, following.to(ids.device)], dim=1)
+        if int(following) in ends:
+            break
+    return ids[0, start:].tolist()
 
 
 @contextmanager

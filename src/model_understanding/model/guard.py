@@ -97,11 +97,12 @@ def _up_to_date(own: OwnCopy) -> tuple[int, ...]:
 
 
 @contextmanager
-def end_pooling(model: torch.nn.Module, config: Any, rows: int) -> Iterator[None]:
-    """Let a decoder's classification head read the last position of texts of equal length in a batch.
+def pass_settings(model: torch.nn.Module, config: Any, rows: int = 1) -> Iterator[None]:
+    """Let a model read its configuration with what a forward pass needs.
 
-    Without a padding token such a head accepts a single text only. Texts of equal length have no padding,
-    which a padding id that no token has tells the head.
+    Without a padding token a decoder's classification head accepts a single text only. Texts of equal length
+    have no padding, which a padding id that no token has tells the head. With ``return_dict=False`` the model
+    inside a language model returns a tuple, which its head does not expect.
 
     Args:
         model: Our copy of the model; the caller's configuration stays as it is.
@@ -112,16 +113,20 @@ def end_pooling(model: torch.nn.Module, config: Any, rows: int) -> Iterator[None
         Nothing.
     """
     text_config = config.get_text_config()
-    if rows == 1 or getattr(text_config, "pad_token_id", 0) is not None:
+    needs_padding = rows > 1 and getattr(text_config, "pad_token_id", 0) is None
+    if not needs_padding and config.return_dict and text_config.return_dict:
         yield
         return
-    padded_text = copy(text_config)
-    padded_text.pad_token_id = -1
-    padded = padded_text
+    changed_text = copy(text_config)
+    changed_text.return_dict = True
+    if needs_padding:
+        changed_text.pad_token_id = -1
+    changed = changed_text
     if text_config is not config:
-        padded = copy(config)
+        changed = copy(config)
+        changed.return_dict = True
         for name, value in vars(config).items():
             if value is text_config:
-                setattr(padded, name, padded_text)
-    with changed_configs(model, [(config, padded), (text_config, padded_text)]):
+                setattr(changed, name, changed_text)
+    with changed_configs(model, [(config, changed), (text_config, changed_text)]):
         yield

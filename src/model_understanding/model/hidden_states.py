@@ -18,7 +18,7 @@ from model_understanding.model.blocks import (
     transformer_blocks,
 )
 from model_understanding.model.embeddings import EmbeddingHook, replaced_embeddings
-from model_understanding.model.finite import first_broken_layer, require_finite
+from model_understanding.model.finite import require_finite
 from model_understanding.model.guard import guarded
 from model_understanding.model.metering import count_forward
 from model_understanding.model.model import Model, measured_once
@@ -68,7 +68,7 @@ def states_at_block(
         model.forward(encoding, ids.shape[1] - 1)
     count_forward(ids.numel())
     assert hook.leaf is not None
-    require_finite(hook.leaf, "hidden states", lambda: first_broken_layer(module, encoding.inputs))
+    require_finite(hook.leaf, "hidden states", lambda: model.broken_layer(encoding.inputs))
     return hook.leaf
 
 
@@ -141,11 +141,10 @@ def _require_full_state(model: Model, layer: int) -> None:
     block, (text, other) = transformer_blocks(model)[layer], probe_texts(model)
     with guarded(model.module, gradients=False):
         with replaced_states(model.module, block, other.ids) as hook:
-            expected = model.forward(other).logits.float()
+            expected = model.logits_in(model.forward(other)).float()
         with replaced_states(model.module, block, text.ids, hook.leaf):
-            logits = model.forward(text).logits.float()
-    dtype = getattr(model.module, "dtype", torch.float32)
-    allowed = max(_TOLERANCE, 4 * torch.finfo(dtype).eps) * expected.abs().max()
+            logits = model.logits_in(model.forward(text)).float()
+    allowed = max(_TOLERANCE, 4 * torch.finfo(model.dtype).eps) * expected.abs().max()
     if not bool((logits - expected).abs().max() <= allowed):
         raise UnsupportedModelError(
             f"The hidden states that enter block {layer} of {model.name} do not determine its logits: other "

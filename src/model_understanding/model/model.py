@@ -1,8 +1,8 @@
 """A loaded model: its module, tokenizer and configuration, and forward passes of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 import torch
@@ -11,20 +11,34 @@ from torch import Tensor
 
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.loading import LoadedModel
+from model_understanding.loading.wrappers import config_of, dtype_of, virtual_tokens
 from model_understanding.model.batching import Batches
 from model_understanding.model.embeddings import embedding_table
 from model_understanding.model.finite import first_broken_layer, require_finite
-from model_understanding.model.guard import end_pooling, guarded
+from model_understanding.model.guard import guarded, pass_settings
 from model_understanding.model.memory import Memory
 from model_understanding.model.metering import count_forward
 from model_understanding.model.own_copy import OwnCopy
-from model_understanding.model.signature import accepted_inputs
+from model_understanding.model.own_module import (
+    LogitsPlace,
+    class_count,
+    found_logits,
+    is_own_module,
+    probe_inputs,
+    with_classes,
+)
+from model_understanding.model.signature import (
+    accepted_inputs,
+    innermost,
+    is_of_transformers,
+    required_inputs,
+)
 from model_understanding.results import Provenance
 from model_understanding.targets.classification import OutputActivation, output_activation
 from model_understanding.targets.names import CAUSAL_LM
 from model_understanding.text.cautions import cautions_about
 from model_understanding.text.encoding import Encoding, batch_of
-from model_understanding.text.max_length import check_length
+from model_understanding.text.max_length import check_length, longest_input
 from model_understanding.tokens import Tokens
 
 Result = TypeVar("Result")
@@ -43,13 +57,20 @@ class Model:
         self.module: Any = self.own_copy.module
         """Our own copy of the caller's module, with the same weights."""
         self.tokenizer = loaded.tokenizer
-        self.config: Any = loaded.model.config
+        self.config: Any = config_of(self.module)
         self.device = loaded.device
+        self.dtype = dtype_of(self.module)
         self.accepted = accepted_inputs(self.module)
-        """The names of the inputs that the module takes, or passes on to a model that it wraps."""
+        """The inputs that the module takes, or passes on to a model inside it, and its own names for them."""
+        self._module_config = self.config
+        self._is_own = is_own_module(self.module)
         self.memory = Memory(self.module, self.device)
         self.measured: dict[Any, Any] = {}
         """Results of measurements that ran the model (``measured_once``)."""
+        self._logits_place = LogitsPlace("logits")
+        if self._is_own:
+            self._logits_place, classes = self._found_logits()
+            self.config = with_classes(self.config, classes, is_language_model=self.is_language_model)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process needs: locks, hooks and measurements are made again."""
@@ -84,6 +105,18 @@ class Model:
         # XLNet pools the last position, even if it is padding.
         return self.config.model_type != "xlnet"
 
+    @property
+    def generates(self) -> bool:
+        """Whether transformers' ``generate`` runs this model: its ``forward`` is not the user's own."""
+        is_usual = not self._is_own or is_of_transformers(innermost(self.module.forward))
+        return is_usual and hasattr(self.module, "generate")
+
+    @property
+    def longest_input(self) -> int | None:
+        """The maximum number of tokens of a text, or ``None`` for no limit."""
+        limit = longest_input(self.module, self.config, self.tokenizer)
+        return None if limit is None else limit - virtual_tokens(self.module)
+
     def encode(
         self,
         tokens: Tokens,
@@ -108,7 +141,7 @@ class Model:
         """
         values = dict(inputs or {"input_ids": tokens.ids.tolist()})
         values["attention_mask"] = [1] * len(tokens)
-        check_length(self.module, self.tokenizer, len(tokens))
+        check_length(self.name, self.longest_input, len(tokens))
         rows = getattr(embedding_table(self.module), "num_embeddings", None)
         highest = max(values["input_ids"])
         if rows is not None and highest >= rows:
@@ -161,15 +194,35 @@ class Model:
         Returns:
             The module's outputs.
         """
-        options: dict[str, Any] = {"return_dict": True}
-        if "use_cache" in self.accepted:
-            options["use_cache"] = False
-        if "use_mems" in self.accepted:
-            options["use_mems"] = False
-        if self.is_language_model and "logits_to_keep" in self.accepted and keep_from > 0:
+        options: dict[str, Any] = {"use_cache": False, "use_mems": False}
+        if self.is_language_model and keep_from > 0:
             options["logits_to_keep"] = encoding.ids.shape[1] - keep_from
-        with end_pooling(self.module, self.config, len(encoding)):
-            return self.module(**encoding.inputs, **options)
+        return self.call(encoding.inputs, **options)
+
+    def call(self, inputs: Mapping[str, Tensor], **options: Any) -> Any:
+        """Call the module, which must be guarded, with those inputs and options that it takes.
+
+        Args:
+            inputs: The inputs, by the tokenizer's names.
+            **options: Options of transformers models.
+
+        Returns:
+            What the module returns.
+        """
+        accepted, config = self.accepted, self._module_config
+        given = {accepted[name]: value for name, value in {**inputs, **options}.items() if name in accepted}
+        if not self._is_own:
+            given["return_dict"] = True
+        with pass_settings(self.module, config, len(inputs["input_ids"])):
+            return self.module(**given)
+
+    def logits_in(self, outputs: Any) -> Tensor:
+        """Return the logits in what the module returned."""
+        return self._logits_place.find(outputs)
+
+    def broken_layer(self, inputs: Mapping[str, Tensor]) -> str | None:
+        """Run the module once more and return the first layer whose output is not finite, if there is one."""
+        return first_broken_layer(self.module, lambda: self.call(inputs))
 
     def logits_of(
         self, outputs: Any, encoding: Encoding, keep_from: int
@@ -179,13 +232,13 @@ class Model:
         Raises:
             NumericalError: The logits are not finite.
         """
-        logits = outputs.logits
+        logits = self.logits_in(outputs)
         if self.is_language_model:
             positions = encoding.ids.shape[1] - keep_from
             logits = logits[:, -positions:] if logits.shape[1] > positions else logits
         else:
             logits = logits[:, None]
-        require_finite(logits, "logits", lambda: first_broken_layer(self.module, encoding.inputs))
+        require_finite(logits, "logits", lambda: self.broken_layer(encoding.inputs))
         return logits
 
     def logits(self, encoding: Encoding, *, keep_from: int = 0) -> Float[Tensor, "batch positions classes"]:
@@ -200,6 +253,32 @@ class Model:
                     parts.append(self.logits_of(self.forward(part, keep_from), part, keep_from))
                     count_forward(part.ids.numel())
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _found_logits(self) -> tuple[LogitsPlace, int]:
+        """Run a module of the user's own once; return where its logits are, and how many classes it has."""
+        inputs = probe_inputs(self.tokenizer, self.accepted, self.device)
+        find = partial(
+            found_logits,
+            inputs=inputs,
+            name=self.name,
+            missing=required_inputs(self.module) - {self.accepted[name] for name in inputs},
+            renames_mask=self.accepted.get("attention_mask", "attention_mask") != "attention_mask",
+            is_language_model=self.is_language_model,
+            classes=class_count(self.config, is_language_model=self.is_language_model),
+        )
+
+        def run(changed: Mapping[str, Tensor]) -> Any:
+            return self.call(changed, use_cache=False, logits_to_keep=changed["input_ids"].shape[1])
+
+        with guarded(self.module, gradients=False):
+            try:
+                return find(run)
+            except InputError as error:
+                if not isinstance(error.__cause__, TypeError):
+                    raise
+            # It does not pass on what the model inside it would take: it gets the tokenizer's inputs alone.
+            self.accepted = {name: self.accepted[name] for name in inputs}
+            return find(run)
 
 
 def measured_once(measure: Callable[..., Result]) -> Callable[..., Result]:

@@ -5,54 +5,60 @@ model inside it. What the tokenizer gives and that model names must reach it, at
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import nn
 
-IDS = "input_ids"
+IDS, MASK, TYPES = "input_ids", "attention_mask", "token_type_ids"
+_OTHER_NAMES = {
+    "mask": MASK,
+    "masks": MASK,
+    "attn_mask": MASK,
+    "attention_masks": MASK,
+    "input_mask": MASK,
+    "token_types": TYPES,
+    "type_ids": TYPES,
+    "segment_ids": TYPES,
+}
 
 
-def accepted_inputs(module: nn.Module) -> frozenset[str]:
-    """Return the names of the inputs that a module takes by name, or passes on to a model inside it.
+def accepted_inputs(module: nn.Module) -> Mapping[str, str]:
+    """Return the inputs that a module takes by name, or passes on to a model inside it.
 
     Args:
-        module: The module.
+        module: The module. If no parameter has the usual name of the token ids, it is the first one; where
+            there is none, the tokenizer's names are passed on.
 
     Returns:
-        The names.
+        For each input of the tokenizer and each option the name of the module's parameter.
 
-    >>> sorted(accepted_inputs(nn.Linear(1, 1)))
-    ['input']
+    >>> accepted_inputs(nn.Linear(1, 1))
+    {'input_ids': 'input'}
     """
-    names: set[str] = set()
-    for forward in _forwards(module):
-        named, passes_on = _parameters(forward)
-        names |= named
-        # A forward of transformers names all inputs that its model takes; the rest are options.
-        if not passes_on or is_of_transformers(forward):
-            return frozenset(names)
-    for child in module.children():
-        inner = accepted_inputs(child)
-        if IDS in inner:
-            names |= inner
-    return frozenset(names)
+    names, passes_on = _names(module)
+    inputs = {name: name for name in names}
+    if IDS in inputs:
+        return inputs
+    if passes_on and not required_inputs(module):
+        return inputs | {name: name for name in (IDS, MASK, TYPES)}
+    if not names:
+        return inputs
+    ids = next((name for name in names if name not in _OTHER_NAMES), names[0])
+    others = {usual: name for name, usual in _OTHER_NAMES.items() if name in names and usual not in names}
+    return {name: name for name in names if name not in (ids, *others.values())} | {IDS: ids} | others
+
+
+def required_inputs(module: nn.Module) -> set[str]:
+    """Return the parameters of a module's ``forward`` that have no default."""
+    parameters = _parameters(module.forward)
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {each.name for each in parameters if each.default is each.empty and each.kind not in kinds}
 
 
 def is_of_transformers(part: object) -> bool:
     """Return whether a class or function is defined by transformers itself."""
     return str(getattr(part, "__module__", "")).startswith("transformers.")
-
-
-def _forwards(module: nn.Module) -> Iterator[Callable[..., Any]]:
-    """Yield the ``forward`` of a module, then those that it may call by ``super()`` or replaces."""
-    if "forward" in vars(module):
-        yield innermost(module.forward)
-    for class_ in type(module).__mro__:
-        if class_ is nn.Module:
-            return
-        if "forward" in vars(class_):
-            yield innermost(vars(class_)["forward"])
 
 
 def innermost(function: Any) -> Any:
@@ -67,16 +73,38 @@ def innermost(function: Any) -> Any:
             return function
 
 
-def _parameters(function: Callable[..., Any]) -> tuple[set[str], bool]:
-    """Return the parameters of a function that can be passed by name, and whether it takes any others."""
+def _names(module: nn.Module) -> tuple[list[str], bool]:
+    """Return the names that a module takes or passes on, in order, and whether it takes any others."""
+    names: dict[str, None] = {}
+    passes_on = True
+    for forward, parameters in _forwards(module):
+        kinds = {each.name: each.kind for each in parameters}
+        by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        names |= {name: None for name, kind in kinds.items() if kind in by_name}
+        passes_on = inspect.Parameter.VAR_KEYWORD in kinds.values()
+        # A forward of transformers names all inputs that its model takes; the rest are options.
+        if not passes_on or is_of_transformers(innermost(forward)):
+            return list(names), passes_on
+    for child in module.children():
+        inner, _ = _names(child)
+        if IDS in inner:
+            names |= dict.fromkeys(inner)
+    return list(names), passes_on
+
+
+def _forwards(module: nn.Module) -> Iterator[tuple[Callable[..., Any], list[inspect.Parameter]]]:
+    """Yield the ``forward`` of a module, then those that it may call by ``super()`` or replaces."""
+    if "forward" in vars(module):
+        yield module.forward, _parameters(module.forward)
+    for class_ in type(module).__mro__:
+        if class_ is nn.Module:
+            return
+        if "forward" in vars(class_):
+            yield vars(class_)["forward"], _parameters(vars(class_)["forward"])[1:]  # without self
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
     try:
-        parameters = inspect.signature(function).parameters.values()
+        return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # no Python function
-        return set(), False
-    named = {
-        parameter.name
-        for parameter in parameters
-        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-    }
-    passes_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    return named - {"self"}, passes_on
+        return []

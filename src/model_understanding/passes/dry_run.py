@@ -27,7 +27,6 @@ from model_understanding.passes.gradients import Gradients, GradientSum, product
 from model_understanding.passes.memory_estimate import pass_bytes
 from model_understanding.passes.runner import Runner
 from model_understanding.text.encoding import Encoding
-from model_understanding.text.max_length import longest_input
 
 Result = TypeVar("Result")
 
@@ -99,7 +98,7 @@ class DryRun(Runner):
 
     def generate(self, prompt: Any, inputs: dict[str, list[int]], **options: Any) -> list[int]:
         """Return a placeholder continuation: one token, or as many as are allowed."""
-        limit = longest_input(self.model.module, self.model.tokenizer)
+        limit = self.model.longest_input
         room = options["max_new_tokens"] if self._longest else 1
         ordinary = prompt.ids[~prompt.special]
         placeholder = int(ordinary[-1]) if len(ordinary) else 0

@@ -92,7 +92,7 @@ def _translated_dtype_errors(model: Model) -> Iterator[None]:
         if not any(words in message for words in ("not implemented for '", "Expected mat_a to be ")):
             raise
         raise UnsupportedModelError(
-            f"{model.name} cannot run in {model.module.dtype} on {model.device}: {message}.",
+            f"{model.name} cannot run in {model.dtype} on {model.device}: {message}.",
             hint="Load the model with dtype='float32'.",
         ) from error
 

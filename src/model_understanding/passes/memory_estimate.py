@@ -5,6 +5,7 @@ Compared with the allocator's peak on one CPU thread (BERT base, GPT-2 small, a 
 is larger for adaptive methods, because the maximum counts steps that a run may not need.
 """
 
+from model_understanding.model.embeddings import embedding_table
 from model_understanding.model.model import Model
 
 # Until a graph is measured, its size is overestimated so that batches fit; this factor corrects for it.
@@ -33,9 +34,10 @@ def pass_bytes(
         is_cached: Whether keys and values of the rows are kept as well.
     """
     text_config = model.config.get_text_config()
-    dtype = getattr(model.module, "dtype", None)
-    item = dtype.itemsize if dtype is not None and dtype.is_floating_point else 4
-    width = text_config.hidden_size
+    item = model.dtype.itemsize
+    width = getattr(text_config, "hidden_size", None) or getattr(
+        embedding_table(model.module), "embedding_dim", 0
+    )
     inner = getattr(text_config, "intermediate_size", None) or 4 * width
     heads = getattr(text_config, "num_attention_heads", None) or 1
     # A layer's temporary tensors: states, queries, keys and values, the inner layer three times.

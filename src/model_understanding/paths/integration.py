@@ -327,7 +327,7 @@ def _largest_changes(lines: Sequence[Line], pieces: Sequence[Sequence[_Piece]]) 
 
 def _rounding_error(runner: Runner) -> float:
     """Return the relative rounding error of a target's value in the model's dtype."""
-    dtype = getattr(runner.model.module, "dtype", torch.float32)
+    dtype = runner.model.dtype
     return 4 * torch.finfo(dtype if dtype.is_floating_point else torch.float32).eps
 
 

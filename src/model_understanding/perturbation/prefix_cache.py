@@ -20,7 +20,7 @@ from transformers.cache_utils import DynamicLayer
 from model_understanding.model.batching import Batches
 from model_understanding.model.causality import is_causal
 from model_understanding.model.embeddings import replaced_embeddings
-from model_understanding.model.finite import first_broken_layer, require_finite
+from model_understanding.model.finite import require_finite
 from model_understanding.model.guard import guarded
 from model_understanding.model.memory import forward_cost, most_positions
 from model_understanding.model.metering import count_forward, count_memory, is_dry_run
@@ -148,23 +148,20 @@ class PrefixReuse:
         cache = _cache_prefix(self._cache, start, len(ids))
         with replaced_embeddings(self.model.module, part, embeddings):
             outputs = self._forward(part, start, lowest, cache)
-        logits = outputs.logits[:, lowest - self.visible_length :]
-        require_finite(logits, "logits", lambda: first_broken_layer(self.model.module, {"input_ids": ids}))
+        logits = self.model.logits_in(outputs)[:, lowest - self.visible_length :]
+        require_finite(logits, "logits", lambda: self.model.broken_layer({"input_ids": ids}))
         return logits
 
     def _forward(self, ids: Tensor, start: int, lowest: int, cache: Any) -> Any:
-        accepted = self.model.accepted
-        options: dict[str, Any] = {"past_key_values": cache, "use_cache": True, "return_dict": True}
-        if "attention_mask" in accepted:
-            options["attention_mask"] = torch.ones(
-                len(ids), self.visible_length, dtype=torch.long, device=ids.device
-            )
-        if "position_ids" in accepted:
-            positions = torch.arange(start, self.visible_length, device=ids.device)
-            options["position_ids"] = positions[None].expand(len(ids), -1)
-        if "logits_to_keep" in accepted:
-            options["logits_to_keep"] = self.visible_length - lowest
-        return self.model.module(input_ids=ids, **options)
+        positions = torch.arange(start, self.visible_length, device=ids.device)
+        inputs = {
+            "input_ids": ids,
+            "attention_mask": torch.ones(len(ids), self.visible_length, dtype=torch.long, device=ids.device),
+            "position_ids": positions[None].expand(len(ids), -1),
+        }
+        return self.model.call(
+            inputs, past_key_values=cache, use_cache=True, logits_to_keep=self.visible_length - lowest
+        )
 
     def _prepare(self) -> bool:
         """Return whether keys and values of the text are cached and reproduce its logits.
@@ -193,7 +190,7 @@ class PrefixReuse:
             self._checks += 1
             if not _is_complete(outputs.past_key_values, self.visible_length):
                 return False
-            logits = outputs.logits[:, lowest - self.visible_length :]
+            logits = self.model.logits_in(outputs)[:, lowest - self.visible_length :]
             self._cache = outputs.past_key_values
             middle = self.visible_length // 2
             again = self._logits(self.encoding.ids.expand(2, -1), middle, max(middle, lowest), None)
@@ -202,7 +199,7 @@ class PrefixReuse:
             _log.info("%s has no usable cache: %s", self.model.name, error)
             self._cache = None
             return False
-        require_finite(logits, "logits", lambda: first_broken_layer(self.model.module, {"input_ids": ids}))
+        require_finite(logits, "logits", lambda: self.model.broken_layer({"input_ids": ids}))
         expected = logits[:, max(middle - lowest, 0) :]
         difference = float((again.float() - expected.float()).abs().max())
         if difference > _TOLERANCES.get(logits.dtype, _HALF_TOLERANCE) * float(expected.float().abs().max()):

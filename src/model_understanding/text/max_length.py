@@ -7,19 +7,19 @@ import torch
 from model_understanding.errors import InputError
 
 
-def longest_input(model: torch.nn.Module, tokenizer: Any) -> int | None:
+def longest_input(model: torch.nn.Module, config: Any, tokenizer: Any) -> int | None:
     """Return the maximum number of tokens of a model's input, or ``None`` for no limit.
 
     RoBERTa and similar models count positions from the padding index, so their table has unused rows.
 
     Args:
         model: The model.
+        config: Its configuration.
         tokenizer: Its tokenizer, whose limit counts where the config has none.
 
     Returns:
         The number of tokens.
     """
-    config: Any = model.config
     positions = getattr(config.get_text_config(), "max_position_embeddings", None)
     if not isinstance(positions, int) or positions <= 0:  # -1: relative positions only
         limit = getattr(tokenizer, "model_max_length", None)
@@ -35,11 +35,10 @@ def longest_input(model: torch.nn.Module, tokenizer: Any) -> int | None:
     return positions
 
 
-def check_length(model: torch.nn.Module, tokenizer: Any, tokens: int) -> None:
-    """Raise InputError where a text has more tokens than the model accepts."""
-    limit = longest_input(model, tokenizer)
+def check_length(name: str, limit: int | None, tokens: int) -> None:
+    """Raise InputError where a text has more tokens than the model of a name accepts."""
     if limit is not None and tokens > limit:
         raise InputError(
-            f"The text has {tokens} tokens; {type(model).__name__} accepts at most {limit}.",
+            f"The text has {tokens} tokens; {name} accepts at most {limit}.",
             hint="Pass a shorter text: texts are never truncated silently.",
         )

@@ -77,7 +77,7 @@ def read_query_key(model: Model, encoding: Encoding, layer: int, head: int, quer
             f"Could not find the queries and keys of {reader.model_name} in what reaches its softmax.",
             hint=HINT,
         )
-    _require_same_weights(reader.model_name, reader.reading, getattr(model.module, "dtype", torch.float32))
+    _require_same_weights(reader.model_name, reader.reading, model.dtype)
     return reader.reading
 
 
