@@ -26,9 +26,3 @@ def test_nothing_heavy_is_imported(code: str) -> None:
         [sys.executable, "-c", f"{code}\n{_REPORT}"], capture_output=True, text=True, check=True
     )
     assert not HEAVY & set(done.stdout.split())
-
-
-def test_the_compute_half_is_imported_on_first_use() -> None:
-    code = f"import model_understanding\nmodel_understanding.ModelVisualizer\n{_REPORT}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "torch" in done.stdout.split()

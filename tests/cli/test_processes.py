@@ -14,10 +14,17 @@ import pytest
 TEXT = "The film was wonderful."
 
 
-def test_json_has_stdout_to_itself(process: Callable, classifier: str) -> None:
-    outcome = process("explain", classifier, "-", "--json", stdin=TEXT.encode() + b"\n")
-    assert (outcome.code, outcome.err) == (0, "")
-    assert json.loads(outcome.out)["prediction"]["tokens"]["texts"] == [TEXT]
+def test_json_has_stdout_to_itself_and_is_ascii_where_stdout_is(classifier: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "model_understanding", "explain", classifier, "שלום 😀", "-", "--json"],
+        input=TEXT.encode() + b"\n",
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    reports = [json.loads(line) for line in done.stdout.decode("ascii").splitlines()]
+    assert [report["prediction"]["tokens"]["texts"] for report in reports] == [["שלום 😀"], [TEXT]]
 
 
 def test_what_others_print_goes_to_stderr(process: Callable) -> None:
@@ -85,7 +92,7 @@ def test_a_closed_pipe_is_quiet(arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes")
-@pytest.mark.parametrize("command", ["explain", "attention"])
+@pytest.mark.parametrize("command", ["explain", pytest.param("attention", marks=pytest.mark.full)])
 def test_a_closed_pipe_does_not_keep_files_from_being_saved(
     classifier: str, command: str, tmp_path: Path
 ) -> None:
@@ -100,15 +107,3 @@ def test_a_closed_pipe_does_not_keep_files_from_being_saved(
     )
     os.close(write)
     assert json.loads(path.read_text(encoding="utf-8"))["schema"] == 1
-
-
-def test_json_is_ascii_where_stdout_is(classifier: str) -> None:
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
-    done = subprocess.run(
-        [sys.executable, "-m", "model_understanding", "explain", classifier, "שלום 😀", "--json"],
-        capture_output=True,
-        check=False,
-        env=environment,
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert json.loads(done.stdout.decode("ascii"))["prediction"]["tokens"]["texts"] == ["שלום 😀"]

@@ -13,6 +13,7 @@ import hard_results as made
 import numpy as np
 import pytest
 from hard_results import same
+from sample_results import generation
 
 from model_understanding import AttentionMap, Attribution, InputError, Report
 from model_understanding.results.files import write_atomically
@@ -236,6 +237,8 @@ report = Report.load(sys.argv[1])
 for suffix in ("html", "png", "svg", "pdf", "csv", "npz", "json"):
     report.save(Path(sys.argv[1]).with_suffix("." + suffix))
 report.show()
+for suffix in ("html", "png"):
+    Report.load(sys.argv[2]).save(Path(sys.argv[2]).with_suffix("." + suffix))
 """
 
 
@@ -247,8 +250,9 @@ def test_a_saved_report_is_shown_without_torch(tmp_path):
         attributions=(Attribution.from_arrays(tokens, [0.1, 0.7, -0.2], labels=["yes"]),),
     )
     path = report.save(tmp_path / "x.json")
+    steps = generation().save(tmp_path / "steps.json")
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, str(path)],
+        [sys.executable, "-c", WITHOUT_TORCH, str(path), str(steps)],
         capture_output=True,
         text=True,
         env={**os.environ, "MPLBACKEND": "agg"},
@@ -258,3 +262,5 @@ def test_a_saved_report_is_shown_without_torch(tmp_path):
     starts = {path.suffix: path.read_bytes()[:4] for path in tmp_path.iterdir()}
     assert set(starts) == {".html", ".png", ".svg", ".pdf", ".csv", ".npz", ".json"}
     assert (starts[".png"], starts[".pdf"]) == (b"\x89PNG", b"%PDF")
+    assert (tmp_path / "steps.html").stat().st_size > 100_000
+    assert (tmp_path / "steps.png").stat().st_size > 10_000

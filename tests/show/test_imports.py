@@ -1,8 +1,6 @@
 import subprocess
 import sys
 
-from sample_results import generation
-
 VIEWS = "figures.report terminal.report page.document display payload.report progress"
 
 
@@ -20,16 +18,3 @@ def test_views_import_neither_torch_nor_transformers_nor_ipython():
 def test_the_package_and_its_results_do_not_import_what_draws():
     loaded = loaded_after("import model_understanding, model_understanding.results, model_understanding.show")
     assert not loaded & {"torch", "transformers", "matplotlib", "seaborn", "rich", "jinja2"}
-
-
-def test_showing_a_saved_report_needs_no_torch(tmp_path):
-    path = generation().save(tmp_path / "report.json")
-    loaded = loaded_after(
-        "from pathlib import Path\n"
-        "from model_understanding.results import Report\n"
-        f"path = Path({str(path)!r})\n"
-        "for suffix in ('.html', '.png'): Report.load(path).save(path.with_suffix(suffix))"
-    )
-    assert not loaded & {"torch", "transformers"}
-    assert (tmp_path / "report.html").stat().st_size > 100_000
-    assert (tmp_path / "report.png").stat().st_size > 10_000
