@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
+from registered import quick
 from tiny_models import PROBE, TEXTS, visualizer_of
 
 from model_understanding import IntegratedGradients, ModelUnderstandingError, Occlusion, StoppedError
@@ -97,7 +98,7 @@ def state_of(model):
 @pytest.mark.parametrize("method", METHODS.names())
 @pytest.mark.parametrize("name", ["bert", "llama"])
 def test_a_stopped_run_leaves_the_model_as_it_was_and_the_next_run_is_right(name, method):
-    model = tiny_models.fresh(name).train()
+    method, model = quick(method), tiny_models.fresh(name).train()
     visualizer = visualizer_of(name, model=model)
     options = {"target": 1} if name in tiny_models.CLASSIFIERS else NEXT
     before, calls = state_of(model), []

@@ -37,7 +37,7 @@ def targets_of(encoding):
 
 
 @pytest.mark.parametrize("replacement", ["default", "mean"])
-@pytest.mark.parametrize("name", CAUSAL)
+@pytest.mark.parametrize("name", tiny_models.each(CAUSAL))
 def test_reused_is_recomputed(name, replacement, monkeypatch):
     visualizer = visualizer_of(name)
     encoding = encoded(visualizer, f"{PROBE} {PROBE}")  # longer than any window of attention

