@@ -92,10 +92,16 @@ def test_other_packages_add_names_and_never_replace_ours(monkeypatch):
         EntryPoint("their_method", "collections:OrderedDict", group),
         EntryPoint("saliency", "os:system", group),
     ]
-    monkeypatch.setattr(registry, "entry_points", lambda group: theirs)
-    assert METHODS.names() == (*METHODS.places, "their_method")
-    assert METHODS.load("their_method").__name__ == "OrderedDict"
-    assert METHODS.load("saliency").__name__ == "Saliency"
+    reads = []
+    monkeypatch.setattr(registry, "entry_points", lambda group: reads.append(group) or theirs)
+    registry._of_other_packages.cache_clear()
+    try:
+        assert METHODS.names() == (*METHODS.places, "their_method")
+        assert METHODS.load("their_method").__name__ == "OrderedDict"
+        assert METHODS.load("saliency").__name__ == "Saliency"
+        assert reads == [group]
+    finally:
+        registry._of_other_packages.cache_clear()
 
 
 def test_a_table_without_entries_names_nothing():

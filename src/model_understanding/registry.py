@@ -8,6 +8,7 @@ packages add theirs by entry points of the groups below.
 import difflib
 import warnings
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -75,8 +76,14 @@ class Registry:
         return {name: module for module, _, name in places}
 
     def _all(self) -> dict[str, str]:
-        others = {entry.name: entry.value for entry in entry_points(group=self.group)}
+        others = _of_other_packages(self.group)
         return self.places | {name: place for name, place in others.items() if name not in self.places}
+
+
+@cache
+def _of_other_packages(group: str) -> dict[str, str]:
+    """Return the names that installed packages add to a group, read once."""
+    return {entry.name: entry.value for entry in entry_points(group=group)}
 
 
 CHOICES = {

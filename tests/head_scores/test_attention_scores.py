@@ -11,7 +11,7 @@ from model_understanding import InputError
 from model_understanding.head_scores import delimiter, previous_token
 from model_understanding.head_scores.delimiter import delimiters_of
 from model_understanding.head_scores.induction import Induction
-from model_understanding.head_scores.repeated_text import repeated_random_text
+from model_understanding.head_scores.repeated_text import added_ids, repeated_random_text
 from model_understanding.registry import DEFAULT_HEAD_SCORES
 from model_understanding.results import attention_sinks
 
@@ -63,12 +63,46 @@ def test_of_a_text_without_a_sink_the_score_is_0():
     assert not score("bert", "sink").any()
 
 
+def added_by(visualizer, text):
+    return added_ids(visualizer.runner.model, encoded(visualizer, text))
+
+
+def test_induction_is_measured_once_and_again_when_the_model_changes():
+    visualizer = visualizer_of("gpt2", model=tiny_models.fresh("gpt2"))
+    seen = []
+    visualizer.model.register_forward_pre_hook(lambda *_: seen.append(1))
+
+    def passes(text):
+        before = len(seen)
+        found = visualizer.score_heads(text, scores="induction").of("induction")
+        return len(seen) - before, found
+
+    count, first = passes("a dull plot")
+    assert count == 1
+    count, again = passes("a wonderful film, really")
+    assert count == 0
+    assert np.array_equal(first, again)
+    weight = visualizer.model.transformer.h[0].attn.c_attn.weight
+    with torch.no_grad():
+        weight.mul_(1.5)  # as a step of training does
+    count, changed = passes("a dull plot")
+    assert count == 1
+    assert not np.array_equal(first, changed)
+    weight.data = weight.data / 1.5
+    count, restored = passes("a dull plot")
+    assert count == 1
+    assert np.allclose(first, restored, atol=1e-5)
+    handle = visualizer.model.transformer.h[0].register_forward_hook(lambda *_: None)
+    assert passes("a dull plot")[0] == 1
+    handle.remove()
+
+
 @pytest.mark.parametrize("name", ["bert", "gpt2", "llama", "xlnet", "gemma3"])
 def test_induction_is_the_weight_on_what_followed_in_random_tokens_said_twice(name):
     visualizer = visualizer_of(name)
     method = Induction(period=7, sequences=3, seed=5)
     text, start, period = repeated_random_text(
-        visualizer.runner.model, encoded(visualizer, PROBE), period=7, count=3, seed=5
+        visualizer.runner.model, added_by(visualizer, PROBE), period=7, count=3, seed=5
     )
     assert period == 7
     found = []
@@ -94,7 +128,9 @@ def test_random_tokens_stand_where_the_tokenizer_puts_a_text():
     for name, first, added in (("bert", 1, 2), ("xlnet", 1, 2), ("llama", 1, 1), ("gpt2", 0, 0)):
         visualizer = visualizer_of(name)
         own = encoded(visualizer, PROBE)
-        text, start, _ = repeated_random_text(visualizer.runner.model, own, period=5, count=1, seed=0)
+        text, start, _ = repeated_random_text(
+            visualizer.runner.model, added_by(visualizer, PROBE), period=5, count=1, seed=0
+        )
         assert (start, text.ids.shape[1]) == (first, 10 + added)
         assert text.ids[0, :start].tolist() == own.ids[0, :start].tolist()
         assert text.ids[0, start + 10 :].tolist() == own.ids[0, own.ids.shape[1] - added + start :].tolist()
@@ -104,7 +140,7 @@ def test_a_model_of_few_positions_repeats_fewer_tokens():
     model = tiny_models.fresh("gpt2", n_positions=30)
     visualizer = visualizer_of("gpt2", model=model)
     text, start, period = repeated_random_text(
-        visualizer.runner.model, encoded(visualizer, "A film"), period=25, count=1, seed=0
+        visualizer.runner.model, added_by(visualizer, "A film"), period=25, count=1, seed=0
     )
     assert (start, period, text.ids.shape[1]) == (0, 15, 30)
     assert visualizer.score_heads("A film", scores="induction").of("induction").shape == (3, 4)

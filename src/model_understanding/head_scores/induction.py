@@ -10,7 +10,9 @@ from jaxtyping import Float
 from model_understanding.errors import InputError
 from model_understanding.head_scores.attention_rows import RowMeasure, weights_at
 from model_understanding.head_scores.context import HeadScoreContext, head_means
-from model_understanding.head_scores.repeated_text import repeated_random_text
+from model_understanding.head_scores.repeated_text import added_ids, repeated_random_text
+from model_understanding.model.model import Model
+from model_understanding.model.unchanged import measured_while_unchanged
 from model_understanding.tokens import Tokens
 
 
@@ -22,7 +24,7 @@ class Induction:
     do not depend on the text to explain: ``sequences`` of ``period`` random ordinary tokens, each repeated
     once in the same order, with the special tokens that the tokenizer adds. A model with fewer positions
     gets a shorter period. One forward pass of its own over ``sequences · (2 · period + added)`` token
-    positions. ``induction_in_text`` measures the same on the text itself.
+    positions, once for all texts. ``induction_in_text`` measures the same on the text itself.
 
     Args:
         period: How many random tokens are repeated.
@@ -60,16 +62,23 @@ class Induction:
         self, context: HeadScoreContext, means: Float[np.ndarray, "layers heads size"] | None
     ) -> Float[np.ndarray, "layers heads"]:
         """Return the score of every head."""
-        text, start, period = repeated_random_text(
-            context.model, context.encoding, period=self.period, count=self.sequences, seed=self.seed
-        )
-        second = range(start + period, start + 2 * period)
-        measure = RowMeasure(
-            read=lambda block: weights_at(block, block.rows[:, None] - period + 1),
-            counted=lambda block: block.rows >= start + period,
-        )
-        (means,) = head_means(context.model, text, [measure], second)
-        return means[..., 0].mean(axis=0)
+        added = added_ids(context.model, context.encoding)
+        return _prefix_matching(context.model, added, self.period, self.sequences, self.seed)
+
+
+@measured_while_unchanged
+def _prefix_matching(
+    model: Model, added: tuple[tuple[int, ...], tuple[int, ...]], period: int, sequences: int, seed: int
+) -> Float[np.ndarray, "layers heads"]:
+    """Return the average attention to the token after an earlier copy: the same for every text."""
+    text, start, period = repeated_random_text(model, added, period=period, count=sequences, seed=seed)
+    second = range(start + period, start + 2 * period)
+    measure = RowMeasure(
+        read=lambda block: weights_at(block, block.rows[:, None] - period + 1),
+        counted=lambda block: block.rows >= start + period,
+    )
+    (means,) = head_means(model, text, [measure], second)
+    return means[..., 0].mean(axis=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

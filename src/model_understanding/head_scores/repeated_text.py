@@ -11,7 +11,7 @@ from model_understanding.tokens import Tokens
 
 
 def repeated_random_text(
-    model: Model, like: Encoding, *, period: int, count: int, seed: int
+    model: Model, added: tuple[tuple[int, ...], tuple[int, ...]], *, period: int, count: int, seed: int
 ) -> tuple[Encoding, int, int]:
     """Return texts of random tokens, each text's tokens repeated once in the same order.
 
@@ -20,7 +20,7 @@ def repeated_random_text(
 
     Args:
         model: The model.
-        like: A text of the user's, which shows what the tokenizer adds.
+        added: The ids that the tokenizer adds before and after a text.
         period: How many tokens are repeated; fewer where the model or the vocabulary has no room.
         count: How many texts.
         seed: Seed of the random tokens.
@@ -38,7 +38,7 @@ def repeated_random_text(
             f"sequences={count!r}.",
             hint="Use for example period=25, sequences=4.",
         )
-    before, after = _added_ids(model, like)
+    before, after = added
     vocabulary = np.array(_ordinary_ids(model))
     limit = model.longest_input
     room = period if limit is None else (limit - len(before) - len(after)) // 2
@@ -59,11 +59,16 @@ def repeated_random_text(
     return model.batch(texts), len(before), period
 
 
-def _added_ids(model: Model, like: Encoding) -> tuple[list[int], list[int]]:
-    """Return the ids that the tokenizer adds before and after a text."""
+def added_ids(model: Model, like: Encoding) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the ids that the tokenizer adds before and after a text.
+
+    Args:
+        model: The model.
+        like: A text of the user's.
+    """
     tokens, _ = tokenize(model.tokenizer, like.tokens[0].texts[0])
     own = np.flatnonzero(tokens.segments >= 0)
-    return tokens.ids[: own[0]].tolist(), tokens.ids[own[-1] + 1 :].tolist()
+    return tuple(tokens.ids[: own[0]].tolist()), tuple(tokens.ids[own[-1] + 1 :].tolist())
 
 
 def _ordinary_ids(model: Model) -> list[int]:

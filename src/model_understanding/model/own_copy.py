@@ -49,6 +49,7 @@ class OwnCopy:
         self._entered: set[int] = set()  # attributes whose parts are being looked at
         # Every module as it was copied; its contents are kept so that no other object gets their ids.
         self._seen: list[tuple[nn.Module, list[int], list[Any]]] = []
+        self._times_copied = 0
         with torch.inference_mode(False):
             self._copy_all()
 
@@ -67,6 +68,7 @@ class OwnCopy:
                 self._copy_all()
 
     def _copy_all(self) -> None:
+        self._times_copied += 1
         originals = self._collect()
         self._weights = dict(self._frozen_weights(originals))
         for original in originals:
@@ -77,6 +79,14 @@ class OwnCopy:
     def versions(self) -> tuple[int, ...]:
         """Return how often each weight has been changed in place."""
         return tuple(weight._version for weight in self._weights if not weight.is_inference())
+
+    def state(self) -> tuple[Any, ...]:
+        """Return what has changed if the model may answer otherwise: modules, hooks, weights."""
+        pointers = tuple(
+            weight.data_ptr() if weight.layout == torch.strided and not weight.is_meta else 0
+            for weight in self._weights
+        )
+        return self._times_copied, self.versions(), pointers
 
     def require_unchanged(self, versions: tuple[int, ...]) -> None:
         """Raise if weights were changed since, so that one explanation would be of several models.
