@@ -14,6 +14,7 @@ from model_understanding.attribution.protocol import AttributionMethod
 from model_understanding.attribution.saliency import Saliency
 from model_understanding.errors import InputError
 from model_understanding.model.attention_layout import known_layout
+from model_understanding.model.embeddings import has_embeddings
 from model_understanding.passes.runner import Runner
 from model_understanding.paths.baselines import resolved_baseline
 from model_understanding.registry import CHOICES, METHODS
@@ -51,10 +52,10 @@ def method_of(method: MethodChoice) -> AttributionMethod:
     return method
 
 
-def resolved_method(
+def candidate_methods(
     method: MethodChoice, runner: Runner, targets: Sequence[Sequence[Target]] | Callable[..., Any]
-) -> AttributionMethod:
-    """Return the method that ``default`` or ``fast`` means for a model and its targets.
+) -> list[AttributionMethod]:
+    """Return the method that ``default`` or ``fast`` means for a model and its targets, and what replaces it.
 
     Args:
         method: ``default``, ``fast``, or a value for ``method_of``.
@@ -65,26 +66,32 @@ def resolved_method(
         For the loss of a language model and for a layer, which the benchmark does not measure: saliency. For
         other targets of a language model: guided ablation, with 8 removals for ``fast``. For classifiers:
         integrated gradients from the mask token and the mean embedding, or guided ablation if there is no
-        mask token; for ``fast``, gradient-weighted attention, or saliency if there is no attention.
+        mask token; for ``fast``, gradient-weighted attention, or saliency if there is no attention. Each is
+        followed by the methods to use if the model does not support it; guided ablation needs neither
+        gradients nor attention.
 
     Raises:
         InputError: The name is unknown, or the object is not a method.
     """
     if not (isinstance(method, str) and method in CHOICES):
-        return method_of(method)
+        return [method_of(method)]
+    ablation = GuidedAblation(removals=8) if method == "fast" else GuidedAblation()
     of_loss = not callable(targets) and any(target.quantity == "loss" for row in targets for target in row)
-    if of_loss or runner.layer is not None:
-        return Saliency()
+    if runner.layer is not None:
+        return [Saliency()]
+    if of_loss:
+        return [Saliency(), ablation] if has_embeddings(runner.model) else [ablation]
     if runner.is_language_model:
-        return GuidedAblation(removals=8) if method == "fast" else GuidedAblation()
+        return [ablation]
     if method == "fast":
-        return GradientWeightedAttention() if _has_attention(runner) else Saliency()
-    if resolved_baseline(runner, "default") != "mask":
-        return GuidedAblation()
+        attention = [GradientWeightedAttention()] if _has_attention(runner) else []
+        return [*attention, *([Saliency()] if has_embeddings(runner.model) else []), ablation]
+    if not has_embeddings(runner.model) or resolved_baseline(runner, "default") != "mask":
+        return [ablation]
     # More than 8 nodes did not rank tokens better, except on paths that miss much of the target's change.
     # Of 60 sentences of 6 to 10 tokens, 4 miss more than 10 % of it (at most 15 %), for a third more
     # gradients than with a tolerance of 0.4 and 24 nodes (10 of 60, up to 32 %).
-    return IntegratedGradients(baseline="mask,mean", nodes=8, max_nodes=40, tolerance=0.2)
+    return [IntegratedGradients(baseline="mask,mean", nodes=8, max_nodes=40, tolerance=0.2), ablation]
 
 
 def _has_attention(runner: Runner) -> bool:

@@ -9,17 +9,15 @@ from typing import Any, Literal, overload
 import numpy as np
 from jaxtyping import Bool
 
-from model_understanding.attribution.attention_flow import GradientWeightedAttention
-from model_understanding.attribution.choose import MethodChoice, resolved_method
+from model_understanding.attribution.choose import MethodChoice, candidate_methods
 from model_understanding.attribution.isolation import Errors, isolated
 from model_understanding.attribution.protocol import AttributionMethod, Scores
-from model_understanding.attribution.saliency import Saliency
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.batching import Batches, memory_cautions
 from model_understanding.passes.predicted_targets import MakeTarget, PredictedTargets
 from model_understanding.passes.runner import Runner
-from model_understanding.paths.baselines import recorded_baseline
-from model_understanding.perturbation.token_removal import resolved_replacement
+from model_understanding.paths.baselines import baseline_cautions, recorded_baseline
+from model_understanding.perturbation.token_removal import replacement_cautions, resolved_replacement
 from model_understanding.registry import METHODS
 from model_understanding.results import Attribution, Failure, Provenance, Target
 from model_understanding.text.encoding import Encoding
@@ -99,16 +97,12 @@ def attribute_each(
     Raises:
         InputError: The runner is at a layer, and the method does not work for hidden states.
     """
-    method = resolved_method(choice, runner, targets)
-    _check_layer(runner, method)
-
-    explain_by = partial(_explained, runner=runner, encodings=encodings, targets=targets, function=function)
-    explain = partial(explain_by, method=method, parameters=_parameters(runner, method))
-    if choice == "fast" and isinstance(method, GradientWeightedAttention):
-        other = Saliency()
-        explain = partial(
-            _explained_or, explain, partial(explain_by, method=other, parameters=_parameters(runner, other))
-        )
+    methods = candidate_methods(choice, runner, targets)
+    inputs = {"runner": runner, "encodings": encodings, "targets": targets, "function": function}
+    explain = partial(_explained_by_first, methods=methods, **inputs)
+    if len(methods) == 1:
+        _check_layer(runner, methods[0])
+        explain = partial(_explained, method=methods[0], parameters=_parameters(runner, methods[0]), **inputs)
     counts = None if callable(targets) else [len(row) for row in targets]
     group_of = {member: group for group in groups_of_equal_length(encodings, counts) for member in group}
     waiting: dict[int, Attribution | Failure] = {}
@@ -119,16 +113,26 @@ def attribute_each(
         yield waiting.pop(index)
 
 
-def _explained_or(
-    explain: Callable[[Sequence[int]], dict[int, Attribution]],
-    explain_otherwise: Callable[[Sequence[int]], dict[int, Attribution]],
-    group: Sequence[int],
+def _explained_by_first(
+    group: Sequence[int], *, runner: Runner, methods: Sequence[AttributionMethod], **inputs: Any
 ) -> dict[int, Attribution]:
-    """Explain texts by another method where a model has attention, but not in a form that can be followed."""
-    try:
-        return explain(group)
-    except UnsupportedModelError:
-        return explain_otherwise(group)
+    """Explain texts by the first method that the model supports."""
+    unavailable: list[str] = []
+    for method in methods:
+        try:
+            return _explained(
+                group,
+                runner=runner,
+                method=method,
+                parameters=_parameters(runner, method),
+                unavailable=unavailable,
+                **inputs,
+            )
+        except UnsupportedModelError as error:
+            if method is methods[-1]:
+                raise
+            unavailable.append(f"{method.name} is not available. {error.message}")
+    raise AssertionError("unreachable")
 
 
 def _explained(
@@ -140,9 +144,11 @@ def _explained(
     encodings: Sequence[Encoding],
     targets: Sequence[Sequence[Target]] | MakeTarget,
     function: Callable[[Any], Any] | None,
+    unavailable: Sequence[str] = (),
 ) -> dict[int, Attribution]:
     """Explain texts of equal length with equally many targets, in batches that fit into memory."""
     results: dict[int, Attribution] = {}
+    about_method = (*unavailable, *_method_cautions(runner, method))
     tokens = encodings[group[0]].ids.shape[1]
     with memory_cautions() as cautions:
         batches = Batches(len(group), tokens, runner.model.memory, gradients=True)
@@ -167,7 +173,7 @@ def _explained(
                         valid=_valid(runner, rows[row], tokens),
                         parameters=parameters,
                         provenance=runner.model.provenance(encodings[member], seconds),
-                        cautions=cautions,
+                        cautions=(*about_method, *cautions),
                     )
     return results
 
@@ -263,6 +269,16 @@ def _parameters(runner: Runner, method: AttributionMethod) -> dict[str, Any]:
     if "replacement" in parameters:
         parameters["replacement"] = resolved_replacement(runner, parameters["replacement"])
     return parameters if runner.layer is None else {**parameters, "layer": runner.layer}
+
+
+def _method_cautions(runner: Runner, method: AttributionMethod) -> tuple[str, ...]:
+    """Return warnings about what a method puts in the place of tokens."""
+    parameters = parameters_of(method)
+    baseline, replacement = parameters.get("baseline"), parameters.get("replacement")
+    return (
+        *(() if baseline is None else baseline_cautions(runner, baseline)),
+        *(() if replacement is None else replacement_cautions(runner, replacement)),
+    )
 
 
 def _check_layer(runner: Runner, method: AttributionMethod) -> None:

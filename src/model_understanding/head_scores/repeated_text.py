@@ -3,7 +3,7 @@
 import numpy as np
 
 from model_understanding.errors import InputError, UnsupportedModelError
-from model_understanding.model.embeddings import embedding_table
+from model_understanding.loading.wrappers import input_embeddings
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 from model_understanding.text.tokenization import tokenize
@@ -73,7 +73,7 @@ def added_ids(model: Model, like: Encoding) -> tuple[tuple[int, ...], tuple[int,
 
 def _ordinary_ids(model: Model) -> list[int]:
     """Return the ids of tokens that stand for text and that both the tokenizer and the model know."""
-    rows = getattr(embedding_table(model.module), "num_embeddings", None)
+    rows = getattr(input_embeddings(model.module), "num_embeddings", None)
     special = {*model.tokenizer.all_special_ids, *getattr(model.tokenizer, "added_tokens_decoder", {})}
     known = sorted({*model.tokenizer.get_vocab().values()} - special)  # a vocabulary may have gaps
     return [token for token in known if rows is None or token < rows]

@@ -10,18 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.model.causality import is_causal
-from model_understanding.model.embeddings import embedding_table
 from model_understanding.model.guard import guarded
+from model_understanding.loading.wrappers import input_embeddings
 from model_understanding.model.model import Model, measured_once
+from model_understanding.model.probes import probe_texts, unchanged_modules
 from model_understanding.text.encoding import Encoding
-from model_understanding.tokens import Tokens
 
-PROBE_LENGTH = 6
 LAYER_HINT = "Leave out layer to get attributions to the token embeddings."
 
 
@@ -74,8 +72,13 @@ def transformer_blocks(model: Model) -> tuple[Block, ...]:
         )
     count = getattr(model.config.get_text_config(), "num_hidden_layers", None)
     lists: dict[str, list[_Call]] = {}
-    with guarded(model.module, gradients=False), _recorded_calls(model.module, lists):
-        model.forward(probe_texts(model)[0])
+    probe = probe_texts(model)[0]
+    with (
+        guarded(model.module, gradients=False),
+        unchanged_modules(model.module),
+        _recorded_calls(model.module, probe, lists),
+    ):
+        model.forward(probe)
     candidates = [path for path, calls in lists.items() if len(calls) == count]
     outermost = [path for path in candidates if not any(path.startswith(f"{other}.") for other in candidates)]
     if len(outermost) != 1:
@@ -93,15 +96,15 @@ def transformer_blocks(model: Model) -> tuple[Block, ...]:
 
 
 @contextmanager
-def _recorded_calls(model: nn.Module, lists: dict[str, list[_Call]]) -> Iterator[None]:
+def _recorded_calls(model: nn.Module, probe: Encoding, lists: dict[str, list[_Call]]) -> Iterator[None]:
     """Record which members of which ``ModuleList`` run on hidden states of the probe's length."""
     handles = []
 
     def watch(name: str) -> Any:
         def record(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
             _, states = entering_argument(module, arguments, keywords)
-            if states is not None and states.shape[:-1] in ((1, PROBE_LENGTH), (PROBE_LENGTH, 1)):
-                call = _Call(name, module, transposed=states.shape[0] == PROBE_LENGTH)
+            if states is not None and states.shape[:-1] in (probe.ids.shape, probe.ids.T.shape):
+                call = _Call(name, module, transposed=states.shape[0] == probe.ids.shape[1])
                 lists.setdefault(name, []).append(call)
 
         return record
@@ -133,22 +136,6 @@ def entering_argument(
     return name, value if is_states else None
 
 
-def probe_texts(model: Model) -> tuple[Encoding, Encoding]:
-    """Return two short texts of ordinary tokens that differ at every position."""
-    rows = getattr(model.config.get_text_config(), "vocab_size", len(model.tokenizer))
-    config_pad = getattr(model.config.get_text_config(), "pad_token_id", None)
-    special = {*model.tokenizer.all_special_ids, config_pad}
-    ordinary = [index for index in range(min(rows, len(model.tokenizer))) if index not in special]
-    ids = [ordinary[i * len(ordinary) // (2 * PROBE_LENGTH)] for i in range(2 * PROBE_LENGTH)]
-    return _probe(model, ids[::2]), _probe(model, ids[1::2])
-
-
-def _probe(model: Model, ids: list[int]) -> Encoding:
-    tensor = torch.tensor([ids], device=model.device)
-    tokens = Tokens.from_pieces([str(index) for index in ids])
-    return Encoding((tokens,), {"input_ids": tensor, "attention_mask": torch.ones_like(tensor)})
-
-
 def module_list_members(module: nn.Module) -> Iterator[nn.Module]:
     """Yield each member of a ``ModuleList`` once, as a model's blocks are."""
     lists = [part for part in module.modules() if isinstance(part, nn.ModuleList)]
@@ -164,7 +151,7 @@ def checkpointed_modules(module: nn.Module) -> list[nn.Module]:
     Args:
         module: The model's module.
     """
-    ends = {embedding_table(module), getattr(module, "get_output_embeddings", lambda: None)()}
+    ends = {input_embeddings(module), getattr(module, "get_output_embeddings", lambda: None)()}
     members: list[nn.Module] = []
 
     def visit(parent: nn.Module) -> None:

@@ -7,6 +7,7 @@ from model_understanding.model.embeddings import replaced_embeddings
 from model_understanding.model.guard import guarded
 from model_understanding.model.model import Model, measured_once
 from model_understanding.model.offloading import watched_gradients
+from model_understanding.model.probes import unchanged_modules
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
@@ -34,15 +35,20 @@ def is_causal(model: Model) -> bool:
     tokens = Tokens.from_pieces([str(i) for i in range(_LENGTH)])
     encoding = Encoding((tokens,), {"input_ids": ids, "attention_mask": torch.ones_like(ids)})
     try:
-        with guarded(model.module, gradients=True), watched_gradients(model.module):
+        with (
+            guarded(model.module, gradients=True),
+            unchanged_modules(model.module),
+            watched_gradients(model.module),
+        ):
             return _ignores_later_embeddings(model, encoding)
     except UnsupportedModelError:  # quantized kernels without a derivative
         return _ignores_later_ids(model, encoding)
 
 
 def _ignores_later_embeddings(model: Model, encoding: Encoding) -> bool:
-    with replaced_embeddings(model.module, encoding.ids) as hook:
-        logits = model.logits_in(model.forward(encoding))
+    with replaced_embeddings(model, encoding.ids) as hook:
+        outputs = model.forward(encoding)
+    logits = model.logits_of(outputs, encoding, 0)
     # A weighted sum, because plain sums of a softmax's inputs can cancel.
     weights = torch.linspace(-1, 1, logits.shape[-1], device=logits.device, dtype=logits.dtype)
     assert hook.leaf is not None
@@ -59,7 +65,7 @@ def _ignores_later_ids(model: Model, encoding: Encoding) -> bool:
     other = encoding.ids.clone()
     other[:, -1] = other[:, 0]
     changed = Encoding(encoding.tokens, {**encoding.inputs, "input_ids": other})
-    with guarded(model.module, gradients=False):
+    with guarded(model.module, gradients=False), unchanged_modules(model.module):
         logits, others = (model.logits_in(model.forward(each)).float() for each in (encoding, changed))
     sizes = (logits - others)[0].abs().amax(dim=-1)
     return bool(sizes[:-1].max() <= _TOLERANCE * sizes[-1])

@@ -1,97 +1,242 @@
-"""The embedding table: where gradients are taken and embeddings are replaced."""
+"""A text's embeddings: where gradients are taken, and what baselines replace.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+A token's embedding is all that a model looks up for its id. Lookups that give the same vectors share them, so
+that a gradient adds both uses (the stacks of BART); different ones lie side by side (the tables of Gemma 3n).
+Whether they carry the whole text is measured: with another text's embeddings, the logits must be that text's.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.loading.wrappers import input_embeddings
+from model_understanding.model.guard import guarded
+from model_understanding.model.lookups import (
+    BY_IDS_HINT,
+    EmbeddingHook,
+    Lookup,
+    given_ids,
+    looked_up,
+    offset_of,
+    replaced_lookups,
+    vectors_of,
+)
+from model_understanding.model.model import Model, measured_once
+from model_understanding.model.probes import encoded, probe_texts, unchanged_modules
+from model_understanding.text.encoding import Encoding
+
+_TOLERANCE = 1e-5  # relative to the largest logit
 
 
-@dataclass(slots=True)
-class EmbeddingHook:
-    """Holds the tensor that the hook passed to the model: the leaf that gradients are taken for."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    """A call of a module with the text's ids, before it is known whether it looks them up."""
 
-    leaf: Float[Tensor, "batch tokens width"] | None = None
+    module: nn.Module
+    call: int
+    offset: int
+    wraps: bool
+    transposed: bool
 
 
-def embedding_table(model: torch.nn.Module) -> torch.nn.Module:
-    """Return the module that turns token ids into vectors.
-
-    Args:
-        model: A transformers model.
-
-    Returns:
-        The embedding module.
+def id_lookups(model: Model) -> tuple[Lookup, ...]:
+    """Return the calls in which a model looks up a text's ids; located once per model.
 
     Raises:
-        UnsupportedModelError: The model has none.
+        UnsupportedModelError: They cannot be located, or do not carry the whole text.
     """
-    table = input_embeddings(model)
-    if not isinstance(table, torch.nn.Module):
-        raise UnsupportedModelError(
-            f"{type(model).__name__} has no token embedding table: gradient methods do not apply.",
-            hint="Use BlackBoxVisualizer, which needs only a function from texts to numbers.",
-        )
-    return table
+    lookups = _lookups_or_reason(model)
+    if isinstance(lookups, str):
+        raise UnsupportedModelError(lookups, hint=BY_IDS_HINT)
+    return lookups
+
+
+def has_embeddings(model: Model) -> bool:
+    """Return whether a text's embeddings can be replaced and differentiated; measured once per model."""
+    return not isinstance(_lookups_or_reason(model), str)
+
+
+def replaced_embeddings(
+    model: Model,
+    input_ids: Int[Tensor, "batch tokens"],
+    embeddings: Float[Tensor, "batch tokens width"] | None = None,
+) -> AbstractContextManager[EmbeddingHook]:
+    """Make a text's embeddings a leaf of the graph, or replace them; see ``replaced_lookups``."""
+    return replaced_lookups(model.module, id_lookups(model), input_ids, embeddings)
+
+
+def embeddings_of(model: Model, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens width"]:
+    """Return the embeddings of ids in the model's dtype; the model must be guarded.
+
+    Raises:
+        UnsupportedModelError: What the model looks up does not carry the whole text.
+    """
+    return looked_up(id_lookups(model), ids)
+
+
+@measured_once
+def reads_id_itself(model: Model, token: int) -> bool:
+    """Return whether an id does something that its embedding in the place of another does not.
+
+    ESM scales a text by its number of mask tokens, RoBERTa does not count padding in its positions.
+
+    Args:
+        model: A model whose embeddings can be replaced.
+        token: The id.
+    """
+    text, lookups = probe_texts(model)[0], id_lookups(model)
+    middle = text.ids.shape[1] // 2
+    ids = text.ids[0].tolist()
+    ids[middle] = token
+    changed = encoded(model, ids)
+    with guarded(model.module, gradients=False), unchanged_modules(model.module):
+        rows = looked_up(lookups, changed.ids)
+        return not _gives(model, lookups, text, rows, changed, _logits(model, changed))
+
+
+@measured_once
+def _lookups_or_reason(model: Model) -> tuple[Lookup, ...] | str:
+    """Return a model's lookups, or why its embeddings cannot be used."""
+    with guarded(model.module, gradients=False), unchanged_modules(model.module):
+        try:
+            calls, lookups = _measured_lookups(model)
+        except Exception:  # some run on texts of one length only, or overflow on a random text
+            return _unmeasured(model)
+    if lookups:
+        return lookups
+    if not calls:
+        return f"{model.name} looks up no embeddings for the ids of a text, so gradients do not apply to it."
+    return (
+        f"A text's ids reach the logits of {model.name} by another path than its embeddings. Gradients and "
+        "replaced embeddings would miss a part of each token's effect."
+    )
+
+
+def _measured_lookups(model: Model) -> tuple[list[_Call], tuple[Lookup, ...]]:
+    """Return the calls that look up the text's ids, and the lookups among them that carry the whole text."""
+    text, other = probe_texts(model)
+    with _recorded_calls(model.module, other.ids) as calls:
+        outputs = model.forward(other)
+    expected = model.logits_of(outputs, other, 0)
+    called = dict.fromkeys(call.module for call in calls)
+    pointwise = {module for module in called if _is_pointwise(module, other)}
+    calls = [call for call in calls if call.module in pointwise]
+    for modules in dict.fromkeys(_chosen(model.module, pointwise, is_outer) for is_outer in (False, True)):
+        lookups = _with_columns([call for call in calls if call.module in modules], other)
+        rows = looked_up(lookups, other.ids) if lookups else None
+        if rows is not None and _gives(model, lookups, text, rows, other, expected):
+            return calls, lookups
+    return calls, ()
+
+
+def _unmeasured(model: Model) -> tuple[Lookup, ...] | str:
+    """Return the lookup that a model's table suggests, where a short text cannot be run.
+
+    Every forward pass checks that the table is called with the text's ids.
+    """
+    table = input_embeddings(model.module)
+    if table is None:
+        return f"{model.name} has no embedding table, so gradients do not apply to it."
+    width = vectors_of(table(torch.zeros((1, 1), dtype=torch.long, device=model.device))).shape[-1]
+    return (Lookup(table, 0, 0, False, False, 0, width),)
+
+
+def _logits(model: Model, text: Encoding) -> Float[Tensor, "1 positions classes"]:
+    return model.logits_of(model.forward(text), text, 0).float()
+
+
+def _gives(
+    model: Model, lookups: Sequence[Lookup], text: Encoding, rows: Tensor, other: Encoding, expected: Tensor
+) -> bool:
+    """Return whether a text with the embeddings of another one has the logits of that one."""
+    try:
+        with replaced_lookups(model.module, lookups, text.ids, rows):
+            outputs = model.forward(text)
+    except UnsupportedModelError:
+        return False
+    expected = expected.float()
+    difference = (model.logits_of(outputs, text, 0).float() - expected).abs().max()
+    if difference <= _TOLERANCE * expected.abs().max():
+        return True
+    # Reformer hashes at random: a second run tells how much of the difference that is.
+    return bool(difference <= 2 * (_logits(model, other) - expected).abs().max())
 
 
 @contextmanager
-def replaced_embeddings(
-    model: torch.nn.Module,
-    input_ids: Int[Tensor, "batch tokens"],
-    embeddings: Float[Tensor, "batch tokens width"] | None = None,
-) -> Iterator[EmbeddingHook]:
-    """Make the embedding table's output a leaf of the graph, or replace it, for one forward pass.
+def _recorded_calls(model: nn.Module, text: Tensor) -> Iterator[list[_Call]]:
+    """Record which modules one forward pass calls with the text's ids to get a vector for each."""
+    calls: list[_Call] = []
+    counts: Counter[nn.Module] = Counter()
 
-    Args:
-        model: The model, already guarded.
-        input_ids: The ids that this forward pass embeds.
-        embeddings: Values that replace the table's output; default: the output itself.
+    def record(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any], output: Any) -> None:
+        index = counts[module]
+        counts[module] += 1
+        ids, vectors = given_ids(arguments, keywords), vectors_of(output)
+        is_vectors = isinstance(vectors, Tensor) and vectors.is_floating_point() and vectors.ndim == 3
+        if ids is None or not is_vectors or vectors.shape[:-1] != ids.shape:
+            return
+        for transposed in (False, True):
+            own = ids.T if transposed else ids
+            offset = offset_of(own, text)
+            if offset is not None:
+                wraps = offset > 0 and bool((own[:, offset - 1] == text[:, -1]).all())
+                calls.append(_Call(module, index, offset, wraps, transposed))
+                return
 
-    Yields:
-        The hook; after the forward pass its ``leaf`` is the tensor that the model used, ``(batch, tokens,
-        width)``.
-
-    Raises:
-        UnsupportedModelError: The model embeds other ids than these, or not exactly once.
-    """
-    hook = EmbeddingHook()
-
-    def replace(_: torch.nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any], output: Any) -> Any:
-        ids = arguments[0] if arguments else next(iter(keywords.values()), None)
-        transposed = not _same_ids(ids, input_ids) and _same_ids(ids, input_ids.T)
-        is_once = hook.leaf is None and isinstance(output, Tensor)
-        if not is_once or not (transposed or _same_ids(ids, input_ids)):
-            raise UnsupportedModelError(
-                f"{type(model).__name__} does not embed the text's ids exactly once and unchanged, so "
-                "gradients would be wrong.",
-                hint="Use BlackBoxVisualizer, which needs only a function from texts to numbers.",
-            )
-        values = output.transpose(0, 1) if transposed else output
-        values = values if embeddings is None else embeddings.to(values.dtype)
-        leaf = values.detach().requires_grad_(torch.is_grad_enabled())
-        hook.leaf = leaf
-        # A copy, because some models scale their embeddings in place, which a leaf does not allow.
-        copy = leaf.clone()
-        return copy.transpose(0, 1) if transposed else copy
-
-    handle = embedding_table(model).register_forward_hook(replace, with_kwargs=True)
+    inner = [module for module in model.modules() if module is not model]
+    handles = [module.register_forward_hook(record, with_kwargs=True) for module in inner]
     try:
-        yield hook
+        yield calls
     finally:
-        handle.remove()
-    if hook.leaf is None:
-        raise UnsupportedModelError(
-            f"{type(model).__name__} did not use its embedding table.",
-            hint="Use BlackBoxVisualizer, which needs only a function from texts to numbers.",
-        )
+        for handle in handles:
+            handle.remove()
 
 
-def _same_ids(ids: object, expected: Tensor) -> bool:
-    return isinstance(ids, Tensor) and ids.shape == expected.shape and bool((ids == expected).all())
+def _is_pointwise(module: nn.Module, text: Encoding) -> bool:
+    """Return whether a module gives each id a vector of its own, wherever it stands."""
+    try:
+        forwards, backwards = (vectors_of(module(ids)) for ids in (text.ids, text.ids.flip(1)))
+    except Exception:  # it needs more than ids
+        return False
+    is_same = torch.allclose(forwards, backwards.flip(1), rtol=1e-5, atol=1e-6, equal_nan=True)
+    return is_same and not torch.allclose(forwards, backwards, rtol=1e-5, atol=1e-6)
+
+
+def _chosen(model: nn.Module, pointwise: set[nn.Module], is_outer: bool) -> tuple[nn.Module, ...]:
+    """Return modules of which none is inside another: the model's own table, and inner or outer others."""
+    ordered = [module for module in model.modules() if module in pointwise]  # outer ones come first
+    ordered = ordered if is_outer else ordered[::-1]
+    ordered.sort(key=lambda module: module is not input_embeddings(model))
+    chosen: list[nn.Module] = []
+    for module in ordered:
+        inside = set(module.modules())
+        if not any(other in inside or module in set(other.modules()) for other in chosen):
+            chosen.append(module)
+    return tuple(chosen)
+
+
+def _with_columns(calls: Sequence[_Call], text: Encoding) -> tuple[Lookup, ...]:
+    """Return the lookups of calls, where calls that give the same vectors share their columns."""
+    parts: list[tuple[Tensor, int]] = []  # vectors, and their first column
+    lookups = []
+    for call in calls:
+        vectors = vectors_of(call.module(text.ids))
+        same = (first for known, first in parts if _is_equal(known, vectors))
+        start = next(same, None)
+        if start is None:
+            start = sum(known.shape[-1] for known, _ in parts)
+            parts.append((vectors, start))
+        end = start + vectors.shape[-1]
+        lookups.append(Lookup(call.module, call.call, call.offset, call.wraps, call.transposed, start, end))
+    return tuple(lookups)
+
+
+def _is_equal(vectors: Tensor, others: Tensor) -> bool:
+    return vectors.shape == others.shape and torch.equal(vectors.to(others.device), others)

@@ -1,7 +1,7 @@
 """Read or replace the hidden states that enter a transformer block."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -14,14 +14,15 @@ from model_understanding.model.blocks import (
     LAYER_HINT,
     Block,
     entering_argument,
-    probe_texts,
     transformer_blocks,
 )
-from model_understanding.model.embeddings import EmbeddingHook, replaced_embeddings
+from model_understanding.model.embeddings import replaced_embeddings
 from model_understanding.model.finite import require_finite
 from model_understanding.model.guard import guarded
+from model_understanding.model.lookups import EmbeddingHook
 from model_understanding.model.metering import count_forward
 from model_understanding.model.model import Model, measured_once
+from model_understanding.model.probes import probe_texts, unchanged_modules
 from model_understanding.text.encoding import Encoding
 
 _TOLERANCE = 1e-5  # relative to the largest logit; a few rounding errors in 16-bit models
@@ -62,7 +63,7 @@ def states_at_block(
     module, ids = model.module, encoding.ids
     with (
         guarded(module, gradients=False),
-        replaced_embeddings(module, ids, embeddings),
+        nullcontext() if embeddings is None else replaced_embeddings(model, ids, embeddings),
         replaced_states(module, block, ids) as hook,
     ):
         model.forward(encoding, ids.shape[1] - 1)
@@ -139,11 +140,13 @@ def _call_error(model: nn.Module, module: nn.Module) -> UnsupportedModelError:
 def _require_full_state(model: Model, layer: int) -> None:
     """Raise unless another text's hidden states at a layer give the logits of that text."""
     block, (text, other) = transformer_blocks(model)[layer], probe_texts(model)
-    with guarded(model.module, gradients=False):
+    with guarded(model.module, gradients=False), unchanged_modules(model.module):
         with replaced_states(model.module, block, other.ids) as hook:
-            expected = model.logits_in(model.forward(other)).float()
+            outputs = model.forward(other)
+        expected = model.logits_of(outputs, other, 0).float()
         with replaced_states(model.module, block, text.ids, hook.leaf):
-            logits = model.logits_in(model.forward(text)).float()
+            outputs = model.forward(text)
+        logits = model.logits_of(outputs, text, 0).float()
     allowed = max(_TOLERANCE, 4 * torch.finfo(model.dtype).eps) * expected.abs().max()
     if not bool((logits - expected).abs().max() <= allowed):
         raise UnsupportedModelError(

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.loading import LoadedModel
-from model_understanding.loading.wrappers import config_of, dtype_of, virtual_tokens
+from model_understanding.loading.wrappers import config_of, dtype_of, input_embeddings, virtual_tokens
 from model_understanding.model.batching import Batches
-from model_understanding.model.embeddings import embedding_table
 from model_understanding.model.finite import first_broken_layer, require_finite
 from model_understanding.model.guard import guarded, pass_settings
 from model_understanding.model.memory import Memory
@@ -142,7 +141,7 @@ class Model:
         values = dict(inputs or {"input_ids": tokens.ids.tolist()})
         values["attention_mask"] = [1] * len(tokens)
         check_length(self.name, self.longest_input, len(tokens))
-        rows = getattr(embedding_table(self.module), "num_embeddings", None)
+        rows = getattr(input_embeddings(self.module), "num_embeddings", None)
         highest = max(values["input_ids"])
         if rows is not None and highest >= rows:
             raise InputError(

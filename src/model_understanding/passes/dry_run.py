@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from model_understanding.errors import InputError
-from model_understanding.model.embeddings import EmbeddingHook
+from model_understanding.model.lookups import EmbeddingHook
 from model_understanding.model.metering import (
     PassCounter,
     count_backward,
@@ -113,7 +113,9 @@ class DryRun(Runner):
         return super().embed(Encoding((), {"input_ids": ids})).shape[-1]
 
     @contextmanager
-    def _hooked(self, encoding: Encoding, embeddings: Tensor | None) -> Iterator[EmbeddingHook]:
+    def _hooked(
+        self, encoding: Encoding, embeddings: Tensor | None, *, gradients: bool
+    ) -> Iterator[EmbeddingHook]:
         """Yield a hook whose leaf is 1 for rows that are the text itself and 0 for variants."""
         rows, tokens = encoding.ids.shape
         is_text = torch.ones(rows, device=self.model.device)
@@ -121,7 +123,8 @@ class DryRun(Runner):
             with counted_by(None):
                 unchanged = self.embed(encoding).to(embeddings.dtype)
             is_text = (unchanged == embeddings).flatten(1).all(1).float()
-        yield EmbeddingHook(is_text[:, None, None].expand(rows, tokens, self._width))
+        width = self._width if gradients else 1
+        yield EmbeddingHook(is_text[:, None, None].expand(rows, tokens, width))
 
     def _read(self, logits: Tensor, first: int, entries: Any, rows: Any) -> Tensor:
         """Return zeros, without computing log-probabilities of placeholder logits."""
@@ -135,7 +138,7 @@ class DryRun(Runner):
         self,
         total: GradientSum,
         values: Tensor,
-        leaf: Tensor,
+        leaf: Tensor | None,
         encoding: Encoding,
         indices: Sequence[int],
         head_gradients: object = None,
@@ -143,6 +146,7 @@ class DryRun(Runner):
         gradients: bool,
     ) -> None:
         """Add the values, and count the backward passes that the targets' gradients would need."""
+        assert leaf is not None
         rows, tokens, width = leaf.shape
         total.add_values(values + leaf[:, :1, 0], encoding.ids.shape[1], width if gradients else 0)
         if not gradients:

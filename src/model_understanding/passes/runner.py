@@ -11,11 +11,12 @@ from torch import Tensor
 
 from model_understanding.loading import LoadedModel
 from model_understanding.model.blocks import Block
-from model_understanding.model.embeddings import EmbeddingHook, embedding_table, replaced_embeddings
+from model_understanding.model.embeddings import embeddings_of, replaced_embeddings
 from model_understanding.model.finite import require_finite
 from model_understanding.model.generation import generated_ids
 from model_understanding.model.guard import guarded
 from model_understanding.model.hidden_states import block_of_layer, replaced_states, states_at_block
+from model_understanding.model.lookups import EmbeddingHook
 from model_understanding.model.metering import count_forward
 from model_understanding.model.model import Model
 from model_understanding.model.offloading import require_whole, watched_gradients
@@ -154,7 +155,7 @@ class Runner:
         if table_rows is not None:
             return table_rows
         with guarded(self.model.module, gradients=False):
-            return embedding_table(self.model.module)(encoding.ids).detach()
+            return embeddings_of(self.model, encoding.ids)
 
     def generate(self, prompt: Tokens, inputs: dict[str, list[int]], **options: Any) -> list[int]:
         """Return the ids that the model generates after a prompt; see ``generation.generated_ids``."""
@@ -198,21 +199,22 @@ class Runner:
             indices = sorted({entry.target for entry in group})
             shares_head = gradients and self.is_language_model and len(indices) > 1
             with (
-                self._hooked(part, replacement) as hook,
+                self._hooked(part, replacement, gradients=gradients) as hook,
                 recorded_head_input(self.model.module, enabled=shares_head) as head_input,
                 rule(),
             ):
-                logits = self.model.logits_of(self.model.forward(part, first), part, first)
+                outputs = self.model.forward(part, first)
+            logits = self.model.logits_of(outputs, part, first)
             count_forward(part.ids.numel())
             if predicted:  # only one position is read, so this is the only forward pass
                 predicted.resolve(logits)
                 rows = predicted
                 group = entries_of(rows)
             values = self._read(logits, first, group, rows)
-            del logits  # they are large, and the graph keeps what it needs of them
-            assert hook.leaf is not None
+            del logits, outputs  # they are large, and the graph keeps what it needs of them
             head_gradients = None
             if shares_head:
+                assert hook.leaf is not None
                 head_gradients = head_gradients_of(head_input, values, hook.leaf, group, indices)
             self._add(total, values, hook.leaf, encoding, indices, head_gradients, gradients=gradients)
         return total.result
@@ -231,13 +233,12 @@ class Runner:
         for row in range(len(encoding)):
             text = encoding.row(row)
             replacement = None if embeddings is None else embeddings[row : row + 1, : text.ids.shape[1]]
-            with self._hooked(text, replacement) as hook, rule():
+            with self._hooked(text, replacement, gradients=gradients) as hook, rule():
                 outputs = self.model.forward(text, 0)
-                self.model.logits_of(outputs, text, 0)
                 value = self._custom_value(target, outputs)
+            self.model.logits_of(outputs, text, 0)
             count_forward(text.ids.numel())
             values = custom_value(value, gradients=gradients)
-            assert hook.leaf is not None
             total = GradientSum()
             self._add(total, values, hook.leaf, encoding, [0], gradients=gradients)
             parts.append(total.result)
@@ -245,10 +246,14 @@ class Runner:
 
     # The parts that a dry run replaces.
 
-    def _hooked(self, encoding: Encoding, embeddings: Tensor | None) -> AbstractContextManager[EmbeddingHook]:
-        """Hook the place where this runner's embeddings enter the model, for one forward pass."""
+    def _hooked(
+        self, encoding: Encoding, embeddings: Tensor | None, *, gradients: bool
+    ) -> AbstractContextManager[EmbeddingHook]:
+        """Hook the place where this runner's embeddings enter the model, for one forward pass, if needed."""
+        if embeddings is None and not gradients:
+            return nullcontext(EmbeddingHook())
         if self._block is None:
-            return replaced_embeddings(self.model.module, encoding.ids, embeddings)
+            return replaced_embeddings(self.model, encoding.ids, embeddings)
         return replaced_states(self.model.module, self._block, encoding.ids, embeddings)
 
     def _read(self, logits: Tensor, first: int, entries: Sequence[Entry], rows: TargetRows) -> Tensor:
@@ -263,7 +268,7 @@ class Runner:
         self,
         total: GradientSum,
         values: Tensor,
-        leaf: Tensor,
+        leaf: Tensor | None,
         encoding: Encoding,
         indices: Sequence[int],
         head_gradients: HeadGradients | None = None,
@@ -271,9 +276,11 @@ class Runner:
         gradients: bool,
     ) -> None:
         """Add the values of one forward pass, and the gradients of the targets that it serves."""
-        total.add_values(values, encoding.ids.shape[1], leaf.shape[-1] if gradients else 0)
         if not gradients:
+            total.add_values(values, encoding.ids.shape[1], 0)
             return
+        assert leaf is not None
+        total.add_values(values, encoding.ids.shape[1], leaf.shape[-1])
         self.model.memory.measure(values, leaf)
         for part, rows in jacobian_rows(values[:, list(indices)], leaf, head_gradients):
             require_finite(rows, "gradients")

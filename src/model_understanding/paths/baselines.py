@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from model_understanding.errors import InputError
+from model_understanding.model.embeddings import reads_id_itself
 from model_understanding.model.vocabulary import embedded, mean_embedding, vocabulary_size
 from model_understanding.passes.runner import Runner
 from model_understanding.paths.tensor_baseline import TensorBaseline
@@ -123,7 +124,7 @@ def resolved_baseline(runner: Runner, baseline: str) -> str:
 
     The default is the mask token if the tokenizer has one, else the padding token, else the mean embedding.
     A token whose embedding is zero (an untrained padding row) is skipped, because paths from the zero
-    embedding do not converge on models with RMSNorm.
+    embedding do not converge on models with RMSNorm; so is a mask token that a model treats specially (ESM).
 
     Args:
         runner: The runner.
@@ -140,9 +141,27 @@ def resolved_baseline(runner: Runner, baseline: str) -> str:
             token is not None
             and token < vocabulary_size(runner.model)
             and bool(embedded(runner.model, _ids(runner, token)).any())
+            and not (kind == "mask" and reads_id_itself(runner.model, token))
         ):
             return kind
     return "mean"
+
+
+def baseline_cautions(runner: Runner, baseline: Baseline) -> tuple[str, ...]:
+    """Return a warning for each baseline whose output is not the model's answer to a text of that token.
+
+    Args:
+        runner: The runner.
+        baseline: See ``checked_baselines``.
+    """
+    names = [single for single in checked_baselines(baseline) if isinstance(single, str)]
+    names = [resolved_baseline(runner, name) for name in names]
+    return tuple(
+        f"{runner.model.name} treats the id of the baseline {name!r} specially. The baseline is this token's "
+        "embedding alone, so its output is not the model's answer to a text of these tokens."
+        for name in dict.fromkeys(names)
+        if name.startswith(("mask", "pad", "id:")) and reads_id_itself(runner.model, _id_of(runner, name))
+    )
 
 
 def baseline_embeddings(

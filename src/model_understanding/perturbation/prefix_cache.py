@@ -7,6 +7,7 @@ model has no such cache (Mamba), variants run in full.
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -146,7 +147,8 @@ class PrefixReuse:
         """Run positions from ``start`` on and return the logits from position ``lowest`` on."""
         part = ids[:, start : self.visible_length]
         cache = _cache_prefix(self._cache, start, len(ids))
-        with replaced_embeddings(self.model.module, part, embeddings):
+        replaced = nullcontext() if embeddings is None else replaced_embeddings(self.model, part, embeddings)
+        with replaced:
             outputs = self._forward(part, start, lowest, cache)
         logits = self.model.logits_in(outputs)[:, lowest - self.visible_length :]
         require_finite(logits, "logits", lambda: self.model.broken_layer({"input_ids": ids}))

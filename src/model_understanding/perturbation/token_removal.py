@@ -15,6 +15,7 @@ from torch import Tensor
 from model_understanding.checks import one_of
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.batching import Batches
+from model_understanding.model.embeddings import has_embeddings
 from model_understanding.model.vocabulary import embedded, mean_embedding, vocabulary_size
 from model_understanding.passes.runner import CustomTarget, Runner, Targets
 from model_understanding.perturbation.black_box import BlackBox, BlackBoxTokenRemoval
@@ -66,9 +67,10 @@ class ModelTokenRemoval:
     """Evaluates targets of a model for one text with some of its tokens removed; no variant is run twice.
 
     ``mask`` replaces ids by the tokenizer's mask token. ``pad`` and ``mean`` (the mean embedding) replace
-    outputs of the embedding table, because padding ids would shift positions (RoBERTa) or the position
-    that a decoder's head reads (Llama). ``attention`` hides tokens by the attention mask. ``default`` is
-    ``mask`` if the tokenizer has a mask token, else ``pad`` if it has a padding token, else ``mean``.
+    embeddings, because padding ids would shift positions (RoBERTa) or the position that a decoder's head
+    reads (Llama); ``pad`` replaces ids where a model's embeddings cannot be replaced. ``attention`` hides
+    tokens by the attention mask. ``default`` is ``mask`` if the tokenizer has a mask token, else ``pad`` if
+    it has a padding token, else ``mean``.
 
     Args:
         runner: The runner.
@@ -177,8 +179,10 @@ class ModelTokenRemoval:
     def _variants(self, removed: Bool[Tensor, "variants tokens"]) -> tuple[Encoding, Tensor | None]:
         """Return the inputs of variants: other ids, or the text's ids and other embeddings."""
         encoding = self.encoding.repeated(len(removed))
-        if self.replacement == "mask":
-            ids = encoding.ids.masked_fill(removed, int(self.runner.model.tokenizer.mask_token_id))
+        model = self.runner.model
+        if self.replacement == "mask" or not has_embeddings(model):
+            token = getattr(model.tokenizer, f"{self.replacement}_token_id")
+            ids = encoding.ids.masked_fill(removed, int(token))
             return Encoding(encoding.tokens, {**encoding.inputs, "input_ids": ids}), None
         if self._replacement_embedding is None:
             self._replacement_embedding = self._embed_replacement()
@@ -296,17 +300,39 @@ def resolved_replacement(runner: Runner | BlackBox, replacement: str) -> str:
     """
     if isinstance(runner, BlackBox):
         return runner.replacement_named(replacement)
-    rows = vocabulary_size(runner.model)
+    model = runner.model
     has = {
-        name: (token := getattr(runner.model.tokenizer, f"{name}_token_id", None)) is not None
-        and token < rows
+        name: (token := getattr(model.tokenizer, f"{name}_token_id", None)) is not None
+        and token < vocabulary_size(model)
         for name in ("mask", "pad")
     }
     if replacement == "default":
-        return next((name for name in ("mask", "pad") if has[name]), "mean")
+        replacement = next((name for name in ("mask", "pad") if has[name]), "mean")
     if not has.get(replacement, True):
         raise InputError(
             f"replacement={replacement!r} needs a {replacement} token, and this tokenizer has none.",
             hint="Pass replacement='default' or 'mean'.",
         )
+    if replacement == "mean" and not has_embeddings(model):
+        raise UnsupportedModelError(
+            f"The embeddings of {model.name} cannot be replaced by their mean: a token can only be replaced by "
+            "another token.",
+            hint="Set tokenizer.mask_token to a token that stands for missing text, and pass "
+            "replacement='mask'.",
+        )
     return replacement
+
+
+def replacement_cautions(runner: Runner, replacement: str) -> tuple[str, ...]:
+    """Return a warning if padding has to replace ids, which a model may read as a shorter text.
+
+    Args:
+        runner: The runner.
+        replacement: Name of a replacement.
+    """
+    if resolved_replacement(runner, replacement) != "pad" or has_embeddings(runner.model):
+        return ()
+    return (
+        "Removed tokens have the padding token's id, because the model's embeddings cannot be replaced. A model "
+        "that skips padding reads such a text as a shorter one.",
+    )

@@ -1,0 +1,81 @@
+"""Short texts that a model is run on to find out how it works."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+
+from model_understanding.model.model import Model
+from model_understanding.text.encoding import Encoding
+from model_understanding.tokens import Tokens
+
+_ORDINARY_TOKENS = 6  # of each text, before the tokens that the tokenizer adds at the end
+
+
+def probe_texts(model: Model) -> tuple[Encoding, Encoding]:
+    """Return two short texts of ordinary tokens that differ at every position.
+
+    They begin as the tokenizer begins a text, and hold what it adds at the end, since some models read their
+    answer there (BART). What it adds at the end is followed by one more ordinary token: a model that copies a
+    text's last token elsewhere (MBart) would otherwise look like one that puts a constant there.
+    """
+    before, after = _added_ids(model.tokenizer)
+    ordinary = _ordinary_ids(model)
+    count = _ORDINARY_TOKENS + bool(after)
+    ids = [ordinary[i * len(ordinary) // (2 * count)] for i in range(2 * count)]
+
+    def probe(own: list[int]) -> Encoding:
+        return encoded(model, [*before, *own[:_ORDINARY_TOKENS], *after, *own[_ORDINARY_TOKENS:]])
+
+    return probe(ids[::2]), probe(ids[1::2])
+
+
+def encoded(model: Model, ids: list[int]) -> Encoding:
+    """Return ids as a text of a model."""
+    return model.encode(Tokens.from_pieces([str(index) for index in ids]), {"input_ids": ids})
+
+
+@contextmanager
+def unchanged_modules(model: nn.Module) -> Iterator[None]:
+    """Undo what running a model does to its own modules.
+
+    BigBird exchanges its sparse attention for full attention, for good, when it meets a short text.
+
+    Args:
+        model: The model.
+
+    Yields:
+        Nothing; attributes and submodules are restored afterwards.
+    """
+    kinds = ("_modules", "_buffers", "_parameters")
+    saved: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    for module in model.modules():
+        attributes = vars(module)
+        saved += [(values, dict(values)) for values in (attributes, *(attributes[kind] for kind in kinds))]
+    try:
+        yield
+    finally:
+        for current, former in saved:
+            if current.keys() != former.keys() or any(current[name] is not former[name] for name in former):
+                current.clear()
+                current.update(former)
+
+
+def _ordinary_ids(model: Model) -> list[int]:
+    """Return the ids that the model can embed and that are no special tokens."""
+    rows = getattr(model.config.get_text_config(), "vocab_size", len(model.tokenizer))
+    config_pad = getattr(model.config.get_text_config(), "pad_token_id", None)
+    special = {*model.tokenizer.all_special_ids, config_pad}
+    return [index for index in range(min(rows, len(model.tokenizer))) if index not in special]
+
+
+def _added_ids(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Return the ids that a tokenizer adds before and after a text."""
+    try:
+        empty, word = (list(tokenizer(text)["input_ids"]) for text in ("", "a"))
+    except Exception:  # a tokenizer may be anybody's
+        return [], []
+    same = [a == b for a, b in zip(empty, word, strict=False)]
+    count = same.index(False) if False in same else len(same)
+    return empty[:count], empty[count:]
