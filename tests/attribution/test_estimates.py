@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
-from pass_counts import counted
+from pass_counts import counted, measured
 from registered import ADAPTIVE, FLOW, OF_ATTENTION, quick
 from tiny_models import PROBE, TEXTS, visualizer_of
 
@@ -125,7 +125,7 @@ def test_several_texts_of_several_lengths(method):
 
 @pytest.mark.parametrize("name", ["bert", "llama", pytest.param("mamba", marks=pytest.mark.full)])
 def test_an_estimate_runs_nothing_once_the_model_is_known(name):
-    visualizer = visualizer_of(name)
+    visualizer = measured(visualizer_of(name))
     options = {"target": "next"} if name in tiny_models.LANGUAGE_MODELS else {}
     # Whether the model is causal and its cache can be trusted is measured once, here.
     visualizer.compute_saliency(PROBE, method="leave_one_out", **options)

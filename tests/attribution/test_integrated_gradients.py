@@ -9,6 +9,7 @@ import pytest
 import tiny_models
 import torch
 from loaded_demos import sentiment
+from pass_counts import measured
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 from transformers import BertConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
@@ -275,7 +276,7 @@ def test_every_target_of_a_language_model_adds_up(name, kind):
 
 
 def test_forwards_and_backwards_are_counted(monkeypatch):
-    visualizer = visualizer_of("bert")
+    visualizer = measured(visualizer_of("bert"))
     encoding = encoded(visualizer, PROBE)
     counts = {"forwards": 0, "positions": 0, "backwards": 0}
 

@@ -3,6 +3,7 @@
 import numpy as np
 import oracles
 import pytest
+from pass_counts import measured
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 from attribution.perturbing import (
@@ -22,7 +23,7 @@ SHORT = "bad plot but"
 
 @pytest.mark.parametrize("name", ["bert", "gpt2-classifier", "xlnet"])
 def test_all_coalitions_give_the_shapley_values(name):
-    visualizer = visualizer_of(name)
+    visualizer = measured(visualizer_of(name))
     encoding = encoded(visualizer, SHORT)
     count = int((~encoding.tokens[0].special).sum())
     with counted(visualizer.model) as counts:
@@ -33,7 +34,7 @@ def test_all_coalitions_give_the_shapley_values(name):
 
 @pytest.mark.parametrize("name", ["bert", "llama-classifier"])
 def test_more_samples_come_closer(name):
-    visualizer = visualizer_of(name)
+    visualizer = measured(visualizer_of(name))
     encoding = encoded(visualizer, SHORT)
     count = int((~encoding.tokens[0].special).sum())
     expected = brute_force_shapley(visualizer.runner, encoding, CLASSES)

@@ -3,6 +3,7 @@
 import numpy as np
 import oracles
 import pytest
+from pass_counts import measured
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 from attribution.perturbing import (
@@ -26,7 +27,7 @@ def scores_of(visualizer, text, targets=CLASSES, **options) -> object:
 
 @pytest.mark.parametrize("name", ["bert", "gpt2-classifier", "xlnet"])
 def test_all_combinations_give_the_definition(name):
-    visualizer = visualizer_of(name)
+    visualizer = measured(visualizer_of(name))
     encoding = encoded(visualizer, SHORT)
     content = int((~encoding.tokens[0].special).sum())
     assert content <= 8

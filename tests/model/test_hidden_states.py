@@ -6,6 +6,7 @@ import pytest
 import tiny_models
 import torch
 import transformers as hf
+from pass_counts import measured
 from tiny_models import CLASSIFIER, PROBE, SMALL, TEXTS, encoded, visualizer_of
 from transformers import AutoModelForSequenceClassification
 
@@ -151,7 +152,7 @@ def test_a_custom_target_is_differentiated_at_the_layer():
 
 
 def test_a_layer_costs_one_forward_and_is_measured_once():
-    visualizer = visualizer_of("llama", model=tiny_models.fresh("llama"))
+    visualizer = measured(visualizer_of("llama", model=tiny_models.fresh("llama")))
     counts = []
     handle = visualizer.model.register_forward_hook(lambda *_: counts.append(1))
     encoding = encoded(visualizer, PROBE)

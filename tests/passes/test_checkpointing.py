@@ -8,6 +8,7 @@ import oracles
 import pytest
 import tiny_models
 import torch
+from pass_counts import measured
 from registered import RULES
 from tiny_models import PROBE, build, fresh, visualizer_of
 
@@ -47,7 +48,7 @@ def test_answers_are_equal(name):
             return own(*arguments, **keywords)
 
         block.forward = counted
-    visualizer = visualizer_of(name, model=model)
+    visualizer = measured(visualizer_of(name, model=model))
     for method in METHODS:
         if name == "mamba" and method in RULES:
             continue

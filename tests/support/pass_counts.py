@@ -5,6 +5,18 @@ from contextlib import contextmanager
 
 import torch
 
+from model_understanding.model.embeddings import has_embeddings, reads_id_itself
+
+
+def measured(visualizer):
+    """Return a visualizer whose model has been measured where it looks ids up, which is done once."""
+    model = visualizer.runner.model
+    if has_embeddings(model):
+        for kind in ("mask", "pad"):
+            if (token := getattr(model.tokenizer, f"{kind}_token_id", None)) is not None:
+                reads_id_itself(model, token)
+    return visualizer
+
 
 @contextmanager
 def counted(model):

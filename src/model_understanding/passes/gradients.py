@@ -7,8 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model_understanding.errors import UnsupportedModelError
+from model_understanding.errors import ModelUnderstandingError, UnsupportedModelError
 from model_understanding.model.batching import is_out_of_memory, note_out_of_memory
+from model_understanding.model.lookups import BY_IDS_HINT
 from model_understanding.model.memory import most_product_positions
 from model_understanding.model.metering import count_backward
 from model_understanding.passes.lm_head_gradient import HeadGradients
@@ -120,13 +121,8 @@ def jacobian_rows(
             else:
                 directions = head_gradients.of_targets(start, end)
                 gradients = _products(head_gradients.states, leaf, directions, keep_graph=not is_last)
-        except RuntimeError as error:
-            if "modified by an inplace operation" not in str(error):
-                raise
-            raise UnsupportedModelError(
-                "This model overwrites its activations in evaluation mode, so gradients are not available.",
-                hint="Use a perturbation method, such as leave_one_out.",
-            ) from error
+        except Exception as error:
+            raise _backward_error(error) from error
         count_backward((end - start) * leaf.shape[0] * leaf.shape[1])
         yield slice(start, end), gradients.transpose(0, 1).float()
 
@@ -139,6 +135,23 @@ def product_ranges(targets: int, rows: int, tokens: int, device: torch.device) -
     """
     chunk = max(1, most_product_positions(device) // (rows * tokens))
     return [(start, min(start + chunk, targets)) for start in range(0, targets, chunk)]
+
+
+_NO_PATH = ("does not require grad", "not have been used in the graph")
+
+
+def _backward_error(error: Exception) -> Exception:
+    """Return a refusal in place of an error that shows that a model has no backward pass, else the error."""
+    message = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+    if "modified by an inplace operation" in message:
+        reason = "This model overwrites its activations in evaluation mode"
+    elif any(words in message for words in _NO_PATH):
+        reason = "No differentiable path leads from this model's embeddings to the target"
+    elif isinstance(error, RuntimeError | ModelUnderstandingError):
+        return error
+    else:
+        reason = f"This model has no backward pass in evaluation mode ({type(error).__name__}: {message})"
+    return UnsupportedModelError(f"{reason}, so gradients are not available.", hint=BY_IDS_HINT)
 
 
 def _products(values: Tensor, leaf: Tensor, directions: Tensor, *, keep_graph: bool) -> Tensor:

@@ -315,7 +315,7 @@ def resolved_replacement(runner: Runner | BlackBox, replacement: str) -> str:
         )
     if replacement == "mean" and not has_embeddings(model):
         raise UnsupportedModelError(
-            f"The embeddings of {model.name} cannot be replaced by their mean: a token can only be replaced by "
+            f"{model.name}'s embeddings cannot be replaced by their mean: a token can only be replaced by "
             "another token.",
             hint="Set tokenizer.mask_token to a token that stands for missing text, and pass "
             "replacement='mask'.",
@@ -333,6 +333,6 @@ def replacement_cautions(runner: Runner, replacement: str) -> tuple[str, ...]:
     if resolved_replacement(runner, replacement) != "pad" or has_embeddings(runner.model):
         return ()
     return (
-        "Removed tokens have the padding token's id, because the model's embeddings cannot be replaced. A model "
-        "that skips padding reads such a text as a shorter one.",
+        "Removed tokens have the padding token's id, because the model's embeddings cannot be replaced. A "
+        "model that skips padding reads such a text as a shorter one.",
     )
