@@ -52,7 +52,7 @@ def id_lookups(model: Model) -> tuple[Lookup, ...]:
     Raises:
         UnsupportedModelError: They cannot be located, or do not carry the whole text.
     """
-    lookups = _lookups_or_reason(model)
+    lookups = _lookups_or_reason(model, input_embeddings(model.module))
     if isinstance(lookups, str):
         raise UnsupportedModelError(lookups, hint=BY_IDS_HINT)
     return lookups
@@ -60,7 +60,7 @@ def id_lookups(model: Model) -> tuple[Lookup, ...]:
 
 def has_embeddings(model: Model) -> bool:
     """Return whether a text's embeddings can be replaced and differentiated; measured once per model."""
-    return not isinstance(_lookups_or_reason(model), str)
+    return not isinstance(_lookups_or_reason(model, input_embeddings(model.module)), str)
 
 
 def replaced_embeddings(
@@ -102,13 +102,18 @@ def reads_id_itself(model: Model, token: int) -> bool:
 
 
 @measured_once
-def _lookups_or_reason(model: Model) -> tuple[Lookup, ...] | str:
-    """Return a model's lookups, or why its embeddings cannot be used."""
+def _lookups_or_reason(model: Model, table: nn.Module | None) -> tuple[Lookup, ...] | str:
+    """Return a model's lookups, or why its embeddings cannot be used.
+
+    Args:
+        model: The model.
+        table: Its embedding table; another one, after the vocabulary was resized, is measured again.
+    """
     with guarded(model.module, gradients=False), unchanged_modules(model.module):
         try:
             calls, lookups = _measured_lookups(model)
         except Exception:  # some run on texts of one length only, or overflow on a random text
-            return _unmeasured(model)
+            return _unmeasured(model, table)
     if lookups:
         return lookups
     if not calls:
@@ -136,12 +141,11 @@ def _measured_lookups(model: Model) -> tuple[list[_Call], tuple[Lookup, ...]]:
     return calls, ()
 
 
-def _unmeasured(model: Model) -> tuple[Lookup, ...] | str:
+def _unmeasured(model: Model, table: nn.Module | None) -> tuple[Lookup, ...] | str:
     """Return the lookup that a model's table suggests, where a short text cannot be run.
 
     Every forward pass checks that the table is called with the text's ids.
     """
-    table = input_embeddings(model.module)
     if table is None:
         return f"{model.name} has no embedding table, so gradients do not apply to it."
     width = vectors_of(table(torch.zeros((1, 1), dtype=torch.long, device=model.device))).shape[-1]
