@@ -16,6 +16,7 @@ from model_understanding import NumericalError, UnsupportedModelError
 from model_understanding.model import memory
 from model_understanding.model.blocks import checkpointed_modules
 from model_understanding.model.causality import is_causal
+from model_understanding.model.lookups import BY_IDS_HINT
 from model_understanding.passes import fit_in_memory
 from model_understanding.passes.checkpointing import recomputed_blocks
 from model_understanding.passes.gradients import jacobian_rows
@@ -168,7 +169,7 @@ def test_a_block_whose_input_was_overwritten_is_refused(by_keyword):
         "Use a shorter text or a perturbation method, such as leave_one_out."
         if by_keyword
         else "This model overwrites its activations in evaluation mode, so gradients are not available. "
-        "Use a perturbation method, such as leave_one_out."
+        f"{BY_IDS_HINT}"
     )
 
 
