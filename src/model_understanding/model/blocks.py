@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from model_understanding.errors import UnsupportedModelError
+from model_understanding.loading.wrappers import input_embeddings
 from model_understanding.model.causality import is_causal
 from model_understanding.model.guard import guarded
-from model_understanding.loading.wrappers import input_embeddings
 from model_understanding.model.model import Model, measured_once
 from model_understanding.model.probes import probe_texts, unchanged_modules
 from model_understanding.text.encoding import Encoding

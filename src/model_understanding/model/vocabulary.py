@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from model_understanding.loading.wrappers import input_embeddings
 from model_understanding.model.embeddings import embeddings_of, id_lookups
 from model_understanding.model.guard import guarded
-from model_understanding.loading.wrappers import input_embeddings
 from model_understanding.model.lookups import tables_of, vectors_of
 from model_understanding.model.model import Model
 
