@@ -98,7 +98,10 @@ def test_norms_and_activations_conserve_relevance(name):
 
     modules = [m for m in model.modules() if activations.is_activation(m) or _is_norm(m)]
     rule = modified_backward(runner.model, ATTN_LRP, "attn_lrp")
-    with state.guarded(model, gradients=True), embeddings.replaced_embeddings(runner.model, encoding.ids):
+    with (
+        state.guarded(runner.model.module, gradients=True),
+        embeddings.replaced_embeddings(runner.model, encoding.ids),
+    ):
         with rule():
             for module in modules:
                 module.register_forward_pre_hook(before)

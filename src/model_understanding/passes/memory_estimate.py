@@ -5,7 +5,7 @@ Compared with the allocator's peak on one CPU thread (BERT base, GPT-2 small, a 
 is larger for adaptive methods, because the maximum counts steps that a run may not need.
 """
 
-from model_understanding.model.embeddings import embedding_table
+from model_understanding.loading.wrappers import input_embeddings
 from model_understanding.model.model import Model
 
 # Until a graph is measured, its size is overestimated so that batches fit; this factor corrects for it.
@@ -36,7 +36,7 @@ def pass_bytes(
     text_config = model.config.get_text_config()
     item = model.dtype.itemsize
     width = getattr(text_config, "hidden_size", None) or getattr(
-        embedding_table(model.module), "embedding_dim", 0
+        input_embeddings(model.module), "embedding_dim", 0
     )
     inner = getattr(text_config, "intermediate_size", None) or 4 * width
     heads = getattr(text_config, "num_attention_heads", None) or 1
