@@ -42,7 +42,7 @@ function attention(changes: Partial<Attention["weights"]> = {}): Attention {
       ...changes,
     },
     sinks: [[], [0]],
-    python: "",
+    python: [],
   };
 }
 

@@ -1,40 +1,14 @@
 """Explain transformer models: which tokens drove the answer, where the model attends, how faithful that is.
 
-Everything that needs torch and transformers is imported on first use; results load and show without them.
+Everything is imported on first use, so that the command line answers Ctrl-C from its first moment on; results
+load and show without torch and transformers.
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from model_understanding.comparison import Comparison as Comparison
-from model_understanding.comparison import compare as compare
-from model_understanding.errors import InputError as InputError
-from model_understanding.errors import LoadingError as LoadingError
-from model_understanding.errors import MissingExtraError as MissingExtraError
-from model_understanding.errors import ModelUnderstandingError as ModelUnderstandingError
-from model_understanding.errors import NumericalError as NumericalError
-from model_understanding.errors import StoppedError as StoppedError
-from model_understanding.errors import UnsafeModelError as UnsafeModelError
-from model_understanding.errors import UnsupportedModelError as UnsupportedModelError
-from model_understanding.registry import HEAD_SCORES, MAPS, METHODS, METRICS
-from model_understanding.results import Assessment as Assessment
-from model_understanding.results import AttentionMap as AttentionMap
-from model_understanding.results import Attribution as Attribution
-from model_understanding.results import Estimate as Estimate
-from model_understanding.results import Evaluation as Evaluation
-from model_understanding.results import Failure as Failure
-from model_understanding.results import Generation as Generation
-from model_understanding.results import HeadScores as HeadScores
-from model_understanding.results import LogitLens as LogitLens
-from model_understanding.results import Prediction as Prediction
-from model_understanding.results import QueryKey as QueryKey
-from model_understanding.results import Report as Report
-from model_understanding.results import Target as Target
-from model_understanding.text.words import Words as Words
-from model_understanding.tokens import Tokens as Tokens
-
 if TYPE_CHECKING:
+    __version__: str
     from model_understanding.attention.gradient_weighted import GradientWeighted as GradientWeighted
     from model_understanding.attention.information_flow import InformationFlow as InformationFlow
     from model_understanding.attention.raw import Raw as Raw
@@ -70,6 +44,16 @@ if TYPE_CHECKING:
     )
     from model_understanding.attribution.shapley_sampling import ShapleySampling as ShapleySampling
     from model_understanding.attribution.smooth_grad import SmoothGrad as SmoothGrad
+    from model_understanding.comparison import Comparison as Comparison
+    from model_understanding.comparison import compare as compare
+    from model_understanding.errors import InputError as InputError
+    from model_understanding.errors import LoadingError as LoadingError
+    from model_understanding.errors import MissingExtraError as MissingExtraError
+    from model_understanding.errors import ModelUnderstandingError as ModelUnderstandingError
+    from model_understanding.errors import NumericalError as NumericalError
+    from model_understanding.errors import StoppedError as StoppedError
+    from model_understanding.errors import UnsafeModelError as UnsafeModelError
+    from model_understanding.errors import UnsupportedModelError as UnsupportedModelError
     from model_understanding.evaluation.consistency import Agreement as Agreement
     from model_understanding.evaluation.consistency import Completeness as Completeness
     from model_understanding.evaluation.normalized_aopc import NormalizedAopc as NormalizedAopc
@@ -93,7 +77,24 @@ if TYPE_CHECKING:
     from model_understanding.head_scores.previous_token import PreviousToken as PreviousToken
     from model_understanding.head_scores.saliency_agreement import SaliencyAgreement as SaliencyAgreement
     from model_understanding.head_scores.sink import Sink as Sink
+    from model_understanding.results import Assessment as Assessment
+    from model_understanding.results import AttentionMap as AttentionMap
+    from model_understanding.results import Attribution as Attribution
+    from model_understanding.results import Estimate as Estimate
+    from model_understanding.results import Evaluation as Evaluation
+    from model_understanding.results import Failure as Failure
+    from model_understanding.results import Generation as Generation
+    from model_understanding.results import HeadScores as HeadScores
+    from model_understanding.results import LogitLens as LogitLens
+    from model_understanding.results import Prediction as Prediction
+    from model_understanding.results import QueryKey as QueryKey
+    from model_understanding.results import Report as Report
+    from model_understanding.results import Target as Target
+    from model_understanding.results import load_reports as load_reports
+    from model_understanding.results import save_reports as save_reports
     from model_understanding.text.chat import Chat as Chat
+    from model_understanding.text.words import Words as Words
+    from model_understanding.tokens import Tokens as Tokens
     from model_understanding.visualizers import BlackBoxVisualizer as BlackBoxVisualizer
     from model_understanding.visualizers import GenerativeModelVisualizer as GenerativeModelVisualizer
     from model_understanding.visualizers import ModelVisualizer as ModelVisualizer
@@ -176,27 +177,71 @@ __all__ = [
     "Verdict",
     "Words",
     "compare",
+    "load_reports",
+    "save_reports",
 ]
 
-__version__ = version("model-understanding")
-
 _ON_FIRST_USE = {
+    "Assessment": "model_understanding.results",
+    "AttentionMap": "model_understanding.results",
+    "Attribution": "model_understanding.results",
+    "Comparison": "model_understanding.comparison",
+    "Estimate": "model_understanding.results",
+    "Evaluation": "model_understanding.results",
+    "Failure": "model_understanding.results",
+    "Generation": "model_understanding.results",
+    "HeadScores": "model_understanding.results",
+    "InputError": "model_understanding.errors",
+    "LoadingError": "model_understanding.errors",
+    "LogitLens": "model_understanding.results",
+    "MissingExtraError": "model_understanding.errors",
+    "ModelUnderstandingError": "model_understanding.errors",
+    "NumericalError": "model_understanding.errors",
+    "Prediction": "model_understanding.results",
+    "QueryKey": "model_understanding.results",
+    "Report": "model_understanding.results",
+    "StoppedError": "model_understanding.errors",
+    "Target": "model_understanding.results",
+    "Tokens": "model_understanding.tokens",
+    "UnsafeModelError": "model_understanding.errors",
+    "UnsupportedModelError": "model_understanding.errors",
+    "Words": "model_understanding.text.words",
+    "compare": "model_understanding.comparison",
+    "load_reports": "model_understanding.results",
+    "save_reports": "model_understanding.results",
     "BlackBoxVisualizer": "model_understanding.visualizers",
     "Chat": "model_understanding.text.chat",
     "GenerativeModelVisualizer": "model_understanding.visualizers",
     "ModelVisualizer": "model_understanding.visualizers",
-    **METHODS.classes(),
-    **MAPS.classes(),
-    **HEAD_SCORES.classes(),
-    **METRICS.classes(),
 }
+_SUBMODULES = ("comparison", "errors", "results", "tokens")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ON_FIRST_USE:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("model-understanding")
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
+    if name in _ON_FIRST_USE:
+        return getattr(import_module(_ON_FIRST_USE[name]), name)
+    classes = _registered()
+    if name not in classes:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_ON_FIRST_USE[name]), name)
+    return getattr(import_module(classes[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ON_FIRST_USE})
+    return sorted({*globals(), *_ON_FIRST_USE, *_registered()})
+
+
+def _registered() -> dict[str, str]:
+    """Return the modules of methods, maps, head scores and metrics by the names of their classes."""
+    from model_understanding.registry import HEAD_SCORES, MAPS, METHODS, METRICS
+
+    return {
+        name: module
+        for registry in (METHODS, MAPS, HEAD_SCORES, METRICS)
+        for name, module in registry.classes().items()
+    }

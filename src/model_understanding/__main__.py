@@ -2,14 +2,17 @@
 
 import sys
 
+from model_understanding.cli.interrupts import leave_on_interrupt
+
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    try:
-        from model_understanding.cli.main import run
-    except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(run(sys.argv[1:]))
+    leave_on_interrupt()
+    from model_understanding.cli.main import run
+
+    code = run(sys.argv[1:])
+    leave_on_interrupt()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

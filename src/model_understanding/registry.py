@@ -10,7 +10,6 @@ import warnings
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from model_understanding.errors import InputError
@@ -83,6 +82,8 @@ class Registry:
 @cache
 def _of_other_packages(group: str) -> dict[str, str]:
     """Return the names that installed packages add to a group, read once."""
+    from importlib.metadata import entry_points  # a tenth of a second, which a command's start can spare
+
     return {entry.name: entry.value for entry in entry_points(group=group)}
 
 

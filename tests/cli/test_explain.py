@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model_understanding import Report, Saliency
+from model_understanding import Report, Saliency, load_reports
 from model_understanding.errors import InputError
 
 TEXT = "The film was wonderful, but a dull plot is bad."
@@ -93,10 +93,34 @@ def test_out_writes_each_format_and_says_so_on_stderr(
     assert sorted(tmp_path.iterdir()) == sorted(files)  # nothing temporary is left
 
 
-def test_files_of_several_texts_are_numbered(command: Callable, classifier: str, tmp_path: Path) -> None:
-    assert command("explain", classifier, "bad", "dull", "--out", str(tmp_path / "x.json")).code == 0
-    assert Report.load(tmp_path / "x-1.json").texts == ("bad",)
-    assert Report.load(tmp_path / "x-2.json").texts == ("dull",)
+@pytest.mark.parametrize("suffix", [".json", ".jsonl"])
+def test_reports_of_several_texts_share_one_file(
+    command: Callable, classifier: str, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"x{suffix}"
+    assert command("explain", classifier, "bad", "", "dull", "--out", str(path)).code == 3
+    assert list(tmp_path.iterdir()) == [path]
+    first, failed, last = load_reports(path)
+    assert isinstance(first, Report)
+    assert isinstance(last, Report)
+    assert (first.texts, failed.message, last.texts) == (("bad",), "The text is empty.", ("dull",))
+
+
+def test_the_table_of_several_texts_names_the_source_of_each(
+    command: Callable, classifier: str, tmp_path: Path
+) -> None:
+    source, path = tmp_path / "reviews.csv", tmp_path / "x.csv"
+    source.write_text("n,text\n1,bad\n2,a dull plot\n")
+    outcome = command("explain", classifier, "--file", str(source), "--scores-only", "--out", str(path))
+    assert outcome.code == 0
+    rows = list(csv.DictReader(path.open(encoding="utf-8")))
+    assert {row["source"] for row in rows} == {f"row {n} (line {n + 1}) of {source}" for n in (1, 2)}
+
+
+def test_figures_of_several_texts_are_numbered(command: Callable, classifier: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.svg"
+    assert command("explain", classifier, "bad", "dull", "--scores-only", "--out", str(path)).code == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x-1.svg", "x-2.svg"]
 
 
 def test_what_is_printed_holds_no_control_characters_and_no_markup(
@@ -251,13 +275,93 @@ def test_what_does_not_fit_the_model_is_told(
     assert outcome.err == f"error: {message}\nhint: {hint}\n"
 
 
-def test_one_bad_text_of_several_is_named_and_the_ones_before_it_are_kept(
-    command: Callable, classifier: str
+@pytest.mark.parametrize("bad", ["", "good " * 300], ids=["empty", "too long"])
+@pytest.mark.parametrize("model", ["classifier", "language_model"])
+def test_one_bad_text_of_several_is_named_and_the_others_are_answered(
+    command: Callable, request: pytest.FixtureRequest, model: str, bad: str
 ) -> None:
-    outcome = command("explain", classifier, "bad", "", "--json")
+    texts = ("bad plot", bad, "a dull film")
+    options = ("--scores-only", "--max-new-tokens", "1") if model == "language_model" else ("--scores-only",)
+    outcome = command("explain", request.getfixturevalue(model), *texts, *options, "--json")
+    assert outcome.code == 3
+    assert [Report.from_json(line).texts[0] for line in outcome.out.splitlines()] == [texts[0], texts[2]]
+    named, counted = outcome.err.splitlines()
+    assert named.startswith("failed: text 2: The ")
+    assert counted == "error: 1 of 3 texts failed."
+
+
+def test_on_error_stop_keeps_the_texts_before(command: Callable, classifier: str) -> None:
+    outcome = command("explain", classifier, "bad", "", "dull", "--json", "--on-error", "stop")
     assert outcome.code == 2
     assert outcome.out.count("\n") == 1
     assert outcome.err.startswith("error: text 2: The text is empty.")
+
+
+def test_what_is_wrong_with_every_text_is_said_once(command: Callable, classifier: str) -> None:
+    outcome = command("explain", classifier, "", "", "--json")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == "error: The text is empty.\nhint: Pass at least one character.\n"
+    outcome = command("explain", classifier, "bad", "dull", "--target", "nonsense")
+    assert outcome.code == 2
+    assert outcome.err.startswith("error: Unknown label 'nonsense'.")
+
+
+def test_a_row_of_a_file_that_cannot_be_read_is_named_with_the_others(
+    command: Callable, classifier: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "texts.txt"
+    file.write_bytes(b"bad plot\nnot \xff\na dull film\n")
+    outcome = command("explain", classifier, "--file", str(file), "--scores-only", "--json")
+    assert (outcome.code, outcome.out.count("\n")) == (3, 2)
+    assert outcome.err.startswith(f"failed: line 2 of {file}: It is not valid UTF-8: invalid byte 0xff")
+
+
+def test_pairs_of_a_table(command: Callable, classifier: str, language_model: str, tmp_path: Path) -> None:
+    file = tmp_path / "pairs.csv"
+    file.write_text("premise,hypothesis\na film,a bad film\ndull,bad\n")
+    options = ("--file", str(file), "--column", "premise", "--pair-column", "hypothesis")
+    outcome = command("explain", classifier, *options, "--scores-only", "--json")
+    assert [report.texts for report in reports(outcome)] == [("a film", "a bad film"), ("dull", "bad")]
+    refused = command("explain", language_model, *options)
+    assert "error: --pair-column is for classifiers only" in refused.err
+
+
+def test_a_page_of_several_texts_has_an_index(command: Callable, classifier: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.html"
+    assert (
+        command("explain", classifier, "a bad plot", "", "dull", "--no-evaluate", "--out", str(path)).code
+        == 3
+    )
+    page = path.read_text()
+    assert page.count('<details class="mu-entry">') == 2
+    assert page.count('data-model-understanding="fragment"') == 2
+    assert page.count("<script>") == 1
+    assert "<strong>text 2:</strong> The text is empty." in page
+
+
+@pytest.mark.parametrize("kind", ["folder", "a file is the folder"])
+def test_a_file_that_cannot_be_written_is_found_before_the_work(
+    command: Callable, classifier: str, tmp_path: Path, kind: str
+) -> None:
+    (tmp_path / "taken.html").mkdir()
+    (tmp_path / "file").touch()
+    path = tmp_path / ("taken.html" if kind == "folder" else "file/report.html")
+    outcome = command("explain", str(tmp_path / "no model"), TEXT, "--out", str(path))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"error: Cannot write {path}: ")
+
+
+def test_a_failure_while_saving_still_prints_the_result(
+    command: Callable, classifier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("model_understanding.results.files.write_atomically", fail)
+    outcome = command("explain", classifier, TEXT, "--json", "--out", str(tmp_path / "x.json"))
+    assert outcome.code == 1
+    assert Report.from_json(outcome.out).texts == (TEXT,)
+    assert "No space left on device" in outcome.err
 
 
 def test_a_folder_that_is_no_model(command: Callable, tmp_path: Path) -> None:

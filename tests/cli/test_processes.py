@@ -76,6 +76,40 @@ sys.exit(run(["explain", "demo:sentiment", "-"]))
     assert (started.returncode, out, err) == (130, b"", b"")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_while_python_still_imports_ends_quietly() -> None:
+    # Sent from within the first import of a command, as a process that is slow to start gets it.
+    code = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from model_understanding.__main__ import main
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code, "methods"], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full device")
+@pytest.mark.parametrize("arguments", [("methods",), ("--help",)])
+def test_a_full_disk_is_said_without_a_traceback(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "model_understanding", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith("error: Cannot write the output: No space left on device.")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="pipes")
 @pytest.mark.parametrize("arguments", [("methods",), ("--help",)])
 def test_a_closed_pipe_is_quiet(arguments: tuple[str, ...]) -> None:

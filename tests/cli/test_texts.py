@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from model_understanding.cli.texts import SourceText, naming_source, read_texts
+from model_understanding.cli.columns import SourceText
+from model_understanding.cli.texts import naming_source, read_texts
 from model_understanding.errors import InputError, NumericalError
 
 

@@ -131,13 +131,14 @@ export interface Lens {
   readonly ranks: readonly (number)[];
   /** The token that follows each position, as a place among the labels; -1 none. */
   readonly next: readonly (number)[];
-  readonly python: string;
+  /** Pieces of code; every second one is the name of a value chosen in the page: LAYER, HEAD, QUERY, STEP or OTHER. */
+  readonly python: readonly (string)[];
 }
 
 export interface Neurons {
   readonly held: readonly (QueryKey)[];
-  /** LAYER, HEAD and QUERY stand for what is chosen. */
-  readonly python: string;
+  /** Pieces of code; every second one is the name of a value chosen in the page: LAYER, HEAD, QUERY, STEP or OTHER. */
+  readonly python: readonly (string)[];
 }
 
 /** One query of one head and its keys of most weight; products run over keys, then dimensions. */
@@ -247,7 +248,8 @@ export interface Attribution {
   readonly scores: readonly (readonly (number | null)[])[];
   /** Standard errors of the scores. */
   readonly errors: readonly (readonly (number)[])[] | null;
-  readonly python: string;
+  /** Pieces of code; every second one is the name of a value chosen in the page: LAYER, HEAD, QUERY, STEP or OTHER. */
+  readonly python: readonly (string)[];
 }
 
 export interface Attention {
@@ -276,8 +278,8 @@ export interface Attention {
   readonly weights: Weights;
   /** Keys that soak up attention, for each plane, layer by layer. */
   readonly sinks: readonly (readonly (number)[])[];
-  /** Code that computes one plane; LAYER and HEAD stand for its place. */
-  readonly python: string;
+  /** Pieces of code; every second one is the name of a value chosen in the page: LAYER, HEAD, QUERY, STEP or OTHER. */
+  readonly python: readonly (string)[];
 }
 
 /** Scores of every attention head of the model: S of them for each of L layers and H heads, by their index. */

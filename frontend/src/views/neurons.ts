@@ -2,6 +2,7 @@
 
 import type { Context } from "../context";
 import type { QueryKey } from "../data/payload.generated";
+import { pythonOf } from "../export/python";
 import { copy } from "../ui/clipboard";
 import { h, picker, replace } from "../ui/dom";
 import { formatNumber, formatPercent } from "../ui/format";
@@ -29,8 +30,14 @@ export function neuronsView(context: Context): HTMLElement | null {
   };
   const code = () => {
     const [layer, head, query] = selection();
-    const values: Record<string, unknown> = { LAYER: layer, HEAD: head, QUERY: query };
-    return neurons.python.replace(/=(LAYER|HEAD|QUERY)\b/g, (_, word) => `=${values[word]}`);
+    return pythonOf(
+      neurons.python,
+      new Map([
+        ["LAYER", layer],
+        ["HEAD", head],
+        ["QUERY", query],
+      ]),
+    );
   };
   const line = (queryKey: QueryKey, index: number, largest: number) => {
     const canvas = h("canvas", { width: queryKey.width, height: 1, "aria-hidden": "true" });

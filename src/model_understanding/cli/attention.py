@@ -12,7 +12,7 @@ from model_understanding.cli.chat import parse_chat
 from model_understanding.cli.console import reserved_stdout
 from model_understanding.cli.model_argument import ModelChoice, TaskName, load_visualizer, takes_model
 from model_understanding.cli.options import OUTPUT, LevelName
-from model_understanding.cli.output import ATTENTION_SUFFIXES, AttentionOutput, check_suffixes
+from model_understanding.cli.output import ATTENTION_SUFFIXES, AttentionOutput, check_files
 from model_understanding.cli.progress import Steps
 from model_understanding.cli.request import ModelInput
 from model_understanding.cli.settings import parse_indices
@@ -142,7 +142,7 @@ def attention(
     figure shows the first of them. Attention shows where a model attends, not why it answered.
     """
     paths = tuple(out or ())
-    check_suffixes(paths, ATTENTION_SUFFIXES)
+    check_files(paths, ATTENTION_SUFFIXES)
     if view is not None and not any(path.suffix.lower() in FIGURE_SUFFIXES for path in paths):
         raise InputError(
             f"--view {view.value} chooses the figure to save, but no figure is saved.",

@@ -7,7 +7,7 @@ import typer
 
 from model_understanding.cli import options
 from model_understanding.cli.console import data_console, print_json, print_message, reserved_stdout
-from model_understanding.cli.output import check_suffixes
+from model_understanding.cli.output import check_files, saving
 from model_understanding.comparison import Comparison
 from model_understanding.comparison import compare as compare_reports
 from model_understanding.results import Report
@@ -39,17 +39,16 @@ def compare(
     if method, target and quantity match; otherwise shares are compared, and the reason is printed.
     """
     paths = tuple(out or ())
-    check_suffixes(paths, Comparison.SUFFIXES)
+    check_files(paths, Comparison.SUFFIXES)
     with reserved_stdout() as data:
         comparison = compare_reports(Report.load(first), Report.load(second), names=_names(first, second))
-        for path in paths:  # first: a reader may close the pipe early
-            print_message(f"Saved {comparison.save(path)}")
-        if json_output:
-            print_json(comparison.to_json(), data)
-        else:
-            from model_understanding.show.terminal.comparison import print_comparison
+        with saving(paths, comparison.save):
+            if json_output:
+                print_json(comparison.to_json(), data)
+            else:
+                from model_understanding.show.terminal.comparison import print_comparison
 
-            print_comparison(comparison, data_console(data))
+                print_comparison(comparison, data_console(data))
     if fail_above is not None:
         _require_similar(comparison, fail_above)
 

@@ -171,6 +171,8 @@ def report_failure(error: Exception) -> int:
     elif hasattr(error, "format_message"):  # typer's usage errors, whose base class is not public
         message, hint = _usage_message(error)
         code = USER_ERROR
+    elif isinstance(error, OSError) and error.strerror and not error.filename:
+        message, hint = f"Cannot write the output: {error.strerror}.", "Write it somewhere else."
     elif isinstance(error, ModuleNotFoundError):
         message = f"The package {error.name} is not installed."
         hint = "Run model-understanding doctor to see what is missing and how to install it."

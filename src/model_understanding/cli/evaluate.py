@@ -1,19 +1,23 @@
 """``evaluate``: how faithful explanations are to the model."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from model_understanding.cli import options
+from model_understanding.cli.batch import Failures
 from model_understanding.cli.chat import parse_chat
+from model_understanding.cli.columns import Columns, SourceText
 from model_understanding.cli.console import data_console, print_json, print_message, reserved_stdout
 from model_understanding.cli.model_argument import ModelChoice, TaskName, load_visualizer, takes_model
 from model_understanding.cli.progress import Steps
 from model_understanding.cli.request import ModelInput
 from model_understanding.cli.settings import parse_methods, parse_metrics
-from model_understanding.cli.texts import naming_source, read_texts
+from model_understanding.cli.texts import read_texts
 from model_understanding.errors import UnsupportedModelError
-from model_understanding.results import Assessment
+from model_understanding.registry import METHODS
+from model_understanding.results import Assessment, Failure
 from model_understanding.results.assessment_summary import summarize
 
 if TYPE_CHECKING:
@@ -26,6 +30,10 @@ TOO_LOW = 3  # exit code: a z-score is below --fail-below
 def evaluate(
     texts: options.Texts = None,
     file: options.File = None,
+    column: options.Column = None,
+    pair_column: options.PairColumn = None,
+    file_format: options.Format = None,
+    on_error: options.OnError = options.OnErrorName.SKIP,
     pair: options.Pair = None,
     methods: Annotated[
         str,
@@ -63,11 +71,14 @@ def evaluate(
     Explains a classifier's predicted label, or a language model's whole continuation. Then removes tokens in
     the order of their scores and in random orders, and compares the effects. Prints a verdict (supported,
     weak, not supported or not evaluated) with its reasons; for several texts, the share of each verdict and
-    the mean of each metric. --json also prints the evaluation of each text.
+    the mean of each metric. --json also prints the evaluation of each text. A text that fails is skipped,
+    named and counted, and the exit code is 3.
     """
-    sources = read_texts(texts or (), file)
+    sources = read_texts(texts or (), file, Columns(column, pair_column), file_format)
+    failures = Failures(len(sources), on_error)
     model_input = ModelInput(
         pair=pair,
+        pair_column=pair_column,
         continuation=continuation,
         max_new_tokens=max_new_tokens,
         chat=parse_chat(chat, system, tools, template_argument or ()),
@@ -78,43 +89,74 @@ def evaluate(
             steps("Importing torch and transformers")
             method_names, metric_names = parse_methods(methods), parse_metrics(metrics)
             visualizer: Any = load_visualizer(choice, steps, model_input.check)
+            settings = {"metrics": metric_names, "draws": draws, "seed": seed}
             question: dict[str, Any] = {}
             if visualizer.task == TaskName.CAUSAL_LM:
                 question = {"target": "continuation", **model_input.generation()}
-            for source in sources:
-                with naming_source(source, len(sources)):
-                    attributions, refused = [], []
-                    for name in method_names:
-                        steps(f"Explaining with {name}")
-                        try:
-                            attributions.append(
-                                visualizer.compute_saliency(
-                                    model_input.of(source.text), method=name, **question
-                                )
-                            )
-                        except UnsupportedModelError as error:
-                            if methods != "all":
-                                raise
-                            refused.append(_not_evaluated(name, error))
-                    steps("Removing tokens")
-                    # Together, so that each variant of the text runs once for all methods.
-                    assessments += visualizer.evaluate(
-                        attributions, metrics=metric_names, draws=draws, seed=seed
-                    )
-                    assessments += refused
-        summaries = summarize(assessments) if len(sources) > 1 else ()
+            from model_understanding.attribution.isolation import attempted
+
+            for number, source in enumerate(sources):
+                if len(sources) > 1:
+                    steps.count("Evaluating", number, len(sources))
+                else:
+                    steps("Evaluating")
+                assess = partial(
+                    _assessments, visualizer, source, model_input, method_names, question, settings
+                )
+                result = attempted(assess, "skip" if len(sources) > 1 else "raise")
+                with steps.paused():
+                    if isinstance(result, Failure):
+                        failures.add(source, result)
+                        continue
+                    failures.answered()
+                    assessments += result
+                    if json_output:  # at once: a later text may be stopped
+                        for assessment in result:
+                            print_json(assessment.to_json(), data)
+        summaries = summarize(assessments) if len(sources) > 1 and assessments else ()
         if json_output:
-            for result in (*assessments, *summaries):
-                print_json(result.to_json(), data)
-        else:
+            for summary in summaries:
+                print_json(summary.to_json(), data)
+        elif assessments:
             from model_understanding.show.terminal.verdicts import print_assessments, print_summaries
 
             if summaries:
                 print_summaries(summaries, data_console(data))
             else:
                 print_assessments(assessments, data_console(data))
+    failures.finish()
     if fail_below is not None:
         _require(summaries or assessments, fail_below)
+
+
+def _assessments(
+    visualizer: Any,
+    source: SourceText,
+    model_input: ModelInput,
+    methods: "Sequence[str]",
+    question: dict[str, Any],
+    settings: dict[str, Any],
+) -> list[Assessment]:
+    """Explain a text by each method and assess them together, so that each variant of the text runs once.
+
+    Args:
+        visualizer: The loaded model.
+        source: The text.
+        model_input: How it becomes the model's input.
+        methods: The methods; of all methods those that do not support the model are not evaluated.
+        question: What is explained.
+        settings: How it is evaluated.
+    """
+    text = model_input.of(source.readable(), source.pair)
+    attributions, refused = [], []
+    for name in methods:
+        try:
+            attributions.append(visualizer.compute_saliency(text, method=name, **question))
+        except UnsupportedModelError as error:
+            if methods != METHODS.names():
+                raise
+            refused.append(_not_evaluated(name, error))
+    return [*visualizer.evaluate(attributions, **settings), *refused]
 
 
 def _require(results: "Sequence[Any]", least: float) -> None:

@@ -1,28 +1,38 @@
 """``explain``: which tokens drove the answer."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from model_understanding.cli import options
+from model_understanding.cli.batch import Failures
 from model_understanding.cli.chat import parse_chat
+from model_understanding.cli.columns import Columns, SourceText
 from model_understanding.cli.console import reserved_stdout
 from model_understanding.cli.model_argument import ModelChoice, load_visualizer, takes_model
 from model_understanding.cli.options import LANGUAGE_MODELS, OUTPUT, LevelName, QuantityName, flag
-from model_understanding.cli.output import ReportOutput, check_suffixes, print_estimate
+from model_understanding.cli.output import ReportOutput, check_files, print_estimate
 from model_understanding.cli.progress import Steps
-from model_understanding.cli.request import ExplainRequest, ModelInput, explain_text
+from model_understanding.cli.request import ExplainRequest, ModelInput, explain_text, explain_texts
 from model_understanding.cli.settings import parse_method, parse_metrics
 from model_understanding.cli.texts import naming_source, read_texts
 from model_understanding.errors import InputError
-from model_understanding.results import Estimate, Report
+from model_understanding.results import Estimate, Failure, Report
+
+if TYPE_CHECKING:
+    from model_understanding.visualizers import GenerativeModelVisualizer, ModelVisualizer
 
 
 @takes_model()
 def explain(
     texts: options.Texts = None,
     file: options.File = None,
+    column: options.Column = None,
+    pair_column: options.PairColumn = None,
+    file_format: options.Format = None,
+    on_error: options.OnError = options.OnErrorName.SKIP,
     pair: options.Pair = None,
     method: Annotated[
         str,
@@ -128,17 +138,28 @@ def explain(
         ),
     ] = True,
     metrics: options.Metrics = None,
+    scores_only: Annotated[
+        bool,
+        flag(
+            "--scores-only",
+            help="Compute only the answer and the scores: no attention, head scores, lens or evaluation.",
+            panel=OUTPUT,
+        ),
+    ] = False,
     json_output: options.Json = False,
-    out: Annotated[list[Path] | None, options.out_option(Report.SUFFIXES)] = None,
+    out: Annotated[list[Path] | None, options.out_option((*Report.SUFFIXES, ".jsonl"))] = None,
 ) -> None:
     """Explain which tokens drove a model's answer.
 
     Explains a classifier's predicted label, or each token that a language model generates. Prints the text
-    with each token colored by its share; --out saves an HTML page, figures or the numbers.
+    with each token colored by its share; --out saves an HTML page, figures or the numbers. Of several texts
+    html, json, jsonl and csv are one file (a page has an index, and the main attention map of each text);
+    figures and npz are a numbered file for each. A text that fails is skipped, named and counted, and the
+    exit code is 3.
     """
-    sources = read_texts(texts or (), file)
+    sources = read_texts(texts or (), file, Columns(column, pair_column), file_format)
     paths = tuple(out or ())
-    check_suffixes(paths, Report.SUFFIXES)
+    check_files(paths, Report.SUFFIXES if len(sources) == 1 else (*Report.SUFFIXES, ".jsonl"))
     if estimate and paths:
         raise InputError(
             f"--estimate computes no explanation, so there is nothing to save as {paths[0].name!r}.",
@@ -151,7 +172,11 @@ def explain(
             steps("Importing torch and transformers")
             request = ExplainRequest(
                 input=ModelInput(
-                    pair=pair, continuation=continuation, max_new_tokens=max_new_tokens, chat=chat_options
+                    pair=pair,
+                    pair_column=pair_column,
+                    continuation=continuation,
+                    max_new_tokens=max_new_tokens,
+                    chat=chat_options,
                 ),
                 method=parse_method(method, settings or ()),
                 targets=tuple(target or ()),
@@ -165,16 +190,48 @@ def explain(
                 estimate=estimate,
                 evaluate=evaluate,
                 metrics=parse_metrics(metrics),
+                scores_only=scores_only,
                 as_page=any(path.suffix.lower() == ".html" for path in paths),
             )
             visualizer = load_visualizer(choice, steps, request.check)
-        for number, source in enumerate(sources, start=1):
-            with naming_source(source, len(sources)):
-                with Steps() as steps:
-                    step = f"Explaining {source.source}" if len(sources) > 1 else "Explaining"
-                    steps(step)
-                    result = explain_text(visualizer, source.text, request, steps.following(step))
+        if len(sources) == 1 or estimate:
+            for source in sources:
+                with naming_source(source, len(sources)), Steps() as steps:
+                    steps("Explaining")
+                    text = request.input.of(source.readable(), source.pair)
+                    result = explain_text(visualizer, text, request, steps.following("Explaining"))
                 if isinstance(result, Estimate):
                     print_estimate(result, data, as_json=json_output)
                 else:
-                    output.write(result, number, data)
+                    output.write(result, 1, source.source, data)
+            return
+        failures = Failures(len(sources), on_error)
+        try:
+            _explain_several(visualizer, sources, request, output, failures, data)
+        finally:  # also after Ctrl-C: what is done is saved
+            output.save_shared()
+    failures.finish()
+
+
+def _explain_several(
+    visualizer: "ModelVisualizer | GenerativeModelVisualizer",
+    sources: Sequence[SourceText],
+    request: ExplainRequest,
+    output: ReportOutput,
+    failures: Failures,
+    data: TextIO,
+) -> None:
+    """Print the report of each text when it is done."""
+    texts = [request.input.of(source.text, source.pair) for source in sources if source.problem is None]
+    reports = explain_texts(visualizer, texts, request)
+    with Steps() as steps:
+        for number, source in enumerate(sources, start=1):
+            steps.count("Explaining", number - 1, len(sources))
+            result = next(reports) if source.problem is None else Failure.of(source.problem)
+            with steps.paused():
+                if isinstance(result, Failure):
+                    output.write_failure(result, source.source)
+                    failures.add(source, result)
+                else:
+                    failures.answered()
+                    output.write(result, number, source.source, data)

@@ -11,7 +11,7 @@ from model_understanding.cli.chat import parse_chat
 from model_understanding.cli.console import data_console, print_json, reserved_stdout
 from model_understanding.cli.model_argument import ModelChoice, TaskName, load_visualizer, takes_model
 from model_understanding.cli.options import LANGUAGE_MODELS
-from model_understanding.cli.output import LENS_SUFFIXES, check_suffixes, save_lens
+from model_understanding.cli.output import LENS_SUFFIXES, check_files, save_lens, saving
 from model_understanding.cli.progress import Steps
 from model_understanding.cli.request import ModelInput
 from model_understanding.cli.settings import parse_indices
@@ -61,7 +61,7 @@ def lens(
     """
     content = read_text(text)
     paths = tuple(out or ())
-    check_suffixes(paths, LENS_SUFFIXES)
+    check_files(paths, LENS_SUFFIXES)
     question: dict[str, Any] = {"top": top}
     if positions is not None:
         question["positions"] = parse_indices(
@@ -78,11 +78,10 @@ def lens(
                 question["continuation"] = continuation
             steps("Computing the logit lens")
             result = visualizer.compute_logit_lens(model_input.of(content), **question)
-        for path in paths:  # first: a reader may close the pipe early
-            save_lens(result, path)
-        if json_output:
-            print_json(result.to_json(), data)
-        else:
-            from model_understanding.show.terminal.logit_lens import print_lens
+        with saving(paths, partial(save_lens, result)):
+            if json_output:
+                print_json(result.to_json(), data)
+            else:
+                from model_understanding.show.terminal.logit_lens import print_lens
 
-            print_lens(result, data_console(data))
+                print_lens(result, data_console(data))

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from model_understanding.cli.console import report_failure
+from model_understanding.cli.interrupts import INTERRUPTED, raise_on_interrupt
 
 PROGRAM = "model-understanding"
-INTERRUPTED = 130
 OUTPUT_CLOSED = 1
 
 
@@ -20,12 +20,13 @@ def run(arguments: Sequence[str]) -> int:
         arguments: The arguments after the program's name.
 
     Returns:
-        The exit code: 0 for success, 2 if the request is at fault, 3 if ``--fail-below`` or ``--fail-above``
-        is not met, 130 after Ctrl-C, 1 for everything else.
+        The exit code: 0 for success, 2 if the request is at fault, 3 if some of several texts failed, or if
+        ``--fail-below`` or ``--fail-above`` is not met, 130 after Ctrl-C, 1 for everything else.
     """
     try:
         from model_understanding.cli.application import application
 
+        raise_on_interrupt()
         code = application(args=list(arguments) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -36,6 +37,11 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit as error:
         # typer ends the process itself if the pipe closes while it prints the help.
         return _output_closed() if error.code == 1 else int(error.code or 0)
+    except OSError as error:
+        code = report_failure(error)
+        if error.filename is None:  # a stream: what is left of it cannot be written either
+            _output_closed()
+        return code
     except Exception as error:
         return report_failure(error)
 

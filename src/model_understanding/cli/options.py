@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from model_understanding.cli.text_files import FileFormat
 from model_understanding.registry import METRICS
 
 LANGUAGE_MODELS = "Language models"  # titles of the panels of --help
@@ -28,6 +29,13 @@ class QuantityName(StrEnum):
     LOGIT = "logit"
     LOG_PROB = "log_prob"
     PROB = "prob"
+
+
+class OnErrorName(StrEnum):
+    """What to do with a text that fails, of several."""
+
+    SKIP = "skip"
+    STOP = "stop"
 
 
 def flag(*names: str, help: str, panel: str | None = None) -> Any:
@@ -56,8 +64,36 @@ File = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="Also explain each line of this file. - reads the lines from standard input.",
+        help="Also explain the texts of this file: each line, or with .csv, .tsv, .jsonl and .json a column. "
+        "- reads standard input.",
         show_default=False,
+    ),
+]
+Column = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Column of the --file that holds the texts; a number (from 1) if the table has no column names.",
+        show_default="the one column that can be the texts",
+    ),
+]
+PairColumn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Column of the --file that holds the second texts, for a classifier of text pairs.",
+        show_default=False,
+    ),
+]
+Format = Annotated[
+    FileFormat | None,
+    typer.Option(help="Format of the --file.", show_default="by its suffix; else lines"),
+]
+OnError = Annotated[
+    OnErrorName,
+    typer.Option(
+        help="What to do with a text that fails, of several: skip it (all others are answered, those that "
+        "failed are named and counted, exit code 3), or stop.",
     ),
 ]
 Pair = Annotated[

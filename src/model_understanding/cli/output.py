@@ -1,55 +1,111 @@
 """Writes results: JSON or text to stdout, and files in the format of their suffix."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from model_understanding.cli.console import data_console, print_json, print_message
 from model_understanding.cli.options import LevelName
 from model_understanding.errors import InputError
-from model_understanding.results.files import FIGURE_SUFFIXES
+from model_understanding.results.files import FIGURE_SUFFIXES, check_writable
+from model_understanding.results.reports import REPORTS_SUFFIXES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from model_understanding.head_scores.protocol import HeadScoreMethod
-    from model_understanding.results import AttentionMap, Estimate, LogitLens, Report
+    from model_understanding.results import AttentionMap, Estimate, Failure, LogitLens, Report
 
 ATTENTION_SUFFIXES = (*FIGURE_SUFFIXES, ".json", ".npz")
 LENS_SUFFIXES = (*FIGURE_SUFFIXES, ".json", ".csv")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@contextmanager
+def saving(paths: Sequence[Path], save: Callable[[Path], Path]) -> Iterator[None]:
+    """Save a result to some files, then run the body, which prints it: a reader may close the pipe early.
+
+    The body runs even where a file cannot be saved, so that the result is not lost; that is raised after it.
+
+    Args:
+        paths: The files.
+        save: Saves to one file, and returns the path written.
+    """
+    problem: Exception | None = None
+    for path in paths:
+        try:
+            print_message(f"Saved {save(path)}")
+        except Exception as error:
+            problem = problem or error
+    yield
+    if problem is not None:
+        raise problem
+
+
+@dataclass(slots=True, kw_only=True)
 class ReportOutput:
     """Where reports are written.
 
+    Reports of several texts share one file where its format can hold them (``save_reports``); a figure and an
+    archive hold one text each, and their files are numbered.
+
     Args:
-        paths: Files to write for each report; the suffix sets the format.
+        paths: Files to write; the suffix sets the format.
         as_json: Whether stdout gets JSON instead of text.
-        count: How many reports there will be. With several, files are numbered.
+        count: How many texts there are.
     """
 
     paths: tuple[Path, ...]
     as_json: bool
     count: int = 1
+    _entries: list[tuple[str, "Report | Failure"]] = field(default_factory=list[Any])
 
-    def write(self, report: "Report", number: int, data: TextIO) -> None:
-        """Save a report, then print it: a reader may close the pipe early (``| head``).
+    def write(self, report: "Report", number: int, source: str, data: TextIO) -> None:
+        """Print a report, and save it or keep it for the file of all.
 
         Args:
             report: The report.
-            number: Its number, from 1.
+            number: The number of its text, from 1.
+            source: Where its text comes from.
             data: The stream for data.
         """
-        from model_understanding.show.terminal.report import print_report
+        self._entries += [(source, report)] if self._shared else []
+        own = [numbered(path, number, self.count) for path in self.paths if path not in self._shared]
+        with saving(own, report.save):
+            if self.as_json:
+                print_json(report.to_json(), data)
+            else:
+                from model_understanding.show.terminal.report import print_report
 
-        for path in self.paths:
-            print_message(f"Saved {report.save(numbered(path, number, self.count))}")
-        if self.as_json:
-            print_json(report.to_json(), data)
-        else:
-            print_report(report, data_console(data))
+                console = data_console(data)
+                if self.count > 1:
+                    console.rule(source, align="left", style="dim")
+                print_report(report, console)
+
+    def write_failure(self, failure: "Failure", source: str) -> None:
+        """Keep the place of a text that failed, for the file of all.
+
+        Args:
+            failure: Why it failed.
+            source: Where it comes from.
+        """
+        self._entries += [(source, failure)] if self._shared else []
+
+    def save_shared(self) -> None:
+        """Save the reports that were written so far into each file that holds all of them."""
+        if any(report for _, report in self._entries):
+            from model_understanding.results import save_reports
+
+            sources, reports = zip(*self._entries, strict=True)
+            with saving(self._shared, lambda path: save_reports(reports, path, sources=sources)):
+                pass
+
+    @property
+    def _shared(self) -> tuple[Path, ...]:
+        several = self.count > 1
+        return tuple(path for path in self.paths if several and path.suffix.lower() in REPORTS_SUFFIXES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,24 +138,21 @@ class AttentionOutput:
         """
         if self.level is not LevelName.TOKEN:
             attention = attention.folded(self.level.value)
-        for path in self.paths:
-            self._save(attention, path)
-            print_message(f"Saved {path}")
-        if self.as_json:
-            print_json(attention.to_json(), data)
-        elif self.score is not None:
-            from model_understanding.show.terminal.heads import print_head_ranking
+        with saving(self.paths, partial(self._save, attention)):
+            if self.as_json:
+                print_json(attention.to_json(), data)
+            elif self.score is not None:
+                from model_understanding.show.terminal.heads import print_head_ranking
 
-            print_head_ranking(attention, self.score.meaning, self.score.maximum, data_console(data))
-        else:
-            from model_understanding.show.terminal.report import print_attention
+                print_head_ranking(attention, self.score.meaning, self.score.maximum, data_console(data))
+            else:
+                from model_understanding.show.terminal.report import print_attention
 
-            print_attention(attention, data_console(data), sinks=self.sinks)
+                print_attention(attention, data_console(data), sinks=self.sinks)
 
-    def _save(self, attention: "AttentionMap", path: Path) -> None:
+    def _save(self, attention: "AttentionMap", path: Path) -> Path:
         if path.suffix.lower() not in FIGURE_SUFFIXES:
-            attention.save(path)
-            return
+            return attention.save(path)
         from model_understanding.show.figures.report import attention_axes
 
         layer, head = None, None
@@ -107,6 +160,7 @@ class AttentionOutput:
             layer, head, _ = attention.ranking[0]
         options: Any = {"view": self.view, "sinks": self.sinks, "layer": layer, "head": head}
         save_figure(attention_axes(attention, **options), path)
+        return path
 
 
 def print_estimate(estimate: "Estimate", data: TextIO, *, as_json: bool) -> None:
@@ -118,7 +172,7 @@ def print_estimate(estimate: "Estimate", data: TextIO, *, as_json: bool) -> None
         data.flush()
 
 
-def save_lens(lens: "LogitLens", path: Path) -> None:
+def save_lens(lens: "LogitLens", path: Path) -> Path:
     """Save a logit lens as a figure, a table or JSON, by the suffix."""
     from model_understanding.results.files import write_atomically
 
@@ -131,7 +185,7 @@ def save_lens(lens: "LogitLens", path: Path) -> None:
         from model_understanding.show.figures.report import lens_axes
 
         save_figure(lens_axes(lens), path)
-    print_message(f"Saved {path}")
+    return path
 
 
 def save_figure(axes: "Axes", path: Path) -> None:
@@ -154,11 +208,11 @@ def save_figure(axes: "Axes", path: Path) -> None:
         pyplot.close(figure)  # pyplot keeps every figure until it is closed
 
 
-def check_suffixes(paths: Sequence[Path], allowed: Sequence[str]) -> None:
-    """Refuse a file whose suffix is not a format.
+def check_files(paths: Sequence[Path], allowed: Sequence[str]) -> None:
+    """Refuse a file that cannot be saved, before the work whose result it is to hold.
 
     Raises:
-        InputError: A suffix is not allowed.
+        InputError: A suffix is no format, or the file cannot be written.
     """
     for path in paths:
         if path.suffix.lower() not in allowed:
@@ -166,6 +220,7 @@ def check_suffixes(paths: Sequence[Path], allowed: Sequence[str]) -> None:
             raise InputError(
                 f"Cannot save {path.name!r}: {problem}.", hint=f"Use one of {', '.join(allowed)}."
             )
+        check_writable(path.expanduser())
 
 
 def numbered(path: Path, number: int, count: int) -> Path:

@@ -1,5 +1,8 @@
 """Shows the steps of a command on stderr: a progress bar on a terminal, one line per step elsewhere."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +25,7 @@ class Steps:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._step = ""
+        self._counted_from: float | None = None
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -70,6 +74,36 @@ class Steps:
         if share is not None and self._progress is not None and self._task is not None:
             self._progress.update(self._task, total=1.0, completed=share)
 
+    def count(self, step: str, done: int, total: int) -> None:
+        """Show how many of the texts are done, and how long the others will take at this pace.
+
+        Args:
+            step: What is done with each, in words: ``Explaining``.
+            done: How many are done.
+            total: How many there are.
+        """
+        if self._progress is None:
+            return
+        if self._counted_from is None:
+            self._counted_from = time.monotonic()
+            self(step, 0.0)
+        left = (time.monotonic() - self._counted_from) / done * (total - done) if done else None
+        words = f"{step}: {done} of {total}" + ("" if left is None else f", {duration(left)} left")
+        assert self._task is not None
+        self._progress.update(self._task, description=words, total=1.0, completed=done / total)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the progress bar off the screen while something else is printed."""
+        if self._progress is None:
+            yield
+            return
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            self._progress.start()
+
     def following(self, step: str) -> Any:
         """Return a ``progress`` argument for a visualizer, which shows the share done of a long step.
 
@@ -93,6 +127,17 @@ class Steps:
         else:
             self._progress.remove_task(self._task)
         self._task = None
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in its largest unit.
+
+    >>> duration(31), duration(70), duration(5000)
+    ('31 s', '1 min', '1 h')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.0f} h"
 
 
 def _share_column() -> "ProgressColumn":

@@ -1,6 +1,6 @@
 """What a command asks of a model about a text, and the explanation that answers it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +8,7 @@ from model_understanding.cli.chat import ChatOptions
 from model_understanding.cli.model_argument import TaskName
 from model_understanding.cli.options import LevelName, QuantityName
 from model_understanding.errors import InputError
-from model_understanding.results import Estimate, Report
+from model_understanding.results import Estimate, Failure, Report
 
 if TYPE_CHECKING:
     from model_understanding.visualizers import GenerativeModelVisualizer, ModelVisualizer
@@ -23,21 +23,29 @@ class ModelInput:
 
     Args:
         pair: The second text of a pair.
+        pair_column: The column of a file that holds second texts.
         continuation: The continuation of a prompt; ``None`` to generate it.
         max_new_tokens: Maximum number of tokens to generate; ``None`` for the default.
         chat: The options of a chat with the text as the user's message; ``None`` for a plain text.
     """
 
     pair: str | None = None
+    pair_column: str | None = None
     continuation: str | None = None
     max_new_tokens: int | None = None
     chat: ChatOptions | None = None
 
-    def of(self, text: str) -> Any:
-        """Return a text as the visualizers take it: a text, a pair of texts, or a chat."""
-        if self.pair is not None:
-            return (text, self.pair)
-        return text if self.chat is None else self.chat.of(text)
+    def of(self, text: Any, pair: str | None = None) -> Any:
+        """Return a text as the visualizers take it: a text, a pair of texts, or a chat.
+
+        Args:
+            text: The text; chat messages, which only a file holds, stay as they are.
+            pair: The second text of a pair, if a file holds one for each text.
+        """
+        pair = self.pair if pair is None else pair
+        if pair is not None:
+            return (text, pair)
+        return text if not isinstance(text, str) or self.chat is None else self.chat.of(text)
 
     def generation(self) -> dict[str, Any]:
         """Return the arguments that choose a language model's continuation."""
@@ -65,7 +73,7 @@ class ModelInput:
             }
             models, other = "language models", TaskName.CAUSAL_LM
         else:
-            options = {"--pair": self.pair is not None}
+            options = {"--pair": self.pair is not None, "--pair-column": self.pair_column is not None}
             models, other = "classifiers", TaskName.SEQUENCE_CLASSIFICATION
         for option, is_given in options.items():
             if is_given:
@@ -93,6 +101,7 @@ class ExplainRequest:
         estimate: Whether to estimate the cost only.
         evaluate: Whether to evaluate the explanation's faithfulness.
         metrics: Extra metrics.
+        scores_only: Whether to compute only the answer and the scores.
         as_page: Whether an HTML page is saved, which shows more attention maps than the main one.
     """
 
@@ -109,6 +118,7 @@ class ExplainRequest:
     estimate: bool = False
     evaluate: bool = True
     metrics: tuple[str, ...] = ()
+    scores_only: bool = False
     as_page: bool = False
 
     def check(self, task: TaskName) -> None:
@@ -132,6 +142,11 @@ class ExplainRequest:
                 f"--target {names[0]} cannot be combined with other targets. Got {', '.join(self.targets)}.",
                 hint=f"Pass only --target {names[0]}, or only tokens.",
             )
+        if self.metrics and self.scores_only:
+            raise InputError(
+                f"--metrics {','.join(self.metrics)} needs an evaluation, but --scores-only leaves it out.",
+                hint="Drop one of them.",
+            )
         if self.metrics and not self.evaluate:
             raise InputError(
                 f"--metrics {','.join(self.metrics)} needs an evaluation, but --no-evaluate turns it off.",
@@ -146,7 +161,7 @@ class ExplainRequest:
 
 def explain_text(
     visualizer: "ModelVisualizer | GenerativeModelVisualizer",
-    text: str,
+    text: Any,
     request: ExplainRequest,
     progress: Any = False,
 ) -> Report | Estimate:
@@ -154,7 +169,7 @@ def explain_text(
 
     Args:
         visualizer: The loaded model.
-        text: The text or prompt.
+        text: The text or prompt, as ``ModelInput.of`` returns it.
         request: What to explain.
         progress: As the visualizers take it.
 
@@ -164,23 +179,55 @@ def explain_text(
     Raises:
         ModelUnderstandingError: The request does not fit the model, or the text cannot be explained.
     """
-    from model_understanding.visualizers import ModelVisualizer
-
-    is_classifier = isinstance(visualizer, ModelVisualizer)
-    options = _classifier_options(request) if is_classifier else _language_model_options(request)
-    options |= {"method": request.method, "layer": request.layer}
     if request.estimate:
-        return visualizer.estimate_analysis(request.input.of(text), **options)
-    report = visualizer.analyze(
-        request.input.of(text),
-        **options,
-        evaluate=request.evaluate,
-        metrics=request.metrics,
+        return visualizer.estimate_analysis(text, **_options(visualizer, request))
+    report: Any = visualizer.analyze(
+        text,
+        **_options(visualizer, request),
+        **_parts(request),
         attention=None if request.as_page else (),
         progress=progress,
         show=False,
     )
     return join_tokens(report, request.level)
+
+
+def explain_texts(
+    visualizer: "ModelVisualizer | GenerativeModelVisualizer",
+    texts: Sequence[Any],
+    request: ExplainRequest,
+) -> Iterator[Report | Failure]:
+    """Explain several texts; those of one length share batches.
+
+    Args:
+        visualizer: The loaded model.
+        texts: The texts or prompts, as ``ModelInput.of`` returns them.
+        request: What to explain. Besides the main attention map no maps are kept.
+
+    Yields:
+        The report of each text, in order, its tokens joined as requested; or why it has none.
+
+    Raises:
+        ModelUnderstandingError: The request does not fit the model.
+    """
+    reports = visualizer.analyze_each(
+        texts, **_options(visualizer, request), **_parts(request), attention=(), errors="skip"
+    )
+    for report in reports:
+        yield report if isinstance(report, Failure) else join_tokens(report, request.level)
+
+
+def _options(visualizer: Any, request: ExplainRequest) -> dict[str, Any]:
+    """Return what is explained, and how, as the visualizer takes it."""
+    from model_understanding.visualizers import ModelVisualizer
+
+    is_classifier = isinstance(visualizer, ModelVisualizer)
+    options = _classifier_options(request) if is_classifier else _language_model_options(request)
+    return options | {"method": request.method, "layer": request.layer}
+
+
+def _parts(request: ExplainRequest) -> dict[str, Any]:
+    return {"evaluate": request.evaluate, "metrics": request.metrics, "scores_only": request.scores_only}
 
 
 def join_tokens(report: Report, level: LevelName) -> Report:

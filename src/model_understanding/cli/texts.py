@@ -3,35 +3,31 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from model_understanding.cli.columns import Columns, SourceText
 from model_understanding.cli.console import print_message
+from model_understanding.cli.text_files import FileFormat, read_file
 from model_understanding.errors import InputError, ModelUnderstandingError
 
 STANDARD_INPUT = "-"
 _NO_TEXT = "No text to explain."
 
 
-@dataclass(frozen=True, slots=True)
-class SourceText:
-    """One text and its source.
-
-    Args:
-        text: The text.
-        source: Where it comes from, in words for a message: ``text 2`` or ``line 3 of reviews.txt``.
-    """
-
-    text: str
-    source: str
-
-
-def read_texts(arguments: Sequence[str], file: str | None = None) -> tuple[SourceText, ...]:
+def read_texts(
+    arguments: Sequence[str],
+    file: str | None = None,
+    columns: Columns | None = None,
+    file_format: FileFormat | None = None,
+) -> tuple[SourceText, ...]:
     """Return the texts of the command line, then those of a file.
 
     Args:
         arguments: Texts as typed; ``-`` stands for all of standard input as one text.
-        file: A file with one text per line, or ``-`` for standard input. Blank lines are skipped.
+        file: A file with one text per line, a table or JSON records, or ``-`` for standard input. Blank lines
+            are skipped.
+        columns: Which columns of the file hold the texts.
+        file_format: The format of the file, if the caller names it.
 
     Returns:
         At least one text.
@@ -39,8 +35,8 @@ def read_texts(arguments: Sequence[str], file: str | None = None) -> tuple[Sourc
     Raises:
         InputError: There is no text, a file cannot be read, or something is not UTF-8.
 
-    >>> read_texts(["A fine film."])
-    (SourceText(text='A fine film.', source='text 1'),)
+    >>> read_texts(["A fine film."])[0].source
+    'text 1'
     """
     if file is None and not arguments:
         raise InputError(
@@ -51,7 +47,10 @@ def read_texts(arguments: Sequence[str], file: str | None = None) -> tuple[Sourc
         raise InputError("Standard input can be read only once.", hint="Pass - only once.")
     texts = [_read_argument(argument, number) for number, argument in enumerate(arguments, start=1)]
     if file is not None:
-        texts += _read_lines(file)
+        content = _standard_input() if file == STANDARD_INPUT else _content(file)
+        texts += read_file(content, _name(file), columns or Columns(), file_format)
+    elif file_format is not None or (columns is not None and columns != Columns()):
+        raise InputError("--column, --pair-column and --format need --file.", hint="Pass --file reviews.csv.")
     if not texts:
         raise InputError(f"There is no text in {_name(file)}.", hint="Write one text per line.")
     return tuple(texts)
@@ -100,20 +99,13 @@ def _read_argument(argument: str, number: int) -> SourceText:
     return SourceText(argument, f"text {number}")
 
 
-def _read_lines(file: str) -> Iterator[SourceText]:
-    if file == STANDARD_INPUT:
-        content = _standard_input()
-    else:
-        try:
-            content = Path(file).read_bytes()
-        except OSError as error:
-            raise InputError(
-                f"Cannot read {file}: {error.strerror or error}.", hint="Check the path after --file."
-            ) from error
-    # Not splitlines(), which also splits at line separators that only Unicode knows.
-    for number, line in enumerate(_decoded(content, _name(file)).split("\n"), start=1):
-        if (text := line.removesuffix("\r")) and text.strip():
-            yield SourceText(text, f"line {number} of {_name(file)}")
+def _content(file: str) -> bytes:
+    try:
+        return Path(file).expanduser().read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"Cannot read {file}: {error.strerror or error}.", hint="Check the path after --file."
+        ) from error
 
 
 def _standard_input() -> bytes:

@@ -21,5 +21,7 @@ from model_understanding.results.prediction import Prediction as Prediction
 from model_understanding.results.provenance import Provenance as Provenance
 from model_understanding.results.query_key import QueryKey as QueryKey
 from model_understanding.results.report import Report as Report
+from model_understanding.results.reports import load_reports as load_reports
+from model_understanding.results.reports import save_reports as save_reports
 from model_understanding.results.serialization import result_from_json as result_from_json
 from model_understanding.results.target import Target as Target

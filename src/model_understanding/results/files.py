@@ -1,5 +1,6 @@
 """Files of results: written atomically, and read without running code from them."""
 
+import errno
 import math
 import os
 import tempfile
@@ -82,6 +83,28 @@ def write_atomically(path: Path, content: bytes) -> None:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(f"Cannot write {path}: {reason}.", hint="Save to another path.") from error
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work whose result it is to hold.
+
+    Args:
+        path: File that ``write_atomically`` is to write later.
+
+    Raises:
+        InputError: It is a folder, or its folder cannot be written or created.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "It is a folder")
+        folder = path.parent
+        while not folder.exists():
+            folder = folder.parent
+        with tempfile.TemporaryFile(prefix=f".{path.name[:40]}-", dir=folder):
+            pass
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(f"Cannot write {path}: {reason}.", hint="Save to another path.") from error

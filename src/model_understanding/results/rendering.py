@@ -1,6 +1,7 @@
 """Saving and displaying of reports and comparisons: the only module of ``results`` that calls ``show``."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,6 +11,8 @@ from model_understanding.results.serialization import JsonResult
 
 if TYPE_CHECKING:
     import pandas
+
+    from model_understanding.results.reports import Entry
 
 
 class Rendered(JsonResult, abstract=True):
@@ -64,6 +67,11 @@ class Rendered(JsonResult, abstract=True):
     def _table(self) -> "pandas.DataFrame":
         """Return the scores for ``.csv``."""
         raise NotImplementedError
+
+
+def render_reports(entries: "Sequence[Entry]") -> str:
+    """Return the reports of many texts as one self-contained HTML page."""
+    return _show().render_reports(entries)
 
 
 def _show() -> ModuleType:

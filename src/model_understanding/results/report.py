@@ -141,6 +141,14 @@ class Report(Rendered):
         # Not super(): with slots=True its short form refers to the class before dataclass replaced it.
         return _archive(self) if suffix == ".npz" else Rendered._bytes(self, suffix)
 
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """Return the scores of all attributions as one table, as ``.csv`` has them.
+
+        Raises:
+            InputError: The report has no attribution.
+        """
+        return self._table()
+
     def _table(self) -> "pandas.DataFrame":
         import pandas
 

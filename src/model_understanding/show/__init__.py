@@ -4,11 +4,13 @@ Nothing here imports torch or transformers or changes the user's matplotlib sett
 save and show themselves with the functions below (``results/rendering.py``).
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from model_understanding.comparison import Comparison
     from model_understanding.results import Report
+    from model_understanding.results.reports import Entry
 
 
 def render(result: "Report | Comparison", suffix: str) -> bytes:
@@ -29,6 +31,17 @@ def render(result: "Report | Comparison", suffix: str) -> bytes:
 
     figure = comparison_figure(result) if isinstance(result, Comparison) else report_figure(result)
     return figure_bytes(figure, suffix.removeprefix("."))
+
+
+def render_reports(entries: "Sequence[Entry]") -> str:
+    """Return the reports of many texts as one self-contained HTML page.
+
+    Args:
+        entries: The texts, each with its report or why it has none.
+    """
+    from model_understanding.show.page.collection import reports_page
+
+    return reports_page(entries)
 
 
 def notebook_bundle(result: "Report | Comparison") -> dict[str, Any]:

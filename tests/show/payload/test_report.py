@@ -1,5 +1,6 @@
 """What the interactive page is given: by its schema, exact where it must be, and safe to stand in a page."""
 
+import ast
 import dataclasses
 import json
 import unicodedata
@@ -193,10 +194,10 @@ def test_a_payload_is_the_same_each_time():
 def test_python_code_is_code_and_names_what_it_computes():
     payload = report_payload(hostile())
     for part in (*payload["attributions"], *payload["attention"]):
-        compile(part["python"], "copied", "exec")
-        assert part["python"].isascii()
+        compile("".join(part["python"]), "copied", "exec")
+        assert "".join(part["python"]).isascii()
     part = report_payload(classification())["attributions"][0]
-    assert part["python"] == (
+    assert "".join(part["python"]) == (
         "from model_understanding import ModelVisualizer\n\n"
         "visualizer = ModelVisualizer('demo:sentiment')\n"
         "attribution = visualizer.compute_saliency(\n"
@@ -204,6 +205,22 @@ def test_python_code_is_code_and_names_what_it_computes():
         "    target=1,\n    method='input_x_gradient',\n    quantity='logit',\n)\n"
         "visualizer.plot_saliency(attribution)\n"
     )
+
+
+@pytest.mark.parametrize("text", ["HEAD of LAYER", "it's HEAD, LAYER", "'\"HEAD, layer=LAYER, head=HEAD"])
+def test_what_the_page_fills_in_has_places_of_its_own(text):
+    code = report_payload(classification(tokens_of(text)))["attention"][0]["python"]
+    assert code[1::2] == ["LAYER", "HEAD"]
+    filled = "".join(
+        {"LAYER": "3", "HEAD": '"mean"'}[piece] if i % 2 else piece for i, piece in enumerate(code)
+    )
+    (call,) = [node for node in ast.walk(ast.parse(filled)) if getattr(node, "keywords", None)]
+    assert ast.literal_eval(call.args[0]) == text
+    assert {word.arg: ast.literal_eval(word.value) for word in call.keywords} == {
+        "kind": "raw",
+        "layer": 3,
+        "head": "mean",
+    }
 
 
 def test_python_code_gives_a_method_its_settings_and_no_hostile_name_becomes_code():
@@ -215,7 +232,7 @@ def test_python_code_gives_a_method_its_settings_and_no_hostile_name_becomes_cod
             report.attributions[0], method="integrated_gradients", parameters=parameters
         )
         changed = dataclasses.replace(report, attributions=(own,))
-        return report_payload(changed)["attributions"][0]["python"]
+        return "".join(report_payload(changed)["attributions"][0]["python"])
 
     assert "    method=IntegratedGradients(baseline='mask,mean', nodes=8),\n" in code(settings)
     assert code(settings).startswith("from model_understanding import ModelVisualizer, IntegratedGradients\n")

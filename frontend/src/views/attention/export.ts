@@ -4,6 +4,7 @@ import type { Context } from "../../context";
 import type { Plane, Planes } from "../../data/planes";
 import { csv } from "../../export/csv";
 import type { Exported } from "../../export/menu";
+import { pythonOf } from "../../export/python";
 import type { Scene, Shape } from "../../export/scene";
 import { windowOf } from "../../state/window";
 import { canvasOf } from "../../ui/canvas";
@@ -72,9 +73,13 @@ export function attentionExport(context: Context, planes: Planes | undefined): E
       ),
     }),
     python: () =>
-      part.python
-        .replace("LAYER", part.layers.length ? String(part.layers[layer]) : '"mean"')
-        .replace("HEAD", part.heads.length && head >= 0 ? String(part.heads[head]) : '"mean"'),
+      pythonOf(
+        part.python,
+        new Map([
+          ["LAYER", part.layers.length ? String(part.layers[layer]) : '"mean"'],
+          ["HEAD", part.heads.length && head >= 0 ? String(part.heads[head]) : '"mean"'],
+        ]),
+      ),
   };
 }
 

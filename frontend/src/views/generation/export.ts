@@ -3,6 +3,7 @@
 import type { Context } from "../../context";
 import { csv } from "../../export/csv";
 import type { Exported } from "../../export/menu";
+import { pythonOf } from "../../export/python";
 import type { Scene, Shape } from "../../export/scene";
 import { formatPercent } from "../../ui/format";
 
@@ -39,7 +40,7 @@ export function generationExport(context: Context): Exported | null {
         ]),
       ),
     json: () => ({ title: model.payload.title, steps }),
-    python: () => (python ?? model.payload.attributions[0])?.python ?? "",
+    python: () => pythonOf((python ?? model.payload.attributions[0])?.python ?? []),
   };
 }
 

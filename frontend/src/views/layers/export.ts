@@ -3,6 +3,7 @@
 import type { Context } from "../../context";
 import { csv } from "../../export/csv";
 import type { Exported } from "../../export/menu";
+import { pythonOf } from "../../export/python";
 import type { Scene, Shape } from "../../export/scene";
 import { textOn } from "../../ui/colors";
 import { readingOf, rowsOf } from "./data";
@@ -40,7 +41,7 @@ export function layersExport(context: Context): Exported | null {
         ]),
       ),
     json: () => ({ title: payload.title, readings }),
-    python: () => lens.python,
+    python: () => pythonOf(lens.python),
   };
 }
 

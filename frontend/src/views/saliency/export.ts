@@ -3,6 +3,7 @@
 import type { Context } from "../../context";
 import { csv } from "../../export/csv";
 import type { Exported } from "../../export/menu";
+import { pythonOf } from "../../export/python";
 import type { Scene, Shape } from "../../export/scene";
 import { formatNumber, formatPercent } from "../../ui/format";
 import { headline } from "../../words";
@@ -60,9 +61,12 @@ export function saliencyExport(context: Context, text: HTMLElement): Exported | 
       scores: rows,
     }),
     python: () =>
-      attribution.python.replace(
-        "contrast(STEP, OTHER)",
-        `contrast(${targets[0].step}, ${targets[0].against})`,
+      pythonOf(
+        attribution.python,
+        new Map([
+          ["STEP", targets[0].step],
+          ["OTHER", targets[0].against],
+        ]),
       ),
   };
 }

@@ -142,6 +142,15 @@ def html_fragment(result: Report | Comparison) -> str:
     return with_size(rendered("fragment.html.jinja", _values(result)))
 
 
+def report_fragment(report: Report) -> Markup:
+    """Return a report as HTML inside a page that has the script and the style sheet already.
+
+    Args:
+        report: The report.
+    """
+    return Markup(rendered("embedded.html.jinja", _values(report)))
+
+
 def _values(result: Report | Comparison) -> dict[str, Any]:
     """Return the values of the templates of a result."""
     if isinstance(result, Comparison):

@@ -1,12 +1,18 @@
-"""Python code that reproduces a result."""
+"""Python code that reproduces a result.
+
+Code is a list of pieces, for the page to fill in what is chosen there: every second piece is the name of a
+value. Joined with the names in their places, it is valid Python in ASCII, which cannot contain hidden
+characters.
+"""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from model_understanding.results import AttentionMap, Attribution, LogitLens, Report
 
 
-def attribution_code(report: Report, attribution: Attribution) -> str:
+def attribution_code(report: Report, attribution: Attribution) -> list[str]:
     """Return code that reproduces an attribution of a report.
 
     Args:
@@ -14,7 +20,7 @@ def attribution_code(report: Report, attribution: Attribution) -> str:
         attribution: One of its attributions.
 
     Returns:
-        Python source in ASCII, which cannot contain hidden characters.
+        The pieces of the code.
     """
     target, method = attribution.targets[0], _method(attribution)
     arguments: dict[str, Any] = {}
@@ -36,11 +42,12 @@ def attribution_code(report: Report, attribution: Attribution) -> str:
         arguments["quantity"] = target.quantity
     parameters = ", ".join(f"{name}={value!r}" for name, value in attribution.parameters.items())
     comment = f"  # {ascii(parameters)[1:-1]}" if parameters and not isinstance(method, _Expression) else ""
-    return _code(report, "attribution", "compute_saliency", arguments, "plot_saliency(attribution)", comment)
+    plot = ("plot_saliency(attribution)",)
+    return _code(report, "attribution", "compute_saliency", arguments, plot, comment)
 
 
-def contrast_code(report: Report, contrasts: Attribution) -> str:
-    """Return code that reproduces a contrast of a report, with the placeholders ``STEP`` and ``OTHER``."""
+def contrast_code(report: Report, contrasts: Attribution) -> list[str]:
+    """Return code that reproduces a contrast of a report, with places for ``STEP`` and ``OTHER``."""
     counts = Counter(target.positions for target in contrasts.targets)
     generation = report.generation
     assert generation is not None
@@ -50,12 +57,12 @@ def contrast_code(report: Report, contrasts: Attribution) -> str:
         else {"max_new_tokens": len(generation.probabilities)}
     )
     arguments |= {"alternatives": max(counts.values()), "method": _method(contrasts), "show": False}
-    plot = "plot_saliency(report.contrast(STEP, OTHER))"
+    plot = ("plot_saliency(report.contrast(", _Place("STEP"), ", ", _Place("OTHER"), "))")
     return _code(report, "report", "analyze", arguments, plot)
 
 
-def attention_code(report: Report, attention: AttentionMap) -> str:
-    """Return code that computes a matrix of a map, with the placeholders ``LAYER`` and ``HEAD``."""
+def attention_code(report: Report, attention: AttentionMap) -> list[str]:
+    """Return code that computes a matrix of a map, with places for ``LAYER`` and ``HEAD``."""
     arguments: dict[str, Any] = {}
     if report.generation is not None:
         if report.generation.given:
@@ -64,26 +71,26 @@ def attention_code(report: Report, attention: AttentionMap) -> str:
             arguments["max_new_tokens"] = len(report.generation.probabilities)
         if attention.steps is None:
             arguments["queries"] = "prompt"
-    arguments |= {"kind": attention.map, "layer": _Expression("LAYER"), "head": _Expression("HEAD")}
-    return _code(report, "attention", "compute_attention", arguments, "plot_attention(attention)")
+    arguments |= {"kind": attention.map, "layer": _Place("LAYER"), "head": _Place("HEAD")}
+    return _code(report, "attention", "compute_attention", arguments, ("plot_attention(attention)",))
 
 
-def lens_code(report: Report, lens: LogitLens) -> str:
+def lens_code(report: Report, lens: LogitLens) -> list[str]:
     """Return code that reproduces the logit lens of a report."""
     arguments: dict[str, Any] = {}
     if report.generation is not None:
         arguments["continuation"] = report.generation.text
         arguments["positions"] = lens.positions.tolist()
     arguments["top"] = lens.top_ids.shape[2]
-    return _code(report, "lens", "compute_logit_lens", arguments, "plot_logit_lens(lens)")
+    return _code(report, "lens", "compute_logit_lens", arguments, ("plot_logit_lens(lens)",))
 
 
-def query_key_code(report: Report) -> str:
-    """Return code for the query and keys of a head, with placeholders ``LAYER``, ``HEAD`` and ``QUERY``."""
-    arguments: dict[str, Any] = {name.lower(): _Expression(name) for name in ("LAYER", "HEAD", "QUERY")}
+def query_key_code(report: Report) -> list[str]:
+    """Return code for the query and keys of a head, with places for ``LAYER``, ``HEAD`` and ``QUERY``."""
+    arguments: dict[str, Any] = {name.lower(): _Place(name) for name in ("LAYER", "HEAD", "QUERY")}
     if report.generation is not None:
         arguments["continuation"] = report.generation.text
-    return _code(report, "products", "compute_query_key", arguments, "plot_query_key(products)")
+    return _code(report, "products", "compute_query_key", arguments, ("plot_query_key(products)",))
 
 
 class _Expression(str):
@@ -91,6 +98,10 @@ class _Expression(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+class _Place(str):
+    """The name of a value that the page fills in."""
 
 
 # Methods whose settings by ``default`` and ``fast`` differ from those of the class.
@@ -114,18 +125,44 @@ def _method(attribution: Attribution) -> str:
 
 
 def _code(
-    report: Report, result: str, method: str, arguments: dict[str, Any], plot: str, comment: str = ""
-) -> str:
+    report: Report,
+    result: str,
+    method: str,
+    arguments: dict[str, Any],
+    plot: tuple[str, ...],
+    comment: str = "",
+) -> list[str]:
     is_generation = report.generation is not None
     visualizer = "GenerativeModelVisualizer" if is_generation else "ModelVisualizer"
     texts = report.texts[:1] if is_generation else report.texts
     text = ascii(texts[0]) if len(texts) == 1 else ascii(tuple(texts))
     method_class = str(arguments.get("method", "")).partition("(")[0]
     imported = f"{visualizer}, {method_class}" if method_class in _CLASSES.values() else visualizer
-    keywords = "".join(f",\n    {name}={value!a}" for name, value in arguments.items())
-    return (
-        f"from model_understanding import {imported}\n\n"
-        f"visualizer = {visualizer}({report.provenance.model!a})\n"
-        f"{result} = visualizer.{method}(\n    {text}{keywords},\n){comment}\n"
-        f"visualizer.{plot}\n"
+    keywords = (
+        part
+        for name, value in arguments.items()
+        for part in (f",\n    {name}=", value if isinstance(value, _Place) else ascii(value))
     )
+    return _pieces(
+        (
+            f"from model_understanding import {imported}\n\n",
+            f"visualizer = {visualizer}({report.provenance.model!a})\n",
+            f"{result} = visualizer.{method}(\n    {text}",
+            *keywords,
+            f",\n){comment}\n",
+            "visualizer.",
+            *plot,
+            "\n",
+        )
+    )
+
+
+def _pieces(parts: Iterable[str]) -> list[str]:
+    """Return parts with the code between two places joined, so that code and places take turns."""
+    pieces = [""]
+    for part in parts:
+        if isinstance(part, _Place):
+            pieces += [str(part), ""]
+        else:
+            pieces[-1] += part
+    return pieces

@@ -1,0 +1,209 @@
+"""Which column of a table or of JSON records holds the texts, and the texts in it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from model_understanding.cli.console import print_message
+from model_understanding.errors import InputError
+
+SAMPLE = 100  # rows that are looked at to guess the delimiter and the column
+_UNDECODED = re.compile("[\udc80-\udcff]")  # what "surrogateescape" makes of bytes that are not UTF-8
+# Names of columns of texts, and of columns that are texts only where there is none of the former.
+_TEXT_NAMES = frozenset(
+    {
+        *("text", "texts", "text_a", "text_b", "text1", "text2", "text_pair", "full_text"),
+        *("sentence", "sentences", "sentence1", "sentence2", "premise", "hypothesis"),
+        *("review", "reviews", "review_text", "review_body", "reviewtext", "comment", "comments"),
+        *("comment_text", "content", "body", "message", "messages", "conversation", "tweet", "tweets"),
+        *("document", "documents", "prompt", "prompts", "question", "question1", "question2", "query"),
+        *("passage", "context", "utterance", "input", "inputs", "instruction"),
+    }
+)
+_OTHER_TEXT_NAMES = frozenset(
+    {"title", "headline", "summary", "description", "abstract", "answer", "response", "paragraph"}
+)
+KNOWN_NAMES = _TEXT_NAMES | _OTHER_TEXT_NAMES | {"id", "label", "labels", "class", "rating", "score"}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceText:
+    """One text and its source.
+
+    Args:
+        text: The text; or chat messages, which only JSON can hold.
+        source: Where it comes from, in words for a message: ``text 2`` or ``line 3 of reviews.txt``.
+        pair: The second text of a pair.
+        problem: Why it cannot be read; ``None`` if it can.
+    """
+
+    text: Any
+    source: str
+    pair: str | None = None
+    problem: InputError | None = None
+
+    def readable(self) -> Any:
+        """Return the text.
+
+        Raises:
+            InputError: It cannot be read.
+        """
+        if self.problem is not None:
+            raise self.problem
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns of a table hold the texts.
+
+    Args:
+        text: Name of the column of texts, or its number from 1 in a table without names; ``None`` to guess.
+        pair: Name of the column of second texts, likewise; ``None`` for none.
+    """
+
+    text: str | None = None
+    pair: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table: its values by column, or a single value in a file of JSON strings."""
+
+    source: str
+    values: dict[str, Any] | None = None
+    single: Any = None
+    problem: InputError | None = None
+
+
+def texts_of_rows(rows: Sequence[Row], name: str, columns: Columns) -> list[SourceText]:
+    """Return the texts of rows, and say which column they are."""
+    if all(row.values is None for row in rows):  # a list of strings
+        if columns.text is not None and any(row.problem is None for row in rows):
+            raise InputError(
+                f"{name} holds no records with columns, so it has no column {columns.text!r}.",
+                hint="Drop --column.",
+            )
+        return [text for row in rows if (text := _text_of(row, None, None)) is not None]
+    names = list(dict.fromkeys(key for row in rows for key in row.values or ()))
+    pair = None if columns.pair is None else _named(columns.pair, names, name, "--pair-column")
+    text = (
+        _guessed([column for column in names if column != pair], rows, name)
+        if columns.text is None
+        else _named(columns.text, names, name, "--column")
+    )
+    texts = [one for row in rows if (one := _text_of(row, text, pair)) is not None]
+    skipped = len(rows) - len(texts)
+    also = f" and {pair!r}" if pair is not None else ""
+    without = f", {skipped} without a text skipped" if skipped else ""
+    what = f"column{'s' if also else ''} {text!r}{also} of {name}"
+    print_message(f"Reading the {what}: {len(rows)} row{'s' * (len(rows) != 1)}{without}.")
+    return texts
+
+
+def _text_of(row: Row, column: str | None, pair_column: str | None) -> SourceText | None:
+    """Return the text of a row; ``None`` for one without."""
+    if row.problem is not None:
+        return SourceText("", row.source, problem=row.problem)
+    if column is not None and row.values is None:
+        problem = InputError(
+            f"It is {type(row.single).__name__}, not a record with columns.", hint="Write records only."
+        )
+        return SourceText("", row.source, problem=problem)
+    value = row.single if column is None else (row.values or {}).get(column)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    pair = None if pair_column is None else (row.values or {}).get(pair_column)
+    for cell, name in ((value, column), *(((pair, pair_column),) if pair_column is not None else ())):
+        is_chat = isinstance(cell, list) and bool(cell) and all(isinstance(item, dict) for item in cell)
+        if not isinstance(cell, str) and not (is_chat and cell is value):
+            where = "The text" if name is None else f"Column {name!r}"
+            problem = InputError(
+                f"{where} is {'missing' if cell is None else type(cell).__name__}, not a string.",
+                hint="Write each text as a string.",
+            )
+            return SourceText("", row.source, problem=problem)
+    if not isinstance(value, str):
+        return SourceText(value, row.source, pair)
+    checked, checked_pair = checked_text(value, row.source), checked_text(pair or "", row.source)
+    return SourceText(value, row.source, pair, checked.problem or checked_pair.problem)
+
+
+def _named(column: str, names: Sequence[str], file: str, option: str) -> str:
+    """Return the column that the caller names."""
+    if column in names:
+        return column
+    similar = [name for name in names if normalized(name) == normalized(column)]
+    if len(similar) == 1:
+        return similar[0]
+    raise InputError(
+        f"{file} has no column {column!r}. Its columns are {', '.join(names)}.",
+        hint=f"Pass one of them to {option}.",
+    )
+
+
+def _guessed(names: Sequence[str], rows: Sequence[Row], file: str) -> str:
+    """Return the one column that can be the texts: by its name, else as the only one with several words."""
+    for known in (_TEXT_NAMES, _OTHER_TEXT_NAMES):
+        candidates = [name for name in names if normalized(name) in known]
+        if candidates:
+            break
+    else:
+        candidates = [name for name in names if _holds_texts([(row.values or {}).get(name) for row in rows])]
+    if len(candidates) == 1:
+        return candidates[0]
+    several = f": it may be {' or '.join(candidates)}" if candidates else ""
+    hint = f"Pass --column {(candidates or list(names))[0]}, for example."
+    if len(candidates) == 2:
+        hint = f"Pass --column {candidates[0]}; for pairs of texts also --pair-column {candidates[1]}."
+    raise InputError(
+        f"Which column of {file} holds the texts is not clear{several}. Its columns are {', '.join(names)}.",
+        hint=hint,
+    )
+
+
+def _holds_texts(values: Sequence[Any]) -> bool:
+    sample = [value for value in values[:SAMPLE] if value not in (None, "")]
+    words = [isinstance(value, str) and len(value.split()) > 1 for value in sample]
+    return bool(words) and 2 * sum(words) > len(words)
+
+
+def checked_text(text: str, source: str) -> SourceText:
+    """Return a text; bytes in it that are not UTF-8 are a problem of this text alone."""
+    if (bad := _UNDECODED.search(text)) is None:
+        return SourceText(text, source)
+    byte = ord(bad.group()) - 0xDC00
+    problem = InputError(
+        f"It is not valid UTF-8: invalid byte 0x{byte:02x} at character {bad.start() + 1}.",
+        hint="Convert the file to UTF-8, for example with iconv.",
+    )
+    return SourceText(text, source, problem=problem)
+
+
+def require_names(names: Sequence[str], rows: Sequence[Row], name: str) -> None:
+    """Refuse a table whose first row looks like a row of texts: it would be lost as a header."""
+    if any(normalized(column) in _TEXT_NAMES | _OTHER_TEXT_NAMES for column in names):
+        return
+    words = [len(str(value).split()) for row in rows[:SAMPLE] for value in (row.values or {}).values()]
+    looks_like_names = all(could_be_name(column) for column in names)
+    if not looks_like_names or (len(names) == 1 and " " in names[0]) or not words:
+        raise InputError(
+            f"The first row of {name} does not look like column names: {', '.join(names)}.",
+            hint="Pass --column NAME if it holds names, or --column NUMBER (from 1) if it is a row like the "
+            "others.",
+        )
+
+
+def could_be_name(cell: str) -> bool:
+    """Return whether a cell may be the name of a column, and not a text or a number."""
+    cell = cell.strip()
+    is_number = bool(re.fullmatch(r"[-+]?[\d.,]+%?", cell))
+    return (
+        bool(cell) and not is_number and len(cell) <= 40 and len(cell.split()) <= 3 and cell[-1] not in ".!?…"
+    )
+
+
+def normalized(column: str) -> str:
+    """Return the name of a column as it is compared: in lower case, with underscores."""
+    return re.sub(r"[\s\-.]+", "_", column.strip()).lower()
