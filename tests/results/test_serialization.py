@@ -83,8 +83,8 @@ def inside(part, **changes):
 NO_RESULT = (
     "The JSON is not a result. Types: Alignment, Assessment, AssessmentSummary, AttentionComparison, "
     "AttentionMap, Attribution, AttributionComparison, Comparison, Estimate, Evaluation, EvaluationPair, "
-    "Failure, Generation, HeadScores, Limits, LogitLens, MetricMean, Prediction, Provenance, QueryKey, RankedHead, "
-    "Report, Target, Tokens, ValuePair."
+    "Failure, Generation, HeadScores, Limits, LogitLens, MetricMean, Prediction, Provenance, QueryKey, "
+    "RankedHead, Report, Target, Tokens, ValuePair."
 )
 INVALID = "The JSON is not a valid result: "
 SCHEMA = (

@@ -227,7 +227,8 @@ def _options(visualizer: Any, request: ExplainRequest) -> dict[str, Any]:
 
 
 def _parts(request: ExplainRequest) -> dict[str, Any]:
-    return {"evaluate": request.evaluate, "metrics": request.metrics, "scores_only": request.scores_only}
+    metrics = request.metrics or None  # an evaluation that nobody asked for may be missing from a report
+    return {"evaluate": request.evaluate, "metrics": metrics, "scores_only": request.scores_only}
 
 
 def join_tokens(report: Report, level: LevelName) -> Report:
