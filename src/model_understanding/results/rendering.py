@@ -12,8 +12,6 @@ from model_understanding.results.serialization import JsonResult
 if TYPE_CHECKING:
     import pandas
 
-    from model_understanding.results.reports import Entry
-
 
 class Rendered(JsonResult, abstract=True):
     """A result that ``show`` can render as a page, a figure, in a notebook or in a terminal."""
@@ -69,8 +67,8 @@ class Rendered(JsonResult, abstract=True):
         raise NotImplementedError
 
 
-def render_reports(entries: "Sequence[Entry]") -> str:
-    """Return the reports of many texts as one self-contained HTML page."""
+def render_reports(entries: Sequence[Any]) -> str:
+    """Return the reports of many texts (``reports.Entry``) as one self-contained HTML page."""
     return _show().render_reports(entries)
 
 
