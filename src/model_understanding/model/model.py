@@ -26,6 +26,7 @@ from model_understanding.model.own_module import (
     probe_inputs,
     with_classes,
 )
+from model_understanding.model.rotary import length_dependent_rotaries, original_frequencies
 from model_understanding.model.signature import (
     accepted_inputs,
     innermost,
@@ -64,6 +65,7 @@ class Model:
         self._module_config = self.config
         self._is_own = is_own_module(self.module)
         self.memory = Memory(self.module, self.device)
+        self.rotaries = length_dependent_rotaries(self.module)
         self.measured: dict[Any, Any] = {}
         """Results of measurements that ran the model (``measured_once``)."""
         self._logits_place = LogitsPlace("logits")
@@ -212,7 +214,8 @@ class Model:
         given = {accepted[name]: value for name, value in {**inputs, **options}.items() if name in accepted}
         if not self._is_own:
             given["return_dict"] = True
-        with pass_settings(self.module, config, len(inputs["input_ids"])):
+        rows = len(inputs["input_ids"])
+        with pass_settings(self.module, config, rows), original_frequencies(self.rotaries):
             return self.module(**given)
 
     def logits_in(self, outputs: Any) -> Tensor:

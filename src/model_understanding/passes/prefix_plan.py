@@ -1,4 +1,4 @@
-"""Which targets of a causal model share a forward pass: a target needs only the tokens before it.
+"""Which targets of a language model share a forward pass: a target needs only the tokens before it.
 
 One forward pass over the longest prefix serves every target, but then each target's backward pass covers all
 of it. Additional forward passes over shorter prefixes make backward passes shorter; the cheapest grouping
@@ -9,7 +9,9 @@ from collections.abc import Sequence
 
 from model_understanding.model.causality import is_causal
 from model_understanding.model.model import Model
+from model_understanding.model.prefixes import prefixes_agree
 from model_understanding.passes.target_values import Entry
+from model_understanding.text.encoding import Encoding
 
 # Costs in token positions of a forward pass. A backward pass to the embeddings costs about as much as a
 # forward pass: each matrix product has one counterpart, since gradients of weights are not computed.
@@ -19,28 +21,38 @@ _MOST_CUTS = 32  # number of positions considered for a cut between groups
 
 
 def prefixes_of(
-    model: Model, entries: Sequence[Entry], tokens: int, *, gradients: bool
+    model: Model, encoding: Encoding, entries: Sequence[Entry], *, gradients: bool
 ) -> list[tuple[int, list[Entry]]]:
     """Group entries by the forward pass that they are read from.
 
-    Targets of a causal model share forward passes over the tokens before them. A language model that is not
-    causal would see the token it predicts, so that each position needs a forward pass over its own prefix.
+    Targets of a causal model share forward passes over the tokens before them, if passes over prefixes of
+    these lengths agree. If they do not, or if the model is not causal and would see the token it predicts,
+    each position needs a forward pass over its own prefix. A causal model's loss is, as in transformers, that
+    of one pass over the whole text.
 
     Args:
         model: The model.
+        encoding: The text, or texts of one length.
         entries: The entries of all targets.
-        tokens: Tokens of the text.
         gradients: Whether each target needs a backward pass.
 
     Returns:
         For each group, the length of its prefix and its entries.
     """
+    tokens = encoding.ids.shape[1]
     if not model.is_language_model:
         return [(tokens, list(entries))]
-    if is_causal(model):
+    lengths = [entry.position + 1 for entry in entries]
+    is_loss = all(entry.is_loss for entry in entries) and is_causal(model)
+    shortest, longest = (max(lengths), tokens) if is_loss else (min(lengths), max(lengths))
+    if prefixes_agree(model, encoding, shortest, longest):
         return cheapest_prefixes(entries) if gradients else shared_prefix(entries)
-    positions = sorted({entry.position for entry in entries})
-    return [(last + 1, [entry for entry in entries if entry.position == last]) for last in positions]
+    if is_loss:
+        return [(tokens, list(entries))]
+    return [
+        (length, [entry for entry in entries if entry.position == length - 1])
+        for length in sorted({*lengths})
+    ]
 
 
 def shared_prefix(entries: Sequence[Entry]) -> list[tuple[int, list[Entry]]]:

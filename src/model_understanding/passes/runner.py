@@ -191,8 +191,7 @@ class Runner:
         rows: TargetRows = [] if predicted else for_each_row(targets, len(encoding))
         entries = predicted.entries() if predicted else entries_of(rows)
         total = GradientSum()
-        tokens = encoding.ids.shape[1]
-        for length, group in prefixes_of(self.model, entries, tokens, gradients=gradients):
+        for length, group in prefixes_of(self.model, encoding, entries, gradients=gradients):
             part = encoding.prefix(length)
             replacement = None if embeddings is None else embeddings[:, :length]
             first = min(entry.position for entry in group)

@@ -28,6 +28,7 @@ class Entry:
         index: The class or token.
         against: The class or token that it is contrasted with.
         weight: The entry's weight in the target's sum.
+        is_loss: Whether the target is a loss, which is that of one forward pass over the whole text.
     """
 
     row: int
@@ -36,6 +37,7 @@ class Entry:
     index: int
     against: int | None
     weight: float
+    is_loss: bool = False
 
 
 def for_each_row(targets: Sequence[Target] | TargetRows, rows: int) -> TargetRows:
@@ -70,6 +72,7 @@ def entries_of(targets: TargetRows) -> list[Entry]:
             index=index,
             against=target.against[i] if target.against else None,
             weight=_weight(target),
+            is_loss=target.quantity == "loss",
         )
         for row, row_targets in enumerate(targets)
         for target_index, target in enumerate(row_targets)

@@ -27,6 +27,7 @@ from model_understanding.model.memory import forward_cost, most_positions
 from model_understanding.model.metering import count_forward, count_memory, is_dry_run
 from model_understanding.model.model import Model
 from model_understanding.passes.memory_estimate import pass_bytes
+from model_understanding.passes.prefix_plan import prefixes_of
 from model_understanding.passes.target_values import entries_of, read_values
 from model_understanding.results import Target
 from model_understanding.text.encoding import Encoding
@@ -53,6 +54,7 @@ class PrefixReuse:
         self.targets = list(targets)
         self._cache: Any = None
         self._failed = False
+        self._is_shared: bool | None = None
         self._checks = 0
         self._values_before: Float[np.ndarray, "positions targets"] | None = None
 
@@ -66,7 +68,15 @@ class PrefixReuse:
             and "past_key_values" in accepted
             and "use_cache" in accepted
             and is_causal(self.model)
+            and self._serves_all_targets()
         )
+
+    def _serves_all_targets(self) -> bool:
+        """Whether one forward pass gives every target what a pass over its own prefix would give."""
+        if self._is_shared is None:
+            groups = prefixes_of(self.model, self.encoding, entries_of([self.targets]), gradients=False)
+            self._is_shared = [length for length, _ in groups] == [self.visible_length]
+        return self._is_shared
 
     @property
     def visible_length(self) -> int:

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model_understanding.model.causality import is_causal
 from model_understanding.model.generation import end_ids
 from model_understanding.model.model import Model
+from model_understanding.model.prefixes import prefixes_agree
 from model_understanding.results import Generation
 from model_understanding.text.detokenization import token_text
 from model_understanding.text.encoding import Encoding
@@ -17,8 +17,8 @@ TOP_TOKENS = 5  # likeliest tokens kept at each step
 def generation_of(model: Model, encoding: Encoding, *, given: bool, top: int = TOP_TOKENS) -> Generation:
     """Return a prompt and its continuation with each step's probability, entropy and likeliest tokens.
 
-    The distributions come from one forward pass over prompt and continuation, so they are the model's own,
-    whatever the continuation was sampled with.
+    The distributions come from a forward pass over prompt and continuation, or from one for each step where
+    a longer text changes them, so they are the model's own, whatever the continuation was sampled with.
 
     Args:
         model: A language model.
@@ -61,6 +61,6 @@ def step_logits(model: Model, encoding: Encoding, steps: range) -> Float[Tensor,
     Returns:
         The logits one position before each.
     """
-    if is_causal(model):
+    if prefixes_agree(model, encoding, steps.start, steps.stop - 1):
         return model.logits(encoding.prefix(steps.stop - 1), keep_from=steps.start - 1)[0]
     return torch.cat([model.logits(encoding.prefix(step), keep_from=step - 1)[0] for step in steps])
