@@ -174,10 +174,10 @@ def test_one_forward_serves_all_layers_and_positions():
     ]
     try:
         visualizer.compute_logit_lens(PROBE)
-        assert len(counts) == 3  # is it causal, and where are its blocks: measured once
+        assert len(counts) == 6  # is it causal, do its prefixes agree, where are its blocks: measured once
         visualizer.compute_logit_lens(PROBE, continuation=" bad")
         visualizer.compute_logit_lens(TEXTS[1], positions=[0, 3])
-        assert len(counts) == len(blocks) == 5
+        assert len(counts) == len(blocks) == 8
     finally:
         for handle in handles:
             handle.remove()

@@ -26,6 +26,7 @@ from model_understanding.attention.protocol import AttentionMapMethod
 from model_understanding.checks import index_in
 from model_understanding.model.attention_layout import attention_layout, listed
 from model_understanding.model.model import Model
+from model_understanding.model.prefixes import read_in_one_pass
 from model_understanding.registry import MAPS
 from model_understanding.results import AttentionMap, Provenance, QueryKey
 from model_understanding.text.encoding import Encoding
@@ -69,6 +70,7 @@ def read_attention(
     reducer = reducer_of(keep)
     tokens = encoding.tokens[0]
     positions = None if queries is None else positions_of(queries, tokens)
+    encoding = read_in_one_pass(model, encoding, positions)
 
     def read() -> tuple[Axis, Axis, CapturedAttention]:
         layout = attention_layout(model)
@@ -167,6 +169,7 @@ def query_key_of(model: Model, encoding: Encoding, layer: int, head: int, query:
     started = time.perf_counter()
     tokens = encoding.tokens[0]
     query = index_in(query, len(tokens), "query token", "the text")
+    encoding = read_in_one_pass(model, encoding, [query])
 
     def read() -> tuple[int, int, QueryKeyReading]:
         layout = attention_layout(model)

@@ -14,6 +14,7 @@ from model_understanding.attribution.isolation import Errors, isolated
 from model_understanding.attribution.protocol import AttributionMethod, Scores
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.batching import Batches, memory_cautions
+from model_understanding.model.prefixes import read_in_one_pass
 from model_understanding.passes.predicted_targets import MakeTarget, PredictedTargets
 from model_understanding.passes.runner import Runner
 from model_understanding.paths.baselines import baseline_cautions, recorded_baseline
@@ -172,10 +173,21 @@ def _explained(
                         targets=tuple(rows[row]),
                         valid=_valid(runner, rows[row], tokens),
                         parameters=parameters,
-                        provenance=runner.model.provenance(encodings[member], seconds),
+                        provenance=runner.model.provenance(
+                            _noting_one_pass(runner, encodings[member], rows[row]), seconds
+                        ),
                         cautions=(*about_method, *cautions),
                     )
     return results
+
+
+def _noting_one_pass(runner: Runner, encoding: Encoding, targets: Sequence[Target]) -> Encoding:
+    """Return the text, with a warning where one pass over it stands for passes over its prefixes.
+
+    The loss is that of one pass; so are the hidden states that enter a layer.
+    """
+    is_one_pass = runner.layer is not None or any(target.quantity == "loss" for target in targets)
+    return read_in_one_pass(runner.model, encoding) if is_one_pass else encoding
 
 
 def attribution_of(

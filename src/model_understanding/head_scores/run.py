@@ -16,6 +16,7 @@ from model_understanding.head_scores.context import HeadScoreContext, head_means
 from model_understanding.head_scores.protocol import HeadScoreMethod
 from model_understanding.model.attention_layout import attention_layout
 from model_understanding.model.model import Model
+from model_understanding.model.prefixes import read_in_one_pass
 from model_understanding.registry import DEFAULT_HEAD_SCORES, HEAD_SCORES
 from model_understanding.results import Attribution, HeadScores, RankedHead, Target
 from model_understanding.text.encoding import Encoding
@@ -88,6 +89,7 @@ def scored_heads(
             f"Head scores need a text of two tokens or more. Got {len(tokens)}.", hint="Pass a longer text."
         )
     started = time.perf_counter()
+    encoding = read_in_one_pass(model, encoding)
     targets = function if function is not None else None if target is None else (target,)
     context = HeadScoreContext(model=model, encoding=encoding, targets=targets, attribution=attribution)
 

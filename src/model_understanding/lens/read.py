@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from model_understanding.checks import index_in, whole_number
 from model_understanding.errors import InputError, UnsupportedModelError
-from model_understanding.lens.logit_lens import read_layers
+from model_understanding.lens.logit_lens import LensReadings, read_layers
 from model_understanding.model.model import Model
+from model_understanding.model.prefixes import prefixes_agree
 from model_understanding.results import LogitLens
 from model_understanding.results.logit_lens import WHOLE_TEXT
 from model_understanding.targets.classification import labels_of, problem_of
@@ -52,7 +54,7 @@ def lens_of_tokens(
     if not read:
         raise InputError("positions=[] names no position.", hint="Leave positions out, or pass positions=-1.")
     following = [int(tokens.ids[position + 1]) if position + 1 < count else -1 for position in read]
-    readings = read_layers(model, encoding, positions=read, tracked=following, top=top)
+    readings = _read(model, encoding, read, following, top)
     ids = {*readings.top_ids.ravel().tolist(), *following} - {-1}
     labels = {token: token_text(model.tokenizer, token) for token in sorted(ids)}
     return _lens(model, encoding, read, following, readings, labels, started)
@@ -97,6 +99,23 @@ def lens_for_report(model: Model, encoding: Encoding) -> LogitLens:
     assert start is not None
     steps = range(start - 1, min(len(encoding.tokens[0]) - 1, start - 1 + MOST_STEPS_IN_REPORT))
     return lens_of_tokens(model, encoding, steps)
+
+
+def _read(
+    model: Model, encoding: Encoding, positions: Sequence[int], tracked: Sequence[int], top: int
+) -> LensReadings:
+    """Read positions in one forward pass, or each in a pass over its own prefix where these differ."""
+    if prefixes_agree(model, encoding, min(positions) + 1, max(positions) + 1):
+        return read_layers(model, encoding, positions=positions, tracked=tracked, top=top)
+    readings = [
+        read_layers(model, encoding, positions=[position], tracked=[following], top=top)
+        for position, following in zip(positions, tracked, strict=True)
+    ]
+    joined = {
+        name: torch.cat([getattr(reading, name) for reading in readings], dim=2 if "tracked" in name else 1)
+        for name in LensReadings._fields
+    }
+    return LensReadings(**joined)
 
 
 def _lens(

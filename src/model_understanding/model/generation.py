@@ -1,16 +1,32 @@
-"""Generate a continuation with transformers' ``generate``, using the caller's settings alone."""
+"""Generate a continuation from the caller's settings alone, with the model that explanations run.
 
-from collections.abc import Iterator
+transformers generates where it uses the same logits as our forward passes, which is measured; elsewhere each
+token is the one that our forward passes give.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from model_understanding.checks import whole_number
 from model_understanding.errors import InputError
-from model_understanding.model.guard import pass_settings
-from model_understanding.model.model import Model
+from model_understanding.model.guard import guarded, pass_settings
+from model_understanding.model.model import Model, measured_once
+from model_understanding.model.prefixes import prefixes_agree
+from model_understanding.model.rotary import original_frequencies
 from model_understanding.text.encoding import Encoding
+from model_understanding.tokens import Tokens
+
+_PROBE = (6, 3)  # tokens of the prompt and of the continuation on which both ways are compared
+# Relative difference of logits between both ways that is rounding error, which in half precision may send a
+# token to another expert.
+_TOLERANCE, _HALF_TOLERANCE = 1e-3, 0.2
+_log = logging.getLogger("model_understanding")
 
 _SET_BY_GENERATE = ("generation_config", "prepare_inputs_for_generation")
 
@@ -62,63 +78,127 @@ def generated_ids(
         )
     room = max_new_tokens if limit is None else min(max_new_tokens, limit - length)
     ends = end_ids(model.module, model.tokenizer)
-    if not model.generates:
-        return _by_full_passes(model, encoding, room, ends, seed, temperature, top_p, top_k)
-    sampling = {} if seed is None else {"temperature": temperature, "top_p": top_p, "top_k": top_k}
-    settings = _neutral_settings(model.module, ends)
-    with settings, pass_settings(model.module, model.config), torch.random.fork_rng(_cuda_devices(model)):
-        if seed is not None:
-            torch.manual_seed(seed)
-        sequences = model.module.generate(  # pyright: ignore[reportCallIssue]
-            **{
-                name: encoding.inputs[name]
-                for name in ("input_ids", "attention_mask")
-                if name in encoding.inputs
-            },
-            max_new_tokens=room,
-            do_sample=seed is not None,
-            **sampling,
-        )
-    return [int(token) for token in sequences[0, length:]]
+    sampling = None if seed is None else {"temperature": temperature, "top_p": top_p, "top_k": top_k}
+
+    def generated(generate: Callable[..., list[int]]) -> list[int]:
+        with torch.random.fork_rng(_cuda_devices(model)):
+            if seed is not None:
+                torch.manual_seed(seed)
+            return generate(model, encoding, room, ends, sampling)
+
+    if not model.generates or not _cache_agrees(model):
+        return generated(_by_forward_passes)
+    ids = generated(_by_transformers)
+    # The last token's own row is not needed: it was read one position before.
+    written = _followed_by(encoding, ids[:-1])
+    if prefixes_agree(model, written, length, written.ids.shape[1]):
+        return ids
+    return generated(_by_forward_passes)
 
 
-def _by_full_passes(
-    model: Model,
-    encoding: Encoding,
-    count: int,
-    ends: list[int],
-    seed: int | None,
-    temperature: float,
-    top_p: float,
-    top_k: int,
+def _by_transformers(
+    model: Model, encoding: Encoding, room: int, ends: list[int], sampling: dict[str, Any] | None
 ) -> list[int]:
-    """Return the ids that a module without ``generate`` writes, by one forward pass of the text for each."""
-    from transformers import (
-        LogitsProcessorList,
-        TemperatureLogitsWarper,
-        TopKLogitsWarper,
-        TopPLogitsWarper,
-    )
+    """Return what transformers generates, which keeps keys and values of earlier positions."""
+    sequences = _generate(model, encoding, room, ends, do_sample=sampling is not None, **(sampling or {}))
+    return [int(token) for token in sequences[0, encoding.ids.shape[1] :]]
 
-    changes = LogitsProcessorList()
-    if seed is not None:
-        changes.append(TemperatureLogitsWarper(float(temperature)))
-        changes += [TopKLogitsWarper(top_k)] if top_k else []
-        changes += [TopPLogitsWarper(top_p)] if top_p < 1 else []
-    generator = None if seed is None else torch.Generator().manual_seed(seed)
-    ids, start = encoding.ids, encoding.ids.shape[1]
-    while ids.shape[1] < start + count:
-        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        inputs = {name: values for name, values in inputs.items() if name in encoding.inputs}
-        text, last = Encoding(encoding.tokens, inputs), ids.shape[1] - 1
-        logits = model.logits_of(model.forward(text, last), text, last)[:, -1].float().cpu()
-        scores = changes(ids.cpu(), logits).softmax(-1)  # pyright: ignore[reportArgumentType]
-        likeliest = scores.argmax(-1, keepdim=True)
-        following = likeliest if generator is None else torch.multinomial(scores, 1, generator=generator)
-        ids = torch.cat([ids, following.to(ids.device)], dim=1)
-        if int(following) in ends:
-            break
-    return ids[0, start:].tolist()
+
+def _by_forward_passes(
+    model: Model, encoding: Encoding, room: int, ends: list[int], sampling: dict[str, Any] | None
+) -> list[int]:
+    """Return what explanations' own forward passes generate, one over the whole text for each token."""
+    ids: list[int] = []
+    while len(ids) < room and not (ids and ids[-1] in ends):
+        scores = _next_logits(model, _followed_by(encoding, ids))[None].float()
+        for change in [] if sampling is None else _sampled_from(**sampling):
+            scores = change(encoding.ids, scores)
+        token = scores.argmax(-1) if sampling is None else torch.multinomial(scores.softmax(-1), 1)
+        ids.append(int(token))
+    return ids
+
+
+def _sampled_from(temperature: float, top_p: float, top_k: int) -> Iterator[Any]:
+    """Yield what transformers does to the logits before it samples, in its order."""
+    from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+    if temperature != 1:
+        yield TemperatureLogitsWarper(temperature)
+    if top_k:
+        yield TopKLogitsWarper(top_k)
+    if top_p < 1:
+        yield TopPLogitsWarper(top_p)
+
+
+@measured_once
+def _cache_agrees(model: Model) -> bool:
+    """Return whether the logits that transformers generates from are those of forward passes.
+
+    They are not where generation positions tokens in its own way (RoBERTa with ``is_decoder``), or where
+    earlier positions see later ones (BERT), whose keys and values it keeps.
+    """
+    limit = model.longest_input
+    if limit is not None and limit < sum(_PROBE):
+        return True
+    vocabulary = model.config.get_text_config().vocab_size
+    ids = torch.arange(_PROBE[0], device=model.device)[None] * 7 % max(vocabulary - 1, 1) + 1
+    tokens = Tokens.from_pieces([str(i) for i in range(_PROBE[0])])
+    prompt = Encoding((tokens,), {"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+    try:
+        with guarded(model.module, gradients=False):
+            result = _generate(
+                model,
+                prompt,
+                _PROBE[1],
+                [],
+                output_logits=True,
+                return_dict_in_generate=True,
+                do_sample=False,
+            )
+            written = result.sequences[0, _PROBE[0] :].tolist()
+            return all(
+                _is_close(logits[0], _next_logits(model, _followed_by(prompt, written[:step])))
+                for step, logits in enumerate(result.logits)
+            )
+    except (TypeError, ValueError, AttributeError, LookupError, RuntimeError, NotImplementedError) as error:
+        _log.info("transformers cannot generate with %s: %s", model.name, error)
+        return False
+
+
+def _is_close(logits: Tensor, expected: Tensor) -> bool:
+    tolerance = _TOLERANCE if expected.dtype in (torch.float32, torch.float64) else _HALF_TOLERANCE
+    difference = (logits.float() - expected.float()).abs().max()
+    return bool(difference <= tolerance * expected.float().abs().max())
+
+
+def _next_logits(model: Model, encoding: Encoding) -> Float[Tensor, " vocabulary"]:
+    last = encoding.ids.shape[1] - 1
+    return model.logits_of(model.forward(encoding, last), encoding, last)[0, -1]
+
+
+def _followed_by(encoding: Encoding, ids: Sequence[int]) -> Encoding:
+    """Return a prompt's inputs with further tokens."""
+    inputs = {}
+    for name, values in encoding.inputs.items():
+        # An attention mask is 1 here too, and other inputs stay as they are at the last token.
+        following = (
+            values.new_tensor([list(ids)]) if name == "input_ids" else values[:, -1:].expand(1, len(ids))
+        )
+        inputs[name] = torch.cat([values, following.to(values)], dim=1)
+    return Encoding(encoding.tokens, inputs, encoding.prompt_length, encoding.cautions)
+
+
+def _generate(model: Model, encoding: Encoding, room: int, ends: list[int], **options: Any) -> Any:
+    """Call the module's ``generate`` with these settings alone."""
+    inputs = {
+        name: encoding.inputs[name] for name in ("input_ids", "attention_mask") if name in encoding.inputs
+    }
+    with (
+        _neutral_settings(model.module, ends),
+        pass_settings(model.module, model.config),
+        original_frequencies(model.rotaries),
+    ):
+        return model.module.generate(**inputs, max_new_tokens=room, **options)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ positions out of all (sparse attention), experts may take a number of tokens tha
 import logging
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,7 +20,6 @@ from model_understanding.model.causality import is_causal
 from model_understanding.model.guard import guarded
 from model_understanding.model.model import Model, measured_once
 from model_understanding.text.encoding import Encoding
-from model_understanding.text.max_length import longest_input
 from model_understanding.tokens import Tokens
 
 _PROBED = (5, 14, 24)  # lengths of the prefixes of the text that every model is measured on once
@@ -32,6 +32,10 @@ _OTHER_SETTINGS = (
 _TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-8}
 _HALF_TOLERANCE = 2e-2
 _NOISE = 4  # in half precision: how many times the difference that another batch size makes
+LENGTH_CAUTION = (
+    "In this model the states of earlier tokens depend on how long the text is. These values come from one "
+    "forward pass over the whole text, not from the pass over the tokens up to each position."
+)
 _log = logging.getLogger("model_understanding")
 
 
@@ -66,10 +70,32 @@ def prefixes_agree(model: Model, encoding: Encoding, shortest: int, longest: int
     return measured[key]
 
 
+def read_in_one_pass(model: Model, encoding: Encoding, positions: Sequence[int] | None = None) -> Encoding:
+    """Return a text that warns where one pass over it differs from what the model computed at a position.
+
+    Args:
+        model: The model.
+        encoding: The text.
+        positions: The positions that are read in one forward pass over the whole text; all by default.
+
+    Returns:
+        The text, with a warning if the model's passes over prefixes of these lengths do not agree with it.
+    """
+    tokens = encoding.ids.shape[1]
+    shortest = 1 if positions is None else 1 + min(position % tokens for position in positions)
+    if (
+        not model.is_language_model
+        or not is_causal(model)
+        or prefixes_agree(model, encoding, shortest, tokens)
+    ):
+        return encoding
+    return replace(encoding, cautions=(*encoding.cautions, LENGTH_CAUTION))
+
+
 @measured_once
 def _probe_agrees(model: Model) -> bool:
     """Return whether the prefixes of a short text agree: half of it differs, half repeats one token."""
-    limit = longest_input(model.module, model.tokenizer) or _PROBED[-1]
+    limit = model.longest_input or _PROBED[-1]
     lengths = [length for length in _PROBED if length <= limit]
     if len(lengths) < 2:
         return True

@@ -26,6 +26,7 @@ class Generation(JsonResult):
         top_labels: Their texts, K tuples of k.
         given: Whether the continuation was given by the caller rather than generated.
         ended: Whether the model ended the continuation itself, with an end token.
+        cautions: Warnings, for example about steps whose token is not the most probable one.
     """
 
     tokens: Tokens
@@ -37,6 +38,7 @@ class Generation(JsonResult):
     top_labels: tuple[tuple[str, ...], ...]
     given: bool
     ended: bool
+    cautions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         steps = len(self.tokens) - self.prompt_length
@@ -50,6 +52,7 @@ class Generation(JsonResult):
         frozen = read_only(self.top_probabilities, np.float32, top, "top_probabilities", SHARE)
         object.__setattr__(self, "top_probabilities", frozen)
         object.__setattr__(self, "top_labels", tuple(tuple(step) for step in self.top_labels))
+        object.__setattr__(self, "cautions", tuple(self.cautions))
         if len(self.top_labels) != steps or any(len(labels) != top[1] for labels in self.top_labels):
             raise ValueError(f"top_labels must have {top[1]} labels for each of the {steps} steps")
 

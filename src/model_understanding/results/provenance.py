@@ -1,7 +1,8 @@
 """Origin of a result: what is needed to reproduce it, and warnings about it."""
 
 import platform
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 from model_understanding.results.serialization import JsonResult
@@ -41,6 +42,10 @@ class Provenance(JsonResult):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cautions", tuple(self.cautions))
+
+    def with_cautions(self, cautions: Iterable[str]) -> "Provenance":
+        """Return the provenance with further warnings, each of them once."""
+        return replace(self, cautions=tuple(dict.fromkeys([*self.cautions, *cautions])))
 
 
 def versions_of(*packages: str) -> dict[str, str]:

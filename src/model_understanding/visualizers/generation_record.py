@@ -12,9 +12,12 @@ from model_understanding.text.detokenization import token_text
 from model_understanding.text.encoding import Encoding
 
 TOP_TOKENS = 5  # likeliest tokens kept at each step
+_MOST_NAMED = 8  # steps that a warning names
 
 
-def generation_of(model: Model, encoding: Encoding, *, given: bool, top: int = TOP_TOKENS) -> Generation:
+def generation_of(
+    model: Model, encoding: Encoding, *, given: bool, sampled: bool = False, top: int = TOP_TOKENS
+) -> Generation:
     """Return a prompt and its continuation with each step's probability, entropy and likeliest tokens.
 
     The distributions come from a forward pass over prompt and continuation, or from one for each step where
@@ -24,6 +27,7 @@ def generation_of(model: Model, encoding: Encoding, *, given: bool, top: int = T
         model: A language model.
         encoding: Prompt and continuation.
         given: Whether the continuation was given rather than generated.
+        sampled: Whether it was sampled.
         top: How many of the likeliest tokens of each step are kept.
 
     Returns:
@@ -35,6 +39,7 @@ def generation_of(model: Model, encoding: Encoding, *, given: bool, top: int = T
     following = torch.as_tensor(tokens.ids[start:].copy(), device=logs.device)
     probabilities = logs.exp()
     best = logs.topk(min(top, logs.shape[-1]), dim=-1)
+    others = [] if given or sampled else (best.indices[:, 0] != following).nonzero()[:, 0].tolist()
     return Generation(
         tokens=tokens,
         prompt_length=start,
@@ -47,6 +52,19 @@ def generation_of(model: Model, encoding: Encoding, *, given: bool, top: int = T
         ),
         given=given,
         ended=not given and int(tokens.ids[-1]) in end_ids(model.module, model.tokenizer),
+        cautions=(*encoding.cautions, *_other_steps(others)),
+    )
+
+
+def _other_steps(steps: list[int]) -> tuple[str, ...]:
+    """Return a warning that names the steps at which another token than the one generated is likeliest."""
+    if not steps:
+        return ()
+    named = ", ".join(map(str, steps[:_MOST_NAMED])) + (", …" if len(steps) > _MOST_NAMED else "")
+    return (
+        f"At step{'s' * (len(steps) > 1)} {named} (counted from 0) the generated token is not the most "
+        "probable one of the forward pass that is explained: generating with cached keys and values gives "
+        "other logits.",
     )
 
 

@@ -127,7 +127,9 @@ class GenerativeModelVisualizer(Visualizer):
         """
         sampling = Sampling(seed=seed, temperature=temperature, top_p=top_p, top_k=top_k)
         encoding = self._continued(prompt, continuation, max_new_tokens, sampling)
-        return generation_of(self.runner.model, encoding, given=continuation is not None)
+        return generation_of(
+            self.runner.model, encoding, given=continuation is not None, sampled=seed is not None
+        )
 
     @overload
     def compute_saliency(  # pyright: ignore[reportOverlappingOverload]  # a string is an iterable of strings
@@ -1028,7 +1030,7 @@ class GenerativeModelVisualizer(Visualizer):
             generation=generation,
             attributions=tuple(attributions),
             contrasts=contrasts,
-            provenance=attributions[0].provenance,
+            provenance=attributions[0].provenance.with_cautions(generation.cautions),
         )
         if not scores_only:
             report = replace(
