@@ -1,5 +1,7 @@
 """Chat messages: what the template adds is special, what the user wrote is not."""
 
+from dataclasses import replace
+
 import pytest
 import tiny_tokenizers
 from tiny_models import build
@@ -26,8 +28,8 @@ def user(content, role="user"):
 
 def split(tokenizer, *messages):
     """Return runs of the rendered text, each with whether it is the user's own."""
-    tokens, inputs = tokenize_chat(tokenizer, messages)
-    assert inputs["input_ids"] == tokenizer.apply_chat_template(
+    tokens, _ = tokenize_chat(tokenizer, messages)
+    assert tokens.ids.tolist() == tokenizer.apply_chat_template(
         list(messages),
         add_generation_prompt=messages[-1]["role"] != "assistant",
         continue_final_message=messages[-1]["role"] == "assistant",
@@ -221,7 +223,7 @@ ADDS = templated("{% for m in messages %}{{ '<|user|>' + m.content }}{% endfor %
 
 
 def rendered(tokenizer, chat):
-    return tokenizer.decode(tokenize_chat(tokenizer, chat)[1]["input_ids"])
+    return tokenizer.decode(tokenize_chat(tokenizer, chat)[0].ids)
 
 
 @pytest.mark.parametrize("tokenizer", [GPT2, AGENT, PRINTS, ADDS])
@@ -315,3 +317,22 @@ def test_a_list_of_chats_and_texts():
     first, *others = visualizer.compute_saliency(chats, method="saliency")
     for other in others:
         assert (other.scores == first.scores).all()
+
+
+def test_what_the_template_leaves_out_is_named():
+    visualizer = GenerativeModelVisualizer(model=build("gpt2"), tokenizer=GPT2)
+    called = {"role": "assistant", "content": "", "tool_calls": [CALL]}
+    chat = Chat(
+        [user("a king"), called, user("22 C", "tool")],
+        tools=TOOLS,
+        chat_template_kwargs={"enable_thinkng": False},
+    )
+    result = visualizer.compute_saliency(chat, target="next", method="saliency")
+    assert result.provenance.cautions[:2] == (
+        "Left out by the chat template, so not read by the model: the tool calls, the tools.",
+        "Without effect, because the chat template does not use it: 'enable_thinkng'.",
+    )
+    assert tokenize_chat(AGENT, replace(chat, chat_template_kwargs={"enable_thinking": True}))[1] == ()
+    last = templated("<|user|>{{ messages[-1]['content'] }}")
+    (caution,) = tokenize_chat(last, [user("Be brief.", "system"), user("film")])[1]
+    assert caution == "Left out by the chat template, so not read by the model: message 0 (system)."

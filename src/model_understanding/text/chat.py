@@ -22,6 +22,7 @@ _RESERVED = (
     "padding",
     "truncation",
 )
+_OF_RENDERING = ("chat_template", "add_generation_prompt", "continue_final_message")
 _EXAMPLE = "Pass for example [{'role': 'user', 'content': '…'}]."
 
 
@@ -89,7 +90,7 @@ def chat_of(value: Any) -> Chat:
     return chat
 
 
-def tokenize_chat(tokenizer: Any, value: Any) -> tuple[Tokens, dict[str, list[int]]]:
+def tokenize_chat(tokenizer: Any, value: Any) -> tuple[Tokens, tuple[str, ...]]:
     """Render a chat with the model's chat template and tokenize it.
 
     Args:
@@ -97,7 +98,7 @@ def tokenize_chat(tokenizer: Any, value: Any) -> tuple[Tokens, dict[str, list[in
         value: Messages, a ``Chat``, or a mapping with ``messages``.
 
     Returns:
-        The tokens, with those of the template marked special, and the inputs.
+        The tokens, with those of the template marked special, and warnings about what it leaves out.
 
     Raises:
         InputError: The tokenizer has no template, a message cannot be rendered, or the template rejects them.
@@ -108,11 +109,12 @@ def tokenize_chat(tokenizer: Any, value: Any) -> tuple[Tokens, dict[str, list[in
             f"{type(tokenizer).__name__} has no chat template.", hint="Pass the prompt as a single string."
         )
     text, chat = _rendered(tokenizer, chat)
-    tokens, inputs = tokenize(tokenizer, text, special_tokens=False)
+    tokens, _ = tokenize(tokenizer, text, special_tokens=False)
     marked = replace(chat, **marked_fields(chat.messages, chat.tools, chat.documents))
     spans = content_spans(text, chat.messages, lambda: _apply(tokenizer, marked))
     special = tokens.special | ~_overlap(tokens, spans)
-    return replace(tokens, special=special, words=np.where(special, -1, tokens.words)), inputs
+    tokens = replace(tokens, special=special, words=np.where(special, -1, tokens.words))
+    return tokens, _left_out(tokenizer, text, chat)
 
 
 def _check_message(message: object) -> None:
@@ -229,6 +231,44 @@ def _rejected(error: Exception, chat: Chat) -> InputError:
         hint=f"Use the roles and the order that this model's template expects (got {roles}{more}), or pass "
         "the rendered prompt as text.",
     )
+
+
+def _left_out(tokenizer: Any, text: str, chat: Chat) -> tuple[str, ...]:
+    """Return warnings about what the template does not write, which the model does not read."""
+    calls = [call for message in chat.messages for call in message.get("tool_calls") or ()]
+    parts = {
+        f"message {number} ({message['role']})": [message.get("content")]
+        for number, message in enumerate(chat.messages)
+    }
+    parts["the tool calls"] = [_function_name(call) for call in calls]
+    parts["the tools"] = [_function_name(tool) for tool in chat.tools or ()]
+    parts["the documents"] = [document.get("text") for document in chat.documents or ()]
+    missing = []
+    for what, contents in parts.items():
+        written = [content for content in contents if isinstance(content, str) and content.strip()]
+        if written and not any(_occurs(content, text) for content in written):
+            missing.append(what)
+    cautions = []
+    if missing:
+        cautions.append(f"Left out by the chat template, so not read by the model: {', '.join(missing)}.")
+    template = str(tokenizer.chat_template)
+    unread = [name for name in chat.chat_template_kwargs if name not in template]
+    unread = [repr(name) for name in unread if name not in _OF_RENDERING]
+    if unread:
+        cautions.append(f"Without effect, because the chat template does not use it: {', '.join(unread)}.")
+    return tuple(cautions)
+
+
+def _function_name(item: Any) -> Any:
+    """Return the name of a tool or of the function that a call calls."""
+    function = item.get("function", item) if isinstance(item, Mapping) else None
+    return function.get("name") if isinstance(function, Mapping) else None
+
+
+def _occurs(content: str, text: str) -> bool:
+    """Return whether a line of a content is in the text, in upper or lower case."""
+    lines = [line.strip().casefold() for line in content.splitlines()]
+    return any(line in text.casefold() for line in lines if line)
 
 
 def _overlap(tokens: Tokens, spans: Sequence[tuple[int, int]]) -> np.ndarray:

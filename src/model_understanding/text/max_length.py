@@ -32,7 +32,21 @@ def longest_input(model: torch.nn.Module, config: Any, tokenizer: Any) -> int | 
             padding = module.padding_idx
             if module.num_embeddings == positions and padding is not None:
                 return positions - padding - 1
-    return positions
+    return int(positions * _extension(config.get_text_config()))
+
+
+def _extension(config: Any) -> float:
+    """Return how many times the trained length dynamically scaled rotary positions serve."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    kinds = [rope, *rope.values()] if isinstance(rope, dict) else []
+    return max(
+        (
+            float(kind.get("factor") or 1)
+            for kind in kinds
+            if isinstance(kind, dict) and "dynamic" in str(kind.get("rope_type"))
+        ),
+        default=1,
+    )
 
 
 def check_length(name: str, limit: int | None, tokens: int) -> None:

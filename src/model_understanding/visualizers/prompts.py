@@ -52,10 +52,9 @@ def encoded_prompt(model: Model, prompt: Prompt, continuation: Continuation | No
     Raises:
         InputError: One of them is empty, or both together are too long.
     """
-    tokens, _ = _tokenized(model.tokenizer, prompt)
+    tokens, cautions = _tokenized(model.tokenizer, prompt)
     if continuation is None:
-        return model.encode(tokens, prompt_length=len(tokens))
-    cautions: tuple[str, ...] = ()
+        return model.encode(tokens, prompt_length=len(tokens), cautions=cautions)
     ids = ids_in(continuation, "continuation")
     if ids is not None:
         following = tokens_of_ids(model.tokenizer, ids, tokens)
@@ -66,7 +65,7 @@ def encoded_prompt(model: Model, prompt: Prompt, continuation: Continuation | No
         )
     else:
         following, together = continuation_of(model.tokenizer, tokens, continuation)
-        cautions = () if together else (boundary_caution(following),)
+        cautions = cautions if together else (*cautions, boundary_caution(following))
     return model.encode(joined(tokens, following), prompt_length=len(tokens), cautions=cautions)
 
 
@@ -92,15 +91,15 @@ def continued_prompt(
     model = runner.model
     if continuation is not None:
         return encoded_prompt(model, prompt, continuation)
-    tokens, inputs = _tokenized(model.tokenizer, prompt)
+    tokens, cautions = _tokenized(model.tokenizer, prompt)
     ids = runner.generate(
         tokens,
-        {"input_ids": inputs["input_ids"]},
+        {"input_ids": tokens.ids.tolist()},
         max_new_tokens=max_new_tokens,
         **asdict(sampling or Sampling()),
     )
     following = tokens_of_ids(model.tokenizer, ids, tokens)
-    return model.encode(joined(tokens, following), prompt_length=len(tokens))
+    return model.encode(joined(tokens, following), prompt_length=len(tokens), cautions=cautions)
 
 
 def prompt_of(model: Model, encoding: Encoding) -> Encoding:
@@ -143,10 +142,11 @@ def continuation_for_each(
     return list(continuation)  # pyright: ignore[reportReturnType]
 
 
-def _tokenized(tokenizer: Any, prompt: Prompt) -> tuple[Tokens, dict[str, list[int]]]:
+def _tokenized(tokenizer: Any, prompt: Prompt) -> tuple[Tokens, tuple[str, ...]]:
+    """Return a prompt's tokens, and warnings about how it was read."""
     if is_chat(prompt):
         return tokenize_chat(tokenizer, prompt)
     ids = ids_in(prompt, "prompt")
     if ids is not None:
-        return tokens_of_ids(tokenizer, ids), {"input_ids": ids}
-    return tokenize(tokenizer, words_or_text(prompt))  # pyright: ignore[reportArgumentType]
+        return tokens_of_ids(tokenizer, ids), ()
+    return tokenize(tokenizer, words_or_text(prompt))[0], ()  # pyright: ignore[reportArgumentType]
