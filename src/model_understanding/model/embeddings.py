@@ -52,7 +52,7 @@ def id_lookups(model: Model) -> tuple[Lookup, ...]:
     Raises:
         UnsupportedModelError: They cannot be located, or do not carry the whole text.
     """
-    lookups = _lookups_or_reason(model, input_embeddings(model.module))
+    lookups = _lookups_or_reason(model)
     if isinstance(lookups, str):
         raise UnsupportedModelError(lookups, hint=BY_IDS_HINT)
     return lookups
@@ -60,7 +60,7 @@ def id_lookups(model: Model) -> tuple[Lookup, ...]:
 
 def has_embeddings(model: Model) -> bool:
     """Return whether a text's embeddings can be replaced and differentiated; measured once per model."""
-    return not isinstance(_lookups_or_reason(model, input_embeddings(model.module)), str)
+    return not isinstance(_lookups_or_reason(model), str)
 
 
 def replaced_embeddings(
@@ -101,19 +101,29 @@ def reads_id_itself(model: Model, token: int) -> bool:
         return not _gives(model, lookups, text, rows, changed, _logits(model, changed))
 
 
+def _lookups_or_reason(model: Model) -> tuple[Lookup, ...] | str:
+    """Return a model's lookups, or why its embeddings cannot be used."""
+    times_copied = model.own_copy.times_copied
+    known = model.actual.measured.get(_lookups_or_reason)
+    if known is None or known[0] != times_copied:
+        known = times_copied, _lookups_of(model, tuple(model.module.modules()))
+        model.actual.measured[_lookups_or_reason] = known
+    return known[1]
+
+
 @measured_once
-def _lookups_or_reason(model: Model, table: nn.Module | None) -> tuple[Lookup, ...] | str:
-    """Return a model's lookups, or why its embeddings cannot be used.
+def _lookups_of(model: Model, modules: tuple[nn.Module, ...]) -> tuple[Lookup, ...] | str:
+    """Return the lookups of a model that consists of these modules, or why there are none.
 
     Args:
         model: The model.
-        table: Its embedding table; another one, after the vocabulary was resized, is measured again.
+        modules: Its modules: where the caller has exchanged some, it is measured again.
     """
     with guarded(model.module, gradients=False), unchanged_modules(model.module):
         try:
             calls, lookups = _measured_lookups(model)
         except Exception:  # some run on texts of one length only, or overflow on a random text
-            return _unmeasured(model, table)
+            return _unmeasured(model)
     if lookups:
         return lookups
     if not calls:
@@ -141,11 +151,12 @@ def _measured_lookups(model: Model) -> tuple[list[_Call], tuple[Lookup, ...]]:
     return calls, ()
 
 
-def _unmeasured(model: Model, table: nn.Module | None) -> tuple[Lookup, ...] | str:
+def _unmeasured(model: Model) -> tuple[Lookup, ...] | str:
     """Return the lookup that a model's table suggests, where a short text cannot be run.
 
     Every forward pass checks that the table is called with the text's ids.
     """
+    table = input_embeddings(model.module)
     if table is None:
         return f"{model.name} has no embedding table, so gradients do not apply to it."
     width = vectors_of(table(torch.zeros((1, 1), dtype=torch.long, device=model.device))).shape[-1]
@@ -228,19 +239,21 @@ def _chosen(model: nn.Module, pointwise: set[nn.Module], is_outer: bool) -> tupl
 
 def _with_columns(calls: Sequence[_Call], text: Encoding) -> tuple[Lookup, ...]:
     """Return the lookups of calls, where calls that give the same vectors share their columns."""
-    parts: list[tuple[Tensor, int]] = []  # vectors, and their first column
+    parts: list[tuple[nn.Module, Tensor, int]] = []  # a table, its vectors for the text, their first column
     lookups = []
     for call in calls:
         vectors = vectors_of(call.module(text.ids))
-        same = (first for known, first in parts if _is_equal(known, vectors))
+        same = (first for table, known, first in parts if _is_same(call.module, vectors, table, known))
         start = next(same, None)
         if start is None:
-            start = sum(known.shape[-1] for known, _ in parts)
-            parts.append((vectors, start))
+            start = sum(known.shape[-1] for _, known, _ in parts)
+            parts.append((call.module, vectors, start))
         end = start + vectors.shape[-1]
         lookups.append(Lookup(call.module, call.call, call.offset, call.wraps, call.transposed, start, end))
     return tuple(lookups)
 
 
-def _is_equal(vectors: Tensor, others: Tensor) -> bool:
-    return vectors.shape == others.shape and torch.equal(vectors.to(others.device), others)
+def _is_same(table: nn.Module, vectors: Tensor, other: nn.Module, others: Tensor) -> bool:
+    """Return whether two tables give the same vectors because they share their weights, not by chance."""
+    weights = [getattr(module, "weight", None) for module in (table, other)]
+    return weights[0] is weights[1] and vectors.shape == others.shape and torch.equal(vectors, others)

@@ -43,13 +43,14 @@ class OwnCopy:
         """Held by the thread that runs the copy."""
         self.depth = 0
         """How many runs of the thread that holds the lock are nested."""
+        self.times_copied = 0
+        """How often the original's modules have been copied: it grows when they change."""
         self._original = original
         self._copies: dict[nn.Module, nn.Module] = {}
         self._weights: dict[Tensor, nn.Parameter] = {}
         self._entered: set[int] = set()  # attributes whose parts are being looked at
         # Every module as it was copied; its contents are kept so that no other object gets their ids.
         self._seen: list[tuple[nn.Module, list[int], list[Any]]] = []
-        self._times_copied = 0
         with torch.inference_mode(False):
             self._copy_all()
 
@@ -68,7 +69,7 @@ class OwnCopy:
                 self._copy_all()
 
     def _copy_all(self) -> None:
-        self._times_copied += 1
+        self.times_copied += 1
         originals = self._collect()
         self._weights = dict(self._frozen_weights(originals))
         for original in originals:
@@ -86,7 +87,7 @@ class OwnCopy:
             weight.data_ptr() if weight.layout == torch.strided and not weight.is_meta else 0
             for weight in self._weights
         )
-        return self._times_copied, self.versions(), pointers
+        return self.times_copied, self.versions(), pointers
 
     def require_unchanged(self, versions: tuple[int, ...]) -> None:
         """Raise if weights were changed since, so that one explanation would be of several models.
