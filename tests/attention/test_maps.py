@@ -236,5 +236,5 @@ def test_a_model_without_attention_in_every_layer_is_refused(map):
         computed("mamba", map)
     assert str(caught.value) == (
         f"{map} needs attention in every layer, but 3 of the 3 layers of MambaForCausalLM have none. "
-        "Use a method that does not read attention, such as saliency."
+        "Use a method that does not read attention, such as leave_one_out or saliency."
     )

@@ -162,7 +162,7 @@ def test_what_a_method_cannot_do_is_refused(method):
         visualizer.compute_saliency(TEXT, method=method)
     assert str(caught.value) == (
         f"{name} needs attention in every layer, but 3 of the 3 layers of MambaForCausalLM have none. "
-        "Use a method that does not read attention, such as saliency."
+        "Use a method that does not read attention, such as leave_one_out or saliency."
     )
     with pytest.raises(InputError, match="There is no start layer 7: the model has 3"):
         scores_of("bert", METHODS.load(method)(start_layer=7))

@@ -5,11 +5,13 @@ import threading
 import oracles
 import pytest
 import tiny_models
+import tiny_tokenizers
 import torch
+import transformers as hf
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 from torch.nn import functional
 
-from model_understanding import UnsupportedModelError
+from model_understanding import ModelVisualizer, UnsupportedModelError
 from model_understanding.attribution.gim import Gim
 from model_understanding.attribution.lrp import AttnLrp, CpLrp
 from model_understanding.backward_rules import activations
@@ -242,7 +244,7 @@ def test_a_model_without_attention_is_refused(method):
         compared("mamba", method)
     assert str(caught.value) == (
         f"{method.name} needs attention in every layer, but 3 of the 3 layers of MambaForCausalLM have none. "
-        "Use a method that does not modify the backward pass, such as input_x_gradient."
+        "Use a method that does not modify the backward pass, such as leave_one_out or input_x_gradient."
     )
 
 
@@ -266,5 +268,27 @@ def test_attention_out_of_sight_is_refused(monkeypatch):
     assert str(caught.value) == (
         "The rules of gim do not cover BertForSequenceClassification with attn_implementation='sdpa': found "
         "2 attention layers instead of 3. "
-        "Use a method that does not modify the backward pass, such as input_x_gradient."
+        "Use a method that does not modify the backward pass, such as leave_one_out or input_x_gradient."
     )
+
+
+def test_both_stacks_of_an_encoder_decoder_follow_the_rules():
+    """T5 has no biases: with constant attention weights, relevance adds up to the logit."""
+    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4, "vocab_size": 420}
+    ids = {"decoder_start_token_id": 3, "pad_token_id": 1, "eos_token_id": 2}
+    torch.manual_seed(0)
+    model = hf.AutoModelForSequenceClassification.from_config(
+        hf.T5Config(**sizes, **ids, num_labels=3)
+    ).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(torch.randn(weight.shape) * 0.2 if weight.ndim > 1 else weight)
+        model.transformer.shared.weight[3] = 0  # the decoder's first token is no token of the text
+    visualizer = ModelVisualizer(model=model, tokenizer=tiny_tokenizers.roberta_like())
+    found = visualizer.compute_saliency("A far land", method=CpLrp(), target=0)
+    assert abs(float(found.outputs[0])) > 0.05
+    assert oracles.close(found.scores.sum(), found.outputs[0], 1e-4)
+    for method in ("gim", "attn_lrp"):
+        assert visualizer.compute_saliency("A far land", method=method, target=0).scores.any()
+    with pytest.raises(UnsupportedModelError, match="encoder–decoder"):
+        visualizer.compute_saliency("A far land", method="attention_rollout", target=0)

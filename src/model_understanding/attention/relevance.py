@@ -188,6 +188,6 @@ def _pooled_positions(reader: FlowReader, value: Tensor) -> Float[Tensor, "1 tok
         raise UnsupportedModelError(
             f"The answer of {reader.model.name} has no gradient at its last attention layer, so the position "
             "where it is read is unknown.",
-            hint="Use a method that needs no attention, such as saliency.",
+            hint="Use a method that needs no attention, such as leave_one_out or saliency.",
         )
     return sizes / sizes.sum()

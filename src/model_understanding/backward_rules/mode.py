@@ -24,12 +24,14 @@ from model_understanding.backward_rules.rules import (
 )
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.model.attention_layout import require_attention_in_every_layer
-from model_understanding.model.model import Model
+from model_understanding.model.guard import guarded
+from model_understanding.model.model import Model, measured_once
 from model_understanding.model.operations import CONTRACTIONS, MULTIPLICATIONS
+from model_understanding.model.probes import probe_texts, unchanged_modules
 from model_understanding.passes.checkpointing import block_context
 from model_understanding.passes.runner import BackwardRule
 
-_HINT = "Use a method that does not modify the backward pass, such as input_x_gradient."
+_HINT = "Use a method that does not modify the backward pass, such as leave_one_out or input_x_gradient."
 
 
 def modified_backward(model: Model, rules: BackwardRules, method: str) -> BackwardRule:
@@ -48,7 +50,7 @@ def modified_backward(model: Model, rules: BackwardRules, method: str) -> Backwa
             norm, an activation or an attention layer was not intercepted.
     """
     name = model.name
-    layers = require_attention_in_every_layer(model, method, _HINT)
+    layers = _attention_count(model, method)
     heads = model.config.get_text_config().num_attention_heads
 
     @contextmanager
@@ -77,6 +79,37 @@ def modified_backward(model: Model, rules: BackwardRules, method: str) -> Backwa
             )
 
     return context
+
+
+def _attention_count(model: Model, method: str) -> int:
+    """Return how often a forward pass of a model must show softmax attention.
+
+    Raises:
+        UnsupportedModelError: Some layers have no softmax attention.
+    """
+    if getattr(model.config, "is_encoder_decoder", False):
+        return _attention_modules_run(model)
+    return require_attention_in_every_layer(model, method, _HINT)
+
+
+@measured_once
+def _attention_modules_run(model: Model) -> int:
+    """Return how often a forward pass calls attention modules that contain no others."""
+    calls = 0
+
+    def count(*_: Any) -> None:
+        nonlocal calls
+        calls += 1
+
+    named = [part for part in model.module.modules() if "attention" in type(part).__name__.lower()]
+    inner = [
+        part for part in named if not any(other in named for other in part.modules() if other is not part)
+    ]
+    with ExitStack() as hooks, guarded(model.module, gradients=False), unchanged_modules(model.module):
+        for part in inner:
+            hooks.callback(part.register_forward_hook(count).remove)
+        model.forward(probe_texts(model)[0])
+    return calls
 
 
 class ModifiedBackward(TorchFunctionMode):

@@ -11,7 +11,8 @@ from model_understanding.checks import index_in, is_whole
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.model import Model
 
-_HINT = "Use a saliency method instead: it works for every model with token embeddings."
+_HINT = "Use compute_saliency instead: its default method works for every model."
+_METHOD_HINT = "Use a method that does not read attention, such as leave_one_out or saliency."
 _LOAD_HINT = "Load the model with attn_implementation='sdpa' or 'eager'."
 _MEASURED = "attention_layout"
 
@@ -207,7 +208,9 @@ def _is_softmax_attention(layer_type: str) -> bool:
 
 
 def require_attention_in_every_layer(
-    model: Model, method: str, hint: str = "Use a method that does not read attention, such as saliency."
+    model: Model,
+    method: str,
+    hint: str = "Use a method that does not read attention, such as leave_one_out or saliency.",
 ) -> int:
     """Return how many layers a model has, after checking that each one computes softmax attention.
 
@@ -220,6 +223,10 @@ def require_attention_in_every_layer(
         UnsupportedModelError: Some layers have no softmax attention.
     """
     layout = known_layout(model)
+    if layout.is_encoder:
+        raise UnsupportedModelError(
+            f"{method} follows one stack of layers, and {model.name} is an encoder–decoder.", hint=hint
+        )
     if not layout.is_complete or not layout.layers:
         without = layout.depth - len(layout.layers)
         raise UnsupportedModelError(
