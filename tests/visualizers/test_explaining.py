@@ -4,6 +4,7 @@ import traceback
 
 import numpy as np
 import pytest
+from pass_counts import measured
 from tiny_models import PROBE, visualizer_of
 
 from model_understanding import GenerativeModelVisualizer, InputError, ModelVisualizer
@@ -36,7 +37,7 @@ def tokenized(monkeypatch):
 
 @pytest.mark.parametrize("evaluate", [False, True])
 def test_analyzing_a_text_tokenizes_it_once(tokenized, evaluate):
-    visualizer = visualizer_of("bert")
+    visualizer = measured(visualizer_of("bert"))
     calls = tokenized(visualizer)
     visualizer.analyze(PROBE, evaluate=evaluate, show=False)
     assert calls == [PROBE]
@@ -46,7 +47,7 @@ def test_analyzing_a_text_tokenizes_it_once(tokenized, evaluate):
     ("continuation", "texts"), [(None, [PROBE]), (CONTINUATION, [PROBE, PROBE + CONTINUATION])]
 )
 def test_analyzing_a_prompt_tokenizes_it_once(tokenized, continuation, texts):
-    visualizer = visualizer_of("gpt2")
+    visualizer = measured(visualizer_of("gpt2"))
     calls = tokenized(visualizer)
     visualizer.analyze(PROBE, continuation, max_new_tokens=4, show=False)
     assert calls == texts

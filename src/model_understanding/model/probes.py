@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from model_understanding.model.model import Model
+from model_understanding.model.model import Model, measured_once
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
@@ -20,7 +20,7 @@ def probe_texts(model: Model) -> tuple[Encoding, Encoding]:
     answer there (BART). What it adds at the end is followed by one more ordinary token: a model that copies a
     text's last token elsewhere (MBart) would otherwise look like one that puts a constant there.
     """
-    before, after = _added_ids(model.tokenizer)
+    before, after = _added_ids(model)
     ordinary = _ordinary_ids(model)
     count = _ORDINARY_TOKENS + bool(after)
     ids = [ordinary[i * len(ordinary) // (2 * count)] for i in range(2 * count)]
@@ -70,10 +70,11 @@ def _ordinary_ids(model: Model) -> list[int]:
     return [index for index in range(min(rows, len(model.tokenizer))) if index not in special]
 
 
-def _added_ids(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Return the ids that a tokenizer adds before and after a text."""
+@measured_once
+def _added_ids(model: Model) -> tuple[list[int], list[int]]:
+    """Return the ids that a model's tokenizer adds before and after a text."""
     try:
-        empty, word = (list(tokenizer(text)["input_ids"]) for text in ("", "a"))
+        empty, word = (list(model.tokenizer(text)["input_ids"]) for text in ("", "a"))
     except Exception:  # a tokenizer may be anybody's
         return [], []
     same = [a == b for a, b in zip(empty, word, strict=False)]
