@@ -208,7 +208,7 @@ def flow_map(
             matrices = reader.matrices(logits[0, -1].max())
             if len(layers) > 1:
                 matrices = [computed(matrix, length) for matrix in matrices]
-            start = torch.zeros((len(positions), length), device=model.device)
+            start = torch.zeros((len(positions), length), device=model.device, dtype=torch.float32)
             inside = [index for index, query in enumerate(positions) if query < length]
             start[inside, [positions[index] for index in inside]] = 1
             multiply = partial(multiplied_down, start, adds_identity=reader.adds_identity)

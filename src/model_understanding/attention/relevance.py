@@ -14,6 +14,7 @@ from model_understanding.checks import index_in
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.model.guard import guarded
 from model_understanding.model.metering import count_backward
+from model_understanding.model.precision import precise
 from model_understanding.passes.predicted_targets import PredictedTargets
 from model_understanding.passes.prefix_plan import prefixes_of
 from model_understanding.passes.runner import CustomTarget, Runner, Targets
@@ -105,7 +106,8 @@ def _of_targets(
     predicted = targets if isinstance(targets, PredictedTargets) else None
     entries = predicted.entries() if predicted else entries_of(targets)
     count = 1 if predicted else len(targets[0])
-    values, scores = torch.zeros((1, count), device=device), torch.zeros((1, count, tokens), device=device)
+    values = torch.zeros((1, count), device=device, dtype=torch.float32)
+    scores = torch.zeros((1, count, tokens), device=device, dtype=torch.float32)
     for length, group in prefixes_of(runner.model, text, entries, gradients=False):
         part = text.prefix(length)
         keep_from = min(entry.position for entry in group)
@@ -137,13 +139,13 @@ def _flow(
     first: int,
 ) -> Float[Tensor, "targets tokens"]:
     """Return what flows from each token to where each target's entries are read."""
-    start = torch.zeros((len(values), reader.tokens), device=runner.model.device)
+    start = torch.zeros((len(values), reader.tokens), device=runner.model.device, dtype=torch.float32)
     if runner.is_language_model:
         for entry in entries:
             start[entry.target, entry.position] += abs(entry.weight)
     else:
         # Of all logits, weighted: a plain sum of a softmax's inputs can cancel.
-        weights = torch.linspace(-1, 1, logits.shape[-1] + 1, device=logits.device)[1:]
+        weights = torch.linspace(-1, 1, logits.shape[-1] + 1, device=logits.device, dtype=torch.float32)[1:]
         start[:] = _pooled_positions(reader, (logits * weights.to(logits)).sum())
     if not reader.per_target:
         return multiplied_down(start, reader.matrices(None)[first:])
@@ -168,7 +170,8 @@ def _of_function(
         count_backward(tokens)
         if outputs is None:
             device = runner.model.device
-            return Relevance(torch.ones((1, 1), device=device), torch.zeros((1, 1, tokens), device=device))
+            one = torch.ones((1, 1), device=device, dtype=torch.float32)
+            return Relevance(one, one.new_zeros((1, 1, tokens)))
         value = custom_value(function(outputs), gradients=True)
         start = _pooled_positions(reader, value.sum())
         matrices = reader.matrices(value.sum())[first:]
@@ -182,7 +185,7 @@ def _pooled_positions(reader: FlowReader, value: Tensor) -> Float[Tensor, "1 tok
     assert layer is not None
     (gradient,) = torch.autograd.grad(value, layer.output, retain_graph=True, allow_unused=True)
     sizes = (
-        None if gradient is None else layer.by_head(gradient).float().square().sum(dim=(0, 2)).sqrt()[None]
+        None if gradient is None else precise(layer.by_head(gradient)).square().sum(dim=(0, 2)).sqrt()[None]
     )
     if sizes is None or not sizes.sum() > 0:
         raise UnsupportedModelError(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from model_understanding.attribution.protocol import Scores
 from model_understanding.checks import one_of, whole_number
+from model_understanding.model.precision import precise
 from model_understanding.model.vocabulary import ordinary_ids
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.paths.baselines import embedded_ids, movable_tokens
@@ -74,7 +75,7 @@ class ExpectedGradients:
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        embeddings = runner.embed(encoding).float()
+        embeddings = precise(runner.embed(encoding))
         movable = movable_tokens(runner.at_layer(None), encoding).cpu().numpy()
         vocabulary = ordinary_ids(runner.model).numpy()
         ids, alphas = [], []

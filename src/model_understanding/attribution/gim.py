@@ -7,6 +7,7 @@ from model_understanding.attribution.protocol import Scores
 from model_understanding.backward_rules.mode import modified_backward
 from model_understanding.backward_rules.rules import BackwardRules
 from model_understanding.checks import real_number
+from model_understanding.model.precision import precise
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.text.encoding import Encoding
 
@@ -56,5 +57,5 @@ class Gim:
         """Score the tokens of a batch of texts."""
         rule = modified_backward(runner.model, BackwardRules(temperature=self.temperature), self.name)
         values, gradients = runner.gradients(encoding, targets, rule=rule)
-        embeddings = runner.embed(encoding).float()[:, None]
+        embeddings = precise(runner.embed(encoding))[:, None]
         return Scores(scores=(gradients * embeddings).sum(-1).cpu().numpy(), outputs=values.cpu().numpy())

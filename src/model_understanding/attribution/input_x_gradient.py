@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from model_understanding.attribution.protocol import Scores
+from model_understanding.model.precision import precise
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.text.encoding import Encoding
 
@@ -33,5 +34,5 @@ class InputXGradient:
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
         values, gradients = runner.gradients(encoding, targets)
-        embeddings = runner.embed(encoding).float()[:, None]
+        embeddings = precise(runner.embed(encoding))[:, None]
         return Scores(scores=(gradients * embeddings).sum(-1).cpu().numpy(), outputs=values.cpu().numpy())

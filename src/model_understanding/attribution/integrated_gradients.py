@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from model_understanding.attribution.protocol import Scores
+from model_understanding.model.precision import precise
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.paths.baselines import (
     Baseline,
@@ -77,7 +78,7 @@ class IntegratedGradients:
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        embeddings, movable = runner.embed(encoding).float(), movable_tokens(runner, encoding)
+        embeddings, movable = precise(runner.embed(encoding)), movable_tokens(runner, encoding)
         lines = []
         for name in checked_baselines(self.baseline):
             differences = embeddings - baseline_embeddings(runner, encoding, name)

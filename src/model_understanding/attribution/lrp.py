@@ -6,6 +6,7 @@ from typing import ClassVar
 from model_understanding.attribution.protocol import Scores
 from model_understanding.backward_rules.mode import modified_backward
 from model_understanding.backward_rules.rules import BackwardRules
+from model_understanding.model.precision import precise
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.text.encoding import Encoding
 
@@ -47,7 +48,7 @@ class AttnLrp:
         """Score the tokens of a batch of texts."""
         rule = modified_backward(runner.model, BackwardRules(activations="slope"), self.name)
         values, gradients = runner.gradients(encoding, targets, rule=rule)
-        embeddings = runner.embed(encoding).float()[:, None]
+        embeddings = precise(runner.embed(encoding))[:, None]
         return Scores(scores=(gradients * embeddings).sum(-1).cpu().numpy(), outputs=values.cpu().numpy())
 
 
@@ -87,5 +88,5 @@ class CpLrp:
         rules = BackwardRules(activations="slope", gates="constant", weights="constant")
         rule = modified_backward(runner.model, rules, self.name)
         values, gradients = runner.gradients(encoding, targets, rule=rule)
-        embeddings = runner.embed(encoding).float()[:, None]
+        embeddings = precise(runner.embed(encoding))[:, None]
         return Scores(scores=(gradients * embeddings).sum(-1).cpu().numpy(), outputs=values.cpu().numpy())

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from model_understanding.attribution.protocol import Scores
 from model_understanding.checks import one_of
+from model_understanding.model.precision import precise
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.paths.baselines import (
     Baseline,
@@ -80,7 +81,7 @@ class SequentialIntegratedGradients:
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        embeddings, movable = runner.embed(encoding).float(), movable_tokens(runner, encoding)
+        embeddings, movable = precise(runner.embed(encoding)), movable_tokens(runner, encoding)
         names = checked_baselines(self.baseline)
         lines = []
         for name in names:

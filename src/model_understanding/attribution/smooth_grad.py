@@ -11,6 +11,7 @@ from torch import Tensor
 from model_understanding.attribution.protocol import Scores
 from model_understanding.checks import one_of, real_number, whole_number
 from model_understanding.model.batching import Batches
+from model_understanding.model.precision import precise
 from model_understanding.passes.gradients import NORMS, Norm, gradient_norms
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.paths.baselines import movable_tokens
@@ -71,7 +72,7 @@ class SmoothGrad:
 
     def __call__(self, runner: Runner, encoding: Encoding, targets: Targets) -> Scores:
         """Score the tokens of a batch of texts."""
-        embeddings = runner.embed(encoding).float()
+        embeddings = precise(runner.embed(encoding))
         movable = movable_tokens(runner, encoding)
         scales = torch.stack(
             [row[is_ordinary].std() for row, is_ordinary in zip(embeddings, movable, strict=True)]

@@ -8,6 +8,7 @@ from model_understanding.model.guard import guarded
 from model_understanding.model.model import Model, measured_once
 from model_understanding.model.offloading import watched_gradients
 from model_understanding.model.probes import unchanged_modules
+from model_understanding.model.precision import precise
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
@@ -53,7 +54,7 @@ def _ignores_later_embeddings(model: Model, encoding: Encoding) -> bool:
     weights = torch.linspace(-1, 1, logits.shape[-1], device=logits.device, dtype=logits.dtype)
     assert hook.leaf is not None
     (gradient,) = torch.autograd.grad((logits[:, :-1] * weights).sum(), hook.leaf)
-    sizes = gradient[0].float().abs().amax(dim=-1)
+    sizes = gradient[0].abs().amax(dim=-1)
     return bool(sizes[-1] <= 1e-9 * sizes.max())
 
 
@@ -66,6 +67,6 @@ def _ignores_later_ids(model: Model, encoding: Encoding) -> bool:
     other[:, -1] = other[:, 0]
     changed = Encoding(encoding.tokens, {**encoding.inputs, "input_ids": other})
     with guarded(model.module, gradients=False), unchanged_modules(model.module):
-        logits, others = (model.logits_in(model.forward(each)).float() for each in (encoding, changed))
+        logits, others = (precise(model.logits_in(model.forward(each))) for each in (encoding, changed))
     sizes = (logits - others)[0].abs().amax(dim=-1)
     return bool(sizes[:-1].max() <= _TOLERANCE * sizes[-1])

@@ -23,6 +23,7 @@ from model_understanding.model.lookups import EmbeddingHook
 from model_understanding.model.metering import count_forward
 from model_understanding.model.model import Model, measured_once
 from model_understanding.model.probes import probe_texts, unchanged_modules
+from model_understanding.model.precision import precise
 from model_understanding.text.encoding import Encoding
 
 _TOLERANCE = 1e-5  # relative to the largest logit; a few rounding errors in 16-bit models
@@ -143,10 +144,10 @@ def _require_full_state(model: Model, layer: int) -> None:
     with guarded(model.module, gradients=False), unchanged_modules(model.module):
         with replaced_states(model.module, block, other.ids) as hook:
             outputs = model.forward(other)
-        expected = model.logits_of(outputs, other, 0).float()
+        expected = precise(model.logits_of(outputs, other, 0))
         with replaced_states(model.module, block, text.ids, hook.leaf):
             outputs = model.forward(text)
-        logits = model.logits_of(outputs, text, 0).float()
+        logits = precise(model.logits_of(outputs, text, 0))
     allowed = max(_TOLERANCE, 4 * torch.finfo(model.dtype).eps) * expected.abs().max()
     if not bool((logits - expected).abs().max() <= allowed):
         raise UnsupportedModelError(

@@ -9,6 +9,7 @@ from model_understanding.model.embeddings import embeddings_of, id_lookups
 from model_understanding.model.guard import guarded
 from model_understanding.model.lookups import tables_of, vectors_of
 from model_understanding.model.model import Model
+from model_understanding.model.precision import precise
 
 IDS_AT_ONCE = 4096  # rows of the embedding table summed at once
 
@@ -20,9 +21,9 @@ def vocabulary_size(model: Model) -> int:
 
 
 def embedded(model: Model, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens width"]:
-    """Return the embeddings of ids, in 32-bit precision."""
+    """Return the embeddings of ids, in 32-bit precision or better."""
     with guarded(model.module, gradients=False):
-        return embeddings_of(model, ids).float()
+        return precise(embeddings_of(model, ids))
 
 
 def mean_embedding(model: Model, ids_at_once: int = IDS_AT_ONCE) -> Float[Tensor, " width"]:

@@ -118,7 +118,7 @@ class DryRun(Runner):
     ) -> Iterator[EmbeddingHook]:
         """Yield a hook whose leaf is 1 for rows that are the text itself and 0 for variants."""
         rows, tokens = encoding.ids.shape
-        is_text = torch.ones(rows, device=self.model.device)
+        is_text = torch.ones(rows, device=self.model.device, dtype=torch.float32)
         if embeddings is not None:
             with counted_by(None):
                 unchanged = self.embed(encoding).to(embeddings.dtype)
@@ -132,7 +132,7 @@ class DryRun(Runner):
 
     def _custom_value(self, target: Any, outputs: None) -> Tensor:
         """Return zero instead of calling the caller's function, since there are no outputs."""
-        return torch.zeros((), device=self.model.device, requires_grad=True)
+        return torch.zeros((), device=self.model.device, dtype=torch.float32, requires_grad=True)
 
     def _add(
         self,

@@ -12,6 +12,7 @@ from model_understanding.model.batching import is_out_of_memory, note_out_of_mem
 from model_understanding.model.lookups import BY_IDS_HINT
 from model_understanding.model.memory import most_product_positions
 from model_understanding.model.metering import count_backward
+from model_understanding.model.precision import precise
 from model_understanding.passes.lm_head_gradient import HeadGradients
 
 Norm = Literal["l2", "l1", "max"]
@@ -66,7 +67,7 @@ class GradientSum:
         self._values = values
         # An expanded scalar zero needs no memory until gradients are added.
         shape = (*values.shape, tokens if width else 0, width)
-        self._gradients = torch.zeros((), device=values.device).expand(shape)
+        self._gradients = values.new_zeros(()).expand(shape)
 
     def add_rows(self, targets: Sequence[int], rows: Float[Tensor, "batch some tokens width"]) -> None:
         """Add gradients of some targets with respect to the first tokens.
@@ -102,7 +103,7 @@ def jacobian_rows(
         head_gradients: Gradients with respect to the head's input, if they are already computed.
 
     Yields:
-        The range of targets, and their gradients in 32-bit precision.
+        The range of targets, and their gradients in 32-bit precision or better.
 
     Raises:
         UnsupportedModelError: The model overwrites activations that a backward pass needs.
@@ -124,7 +125,7 @@ def jacobian_rows(
         except Exception as error:
             raise _backward_error(error) from error
         count_backward((end - start) * leaf.shape[0] * leaf.shape[1])
-        yield slice(start, end), gradients.transpose(0, 1).float()
+        yield slice(start, end), precise(gradients.transpose(0, 1))
 
 
 def product_ranges(targets: int, rows: int, tokens: int, device: torch.device) -> list[tuple[int, int]]:

@@ -101,7 +101,7 @@ class Runner:
             keep: Tokens that the attention mask leaves visible, ``(B, T)``; default: all.
 
         Returns:
-            Values in 32-bit precision, ``(B, N)``.
+            Values in 32-bit precision or better, ``(B, N)``.
         """
         run = partial(self._run, gradients=False)
         with guarded(self.model.module, gradients=False):
@@ -128,7 +128,7 @@ class Runner:
             rule: Makes a context for the forward pass that modifies the backward pass.
 
         Returns:
-            Values ``(B, N)`` and gradients ``(B, N, T, D)``, both in 32-bit precision.
+            Values ``(B, N)`` and gradients ``(B, N, T, D)``, both in 32-bit precision or better.
         """
         module = self.model.module
         require_whole(module)

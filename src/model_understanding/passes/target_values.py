@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from model_understanding.errors import InputError
+from model_understanding.model.precision import precise
 from model_understanding.results import Target
 from model_understanding.targets.classification import OutputActivation
+
+_SATURATED = -0.01  # log-probability above which 32 bits leave it fewer than five digits
 
 TargetRows = Sequence[Sequence[Target]]
 CustomTarget = Callable[[Any], Tensor]
@@ -87,7 +90,7 @@ def read_values(
     targets: TargetRows,
     activation: OutputActivation,
 ) -> Float[Tensor, "batch targets"]:
-    """Return the value of each target, in 32-bit precision.
+    """Return the value of each target, in 32-bit precision or better.
 
     Args:
         logits: The model's logits at consecutive positions.
@@ -103,19 +106,24 @@ def read_values(
     rows = torch.tensor([entry.row for entry in entries], device=device)
     columns = torch.tensor([entry.target for entry in entries], device=device)
     positions = torch.tensor([entry.position - first_position for entry in entries], device=device)
-    weights = torch.tensor([entry.weight for entry in entries], device=device)
     quantities = [targets[entry.row][entry.target].quantity for entry in entries]
     indices = torch.tensor([entry.index for entry in entries], device=device)
     lines, line_of = _lines(logits, rows, positions)
+    weights = torch.tensor([entry.weight for entry in entries], device=device, dtype=lines.dtype)
     is_normalized = activation == "softmax" and any(quantity != "logit" for quantity in quantities)
     log_sums = torch.logsumexp(lines, dim=1) if is_normalized else None
 
     def value(selected: Tensor, index: Tensor, quantity: str) -> Tensor:
         line = line_of[selected]
-        log_sum = None if log_sums is None else log_sums[line]
-        return _quantity(lines[line, index], log_sum, quantity, activation)
+        if quantity == "logit" or activation == "identity":
+            return lines[line, index]
+        if log_sums is None:
+            log_probabilities = torch.nn.functional.logsigmoid(lines[line, index])
+        else:
+            log_probabilities = _log_softmax(lines, log_sums, line, index)
+        return log_probabilities.exp() if quantity == "prob" else log_probabilities
 
-    values = torch.zeros(len(entries), device=device)
+    values = lines.new_zeros(len(entries))
     for quantity in dict.fromkeys(quantities):
         selected = torch.tensor([i for i, q in enumerate(quantities) if q == quantity], device=device)
         values = values.index_add(0, selected, value(selected, indices[selected], quantity))
@@ -125,7 +133,7 @@ def read_values(
             selected = torch.tensor(contrasted, device=device)
             values = values.index_add(0, selected, -value(selected, against, quantity))
     shape = (len(targets), max(len(row) for row in targets))
-    flat = torch.zeros(shape[0] * shape[1], device=device)
+    flat = lines.new_zeros(shape[0] * shape[1])
     return flat.index_add(0, rows * shape[1] + columns, values * weights).view(shape)
 
 
@@ -149,7 +157,7 @@ def custom_value(value: object, *, gradients: bool) -> Float[Tensor, "1 1"]:
             "The value of the custom target has no gradient with respect to the model's outputs.",
             hint="Compute it with torch operations; do not detach the outputs or convert them to numbers.",
         )
-    return value.float().reshape(1, 1)
+    return precise(value).reshape(1, 1)
 
 
 def _described(value: object) -> str:
@@ -166,23 +174,28 @@ def _lines(
     """
     flat = logits.flatten(0, 1)
     used, line_of = torch.unique(rows * logits.shape[1] + positions, return_inverse=True)
-    return (flat if len(used) == len(flat) else flat[used]).float(), line_of
+    return precise(flat if len(used) == len(flat) else flat[used]), line_of
 
 
-def _quantity(
-    logits: Float[Tensor, " entries"],
-    log_sums: Float[Tensor, " entries"] | None,
-    quantity: str,
-    activation: OutputActivation,
+def _log_softmax(
+    lines: Float[Tensor, "lines classes"],
+    log_sums: Float[Tensor, " lines"],
+    line: Int[Tensor, " entries"],
+    index: Int[Tensor, " entries"],
 ) -> Float[Tensor, " entries"]:
-    if quantity == "logit" or activation == "identity":
-        return logits
-    if activation == "sigmoid":
-        log_probabilities = torch.nn.functional.logsigmoid(logits)
-    else:
-        assert log_sums is not None
-        log_probabilities = logits - log_sums
-    return log_probabilities.exp() if quantity == "prob" else log_probabilities
+    """Return the log-probabilities of some entries of the lines.
+
+    ``logit − logsumexp`` loses a probability near 1: two numbers that are almost equal are subtracted, in its
+    gradient as well. There ``−log(1 + Σ_others exp(logit_other − logit))`` subtracts nothing.
+    """
+    logits = lines[line, index]
+    values = logits - log_sums[line]
+    saturated = (values > _SATURATED).nonzero()[:, 0]
+    if not len(saturated):
+        return values
+    others = lines[line[saturated]].scatter(1, index[saturated, None], -torch.inf)
+    exact = -torch.log1p(torch.exp(torch.logsumexp(others, dim=1) - logits[saturated]))
+    return values.index_copy(0, saturated, exact)
 
 
 def _weight(target: Target) -> float:

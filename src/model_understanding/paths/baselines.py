@@ -15,6 +15,7 @@ from torch import Tensor
 
 from model_understanding.errors import InputError
 from model_understanding.model.embeddings import reads_id_itself
+from model_understanding.model.precision import precise
 from model_understanding.model.vocabulary import embedded, mean_embedding, vocabulary_size
 from model_understanding.passes.runner import Runner
 from model_understanding.paths.tensor_baseline import TensorBaseline
@@ -178,18 +179,18 @@ def baseline_embeddings(
             gives the hidden states themselves.
 
     Returns:
-        Embeddings in 32-bit precision; at tokens that are not movable, the texts' embeddings.
+        Embeddings in 32-bit precision or better; at tokens that are not movable, the texts' embeddings.
 
     Raises:
         InputError: The tokenizer has no such token, the id is outside the vocabulary, the baseline's text
             has no tokens or more than an explained text, or a tensor has the wrong shape.
     """
     if isinstance(baseline, TensorBaseline):
-        embeddings = runner.embed(encoding).float()
+        embeddings = precise(runner.embed(encoding))
         rows = baseline.expanded(embeddings, [len(tokens) for tokens in encoding.tokens])
         return torch.where(movable_tokens(runner, encoding)[..., None], rows, embeddings)
     table = runner.at_layer(None)
-    embeddings, movable = table.embed(encoding).float(), movable_tokens(table, encoding)
+    embeddings, movable = precise(table.embed(encoding)), movable_tokens(table, encoding)
     name = resolved_baseline(runner, baseline)
     if name == "zero":
         rows = torch.zeros_like(embeddings)
@@ -200,14 +201,14 @@ def baseline_embeddings(
         rows = embedded(runner.model, _with_repeated_ids(encoding.ids, movable, ids))
     else:
         rows = embedded(runner.model, _ids(runner, _id_of(runner, name))).expand_as(embeddings)
-    return runner.embed(encoding, torch.where(movable[..., None], rows, embeddings)).float()
+    return precise(runner.embed(encoding, torch.where(movable[..., None], rows, embeddings)))
 
 
 def embedded_ids(
     runner: Runner, encoding: Encoding, ids: Int[Tensor, "batch tokens"]
 ) -> Float[Tensor, "batch tokens width"]:
     """Return the embeddings of other ids at the texts' positions; at a layer, the hidden states there."""
-    return runner.embed(encoding, embedded(runner.model, ids)).float()
+    return precise(runner.embed(encoding, embedded(runner.model, ids)))
 
 
 def _ids(runner: Runner, token: int) -> Int[Tensor, "1 1"]:

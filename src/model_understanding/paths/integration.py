@@ -20,6 +20,7 @@ from torch import Tensor
 from model_understanding.checks import real_number, whole_number
 from model_understanding.model.batching import Batches
 from model_understanding.model.metering import converged, is_dry_run
+from model_understanding.model.precision import precise
 from model_understanding.passes.predicted_targets import PredictedTargets
 from model_understanding.passes.runner import Runner, Targets
 from model_understanding.results import Target
@@ -151,7 +152,7 @@ def integrate(
     Returns:
         One integral per line, in their order.
     """
-    embeddings = runner.embed(encoding).float()
+    embeddings = precise(runner.embed(encoding))
     texts = sorted({line.row for line in lines})
     ends = {row: Point(next(line for line in lines if line.row == row), 1.0) for row in texts}
     outer = _values(
@@ -367,7 +368,7 @@ def _variants_at(embeddings: Tensor, points: Sequence[Point]) -> MakeVariants:
         rows = [point.line.row for point in part]
         moved = torch.stack([point.line.moved for point in part])[..., None]
         differences = torch.stack([point.line.difference for point in part]) * moved
-        remaining = torch.tensor([1 - point.fraction for point in part], device=embeddings.device)
+        remaining = embeddings.new_tensor([1 - point.fraction for point in part])
         return Variants(rows, embeddings[rows] - remaining[:, None, None] * differences, differences)
 
     return make

@@ -26,6 +26,7 @@ from model_understanding.model.guard import guarded
 from model_understanding.model.memory import forward_cost, most_positions
 from model_understanding.model.metering import count_forward, count_memory, is_dry_run
 from model_understanding.model.model import Model
+from model_understanding.model.precision import precise
 from model_understanding.passes.memory_estimate import pass_bytes
 from model_understanding.passes.prefix_plan import prefixes_of
 from model_understanding.passes.target_values import entries_of, read_values
@@ -213,8 +214,8 @@ class PrefixReuse:
             return False
         require_finite(logits, "logits", lambda: self.model.broken_layer({"input_ids": ids}))
         expected = logits[:, max(middle - lowest, 0) :]
-        difference = float((again.float() - expected.float()).abs().max())
-        if difference > _TOLERANCES.get(logits.dtype, _HALF_TOLERANCE) * float(expected.float().abs().max()):
+        difference = float((precise(again) - precise(expected)).abs().max())
+        if difference > _TOLERANCES.get(logits.dtype, _HALF_TOLERANCE) * float(expected.abs().max()):
             _log.info("The cache of %s does not reproduce its logits (%g).", self.model.name, difference)
             self._cache = None
             return False

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from model_understanding.model.precision import precise as precise
+
 CELLS_AT_ONCE = 2**21  # batch × heads × rows × keys of one block: 8 MiB of 32-bit floats
 _LEAST_ROWS = 16  # a block of fewer rows reads every key for little work
 
@@ -188,11 +190,6 @@ class EagerWeights:
         """Return a few rows."""
         rows, selection = _selection(queries, self.device)
         return RowBlock(start, rows, 0, precise(self.weights[:, :, selection]), self.allowed[:, selection])
-
-
-def precise(values: Tensor) -> Tensor:
-    """Return values in 32-bit precision or better."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def may_attend(mask: Tensor) -> Bool[Tensor, "*shape"]:

@@ -351,6 +351,6 @@ def _is_weighted_sum(read: LayerValues) -> bool:
     last = read.values.shape[1] - 1
     block = read.weights.block(0, [last])
     values = precise(read.values[:, block.first_key : block.end_key])
-    expected, output = (block.weights[0] @ values)[:, 0], precise(read.head_outputs[:, -1])
+    expected, output = (block.weights[0].to(values.dtype) @ values)[:, 0], precise(read.head_outputs[:, -1])
     rounding = max(_OUTPUT_TOLERANCE, 4 * torch.finfo(read.output.dtype).eps)
     return bool((output - expected).abs().amax() <= rounding * values.abs().amax())

@@ -101,14 +101,14 @@ class _QueryKeyReader(AttentionReader):
 
     def _read_fused(self, layer: FusedWeights) -> None:
         row = self._query
-        mask = torch.zeros(1, 1, 1, self.tokens) if layer.mask is None else layer.mask
+        mask = layer.query.new_zeros(1, 1, 1, self.tokens) if layer.mask is None else layer.mask
         mask = mask.expand(1, layer.shape[1], -1, self.tokens)[0, self._head]
         mask = mask[row if mask.shape[0] > 1 else 0]
         allowed = may_attend(mask)
         if layer.is_causal:
             allowed = allowed & (torch.arange(self.tokens, device=allowed.device) <= row)
         is_added = mask.dtype != torch.bool
-        additions = torch.where(allowed, mask, 0) if is_added else torch.zeros(self.tokens)
+        additions = torch.where(allowed, mask, 0) if is_added else layer.query.new_zeros(self.tokens)
         block = layer.block(0, [row])
         weights = torch.zeros(self.tokens, dtype=block.weights.dtype)
         weights[block.first_key : block.end_key] = block.weights[0, self._head, 0].cpu()
