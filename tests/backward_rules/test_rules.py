@@ -29,7 +29,7 @@ class Written(torch.nn.Module):
 def gradients_under(rules, function, *inputs):
     """Return a function's value and its gradients under rules, and what no rule could see."""
     leaves = [value.clone().requires_grad_() for value in inputs]
-    mode, model = ModifiedBackward(rules, 2), Written(function)
+    mode, model = ModifiedBackward(rules, {2}), Written(function)
     handles = list(mode.hooks(model))
     with mode:
         result = model(*leaves)

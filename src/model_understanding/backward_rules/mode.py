@@ -7,7 +7,7 @@ modules. If an operation that needs a rule was not intercepted, the model is ref
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -28,6 +28,7 @@ from model_understanding.model.guard import guarded
 from model_understanding.model.model import Model, measured_once
 from model_understanding.model.operations import CONTRACTIONS, MULTIPLICATIONS
 from model_understanding.model.probes import probe_texts, unchanged_modules
+from model_understanding.model.settings import by_layer
 from model_understanding.passes.checkpointing import block_context
 from model_understanding.passes.runner import BackwardRule
 
@@ -51,7 +52,7 @@ def modified_backward(model: Model, rules: BackwardRules, method: str) -> Backwa
     """
     name = model.name
     layers = _attention_count(model, method)
-    heads = model.config.get_text_config().num_attention_heads
+    heads = set(by_layer(model.config.get_text_config(), "num_attention_heads"))
 
     @contextmanager
     def context() -> Iterator[None]:
@@ -117,13 +118,13 @@ class ModifiedBackward(TorchFunctionMode):
 
     Args:
         rules: The rules.
-        head_count: Number of heads of an attention layer.
+        head_counts: Numbers of heads that attention layers have.
     """
 
-    def __init__(self, rules: BackwardRules, head_count: int) -> None:
+    def __init__(self, rules: BackwardRules, head_counts: Collection[int]) -> None:
         super().__init__()
         self.rules = rules
-        self.head_count = head_count
+        self.head_counts = head_counts
         self.attention_layers = 0
         self.norms = 0
         self.activations = 0
@@ -334,7 +335,7 @@ class ModifiedBackward(TorchFunctionMode):
         scores = _first(arguments, keywords)
         result = function(*arguments, **keywords)
         axis = keywords.get("dim", arguments[1] if len(arguments) > 1 else None)
-        if scores.ndim == 4 and axis in (-1, 3) and scores.shape[1] == self.head_count:
+        if scores.ndim == 4 and axis in (-1, 3) and scores.shape[1] in self.head_counts:
             self.attention_layers += 1
             return attention.softmax(self.rules, scores, result)
         return result.detach() if self.rules.weights == "constant" else result

@@ -10,6 +10,7 @@ from typing import Any
 from model_understanding.checks import index_in, is_whole
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.model import Model
+from model_understanding.model.settings import by_layer
 
 _HINT = "Use compute_saliency instead: its default method works for every model."
 _METHOD_HINT = "Use a method that does not read attention, such as leave_one_out or saliency."
@@ -165,7 +166,7 @@ def attention_layout(model: Model) -> AttentionLayout:
             f"Could not read the attention of {model.name} exactly: in layer {layer}, {why}.",
             hint=_HINT if implementation in ("sdpa", "eager", None) else f"{_LOAD_HINT} {_HINT}",
         )
-    if layout.tokens is not None and getattr(model.config.get_text_config(), "num_attention_heads", 0):
+    if layout.tokens is not None and any(by_layer(model.config.get_text_config(), "num_attention_heads")):
         raise UnsupportedModelError(
             f"Found no softmax over all tokens in the layers of {model.name} "
             f"(implementation {implementation!r}), so its attention cannot be read.",
@@ -188,9 +189,8 @@ def keep_layout(model: Model, layout: AttentionLayout) -> None:
 def _configured(config: Any) -> AttentionLayout:
     """Return what a configuration says: every layer attends, or those of an attention type."""
     text_config = config.get_text_config()
-    depth, heads = (getattr(text_config, name, 0) for name in ("num_hidden_layers", "num_attention_heads"))
-    depth = depth if isinstance(depth, int) else 0
-    counts = list(heads) if isinstance(heads, list | tuple) else [heads or 0] * depth
+    depth = getattr(text_config, "num_hidden_layers", 0)
+    depth, counts = depth if isinstance(depth, int) else 0, by_layer(text_config, "num_attention_heads")
     types = getattr(text_config, "layer_types", None)
     if not isinstance(types, list) or len(types) != depth:
         types = ["full_attention"] * depth

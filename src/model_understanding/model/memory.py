@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model_understanding.model.settings import largest
+
 # Larger batches are no faster on a CPU and only need more memory: BERT base with 64 tokens per row took 4.8,
 # 4.0, 3.7, 3.9, 3.7 and 3.9 ms per position, forward and backward, for 64, 256, 512, 1024, 2048 and 4096
 # positions on one thread (forward only: 2.5, 2.1, 2.0, 2.0, 1.9, 2.0), and 0.5 MiB per position. MiniLM is as
@@ -149,9 +151,9 @@ class Memory:
             # Until a text of this length is measured, assume that all of its graph grows like the weights.
             return size * (max(1.0, tokens / length) if has_weights else 1.0)
         text_config, size = _text_config(self.model), _item_size(self.model)
-        heads = getattr(text_config, "num_attention_heads", 0) or 0
+        heads = largest(text_config, "num_attention_heads")
         layers = getattr(text_config, "num_hidden_layers", 0) or 0
-        experts = getattr(text_config, "num_experts_per_tok", 1) or 1
+        experts = largest(text_config, "num_experts_per_tok", 1) or 1
         features = sum(
             sum(weight.shape[-2:]) * (experts if weight.ndim > 2 else 1) for weight in _matrices(self.model)
         )

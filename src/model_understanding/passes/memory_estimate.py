@@ -7,6 +7,7 @@ is larger for adaptive methods, because the maximum counts steps that a run may 
 
 from model_understanding.loading.wrappers import input_embeddings
 from model_understanding.model.model import Model
+from model_understanding.model.settings import largest
 
 # Until a graph is measured, its size is overestimated so that batches fit; this factor corrects for it.
 _UNMEASURED = 0.75
@@ -38,8 +39,8 @@ def pass_bytes(
     width = getattr(text_config, "hidden_size", None) or getattr(
         input_embeddings(model.module), "embedding_dim", 0
     )
-    inner = getattr(text_config, "intermediate_size", None) or 4 * width
-    heads = getattr(text_config, "num_attention_heads", None) or 1
+    inner = largest(text_config, "intermediate_size") or 4 * width
+    heads = largest(text_config, "num_attention_heads") or 1
     # A layer's temporary tensors: states, queries, keys and values, the inner layer three times.
     temporary = rows * tokens * item * (4 * width + 3 * inner)
     if getattr(model.config, "_attn_implementation", None) in (None, "eager"):
@@ -52,6 +53,6 @@ def pass_bytes(
         size += at_once * temporary + rows * targets * tokens * width * 4
     if is_cached:
         layers = getattr(text_config, "num_hidden_layers", None) or 1
-        key_width = (getattr(text_config, "num_key_value_heads", None) or heads) * width // heads
+        key_width = (largest(text_config, "num_key_value_heads") or heads) * width // heads
         size += rows * tokens * item * 2 * layers * key_width
     return int(size + output)
