@@ -7,8 +7,8 @@ from model_understanding.model.embeddings import replaced_embeddings
 from model_understanding.model.guard import guarded
 from model_understanding.model.model import Model, measured_once
 from model_understanding.model.offloading import watched_gradients
-from model_understanding.model.probes import unchanged_modules
 from model_understanding.model.precision import precise
+from model_understanding.model.probes import unchanged_modules
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 

@@ -22,8 +22,8 @@ from model_understanding.model.guard import guarded
 from model_understanding.model.lookups import EmbeddingHook
 from model_understanding.model.metering import count_forward
 from model_understanding.model.model import Model, measured_once
-from model_understanding.model.probes import probe_texts, unchanged_modules
 from model_understanding.model.precision import precise
+from model_understanding.model.probes import probe_texts, unchanged_modules
 from model_understanding.text.encoding import Encoding
 
 _TOLERANCE = 1e-5  # relative to the largest logit; a few rounding errors in 16-bit models
