@@ -16,7 +16,7 @@ positive 90.0 %  →  positive 65.0 %
 
 Saliency: logit of positive
 input_x_gradient
-Raw scores are compared
+Raw scores are compared; the largest change of a share is 90 points
 rank correlation 0.87 · different top token
 
   a good→bad film +indeed here
@@ -35,7 +35,7 @@ Outputs
   negative  10.0 %  35.0 %       +25.0  ████████████
   positive  90.0 %  65.0 %       −25.0  ████████████
 
-Largest change of a share, probability or weight: 0.9
+Largest change of a share, probability or weight: 0.9 (Saliency: logit of positive)
 """
 
 
@@ -162,4 +162,5 @@ def test_attention_that_differs_is_named(command: Callable, tmp_path: Path) -> N
     ]
     outcome = command("compare", *paths)
     lines = [" ".join(line.split()[:-1]) for line in outcome.out.splitlines() if " to " in line]
-    assert lines[1:] == ["film to good 20.0 % 50.0 % +30.0", "film to film 60.0 % 30.0 % −30.0"]
+    assert lines[1:3] == ["film to good 20.0 % 50.0 % +30.0", "film to film 60.0 % 30.0 % −30.0"]
+    assert "0.3 (attention raw, layer 5, head 0, film to" in " ".join(outcome.out.split())

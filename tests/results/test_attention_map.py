@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import hard_results as made
 import numpy as np
+import pandas
 import pytest
 import torch
 
@@ -204,9 +205,9 @@ def test_a_map_alone_is_saved_and_loaded(tmp_path, suffix):
 
 def test_what_is_no_saved_map(tmp_path):
     with pytest.raises(InputError) as caught:
-        MAP.save(tmp_path / "map.png")
+        MAP.save(tmp_path / "map.gif")
     assert str(caught.value) == (
-        "Cannot save 'map.png': its suffix is .png. Use one of .json, .npz; plot_attention draws figures."
+        "Cannot save 'map.gif': its suffix is .gif. Use one of .html, .png, .svg, .pdf, .json, .csv, .npz."
     )
     with pytest.raises(InputError) as caught:
         AttentionMap.load(tmp_path / "none.npz")
@@ -314,3 +315,24 @@ def test_sinks():
     assert find_sinks(sink[:1], everyone[:1]) == ()
     assert find_sinks(np.zeros((0, 3)), np.zeros((0, 3), bool)) == ()
     assert AttentionMap.from_arrays(sink, list("abcd")).sinks == (0,)
+
+
+def test_a_map_from_arrays_is_saved_and_shown_like_any_result(tmp_path):
+    weights = np.random.default_rng(0).dirichlet(np.ones(3), (2, 2, 3))
+    attention = AttentionMap.from_arrays(weights, ["The", "plot", "<b>"], mask="causal")
+    for suffix in (".html", ".png", ".svg", ".pdf", ".json", ".csv", ".npz"):
+        assert attention.save(tmp_path / f"map{suffix}").stat().st_size > 100
+    page = (tmp_path / "map.html").read_text(encoding="utf-8")
+    assert "<svg" in page
+    assert "<b>" not in page
+    assert "<script" not in page
+    table = pandas.read_csv(tmp_path / "map.csv")
+    assert len(table) == 2 * 2 * 6
+    row = table[(table["layer"] == 1) & (table["head"] == 0) & (table["query_position"] == 2)]
+    assert np.allclose(row["weight"], weights[1, 0, 2], atol=1e-6)
+    assert list(row["key"]) == ["The", "plot", "<b>"]
+    bundle = attention._repr_mimebundle_()
+    assert {"text/plain", "text/html", "image/png"} == set(bundle)
+    assert "<svg" in attention._repr_html_()
+    for suffix in (".json", ".npz"):
+        assert np.array_equal(AttentionMap.load(tmp_path / f"map{suffix}").weights, attention.weights)

@@ -10,6 +10,8 @@ from model_understanding.results.attention_map import AttentionMap
 from model_understanding.results.serialization import JsonResult
 from model_understanding.tokens import read_only
 
+_WHOLE = 1.001  # 1, and what rounding adds
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AttentionComparison(JsonResult):
@@ -54,6 +56,21 @@ class AttentionComparison(JsonResult):
         """The cells that both maps have: of paired tokens, and masked in neither map."""
         pairs = self.rows.paired[:, None] & self.keys.paired[None, :]
         return pairs & self.mask(0) & self.mask(1)
+
+    @property
+    def has_shares(self) -> bool:
+        """Whether the weights of a row are parts of a whole; those of value-weighted attention are not."""
+        return self.first.is_attention or all(
+            float(one.weights.min(initial=0)) >= 0 and float(one.weights.sum(axis=-1).max(initial=0)) < _WHOLE
+            for one in (self.first, self.second)
+        )
+
+    def largest_cell(self) -> tuple[int, int, int, int]:
+        """Return the layer and head (positions on their axes), row and key of the largest difference."""
+        layer, head = np.unravel_index(int(self.largest.argmax()), self.largest.shape)
+        differences = np.abs(self.differences(int(layer), int(head)))
+        row, key = np.unravel_index(int(differences.argmax()), differences.shape)
+        return int(layer), int(head), int(row), int(key)
 
     def mask(self, side: int) -> Bool[np.ndarray, "rows keys"]:
         """Return the mask of one side, over the units."""

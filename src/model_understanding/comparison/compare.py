@@ -101,7 +101,7 @@ def compare(
         omissions,
     )
     outputs = tuple(_outputs(first, second, matching))
-    parts = [*attributions, *attention, *outputs]
+    parts = [*attributions, *(part for part in attention if part.has_shares), *outputs]
     return Comparison(
         first=_without_explanations(first),
         second=_without_explanations(second),

@@ -14,24 +14,23 @@ from jaxtyping import Bool, Float, Int
 from model_understanding.errors import InputError, NumericalError
 from model_understanding.results.attention_arrays import as_mask, as_tokens, as_weights
 from model_understanding.results.attention_sinks import certain_sinks, find_sinks, normalize_rows
-from model_understanding.results.files import array_names, read_array, reading, write_atomically
+from model_understanding.results.files import array_names, read_array, reading
 from model_understanding.results.head_scores import RankedHead
 from model_understanding.results.provenance import Provenance
+from model_understanding.results.rendering import Rendered
 from model_understanding.results.serialization import (
-    JsonResult,
     result_from_dict,
     result_from_json,
     split_arrays,
 )
 from model_understanding.tokens import SHARE, Level, Tokens, read_only
 
-_SUFFIXES = (".json", ".npz")
 _HEADER = "attention"
 REDUCTIONS: tuple[str, ...] = ("mean", "max")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class AttentionMap(JsonResult):
+class AttentionMap(Rendered):
     """Attention weights from Q queries to K keys.
 
     Args:
@@ -61,6 +60,7 @@ class AttentionMap(JsonResult):
         NumericalError: A weight is not finite.
     """
 
+    SUFFIXES: ClassVar[tuple[str, ...]] = (*Rendered.SUFFIXES, ".npz")
     ROUNDED: ClassVar[frozenset[str]] = frozenset({"weights"})
 
     queries: Tokens
@@ -173,35 +173,6 @@ class AttentionMap(JsonResult):
             heads=tuple(range(array.shape[1])),
             map=map,
         )
-
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the map as ``.json`` or ``.npz``; the file appears whole or not at all.
-
-        Args:
-            path: File to write. In an ``.npz`` file, ``weights`` and ``mask`` are separate arrays.
-
-        Returns:
-            The path written.
-
-        Raises:
-            InputError: The suffix is not supported, or the file cannot be written.
-        """
-        file = Path(path).expanduser()
-        suffix = file.suffix.lower()
-        if suffix not in _SUFFIXES:
-            raise InputError(
-                f"Cannot save {file.name!r}: its suffix is {suffix or 'missing'}.",
-                hint=f"Use one of {', '.join(_SUFFIXES)}; plot_attention draws figures.",
-            )
-        if suffix == ".json":  # an unpaired surrogate, which UTF-8 cannot encode, as a JSON escape
-            content = (self.to_json(indent=1, pack=True) + "\n").encode("utf-8", "backslashreplace")
-        else:
-            header, arrays = split_arrays(self)
-            buffer = io.BytesIO()
-            np.savez_compressed(buffer, **{_HEADER: np.array(header)}, **arrays)  # pyright: ignore[reportArgumentType]
-            content = buffer.getvalue()
-        write_atomically(file, content)
-        return file
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -360,6 +331,41 @@ class AttentionMap(JsonResult):
             mask=mask,
             steps=None if self.steps is None else self.steps.fold(row_groups),
             sinks=tuple(index for index, group in enumerate(key_groups) if sinks.intersection(group)),
+        )
+
+    def _bytes(self, suffix: str) -> bytes:
+        # Not super(): with slots=True its short form refers to the class before dataclass replaced it.
+        if suffix != ".npz":
+            return Rendered._bytes(self, suffix)
+        header, arrays = split_arrays(self)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **{_HEADER: np.array(header)}, **arrays)  # pyright: ignore[reportArgumentType]
+        return buffer.getvalue()
+
+    def _table(self) -> "pandas.DataFrame":
+        """Return the weights for ``.csv``: a row for each cell that can be attended to."""
+        import pandas
+
+        whole = self.dense()
+        rows, keys = np.nonzero(whole.mask)
+        names = [[axis] if isinstance(axis, str) else list(axis) for axis in (whole.layers, whole.heads)]
+        row_labels, key_labels = np.array(whole.rows.labels()), np.array(whole.keys.labels())
+        return pandas.concat(
+            [
+                pandas.DataFrame(
+                    {
+                        "layer": layer,
+                        "head": head,
+                        "query_position": rows,
+                        "query": row_labels[rows],
+                        "key_position": keys,
+                        "key": key_labels[keys],
+                        "weight": whole.weights[i, j, rows, keys],
+                    }
+                )
+                for i, layer in enumerate(names[0])
+                for j, head in enumerate(names[1])
+            ]
         )
 
     def _planes(self, layer: int | None, head: int | None) -> tuple[slice, slice]:

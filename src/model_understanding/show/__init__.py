@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from model_understanding.comparison import Comparison
-    from model_understanding.results import Report
+    from model_understanding.results import AttentionMap, Report
     from model_understanding.results.reports import Entry
 
 
-def render(result: "Report | Comparison", suffix: str) -> bytes:
-    """Return a report or a comparison as the content of a file.
+def render(result: "Report | Comparison | AttentionMap", suffix: str) -> bytes:
+    """Return a result as the content of a file.
 
     Args:
-        result: The report or the comparison.
+        result: A report, a comparison or an attention map.
         suffix: ``.html``, ``.png``, ``.svg`` or ``.pdf``.
     """
     from model_understanding.comparison import Comparison
+    from model_understanding.results import AttentionMap
 
+    if isinstance(result, AttentionMap):
+        return _rendered_map(result, suffix)
     if suffix == ".html":
         from model_understanding.show.page.document import html_page
 
@@ -44,15 +47,26 @@ def render_reports(entries: "Sequence[Entry]") -> str:
     return reports_page(entries)
 
 
-def notebook_bundle(result: "Report | Comparison") -> dict[str, Any]:
-    """Return the representations of a report or a comparison for a notebook, by MIME type."""
+def _rendered_map(attention: "AttentionMap", suffix: str) -> bytes:
+    if suffix == ".html":
+        from model_understanding.show.page.attention_page import attention_page
+
+        return attention_page(attention).encode("utf-8")
+    from model_understanding.show.figures.attention import attention_figure
+    from model_understanding.show.figures.report import figure_bytes
+
+    return figure_bytes(attention_figure(attention), suffix.removeprefix("."))
+
+
+def notebook_bundle(result: "Report | Comparison | AttentionMap") -> dict[str, Any]:
+    """Return the representations of a result for a notebook, by MIME type."""
     from model_understanding.show import display
 
     return display.notebook_bundle(result)
 
 
-def show(result: "Report | Comparison") -> None:
-    """Show a report or a comparison in a notebook, a window or the terminal."""
+def show(result: "Report | Comparison | AttentionMap") -> None:
+    """Show a result in a notebook, a window or the terminal."""
     from model_understanding.show.display import show_result
 
     show_result(result)

@@ -2,12 +2,22 @@
 
 from typing import TYPE_CHECKING, Literal, get_args
 
+from matplotlib.figure import Figure
+
 from model_understanding.checks import one_of
 from model_understanding.results import AttentionMap
 from model_understanding.results.attention_sinks import SinkMode
 from model_understanding.show.figures.attention_arcs import arcs_panel
 from model_understanding.show.figures.attention_grid import grid_panel
-from model_understanding.show.figures.frame import Header, Panel, house_style, make_header, new_axes
+from model_understanding.show.figures.frame import (
+    EDGE,
+    Header,
+    Panel,
+    add_panel_axes,
+    house_style,
+    make_header,
+    new_axes,
+)
 from model_understanding.show.figures.heatmap import (
     Grid,
     HeaderMaker,
@@ -53,6 +63,22 @@ def attention_panel(
     grid = _grid(view, colors)
     title = attention_title(attention, layer, head) if titled else ""
     return heatmap_panel(grid, colors, _header_maker(attention, view, grid, title, colors))
+
+
+def attention_figure(attention: AttentionMap, *, theme: Theme = "light") -> Figure:
+    """Draw the mean over a map's layers and heads in a figure that is not registered with pyplot.
+
+    Args:
+        attention: The map.
+        theme: ``light`` or ``dark``.
+    """
+    with house_style():
+        colors = palette(theme)
+        panel = attention_panel(attention, None, None, "character", colors)
+        figure = Figure(figsize=(panel.full_width + 2 * EDGE, panel.full_height + 2 * EDGE))
+        figure.set_facecolor(colors.background)
+        panel.draw(add_panel_axes(figure, panel, EDGE, EDGE))
+        return figure
 
 
 def _grid(view: AttentionView, colors: Palette) -> Grid:

@@ -337,12 +337,13 @@ def _label(axes: "Axes", grid: Grid, colors: Palette, cell_width: float, cell_he
         rows + 0.5, [grid.rows[i] for i in rows], rotation=0, fontsize=size, **text_style(*grid.rows)
     )
     axes.tick_params(length=0, pad=4)
-    for labels, indices, special in (
-        (axes.get_xticklabels(), columns, grid.special_columns),
-        (axes.get_yticklabels(), rows, grid.special_rows),
+    for ticks, indices, special in (
+        (axes.xaxis.get_major_ticks(), columns, grid.special_columns),
+        (axes.yaxis.get_major_ticks(), rows, grid.special_rows),
     ):
-        for label, index in zip(labels, indices, strict=True):
-            label.set_color(colors.muted if special[index] else colors.text)
+        # The ticks and not their labels: of axes that share them only the outer ones show labels.
+        for tick, index in zip(ticks, indices, strict=False):
+            tick.label1.set_color(colors.muted if special[index] else colors.text)
     height = cell_height * len(grid.rows) + 0.1
     fitting = [label for label in grid.row_labels if text_width(label, DETAIL_SIZE) <= height]
     style = {"fontsize": DETAIL_SIZE, "color": colors.muted, "labelpad": 6}

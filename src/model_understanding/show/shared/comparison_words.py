@@ -111,8 +111,37 @@ def comparison_cautions(comparison: Comparison) -> tuple[str, ...]:
 
 
 def largest_change(comparison: Comparison) -> str:
-    """Return the largest change, as in ``Largest change of a share, probability or weight: 0.25``."""
-    return f"Largest change of a share, probability or weight: {format_number(comparison.change)}"
+    """Return the largest change and where it is, as in ``Largest change of a share, …: 0.25 (outputs)``."""
+    text = f"Largest change of a share, probability or weight: {format_number(comparison.change)}"
+    places = [
+        *(attribution_title(part) for part in comparison.attributions if part.change == comparison.change),
+        *("outputs" for part in comparison.outputs if part.change == comparison.change),
+        *(
+            f"attention {part.first.map}, {largest_cell_name(part)}"
+            for part in comparison.attention
+            if part.has_shares and part.change == comparison.change
+        ),
+    ]
+    return f"{text} ({places[0]})" if places and comparison.change else text
+
+
+def largest_cell_name(part: AttentionComparison) -> str:
+    """Return where the largest difference of single weights is, as in ``layer 3, head 1, plot to film``."""
+    layer, head, row, key = part.largest_cell()
+    axes = [
+        f"{name} {indices if isinstance(indices, str) else indices[position]}"
+        for name, indices, position in (("layer", part.first.layers, layer), ("head", part.first.heads, head))
+    ]
+    return f"{', '.join(axes)}, {unit_labels(part.rows)[row]} to {unit_labels(part.keys)[key]}"
+
+
+def largest_cell_change(part: AttentionComparison) -> Change | None:
+    """Return the largest difference of a single head; ``None`` where only one matrix is compared."""
+    layer, head, row, key = part.largest_cell()
+    if part.largest.size < 2 or not part.change:
+        return None
+    first, second = (float(part.weights(side, layer, head)[row, key]) for side in (0, 1))
+    return _cell_change(part, f"{largest_cell_name(part)} (largest of one head)", first, second)
 
 
 def omitted_parts(comparison: Comparison) -> int:
@@ -140,7 +169,10 @@ def attribution_methods(part: AttributionComparison) -> str:
 def measure_sentence(part: AttributionComparison) -> str:
     """Return what is compared, and why it is not the raw scores."""
     reasons = "; ".join(printable(reason, 160) for reason in part.reasons)
-    return f"{_MEASURES[part.measure]}{f': {reasons}' if reasons else ''}"
+    text = f"{_MEASURES[part.measure]}{f': {reasons}' if reasons else ''}"
+    if part.measure != "score" or not part.change:
+        return text
+    return f"{text}; the largest change of a share is {format_number(100 * part.change)} points"
 
 
 def agreement_text(part: AttributionComparison, row: int = 0) -> str:
@@ -284,15 +316,17 @@ def cell_changes(part: AttentionComparison, count: int) -> list[Change]:
     differences, (first, second) = part.mean_differences(), mean_weights(part)
     rows, keys = unit_labels(part.rows), unit_labels(part.keys)
     return [
-        Change(
-            label=f"{rows[row]} to {keys[key]}",
-            first=format_percent(float(first[row, key])),
-            second=format_percent(float(second[row, key])),
-            difference=format_points(float(differences[row, key])),
-            size=float(differences[row, key]),
-        )
+        _cell_change(part, f"{rows[row]} to {keys[key]}", float(first[row, key]), float(second[row, key]))
         for row, key in largest_cells(differences, count)
     ]
+
+
+def _cell_change(part: AttentionComparison, label: str, first: float, second: float) -> Change:
+    """Return the change of a cell, in percent if its weights are shares of a row."""
+    size = second - first
+    show = format_percent if part.has_shares else format_number
+    difference = format_points(size) if part.has_shares else with_sign(format_number(size), size)
+    return Change(label=label, first=show(first), second=show(second), difference=difference, size=size)
 
 
 def evaluation_changes(comparison: Comparison) -> Iterator[tuple[str, str, str, str]]:

@@ -23,6 +23,7 @@ from model_understanding.show.shared.comparison_words import (
     difference_title,
     evaluation_changes,
     headlines,
+    largest_cell_change,
     largest_change,
     measure_sentence,
     output_changes,
@@ -124,7 +125,8 @@ def _print_targets(part: AttributionComparison, console: Console) -> None:
 
 
 def _print_attention(part: AttentionComparison, console: Console) -> None:
-    changes = cell_changes(part, _MAX_CHANGES)
+    of_one_head = largest_cell_change(part)
+    changes = [*cell_changes(part, _MAX_CHANGES), *([of_one_head] if of_one_head else [])]
     _print_changes(difference_title(part), "from (query) to (key)", changes, console, note=part.reason)
     if not changes:
         console.print(Padding(Text("no differences", style="dim"), (0, 2)))
