@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from model_understanding.errors import UnsupportedModelError
+from model_understanding.errors import NumericalError, UnsupportedModelError
 from model_understanding.loading.wrappers import input_embeddings
 from model_understanding.model.guard import guarded
 from model_understanding.model.lookups import (
@@ -122,7 +122,7 @@ def _lookups_of(model: Model, modules: tuple[nn.Module, ...]) -> tuple[Lookup, .
     with guarded(model.module, gradients=False), unchanged_modules(model.module):
         try:
             calls, lookups = _measured_lookups(model)
-        except Exception:  # some run on texts of one length only, or overflow on a random text
+        except Exception:  # some models run on texts of one length only
             return _unmeasured(model)
     if lookups:
         return lookups
@@ -139,14 +139,18 @@ def _measured_lookups(model: Model) -> tuple[list[_Call], tuple[Lookup, ...]]:
     text, other = probe_texts(model)
     with _recorded_calls(model.module, other.ids) as calls:
         outputs = model.forward(other)
-    expected = model.logits_of(outputs, other, 0)
     called = dict.fromkeys(call.module for call in calls)
     pointwise = {module for module in called if _is_pointwise(module, other)}
     calls = [call for call in calls if call.module in pointwise]
-    for modules in dict.fromkeys(_chosen(model.module, pointwise, is_outer) for is_outer in (False, True)):
-        lookups = _with_columns([call for call in calls if call.module in modules], other)
-        rows = looked_up(lookups, other.ids) if lookups else None
-        if rows is not None and _gives(model, lookups, text, rows, other, expected):
+    choices = dict.fromkeys(_chosen(model.module, pointwise, is_outer) for is_outer in (False, True))
+    chosen_calls = ([call for call in calls if call.module in modules] for modules in choices if modules)
+    candidates = [_with_columns(some, other) for some in chosen_calls]
+    try:
+        expected = model.logits_of(outputs, other, 0)
+    except NumericalError:  # nothing can be compared; whoever runs a text of this model is told the same
+        return calls, candidates[0] if candidates else ()
+    for lookups in candidates:
+        if _gives(model, lookups, text, looked_up(lookups, other.ids), other, expected):
             return calls, lookups
     return calls, ()
 

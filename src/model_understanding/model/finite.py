@@ -15,7 +15,7 @@ def require_finite(values: Tensor, what: str, find_layer: Callable[[], str | Non
     Args:
         values: The values to check.
         what: Their name in the message.
-        find_layer: Returns the first layer that overflows; called only where a value is not finite.
+        find_layer: Returns the first layer with such values; called only where a value is not finite.
 
     Raises:
         NumericalError: A value is NaN or infinite.
@@ -23,7 +23,7 @@ def require_finite(values: Tensor, what: str, find_layer: Callable[[], str | Non
     if bool(torch.isfinite(values).all()):
         return
     layer = find_layer() if find_layer else None
-    where = f"; the first layer that overflows is {layer!r}" if layer else ""
+    where = f"; the first layer with such values is {layer!r}" if layer else ""
     raise NumericalError(
         f"The {what} in {values.dtype} are not finite{where}.",
         hint="Load the model with dtype='float32'. If it already is, the checkpoint is damaged.",

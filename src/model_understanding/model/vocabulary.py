@@ -1,11 +1,14 @@
 """The tokens that a model can embed, and their embeddings."""
 
+from functools import partial
+
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from model_understanding.loading.wrappers import input_embeddings
 from model_understanding.model.embeddings import embeddings_of, id_lookups
+from model_understanding.model.finite import require_finite
 from model_understanding.model.guard import guarded
 from model_understanding.model.lookups import tables_of, vectors_of
 from model_understanding.model.model import Model
@@ -44,8 +47,13 @@ def mean_embedding(model: Model, ids_at_once: int = IDS_AT_ONCE) -> Float[Tensor
                 part = vectors_of(table(ids[None]))[0].detach().float().sum(0)
                 total = part if total is None else total + part
             assert total is not None
+            require_finite(total, "embeddings", partial(_name_of, model.module, table))
             means.append((total / count).to(model.device))
     return means[0] if len(means) == 1 else torch.cat(means)
+
+
+def _name_of(model: nn.Module, part: nn.Module) -> str | None:
+    return next((name for name, module in model.named_modules() if module is part), None)
 
 
 def ordinary_ids(model: Model) -> Int[Tensor, " ids"]:
