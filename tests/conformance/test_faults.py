@@ -8,16 +8,17 @@ import tiny_models
 import torch
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
+from model_understanding import UnsupportedModelError
 from model_understanding.attention.capture import mode
 from model_understanding.attention.capture.weights import capture_attention
-from model_understanding.model import embeddings
+from model_understanding.model import lookups
 from model_understanding.model import model as models
 from model_understanding.passes import runner
 from model_understanding.text.encoding import Encoding
 
 
-def gradients_agree(name):
-    visualizer = visualizer_of(name)
+def gradients_agree(name, visualizer=None):
+    visualizer = visualizer or visualizer_of(name)
     inputs = encoded(visualizer, PROBE).inputs
     if name in tiny_models.CLASSIFIERS:
         expected = oracles.captum_gradients(visualizer.model, inputs, lambda logits: logits[0, 2])
@@ -95,15 +96,18 @@ def test_positions_off_by_one_are_seen(name, monkeypatch):
 
 @pytest.mark.parametrize("name", ["llama-classifier", "gpt2-classifier", "bert"])
 def test_pooling_at_the_wrong_place_is_seen(name, monkeypatch):
-    assert gradients_agree(name)
+    visualizer = visualizer_of(name)
+    assert gradients_agree(name, visualizer)
     forward = models.Model.forward
     monkeypatch.setattr(
         models.Model,
         "forward",
         lambda self, encoding, _=0: forward(self, encoding.prefix(encoding.ids.shape[1] - 1)),
     )
-    monkeypatch.setattr(embeddings, "_same_ids", lambda ids, expected: ids.ndim == 2)
-    assert not gradients_agree(name)
+    with pytest.raises(UnsupportedModelError):  # seen where lookups are measured
+        gradients_agree(name)
+    monkeypatch.setattr(lookups, "_is_lookup", lambda ids, text, lookup: ids.ndim == 2)
+    assert not gradients_agree(name, visualizer)
 
 
 @pytest.mark.parametrize("name", ["bert", "gpt2", "xlnet"])

@@ -5,10 +5,9 @@ import threading
 import oracles
 import pytest
 import torch
+from pass_counts import measured
 from tiny_models import PROBE, visualizer_of
 from untouched import assert_same, prepared, snapshot
-
-from model_understanding.model.causality import is_causal
 
 NAMES = ("bert", "gpt2-classifier", "xlnet", "gpt2", "llama", "gemma3", "mamba")
 
@@ -99,8 +98,9 @@ def test_the_callers_gradient_mode_does_not_matter(context):
 
 def test_forwards_backwards_and_positions_are_counted(monkeypatch):
     """What a task costs: exact, where a time would not be."""
-    visualizer = visualizer_of("llama")
-    _ = is_causal(visualizer.runner.model)
+    visualizer = measured(visualizer_of("llama"))
+    options = {"target": "continuation", "continuation": " a king lived", "method": "saliency"}
+    visualizer.compute_saliency(PROBE, **options, per_token=True)  # measures whether prefixes agree, once
     counts = {"forwards": 0, "positions": 0, "logits": 0, "backwards": 0}
 
     def count_forward(_, arguments, keywords, outputs):
@@ -117,7 +117,6 @@ def test_forwards_backwards_and_positions_are_counted(monkeypatch):
 
     monkeypatch.setattr(torch.autograd, "grad", count_backward)
     try:
-        options = {"target": "continuation", "continuation": " a king lived", "method": "saliency"}
         rows = visualizer.compute_saliency(PROBE, **options, per_token=True)
         steps, tokens = rows.scores.shape
         # One forward over all but the last token, logits only where they are read, one backward of the
@@ -140,7 +139,7 @@ def test_forwards_backwards_and_positions_are_counted(monkeypatch):
 
 
 def test_texts_of_one_length_share_their_forwards():
-    visualizer = visualizer_of("bert")
+    visualizer = measured(visualizer_of("bert"))
     sizes = []
 
     def count(_, arguments, keywords, outputs):

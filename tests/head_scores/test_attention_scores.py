@@ -69,6 +69,7 @@ def added_by(visualizer, text):
 
 def test_induction_is_measured_once_and_again_when_the_model_changes():
     visualizer = visualizer_of("gpt2", model=tiny_models.fresh("gpt2"))
+    visualizer.score_heads("a dull plot", scores="entropy")  # what else is measured once for a model
     seen = []
     visualizer.model.register_forward_pre_hook(lambda *_: seen.append(1))
 

@@ -174,10 +174,11 @@ def test_one_forward_serves_all_layers_and_positions():
     ]
     try:
         visualizer.compute_logit_lens(PROBE)
-        assert len(counts) == 6  # is it causal, do its prefixes agree, where are its blocks: measured once
+        # Measured once: where are ids looked up, is it causal, do its prefixes agree, where are its blocks.
+        assert len(counts) == 8
         visualizer.compute_logit_lens(PROBE, continuation=" bad")
         visualizer.compute_logit_lens(TEXTS[1], positions=[0, 3])
-        assert len(counts) == len(blocks) == 8
+        assert len(counts) == len(blocks) == 10
     finally:
         for handle in handles:
             handle.remove()
