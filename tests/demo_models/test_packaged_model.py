@@ -182,8 +182,7 @@ def test_gguf_is_missing(tiny, tmp_path, monkeypatch):
     with pytest.raises(MissingExtraError) as caught:
         converted_folder(tiny, tmp_path)
     assert str(caught.value) == (
-        "Converting demo:tiny, once, requires the package gguf, which is not installed. "
-        'Run: pip install "model-understanding[gguf]"'
+        "Converting demo:tiny, once, requires the package gguf, which is not installed. Run: pip install gguf"
     )
     assert list(tmp_path.iterdir()) == []
 

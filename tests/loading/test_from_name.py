@@ -38,7 +38,7 @@ def test_a_gguf_file_names_the_extra_it_needs(tmp_path, monkeypatch, package):
         GenerativeModelVisualizer(path)
     assert str(caught.value) == (
         f"Reading '{path}' requires the package {package}, which is not installed. "
-        'Run: pip install "model-understanding[gguf]"'
+        "Run: pip install gguf accelerate"
     )
 
 

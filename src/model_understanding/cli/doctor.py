@@ -101,7 +101,7 @@ def run_checks(progress: Callable[[str], None]) -> tuple[Check, ...]:
         The results, the basic ones first.
     """
     progress("Checking the installed packages")
-    checks = [_python(), *_packages(), _gguf()]
+    checks = [_python(), *_packages(), _accelerate()]
     missing = {check.name for check in checks if check.status == "missing"}
     if "torch" not in missing:
         progress("Checking the devices")
@@ -143,15 +143,15 @@ def _packages() -> Iterator[Check]:
             yield Check(name=name, status="ok", detail=installed)
 
 
-def _gguf() -> Check:
+def _accelerate() -> Check:
     try:
-        return Check(name="gguf", status="ok", detail=metadata.version("gguf"))
+        return Check(name="accelerate", status="ok", detail=metadata.version("accelerate"))
     except metadata.PackageNotFoundError:
         return Check(
-            name="gguf",
+            name="accelerate",
             status="note",
-            detail="not installed; needed for .gguf files and the first use of demo:smollm2",
-            fix=f'{_pip()} install "{PACKAGE}[gguf]"',
+            detail="not installed; needed for .gguf files and device_map",
+            fix=f"{_pip()} install accelerate",
         )
 
 

@@ -77,7 +77,7 @@ def converted_folder(model: PackagedModel, root: Path, *, progress: Progress | N
     if importlib.util.find_spec("gguf") is None:
         raise MissingExtraError(
             f"Converting {model.name}, once, requires the package gguf, which is not installed.",
-            hint='Run: pip install "model-understanding[gguf]"',
+            hint="Run: pip install gguf",
         )
     report = progress or (lambda _text, _fraction: None)
     try:

@@ -138,5 +138,5 @@ def _require_gguf_packages(name: str) -> None:
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError(
                 f"Reading {name!r} requires the package {package}, which is not installed.",
-                hint='Run: pip install "model-understanding[gguf]"',
+                hint="Run: pip install gguf accelerate",
             )
