@@ -136,3 +136,28 @@ def test_what_is_no_progress_is_refused(wrong: object) -> None:
         f"progress must be True, False, None or a function. Got {wrong!r}. "
         "Pass for example progress=lambda done, total: print(done, total)."
     )
+
+
+def test_many_texts_show_how_many_are_done_and_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    clock = types.SimpleNamespace(monotonic=iter([0.0, 30.0, 60.0]).__next__)
+    with Steps() as steps:
+        monkeypatch.setattr("model_understanding.cli.progress.time", clock)
+        for done in (0, 1):
+            steps.count("Explaining", done, 4)
+        steps.count("Explaining", 2, 4)
+        with steps.paused():
+            print("a result", file=sys.stderr)
+    err = capsys.readouterr().err
+    assert "Explaining: 2 of 4, 1 min left" in err
+    assert "a result" in err
+
+
+def test_without_a_terminal_nothing_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    with Steps() as steps:
+        steps.count("Explaining", 1, 4)
+        with steps.paused():
+            pass
+    assert capsys.readouterr().err == ""
