@@ -16,6 +16,7 @@ from model_understanding.checks import one_of
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.batching import Batches
 from model_understanding.model.embeddings import has_embeddings
+from model_understanding.model.model import Model
 from model_understanding.model.vocabulary import embedded, mean_embedding, vocabulary_size
 from model_understanding.passes.runner import CustomTarget, Runner, Targets
 from model_understanding.perturbation.black_box import BlackBox, BlackBoxTokenRemoval
@@ -27,6 +28,7 @@ from model_understanding.tokens import Tokens
 
 Replacement = Literal["default", "mask", "pad", "mean", "attention"]
 REPLACEMENTS: tuple[str, ...] = get_args(Replacement)
+_OF_TOKENS = ("mask", "pad")
 _IDS_AT_ONCE = 8192  # differs from the default so that scores stay the same to the last digit
 _TOLERANCE = 1e-4  # relative change of a value that hidden tokens may still cause
 
@@ -181,8 +183,9 @@ class ModelTokenRemoval:
         encoding = self.encoding.repeated(len(removed))
         model = self.runner.model
         if self.replacement == "mask" or not has_embeddings(model):
-            token = getattr(model.tokenizer, f"{self.replacement}_token_id")
-            ids = encoding.ids.masked_fill(removed, int(token))
+            token = _replacing_token(model, self.replacement)
+            assert token is not None
+            ids = encoding.ids.masked_fill(removed, token)
             return Encoding(encoding.tokens, {**encoding.inputs, "input_ids": ids}), None
         if self._replacement_embedding is None:
             self._replacement_embedding = self._embed_replacement()
@@ -301,14 +304,9 @@ def resolved_replacement(runner: Runner | BlackBox, replacement: str) -> str:
     if isinstance(runner, BlackBox):
         return runner.replacement_named(replacement)
     model = runner.model
-    has = {
-        name: (token := getattr(model.tokenizer, f"{name}_token_id", None)) is not None
-        and token < vocabulary_size(model)
-        for name in ("mask", "pad")
-    }
     if replacement == "default":
-        replacement = next((name for name in ("mask", "pad") if has[name]), "mean")
-    if not has.get(replacement, True):
+        replacement = next((name for name in _OF_TOKENS if _replacing_token(model, name) is not None), "mean")
+    if replacement in _OF_TOKENS and _replacing_token(model, replacement) is None:
         raise InputError(
             f"replacement={replacement!r} needs a {replacement} token, and this tokenizer has none.",
             hint="Pass replacement='default' or 'mean'.",
@@ -330,9 +328,23 @@ def replacement_cautions(runner: Runner, replacement: str) -> tuple[str, ...]:
         runner: The runner.
         replacement: Name of a replacement.
     """
-    if resolved_replacement(runner, replacement) != "pad" or has_embeddings(runner.model):
+    model = runner.model
+    if resolved_replacement(runner, replacement) != "pad" or has_embeddings(model):
         return ()
+    token = model.tokenizer.convert_ids_to_tokens(_replacing_token(model, "pad"))
     return (
-        "Removed tokens have the padding token's id, because the model's embeddings cannot be replaced. A "
+        f"Removed tokens are replaced by {token!r}, because the model's embeddings cannot be replaced. A "
         "model that skips padding reads such a text as a shorter one.",
     )
+
+
+def _replacing_token(model: Model, replacement: str) -> int | None:
+    """Return the id of a replacement's token, or ``None`` if there is none.
+
+    Where ids have to be replaced, the end token serves as padding if the tokenizer has no other.
+    """
+    tokenizer = model.tokenizer
+    token = getattr(tokenizer, f"{replacement}_token_id", None)
+    if token is None and replacement == "pad" and not has_embeddings(model):
+        token = tokenizer.unk_token_id if tokenizer.eos_token_id is None else tokenizer.eos_token_id
+    return int(token) if token is not None and token < vocabulary_size(model) else None
