@@ -325,3 +325,43 @@ def test_fast_explains_a_model_whose_attention_cannot_be_followed():
         hf.FunnelConfig, d_model=32, d_head=8, n_head=4, d_inner=48, block_sizes=[1, 1], num_decoder_layers=1
     )
     assert funnel.compute_saliency(TEXT, method="fast").method == "saliency"
+
+
+def test_layers_that_run_for_the_last_positions_only_are_read_whole():
+    """Gemma 4's layers that share keys and values run where logits are needed."""
+    tokenizer = tiny_tokenizers.llama_like()
+    text = {
+        **{name: SIZE[name] for name in ("hidden_size", "intermediate_size", "num_attention_heads")},
+        "vocab_size": len(tokenizer),
+        "num_hidden_layers": 3,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "sliding_window": 5,
+        "num_kv_shared_layers": 1,
+        "max_position_embeddings": 96,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+        "model_type": "gemma4_unified_text",
+    }
+    torch.manual_seed(0)
+    config = hf.Gemma4UnifiedConfig(
+        text_config=text,
+        vision_config={"patch_size": 16, "model_type": "gemma4_unified_vision"},
+        audio_config={"model_type": "gemma4_unified_audio"},
+        **{f"{name}_token_id": 0 for name in ("image", "audio", "video", "boi", "eoi", "boa")},
+        eoa_token_index=0,
+    )
+    visualizer = GenerativeModelVisualizer(
+        model=randomized(AutoModelForCausalLM.from_config(config)), tokenizer=tokenizer
+    )
+    attention = visualizer.compute_attention(TEXT, queries="prompt", layer="all", head="all")
+    ids = torch.as_tensor(attention.keys.ids.copy())[None]
+    assert np.abs(attention.weights - eager_weights(visualizer.model, ids)).max() < 2e-5
+    lens = visualizer.compute_logit_lens(TEXT, positions=-1)
+    with torch.no_grad():
+        expected = visualizer.model(input_ids=ids).logits[0, -1].softmax(-1)
+    assert lens.final_probabilities[-1, 0] == pytest.approx(float(expected.max()), rel=1e-4)
+    assert lens.top_ids[-1, 0, 0] == int(expected.argmax())
+    report = visualizer.analyze(TEXT, max_new_tokens=2, evaluate=False, show=False)
+    assert report.lens is not None
+    assert report.attention[1].layers == (0, 1, 2)
+    assert not report.provenance.cautions

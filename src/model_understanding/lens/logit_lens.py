@@ -82,9 +82,10 @@ def read_layers(
         raise UnsupportedModelError(error.message, hint=HINT) from error
     first = 0 if positions is None else min(positions)
     encoding = encoding if positions is None else encoding.prefix(max(positions) + 1)
+    tokens = encoding.ids.shape[1]
     final_layers = FinalLayers(module)
     with guarded(module, gradients=False):
-        with _kept_states(module, blocks, positions, final_layers) as states, final_layers:
+        with _kept_states(module, blocks, positions, tokens, final_layers) as states, final_layers:
             outputs = model.forward(encoding, first)
         count_forward(encoding.ids.numel())
         answer = model.logits_in(outputs)
@@ -105,10 +106,12 @@ class _States:
 
     Args:
         positions: The positions; all where ``None``.
+        tokens: Length of the text.
     """
 
-    def __init__(self, positions: Sequence[int] | None) -> None:
+    def __init__(self, positions: Sequence[int] | None, tokens: int) -> None:
         self.layers: list[Tensor] = []
+        self._tokens = tokens
         self._positions = None if positions is None else list(positions)
         self._last: Tensor | None = None
 
@@ -118,7 +121,7 @@ class _States:
         if self._positions is None:
             self.layers.append(states.detach().clone())
         else:
-            self.layers.append(states.detach()[:, self._positions])
+            self.layers.append(states.detach()[:, self._rows(states)])
 
     def of_text(self, layer: Tensor) -> Tensor:
         """Return a layer's states in the shape of the last block's output, on its device.
@@ -131,16 +134,29 @@ class _States:
         if self._positions is None:
             return layer
         states = layer.new_zeros(self._last.shape)
-        states[:, self._positions] = layer
+        states[:, self._rows(states)] = layer
         return states
+
+    def _rows(self, states: Tensor) -> list[int]:
+        """Return where the chosen positions are in states, which may be of the last positions only.
+
+        Layers that share keys and values run for the positions whose logits are needed (Gemma 4).
+        """
+        assert self._positions is not None
+        skipped = self._tokens - states.shape[1]
+        return [position - skipped for position in self._positions]
 
 
 @contextmanager
 def _kept_states(
-    model: nn.Module, blocks: Sequence[Block], positions: Sequence[int] | None, final_layers: FinalLayers
+    model: nn.Module,
+    blocks: Sequence[Block],
+    positions: Sequence[int] | None,
+    tokens: int,
+    final_layers: FinalLayers,
 ) -> Iterator[_States]:
     """Keep what enters each block and leaves the last one in a forward pass; the final layers begin there."""
-    kept = _States(positions)
+    kept = _States(positions, tokens)
     calls: dict[nn.Module, int] = dict.fromkeys((block.module for block in blocks), 0)
     name = type(model).__name__
 

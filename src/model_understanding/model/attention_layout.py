@@ -43,6 +43,7 @@ class AttentionLayout:
         unreadable: Layers whose attention has another form, and why it cannot be read.
         tokens: Length of the text on which it was measured; ``None`` if the configuration says so.
         is_encoder: Whether these are the layers of an encoder whose decoder attends besides.
+        needs_all_logits: Whether some layers run only for the positions whose logits are computed.
     """
 
     sites: tuple[AttentionSite, ...]
@@ -50,6 +51,7 @@ class AttentionLayout:
     unreadable: tuple[tuple[int, str], ...] = ()
     tokens: int | None = None
     is_encoder: bool = False
+    needs_all_logits: bool = False
 
     @property
     def layers(self) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ members of the outermost ``ModuleList`` in which all attention runs, as ``model/
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor, nn
@@ -56,7 +57,7 @@ def with_known_layout(model: Model, encoding: Encoding, read: Callable[[], Read]
             raise
         measured = measured_layout(model, encoding.row(0) if len(encoding) > 1 else encoding)
         keep_layout(model, measured)
-        if (measured.sites, measured.unreadable) == (before.sites, before.unreadable):
+        if replace(measured, tokens=before.tokens) == before:
             raise
     return read()
 
@@ -68,9 +69,19 @@ def measured_layout(model: Model, encoding: Encoding) -> AttentionLayout:
         model: The model.
         encoding: The text.
     """
+    last = encoding.ids.shape[1] - 1 if model.is_language_model else 0
+    layout = _surveyed(model, encoding, last)
+    if layout.unreadable and last > 0:  # layers may have run only for the positions whose logits were needed
+        whole = _surveyed(model, encoding, 0)
+        if len(whole.unreadable) < len(layout.unreadable):
+            return replace(whole, needs_all_logits=True)
+    return layout
+
+
+def _surveyed(model: Model, encoding: Encoding, keep_from: int) -> AttentionLayout:
     survey = _Survey(encoding.ids.shape[1])
     with guarded(model.module, gradients=False), survey.hooks(model.module), survey:
-        model.forward(encoding, encoding.ids.shape[1] - 1 if model.is_language_model else 0)
+        model.forward(encoding, keep_from)
     count_forward(encoding.ids.numel())
     return survey.layout(
         getattr(model.config.get_text_config(), "num_hidden_layers", None),

@@ -67,7 +67,7 @@ def captured_forward(
         keep_from = tokens - 1 if model.is_language_model else 0
     capture = AttentionCapture(reader)
     with capture:
-        outputs = model.forward(encoding, keep_from)
+        outputs = model.forward(encoding, 0 if reader.layout.needs_all_logits else keep_from)
     for _ in range(1 + reader.block_reruns):
         count_forward(encoding.ids.numel())
     logits = model.logits_of(outputs, encoding, keep_from)
