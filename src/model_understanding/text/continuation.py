@@ -86,6 +86,8 @@ def _rest(tokenizer: Any, before: str, ids: Sequence[int], text: str) -> Tokens 
     count = len(ids)
     if len(whole) <= count or whole.ids[:count].tolist() != list(ids):
         return None
+    if whole.offsets[:count, 1].max(initial=0) > len(before):  # one unknown token for text of both
+        return None
     rest = whole.select(range(count, len(whole)))
     return _counted_anew(replace(rest, offsets=np.maximum(rest.offsets - len(before), 0), texts=(text,)))
 
@@ -105,7 +107,6 @@ def _counted_anew(tokens: Tokens) -> Tokens:
 
 def _in_the_middle(tokenizer: Any, text: str) -> Tokens:
     """Return the tokens of a text as they are in the middle of another."""
-    alone, _ = tokenize(tokenizer, text, special_tokens=False)
     candidates = []
     for before in _BEFORE:
         ids = [int(i) for i in tokenizer(before, add_special_tokens=False, verbose=False)["input_ids"]]
@@ -115,7 +116,7 @@ def _in_the_middle(tokenizer: Any, text: str) -> Tokens:
         if decoded(tokenizer, [*ids, *rest.ids.tolist()]) == decoded(tokenizer, ids) + text:
             return rest
         candidates.append(rest)
-    return candidates[0] if candidates else alone
+    return candidates[0] if candidates else tokenize(tokenizer, text, special_tokens=False)[0]
 
 
 def _adds_blank(tokens: Tokens, text: str) -> bool:
