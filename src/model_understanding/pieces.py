@@ -52,18 +52,22 @@ def piece_text(piece: str) -> str:
 
 
 def part_text(piece: str, whole: str) -> str:
-    """Return what a piece stands for that shares a character with its neighbor: bytes stay visible as bytes.
+    r"""Return what a piece stands for that shares a character with its neighbor: bytes stay visible as bytes.
 
     Args:
         piece: The piece.
         whole: The text that it is a part of.
 
-    >>> part_text("ðŁ", "👨"), part_text("<0xE2>", "€"), part_text("1", "½")
-    ('<0xF0><0x9F>', '<0xE2>', '1')
+    >>> part_text("ðŁ", "👨"), part_text("<0xE2>", "€"), part_text("1", "½"), part_text("\x81", "は")
+    ('<0xF0><0x9F>', '<0xE2>', '1', '<0x81>')
     """
+    spelled = whole.encode("utf-8", "replace")
+    if len(piece) == 1 and "\x7f" < piece <= "\xff" and piece not in whole and ord(piece) in spelled:
+        return f"<0x{ord(piece):02X}>"  # ByT5 names a byte by the character of that number
     values = _bytes_of(piece)
-    is_part = values is not None and values.strip() in whole.encode("utf-8", "replace")
-    return _text_of_bytes(values) if values is not None and is_part else piece_text(piece)
+    if values is not None and piece not in whole and values.strip() in spelled:
+        return _text_of_bytes(values)
+    return piece_text(piece)
 
 
 def is_blank(piece: str) -> bool:

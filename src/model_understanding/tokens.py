@@ -192,7 +192,7 @@ class Tokens:
         Tokens that share a character are labeled by their bytes, and text that the tokenizer does not know
         is marked.
         """
-        shared = self._shares_characters()
+        shared = self._shares_characters() & ~self.unknown
         labels = [
             _label(part_text(piece, surface) if shares else surface)
             for piece, surface, shares in zip(self.pieces, self.surfaces(), shared, strict=True)

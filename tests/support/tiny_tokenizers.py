@@ -113,3 +113,79 @@ def llama_like() -> PreTrainedTokenizerFast:
         pad_token="<pad>",
         model_input_names=["input_ids", "attention_mask"],
     )
+
+
+@cache
+def llama2_like(prepend: str = "first") -> PreTrainedTokenizerFast:
+    """Llama 2's kind: a blank is put before a text, unknown characters become bytes, <s> comes first."""
+    specials = ["<pad>", "<s>", "</s>", "<unk>"]
+    letters = sorted(set("".join(SENTENCES)) - {" "})
+    entries = [*specials, *(f"<0x{byte:02X}>" for byte in range(256)), "▁", *letters]
+    merges = []
+    for word in _words(" ".join(SENTENCES))[::2]:
+        spelt = f"▁{word}"
+        for end in range(1, min(len(spelt), 5)):
+            merges.append((spelt[:end], spelt[end]))
+            entries.append(spelt[: end + 1])
+    vocabulary = {entry: number for number, entry in enumerate(dict.fromkeys(entries))}
+    tokenizer = Tokenizer(
+        models.BPE(vocabulary, list(dict.fromkeys(merges)), unk_token="<unk>", byte_fallback=True)
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=prepend, split=False)
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    tokenizer.add_special_tokens(specials)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", 1)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        chat_template=CHAT_TEMPLATE,
+        model_input_names=["input_ids", "attention_mask"],
+    )
+
+
+@cache
+def byte_level_with_blank() -> PreTrainedTokenizerFast:
+    """GPT-2's kind with ``add_prefix_space``."""
+    tokenizer = _byte_level(["<|endoftext|>"])
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<|endoftext|>",
+        chat_template=CHAT_TEMPLATE,
+        model_input_names=["input_ids", "attention_mask"],
+    )
+
+
+@cache
+def xlmr_like() -> PreTrainedTokenizerFast:
+    """XLM-RoBERTa's kind: unigram pieces, a blank before every text, <s> … </s>."""
+    specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    letters = sorted(set("".join(SENTENCES) + "吾輩は猫である") - {" "})
+    pieces = [*specials, "▁", *letters, *(f"▁{word}" for word in _words(" ".join(SENTENCES))[::2])]
+    tokenizer = Tokenizer(
+        models.Unigram([(piece, -1.0 - 0.01 * number) for number, piece in enumerate(pieces)], unk_id=3)
+    )
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        cls_token="<s>",
+        pad_token="<pad>",
+        eos_token="</s>",
+        sep_token="</s>",
+        unk_token="<unk>",
+        mask_token="<mask>",
+        model_input_names=["input_ids", "attention_mask"],
+    )

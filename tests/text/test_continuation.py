@@ -2,8 +2,9 @@
 
 import pytest
 import tiny_tokenizers
+from transformers import ByT5Tokenizer, CanineTokenizer
 
-from model_understanding.text.continuation import joined, tokens_of_ids
+from model_understanding.text.continuation import continuation_of, joined, tokens_of_ids
 from model_understanding.text.tokenization import tokenize
 
 GPT2, LLAMA = tiny_tokenizers.gpt2_like(), tiny_tokenizers.llama_like()
@@ -113,3 +114,109 @@ def test_a_prompt_and_what_follows_are_two_texts():
     assert words[1:-1] == sorted(words[1:-1])
     labels = tokens.fold(tokens.groups("word")).labels()
     assert [label for label in labels[1:-1] if label != "␣"] == ["The", "king", "was", "bad"]
+
+
+# --- a continuation given as text ---
+
+KINDS = {
+    "gpt2": GPT2,
+    "llama": LLAMA,
+    "llama 2": tiny_tokenizers.llama2_like(),
+    "metaspace always": tiny_tokenizers.llama2_like("always"),
+    "metaspace never": tiny_tokenizers.llama2_like("never"),
+    "blank put by bytes": tiny_tokenizers.byte_level_with_blank(),
+    "bert": tiny_tokenizers.wordpiece(),
+    "xlmr": tiny_tokenizers.xlmr_like(),
+    "byt5": ByT5Tokenizer(),
+    "canine": CanineTokenizer(),
+}
+PROMPTS = ("The capital of France is", "un", "naïve café", "吾輩は", "It", "a\n")
+FOLLOWING = (" Paris .", ".", "'s", "!", "\nThe", "king", "👩x", "1", "猫である", "שלום", "  two", "\n\nOnce")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_continuation_is_what_follows_when_both_are_tokenized_together(kind):
+    tokenizer, together = KINDS[kind], 0
+    for prompt in PROMPTS:
+        before = tokenize(tokenizer, prompt)[0]
+        own = before.ids[before.segments >= 0].tolist()
+        for text in FOLLOWING:
+            whole = ids_of(prompt + text, tokenizer)
+            if whole[: len(own)] != own or len(whole) == len(own):
+                continue
+            tokens, cautions = continuation_of(tokenizer, before, text)
+            assert tokens.ids.tolist() == whole[len(own) :]
+            assert tokens.texts == (text,)
+            assert not cautions or "<unk>" in tokenizer.convert_ids_to_tokens(own[-1])
+            together += 1
+    assert together > 40
+
+
+@pytest.mark.parametrize(
+    ("kind", "prompt", "text", "pieces"),
+    [
+        ("gpt2", "The ", "king", ("k", "i", "n", "g")),  # together: "The", " ki", "ng"
+        ("llama 2", "The ", "king", ("k", "i", "n", "g")),
+        ("llama 2", "The capital", ".", (".",)),
+        ("blank put by bytes", "a\n", "\n", ("Ċ",)),
+    ],
+)
+def test_a_shared_token_leaves_the_prompt_as_it_is(kind, prompt, text, pieces):
+    tokenizer = KINDS[kind]
+    before = tokenize(tokenizer, prompt)[0]
+    tokens, cautions = continuation_of(tokenizer, before, text)
+    assert tokens.pieces == pieces
+    own = before.ids[before.segments >= 0].tolist()
+    if ids_of(prompt + text, tokenizer)[: len(own)] == own:
+        assert cautions == ()
+    else:
+        (caution,) = cautions
+        assert all(repr(label) in caution for label in tokens.labels())
+
+
+def test_an_unknown_token_for_text_on_both_sides_is_named():
+    tokenizer = KINDS["xlmr"]
+    before = tokenize(tokenizer, "The 👨")[0]
+    tokens, (caution,) = continuation_of(tokenizer, before, "👩 was")
+    assert tokens.ids.tolist() == ids_of("The 👨👩 was", tokenizer)[len(before) - 2 :]
+    assert caution.startswith(
+        "The continuation's first characters '👩' are a part of the prompt's last token"
+    )
+
+
+@pytest.mark.parametrize(
+    "kind", ["gpt2", "llama", "llama 2", "metaspace always", "blank put by bytes", "byt5"]
+)
+def test_a_generated_text_given_back_has_the_generated_ids(kind):
+    tokenizer = KINDS[kind]
+    for prompt, text in (
+        ("The film", " was a king."),
+        ("She sells", "\n\nOnce, 👨‍👩‍👧 ok!"),
+        ("It", "'s bad."),
+    ):
+        before = tokenize(tokenizer, prompt)[0]
+        own = before.ids[before.segments >= 0].tolist()
+        ids = ids_of(prompt + text, tokenizer)[len(own) :]
+        generated = tokens_of_ids(tokenizer, ids, tokenize(tokenizer, prompt, special_tokens=False)[0])
+        assert generated.texts == (text,)
+        assert continuation_of(tokenizer, before, generated.texts[0]).tokens.ids.tolist() == ids
+
+
+def test_a_part_of_a_token_that_the_next_one_completes():
+    """A fast-BPE decoder writes the end of a word only once it knows that another word follows."""
+
+    class Parts:
+        all_special_ids: list[int] = []  # noqa: RUF012
+        unk_token_id = None
+
+        def __len__(self):
+            return 2
+
+        def convert_ids_to_tokens(self, token):
+            return ["un@@", "do"][token]
+
+        def decode(self, ids, **_):
+            return " ".join(["un@@", "do"][i] for i in ids).replace("@@ ", "")
+
+    before = tokens_of_ids(Parts(), [0])
+    assert tokens_of_ids(Parts(), [1], before).texts == ("do",)

@@ -169,7 +169,8 @@ def _units(tokens: Tokens, *, one_text: bool) -> list[_Unit]:
     units = []
     for index, (group, surface) in enumerate(zip(groups, folded.surfaces(), strict=True)):
         segment = int(folded.segments[index])
-        if not surface:  # a special token between two characters
+        start, end = folded.offsets[index]
+        if start == end:  # a special token between two characters, or a piece without a place
             segment, surface = _NO_TEXT, folded.pieces[index]
         if segment != _NO_TEXT and one_text:
             segment = 0

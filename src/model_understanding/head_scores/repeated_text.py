@@ -66,7 +66,10 @@ def added_ids(model: Model, like: Encoding) -> tuple[tuple[int, ...], tuple[int,
         model: The model.
         like: A text of the user's.
     """
-    tokens, _ = tokenize(model.tokenizer, like.tokens[0].texts[0])
+    text = like.tokens[0].texts[0]
+    if not text:  # a prompt of ids that stand for no text
+        return (), ()
+    tokens, _ = tokenize(model.tokenizer, text)
     own = np.flatnonzero(tokens.segments >= 0)
     return tuple(tokens.ids[: own[0]].tolist()), tuple(tokens.ids[own[-1] + 1 :].tolist())
 

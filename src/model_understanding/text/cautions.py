@@ -23,18 +23,16 @@ def cautions_about(tokens: Tokens, tokenizer: Any) -> tuple[str, ...]:
     """
     cautions = []
     ordinary = int((~tokens.special).sum())
+    starts, ends = tokens.offsets.T
     unknown = np.flatnonzero(tokens.unknown)
     if len(unknown):
         name = getattr(tokenizer, "unk_token", None) or "its unknown token"
-        texts = tokens.select(unknown).surfaces()
+        texts = listed(tokens.select(unknown[ends[unknown] > starts[unknown]]).surfaces())
         cautions.append(
             f"{len(unknown)} of {ordinary} tokens {_are(unknown)} unknown to the tokenizer: the model reads "
-            f"{name} in place of {listed(texts)}, and cannot distinguish them."
-            if len(unknown) > 1
-            else f"1 of {ordinary} tokens is unknown to the tokenizer: the model reads {name} in place of "
-            f"{listed(texts)}."
+            f"{name}{f' in place of {texts}' if texts else ''}"
+            f"{', and cannot distinguish them' if len(unknown) > 1 else ''}."
         )
-    starts, ends = tokens.offsets.T
     unplaced = [
         int(position)
         for position in np.flatnonzero((tokens.segments >= 0) & (starts == ends) & ~tokens.special)

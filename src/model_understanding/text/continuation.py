@@ -9,7 +9,7 @@ import numpy as np
 from model_understanding.pieces import piece_text
 from model_understanding.text.cautions import listed
 from model_understanding.text.detokenization import decoded, pieces_of, spans_in_decoded
-from model_understanding.text.tokenization import check_text, tokenize
+from model_understanding.text.tokenization import check_text, tokenize, without_added_blanks
 from model_understanding.tokens import Tokens
 
 _CONTEXT = 8  # ids before the continuation that its decoding may depend on
@@ -19,10 +19,10 @@ _BEFORE = ("\n", "a", ".", "1", ")", "a\n", "a a")
 
 
 class Following(NamedTuple):
-    """The tokens of a continuation, and whether they are those of prompt and continuation together."""
+    """The tokens of a continuation, and warnings about how it was separated from what is before it."""
 
     tokens: Tokens
-    together: bool
+    cautions: tuple[str, ...] = ()
 
 
 def continuation_of(tokenizer: Any, before: Tokens, text: str) -> Following:
@@ -49,17 +49,14 @@ def continuation_of(tokenizer: Any, before: Tokens, text: str) -> Following:
     for whole in dict.fromkeys([text_of(before), decoded(tokenizer, ids)]):
         rest = _rest(tokenizer, whole, ids, text)
         if rest is not None:
-            return Following(rest, together=True)
-    return Following(_in_the_middle(tokenizer, text), together=False)
-
-
-def boundary_caution(continuation: Tokens) -> str:
-    """Return the warning about a continuation that is not split as together with its prompt."""
-    return (
+            return rest
+    tokens = _in_the_middle(tokenizer, text).tokens
+    caution = (
         "Tokenized together, the prompt and the continuation share a token at their boundary. Instead the "
         "prompt keeps its tokens, and the continuation is tokenized by itself as "
-        f"{listed(continuation.surfaces())}: its probability is that of these tokens."
+        f"{listed(tokens.labels())}: its probability is that of these tokens."
     )
+    return Following(tokens, (caution,))
 
 
 def _own_ids(tokens: Tokens) -> list[int]:
@@ -78,7 +75,7 @@ def text_of(tokens: Tokens) -> str:
     return "".join(tokens.texts[:last]) + tokens.texts[last][:end]
 
 
-def _rest(tokenizer: Any, before: str, ids: Sequence[int], text: str) -> Tokens | None:
+def _rest(tokenizer: Any, before: str, ids: Sequence[int], text: str) -> Following | None:
     """Return the tokens after some others, where these are the first of both texts together."""
     if not before:
         return None
@@ -86,10 +83,17 @@ def _rest(tokenizer: Any, before: str, ids: Sequence[int], text: str) -> Tokens 
     count = len(ids)
     if len(whole) <= count or whole.ids[:count].tolist() != list(ids):
         return None
-    if whole.offsets[:count, 1].max(initial=0) > len(before):  # one unknown token for text of both
-        return None
     rest = whole.select(range(count, len(whole)))
-    return _counted_anew(replace(rest, offsets=np.maximum(rest.offsets - len(before), 0), texts=(text,)))
+    rest = _counted_anew(replace(rest, offsets=np.maximum(rest.offsets - len(before), 0), texts=(text,)))
+    taken = int(whole.offsets[:count, 1].max(initial=0)) - len(before)
+    if taken <= 0:
+        return Following(rest)
+    # One unknown token may stand for text on both sides.
+    caution = (
+        f"The continuation's first characters {text[:taken]!r} are a part of the prompt's last token, "
+        f"{whole.labels()[count - 1]!r}. The continuation is scored as {listed(rest.labels())}."
+    )
+    return Following(rest, (caution,))
 
 
 def _counted_anew(tokens: Tokens) -> Tokens:
@@ -105,18 +109,18 @@ def _counted_anew(tokens: Tokens) -> Tokens:
     )
 
 
-def _in_the_middle(tokenizer: Any, text: str) -> Tokens:
+def _in_the_middle(tokenizer: Any, text: str) -> Following:
     """Return the tokens of a text as they are in the middle of another."""
     candidates = []
     for before in _BEFORE:
         ids = [int(i) for i in tokenizer(before, add_special_tokens=False, verbose=False)["input_ids"]]
         rest = _rest(tokenizer, before, ids, text)
-        if rest is None or _adds_blank(rest, text):
+        if rest is None or rest.cautions or _adds_blank(rest.tokens, text):
             continue
-        if decoded(tokenizer, [*ids, *rest.ids.tolist()]) == decoded(tokenizer, ids) + text:
+        if decoded(tokenizer, [*ids, *rest.tokens.ids.tolist()]) == decoded(tokenizer, ids) + text:
             return rest
         candidates.append(rest)
-    return candidates[0] if candidates else tokenize(tokenizer, text, special_tokens=False)[0]
+    return candidates[0] if candidates else Following(tokenize(tokenizer, text, special_tokens=False)[0])
 
 
 def _adds_blank(tokens: Tokens, text: str) -> bool:
@@ -126,6 +130,8 @@ def _adds_blank(tokens: Tokens, text: str) -> bool:
 def tokens_of_ids(tokenizer: Any, ids: Sequence[int], before: Tokens | None = None) -> Tokens:
     """Return the tokens of ids, with their positions in the decoded text.
 
+    An unknown token has no text.
+
     Args:
         tokenizer: A transformers tokenizer.
         ids: The ids: generated, or given as a prompt.
@@ -134,21 +140,34 @@ def tokens_of_ids(tokenizer: Any, ids: Sequence[int], before: Tokens | None = No
     Returns:
         Tokens of one text; special ones (as an end token) belong to no text.
     """
+    ids = np.asarray(ids, dtype=int)
     special = np.isin(ids, tokenizer.all_special_ids)
-    text_ids = [int(token) for token, is_special in zip(ids, special, strict=True) if not is_special]
+    unknown = special & (ids == tokenizer.unk_token_id) & ~np.isin(ids, _named_special_ids(tokenizer))
+    text_ids = ids[~special].tolist()
     context = [] if before is None else [int(token) for token in before.ids[_context_start(before) :]]
     text, spans = spans_in_decoded(tokenizer, text_ids, context) if text_ids else ("", [])
     offsets = np.zeros((len(ids), 2), dtype=int)
     if spans:
         offsets[~special] = spans
+    reached = np.maximum.accumulate(offsets[:, 1]) if len(ids) else np.zeros(0, dtype=int)
+    offsets[unknown] = reached[unknown, None]
+    special &= ~unknown
+    pieces, segments = pieces_of(tokenizer, ids), np.where(special, -1, 0)
     return Tokens.from_spans(
         texts=(text,),
-        pieces=pieces_of(tokenizer, ids),
-        ids=np.asarray(ids),
-        segments=np.where(special, -1, 0),
-        offsets=offsets,
+        pieces=pieces,
+        ids=ids,
+        segments=segments,
+        offsets=without_added_blanks((text,), pieces, segments, offsets),
         special=special,
+        unknown=unknown,
     )
+
+
+def _named_special_ids(tokenizer: Any) -> list[int]:
+    """Return the ids of special tokens other than the unknown token; one id may be both."""
+    names = ("bos", "eos", "sep", "cls", "pad", "mask")
+    return [i for i in (getattr(tokenizer, f"{name}_token_id", None) for name in names) if i is not None]
 
 
 def _context_start(prompt: Tokens) -> int:

@@ -29,6 +29,8 @@ def is_known(tokenizer: Any, token: int) -> bool:
 def _piece(tokenizer: Any, token: int) -> str | None:
     try:
         piece = tokenizer.convert_ids_to_tokens(token)
+        if token >= len(tokenizer) and isinstance(piece, str):  # ByT5 names any number, and cannot decode it
+            tokenizer.decode([token])
     except (IndexError, KeyError, ValueError, TypeError, OverflowError):  # tokenizers written in Python
         return None
     return piece if isinstance(piece, str) else None

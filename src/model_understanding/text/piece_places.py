@@ -1,5 +1,6 @@
 """The place of each token in the text, for tokenizers that report none (those written in Python)."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from difflib import SequenceMatcher
@@ -12,6 +13,7 @@ from model_understanding.text.detokenization import pieces_of, spans_in_decoded
 from model_understanding.text.words import Words
 
 _UNKNOWN = "\ue000"  # a private-use character, which matches no text
+_UNITS = (re.compile(r"\S+"), re.compile(r"\w+|[^\w\s]"), re.compile(r"\S"))
 _MOST_PLACES = 4096  # characters up to which unknown tokens are fitted exactly
 
 
@@ -91,9 +93,11 @@ def spans_of_pieces(text: str, pieces: Sequence[str], unknown: Sequence[bool]) -
         _UNKNOWN if is_unknown else _folded(piece_text(piece))[0]
         for piece, is_unknown in zip(pieces, unknown, strict=True)
     ]
-    places = _fitted(characters, origins, text, parts) or _matched(characters, parts)
+    places = _fitted(characters, parts)
+    if places is None:
+        places = _with_unknown(_matched(characters, parts), parts, len(characters))
     spans, end = [], 0
-    for place in _with_unknown(places, parts, len(characters)):
+    for place in _divided(places, parts, text, origins):
         if place is None or place[0] == place[1]:
             spans.append((end, end))
             continue
@@ -121,13 +125,10 @@ def _end(text: str, last: int) -> int:
     return end
 
 
-def _fitted(
-    characters: str, origins: Sequence[int], text: str, parts: Sequence[str]
-) -> list[tuple[int, int]] | None:
+def _fitted(characters: str, parts: Sequence[str]) -> list[tuple[int, int] | None] | None:
     """Return places where all pieces follow each other without a gap and cover the text, if there are such.
 
-    An unknown token takes one character or more: up to the start of a word where it can, and as few as it
-    can.
+    An unknown token takes one character or more, the last of several as few as it can.
     """
     if len(characters) > _MOST_PLACES:
         return None
@@ -139,22 +140,13 @@ def _fitted(
             reached.append([i + len(part) for i in reached[-1] if characters.startswith(part, i)])
     if len(characters) not in reached[-1]:
         return None
-    places, end = [], len(characters)
+    places: list[tuple[int, int] | None] = []
+    end = len(characters)
     for part, starts in zip(reversed(parts), reversed(reached[:-1]), strict=True):
-        if part == _UNKNOWN:
-            possible = [start for start in starts if start < end]
-            word_starts = [start for start in possible if _starts_word(text, origins, start)]
-            start = (word_starts or possible)[-1]
-        else:
-            start = end - len(part)
+        start = max(i for i in starts if i < end) if part == _UNKNOWN else end - len(part)
         places.append((start, end))
         end = start
     return places[::-1]
-
-
-def _starts_word(text: str, origins: Sequence[int], index: int) -> bool:
-    position = origins[index]
-    return position == 0 or text[position - 1].isspace()
 
 
 def _matched(characters: str, parts: Sequence[str]) -> list[tuple[int, int] | None]:
@@ -188,3 +180,35 @@ def _with_unknown(
             filled[index:end] = [(before, after)] * (end - index)
         index = max(end, index + 1)
     return filled
+
+
+def _divided(
+    places: Sequence[tuple[int, int] | None], parts: Sequence[str], text: str, origins: Sequence[int]
+) -> list[tuple[int, int] | None]:
+    """Divide the text of neighboring unknown tokens among them: by its words, or by its words and signs."""
+    divided, index = list(places), 0
+    while index < len(parts):
+        end = index
+        while end < len(parts) and parts[end] == _UNKNOWN and places[end] is not None:
+            end += 1
+        if end > index + 1:
+            start, stop = (places[index] or (0, 0))[0], (places[end - 1] or (0, 0))[1]
+            for pattern in _UNITS:
+                begins = _unit_starts(pattern, text, origins, start, stop)
+                if len(begins) == end - index:
+                    divided[index:end] = list(zip(begins, [*begins[1:], stop], strict=True))
+                    break
+        index = max(end, index + 1)
+    return divided
+
+
+def _unit_starts(
+    pattern: re.Pattern[str], text: str, origins: Sequence[int], start: int, stop: int
+) -> list[int]:
+    """Return the first folded character of each unit of a part of the text."""
+    positions = {match.start() for match in pattern.finditer(text, origins[start], origins[stop - 1] + 1)}
+    return [
+        i
+        for i in range(start, stop)
+        if origins[i] in positions and (i == start or origins[i - 1] != origins[i])
+    ]

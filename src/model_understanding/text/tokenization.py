@@ -51,7 +51,7 @@ def tokenize(
     offsets = np.where(segments[:, None] >= 0, offsets, 0)
     offsets = _with_trimmed_whitespace(texts, segments, offsets)
     pieces = pieces_of(tokenizer, ids)
-    offsets = _without_added_blanks(texts, pieces, segments, offsets)
+    offsets = without_added_blanks(texts, pieces, segments, offsets)
     special = (segments < 0) | _spelled_special(tokenizer, ids, texts, segments, offsets)
     for segment, part in enumerate(texts):
         if special[segments == segment].all():
@@ -188,12 +188,21 @@ def _spelled_special(
     return special
 
 
-def _without_added_blanks(
+def without_added_blanks(
     texts: Sequence[str], pieces: Sequence[str], segments: np.ndarray, offsets: np.ndarray
 ) -> Int[np.ndarray, "tokens 2"]:
     """Empty the span of a blank that the tokenizer itself puts before a text.
 
     Tokenizers report it at the text's first character, which is another token's.
+
+    Args:
+        texts: The texts.
+        pieces: The tokens.
+        segments: The text of each token.
+        offsets: The span of each token.
+
+    Returns:
+        The spans.
     """
     placed = offsets.copy()
     for position, (piece, segment, (start, end)) in enumerate(zip(pieces, segments, offsets, strict=True)):

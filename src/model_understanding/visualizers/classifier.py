@@ -6,6 +6,8 @@ from functools import partial
 from itertools import chain
 from typing import Any, Literal, overload
 
+import numpy as np
+
 from model_understanding.attention.for_report import MapChoice
 from model_understanding.attention.keep import AxisChoice, Keep
 from model_understanding.attention.protocol import AttentionMapMethod
@@ -40,6 +42,7 @@ from model_understanding.results import (
 from model_understanding.results.target import Quantity, function_target
 from model_understanding.targets.classification import ClassName, prediction_of, resolve_targets
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
+from model_understanding.text.detokenization import pieces_of
 from model_understanding.text.encoding import Encoding
 from model_understanding.text.tokenization import tokenize
 from model_understanding.text.words import Words, words_or_text
@@ -891,7 +894,10 @@ class ModelVisualizer(Visualizer):
         return lambda index, _: resolve_targets(self.runner.model.config, index, against, quantity)[0]
 
     def _encoding_of(self, attribution: Attribution) -> Encoding:
-        texts = attribution.tokens.texts
+        tokens, texts = attribution.tokens, attribution.tokens.texts
         encoding = self._encode(texts[0] if len(texts) == 1 else texts)  # pyright: ignore[reportArgumentType]
+        is_other = not np.array_equal(tokens.ids, encoding.tokens[0].ids)
+        if is_other and len(texts) == 1 and tuple(pieces_of(self.tokenizer, tokens.ids)) == tokens.pieces:
+            return self.runner.model.encode(tokens)  # a text that was given as words
         check_same_tokens(attribution, encoding)
         return encoding

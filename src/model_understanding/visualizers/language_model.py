@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, overload
 
+import numpy as np
+
 from model_understanding.attention.for_report import MapChoice
 from model_understanding.attention.keep import AxisChoice, Keep
 from model_understanding.attention.protocol import AttentionMapMethod
@@ -1103,8 +1105,10 @@ class GenerativeModelVisualizer(Visualizer):
         return encoding if spec.kind == "continuation" else prompt_of(self.runner.model, encoding)
 
     def _encoding_of(self, attribution: Attribution) -> Encoding:
-        length = int((attribution.tokens.segments == 0).sum()) or None
-        return self.runner.model.encode(attribution.tokens, prompt_length=length)
+        tokens = attribution.tokens
+        following = np.flatnonzero(tokens.segments > 0)
+        length = int(following[0]) if len(following) else len(tokens)
+        return self.runner.model.encode(tokens, prompt_length=length)
 
     def _require_steps(self) -> None:
         if not is_causal(self.runner.model):

@@ -8,7 +8,7 @@ from model_understanding.errors import InputError
 from model_understanding.model.model import Model
 from model_understanding.passes.runner import Runner
 from model_understanding.text.chat import Chat, Messages, is_chat, tokenize_chat
-from model_understanding.text.continuation import boundary_caution, continuation_of, joined, tokens_of_ids
+from model_understanding.text.continuation import continuation_of, joined, tokens_of_ids
 from model_understanding.text.encoding import Encoding
 from model_understanding.text.ids import ids_in
 from model_understanding.text.tokenization import tokenize
@@ -64,8 +64,8 @@ def encoded_prompt(model: Model, prompt: Prompt, continuation: Continuation | No
             hint="Pass for example ' Paris.' or [3681, 29889].",
         )
     else:
-        following, together = continuation_of(model.tokenizer, tokens, continuation)
-        cautions = cautions if together else (*cautions, boundary_caution(following))
+        following, boundary = continuation_of(model.tokenizer, tokens, continuation)
+        cautions = (*cautions, *boundary)
     return model.encode(joined(tokens, following), prompt_length=len(tokens), cautions=cautions)
 
 
