@@ -336,3 +336,18 @@ def test_a_map_from_arrays_is_saved_and_shown_like_any_result(tmp_path):
     assert "<svg" in attention._repr_html_()
     for suffix in (".json", ".npz"):
         assert np.array_equal(AttentionMap.load(tmp_path / f"map{suffix}").weights, attention.weights)
+
+
+def test_the_steps_of_a_generation_are_joined():
+    whole = np.tril(np.random.default_rng(0).random((2, 3, 5, 5)))
+    prompt = tuple(torch.tensor(layer[None, :, :3, :3]) for layer in whole)
+    steps = [
+        tuple(torch.tensor(layer[None, :, row : row + 1, : row + 1]) for layer in whole) for row in (3, 4)
+    ]
+    for pieces in (list("abcde"), list("abcdef")):  # the last token that is written is not read
+        attention = AttentionMap.from_arrays((prompt, *steps), pieces)
+        assert np.allclose(attention.weights, whole, atol=1e-6)
+        assert attention.keys.pieces == tuple("abcde")
+        assert np.array_equal(attention.mask, np.tril(np.ones((5, 5), dtype=bool)))
+    with pytest.raises(InputError, match="The steps of a generation must attend to all tokens before them"):
+        AttentionMap.from_arrays((prompt, steps[1]), list("abcd"))

@@ -53,6 +53,43 @@ def as_weights(weights: Any) -> Float[np.ndarray, "layers heads queries keys"]:
     return array.reshape((1,) * (4 - array.ndim) + array.shape)
 
 
+def is_of_steps(weights: Any) -> bool:
+    """Return whether weights are those of ``generate``: for each step a tuple with an array per layer."""
+    return (
+        isinstance(weights, tuple | list)
+        and bool(weights)
+        and isinstance(weights[0], tuple | list)
+        and bool(weights[0])
+        and len(np.shape(weights[0][0]) if hasattr(weights[0][0], "shape") else ()) in (3, 4)
+    )
+
+
+def joined_steps(weights: Any) -> Float[np.ndarray, "layers heads queries keys"]:
+    """Return the weights of ``generate`` as those of one causal forward pass: a row for each token it read.
+
+    Args:
+        weights: For each step a tuple with ``(1, H, Q, K)`` per layer: first those of the prompt, then one
+            row for each token that was written, except the last.
+
+    Raises:
+        InputError: The steps do not follow each other, or hold several texts.
+    """
+    steps = [as_weights(step) for step in weights]
+    shapes = [step.shape for step in steps]
+    ends = np.cumsum([shape[2] for shape in shapes])
+    if any(shape[3] != end or shape[:2] != shapes[0][:2] for shape, end in zip(shapes, ends, strict=True)):
+        found = ", ".join(str(tuple(shape)) for shape in shapes[:4])
+        raise InputError(
+            "The steps of a generation must attend to all tokens before them: layers × heads × new tokens × "
+            f"all tokens so far. Got {found}.",
+            hint="Pass the attention of one forward pass over the whole text, or use compute_attention.",
+        )
+    joined = np.zeros((*shapes[0][:2], int(ends[-1]), int(ends[-1])), dtype=np.float32)
+    for step, end in zip(steps, ends, strict=True):
+        joined[:, :, end - step.shape[2] : end, :end] = step
+    return joined
+
+
 def as_tokens(tokens: Tokens | Sequence[str], count: int, name: str) -> Tokens:
     """Return tokens, built from strings if needed.
 

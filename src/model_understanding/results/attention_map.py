@@ -6,13 +6,19 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from model_understanding.errors import InputError, NumericalError
-from model_understanding.results.attention_arrays import as_mask, as_tokens, as_weights
+from model_understanding.results.attention_arrays import (
+    as_mask,
+    as_tokens,
+    as_weights,
+    is_of_steps,
+    joined_steps,
+)
 from model_understanding.results.attention_sinks import certain_sinks, find_sinks, normalize_rows
 from model_understanding.results.files import array_names, read_array, reading
 from model_understanding.results.head_scores import RankedHead
@@ -24,6 +30,9 @@ from model_understanding.results.serialization import (
     split_arrays,
 )
 from model_understanding.tokens import SHARE, Level, Tokens, read_only
+
+if TYPE_CHECKING:
+    import pandas
 
 _HEADER = "attention"
 REDUCTIONS: tuple[str, ...] = ("mean", "max")
@@ -139,7 +148,8 @@ class AttentionMap(Rendered):
         Args:
             weights: Numpy arrays, torch tensors or lists of shape ``(Q, K)``, ``(H, Q, K)`` or
                 ``(L, H, Q, K)``, or a tuple with ``(1, H, Q, K)`` for each layer, as ``output_attentions``
-                returns it.
+                returns it; or such a tuple for each step, as ``generate`` returns it: they are joined, with a
+                row for each token that was read (the last one that was written was not).
             queries: Tokens, or one string per token.
             keys: The same; the queries if omitted.
             mask: Which cells can be attended to, shape ``(Q, K)``; ``"causal"`` for a causal mask; all cells
@@ -156,7 +166,16 @@ class AttentionMap(Rendered):
         >>> AttentionMap.from_arrays([[1, 0], [0.25, 0.75]], ["The", "plot"], mask="causal").mask.tolist()
         [[True, False], [True, True]]
         """
-        array = as_weights(weights)
+        if is_of_steps(weights):
+            array, mask = joined_steps(weights), "causal" if mask is None else mask
+            if len(queries) == array.shape[2] + 1:
+                queries = (
+                    queries.select(range(array.shape[2]))
+                    if isinstance(queries, Tokens)
+                    else [*queries][: array.shape[2]]
+                )
+        else:
+            array = as_weights(weights)
         query_tokens = as_tokens(queries, array.shape[2], "queries")
         lowest, highest = float(array.min(initial=0)), float(array.max(initial=0))
         if map == "raw" and (lowest < -1e-3 or highest > 1 + 1e-3):
