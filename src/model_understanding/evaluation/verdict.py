@@ -1,11 +1,13 @@
 """The verdict: do the scores predict what removing tokens does?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import permutations
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from model_understanding.evaluation.ranked_text import FRACTIONS, KEPT_FRACTIONS, RankedText
 from model_understanding.results import Evaluation
@@ -80,35 +82,112 @@ def permutation_z_score(
     return float(correlation * np.sqrt(len(scores) - 1))
 
 
-def _centered(values: Float[np.ndarray, "orders counts parts"]) -> Float[np.ndarray, "variants parts"]:
-    return (values - values[1:].mean(axis=0)).reshape(-1, values.shape[-1])
+def chance_of(scores: Float[np.ndarray, " candidates"], effects: Float[np.ndarray, " candidates"]) -> float:
+    """Return the share of permutations of the scores that predict the effects at least as well.
+
+    All permutations of up to 8 tokens, 10,000 random ones (the same at every call) of more.
+
+    Args:
+        scores: The scores of the tokens.
+        effects: The effects of removing the tokens.
+
+    >>> chance_of(np.array([1.0, 0, 0, 0]), np.array([3.0, 0.1, 0, 0]))  # one of four places
+    0.25
+    """
+    slack = _ROUNDING * len(scores) * np.abs(scores).max() * np.abs(effects).max()
+    return float((scores[_orders(len(scores))] @ effects >= scores @ effects - slack).mean())
+
+
+@lru_cache(maxsize=64)
+def _orders(count: int) -> Int[np.ndarray, "orders candidates"]:
+    """Return all orders of a few tokens, or random ones of many."""
+    if count <= _ALL_PERMUTATIONS:
+        return np.array(list(permutations(range(count))))
+    drawn = np.random.default_rng(0).random((_PERMUTATIONS, count)).argsort(axis=1)
+    return np.concatenate([np.arange(count)[None], drawn])
 
 
 SUPPORTED, WEAK = 2.3, 1.0
-CERTAIN = 2.7  # a z-score that needs no further variants
-MAX_SINGLES = 64  # tokens that are removed one by one; for longer texts, more random orders are run,
-MORE_ORDERS = 3  # this many times as many
+MAX_CORRELATION = 0.8  # no text asks for more: scores need not be proportional to the effects
+STRONG, NAMED = 0.35, 0.15  # shares of the largest effect, and of the largest score
+INFORMATIVE = 0.1  # share of the largest drop: where single tokens change less, others replace them
+TOP_SHARE = 0.5  # of the largest score: the tokens that the map itself puts forward
+MAX_SINGLES = 64  # tokens that are removed one by one
+MAX_IN_CONTEXT = 32  # tokens whose effect is measured next to the map's top tokens
 DISAGREEMENT = 2.0  # difference between the z-scores under two replacements that is reported
+_ALL_PERMUTATIONS, _PERMUTATIONS = 8, 10_000
+_MAX_NAMED = 3  # missed tokens that are listed
 
 
 Group = tuple[Bool[np.ndarray, "orders counts candidates"], Float[np.ndarray, "replacements orders counts"]]
 """Removed candidates of variants, the first order being that of the scores; drops of the main quantity."""
 
 
+class Effects(NamedTuple):
+    """The effects of some tokens, in one kind of context, and how well the scores predict them.
+
+    Args:
+        scores: The tokens' scores, as support of the target.
+        by_replacement: Drop of the target when a token is removed, under each replacement; each replacement
+            is scaled to its largest drop.
+    """
+
+    scores: Float[np.ndarray, " measured"]
+    by_replacement: Float[np.ndarray, "replacements measured"]
+
+    @property
+    def mean(self) -> Float[np.ndarray, " measured"]:
+        """The mean over replacements."""
+        return self.by_replacement.mean(axis=0)
+
+    @property
+    def z_score(self) -> float:
+        """The z-score of the correlation of the scores with the effects, against permuted scores."""
+        return permutation_z_score(self.scores, self.mean)
+
+    @property
+    def z_scores(self) -> list[float]:
+        """The same for each replacement."""
+        return [permutation_z_score(self.scores, effects) for effects in self.by_replacement]
+
+    @property
+    def missed(self) -> Int[np.ndarray, " missed"]:
+        """Tokens whose removal matters, and whose score says that they do not; the largest effect first."""
+        mean = self.mean
+        strong = mean >= STRONG * np.abs(mean).max()
+        missed = np.flatnonzero(strong & (self.scores < NAMED * np.abs(self.scores).max()))
+        return missed[np.argsort(-mean[missed], kind="stable")]
+
+    @property
+    def supports(self) -> bool:
+        """Whether the scores predict these effects, under every replacement, and miss no token of weight."""
+        is_high = round(self.z_score, 2) >= support_threshold(len(self.scores))  # rounded as printed
+        return is_high and min(self.z_scores) > 0 and not self.missed.size
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     r"""Whether the scores predict the effect of removing tokens better than permuted scores.
 
-    ``z = r(scores, effects) · √(tokens − 1)``, where r is the correlation. If z is above 0 and below 2.7,
-    the effects are estimated again from more variants.
+    ``z = r(scores, effects) · √(tokens − 1)``, where r is the correlation
+
+    The effect of a token is the drop of the target without it. Where the scores do not predict this, the
+    effect is measured once more among the tokens that interact with it: the tokens that the map itself puts
+    forward are all removed, and each token is restored or removed as well. The larger of both effects
+    counts. So neither a word that only acts together with another one (a negation) nor one that another
+    word could replace is taken for unimportant. A map that gives next to nothing to a token with at least
+    35 % of the largest effect is not supported, however high the correlation.
+
+    Of texts with more than 64 tokens, 64 are measured: the 32 with the highest scores, and the 32 others
+    that matter most according to random removals.
 
     Args:
         fractions: Fractions of the tokens to remove.
         kept: Fractions of the tokens to keep.
 
     Reference:
-        Metrics of DeYoung et al. (2020); effects by ridge regression, Hoerl & Kennard (1970); the
-        permutation test of a correlation, Pitman (1937); the threshold by Fisher (1921).
+        Metrics of DeYoung et al. (2020); the permutation test of a correlation, Pitman (1937); the threshold
+        by Fisher (1921); random removals by ridge regression, Hoerl & Kennard (1970).
 
     >>> Verdict().name
     'verdict'
@@ -118,10 +197,10 @@ class Verdict:
     higher_is_better: ClassVar[bool] = True
     on_request: ClassVar[bool] = False
     cost: ClassVar[str] = (
-        "none beyond comprehensiveness and sufficiency; if these are inconclusive, 1 forward pass per token "
-        "and replacement, or 40 per replacement for more than 64 tokens"
+        "beyond comprehensiveness and sufficiency 1 forward pass per token (up to 64) and replacement; if "
+        "these are inconclusive, 1 more per token (up to 32)"
     )
-    reference: ClassVar[str] = "DeYoung et al. 2020; Hoerl & Kennard 1970; Pitman 1937"
+    reference: ClassVar[str] = "DeYoung et al. 2020; Pitman 1937; Fisher 1921; Hoerl & Kennard 1970"
 
     fractions: tuple[float, ...] = FRACTIONS
     kept: tuple[float, ...] = KEPT_FRACTIONS
@@ -129,51 +208,47 @@ class Verdict:
     def removals(self, text: RankedText) -> Bool[np.ndarray, "variants tokens"]:
         """Return the variants that the metric needs."""
         groups = [text.removed(self.fractions), text.removed(self.kept, keep=True)]
-        return np.concatenate([group.reshape(-1, group.shape[-1]) for group in groups])
+        variants = [group.reshape(-1, group.shape[-1]) for group in groups]
+        if len(text.candidates) <= MAX_SINGLES:
+            variants.append(text.singles())
+        return np.concatenate(variants)
 
     def __call__(self, text: RankedText) -> tuple[Evaluation, ...]:
         """Evaluate one attribution."""
         groups = self._groups(text)
-        (z_score, *permuted), by_replacement = _z_scores(text, groups)
-        if z_score > 0 and (z_score < CERTAIN or min(own for own, *_ in by_replacement) <= 0):
-            groups = self._more_variants(text, groups)
-            (z_score, *permuted), by_replacement = _z_scores(text, groups)
-        each = [own for own, *_ in by_replacement]
+        measured = _measured(text, groups)
+        effects = _effects(text, measured, np.max([np.abs(d).max(axis=(1, 2)) for _, d in groups], axis=0))
+        labels = text.removals.tokens.labels()
+        shares = effects.mean / (np.abs(effects.mean).max() or 1)
         verdict, reasons = verdict_and_reasons(
-            z_score, each, text.removals.replacements, len(text.candidates)
+            effects.z_score,
+            effects.z_scores,
+            text.removals.replacements,
+            len(measured),
+            chance=chance_of(effects.scores, effects.mean),
+            missed=[(labels[text.candidates[measured[i]]], float(shares[i])) for i in effects.missed],
         )
         quantity = text.removals.quantities[0]
-        if any(drops.any() for _, drops in groups):
+        if effects.by_replacement.any() or any(drops.any() for _, drops in groups):
             drop = _drop_sentence(groups[0][1], quantity)
         else:
             drop = f"Removing tokens does not change the {quantity}."
+        permuted = [support[measured] for support in text.permuted_supports[1:]]
+
+        def evaluation(metric: str, values: np.ndarray, replacement: str, **more: object) -> Evaluation:
+            z_score = permutation_z_score(effects.scores, values)
+            control = np.array([permutation_z_score(scores, values) for scores in permuted])
+            fields = {"control": control, "shuffled": True, "advantage": z_score, **more}
+            fields |= {"quantity": quantity, "replacement": replacement}
+            return text.evaluation(metric, z_score, higher_is_better=True, **fields)
+
+        replacements = text.removals.replacements
+        reasons = (reasons[0], drop, *reasons[1:])
         return (
-            text.evaluation(
-                self.name,
-                z_score,
-                higher_is_better=True,
-                control=np.array(permuted),
-                shuffled=True,
-                quantity=quantity,
-                replacement="+".join(text.removals.replacements),
-                advantage=z_score,
-                verdict=verdict,
-                reasons=(reasons[0], drop, *reasons[1:]),
-            ),
+            evaluation(self.name, effects.mean, "+".join(replacements), verdict=verdict, reasons=reasons),
             *(
-                text.evaluation(
-                    "z_score",
-                    own,
-                    higher_is_better=True,
-                    quantity=quantity,
-                    replacement=replacement,
-                    advantage=own,
-                    control=np.array(permuted_scores),
-                    shuffled=True,
-                )
-                for (own, *permuted_scores), replacement in zip(
-                    by_replacement, text.removals.replacements, strict=True
-                )
+                evaluation("z_score", values, name)
+                for values, name in zip(effects.by_replacement, replacements, strict=True)
             ),
         )
 
@@ -187,16 +262,94 @@ class Verdict:
             for fractions, keep in ((self.fractions, False), (self.kept, True))
         ]
 
-    def _more_variants(self, text: RankedText, groups: list[Group]) -> list[Group]:
-        """Return more variants: those given and every token alone, or more random orders of a long text."""
-        if len(text.candidates) > MAX_SINGLES:
-            return self._groups(replace(text, draws=MORE_ORDERS * text.draws))
-        singles = text.singles()
-        first = text.orders[0, :1]  # the top-ranked token comes first, as in every group
-        removed = np.concatenate([singles[first], singles])[:, None]
-        drops = text.full[:, :1] - text.removals.values(singles)[..., 0]
-        drops = np.concatenate([drops[:, first], drops], axis=1)[..., None]
-        return [*groups, (removed[..., text.candidates], drops)]
+
+def _measured(text: RankedText, groups: Sequence[Group]) -> Int[np.ndarray, " measured"]:
+    """Return the candidates whose effects are measured: all, or of a long text those that may matter."""
+    count = len(text.candidates)
+    if count <= MAX_SINGLES:
+        return np.arange(count)
+    estimates = token_effects([removed for removed, _ in groups], [drops.mean(axis=0) for _, drops in groups])
+    top = text.orders[0, : MAX_SINGLES // 2]
+    others = [token for token in np.argsort(-np.abs(estimates), kind="stable") if token not in top]
+    return np.sort([*top, *others[: MAX_SINGLES - len(top)]])
+
+
+def _effects(
+    text: RankedText, measured: Int[np.ndarray, " measured"], largest: Float[np.ndarray, " replacements"]
+) -> Effects:
+    """Return the effects that decide: those of single removals, or those in the context of the top tokens.
+
+    Args:
+        text: The text.
+        measured: The candidates to measure.
+        largest: Largest change of the target under each replacement, in the variants that ran anyway.
+    """
+    scores = text.support[measured]
+    singles = text.singles()[measured]
+    alone = _drops(text, singles)
+    effects = Effects(scores, _scaled(alone, np.abs(alone).max(axis=1)))
+    if effects.supports and _is_informative(alone, largest):
+        return effects
+    in_context = _drops_in_context(text, scores, singles, alone)
+    both = np.abs(np.concatenate([alone, in_context], axis=1)).max(axis=1)
+    joint = Effects(scores, np.maximum(_scaled(alone, both), _scaled(in_context, both)))
+    if joint.supports or not _is_informative(alone, np.maximum(largest, both)):
+        return joint
+    return max(effects, joint, key=lambda one: (one.supports, one.z_score))
+
+
+def _drops_in_context(
+    text: RankedText,
+    scores: Float[np.ndarray, " measured"],
+    singles: Bool[np.ndarray, "measured tokens"],
+    alone: Float[np.ndarray, "replacements measured"],
+) -> Float[np.ndarray, "replacements measured"]:
+    """Return each token's effect next to the map's top tokens, which are all removed.
+
+    A top token's effect is how far the target rises when it alone is restored; another token's, how far it
+    drops when it is removed as well. Tokens beyond a maximum number keep their effect of single removals.
+    """
+    count = len(scores)
+    order = np.argsort(-scores, kind="stable")
+    top_count = max(1, min(int((scores >= TOP_SHARE * scores.max()).sum()), count // 2, MAX_IN_CONTEXT // 2))
+    is_top = np.isin(np.arange(count), order[:top_count])
+    strength = np.where(is_top, np.inf, np.abs(alone / _nonzero(np.abs(alone).max(axis=1))[:, None]).mean(0))
+    chosen = np.argsort(-strength, kind="stable")[:MAX_IN_CONTEXT]
+    without_top = singles[is_top].any(axis=0)
+    drops = _drops(text, np.concatenate([without_top[None], without_top ^ singles[chosen]]))
+    changes = drops[:, 1:] - drops[:, :1]
+    in_context = alone.copy()
+    in_context[:, chosen] = np.where(is_top[chosen], -changes, changes)
+    return in_context
+
+
+def _drops(
+    text: RankedText, removed: Bool[np.ndarray, "variants tokens"]
+) -> Float[np.ndarray, "replacements variants"]:
+    """Return how far the main quantity drops in each variant."""
+    return text.full[:, :1] - text.removals.values(removed)[..., 0]
+
+
+def _is_informative(
+    drops: Float[np.ndarray, "replacements measured"], largest: Float[np.ndarray, " replacements"]
+) -> bool:
+    """Return whether single removals change the target by a fair share of what larger ones do."""
+    return bool(np.abs(_scaled(drops, largest).mean(axis=0)).max() >= INFORMATIVE)
+
+
+def _scaled(
+    drops: Float[np.ndarray, "replacements measured"], largest: Float[np.ndarray, " replacements"]
+) -> Float[np.ndarray, "replacements measured"]:
+    """Return drops as shares of the largest one under each replacement, so that all count alike."""
+    return drops / _nonzero(largest)[:, None]
+
+
+def _nonzero(values: np.ndarray) -> np.ndarray:
+    return np.where(values > 0, values, 1)
+
+
+def _centered(values: Float[np.ndarray, "orders counts parts"]) -> Float[np.ndarray, "variants parts"]:
+    return (values - values[1:].mean(axis=0)).reshape(-1, values.shape[-1])
 
 
 _CLAIMS = {
@@ -207,7 +360,13 @@ _CLAIMS = {
 
 
 def verdict_and_reasons(
-    z_score: float, each: list[float], replacements: tuple[str, ...], tokens: int
+    z_score: float,
+    each: Sequence[float],
+    replacements: Sequence[str],
+    tokens: int,
+    *,
+    chance: float | None = None,
+    missed: Sequence[tuple[str, float]] = (),
 ) -> tuple[str, tuple[str, ...]]:
     """Return the verdict and its reasons.
 
@@ -215,24 +374,34 @@ def verdict_and_reasons(
         z_score: z-score against permuted scores, over all replacements.
         each: The same for each replacement.
         replacements: Names of the replacements.
-        tokens: Number of tokens that can be removed.
+        tokens: Number of tokens whose effect is measured.
+        chance: Share of permutations of the scores that predict the effects as well.
+        missed: Tokens that matter and that the scores leave out, with their share of the largest effect.
 
-    >>> verdict, reasons = verdict_and_reasons(3.0, [3.1, 2.8], ("mask", "attention"), 12)
+    >>> verdict, reasons = verdict_and_reasons(3.0, [3.1, 2.8], ("mask", "attention"), 12, chance=0.0021)
     >>> verdict
     'supported'
     >>> print(reasons[0])
     Scores predict the effect of removing tokens: z = 3.00 against permuted scores (12 tokens: threshold 2.14,
-    maximum 3.32).
+    maximum 3.32; 0.2 % of permutations do as well).
     """
     threshold, maximum = support_threshold(tokens), np.sqrt(tokens - 1)
-    if round(z_score, 2) >= threshold and min(each) > 0:  # rounded as printed
+    is_high = round(z_score, 2) >= threshold  # rounded as printed
+    if is_high and min(each) > 0 and not missed:
         verdict = "supported"
     else:
         verdict = "weak" if z_score >= WEAK else "not supported"
+    by_chance = "" if chance is None else f"; {_percent(chance)} of permutations do as well"
     reasons = [
         f"{_CLAIMS[verdict]}: z = {_signed(z_score, '.2f')} against permuted scores "
-        f"({tokens} tokens: threshold {threshold:.2f}, maximum {maximum:.2f})."
+        f"({tokens} tokens: threshold {threshold:.2f}, maximum {maximum:.2f}{by_chance})."
     ]
+    if missed and z_score >= WEAK:
+        listed = ", ".join(f"{label.strip()!r} ({_percent(share)})" for label, share in missed[:_MAX_NAMED])
+        more = f" and {len(missed) - _MAX_NAMED} more" if len(missed) > _MAX_NAMED else ""
+        reasons.append(
+            f"Scores leave out tokens whose removal matters (share of the largest effect): {listed}{more}."
+        )
     if len(each) > 1 and (max(each) - min(each) > DISAGREEMENT or min(each) <= 0 < max(each)):
         listed = ", ".join(
             f"z = {_signed(own, '.1f')} for {name}" for name, own in zip(replacements, each, strict=True)
@@ -247,42 +416,29 @@ def _signed(value: float, format_spec: str) -> str:
     return f"{value:{format_spec}}".replace("-", "−")
 
 
+def _percent(share: float) -> str:
+    return "less than 0.1 %" if share < 0.001 else f"{100 * share:.1f} %"
+
+
 def support_threshold(tokens: int, deviations: float = SUPPORTED) -> float:
     r"""Return the z-score from which scores are supported.
 
-    ``√(tokens − 1) · tanh(2.3 / √(tokens − 3))``: a correlation that is 2.3 standard deviations above 0 by
-    Fisher's transformation. It approaches 2.3 for long texts; for few tokens, 2.3 standard deviations of the
-    correlation itself would require a perfect correlation.
+    ``√(tokens − 1) · min(0.8, tanh(2.3 / √(tokens − 3)))``: a correlation that is 2.3 standard deviations
+    above 0 by Fisher's transformation, and at most 0.8. It approaches 2.3 for long texts; for few tokens, 2.3
+    standard deviations of the correlation itself would require a perfect correlation.
 
     Args:
-        tokens: Number of tokens that can be removed, at least 4.
+        tokens: Number of tokens whose effect is measured, at least 4.
         deviations: A number other than 2.3, which ``benchmarks/verdict`` chose.
 
     Reference:
         Fisher (1921), "On the 'Probable Error' of a Coefficient of Correlation Deduced from a Small Sample".
 
-    >>> [support_threshold(tokens) for tokens in (6, 14, 100)]
-    [1.94, 2.16, 2.28]
+    >>> [support_threshold(tokens) for tokens in (6, 14, 64)]
+    [1.79, 2.16, 2.27]
     """
-    return round(float(np.sqrt(tokens - 1) * np.tanh(deviations / np.sqrt(tokens - 3))), 2)
-
-
-def _z_scores(text: RankedText, groups: list[Group]) -> tuple[list[float], list[list[float]]]:
-    """Return the z-scores over all replacements, and those for each replacement.
-
-    Each is a list: that of the scores, and those of the scores permuted by each random order.
-    """
-    largest = np.max([np.abs(drops).max(axis=(1, 2)) for _, drops in groups], axis=0)
-    removed = [group for group, _ in groups]
-    scaled = [drops / np.where(largest > 0, largest, 1)[:, None, None] for _, drops in groups]
-
-    def z_scores(drops: list[np.ndarray]) -> list[float]:
-        effects = token_effects(removed, drops)
-        return [permutation_z_score(scores, effects) for scores in text.permuted_supports]
-
-    return z_scores([drops.mean(axis=0) for drops in scaled]), [
-        z_scores([drops[index] for drops in scaled]) for index in range(len(largest))
-    ]
+    correlation = min(MAX_CORRELATION, float(np.tanh(deviations / np.sqrt(tokens - 3))))
+    return round(float(np.sqrt(tokens - 1)) * correlation, 2)
 
 
 def _drop_sentence(drops: Float[np.ndarray, "replacements orders counts"], quantity: str) -> str:
