@@ -2,8 +2,10 @@
 
 Right maps: the planted words (and the last word of a prompt, which asks the question), the value of a needle,
 leave-one-out maps, and Shapley values (of many samples, or exact ones for short prompts of a language model).
-Wrong maps: standard normal scores, and right maps whose scores were permuted among the tokens; a permutation
-that gives the right map again is drawn anew.
+Wrong maps: standard normal scores, one token alone, and right maps whose scores were permuted among the
+tokens; right maps of another class and of another text; rollout and input × gradient. Of a planted model each
+is filed by what it names among as many top tokens as there are planted words: none of them, a part, or all.
+A wrong map that names all is no wrong map, and is listed apart.
 """
 
 import sys
@@ -13,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,10 +33,15 @@ from planted.scoring import planted  # noqa: E402
 from planted.tasks import TASKS  # noqa: E402
 
 CALIBRATION, TEST = "calibration", "test"
-SEEDS = {CALIBRATION: (0, 1, 2, 3, 4), TEST: (5, 6, 7, 8, 9)}
-SHORT = 8  # words, as in the shortest texts that the classifiers were trained on
+SEEDS = {CALIBRATION: (0, 1, 2), TEST: (12, 13, 14, 15)}
+NEGATION_SEEDS = {CALIBRATION: (0, 1, 2, 3), TEST: tuple(range(12, 24))}
+"""More models of the task whose words interact, which differ most from each other."""
+LENGTHS = (6, 8, 14)
+"""Words of the texts of planted classifiers, which were trained on 8 to 16."""
+EITHER = "either word"
+"""Texts of the shortcut's model in which its word stands twice, so that either alone changes nothing."""
 PLANTED_TEXTS = {"needle": 2}
-"""Number of texts of a planted model and length; 6 if not given here."""
+"""Number of texts of a planted model and length; 3 if not given here."""
 OTHER_ARCHITECTURES = (
     ("distilbert", "shortcut"),
     ("distilbert", "negation"),
@@ -46,10 +53,10 @@ OTHER_ARCHITECTURES = (
     ("qwen2", "marker copy"),
 )
 """Architectures of the test part only, with the task of each; the other models are BERT and Llama."""
-OTHER_SEEDS = (5, 6)
-SENTENCES = {CALIBRATION: (0, 44), TEST: (44, 88)}
+OTHER_SEEDS = (4, 5)
+SENTENCES = {CALIBRATION: (0, 24), TEST: (44, 74)}
 NEEDLES = {CALIBRATION: (0, 4), TEST: (4, 8)}
-SHAPLEY_SAMPLES = 512
+SHAPLEY_SAMPLES, PLANTED_SHAPLEY_SAMPLES = 512, 1024
 EXACT_TOKENS = (
     9  # tokens of a prompt whose Shapley values are exact (2⁹ variants); sampled ones are too noisy
 )
@@ -95,22 +102,39 @@ class Judged:
         model: The model, in words.
         text: Index of the text.
         visualizer: The model's visualizer.
-        maps: Names and maps; ``permuted`` and ``random`` are the wrong ones.
+        maps: The maps.
     """
 
     part: str
     model: str
     text: int
     visualizer: Any
-    maps: tuple[tuple[str, Attribution], ...]
+    maps: tuple["NamedMap", ...]
+
+
+class NamedMap(NamedTuple):
+    """A map.
+
+    Args:
+        name: What it is, as in the table.
+        names: ``right`` for a right map; else which planted words it names: ``none``, ``part`` or ``all``,
+            or ``unknown`` where nobody planted any.
+        attribution: The scores.
+    """
+
+    name: str
+    names: str
+    attribution: Attribution
 
 
 def planted_texts(part: str, known: set[tuple[str, str, int]]) -> Iterator[Judged]:
     """Yield texts of planted models; a model that has not learned its task is omitted with a message."""
-    for seed in SEEDS[part]:
-        for name, task in TASKS.items():
-            for length in (task.length,) if task.classes is None else (task.length, SHORT):
+    for name, task in TASKS.items():
+        for seed in (NEGATION_SEEDS if name == "negation" else SEEDS)[part]:
+            for length in (task.length,) if task.classes is None else LENGTHS:
                 yield from _planted_texts(part, known, name, seed, length)
+                if name == "shortcut":
+                    yield from _planted_texts(part, known, name, seed, length, doubled=True)
     for architecture, name in OTHER_ARCHITECTURES if part == TEST else ():
         for seed in OTHER_SEEDS:
             yield from _planted_texts(part, known, name, seed, TASKS[name].length, architecture)
@@ -123,9 +147,11 @@ def _planted_texts(
     seed: int,
     length: int,
     architecture: str | None = None,
+    *,
+    doubled: bool = False,
 ) -> Iterator[Judged]:
-    count = PLANTED_TEXTS.get(name, 6)
-    kind = f"{architecture}: {name}" if architecture else name
+    count = PLANTED_TEXTS.get(name, 3)
+    kind = f"{architecture}: {name}" if architecture else EITHER if doubled else name
     model_name = f"{kind} of {length} words, seed {seed}"
     if all((part, model_name, number) in known for number in range(count)):
         return
@@ -133,14 +159,43 @@ def _planted_texts(
     if model.accuracy != 1.0:
         print(f"omitted: {model_name} has an accuracy of {model.accuracy:.3f}", flush=True)
         return
-    options = {} if model.task.classes is not None else {"target": "next"}
-    for number, (text, truth) in enumerate(zip(model.texts, model.truth, strict=True)):
-        if (part, model_name, number) in known:
+    texts, truths = _doubled(model, seed) if doubled else (model.texts, model.truth)
+    options: dict[str, Any] = {} if model.task.classes is not None else {"target": "next"}
+    removed = model.visualizer.compute_saliency(list(texts), method="leave_one_out", **options)
+    shapley_values = ShapleySampling(samples=PLANTED_SHAPLEY_SAMPLES)
+    for number, (text, truth, answer) in enumerate(zip(texts, truths, model.answers, strict=True)):
+        if (part, model_name, number) in known or removed[number].targets[0].indices != (answer,):
             continue
-        removed = model.visualizer.compute_saliency(text, method="leave_one_out", **options)
-        last = [len(removed.tokens) - 1] if model.task.classes is None else []
-        right = {"truth": _marked(removed, [*truth, *last]), "leave_one_out": removed}
-        yield _judged(part, model_name, number, model.visualizer, right)
+        last = [len(removed[number].tokens) - 1] if model.task.classes is None else []
+        right = {"truth": _marked(removed[number], [*truth, *last])}
+        if not doubled:  # without either word nothing changes, so that this is a map of noise
+            right["leave_one_out"] = removed[number]
+        if model.task.classes is not None:
+            right["shapley_sampling"] = model.visualizer.compute_saliency(text, method=shapley_values)
+        others = [("another text", removed[(number + 1) % count])]
+        others += _other_classes(model, text, int(answer)) if model.task.classes is not None else []
+        yield _judged(part, model_name, number, model.visualizer, text, right, others, truth, **options)
+
+
+def _doubled(model: Any, seed: int) -> tuple[list[str], np.ndarray]:
+    """Return the model's texts with the signal in one more place, and the places of both."""
+    generator = np.random.default_rng([seed, model.task.length])
+    texts, truths = [], []
+    for text, (place,) in zip(model.texts, model.truth, strict=True):
+        words = text.split()
+        second = int(generator.choice([word for word in range(len(words)) if word != place - 1]))
+        words[second] = words[place - 1]
+        texts.append(" ".join(words))
+        truths.append(sorted((place, second + 1)))
+    return texts, np.array(truths)
+
+
+def _other_classes(model: Any, text: str, answer: int) -> list[tuple[str, Attribution]]:
+    return [
+        ("another class", model.visualizer.compute_saliency(text, method="leave_one_out", target=other))
+        for other in range(model.task.classes)
+        if other != answer
+    ]
 
 
 def real_texts(part: str, known: set[tuple[str, str, int]]) -> Iterator[Judged]:
@@ -151,33 +206,38 @@ def real_texts(part: str, known: set[tuple[str, str, int]]) -> Iterator[Judged]:
         "demo:smollm2 needles": _needles(part),
     }
     for model, texts in made.items():
-        for number, (visualizer, right) in enumerate(texts):
+        for number, (visualizer, text, question, right) in enumerate(texts):
             if (part, model, number) not in known:
-                yield _judged(part, model, number, visualizer, right())
+                yield _judged(part, model, number, visualizer, text, right(), [], (), **question)
 
 
 RightMaps = Callable[[], dict[str, Attribution]]
 """Computed when called, so that texts that are measured already cost nothing."""
 
 
-def _sentences(part: str) -> Iterator[tuple[Any, RightMaps]]:
+RealText = tuple[Any, str, dict[str, Any], RightMaps]
+"""A visualizer, a text, the options of its target, and its right maps."""
+
+
+def _sentences(part: str) -> Iterator[RealText]:
     for sample in islice(samples_of("sentences", SENTENCES[part][1]), *SENTENCES[part]):
-        yield sample.visualizer, partial(_removed_and_shapley, sample.visualizer, sample.text)
+        right = partial(_removed_and_shapley, sample.visualizer, sample.text)
+        yield sample.visualizer, sample.text, {}, right
 
 
-def _prompts(part: str) -> Iterator[tuple[Any, RightMaps]]:
+def _prompts(part: str) -> Iterator[RealText]:
     visualizer = GenerativeModelVisualizer("demo:smollm2")
     question = {"target": "continuation", "max_new_tokens": PROMPT_STEPS}
     for text in PROMPTS[part]:
         short = len(visualizer.tokenizer(text).input_ids) <= EXACT_TOKENS
         explained = _removed_and_shapley if short else _removed
-        yield visualizer, partial(explained, visualizer, text, **question)
+        yield visualizer, text, question, partial(explained, visualizer, text, **question)
 
 
-def _needles(part: str) -> Iterator[tuple[Any, RightMaps]]:
+def _needles(part: str) -> Iterator[RealText]:
     question = {"target": "continuation", "max_new_tokens": NEEDLE_STEPS}
     for sample in islice(samples_of("needles", NEEDLES[part][1]), *NEEDLES[part]):
-        yield sample.visualizer, partial(_with_truth, sample, **question)
+        yield sample.visualizer, sample.text, question, partial(_with_truth, sample, **question)
 
 
 def _removed(visualizer: Any, text: str, **question: Any) -> dict[str, Attribution]:
@@ -202,17 +262,63 @@ def _marked(attribution: Attribution, positions: Sequence[int]) -> Attribution:
     return replace(attribution, scores=scores, method="truth")
 
 
-def _judged(part: str, model: str, number: int, visualizer: Any, right: dict[str, Attribution]) -> Judged:
-    """Add as many permuted and as many random maps to right maps."""
+def _judged(
+    part: str,
+    model: str,
+    number: int,
+    visualizer: Any,
+    text: str,
+    right: dict[str, Attribution],
+    others: Sequence[tuple[str, Attribution]],
+    truth: Sequence[int],
+    **question: Any,
+) -> Judged:
+    """Add wrong maps to right ones.
+
+    Args:
+        part: ``calibration`` or ``test``.
+        model: The model, in words.
+        number: Index of the text.
+        visualizer: The model's visualizer.
+        text: The text.
+        right: The right maps.
+        others: Maps of something else.
+        truth: Positions of the planted words; none where nobody planted any.
+        question: Options of the target.
+    """
     generator = np.random.default_rng([number, zlib.crc32(f"{part}, {model}".encode())])
-    wrong = []
-    for attribution in right.values():
-        candidates = candidates_of(attribution, visualizer.runner.is_language_model)
-        wrong.append(("permuted", _permuted(attribution, candidates, generator)))
-        scores = np.zeros_like(attribution.scores)
-        scores[0, candidates] = generator.normal(size=len(candidates))
-        wrong.append(("random", replace(attribution, scores=scores, signed=True)))
-    return Judged(part=part, model=model, text=number, visualizer=visualizer, maps=(*right.items(), *wrong))
+    first = next(iter(right.values()))
+    candidates = candidates_of(first, visualizer.runner.is_language_model)
+
+    def with_scores(scores: np.ndarray) -> Attribution:
+        whole = np.zeros_like(first.scores)
+        whole[0, candidates] = scores
+        return replace(first, scores=whole, signed=True)
+
+    wrong = [("permuted", _permuted(one, candidates, generator)) for one in right.values()]
+    wrong += [("random", with_scores(generator.normal(size=len(candidates)))) for _ in right]
+    places = generator.choice(len(candidates), size=2 * len(right), replace=False)
+    wrong += [("one token", with_scores(np.arange(len(candidates)) == place)) for place in places]
+    wrong += [(name, with_scores(other.scores[0, candidates])) for name, other in others]
+    wrong += [
+        (method, visualizer.compute_saliency(text, method=method, **question))
+        for method in ("attention_rollout", "input_x_gradient")
+    ]
+    planted_words = np.isin(candidates, truth)
+    named = [NamedMap(name, _names(one, candidates, planted_words), one) for name, one in wrong]
+    maps = (*(NamedMap(name, "right", one) for name, one in right.items()), *named)
+    return Judged(part=part, model=model, text=number, visualizer=visualizer, maps=maps)
+
+
+def _names(attribution: Attribution, candidates: np.ndarray, planted_words: np.ndarray) -> str:
+    """Return which planted words stand among as many top tokens of a map."""
+    count = int(planted_words.sum())
+    if not count:
+        return "unknown"
+    scores = attribution.scores[0, candidates]
+    top = np.argsort(-(scores if attribution.signed else np.abs(scores)), kind="stable")[:count]
+    found = int((planted_words[top] & (scores[top] != 0)).sum())
+    return "none" if not found else "all" if found == count else "part"
 
 
 def _permuted(

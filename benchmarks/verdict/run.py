@@ -1,8 +1,7 @@
 """Measures the error rates of the verdict: how many wrong maps it supports, and how many right ones.
 
 Run with ``scripts/bench verdict``. Rows are written as soon as a text is evaluated, and existing texts are
-skipped, so that an interrupted run continues. ``--fit`` shows the rates of several thresholds on the
-calibration part; ``--table`` writes the table of both parts, by the current rule.
+skipped, so that an interrupted run continues. ``--table`` writes the table of both parts.
 """
 
 import argparse
@@ -19,24 +18,28 @@ from maps import CALIBRATION, TEST, Judged, planted_texts, real_texts
 from model_understanding.evaluation.ranked_text import candidates_of
 
 RESULTS = Path(__file__).parent / "results.jsonl"
+SEEDS = (0, 1)  # of the random orders: the verdict of the second is compared with that of the first
 
 
 def judged_rows(judged: Judged) -> list[dict[str, Any]]:
     """Return the row of each map of a text."""
-    names, attributions = zip(*judged.maps, strict=True)
+    attributions = [one.attribution for one in judged.maps]
     is_language_model = judged.visualizer.runner.is_language_model
     rows = []
-    for name, one in zip(names, judged.visualizer.evaluate(list(attributions)), strict=True):
-        row = {"part": judged.part, "model": judged.model, "text": judged.text, "map": name}
-        row["tokens"] = len(candidates_of(attributions[0], is_language_model))
-        (verdict,) = one.named("verdict")
+    evaluated = [judged.visualizer.evaluate(attributions, seed=seed) for seed in SEEDS]
+    for one, assessment, again in zip(judged.maps, *evaluated, strict=True):
+        row = {"part": judged.part, "model": judged.model, "text": judged.text, "map": one.name}
+        row |= {"names": one.names, "tokens": len(candidates_of(attributions[0], is_language_model))}
+        (verdict,) = assessment.named("verdict")
         rows.append(
             {
                 **row,
+                "verdict": assessment.verdict,
+                "again": again.verdict,
                 "standing": round(verdict.value, 4),
-                "each": {found.replacement: round(found.value, 4) for found in one.named("z_score")},
-                "variants": one.variants,
-                "forwards": one.forwards,
+                "each": {found.replacement: round(found.value, 4) for found in assessment.named("z_score")},
+                "variants": assessment.variants,
+                "forwards": assessment.forwards,
             }
         )
     return rows
@@ -48,9 +51,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--part", choices=(CALIBRATION, TEST), help="measure only this part")
     parser.add_argument("--threads", type=int, default=1, help="number of threads (default 1)")
     parser.add_argument("--out", type=Path, default=RESULTS, help="results file (default: the committed one)")
-    parser.add_argument(
-        "--fit", action="store_true", help="show the rates of several thresholds on the calibration part"
-    )
     parser.add_argument("--table", action="store_true", help="write the table without measuring")
     return parser.parse_args()
 
@@ -60,7 +60,7 @@ def main() -> None:
     options = arguments()
     torch.set_num_threads(options.threads)
     logging.disable(logging.WARNING)
-    if not (options.table or options.fit):
+    if not options.table:
         known = {(row["part"], row["model"], row["text"]) for row in table.read_rows(options.out)}
         for part in (options.part,) if options.part else (CALIBRATION, TEST):
             for judged in chain(planted_texts(part, known), real_texts(part, known)):
@@ -69,9 +69,7 @@ def main() -> None:
                     file.write(rows)
                 print(f"{part}: {judged.model}, text {judged.text}", flush=True)
     rows = table.read_rows(options.out)
-    if options.fit:
-        print(table.thresholds(rows))
-    elif options.table:
+    if options.table:
         table.write(rows)
     else:
         print(table.tables(rows))

@@ -1,17 +1,23 @@
-"""The verdict's error rates on both parts, for benchmarks/README.md, by the current rule."""
+"""The verdict's error rates, for benchmarks/README.md: by kind of map, length and model."""
 
 import json
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from model_understanding.evaluation.verdict import SUPPORTED, support_threshold, verdict_and_reasons
+from model_understanding.evaluation.verdict import (
+    MAX_CORRELATION,
+    NAMED,
+    STRONG,
+    SUPPORTED,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 README = REPOSITORY / "benchmarks" / "README.md"
 START, END = "<!-- verdict: start -->", "<!-- verdict: end -->"
-WRONG = ("permuted", "random")
 SEPARATE = {
     # Both words always occur, so a model may use the position of one alone: no right map of the model.
     ("ordered pair", "truth"),
@@ -19,109 +25,140 @@ SEPARATE = {
     ("demo:smollm2", "shapley_sampling"),
 }
 """The beginning of a model's name, and the map: these are listed separately."""
+NAMES = {
+    "none": "wrong: none of the planted words",
+    "part": "wrong: a part of them",
+    "unknown": "wrong: no words planted",
+}
+"""What a wrong map names among its top tokens. Maps that name all are no wrong maps."""
 RESAMPLINGS = 4000
-THRESHOLDS = (2.0, 2.1, 2.2, 2.3, 2.4, 2.5)
+Row = dict[str, Any]
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path) -> list[Row]:
     """Return the rows of a file; none if there is no file."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def verdict_of(row: dict[str, Any]) -> str:
-    """Return the verdict of a row."""
-    each = row["each"]
-    return verdict_and_reasons(row["standing"], list(each.values()), tuple(each), row["tokens"])[0]
-
-
-def kind_of(row: dict[str, Any]) -> str:
-    """Return ``right``, ``wrong`` or ``separate``."""
-    if row["map"] in WRONG:
+def kind_of(row: Row) -> str:
+    """Return ``right``, ``wrong``, ``separate``, or ``all``: made wrong, but it names every planted word."""
+    if row["names"] == "all":
+        return "all"
+    if row["names"] != "right":
         return "wrong"
     separate = any(row["model"].startswith(model) and row["map"] == name for model, name in SEPARATE)
     return "separate" if separate else "right"
 
 
-def thresholds(rows: list[dict[str, Any]]) -> str:
-    """Return the shares of right and wrong maps of the calibration part that each threshold supports."""
-    mine = [row for row in rows if row["part"] == "calibration"]
-    lines = ["threshold  right  wrong"]
-    for threshold in THRESHOLDS:
-        shares = []
-        for kind in ("right", "wrong"):
-            own = [row for row in mine if kind_of(row) == kind]
-            passed = [
-                row["standing"] >= support_threshold(row["tokens"], threshold)
-                and min(row["each"].values()) > 0
-                for row in own
-            ]
-            shares.append(np.mean(passed))
-        lines.append(f"{threshold:9.1f}  {shares[0]:.3f}  {shares[1]:.3f}")
-    return "\n".join(lines)
-
-
-def tables(rows: list[dict[str, Any]]) -> str:
+def tables(rows: list[Row]) -> str:
     """Return the tables as Markdown."""
+    parts = [part for part in ("calibration", "test") if any(row["part"] == part for row in rows)]
     lines = ["| maps | part | n | supported [95 %] | weak | not supported |", "|---|---|---|---|---|---|"]
-    for kind in ("wrong", "right", "separate"):
-        for part in ("calibration", "test"):
-            own = [row for row in rows if row["part"] == part and kind_of(row) == kind]
-            lines += [_line(kind, part, own)] if own else []
-    lines += [
-        "",
-        "| test part: model | map | n | supported | weak | not supported |",
-        "|---|---|---|---|---|---|",
-    ]
-    test = [row for row in rows if row["part"] == "test"]
-    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in test:
-        groups.setdefault((row["model"].partition(",")[0], row["map"]), []).append(row)
-    for (model, name), own in groups.items():
-        mark = " (listed separately)" if kind_of(own[0]) == "separate" else ""
-        shares = " | ".join(_percent(share) for share in _shares(own).values())
-        lines.append(f"| {model} | {name}{mark} | {len(own)} | {shares} |")
-    firsts = [row for row in rows if row["map"] in ("truth", "leave_one_out") and row["variants"]]
-    whole = {(row["part"], row["model"], row["text"]): row for row in reversed(firsts)}.values()
+    for kind in ("wrong", "right", "all", "separate"):
+        for part in parts:
+            lines += _lines(kind, part, [row for row in rows if row["part"] == part and kind_of(row) == kind])
+            if kind == "wrong":
+                for names, title in NAMES.items():
+                    own = [row for row in rows if row["part"] == part and row["names"] == names]
+                    lines += _lines(title, part, own)
+    test = [row for row in rows if row["part"] == parts[-1]]
+    wrong = [row for row in test if kind_of(row) == "wrong"]
+    right = [row for row in test if kind_of(row) == "right"]
+    lines += ["", f"Share supported, {parts[-1]} part, by length (number of maps in brackets):", ""]
+    lines += _by_length(wrong, lambda row: f"{row['map']}: {NAMES[row['names']].removeprefix('wrong: ')}")
+    lines += [""]
+    lines += _by_length(
+        [row for row in test if kind_of(row) in ("right", "separate")],
+        lambda row: f"{_task(row)}: {row['map']}{' (separate)' if kind_of(row) == 'separate' else ''}",
+    )
+    per_model: dict[str, list[bool]] = {}
+    for row in right:
+        per_model.setdefault(_trained_model(row), []).append(row["verdict"] == "supported")
+    shares = sorted((float(np.mean(own)), model, len(own)) for model, own in per_model.items())
+    below = sum(share < 0.8 for share, *_ in shares)
+    worst = "; ".join(f"{model}: {_percent(share)} of {count}" for share, model, count in shares[:5])
+    flips = [row["verdict"] != row["again"] for row in test]
+    changed = [(row["verdict"] == "supported") != (row["again"] == "supported") for row in test]
+    firsts = [row for row in test if row["map"] in ("truth", "leave_one_out") and row["variants"]]
+    whole = {(row["model"], row["text"]): row for row in reversed(firsts)}.values()
     variants, forwards = ([row[key] for row in whole] for key in ("variants", "forwards"))
     lines += [
         "",
-        f"The rule: a map is supported from z = {SUPPORTED:g} (less for short texts). The first right map "
-        f"of a text costs {np.median(forwards):.0f} forward passes over the whole text in the median, "
+        f"Right maps by model: of {len(shares)} models {below} have less than 80 % supported. The lowest: "
+        f"{worst}.",
+        "",
+        f"With another seed {_percent(np.mean(flips))} of {len(flips)} verdicts differ, "
+        f"{_percent(np.mean(changed))} between supported and not.",
+        "",
+        f"The rule: a correlation of at least {SUPPORTED:g} standard deviations by Fisher's transformation "
+        f"(at most {MAX_CORRELATION:g}), and no token with {100 * STRONG:.0f} % of the largest effect that "
+        f"has less than {100 * NAMED:.0f} % of the largest score. The first right map of a text costs "
+        f"{np.median(forwards):.0f} forward passes over the whole text in the median, "
         f"{np.mean(forwards):.0f} on average ({min(forwards):.0f} to {max(forwards):.0f}), for "
         f"{np.mean(variants):.0f} variants on average.",
     ]
     return "\n".join(lines)
 
 
-def write(rows: list[dict[str, Any]]) -> None:
+def write(rows: list[Row]) -> None:
     """Put the tables into benchmarks/README.md."""
     before, rest = README.read_text(encoding="utf-8").split(START)
     _, after = rest.split(END)
     README.write_text(f"{before}{START}\n\n{tables(rows)}\n\n{END}{after}", encoding="utf-8")
 
 
-def _line(title: str, part: str, rows: list[dict[str, Any]]) -> str:
-    shares = _shares(rows)
-    low, high = _interval(rows)
-    first, *others = (_percent(share) for share in shares.values())
-    return (
-        f"| {title} | {part} | {len(rows)} | **{first}** [{_percent(low)}, {_percent(high)}] | "
-        f"{' | '.join(others)} |"
+def _lines(title: str, part: str, rows: list[Row]) -> list[str]:
+    """Return the line of some maps; none if there are no maps."""
+    if not rows:
+        return []
+    verdicts = [row["verdict"] for row in rows]
+    first, *others = (
+        _percent(verdicts.count(name) / len(verdicts)) for name in ("supported", "weak", "not supported")
     )
+    low, high = _interval(rows)
+    titles = {"all": "made wrong, but naming all planted words", "separate": "listed separately"}
+    return [
+        f"| {titles.get(title, title)} | {part} | {len(rows)} | **{first}** [{_percent(low)}, "
+        f"{_percent(high)}] | {' | '.join(others)} |"
+    ]
 
 
-def _shares(rows: list[dict[str, Any]]) -> dict[str, float]:
-    verdicts = [verdict_of(row) for row in rows]
-    return {name: verdicts.count(name) / len(verdicts) for name in ("supported", "weak", "not supported")}
+def _by_length(rows: list[Row], title_of: Callable[[Row], str]) -> list[str]:
+    """Return a table with one line per title and one column per range of lengths."""
+    ranges = {"6 and 7 tokens": (0, 7), "8 to 10": (8, 10), "11 to 20": (11, 20), "more": (21, 10**6)}
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(title_of(row), []).append(row)
+    lines = [f"| map | {' | '.join(ranges)} | all |", f"|---|{'---|' * (len(ranges) + 1)}"]
+    for title, own in sorted(groups.items()):
+        cells = [
+            _share([row for row in own if low <= row["tokens"] <= high]) for low, high in ranges.values()
+        ]
+        lines.append(f"| {title} | {' | '.join(cells)} | {_share(own)} |")
+    return lines
 
 
-def _interval(rows: list[dict[str, Any]]) -> tuple[float, float]:
+def _share(rows: list[Row]) -> str:
+    if not rows:
+        return "–"
+    return f"{_percent(np.mean([row['verdict'] == 'supported' for row in rows]))} ({len(rows)})"
+
+
+def _task(row: Row) -> str:
+    return re.sub(r" of \d+ words", "", row["model"]).partition(",")[0]
+
+
+def _trained_model(row: Row) -> str:
+    return re.sub(r" of \d+ words", "", row["model"])
+
+
+def _interval(rows: Iterable[Row]) -> tuple[float, float]:
     """Return the 95 % interval of the share supported, by a bootstrap over texts."""
     texts: dict[tuple[str, int], list[bool]] = {}
     for row in rows:
-        texts.setdefault((row["model"], row["text"]), []).append(verdict_of(row) == "supported")
+        texts.setdefault((row["model"], row["text"]), []).append(row["verdict"] == "supported")
     sums = np.array([(sum(one), len(one)) for one in texts.values()])
     drawn = sums[np.random.default_rng(0).integers(0, len(sums), (RESAMPLINGS, len(sums)))].sum(axis=1)
     low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])

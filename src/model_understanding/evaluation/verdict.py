@@ -98,7 +98,7 @@ def chance_of(scores: Float[np.ndarray, " candidates"], effects: Float[np.ndarra
     return float((scores[_orders(len(scores))] @ effects >= scores @ effects - slack).mean())
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4)
 def _orders(count: int) -> Int[np.ndarray, "orders candidates"]:
     """Return all orders of a few tokens, or random ones of many."""
     if count <= _ALL_PERMUTATIONS:
@@ -109,8 +109,8 @@ def _orders(count: int) -> Int[np.ndarray, "orders candidates"]:
 
 SUPPORTED, WEAK = 2.3, 1.0
 MAX_CORRELATION = 0.8  # no text asks for more: scores need not be proportional to the effects
-STRONG, NAMED = 0.35, 0.15  # shares of the largest effect, and of the largest score
-INFORMATIVE = 0.1  # share of the largest drop: where single tokens change less, others replace them
+STRONG, NAMED = 0.35, 0.1  # shares of the largest effect, and of the largest score
+INFORMATIVE = 0.07  # share of the largest drop: smaller effects say little of what the answer depends on
 TOP_SHARE = 0.5  # of the largest score: the tokens that the map itself puts forward
 MAX_SINGLES = 64  # tokens that are removed one by one
 MAX_IN_CONTEXT = 32  # tokens whose effect is measured next to the map's top tokens
@@ -130,10 +130,12 @@ class Effects(NamedTuple):
         scores: The tokens' scores, as support of the target.
         by_replacement: Drop of the target when a token is removed, under each replacement; each replacement
             is scaled to its largest drop.
+        share: The largest effect, as a share of the largest drop known.
     """
 
     scores: Float[np.ndarray, " measured"]
     by_replacement: Float[np.ndarray, "replacements measured"]
+    share: float
 
     @property
     def mean(self) -> Float[np.ndarray, " measured"]:
@@ -162,7 +164,8 @@ class Effects(NamedTuple):
     def supports(self) -> bool:
         """Whether the scores predict these effects, under every replacement, and miss no token of weight."""
         is_high = round(self.z_score, 2) >= support_threshold(len(self.scores))  # rounded as printed
-        return is_high and min(self.z_scores) > 0 and not self.missed.size
+        is_informative = self.share >= INFORMATIVE
+        return is_high and min(self.z_scores) > 0 and is_informative and not self.missed.size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,16 +211,19 @@ class Verdict:
     def removals(self, text: RankedText) -> Bool[np.ndarray, "variants tokens"]:
         """Return the variants that the metric needs."""
         groups = [text.removed(self.fractions), text.removed(self.kept, keep=True)]
-        variants = [group.reshape(-1, group.shape[-1]) for group in groups]
-        if len(text.candidates) <= MAX_SINGLES:
-            variants.append(text.singles())
-        return np.concatenate(variants)
+        singles = text.singles()
+        everything = singles.any(axis=0)[None]
+        if len(text.candidates) > MAX_SINGLES:  # those that are measured depend on the other variants
+            singles = singles[:0]
+        return np.concatenate(
+            [group.reshape(-1, group.shape[-1]) for group in groups] + [singles, everything]
+        )
 
     def __call__(self, text: RankedText) -> tuple[Evaluation, ...]:
         """Evaluate one attribution."""
         groups = self._groups(text)
         measured = _measured(text, groups)
-        effects = _effects(text, measured, np.max([np.abs(d).max(axis=(1, 2)) for _, d in groups], axis=0))
+        effects = _effects(text, measured)
         labels = text.removals.tokens.labels()
         shares = effects.mean / (np.abs(effects.mean).max() or 1)
         verdict, reasons = verdict_and_reasons(
@@ -227,6 +233,7 @@ class Verdict:
             len(measured),
             chance=chance_of(effects.scores, effects.mean),
             missed=[(labels[text.candidates[measured[i]]], float(shares[i])) for i in effects.missed],
+            share=effects.share,
         )
         quantity = text.removals.quantities[0]
         if effects.by_replacement.any() or any(drops.any() for _, drops in groups):
@@ -274,28 +281,26 @@ def _measured(text: RankedText, groups: Sequence[Group]) -> Int[np.ndarray, " me
     return np.sort([*top, *others[: MAX_SINGLES - len(top)]])
 
 
-def _effects(
-    text: RankedText, measured: Int[np.ndarray, " measured"], largest: Float[np.ndarray, " replacements"]
-) -> Effects:
-    """Return the effects that decide: those of single removals, or those in the context of the top tokens.
-
-    Args:
-        text: The text.
-        measured: The candidates to measure.
-        largest: Largest change of the target under each replacement, in the variants that ran anyway.
-    """
+def _effects(text: RankedText, measured: Int[np.ndarray, " measured"]) -> Effects:
+    """Return the effects that decide: those of single removals, or those in the context of the top tokens."""
     scores = text.support[measured]
     singles = text.singles()[measured]
     alone = _drops(text, singles)
-    effects = Effects(scores, _scaled(alone, np.abs(alone).max(axis=1)))
-    if effects.supports and _is_informative(alone, largest):
-        return effects
-    in_context = _drops_in_context(text, scores, singles, alone)
-    both = np.abs(np.concatenate([alone, in_context], axis=1)).max(axis=1)
-    joint = Effects(scores, np.maximum(_scaled(alone, both), _scaled(in_context, both)))
-    if joint.supports or not _is_informative(alone, np.maximum(largest, both)):
-        return joint
-    return max(effects, joint, key=lambda one: (one.supports, one.z_score))
+    everything = np.abs(_drops(text, text.singles().any(axis=0)[None])[:, 0])
+
+    def effects(kinds: Sequence[Float[np.ndarray, "replacements measured"]]) -> Effects:
+        largest = np.abs(np.concatenate(kinds, axis=1)).max(axis=1)
+        drops = np.max(kinds, axis=0)
+        share = np.abs(_scaled(drops, np.maximum(largest, everything)).mean(axis=0)).max()
+        return Effects(scores, _scaled(drops, largest), float(share))
+
+    single = effects([alone])
+    if single.supports:
+        return single
+    in_context = effects([alone, _drops_in_context(text, scores, singles, alone)])
+    if in_context.supports or single.share < INFORMATIVE:
+        return in_context
+    return max(single, in_context, key=lambda one: one.z_score)
 
 
 def _drops_in_context(
@@ -330,13 +335,6 @@ def _drops(
     return text.full[:, :1] - text.removals.values(removed)[..., 0]
 
 
-def _is_informative(
-    drops: Float[np.ndarray, "replacements measured"], largest: Float[np.ndarray, " replacements"]
-) -> bool:
-    """Return whether single removals change the target by a fair share of what larger ones do."""
-    return bool(np.abs(_scaled(drops, largest).mean(axis=0)).max() >= INFORMATIVE)
-
-
 def _scaled(
     drops: Float[np.ndarray, "replacements measured"], largest: Float[np.ndarray, " replacements"]
 ) -> Float[np.ndarray, "replacements measured"]:
@@ -367,6 +365,7 @@ def verdict_and_reasons(
     *,
     chance: float | None = None,
     missed: Sequence[tuple[str, float]] = (),
+    share: float = 1.0,
 ) -> tuple[str, tuple[str, ...]]:
     """Return the verdict and its reasons.
 
@@ -377,6 +376,7 @@ def verdict_and_reasons(
         tokens: Number of tokens whose effect is measured.
         chance: Share of permutations of the scores that predict the effects as well.
         missed: Tokens that matter and that the scores leave out, with their share of the largest effect.
+        share: The largest effect, as a share of the largest drop.
 
     >>> verdict, reasons = verdict_and_reasons(3.0, [3.1, 2.8], ("mask", "attention"), 12, chance=0.0021)
     >>> verdict
@@ -387,7 +387,7 @@ def verdict_and_reasons(
     """
     threshold, maximum = support_threshold(tokens), np.sqrt(tokens - 1)
     is_high = round(z_score, 2) >= threshold  # rounded as printed
-    if is_high and min(each) > 0 and not missed:
+    if is_high and min(each) > 0 and share >= INFORMATIVE and not missed:
         verdict = "supported"
     else:
         verdict = "weak" if z_score >= WEAK else "not supported"
@@ -401,6 +401,11 @@ def verdict_and_reasons(
         more = f" and {len(missed) - _MAX_NAMED} more" if len(missed) > _MAX_NAMED else ""
         reasons.append(
             f"Scores leave out tokens whose removal matters (share of the largest effect): {listed}{more}."
+        )
+    if 0 < share < INFORMATIVE and z_score >= WEAK:
+        reasons.append(
+            f"The largest effect of a token is {_percent(share)} of that of removing all: too little to tell "
+            "which tokens the answer depends on."
         )
     if len(each) > 1 and (max(each) - min(each) > DISAGREEMENT or min(each) <= 0 < max(each)):
         listed = ", ".join(
