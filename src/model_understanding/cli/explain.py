@@ -132,8 +132,8 @@ def explain(
         bool,
         typer.Option(
             metavar="",
-            help="Evaluate the explanation's faithfulness: about 50 more forward passes, up to 180 if "
-            "inconclusive.",
+            help="Evaluate the explanation's faithfulness: about 50 more forward passes and 2 to 4 per "
+            "token, at most 250.",
             rich_help_panel=OUTPUT,
         ),
     ] = True,

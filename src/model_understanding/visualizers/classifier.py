@@ -580,7 +580,7 @@ class ModelVisualizer(Visualizer):
             quantity: ``logit``, ``log_prob`` or ``prob``.
             layer: Attribute to the hidden states that enter this block, as ``compute_saliency`` takes it.
             evaluate: Whether to measure how faithful the saliency is, as ``evaluate`` does, and put the
-                verdict into the report: about 50 forward passes, up to 180 if inconclusive.
+                verdict into the report: about 50 forward passes and 2 to 4 per token, at most 250.
             metrics: Extra metrics, as ``evaluate`` takes them.
             attention: Attention maps to keep besides the main one (the last layer, mean over heads), names or
                 objects. If left out: ``raw`` of all layers and heads, and maps that cost little; ``()`` for

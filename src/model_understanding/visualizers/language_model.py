@@ -766,8 +766,8 @@ class GenerativeModelVisualizer(Visualizer):
                 them when an alternative is clicked, ``Report.contrast`` returns one. Each costs a backward
                 pass for each step; all share the forward passes.
             evaluate: Whether to measure how faithful the first attribution is, as ``evaluate`` does, and put
-                the verdict into the report: about 50 forward passes from the first removed token on, up to
-                180 if inconclusive.
+                the verdict into the report: about 50 forward passes from the first removed token on and 2
+                to 4 per token, at most 250.
             metrics: Extra metrics, as ``evaluate`` takes them.
             attention: Attention maps to keep besides the main one (the last layer, mean over heads), names or
                 objects. If left out: ``raw`` of all layers and heads, and maps that cost little; ``()`` for
