@@ -31,6 +31,8 @@ NAMES = {
     "unknown": "wrong: no words planted",
 }
 """What a wrong map names among its top tokens. Maps that name all are no wrong maps."""
+UNKNOWN = ("attention_rollout", "input_x_gradient")
+"""Maps that may be right where no words are planted: they count neither as right nor as wrong there."""
 RESAMPLINGS = 4000
 Row = dict[str, Any]
 
@@ -43,7 +45,9 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def kind_of(row: Row) -> str:
-    """Return ``right``, ``wrong``, ``separate``, or ``all``: made wrong, but it names every planted word."""
+    """Return ``right``, ``wrong``, ``separate``, ``unknown``, or ``all``: it names every planted word."""
+    if row["names"] == "unknown" and row["map"] in UNKNOWN:
+        return "unknown"
     if row["names"] == "all":
         return "all"
     if row["names"] != "right":
@@ -56,12 +60,16 @@ def tables(rows: list[Row]) -> str:
     """Return the tables as Markdown."""
     parts = [part for part in ("calibration", "test") if any(row["part"] == part for row in rows)]
     lines = ["| maps | part | n | supported [95 %] | weak | not supported |", "|---|---|---|---|---|---|"]
-    for kind in ("wrong", "right", "all", "separate"):
+    for kind in ("wrong", "right", "all", "separate", "unknown"):
         for part in parts:
             lines += _lines(kind, part, [row for row in rows if row["part"] == part and kind_of(row) == kind])
             if kind == "wrong":
                 for names, title in NAMES.items():
-                    own = [row for row in rows if row["part"] == part and row["names"] == names]
+                    own = [
+                        row
+                        for row in rows
+                        if row["part"] == part and row["names"] == names and kind_of(row) == kind
+                    ]
                     lines += _lines(title, part, own)
     test = [row for row in rows if row["part"] == parts[-1]]
     wrong = [row for row in test if kind_of(row) == "wrong"]
@@ -119,6 +127,7 @@ def _lines(title: str, part: str, rows: list[Row]) -> list[str]:
     )
     low, high = _interval(rows)
     titles = {"all": "made wrong, but naming all planted words", "separate": "listed separately"}
+    titles["unknown"] = "rollout, input × gradient: no words planted"
     return [
         f"| {titles.get(title, title)} | {part} | {len(rows)} | **{first}** [{_percent(low)}, "
         f"{_percent(high)}] | {' | '.join(others)} |"
