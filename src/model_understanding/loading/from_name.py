@@ -16,6 +16,7 @@ from model_understanding.loading.supported import (
     WHICH_VISUALIZER,
     check_model,
     check_tokenizer,
+    refuse_other_task,
 )
 from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
 
@@ -91,6 +92,7 @@ def detect_task(name: str, options: LoadingOptions) -> str:
         return CAUSAL_LM
     checkpoint = _expand_user(name)
     config = load_config(checkpoint, options_for(checkpoint, options))
+    refuse_other_task(name, config)
     architectures = getattr(config, "architectures", None) or []
     for architecture in architectures:
         if architecture.endswith("ForSequenceClassification"):

@@ -27,6 +27,7 @@ from model_understanding.loading.options import (
     resolve_device_map,
     resolve_dtype,
 )
+from model_understanding.loading.supported import other_task_error, refuse_other_task
 from model_understanding.loading.translate_errors import translate_errors
 from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
 
@@ -76,9 +77,11 @@ def load_weights(
         gguf_file: The ``.gguf`` file in the folder, if the checkpoint is one.
 
     Raises:
+        InputError: It is a model of a task that is not explained.
         LoadingError: The weights are missing in whole or in part, damaged, or do not fit the config.
         UnsafeModelError: They are stored in a pickle.
     """
+    refuse_other_task(checkpoint, config)
     device = resolve_device(options.device)
     placement = {} if options.device_map is None else {"device_map": resolve_device_map(options)}
     dtype = resolve_dtype(options.dtype, device)
@@ -88,16 +91,21 @@ def load_weights(
             refuse_damaged_weights(checkpoint)
             if not options.allow_pickle:
                 refuse_pickles(checkpoint, config, _arguments(options))
-        model, loading_info = _AUTO_CLASSES[task].from_pretrained(
-            checkpoint,
-            config=config,
-            dtype=dtype,
-            use_safetensors=None if gguf_file or options.allow_pickle else True,
-            trust_remote_code=options.trust_remote_code,
-            output_loading_info=True,
-            **placement,
-            **_arguments(options, gguf_file),
-        )
+        try:
+            model, loading_info = _AUTO_CLASSES[task].from_pretrained(
+                checkpoint,
+                config=config,
+                dtype=dtype,
+                use_safetensors=None if gguf_file or options.allow_pickle else True,
+                trust_remote_code=options.trust_remote_code,
+                output_loading_info=True,
+                **placement,
+                **_arguments(options, gguf_file),
+            )
+        except ValueError as error:
+            if "Unrecognized configuration class" in str(error):
+                raise other_task_error(checkpoint, config) from error
+            raise
     untrained = sorted(loading_info["missing_keys"])
     refuse_missing_layers(checkpoint, model, untrained)
     if getattr(model, "hf_device_map", None) is None and not getattr(model, "is_quantized", False):

@@ -15,10 +15,50 @@ HEADS = {
 }
 """Suffixes of the transformers classes for each task."""
 
+_OTHER_TASKS = (
+    "ForQuestionAnswering",
+    "ForQuestionAnsweringSimple",
+    "ForTokenClassification",
+    "ForMultipleChoice",
+    "ForNextSentencePrediction",
+)
+
 WHICH_VISUALIZER = (
     "Use ModelVisualizer (--task sequence-classification) for sequence classifiers, "
     "GenerativeModelVisualizer (--task causal-lm) for causal language models."
 )
+
+
+def refuse_other_task(checkpoint: str, config: Any) -> None:
+    """Refuse a checkpoint of a task that is not explained, which would load with an untrained head.
+
+    Args:
+        checkpoint: The hub id or folder.
+        config: Its config.
+
+    Raises:
+        InputError: It is such a checkpoint.
+    """
+    for architecture in getattr(config, "architectures", None) or ():
+        is_translator = architecture.endswith("ForConditionalGeneration") and config.is_encoder_decoder
+        if is_translator or architecture.endswith(_OTHER_TASKS):
+            raise other_task_error(checkpoint, config)
+
+
+def other_task_error(checkpoint: str, config: Any) -> InputError:
+    """Return the error that says what a checkpoint is, and what is explained.
+
+    Args:
+        checkpoint: The hub id or folder.
+        config: Its config.
+    """
+    architectures = getattr(config, "architectures", None) or [f"a model of type {config.model_type!r}"]
+    return InputError(
+        f"{checkpoint!r} is {', '.join(architectures)}, which is neither a sequence classifier "
+        "(…ForSequenceClassification) nor a causal language model (…ForCausalLM).",
+        hint="Pass a model of one of these two kinds. For any other model use BlackBoxVisualizer in Python, "
+        "which needs only a function from texts to numbers.",
+    )
 
 
 def check_model(model: Any, task: str) -> None:
