@@ -52,8 +52,8 @@ def test_a_folder_of_another_task_is_refused_by_its_architecture(architecture, t
             continue
         with pytest.raises(InputError) as caught:
             load(name)
-        assert str(caught.value) == (
-            f"{name!r} is {architecture}, which is neither a sequence classifier (…ForSequenceClassification) "
-            "nor a causal language model (…ForCausalLM). Pass a model of one of these two kinds. For any other "
-            "model use BlackBoxVisualizer in Python, which needs only a function from texts to numbers."
+        kinds = (
+            "a sequence classifier (…ForSequenceClassification) nor a causal language model (…ForCausalLM)."
         )
+        assert caught.value.message == f"{name!r} is {architecture}, which is neither {kinds}"
+        assert "BlackBoxVisualizer" in caught.value.hint
