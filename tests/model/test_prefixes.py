@@ -67,3 +67,56 @@ def test_each_token_is_explained_from_its_own_prefix(name):
     assert together.outputs[0] == pytest.approx(sum(values), abs=1e-3)
     record = visualizer.generate(PROMPT, continuation=CONTINUATION)
     assert record.probabilities == pytest.approx(torch.tensor(values).exp().numpy(), rel=1e-3, abs=1e-7)
+
+
+def test_what_comes_from_one_pass_warns():
+    visualizer = GenerativeModelVisualizer(model=longrope(20), tokenizer=TOKENIZER)
+    options = {"continuation": CONTINUATION}
+    for result, subject in (
+        (visualizer.compute_attention(PROMPT, **options), "The attention shown comes"),
+        (visualizer.compute_query_key(PROMPT, layer=0, query=2), "Queries and keys come"),
+        (visualizer.score_heads(PROMPT, scores="entropy"), "The heads' attention comes"),
+        (visualizer.compute_saliency(PROMPT, target="loss", method="saliency"), "The loss comes"),
+    ):
+        assert any(subject in caution for caution in result.provenance.cautions), subject
+    plain = GenerativeModelVisualizer(model=longrope(100), tokenizer=TOKENIZER)
+    assert plain.compute_attention(PROMPT, **options).provenance.cautions == ()
+
+
+def test_the_loss_is_that_of_one_pass_as_in_transformers():
+    model = longrope(20)
+    ids = torch.tensor([TOKENIZER(PROMPT)["input_ids"]])
+    expected = copy.deepcopy(model)(input_ids=ids, labels=ids, use_cache=False).loss.item()
+    visualizer = GenerativeModelVisualizer(model=model, tokenizer=TOKENIZER)
+    found = visualizer.compute_saliency(PROMPT, target="loss", method="saliency")
+    assert found.outputs[0] == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["longrope, crossed", "sparse attention"])
+def test_the_lens_and_removals_follow_each_prefix(name):
+    start, rest = (TOKENIZER(text)["input_ids"] for text in (PROMPT, CONTINUATION))
+    model = MODELS[name](len(start), len(start) + len(rest))
+    values, _ = rows_by_hand(copy.deepcopy(model), start, rest)
+    visualizer = GenerativeModelVisualizer(model=model, tokenizer=TOKENIZER)
+    lens = visualizer.compute_logit_lens(PROMPT, continuation=CONTINUATION)
+    assert lens.next_probabilities[-1] == pytest.approx(
+        torch.tensor(values).exp().numpy(), rel=1e-3, abs=1e-7
+    )
+
+    removed = visualizer.compute_saliency(PROMPT, continuation=CONTINUATION, method="leave_one_out")
+    embeddings, position = model.get_input_embeddings(), 3
+    handle = embeddings.register_forward_hook(replaced_by(removed.parameters["replacement"], position))
+    without, _ = rows_by_hand(model, start, rest)
+    handle.remove()
+    assert removed.scores[0, position] == pytest.approx(sum(values) - sum(without), abs=2e-3)
+
+
+def replaced_by(replacement, position):
+    """Put the padding token's or the mean embedding in place of one token's."""
+
+    def hook(module, arguments, output):
+        row = module.weight[0] if replacement == "pad" else module.weight.mean(0)
+        kept = torch.arange(output.shape[1])[:, None] != position
+        return torch.where(kept, output, row)
+
+    return hook

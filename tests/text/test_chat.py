@@ -317,6 +317,8 @@ def test_a_list_of_chats_and_texts():
     first, *others = visualizer.compute_saliency(chats, method="saliency")
     for other in others:
         assert (other.scores == first.scores).all()
+    with pytest.raises(InputError, match="evaluate takes one text"):
+        visualizer.evaluate(chats, method="saliency")
 
 
 def test_what_the_template_leaves_out_is_named():

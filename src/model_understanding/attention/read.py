@@ -70,7 +70,7 @@ def read_attention(
     reducer = reducer_of(keep)
     tokens = encoding.tokens[0]
     positions = None if queries is None else positions_of(queries, tokens)
-    encoding = read_in_one_pass(model, encoding, positions)
+    encoding = read_in_one_pass(model, encoding, "The attention shown comes", positions)
 
     def read() -> tuple[Axis, Axis, CapturedAttention]:
         layout = attention_layout(model)
@@ -169,7 +169,7 @@ def query_key_of(model: Model, encoding: Encoding, layer: int, head: int, query:
     started = time.perf_counter()
     tokens = encoding.tokens[0]
     query = index_in(query, len(tokens), "query token", "the text")
-    encoding = read_in_one_pass(model, encoding, [query])
+    encoding = read_in_one_pass(model, encoding, "Queries and keys come", [query])
 
     def read() -> tuple[int, int, QueryKeyReading]:
         layout = attention_layout(model)

@@ -186,8 +186,11 @@ def _noting_one_pass(runner: Runner, encoding: Encoding, targets: Sequence[Targe
 
     The loss is that of one pass; so are the hidden states that enter a layer.
     """
-    is_one_pass = runner.layer is not None or any(target.quantity == "loss" for target in targets)
-    return read_in_one_pass(runner.model, encoding) if is_one_pass else encoding
+    if any(target.quantity == "loss" for target in targets):
+        return read_in_one_pass(runner.model, encoding, "The loss comes")
+    if runner.layer is not None:
+        return read_in_one_pass(runner.model, encoding, "The layer's hidden states come")
+    return encoding
 
 
 def attribution_of(

@@ -89,7 +89,7 @@ def scored_heads(
             f"Head scores need a text of two tokens or more. Got {len(tokens)}.", hint="Pass a longer text."
         )
     started = time.perf_counter()
-    encoding = read_in_one_pass(model, encoding)
+    encoding = read_in_one_pass(model, encoding, "The heads' attention comes")
     targets = function if function is not None else None if target is None else (target,)
     context = HeadScoreContext(model=model, encoding=encoding, targets=targets, attribution=attribution)
 

@@ -32,9 +32,9 @@ _OTHER_SETTINGS = (
 _TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-8}
 _HALF_TOLERANCE = 2e-2
 _NOISE = 4  # in half precision: how many times the difference that another batch size makes
-LENGTH_CAUTION = (
-    "In this model the states of earlier tokens depend on how long the text is. These values come from one "
-    "forward pass over the whole text, not from the pass over the tokens up to each position."
+_CAUTION = (
+    "In this model the states of earlier tokens depend on how long the text is. {} from one forward pass over the "
+    "whole text, not from a pass over the tokens up to each position."
 )
 _log = logging.getLogger("model_understanding")
 
@@ -70,12 +70,15 @@ def prefixes_agree(model: Model, encoding: Encoding, shortest: int, longest: int
     return measured[key]
 
 
-def read_in_one_pass(model: Model, encoding: Encoding, positions: Sequence[int] | None = None) -> Encoding:
+def read_in_one_pass(
+    model: Model, encoding: Encoding, what: str, positions: Sequence[int] | None = None
+) -> Encoding:
     """Return a text that warns where one pass over it differs from what the model computed at a position.
 
     Args:
         model: The model.
         encoding: The text.
+        what: What is read, for the warning: ``"The attention shown comes"``.
         positions: The positions that are read in one forward pass over the whole text; all by default.
 
     Returns:
@@ -89,7 +92,7 @@ def read_in_one_pass(model: Model, encoding: Encoding, positions: Sequence[int] 
         or prefixes_agree(model, encoding, shortest, tokens)
     ):
         return encoding
-    return replace(encoding, cautions=(*encoding.cautions, LENGTH_CAUTION))
+    return replace(encoding, cautions=(*encoding.cautions, _CAUTION.format(what)))
 
 
 @measured_once

@@ -7,8 +7,8 @@ from typing import Any
 
 Message = Mapping[str, Any]
 _REASONING = ("reasoning_content", "reasoning", "thinking")
-# Private-use characters, which mean nothing to any template.
-_START, _END = "\ue000", "\ue001"
+# Characters that Unicode keeps out of texts, and that mean nothing to any template.
+_START, _END = "\ufdd0", "\ufdd1"
 _MARK = re.compile(f"[{_START}{_END}]")
 _MARKED = re.compile(f"{_START}([^{_START}{_END}]*){_END}")
 

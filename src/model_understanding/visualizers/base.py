@@ -219,6 +219,11 @@ class Visualizer(PlotsSaliency):
         else:
             methods: Any = method if several else [method]
             attributions = [explain(choice) for choice in methods]
+            if attributions and not isinstance(attributions[0], Attribution):
+                raise InputError(
+                    "evaluate takes one text, or attributions of one text. Got several texts.",
+                    hint="Call it for each text.",
+                )
         if not attributions:
             raise InputError("The list of methods is empty.", hint="Pass method='default', or some names.")
         encoding = self._encoding_of(attributions[0])
