@@ -33,8 +33,8 @@ _TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-8}
 _HALF_TOLERANCE = 2e-2
 _NOISE = 4  # in half precision: how many times the difference that another batch size makes
 _CAUTION = (
-    "In this model the states of earlier tokens depend on how long the text is. {} from one forward pass over the "
-    "whole text, not from a pass over the tokens up to each position."
+    "In this model the states of earlier tokens depend on how long the text is. {} from one forward pass "
+    "over the whole text, not from a pass over the tokens up to each position."
 )
 _log = logging.getLogger("model_understanding")
 
