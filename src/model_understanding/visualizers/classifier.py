@@ -262,7 +262,8 @@ class ModelVisualizer(Visualizer):
         Args:
             text: A text, or a (text, pair) tuple.
             kind: The map's name, or a map object such as ``Rollout(start_layer=2)``.
-            layer: An index, several, ``"all"``, or ``"mean"`` or ``"max"`` over all layers.
+            layer: The model's own index of a layer, several, ``"all"``, or ``"mean"`` or ``"max"`` over all
+                layers with attention; negative indices count from the last of these.
             head: The same for heads.
             queries: Positions of the tokens that attend, the rows; all if left out.
             keep: What to keep of each layer: ``"rows"``, every weight; ``"top:16"``, each row's largest;

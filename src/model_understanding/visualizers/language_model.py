@@ -353,7 +353,8 @@ class GenerativeModelVisualizer(Visualizer):
             prompt: A text, chat messages, or token ids.
             continuation: What follows the prompt; generated if left out.
             kind: The map's name, or a map object such as ``Rollout(start_layer=2)``.
-            layer: An index, several, ``"all"``, or ``"mean"`` or ``"max"`` over all layers.
+            layer: The model's own index of a layer, several, ``"all"``, or ``"mean"`` or ``"max"`` over all
+                layers with attention; negative indices count from the last of these.
             head: The same for heads.
             queries: ``"steps"``; ``"prompt"`` for the prompt's attention to itself; or positions, in prompt
                 and continuation, of the tokens that attend.
