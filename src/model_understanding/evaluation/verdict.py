@@ -212,7 +212,7 @@ class Verdict:
         """Return the variants that the metric needs."""
         groups = [text.removed(self.fractions), text.removed(self.kept, keep=True)]
         singles = text.singles()
-        everything = singles.any(axis=0)[None]
+        everything = singles.any(axis=0, keepdims=True)
         if len(text.candidates) > MAX_SINGLES:  # those that are measured depend on the other variants
             singles = singles[:0]
         return np.concatenate(
@@ -286,7 +286,7 @@ def _effects(text: RankedText, measured: Int[np.ndarray, " measured"]) -> Effect
     scores = text.support[measured]
     singles = text.singles()[measured]
     alone = _drops(text, singles)
-    everything = np.abs(_drops(text, text.singles().any(axis=0)[None])[:, 0])
+    everything = np.abs(_drops(text, text.singles().any(axis=0, keepdims=True))[:, 0])
 
     def effects(kinds: Sequence[Float[np.ndarray, "replacements measured"]]) -> Effects:
         largest = np.abs(np.concatenate(kinds, axis=1)).max(axis=1)
@@ -320,8 +320,8 @@ def _drops_in_context(
     is_top = np.isin(np.arange(count), order[:top_count])
     strength = np.where(is_top, np.inf, np.abs(alone / _nonzero(np.abs(alone).max(axis=1))[:, None]).mean(0))
     chosen = np.argsort(-strength, kind="stable")[:MAX_IN_CONTEXT]
-    without_top = singles[is_top].any(axis=0)
-    drops = _drops(text, np.concatenate([without_top[None], without_top ^ singles[chosen]]))
+    without_top = singles[is_top].any(axis=0, keepdims=True)
+    drops = _drops(text, np.concatenate([without_top, without_top ^ singles[chosen]]))
     changes = drops[:, 1:] - drops[:, :1]
     in_context = alone.copy()
     in_context[:, chosen] = np.where(is_top[chosen], -changes, changes)
