@@ -92,7 +92,7 @@ def detect_task(name: str, options: LoadingOptions) -> str:
         return CAUSAL_LM
     checkpoint = _expand_user(name)
     config = load_config(checkpoint, options_for(checkpoint, options))
-    refuse_other_task(name, config)
+    refuse_other_task(name, config, None)
     architectures = getattr(config, "architectures", None) or []
     for architecture in architectures:
         if architecture.endswith("ForSequenceClassification"):

@@ -81,7 +81,7 @@ def load_weights(
         LoadingError: The weights are missing in whole or in part, damaged, or do not fit the config.
         UnsafeModelError: They are stored in a pickle.
     """
-    refuse_other_task(checkpoint, config)
+    refuse_other_task(checkpoint, config, task)
     device = resolve_device(options.device)
     placement = {} if options.device_map is None else {"device_map": resolve_device_map(options)}
     dtype = resolve_dtype(options.dtype, device)

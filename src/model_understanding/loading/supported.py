@@ -15,6 +15,7 @@ HEADS = {
 }
 """Suffixes of the transformers classes for each task."""
 
+_MAY_GET_A_HEAD = (*HEADS[SEQUENCE_CLASSIFICATION], *HEADS[CAUSAL_LM], "ForMaskedLM", "ForPreTraining")
 _OTHER_TASKS = (
     "ForQuestionAnswering",
     "ForQuestionAnsweringSimple",
@@ -29,19 +30,24 @@ WHICH_VISUALIZER = (
 )
 
 
-def refuse_other_task(checkpoint: str, config: Any) -> None:
+def refuse_other_task(checkpoint: str, config: Any, task: str | None) -> None:
     """Refuse a checkpoint of a task that is not explained, which would load with an untrained head.
 
     Args:
         checkpoint: The hub id or folder.
         config: Its config.
+        task: The task to load it for, if it is known.
 
     Raises:
         InputError: It is such a checkpoint.
     """
     for architecture in getattr(config, "architectures", None) or ():
-        is_translator = architecture.endswith("ForConditionalGeneration") and config.is_encoder_decoder
-        if is_translator or architecture.endswith(_OTHER_TASKS):
+        is_seq2seq = getattr(config, "is_encoder_decoder", False) and (
+            architecture.endswith(("ForConditionalGeneration", "MTModel"))
+            or (task == CAUSAL_LM and not architecture.endswith(HEADS[CAUSAL_LM]))
+        )
+        is_other = "For" in architecture and not architecture.endswith(_MAY_GET_A_HEAD)
+        if is_seq2seq or architecture.endswith(_OTHER_TASKS) or (task is None and is_other):
             raise other_task_error(checkpoint, config)
 
 
