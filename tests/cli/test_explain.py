@@ -93,6 +93,14 @@ def test_out_writes_each_format_and_says_so_on_stderr(
     assert sorted(tmp_path.iterdir()) == sorted(files)  # nothing temporary is left
 
 
+def test_json_lines_hold_a_single_report_too(command: Callable, classifier: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    assert command("explain", classifier, "bad", "--scores-only", "--out", str(path)).code == 0
+    (report,) = load_reports(path)
+    assert isinstance(report, Report)
+    assert report.texts == ("bad",)
+
+
 @pytest.mark.parametrize("suffix", [".json", ".jsonl"])
 def test_reports_of_several_texts_share_one_file(
     command: Callable, classifier: str, tmp_path: Path, suffix: str

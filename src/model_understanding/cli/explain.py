@@ -159,7 +159,7 @@ def explain(
     """
     sources = read_texts(texts or (), file, Columns(column, pair_column), file_format)
     paths = tuple(out or ())
-    check_files(paths, Report.SUFFIXES if len(sources) == 1 else (*Report.SUFFIXES, ".jsonl"))
+    check_files(paths, (*Report.SUFFIXES, ".jsonl"))
     if estimate and paths:
         raise InputError(
             f"--estimate computes no explanation, so there is nothing to save as {paths[0].name!r}.",
@@ -204,6 +204,7 @@ def explain(
                     print_estimate(result, data, as_json=json_output)
                 else:
                     output.write(result, 1, source.source, data)
+            output.save_shared()
             return
         failures = Failures(len(sources), on_error)
         try:

@@ -104,8 +104,8 @@ class ReportOutput:
 
     @property
     def _shared(self) -> tuple[Path, ...]:
-        several = self.count > 1
-        return tuple(path for path in self.paths if several and path.suffix.lower() in REPORTS_SUFFIXES)
+        suffixes = REPORTS_SUFFIXES if self.count > 1 else (".jsonl",)
+        return tuple(path for path in self.paths if path.suffix.lower() in suffixes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,7 +103,9 @@ def reports_of(
 
 
 def _from_array(array: np.ndarray, pairs: bool) -> tuple[list[Any], bool]:
-    if array.ndim == 0 or array.dtype.kind not in "UOT":
+    if array.ndim == 0:
+        return [_plain(array.item())], False
+    if array.dtype.kind not in "UOT":
         return [array], False
     if array.ndim == 1:
         return [_plain(item) for item in array.tolist()], True
