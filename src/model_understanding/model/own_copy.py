@@ -51,6 +51,7 @@ class OwnCopy:
         self._entered: set[int] = set()  # attributes whose parts are being looked at
         # Every module as it was copied; its contents are kept so that no other object gets their ids.
         self._seen: list[tuple[nn.Module, list[int], list[Any]]] = []
+        self._filled: dict[nn.Module, tuple[list[int], list[Any]]] = {}  # likewise, of each module's copy
         with torch.inference_mode(False):
             self._copy_all()
 
@@ -62,20 +63,23 @@ class OwnCopy:
     def refresh(self) -> None:
         """Bring the copy up to date with the original's weights, submodules, attributes and hooks."""
         with torch.inference_mode(False):
-            if all(_state(original) == ids for original, ids, _ in self._seen):
-                for weight, frozen in self._weights.items():
-                    frozen.data = _ordinary(weight)
-            else:
+            if any(_state(original) != ids for original, ids, _ in self._seen):
                 self._copy_all()
+                return
+            for weight, frozen in self._weights.items():
+                frozen.data = _ordinary(weight)
+            for original, (ids, _) in self._filled.items():
+                if _state(self._copies[original]) != ids:  # running BigBird changes it
+                    self._fill(original)
 
     def _copy_all(self) -> None:
         self.times_copied += 1
         originals = self._collect()
+        self._filled = {}
         self._weights = dict(self._frozen_weights(originals))
         for original in originals:
-            self._fill(original, self._copies[original])
+            self._fill(original)
         self._seen = [(original, _state(original), _contents(original)) for original in originals]
-        self.module.__dict__[_OWN_COPY] = self
 
     def versions(self) -> tuple[int, ...]:
         """Return how often each weight has been changed in place."""
@@ -137,15 +141,16 @@ class OwnCopy:
                     frozen.data = _ordinary(weight)
                 yield weight, frozen
 
-    def _fill(self, original: nn.Module, copy: nn.Module) -> None:
-        """Give a copied module the attributes of its original."""
+    def _fill(self, original: nn.Module) -> None:
+        """Give the copy of a module the attributes of its original."""
         state = dict(original.__dict__)
         for name in state.keys() - _OF_EVERY_MODULE:
             state[name] = self._of_copy(state[name])
         for name in _HOOKS:
-            hooks = state[name]
+            # What the caller's hooks have closed over stays the caller's; methods of modules are the copies'.
+            hooks = state[name].items()
             state[name] = OrderedDict(
-                {key: self._of_copy(hook) for key, hook in hooks.items()} if hooks else ()
+                (key, self._of_copy(hook) if type(hook) is MethodType else hook) for key, hook in hooks
             )
         for name in _HOOK_OPTIONS:
             state[name] = OrderedDict(state[name])
@@ -160,7 +165,11 @@ class OwnCopy:
         if children := state["_modules"]:
             state["_modules"] = {name: self._copies.get(child) for name, child in children.items()}
         state["training"] = False
+        if original is self._original:
+            state[_OWN_COPY] = self
+        copy = self._copies[original]
         object.__setattr__(copy, "__dict__", state)
+        self._filled[original] = _state(copy), _contents(copy)
 
     def _of_copy(self, value: Any) -> Any:
         """Return an attribute for the copy: what refers to a module of the original refers to its copy."""
