@@ -140,10 +140,10 @@ def tokens_of_ids(tokenizer: Any, ids: Sequence[int], before: Tokens | None = No
     Returns:
         Tokens of one text; special ones (as an end token) belong to no text.
     """
-    ids = np.asarray(ids, dtype=int)
-    special = np.isin(ids, tokenizer.all_special_ids)
-    unknown = special & (ids == tokenizer.unk_token_id) & ~np.isin(ids, _named_special_ids(tokenizer))
-    text_ids = ids[~special].tolist()
+    values = np.asarray(ids, dtype=int)
+    special = np.isin(values, tokenizer.all_special_ids)
+    unknown = special & (values == tokenizer.unk_token_id) & ~np.isin(values, _named_special_ids(tokenizer))
+    text_ids = values[~special].tolist()
     context = [] if before is None else [int(token) for token in before.ids[_context_start(before) :]]
     text, spans = spans_in_decoded(tokenizer, text_ids, context) if text_ids else ("", [])
     offsets = np.zeros((len(ids), 2), dtype=int)
@@ -152,11 +152,11 @@ def tokens_of_ids(tokenizer: Any, ids: Sequence[int], before: Tokens | None = No
     reached = np.maximum.accumulate(offsets[:, 1]) if len(ids) else np.zeros(0, dtype=int)
     offsets[unknown] = reached[unknown, None]
     special &= ~unknown
-    pieces, segments = pieces_of(tokenizer, ids), np.where(special, -1, 0)
+    pieces, segments = pieces_of(tokenizer, values.tolist()), np.where(special, -1, 0)
     return Tokens.from_spans(
         texts=(text,),
         pieces=pieces,
-        ids=ids,
+        ids=values,
         segments=segments,
         offsets=without_added_blanks((text,), pieces, segments, offsets),
         special=special,

@@ -898,7 +898,11 @@ class ModelVisualizer(Visualizer):
         tokens, texts = attribution.tokens, attribution.tokens.texts
         encoding = self._encode(texts[0] if len(texts) == 1 else texts)  # pyright: ignore[reportArgumentType]
         is_other = not np.array_equal(tokens.ids, encoding.tokens[0].ids)
-        if is_other and len(texts) == 1 and tuple(pieces_of(self.tokenizer, tokens.ids)) == tokens.pieces:
+        if (
+            is_other
+            and len(texts) == 1
+            and tuple(pieces_of(self.tokenizer, tokens.ids.tolist())) == tokens.pieces
+        ):
             return self.runner.model.encode(tokens)  # a text that was given as words
         check_same_tokens(attribution, encoding)
         return encoding
