@@ -212,7 +212,7 @@ class Verdict:
         """Return the variants that the metric needs."""
         groups = [text.removed(self.fractions), text.removed(self.kept, keep=True)]
         singles = text.singles()
-        everything = singles.any(axis=0, keepdims=True)
+        everything = text.removed((1.0,))[0]
         if len(text.candidates) > MAX_SINGLES:  # those that are measured depend on the other variants
             singles = singles[:0]
         return np.concatenate(
@@ -286,7 +286,7 @@ def _effects(text: RankedText, measured: Int[np.ndarray, " measured"]) -> Effect
     scores = text.support[measured]
     singles = text.singles()[measured]
     alone = _drops(text, singles)
-    everything = np.abs(_drops(text, text.singles().any(axis=0, keepdims=True))[:, 0])
+    everything = np.abs(_drops(text, text.removed((1.0,))[0])[:, 0])
 
     def effects(kinds: Sequence[Float[np.ndarray, "replacements measured"]]) -> Effects:
         largest = np.abs(np.concatenate(kinds, axis=1)).max(axis=1)
