@@ -99,7 +99,8 @@ def test_a_graph_that_does_not_fit_is_checkpointed(caplog):
     expected = visualizer_of("llama").compute_saliency(PROBE, method="saliency", **TOKENWISE)
 
     def refuse(module, arguments, output):
-        if output.grad_fn is not None and "forward" not in model.model.layers[0].__dict__:
+        block = visualizer.runner.model.module.model.layers[0]
+        if output.grad_fn is not None and "forward" not in block.__dict__:
             raise torch.OutOfMemoryError("CUDA out of memory (planted)")
 
     handle = model.lm_head.register_forward_hook(refuse)
