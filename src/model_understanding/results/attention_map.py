@@ -98,8 +98,7 @@ class AttentionMap(Rendered):
         if 0 in axes:
             raise ValueError("An attention map needs at least one layer and one head.")
         plane = (len(self.queries), len(self.keys) if self.places is None else None)
-        within = SHARE if self.is_attention else None
-        weights = read_only(self.weights, np.float32, (*axes, *plane), "weights", within)
+        weights = read_only(self.weights, np.float32, (*axes, *plane), "weights")
         mask = read_only(self.mask, np.bool_, (plane[0], weights.shape[-1]), "mask")
         if self.places is not None:
             places = read_only(self.places, np.int64, weights.shape, "places")
@@ -127,6 +126,11 @@ class AttentionMap(Rendered):
         object.__setattr__(self, "sinks", tuple(int(sink) for sink in sinks))
         if not all(0 <= sink < len(self.keys) for sink in self.sinks or ()):
             raise ValueError(f"sinks must be positions of the {len(self.keys)} keys. Got {self.sinks}")
+
+    def require_possible(self) -> None:
+        """Raise ValueError unless attention weights are shares; not in the constructor, for differences."""
+        if self.is_attention:
+            read_only(self.weights, np.float32, self.weights.shape, "weights", SHARE)
 
     @property
     def is_attention(self) -> bool:

@@ -37,6 +37,9 @@ class JsonResult:
         if not abstract:
             _TYPES[cls.__name__] = cls
 
+    def require_possible(self) -> None:
+        """Raise ValueError if a file's values are such as no model gives; their types have been checked."""
+
     def to_json(self, *, indent: int | None = None, pack: bool = False) -> str:
         """Return the result as JSON text.
 
@@ -212,7 +215,10 @@ def _restored(data: dict[str, Any]) -> Any:
         if name not in hints:
             raise ValueError(f"{kind.__name__} has no field {name!r}")
         content[name] = _as_declared(value, hints[name], f"{kind.__name__}.{name}")
-    return kind(**content)
+    result = kind(**content)
+    if isinstance(result, JsonResult):
+        result.require_possible()
+    return result
 
 
 @cache
