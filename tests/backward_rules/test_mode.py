@@ -244,7 +244,7 @@ def test_a_model_without_attention_is_refused(method):
         compared("mamba", method)
     assert str(caught.value) == (
         f"{method.name} needs attention in every layer, but 3 of the 3 layers of MambaForCausalLM have none. "
-        "Use a method that does not modify the backward pass, such as leave_one_out or input_x_gradient."
+        "Use method='default' or 'leave_one_out': both work for every model."
     )
 
 
@@ -268,7 +268,7 @@ def test_attention_out_of_sight_is_refused(monkeypatch):
     assert str(caught.value) == (
         "The rules of gim do not cover BertForSequenceClassification with attn_implementation='sdpa': found "
         "2 attention layers instead of 3. "
-        "Use a method that does not modify the backward pass, such as leave_one_out or input_x_gradient."
+        "Use method='default' or 'leave_one_out': both work for every model."
     )
 
 

@@ -9,6 +9,8 @@ from pass_counts import measured
 from tiny_models import PROBE, visualizer_of
 from untouched import assert_same, prepared, snapshot
 
+from model_understanding import InputError
+
 NAMES = ("bert", "gpt2-classifier", "xlnet", "gpt2", "llama", "gemma3", "mamba")
 
 
@@ -51,7 +53,7 @@ def test_a_fault_in_the_middle_leaves_no_trace(name, fault, monkeypatch):
         monkeypatch.setattr(torch.autograd, "grad", broken)
     else:
         monkeypatch.setattr("model_understanding.attention.capture.weights.KeptLayers.keep", broken)
-    with pytest.raises(RuntimeError, match="planted"):
+    with pytest.raises((RuntimeError, InputError), match="planted"):
         visualizer.compute_attention(PROBE) if fault == "capture" else visualizer.compute_saliency(
             PROBE, method="saliency"
         )

@@ -4,6 +4,7 @@ import pytest
 import tiny_tokenizers
 from transformers import ByT5Tokenizer, CanineTokenizer
 
+from model_understanding import InputError
 from model_understanding.text.continuation import continuation_of, joined, tokens_of_ids
 from model_understanding.text.tokenization import tokenize
 
@@ -220,3 +221,12 @@ def test_a_part_of_a_token_that_the_next_one_completes():
 
     before = tokens_of_ids(Parts(), [0])
     assert tokens_of_ids(Parts(), [1], before).texts == ("do",)
+
+
+@pytest.mark.parametrize("text", [" ", "\n", " \n"])
+def test_a_continuation_without_tokens_is_refused_by_its_own_name(text):
+    tokenizer = tiny_tokenizers.wordpiece()  # it drops blanks
+    for prompt in ("The film", "The king was"):
+        with pytest.raises(InputError) as caught:
+            continuation_of(tokenizer, tokenize(tokenizer, prompt)[0], text)
+        assert caught.value.message == f"The text {text!r} has no tokens other than special ones."

@@ -194,8 +194,8 @@ def test_ids_beyond_the_models_vocabulary():
     with pytest.raises(InputError) as caught:
         visualizer.predict("The king")
     assert str(caught.value) == (
-        f"The tokenizer returned id {highest}, but the model's vocabulary has only {rows} tokens. "
-        "Use the tokenizer that belongs to this model."
+        f"The text has the token id {highest}, but the model's vocabulary has only {rows} tokens. "
+        f"Use the tokenizer that belongs to this model, or pass ids from 0 to {rows - 1}."
     )
 
 

@@ -32,7 +32,7 @@ from model_understanding.model.settings import by_layer
 from model_understanding.passes.checkpointing import block_context
 from model_understanding.passes.runner import BackwardRule
 
-_HINT = "Use a method that does not modify the backward pass, such as leave_one_out or input_x_gradient."
+_HINT = "Use method='default' or 'leave_one_out': both work for every model."
 
 
 def modified_backward(model: Model, rules: BackwardRules, method: str) -> BackwardRule:

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from model_understanding.errors import UnsupportedModelError
 
-HINT = "Use compute_saliency or compute_attention: neither reads inner layers through the head."
+HINT = "Use compute_saliency: it does not read inner layers through the head."
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.loading import LoadedModel
 from model_understanding.loading.wrappers import config_of, dtype_of, input_embeddings, virtual_tokens
 from model_understanding.model.batching import Batches
+from model_understanding.model.failures import translated_failures
 from model_understanding.model.finite import first_broken_layer, require_finite
 from model_understanding.model.guard import guarded, pass_settings
 from model_understanding.model.memory import Memory
@@ -147,8 +148,8 @@ class Model:
         highest = max(values["input_ids"])
         if rows is not None and highest >= rows:
             raise InputError(
-                f"The tokenizer returned id {highest}, but the model's vocabulary has only {rows} tokens.",
-                hint="Use the tokenizer that belongs to this model.",
+                f"The text has the token id {highest}, but the model's vocabulary has only {rows} tokens.",
+                hint=f"Use the tokenizer that belongs to this model, or pass ids from 0 to {rows - 1}.",
             )
         tensors = {
             name: torch.tensor([ids], device=self.device)
@@ -199,6 +200,20 @@ class Model:
         if self.is_language_model and keep_from > 0:
             options["logits_to_keep"] = encoding.ids.shape[1] - keep_from
         return self.call(encoding.inputs, **options)
+
+    def run(self, encoding: Encoding, keep_from: int = 0) -> Any:
+        """Run the module as ``forward`` does where nothing but its embeddings is replaced.
+
+        Args:
+            encoding: The texts.
+            keep_from: The first position whose logits are needed.
+
+        Raises:
+            InputError: The module itself fails on a text of this length.
+            UnsupportedModelError: The device cannot compute in the type of its weights.
+        """
+        with translated_failures(self.name, encoding.ids.shape[1], self.dtype, self.device):
+            return self.forward(encoding, keep_from)
 
     def call(self, inputs: Mapping[str, Tensor], **options: Any) -> Any:
         """Call the module, which must be guarded, with those inputs and options that it takes.
@@ -252,7 +267,7 @@ class Model:
             for start, end in batches:
                 with batches.halving():
                     part = encoding if end - start == len(encoding) else encoding.rows(start, end)
-                    parts.append(self.logits_of(self.forward(part, keep_from), part, keep_from))
+                    parts.append(self.logits_of(self.run(part, keep_from), part, keep_from))
                     count_forward(part.ids.numel())
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 

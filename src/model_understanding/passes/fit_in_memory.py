@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from model_understanding.errors import UnsupportedModelError
 from model_understanding.model.batching import Batches, is_out_of_memory, note_out_of_memory
 from model_understanding.model.blocks import checkpointed_modules
+from model_understanding.model.failures import translated_type_errors
 from model_understanding.model.model import Model
 from model_understanding.passes.checkpointing import recomputed_blocks
 from model_understanding.passes.predicted_targets import PredictedTargets
@@ -61,7 +61,7 @@ def run_in_parts(
         part = encoding, targets, embeddings, keep
         if end - start < rows:
             part = _rows(encoding, targets, embeddings, keep, start, end)
-        with batches.halving(), _translated_dtype_errors(model):
+        with batches.halving(), translated_type_errors(model.name, model.dtype, model.device):
             if not gradients:
                 results.append(run(*part))
                 continue
@@ -80,21 +80,6 @@ def run_in_parts(
             with _checkpointed(model):
                 results.append(run(*part))
     return results
-
-
-@contextmanager
-def _translated_dtype_errors(model: Model) -> Iterator[None]:
-    """Translate torch's error for a dtype that the device does not support into this package's."""
-    try:
-        yield
-    except RuntimeError as error:
-        message = str(error).splitlines()[0].rstrip(".") if str(error) else ""
-        if not any(words in message for words in ("not implemented for '", "Expected mat_a to be ")):
-            raise
-        raise UnsupportedModelError(
-            f"{model.name} cannot run in {model.dtype} on {model.device}: {message}.",
-            hint="Load the model with dtype='float32'.",
-        ) from error
 
 
 @contextmanager

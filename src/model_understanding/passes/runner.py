@@ -202,7 +202,7 @@ class Runner:
                 recorded_head_input(self.model.module, enabled=shares_head) as head_input,
                 rule(),
             ):
-                outputs = self.model.forward(part, first)
+                outputs = self.model.run(part, first)
             logits = self.model.logits_of(outputs, part, first)
             count_forward(part.ids.numel())
             if predicted:  # only one position is read, so this is the only forward pass
@@ -233,7 +233,7 @@ class Runner:
             text = encoding.row(row)
             replacement = None if embeddings is None else embeddings[row : row + 1, : text.ids.shape[1]]
             with self._hooked(text, replacement, gradients=gradients) as hook, rule():
-                outputs = self.model.forward(text, 0)
+                outputs = self.model.run(text, 0)
                 value = self._custom_value(target, outputs)
             self.model.logits_of(outputs, text, 0)
             count_forward(text.ids.numel())

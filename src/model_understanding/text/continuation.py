@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from model_understanding.errors import InputError
 from model_understanding.pieces import piece_text
 from model_understanding.text.cautions import listed
 from model_understanding.text.detokenization import decoded, pieces_of, spans_in_decoded
@@ -79,7 +80,10 @@ def _rest(tokenizer: Any, before: str, ids: Sequence[int], text: str) -> Followi
     """Return the tokens after some others, where these are the first of both texts together."""
     if not before:
         return None
-    whole, _ = tokenize(tokenizer, before + text, special_tokens=False)
+    try:
+        whole, _ = tokenize(tokenizer, before + text, special_tokens=False)
+    except InputError:  # no tokens: what is said of it must name the continuation alone
+        return None
     count = len(ids)
     if len(whole) <= count or whole.ids[:count].tolist() != list(ids):
         return None
