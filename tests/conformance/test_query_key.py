@@ -79,6 +79,7 @@ def test_the_neurons_of_llama_are_rotated_and_its_keys_shared():
 
 def test_one_forward():
     visualizer = visualizer_of("llama", model=tiny_models.fresh("llama"))
+    visualizer.compute_query_key(PROBE, continuation=" bad")  # what is measured once for a model
     counts = []
     visualizer.model.register_forward_hook(lambda *_: counts.append(1))
     visualizer.compute_query_key(PROBE, continuation=" bad")

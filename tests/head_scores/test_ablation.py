@@ -7,7 +7,7 @@ import oracles
 import pytest
 import tiny_models
 import torch
-from pass_counts import forwards_of
+from pass_counts import forwards_of, measured
 from tiny_models import PROBE, encoded, visualizer_of
 
 from model_understanding import InputError, UnsupportedModelError
@@ -106,7 +106,7 @@ def test_a_function_of_the_outputs_is_a_target():
 
 
 def test_what_scores_cost():
-    visualizer = visualizer_of("bert", model=tiny_models.fresh("bert"))
+    visualizer = measured(visualizer_of("bert", model=tiny_models.fresh("bert")))
     tokens = encoded(visualizer, PROBE).ids.shape[1]
     one = (1, tokens)
     for options, expected in (
@@ -114,7 +114,7 @@ def test_what_scores_cost():
         ({"scores": "ablation"}, [one, one, *[(4, tokens)] * 3]),  # the first names the class
         ({"scores": ["entropy", "sink", "previous_token", "distance", "delimiter"]}, [one]),
         ({}, [one, (4, 52)]),
-        ({"scores": "induction"}, []),  # measured once for a model
+        ({"scores": "induction"}, [(4, 52)]),  # measured once for a model, but each count adds a hook to it
         ({"scores": ["saliency_agreement", "entropy"], "target": 1, "method": "saliency"}, [one, one]),
     ):
         score = functools.partial(visualizer.score_heads, PROBE, **options)

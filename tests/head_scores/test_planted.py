@@ -6,7 +6,7 @@ import torch
 from loaded_demos import smollm2
 from tiny_models import encoded
 
-from model_understanding.head_scores.repeated_text import repeated_random_text
+from model_understanding.head_scores.repeated_text import added_ids, repeated_random_text
 
 from . import planted
 
@@ -17,9 +17,7 @@ TEXT = "w3 w1 w4 w15 w9 w2 w6"
 @pytest.mark.parametrize(("previous", "induction"), PLACES)
 def test_the_planted_model_says_what_followed_before(previous, induction):
     visualizer = planted.copying_visualizer(previous, induction)
-    text, start, period = repeated_random_text(
-        visualizer.runner.model, encoded(visualizer, TEXT), period=20, count=3, seed=1
-    )
+    text, start, period = repeated_random_text(visualizer.runner.model, ((), ()), period=20, count=3, seed=1)
     assert (start, period) == (0, 20)
     said = visualizer.runner.model.logits(text).argmax(-1)[:, period:-1]
     assert torch.equal(said, text.ids[:, period + 1 :])
@@ -83,7 +81,7 @@ def test_smollm2_has_the_heads_that_copying_needs():
     # as many others.
     runner = visualizer.runner
     said, start, period = repeated_random_text(
-        runner.model, encoded(visualizer, text), period=25, count=4, seed=7
+        runner.model, added_ids(runner.model, encoded(visualizer, text)), period=25, count=4, seed=7
     )
 
     def log_probability(heads):

@@ -90,8 +90,9 @@ def test_the_page_holds_them_last_by_step_and_id(report):
     assert [(one["step"], one["against"]) for one in held["targets"]] == [
         (row // 2, target.against[0]) for row, target in enumerate(report.contrasts.targets)
     ]
-    assert "alternatives=2" in held["python"]
-    assert "report.contrast(STEP, OTHER)" in held["python"]
+    code = "".join(held["python"])
+    assert "alternatives=2" in code
+    assert "report.contrast(" in code
 
 
 def test_a_report_without_them_says_how_to_get_them(visualizer):

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from model_understanding.loading.wrappers import input_embeddings
 from model_understanding.model.causality import is_causal
 from model_understanding.model.guard import guarded
 from model_understanding.model.model import Model, measured_once
@@ -102,7 +103,8 @@ def _probe_agrees(model: Model) -> bool:
     lengths = [length for length in _PROBED if length <= limit]
     if len(lengths) < 2:
         return True
-    vocabulary = model.config.get_text_config().vocab_size
+    rows = getattr(input_embeddings(model.module), "num_embeddings", None)
+    vocabulary = rows or model.config.get_text_config().vocab_size
     ids = torch.arange(lengths[-1], device=model.device).clamp(max=lengths[-1] // 2)[None]
     ids = (ids * 7 % max(vocabulary - 1, 1) + 1).clamp(max=vocabulary - 1)
     tokens = Tokens.from_pieces([str(i) for i in range(lengths[-1])])

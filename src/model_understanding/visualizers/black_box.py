@@ -131,7 +131,7 @@ class BlackBoxVisualizer(PlotsSaliency):
             InputError: The text is empty, or the function's output cannot be used.
         """
         skips(errors)
-        box, (texts, several) = self.runner, texts_of(text)
+        box, (texts, several) = self.runner, texts_of(text, pairs=True)
         if not several:
             return self._prediction(box, box.encode(texts[0]).tokens[0])
         return self._each(box, texts, errors, lambda encoding: self._prediction(box, encoding.tokens[0]))
@@ -197,7 +197,7 @@ class BlackBoxVisualizer(PlotsSaliency):
         """
         skips(errors)
         perturbation = self._method(method)
-        box, (texts, several) = self.runner, texts_of(text)
+        box, (texts, several) = self.runner, texts_of(text, pairs=True)
         if not several:
             return self._attribution(box, box.encode(texts[0]), perturbation, target, against)
         return self._each(
@@ -270,7 +270,7 @@ class BlackBoxVisualizer(PlotsSaliency):
         """
         skips(errors)
         perturbation = self._method(method)
-        box, (texts, several) = self.runner, texts_of(text)
+        box, (texts, several) = self.runner, texts_of(text, pairs=True)
 
         def report(encoding: Encoding) -> Report:
             saliency = self._attribution(box, encoding, perturbation, target, against)
