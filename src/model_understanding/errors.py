@@ -13,6 +13,9 @@ Each has two parts: a message (what was given and what is allowed) and a hint (w
 ``str(error)`` joins both; the command line prints the hint on its own line.
 """
 
+from functools import partial
+from typing import Any
+
 
 class ModelUnderstandingError(Exception):
     """Base class of this package's errors: a message and a hint.
@@ -29,6 +32,10 @@ class ModelUnderstandingError(Exception):
         super().__init__(message, hint)
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are copied, and sent between processes, as a call with positional arguments only.
+        return partial(type(self), hint=self.hint), (self.message,), self.__dict__
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}"
