@@ -1,9 +1,13 @@
+import re
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
+import typer
 
 from model_understanding.cli import methods
+from model_understanding.cli.application import application
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
@@ -13,6 +17,15 @@ def test_help_lists_every_command(command: Callable, arguments: tuple[str, ...])
     assert outcome.err == ""
     for name in ("explain", "attention", "methods", "doctor", "demo"):
         assert f" {name} " in outcome.out
+
+
+def test_every_option_that_a_message_names_exists() -> None:
+    program = typer.main.get_command(application)
+    parameters = [option for command in (program, *program.commands.values()) for option in command.params]
+    options = {name for option in parameters for name in option.opts + option.secondary_opts}
+    for file in Path(methods.__file__).parent.glob("*.py"):
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+\b", file.read_text(encoding="utf-8")))
+        assert named - options <= {"--help", "--force-reinstall"}, file  # the last is pip's
 
 
 def test_version(command: Callable) -> None:
@@ -56,7 +69,7 @@ def test_version(command: Callable) -> None:
         (
             ("explain", "m", "t", "--out", "report.txt"),
             "error: Cannot save 'report.txt': unknown format .txt.\n"
-            "hint: Use one of .html, .png, .svg, .pdf, .json, .csv, .npz.\n",
+            "hint: Use one of .html, .png, .svg, .pdf, .json, .csv, .npz, .jsonl.\n",
         ),
         (
             ("attention", "m", "t", "--out", "weights"),

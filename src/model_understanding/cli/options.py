@@ -87,7 +87,7 @@ PairColumn = Annotated[
 ]
 Format = Annotated[
     FileFormat | None,
-    typer.Option(help="Format of the --file.", show_default="by its suffix; else lines"),
+    typer.Option("--format", help="Format of the --file.", show_default="by its suffix; else lines"),
 ]
 OnError = Annotated[
     OnErrorName,
