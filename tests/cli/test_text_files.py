@@ -101,6 +101,8 @@ def test_columns_are_named_by_the_caller_or_numbered_where_the_table_has_no_name
     (found,) = read(pairs, "r.csv", "Premise", "hypothesis")
     assert (found.text, found.pair) == ("a b", "c d")
     assert texts("1,a film\n0,bad\n", "r.csv", "2") == ["a film", "bad"]
+    assert texts("a film,1\nbad,0\n", "r.csv", "1") == ["a film", "bad"]  # the label 1 is no name
+    assert texts(",0,1\n0,a film,b\n", "r.csv", "1") == ["b"]  # as pandas names columns without names
     assert texts('{"t": "a"}\n', "-", "t") == ["a"]
     assert texts("t;n\na;1\n", "texts.txt", "t") == ["a"]
     with pytest.raises(InputError, match="has no column 'x'"):

@@ -195,6 +195,11 @@ def require_names(names: Sequence[str], rows: Sequence[Row], name: str) -> None:
         )
 
 
+def are_names(cells: Sequence[str]) -> bool:
+    """Return whether a first row with numbers may name columns: no cell has several words."""
+    return all(len(cell.split()) <= 1 for cell in cells)
+
+
 def could_be_name(cell: str) -> bool:
     """Return whether a cell may be the name of a column, and not a text or a number."""
     cell = cell.strip()

@@ -15,6 +15,7 @@ from model_understanding.cli.columns import (
     Columns,
     Row,
     SourceText,
+    are_names,
     checked_text,
     could_be_name,
     normalized,
@@ -171,7 +172,7 @@ def _table_rows(text: str, name: str, delimiter: str | None, columns: Columns) -
     numbered = [
         column
         for column in (columns.text, columns.pair)
-        if column and column not in names and column.isdecimal()
+        if column and column.isdecimal() and not (column in names and are_names(names))
     ]
     if numbered:
         names = [str(number) for number in range(1, len(header) + 1)]
