@@ -245,6 +245,12 @@ def test_a_token_by_id_is_that_token(command: Callable, language_model: str) -> 
             "Drop --chat, or load the model with --task causal-lm.",
         ),
         (
+            "classifier",
+            ("--system", "Be brief."),
+            "--system is for language models only, but this model's task is sequence-classification.",
+            "Drop --system, or load the model with --task causal-lm.",
+        ),
+        (
             "language_model",
             ("--pair", "x"),
             "--pair is for classifiers only, but this model's task is causal-lm.",

@@ -14,11 +14,13 @@ class ChatOptions:
     """How a text becomes a chat: as the user's message, after a system prompt if there is one.
 
     Args:
+        option: The option that makes the text a chat, for messages.
         system: The system prompt.
         tools: JSON schemas of the functions the model may call.
         template_arguments: Arguments of the chat template.
     """
 
+    option: str = "--chat"
     system: str | None = None
     tools: Sequence[Any] | None = None
     template_arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -50,7 +52,14 @@ def parse_chat(
     >>> parse_chat(False, None, None, ["enable_thinking=false"]).template_arguments
     {'enable_thinking': False}
     """
-    if not (chat or system is not None or tools is not None or template_arguments):
+    given = {
+        "--chat": chat,
+        "--system": system is not None,
+        "--tools": tools is not None,
+        "--template-argument": bool(template_arguments),
+    }
+    option = next((name for name, is_given in given.items() if is_given), None)
+    if option is None:
         return None
     arguments = {}
     for argument in template_arguments:
@@ -62,7 +71,10 @@ def parse_chat(
             )
         arguments[name] = _json_or_text(value)
     return ChatOptions(
-        system=system, tools=None if tools is None else _read_tools(tools), template_arguments=arguments
+        option=option,
+        system=system,
+        tools=None if tools is None else _read_tools(tools),
+        template_arguments=arguments,
     )
 
 

@@ -68,7 +68,7 @@ class ModelInput:
             options = {
                 "--continuation": self.continuation is not None,
                 "--max-new-tokens": self.max_new_tokens is not None,
-                "--chat": self.chat is not None,
+                **({} if self.chat is None else {self.chat.option: True}),
                 **(language_model_options or {}),
             }
             models, other = "language models", TaskName.CAUSAL_LM
