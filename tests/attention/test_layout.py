@@ -318,6 +318,19 @@ def test_a_layout_that_is_as_assumed_costs_no_pass():
     assert (first, len(passes)) == (4, 5)  # read, measured, read again; then known
 
 
+def test_heads_of_layers_that_differ_are_refused_with_what_can_be_had():
+    visualizer = pruned_bert()
+    with pytest.raises(InputError) as caught:
+        visualizer.score_heads(TEXT)
+    assert caught.value.hint == (
+        "Use compute_attention for the heads of one layer with head='all', as layer=0, or for layers "
+        "together with head='mean' or head='max'."
+    )
+    assert visualizer.compute_attention(TEXT, layer=0, head="all").heads == (0, 1)
+    for head in ("mean", "max"):
+        assert visualizer.compute_attention(TEXT, layer="all", head=head).layers == (0, 1)
+
+
 def test_fast_explains_a_model_whose_attention_cannot_be_followed():
     visualizer = pruned_bert()
     assert visualizer.compute_saliency(TEXT, method="fast").method == "gradient_weighted_attention"

@@ -134,7 +134,8 @@ class AttentionLayout:
             raise InputError(
                 f"The layers have different numbers of heads ({each}), so single heads of all of them do not "
                 "fit into one array.",
-                hint="Choose layers with the same number of heads, or pass head='mean' or head='max'.",
+                hint="Use compute_attention for the heads of one layer with head='all', as "
+                f"layer={next(iter(counts))}, or for layers together with head='mean' or head='max'.",
             )
         return next(iter(counts.values()))
 
