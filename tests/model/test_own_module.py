@@ -267,3 +267,25 @@ def numbers_of(visualizer):
     if isinstance(visualizer, ModelVisualizer):
         return scores, lens, visualizer.predict(TEXT).logits
     return scores, lens, visualizer.generate(TEXT, max_new_tokens=2).tokens.ids
+
+
+class DropsOut(ReturnsTensor):
+    def forward(self, input_ids, attention_mask):
+        states = self.encoder(input_ids, attention_mask).last_hidden_state[:, 0]
+        return self.out(nn.functional.dropout(states, 0.2))
+
+
+class Centered(ReturnsTensor):
+    def forward(self, input_ids, attention_mask):
+        logits = self.answer(input_ids, attention_mask)
+        return logits - logits.mean(dim=0, keepdim=True) / 2
+
+
+@pytest.mark.parametrize("kind", [DropsOut, Centered])
+def test_logits_that_change_from_run_to_run_or_with_the_batch_are_refused(kind):
+    with pytest.raises(InputError) as caught:
+        ModelVisualizer(model=kind().eval(), tokenizer=tiny_models.tokenizer_of("bert"))
+    assert caught.value.message == (
+        f"{kind.__name__} gives other logits for the same text when it runs once more beside another text."
+    )
+    assert "BlackBoxVisualizer" in caught.value.hint

@@ -19,7 +19,8 @@ from model_understanding.model.signature import IDS, MASK, innermost, is_of_tran
 
 ROWS = 2  # of the same text, which tell the axis of texts from the others
 _TEXT = "This is a text."
-_TOLERANCE = 1e-3  # of the largest logit, by which a hidden token may change the logits
+_TOLERANCE = 1e-3  # of the largest logit, by which a hidden token or another text may change the logits
+_HALF_TOLERANCE = 0.05
 _ACTIVATIONS = frozenset({"sigmoid", "softmax", "sigmoid_", "hardsigmoid"})
 
 
@@ -80,7 +81,7 @@ def found_logits(
         The place of the logits, and how many classes (tokens of the vocabulary) they have.
 
     Raises:
-        InputError: The module cannot be run, or returns no logits.
+        InputError: The module cannot be run, returns no logits, or others each time.
     """
     shape = "(texts, tokens, vocabulary)" if is_language_model else "(texts, classes)"
     hint = (
@@ -136,6 +137,13 @@ def found_logits(
             hint="Return the logits before it, or use BlackBoxVisualizer, which takes probabilities.",
         )
     place = LogitsPlace(key)
+    if not _repeats(lambda changed: place.find(run(changed)), inputs, logits):
+        raise InputError(
+            f"{name} gives other logits for the same text when it runs once more beside another text.",
+            hint="Leave out what is random in evaluation mode (functional.dropout needs "
+            "training=self.training) and what depends on the other rows of a batch. A model that is right "
+            "for one text at a time only can be explained with BlackBoxVisualizer.",
+        )
     if renames_mask and not _hides_tokens(lambda changed: place.find(run(changed)), inputs, logits):
         raise InputError(f"The mask that {name}.forward takes does not hide tokens where it is 0.", hint=hint)
     return place, logits.shape[-1]
@@ -181,6 +189,18 @@ def _tensors(outputs: Any) -> list[tuple[str | int | None, Tensor]]:
     else:
         items = list(vars(outputs).items()) if hasattr(outputs, "__dict__") else []
     return [(key, value) for key, value in items if isinstance(value, Tensor)]
+
+
+def _repeats(
+    logits_of: Callable[[Mapping[str, Tensor]], Tensor], inputs: Mapping[str, Tensor], expected: Tensor
+) -> bool:
+    """Return whether a text's logits stay the same when the module runs again, beside another text."""
+    ids = inputs[IDS].clone()
+    ids[-1, 1:-1] = ids[-1, 1:-1].flip(0)
+    again = logits_of({**inputs, IDS: ids})[0].float()
+    tolerance = _TOLERANCE if expected.dtype in (torch.float32, torch.float64) else _HALF_TOLERANCE
+    difference = (again - expected[0].float()).abs().max()
+    return not bool(difference > tolerance * expected.float().abs().max())  # NaN is reported by its layer
 
 
 def _hides_tokens(
