@@ -137,6 +137,11 @@ def found(outputs):
     return outputs["logits"] if isinstance(outputs, dict) else outputs
 
 
+class Clamped(ReturnsTensor):
+    def forward(self, input_ids, attention_mask):
+        return self.answer(input_ids, attention_mask).softmax(-1).clamp(1e-6, 1)
+
+
 class Softmax(Classifier):
     def forward(self, input_ids, attention_mask):
         return self.answer(input_ids, attention_mask).softmax(-1)
@@ -184,6 +189,7 @@ class HidesTheRest(Classifier):
 
 REFUSED = {
     Softmax: "Softmax returns probabilities: the last step of its forward is softmax.",
+    Clamped: "Clamped returns probabilities: they sum to 1.",
     Sigmoid: "Sigmoid returns probabilities: the last step of its forward is sigmoid.",
     NeedsLabels: "NeedsLabels.forward requires labels, which the tokenizer does not give.",
     TakesBatch: "TakesBatch could not be run with input_ids: TypeError: ",

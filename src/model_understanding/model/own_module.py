@@ -131,9 +131,13 @@ def found_logits(
         )
     ((key, logits),) = fitting.items()
     activation = watch.of(logits)
-    if activation is not None:
+    sums_to_1 = logits.shape[-1] > 1 and bool(
+        (logits >= 0).all() and ((logits.float().sum(-1) - 1).abs() < _TOLERANCE).all()
+    )
+    if activation is not None or sums_to_1:
+        sign = f"the last step of its forward is {activation}" if activation else "they sum to 1"
         raise InputError(
-            f"{name} returns probabilities: the last step of its forward is {activation}.",
+            f"{name} returns probabilities: {sign}.",
             hint="Return the logits before it, or use BlackBoxVisualizer, which takes probabilities.",
         )
     place = LogitsPlace(key)
