@@ -163,7 +163,7 @@ def test_files_that_are_no_reports(tmp_path):
         ("", "Is a directory"),
         ("half.npz", "File is not a zip file"),
         ("empty.npz", "File is not a zip file"),
-        ("other.npz", "\"There is no item named 'report.npy' in the archive\""),
+        ("other.npz", "There is no item named 'report.npy' in the archive"),
         ("objects.npz", "Object arrays cannot be loaded when allow_pickle=False"),
         ("picture.json", "'utf-8' codec can't decode byte 0x89 in position 0: invalid start byte"),
     ):

@@ -162,8 +162,12 @@ def test_depth_and_size_do_no_harm():
         InputError, match=r"^The JSON is not a valid result: Attribution\.outputs has the invalid value"
     ):
         Attribution.from_json(changed(outputs=[10**400, 1]))
-    with pytest.raises(NumericalError):
+    with pytest.raises(InputError, match=r"Attribution\.outputs has a value that is not finite"):
         Attribution.from_json(changed(outputs=[1e300, 1]))
+    data = json.loads(made.report().to_json())
+    data["prediction"]["probabilities"][0] = 1e300
+    with pytest.raises(InputError, match=r"Prediction\.probabilities has a value that is not finite"):
+        Report.from_json(json.dumps(data))
 
 
 def test_a_file_with_a_value_for_what_was_not_evaluated_still_loads():

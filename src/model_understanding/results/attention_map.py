@@ -410,6 +410,8 @@ def _read(file: Path) -> Any:
         if file.suffix.lower() != ".npz":
             return result_from_json(file.read_text(encoding="utf-8"))
         header = json.loads(str(read_array(file, _HEADER)))
+        if not isinstance(header, dict):
+            raise ValueError(f"{_HEADER} is no JSON object")
         names = array_names(file) - {_HEADER}
         return result_from_dict(header | {name: read_array(file, name) for name in names})
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 _FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 """What a spreadsheet takes for the start of a formula, in full width too."""
+_DAMAGED_ARCHIVE = (zipfile.BadZipFile, zlib.error)
 _LARGE, _MOST_RATIO = 16 << 20, 200
 """From this size on, an array may unpack to this many times its compressed size; real ones stay below 100."""
 
@@ -130,10 +131,12 @@ def reading(what: str, source: Path, writers: str) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, InputError):
-            raise
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    except InputError as error:
+        raise InputError(f"Cannot read {what} from {source}: {error.message}", hint=error.hint) from error
+    except (OSError, ValueError, EOFError, KeyError, RecursionError, *_DAMAGED_ARCHIVE) as error:
+        reason = error.args[0] if isinstance(error, KeyError) else str(error)
+        if isinstance(error, OSError) and error.strerror:
+            reason = error.strerror
         raise InputError(
             f"Cannot read {what} from {source}: {reason.rstrip('.')}.",
             hint=f"Pass a file that {writers} wrote.",

@@ -10,7 +10,7 @@ from model_understanding.errors import InputError
 from model_understanding.results.failure import Failure
 from model_understanding.results.files import csv_text, reading, save_as
 from model_understanding.results.report import Report
-from model_understanding.results.serialization import result_from_json
+from model_understanding.results.serialization import result_from_dict, result_from_json
 
 REPORTS_SUFFIXES = (".html", ".jsonl", ".json", ".csv")
 
@@ -70,12 +70,12 @@ def load_reports(path: str | os.PathLike[str]) -> list[Report | Failure]:
     source = Path(path).expanduser()
     with reading("reports", source, "save_reports(reports, 'x.jsonl')"):
         text = source.read_text(encoding="utf-8")
-        lines = (
-            [json.dumps(item) for item in json.loads(text)]
-            if source.suffix.lower() == ".json"
-            else [line for line in text.split("\n") if line.strip()]
-        )
-    reports = [result_from_json(line) for line in lines]
+        if source.suffix.lower() == ".json":
+            content = json.loads(text)
+            items = content if isinstance(content, list) else [content]  # Report.save writes one alone
+            reports = [result_from_dict(item) for item in items]
+        else:
+            reports = [result_from_json(line) for line in text.split("\n") if line.strip()]
     for report in reports:
         if not isinstance(report, Report | Failure):
             raise InputError(

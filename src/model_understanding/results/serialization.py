@@ -270,8 +270,9 @@ def _array(value: list[Any] | np.ndarray | dict[str, Any], hint: Any, name: str)
     allowed = {"Float": "fiu", "Int": "iu", "Bool": "b"}[hint.dtype.__name__]
     if array.size and array.dtype.kind not in allowed:
         raise ValueError(f"{name} has the invalid value {_short(value)}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"{name} has a value that is not finite")
+    with np.errstate(over="ignore"):
+        if array.dtype.kind == "f" and not np.isfinite(array.astype(np.float32)).all():
+            raise ValueError(f"{name} has a value that is not finite")
     return array
 
 
