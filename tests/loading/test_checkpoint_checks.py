@@ -224,6 +224,23 @@ def test_a_git_lfs_pointer_is_named(bert, file):
     )
 
 
+@pytest.mark.parametrize("file", ["pytorch_model.bin", "tf_model.h5", "model.onnx", "a.gguf", "figure.png"])
+def test_a_git_lfs_pointer_in_place_of_a_file_that_is_not_read_does_no_harm(bert, file):
+    (bert / file).write_text(LFS_POINTER)
+    assert ModelVisualizer(bert).predict("A film").labels
+
+
+def test_the_pointer_of_another_gguf_file_does_no_harm(tmp_path):
+    (tmp_path / "a.gguf").write_text(LFS_POINTER)
+    (tmp_path / "b.gguf").write_bytes(b"GGUF")
+    file = str(tmp_path / "a.gguf")
+    assert "in place of a.gguf" in refusal(LoadingError, file, visualizer=GenerativeModelVisualizer)
+    file = str(tmp_path / "b.gguf")
+    message = refusal(LoadingError, file, visualizer=GenerativeModelVisualizer)
+    assert message.startswith(f"Cannot load '{file}': ")
+    assert "Download it again" in message
+
+
 @pytest.mark.parametrize("kept", [[], [1], [0, 1]], ids=["no shard", "one shard", "all but the last"])
 def test_a_missing_shard_is_named(saved, tmp_path, kept):
     folder = tmp_path / "shards"

@@ -19,6 +19,7 @@ _KNOWN_ATTENTION = frozenset(
 )
 _KNOWN_EXPERTS = frozenset({"eager", "batched_mm", "grouped_mm"})
 _PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl"})
+_READ_SUFFIXES = frozenset({".safetensors", ".json", ".txt", ".model", ".jinja"})
 _INDEX = "model.safetensors.index.json"
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _GGUF_MAGIC = b"GGUF"
@@ -78,7 +79,11 @@ def refuse_unusable_folder(checkpoint: str) -> None:
             f"The folder {checkpoint!r} does not exist.",
             hint="Check the path, or pass the name of a model on the Hugging Face Hub.",
         )
-    refuse_lfs_pointers(folder)
+    files = list(folder.iterdir()) if folder.is_dir() else []
+    is_safe = any(path.suffix == ".safetensors" for path in files)
+    # Weights in other formats are not read: who downloads one format leaves pointers for the others.
+    read = _READ_SUFFIXES if is_safe else _READ_SUFFIXES | _PICKLES
+    _refuse_lfs_pointers([path for path in files if path.suffix in read])
     if (folder / "adapter_config.json").is_file():
         # transformers silently ignores the adapter if peft is not installed.
         raise LoadingError(
@@ -87,20 +92,13 @@ def refuse_unusable_folder(checkpoint: str) -> None:
         )
 
 
-def refuse_lfs_pointers(folder: Path) -> None:
-    """Refuse a folder in which git left pointers in place of large files.
-
-    Args:
-        folder: The folder; one that does not exist has none.
-
-    Raises:
-        LoadingError: There is one.
-    """
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+def _refuse_lfs_pointers(paths: Sequence[Path]) -> None:
+    """Refuse files to be read in whose place git left a pointer to a large file."""
+    for path in sorted(paths):
         if path.is_file() and path.stat().st_size < 1024 and path.read_bytes().startswith(_LFS_POINTER):
             raise LoadingError(
-                f"{str(folder)!r} contains a git-lfs pointer in place of {path.name}: its content was never "
-                "downloaded.",
+                f"{str(path.parent)!r} contains a git-lfs pointer in place of {path.name}: its content was "
+                "never downloaded.",
                 hint="Run git lfs pull in that folder, or download the model again.",
             )
 
@@ -265,7 +263,7 @@ def refuse_damaged_gguf(path: Path) -> None:
     Raises:
         LoadingError: It is no GGUF file.
     """
-    refuse_lfs_pointers(path.parent)
+    _refuse_lfs_pointers([path])
     with path.open("rb") as file:
         start = file.read(len(_GGUF_MAGIC))
     if start != _GGUF_MAGIC:

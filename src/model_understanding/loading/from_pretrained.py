@@ -52,7 +52,7 @@ def load_config(checkpoint: str, options: LoadingOptions, gguf_file: str | None 
     arguments = _arguments(options, gguf_file)
     if gguf_file is None:
         refuse_unusable_folder(checkpoint)
-    with translate_errors(checkpoint):
+    with translate_errors(checkpoint, gguf_file):
         raw_config, _ = PretrainedConfig.get_config_dict(checkpoint, **arguments)
         refuse_foreign_kernels(checkpoint, raw_config)
         refuse_impossible_sizes(checkpoint, raw_config)
@@ -85,7 +85,7 @@ def load_weights(
     device = resolve_device(options.device)
     placement = {} if options.device_map is None else {"device_map": resolve_device_map(options)}
     dtype = resolve_dtype(options.dtype, device)
-    with translate_errors(checkpoint):
+    with translate_errors(checkpoint, gguf_file):
         if gguf_file is None:
             refuse_missing_weights(checkpoint)
             refuse_damaged_weights(checkpoint)
@@ -127,7 +127,7 @@ def load_tokenizer(checkpoint: str, options: LoadingOptions, gguf_file: str | No
     """
     if gguf_file is None:
         refuse_unusable_folder(checkpoint)
-    with translate_errors(checkpoint):
+    with translate_errors(checkpoint, gguf_file):
         tokenizer = AutoTokenizer.from_pretrained(
             checkpoint, trust_remote_code=options.trust_remote_code, **_arguments(options, gguf_file)
         )

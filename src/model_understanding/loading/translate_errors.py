@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from model_understanding.errors import LoadingError, ModelUnderstandingError, UnsafeModelError
 
 
 @contextmanager
-def translate_errors(checkpoint: str) -> Iterator[None]:
+def translate_errors(checkpoint: str, gguf_file: str | None = None) -> Iterator[None]:
     """Turn any exception raised inside into an error that names the checkpoint and says what to do.
 
     Args:
         checkpoint: The hub id or folder that is loaded.
+        gguf_file: The ``.gguf`` file in the folder, if the checkpoint is one.
 
     Raises:
         LoadingError: It cannot be loaded.
@@ -22,12 +24,18 @@ def translate_errors(checkpoint: str) -> Iterator[None]:
     except ModelUnderstandingError:
         raise
     except Exception as error:  # transformers, the hub and the file readers raise exceptions of any type
-        raise _translated(checkpoint, error) from error
+        raise _translated(checkpoint, gguf_file, error) from error
 
 
-def _translated(checkpoint: str, error: Exception) -> LoadingError:
+def _translated(checkpoint: str, gguf_file: str | None, error: Exception) -> LoadingError:
     text = " ".join(str(error).split())
     first_sentence = text.split(". ")[0][:300].rstrip(".")
+    if gguf_file is not None:
+        return LoadingError(
+            f"Cannot load {str(Path(checkpoint) / gguf_file)!r}: {first_sentence}.",
+            hint="Download it again if it is cut short or damaged, or pass the folder of a model that "
+            "transformers saved.",
+        )
     if "trust_remote_code" in text:
         return UnsafeModelError(
             f"Loading {checkpoint!r} would run code that comes with it.",
