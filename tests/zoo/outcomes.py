@@ -298,7 +298,8 @@ def _attention(made: Any, model: Any, ids: torch.Tensor) -> str:
         eager = type(model)._from_config(copy.deepcopy(model.config), attn_implementation="eager").eval()
         eager.load_state_dict(model.state_dict())
         with torch.no_grad():
-            layers = eager(input_ids=ids, attention_mask=mask, output_attentions=True).attentions
+            read = eager.get_encoder() if getattr(model.config, "is_encoder_decoder", False) else eager
+            layers = read(input_ids=ids, attention_mask=mask, output_attentions=True).attentions
     except Exception:
         layers = None
     layers = [layer for layer in layers or () if isinstance(layer, torch.Tensor)]
