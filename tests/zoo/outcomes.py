@@ -197,8 +197,8 @@ def _language_model_checks(
         ]
         if written == likeliest == wanted:
             return "right"
-        if made.provenance.cautions:
-            return f"said: {made.provenance.cautions[-1]}"
+        if about := [caution for caution in made.provenance.cautions if "not the most probable" in caution]:
+            return f"said: {about[0]}"
         raise DifferenceError(f"written {written}, its record's likeliest {likeliest}, the model's {wanted}")
 
     def attention() -> str:

@@ -31,8 +31,8 @@ def unwrapped(module: nn.Module) -> nn.Module:
 
 def without_adapter(module: nn.Module) -> nn.Module:
     """Return the model that an adapter of peft changes; any other module itself."""
-    while callable(inner := getattr(module, "get_base_model", None)):
-        module = inner()
+    while (base := getattr(module, "get_base_model", None)) is not None:
+        module = base()
     return module
 
 
