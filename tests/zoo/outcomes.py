@@ -229,6 +229,8 @@ def _equal(values: Any, wanted: Any, made: Any = None) -> str:
 
 def _positions_follow_padding(model: Any) -> bool:
     """Return whether padding ids change the positions, as in RoBERTa: padded by id, a text is another."""
+    if model.config.model_type == "cpmant":  # segments do
+        return True
     return any(hasattr(module, "create_position_ids_from_input_ids") for module in model.modules())
 
 
@@ -242,14 +244,19 @@ def _gap(made: Any) -> str:
 def _gradient_norms(
     model: Any, ids: torch.Tensor, pick: Callable[[torch.Tensor], torch.Tensor]
 ) -> np.ndarray:
-    """Return the norm of the gradient at each token, summed over every table that reads the ids as they are
-    or moved by one (a decoder's)."""
-    kept: list[tuple[int, torch.Tensor]] = []
+    """Return the norm of the gradient at each token, summed over every use of a table by the ids as they
+    are or moved by one (a decoder's); tables with weights of their own stand side by side."""
+    kept: list[tuple[int, int, torch.Tensor]] = []
     moved = ids[0, :-1]
 
     def cut(module: Any, arguments: tuple[Any, ...], output: torch.Tensor) -> torch.Tensor | None:
         read = arguments[0] if arguments else None
-        if not isinstance(read, torch.Tensor) or output.dim() != 3 or read.dim() != 2:
+        if (
+            not isinstance(read, torch.Tensor)
+            or read.is_floating_point()
+            or read.dim() != 2
+            or output.dim() != 3
+        ):
             return None
         read, layout = (read, output) if read.shape[0] == 1 else (read.t(), output.transpose(0, 1))  # XLNet
         scale = getattr(module, "embed_scale", getattr(module, "scalar_embed_scale", 1.0))
@@ -262,7 +269,7 @@ def _gradient_norms(
         if not same and not shifted:
             return None
         leaf = output.detach().requires_grad_()
-        kept.append((0 if same else 1, leaf))
+        kept.append((id(module.weight), 0 if same else 1, leaf))
         return leaf.clone()
 
     tables = [module for module in model.modules() if isinstance(module, torch.nn.Embedding)]
@@ -275,9 +282,9 @@ def _gradient_norms(
             hook.remove()
     if not kept:
         raise NotComparedError("no table of embeddings reads the ids")
-    gradients = torch.autograd.grad(value, [leaf for _, leaf in kept], allow_unused=True)
+    gradients = torch.autograd.grad(value, [leaf for _, _, leaf in kept], allow_unused=True)
     total: dict[int, torch.Tensor] = {}
-    for (shift, _), gradient in zip(kept, gradients, strict=True):
+    for (table, shift, _), gradient in zip(kept, gradients, strict=True):
         if gradient is None:
             continue
         length = ids.shape[1]
@@ -287,8 +294,7 @@ def _gradient_norms(
             whole[:-1] = gradient[0, 1:]
         else:
             whole = gradient[0, :length].float()
-        width = gradient.shape[-1]
-        total[width] = total.get(width, torch.zeros_like(whole)) + whole
+        total[table] = total.get(table, torch.zeros_like(whole)) + whole
     return torch.cat(list(total.values()), dim=-1).norm(dim=-1).double().numpy()
 
 
