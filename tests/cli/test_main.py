@@ -134,3 +134,10 @@ def test_ctrl_c_is_quiet(command: Callable, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(methods, "method_catalog", interrupted)
     assert command("methods").code == 130
+
+
+def test_a_closed_output_is_no_bug(command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    outcome = command("methods")
+    assert outcome.code == 0
+    assert "error:" not in outcome.err

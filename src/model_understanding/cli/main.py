@@ -28,7 +28,8 @@ def run(arguments: Sequence[str]) -> int:
 
         raise_on_interrupt()
         code = application(args=list(arguments) or ["--help"], prog_name=PROGRAM, standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] - closed by the caller: ">&-"
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except KeyboardInterrupt:
         return INTERRUPTED
