@@ -292,6 +292,15 @@ def test_a_layer_without_weights_is_not_filled_with_random_ones(saved, tmp_path,
     assert message.startswith(f"'{folder}' lacks weights of its layers: {layer}")
 
 
+def test_embeddings_without_weights_are_not_filled_with_random_ones(saved, tmp_path):
+    folder = shutil.copytree(saved / "llama", tmp_path / "llama")
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.embed_tokens.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    message = refusal(LoadingError, folder, visualizer=GenerativeModelVisualizer)
+    assert message.startswith(f"'{folder}' lacks its embeddings: model.embed_tokens.weight.")
+
+
 def test_a_missing_head_is_said_and_not_refused(saved, tmp_path):
     folder = shutil.copytree(saved / "bert", tmp_path / "bert")
     weights = load_file(folder / "model.safetensors")

@@ -12,7 +12,7 @@ from model_understanding.visualizers import heads
 
 CONTINUATION = " a king"
 ONE_CALL = ("saliency", "input_x_gradient", "gim")
-MOST_FRAMES = {**dict.fromkeys(ONE_CALL, 12), **dict.fromkeys(("integrated_gradients", "occlusion"), 16)}
+MOST_FRAMES = {**dict.fromkeys(ONE_CALL, 13), **dict.fromkeys(("integrated_gradients", "occlusion"), 17)}
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 from transformers.utils.hub import cached_file
 
 from model_understanding.errors import LoadingError, UnsafeModelError
+from model_understanding.loading.wrappers import input_embeddings
 
 # Implementations that are part of torch, transformers or an installed package; any other value in a
 # config (``someone/repository``) would download and run code, even when the caller asks for eager.
@@ -274,7 +275,7 @@ def refuse_damaged_gguf(path: Path) -> None:
 
 
 def refuse_missing_layers(checkpoint: str, model: Any, missing: Sequence[str]) -> None:
-    """Refuse weights that lack a layer of the model, which transformers fills with random numbers.
+    """Refuse weights that lack a layer or the embeddings, which transformers fills with random numbers.
 
     A missing head is another matter: it is what a base model lacks for a task, and results say so.
 
@@ -284,8 +285,15 @@ def refuse_missing_layers(checkpoint: str, model: Any, missing: Sequence[str]) -
         missing: The names of the weights that the checkpoint lacks.
 
     Raises:
-        LoadingError: Weights inside a numbered layer of the base model are missing.
+        LoadingError: Weights inside a numbered layer of the base model are missing, or its embeddings.
     """
+    table = input_embeddings(model)
+    embeddings = {f"{name}.weight" for name, part in model.named_modules() if part is table}
+    if lacking := embeddings & set(missing):
+        raise LoadingError(
+            f"{checkpoint!r} lacks its embeddings: {min(lacking)}. They would be random.",
+            hint="Download the model again; its config.json may also describe another model.",
+        )
     base = f"{getattr(model, 'base_model_prefix', '')}."
     layers = [name for name in missing if name.startswith(base) and re.search(r"\.\d+\.", name)]
     if layers:

@@ -93,7 +93,7 @@ def detect_task(name: str, options: LoadingOptions) -> str:
     checkpoint = _expand_user(name)
     config = load_config(checkpoint, options_for(checkpoint, options))
     refuse_other_task(name, config, None)
-    architectures = getattr(config, "architectures", None) or []
+    architectures = [str(name) for name in getattr(config, "architectures", None) or ()]
     for architecture in architectures:
         if architecture.endswith("ForSequenceClassification"):
             return SEQUENCE_CLASSIFICATION
