@@ -343,3 +343,11 @@ def test_gguf_files_are_recognized(tmp_path, saved):
         f"'{file}' is not a GGUF file: it starts with b'no m', not b'GGUF'. "
         "Download it again, or pass the folder of a model that transformers saved."
     )
+
+
+def test_an_index_that_points_outside_its_folder_is_no_matter_of_pickles(bert):
+    (bert / "model.safetensors").rename(bert / "other.safetensors")
+    (bert / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "../../etc/passwd"}}))
+    assert refusal(UnsafeModelError, bert) == (
+        f"'{bert}' refers to weights outside its own folder: '../../etc/passwd'. Do not load this checkpoint."
+    )

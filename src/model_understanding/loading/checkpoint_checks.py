@@ -180,15 +180,15 @@ def refuse_pickles(checkpoint: str, config: Any, hub: dict[str, Any]) -> None:
     if not files and folder.is_dir() and not (folder / "model.safetensors").is_file():
         files = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLES)
     for file in files:
-        if not file.endswith((".safetensors", ".safetensors.index.json")):
-            raise UnsafeModelError(
-                f"{checkpoint!r} stores its weights in a pickle ({file}), which can run code when loaded.",
-                hint="Convert it to safetensors, or pass allow_pickle=True (--allow-pickle) if you trust it.",
-            )
         if PurePosixPath(file).name != file or "\\" in file:
             raise UnsafeModelError(
                 f"{checkpoint!r} refers to weights outside its own folder: {file!r}.",
                 hint="Do not load this checkpoint.",
+            )
+        if not file.endswith((".safetensors", ".safetensors.index.json")):
+            raise UnsafeModelError(
+                f"{checkpoint!r} stores its weights in a pickle ({file}), which can run code when loaded.",
+                hint="Convert it to safetensors, or pass allow_pickle=True (--allow-pickle) if you trust it.",
             )
 
 

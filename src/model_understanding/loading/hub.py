@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -41,18 +42,14 @@ def is_reachable() -> bool:
     checked, answer = _last.get(address.geturl(), (-_KEPT, False))
     if time.monotonic() - checked < _KEPT:
         return answer
-    connected = threading.Event()
+    connected, done = threading.Event(), threading.Event()
 
     def connect() -> None:
-        try:
+        with suppress(OSError):
             socket.create_connection((host, port), timeout=_SECONDS).close()
             connected.set()
-        except OSError:
-            pass
-        finally:
-            done.set()
+        done.set()
 
-    done = threading.Event()
     threading.Thread(target=connect, daemon=True).start()  # looking up a name has no time limit of its own
     done.wait(_SECONDS)
     _last[address.geturl()] = (time.monotonic(), connected.is_set())
