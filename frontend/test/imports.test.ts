@@ -11,6 +11,7 @@ const ORDER = [
   "context.ts",
   "export",
   "words.ts",
+  "scene",
   "ui",
   "state",
   "data",

@@ -6,7 +6,7 @@ import { Model } from "../src/data/model";
 import type { Attribution, Payload } from "../src/data/payload.generated";
 import { scoresOf, unitsOf, visible } from "../src/data/units";
 import { csv } from "../src/export/csv";
-import { escaped, sceneSvg } from "../src/export/scene";
+import { escaped, sceneSvg } from "../src/scene/svg";
 import { fitting, fragmentOf, stateOf } from "../src/state/permalink";
 import type { State } from "../src/state/store";
 import { whole, windowAt } from "../src/state/window";

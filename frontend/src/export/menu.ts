@@ -1,8 +1,10 @@
 /** The export menu of a view: figure, data, code. */
 
+import { scenePng } from "../scene/canvas";
+import type { Scene } from "../scene/scene";
+import { sceneSvg } from "../scene/svg";
 import { copy } from "../ui/clipboard";
 import { h } from "../ui/dom";
-import { type Scene, scenePng, sceneSvg } from "./scene";
 
 export interface Exported {
   /** The file name without its extension. */

@@ -5,7 +5,7 @@ import type { Plane, Planes } from "../../data/planes";
 import { csv } from "../../export/csv";
 import type { Exported } from "../../export/menu";
 import { pythonOf } from "../../export/python";
-import type { Scene, Shape } from "../../export/scene";
+import type { Scene, Shape } from "../../scene/scene";
 import { windowOf } from "../../state/window";
 import { canvasOf } from "../../ui/canvas";
 import { planeWords, weightWords } from "../../words";

@@ -4,7 +4,7 @@ import type { Context } from "../../context";
 import { csv } from "../../export/csv";
 import type { Exported } from "../../export/menu";
 import { pythonOf } from "../../export/python";
-import type { Scene, Shape } from "../../export/scene";
+import type { Scene, Shape } from "../../scene/scene";
 import { textOn } from "../../ui/colors";
 import { readingOf, rowsOf } from "./data";
 
