@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from model_understanding.results import AttentionMap, Report
 from model_understanding.show.shared.runs import highlighted_runs
+from model_understanding.show.shared.units import unit_groups
 from model_understanding.show.shared.words import printable
 from model_understanding.tokens import Tokens, visible_text
 
@@ -103,8 +104,8 @@ def encoded_table(tokens: Tokens) -> dict[str, Any]:
         "special": tokens.special.tolist(),
         "groups": {
             "token": _unit_of_each(characters),
-            "word": _unit_of_each(_joined(characters, tokens.groups("word"))),
-            "sentence": _unit_of_each(_joined(characters, tokens.groups("sentence"))),
+            "word": _unit_of_each(unit_groups(tokens, "word")),
+            "sentence": _unit_of_each(unit_groups(tokens, "sentence")),
         },
         "runs": {
             "texts": [run.text for run in runs],
@@ -117,20 +118,6 @@ def encoded_table(tokens: Tokens) -> dict[str, Any]:
 
 def _unit_of_each(groups: tuple[tuple[int, ...], ...]) -> list[int]:
     return [unit for unit, group in enumerate(groups) for _ in group]
-
-
-def _joined(
-    fine: tuple[tuple[int, ...], ...], coarse: tuple[tuple[int, ...], ...]
-) -> tuple[tuple[int, ...], ...]:
-    """Return the coarse groups, joined where a fine group overlaps two of them."""
-    starts = {group[0] for group in fine}
-    groups: list[tuple[int, ...]] = []
-    for group in coarse:
-        if groups and group[0] not in starts:
-            groups[-1] += group
-        else:
-            groups.append(group)
-    return tuple(groups)
 
 
 def pooled_size(attention: AttentionMap) -> int:

@@ -233,7 +233,11 @@ def sign_meanings(target: Target) -> tuple[str, str]:
     if target.quantity == "custom":
         return f"raises {printable(target.name or 'the target', 24)}", "lowers it"
     labels = ", ".join(label.strip() for label in target.labels[:3])
-    name = printable(target.name or labels or "the target", 24)
+    name = (
+        "the answer"
+        if target.name == "continuation"
+        else printable(target.name or labels or "the target", 24)
+    )
     if target.against_labels:
         other = printable(", ".join(label.strip() for label in target.against_labels[:3]), 24)
         return f"supports {name} over {other}", f"supports {other} over {name}"
