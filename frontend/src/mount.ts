@@ -127,6 +127,7 @@ function opening(model: Model): State {
     ranking: 0,
     topHeads: 0,
     search: "",
+    open: "",
     theme: "auto",
     shortcuts: true,
   };

@@ -41,6 +41,7 @@ const state: State = {
   ranking: 0,
   topHeads: 0,
   search: "",
+  open: "",
   theme: "auto",
   shortcuts: true,
 };

@@ -31,7 +31,7 @@ const WORDS = {
 /** Return the difference from the state a report opens with. */
 export function fragmentOf(state: Readonly<State>, initial: Readonly<State>): string {
   const parts: string[] = [];
-  const keys: Kept[] = [...NUMBERS, ...(Object.keys(WORDS) as (keyof typeof WORDS)[]), "zoom"];
+  const keys: Kept[] = [...NUMBERS, ...(Object.keys(WORDS) as (keyof typeof WORDS)[]), "zoom", "open"];
   const moved = state.anchor !== initial.anchor || state.focus !== initial.focus;
   for (const key of keys) {
     const isSelection = key === "anchor" || key === "focus";
@@ -54,6 +54,8 @@ export function stateOf(fragment: string, initial: Readonly<State>, model: Model
     if (value !== null && (allowed as readonly string[]).includes(value)) patch[key] = value;
   }
   if (params.get("zoom")) patch.zoom = params.get("zoom") === "true";
+  const open = params.get("open");
+  if (open !== null && /^[a-z.]*$/.test(open)) patch.open = open;
   return fitting({ ...initial, ...(patch as Partial<State>) }, model);
 }
 
@@ -111,5 +113,5 @@ export function followAddress(
     }, 150);
   };
   addEventListener("hashchange", () => store.set(stateOf(location.hash, initial, model)), { signal });
-  store.watch([...NUMBERS, ...(Object.keys(WORDS) as (keyof typeof WORDS)[]), "zoom"], write);
+  store.watch([...NUMBERS, ...(Object.keys(WORDS) as (keyof typeof WORDS)[]), "zoom", "open"], write);
 }

@@ -21,6 +21,8 @@ export interface State extends ViewState {
   ranking: number;
   topHeads: number;
   search: string;
+  /** The names of the open drawers, with a dot between them. */
+  open: string;
   theme: ThemeChoice;
   shortcuts: boolean;
 }
