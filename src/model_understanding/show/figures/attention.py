@@ -26,9 +26,9 @@ from model_understanding.show.figures.heatmap import (
     heatmap_panel,
     text_borders,
 )
-from model_understanding.show.shared.attention_view import AttentionView, attention_view
 from model_understanding.show.shared.colors import Palette, Theme, palette
 from model_understanding.show.shared.words import attention_title, cautions_of
+from model_understanding.show.views.attention import AttentionView, attention_view
 from model_understanding.tokens import LEVELS, Level
 
 if TYPE_CHECKING:

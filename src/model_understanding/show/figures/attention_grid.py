@@ -15,9 +15,9 @@ from model_understanding.results.attention_sinks import SinkMode
 from model_understanding.show.figures.fonts import text_style
 from model_understanding.show.figures.frame import SMALL_SIZE, Header, Panel, make_header, text_width
 from model_understanding.show.figures.heatmap import axis_labels
-from model_understanding.show.shared.attention_view import AttentionView, attention_view
 from model_understanding.show.shared.colors import STEPS, Palette
 from model_understanding.show.shared.words import attention_name, cautions_of, format_percent
+from model_understanding.show.views.attention import AttentionView, attention_view
 from model_understanding.tokens import Level
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import Any
 from model_understanding.results import AttentionMap
 from model_understanding.show.page.document import policy, rendered
 from model_understanding.show.page.svg import attention_matrix
-from model_understanding.show.shared.attention_view import attention_view
 from model_understanding.show.shared.words import attention_note, attention_title, cautions_of
+from model_understanding.show.views.attention import attention_view
 
 
 def attention_page(attention: AttentionMap) -> str:

@@ -8,7 +8,6 @@ import numpy as np
 from model_understanding.results import AttentionMap, Attribution, Evaluation, Generation, Prediction, Report
 from model_understanding.show.page.css import LEVELS, level_class
 from model_understanding.show.page.svg import attention_matrix, bar_chart
-from model_understanding.show.shared.attention_view import top_tokens, units_by_size
 from model_understanding.show.shared.runs import highlighted_runs
 from model_understanding.show.shared.words import (
     READING_NOTES,
@@ -30,6 +29,7 @@ from model_understanding.show.shared.words import (
     sign_meanings,
     target_value,
 )
+from model_understanding.show.views.attention import top_tokens, units_by_size
 
 _MAX_CLASSES = 12
 _MAX_ROWS = 300

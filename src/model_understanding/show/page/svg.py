@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float, UInt8
 from markupsafe import Markup, escape
 
 from model_understanding.results import AttentionMap, Attribution
-from model_understanding.show.shared.attention_view import units_by_size
 from model_understanding.show.shared.colors import oklch
 from model_understanding.show.shared.words import LABEL_LENGTH, format_percent, printable
+from model_understanding.show.views.attention import units_by_size
 
 MAX_BARS = 40
 MAX_LABELED, MAX_CELLS = 36, 256  # cells per side

@@ -13,13 +13,6 @@ from rich.text import Text
 
 from model_understanding.results import AttentionMap, Attribution, Generation, Report
 from model_understanding.results.attention_sinks import SinkMode
-from model_understanding.show.shared.attention_view import (
-    MAX_CELLS,
-    attention_view,
-    top_keys,
-    top_tokens,
-    units_by_size,
-)
 from model_understanding.show.shared.colors import palette, text_on
 from model_understanding.show.shared.runs import highlighted_runs
 from model_understanding.show.shared.words import (
@@ -41,6 +34,13 @@ from model_understanding.show.shared.words import (
     warning_text,
 )
 from model_understanding.show.terminal.verdicts import print_verdicts
+from model_understanding.show.views.attention import (
+    MAX_CELLS,
+    attention_view,
+    top_keys,
+    top_tokens,
+    units_by_size,
+)
 
 _COLORS = palette("light")  # cells set their own background, so one theme works in any terminal
 _MAX_TOKENS, _MAX_ROWS = 8, 24
