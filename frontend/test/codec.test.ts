@@ -41,7 +41,8 @@ function attention(changes: Partial<Attention["weights"]> = {}): Attention {
       blocks: [packed([255, 180, 180, 0, 0, 255, 255, 255, 0, 255, 0, 0])],
       ...changes,
     },
-    sinks: [[], [0]],
+    sinks: [[], [0], []],
+    sinkShares: [[], [0.998], []],
     python: [],
   };
 }
@@ -73,7 +74,11 @@ describe("an attention map", () => {
     expect([...data.row(0, 0, 2, "renormalized").weights]).toEqual([0, 0, 1]);
     expect(data.row(0, 0, 1, "raw").weights[0]).toBeCloseTo(0.498, 2);
     expect(data.row(0, -1, 2, "raw").weights[2]).toBeCloseTo(0.5, 6);
-    expect(data.sinkShare(0, 1, 0)).toBeCloseTo(1, 6);
+  });
+  it("has the sinks and shares that the report states, of each head and of their mean", async () => {
+    const data = await opened({ ...attention(), sinks: [[], [0], [2]], sinkShares: [[], [0.998], [0.4]] });
+    expect([-1, 0, 1].map((head) => [...data.sinks(0, head)])).toEqual([[2], [], [0]]);
+    expect([data.sinkShare(0, 1, 0), data.sinkShare(0, -1, 2)]).toEqual([0.998, 0.4]);
   });
   it("excludes sinks and rows with a single key from the color scale", async () => {
     const data = await opened(attention());

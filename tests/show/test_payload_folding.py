@@ -16,6 +16,7 @@ from sample_results import attention, classification, generation, tokens_of
 
 from model_understanding.results import AttentionMap, Report
 from model_understanding.show.payload.report import report_payload
+from model_understanding.show.views.attention import attention_view
 from model_understanding.tokens import Level
 
 HELD = Path(__file__).parents[2] / "frontend/test/folding.json"
@@ -48,15 +49,15 @@ def as_the_page_has_it(report: Report) -> tuple[dict[str, Any], AttentionMap]:
 
 
 def folded(report: Report) -> list[dict[str, Any]]:
-    """Return what each level makes of some planes: labels, cells that may be looked at, weights, sinks."""
+    """Return what each level makes of some planes: labels, cells that can be attended to, weights, sinks."""
     _, restored = as_the_page_has_it(report)
+    exact = report.attention[0]
     found = []
     for level in LEVELS:
         for layer, head in PLANES:
-            plane = restored.plane(
-                restored.layers[layer],  # pyright: ignore[reportArgumentType]
-                None if head < 0 else restored.heads[head],  # pyright: ignore[reportArgumentType]
-            ).folded(level)
+            indices: Any = (exact.layers[layer], None if head < 0 else exact.heads[head])
+            plane = restored.plane(*indices).folded(level)
+            view = attention_view(exact, *indices, level)
             found.append(
                 {
                     "level": level,
@@ -66,7 +67,8 @@ def folded(report: Report) -> list[dict[str, Any]]:
                     "to": list(plane.keys.labels()),
                     "allowed": plane.mask.tolist(),
                     "weights": plane.weights[0, 0].astype(str).astype(float).tolist(),
-                    "sinks": None if head < 0 else list(plane.sinks or ()),
+                    "sinks": list(view.sinks),
+                    "shares": list(view.shares),
                 }
             )
     return found

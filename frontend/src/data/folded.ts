@@ -54,8 +54,13 @@ export class FoldedMatrices extends Matrices {
     return this.whole.load(layer);
   }
 
-  sinks(layer: number, head: number): ReadonlySet<number> {
-    return new Set([...this.whole.sinks(layer, head)].map((key) => this.keyOf[key]));
+  sinkShares(layer: number, head: number): ReadonlyMap<number, number> {
+    const shares = new Map<number, number>();
+    for (const [token, share] of this.whole.sinkShares(layer, head)) {
+      const key = this.keyOf[token];
+      shares.set(key, (shares.get(key) ?? 0) + share);
+    }
+    return shares;
   }
 
   visit(layer: number, head: number, visit: Visit, firstRow = 0, lastRow = this.rows - 1): void {

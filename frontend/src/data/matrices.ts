@@ -48,8 +48,8 @@ export abstract class Matrices {
   abstract load(layer: number): Promise<void>;
   /** Visit the stored weights of one head (-1: the mean over heads) in some rows. */
   abstract visit(layer: number, head: number, visit: Visit, firstRow?: number, lastRow?: number): void;
-  /** The attention sinks of this plane, as detected in the report. */
-  abstract sinks(layer: number, head: number): ReadonlySet<number>;
+  /** The attention sinks of this plane, each with its share of the attention, as the report states them. */
+  abstract sinkShares(layer: number, head: number): ReadonlyMap<number, number>;
   /** How many keys a row can attend to (2 means two or more). */
   protected abstract choicesOf(row: number): number;
 
@@ -78,20 +78,12 @@ export abstract class Matrices {
     return { weights, sinks };
   }
 
-  /** The mean weight on a sink, over the rows that can attend to other keys. */
+  sinks(layer: number, head: number): ReadonlySet<number> {
+    return new Set(this.sinkShares(layer, head).keys());
+  }
+
   sinkShare(layer: number, head: number, sink: number): number {
-    let sum = 0;
-    let rows = 0;
-    const weights = new Float32Array(this.rows);
-    this.visit(layer, head, (row, key, weight) => {
-      if (key === sink) weights[row] = weight;
-    });
-    for (let row = 0; row < this.rows; row++) {
-      if (!this.allowed(row, sink) || this.choices(row) < 2) continue;
-      sum += weights[row];
-      rows++;
-    }
-    return rows ? sum / rows : 0;
+    return this.sinkShares(layer, head).get(sink) ?? 0;
   }
 
   /** The largest magnitude on the color scale. */

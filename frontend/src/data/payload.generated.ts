@@ -276,8 +276,10 @@ export interface Attention {
   readonly isAttention: boolean;
   readonly mask: Mask;
   readonly weights: Weights;
-  /** Keys that soak up attention, for each plane, layer by layer. */
+  /** Attention sinks: positions among the keys, layer by layer: of each head, then of the mean over heads if there are several. */
   readonly sinks: readonly (readonly (number)[])[];
+  /** The share of the attention that each sink receives. */
+  readonly sinkShares: readonly (readonly (number)[])[];
   /** Pieces of code; every second one is the name of a value chosen in the page: LAYER, HEAD, QUERY, STEP or OTHER. */
   readonly python: readonly (string)[];
 }

@@ -69,17 +69,11 @@ export class StoredMatrices extends Matrices {
     else this.visitTop(block, plane, visit, firstRow, lastRow);
   }
 
-  sinks(layer: number, head: number): ReadonlySet<number> {
-    const { part } = this;
-    const planes = this.headCount + (part.weights.means ? 1 : 0);
-    if (head >= 0 || part.weights.means || this.headCount === 1) {
-      return new Set(part.sinks[layer * planes + (head < 0 ? planes - 1 : head)] ?? []);
-    }
-    const counts = new Map<number, number>();
-    for (let plane = 0; plane < planes; plane++) {
-      for (const key of part.sinks[layer * planes + plane] ?? []) counts.set(key, (counts.get(key) ?? 0) + 1);
-    }
-    return new Set([...counts].filter(([, count]) => count > planes / 2).map(([key]) => key));
+  sinkShares(layer: number, head: number): ReadonlyMap<number, number> {
+    const { sinks, sinkShares } = this.part;
+    const planes = this.headCount > 1 ? this.headCount + 1 : 1;
+    const plane = layer * planes + (head < 0 ? planes - 1 : head);
+    return new Map(sinks[plane].map((key, index) => [key, sinkShares[plane][index]]));
   }
 
   protected choicesOf(row: number): number {

@@ -19,7 +19,7 @@ from model_understanding.results.attention_arrays import (
     is_of_steps,
     joined_steps,
 )
-from model_understanding.results.attention_sinks import certain_sinks, find_sinks, normalize_rows
+from model_understanding.results.attention_sinks import certain_sinks, find_sinks, normalize_rows, sink_shares
 from model_understanding.results.files import array_names, read_array, reading
 from model_understanding.results.head_scores import RankedHead
 from model_understanding.results.provenance import Provenance
@@ -257,7 +257,6 @@ class AttentionMap(Rendered):
         if self.places is not None:
             planes = self._planes(layer, head)
             mask = self._scatter(np.ones_like(self.weights[planes]), self.places[planes]) > 0
-        is_selection = layer is not None or head is not None
         return replace(
             self,
             weights=self.matrix(layer, head)[None, None],
@@ -265,7 +264,7 @@ class AttentionMap(Rendered):
             layers=_plane_name(self.layers, layer),
             heads=_plane_name(self.heads, head),
             places=None,
-            sinks=self.dominant_keys(layer, head) if is_selection and self.is_attention else self.sinks,
+            sinks=self.sinks_of(layer, head),
         )
 
     def dense(self) -> Self:
@@ -281,6 +280,59 @@ class AttentionMap(Rendered):
             for i in range(count)
         ]
         return replace(self, weights=np.array(weights), mask=self.plane().mask, places=None)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether only some weights are known: the largest of each row, or each key's mean."""
+        return self.places is not None or self.keep == "mass" or self.keep.startswith("top")
+
+    def sinks_of(self, layer: int | None = None, head: int | None = None) -> tuple[int, ...]:
+        """Return the attention sinks of a matrix, selected as in ``matrix``: those that every view shows.
+
+        Args:
+            layer: Index of the layer; ``None`` for the mean over the map's layers.
+            head: Index of the head; ``None`` for the mean over the map's heads.
+
+        Returns:
+            Positions among the keys; ``sinks`` for the only matrix or the mean of all, none for a map that
+            is not raw attention.
+
+        >>> sink, even = np.tile([0.9, 0.05, 0.05], (3, 1)), np.full((3, 3), 1 / 3)
+        >>> attention = AttentionMap.from_arrays([sink, even], ["<s>", "The", "plot"])
+        >>> attention.sinks_of(head=0), attention.sinks_of(head=1)
+        ((0,), ())
+        """
+        if not self.is_attention:
+            return ()
+        is_whole = all(
+            index is None or len(indices) == 1
+            for index, indices in ((layer, self.layers), (head, self.heads))
+        )
+        self._planes(layer, head)
+        return (self.sinks or ()) if is_whole else self.dominant_keys(layer, head)
+
+    def key_shares(
+        self, keys: Sequence[int], layer: int | None = None, head: int | None = None
+    ) -> tuple[float, ...]:
+        """Return the share that keys receive of a matrix: the mean weight over queries that have a choice.
+
+        Args:
+            keys: Positions among the keys.
+            layer: Index of the layer; ``None`` for the mean over the map's layers.
+            head: Index of the head; ``None`` for the mean over the map's heads.
+
+        Returns:
+            Shares from 0 to 1, of the rows' absolute weights where they are not raw attention; at least that
+            much where the map is partial.
+        """
+        if not len(keys):
+            return ()
+        matrix = self.matrix(layer, head).astype(np.float64)
+        if not self.is_attention:
+            matrix = normalize_rows(np.abs(matrix))
+        if self.is_partial:
+            return tuple(float(share) for share in matrix[:, list(keys)].mean(axis=0))
+        return sink_shares(matrix, self.mask, tuple(keys))
 
     def dominant_keys(self, layer: int | None = None, head: int | None = None) -> tuple[int, ...]:
         """Return the keys that receive much of a matrix's weight whatever the query; see ``find_sinks``.
@@ -300,8 +352,9 @@ class AttentionMap(Rendered):
             mass = np.bincount(places[places >= 0], weights[places >= 0], len(self.keys))
             return certain_sinks(mass / max(rows, 1), len(self.queries))
         matrix = self.matrix(layer, head)
-        if self.keep == "mass" or self.keep.startswith("top"):  # only part of the weights is stored
-            return certain_sinks(matrix.mean(axis=0), 2) if len(matrix) else ()
+        if self.is_partial:
+            queries = 2 if self.keep == "mass" else len(matrix)  # the row of means stands for several
+            return certain_sinks(matrix.mean(axis=0), queries) if len(matrix) else ()
         return find_sinks(matrix if self.is_attention else normalize_rows(np.abs(matrix)), self.mask)
 
     def selected(self, queries: Sequence[int]) -> Self:

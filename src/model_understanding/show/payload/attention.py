@@ -12,7 +12,6 @@ from model_understanding.show.payload.quantize import (
     distinct_maps,
     encoded_mask,
     encoded_weights,
-    plane_sinks,
 )
 from model_understanding.show.payload.reproduce import attention_code
 from model_understanding.show.payload.tables import Tables, pooled_size
@@ -36,7 +35,8 @@ def encoded_maps(report: Report, tables: Tables, omitted: list[str]) -> list[dic
     Returns:
         ``Attention`` of the payload's schema for each map.
     """
-    maps = [attention.dense() for attention in distinct_maps(report.attention)]
+    distinct = distinct_maps(report.attention)
+    maps = [attention.dense() for attention in distinct]
     remaining, encoded = byte_budget(tuple(maps)), {}
     by_size = sorted(maps, key=lambda attention: attention.weights.size)
     for index, attention in enumerate(by_size):  # small maps first: large maps get the bytes that they save
@@ -45,7 +45,10 @@ def encoded_maps(report: Report, tables: Tables, omitted: list[str]) -> list[dic
         encoded[id(attention)] = weights
     for attention in maps:
         omitted += _omissions(attention, encoded[id(attention)], maps)
-    return [_attention(report, attention, encoded[id(attention)], tables) for attention in maps]
+    return [
+        _attention(report, attention, encoded[id(attention)], tables) | _sinks(whole)
+        for attention, whole in zip(maps, distinct, strict=True)
+    ]
 
 
 def encoded_heads(report: Report, omitted: list[str]) -> dict[str, Any] | None:
@@ -90,6 +93,7 @@ def _attention(
     report: Report, attention: AttentionMap, weights: dict[str, Any], tables: Tables
 ) -> dict[str, Any]:
     rows, keys = tables.axis(attention.rows, attention), tables.axis(attention.keys, attention)
+    """Return ``Attention`` of the payload's schema, without its sinks."""
     return {
         "map": printable(attention.map, 40),
         "layers": [] if isinstance(attention.layers, str) else list(attention.layers),
@@ -107,8 +111,20 @@ def _attention(
         "pooled": pooled_size(attention),
         "mask": encoded_mask(attention.mask),
         "weights": weights,
-        "sinks": plane_sinks(attention, weights["means"]),
         "python": attention_code(report, attention),
+    }
+
+
+def _sinks(attention: AttentionMap) -> dict[str, Any]:
+    """Return the sinks of every layer and head, and of each layer's mean over heads, with their shares."""
+    layers = [None] if isinstance(attention.layers, str) else attention.layers
+    heads = [None] if isinstance(attention.heads, str) else attention.heads
+    planes = [(layer, head) for layer in layers for head in (*heads, *([None] if len(heads) > 1 else []))]
+    sinks = [attention.sinks_of(*plane) for plane in planes]
+    shares = [attention.key_shares(keys, *plane) for keys, plane in zip(sinks, planes, strict=True)]
+    return {
+        "sinks": [list(keys) for keys in sinks],
+        "sinkShares": [list(row) for row in shares],
     }
 
 

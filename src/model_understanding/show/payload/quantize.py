@@ -116,19 +116,6 @@ def encoded_mask(mask: Bool[np.ndarray, "queries keys"]) -> dict[str, Any]:
     return {"kind": "bits", "offset": 0, "data": deflated(np.packbits(mask).tobytes())}
 
 
-def plane_sinks(attention: AttentionMap, means: bool) -> list[list[int]]:
-    """Return the sinks of every layer and head, followed by those of the mean over heads if it is stored.
-
-    Only raw attention has sinks: in other maps, a dominant key may be the token that matters.
-    """
-    layers = [None] if isinstance(attention.layers, str) else attention.layers
-    heads = [None] if isinstance(attention.heads, str) else attention.heads
-    planes = [(layer, head) for layer in layers for head in (*heads, *([None] if means else []))]
-    if not attention.is_attention:
-        return [[] for _ in planes]
-    return [list(attention.dominant_keys(layer, head)) for layer, head in planes]
-
-
 def deflated(data: bytes) -> str:
     """Return bytes as raw deflate in base64."""
     compressor = zlib.compressobj(6, zlib.DEFLATED, -15)

@@ -12,8 +12,6 @@ from model_understanding.results import AttentionMap, Attribution
 from model_understanding.results.attention_sinks import (
     SINK_MODES,
     SinkMode,
-    normalize_rows,
-    sink_shares,
     without_sinks,
 )
 from model_understanding.show.shared.words import format_number, format_percent, printable, share_list
@@ -38,7 +36,7 @@ class AttentionView:
         weights: The weights to draw, shape ``(Q, K)``.
         mask: Which cells have a value, shape ``(Q, K)``.
         sinks: Dominant columns: the attention sinks of raw attention.
-        shares: The share of each dominant column.
+        shares: The share of each dominant column: that of its tokens, whatever they are joined to.
         mode: How they are shown: on the color scale (``raw``), excluded from it (``muted``), or removed, with
             each row rescaled (``renormalized``).
         is_attention: Whether the weights are raw attention, in which dominant columns are attention sinks.
@@ -146,10 +144,11 @@ def attention_view(
             hint="Compute an overview with keep='pooled:64', or select rows with queries=.",
         )
     plane = attention.plane(layer, head)
-    dominant = plane.sinks if plane.is_attention else plane.dominant_keys()
+    dominant = plane.sinks_of() if plane.is_attention else plane.dominant_keys()
     folded = replace(plane, sinks=dominant).folded(level)
     matrix, columns = folded.weights[0, 0].astype(np.float64), folded.sinks or ()
-    row_shares = matrix if plane.is_attention else normalize_rows(np.abs(matrix))
+    share_of = dict(zip(dominant, plane.key_shares(dominant), strict=True))
+    groups = plane.keys.groups(level)
     return AttentionView(
         rows=folded.rows,
         keys=folded.keys,
@@ -157,10 +156,10 @@ def attention_view(
         weights=without_sinks(matrix, columns) if mode == "renormalized" else matrix,
         mask=folded.mask,
         sinks=columns,
-        shares=sink_shares(row_shares, folded.mask, columns),
+        shares=tuple(sum(share_of.get(key, 0.0) for key in groups[column]) for column in columns),
         mode=mode,
         is_attention=plane.is_attention,
-        is_partial=attention.places is not None,
+        is_partial=attention.is_partial,
         omissions=tuple(printable(sentence, 300) for sentence in attention.left_out),
     )
 
