@@ -18,7 +18,6 @@ from model_understanding.passes.runner import Runner
 from model_understanding.registry import METRICS
 from model_understanding.results import Assessment, Attribution, Evaluation, Target
 from model_understanding.results.evaluation import NOT_EVALUATED
-from model_understanding.results.target import sum_of_steps
 from model_understanding.text.encoding import Encoding
 
 MIN_CANDIDATES = 6  # with five tokens even a perfect map has a z-score of only 2
@@ -210,20 +209,4 @@ def _single_targets(attribution: Attribution, is_language_model: bool) -> list[A
     )
     if not is_continuation:
         return [attribution.row(index) for index in range(len(targets))]
-    return [
-        replace(
-            attribution,
-            targets=(sum_of_steps(targets),),
-            scores=attribution.scores.sum(axis=0, keepdims=True),
-            valid=attribution.valid.any(axis=0, keepdims=True),
-            outputs=attribution.outputs.sum(keepdims=True),
-            baseline_outputs=_sum_or_none(attribution.baseline_outputs),
-            gaps=_sum_or_none(attribution.gaps),
-            standard_errors=None,
-            sample_counts=None,
-        )
-    ]
-
-
-def _sum_or_none(values: np.ndarray | None) -> np.ndarray | None:
-    return None if values is None else values.sum(keepdims=True)
+    return [attribution.summed()]

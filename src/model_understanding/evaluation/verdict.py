@@ -251,8 +251,16 @@ class Verdict:
 
         replacements = text.removals.replacements
         reasons = (reasons[0], drop, *reasons[1:])
+        summary = drop if verdict == "supported" else f"{_CLAIMS[verdict]}. {drop}"
         return (
-            evaluation(self.name, effects.mean, "+".join(replacements), verdict=verdict, reasons=reasons),
+            evaluation(
+                self.name,
+                effects.mean,
+                "+".join(replacements),
+                verdict=verdict,
+                reasons=reasons,
+                summary=summary,
+            ),
             *(
                 evaluation("z_score", values, name)
                 for values, name in zip(effects.by_replacement, replacements, strict=True)

@@ -11,7 +11,7 @@ from model_understanding.checks import index_in
 from model_understanding.errors import InputError, NumericalError
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.serialization import JsonResult
-from model_understanding.results.target import Target
+from model_understanding.results.target import Target, sum_of_steps
 from model_understanding.statistics import t_quantile
 from model_understanding.tokens import Level, Tokens, read_only
 
@@ -155,6 +155,28 @@ class Attribution(JsonResult):
             gaps=None if self.gaps is None else self.gaps[index : index + 1],
             standard_errors=None if self.standard_errors is None else self.standard_errors[index : index + 1],
             sample_counts=None if self.sample_counts is None else self.sample_counts[index : index + 1],
+        )
+
+    def summed(self) -> Self:
+        """Return the attribution of the sum of all targets, of which there is at least one.
+
+        Scores, outputs and gaps are added up; magnitudes of unsigned methods give an upper bound. Confidence
+        intervals of the sum are not known.
+        """
+
+        def total(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values.sum(axis=0, keepdims=True)
+
+        return replace(
+            self,
+            targets=(sum_of_steps(self.targets),),
+            scores=self.scores.sum(axis=0, keepdims=True),
+            valid=self.valid.any(axis=0, keepdims=True),
+            outputs=self.outputs.sum(keepdims=True),
+            baseline_outputs=total(self.baseline_outputs),
+            gaps=total(self.gaps),
+            standard_errors=None,
+            sample_counts=None,
         )
 
     def relative_gaps(self) -> Float[np.ndarray, " targets"] | None:

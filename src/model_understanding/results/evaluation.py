@@ -52,6 +52,7 @@ class Evaluation(JsonResult):
             ``higher_is_better`` says.
         shuffled: Whether the control is of permuted scores rather than of random removal orders.
         limits: For a normalized value, the range that was mapped to 0 to 1.
+        summary: The verdict in a plain sentence or two, for metrics that give one.
     """
 
     metric: str
@@ -68,6 +69,7 @@ class Evaluation(JsonResult):
     advantage: float | None = None
     shuffled: bool = False
     limits: Limits | None = None
+    summary: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "curve", read_only(self.curve, np.float32, (None, 2), "curve"))

@@ -36,6 +36,7 @@ from model_understanding.show.shared.words import (
     target_name,
     target_value,
 )
+from model_understanding.show.views.reading import Reading, readings
 
 
 def report_payload(report: Report) -> dict[str, Any]:
@@ -65,6 +66,7 @@ def report_payload(report: Report) -> dict[str, Any]:
         "generation": None if report.generation is None else _generation(report.generation, tables),
         "attributions": [_attribution(report, attribution, tables) for attribution in attributions],
         "contrasts": -1 if report.contrasts is None else len(attributions) - 1,
+        "readings": [_reading(reading) for reading in readings(report)],
         "attention": attention,
         "heads": encoded_heads(report, omitted),
         "tables": [encoded_table(tokens) for tokens in tables.tables],
@@ -162,6 +164,20 @@ def _target(report: Report, attribution: Attribution, index: int, target: Target
         "againstName": other.strip(" ") or other,
         "baseline": None if baselines is None else decimal(baselines[index]),
         "gap": None if gaps is None else decimal(gaps[index]),
+    }
+
+
+def _reading(reading: Reading) -> dict[str, Any]:
+    return {
+        "attribution": reading.attribution,
+        "first": reading.first,
+        "last": reading.last,
+        "title": reading.title,
+        "why": list(reading.why),
+        "level": reading.level,
+        "ofPrompt": reading.of_prompt,
+        "verdict": reading.trust.verdict,
+        "words": reading.trust.words,
     }
 
 

@@ -27,9 +27,13 @@ COLOR_NAMES = (
     "supports",
     "against",
     "unsigned",
+    "supported",
+    "weak",
+    "unsupported",
 )
 """The colors of the page's style sheet, as fields of a palette."""
 _BLUE, _ORANGE, _PURPLE = 255.0, 55.0, 305.0  # hues in degrees
+_GREEN, _AMBER, _RED = 155.0, 75.0, 25.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,9 @@ class Palette:
         supports: Positive scores.
         against: Negative scores.
         unsigned: Unsigned scores.
+        supported: Text of the verdict ``supported``.
+        weak: Text of the verdict ``weak``.
+        unsupported: Text of the verdict ``not supported``.
         zero_lightness: Lightness (0 to 1) at the start of the ramps.
         full_lightness: Lightness at the end of the ramps.
     """
@@ -71,6 +78,9 @@ class Palette:
     supports: str
     against: str
     unsigned: str
+    supported: str
+    weak: str
+    unsupported: str
     zero_lightness: float
     full_lightness: float
 
@@ -182,6 +192,9 @@ PALETTES: dict[str, Palette] = {
         supports=oklch(0.52, 0.14, _BLUE),
         against=oklch(0.63, 0.15, _ORANGE),
         unsigned=oklch(0.50, 0.16, _PURPLE),
+        supported=oklch(0.47, 0.10, _GREEN),
+        weak=oklch(0.50, 0.10, _AMBER),
+        unsupported=oklch(0.50, 0.17, _RED),
         zero_lightness=0.975,
         full_lightness=0.32,
     ),
@@ -201,6 +214,9 @@ PALETTES: dict[str, Palette] = {
         supports=oklch(0.70, 0.13, _BLUE),
         against=oklch(0.74, 0.14, _ORANGE),
         unsigned=oklch(0.72, 0.14, _PURPLE),
+        supported=oklch(0.80, 0.12, _GREEN),
+        weak=oklch(0.83, 0.11, _AMBER),
+        unsupported=oklch(0.75, 0.14, _RED),
         zero_lightness=0.235,
         full_lightness=0.93,
     ),

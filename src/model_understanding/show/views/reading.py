@@ -1,0 +1,220 @@
+"""What each saliency map of a report says: a question, its answer in one sentence, and the map's verdict."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from model_understanding.results import Attribution, Report
+from model_understanding.show.shared.words import are_steps, explained_name, printable, target_label
+from model_understanding.show.views.trust import NOT_MEASURED, Trust, trust_of
+from model_understanding.tokens import Level, Tokens
+
+LONG_TEXT = 150  # tokens from which a text is read by sentences
+_MOST, _LEAST = 3, 2  # words named for the target, and against it
+_NAMED = 0.25  # share of the largest score from which a word is named
+_MOSTLY = 0.5  # share of the scores on one side from which the named words are most of it
+_LABEL = 48  # characters of a named word or sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one saliency map says.
+
+    Args:
+        attribution: Index of the attribution; contrasts follow the others.
+        first: Index of its first target.
+        last: Index of its last target; the map is the sum over targets ``first`` to ``last``.
+        title: The question that the map answers, for example ``Why positive?``.
+        why: The answer in pieces of a sentence; every second one is a word of the text, to be emphasized.
+        level: The level at which the text is best read, and at which the answer names it.
+        of_prompt: Whether only words of the prompt count, here and where the map is drawn: the sum over a
+            continuation, whose own words depend mostly on those just before them.
+        trust: The verdict on the map.
+
+    >>> reading = Reading(attribution=0, first=0, last=0, title="Why positive?", level="word",
+    ...     why=("mostly ", "happy", "; against: ", "thin"), trust=NOT_MEASURED)
+    >>> reading.sentence
+    'mostly happy; against: thin'
+    """
+
+    attribution: int
+    first: int
+    last: int
+    title: str
+    why: tuple[str, ...]
+    level: Level
+    trust: Trust
+    of_prompt: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """The answer as plain text."""
+        return "".join(self.why)
+
+
+def readings(report: Report) -> tuple[Reading, ...]:
+    """Return what each map of a report says.
+
+    Args:
+        report: The report.
+
+    Returns:
+        For each attribution, and for the contrasts after them: where its targets are the steps of a
+        continuation, the map of the whole continuation; then the map of each target.
+    """
+    return tuple(_readings(report))
+
+
+def main_reading(report: Report) -> Reading | None:
+    """Return what the map says that a report opens with: the first of the first attribution, if any."""
+    return next(_readings(report), None)
+
+
+def reading_level(tokens: Tokens) -> Level:
+    """Return the level at which a text is best read: words, or sentences of a long text that has some."""
+    if len(tokens) <= LONG_TEXT:
+        return "word"
+    sentences = [group for group in tokens.groups("sentence") if not tokens.special[group[0]]]
+    return "sentence" if len(sentences) > 1 else "word"
+
+
+def prompt_scores(whole: Attribution) -> Attribution:
+    """Return the attribution of a whole continuation with scores on the prompt only.
+
+    Args:
+        whole: An attribution of one target: the sum over the steps of a continuation.
+    """
+    valid = whole.valid.copy()
+    valid[:, min(whole.targets[0].positions) + 1 :] = False  # the logits of a position predict the next
+    return replace(whole, valid=valid)
+
+
+def scored_units(row: Attribution, level: Level) -> Attribution:
+    """Return the attribution of one target by words or sentences, each divided where its scores end.
+
+    Of a word that the model is just writing, only the tokens before the target have scores: they are a unit
+    of their own, so that no unit is named by text that has no score.
+
+    Args:
+        row: An attribution of one target.
+        level: The level of the units.
+    """
+    groups: list[tuple[int, ...]] = []
+    for group in row.tokens.groups(level):
+        valid = row.valid[0, list(group)]
+        cuts = np.flatnonzero(valid[1:] != valid[:-1]) + 1
+        groups += [tuple(part.tolist()) for part in np.split(np.array(group), cuts)]
+    return row.joined(groups)
+
+
+def why_pieces(row: Attribution, level: Level) -> tuple[str, ...]:
+    """Return in pieces of a sentence which words the scores of one target name.
+
+    Args:
+        row: An attribution of one target.
+        level: The level at which words are named.
+
+    Returns:
+        Plain pieces and, at odd places, words of the text.
+
+    >>> found = Attribution.from_arrays(["happy", "but", "thin"], [3.0, 0.1, -1.0])
+    >>> why_pieces(found, "token")
+    ('mostly ', 'happy', '; against: ', 'thin')
+    """
+    folded = scored_units(row, level)
+    scores = folded.scores[0].astype(np.float64)
+    counted = folded.valid[0] & ~folded.tokens.special
+    peak = float(np.abs(scores[counted]).max(initial=0))
+    if not counted.any():
+        return ("no word of the text has a score",)
+    if peak == 0:
+        return ("no word of the text has an effect",)
+    labels = [_name(label) for label in folded.tokens.labels()]
+    ranked = [int(unit) for unit in np.argsort(-np.abs(scores), kind="stable") if counted[unit]]
+
+    def named(sign: float, count: int) -> tuple[list[str], float]:
+        """Return the strongest words on one side, and their share of all scores on it."""
+        side = [unit for unit in ranked if sign * scores[unit] > 0]
+        words = list(dict.fromkeys(labels[u] for u in side if abs(scores[u]) >= _NAMED * peak))[:count]
+        total = sum(abs(scores[unit]) for unit in side)
+        share = sum(abs(scores[unit]) for unit in side if labels[unit] in words) / (total or 1)
+        return words, share
+
+    words, share = named(1, _MOST)
+    lead = "mostly " if share >= _MOSTLY else "spread over the text, most of all "
+    if not folded.signed:
+        return ("most sensitive to ", *_listed(words))
+    against, _ = named(-1, _LEAST)
+    if not words:
+        return ("against: ", *_listed(against), "; nothing in the text clearly supports it")
+    return (lead, *_listed(words), *(("; against: ", *_listed(against)) if against else ()))
+
+
+def _name(label: str) -> str:
+    """Return a word as it stands in a sentence; punctuation and blanks in quotes."""
+    name = printable(label.strip(" ") or label, _LABEL)
+    return name if any(character.isalnum() for character in name) else f"“{name}”"
+
+
+def _listed(words: Sequence[str]) -> Iterator[str]:
+    """Yield words with what stands between them: words, comma, words, and, words."""
+    for index, word in enumerate(words):
+        if index:
+            yield " and " if index == len(words) - 1 else ", "
+        yield word
+
+
+def _readings(report: Report) -> Iterator[Reading]:
+    contrasts = () if report.contrasts is None else (report.contrasts,)
+    is_judged: set[str] = set()  # the verdicts that have found their map
+    for index, attribution in enumerate((*report.attributions, *contrasts)):
+        level = reading_level(attribution.tokens)
+
+        def trust(row: Attribution) -> Trust:
+            target = row.targets[0].description()
+            for evaluation in report.evaluations:
+                if evaluation.verdict is None or target in is_judged:
+                    continue
+                if (evaluation.method, evaluation.target) == (row.method, target):
+                    is_judged.add(target)
+                    return trust_of(evaluation)
+            return NOT_MEASURED
+
+        last = len(attribution.targets) - 1
+        if last > 0 and attribution is not report.contrasts and are_steps(attribution.targets):
+            whole = prompt_scores(attribution.summed())
+            yield Reading(
+                attribution=index,
+                first=0,
+                last=last,
+                title="Why this answer?",
+                why=why_pieces(whole, level),
+                level=level,
+                of_prompt=True,
+                trust=trust(whole),
+            )
+        for step in range(last + 1):
+            row = attribution.row(step)
+            yield Reading(
+                attribution=index,
+                first=step,
+                last=step,
+                title=_title(row),
+                why=why_pieces(row, level),
+                level=level,
+                trust=trust(row),
+            )
+
+
+def _title(row: Attribution) -> str:
+    """Return the question that the map of one target answers."""
+    target = row.targets[0]
+    if target.quantity in ("loss", "custom"):
+        return f"What changes the {explained_name(row)}?"
+    name = target_label(target)
+    name = f"“{name}”" if target.positions else name
+    if not target.against_labels:
+        return f"Why {name}?"
+    other = printable(", ".join(label.strip(" ") or label for label in target.against_labels[:3]), 28)
+    return f"Why {name} and not {f'“{other}”' if target.positions else other}?"
