@@ -12,6 +12,8 @@ export interface Payload {
   readonly attributions: readonly (Attribution)[];
   /** The attribution that says why a token was written and not another, the last; -1 none. */
   readonly contrasts: number;
+  /** What each saliency map says; the first belongs to the map that the page opens with. A map without one was not measured. */
+  readonly readings: readonly (Reading)[];
   readonly attention: readonly (Attention)[];
   readonly heads: HeadScores | null;
   readonly evaluations: readonly (Evaluation)[];
@@ -250,6 +252,26 @@ export interface Attribution {
   readonly errors: readonly (readonly (number)[])[] | null;
   /** Pieces of code; every second one is the name of a value chosen in the page: LAYER, HEAD, QUERY, STEP or OTHER. */
   readonly python: readonly (string)[];
+}
+
+/** What the map of one target, or of the sum of targets, says, and the verdict on it. */
+export interface Reading {
+  readonly attribution: number;
+  /** The first target. */
+  readonly first: number;
+  /** The last target; the map is their sum. */
+  readonly last: number;
+  /** The question that the map answers. */
+  readonly title: string;
+  /** Pieces of a sentence; every second one is a word of the text, to be emphasized. */
+  readonly why: readonly (string)[];
+  /** The level at which the text is best read. */
+  readonly level: "token" | "character" | "word" | "sentence";
+  /** Whether only words of the prompt are colored and listed: the sum over a continuation. */
+  readonly ofPrompt: boolean;
+  readonly verdict: "supported" | "weak" | "not supported" | "not measured";
+  /** What the verdict rests on, in a sentence; may be empty. */
+  readonly words: string;
 }
 
 export interface Attention {

@@ -157,22 +157,39 @@ class Attribution(JsonResult):
             sample_counts=None if self.sample_counts is None else self.sample_counts[index : index + 1],
         )
 
-    def summed(self) -> Self:
-        """Return the attribution of the sum of all targets, of which there is at least one.
+    def summed(self, first: int = 0, last: int = -1) -> Self:
+        """Return the attribution of the sum of some neighboring targets, by default of all.
 
         Scores, outputs and gaps are added up; magnitudes of unsigned methods give an upper bound. Confidence
         intervals of the sum are not known.
+
+        Args:
+            first: Index of the first target; negative indices count from the end.
+            last: Index of the last target.
+
+        Returns:
+            An attribution with one row; that of a single target is unchanged.
+
+        Raises:
+            InputError: There is no such target.
         """
+        row = self.row(first)
+        first, last = (
+            index_in(index, len(self.targets), "target", "the attribution") for index in (first, last)
+        )
+        if last <= first:
+            return row
+        rows = slice(first, last + 1)
 
         def total(values: np.ndarray | None) -> np.ndarray | None:
-            return None if values is None else values.sum(axis=0, keepdims=True)
+            return None if values is None else values[rows].sum(axis=0, keepdims=True)
 
         return replace(
-            self,
-            targets=(sum_of_steps(self.targets),),
-            scores=self.scores.sum(axis=0, keepdims=True),
-            valid=self.valid.any(axis=0, keepdims=True),
-            outputs=self.outputs.sum(keepdims=True),
+            row,
+            targets=(sum_of_steps(self.targets[rows]),),
+            scores=self.scores[rows].sum(axis=0, keepdims=True),
+            valid=self.valid[rows].any(axis=0, keepdims=True),
+            outputs=self.outputs[rows].sum(keepdims=True),
             baseline_outputs=total(self.baseline_outputs),
             gaps=total(self.gaps),
             standard_errors=None,

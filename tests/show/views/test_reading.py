@@ -8,7 +8,7 @@ import pytest
 from model_understanding.results import Attribution, Evaluation, Prediction, Report, Target
 from model_understanding.results.generation import Generation
 from model_understanding.show.payload.report import report_payload
-from model_understanding.show.views.reading import main_reading, reading_level, readings, why_pieces
+from model_understanding.show.views.reading import main_reading, readings, why_pieces
 from model_understanding.show.views.trust import trust_of
 from model_understanding.tokens import Tokens
 
@@ -155,9 +155,3 @@ def test_each_verdict_has_a_symbol_and_a_sentence(value: str):
     assert trust.words == "A reason."
     assert trust.is_faded == (value == "not supported")
     assert trust.symbol in "●◐○–"
-
-
-def test_long_texts_are_read_by_sentences_where_they_have_some():
-    assert reading_level(words_of("One goes. " * 75)) == "word"
-    assert reading_level(words_of("One goes. " * 76)) == "sentence"
-    assert reading_level(words_of("on " * 400)) == "word"

@@ -1,5 +1,8 @@
 """The units of a text that views show: visible characters, words or sentences."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 from model_understanding.tokens import Level, Tokens
 
 MAX_TOKENS_AS_WORDS = 150
@@ -15,12 +18,17 @@ def default_level(tokens: Tokens) -> Level:
     return "sentence" if sentences >= _MIN_SENTENCES else "word"
 
 
-def unit_groups(tokens: Tokens, level: Level) -> tuple[tuple[int, ...], ...]:
+def unit_groups(
+    tokens: Tokens, level: Level, valid: Sequence[bool] | None = None
+) -> tuple[tuple[int, ...], ...]:
     """Return the tokens of each unit at a level, joined where a visible character would be split.
 
     Args:
         tokens: The tokens.
         level: ``token``, ``character``, ``word`` or ``sentence``.
+        valid: Which tokens have a score, to divide words and sentences where scores end: of a word that the
+            model is just writing, only the tokens before the target have one, and no unit should be named by
+            text that has none.
     """
     if level in ("token", "character"):
         return tokens.groups(level)
@@ -31,4 +39,12 @@ def unit_groups(tokens: Tokens, level: Level) -> tuple[tuple[int, ...], ...]:
             groups[-1] += group
         else:
             groups.append(group)
-    return tuple(groups)
+    if valid is None:
+        return tuple(groups)
+    return tuple(part for group in groups for part in _divided(group, starts, valid))
+
+
+def _divided(group: Sequence[int], starts: set[int], valid: Sequence[bool]) -> list[tuple[int, ...]]:
+    cuts = [after for before, after in pairwise(group) if valid[before] != valid[after] and after in starts]
+    edges = [group[0], *cuts, group[-1] + 1]
+    return [tuple(range(start, end)) for start, end in pairwise(edges)]

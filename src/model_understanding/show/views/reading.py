@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from model_understanding.results import Attribution, Report
+from model_understanding.show.shared.units import default_level, unit_groups
 from model_understanding.show.shared.words import are_steps, explained_name, printable, target_label
 from model_understanding.show.views.trust import NOT_MEASURED, Trust, trust_of
-from model_understanding.tokens import Level, Tokens
+from model_understanding.tokens import Level
 
-LONG_TEXT = 150  # tokens from which a text is read by sentences
 _MOST, _LEAST = 3, 2  # words named for the target, and against it
 _NAMED = 0.25  # share of the largest score from which a word is named
 _MOSTLY = 0.5  # share of the scores on one side from which the named words are most of it
@@ -71,14 +71,6 @@ def main_reading(report: Report) -> Reading | None:
     return next(_readings(report), None)
 
 
-def reading_level(tokens: Tokens) -> Level:
-    """Return the level at which a text is best read: words, or sentences of a long text that has some."""
-    if len(tokens) <= LONG_TEXT:
-        return "word"
-    sentences = [group for group in tokens.groups("sentence") if not tokens.special[group[0]]]
-    return "sentence" if len(sentences) > 1 else "word"
-
-
 def prompt_scores(whole: Attribution) -> Attribution:
     """Return the attribution of a whole continuation with scores on the prompt only.
 
@@ -88,24 +80,6 @@ def prompt_scores(whole: Attribution) -> Attribution:
     valid = whole.valid.copy()
     valid[:, min(whole.targets[0].positions) + 1 :] = False  # the logits of a position predict the next
     return replace(whole, valid=valid)
-
-
-def scored_units(row: Attribution, level: Level) -> Attribution:
-    """Return the attribution of one target by words or sentences, each divided where its scores end.
-
-    Of a word that the model is just writing, only the tokens before the target have scores: they are a unit
-    of their own, so that no unit is named by text that has no score.
-
-    Args:
-        row: An attribution of one target.
-        level: The level of the units.
-    """
-    groups: list[tuple[int, ...]] = []
-    for group in row.tokens.groups(level):
-        valid = row.valid[0, list(group)]
-        cuts = np.flatnonzero(valid[1:] != valid[:-1]) + 1
-        groups += [tuple(part.tolist()) for part in np.split(np.array(group), cuts)]
-    return row.joined(groups)
 
 
 def why_pieces(row: Attribution, level: Level) -> tuple[str, ...]:
@@ -122,7 +96,7 @@ def why_pieces(row: Attribution, level: Level) -> tuple[str, ...]:
     >>> why_pieces(found, "token")
     ('mostly ', 'happy', '; against: ', 'thin')
     """
-    folded = scored_units(row, level)
+    folded = row.joined(unit_groups(row.tokens, level, row.valid[0].tolist()))
     scores = folded.scores[0].astype(np.float64)
     counted = folded.valid[0] & ~folded.tokens.special
     peak = float(np.abs(scores[counted]).max(initial=0))
@@ -169,7 +143,7 @@ def _readings(report: Report) -> Iterator[Reading]:
     contrasts = () if report.contrasts is None else (report.contrasts,)
     is_judged: set[str] = set()  # the verdicts that have found their map
     for index, attribution in enumerate((*report.attributions, *contrasts)):
-        level = reading_level(attribution.tokens)
+        level = default_level(attribution.tokens)
 
         def trust(row: Attribution) -> Trust:
             target = row.targets[0].description()

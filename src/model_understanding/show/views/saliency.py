@@ -1,12 +1,12 @@
 """The scores of one target, or of the sum of several, over the units of a text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from model_understanding.results import Attribution
-from model_understanding.results.target import QUANTITY_NAMES, sum_of_steps
+from model_understanding.results.target import QUANTITY_NAMES
 from model_understanding.show.shared.runs import Run, highlighted_runs
 from model_understanding.show.shared.units import default_level, unit_groups
 from model_understanding.show.shared.words import (
@@ -146,9 +146,9 @@ def saliency_view(
     Raises:
         InputError: There is no such target.
     """
-    explained = summed_rows(attribution, first, last)
+    explained = attribution.summed(first, first if last is None else max(first, last))
     level = default_level(attribution.tokens) if level is None else level
-    groups = unit_groups(attribution.tokens, level)
+    groups = unit_groups(attribution.tokens, level, explained.valid[0].tolist())
     folded = explained if len(groups) == len(explained.tokens) else explained.joined(groups)
     is_generated = explained.targets[0].task == "causal-lm"
     units = _units(folded, _targeted(explained, groups))
@@ -167,42 +167,6 @@ def saliency_view(
         peak=_peak(folded),
         notes=(*_notes(units, kept), *_sum_notes(folded, first, last)),
         faded=faded,
-    )
-
-
-def summed_rows(attribution: Attribution, first: int = 0, last: int | None = None) -> Attribution:
-    """Return one target of an attribution, or the sum of neighboring targets as one.
-
-    Args:
-        attribution: The attribution.
-        first: Index of the first target.
-        last: Index of the last target; by default the first.
-
-    Raises:
-        InputError: There is no such target.
-    """
-    row = attribution.row(first)
-    if last is None or last <= first:
-        return row
-    rows = slice(first, last + 1)
-
-    def total(values: np.ndarray | None) -> np.ndarray | None:
-        return None if values is None else values[rows].sum(axis=0, keepdims=True)
-
-    scores = total(attribution.scores)
-    outputs = total(attribution.outputs)
-    assert scores is not None
-    assert outputs is not None
-    return replace(
-        row,
-        targets=(sum_of_steps(attribution.targets[rows]),),
-        scores=scores,
-        valid=attribution.valid[rows].any(axis=0, keepdims=True),
-        outputs=outputs,
-        baseline_outputs=total(attribution.baseline_outputs),
-        gaps=total(attribution.gaps),
-        standard_errors=None,
-        sample_counts=None,
     )
 
 
