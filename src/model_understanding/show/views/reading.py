@@ -1,13 +1,14 @@
 """What each saliency map of a report says: a question, its answer in one sentence, and the map's verdict."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from model_understanding.results import Attribution, Report
 from model_understanding.show.shared.units import default_level, unit_groups
 from model_understanding.show.shared.words import are_steps, explained_name, printable, target_label
+from model_understanding.show.views.saliency import prompt_scores
 from model_understanding.show.views.trust import NOT_MEASURED, Trust, trust_of
 from model_understanding.tokens import Level
 
@@ -69,17 +70,6 @@ def readings(report: Report) -> tuple[Reading, ...]:
 def main_reading(report: Report) -> Reading | None:
     """Return what the map says that a report opens with: the first of the first attribution, if any."""
     return next(_readings(report), None)
-
-
-def prompt_scores(whole: Attribution) -> Attribution:
-    """Return the attribution of a whole continuation with scores on the prompt only.
-
-    Args:
-        whole: An attribution of one target: the sum over the steps of a continuation.
-    """
-    valid = whole.valid.copy()
-    valid[:, min(whole.targets[0].positions) + 1 :] = False  # the logits of a position predict the next
-    return replace(whole, valid=valid)
 
 
 def why_pieces(row: Attribution, level: Level) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """The scores of one target, or of the sum of several, over the units of a text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -129,6 +129,7 @@ def saliency_view(
     last: int | None = None,
     *,
     level: Level | None = None,
+    of_prompt: bool = False,
     faded: bool = False,
 ) -> SaliencyView:
     """Return what every output shows of one target of an attribution, or of the sum of several.
@@ -138,6 +139,8 @@ def saliency_view(
         first: Index of the target.
         last: Index of the last target of a sum; by default only the first.
         level: What a unit is; by default words, or the sentences of a long text.
+        of_prompt: Whether only the prompt's words are shown with their scores: of the sum over a
+            continuation, as ``Reading.of_prompt`` says.
         faded: Whether the evaluation does not support these scores.
 
     Returns:
@@ -147,6 +150,8 @@ def saliency_view(
         InputError: There is no such target.
     """
     explained = attribution.summed(first, first if last is None else max(first, last))
+    if of_prompt:
+        explained = prompt_scores(explained)
     level = default_level(attribution.tokens) if level is None else level
     groups = unit_groups(attribution.tokens, level, explained.valid[0].tolist())
     folded = explained if len(groups) == len(explained.tokens) else explained.joined(groups)
@@ -168,6 +173,17 @@ def saliency_view(
         notes=(*_notes(units, kept), *_sum_notes(folded, first, last)),
         faded=faded,
     )
+
+
+def prompt_scores(whole: Attribution) -> Attribution:
+    """Return the attribution of a whole continuation with scores on the prompt only.
+
+    Args:
+        whole: An attribution of one target: the sum over the steps of a continuation.
+    """
+    valid = whole.valid.copy()
+    valid[:, min(whole.targets[0].positions) + 1 :] = False  # the logits of a position predict the next
+    return replace(whole, valid=valid)
 
 
 def has_score(attribution: Attribution) -> np.ndarray:
