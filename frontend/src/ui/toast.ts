@@ -1,19 +1,17 @@
 /** Short messages at the bottom of the page, also read out. */
 
-import { h } from "./dom";
+import { floating, lower, raise } from "./top-layer";
 
 export function toast(): { element: HTMLElement; say: (words: string) => void } {
-  const element = h("p", { class: "toast", role: "status", hidden: true });
+  const element = floating("p", { class: "toast", role: "status" });
   let timer = 0;
   return {
     element,
     say: (words) => {
       element.textContent = words;
-      element.hidden = false;
+      raise(element);
       clearTimeout(timer);
-      timer = window.setTimeout(() => {
-        element.hidden = true;
-      }, 2600);
+      timer = window.setTimeout(() => lower(element), 2600);
     },
   };
 }

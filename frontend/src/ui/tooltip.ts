@@ -2,9 +2,10 @@
 
 import { h, replace } from "./dom";
 import { bdi } from "./parts";
+import { floating, lower, moveTo, raise } from "./top-layer";
 
 export class Tooltip {
-  readonly element = h("div", { class: "tooltip", role: "tooltip", hidden: true });
+  readonly element = floating("div", { class: "tooltip", role: "tooltip" });
 
   /** Show a heading and rows next to the pointer. */
   show(
@@ -20,15 +21,15 @@ export class Tooltip {
         h("dl", {}, ...rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, bdi(value))])),
       note && h("p", {}, note),
     );
-    this.element.hidden = false;
-    const { width, height } = this.element.getBoundingClientRect();
-    const left = Math.min(x + 14, innerWidth - width - 8);
-    const top = y + 18 + height > innerHeight ? y - height - 12 : y + 18;
-    this.element.style.left = `${Math.max(left, 4)}px`;
-    this.element.style.top = `${Math.max(top, 4)}px`;
+    raise(this.element);
+    moveTo(this.element, (width, height) => {
+      const left = Math.min(x + 14, innerWidth - width - 8);
+      const top = y + 18 + height > innerHeight ? y - height - 12 : y + 18;
+      return [Math.max(left, 4), Math.max(top, 4)];
+    });
   }
 
   hide(): void {
-    this.element.hidden = true;
+    lower(this.element);
   }
 }
