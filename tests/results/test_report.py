@@ -26,8 +26,14 @@ def names_in(folder):
 
 
 def test_a_report_holds_one_answer():
-    for fields in ({}, {"prediction": made.prediction(), "generation": made.generation()}):
-        with pytest.raises(ValueError, match=r"^A report needs either a prediction or a generation.$"):
+    for fields, message in (
+        ({}, "A report needs a prediction, a generation or another result about a text."),
+        (
+            {"prediction": made.prediction(), "generation": made.generation()},
+            "A report has either a prediction or a generation, not both.",
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}$"):
             Report(**fields)
     assert made.report().texts == made.prediction().tokens.texts
     assert Report(generation=made.generation()).texts == ("a b c",)

@@ -64,8 +64,10 @@ export function exportMenu(
         ),
       ),
       item("Copy as Python", async (content) => {
-        await copy(content.python());
-        say("Copied as Python");
+        const code = content.python();
+        if (!code) return say("Computed elsewhere: there is no code for it");
+        await copy(code);
+        return say("Copied as Python");
       }),
     ),
   );

@@ -123,15 +123,19 @@ def _without_explanations(report: Report) -> Report:
 
 def _sources(first: Report, second: Report, names: Sequence[str]) -> tuple[Tokens, Tokens]:
     ours, theirs = first.prediction or first.generation, second.prediction or second.generation
-    assert ours is not None
-    assert theirs is not None
+    for source, name in ((ours, names[0]), (theirs, names[1])):
+        if source is None:
+            raise InputError(
+                f"The report {name} has neither a prediction nor a generation to compare.",
+                hint="Compare reports that analyze returned.",
+            )
     if type(ours) is not type(theirs):
         kinds = ["a classifier" if report.prediction else "a language model" for report in (first, second)]
         raise InputError(
             f"Cannot compare a report on {kinds[0]} ({names[0]}) with one on {kinds[1]} ({names[1]}).",
             hint="Compare two reports on classifiers, or two on language models.",
         )
-    return ours.tokens, theirs.tokens
+    return first.tokens, second.tokens
 
 
 def _outputs(first: Report, second: Report, matching: Matching) -> Iterator[ValuePair]:

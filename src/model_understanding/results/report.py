@@ -22,14 +22,21 @@ from model_understanding.results.provenance import Provenance
 from model_understanding.results.query_key import QueryKey
 from model_understanding.results.rendering import Rendered
 from model_understanding.results.serialization import json_beside
+from model_understanding.tokens import Tokens
 
 if TYPE_CHECKING:
     import pandas
+
+Part = Prediction | Generation | Attribution | AttentionMap | HeadScores | LogitLens | QueryKey
+"""What a report can have a single one of; see ``Report.of``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Report(Rendered):
     """A prediction or a generation with its attributions, attention maps and evaluations.
+
+    A report can also have neither, only results about one text: ``Report.of(attention)`` is the page, the
+    figure and the notebook display of one attention map.
 
     Args:
         prediction: The prediction of a classifier.
@@ -46,7 +53,7 @@ class Report(Rendered):
         provenance: Model, software and warnings.
 
     Raises:
-        ValueError: Neither or both of prediction and generation are given.
+        ValueError: Both a prediction and a generation are given, or nothing that has a text.
     """
 
     SUFFIXES: ClassVar[tuple[str, ...]] = (*Rendered.SUFFIXES, ".npz")
@@ -63,17 +70,60 @@ class Report(Rendered):
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
-        if (self.prediction is None) == (self.generation is None):
-            raise ValueError("A report needs either a prediction or a generation.")
+        if self.prediction is not None and self.generation is not None:
+            raise ValueError("A report has either a prediction or a generation, not both.")
         for name in ("attributions", "attention", "evaluations", "query_keys"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not self._sequences():
+            raise ValueError("A report needs a prediction, a generation or another result about a text.")
+
+    @classmethod
+    def of(cls, part: Part) -> Self:
+        """Return the report that has a single part, to show or save the part by itself.
+
+        Args:
+            part: A prediction, generation, attribution, attention map, head scores, logit lens, or the query
+                and keys of a head.
+
+        >>> Report.of(Attribution.from_arrays(["good", "film"], [0.75, -0.25])).texts
+        ('good film',)
+        """
+        provenance = getattr(part, "provenance", Provenance())
+        match part:
+            case Prediction():
+                return cls(prediction=part)
+            case Generation():
+                return cls(generation=part, provenance=provenance.with_cautions(part.cautions))
+            case Attribution():
+                return cls(attributions=(part,), provenance=provenance)
+            case AttentionMap():
+                return cls(attention=(part,), provenance=provenance)
+            case HeadScores():
+                return cls(heads=part, provenance=provenance)
+            case LogitLens():
+                return cls(lens=part, provenance=provenance)
+            case QueryKey():
+                return cls(query_keys=(part,), provenance=provenance)
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens of the explained text."""
+        return self._sequences()[0]
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The explained texts: a single text, a pair, or a prompt and its continuation."""
-        source = self.prediction or self.generation
-        assert source is not None
-        return source.tokens.texts
+        return self.tokens.texts
+
+    def _sequences(self) -> list[Tokens]:
+        """Return the tokens of every part, those of the prediction or generation first."""
+        alone = (self.prediction, self.generation, *self.attributions)
+        others = (self.heads, self.lens, *self.query_keys)
+        return [
+            *(part.tokens for part in alone if part is not None),
+            *(attention.keys for attention in self.attention),
+            *(part.tokens for part in others if part is not None),
+        ]
 
     def with_query_keys(self, *query_keys: QueryKey) -> Self:
         """Return the report with the queries and keys of more heads, which its page then shows.

@@ -2,7 +2,7 @@
 
 Code is a list of pieces, for the page to fill in what is chosen there: every second piece is the name of a
 value. Joined with the names in their places, it is valid Python in ASCII, which cannot contain hidden
-characters.
+characters. Numbers that were computed elsewhere have no code.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ def attribution_code(report: Report, attribution: Attribution) -> list[str]:
     """
     target, method = attribution.targets[0], _method(attribution)
     arguments: dict[str, Any] = {}
-    if report.prediction is not None:
+    if not _is_of_language_model(report):
         if target.task == "sequence-classification" and len(target.indices) == 1:
             arguments["target"] = target.indices[0]
             if len(target.against) == 1:
@@ -32,12 +32,13 @@ def attribution_code(report: Report, attribution: Attribution) -> list[str]:
         arguments |= {"method": method, "quantity": target.quantity}
     elif target.quantity == "loss":
         arguments |= {"target": "loss", "method": method}
+    elif report.generation is None and len(report.texts) == 1:
+        arguments |= {"target": "next", "method": method, "quantity": target.quantity}
+        if len(target.against) == 1:
+            arguments["against"] = target.against[0]
     else:
         arguments["target"] = "continuation"
-        if report.generation is not None and report.generation.given:
-            arguments["continuation"] = report.generation.text
-        elif report.generation is not None:
-            arguments["max_new_tokens"] = len(report.generation.probabilities)
+        arguments |= _continuation(report)
         arguments |= {"per_token": len(attribution.targets) > 1, "method": method}
         arguments["quantity"] = target.quantity
     parameters = ", ".join(f"{name}={value!r}" for name, value in attribution.parameters.items())
@@ -49,13 +50,7 @@ def attribution_code(report: Report, attribution: Attribution) -> list[str]:
 def contrast_code(report: Report, contrasts: Attribution) -> list[str]:
     """Return code that reproduces a contrast of a report, with places for ``STEP`` and ``OTHER``."""
     counts = Counter(target.positions for target in contrasts.targets)
-    generation = report.generation
-    assert generation is not None
-    arguments: dict[str, Any] = (
-        {"continuation": generation.text}
-        if generation.given
-        else {"max_new_tokens": len(generation.probabilities)}
-    )
+    arguments = _continuation(report)
     arguments |= {"alternatives": max(counts.values()), "method": _method(contrasts), "show": False}
     plot = ("plot_saliency(report.contrast(", _Place("STEP"), ", ", _Place("OTHER"), "))")
     return _code(report, "report", "analyze", arguments, plot)
@@ -64,11 +59,8 @@ def contrast_code(report: Report, contrasts: Attribution) -> list[str]:
 def attention_code(report: Report, attention: AttentionMap) -> list[str]:
     """Return code that computes a matrix of a map, with places for ``LAYER`` and ``HEAD``."""
     arguments: dict[str, Any] = {}
-    if report.generation is not None:
-        if report.generation.given:
-            arguments["continuation"] = report.generation.text
-        else:
-            arguments["max_new_tokens"] = len(report.generation.probabilities)
+    if _is_of_language_model(report):
+        arguments |= _continuation(report)
         if attention.steps is None:
             arguments["queries"] = "prompt"
     arguments |= {"kind": attention.map, "layer": _Place("LAYER"), "head": _Place("HEAD")}
@@ -78,8 +70,8 @@ def attention_code(report: Report, attention: AttentionMap) -> list[str]:
 def lens_code(report: Report, lens: LogitLens) -> list[str]:
     """Return code that reproduces the logit lens of a report."""
     arguments: dict[str, Any] = {}
-    if report.generation is not None:
-        arguments["continuation"] = report.generation.text
+    if _is_of_language_model(report):
+        arguments |= _whole_continuation(report)
         arguments["positions"] = lens.positions.tolist()
     arguments["top"] = lens.top_ids.shape[2]
     return _code(report, "lens", "compute_logit_lens", arguments, ("plot_logit_lens(lens)",))
@@ -88,9 +80,28 @@ def lens_code(report: Report, lens: LogitLens) -> list[str]:
 def query_key_code(report: Report) -> list[str]:
     """Return code for the query and keys of a head, with places for ``LAYER``, ``HEAD`` and ``QUERY``."""
     arguments: dict[str, Any] = {name.lower(): _Place(name) for name in ("LAYER", "HEAD", "QUERY")}
-    if report.generation is not None:
-        arguments["continuation"] = report.generation.text
+    arguments |= _whole_continuation(report)
     return _code(report, "products", "compute_query_key", arguments, ("plot_query_key(products)",))
+
+
+def _is_of_language_model(report: Report) -> bool:
+    return report.generation is not None or report.provenance.task == "causal-lm"
+
+
+def _continuation(report: Report) -> dict[str, Any]:
+    """Return the argument that gives the continuation, or says how long the generated one is."""
+    if report.generation is not None and not report.generation.given:
+        return {"max_new_tokens": len(report.generation.probabilities)}
+    return _whole_continuation(report)
+
+
+def _whole_continuation(report: Report) -> dict[str, Any]:
+    """Return the argument that gives the continuation as text; none for a prompt alone."""
+    if not _is_of_language_model(report):
+        return {}
+    if report.generation is not None:
+        return {"continuation": report.generation.text}
+    return {"continuation": report.texts[1]} if len(report.texts) > 1 else {}
 
 
 class _Expression(str):
@@ -132,7 +143,9 @@ def _code(
     plot: tuple[str, ...],
     comment: str = "",
 ) -> list[str]:
-    is_generation = report.generation is not None
+    if report.provenance.model == "unknown":
+        return []
+    is_generation = _is_of_language_model(report)
     visualizer = "GenerativeModelVisualizer" if is_generation else "ModelVisualizer"
     texts = report.texts[:1] if is_generation else report.texts
     text = ascii(texts[0]) if len(texts) == 1 else ascii(tuple(texts))

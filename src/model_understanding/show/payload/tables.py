@@ -27,11 +27,9 @@ class Tables:
     """The distinct token sequences of a report; parts of a sequence share its table."""
 
     def __init__(self, report: Report) -> None:
-        source = report.prediction or report.generation
-        assert source is not None
-        self.tables: list[Tokens] = [source.tokens]
+        self.tables: list[Tokens] = [report.tokens]
         start = 0 if report.generation is None else report.generation.prompt_length
-        count = len(source.tokens)
+        count = len(report.tokens)
         # Possible rows of a map: all tokens, generated tokens, the queries that generate them, the prompt.
         bounds = ((0, count), (start, count), (start - 1, count - 1), (0, start))
         self._spans = [range(first, end) for first, end in bounds if 0 <= first < end]

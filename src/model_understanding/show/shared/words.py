@@ -113,7 +113,10 @@ def cautions_of(*results: Any) -> tuple[str, ...]:
 
 
 def report_headline(report: Report) -> str:
-    """Return the prediction of a classifier with its probability, or the length of a continuation."""
+    """Return the prediction of a classifier with its probability, or the length of a continuation.
+
+    Without either, the name of what the report has.
+    """
     if report.prediction is not None:
         prediction = report.prediction
         if prediction.problem == "regression":
@@ -131,12 +134,25 @@ def report_headline(report: Report) -> str:
         probability = prediction.probability
         share = "" if probability is None else f" {format_percent(probability)}"
         return f"{printable(prediction.label, 60)}{share}"
-    assert report.generation is not None
+    if report.generation is None:
+        return _part_headline(report)
     generation = report.generation
     count = len(generation.probabilities)
     origin = "given" if generation.given else "generated"
     end = ", ended by the model" if generation.ended else ""
     return f"{count} token{'' if count == 1 else 's'} {origin}{end}"
+
+
+def _part_headline(report: Report) -> str:
+    for attribution in report.attributions:
+        return f"Saliency: {explained_name(attribution)}"
+    for attention in report.attention:
+        return attention_title(attention)
+    if report.heads is not None:
+        return f"Head scores: {printable(', '.join(report.heads.names), 100)}"
+    if report.lens is not None:
+        return "Logit lens"
+    return ", ".join(f"Query and keys: layer {part.layer}, head {part.head}" for part in report.query_keys)
 
 
 def model_name(provenance: Provenance) -> str:

@@ -80,8 +80,9 @@ def answer_view(report: Report) -> AnswerView:
     headline, model = report_headline(report), model_name(report.provenance)
     if report.prediction is not None:
         return _of_prediction(report.prediction, headline, model)
-    assert report.generation is not None
-    return _of_generation(report.generation, headline, model)
+    if report.generation is not None:
+        return _of_generation(report.generation, headline, model)
+    return _of_part(report, headline, model)
 
 
 def _of_prediction(prediction: Prediction, headline: str, model: str) -> AnswerView:
@@ -96,6 +97,21 @@ def _of_prediction(prediction: Prediction, headline: str, model: str) -> AnswerV
         is_text=False,
         classes=tuple(_class_value(prediction, int(index)) for index in order),
         omitted=len(prediction.labels) - len(order),
+        model=model,
+    )
+
+
+def _of_part(report: Report, headline: str, model: str) -> AnswerView:
+    """Return what stands above a result that was computed without the model's answer."""
+    return AnswerView(
+        headline=headline,
+        title=headline,
+        value="",
+        facts="",
+        texts=tuple(map(shown_lines, report.texts)),
+        is_text=False,
+        classes=(),
+        omitted=0,
         model=model,
     )
 
