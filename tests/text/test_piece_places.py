@@ -69,5 +69,5 @@ def test_unknown_and_missing_text_is_said(protein):
     tokens, _ = tokenize(protein, "MK 🙂 T")
     assert tokens.labels() == ("<cls>", "M", "K", "🙂 (unknown)", "T", "<eos>")
     assert cautions_about(tokens, protein) == (
-        "1 of 4 tokens is unknown to the tokenizer: the model reads <unk> in place of '🙂'.",
+        "1 of 3 words is unknown to the tokenizer and became <unk>: '🙂'.",
     )

@@ -190,8 +190,9 @@ def test_unknown_tokens_are_marked_and_counted():
         "שלום (unknown)",
     ]
     (caution,) = result.provenance.cautions
-    assert caution.startswith(
-        f"2 of {len(unknown) - 2} tokens are unknown to the tokenizer: the model reads [UNK]"
+    assert caution == (
+        "2 of 4 words are unknown to the tokenizer and became [UNK]: '☃', 'שלום'; "
+        "the model cannot tell them apart."
     )
     assert visualizer.compute_attention("the film ☃ שלום").provenance.cautions == (caution,)
     again = type(result).from_json(result.to_json())

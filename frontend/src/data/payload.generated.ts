@@ -174,6 +174,8 @@ export interface Table {
   /** Start and end of each token in code points of its text, one after the other. */
   readonly offsets: readonly (number)[];
   readonly special: readonly (boolean)[];
+  /** Whether the tokenizer does not know the token's text, and the model reads its unknown token. */
+  readonly unknown: readonly (boolean)[];
   readonly groups: Groups;
   readonly runs: Runs;
 }

@@ -156,9 +156,11 @@ class Model:
             for name, ids in values.items()
             if name in self.accepted
         }
-        return Encoding(
-            (tokens,), tensors, prompt_length, (*cautions, *cautions_about(tokens, self.tokenizer))
-        )
+        parts = [tokens]
+        if prompt_length is not None:  # a warning about the prompt is the same with and without what follows
+            parts = [tokens.select(range(prompt_length)), tokens.select(range(prompt_length, len(tokens)))]
+        about = (caution for part in parts for caution in cautions_about(part, self.tokenizer))
+        return Encoding((tokens,), tensors, prompt_length, (*cautions, *about))
 
     def provenance(self, encoding: Encoding, seconds: float | None = None) -> Provenance:
         """Return the origin of a result about a text, with the warnings about how the text was read.

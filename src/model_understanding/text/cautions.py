@@ -1,5 +1,6 @@
 """What a reader must know about how a text was read, in sentences."""
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,27 +13,19 @@ _MOST_NAMED = 6  # tokens that a sentence lists
 
 
 def cautions_about(tokens: Tokens, tokenizer: Any) -> tuple[str, ...]:
-    """Return warnings about tokens that the tokenizer does not know or that have no place in the text.
+    """Return warnings about text that the model does not read as it is: unknown, dropped or without a place.
 
     Args:
         tokens: The tokens of a text.
         tokenizer: The tokenizer that read it.
 
     Returns:
-        No, one or two sentences.
+        Up to three sentences.
     """
     cautions = []
-    ordinary = int((~tokens.special).sum())
+    if tokens.unknown.any():
+        cautions.append(_unknown_words(tokens, getattr(tokenizer, "unk_token", None) or "its unknown token"))
     starts, ends = tokens.offsets.T
-    unknown = np.flatnonzero(tokens.unknown)
-    if len(unknown):
-        name = getattr(tokenizer, "unk_token", None) or "its unknown token"
-        texts = listed(tokens.select(unknown[ends[unknown] > starts[unknown]]).surfaces())
-        cautions.append(
-            f"{len(unknown)} of {ordinary} tokens {_are(unknown)} unknown to the tokenizer: the model reads "
-            f"{name}{f' in place of {texts}' if texts else ''}"
-            f"{', and cannot distinguish them' if len(unknown) > 1 else ''}."
-        )
     unplaced = [
         int(position)
         for position in np.flatnonzero((tokens.segments >= 0) & (starts == ends) & ~tokens.special)
@@ -40,11 +33,65 @@ def cautions_about(tokens: Tokens, tokenizer: Any) -> tuple[str, ...]:
     ]
     if unplaced:
         cautions.append(
-            f"{len(unplaced)} of {ordinary} tokens {_are(unplaced)} not found in the text, which the "
-            f"tokenizer changes without reporting positions: they are shown as the tokenizer's own pieces "
-            f"({listed(tokens.select(unplaced).surfaces())})."
+            f"{len(unplaced)} of {int((~tokens.special).sum())} tokens {_are(unplaced)} not found in the "
+            "text, which the tokenizer changes without reporting positions: they are shown as the "
+            f"tokenizer's own pieces ({listed(tokens.select(unplaced).surfaces())})."
         )
+    elif dropped := _dropped(tokens):
+        cautions.append(f"The tokenizer drops {listed(dropped)}: the model does not read this text.")
     return tuple(cautions)
+
+
+def _unknown_words(tokens: Tokens, name: str) -> str:
+    """Return the sentence about words that the tokenizer does not know.
+
+    Args:
+        tokens: The tokens of a text.
+        name: The unknown token.
+    """
+    if not any(np.ptp(tokens.offsets[position]) for position in np.flatnonzero(tokens.unknown)):
+        count = int(tokens.unknown.sum())
+        verb = "is" if count == 1 else "are"
+        return f"{count} of {len(tokens)} tokens {verb} {name}, which stands for no particular text."
+    words = [group for group in tokens.groups("word") if not tokens.special[list(group)].all()]
+    unknown = [group for group in words if tokens.unknown[list(group)].any()]
+    counted = [
+        group
+        for group in words
+        if group in unknown or any(map(str.isalnum, "".join(tokens.fold([group]).surfaces())))
+    ]
+    is_whole = all(tokens.unknown[list(group)].all() for group in unknown)
+    placed = [group for group in unknown if np.ptp(tokens.offsets[list(group)])]
+    texts = [text.strip() for text in tokens.fold(placed).surfaces()] if placed else []
+    one = len(unknown) == 1
+    subject = f"{len(unknown)} of {len(counted)} words"
+    if is_whole:
+        start = f"{subject} {'is' if one else 'are'} unknown to the tokenizer and became {name}"
+    else:
+        start = f"{subject} {'has' if one else 'have'} parts unknown to the tokenizer that became {name}"
+    distinct = len(set(texts)) > 1
+    end = "; the model cannot tell them apart" if distinct and is_whole else ""
+    return f"{start}{f': {listed(texts)}' if texts else ''}{end}."
+
+
+def _dropped(tokens: Tokens) -> list[str]:
+    """Return the visible text that no token covers."""
+    dropped = []
+    for segment, text in enumerate(tokens.texts):
+        covered = np.zeros(len(text), dtype=bool)
+        for start, end in tokens.offsets[tokens.segments == segment]:
+            covered[start:end] = True
+        if covered.any():
+            rest = "".join(
+                " " if is_covered else character for character, is_covered in zip(text, covered, strict=True)
+            )
+            dropped += [part for part in rest.split() if any(map(_is_visible, part))]
+    return dropped
+
+
+def _is_visible(character: str) -> bool:
+    """Return whether a character is a letter, number, punctuation or symbol; accents and blanks are not."""
+    return unicodedata.category(character)[0] in "LNPS"
 
 
 def listed(texts: Sequence[str]) -> str:

@@ -182,7 +182,7 @@ export function paragraphs(table: Table, pieces: Piece[], goesOn: boolean): HTML
         : h(
             pill ? "bdi" : "span",
             {
-              class: pill ? "pill" : "token",
+              class: pill ? "pill" : table.unknown[token] ? "token unknown" : "token",
               role: "option",
               id: `token-${token}-${index}`,
               "data-token": token,

@@ -100,6 +100,7 @@ def encoded_table(tokens: Tokens) -> dict[str, Any]:
         "segments": tokens.segments.tolist(),
         "offsets": tokens.offsets.ravel().tolist(),
         "special": tokens.special.tolist(),
+        "unknown": tokens.unknown.tolist(),
         "groups": {
             "token": _unit_of_each(characters),
             "word": _unit_of_each(unit_groups(tokens, "word")),

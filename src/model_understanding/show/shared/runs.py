@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, Literal
 
@@ -18,12 +18,14 @@ class Run:
         unit: Index of its token; ``None`` between tokens.
         is_pill: Whether to set it apart from the text: a special token, or one without a span.
         source: Index of the source text; −1 for none.
+        is_unknown: Whether the tokenizer does not know it: the text that the model never read is underlined.
     """
 
     text: str
     unit: int | None
     is_pill: bool
     source: int
+    is_unknown: bool = False
 
 
 def highlighted_runs(tokens: Tokens) -> list[Run]:
@@ -48,7 +50,10 @@ def highlighted_runs(tokens: Tokens) -> list[Run]:
         runs += _between(tokens, current, covered, int(start))
         text = tokens.texts[segment][max(int(start), covered) : int(end)]
         covered = max(int(end), covered)
-        runs += _token_runs(text, unit, bool(tokens.special[unit]), current)
+        runs += [
+            replace(run, is_unknown=run.unit is not None and bool(tokens.unknown[unit]))
+            for run in _token_runs(text, unit, bool(tokens.special[unit]), current)
+        ]
     runs += _between(tokens, current, covered, None)
     return runs
 
