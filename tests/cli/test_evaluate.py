@@ -67,7 +67,7 @@ def test_a_file_gives_shares_and_means_with_intervals(command, tmp_path):
     outcome = command(*run, "--metrics", "leave_one_out_tau")
     words = " ".join(outcome.out.split())
     assert words.startswith("leave_one_out 3 texts · 33.3 % supported · 33.3 % weak · 33.3 % not evaluated")
-    means = [line for line in outcome.out.splitlines() if line.startswith("leave_one_out_tau · ")]
+    means = [line for line in outcome.out.splitlines() if line.startswith("leave-one-out tau · ")]
     assert len(means) == 4  # two quantities under two replacements, of the two texts that are long enough
     assert all(" to " in line for line in means)
     lines = command(*run, "--json", "--fail-below", "9")

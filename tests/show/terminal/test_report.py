@@ -2,6 +2,7 @@ import io
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
@@ -15,7 +16,7 @@ from sample_results import (
     tokens_of,
 )
 
-from model_understanding.results import Attribution
+from model_understanding.results import Attribution, Evaluation, Report
 from model_understanding.show.shared.colors import palette
 from model_understanding.show.terminal.report import print_attention, print_attribution, print_report
 
@@ -36,8 +37,10 @@ def test_a_classification_says_everything_without_color():
     for expected in (
         "positive 99.8 %  ·  demo:sentiment",
         "⚠ Warning: untrained head: this explains random weights",
-        "Saliency: logit of positive",
-        "value −0.5 · input_x_gradient",
+        "negative 0.2 %",
+        "– not measured",
+        "Why positive? mostly ",
+        "logit of positive · value −0.5 · input_x_gradient",
         "[CLS] The movie was absolutely fantastic! [SEP]",
         "+ supports positive",
         "− opposes positive",
@@ -52,8 +55,8 @@ def test_the_strongest_word_has_the_strongest_color_and_special_tokens_none():
     tokens = tokens_of("good bad so")
     words = said(print_attribution, attribution(tokens, scores=[9, 4, -2, 0, 9]), colors="truecolor")
     colors = palette("light")
-    assert background(colors.signed(4 / 9)) + "good" in words
-    assert background(colors.signed(-2 / 9)) + "bad" in words
+    assert background(colors.signed(1)) + "good" in words
+    assert background(colors.signed(-0.5)) + "bad" in words
     assert re.search(r"\x1b\[2;3m\[CLS\]", words)
 
 
@@ -66,11 +69,67 @@ def test_the_table_is_ordered_by_size_and_keeps_signs():
 
 
 def test_a_generation_says_how_sure_and_why_for_each_token():
-    words = said(print_report, generation())
-    assert "Probability of each generated token" in words
-    assert "Saliency: log-probability of each generated token" in words
-    assert "generated token" in words
-    assert "attention sink <s>: " in words
+    report = generation()
+    words = said(print_report, report)
+    order = (
+        "12 tokens generated",
+        report.generation.prompt,
+        report.generation.text.strip(),
+        "– not measured",
+        "What changes the language-model loss of the prompt?",
+        "The answer, token by token",
+        "depends most on (share)",
+        "Why this answer? ",
+        "attention sink <s>: ",
+    )
+    places = [words.index(part) for part in order]
+    assert places == sorted(places)
+    assert "</script>other" in words, "what the model would have written instead"
+
+
+def judged(verdict: str, summary: str = "Removing its top words lowers the score by 1.") -> Report:
+    report = classification()
+    evaluation = Evaluation(
+        metric="verdict",
+        value=1.0,
+        curve=np.zeros((0, 2)),
+        control=[],
+        higher_is_better=True,
+        verdict=verdict,
+        method="input_x_gradient",
+        target="logit of positive",
+        reasons=("z = 1.",),
+        summary=summary,
+    )
+    return replace(report, evaluations=(evaluation,))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "line"),
+    [("supported", "● supported"), ("weak", "◐ weak"), ("not supported", "○ not supported")],
+)
+def test_the_verdict_stands_with_its_sentence_above_the_colored_text(verdict, line):
+    words = said(print_report, judged(verdict))
+    assert f"{line}  Removing its top words lowers the score by 1." in words
+    assert words.index(line) < words.index("Why positive?")
+    assert "z = 1." in words.split("How was this tested?")[1]
+
+
+def test_scores_that_are_not_supported_look_different_without_color_too():
+    words, good = said(print_report, judged("not supported")), said(print_report, judged("supported"))
+    assert "█" not in words
+    assert "░" in words
+    assert "░" not in good
+    assert "The test does not support these scores; they are drawn pale." in words
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("report", [classification(), generation(30, 40)], ids=["classifier", "model"])
+def test_a_report_fits_every_width_and_no_value_is_torn_from_its_token(report, width):
+    words = said(print_report, report, width=width)
+    assert max(cell_len(line) for line in words.splitlines()) <= width
+    assert not re.search(r"^ {3,}%", words, re.MULTILINE)
+    assert "z_score" not in words
 
 
 def test_sinks_are_named_and_excluded():

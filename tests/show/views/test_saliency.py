@@ -21,9 +21,7 @@ def test_shares_signs_ranks_and_rounding_are_decided_here():
     assert [unit.label for unit in view.top()] == ["good", "bad", "so"]
     assert [unit.colored for unit in view.units] == [False, True, True, False, False]
     assert view.peak == 4
-    assert view.notes == (
-        "2 special tokens have no score: the method keeps special and chat-template tokens in place.",
-    )
+    assert view.notes == ()
 
 
 def test_special_tokens_that_dominate_are_named_and_leave_the_scale_to_the_words():
@@ -52,7 +50,7 @@ def test_the_sum_over_the_answer_is_the_sum_of_the_rows():
     assert [unit.score for unit in view.units] == pytest.approx(steps.scores.sum(axis=0).tolist(), rel=1e-6)
     assert view.title == "log-probability of the whole answer"
     assert [unit.target for unit in view.units] == [False] * 3 + [True] * 3
-    assert view.notes[-1] == "Magnitudes are summed over the generated tokens: an upper bound."
+    assert view.notes[-1] == "Scores, summed over 3 generated tokens: magnitudes, so an upper bound."
 
 
 def test_a_complete_method_says_base_value_and_output():

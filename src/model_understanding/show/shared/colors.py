@@ -103,6 +103,27 @@ class Palette:
         return oklch(self.zero_lightness + span * strength, tint + chroma * strength**0.75, hue)
 
 
+_TINTS = {"supports": _BLUE, "against": _ORANGE, "unsigned": _PURPLE, "attention": 225.0}
+_LEAST_TINT, _FULL_TINT, _FADED = 0.1, 0.55, 0.35  # opacity
+
+
+def tint(strength: float, kind: str, *, faded: bool = False) -> str:
+    """Return a translucent color as ``rgba(…)``: a background for text of any theme's color.
+
+    It needs no style sheet, so it stays where a notebook, a mail program or GitHub removes one. Black or
+    white text has a contrast of at least 4.5 on it.
+
+    Args:
+        strength: 0 to 1.
+        kind: ``supports``, ``against``, ``unsigned`` or ``attention``.
+        faded: Whether the scores are not supported.
+    """
+    color = oklch(0.66, 0.16, _TINTS[kind])
+    opacity = _LEAST_TINT + (_FULL_TINT - _LEAST_TINT) * min(max(strength, 0.0), 1.0)
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity * (_FADED if faded else 1):.2f})"
+
+
 @lru_cache(maxsize=4096)
 def oklch(lightness: float, chroma: float, hue: float) -> str:
     """Return an OKLCH color as ``#rrggbb``, with its chroma reduced to the sRGB gamut.

@@ -1,24 +1,13 @@
 """Attention heads ranked by a score, as a table in the terminal."""
 
-import numpy as np
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from model_understanding.results import AttentionMap
-from model_understanding.show.shared.colors import palette
-from model_understanding.show.shared.words import (
-    cautions_of,
-    format_entry,
-    format_number,
-    format_percent,
-    printable,
-)
-from model_understanding.show.terminal.report import print_cautions
-
-_BAR = 12  # characters of the longest bar
-_KEYS = 2  # keys with the largest mean weight that are listed
+from model_understanding.show.shared.words import cautions_of
+from model_understanding.show.terminal.report import colored_bar, plain_table, print_cautions, side
+from model_understanding.show.views.heads import ranked_heads
 
 
 def print_head_ranking(
@@ -37,30 +26,22 @@ def print_head_ranking(
     """
     console = console or Console()
     print_cautions(cautions_of(attention), console)
-    console.print(Text(f"Heads by {printable(attention.ranking[0].by)}", style="bold"))
-    if meaning:
-        console.print(Text(printable(meaning, 200), style="dim"))
-    folded = attention.folded("character")
-    labels = folded.keys.labels()
-    peak = max_score or max(abs(ranked.score) for ranked in attention.ranking) or 1.0
-    signed = any(ranked.score < 0 for ranked in attention.ranking)
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    view = ranked_heads(attention, meaning, max_score)
+    console.print(Text(f"Heads by {view.by}", style="bold"))
+    if view.meaning:
+        console.print(Text(view.meaning, style="dim"))
+    table = plain_table()
     for name in ("", "layer", "head", "score"):
         table.add_column(name, justify="right")
     table.add_column("")
     table.add_column("attends most to, on average (key)", overflow="fold")
-    colors = palette("dark")
-    format_weight = format_percent if attention.is_attention else format_number
-    for rank, (layer, head, score) in enumerate(attention.ranking, start=1):
-        weights = np.abs(folded.matrix(layer, head)).mean(axis=0)
-        keys = [key for key in np.argsort(-weights, kind="stable")[:_KEYS] if weights[key] > 0]
-        color = colors.unsigned if not signed else colors.supports if score >= 0 else colors.against
+    for row in view.rows:
         table.add_row(
-            Text(str(rank), style="dim"),
-            Text(str(layer)),
-            Text(str(head)),
-            Text(("+" if signed and score > 0 else "") + format_number(score)),
-            Text("█" * max(round(_BAR * abs(score) / peak), 1 if score else 0), style=color),
-            Text("   ".join(format_entry(labels[key], format_weight(float(weights[key]))) for key in keys)),
+            Text(str(row.rank), style="dim"),
+            Text(str(row.layer)),
+            Text(str(row.head)),
+            Text(row.score),
+            colored_bar(row.strength, side(view.signed, row.strength)),
+            Text("   ".join(row.keys)),
         )
     console.print(Padding(table, (1, 2, 0, 2)))

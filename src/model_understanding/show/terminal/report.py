@@ -4,7 +4,9 @@ Text is passed to rich as ``Text`` objects, never as markup, with control charac
 text can color, move or erase the rest of the screen.
 """
 
-import numpy as np
+from collections.abc import Sequence
+
+from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
 from rich.rule import Rule
@@ -14,37 +16,27 @@ from rich.text import Text
 from model_understanding.results import AttentionMap, Attribution, Generation, Report
 from model_understanding.results.attention_sinks import SinkMode
 from model_understanding.show.shared.colors import palette, text_on
-from model_understanding.show.shared.runs import highlighted_runs
 from model_understanding.show.shared.words import (
     attention_note,
     attention_title,
     cautions_of,
-    explained_name,
     format_entry,
-    format_number,
-    format_percent,
-    gap_text,
-    method_name,
-    model_name,
     printable,
-    report_headline,
-    sign_meanings,
-    target_label,
-    target_value,
     warning_text,
 )
-from model_understanding.show.terminal.verdicts import print_verdicts
-from model_understanding.show.views.attention import (
-    MAX_CELLS,
-    attention_view,
-    top_keys,
-    top_tokens,
-    units_by_size,
-)
+from model_understanding.show.terminal.verdicts import print_tests, trust_line
+from model_understanding.show.views.answer import AnswerView, answer_view
+from model_understanding.show.views.attention import MAX_CELLS, attention_view, top_keys
+from model_understanding.show.views.report import MapView, map_views
+from model_understanding.show.views.saliency import SaliencyView, Unit, saliency_view
+from model_understanding.show.views.sources import SourcesView, sources_view
+from model_understanding.show.views.steps import step_views
 
 _COLORS = palette("light")  # cells set their own background, so one theme works in any terminal
-_MAX_TOKENS, _MAX_ROWS = 8, 24
-_MIN_STRENGTH = 0.06  # share of the largest score below which a word is not colored
+_MAX_ROWS = 24
+_MAX_PROMPT, _MAX_ANSWER = 400, 2000  # characters that are printed at the top
+_OTHER_CLASSES = 4
+_LABEL = 28  # characters of a cell that names a row
 _BAR = 12  # characters of the longest bar
 _SINK_TREATMENTS: dict[SinkMode, str] = {
     "raw": "",
@@ -54,29 +46,31 @@ _SINK_TREATMENTS: dict[SinkMode, str] = {
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
-    """Print a report: prediction, colored text, top tokens, verdict and attention.
+    """Print a report: the answer, why, the colored text and the strongest words, then everything else.
 
     Args:
         report: The report.
         console: Where to print; standard output by default.
     """
     console = console or Console()
-    headline = [Text(report_headline(report), style="bold")]
-    if model := model_name(report.provenance):
-        headline.append(Text(model))
-    console.print(Rule(Text("  ·  ").join(headline), align="left"))
+    maps = map_views(report)
+    _print_answer(answer_view(report), console)
+    if maps:
+        console.print(trust_line(maps[0].reading.trust))
     print_cautions(cautions_of(report), console)
+    for shown in maps[:1]:
+        _print_map(shown, console)
     if report.generation is not None:
-        prompt, continuation = (
-            printable(text).replace("↵", "↵\n") for text in (report.generation.prompt, report.generation.text)
+        _print_steps(
+            report.generation, next((shown.sources for shown in maps if shown.sources), None), console
         )
-        text = Text.assemble((prompt, "dim"), " ▸ ", (continuation, "bold"), overflow="fold")
-        console.print(Padding(text, (1, 2, 0, 2)))
-    for attribution in report.attributions:
-        _print_attribution(attribution, console)
-    print_verdicts(report.evaluations, console)
-    if report.generation is not None:
-        _print_steps(report.generation, console)
+    for shown in maps[:1]:
+        if shown.sources is not None and report.generation is None:
+            _print_targets(shown.sources, console)
+    for shown in maps[1:]:
+        _print_map(shown, console)
+        if shown.sources is not None and not (report.generation is not None and shown.sources.by_step):
+            _print_targets(shown.sources, console)
     if report.contrasts is not None:
         note = (
             f"The report has {len(report.contrasts.targets)} contrasts with alternative tokens: open its "
@@ -85,10 +79,11 @@ def print_report(report: Report, console: Console | None = None) -> None:
         console.print(Padding(Text(note, style="dim"), (1, 2, 0, 2)))
     for attention in report.main_attention:
         _print_attention(attention, console)
+    print_tests(report.evaluations, console, shown=[entry.reading.trust.words for entry in maps[:1]])
 
 
 def print_attribution(attribution: Attribution, console: Console | None = None) -> None:
-    """Print an attribution: the text colored by score and the top tokens; a table for several targets.
+    """Print an attribution: the text colored by score and the top words; a table for several targets.
 
     Args:
         attribution: The attribution.
@@ -96,7 +91,12 @@ def print_attribution(attribution: Attribution, console: Console | None = None) 
     """
     console = console or Console()
     print_cautions(cautions_of(attribution), console)
-    _print_attribution(attribution, console)
+    if len(attribution.targets) == 1:
+        view = saliency_view(attribution)
+        _print_title(view.title, console)
+        _print_saliency(view, console)
+    else:
+        _print_targets(sources_view(attribution), console)
 
 
 def print_attention(
@@ -122,138 +122,210 @@ def print_cautions(cautions: tuple[str, ...], console: Console) -> None:
         console.print(Text(f" ⚠ {warning_text(caution)} ", style=style))
 
 
-def _print_attribution(attribution: Attribution, console: Console) -> None:
-    folded = attribution.folded("character")
+def colored_bar(strength: float, kind: str, *, faded: bool = False) -> Text:
+    """Return a bar of characters; where the scores are not supported, of light ones.
+
+    Args:
+        strength: Its length, from −1 to 1.
+        kind: ``supports``, ``against``, ``unsigned`` or ``special``: a color of the palette.
+        faded: Whether the scores are not supported.
+    """
+    length = max(round(_BAR * min(abs(strength), 1.0)), 1 if strength else 0)
+    return Text(("░" if faded else "█") * length, style=getattr(palette("dark"), kind))
+
+
+def side(signed: bool, value: float) -> str:
+    """Return the kind of color of a value: that of its sign, if signs have a meaning."""
+    return "unsigned" if not signed else "supports" if value >= 0 else "against"
+
+
+def plain_table() -> Table:
+    """Return a table without lines, for columns of text."""
+    return Table(box=None, pad_edge=False, header_style="dim")
+
+
+def add_rest(table: Table, count: int) -> None:
+    """Add a row that says how many more there are."""
+    if count > 0:
+        table.add_row(Text(f"and {count} more", style="dim"))
+
+
+def _print_title(title: str, console: Console) -> None:
     console.print()
-    console.print(Text(f"Saliency: {explained_name(folded)}", style="bold"))
-    if len(folded.targets) != 1:
-        _print_targets(folded, console)
+    console.print(Text(title, style="bold"))
+
+
+def _print_answer(answer: AnswerView, console: Console) -> None:
+    parts = [Text(answer.headline, style="bold"), *([Text(answer.model)] if answer.model else [])]
+    console.print(Rule(Text("  ·  ").join(parts), align="left"))
+    others = "  ".join(f"{other.label} {other.value}" for other in answer.others(_OTHER_CLASSES))
+    hidden = len(answer.classes) + answer.omitted - sum(entry.predicted for entry in answer.classes)
+    if others:
+        more = f"  and {hidden - _OTHER_CLASSES} more" if hidden > _OTHER_CLASSES else ""
+        console.print(Text(f"{others}{more}", style="dim"))
+    if not answer.is_text:
         return
-    facts = [f"value {target_value(folded)}", gap_text(folded), method_name(folded)]
-    console.print(Text(" · ".join(filter(None, facts)), style="dim"))
-    console.print(Padding(_colored(folded), (1, 2)))
-    if folded.signed:
-        positive, negative = sign_meanings(folded.targets[0])
-        legend = Text.assemble(_cell(f" + {positive} ", 1.0, True), " ", _cell(f" − {negative} ", -1.0, True))
+    prompt = printable_lines(" / ".join(answer.texts), _MAX_PROMPT)
+    console.print(Padding(Text(prompt, style="dim", overflow="fold"), (1, 2, 0, 2)))
+    written = printable_lines(answer.title, _MAX_ANSWER)
+    console.print(Padding(Text(written, style="bold", overflow="fold"), (0, 2, 1, 2)))
+
+
+def printable_lines(text: str, length: int) -> str:
+    """Return the beginning of a text, its line breaks kept."""
+    return text if len(text) <= length else f"{text[:length]}…"
+
+
+def _print_map(shown: MapView, console: Console) -> None:
+    title = Text(shown.reading.title, style="bold")
+    for index, piece in enumerate(shown.reading.why):
+        title.append(f" {piece}" if not index else piece, style="bold" if index % 2 else "not bold")
+    console.print()
+    console.print(title)
+    if shown.reading.trust.is_faded:
+        console.print(Text("The test does not support these scores; they are drawn pale.", style="dim"))
+    _print_saliency(shown.saliency, console)
+
+
+def _print_saliency(view: SaliencyView, console: Console) -> None:
+    console.print(Padding(_colored(view), (1, 2)))
+    if view.signed:
+        legend = Text(style="dim").join(
+            [
+                _cell(f" + {view.signs[0]} ", 1.0, view),
+                Text(" "),
+                _cell(f" − {view.signs[1]} ", -1.0, view),
+            ]
+        )
     elif console.color_system is None:
-        legend = Text("a longer bar means that the prediction is more sensitive to the token", style="dim")
+        legend = Text("a longer bar means that the answer is more sensitive to the word", style="dim")
     else:
-        legend = Text.assemble("score, low to high: ", *(_cell("  ", step / 5, False) for step in range(6)))
+        legend = Text.assemble("score, low to high: ", *(_cell("  ", step / 5, view) for step in range(6)))
     console.print(Padding(legend, (0, 2)))
-    console.print(Padding(_token_table(folded), (1, 2, 0, 2)))
+    console.print(Padding(_unit_table(view), (1, 2)))
+    facts = " · ".join(filter(None, (view.title, view.value, view.gap, view.method)))
+    for line in (facts, *view.notes):
+        console.print(Text(line, style="dim"))
 
 
-def _colored(attribution: Attribution) -> Text:
-    scores = attribution.scores[0]
-    peak = float(np.abs(scores).max(initial=0)) or 1.0
+def _colored(view: SaliencyView) -> Text:
     text = Text(overflow="fold")
-    source = None
-    for run in highlighted_runs(attribution.tokens):
-        if run.source >= 0 and source is not None and run.source != source:
+    for index, runs in enumerate(view.paragraphs):
+        if index:
             text.append("\n")
-        source = run.source if run.source >= 0 else source
-        if run.is_pill:
-            if text.plain and not text.plain[-1].isspace():
+        for run in runs:
+            unit = None if run.unit is None else view.units[run.unit]
+            if run.is_pill:
+                if text.plain and not text.plain[-1].isspace():
+                    text.append(" ")
+                text.append(run.text, style="dim italic")
                 text.append(" ")
-            text.append(run.text, style="dim italic")
-            text.append(" ")
-        elif run.unit is None or abs(scores[run.unit]) < _MIN_STRENGTH * peak:
-            text.append(run.text)
-        else:
-            text.append(_cell(run.text, float(scores[run.unit]) / peak, attribution.signed))
+            elif unit is None or not unit.colored:
+                text.append(run.text, style="bold" if unit is not None and unit.target else "")
+            else:
+                text.append(_cell(run.text, unit.strength, view))
     return text
 
 
-def _cell(text: str, strength: float, signed: bool) -> Text:
-    color = _COLORS.signed(strength) if signed else _COLORS.magnitude(strength)
+def _cell(text: str, strength: float, view: SaliencyView) -> Text:
+    if view.faded:
+        strength *= 0.35
+    color = _COLORS.signed(strength) if view.signed else _COLORS.magnitude(strength)
     return Text(text, style=f"{text_on(color)} on {color}")
 
 
-def _token_table(attribution: Attribution) -> Table:
-    shares = attribution.normalized().scores[0]
-    labels = attribution.tokens.labels()
-    intervals = attribution.intervals()
-    ranked = units_by_size(attribution, 0, _MAX_TOKENS)
-    peak = max((abs(float(shares[unit])) for unit in ranked), default=0) or 1.0
-    table = _plain_table()
-    table.add_column("token", overflow="fold", max_width=30)
-    table.add_column("share", justify="right")
-    table.add_column("score", justify="right")
-    if intervals is not None:
-        table.add_column("± 95 %", justify="right")
-    table.add_column("")
-    for unit in ranked:
-        score, share = float(attribution.scores[0, unit]), float(shares[unit])
-        sign = "+" if attribution.signed and score > 0 else ""
-        is_special = attribution.tokens.special[unit]
-        color = _COLORS.special if is_special else _bar_color(attribution.signed, score)
-        table.add_row(
-            Text(printable(labels[unit], 30), style="dim italic" if is_special else ""),
-            Text(sign + format_percent(share)),
-            Text(sign + format_number(score)),
-            *([] if intervals is None else [Text(format_number(float(intervals[0, unit])), style="dim")]),
-            Text("█" * max(round(_BAR * abs(share) / peak), 1 if share else 0), style=color),
-        )
-    _add_rest(table, int(attribution.valid[0].sum()) - len(ranked))
+def _unit_table(view: SaliencyView) -> Table:
+    units = view.top()
+    table = plain_table()
+    table.add_column(view.unit_name.removesuffix("s"), overflow="fold", max_width=44)
+    table.add_column("share", justify="right", no_wrap=True)
+    table.add_column("score", justify="right", no_wrap=True)
+    has_intervals = any(unit.interval is not None for unit in units)
+    if has_intervals:
+        table.add_column("± 95 %", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for unit in units:
+        table.add_row(*_unit_cells(unit, view, has_intervals))
+    count = sum(unit.rank is not None and bool(unit.score) for unit in view.units)
+    add_rest(table, count - len(units))
     return table
 
 
-def _bar_color(signed: bool, score: float) -> str:
-    if not signed:
-        return palette("dark").unsigned
-    return palette("dark").supports if score >= 0 else palette("dark").against
+def _unit_cells(unit: Unit, view: SaliencyView, has_intervals: bool) -> list[Text]:
+    return [
+        Text(printable(unit.label, 120)),
+        Text(unit.share_text),
+        Text(unit.score_text),
+        *([Text(unit.interval_text, style="dim")] if has_intervals else []),
+        colored_bar(unit.strength, side(view.signed, unit.score), faded=view.faded),
+    ]
 
 
-def _print_targets(attribution: Attribution, console: Console) -> None:
-    console.print(
-        Text(" · ".join(filter(None, (gap_text(attribution), method_name(attribution)))), style="dim")
-    )
-    table = _plain_table()
-    table.add_column("target", overflow="fold", max_width=28)
+def _print_targets(sources: SourcesView, console: Console) -> None:
+    _print_title(f"Saliency: {sources.title}", console)
+    console.print(Text(" · ".join(filter(None, (sources.gap, sources.method))), style="dim"))
+    table = plain_table()
+    name = "generated token" if sources.by_step else "target"
+    table.add_column(name, overflow="fold", max_width=_LABEL)
     table.add_column("value", justify="right")
-    table.add_column("top tokens (share; special tokens excluded)", overflow="fold")
-    for index, target in enumerate(attribution.targets[:_MAX_ROWS]):
-        entries = [
-            format_entry(token.label, format_percent(token.value)) for token in top_tokens(attribution, index)
-        ]
-        table.add_row(
-            Text(target_label(target)),
-            Text(format_number(float(attribution.outputs[index]))),
-            Text("   ".join(entries) or "no scores"),
-        )
-    _add_rest(table, len(attribution.targets) - _MAX_ROWS)
+    width = _width_beside(console, (name, *sources.rows[:_MAX_ROWS]), ("value", *sources.values[:_MAX_ROWS]))
+    table.add_column("top words (share; special tokens excluded)", overflow="fold", width=width)
+    for row, label in enumerate(sources.rows[:_MAX_ROWS]):
+        table.add_row(Text(label), Text(sources.values[row]), _packed(_top_sources(sources, row), width))
+    add_rest(table, len(sources.rows) - _MAX_ROWS)
     console.print(Padding(table, (1, 2, 0, 2)))
 
 
-def _print_steps(generation: Generation, console: Console) -> None:
-    console.print()
-    console.print(Text("Probability of each generated token", style="bold"))
-    table = _plain_table()
-    table.add_column("token", overflow="fold", max_width=24)
+def _top_sources(sources: SourcesView, row: int) -> list[tuple[str, str]]:
+    return [(source.label, source.share_text) for source in sources.tops[row]]
+
+
+def _width_beside(console: Console, *columns: Sequence[str]) -> int:
+    """Return how much of a line is left beside columns of a table, of cells with a limited length."""
+    taken = sum(min(max(map(cell_len, cells), default=0), _LABEL) + 2 for cells in columns)
+    return max(console.width - 4 - taken, 12)
+
+
+def _packed(entries: Sequence[tuple[str, str]], width: int, style: str = "") -> Text:
+    """Return labels with their values in as few lines as they need, each pair on one line; ``–`` for none."""
+    lines: list[str] = []
+    for label, value in entries:
+        entry = format_entry(label, value, max(min(20, width - cell_len(value) - 1), 3))
+        if lines and cell_len(lines[-1]) + 3 + cell_len(entry) <= width:
+            lines[-1] += f"   {entry}"
+        else:
+            lines.append(entry)
+    return Text("\n".join(lines) or "–", style=style)
+
+
+def _print_steps(generation: Generation, sources: SourcesView | None, console: Console) -> None:
+    steps = step_views(generation)
+    if sources is not None and len(sources.rows) != len(steps):
+        sources = None
+    _print_title("The answer, token by token", console)
+    table = plain_table()
+    table.add_column("token", overflow="fold", max_width=_LABEL)
     table.add_column("probability", justify="right")
-    table.add_column("entropy (nats)", justify="right")
-    table.add_column("top predictions", overflow="fold")
-    labels = generation.continuation_tokens().labels()
-    for step, label in enumerate(labels[:_MAX_ROWS]):
-        entries = [
-            format_entry(token, format_percent(float(probability)))
-            for token, probability in zip(
-                generation.top_labels[step][:3], generation.top_probabilities[step], strict=False
-            )
-        ]
-        table.add_row(
-            Text(printable(label, 24)),
-            Text(format_percent(float(generation.probabilities[step]))),
-            Text(f"{float(generation.entropies[step]):.2f}"),
-            Text("   ".join(entries), style="dim"),
-        )
-    _add_rest(table, len(labels) - _MAX_ROWS)
+    width = (
+        _width_beside(console, ("token", *(step.label for step in steps[:_MAX_ROWS])), ("probability",)) - 2
+    )
+    left = 0 if sources is None else width * 3 // 5
+    if sources is not None:
+        table.add_column("depends most on (share)", overflow="fold", width=left)
+    table.add_column("instead", overflow="fold", width=width - left)
+    for step in steps[:_MAX_ROWS]:
+        others = [(other.label, other.probability) for other in step.alternatives[:2]]
+        cells = [Text(printable(step.label, _LABEL)), Text(step.probability)]
+        if sources is not None:
+            entries = _top_sources(sources, step.index)[: 3 if width > 50 else 2]
+            cells.append(_packed(entries, left))
+        table.add_row(*cells, _packed(others, width - left, "dim"))
+    add_rest(table, len(steps) - _MAX_ROWS)
     console.print(Padding(table, (1, 2, 0, 2)))
 
 
 def _print_attention(attention: AttentionMap, console: Console, sinks: SinkMode | None = None) -> None:
-    console.print()
-    console.print(Text(attention_title(attention), style="bold"))
+    _print_title(attention_title(attention), console)
     count, is_excerpt = len(attention.queries), False
     if count * len(attention.keys) > MAX_CELLS:
         attention, is_excerpt = attention.selected(range(_MAX_ROWS)), True
@@ -264,27 +336,17 @@ def _print_attention(attention: AttentionMap, console: Console, sinks: SinkMode 
     sink_text = view.sink_text([printable(label, 30) for label in view.keys.labels()], treatment)
     for line in (*view.omissions, *([sink_text] if sink_text else [])):
         console.print(Text(line, style="dim"))
-    table = _plain_table()
-    table.add_column("generated token" if view.has_steps else "from (query)", overflow="fold", max_width=28)
-    table.add_column(
-        "attends most to (key)" if view.is_attention else "largest contributions (key)", overflow="fold"
-    )
-    labels = view.rows.labels()
-    for row in range(min(len(labels), _MAX_ROWS)):
-        entries = [format_entry(key.label, view.format_weight(key.value)) for key in top_keys(view, row)]
+    table = plain_table()
+    labels = [printable(label, _LABEL) for label in view.rows.labels()[:_MAX_ROWS]]
+    name = "generated token" if view.has_steps else "from (query)"
+    table.add_column(name, overflow="fold", max_width=_LABEL)
+    width = _width_beside(console, (name, *labels))
+    title = "attends most to (key)" if view.is_attention else "largest contributions (key)"
+    table.add_column(title, overflow="fold", width=width)
+    for row, label in enumerate(labels):
+        entries = [(key.label, view.format_weight(key.value)) for key in top_keys(view, row)]
         style = "dim italic" if view.rows.special[row] else ""
-        table.add_row(
-            Text(printable(labels[row], 28), style=style), Text("   ".join(entries) or "nothing else")
-        )
-    _add_rest(table, (count if is_excerpt else len(labels)) - _MAX_ROWS)
+        table.add_row(Text(label, style=style), _packed(entries, width))
+    add_rest(table, (count if is_excerpt else len(view.rows)) - _MAX_ROWS)
     console.print(Padding(table, (1, 2, 0, 2)))
     console.print(Text(attention_note(attention), style="dim italic"))
-
-
-def _plain_table() -> Table:
-    return Table(box=None, pad_edge=False, header_style="dim")
-
-
-def _add_rest(table: Table, count: int) -> None:
-    if count > 0:
-        table.add_row(Text(f"and {count} more", style="dim"))

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from model_understanding.results import Assessment, AssessmentSummary, Evaluation
-from model_understanding.results.evaluation import NOT_EVALUATED, VERDICTS
+from model_understanding.results.evaluation import VERDICTS
 from model_understanding.show.shared.words import (
     evaluation_condition,
     evaluation_value,
@@ -18,27 +18,40 @@ from model_understanding.show.shared.words import (
     limits_source,
     printable,
 )
+from model_understanding.show.views.tested import metric_name
+from model_understanding.show.views.trust import Trust
 
 DEFAULT_METRICS = ("z_score", "comprehensiveness", "sufficiency", "completeness", "agreement")
 """Metrics of every evaluation, which the verdict summarizes. The terminal prints only additional metrics."""
 _STYLES = {"supported": "bold green", "weak": "bold yellow", "not supported": "bold red"}
 
 
-def print_verdicts(evaluations: Sequence[Evaluation], console: Console) -> None:
-    """Print the verdicts among some evaluations with their reasons, and the additional metrics.
+def trust_line(trust: Trust) -> Text:
+    """Return the verdict on a map with its symbol, and what it rests on.
+
+    Args:
+        trust: The verdict.
+    """
+    style = _STYLES.get(trust.verdict, "bold")
+    return Text.assemble(
+        (f"{trust.symbol} {trust.verdict}", style), f"  {trust.words}" if trust.words else ""
+    )
+
+
+def print_tests(evaluations: Sequence[Evaluation], console: Console, *, shown: Sequence[str] = ()) -> None:
+    """Print how a map was tested: the reasons for the verdict, and the additional metrics.
 
     Args:
         evaluations: The evaluations.
         console: Where to print.
+        shown: Reasons that stand above already.
     """
-    for evaluation in evaluations:
-        if evaluation.verdict is not None:
-            console.print()
-            if evaluation.verdict == NOT_EVALUATED:
-                console.print(Text.assemble("Faithfulness ", _verdict(NOT_EVALUATED)))
-            else:
-                console.print(Text.assemble("Faithfulness: ", _verdict(evaluation.verdict)))
-            _print_reasons(evaluation.reasons, console)
+    given = [reason for one in evaluations if one.verdict is not None for reason in one.reasons]
+    reasons = [reason for reason in given if printable(reason, 400) not in shown]
+    if reasons or _extra(evaluations):
+        console.print()
+        console.print(Text("How was this tested?", style="bold"))
+    _print_reasons(reasons, console)
     _print_metrics(evaluations, console)
 
 
@@ -97,7 +110,7 @@ def print_summaries(summaries: Sequence[AssessmentSummary], console: Console) ->
         for title in ("texts", "mean", "95 % CI", "z-score", "95 % CI"):
             table.add_column(title, justify="right", no_wrap=True)
         for mean in summary.means:
-            name = " · ".join(filter(None, (mean.metric, mean.quantity, mean.replacement)))
+            name = " · ".join(filter(None, (metric_name(mean.metric), mean.quantity, mean.replacement)))
             table.add_row(
                 Text(printable(name)),
                 str(mean.texts),
@@ -117,11 +130,7 @@ def _print_reasons(reasons: Sequence[str], console: Console) -> None:
 
 def _print_metrics(evaluations: Sequence[Evaluation], console: Console) -> None:
     """Print the metrics that were requested in addition to the default ones."""
-    extra = [
-        evaluation
-        for evaluation in evaluations
-        if evaluation.verdict is None and evaluation.metric not in DEFAULT_METRICS
-    ]
+    extra = _extra(evaluations)
     if not extra:
         return
     limits = [evaluation.limits for evaluation in extra if evaluation.limits]
@@ -133,7 +142,7 @@ def _print_metrics(evaluations: Sequence[Evaluation], console: Console) -> None:
         table.add_column("possible range")
     for index, evaluation in enumerate(extra):
         if not index or evaluation.metric != extra[index - 1].metric:
-            table.add_row(Text(printable(evaluation.metric)))
+            table.add_row(Text(metric_name(evaluation.metric)))
         cells = [
             evaluation_value(evaluation),
             _optional(evaluation.control_mean),
@@ -151,6 +160,10 @@ def _print_metrics(evaluations: Sequence[Evaluation], console: Console) -> None:
     _print_reasons(
         list(dict.fromkeys(reason for evaluation in extra for reason in evaluation.reasons)), console
     )
+
+
+def _extra(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    return [one for one in evaluations if one.verdict is None and one.metric not in DEFAULT_METRICS]
 
 
 def _optional(value: float | None) -> str:

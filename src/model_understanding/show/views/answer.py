@@ -75,7 +75,7 @@ def answer_view(report: Report) -> AnswerView:
     """Return the answer of a report.
 
     Args:
-        report: The report.
+        report: The report; one without an answer gives the name of what it has.
     """
     headline, model = report_headline(report), model_name(report.provenance)
     if report.prediction is not None:

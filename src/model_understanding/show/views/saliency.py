@@ -157,12 +157,12 @@ def saliency_view(
     folded = explained if len(groups) == len(explained.tokens) else explained.joined(groups)
     is_generated = explained.targets[0].task == "causal-lm"
     units = _units(folded, _targeted(explained, groups))
-    kept = int((folded.valid[0] & ~has_score(folded)).sum())
+    kept = int((folded.valid[0] & ~has_score(folded) & (folded.tokens.segments >= 0)).sum())
     return SaliencyView(
         title=_title(attribution, explained, first, last),
-        value=_value(explained),
+        value=_value(explained, adds_up=not of_prompt),
         method=method_name(attribution),
-        gap=gap_text(explained),
+        gap="" if of_prompt else gap_text(explained),
         level=level,
         unit_name=_UNIT_NAMES[level],
         signed=folded.signed,
@@ -170,7 +170,7 @@ def saliency_view(
         units=units,
         paragraphs=_paragraphs(highlighted_runs(folded.tokens), is_generated),
         peak=_peak(folded),
-        notes=(*_notes(units, kept), *_sum_notes(folded, first, last)),
+        notes=(*_notes(units, kept), *_sum_notes(folded, first, last, of_prompt)),
         faded=faded,
     )
 
@@ -266,9 +266,9 @@ def _title(attribution: Attribution, explained: Attribution, first: int, last: i
     return f"{quantity} of {whole}"
 
 
-def _value(explained: Attribution) -> str:
+def _value(explained: Attribution, adds_up: bool) -> str:
     value = target_value(explained)
-    if explained.baseline_outputs is None or explained.gaps is None:
+    if not adds_up or explained.baseline_outputs is None or explained.gaps is None:
         return f"value {value}"
     return f"base value {format_number(float(explained.baseline_outputs[0]))} → f(x) = {value}"
 
@@ -302,13 +302,15 @@ def _notes(units: Sequence[Unit], kept: int) -> tuple[str, ...]:
         notes.append("All scores are 0.")
     elif kept:
         notes.append(
-            f"{kept} special token{'s have' if kept > 1 else ' has'} no score: the method keeps special and "
-            "chat-template tokens in place."
+            f"{kept} token{'s' if kept > 1 else ''} of the chat template {'have' if kept > 1 else 'has'} no "
+            "score: the method keeps them in place."
         )
     return tuple(notes)
 
 
-def _sum_notes(folded: Attribution, first: int, last: int | None) -> tuple[str, ...]:
-    if folded.signed or last is None or last <= first:
+def _sum_notes(folded: Attribution, first: int, last: int | None, of_prompt: bool) -> tuple[str, ...]:
+    if last is None or last <= first:
         return ()
-    return ("Magnitudes are summed over the generated tokens: an upper bound.",)
+    what = "Scores of the prompt" if of_prompt else "Scores"
+    how = "" if folded.signed else ": magnitudes, so an upper bound"
+    return (f"{what}, summed over {last - first + 1} generated tokens{how}.",)

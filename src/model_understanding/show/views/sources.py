@@ -1,5 +1,6 @@
 """What each of several targets depends on: source × generated token, or source × class."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,22 +10,25 @@ from model_understanding.results import Attribution
 from model_understanding.show.shared.units import default_level, unit_groups
 from model_understanding.show.shared.words import (
     are_steps,
-    format_number,
     gap_text,
     method_name,
     printable,
     target_label,
+    target_value,
     targets_name,
 )
 from model_understanding.show.views.saliency import MIN_STRENGTH, signed_percent
 from model_understanding.tokens import Level
 
+LISTED = 3
+"""Units that are listed for each target."""
+_LABEL = 40  # characters of a label
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A unit that a target depends on, with its share as text."""
+    """A unit that a target depends on, with its share of the absolute scores of the target."""
 
-    index: int
     label: str
     share: float
     share_text: str
@@ -41,9 +45,12 @@ class SourcesView:
         by_step: Whether each row is a generated token.
         rows: Label of each target.
         values: Value of each target as text.
-        units: Label of each unit, in reading order.
-        special: Which units are special tokens: they are not listed, and not on the color scale.
-        scored: Which cells have a score, shape ``(N, U)``; a token does not depend on later ones.
+        tops: The units with the largest absolute shares of each row, largest first, special tokens
+            excluded; the same numbers as in the view of the target alone.
+        units: Label of each column, in reading order: words, and of what the rows generate each token,
+            because a row depends only on the tokens before its own.
+        special: Which columns are special tokens: not on the color scale.
+        scored: Which cells have a score, shape ``(N, U)``.
         shares: Scores as shares of the absolute scores of their row, with their sign, shape ``(N, U)``.
         strengths: Shares as parts of the end of the color scale, from −1 to 1, shape ``(N, U)``.
         signed: Whether the sign of a score has a meaning.
@@ -55,38 +62,13 @@ class SourcesView:
     by_step: bool
     rows: tuple[str, ...]
     values: tuple[str, ...]
+    tops: tuple[tuple[Source, ...], ...]
     units: tuple[str, ...]
     special: Bool[np.ndarray, " units"]
     scored: Bool[np.ndarray, "targets units"]
     shares: Float[np.ndarray, "targets units"]
     strengths: Float[np.ndarray, "targets units"]
     signed: bool
-
-    def top(self, row: int, count: int = 3) -> tuple[Source, ...]:
-        """Return the units with the largest absolute shares of a row, special tokens excluded.
-
-        Args:
-            row: Index of the target.
-            count: Maximum number of units.
-        """
-        sizes = np.where(self.scored[row] & ~self.special, np.abs(self.shares[row]), 0)
-        ranked = [int(unit) for unit in np.argsort(-sizes, kind="stable")[:count] if sizes[unit]]
-        return tuple(self.cell(row, unit) for unit in ranked)
-
-    def cell(self, row: int, unit: int) -> Source:
-        """Return a cell of the table.
-
-        Args:
-            row: Index of the target.
-            unit: Index of the unit.
-        """
-        share = float(self.shares[row, unit])
-        return Source(
-            index=unit,
-            label=self.units[unit],
-            share=share,
-            share_text=signed_percent(share, self.signed) if self.scored[row, unit] else "–",
-        )
 
     def is_colored(self, row: int, unit: int) -> bool:
         """Return whether a cell shows a color."""
@@ -100,12 +82,19 @@ def sources_view(attribution: Attribution, level: Level | None = None) -> Source
         attribution: The attribution.
         level: What a unit is; by default words, or the sentences of a long text.
     """
-    level = default_level(attribution.tokens) if level is None else level
-    groups = unit_groups(attribution.tokens, level)
-    folded = attribution if len(groups) == len(attribution.tokens) else attribution.joined(groups)
+    tokens = attribution.tokens
+    level = default_level(tokens) if level is None else level
+    groups = unit_groups(tokens, level)
+    characters = {group[0] for group in tokens.groups("character")}
+    totals, tops = [], []
+    for row in range(len(attribution.targets)):
+        total, top = _top(attribution, row, _divided(groups, attribution.valid[row : row + 1], characters))
+        totals.append(total)
+        tops.append(top)
+    columns = _divided(groups, attribution.valid, characters)
+    folded = attribution if len(columns) == len(tokens) else attribution.joined(columns)
     scores, special = folded.scores.astype(np.float64), folded.tokens.special
-    totals = np.abs(scores).sum(axis=1, keepdims=True)
-    shares = scores / np.where(totals > 0, totals, 1)
+    shares = scores / np.array(totals).reshape(-1, 1)
     peak = float(np.abs(shares[:, ~special]).max(initial=0)) or float(np.abs(shares).max(initial=0)) or 1.0
     return SourcesView(
         title=targets_name(folded.targets),
@@ -113,11 +102,52 @@ def sources_view(attribution: Attribution, level: Level | None = None) -> Source
         gap=gap_text(folded),
         by_step=are_steps(folded.targets),
         rows=tuple(target_label(target) for target in folded.targets),
-        values=tuple(format_number(float(value)) for value in folded.outputs),
-        units=tuple(printable(label, 40) for label in folded.tokens.labels()),
+        values=tuple(target_value(folded, row) for row in range(len(folded.targets))),
+        tops=tuple(tops),
+        units=tuple(printable(label, _LABEL) for label in folded.tokens.labels()),
         special=special,
         scored=folded.valid & ~(special & (scores == 0)),
         shares=shares,
         strengths=np.clip(shares / peak, -1, 1),
         signed=folded.signed,
     )
+
+
+def _top(
+    attribution: Attribution, row: int, groups: Sequence[Sequence[int]]
+) -> tuple[float, tuple[Source, ...]]:
+    """Return the sum of absolute scores of a row over groups of neighbors, and the largest groups."""
+    values = attribution.scores[row].astype(np.float64)
+    starts = [group[0] for group in groups]
+    norm = "l1" if attribution.signed else attribution.parameters.get("norm", "l2")
+    if norm == "l2":
+        scores = np.sqrt(np.add.reduceat(values**2, starts))
+    else:
+        scores = (np.maximum if norm == "max" else np.add).reduceat(values, starts)
+    total = float(np.abs(scores).sum()) or 1.0
+    sizes = np.where(attribution.tokens.special[starts], 0, np.abs(scores))
+    listed = [int(unit) for unit in np.argsort(-sizes, kind="stable")[:LISTED] if sizes[unit]]
+    labels = attribution.tokens.fold([groups[unit] for unit in listed]).labels()
+    return total, tuple(
+        Source(
+            label=printable(label, _LABEL),
+            share=float(scores[unit]) / total,
+            share_text=signed_percent(float(scores[unit]) / total, attribution.signed),
+        )
+        for unit, label in zip(listed, labels, strict=True)
+    )
+
+
+def _divided(
+    groups: Sequence[Sequence[int]], valid: np.ndarray, characters: set[int]
+) -> list[tuple[int, ...]]:
+    """Return groups divided wherever the scores of some row end, but never within a visible character."""
+    ends = {int(token) + 1 for token in np.flatnonzero((valid[:, 1:] != valid[:, :-1]).any(axis=0))}
+    cuts = ends & characters
+    divided: list[list[int]] = []
+    for group in groups:
+        for token in group:
+            if token == group[0] or token in cuts:
+                divided.append([])
+            divided[-1].append(token)
+    return [tuple(group) for group in divided]

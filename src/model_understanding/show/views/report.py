@@ -1,0 +1,60 @@
+"""The maps that a report shows without a choice of the reader, in order."""
+
+from dataclasses import dataclass
+
+from model_understanding.results import Attribution, Report
+from model_understanding.show.views.reading import Reading, readings
+from model_understanding.show.views.saliency import SaliencyView, saliency_view
+from model_understanding.show.views.sources import SourcesView, sources_view
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapView:
+    """One attribution of a report as every output shows it.
+
+    Args:
+        reading: What its main map says, with its verdict.
+        saliency: The main map: the one target, the whole answer, or the predicted class.
+        sources: What each target depends on; ``None`` for a single target.
+    """
+
+    reading: Reading
+    saliency: SaliencyView
+    sources: SourcesView | None
+
+
+def map_views(report: Report) -> tuple[MapView, ...]:
+    """Return the attributions of a report, the main one first.
+
+    Args:
+        report: The report.
+    """
+    found = readings(report)
+    return tuple(
+        _map_view(report, attribution, [reading for reading in found if reading.attribution == index])
+        for index, attribution in enumerate(report.attributions)
+        if attribution.targets
+    )
+
+
+def _map_view(report: Report, attribution: Attribution, found: list[Reading]) -> MapView:
+    reading = next((entry for entry in found if _is_answer(report, attribution, entry)), found[0])
+    return MapView(
+        reading=reading,
+        saliency=saliency_view(
+            attribution,
+            reading.first,
+            reading.last,
+            level=reading.level,
+            of_prompt=reading.of_prompt,
+            faded=reading.trust.is_faded,
+        ),
+        sources=None if len(attribution.targets) == 1 else sources_view(attribution, reading.level),
+    )
+
+
+def _is_answer(report: Report, attribution: Attribution, reading: Reading) -> bool:
+    """Return whether a map explains the class that the model answers."""
+    answer = report.prediction
+    target = attribution.targets[reading.first]
+    return answer is not None and target.indices == (answer.index,) and not target.against
