@@ -19,6 +19,7 @@ import { announcer } from "./views/announcer";
 import { attentionView } from "./views/attention/view";
 import { generationView } from "./views/generation/view";
 import { headerView } from "./views/header";
+import { headsView } from "./views/heads/view";
 import { helpDialog } from "./views/help";
 import { layersView } from "./views/layers/view";
 import { neuronsView } from "./views/neurons";
@@ -81,6 +82,7 @@ export function mount(
     generationView(context),
     saliencyView(context),
     attentionView(context),
+    headsView(context),
     layersView(context),
     neuronsView(context),
     aboutView(context, options.size),

@@ -2,7 +2,7 @@
 
 import type { Matrices, SinkMode } from "./data/matrices";
 import type { Model } from "./data/model";
-import type { Attribution } from "./data/payload.generated";
+import type { Attention, Attribution } from "./data/payload.generated";
 import type { Plane } from "./data/planes";
 import { labelOf, type Scores, type Unit } from "./data/units";
 import type { State } from "./state/store";
@@ -69,4 +69,12 @@ export function planeWords({ data, layer, head }: Plane): string {
 /** A weight as text: in percent for attention and for rescaled rows, else as a number. */
 export function weightWords({ part }: Matrices, mode: SinkMode, weight: number): string {
   return part.isAttention || mode === "renormalized" ? formatPercent(weight) : formatNumber(weight);
+}
+
+/** The name of a map in the list, with its layers and heads. */
+export function mapWords(part: Attention): string {
+  const layers = part.layers.length > 1 ? "all layers" : part.layerWords;
+  const heads = part.heads.length > 1 ? `${part.heads.length} heads` : part.headWords;
+  const coarse = part.pooled > 1 ? `, overview in blocks of ${part.pooled} tokens` : "";
+  return `${part.map}: ${layers}, ${heads}${coarse}${part.steps ? ", by generation step" : ""}`;
 }

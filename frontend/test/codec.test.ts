@@ -83,9 +83,9 @@ describe("an attention map", () => {
   it("excludes sinks and rows with a single key from the color scale", async () => {
     const data = await opened(attention());
     await data.loadAll();
-    expect(data.peak(0, 1, "raw")).toBe(1);
-    expect(data.peak(0, 1, "muted")).toBe(0);
-    expect(data.globalPeak("muted")).toBe(1);
+    expect(data.scale(0, 1, "raw").largest).toBe(1);
+    expect(data.scale(0, 1, "muted").largest).toBe(0);
+    expect(data.globalScale("muted").largest).toBe(1);
   });
   it("reads the largest weights of each row", async () => {
     // Two weights per row: differences of keys as 16 bits, then levels.

@@ -9,11 +9,9 @@ import { csv } from "../src/export/csv";
 import { escaped, sceneSvg } from "../src/scene/svg";
 import { fitting, fragmentOf, stateOf } from "../src/state/permalink";
 import type { State } from "../src/state/store";
-import { whole, windowAt } from "../src/state/window";
 import { luminance, onRamp, textOn } from "../src/ui/colors";
 import { formatNumber, formatPercent } from "../src/ui/format";
 import { spread, tokenRange } from "../src/views/attention/arcs";
-import { frameOf } from "../src/views/heatmap/frame";
 import { weightWords } from "../src/words";
 
 const read = (path: string) => JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"));
@@ -140,14 +138,6 @@ describe("layout", () => {
     for (let index = 1; index < positions.length; index++)
       expect(positions[index] - positions[index - 1]).toBeGreaterThanOrEqual(15);
     expect(positions[3]).toBeLessThanOrEqual(348);
-  });
-  it("labels a small matrix and fits a large one", () => {
-    const all = (count: number) => frameOf(whole({ rows: count, keys: count }), 700);
-    expect(all(8).cell).toBe(38);
-    expect(all(512).width).toBeLessThanOrEqual(700);
-    const zoomed = frameOf(windowAt({ rows: 512, keys: 512 }, 32, 511, 100), 700);
-    expect([zoomed.rows, zoomed.firstRow, zoomed.firstKey]).toEqual([32, 480, 84]);
-    expect(zoomed.cell, "labels are legible").toBeGreaterThanOrEqual(13);
   });
 });
 

@@ -48,7 +48,8 @@ def exported(page: Any) -> dict[str, Any]:
 
 
 def choose(page: Any, label: str, words: str) -> None:
-    page.locator(f".attention label.picker:has(> span:text-is('{label}')) select").select_option(label=words)
+    picker = f":is(.attention, .heads-part) label.picker:has(> span:text-is('{label}')) select"
+    page.locator(picker).select_option(label=words)
 
 
 def attention_is(page: Any, words: str) -> None:
@@ -117,6 +118,57 @@ def test_a_window_moves_over_a_long_text_and_shows_single_weights(visit, scheme)
         page.locator(".about").inner_text()
     )
     assert opened.events == []
+
+
+def test_a_long_text_shows_all_heads_that_the_page_has_and_brings_the_chosen_one_into_view(visit):
+    page = visit(html_page(long_report())).page
+    said = page.locator(".heads-part > .note").first.inner_text
+    eventually(
+        said, containing("Map: raw: all layers, 3 heads, overview in blocks of 8", "2 layers × 3 heads")
+    )
+    thumbnails = page.locator("[data-view=heads]")
+    thumbnails.scroll_into_view_if_needed()
+    box = thumbnails.bounding_box()
+    page.mouse.click(box["x"] + 50, box["y"] + 40)
+    attention_is(page, "layer 0, head 0")
+    seen = """() => {
+      const map = document.querySelector("[data-view-of-report]").shadowRoot.querySelector(".heatmap canvas");
+      const { top, bottom } = map.getBoundingClientRect();
+      return top < innerHeight - 100 && bottom > 100;
+    }"""
+    eventually(lambda: page.evaluate(seen), True)
+
+
+def test_a_map_without_heads_says_so_and_what_to_do(visit):
+    whole = heads(12, causal=False, layers=3, count=2)
+    means = dataclasses.replace(whole, weights=whole.weights.mean(1, keepdims=True), heads="mean", sinks=None)
+    page = visit(html_page(dataclasses.replace(classification(whole.queries), attention=(means,)))).page
+    said = page.locator(".heads-part > .note").first.inner_text
+    eventually(said, containing("3 layers, mean over all heads", "not in this page; compute_attention(text"))
+
+
+def test_attention_that_is_nearly_equal_is_not_drawn_as_a_pattern(visit):
+    whole = heads(30, causal=False, layers=2, count=2)
+    noise = np.random.default_rng(0).uniform(0.95, 1.05, whole.weights.shape)
+    flat = noise / noise.sum(-1, keepdims=True)
+    flat[1, 1] = np.eye(30)
+    even = dataclasses.replace(whole, weights=flat.astype(np.float32), sinks=None)
+    page = visit(html_page(dataclasses.replace(classification(whole.queries), attention=(even,)))).page
+    words = page.locator(".evenness")
+    choose(page, "Head", "head 0")
+    eventually(words.inner_text, containing("Nearly uniform"))
+    spread = """(over) => {
+      const base = over.parentElement.querySelector("canvas");
+      const [x, y] = [base.width >> 1, base.height >> 1];
+      const { data } = base.getContext("2d").getImageData(x, y, 200, 200);
+      const reds = data.filter((_, index) => index % 4 === 0);
+      return Math.max(...reds) - Math.min(...reds);
+    }"""
+    heatmap = page.locator("[data-view=heatmap]")
+    eventually(lambda: heatmap.evaluate(spread) < 60, True)
+    choose(page, "Head", "head 1")
+    eventually(words.is_hidden, True)
+    eventually(lambda: heatmap.evaluate(spread) > 150, True)
 
 
 def test_words_and_sentences_hold_for_attention_too(visit):

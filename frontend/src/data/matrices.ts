@@ -2,6 +2,7 @@
 
 import type { Axis } from "./axis";
 import type { Attention } from "./payload.generated";
+import { type Scale, scaleOf } from "./scale";
 
 /** Attention sinks: drawn like other keys, excluded from the color scale, or removed with rows rescaled. */
 export type SinkMode = "raw" | "muted" | "renormalized";
@@ -16,7 +17,7 @@ export interface Row {
 export abstract class Matrices {
   readonly layerCount: number;
   readonly headCount: number;
-  private readonly peaks = new Map<string, number>();
+  private readonly scales = new Map<string, Scale>();
   private choiceCounts: Uint8Array | undefined;
 
   constructor(
@@ -86,36 +87,34 @@ export abstract class Matrices {
     return this.sinkShares(layer, head).get(sink) ?? 0;
   }
 
-  /** The largest magnitude on the color scale. */
-  peak(layer: number, head: number, mode: SinkMode): number {
-    const cacheKey = `${layer} ${head} ${mode}`;
-    const cached = this.peaks.get(cacheKey);
-    if (cached !== undefined) return cached;
-    const sinks = mode === "raw" ? new Set<number>() : this.sinks(layer, head);
-    let peak = 0;
-    if (mode === "renormalized") {
-      for (let row = 0; row < this.rows; row++) {
-        for (const weight of this.row(layer, head, row, mode).weights)
-          peak = Math.max(peak, Math.abs(weight));
-      }
-    } else {
-      this.visit(layer, head, (row, key, weight) => {
-        const size = Math.abs(weight);
-        // A row with a single key is always 1.
-        if (size > peak && !sinks.has(key) && this.choices(row) > 1) peak = size;
-      });
-    }
-    if (this.isLoaded(layer)) this.peaks.set(cacheKey, peak);
-    return peak;
+  /** The number of tokens that a key stands for. */
+  tokensOf(key: number): number {
+    const { first, last } = this.keyAxis.spans[key];
+    return last - first + 1;
   }
 
-  /** The largest magnitude over all heads and all loaded layers. */
-  globalPeak(mode: SinkMode): number {
-    let peak = 0;
+  /** The color scale of one matrix. */
+  scale(layer: number, head: number, mode: SinkMode): Scale {
+    const cacheKey = `${layer} ${head} ${mode}`;
+    const cached = this.scales.get(cacheKey);
+    if (cached) return cached;
+    const sinks = mode === "raw" ? new Set<number>() : this.sinks(layer, head);
+    const scale = scaleOf(this, layer, head, sinks, mode === "renormalized");
+    if (this.isLoaded(layer)) this.scales.set(cacheKey, scale);
+    return scale;
+  }
+
+  /** One color scale for all heads and all loaded layers. */
+  globalScale(mode: SinkMode): Scale {
+    let [reach, largest] = [0, 0];
     for (let layer = 0; layer < this.layerCount; layer++) {
-      for (let head = 0; head < this.headCount; head++) peak = Math.max(peak, this.peak(layer, head, mode));
+      for (let head = 0; head < this.headCount; head++) {
+        const scale = this.scale(layer, head, mode);
+        reach = Math.max(reach, scale.reach);
+        largest = Math.max(largest, scale.largest);
+      }
     }
-    return peak;
+    return { reach, largest, isUniform: false };
   }
 }
 

@@ -32,10 +32,12 @@ export function drawScene(pen: CanvasRenderingContext2D, scene: Scene): void {
 function drawShape(pen: CanvasRenderingContext2D, shape: Shape): void {
   switch (shape.kind) {
     case "rect":
-      pen.fillStyle = shape.fill;
-      pen.beginPath();
-      pen.roundRect(shape.x, shape.y, shape.width, shape.height, shape.radius ?? 0);
-      pen.fill();
+      if (shape.fill !== "none") {
+        pen.fillStyle = shape.fill;
+        pen.beginPath();
+        pen.roundRect(shape.x, shape.y, shape.width, shape.height, shape.radius ?? 0);
+        pen.fill();
+      }
       if (shape.hatch) {
         pen.strokeStyle = shape.hatch;
         pen.lineWidth = 1.5;

@@ -4,16 +4,19 @@ import type { Context } from "../../context";
 import { type Row, topSources } from "../../data/matrices";
 import type { Model } from "../../data/model";
 import type { Plane, Planes } from "../../data/planes";
-import { short } from "../../data/units";
+import { short, visible } from "../../data/units";
+import { barShapes } from "../../scene/bars";
+import { lines, type Path, type Scene, type Text } from "../../scene/scene";
+import { sceneElement } from "../../scene/svg";
 import type { State } from "../../state/store";
 import { onRamp } from "../../ui/colors";
-import { h, replace, svg } from "../../ui/dom";
-import { bar, barLabel, barValue, bdi, track } from "../../ui/parts";
+import { h, replace } from "../../ui/dom";
+import { bdi } from "../../ui/parts";
 import { weightWords } from "../../words";
 
-const SHOWN = 8;
-const HEIGHT = 190;
-const BASE = 116;
+/** Links in the list; of them, those drawn as arcs, with at least this share of the largest weight. */
+const [SHOWN, DRAWN, FAINT] = [8, 5, 0.25];
+const [BELOW, HIGHEST] = [72, 108];
 
 export interface Link {
   /** The first token of the other end. */
@@ -62,6 +65,12 @@ export function linksOf(model: Model, { data, layer, head }: Plane, state: Reado
   return { from, links: links.slice(0, SHOWN), isQuery: false, row: null };
 }
 
+/** The links that are drawn without pointing at them: the largest, and none that is small beside them. */
+export function strongLinks(links: readonly Link[]): Link[] {
+  const peak = Math.abs(links[0]?.weight ?? 0);
+  return links.filter(({ weight }) => Math.abs(weight) >= FAINT * peak).slice(0, DRAWN);
+}
+
 export interface Arcs {
   readonly element: HTMLElement;
   show(planes: Planes): void;
@@ -74,51 +83,79 @@ export function arcsView(context: Context): Arcs {
   const list = h("ol", { class: "sources" });
   const element = h("div", { class: "arcs" }, heading, picture, list);
   let plane: Plane | undefined;
+  let selected: Links | null = null;
 
+  const paint = (pointed?: Link) => {
+    if (!plane || !selected?.links.length) return replace(picture);
+    const { data } = plane;
+    const scene = arcsScene(context, data.keyAxis.table, selected, picture.clientWidth || 360, pointed);
+    return replace(picture, sceneElement(scene));
+  };
   const draw = () => {
     if (!plane) return;
     const { data } = plane;
     const { state } = store;
-    const selected = linksOf(model, plane, state);
+    selected = linksOf(model, plane, state);
+    paint();
     if (!selected) {
       heading.textContent = "Select a token to see what it attends to";
-      replace(picture);
       replace(list);
       return;
     }
-    const name = selected.from.label;
-    if (!selected.isQuery) replace(heading, bdi(`${name} is attended to most by`));
+    const { from, isQuery, links } = selected;
+    if (!isQuery) replace(heading, bdi(`${from.label} is attended to most by`));
     else
-      replace(heading, bdi(data.part.steps ? `Attention when writing “${name}”` : `${name} attends most to`));
-    replace(
-      picture,
-      arcs(context, data.keyAxis.table, selected.from, selected.links, picture.clientWidth || 360),
-    );
-    const peak = Math.abs(selected.links[0]?.weight ?? 0) || 1;
+      replace(
+        heading,
+        bdi(data.part.steps ? `Attention when writing “${from.label}”` : `${from.label} attends most to`),
+      );
+    const chart = {
+      width: list.clientWidth || 300,
+      rowHeight: 26,
+      reach: Math.abs(links[0]?.weight ?? 0),
+      signed: false,
+      colors: theme.colors,
+    };
     replace(
       list,
-      ...selected.links.map((link) => {
-        const color = onRamp(theme.colors.palette.attention, 0.55);
+      ...links.map((link) => {
+        const words = weightWords(data, state.sinks, link.weight);
+        const label = visible(link.label);
+        const row = {
+          label,
+          value: Math.abs(link.weight),
+          words,
+          fill: onRamp(theme.colors.palette.attention, 0.55),
+        };
         return h(
           "li",
           {},
           h(
             "button",
-            { type: "button", class: "source", on: { click: () => actions.select(link.token) } },
-            barLabel(short(link.label, 40)),
-            track(bar((100 * Math.abs(link.weight)) / peak, color)),
-            barValue(weightWords(data, state.sinks, link.weight)),
+            {
+              type: "button",
+              class: "source",
+              on: {
+                click: () => actions.select(link.token),
+                pointerenter: () => paint(link),
+                pointerleave: () => paint(),
+                focus: () => paint(link),
+                blur: () => paint(),
+              },
+            },
+            h("span", { class: "unseen" }, `${label}: ${words}`),
+            sceneElement({ width: chart.width, height: chart.rowHeight, shapes: barShapes(row, chart) }),
           ),
         );
       }),
     );
-    if (!selected.links.length)
+    if (!links.length)
       replace(list, h("li", { class: "note" }, "Only attention sinks, or no stored weights."));
   };
 
   store.watch(["focus", "sinks", "attribution"], draw);
   theme.watch(draw);
-  new ResizeObserver(draw).observe(picture);
+  new ResizeObserver(draw).observe(element);
   return {
     element,
     show: (planes) => {
@@ -128,71 +165,87 @@ export function arcsView(context: Context): Arcs {
   };
 }
 
-/** A line of tokens with an arc from the selected one to each of its sources. */
-export function arcs(
+/** A line of tokens with an arc from the selected one to its strongest sources, or to one that is pointed at. */
+export function arcsScene(
   { model, theme }: Context,
   table: number,
-  from: Links["from"],
-  links: readonly Link[],
+  { from, links }: Pick<Links, "from" | "links">,
   width: number,
-): SVGSVGElement {
+  pointed?: Link,
+): Scene {
   const { labels } = model.payload.tables[table];
   const { colors } = theme;
-  const peak = Math.max(...links.map((link) => Math.abs(link.weight)), 1e-9);
-  const labelByToken = new Map([from, ...links].map((end) => [end.token, end.label]));
-  const ends = [...labelByToken.keys()];
-  const [start, end] = tokenRange(ends, labels.length);
+  const drawn = strongLinks(links);
+  if (pointed && !drawn.includes(pointed)) drawn.push(pointed);
+  const peak = Math.abs(links[0].weight) || 1;
+  const labelByToken = new Map([from, ...drawn].map((end) => [end.token, end.label]));
+  // The range is that of all links, so that pointing at one does not move the others.
+  const [start, end] = tokenRange(
+    [from, ...links].map((link) => link.token),
+    labels.length,
+  );
   const count = end - start + 1;
   const x = (token: number) => 14 + ((token - start + 0.5) / count) * (width - 28);
+  const riseOf = (link: Link) =>
+    link.token === from.token ? 30 : Math.min(HIGHEST, 14 + Math.abs(x(link.token) - x(from.token)) * 0.42);
+  // Curves reach three quarters of the height of their control points.
+  const base = 14 + 0.75 * Math.max(...links.map(riseOf));
   const spots = spread(
-    [...ends].sort((a, b) => a - b).map((token) => ({ token, x: x(token) })),
+    [...labelByToken.keys()].sort((a, b) => a - b).map((token) => ({ token, x: x(token) })),
     width,
   );
-  const ticks = Array.from({ length: Math.min(count, 256) }, (_, tick) => {
-    const token = start + Math.floor((tick * count) / Math.min(count, 256));
-    return `M${x(token).toFixed(1)} ${BASE - 3}v6`;
+  const ticks = Array.from({ length: Math.min(count, 256) }, (_, tick): [number, number][] => {
+    const at = x(start + Math.floor((tick * count) / Math.min(count, 256)));
+    return [
+      [at, base - 3],
+      [at, base + 3],
+    ];
   });
-  const paths = [...links].reverse().map((link) => {
+  const arcs = [...drawn].reverse().map((link): Path => {
     const [a, b] = [x(from.token), x(link.token)];
-    const rise = Math.min(BASE - 8, 14 + Math.abs(b - a) * 0.42);
+    const rise = base - 6 - riseOf(link);
     const strength = Math.abs(link.weight) / peak;
-    const d =
-      link.token === from.token
-        ? `M${a - 5} ${BASE - 6}c-14 -26 24 -26 10 0`
-        : `M${a} ${BASE - 6}C${a} ${BASE - 6 - rise} ${b} ${BASE - 6 - rise} ${b} ${BASE - 6}`;
-    return svg("path", {
-      d,
-      fill: "none",
-      stroke: onRamp(colors.palette.attention, 0.3 + 0.6 * strength),
-      "stroke-width": (1 + 4 * strength).toFixed(2),
-      "stroke-linecap": "round",
-    });
+    const [low, out] = [base - 6, 18];
+    return {
+      kind: "path",
+      d:
+        link.token === from.token
+          ? `M${a - 5} ${low}C${a - out} ${low - 28} ${a + out} ${low - 28} ${a + 5} ${low}`
+          : `M${a} ${low}C${a} ${rise} ${b} ${rise} ${b} ${low}`,
+      stroke: onRamp(colors.palette.attention, 0.75),
+      width: 1.5 + 3.5 * strength,
+      opacity: pointed && link !== pointed ? 0.15 : 0.2 + 0.8 * strength,
+    };
   });
-  const words = spots.map((spot) =>
-    svg(
-      "text",
-      {
-        transform: `translate(${spot.labelX.toFixed(1)} ${BASE + 14}) rotate(45)`,
-        "font-size": 11,
-        "font-family": "system-ui, sans-serif",
-        "font-weight": spot.token === from.token ? 700 : 400,
-        fill: colors.get("text"),
-      },
-      short(labelByToken.get(spot.token) ?? ""),
-    ),
+  const leaders = spots.map((spot): [number, number][] => [
+    [spot.x, base + 3],
+    [spot.labelX, base + 10],
+  ]);
+  const words = spots.map(
+    (spot): Text => ({
+      kind: "text",
+      x: spot.labelX,
+      y: base + 14,
+      turn: 45,
+      text: short(labelByToken.get(spot.token) ?? ""),
+      size: 11,
+      weight: spot.token === from.token ? 700 : 400,
+      fill: colors.get("text"),
+    }),
   );
-  const leaders = spots.map(
-    (spot) => `M${spot.x.toFixed(1)} ${BASE + 3}L${spot.labelX.toFixed(1)} ${BASE + 10}`,
-  );
-  return svg(
-    "svg",
-    { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}` },
-    svg("path", { d: ticks.join(""), stroke: colors.get("line"), "stroke-width": 1 }),
-    ...paths,
-    svg("path", { d: leaders.join(""), stroke: colors.get("muted"), "stroke-width": 1, fill: "none" }),
-    svg("circle", { cx: x(from.token), cy: BASE, r: 4, fill: colors.get("text") }),
-    ...words,
-  );
+  const dot = { kind: "rect", x: x(from.token) - 4, y: base - 4, width: 8, height: 8, radius: 4 } as const;
+  return {
+    width,
+    height: base + BELOW,
+    background: colors.get("background"),
+    shapes: [
+      { kind: "path", d: lines(...ticks), stroke: colors.get("line"), width: 1 },
+      ...arcs,
+      { kind: "path", d: lines(...leaders), stroke: colors.get("muted"), width: 1 },
+      { ...dot, fill: colors.get("text") },
+      ...words,
+    ],
+  };
 }
 
 /** The first and last token drawn: everything between the ends, padded to at least a dozen. */

@@ -5,14 +5,13 @@ import type { Plane, Planes } from "../../data/planes";
 import { csv } from "../../export/csv";
 import type { Exported } from "../../export/menu";
 import { pythonOf } from "../../export/python";
-import type { Scene, Shape } from "../../scene/scene";
+import { type Scene, titled } from "../../scene/scene";
 import { windowOf } from "../../state/window";
-import { canvasOf } from "../../ui/canvas";
-import { planeWords, weightWords } from "../../words";
-import { paintCells, reachOf } from "../heatmap/cells";
+import { planeWords } from "../../words";
 import { frameOf } from "../heatmap/frame";
-import { labelsOf } from "../heatmap/labels";
+import { matrixScene } from "../heatmap/scene";
 import { planeShown } from "../heatmap/view";
+import { scaleWords } from "./scale-words";
 
 export function attentionExport(context: Context, planes: Planes | undefined): Exported | null {
   const { store } = context;
@@ -86,49 +85,12 @@ export function attentionExport(context: Context, planes: Planes | undefined): E
 function attentionScene(context: Context, plane: Plane): Scene {
   const { model, store, theme } = context;
   const { state } = store;
-  const { colors } = theme;
-  const frame = frameOf(windowOf(plane.data, state), 720);
-  const source = canvasOf(paintCells(plane, state, colors, frame));
-  const top = 64;
-  const peak = weightWords(plane.data, state.sinks, reachOf(plane, state));
-  const scale = state.scale === "row" ? "maximum of each row" : `0 to ${peak} (${state.scale})`;
-  const note = `${model.payload.title} · ${model.payload.origin} · color scale: ${scale}; attention sinks: ${state.sinks}`;
-  const shapes: Shape[] = [
-    {
-      kind: "text",
-      x: 16,
-      y: 24,
-      text: `Attention: ${planeWords(plane)}`,
-      size: 16,
-      weight: 650,
-      fill: colors.get("text"),
-    },
-    { kind: "text", x: 16, y: 46, text: note, size: 11, fill: colors.get("muted") },
-    {
-      kind: "image",
-      x: frame.left,
-      y: top + frame.top,
-      width: frame.keys * frame.cell,
-      height: frame.rows * frame.cell,
-      source,
-    },
-    ...labelsOf(plane.data, frame).map(
-      (label): Shape => ({
-        kind: "text",
-        x: label.x,
-        y: top + label.y,
-        text: label.text,
-        size: label.size,
-        anchor: ({ left: "start", right: "end", center: "middle" } as const)[label.anchor],
-        turn: label.turn,
-        fill: colors.get(label.strong ? "text" : "muted"),
-      }),
-    ),
-  ];
-  return {
-    width: Math.max(frame.width, 520),
-    height: top + frame.height + 12,
-    background: colors.get("background"),
-    shapes,
-  };
+  const frame = frameOf(plane.data, windowOf(plane.data, state), 720);
+  const { payload } = model;
+  return titled(
+    matrixScene(plane, state, theme.colors, frame),
+    `Attention: ${planeWords(plane)}`,
+    [`${payload.title} · ${payload.origin}`, scaleWords(plane, state)],
+    theme.colors,
+  );
 }

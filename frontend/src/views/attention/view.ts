@@ -11,24 +11,13 @@ import { onRamp } from "../../ui/colors";
 import { h, picker, replace, segmented } from "../../ui/dom";
 import { counted, formatPercent } from "../../ui/format";
 import { button, card, controlName, key, note, swatch } from "../../ui/parts";
-import { planeWords, weightWords } from "../../words";
-import { headsView } from "../heads/view";
-import { isCurved, reachOf } from "../heatmap/cells";
+import { mapWords, planeWords } from "../../words";
+import { isCurved } from "../heatmap/cells";
 import { isLong, minimapView } from "../heatmap/minimap";
 import { heatmapView, planeShown } from "../heatmap/view";
 import { arcsView } from "./arcs";
 import { attentionExport } from "./export";
-
-const SINK_WORDS = {
-  raw: "sinks drawn like other tokens",
-  muted: "sinks excluded from the color scale",
-  renormalized: "sinks removed and each row rescaled to 100 %",
-};
-const SCALE_WORDS = {
-  row: "maximum of each row",
-  head: "maximum of this head",
-  global: "maximum over all heads",
-};
+import { reachWords, SCALE_WORDS, SINK_WORDS, scaleWords, uniformWords } from "./scale-words";
 
 export function attentionView(context: Context): HTMLElement | null {
   const { model, store, actions, theme } = context;
@@ -37,10 +26,10 @@ export function attentionView(context: Context): HTMLElement | null {
   const heatmap = heatmapView(context);
   const minimap = minimapView(context);
   const arcs = arcsView(context);
-  const heads = headsView(context);
   const title = h("h2");
   const status = h("p", { class: "note", "data-role": "attention-status" });
   const sinkNote = note();
+  const evenness = h("p", { class: "evenness", role: "note" });
   const legend = h("p", { class: "legend" });
   const omitted = h("div", {});
   const maps = picker(
@@ -63,7 +52,7 @@ export function attentionView(context: Context): HTMLElement | null {
     "Color scale",
     [
       { value: "row", label: "Row", tip: SCALE_WORDS.row },
-      { value: "head", label: "Head", tip: SCALE_WORDS.head },
+      { value: "head", label: "Map", tip: SCALE_WORDS.head },
       { value: "global", label: "Global", tip: SCALE_WORDS.global },
     ],
     (value) => store.set({ scale: value }),
@@ -88,13 +77,12 @@ export function attentionView(context: Context): HTMLElement | null {
     const plane = planeShown(planes, state);
     const { data, layer, head } = plane;
     const { part, keyAxis } = data;
-    const peak = weightWords(data, state.sinks, reachOf(plane, state));
     const name = part.isAttention ? "Attention" : `Attention (${part.map})`;
     replace(title, `${name}: ${planeWords(plane)}`);
-    const sinkWords = part.isAttention ? `; ${SINK_WORDS[state.sinks]}` : "";
-    status.textContent =
-      `The map shows where the model attends, not why it made its prediction. Color scale: ${SCALE_WORDS[state.scale]}` +
-      `${state.scale === "row" ? "" : ` (${peak})`}${sinkWords}${isCurved(data) ? "; square-root color scale" : ""}.`;
+    status.textContent = `The map shows where the model attends, not why it made its prediction. ${scaleWords(plane, state)}`;
+    const uniform = uniformWords(plane, state);
+    evenness.hidden = !uniform;
+    evenness.textContent = uniform;
     for (const element of [sinkName, sinks.element, sinkNote]) element.hidden = !part.isAttention;
     const sinkKeys = [...data.sinks(layer, head)];
     const position = (sink: number) => (isPooled(plane) ? "" : ` (position ${keyAxis.token(sink)})`);
@@ -109,7 +97,7 @@ export function attentionView(context: Context): HTMLElement | null {
       legend,
       h("span", {}, "0"),
       h("span", { class: "ramp" }, ...ramp),
-      h("span", {}, state.scale === "row" ? "row maximum" : peak),
+      h("span", {}, reachWords(plane, state)),
       part.mask.kind !== "full" && key(swatch(colors.get("masked")), "masked: cannot attend"),
       sinkKeys.length > 0 && state.sinks !== "raw" && key(swatch(colors.get("sink")), "attention sink"),
     );
@@ -136,14 +124,12 @@ export function attentionView(context: Context): HTMLElement | null {
     arcs.show(planes);
     describe();
   };
-  store.watch(["map"], async (state) => {
+  store.watch(["map"], (state) => {
     maps.show(state.map);
     const controls = controlsOf(context, attention[state.map]);
     replace(steppers, ...controls.elements);
     follow = controls.follow;
     follow();
-    const data = await model.attention(state.map);
-    if (store.state.map === state.map) void heads.show(data);
   });
   store.watch(["map", "layer", "head", "level", "scale"], () => void open());
   store.watch(["layer", "head"], () => follow());
@@ -176,19 +162,10 @@ export function attentionView(context: Context): HTMLElement | null {
     h(
       "div",
       { class: "split wide" },
-      h("div", {}, heatmap.element, legend, sinkNote, omitted),
+      h("div", {}, evenness, heatmap.element, legend, sinkNote, omitted),
       h("div", {}, minimap.element, arcs.element),
     ),
-    heads.element,
   );
-}
-
-/** The name of a map in the list, with its layers and heads. */
-function mapWords(part: Attention): string {
-  const layers = part.layers.length > 1 ? "all layers" : part.layerWords;
-  const heads = part.heads.length > 1 ? `${part.heads.length} heads` : part.headWords;
-  const coarse = part.pooled > 1 ? `, overview in blocks of ${part.pooled} tokens` : "";
-  return `${part.map}: ${layers}, ${heads}${coarse}${part.steps ? ", by generation step" : ""}`;
 }
 
 /** What a cell stands for if it covers more than one token. */

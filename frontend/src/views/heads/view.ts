@@ -3,11 +3,13 @@
 import type { Context } from "../../context";
 import { clamp } from "../../data/clamp";
 import type { Matrices } from "../../data/matrices";
+import type { Attention } from "../../data/payload.generated";
 import { whole } from "../../state/window";
 import { canvasOf, cleared, sized } from "../../ui/canvas";
 import { h, on, picker, replace } from "../../ui/dom";
 import { counted } from "../../ui/format";
-import { note } from "../../ui/parts";
+import { card, note } from "../../ui/parts";
+import { mapWords } from "../../words";
 import { paintCells } from "../heatmap/cells";
 import { gridLayout, type Layout, rankedLayout, spot, thumbnailAt } from "./layout";
 import { computedBy, type Ranking, ranked, scoredBy, scoreWords } from "./rankings";
@@ -16,13 +18,23 @@ import { headScores } from "./scores";
 const TOPS = [0, 8, 16, 32, 64];
 const FONT = "11px system-ui, sans-serif";
 
-export interface Heads {
-  readonly element: HTMLElement;
-  show(data: Matrices): Promise<void>;
+/** The map whose heads are shown beside a selected one: itself, else the one of its kind with most heads. */
+export function mapOfHeads(parts: readonly Attention[], selected: number): number {
+  const planes = ({ layers, heads }: Attention) => Math.max(layers.length, 1) * Math.max(heads.length, 1);
+  const { map, steps, heads } = parts[selected];
+  if (heads.length > 1) return selected;
+  let best = selected;
+  for (const [index, other] of parts.entries()) {
+    if (other.map !== map || other.steps !== steps || other.heads.length < 2) continue;
+    if (parts[best].heads.length < 2 || planes(other) > planes(parts[best])) best = index;
+  }
+  return best;
 }
 
-export function headsView(context: Context): Heads {
+export function headsView(context: Context): HTMLElement | null {
   const { model, store, theme, tooltip } = context;
+  const { attention } = model.payload;
+  if (!attention.some(({ layers, heads }) => layers.length > 1 || heads.length > 1)) return null;
   const base = h("canvas", { class: "matrix" });
   const over = h("canvas", {
     class: "matrix over heads",
@@ -40,14 +52,16 @@ export function headsView(context: Context): Heads {
     TOPS.map((count) => (count ? `top ${count}` : "all heads")),
     (option) => store.set({ topHeads: TOPS[option] }),
   );
-  const element = h(
-    "details",
-    { class: "heads-part", open: true },
-    h("summary", {}, "All heads"),
-    h("div", { class: "card-head" }, words, h("div", { class: "controls" }, order, top.element)),
+  const element = card(
+    "heads-part",
+    h("h2", {}, "Attention heads"),
+    [order, top.element],
+    words,
     scoreNote,
     box,
   );
+  /** The map whose heads are shown, and its matrices. */
+  let shownMap = -1;
   let data: Matrices | undefined;
   let rankings: Ranking[] = [];
   let shownHeads: number[] = [];
@@ -78,7 +92,7 @@ export function headsView(context: Context): Heads {
     layout = ranking ? rankedLayout(shownHeads.length, room) : gridLayout(layerCount, headCount, room);
     const { size, width, height } = layout;
     const cacheKey = [
-      state.map,
+      shownMap,
       state.sinks,
       state.scale,
       theme.current,
@@ -147,8 +161,9 @@ export function headsView(context: Context): Heads {
   };
 
   const selectedHead = () => {
-    const { layer, head } = store.state;
-    return data && (head >= 0 || data.headCount === 1) ? layer * data.headCount + Math.max(head, 0) : -1;
+    const { map, layer, head } = store.state;
+    if (!data || map !== shownMap || (head < 0 && data.headCount > 1)) return -1;
+    return layer * data.headCount + Math.max(head, 0);
   };
   const outline = () => {
     if (!data) return;
@@ -167,11 +182,18 @@ export function headsView(context: Context): Heads {
     const count = layerCount * headCount;
     const ranking = rankingShown();
     const scale = { row: "per row", head: "per head", global: "for all heads" }[state.scale];
-    const extent = `${counted(layerCount, "layer")} × ${counted(headCount, "head")}; one color scale ${scale}. `;
+    const { heads, headWords, layers, layerWords } = data.part;
+    const lines = layers.length ? counted(layerCount, "layer") : layerWords;
+    const across = heads.length ? ` × ${counted(headCount, "head")}` : `, ${headWords}`;
+    const extent = `${shownMap === state.map ? "" : `Map: ${mapWords(data.part)}. `}${lines}${across}; one color scale ${scale}. `;
     const how = ranking
       ? `Sorted by ${ranking.name}: ${ranking.meaning}. Captions: layer·head and score.` +
         (shownHeads.length < count ? ` Top ${shownHeads.length} of ${count}.` : "")
-      : "Rows are layers, columns are heads.";
+      : heads.length
+        ? "Rows are layers, columns are heads."
+        : data.part.isAttention
+          ? 'Single heads are not in this page; compute_attention(text, layer="all", head="all", keep="top:16") computes them.'
+          : "This map joins all heads.";
     const reading = loaded < layerCount ? ` Reading layer ${loaded + 1} of ${layerCount} …` : "";
     words.textContent = extent + how + reading;
     const selected = selectedHead();
@@ -201,7 +223,8 @@ export function headsView(context: Context): Heads {
   const choose = (index: number) => {
     if (!data || index < 0) return;
     const [layer, head] = split(index);
-    store.set({ layer, head });
+    store.set({ map: shownMap, layer, head });
+    bringMap(element);
   };
   on(over, {
     pointermove: (event) => {
@@ -239,7 +262,6 @@ export function headsView(context: Context): Heads {
     choice.show(store.state.ranking);
     replace(order, choice.element);
   };
-  element.addEventListener("toggle", draw);
   store.watch(["layer", "head"], () => {
     outline();
     describe();
@@ -250,9 +272,13 @@ export function headsView(context: Context): Heads {
   theme.watch(draw);
   new ResizeObserver(draw).observe(box);
 
-  const show = async (shown: Matrices) => {
+  const show = async (map: number) => {
+    shownMap = map;
+    const shown = await model.attention(map);
+    if (shownMap !== map) return;
     data = shown;
     painted = "";
+    rankings = [];
     element.hidden = shown.layerCount * shown.headCount < 2;
     if (element.hidden) return;
     const scored = scoredBy(model.payload.heads, shown);
@@ -270,5 +296,21 @@ export function headsView(context: Context): Heads {
     offer();
     draw();
   };
-  return { element, show };
+  store.watch(["map"], (state) => {
+    const map = mapOfHeads(attention, state.map);
+    if (map !== shownMap) void show(map);
+    else {
+      outline();
+      describe();
+    }
+  });
+  return element;
+}
+
+/** Scroll to the map of the chosen head, unless it is in view. */
+function bringMap(from: HTMLElement): void {
+  const root = from.getRootNode() as ShadowRoot;
+  const map = root.querySelector("[data-view=heatmap]");
+  const smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  map?.scrollIntoView({ block: "nearest", behavior: smooth ? "smooth" : "auto" });
 }

@@ -2,6 +2,7 @@
 
 import type { Matrices } from "../../data/matrices";
 import type { Plane } from "../../data/planes";
+import { rowFloor, type Scale } from "../../data/scale";
 import type { State } from "../../state/store";
 import type { Window } from "../../state/window";
 import { type Colors, pixel, pixels } from "../../ui/colors";
@@ -32,21 +33,26 @@ export function paintCells(
   };
   const lastRow = firstRow + rows - 1;
   if (state.scale === "row" || mode === "renormalized") {
-    const peak = state.scale === "row" ? 0 : reachOf({ data, layer, head }, state);
+    const peak = state.scale === "row" ? 0 : shownScale({ data, layer, head }, state).reach;
     for (let row = firstRow; row <= lastRow; row++) {
       const { weights } = data.row(layer, head, row, mode);
       let reach = peak;
       if (state.scale === "row") {
+        let [total, tokens] = [0, 0];
         weights.forEach((weight, key) => {
-          if (!off[key]) reach = Math.max(reach, Math.abs(weight));
+          if (off[key] || !data.allowed(row, key)) return;
+          reach = Math.max(reach, Math.abs(weight));
+          total += Math.abs(weight);
+          tokens += data.tokensOf(key);
         });
+        reach = Math.max(reach, rowFloor(data, total, tokens));
       }
       weights.forEach((weight, key) => {
         if (weight !== 0) put(row, key, weight / reach);
       });
     }
   } else {
-    const factor = 1 / (reachOf({ data, layer, head }, state) || 1);
+    const factor = 1 / (shownScale({ data, layer, head }, state).reach || 1);
     data.visit(layer, head, (row, key, weight) => put(row, key, weight * factor), firstRow, lastRow);
   }
   const image = new ImageData(across, down);
@@ -88,12 +94,12 @@ function emptyCells(
   return sizes;
 }
 
-/** The weight with the strongest color, if it is the same for all rows. */
-export function reachOf(
+/** The color scale, if it is the same for all rows. */
+export function shownScale(
   { data, layer, head }: Plane,
   { scale, sinks }: Pick<State, "sinks" | "scale">,
-): number {
-  return scale === "global" ? data.globalPeak(sinks) : data.peak(layer, head, sinks);
+): Scale {
+  return scale === "global" ? data.globalScale(sinks) : data.scale(layer, head, sinks);
 }
 
 /** Whether colors follow the square root, which shows the small weights of long texts. */

@@ -2,6 +2,7 @@
 
 import type { Context } from "../../context";
 import type { Plane, Planes } from "../../data/planes";
+import { drawScene } from "../../scene/canvas";
 import type { State } from "../../state/store";
 import { contains, windowOf } from "../../state/window";
 import { cleared, sized } from "../../ui/canvas";
@@ -9,8 +10,8 @@ import { h, on } from "../../ui/dom";
 import { formatCount } from "../../ui/format";
 import { planeWords } from "../../words";
 import { cellRows } from "./cell-tooltip";
-import { drawMatrix } from "./drawing";
 import { type Frame, frameOf } from "./frame";
+import { matrixScene } from "./scene";
 
 export interface Heatmap {
   readonly element: HTMLElement;
@@ -53,10 +54,12 @@ export function heatmapView(context: Context): Heatmap {
     const { state } = store;
     plane = planeShown(planes, state);
     const { data } = plane;
-    frame = frameOf(windowOf(data, state), element.clientWidth);
-    drawMatrix(sized(base, frame.width, frame.height), plane, state, theme.colors, frame);
+    const isFirst = !frame;
+    frame = frameOf(data, windowOf(data, state), element.clientWidth);
+    drawScene(sized(base, frame.width, frame.height), matrixScene(plane, state, theme.colors, frame));
     sized(over, frame.width, frame.height);
     overlay();
+    if (isFirst) follow(); // the selection may have moved before the map was drawn
     const extent = `${formatCount(data.rows)} × ${formatCount(data.keys)}`;
     const part = frame.rows < data.rows || frame.keys < data.keys ? `a window of ${extent}` : extent;
     over.setAttribute(
@@ -71,15 +74,18 @@ export function heatmapView(context: Context): Heatmap {
   const overlay = () => {
     if (!plane || !frame) return;
     const pen = cleared(over);
-    const { firstRow, rows, firstKey, keys, left, top, cell } = frame;
-    const thick = Math.max(cell, 2);
+    const { firstRow, rows, firstKey, keys, left, top, cellWidth, cellHeight } = frame;
+    const [wide, tall] = [Math.max(cellWidth, 2), Math.max(cellHeight, 2)];
+    const [width, height] = [keys * cellWidth, rows * cellHeight];
     const atRow = (row: number, by = 0) => {
       if (row < firstRow || row >= firstRow + rows) return;
-      pen.strokeRect(left - by, top + (row - firstRow) * cell - by, keys * cell + 2 * by, thick + 2 * by);
+      const y = top + (row - firstRow) * cellHeight;
+      pen.strokeRect(left - by, y - by, width + 2 * by, tall + 2 * by);
     };
     const atKey = (key: number, by = 0) => {
       if (key < firstKey || key >= firstKey + keys) return;
-      pen.strokeRect(left + (key - firstKey) * cell - by, top - by, thick + 2 * by, rows * cell + 2 * by);
+      const x = left + (key - firstKey) * cellWidth;
+      pen.strokeRect(x - by, top - by, wide + 2 * by, height + 2 * by);
     };
     const selected = cellOf(store.state.focus);
     pen.lineWidth = 2;
@@ -96,8 +102,8 @@ export function heatmapView(context: Context): Heatmap {
   const cellAt = (event: MouseEvent) => {
     if (!frame) return undefined;
     const box = over.getBoundingClientRect();
-    const key = Math.floor((event.clientX - box.left - frame.left) / frame.cell) + frame.firstKey;
-    const row = Math.floor((event.clientY - box.top - frame.top) / frame.cell) + frame.firstRow;
+    const key = Math.floor((event.clientX - box.left - frame.left) / frame.cellWidth) + frame.firstKey;
+    const row = Math.floor((event.clientY - box.top - frame.top) / frame.cellHeight) + frame.firstRow;
     return contains(frame, row, key) ? { row, key } : undefined;
   };
   on(over, {
@@ -124,15 +130,17 @@ export function heatmapView(context: Context): Heatmap {
     },
   });
 
-  // The window follows a selection outside it.
-  store.watch(["focus"], ({ zoom, focus }) => {
+  /** Move the window to a selection outside it. */
+  const follow = () => {
+    const { zoom, focus } = store.state;
     if (!frame || !zoom || focus < 0) return;
     const { row, key } = cellOf(focus);
     const { firstRow, rows, firstKey, keys } = frame;
     const isSeen =
       row >= 0 ? row >= firstRow && row < firstRow + rows : key >= firstKey && key < firstKey + keys;
     if (!isSeen && Math.max(row, key) >= 0) store.set({ zoomRow: focus, zoomKey: focus });
-  });
+  };
+  store.watch(["focus", "zoom"], follow);
   store.watch(["sinks", "scale", "zoom", "zoomRow", "zoomKey", "zoomSize"], schedule);
   store.watch(["anchor", "focus", "hover", "attribution"], overlay);
   theme.watch(schedule);
