@@ -1,46 +1,16 @@
 """The layers in a real browser: linked with the selection, by keyboard, in both themes."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from browsing import AXE, containing, eventually
-from sample_results import PIECES, generation
+from browsing import containing, eventually
+from sample_lens import with_lens
+from sample_results import generation
 
-from model_understanding.results import LogitLens, Report
 from model_understanding.show.page.document import html_page
 
 pytestmark = pytest.mark.browser
-
-
-def with_lens(layers: int = 6) -> Report:
-    report = generation()
-    source = report.generation
-    assert source is not None
-    positions = np.arange(source.prompt_length - 1, len(source.tokens) - 1)
-    numbers = np.random.default_rng(1)
-    plane = (layers, len(positions))
-    following = source.tokens.ids[positions + 1]
-    known = [int(entry) for entry in dict.fromkeys(following.tolist())]
-    ids = [*range(10**6, 10**6 + 5), *known]
-    lens = LogitLens(
-        tokens=source.tokens,
-        positions=positions,
-        top_ids=numbers.integers(0, 5, (*plane, 3)) + 10**6,
-        top_probabilities=-np.sort(-numbers.random((*plane, 3)) / 3),
-        entropies=numbers.random(plane),
-        divergences=np.where(np.arange(layers)[:, None] == layers - 1, 0, numbers.random(plane)),
-        final_ranks=np.where(np.arange(layers)[:, None] == layers - 1, 1, 1234) * np.ones(plane, dtype=int),
-        final_probabilities=numbers.random(plane),
-        next_ids=following,
-        next_ranks=np.ones(plane, dtype=int),
-        next_probabilities=numbers.random(plane),
-        ids=ids,
-        labels=(*PIECES, *(f"token {entry}" for entry in known)),
-    )
-    return replace(report, lens=lens)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -71,14 +41,6 @@ def test_the_layers_are_drawn_and_follow_the_selection(visit, scheme):
     page.mouse.click(box["x"] + box["width"] * 0.5 / len(lens.positions), box["y"] + 5)
     eventually(heading, containing(first))
     assert not opened.events
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.skipif(not AXE.exists(), reason="axe-core is missing")
-def test_axe_finds_nothing_serious(visit, scheme):
-    opened = visit(html_page(with_lens()), scheme, bypass_csp=True)
-    opened.page.locator("canvas.heads[aria-label]").wait_for(state="attached")  # drawn when it is decoded
-    assert opened.axe_violations() == []
 
 
 def test_hostile_tokens_stay_text_and_come_out_as_numbers(visit):

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,6 +47,14 @@ IS_STILL = (
   return !isReading && roots.every((root) => root.getAnimations().length === 0);
 }"""
 )
+OPEN_EVERYTHING = (
+    "() => { "
+    + ALL
+    + """
+  const sections = all(document).filter((e) => e.matches("details:not(.menu)"));
+  for (const section of sections) section.open = true;
+}"""
+)
 TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(0))))"
 # The colors of every element that holds words of its own, with what lies behind it.
 COLORS_IN_USE = (
@@ -67,7 +76,6 @@ COLORS_IN_USE = (
 }"""
 )
 REPOSITORY = Path(__file__).parents[2]
-AXE = REPOSITORY / "frontend/node_modules/axe-core/axe.min.js"
 PICTURES = REPOSITORY / "build" / "screenshots"  # kept by the continuous integration
 
 
@@ -119,16 +127,20 @@ class Visit:
         found = self.page.evaluate(COLORS_IN_USE)
         return [(words, _as_hex(color), _as_hex(ground)) for words, color, ground in found]
 
-    def axe_violations(self) -> list[tuple[str, list[str]]]:
-        """Return what axe calls serious or critical; the page must have been opened with ``bypass_csp``."""
+    def axe_violations(self, *rules: str) -> list[tuple[str, list[str]]]:
+        """Return what axe finds, by all rules or some; the page must have been opened with ``bypass_csp``."""
+        self.open_everything()
+        axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+        self.page.add_script_tag(content=axe)
+        options = {"runOnly": list(rules)} if rules else {}
+        found = self.page.evaluate("async (options) => (await axe.run(options)).violations", options)
+        return [(rule["id"], [node["html"][:200] for node in rule["nodes"]]) for rule in found]
+
+    def open_everything(self) -> None:
+        """Open all sections, and wait until what they hold is drawn."""
         self.settle()
-        self.page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
-        found = self.page.evaluate("async () => (await axe.run()).violations")
-        return [
-            (violation["id"], [node["html"][:200] for node in violation["nodes"]])
-            for violation in found
-            if violation["impact"] in ("serious", "critical")
-        ]
+        self.page.evaluate(OPEN_EVERYTHING)
+        self.settle()
 
 
 def eventually(read: Callable[[], Any], expected: object, seconds: float = PATIENCE) -> Any:

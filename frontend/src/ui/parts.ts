@@ -71,7 +71,7 @@ export function cautionNotes(cautions: readonly string[]): HTMLElement[] {
 }
 
 export function table(names: readonly string[], body: HTMLElement, style?: string): HTMLElement {
-  const head = names.map((name) => h("th", { scope: "col" }, name));
+  const head = names.map((name) => (name ? h("th", { scope: "col" }, name) : h("td")));
   return h("table", { class: style }, h("thead", {}, h("tr", {}, ...head)), body);
 }
 
