@@ -1,12 +1,14 @@
 """Attributions: checked when made, and folded, normalized and listed right."""
 
+import json
 from dataclasses import replace
 
 import hard_results as made
 import numpy as np
 import pytest
 
-from model_understanding import Attribution, InputError, Target, Tokens
+from model_understanding import Attribution, InputError, Prediction, Report, Target, Tokens
+from model_understanding.show.payload.report import report_payload
 
 TOKENS = Tokens.from_spans(
     texts=("a bad film. ok",),
@@ -126,9 +128,48 @@ def test_a_table():
         table["target"].tolist() == [both.targets[0].description()] * 8 + [both.targets[1].description()] * 8
     )
     assert table["position"].tolist() == [*range(8)] * 2
-    assert table["score"].to_numpy(np.float32).tobytes() == both.scores.tobytes()
+    expected = np.where(both.valid, both.scores, np.float32(np.nan)).ravel()
+    np.testing.assert_array_equal(table["score"].to_numpy(np.float32), expected)
+    np.testing.assert_allclose(
+        np.nansum(np.abs(table["share"].to_numpy().reshape(2, 8)), axis=1), 1, rtol=1e-6
+    )
+    assert (np.sign(table["share"]) == np.sign(table["score"]))[both.valid.ravel()].all()
     assert table["valid"].sum() == 15
     assert table["start"].tolist() == [0, 2, 4, 6, 8, 10, 12, 14] * 2
+
+
+def test_what_was_not_measured_is_no_zero_in_any_table(tmp_path):
+    """A method that keeps special tokens in place, and tokens after the target, have no score."""
+    tokens = Tokens.from_pieces(["[CLS]", "good", "film", "[SEP]", "later"])
+    found = scored(
+        tokens=tokens,
+        targets=(Target(task="causal-lm"),),
+        scores=[[0.0, 0.75, 0.0, -0.25, 0.0]],
+        valid=[[True] * 4 + [False]],
+        outputs=[1.0],
+        gaps=None,
+        baseline_outputs=None,
+    )
+    assert found.scored.tolist() == [[False, True, True, True, False]], "0 is a score of an ordinary token"
+    assert json.loads(found.to_json())["scores"] == [[None, 0.75, 0.0, -0.25, None]]
+    assert Attribution.from_json(found.to_json()).to_json() == found.to_json()
+    table = found.to_dataframe()
+    assert (
+        table["score"].isna().tolist() == table["share"].isna().tolist() == [True, False, False, False, True]
+    )
+    assert table["share"].tolist()[1:4] == [0.75, 0.0, -0.25]
+    prediction = Prediction(
+        tokens=tokens, labels=("a", "b"), logits=[0.0, 1.0], probabilities=None, problem="single_label"
+    )
+    report = Report(prediction=prediction, attributions=(found,))
+    lines = report.save(tmp_path / "x.csv").read_text("utf-8").splitlines()
+    columns = lines[0].split(",")
+    cells = [dict(zip(columns, line.split(","), strict=True))["score"] for line in lines[1:]]
+    assert cells == ["", "0.75", "0.0", "-0.25", ""]
+    assert report_payload(report)["attributions"][0]["scores"] == [[None, 0.75, 0.0, -0.25, None]]
+    wrong = found.to_json().replace("0.75", "null")
+    with pytest.raises(InputError, match=r"Attribution\.scores is null where there must be a number"):
+        Attribution.from_json(wrong)
 
 
 def test_arrays_from_elsewhere():

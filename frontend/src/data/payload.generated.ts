@@ -248,7 +248,7 @@ export interface Attribution {
   /** How scores join to words and sentences. */
   readonly norm: "sum" | "l1" | "l2" | "max";
   readonly targets: readonly (Target)[];
-  /** For each target the raw score of each token, exact; null where it cannot contribute. */
+  /** For each target the raw score of each token, exact; null where it has none: it cannot contribute, or the method keeps it in place. */
   readonly scores: readonly (readonly (number | null)[])[];
   /** Standard errors of the scores. */
   readonly errors: readonly (readonly (number)[])[] | null;

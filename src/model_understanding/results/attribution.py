@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -53,6 +53,8 @@ class Attribution(JsonResult):
     [('good', 0.75), ('film', -0.25)]
     """
 
+    EMPTY: ClassVar[dict[str, str]] = {"scores": "scored", "standard_errors": "scored"}
+
     tokens: Tokens
     targets: tuple[Target, ...]
     scores: Float[np.ndarray, "targets tokens"]
@@ -90,6 +92,15 @@ class Attribution(JsonResult):
                     f"The {name} of {self.method!r} are not finite.",
                     hint="Load the model with dtype='float32' and try again.",
                 )
+
+    @property
+    def scored(self) -> Bool[np.ndarray, "targets tokens"]:
+        """Which tokens have a score for which target, shape ``(N, T)``.
+
+        All that can contribute, except special and chat-template tokens with a score of exactly 0: methods
+        that keep them in place have not measured them. Views and tables show no number for the others.
+        """
+        return self.valid & ~(self.tokens.special & (self.scores == 0))
 
     @classmethod
     def from_arrays(
@@ -298,11 +309,19 @@ class Attribution(JsonResult):
         return list(zip(self.tokens.surfaces(), map(float, self.row(target).scores[0]), strict=True))
 
     def to_dataframe(self) -> "pandas.DataFrame":
-        """Return a table with one row per target and token."""
+        """Return a table with one row per target and token.
+
+        ``share`` is the score as a share of the target's absolute scores, with its sign; ``score`` and
+        ``share`` are NaN where a token has no score, and empty in ``.csv``.
+        """
         import pandas
 
         count, length = self.scores.shape
         starts, ends = self.tokens.offsets.T
+        scores, shares = (
+            np.where(self.scored, values, np.float32(np.nan)).ravel()
+            for values in (self.scores, self.normalized().scores)
+        )
         return pandas.DataFrame(
             {
                 "target": np.repeat([target.description() for target in self.targets], length),
@@ -315,7 +334,8 @@ class Attribution(JsonResult):
                 "end": np.tile(ends, count),
                 "word": np.tile(self.tokens.words, count),
                 "special": np.tile(self.tokens.special, count),
-                "score": self.scores.ravel(),
+                "score": scores,
+                "share": shares,
                 "valid": self.valid.ravel(),
             }
         )

@@ -1,8 +1,8 @@
 """Results to JSON and back: one codec for every result type.
 
 A result is an object with ``type`` and its fields; arrays are nested lists with as many digits as are
-needed to restore each value exactly. The outermost object has ``schema``. NaN and infinity are rejected. In a
-file, large arrays are packed (``packed_arrays.py``).
+needed to restore each value exactly, and null for a score that was not measured. The outermost object has
+``schema``. NaN and infinity are rejected. In a file, large arrays are packed (``packed_arrays.py``).
 """
 
 import json
@@ -31,6 +31,9 @@ class JsonResult:
 
     ROUNDED: ClassVar[frozenset[str]] = frozenset()
     """Fields whose large arrays are rounded when they are packed into a file."""
+
+    EMPTY: ClassVar[dict[str, str]] = {}
+    """Arrays with elements that have no value, and the property that says which have one: others are null."""
 
     def __init_subclass__(cls, *, abstract: bool = False, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
@@ -177,11 +180,14 @@ def _packed(array: np.ndarray, rounded: bool) -> dict[str, Any] | None:
 
 def _plain(value: Any, store: Store | None = None, rounded: bool = False) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        lossy = getattr(value, "ROUNDED", ())
+        lossy, empty = getattr(value, "ROUNDED", ()), getattr(value, "EMPTY", {})
         content = {
             field.name: _plain(getattr(value, field.name), store, field.name in lossy)
             for field in fields(value)
         }
+        for name, mask in empty.items():
+            if isinstance(content[name], list):  # packed arrays have no null
+                _clear(content[name], getattr(value, mask))
         return {"type": type(value).__name__, **content}
     if isinstance(value, np.ndarray):
         if store is not None and (stored := store(value, rounded)) is not None:
@@ -200,6 +206,25 @@ def _plain(value: Any, store: Store | None = None, rounded: bool = False) -> Any
     return repr(value)  # a parameter of a method can be any object
 
 
+def _clear(rows: list[list[Any]], has_value: np.ndarray) -> None:
+    """Set the elements of a matrix that have no value to null."""
+    for row, column in zip(*np.nonzero(~has_value), strict=True):
+        rows[row][column] = None
+
+
+def _filled(value: Any) -> Any:
+    """Return the rows of a matrix with 0 in place of null."""
+    if not isinstance(value, list):
+        return value
+    return [
+        [0.0 if cell is None else cell for cell in row] if isinstance(row, list) else row for row in value
+    ]
+
+
+def _nulls(rows: list[list[Any]]) -> np.ndarray:
+    return np.array([[cell is None for cell in row] for row in rows], dtype=bool)
+
+
 def _is_result(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("type"), str) and value["type"] in _TYPES
 
@@ -207,15 +232,22 @@ def _is_result(value: Any) -> bool:
 def _restored(data: dict[str, Any]) -> Any:
     """Build a result from its fields, each checked against its declared type."""
     kind = _TYPES[data["type"]]
-    hints = _hints(kind)
+    hints, empty = _hints(kind), getattr(kind, "EMPTY", {})
     content = {}
     for name, value in data.items():
         if name == "type":
             continue
         if name not in hints:
             raise ValueError(f"{kind.__name__} has no field {name!r}")
+        if name in getattr(kind, "EMPTY", {}) and isinstance(value, list):
+            value = [
+                [0.0 if x is None else x for x in row] if isinstance(row, list) else row for row in value
+            ]
         content[name] = _as_declared(value, hints[name], f"{kind.__name__}.{name}")
     result = kind(**content)
+    for name, mask in empty.items():
+        if isinstance(data.get(name), list) and (_nulls(data[name]) & getattr(result, mask)).any():
+            raise ValueError(f"{kind.__name__}.{name} is null where there must be a number")
     if isinstance(result, JsonResult):
         result.require_possible()
     return result

@@ -122,8 +122,8 @@ def _attribution(report: Report, attribution: Attribution, tables: Tables) -> di
     table, positions = tables.locate(attribution.tokens)
     norm = "sum" if attribution.signed else str(attribution.parameters.get("norm", "l2"))
     scores = decimals(attribution.scores)
-    for row, valid in zip(scores, attribution.valid, strict=True):
-        for token in np.flatnonzero(~valid):
+    for row, scored in zip(scores, attribution.scored, strict=True):
+        for token in np.flatnonzero(~scored):
             row[token] = None
     errors = attribution.standard_errors
     return {

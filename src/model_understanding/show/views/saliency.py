@@ -191,8 +191,7 @@ def has_score(attribution: Attribution) -> np.ndarray:
 
     Methods that keep special and chat-template tokens in place give them exactly 0, which was not measured.
     """
-    kept = attribution.tokens.special & (attribution.scores[0] == 0)
-    return attribution.valid[0] & ~kept
+    return attribution.scored[0]
 
 
 def signed_percent(share: float, signed: bool) -> str:

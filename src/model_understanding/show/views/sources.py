@@ -106,7 +106,7 @@ def sources_view(attribution: Attribution, level: Level | None = None) -> Source
         tops=tuple(tops),
         units=tuple(printable(label, _LABEL) for label in folded.tokens.labels()),
         special=special,
-        scored=folded.valid & ~(special & (scores == 0)),
+        scored=folded.scored,
         shares=shares,
         strengths=np.clip(shares / peak, -1, 1),
         signed=folded.signed,
