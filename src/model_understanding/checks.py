@@ -3,7 +3,9 @@
 import math
 import warnings
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from functools import wraps
+from inspect import signature
 from numbers import Real
 from operator import index
 from typing import Any, ParamSpec, TypeVar
@@ -148,6 +150,40 @@ def takes_former_names(**former: str) -> Callable[[Callable[P, R]], Callable[P, 
         return call
 
     return decorate
+
+
+def names_arguments(function: Callable[P, R]) -> Callable[P, R]:
+    """Let a function refuse an unknown keyword argument with a list of those that it takes.
+
+    Args:
+        function: The function; it takes no ``**options`` of its own.
+
+    Returns:
+        The function, which raises InputError for an unknown keyword argument.
+
+    >>> @names_arguments
+    ... def double(number: int, *, times: int = 2) -> int:
+    ...     return times * number
+    >>> double(3, time=4)
+    Traceback (most recent call last):
+    ...
+    model_understanding.errors.InputError: double has no argument 'time'. Allowed: times. Pass times=….
+    """
+    parameters = signature(function).parameters
+    names = [name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
+
+    @wraps(function)
+    def call(*arguments: P.args, **options: P.kwargs) -> R:
+        for name in options:
+            if name not in parameters:
+                close = get_close_matches(name, names, 1)
+                raise InputError(
+                    f"{function.__name__} has no argument {name!r}. Allowed: {', '.join(names)}.",
+                    hint=f"Pass {close[0]}=…." if close else f"Leave {name} out.",
+                )
+        return function(*arguments, **options)
+
+    return call
 
 
 def is_whole(value: Any) -> bool:

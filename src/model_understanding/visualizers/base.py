@@ -9,7 +9,7 @@ import torch
 from model_understanding.attention.keep import AxisChoice
 from model_understanding.attention.protocol import AttentionMapMethod
 from model_understanding.attribution.choose import MethodChoice
-from model_understanding.checks import takes_former_names
+from model_understanding.checks import names_arguments, takes_former_names
 from model_understanding.errors import InputError
 from model_understanding.evaluation.run import assess
 from model_understanding.loading import LoadingOptions, load
@@ -84,6 +84,7 @@ class Visualizer(PlotsSaliency):
         raise NotImplementedError
 
     @takes_former_names(map="kind")
+    @names_arguments
     def plot_attention(
         self,
         map_or_text: Any,
@@ -96,12 +97,20 @@ class Visualizer(PlotsSaliency):
         level: "Level" = "character",
         sinks: "SinkMode | None" = None,
         theme: "Theme" = "light",
+        title: str | None = None,
+        vmin: float | None = None,
+        vmax: float | None = None,
+        cmap: Any = None,
+        annot: Any = None,
+        fmt: str | None = None,
+        cbar: bool | None = None,
+        figsize: tuple[float, float] | None = None,
     ) -> "Axes":
         """Draw an attention map: a heatmap, a grid over layers and heads, or arcs between tokens.
 
         Args:
             map_or_text: A map, or a text to compute it for first.
-            ax: Axes to draw into; a new figure if left out.
+            ax: Axes to draw into; the plot stays inside their place. A new figure if left out.
             kind: For a text: which map, as ``compute_attention`` takes it; ``raw`` if left out.
             view: ``map``, a heatmap of one matrix; ``grid``, a small tile for each layer and head;
                 ``arcs``, the strongest links of one matrix between two columns of tokens.
@@ -115,16 +124,27 @@ class Visualizer(PlotsSaliency):
                 color scale, ``renormalized`` also divides each row by what remains. If left out, ``muted``
                 for attention weights and ``raw`` for other maps.
             theme: ``light`` or ``dark``.
+            title: The title; empty for none. By default it names what is drawn.
+            vmin: Value at the start of the color scale.
+            vmax: Value at the end of the color scale; with the same limits several plots are on one scale.
+            cmap: Colors of the scale: a name, a matplotlib colormap, or a list of colors.
+            annot: In a ``map``: whether values are written into the cells, or the texts, one per cell.
+            fmt: Format of the written values, for example ``.2f``.
+            cbar: Whether there is a color bar; by default where there is room for it.
+            figsize: Width and height of the new figure in inches; by default it grows with the text.
 
         Returns:
             The axes.
 
         Raises:
-            InputError: The map does not hold that layer or head; there is no such map, view, level, theme or
-                way to draw sinks; or ``kind`` is given with a map.
+            InputError: The map does not hold that layer or head; there is no such map, view, level, theme,
+                argument or way to draw sinks; ``kind`` is given with a map; or the axes share an axis with a
+                plot that shows something else on it.
         """
+        from model_understanding.show.figures.options import PlotOptions
         from model_understanding.show.figures.report import attention_axes
 
+        options = PlotOptions(title=title, vmin=vmin, vmax=vmax, cmap=cmap, annot=annot, fmt=fmt, cbar=cbar)
         if isinstance(map_or_text, AttentionMap):
             if kind is not None:
                 raise InputError(
@@ -140,49 +160,104 @@ class Visualizer(PlotsSaliency):
             attention_map = self.compute_attention(map_or_text, kind=kind, layer=layers, head=heads)
             layer = head = None  # the map holds just these
         return attention_axes(
-            attention_map, ax, view=view, layer=layer, head=head, level=level, sinks=sinks, theme=theme
+            attention_map,
+            ax,
+            view=view,
+            layer=layer,
+            head=head,
+            level=level,
+            sinks=sinks,
+            theme=theme,
+            figsize=figsize,
+            options=options,
         )
 
+    @names_arguments
     def plot_logit_lens(
-        self, lens_or_text: Any, *, ax: "Axes | None" = None, theme: "Theme" = "light"
+        self,
+        lens_or_text: Any,
+        *,
+        ax: "Axes | None" = None,
+        theme: "Theme" = "light",
+        title: str | None = None,
+        vmin: float | None = None,
+        vmax: float | None = None,
+        cmap: Any = None,
+        annot: Any = None,
+        fmt: str | None = None,
+        cbar: bool | None = None,
+        figsize: tuple[float, float] | None = None,
     ) -> "Axes":
         """Draw what each layer predicts: layers × positions, colored by probability.
 
         Args:
             lens_or_text: A logit lens, or a text to compute it for first.
-            ax: Axes to draw into; a new figure if left out.
+            ax: Axes to draw into; the plot stays inside their place. A new figure if left out.
             theme: ``light`` or ``dark``.
+            title: The title; empty for none. By default it names what is drawn.
+            vmin: Value at the start of the color scale.
+            vmax: Value at the end of the color scale; with the same limits several plots are on one scale.
+            cmap: Colors of the scale: a name, a matplotlib colormap, or a list of colors.
+            annot: Whether values are written into the cells, or the texts to write, one per cell.
+            fmt: Format of the written values, for example ``.2f``.
+            cbar: Whether there is a color bar; by default where there is room for it.
+            figsize: Width and height of the new figure in inches; by default it grows with the text.
 
         Returns:
             The axes.
 
         Raises:
-            InputError: There is no such theme, or the text cannot be read.
+            InputError: There is no such theme or argument, or the text cannot be read.
         """
+        from model_understanding.show.figures.options import PlotOptions
         from model_understanding.show.figures.report import lens_axes
 
+        options = PlotOptions(title=title, vmin=vmin, vmax=vmax, cmap=cmap, annot=annot, fmt=fmt, cbar=cbar)
         lens = lens_or_text if isinstance(lens_or_text, LogitLens) else self.compute_logit_lens(lens_or_text)
-        return lens_axes(lens, ax, theme=theme)
+        return lens_axes(lens, ax, theme=theme, figsize=figsize, options=options)
 
+    @names_arguments
     def plot_query_key(
-        self, query_key: QueryKey, *, ax: "Axes | None" = None, theme: "Theme" = "light"
+        self,
+        query_key: QueryKey,
+        *,
+        ax: "Axes | None" = None,
+        theme: "Theme" = "light",
+        title: str | None = None,
+        vmin: float | None = None,
+        vmax: float | None = None,
+        cmap: Any = None,
+        annot: Any = None,
+        fmt: str | None = None,
+        cbar: bool | None = None,
+        figsize: tuple[float, float] | None = None,
     ) -> "Axes":
         """Draw which dimensions of a head make a query attend to its keys: keys × dimensions.
 
         Args:
             query_key: What ``compute_query_key`` returned.
-            ax: Axes to draw into; a new figure if left out.
+            ax: Axes to draw into; the plot stays inside their place. A new figure if left out.
             theme: ``light`` or ``dark``.
+            title: The title; empty for none. By default it names what is drawn.
+            vmin: Value at the start of the color scale.
+            vmax: Value at the end of the color scale; with the same limits several plots are on one scale.
+            cmap: Colors of the scale: a name, a matplotlib colormap, or a list of colors.
+            annot: Whether values are written into the cells, or the texts to write, one per cell.
+            fmt: Format of the written values, for example ``.2f``.
+            cbar: Whether there is a color bar; by default where there is room for it.
+            figsize: Width and height of the new figure in inches; by default it grows with the text.
 
         Returns:
             The axes.
 
         Raises:
-            InputError: There is no such theme.
+            InputError: There is no such theme or argument.
         """
+        from model_understanding.show.figures.options import PlotOptions
         from model_understanding.show.figures.report import query_key_axes
 
-        return query_key_axes(query_key, ax, theme=theme)
+        options = PlotOptions(title=title, vmin=vmin, vmax=vmax, cmap=cmap, annot=annot, fmt=fmt, cbar=cbar)
+        return query_key_axes(query_key, ax, theme=theme, figsize=figsize, options=options)
 
     def _check_model(self) -> None:
         """Raise UnsupportedModelError for a model that loads, but cannot be explained."""

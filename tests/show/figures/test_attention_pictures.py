@@ -123,8 +123,8 @@ def test_arcs_are_the_largest_links_of_each_row():
     assert {"a", "b", "c", "w", "x", "y", "z", "from (query)", "to (key)"} <= set(words)
     share = (0.96 + 0.9 + 0.75) / 3
     assert (
-        f"Arcs: the 3 largest weights of each row, {100 * share:.1f} % of the total. Thickest arc: 70.0 %."
-        in words
+        f"Arcs: the 9 largest weights, at most 3 per query: {100 * share:.1f} % of the total. Thickest and "
+        "darkest: 70.0 %." in words
     )
 
 

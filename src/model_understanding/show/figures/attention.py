@@ -16,7 +16,6 @@ from model_understanding.show.figures.frame import (
     add_panel_axes,
     house_style,
     make_header,
-    new_axes,
 )
 from model_understanding.show.figures.heatmap import (
     Grid,
@@ -26,6 +25,8 @@ from model_understanding.show.figures.heatmap import (
     heatmap_panel,
     text_borders,
 )
+from model_understanding.show.figures.options import NO_OPTIONS, PlotOptions
+from model_understanding.show.figures.place import Room, draw_plot
 from model_understanding.show.shared.colors import Palette, Theme, palette
 from model_understanding.show.shared.words import attention_title, cautions_of
 from model_understanding.show.views.attention import AttentionView, attention_view
@@ -81,7 +82,7 @@ def attention_figure(attention: AttentionMap, *, theme: Theme = "light") -> Figu
         return figure
 
 
-def _grid(view: AttentionView, colors: Palette) -> Grid:
+def _grid(view: AttentionView, colors: Palette, options: PlotOptions = NO_OPTIONS) -> Grid:
     by_step = ("from (query), labeled by the generated token", "generated token")
     columns = axis_labels(view.keys)
     return Grid(
@@ -93,6 +94,7 @@ def _grid(view: AttentionView, colors: Palette) -> Grid:
         special_columns=view.keys.special,
         excluded=view.excluded,
         borders=text_borders(view.keys),
+        row_borders=text_borders(view.rows),
         color=colors.attention,
         signed=False,
         column_label="to (key)",
@@ -101,21 +103,24 @@ def _grid(view: AttentionView, colors: Palette) -> Grid:
         masked_label=view.masked_label,
         as_percent=view.are_shares,
         excluded_label=view.sink_text(columns),
+        options=options,
     )
 
 
 def _header_maker(
     attention: AttentionMap, view: AttentionView, grid: Grid, title: str, colors: Palette
 ) -> HeaderMaker:
-    def header(width: float, indent: float) -> Header:
+    def header(width: float, indent: float, height: float | None = None) -> Header:
         is_drawn = view.sinks and not view.excluded
         return make_header(
-            title=title,
-            details=(*view.omissions, *((grid.excluded_label,) if is_drawn else ())),
+            title=grid.options.titled(title),
+            notes=view.omissions,
+            details=(*((grid.excluded_label,) if is_drawn else ()),),
             cautions=cautions_of(attention),
             handles=grid.handles(colors),
             width=width,
             indent=indent,
+            height=height,
         )
 
     return header
@@ -134,6 +139,8 @@ def attention_axes(
     level: Level = "character",
     sinks: SinkMode | None = None,
     theme: Theme = "light",
+    figsize: tuple[float, float] | None = None,
+    options: PlotOptions = NO_OPTIONS,
 ) -> "Axes":
     """Draw an attention map.
 
@@ -151,6 +158,8 @@ def attention_axes(
             the color scale, ``renormalized`` also rescales each row. By default, the sinks of raw attention
             are muted.
         theme: ``light`` or ``dark``.
+        figsize: Width and height of the new figure in inches.
+        options: What the caller sets of the plot.
 
     Returns:
         The axes of the plot.
@@ -164,13 +173,14 @@ def attention_axes(
     colors = palette(theme)
     if view == "map":
         matrix = attention_view(attention_map, layer, head, level, sinks)
-        grid = _grid(matrix, colors)
+        grid = _grid(matrix, colors, options)
         title = attention_title(attention_map, layer, head)
-        return heatmap_axes(grid, colors, _header_maker(attention_map, matrix, grid, title, colors), ax)
-    with house_style():
-        plan = grid_panel if view == "grid" else arcs_panel
-        panel = plan(attention_map, layer, head, level, colors, sinks=sinks)
-        if ax is None:
-            return new_axes(panel, colors)
-        panel.draw(ax)
-        return ax
+        header = _header_maker(attention_map, matrix, grid, title, colors)
+        return heatmap_axes(grid, colors, header, ax, figsize)
+    options.refuse(f"view={view!r}", "annot", "fmt", *(("cbar",) if view == "arcs" else ()))
+    make_panel = grid_panel if view == "grid" else arcs_panel
+
+    def plan(room: Room | None) -> Panel:
+        return make_panel(attention_map, layer, head, level, colors, sinks=sinks, options=options, room=room)
+
+    return draw_plot(plan, colors, ax, figsize)

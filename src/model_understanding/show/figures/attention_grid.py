@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.patches import Patch
 
 from model_understanding.results import AttentionMap
 from model_understanding.results.attention_sinks import SinkMode
 from model_understanding.show.figures.fonts import text_style
-from model_understanding.show.figures.frame import SMALL_SIZE, Header, Panel, make_header, text_width
+from model_understanding.show.figures.frame import (
+    SMALL_SIZE,
+    AxisContent,
+    Header,
+    Panel,
+    first_fitting,
+    fitted,
+    make_header,
+    text_width,
+)
 from model_understanding.show.figures.heatmap import axis_labels
+from model_understanding.show.figures.options import NO_OPTIONS, PlotOptions
+from model_understanding.show.figures.place import Room
 from model_understanding.show.shared.colors import STEPS, Palette
 from model_understanding.show.shared.words import attention_name, cautions_of, format_percent
 from model_understanding.show.views.attention import AttentionView, attention_view
@@ -47,9 +58,11 @@ class _Tiles:
     column_labels: tuple[str, ...]
     rows: int
     columns: int
+    start: float
     peak: float
     is_rooted: bool
     omissions: tuple[str, ...]
+    options: PlotOptions
 
     @property
     def has_titles(self) -> bool:
@@ -64,6 +77,8 @@ def grid_panel(
     colors: Palette,
     *,
     sinks: SinkMode | None = None,
+    options: PlotOptions = NO_OPTIONS,
+    room: Room | None = None,
 ) -> Panel:
     """Plan a grid with a heatmap for each layer and head of a map.
 
@@ -74,22 +89,34 @@ def grid_panel(
         level: What a row and a column of a heatmap stand for.
         colors: The theme's colors.
         sinks: Mode for the attention sinks of each heatmap.
+        options: What the caller sets of the plot.
+        room: The place of a user's axes.
 
     Returns:
         The panel. If there are more than 144 heatmaps, evenly spaced layers and heads are drawn; the header
         lists them.
     """
-    grid = _tiles(attention, layer, head, level, sinks)
+    grid = _tiles(attention, layer, head, level, sinks, options)
     queries, keys = grid.tiles[0].view.weights.shape
-    tile_width = min(max(_TOTAL_WIDTH / grid.columns, _MIN_WIDTH), _MAX_WIDTH)
-    tile_height = min(max(tile_width * queries / keys, 0.4 * tile_width), 1.6 * tile_width)
     gap = _TITLE_GAP if grid.has_titles else _GAP
-    width = grid.columns * (tile_width + _GAP) - _GAP
     label_height = gap if grid.has_titles else 0.24  # inches of the labels above the first row
-    height = label_height + grid.rows * (tile_height + gap) - _GAP + _SCALE_ROOM
+    scale_room = _SCALE_ROOM if options.cbar is not False else 0.0
     left = max([0.1, *(text_width(label, SMALL_SIZE) + 0.14 for label in grid.row_labels)])
-    total_width = max(left + width, 6.2)
-    header = _header(attention, grid, colors, total_width, -left)
+    if room is None:
+        tile_width = min(max(_TOTAL_WIDTH / grid.columns, _MIN_WIDTH), _MAX_WIDTH)
+        width = grid.columns * (tile_width + _GAP) - _GAP
+        total_width = max(left + width, 6.2)
+    else:
+        total_width = room.width
+        tile_width = max((room.width - left + _GAP) / grid.columns - _GAP, 0.05)
+        width = grid.columns * (tile_width + _GAP) - _GAP
+    header = _header(attention, grid, colors, total_width, -left, room)
+    tile_height = min(max(tile_width * queries / keys, 0.4 * tile_width), 1.6 * tile_width)
+    if room is not None:
+        free = room.height - header.height - label_height - scale_room + _GAP - 0.05
+        tile_height = min(tile_height, max(free / grid.rows - gap, 0.05))
+    height = label_height + grid.rows * (tile_height + gap) - _GAP + scale_room
+    spare = 0.05 if room is None else max(room.height - header.height - height, 0.05)
 
     def draw(axes: "Axes") -> None:
         axes.set_facecolor(colors.background)
@@ -98,17 +125,34 @@ def grid_panel(
         for tile in grid.tiles:
             x, y = tile.column * (tile_width + _GAP), label_height + tile.row * (tile_height + gap)
             extent = (x, x + tile_width, y + tile_height, y)
-            pixels = _pixels(tile.view, grid.peak, grid.is_rooted, colors)
+            pixels = _pixels(tile.view, grid, colors)
             axes.imshow(pixels, extent=extent, aspect="auto", interpolation="nearest", zorder=2)
             if grid.has_titles:
-                _write(axes, _tile_title(tile), x, y - 0.04, colors, "left", "bottom")
+                _write(
+                    axes,
+                    fitted(_tile_title(tile), tile_width, SMALL_SIZE),
+                    x,
+                    y - 0.04,
+                    colors,
+                    "left",
+                    "bottom",
+                )
         for row, label in enumerate(grid.row_labels):
             y = label_height + row * (tile_height + gap) + tile_height / 2
             _write(axes, label, -0.07, y, colors, "right", "center")
         for column, label in enumerate(grid.column_labels):
             x = column * (tile_width + _GAP) + tile_width / 2
-            _write(axes, label, x, label_height - 0.05, colors, "center", "bottom")
-        _draw_scale(axes, grid, colors, height - _SCALE_ROOM + 0.16)
+            _write(
+                axes,
+                fitted(label, tile_width, SMALL_SIZE),
+                x,
+                label_height - 0.05,
+                colors,
+                "center",
+                "bottom",
+            )
+        if options.cbar is not False:
+            _draw_scale(axes, grid, colors, height - _SCALE_ROOM + 0.16, total_width - left)
         axes.set(xlim=(0, width), ylim=(height, 0))  # imshow changes the limits
         header.draw(axes, colors)
 
@@ -118,13 +162,20 @@ def grid_panel(
         left=left,
         right=total_width - left - width,
         top=header.height,
-        bottom=0.05,
+        bottom=spare,
         draw=draw,
+        x=AxisContent("drawing", (f"{width:.2f}",)),
+        y=AxisContent("drawing", (f"{height:.2f}",)),
     )
 
 
 def _tiles(
-    attention: AttentionMap, layer: int | None, head: int | None, level: Level, sinks: SinkMode | None
+    attention: AttentionMap,
+    layer: int | None,
+    head: int | None,
+    level: Level,
+    sinks: SinkMode | None,
+    options: PlotOptions,
 ) -> _Tiles:
     layers, heads = _selected(attention.layers, layer), _selected(attention.heads, head)
     total = len(layers) * len(heads)
@@ -145,6 +196,7 @@ def _tiles(
     )
     weights = np.concatenate([np.abs(tile.view.weights[_is_on_scale(tile.view)]) for tile in tiles])
     peak = float(weights.max(initial=0.0)) or 1.0
+    is_skewed = bool(weights.size) and float(np.quantile(weights, 0.95)) < 0.25 * peak
     omissions = []
     if total > count:
         omissions.append(
@@ -159,9 +211,11 @@ def _tiles(
         column_labels=tuple(_head_label(index, columns) for index in heads) if is_table else (),
         rows=-(-count // columns),
         columns=columns,
-        peak=peak,
-        is_rooted=bool(weights.size) and float(np.quantile(weights, 0.95)) < 0.25 * peak,
+        start=options.vmin or 0.0,
+        peak=peak if options.vmax is None else float(options.vmax),
+        is_rooted=is_skewed and not options.has_limits,
         omissions=tuple(omissions),
+        options=options,
     )
 
 
@@ -206,17 +260,16 @@ def _is_on_scale(view: AttentionView) -> np.ndarray:
     return on_scale
 
 
-def _pixels(
-    view: AttentionView, peak: float, is_rooted: bool, colors: Palette
-) -> UInt8[np.ndarray, "rows keys 3"]:
+def _pixels(view: AttentionView, grid: _Tiles, colors: Palette) -> UInt8[np.ndarray, "rows keys 3"]:
     """Return the pixels of a heatmap, each the maximum of a block of cells."""
     block = -(-max(view.weights.shape) // _MAX_PIXELS)
-    strengths = _block_maximum(np.where(_is_on_scale(view), np.abs(view.weights) / peak, -1.0), block)
+    scaled = np.clip((np.abs(view.weights) - grid.start) / (grid.peak - grid.start), 0, 1)
+    strengths = _block_maximum(np.where(_is_on_scale(view), scaled, -1.0), block)
     excluded = np.zeros_like(view.mask)
     excluded[:, list(view.excluded)] = view.mask[:, list(view.excluded)]
     is_excluded = _block_maximum(excluded.astype(float), block) > 0
-    steps = np.clip(strengths, 0, 1) ** (0.5 if is_rooted else 1.0)
-    pixels = _ramp(colors)[np.rint(steps * (STEPS - 1)).astype(int)]
+    steps = np.clip(strengths, 0, 1) ** (0.5 if grid.is_rooted else 1.0)
+    pixels = _ramp(colors, grid.options)[np.rint(steps * (STEPS - 1)).astype(int)]
     pixels[strengths < 0] = _rgb(colors.masked)
     pixels[is_excluded & ((strengths < 0) | (block == 1))] = _rgb(colors.hatch)
     return pixels
@@ -230,8 +283,11 @@ def _block_maximum(values: Float[np.ndarray, "rows keys"], block: int) -> Float[
     return padded.reshape(rows, block, keys, block).max(axis=(1, 3))
 
 
-def _ramp(colors: Palette) -> UInt8[np.ndarray, "steps 3"]:
-    return np.array([_rgb(colors.attention(step / (STEPS - 1))) for step in range(STEPS)], dtype=np.uint8)
+def _ramp(colors: Palette, options: PlotOptions) -> UInt8[np.ndarray, "steps 3"]:
+    color_map = options.color_map()
+    steps = [step / (STEPS - 1) for step in range(STEPS)]
+    shades = [colors.attention(step) if color_map is None else to_hex(color_map(step)) for step in steps]
+    return np.array([_rgb(shade) for shade in shades], dtype=np.uint8)
 
 
 def _rgb(color: str) -> tuple[int, int, int]:
@@ -244,22 +300,32 @@ def _write(axes: "Axes", text: str, x: float, y: float, colors: Palette, ha: str
     axes.text(x, y, text, **style, **text_style(text))  # pyright: ignore[reportArgumentType]
 
 
-def _draw_scale(axes: "Axes", grid: _Tiles, colors: Palette, top: float) -> None:
+def _draw_scale(axes: "Axes", grid: _Tiles, colors: Palette, top: float, room: float) -> None:
     """Draw the common color scale below the heatmaps."""
-    start = text_width("0", SMALL_SIZE) + 0.08
-    ramp = _ramp(colors)[None]
-    extent = (start, start + _SCALE_WIDTH, top + _SCALE_HEIGHT, top)
+    view = grid.tiles[0].view
+    least = view.format_weight(grid.start) if grid.start else "0"
+    start = text_width(least, SMALL_SIZE) + 0.08
+    width = min(_SCALE_WIDTH, max(room - start - 0.6, 0.2))
+    ramp = _ramp(colors, grid.options)[None]
+    extent = (start, start + width, top + _SCALE_HEIGHT, top)
     if grid.is_rooted:  # linear in the weight, colored as in the heatmaps
         ramp = ramp[:, np.rint((STEPS - 1) * np.sqrt(np.linspace(0, 1, STEPS))).astype(int)]
     axes.imshow(ramp, extent=extent, aspect="auto", interpolation="nearest")
     middle = top + _SCALE_HEIGHT / 2
-    view = grid.tiles[0].view
-    label = f"{view.format_weight(grid.peak)}  {view.scale_label}, same scale for all heatmaps"
-    _write(axes, "0", 0, middle, colors, "left", "center")
-    _write(axes, label, start + _SCALE_WIDTH + 0.08, middle, colors, "left", "center")
+    most = view.format_weight(grid.peak)
+    labels = [f"{most}  {view.scale_label}", most]
+    if len(grid.tiles) > 1:
+        labels.insert(0, f"{labels[0]}, same scale for all heatmaps")
+    _write(axes, least, 0, middle, colors, "left", "center")
+    free = room - start - width - 0.08
+    _write(
+        axes, first_fitting(labels, free, SMALL_SIZE), start + width + 0.08, middle, colors, "left", "center"
+    )
 
 
-def _header(attention: AttentionMap, grid: _Tiles, colors: Palette, width: float, indent: float) -> Header:
+def _header(
+    attention: AttentionMap, grid: _Tiles, colors: Palette, width: float, indent: float, room: Room | None
+) -> Header:
     view = grid.tiles[0].view
     has_masked = any(not tile.view.mask.all() for tile in grid.tiles)
     has_excluded = any(tile.view.excluded for tile in grid.tiles)
@@ -268,18 +334,19 @@ def _header(attention: AttentionMap, grid: _Tiles, colors: Palette, width: float
     handles += [Patch(facecolor=colors.masked, label=view.masked_label)] if has_masked else []
     row_label = "generated token" if view.has_steps else "from (query)"
     rows, keys = view.weights.shape
+    plural = "" if len(grid.tiles) == 1 else "s"
     return make_header(
-        title=f"{attention_name(attention)}: {len(grid.tiles)} heatmaps",
+        title=grid.options.titled(f"{attention_name(attention)}: {len(grid.tiles)} heatmap{plural}"),
         details=(
             f"Rows: {row_label}; columns: to (key); {rows} × {keys} tokens each.",
-            *grid.omissions,
-            *view.omissions,
             *([sink_text] if sink_text and not has_excluded else []),
         ),
+        notes=(*grid.omissions, *view.omissions),
         cautions=cautions_of(attention),
         handles=handles,
         width=width,
         indent=indent,
+        height=None if room is None else 0.4 * room.height,
     )
 
 

@@ -1,15 +1,25 @@
 """Saliency as vertical or horizontal bars."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.colors import Normalize, to_hex
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from model_understanding.results import Attribution
 from model_understanding.show.figures.fonts import drawable, text_style
-from model_understanding.show.figures.frame import LABEL_SIZE, SMALL_SIZE, text_width
+from model_understanding.show.figures.frame import (
+    LABEL_SIZE,
+    POINTS,
+    SMALL_SIZE,
+    fitted,
+    size_in_inches,
+    text_width,
+)
+from model_understanding.show.figures.options import NO_OPTIONS, PlotOptions
 from model_understanding.show.shared.colors import Palette
 from model_understanding.show.shared.runs import blanks_before
 from model_understanding.show.shared.words import (
@@ -23,11 +33,13 @@ from model_understanding.tokens import Level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 MAX_VERTICAL_WIDTH = 9.0  # inches for vertical bars
 ROW = 0.235  # inches per row of horizontal bars
 MAX_ROWS = 45
 _BAR = 0.66  # width of a bar as a share of its slot
+VALUE_HEIGHT = SMALL_SIZE * 2.2 / POINTS  # inches for a value above or below its bar
 HATCH = "////"
 _VERTICAL = {-1: "top", 1: "bottom"}
 _HORIZONTAL = {-1: "right", 1: "left"}
@@ -47,6 +59,8 @@ class Bars:
         normalized: Whether scores are shares.
         signs: The meaning of positive and of negative scores.
         colors: The theme's colors.
+        options: What the caller sets of the plot.
+        texts: Texts that the caller writes at the bars; empty for the scores.
     """
 
     labels: tuple[str, ...]
@@ -58,6 +72,25 @@ class Bars:
     normalized: bool
     signs: tuple[str, str]
     colors: Palette
+    options: PlotOptions = NO_OPTIONS
+    texts: tuple[str, ...] = ()
+
+    def select(self, units: Sequence[int]) -> "Bars":
+        """Return some of the bars, in this order."""
+        indices = np.asarray(units, dtype=int)
+        return replace(
+            self,
+            labels=tuple(self.labels[unit] for unit in units),
+            blanks=tuple(self.blanks[unit] for unit in units),
+            scores=self.scores[indices],
+            special=self.special[indices],
+            valid=self.valid[indices],
+            texts=tuple(self.texts[unit] for unit in units) if self.texts else (),
+        )
+
+    def by_size(self) -> list[int]:
+        """Return the bars from the largest absolute score to the smallest, those without a score last."""
+        return [int(unit) for unit in np.lexsort((-np.abs(self.scores), ~self.valid))]
 
     @property
     def peak(self) -> float:
@@ -66,11 +99,19 @@ class Bars:
 
     def color(self, unit: int) -> str:
         """Return a bar's color."""
+        color_map = self.options.color_map()
+        if color_map is not None:
+            return to_hex(color_map(self._norm()(float(self.scores[unit]))))
         if self.special[unit]:
             return self.colors.special
         if not self.signed:
             return self.colors.unsigned
         return self.colors.supports if self.scores[unit] >= 0 else self.colors.against
+
+    def _norm(self) -> Normalize:
+        low, high = self.options.vmin, self.options.vmax
+        start = -self.peak if self.signed else 0.0
+        return Normalize(start if low is None else low, self.peak if high is None else high, clip=True)
 
     def label_color(self, unit: int) -> str:
         """Return the color of a bar's label."""
@@ -79,6 +120,10 @@ class Bars:
     def value_text(self, unit: int) -> str:
         """Return the value of a bar, short."""
         score = float(self.scores[unit])
+        if self.texts:
+            return self.texts[unit]
+        if self.options.fmt is not None:
+            return self.options.formatted(score)
         if score == 0:
             return "0"
         if not self.normalized:
@@ -89,21 +134,28 @@ class Bars:
         """Return the legend entries for the kinds of bars that there are."""
         plain = ~self.special & self.valid
         entries = []
-        if self.signed:
+        if self.signed and self.options.cmap is None:
             for units, label, color in (
                 (plain & (self.scores > 0), self.signs[0], self.colors.supports),
                 (plain & (self.scores < 0), self.signs[1], self.colors.against),
             ):
                 if units.any():
                     entries.append(Patch(facecolor=color, label=drawable(label)))
-        if (self.special & self.valid).any():
+        if (self.special & self.valid).any() and self.options.cmap is None:
             entries.append(Patch(facecolor=self.colors.special, label="special token"))
         if not self.valid.all():
             entries.append(Patch(**no_score_style(self.colors), label="no score (cannot contribute)"))
         return entries
 
 
-def make_bars(attribution: Attribution, target: int, level: Level, normalized: bool, colors: Palette) -> Bars:
+def make_bars(
+    attribution: Attribution,
+    target: int,
+    level: Level,
+    normalized: bool,
+    colors: Palette,
+    options: PlotOptions = NO_OPTIONS,
+) -> Bars:
     """Join the scores of one target at a level.
 
     Args:
@@ -112,6 +164,7 @@ def make_bars(attribution: Attribution, target: int, level: Level, normalized: b
         level: ``token``, ``character``, ``word`` or ``sentence``.
         normalized: Whether absolute scores are scaled to sum to 1.
         colors: The theme's colors.
+        options: What the caller sets of the plot.
 
     Returns:
         The bars.
@@ -130,7 +183,18 @@ def make_bars(attribution: Attribution, target: int, level: Level, normalized: b
         normalized=normalized,
         signs=sign_meanings(row.targets[0]),
         colors=colors,
+        options=options,
+        texts=_written_texts(options, len(scores)),
     )
+
+
+def _written_texts(options: PlotOptions, count: int) -> tuple[str, ...]:
+    if options.annot is None or isinstance(options.annot, bool | np.bool_):
+        return ()
+    (texts,) = replace(options, annot=np.atleast_2d(np.asarray(options.annot))).cell_texts((1, count)) or (
+        (),
+    )
+    return tuple(map(drawable, texts))
 
 
 def no_score_style(colors: Palette) -> dict[str, Any]:
@@ -144,21 +208,34 @@ def vertical_slot(bars: Bars) -> float:
     return max([0.5, *(width + 0.16 for width in widths)])
 
 
-def draw_vertical(axes: "Axes", bars: Bars, *, values: bool = True) -> None:
+def draw_vertical(
+    axes: "Axes", bars: Bars, *, values: bool = True, ticks: int = 5, label_length: float | None = None
+) -> None:
     """Draw vertical bars with labels below.
 
     Args:
         axes: Empty axes, wide enough for the labels.
         bars: The bars.
         values: Whether to write the value of each bar.
+        ticks: Maximum number of ticks of the score axis.
+        label_length: Inches below the axes for labels that are rotated; by default they are upright.
     """
     units = range(len(bars.scores))
     axes.bar(units, bars.scores, width=_BAR, color=[bars.color(unit) for unit in units])
     axes.set_xlim(-0.6, len(units) - 0.4)
-    axes.set_ylim(*_limits(bars))
-    axes.set_xticks(units, bars.labels, fontsize=LABEL_SIZE, **text_style(*bars.labels))
+    axes.set_ylim(*_limits(bars, VALUE_HEIGHT if values else 0.0, size_in_inches(axes)[1]))
+    labels = bars.labels
+    if label_length is not None:
+        labels = tuple(fitted(label, label_length, LABEL_SIZE) for label in labels)
+    axes.set_xticks(
+        units,
+        labels,
+        rotation=0 if label_length is None else 90,
+        fontsize=LABEL_SIZE,
+        **text_style(*labels),
+    )
     axes.tick_params(axis="x", length=0, pad=6)
-    _finish(axes, bars, axes.get_xticklabels(), "y")
+    _finish(axes, bars, axes.xaxis, "y", ticks)
     for unit in units:
         if not bars.valid[unit]:
             axes.axvspan(unit - 0.4, unit + 0.4, zorder=0.5, **no_score_style(bars.colors))
@@ -167,23 +244,29 @@ def draw_vertical(axes: "Axes", bars: Bars, *, values: bool = True) -> None:
             _write_value(axes, bars, unit, (unit, score), (0, 3 * side), ("center", _VERTICAL[side]))
 
 
-def draw_horizontal(axes: "Axes", bars: Bars, *, step: int = 1, values: bool = True, ticks: int = 5) -> None:
-    """Draw horizontal bars, the first token on top, with labels on the left.
+def draw_horizontal(
+    axes: "Axes", bars: Bars, *, values: bool = True, ticks: int = 5, label_length: float | None = None
+) -> None:
+    """Draw horizontal bars, the first one on top, with labels on the left.
 
     Args:
         axes: Empty axes.
         bars: The bars.
-        step: Only every ``step``-th bar is labeled.
         values: Whether to write the value of each bar.
         ticks: Maximum number of ticks of the score axis.
+        label_length: Inches left of the axes for labels, which are shortened to it.
     """
     units = range(len(bars.scores))
     axes.barh(units, bars.scores, height=_BAR, color=[bars.color(unit) for unit in units])
     axes.set_ylim(len(units) - 0.45, -0.55)
-    axes.set_xlim(*_limits(bars))
-    axes.set_yticks(units[::step], bars.labels[::step], fontsize=LABEL_SIZE, **text_style(*bars.labels))
+    room = max((text_width(bars.value_text(unit), SMALL_SIZE) for unit in units), default=0) + 0.1
+    axes.set_xlim(*_limits(bars, room if values else 0.0, size_in_inches(axes)[0]))
+    labels = bars.labels
+    if label_length is not None:
+        labels = tuple(fitted(label, label_length, LABEL_SIZE) for label in labels)
+    axes.set_yticks(units, labels, fontsize=LABEL_SIZE, **text_style(*labels))
     axes.tick_params(axis="y", length=0, pad=6)
-    _finish(axes, bars, axes.get_yticklabels(), "x", step, ticks)
+    _finish(axes, bars, axes.yaxis, "x", ticks)
     for unit in units:
         if not bars.valid[unit]:
             axes.axhspan(unit - 0.4, unit + 0.4, zorder=0.5, **no_score_style(bars.colors))
@@ -216,18 +299,26 @@ def _write_value(
     )
 
 
-def _limits(bars: Bars) -> tuple[float, float]:
-    """Return the limits of the score axis, with room for the values; signed scores have both sides."""
+def _limits(bars: Bars, room: float, length: float) -> tuple[float, float]:
+    """Return the limits of the score axis, with room for the values; signed scores have both sides.
+
+    Args:
+        bars: The bars.
+        room: Inches that a value needs beyond its bar.
+        length: Length of the axis in inches.
+    """
     low, high = min(bars.scores.min(initial=0), 0.0), max(bars.scores.max(initial=0), 0.0)
+    sides = int(low < 0) + int(high > 0 or low == 0)
+    share = min(room / max(length, 1e-9), 0.35)
     span = (high - low) or 1.0
-    margin = 0.13 * span
-    return (
-        low - (margin if low < 0 else 0.04 * span if bars.signed else 0),
-        high + (margin if high > 0 or low == 0 else 0.04 * span),
-    )
+    margin = max(0.04, share / (1 - sides * share)) * span
+    start = low - (margin if low < 0 else 0.04 * span if bars.signed else 0)
+    end = high + (margin if high > 0 or low == 0 else 0.04 * span)
+    options = bars.options
+    return start if options.vmin is None else options.vmin, end if options.vmax is None else options.vmax
 
 
-def _finish(axes: "Axes", bars: Bars, labels: list, score_axis: str, step: int = 1, ticks: int = 5) -> None:
+def _finish(axes: "Axes", bars: Bars, label_axis: "Axis", score_axis: str, ticks: int) -> None:
     colors = bars.colors
     axes.set_facecolor(colors.background)
     axes.set_axisbelow(True)
@@ -237,8 +328,9 @@ def _finish(axes: "Axes", bars: Bars, labels: list, score_axis: str, step: int =
     (axes.axhline if score_axis == "y" else axes.axvline)(0, color=colors.muted, linewidth=1.0)
     axes.tick_params(axis=score_axis, labelsize=SMALL_SIZE, length=0, labelcolor=colors.muted)  # type: ignore[arg-type]
     axis = axes.yaxis if score_axis == "y" else axes.xaxis
-    axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
+    axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]) if ticks else NullLocator())
     if bars.normalized:
         axis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %".replace("-", "−"))
-    for index, label in enumerate(labels):
-        label.set_color(bars.label_color(index * step))
+    # The ticks and not their labels: of axes that share them only the outer ones show labels.
+    for unit, tick in enumerate(label_axis.get_major_ticks()[: len(bars.scores)]):
+        tick.label1.set_color(bars.label_color(unit))

@@ -3,16 +3,18 @@
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib.style
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
+from matplotlib.transforms import ScaledTranslation, Transform
 
 from model_understanding.show.figures.fonts import BASE_FAMILY, drawable, families, text_style
 from model_understanding.show.shared.colors import Palette
-from model_understanding.show.shared.words import warning_text
+from model_understanding.show.shared.words import printable, warning_text
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -23,7 +25,31 @@ TITLE_SIZE, DETAIL_SIZE, LABEL_SIZE, SMALL_SIZE = 12.0, 9.0, 9.5, 8.0  # points
 _LEGEND_SIZE = SMALL_SIZE + 0.5
 POINTS = 72.0  # in an inch
 EDGE = 0.18  # inches around a panel
+_MEASURED = 0.96  # pixels of a screen make lines up to 4 % longer than measured
+# What a header gives up to fit: lines of the title, of the warnings and of the notes, then the details, and
+# the legend.
+_LADDER = (
+    (9, 9, 9, True, True),
+    (9, 9, 9, False, True),
+    (2, 2, 3, False, True),
+    (2, 1, 2, False, True),
+    (1, 1, 1, False, True),
+    (1, 1, 1, False, False),
+)
 _STYLE = {"font.family": [BASE_FAMILY], "hatch.linewidth": 0.7, "axes.unicode_minus": True}
+
+
+@dataclass(frozen=True, slots=True)
+class AxisContent:
+    """What an axis shows; axes that share it must show the same.
+
+    Args:
+        kind: ``tokens``, ``scores``, or ``drawing`` for coordinates of its own.
+        labels: The labels of the tokens, the name of the score, or the extent.
+    """
+
+    kind: Literal["tokens", "scores", "drawing"]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +64,8 @@ class Panel:
         top: Margin above the axes, for the header.
         bottom: Margin below the axes.
         draw: Draws into axes of this size.
+        x: What the x axis shows.
+        y: What the y axis shows.
     """
 
     width: float
@@ -47,6 +75,8 @@ class Panel:
     top: float
     bottom: float
     draw: "Callable[[Axes], None]"
+    x: AxisContent | None = None
+    y: AxisContent | None = None
 
     @property
     def full_width(self) -> float:
@@ -70,6 +100,7 @@ class Header:
         handles: Legend entries.
         columns: Number of legend entries per row.
         indent: Inches from the axes' left edge to the text, negative to the left.
+        title_size: Font size of the title in points.
     """
 
     title: tuple[str, ...]
@@ -78,6 +109,7 @@ class Header:
     handles: "tuple[Artist, ...]"
     columns: int
     indent: float
+    title_size: float = TITLE_SIZE
 
     @property
     def legend_height(self) -> float:
@@ -90,7 +122,8 @@ class Header:
     @property
     def height(self) -> float:
         """Total height in inches."""
-        title = 17 + 14.5 * (len(self.title) - 1) if self.title else 0
+        scale = self.title_size / TITLE_SIZE
+        title = scale * (17 + 14.5 * (len(self.title) - 1)) if self.title else 0
         warnings = _lines_height(self.cautions) + 12 if self.cautions else 0
         return (title + _lines_height(self.details) + warnings + self.legend_height + 8) / POINTS
 
@@ -105,11 +138,12 @@ class Header:
         if self.handles:
             names = [str(handle.get_label()) for handle in self.handles]
             # Compensates for the padding of the legend on its left.
-            left = (self.indent - rise / POINTS) / size_in_inches(axes)[0]
+            shift = self.indent - rise / POINTS
             legend = axes.legend(
                 handles=list(self.handles),
                 loc="lower left",
-                bbox_to_anchor=(left, 1.0),
+                bbox_to_anchor=(0.0, 1.0),
+                bbox_transform=_shifted(axes, axes.transAxes, shift),
                 ncols=self.columns,
                 frameon=False,
                 fontsize=_LEGEND_SIZE,
@@ -139,18 +173,19 @@ class Header:
             rise += _lines_height(self.details)
         if not self.title:
             return
-        axes.set_title(
+        title = axes.set_title(
             "\n".join(self.title),
-            x=self.indent / size_in_inches(axes)[0],
+            x=0.0,
             y=1.0,
             pad=rise + 3,
             ha="left",
-            fontsize=TITLE_SIZE,
+            fontsize=self.title_size,
             color=colors.text,
             fontweight=title_weight("".join(self.title)),
             linespacing=1.15,
             **text_style(*self.title),
         )
+        title.set_transform(_shifted(axes, title.get_transform(), self.indent))
 
     def _write(self, axes: "Axes", lines: Sequence[str], shift: float, rise: float, **style: Any) -> None:
         axes.annotate(
@@ -169,6 +204,13 @@ class Header:
         )
 
 
+def _shifted(axes: "Axes", transform: Transform, inches: float) -> Transform:
+    """Return a transform shifted to the right by a length that does not grow with the axes."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return transform + ScaledTranslation(inches, 0, figure.dpi_scale_trans)
+
+
 def _lines_height(lines: Sequence[str]) -> float:
     """Return the height in points of lines of detail size."""
     return 13.5 + 11.8 * (len(lines) - 1) if lines else 0.0
@@ -182,8 +224,10 @@ def make_header(
     handles: "Sequence[Artist]" = (),
     width: float,
     indent: float = 0.0,
+    height: float | None = None,
+    notes: Sequence[str] = (),
 ) -> Header:
-    """Wrap a header to a width.
+    """Wrap a header to a width, and shorten it to a height.
 
     Args:
         title: Title of the plot; empty if the page around it shows the title.
@@ -192,17 +236,23 @@ def make_header(
         handles: Legend entries, with drawable labels.
         width: Available width in inches.
         indent: Inches from the axes' left edge to the text, negative to the left.
+        height: Available height in inches; details are dropped first, then lines of the title and of the
+            warnings end in ``…``, and the legend is dropped last.
+        notes: Details that are not dropped: what the plot leaves out.
 
     Returns:
         The header.
     """
+    if height is not None:
+        width *= _MEASURED
     weight = title_weight(drawable(title))
+    size = TITLE_SIZE if height is None or width >= 3.6 else 10.0 if width >= 2.2 else 9.0
     widest = max((text_width(str(handle.get_label()), _LEGEND_SIZE) for handle in handles), default=0) + 0.36
     for handle in handles:
         handle.set_label("\n".join(wrapped(str(handle.get_label()), width - 0.36, _LEGEND_SIZE)))
-    return Header(
-        title=tuple(wrapped(drawable(title), width, TITLE_SIZE, weight)) if title else (),
-        details=tuple(line for text in details for line in wrapped(drawable(text), width, DETAIL_SIZE)),
+    full = Header(
+        title=tuple(wrapped(drawable(title), width, size, weight)) if title else (),
+        details=_wrapped_all((*details, *notes), width),
         cautions=tuple(
             line
             for text in cautions
@@ -211,7 +261,57 @@ def make_header(
         handles=tuple(handles),
         columns=max(1, min(len(handles), int(width / widest))) if handles else 1,
         indent=indent,
+        title_size=size,
     )
+    if height is None:
+        return full
+    kept = _wrapped_all(notes, width)
+    shorter = full
+    for title_lines, cautions_lines, note_lines, has_details, has_legend in _LADDER:
+        shorter = replace(
+            full,
+            title=_clipped(full.title, title_lines, width, size, weight),
+            cautions=_clipped(full.cautions, cautions_lines, width - 0.2, DETAIL_SIZE, "bold"),
+            details=full.details if has_details else _clipped(kept, note_lines, width, DETAIL_SIZE, "normal"),
+            handles=full.handles if has_legend else (),
+        )
+        if shorter.height <= height:
+            break
+    return shorter
+
+
+def _wrapped_all(texts: Sequence[str], width: float) -> tuple[str, ...]:
+    return tuple(line for text in texts for line in wrapped(drawable(text), width, DETAIL_SIZE))
+
+
+def _clipped(lines: tuple[str, ...], count: int, width: float, size: float, weight: str) -> tuple[str, ...]:
+    """Return the first lines, the last of them ending in ``…`` if there are more."""
+    if len(lines) <= count:
+        return lines
+    last = lines[count - 1]
+    while last and text_width(f"{last}…", size, weight) > width:
+        last = last[:-1]
+    return (*lines[: count - 1], f"{last.rstrip()}…")
+
+
+def first_fitting(texts: Sequence[str], width: float, size: float) -> str:
+    """Return the first of some drawable texts that fits a width in inches, empty if none does."""
+    return next((text for text in texts if text_width(text, size) <= width), "")
+
+
+def fitted(text: str, width: float, size: float) -> str:
+    """Return drawable text shortened in the middle until it fits a width in inches.
+
+    Args:
+        text: Drawable text.
+        width: Available width in inches.
+        size: Font size in points.
+    """
+    shorter = text
+    while len(shorter) > 1 and text_width(shorter, size) > width:
+        keep = min(len(shorter) - 1, max(1, int(len(shorter) * width / text_width(shorter, size)) + 1))
+        shorter = printable(text, keep)
+    return shorter
 
 
 def house_style() -> AbstractContextManager[None]:
@@ -255,22 +355,7 @@ def size_in_inches(axes: "Axes") -> tuple[float, float]:
     return axes.bbox.width / figure.dpi, axes.bbox.height / figure.dpi
 
 
-def remaining_size(axes: "Axes", header: Header, left: float, below: float) -> tuple[float, float]:
-    """Return the size of axes in inches after their figure has made room for header and labels.
-
-    Args:
-        axes: Axes of the user.
-        header: The header above the axes.
-        left: Inches needed for labels on the left.
-        below: Inches needed for labels below.
-    """
-    width, height = size_in_inches(axes)
-    figure = axes.get_figure(root=True)
-    if figure is not None and figure.get_layout_engine() is not None:
-        width, height = width - left, height - header.height - below
-    return max(width, 0.5), max(height, 0.5)
-
-
+@lru_cache(maxsize=4096)
 def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Return the width of one line of drawable text in inches.
 

@@ -1,27 +1,30 @@
 """A labeled seaborn heatmap with masked cells, columns excluded from the color scale, and text borders."""
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.colors import ListedColormap, PowerNorm
+from matplotlib.colors import Colormap, ListedColormap, Normalize, PowerNorm, to_hex
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 from model_understanding.show.figures.fonts import drawable, text_style
 from model_understanding.show.figures.frame import (
     DETAIL_SIZE,
     POINTS,
     SMALL_SIZE,
+    AxisContent,
     Header,
     Panel,
-    house_style,
-    new_axes,
-    remaining_size,
-    size_in_inches,
+    first_fitting,
+    fitted,
     text_width,
 )
+from model_understanding.show.figures.options import NO_OPTIONS, PlotOptions
+from model_understanding.show.figures.place import Room, draw_plot
 from model_understanding.show.shared.colors import STEPS, Palette, text_on
 from model_understanding.show.shared.words import LABEL_LENGTH, ordinal, printable
 from model_understanding.tokens import Tokens
@@ -36,11 +39,12 @@ _MAX_VECTOR_CELLS = 900  # above this, cells are an image within SVG and PDF
 _BAR_WIDTH, _BAR_GAP, _BAR_HEIGHT = 0.14, 0.18, 3.2  # inches of the color bar, and left of it
 _BAR_ROOM = 0.85  # inches for the color bar, its ticks and its label
 _HEADER_WIDTH = 6.2  # minimum width of a header in inches
+_MAX_HEADER, _MAX_LABEL = 0.4, 0.33  # shares of the place of a user's axes
 _UPRIGHT_SIZE = SMALL_SIZE + 0.5  # points of column labels that are not rotated
 
 
-HeaderMaker = Callable[[float, float], Header]
-"""Returns the header for a width and an indent in inches."""
+HeaderMaker = Callable[..., Header]
+"""Returns the header for a width and an indent in inches and, in axes of the user, for a height."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,6 +60,7 @@ class Grid:
         special_columns: Which columns are special tokens.
         excluded: Columns that are excluded from the color scale.
         borders: Columns at which another text begins.
+        row_borders: Rows at which another text begins.
         color: Color of a value, as a fraction of the end of the scale (−1 to 1 or 0 to 1).
         signed: Whether values can be negative.
         column_label: Label of the columns' axis.
@@ -66,6 +71,8 @@ class Grid:
         cell_texts: Text of each cell instead of its value, drawable.
         min_width: Minimum width of a cell in inches.
         excluded_label: Legend label of the excluded columns.
+        least_peak: Least end of the color scale, so that small differences do not get its full range.
+        options: What the caller sets of the plot.
     """
 
     values: np.ndarray
@@ -86,6 +93,9 @@ class Grid:
     cell_texts: tuple[tuple[str, ...], ...] | None = None
     min_width: float = 0.0
     excluded_label: str = ""
+    row_borders: tuple[int, ...] = ()
+    least_peak: float = 0.0
+    options: PlotOptions = NO_OPTIONS
 
     @property
     def hidden(self) -> np.ndarray:
@@ -97,18 +107,44 @@ class Grid:
     @property
     def peak(self) -> float:
         """The largest absolute value on the color scale, 1 if all are zero."""
-        return float(np.abs(self.values[~self.hidden]).max(initial=0.0)) or 1.0
+        peak = float(np.abs(self.values[~self.hidden]).max(initial=0.0))
+        return max(peak, self.least_peak) or 1.0
 
     @property
     def is_rooted(self) -> bool:
         """Whether to use a square-root scale: most unsigned values are far below the largest."""
         visible = self.values[~self.hidden]
-        return not self.signed and visible.size > 0 and float(np.quantile(visible, 0.95)) < 0.25 * self.peak
+        is_skewed = visible.size > 0 and float(np.quantile(visible, 0.95)) < 0.25 * self.peak
+        return not self.signed and not self.options.has_limits and is_skewed
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The ends of the color scale."""
+        low, high = self.options.vmin, self.options.vmax
+        end = self.peak if high is None else float(high)
+        start = (-end if self.signed else 0.0) if low is None else float(low)
+        return (start, end) if start < end else (start, start + 1.0)
+
+    def norm(self) -> Normalize:
+        """Return the map from values to the color scale."""
+        return PowerNorm(0.5 if self.is_rooted else 1.0, *self.limits)
+
+    def color_map(self) -> Colormap:
+        """Return the colors of the scale."""
+        own = self.options.color_map()
+        return own or ListedColormap([self._shade(step / (STEPS - 1)) for step in range(STEPS)])
 
     def color_of(self, value: float) -> str:
         """Return the color of a value."""
-        fraction = value / self.peak
-        return self.color(fraction**0.5 if self.is_rooted else fraction)
+        position = float(np.clip(self.norm()(value), 0, 1))
+        own = self.options.color_map()
+        return self._shade(position) if own is None else to_hex(own(position))
+
+    def _shade(self, position: float) -> str:
+        """Return the theme's color at a position on the scale, from 0 to 1; a value of 0 is neutral."""
+        low, high = self.limits
+        extent = max(abs(low), abs(high))
+        return self.color((low + (high - low) * position) / extent if self.signed else position)
 
     def handles(self, colors: Palette) -> list[Patch]:
         """Return the legend entries for excluded columns and masked cells, if there are any."""
@@ -120,7 +156,13 @@ class Grid:
         return entries
 
 
-def heatmap_axes(grid: Grid, colors: Palette, make_header: HeaderMaker, ax: "Axes | None" = None) -> "Axes":
+def heatmap_axes(
+    grid: Grid,
+    colors: Palette,
+    make_header: HeaderMaker,
+    ax: "Axes | None" = None,
+    figsize: tuple[float, float] | None = None,
+) -> "Axes":
     """Draw a heatmap into axes of the user, or into a new pyplot figure that grows with the labels.
 
     Args:
@@ -128,30 +170,29 @@ def heatmap_axes(grid: Grid, colors: Palette, make_header: HeaderMaker, ax: "Axe
         colors: The theme's colors.
         make_header: Returns the header for a width and an indent in inches.
         ax: Axes of the user.
+        figsize: Width and height of the new figure in inches.
 
     Returns:
         The axes of the heatmap.
     """
-    with house_style():
-        if ax is None:
-            return new_axes(heatmap_panel(grid, colors, make_header), colors)
-        header = make_header(max(size_in_inches(ax)[0], 1.6), 0.0)
-        width, height = remaining_size(ax, header, *_label_room(grid))
-        draw_heatmap(ax, grid, colors, max(0.8 * width - 0.3, 0.3), height, header)
-        return ax
+    return draw_plot(lambda room: heatmap_panel(grid, colors, make_header, room), colors, ax, figsize)
 
 
-def heatmap_panel(grid: Grid, colors: Palette, make_header: HeaderMaker) -> Panel:
+def heatmap_panel(grid: Grid, colors: Palette, make_header: HeaderMaker, room: Room | None = None) -> Panel:
     """Plan a heatmap whose cells are large enough for their labels.
 
     Args:
         grid: The matrix.
         colors: The theme's colors.
         make_header: Returns the header for a width and an indent in inches.
+        room: The place of a user's axes; cells and labels are made to fit it.
 
     Returns:
         The panel.
     """
+    if room is not None:
+        return _fitted_panel(grid, colors, make_header, room)
+    has_bar = grid.options.cbar is not False
     longest = max(len(grid.rows), len(grid.columns))
     widest = _widest(grid)
     cell = min(max(6.0 / longest, 0.135 if longest <= 80 else 0.108), 0.52, _MAX_SIZE / longest)
@@ -163,18 +204,69 @@ def heatmap_panel(grid: Grid, colors: Palette, make_header: HeaderMaker) -> Pane
     size = _label_size(min(cell, cell_width))
     left = max(text_width(label, size) for label in grid.rows) + (0.42 if longest <= _MAX_LABELED else 0.6)
     labels = 0.2 if upright else max(text_width(label, size) for label in grid.columns) + 0.1
-    room = max(left + width + _BAR_ROOM, _HEADER_WIDTH)
-    header = make_header(room, -left)
+    total = max(left + width + (_BAR_ROOM if has_bar else 0.05), _HEADER_WIDTH)
+    header = make_header(total, -left)
 
     def draw(axes: "Axes") -> None:
-        draw_heatmap(axes, grid, colors, width, height, header, own_bar=True)
+        draw_heatmap(axes, grid, colors, width, height, header, left=left)
 
     right, bottom = (
-        room - left - width,
-        max(labels + (0.34 if longest <= _MAX_LABELED else 0.52), _BAR_HEIGHT / 2 - height),
+        total - left - width,
+        max(
+            labels + (0.34 if longest <= _MAX_LABELED else 0.52),
+            _BAR_HEIGHT / 2 - height if has_bar else 0.0,
+        ),
     )
     return Panel(
         width=width, height=height, left=left, right=right, top=header.height, bottom=bottom, draw=draw
+    )
+
+
+def _fitted_panel(grid: Grid, colors: Palette, make_header: HeaderMaker, room: Room) -> Panel:
+    """Plan a heatmap for the place of a user's axes."""
+    is_small = room.width < 2.6 or room.height < 2.0
+    has_bar = room.width >= 1.7 if grid.options.cbar is None else bool(grid.options.cbar)
+    right = (_BAR_ROOM if grid.is_rooted or not is_small else 0.62) if has_bar else 0.02
+    axis_name = 0.24
+    longest_row = max(text_width(label, SMALL_SIZE) for label in grid.rows)
+    row_room = min(longest_row, _MAX_LABEL * room.width) if room.shows_y else 0.0
+    row_step = _label_step(0.5 * room.height / len(grid.rows), SMALL_SIZE)
+    left = row_room + 0.08 + (0.0 if is_small else axis_name + (0.16 if row_step > 1 else 0.0))
+    width = max(room.width - left - right, 0.2)
+    header = make_header(room.width, -left, _MAX_HEADER * room.height)
+    cell_width = width / len(grid.columns)
+    is_upright = _widest(grid) <= cell_width
+    longest_column = max(text_width(label, SMALL_SIZE) for label in grid.columns) + 0.02
+    column_room = 0.0
+    if room.shows_x:
+        column_room = 0.16 if is_upright else min(longest_column, _MAX_LABEL * room.height)
+    bottom = column_room + 0.08
+    if not is_small:
+        bottom += axis_name + (0.16 if not is_upright and _label_step(cell_width, SMALL_SIZE) > 1 else 0.0)
+    height = max(room.height - header.height - bottom, 0.2)
+    small = replace(
+        grid,
+        rows=tuple(fitted(label, row_room, SMALL_SIZE) for label in grid.rows) if row_room else grid.rows,
+        columns=tuple(fitted(label, column_room, SMALL_SIZE) for label in grid.columns)
+        if column_room and not is_upright
+        else grid.columns,
+        column_label="" if is_small else grid.column_label,
+        row_labels=("",) if is_small else grid.row_labels,
+    )
+
+    def draw(axes: "Axes") -> None:
+        draw_heatmap(axes, small, colors, width, height, header, left=left, has_bar=has_bar, is_fitted=True)
+
+    return Panel(
+        width=width,
+        height=height,
+        left=left,
+        right=right,
+        top=header.height,
+        bottom=bottom,
+        draw=draw,
+        x=AxisContent("tokens", grid.columns),
+        y=AxisContent("tokens", grid.rows),
     )
 
 
@@ -186,7 +278,9 @@ def draw_heatmap(
     height: float,
     header: Header,
     *,
-    own_bar: bool = False,
+    left: float,
+    has_bar: bool | None = None,
+    is_fitted: bool = False,
 ) -> None:
     """Draw a grid into axes of a known size.
 
@@ -197,27 +291,29 @@ def draw_heatmap(
         width: Total width of the cells in inches.
         height: Total height of the cells in inches.
         header: The header above the axes.
-        own_bar: Whether there is room for the color bar; else seaborn takes the room from the axes.
+        left: Inches left of the axes.
+        has_bar: Whether there is a color bar; by default if the caller did not decline it.
+        is_fitted: Whether the size is that of the user's axes: labels may not need more.
     """
     import seaborn
 
+    if has_bar is None:
+        has_bar = grid.options.cbar is not False
     cell_width, cell_height = width / len(grid.columns), height / len(grid.rows)
+    annot = grid.options.annot
+    texts = grid.options.cell_texts((len(grid.rows), len(grid.columns))) or grid.cell_texts
     is_numbered = max(grid.values.shape) <= _MAX_NUMBERED and cell_width >= 0.3 and cell_height >= 0.22
-    bar_axes = None
-    if own_bar:
-        bar_height = min(max(height, 1.5), _BAR_HEIGHT)
-        bar_axes = axes.inset_axes(
-            (1 + _BAR_GAP / width, 1 - bar_height / height, _BAR_WIDTH / width, bar_height / height)
-        )
+    is_numbered = is_numbered if annot is None else annot is not False
+    bar_height = min(height if is_fitted else max(height, 1.5), _BAR_HEIGHT)
     seaborn.heatmap(
         np.where(grid.hidden, 0.0, grid.values),
         mask=grid.hidden,
         ax=axes,
-        cmap=_color_map(grid),
-        norm=PowerNorm(
-            0.5 if grid.is_rooted else 1.0, vmin=-grid.peak if grid.signed else 0.0, vmax=grid.peak
-        ),
-        cbar_ax=bar_axes,
+        cmap=grid.color_map(),
+        norm=grid.norm(),
+        cbar=has_bar,
+        cbar_ax=_bar_axes(axes, bar_height) if has_bar else None,
+        cbar_kws={"extend": _extend(grid)},
         xticklabels=False,
         yticklabels=False,
         rasterized=grid.values.size > _MAX_VECTOR_CELLS,
@@ -228,21 +324,32 @@ def draw_heatmap(
     _stripe_excluded(axes, grid, colors)
     for border in grid.borders:
         axes.axvline(border, color=colors.text, linewidth=1.0)
-    if grid.cell_texts is not None:
-        _write_texts(axes, grid, cell_width, cell_height)
+    for border in grid.row_borders:
+        axes.axhline(border, color=colors.text, linewidth=1.0)
+    if texts is not None and annot is not False:
+        _write_texts(axes, grid, texts, cell_width, cell_height)
     elif is_numbered:
-        _write_values(axes, grid, colors)
-    _label(axes, grid, colors, cell_width, cell_height)
-    _finish_bar(axes, grid, colors)
+        _write_values(axes, grid, colors, cell_width, cell_height)
+    _label(axes, grid, colors, cell_width, cell_height, left, SMALL_SIZE + (0 if is_fitted else 1))
+    if has_bar:
+        _finish_bar(axes, grid, colors, bar_height, bar_height if is_fitted else math.inf)
     header.draw(axes, colors)
 
 
-def _label_room(grid: Grid) -> tuple[float, float]:
-    """Return the inches that labels need left of and below axes of unknown size."""
-    left, below = (
-        max(text_width(label, SMALL_SIZE) for label in labels) for labels in (grid.rows, grid.columns)
-    )
-    return left + 0.4, below + 0.4
+def _bar_axes(axes: "Axes", height: float) -> "Axes":
+    """Return axes for a color bar right of the heatmap, of a size in inches that does not grow with it."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    corner = figure.dpi_scale_trans + ScaledTranslation(1, 1, axes.transAxes)
+    return axes.inset_axes((_BAR_GAP, -height, _BAR_WIDTH, height), transform=corner)
+
+
+def _extend(grid: Grid) -> str:
+    """Return which ends of the color bar are pointed: those that values exceed."""
+    visible = grid.values[~grid.hidden]
+    low, high = grid.limits
+    below, above = bool((visible < low).any()), bool((visible > high).any())
+    return "both" if below and above else "min" if below else "max" if above else "neither"
 
 
 def axis_labels(tokens: Tokens, prefix: str = "") -> tuple[str, ...]:
@@ -256,11 +363,6 @@ def text_borders(tokens: Tokens) -> tuple[int, ...]:
     """Return the positions at which another text begins."""
     segments = tokens.segments
     return tuple(i for i in range(1, len(tokens)) if segments[i] > 0 and segments[i] not in segments[:i])
-
-
-def _color_map(grid: Grid) -> ListedColormap:
-    low = -1.0 if grid.signed else 0.0
-    return ListedColormap([grid.color(low + (1 - low) * step / (STEPS - 1)) for step in range(STEPS)])
 
 
 def _stripe_excluded(axes: "Axes", grid: Grid, colors: Palette) -> None:
@@ -277,17 +379,20 @@ def excluded_style(colors: Palette) -> dict[str, Any]:
     return {"facecolor": colors.sink, "edgecolor": colors.hatch, "hatch": "////", "linewidth": 0}
 
 
-def _write_texts(axes: "Axes", grid: Grid, cell_width: float, cell_height: float) -> None:
+def _write_texts(
+    axes: "Axes",
+    grid: Grid,
+    cell_texts: tuple[tuple[str, ...], ...],
+    cell_width: float,
+    cell_height: float,
+) -> None:
     """Write into each cell as much of its text as fits."""
-    assert grid.cell_texts is not None
     size = min(_label_size(cell_height), SMALL_SIZE)
     if cell_width < 0.2 or cell_height * POINTS < size:
         return
-    for row, texts in enumerate(grid.cell_texts):
+    for row, texts in enumerate(cell_texts):
         for column, text in enumerate(texts):
-            fitting = text
-            while len(fitting) > 1 and text_width(fitting, size) > cell_width - 0.04:
-                fitting = printable(text, len(fitting) - 1)
+            fitting = fitted(drawable(text), cell_width - 0.04, size)
             axes.text(
                 column + 0.5,
                 row + 0.5,
@@ -300,19 +405,23 @@ def _write_texts(axes: "Axes", grid: Grid, cell_width: float, cell_height: float
             )
 
 
-def _write_values(axes: "Axes", grid: Grid, colors: Palette) -> None:
+def _write_values(axes: "Axes", grid: Grid, colors: Palette, width: float, height: float) -> None:
+    size = min(SMALL_SIZE - 0.5, height * POINTS * 0.75)
     for row, column in np.argwhere(grid.mask):
         value = float(grid.values[row, column])
         is_excluded = column in grid.excluded
         face = colors.sink if is_excluded else grid.color_of(value)
-        text = f"{100 * value:.0f}" if grid.as_percent else f"{value:.2f}".replace("0.", ".", 1)
+        if grid.options.fmt is not None:
+            text = grid.options.formatted(value)
+        else:
+            text = f"{100 * value:.0f}" if grid.as_percent else f"{value:.2f}".replace("0.", ".", 1)
         axes.text(
             column + 0.5,
             row + 0.5,
             text.replace("-", "−"),
             ha="center",
             va="center",
-            fontsize=SMALL_SIZE - 0.5,
+            fontsize=max(min(size, size * (width - 0.02) / text_width(text, size)), 2.5),
             color=colors.muted if is_excluded else text_on(face),
             bbox={"boxstyle": "square,pad=0.15", "facecolor": face, "edgecolor": "none"}
             if is_excluded
@@ -320,8 +429,16 @@ def _write_values(axes: "Axes", grid: Grid, colors: Palette) -> None:
         )
 
 
-def _label(axes: "Axes", grid: Grid, colors: Palette, cell_width: float, cell_height: float) -> None:
-    size = _label_size(min(cell_width, cell_height))
+def _label(
+    axes: "Axes",
+    grid: Grid,
+    colors: Palette,
+    cell_width: float,
+    cell_height: float,
+    left: float,
+    max_size: float,
+) -> None:
+    size = min(_label_size(min(cell_width, cell_height)), max_size)
     is_upright = _widest(grid) <= cell_width + 0.01
     step_x = 1 if is_upright else _label_step(cell_width, size)
     step_y = _label_step(cell_height, size)
@@ -330,7 +447,7 @@ def _label(axes: "Axes", grid: Grid, colors: Palette, cell_width: float, cell_he
         columns + 0.5,
         [grid.columns[i] for i in columns],
         rotation=0 if is_upright else 90,
-        fontsize=_UPRIGHT_SIZE if is_upright else size,
+        fontsize=min(_UPRIGHT_SIZE, max_size) if is_upright else size,
         **text_style(*grid.columns),
     )
     axes.set_yticks(
@@ -347,22 +464,30 @@ def _label(axes: "Axes", grid: Grid, colors: Palette, cell_width: float, cell_he
     height = cell_height * len(grid.rows) + 0.1
     fitting = [label for label in grid.row_labels if text_width(label, DETAIL_SIZE) <= height]
     style = {"fontsize": DETAIL_SIZE, "color": colors.muted, "labelpad": 6}
-    axes.set_xlabel(grid.column_label + _step_note(step_x), **style)
-    axes.set_ylabel((fitting or grid.row_labels[-1:])[0] + _step_note(step_y), **style)
+    room = cell_width * len(grid.columns) + left
+    column_label = "\n".join(fitted(line, room, DETAIL_SIZE) for line in _lines(grid.column_label, step_x))
+    row_label = (fitting or grid.row_labels[-1:])[0]
+    axes.set_xlabel(column_label, **style)
+    axes.set_ylabel(
+        "\n".join(fitted(line, height, DETAIL_SIZE) for line in _lines(row_label, step_y)), **style
+    )
 
 
-def _finish_bar(axes: "Axes", grid: Grid, colors: Palette) -> None:
+def _finish_bar(axes: "Axes", grid: Grid, colors: Palette, height: float, label_room: float) -> None:
     bar = axes.collections[0].colorbar
     if bar is None:
         return
     bar.outline.set_visible(False)  # type: ignore[operator]
     bar.ax.tick_params(labelsize=SMALL_SIZE, labelcolor=colors.muted, length=0, pad=3)
-    bar.locator = MaxNLocator(5)
+    bar.locator = MaxNLocator(max(1, min(5, int(height / 0.3))))
     factor, unit = (100, " %") if grid.as_percent else (1, "")
     bar.formatter = FuncFormatter(lambda value, _: f"{factor * value:.3g}{unit}".replace("-", "−"))
     bar.update_ticks()
-    label = f"{grid.scale} (square-root scale)" if grid.is_rooted else f"{grid.scale} (linear scale)"
-    bar.set_label(label, fontsize=SMALL_SIZE, color=colors.muted, labelpad=5)
+    kinds = ("square-root scale", "√ scale") if grid.is_rooted else ("linear scale",)
+    labels = [*(f"{grid.scale} ({kind})" for kind in kinds), kinds[-1] if grid.is_rooted else grid.scale]
+    bar.set_label(
+        first_fitting(labels, label_room, SMALL_SIZE), fontsize=SMALL_SIZE, color=colors.muted, labelpad=5
+    )
 
 
 def _widest(grid: Grid) -> float:
@@ -380,7 +505,6 @@ def _label_step(cell: float, size: float) -> int:
     return max(1, int(np.ceil(size * 1.17 / POINTS / cell - 0.02)))
 
 
-def _step_note(step: int) -> str:
-    if step == 1:
-        return ""
-    return f"\nevery {ordinal(step)} token is labeled"
+def _lines(label: str, step: int) -> tuple[str, ...]:
+    """Return the lines of an axis label, with a note if not every token is labeled."""
+    return (label,) if step == 1 or not label else (label, f"every {ordinal(step)} token is labeled")

@@ -1,5 +1,6 @@
 """The logit lens as a matplotlib plot: layers × positions, with the top prediction in each cell."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +9,7 @@ from model_understanding.results import LogitLens
 from model_understanding.show.figures.fonts import drawable
 from model_understanding.show.figures.frame import Header, make_header
 from model_understanding.show.figures.heatmap import Grid, axis_labels, heatmap_axes
+from model_understanding.show.figures.options import NO_OPTIONS, PlotOptions
 from model_understanding.show.shared.colors import Palette, Theme, palette
 from model_understanding.show.shared.words import LENS_NOTE, cautions_of, prediction_label
 
@@ -18,13 +20,22 @@ _CELL_WIDTH = 0.66  # inches of a cell with a token
 _MAX_WIDTH = 21.0
 
 
-def lens_axes(lens: LogitLens, ax: "Axes | None" = None, *, theme: Theme = "light") -> "Axes":
+def lens_axes(
+    lens: LogitLens,
+    ax: "Axes | None" = None,
+    *,
+    theme: Theme = "light",
+    figsize: tuple[float, float] | None = None,
+    options: PlotOptions = NO_OPTIONS,
+) -> "Axes":
     """Draw the top prediction of each layer, the last layer at the top, colored by its probability.
 
     Args:
         lens: The logit lens.
         ax: Axes to draw into; by default a new pyplot figure that grows with the text.
         theme: ``light`` or ``dark``.
+        figsize: Width and height of the new figure in inches.
+        options: What the caller sets of the plot.
 
     Returns:
         The axes of the heatmap.
@@ -33,10 +44,10 @@ def lens_axes(lens: LogitLens, ax: "Axes | None" = None, *, theme: Theme = "ligh
         InputError: The theme is unknown.
     """
     colors = palette(theme)
-    return heatmap_axes(_grid(lens, colors), colors, lambda width, indent: _header(lens, width, indent), ax)
+    return heatmap_axes(_grid(lens, colors, options), colors, partial(_header, lens, options), ax, figsize)
 
 
-def _grid(lens: LogitLens, colors: Palette) -> Grid:
+def _grid(lens: LogitLens, colors: Palette, options: PlotOptions) -> Grid:
     order = range(lens.layer_count)[::-1]
     count = len(lens.positions)
     is_text = int(lens.positions[0]) >= 0
@@ -62,16 +73,20 @@ def _grid(lens: LogitLens, colors: Palette) -> Grid:
         masked_label="",
         as_percent=True,
         cell_texts=predictions,
+        options=options,
         min_width=min(_CELL_WIDTH, _MAX_WIDTH / count),
     )
 
 
-def _header(lens: LogitLens, width: float, indent: float) -> Header:
+def _header(
+    lens: LogitLens, options: PlotOptions, width: float, indent: float, height: float | None = None
+) -> Header:
     kind = "token" if int(lens.positions[0]) >= 0 else "class"
     return make_header(
-        title=f"Logit lens: top {kind} at each layer",
+        title=options.titled(f"Logit lens: top {kind} at each layer"),
         details=(LENS_NOTE,),
         cautions=cautions_of(lens),
         width=width,
         indent=indent,
+        height=height,
     )

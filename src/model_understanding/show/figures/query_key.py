@@ -1,5 +1,6 @@
 """The products of a query with its keys as a matplotlib plot: keys × dimensions."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +9,7 @@ from model_understanding.results import QueryKey
 from model_understanding.show.figures.fonts import drawable
 from model_understanding.show.figures.frame import Header, make_header
 from model_understanding.show.figures.heatmap import Grid, axis_labels, heatmap_axes
+from model_understanding.show.figures.options import NO_OPTIONS, PlotOptions
 from model_understanding.show.shared.colors import Palette, Theme, palette
 from model_understanding.show.shared.words import cautions_of, format_percent, printable
 
@@ -17,13 +19,22 @@ if TYPE_CHECKING:
 _MAX_KEYS = 48
 
 
-def query_key_axes(query_key: QueryKey, ax: "Axes | None" = None, *, theme: Theme = "light") -> "Axes":
+def query_key_axes(
+    query_key: QueryKey,
+    ax: "Axes | None" = None,
+    *,
+    theme: Theme = "light",
+    figsize: tuple[float, float] | None = None,
+    options: PlotOptions = NO_OPTIONS,
+) -> "Axes":
     """Draw the contribution of each dimension to the keys' scores: blue raises a score, orange lowers it.
 
     Args:
         query_key: The query and its keys; the keys with the largest weights are drawn.
         ax: Axes to draw into; by default a new pyplot figure.
         theme: ``light`` or ``dark``.
+        figsize: Width and height of the new figure in inches.
+        options: What the caller sets of the plot.
 
     Returns:
         The axes.
@@ -32,8 +43,8 @@ def query_key_axes(query_key: QueryKey, ax: "Axes | None" = None, *, theme: Them
         InputError: The theme is unknown.
     """
     colors = palette(theme)
-    grid = _grid(query_key, colors)
-    return heatmap_axes(grid, colors, lambda width, indent: _header(query_key, width, indent), ax)
+    grid = _grid(query_key, colors, options)
+    return heatmap_axes(grid, colors, partial(_header, query_key, options), ax, figsize)
 
 
 def _keys(query_key: QueryKey) -> np.ndarray:
@@ -41,7 +52,7 @@ def _keys(query_key: QueryKey) -> np.ndarray:
     return np.sort(allowed[np.argsort(-query_key.weights[allowed], kind="stable")][:_MAX_KEYS])
 
 
-def _grid(query_key: QueryKey, colors: Palette) -> Grid:
+def _grid(query_key: QueryKey, colors: Palette, options: PlotOptions) -> Grid:
     keys = _keys(query_key)
     tokens, width = query_key.tokens.select(keys), len(query_key.query_vector)
     labels = axis_labels(tokens)
@@ -63,10 +74,13 @@ def _grid(query_key: QueryKey, colors: Palette) -> Grid:
         row_labels=("key, with its attention weight", "key"),
         scale="scale × query × key",
         masked_label="",
+        options=options,
     )
 
 
-def _header(query_key: QueryKey, width: float, indent: float) -> Header:
+def _header(
+    query_key: QueryKey, options: PlotOptions, width: float, indent: float, height: float | None = None
+) -> Header:
     label = drawable(printable(query_key.tokens.labels()[query_key.query], 30))
     omitted = int(query_key.allowed.sum()) - len(_keys(query_key))
     details = [
@@ -78,9 +92,10 @@ def _header(query_key: QueryKey, width: float, indent: float) -> Header:
     if omitted:
         details.append(f"{omitted:,} keys with smaller weights are not shown.")
     return make_header(
-        title=f"Query “{label}” and its keys: layer {query_key.layer}, head {query_key.head}",
+        title=options.titled(f"Query “{label}” and its keys: layer {query_key.layer}, head {query_key.head}"),
         details=details,
         cautions=cautions_of(query_key),
         width=width,
         indent=indent,
+        height=height,
     )
