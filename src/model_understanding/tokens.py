@@ -24,6 +24,7 @@ _GRAPHEME = regex.compile(r"\X")
 _WORD_BOUNDARY = regex.compile(r"\b", flags=regex.V1 | regex.WORD)
 _SENTENCE_END = regex.compile(r"(?<=[.!?…][\"'”’)\]]*)\s+|(?<=[。！？؟])\s*|\n+")
 _JOINERS = frozenset("\u200c\u200d")
+_MOST_IN_REPR, _REPR_LENGTH = 20, 80  # pieces, characters
 UNKNOWN = "(unknown)"  # after the text of a token that the tokenizer does not know
 
 
@@ -31,7 +32,7 @@ def _all_known() -> np.ndarray:
     return np.zeros(0, dtype=bool)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Tokens:
     """A sequence of T tokens with their spans in the source texts.
 
@@ -178,6 +179,11 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self.pieces)
+
+    def __repr__(self) -> str:
+        text = visible_text(" ▸ ".join(self.texts) or ", ".join(self.pieces[:_MOST_IN_REPR]))
+        shown = text if len(text) <= _REPR_LENGTH else f"{text[:_REPR_LENGTH]}…"
+        return f"<Tokens: {len(self)} token{'' if len(self) == 1 else 's'} “{shown}”>"
 
     def surfaces(self) -> tuple[str, ...]:
         """Return the text of each token's span; a token without one gives what its piece stands for."""

@@ -1,12 +1,33 @@
 import sys
 import types
+import xml.etree.ElementTree as ElementTree
 
+import compared_reports as compared
+import hard_results as hard
 import matplotlib
+import numpy as np
+import pandas
 import pytest
 from matplotlib import pyplot
-from sample_results import classification
+from sample_results import attribution, classification, generation, hostile, hostile_tokens, tokens_of
 
+from model_understanding import InputError
+from model_understanding.comparison import compare
+from model_understanding.results import (
+    Assessment,
+    AttentionMap,
+    Attribution,
+    Failure,
+    Provenance,
+    Report,
+    Target,
+)
+from model_understanding.results.assessment_summary import summarize
 from model_understanding.show.display import show_result
+from model_understanding.show.figures import files
+from model_understanding.show.page.document import html_page
+
+TEXT = "The movie was absolutely fantastic!"
 
 
 @pytest.fixture
@@ -50,4 +71,102 @@ def test_a_backend_with_windows_shows_the_figures(monkeypatch, capsys):
     assert len(shown) == 1
     assert len(shown[0]) == 1
     assert capsys.readouterr().out == ""
+    pyplot.close("all")
+
+
+def every_result():
+    source, other = (compared.classification(compared.words(text)) for text in ("A fine film", "A dull film"))
+    assessment = Assessment(
+        method="saliency", target="logit of positive", verdict="weak", evaluations=(hard.evaluation(),)
+    )
+    return [
+        *(classification(), generation(), compare(source, other), assessment, summarize([assessment])[0]),
+        *(hostile(), attribution(hostile_tokens()), Failure(message="The text is empty.", hint="Pass one.")),
+        AttentionMap.from_arrays(np.tril(np.full((300, 300), 0.003)), ["word"] * 300, mask="causal"),
+        *(result for result in hard.everything() if not isinstance(result, Provenance | Target)),
+    ]
+
+
+@pytest.mark.parametrize("result", every_result(), ids=lambda result: type(result).__name__)
+def test_every_result_says_what_it_is_in_a_few_lines(result):
+    text, line = str(result), repr(result)
+    assert text
+    assert len(text) <= 1600
+    assert len(text.split("\n")) <= 14
+    assert line.startswith(f"<{type(result).__name__}")
+    assert len(line) <= 450
+    assert "\n" not in line
+    for words in (text, line):
+        assert "array(" not in words
+        assert "\x1b" not in words
+        assert "\u202e" not in words
+
+
+@pytest.mark.parametrize("result", every_result(), ids=lambda result: type(result).__name__)
+def test_every_result_shows_itself_in_a_notebook(result):
+    bundle = result._repr_mimebundle_(exclude={"image/png"})
+    assert bundle["text/plain"] == str(result)
+    assert bundle["text/html"] == result._repr_html_()
+    assert bundle["text/html"].lstrip().startswith("<div")
+    assert "<script>alert(1)" not in bundle["text/html"]
+    assert "<img src=x" not in bundle["text/html"]
+
+
+def test_a_summary_names_what_a_reader_asks_for():
+    report = classification()
+    assert str(report).split("\n")[:2] == [
+        "positive 99.8 % · demo:sentiment",
+        "“The movie was absolutely fantastic!”",
+    ]
+    words = report.attributions[0].words()
+    shares = np.abs(words.scores[0]) / np.abs(words.scores[0]).sum()
+    best = int(shares.argmax())
+    sign = "+" if words.scores[0, best] > 0 else "−"
+    listed = str(report.attributions[0]).split("\n")[2]
+    assert listed.startswith(f"{words.tokens.labels()[best]} {sign}{100 * shares[best]:.1f} %, ")
+    assert "8 tokens × 1 target" in str(report.attributions[0])
+    assert "2 layers × 3 heads × 8 rows × 8 keys" in str(report.attention[0])
+    assert "positive 99.8 %, negative 0.2 %" in str(report.prediction)
+    assert repr(report.tokens) == "<Tokens: 8 tokens “The movie was absolutely fantastic!”>"
+
+
+def test_a_result_that_is_not_built_yet_has_a_repr():
+    assert repr(Attribution.__new__(Attribution)) == "<Attribution>"
+
+
+def test_a_notebook_gets_what_it_asks_for_and_one_figure_of_a_result(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(files, "figure_bytes", lambda figure, format: drawn.append(format) or b"figure")
+    result = attribution(tokens_of(TEXT))
+    assert set(result._repr_mimebundle_(include={"text/plain"})) == {"text/plain"}
+    assert set(result._repr_mimebundle_(exclude=["image/png"])) == {"text/plain", "text/html"}
+    result._repr_html_()
+    assert drawn == []
+    for _ in range(2):
+        assert result._repr_mimebundle_()["image/png"] == b"figure"
+    assert drawn == ["png"]
+
+
+@pytest.mark.parametrize(
+    "result", [attribution(tokens_of(TEXT)), classification().attention[0]], ids=["saliency", "map"]
+)
+def test_an_attribution_and_a_map_are_saved_as_a_report_is(result, tmp_path):
+    assert result.save(tmp_path / "x.html").read_text(encoding="utf-8") == result.to_html()
+    assert result.to_html() == html_page(Report.of(result))
+    table = pandas.read_csv(result.save(tmp_path / "x.csv"), keep_default_na=False)
+    expected = result.to_dataframe()
+    assert list(table) == list(expected)
+    assert len(table) == len(expected)
+    assert result.save(tmp_path / "x.png").read_bytes() == result._repr_mimebundle_()["image/png"]
+    assert ElementTree.parse(result.save(tmp_path / "x.svg")).getroot().tag.endswith("svg")
+    assert hard.same(type(result).load(result.save(tmp_path / "x.json")), result)
+    with pytest.raises(InputError, match=r"is not a valid|holds|Cannot read"):
+        Report.load(tmp_path / "x.json")
+
+
+def test_an_attribution_and_a_map_plot_themselves():
+    axes = attribution(tokens_of(TEXT)).plot(level="word")
+    assert [label.get_text() for label in axes.get_xticklabels()][1] == "The"
+    _, given = pyplot.subplots()
+    assert classification().attention[0].plot(given, layer=4, head=0) is given
     pyplot.close("all")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Comparison(Rendered):
     """Two reports with aligned tokens, and the differences between them.
 
@@ -59,6 +59,3 @@ class Comparison(Rendered):
         if not self.attributions:
             raise InputError("The comparison has no attribution.", hint="Save it as .json or .html instead.")
         return pandas.concat([part.to_dataframe() for part in self.attributions], ignore_index=True)
-
-    def _table(self) -> "pandas.DataFrame":
-        return self.to_dataframe()

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from model_understanding.results.evaluation import VERDICTS, Assessment, Evaluation
+from model_understanding.results.rendering import Displayed
 from model_understanding.results.serialization import JsonResult
 
 RESAMPLES = 4000
@@ -41,8 +42,8 @@ class MetricMean(JsonResult):
     advantage_high: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssessmentSummary(JsonResult):
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class AssessmentSummary(Displayed):
     """Summary of the assessments of one method over many texts.
 
     Args:

@@ -23,7 +23,7 @@ from model_understanding.results.attention_sinks import certain_sinks, find_sink
 from model_understanding.results.files import array_names, read_array, reading
 from model_understanding.results.head_scores import RankedHead
 from model_understanding.results.provenance import Provenance
-from model_understanding.results.rendering import Rendered
+from model_understanding.results.rendering import Drawn, Rendered
 from model_understanding.results.serialization import (
     result_from_dict,
     result_from_json,
@@ -38,8 +38,8 @@ _HEADER = "attention"
 REDUCTIONS: tuple[str, ...] = ("mean", "max")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class AttentionMap(Rendered):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class AttentionMap(Drawn):
     """Attention weights from Q queries to K keys.
 
     Args:
@@ -418,8 +418,8 @@ class AttentionMap(Rendered):
         np.savez_compressed(buffer, **{_HEADER: np.array(header)}, **arrays)  # pyright: ignore[reportArgumentType]
         return buffer.getvalue()
 
-    def _table(self) -> "pandas.DataFrame":
-        """Return the weights for ``.csv``: a row for each cell that can be attended to."""
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """Return a table with one row per layer, head and cell that can be attended to."""
         import pandas
 
         whole = self.dense()

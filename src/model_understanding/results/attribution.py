@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from model_understanding.checks import index_in
 from model_understanding.errors import InputError, NumericalError
 from model_understanding.results.provenance import Provenance
-from model_understanding.results.serialization import JsonResult
+from model_understanding.results.rendering import Drawn
 from model_understanding.results.target import Target, sum_of_steps
 from model_understanding.statistics import t_quantile
 from model_understanding.tokens import Level, Tokens, read_only
@@ -23,8 +23,8 @@ SMALL_CHANGE = 0.01
 _MANY_SAMPLES = 10**6  # standard errors of unknown origin: the normal distribution
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Attribution(JsonResult):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Attribution(Drawn):
     """Raw scores of T tokens for N targets, in the unit of the target if the method allows it.
 
     Args:

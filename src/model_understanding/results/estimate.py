@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from model_understanding.results.serialization import JsonResult
+from model_understanding.results.rendering import Displayed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate(JsonResult):
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Estimate(Displayed):
     """Number of passes through the model, and peak memory, of an explanation.
 
     Counts are exact for methods that do not adapt; for adaptive methods they are upper bounds, with lower

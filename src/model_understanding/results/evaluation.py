@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
+from model_understanding.results.rendering import Displayed
 from model_understanding.results.serialization import JsonResult
 from model_understanding.tokens import read_only
 
@@ -32,8 +33,8 @@ class Limits(JsonResult):
     exact: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Evaluation(JsonResult):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Evaluation(Displayed):
     """One metric of one attribution, with its values under a random control on the same text.
 
     Args:
@@ -98,8 +99,8 @@ class Evaluation(JsonResult):
         return self.limits.lower + self.value * (self.limits.upper - self.limits.lower)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Assessment(JsonResult):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Assessment(Displayed):
     """The evaluation of an attribution of one target, as ``evaluate`` returns it.
 
     Args:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from model_understanding.errors import ModelUnderstandingError
-from model_understanding.results.serialization import JsonResult
+from model_understanding.results.rendering import Displayed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure(JsonResult):
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Failure(Displayed):
     """Stands in a list of results for a text that could not be explained; it is false.
 
     Args:

@@ -8,12 +8,12 @@ from jaxtyping import Float, Int
 from model_understanding.checks import index_in
 from model_understanding.errors import InputError
 from model_understanding.results.attribution import Attribution
-from model_understanding.results.serialization import JsonResult
+from model_understanding.results.rendering import Displayed
 from model_understanding.tokens import SHARE, Tokens, read_only
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Generation(JsonResult):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Generation(Displayed):
     """A prompt and its continuation of K tokens, with the model's probability of each token.
 
     Args:

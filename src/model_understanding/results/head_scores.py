@@ -10,6 +10,7 @@ from jaxtyping import Float
 from model_understanding.checks import whole_number
 from model_understanding.errors import InputError, NumericalError
 from model_understanding.results.provenance import Provenance
+from model_understanding.results.rendering import Displayed
 from model_understanding.results.serialization import JsonResult
 from model_understanding.results.target import Target
 from model_understanding.tokens import Tokens, read_only
@@ -38,8 +39,8 @@ class RankedHead(JsonResult):
         return iter((self.layer, self.head, self.score))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class HeadScores(JsonResult):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class HeadScores(Displayed):
     """Scores of the L × H attention heads of a model on a text.
 
     Args:

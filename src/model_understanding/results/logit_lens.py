@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from model_understanding.errors import NumericalError
 from model_understanding.results.files import csv_text
 from model_understanding.results.provenance import Provenance
-from model_understanding.results.serialization import JsonResult
+from model_understanding.results.rendering import Displayed
 from model_understanding.tokens import SHARE, Tokens, read_only
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 WHOLE_TEXT = -1  # position of the output of a classifier
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LogitLens(JsonResult):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class LogitLens(Displayed):
     """The logit lens: the predictions of L layers at P positions.
 
     The hidden states of each layer go through the model's final norm and output head. Layer k is the input

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from model_understanding.results.serialization import JsonResult
+from model_understanding.results.rendering import Displayed
 from model_understanding.tokens import SHARE, Tokens, read_only
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Prediction(JsonResult):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Prediction(Displayed):
     """The prediction of a classifier for one text or pair.
 
     Args:

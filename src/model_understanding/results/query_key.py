@@ -7,12 +7,12 @@ from jaxtyping import Bool, Float
 
 from model_understanding.errors import NumericalError
 from model_understanding.results.provenance import Provenance
-from model_understanding.results.serialization import JsonResult
+from model_understanding.results.rendering import Displayed
 from model_understanding.tokens import SHARE, Tokens, read_only
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class QueryKey(JsonResult):
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class QueryKey(Displayed):
     """The query of one head and its K keys (neuron view): why the query attends to each key as it does.
 
     The score of key k is ``Σᵢ scale · qᵢ · kᵢ`` (``products`` before the sum) plus ``additions``; the softmax

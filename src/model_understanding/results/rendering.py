@@ -1,20 +1,56 @@
-"""Saving and displaying of reports and comparisons: the only module of ``results`` that calls ``show``."""
+"""Displaying and saving of results: the only module of ``results`` that calls ``show``."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from model_understanding.results.files import FIGURE_SUFFIXES, csv_text, save_as
+from model_understanding.results.files import FIGURE_SUFFIXES, csv_text, reading, save_as
 from model_understanding.results.serialization import JsonResult
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.axes import Axes
+
+_MAX_REPR = 400  # characters
 
 
-class Rendered(JsonResult, abstract=True):
-    """A result that ``show`` can render as a page, a figure, in a notebook or in a terminal."""
+class Displayed(JsonResult, abstract=True):
+    """A result that describes itself in a few lines and shows itself in a notebook.
+
+    Dataclasses that inherit it are declared with ``repr=False``: theirs would print every number.
+    """
+
+    __slots__ = ("__weakref__",)  # a notebook's figure is kept as long as its result
+
+    def __str__(self) -> str:
+        return "\n".join(_show().summary_lines(self))
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        try:
+            text = " · ".join(_show().summary_lines(self))
+        except Exception:  # a debugger also shows a result whose fields are not set yet
+            return f"<{name}>"
+        return f"<{name}: {text if len(text) <= _MAX_REPR else f'{text[:_MAX_REPR]}…'}>"
+
+    def show(self) -> None:
+        """Show the result: the page in a notebook, figures in a window, text elsewhere."""
+        _show().show(self)
+
+    def _repr_html_(self) -> str:
+        return self._repr_mimebundle_(include=("text/html",))["text/html"]
+
+    def _repr_mimebundle_(
+        self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
+    ) -> dict[str, Any]:
+        """Return the result by MIME type: text, the page, and a figure for frontends that show no HTML."""
+        return _show().notebook_bundle(self, include, exclude)
+
+
+class Rendered(Displayed, abstract=True):
+    """A result that ``show`` can also save as a page or a figure."""
 
     __slots__ = ()
 
@@ -26,8 +62,8 @@ class Rendered(JsonResult, abstract=True):
 
         ``.html`` is a self-contained page; ``.png``, ``.svg`` and ``.pdf`` are figures; ``.json`` has
         everything and can be loaded again (attention of 4,096 weights and more is rounded to a 65,535th of
-        its largest; ``to_json`` has every digit); ``.csv`` has the scores; ``.npz`` (reports only) has
-        everything with every digit, the arrays under names of their own.
+        its largest; ``to_json`` has every digit); ``.csv`` has the scores; ``.npz`` (reports and attention
+        maps) has everything with every digit, the arrays under names of their own.
 
         Args:
             path: File to write; it is written atomically.
@@ -40,31 +76,56 @@ class Rendered(JsonResult, abstract=True):
         """
         return save_as(path, self.SUFFIXES, self._bytes)
 
-    def show(self) -> None:
-        """Show the result: the page in a notebook, figures in a window, colored text elsewhere."""
-        _show().show(self)
-
     def to_html(self) -> str:
         """Return the result as a self-contained HTML page."""
         return _show().render(self, ".html").decode("utf-8")
 
-    def _repr_html_(self) -> str:
-        return self._repr_mimebundle_()["text/html"]
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """Return the result by MIME type: the page, and a figure for frontends that show no HTML."""
-        return _show().notebook_bundle(self)
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """Return the result as a table, as ``.csv`` has it."""
+        raise NotImplementedError
 
     def _bytes(self, suffix: str) -> bytes:
         if suffix == ".json":  # an unpaired surrogate, which UTF-8 cannot encode, as a JSON escape
             return (self.to_json(indent=1, pack=True) + "\n").encode("utf-8", "backslashreplace")
         if suffix == ".csv":
-            return csv_text(self._table()).encode("utf-8", "backslashreplace")
+            return csv_text(self.to_dataframe()).encode("utf-8", "backslashreplace")
         return _show().render(self, suffix)
 
-    def _table(self) -> "pandas.DataFrame":
-        """Return the scores for ``.csv``."""
-        raise NotImplementedError
+
+class Drawn(Rendered, abstract=True):
+    """A result that is a plot by itself."""
+
+    __slots__ = ()
+
+    def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """Draw the result with matplotlib.
+
+        Args:
+            ax: Axes to draw into; by default a new pyplot figure that grows with the text.
+            **options: Options of ``plot_saliency`` for an attribution, of ``plot_attention`` for an attention
+                map: ``level="word"``, ``theme="dark"`` and so on.
+
+        Returns:
+            The axes.
+        """
+        return _show().plot(self, ax, options)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a result that ``save`` wrote as ``.json``; drawing it needs no torch.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The result.
+
+        Raises:
+            InputError: The file does not exist or holds something else.
+        """
+        source = Path(path).expanduser()
+        with reading(f"an {cls.__name__}", source, f"{cls.__name__}.save('x.json')"):
+            return cls.from_json(source.read_text(encoding="utf-8"))
 
 
 def render_reports(entries: Sequence[Any]) -> str:

@@ -31,7 +31,7 @@ Part = Prediction | Generation | Attribution | AttentionMap | HeadScores | Logit
 """What a report can have a single one of; see ``Report.of``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Report(Rendered):
     """A prediction or a generation with its attributions, attention maps and evaluations.
 
@@ -197,9 +197,6 @@ class Report(Rendered):
         Raises:
             InputError: The report has no attribution.
         """
-        return self._table()
-
-    def _table(self) -> "pandas.DataFrame":
         import pandas
 
         attributions = self.attributions if self.contrasts is None else (*self.attributions, self.contrasts)

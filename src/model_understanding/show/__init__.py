@@ -1,39 +1,37 @@
 """Views of results: figures (matplotlib), terminal (rich), pages and notebooks (HTML).
 
-Nothing here imports torch or transformers or changes the user's matplotlib settings. Reports and comparisons
-save and show themselves with the functions below (``results/rendering.py``).
+Nothing here imports torch or transformers or changes the user's matplotlib settings. Results save and show
+themselves with the functions below (``results/rendering.py``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from model_understanding.comparison import Comparison
-    from model_understanding.results import AttentionMap, Report
+    from model_understanding.results import AttentionMap, Attribution, Report
     from model_understanding.results.reports import Entry
+    from model_understanding.show.views.summary import Result
 
 
-def render(result: "Report | Comparison | AttentionMap", suffix: str) -> bytes:
+def render(result: "Report | Comparison | Attribution | AttentionMap", suffix: str) -> bytes:
     """Return a result as the content of a file.
 
     Args:
-        result: A report, a comparison or an attention map.
+        result: A report, a comparison, an attribution or an attention map.
         suffix: ``.html``, ``.png``, ``.svg`` or ``.pdf``.
     """
-    from model_understanding.comparison import Comparison
-    from model_understanding.results import AttentionMap
-
-    if isinstance(result, AttentionMap):
-        return _rendered_map(result, suffix)
     if suffix == ".html":
+        from model_understanding.results import AttentionMap, Attribution, Report
         from model_understanding.show.page.document import html_page
 
-        return html_page(result).encode("utf-8")
-    from model_understanding.show.figures.comparison import comparison_figure
-    from model_understanding.show.figures.report import figure_bytes, report_figure
+        is_part = isinstance(result, Attribution | AttentionMap)
+        return html_page(Report.of(result) if is_part else result).encode("utf-8")
+    from model_understanding.show.figures.files import figure_file
 
-    figure = comparison_figure(result) if isinstance(result, Comparison) else report_figure(result)
-    return figure_bytes(figure, suffix.removeprefix("."))
+    return figure_file(result, suffix.removeprefix("."))
 
 
 def render_reports(entries: "Sequence[Entry]") -> str:
@@ -47,25 +45,33 @@ def render_reports(entries: "Sequence[Entry]") -> str:
     return reports_page(entries)
 
 
-def _rendered_map(attention: "AttentionMap", suffix: str) -> bytes:
-    if suffix == ".html":
-        from model_understanding.show.page.attention_page import attention_page
+def plot(result: "Attribution | AttentionMap", ax: "Axes | None", options: dict[str, Any]) -> "Axes":
+    """Draw an attribution or an attention map with matplotlib."""
+    from model_understanding.results import AttentionMap
+    from model_understanding.show.figures.report import attention_axes, saliency_axes
 
-        return attention_page(attention).encode("utf-8")
-    from model_understanding.show.figures.attention import attention_figure
-    from model_understanding.show.figures.report import figure_bytes
-
-    return figure_bytes(attention_figure(attention), suffix.removeprefix("."))
+    if isinstance(result, AttentionMap):
+        return attention_axes(result, ax, **options)
+    return saliency_axes(result, ax, **options)
 
 
-def notebook_bundle(result: "Report | Comparison | AttentionMap") -> dict[str, Any]:
+def summary_lines(result: "Result") -> tuple[str, ...]:
+    """Return a result in a few lines of plain text."""
+    from model_understanding.show.views import summary
+
+    return summary.summary_lines(result)
+
+
+def notebook_bundle(
+    result: "Result", include: Collection[str] | None = None, exclude: Collection[str] | None = None
+) -> dict[str, Any]:
     """Return the representations of a result for a notebook, by MIME type."""
     from model_understanding.show import display
 
-    return display.notebook_bundle(result)
+    return display.notebook_bundle(result, include, exclude)
 
 
-def show(result: "Report | Comparison | AttentionMap") -> None:
+def show(result: "Result") -> None:
     """Show a result in a notebook, a window or the terminal."""
     from model_understanding.show.display import show_result
 

@@ -1,15 +1,25 @@
 """Show a result: in a notebook, a window or the terminal."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from model_understanding.comparison import Comparison
-from model_understanding.results import AttentionMap
+from model_understanding.results import (
+    AttentionMap,
+    Attribution,
+    Generation,
+    LogitLens,
+    QueryKey,
+    Report,
+)
+from model_understanding.show.views.summary import Result, summary_lines
 
-if TYPE_CHECKING:
-    from model_understanding.results import Report
-
-MAX_FIGURE_TOKENS = 256  # a notebook stores no figure of longer reports
+MAX_FIGURE_TOKENS = 128  # a notebook stores no figure of longer texts: it would take seconds to draw
+NOTEBOOK_BYTES = 1_000_000
+"""Bytes of attention in a notebook's output; notebooks drop messages of more than 3 MB."""
+_FIGURES: "WeakKeyDictionary[Any, bytes]" = WeakKeyDictionary()  # results are immutable
 
 
 def in_notebook() -> bool:
@@ -19,76 +29,112 @@ def in_notebook() -> bool:
     return shell is not None and getattr(shell, "kernel", None) is not None
 
 
-def show_result(result: "Report | Comparison | AttentionMap") -> None:
-    """Show a report or a comparison.
+def show_result(result: Result) -> None:
+    """Show a result.
 
     In a notebook, the page is displayed; if pyplot uses a backend with windows, the figures are shown;
-    otherwise, colored text is printed.
+    otherwise, text is printed.
 
     Args:
-        result: The report or the comparison.
+        result: The result.
     """
     if in_notebook():
         from IPython.display import display  # type: ignore[import-not-found]
 
         display(result)
-    elif _has_windows():
+    elif isinstance(result, Report | Comparison | Attribution | AttentionMap) and _has_windows():
         _show_window(result)
-    elif isinstance(result, AttentionMap):
+    else:
+        _print(result)
+
+
+def _print(result: Result) -> None:
+    if isinstance(result, AttentionMap):
         from model_understanding.show.terminal.report import print_attention
 
         print_attention(result)
+    elif isinstance(result, Attribution):
+        from model_understanding.show.terminal.report import print_attribution
+
+        print_attribution(result)
     elif isinstance(result, Comparison):
         from model_understanding.show.terminal.comparison import print_comparison
 
         print_comparison(result)
-    else:
+    elif isinstance(result, Report):
         from model_understanding.show.terminal.report import print_report
 
         print_report(result)
+    else:
+        print("\n".join(summary_lines(result)))
 
 
-def notebook_bundle(result: "Report | Comparison | AttentionMap") -> dict[str, Any]:
-    """Return the representations of a result for a notebook: the page, and a figure if HTML is not supported.
+def notebook_bundle(
+    result: Result, include: Collection[str] | None = None, exclude: Collection[str] | None = None
+) -> dict[str, Any]:
+    """Return the representations of a result for a notebook: text, the page, and a figure.
 
     Args:
-        result: The report or the comparison.
+        result: The result.
+        include: MIME types to return; all if omitted.
+        exclude: MIME types that are not wanted.
 
     Returns:
-        Contents by MIME type. The plain text is one line instead of the repr of the dataclass, which contains
-        every number.
+        Contents by MIME type; only what is asked for is made. A short result has a figure for frontends that
+        show no HTML.
     """
-    from model_understanding.show.page.document import html_fragment
-    from model_understanding.show.shared.comparison_words import headlines
-    from model_understanding.show.shared.words import report_headline
-
-    if isinstance(result, Comparison):
-        return {"text/plain": "  →  ".join(headlines(result)), "text/html": html_fragment(result)}
-    if isinstance(result, AttentionMap):
-        return _map_bundle(result)
-    bundle: dict[str, Any] = {"text/plain": report_headline(result), "text/html": html_fragment(result)}
-    source = result.prediction or result.generation
-    is_short = source is not None and len(source.tokens) <= MAX_FIGURE_TOKENS
-    if is_short and (result.attributions or result.attention):
-        from model_understanding.show.figures.report import figure_bytes, report_figure
-
-        bundle["image/png"] = figure_bytes(report_figure(result), "png")
-    return bundle
-
-
-def _map_bundle(attention: AttentionMap) -> dict[str, Any]:
-    from model_understanding.show.figures.attention import attention_figure
-    from model_understanding.show.figures.report import figure_bytes
-    from model_understanding.show.page.attention_page import attention_fragment
-    from model_understanding.show.shared.words import attention_title
-
-    bundle: dict[str, Any] = {
-        "text/plain": attention_title(attention),
-        "text/html": attention_fragment(attention),
+    makers: dict[str, Callable[[], Any]] = {
+        "text/plain": lambda: "\n".join(summary_lines(result)),
+        "text/html": lambda: _html(result),
     }
-    if max(len(attention.queries), len(attention.keys)) <= MAX_FIGURE_TOKENS:
-        bundle["image/png"] = figure_bytes(attention_figure(attention), "png")
-    return bundle
+    if _has_figure(result):
+        makers["image/png"] = lambda: _figure_bytes(result)
+    return {
+        kind: make()
+        for kind, make in makers.items()
+        if (include is None or kind in include) and (exclude is None or kind not in exclude)
+    }
+
+
+def _html(result: Result) -> str:
+    from model_understanding.show.page.document import html_fragment
+
+    is_part = isinstance(result, Generation | Attribution | AttentionMap | LogitLens | QueryKey)
+    if is_part and not _is_empty(result):
+        result = Report.of(result)
+    if isinstance(result, Report | Comparison):
+        return html_fragment(result, NOTEBOOK_BYTES)
+    from model_understanding.show.page.cards import card_fragment
+
+    return card_fragment(result)
+
+
+def _is_empty(result: Result) -> bool:
+    """Return whether a result has no text, or nothing that could be shown over it."""
+    if isinstance(result, Attribution):
+        return not result.targets or not len(result.tokens)
+    return isinstance(result, AttentionMap) and not result.weights.size
+
+
+def _has_figure(result: Result) -> bool:
+    if isinstance(result, Report):
+        is_drawn = bool(result.attributions or result.attention)
+        return is_drawn and len(result.tokens) <= MAX_FIGURE_TOKENS
+    if isinstance(result, AttentionMap):
+        length = max(len(result.queries), len(result.keys))
+    elif isinstance(result, Attribution):
+        length = len(result.tokens)
+    else:
+        return False
+    return not _is_empty(result) and length <= MAX_FIGURE_TOKENS
+
+
+def _figure_bytes(result: Any) -> bytes:
+    if result not in _FIGURES:
+        from model_understanding.show.figures.files import figure_file
+
+        _FIGURES[result] = figure_file(result, "png")
+    return _FIGURES[result]
 
 
 def _has_windows() -> bool:
@@ -104,7 +150,7 @@ def _has_windows() -> bool:
     return backend is not None and backend.lower() in interactive
 
 
-def _show_window(result: "Report | Comparison | AttentionMap") -> None:
+def _show_window(result: Report | Comparison | Attribution | AttentionMap) -> None:
     from matplotlib import pyplot
 
     from model_understanding.show.figures.attention import attention_axes
@@ -118,5 +164,6 @@ def _show_window(result: "Report | Comparison | AttentionMap") -> None:
         elif isinstance(result, AttentionMap):
             attention_axes(result)
         else:
-            draw_panels(report_panels(result, theme="light"), pyplot.figure(), theme="light")
+            report = result if isinstance(result, Report) else Report.of(result)
+            draw_panels(report_panels(report, theme="light"), pyplot.figure(), theme="light")
     pyplot.show()

@@ -166,6 +166,6 @@ def test_a_fragment_is_one_element_and_what_a_notebook_shows():
     assert "<html" not in fragment
     bundle = classification()._repr_mimebundle_()
     assert bundle["text/html"].strip() == fragment
-    assert bundle["text/plain"] == "positive 99.8 %"
+    assert bundle["text/plain"].startswith("positive 99.8 % · demo:sentiment")
     assert bundle["image/png"].startswith(b"\x89PNG")
     assert set(classification(tokens_of(text_of(300)))._repr_mimebundle_()) == {"text/plain", "text/html"}

@@ -129,17 +129,18 @@ def html_page(result: Report | Comparison) -> str:
     return with_size(rendered("page.html.jinja", {"policy": policy(page_script()), **_values(result)}))
 
 
-def html_fragment(result: Report | Comparison) -> str:
+def html_fragment(result: Report | Comparison, attention_bytes: int | None = None) -> str:
     """Return a report or a comparison as HTML for a notebook's output.
 
     Args:
         result: The report or the comparison.
+        attention_bytes: Most bytes of a report's attention; by default as many as a page has.
 
     Returns:
         One element whose styles affect nothing outside it. Its script draws the result in a shadow root when
         it becomes visible.
     """
-    return with_size(rendered("fragment.html.jinja", _values(result)))
+    return with_size(rendered("fragment.html.jinja", _values(result, attention_bytes)))
 
 
 def report_fragment(report: Report) -> Markup:
@@ -151,12 +152,12 @@ def report_fragment(report: Report) -> Markup:
     return Markup(rendered("embedded.html.jinja", _values(report)))
 
 
-def _values(result: Report | Comparison) -> dict[str, Any]:
+def _values(result: Report | Comparison, attention_bytes: int | None = None) -> dict[str, Any]:
     """Return the values of the templates of a result."""
     if isinstance(result, Comparison):
         template, payload, content = "comparison", comparison_json(result), comparison_content(result)
     else:
-        template, payload, content = "report", payload_json(result), report_content(result)
+        template, payload, content = "report", payload_json(result, attention_bytes), report_content(result)
     return {
         "content": f"{template}.html.jinja",
         "script": Markup(page_script()),

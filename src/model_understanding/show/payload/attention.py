@@ -24,20 +24,23 @@ from model_understanding.show.shared.words import (
 )
 
 
-def encoded_maps(report: Report, tables: Tables, omitted: list[str]) -> list[dict[str, Any]]:
+def encoded_maps(
+    report: Report, tables: Tables, omitted: list[str], most_bytes: int | None = None
+) -> list[dict[str, Any]]:
     """Return the maps of a report in as much detail as the byte budget of the page allows.
 
     Args:
         report: The report.
         tables: The token tables of the page, to which those of the maps are added.
         omitted: A list to which sentences about omitted data are added.
+        most_bytes: The byte budget; by default larger for longer texts.
 
     Returns:
         ``Attention`` of the payload's schema for each map.
     """
     distinct = distinct_maps(report.attention)
     maps = [attention.dense() for attention in distinct]
-    remaining, encoded = byte_budget(tuple(maps)), {}
+    remaining, encoded = byte_budget(tuple(maps), most_bytes), {}
     by_size = sorted(maps, key=lambda attention: attention.weights.size)
     for index, attention in enumerate(by_size):  # small maps first: large maps get the bytes that they save
         weights = encoded_weights(attention, remaining // (len(by_size) - index))

@@ -32,10 +32,12 @@ class Detail:
     kept: int = 0
 
 
-def byte_budget(maps: tuple[AttentionMap, ...]) -> int:
+def byte_budget(maps: tuple[AttentionMap, ...], most: int | None = None) -> int:
     """Return the number of bytes of base64 for the attention of a page: more for longer texts."""
     longest = max((max(len(m.queries), len(m.keys)) for m in maps), default=0)
-    return min(_MAX_BYTES, max(_BYTES_AT_128_TOKENS, _BYTES_AT_128_TOKENS * longest // 128))
+    return min(
+        _MAX_BYTES if most is None else most, max(_BYTES_AT_128_TOKENS, _BYTES_AT_128_TOKENS * longest // 128)
+    )
 
 
 def distinct_maps(maps: tuple[AttentionMap, ...]) -> tuple[AttentionMap, ...]:

@@ -39,11 +39,12 @@ from model_understanding.show.shared.words import (
 from model_understanding.show.views.reading import Reading, readings
 
 
-def report_payload(report: Report) -> dict[str, Any]:
+def report_payload(report: Report, attention_bytes: int | None = None) -> dict[str, Any]:
     """Return the data of the interactive page of a report.
 
     Args:
         report: The report.
+        attention_bytes: Most bytes of attention; by default more for longer texts.
 
     Returns:
         ``Payload`` of the schema, with exact scores and quantized attention weights, in as much detail as the
@@ -51,7 +52,7 @@ def report_payload(report: Report) -> dict[str, Any]:
     """
     tables = Tables(report)
     omitted: list[str] = []
-    attention = encoded_maps(report, tables, omitted)
+    attention = encoded_maps(report, tables, omitted, attention_bytes)
     contrasts = () if report.contrasts is None else (report.contrasts,)
     attributions = (*report.attributions, *contrasts)
     lens = encoded_lens(report, tables)
@@ -87,9 +88,9 @@ def report_payload(report: Report) -> dict[str, Any]:
     }
 
 
-def payload_json(report: Report) -> str:
-    """Return the payload as JSON that may stand in a page's script element."""
-    return script_json(report_payload(report))
+def payload_json(report: Report, attention_bytes: int | None = None) -> str:
+    """Return ``report_payload`` as JSON that may stand in a page's script element."""
+    return script_json(report_payload(report, attention_bytes))
 
 
 def _prediction(prediction: Prediction, tables: Tables) -> dict[str, Any]:
