@@ -116,22 +116,27 @@ def test_a_fragment_follows_the_notebooks_theme(visit):
 def test_a_page_works_with_scripts_off_and_on_a_narrow_screen(visit):
     opened = visit(html_page(generation()), java_script_enabled=False)
     opened.page.set_viewport_size({"width": 380, "height": 700})
-    eventually(opened.page.locator("h2:visible").count, 5)
-    eventually(opened.page.locator(".mu-figure svg:visible").count, 2)
-    opened.page.locator("summary").first.click()
-    eventually(opened.page.locator("details[open] table:visible").count, 1)
+    page = opened.page
+    eventually(page.locator("h1:visible").count, 1)
+    eventually(page.locator("h2:visible").count, 3)
+    words = page.locator(".mu-words span[style*=background-color]")
+    assert words.first.evaluate("(e) => getComputedStyle(e).backgroundColor").startswith("rgba(")
+    page.locator("summary").first.click()
+    eventually(page.locator("details[open] table:visible").count, 1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 380
+    assert opened.events == []
 
 
 def test_a_script_that_fails_leaves_the_plain_page(visit):
     page = html_page(classification()).replace('{"schema":1', '{"schema":9')
     opened = visit(page)
     assert any("schema 9" in event for event in opened.events)
-    assert opened.page.locator(".mu-text:visible").count() > 0
+    assert opened.page.locator(".mu-words:visible").count() > 0
 
 
 def test_right_to_left_text_stands_on_the_right_and_in_its_order(visit):
     html = html_page(classification(tokens_of("שלום עולם")))
-    plainly = visit(html, java_script_enabled=False).page.locator(".mu-text:not(.mu-quote) span")
+    plainly = visit(html, java_script_enabled=False).page.locator(".mu-words span")
     drawn = visit(html).page.locator(".text .token")
     for words in (plainly, drawn):
         first, second = (words.nth(place).bounding_box() for place in (0, 1))

@@ -10,6 +10,12 @@ HTML = {
     *("details", "summary", "table", "thead", "tbody", "tr", "th", "td"),
     *("svg", "rect", "image", "text", "script"),
 }
+# A style that a template writes: properties with colors, lengths and words, nothing that loads or escapes.
+STYLE = re.compile(
+    r"(?:(?:margin|padding|border|font|text|white-space|line-height|overflow-x|opacity|color|background-color"
+    r"|width|min-width|height)[a-z-]*:(?:rgba\([\d.,]+\)|#[0-9a-f]{6}|-?[\d.]+(?:px|em|%)?|[a-z-]+)"
+    r"(?: (?:#[0-9a-f]{6}|-?[\d.]+(?:px|em|%)?|[a-z-]+))*;?)+"
+)
 HIDING = ("Cc", "Cf", "Zl", "Zp", "Cs")
 
 

@@ -218,7 +218,8 @@ def test_the_page_is_one_document_that_runs_our_script_alone_and_loads_nothing()
         for tag in ("script", "style")
     )
     assert policy == (
-        f"default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; img-src data:; "
+        f"default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; "
+        "style-src-attr 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
 

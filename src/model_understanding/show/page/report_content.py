@@ -1,64 +1,87 @@
-"""The content of a report's page without scripts: strings and numbers, which the template escapes."""
+"""The content of a report's page without scripts, which its template draws."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from model_understanding.results import AttentionMap, Attribution, Evaluation, Generation, Prediction, Report
-from model_understanding.show.page.css import LEVELS, level_class
-from model_understanding.show.page.svg import attention_matrix, bar_chart
-from model_understanding.show.shared.runs import highlighted_runs
+from model_understanding.results import AttentionMap, Report
+from model_understanding.show.page.blocks import Bar, Paragraph, Word, bar, colored_text
+from model_understanding.show.shared.colors import tint
 from model_understanding.show.shared.words import (
+    LENS_NOTE,
     READING_NOTES,
     attention_note,
     attention_title,
     cautions_of,
-    control_name,
-    evaluation_name,
-    evaluation_value,
-    explained_name,
     format_entry,
-    format_number,
-    format_percent,
-    gap_text,
-    method_name,
+    printable,
     provenance_rows,
-    raw_value_and_range,
-    report_headline,
-    sign_meanings,
-    target_value,
 )
-from model_understanding.show.views.attention import top_tokens, units_by_size
+from model_understanding.show.views.answer import answer_view
+from model_understanding.show.views.attention import (
+    MAX_CELLS,
+    AttentionView,
+    TokenValue,
+    attention_view,
+    top_keys,
+)
+from model_understanding.show.views.heads import HeadsView, scored_heads
+from model_understanding.show.views.layers import layer_rows, layers_title
+from model_understanding.show.views.report import MapView, map_views
+from model_understanding.show.views.saliency import SaliencyView, Unit
+from model_understanding.show.views.sources import SourcesView
+from model_understanding.show.views.steps import Step, step_views
+from model_understanding.show.views.tested import tested_rows
+from model_understanding.show.views.trust import Trust
 
-_MAX_CLASSES = 12
-_MAX_ROWS = 300
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
-    """A span of highlighted text.
-
-    Args:
-        text: The text.
-        css: CSS classes.
-        tip: Tooltip; empty for none.
-        opens: Whether another source text begins here.
-    """
-
-    text: str
-    css: str = ""
-    tip: str = ""
-    opens: bool = False
+_MAX_SCORES, _MAX_STEPS, _MAX_QUERIES = 300, 200, 60  # rows of a table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row of a table: texts, and a bar from 0 to 100 with its CSS class."""
+    """A row of a table: its name, texts in the order of the columns, lists of entries, and a bar."""
 
-    cells: tuple[str, ...]
-    bar: float = 0.0
-    css: str = ""
+    name: str
+    cells: tuple[str, ...] = ()
+    entries: tuple[tuple[Word, ...], ...] = ()
+    bar: Bar | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapPart:
+    """A saliency map: its question and answer, the colored text, and the strongest units.
+
+    Args:
+        title: The question that it answers.
+        why: The answer in pieces, every second one emphasized.
+        faded: Whether its scores are not supported.
+        text: The colored text.
+        legend: The colors and what they mean.
+        top: The strongest units.
+        unit: What a unit is.
+        has_intervals: Whether scores have confidence intervals.
+        facts: The value of the target and the method, in one line.
+        notes: Sentences about what the reader sees.
+        scores: All units that have a score, of a long text the largest.
+        omitted: Number of units that are not in ``scores``.
+        targets: What each of several targets depends on.
+        omitted_targets: Number of targets that are not listed.
+    """
+
+    title: str
+    why: tuple[str, ...]
+    faded: bool
+    text: tuple[Paragraph, ...]
+    legend: tuple[tuple[Bar, str], ...]
+    top: tuple[Row, ...]
+    unit: str
+    has_intervals: bool
+    facts: str
+    notes: tuple[str, ...]
+    scores: tuple[Row, ...]
+    omitted: int
+    targets: tuple[Row, ...]
+    omitted_targets: int
 
 
 def report_content(report: Report) -> dict[str, Any]:
@@ -68,181 +91,156 @@ def report_content(report: Report) -> dict[str, Any]:
         report: The report.
 
     Returns:
-        Values by name.
+        Values by name; the template escapes their strings.
     """
-    headline = report_headline(report)
-    origin = " · ".join(
-        name for name in (report.provenance.task, report.provenance.model) if name != "unknown"
-    )
+    answer, maps = answer_view(report), map_views(report)
+    known = (report.provenance.task, report.provenance.model)
+    origin = " · ".join(printable(name) for name in known if name != "unknown")
+    steps = () if report.generation is None else step_views(report.generation)
+    by_step = next((shown.sources for shown in maps if shown.sources and shown.sources.by_step), None)
     return {
-        "title": f"{headline} · {origin}" if origin else headline,
-        "headline": headline,
+        "title": f"{answer.headline} · {origin}" if origin else answer.headline,
+        "answer": answer,
         "origin": origin,
+        "trust": maps[0].reading.trust if maps else None,
+        "trust_color": _trust_color(maps[0].reading.trust) if maps else "",
         "cautions": cautions_of(report),
-        "texts": report.texts,
-        "classes": _class_rows(report.prediction) if report.prediction else [],
-        "omitted_classes": max(0, len(report.prediction.labels) - _MAX_CLASSES) if report.prediction else 0,
-        "is_regression": report.prediction is not None and report.prediction.probabilities is None,
-        "generation": _generation_words(report.generation) if report.generation else [],
-        "steps": _step_rows(report.generation) if report.generation else [],
-        "attributions": [_attribution(attribution) for attribution in report.attributions],
+        "maps": [_map_part(shown, lists_targets=shown.sources is not by_step) for shown in maps],
+        "steps": _step_rows(steps, by_step),
+        "omitted_steps": max(0, len(steps) - _MAX_STEPS),
+        "has_sources": by_step is not None and len(by_step.rows) == len(steps),
         "attention": [_attention(attention) for attention in report.main_attention],
-        "evaluations": [_evaluation_row(evaluation) for evaluation in report.evaluations],
+        "heads": None if report.heads is None else _head_rows(scored_heads(report.heads)),
+        "heads_title": "" if report.heads is None else _heads_title(scored_heads(report.heads)),
+        "layers": () if report.lens is None else layer_rows(report.lens),
+        "layers_title": "" if report.lens is None else layers_title(report.lens),
+        "lens_note": LENS_NOTE,
+        "tested": tested_rows(report.evaluations),
         "notes": READING_NOTES,
         "provenance": provenance_rows(report),
     }
 
 
-def _evaluation_row(evaluation: Evaluation) -> Row:
-    mean = evaluation.control_mean
-    verdict = f"{evaluation.verdict}." if evaluation.verdict else ""
-    details = filter(None, (verdict, raw_value_and_range(evaluation), *evaluation.reasons))
-    return Row(
-        cells=(
-            evaluation_name(evaluation),
-            evaluation_value(evaluation),
-            "–" if mean is None else f"{format_number(mean)} ({control_name(evaluation)})",
-            "higher" if evaluation.higher_is_better else "lower",
-            " ".join(details) or "–",
-        )
+def _trust_color(trust: Trust) -> str:
+    return {
+        "supported": "#2e9e5b",
+        "weak": "#b8860b",
+        "not supported": "#d9534f",
+    }.get(trust.verdict, "#808080")
+
+
+def _map_part(shown: MapView, *, lists_targets: bool) -> MapPart:
+    view, sources = shown.saliency, shown.sources
+    top, scored = view.top(), view.scored()
+    largest = sorted(scored, key=lambda unit: -abs(unit.score))[:_MAX_SCORES]
+    listed = sorted(largest, key=lambda unit: unit.index)
+    is_listed = sources is not None and lists_targets
+    return MapPart(
+        title=shown.reading.title,
+        why=shown.reading.why,
+        faded=view.faded,
+        text=colored_text(view),
+        legend=_legend(view),
+        top=tuple(_unit_row(unit, view) for unit in top),
+        unit=view.unit_name.removesuffix("s"),
+        has_intervals=any(unit.interval is not None for unit in scored),
+        facts=" · ".join(filter(None, (view.title, view.value, view.gap, view.method))),
+        notes=view.notes,
+        scores=tuple(_unit_row(unit, view) for unit in listed) if len(scored) > len(top) else (),
+        omitted=len(scored) - len(listed),
+        targets=_target_rows(sources) if is_listed else (),
+        omitted_targets=max(0, len(sources.rows) - _MAX_STEPS) if is_listed else 0,
     )
 
 
-def _attention(attention: AttentionMap) -> dict[str, Any]:
-    title = attention_title(attention)
-    return {"title": title, "note": attention_note(attention), "plot": attention_matrix(attention, title)}
-
-
-def _class_rows(prediction: Prediction) -> list[Row]:
-    """Return the classes with the highest logits; the values of a regression have no bar."""
-    rows = []
-    for index in np.argsort(-prediction.logits, kind="stable")[:_MAX_CLASSES]:
-        label, logit = prediction.labels[index], format_number(float(prediction.logits[index]))
-        if prediction.probabilities is None:
-            rows.append(Row(cells=(label, logit)))
-        else:
-            share = float(prediction.probabilities[index])
-            rows.append(Row(cells=(label, logit, format_percent(share)), bar=100 * share))
-    return rows
-
-
-def _generation_words(generation: Generation) -> list[Word]:
-    words = []
-    sources = set()
-    for run in highlighted_runs(generation.tokens):
-        opens = run.source >= 0 and run.source not in sources
-        sources.add(run.source)
-        step = -1 if run.unit is None else run.unit - generation.prompt_length
-        tip, css = "", "mu-prompt"
-        if step >= 0:
-            tip = f"probability {format_percent(float(generation.probabilities[step]))}"
-            css = "mu-answer"
-        elif run.source > 0:
-            css = "mu-answer"
-        words.append(
-            Word(
-                text=run.text, css="mu-pill" if run.is_pill else css, tip=tip, opens=opens and run.source > 0
-            )
+def _legend(view: SaliencyView) -> tuple[tuple[Bar, str], ...]:
+    """Return the colors that the text has; an unsigned one from low to high."""
+    if not view.signed:
+        return tuple(
+            (Bar(width=0, style=f"background-color:{tint(part, 'unsigned', faded=view.faded)}"), name)
+            for part, name in ((0.1, "low"), (1.0, "high"))
         )
-    return words
+    present = ((1.0, view.signs[0]), (-1.0, view.signs[1]))
+    return tuple(
+        (bar(sign, True, faded=view.faded), name)
+        for sign, name in present
+        if any(unit.colored and unit.strength * sign > 0 for unit in view.units)
+    )
 
 
-def _step_rows(generation: Generation) -> list[Row]:
-    labels = generation.continuation_tokens().labels()
+def _unit_row(unit: Unit, view: SaliencyView) -> Row:
+    cells = (unit.share_text, unit.score_text, unit.interval_text)
+    if unit.special:
+        return Row(name=unit.label, cells=cells)
+    return Row(name=unit.label, cells=cells, bar=bar(unit.strength, view.signed, faded=view.faded))
+
+
+def _target_rows(sources: SourcesView) -> tuple[Row, ...]:
+    return tuple(
+        Row(name=label, cells=(sources.values[row],), entries=(_source_words(sources, row),))
+        for row, label in enumerate(sources.rows[:_MAX_STEPS])
+    )
+
+
+def _source_words(sources: SourcesView, row: int) -> tuple[Word, ...]:
+    return tuple(Word(text=format_entry(top.label, top.share_text, 30)) for top in sources.tops[row])
+
+
+def _step_rows(steps: Sequence[Step], sources: SourcesView | None) -> tuple[Row, ...]:
+    has_sources = sources is not None and len(sources.rows) == len(steps)
     rows = []
-    for step, label in enumerate(labels):
-        share = float(generation.probabilities[step])
-        predictions = [
-            format_entry(other, format_percent(float(probability)), 30)
-            for other, probability in zip(
-                generation.top_labels[step], generation.top_probabilities[step], strict=False
-            )
-        ]
-        entropy = f"{float(generation.entropies[step]):.2f}"
-        rows.append(Row(cells=(label, format_percent(share), entropy, *predictions[:5]), bar=100 * share))
-    return rows
-
-
-def _attribution(attribution: Attribution) -> dict[str, Any]:
-    folded = attribution.folded("character")
-    is_single = len(folded.targets) == 1
-    content: dict[str, Any] = {
-        "title": f"Saliency: {explained_name(folded)}",
-        "method": " · ".join(filter(None, (gap_text(folded), method_name(folded)))),
-        "is_single": is_single,
-        "signed": folded.signed,
-        "levels": range(1, LEVELS + 1),
-    }
-    if not is_single:
-        return {**content, "plot": "", "targets": _target_rows(folded)}
-    rows = _score_rows(folded)
-    return {
-        **content,
-        "plot": bar_chart(folded, content["title"]),
-        "value": target_value(folded),
-        "signs": sign_meanings(folded.targets[0]),
-        "words": _highlighted_words(folded),
-        "rows": rows,
-        "omitted_rows": len(folded.tokens) - len(rows),
-        "has_special": bool(folded.tokens.special.any()),
-        "has_unscored": not folded.valid.all(),
-    }
-
-
-def _highlighted_words(attribution: Attribution) -> list[Word]:
-    scores, shares = attribution.scores[0], attribution.normalized().scores[0]
-    peak = float(np.abs(scores).max(initial=0)) or 1.0
-    words, sources = [], set()
-    for run in highlighted_runs(attribution.tokens):
-        opens = run.source > 0 and run.source not in sources
-        sources.add(run.source)
-        if run.unit is None:
-            words.append(Word(text=run.text, opens=opens))
-            continue
-        score = float(scores[run.unit])
-        if not attribution.valid[0, run.unit]:
-            css, tip = "mu-unscored", "no score: cannot contribute"
-        else:
-            css = level_class(score, peak, attribution.signed)
-            tip = f"{format_percent(float(shares[run.unit]))} · score {format_number(score)}"
-        if run.is_pill or attribution.tokens.special[run.unit]:
-            css = "mu-pill"
-        words.append(Word(text=run.text, css=css, tip=tip, opens=opens))
-    return words
-
-
-def _score_rows(attribution: Attribution) -> list[Row]:
-    shares = attribution.normalized().scores[0]
-    peak = float(np.abs(shares).max(initial=0)) or 1.0
-    labels = attribution.tokens.labels()
-    ranks = {unit: rank for rank, unit in enumerate(units_by_size(attribution), 1)}
-    rows = []
-    listed = set(list(ranks)[:_MAX_ROWS]) if len(labels) > _MAX_ROWS else set(range(len(labels)))
-    for unit, label in enumerate(labels):
-        if unit not in listed:
-            continue
-        special = bool(attribution.tokens.special[unit])
-        if unit not in ranks:
-            rows.append(Row(cells=(str(unit), label, "–", "no score", "–"), css="mu-muted"))
-            continue
-        share, score = float(shares[unit]), float(attribution.scores[0, unit])
-        side = "unsigned" if not attribution.signed else "supports" if score >= 0 else "against"
+    for step in steps[:_MAX_STEPS]:
+        depends = _source_words(sources, step.index) if sources is not None and has_sources else ()
+        others = tuple(Word(text=format_entry(other.label, other.probability)) for other in step.alternatives)
         rows.append(
             Row(
-                cells=(str(unit), label, format_percent(share), format_number(score), str(ranks[unit])),
-                bar=100 * abs(share) / peak,
-                css="mu-special" if special else f"mu-{side}",
+                name=step.label,
+                cells=(step.probability,),
+                entries=(depends, others[:3]),
+                bar=bar(step.share, False, kind="attention"),
             )
         )
-    return rows
+    return tuple(rows)
 
 
-def _target_rows(attribution: Attribution) -> list[Row]:
-    rows = []
-    for index, target in enumerate(attribution.targets):
-        tokens = [
-            f"{token.label} {format_percent(token.value)}" for token in top_tokens(attribution, index, 5)
-        ]
-        label = target.name or ", ".join(target.labels) or target.description()
-        rows.append(Row(cells=(label.strip(" ") or label, target_value(attribution, index), *tokens)))
-    return rows
+def _attention(attention: AttentionMap) -> dict[str, Any]:
+    count = len(attention.queries)
+    if count * len(attention.keys) > MAX_CELLS:
+        attention = attention.selected(range(_MAX_QUERIES))
+    view = attention_view(attention)
+    labels = [printable(label, 30) for label in view.rows.labels()]
+    tops = [top_keys(view, row) for row in range(min(len(labels), _MAX_QUERIES))]
+    peak = max((key.value for top in tops for key in top), default=0) or 1.0
+    keys = [printable(label, 30) for label in view.keys.labels()]
+    return {
+        "title": attention_title(attention),
+        "row_title": "generated token" if view.has_steps else "from (query)",
+        "key_title": "attends most to (key)" if view.is_attention else "largest contributions (key)",
+        "notes": [*view.omissions, *filter(None, [view.sink_text(keys, "excluded below")])],
+        "rows": [
+            Row(name=label, entries=(tuple(_key_word(key, view, peak) for key in top),))
+            for label, top in zip(labels, tops, strict=False)
+        ],
+        "omitted": max(0, count - _MAX_QUERIES),
+        "note": attention_note(attention),
+    }
+
+
+def _key_word(key: TokenValue, view: AttentionView, peak: float) -> Word:
+    text = format_entry(key.label, view.format_weight(key.value))
+    return Word(text=text, style=f"background-color:{tint(key.value / peak, 'attention')};border-radius:3px")
+
+
+def _heads_title(heads: HeadsView) -> str:
+    return f"Attention heads by {heads.by}"
+
+
+def _head_rows(heads: HeadsView) -> tuple[Row, ...]:
+    return tuple(
+        Row(
+            name=f"layer {row.layer}, head {row.head}",
+            cells=(row.score,),
+            bar=bar(row.strength, heads.signed, kind="" if heads.signed else "attention"),
+        )
+        for row in heads.rows
+    )
