@@ -202,7 +202,7 @@ def _print_saliency(view: SaliencyView, console: Console) -> None:
     else:
         legend = Text.assemble("score, low to high: ", *(_cell("  ", step / 5, view) for step in range(6)))
     console.print(Padding(legend, (0, 2)))
-    console.print(Padding(_unit_table(view), (1, 2)))
+    console.print(Padding(_unit_table(view, max(console.width - 48, 12)), (1, 2)))
     facts = " · ".join(filter(None, (view.title, view.value, view.gap, view.method)))
     for line in (facts, *view.notes):
         console.print(Text(line, style="dim"))
@@ -234,10 +234,10 @@ def _cell(text: str, strength: float, view: SaliencyView) -> Text:
     return Text(text, style=f"{text_on(color)} on {color}")
 
 
-def _unit_table(view: SaliencyView) -> Table:
+def _unit_table(view: SaliencyView, width: int) -> Table:
     units = view.top()
     table = plain_table()
-    table.add_column(view.unit_name.removesuffix("s"), overflow="fold", max_width=44)
+    table.add_column(view.unit_name.removesuffix("s"), overflow="fold", max_width=width)
     table.add_column("share", justify="right", no_wrap=True)
     table.add_column("score", justify="right", no_wrap=True)
     has_intervals = any(unit.interval is not None for unit in units)
