@@ -10,6 +10,7 @@ import pandas
 import pytest
 from matplotlib import pyplot
 from sample_results import attribution, classification, generation, hostile, hostile_tokens, tokens_of
+from untrusted import sanitized
 
 from model_understanding import InputError
 from model_understanding.comparison import compare
@@ -170,3 +171,26 @@ def test_an_attribution_and_a_map_plot_themselves():
     _, given = pyplot.subplots()
     assert classification().attention[0].plot(given, layer=4, head=0) is given
     pyplot.close("all")
+
+
+def test_small_results_need_no_script_and_no_style_sheet():
+    assessment = Assessment(
+        method="saliency", target="logit of positive", verdict="weak", evaluations=(hard.evaluation(),)
+    )
+    expected = {
+        classification().prediction: ("positive 99.8 %", "width:99.8%", "0.2 %"),
+        assessment: ("Faithfulness: ◐ weak", "saliency · logit of positive"),
+        summarize([assessment])[0]: ("Faithfulness of saliency: 1 text", "◐ weak", "100 %"),
+        hard.head_scores(): ("Heads with the highest scores", "layer\xa0"),
+        hard.evaluation(): (),
+        Failure(message="The text is empty.", hint="Pass one."): ("Warning:", "The text is empty. Pass one."),
+    }
+    for result, parts in expected.items():
+        html = result._repr_html_()
+        assert "<script" not in html
+        assert "<style" not in html
+        assert "class=" not in html
+        shown = sanitized(html)
+        assert shown.count("style=") == html.count("style=")
+        for part in parts:
+            assert part in shown, part

@@ -76,21 +76,29 @@ class Estimate(Displayed):
         )
 
     def __str__(self) -> str:
+        return "\n".join((self.headline(), *(f"{name:<15}  {value}" for name, value in self.facts())))
+
+    def headline(self) -> str:
+        """Return what would be explained, as in ``saliency of 1 text (6 tokens, 1 target)``."""
+        return (
+            f"{self.method} of {_counted(self.texts, 'text')} ({_counted(self.tokens, 'token')}"
+            f"{' in the longest' if self.texts > 1 else ''}, {_counted(self.targets, 'target')})"
+        )
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Return the passes, the memory and the assumptions as names and values."""
         forwards = _range(self.least_forwards, self.forwards)
         backwards = _range(self.least_backwards, self.backwards)
         positions = _range(self.least_positions, self.positions)
         backward_positions = _range(self.least_backward_positions, self.backward_positions)
         peak = _size_range(self.least_peak_bytes, self.peak_bytes)
-        lines = [
-            f"{self.method} of {_counted(self.texts, 'text')} ({_counted(self.tokens, 'token')}"
-            f"{' in the longest' if self.texts > 1 else ''}, {_counted(self.targets, 'target')})",
-            f"forward passes   {forwards} over {positions} token positions",
-            f"backward passes  {backwards}"
-            + (f" over {backward_positions} token positions" if self.backwards else ""),
-            f"memory           about {peak} in addition to the model's {format_size(self.model_bytes)}",
-            *(f"note             {note}" for note in self.notes),
-        ]
-        return "\n".join(lines)
+        over = f" over {backward_positions} token positions" if self.backwards else ""
+        return (
+            ("forward passes", f"{forwards} over {positions} token positions"),
+            ("backward passes", f"{backwards}{over}"),
+            ("memory", f"about {peak} in addition to the model's {format_size(self.model_bytes)}"),
+            *(("note", note) for note in self.notes),
+        )
 
 
 def format_size(size: int) -> str:

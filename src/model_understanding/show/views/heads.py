@@ -73,18 +73,17 @@ def ranked_heads(attention: AttentionMap, meaning: str = "", max_score: float | 
     return _view(attention.ranking, keys, signed, meaning, max_score)
 
 
-def scored_heads(scores: HeadScores, count: int = 5) -> HeadsView:
-    """Return the heads with the largest first score, which measures their effect where one does.
+def scored_heads(scores: HeadScores, count: int = 5, index: int = 0) -> HeadsView:
+    """Return the heads with the largest score, by default the first, which measures their effect if one does.
 
     Args:
         scores: The scores of all heads.
         count: Maximum number of heads.
+        index: Index of the score.
     """
-    ranking = scores.ranking(scores.names[0])
-    listed = ranking[:count]
-    return _view(
-        listed, [()] * len(listed), scores.signed[0], scores.meanings[0], None, len(ranking) - len(listed)
-    )
+    ranking = scores.ranking(scores.names[index])
+    listed, meaning = ranking[:count], scores.meanings[index]
+    return _view(listed, [()] * len(listed), scores.signed[index], meaning, None, len(ranking) - len(listed))
 
 
 def _view(
