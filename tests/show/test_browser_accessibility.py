@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cache
 
 import pytest
+from browsing import ALL, eventually, keep_picture
 from sample_comparisons import found
 from sample_lens import with_lens
 from sample_results import classification, generation
@@ -49,3 +50,63 @@ def test_axe_finds_nothing_in_either_theme(visit, html_of, kind):
     html = html_of(kind)
     assert visit(html, "light", bypass_csp=True).axe_violations() == []
     assert visit(html, "dark", bypass_csp=True).axe_violations("color-contrast") == []
+
+
+@pytest.mark.parametrize("kind", ["classifier", "language model", "comparison"])
+def test_nothing_is_wider_than_a_screen_of_320_pixels(visit, html_of, kind):
+    opened = visit(html_of(kind))
+    opened.page.set_viewport_size({"width": 320, "height": 640})
+    opened.open_everything()
+    eventually(lambda: opened.page.evaluate("document.documentElement.scrollWidth"), 320)
+
+
+def test_a_row_of_buttons_is_one_tab_stop_and_arrows_move_in_it(visit, html_of):
+    opened = visit(html_of("classifier"))
+    page = opened.page
+    opened.open_everything()
+    group = page.locator("[aria-label='Attention sinks']")
+    assert group.locator("button[tabindex='0']").all_inner_texts() == ["Muted"]
+    group.locator("button[tabindex='0']").focus()
+    page.keyboard.press("ArrowRight")
+    eventually(group.locator("button:focus").all_inner_texts, ["Renormalized"])
+    page.keyboard.press("Enter")
+    eventually(group.locator("[aria-pressed=true]").all_inner_texts, ["Renormalized"])
+    assert group.locator("button[tabindex='0']").count() == 1
+    assert page.locator(".sources button[tabindex='0']").count() == 1
+
+
+def test_where_colors_are_forced_words_and_bars_keep_their_strength(visit, html_of):
+    opened = visit(html_of("classifier"), "dark", forced_colors="active")
+    opened.settle()
+    thickness = opened.page.locator(".text .token").evaluate_all(
+        "(words) => words.map((e) => parseFloat(getComputedStyle(e).textDecorationThickness) || 0)"
+    )
+    scores = opened.page.locator(".text .token").evaluate_all(
+        "(words) => words.map((e) => Number(e.style.getPropertyValue('--strength')))"
+    )
+    assert max(scores) == 1
+    assert thickness == pytest.approx([6 * score for score in scores], abs=0.51)
+    keep_picture(opened, "forced-colors")
+
+
+def test_paper_gets_light_colors_from_the_dark_theme(visit, html_of):
+    opened = visit(html_of("classifier"), "dark")
+    page = opened.page
+    theme = page.locator("[data-view-of-report]")
+    assert theme.get_attribute("data-theme") == "dark"
+    page.emulate_media(media="print")
+    eventually(lambda: theme.get_attribute("data-theme"), "light")
+    word = page.locator(".text .token[style*=background]").first
+    eventually(lambda: word.evaluate("(e) => getComputedStyle(e).printColorAdjust"), "exact")
+    assert page.locator(".menu:visible").count() == 0
+    page.emulate_media(media="screen")
+    eventually(lambda: theme.get_attribute("data-theme"), "dark")
+
+
+def test_nothing_moves_for_readers_who_want_less_motion(visit, html_of):
+    page = visit(html_of("classifier"), reduced_motion="reduce").page
+    moving = (
+        "all(document).map((e) => getComputedStyle(e).transitionDuration).filter((time) => !/^0s/.test(time))"
+    )
+    durations = page.evaluate(f"() => {{ {ALL} return {moving}; }}")
+    assert durations == []

@@ -1,5 +1,7 @@
 /** Builds elements without markup: every string becomes a text node or an attribute. */
 
+import { roving } from "./roving";
+
 export type Child = Node | string | null | undefined | false;
 export type Handlers = { [K in keyof HTMLElementEventMap]?: (event: HTMLElementEventMap[K]) => void };
 
@@ -64,7 +66,7 @@ export interface Choice<T> {
   readonly tip?: string;
 }
 
-/** A row of buttons, one of which is pressed. */
+/** A row of buttons, one of which is pressed; one tab stop. */
 export function segmented<T extends string>(
   label: string,
   choices: readonly Choice<T>[],
@@ -82,10 +84,12 @@ export function segmented<T extends string>(
       choice.label,
     ),
   );
-  const element = h("div", { class: "segmented", role: "group", "aria-label": label }, ...buttons);
+  const element = h("div", { class: "segmented", role: "toolbar", "aria-label": label }, ...buttons);
+  const { follow } = roving(element);
   const show = (value: T) => {
     choices.forEach((choice, index) => {
       buttons[index].setAttribute("aria-pressed", String(choice.value === value));
+      if (choice.value === value) follow(buttons[index]);
     });
   };
   return { element, show };

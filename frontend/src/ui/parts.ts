@@ -54,8 +54,12 @@ export function barValue(words: string): HTMLElement {
 }
 
 /** Color a word by its score relative to the largest; very small scores stay uncolored. */
-export function paintWord({ style }: HTMLElement, colors: Colors, strength: number, signed: boolean): void {
+export function paintWord(element: HTMLElement, colors: Colors, strength: number, signed: boolean): void {
+  const { style, classList } = element;
   const face = Math.abs(strength) >= 0.02 ? colors.score(strength, signed) : "";
+  // Where colors are forced, the strength is the weight of an underline.
+  style.setProperty("--strength", face && Math.min(Math.abs(strength), 1).toFixed(2));
+  classList.toggle("opposes", signed && strength < 0);
   style.background = face;
   style.color = face && textOn(face);
 }

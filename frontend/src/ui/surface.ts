@@ -1,5 +1,6 @@
 /** Where a page is drawn: a shadow root with its own style, so that no styles leak in or out. */
 
+import access from "../access.css";
 import type { Palettes } from "../data/payload.generated";
 import css from "../style.css";
 import { Theme } from "./theme";
@@ -17,7 +18,7 @@ export function surface(element: HTMLElement, palettes: Palettes): Surface {
   const ending = new AbortController();
   const root = element.shadowRoot ?? element.attachShadow({ mode: "open" });
   const [rules, variables] = [new CSSStyleSheet(), new CSSStyleSheet()];
-  rules.replaceSync(css);
+  rules.replaceSync(css + access);
   root.adoptedStyleSheets = [variables, rules];
   return {
     root,

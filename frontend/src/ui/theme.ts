@@ -3,6 +3,7 @@
 import type { Palettes } from "../data/payload.generated";
 import type { ThemeChoice } from "../state/store";
 import { Colors } from "./colors";
+import { onPrint } from "./print";
 
 export type ThemeName = "light" | "dark";
 
@@ -11,6 +12,7 @@ export class Theme {
   private readonly both: Record<ThemeName, Colors>;
   private name: ThemeName;
   private choice: ThemeChoice = "auto";
+  private isPrinting = false;
 
   constructor(
     palettes: Palettes,
@@ -27,6 +29,10 @@ export class Theme {
     observer.observe(document.body, { attributeFilter: attributes });
     signal.addEventListener("abort", () => observer.disconnect());
     this.apply();
+    onPrint((isPrinting) => {
+      this.isPrinting = isPrinting;
+      this.update();
+    }, signal);
   }
 
   get current(): ThemeName {
@@ -49,7 +55,8 @@ export class Theme {
   }
 
   private update(): void {
-    const name = this.choice === "auto" ? surrounding() : this.choice;
+    const chosen = this.choice === "auto" ? surrounding() : this.choice;
+    const name = this.isPrinting ? "light" : chosen;
     if (name === this.name) return;
     this.name = name;
     this.apply();

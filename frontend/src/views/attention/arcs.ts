@@ -12,6 +12,7 @@ import type { State } from "../../state/store";
 import { onRamp } from "../../ui/colors";
 import { h, replace } from "../../ui/dom";
 import { bdi } from "../../ui/parts";
+import { roving } from "../../ui/roving";
 import { weightWords } from "../../words";
 
 /** Links in the list; of them, those drawn as arcs, with at least this share of the largest weight. */
@@ -82,6 +83,7 @@ export function arcsView(context: Context): Arcs {
   const picture = h("div", { class: "arcs-picture", "aria-hidden": "true" });
   const list = h("ol", { class: "sources" });
   const element = h("div", { class: "arcs" }, heading, picture, list);
+  const group = roving(list);
   let plane: Plane | undefined;
   let selected: Links | null = null;
 
@@ -149,6 +151,7 @@ export function arcsView(context: Context): Arcs {
         );
       }),
     );
+    group.follow();
     if (!links.length)
       replace(list, h("li", { class: "note" }, "Only attention sinks, or no stored weights."));
   };

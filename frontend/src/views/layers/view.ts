@@ -3,16 +3,14 @@
 import type { Context } from "../../context";
 import { clamp } from "../../data/clamp";
 import { exportMenu } from "../../export/menu";
+import { drawScene } from "../../scene/canvas";
 import { sized } from "../../ui/canvas";
-import { textOn } from "../../ui/colors";
 import { h, on, replace } from "../../ui/dom";
 import { formatCount, formatNumber, formatPercent } from "../../ui/format";
 import { bar, bdi, card, note, table, track } from "../../ui/parts";
 import { columnOf, type Reading, readingOf, rowsOf } from "./data";
 import { layersExport } from "./export";
-
-const FOOT = 22; // below the cells, for the tokens
-const WIDEST = 76;
+import { type Grid, gridOf, HEAD } from "./scene";
 
 export function layersView(context: Context): HTMLElement | null {
   const { model, store, actions, theme, tooltip } = context;
@@ -21,8 +19,8 @@ export function layersView(context: Context): HTMLElement | null {
   const count = lens.positions.length;
   const rows = rowsOf(lens);
   const tokens = lens.positions.map((position) => model.payload.tables[lens.table].labels[position] ?? "");
-  const height = clamp(Math.round(460 / rows.length), 14, 26);
-  const canvas = h("canvas", { role: "img" });
+  const [names, canvas] = [h("canvas", { "aria-hidden": "true" }), h("canvas", { role: "img" })];
+  const mark = h("div", { class: "lens-mark" });
   const box = h(
     "div",
     {
@@ -32,54 +30,38 @@ export function layersView(context: Context): HTMLElement | null {
       "data-view": "layers",
       "aria-label": "Predictions by layer and position; arrow keys move the selection",
     },
-    canvas,
+    names,
+    h("div", { class: "lens-cells" }, canvas, mark),
   );
   const heading = h("h3", {});
   const body = h("tbody");
   let selectedColumn = count - 1;
+  let grid: Grid | undefined;
 
-  const widthOf = () => Math.min((box.clientWidth || 600) / count, WIDEST);
   const draw = () => {
-    const { colors } = theme;
-    const each = widthOf();
-    const [width, tall] = [each * count, rows.length * height + FOOT];
-    const pen = sized(canvas, width, tall);
-    pen.font = `11px ${getComputedStyle(box).fontFamily}`;
-    pen.textBaseline = "middle";
-    const write = (words: string, x: number, y: number, color: string) => {
-      if (each < 16) return;
-      pen.save();
-      pen.beginPath();
-      pen.rect(x + 1, y, each - 2, height);
-      pen.clip();
-      pen.fillStyle = color;
-      // Text that is too wide is aligned left and cut off at its end.
-      const room = pen.measureText(words).width > each - 4;
-      pen.textAlign = room ? "left" : "center";
-      pen.fillText(words, room ? x + 2 : x + each / 2, y + height / 2);
-      pen.restore();
-    };
-    rows.forEach((layer, row) => {
-      for (let column = 0; column < count; column++) {
-        const [best] = readingOf(lens, layer, column).predictions;
-        const face = colors.score(best.probability, false);
-        pen.fillStyle = face;
-        pen.fillRect(column * each, row * height, each, height);
-        write(best.label, column * each, row * height, textOn(face));
-      }
-    });
-    tokens.forEach((token, column) => {
-      write(
-        token,
-        column * each,
-        rows.length * height,
-        colors.get(column === selectedColumn ? "text" : "muted"),
-      );
-    });
-    pen.strokeStyle = colors.get("text");
-    pen.lineWidth = 2;
-    pen.strokeRect(selectedColumn * each + 1, 1, each - 2, rows.length * height - 2);
+    if (count < 2 || !box.clientWidth) return;
+    grid = gridOf(lens, tokens, theme.colors, box.clientWidth);
+    for (const [target, scene] of [
+      [names, grid.names],
+      [canvas, grid.cells],
+    ] as const)
+      drawScene(sized(target, scene.width, scene.height), scene);
     canvas.setAttribute("aria-label", `${rows.length} layers, ${count} positions; see the table`);
+    point();
+  };
+  /** Mark the selected column and bring it into view. */
+  const point = () => {
+    if (!grid) return;
+    const { columnWidth, rowHeight } = grid;
+    const left = selectedColumn * columnWidth;
+    Object.assign(mark.style, {
+      left: `${left}px`,
+      width: `${columnWidth}px`,
+      height: `${HEAD + rows.length * rowHeight}px`,
+    });
+    const room = box.clientWidth - grid.names.width;
+    if (left < box.scrollLeft) box.scrollLeft = left;
+    else if (left + columnWidth > box.scrollLeft + room) box.scrollLeft = left + columnWidth - room;
   };
 
   const describe = () => {
@@ -96,14 +78,15 @@ export function layersView(context: Context): HTMLElement | null {
     const own = model.tableIndex(state) === lens.table ? columnFor(state.focus) : -1;
     const step = model.generation ? columnFor(model.generation.promptLength + actions.currentStep()) : -1;
     if (own >= 0 || step >= 0) selectedColumn = own >= 0 ? own : step;
-    draw();
+    point();
     describe();
   };
   const cellAt = (event: MouseEvent): [number, number] => {
     const area = canvas.getBoundingClientRect();
+    const { columnWidth, rowHeight } = grid!;
     return [
-      clamp(Math.floor((event.clientX - area.left) / widthOf()), 0, count - 1),
-      clamp(Math.floor((event.clientY - area.top) / height), 0, rows.length - 1),
+      clamp(Math.floor((event.clientX - area.left) / columnWidth), 0, count - 1),
+      clamp(Math.floor((event.clientY - area.top - HEAD) / rowHeight), 0, rows.length - 1),
     ];
   };
   on(canvas, {
@@ -127,7 +110,10 @@ export function layersView(context: Context): HTMLElement | null {
     pointerleave: () => tooltip.hide(),
   });
   store.watch(["focus", "attribution", "target"], follows);
-  theme.watch(follows);
+  theme.watch(() => {
+    draw();
+    describe();
+  });
   if (count > 1) new ResizeObserver(draw).observe(box);
 
   return card(
