@@ -24,6 +24,7 @@ class RolloutReader(FlowReader):
     """
 
     name = "rollout"
+    only_reads = True
 
     def __init__(self, model: Model, tokens: int, heads: str = "mean") -> None:
         super().__init__(model, tokens)

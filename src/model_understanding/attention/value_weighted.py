@@ -43,6 +43,7 @@ class _NormReader(AttentionReader):
     """Keeps ``weight_qk ‖value_k · projection‖`` of the chosen layers."""
 
     depth = Depth.PROJECTION
+    only_reads = True
 
     def __init__(self, model: Model, tokens: int, kept: KeptLayers) -> None:
         super().__init__(model, tokens)

@@ -7,7 +7,7 @@ Each layer's states then go through the operations that the model itself ran aft
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from jaxtyping import Float, Int
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from model_understanding.errors import NumericalError, UnsupportedModelError
 from model_understanding.lens.replay import HINT, FinalLayers
 from model_understanding.model.blocks import Block, entering_states, transformer_blocks
-from model_understanding.model.finite import require_finite
+from model_understanding.model.finite import is_finite, require_finite
 from model_understanding.model.guard import guarded
 from model_understanding.model.metering import count_forward
 from model_understanding.model.model import Model
@@ -196,24 +196,37 @@ def _kept_states(
 class _Distribution:
     """Distributions over classes or tokens, in a form in which small entropies and divergences stay exact.
 
+    They are in 64 bits: the divergence of two layers that agree is far below 1. Vocabularies are large, and
+    new memory costs more than arithmetic in it, so that the next layer's can be computed in their place.
+
     Args:
-        logits: Their logits, in 64 bits: the divergence of two layers that agree is far below 1.
+        logits: Their logits.
     """
 
     def __init__(self, logits: Float[Tensor, "positions entries"]) -> None:
-        self._below = logits - logits.amax(-1, keepdim=True)
-        powers = self._below.exp()
-        totals = powers.sum(-1, keepdim=True)
-        self.probabilities = powers / totals
+        shape, device = logits.shape, logits.device
+        self._below, self.probabilities, self._products = (
+            torch.empty(shape, dtype=torch.float64, device=device) for _ in range(3)
+        )
+        self.set_to(logits)
+
+    def set_to(self, logits: Float[Tensor, "positions entries"]) -> Self:
+        """Compute the distributions of other logits, of the same shape, in place of these."""
+        self._below.copy_(logits).sub_(logits.amax(-1, keepdim=True))
+        torch.exp(self._below, out=self.probabilities)
+        totals = self.probabilities.sum(-1, keepdim=True)
+        self.probabilities.div_(totals)
         self._logs = totals[:, 0].log()
+        return self
 
     def entropy(self) -> Float[Tensor, " positions"]:
         """Return ``−Σ p log p`` as a sum of positive terms."""
-        return self._logs - (self.probabilities * self._below).sum(-1)
+        return self._logs - torch.mul(self.probabilities, self._below, out=self._products).sum(-1)
 
     def divergence_from(self, other: "_Distribution") -> Float[Tensor, " positions"]:
         """Return ``KL(self ‖ other)`` from differences of logits, never of their exponentials."""
-        mean_difference = (self.probabilities * (self._below - other._below)).sum(-1)
+        differences = torch.sub(self._below, other._below, out=self._products)
+        mean_difference = differences.mul_(self.probabilities).sum(-1)
         return (mean_difference - (self._logs - other._logs)).clamp(min=0)
 
 
@@ -241,6 +254,7 @@ class _Reduction:
         given = torch.as_tensor(list(tracked), dtype=torch.long, device=likeliest.device)
         self._tracked = torch.stack([likeliest, given])
         self._final: _Distribution | None = None
+        self._own: _Distribution | None = None  # of the layer before, to be computed in its place
         self._kept: list[list[Tensor]] = []
 
     def rows(self, logits: Tensor) -> Float[Tensor, "positions entries"]:
@@ -250,7 +264,7 @@ class _Reduction:
     def add(self, layer: int, logits: Tensor) -> None:
         """Reduce and keep a layer's logits."""
         rows = self.rows(logits)
-        if not bool(torch.isfinite(rows).all()):
+        if not is_finite(rows):
             raise NumericalError(
                 f"The logits of layer {layer}, read through the head in {rows.dtype}, are not finite.",
                 hint="Load the model with dtype='float32'.",
@@ -263,15 +277,16 @@ class _Reduction:
         self._kept.append([torch.cat(group) for group in zip(*parts, strict=True)])
 
     def _reduced(self, rows: Tensor, which: slice) -> list[Tensor]:
-        own, final = _Distribution(rows.double()), self._final_of(which)
+        own, final = self._own_of(rows), self._final_of(which)
         best = rows.topk(self._top, dim=-1).indices
         tracked = self._tracked[:, which].T
         is_tracked = tracked >= 0
         indices = tracked.clamp(min=0)
         logits = rows.gather(1, indices)
-        ranks = torch.stack(
-            [(rows > logits[:, [track]]).sum(-1) + 1 for track in range(logits.shape[1])], dim=1
-        )
+        columns = logits.unbind(1)
+        if all(torch.equal(column, columns[0]) for column in columns[1:]):
+            columns = columns[:1]  # a greedy step's token is the last layer's likeliest
+        ranks = torch.stack([(rows > column[:, None]).sum(-1) + 1 for column in columns], dim=1)
         return [
             best,
             own.probabilities.gather(1, best),
@@ -281,11 +296,18 @@ class _Reduction:
             own.probabilities.gather(1, indices) * is_tracked,
         ]
 
+    def _own_of(self, rows: Tensor) -> "_Distribution":
+        """Return a layer's distributions, in the memory of the last layer's where that is as large."""
+        if self._own is None or self._own.probabilities.shape != rows.shape:
+            self._own = _Distribution(rows)
+            return self._own
+        return self._own.set_to(rows)
+
     def _final_of(self, which: slice) -> "_Distribution":
         """Return the last layer's distributions, kept where all positions are reduced together."""
         if self._final is not None:
             return self._final
-        distributions = _Distribution(self.final[which].double())
+        distributions = _Distribution(self.final[which])
         self._final = distributions if len(distributions.probabilities) == len(self.final) else None
         return distributions
 

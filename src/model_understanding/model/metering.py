@@ -32,6 +32,7 @@ class PassCounter:
         on_pass: Called after each pass.
         assume_converged: In a dry run, whether adaptive methods converge at once or never; ``None`` in a
             real run.
+        outer: The counter of the run that this run is a part of, which counts its passes as well.
     """
 
     forwards: int = 0
@@ -41,11 +42,19 @@ class PassCounter:
     peak_bytes: int = 0
     on_pass: Callable[[], None] | None = field(default=None, repr=False)
     assume_converged: bool | None = None
+    outer: "PassCounter | None" = field(default=None, repr=False)
 
     @property
     def done(self) -> int:
         """Token positions of all forward and backward passes."""
         return self.positions + self.backward_positions
+
+    def with_outer(self) -> "Iterator[PassCounter]":
+        """Yield the counter and those of the runs that its run is a part of."""
+        counter: PassCounter | None = self
+        while counter is not None:
+            yield counter
+            counter = counter.outer
 
 
 # The counter of the current run; runs inside the caller's progress function have their own.
@@ -64,15 +73,11 @@ def counted_by(counter: PassCounter | None) -> Iterator[None]:
 
 @contextmanager
 def counting() -> Iterator[PassCounter]:
-    """Yield a counter of the body's passes, which are added to the enclosing counter as well."""
-    outer, counter = _COUNTER.get(), PassCounter()
+    """Yield a counter of the body's passes, which the enclosing counter counts as well."""
+    outer = _COUNTER.get()
+    counter = PassCounter(assume_converged=outer.assume_converged if outer else None, outer=outer)
     with counted_by(counter):
         yield counter
-    if outer is not None:
-        outer.forwards += counter.forwards
-        outer.backwards += counter.backwards
-        outer.positions += counter.positions
-        outer.backward_positions += counter.backward_positions
 
 
 def count_forward(positions: int) -> None:
@@ -81,8 +86,7 @@ def count_forward(positions: int) -> None:
     Args:
         positions: Its token positions, rows × tokens.
     """
-    counter = _COUNTER.get()
-    if counter is not None:
+    for counter in _counters():
         counter.forwards += 1
         counter.positions += positions
         _notify(counter)
@@ -94,11 +98,15 @@ def count_backward(positions: int) -> None:
     Args:
         positions: Its token positions, rows × tokens × targets.
     """
-    counter = _COUNTER.get()
-    if counter is not None:
+    for counter in _counters():
         counter.backwards += 1
         counter.backward_positions += positions
         _notify(counter)
+
+
+def _counters() -> Iterator[PassCounter]:
+    counter = _COUNTER.get()
+    return iter(()) if counter is None else counter.with_outer()
 
 
 def is_dry_run() -> bool:
@@ -128,9 +136,11 @@ def count_memory(size: Callable[[], int]) -> None:
     Args:
         size: Returns the number of bytes.
     """
-    counter = _COUNTER.get()
-    if counter is not None and counter.assume_converged is not None:
-        counter.peak_bytes = max(counter.peak_bytes, size())
+    if not is_dry_run():
+        return
+    needed = size()
+    for counter in _counters():
+        counter.peak_bytes = max(counter.peak_bytes, needed)
 
 
 def _notify(counter: PassCounter) -> None:

@@ -80,6 +80,7 @@ class DryRun(Runner):
     def __init__(self, runner: Runner, *, longest: bool, predicted: int = 0) -> None:
         self.__dict__.update(runner.__dict__)
         self.model = DryModel(runner.model, predicted)
+        self.shared = None if runner.shared is None else {}  # placeholders are no measurements
         self._longest = longest
 
     def embed(self, encoding: Encoding, table_rows: Tensor | None = None) -> Tensor:

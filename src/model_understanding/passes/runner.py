@@ -55,6 +55,8 @@ class Runner:
         """Whether blocks are recomputed in the backward pass to save memory; ``None``: where necessary."""
         self.layer: int | None = None
         """The block whose input replaces the embeddings; ``None`` for the embedding table's output."""
+        self.shared: dict[bytes, dict[Any, Any]] | None = None
+        """Measurements on texts that methods and metrics share, by text; ``None``: each has its own."""
         self._block: Block | None = None
         self._passes_gradients = False
 
@@ -83,6 +85,26 @@ class Runner:
         view = copy.copy(self)
         view._block, view.layer = (None, None) if layer is None else block_of_layer(self.model, layer)
         return view
+
+    def sharing(self) -> Self:
+        """Return a runner of the same model whose methods and metrics share what they measure on a text.
+
+        Where they need the same variant of the text, it runs once.
+        """
+        view = copy.copy(self)
+        view.shared = {}
+        return view
+
+    def shared_on(self, encoding: Encoding) -> dict[Any, Any]:
+        """Return the measurements on one text that are shared, to be read and added to."""
+        if self.shared is None:
+            return {}
+        return self.shared.setdefault(encoding.ids.cpu().numpy().tobytes(), {})
+
+    def release(self, encoding: Encoding) -> None:
+        """Forget the shared measurements on a text whose report is done."""
+        if self.shared is not None:
+            self.shared.pop(encoding.ids.cpu().numpy().tobytes(), None)
 
     def values(
         self,

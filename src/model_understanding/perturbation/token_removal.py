@@ -5,6 +5,7 @@ stay unchanged, and nothing is decoded or tokenized again.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal, Protocol, get_args
 
 import numpy as np
@@ -20,9 +21,11 @@ from model_understanding.model.model import Model
 from model_understanding.model.vocabulary import embedded, mean_embedding, vocabulary_size
 from model_understanding.passes.runner import CustomTarget, Runner, Targets
 from model_understanding.perturbation.black_box import BlackBox, BlackBoxTokenRemoval
+from model_understanding.perturbation.measured_variants import MeasuredVariants, SummedEntries
 from model_understanding.perturbation.prefix_cache import PrefixReuse
 from model_understanding.perturbation.units import Units, membership, token_scores
 from model_understanding.results import Target
+from model_understanding.results.target import function_target
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
@@ -30,6 +33,7 @@ Replacement = Literal["default", "mask", "pad", "mean", "attention"]
 REPLACEMENTS: tuple[str, ...] = get_args(Replacement)
 _OF_TOKENS = ("mask", "pad")
 _IDS_AT_ONCE = 8192  # differs from the default so that scores stay the same to the last digit
+_MOST_CLASSES = 8  # whose logits are all read where metrics will ask for some of them
 _TOLERANCE = 1e-4  # relative change of a value that hidden tokens may still cause
 
 
@@ -104,8 +108,23 @@ class ModelTokenRemoval:
         self.removable: Bool[np.ndarray, " tokens"] = ~self.tokens.special
         self.context_length = _context_length(runner, encoding)
         self.runs = 0
-        self.reuse = PrefixReuse(runner.model, encoding, targets) if reuse and not callable(targets) else None
-        self._values: dict[bytes, Float[np.ndarray, " targets"]] = {}
+        self._sum: SummedEntries | None = None
+        self._read: Sequence[Target] | CustomTarget = targets
+        self.reuse: PrefixReuse | None = None
+        shared: dict[Any, Any] = {}
+        entries = read = (function_target("", targets),) if callable(targets) else ()
+        if not callable(targets):  # the name of a function does not say what it returns
+            shared = runner.shared_on(encoding) if reuse else {}
+            self._sum = SummedEntries(targets)
+            entries = self._sum.entries
+            self._read = read = (*entries, *_entries_of_metrics(runner, entries))
+            if reuse:
+                prefix = PrefixReuse(runner.model, encoding, read)
+                self.reuse = shared.setdefault((PrefixReuse, read), prefix)
+        self._of_text, self._of_variants = (
+            shared.setdefault((name, runner.layer), MeasuredVariants()).rows_with(entries, read)
+            for name in ("", self.replacement)
+        )
         self._values_by_prefix: dict[tuple[int, bytes], Float[np.ndarray, " targets"]] = {}
         self._replacement_embedding: Tensor | None = None
         if self.replacement == "attention":
@@ -143,14 +162,19 @@ class ModelTokenRemoval:
         lengths = self.visible_length
         visible = removed & (np.arange(removed.shape[1]) < lengths.max())
         keys = [row.tobytes() for row in visible]
+        # The text itself is the same under every replacement.
+        kept = [self._of_variants if is_changed else self._of_text for is_changed in visible.any(axis=1)]
         new: dict[bytes, int] = {}
         for index, key in enumerate(keys):
-            if key not in self._values:
+            if key not in kept[index]:
                 new.setdefault(key, index)
         if new:
             self.runs += len(new)
-            self._values.update(zip(new, self._run(visible[list(new.values())]), strict=True))
-        values = np.stack([self._values[key] for key in keys])
+            for index, row in zip(new.values(), self._run(visible[list(new.values())]), strict=True):
+                kept[index][keys[index]] = row
+        values = np.stack([rows[key] for rows, key in zip(kept, keys, strict=True)])
+        if self._sum is not None:
+            values = self._sum.values(values)
         # Variants with the same visible tokens get the same value to the last digit: that of the first.
         for length in set(lengths.tolist()) - {int(lengths.max())}:
             prefixes = [(length, row[:length].tobytes()) for row in visible]
@@ -159,7 +183,7 @@ class ModelTokenRemoval:
             values[:, lengths == length] = np.stack(firsts)[:, lengths == length]
         return values
 
-    def _run(self, removed: Bool[np.ndarray, "variants tokens"]) -> Float[np.ndarray, "variants targets"]:
+    def _run(self, removed: Bool[np.ndarray, "variants tokens"]) -> Float[np.ndarray, "variants entries"]:
         if self.reuse is not None and self.reuse.is_cheaper(removed):
             values = self.reuse.values(removed, self._variants)
             if values is not None:
@@ -171,10 +195,10 @@ class ModelTokenRemoval:
             with batches.halving():
                 part = torch.from_numpy(removed[start:end]).to(self.runner.model.device)
                 if self.replacement == "attention":
-                    values = self.runner.values(self.encoding, self.targets, keep=~part)
+                    values = self.runner.values(self.encoding, self._read, keep=~part)
                 else:
                     encoding, embeddings = self._variants(part)
-                    values = self.runner.values(encoding, self.targets, embeddings=embeddings)
+                    values = self.runner.values(encoding, self._read, embeddings=embeddings)
                 parts.append(values.double().cpu().numpy())
         return np.concatenate(parts)
 
@@ -229,6 +253,29 @@ class ModelTokenRemoval:
                 f"The output of {self.runner.model.name} depends on tokens that the attention mask hides.",
                 hint="Pass replacement='default'.",
             )
+
+
+def _entries_of_metrics(runner: Runner, explained: Sequence[Target]) -> tuple[Target, ...]:
+    """Return what a report's metrics read of a variant besides the entries that are explained.
+
+    Of a language model they read the log-probability of the explained tokens, of a classifier the logits of
+    all classes and the probability of the explained one, whatever quantity is explained. Outside of a report
+    nothing is known to follow.
+    """
+    if runner.shared is None:
+        return ()
+    if runner.is_language_model:
+        read = [replace(entry, quantity="log_prob") for entry in explained if entry.quantity != "loss"]
+    elif runner.model.config.num_labels <= _MOST_CLASSES:
+        first = explained[0]
+        logits = [
+            replace(first, indices=(index,), quantity="logit")
+            for index in range(runner.model.config.num_labels)
+        ]
+        read = [*logits, *(replace(entry, quantity="prob") for entry in explained)]
+    else:
+        read = []
+    return tuple(entry for entry in dict.fromkeys(read) if entry not in set(explained))
 
 
 def token_removals(

@@ -8,6 +8,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from model_understanding.attention.capture.record import recorded_once
 from model_understanding.attention.for_report import MapChoice
 from model_understanding.attention.keep import AxisChoice, Keep
 from model_understanding.attention.protocol import AttentionMapMethod
@@ -794,7 +795,7 @@ class ModelVisualizer(Visualizer):
             function=function,
             errors=errors,
         )
-        runner = self.runner.at_layer(layer)
+        runner = self.runner.sharing().at_layer(layer)
         saliencies = (
             explain(runner)  # those of one text and of all others of its length when it is their turn
             if progress is False
@@ -806,26 +807,30 @@ class ModelVisualizer(Visualizer):
             if scores_only:
                 return whole
             parts = ReportParts()
-            whole = replace(
-                whole,
-                attention=parts.get(
-                    "attention",
-                    lambda: attention_for_report(self.runner.model, encoding, attention),
-                    (),
-                    is_requested=attention is not None,
-                ),
-                evaluations=parts.get(
+            if evaluate:
+                evaluations = parts.get(
                     "evaluation",
-                    lambda: evaluations_for_report(self.runner, encoding, saliency, function, metrics),
+                    lambda: evaluations_for_report(
+                        runner.at_layer(None), encoding, saliency, function, metrics
+                    ),
                     (),
                     is_requested=metrics is not None,
                 )
-                if evaluate
-                else (),
-                heads=parts.get(
-                    "head scores", lambda: head_scores_for_report(self.runner, encoding, saliency), None
-                ),
-            )
+                whole = replace(whole, evaluations=evaluations)
+            with recorded_once(self.runner.model, encoding):
+                whole = replace(
+                    whole,
+                    attention=parts.get(
+                        "attention",
+                        lambda: attention_for_report(self.runner.model, encoding, attention),
+                        (),
+                        is_requested=attention is not None,
+                    ),
+                    heads=parts.get(
+                        "head scores", lambda: head_scores_for_report(self.runner, encoding, saliency), None
+                    ),
+                )
+            runner.release(encoding)
             return whole.with_cautions(*parts.cautions)
 
         remaining = iter(explained)

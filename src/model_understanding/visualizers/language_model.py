@@ -7,6 +7,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from model_understanding.attention.capture.record import recorded_once
 from model_understanding.attention.for_report import MapChoice
 from model_understanding.attention.keep import AxisChoice, Keep
 from model_understanding.attention.protocol import AttentionMapMethod
@@ -1013,7 +1014,7 @@ class GenerativeModelVisualizer(Visualizer):
     ) -> Report:
         """Return the report of one prompt."""
         specs = _analysis_specs(method, target, against, quantity, per_token, span, alternatives)
-        runner, model = self.runner.at_layer(layer), self.runner.model
+        runner, model = self.runner.sharing().at_layer(layer), self.runner.model
         encoding = self._continued(prompt, continuation, max_new_tokens, runner=runner)
         parts = ReportParts()
         explain = partial(
@@ -1035,7 +1036,23 @@ class GenerativeModelVisualizer(Visualizer):
             contrasts=contrasts,
             provenance=attributions[0].provenance.with_cautions(generation.cautions),
         )
-        if not scores_only:
+        if scores_only:
+            return report.with_cautions(*parts.cautions)
+        if evaluate:
+            evaluations = parts.get(
+                "evaluation",
+                lambda: evaluations_for_report(
+                    runner.at_layer(None),
+                    self._explained_part(encoding, specs[0]),
+                    attributions[0],
+                    specs[0].function,
+                    metrics,
+                ),
+                (),
+                is_requested=metrics is not None,
+            )
+            report = replace(report, evaluations=evaluations)
+        with recorded_once(model, encoding):
             report = replace(
                 report,
                 attention=parts.get(
@@ -1044,20 +1061,6 @@ class GenerativeModelVisualizer(Visualizer):
                     (),
                     is_requested=attention is not None,
                 ),
-                evaluations=parts.get(
-                    "evaluation",
-                    lambda: evaluations_for_report(
-                        self.runner,
-                        self._explained_part(encoding, specs[0]),
-                        attributions[0],
-                        specs[0].function,
-                        metrics,
-                    ),
-                    (),
-                    is_requested=metrics is not None,
-                )
-                if evaluate
-                else (),
                 lens=parts.get("logit lens", lambda: lens_for_report(model, encoding), None),
                 heads=parts.get(
                     "head scores",

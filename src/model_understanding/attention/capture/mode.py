@@ -36,6 +36,7 @@ from model_understanding.attention.capture.recognition import (
     fused_heads,
     is_attention,
 )
+from model_understanding.attention.capture.record import Recorder, recorded_text
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.model.attention_layout import AttentionSite
 from model_understanding.model.metering import count_forward
@@ -62,9 +63,23 @@ def captured_forward(
         UnsupportedModelError: Some layer was not seen, or not in the expected shape.
         NumericalError: The logits are not finite.
     """
-    model, tokens = reader.model, encoding.ids.shape[1]
+    text = recorded_text(reader, encoding) if keep_from is None else None
     if keep_from is None:
-        keep_from = tokens - 1 if model.is_language_model else 0
+        keep_from = encoding.ids.shape[1] - 1 if reader.model.is_language_model else 0
+    if text is not None and not text.is_kept:
+        recorder = Recorder(reader.model, reader.tokens)
+        try:
+            text.keep(recorder, *_run(recorder, encoding, keep_from))
+        except UnsupportedModelError:
+            text.give_up(reader)
+    if text is not None and text.is_kept:
+        return text.read_by(reader)
+    return _run(reader, encoding, keep_from)
+
+
+def _run(reader: AttentionReader, encoding: Encoding, keep_from: int) -> tuple[Any, Tensor]:
+    """Run a forward pass and hand its layers to the reader."""
+    model = reader.model
     capture = AttentionCapture(reader)
     with capture:
         outputs = model.forward(encoding, 0 if reader.layout.needs_all_logits else keep_from)

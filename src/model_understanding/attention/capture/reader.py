@@ -47,6 +47,8 @@ class AttentionReader:
     failure: ClassVar[str] = "Could not decompose attention layer {layer} of {model}"
     """What an error says first of a layer whose parts are not found."""
     hint: ClassVar[str] = "Use kind='raw', or an attribution method that does not need attention."
+    only_reads: ClassVar[bool] = False
+    """Whether it changes nothing in a pass without gradients, so that it may share another reader's pass."""
     layers: Collection[int] | None = None
     """The layers to read, by the model's own index; all where ``None``."""
     block_reruns = 0

@@ -166,6 +166,8 @@ class KeptLayers:
 class _WeightReader(AttentionReader):
     """Keeps what was requested of each layer's weights."""
 
+    only_reads = True
+
     def __init__(self, model: Model, tokens: int, kept: KeptLayers) -> None:
         super().__init__(model, tokens)
         self.layers = None if isinstance(kept.layers, str) else kept.layers
