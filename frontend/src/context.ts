@@ -15,6 +15,8 @@ export interface Context {
   readonly tooltip: Tooltip;
   /** Announce a message to screen readers and, briefly, on screen. */
   readonly say: (words: string) => void;
+  /** Open a section of the page by name, and scroll to it. */
+  readonly bring: (drawer: string) => void;
   /** Aborted when the report is removed; ends listeners outside its element. */
   readonly signal: AbortSignal;
 }

@@ -1,10 +1,14 @@
 /** Entry point: mount every report of the page that is not mounted yet, once it is visible. */
 
 import type { ComparisonPayload, Payload } from "./data/payload.generated";
+import { save } from "./export/menu";
+import { pageText } from "./export/page";
 import { mount } from "./mount";
 
 const HOST = "[data-model-understanding]:not([data-mounted])";
 const whole = document.documentElement;
+/** This script, for copies of the page. */
+const script = document.currentScript?.textContent ?? "";
 
 function mountAll(): void {
   for (const host of document.querySelectorAll<HTMLElement>(HOST)) {
@@ -23,9 +27,14 @@ function mountOne(host: HTMLElement): void {
   try {
     const payload = JSON.parse(data.textContent ?? "") as Payload | ComparisonPayload;
     view.hidden = false;
+    const kept = plain?.innerHTML ?? "";
     mount(view, payload, {
       wholePage: host.dataset.modelUnderstanding === "page",
       size: host.dataset.pageSize,
+      view: host.dataset.opens,
+      ...(script && "tables" in payload
+        ? { save: (opens: string, title: string) => saveCopy(host, { title, opens, plain: kept, data }) }
+        : {}),
     });
     plain?.remove();
     host.dataset.mounted = "yes";
@@ -37,6 +46,26 @@ function mountOne(host: HTMLElement): void {
     host.dataset.mounted = "failed";
     console.error(error);
   }
+}
+
+/** Save the page, or a notebook's output as a page, so that it opens in a view. */
+function saveCopy(
+  host: HTMLElement,
+  parts: { title: string; opens: string; plain: string; data: Element },
+): void {
+  const policy = document.querySelector<HTMLMetaElement>("meta[http-equiv=Content-Security-Policy]");
+  const isPage = host.dataset.modelUnderstanding === "page";
+  const text = pageText({
+    title: parts.title,
+    view: parts.opens,
+    css: (host.querySelector("style") ?? document.querySelector("head style"))?.textContent ?? "",
+    script,
+    plain: parts.plain,
+    payload: parts.data.textContent ?? "",
+    name: host.classList[0] ?? "",
+    policy: isPage ? (policy?.content ?? "") : "",
+  });
+  save("report.html", new Blob([text], { type: "text/html" }));
 }
 
 function whenSeen(host: HTMLElement, start: () => void): void {

@@ -3,21 +3,21 @@
 import { mountComparison } from "./comparison/page";
 import type { Context } from "./context";
 import { Model } from "./data/model";
-import type { Attention, Attribution, ComparisonPayload, Payload } from "./data/payload.generated";
+import type { Attention, ComparisonPayload, Payload } from "./data/payload.generated";
 import { Actions } from "./state/actions";
 import { listenToKeys } from "./state/keyboard";
-import { fitting, followAddress, stateOf } from "./state/permalink";
+import { fitting, followAddress, fragmentOf, stateOf } from "./state/permalink";
 import { type State, Store } from "./state/store";
 import { LONG, OPENING_SIZE } from "./state/window";
-import { copy } from "./ui/clipboard";
 import { h } from "./ui/dom";
+import { bring, drawer } from "./ui/drawer";
 import { surface } from "./ui/surface";
 import { toast } from "./ui/toast";
 import { Tooltip } from "./ui/tooltip";
 import { aboutView } from "./views/about";
 import { announcer } from "./views/announcer";
 import { attentionView } from "./views/attention/view";
-import { generationView } from "./views/generation/view";
+import { tableView } from "./views/generation/table";
 import { headerView } from "./views/header";
 import { headsView } from "./views/heads/view";
 import { helpDialog } from "./views/help";
@@ -31,6 +31,10 @@ export interface MountOptions {
   readonly wholePage?: boolean;
   /** The page's size as text. */
   readonly size?: string | undefined;
+  /** The view that a saved page opens in, as a fragment of an address. */
+  readonly view?: string | undefined;
+  /** Save a copy of the page that opens in a view. */
+  readonly save?: (view: string, title: string) => void;
 }
 
 export interface Mounted {
@@ -51,7 +55,8 @@ export function mount(
     return { destroy };
   }
   const model = new Model(payload);
-  const initial = fitting(opening(model), model);
+  const plain = fitting(opening(model), model);
+  const initial = options.view ? fitting({ ...plain, ...stateOf(options.view, plain, model) }, model) : plain;
   const store = new Store(
     options.wholePage ? fitting({ ...initial, ...stateOf(location.hash, initial, model) }, model) : initial,
   );
@@ -63,29 +68,21 @@ export function mount(
     theme,
     tooltip: new Tooltip(),
     say: message.say,
+    bring: (name) => bring(root, name),
     signal,
   };
   const help = helpDialog(context);
-  const link = async () => {
-    try {
-      await copy(location.href);
-      message.say("Link copied");
-    } catch {
-      message.say("Copy the link from the address bar");
-    }
+  const save = () => {
+    options.save?.(fragmentOf(store.state, plain), payload.title);
+    message.say("Saved a copy of this page that opens in this view");
   };
   const main = h(
     options.wholePage ? "main" : "div",
     { class: `report${options.wholePage ? " whole" : ""}` },
-    headerView(context, { help: help.toggle, link: options.wholePage ? () => void link() : null }),
-    trustView(context),
-    generationView(context),
+    headerView(context, { help: help.toggle, save: options.save ? save : null }),
     saliencyView(context),
-    attentionView(context),
-    headsView(context),
-    layersView(context),
-    neuronsView(context),
-    aboutView(context, options.size),
+    tableView(context),
+    h("div", { class: "drawers" }, ...drawers(context, options.size)),
   );
   root.replaceChildren(main, context.tooltip.element, message.element, announcer(context), help.element);
   listenToKeys(context, { scope: options.wholePage ? document : root, root, help: help.toggle });
@@ -93,11 +90,27 @@ export function mount(
   return { destroy };
 }
 
-/** The state a report opens with: the first generated token, else the token with the largest score. */
+/** What a reader may open below the answer. */
+function drawers(context: Context, size: string | undefined): (HTMLElement | false)[] {
+  const { model, store } = context;
+  const { attention, lens, neurons, attributions } = model.payload;
+  return [
+    attention.length > 0 &&
+      drawer(store, "attention", "Where the model attends", () => [attentionView(context)]),
+    attention.some((part) => part.heads.length > 1 || part.layers.length > 1) &&
+      drawer(store, "heads", "Attention heads", () => [headsView(context)]),
+    !!lens && drawer(store, "layers", "What each layer would answer", () => [layersView(context)]),
+    !!neurons?.held.length &&
+      drawer(store, "neurons", "Query and keys of a head", () => [neuronsView(context)]),
+    attributions.length > 0 && drawer(store, "trust", "How was this tested?", () => [trustView(context)]),
+    drawer(store, "about", "How to read this, and where it comes from", () => [aboutView(context, size)]),
+  ];
+}
+
+/** The state a report opens with: nothing selected; of a generation, the whole answer. */
 function opening(model: Model): State {
-  const { attributions, attention } = model.payload;
-  const bySteps = attributions.findIndex((attribution) => model.followsSteps(attribution));
-  const attribution = Math.max(bySteps, 0);
+  const { attention, readings } = model.payload;
+  const first = readings[0] ?? { attribution: 0, first: 0, last: 0, level: "word" };
   const map = model.generation
     ? Math.max(
         attention.findIndex((part) => part.steps),
@@ -105,17 +118,15 @@ function opening(model: Model): State {
       )
     : 0;
   const part = attention[map];
-  const first = model.generation && bySteps >= 0 ? attributions[bySteps].targets[0].step : -1;
-  const token = first >= 0 ? model.generation!.promptLength + first : strongest(attributions[attribution]);
   return {
-    anchor: token,
-    focus: token,
+    anchor: -1,
+    focus: -1,
     pinned: false,
     hover: -1,
-    attribution,
-    target: 0,
-    targetEnd: 0,
-    level: "token",
+    attribution: first.attribution,
+    target: first.first,
+    targetEnd: first.last,
+    level: first.level === "character" ? "token" : first.level,
     sort: "position",
     map,
     layer: Math.max((part?.layers.length ?? 1) - 1, 0),
@@ -123,8 +134,8 @@ function opening(model: Model): State {
     sinks: "muted",
     scale: "head",
     zoom: isLongMap(part),
-    zoomRow: Math.max(token, 0),
-    zoomKey: Math.max(token, 0),
+    zoomRow: 0,
+    zoomKey: 0,
     zoomSize: OPENING_SIZE,
     ranking: 0,
     topHeads: 0,
@@ -138,16 +149,4 @@ function opening(model: Model): State {
 function isLongMap(part: Attention | undefined): boolean {
   if (!part) return false;
   return part.pooled * Math.max(part.rowPositions.length, part.keyPositions.length) > LONG;
-}
-
-function strongest(attribution: Attribution | undefined): number {
-  let best = -1;
-  let size = 0;
-  attribution?.scores[0]?.forEach((score, index) => {
-    const token = attribution.positions[index];
-    if (score === null || Math.abs(score) <= size || attribution.table !== 0) return;
-    size = Math.abs(score);
-    best = token;
-  });
-  return best;
 }

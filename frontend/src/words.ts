@@ -2,28 +2,45 @@
 
 import type { Matrices, SinkMode } from "./data/matrices";
 import type { Model } from "./data/model";
-import type { Attention, Attribution } from "./data/payload.generated";
+import type { Attention, Attribution, Reading } from "./data/payload.generated";
 import type { Plane } from "./data/planes";
 import { labelOf, type Scores, type Unit } from "./data/units";
 import type { State } from "./state/store";
 import { formatNumber, formatPercent } from "./ui/format";
 
-/** What the scores explain, as "Saliency: log-probability of “there”". */
+/** The mark of each verdict, which stands for its color where there is none. */
+export const SYMBOLS: Record<Reading["verdict"], string> = {
+  supported: "●",
+  weak: "◐",
+  "not supported": "○",
+  "not measured": "–",
+};
+
+/** The question that the scores answer. */
 export function headline(model: Model, state: Readonly<State>): string {
   const attribution = model.attribution(state);
   if (!attribution) return "Text";
+  const reading = model.reading(state);
+  if (reading) return reading.title;
   const [first, last] = [attribution.targets[state.target], attribution.targets[state.targetEnd]];
-  if (model.isContrast(state)) return `Why “${first.name}” and not “${first.againstName}”`;
-  if (state.target === state.targetEnd) return `Saliency: ${first.description}`;
-  return `Saliency: ${first.name} … ${last.name}`;
+  if (state.target === state.targetEnd) return `Why “${first.name}”?`;
+  if (!model.followsSteps(attribution)) return `Why “${first.name}” … “${last.name}”?`;
+  const steps = attribution.targets.slice(state.target, state.targetEnd + 1);
+  const tokens = [first, last].map(({ step }) => model.generation!.promptLength + step);
+  return steps.length > 1 ? `Why “${labelOf(model.table(state), tokens[0], tokens[1])}”?` : "";
+}
+
+/** A share in percent; positive ones of signed scores have a plus sign. */
+export function shareWords(share: number, signed: boolean): string {
+  const words = formatPercent(share);
+  return signed && share > 0 && !words.startsWith("<") ? `+${words}` : words;
 }
 
 /** The selected span and its score. */
 export function selectionWords(model: Model, state: Readonly<State>): string {
   const scores = model.scores(state);
   const [first, last] = model.span(state);
-  if (first < 0 || !scores)
-    return "Click a token to select it; Shift-click another to select the span between them.";
+  if (first < 0 || !scores) return "";
   const units = model.unitsShown(state);
   const [from, to] = [model.unitOf(state, first), model.unitOf(state, last)];
   const words = labelOf(model.table(state), units[from].first, units[to].last);
@@ -38,7 +55,12 @@ export function selectionWords(model: Model, state: Readonly<State>): string {
     size += Math.abs(value);
   }
   if (!scored) return `“${short}” has no score because it cannot contribute to this target.`;
-  const rank = from === to ? `, rank ${scores.ranks[from]}` : `, ${to - from + 1} ${state.level}s selected`;
+  const rank =
+    from === to
+      ? scores.ranks[from]
+        ? `, rank ${scores.ranks[from]}`
+        : ""
+      : `, ${to - from + 1} ${state.level}s selected`;
   return `“${short}”: score ${formatNumber(sum)}, ${formatPercent(scores.total ? size / scores.total : 0)} of the total${rank}`;
 }
 
@@ -53,8 +75,15 @@ export function scoreRows(
   if (Number.isNaN(value)) return [["score", "none: cannot contribute"]];
   return [
     ["raw score", formatNumber(value)],
-    ["share", formatPercent(scores.total ? value / scores.total : 0)],
-    ["rank", `${scores.ranks[unit.index]} of ${scores.ranks.filter((rank) => rank > 0).length}`],
+    ["share", shareWords(scores.total ? value / scores.total : 0, attribution.signed)],
+    ...(scores.ranks[unit.index]
+      ? [
+          ["rank", `${scores.ranks[unit.index]} of ${scores.ranks.filter((rank) => rank > 0).length}`] as [
+            string,
+            string,
+          ],
+        ]
+      : []),
   ];
 }
 

@@ -1,7 +1,7 @@
 /** The matrices of a map, one per layer and head. */
 
 import type { Axis } from "./axis";
-import type { Attention } from "./payload.generated";
+import type { Attention, Palette } from "./payload.generated";
 import { type Scale, scaleOf } from "./scale";
 
 /** Attention sinks: drawn like other keys, excluded from the color scale, or removed with rows rescaled. */
@@ -56,6 +56,11 @@ export abstract class Matrices {
 
   async loadAll(): Promise<void> {
     for (let layer = 0; layer < this.layerCount; layer++) await this.load(layer);
+  }
+
+  /** The colors of weights without a sign. */
+  ramp({ attention }: Palette): readonly string[] {
+    return attention;
   }
 
   choices(row: number): number {

@@ -3,7 +3,7 @@
 import type { Axis } from "./axis";
 import { FoldedMatrices } from "./folded";
 import type { Matrices } from "./matrices";
-import type { Attribution, Generation, Payload, Table } from "./payload.generated";
+import type { Attribution, Generation, Payload, Reading, Table } from "./payload.generated";
 import { StoredMatrices } from "./stored";
 import { type Level, type Scores, scoresOf, type Unit, unitsOf } from "./units";
 
@@ -79,9 +79,42 @@ export class Model {
     if (this.scored?.key !== key) {
       const units = this.unitsShown(state);
       const count = this.table(state).labels.length;
-      this.scored = { key, scores: scoresOf(attribution, units, count, state.target, state.targetEnd) };
+      const end = this.reading(state)?.ofPrompt ? this.generation?.promptLength : count;
+      this.scored = { key, scores: scoresOf(attribution, units, count, state.target, state.targetEnd, end) };
     }
     return this.scored.scores;
+  }
+
+  /** What the map on screen says, and the verdict on it; undefined where it was not measured. */
+  reading({ attribution, target, targetEnd }: Readonly<ViewState>): Reading | undefined {
+    return this.payload.readings.find(
+      (reading) =>
+        reading.attribution === attribution && reading.first === target && reading.last === targetEnd,
+    );
+  }
+
+  /** Whether the map is drawn faded: its scores do not predict the effect of removing tokens. */
+  isFaded(state: Readonly<ViewState>): boolean {
+    return this.reading(state)?.verdict === "not supported";
+  }
+
+  /** The targets of the whole answer: all steps if the attribution follows them, else the first target. */
+  wholeOf(attribution: number): { target: number; targetEnd: number } {
+    const { attributions, contrasts } = this.payload;
+    const steps = attribution !== contrasts && this.followsSteps(attributions[attribution]);
+    return { target: 0, targetEnd: steps ? attributions[attribution].targets.length - 1 : 0 };
+  }
+
+  /** Whether the steps of a generation are shown added up. */
+  isWhole(state: Readonly<ViewState>): boolean {
+    const { target, targetEnd } = this.wholeOf(state.attribution);
+    return targetEnd > 0 && state.target === target && state.targetEnd === targetEnd;
+  }
+
+  /** The first attribution with a target for each step; -1 if none. */
+  get bySteps(): number {
+    const { attributions, contrasts } = this.payload;
+    return attributions.findIndex((other, index) => index !== contrasts && this.followsSteps(other));
   }
 
   attention(map: number): Promise<StoredMatrices> {

@@ -364,6 +364,8 @@ export interface Agreement {
 
 export interface Evaluation {
   readonly metric: string;
+  /** What the metric answers, in words. */
+  readonly question: string;
   /** What is read, and what stands in for removed tokens. */
   readonly condition: string;
   readonly value: number | null;

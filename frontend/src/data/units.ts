@@ -66,14 +66,35 @@ export function short(label: string, max = 12): string {
 }
 
 export interface Scores {
-  /** One per unit; NaN where it cannot contribute. */
+  /** One per token; NaN where it has no score. */
+  readonly tokens: Float64Array;
+  /** One per unit; NaN where none of its tokens has a score. */
   readonly values: Float64Array;
   /** The sum of the magnitudes of all scores. */
   readonly total: number;
   /** The largest magnitude, excluding special tokens unless only they have scores. */
   readonly reach: number;
-  /** Each unit's rank by magnitude, from 1; 0 if it has no score. */
+  /** Each unit's rank by magnitude, from 1; 0 for special tokens and units without a score. */
   readonly ranks: Int32Array;
+}
+
+/** Add up the scores of some targets for each token; those from `end` on have none. */
+export function tokenScores(
+  attribution: Attribution,
+  tokenCount: number,
+  first: number,
+  last: number,
+  end = tokenCount,
+): Float64Array {
+  const tokens = new Float64Array(tokenCount).fill(Number.NaN);
+  for (let target = first; target <= last; target++) {
+    attribution.scores[target].forEach((score, index) => {
+      const token = attribution.positions[index];
+      if (score === null || token >= end) return;
+      tokens[token] = (Number.isNaN(tokens[token]) ? 0 : tokens[token]) + score;
+    });
+  }
+  return tokens;
 }
 
 /** Add up the scores of some targets, then of the tokens of each unit. */
@@ -83,14 +104,12 @@ export function scoresOf(
   tokenCount: number,
   first: number,
   last: number,
+  end = tokenCount,
 ): Scores {
-  const tokens = new Float64Array(tokenCount).fill(Number.NaN);
-  for (let target = first; target <= last; target++) {
-    attribution.scores[target].forEach((score, index) => {
-      if (score === null) return;
-      const token = attribution.positions[index];
-      tokens[token] = (Number.isNaN(tokens[token]) ? 0 : tokens[token]) + score;
-    });
+  const tokens = tokenScores(attribution, tokenCount, first, last, end);
+  for (const unit of units) {
+    // Methods that keep special tokens in place give them exactly 0, which was not measured.
+    if (unit.special && unit.first === unit.last && tokens[unit.first] === 0) tokens[unit.first] = Number.NaN;
   }
   const values = Float64Array.from(units, (unit) => joined(tokens, unit.first, unit.last, attribution.norm));
   let total = 0;
@@ -103,16 +122,31 @@ export function scoresOf(
     if (!units[unit].special) plain = Math.max(plain, Math.abs(value));
   });
   const ranks = new Int32Array(values.length);
-  bySize(values).forEach((unit, rank) => {
+  const ranked = bySize(values).filter((unit) => !units[unit].special);
+  ranked.forEach((unit, rank) => {
     ranks[unit] = rank + 1;
   });
-  return { values, total, reach: plain || reach, ranks };
+  return { tokens, values, total, reach: plain || reach, ranks };
 }
 
 /** Return the units that have a score, largest magnitude first. */
 export function bySize(values: Float64Array): number[] {
   const scored = Array.from(values.keys()).filter((unit) => !Number.isNaN(values[unit]));
   return scored.sort((a, b) => Math.abs(values[b]) - Math.abs(values[a]) || a - b);
+}
+
+/** The units with the largest magnitudes; special tokens and units with a score of 0 are not listed. */
+export function strongest({ values, ranks }: Scores, count: number): number[] {
+  const listed = Array.from(values.keys()).filter((unit) => ranks[unit] > 0 && values[unit] !== 0);
+  return listed.sort((a, b) => ranks[a] - ranks[b]).slice(0, count);
+}
+
+/** The unit's text, without tokens at its ends that have no score: of a word being written, what stands there. */
+export function scoredLabel(table: Table, { tokens }: Scores, unit: Unit): string {
+  let { first, last } = unit;
+  while (first < last && Number.isNaN(tokens[first])) first++;
+  while (last > first && Number.isNaN(tokens[last])) last--;
+  return first === unit.first && last === unit.last ? unit.label : labelOf(table, first, last);
 }
 
 function joined(tokens: Float64Array, first: number, last: number, norm: Attribution["norm"]): number {

@@ -77,7 +77,7 @@ export function exportMenu(
   return menu;
 }
 
-function save(name: string, content: Blob): void {
+export function save(name: string, content: Blob): void {
   const url = URL.createObjectURL(content);
   const link = h("a", { href: url, download: name });
   link.click();

@@ -23,6 +23,8 @@ export interface BarChart {
   readonly reach: number;
   /** Bars start in the middle, negative ones to the left. */
   readonly signed: boolean;
+  /** Whether labels are long, as sentences are. */
+  readonly wide?: boolean;
   /** The colors of labels, of what is muted, and of the zero line. */
   readonly colors: { get(name: "text" | "muted" | "line"): string };
 }
@@ -31,8 +33,8 @@ const GAP = 10;
 const [LABEL, VALUE] = [12.5, 12];
 
 /** Where the bars of a chart lie: left edge, zero and right edge. */
-export function barRoom({ width, signed }: BarChart): { left: number; zero: number; right: number } {
-  const left = Math.min(Math.max(width * 0.3, 64), 150);
+export function barRoom({ width, signed, wide }: BarChart): { left: number; zero: number; right: number } {
+  const left = wide ? width * 0.5 : Math.min(Math.max(width * 0.3, 64), 150);
   const right = width - 62;
   return { left, zero: signed ? (left + right) / 2 : left, right };
 }

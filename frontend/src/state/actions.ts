@@ -11,16 +11,26 @@ export class Actions {
     private readonly store: Store,
   ) {}
 
-  /** Select a token, or extend the selection to it; the generation step follows. */
+  /** Select a token, or extend the selection to it; of a generated word, its tokens are explained. */
   select(token: number, options: { extend?: boolean; pin?: boolean } = {}): void {
     const { state } = this.store;
     const anchor = options.extend && state.anchor >= 0 ? state.anchor : token;
     const patch: Partial<State> = { anchor, focus: token, pinned: options.pin ?? true };
-    this.store.set({ ...patch, ...this.targetsFor(anchor, token) });
+    this.store.set({ ...patch, ...this.targetsFor(this.bounds(anchor, token)) });
   }
 
+  /** Clear the selection; of a generation, show the whole answer again. */
   unselect(): void {
-    this.store.set({ anchor: -1, focus: -1, pinned: false, hover: -1, search: "" });
+    const { attribution, targetEnd } = this.store.state;
+    const whole = this.model.wholeOf(attribution);
+    this.store.set({
+      anchor: -1,
+      focus: -1,
+      pinned: false,
+      hover: -1,
+      search: "",
+      ...(targetEnd >= 0 && whole.targetEnd > 0 ? whole : {}),
+    });
   }
 
   hover(token: number): void {
@@ -46,8 +56,27 @@ export class Actions {
   step(step: number): void {
     const { generation } = this.model;
     if (!generation?.probabilities.length) return;
-    const index = clamp(step, 0, generation.probabilities.length - 1);
-    this.select(generation.promptLength + index);
+    this.explain(generation.promptLength + clamp(step, 0, generation.probabilities.length - 1));
+  }
+
+  /** The steps that are explained: one after the last explained one, or before the first. */
+  moveStep(by: number): void {
+    const { state } = this.store;
+    if (!this.model.generation) return;
+    if (this.model.isWhole(state)) this.step(by > 0 ? 0 : this.model.generation.probabilities.length - 1);
+    else this.step(this.currentStep() + by);
+  }
+
+  /** Explain one generated token, or all from the explained ones to it. */
+  explain(token: number, extend = false): void {
+    const { model, store } = this;
+    const attribution = model.attribution(store.state);
+    const follows = model.followsSteps(attribution) || model.bySteps < 0;
+    const patch: Partial<State> = follows ? {} : { attribution: model.bySteps };
+    const { anchor, focus } = store.state;
+    const from = extend && model.stepOfToken(anchor) >= 0 && focus >= 0 ? anchor : token;
+    if (!follows) store.set({ ...patch, target: 0, targetEnd: 0, anchor: -1, focus: -1 });
+    store.set({ anchor: from, focus: token, pinned: true, ...this.targetsFor([from, token]) });
   }
 
   currentStep(): number {
@@ -63,11 +92,10 @@ export class Actions {
     const { state } = this.store;
     const isSameTable = attribution.table === this.model.tableIndex(state);
     const step = isSameTable ? this.model.stepOfToken(state.focus) : -1;
-    const target = Math.max(this.model.targetOfStep(attribution, step), 0);
+    const target = this.model.targetOfStep(attribution, step);
     this.store.set({
       attribution: index,
-      target,
-      targetEnd: target,
+      ...(target < 0 ? this.model.wholeOf(index) : { target, targetEnd: target }),
       ...(isSameTable ? {} : { anchor: -1, focus: -1, hover: -1, pinned: false }),
     });
   }
@@ -85,10 +113,8 @@ export class Actions {
     const { model, store } = this;
     if (!model.isContrast(store.state)) return false;
     const { step } = model.attribution(store.state)!.targets[store.state.target];
-    const { attributions, contrasts } = model.payload;
-    const first = attributions.findIndex((other, index) => index !== contrasts && model.followsSteps(other));
-    const attribution = Math.max(first, 0);
-    const target = Math.max(model.targetOfStep(attributions[attribution], step), 0);
+    const attribution = Math.max(model.bySteps, 0);
+    const target = Math.max(model.targetOfStep(model.payload.attributions[attribution], step), 0);
     store.set({ attribution, target, targetEnd: target });
     return true;
   }
@@ -147,7 +173,16 @@ export class Actions {
     return matching.length;
   }
 
-  private targetsFor(anchor: number, focus: number): Partial<State> {
+  /** The first and last token of the units from one token to another, in their order. */
+  private bounds(anchor: number, focus: number): [number, number] {
+    const { model, store } = this;
+    const units = model.unitsShown(store.state);
+    const [from, to] = [anchor, focus].map((token) => units[model.unitOf(store.state, token)]);
+    if (!from || !to) return [anchor, focus];
+    return from.index <= to.index ? [from.first, to.last] : [from.last, to.first];
+  }
+
+  private targetsFor([anchor, focus]: [number, number]): Partial<State> {
     const { state } = this.store;
     const attribution = this.model.attribution(state);
     if (!this.model.followsSteps(attribution) || attribution?.table !== this.model.generation?.table)

@@ -102,7 +102,7 @@ export function listenToKeys(
         if (!model.generation) {
           if (!isView) return false;
           actions.move(event.key === "ArrowUp" ? -1 : 1, event.shiftKey);
-        } else actions.step(actions.currentStep() + (event.key === "ArrowUp" ? -1 : 1));
+        } else actions.moveStep(event.key === "ArrowUp" ? -1 : 1);
         return true;
       case "Home":
       case "End":

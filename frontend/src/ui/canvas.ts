@@ -7,9 +7,13 @@ export function canvasOf(image: ImageData): HTMLCanvasElement {
   return canvas;
 }
 
-/** Set a canvas's size in CSS pixels, at the screen's resolution. */
-export function sized(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D {
-  const ratio = devicePixelRatio || 1;
+/** Set a canvas's size in CSS pixels, at the screen's resolution or another one. */
+export function sized(
+  canvas: HTMLCanvasElement,
+  width: number,
+  height: number,
+  ratio = devicePixelRatio || 1,
+): CanvasRenderingContext2D {
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   canvas.style.width = `${width}px`;

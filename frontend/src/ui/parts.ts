@@ -74,6 +74,21 @@ export function cautionNotes(cautions: readonly string[]): HTMLElement[] {
   );
 }
 
+/** Warnings in one line: the first, and the others behind it; all of them when it is opened. */
+export function cautionLine(cautions: readonly string[]): HTMLElement | null {
+  if (!cautions.length) return null;
+  const [first, ...others] = cautions;
+  const more =
+    others.length &&
+    h("span", { class: "more" }, `${others.length} more ${others.length > 1 ? "warnings" : "warning"}`);
+  return h(
+    "details",
+    { class: "caution" },
+    h("summary", {}, h("span", { class: "first" }, h("strong", {}, "Warning: "), bdi(first)), more || null),
+    ...others.map((words) => h("p", {}, h("strong", {}, "Warning: "), bdi(words))),
+  );
+}
+
 export function table(names: readonly string[], body: HTMLElement, style?: string): HTMLElement {
   const head = names.map((name) => (name ? h("th", { scope: "col" }, name) : h("td")));
   return h("table", { class: style }, h("thead", {}, h("tr", {}, ...head)), body);

@@ -2,14 +2,13 @@
 
 import type { Context } from "../context";
 import { h } from "../ui/dom";
-import { bdi, card, list, note } from "../ui/parts";
+import { bdi, list, note } from "../ui/parts";
 
 export function aboutView({ model }: Context, size = ""): HTMLElement {
   const { notes, omitted, provenance } = model.payload;
-  return card(
-    "about",
-    h("h2", {}, "How to read this"),
-    null,
+  return h(
+    "div",
+    { class: "about" },
     list(notes),
     omitted.length > 0 && h("h3", {}, "Omitted from this page"),
     omitted.length > 0 && list(omitted),

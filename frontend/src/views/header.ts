@@ -1,91 +1,123 @@
-/** The output, the warnings, and controls for the whole report. */
+/** The answer, how far to believe its explanation, and why in one sentence. */
 
 import type { Context } from "../context";
 import type { Prediction } from "../data/payload.generated";
-import { h } from "../ui/dom";
-import { counted, formatNumber, formatPercent } from "../ui/format";
-import { bar, barLabel, barValue, bdi, button, cautionNotes, track } from "../ui/parts";
-import { themeChoice } from "../ui/theme-choice";
+import { h, replace } from "../ui/dom";
+import { formatNumber, formatPercent } from "../ui/format";
+import { bdi, cautionLine } from "../ui/parts";
+import { headline, SYMBOLS } from "../words";
+import { alternativesView } from "./generation/alternatives";
+import { writtenView } from "./generation/written";
+import { type ToolbarOptions, toolbar } from "./toolbar";
 
 const MAX_CLASSES = 8;
 
-export function headerView(
-  context: Context,
-  options: { help: () => void; link: (() => void) | null },
-): HTMLElement {
-  const { model, store, theme } = context;
-  const { payload } = model;
-  const search = searchBox(context);
+export function headerView(context: Context, options: ToolbarOptions): HTMLElement {
+  const { payload } = context.model;
   return h(
     "header",
     { class: "top-part" },
-    h(
-      "div",
-      { class: "toolbar" },
-      search,
-      themeChoice(store, theme),
-      options.link && button("Copy link", options.link),
-      button("?", options.help, "Help and keyboard shortcuts"),
-    ),
-    payload.origin && h("p", { class: "kicker" }, bdi(payload.origin)),
-    h("h1", {}, bdi(payload.title)),
-    payload.prediction && classes(context, payload.prediction),
-    ...cautionNotes(payload.cautions),
+    toolbar(context, options),
+    answer(context),
+    trustLine(context),
+    whyLine(context),
+    alternativesView(context),
+    cautionLine(payload.cautions),
   );
 }
 
-function classes({ theme }: Context, prediction: Prediction): HTMLElement | null {
-  const { probabilities, logits, labels } = prediction;
-  const order = Array.from(labels.keys()).sort((a, b) => logits[b] - logits[a]);
+function answer(context: Context): HTMLElement {
+  const { model } = context;
+  const { title, prediction } = model.payload;
+  const written = writtenView(context);
+  if (written)
+    return h("div", { class: "answer" }, h("h1", { class: "unseen" }, title), prompt(context), written);
+  return h("div", { class: "answer" }, h("h1", {}, bdi(title)), prediction && others(prediction));
+}
+
+/** The classes that are not in the title, with their probabilities. */
+function others({ labels, logits, probabilities, problem }: Prediction): HTMLElement | null {
   if (!probabilities) return null;
-  const rows = order.slice(0, MAX_CLASSES).map((index) => {
-    const drawn = bar(100 * probabilities[index], "");
-    theme.watch((colors) => {
-      drawn.style.background = colors.get("unsigned");
-    });
-    return h(
-      "li",
-      { class: "bar-line", title: `logit ${formatNumber(logits[index])}` },
-      barLabel(labels[index]),
-      track(drawn),
-      barValue(formatPercent(probabilities[index])),
-    );
-  });
-  const more = labels.length - rows.length;
+  const order = Array.from(labels.keys()).sort((a, b) => logits[b] - logits[a]);
+  const rest =
+    problem === "multi_label" ? order.filter((index) => probabilities[index] < 0.5) : order.slice(1);
+  const more = rest.length - MAX_CLASSES;
   return h(
-    "ol",
-    { class: "classes", "aria-label": "Classes" },
-    ...rows,
-    more > 0 &&
-      h("li", { class: "note" }, `${counted(more, "class", "classes")} with lower probability not shown`),
+    "ul",
+    { class: "others", "aria-label": "Other classes" },
+    ...rest
+      .slice(0, MAX_CLASSES)
+      .map((index) =>
+        h(
+          "li",
+          { title: `logit ${formatNumber(logits[index])}` },
+          bdi(labels[index]),
+          ` ${formatPercent(probabilities[index])}`,
+        ),
+      ),
+    more > 0 && h("li", {}, `${more} more`),
   );
 }
 
-function searchBox({ actions, store }: Context): HTMLElement {
-  const count = h("span", { class: "note", role: "status" });
-  const run = (by: number) => {
-    const matchCount = actions.find(input.value, by);
-    count.textContent = input.value.trim() ? counted(matchCount, "match", "matches") : "";
+/** What a language model was given, on one line until it is clicked. */
+function prompt({ model }: Context): HTMLElement {
+  const { generation, payload } = model;
+  const table = payload.tables[generation!.table];
+  const parts: string[] = [];
+  const { units, texts, sources } = table.runs;
+  const last = generation!.promptLength;
+  const firsts = new Map<number, number>();
+  table.groups.token.forEach((unit, token) => {
+    if (!firsts.has(unit)) firsts.set(unit, token);
+  });
+  for (let run = 0; run < texts.length; run++) {
+    const token = units[run] < 0 ? -1 : firsts.get(units[run])!;
+    if (token >= last) break;
+    if (sources[run] < 0 || (token >= 0 && table.special[token])) continue;
+    parts.push(texts[run]);
+  }
+  const words = parts
+    .join("")
+    .replace(/\s*↵?\s*\n\s*/g, " ")
+    .trim();
+  const element = h("p", { class: "prompt", title: words }, bdi(words));
+  element.addEventListener("click", () => element.classList.toggle("whole"));
+  return element;
+}
+
+/** The verdict on the map that is shown, and what it rests on. */
+function trustLine({ model, store, theme }: Context): HTMLElement | null {
+  if (!model.payload.attributions.length) return null;
+  const chip = h("strong", { class: "chip" });
+  const words = h("span", { class: "trust-words" });
+  const draw = () => {
+    const reading = model.reading(store.state);
+    const verdict = reading?.verdict ?? "not measured";
+    replace(chip, h("span", { "aria-hidden": "true" }, SYMBOLS[verdict]), ` ${verdict}`);
+    chip.dataset.verdict = verdict;
+    words.textContent =
+      reading?.words || "Whether these scores say what the model does was not tested for this map.";
+    words.title = words.textContent;
   };
-  const input = h("input", {
-    type: "search",
-    class: "search",
-    placeholder: "Search tokens",
-    "aria-label": "Search tokens",
-    on: {
-      input: () => run(0),
-      keydown: (event) => {
-        if (event.key === "Enter") {
-          event.preventDefault();
-          run(event.shiftKey ? -1 : 1);
-        }
-      },
-    },
+  store.watch(["attribution", "target", "targetEnd"], draw);
+  theme.watch(draw);
+  return h(
+    "p",
+    { class: "trust-line", role: "status", "aria-label": "Faithfulness of this map" },
+    chip,
+    words,
+  );
+}
+
+/** The question that the map answers, and its answer in words of the text. */
+function whyLine({ model, store }: Context): HTMLElement | null {
+  if (!model.payload.attributions.length) return null;
+  const title = h("h2", { id: "saliency-title" });
+  const words = h("span", { class: "why-words" });
+  store.watch(["attribution", "target", "targetEnd"], (state) => {
+    replace(title, bdi(headline(model, state)));
+    const pieces = model.reading(state)?.why ?? [];
+    replace(words, ...pieces.map((piece, index) => (index % 2 ? h("strong", {}, bdi(piece)) : piece)));
   });
-  store.watch(["search"], (state) => {
-    if (state.search || !input.value) return;
-    input.value = "";
-    count.textContent = "";
-  });
-  return h("div", { class: "search-box", role: "search" }, input, count);
+  return h("div", { class: "why" }, title, words);
 }

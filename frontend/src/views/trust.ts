@@ -5,7 +5,7 @@ import type { Attribution, Evaluation, Payload } from "../data/payload.generated
 import type { State } from "../state/store";
 import { type Child, h, replace, svg } from "../ui/dom";
 import { formatNumber, formatPercent } from "../ui/format";
-import { bdi, card, note } from "../ui/parts";
+import { bdi, note } from "../ui/parts";
 
 export function trustView({ model, store, theme }: Context): HTMLElement {
   const strip = h("div", { class: "trust-strip" });
@@ -21,21 +21,36 @@ export function trustView({ model, store, theme }: Context): HTMLElement {
     const drawn = [theme.colors.get("unsigned"), theme.colors.get("muted"), theme.colors.get("line")];
     replace(
       strip,
-      ...verdicts.map(({ verdict, reasons }) => fact("Verdict", verdict ?? "", reasons.join(" "))),
-      !evaluations.length &&
+      ...verdicts.map(({ verdict, reasons }) =>
+        fact("Verdict", verdict === "not evaluated" ? "not measured" : (verdict ?? ""), reasons.join(" ")),
+      ),
+      !verdicts.length &&
         fact(
-          "Evaluation",
-          "Faithfulness not evaluated",
-          "Treat these scores as a hypothesis about the model, not as proof.",
+          "Verdict",
+          "not measured",
+          "No test was run: treat these scores as a hypothesis about the model, not as proof.",
         ),
       completenessCard(model.attribution(state), state),
       agreementCard(model.payload, state),
-      ...[...metrics].map(([name, group]) => metricCard(name, group, drawn)),
+      ...[...metrics.values()].map((group) => metricCard(group, drawn)),
     );
   };
   store.watch(["attribution", "target", "targetEnd"], draw);
   theme.watch(draw);
-  return card("trust", h("h2", {}, "Faithfulness"), null, strip);
+  const tested = model.payload.readings.filter(({ verdict }) => verdict !== "not measured");
+  const others = model.payload.readings.length > tested.length;
+  return h(
+    "div",
+    { class: "trust" },
+    tested.length > 0 &&
+      others &&
+      note(
+        "Tested on the map ",
+        bdi(tested.map(({ title }) => `“${title}”`).join(", ")),
+        "; other maps were not measured.",
+      ),
+    strip,
+  );
 }
 
 /** The part of the output's change that the scores do not account for. */
@@ -90,11 +105,7 @@ function agreementCard({ agreements, attributions }: Payload, state: Readonly<St
 }
 
 /** One metric, with a row for each quantity and replacement. */
-function metricCard(
-  name: string,
-  evaluations: readonly Evaluation[],
-  [color, tick, line]: readonly string[],
-): HTMLElement {
+function metricCard(evaluations: readonly Evaluation[], [color, tick, line]: readonly string[]): HTMLElement {
   const rows = evaluations.map((evaluation) => {
     const { control, controlWords, value, limits } = evaluation;
     const mean = control.reduce((sum, item) => sum + item, 0) / control.length;
@@ -123,7 +134,7 @@ function metricCard(
       "0 and 1 are the lowest and highest values that any removal order can give.",
     ...new Set(evaluations.flatMap((evaluation) => evaluation.reasons)),
   ];
-  return trustCard(name, ...rows, note(bdi(words.filter(Boolean).join(" "))));
+  return trustCard(evaluations[0].question, ...rows, note(bdi(words.filter(Boolean).join(" "))));
 }
 
 /** The value among the control's values, on the range of possible values if known. */

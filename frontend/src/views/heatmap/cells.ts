@@ -58,7 +58,7 @@ export function paintCells(
   const image = new ImageData(across, down);
   const dots = new Uint32Array(image.data.buffer);
   const { palette } = colors;
-  const above = pixels(data.part.weights.signed ? palette.supports : palette.attention);
+  const above = pixels(data.part.weights.signed ? palette.supports : data.ramp(palette));
   const below = pixels(palette.against);
   const [masked, sink] = [pixel(colors.get("masked")), pixel(colors.get("sink"))];
   const curve = isCurved(data) ? Math.sqrt : (size: number) => size;

@@ -1,15 +1,17 @@
 /** Exports the colored text and its bars. */
 
 import type { Context } from "../../context";
+import { bySize } from "../../data/units";
 import { csv } from "../../export/csv";
 import type { Exported } from "../../export/menu";
 import { pythonOf } from "../../export/python";
-import type { Scene, Shape } from "../../scene/scene";
-import { formatNumber, formatPercent } from "../../ui/format";
-import { headline } from "../../words";
+import { barsShapes } from "../../scene/bars";
+import { type Scene, type Shape, shifted, titled } from "../../scene/scene";
+import { headline, SYMBOLS } from "../../words";
 import { barOrder } from "./bars";
+import { barRow, chartOf } from "./row";
 
-const WIDTH = 760;
+const WIDTH = 728;
 const ROW = 22;
 const MAX_BARS = 200;
 
@@ -20,7 +22,7 @@ export function saliencyExport(context: Context, text: HTMLElement): Exported | 
   const scores = model.scores(state);
   if (!attribution || !scores) return null;
   const units = model.unitsShown(state);
-  const order = barOrder(scores, state);
+  const order = state.sort === "size" ? bySize(scores.values) : [...scores.values.keys()];
   const rows = order.map((index) => {
     const unit = units[index];
     const value = scores.values[index];
@@ -78,26 +80,50 @@ function saliencyScene(context: Context, text: HTMLElement): Scene {
   const attribution = model.attribution(state)!;
   const scores = model.scores(state)!;
   const units = model.unitsShown(state);
-  const shapes: Shape[] = [];
-  const [ink, muted] = [colors.get("text"), colors.get("muted")];
-  const { payload } = model;
-  shapes.push({
+  const reading = model.reading(state);
+  const target = attribution.targets[state.target];
+  const shown = textShapes(text, colors.get("background"), model.isFaded(state));
+  const order = barOrder(scores, state);
+  const listed = order.slice(0, MAX_BARS);
+  const chart = chartOf(context, scores, colors, WIDTH, ROW);
+  const rows = listed.map((index) => barRow(context, scores, units[index], colors));
+  const omitted = order.length - listed.length;
+  const signs = attribution.signed
+    ? `right: ${target.above}; left: ${target.below}`
+    : "magnitude of the score";
+  const top = shown.height + 16;
+  const note: Shape = {
     kind: "text",
-    x: 20,
-    y: 26,
-    text: headline(model, state),
-    size: 16,
-    weight: 650,
-    fill: ink,
-  });
-  [`${payload.title} · ${payload.origin}`, attribution.methodWords].forEach((text, line) => {
-    shapes.push({ kind: "text", x: 20, y: 48 + 17 * line, text, size: 11, fill: muted });
-  });
-  let y = 84;
+    x: 0,
+    y: top + rows.length * ROW + 16,
+    text: `Share of the total score (${signs})${omitted ? `; ${omitted} more not shown` : ""}`,
+    size: 11,
+    fill: colors.get("muted"),
+  };
+  const content = {
+    width: WIDTH,
+    height: top + rows.length * ROW + 26,
+    shapes: [...shown.shapes, ...shifted(barsShapes(rows, chart), 0, top), note],
+  };
+  const notes = [
+    `${model.payload.title} · ${model.payload.origin}`,
+    `${SYMBOLS[reading?.verdict ?? "not measured"]} ${reading?.verdict ?? "not measured"}${reading?.words ? `: ${reading.words}` : ""}`,
+    attribution.methodWords,
+  ];
+  return titled(content, `${headline(model, state)} ${reading?.why.join("") ?? ""}`, notes, colors);
+}
+
+/** The colored text as it stands on the page. */
+function textShapes(
+  text: HTMLElement,
+  background: string,
+  isFaded: boolean,
+): { shapes: Shape[]; height: number } {
+  const shapes: Shape[] = [];
   const box = text.getBoundingClientRect();
   const bottom = text.scrollHeight > text.clientHeight ? box.bottom : Number.POSITIVE_INFINITY;
-  const scale = Math.min(1, (WIDTH - 40) / box.width);
-  let reached = y;
+  const scale = Math.min(1, WIDTH / box.width);
+  let height = 0;
   for (const element of text.querySelectorAll<HTMLElement>(".token, .pill, .between")) {
     const words = element.textContent ?? "";
     if (!words.trim()) continue;
@@ -106,10 +132,12 @@ function saliencyScene(context: Context, text: HTMLElement): Scene {
       (rect) => rect.width > 0 && rect.top >= box.top && rect.bottom <= bottom,
     );
     rects.forEach((rect, index) => {
-      const position = { x: 20 + (rect.left - box.left) * scale, y: y + (rect.top - box.top) * scale };
+      const position = { x: (rect.left - box.left) * scale, y: (rect.top - box.top) * scale };
       const size = { width: rect.width * scale, height: rect.height * scale };
-      if (style.backgroundColor !== "rgba(0, 0, 0, 0)") {
-        shapes.push({ kind: "rect", ...position, ...size, fill: style.backgroundColor, radius: 3 });
+      const { face } = element.dataset;
+      if (face) {
+        const hatch = isFaded ? background : undefined;
+        shapes.push({ kind: "rect", ...position, ...size, fill: face, radius: 3, hatch });
       }
       if (index === 0) {
         shapes.push({
@@ -121,53 +149,8 @@ function saliencyScene(context: Context, text: HTMLElement): Scene {
           fill: style.color,
         });
       }
-      reached = Math.max(reached, position.y + size.height);
+      height = Math.max(height, position.y + size.height);
     });
   }
-  y = reached + 24;
-  const order = barOrder(scores, state).slice(0, MAX_BARS);
-  const reach = Math.max(...Array.from(scores.values, (value) => Math.abs(value) || 0)) || 1;
-  const [left, right] = [200, WIDTH - 90];
-  const zero = attribution.signed ? (left + right) / 2 : left;
-  const room = attribution.signed ? (right - left) / 2 : right - left;
-  for (const index of order) {
-    const value = scores.values[index];
-    const middle = y + ROW / 2;
-    const label = units[index].label;
-    const name = Array.from(label).length > 24 ? `${Array.from(label).slice(0, 23).join("")}…` : label;
-    shapes.push({ kind: "text", x: left - 10, y: middle, text: name, size: 12, anchor: "end", fill: ink });
-    if (!Number.isNaN(value)) {
-      const width = (Math.abs(value) / reach) * room;
-      const fill = colors.bar(value, attribution.signed, units[index].special);
-      shapes.push({
-        kind: "rect",
-        x: value < 0 ? zero - width : zero,
-        y: y + 4,
-        width,
-        height: ROW - 8,
-        fill,
-        radius: 2,
-      });
-    }
-    const share = Number.isNaN(value) ? "no score" : formatPercent(scores.total ? value / scores.total : 0);
-    shapes.push({
-      kind: "text",
-      x: WIDTH - 20,
-      y: middle,
-      text: share,
-      size: 11,
-      anchor: "end",
-      fill: muted,
-    });
-    y += ROW;
-  }
-  shapes.push({ kind: "path", d: `M${zero} ${reached + 22}V${y}`, stroke: colors.get("line"), width: 1 });
-  const hiddenCount = scores.values.length - order.length;
-  const target = attribution.targets[state.target];
-  const signs = attribution.signed
-    ? `right: ${target.above}; left: ${target.below}`
-    : "magnitude of the score";
-  const note = `share of the total score (${signs}); longest bar: ${formatNumber(reach)}${hiddenCount ? `; ${hiddenCount} more not shown` : ""}`;
-  shapes.push({ kind: "text", x: 20, y: y + 16, text: note, size: 11, fill: muted });
-  return { width: WIDTH, height: y + 34, background: colors.get("background"), shapes };
+  return { shapes, height };
 }

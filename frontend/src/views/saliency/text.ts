@@ -2,11 +2,13 @@
 
 import type { Context } from "../../context";
 import type { Attribution, Table } from "../../data/payload.generated";
+import type { Scores } from "../../data/units";
 import { matches } from "../../state/actions";
 import type { State } from "../../state/store";
+import { type Colors, textOn } from "../../ui/colors";
 import { h, on } from "../../ui/dom";
 import { formatPercent } from "../../ui/format";
-import { numberAt, paintWord } from "../../ui/parts";
+import { numberAt } from "../../ui/parts";
 import { scoreRows } from "../../words";
 
 export interface Piece {
@@ -43,9 +45,12 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     const colors = theme.colors;
     const attribution = model.attribution(state);
     const scores = model.scores(state);
-    const groups = model.table(state).groups[state.level];
+    const table = model.table(state);
+    const groups = table.groups[state.level];
+    const isFaded = model.isFaded(state);
     const matching = new Set(matches(model, state));
     const targets = targetTokens(state, attribution);
+    element.classList.toggle("joined", state.level !== "token");
     unmark();
     byUnit.clear();
     let before = -1;
@@ -56,13 +61,14 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
       const unitPieces = byUnit.get(unit);
       if (unitPieces) unitPieces.push(piece);
       else byUnit.set(unit, [piece]);
-      const value = unit < 0 || !scores ? Number.NaN : scores.values[unit];
-      const strength = scores?.reach ? value / scores.reach : 0;
-      paintWord(piece.element, colors, piece.pill ? 0 : strength, attribution?.signed ?? false);
+      const isScored =
+        unit >= 0 && !!scores && (piece.token < 0 || !Number.isNaN(tokenOf(scores, table, piece)));
+      const strength = isScored && scores.reach && !piece.pill ? scores.values[unit] / scores.reach : 0;
+      paintPiece(piece.element, colors, strength, attribution?.signed ?? false, isFaded);
       const { classList } = piece.element;
       classList.toggle("match", matching.has(unit));
       classList.toggle("target", piece.token >= targets[0] && piece.token <= targets[1] && piece.token >= 0);
-      classList.toggle("unscored", piece.token >= 0 && Number.isNaN(value) && !!attribution);
+      classList.toggle("unscored", piece.token >= 0 && !isScored && !!attribution);
     });
     mark(state);
   };
@@ -101,6 +107,7 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
   const targetTokens = (state: Readonly<State>, attribution: Attribution | undefined): [number, number] => {
     const { generation } = model;
     if (!generation || !attribution || !model.followsSteps(attribution)) return [-2, -2];
+    if (model.isWhole(state)) return [-2, -2];
     const steps = [attribution.targets[state.target].step, attribution.targets[state.targetEnd].step];
     return [generation.promptLength + steps[0], generation.promptLength + steps[1]];
   };
@@ -198,6 +205,33 @@ export function paragraphs(table: Table, pieces: Piece[], goesOn: boolean): HTML
     paragraph.dir = "auto";
     return paragraph;
   });
+}
+
+const MIN_STRENGTH = 0.06; // below it a word keeps the page's color
+const FADED = 0.5; // the strongest color of a map that the test does not support
+
+/** Color a piece of the text; of a map that is not supported, with pale stripes. */
+function paintPiece(
+  { style, dataset }: HTMLElement,
+  colors: Colors,
+  strength: number,
+  signed: boolean,
+  isFaded: boolean,
+): void {
+  const shown = Math.max(Math.min(strength, 1), -1) * (isFaded ? FADED : 1);
+  const face = Math.abs(strength) >= MIN_STRENGTH ? colors.score(shown, signed) : "";
+  if (face) dataset.face = face;
+  else delete dataset.face;
+  style.background =
+    face && isFaded ? `repeating-linear-gradient(-45deg, ${face} 0 5px, transparent 5px 9px)` : face;
+  style.color = face && !isFaded ? textOn(face) : "";
+}
+
+/** The score of a piece: of the first token of its visible character that has one. */
+function tokenOf({ tokens }: Scores, { groups }: Table, { token }: Piece): number {
+  let last = token;
+  while (Number.isNaN(tokens[last]) && groups.token[last + 1] === groups.token[token]) last++;
+  return tokens[last];
 }
 
 function scrollWithin(box: HTMLElement, element: HTMLElement): void {

@@ -1,18 +1,21 @@
-/** Saliency: the colored text and the bar chart, with their controls and legend. */
+/** Saliency: the colored text and the strongest words beside it, then controls and all scores. */
 
 import type { Context } from "../../context";
 import { exportMenu } from "../../export/menu";
 import { h, picker, replace, segmented } from "../../ui/dom";
+import { drawer } from "../../ui/drawer";
 import { scaleSwatches } from "../../ui/legend";
-import { bdi, button, card, key, note } from "../../ui/parts";
-import { headline, selectionWords } from "../../words";
+import { bdi, key } from "../../ui/parts";
+import { selectionWords } from "../../words";
 import { barsView } from "./bars";
 import { saliencyExport } from "./export";
 import { textView } from "./text";
+import { topView } from "./top";
 
 export function saliencyView(context: Context): HTMLElement {
   const { model, store, actions, theme } = context;
   const { attributions } = model.payload;
+  const hasScores = attributions.length > 0;
   const level = segmented(
     "Granularity",
     [
@@ -22,6 +25,99 @@ export function saliencyView(context: Context): HTMLElement {
     ],
     (value) => store.set({ level: value }),
   );
+  const which = picker(
+    "Map",
+    attributions.slice(0, model.choices).map(({ title }, index) => nameOf(attributions, index) || title),
+    (index) => actions.showAttribution(index),
+  );
+  const targets = h("div", { class: "targets" });
+  let showTarget: (index: number) => void = () => undefined;
+  const facts = h("p", { class: "note facts" });
+  const legend = h("p", { class: "legend" });
+  const readout = h("p", { class: "readout", role: "status" });
+  const text = textView(context);
+
+  store.watch(["attribution", "target"], (state) => {
+    which.element.hidden = targets.hidden = model.isContrast(state);
+  });
+  store.watch(["attribution"], (state) => {
+    const attribution = model.attribution(state);
+    which.show(state.attribution);
+    targets.replaceChildren();
+    showTarget = () => undefined;
+    // The steps of a generation are chosen in the answer.
+    if (!attribution || attribution.targets.length < 2 || model.followsSteps(attribution)) return;
+    const target = picker(
+      "Target",
+      attribution.targets.map((item, index) => `${index + 1}. ${item.name}`),
+      (index) => actions.showTarget(index),
+    );
+    targets.append(target.element);
+    target.show(state.target);
+    showTarget = target.show;
+  });
+  store.watch(["target"], (state) => showTarget(state.target));
+  store.watch(["level"], (state) => level.show(state.level));
+  store.watch(["attribution", "target", "targetEnd"], (state) => {
+    const attribution = model.attribution(state);
+    if (!attribution) return;
+    const target = attribution.targets[state.target];
+    const count = state.targetEnd - state.target + 1;
+    facts.textContent =
+      count > 1
+        ? `Sum over ${count} targets${attribution.signed ? "" : " (magnitudes are summed: an upper bound)"}${model.reading(state)?.ofPrompt ? ", scores of the prompt" : ""}. Method: ${attribution.methodWords}.`
+        : `${target.description} = ${target.outputWords}. Method: ${attribution.methodWords}.`;
+  });
+  const paintLegend = () => {
+    const { state } = store;
+    const attribution = model.attribution(state);
+    if (!attribution) return;
+    const target = attribution.targets[state.target];
+    const several = state.targetEnd > state.target;
+    const hasSpecial = model.table(state).special.some((special) => special);
+    replace(
+      legend,
+      h("span", {}, bdi(attribution.signed ? (several ? "opposes" : target.below) : "low")),
+      scaleSwatches(theme.colors.palette, attribution.signed),
+      h("span", {}, bdi(attribution.signed ? (several ? "supports" : target.above) : "high")),
+      hasSpecial && key(h("span", { class: "pill" }, "special"), "not colored"),
+      model.isFaded(state) && h("span", {}, "striped: the test does not support these scores"),
+    );
+  };
+  store.watch(["attribution", "target", "targetEnd"], paintLegend);
+  theme.watch(paintLegend);
+  store.watch(["attribution", "target", "targetEnd", "level", "anchor", "focus"], (state) => {
+    readout.textContent = selectionWords(model, state);
+  });
+
+  return h(
+    "section",
+    { class: "saliency", "aria-labelledby": hasScores ? "saliency-title" : undefined },
+    h("div", { class: `split first${hasScores ? "" : " single"}` }, text, hasScores && topView(context)),
+    hasScores && legend,
+    readout,
+    h(
+      "div",
+      { class: "controls" },
+      level.element,
+      model.choices > 1 && which.element,
+      targets,
+      exportMenu(context.say, "Saliency", () => saliencyExport(context, text)),
+    ),
+    facts,
+    hasScores && drawer(store, "scores", "All scores", () => allScores(context)),
+  );
+}
+
+/** A name that tells attributions of the same targets apart by their method. */
+function nameOf(attributions: Context["model"]["payload"]["attributions"], index: number): string {
+  const { title, method } = attributions[index];
+  const others = attributions.filter((other) => other.title === title);
+  return others.length > 1 ? `${title} · ${method.replaceAll("_", " ")}` : title;
+}
+
+function allScores(context: Context): HTMLElement[] {
+  const { store } = context;
   const sort = segmented(
     "Bar order",
     [
@@ -30,94 +126,6 @@ export function saliencyView(context: Context): HTMLElement {
     ],
     (value) => store.set({ sort: value }),
   );
-  const which = picker(
-    "Attribution",
-    attributions.slice(0, model.choices).map((attribution) => `${attribution.title} · ${attribution.method}`),
-    (index) => actions.showAttribution(index),
-  );
-  const targets = h("div", { class: "targets" });
-  let showTarget: (index: number) => void = () => undefined;
-  const title = h("h2");
-  const value = note();
-  const legend = h("p", { class: "legend" });
-  const readout = h("p", { class: "readout" });
-  const text = textView(context);
-  const bars = attributions.length ? barsView(context) : null;
-
-  const back = button("", () => actions.leaveContrast());
-
-  store.watch(["attribution", "target"], (state) => {
-    back.hidden = !model.isContrast(state);
-    which.element.hidden = targets.hidden = !back.hidden;
-    if (!back.hidden) {
-      const target = model.attribution(state)!.targets[state.target];
-      replace(back, "Back to ", bdi(`“${target.name}”`), " ", h("kbd", {}, "Esc"));
-    }
-  });
-  store.watch(["attribution"], (state) => {
-    const attribution = model.attribution(state);
-    which.show(state.attribution);
-    targets.replaceChildren();
-    showTarget = () => undefined;
-    if (!attribution || attribution.targets.length < 2) return;
-    const target = picker(
-      "Target",
-      attribution.targets.map((item, index) => `${index + 1}. ${item.name}`),
-      (index) => {
-        const { step } = attribution.targets[index];
-        if (step >= 0 && model.followsSteps(attribution)) actions.step(step);
-        else actions.showTarget(index);
-      },
-    );
-    targets.append(target.element);
-    target.show(state.target);
-    showTarget = target.show;
-  });
-  store.watch(["target"], (state) => showTarget(state.target));
-  store.watch(["level"], (state) => level.show(state.level));
   store.watch(["sort"], (state) => sort.show(state.sort));
-  store.watch(["attribution", "target", "targetEnd"], (state) => {
-    const attribution = model.attribution(state);
-    replace(title, attribution ? headline(model, state) : "Text");
-    if (!attribution) return;
-    const target = attribution.targets[state.target];
-    const several = state.targetEnd - state.target + 1;
-    value.textContent =
-      several > 1
-        ? `sum over ${several} targets${attribution.signed ? "" : " (magnitudes are summed: an upper bound)"} · ${attribution.methodWords}`
-        : `${model.isContrast(state) ? `${target.description} =` : "value"} ${target.outputWords} · ${attribution.methodWords}`;
-  });
-  const paintLegend = () => {
-    const attribution = model.attribution(store.state);
-    if (!attribution) return;
-    const { palette } = theme.colors;
-    const target = attribution.targets[store.state.target];
-    replace(
-      legend,
-      h("span", {}, bdi(attribution.signed ? target.below : "low")),
-      scaleSwatches(palette, attribution.signed),
-      h("span", {}, bdi(attribution.signed ? target.above : "high")),
-      key(h("span", { class: "pill" }, "special"), "special token, not colored"),
-    );
-  };
-  store.watch(["attribution", "target"], paintLegend);
-  theme.watch(paintLegend);
-  store.watch(["attribution", "target", "targetEnd", "level", "anchor", "focus"], (state) => {
-    readout.textContent = selectionWords(model, state);
-  });
-
-  return card(
-    "saliency",
-    title,
-    [
-      back,
-      model.choices > 1 && which.element,
-      targets,
-      level.element,
-      attributions.length > 0 && sort.element,
-      exportMenu(context.say, "Saliency", () => saliencyExport(context, text)),
-    ],
-    value,
-    h("div", { class: "split" }, h("div", { class: "text-side" }, text, legend, readout), bars),
-  );
+  return [h("div", { class: "controls" }, sort.element), barsView(context)];
 }

@@ -37,6 +37,7 @@ from model_understanding.show.shared.words import (
     target_value,
 )
 from model_understanding.show.views.reading import Reading, readings
+from model_understanding.show.views.tested import question_of
 
 
 def report_payload(report: Report, attention_bytes: int | None = None) -> dict[str, Any]:
@@ -185,6 +186,7 @@ def _reading(reading: Reading) -> dict[str, Any]:
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "metric": printable(evaluation.metric, 60),
+        "question": question_of(evaluation.metric),
         "condition": printable(evaluation_condition(evaluation), 60),
         "value": None if evaluation.value is None else decimal(evaluation.value),
         "valueWords": evaluation_value(evaluation),

@@ -1,0 +1,83 @@
+/** What the whole report offers: search, a copy of the page in this view, theme, help. */
+
+import type { Context } from "../context";
+import { h } from "../ui/dom";
+import { counted } from "../ui/format";
+import { bdi, button } from "../ui/parts";
+import { themeChoice } from "../ui/theme-choice";
+
+export interface ToolbarOptions {
+  readonly help: () => void;
+  /** Save a copy of the page that opens in this view; null where there is no page to copy. */
+  readonly save: (() => void) | null;
+}
+
+export function toolbar(context: Context, { help, save }: ToolbarOptions): HTMLElement {
+  const { model, store, theme } = context;
+  const menu = h("details", { class: "menu" });
+  const item = (words: string, act: () => void) =>
+    h(
+      "button",
+      {
+        type: "button",
+        on: {
+          click: () => {
+            menu.open = false;
+            act();
+          },
+        },
+      },
+      words,
+    );
+  menu.append(
+    h("summary", { class: "plain", "aria-label": "Menu: theme, save, help" }, "⋯"),
+    h(
+      "div",
+      { class: "menu-items" },
+      themeChoice(store, theme),
+      save && item("Save this view", save),
+      item("Help and keyboard shortcuts", help),
+    ),
+  );
+  menu.addEventListener("focusout", (event) => {
+    const next = event.relatedTarget as Node | null;
+    if (next && !menu.contains(next)) menu.open = false;
+  });
+  return h(
+    "div",
+    { class: "toolbar" },
+    h("p", { class: "kicker" }, bdi(model.payload.origin)),
+    searchBox(context),
+    save && h("span", { class: "wide-only" }, button("Save this view", save)),
+    menu,
+  );
+}
+
+function searchBox({ actions, store }: Context): HTMLElement {
+  const count = h("span", { class: "note", role: "status" });
+  const run = (by: number) => {
+    const matchCount = actions.find(input.value, by);
+    count.textContent = input.value.trim() ? counted(matchCount, "match", "matches") : "";
+  };
+  const input = h("input", {
+    type: "search",
+    class: "search",
+    placeholder: "Search the text",
+    "aria-label": "Search the text",
+    on: {
+      input: () => run(0),
+      keydown: (event) => {
+        if (event.key === "Enter") {
+          event.preventDefault();
+          run(event.shiftKey ? -1 : 1);
+        }
+      },
+    },
+  });
+  store.watch(["search"], (state) => {
+    if (state.search || !input.value) return;
+    input.value = "";
+    count.textContent = "";
+  });
+  return h("div", { class: "search-box", role: "search" }, count, input);
+}
