@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import NODES, colors_of, containing, eventually, matching
+from browsing import EVERYTHING, NODES, colors_of, containing, eventually, matching
 from PIL import Image
 from sample_results import classification, generation, hostile, tokens_of, with_heads
 
@@ -33,7 +33,7 @@ def test_hostile_text_makes_no_dialog_no_request_and_no_element(visit):
     assert count("script").count() == 2
     assert count("style").count() == count("title").count() == count("main").count() == 1
     assert "</script><script>alert(1)</script>" in count("main").inner_text()
-    opened.page.locator(".token").nth(3).hover()
+    opened.page.locator(".text .token").nth(3).hover()
     opened.page.keyboard.press("ArrowRight")
     eventually(opened.page.locator(".tooltip:visible").count, 1)
     assert opened.events == []
@@ -61,7 +61,7 @@ def test_three_fragments_on_a_page_share_it_with_others(visit):
     page.locator(".text").nth(1).focus()
     page.keyboard.press("g")
     pressed = page.locator("[aria-label=Granularity] [aria-pressed=true]")
-    eventually(pressed.all_inner_texts, ["Tokens", "Words", "Tokens"])
+    eventually(pressed.all_inner_texts, ["Words", "Sentences", "Words"])
     page.wait_for_timeout(300)  # a whole page would have written its address by then
     assert page.evaluate("location.hash") == ""
 
@@ -71,18 +71,18 @@ def test_three_fragments_on_a_page_share_it_with_others(visit):
     "report", [classification(), generation(64, 36)], ids=["classification", "generation"]
 )
 def test_both_themes_show_every_view(visit, report, scheme):
-    opened = visit(html_page(report), scheme)
+    opened = visit(html_page(report), scheme, view=EVERYTHING)
     assert opened.events == [], "the content security policy has nothing to complain about"
     picture = opened.picture()
     expected = tuple(int(palette(scheme).background[i : i + 2], 16) for i in (1, 3, 5))
     assert tuple(picture[3, 3]) == expected
     assert len(colors_of(picture)) > 200, "the picture is not blank"
-    views = ["text", "bars", "heatmap", "heads"] + ["steps"] * (report.generation is not None)
+    views = ["text", "top", "bars", "heatmap", "heads"] + ["written"] * (report.generation is not None)
     for view in views:
         assert opened.page.locator(f"[data-view={view}]:visible").count() == 1, view
     assert opened.page.locator("[data-plain]").count() == 0
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 1100
-    assert "not evaluated" in opened.page.locator(".trust").inner_text() or report.evaluations
+    assert "not measured" in opened.page.locator(".trust").inner_text() or report.evaluations
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -90,8 +90,8 @@ def test_every_word_of_the_page_is_readable(visit, scheme):
     report = classification(cautions=["untrained head"])
     plainly = visit(html_page(report), scheme, java_script_enabled=False)
     found = [
-        *visit(html_page(report), scheme).colors_in_use(),
-        *visit(html_page(generation()), scheme).colors_in_use(),
+        *visit(html_page(report), scheme, view=EVERYTHING).colors_in_use(),
+        *visit(html_page(generation()), scheme, view=EVERYTHING).colors_in_use(),
         *plainly.colors_in_use(),
     ]
     assert len(found) > 200
@@ -144,12 +144,17 @@ def test_right_to_left_text_stands_on_the_right_and_in_its_order(visit):
     assert plainly.nth(1).bounding_box()["x"] > 550
 
 
+def names_of(rows):
+    """Return the labels of rows of the chart, which say their share after it."""
+    return [row.get_attribute("aria-label").rsplit(" ", 2)[0] for row in rows.all()]
+
+
 def test_one_selection_goes_through_every_view_and_the_address(visit):
-    opened = visit(html_page(classification()))
+    opened = visit(html_page(classification()), view=EVERYTHING)
     page = opened.page
     page.locator(".token", has_text="movie").click()
-    selected = page.locator(".bar-row[aria-selected=true]")
-    eventually(selected.locator(".bar-label").all_inner_texts, ["movie"])
+    selected = page.locator(".bars .bar-row[aria-selected=true]")
+    eventually(lambda: names_of(selected), ["movie"])
     eventually(page.locator(".readout").inner_text, matching("^“movie”: score "))
     eventually(page.locator(".arcs h3").inner_text, "movie attends most to")
     eventually(page.locator(".sources .source").count, 7)  # the sink is left aside
@@ -160,26 +165,26 @@ def test_one_selection_goes_through_every_view_and_the_address(visit):
         page.locator("[data-role=announcer]").text_content,
         containing("Selected absolutely.", "Attends most to (layer 5, mean of heads 0–2)"),
     )
-    eventually(lambda: page.evaluate("location.hash"), "#anchor=2&focus=4")
+    eventually(lambda: page.evaluate("location.hash"), containing("#anchor=2&focus=4"))
     page.reload()
     eventually(selected.count, 3)
-    page.evaluate("location.hash = '#focus=99999&layer=-7&level=word&sinks=%3Cscript%3E'")
-    eventually(page.locator("[aria-label=Granularity] [aria-pressed=true]").inner_text, "Words")
+    page.evaluate("location.hash = '#focus=99999&layer=-7&level=sentence&sinks=%3Cscript%3E'")
+    eventually(page.locator("[aria-label=Granularity] [aria-pressed=true]").inner_text, "Sentences")
     assert opened.events == []
 
 
 def test_everything_goes_by_keyboard(visit):
-    opened = visit(html_page(classification()))
+    opened = visit(html_page(classification()), view=EVERYTHING)
     page, press = opened.page, opened.page.keyboard.press
-    selected = page.locator(".bar-row[aria-selected=true] .bar-label")
+    selected = page.locator(".bars .bar-row[aria-selected=true]")
     granularity = page.locator("[aria-label=Granularity] [aria-pressed=true]")
     press("Escape")
     eventually(selected.count, 0)
     press("ArrowRight")
     press("ArrowRight")
-    eventually(selected.all_inner_texts, ["The"])
+    eventually(lambda: names_of(selected), ["The"])
     press("Shift+ArrowRight")
-    eventually(selected.all_inner_texts, ["The", "movie"])
+    eventually(lambda: names_of(selected), ["The", "movie"])
     title = page.locator("#attention-title")
     press("[")
     eventually(title.inner_text, "Attention: layer 4, mean of heads 0–2")
@@ -196,7 +201,7 @@ def test_everything_goes_by_keyboard(visit):
     press("/")
     page.keyboard.type("fant")
     eventually(page.locator(".search-box .note").inner_text, "1 match")
-    eventually(selected.all_inner_texts, ["fantastic"])
+    eventually(lambda: names_of(selected), ["fantastic"])
     press("Escape")
     press("?")
     eventually(page.locator("dialog[open]").count, 1)
@@ -211,40 +216,48 @@ def test_everything_goes_by_keyboard(visit):
     eventually(lambda: page.evaluate(f"getComputedStyle({focused}).outlineStyle"), "solid")
 
 
-def test_the_steps_of_a_generation_lead_saliency_and_attention(visit):
+def test_the_tokens_of_an_answer_lead_saliency_and_attention(visit):
     report = generation()
-    opened = visit(html_page(report))
+    opened = visit(html_page(report), view=EVERYTHING)
     page = opened.page
     labels = report.generation.continuation_tokens().labels()
-    page.locator("input[type=range]").focus()
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowRight")
-    step, title = page.locator(".generation h3"), page.locator("#saliency-title")
-    eventually(step.inner_text, f"Step 3 of 12: {labels[2]}")
-    eventually(title.inner_text, matching(f"of {labels[2]}$"))
+    written, title = page.locator(".written .piece"), page.locator("#saliency-title")
+    chosen = page.locator(".written .piece[aria-selected=true]")
+    written.nth(2).click()
+    eventually(title.inner_text, f"Why “{labels[2]}”?")
+    eventually(chosen.count, 1)
     eventually(page.locator(".arcs h3").inner_text, f"Attention when writing “{labels[2]}”")
     probability = f"{100 * report.generation.probabilities[2]:.1f} %"
-    eventually(page.locator(".generation .note").first.inner_text, containing(probability))
-    page.locator(".token[data-token='15']").click()
-    eventually(step.inner_text, matching("^Step 6 of 12"))
-    page.locator(".token[data-token='17']").click(modifiers=["Shift"])
-    eventually(page.locator(".saliency > .note").inner_text, containing("sum over 3 targets"))
-    page.keyboard.press("Escape")
+    eventually(page.locator(".alternatives").inner_text, containing(probability, "</script>other"))
+    page.locator(".text .token[data-token='15']").click()
+    eventually(title.inner_text, f"Why “{labels[5]}”?")
+    page.locator(".text .token[data-token='17']").click(modifiers=["Shift"])
+    eventually(page.locator(".facts").inner_text, containing("Sum over 3 targets"))
+    eventually(chosen.count, 3)
+    # Escape goes back to the whole answer, and so does a second click on the one token.
+    for leave in (lambda: page.keyboard.press("Escape"), lambda: written.nth(4).click()):
+        leave()
+        eventually(title.inner_text, "Why this answer?")
+        eventually(chosen.count, 0)
+        written.nth(4).click()
+        eventually(title.inner_text, f"Why “{labels[4]}”?")
+    page.locator(".written").press("ArrowRight")
+    eventually(title.inner_text, f"Why “{labels[5]}”?")
     page.keyboard.press("a")
     eventually(title.inner_text, containing("loss"))
-    eventually(step.inner_text, matching("^Step 1 of 12"))
+    eventually(chosen.count, 0)
     assert opened.events == []
 
 
 def test_what_is_on_screen_can_be_taken_out(visit, tmp_path):
     report = classification()
-    opened = visit(html_page(report))
+    opened = visit(html_page(report), view=EVERYTHING)
     page = opened.page
 
     def taken(view: str, item: str) -> bytes:
         page.locator(f"summary[aria-label='Export {view}']").click()
         with page.expect_download() as download:
-            page.locator("details[open] button", has_text=item).click()
+            page.locator(".menu[open] button", has_text=item).click()
         return Path(download.value.path()).read_bytes()
 
     for view in ("saliency", "attention"):
@@ -264,14 +277,14 @@ def test_what_is_on_screen_can_be_taken_out(visit, tmp_path):
     assert len(rows) == 64
     assert "quantized" in rows[0]["precision"]
     page.locator("summary[aria-label='Export attention']").click()
-    page.locator("details[open] button", has_text="Copy as Python").click()
+    page.locator(".menu[open] button", has_text="Copy as Python").click()
     page.locator(".toast", has_text="Copied").wait_for()
     assert opened.events == []
 
 
 def test_144_heads_are_few_elements_and_a_head_is_chosen_by_its_thumbnail(visit):
     report = with_heads(128, causal=False)
-    opened = visit(html_page(report))
+    opened = visit(html_page(report), view=EVERYTHING)
     page = opened.page
     page.locator(".heads-part .note", has_text="12 layers × 12 heads").wait_for()
     page.locator(".heads-part .note", has_text="columns are heads.").filter(has_not_text="Reading").wait_for()

@@ -3,12 +3,13 @@
 import dataclasses
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browsing import NODES, containing, eventually, matching
+from browsing import EVERYTHING, NODES, containing, eventually, matching
 from sample_results import classification, heads, text_of, tokens_of
 
 from model_understanding.results import AttentionMap, HeadScores, Report
@@ -16,6 +17,14 @@ from model_understanding.show.page.document import exact_size, html_page
 from model_understanding.tokens import Level
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def visit(visit):
+    """Open pages with every section open."""
+    return partial(visit, view=EVERYTHING)
+
+
 LENGTH = 240
 
 
@@ -43,7 +52,7 @@ def long_report() -> Report:
 def exported(page: Any) -> dict[str, Any]:
     page.locator("summary[aria-label='Export attention']").click()
     with page.expect_download() as download:
-        page.locator("details[open] button", has_text="JSON").click()
+        page.locator(".menu[open] button", has_text="JSON").click()
     return json.loads(Path(download.value.path()).read_bytes())
 
 

@@ -1,16 +1,23 @@
 """The layers in a real browser: linked with the selection, by keyboard, in both themes."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
-from browsing import containing, eventually
+from browsing import EVERYTHING, containing, eventually
 from sample_lens import with_lens
 from sample_results import generation
 
 from model_understanding.show.page.document import html_page
 
 pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def visit(visit):
+    """Open pages with every section open."""
+    return partial(visit, view=EVERYTHING)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -28,7 +35,8 @@ def test_the_layers_are_drawn_and_follow_the_selection(visit, scheme):
     heading = card.locator("h3").text_content
     eventually(heading, containing(first))
     # Any step that is chosen elsewhere is the position shown here.
-    page.locator(".scrub input").press("ArrowRight")
+    page.locator(".written").press("ArrowRight")
+    page.locator(".written").press("ArrowRight")
     eventually(heading, containing(f"token {lens.next_ids[1]}"))
     best = lens.top_labels(-1, 1)[0].strip()
     eventually(rows.first.locator("bdi").text_content, containing(best[:3]))

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from browsing import NODES, Visit, colors_of, keep_picture, wait_until_read
+from browsing import EVERYTHING, NODES, Visit, colors_of, keep_picture, wait_until_read
 from loaded_demos import sentiment, smollm2
 from sample_results import text_of
 from tiny_models import visualizer_of
@@ -73,7 +73,7 @@ CASES.append(pytest.param(of_smollm2, 2e6, id="smollm2", marks=pytest.mark.real)
 def test_a_report_is_whole_within_its_budgets_in_both_themes(visit, request, report, most_bytes, scheme):
     html = page_of(report)
     assert len(html.encode("utf-8")) < most_bytes
-    opened = visit(html, scheme)
+    opened = visit(html, scheme, view=EVERYTHING)
     page = opened.page
     wait_until_read(page)
     picture = keep_picture(opened, f"report-{request.node.callspec.id}")
@@ -105,7 +105,6 @@ def test_right_to_left_markup_stays_text_in_its_order(visit, scheme):
 def test_the_saved_examples_open(browser, path, scheme):
     assert path.stat().st_size < 2e6
     opened = Visit(browser, path, scheme)
-    wait_until_read(opened.page)
     keep_picture(opened, f"example-{path.stem}-{scheme}")
     events, nodes = opened.events, opened.page.evaluate(NODES)
     opened.page.close()

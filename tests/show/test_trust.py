@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from browsing import keep_picture
+from browsing import EVERYTHING, keep_picture
 from sample_results import attribution, classification, generation, tokens_of
 
 from model_understanding.results import Evaluation, Limits, Report
 from model_understanding.show.page.document import html_page
 from model_understanding.show.payload.report import report_payload
+from model_understanding.show.views.tested import question_of
 from model_understanding.statistics import rank_correlation, top_overlap
 
 
@@ -83,18 +84,18 @@ def test_attributions_of_other_targets_are_not_compared():
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_strip_draws_whatever_was_measured_under_its_name(visit, scheme):
-    opened = visit(html_page(checked()), scheme)
+    opened = visit(html_page(checked()), scheme, view=EVERYTHING)
     strip = opened.page.locator(".trust-strip")
     cards = strip.locator(".trust-card h3").all_inner_texts()
-    metrics = ["comprehensiveness", "normalized_aopc", "a <b>new</b> metric"]
+    metrics = [question_of(name) for name in ("comprehensiveness", "normalized_aopc", "a <b>new</b> metric")]
     assert cards == ["Verdict", "Completeness", "Agreement between methods", *metrics]
     agreement = strip.locator(".trust-card", has_text="Agreement")
     assert agreement.locator(".trust-row").count() == 2
     assert "shared" in agreement.inner_text()
-    rows = strip.locator(".trust-card", has_text="comprehensiveness").locator(".trust-row")
+    rows = strip.locator(".trust-card", has_text=metrics[0]).locator(".trust-row")
     assert rows.locator("bdi").all_inner_texts() == ["logit margin · mask", "probability · mask"]
     assert rows.locator("svg.band").count() == rows.locator("svg.curve").count() == 2
-    normalized = strip.locator(".trust-card", has_text="normalized_aopc")
+    normalized = strip.locator(".trust-card", has_text=metrics[1])
     assert normalized.locator("strong").all_inner_texts() == ["0.5", "–"]
     assert normalized.locator(".trust-row .note").all_inner_texts() == [
         "raw value 1; possible range −1 to 3 (beam search)",

@@ -55,6 +55,8 @@ OPEN_EVERYTHING = (
   for (const section of sections) section.open = true;
 }"""
 )
+# A view with every section open, by tokens: what a test of one of them starts from.
+EVERYTHING = "level=token&open=about.attention.heads.layers.neurons.scores.trust"
 TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(0))))"
 # The colors of every element that holds words of its own, with what lies behind it.
 COLORS_IN_USE = (
@@ -88,7 +90,9 @@ def missing(what: str) -> NoReturn:
 class Visit:
     """A page opened in the browser, settled, with what happened meanwhile."""
 
-    def __init__(self, browser: Any, path: Path, scheme: str = "light", **options: Any) -> None:
+    def __init__(
+        self, browser: Any, path: Path, scheme: str = "light", view: str = "", **options: Any
+    ) -> None:
         self.happened: list[str] = []
         self.runs_scripts = options.get("java_script_enabled", True)
         self.page = browser.new_page(color_scheme=scheme, viewport={"width": 1100, "height": 900}, **options)
@@ -96,7 +100,7 @@ class Visit:
         self.page.on("console", lambda message: self.happened.append(f"console: {message.text}"))
         self.page.on("pageerror", lambda error: self.happened.append(f"error: {error}"))
         self.page.on("request", lambda request: self._requested(request.url))
-        self.page.goto(path.as_uri())
+        self.page.goto(path.as_uri() + (f"#{view}" if view else ""))
         self.settle()
 
     def _requested(self, url: str) -> None:

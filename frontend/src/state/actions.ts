@@ -59,12 +59,14 @@ export class Actions {
     this.explain(generation.promptLength + clamp(step, 0, generation.probabilities.length - 1));
   }
 
-  /** The steps that are explained: one after the last explained one, or before the first. */
-  moveStep(by: number): void {
-    const { state } = this.store;
-    if (!this.model.generation) return;
-    if (this.model.isWhole(state)) this.step(by > 0 ? 0 : this.model.generation.probabilities.length - 1);
-    else this.step(this.currentStep() + by);
+  /** Explain the next or previous step; the first or last if none is explained alone. */
+  moveStep(by: number, extend = false): void {
+    const { model, store } = this;
+    const count = model.generation?.probabilities.length ?? 0;
+    if (!count) return;
+    const isOne = model.followsSteps(model.attribution(store.state)) && !model.isWhole(store.state);
+    const step = isOne ? clamp(this.currentStep() + by, 0, count - 1) : by > 0 ? 0 : count - 1;
+    this.explain(model.generation!.promptLength + step, extend);
   }
 
   /** Explain one generated token, or all from the explained ones to it. */

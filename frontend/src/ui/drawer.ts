@@ -38,13 +38,17 @@ export function drawer<S extends { open: string }>(
   return element;
 }
 
-/** Open a drawer of the page that an element is in, and scroll to it. */
+/** Open a drawer of a page and bring it into view; if it was open, what it draws. */
 export function bring(within: ParentNode, name: string): void {
   const element = within.querySelector<HTMLDetailsElement>(`[data-drawer="${name}"]`);
   if (!element) return;
-  element.open = true;
   const smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-  element.scrollIntoView({ block: "start", behavior: smooth ? "smooth" : "auto" });
+  const behavior = smooth ? "smooth" : "auto";
+  const drawn = element.open && element.querySelector("[data-view]");
+  element.open = true;
+  element.dispatchEvent(new Event("toggle"));
+  if (drawn) drawn.scrollIntoView({ block: "nearest", behavior });
+  else element.scrollIntoView({ block: "start", behavior });
 }
 
 function namesOf({ open }: { open: string }): string[] {

@@ -80,13 +80,7 @@ export function writtenView({ model, store, actions, tooltip }: Context): HTMLEl
     keydown: (event) => {
       const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (by) {
-        const steps = model.isWhole(store.state)
-          ? by > 0
-            ? 0
-            : tokens.length - 1
-          : actions.currentStep() + by;
-        const next = generation.promptLength + Math.min(Math.max(steps, 0), tokens.length - 1);
-        actions.explain(next, event.shiftKey);
+        actions.moveStep(by, event.shiftKey);
       } else if (event.key === "Home" || event.key === "End") {
         actions.step(event.key === "Home" ? 0 : tokens.length - 1);
       } else return;

@@ -32,7 +32,7 @@ export function mapOfHeads(parts: readonly Attention[], selected: number): numbe
 }
 
 export function headsView(context: Context): HTMLElement | null {
-  const { model, store, theme, tooltip } = context;
+  const { model, store, theme, tooltip, bring } = context;
   const { attention } = model.payload;
   if (!attention.some(({ layers, heads }) => layers.length > 1 || heads.length > 1)) return null;
   const base = h("canvas", { class: "matrix" });
@@ -224,7 +224,7 @@ export function headsView(context: Context): HTMLElement | null {
     if (!data || index < 0) return;
     const [layer, head] = split(index);
     store.set({ map: shownMap, layer, head });
-    bringMap(element);
+    bring("attention");
   };
   on(over, {
     pointermove: (event) => {
@@ -305,12 +305,4 @@ export function headsView(context: Context): HTMLElement | null {
     }
   });
   return element;
-}
-
-/** Scroll to the map of the chosen head, unless it is in view. */
-function bringMap(from: HTMLElement): void {
-  const root = from.getRootNode() as ShadowRoot;
-  const map = root.querySelector("[data-view=heatmap]");
-  const smooth = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-  map?.scrollIntoView({ block: "nearest", behavior: smooth ? "smooth" : "auto" });
 }
