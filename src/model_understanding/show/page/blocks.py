@@ -103,10 +103,13 @@ def _word(run: Run, view: SaliencyView) -> Word:
     if run.unit is None:
         return Word(text=run.text)
     unit = view.units[run.unit]
+    tip = unit_tip(unit)
+    if unit.special and run.source >= 0:  # of a chat template: part of the text
+        return Word(text=run.text, style="opacity:0.7;font-style:italic", tip=tip)
     style = word_style(unit.strength, view.signed, faded=view.faded) if unit.colored else ""
     if unit.target:
         style = f"{style};font-weight:600".lstrip(";")
-    return Word(text=run.text, style=style, tip=unit_tip(unit), is_pill=run.is_pill or unit.special)
+    return Word(text=run.text, style=style, tip=tip, is_pill=run.is_pill)
 
 
 def unit_tip(unit: Unit) -> str:

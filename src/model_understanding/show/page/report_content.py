@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from model_understanding.results import AttentionMap, Report
-from model_understanding.show.page.blocks import Bar, Paragraph, Word, bar, colored_text
+from model_understanding.show.page.blocks import Bar, Paragraph, bar, colored_text
 from model_understanding.show.shared.colors import tint
 from model_understanding.show.shared.words import (
     LENS_NOTE,
@@ -13,7 +13,6 @@ from model_understanding.show.shared.words import (
     attention_note,
     attention_title,
     cautions_of,
-    format_entry,
     printable,
     provenance_rows,
 )
@@ -37,13 +36,22 @@ from model_understanding.show.views.trust import Trust
 _MAX_SCORES, _MAX_STEPS, _MAX_QUERIES = 300, 200, 60  # rows of a table
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A token with its value, and its inline style."""
+
+    label: str
+    value: str
+    style: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A row of a table: its name, texts in the order of the columns, lists of entries, and a bar."""
 
     name: str
     cells: tuple[str, ...] = ()
-    entries: tuple[tuple[Word, ...], ...] = ()
+    entries: tuple[tuple[Entry, ...], ...] = ()
     bar: Bar | None = None
 
 
@@ -177,21 +185,21 @@ def _unit_row(unit: Unit, view: SaliencyView) -> Row:
 
 def _target_rows(sources: SourcesView) -> tuple[Row, ...]:
     return tuple(
-        Row(name=label, cells=(sources.values[row],), entries=(_source_words(sources, row),))
+        Row(name=label, cells=(sources.values[row],), entries=(_source_entries(sources, row),))
         for row, label in enumerate(sources.rows[:_MAX_STEPS])
     )
 
 
-def _source_words(sources: SourcesView, row: int) -> tuple[Word, ...]:
-    return tuple(Word(text=format_entry(top.label, top.share_text, 30)) for top in sources.tops[row])
+def _source_entries(sources: SourcesView, row: int) -> tuple[Entry, ...]:
+    return tuple(Entry(printable(top.label, 30), top.share_text) for top in sources.tops[row])
 
 
 def _step_rows(steps: Sequence[Step], sources: SourcesView | None) -> tuple[Row, ...]:
     has_sources = sources is not None and len(sources.rows) == len(steps)
     rows = []
     for step in steps[:_MAX_STEPS]:
-        depends = _source_words(sources, step.index) if sources is not None and has_sources else ()
-        others = tuple(Word(text=format_entry(other.label, other.probability)) for other in step.alternatives)
+        depends = _source_entries(sources, step.index) if sources is not None and has_sources else ()
+        others = tuple(Entry(other.label, other.probability) for other in step.alternatives)
         rows.append(
             Row(
                 name=step.label,
@@ -218,7 +226,7 @@ def _attention(attention: AttentionMap) -> dict[str, Any]:
         "key_title": "attends most to (key)" if view.is_attention else "largest contributions (key)",
         "notes": [*view.omissions, *filter(None, [view.sink_text(keys, "excluded below")])],
         "rows": [
-            Row(name=label, entries=(tuple(_key_word(key, view, peak) for key in top),))
+            Row(name=label, entries=(tuple(_key_entry(key, view, peak) for key in top),))
             for label, top in zip(labels, tops, strict=False)
         ],
         "omitted": max(0, count - _MAX_QUERIES),
@@ -226,9 +234,9 @@ def _attention(attention: AttentionMap) -> dict[str, Any]:
     }
 
 
-def _key_word(key: TokenValue, view: AttentionView, peak: float) -> Word:
-    text = format_entry(key.label, view.format_weight(key.value))
-    return Word(text=text, style=f"background-color:{tint(key.value / peak, 'attention')};border-radius:3px")
+def _key_entry(key: TokenValue, view: AttentionView, peak: float) -> Entry:
+    style = f"background-color:{tint(key.value / peak, 'attention')};border-radius:3px"
+    return Entry(printable(key.label.strip(" ") or key.label, 20), view.format_weight(key.value), style)
 
 
 def _heads_title(heads: HeadsView) -> str:

@@ -9,84 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from markupsafe import Markup, escape
 
-from model_understanding.results import AttentionMap, Attribution
 from model_understanding.show.shared.colors import oklch
-from model_understanding.show.shared.words import LABEL_LENGTH, format_percent, printable
-from model_understanding.show.views.attention import units_by_size
+from model_understanding.show.shared.words import printable
 
-MAX_BARS = 40
 MAX_LABELED, MAX_CELLS = 36, 256  # cells per side
-_ROW, _LEFT, WIDTH = 20, 170, 640
-
-
-def bar_chart(attribution: Attribution, label: str) -> Markup:
-    """Return the scores of one target as bars, in reading order; of many scores the largest.
-
-    Args:
-        attribution: The scores of one target, folded to visible characters.
-        label: Accessible label of the plot.
-
-    Returns:
-        An ``<svg>`` element.
-    """
-    shares = attribution.normalized().scores[0]
-    units = sorted(units_by_size(attribution)[:MAX_BARS])
-    peak = float(np.abs(shares).max(initial=0)) or 1.0
-    labels = attribution.tokens.labels()
-    signed = attribution.signed
-    max_width = (WIDTH - _LEFT - 70) / (2 if signed else 1)
-    zero = _LEFT + (max_width if signed else 0)
-    shapes = []
-    for row, unit in enumerate(units):
-        share = float(shares[unit])
-        width = abs(share) / peak * max_width
-        kind = "special" if attribution.tokens.special[unit] else _sign_class(share, signed)
-        top = row * _ROW
-        shapes.append(svg_text(_LEFT - 8, top + 14, printable(labels[unit], LABEL_LENGTH), "end"))
-        left = zero - width if share < 0 else zero
-        box = f'x="{left:.1f}" y="{top + 4}" width="{width:.1f}" height="{_ROW - 8}"'
-        shapes.append(f'<rect class="mu-fill-{kind}" {box}/>')
-        shapes.append(svg_text(WIDTH, top + 14, format_percent(share), "end"))
-    return svg_element(WIDTH, max(len(units), 1) * _ROW, label, shapes)
-
-
-def attention_matrix(attention: AttentionMap, label: str) -> Markup:
-    """Return the mean weights over layers and heads as a matrix.
-
-    Args:
-        attention: The map.
-        label: Accessible label of the plot.
-
-    Returns:
-        An ``<svg>`` element; sinks are excluded from the color scale, which ends at the largest other weight.
-    """
-    if len(attention.keys) <= 4 * MAX_LABELED:
-        attention = attention.folded("character")
-    weights = np.abs(attention.matrix())
-    sinks = list(attention.sinks or ())
-    weights[:, sinks] = 0
-    strengths = weights / (float(weights.max(initial=0)) or 1.0)
-    rows, keys = strengths.shape
-    is_labeled = max(rows, keys) <= MAX_LABELED
-    left, top = (110, 90) if is_labeled else (0, 0)
-    cell = min(18.0, (WIDTH - left) / keys, 560 / rows)
-    image = png_url(_opacity(_block_maximum(strengths)))
-    width, height = keys * cell, rows * cell
-    shapes = [
-        f'<rect class="mu-fill-ground" x="{left}" y="{top}" width="{width:.1f}" height="{height:.1f}"/>',
-        f'<image href="{image}" x="{left}" y="{top}" width="{width:.1f}" height="{height:.1f}" '
-        'preserveAspectRatio="none" image-rendering="pixelated"/>',
-    ]
-    shapes += [
-        f'<rect class="mu-fill-sink" x="{left + sink * cell:.1f}" y="{top}" width="{cell:.1f}" '
-        f'height="{height:.1f}"/>'
-        for sink in sinks
-    ]
-    if is_labeled:
-        row_labels = [printable(name, 12) for name in attention.rows.labels()]
-        column_labels = [printable(name, 12) for name in attention.keys.labels()]
-        shapes += _matrix_labels(row_labels, column_labels, left, top, cell)
-    return svg_element(left + width + 60, top + height, label, shapes)
+WIDTH = 640
 
 
 def _matrix_labels(
@@ -97,10 +24,6 @@ def _matrix_labels(
     for column, label in enumerate(columns):
         x = left + (column + 0.6) * cell
         yield svg_text(x, top - 6, label, "start", f"rotate(-60 {x:.1f} {top - 6})")
-
-
-def _sign_class(share: float, signed: bool) -> str:
-    return "unsigned" if not signed else "supports" if share >= 0 else "against"
 
 
 def svg_element(width: float, height: float, label: str, shapes: list[str]) -> Markup:
@@ -115,17 +38,6 @@ def svg_text(x: float, y: float, text: str, anchor: str, transform: str = "") ->
     """Return a ``<text>`` with escaped content."""
     attribute = f' transform="{transform}"' if transform else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{attribute}>{escape(text)}</text>'
-
-
-def _block_maximum(strengths: Float[np.ndarray, "rows keys"]) -> Float[np.ndarray, "rows keys"]:
-    """Return at most 256 cells per side, each the maximum of its block."""
-    block = -(-max(strengths.shape) // MAX_CELLS)
-    if block == 1:
-        return strengths
-    padding = [(0, -length % block) for length in strengths.shape]
-    padded = np.pad(strengths, padding)
-    rows, keys = (length // block for length in padded.shape)
-    return padded.reshape(rows, block, keys, block).max(axis=(1, 3))
 
 
 def png_url(pixels: UInt8[np.ndarray, "rows keys 4"]) -> str:
@@ -145,14 +57,6 @@ def png_url(pixels: UInt8[np.ndarray, "rows keys 4"]) -> str:
         + chunk(b"IEND", b"")
     )
     return f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def _opacity(strengths: Float[np.ndarray, "rows keys"]) -> UInt8[np.ndarray, "rows keys 4"]:
-    """Return one color whose opacity is the strength, so that it works on any background."""
-    pixels: UInt8[np.ndarray, "rows keys 4"] = np.empty((*strengths.shape, 4), dtype=np.uint8)
-    pixels[..., :3] = (0x1F, 0x8F, 0xB0)
-    pixels[..., 3] = np.rint(255 * np.clip(strengths, 0, 1))
-    return pixels
 
 
 _LEVELS = 24  # levels of opacity: few, so that the image stays small

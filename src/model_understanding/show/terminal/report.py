@@ -79,7 +79,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
         console.print(Padding(Text(note, style="dim"), (1, 2, 0, 2)))
     for attention in report.main_attention:
         _print_attention(attention, console)
-    print_tests(report.evaluations, console, shown=[entry.reading.trust.words for entry in maps[:1]])
+    print_tests(report.evaluations, console, maps[0].reading.trust if maps else None)
 
 
 def print_attribution(attribution: Attribution, console: Console | None = None) -> None:
@@ -198,7 +198,8 @@ def _print_saliency(view: SaliencyView, console: Console) -> None:
             ]
         )
     elif console.color_system is None:
-        legend = Text("a longer bar means that the answer is more sensitive to the word", style="dim")
+        unit = view.unit_name.removesuffix("s")
+        legend = Text(f"a longer bar means that the answer is more sensitive to the {unit}", style="dim")
     else:
         legend = Text.assemble("score, low to high: ", *(_cell("  ", step / 5, view) for step in range(6)))
     console.print(Padding(legend, (0, 2)))
@@ -215,7 +216,9 @@ def _colored(view: SaliencyView) -> Text:
             text.append("\n")
         for run in runs:
             unit = None if run.unit is None else view.units[run.unit]
-            if run.is_pill:
+            if run.is_pill and run.source >= 0:  # of a chat template: part of the text
+                text.append(run.text, style="dim italic")
+            elif run.is_pill:
                 if text.plain and not text.plain[-1].isspace():
                     text.append(" ")
                 text.append(run.text, style="dim italic")

@@ -19,7 +19,7 @@ from model_understanding.show.shared.words import (
     printable,
 )
 from model_understanding.show.views.tested import metric_name
-from model_understanding.show.views.trust import Trust
+from model_understanding.show.views.trust import Trust, trust_of
 
 DEFAULT_METRICS = ("z_score", "comprehensiveness", "sufficiency", "completeness", "agreement")
 """Metrics of every evaluation, which the verdict summarizes. The terminal prints only additional metrics."""
@@ -38,20 +38,25 @@ def trust_line(trust: Trust) -> Text:
     )
 
 
-def print_tests(evaluations: Sequence[Evaluation], console: Console, *, shown: Sequence[str] = ()) -> None:
-    """Print how a map was tested: the reasons for the verdict, and the additional metrics.
+def print_tests(evaluations: Sequence[Evaluation], console: Console, shown: Trust | None = None) -> None:
+    """Print how maps were tested: the reasons for the verdicts, and the additional metrics.
 
     Args:
         evaluations: The evaluations.
         console: Where to print.
-        shown: Reasons that stand above already.
+        shown: The verdict that stands above already; others are named here with what they are about.
     """
-    given = [reason for one in evaluations if one.verdict is not None for reason in one.reasons]
-    reasons = [reason for reason in given if printable(reason, 400) not in shown]
-    if reasons or _extra(evaluations):
+    verdicts = [one for one in evaluations if one.verdict is not None]
+    if verdicts or _extra(evaluations):
         console.print()
         console.print(Text("How was this tested?", style="bold"))
-    _print_reasons(reasons, console)
+    for one in verdicts:
+        trust = trust_of(one)
+        if shown is not None and trust != shown:
+            about = Text(f"  {printable(one.target)}: ")
+            console.print(about.append(f"{trust.symbol} {trust.verdict}", style=_style(trust)))
+        said = shown.words if shown is not None else ""
+        _print_reasons([reason for reason in one.reasons if printable(reason, 400) != said], console)
     _print_metrics(evaluations, console)
 
 
@@ -164,6 +169,10 @@ def _print_metrics(evaluations: Sequence[Evaluation], console: Console) -> None:
 
 def _extra(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     return [one for one in evaluations if one.verdict is None and one.metric not in DEFAULT_METRICS]
+
+
+def _style(trust: Trust) -> str:
+    return _STYLES.get(trust.verdict, "bold")
 
 
 def _optional(value: float | None) -> str:

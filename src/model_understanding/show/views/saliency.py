@@ -157,7 +157,6 @@ def saliency_view(
     folded = explained if len(groups) == len(explained.tokens) else explained.joined(groups)
     is_generated = explained.targets[0].task == "causal-lm"
     units = _units(folded, _targeted(explained, groups))
-    kept = int((folded.valid[0] & ~has_score(folded) & (folded.tokens.segments >= 0)).sum())
     return SaliencyView(
         title=_title(attribution, explained, first, last),
         value=_value(explained, adds_up=not of_prompt),
@@ -170,7 +169,7 @@ def saliency_view(
         units=units,
         paragraphs=_paragraphs(highlighted_runs(folded.tokens), is_generated),
         peak=_peak(folded),
-        notes=(*_notes(units, kept), *_sum_notes(folded, first, last, of_prompt)),
+        notes=(*_notes(units, folded), *_sum_notes(folded, first, last, of_prompt)),
         faded=faded,
     )
 
@@ -284,7 +283,9 @@ def _paragraphs(runs: Sequence[Run], is_one: bool) -> tuple[tuple[Run, ...], ...
     return tuple(tuple(paragraph) for paragraph in paragraphs if paragraph)
 
 
-def _notes(units: Sequence[Unit], kept: int) -> tuple[str, ...]:
+def _notes(units: Sequence[Unit], folded: Attribution) -> tuple[str, ...]:
+    template = folded.tokens.special & (folded.tokens.segments >= 0)
+    kept = int((template & folded.valid[0] & ~has_score(folded)).sum())
     special = sorted(
         (unit for unit in units if unit.special and unit.score), key=lambda unit: -abs(unit.score)
     )
@@ -293,8 +294,9 @@ def _notes(units: Sequence[Unit], kept: int) -> tuple[str, ...]:
     if held >= _MIN_SPECIAL_SHARE and any(unit.rank for unit in units):
         labels, shares = [unit.label for unit in special], [unit.share for unit in special]
         named = share_list(labels, range(len(special)), shares)
+        name = "Special and chat-template tokens" if template.any() else "Special tokens"
         notes.append(
-            f"Special tokens have {format_percent(held)} of the total score ({named}). They are not on the "
+            f"{name} have {format_percent(held)} of the total score ({named}). They are not on the "
             "color scale."
         )
     if not any(unit.score for unit in units):
