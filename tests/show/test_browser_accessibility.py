@@ -89,6 +89,14 @@ def test_where_colors_are_forced_words_and_bars_keep_their_strength(visit, html_
     keep_picture(opened, "forced-colors")
 
 
+def test_without_scripts_forced_colors_keep_the_words_faces(visit, html_of):
+    page = visit(html_of("classifier"), "dark", forced_colors="active", java_script_enabled=False).page
+    faces = page.locator(".mu-words span[style*=background]").evaluate_all(
+        "(words) => words.map((e) => getComputedStyle(e).backgroundColor)"
+    )
+    assert len(set(faces)) > 2
+
+
 def test_paper_gets_light_colors_from_the_dark_theme(visit, html_of):
     opened = visit(html_of("classifier"), "dark")
     page = opened.page

@@ -89,7 +89,9 @@ export function arcsView(context: Context): Arcs {
 
   const paint = (pointed?: Link) => {
     if (!plane || !selected?.links.length) return replace(picture);
-    const { data } = plane;
+    const { data, layer, head } = plane;
+    // Arcs to some of many equal keys would be a pattern that is not there.
+    if (data.scale(layer, head, store.state.sinks).isUniform && !pointed) return replace(picture);
     const scene = arcsScene(context, data.keyAxis.table, selected, picture.clientWidth || 360, pointed);
     return replace(picture, sceneElement(scene));
   };

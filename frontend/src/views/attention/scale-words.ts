@@ -26,9 +26,12 @@ export function reachWords(plane: Plane, state: Readonly<State>): string {
 
 export function scaleWords(plane: Plane, state: Readonly<State>): string {
   const { data } = plane;
-  const reach = state.scale === "row" ? "" : `: ${reachWords(plane, state)}`;
+  const { reach, largest } = shownScale(plane, state);
+  const isFloor = state.scale !== "row" && reach > largest && largest > 0;
+  const name = isFloor ? "twice equal attention" : SCALE_WORDS[state.scale];
+  const end = state.scale === "row" ? "" : `: ${reachWords(plane, state)}`;
   const sinks = data.part.isAttention ? `; ${SINK_WORDS[state.sinks]}` : "";
-  return `Strongest color: ${SCALE_WORDS[state.scale]}${reach}${sinks}${isCurved(data) ? "; square-root color scale" : ""}.`;
+  return `Strongest color: ${name}${end}${sinks}${isCurved(data) ? "; square-root color scale" : ""}.`;
 }
 
 /** That the matrix has no pattern to see; empty if it has. */

@@ -213,6 +213,8 @@ export function headsView(context: Context): HTMLElement | null {
       (item) =>
         `${item.name} ${scoreWords(item, index)}${item === ranking ? ` (${rankOf(item, index)})` : ""}`,
     );
+    const [layer, head] = split(index);
+    if (data!.scale(layer, head, store.state.sinks).isUniform) each.push("nearly uniform");
     return `${named(index)}: ${each.join(" · ")}`.replace(/^l/, "L");
   };
 
