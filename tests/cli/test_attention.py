@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from saved_files import saved_message
 
 from model_understanding import AttentionMap, ModelVisualizer
 from model_understanding.attention.rollout import Rollout
@@ -72,7 +73,7 @@ def test_out_writes_pictures_and_json(command: Callable, classifier: str, tmp_pa
     outcome = command(
         "attention", classifier, TEXT, "--out", str(tmp_path / "a.png"), "--out", str(tmp_path / "a.json")
     )
-    assert outcome.err == f"Saved {tmp_path / 'a.png'}\nSaved {tmp_path / 'a.json'}\n"
+    assert outcome.err == saved_message(tmp_path / "a.png", tmp_path / "a.json")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert json.loads((tmp_path / "a.json").read_text())["type"] == "AttentionMap"
 
@@ -126,7 +127,7 @@ def test_a_grid_of_all_layers_and_heads(command: Callable, classifier: str, tmp_
         "attention", classifier, TEXT, "--view", "grid", "--out", str(tmp_path / "a.svg"), "--out", str(saved)
     )
     assert outcome.code == 0
-    assert outcome.err == f"Saved {tmp_path / 'a.svg'}\nSaved {saved}\n"
+    assert outcome.err == saved_message(tmp_path / "a.svg", saved)
     found = AttentionMap.load(saved)
     assert (found.layers, len(found.heads)) == ((0, 1, 2), 4)
     assert "Attention: mean of layers 0–2, mean of heads 0–3" in outcome.out

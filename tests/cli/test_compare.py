@@ -7,6 +7,7 @@ import hard_results as made
 import numpy as np
 import pytest
 from compared_reports import attention, attribution, classification, generation, step_attribution, words
+from saved_files import saved_message
 
 from model_understanding import Comparison
 
@@ -72,7 +73,7 @@ def test_a_file_is_saved_and_named(
 ) -> None:
     path = tmp_path / f"difference.{suffix}"
     outcome = command("compare", *saved, "--json", "--out", str(path))
-    assert (outcome.code, outcome.err) == (0, f"Saved {path}\n")
+    assert (outcome.code, outcome.err) == (0, saved_message(path))
     assert path.stat().st_size
 
 

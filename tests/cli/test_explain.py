@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from saved_files import saved_message
 
 from model_understanding import Report, Saliency, load_reports
 from model_understanding.errors import InputError
@@ -84,7 +85,7 @@ def test_out_writes_each_format_and_says_so_on_stderr(
     options = [part for file in files for part in ("--out", str(file))]
     outcome = command("explain", classifier, TEXT, *options)
     assert outcome.code == 0
-    assert outcome.err == "".join(f"Saved {file}\n" for file in files)
+    assert outcome.err == saved_message(*files)
     begins = {file.suffix: file.read_bytes()[:5] for file in files}
     assert (begins[".png"], begins[".pdf"]) == (b"\x89PNG\r", b"%PDF-")
     assert Report.load(tmp_path / "report.json").texts == (TEXT,)

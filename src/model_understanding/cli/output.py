@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from model_understanding.cli.console import data_console, print_json, print_message
 from model_understanding.cli.options import LevelName
 from model_understanding.errors import InputError
-from model_understanding.results.files import FIGURE_SUFFIXES, check_writable
+from model_understanding.results.files import FIGURE_SUFFIXES, check_writable, size_words
 from model_understanding.results.reports import REPORTS_SUFFIXES
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def saving(paths: Sequence[Path], save: Callable[[Path], Path]) -> Iterator[None
     problem: Exception | None = None
     for path in paths:
         try:
-            print_message(f"Saved {save(path)}")
+            saved = save(path)
+            print_message(f"Saved {saved} ({size_words(saved.stat().st_size)})")
         except Exception as error:
             problem = problem or error
     yield

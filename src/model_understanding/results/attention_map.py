@@ -409,10 +409,10 @@ class AttentionMap(Drawn):
             sinks=tuple(index for index, group in enumerate(key_groups) if sinks.intersection(group)),
         )
 
-    def _bytes(self, suffix: str) -> bytes:
+    def _bytes(self, suffix: str, exact: bool) -> bytes:
         # Not super(): with slots=True its short form refers to the class before dataclass replaced it.
         if suffix != ".npz":
-            return Rendered._bytes(self, suffix)
+            return Rendered._bytes(self, suffix, exact)
         header, arrays = split_arrays(self)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **{_HEADER: np.array(header)}, **arrays)  # pyright: ignore[reportArgumentType]

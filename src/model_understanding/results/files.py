@@ -26,6 +26,15 @@ _LARGE, _MOST_RATIO = 16 << 20, 200
 """From this size on, an array may unpack to this many times its compressed size; real ones stay below 100."""
 
 
+def size_words(count: int) -> str:
+    """Return a number of bytes in words.
+
+    >>> size_words(900), size_words(153_940), size_words(5_177_182)
+    ('1 kB', '154 kB', '5.2 MB')
+    """
+    return f"{count / 1e6:.1f} MB" if count >= 999_500 else f"{max(1, round(count / 1e3))} kB"
+
+
 def save_as(path: str | os.PathLike[str], suffixes: tuple[str, ...], render: Callable[[str], bytes]) -> Path:
     """Write a result in the format of the file's suffix.
 

@@ -11,7 +11,10 @@ import numpy as np
 PACKED_FROM = 4096
 """Arrays of at least this many numbers are packed; shorter ones stay lists that can be read."""
 
-_LEVELS = 65535
+_LEVELS = (
+    65535  # of a single matrix, which is printed to 0.1 %: off by at most 0.0008 % of its largest weight
+)
+_LEVELS_OF_MANY = 16383  # of the matrices of every layer or head, a fifth smaller: off by at most 0.003 %
 _MOST_BYTES = 2 << 30
 _DTYPES = ("|b1", "|u1", "<u2", "<i2", "<f4", "<f8", "<i8")
 
@@ -21,8 +24,9 @@ def packed(array: np.ndarray, *, rounded: bool = False) -> dict[str, Any]:
 
     Args:
         array: Numbers or booleans of any shape.
-        rounded: Whether to round to 65,535 evenly spaced levels, which halves the size: values are then
-            ``data × step``, off by at most half a step.
+        rounded: Whether to round to evenly spaced levels, which halves the size: values are then
+            ``data × step``, off by at most half a step. There are 65,535 levels for a single matrix, 16,383
+            for several.
 
     Returns:
         ``type``, ``dtype``, ``shape``, ``step`` (of rounded values) and ``data``: the bytes, first bytes of
@@ -34,7 +38,7 @@ def packed(array: np.ndarray, *, rounded: bool = False) -> dict[str, Any]:
     step = None
     if rounded:
         lowest, highest = float(array.min(initial=0)), float(array.max(initial=0))
-        levels = _LEVELS if lowest >= 0 else _LEVELS // 2
+        levels = _levels(array) if lowest >= 0 else _levels(array) // 2
         step = max(highest, -lowest) / levels or 1.0
         array = np.rint(array.astype(np.float64) / step).astype(np.uint16 if lowest >= 0 else np.int16)
     array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
@@ -46,6 +50,23 @@ def packed(array: np.ndarray, *, rounded: bool = False) -> dict[str, Any]:
         **({} if step is None else {"step": step}),
         "data": base64.b64encode(zlib.compress(planes.tobytes())).decode("ascii"),
     }
+
+
+def rounded_floats(array: np.ndarray) -> np.ndarray:
+    """Return numbers rounded to multiples of a power of two, which compress to a third of their size.
+
+    Args:
+        array: Floats; large arrays are rounded to about as many levels as in JSON, others stay as they are.
+    """
+    largest = float(np.abs(array).max(initial=0))
+    if array.size < PACKED_FROM or largest == 0:
+        return array
+    step = 2.0 ** math.ceil(math.log2(largest / _levels(array)))
+    return (np.rint(array.astype(np.float64) / step) * step).astype(array.dtype)
+
+
+def _levels(array: np.ndarray) -> int:
+    return _LEVELS_OF_MANY if math.prod(array.shape[:-2]) > 1 else _LEVELS
 
 
 def is_packed(value: Any) -> bool:

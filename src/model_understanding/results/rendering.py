@@ -57,16 +57,18 @@ class Rendered(Displayed, abstract=True):
     SUFFIXES: ClassVar[tuple[str, ...]] = (".html", *FIGURE_SUFFIXES, ".json", ".csv")
     """The formats that ``save`` writes."""
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], *, exact: bool = False) -> Path:
         """Write the result in the format of the file's suffix.
 
-        ``.html`` is a self-contained page; ``.png``, ``.svg`` and ``.pdf`` are figures; ``.json`` has
-        everything and can be loaded again (attention of 4,096 weights and more is rounded to a 65,535th of
-        its largest; ``to_json`` has every digit); ``.csv`` has the scores; ``.npz`` (reports and attention
-        maps) has everything with every digit, the arrays under names of their own.
+        ``.html`` is a self-contained page; ``.png``, ``.svg`` and ``.pdf`` are figures; ``.csv`` has the
+        scores. ``.json`` and ``.npz`` (reports and attention maps, the arrays under names of their own) can
+        be loaded again and give the same page, figures and text: scores have every digit, attention weights
+        are rounded by at most 0.006 % of the largest unless ``exact``.
 
         Args:
             path: File to write; it is written atomically.
+            exact: Whether ``.json`` and ``.npz`` have every digit of the attention weights, which makes them
+                two to three times as large. A map that is saved as ``.npz`` by itself always has.
 
         Returns:
             The path written.
@@ -74,7 +76,7 @@ class Rendered(Displayed, abstract=True):
         Raises:
             InputError: The suffix is not supported, or the file cannot be written.
         """
-        return save_as(path, self.SUFFIXES, self._bytes)
+        return save_as(path, self.SUFFIXES, lambda suffix: self._bytes(suffix, exact))
 
     def to_html(self) -> str:
         """Return the result as a self-contained HTML page."""
@@ -84,9 +86,10 @@ class Rendered(Displayed, abstract=True):
         """Return the result as a table, as ``.csv`` has it."""
         raise NotImplementedError
 
-    def _bytes(self, suffix: str) -> bytes:
+    def _bytes(self, suffix: str, exact: bool) -> bytes:
         if suffix == ".json":  # an unpaired surrogate, which UTF-8 cannot encode, as a JSON escape
-            return (self.to_json(indent=1, pack=True) + "\n").encode("utf-8", "backslashreplace")
+            text = self.to_json(indent=1, pack=True, exact=exact)
+            return f"{text}\n".encode("utf-8", "backslashreplace")
         if suffix == ".csv":
             return csv_text(self.to_dataframe()).encode("utf-8", "backslashreplace")
         return _show().render(self, suffix)

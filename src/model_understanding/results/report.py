@@ -17,6 +17,7 @@ from model_understanding.results.files import read_array, reading
 from model_understanding.results.generation import Generation, contrast_of
 from model_understanding.results.head_scores import HeadScores
 from model_understanding.results.logit_lens import LogitLens
+from model_understanding.results.packed_arrays import rounded_floats
 from model_understanding.results.prediction import Prediction
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.query_key import QueryKey
@@ -187,9 +188,9 @@ class Report(Rendered):
             text = bytes(header).decode("utf-8") if header.dtype == np.uint8 else str(header)
             return cls.from_json(text, arrays=partial(read_array, source))
 
-    def _bytes(self, suffix: str) -> bytes:
+    def _bytes(self, suffix: str, exact: bool) -> bytes:
         # Not super(): with slots=True its short form refers to the class before dataclass replaced it.
-        return _archive(self) if suffix == ".npz" else Rendered._bytes(self, suffix)
+        return _archive(self, exact) if suffix == ".npz" else Rendered._bytes(self, suffix, exact)
 
     def to_dataframe(self) -> "pandas.DataFrame":
         """Return the scores of all attributions as one table, as ``.csv`` has them.
@@ -207,7 +208,7 @@ class Report(Rendered):
         )
 
 
-def _archive(report: Report) -> bytes:
+def _archive(report: Report, exact: bool) -> bytes:
     """Return the report as ``.npz``: its arrays by name, and a header that refers to them."""
     arrays: dict[str, np.ndarray] = {}
     for index, attribution in enumerate(report.attributions):
@@ -220,6 +221,9 @@ def _archive(report: Report) -> bytes:
     if report.heads is not None:
         arrays["head_scores"] = report.heads.scores
     header = json_beside(report, arrays).encode("utf-8", "backslashreplace")
+    if not exact:
+        for index in range(len(report.attention)):
+            arrays[f"attention_{index}"] = rounded_floats(arrays[f"attention_{index}"])
     buffer = io.BytesIO()
     np.savez_compressed(buffer, report=np.frombuffer(header, np.uint8), **arrays)  # pyright: ignore[reportArgumentType]
     return buffer.getvalue()

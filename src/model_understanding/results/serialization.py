@@ -43,13 +43,14 @@ class JsonResult:
     def require_possible(self) -> None:
         """Raise ValueError if a file's values are such as no model gives; their types have been checked."""
 
-    def to_json(self, *, indent: int | None = None, pack: bool = False) -> str:
+    def to_json(self, *, indent: int | None = None, pack: bool = False, exact: bool = False) -> str:
         """Return the result as JSON text.
 
         Args:
             indent: Spaces per level, or ``None`` for a single line.
             pack: Whether to write arrays of 4,096 numbers or more as compressed bytes, as ``save`` does;
-                attention weights are then rounded to 65,535 levels.
+                attention weights are then rounded.
+            exact: Whether packed attention weights keep every digit.
 
         Returns:
             An object with ``schema``, ``type`` and the fields.
@@ -58,7 +59,8 @@ class JsonResult:
             NumericalError: A value is not finite.
         """
         try:
-            content = {"schema": SCHEMA, **_plain(self, _packed if pack else None)}
+            store = (_packed_exactly if exact else _packed) if pack else None
+            content = {"schema": SCHEMA, **_plain(self, store)}
             return json.dumps(content, ensure_ascii=False, allow_nan=False, indent=indent)
         except ValueError as error:
             raise NumericalError(
@@ -176,6 +178,10 @@ Store = Callable[[np.ndarray, bool], Any]
 
 def _packed(array: np.ndarray, rounded: bool) -> dict[str, Any] | None:
     return packed(array, rounded=rounded) if array.size >= PACKED_FROM else None
+
+
+def _packed_exactly(array: np.ndarray, rounded: bool) -> dict[str, Any] | None:
+    return _packed(array, rounded=False)
 
 
 def _plain(value: Any, store: Store | None = None, rounded: bool = False) -> Any:

@@ -148,8 +148,8 @@ def _omissions(attention: AttentionMap, weights: dict[str, Any], maps: list[Atte
     error = weights["error"]
     rounding = f"{format_number(100 * error)} %" if attention.is_attention else format_number(error)
     yield (
-        f"{name}: weights are rounded by at most {rounding} for display; Report.save('x.json') and "
-        "Report.save('x.npz') keep them exact."
+        f"{name}: weights are rounded by at most {rounding} for display; "
+        "Report.save('x.npz', exact=True) keeps every digit."
     )
 
 
