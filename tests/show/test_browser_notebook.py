@@ -1,8 +1,9 @@
 """Results inside other pages: notebooks that move, clip, scale and theme what they show."""
 
 import pytest
-from browsing import eventually
-from sample_results import classification
+from browsing import eventually, keep_picture
+from sample_results import classification, generation
+from untrusted import sanitized
 
 from model_understanding.show.page.document import html_fragment
 
@@ -52,3 +53,55 @@ def test_the_tooltip_is_at_the_pointer(visit, host, has_popovers):
     assert 8 <= max(shown["y"] - y, y - bottom) <= 22
     page.mouse.move(5, 5)
     eventually(tooltip.is_visible, False)
+
+
+# What JupyterLab's own style sheet says about the elements of an output.
+JUPYTERLAB = """
+<style>
+body { margin: 0; }
+body[data-jp-theme-light=false] { background: #111; color: #eee; }
+.jp-OutputArea-output { margin-left: 72px; overflow: auto; transform: translateZ(0); }
+.jp-RenderedHTMLCommon table { border-collapse: collapse; border-spacing: 0; border: none; font-size: 12px;
+  table-layout: fixed; margin-left: auto; margin-right: auto; }
+.jp-RenderedHTMLCommon td, .jp-RenderedHTMLCommon th { padding: 0.5em; text-align: right; border: none; }
+</style>
+"""
+
+
+def jupyterlab(output: str, theme: str) -> str:
+    is_light = str(theme == "light").lower()
+    return (
+        f'<!DOCTYPE html>{JUPYTERLAB}<body data-jp-theme-light="{is_light}">'
+        '<div class="jp-OutputArea-output">'
+        f'<div class="jp-RenderedHTMLCommon">{output}</div></div></body>'
+    )
+
+
+RESULTS = {
+    "classification": classification(),
+    "generation": generation(),
+    "saliency": classification().attributions[0],
+    "attention": classification().attention[0],
+    "prediction": classification().prediction,
+    "steps": generation().generation,
+}
+SHOWN = """() => [...document.querySelectorAll("span[style], bdi[style], td > div[style]")].map((element) => {
+  const { left, width } = element.getBoundingClientRect();
+  return [getComputedStyle(element).backgroundColor, left, width];
+}).filter(([color]) => color !== "rgba(0, 0, 0, 0)")"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", RESULTS)
+def test_an_untrusted_notebook_keeps_colors_bars_and_table(visit, name, theme):
+    opened = visit(jupyterlab(sanitized(RESULTS[name]._repr_html_()), theme))
+    assert opened.events == []
+    keep_picture(opened, f"untrusted-{name}-{theme}")
+    shown = [entry for entry in opened.page.evaluate(SHOWN) if entry[2] > 0]
+    assert len({color for color, *_ in shown}) >= (1 if name in ("prediction", "steps") else 2)
+    assert min(left for _, left, _ in shown) >= 72
+    for table in opened.page.locator("table:visible").all():
+        assert table.bounding_box()["x"] >= 72
+    words = opened.page.locator("body").inner_text()
+    assert "{" not in words
+    assert "function" not in words

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from model_understanding.results import AttentionMap, Report
+import numpy as np
+
+from model_understanding.results import AttentionMap, QueryKey, Report
 from model_understanding.show.page.blocks import Bar, Paragraph, bar, colored_text
 from model_understanding.show.shared.colors import tint
 from model_understanding.show.shared.words import (
@@ -13,6 +15,8 @@ from model_understanding.show.shared.words import (
     attention_note,
     attention_title,
     cautions_of,
+    format_number,
+    format_percent,
     printable,
     provenance_rows,
 )
@@ -109,6 +113,7 @@ def report_content(report: Report) -> dict[str, Any]:
     return {
         "title": f"{answer.headline} · {origin}" if origin else answer.headline,
         "answer": answer,
+        "is_part": report.prediction is None and report.generation is None,
         "origin": origin,
         "trust": maps[0].reading.trust if maps else None,
         "trust_color": _trust_color(maps[0].reading.trust) if maps else "",
@@ -123,6 +128,7 @@ def report_content(report: Report) -> dict[str, Any]:
         "layers": () if report.lens is None else layer_rows(report.lens),
         "layers_title": "" if report.lens is None else layers_title(report.lens),
         "lens_note": LENS_NOTE,
+        "query_keys": [_query_key(query_key) for query_key in report.query_keys],
         "tested": tested_rows(report.evaluations),
         "notes": READING_NOTES,
         "provenance": provenance_rows(report),
@@ -237,6 +243,26 @@ def _attention(attention: AttentionMap) -> dict[str, Any]:
 def _key_entry(key: TokenValue, view: AttentionView, peak: float) -> Entry:
     style = f"background-color:{tint(key.value / peak, 'attention')};border-radius:3px"
     return Entry(printable(key.label.strip(" ") or key.label, 20), view.format_weight(key.value), style)
+
+
+def _query_key(query_key: QueryKey) -> dict[str, Any]:
+    """Return the scores of a query with its keys, in reading order; of many keys those with most weight."""
+    labels = [printable(label, 30) for label in query_key.tokens.labels()]
+    weights, scores = query_key.weights, query_key.scores
+    allowed = [int(key) for key in np.argsort(-weights, kind="stable") if query_key.allowed[key]]
+    query = f"“{labels[query_key.query]}” (token {query_key.query})"
+    return {
+        "title": f"Query and keys of {query}: layer {query_key.layer}, head {query_key.head}",
+        "rows": [
+            Row(
+                name=labels[key],
+                cells=(format_percent(float(weights[key])), format_number(float(scores[key]))),
+                bar=bar(float(weights[key]), False, kind="attention"),
+            )
+            for key in sorted(allowed[:_MAX_QUERIES])
+        ],
+        "omitted": max(0, len(allowed) - _MAX_QUERIES),
+    }
 
 
 def _heads_title(heads: HeadsView) -> str:
