@@ -45,7 +45,11 @@ def test_the_sentence_names_the_strongest_words_on_both_sides():
     assert sentence([f"w{i}" for i in range(12)], [1.0] * 12) == (
         "spread over the text, most of all w0, w1 and w2"
     )
+    assert sentence(["One goes.", "The other stays " * 9], [1, 2]) == (
+        "mostly “The other stays The other stays The other stays…” and “One goes.”"
+    )
     assert sentence([",", "x"], [2, 1]) == "mostly “,” and x"
+    assert sentence([",", "x", "y"], [1, 2, 0.9]) == "mostly x and y"  # punctuation only where it is first
 
 
 def test_special_tokens_and_tokens_without_a_score_are_not_named():

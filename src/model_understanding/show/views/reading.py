@@ -100,7 +100,9 @@ def why_pieces(row: Attribution, level: Level) -> tuple[str, ...]:
     def named(sign: float, count: int) -> tuple[list[str], float]:
         """Return the strongest words on one side, and their share of all scores on it."""
         side = [unit for unit in ranked if sign * scores[unit] > 0]
-        words = list(dict.fromkeys(labels[u] for u in side if abs(scores[u]) >= _NAMED * peak))[:count]
+        strong = list(dict.fromkeys(labels[u] for u in side if abs(scores[u]) >= _NAMED * peak))
+        # Punctuation says little in a sentence: it is named only where nothing is stronger.
+        words = [word for word in strong if word == strong[0] or any(map(str.isalnum, word))][:count]
         total = sum(abs(scores[unit]) for unit in side)
         share = sum(abs(scores[unit]) for unit in side if labels[unit] in words) / (total or 1)
         return words, share
@@ -116,9 +118,12 @@ def why_pieces(row: Attribution, level: Level) -> tuple[str, ...]:
 
 
 def _name(label: str) -> str:
-    """Return a word as it stands in a sentence; punctuation and blanks in quotes."""
-    name = printable(label.strip(" ") or label, _LABEL)
-    return name if any(character.isalnum() for character in name) else f"“{name}”"
+    """Return a word as it stands in a sentence; sentences, punctuation and blanks in quotes."""
+    name = printable(label.strip(" ") or label)
+    if len(name) > _LABEL:
+        name = f"{name[:_LABEL].rpartition(' ')[0] or name[:_LABEL]}…"
+    is_word = " " not in name and any(map(str.isalnum, name))
+    return name if is_word else f"“{name}”"
 
 
 def _listed(words: Sequence[str]) -> Iterator[str]:
