@@ -51,7 +51,7 @@ export function mount(
     throw new Error(`Unsupported payload schema ${String(payload.schema)}: expected 1.`);
   const { root, theme, signal, destroy } = surface(element, payload.palette);
   if ("kind" in payload) {
-    mountComparison(payload, { root, theme, signal, destroy }, options.wholePage ?? false);
+    mountComparison(payload, { root, theme, signal, destroy }, { wholePage: false, ...options });
     return { destroy };
   }
   const model = new Model(payload);
@@ -71,7 +71,7 @@ export function mount(
     bring: (name) => bring(root, name),
     signal,
   };
-  const help = helpDialog(context);
+  const help = helpDialog(store);
   const save = () => {
     options.save?.(fragmentOf(store.state, plain), payload.title);
     message.say("Saved a copy of this page that opens in this view");

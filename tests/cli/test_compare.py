@@ -14,29 +14,30 @@ from model_understanding import Comparison
 EXPECTED = """\
 a.json  →  b.json ──────────────────────────────────────────────────────────────────────────────────
 positive 90.0 %  →  positive 65.0 %
+1 word replaced, 1 added · same model
 
+The probability of positive drops from 90.0 % to 65.0 %, mostly because good became bad.
+Faithfulness: first – not measured · second – not measured
+
+  a good→bad film {+indeed+} here
+
+  word            first  second  difference
+  good → bad          5      −5         −10  ████████████
+  here                2       4          +2  ██
+  indeed (added)      –     0.5        +0.5  █
+  and 2 more with smaller differences
 Saliency: logit of positive
 input_x_gradient
-Raw scores are compared; the largest change of a share is 90 points
-rank correlation 0.87 · different top token
-
-  a good→bad film +indeed here
-
-
-  token       first  second  difference
-  good → bad      5      −5         −10  ████████████
-  here            2       4          +2  ██
-  a               1       1           0
-  film            2       2           0
-  +indeed         –     0.5           –
+Raw scores are compared
+rank correlation 0.87 · different top word
 
 Outputs
 
   output     first  second  difference
-  negative  10.0 %  35.0 %       +25.0  ████████████
-  positive  90.0 %  65.0 %       −25.0  ████████████
+  negative  10.0 %  35.0 %       +25.0  ███
+  positive  90.0 %  65.0 %       −25.0  ███
 
-Largest change of a share, probability or weight: 0.9 (Saliency: logit of positive)
+Largest single change: share of good → bad in the scores: from 50.0 % to −40.0 % (−90.0 points)
 """
 
 
@@ -150,7 +151,8 @@ def test_generations_and_their_steps(command: Callable, tmp_path: Path) -> None:
     paths = [str(side.save(tmp_path / f"{place}.json")) for place, side in enumerate(sides)]
     outcome = command("compare", *paths)
     assert outcome.code == 0
-    assert "−very" in outcome.out
+    assert "“very” only in the first" in outcome.out
+    assert "−very" not in outcome.out, "a minus before a token reads as a number"
 
 
 def test_attention_that_differs_is_named(command: Callable, tmp_path: Path) -> None:
@@ -164,4 +166,6 @@ def test_attention_that_differs_is_named(command: Callable, tmp_path: Path) -> N
     outcome = command("compare", *paths)
     lines = [" ".join(line.split()[:-1]) for line in outcome.out.splitlines() if " to " in line]
     assert lines[1:3] == ["film to good 20.0 % 50.0 % +30.0", "film to film 60.0 % 30.0 % −30.0"]
-    assert "0.3 (attention raw, layer 5, head 0, film to" in " ".join(outcome.out.split())
+    assert "attention from film to good, layer 5, head 0: from 20.0 % to 50.0 % (+30.0 points)" in " ".join(
+        outcome.out.split()
+    )

@@ -18,7 +18,7 @@ from compared_reports import (
 
 from model_understanding import Comparison, InputError, Report, compare
 from model_understanding.results import Evaluation, Limits, Provenance, result_from_json
-from model_understanding.show.shared.comparison_words import evaluation_changes
+from model_understanding.show.views.comparison import evaluation_changes
 
 TEXT = "the plot is thin but fun"
 

@@ -1,172 +1,175 @@
-/** Differences in attention as a matrix with a diverging color scale. */
+/** Where attention differs: the largest difference of each head, and the differences of one matrix. */
 
 import { clamp } from "../data/clamp";
-import { inflated, type MaskTest, maskTest, weightsOfBytes } from "../data/codec";
-import type { ComparedAttention } from "../data/payload.generated";
+import type { ComparedAttention, ComparedCell } from "../data/payload.generated";
+import { exportMenu } from "../export/menu";
+import { drawScene } from "../scene/canvas";
 import { canvasOf, sized } from "../ui/canvas";
 import { pixel } from "../ui/colors";
-import { h, on, picker, replace } from "../ui/dom";
+import { type Child, h, on, picker, replace } from "../ui/dom";
+import { formatNumber, formatPercent } from "../ui/format";
 import { scaleSwatches } from "../ui/legend";
-import { card, note } from "../ui/parts";
-import { type ComparisonContext, points } from "./state";
+import { bdi, note } from "../ui/parts";
+import { Differences, largestCells, largestOf, type MatrixShown } from "./differences";
+import { attentionExport } from "./export";
+import { type MatrixFrame, matrixFrame, matrixShapes } from "./matrix-scene";
+import { type ComparisonContext, planeName, weightDifference } from "./state";
 
-const MAX_LABELS = 40;
-const [LEFT, TOP, WIDTH, MAX_HEIGHT] = [120, 88, 640, 640];
+const [LISTED, NEUTRAL, CELL] = [5, 0.02, 22];
 
-/** Differences, decoded one layer at a time, row by row; NaN where masked. */
-class Differences {
-  readonly rows: number;
-  readonly keys: number;
-  private readonly planes = new Map<string, Promise<Float32Array>>();
-
-  constructor(readonly part: ComparedAttention) {
-    this.rows = part.rowLabels.length;
-    this.keys = part.keyLabels.length;
-  }
-
-  plane(layer: number, head: number): Promise<Float32Array> {
-    const cacheKey = `${layer} ${head}`;
-    let plane = this.planes.get(cacheKey);
-    if (!plane) {
-      plane = this.read(layer, head);
-      this.planes.set(cacheKey, plane);
-    }
-    return plane;
-  }
-
-  private async read(layer: number, head: number): Promise<Float32Array> {
-    const { mask, weights, heads } = this.part;
-    const [bytes, allowed] = await Promise.all([
-      inflated(weights.blocks[layer]),
-      maskTest(mask, this.keys) as Promise<MaskTest>,
-    ]);
-    const values = weightsOfBytes(weights);
-    const out = new Float32Array(this.rows * this.keys).fill(Number.NaN);
-    const count = Math.max(heads.length, 1);
-    const cells = bytes.length / count;
-    let cell = 0;
-    for (let row = 0; row < this.rows; row++) {
-      for (let key = 0; key < this.keys; key++) {
-        if (!allowed(row, key)) continue;
-        let sum = 0;
-        const [from, to] = head < 0 ? [0, count] : [head, head + 1];
-        for (let plane = from; plane < to; plane++) sum += values[bytes[plane * cells + cell]];
-        out[row * this.keys + key] = sum / (to - from);
-        cell++;
-      }
-    }
-    return out;
-  }
-}
-
-export function matrixView({ payload, store, theme, tooltip }: ComparisonContext): HTMLElement | null {
+export function matrixView(context: ComparisonContext): Child[] {
+  const { payload, store, theme, tooltip } = context;
   const { attention } = payload;
-  if (!attention.length) return null;
   const differences = attention.map((part) => new Differences(part));
   const canvas = h("canvas", { class: "matrix", role: "img" });
-  const title = h("h2");
-  const words = note();
-  const legend = h("p", { class: "legend" });
+  const title = h("h3");
+  const [words, legend, list] = [note(), h("p", { class: "legend" }), h("ol", { class: "cells" })];
   const choices = h("div", { class: "controls" });
-  let shown: { data: Differences; plane: Float32Array; cell: number; left: number; top: number } | null =
-    null;
+  let shown: MatrixShown | null = null;
+  let frame: MatrixFrame | null = null;
 
   const arrange = () => {
-    const part = attention[store.state.map];
+    const { state } = store;
+    const part = attention[state.map];
+    const axis = (
+      name: "Layer" | "Head",
+      indices: readonly number[],
+      value: number,
+      key: "layer" | "head",
+    ) => {
+      const chosen = picker(
+        name,
+        ["mean", ...indices.map((index) => `${name.toLowerCase()} ${index}`)],
+        (option) => store.set({ [key]: option - 1, row: -1, key: -1 }),
+      );
+      chosen.show(value + 1);
+      return indices.length > 1 && chosen.element;
+    };
     const maps = picker(
       "Map",
-      attention.map((item) => item.title),
-      (map) =>
-        store.set({
-          map,
-          layer: Math.max(attention[map].layers.length - 1, 0),
-          head: firstHead(attention[map]),
-        }),
+      attention.map((item) => item.name),
+      (map) => store.set({ map, layer: -1, head: -1, row: -1, key: -1 }),
     );
-    const layers = picker(
-      "Layer",
-      part.layers.map((layer) => `layer ${layer}`),
-      (layer) => store.set({ layer }),
-    );
-    const heads = picker("Head", ["mean", ...part.heads.map((head) => `head ${head}`)], (option) =>
-      store.set({ head: option - 1 }),
-    );
-    maps.show(store.state.map);
-    layers.show(store.state.layer);
-    heads.show(store.state.head + 1);
+    maps.show(state.map);
     replace(
       choices,
       attention.length > 1 && maps.element,
-      part.layers.length > 1 && layers.element,
-      part.heads.length > 1 && heads.element,
+      axis("Layer", part.layers, state.layer, "layer"),
+      axis("Head", part.heads, state.head, "head"),
+      exportMenu(context.say, "Attention differences", () => attentionExport(context, shown)),
     );
   };
-
   const load = async () => {
     const { map, layer, head } = store.state;
     const data = differences[map];
     const plane = await data.plane(layer, head);
     const { state } = store;
     if (state.map !== map || state.layer !== layer || state.head !== head) return;
-    const labeled = Math.max(data.rows, data.keys) <= MAX_LABELS;
-    const [left, top] = labeled ? [LEFT, TOP] : [0, 0];
-    const cell = Math.min(26, (WIDTH - left) / data.keys, MAX_HEIGHT / data.rows);
-    shown = { data, plane, cell, left, top };
+    shown = { data, plane, full: data.full(plane, layer, head) };
     draw();
   };
-
   const draw = () => {
     if (!shown) return;
-    const { data, plane, cell, left, top } = shown;
+    const { data, plane, full } = shown;
     const { part } = data;
     const { state } = store;
     const { colors } = theme;
-    const reach = plane.reduce((largest, value) => Math.max(largest, Math.abs(value) || 0), 0);
-    const matrixName = [
-      part.layers.length ? `layer ${part.layers[state.layer]}` : part.layerWords,
-      part.heads.length > 1 && state.head < 0
-        ? "mean over heads"
-        : part.heads.length
-          ? `head ${part.heads[Math.max(state.head, 0)]}`
-          : part.headWords,
-    ].join(", ");
-    title.textContent = `Attention, second minus first: ${matrixName}`;
-    words.textContent = `${part.reason ? `${part.reason}. ` : ""}Rows: ${part.steps ? "generated tokens" : "from (query)"}; columns: to (key). The maps show where the models attend, not why they made their predictions.`;
-    canvas.setAttribute("aria-label", `${title.textContent}; largest difference: ${points(reach)}`);
-    const pen = sized(canvas, left + data.keys * cell + 50, top + data.rows * cell);
-    const image = new ImageData(data.keys, data.rows);
-    const dots = new Uint32Array(image.data.buffer);
-    const masked = pixel(colors.get("masked"));
-    plane.forEach((value, index) => {
-      dots[index] = Number.isNaN(value) ? masked : pixel(colors.score(reach ? value / reach : 0, true));
+    const cells =
+      state.layer < 0 && state.head < 0
+        ? part.cells
+        : largestCells(plane, NEUTRAL * full, LISTED).map((cell) => ({
+            row: Math.floor(cell / data.keys),
+            key: cell % data.keys,
+            words: "",
+            difference: weightDifference(part, plane[cell]),
+          }));
+    title.textContent = `${part.name}, second minus first: ${planeName(part, state)}`;
+    words.textContent = `${part.reason ? `${part.reason}. ` : ""}Rows: ${part.steps ? "generated tokens" : "from (query)"}; columns: to (key). The maps show where the models attend, not why they gave their answers.`;
+    canvas.setAttribute(
+      "aria-label",
+      `${title.textContent}; largest difference: ${weightDifference(part, largestOf(plane))}`,
+    );
+    frame = matrixFrame(data, 700);
+    const pen = sized(canvas, frame.width, frame.height);
+    drawScene(pen, {
+      width: frame.width,
+      height: frame.height,
+      background: colors.get("background"),
+      shapes: matrixShapes(shown, frame, theme),
     });
-    pen.imageSmoothingEnabled = false;
-    pen.drawImage(canvasOf(image), left, top, data.keys * cell, data.rows * cell);
-    if (left) drawLabels(pen, part, cell, colors.get("text"));
     pen.strokeStyle = colors.get("text");
     pen.lineWidth = 1.5;
     for (const unit of new Set([state.focus, state.hover])) {
       if (unit < 0) continue;
       const [row, key] = [part.rowUnits.indexOf(unit), part.keyUnits.indexOf(unit)];
       pen.setLineDash(unit === state.focus ? [] : [4, 3]);
-      if (row >= 0) pen.strokeRect(left + 0.5, top + row * cell, data.keys * cell - 1, cell);
-      if (key >= 0) pen.strokeRect(left + key * cell, top + 0.5, cell, data.rows * cell - 1);
+      if (row >= 0)
+        pen.strokeRect(
+          frame.left + 0.5,
+          frame.top + row * frame.cell,
+          data.keys * frame.cell - 1,
+          frame.cell,
+        );
+      if (key >= 0)
+        pen.strokeRect(
+          frame.left + key * frame.cell,
+          frame.top + 0.5,
+          frame.cell,
+          data.rows * frame.cell - 1,
+        );
     }
+    if (state.row >= 0 && state.key >= 0) {
+      pen.setLineDash([]);
+      pen.lineWidth = 3;
+      pen.strokeRect(
+        frame.left + state.key * frame.cell,
+        frame.top + state.row * frame.cell,
+        frame.cell,
+        frame.cell,
+      );
+    }
+    replace(list, ...cells.map((cell) => item(part, cell)));
+    if (!cells.length)
+      replace(list, h("li", {}, "No difference that counts against the size of the weights."));
     replace(
       legend,
       h("span", {}, "lower in the second"),
       scaleSwatches(colors.palette, true),
-      h("span", {}, reach ? `higher, up to ${points(reach)}; gray: not in both texts` : "no difference"),
+      h(
+        "span",
+        {},
+        `higher; full color: ${weightDifference(part, full).replace("+", "")}; gray: not in both texts`,
+      ),
     );
   };
-
+  const item = (part: ComparedAttention, { row, key, words, difference }: ComparedCell) =>
+    h(
+      "li",
+      {},
+      h(
+        "button",
+        {
+          type: "button",
+          class: "cell",
+          on: { click: () => store.set({ row, key, focus: part.rowUnits[row] }) },
+        },
+        bdi(part.rowLabels[row]),
+        " to ",
+        bdi(part.keyLabels[key]),
+        " ",
+        h("span", { class: "note" }, words),
+        " ",
+        h("strong", {}, difference),
+      ),
+    );
   const cellAt = (event: MouseEvent): [number, number] | null => {
-    if (!shown) return null;
+    if (!shown || !frame) return null;
     const box = canvas.getBoundingClientRect();
-    const shrink = box.width / Number.parseFloat(canvas.style.width);
-    const row = Math.floor(((event.clientY - box.top) / shrink - shown.top) / shown.cell);
-    const key = Math.floor(((event.clientX - box.left) / shrink - shown.left) / shown.cell);
-    return row < 0 || key < 0 || row >= shown.data.rows || key >= shown.data.keys ? null : [row, key];
+    const shrink = box.width / frame.width;
+    const row = Math.floor(((event.clientY - box.top) / shrink - frame.top) / frame.cell);
+    const key = Math.floor(((event.clientX - box.left) / shrink - frame.left) / frame.cell);
+    const { data } = shown;
+    return row < 0 || key < 0 || row >= data.rows || key >= data.keys ? null : [row, key];
   };
   on(canvas, {
     pointermove: (event) => {
@@ -178,8 +181,8 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
       const { part, keys } = shown.data;
       const value = shown.plane[cell[0] * keys + cell[1]];
       store.set({ hover: part.rowUnits[cell[0]] });
-      return tooltip.show(event, `${part.rowLabels[cell[0]]} → ${part.keyLabels[cell[1]]}`, [
-        ["difference", Number.isNaN(value) ? "not in both texts" : points(value)],
+      return tooltip.show(event, `${part.rowLabels[cell[0]]} to ${part.keyLabels[cell[1]]}`, [
+        ["difference", Number.isNaN(value) ? "not in both texts" : weightDifference(part, value)],
       ]);
     },
     pointerleave: () => {
@@ -188,21 +191,121 @@ export function matrixView({ payload, store, theme, tooltip }: ComparisonContext
     },
     click: (event) => {
       const cell = cellAt(event);
-      if (cell && shown) store.set({ focus: shown.data.part.rowUnits[cell[0]] });
+      if (cell && shown) store.set({ row: cell[0], key: cell[1], focus: shown.data.part.rowUnits[cell[0]] });
     },
   });
+  const overview = headsView(context);
   store.watch(["map", "layer", "head"], () => {
     arrange();
     void load();
   });
-  store.watch(["hover", "focus"], draw);
+  store.watch(["hover", "focus", "row", "key"], draw);
   theme.watch(draw);
-  return card("differences", title, [choices], words, h("div", { class: "heads-box" }, canvas), legend);
+  return [
+    choices,
+    overview,
+    title,
+    words,
+    h("div", { class: "matrix-and-cells" }, h("div", { class: "heads-box" }, canvas), list),
+    legend,
+  ];
 }
 
-/** The head shown first: the mean if there are several heads. */
-export function firstHead(part: ComparedAttention | undefined): number {
-  return (part?.heads.length ?? 1) > 1 ? -1 : 0;
+/** The largest difference of each layer and head; a click shows its matrix. */
+function headsView({ payload, store, theme, tooltip }: ComparisonContext): HTMLElement {
+  const canvas = h("canvas", { class: "matrix heads", role: "img" });
+  const box = h("div", { class: "heads-box" }, canvas);
+  const words = note();
+  const element = h("div", {}, h("h3", {}, "Largest difference of each head"), words, box);
+  const [left, top] = [64, 20];
+  const partOf = () => payload.attention[store.state.map];
+  const draw = () => {
+    const part = partOf();
+    const { layers, heads, largest } = part;
+    element.hidden = !part.hasHeads || largest.length < 2;
+    if (element.hidden) return;
+    const columns = Math.max(heads.length, 1);
+    const rows = Math.max(layers.length, 1);
+    const cell = Math.min(CELL, Math.max(4, (700 - left) / columns));
+    const pen = sized(canvas, left + columns * cell + 4, top + rows * cell + 4);
+    const { colors } = theme;
+    const image = new ImageData(columns, rows);
+    const dots = new Uint32Array(image.data.buffer);
+    const full = Math.max(...largest, 0.1 * Math.max(...part.reach)) || 1;
+    largest.forEach((value, index) => {
+      dots[index] = pixel(colors.score(value / full, false));
+    });
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(canvasOf(image), left, top, columns * cell, rows * cell);
+    pen.fillStyle = colors.get("muted");
+    pen.font = "11px system-ui, sans-serif";
+    pen.textBaseline = "middle";
+    pen.textAlign = "end";
+    const step = Math.ceil(14 / cell);
+    layers.forEach((layer, row) => {
+      if (row % step === 0) pen.fillText(`layer ${layer}`, left - 8, top + (row + 0.5) * cell);
+    });
+    pen.textAlign = "center";
+    heads.forEach((head, column) => {
+      if (column % step === 0) pen.fillText(String(head), left + (column + 0.5) * cell, top - 9);
+    });
+    const { layer, head } = store.state;
+    pen.strokeStyle = colors.get("text");
+    pen.lineWidth = 2;
+    if (layer >= 0 && (head >= 0 || columns === 1))
+      pen.strokeRect(left + Math.max(head, 0) * cell, top + layer * cell, cell, cell);
+    const peak = largest.indexOf(Math.max(...largest));
+    const name = nameOf(part, peak);
+    words.textContent = `Largest: ${name}, ${size(part, largest[peak])}. Click a head to see where.`;
+    canvas.setAttribute("aria-label", `Largest difference of each layer and head; ${words.textContent}`);
+  };
+  const headAt = (event: MouseEvent): number => {
+    const { layers, heads } = partOf();
+    const area = canvas.getBoundingClientRect();
+    const shrink = area.width / Number.parseFloat(canvas.style.width);
+    const columns = Math.max(heads.length, 1);
+    const cell = Math.min(CELL, Math.max(4, (700 - left) / columns));
+    const column = Math.floor(((event.clientX - area.left) / shrink - left) / cell);
+    const row = Math.floor(((event.clientY - area.top) / shrink - top) / cell);
+    return row < 0 || column < 0 || column >= columns || row >= Math.max(layers.length, 1)
+      ? -1
+      : row * columns + column;
+  };
+  on(canvas, {
+    pointermove: (event) => {
+      const index = headAt(event);
+      if (index < 0) return tooltip.hide();
+      const part = partOf();
+      return tooltip.show(event, nameOf(part, index), [
+        ["largest difference", size(part, part.largest[index])],
+      ]);
+    },
+    pointerleave: () => tooltip.hide(),
+    click: (event) => {
+      const index = headAt(event);
+      const columns = Math.max(partOf().heads.length, 1);
+      if (index >= 0)
+        store.set({
+          layer: Math.floor(index / columns),
+          head: columns > 1 ? index % columns : -1,
+          row: -1,
+          key: -1,
+        });
+    },
+  });
+  store.watch(["map", "layer", "head"], draw);
+  theme.watch(draw);
+  return element;
+}
+
+function nameOf({ layers, heads, layerWords, headWords }: ComparedAttention, index: number): string {
+  const columns = Math.max(heads.length, 1);
+  const layer = layers.length ? `layer ${layers[Math.floor(index / columns)]}` : layerWords;
+  return `${layer}, ${heads.length ? `head ${heads[index % columns]}` : headWords}`;
+}
+
+function size({ isShares }: ComparedAttention, value: number): string {
+  return isShares ? formatPercent(value).replace(" %", " points") : formatNumber(value);
 }
 
 /** The head after some moves; the mean comes before the first head. */
@@ -211,24 +314,7 @@ export function movedHead(part: ComparedAttention, head: number, by: number): nu
   return count < 2 ? head : ((head + 1 + by + count + 1) % (count + 1)) - 1;
 }
 
+/** The layer after some moves; the mean comes before the first layer. */
 export function movedLayer(part: ComparedAttention, layer: number, by: number): number {
-  return clamp(layer + by, 0, Math.max(part.layers.length - 1, 0));
-}
-
-function drawLabels(pen: CanvasRenderingContext2D, part: ComparedAttention, cell: number, ink: string): void {
-  pen.fillStyle = ink;
-  pen.font = "12px system-ui, sans-serif";
-  pen.textBaseline = "middle";
-  pen.textAlign = "end";
-  part.rowLabels.forEach((label, row) => {
-    pen.fillText(label, LEFT - 8, TOP + (row + 0.5) * cell, LEFT - 10);
-  });
-  pen.textAlign = "start";
-  part.keyLabels.forEach((label, key) => {
-    pen.save();
-    pen.translate(LEFT + (key + 0.55) * cell, TOP - 6);
-    pen.rotate(-Math.PI / 3);
-    pen.fillText(label, 0, 0, 90);
-    pen.restore();
-  });
+  return part.layers.length < 2 ? layer : clamp(layer + by, -1, part.layers.length - 1);
 }

@@ -1,191 +1,292 @@
-/** Two reports side by side; texts, bars and matrix share one selection. */
+/** Two reports compared: what changed in the answer and why, both texts, and drawers with the numbers. */
 
 import type { ComparisonPayload, NamedPair } from "../data/payload.generated";
+import { exportMenu } from "../export/menu";
 import { Store } from "../state/store";
-import { h, picker, replace, segmented } from "../ui/dom";
+import { type Child, h, picker, replace, segmented } from "../ui/dom";
+import { bring, drawer } from "../ui/drawer";
 import { scaleSwatches } from "../ui/legend";
-import { bdi, card, cautionNotes, key, list, note, table } from "../ui/parts";
+import { bdi, cautionLine, key, list, note, table } from "../ui/parts";
 import type { Surface } from "../ui/surface";
-import { themeChoice } from "../ui/theme-choice";
+import { toast } from "../ui/toast";
 import { Tooltip } from "../ui/tooltip";
-import { firstHead, matrixView, movedHead, movedLayer } from "./matrix";
-import { rowsView } from "./rows";
-import {
-  attributionOf,
-  type ComparisonContext,
-  type ComparisonState,
-  differenceWords,
-  largestDifference,
-  valueWords,
-} from "./state";
+import { helpDialog } from "../views/help";
+import { toolbar } from "../views/toolbar";
+import { followAddress, fragmentOf, stateOf } from "./address";
+import { changesView } from "./changes";
+import { scoresExport } from "./export";
+import { findUnit, KEYS } from "./find";
+import { headline, inputs, why } from "./header";
+import { matrixView, movedHead, movedLayer } from "./matrix";
+import { type ComparisonContext, type ComparisonState, shownOf, valueWords } from "./state";
 import { textsView } from "./texts";
 
-export function mountComparison(payload: ComparisonPayload, surface: Surface, wholePage: boolean): void {
-  const { root, theme, signal } = surface;
-  const map = payload.attention[0];
-  const store = new Store<ComparisonState>({
-    hover: -1,
-    focus: -1,
-    attribution: 0,
-    target: 0,
-    shown: "difference",
-    sort: "position",
-    map: 0,
-    layer: Math.max((map?.layers.length ?? 1) - 1, 0),
-    head: firstHead(map),
-    theme: "auto",
-  });
-  const context: ComparisonContext = { payload, store, theme, tooltip: new Tooltip() };
-  const { cautions, remarks, outputs, evaluations, provenance, notes, omitted } = payload;
+export interface ComparisonOptions {
+  readonly wholePage: boolean;
+  /** The page's size as text. */
+  readonly size?: string | undefined;
+  /** Save a copy of the page that opens in a view; undefined where there is no page to copy. */
+  readonly save?: ((view: string, title: string) => void) | undefined;
+  /** The view to open in. */
+  readonly view?: string | undefined;
+}
+
+const INITIAL: ComparisonState = {
+  hover: -1,
+  focus: -1,
+  attribution: 0,
+  level: 0,
+  target: 0,
+  shown: "difference",
+  sort: "size",
+  map: 0,
+  layer: -1,
+  head: -1,
+  row: -1,
+  key: -1,
+  search: "",
+  open: "",
+  theme: "auto",
+  shortcuts: true,
+};
+
+export function mountComparison(
+  payload: ComparisonPayload,
+  { root, theme, signal }: Surface,
+  options: ComparisonOptions,
+): void {
+  const opened = options.wholePage ? location.hash : "";
+  const store = new Store(stateOf(opened || (options.view ?? ""), INITIAL, payload));
+  const message = toast();
+  const context: ComparisonContext = { payload, store, theme, tooltip: new Tooltip(), say: message.say };
+  const help = helpDialog(store, KEYS);
+  const title = payload.answers.map(({ name }) => name).join(" → ");
+  const save = () => {
+    options.save?.(fragmentOf(store.state, INITIAL), title);
+    message.say("Saved a copy of this page that opens in this view");
+  };
   const main = h(
-    wholePage ? "main" : "div",
-    { class: `report${wholePage ? " whole" : ""}` },
-    header(context),
-    ...cautionNotes(cautions),
-    outputs.length > 0 && card("answers", h("h2", {}, "Outputs"), null, pairs(outputs, "difference")),
-    scores(context),
-    matrixView(context),
-    evaluations.length > 0 && card("trust", h("h2", {}, "Faithfulness"), null, pairs(evaluations, "verdict")),
-    remarks.length > 0 && card("remarks", h("h2", {}, "Other differences"), null, list(remarks)),
-    card(
-      "about",
-      h("h2", {}, "How to read this"),
-      null,
-      list(notes),
-      omitted.length > 0 && h("h3", {}, "Omitted from this page"),
-      omitted.length > 0 && list(omitted),
-      h("h3", {}, "Provenance"),
-      pairs(provenance, ""),
-      note("Made with model-understanding. This page loads nothing from the network."),
+    options.wholePage ? "main" : "div",
+    { class: `report comparison${options.wholePage ? " whole" : ""}` },
+    h(
+      "header",
+      { class: "top-part" },
+      toolbar(
+        {
+          store,
+          theme,
+          origin: "comparison of two reports",
+          find: (text, by) => findUnit(context, text, by),
+        },
+        { help: help.toggle, save: options.save ? save : null },
+      ),
+      headline(context),
+      why(context),
+      inputs(context),
+      cautionLine(payload.cautions),
     ),
+    scores(context),
+    h("div", { class: "drawers" }, ...drawers(context, options.size)),
   );
   // Selecting a generated token shows its own target.
   store.watch(["focus"], (state) => {
-    const target =
-      attributionOf(payload, state)?.targets.findIndex((item) => item.unit === state.focus) ?? -1;
+    const target = shownOf(payload, state)?.level.targets.findIndex(({ unit }) => unit === state.focus) ?? -1;
     if (state.focus >= 0 && target >= 0) store.set({ target });
   });
-  root.replaceChildren(main, context.tooltip.element);
-  listen(context, wholePage ? document : root, signal);
+  root.replaceChildren(main, context.tooltip.element, message.element, help.element);
+  listen(context, { scope: options.wholePage ? document : root, root, help: help.toggle }, signal);
+  if (options.wholePage) followAddress(store, payload, INITIAL, signal);
 }
 
-function header({ payload, store, theme }: ComparisonContext): HTMLElement {
-  const [first, second] = payload.names;
-  return h(
-    "header",
-    { class: "top-part" },
-    h("div", { class: "toolbar" }, themeChoice(store, theme)),
-    h("p", { class: "kicker" }, "comparison"),
-    h("h1", {}, bdi(first), " → ", bdi(second)),
-    h(
-      "div",
-      { class: "two-texts" },
-      ...[0, 1].map((side) =>
-        h(
-          "p",
-          {},
-          h("strong", {}, bdi(payload.answers[side])),
-          " ",
-          h("span", { class: "note" }, bdi(payload.models[side])),
-        ),
-      ),
-    ),
-    note(payload.change),
-  );
-}
-
+/** Both texts, the largest differences, and how they are colored. */
 function scores(context: ComparisonContext): HTMLElement {
   const { payload, store, theme } = context;
   const { attributions } = payload;
-  if (!attributions.length) {
-    return card("texts", h("h2", {}, "Texts"), null, textsView(context), marks());
-  }
-  const title = h("h2");
-  const [methods, agreement, legend] = [note(), h("p"), h("p", { class: "legend" })];
+  if (!attributions.length) return h("section", { class: "compared" }, textsView(context), marks(payload));
+  const legend = h("p", { class: "legend" });
+  const paint = () => {
+    const { part, target } = shownOf(payload, store.state)!;
+    const isDifference = store.state.shown === "difference";
+    const full = valueWords(part, target.full);
+    replace(
+      legend,
+      h("span", {}, isDifference ? "lower in the second" : part.signed ? `−${full}` : "0"),
+      scaleSwatches(theme.colors.palette, isDifference || part.signed),
+      h("span", {}, isDifference ? `higher; full color: ${full}, the largest score` : full),
+      marks(payload),
+    );
+  };
+  store.watch(["attribution", "level", "target", "shown"], paint);
+  theme.watch(paint);
+  return h(
+    "section",
+    { class: "compared", "aria-label": "Both texts and their largest differences" },
+    h(
+      "div",
+      { class: "compared-split" },
+      textsView(context),
+      h(
+        "div",
+        { class: "top-changes" },
+        largestTitle(context),
+        changesView(context, false),
+        noDifference(context),
+      ),
+    ),
+    legend,
+    controls(context),
+    largest(context),
+  );
+}
+
+function largestTitle({ payload, store }: ComparisonContext): HTMLElement {
+  const unit = h("span", { class: "note" });
+  store.watch(["attribution"], (state) => {
+    unit.textContent = payload.attributions[state.attribution].measure === "score" ? "" : " in points";
+  });
+  return h("h2", {}, "Largest differences", unit);
+}
+
+function noDifference({ payload, store }: ComparisonContext): HTMLElement {
+  const words = note("No difference that counts against the size of the scores.");
+  store.watch(["attribution", "level", "target"], (state) => {
+    words.hidden = !!shownOf(payload, state)?.target.largest.length;
+  });
+  return words;
+}
+
+/** What is compared, and exports of it. */
+function controls(context: ComparisonContext): HTMLElement {
+  const { payload, store } = context;
+  const { attributions } = payload;
+  const targets = h("div", { class: "targets" });
+  const levels = h("div", { class: "targets" });
+  const words = note();
   const which = picker(
     "Attribution",
     attributions.map((item) => item.title),
     (attribution) => store.set({ attribution, target: 0 }),
   );
-  const targets = h("div", {});
-  let target: ReturnType<typeof picker> | undefined;
-  const shown = segmented(
+  const shown = segmented<ComparisonState["shown"]>(
     "Color the texts by",
     [
-      { value: "scores", label: "Each report" },
-      { value: "difference", label: "Difference" },
+      { value: "difference", label: "Difference", tip: "color both texts by their difference" },
+      { value: "scores", label: "Each report", tip: "color each text by its own scores" },
     ],
     (value) => store.set({ shown: value }),
   );
-  const sort = segmented(
-    "Bar order",
+  store.watch(["shown"], (state) => shown.show(state.shown));
+  store.watch(["attribution", "level", "target"], (state) => {
+    const { part, level, target } = shownOf(payload, state)!;
+    which.show(state.attribution);
+    const each = picker(
+      "Target",
+      level.targets.map(({ name }) => name),
+      (index) => store.set({ target: index }),
+    );
+    each.show(state.target);
+    replace(targets, level.targets.length > 1 && each.element);
+    const unit = segmented(
+      "Granularity",
+      part.levels.map(({ name }, index) => ({
+        value: String(index),
+        label: name === "word" ? "Words" : "Tokens",
+      })),
+      (value) => store.set({ level: Number(value) }),
+    );
+    unit.show(String(Math.min(state.level, part.levels.length - 1)));
+    replace(levels, part.levels.length > 1 && unit.element);
+    replace(words, bdi(`${part.title} · ${part.methods} · ${part.measureWords} · ${target.agreement}`));
+  });
+  return h(
+    "div",
+    { class: "compared-controls" },
+    h(
+      "div",
+      { class: "controls" },
+      attributions.length > 1 && which.element,
+      targets,
+      levels,
+      shown.element,
+      exportMenu(context.say, "Comparison", () => scoresExport(context)),
+    ),
+    words,
+  );
+}
+
+/** The largest single change, and a click to where it is shown. */
+function largest({ payload, store }: ComparisonContext): HTMLElement | null {
+  const change = payload.largest;
+  if (!change) return null;
+  const { kind, part, target, unit, layer, head, row, key: column } = change;
+  const show = (event: Event) => {
+    const root = (event.target as Element).getRootNode() as ShadowRoot;
+    if (kind === "attention") store.set({ map: part, layer, head, row, key: column });
+    if (kind === "share") {
+      const { levels } = payload.attributions[part];
+      const level = levels.length - 1;
+      store.set({ attribution: part, level, target, sort: "size", focus: levels[level].units.indexOf(unit) });
+    }
+    bring(root, { attention: "attention", share: "words", output: "outputs" }[kind]);
+  };
+  const isShown = part >= 0 && (kind !== "share" || part < payload.attributions.length);
+  return h(
+    "p",
+    { class: "note largest" },
+    bdi(change.words),
+    isShown && h("button", { type: "button", class: "plain", on: { click: show } }, "Show"),
+  );
+}
+
+/** The legend for tokens that are not in both texts, where there are any. */
+function marks({ kinds }: ComparisonPayload): HTMLElement {
+  const mark = (name: string, words: string) =>
+    kinds.includes(name.replace("-", " ") as (typeof kinds)[number]) &&
+    key(h("span", { class: `token ${name}` }, "word"), words);
+  return h(
+    "span",
+    { class: "marks" },
+    mark("first-only", "only in the first"),
+    mark("second-only", "only in the second"),
+    mark("replaced", "replaced"),
+  );
+}
+
+function drawers(context: ComparisonContext, size = ""): Child[] {
+  const { payload, store } = context;
+  const { outputs, evaluations, provenance, notes, omitted, remarks } = payload;
+  const order = segmented<ComparisonState["sort"]>(
+    "Order",
     [
       { value: "position", label: "By position" },
       { value: "size", label: "By difference" },
     ],
     (value) => store.set({ sort: value }),
   );
-  store.watch(["shown"], (state) => shown.show(state.shown));
-  store.watch(["sort"], (state) => sort.show(state.sort));
-  store.watch(["attribution"], (state) => {
-    which.show(state.attribution);
-    const part = attributions[state.attribution];
-    replace(title, bdi(part.title));
-    replace(methods, bdi(`${part.methods} · ${part.measureWords}`));
-    target = picker(
-      "Target",
-      part.targets.map((item, index) => `${index + 1}. ${item.name}`),
-      (index) => store.set({ target: index }),
-    );
-    target.show(state.target);
-    replace(targets, part.targets.length > 1 && target.element);
-  });
-  const paint = () => {
-    const { state } = store;
-    const part = attributionOf(payload, state)!;
-    const isDifference = state.shown === "difference";
-    const [reach, words] = isDifference
-      ? [largestDifference(part, state.target), differenceWords]
-      : [part.reach, valueWords];
-    const signed = isDifference || part.signed;
-    replace(agreement, h("strong", {}, part.targets[state.target].agreement));
-    replace(
-      legend,
-      h("span", {}, signed ? `${isDifference ? "lower in the second: " : ""}${words(part, -reach)}` : "0"),
-      scaleSwatches(theme.colors.palette, signed),
+  store.watch(["sort"], (state) => order.show(state.sort));
+  return [
+    payload.attributions.length > 0 &&
+      drawer(store, "words", "Every word", () => [order.element, changesView(context, true)]),
+    payload.attention.length > 0 &&
+      drawer(store, "attention", "Where attention differs: layers and heads", () => matrixView(context)),
+    outputs.length > 0 && drawer(store, "outputs", "Outputs", () => [pairs(outputs, "difference")]),
+    evaluations.length > 0 &&
+      drawer(store, "tests", "How was this tested?", () => [pairs(evaluations, "verdict")]),
+    drawer(store, "about", "Provenance and how to read this", () => [
       h(
-        "span",
-        {},
-        `${words(part, reach)}${isDifference ? ": higher in the second" : " (same scale for both)"}`,
+        "div",
+        { class: "card" },
+        list(notes),
+        remarks.length > 0 && h("h3", {}, "Other differences"),
+        remarks.length > 0 && list(remarks),
+        omitted.length > 0 && h("h3", {}, "Omitted from this page"),
+        omitted.length > 0 && list(omitted),
+        pairs(provenance, ""),
+        size && h("p", { class: "note", "data-role": "page-size" }, `Page size: ${size}.`),
+        note("Made with model-understanding. This page loads nothing from the network."),
       ),
-    );
-  };
-  store.watch(["target"], (state) => target?.show(state.target));
-  store.watch(["attribution", "target", "shown"], paint);
-  theme.watch(paint);
-  return card(
-    "saliency",
-    title,
-    [attributions.length > 1 && which.element, targets, shown.element, sort.element],
-    methods,
-    agreement,
-    textsView(context),
-    legend,
-    marks(),
-    rowsView(context),
-  );
-}
-
-/** The legend for tokens that are not in both texts. */
-function marks(): HTMLElement {
-  const mark = (name: string, words: string) => key(h("span", { class: `token ${name}` }, "word"), words);
-  return h(
-    "p",
-    { class: "legend" },
-    mark("first-only", "only in the first"),
-    mark("second-only", "only in the second"),
-    mark("replaced", "replaced"),
-  );
+    ]),
+  ];
 }
 
 function pairs(rows: readonly NamedPair[], remark: string): HTMLElement {
@@ -204,31 +305,50 @@ function pairs(rows: readonly NamedPair[], remark: string): HTMLElement {
   return h("div", { class: "scroll" }, table(names, h("tbody", {}, ...lines), "pairs"));
 }
 
-function listen({ payload, store }: ComparisonContext, scope: EventTarget, signal: AbortSignal): void {
+function listen(
+  { payload, store, say }: ComparisonContext,
+  { scope, root, help }: { scope: EventTarget; root: ShadowRoot; help: () => void },
+  signal: AbortSignal,
+): void {
+  const part = () => payload.attention[store.state.map];
+  const moveLayer = (by: number) => part() && store.set({ layer: movedLayer(part(), store.state.layer, by) });
+  const moveHead = (by: number) => part() && store.set({ head: movedHead(part(), store.state.head, by) });
+  const next = (key: "attribution" | "map" | "level", count: number, more = {}) =>
+    count > 1 && store.set({ [key]: (store.state[key] + 1) % count, ...more });
   const single: Record<string, () => void> = {
     "[": () => moveLayer(-1),
     "]": () => moveLayer(1),
     h: () => moveHead(1),
     H: () => moveHead(-1),
+    m: () => next("map", payload.attention.length, { layer: -1, head: -1, row: -1, key: -1 }),
+    a: () => next("attribution", payload.attributions.length, { target: 0 }),
+    g: () => next("level", payload.attributions[store.state.attribution]?.levels.length ?? 0),
     o: () => store.set({ sort: store.state.sort === "size" ? "position" : "size" }),
-    d: () => store.set({ shown: store.state.shown === "scores" ? "difference" : "scores" }),
-    Escape: () => store.set({ focus: -1 }),
-  };
-  const moveLayer = (by: number) => {
-    const part = payload.attention[store.state.map];
-    if (part) store.set({ layer: movedLayer(part, store.state.layer, by) });
-  };
-  const moveHead = (by: number) => {
-    const part = payload.attention[store.state.map];
-    if (part) store.set({ head: movedHead(part, store.state.head, by) });
+    d: () => {
+      store.set({ shown: store.state.shown === "scores" ? "difference" : "scores" });
+      say(`Colors: ${store.state.shown === "scores" ? "each report's own scores" : "difference"}`);
+    },
+    "/": () => root.querySelector<HTMLInputElement>(".search")?.focus(),
+    "?": help,
   };
   scope.addEventListener(
     "keydown",
     (keydown) => {
       const event = keydown as KeyboardEvent;
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-      if ((event.composedPath()[0] as Element).matches?.("input, select, textarea")) return;
-      single[event.key]?.();
+      if (root.querySelector("dialog[open]")) return;
+      const origin = event.composedPath()[0] as HTMLElement;
+      if (event.key === "Escape") {
+        for (const menu of root.querySelectorAll<HTMLDetailsElement>("details.menu[open]")) menu.open = false;
+        store.set({ focus: -1, row: -1, key: -1, search: "" });
+        if (origin.matches?.("input")) origin.blur();
+        return;
+      }
+      if (origin.matches?.("input, select, textarea") || !store.state.shortcuts) return;
+      const act = single[event.key];
+      if (!act) return;
+      event.preventDefault();
+      act();
     },
     { signal },
   );

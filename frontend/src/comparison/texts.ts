@@ -1,25 +1,30 @@
-/** Both texts side by side; hovering in one highlights the aligned token in the other. */
+/** Both texts, one above the other; pointing in one highlights the aligned token in the other. */
 
 import { clamp } from "../data/clamp";
 import { h, on } from "../ui/dom";
-import { bdi, numberAt, paintWord } from "../ui/parts";
-import { type Piece, paragraphs } from "../views/saliency/text";
+import { numberAt } from "../ui/parts";
+import { type Piece, paintPiece, paragraphs } from "../views/saliency/text";
+import { sideTitle } from "./header";
 import {
-  attributionOf,
   type ComparisonContext,
   type ComparisonState,
+  changeOf,
   differenceWords,
-  largestDifference,
+  labelOf,
   type Side,
-  unitLabel,
+  sharesOf,
+  shownOf,
   valueWords,
 } from "./state";
+
+const NEUTRAL = 0.02; // part of the scale below which a difference has no color
 
 export function textsView(context: ComparisonContext): HTMLElement {
   return h("div", { class: "two-texts" }, ...([0, 1] as const).map((side) => oneText(context, side)));
 }
 
-function oneText({ payload, store, theme, tooltip }: ComparisonContext, side: Side): HTMLElement {
+function oneText(context: ComparisonContext, side: Side): HTMLElement {
+  const { payload, store, theme, tooltip } = context;
   const table = payload.tables[side];
   const pieces: Piece[] = [];
   const unitOfToken = new Map<number, number>();
@@ -49,25 +54,40 @@ function oneText({ payload, store, theme, tooltip }: ComparisonContext, side: Si
   }
 
   const paint = (state: Readonly<ComparisonState>) => {
-    const part = attributionOf(payload, state);
-    const signed = state.shown === "difference" || (part?.signed ?? false);
-    const values = !part
-      ? []
-      : state.shown === "difference"
-        ? part.differences[state.target]
-        : (side ? part.second : part.first)[state.target];
-    const reach = !part
-      ? 1
-      : state.shown === "difference"
-        ? largestDifference(part, state.target)
-        : part.reach;
+    const shown = shownOf(payload, state);
+    const isDifference = state.shown === "difference";
+    const isFaded = shown?.target.trust[side].verdict === "not supported";
+    for (const piece of pieces) {
+      const unit = unitOf(piece);
+      const own = unit < 0 || !shown ? -1 : shown.level.units[unit];
+      const value =
+        own < 0 || !shown
+          ? null
+          : isDifference
+            ? changeOf(shown, own)
+            : shown.target[side ? "second" : "first"][own];
+      const strength = (value ?? 0) / (shown?.target.full ?? 1);
+      const signed = isDifference || (shown?.part.signed ?? false);
+      paintPiece(piece.element, theme.colors, piece.pill ? 0 : strength, signed, isFaded, NEUTRAL);
+    }
+    mark(state);
+  };
+  const mark = (state: Readonly<ComparisonState>) => {
+    const units = shownOf(payload, state)?.level.units;
+    const isSame = (unit: number, other: number) =>
+      unit >= 0 &&
+      other >= 0 &&
+      (unit === other || (!!units && units[unit] >= 0 && units[unit] === units[other]));
+    const query = state.search.trim().toLocaleLowerCase();
     for (const piece of pieces) {
       const unit = unitOf(piece);
       const { classList } = piece.element;
-      const strength = ((unit < 0 || !part ? null : values[part.units[unit]]) ?? 0) / reach;
-      paintWord(piece.element, theme.colors, piece.pill ? 0 : strength, signed);
-      classList.toggle("hovered", unit >= 0 && unit === state.hover);
-      classList.toggle("selected", unit >= 0 && unit === state.focus);
+      classList.toggle("hovered", isSame(unit, state.hover));
+      classList.toggle("selected", isSame(unit, state.focus));
+      classList.toggle(
+        "match",
+        !!query && unit >= 0 && table.labels[piece.token].toLocaleLowerCase().includes(query),
+      );
       if (unit < 0) continue;
       if (unit === state.focus) piece.element.setAttribute("aria-selected", "true");
       else piece.element.removeAttribute("aria-selected");
@@ -82,8 +102,7 @@ function oneText({ payload, store, theme, tooltip }: ComparisonContext, side: Si
       const unit = numberAt(event, "unit");
       store.set({ hover: unit });
       if (unit < 0) return tooltip.hide();
-      const rows = unitRows({ payload, store, theme, tooltip }, unit);
-      return tooltip.show(event, unitLabel(payload, unit), rows);
+      return tooltip.show(event, ...unitTip(context, unit));
     },
     pointerleave: () => {
       store.set({ hover: -1 });
@@ -102,23 +121,37 @@ function oneText({ payload, store, theme, tooltip }: ComparisonContext, side: Si
       store.set({ focus: units[index < 0 ? 0 : clamp(index + by, 0, units.length - 1)] });
     },
   });
-  store.watch(["hover", "focus", "attribution", "target", "shown"], paint);
+  store.watch(["attribution", "level", "target", "shown"], paint);
+  store.watch(["hover", "focus", "search"], mark);
+  store.watch(["focus"], (state) => {
+    const piece = pieces.find((candidate) => unitOf(candidate) === state.focus && state.focus >= 0);
+    if (!piece || box.scrollHeight <= box.clientHeight) return;
+    box.scrollTop = piece.element.offsetTop - box.offsetTop - box.clientHeight / 2;
+  });
   theme.watch(() => paint(store.state));
-  return h("div", {}, h("h3", {}, bdi(payload.names[side])), box);
+  return h("section", {}, sideTitle(context, side), box);
 }
 
-/** Both values of a unit and their difference, as names and values. */
-export function unitRows({ payload, store }: ComparisonContext, unit: number): [string, string][] {
-  const { state } = store;
-  const part = attributionOf(payload, state);
-  const kind = payload.kinds[unit];
-  const rows: [string, string][] = kind.endsWith("only") ? [["in", kind.replace(" only", " text only")]] : [];
-  const partUnit = part?.units[unit] ?? -1;
-  if (!part || partUnit < 0) return rows;
-  return [
-    ["first", valueWords(part, part.first[state.target][partUnit])],
-    ["second", valueWords(part, part.second[state.target][partUnit])],
-    ["difference", differenceWords(part, part.differences[state.target][partUnit])],
-    ...rows,
-  ];
+/** The heading and rows of a unit's tooltip: both values, both shares, and the difference. */
+function unitTip({ payload, store }: ComparisonContext, unit: number): [string, [string, string][]] {
+  const shown = shownOf(payload, store.state);
+  const own = shown?.level.units[unit] ?? -1;
+  if (!shown || own < 0) {
+    const [first, second] = [0, 1].map((side) => payload.tables[side].labels[payload.pairs[2 * unit + side]]);
+    return [first === second || !second ? first : first ? `${first} → ${second}` : second, []];
+  }
+  const { part, level, target } = shown;
+  const rows: [string, string][] = [];
+  if (level.kinds[own].endsWith("only")) rows.push(["in", level.kinds[own].replace(" only", " text only")]);
+  rows.push(
+    ["first", valueWords(part, target.first[own])],
+    ["second", valueWords(part, target.second[own])],
+    ["difference", differenceWords(part, changeOf(shown, own))],
+  );
+  if (part.measure === "score") {
+    const shares = [target.first, target.second].map((values) => sharesOf(values)[own]);
+    const [first, second] = shares.map((share) => valueWords({ ...part, measure: "share" }, share));
+    rows.push(["share of all scores", `${first} → ${second}`]);
+  }
+  return [labelOf(level, own), rows];
 }

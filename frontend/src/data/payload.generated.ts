@@ -32,10 +32,11 @@ export interface Payload {
 export interface ComparisonPayload {
   readonly schema: 1;
   readonly kind: "comparison";
-  readonly names: readonly (string)[];
-  readonly answers: readonly (string)[];
-  readonly models: readonly (string)[];
-  readonly change: string;
+  /** Of the first report and of the second. */
+  readonly answers: readonly (ComparedAnswer)[];
+  /** How the texts and the models differ. */
+  readonly inputs: string;
+  readonly largest: LargestChange | null;
   readonly cautions: readonly (string)[];
   /** What else differs, and what could not be compared. */
   readonly remarks: readonly (string)[];
@@ -64,36 +65,103 @@ export interface NamedPair {
   readonly remark: string;
 }
 
-export interface ComparedTarget {
+export interface ComparedAnswer {
+  /** Of the report. */
   readonly name: string;
-  readonly agreement: string;
-  /** The unit of the token that is explained; -1 none. */
-  readonly unit: number;
+  /** The label, or what the model wrote. */
+  readonly title: string;
+  /** The label's probability, or the number of tokens. */
+  readonly value: string;
+  readonly isText: boolean;
+  readonly modelName: string;
 }
 
-/** Two attributions over V units of their own, N pairs of targets. */
+/** The largest change of a probability, a token's share or an attention weight, and where the page shows it; -1 none. */
+export interface LargestChange {
+  readonly kind: "share" | "output" | "attention";
+  readonly words: string;
+  /** The attribution, output or map. */
+  readonly part: number;
+  readonly target: number;
+  /** Of the attribution's tokens. */
+  readonly unit: number;
+  /** Position among the map's layers. */
+  readonly layer: number;
+  /** Position among the map's heads. */
+  readonly head: number;
+  readonly row: number;
+  readonly key: number;
+}
+
+export interface Verdict {
+  readonly verdict: "supported" | "weak" | "not supported" | "not measured";
+  /** What the verdict rests on; may be empty. */
+  readonly words: string;
+}
+
+/** Two maps over V units; a unit that is only in one text changes by its whole value. */
+export interface ComparedTarget {
+  readonly name: string;
+  /** The unit of the token that is explained; -1 none. */
+  readonly unit: number;
+  readonly first: readonly (number | null)[];
+  readonly second: readonly (number | null)[];
+  /** The value, and the difference, with the full color. */
+  readonly full: number;
+  /** The units with the largest differences that count, largest first. */
+  readonly largest: readonly (number)[];
+  /** Pieces of a sentence; every second one is a word of the texts, to be emphasized. */
+  readonly why: readonly (string)[];
+  readonly agreement: string;
+  /** On the map of the first report and of the second. */
+  readonly trust: readonly (Verdict)[];
+}
+
+/** The words or the tokens of both texts, V units. */
+export interface ComparedLevel {
+  readonly name: "word" | "token";
+  /** For each of the U units of the texts its own unit; -1 none. */
+  readonly units: readonly (number)[];
+  readonly kinds: readonly ("same" | "replaced" | "first only" | "second only")[];
+  /** Empty where the first text has nothing. */
+  readonly firstLabels: readonly (string)[];
+  readonly secondLabels: readonly (string)[];
+  readonly special: readonly (boolean)[];
+  /** The whole answer first, if there is one. */
+  readonly targets: readonly (ComparedTarget)[];
+}
+
 export interface ComparedAttribution {
   readonly title: string;
   readonly methods: string;
   readonly measure: "score" | "share" | "size";
   readonly measureWords: string;
   readonly signed: boolean;
-  /** For each of the U units its own unit; -1 none. */
-  readonly units: readonly (number)[];
-  readonly labels: readonly (string)[];
-  readonly special: readonly (boolean)[];
-  readonly targets: readonly (ComparedTarget)[];
-  readonly first: readonly (readonly (number | null)[])[];
-  readonly second: readonly (readonly (number | null)[])[];
-  /** The second less the first; null where they are not compared. */
-  readonly differences: readonly (readonly (number | null)[])[];
-  /** The end of the one scale of both. */
-  readonly reach: number;
+  /** Words, and tokens where they are not the same. */
+  readonly levels: readonly (ComparedLevel)[];
+}
+
+export interface ComparedCell {
+  readonly row: number;
+  readonly key: number;
+  /** Both weights. */
+  readonly words: string;
+  readonly difference: string;
 }
 
 /** Differences of weights, the second less the first, over rows and keys of their own. */
 export interface ComparedAttention {
-  readonly title: string;
+  readonly name: string;
+  /** Whether weights are shares of their row. */
+  readonly isShares: boolean;
+  /** Whether every layer and head is here; else only means. */
+  readonly hasHeads: boolean;
+  /** The largest differences of the mean over layers and heads, exact. */
+  readonly cells: readonly (ComparedCell)[];
+  /** The largest absolute difference of each head, layer by layer. */
+  readonly largest: readonly (number)[];
+  /** The largest weight of both maps in each matrix, layer by layer, the means last; of the mean of all alone where no heads are here. */
+  readonly reach: readonly (number)[];
   /** Why means are compared; empty where heads are. */
   readonly reason: string;
   /** The layer of each block; empty for one reduction over layers. */

@@ -99,19 +99,32 @@ export function followAddress(
   initial: Readonly<State>,
   signal: AbortSignal,
 ): void {
+  const keys: Key[] = [...NUMBERS, ...(Object.keys(WORDS) as (keyof typeof WORDS)[]), "zoom", "open"];
+  keepAddress(store, keys, {
+    fragment: () => fragmentOf(store.state, initial),
+    follow: () => store.set(stateOf(location.hash, initial, model)),
+    signal,
+  });
+}
+
+/** Write a fragment to the address whenever some keys of a state change, and follow manual changes to it. */
+export function keepAddress<S extends object>(
+  store: Store<S>,
+  keys: readonly (keyof S)[],
+  { fragment, follow, signal }: { fragment: () => string; follow: () => void; signal: AbortSignal },
+): void {
   let timer = 0;
-  const write = () => {
+  addEventListener("hashchange", follow, { signal });
+  store.watch(keys, () => {
     clearTimeout(timer);
     timer = window.setTimeout(() => {
-      const fragment = fragmentOf(store.state, initial);
-      if (fragment === location.hash.slice(1)) return;
+      const written = fragment();
+      if (written === location.hash.slice(1)) return;
       try {
-        history.replaceState(null, "", fragment ? `#${fragment}` : location.pathname + location.search);
+        history.replaceState(null, "", written ? `#${written}` : location.pathname + location.search);
       } catch {
-        location.replace(`#${fragment}`);
+        location.replace(`#${written}`);
       }
     }, 150);
-  };
-  addEventListener("hashchange", () => store.set(stateOf(location.hash, initial, model)), { signal });
-  store.watch([...NUMBERS, ...(Object.keys(WORDS) as (keyof typeof WORDS)[]), "zoom", "open"], write);
+  });
 }

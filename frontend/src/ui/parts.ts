@@ -1,6 +1,5 @@
 /** Building blocks of every view: text, notes, buttons, bars, swatches, tables, cards. */
 
-import { type Colors, textOn } from "./colors";
 import { type Child, h } from "./dom";
 
 /** Text whose direction is isolated from its surroundings. */
@@ -51,17 +50,6 @@ export function barLabel(words: string): HTMLElement {
 
 export function barValue(words: string): HTMLElement {
   return h("span", { class: "bar-value" }, words);
-}
-
-/** Color a word by its score relative to the largest; very small scores stay uncolored. */
-export function paintWord(element: HTMLElement, colors: Colors, strength: number, signed: boolean): void {
-  const { style, classList } = element;
-  const face = Math.abs(strength) >= 0.02 ? colors.score(strength, signed) : "";
-  // Where colors are forced, the strength is the weight of an underline.
-  style.setProperty("--strength", face && Math.min(Math.abs(strength), 1).toFixed(2));
-  classList.toggle("opposes", signed && strength < 0);
-  style.background = face;
-  style.color = face && textOn(face);
 }
 
 export function list(items: readonly string[]): HTMLElement {

@@ -17,7 +17,15 @@ export function headerView(context: Context, options: ToolbarOptions): HTMLEleme
   return h(
     "header",
     { class: "top-part" },
-    toolbar(context, options),
+    toolbar(
+      {
+        store: context.store,
+        theme: context.theme,
+        origin: payload.origin,
+        find: (text, by) => context.actions.find(text, by),
+      },
+      options,
+    ),
     answer(context),
     trustLine(context),
     whyLine(context),

@@ -1,6 +1,6 @@
 /** The keyboard shortcuts, and a switch to turn them off. */
 
-import type { Context } from "../context";
+import type { Store } from "../state/store";
 import { h } from "../ui/dom";
 import { button } from "../ui/parts";
 
@@ -24,10 +24,14 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["?", "show this help"],
 ];
 
-export function helpDialog({ store }: Context): { element: HTMLDialogElement; toggle: () => void } {
+/** The shortcuts of a page, by default those of a report. */
+export function helpDialog<S extends { shortcuts: boolean }>(
+  store: Store<S>,
+  keys = KEYS,
+): { element: HTMLDialogElement; toggle: () => void } {
   const box = h("input", {
     type: "checkbox",
-    on: { change: () => store.set({ shortcuts: box.checked }) },
+    on: { change: () => store.set({ shortcuts: box.checked } as Partial<S>) },
   });
   const close = (): void => element.close();
   const element = h(
@@ -37,7 +41,7 @@ export function helpDialog({ store }: Context): { element: HTMLDialogElement; to
     h(
       "dl",
       {},
-      ...KEYS.map(([key, words]) =>
+      ...keys.map(([key, words]) =>
         h("div", {}, h("dt", {}, ...key.split(" ").map((name) => h("kbd", {}, name))), h("dd", {}, words)),
       ),
     ),

@@ -1,10 +1,26 @@
 /** What the whole report offers: search, a copy of the page in this view, theme, help. */
 
-import type { Context } from "../context";
+import type { Store, ThemeChoice } from "../state/store";
 import { h } from "../ui/dom";
 import { counted } from "../ui/format";
 import { bdi, button } from "../ui/parts";
+import type { Theme } from "../ui/theme";
 import { themeChoice } from "../ui/theme-choice";
+
+interface Searched {
+  search: string;
+  theme: ThemeChoice;
+}
+
+/** What a toolbar belongs to. */
+export interface ToolbarPage<S extends Searched> {
+  readonly store: Store<S>;
+  readonly theme: Theme;
+  /** What the page is of, in a few words. */
+  readonly origin: string;
+  /** Select the next match of a text, or the one before; returns the number of matches. */
+  readonly find: (text: string, by: number) => number;
+}
 
 export interface ToolbarOptions {
   readonly help: () => void;
@@ -12,8 +28,11 @@ export interface ToolbarOptions {
   readonly save: (() => void) | null;
 }
 
-export function toolbar(context: Context, { help, save }: ToolbarOptions): HTMLElement {
-  const { model, store, theme } = context;
+export function toolbar<S extends Searched>(
+  page: ToolbarPage<S>,
+  { help, save }: ToolbarOptions,
+): HTMLElement {
+  const { store, theme } = page;
   const menu = h("details", { class: "menu" });
   const item = (words: string, act: () => void) =>
     h(
@@ -46,17 +65,17 @@ export function toolbar(context: Context, { help, save }: ToolbarOptions): HTMLE
   return h(
     "div",
     { class: "toolbar" },
-    h("p", { class: "kicker" }, bdi(model.payload.origin)),
-    searchBox(context),
+    h("p", { class: "kicker" }, bdi(page.origin)),
+    searchBox(page),
     save && h("span", { class: "wide-only" }, button("Save this view", save)),
     menu,
   );
 }
 
-function searchBox({ actions, store }: Context): HTMLElement {
+function searchBox<S extends Searched>({ find, store }: ToolbarPage<S>): HTMLElement {
   const count = h("span", { class: "note", role: "status" });
   const run = (by: number) => {
-    const matchCount = actions.find(input.value, by);
+    const matchCount = find(input.value, by);
     count.textContent = input.value.trim() ? counted(matchCount, "match", "matches") : "";
   };
   const input = h("input", {

@@ -43,6 +43,8 @@ class AttributionComparison(JsonResult):
         top_counts: Size of the top: a third of the tokens, at most 5.
         change: The largest absolute difference of a token's share. A token that is only in one text counts
             with its whole share.
+        opposite: Whether the second attribution explains the opposite of the first, the other of two classes;
+            its scores are then compared with their signs reversed, so that both say what supports the first.
 
     Raises:
         ValueError: The lengths do not match.
@@ -59,6 +61,7 @@ class AttributionComparison(JsonResult):
     top_overlaps: tuple[float | None, ...]
     top_counts: tuple[int, ...]
     change: float
+    opposite: bool = False
 
     def __post_init__(self) -> None:
         shape = (len(self.first.targets), len(self.alignment.pairs))
@@ -92,11 +95,45 @@ class AttributionComparison(JsonResult):
         Args:
             side: 0 for the first, 1 for the second.
         """
-        return self.alignment.to_units(_measured((self.first, self.second)[side], self.measure), side)
+        return self._over_units(self.measure, side)
 
     def valid(self, side: int) -> Bool[np.ndarray, "pairs units"]:
         """Return which units have a value on one side."""
         return self.alignment.to_units((self.first, self.second)[side].valid, side, False)
+
+    def shares(self, side: int) -> Float[np.ndarray, "pairs units"]:
+        """Return each unit's share of one side's scores, whatever is compared; 0 for units without a value.
+
+        Args:
+            side: 0 for the first, 1 for the second.
+        """
+        return self._over_units("size" if self.measure == "size" else "share", side)
+
+    def largest_share(self) -> tuple[int, int]:
+        """Return the row and the unit whose share changes most, by ``change``."""
+        differences = np.abs(self.shares(1) - self.shares(0))
+        row, unit = np.unravel_index(int(differences.argmax()), differences.shape)
+        return int(row), int(unit)
+
+    def words(self) -> "AttributionComparison":
+        """Return the comparison by words (UAX 29 on the original texts) rather than tokens."""
+        return _compared(self.first.words(), self.second.words(), self.measure, self.reasons, self.opposite)
+
+    def summed(self) -> "AttributionComparison":
+        """Return the comparison of the sums over all targets, for the tokens that have a score for each.
+
+        For the steps of a continuation these are the tokens of the prompt.
+        """
+        first, second = (
+            replace(side.summed(), valid=valid[None], scores=np.where(valid, side.summed().scores, 0))
+            for side, valid in ((side, side.valid.all(axis=0)) for side in (self.first, self.second))
+        )
+        return _compared(first, second, self.measure, self.reasons, self.opposite)
+
+    def _over_units(self, measure: Measure, side: int) -> Float[np.ndarray, "pairs units"]:
+        attribution = (self.first, self.second)[side]
+        measured = _measured(attribution, measure, reverse=side == 1 and self.opposite)
+        return self.alignment.to_units(measured, side)
 
     def to_dataframe(self) -> "pandas.DataFrame":
         """Return a table with one row per pair of targets and unit; missing values are NaN."""
@@ -131,7 +168,7 @@ class AttributionComparison(JsonResult):
 
 
 def compare_attributions(
-    first: Attribution, second: Attribution, steps: Matching | None = None
+    first: Attribution, second: Attribution, steps: Matching | None = None, *, two_classes: bool = False
 ) -> AttributionComparison | str:
     """Compare two attributions.
 
@@ -139,6 +176,7 @@ def compare_attributions(
         first: One attribution.
         second: Another.
         steps: Matching of the tokens of two generations, if the targets are their steps.
+        two_classes: Whether both are of a classifier with the same two classes, of which one is true.
 
     Returns:
         The comparison, or the reason why they cannot be compared.
@@ -146,18 +184,33 @@ def compare_attributions(
     rows = list(_paired_targets(first, second, steps))
     if not rows:
         return "no common targets"
-    matching = match_tokens(first.tokens, second.tokens)
-    alignment = matching.alignment(first.tokens, second.tokens)
+    alignment = match_tokens(first.tokens, second.tokens).alignment(first.tokens, second.tokens)
     if not (alignment.paired & ~alignment.special).any():
         return "no common tokens"
-    ours = _rows(first.joined(matching.groups(0)), [a for a, _ in rows])
-    theirs = _rows(second.joined(matching.groups(1)), [b for _, b in rows])
-    reasons = tuple(reasons_for_shares(ours, theirs))
+    ours, theirs = _rows(first, [a for a, _ in rows]), _rows(second, [b for _, b in rows])
+    opposites = [_opposite(*pair) for pair in zip(ours.targets, theirs.targets, strict=True)]
+    reversible = ours.signed and theirs.signed and two_classes and all(opposites)
+    exact = reversible and all(opposite == "exact" for opposite in opposites)
+    reasons = tuple(reasons_for_shares(ours, theirs, same_targets=exact))
     measure: Measure = "size" if ours.signed != theirs.signed else "share" if reasons else "score"
-    values = [
-        alignment.to_units(_measured(attribution, measure), side)
-        for side, attribution in enumerate((ours, theirs))
-    ]
+    return _compared(ours, theirs, measure, reasons, reversible)
+
+
+def _compared(
+    first: Attribution, second: Attribution, measure: Measure, reasons: tuple[str, ...], opposite: bool
+) -> AttributionComparison:
+    """Compare two attributions whose rows are paired."""
+    matching = match_tokens(first.tokens, second.tokens)
+    alignment = matching.alignment(first.tokens, second.tokens)
+    ours, theirs = first.joined(matching.groups(0)), second.joined(matching.groups(1))
+
+    def measured(measure: Measure) -> tuple[np.ndarray, np.ndarray]:
+        return (
+            alignment.to_units(_measured(ours, measure), 0),
+            alignment.to_units(_measured(theirs, measure, reverse=opposite), 1),
+        )
+
+    values, shares = measured(measure), measured("size" if measure == "size" else "share")
     valid = [
         alignment.to_units(attribution.valid, side, False) for side, attribution in enumerate((ours, theirs))
     ]
@@ -180,7 +233,8 @@ def compare_attributions(
         rank_correlations=tuple(correlations),
         top_overlaps=tuple(overlaps),
         top_counts=tuple(counts),
-        change=_largest_change(ours, theirs, alignment, measure),
+        change=float(np.abs(shares[1] - shares[0]).max(initial=0)),
+        opposite=opposite,
     )
 
 
@@ -197,7 +251,29 @@ def same_target(first: Target, second: Target) -> bool:
     return all(getattr(first, name) == getattr(second, name) for name in names)
 
 
-def reasons_for_shares(first: Attribution, second: Attribution) -> Iterator[str]:
+def _opposite(first: Target, second: Target) -> Literal["exact", "share", ""]:
+    """Return whether two targets are opposites, and whether their scores are then the negative of each other.
+
+    Of the probabilities of two classes, and of a contrast turned round, one is the other's negative up to a
+    constant; of logits and log-probabilities only the direction is opposite.
+    """
+    if (
+        first.task != "sequence-classification"
+        or first.quantity != second.quantity
+        or first.name != second.name
+    ):
+        return ""
+    if first.against or second.against:
+        turned = (first.indices, first.against) == (second.against, second.indices)
+        return "exact" if turned else ""
+    if {*first.indices, *second.indices} != {0, 1} or len(first.indices) != 1 or len(second.indices) != 1:
+        return ""
+    return "exact" if first.quantity == "prob" else "share"
+
+
+def reasons_for_shares(
+    first: Attribution, second: Attribution, *, same_targets: bool = False
+) -> Iterator[str]:
     """Yield why the raw scores of two attributions are not on the same scale."""
     if first.method != second.method:
         yield f"different methods ({first.method}, {second.method})"
@@ -213,7 +289,7 @@ def reasons_for_shares(first: Attribution, second: Attribution) -> Iterator[str]
         yield f"different quantities ({'; '.join(names)})"
     else:
         pairs = list(zip(first.targets, second.targets, strict=True))
-        others = [(ours, theirs) for ours, theirs in pairs if not same_target(ours, theirs)]
+        others = [] if same_targets else [pair for pair in pairs if not same_target(*pair)]
         if others:
             more = f" and {len(others) - 1} more" if len(others) > 1 else ""
             yield f"different targets ({others[0][0].description()}; {others[0][1].description()}{more})"
@@ -228,20 +304,13 @@ def _cells(values: np.ndarray, present: np.ndarray) -> np.ndarray:
     return np.where(present, values.astype(np.float32).astype(str).astype(np.float64), np.nan).ravel()
 
 
-def _measured(attribution: Attribution, measure: Measure) -> Float[np.ndarray, "targets tokens"]:
-    if measure == "score":
-        return attribution.scores
-    shares = attribution.normalized().scores
-    return np.abs(shares) if measure == "size" else shares
-
-
-def _largest_change(first: Attribution, second: Attribution, alignment: Alignment, measure: Measure) -> float:
-    share: Measure = "size" if measure == "size" else "share"
-    shares = [
-        alignment.to_units(_measured(attribution, share), side)
-        for side, attribution in enumerate((first, second))
-    ]
-    return float(np.abs(shares[1] - shares[0]).max(initial=0))
+def _measured(
+    attribution: Attribution, measure: Measure, *, reverse: bool = False
+) -> Float[np.ndarray, "targets tokens"]:
+    scores = attribution.scores if measure == "score" else attribution.normalized().scores
+    if measure == "size":
+        return np.abs(scores)
+    return -scores if reverse else scores
 
 
 def _rows(attribution: Attribution, rows: list[int]) -> Attribution:

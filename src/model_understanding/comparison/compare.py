@@ -82,12 +82,13 @@ def compare(
             hint="Compare reports on the same text, or on texts that share words.",
         )
     omissions: list[str] = []
+    two_classes = _has_same_two_classes(first, second)
     attributions = _compare_parts(
         "attribution",
         first.attributions,
         second.attributions,
         _attribution_similarity,
-        lambda ours, theirs: compare_attributions(ours, theirs, matching),
+        lambda ours, theirs: compare_attributions(ours, theirs, matching, two_classes=two_classes),
         _attribution_label,
         omissions,
     )
@@ -119,6 +120,15 @@ def compare(
 
 def _without_explanations(report: Report) -> Report:
     return replace(report, attributions=(), contrasts=None, attention=(), heads=None, lens=None)
+
+
+def _has_same_two_classes(first: Report, second: Report) -> bool:
+    """Return whether both reports have the same two classes, of which exactly one is true."""
+    sides = first.prediction, second.prediction
+    return (
+        all(side is not None and side.problem == "single_label" and len(side.labels) == 2 for side in sides)
+        and len({side.labels for side in sides if side is not None}) == 1
+    )
 
 
 def _sources(first: Report, second: Report, names: Sequence[str]) -> tuple[Tokens, Tokens]:

@@ -15,15 +15,49 @@ def test_both_scores_and_their_difference_on_one_scale_around_zero(theme):
         classification(second, attribution(second, [1, -5, 3, 1]), attention=(attention(second),)),
     )
     figure = comparison_figure(found, theme=theme)
-    scores, weights = (axes for axes in figure.axes if axes.get_xticklabels())
+    scores, weights = (axes for axes in figure.axes if axes.get_xticklabels() and axes.collections)
     (mesh,) = [c for c in scores.collections if c.get_array() is not None]
     assert mesh.get_clim() == (-10, 10)  # the difference of good → bad
     np.testing.assert_array_equal(
         mesh.get_array().reshape(3, 4).filled(np.nan),
-        [[1, 5, 2, np.nan], [1, -5, 3, 1], [0, -10, 1, np.nan]],
+        [[1, 5, 2, np.nan], [1, -5, 3, 1], [0, -10, 1, 1]],
     )
-    assert [label.get_text() for label in scores.get_xticklabels()] == ["a", "good → bad", "film", "+now"]
-    assert [label.get_text() for label in weights.get_yticklabels()][-1] == "+now"
+    labels = [label.get_text() for label in scores.get_xticklabels()]
+    assert labels == ["a", "good → bad", "film", "now (added)"]
+    assert [label.get_text() for label in weights.get_yticklabels()] == ["a", "good → bad", "film"]
+
+
+def test_the_largest_differences_are_drawn_from_the_first_value_to_the_second():
+    first, second = words("a good film"), words("a bad film now")
+    found = compare(
+        classification(first, attribution(first, [1, 5, 2])),
+        classification(second, attribution(second, [1, -5, 3, 1])),
+    )
+    axes = comparison_figure(found).axes[0]
+    lines = [line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_linewidth() == 5]
+    assert [list(line.get_xdata()) for line in lines] == [[5, -5], [2, 3], [0, 1]]
+    said = [text.get_text() for text in axes.texts]
+    for expected in ("good → bad", "5 → −5", "−10", "film", "now (added)", "– → 1", "+1"):
+        assert expected in said, expected
+
+
+def test_differences_that_are_tiny_have_no_color_and_are_no_difference():
+    tokens = words("a good film")
+    scores = np.array([1, 5, 2])
+    noisy = scores + 1e-6 * np.array([1, -1, 1])
+    weights = attention(tokens).weights
+    found = compare(
+        classification(tokens, attribution(tokens, scores), attention=(attention(tokens),)),
+        classification(
+            tokens, attribution(tokens, noisy), attention=(attention(tokens, weights * (1 - 1e-6)),)
+        ),
+    )
+    figure = comparison_figure(found)
+    largest, scores_axes, weights_axes = (axes for axes in figure.axes if axes.get_label() != "<colorbar>")
+    assert "No difference" in largest.get_title(loc="center") + "".join(t.get_text() for t in largest.texts)
+    for axes, least in ((scores_axes, 5), (weights_axes, 0.1)):
+        (mesh,) = [c for c in axes.collections if c.get_array() is not None]
+        assert mesh.get_clim()[1] >= least
 
 
 def test_hostile_strings_are_drawn():

@@ -211,15 +211,19 @@ const MIN_STRENGTH = 0.06; // below it a word keeps the page's color
 const FADED = 0.5; // the strongest color of a map that the test does not support
 
 /** Color a piece of the text; of a map that is not supported, with pale stripes. */
-function paintPiece(
-  { style, dataset }: HTMLElement,
+export function paintPiece(
+  { style, dataset, classList }: HTMLElement,
   colors: Colors,
   strength: number,
   signed: boolean,
   isFaded: boolean,
+  least = MIN_STRENGTH,
 ): void {
   const shown = Math.max(Math.min(strength, 1), -1) * (isFaded ? FADED : 1);
-  const face = Math.abs(strength) >= MIN_STRENGTH ? colors.score(shown, signed) : "";
+  const face = Math.abs(strength) >= least ? colors.score(shown, signed) : "";
+  // Where colors are forced, the strength is the weight of an underline.
+  style.setProperty("--strength", face && Math.abs(shown).toFixed(2));
+  classList.toggle("opposes", signed && strength < 0);
   if (face) dataset.face = face;
   else delete dataset.face;
   style.background =

@@ -1,5 +1,6 @@
 """The data of a comparison's interactive page: ``ComparisonPayload`` of ``static/payload.schema.json``."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -7,24 +8,41 @@ import numpy as np
 
 from model_understanding.comparison import Alignment, AttentionComparison, AttributionComparison, Comparison
 from model_understanding.results import AttentionMap
-from model_understanding.show.payload.parts import SCHEMA, decimals, encoded_palette, script_json
+from model_understanding.show.payload.parts import SCHEMA, decimal, decimals, encoded_palette, script_json
 from model_understanding.show.payload.quantize import byte_budget, encoded_mask, encoded_weights
 from model_understanding.show.payload.tables import encoded_table
-from model_understanding.show.shared.comparison_words import (
-    MAX_PARTS,
-    agreement_text,
+from model_understanding.show.shared.words import axis_name, format_number, printable
+from model_understanding.show.views.compared_attention import (
+    Cell,
+    cell_change,
+    compared_axes,
+    difference_title,
+    largest_of_mean,
+    map_name,
+    reaches,
+    shown_maps,
+)
+from model_understanding.show.views.compared_scores import (
+    WHOLE_ANSWER,
+    ScoresView,
     attribution_methods,
     attribution_title,
-    comparison_summary,
-    difference_title,
-    evaluation_changes,
+    has_steps,
     measure_sentence,
-    omitted_parts,
-    output_changes,
-    provenance_pairs,
-    short_unit_labels,
+    scores_view,
+    target_name_of,
 )
-from model_understanding.show.shared.words import axis_name, format_number, printable, target_label
+from model_understanding.show.views.compared_words import short_unit_labels
+from model_understanding.show.views.comparison import (
+    MAX_PARTS,
+    Answer,
+    ComparisonView,
+    comparison_view,
+    evaluation_changes,
+    omitted_parts,
+    provenance_pairs,
+)
+from model_understanding.show.views.trust import Trust
 from model_understanding.tokens import Tokens
 
 _MAX_OUTPUTS = 100
@@ -40,15 +58,16 @@ def comparison_payload(comparison: Comparison) -> dict[str, Any]:
         ``ComparisonPayload`` of the schema. Its units are those of the alignment of the two texts, to which
         the units of each attribution and map refer.
     """
-    base = comparison.alignment
+    base, view = comparison.alignment, comparison_view(comparison)
     omitted: list[str] = []
-    maps = [_differences(part) for part in comparison.attention[:MAX_PARTS]]
+    parts = shown_maps(comparison)[:MAX_PARTS]
+    maps = [_differences(part) for part in parts]
     budget = byte_budget(tuple(maps)) // max(1, len(maps))
-    attention = [
+    encoded = [
         _attention(part, differences, base, budget, omitted)
-        for part, differences in zip(comparison.attention, maps, strict=False)
+        for part, differences in zip(parts, maps, strict=True)
     ]
-    attention = [part for part in attention if part is not None]
+    attention = [part for part in encoded if part is not None]
     if more := omitted_parts(comparison):
         omitted.append(f"{more} more comparisons are only in the .json file.")
     if (more := len(comparison.outputs) - _MAX_OUTPUTS) > 0:
@@ -56,14 +75,19 @@ def comparison_payload(comparison: Comparison) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "kind": "comparison",
-        **comparison_summary(comparison),
+        "answers": [_answer(answer) for answer in view.answers],
+        "inputs": view.inputs,
+        "cautions": list(view.cautions),
+        "remarks": list(view.remarks),
+        "notes": list(view.notes),
+        "largest": _largest(view, parts, encoded),
         "tables": [encoded_table(base.first), encoded_table(base.second)],
         "pairs": base.pairs.ravel().tolist(),
         "kinds": list(base.kinds()),
         "continues": comparison.first.generation is not None,
         "outputs": [
             _named(change.label, change.first, change.second, change.difference)
-            for change in output_changes(comparison.outputs[:_MAX_OUTPUTS])
+            for change in view.outputs[:_MAX_OUTPUTS]
         ],
         "attributions": [_attribution(part, comparison) for part in comparison.attributions[:MAX_PARTS]],
         "attention": attention,
@@ -89,60 +113,136 @@ def _named(name: str, first: str, second: str, remark: str = "") -> dict[str, st
     return {"name": name, "first": first, "second": second, "remark": remark}
 
 
+def _answer(answer: Answer) -> dict[str, Any]:
+    return {
+        "name": answer.name,
+        "title": answer.title,
+        "value": answer.value,
+        "isText": answer.is_text,
+        "modelName": answer.model,
+    }
+
+
+def _largest(
+    view: ComparisonView, maps: Sequence[AttentionComparison], encoded: Sequence[dict[str, Any] | None]
+) -> dict[str, Any] | None:
+    """Return the largest single change, and where the page shows it; −1 for what it does not."""
+    change = view.largest
+    if change is None:
+        return None
+    part, row, cell = change.part, change.row, change.cell
+    if change.kind == "share" and part < len(view.scores):
+        row += _has_whole(view.scores[part].part)
+    if change.kind == "attention":
+        shown = encoded[part] if part < len(encoded) else None
+        whole = shown is not None and shown["hasHeads"]
+        part = sum(other is not None for other in encoded[:part]) if whole else -1
+    kept = compared_axes(maps[change.part]) if cell is not None else None
+    return {
+        "kind": change.kind,
+        "words": change.sentence,
+        "part": part,
+        "target": row,
+        "unit": change.unit,
+        "layer": -1 if cell is None or cell.layer is None else cell.layer,
+        "head": -1 if cell is None or cell.head is None else cell.head,
+        "row": -1 if cell is None or kept is None else int(np.searchsorted(kept[0], cell.row)),
+        "key": -1 if cell is None or kept is None else int(np.searchsorted(kept[1], cell.key)),
+    }
+
+
 def _attribution(part: AttributionComparison, comparison: Comparison) -> dict[str, Any]:
-    values = [decimals(part.values(side)) for side in (0, 1)]
-    differences = decimals(part.differences)
-    for side in (0, 1):
-        _clear_missing(values[side], part.valid(side))
-    _clear_missing(differences, part.compared)
+    words = part.words()
+    levels = [("word", words)]
+    if len(words.alignment.pairs) != len(part.alignment.pairs):
+        levels.append(("token", part))
     return {
         "title": attribution_title(part),
         "methods": attribution_methods(part),
         "measure": part.measure,
         "measureWords": measure_sentence(part),
         "signed": part.signed,
-        "units": _part_units(comparison.alignment, part.alignment),
-        "labels": list(short_unit_labels(part.alignment)),
-        "special": part.alignment.special.tolist(),
-        "targets": [_target(part, row, comparison) for row in range(len(part.first.targets))],
-        "first": values[0],
-        "second": values[1],
-        "differences": differences,
-        "reach": float(np.float32(part.reach)),
+        "levels": [_level(name, of_level, comparison) for name, of_level in levels],
     }
 
 
-def _target(part: AttributionComparison, row: int, comparison: Comparison) -> dict[str, Any]:
-    first, second = (target_label(side.targets[row]) for side in (part.first, part.second))
-    target, unit = part.first.targets[row], -1
-    base, generation = comparison.alignment, comparison.first.generation
+def _has_whole(part: AttributionComparison) -> bool:
+    return part.signed and has_steps(part)
+
+
+def _level(name: str, part: AttributionComparison, comparison: Comparison) -> dict[str, Any]:
+    labels = [tokens.labels() for tokens in (part.alignment.first, part.alignment.second)]
+    sides = [
+        [
+            printable(of_side[token], 40) if token >= 0 else ""
+            for token in part.alignment.pairs[:, side].tolist()
+        ]
+        for side, of_side in enumerate(labels)
+    ]
+    targets = [
+        _target(
+            scores_view(part, row, comparison), target_name_of(part, row), _unit_of(part, row, comparison)
+        )
+        for row in range(len(part.first.targets))
+    ]
+    if _has_whole(part):
+        whole = scores_view(part.summed(), 0, comparison, is_whole=True)
+        targets.insert(0, _target(whole, WHOLE_ANSWER, -1))
+    return {
+        "name": name,
+        "units": _part_units(comparison.alignment, part.alignment),
+        "kinds": list(part.alignment.kinds()),
+        "firstLabels": sides[0],
+        "secondLabels": sides[1],
+        "special": part.alignment.special.tolist(),
+        "targets": targets,
+    }
+
+
+def _target(view: ScoresView, name: str, unit: int) -> dict[str, Any]:
+    return {
+        "name": name,
+        "unit": unit,
+        "first": _numbers([each.first for each in view.units]),
+        "second": _numbers([each.second for each in view.units]),
+        "full": decimal(view.full),
+        "largest": [each.index for each in view.largest],
+        "why": list(view.why),
+        "agreement": view.agreement,
+        "trust": [_trust(side) for side in view.trust],
+    }
+
+
+def _trust(trust: Trust) -> dict[str, str]:
+    return {"verdict": trust.verdict, "words": trust.words}
+
+
+def _numbers(values: list[float | None]) -> list[float | None]:
+    return [None if value is None else decimal(value) for value in values]
+
+
+def _unit_of(part: AttributionComparison, row: int, comparison: Comparison) -> int:
+    """Return the unit of the texts that the targets of a row generate, −1 for none."""
+    target, base, generation = part.first.targets[row], comparison.alignment, comparison.first.generation
     is_step = len(target.positions) == 1 and target.quantity != "loss"
     # If the alignment joined tokens, its positions are not those of the report.
-    if generation is not None and is_step and len(base.first) == len(generation.tokens):
-        unit = next(iter(np.flatnonzero(base.pairs[:, 0] == target.positions[0] + 1).tolist()), -1)
-    return {
-        "name": first if first == second else f"{first} → {second}",
-        "agreement": agreement_text(part, row),
-        "unit": unit,
-    }
-
-
-def _clear_missing(rows: list[list[float | None]], present: np.ndarray) -> None:
-    """Set missing values to ``None``."""
-    for row, unit in zip(*np.nonzero(~present), strict=True):
-        rows[row][unit] = None
+    if generation is None or not is_step or len(base.first) != len(generation.tokens):
+        return -1
+    return next(iter(np.flatnonzero(base.pairs[:, 0] == target.positions[0] + 1).tolist()), -1)
 
 
 def _differences(part: AttentionComparison) -> AttentionMap:
     """Return the differences of every layer and head as a map over the units."""
     layers, heads = part.first.weights.shape[:2]
     weights = [[part.differences(layer, head) for head in range(heads)] for layer in range(layers)]
-    rows, keys = (Tokens.from_labels(short_unit_labels(axis)) for axis in (part.rows, part.keys))
+    rows, keys = compared_axes(part)
+    cells = np.ix_(rows, keys)
+    labels = [short_unit_labels(axis) for axis in (part.rows, part.keys)]
     return AttentionMap(
-        queries=rows,
-        keys=keys,
-        weights=np.array(weights),
-        mask=part.compared,
+        queries=Tokens.from_labels([labels[0][row] for row in rows]),
+        keys=Tokens.from_labels([labels[1][key] for key in keys]),
+        weights=np.array(weights)[:, :, *cells],
+        mask=part.compared[cells],
         map=part.first.map,
         layers=part.first.layers,
         heads=part.first.heads,
@@ -171,23 +271,41 @@ def _attention(
         return None
     if fitting.weights.shape != differences.weights.shape:
         omitted.append(f"{title}: only means fit this page; the .json file has every head.")
+    has_heads = fitting.weights.shape == differences.weights.shape
+    rows, keys = compared_axes(part)
+    row_labels, key_labels = short_unit_labels(part.rows), short_unit_labels(part.keys)
     error = weights["error"]
-    rounding = f"{format_number(100 * error)} %" if part.first.is_attention else format_number(error)
+    rounding = f"{format_number(100 * error)} points" if part.has_shares else format_number(error)
     omitted.append(f"{title}: rounded by at most {rounding} for display.")
     return {
-        "title": title,
+        "name": map_name(part),
         "reason": printable(part.reason, 200),
+        "isShares": part.has_shares,
+        "hasHeads": has_heads,
+        "cells": [_cell(part, cell, rows, keys) for cell in largest_of_mean(part)],
+        "largest": decimals(part.largest.ravel()),
+        "reach": decimals(reaches(part).ravel()) if has_heads else [decimal(reaches(part)[-1, -1])],
         "layers": [] if isinstance(fitting.layers, str) else list(fitting.layers),
         "heads": [] if isinstance(fitting.heads, str) else list(fitting.heads),
         "layerWords": axis_name("layer", fitting.layers),
         "headWords": axis_name("head", fitting.heads),
         "steps": part.first.steps is not None,
-        "rowLabels": list(short_unit_labels(part.rows)),
-        "keyLabels": list(short_unit_labels(part.keys)),
-        "rowUnits": _base_units(base, part.rows),
-        "keyUnits": _base_units(base, part.keys),
+        "rowLabels": [row_labels[row] for row in rows],
+        "keyLabels": [key_labels[key] for key in keys],
+        "rowUnits": [_base_units(base, part.rows)[row] for row in rows],
+        "keyUnits": [_base_units(base, part.keys)[key] for key in keys],
         "mask": encoded_mask(fitting.mask),
         "weights": weights,
+    }
+
+
+def _cell(part: AttentionComparison, cell: Cell, rows: np.ndarray, keys: np.ndarray) -> dict[str, Any]:
+    change = cell_change(part, cell)
+    return {
+        "row": int(np.searchsorted(rows, cell.row)),
+        "key": int(np.searchsorted(keys, cell.key)),
+        "words": f"{change.first} → {change.second}",
+        "difference": change.difference,
     }
 
 

@@ -21,7 +21,6 @@ from model_understanding.results import (
     Report,
 )
 from model_understanding.results.evaluation import VERDICTS
-from model_understanding.show.shared.comparison_words import headlines, largest_change
 from model_understanding.show.shared.words import (
     attention_title,
     cautions_of,
@@ -42,6 +41,7 @@ from model_understanding.show.shared.words import (
     warning_text,
 )
 from model_understanding.show.views.attention import attention_view
+from model_understanding.show.views.comparison import comparison_view
 from model_understanding.show.views.reading import main_reading
 from model_understanding.show.views.saliency import TOP, saliency_view
 from model_understanding.show.views.sources import LISTED
@@ -89,9 +89,11 @@ def _lines(result: Result) -> Iterator[str]:
         case Report():
             yield from _of_report(result)
         case Comparison():
-            yield "  →  ".join(headlines(result))
+            view = comparison_view(result)
+            yield view.headline
             yield " → ".join(result.names)
-            yield largest_change(result)
+            if view.largest:
+                yield view.largest.sentence
         case Attribution():
             yield from _of_attribution(result)
         case AttentionMap():
