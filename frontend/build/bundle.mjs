@@ -17,6 +17,8 @@ const INTERNAL = [
   ..."nearest overview payload planes radius rowAxis scene scored shapes showAttribution".split(" "),
   ..."showMap showTarget sinkShare spanByToken spans state stepOfToken store tableIndex".split(" "),
   ..."targetOfStep targetsFor tooltip unitOf unitsOf unitsShown unselect variables visit".split(" "),
+  ..."bySteps isFaded wholeOf isWhole reading moveStep explain bring tokensOf globalScale ramp".split(" "),
+  ..."rowHeight cellWidth cellHeight ticks hatch leaveContrast unselect moveTo cycleLevel".split(" "),
   ..."visitDense visitMean visitTop watch wholePage".split(" "),
 ];
 

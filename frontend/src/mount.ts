@@ -23,7 +23,7 @@ import { headsView } from "./views/heads/view";
 import { helpDialog } from "./views/help";
 import { layersView } from "./views/layers/view";
 import { neuronsView } from "./views/neurons";
-import { saliencyView } from "./views/saliency/view";
+import { allScoresView, saliencyView } from "./views/saliency/view";
 import { trustView } from "./views/trust";
 
 export interface MountOptions {
@@ -95,6 +95,7 @@ function drawers(context: Context, size: string | undefined): (HTMLElement | fal
   const { model, store } = context;
   const { attention, lens, neurons, attributions } = model.payload;
   return [
+    attributions.length > 0 && drawer(store, "scores", "All scores", () => allScoresView(context)),
     attention.length > 0 &&
       drawer(store, "attention", "Where the model attends", () => [attentionView(context)]),
     attention.some((part) => part.heads.length > 1 || part.layers.length > 1) &&

@@ -54,6 +54,7 @@ export function selectionWords(model: Model, state: Readonly<State>): string {
     sum += value;
     size += Math.abs(value);
   }
+  if (!scored && model.stepOfToken(first) >= 0) return "";
   if (!scored) return `“${short}” has no score because it cannot contribute to this target.`;
   const rank =
     from === to

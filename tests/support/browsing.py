@@ -95,7 +95,8 @@ class Visit:
     ) -> None:
         self.happened: list[str] = []
         self.runs_scripts = options.get("java_script_enabled", True)
-        self.page = browser.new_page(color_scheme=scheme, viewport={"width": 1100, "height": 900}, **options)
+        options = {"viewport": {"width": 1100, "height": 900}, **options}
+        self.page = browser.new_page(color_scheme=scheme, **options)
         self.page.on("dialog", lambda dialog: (self.happened.append("dialog"), dialog.dismiss()))
         self.page.on("console", lambda message: self.happened.append(f"console: {message.text}"))
         self.page.on("pageerror", lambda error: self.happened.append(f"error: {error}"))

@@ -81,8 +81,8 @@ function prompt({ model }: Context): HTMLElement {
   for (let run = 0; run < texts.length; run++) {
     const token = units[run] < 0 ? -1 : firsts.get(units[run])!;
     if (token >= last) break;
-    if (sources[run] < 0 || (token >= 0 && table.special[token])) continue;
-    parts.push(texts[run]);
+    // Between the messages of a chat stand special tokens.
+    parts.push(sources[run] < 0 || (token >= 0 && table.special[token]) ? "\n" : texts[run]);
   }
   const words = parts
     .join("")

@@ -11,6 +11,8 @@ import { formatPercent } from "../../ui/format";
 import { numberAt } from "../../ui/parts";
 import { scoreRows } from "../../words";
 
+const LONG = 100; // tokens above which a narrow screen shows the text smaller
+
 export interface Piece {
   readonly element: HTMLElement;
   /** The first token of its unit at token level; -1 between tokens. */
@@ -35,6 +37,7 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     const index = model.tableIndex(state);
     if (index === shownTable) return;
     shownTable = index;
+    element.classList.toggle("long", model.payload.tables[index].labels.length > LONG);
     pieces = [];
     element.replaceChildren(
       ...paragraphs(model.payload.tables[index], pieces, index === model.generation?.table),

@@ -3,7 +3,6 @@
 import type { Context } from "../../context";
 import { exportMenu } from "../../export/menu";
 import { h, picker, replace, segmented } from "../../ui/dom";
-import { drawer } from "../../ui/drawer";
 import { scaleSwatches } from "../../ui/legend";
 import { bdi, key } from "../../ui/parts";
 import { selectionWords } from "../../words";
@@ -105,7 +104,6 @@ export function saliencyView(context: Context): HTMLElement {
       exportMenu(context.say, "Saliency", () => saliencyExport(context, text)),
     ),
     facts,
-    hasScores && drawer(store, "scores", "All scores", () => allScores(context)),
   );
 }
 
@@ -116,7 +114,8 @@ function nameOf(attributions: Context["model"]["payload"]["attributions"], index
   return others.length > 1 ? `${title} · ${method.replaceAll("_", " ")}` : title;
 }
 
-function allScores(context: Context): HTMLElement[] {
+/** The bar chart of all scores, with its order. */
+export function allScoresView(context: Context): HTMLElement[] {
   const { store } = context;
   const sort = segmented(
     "Bar order",
