@@ -141,10 +141,18 @@ function opening(model: Model): State {
     ranking: 0,
     topHeads: 0,
     search: "",
-    open: "",
+    open: openAtFirst(model),
     theme: "auto",
     shortcuts: true,
   };
+}
+
+/** The drawer of a result that is shown by itself; of whole reports none is open. */
+function openAtFirst({ payload }: Model): string {
+  const { prediction, generation, attributions, attention, lens, neurons } = payload;
+  if (prediction || generation || attributions.length) return "";
+  if (attention.length) return "attention";
+  return lens ? "layers" : neurons?.held.length ? "neurons" : "";
 }
 
 function isLongMap(part: Attention | undefined): boolean {

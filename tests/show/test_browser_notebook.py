@@ -1,10 +1,12 @@
 """Results inside other pages: notebooks that move, clip, scale and theme what they show."""
 
+import numpy as np
 import pytest
 from browsing import eventually, keep_picture
 from sample_results import classification, generation
 from untrusted import sanitized
 
+from model_understanding import AttentionMap
 from model_understanding.show.page.document import html_fragment
 
 pytestmark = pytest.mark.browser
@@ -105,3 +107,27 @@ def test_an_untrusted_notebook_keeps_colors_bars_and_table(visit, name, theme):
     words = opened.page.locator("body").inner_text()
     assert "{" not in words
     assert "function" not in words
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_map_alone_opens_with_its_matrix_and_no_empty_part(visit, theme):
+    opened = visit(jupyterlab(classification().attention[0]._repr_html_(), theme), scheme="light")
+    page = opened.page
+    page.locator("[data-view=heatmap]").wait_for()
+    keep_picture(opened, f"notebook-attention-{theme}")
+    assert opened.events == []
+    drawers = page.locator("details.drawer")
+    names = drawers.evaluate_all("all => all.map((one) => [one.dataset.drawer, one.open])")
+    assert names == [["attention", True], ["heads", False], ["about", False]]
+    assert page.locator("[data-view-of-report]").get_attribute("data-theme") == theme
+    assert page.locator("[data-plain]").count() == 0
+
+
+def test_a_map_of_two_texts_shows_both(visit):
+    weights = np.random.default_rng(0).dirichlet(np.ones(4), (2, 3))
+    attention = AttentionMap.from_arrays(weights, ["Le", "chat", "dort"], ["The", "cat", "is", "asleep"])
+    opened = visit(attention.to_html())
+    opened.page.locator("[data-view=heatmap]").wait_for()
+    assert opened.events == []
+    words = opened.page.locator("main").inner_text()
+    assert "The cat is asleep" in words

@@ -97,9 +97,11 @@ def notebook_bundle(
 
 
 def _html(result: Result) -> str:
-    from model_understanding.show.page.document import html_fragment
+    from model_understanding.show.page.document import html_fragment, plain_fragment
 
-    is_part = isinstance(result, Generation | Attribution | AttentionMap | LogitLens | QueryKey)
+    if isinstance(result, Generation):  # all of it is in its table, without a script
+        return plain_fragment(Report.of(result))
+    is_part = isinstance(result, Attribution | AttentionMap | LogitLens | QueryKey)
     if is_part and not _is_empty(result):
         result = Report.of(result)
     if isinstance(result, Report | Comparison):

@@ -147,6 +147,16 @@ def html_fragment(result: Report | Comparison, attention_bytes: int | None = Non
     return with_size(rendered("fragment.html.jinja", _values(result, attention_bytes)))
 
 
+def plain_fragment(report: Report) -> str:
+    """Return a report as HTML for a notebook's output, without a script: text, tables and bars.
+
+    Args:
+        report: The report.
+    """
+    values = {"page_size": SIZE_MARK, **report_content(report)}
+    return with_size(rendered("plain_fragment.html.jinja", values))
+
+
 def report_fragment(report: Report) -> Markup:
     """Return a report as HTML inside a page that has the script and the style sheet already.
 
