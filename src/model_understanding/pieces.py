@@ -89,7 +89,7 @@ def continues_word(piece: str, previous: str) -> bool:
 
 
 def placed_pieces(pieces: Sequence[str]) -> PlacedPieces:
-    """Return the text that pieces spell; pieces without any marks are words, joined by spaces.
+    r"""Return the text that pieces spell; pieces without any marks and blanks are words, joined by spaces.
 
     Args:
         pieces: One string for each token, in order.
@@ -98,6 +98,8 @@ def placed_pieces(pieces: Sequence[str]) -> PlacedPieces:
     'playing chess'
     >>> placed_pieces(["I", "Ġwant", "âĤ", "¬"]).spans
     [(0, 1), (1, 6), (6, 7), (6, 7)]
+    >>> placed_pieces(["play", "ing", " chess"]).text, placed_pieces(["a", " ", "\xc3", "\xa9"]).text
+    ('playing chess', 'a é')
     """
     special = [bool(_SPECIAL.fullmatch(piece)) for piece in pieces]
     plain = [piece for piece, is_special in zip(pieces, special, strict=True) if not is_special]
@@ -106,6 +108,8 @@ def placed_pieces(pieces: Sequence[str]) -> PlacedPieces:
         text, spans = _from_bytes([values or b"" for values in as_bytes])
     elif any("▁" in piece for piece in plain):
         text, spans = _from_bytes([_sentencepiece_bytes(piece) for piece in plain])
+    elif any(piece != piece.strip(" ") for piece in plain):  # they spell their own blanks
+        text, spans = _from_bytes(_character_bytes(plain))
     else:
         text, spans = _from_words(plain)
     placed, at = iter(spans), 0
@@ -156,6 +160,19 @@ def _from_bytes(parts: Sequence[bytes]) -> tuple[str, list[tuple[int, int]]]:
 def _sentencepiece_bytes(piece: str) -> bytes:
     byte = _BYTE.fullmatch(piece)
     return bytes([int(byte[1], 16)]) if byte else piece.replace("▁", " ").encode("utf-8", "replace")
+
+
+def _character_bytes(pieces: Sequence[str]) -> list[bytes]:
+    """Return the bytes of pieces that are text; of single characters that name bytes (ByT5), these bytes."""
+    if all(len(piece) == 1 and piece <= "\xff" for piece in pieces):
+        named = [bytes([ord(piece)]) for piece in pieces]
+        try:
+            b"".join(named).decode()
+        except UnicodeDecodeError:
+            pass
+        else:
+            return named
+    return [piece.encode("utf-8", "replace") for piece in pieces]
 
 
 def _byte_alphabet() -> dict[str, int]:

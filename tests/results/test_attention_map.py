@@ -1,5 +1,6 @@
 """Attention maps: which matrix is which, how tokens join, and what a sink is."""
 
+import types
 from dataclasses import replace
 
 import hard_results as made
@@ -351,3 +352,93 @@ def test_the_steps_of_a_generation_are_joined():
         assert np.array_equal(attention.mask, np.tril(np.ones((5, 5), dtype=bool)))
     with pytest.raises(InputError, match="The steps of a generation must attend to all tokens before them"):
         AttentionMap.from_arrays((prompt, steps[1]), list("abcd"))
+
+
+def steps_of(whole: np.ndarray, prompt: int) -> list[tuple[torch.Tensor, ...]]:
+    """Cut causal weights of one text into what ``generate`` returns: the prompt, then one row per step."""
+    starts = [0, *range(prompt, whole.shape[2])]
+    return [
+        tuple(torch.tensor(layer[None, :, start:end, :end]) for layer in whole)
+        for start, end in zip(starts, [*starts[1:], whole.shape[2]], strict=True)
+    ]
+
+
+def test_what_generate_returns_is_taken_in_every_form():
+    whole = np.tril(np.random.default_rng(1).random((2, 3, 6, 6)) / 6 + 0.01)
+    steps = steps_of(whole, prompt=3)
+    output = types.SimpleNamespace(attentions=tuple(steps))
+    lists = [[layer.tolist() for layer in step] for step in steps]
+    for weights in (steps, tuple(steps), output, lists):
+        for pieces in (["a", "Ġb", "Ġc", "Ġd", "Ġe", "Ġf"], np.array(list("abcdefg"))):
+            attention = AttentionMap.from_arrays(weights, pieces, list(pieces))
+            assert np.allclose(attention.weights, whole, atol=1e-6)
+            assert attention.keys.labels() == tuple("abcdef")
+            assert np.array_equal(attention.mask, np.tril(np.ones((6, 6), dtype=bool)))
+
+
+def test_cross_attention_of_a_generation_has_the_encoders_keys():
+    whole = np.random.default_rng(2).dirichlet(np.ones(5), (2, 3, 4))
+    steps = [tuple(torch.tensor(layer[None, :, row : row + 1]) for layer in whole) for row in range(4)]
+    attention = AttentionMap.from_arrays(steps, [*"wxyz", "end"], list("abcde"))
+    assert np.allclose(attention.weights, whole, atol=1e-6)
+    assert attention.mask.all()
+    assert attention.queries.labels() == tuple("wxyz")
+
+
+def test_a_causal_forward_pass_is_known_by_its_zeros():
+    lower = np.tril(np.ones((4, 4)))
+    weights = (lower / lower.sum(1, keepdims=True))[None, None]
+    attention = AttentionMap.from_arrays(weights, list("abcd"))
+    assert np.array_equal(attention.mask, lower > 0)
+    assert attention.sinks == ()
+    assert AttentionMap.from_arrays(np.eye(4), list("abcd")).mask.all()
+    assert AttentionMap.from_arrays(weights, list("abcd"), mask=np.ones((4, 4))).mask.all()
+
+
+@pytest.mark.parametrize(
+    ("weights", "tokens", "message"),
+    [
+        (None, ["a"], r"The output has no attention weights\. Call the model with output_attentions=True"),
+        (types.SimpleNamespace(attentions=None), ["a"], "The output has no attention weights"),
+        (
+            types.SimpleNamespace(encoder_attentions=(1,), cross_attentions=(1,)),
+            ["a"],
+            r"several kinds of attention: encoder_attentions, cross_attentions\. Pass one of them",
+        ),
+        ((None, np.eye(2)), ["a", "b"], "Some layers have no attention weights"),
+        (np.eye(2), [1, 2], "one string per token. Got list of int"),
+        (np.eye(1), ["a", "b"], "The weights have 1 query, but 2 tokens were passed"),
+    ],
+)
+def test_what_cannot_be_a_map_is_named(weights, tokens, message):
+    with pytest.raises(InputError, match=message):
+        AttentionMap.from_arrays(weights, tokens)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "labels", "words"),
+    [
+        (["I", "Ġwant", "Ġmon", "ey"], ("I", "want", "mon", "ey"), ("I", "want", "money")),
+        (["▁The", "▁Fra", "nce"], ("The", "Fra", "nce"), ("The", "France")),
+        (
+            ["[CLS]", "play", "##ing", "[SEP]"],
+            ("[CLS]", "play", "ing", "[SEP]"),
+            ("[CLS]", "playing", "[SEP]"),
+        ),
+        (["un@@", "able", "to"], ("un", "able", "to"), ("unable", "to")),
+        (["lo", "w</w>", "er</w>"], ("lo", "w", "er"), ("low", "er")),
+        (["play", "ing", " chess"], ("play", "ing", "chess"), ("playing", "chess")),
+        (
+            ["h", "i", " ", "\xe2", "\x82", "\xac"],
+            ("h", "i", "␣", "<0xE2>", "<0x82>", "<0xAC>"),
+            ("hi", "␣", "€"),
+        ),
+        (["âĤ", "¬", "Ġok"], ("<0xE2><0x82>", "<0xAC>", "ok"), ("€", "ok")),
+        (["▁a", "<0xE2>", "<0x82>", "<0xAC>"], ("a", "<0xE2>", "<0x82>", "<0xAC>"), ("a", "€")),
+    ],
+)
+def test_pieces_of_every_kind_of_tokenizer_are_read(pieces, labels, words):
+    count = len(pieces)
+    attention = AttentionMap.from_arrays(np.full((count, count), 1 / count), pieces)
+    assert attention.keys.labels() == labels
+    assert attention.folded("word").keys.labels() == words

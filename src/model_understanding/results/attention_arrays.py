@@ -12,6 +12,31 @@ from model_understanding.tokens import Tokens
 _SHAPES = "(Q, K), (H, Q, K), (L, H, Q, K), or one array per layer of shape (H, Q, K) or (1, H, Q, K)"
 
 
+def attention_of(weights: Any) -> Any:
+    """Return the attentions of a model's output, anything else as it is.
+
+    Args:
+        weights: What a model or ``generate`` returned, or its attentions.
+
+    Raises:
+        InputError: The output has no attention, or that of an encoder and a decoder.
+    """
+    names = ("encoder_attentions", "decoder_attentions", "cross_attentions")
+    several = [name for name in names if getattr(weights, name, None) is not None]
+    if several and not hasattr(weights, "shape"):
+        raise InputError(
+            f"The output has several kinds of attention: {', '.join(several)}.",
+            hint=f"Pass one of them, for example output.{several[0]}.",
+        )
+    if weights is None or (hasattr(weights, "attentions") and weights.attentions is None):
+        raise InputError(
+            "The output has no attention weights.",
+            hint="Call the model with output_attentions=True and attn_implementation='eager', or use "
+            "compute_attention instead.",
+        )
+    return getattr(weights, "attentions", weights)
+
+
 def as_weights(weights: Any) -> Float[np.ndarray, "layers heads queries keys"]:
     """Return attention weights as an array with four axes.
 
@@ -25,8 +50,9 @@ def as_weights(weights: Any) -> Float[np.ndarray, "layers heads queries keys"]:
     Raises:
         InputError: The weights have another shape, hold several texts, or are not numbers.
     """
-    per_layer = isinstance(weights, tuple | list) and bool(weights) and hasattr(weights[0], "shape")
-    if per_layer and any(not hasattr(layer, "shape") for layer in weights):
+    is_sequence = isinstance(weights, tuple | list) and bool(weights)
+    per_layer = is_sequence and hasattr(weights[0], "shape")
+    if is_sequence and any(layer is None for layer in weights):
         raise InputError(
             "Some layers have no attention weights: the model did not return them.",
             hint="Load the model with attn_implementation='eager', or use compute_attention instead.",
@@ -55,27 +81,39 @@ def as_weights(weights: Any) -> Float[np.ndarray, "layers heads queries keys"]:
 
 def is_of_steps(weights: Any) -> bool:
     """Return whether weights are those of ``generate``: for each step a tuple with an array per layer."""
-    return (
-        isinstance(weights, tuple | list)
-        and bool(weights)
-        and isinstance(weights[0], tuple | list)
-        and bool(weights[0])
-        and len(np.shape(weights[0][0]) if hasattr(weights[0][0], "shape") else ()) in (3, 4)
-    )
+    if not _is_filled(weights) or not _is_filled(weights[0]):
+        return False
+    layer = weights[0][0]
+    return layer.ndim in (3, 4) if hasattr(layer, "shape") else _depth(layer) == 4
 
 
-def joined_steps(weights: Any) -> Float[np.ndarray, "layers heads queries keys"]:
-    """Return the weights of ``generate`` as those of one causal forward pass: a row for each token it read.
+def _is_filled(values: Any) -> bool:
+    return isinstance(values, tuple | list) and bool(values)
+
+
+def _depth(values: Any) -> int:
+    """Return how deep lists are nested."""
+    return 1 + _depth(values[0]) if _is_filled(values) else 0
+
+
+def joined_steps(weights: Any) -> tuple[Float[np.ndarray, "layers heads queries keys"], bool]:
+    """Return the weights of ``generate`` as those of one forward pass: a row for each token that was read.
 
     Args:
         weights: For each step a tuple with ``(1, H, Q, K)`` per layer: first those of the prompt, then one
-            row for each token that was written, except the last.
+            row for each token that was written, except the last. All steps of cross-attention have the
+            encoder's keys.
+
+    Returns:
+        The weights, and whether they are causal; cross-attention is not.
 
     Raises:
         InputError: The steps do not follow each other, or hold several texts.
     """
     steps = [as_weights(step) for step in weights]
     shapes = [step.shape for step in steps]
+    if len(steps) > 1 and {shape[2] for shape in shapes} == {1} and len({*shapes}) == 1:
+        return np.concatenate(steps, axis=2), False
     ends = np.cumsum([shape[2] for shape in shapes])
     if any(shape[3] != end or shape[:2] != shapes[0][:2] for shape, end in zip(shapes, ends, strict=True)):
         found = ", ".join(str(tuple(shape)) for shape in shapes[:4])
@@ -87,7 +125,7 @@ def joined_steps(weights: Any) -> Float[np.ndarray, "layers heads queries keys"]
     joined = np.zeros((*shapes[0][:2], int(ends[-1]), int(ends[-1])), dtype=np.float32)
     for step, end in zip(steps, ends, strict=True):
         joined[:, :, end - step.shape[2] : end, :end] = step
-    return joined
+    return joined, True
 
 
 def as_tokens(tokens: Tokens | Sequence[str], count: int, name: str) -> Tokens:
@@ -105,18 +143,31 @@ def as_tokens(tokens: Tokens | Sequence[str], count: int, name: str) -> Tokens:
         InputError: The tokens are not strings, or their number does not match the weights.
     """
     if not isinstance(tokens, Tokens):
-        if isinstance(tokens, str) or not all(isinstance(piece, str) for piece in tokens):
+        pieces = [] if isinstance(tokens, str) else list(tokens)
+        if isinstance(tokens, str) or not all(isinstance(piece, str) for piece in pieces):
+            other = next((type(piece).__name__ for piece in pieces if not isinstance(piece, str)), "")
+            given = f"{type(tokens).__name__}{f' of {other}' if other else ''}"
             raise InputError(
-                f"{name} must be Tokens or one string per token. Got {type(tokens).__name__}.",
+                f"{name} must be Tokens or one string per token. Got {given}.",
                 hint="Pass for example tokenizer.convert_ids_to_tokens(ids).",
             )
-        tokens = Tokens.from_pieces(tokens)
+        tokens = Tokens.from_pieces([str(piece) for piece in pieces])
     if len(tokens) != count:
+        noun = name if count != 1 else {"queries": "query", "keys": "key"}[name]
         raise InputError(
-            f"The weights have {count} {name}, but {len(tokens)} tokens were passed.",
+            f"The weights have {count} {noun}, but {len(tokens)} tokens were passed.",
             hint="Pass all tokens that the model saw, including special tokens, in the order of the weights.",
         )
     return tokens
+
+
+def are_causal(weights: Float[np.ndarray, "layers heads queries keys"]) -> bool:
+    """Return whether weights have the form of a causal mask: 0 after each query, and only there."""
+    queries, keys = weights.shape[2:]
+    if not weights.size or not 1 < queries <= keys:
+        return False
+    is_used = (weights != 0).any(axis=(0, 1))
+    return np.array_equal(is_used, np.tril(np.ones((queries, keys), dtype=bool), keys - queries))
 
 
 def as_mask(

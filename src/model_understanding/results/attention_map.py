@@ -13,9 +13,11 @@ from jaxtyping import Bool, Float, Int
 
 from model_understanding.errors import InputError, NumericalError
 from model_understanding.results.attention_arrays import (
+    are_causal,
     as_mask,
     as_tokens,
     as_weights,
+    attention_of,
     is_of_steps,
     joined_steps,
 )
@@ -153,11 +155,12 @@ class AttentionMap(Drawn):
             weights: Numpy arrays, torch tensors or lists of shape ``(Q, K)``, ``(H, Q, K)`` or
                 ``(L, H, Q, K)``, or a tuple with ``(1, H, Q, K)`` for each layer, as ``output_attentions``
                 returns it; or such a tuple for each step, as ``generate`` returns it: they are joined, with a
-                row for each token that was read (the last one that was written was not).
+                row for each token that was read (the last one that was written was not). The whole output of
+                a model or of ``generate`` does as well.
             queries: Tokens, or one string per token.
             keys: The same; the queries if omitted.
-            mask: Which cells can be attended to, shape ``(Q, K)``; ``"causal"`` for a causal mask; all cells
-                if omitted.
+            mask: Which cells can be attended to, shape ``(Q, K)``; ``"causal"`` for a causal mask. By default
+                a causal mask if the weights are 0 above the diagonal and only there, else all cells.
             map: Kind of weights. Only ``raw`` attention is searched for sinks.
 
         Returns:
@@ -170,14 +173,13 @@ class AttentionMap(Drawn):
         >>> AttentionMap.from_arrays([[1, 0], [0.25, 0.75]], ["The", "plot"], mask="causal").mask.tolist()
         [[True, False], [True, True]]
         """
+        weights = attention_of(weights)
         if is_of_steps(weights):
-            array, mask = joined_steps(weights), "causal" if mask is None else mask
-            if len(queries) == array.shape[2] + 1:
-                queries = (
-                    queries.select(range(array.shape[2]))
-                    if isinstance(queries, Tokens)
-                    else [*queries][: array.shape[2]]
-                )
+            array, is_causal = joined_steps(weights)
+            queries = _without_unread(queries, array.shape[2])
+            if is_causal:
+                mask = "causal" if mask is None else mask
+                keys = None if keys is None else _without_unread(keys, array.shape[3])
         else:
             array = as_weights(weights)
         query_tokens = as_tokens(queries, array.shape[2], "queries")
@@ -191,7 +193,7 @@ class AttentionMap(Drawn):
             queries=query_tokens,
             keys=as_tokens(query_tokens if keys is None else keys, array.shape[3], "keys"),
             weights=array,
-            mask=as_mask(mask, *array.shape[2:]),
+            mask=as_mask("causal" if mask is None and are_causal(array) else mask, *array.shape[2:]),
             layers=tuple(range(array.shape[0])),
             heads=tuple(range(array.shape[1])),
             map=map,
@@ -467,6 +469,13 @@ def _read(file: Path) -> Any:
             raise ValueError(f"{_HEADER} is no JSON object")
         names = array_names(file) - {_HEADER}
         return result_from_dict(header | {name: read_array(file, name) for name in names})
+
+
+def _without_unread(tokens: Tokens | Sequence[str], count: int) -> Tokens | Sequence[str]:
+    """Return tokens without the last one if there is one too many: what was written last was never read."""
+    if isinstance(tokens, str) or len(tokens) != count + 1:
+        return tokens
+    return tokens.select(range(count)) if isinstance(tokens, Tokens) else [*tokens][:count]
 
 
 def _starts(groups: Sequence[Sequence[int]]) -> Int[np.ndarray, " groups"]:
