@@ -12,13 +12,14 @@ import { toast } from "../ui/toast";
 import { Tooltip } from "../ui/tooltip";
 import { helpDialog } from "../views/help";
 import { toolbar } from "../views/toolbar";
+import { SYMBOLS } from "../words";
 import { followAddress, fragmentOf, stateOf } from "./address";
 import { changesView } from "./changes";
 import { scoresExport } from "./export";
 import { findUnit, KEYS } from "./find";
 import { headline, inputs, why } from "./header";
 import { matrixView, movedHead, movedLayer } from "./matrix";
-import { type ComparisonContext, type ComparisonState, shownOf, valueWords } from "./state";
+import { type ComparisonContext, type ComparisonState, SIDES, shownOf, valueWords } from "./state";
 import { textsView } from "./texts";
 
 export interface ComparisonOptions {
@@ -271,7 +272,10 @@ function drawers(context: ComparisonContext, size = ""): Child[] {
       drawer(store, "attention", "Where attention differs: layers and heads", () => matrixView(context)),
     outputs.length > 0 && drawer(store, "outputs", "Outputs", () => [pairs(outputs, "difference")]),
     evaluations.length > 0 &&
-      drawer(store, "tests", "How was this tested?", () => [pairs(evaluations, "verdict")]),
+      drawer(store, "tests", "How was this tested?", () => [
+        verdicts(context),
+        pairs(evaluations, "verdict"),
+      ]),
     drawer(store, "about", "Provenance and how to read this", () => [
       h(
         "div",
@@ -287,6 +291,27 @@ function drawers(context: ComparisonContext, size = ""): Child[] {
       ),
     ]),
   ];
+}
+
+/** What the verdict on each side rests on. */
+function verdicts({ payload, store }: ComparisonContext): HTMLElement {
+  const element = h("div", {});
+  store.watch(["attribution", "level", "target"], (state) => {
+    const trust = shownOf(payload, state)?.target.trust ?? [];
+    replace(
+      element,
+      ...trust.map(({ verdict, words }, side) =>
+        h(
+          "p",
+          {},
+          h("strong", {}, `${SIDES[side]}: ${SYMBOLS[verdict]} ${verdict}`),
+          words && ". ",
+          bdi(words),
+        ),
+      ),
+    );
+  });
+  return element;
 }
 
 function pairs(rows: readonly NamedPair[], remark: string): HTMLElement {

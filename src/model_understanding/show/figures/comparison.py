@@ -138,7 +138,7 @@ def _scores_panels(
         masked_label="not in this text",
         excluded_label="special token, not on the scale",
         as_percent=part.measure != "score",
-        least_peak=full,
+        reach=full,
     )
     details = [f"difference: {_COLOR_NOTE}", *([f"{more} more targets are not shown"] if more > 0 else [])]
     return [*panels, _panel(grid, "Scores of every word", details, (), colors)]
@@ -236,7 +236,7 @@ def _attention_panel(part: AttentionComparison, view: ComparisonView, colors: Pa
         scale="difference in attention",
         masked_label="not in both texts, or masked",
         as_percent=part.has_shares,
-        least_peak=full_color(differences, float(reaches(part)[-1, -1])),
+        reach=full_color(differences, float(reaches(part)[-1, -1])),
     )
     details = [*([part.reason] if part.reason else []), _COLOR_NOTE]
     cautions = () if view.scores else view.cautions

@@ -46,6 +46,9 @@ def comparison_content(comparison: Comparison) -> dict[str, Any]:
         Values by name.
     """
     view = comparison_view(comparison)
+    sizes = [abs(change.size) for change in view.outputs]
+    is_shares = all(pair.quantity == "probability" for pair in comparison.outputs)
+    full = 1.0 if is_shares else max(sizes, default=1.0) or 1.0
     parts = zip(view.scores, comparison.attributions, strict=False)
     return {
         "title": " → ".join(answer.name for answer in view.answers),
@@ -57,7 +60,7 @@ def comparison_content(comparison: Comparison) -> dict[str, Any]:
         "texts": () if view.scores else _texts(comparison.alignment),
         "swatches": [word_style(strength, True) for strength in _SWATCHES],
         "marks": {kind: style for kind, style in _MARKS.items() if kind in comparison.alignment.kinds()},
-        "outputs": [(change, None) for change in view.outputs[:_MAX_ROWS]],
+        "outputs": [(change, bar(change.size / full, True)) for change in view.outputs[:_MAX_ROWS]],
         "omitted_outputs": max(0, len(view.outputs) - _MAX_ROWS),
         "attention": [_attention(part) for part in shown_maps(comparison)[:MAX_PARTS]],
         "omitted_parts": omitted_parts(comparison),

@@ -32,6 +32,7 @@ from model_understanding.show.views.compared_attention import (
 )
 from model_understanding.show.views.compared_scores import ScoresView, main_scores
 from model_understanding.show.views.compared_words import Change, joined_once, points, unit_labels, with_sign
+from model_understanding.tokens import Tokens
 
 MAX_PARTS = 12
 """Attributions, and attention maps, on a page."""
@@ -222,7 +223,9 @@ def _inputs(comparison: Comparison) -> str:
         if report.generation is not None:
             tokens = tokens.select(range(report.generation.prompt_length))
         sides.append(tokens.fold(tokens.groups("word")))
-    alignment = match_tokens(*sides).alignment(*sides)
+    # Blanks that one tokenizer makes tokens of are no words.
+    first, second = (tokens.select([*_worded(tokens)]) for tokens in sides)
+    alignment = match_tokens(first, second).alignment(first, second)
     kinds = np.array(alignment.kinds())[~alignment.special]
     replaced, removed, added = (
         int((kinds == kind).sum()) for kind in ("replaced", "first only", "second only")
@@ -243,6 +246,11 @@ def _inputs(comparison: Comparison) -> str:
     if "unknown" in models:
         return words
     return f"{words} · {'same model' if models[0] == models[1] else 'two models'}"
+
+
+def _worded(tokens: Tokens) -> Iterator[int]:
+    """Yield the positions of tokens that are not just blanks."""
+    return (index for index, text in enumerate(tokens.surfaces()) if text.strip())
 
 
 def _output_changes(outputs: Sequence[ValuePair]) -> Iterator[Change]:
