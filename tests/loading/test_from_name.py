@@ -49,7 +49,8 @@ def test_a_gguf_file_loads(tmp_path):
     write_tiny_gguf(path)
     visualizer = GenerativeModelVisualizer(path)
     assert visualizer.compute_saliency("abab").scores.any()
-    assert visualizer.runner.model.loaded.provenance.model == str(path)
+    provenance = visualizer.runner.model.loaded.provenance
+    assert (provenance.model, provenance.is_local) == ("tiny.gguf", True)
 
 
 # --- tokenizers ---
@@ -82,7 +83,7 @@ def test_a_tokenizer_by_folder(saved):
 
 def test_provenance(saved):
     provenance = ModelVisualizer(saved / "bert", device="cpu", revision="v1").runner.model.loaded.provenance
-    assert provenance.model == str(saved / "bert")
+    assert (provenance.model, provenance.is_local) == ("bert", True), "no path leaves the machine"
     assert (provenance.task, provenance.architecture) == (
         "sequence-classification",
         "BertForSequenceClassification",

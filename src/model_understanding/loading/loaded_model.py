@@ -1,6 +1,7 @@
 """A model ready to be explained, and its provenance."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ import torch
 from model_understanding.loading.options import LoadingOptions
 from model_understanding.loading.wrappers import config_of, device_of, dtype_of, input_embeddings
 from model_understanding.results import Provenance
-from model_understanding.results.provenance import versions_of
+from model_understanding.results.provenance import name_of_path, versions_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,8 +59,12 @@ def provenance_of(
         options: How it was loaded.
         cautions: Warnings to show with every result.
     """
+    path = Path(name).expanduser()
+    shown, is_local = (name, False)
+    if path.exists():
+        shown, is_local = name_of_path(str(path.absolute() if path.name.strip(".") else path.resolve()))
     return Provenance(
-        model=name,
+        model=shown,
         task=task,
         architecture=type(model).__name__,
         tokenizer=type(tokenizer).__name__,
@@ -69,4 +74,5 @@ def provenance_of(
         attention_implementation=getattr(config_of(model), "_attn_implementation", None),
         versions=versions_of("torch", "transformers", "numpy"),
         cautions=cautions,
+        is_local=is_local,
     )

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from model_understanding.results import AttentionMap, Attribution, LogitLens, Report
+from model_understanding.results import AttentionMap, Attribution, LogitLens, Provenance, Report
 
 
 def attribution_code(report: Report, attribution: Attribution) -> list[str]:
@@ -159,7 +159,7 @@ def _code(
     return _pieces(
         (
             f"from model_understanding import {imported}\n\n",
-            f"visualizer = {visualizer}({report.provenance.model!a})\n",
+            f"visualizer = {visualizer}({_model_argument(report.provenance)})\n",
             f"{result} = visualizer.{method}(\n    {text}",
             *keywords,
             f",\n){comment}\n",
@@ -168,6 +168,15 @@ def _code(
             "\n",
         )
     )
+
+
+def _model_argument(provenance: Provenance) -> str:
+    """Return what a visualizer is built from: a Hub ID, or a path or model for the reader to fill in."""
+    if provenance.is_local:
+        return ascii(f"path/to/{provenance.model}")
+    if provenance.model == provenance.architecture:
+        return "model=model, tokenizer=tokenizer"
+    return ascii(provenance.model)
 
 
 def _pieces(parts: Iterable[str]) -> list[str]:
