@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from model_understanding.results import Attribution, Report
-from model_understanding.show.shared.units import default_level, unit_groups
+from model_understanding.show.shared.units import TextUnits, default_level, unit_scores
 from model_understanding.show.shared.words import are_steps, explained_name, printable, target_label
 from model_understanding.show.views.saliency import prompt_scores
 from model_understanding.show.views.trust import NOT_MEASURED, Trust, trust_of
@@ -72,12 +73,13 @@ def main_reading(report: Report) -> Reading | None:
     return next(_readings(report), None)
 
 
-def why_pieces(row: Attribution, level: Level) -> tuple[str, ...]:
+def why_pieces(row: Attribution, level: Level, units: TextUnits | None = None) -> tuple[str, ...]:
     """Return in pieces of a sentence which words the scores of one target name.
 
     Args:
         row: An attribution of one target.
         level: The level at which words are named.
+        units: The units of the text at this level, where there are many rows over one text.
 
     Returns:
         Plain pieces and, at odd places, words of the text.
@@ -86,15 +88,17 @@ def why_pieces(row: Attribution, level: Level) -> tuple[str, ...]:
     >>> why_pieces(found, "token")
     ('mostly ', 'happy', '; against: ', 'thin')
     """
-    folded = row.joined(unit_groups(row.tokens, level, row.valid[0].tolist()))
-    scores = folded.scores[0].astype(np.float64)
-    counted = folded.valid[0] & ~folded.tokens.special
+    units = TextUnits(row.tokens, level) if units is None else units
+    groups = units.groups(row.valid[0])
+    starts = [group[0] for group in groups]
+    scores = unit_scores(row, 0, groups)
+    counted = np.logical_or.reduceat(row.valid[0], starts) & ~row.tokens.special[starts]
     peak = float(np.abs(scores[counted]).max(initial=0))
     if not counted.any():
         return ("no word of the text has a score",)
     if peak == 0:
         return ("no word of the text has an effect",)
-    labels = [_name(label) for label in folded.tokens.labels()]
+    labels = [_name(units.label(group)) for group in groups]
     ranked = [int(unit) for unit in np.argsort(-np.abs(scores), kind="stable") if counted[unit]]
 
     def named(sign: float, count: int) -> tuple[list[str], float]:
@@ -109,7 +113,7 @@ def why_pieces(row: Attribution, level: Level) -> tuple[str, ...]:
 
     words, share = named(1, _MOST)
     lead = "mostly " if share >= _MOSTLY else "spread over the text, most of all "
-    if not folded.signed:
+    if not row.signed:
         return ("most sensitive to ", *_listed(words))
     against, _ = named(-1, _LEAST)
     if not words:
@@ -117,6 +121,7 @@ def why_pieces(row: Attribution, level: Level) -> tuple[str, ...]:
     return (lead, *_listed(words), *(("; against: ", *_listed(against)) if against else ()))
 
 
+@lru_cache(maxsize=4096)
 def _name(label: str) -> str:
     """Return a word as it stands in a sentence; sentences, punctuation and blanks in quotes."""
     name = printable(label.strip(" ") or label)
@@ -139,6 +144,7 @@ def _readings(report: Report) -> Iterator[Reading]:
     is_judged: set[str] = set()  # the verdicts that have found their map
     for index, attribution in enumerate((*report.attributions, *contrasts)):
         level = default_level(attribution.tokens)
+        units = TextUnits(attribution.tokens, level)
 
         def trust(row: Attribution) -> Trust:
             target = row.targets[0].description()
@@ -158,7 +164,7 @@ def _readings(report: Report) -> Iterator[Reading]:
                 first=0,
                 last=last,
                 title="Why this answer?",
-                why=why_pieces(whole, level),
+                why=why_pieces(whole, level, units),
                 level=level,
                 of_prompt=True,
                 trust=trust(whole),
@@ -170,7 +176,7 @@ def _readings(report: Report) -> Iterator[Reading]:
                 first=step,
                 last=step,
                 title=_title(row),
-                why=why_pieces(row, level),
+                why=why_pieces(row, level, units),
                 level=level,
                 trust=trust(row),
             )

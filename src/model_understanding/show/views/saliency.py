@@ -8,7 +8,7 @@ import numpy as np
 from model_understanding.results import Attribution
 from model_understanding.results.target import QUANTITY_NAMES
 from model_understanding.show.shared.runs import Run, highlighted_runs
-from model_understanding.show.shared.units import default_level, unit_groups
+from model_understanding.show.shared.units import TextUnits, default_level
 from model_understanding.show.shared.words import (
     format_number,
     format_percent,
@@ -153,7 +153,7 @@ def saliency_view(
     if of_prompt:
         explained = prompt_scores(explained)
     level = default_level(attribution.tokens) if level is None else level
-    groups = unit_groups(attribution.tokens, level, explained.valid[0].tolist())
+    groups = TextUnits(attribution.tokens, level).groups(explained.valid[0])
     folded = explained if len(groups) == len(explained.tokens) else explained.joined(groups)
     is_generated = explained.targets[0].task == "causal-lm"
     units = _units(folded, _targeted(explained, groups))

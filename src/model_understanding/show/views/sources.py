@@ -1,13 +1,12 @@
 """What each of several targets depends on: source × generated token, or source × class."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from model_understanding.results import Attribution
-from model_understanding.show.shared.units import default_level, unit_groups
+from model_understanding.show.shared.units import TextUnits, default_level, unit_scores
 from model_understanding.show.shared.words import (
     are_steps,
     gap_text,
@@ -84,14 +83,13 @@ def sources_view(attribution: Attribution, level: Level | None = None) -> Source
     """
     tokens = attribution.tokens
     level = default_level(tokens) if level is None else level
-    groups = unit_groups(tokens, level)
-    characters = {group[0] for group in tokens.groups("character")}
+    units = TextUnits(tokens, level)
     totals, tops = [], []
     for row in range(len(attribution.targets)):
-        total, top = _top(attribution, row, _divided(groups, attribution.valid[row : row + 1], characters))
+        total, top = _top(attribution, row, units)
         totals.append(total)
         tops.append(top)
-    columns = _divided(groups, attribution.valid, characters)
+    columns = units.groups(attribution.valid)
     folded = attribution if len(columns) == len(tokens) else attribution.joined(columns)
     scores, special = folded.scores.astype(np.float64), folded.tokens.special
     shares = scores / np.array(totals).reshape(-1, 1)
@@ -113,41 +111,19 @@ def sources_view(attribution: Attribution, level: Level | None = None) -> Source
     )
 
 
-def _top(
-    attribution: Attribution, row: int, groups: Sequence[Sequence[int]]
-) -> tuple[float, tuple[Source, ...]]:
-    """Return the sum of absolute scores of a row over groups of neighbors, and the largest groups."""
-    values = attribution.scores[row].astype(np.float64)
-    starts = [group[0] for group in groups]
-    norm = "l1" if attribution.signed else attribution.parameters.get("norm", "l2")
-    if norm == "l2":
-        scores = np.sqrt(np.add.reduceat(values**2, starts))
-    else:
-        scores = (np.maximum if norm == "max" else np.add).reduceat(values, starts)
+def _top(attribution: Attribution, row: int, units: TextUnits) -> tuple[float, tuple[Source, ...]]:
+    """Return the sum of the absolute scores of a row over its units, and the largest units."""
+    groups = units.groups(attribution.valid[row])
+    scores = unit_scores(attribution, row, groups)
     total = float(np.abs(scores).sum()) or 1.0
-    sizes = np.where(attribution.tokens.special[starts], 0, np.abs(scores))
+    special = attribution.tokens.special[[group[0] for group in groups]]
+    sizes = np.where(special, 0, np.abs(scores))
     listed = [int(unit) for unit in np.argsort(-sizes, kind="stable")[:LISTED] if sizes[unit]]
-    labels = attribution.tokens.fold([groups[unit] for unit in listed]).labels()
     return total, tuple(
         Source(
-            label=printable(label, _LABEL),
+            label=printable(units.label(groups[unit]), _LABEL),
             share=float(scores[unit]) / total,
             share_text=signed_percent(float(scores[unit]) / total, attribution.signed),
         )
-        for unit, label in zip(listed, labels, strict=True)
+        for unit in listed
     )
-
-
-def _divided(
-    groups: Sequence[Sequence[int]], valid: np.ndarray, characters: set[int]
-) -> list[tuple[int, ...]]:
-    """Return groups divided wherever the scores of some row end, but never within a visible character."""
-    ends = {int(token) + 1 for token in np.flatnonzero((valid[:, 1:] != valid[:, :-1]).any(axis=0))}
-    cuts = ends & characters
-    divided: list[list[int]] = []
-    for group in groups:
-        for token in group:
-            if token == group[0] or token in cuts:
-                divided.append([])
-            divided[-1].append(token)
-    return [tuple(group) for group in divided]
