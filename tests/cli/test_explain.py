@@ -350,7 +350,7 @@ def test_a_page_of_several_texts_has_an_index(command: Callable, classifier: str
     page = path.read_text()
     assert page.count('<details class="mu-entry">') == 2
     assert page.count('data-model-understanding="fragment"') == 2
-    assert page.count("<script>") == 1
+    assert page.count('<script>"use strict";') == 1
     assert "<strong>text 2:</strong> The text is empty." in page
 
 

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from page_elements import plain, words_of
+from page_elements import Elements, plain, words_of
 from sample_results import attribution, classification, generation, text_of, tokens_of
 
 from model_understanding.results import Attribution, Evaluation, Report
@@ -18,9 +18,7 @@ from model_understanding.tokens import Tokens
 def test_a_page_is_one_document_that_loads_nothing():
     page = html_page(classification())
     assert page.startswith("<!DOCTYPE html>")
-    assert page.count("<script>") == 1
-    assert page.count('<script type="application/json">') == 1
-    assert page.count("<script") == page.count("</script>") == 2
+    assert Elements(page).tags.count("script") == page.count("</script>") == 2
     assert not re.search(r"https?://", page.replace("http://www.w3.org/2000/svg", ""))
     assert not re.search(r'\b(src|srcset)="', plain(page))
 
@@ -182,7 +180,7 @@ def test_a_fragment_is_one_element_and_what_a_notebook_shows():
     fragment = html_fragment(classification()).strip()
     assert fragment.startswith('<div class="model-understanding" data-model-understanding="fragment" ')
     assert fragment.endswith("</div>")
-    assert "<html" not in fragment
+    assert "html" not in Elements(fragment).tags
     bundle = classification()._repr_mimebundle_()
     assert bundle["text/html"].strip() == fragment
     assert bundle["text/plain"].startswith("positive 99.8 % · demo:sentiment")

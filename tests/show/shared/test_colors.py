@@ -83,6 +83,7 @@ def test_a_masked_cell_looks_unlike_a_weight_of_zero(theme):
 def test_the_page_has_every_color_in_both_themes():
     for colors in PALETTES.values():
         assert f"--mu-muted:{colors.muted};" in palette_css()
+        assert f"--mu-supports:{colors.supports};" in palette_css()
 
 
 def test_an_unknown_theme_is_refused():

@@ -17,6 +17,7 @@ from model_understanding.show.page.document import (
     with_size,
 )
 from model_understanding.show.shared.words import report_headline
+from model_understanding.show.views.reading import main_reading
 
 _MOST_CHARACTERS = 300  # of a text in the index
 
@@ -54,13 +55,13 @@ def _entry(entry: Entry) -> dict[str, Any]:
     if isinstance(entry.report, Failure):
         return {"source": entry.source, "failure": str(entry.report)}
     report = entry.report
-    verdict = next((one.verdict for one in report.evaluations if one.verdict is not None), "")
+    reading = main_reading(report)
     text = " · ".join(report.texts[:1] if report.generation is not None else report.texts)
     return {
         "source": entry.source,
         "failure": "",
         "headline": report_headline(report),
-        "verdict": verdict,
+        "verdict": "" if reading is None else f"{reading.trust.symbol} {reading.trust.verdict}",
         "text": text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…",
         "report": report_fragment(report),
     }

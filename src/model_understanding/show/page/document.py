@@ -16,7 +16,6 @@ from model_understanding.show.page.css import ROOT, palette_css
 from model_understanding.show.page.report_content import report_content
 from model_understanding.show.payload.comparison import comparison_json
 from model_understanding.show.payload.report import payload_json
-from model_understanding.show.shared.runs import paragraph_direction
 from model_understanding.tokens import visible_text
 
 
@@ -55,7 +54,7 @@ def static_text(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("model_understanding.show", "templates"),
         autoescape=True,
         finalize=_printable,
@@ -63,8 +62,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["direction"] = paragraph_direction
-    return environment
 
 
 def _printable(value: Any) -> Any:

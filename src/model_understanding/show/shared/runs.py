@@ -3,8 +3,7 @@
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import takewhile
-from typing import Any, Literal
+from typing import Literal
 
 from model_understanding.tokens import Tokens, visible_text
 
@@ -117,9 +116,3 @@ def direction_of(texts: Iterable[str]) -> Literal["ltr", "rtl"]:
             if strength == "L":
                 return "ltr"
     return "ltr"
-
-
-def paragraph_direction(words: list[Any], start: int = 0) -> str:
-    """Return the direction of the paragraph that starts at one of the words; pills do not count."""
-    rest = takewhile(lambda word: not word.opens, words[start + 1 :])
-    return direction_of(word.text for word in (*words[start : start + 1], *rest) if word.css != "mu-pill")
