@@ -5,11 +5,13 @@ import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import tiny_models
 
-from model_understanding import Estimate, InputError, ModelVisualizer
+from model_understanding import Estimate, InputError, ModelVisualizer, StoppedError
 from model_understanding.cli.progress import Steps
 from model_understanding.show import progress as progress_module
 from model_understanding.show.progress import delayed, progress_bar
@@ -55,13 +57,64 @@ def test_a_step_shows_its_share_only_on_a_terminal_and_only_where_it_is_long(
     monkeypatch.setattr(progress_module, "DELAY", 0.0)
     with Steps() as steps:
         steps("Explaining")
-        found = visualizer().analyze(
-            TEXT, method="kernel_shap", show=False, progress=steps.following("Explaining")
+        found = visualizer().compute_saliency(
+            TEXT, method="kernel_shap", progress=steps.following("Explaining")
         )
-        assert found.attributions
+        assert found.scores.any()
         assert steps._progress is not None
         (task,) = steps._progress.tasks
         assert (task.description, task.completed, task.total) == ("Explaining", 1.0, 1.0)
+
+
+def test_the_answer_and_its_colored_text_are_shown_before_the_scores_are_tested(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    with Steps() as steps:
+        steps("Explaining")
+        report = visualizer().analyze(TEXT, show=False, progress=steps.following("Explaining"))
+        assert steps._progress is not None
+        (task,) = steps._progress.tasks
+        assert task.description == "Reading attention and layers"
+    shown = capsys.readouterr().err
+    steps_seen = [word for word in ("Explaining", "wonderful", "Testing the scores") if word in shown]
+    assert [shown.index(word) for word in steps_seen] == sorted(shown.index(word) for word in steps_seen)
+    assert len(steps_seen) == 3
+    label = report.prediction.label if report.prediction else ""
+    assert shown.index(label) < shown.index("Testing the scores")
+    assert "Faithfulness" not in shown
+    assert shown.rstrip().endswith("\x1b[2K")  # all of it is taken off the screen
+
+
+def test_each_part_of_a_report_is_named_and_comes_with_the_report_so_far() -> None:
+    told: list[tuple[str, int, int | None, Any]] = []
+
+    def tell(done: int, total: int | None, part: str, report: Any) -> None:
+        told.append((part, done, total, report))
+
+    report = visualizer().analyze(TEXT, show=False, progress=tell)
+    parts = list(dict.fromkeys(part for part, *_ in told))
+    assert parts == ["Explaining", "Testing the scores", "Reading attention and layers"]
+    for part in parts:
+        counted = [(done, total) for name, done, total, _ in told if name == part]
+        assert counted[0][0] == 0
+        assert counted[-1][0] == counted[-1][1]
+        assert counted == sorted(counted, key=lambda numbers: numbers[0])
+    so_far = {part: known for part, _, _, known in told}
+    assert so_far["Explaining"] is None
+    assert np.array_equal(so_far["Testing the scores"].attributions[0].scores, report.attributions[0].scores)
+    assert not so_far["Testing the scores"].evaluations
+    assert so_far["Reading attention and layers"].evaluations == report.evaluations
+    first_part: list[int] = []
+    visualizer().analyze(TEXT, show=False, progress=lambda done, total: first_part.append(done))
+    assert first_part == [done for part, done, *_ in told if part == "Explaining"]
+
+
+def test_the_test_of_the_scores_can_be_stopped() -> None:
+    with pytest.raises(StoppedError):
+        visualizer().analyze(
+            TEXT, show=False, progress=lambda done, total, part: part == "Explaining" or done == 0
+        )
 
 
 def test_an_unasked_bar_waits() -> None:

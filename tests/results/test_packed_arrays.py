@@ -31,19 +31,21 @@ def test_an_array_comes_back_to_the_bit(array):
 
 @pytest.mark.parametrize("least", [0.0, -0.5])
 def test_a_rounded_array_is_off_by_half_a_step_and_keeps_its_zeros(least):
-    array = np.where(NUMBERS.random((50, 50)) < 0.3, 0, NUMBERS.uniform(least, 3.0, (50, 50))).astype(
+    array = np.where(NUMBERS.random((2, 50, 50)) < 0.3, 0, NUMBERS.uniform(least, 3.0, (2, 50, 50))).astype(
         np.float32
     )
     content = packed(array, rounded=True)
     again = unpacked(content)
     assert np.abs(again - array).max() <= content["step"] / 2 + 1e-7
-    assert content["step"] <= 3.0 / 32767
+    assert content["step"] <= 3.0 / 8192
     assert (again[array == 0] == 0).all()
     assert unpacked(packed(again, rounded=True)).tolist() == again.tolist()
+    single = unpacked(packed(array[:1], rounded=True))
+    np.testing.assert_array_equal(single, array[:1], "a single matrix, which is printed, keeps every digit")
 
 
 def test_zeros_alone_can_be_rounded():
-    assert unpacked(packed(np.zeros((2, 2), np.float32), rounded=True)).tolist() == [[0, 0], [0, 0]]
+    assert unpacked(packed(np.zeros((2, 1, 2), np.float32), rounded=True)).tolist() == [[[0, 0]], [[0, 0]]]
 
 
 def data_of(content: bytes) -> str:

@@ -9,19 +9,28 @@ from model_understanding.model.metering import Progress, run_with_progress
 from model_understanding.passes.dry_run import dry_run
 from model_understanding.passes.runner import Runner
 from model_understanding.results import Attribution, Estimate
-from model_understanding.show.progress import progress_bar
+from model_understanding.show.progress import EXPLAINING, progress_bar
 
 Result = TypeVar("Result")
 ProgressChoice = Progress | bool | None
 
 
-def with_progress(runner: Runner, call: Callable[[Runner], Result], progress: ProgressChoice) -> Result:
+def with_progress(
+    runner: Runner,
+    call: Callable[[Runner], Result],
+    progress: ProgressChoice,
+    *,
+    part: str = EXPLAINING,
+    report: Any = None,
+) -> Result:
     """Call a function with a runner, and report its progress if the caller wants that.
 
     Args:
         runner: The runner.
         call: What to run. Where progress is shown, a dry run of it counts the passes first.
         progress: As ``compute_saliency`` takes it.
+        part: What runs, for the caller.
+        report: The report so far.
 
     Returns:
         What the call returned.
@@ -29,10 +38,26 @@ def with_progress(runner: Runner, call: Callable[[Runner], Result], progress: Pr
     Raises:
         StoppedError: The caller's function returned ``False``.
     """
-    with progress_bar(progress) as report:
-        if report is None:
+    with progress_bar(progress, part, report) as tell:
+        if tell is None:
             return call(runner)
-        return run_with_progress(lambda: call(runner), report, lambda: _total(runner, call))
+        return run_with_progress(lambda: call(runner), tell, lambda: _total(runner, call))
+
+
+def as_part(call: Callable[[], Result], progress: ProgressChoice, part: str, report: Any) -> Result:
+    """Call a function whose passes are not known in advance, and report its progress.
+
+    Args:
+        call: What to run.
+        progress: As ``compute_saliency`` takes it.
+        part: What runs, for the caller.
+        report: The report so far.
+
+    Raises:
+        StoppedError: The caller's function returned ``False``.
+    """
+    with progress_bar(progress, part, report) as tell:
+        return call() if tell is None else run_with_progress(call, tell, lambda: None)
 
 
 def estimate_of(

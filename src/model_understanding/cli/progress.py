@@ -1,15 +1,21 @@
 """Shows the steps of a command on stderr: a progress bar on a terminal, one line per step elsewhere."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from model_understanding.cli.console import message_console
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.progress import Progress, ProgressColumn, TaskID
+
+    from model_understanding.results import Report
+
+_STEP_LINES = 3  # of the screen, which the steps need below the beginning of a report
 
 
 class Steps:
@@ -26,12 +32,14 @@ class Steps:
         self._task: TaskID | None = None
         self._step = ""
         self._counted_from: float | None = None
+        self._preview: RenderableType | None = None
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-            self._progress = Progress(
+            self._progress = _progress_below(
+                lambda: self._preview,
                 SpinnerColumn(finished_text="✓"),
                 TextColumn("{task.description}", markup=False),
                 _share_column(),
@@ -105,10 +113,13 @@ class Steps:
             self._progress.start()
 
     def following(self, step: str) -> Any:
-        """Return a ``progress`` argument for a visualizer, which shows the share done of a long step.
+        """Return a ``progress`` argument for a visualizer, which shows what runs, and how much of it is done.
+
+        The answer and the colored text stand above it as soon as they are known. All of it is taken off the
+        screen at the end, when the whole report is printed.
 
         Args:
-            step: The step.
+            step: What runs first.
 
         Returns:
             A function, or ``False`` without a terminal.
@@ -117,7 +128,39 @@ class Steps:
 
         if self._progress is None:
             return False
-        return delayed(lambda done, total: self(step, done / total if total else None), DELAY)
+        long = delayed(lambda done, total: self(self._step, done / total if total else None), DELAY)
+
+        def follow(done: int, total: int | None, part: str = step, report: "Report | None" = None) -> None:
+            if report is not None and self._preview is None:
+                self._show(report)
+            if part != self._step:
+                self(part)
+            long(done, total)
+
+        return follow
+
+    def _show(self, report: "Report") -> None:
+        """Show the answer and the colored text of a report above the steps."""
+        from rich.console import Console
+        from rich.text import Text
+
+        from model_understanding.show.terminal.report import print_beginning
+
+        # Printing to the console of the steps would take a picture of these, too.
+        shown = self._console
+        console = Console(
+            file=StringIO(),
+            width=shown.width,
+            force_terminal=True,
+            color_system=shown.color_system,  # pyright: ignore[reportArgumentType]
+            legacy_windows=False,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+        print_beginning(report, console)
+        lines = console.file.getvalue().split("\n")  # pyright: ignore[reportAttributeAccessIssue]
+        self._preview = Text.from_ansi("\n".join(lines[: max(shown.height - _STEP_LINES, 1)]))
 
     def _finish(self) -> None:
         if self._progress is None or self._task is None:
@@ -151,3 +194,18 @@ def _share_column() -> "ProgressColumn":
             return Text("") if task.total is None or task.finished else super().render(task)
 
     return ShareColumn(bar_width=24)
+
+
+def _progress_below(
+    preview: "Callable[[], RenderableType | None]", *columns: Any, **options: Any
+) -> "Progress":
+    """Return a display of tasks with something else above them, where there is something."""
+    from rich.progress import Progress
+
+    class ProgressBelow(Progress):
+        def get_renderables(self) -> "Iterable[RenderableType]":
+            above = preview()
+            yield from () if above is None else (above,)
+            yield from super().get_renderables()
+
+    return ProgressBelow(*columns, **options)

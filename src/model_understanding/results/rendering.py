@@ -62,8 +62,9 @@ class Rendered(Displayed, abstract=True):
 
         ``.html`` is a self-contained page; ``.png``, ``.svg`` and ``.pdf`` are figures; ``.csv`` has the
         scores. ``.json`` and ``.npz`` (reports and attention maps, the arrays under names of their own) can
-        be loaded again and give the same page, figures and text: scores have every digit, attention weights
-        are rounded by at most 0.006 % of the largest unless ``exact``.
+        be loaded again and give the same page, figures and text: scores and the matrix that is printed
+        have every digit, attention weights of several layers or heads are rounded by at most 0.01 % of the
+        largest unless ``exact``.
 
         Args:
             path: File to write; it is written atomically.

@@ -14,7 +14,7 @@ from model_understanding.attention.keep import AxisChoice, Keep
 from model_understanding.attention.protocol import AttentionMapMethod
 from model_understanding.attention.read import attention_for_report, query_key_of, read_attention
 from model_understanding.attribution.choose import MethodChoice, check_method
-from model_understanding.attribution.cost import ProgressChoice, estimate_of, with_progress
+from model_understanding.attribution.cost import ProgressChoice, as_part, estimate_of, with_progress
 from model_understanding.attribution.isolation import Errors, attempted, in_place, isolated, readable, skips
 from model_understanding.attribution.run import attribute, attribute_each, groups_of_equal_length
 from model_understanding.checks import takes_former_names
@@ -32,6 +32,7 @@ from model_understanding.results import (
     AttentionMap,
     Attribution,
     Estimate,
+    Evaluation,
     Failure,
     HeadScores,
     LogitLens,
@@ -41,6 +42,7 @@ from model_understanding.results import (
     Target,
 )
 from model_understanding.results.target import Quantity, function_target
+from model_understanding.show.progress import READING, TESTING
 from model_understanding.targets.classification import ClassName, prediction_of, resolve_targets
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 from model_understanding.text.detokenization import pieces_of
@@ -590,8 +592,11 @@ class ModelVisualizer(Visualizer):
             scores_only: Whether to compute only prediction and saliency: no attention, no head scores and no
                 evaluation.
             errors: What to do with a text that fails, of many: as ``compute_saliency`` takes it.
-            progress: Whether and how to show the attribution's progress, as ``compute_saliency`` takes it.
-                For many texts the numbers are those of the texts that are done, and of all.
+            progress: Whether and how to show progress, as ``compute_saliency`` takes it. A bar says which
+                part runs: explaining, testing the scores, reading attention. A function with a parameter
+                ``part`` is told this by name, each part counted from 0; without one it is called for the
+                first part only. A parameter ``report`` gets the report so far: its answer and scores, before
+                these are tested. For many texts the numbers are those that are done, and of all.
             show: Whether to show the report now. If left out, a notebook shows the returned value, and a
                 script or terminal gets colored text. Reports of many texts are not shown unless ``True``.
 
@@ -807,31 +812,32 @@ class ModelVisualizer(Visualizer):
             if scores_only:
                 return whole
             parts = ReportParts()
+            shown = progress if len(texts) == 1 else False
             if evaluate:
-                evaluations = parts.get(
-                    "evaluation",
-                    lambda: evaluations_for_report(
-                        runner.at_layer(None), encoding, saliency, function, metrics
-                    ),
-                    (),
-                    is_requested=metrics is not None,
+
+                def test(runner: Runner) -> tuple[Evaluation, ...]:
+                    return evaluations_for_report(runner, encoding, saliency, function, metrics)
+
+                tested = partial(
+                    with_progress, runner.at_layer(None), test, shown, part=TESTING, report=whole
                 )
-                whole = replace(whole, evaluations=evaluations)
-            with recorded_once(self.runner.model, encoding):
                 whole = replace(
-                    whole,
-                    attention=parts.get(
-                        "attention",
-                        lambda: attention_for_report(self.runner.model, encoding, attention),
-                        (),
-                        is_requested=attention is not None,
-                    ),
-                    heads=parts.get(
-                        "head scores", lambda: head_scores_for_report(self.runner, encoding, saliency), None
-                    ),
+                    whole, evaluations=parts.get("evaluation", tested, (), is_requested=metrics is not None)
                 )
+
+            def read() -> Report:
+                attend = partial(attention_for_report, self.runner.model, encoding, attention)
+                score = partial(head_scores_for_report, self.runner, encoding, saliency)
+                with recorded_once(self.runner.model, encoding):
+                    return replace(
+                        whole,
+                        attention=parts.get("attention", attend, (), is_requested=attention is not None),
+                        heads=parts.get("head scores", score, None),
+                    )
+
+            complete = as_part(read, shown, READING, whole)
             runner.release(encoding)
-            return whole.with_cautions(*parts.cautions)
+            return complete.with_cautions(*parts.cautions)
 
         remaining = iter(explained)
         for index, prediction in enumerate(predictions):

@@ -13,7 +13,7 @@ from model_understanding.attention.keep import AxisChoice, Keep
 from model_understanding.attention.protocol import AttentionMapMethod
 from model_understanding.attention.read import attention_for_report, query_key_of, read_attention
 from model_understanding.attribution.choose import MethodChoice, check_method
-from model_understanding.attribution.cost import ProgressChoice, estimate_of, with_progress
+from model_understanding.attribution.cost import ProgressChoice, as_part, estimate_of, with_progress
 from model_understanding.attribution.isolation import Errors, attempted, in_place, readable, skips
 from model_understanding.attribution.run import attribute
 from model_understanding.checks import takes_former_names
@@ -30,6 +30,7 @@ from model_understanding.results import (
     AttentionMap,
     Attribution,
     Estimate,
+    Evaluation,
     Failure,
     Generation,
     HeadScores,
@@ -39,6 +40,7 @@ from model_understanding.results import (
     Target,
 )
 from model_understanding.results.target import Quantity
+from model_understanding.show.progress import READING, TESTING
 from model_understanding.targets.language_model import Contrast, Span
 from model_understanding.targets.names import CAUSAL_LM
 from model_understanding.targets.vocabulary import VocabularyItem
@@ -777,8 +779,11 @@ class GenerativeModelVisualizer(Visualizer):
             scores_only: Whether to compute only the generation and saliency: no attention, no logit lens, no
                 head scores and no evaluation.
             errors: What to do with a prompt that fails, of many: as ``compute_saliency`` takes it.
-            progress: Whether and how to show the attribution's progress, as ``compute_saliency`` takes it.
-                For many prompts the numbers are those of the prompts that are done, and of all.
+            progress: Whether and how to show progress, as ``compute_saliency`` takes it. A bar says which
+                part runs: explaining, testing the scores, reading attention. A function with a parameter
+                ``part`` is told this by name, each part counted from 0; without one it is called for the
+                first part only. A parameter ``report`` gets the report so far: its answer and scores, before
+                these are tested. For many texts the numbers are those that are done, and of all.
             show: Whether to show the report now. If left out, a notebook shows the returned value, and a
                 script or terminal gets colored text. Reports of many prompts are not shown unless ``True``.
 
@@ -1039,36 +1044,30 @@ class GenerativeModelVisualizer(Visualizer):
         if scores_only:
             return report.with_cautions(*parts.cautions)
         if evaluate:
-            evaluations = parts.get(
-                "evaluation",
-                lambda: evaluations_for_report(
-                    runner.at_layer(None),
-                    self._explained_part(encoding, specs[0]),
-                    attributions[0],
-                    specs[0].function,
-                    metrics,
-                ),
-                (),
-                is_requested=metrics is not None,
+            explained = self._explained_part(encoding, specs[0])
+
+            def test(runner: Runner) -> tuple[Evaluation, ...]:
+                return evaluations_for_report(runner, explained, attributions[0], specs[0].function, metrics)
+
+            tested = partial(
+                with_progress, runner.at_layer(None), test, progress, part=TESTING, report=report
             )
-            report = replace(report, evaluations=evaluations)
-        with recorded_once(model, encoding):
             report = replace(
-                report,
-                attention=parts.get(
-                    "attention",
-                    lambda: self._attention_of_steps(encoding, attention),
-                    (),
-                    is_requested=attention is not None,
-                ),
-                lens=parts.get("logit lens", lambda: lens_for_report(model, encoding), None),
-                heads=parts.get(
-                    "head scores",
-                    lambda: head_scores_for_report(self.runner, encoding, attributions[0]),
-                    None,
-                ),
+                report, evaluations=parts.get("evaluation", tested, (), is_requested=metrics is not None)
             )
-        return report.with_cautions(*parts.cautions)
+
+        def read() -> Report:
+            attend = partial(self._attention_of_steps, encoding, attention)
+            score = partial(head_scores_for_report, self.runner, encoding, attributions[0])
+            with recorded_once(model, encoding):
+                return replace(
+                    report,
+                    attention=parts.get("attention", attend, (), is_requested=attention is not None),
+                    lens=parts.get("logit lens", lambda: lens_for_report(model, encoding), None),
+                    heads=parts.get("head scores", score, None),
+                )
+
+        return as_part(read, progress, READING, report).with_cautions(*parts.cautions)
 
     def _analysis_attributions(
         self,

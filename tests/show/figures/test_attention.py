@@ -11,6 +11,7 @@ from model_understanding import InputError
 from model_understanding.results import AttentionMap
 from model_understanding.show.figures.report import attention_axes
 from model_understanding.show.shared.colors import palette
+from model_understanding.tokens import Tokens
 
 LIGHT = palette("light")
 
@@ -71,7 +72,7 @@ def test_a_sink_is_striped_named_with_its_share_and_off_the_scale():
     assert legend(axes)[0] == "attention sink <s>: 75.0 %, excluded from the color scale"
     (stripes,) = [patch for patch in axes.patches if patch.get_hatch()]
     assert (stripes.get_x(), stripes.get_width(), stripes.get_height()) == (0, 1, 3)
-    assert axes.collections[0].norm.vmax == pytest.approx(0.3), "the scale is that of the rest"
+    assert axes.collections[0].norm.vmax == pytest.approx(0.4), "twice what is left, evenly"
     words = [text.get_text() for text in drawn_texts(axes.figure)]
     assert {"70", "80", "30", "15"} <= set(words), "nothing is rescaled"
     assert "<s>" in words
@@ -79,7 +80,7 @@ def test_a_sink_is_striped_named_with_its_share_and_off_the_scale():
 
 def test_sinks_are_drawn_like_the_rest_or_taken_out_only_when_asked():
     raw = attention_axes(with_sink(), sinks="raw")
-    assert raw.collections[0].norm.vmax == 1
+    assert raw.collections[0].norm.vmax == pytest.approx(2 * (1 / 2 + 1 / 3) / 2), "twice equal attention"
     assert not [patch for patch in raw.patches if patch.get_hatch()]
     assert "attention sink <s>: 75.0 %" in [text.get_text() for text in drawn_texts(raw.figure)]
     rest = attention_axes(with_sink(), sinks="renormalized")
@@ -133,6 +134,39 @@ def test_without_a_sink_the_whole_scale_is_used():
     assert axes.collections[0].norm.vmax == 1
 
 
+def test_attention_that_is_nearly_uniform_is_not_stretched_over_the_scale():
+    weights = 1 / 6 + np.random.default_rng(0).uniform(-0.005, 0.005, (6, 6))
+    axes = attention_axes(AttentionMap.from_arrays(weights / weights.sum(1, keepdims=True), list("abcdef")))
+    assert axes.collections[0].norm.vmax == pytest.approx(2 / 6)
+    assert any("Nearly uniform" in text.get_text() for text in drawn_texts(axes.figure))
+
+
+def test_one_weight_does_not_make_the_rest_blank():
+    weights = np.full((10, 10), 0.1)
+    weights[3] = [0.95, *[0.05 / 9] * 9]
+    axes = attention_axes(AttentionMap.from_arrays(weights, list("abcdefghij")))
+    assert axes.collections[0].norm.vmax == pytest.approx(0.2)
+    assert axes.collections[0].colorbar.extend == "max"
+    words = [text.get_text() for text in drawn_texts(axes.figure)]
+    assert "Strongest color: 20.0 % and above, up to 95.0 %." in words
+
+
+def test_a_pair_has_a_border_on_both_axes():
+    tokens = Tokens.from_spans(
+        texts=("a b", "c"),
+        pieces=["a", "b", "c"],
+        ids=[0, 1, 2],
+        segments=[0, 0, 1],
+        offsets=[(0, 1), (2, 3), (0, 1)],
+        special=[False] * 3,
+    )
+    axes = attention_axes(attention(tokens))
+    assert [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines] == [
+        ([2, 2], [0, 1]),
+        ([0, 1], [2, 2]),
+    ]
+
+
 def test_rows_of_a_generation_are_named_by_the_token_they_produced():
     result = generation().attention[0]
     axes = attention_axes(result)
@@ -144,8 +178,9 @@ def test_rows_of_a_generation_are_named_by_the_token_they_produced():
 
 
 def test_a_map_with_few_large_weights_says_that_its_scale_is_of_roots():
-    tokens = tokens_of(text_of(60))
-    axes = attention_axes(attention(tokens, causal=True))
+    weights = np.full((40, 40), 0.1 / 39)
+    np.fill_diagonal(weights, 0.9)
+    axes = attention_axes(AttentionMap.from_arrays(weights, text_of(40).split()))
     bar = axes.collections[0].colorbar
     assert axes.collections[0].norm.gamma == 0.5
     assert bar.ax.get_ylabel() == "attention weight (square-root scale)"

@@ -30,6 +30,7 @@ from model_understanding.show.figures.place import Room, draw_plot
 from model_understanding.show.shared.colors import Palette, Theme, palette
 from model_understanding.show.shared.words import attention_title, cautions_of
 from model_understanding.show.views.attention import AttentionView, attention_view
+from model_understanding.show.views.scale import scale_of
 from model_understanding.tokens import LEVELS, Level
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def attention_panel(
     *,
     titled: bool = True,
     sinks: SinkMode | None = None,
+    has_cautions: bool = True,
 ) -> Panel:
     """Plan a heatmap of one attention matrix.
 
@@ -56,6 +58,7 @@ def attention_panel(
         colors: The theme's colors.
         titled: Whether the plot has a title; else the page around it shows the title.
         sinks: Mode for attention sinks.
+        has_cautions: Whether the warnings stand here; those of a report stand at its top.
 
     Returns:
         The panel, of the size that its labels need.
@@ -63,7 +66,9 @@ def attention_panel(
     view = attention_view(attention, layer, head, level, sinks)
     grid = _grid(view, colors)
     title = attention_title(attention, layer, head) if titled else ""
-    return heatmap_panel(grid, colors, _header_maker(attention, view, grid, title, colors))
+    return heatmap_panel(
+        grid, colors, _header_maker(attention if has_cautions else None, view, grid, title, colors)
+    )
 
 
 def attention_figure(attention: AttentionMap, *, theme: Theme = "light") -> Figure:
@@ -103,20 +108,23 @@ def _grid(view: AttentionView, colors: Palette, options: PlotOptions = NO_OPTION
         masked_label=view.masked_label,
         as_percent=view.are_shares,
         excluded_label=view.sink_text(columns),
+        reach=scale_of(view).reach,
         options=options,
     )
 
 
 def _header_maker(
-    attention: AttentionMap, view: AttentionView, grid: Grid, title: str, colors: Palette
+    attention: AttentionMap | None, view: AttentionView, grid: Grid, title: str, colors: Palette
 ) -> HeaderMaker:
+    note = "" if grid.options.has_limits else scale_of(view).note(view)
+
     def header(width: float, indent: float, height: float | None = None) -> Header:
         is_drawn = view.sinks and not view.excluded
         return make_header(
             title=grid.options.titled(title),
-            notes=view.omissions,
+            notes=(*view.omissions, *([note] if note else [])),
             details=(*((grid.excluded_label,) if is_drawn else ()),),
-            cautions=cautions_of(attention),
+            cautions=() if attention is None else cautions_of(attention),
             handles=grid.handles(colors),
             width=width,
             indent=indent,

@@ -29,6 +29,7 @@ from model_understanding.show.figures.place import Room
 from model_understanding.show.shared.colors import STEPS, Palette
 from model_understanding.show.shared.words import attention_name, cautions_of, format_percent
 from model_understanding.show.views.attention import AttentionView, attention_view
+from model_understanding.show.views.scale import scale_of
 from model_understanding.tokens import Level
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def _tiles(
         for index, (layer_index, head_index) in enumerate(planes)
     )
     weights = np.concatenate([np.abs(tile.view.weights[_is_on_scale(tile.view)]) for tile in tiles])
-    peak = float(weights.max(initial=0.0)) or 1.0
+    peak = max((scale_of(tile.view).reach for tile in tiles), default=0.0) or 1.0
     is_skewed = bool(weights.size) and float(np.quantile(weights, 0.95)) < 0.25 * peak
     omissions = []
     if total > count:

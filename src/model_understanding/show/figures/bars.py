@@ -24,11 +24,9 @@ from model_understanding.show.shared.colors import Palette
 from model_understanding.show.shared.runs import blanks_before
 from model_understanding.show.shared.words import (
     LABEL_LENGTH,
-    format_number,
-    format_percent,
     printable,
-    sign_meanings,
 )
+from model_understanding.show.views.saliency import saliency_view
 from model_understanding.tokens import Level
 
 if TYPE_CHECKING:
@@ -53,6 +51,8 @@ class Bars:
         labels: Drawable labels.
         blanks: Whether each unit is preceded by a blank in the text.
         scores: Shape ``(units,)``.
+        values: The scores as text.
+        ranks: 1 for the largest score; ``None`` for special tokens and units without a score.
         special: Which units are special tokens.
         valid: Which units have a score.
         signed: Whether the sign of a score has a meaning.
@@ -66,6 +66,8 @@ class Bars:
     labels: tuple[str, ...]
     blanks: tuple[bool, ...]
     scores: np.ndarray
+    values: tuple[str, ...]
+    ranks: tuple[int | None, ...]
     special: np.ndarray
     valid: np.ndarray
     signed: bool
@@ -83,14 +85,17 @@ class Bars:
             labels=tuple(self.labels[unit] for unit in units),
             blanks=tuple(self.blanks[unit] for unit in units),
             scores=self.scores[indices],
+            values=tuple(self.values[unit] for unit in units),
+            ranks=tuple(self.ranks[unit] for unit in units),
             special=self.special[indices],
             valid=self.valid[indices],
             texts=tuple(self.texts[unit] for unit in units) if self.texts else (),
         )
 
     def by_size(self) -> list[int]:
-        """Return the bars from the largest absolute score to the smallest, those without a score last."""
-        return [int(unit) for unit in np.lexsort((-np.abs(self.scores), ~self.valid))]
+        """Return the bars with a score, largest first, without special tokens and without zeros."""
+        ranked = [unit for unit, rank in enumerate(self.ranks) if rank is not None and self.scores[unit]]
+        return sorted(ranked, key=lambda unit: self.ranks[unit] or 0)
 
     @property
     def peak(self) -> float:
@@ -124,11 +129,7 @@ class Bars:
             return self.texts[unit]
         if self.options.fmt is not None:
             return self.options.formatted(score)
-        if score == 0:
-            return "0"
-        if not self.normalized:
-            return format_number(score)
-        return format_percent(score) if abs(score) < 0.0995 else f"{100 * score:.0f} %".replace("-", "−")
+        return self.values[unit]
 
     def handles(self) -> list[Patch]:
         """Return the legend entries for the kinds of bars that there are."""
@@ -144,7 +145,7 @@ class Bars:
         if (self.special & self.valid).any() and self.options.cmap is None:
             entries.append(Patch(facecolor=self.colors.special, label="special token"))
         if not self.valid.all():
-            entries.append(Patch(**no_score_style(self.colors), label="no score (cannot contribute)"))
+            entries.append(Patch(**no_score_style(self.colors), label="no score"))
         return entries
 
 
@@ -169,22 +170,24 @@ def make_bars(
     Returns:
         The bars.
     """
-    row = attribution.row(target).folded(level)
-    scores = (row.normalized() if normalized else row).scores[0].astype(np.float64)
+    view = saliency_view(attribution, target, level=level)
     return Bars(
         labels=tuple(
-            drawable(printable(label, LABEL_LENGTH), LABEL_LENGTH + 4) for label in row.tokens.labels()
+            drawable(printable(label, LABEL_LENGTH), LABEL_LENGTH + 4)
+            for label in (unit.label for unit in view.units)
         ),
-        blanks=blanks_before(row.tokens),
-        scores=scores,
-        special=row.tokens.special,
-        valid=row.valid[0],
-        signed=row.signed,
+        scores=np.array([unit.share if normalized else unit.score for unit in view.units], dtype=np.float64),
+        values=tuple(unit.share_text if normalized else unit.score_text for unit in view.units),
+        ranks=tuple(unit.rank for unit in view.units),
+        blanks=blanks_before(attribution.row(target).folded(level).tokens),
+        special=np.array([unit.special for unit in view.units], dtype=bool),
+        valid=np.array([unit.scored for unit in view.units], dtype=bool),
+        signed=view.signed,
         normalized=normalized,
-        signs=sign_meanings(row.targets[0]),
+        signs=view.signs,
         colors=colors,
         options=options,
-        texts=_written_texts(options, len(scores)),
+        texts=_written_texts(options, len(view.units)),
     )
 
 

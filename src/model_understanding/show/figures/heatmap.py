@@ -71,7 +71,7 @@ class Grid:
         cell_texts: Text of each cell instead of its value, drawable.
         min_width: Minimum width of a cell in inches.
         excluded_label: Legend label of the excluded columns.
-        least_peak: Least end of the color scale, so that small differences do not get its full range.
+        reach: The value with the strongest color; by default the largest.
         options: What the caller sets of the plot.
     """
 
@@ -94,7 +94,7 @@ class Grid:
     min_width: float = 0.0
     excluded_label: str = ""
     row_borders: tuple[int, ...] = ()
-    least_peak: float = 0.0
+    reach: float | None = None
     options: PlotOptions = NO_OPTIONS
 
     @property
@@ -106,9 +106,9 @@ class Grid:
 
     @property
     def peak(self) -> float:
-        """The largest absolute value on the color scale, 1 if all are zero."""
-        peak = float(np.abs(self.values[~self.hidden]).max(initial=0.0))
-        return max(peak, self.least_peak) or 1.0
+        """The absolute value at the end of the color scale, 1 if all are zero."""
+        largest = float(np.abs(self.values[~self.hidden]).max(initial=0.0))
+        return (largest if self.reach is None else self.reach) or 1.0
 
     @property
     def is_rooted(self) -> bool:
@@ -226,7 +226,7 @@ def _fitted_panel(grid: Grid, colors: Palette, make_header: HeaderMaker, room: R
     """Plan a heatmap for the place of a user's axes."""
     is_small = room.width < 2.6 or room.height < 2.0
     has_bar = room.width >= 1.7 if grid.options.cbar is None else bool(grid.options.cbar)
-    right = (_BAR_ROOM if grid.is_rooted or not is_small else 0.62) if has_bar else 0.02
+    right = (0.98 if grid.is_rooted or not is_small else 0.62) if has_bar else 0.02
     axis_name = 0.24
     longest_row = max(text_width(label, SMALL_SIZE) for label in grid.rows)
     row_room = min(longest_row, _MAX_LABEL * room.width) if room.shows_y else 0.0
@@ -415,6 +415,7 @@ def _write_values(axes: "Axes", grid: Grid, colors: Palette, width: float, heigh
             text = grid.options.formatted(value)
         else:
             text = f"{100 * value:.0f}" if grid.as_percent else f"{value:.2f}".replace("0.", ".", 1)
+            text = "0" if text == "-0" else text
         axes.text(
             column + 0.5,
             row + 0.5,

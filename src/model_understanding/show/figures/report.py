@@ -8,9 +8,11 @@ from matplotlib.figure import Figure
 
 from model_understanding.checks import one_of
 from model_understanding.errors import InputError
-from model_understanding.results import Report
+from model_understanding.results import AttentionMap, Report
+from model_understanding.show.figures.answer import answer_panel
 from model_understanding.show.figures.attention import attention_axes as attention_axes
 from model_understanding.show.figures.attention import attention_panel
+from model_understanding.show.figures.colored_text import map_panel
 from model_understanding.show.figures.fonts import drawable, text_style
 from model_understanding.show.figures.frame import (
     DETAIL_SIZE,
@@ -24,10 +26,12 @@ from model_understanding.show.figures.frame import (
 from model_understanding.show.figures.logit_lens import lens_axes as lens_axes
 from model_understanding.show.figures.query_key import query_key_axes as query_key_axes
 from model_understanding.show.figures.saliency import saliency_axes as saliency_axes
-from model_understanding.show.figures.saliency import saliency_panel
-from model_understanding.show.figures.saliency_matrix import saliency_matrix_panel
+from model_understanding.show.figures.sources import sources_panel
 from model_understanding.show.shared.colors import Theme, palette
-from model_understanding.show.shared.words import model_name, printable, report_headline
+from model_understanding.show.shared.units import default_level
+from model_understanding.show.shared.words import cautions_of
+from model_understanding.show.views.answer import answer_view
+from model_understanding.show.views.report import map_views
 from model_understanding.tokens import Level
 
 if TYPE_CHECKING:
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg", "pdf")
 RESOLUTION = 150  # dots per inch of a PNG, and of images within SVG and PDF
 _GAP, _HEADING_GAP = 0.36, 0.24  # inches between panels, and below the heading
+_MIN_WIDTH, _MAX_WIDTH = 9.0, 12.0  # inches of text
+_MAX_KEYS = 64  # tokens of a text whose attention is drawn token by token
 _CREATOR = "model-understanding"
 _METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": _CREATOR},
@@ -45,7 +51,7 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 
 def report_figure(report: Report, *, theme: Theme = "light") -> Figure:
-    """Draw all plots of a report in one figure: saliency above, attention below.
+    """Draw a report in one figure: the answer and its verdict, the colored text, attention below.
 
     Args:
         report: The report.
@@ -58,37 +64,46 @@ def report_figure(report: Report, *, theme: Theme = "light") -> Figure:
         InputError: The report has nothing to draw, or the theme is unknown.
     """
     with house_style():
-        return draw_panels(
-            report_panels(report, theme=theme), Figure(), theme=theme, heading=_heading(report)
-        )
+        return draw_panels(report_panels(report, theme=theme), Figure(), theme=theme)
 
 
-def report_panels(
-    report: Report, *, theme: Theme, level: Level = "character", titled: bool = True
-) -> list[Panel]:
-    """Plan the plots of a report, in reading order.
+def report_panels(report: Report, *, theme: Theme) -> list[Panel]:
+    """Plan the plots of a report, in the order of every output.
 
     Args:
         report: The report.
         theme: ``light`` or ``dark``.
-        level: What a bar, a row and a column stand for.
-        titled: Whether the plots have titles; else the page around them shows the titles.
 
     Returns:
-        One panel for each attribution and for the main attention map.
+        The answer with the verdict, then for each attribution its colored text and, for several targets, the
+        table of what each depends on; then the main attention map. Empty if there is nothing to explain it.
     """
     colors = palette(theme)
-    panels = []
-    for attribution in report.attributions:
-        if len(attribution.targets) > 1:
-            panels.append(saliency_matrix_panel(attribution, level, colors, titled=titled))
-        else:
-            panels.append(saliency_panel(attribution, 0, level, True, colors, titled=titled))
-    panels += [
-        attention_panel(attention, None, None, level, colors, titled=titled)
-        for attention in report.main_attention
+    maps = map_views(report)
+    attention = [
+        attention_panel(one, None, None, _attention_level(one), colors, has_cautions=False)
+        for one in report.main_attention
     ]
-    return panels
+    sources = {
+        index: sources_panel(shown.sources, colors)
+        for index, shown in enumerate(maps)
+        if shown.sources is not None
+    }
+    if not maps and not attention:
+        return []
+    widest = max((panel.full_width for panel in (*attention, *sources.values())), default=0.0)
+    width = min(max(_MIN_WIDTH, widest), _MAX_WIDTH)
+    trust = maps[0].reading.trust if maps else None
+    panels = [answer_panel(answer_view(report), trust, cautions_of(report), colors, width)]
+    for index, shown in enumerate(maps):
+        panels.append(map_panel(shown, colors, width, has_trust=index > 0))
+        panels += [sources[index]] if index in sources else []
+    return [*panels, *attention]
+
+
+def _attention_level(attention: AttentionMap) -> Level:
+    """Return the level at which a report's attention is readable: that of its text if it is long."""
+    return "character" if len(attention.keys) <= _MAX_KEYS else default_level(attention.keys)
 
 
 def draw_panels(
@@ -131,14 +146,6 @@ def draw_panels(
     return figure
 
 
-def _heading(report: Report) -> tuple[str, str]:
-    texts = [" ".join(text.split()) for text in report.texts]
-    below = "  ·  ".join(filter(None, (report_headline(report), model_name(report.provenance))))
-    if report.generation is not None:
-        return printable(" ▸ ".join(texts), 150), below
-    return f"“{printable(' / '.join(texts), 150)}”", below
-
-
 def _heading_lines(heading: tuple[str, str] | None, width: float) -> list[tuple[str, float, bool, float]]:
     """Return the lines of the heading: text, size in points, whether it is a main line, height in inches."""
     if heading is None:
@@ -171,6 +178,7 @@ def figure_bytes(figure: Figure, format: str) -> bytes:
         "svg.hashsalt": _CREATOR,
         "pdf.fonttype": 42,
         "path.simplify": True,
+        "text.hinting": "none",  # text is as wide as it was measured
     }
     with matplotlib.rc_context(settings):
         figure.savefig(

@@ -323,7 +323,7 @@ def _largest(bars: Bars, shared: AxisContent | None, capacity: int) -> Bars:
         capacity = len(shared.labels)
     if len(bars.labels) <= max(capacity, 1):
         return bars
-    return bars.select(bars.by_size()[: max(capacity, 1)])
+    return bars.select(bars.by_size()[: max(capacity, 1)] or range(max(capacity, 1)))
 
 
 def _score_content(bars: Bars) -> AxisContent:

@@ -82,6 +82,18 @@ def print_report(report: Report, console: Console | None = None) -> None:
     print_tests(report.evaluations, console, maps[0].reading.trust if maps else None)
 
 
+def print_beginning(report: Report, console: Console) -> None:
+    """Print what is known of a report before its scores are tested: the answer, why, and the colored text.
+
+    Args:
+        report: The report so far.
+        console: Where to print.
+    """
+    _print_answer(answer_view(report), console)
+    for shown in map_views(report)[:1]:
+        _print_map(shown, console)
+
+
 def print_attribution(attribution: Attribution, console: Console | None = None) -> None:
     """Print an attribution: the text colored by score and the top words; a table for several targets.
 

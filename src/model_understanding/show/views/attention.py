@@ -42,6 +42,7 @@ class AttentionView:
         is_attention: Whether the weights are raw attention, in which dominant columns are attention sinks.
         is_partial: Whether only the largest weights of each row are known.
         omissions: What the map omits, in sentences.
+        key_sizes: Number of tokens that each column stands for.
     """
 
     rows: Tokens
@@ -55,6 +56,7 @@ class AttentionView:
     is_attention: bool
     is_partial: bool
     omissions: tuple[str, ...]
+    key_sizes: tuple[int, ...]
 
     @property
     def excluded(self) -> tuple[int, ...]:
@@ -161,6 +163,7 @@ def attention_view(
         is_attention=plane.is_attention,
         is_partial=attention.is_partial,
         omissions=tuple(printable(sentence, 300) for sentence in attention.left_out),
+        key_sizes=tuple(map(len, groups)),
     )
 
 
