@@ -10,7 +10,8 @@ import { fitting, followAddress, fragmentOf, stateOf } from "./state/permalink";
 import { type State, Store } from "./state/store";
 import { LONG, OPENING_SIZE } from "./state/window";
 import { h } from "./ui/dom";
-import { bring, drawer } from "./ui/drawer";
+import { bring, drawer, openToPrint } from "./ui/drawer";
+import { button } from "./ui/parts";
 import { surface } from "./ui/surface";
 import { toast } from "./ui/toast";
 import { Tooltip } from "./ui/tooltip";
@@ -76,9 +77,12 @@ export function mount(
     options.save?.(fragmentOf(store.state, plain), payload.title);
     message.say("Saved a copy of this page that opens in this view");
   };
+  const skip = button("Skip to the text", () => root.querySelector<HTMLElement>(".text")?.focus());
+  skip.classList.add("skip");
   const main = h(
     options.wholePage ? "main" : "div",
     { class: `report${options.wholePage ? " whole" : ""}` },
+    skip,
     headerView(context, { help: help.toggle, save: options.save ? save : null }),
     saliencyView(context),
     tableView(context),
@@ -86,6 +90,7 @@ export function mount(
   );
   root.replaceChildren(main, context.tooltip.element, message.element, announcer(context), help.element);
   listenToKeys(context, { scope: options.wholePage ? document : root, root, help: help.toggle });
+  openToPrint(store, root, signal);
   if (options.wholePage) followAddress(store, model, initial, signal);
   return { destroy };
 }

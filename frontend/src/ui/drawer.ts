@@ -2,6 +2,7 @@
 
 import type { Store } from "../state/store";
 import { type Child, h, replace } from "./dom";
+import { onPrint } from "./print";
 
 /**
  * A closed section. Its content is built when it is first opened, so that views find their sizes; later it is
@@ -21,6 +22,7 @@ export function drawer<S extends { open: string }>(
     content,
   );
   let isBuilt = false;
+  let isNamed = false;
   const fill = () => {
     if (isBuilt || !element.open) return;
     isBuilt = true;
@@ -28,11 +30,15 @@ export function drawer<S extends { open: string }>(
   };
   element.addEventListener("toggle", () => {
     fill();
+    isNamed = element.open;
     const others = namesOf(store.state).filter((other) => other !== name);
-    store.set({ open: [...others, ...(element.open ? [name] : [])].sort().join(".") } as Partial<S>);
+    store.set({ open: [...others, ...(isNamed ? [name] : [])].sort().join(".") } as Partial<S>);
   });
   store.watch(["open"], (state) => {
-    element.open = namesOf(state).includes(name);
+    const isWanted = namesOf(state).includes(name);
+    if (isWanted === isNamed) return; // the name of another drawer changed
+    isNamed = isWanted;
+    element.open = isWanted;
     fill();
   });
   return element;
@@ -49,6 +55,20 @@ export function bring(within: ParentNode, name: string): void {
   element.dispatchEvent(new Event("toggle"));
   if (drawn) drawn.scrollIntoView({ block: "nearest", behavior });
   else element.scrollIntoView({ block: "start", behavior });
+}
+
+/** Open all drawers of a page while it is printed. */
+export function openToPrint<S extends { open: string }>(
+  store: Store<S>,
+  within: ParentNode,
+  signal: AbortSignal,
+): void {
+  let before = "";
+  onPrint((isPrinting) => {
+    if (isPrinting) before = store.state.open;
+    const all = [...within.querySelectorAll<HTMLElement>("[data-drawer]")].map((item) => item.dataset.drawer);
+    store.set({ open: isPrinting ? all.sort().join(".") : before } as Partial<S>);
+  }, signal);
 }
 
 function namesOf({ open }: { open: string }): string[] {

@@ -5,6 +5,7 @@ import { clamp } from "../../data/clamp";
 import { bySize, type Scores } from "../../data/units";
 import type { State } from "../../state/store";
 import { h, on } from "../../ui/dom";
+import { onPrint } from "../../ui/print";
 import { barRow, chartOf, listenToRows, markHovered, ROW_HEIGHT, rowElement } from "./row";
 
 const SPARE = 3;
@@ -31,6 +32,7 @@ export function barsView(context: Context): HTMLElement {
     space,
   );
   let order: number[] = [];
+  let isPrinting = false;
 
   const paint = () => {
     const { state } = store;
@@ -39,7 +41,7 @@ export function barsView(context: Context): HTMLElement {
     const units = model.unitsShown(state);
     space.style.height = `${order.length * ROW_HEIGHT}px`;
     element.style.height = `${Math.min(order.length * ROW_HEIGHT + 2, MAX_HEIGHT)}px`;
-    const height = element.clientHeight || MAX_HEIGHT;
+    const height = isPrinting ? order.length * ROW_HEIGHT : element.clientHeight || MAX_HEIGHT;
     const first = clamp(Math.floor(element.scrollTop / ROW_HEIGHT) - SPARE, 0, Math.max(order.length - 1, 0));
     const last = Math.min(Math.ceil((element.scrollTop + height) / ROW_HEIGHT) + SPARE, order.length);
     const chart = chartOf(context, scores, theme.colors, space.clientWidth);
@@ -93,6 +95,10 @@ export function barsView(context: Context): HTMLElement {
   });
   store.watch(["hover"], (state) => markHovered(context, space.children, state));
   theme.watch(paint);
+  onPrint((printing) => {
+    isPrinting = printing;
+    paint();
+  }, context.signal);
   new ResizeObserver(paint).observe(element);
   return element;
 }
