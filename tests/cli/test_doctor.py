@@ -82,4 +82,14 @@ def test_a_script_without_a_font_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(
         "model_understanding.show.figures.fonts.drawable", lambda text: text.replace("中", "\\u4e2d")
     )
+    fonts = "model_understanding.show.figures.fonts"
+    monkeypatch.setattr(f"{fonts}.uncached_font", lambda _characters: None)
     assert check_of("fonts").detail == "no font for Chinese; figures show these characters as \\u…"
+    monkeypatch.setattr(f"{fonts}.uncached_font", lambda _characters: "/fonts/new.otf")
+    monkeypatch.setattr(f"{fonts}.font_cache", lambda: Path("/cache/fontlist.json"))
+    assert check_of("fonts") == Check(
+        name="fonts",
+        status="note",
+        detail="/fonts/new.otf is installed, but not in matplotlib's font cache; only our figures use it",
+        fix="Delete /cache/fontlist.json; matplotlib makes it again.",
+    )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from unittest.mock import patch
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
@@ -74,11 +75,12 @@ def drawing_of(figure: Figure) -> Drawing:
         draw(self, renderer, *rest, **options)
         self.set_color(color)
 
-    with patch.object(Text, "draw", record):
+    with patch.object(Text, "draw", record), matplotlib.rc_context({"text.hinting": "none"}):  # as in files
         figure.canvas.draw()
-    texts = list(found.values())
+        texts = list(found.values())
+        corners = _corners(texts)
     picture = np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
-    return Drawing(figure, texts, _corners(texts), picture)
+    return Drawing(figure, texts, corners, picture)
 
 
 def drawn_texts(figure: Figure) -> list[Text]:

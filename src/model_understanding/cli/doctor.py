@@ -210,8 +210,16 @@ def _demo_models() -> Iterator[Check]:
 
 
 def _fonts() -> Check:
-    from model_understanding.show.figures.fonts import drawable
+    from model_understanding.show.figures.fonts import drawable, font_cache, uncached_font
 
+    stale = uncached_font(_SCRIPTS.values())
+    if stale is not None:
+        return Check(
+            name="fonts",
+            status="note",
+            detail=f"{stale} is installed, but not in matplotlib's font cache; only our figures use it",
+            fix=f"Delete {font_cache()}; matplotlib makes it again.",
+        )
     undrawable = [name for name, character in _SCRIPTS.items() if drawable(character) != character]
     if not undrawable:
         return Check(name="fonts", status="ok", detail=f"figures can show {', '.join(_SCRIPTS)}")

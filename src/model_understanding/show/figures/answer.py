@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.patches import FancyBboxPatch
 
-from model_understanding.show.figures.fonts import drawable, text_style
+from model_understanding.show.figures.fonts import drawable, missing_fonts_note, text_style
 from model_understanding.show.figures.frame import (
     DETAIL_SIZE,
     LABEL_SIZE,
@@ -53,7 +53,9 @@ def answer_panel(
     if answer.value:
         large.append(Piece(text=f"  {answer.value}", color=colors.text))
     title = typeset(large, width, size, most=_WRITTEN_LINES)
-    facts = typeset([Piece(text=_facts(answer), color=colors.muted)], width, DETAIL_SIZE, most=2)
+    missing = missing_fonts_note((*answer.texts, answer.title))
+    lines = "\n".join(filter(None, (_facts(answer), missing)))
+    facts = typeset([Piece(text=lines, color=colors.muted)], width, DETAIL_SIZE, most=3)
     parts: list[Block] = [part for part in (prompt, title, facts) if part.placed]
     chip = trust_block(trust, colors, width) if trust is not None else None
     warned = warning_block(cautions, colors, width)

@@ -9,6 +9,7 @@ from model_understanding.results import AttentionMap
 from model_understanding.results.attention_sinks import SinkMode
 from model_understanding.show.figures.attention_arcs import arcs_panel
 from model_understanding.show.figures.attention_grid import grid_panel
+from model_understanding.show.figures.fonts import missing_fonts_note
 from model_understanding.show.figures.frame import (
     EDGE,
     Header,
@@ -116,13 +117,14 @@ def _grid(view: AttentionView, colors: Palette, options: PlotOptions = NO_OPTION
 def _header_maker(
     attention: AttentionMap | None, view: AttentionView, grid: Grid, title: str, colors: Palette
 ) -> HeaderMaker:
+    missing = missing_fonts_note((*view.rows.labels(), *view.keys.labels()))
     note = "" if grid.options.has_limits else scale_of(view).note(view)
 
     def header(width: float, indent: float, height: float | None = None) -> Header:
         is_drawn = view.sinks and not view.excluded
         return make_header(
             title=grid.options.titled(title),
-            notes=(*view.omissions, *([note] if note else [])),
+            notes=(*view.omissions, *filter(None, (note, missing))),
             details=(*((grid.excluded_label,) if is_drawn else ()),),
             cautions=() if attention is None else cautions_of(attention),
             handles=grid.handles(colors),

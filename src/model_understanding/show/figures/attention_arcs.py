@@ -12,7 +12,7 @@ from matplotlib.path import Path
 
 from model_understanding.results import AttentionMap
 from model_understanding.results.attention_sinks import SinkMode
-from model_understanding.show.figures.fonts import text_style
+from model_understanding.show.figures.fonts import missing_fonts_note, text_style
 from model_understanding.show.figures.frame import (
     DETAIL_SIZE,
     SMALL_SIZE,
@@ -101,11 +101,17 @@ def arcs_panel(
     count = max(len(selected.rows), len(selected.keys), 2)
     total_width = max(left + _GAP + right, 6.2) if room is None else room.width
     gap = _GAP if room is None else max(room.width - left - right, 0.2)
+    missing = missing_fonts_note((*view.rows.labels(), *view.keys.labels()))
     sink_text = view.sink_text(axis_labels(view.keys)) if view.mode == "renormalized" else ""
     header = make_header(
         title=options.titled(attention_title(attention, layer, head)),
         details=(),
-        notes=(*selected.details, *view.omissions, *([sink_text] if sink_text else [])),
+        notes=(
+            *selected.details,
+            *view.omissions,
+            *([missing] if missing else []),
+            *([sink_text] if sink_text else []),
+        ),
         cautions=cautions_of(attention),
         width=total_width,
         indent=-left,

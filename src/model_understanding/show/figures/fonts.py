@@ -6,9 +6,12 @@ letters are put in visual order here and stay unjoined.
 """
 
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+import matplotlib
 import regex
 from matplotlib import font_manager, ft2font
 
@@ -67,6 +70,47 @@ def drawable(text: str, length: int | None = None) -> str:
     return _in_visual_order("".join(parts))
 
 
+def missing_fonts_note(texts: Iterable[str]) -> str:
+    """Return one line that names the scripts that no font has, and the fonts to install; empty if none lacks.
+
+    Args:
+        texts: The texts to draw.
+    """
+    scripts = sorted({_script(c) for c in set("".join(texts)) if _lacks_font(c)})
+    if not scripts:
+        return ""
+    names = " and ".join(filter(None, [", ".join(scripts[:-1]), scripts[-1]]))
+    fonts = " and ".join(dict.fromkeys(f"Noto Sans {script}" for script in scripts))
+    return f"No font for {names}, shown as \\u…: install {fonts} (model-understanding doctor says how)."
+
+
+def uncached_font(characters: Iterable[str]) -> str | None:
+    """Return an installed font file that is not in matplotlib's font cache and has what no cached font has.
+
+    Args:
+        characters: The characters.
+    """
+    missing = {ord(character) for character in characters if _cached_family(character) is None}
+    return next((file for file in _uncached_files() if missing & _glyphs(file, 0)), None)
+
+
+def font_cache() -> Path:
+    """Return the file in which matplotlib keeps the list of installed fonts."""
+    return Path(matplotlib.get_cachedir()) / f"fontlist-v{font_manager.FontManager.__version__}.json"
+
+
+def _lacks_font(character: str) -> bool:
+    """Return whether a letter has no glyph; emoji and control characters have names instead."""
+    is_letter = unicodedata.category(character)[0] in "LMN"
+    return is_letter and not character.isascii() and _family_with(character) is None
+
+
+def _script(character: str) -> str:
+    """Return the name of a character's script, as in the names of the Noto fonts."""
+    name = unicodedata.name(character, "Symbols").split()[0].split("-")[0]
+    return "CJK" if name in ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO") else name.title()
+
+
 def text_style(*texts: str) -> dict[str, Any]:
     """Return keywords for a matplotlib text: fonts with the glyphs, and no formula parsing."""
     return {"fontfamily": families(*texts), "parse_math": False}
@@ -75,10 +119,30 @@ def text_style(*texts: str) -> dict[str, Any]:
 @lru_cache(maxsize=8192)
 def _family_with(character: str) -> str | None:
     """Return a family whose normal and bold faces have a character, or ``None``."""
+    family = _cached_family(character)
+    if family is None and unicodedata.category(character)[0] in "LMN" and not character.isascii():
+        file = uncached_font(character)
+        if file is not None:  # installed after matplotlib listed the fonts
+            font_manager.fontManager.addfont(file)
+            _usable_families.cache_clear()
+            _faces.cache_clear()
+            return _cached_family(character)
+    return family
+
+
+def _cached_family(character: str) -> str | None:
     for family in _usable_families():
         if all(ord(character) in _glyphs(*face) for face in _faces(family)):
             return family
     return None
+
+
+@lru_cache(maxsize=1)
+def _uncached_files() -> tuple[str, ...]:
+    """Return the installed font files that are not in matplotlib's list, regular faces first."""
+    cached = {entry.fname for entry in font_manager.fontManager.ttflist}
+    files = set(font_manager.findSystemFonts()) - cached
+    return tuple(sorted(files, key=lambda file: ("Regular" not in file, "Sans" not in file, file)))
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,7 @@ from model_understanding.show.figures.bars import (
     vertical_slot,
 )
 from model_understanding.show.figures.bars_in_text import LINE_WIDTH, draw_in_text, lay_out
+from model_understanding.show.figures.fonts import missing_fonts_note
 from model_understanding.show.figures.frame import (
     LABEL_SIZE,
     SMALL_SIZE,
@@ -158,11 +159,12 @@ def _header(
         method_name(attribution),
     ]
     value = "  ·  ".join(filter(None, facts))
+    missing = missing_fonts_note(attribution.tokens.labels())
     title = f"Token saliency: {target_name(attribution.targets[target])}" if titled else ""
     return make_header(
         title=bars.options.titled(title),
         details=[value] if titled else [],
-        notes=[extra] if extra else [],
+        notes=[*([extra] if extra else []), *([missing] if missing else [])],
         cautions=cautions_of(attribution),
         handles=bars.handles(),
         width=width,

@@ -141,7 +141,7 @@ def typeset(
     if is_cut:
         _end_in_dots(lines[-1], width, size)
     base = direction or direction_of(word.text for word in words)
-    placed = [entry for line in lines for entry in _joined(_in_visual_order(line, base, width), size)]
+    placed = [entry for line in lines for entry in _joined(_in_visual_order(line, base, width))]
     return Block(placed=tuple(placed), lines=len(lines), size=size)
 
 
@@ -162,10 +162,10 @@ def _words(piece: Piece, size: float, width: float) -> Iterable[Piece]:
 
 
 def _length(word: Piece, size: float) -> float:
-    """Return the width of a word or of blanks; on a screen it may be a little more than measured."""
+    """Return the width of a word or of blanks, with a little room for hinting."""
     if not word.text.strip():
         return min(len(word.text), 4) * 0.32 * size / POINTS
-    return (1.045 if word.weight == "bold" else 1.035) * text_width(word.text, size, word.weight)
+    return 1.015 * text_width(word.text, size, word.weight)
 
 
 def _end_in_dots(line: list[_Placed], width: float, size: float) -> None:
@@ -209,7 +209,7 @@ def _in_visual_order(line: Sequence[_Placed], base: str, width: float) -> list[_
     return found
 
 
-def _joined(line: Sequence[_Placed], size: float) -> list[_Placed]:
+def _joined(line: Sequence[_Placed]) -> list[_Placed]:
     """Join neighbors of one style without a background, which are drawn better as one text."""
     joined: list[_Placed] = []
     for entry in line:
@@ -225,19 +225,7 @@ def _joined(line: Sequence[_Placed], size: float) -> list[_Placed]:
             continue
         text = last.piece.text + entry.piece.text
         joined[-1] = replace(last, piece=replace(last.piece, text=text), width=last.width + entry.width)
-    if any(_direction(entry.piece.text) == "rtl" for entry in joined):
-        return joined
-    # A joined text needs less room than its words were given.
-    spans: list[_Placed] = []
-    left = joined[0].left if joined else 0.0
-    for entry in joined:
-        is_plain = (
-            entry.piece.face is None and entry.piece.weight == "normal" and " " in entry.piece.text.strip()
-        )
-        width = 1.015 * text_width(entry.piece.text, size) if is_plain else entry.width
-        spans.append(replace(entry, left=left, width=min(width, entry.width)))
-        left += spans[-1].width
-    return spans
+    return joined
 
 
 def _direction(text: str) -> str | None:
