@@ -211,8 +211,9 @@ def _largest_panel(scores: ScoresView, view: ComparisonView, colors: Palette) ->
 
     height = max(len(units), 0.1) * _ROW
     margin = max(right, _HEADER_WIDTH - left - _WIDTH)
-    sides = {"left": left, "right": margin, "top": header.height, "bottom": 0.3}
-    return Panel(width=_WIDTH, height=height, draw=draw, **sides)
+    return Panel(
+        width=_WIDTH, height=height, left=left, right=margin, top=header.height, bottom=0.3, draw=draw
+    )
 
 
 def _attention_panel(part: AttentionComparison, view: ComparisonView, colors: Palette) -> Panel:

@@ -340,7 +340,8 @@ def _bar_axes(axes: "Axes", height: float) -> "Axes":
     """Return axes for a color bar right of the heatmap, of a size in inches that does not grow with it."""
     figure = axes.get_figure(root=True)
     assert figure is not None
-    corner = figure.dpi_scale_trans + ScaledTranslation(1, 1, axes.transAxes)
+    place: Any = axes.transAxes
+    corner = figure.dpi_scale_trans + ScaledTranslation(1, 1, place)
     return axes.inset_axes((_BAR_GAP, -height, _BAR_WIDTH, height), transform=corner)
 
 

@@ -104,7 +104,10 @@ class PlotOptions:
                 hint="Pass annot=True for the plot's own values.",
             )
         return tuple(
-            tuple(self.formatted(text) if self.fmt and isinstance(text, Real) else str(text) for text in row)
+            tuple(
+                self.formatted(text) if self.fmt and isinstance(text, int | float) else str(text)
+                for text in row
+            )
             for row in texts.tolist()
         )
 

@@ -135,7 +135,7 @@ class _Fit:
             return self.outer(axes, renderer)
         return axes.get_position(original=True)
 
-    def __call__(self, axes: Axes, renderer: Any) -> Bbox:
+    def __call__(self, axes: Any, renderer: Any) -> Bbox:
         place = self.place(axes, renderer)
         width, height = _figure_size(axes)
         left, right, top, bottom = (margin + _PADDING for margin in self.margins)
@@ -290,7 +290,8 @@ def _align(axes: Axes, fit: _Fit) -> None:
             if other is axes or not isinstance(beside, _Fit) or getattr(beside, name) is None:
                 continue
             ours, theirs = axes.get_position(original=True), other.get_position(original=True)
-            if np.allclose(*((box.intervaly if name == "y" else box.intervalx) for box in (ours, theirs))):
+            spans = [box.intervaly if name == "y" else box.intervalx for box in (ours, theirs)]
+            if np.allclose(spans[0], spans[1]):
                 margins = [
                     max(pair) if side in (first, second) else pair[0]
                     for side, pair in enumerate(zip(fit.margins, beside.margins, strict=True))
