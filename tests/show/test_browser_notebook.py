@@ -131,3 +131,31 @@ def test_a_map_of_two_texts_shows_both(visit):
     assert opened.events == []
     words = opened.page.locator("main").inner_text()
     assert "The cat is asleep" in words
+
+
+def test_a_map_of_signed_weights_has_the_colors_and_the_words_of_both_signs(visit):
+    attention = AttentionMap.from_arrays([[0.5, -1.5], [2.0, -0.25]], ["a", "b"], map="difference")
+    opened = visit(attention.to_html())
+    opened.page.locator("[data-view=heatmap]").wait_for()
+    legend = opened.page.locator(".attention-drawer .legend").first
+    eventually(lambda: legend.inner_text().split()[0::1], ["−2", "2"])
+    assert "how much tokens contribute to each other" in opened.page.locator("main").inner_text()
+    plainly = visit(attention.to_html(), java_script_enabled=False).page.locator("table").first.inner_text()
+    assert "−1.5" in plainly
+    assert "−0.25" in plainly
+
+
+@pytest.mark.parametrize(
+    ("host", "theme"),
+    [
+        ("<html theme=dark><body>", "dark"),  # Colab
+        ("<html><body class='dark dark-theme'>", "dark"),  # marimo
+        ("<html data-theme=light><body>", "light"),  # pages of documentation
+        ("<html><body class='light-theme'>", "light"),
+    ],
+)
+def test_a_result_has_the_theme_of_its_host(visit, host, theme):
+    other = "light" if theme == "dark" else "dark"
+    opened = visit(f"<!DOCTYPE html>{host}{html_fragment(classification())}", scheme=other)
+    shown = opened.page.locator("[data-view-of-report]")
+    eventually(lambda: shown.get_attribute("data-theme"), theme)

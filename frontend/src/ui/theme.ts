@@ -25,8 +25,9 @@ export class Theme {
     const update = () => this.update();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", update, { signal });
     const observer = new MutationObserver(update);
-    const attributes = ["class", "data-jp-theme-light", "data-vscode-theme-kind"];
-    observer.observe(document.body, { attributeFilter: attributes });
+    for (const marked of [document.documentElement, document.body]) {
+      observer.observe(marked, { attributeFilter: MARKS });
+    }
     signal.addEventListener("abort", () => observer.disconnect());
     this.apply();
     onPrint((isPrinting) => {
@@ -69,6 +70,9 @@ export class Theme {
   }
 }
 
+/** Where a host says which theme it shows: JupyterLab, VS Code, Colab, marimo, pages of documentation. */
+const MARKS = ["class", "data-jp-theme-light", "data-vscode-theme-kind", "theme", "data-theme"];
+
 function surrounding(): ThemeName {
   const { body } = document;
   const jupyter = body.dataset.jpThemeLight;
@@ -76,5 +80,10 @@ function surrounding(): ThemeName {
   const kind = body.dataset.vscodeThemeKind ?? body.className;
   if (/vscode-(dark|high-contrast(?!-light))/.test(kind)) return "dark";
   if (/vscode-(light|high-contrast-light)/.test(kind)) return "light";
+  for (const marked of [body, document.documentElement]) {
+    const words = [...marked.classList, marked.getAttribute("theme"), marked.dataset.theme];
+    if (words.some((word) => word === "dark" || word === "dark-theme")) return "dark";
+    if (words.some((word) => word === "light" || word === "light-theme")) return "light";
+  }
   return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 }

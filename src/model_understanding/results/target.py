@@ -68,7 +68,8 @@ class Target(JsonResult):
             name = self.name or "loss"
             return f"language-model {name if name != 'loss' else 'loss of the prompt'}"
         if self.quantity == "custom":
-            return f"custom target {self.name}"
+            name = self.name or "target"
+            return name if name.startswith("target") else f"custom target {name}"
         labels = self.name or ", ".join(label.strip() or repr(label) for label in self.labels[:4])
         if not self.name and len(self.labels) > 4:
             labels += f" … ({len(self.labels)} in total)"

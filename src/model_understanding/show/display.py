@@ -16,7 +16,7 @@ from model_understanding.results import (
 )
 from model_understanding.show.views.summary import Result, summary_lines
 
-MAX_FIGURE_TOKENS = 128  # a notebook stores no figure of longer texts: it would take seconds to draw
+MAX_FIGURE_TOKENS = 64  # a notebook stores no figure of longer texts: it would take seconds to draw
 NOTEBOOK_BYTES = 1_000_000
 """Bytes of attention in a notebook's output; notebooks drop messages of more than 3 MB."""
 _FIGURES: "WeakKeyDictionary[Any, bytes]" = WeakKeyDictionary()  # results are immutable

@@ -20,6 +20,7 @@ export const SCALE_WORDS = {
 export function reachWords(plane: Plane, state: Readonly<State>): string {
   if (state.scale === "row") return "row maximum";
   const { reach, largest } = shownScale(plane, state);
+  if (!reach) return ""; // one token attends to itself: nothing to compare
   const words = (weight: number) => weightWords(plane.data, state.sinks, weight);
   return largest > reach ? `${words(reach)} and above, up to ${words(largest)}` : words(reach);
 }
@@ -29,7 +30,7 @@ export function scaleWords(plane: Plane, state: Readonly<State>): string {
   const { reach, largest } = shownScale(plane, state);
   const isFloor = state.scale !== "row" && reach > largest && largest > 0;
   const name = isFloor ? "twice equal attention" : SCALE_WORDS[state.scale];
-  const end = state.scale === "row" ? "" : `: ${reachWords(plane, state)}`;
+  const end = state.scale === "row" || !reach ? "" : `: ${reachWords(plane, state)}`;
   const sinks = data.part.isAttention ? `; ${SINK_WORDS[state.sinks]}` : "";
   return `Strongest color: ${name}${end}${sinks}${isCurved(data) ? "; square-root color scale" : ""}.`;
 }

@@ -10,6 +10,7 @@ import type { State } from "../../state/store";
 import { onRamp } from "../../ui/colors";
 import { h, picker, replace, segmented } from "../../ui/dom";
 import { counted, formatPercent } from "../../ui/format";
+import { scaleSwatches } from "../../ui/legend";
 import { button, card, controlName, key, note, swatch } from "../../ui/parts";
 import { mapWords, planeWords } from "../../words";
 import { isCurved } from "../heatmap/cells";
@@ -79,7 +80,10 @@ export function attentionView(context: Context): HTMLElement | null {
     const { part, keyAxis } = data;
     const name = part.isAttention ? "Attention" : `Attention (${part.map})`;
     replace(title, `${name}: ${planeWords(plane)}`);
-    status.textContent = `The map shows where the model attends, not why it made its prediction. ${scaleWords(plane, state)}`;
+    const meaning = part.isAttention
+      ? "where the model attends, not why it made its prediction"
+      : "how much tokens contribute to each other, not why the model made its prediction";
+    status.textContent = `The map shows ${meaning}. ${scaleWords(plane, state)}`;
     const uniform = uniformWords(plane, state);
     evenness.hidden = !uniform;
     evenness.textContent = uniform;
@@ -93,11 +97,13 @@ export function attentionView(context: Context): HTMLElement | null {
     const ramp = Array.from({ length: 8 }, (_, step) =>
       swatch(onRamp(colors.palette.attention, isCurved(data) ? Math.sqrt(step / 7) : step / 7)),
     );
+    const { signed } = part.weights;
+    const reach = reachWords(plane, state);
     replace(
       legend,
-      h("span", {}, "0"),
-      h("span", { class: "ramp" }, ...ramp),
-      h("span", {}, reachWords(plane, state)),
+      h("span", {}, signed ? `−${reach}` : "0"),
+      signed ? scaleSwatches(colors.palette, true) : h("span", { class: "ramp" }, ...ramp),
+      h("span", {}, reach),
       part.mask.kind !== "full" && key(swatch(colors.get("masked")), "masked: cannot attend"),
       sinkKeys.length > 0 && state.sinks !== "raw" && key(swatch(colors.get("sink")), "attention sink"),
     );

@@ -224,7 +224,7 @@ def _attention(attention: AttentionMap) -> dict[str, Any]:
     view = attention_view(attention)
     labels = [printable(label, 30) for label in view.rows.labels()]
     tops = [top_keys(view, row) for row in range(min(len(labels), _MAX_QUERIES))]
-    peak = max((key.value for top in tops for key in top), default=0) or 1.0
+    peak = max((abs(key.value) for top in tops for key in top), default=0) or 1.0
     keys = [printable(label, 30) for label in view.keys.labels()]
     return {
         "title": attention_title(attention),
@@ -241,7 +241,8 @@ def _attention(attention: AttentionMap) -> dict[str, Any]:
 
 
 def _key_entry(key: TokenValue, view: AttentionView, peak: float) -> Entry:
-    style = f"background-color:{tint(key.value / peak, 'attention')};border-radius:3px"
+    kind = "against" if key.value < 0 else "supports" if (view.weights < 0).any() else "attention"
+    style = f"background-color:{tint(abs(key.value) / peak, kind)};border-radius:3px"
     return Entry(printable(key.label.strip(" ") or key.label, 20), view.format_weight(key.value), style)
 
 

@@ -221,7 +221,7 @@ def top_tokens(attribution: Attribution, target: int, count: int = 3) -> list[To
 
 
 def top_keys(view: AttentionView, row: int, count: int = 3) -> list[TokenValue]:
-    """Return the keys with the largest weights of a row, those excluded from the color scale left out.
+    """Return the keys with the largest absolute weights of a row, except those not on the color scale.
 
     Args:
         view: The matrix.
@@ -234,7 +234,7 @@ def top_keys(view: AttentionView, row: int, count: int = 3) -> list[TokenValue]:
     weights, labels = view.weights[row], view.keys.labels()
     ranked = [
         int(key)
-        for key in np.argsort(-weights, kind="stable")
-        if view.mask[row, key] and key not in view.excluded and weights[key] > 0
+        for key in np.argsort(-np.abs(weights), kind="stable")
+        if view.mask[row, key] and key not in view.excluded and weights[key]
     ]
     return [TokenValue(labels[key], float(weights[key])) for key in ranked[:count]]
