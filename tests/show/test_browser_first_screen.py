@@ -178,8 +178,13 @@ def test_the_table_shows_every_step_and_a_click_explains_it(visit):
     report = answered(64, 30)
     opened = visit(html_page(report), viewport={"width": 390, "height": 844})
     page = opened.page
-    cells = page.locator(".cells")
+    cells = page.locator(".score-cells")
     page.locator(".sources-box").evaluate("(box) => box.scrollIntoView({ block: 'center' })")
+    heights = page.locator(".row-labels, .score-cells").evaluate_all(
+        "(all) => all.map((e) => e.clientHeight)"
+    )
+    assert heights == [94 * 21, 94 * 21]
+    assert cells.evaluate("(canvas) => getComputedStyle(canvas).padding") == "0px"
     assert cells.evaluate("(canvas) => [canvas.width, canvas.height]") == [64, 1 + 30 + 63]
     found = report.attributions[0]
     shares = np.abs(found.scores) / np.abs(np.where(found.valid, found.scores, 0)).sum(axis=1, keepdims=True)
@@ -191,6 +196,23 @@ def test_the_table_shows_every_step_and_a_click_explains_it(visit):
     chosen = page.locator(".written .piece[aria-selected=true]")
     eventually(lambda: chosen.get_attribute("data-token"), str(31 + 2))
     assert opened.events == []
+
+
+def test_choosing_a_head_opens_its_map(visit):
+    page = visit(html_page(classified(sentences(27)))).page
+    drawer = page.locator("[data-drawer=attention]")
+    page.keyboard.press("h")
+    eventually(lambda: drawer.get_attribute("open"), "")
+    eventually(page.locator("#attention-title").inner_text, "Attention: layer 5, head 0")
+    drawer.locator("summary").first.click()
+    eventually(lambda: drawer.get_attribute("open"), None)
+    page.locator("[data-drawer=heads] summary").click()
+    page.locator("canvas.heads").wait_for()
+    page.locator("canvas.heads").click(position={"x": 50, "y": 40})
+    eventually(lambda: drawer.get_attribute("open"), "")
+    eventually(page.locator("#attention-title").inner_text, "Attention: layer 4, head 0")
+    seen = page.locator("[data-view=heatmap]").evaluate("(e) => e.getBoundingClientRect().top < innerHeight")
+    assert seen
 
 
 def saved(page: Any) -> str:

@@ -58,6 +58,11 @@ export abstract class Matrices {
     for (let layer = 0; layer < this.layerCount; layer++) await this.load(layer);
   }
 
+  /** Whether most weights are small beside the largest: those of a long text are. */
+  get manySmall(): boolean {
+    return this.keys > 64;
+  }
+
   /** The colors of weights without a sign. */
   ramp({ attention }: Palette): readonly string[] {
     return attention;

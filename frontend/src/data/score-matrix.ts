@@ -113,6 +113,11 @@ export class ScoreMatrix extends Matrices {
     }
   }
 
+  /** The token just before often has nearly all of a column. */
+  override get manySmall(): boolean {
+    return true;
+  }
+
   override ramp({ unsigned }: Palette): readonly string[] {
     return unsigned;
   }

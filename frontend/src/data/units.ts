@@ -107,10 +107,6 @@ export function scoresOf(
   end = tokenCount,
 ): Scores {
   const tokens = tokenScores(attribution, tokenCount, first, last, end);
-  for (const unit of units) {
-    // Methods that keep special tokens in place give them exactly 0, which was not measured.
-    if (unit.special && unit.first === unit.last && tokens[unit.first] === 0) tokens[unit.first] = Number.NaN;
-  }
   const values = Float64Array.from(units, (unit) => joined(tokens, unit.first, unit.last, attribution.norm));
   let total = 0;
   let reach = 0;

@@ -11,6 +11,7 @@ interface KeyboardTargets {
   readonly store: Store;
   readonly actions: Actions;
   readonly say: (words: string) => void;
+  readonly bring: (drawer: string) => void;
   readonly signal: AbortSignal;
 }
 
@@ -26,7 +27,7 @@ const SCALES: readonly Scale[] = ["row", "head", "global"];
 const THEMES: readonly ThemeChoice[] = ["auto", "light", "dark"];
 
 export function listenToKeys(
-  { model, store, actions, say, signal }: KeyboardTargets,
+  { model, store, actions, say, bring, signal }: KeyboardTargets,
   options: KeyboardOptions,
 ): void {
   const cycle = <K extends "sort" | "sinks" | "scale" | "theme">(
@@ -40,13 +41,19 @@ export function listenToKeys(
     say(`${name}: ${words[next]}`);
   };
   const { payload } = model;
+  /** A layer, head or map is chosen where it is seen. */
+  const seen = (act: () => void) => () => {
+    if (!payload.attention.length) return;
+    act();
+    bring("attention");
+  };
+  const nextMap = seen(() => actions.showMap((store.state.map + 1) % payload.attention.length));
   const single: Record<string, () => void> = {
-    "[": () => actions.moveLayer(-1),
-    "]": () => actions.moveLayer(1),
-    h: () => actions.moveHead(1),
-    H: () => actions.moveHead(-1),
-    m: () =>
-      payload.attention.length > 1 && actions.showMap((store.state.map + 1) % payload.attention.length),
+    "[": seen(() => actions.moveLayer(-1)),
+    "]": seen(() => actions.moveLayer(1)),
+    h: seen(() => actions.moveHead(1)),
+    H: seen(() => actions.moveHead(-1)),
+    m: () => payload.attention.length > 1 && nextMap(),
     a: () => model.choices > 1 && actions.showAttribution((store.state.attribution + 1) % model.choices),
     g: () => {
       actions.cycleLevel();

@@ -8,11 +8,15 @@ import { swatch } from "./parts";
 const STEPS = 6;
 
 /** Two ramps that meet at zero where signed, else one. */
-export function scaleSwatches(palette: Palette, signed: boolean): HTMLElement {
-  const steps = Array.from({ length: STEPS }, (_, index) => index / (STEPS - 1));
+export function scaleSwatches(
+  palette: Palette,
+  signed: boolean,
+  curve = (strength: number) => strength,
+): HTMLElement {
+  const steps = Array.from({ length: STEPS }, (_, index) => curve(index / (STEPS - 1)));
   const colors = signed
     ? [
-        ...steps.map((step) => onRamp(palette.against, 1 - step)),
+        ...[...steps].reverse().map((step) => onRamp(palette.against, step)),
         ...steps.map((step) => onRamp(palette.supports, step)),
       ]
     : steps.map((step) => onRamp(palette.unsigned, step));

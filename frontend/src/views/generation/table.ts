@@ -37,7 +37,7 @@ export function tableView(context: Context): HTMLElement | null {
   const table = payload.tables[attribution.table];
   const top = h("canvas", { class: "column-labels" });
   const left = h("canvas", { class: "row-labels" });
-  const cells = h("canvas", { class: "cells" });
+  const cells = h("canvas", { class: "score-cells" });
   const [atRow, atColumn, selected] = ["hovered-row", "hovered-column", "selected-column"].map((name) =>
     h("div", { class: `mark ${name}`, hidden: true }),
   );
@@ -90,7 +90,7 @@ export function tableView(context: Context): HTMLElement | null {
     replace(
       legend,
       h("span", {}, signed ? `opposes (−${formatPercent(matrix.reach)})` : "0 %"),
-      scaleSwatches(palette, signed),
+      scaleSwatches(palette, signed, Math.sqrt),
       h("span", {}, signed ? `supports (+${formatPercent(matrix.reach)})` : formatPercent(matrix.reach)),
       key(swatch(colors.get("masked")), "comes later"),
     );
@@ -208,7 +208,7 @@ export function tableView(context: Context): HTMLElement | null {
     h(
       "p",
       { class: "note" },
-      "Rows are the prompt and the earlier tokens of the answer; columns are the generated tokens. Colors are shares of each column's total, on one scale.",
+      "Rows are the prompt and the earlier tokens of the answer; columns are the generated tokens. Colors are shares of each column's total, on one square-root scale.",
     ),
     box,
     legend,

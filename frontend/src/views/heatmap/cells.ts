@@ -103,6 +103,6 @@ export function shownScale(
 }
 
 /** Whether colors follow the square root, which shows the small weights of long texts. */
-export function isCurved(data: Pick<Matrices, "keys">): boolean {
-  return data.keys > 64;
+export function isCurved(data: Pick<Matrices, "manySmall">): boolean {
+  return data.manySmall;
 }
