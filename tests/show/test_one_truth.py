@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from drawn_pictures import drawn_texts
 from page_elements import plain, words_of
 from rich.console import Console
 from sample_results import attention, attribution, classification, generation, provenance, text_of, tokens_of
 
 from model_understanding.results import Prediction, Report, Target
+from model_understanding.show.figures.report import report_figure
 from model_understanding.show.page.document import html_page
 from model_understanding.show.payload.report import report_payload
 from model_understanding.show.terminal.report import print_report
@@ -173,3 +175,14 @@ def test_special_tokens_that_dominate_leave_color_to_the_words():
     )
     assert [unit.label for unit in shown.saliency.top()] == ["good", "bad", "so"]
     assert "[CLS]: 90.0 %" in shown.saliency.notes[0]
+
+
+def test_the_figure_names_the_same_words_with_the_same_shares(report):
+    words = [text.get_text() for text in drawn_texts(report_figure(report))]
+    for shown in map_views(report)[:1]:
+        for unit in shown.saliency.top():
+            assert any(unit.share_text in drawn for drawn in words), unit
+        verdict = shown.reading.trust.verdict
+        assert any(verdict in drawn for drawn in words)
+        written = re.sub(r"\s+", "", "".join(words))
+        assert re.sub(r"\s+", "", shown.reading.title) in written
