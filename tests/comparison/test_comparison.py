@@ -336,9 +336,9 @@ def test_limits_are_told_once_beside_what_they_normalize():
 
     found = compare(report(2, True), report(3, False))
     assert list(evaluation_changes(found)) == [
-        ("normalized_aopc · probability", "0.5", "0.5", "–"),
+        ("normalized AOPC · probability", "0.5", "0.5", "–"),
         ("possible range · probability", "0 to 2", "0 to 3", "exact → beam search"),
-        ("normalized_sufficiency · probability", "–", "–", "–"),
+        ("normalized sufficiency · probability", "–", "–", "–"),
     ]
 
 

@@ -27,6 +27,7 @@ from model_understanding.show.shared.words import (
     evaluation_value,
     explained_name,
     method_name,
+    metric_name,
     printable,
     provenance_rows,
     raw_value_and_range,
@@ -185,7 +186,7 @@ def _reading(reading: Reading) -> dict[str, Any]:
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
     return {
-        "metric": printable(evaluation.metric, 60),
+        "metric": metric_name(evaluation.metric),
         "question": question_of(evaluation.metric),
         "condition": printable(evaluation_condition(evaluation), 60),
         "value": None if evaluation.value is None else decimal(evaluation.value),

@@ -41,6 +41,13 @@ READING_NOTES = (
 )
 
 
+_METRIC_NAMES = {
+    "z_score": "z-score with one replacement",
+    "leave_one_out_tau": "leave-one-out tau",
+    "normalized_aopc": "normalized AOPC",
+}
+
+
 def printable(text: str, length: int | None = None) -> str:
     """Return text with control characters made visible, shortened in the middle to a number of characters.
 
@@ -335,6 +342,15 @@ def prediction_label(lens: LogitLens, layer: int, index: int, length: int) -> st
     return printable(label.strip(" ") or label, length)
 
 
+def metric_name(metric: str) -> str:
+    """Return the name of a metric in words.
+
+    >>> metric_name("z_score"), metric_name("my_metric")
+    ('z-score with one replacement', 'my metric')
+    """
+    return _METRIC_NAMES.get(metric) or printable(metric.replace("_", " "), 60)
+
+
 def evaluation_name(evaluation: Evaluation) -> str:
     """Return the name of a metric with its quantity and replacement.
 
@@ -343,7 +359,7 @@ def evaluation_name(evaluation: Evaluation) -> str:
     ...     higher_is_better=True, quantity="probability", replacement="mask"))
     'deletion · probability · mask'
     """
-    return " · ".join(filter(None, (evaluation.metric, evaluation_condition(evaluation))))
+    return " · ".join(filter(None, (metric_name(evaluation.metric), evaluation_condition(evaluation))))
 
 
 def evaluation_condition(evaluation: Evaluation) -> str:

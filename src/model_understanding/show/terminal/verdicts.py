@@ -16,9 +16,9 @@ from model_understanding.show.shared.words import (
     format_percent,
     limits_range,
     limits_source,
+    metric_name,
     printable,
 )
-from model_understanding.show.views.tested import metric_name
 from model_understanding.show.views.trust import Trust, trust_of
 
 DEFAULT_METRICS = ("z_score", "comprehensiveness", "sufficiency", "completeness", "agreement")

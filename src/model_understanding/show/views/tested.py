@@ -32,11 +32,6 @@ QUESTIONS: "MappingProxyType[str, str]" = MappingProxyType(
     }
 )
 """The question that each metric answers."""
-_NAMES = {
-    "z_score": "z-score with one replacement",
-    "leave_one_out_tau": "leave-one-out tau",
-    "normalized_aopc": "normalized AOPC",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,15 +53,6 @@ class TestedRow:
     control: str
     better: str
     notes: tuple[str, ...]
-
-
-def metric_name(metric: str) -> str:
-    """Return the name of a metric in words.
-
-    >>> metric_name("z_score"), metric_name("my_metric")
-    ('z-score with one replacement', 'my metric')
-    """
-    return _NAMES.get(metric) or printable(metric.replace("_", " "), 60)
 
 
 def question_of(metric: str) -> str:
