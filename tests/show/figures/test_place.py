@@ -1,5 +1,7 @@
 """Axes of the user: every plot stays in their place, and shared axes never show another plot's labels."""
 
+import pickle
+
 import numpy as np
 import pytest
 from drawn_pictures import drawing_of
@@ -191,3 +193,22 @@ def test_a_new_figure_has_the_size_asked_for():
     assert axes.figure.get_size_inches().tolist() == [5, 4]
     assert axes.get_title() == "mine"
     assert drawing_of(axes.figure).outside() == []
+
+
+def test_axes_that_the_user_clears_have_their_place_back():
+    figure, ax = pyplot.subplots()
+    place = ax.get_position().bounds
+    saliency_axes(attribution(tokens_of("a b")), ax)
+    assert ax.get_position().bounds != place
+    ax.cla()
+    ax.plot([1, 2])
+    drawing_of(figure)
+    assert ax.get_position().bounds == pytest.approx(place)
+
+
+def test_a_figure_with_plots_can_be_pickled():
+    figure, axes = pyplot.subplots(1, 2)
+    saliency_axes(attribution(tokens_of("a b")), axes[0])
+    attention_axes(attention(tokens_of("a b")), axes[1])
+    restored = pickle.loads(pickle.dumps(figure))
+    assert drawing_of(restored).words() == drawing_of(figure).words()

@@ -333,7 +333,11 @@ def _finish(axes: "Axes", bars: Bars, label_axis: "Axis", score_axis: str, ticks
     axis = axes.yaxis if score_axis == "y" else axes.xaxis
     axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]) if ticks else NullLocator())
     if bars.normalized:
-        axis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %".replace("-", "−"))
+        axis.set_major_formatter(_percent)
     # The ticks and not their labels: of axes that share them only the outer ones show labels.
     for unit, tick in enumerate(label_axis.get_major_ticks()[: len(bars.scores)]):
         tick.label1.set_color(bars.label_color(unit))
+
+
+def _percent(value: float, _position: int) -> str:
+    return f"{100 * value:.3g} %".replace("-", "−")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -231,7 +232,9 @@ def _fitted_panel(grid: Grid, colors: Palette, make_header: HeaderMaker, room: R
     longest_row = max(text_width(label, SMALL_SIZE) for label in grid.rows)
     row_room = min(longest_row, _MAX_LABEL * room.width) if room.shows_y else 0.0
     row_step = _label_step(0.5 * room.height / len(grid.rows), SMALL_SIZE)
-    left = row_room + 0.08 + (0.0 if is_small else axis_name + (0.16 if row_step > 1 else 0.0))
+    left = row_room + 0.08
+    if room.shows_y and not is_small:
+        left += axis_name + (0.16 if row_step > 1 else 0.0)
     width = max(room.width - left - right, 0.2)
     header = make_header(room.width, -left, _MAX_HEADER * room.height)
     cell_width = width / len(grid.columns)
@@ -241,7 +244,7 @@ def _fitted_panel(grid: Grid, colors: Palette, make_header: HeaderMaker, room: R
     if room.shows_x:
         column_room = 0.16 if is_upright else min(longest_column, _MAX_LABEL * room.height)
     bottom = column_room + 0.08
-    if not is_small:
+    if room.shows_x and not is_small:
         bottom += axis_name + (0.16 if not is_upright and _label_step(cell_width, SMALL_SIZE) > 1 else 0.0)
     height = max(room.height - header.height - bottom, 0.2)
     small = replace(
@@ -250,8 +253,8 @@ def _fitted_panel(grid: Grid, colors: Palette, make_header: HeaderMaker, room: R
         columns=tuple(fitted(label, column_room, SMALL_SIZE) for label in grid.columns)
         if column_room and not is_upright
         else grid.columns,
-        column_label="" if is_small else grid.column_label,
-        row_labels=("",) if is_small else grid.row_labels,
+        column_label=grid.column_label if room.shows_x and not is_small else "",
+        row_labels=grid.row_labels if room.shows_y and not is_small else ("",),
     )
 
     def draw(axes: "Axes") -> None:
@@ -467,12 +470,9 @@ def _label(
     fitting = [label for label in grid.row_labels if text_width(label, DETAIL_SIZE) <= height]
     style = {"fontsize": DETAIL_SIZE, "color": colors.muted, "labelpad": 6}
     room = cell_width * len(grid.columns) + left
-    column_label = "\n".join(fitted(line, room, DETAIL_SIZE) for line in _lines(grid.column_label, step_x))
-    row_label = (fitting or grid.row_labels[-1:])[0]
+    column_label = _axis_label(grid.column_label, step_x, room)
     axes.set_xlabel(column_label, **style)
-    axes.set_ylabel(
-        "\n".join(fitted(line, height, DETAIL_SIZE) for line in _lines(row_label, step_y)), **style
-    )
+    axes.set_ylabel(_axis_label((fitting or grid.row_labels[-1:])[0], step_y, height), **style)
 
 
 def _finish_bar(axes: "Axes", grid: Grid, colors: Palette, height: float, label_room: float) -> None:
@@ -483,7 +483,7 @@ def _finish_bar(axes: "Axes", grid: Grid, colors: Palette, height: float, label_
     bar.ax.tick_params(labelsize=SMALL_SIZE, labelcolor=colors.muted, length=0, pad=3)
     bar.locator = MaxNLocator(max(1, min(5, int(height / 0.3))))
     factor, unit = (100, " %") if grid.as_percent else (1, "")
-    bar.formatter = FuncFormatter(lambda value, _: f"{factor * value:.3g}{unit}".replace("-", "−"))
+    bar.formatter = FuncFormatter(partial(_tick_text, factor, unit))
     bar.update_ticks()
     kinds = ("square-root scale", "√ scale") if grid.is_rooted else ("linear scale",)
     labels = [*(f"{grid.scale} ({kind})" for kind in kinds), kinds[-1] if grid.is_rooted else grid.scale]
@@ -507,6 +507,14 @@ def _label_step(cell: float, size: float) -> int:
     return max(1, int(np.ceil(size * 1.17 / POINTS / cell - 0.02)))
 
 
-def _lines(label: str, step: int) -> tuple[str, ...]:
-    """Return the lines of an axis label, with a note if not every token is labeled."""
-    return (label,) if step == 1 or not label else (label, f"every {ordinal(step)} token is labeled")
+def _axis_label(label: str, step: int, room: float) -> str:
+    """Return the label of an axis that fits its length, with a note if not every token is labeled."""
+    lines = [fitted(label, room, DETAIL_SIZE)]
+    if label and step > 1:
+        notes = f"every {ordinal(step)} token is labeled", f"every {ordinal(step)} labeled"
+        lines.append(first_fitting(notes, room, DETAIL_SIZE))
+    return "\n".join(filter(None, lines))
+
+
+def _tick_text(factor: float, unit: str, value: float, _position: int) -> str:
+    return f"{factor * value:.3g}{unit}".replace("-", "−")

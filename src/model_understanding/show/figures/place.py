@@ -138,12 +138,19 @@ class _Fit:
     def __call__(self, axes: Any, renderer: Any) -> Bbox:
         place = self.place(axes, renderer)
         width, height = _figure_size(axes)
+        if self.is_gone:
+            return place
         left, right, top, bottom = (margin + _PADDING for margin in self.margins)
         x0, x1 = _inner(place.x0, place.x1, left / width, right / width)
         y0, y1 = _inner(place.y0, place.y1, bottom / height, top / height)
         if self.backdrop is not None:
             self.backdrop.set_bounds(*place.bounds)
         return Bbox.from_extents(x0, y0, x1, y1)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the user has cleared the axes since."""
+        return bool(self.artists) and self.artists[0].axes is None
 
     def clear(self, axes: Axes) -> None:
         """Remove what an earlier plot drew."""
@@ -215,7 +222,7 @@ def _fits_on(axes: Axes, name: str) -> "list[tuple[Axes, _Fit | None]]":
     return [
         (other, fit if isinstance(fit, _Fit) else None)
         for other, fit in fits
-        if (isinstance(fit, _Fit) and (fit.x or fit.y or fit.artists))
+        if (isinstance(fit, _Fit) and fit.artists and not fit.is_gone)
         or (not isinstance(fit, _Fit) and other.has_data())
     ]
 

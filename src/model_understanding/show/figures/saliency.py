@@ -253,7 +253,7 @@ def _fitted_vertical(attribution: Attribution, bars: Bars, target: int, room: Ro
     def draw(axes: "Axes") -> None:
         draw_vertical(axes, drawn, values=has_values, ticks=min(5, int(height / 0.3)), label_length=length)
         if named:
-            _label_score_axis(axes, drawn, "y", height if room.y is None else 0.6 * height)
+            _label_score_axis(axes, drawn, "y", 0.6 * height if room.shares_y else height)
         header.draw(axes, bars.colors)
 
     return Panel(
@@ -314,7 +314,7 @@ def _fitted_header(
     if len(drawn.labels) < len(bars.labels):
         extra = f"{len(drawn.labels)} largest of {len(bars.labels)}"
     height = _MAX_HEADER * room.height
-    return _header(attribution, bars, target, room.width, -left, extra=extra, height=height)
+    return _header(attribution, drawn, target, room.width, -left, extra=extra, height=height)
 
 
 def _largest(bars: Bars, shared: AxisContent | None, capacity: int) -> Bars:

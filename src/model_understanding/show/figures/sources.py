@@ -46,7 +46,8 @@ def sources_panel(sources: SourcesView, colors: Palette) -> Panel:
         sides = ["blue: raises the target value  ·  orange: lowers it"] if sources.signed else []
         facts = "  ·  ".join(filter(None, (sources.method, sources.gap)))
         omitted = len(sources.units) - len(units)
-        left_out = [f"{omitted} without a score are not shown"] if omitted else []
+        words = "1 word without a score is" if omitted == 1 else f"{omitted} words without a score are"
+        left_out = [f"{words} not shown"] if omitted else []
         return make_header(
             title=f"What each {'generated token' if sources.by_step else 'target'} depends on",
             details=[f"{sources.title}, as shares of each row", facts, *left_out, *sides],
