@@ -45,7 +45,7 @@ def test_words_that_go_with_the_answer_are_named_before_those_that_go_against_it
     )
     view = comparison_view(comparison)
     assert view.headline == "positive 90.0 %  →  negative 80.0 %"
-    assert view.inputs == "1 word added, none removed · same model"
+    assert view.inputs == "1 word added, none removed"
     assert [unit.label for unit in view.scores[0].largest] == ["not (added)", "good", "thin"]
 
 

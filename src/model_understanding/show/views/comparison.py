@@ -115,7 +115,7 @@ class ComparisonView:
 
     Args:
         answers: Both answers.
-        inputs: What changed in the text and the model: ``1 word added, none removed · same model``.
+        inputs: What changed in the text and the model: ``1 word added, none removed · two models``.
         cautions: Warnings of both reports.
         remarks: Other differences, and what could not be compared.
         scores: The main attribution of each compared pair.
@@ -243,9 +243,8 @@ def _inputs(comparison: Comparison) -> str:
         if not replaced and not others:
             words += f", none {'added' if removed else 'removed'}"
     models = [report.provenance.model for report in (comparison.first, comparison.second)]
-    if "unknown" in models:
-        return words
-    return f"{words} · {'same model' if models[0] == models[1] else 'two models'}"
+    # Models of one name may still differ, as two checkpoints in memory do: nothing is said of them.
+    return words if "unknown" in models or models[0] == models[1] else f"{words} · two models"
 
 
 def _worded(tokens: Tokens) -> Iterator[int]:
@@ -295,7 +294,7 @@ def _largest_change(comparison: Comparison) -> LargestChange | None:
                 words=f"{name} of {formatted.label}",
                 first=formatted.first,
                 second=formatted.second,
-                difference=formatted.difference,
+                difference=f"{formatted.difference}{' points' if name == 'probability' else ''}",
                 part=index,
             )
     maps = shown_maps(comparison)
