@@ -60,6 +60,17 @@ def test_differences_that_are_tiny_have_no_color_and_are_no_difference():
         assert mesh.get_clim()[1] >= least
 
 
+def test_cells_show_their_whole_numbers():
+    tokens = words("a good film")
+    sides = [
+        classification(tokens, attribution(tokens, scores)) for scores in ([10.07, 0.5, 1], [20, -0.25, 1])
+    ]
+    axes = comparison_figure(compare(*sides)).axes[1]
+    said = [text.get_text().replace("−", "-") for text in axes.texts]
+    for expected in ("10.07", ".50", "-.25", "20.00"):
+        assert expected in said, expected
+
+
 def test_hostile_strings_are_drawn():
     report = made.report()
     assert comparison_figure(compare(report, report, names=("</script>", "\x1b"))).axes

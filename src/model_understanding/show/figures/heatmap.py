@@ -1,6 +1,7 @@
 """A labeled seaborn heatmap with masked cells, columns excluded from the color scale, and text borders."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,6 +42,7 @@ _BAR_WIDTH, _BAR_GAP, _BAR_HEIGHT = 0.14, 0.18, 3.2  # inches of the color bar, 
 _BAR_ROOM = 0.85  # inches for the color bar, its ticks and its label
 _HEADER_WIDTH = 6.2  # minimum width of a header in inches
 _MAX_HEADER, _MAX_LABEL = 0.4, 0.33  # shares of the place of a user's axes
+_ZERO = re.compile(r"^(-?)0\.")  # of a number below 1, which is written .25
 _UPRIGHT_SIZE = SMALL_SIZE + 0.5  # points of column labels that are not rotated
 
 
@@ -418,7 +420,7 @@ def _write_values(axes: "Axes", grid: Grid, colors: Palette, width: float, heigh
         if grid.options.fmt is not None:
             text = grid.options.formatted(value)
         else:
-            text = f"{100 * value:.0f}" if grid.as_percent else f"{value:.2f}".replace("0.", ".", 1)
+            text = f"{100 * value:.0f}" if grid.as_percent else _ZERO.sub(r"\1.", f"{value:.2f}")
             text = "0" if text == "-0" else text
         axes.text(
             column + 0.5,
