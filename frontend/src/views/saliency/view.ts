@@ -101,7 +101,7 @@ export function saliencyView(context: Context): HTMLElement {
       level.element,
       model.choices > 1 && which.element,
       targets,
-      exportMenu(context.say, "Saliency", () => saliencyExport(context, text)),
+      hasScores && exportMenu(context.say, "Saliency", () => saliencyExport(context, text)),
     ),
     facts,
   );
