@@ -273,7 +273,7 @@ def test_a_continuation_is_evaluated_as_a_whole(name):
 def test_a_report_holds_its_verdict(sentiment, capsys):
     report = sentiment.analyze(TEXTS[0], method="leave_one_out", show=True)
     assert report.evaluations[0].verdict == "supported"
-    assert "Faithfulness: supported" in capsys.readouterr().out
+    assert "● supported" in capsys.readouterr().out
     assert not sentiment.analyze(TEXTS[0], evaluate=False, show=False).evaluations
 
 

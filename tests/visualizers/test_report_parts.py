@@ -1,9 +1,11 @@
 """A report stands without a part of it, and says which one and why."""
 
+import numpy as np
 import pytest
 from tiny_models import PROBE, visualizer_of
 
 from model_understanding import InputError, StoppedError, UnsupportedModelError
+from model_understanding.lens import read
 from model_understanding.visualizers import classifier, language_model
 from model_understanding.visualizers.report_parts import ReportParts
 
@@ -40,7 +42,6 @@ def test_a_classifiers_report(monkeypatch, error, reason, function, name, is_mis
     ("function", "name", "is_missing"),
     [
         *PARTS,
-        ("lens_for_report", "logit lens", lambda report: report.lens is None),
         ("contrast_targets", "contrasts", lambda report: report.contrasts is None),
     ],
 )
@@ -51,6 +52,17 @@ def test_a_language_models_report(monkeypatch, function, name, is_missing):
     assert is_missing(report)
     assert f"This report has no {name}: {reason}" in report.provenance.cautions
     assert len(report.attributions) == 2
+
+
+@pytest.mark.parametrize(("error", "reason"), ERRORS)
+def test_a_report_without_a_lens_still_has_its_answer(monkeypatch, error, reason):
+    visualizer = visualizer_of("gpt2")
+    expected = visualizer.analyze(PROBE, " a", method="saliency", evaluate=False, show=False)
+    monkeypatch.setattr(read, "run_layers", failing(error))
+    report = visualizer.analyze(PROBE, " a", method="saliency", evaluate=False, show=False)
+    assert report.lens is None
+    assert f"This report has no logit lens: {reason}" in report.provenance.cautions
+    assert np.array_equal(report.generation.probabilities, expected.generation.probabilities)
 
 
 def test_what_the_caller_got_wrong_or_stopped_is_raised():

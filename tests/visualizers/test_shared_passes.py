@@ -82,6 +82,25 @@ def test_attention_and_heads_of_a_report_share_one_pass(name):
     assert np.array_equal(heads.scores, same_heads.scores)
 
 
+@pytest.mark.parametrize("name", ["llama", "gpt2", "mamba"])
+def test_lens_and_generation_record_share_one_pass(name):
+    visualizer = visualizer_of(name)
+    given = {"method": "saliency", "attention": (), "evaluate": False, "show": False}
+    visualizer.analyze(PROBE, " and so on", **given)  # measures what is measured once
+    with counting() as counter:
+        report = visualizer.analyze(PROBE, " and so on", **given)
+    with counting() as without:
+        scores = visualizer.analyze(PROBE, " and so on", scores_only=True, **given)
+    heads_and_attention = 0 if name == "mamba" else 1
+    assert counter.forwards - without.forwards == heads_and_attention
+    alone = visualizer.generate(PROBE, continuation=" and so on")
+    lens = visualizer.compute_logit_lens(PROBE, continuation=" and so on")
+    assert np.array_equal(report.generation.probabilities, alone.probabilities)
+    assert np.array_equal(scores.generation.probabilities, alone.probabilities)
+    for field in ("top_ids", "top_probabilities", "entropies", "divergences", "next_ranks"):
+        assert np.array_equal(getattr(report.lens, field), getattr(lens, field))
+
+
 def test_another_text_is_read_in_a_pass_of_its_own():
     visualizer = visualizer_of("bert")
     model, encoding = visualizer.runner.model, encoded(visualizer, PROBE)

@@ -7,6 +7,7 @@ Each layer's states then go through the operations that the model itself ran aft
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -49,31 +50,36 @@ class LensReadings(NamedTuple):
     tracked_probabilities: Float[Tensor, "tracks layers positions"]
 
 
-def read_layers(
-    model: Model,
-    encoding: Encoding,
-    *,
-    positions: Sequence[int] | None,
-    tracked: Sequence[int],
-    top: int,
-) -> LensReadings:
-    """Run one text once and read each layer's states through the model's own final layers.
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerPass:
+    """One forward pass over a text, with what enters each layer and what the model does after the last one.
+
+    Args:
+        tokens: Length of the text that ran.
+        positions: Where states were kept; ``None`` for all.
+        states: The states.
+        final_layers: What follows the last block.
+        answer: The model's own logits, from the first position on.
+    """
+
+    tokens: int
+    positions: tuple[int, ...] | None
+    states: "_States"
+    final_layers: FinalLayers
+    answer: Tensor
+
+
+def run_layers(model: Model, encoding: Encoding, positions: Sequence[int] | None) -> LayerPass:
+    """Run one text once and keep what enters each layer.
 
     Args:
         model: The model.
         encoding: One text.
         positions: Where a language model's next token is read; ``None`` for a classifier's one answer.
-        tracked: A class or token to track at each position, −1 for none; the last layer's likeliest is
-            tracked besides.
-        top: How many of the likeliest classes or tokens to keep.
-
-    Returns:
-        The readings; ``tracked_*`` of the last layer's likeliest class or token, then of those given.
 
     Raises:
-        UnsupportedModelError: The blocks cannot be located, or the layers after the last of them cannot be
-            replayed or do not reproduce the model's logits.
-        NumericalError: A layer's states give logits that are not finite.
+        UnsupportedModelError: The blocks cannot be located, or the logits do not follow from the last one.
+        NumericalError: The logits are not finite.
     """
     module = model.module
     try:
@@ -91,12 +97,46 @@ def read_layers(
         answer = model.logits_in(outputs)
         final_layers.finish(answer)
         require_finite(answer, "logits", lambda: model.broken_layer(encoding.inputs))
-        reduction = _Reduction(answer, encoding.ids.shape[1], positions, tracked, top)
-        for layer, layer_states in enumerate(states.layers):
-            logits = final_layers(states.of_text(layer_states))
-            if layer == len(blocks):
+    return LayerPass(tokens, None if positions is None else tuple(positions), states, final_layers, answer)
+
+
+def read_layers(
+    model: Model,
+    encoding: Encoding,
+    *,
+    positions: Sequence[int] | None,
+    tracked: Sequence[int],
+    top: int,
+    ran: LayerPass | None = None,
+) -> LensReadings:
+    """Read each layer's states of one text through the model's own final layers.
+
+    Args:
+        model: The model.
+        encoding: One text.
+        positions: Where a language model's next token is read; ``None`` for a classifier's one answer.
+        tracked: A class or token to track at each position, −1 for none; the last layer's likeliest is
+            tracked besides.
+        top: How many of the likeliest classes or tokens to keep.
+        ran: A forward pass that kept the states at these positions; one runs where left out.
+
+    Returns:
+        The readings; ``tracked_*`` of the last layer's likeliest class or token, then of those given.
+
+    Raises:
+        UnsupportedModelError: The blocks cannot be located, or the layers after the last of them cannot be
+            replayed or do not reproduce the model's logits.
+        NumericalError: A layer's states give logits that are not finite.
+    """
+    ran = ran or run_layers(model, encoding, positions)
+    last = len(ran.states.layers) - 1
+    with guarded(model.module, gradients=False):
+        reduction = _Reduction(ran.answer, ran.tokens, positions, tracked, top)
+        for layer, layer_states in enumerate(ran.states.layers):
+            logits = ran.final_layers(ran.states.of_text(layer_states))
+            if layer == last:
                 _require_same(model.name, reduction.rows(logits), reduction.final)
-                logits = answer  # to the last bit
+                logits = ran.answer  # to the last bit
             reduction.add(layer, logits)
     return reduction.readings()
 

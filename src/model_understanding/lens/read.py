@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from model_understanding.checks import index_in, whole_number
 from model_understanding.errors import InputError, UnsupportedModelError
-from model_understanding.lens.logit_lens import LensReadings, read_layers
+from model_understanding.lens.logit_lens import LayerPass, LensReadings, read_layers, run_layers
 from model_understanding.model.model import Model
 from model_understanding.model.prefixes import prefixes_agree
 from model_understanding.results import LogitLens
@@ -23,7 +25,11 @@ TOP = 5
 
 
 def lens_of_tokens(
-    model: Model, encoding: Encoding, positions: int | Sequence[int] | None, top: int = TOP
+    model: Model,
+    encoding: Encoding,
+    positions: int | Sequence[int] | None,
+    top: int = TOP,
+    ran: LayerPass | None = None,
 ) -> LogitLens:
     """Return which next token each layer of a language model would predict.
 
@@ -33,6 +39,7 @@ def lens_of_tokens(
         positions: Where to read, counted from the end where negative. Left out: the positions at which a
             continuation's tokens were predicted, or all of a prompt alone.
         top: How many of the likeliest tokens to keep.
+        ran: A forward pass that kept the layers' states at these positions; one runs where left out.
 
     Returns:
         The lens.
@@ -54,7 +61,7 @@ def lens_of_tokens(
     if not read:
         raise InputError("positions=[] names no position.", hint="Leave positions out, or pass positions=-1.")
     following = [int(tokens.ids[position + 1]) if position + 1 < count else -1 for position in read]
-    readings = _read(model, encoding, read, following, top)
+    readings = _read(model, encoding, read, following, top, ran)
     ids = {*readings.top_ids.ravel().tolist(), *following} - {-1}
     labels = {token: token_text(model.tokenizer, token) for token in sorted(ids)}
     return _lens(model, encoding, read, following, readings, labels, started)
@@ -89,24 +96,57 @@ def lens_of_classes(model: Model, encoding: Encoding, top: int = TOP) -> LogitLe
     return _lens(model, encoding, [WHOLE_TEXT], [-1], readings, labels, started)
 
 
-def lens_for_report(model: Model, encoding: Encoding) -> LogitLens:
-    """Return the lens of a continuation's first steps.
+class StepsPass:
+    """The forward pass that a report's lens and the record of its continuation share.
 
-    Raises:
-        UnsupportedModelError: The model's layers cannot be read through its own final layers.
+    Args:
+        model: The model.
+        encoding: Prompt and continuation.
     """
-    start = encoding.prompt_length
-    assert start is not None
-    steps = range(start - 1, min(len(encoding.tokens[0]) - 1, start - 1 + MOST_STEPS_IN_REPORT))
-    return lens_of_tokens(model, encoding, steps)
+
+    def __init__(self, model: Model, encoding: Encoding) -> None:
+        start, count = encoding.prompt_length, len(encoding.tokens[0])
+        assert start is not None
+        self._model, self._encoding = model, encoding
+        self._steps = range(start - 1, min(count - 1, start - 1 + MOST_STEPS_IN_REPORT))
+        self._ran: LayerPass | None = None
+        self._refused: Exception | None = None
+
+    def logits(self) -> Float[Tensor, "steps vocabulary"] | None:
+        """Return the logits that predict the continuation's tokens; ``None`` if other passes give them."""
+        model, encoding, steps = self._model, self._encoding, self._steps
+        is_whole = len(steps) > 0 and steps.stop == len(encoding.tokens[0]) - 1
+        if not is_whole or not prefixes_agree(model, encoding, steps.start + 1, steps.stop):
+            return None
+        try:
+            self._ran = run_layers(model, encoding, steps)
+        except Exception as error:  # a report stands without its lens, not without its answer
+            self._refused = error
+            return None
+        return self._ran.answer[0, -len(steps) :]
+
+    def lens(self) -> LogitLens:
+        """Return the lens of the continuation's first steps.
+
+        Raises:
+            UnsupportedModelError: The model's layers cannot be read through its own final layers.
+        """
+        if self._refused is not None:
+            raise self._refused
+        return lens_of_tokens(self._model, self._encoding, self._steps, ran=self._ran)
 
 
 def _read(
-    model: Model, encoding: Encoding, positions: Sequence[int], tracked: Sequence[int], top: int
+    model: Model,
+    encoding: Encoding,
+    positions: Sequence[int],
+    tracked: Sequence[int],
+    top: int,
+    ran: LayerPass | None,
 ) -> LensReadings:
     """Read positions in one forward pass, or each in a pass over its own prefix where these differ."""
-    if prefixes_agree(model, encoding, min(positions) + 1, max(positions) + 1):
-        return read_layers(model, encoding, positions=positions, tracked=tracked, top=top)
+    if ran is not None or prefixes_agree(model, encoding, min(positions) + 1, max(positions) + 1):
+        return read_layers(model, encoding, positions=positions, tracked=tracked, top=top, ran=ran)
     readings = [
         read_layers(model, encoding, positions=[position], tracked=[following], top=top)
         for position, following in zip(positions, tracked, strict=True)

@@ -16,7 +16,13 @@ _MOST_NAMED = 8  # steps that a warning names
 
 
 def generation_of(
-    model: Model, encoding: Encoding, *, given: bool, sampled: bool = False, top: int = TOP_TOKENS
+    model: Model,
+    encoding: Encoding,
+    *,
+    given: bool,
+    sampled: bool = False,
+    top: int = TOP_TOKENS,
+    logits: Float[Tensor, "steps vocabulary"] | None = None,
 ) -> Generation:
     """Return a prompt and its continuation with each step's probability, entropy and likeliest tokens.
 
@@ -29,13 +35,16 @@ def generation_of(
         given: Whether the continuation was given rather than generated.
         sampled: Whether it was sampled.
         top: How many of the likeliest tokens of each step are kept.
+        logits: The logits that predict each token of the continuation, where they are known already.
 
     Returns:
         The generation.
     """
     tokens, start = encoding.tokens[0], encoding.prompt_length
     assert start is not None
-    logs = torch.log_softmax(step_logits(model, encoding, range(start, len(tokens))).double(), dim=-1)
+    if logits is None:
+        logits = step_logits(model, encoding, range(start, len(tokens)))
+    logs = torch.log_softmax(logits.double(), dim=-1)
     following = torch.as_tensor(tokens.ids[start:].copy(), device=logs.device)
     probabilities = logs.exp()
     best = logs.topk(min(top, logs.shape[-1]), dim=-1)

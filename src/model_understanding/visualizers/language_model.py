@@ -21,7 +21,7 @@ from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.evaluation.protocol import Metric
 from model_understanding.evaluation.run import evaluations_for_report
 from model_understanding.head_scores.run import HeadScoreChoice
-from model_understanding.lens.read import TOP, lens_for_report, lens_of_tokens
+from model_understanding.lens.read import TOP, StepsPass, lens_of_tokens
 from model_understanding.model.causality import is_causal
 from model_understanding.model.guard import explanation
 from model_understanding.passes.runner import Runner
@@ -1032,8 +1032,13 @@ class GenerativeModelVisualizer(Visualizer):
         )
         attributions = with_progress(runner, explain, progress)
         contrasts = attributions.pop() if alternatives and not parts.lacks("contrasts") else None
+        steps = StepsPass(model, encoding)
         generation = generation_of(
-            model, encoding, given=continuation is not None, top=max(TOP_TOKENS, alternatives + 1)
+            model,
+            encoding,
+            given=continuation is not None,
+            top=max(TOP_TOKENS, alternatives + 1),
+            logits=None if scores_only else steps.logits(),
         )
         report = Report(
             generation=generation,
@@ -1063,7 +1068,7 @@ class GenerativeModelVisualizer(Visualizer):
                 return replace(
                     report,
                     attention=parts.get("attention", attend, (), is_requested=attention is not None),
-                    lens=parts.get("logit lens", lambda: lens_for_report(model, encoding), None),
+                    lens=parts.get("logit lens", steps.lens, None),
                     heads=parts.get("head scores", score, None),
                 )
 
