@@ -82,6 +82,7 @@ def measured(row: table.Row, rounds: int, clock: Callable[[], float]) -> dict[st
             result["report"].append(clock() - started)
             report.save(Path(folder) / "page.html")
             result["page"].append(clock() - started)
+            result["tokens"] = _tokens(report)
             result["bytes"] = (Path(folder) / "page.html").stat().st_size
     with counting() as counter:
         answer.analyze()
@@ -92,7 +93,7 @@ def measured(row: table.Row, rounds: int, clock: Callable[[], float]) -> dict[st
     counts = {
         name: getattr(counter, name) for name in ("forwards", "positions", "backwards", "backward_positions")
     }
-    return {"row": row.key, "tokens": _tokens(report), **rounded, **counts}
+    return {"row": row.key, **rounded, **counts}
 
 
 def _tokens(report: Any) -> int:

@@ -6,7 +6,7 @@ stay unchanged, and nothing is decoded or tokenized again.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
