@@ -5,7 +5,7 @@ import pytest
 
 from model_understanding import InputError
 from model_understanding.show.page.css import palette_css
-from model_understanding.show.shared.colors import PALETTES, contrast, luminance, palette, text_on
+from model_understanding.show.shared.colors import PALETTES, contrast, luminance, palette, text_on, tint
 
 STEPS = np.linspace(0, 1, 101)
 # Machado, Oliveira and Fernandes (2009), full severity, on linear RGB.
@@ -90,3 +90,17 @@ def test_an_unknown_theme_is_refused():
     with pytest.raises(InputError) as caught:
         palette("blue")
     assert str(caught.value) == "Unknown theme 'blue'. Allowed: light, dark. Pass theme='light'."
+
+
+@pytest.mark.parametrize("kind", ["supports", "against", "unsigned", "attention"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_of_either_theme_is_readable_on_a_tint(kind, theme):
+    colors = PALETTES[theme]
+    for strength in (0.0, 0.5, 1.0):
+        *channels, opacity = map(
+            float, tint(strength, kind).removeprefix("rgba(").removesuffix(")").split(",")
+        )
+        ground = [int(colors.background[i : i + 2], 16) for i in (1, 3, 5)]
+        mixed = [round(opacity * a + (1 - opacity) * b) for a, b in zip(channels, ground, strict=True)]
+        assert contrast(colors.text, "#" + "".join(f"{channel:02x}" for channel in mixed)) >= 4.5
+    assert tint(1.0, kind, faded=True) != tint(1.0, kind)

@@ -144,11 +144,11 @@ def _trust_color(trust: Trust) -> str:
 
 
 def _map_part(shown: MapView, *, lists_targets: bool) -> MapPart:
-    view, sources = shown.saliency, shown.sources
+    view = shown.saliency
+    sources = shown.sources if lists_targets else None
     top, scored = view.top(), view.scored()
     largest = sorted(scored, key=lambda unit: -abs(unit.score))[:_MAX_SCORES]
     listed = sorted(largest, key=lambda unit: unit.index)
-    is_listed = sources is not None and lists_targets
     return MapPart(
         title=shown.reading.title,
         why=shown.reading.why,
@@ -162,8 +162,8 @@ def _map_part(shown: MapView, *, lists_targets: bool) -> MapPart:
         notes=view.notes,
         scores=tuple(_unit_row(unit, view) for unit in listed) if len(scored) > len(top) else (),
         omitted=len(scored) - len(listed),
-        targets=_target_rows(sources) if is_listed else (),
-        omitted_targets=max(0, len(sources.rows) - _MAX_STEPS) if is_listed else 0,
+        targets=() if sources is None else _target_rows(sources),
+        omitted_targets=0 if sources is None else max(0, len(sources.rows) - _MAX_STEPS),
     )
 
 
