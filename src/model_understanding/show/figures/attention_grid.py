@@ -313,7 +313,8 @@ def _draw_scale(axes: "Axes", grid: _Tiles, colors: Palette, top: float, room: f
         ramp = ramp[:, np.rint((STEPS - 1) * np.sqrt(np.linspace(0, 1, STEPS))).astype(int)]
     axes.imshow(ramp, extent=extent, aspect="auto", interpolation="nearest")
     middle = top + _SCALE_HEIGHT / 2
-    most = view.format_weight(grid.peak)
+    largest = max(np.abs(tile.view.weights[_is_on_scale(tile.view)]).max(initial=0.0) for tile in grid.tiles)
+    most = f"{'≥ ' if largest > grid.peak else ''}{view.format_weight(grid.peak)}"
     labels = [f"{most}  {view.scale_label}", most]
     if len(grid.tiles) > 1:
         labels.insert(0, f"{labels[0]}, same scale for all heatmaps")

@@ -144,7 +144,7 @@ class Bars:
                     entries.append(Patch(facecolor=color, label=drawable(label)))
         if (self.special & self.valid).any() and self.options.cmap is None:
             entries.append(Patch(facecolor=self.colors.special, label="special token"))
-        if not self.valid.all():
+        if not (self.valid | self.special).all():
             entries.append(Patch(**no_score_style(self.colors), label="no score"))
         return entries
 
@@ -240,7 +240,9 @@ def draw_vertical(
     axes.tick_params(axis="x", length=0, pad=6)
     _finish(axes, bars, axes.xaxis, "y", ticks)
     for unit in units:
-        if not bars.valid[unit]:
+        if not bars.valid[unit] and bars.special[unit]:
+            _write_value(axes, bars, unit, (unit, 0), (0, 3), ("center", "bottom"))
+        elif not bars.valid[unit]:
             axes.axvspan(unit - 0.4, unit + 0.4, zorder=0.5, **no_score_style(bars.colors))
         elif values:
             score, side = float(bars.scores[unit]), -1 if bars.scores[unit] < 0 else 1
@@ -271,7 +273,9 @@ def draw_horizontal(
     axes.tick_params(axis="y", length=0, pad=6)
     _finish(axes, bars, axes.yaxis, "x", ticks)
     for unit in units:
-        if not bars.valid[unit]:
+        if not bars.valid[unit] and bars.special[unit]:
+            _write_value(axes, bars, unit, (0, unit), (4, 0), ("left", "center_baseline"))
+        elif not bars.valid[unit]:
             axes.axhspan(unit - 0.4, unit + 0.4, zorder=0.5, **no_score_style(bars.colors))
         elif values:
             score, side = float(bars.scores[unit]), -1 if bars.scores[unit] < 0 else 1
