@@ -148,6 +148,18 @@ def test_a_long_text_shows_all_heads_that_the_page_has_and_brings_the_chosen_one
     eventually(lambda: page.evaluate(seen), True)
 
 
+def test_without_a_selection_the_keys_with_most_attention_are_listed(visit):
+    whole = heads(12, causal=True, layers=1, count=2)
+    report = dataclasses.replace(classification(whole.queries), attention=(whole,))
+    page = visit(html_page(report), view="open=attention&level=token&sinks=raw&head=1").page
+    shares = whole.matrix(0, 1).mean(axis=0)
+    first = page.locator(".sources .source .unseen").first
+    eventually(page.locator(".arcs h3").inner_text, "On average, most attention goes to")
+    eventually(first.text_content, containing(f"{whole.keys.labels()[int(shares.argmax())]}: "))
+    percent = float(str(first.text_content()).split(": ")[1].removesuffix(" %"))
+    assert percent == pytest.approx(100 * shares.max(), abs=0.5)
+
+
 def test_a_map_without_heads_says_so_and_what_to_do(visit):
     whole = heads(12, causal=False, layers=3, count=2)
     means = dataclasses.replace(whole, weights=whole.weights.mean(1, keepdims=True), heads="mean", sinks=None)

@@ -11,7 +11,7 @@ import { sceneElement } from "../../scene/svg";
 import type { State } from "../../state/store";
 import { onRamp } from "../../ui/colors";
 import { h, replace } from "../../ui/dom";
-import { bdi } from "../../ui/parts";
+import { bdi, note } from "../../ui/parts";
 import { roving } from "../../ui/roving";
 import { weightWords } from "../../words";
 
@@ -66,6 +66,22 @@ export function linksOf(model: Model, { data, layer, head }: Plane, state: Reado
   return { from, links: links.slice(0, SHOWN), isQuery: false, row: null };
 }
 
+/** The keys that receive most of a matrix's attention: the mean over its rows. */
+export function averageLinks({ data, layer, head }: Plane, { sinks }: Readonly<State>): Link[] {
+  const means = new Float32Array(data.keys);
+  for (let row = 0; row < data.rows; row++) {
+    data.row(layer, head, row, sinks).weights.forEach((weight, key) => {
+      means[key] += weight / data.rows;
+    });
+  }
+  const row = { weights: means, sinks: data.sinks(layer, head) };
+  return topSources(row, sinks, SHOWN).map(({ key, weight }) => ({
+    token: data.keyAxis.token(key),
+    label: data.keyAxis.label(key),
+    weight,
+  }));
+}
+
 /** The links that are drawn without pointing at them: the largest, and none that is small beside them. */
 export function strongLinks(links: readonly Link[]): Link[] {
   const peak = Math.abs(links[0]?.weight ?? 0);
@@ -82,7 +98,8 @@ export function arcsView(context: Context): Arcs {
   const heading = h("h3", {});
   const picture = h("div", { class: "arcs-picture", "aria-hidden": "true" });
   const list = h("ol", { class: "sources" });
-  const element = h("div", { class: "arcs" }, heading, picture, list);
+  const hint = note("Select a token to see what it attends to.");
+  const element = h("div", { class: "arcs" }, heading, hint, picture, list);
   const group = roving(list);
   let plane: Plane | undefined;
   let selected: Links | null = null;
@@ -101,13 +118,11 @@ export function arcsView(context: Context): Arcs {
     const { state } = store;
     selected = linksOf(model, plane, state);
     paint();
-    if (!selected) {
-      heading.textContent = "Select a token to see what it attends to";
-      replace(list);
-      return;
-    }
-    const { from, isQuery, links } = selected;
-    if (!isQuery) replace(heading, bdi(`${from.label} is attended to most by`));
+    hint.hidden = !!selected;
+    const links = selected?.links ?? averageLinks(plane, state);
+    const { from, isQuery } = selected ?? {};
+    if (!from) heading.textContent = "On average, most attention goes to";
+    else if (!isQuery) replace(heading, bdi(`${from.label} is attended to most by`));
     else
       replace(
         heading,

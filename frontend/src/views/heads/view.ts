@@ -52,14 +52,7 @@ export function headsView(context: Context): HTMLElement | null {
     TOPS.map((count) => (count ? `top ${count}` : "all heads")),
     (option) => store.set({ topHeads: TOPS[option] }),
   );
-  const element = card(
-    "heads-part",
-    h("h2", {}, "Attention heads"),
-    [order, top.element],
-    words,
-    scoreNote,
-    box,
-  );
+  const element = card("heads-part", h("h3", {}, "All heads"), [order, top.element], words, scoreNote, box);
   /** The map whose heads are shown, and its matrices. */
   let shownMap = -1;
   let data: Matrices | undefined;
