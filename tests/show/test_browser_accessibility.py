@@ -8,7 +8,7 @@ import pytest
 from browsing import ALL, eventually, keep_picture
 from sample_comparisons import found
 from sample_lens import with_lens
-from sample_results import classification, generation
+from sample_results import classification, generation, heads
 
 from model_understanding.results.reports import Entry
 from model_understanding.show.page.collection import reports_page
@@ -34,6 +34,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "language model": lambda: html_page(with_lens()),
     "comparison": lambda: html_page(found()),
     "collection": collection,
+    "attention": lambda: heads(12, causal=True, layers=2, count=3).to_html(),
     "classifier without scripts": lambda: without_scripts(html_page(classification())),
     "language model without scripts": lambda: without_scripts(html_page(generation())),
     "comparison without scripts": lambda: without_scripts(html_page(found())),
