@@ -53,7 +53,8 @@ def test_the_python_compiles_and_names_what_is_there() -> None:
             assert hasattr(kinds[node.value.id], node.attr), node.attr
 
 
-def test_the_classifier_s_examples_run() -> None:
+def test_the_classifier_s_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     run("bert-base-uncased", "gpt2", "demo:smollm2")
 
 

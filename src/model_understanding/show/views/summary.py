@@ -144,13 +144,14 @@ def _of_report(report: Report) -> Iterator[str]:
         yield f"Faithfulness: {main.trust.verdict}. {main.trust.words}".rstrip()
     for attention in report.attention:
         yield f"{attention_title(attention)} ({_shape(attention)})"
-    others = [
-        report.heads is not None and "head scores",
-        report.lens is not None and "logit lens",
-        bool(report.query_keys) and "queries and keys",
-        report.contrasts is not None and f"{_counted(len(report.contrasts.targets), 'contrast')}",
-    ]
-    yield ", ".join(part for part in others if part)
+    contrasts = 0 if report.contrasts is None else len(report.contrasts.targets)
+    others = {
+        "head scores": report.heads is not None,
+        "logit lens": report.lens is not None,
+        "queries and keys": bool(report.query_keys),
+        _counted(contrasts, "contrast"): bool(contrasts),
+    }
+    yield ", ".join(name for name, is_there in others.items() if is_there)
     yield from _warnings(report)
 
 
