@@ -14,7 +14,7 @@ import {
   valueWords,
 } from "./state";
 
-const MAX_ROWS = 200;
+const MAX_ROWS = 100;
 
 /** The largest differences, or all words by position or size. */
 export function changesView(context: ComparisonContext, all: boolean): HTMLElement {

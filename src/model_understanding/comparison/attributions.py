@@ -125,8 +125,9 @@ class AttributionComparison(JsonResult):
         For the steps of a continuation these are the tokens of the prompt.
         """
         first, second = (
-            replace(side.summed(), valid=valid[None], scores=np.where(valid, side.summed().scores, 0))
-            for side, valid in ((side, side.valid.all(axis=0)) for side in (self.first, self.second))
+            replace(side.summed(), valid=valid, scores=np.where(valid, side.summed().scores, 0))
+            for side in (self.first, self.second)
+            for valid in [side.valid.all(axis=0, keepdims=True)]
         )
         return _compared(first, second, self.measure, self.reasons, self.opposite)
 

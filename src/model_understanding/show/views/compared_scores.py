@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from model_understanding.comparison import AttributionComparison, Comparison
+from model_understanding.comparison import Alignment, AttributionComparison, Comparison
 from model_understanding.results import Report
 from model_understanding.results.target import QUANTITY_NAMES
 from model_understanding.show.shared.words import (
@@ -212,10 +213,7 @@ def scores_view(
     strengths = np.clip(changes / full, -1, 1)
     strengths[special | (np.abs(strengths) < NEUTRAL)] = 0
     labels = unit_labels(part.alignment)
-    texts = [
-        [*(printable(label, _LABEL) for label in tokens.labels()), ""]
-        for tokens in (part.alignment.first, part.alignment.second)
-    ]
+    texts = _texts(part.alignment)
     present = [
         [float(value) if known else None for value, known in zip(values[side], valid[side], strict=True)]
         for side in (0, 1)
@@ -252,6 +250,15 @@ def scores_view(
             _trust(comparison.first, part, row, 0, is_whole=is_whole),
             _trust(comparison.second, part, row, 1, is_whole=is_whole),
         ),
+    )
+
+
+@lru_cache(maxsize=8)  # one alignment has many targets
+def _texts(alignment: Alignment) -> tuple[tuple[str, ...], ...]:
+    """Return the words of each text as they stand in a sentence."""
+    return tuple(
+        tuple(printable(label, _LABEL) for label in tokens.labels())
+        for tokens in (alignment.first, alignment.second)
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from model_understanding.comparison import Alignment, AttributionComparison
 from model_understanding.show.shared.words import format_number, format_percent, printable
@@ -57,6 +58,7 @@ def points(value: float) -> str:
     return "0" if not value else "≈ 0" if text[1:] == "0.0" else text
 
 
+@lru_cache(maxsize=8)  # one alignment has many targets
 def unit_labels(alignment: Alignment) -> tuple[str, ...]:
     """Return a label of each unit: ``good``; ``good → bad``; ``very (removed)``; ``very (added)``.
 
