@@ -30,7 +30,7 @@ def with_lens(layers: int = 6) -> Report:
         next_ids=following,
         next_ranks=np.ones(plane, dtype=int),
         next_probabilities=numbers.random(plane),
-        ids=ids,
+        ids=np.array(ids),
         labels=(*PIECES, *(f"token {entry}" for entry in known)),
     )
     return replace(report, lens=lens)
