@@ -19,6 +19,7 @@ interface Folded {
   weights: number[][];
   sinks: number[];
   shares: number[];
+  scale: { reach: number; largest: number; isUniform: boolean };
 }
 /** Maps as Python encodes them, with their folded versions (tests/show/test_payload_folding.py). */
 const folding = JSON.parse(readFileSync(new URL("./folding.json", import.meta.url), "utf8")) as Record<
@@ -42,6 +43,10 @@ describe.each(Object.entries(folding))("folding a map (%s)", (_, { tables, part,
         expect(actual[key], `${row} ${key}`).toBeCloseTo(weight, 5);
       });
     });
+    const scale = data.scale(expected.layer, expected.head, "muted");
+    expect(scale.reach).toBeCloseTo(expected.scale.reach, 5);
+    expect(scale.largest).toBeCloseTo(expected.scale.largest, 5);
+    expect(scale.isUniform).toBe(expected.scale.isUniform);
     const shares = [...data.sinkShares(expected.layer, expected.head)].sort(([a], [b]) => a - b);
     expect(shares).toEqual(expected.sinks.map((sink, index) => [sink, expected.shares[index]]));
   });

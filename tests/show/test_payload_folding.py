@@ -17,7 +17,8 @@ from sample_results import attention, classification, generation, tokens_of
 from model_understanding.results import AttentionMap, Report
 from model_understanding.show.payload.report import report_payload
 from model_understanding.show.views.attention import attention_view
-from model_understanding.tokens import Level
+from model_understanding.show.views.scale import scale_of
+from model_understanding.tokens import Level, Tokens
 
 HELD = Path(__file__).parents[2] / "frontend/test/folding.json"
 TEXT = "It was good, really good. I'd see it again! Wouldn't you, Ann?"
@@ -37,7 +38,22 @@ def reports() -> dict[str, Report]:
         "causal": dataclasses.replace(report, attention=(attention(tokens, causal=True, sink=0),)),
         "bit by bit": dataclasses.replace(report, attention=(masked,)),
         "steps": generation(12, 9),
+        "one large weight": dataclasses.replace(report, attention=(with_one_large_weight(tokens),)),
+        "nearly uniform": dataclasses.replace(report, attention=(nearly_uniform(tokens),)),
     }
+
+
+def with_one_large_weight(tokens: Tokens) -> AttentionMap:
+    even = attention(tokens)
+    weights = np.full(even.weights.shape, 1 / len(tokens))
+    weights[..., 0, :], weights[..., 0, 0] = 0.05 / (len(tokens) - 1), 0.95
+    return dataclasses.replace(even, weights=weights, sinks=None)
+
+
+def nearly_uniform(tokens: Tokens) -> AttentionMap:
+    even = attention(tokens)
+    weights = 1 + 0.2 * np.random.default_rng(0).random(even.weights.shape)
+    return dataclasses.replace(even, weights=weights / weights.sum(-1, keepdims=True), sinks=None)
 
 
 def as_the_page_has_it(report: Report) -> tuple[dict[str, Any], AttentionMap]:
@@ -46,6 +62,13 @@ def as_the_page_has_it(report: Report) -> tuple[dict[str, Any], AttentionMap]:
     (part,) = payload["attention"]
     restored = dataclasses.replace(report.attention[0], weights=decoded(part), sinks=None)
     return {"tables": payload["tables"], "part": part}, restored
+
+
+def scale_in_page(restored: AttentionMap, exact: AttentionMap, indices: Any, level: Level) -> dict[str, Any]:
+    """Return the color scale of the weights that the page has, with the sinks that the report states."""
+    plane = dataclasses.replace(restored.plane(*indices), sinks=exact.sinks_of(*indices))
+    scale = scale_of(attention_view(plane, level=level))
+    return {"reach": scale.reach, "largest": scale.largest, "isUniform": scale.is_uniform}
 
 
 def folded(report: Report) -> list[dict[str, Any]]:
@@ -69,6 +92,7 @@ def folded(report: Report) -> list[dict[str, Any]]:
                     "weights": plane.weights[0, 0].astype(str).astype(float).tolist(),
                     "sinks": list(view.sinks),
                     "shares": list(view.shares),
+                    "scale": scale_in_page(restored, exact, indices, level),
                 }
             )
     return found

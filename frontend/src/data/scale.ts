@@ -7,7 +7,7 @@ export interface Scale {
   readonly reach: number;
   /** The largest magnitude; a few weights may lie beyond the scale. */
   readonly largest: number;
-  /** Whether no weight is much more than its share under equal attention. */
+  /** Whether every weight is close to its share under equal attention. */
   readonly isUniform: boolean;
 }
 
@@ -24,7 +24,7 @@ export interface Cells {
   visit(layer: number, head: number, visit: (row: number, key: number, weight: number) => void): void;
 }
 
-/** Weights below this multiple of their share under equal attention are nearly uniform. */
+/** Weights are nearly uniform if each is within this factor of its share under equal attention. */
 export const UNIFORM = 1.5;
 /** The scale spans at least this multiple of equal attention, so that rounding is not drawn as a pattern. */
 const FLOOR = 2;
@@ -55,14 +55,16 @@ export function scaleOf(
   });
   const isShares = data.part.isAttention || rescaled;
   const sizes: number[] = [];
-  let ratio = 0;
+  let [least, most] = [Number.POSITIVE_INFINITY, 0];
   data.visit(layer, head, (row, key, weight) => {
     // A row with a single key is always 1.
     if (sinks.has(key) || data.choices(row) < 2) return;
     const size = rescaled ? (rest[row] ? Math.abs(weight) / rest[row] : 0) : Math.abs(weight);
     sizes.push(size);
     const even = (data.tokensOf(key) / room[row]) * rest[row];
-    if (even > 0) ratio = Math.max(ratio, Math.abs(weight) / even);
+    if (even === 0) return;
+    least = Math.min(least, Math.abs(weight) / even);
+    most = Math.max(most, Math.abs(weight) / even);
   });
   const { largest, reach } = spanOf(sizes);
   const isKnown = isShares && data.isDense;
@@ -77,7 +79,7 @@ export function scaleOf(
   return {
     largest,
     reach: Math.max(reach, rows ? floor / rows : 0),
-    isUniform: isKnown && ratio > 0 && ratio < UNIFORM,
+    isUniform: isKnown && most > 0 && least > 1 / UNIFORM && most < UNIFORM,
   };
 }
 

@@ -9,16 +9,14 @@ import numpy as np
 
 from model_understanding.show.views.attention import AttentionView
 
-_UNIFORM = 1.5  # multiple of its share under equal attention below which every weight is nearly uniform
+_UNIFORM = 1.5  # weights are nearly uniform if each is within this factor of its share under equal attention
 _FLOOR = 2.0  # multiple of equal attention that the scale spans at least, so that rounding is no pattern
 _BEYOND, _APART, _FEW = (
     0.01,
     2.5,
     25,
 )  # weights beyond the scale: at most a share, that much larger, of so many
-UNIFORM_NOTE = (
-    "Nearly uniform: every token attends almost equally to all it can attend to, so the colors hardly differ."
-)
+UNIFORM_WORDS = "Nearly uniform: every token attends almost equally to all it can attend to"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +26,7 @@ class Scale:
     Args:
         reach: The weight with the strongest color.
         largest: The largest weight; a few weights may lie beyond the scale.
-        is_uniform: Whether no weight is much more than its share under equal attention.
+        is_uniform: Whether every weight is close to its share under equal attention.
     """
 
     reach: float
@@ -38,7 +36,7 @@ class Scale:
     def note(self, view: AttentionView) -> str:
         """Return what a reader of the colors must know; empty if there is nothing."""
         if self.is_uniform:
-            return UNIFORM_NOTE
+            return f"{UNIFORM_WORDS}, so the colors hardly differ."
         if self.largest > self.reach:
             return (
                 f"Strongest color: {view.format_weight(self.reach)} and above, up to "
@@ -71,9 +69,10 @@ def scale_of(view: AttentionView) -> Scale:
     even = np.divide(rest, room, out=np.zeros_like(rest), where=room > 0)
     expected = even[:, None] * tokens
     cells = shown & counted[:, None] & (expected > 0)
-    ratio = float((weights[cells] / expected[cells]).max(initial=0))
+    ratios = weights[cells] / expected[cells]
+    is_uniform = ratios.size > 0 and 1 / _UNIFORM < ratios.min() <= ratios.max() < _UNIFORM
     floor = _FLOOR * float(tokens.mean()) * float(even[counted].mean())
-    return Scale(reach=max(reach, floor), largest=largest, is_uniform=0 < ratio < _UNIFORM)
+    return Scale(reach=max(reach, floor), largest=largest, is_uniform=bool(is_uniform))
 
 
 def _span(sizes: np.ndarray) -> tuple[float, float]:
