@@ -343,5 +343,5 @@ def _finish(axes: "Axes", bars: Bars, label_axis: "Axis", score_axis: str, ticks
         tick.label1.set_color(bars.label_color(unit))
 
 
-def _percent(value: float, _position: int) -> str:
+def _percent(value: float, _position: float) -> str:
     return f"{100 * value:.3g} %".replace("-", "−")

@@ -518,5 +518,5 @@ def _axis_label(label: str, step: int, room: float) -> str:
     return "\n".join(filter(None, lines))
 
 
-def _tick_text(factor: float, unit: str, value: float, _position: int) -> str:
+def _tick_text(factor: float, unit: str, value: float, _position: float) -> str:
     return f"{factor * value:.3g}{unit}".replace("-", "−")
