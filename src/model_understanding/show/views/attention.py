@@ -1,4 +1,4 @@
-"""One attention matrix ready to be drawn, and the largest scores and weights."""
+"""One attention matrix ready to be drawn, and its largest weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 
 from model_understanding.checks import one_of
 from model_understanding.errors import InputError
-from model_understanding.results import AttentionMap, Attribution
+from model_understanding.results import AttentionMap
 from model_understanding.results.attention_sinks import (
     SINK_MODES,
     SinkMode,
@@ -185,39 +185,6 @@ class TokenValue:
 
     label: str
     value: float
-
-
-def units_by_size(attribution: Attribution, target: int = 0, count: int | None = None) -> list[int]:
-    """Return the positions with the largest absolute scores of one target, largest first.
-
-    Args:
-        attribution: The attribution.
-        target: Index of the target.
-        count: Maximum number of positions.
-
-    Returns:
-        Positions that have a score.
-    """
-    scores = np.abs(attribution.scores[target])
-    ranked = [int(unit) for unit in np.argsort(-scores, kind="stable") if attribution.valid[target, unit]]
-    return ranked[:count]
-
-
-def top_tokens(attribution: Attribution, target: int, count: int = 3) -> list[TokenValue]:
-    """Return the tokens with the largest shares of one target's scores, special tokens excluded.
-
-    Args:
-        attribution: The attribution.
-        target: Index of the target.
-        count: Maximum number of tokens.
-
-    Returns:
-        Labels with signed shares of the normalized scores.
-    """
-    shares = attribution.row(target).normalized().scores[0]
-    labels = attribution.tokens.labels()
-    ranked = [unit for unit in units_by_size(attribution, target) if not attribution.tokens.special[unit]]
-    return [TokenValue(labels[unit], float(shares[unit])) for unit in ranked[:count] if shares[unit]]
 
 
 def top_keys(view: AttentionView, row: int, count: int = 3) -> list[TokenValue]:
