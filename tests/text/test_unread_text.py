@@ -1,16 +1,20 @@
 """Text that the model does not read as it is, unknown to the tokenizer or dropped, is named in a warning."""
 
+import io
+
 import numpy as np
 import pytest
 import tiny_models
 import tiny_tokenizers
 import torch
+from rich.console import Console
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from model_understanding import GenerativeModelVisualizer
 from model_understanding.show.payload.report import report_payload
 from model_understanding.show.shared.runs import highlighted_runs
+from model_understanding.show.terminal.report import print_report
 from model_understanding.text.cautions import cautions_about
 from model_understanding.text.tokenization import tokenize
 
@@ -122,3 +126,14 @@ def test_an_unknown_word_of_a_prompt_is_named_once_and_marked():
     assert tokens.unknown[1]
     run = next(run for run in highlighted_runs(tokens) if run.unit == 1)
     assert (run.text, run.is_unknown) == ("dreary", True)
+
+
+def test_the_terminal_underlines_unknown_words():
+    report = tiny_models.visualizer_of("bert").analyze(
+        "the film ☃ was", method="fast", evaluate=False, show=False
+    )
+    console = Console(
+        file=io.StringIO(), width=100, force_terminal=True, color_system="truecolor", record=True
+    )
+    print_report(report, console)
+    assert 'text-decoration: underline">☃' in console.export_html(inline_styles=True)

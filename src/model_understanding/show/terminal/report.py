@@ -240,6 +240,8 @@ def _colored(view: SaliencyView) -> Text:
                 text.append(run.text, style="bold" if unit is not None and unit.target else "")
             else:
                 text.append(_cell(run.text, unit.strength, view))
+            if run.is_unknown:
+                text.stylize("underline", len(text) - len(run.text))
     return text
 
 
