@@ -20,7 +20,8 @@ const PNG_RATIO = 2;
 export function exportMenu(
   say: (words: string) => void,
   view: string,
-  exported: () => Exported | null,
+  exported: () => Exported | null | undefined,
+  face = "Export",
 ): HTMLElement {
   const menu = h("details", { class: "menu" });
   const item = (words: string, run: (content: Exported) => void | Promise<void>) =>
@@ -46,7 +47,7 @@ export function exportMenu(
       words,
     );
   menu.append(
-    h("summary", { class: "plain", "aria-label": `Export ${view.toLowerCase()}` }, "Export"),
+    h("summary", { class: "plain", "aria-label": `Export ${view.toLowerCase()}` }, face),
     h(
       "div",
       { class: "menu-items", role: "group", "aria-label": `Export ${view.toLowerCase()} as` },

@@ -1,11 +1,16 @@
-/** Exports the steps of a generation. */
+/** Exports the steps of a generation, and the table of every source and generated token. */
 
 import type { Context } from "../../context";
+import type { Attribution } from "../../data/payload.generated";
+import type { ScoreMatrix } from "../../data/score-matrix";
 import { csv } from "../../export/csv";
 import type { Exported } from "../../export/menu";
 import { pythonOf } from "../../export/python";
-import type { Scene, Shape } from "../../scene/scene";
+import { type Scene, type Shape, titled } from "../../scene/scene";
+import { whole } from "../../state/window";
 import { formatPercent } from "../../ui/format";
+import { frameOf } from "../heatmap/frame";
+import { matrixScene } from "../heatmap/scene";
 
 const ROW = 22;
 
@@ -41,6 +46,55 @@ export function generationExport(context: Context): Exported | null {
       ),
     json: () => ({ title: model.payload.title, steps }),
     python: () => pythonOf((python ?? model.payload.attributions[0])?.python ?? []),
+  };
+}
+
+export function tableExport(context: Context, attribution: Attribution, matrix: ScoreMatrix): Exported {
+  const { model, store, theme } = context;
+  const { rows, keys, rowAxis, keyAxis } = matrix;
+  const scored = Array.from({ length: rows * keys }, (_, cell) => [
+    Math.floor(cell / keys),
+    cell % keys,
+  ]).filter(([row, key]) => matrix.allowed(row, key));
+  return {
+    name: "sources",
+    scene: () =>
+      titled(
+        matrixScene(
+          { data: matrix, layer: 0, head: 0 },
+          { ...store.state, sinks: "raw", scale: "head" },
+          theme.colors,
+          frameOf(matrix, whole(matrix), 720),
+        ),
+        "What each token of the answer is based on",
+        [
+          `${model.payload.title} · ${model.payload.origin}`,
+          `Shares of each column's total on a square-root scale, up to ${formatPercent(matrix.reach)}; ${attribution.methodWords}`,
+        ],
+        theme.colors,
+      ),
+    csv: () =>
+      csv(
+        ["source_position", "source", "token_position", "token", "score", "share"],
+        scored.map(([row, key]) => [
+          rowAxis.token(row),
+          rowAxis.label(row),
+          keyAxis.token(key),
+          keyAxis.label(key),
+          matrix.value(row, key),
+          matrix.share(row, key),
+        ]),
+      ),
+    json: () => ({
+      title: model.payload.title,
+      method: attribution.methodWords,
+      sources: rowAxis.spans.map(({ label }) => label),
+      tokens: keyAxis.spans.map(({ label }) => label),
+      scores: Array.from({ length: rows }, (_, row) =>
+        Array.from({ length: keys }, (_, key) => (matrix.allowed(row, key) ? matrix.value(row, key) : null)),
+      ),
+    }),
+    python: () => pythonOf(attribution.python),
   };
 }
 

@@ -16,7 +16,7 @@ import { scaleSwatches } from "../../ui/legend";
 import { key, swatch } from "../../ui/parts";
 import { shareWords } from "../../words";
 import { paintCells } from "../heatmap/cells";
-import { generationExport } from "./export";
+import { generationExport, tableExport } from "./export";
 
 const CELL = 21;
 const WIDEST = 40;
@@ -202,7 +202,8 @@ export function tableView(context: Context): HTMLElement | null {
       h(
         "div",
         { class: "controls" },
-        exportMenu(context.say, "Generation", () => generationExport(context)),
+        exportMenu(context.say, "Table", () => matrix && tableExport(context, attribution, matrix)),
+        exportMenu(context.say, "Steps", () => generationExport(context), "Export steps"),
       ),
     ),
     h(

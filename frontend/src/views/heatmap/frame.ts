@@ -46,7 +46,7 @@ export function frameOf(data: Labeled, window: Window, width: number, measure: M
   const isNarrow = width < 480;
   const longest = (labels: readonly string[], most: number) =>
     Math.min(Math.max(...labels.map((label) => measure(label, 12))), most);
-  const names = namesOf(data.part.steps, isNarrow);
+  const names = namesOf(data.part, isNarrow);
   const left =
     GAP + EDGE + Math.max(longest(rowLabels, isNarrow ? 76 : 104), ...names.map((name) => measure(name, 11)));
   const right = isNarrow ? 16 : 34;
@@ -108,7 +108,8 @@ export function frameOf(data: Labeled, window: Window, width: number, measure: M
 }
 
 /** What the columns and the rows are, above the row labels. */
-function namesOf(steps: boolean, isNarrow: boolean): [string, string] {
+function namesOf({ map, steps }: Labeled["part"], isNarrow: boolean): [string, string] {
+  if (map === "scores") return ["token →", "source ↓"];
   return [isNarrow ? "key →" : "to (key) →", steps ? "step ↓" : isNarrow ? "query ↓" : "from (query) ↓"];
 }
 
