@@ -122,6 +122,7 @@ def test_an_unknown_word_of_a_prompt_is_named_once_and_marked():
     warnings = [warning for warning in report_payload(report)["cautions"] if "unknown" in warning]
     assert len(warnings) == 1
     assert "1 of 4 words is unknown to the tokenizer and became <unk>: 'dreary'." in warnings
+    assert report.generation is not None
     tokens = report.generation.tokens
     assert tokens.unknown[1]
     run = next(run for run in highlighted_runs(tokens) if run.unit == 1)
