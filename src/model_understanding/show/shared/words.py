@@ -13,6 +13,7 @@ from model_understanding.results import (
     AttentionMap,
     Attribution,
     Evaluation,
+    Generation,
     Limits,
     LogitLens,
     Provenance,
@@ -120,7 +121,7 @@ def cautions_of(*results: Any) -> tuple[str, ...]:
 
 
 def report_headline(report: Report) -> str:
-    """Return the prediction of a classifier with its probability, or the length of a continuation.
+    """Return the prediction of a classifier with its probability, or what a language model wrote.
 
     Without either, the name of what the report has.
     """
@@ -143,7 +144,12 @@ def report_headline(report: Report) -> str:
         return f"{printable(prediction.label, 60)}{share}"
     if report.generation is None:
         return _part_headline(report)
-    generation = report.generation
+    written = printable(" ".join(report.generation.text.split()), 60)
+    return f"“{written}”" if written else continuation_facts(report.generation)
+
+
+def continuation_facts(generation: Generation) -> str:
+    """Return the length of a continuation, whether it was given, and whether the model ended it."""
     count = len(generation.probabilities)
     origin = "given" if generation.given else "generated"
     end = ", ended by the model" if generation.ended else ""

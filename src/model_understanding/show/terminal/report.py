@@ -169,7 +169,10 @@ def _print_title(title: str, console: Console) -> None:
 
 
 def _print_answer(answer: AnswerView, console: Console) -> None:
-    parts = [Text(answer.headline, style="bold"), *([Text(answer.model)] if answer.model else [])]
+    parts = [
+        Text(answer.facts or answer.headline, style="bold"),
+        *([Text(answer.model)] if answer.model else []),
+    ]
     console.print(Rule(Text("  ·  ").join(parts), align="left"))
     others = "  ".join(f"{other.label} {other.value}" for other in answer.others(_OTHER_CLASSES))
     hidden = len(answer.classes) + answer.omitted - sum(entry.predicted for entry in answer.classes)

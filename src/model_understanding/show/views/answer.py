@@ -6,6 +6,7 @@ import numpy as np
 
 from model_understanding.results import Generation, Prediction, Report
 from model_understanding.show.shared.words import (
+    continuation_facts,
     format_number,
     format_percent,
     model_name,
@@ -41,7 +42,7 @@ class AnswerView:
     """What the model was given and what it answered.
 
     Args:
-        headline: The answer in one line: ``positive 97.6 %``, ``16 tokens generated``.
+        headline: The answer in one line: ``positive 97.6 %``, ``“Paris.”``.
         title: What is shown large: a label, or what the model wrote.
         value: The probability of the label as text; empty if there is none.
         facts: The length of a generated text and how it ended; empty for a classifier.
@@ -134,7 +135,7 @@ def _of_generation(generation: Generation, headline: str, model: str) -> AnswerV
         headline=headline,
         title=written,
         value="",
-        facts=headline,
+        facts=continuation_facts(generation),
         texts=(text_without_special(tokens.select(range(length))),),
         is_text=True,
         classes=(),

@@ -11,6 +11,7 @@ from model_understanding.comparison.alignment import match_tokens
 from model_understanding.results import Report
 from model_understanding.show.shared.words import (
     cautions_of,
+    continuation_facts,
     evaluation_condition,
     evaluation_name,
     evaluation_value,
@@ -199,7 +200,8 @@ def _answer(report: Report, name: str) -> Answer:
     generation, prediction = report.generation, report.prediction
     title, value = report_headline(report), ""
     if generation is not None:
-        title, value = " ".join(printable(generation.text.strip(), _MAX_WRITTEN).split()), title
+        title = " ".join(printable(generation.text.strip(), _MAX_WRITTEN).split())
+        value = continuation_facts(generation)
     elif (
         prediction is not None and prediction.problem == "single_label" and prediction.probability is not None
     ):
