@@ -8,7 +8,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 FOLDER = Path(__file__).parent
-SIZE = {"width": 1100, "height": 1460}
+SIZE = {"width": 1100, "height": 900}
 STEP, COLORS = 9, 256
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
 
@@ -20,12 +20,8 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=executable, args=SWITCHES)
         page = browser.new_page(viewport=SIZE, color_scheme="light")
         page.goto((FOLDER / "smollm2.html").as_uri())
-        slider = page.locator("input[type=range]")
-        for _ in range(STEP):
-            slider.press("ArrowRight")
-        page.locator(".top .alternative").first.click()
-        slider.blur()
-        page.locator("canvas.heads[aria-label]").wait_for(state="attached")
+        page.locator("[data-view=written] [role=option]").nth(STEP).click()
+        page.locator("button.alternative").first.click()
         page.wait_for_timeout(500)
         picture = Image.open(io.BytesIO(page.screenshot()))
         browser.close()
