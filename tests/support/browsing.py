@@ -64,17 +64,20 @@ COLORS_IN_USE = (
   """
     + ALL
     + """
+  const channels = (color) => color.match(/[\\d.]+/g).map(Number);
+  // Translucent backgrounds lie over what is behind them, down to the white of the canvas.
   const ground = (e) => {
-    for (; e; e = e.parentElement ?? e.getRootNode().host) {
-      const color = getComputedStyle(e).backgroundColor;
-      if (!/, 0\\)$|transparent/.test(color)) return color;
-    }
-    return "rgb(255, 255, 255)";
+    if (!e) return [255, 255, 255];
+    const [red, green, blue, alpha = 1] = channels(getComputedStyle(e).backgroundColor);
+    if (alpha === 1) return [red, green, blue];
+    const behind = ground(e.parentElement ?? e.getRootNode().host);
+    return alpha ? [red, green, blue].map((c, i) => c * alpha + behind[i] * (1 - alpha)) : behind;
   };
   const own = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
   const seen = (e) => e.checkVisibility() && !e.closest(".unseen") && e.namespaceURI.endsWith("xhtml");
   const found = all(document.body).filter((e) => own(e) && seen(e) && e.tagName !== "STYLE");
-  return found.map((e) => [e.textContent.slice(0, 40), getComputedStyle(e).color, ground(e)]);
+  const ink = (e) => channels(getComputedStyle(e).color).slice(0, 3);
+  return found.map((e) => [e.textContent.slice(0, 40), ink(e), ground(e)]);
 }"""
 )
 REPOSITORY = Path(__file__).parents[2]
@@ -204,6 +207,5 @@ def colors_of(picture: np.ndarray) -> set[str]:
     return {f"#{number:06x}" for number in np.unique(numbers).tolist()}
 
 
-def _as_hex(color: str) -> str:
-    numbers = color.removeprefix("rgb(").removesuffix(")").split(",")
-    return "#" + "".join(f"{int(number):02x}" for number in numbers)
+def _as_hex(channels: list[float]) -> str:
+    return "#" + "".join(f"{round(channel):02x}" for channel in channels)

@@ -75,7 +75,7 @@ def in_place(texts: Sequence[object], results: Iterable[Result]) -> list[Result 
     """Return the results of the texts that did not fail before, with the failures in their places.
 
     >>> in_place(["one", Failure(message="Empty."), "three"], [1, 3])
-    [1, Failure(message='Empty.', hint=''), 3]
+    [1, <Failure: Empty.>, 3]
     """
     remaining = iter(results)
     return [text if isinstance(text, Failure) else next(remaining) for text in texts]

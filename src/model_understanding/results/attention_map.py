@@ -414,7 +414,7 @@ class AttentionMap(Drawn):
     def _bytes(self, suffix: str, exact: bool) -> bytes:
         # Not super(): with slots=True its short form refers to the class before dataclass replaced it.
         if suffix != ".npz":
-            return Rendered._bytes(self, suffix, exact)
+            return Rendered._bytes(self, suffix, exact=True)  # a map by itself is data, not a page's picture
         header, arrays = split_arrays(self)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **{_HEADER: np.array(header)}, **arrays)  # pyright: ignore[reportArgumentType]

@@ -69,7 +69,7 @@ class Rendered(Displayed, abstract=True):
         Args:
             path: File to write; it is written atomically.
             exact: Whether ``.json`` and ``.npz`` have every digit of the attention weights, which makes them
-                two to three times as large. A map that is saved as ``.npz`` by itself always has.
+                two to three times as large. A map that is saved by itself always has.
 
         Returns:
             The path written.

@@ -105,7 +105,7 @@ def test_scores_that_are_not_supported_are_pale_and_dashed():
         summary="Removing its top words changes nothing.",
     )
     page = plain(html_page(dataclasses.replace(report, evaluations=(evaluation,))))
-    assert "○</span> not supported</span> Removing its top words changes nothing." in page
+    assert "○ not supported</span> Removing its top words changes nothing." in page
     assert "border-bottom:1px dashed" in page
     assert tint(1.0, "supports", faded=True) in page
     assert tint(1.0, "supports") not in page

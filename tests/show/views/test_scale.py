@@ -5,7 +5,7 @@ import pytest
 
 from model_understanding.results import AttentionMap
 from model_understanding.show.views.attention import attention_view
-from model_understanding.show.views.scale import UNIFORM_WORDS, Scale, scale_of
+from model_understanding.show.views.scale import Scale, scale_of
 
 
 def scale(weights, **options):
@@ -36,4 +36,14 @@ def test_a_few_weights_far_beyond_all_others_are_off_the_scale_and_named():
     view = attention_view(found)
     assert scale_of(view) == Scale(reach=pytest.approx(0.2), largest=pytest.approx(0.95), is_uniform=False)
     assert scale_of(view).note(view) == "Strongest color: 20.0 % and above, up to 95.0 %."
-    assert Scale(reach=0.2, largest=0.1, is_uniform=True).note(view).startswith(UNIFORM_WORDS)
+    assert Scale(reach=0.2, largest=0.1, is_uniform=True).note(view).startswith("Nearly uniform: every token")
+
+
+def test_what_is_uniform_apart_from_a_sink_is_said_so():
+    weights = np.tile([0.6, *[0.1] * 4], (5, 1))
+    view = attention_view(AttentionMap.from_arrays(weights, list("abcde")))
+    assert view.excluded == (0,)
+    assert scale_of(view).note(view) == (
+        "Nearly uniform apart from the attention sink: every token attends almost equally to the others, so "
+        "the colors hardly differ."
+    )

@@ -38,5 +38,9 @@ export function scaleWords(plane: Plane, state: Readonly<State>): string {
 /** That the matrix has no pattern to see; empty if it has. */
 export function uniformWords({ data, layer, head }: Plane, { sinks }: Readonly<State>): string {
   if (!data.scale(layer, head, sinks).isUniform) return "";
-  return "Nearly uniform: every token attends almost equally to all it can attend to, so the colors hardly differ.";
+  const count = sinks === "raw" ? 0 : data.sinks(layer, head).size;
+  const words = count
+    ? `Nearly uniform apart from the attention sink${count > 1 ? "s" : ""}: every token attends almost equally to the others`
+    : "Nearly uniform: every token attends almost equally to all it can attend to";
+  return `${words}, so the colors hardly differ.`;
 }

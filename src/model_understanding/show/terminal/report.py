@@ -29,7 +29,7 @@ from model_understanding.show.views.answer import AnswerView, answer_view
 from model_understanding.show.views.attention import MAX_CELLS, attention_view, top_keys
 from model_understanding.show.views.report import MapView, map_views
 from model_understanding.show.views.saliency import SaliencyView, Unit, saliency_view
-from model_understanding.show.views.scale import UNIFORM_WORDS, scale_of
+from model_understanding.show.views.scale import scale_of, uniform_words
 from model_understanding.show.views.sources import SourcesView, sources_view
 from model_understanding.show.views.steps import step_views
 
@@ -355,8 +355,8 @@ def _print_attention(attention: AttentionMap, console: Console, sinks: SinkMode 
     if is_excerpt:
         treatment = ", ".join(filter(None, (f"in the first {_MAX_ROWS} rows", treatment)))
     sink_text = view.sink_text([printable(label, 30) for label in view.keys.labels()], treatment)
-    uniform = f"{UNIFORM_WORDS}." if scale_of(view).is_uniform else ""
-    for line in (*view.omissions, *filter(None, (uniform, sink_text))):
+    uniform = f"{uniform_words(view)}." if scale_of(view).is_uniform else ""
+    for line in (*view.omissions, *filter(None, (sink_text, uniform))):
         console.print(Text(line, style="dim"))
     table = plain_table()
     labels = [printable(label, _LABEL) for label in view.rows.labels()[:_MAX_ROWS]]

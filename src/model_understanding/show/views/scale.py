@@ -16,7 +16,6 @@ _BEYOND, _APART, _FEW = (
     2.5,
     25,
 )  # weights beyond the scale: at most a share, that much larger, of so many
-UNIFORM_WORDS = "Nearly uniform: every token attends almost equally to all it can attend to"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +35,25 @@ class Scale:
     def note(self, view: AttentionView) -> str:
         """Return what a reader of the colors must know; empty if there is nothing."""
         if self.is_uniform:
-            return f"{UNIFORM_WORDS}, so the colors hardly differ."
+            return f"{uniform_words(view)}, so the colors hardly differ."
         if self.largest > self.reach:
             return (
                 f"Strongest color: {view.format_weight(self.reach)} and above, up to "
                 f"{view.format_weight(self.largest)}."
             )
         return ""
+
+
+def uniform_words(view: AttentionView) -> str:
+    """Return that a matrix has no pattern to see, as the beginning of a sentence.
+
+    Args:
+        view: A matrix whose scale is uniform.
+    """
+    if not view.excluded:
+        return "Nearly uniform: every token attends almost equally to all it can attend to"
+    sinks = f"{view.sink_name}{'' if len(view.excluded) == 1 else 's'}"
+    return f"Nearly uniform apart from the {sinks}: every token attends almost equally to the others"
 
 
 def scale_of(view: AttentionView) -> Scale:
