@@ -41,6 +41,7 @@ def test_a_large_gap_is_warned_of_with_its_size(name, method):
     warned = [caution for caution in found.provenance.cautions if caution.startswith("Completeness gap of")]
     assert bool(warned) == (gap > 0.1)
     assert all(f"{100 * gap:.1f} %" in caution for caution in warned)
+    assert not any("-" in caution for caution in warned)  # numbers have a true minus sign
     assert gap_text(found) in shown(found)
     assert f"completeness gap {100 * gap:.1f} %" == gap_text(found) or gap < 0.001
 

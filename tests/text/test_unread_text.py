@@ -51,6 +51,11 @@ def without_unknown() -> PreTrainedTokenizerFast:
             "2 of 4 words are unknown to the tokenizer and became [UNK]: '☃'.",
         ),
         (
+            tiny_tokenizers.wordpiece,
+            "The 👨\u200d👩\u200d👧 film",
+            "1 of 3 words is unknown to the tokenizer and became [UNK]: '👨\u200d👩\u200d👧'.",
+        ),
+        (
             tiny_tokenizers.xlmr_like,
             "The filмs was",
             "1 of 3 words has parts unknown to the tokenizer that became <unk>: 'filмs'.",

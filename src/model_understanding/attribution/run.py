@@ -265,9 +265,9 @@ def _gap_caution(attribution: Attribution) -> str:
         hint = " Increase max_nodes or lower tolerance."
     else:
         hint = " Increase samples." if "samples" in attribution.parameters else ""
+    sums = f"the scores sum to {total:.3g}, but the target changes by {change:.3g}".replace("-", "−")
     return (
-        f"Completeness gap of {100 * gaps[worst]:.1f} %{which}: the scores sum to {total:.3g}, but the "
-        f"target changes by {change:.3g} from the baseline to the text.{hint}"
+        f"Completeness gap of {100 * gaps[worst]:.1f} %{which}: {sums} from the baseline to the text.{hint}"
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from model_understanding.results.serialization import JsonResult
+from model_understanding.tokens import visible_text
 
 Quantity = Literal["logit", "log_prob", "prob", "loss", "custom"]
 QUANTITIES: tuple[str, ...] = ("logit", "log_prob", "prob")
@@ -70,13 +71,18 @@ class Target(JsonResult):
         if self.quantity == "custom":
             name = self.name or "target"
             return name if name.startswith("target") else f"custom target {name}"
-        labels = self.name or ", ".join(label.strip() or repr(label) for label in self.labels[:4])
+        labels = self.name or ", ".join(map(_shown, self.labels[:4]))
         if not self.name and len(self.labels) > 4:
             labels += f" … ({len(self.labels)} in total)"
-        contrast = f" − {', '.join(self.against_labels[:4])}" if self.against else ""
+        contrast = f" − {', '.join(map(_shown, self.against_labels[:4]))}" if self.against else ""
         if len(self.against_labels) > 4:
             contrast += " …"
         return f"{QUANTITY_NAMES[self.quantity]} of {labels}{contrast}"
+
+
+def _shown(label: str) -> str:
+    """Return a token as one word: without the blanks around it, and visible if it is blank."""
+    return label.strip() or visible_text(label)
 
 
 def name_of_function(function: Callable[..., Any]) -> str:

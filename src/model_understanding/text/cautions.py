@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from model_understanding.pieces import is_blank
-from model_understanding.tokens import Tokens
+from model_understanding.tokens import Tokens, visible_text
 
 _MOST_NAMED = 6  # tokens that a sentence lists
 
@@ -96,7 +96,7 @@ def _is_visible(character: str) -> bool:
 
 def listed(texts: Sequence[str]) -> str:
     """Return the first few texts in quotes, as in ``'a', 'b' and 3 more``."""
-    named = [repr(text) for text in dict.fromkeys(texts)]
+    named = [f"'{visible_text(text)}'" for text in dict.fromkeys(texts)]
     more = len(named) - _MOST_NAMED
     return ", ".join(named[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 

@@ -8,6 +8,7 @@ import pytest
 from model_understanding.results import Attribution, Evaluation, Prediction, Report, Target
 from model_understanding.results.generation import Generation
 from model_understanding.show.payload.report import report_payload
+from model_understanding.show.shared.words import sign_meanings
 from model_understanding.show.views.reading import main_reading, readings, why_pieces
 from model_understanding.show.views.trust import trust_of
 from model_understanding.tokens import Tokens
@@ -159,3 +160,28 @@ def test_each_verdict_has_a_symbol_and_a_sentence(value: str):
     assert trust.words == "A reason."
     assert trust.is_faded == (value == "not supported")
     assert trust.symbol in "●◐○–"
+
+
+@pytest.mark.parametrize(
+    ("labels", "against", "title", "description", "support"),
+    [
+        (("\n",), (" the",), "Why “↵” and not “the”?", "logit of ↵ − the", "supports ↵ over the"),
+        ((" Paris",), ("\n",), "Why “Paris” and not “↵”?", "logit of Paris − ↵", "supports Paris over ↵"),
+        ((" ",), ("\t",), "Why “␣” and not “⇥”?", "logit of ␣ − ⇥", "supports ␣ over ⇥"),
+    ],
+)
+def test_tokens_of_blanks_are_named_by_their_signs(labels, against, title, description, support):
+    target = Target(
+        task="causal-lm", positions=(1,), indices=(3,), labels=labels, against=(4,), against_labels=against
+    )
+    found = replace(Attribution.from_arrays(["a", "b"], [1, 2]), targets=(target,))
+    assert readings(Report.of(found))[0].title == title
+    assert target.description() == description
+    assert sign_meanings(target)[0] == support
+
+
+def test_the_question_names_a_long_class_whole():
+    name = "topic number 18 with a long name"
+    target = Target(task="sequence-classification", indices=(18,), labels=(name,))
+    found = replace(Attribution.from_arrays(["a", "b"], [1, 2]), targets=(target,))
+    assert readings(Report.of(found))[0].title == f"Why {name}?"

@@ -6,6 +6,7 @@ import pytest
 from model_understanding.results import AttentionMap
 from model_understanding.show.views.attention import attention_view
 from model_understanding.show.views.scale import Scale, scale_of
+from model_understanding.tokens import Tokens
 
 
 def scale(weights, **options):
@@ -47,3 +48,14 @@ def test_what_is_uniform_apart_from_a_sink_is_said_so():
         "Nearly uniform apart from the attention sink: every token attends almost equally to the others, so "
         "the colors hardly differ."
     )
+
+
+@pytest.mark.parametrize(
+    ("level", "end"), [("token", "so the colors hardly differ."), ("word", "more tokens.")]
+)
+def test_words_of_more_tokens_are_darker_in_a_uniform_map_and_the_note_says_why(level, end):
+    tokens = Tokens.from_pieces(["play", "##ing", "##s", "chess"])
+    view = attention_view(AttentionMap.from_arrays(np.full((4, 4), 0.25), tokens), level=level)
+    assert view.key_sizes == ((1,) * 4 if level == "token" else (3, 1))
+    assert scale_of(view).is_uniform
+    assert scale_of(view).note(view).endswith(end)

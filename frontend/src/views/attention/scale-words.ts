@@ -42,5 +42,8 @@ export function uniformWords({ data, layer, head }: Plane, { sinks }: Readonly<S
   const words = count
     ? `Nearly uniform apart from the attention sink${count > 1 ? "s" : ""}: every token attends almost equally to the others`
     : "Nearly uniform: every token attends almost equally to all it can attend to";
-  return `${words}, so the colors hardly differ.`;
+  const sizes = new Set<number>();
+  for (let key = 0; key < data.keys; key++)
+    if (sinks === "raw" || !data.sinks(layer, head).has(key)) sizes.add(data.tokensOf(key));
+  return `${words}${sizes.size > 1 ? "; darker columns stand for more tokens" : ", so the colors hardly differ"}.`;
 }

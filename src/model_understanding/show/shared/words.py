@@ -261,14 +261,14 @@ def sign_meanings(target: Target) -> tuple[str, str]:
         return "raises the loss", "lowers the loss"
     if target.quantity == "custom":
         return f"raises {printable(target.name or 'the target', 24)}", "lowers it"
-    labels = ", ".join(label.strip() for label in target.labels[:3])
+    labels = ", ".join(label.strip(" ") or label for label in target.labels[:3])
     name = (
         "the answer"
         if target.name == "continuation"
         else printable(target.name or labels or "the target", 24)
     )
     if target.against_labels:
-        other = printable(", ".join(label.strip() for label in target.against_labels[:3]), 24)
+        other = printable(", ".join(label.strip(" ") or label for label in target.against_labels[:3]), 24)
         return f"supports {name} over {other}", f"supports {other} over {name}"
     return f"supports {name}", f"opposes {name}"
 

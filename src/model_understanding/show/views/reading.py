@@ -16,7 +16,7 @@ from model_understanding.tokens import Level
 _MOST, _LEAST = 3, 2  # words named for the target, and against it
 _NAMED = 0.25  # share of the largest score from which a word is named
 _MOSTLY = 0.5  # share of the scores on one side from which the named words are most of it
-_LABEL = 48  # characters of a named word or sentence
+_LABEL = 48  # characters of a named word, sentence or class
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,9 +187,9 @@ def _title(row: Attribution) -> str:
     target = row.targets[0]
     if target.quantity in ("loss", "custom"):
         return f"What changes the {explained_name(row)}?"
-    name = target_label(target)
+    name = target_label(target, _LABEL)
     name = f"“{name}”" if target.positions else name
     if not target.against_labels:
         return f"Why {name}?"
-    other = printable(", ".join(label.strip(" ") or label for label in target.against_labels[:3]), 28)
+    other = printable(", ".join(label.strip(" ") or label for label in target.against_labels[:3]), _LABEL)
     return f"Why {name} and not {f'“{other}”' if target.positions else other}?"

@@ -35,6 +35,9 @@ class Scale:
     def note(self, view: AttentionView) -> str:
         """Return what a reader of the colors must know; empty if there is nothing."""
         if self.is_uniform:
+            sizes = {size for key, size in enumerate(view.key_sizes) if key not in view.excluded}
+            if len(sizes) > 1:
+                return f"{uniform_words(view)}; darker columns stand for more tokens."
             return f"{uniform_words(view)}, so the colors hardly differ."
         if self.largest > self.reach:
             return (
