@@ -15,3 +15,13 @@ export function onPrint(listener: (isPrinting: boolean) => void, signal: AbortSi
   addEventListener("afterprint", () => change(false), { signal });
   change(media.matches);
 }
+
+const PAPER = 690; // width between the margins of A4 and letter, in CSS pixels
+
+/** Print what scrolls sideways on screen small enough for the paper. */
+export function fitOnPaper(element: HTMLElement, signal: AbortSignal): void {
+  onPrint((isPrinting) => {
+    const zoom = isPrinting ? Math.min(1, PAPER / Math.max(element.scrollWidth, 1)) : 1;
+    element.style.setProperty("zoom", zoom < 1 ? String(zoom) : "");
+  }, signal);
+}

@@ -14,6 +14,7 @@ import { h, on, replace } from "../../ui/dom";
 import { formatNumber, formatPercent } from "../../ui/format";
 import { scaleSwatches } from "../../ui/legend";
 import { key, swatch } from "../../ui/parts";
+import { fitOnPaper } from "../../ui/print";
 import { shareWords } from "../../words";
 import { paintCells } from "../heatmap/cells";
 import { generationExport, tableExport } from "./export";
@@ -27,7 +28,7 @@ const LABEL = 12;
 const MAX_PIXELS = 16_000; // of a canvas side, in every browser
 
 export function tableView(context: Context): HTMLElement | null {
-  const { model, store, actions, theme, tooltip } = context;
+  const { model, store, actions, theme, tooltip, signal } = context;
   const { generation, payload } = model;
   if (!generation || model.bySteps < 0) return null;
   const attribution: Attribution = payload.attributions[model.bySteps];
@@ -189,6 +190,7 @@ export function tableView(context: Context): HTMLElement | null {
   };
   store.watch(["level"], draw);
   new ResizeObserver(draw).observe(box);
+  fitOnPaper(box, signal);
   theme.watch(draw);
   store.watch(["attribution", "target", "targetEnd"], mark);
   store.watch(["focus"], reveal);

@@ -8,12 +8,13 @@ import { sized } from "../../ui/canvas";
 import { h, on, replace } from "../../ui/dom";
 import { formatCount, formatNumber, formatPercent } from "../../ui/format";
 import { bar, bdi, card, note, table, track } from "../../ui/parts";
+import { fitOnPaper } from "../../ui/print";
 import { columnOf, type Reading, readingOf, rowsOf } from "./data";
 import { layersExport } from "./export";
 import { type Grid, gridOf, HEAD } from "./scene";
 
 export function layersView(context: Context): HTMLElement | null {
-  const { model, store, actions, theme, tooltip } = context;
+  const { model, store, actions, theme, tooltip, signal } = context;
   const { lens } = model.payload;
   if (!lens) return null;
   const count = lens.positions.length;
@@ -115,6 +116,7 @@ export function layersView(context: Context): HTMLElement | null {
     describe();
   });
   if (count > 1) new ResizeObserver(draw).observe(box);
+  fitOnPaper(box, signal);
 
   return card(
     "layers",

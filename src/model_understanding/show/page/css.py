@@ -14,6 +14,7 @@ def palette_css() -> str:
         f"@media (prefers-color-scheme:dark){{{root}{{{dark}}}}}\n"
         f'[data-jp-theme-light="true"] {root},.vscode-light {root}{{{light}}}\n'
         f'[data-jp-theme-light="false"] {root},.vscode-dark {root}{{{dark}}}\n'
+        f"@media print{{{root}{{{light}}}}}\n"
     )
 
 
