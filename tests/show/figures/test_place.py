@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from sample_results import HOSTILE, attention, attribution, heads, text_of, tokens_of
 
-from model_understanding import InputError
+from model_understanding import Attribution, InputError
 from model_understanding.show.figures.options import PlotOptions
 from model_understanding.show.figures.report import attention_axes, saliency_axes
 
@@ -212,3 +212,20 @@ def test_a_figure_with_plots_can_be_pickled():
     attention_axes(attention(tokens_of("a b")), axes[1])
     restored = pickle.loads(pickle.dumps(figure))
     assert drawing_of(restored).words() == drawing_of(figure).words()
+
+
+@pytest.mark.parametrize(("columns", "width"), [(2, 9), (3, 9), (4, 10), (3, 5)])
+def test_values_in_narrow_axes_cover_no_word(columns, width):
+    figure, grid = pyplot.subplots(2, columns, figsize=(width, 5), squeeze=False)
+    found = Attribution.from_arrays(
+        ["thin", "wonderful", "plot", "but", "acting"], [-3.0, 2.5, -1.5, 1.0, -0.4]
+    )
+    for ax in grid.flat:
+        saliency_axes(found, ax)
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    for ax in grid.flat:
+        words = [label.get_window_extent(renderer) for label in ax.get_yticklabels() if label.get_text()]
+        values = [text.get_window_extent(renderer) for text in ax.texts if text.get_text().endswith("%")]
+        assert len(values) == (len(words) if columns == 2 else 0)  # where there is room
+        assert not any(value.overlaps(word) for value in values for word in words)

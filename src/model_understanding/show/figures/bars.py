@@ -37,6 +37,7 @@ MAX_VERTICAL_WIDTH = 9.0  # inches for vertical bars
 ROW = 0.235  # inches per row of horizontal bars
 MAX_ROWS = 45
 _BAR = 0.66  # width of a bar as a share of its slot
+_MOST_ROOM = 0.35  # largest share of an axis that values may take on each side
 VALUE_HEIGHT = SMALL_SIZE * 2.2 / POINTS  # inches for a value above or below its bar
 HATCH = "////"
 _VERTICAL = {-1: "top", 1: "bottom"}
@@ -257,7 +258,7 @@ def draw_horizontal(
     Args:
         axes: Empty axes.
         bars: The bars.
-        values: Whether to write the value of each bar.
+        values: Whether to write the value of each bar, where there is room.
         ticks: Maximum number of ticks of the score axis.
         label_length: Inches left of the axes for labels, which are shortened to it.
     """
@@ -265,7 +266,9 @@ def draw_horizontal(
     axes.barh(units, bars.scores, height=_BAR, color=[bars.color(unit) for unit in units])
     axes.set_ylim(len(units) - 0.45, -0.55)
     room = max((text_width(bars.value_text(unit), SMALL_SIZE) for unit in units), default=0) + 0.1
-    axes.set_xlim(*_limits(bars, room if values else 0.0, size_in_inches(axes)[0]))
+    width = size_in_inches(axes)[0]
+    values = values and room <= _MOST_ROOM * width  # otherwise a value would cover a label
+    axes.set_xlim(*_limits(bars, room if values else 0.0, width))
     labels = bars.labels
     if label_length is not None:
         labels = tuple(fitted(label, label_length, LABEL_SIZE) for label in labels)
@@ -316,7 +319,7 @@ def _limits(bars: Bars, room: float, length: float) -> tuple[float, float]:
     """
     low, high = min(bars.scores.min(initial=0), 0.0), max(bars.scores.max(initial=0), 0.0)
     sides = int(low < 0) + int(high > 0 or low == 0)
-    share = min(room / max(length, 1e-9), 0.35)
+    share = min(room / max(length, 1e-9), _MOST_ROOM)
     span = (high - low) or 1.0
     margin = max(0.04, share / (1 - sides * share)) * span
     start = low - (margin if low < 0 else 0.04 * span if bars.signed else 0)
