@@ -16,7 +16,7 @@ a.json  →  b.json ────────────────────
 positive 90.0 %  →  positive 65.0 %
 1 word replaced, 1 added
 
-The probability of positive drops from 90.0 % to 65.0 %, mostly because good became bad.
+The probability of positive drops from 90.0 % to 65.0 %, mostly because “good” became “bad”.
 Faithfulness: first – not measured · second – not measured
 
   a good→bad film {+indeed+} here

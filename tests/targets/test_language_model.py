@@ -141,6 +141,13 @@ def test_a_text_beyond_the_models_vocabulary():
     )
 
 
+def test_a_contrast_is_described_without_the_blanks_that_begin_its_tokens():
+    (the_id,) = GPT2(" the", add_special_tokens=False)["input_ids"]
+    target = next_target(GPT2, SIZE, FIVE, 9, the_id, "log_prob")
+    assert target.against_labels == (" the",)
+    assert target.description() == f"log-probability of {token_text(GPT2, 9).strip()} − the"
+
+
 def test_the_next_token():
     target = next_target(GPT2, SIZE, FIVE, 9, 0, "logit")
     assert (target.positions, target.indices, target.against) == ((4,), (9,), (0,))

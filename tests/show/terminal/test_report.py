@@ -115,6 +115,22 @@ def test_the_verdict_stands_with_its_sentence_above_the_colored_text(verdict, li
     assert "z = 1." in words.split("How was this tested?")[1]
 
 
+def test_tests_have_a_heading_only_where_something_stands_below_it():
+    words = said(
+        print_report, judged("not evaluated", summary="z = 1.")
+    )  # the one reason is the sentence above
+    assert "– not measured  z = 1." in words
+    assert "How was this tested?" not in words
+
+
+def test_words_of_the_text_are_bold_in_a_sentence_and_quoted_where_nothing_is():
+    found = attribution(tokens_of("never ends"), scores=[0, 2, 1, 0])
+    assert "mostly “never” and “ends”" in said(print_report, Report.of(found))
+    assert "“" not in said(print_report, Report.of(found), colors="truecolor")
+    mark = attribution(tokens_of("! ends"), scores=[0, 2, 0.1, 0])
+    assert "mostly “!”" in said(print_report, Report.of(mark)), "quoted once"
+
+
 def test_scores_that_are_not_supported_look_different_without_color_too():
     words, good = said(print_report, judged("not supported")), said(print_report, judged("supported"))
     assert "█" not in words

@@ -12,7 +12,7 @@ from model_understanding.comparison import AttentionComparison, AttributionCompa
 from model_understanding.show.shared.colors import palette, text_on
 from model_understanding.show.shared.runs import blanks_before
 from model_understanding.show.shared.words import printable
-from model_understanding.show.terminal.report import print_cautions
+from model_understanding.show.terminal.report import print_cautions, sentence_of
 from model_understanding.show.views.compared_attention import difference_title, largest_changes, shown_maps
 from model_understanding.show.views.compared_scores import (
     ScoresView,
@@ -69,9 +69,7 @@ def print_comparison(comparison: Comparison, console: Console | None = None) -> 
 
 def _print_scores(view: ScoresView, console: Console) -> None:
     console.print()
-    console.print(
-        Text.assemble(*((piece, "bold" if index % 2 else "") for index, piece in enumerate(view.why)))
-    )
+    console.print(sentence_of(view.why, console))
     verdicts = [
         f"{name} {trust.symbol} {trust.verdict}"
         for name, trust in zip(("first", "second"), view.trust, strict=True)

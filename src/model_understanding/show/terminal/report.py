@@ -128,6 +128,22 @@ def print_attention(
     _print_attention(attention, console, sinks)
 
 
+def sentence_of(pieces: Sequence[str], console: Console) -> Text:
+    """Return a sentence whose every second piece is a word of the text: bold, or in quotes where nothing is.
+
+    Args:
+        pieces: The sentence's own words, and words of the text, in turn.
+        console: Where the sentence is printed.
+    """
+    sentence = Text()
+    for index, piece in enumerate(pieces):
+        is_word = index % 2 == 1
+        if is_word and console.color_system is None and not piece.startswith("“"):
+            piece = f"“{piece}”"
+        sentence.append(piece, style="bold" if is_word else "not bold")
+    return sentence
+
+
 def print_cautions(cautions: tuple[str, ...], console: Console) -> None:
     """Print the warnings about a result."""
     for caution in cautions:
@@ -193,11 +209,9 @@ def printable_lines(text: str, length: int) -> str:
 
 
 def _print_map(shown: MapView, console: Console) -> None:
-    title = Text(shown.reading.title, style="bold")
-    for index, piece in enumerate(shown.reading.why):
-        title.append(f" {piece}" if not index else piece, style="bold" if index % 2 else "not bold")
+    title = Text(f"{shown.reading.title} ", style="bold")
     console.print()
-    console.print(title)
+    console.print(title.append_text(sentence_of(shown.reading.why, console)))
     if shown.reading.trust.is_faded:
         console.print(Text("The test does not support these scores; they are drawn pale.", style="dim"))
     _print_saliency(shown.saliency, console)
@@ -215,7 +229,7 @@ def _print_saliency(view: SaliencyView, console: Console) -> None:
         )
     elif console.color_system is None:
         unit = view.unit_name.removesuffix("s")
-        legend = Text(f"a longer bar means that the answer is more sensitive to the {unit}", style="dim")
+        legend = Text(f"a longer bar means a higher score of the {unit}", style="dim")
     else:
         legend = Text.assemble("score, low to high: ", *(_cell("  ", step / 5, view) for step in range(6)))
     console.print(Padding(legend, (0, 2)))

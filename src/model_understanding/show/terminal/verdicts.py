@@ -46,17 +46,20 @@ def print_tests(evaluations: Sequence[Evaluation], console: Console, shown: Trus
         console: Where to print.
         shown: The verdict that stands above already; others are named here with what they are about.
     """
-    verdicts = [one for one in evaluations if one.verdict is not None]
-    if verdicts or _extra(evaluations):
+    said = shown.words if shown is not None else ""
+    verdicts: list[tuple[Evaluation, Trust, list[str]]] = []
+    for one in evaluations:
+        if one.verdict is not None:
+            reasons = [reason for reason in one.reasons if printable(reason, 400) != said]
+            verdicts.append((one, trust_of(one), reasons))
+    if _extra(evaluations) or any(reasons or trust != shown for _, trust, reasons in verdicts):
         console.print()
         console.print(Text("How was this tested?", style="bold"))
-    for one in verdicts:
-        trust = trust_of(one)
+    for one, trust, reasons in verdicts:
         if shown is not None and trust != shown:
             about = Text(f"  {printable(one.target)}: ")
             console.print(about.append(f"{trust.symbol} {trust.verdict}", style=_style(trust)))
-        said = shown.words if shown is not None else ""
-        _print_reasons([reason for reason in one.reasons if printable(reason, 400) != said], console)
+        _print_reasons(reasons, console)
     _print_metrics(evaluations, console)
 
 
