@@ -101,7 +101,8 @@ def test_terminal_and_page_list_the_same_words_with_the_same_numbers(report):
         rows = [" ".join(row) for row in listed(shown.saliency)]
         assert " ".join(rows) in terminal
         assert " ".join(rows) in page
-        assert shown.reading.sentence in page
+        assert shown.reading.sentence in terminal
+        assert "".join(shown.reading.why) in page, "bold there, not in quotes"
         for sources in () if shown.sources is None else shown.sources.tops:
             for source in sources:
                 assert f"{source.label} {source.share_text}" in terminal

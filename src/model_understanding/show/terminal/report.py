@@ -27,6 +27,7 @@ from model_understanding.show.shared.words import (
 from model_understanding.show.terminal.verdicts import print_tests, trust_line
 from model_understanding.show.views.answer import AnswerView, answer_view
 from model_understanding.show.views.attention import MAX_CELLS, attention_view, top_keys
+from model_understanding.show.views.reading import plain_sentence
 from model_understanding.show.views.report import MapView, map_views
 from model_understanding.show.views.saliency import SaliencyView, Unit, saliency_view
 from model_understanding.show.views.scale import scale_of, uniform_words
@@ -135,13 +136,11 @@ def sentence_of(pieces: Sequence[str], console: Console) -> Text:
         pieces: The sentence's own words, and words of the text, in turn.
         console: Where the sentence is printed.
     """
-    sentence = Text()
-    for index, piece in enumerate(pieces):
-        is_word = index % 2 == 1
-        if is_word and console.color_system is None and not piece.startswith("“"):
-            piece = f"“{piece}”"
-        sentence.append(piece, style="bold" if is_word else "not bold")
-    return sentence
+    if console.color_system is None:
+        return Text(plain_sentence(pieces))
+    return Text.assemble(
+        *((piece, "bold" if index % 2 else "not bold") for index, piece in enumerate(pieces))
+    )
 
 
 def print_cautions(cautions: tuple[str, ...], console: Console) -> None:

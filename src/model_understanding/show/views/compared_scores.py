@@ -26,7 +26,7 @@ from model_understanding.show.views.compared_words import (
     unit_labels,
     value_text,
 )
-from model_understanding.show.views.reading import why_pieces
+from model_understanding.show.views.reading import plain_sentence, why_pieces
 from model_understanding.show.views.trust import NOT_MEASURED, Trust, trust_of
 
 LARGEST = 5
@@ -119,11 +119,7 @@ class ScoresView:
     @property
     def sentence(self) -> str:
         """What the differences say, as plain text with the words of the texts in quotes."""
-        quoted = (
-            f"“{piece}”" if index % 2 and not piece.startswith("“") else piece
-            for index, piece in enumerate(self.why)
-        )
-        return "".join(quoted)
+        return plain_sentence(self.why)
 
     @property
     def is_same(self) -> bool:

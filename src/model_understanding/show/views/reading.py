@@ -37,7 +37,7 @@ class Reading:
     >>> reading = Reading(attribution=0, first=0, last=0, title="Why positive?", level="word",
     ...     why=("mostly ", "happy", "; against: ", "thin"), trust=NOT_MEASURED)
     >>> reading.sentence
-    'mostly happy; against: thin'
+    'mostly “happy”; against: “thin”'
     """
 
     attribution: int
@@ -52,7 +52,22 @@ class Reading:
     @property
     def sentence(self) -> str:
         """The answer as plain text."""
-        return "".join(self.why)
+        return plain_sentence(self.why)
+
+
+def plain_sentence(pieces: Sequence[str]) -> str:
+    """Return a sentence about words of a text as plain text, with these words in quotes.
+
+    Args:
+        pieces: The sentence in pieces, every second one a word of the text.
+
+    >>> plain_sentence(("mostly ", "is", " and ", "“!”"))
+    'mostly “is” and “!”'
+    """
+    return "".join(
+        f"“{piece}”" if index % 2 and not piece.startswith("“") else piece
+        for index, piece in enumerate(pieces)
+    )
 
 
 def readings(report: Report) -> tuple[Reading, ...]:
