@@ -27,7 +27,8 @@ def test_the_matrix_of_a_layer_and_a_head():
         with pytest.raises(InputError) as caught:
             chosen.matrix(layer)
         assert str(caught.value) == (
-            f"The map has no layer {layer}. It has layers 7, 3, 5. Compute the map with layer={layer}."
+            f"The map has no layer {layer}. It has layers 7, 3, 5. Pass one of these, or compute the map "
+            f"with layer={layer} if the model has this layer."
         )
     reduced = made.attention()
     with pytest.raises(InputError) as caught:

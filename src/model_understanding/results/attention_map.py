@@ -489,12 +489,12 @@ def _axis_slice(indices: tuple[int, ...] | str, index: int | None, name: str) ->
     if isinstance(indices, str) or index not in indices:
         if isinstance(indices, str):
             available = f"the {indices} over all {name}s"
+            hint = f"Compute the map with {name}={index}."
         else:
             available = f"{name}{'' if len(indices) == 1 else 's'} {', '.join(map(str, indices))}"
-        raise InputError(
-            f"The map has no {name} {index}. It has {available}.",
-            hint=f"Compute the map with {name}={index}.",
-        )
+            instead = "it" if len(indices) == 1 else "one of these"
+            hint = f"Pass {instead}, or compute the map with {name}={index} if the model has this {name}."
+        raise InputError(f"The map has no {name} {index}. It has {available}.", hint=hint)
     start = indices.index(index)
     return slice(start, start + 1)
 
