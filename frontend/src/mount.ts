@@ -20,6 +20,7 @@ import { announcer } from "./views/announcer";
 import { attentionView } from "./views/attention/view";
 import { tableView } from "./views/generation/table";
 import { headerView } from "./views/header";
+import { headTable } from "./views/heads/table";
 import { headsView } from "./views/heads/view";
 import { helpDialog } from "./views/help";
 import { layersView } from "./views/layers/view";
@@ -98,13 +99,14 @@ export function mount(
 /** What a reader may open below the answer. */
 function drawers(context: Context, size: string | undefined): (HTMLElement | false)[] {
   const { model, store } = context;
-  const { attention, lens, neurons, attributions } = model.payload;
+  const { attention, heads, lens, neurons, attributions } = model.payload;
+  const hasHeads = attention.some((part) => part.heads.length > 1 || part.layers.length > 1);
   return [
     attributions.length > 0 && drawer(store, "scores", "All scores", () => allScoresView(context)),
     attention.length > 0 &&
       drawer(store, "attention", "Where the model attends", () => [attentionView(context)]),
-    attention.some((part) => part.heads.length > 1 || part.layers.length > 1) &&
-      drawer(store, "heads", "Attention heads", () => [headsView(context)]),
+    hasHeads && drawer(store, "heads", "Attention heads", () => [headsView(context)]),
+    !hasHeads && !!heads && drawer(store, "heads", "Attention heads", () => [headTable(heads)]),
     !!lens && drawer(store, "layers", "What each layer would answer", () => [layersView(context)]),
     !!neurons?.held.length &&
       drawer(store, "neurons", "Query and keys of a head", () => [neuronsView(context)]),
@@ -154,9 +156,10 @@ function opening(model: Model): State {
 
 /** The drawer of a result that is shown by itself; of whole reports none is open. */
 function openAtFirst({ payload }: Model): string {
-  const { prediction, generation, attributions, attention, lens, neurons } = payload;
+  const { prediction, generation, attributions, attention, heads, lens, neurons } = payload;
   if (prediction || generation || attributions.length) return "";
   if (attention.length) return "attention";
+  if (heads) return "heads";
   return lens ? "layers" : neurons?.held.length ? "neurons" : "";
 }
 

@@ -301,3 +301,20 @@ def test_4096_tokens_open_and_scroll(visit):
     page.mouse.wheel(0, 2000)
     eventually(lambda: page.evaluate("scrollY > 0"), True)
     assert opened.events == []
+
+
+def test_head_scores_without_maps_are_a_table(visit):
+    values = np.array([[[0.1, 0.9], [0.4, 0.2]], [[-3.0, 0.5], [1.0, 2.0]]], dtype=np.float32)
+    scores = HeadScores(
+        tokens=tokens_of("a b"),
+        names=("previous_token", "induction"),
+        scores=values,
+        meanings=("weight on the token before", "weight on what came after"),
+        signed=(False, True),
+    )
+    page = visit(html_page(Report.of(scores))).page
+    assert page.locator("h1").inner_text() == "Head scores: previous token, induction"
+    table = page.locator(".head-table table")
+    eventually(table.locator("thead th").all_inner_texts, ["rank", "previous token", "induction"])
+    first = table.locator("tbody tr").first.locator("td").all_inner_texts()
+    assert first == ["0·1: 0.9", "0·0: −3"]  # a score with a sign ranks by its size

@@ -78,7 +78,7 @@ export function scaleOf(
   floor *= FLOOR * tokensPerKey(data);
   return {
     largest,
-    reach: Math.max(reach, rows ? floor / rows : 0),
+    reach: Math.max(reach, rows ? Math.min(floor / rows, 1) : 0), // no share is above 1
     isUniform: isKnown && most > 0 && least > 1 / UNIFORM && most < UNIFORM,
   };
 }

@@ -59,3 +59,11 @@ def test_words_of_more_tokens_are_darker_in_a_uniform_map_and_the_note_says_why(
     assert view.key_sizes == ((1,) * 4 if level == "token" else (3, 1))
     assert scale_of(view).is_uniform
     assert scale_of(view).note(view).endswith(end)
+
+
+@pytest.mark.parametrize("pieces", [["a"], ["a", "##b"], ["a", "##b", "c"]])
+def test_no_scale_of_shares_ends_above_all_of_a_row(pieces):
+    count = len(pieces)
+    even = AttentionMap.from_arrays(np.full((count, count), 1 / count), Tokens.from_pieces(pieces))
+    for level in ("token", "word"):
+        assert scale_of(attention_view(even, level=level)).reach <= 1 + 1e-6

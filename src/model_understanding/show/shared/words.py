@@ -162,7 +162,7 @@ def _part_headline(report: Report) -> str:
     for attention in report.attention:
         return attention_title(attention)
     if report.heads is not None:
-        return f"Head scores: {printable(', '.join(report.heads.names), 100)}"
+        return f"Head scores: {printable(', '.join(map(metric_name, report.heads.names)), 100)}"
     if report.lens is not None:
         return "Logit lens"
     return ", ".join(f"Query and keys: layer {part.layer}, head {part.head}" for part in report.query_keys)

@@ -85,7 +85,7 @@ def scale_of(view: AttentionView) -> Scale:
     cells = shown & counted[:, None] & (expected > 0)
     ratios = weights[cells] / expected[cells]
     is_uniform = ratios.size > 0 and 1 / _UNIFORM < ratios.min() <= ratios.max() < _UNIFORM
-    floor = _FLOOR * float(tokens.mean()) * float(even[counted].mean())
+    floor = min(_FLOOR * float(tokens.mean()) * float(even[counted].mean()), 1.0)  # no share is above 1
     return Scale(reach=max(reach, floor), largest=largest, is_uniform=bool(is_uniform))
 
 
