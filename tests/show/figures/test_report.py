@@ -111,7 +111,7 @@ def test_a_generation_shows_why_the_answer_and_what_each_token_depends_on():
     figure = report_figure(generation())
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert titles == [
-        "What each generated token depends on",
+        "What each token of the answer is based on",
         "Attention: mean of layers 4–5, mean of heads 0–2",
     ]
     words = words_of(figure)

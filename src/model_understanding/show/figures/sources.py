@@ -49,7 +49,7 @@ def sources_panel(sources: SourcesView, colors: Palette) -> Panel:
         words = "1 word without a score is" if omitted == 1 else f"{omitted} words without a score are"
         left_out = [f"{words} not shown"] if omitted else []
         return make_header(
-            title=f"What each {'generated token' if sources.by_step else 'target'} depends on",
+            title=f"What each {'token of the answer' if sources.by_step else 'target'} is based on",
             details=[f"{sources.title}, as shares of each row", facts, *left_out, *sides],
             cautions=(),
             handles=grid.handles(colors),
