@@ -174,7 +174,7 @@ def test_next_token_by_text_id_and_contrast(name):
     by_id = visualizer.compute_saliency(
         PROBE, target=by_text.targets[0].indices[0], against=by_text.targets[0].against[0], method="saliency"
     )
-    assert by_text.targets[0].description() == "log-probability of the −  of"
+    assert by_text.targets[0].description() == "log-probability of the − of"
     assert (by_text.scores == by_id.scores).all()
     likeliest = visualizer.compute_saliency(PROBE, target="next", method="saliency")
     assert likeliest.targets[0].indices[0] == visualizer.generate(PROBE, max_new_tokens=1).top_ids[0, 0]

@@ -44,6 +44,11 @@ def notebook(monkeypatch):
     return shown
 
 
+@pytest.fixture(autouse=True)
+def no_figure_is_open():
+    pyplot.close("all")  # those that other tests left
+
+
 def test_a_notebook_displays_the_report(notebook, capsys):
     report = classification()
     show_result(report)
