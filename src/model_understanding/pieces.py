@@ -70,6 +70,20 @@ def part_text(piece: str, whole: str) -> str:
     return piece_text(piece)
 
 
+def byte_text(piece: str) -> str:
+    r"""Return what a piece stands for that is only a part of a character: its bytes stay visible as bytes.
+
+    >>> byte_text("Ġ×"), byte_text("ĳ"), byte_text("<0xE2>"), byte_text("\x81")
+    (' <0xD7>', '<0x91>', '<0xE2>', '<0x81>')
+    """
+    if _BYTE.fullmatch(piece):
+        return piece
+    values = _bytes_of(piece)
+    if values is None and len(piece) == 1 and "\x7f" < piece <= "\xff":
+        values = bytes([ord(piece)])  # ByT5 names a byte by the character of that number
+    return piece if values is None else _text_of_bytes(values)
+
+
 def is_blank(piece: str) -> bool:
     """Return whether a piece stands for blanks only, as the ``▁`` that a tokenizer puts before a text.
 

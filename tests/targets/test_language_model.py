@@ -1,6 +1,7 @@
 """The loss, the next token and continuations as targets; tokens by id and by text."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -93,9 +94,12 @@ def test_a_token_of_a_tokenizer_that_puts_a_blank_itself():
     assert token_text(tokenizer, VOCABULARY["Paris"]) == "Paris"
 
 
-def test_a_byte_of_a_character_is_named_by_its_piece():
-    first = GPT2("👨")["input_ids"][0]
-    assert token_text(GPT2, first) == GPT2.convert_ids_to_tokens(first)
+def test_a_part_of_a_character_is_named_by_its_bytes():
+    ids = GPT2(" 👨")["input_ids"]
+    named = [token_text(GPT2, token) for token in ids]
+    spelled = re.findall(r"<0x([0-9A-F]{2})>", "".join(named))
+    assert bytes.fromhex("".join(spelled)).decode() == "👨"
+    assert re.sub(r"<0x..>", "", "".join(named)) == " "
 
 
 @pytest.mark.parametrize(

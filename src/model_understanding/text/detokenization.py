@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from model_understanding.pieces import unknown_id_piece
+from model_understanding.pieces import byte_text, unknown_id_piece
 
 
 def pieces_of(tokenizer: Any, ids: Sequence[int]) -> list[str]:
@@ -46,11 +46,13 @@ def _decoded(tokenizer: Any, ids: Sequence[int]) -> str:
 
 
 def token_text(tokenizer: Any, token: int) -> str:
-    """Return the text of one token, or its vocabulary entry if it is only a part of a character."""
+    """Return the text of one token: its bytes if it is a part of a character, its piece if it has no text."""
     (piece,) = pieces_of(tokenizer, [token])
     text = decoded(tokenizer, [token])
-    if not text or "\ufffd" in text:
+    if not text:
         return piece
+    if "\ufffd" in text:
+        return byte_text(piece)
     # SentencePiece-like decoders drop the space at the start of a text.
     return f" {text}" if piece.startswith("▁") and not text.startswith(" ") else text
 
