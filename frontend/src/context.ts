@@ -3,7 +3,6 @@
 import type { Model } from "./data/model";
 import type { Actions } from "./state/actions";
 import type { Store } from "./state/store";
-import type { Colors } from "./ui/colors";
 import type { Theme } from "./ui/theme";
 import type { Tooltip } from "./ui/tooltip";
 
@@ -20,5 +19,3 @@ export interface Context {
   /** Aborted when the report is removed; ends listeners outside its element. */
   readonly signal: AbortSignal;
 }
-
-export type ColorListener = (colors: Colors) => void;

@@ -44,22 +44,8 @@ export function track(within: Child, signed = false): HTMLElement {
   return h("span", { class: `track${signed ? " signed" : ""}` }, within);
 }
 
-export function barLabel(words: string): HTMLElement {
-  return h("bdi", { class: "bar-label" }, words);
-}
-
-export function barValue(words: string): HTMLElement {
-  return h("span", { class: "bar-value" }, words);
-}
-
 export function list(items: readonly string[]): HTMLElement {
   return h("ul", {}, ...items.map((item) => h("li", {}, bdi(item))));
-}
-
-export function cautionNotes(cautions: readonly string[]): HTMLElement[] {
-  return cautions.map((words) =>
-    h("p", { class: "caution", role: "note" }, h("strong", {}, "Warning: "), bdi(words)),
-  );
 }
 
 /** Warnings in one line: the first, and the others behind it; all of them when it is opened. */

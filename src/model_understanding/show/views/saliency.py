@@ -185,14 +185,6 @@ def prompt_scores(whole: Attribution) -> Attribution:
     return replace(whole, valid=valid)
 
 
-def has_score(attribution: Attribution) -> np.ndarray:
-    """Return which units of one target have a score, shape ``(T,)``.
-
-    Methods that keep special and chat-template tokens in place give them exactly 0, which was not measured.
-    """
-    return attribution.scored[0]
-
-
 def signed_percent(share: float, signed: bool) -> str:
     """Return a share in percent, with a plus sign if it is positive and signs have a meaning.
 
@@ -206,7 +198,7 @@ def signed_percent(share: float, signed: bool) -> str:
 def _units(folded: Attribution, targeted: Sequence[bool]) -> tuple[Unit, ...]:
     scores = folded.scores[0].astype(np.float64)
     total = float(np.abs(scores).sum()) or 1.0
-    scored, special = has_score(folded), folded.tokens.special
+    scored, special = folded.scored[0], folded.tokens.special
     intervals, peak = folded.intervals(), _peak(folded)
     ranked = scored & ~special
     order = [int(unit) for unit in np.argsort(-np.abs(scores), kind="stable") if ranked[unit]]
@@ -285,7 +277,7 @@ def _paragraphs(runs: Sequence[Run], is_one: bool) -> tuple[tuple[Run, ...], ...
 
 def _notes(units: Sequence[Unit], folded: Attribution) -> tuple[str, ...]:
     template = folded.tokens.special & (folded.tokens.segments >= 0)
-    kept = int((template & folded.valid[0] & ~has_score(folded)).sum())
+    kept = int((template & folded.valid[0] & ~folded.scored[0]).sum())
     special = sorted(
         (unit for unit in units if unit.special and unit.score), key=lambda unit: -abs(unit.score)
     )
