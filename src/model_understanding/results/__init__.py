@@ -8,6 +8,7 @@ from model_understanding.results.assessment_summary import AssessmentSummary as 
 from model_understanding.results.assessment_summary import MetricMean as MetricMean
 from model_understanding.results.attention_map import AttentionMap as AttentionMap
 from model_understanding.results.attribution import Attribution as Attribution
+from model_understanding.results.choices import Choices as Choices
 from model_understanding.results.estimate import Estimate as Estimate
 from model_understanding.results.evaluation import Assessment as Assessment
 from model_understanding.results.evaluation import Evaluation as Evaluation
@@ -17,6 +18,7 @@ from model_understanding.results.generation import Generation as Generation
 from model_understanding.results.head_scores import HeadScores as HeadScores
 from model_understanding.results.head_scores import RankedHead as RankedHead
 from model_understanding.results.logit_lens import LogitLens as LogitLens
+from model_understanding.results.mask_filling import MaskFilling as MaskFilling
 from model_understanding.results.prediction import Prediction as Prediction
 from model_understanding.results.provenance import Provenance as Provenance
 from model_understanding.results.query_key import QueryKey as QueryKey
@@ -24,4 +26,9 @@ from model_understanding.results.report import Report as Report
 from model_understanding.results.reports import load_reports as load_reports
 from model_understanding.results.reports import save_reports as save_reports
 from model_understanding.results.serialization import result_from_json as result_from_json
+from model_understanding.results.span_answer import AnswerSpan as AnswerSpan
+from model_understanding.results.span_answer import SpanAnswer as SpanAnswer
+from model_understanding.results.tagging import Entity as Entity
+from model_understanding.results.tagging import Tagging as Tagging
 from model_understanding.results.target import Target as Target
+from model_understanding.results.token_links import TokenLinks as TokenLinks

@@ -12,23 +12,40 @@ import numpy as np
 from model_understanding.errors import InputError
 from model_understanding.results.attention_map import AttentionMap
 from model_understanding.results.attribution import Attribution
+from model_understanding.results.choices import Choices
 from model_understanding.results.evaluation import Evaluation
 from model_understanding.results.files import read_array, reading
 from model_understanding.results.generation import Generation, contrast_of
 from model_understanding.results.head_scores import HeadScores
 from model_understanding.results.logit_lens import LogitLens
+from model_understanding.results.mask_filling import MaskFilling
 from model_understanding.results.packed_arrays import rounded_floats
 from model_understanding.results.prediction import Prediction
 from model_understanding.results.provenance import Provenance
 from model_understanding.results.query_key import QueryKey
 from model_understanding.results.rendering import Rendered
 from model_understanding.results.serialization import json_beside
+from model_understanding.results.span_answer import SpanAnswer
+from model_understanding.results.tagging import Tagging
+from model_understanding.results.token_links import TokenLinks
 from model_understanding.tokens import Tokens
 
 if TYPE_CHECKING:
     import pandas
 
-Part = Prediction | Generation | Attribution | AttentionMap | HeadScores | LogitLens | QueryKey
+Answer = Tagging | SpanAnswer | MaskFilling | Choices
+"""What a model answers that is neither one class nor a generated text."""
+Part = (
+    Prediction
+    | Generation
+    | Answer
+    | TokenLinks
+    | Attribution
+    | AttentionMap
+    | HeadScores
+    | LogitLens
+    | QueryKey
+)
 """What a report can have a single one of; see ``Report.of``."""
 
 
@@ -42,6 +59,7 @@ class Report(Rendered):
     Args:
         prediction: The prediction of a classifier.
         generation: The generation of a language model.
+        answer: The answer of another kind of model: labeled tokens, a span, filled masks, or choices.
         attributions: The attributions, the main one first.
         contrasts: Attribution of each generated token against its most probable alternatives, with a row for
             each step and alternative.
@@ -51,16 +69,18 @@ class Report(Rendered):
         heads: Scores of the attention heads, by which they can be ranked.
         lens: The logit lens.
         query_keys: Queries and keys of single heads; ``with_query_keys`` adds them.
+        links: Which tokens of two texts make them similar.
         provenance: Model, software and warnings.
 
     Raises:
-        ValueError: Both a prediction and a generation are given, or nothing that has a text.
+        ValueError: More than one of prediction, generation and answer is given, or nothing that has a text.
     """
 
     SUFFIXES: ClassVar[tuple[str, ...]] = (*Rendered.SUFFIXES, ".npz")
 
     prediction: Prediction | None = None
     generation: Generation | None = None
+    answer: Answer | None = None
     attributions: tuple[Attribution, ...] = ()
     contrasts: Attribution | None = None
     attention: tuple[AttentionMap, ...] = ()
@@ -68,11 +88,12 @@ class Report(Rendered):
     heads: HeadScores | None = None
     lens: LogitLens | None = None
     query_keys: tuple[QueryKey, ...] = ()
+    links: TokenLinks | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
-        if self.prediction is not None and self.generation is not None:
-            raise ValueError("A report has either a prediction or a generation, not both.")
+        if sum(part is not None for part in (self.prediction, self.generation, self.answer)) > 1:
+            raise ValueError("A report has one of prediction, generation and answer, not several.")
         for name in ("attributions", "attention", "evaluations", "query_keys"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not self._sequences():
@@ -95,6 +116,10 @@ class Report(Rendered):
                 return cls(prediction=part)
             case Generation():
                 return cls(generation=part, provenance=provenance.with_cautions(part.cautions))
+            case Tagging() | SpanAnswer() | MaskFilling() | Choices():
+                return cls(answer=part)
+            case TokenLinks():
+                return cls(links=part, provenance=provenance)
             case Attribution():
                 return cls(attributions=(part,), provenance=provenance)
             case AttentionMap():
@@ -118,12 +143,13 @@ class Report(Rendered):
 
     def _sequences(self) -> list[Tokens]:
         """Return the tokens of every part, those of the prediction or generation first."""
-        alone = (self.prediction, self.generation, *self.attributions)
+        alone = (self.prediction, self.generation, self.answer, *self.attributions)
         others = (self.heads, self.lens, *self.query_keys)
         return [
             *(part.tokens for part in alone if part is not None),
             *(attention.keys for attention in self.attention),
             *(part.tokens for part in others if part is not None),
+            *(() if self.links is None else (self.links.first,)),
         ]
 
     def with_query_keys(self, *query_keys: QueryKey) -> Self:

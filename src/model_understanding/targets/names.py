@@ -1,4 +1,21 @@
-"""Names of the two tasks that can be explained."""
+"""Names of the tasks whose models can be explained, as transformers' pipelines and docs call them."""
 
 SEQUENCE_CLASSIFICATION = "sequence-classification"
 CAUSAL_LM = "causal-lm"
+TOKEN_CLASSIFICATION = "token-classification"
+QUESTION_ANSWERING = "question-answering"
+MASKED_LM = "masked-lm"
+SEQ2SEQ_LM = "seq2seq-lm"
+MULTIPLE_CHOICE = "multiple-choice"
+SIMILARITY = "sentence-similarity"
+
+TASKS = (
+    SEQUENCE_CLASSIFICATION,
+    CAUSAL_LM,
+    TOKEN_CLASSIFICATION,
+    QUESTION_ANSWERING,
+    MASKED_LM,
+    SEQ2SEQ_LM,
+    MULTIPLE_CHOICE,
+    SIMILARITY,
+)
