@@ -13,6 +13,9 @@ from model_understanding.tokens import SHARE, Tokens, read_only
 class Choices(Displayed):
     """Several texts that a model compares for one question, each read beside it.
 
+    A report of choices has an attribution for each choice, or for the first of them, in the order of
+    ``ranking``: the model reads each beside the question alone.
+
     Args:
         kind: ``choice`` (one of several answers), ``label`` (labels by hypothesis) or ``document`` (documents
             by their relevance or similarity to a query).
@@ -22,6 +25,8 @@ class Choices(Displayed):
         values: Logit, score or cosine of each choice, shape ``(C,)``.
         probabilities: Probability of each choice, shape ``(C,)``; ``None`` if the model gives none.
         quantity: What ``values`` are, for example ``logit`` or ``cosine``.
+        multi_label: Whether each probability is that of one choice by itself, so that several choices can
+            hold; otherwise the probabilities of all choices sum to 1, if there are any.
     """
 
     kind: str
@@ -31,9 +36,12 @@ class Choices(Displayed):
     values: Float[np.ndarray, " choices"]
     probabilities: Float[np.ndarray, " choices"] | None
     quantity: str
+    multi_label: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(self.names))
+        if not self.names:
+            raise ValueError("There is no choice.")
         shape = (len(self.names),)
         object.__setattr__(self, "values", read_only(self.values, np.float32, shape, "values"))
         if self.probabilities is not None:
@@ -44,3 +52,18 @@ class Choices(Displayed):
     def ranking(self) -> tuple[int, ...]:
         """Indices of the choices, highest value first."""
         return tuple(int(index) for index in np.argsort(-self.values, kind="stable"))
+
+    @property
+    def index(self) -> int:
+        """Index of the choice with the highest value."""
+        return self.ranking[0]
+
+    @property
+    def label(self) -> str:
+        """The choice with the highest value."""
+        return self.names[self.index]
+
+    @property
+    def probability(self) -> float | None:
+        """Probability of that choice, or ``None`` if the model gives none."""
+        return None if self.probabilities is None else float(self.probabilities[self.index])
