@@ -21,6 +21,7 @@ from model_understanding.results.logit_lens import LogitLens as LogitLens
 from model_understanding.results.mask_filling import MaskFilling as MaskFilling
 from model_understanding.results.prediction import Prediction as Prediction
 from model_understanding.results.provenance import Provenance as Provenance
+from model_understanding.results.pseudo_likelihood import PseudoLikelihood as PseudoLikelihood
 from model_understanding.results.query_key import QueryKey as QueryKey
 from model_understanding.results.report import Report as Report
 from model_understanding.results.reports import load_reports as load_reports

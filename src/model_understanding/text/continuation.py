@@ -127,6 +127,11 @@ def _in_the_middle(tokenizer: Any, text: str) -> Following:
     return candidates[0] if candidates else Following(tokenize(tokenizer, text, special_tokens=False)[0])
 
 
+def middle_ids(tokenizer: Any, text: str) -> list[int]:
+    """Return the ids of a text as it is split in the middle of another, without a blank added before it."""
+    return _in_the_middle(tokenizer, text).tokens.ids.tolist()
+
+
 def _adds_blank(tokens: Tokens, text: str) -> bool:
     return piece_text(tokens.pieces[0])[:1].isspace() and not text[0].isspace()
 
