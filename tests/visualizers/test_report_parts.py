@@ -6,7 +6,7 @@ from tiny_models import PROBE, visualizer_of
 
 from model_understanding import InputError, StoppedError, UnsupportedModelError
 from model_understanding.lens import read
-from model_understanding.visualizers import classifier, language_model
+from model_understanding.visualizers import answering, language_model
 from model_understanding.visualizers.report_parts import ReportParts
 
 ERRORS = [
@@ -31,7 +31,7 @@ def failing(error):
 @pytest.mark.parametrize(("error", "reason"), ERRORS)
 @pytest.mark.parametrize(("function", "name", "is_missing"), PARTS)
 def test_a_classifiers_report(monkeypatch, error, reason, function, name, is_missing):
-    monkeypatch.setattr(classifier, function, failing(error))
+    monkeypatch.setattr(answering, function, failing(error))
     report = visualizer_of("bert").analyze(PROBE, method="saliency", show=False)
     assert is_missing(report)
     assert f"This report has no {name}: {reason}" in report.provenance.cautions

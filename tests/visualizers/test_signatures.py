@@ -1,8 +1,9 @@
 """The three visualizers have one interface: one order of names, given by keyword, and typed results."""
 
 import inspect
+from collections.abc import Callable
 from itertools import combinations
-from typing import get_args, get_overloads, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_overloads, get_type_hints
 
 import numpy as np
 import pytest
@@ -53,6 +54,18 @@ def methods_of(visualizer: type) -> dict[str, inspect.Signature]:
 def options_of(signature: inspect.Signature) -> list[inspect.Parameter]:
     """What comes after ``self`` and the text."""
     return list(signature.parameters.values())[2:]
+
+
+def returned_by(visualizer: type, method: Callable[..., object]) -> Any:
+    """What a method states to return, for this kind of visualizer."""
+    stated = get_type_hints(method)["return"]
+    answers: dict[Any, Any] = {}
+    for base in getattr(visualizer, "__orig_bases__", ()):
+        answers |= zip(getattr(get_origin(base), "__parameters__", ()), get_args(base), strict=True)
+    if isinstance(stated, TypeVar):
+        return answers[stated]
+    variables = getattr(stated, "__parameters__", ())
+    return stated[tuple(answers[variable] for variable in variables)] if variables else stated
 
 
 METHODS = [(visualizer, name) for visualizer in VISUALIZERS for name in methods_of(visualizer)]
@@ -124,7 +137,7 @@ def test_overloads_tell_one_text_from_several(visualizer):
     results = {"predict": Prediction, "compute_saliency": Attribution, "analyze": Report}
     for name in results.keys() & methods_of(visualizer).keys():
         stated = get_overloads(getattr(visualizer, name))
-        one, several, skipping = (get_type_hints(overload)["return"] for overload in stated)
+        one, several, skipping = (returned_by(visualizer, overload) for overload in stated)
         assert one is results[name]
         assert several == list[results[name]]
         assert skipping == list[results[name] | Failure]
