@@ -319,9 +319,9 @@ def groups_of_equal_length(
         The indices of each group, in the order of their first texts.
     """
     counts = [1] * len(encodings) if target_counts is None else target_counts
-    groups: dict[tuple[int, int], list[int]] = {}
+    groups: dict[tuple[int, int | None, int], list[int]] = {}
     for index, (encoding, targets) in enumerate(zip(encodings, counts, strict=True)):
-        groups.setdefault((encoding.ids.shape[1], targets), []).append(index)
+        groups.setdefault((encoding.ids.shape[1], encoding.source_length, targets), []).append(index)
     return list(groups.values())
 
 

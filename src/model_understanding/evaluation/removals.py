@@ -15,6 +15,7 @@ from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.passes.runner import CustomTarget, Runner
 from model_understanding.perturbation.token_removal import ModelTokenRemoval
 from model_understanding.results import Target
+from model_understanding.results.target import Quantity
 from model_understanding.text.encoding import Encoding
 
 Measures = dict[str, Target | CustomTarget]
@@ -57,22 +58,26 @@ def measures_of(
     logit = replace(target, quantity="logit")
     if runner.model.output_activation == "identity":
         return {"value": logit}
-    probability = replace(target, quantity="prob")
+    is_joint = len(target.indices) > 1  # probabilities at several positions have no meaningful sum
+    quantity: Quantity = "log_prob" if is_joint else "prob"
+    name = "log-probability" if is_joint else "probability"
+    probability = replace(target, quantity=quantity)
     if target.against:
-        return {"logit margin": logit, "probability": probability}
+        return {"logit margin": logit, name: probability}
     if runner.model.output_activation == "sigmoid":
-        return {"logit": logit, "probability": probability}
-    against = _strongest_other(runner, encoding, target.indices[0])
-    return {"logit margin": replace(logit, against=(against,)), "probability": probability}
+        return {"logit": logit, name: probability}
+    against = _strongest_others(runner, encoding, target)
+    return {"logit margin": replace(logit, against=against), name: probability}
 
 
-def _strongest_other(runner: Runner, encoding: Encoding, index: int) -> int:
-    """Return the most likely other class; of two classes it is known without a forward pass."""
-    if runner.model.config.num_labels == 2:
-        return 1 - index
-    logits = runner.model.logits(encoding)[0, 0].float().cpu().numpy().copy()
-    logits[index] = -np.inf
-    return int(logits.argmax())
+def _strongest_others(runner: Runner, encoding: Encoding, target: Target) -> tuple[int, ...]:
+    """Return the most likely other class at each position; of two it is known without a forward pass."""
+    if runner.model.class_count(encoding.ids.shape[1]) == 2:
+        return tuple(1 - index for index in target.indices)
+    rows = runner.model.logits(encoding)[0].float().cpu().numpy()
+    logits = rows[list(target.positions or (0,))].copy()
+    logits[np.arange(len(logits)), list(target.indices)] = -np.inf
+    return tuple(int(other) for other in logits.argmax(axis=1))
 
 
 class Removals:

@@ -12,13 +12,13 @@ from model_understanding.loading.hub import options_for
 from model_understanding.loading.loaded_model import LoadedModel, provenance_of
 from model_understanding.loading.options import LoadingOptions
 from model_understanding.loading.supported import (
-    HEADS,
-    WHICH_VISUALIZER,
+    VISUALIZERS,
     check_model,
     check_tokenizer,
     refuse_other_task,
+    task_of_architecture,
 )
-from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
+from model_understanding.targets.names import CAUSAL_LM, TASKS
 
 
 def load_by_name(name: str, tokenizer: Any, task: str, options: LoadingOptions) -> LoadedModel:
@@ -84,7 +84,7 @@ def detect_task(name: str, options: LoadingOptions) -> str:
         The task.
 
     Raises:
-        InputError: The architecture is neither a sequence classifier nor a causal language model.
+        InputError: No architecture is named, or none of a supported task.
     """
     if name in DEMO_MODELS:
         return DEMO_MODELS[name].task
@@ -93,18 +93,13 @@ def detect_task(name: str, options: LoadingOptions) -> str:
     checkpoint = _expand_user(name)
     config = load_config(checkpoint, options_for(checkpoint, options))
     refuse_other_task(name, config, None)
-    architectures = [str(name) for name in getattr(config, "architectures", None) or ()]
-    for architecture in architectures:
-        if architecture.endswith("ForSequenceClassification"):
-            return SEQUENCE_CLASSIFICATION
-        if architecture.endswith(HEADS[CAUSAL_LM]):
-            return CAUSAL_LM
-    reason = "its config names no architecture"
-    if architectures:
-        reason = f"{', '.join(architectures)} is neither a sequence classifier nor a causal language model"
+    for architecture in getattr(config, "architectures", None) or ():
+        task = task_of_architecture(str(architecture), config)
+        if task is not None:
+            return task
     raise InputError(
-        f"Cannot determine the task of {name!r}: {reason}.",
-        hint=f"Pass --task {SEQUENCE_CLASSIFICATION} or --task {CAUSAL_LM}.",
+        f"Cannot determine the task of {name!r}: its config names no architecture with a head.",
+        hint=f"Pass --task: one of {', '.join(TASKS)}.",
     )
 
 
@@ -113,8 +108,10 @@ def _resolve_checkpoint(name: str, task: str) -> tuple[str, str | None]:
     if name.startswith("demo:"):
         folder = demo_model_folder(name)
         if DEMO_MODELS[name].task != task:
+            visualizer, kind = VISUALIZERS[DEMO_MODELS[name].task]
             raise InputError(
-                f"{name} is a {DEMO_MODELS[name].task} model, not a {task} model.", hint=WHICH_VISUALIZER
+                f"{name} is {kind}, not {VISUALIZERS[task][1]}.",
+                hint=f"Use {visualizer} (--task {DEMO_MODELS[name].task}).",
             )
         return str(folder), None
     if _is_gguf(name):

@@ -4,8 +4,14 @@ from typing import Any
 
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForMultipleChoice,
+    AutoModelForQuestionAnswering,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
     AutoTokenizer,
     PretrainedConfig,
 )
@@ -29,11 +35,26 @@ from model_understanding.loading.options import (
 )
 from model_understanding.loading.supported import other_task_error, refuse_other_task
 from model_understanding.loading.translate_errors import translate_errors
-from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
+from model_understanding.targets.names import (
+    CAUSAL_LM,
+    MASKED_LM,
+    MULTIPLE_CHOICE,
+    QUESTION_ANSWERING,
+    SEQ2SEQ_LM,
+    SEQUENCE_CLASSIFICATION,
+    SIMILARITY,
+    TOKEN_CLASSIFICATION,
+)
 
 _AUTO_CLASSES: dict[str, Any] = {
     SEQUENCE_CLASSIFICATION: AutoModelForSequenceClassification,
     CAUSAL_LM: AutoModelForCausalLM,
+    TOKEN_CLASSIFICATION: AutoModelForTokenClassification,
+    QUESTION_ANSWERING: AutoModelForQuestionAnswering,
+    MASKED_LM: AutoModelForMaskedLM,
+    SEQ2SEQ_LM: AutoModelForSeq2SeqLM,
+    MULTIPLE_CHOICE: AutoModelForMultipleChoice,
+    SIMILARITY: AutoModel,
 }
 
 

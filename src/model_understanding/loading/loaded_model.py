@@ -19,7 +19,7 @@ class LoadedModel:
     Args:
         model: The transformers model.
         tokenizer: Its tokenizer.
-        task: ``sequence-classification`` or ``causal-lm``.
+        task: One of ``targets.names.TASKS``.
         provenance: Where they come from.
     """
 

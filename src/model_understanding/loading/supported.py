@@ -7,31 +7,70 @@ import torch
 from model_understanding.errors import InputError
 from model_understanding.loading.options import LoadingOptions, resolve_device, resolve_dtype
 from model_understanding.loading.wrappers import config_of, device_of, dtype_of, without_adapter
-from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
+from model_understanding.targets.names import (
+    CAUSAL_LM,
+    MASKED_LM,
+    MULTIPLE_CHOICE,
+    QUESTION_ANSWERING,
+    SEQ2SEQ_LM,
+    SEQUENCE_CLASSIFICATION,
+    SIMILARITY,
+    TOKEN_CLASSIFICATION,
+)
 
 HEADS = {
     SEQUENCE_CLASSIFICATION: ("ForSequenceClassification",),
     CAUSAL_LM: ("ForCausalLM", "LMHeadModel", "GenerationDecoder", "ForConditionalGeneration"),
+    TOKEN_CLASSIFICATION: ("ForTokenClassification",),
+    QUESTION_ANSWERING: ("ForQuestionAnswering", "ForQuestionAnsweringSimple"),
+    MASKED_LM: ("ForMaskedLM", "WithLMHeadModel"),
+    SEQ2SEQ_LM: ("ForConditionalGeneration", "MTModel", "EncoderDecoderModel", "ForTextToText"),
+    MULTIPLE_CHOICE: ("ForMultipleChoice",),
+    SIMILARITY: ("Model",),
 }
 """Suffixes of the transformers classes for each task."""
 
-_MAY_GET_A_HEAD = (*HEADS[SEQUENCE_CLASSIFICATION], *HEADS[CAUSAL_LM], "ForMaskedLM", "ForPreTraining")
-_OTHER_TASKS = (
-    "ForQuestionAnswering",
-    "ForQuestionAnsweringSimple",
-    "ForTokenClassification",
-    "ForMultipleChoice",
-    "ForNextSentencePrediction",
+VISUALIZERS = {
+    SEQUENCE_CLASSIFICATION: ("ModelVisualizer", "a sequence classifier"),
+    CAUSAL_LM: ("GenerativeModelVisualizer", "a causal language model"),
+    TOKEN_CLASSIFICATION: ("TokenClassificationVisualizer", "a token classifier"),
+    QUESTION_ANSWERING: ("QuestionAnsweringVisualizer", "a question answering model"),
+    MASKED_LM: ("MaskedLMVisualizer", "a masked language model"),
+    SEQ2SEQ_LM: ("Seq2SeqVisualizer", "an encoder–decoder language model"),
+    MULTIPLE_CHOICE: ("MultipleChoiceVisualizer", "a multiple choice model"),
+    SIMILARITY: ("SimilarityVisualizer", "an encoder of texts"),
+}
+"""The class that explains models of each task, and what they are."""
+
+SUPPORTED = (
+    "Supported are "
+    + ", ".join(f"{kind.partition(' ')[2]}s ({task})" for task, (_, kind) in VISUALIZERS.items())
+    + ". For any other model use BlackBoxVisualizer in Python, which needs only a function from texts to "
+    "numbers."
 )
 
-WHICH_VISUALIZER = (
-    "Use ModelVisualizer (--task sequence-classification) for sequence classifiers, "
-    "GenerativeModelVisualizer (--task causal-lm) for causal language models."
-)
+_MAKES_HEADS = (CAUSAL_LM, MASKED_LM)
+"""Tasks whose checkpoints are often trained further with another head, which is then untrained."""
+_ONLY_DECODERS = ("ForCausalLM", "LMHeadModel", "GenerationDecoder")
+_TAKES_HEAD = (SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION, QUESTION_ANSWERING, MULTIPLE_CHOICE, CAUSAL_LM)
+
+
+def task_of_architecture(architecture: str, config: Any) -> str | None:
+    """Return the task of a transformers class; ``None`` for one of another kind.
+
+    Args:
+        architecture: The name of the class.
+        config: Its config, which says whether it is an encoder–decoder.
+    """
+    if architecture.endswith(_ONLY_DECODERS):  # BartForCausalLM may keep the whole model's config
+        return CAUSAL_LM
+    other = CAUSAL_LM if getattr(config, "is_encoder_decoder", False) else SEQ2SEQ_LM
+    tasks = (task for task in HEADS if task not in (other, SIMILARITY))
+    return next((task for task in tasks if architecture.endswith(HEADS[task])), None)
 
 
 def refuse_other_task(checkpoint: str, config: Any, task: str | None) -> None:
-    """Refuse a checkpoint of a task that is not explained, which would load with an untrained head.
+    """Refuse a checkpoint that would load for a task with an untrained head, or not at all.
 
     Args:
         checkpoint: The hub id or folder.
@@ -42,29 +81,32 @@ def refuse_other_task(checkpoint: str, config: Any, task: str | None) -> None:
         InputError: It is such a checkpoint.
     """
     for architecture in getattr(config, "architectures", None) or ():
-        is_seq2seq = getattr(config, "is_encoder_decoder", False) and (
-            architecture.endswith(("ForConditionalGeneration", "MTModel"))
-            or (task == CAUSAL_LM and not architecture.endswith(HEADS[CAUSAL_LM]))
-        )
-        is_other = "For" in architecture and not architecture.endswith(_MAY_GET_A_HEAD)
-        if is_seq2seq or architecture.endswith(_OTHER_TASKS) or (task is None and is_other):
+        own = task_of_architecture(architecture, config)
+        if own == task or (own is None and "For" not in architecture):
+            continue
+        is_pretrained = own in _MAKES_HEADS or architecture.endswith("ForPreTraining")
+        if task is None:
+            if own is None:
+                raise other_task_error(checkpoint, config)
+        elif task != SIMILARITY and not (is_pretrained and task in _TAKES_HEAD):
             raise other_task_error(checkpoint, config)
 
 
 def other_task_error(checkpoint: str, config: Any) -> InputError:
-    """Return the error that says what a checkpoint is, and what is explained.
+    """Return the error that says what a checkpoint is, and with what it is explained.
 
     Args:
         checkpoint: The hub id or folder.
         config: Its config.
     """
     architectures = getattr(config, "architectures", None) or [f"a model of type {config.model_type!r}"]
-    return InputError(
-        f"{checkpoint!r} is {', '.join(architectures)}, which is neither a sequence classifier "
-        "(…ForSequenceClassification) nor a causal language model (…ForCausalLM).",
-        hint="Pass a model of one of these two kinds. For any other model use BlackBoxVisualizer in Python, "
-        "which needs only a function from texts to numbers.",
-    )
+    named = f"{checkpoint!r} is {', '.join(architectures)}"
+    tasks = [task_of_architecture(architecture, config) for architecture in architectures]
+    task = next((task for task in tasks if task is not None), None)
+    if task is not None:
+        visualizer, kind = VISUALIZERS[task]
+        return InputError(f"{named}, {kind}.", hint=f"Use {visualizer} (--task {task}).")
+    return InputError(f"{named}, which is not supported.", hint=SUPPORTED)
 
 
 def check_model(model: Any, task: str) -> None:
@@ -87,9 +129,14 @@ def check_model(model: Any, task: str) -> None:
     core = without_adapter(model)
     name, config = type(core).__name__, config_of(core)
     is_of_transformers = type(core).__module__.startswith("transformers.")
-    is_encoder_decoder = task == CAUSAL_LM and getattr(config, "is_encoder_decoder", False)
-    if is_of_transformers and (not name.endswith(HEADS[task]) or is_encoder_decoder):
-        raise InputError(f"{name} is not a {task} model.", hint=WHICH_VISUALIZER)
+    own = task_of_architecture(name, config)
+    if is_of_transformers and own != task and task != SIMILARITY:
+        if own is None:
+            raise InputError(f"{name} is not {VISUALIZERS[task][1]}.", hint=SUPPORTED)
+        visualizer, kind = VISUALIZERS[own]
+        raise InputError(
+            f"{name} is {kind}, not {VISUALIZERS[task][1]}.", hint=f"Use {visualizer} (--task {own})."
+        )
 
 
 def check_tokenizer(tokenizer: Any) -> None:

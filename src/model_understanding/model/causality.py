@@ -31,10 +31,16 @@ def is_causal(model: Model) -> bool:
         Whether the model is causal.
     """
     vocabulary = model.config.get_text_config().vocab_size
+    if model.reads_two_sequences:
+        vocabulary = min(vocabulary, model.class_count(_LENGTH))
     ids = torch.arange(_LENGTH, device=model.device)[None] * 7 % max(vocabulary - 1, 1) + 1
     ids = ids.clamp(max=vocabulary - 1)
     tokens = Tokens.from_pieces([str(i) for i in range(_LENGTH)])
-    encoding = Encoding((tokens,), {"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+    encoding = Encoding(
+        (tokens,),
+        {"input_ids": ids, "attention_mask": torch.ones_like(ids)},
+        source_length=_LENGTH // 2 if model.reads_two_sequences else None,
+    )
     try:
         with (
             guarded(model.module, gradients=True),
@@ -47,7 +53,7 @@ def is_causal(model: Model) -> bool:
 
 
 def _ignores_later_embeddings(model: Model, encoding: Encoding) -> bool:
-    with replaced_embeddings(model, encoding.ids) as hook:
+    with replaced_embeddings(model, encoding.ids, source_length=encoding.source_length) as hook:
         outputs = model.forward(encoding)
     logits = model.logits_of(outputs, encoding, 0)
     # A weighted sum, because plain sums of a softmax's inputs can cancel.
@@ -65,7 +71,7 @@ def _ignores_later_ids(model: Model, encoding: Encoding) -> bool:
     """
     other = encoding.ids.clone()
     other[:, -1] = other[:, 0]
-    changed = Encoding(encoding.tokens, {**encoding.inputs, "input_ids": other})
+    changed = encoding.with_ids(other)
     with guarded(model.module, gradients=False), unchanged_modules(model.module):
         logits, others = (precise(model.logits_in(model.forward(each))) for each in (encoding, changed))
     sizes = (logits - others)[0].abs().amax(dim=-1)

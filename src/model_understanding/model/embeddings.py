@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from model_understanding.model.lookups import (
     looked_up,
     offset_of,
     replaced_lookups,
+    vectors_in,
     vectors_of,
 )
 from model_understanding.model.model import Model, measured_once
@@ -44,6 +46,7 @@ class _Call:
     offset: int
     wraps: bool
     transposed: bool
+    part: int | None
 
 
 def id_lookups(model: Model) -> tuple[Lookup, ...]:
@@ -67,9 +70,10 @@ def replaced_embeddings(
     model: Model,
     input_ids: Int[Tensor, "batch tokens"],
     embeddings: Float[Tensor, "batch tokens width"] | None = None,
+    source_length: int | None = None,
 ) -> AbstractContextManager[EmbeddingHook]:
     """Make a text's embeddings a leaf of the graph, or replace them; see ``replaced_lookups``."""
-    return replaced_lookups(model.module, id_lookups(model), input_ids, embeddings)
+    return replaced_lookups(model.module, id_lookups(model), input_ids, embeddings, source_length)
 
 
 def embeddings_of(model: Model, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens width"]:
@@ -95,7 +99,7 @@ def reads_id_itself(model: Model, token: int) -> bool:
     middle = text.ids.shape[1] // 2
     ids = text.ids[0].tolist()
     ids[middle] = token
-    changed = encoded(model, ids)
+    changed = encoded(model, ids, text.source_length)
     with guarded(model.module, gradients=False), unchanged_modules(model.module):
         rows = looked_up(lookups, changed.ids)
         return not _gives(model, lookups, text, rows, changed, _logits(model, changed))
@@ -137,14 +141,14 @@ def _lookups_of(model: Model, modules: tuple[nn.Module, ...]) -> tuple[Lookup, .
 def _measured_lookups(model: Model) -> tuple[list[_Call], tuple[Lookup, ...]]:
     """Return the calls that look up the text's ids, and the lookups among them that carry the whole text."""
     text, other = probe_texts(model)
-    with _recorded_calls(model.module, other.ids) as calls:
+    with _recorded_calls(model.module, other) as calls:
         outputs = model.forward(other)
     called = dict.fromkeys(call.module for call in calls)
-    pointwise = {module for module in called if _is_pointwise(module, other)}
+    pointwise = {module for module in called if _is_pointwise(module, other.parts()[0])}
     calls = [call for call in calls if call.module in pointwise]
     choices = dict.fromkeys(_chosen(model.module, pointwise, is_outer) for is_outer in (False, True))
     chosen_calls = ([call for call in calls if call.module in modules] for modules in choices if modules)
-    candidates = [_with_columns(some, other) for some in chosen_calls]
+    candidates = [_with_columns(some, other.parts()[0]) for some in chosen_calls]
     try:
         expected = model.logits_of(outputs, other, 0)
     except NumericalError:  # nothing can be compared; whoever runs a text of this model is told the same
@@ -161,6 +165,8 @@ def _unmeasured(model: Model) -> tuple[Lookup, ...] | str:
     Every forward pass checks that the table is called with the text's ids.
     """
     table = input_embeddings(model.module)
+    if model.reads_two_sequences:
+        return f"{model.name} could not be run on a short text, so its embeddings were not located."
     if table is None:
         return f"{model.name} has no embedding table, so gradients do not apply to it."
     width = vectors_of(table(torch.zeros((1, 1), dtype=torch.long, device=model.device))).shape[-1]
@@ -176,7 +182,7 @@ def _gives(
 ) -> bool:
     """Return whether a text with the embeddings of another one has the logits of that one."""
     try:
-        with replaced_lookups(model.module, lookups, text.ids, rows):
+        with replaced_lookups(model.module, lookups, text.ids, rows, text.source_length):
             outputs = model.forward(text)
     except UnsupportedModelError:
         return False
@@ -189,10 +195,11 @@ def _gives(
 
 
 @contextmanager
-def _recorded_calls(model: nn.Module, text: Tensor) -> Iterator[list[_Call]]:
+def _recorded_calls(model: nn.Module, text: Encoding) -> Iterator[list[_Call]]:
     """Record which modules one forward pass calls with the text's ids to get a vector for each."""
     calls: list[_Call] = []
     counts: Counter[nn.Module] = Counter()
+    parts = text.parts()
 
     def record(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any], output: Any) -> None:
         index = counts[module]
@@ -201,12 +208,13 @@ def _recorded_calls(model: nn.Module, text: Tensor) -> Iterator[list[_Call]]:
         is_vectors = isinstance(vectors, Tensor) and vectors.is_floating_point() and vectors.ndim == 3
         if ids is None or not is_vectors or vectors.shape[:-1] != ids.shape:
             return
-        for transposed in (False, True):
+        for part, transposed in product(range(len(parts)), (False, True)):
             own = ids.T if transposed else ids
-            offset = offset_of(own, text)
+            offset = offset_of(own, parts[part])
             if offset is not None:
-                wraps = offset > 0 and bool((own[:, offset - 1] == text[:, -1]).all())
-                calls.append(_Call(module, index, offset, wraps, transposed))
+                wraps = offset > 0 and bool((own[:, offset - 1] == parts[part][:, -1]).all())
+                of_two = part if len(parts) > 1 else None
+                calls.append(_Call(module, index, offset, wraps, transposed, of_two))
                 return
 
     inner = [module for module in model.modules() if module is not model]
@@ -218,10 +226,10 @@ def _recorded_calls(model: nn.Module, text: Tensor) -> Iterator[list[_Call]]:
             handle.remove()
 
 
-def _is_pointwise(module: nn.Module, text: Encoding) -> bool:
+def _is_pointwise(module: nn.Module, text: Tensor) -> bool:
     """Return whether a module gives each id a vector of its own, wherever it stands."""
     try:
-        forwards, backwards = (vectors_of(module(ids)) for ids in (text.ids, text.ids.flip(1)))
+        forwards, backwards = (vectors_in(module, ids) for ids in (text, text.flip(1)))
     except Exception:  # it needs more than ids
         return False
     is_same = torch.allclose(forwards, backwards.flip(1), rtol=1e-5, atol=1e-6, equal_nan=True)
@@ -241,19 +249,21 @@ def _chosen(model: nn.Module, pointwise: set[nn.Module], is_outer: bool) -> tupl
     return tuple(chosen)
 
 
-def _with_columns(calls: Sequence[_Call], text: Encoding) -> tuple[Lookup, ...]:
+def _with_columns(calls: Sequence[_Call], text: Tensor) -> tuple[Lookup, ...]:
     """Return the lookups of calls, where calls that give the same vectors share their columns."""
     parts: list[tuple[nn.Module, Tensor, int]] = []  # a table, its vectors for the text, their first column
     lookups = []
     for call in calls:
-        vectors = vectors_of(call.module(text.ids))
+        vectors = vectors_in(call.module, text)
         same = (first for table, known, first in parts if _is_same(call.module, vectors, table, known))
         start = next(same, None)
         if start is None:
             start = sum(known.shape[-1] for _, known, _ in parts)
             parts.append((call.module, vectors, start))
         end = start + vectors.shape[-1]
-        lookups.append(Lookup(call.module, call.call, call.offset, call.wraps, call.transposed, start, end))
+        lookups.append(
+            Lookup(call.module, call.call, call.offset, call.wraps, call.transposed, start, end, call.part)
+        )
     return tuple(lookups)
 
 

@@ -7,6 +7,7 @@ token is the one that our forward passes give.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from model_understanding.checks import whole_number
 from model_understanding.errors import InputError
 from model_understanding.model.guard import guarded, pass_settings
 from model_understanding.model.model import Model, measured_once
+from model_understanding.model.outputs import module_inputs
 from model_understanding.model.prefixes import prefixes_agree
 from model_understanding.model.rotary import original_frequencies
 from model_understanding.text.encoding import Encoding
@@ -70,13 +72,14 @@ def generated_ids(
     whole_number(max_new_tokens, "max_new_tokens")
     length = encoding.ids.shape[1]
     limit = model.longest_input
-    if limit is not None and length >= limit:
+    before = length - (encoding.source_length or 0)
+    if limit is not None and before >= limit:
         raise InputError(
-            f"The prompt has {length} tokens, which leaves no room for a continuation: the model's "
+            f"The prompt has {before} tokens, which leaves no room for a continuation: the model's "
             f"maximum is {limit}.",
             hint="Pass a shorter prompt.",
         )
-    room = max_new_tokens if limit is None else min(max_new_tokens, limit - length)
+    room = max_new_tokens if limit is None else min(max_new_tokens, limit - before)
     ends = end_ids(model.module, model.tokenizer)
     sampling = None if seed is None else {"temperature": temperature, "top_p": top_p, "top_k": top_k}
 
@@ -101,7 +104,7 @@ def _by_transformers(
 ) -> list[int]:
     """Return what transformers generates, which keeps keys and values of earlier positions."""
     sequences = _generate(model, encoding, room, ends, do_sample=sampling is not None, **(sampling or {}))
-    return [int(token) for token in sequences[0, encoding.ids.shape[1] :]]
+    return [int(token) for token in sequences[0, encoding.parts()[-1].shape[1] :]]
 
 
 def _by_forward_passes(
@@ -141,9 +144,15 @@ def _cache_agrees(model: Model) -> bool:
     if limit is not None and limit < sum(_PROBE):
         return True
     vocabulary = model.config.get_text_config().vocab_size
+    if model.reads_two_sequences:
+        vocabulary = min(vocabulary, model.class_count(sum(_PROBE)))
     ids = torch.arange(_PROBE[0], device=model.device)[None] * 7 % max(vocabulary - 1, 1) + 1
     tokens = Tokens.from_pieces([str(i) for i in range(_PROBE[0])])
-    prompt = Encoding((tokens,), {"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+    prompt = Encoding(
+        (tokens,),
+        {"input_ids": ids, "attention_mask": torch.ones_like(ids)},
+        source_length=_PROBE[0] - 2 if model.reads_two_sequences else None,
+    )
     try:
         with guarded(model.module, gradients=False):
             result = _generate(
@@ -155,7 +164,7 @@ def _cache_agrees(model: Model) -> bool:
                 return_dict_in_generate=True,
                 do_sample=False,
             )
-            written = result.sequences[0, _PROBE[0] :].tolist()
+            written = result.sequences[0, prompt.parts()[-1].shape[1] :].tolist()
             return all(
                 _is_close(logits[0], _next_logits(model, _followed_by(prompt, written[:step])))
                 for step, logits in enumerate(result.logits)
@@ -185,7 +194,7 @@ def _followed_by(encoding: Encoding, ids: Sequence[int]) -> Encoding:
             values.new_tensor([list(ids)]) if name == "input_ids" else values[:, -1:].expand(1, len(ids))
         )
         inputs[name] = torch.cat([values, following.to(values)], dim=1)
-    return Encoding(encoding.tokens, inputs, encoding.prompt_length, encoding.cautions)
+    return replace(encoding, inputs=inputs)
 
 
 def _generate(model: Model, encoding: Encoding, room: int, ends: list[int], **options: Any) -> Any:
@@ -193,8 +202,12 @@ def _generate(model: Model, encoding: Encoding, room: int, ends: list[int], **op
     inputs = {
         name: encoding.inputs[name] for name in ("input_ids", "attention_mask") if name in encoding.inputs
     }
+    inputs = module_inputs(model.task, inputs, encoding.source_length)
+    # Its mask would have to grow with the output; all of it is visible without one.
+    inputs.pop("decoder_attention_mask", None)
+    start = None if encoding.source_length is None else int(encoding.parts()[1][0, 0])
     with (
-        _neutral_settings(model.module, ends),
+        _neutral_settings(model.module, ends, start),
         pass_settings(model.module, model.config),
         original_frequencies(model.rotaries),
     ):
@@ -202,8 +215,11 @@ def _generate(model: Model, encoding: Encoding, room: int, ends: list[int], **op
 
 
 @contextmanager
-def _neutral_settings(model: Any, ends: list[int]) -> Iterator[None]:
+def _neutral_settings(model: Any, ends: list[int], start: int | None) -> Iterator[None]:
     """Replace the model's generation config by a plain one, for one call.
+
+    A decoder's first token, where there is an encoder, must be known to transformers, or it would put
+    another one before it.
 
     It belongs to the model that a wrapper wraps; wrappers set attributes of their own in ``generate``, which
     are removed again.
@@ -215,6 +231,7 @@ def _neutral_settings(model: Any, ends: list[int]) -> Iterator[None]:
     plain = GenerationConfig(
         eos_token_id=ends or None,
         bos_token_id=original.bos_token_id,
+        decoder_start_token_id=start,
         # A single row is never padded, but transformers warns if there is no id.
         pad_token_id=padding if isinstance(padding, int) else (ends[0] if ends else 0),
     )

@@ -64,7 +64,9 @@ def states_at_block(
     module, ids = model.module, encoding.ids
     with (
         guarded(module, gradients=False),
-        nullcontext() if embeddings is None else replaced_embeddings(model, ids, embeddings),
+        nullcontext()
+        if embeddings is None
+        else replaced_embeddings(model, ids, embeddings, encoding.source_length),
         replaced_states(module, block, ids) as hook,
     ):
         model.forward(encoding, ids.shape[1] - 1)

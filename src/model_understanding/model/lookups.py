@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from model_understanding.errors import UnsupportedModelError
+from model_understanding.text.encoding import sequences
 
 BY_IDS_HINT = (
     "Use a method that replaces tokens by others: leave_one_out, guided_ablation, occlusion, "
@@ -35,6 +36,7 @@ class Lookup:
         transposed: Whether the call's ids are ``(tokens, batch)`` (XLNet).
         start: First column of its vectors in the embeddings.
         end: The column after the last one.
+        part: Which of two sequences it embeds; ``None`` where the model reads one.
     """
 
     module: nn.Module
@@ -44,6 +46,7 @@ class Lookup:
     transposed: bool
     start: int
     end: int
+    part: int | None = None
 
     @property
     def columns(self) -> tuple[int, int]:
@@ -68,13 +71,23 @@ def looked_up(
     lookups: Sequence[Lookup], ids: Int[Tensor, "batch tokens"]
 ) -> Float[Tensor, "batch tokens width"]:
     """Return the embeddings of ids; the model must be guarded."""
-    parts = [vectors_of(table(ids)).detach() for table in tables_of(lookups)]
+    parts = [vectors_in(table, ids).detach() for table in tables_of(lookups)]
     return parts[0] if len(parts) == 1 else torch.cat([part.to(ids.device) for part in parts], dim=-1)
 
 
 def vectors_of(output: Any) -> Any:
     """Return the vectors that a lookup gave; I-BERT's table returns them with their scale."""
     return output[0] if isinstance(output, tuple) and output else output
+
+
+def vectors_in(table: nn.Module, ids: Int[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens width"]:
+    """Return a table's vectors of ids; of one that it lacks, another's, which the model never reads.
+
+    The source's and the output's tables of an encoder–decoder may have vocabularies of their own, and each
+    of them stands beside the other at every token.
+    """
+    rows = getattr(table, "num_embeddings", None)
+    return vectors_of(table(ids if rows is None else ids.clamp(max=int(rows) - 1)))
 
 
 def given_ids(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Tensor | None:
@@ -106,6 +119,7 @@ def replaced_lookups(
     lookups: Sequence[Lookup],
     input_ids: Int[Tensor, "batch tokens"],
     embeddings: Float[Tensor, "batch tokens width"] | None = None,
+    source_length: int | None = None,
 ) -> Iterator[EmbeddingHook]:
     """Make what the lookups give a leaf of the graph, or replace it, for one forward pass.
 
@@ -114,6 +128,7 @@ def replaced_lookups(
         lookups: Its lookups.
         input_ids: The ids of this forward pass.
         embeddings: Values that replace the embeddings; default: the embeddings themselves.
+        source_length: Number of leading tokens that are the first of two sequences.
 
     Yields:
         The hook; its ``leaf`` is the tensor that the model uses, ``(batch, tokens, width)``.
@@ -124,6 +139,7 @@ def replaced_lookups(
     own = looked_up(lookups, input_ids)
     leaf = own if embeddings is None else embeddings.to(own.dtype)
     leaf = leaf.detach().requires_grad_(torch.is_grad_enabled())
+    ids_of, leaf_of = (sequences(values, source_length) for values in (input_ids, leaf))
     by_call = {(lookup.module, lookup.call): lookup for lookup in lookups}
     calls: Counter[nn.Module] = Counter()
     served = 0
@@ -136,10 +152,11 @@ def replaced_lookups(
             return None
         served += 1
         ids, vectors = given_ids(arguments, keywords), vectors_of(output)
-        if ids is None or not _is_lookup(ids.T if lookup.transposed else ids, input_ids, lookup):
+        own_ids = ids_of[lookup.part or 0]
+        if ids is None or not _is_lookup(ids.T if lookup.transposed else ids, own_ids, lookup):
             raise _call_error(model)
         # A copy, because some models scale their embeddings in place, which a leaf does not allow.
-        entering = _placed(lookup, leaf, vectors).to(vectors.dtype)
+        entering = _placed(lookup, leaf_of[lookup.part or 0], vectors).to(vectors.dtype)
         return (entering, *output[1:]) if isinstance(output, tuple) else entering
 
     modules = dict.fromkeys(lookup.module for lookup in lookups)

@@ -18,10 +18,19 @@ from model_understanding.model.finite import first_broken_layer, require_finite
 from model_understanding.model.guard import guarded, pass_settings
 from model_understanding.model.memory import Memory
 from model_understanding.model.metering import count_forward
+from model_understanding.model.outputs import (
+    EACH_TOKEN,
+    NEXT_TOKEN,
+    TWO_SEQUENCES,
+    configured_classes,
+    logits_at,
+    module_inputs,
+    positions_of,
+    span_logits,
+)
 from model_understanding.model.own_copy import OwnCopy
 from model_understanding.model.own_module import (
     LogitsPlace,
-    class_count,
     found_logits,
     is_own_module,
     probe_inputs,
@@ -36,13 +45,21 @@ from model_understanding.model.signature import (
 )
 from model_understanding.results import Provenance
 from model_understanding.targets.classification import OutputActivation, output_activation
-from model_understanding.targets.names import CAUSAL_LM
+from model_understanding.targets.names import (
+    MULTIPLE_CHOICE,
+    QUESTION_ANSWERING,
+    SEQ2SEQ_LM,
+    SEQUENCE_CLASSIFICATION,
+    SIMILARITY,
+)
 from model_understanding.text.cautions import cautions_about
 from model_understanding.text.encoding import Encoding, batch_of
 from model_understanding.text.max_length import check_length, longest_input
 from model_understanding.tokens import Tokens
 
 Result = TypeVar("Result")
+_FOUND_BY_SHAPE = frozenset({SEQUENCE_CLASSIFICATION, *EACH_TOKEN}) - {SEQ2SEQ_LM}
+"""Tasks for which the logits of a module of the user's own are located by their shape."""
 
 
 class Model:
@@ -59,6 +76,7 @@ class Model:
         """Our own copy of the caller's module, with the same weights."""
         self.tokenizer = loaded.tokenizer
         self.config: Any = config_of(self.module)
+        self.task = loaded.task
         self.device = loaded.device
         self.dtype = dtype_of(self.module)
         self.accepted = accepted_inputs(self.module)
@@ -70,9 +88,9 @@ class Model:
         self.measured: dict[Any, Any] = {}
         """Results of measurements that ran the model (``measured_once``)."""
         self._logits_place = LogitsPlace("logits")
-        if self._is_own:
+        if self._is_own and self.task in _FOUND_BY_SHAPE:
             self._logits_place, classes = self._found_logits()
-            self.config = with_classes(self.config, classes, is_language_model=self.is_language_model)
+            self.config = with_classes(self.config, classes, self.task)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process needs: locks, hooks and measurements are made again."""
@@ -93,13 +111,36 @@ class Model:
 
     @property
     def is_language_model(self) -> bool:
-        """Whether the model predicts next tokens, not classes."""
-        return self.loaded.task == CAUSAL_LM
+        """Whether the logits at a position predict the token after it, with an encoder or without."""
+        return self.task in NEXT_TOKEN
 
     @property
     def output_activation(self) -> OutputActivation:
         """The function that turns the model's logits into probabilities."""
-        return "softmax" if self.is_language_model else output_activation(self.config)
+        if self.task == SEQUENCE_CLASSIFICATION:
+            return output_activation(self.config)
+        return "identity" if self.task in (MULTIPLE_CHOICE, SIMILARITY) else "softmax"
+
+    @property
+    def reads_two_sequences(self) -> bool:
+        """Whether a text has two sequences: an encoder's and a decoder's, or two texts that are compared."""
+        return self.task in TWO_SEQUENCES
+
+    def class_count(self, tokens: int) -> int:
+        """Return the number of classes that the logits have at each position.
+
+        Args:
+            tokens: Number of tokens of the text; the classes of question answering are its tokens.
+        """
+        return (
+            tokens
+            if self.task == QUESTION_ANSWERING
+            else int(configured_classes(self.task, self.config) or 1)
+        )
+
+    def logit_positions(self, tokens: int) -> int:
+        """Return the number of positions at which a text of so many tokens has logits."""
+        return positions_of(self.task, tokens)
 
     @property
     def pads_exactly(self) -> bool:
@@ -125,6 +166,7 @@ class Model:
         inputs: dict[str, list[int]] | None = None,
         *,
         prompt_length: int | None = None,
+        source_length: int | None = None,
         cautions: Sequence[str] = (),
     ) -> Encoding:
         """Return the model's inputs for the tokens of one text.
@@ -133,6 +175,7 @@ class Model:
             tokens: The tokens.
             inputs: The tokenizer's inputs; default: the tokens' ids.
             prompt_length: Number of tokens that are the prompt.
+            source_length: Number of tokens that are the first of two sequences.
             cautions: Warnings about how the text was read, besides those about its tokens.
 
         Returns:
@@ -143,14 +186,12 @@ class Model:
         """
         values = dict(inputs or {"input_ids": tokens.ids.tolist()})
         values["attention_mask"] = [1] * len(tokens)
-        check_length(self.name, self.longest_input, len(tokens))
+        length = len(tokens) if source_length is None else max(source_length, len(tokens) - source_length)
+        check_length(self.name, self.longest_input, length)
         rows = getattr(input_embeddings(self.module), "num_embeddings", None)
-        highest = max(values["input_ids"])
-        if rows is not None and highest >= rows:
-            raise InputError(
-                f"The text has the token id {highest}, but the model's vocabulary has only {rows} tokens.",
-                hint=f"Use the tokenizer that belongs to this model, or pass ids from 0 to {rows - 1}.",
-            )
+        _check_vocabulary(values["input_ids"][:source_length], rows)
+        if source_length is not None and self.is_language_model:
+            _check_vocabulary(values["input_ids"][source_length:], self.class_count(length))
         tensors = {
             name: torch.tensor([ids], device=self.device)
             for name, ids in values.items()
@@ -160,7 +201,7 @@ class Model:
         if prompt_length is not None:  # a warning about the prompt is the same with and without what follows
             parts = [tokens.select(range(prompt_length)), tokens.select(range(prompt_length, len(tokens)))]
         about = (caution for part in parts for caution in cautions_about(part, self.tokenizer))
-        return Encoding((tokens,), tensors, prompt_length, (*cautions, *about))
+        return Encoding((tokens,), tensors, prompt_length, (*cautions, *about), source_length)
 
     def provenance(self, encoding: Encoding, seconds: float | None = None) -> Provenance:
         """Return the origin of a result about a text, with the warnings about how the text was read.
@@ -179,9 +220,10 @@ class Model:
             UnsupportedModelError: The lengths differ, and the model has no padding token or does not ignore
                 padding.
         """
-        lengths = {encoding.ids.shape[1] for encoding in encodings}
+        lengths = {(encoding.ids.shape[1], encoding.source_length) for encoding in encodings}
         padding_id = getattr(self.config.get_text_config(), "pad_token_id", None)
-        if len(lengths) > 1 and (padding_id is None or not self.pads_exactly):
+        has_two = encodings[0].source_length is not None
+        if len(lengths) > 1 and (padding_id is None or not self.pads_exactly or has_two):
             raise UnsupportedModelError(
                 f"{self.name} cannot run texts of different lengths in one batch.",
                 hint="Pass texts of equal length, or one text at a time.",
@@ -201,7 +243,7 @@ class Model:
         options: dict[str, Any] = {"use_cache": False, "use_mems": False}
         if self.is_language_model and keep_from > 0:
             options["logits_to_keep"] = encoding.ids.shape[1] - keep_from
-        return self.call(encoding.inputs, **options)
+        return self.call(encoding.inputs, source_length=encoding.source_length, **options)
 
     def run(self, encoding: Encoding, keep_from: int = 0) -> Any:
         """Run the module as ``forward`` does where nothing but its embeddings is replaced.
@@ -217,18 +259,20 @@ class Model:
         with translated_failures(self.name, encoding.ids.shape[1], self.dtype, self.device):
             return self.forward(encoding, keep_from)
 
-    def call(self, inputs: Mapping[str, Tensor], **options: Any) -> Any:
+    def call(self, inputs: Mapping[str, Tensor], *, source_length: int | None = None, **options: Any) -> Any:
         """Call the module, which must be guarded, with those inputs and options that it takes.
 
         Args:
             inputs: The inputs, by the tokenizer's names.
+            source_length: Number of leading tokens that are the first of two sequences.
             **options: Options of transformers models.
 
         Returns:
             What the module returns.
         """
         accepted, config = self.accepted, self._module_config
-        given = {accepted[name]: value for name, value in {**inputs, **options}.items() if name in accepted}
+        named = module_inputs(self.task, inputs, source_length)
+        given = {accepted[name]: value for name, value in {**named, **options}.items() if name in accepted}
         if not self._is_own:
             given["return_dict"] = True
         rows = len(inputs["input_ids"])
@@ -237,11 +281,13 @@ class Model:
 
     def logits_in(self, outputs: Any) -> Tensor:
         """Return the logits in what the module returned."""
+        if self.task == QUESTION_ANSWERING:
+            return span_logits(outputs, self.name)
         return self._logits_place.find(outputs)
 
-    def broken_layer(self, inputs: Mapping[str, Tensor]) -> str | None:
+    def broken_layer(self, inputs: Mapping[str, Tensor], source_length: int | None = None) -> str | None:
         """Run the module once more and return the first layer whose output is not finite, if there is one."""
-        return first_broken_layer(self.module, lambda: self.call(inputs))
+        return first_broken_layer(self.module, lambda: self.call(inputs, source_length=source_length))
 
     def logits_of(
         self, outputs: Any, encoding: Encoding, keep_from: int
@@ -251,20 +297,16 @@ class Model:
         Raises:
             NumericalError: The logits are not finite.
         """
-        logits = self.logits_in(outputs)
-        if self.is_language_model:
-            positions = encoding.ids.shape[1] - keep_from
-            logits = logits[:, -positions:] if logits.shape[1] > positions else logits
-        else:
-            logits = logits[:, None]
-        require_finite(logits, "logits", lambda: self.broken_layer(encoding.inputs))
+        logits = logits_at(self.task, self.logits_in(outputs), keep_from, encoding.ids.shape[1])
+        require_finite(logits, "logits", lambda: self.broken_layer(encoding.inputs, encoding.source_length))
         return logits
 
     def logits(self, encoding: Encoding, *, keep_from: int = 0) -> Float[Tensor, "batch positions classes"]:
         """Return the logits of the texts from a position on; those of a classifier are at position 0."""
         tokens = encoding.ids.shape[1]
         parts: list[Tensor] = []
-        batches = Batches(len(encoding), tokens, self.memory, logits=tokens - keep_from)
+        positions = self.logit_positions(tokens - keep_from)
+        batches = Batches(len(encoding), tokens, self.memory, logits=positions)
         with guarded(self.module, gradients=False):
             for start, end in batches:
                 with batches.halving():
@@ -282,8 +324,8 @@ class Model:
             name=self.name,
             missing=required_inputs(self.module) - {self.accepted[name] for name in inputs},
             renames_mask=self.accepted.get("attention_mask", "attention_mask") != "attention_mask",
-            is_language_model=self.is_language_model,
-            classes=class_count(self.config, is_language_model=self.is_language_model),
+            task=self.task,
+            classes=configured_classes(self.task, self.config),
         )
 
         def run(changed: Mapping[str, Tensor]) -> Any:
@@ -298,6 +340,16 @@ class Model:
             # It does not pass on what the model inside it would take: it gets the tokenizer's inputs alone.
             self.accepted = {name: self.accepted[name] for name in inputs}
             return find(run)
+
+
+def _check_vocabulary(ids: Sequence[int], rows: int | None) -> None:
+    """Raise InputError where an id is outside of the vocabulary, whose size may be unknown."""
+    highest = max(ids)
+    if rows is not None and highest >= rows:
+        raise InputError(
+            f"The text has the token id {highest}, but the model's vocabulary has only {rows} tokens.",
+            hint=f"Use the tokenizer that belongs to this model, or pass ids from 0 to {rows - 1}.",
+        )
 
 
 def measured_once(measure: Callable[..., Result]) -> Callable[..., Result]:

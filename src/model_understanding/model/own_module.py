@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from model_understanding.errors import InputError, ModelUnderstandingError
 from model_understanding.loading.wrappers import without_adapter
+from model_understanding.model.outputs import EACH_TOKEN, OF_VOCABULARY, configured_classes
 from model_understanding.model.signature import IDS, MASK, innermost, is_of_transformers
 
 ROWS = 2  # of the same text, which tell the axis of texts from the others
@@ -63,7 +64,7 @@ def found_logits(
     name: str,
     missing: set[str],
     renames_mask: bool,
-    is_language_model: bool,
+    task: str,
     classes: int | None,
 ) -> tuple[LogitsPlace, int]:
     """Run a module of the user's own once and find its logits.
@@ -74,7 +75,7 @@ def found_logits(
         name: The name of the module's class.
         missing: Parameters of its ``forward`` that nothing is known of.
         renames_mask: Whether its attention mask was guessed by its name, so that its meaning is checked.
-        is_language_model: Whether it should predict next tokens, not classes.
+        task: The task, which says whether it should have logits at each token or of each text.
         classes: Number of classes that the configuration has, which decides between several tensors.
 
     Returns:
@@ -83,7 +84,10 @@ def found_logits(
     Raises:
         InputError: The module cannot be run, returns no logits, or others each time.
     """
-    shape = "(texts, tokens, vocabulary)" if is_language_model else "(texts, classes)"
+    per_token = task in EACH_TOKEN
+    shape = "(texts, classes)"
+    if per_token:
+        shape = "(texts, tokens, vocabulary)" if task in OF_VOCABULARY else "(texts, tokens, labels)"
     hint = (
         f"Let forward take {IDS} and {MASK}, and return logits of shape {shape}: a tensor, or one named "
         "'logits'. For any other model use BlackBoxVisualizer, which needs only a function from texts to "
@@ -109,7 +113,7 @@ def found_logits(
             hint=hint,
         ) from error
     tensors = dict(_tensors(outputs))
-    shape_before = tuple(inputs[IDS].shape) if is_language_model else (ROWS,)
+    shape_before = tuple(inputs[IDS].shape) if per_token else (ROWS,)
     fitting = {
         key: values
         for key, values in tensors.items()
@@ -153,19 +157,13 @@ def found_logits(
     return place, logits.shape[-1]
 
 
-def class_count(config: Any, *, is_language_model: bool) -> int | None:
-    """Return how many classes (tokens of the vocabulary) a configuration has."""
-    if is_language_model:
-        return getattr(config.get_text_config(), "vocab_size", None)
-    return getattr(config, "num_labels", None)
-
-
-def with_classes(config: Any, count: int, *, is_language_model: bool) -> Any:
+def with_classes(config: Any, count: int, task: str) -> Any:
     """Return a configuration, or a copy of it, that has as many classes as a module's logits."""
-    if class_count(config, is_language_model=is_language_model) == count:
+    if configured_classes(task, config) == count:
         return config
-    changed = copy.copy(config.get_text_config() if is_language_model else config)
-    setattr(changed, "vocab_size" if is_language_model else "num_labels", count)
+    of_vocabulary = task in OF_VOCABULARY
+    changed = copy.copy(config.get_text_config() if of_vocabulary else config)
+    setattr(changed, "vocab_size" if of_vocabulary else "num_labels", count)
     return changed
 
 

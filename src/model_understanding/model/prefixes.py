@@ -64,9 +64,9 @@ def prefixes_agree(model: Model, encoding: Encoding, shortest: int, longest: int
         return False
     if bisect_left(_limits(model), longest) == 0:
         return True
-    measured, key = model.actual.measured, (prefixes_agree, shortest, longest)
+    measured, key = model.actual.measured, (prefixes_agree, encoding.source_length, shortest, longest)
     if key not in measured:
-        text = Encoding(encoding.tokens[:1], {name: ids[:1] for name, ids in encoding.inputs.items()})
+        text = encoding.rows(0, 1)
         measured[key] = _agree(model.actual, text, (shortest, longest))
     return measured[key]
 
@@ -86,7 +86,9 @@ def read_in_one_pass(
         The text, with a warning if the model's passes over prefixes of these lengths do not agree with it.
     """
     tokens = encoding.ids.shape[1]
-    shortest = 1 if positions is None else 1 + min(position % tokens for position in positions)
+    shortest = 1 + (encoding.source_length or 0)
+    if positions is not None:
+        shortest = max(shortest, 1 + min(position % tokens for position in positions))
     if (
         not model.is_language_model
         or not is_causal(model)
@@ -105,12 +107,17 @@ def _probe_agrees(model: Model) -> bool:
         return True
     rows = getattr(input_embeddings(model.module), "num_embeddings", None)
     vocabulary = rows or model.config.get_text_config().vocab_size
+    if model.reads_two_sequences:
+        vocabulary = min(vocabulary, model.class_count(lengths[-1]))
     ids = torch.arange(lengths[-1], device=model.device).clamp(max=lengths[-1] // 2)[None]
     ids = (ids * 7 % max(vocabulary - 1, 1) + 1).clamp(max=vocabulary - 1)
     tokens = Tokens.from_pieces([str(i) for i in range(lengths[-1])])
-    return _agree(
-        model, Encoding((tokens,), {"input_ids": ids, "attention_mask": torch.ones_like(ids)}), lengths
+    text = Encoding(
+        (tokens,),
+        {"input_ids": ids, "attention_mask": torch.ones_like(ids)},
+        source_length=_PROBED[0] - 1 if model.reads_two_sequences else None,
     )
+    return _agree(model, text, lengths)
 
 
 @measured_once

@@ -11,6 +11,7 @@ from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
 _ORDINARY_TOKENS = 6  # of each text, before the tokens that the tokenizer adds at the end
+_TOKENS_OF_SECOND = 4
 
 
 def probe_texts(model: Model) -> tuple[Encoding, Encoding]:
@@ -18,22 +19,33 @@ def probe_texts(model: Model) -> tuple[Encoding, Encoding]:
 
     They begin as the tokenizer begins a text, and hold what it adds at the end, since some models read their
     answer there (BART). What it adds at the end is followed by one more ordinary token: a model that copies a
-    text's last token elsewhere (MBart) would otherwise look like one that puts a constant there.
+    text's last token elsewhere (MBart) would otherwise look like one that puts a constant there. Where a
+    model reads two sequences, a shorter one of other ordinary tokens follows.
     """
     before, after = _added_ids(model)
     ordinary = _ordinary_ids(model)
     count = _ORDINARY_TOKENS + bool(after)
-    ids = [ordinary[i * len(ordinary) // (2 * count)] for i in range(2 * count)]
+    texts = [ordinary[i * len(ordinary) // (2 * count)] for i in range(2 * count)]
+    length, seconds = None, []
+    if model.reads_two_sequences:
+        length = len(before) + count + len(after)
+        # An output may have a vocabulary of its own.
+        known = model.class_count(length) if model.is_language_model else len(ordinary)
+        others = [index for index in ordinary if index < known and index not in texts]
+        seconds = others[: 2 * _TOKENS_OF_SECOND]
 
-    def probe(own: list[int]) -> Encoding:
-        return encoded(model, [*before, *own[:_ORDINARY_TOKENS], *after, *own[_ORDINARY_TOKENS:]])
+    def probe(row: int) -> Encoding:
+        own = texts[row::2]
+        first = [*before, *own[:_ORDINARY_TOKENS], *after, *own[_ORDINARY_TOKENS:]]
+        return encoded(model, [*first, *seconds[row::2]], length)
 
-    return probe(ids[::2]), probe(ids[1::2])
+    return probe(0), probe(1)
 
 
-def encoded(model: Model, ids: list[int]) -> Encoding:
-    """Return ids as a text of a model."""
-    return model.encode(Tokens.from_pieces([str(index) for index in ids]), {"input_ids": ids})
+def encoded(model: Model, ids: list[int], source_length: int | None = None) -> Encoding:
+    """Return ids as a text of a model, the first so many of which may be the first of two sequences."""
+    tokens = Tokens.from_pieces([str(index) for index in ids])
+    return model.encode(tokens, {"input_ids": ids}, source_length=source_length)
 
 
 @contextmanager

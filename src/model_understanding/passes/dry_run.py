@@ -54,14 +54,13 @@ class DryModel(Model):
     def forward(self, encoding: Encoding, keep_from: int = 0) -> None:
         """Record a forward pass that would run."""
         rows, tokens = encoding.ids.shape
-        self.last_pass = (rows, tokens, tokens - keep_from if self.is_language_model else 1)
+        self.last_pass = (rows, tokens, self.logit_positions(tokens - keep_from))
         count_memory(lambda: pass_bytes(self, *self.last_pass))
 
     def logits_of(self, outputs: Any, encoding: Encoding, keep_from: int) -> Tensor:
         """Return logits that are 1 for the placeholder prediction and 0 elsewhere."""
         rows, _, positions = self.last_pass
-        text_config = self.config.get_text_config()
-        classes = text_config.vocab_size if self.is_language_model else text_config.num_labels
+        classes = self.class_count(encoding.ids.shape[1])
         is_predicted = torch.arange(classes, device=self.device) == min(self._predicted, classes - 1)
         return is_predicted.float().expand(rows, positions, classes)
 

@@ -125,7 +125,7 @@ def _rows(
 def _logit_positions(model: Model, targets: Any, tokens: int) -> int:
     """Return the number of positions of a text whose logits are computed."""
     if not model.is_language_model:
-        return 1
+        return model.logit_positions(tokens)
     if callable(targets) or "logits_to_keep" not in model.accepted:
         return tokens
     if isinstance(targets, PredictedTargets):

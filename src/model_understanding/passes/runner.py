@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -205,7 +206,7 @@ class Runner:
         if variants is not None:
             encoding = encoding.repeated(len(variants))
         if keep is not None:
-            encoding = Encoding(encoding.tokens, {**encoding.inputs, "attention_mask": keep.long()})
+            encoding = replace(encoding, inputs={**encoding.inputs, "attention_mask": keep.long()})
         if callable(targets):
             return self._run_custom(encoding, targets, embeddings, gradients=gradients, rule=rule)
         predicted = targets if isinstance(targets, PredictedTargets) and variants is None else None
@@ -274,7 +275,7 @@ class Runner:
         if embeddings is None and not gradients:
             return nullcontext(EmbeddingHook())
         if self._block is None:
-            return replaced_embeddings(self.model, encoding.ids, embeddings)
+            return replaced_embeddings(self.model, encoding.ids, embeddings, encoding.source_length)
         return replaced_states(self.model.module, self._block, encoding.ids, embeddings)
 
     def _read(self, logits: Tensor, first: int, entries: Sequence[Entry], rows: TargetRows) -> Tensor:

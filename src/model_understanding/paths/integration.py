@@ -9,7 +9,7 @@ line, especially near the singularity of an RMSNorm.
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -244,7 +244,7 @@ def values_at(
 def selected_texts(encoding: Encoding, targets: Targets, rows: Sequence[int]) -> tuple[Encoding, Any]:
     """Return the texts at rows of a batch, which may repeat, and their targets."""
     inputs = {name: values[list(rows)] for name, values in encoding.inputs.items()}
-    part = Encoding(tuple(encoding.tokens[row] for row in rows), inputs, encoding.prompt_length)
+    part = replace(encoding, tokens=tuple(encoding.tokens[row] for row in rows), inputs=inputs)
     if callable(targets) or isinstance(targets[0], Target):
         return part, targets
     return part, [targets[row] for row in rows]

@@ -66,6 +66,7 @@ class PrefixReuse:
         return (
             not self._failed
             and self.model.is_language_model
+            and not self.model.reads_two_sequences  # nearly every variant changes what the encoder reads
             and "past_key_values" in accepted
             and "use_cache" in accepted
             and is_causal(self.model)

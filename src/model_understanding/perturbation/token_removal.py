@@ -26,6 +26,7 @@ from model_understanding.perturbation.prefix_cache import PrefixReuse
 from model_understanding.perturbation.units import Units, membership, token_scores
 from model_understanding.results import Target
 from model_understanding.results.target import function_target
+from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
@@ -210,7 +211,7 @@ class ModelTokenRemoval:
             token = _replacing_token(model, self.replacement)
             assert token is not None
             ids = encoding.ids.masked_fill(removed, token)
-            return Encoding(encoding.tokens, {**encoding.inputs, "input_ids": ids}), None
+            return encoding.with_ids(ids), None
         if self._replacement_embedding is None:
             self._replacement_embedding = self._embed_replacement()
         embeddings = self.runner.embed(self.encoding)
@@ -243,7 +244,7 @@ class ModelTokenRemoval:
         other = torch.where(hidden, torch.where(ids == content.max(), content.min(), content.max()), ids)
         if content.max() == content.min():
             other = torch.where(hidden, (ids - 1).clamp(min=0), ids)
-        changed = Encoding(self.encoding.tokens, {**self.encoding.inputs, "input_ids": other})
+        changed = self.encoding.with_ids(other)
         values, other_values = (
             self.runner.values(e, self.targets, keep=~hidden) for e in (self.encoding, changed)
         )
@@ -266,11 +267,10 @@ def _entries_of_metrics(runner: Runner, explained: Sequence[Target]) -> tuple[Ta
         return ()
     if runner.is_language_model:
         read = [replace(entry, quantity="log_prob") for entry in explained if entry.quantity != "loss"]
-    elif runner.model.config.num_labels <= _MOST_CLASSES:
+    elif runner.model.task == SEQUENCE_CLASSIFICATION and runner.model.class_count(1) <= _MOST_CLASSES:
         first = explained[0]
         logits = [
-            replace(first, indices=(index,), quantity="logit")
-            for index in range(runner.model.config.num_labels)
+            replace(first, indices=(index,), quantity="logit") for index in range(runner.model.class_count(1))
         ]
         read = [*logits, *(replace(entry, quantity="prob") for entry in explained)]
     else:

@@ -19,9 +19,10 @@ class Target(JsonResult):
     ``value = reduce_p( quantity(logits[position_p], index_p) − quantity(logits[position_p], against_p) )``
 
     Args:
-        task: ``sequence-classification`` or ``causal-lm``.
-        positions: Positions of the logits; empty for a classifier, which has a single row.
-        indices: The class or vocabulary ID at each position.
+        task: The model's task, for example ``sequence-classification``.
+        positions: Positions of the logits: of tokens, or 0 and 1 for the start and end of an answer; empty
+            for a classifier, which has a single row.
+        indices: The class or vocabulary ID at each position; of an answer its first and last token.
         labels: Their names.
         against: Class or vocabulary ID to subtract at each position; empty without a contrast.
         against_labels: Their names.
