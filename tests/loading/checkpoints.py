@@ -9,10 +9,6 @@ import pytest
 from model_understanding import ModelVisualizer
 
 SEE_CONTENTS = "Check the name or folder, and that it contains config.json, weights and a tokenizer."
-WHICH_VISUALIZER = (
-    "Use ModelVisualizer (--task sequence-classification) for sequence classifiers, "
-    "GenerativeModelVisualizer (--task causal-lm) for causal language models."
-)
 
 
 def configure(folder: Path, file: str = "config.json", **changes: Any) -> None:

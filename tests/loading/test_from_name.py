@@ -16,7 +16,7 @@ from model_understanding import (
 )
 from model_understanding.loading import LoadingOptions, detect_task
 
-from .checkpoints import WHICH_VISUALIZER, configure, refusal
+from .checkpoints import configure, refusal
 
 # --- GGUF files ---
 
@@ -67,7 +67,8 @@ def test_a_pipeline_brings_its_tokenizer():
     other = tiny_tokenizers.roberta_like()
     assert ModelVisualizer(pipeline, tokenizer=other).tokenizer is other
     assert refusal(InputError, pipeline, visualizer=GenerativeModelVisualizer) == (
-        f"BertForSequenceClassification is not a causal-lm model. {WHICH_VISUALIZER}"
+        "BertForSequenceClassification is a sequence classifier, not a causal language model. "
+        "Use ModelVisualizer (--task sequence-classification)."
     )
 
 
@@ -99,23 +100,22 @@ def test_the_task_of_a_checkpoint(saved, bert):
     assert detect_task("demo:sentiment", options) == "sequence-classification"
     assert detect_task("demo:smollm2", options) == "causal-lm"
     assert detect_task("some/file.gguf", options) == "causal-lm"
-    reasons = {
-        "BertForMaskedLM": "BertForMaskedLM is neither a sequence classifier nor a causal language model",
-        None: "its config names no architecture",
-    }
-    for architecture, reason in reasons.items():
+    configure(bert, architectures=["BertForMaskedLM"])
+    assert detect_task(str(bert), options) == "masked-lm"
+    for architecture in ("BertModel", None):
         configure(bert, architectures=architecture and [architecture])
         with pytest.raises(InputError) as caught:
             detect_task(str(bert), options)
-        assert str(caught.value) == (
-            f"Cannot determine the task of '{bert}': {reason}. "
-            "Pass --task sequence-classification or --task causal-lm."
+        assert str(caught.value).startswith(
+            f"Cannot determine the task of '{bert}': its config names no architecture with a head. "
+            "Pass --task: one of sequence-classification, causal-lm, "
         )
 
 
 def test_a_demo_model_of_another_task():
     assert refusal(InputError, "demo:sentiment", visualizer=GenerativeModelVisualizer) == (
-        f"demo:sentiment is a sequence-classification model, not a causal-lm model. {WHICH_VISUALIZER}"
+        "demo:sentiment is a sequence classifier, not a causal language model. "
+        "Use ModelVisualizer (--task sequence-classification)."
     )
     assert refusal(InputError, "demo:none") == (
         "Unknown demo model 'demo:none'. Allowed: demo:sentiment, demo:smollm2. Pass one of these names."

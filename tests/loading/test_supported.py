@@ -7,7 +7,7 @@ import transformers
 
 from model_understanding import GenerativeModelVisualizer, InputError, ModelVisualizer
 
-from .checkpoints import WHICH_VISUALIZER, refusal
+from .checkpoints import refusal
 
 
 def test_objects_that_are_no_model_or_no_tokenizer():
@@ -41,18 +41,38 @@ def test_objects_that_are_no_model_or_no_tokenizer():
 def test_models_with_another_head_or_none():
     bert, tokenizer = tiny_models.build("bert"), tiny_tokenizers.wordpiece()
     t5 = transformers.T5Config(vocab_size=50, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2)
+    of_classes, of_text = "a sequence classifier", "a causal language model"
+    generative = "Use GenerativeModelVisualizer (--task causal-lm)."
     wrong = [
-        (ModelVisualizer, bert.bert, "sequence-classification"),
-        (ModelVisualizer, tiny_models.build("gpt2"), "sequence-classification"),
-        (ModelVisualizer, transformers.BertForQuestionAnswering(bert.config), "sequence-classification"),
-        (GenerativeModelVisualizer, bert, "causal-lm"),
-        (GenerativeModelVisualizer, transformers.BertForMaskedLM(bert.config), "causal-lm"),
-        (GenerativeModelVisualizer, transformers.T5ForConditionalGeneration(t5), "causal-lm"),
+        (ModelVisualizer, tiny_models.build("gpt2"), f"{of_text}, not {of_classes}. {generative}"),
+        (
+            ModelVisualizer,
+            transformers.BertForQuestionAnswering(bert.config),
+            f"a question answering model, not {of_classes}. "
+            "Use QuestionAnsweringVisualizer (--task question-answering).",
+        ),
+        (
+            GenerativeModelVisualizer,
+            bert,
+            f"{of_classes}, not {of_text}. Use ModelVisualizer (--task sequence-classification).",
+        ),
+        (
+            GenerativeModelVisualizer,
+            transformers.BertForMaskedLM(bert.config),
+            f"a masked language model, not {of_text}. Use MaskedLMVisualizer (--task masked-lm).",
+        ),
+        (
+            GenerativeModelVisualizer,
+            transformers.T5ForConditionalGeneration(t5),
+            f"an encoder–decoder language model, not {of_text}. Use Seq2SeqVisualizer (--task seq2seq-lm).",
+        ),
     ]
-    for visualizer, model, task in wrong:
+    for visualizer, model, reason in wrong:
         assert refusal(InputError, visualizer=visualizer, model=model, tokenizer=tokenizer) == (
-            f"{type(model).__name__} is not a {task} model. {WHICH_VISUALIZER}"
+            f"{type(model).__name__} is {reason}"
         )
+    message = refusal(InputError, model=bert.bert, tokenizer=tokenizer)
+    assert message.startswith("BertModel is not a sequence classifier. Supported are sequence classifiers")
 
 
 def test_a_model_of_the_users_own_class_is_accepted():

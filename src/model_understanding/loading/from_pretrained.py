@@ -125,7 +125,7 @@ def load_weights(
             )
         except ValueError as error:
             if "Unrecognized configuration class" in str(error):
-                raise other_task_error(checkpoint, config) from error
+                raise other_task_error(checkpoint, config, task) from error
             raise
     untrained = sorted(loading_info["missing_keys"])
     refuse_missing_layers(checkpoint, model, untrained)

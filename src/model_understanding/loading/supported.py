@@ -49,7 +49,7 @@ SUPPORTED = (
     "numbers."
 )
 
-_MAKES_HEADS = (CAUSAL_LM, MASKED_LM)
+_MAKES_HEADS = (CAUSAL_LM, MASKED_LM, SEQUENCE_CLASSIFICATION)
 """Tasks whose checkpoints are often trained further with another head, which is then untrained."""
 _ONLY_DECODERS = ("ForCausalLM", "LMHeadModel", "GenerationDecoder")
 _TAKES_HEAD = (SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION, QUESTION_ANSWERING, MULTIPLE_CHOICE, CAUSAL_LM)
@@ -87,25 +87,26 @@ def refuse_other_task(checkpoint: str, config: Any, task: str | None) -> None:
         is_pretrained = own in _MAKES_HEADS or architecture.endswith("ForPreTraining")
         if task is None:
             if own is None:
-                raise other_task_error(checkpoint, config)
+                raise other_task_error(checkpoint, config, task)
         elif task != SIMILARITY and not (is_pretrained and task in _TAKES_HEAD):
-            raise other_task_error(checkpoint, config)
+            raise other_task_error(checkpoint, config, task)
 
 
-def other_task_error(checkpoint: str, config: Any) -> InputError:
+def other_task_error(checkpoint: str, config: Any, task: str | None) -> InputError:
     """Return the error that says what a checkpoint is, and with what it is explained.
 
     Args:
         checkpoint: The hub id or folder.
         config: Its config.
+        task: The task that it does not load for.
     """
     architectures = getattr(config, "architectures", None) or [f"a model of type {config.model_type!r}"]
     named = f"{checkpoint!r} is {', '.join(architectures)}"
     tasks = [task_of_architecture(architecture, config) for architecture in architectures]
-    task = next((task for task in tasks if task is not None), None)
-    if task is not None:
-        visualizer, kind = VISUALIZERS[task]
-        return InputError(f"{named}, {kind}.", hint=f"Use {visualizer} (--task {task}).")
+    own = next((own for own in tasks if own not in (None, task)), None)
+    if own is not None:
+        visualizer, kind = VISUALIZERS[own]
+        return InputError(f"{named}, {kind}.", hint=f"Use {visualizer} (--task {own}).")
     return InputError(f"{named}, which is not supported.", hint=SUPPORTED)
 
 
