@@ -15,18 +15,22 @@ class Entity(JsonResult):
     """A span of a text with one label.
 
     Args:
-        label: The label, without the ``B-`` or ``I-`` that marks its place in a span.
+        label: The label; where tokens are joined, without the ``B-`` or ``I-`` before it.
         first: Position of its first token.
         last: Position of its last token.
-        text: The text of the span.
+        start: Where it starts in its text, in code points, without blanks around it.
+        end: Where it ends.
+        text: Its text.
         probability: The probability of the label, over the tokens that decide it.
-        tokens: Positions of the tokens that decide the label: all of the span, or the first of each word.
+        tokens: Positions of the tokens that decide the label: all of the span, or one of each word.
         indices: The label of each of these tokens, as an index.
     """
 
     label: str
     first: int
     last: int
+    start: int
+    end: int
     text: str
     probability: float
     tokens: tuple[int, ...]
@@ -46,8 +50,10 @@ class Tagging(Displayed):
         labels: Names of the L labels, in the order of the model.
         logits: Logits of each token, shape ``(T, L)``.
         entities: The entities, in the order of the text.
-        aggregation: How tokens were joined to entities: ``none``, ``simple``, ``first``, ``average`` or
+        aggregation: How tokens are joined to entities: ``none``, ``simple``, ``first``, ``average`` or
             ``max``, as in transformers' pipeline.
+        candidate: Of a text without entities, the likeliest label of an entity and where it is; it is then
+            explained.
     """
 
     tokens: Tokens
@@ -55,9 +61,21 @@ class Tagging(Displayed):
     logits: Float[np.ndarray, "tokens labels"]
     entities: tuple[Entity, ...]
     aggregation: str
+    candidate: Entity | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
         object.__setattr__(self, "entities", tuple(self.entities))
         shape = (len(self.tokens), len(self.labels))
         object.__setattr__(self, "logits", read_only(self.logits, np.float32, shape, "logits"))
+
+    @property
+    def probabilities(self) -> Float[np.ndarray, "tokens labels"]:
+        """Probability of each label at each token, shape ``(T, L)``."""
+        exponentials = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+    @property
+    def token_labels(self) -> tuple[str, ...]:
+        """The likeliest label of each token."""
+        return tuple(self.labels[index] for index in self.logits.argmax(axis=1))

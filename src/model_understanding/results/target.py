@@ -75,8 +75,10 @@ class Target(JsonResult):
         labels = self.name or ", ".join(map(_shown, self.labels[:4]))
         if not self.name and len(self.labels) > 4:
             labels += f" … ({len(self.labels)} in total)"
-        contrast = f" − {', '.join(map(_shown, self.against_labels[:4]))}" if self.against else ""
-        if len(self.against_labels) > 4:
+        # Of tokens that are one target by their mean, each label once.
+        others = list(dict.fromkeys(self.against_labels) if self.reduce == "mean" else self.against_labels)
+        contrast = f" − {', '.join(map(_shown, others[:4]))}" if self.against else ""
+        if len(others) > 4:
             contrast += " …"
         return f"{QUANTITY_NAMES[self.quantity]} of {labels}{contrast}"
 
