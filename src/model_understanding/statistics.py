@@ -1,4 +1,4 @@
-"""Rank correlations and top-k overlap of two lists of scores; quantiles of Student's t."""
+"""Softmax and sigmoid; rank correlations and top-k overlap of two lists of scores; quantiles of Student's t."""
 
 from math import cos, pi, sin, sqrt, tan
 from statistics import NormalDist
@@ -10,6 +10,31 @@ MAX_TOP = 5
 _MANY_DEGREES = 1000  # from here the normal distribution is as good: 1.962 and 1.960
 _BISECTIONS = 60  # halvings of a right angle: to the last place of a double
 MIN_RANKED = 3  # two scores always agree or disagree fully
+
+
+def softmax(logits: Float[np.ndarray, "*rows classes"]) -> Float[np.ndarray, "*rows classes"]:
+    """Return probabilities that sum to 1 along the last axis.
+
+    Args:
+        logits: Values of any size, in 64-bit precision.
+
+    >>> softmax(np.array([0.0, 1000.0])).tolist()
+    [0.0, 1.0]
+    """
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def sigmoid(logits: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """Return the probability of each of some independent classes.
+
+    Args:
+        logits: Values of any size, in 64-bit precision.
+
+    >>> sigmoid(np.array([0.0, -1000.0])).tolist()
+    [0.5, 0.0]
+    """
+    return np.exp(-np.logaddexp(0, -logits))
 
 
 def rank_correlation(

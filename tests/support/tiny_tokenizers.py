@@ -189,3 +189,33 @@ def xlmr_like() -> PreTrainedTokenizerFast:
         mask_token="<mask>",
         model_input_names=["input_ids", "attention_mask"],
     )
+
+
+@cache
+def xlnet_like() -> PreTrainedTokenizerFast:
+    """XLNet's kind: pieces as XLM-RoBERTa's, text <sep> pair <sep> <cls>, padding on the left."""
+    specials = ["<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>"]
+    letters = sorted(set("".join(SENTENCES)) - {" "})
+    pieces = [*specials, "▁", *letters, *(f"▁{word}" for word in _words(" ".join(SENTENCES))[::2])]
+    tokenizer = Tokenizer(
+        models.Unigram([(piece, -1.0 - 0.01 * number) for number, piece in enumerate(pieces)], unk_id=0)
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="always")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A:0 <sep>:0 <cls>:2",
+        pair="$A:0 <sep>:0 $B:1 <sep>:1 <cls>:2",
+        special_tokens=[("<sep>", 4), ("<cls>", 3)],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        cls_token="<cls>",
+        sep_token="<sep>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        mask_token="<mask>",
+        padding_side="left",
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )

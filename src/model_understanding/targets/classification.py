@@ -11,6 +11,7 @@ from model_understanding.checks import index_in, is_whole, one_of
 from model_understanding.errors import InputError
 from model_understanding.results import Prediction, Target
 from model_understanding.results.target import QUANTITIES, Quantity
+from model_understanding.statistics import sigmoid, softmax
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 from model_understanding.tokens import Tokens
 
@@ -70,10 +71,9 @@ def prediction_of(config: Any, tokens: Tokens, logits: Float[np.ndarray, " class
     problem = problem_of(config)
     precise = logits.astype(np.float64)
     if problem == "single_label":
-        exponentials = np.exp(precise - precise.max())
-        probabilities = exponentials / exponentials.sum()
+        probabilities = softmax(precise)
     else:
-        probabilities = np.exp(-np.logaddexp(0, -precise)) if problem == "multi_label" else None
+        probabilities = sigmoid(precise) if problem == "multi_label" else None
     return Prediction(
         tokens=tokens, labels=labels_of(config), logits=logits, probabilities=probabilities, problem=problem
     )
