@@ -77,9 +77,11 @@ if TYPE_CHECKING:
     from model_understanding.head_scores.previous_token import PreviousToken as PreviousToken
     from model_understanding.head_scores.saliency_agreement import SaliencyAgreement as SaliencyAgreement
     from model_understanding.head_scores.sink import Sink as Sink
+    from model_understanding.results import AnswerSpan as AnswerSpan
     from model_understanding.results import Assessment as Assessment
     from model_understanding.results import AttentionMap as AttentionMap
     from model_understanding.results import Attribution as Attribution
+    from model_understanding.results import Choices as Choices
     from model_understanding.results import Estimate as Estimate
     from model_understanding.results import Evaluation as Evaluation
     from model_understanding.results import Failure as Failure
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
     from model_understanding.results import Prediction as Prediction
     from model_understanding.results import QueryKey as QueryKey
     from model_understanding.results import Report as Report
+    from model_understanding.results import SpanAnswer as SpanAnswer
     from model_understanding.results import Target as Target
     from model_understanding.results import load_reports as load_reports
     from model_understanding.results import save_reports as save_reports
@@ -98,10 +101,16 @@ if TYPE_CHECKING:
     from model_understanding.visualizers import BlackBoxVisualizer as BlackBoxVisualizer
     from model_understanding.visualizers import GenerativeModelVisualizer as GenerativeModelVisualizer
     from model_understanding.visualizers import ModelVisualizer as ModelVisualizer
+    from model_understanding.visualizers import MultipleChoiceVisualizer as MultipleChoiceVisualizer
+    from model_understanding.visualizers import QuestionAnsweringVisualizer as QuestionAnsweringVisualizer
+    from model_understanding.visualizers import (
+        ZeroShotClassificationVisualizer as ZeroShotClassificationVisualizer,
+    )
 
 __all__ = [
     "Ablation",
     "Agreement",
+    "AnswerSpan",
     "Assessment",
     "AttentionMap",
     "AttentionRollout",
@@ -109,6 +118,7 @@ __all__ = [
     "Attribution",
     "BlackBoxVisualizer",
     "Chat",
+    "Choices",
     "Comparison",
     "Completeness",
     "Comprehensiveness",
@@ -147,12 +157,14 @@ __all__ = [
     "MissingExtraError",
     "ModelUnderstandingError",
     "ModelVisualizer",
+    "MultipleChoiceVisualizer",
     "NormalizedAopc",
     "NumericalError",
     "Occlusion",
     "Prediction",
     "PreviousToken",
     "QueryKey",
+    "QuestionAnsweringVisualizer",
     "Randomization",
     "Raw",
     "Report",
@@ -163,6 +175,7 @@ __all__ = [
     "ShapleySampling",
     "Sink",
     "SmoothGrad",
+    "SpanAnswer",
     "Stability",
     "StoppedError",
     "Sufficiency",
@@ -176,15 +189,18 @@ __all__ = [
     "ValueZeroingRollout",
     "Verdict",
     "Words",
+    "ZeroShotClassificationVisualizer",
     "compare",
     "load_reports",
     "save_reports",
 ]
 
 _ON_FIRST_USE = {
+    "AnswerSpan": "model_understanding.results",
     "Assessment": "model_understanding.results",
     "AttentionMap": "model_understanding.results",
     "Attribution": "model_understanding.results",
+    "Choices": "model_understanding.results",
     "Comparison": "model_understanding.comparison",
     "Estimate": "model_understanding.results",
     "Evaluation": "model_understanding.results",
@@ -200,6 +216,7 @@ _ON_FIRST_USE = {
     "Prediction": "model_understanding.results",
     "QueryKey": "model_understanding.results",
     "Report": "model_understanding.results",
+    "SpanAnswer": "model_understanding.results",
     "StoppedError": "model_understanding.errors",
     "Target": "model_understanding.results",
     "Tokens": "model_understanding.tokens",
@@ -213,6 +230,9 @@ _ON_FIRST_USE = {
     "Chat": "model_understanding.text.chat",
     "GenerativeModelVisualizer": "model_understanding.visualizers",
     "ModelVisualizer": "model_understanding.visualizers",
+    "MultipleChoiceVisualizer": "model_understanding.visualizers",
+    "QuestionAnsweringVisualizer": "model_understanding.visualizers",
+    "ZeroShotClassificationVisualizer": "model_understanding.visualizers",
 }
 _SUBMODULES = ("comparison", "errors", "results", "tokens")
 

@@ -1,4 +1,4 @@
-"""Softmax and sigmoid; rank correlations and top-k overlap of two lists of scores; quantiles of Student's t."""
+"""Softmax, sigmoid, rank correlations and top-k overlap of two lists of scores, quantiles of Student's t."""
 
 from math import cos, pi, sin, sqrt, tan
 from statistics import NormalDist

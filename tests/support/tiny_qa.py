@@ -10,9 +10,7 @@ import torch
 import transformers as hf
 from transformers import AutoModelForQuestionAnswering
 
-try:
-    from model_understanding import QuestionAnsweringVisualizer
-except ImportError: QuestionAnsweringVisualizer=None
+from model_understanding import QuestionAnsweringVisualizer
 
 _WP, _RB = tiny_tokenizers.wordpiece, tiny_tokenizers.roberta_like
 _BART = {
@@ -63,7 +61,17 @@ ARCHITECTURES: dict[str, tuple[Callable[[], Any], Any, dict[str, Any]]] = {
     "bart": (_RB, hf.BartConfig, _BART),
     "t5": (tiny_tokenizers.xlmr_like, hf.T5Config, _T5),
 }
-ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "albert", "electra", "deberta-v2", "mpnet", "modernbert")
+ENCODERS = (
+    "bert",
+    "roberta",
+    "xlm-roberta",
+    "distilbert",
+    "albert",
+    "electra",
+    "deberta-v2",
+    "mpnet",
+    "modernbert",
+)
 DECODERS = ("llama", "qwen2", "gpt2")
 ENCODER_DECODERS = ("bart", "t5")
 CONTEXT_FIRST = ("xlnet",)

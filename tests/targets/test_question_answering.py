@@ -171,7 +171,8 @@ def test_spans_of_one_text_are_told_apart():
     places = [
         (p, q)
         for p, q in product(range(len(answer.tokens)), repeat=2)
-        if p <= q < p + 6 and answer.tokens.segments[p] == 1
+        if p <= q < p + 6
+        and answer.tokens.segments[p] == 1
         and "".join(answer.tokens.select(range(p, q + 1)).surfaces()).strip() == "Paris"
     ]
     other = next(place for place in places if place != first)

@@ -27,7 +27,9 @@ def choice_index(names: Sequence[str], name: str | int, what: str = "choices") -
     """
     if is_whole(name):
         return index_in(name, len(names), f"index among the {what}", "the input")
-    listed = ", ".join(repr(each[:_LENGTH]) for each in names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
+    listed = ", ".join(repr(each[:_LENGTH]) for each in names[:_SHOWN]) + (
+        " …" if len(names) > _SHOWN else ""
+    )
     hint = f"Pass one of them, or an index from 0 to {len(names) - 1}."
     if not isinstance(name, str):
         raise InputError(f"One of the {what} is named by its text or index. Got {name!r:.60}.", hint=hint)
@@ -64,7 +66,7 @@ def hypothesis_target(
 ) -> Target:
     """Return what a model of entailment says of one label as a target.
 
-    ``logit(entailment)``, or ``logit(entailment) − logit(contradiction)`` where each label is judged by itself.
+    ``logit(entailment)``, minus ``logit(contradiction)`` where each label is judged by itself.
 
     Args:
         name: The label.
@@ -91,7 +93,7 @@ def hypothesis_target(
 def _only_logit(quantity: Quantity, what: str) -> None:
     if quantity != "logit":
         raise InputError(
-            f"quantity={quantity!r} is not possible: the probability of a {what} depends on all of them, and the "
-            "model reads each by itself.",
+            f"quantity={quantity!r} is not possible: the probability of a {what} depends on all of them, and "
+            "the model reads each by itself.",
             hint="Pass quantity='logit': differences of logits are differences of log-probabilities.",
         )

@@ -62,7 +62,8 @@ def span_answer(
     allowed = in_context(tokens, context)
     empty = no_answer_position(tokens, tokenizer)
     is_cls = tokens.ids == (-1 if tokenizer.cls_token_id is None else tokenizer.cls_token_id)
-    own, of_context = (_log_softmax(precise, counted) for counted in (None, (tokens.segments == context) | is_cls))
+    own = _log_softmax(precise)
+    of_context = _log_softmax(np.where((tokens.segments == context) | is_cls, precise, -np.inf))
 
     def span(first: int, last: int, *, is_empty: bool = False) -> AnswerSpan:
         text, start, end = ("", 0, 0) if is_empty else text_of_span(tokens, first, last)
@@ -369,10 +370,6 @@ def _context_positions(answer: SpanAnswer) -> str:
     return f"{own[0]} to {own[-1]}"
 
 
-def _log_softmax(
-    logits: Float[np.ndarray, "2 tokens"], counted: Bool[np.ndarray, " tokens"] | None
-) -> Float[np.ndarray, "2 tokens"]:
-    """Return log-probabilities over the counted tokens; −∞ for the others."""
-    values = logits if counted is None else np.where(counted, logits, -np.inf)
-    largest = values.max(axis=1, keepdims=True)
-    return values - largest - np.log(np.exp(values - largest).sum(axis=1, keepdims=True))
+def _log_softmax(logits: Float[np.ndarray, "2 tokens"]) -> Float[np.ndarray, "2 tokens"]:
+    largest = logits.max(axis=1, keepdims=True)
+    return logits - largest - np.log(np.exp(logits - largest).sum(axis=1, keepdims=True))

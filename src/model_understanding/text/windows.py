@@ -49,9 +49,9 @@ def windows_of(
     room = limit - (len(tokens) - len(own))
     if room <= overlap:
         raise InputError(
-            f"The other {len(tokens) - len(own)} tokens leave room for {max(room, 0)} of the {len(own)} tokens of "
-            f"the context, of {limit} that the model reads at a time; windows that share {overlap} need more.",
-            hint="Pass a shorter question, or a smaller doc_stride." if room > 1 else "Pass a shorter question.",
+            f"Of {limit} tokens that are read at a time, {limit - max(room, 0)} are not of the context, and "
+            f"neighboring windows share {overlap}: the rest is too few for its {len(own)} tokens.",
+            hint=f"Pass a shorter question{', or a smaller doc_stride' if room > 1 else ''}.",
         )
     first, last = int(own[0]), int(own[-1])
     windows = []

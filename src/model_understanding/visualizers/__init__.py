@@ -1,7 +1,16 @@
-"""The public interface: a visualizer for classifiers, one for language models, one for functions of texts."""
+"""The public interface: a visualizer for each kind of model, and one for functions of texts."""
 
 from model_understanding.visualizers.black_box import BlackBoxVisualizer as BlackBoxVisualizer
 from model_understanding.visualizers.classifier import ModelVisualizer as ModelVisualizer
 from model_understanding.visualizers.language_model import (
     GenerativeModelVisualizer as GenerativeModelVisualizer,
+)
+from model_understanding.visualizers.multiple_choice import (
+    MultipleChoiceVisualizer as MultipleChoiceVisualizer,
+)
+from model_understanding.visualizers.question_answering import (
+    QuestionAnsweringVisualizer as QuestionAnsweringVisualizer,
+)
+from model_understanding.visualizers.zero_shot import (
+    ZeroShotClassificationVisualizer as ZeroShotClassificationVisualizer,
 )

@@ -91,9 +91,7 @@ class ChoosingVisualizer(AnsweringVisualizer[QuestionT, ChoiceName, Choices]):
         question, choices = text
         choices = (choices,) if isinstance(choices, str) else tuple(choices)
         if not choices or not all(isinstance(choice, str) for choice in choices):
-            raise InputError(
-                f"The {second} must be one text or more. Got {str(choices)[:60]}.", hint=hint
-            )
+            raise InputError(f"The {second} must be one text or more. Got {str(choices)[:60]}.", hint=hint)
         return question, choices
 
     # How these are explained.
@@ -120,13 +118,13 @@ class ChoosingVisualizer(AnsweringVisualizer[QuestionT, ChoiceName, Choices]):
         )
 
     def _needs_answer(self, target: Any, against: ChoiceName | None) -> bool:
-        return target is None or callable(target)
+        return target is None or target == "all" or callable(target)
 
     def _check_target(self, target: Any, against: ChoiceName | None, quantity: Quantity) -> None:
         if against is not None:
             raise InputError(
-                f"against={against!r} is not possible: the model reads each of the {self.keys[1]} by itself, so "
-                "that no single text has the difference of two.",
+                f"against={against!r} is not possible: the model reads each of the {self.keys[1]} by "
+                "itself, so that no single text has the difference of two.",
                 hint="Leave it out: a report has a map for each, and its answer their values.",
             )
         self._target("", 2, quantity)
@@ -141,7 +139,7 @@ class ChoosingVisualizer(AnsweringVisualizer[QuestionT, ChoiceName, Choices]):
         quantity: Quantity,
     ) -> list[Explained]:
         _, names = self._question_and_choices(text)
-        if target is None:
+        if target is None or (target == "all" and "all" not in names):
             assert answer is not None
             chosen = list(answer.ranking)
         elif callable(target):
@@ -152,5 +150,10 @@ class ChoosingVisualizer(AnsweringVisualizer[QuestionT, ChoiceName, Choices]):
         else:
             chosen = [choice_index(names, target, self.keys[1])]
         if not chosen:
-            raise InputError(f"None of the {self.keys[1]} is given as target.", hint="Leave target out for all.")
-        return [Explained(encodings[index], (self._target(names[index], len(names), quantity),)) for index in chosen]
+            raise InputError(
+                f"None of the {self.keys[1]} is given as target.", hint="Leave target out for all."
+            )
+        return [
+            Explained(encodings[index], (self._target(names[index], len(names), quantity),))
+            for index in chosen
+        ]

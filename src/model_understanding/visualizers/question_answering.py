@@ -30,8 +30,8 @@ class QuestionAnsweringVisualizer(AnsweringVisualizer[Question, SpanTarget, Span
     tokens, a span that ``predict`` lists, or ``"no answer"``; ``"start"`` or ``"end"`` is one end of the
     answer, ``("start", span)`` that of another span, and ``"all"`` every span that ``predict`` lists. By
     default the answer is explained: the sum of its start and its end. ``against`` names a span likewise, or
-    ``"runner-up"``, the next best one that does not overlap the target. ``log_prob`` is that of a softmax over
-    all tokens; ``prob`` exists for a start or an end alone.
+    ``"runner-up"``, the next best one that does not overlap the target. ``log_prob`` is that of a softmax
+    over all tokens; ``prob`` exists for a start or an end alone.
 
     The tokens of the answer have scores, too: what their own words contribute to their being the answer. A
     removed token is replaced in place, so that the answer keeps its position.
@@ -99,8 +99,8 @@ class QuestionAnsweringVisualizer(AnsweringVisualizer[Question, SpanTarget, Span
         best = max(range(len(windows)), key=lambda index: answers[index].best.score)
         span = windows[best].span
         caution = (
-            f"The context has {windows[-1].span.stop} tokens, and the model reads {len(windows[0].span)} of them "
-            f"at a time. The answer is that of window {best + 1} of {len(windows)} (tokens {span.start} to "
+            f"The context has {windows[-1].span.stop} tokens, of which {len(windows[0].span)} are read at a "
+            f"time. The answer is that of window {best + 1} of {len(windows)} (tokens {span.start} to "
             f"{span.stop - 1} of the context; neighboring windows share {stride}), which is explained."
         )
         return replace(encodings[best], cautions=(caution,))

@@ -18,13 +18,13 @@ from model_understanding.visualizers.choosing import ChoosingVisualizer, Compare
 
 
 class ZeroShotClassificationVisualizer(ChoosingVisualizer[str | Question]):
-    """Explain labels that a classifier was not trained on: which words entail "This example is {label}."
+    """Explain labels that a classifier was not trained on: which words entail a hypothesis on them.
 
     The model is a sequence classifier of entailment (natural language inference). It reads the text with a
-    hypothesis for each label, as transformers' zero-shot pipeline does, and gives the same probabilities. An
-    input is a text, if the labels are given here, or a (text, labels) tuple. The answer is ``Choices``. A
-    target is a label, or its index; by default a report has a map for each label, the likeliest first, and
-    other results explain the likeliest.
+    hypothesis for each label ("This example is sports."), as transformers' zero-shot pipeline does, and gives
+    the same probabilities. An input is a text, if the labels are given here, or a (text, labels) tuple. The
+    answer is ``Choices``. A target is a label, or its index; by default a report has a map for each label,
+    the likeliest first, and other results explain the likeliest.
 
     What is explained is the logit of entailment, whose softmax over the labels is their probability. With
     ``multi_label``, and for a single label, it is the logit of entailment minus that of contradiction, whose
