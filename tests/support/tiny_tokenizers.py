@@ -5,9 +5,17 @@ The trainers of the tokenizers library break ties at random, so vocabularies are
 
 import re
 from functools import cache
+from typing import Any, ClassVar
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast
+from transformers import (
+    MBart50Tokenizer,
+    MBartTokenizer,
+    NllbTokenizer,
+    PreTrainedTokenizer,
+    PreTrainedTokenizerFast,
+    T5Tokenizer,
+)
 
 SENTENCES = (
     "The film was wonderful and the actors were brilliant.",
@@ -219,3 +227,139 @@ def xlnet_like() -> PreTrainedTokenizerFast:
         padding_side="left",
         model_input_names=["input_ids", "token_type_ids", "attention_mask"],
     )
+
+
+TRANSLATIONS = (
+    "Der Film war wunderbar und die Schauspieler waren brillant.",
+    "Eine fade Handlung, aber schlecht würde ich sie nicht nennen!",
+    "Es war einmal ein König in einem fernen Land.",
+)
+
+
+def _translation_pieces() -> list[str]:
+    """Blank, letters of both languages, and every second word of them."""
+    text = " ".join((*SENTENCES, *TRANSLATIONS))
+    words = sorted(set(re.findall(r"\w+", text)))
+    return ["▁", *sorted(set(text + "שלום你好") - {" "}), *(f"▁{word}" for word in words[::2])]
+
+
+def _scored(pieces: list[str]) -> list[tuple[str, float]]:
+    return [(piece, -1.0 - 0.01 * number) for number, piece in enumerate(pieces)]
+
+
+@cache
+def t5_like() -> T5Tokenizer:
+    """T5's own class: unigram pieces, text </s>, padding id 0, sentinel tokens."""
+    specials = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    return T5Tokenizer(vocab=[*specials, *_scored(_translation_pieces())], extra_ids=4)
+
+
+def _with_languages(kind: type, **options: str) -> Any:
+    specials = [(name, 0.0) for name in ("<s>", "<pad>", "</s>", "<unk>")]
+    languages = [(code, 0.0) for code in ("en_XX", "de_DE", "ro_RO")]
+    pieces = [*specials, *_scored(_translation_pieces()), *languages, ("<mask>", 0.0)]
+    return kind(vocab=pieces, src_lang="en_XX", **options)
+
+
+@cache
+def mbart_like() -> MBartTokenizer:
+    """mBART's own class: text </s> en_XX; a target has its language at the end, too."""
+    return _with_languages(MBartTokenizer)
+
+
+@cache
+def mbart50_like() -> MBart50Tokenizer:
+    """mBART-50's own class: en_XX text </s>."""
+    return _with_languages(MBart50Tokenizer)
+
+
+@cache
+def nllb_like() -> NllbTokenizer:
+    """NLLB's own class: byte-pair pieces, eng_Latn text </s>."""
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", *_translation_pieces()[:-1]]
+    merges = []
+    for piece in [piece for piece in pieces if piece.startswith("▁") and len(piece) > 1]:
+        for end in range(1, len(piece)):
+            merges.append((piece[:end], piece[end]))
+            pieces.append(piece[: end + 1])
+    languages = ["eng_Latn", "deu_Latn", "heb_Hebr"]
+    vocabulary = {
+        piece: number for number, piece in enumerate(dict.fromkeys([*pieces, *languages, "<mask>"]))
+    }
+    return NllbTokenizer(
+        vocab=vocabulary,
+        merges=list(dict.fromkeys(merges)),
+        additional_special_tokens=languages,
+        src_lang="eng_Latn",
+    )
+
+
+class TwoVocabularies(PreTrainedTokenizer):
+    """As Marian's with separate vocabularies: words of the source, words of the target, text </s>.
+
+    As there, ids are named by the target's words, whichever text they are from.
+    """
+
+    model_input_names: ClassVar[list[str]] = ["input_ids", "attention_mask"]
+
+    def __init__(self, source: dict[str, int], target: dict[str, int], **options: Any) -> None:
+        self.encoder, self.target_encoder = source, target
+        self.current_encoder = source
+        self.decoder = {number: word for word, number in target.items()}
+        super().__init__(unk_token="<unk>", eos_token="</s>", pad_token="<pad>", **options)
+
+    @property
+    def vocab_size(self) -> int:
+        """Size of the source's vocabulary."""
+        return len(self.encoder)
+
+    def get_vocab(self) -> dict[str, int]:
+        """Return the source's vocabulary."""
+        return dict(self.encoder)
+
+    def get_src_vocab(self) -> dict[str, int]:
+        """Return the source's vocabulary."""
+        return dict(self.encoder)
+
+    def _tokenize(self, text: str) -> list[str]:
+        return [f"▁{word}" for word in re.findall(r"\w+|[^\w\s]", text)]
+
+    def _convert_token_to_id(self, token: str) -> int:
+        return self.current_encoder.get(token, self.current_encoder["<unk>"])
+
+    def _convert_id_to_token(self, index: int) -> str:
+        return self.decoder.get(index, "<unk>")
+
+    def convert_tokens_to_string(self, tokens: list[str]) -> str:
+        """Return words as a text."""
+        return "".join(tokens).replace("▁", " ").strip()
+
+    def build_inputs_with_special_tokens(self, token_ids_0: list[int], token_ids_1: Any = None) -> list[int]:
+        """Return the ids with the end token."""
+        return [*token_ids_0, self.eos_token_id]
+
+    def _switch_to_input_mode(self) -> None:
+        self.current_encoder = self.encoder
+
+    def _switch_to_target_mode(self) -> None:
+        self.current_encoder = self.target_encoder
+
+
+@cache
+def two_vocabularies() -> TwoVocabularies:
+    """Marian's kind with separate vocabularies of different sizes."""
+    source, target = (
+        {
+            word: number
+            for number, word in enumerate(
+                [
+                    "<pad>",
+                    "</s>",
+                    "<unk>",
+                    *(f"▁{w}" for w in sorted(set(re.findall(r"\w+|[^\w\s]", " ".join(texts))))),
+                ]
+            )
+        }
+        for texts in (SENTENCES, TRANSLATIONS)
+    )
+    return TwoVocabularies(source, target)
