@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     from model_understanding.visualizers import ModelVisualizer as ModelVisualizer
     from model_understanding.visualizers import MultipleChoiceVisualizer as MultipleChoiceVisualizer
     from model_understanding.visualizers import QuestionAnsweringVisualizer as QuestionAnsweringVisualizer
+    from model_understanding.visualizers import Seq2SeqVisualizer as Seq2SeqVisualizer
     from model_understanding.visualizers import (
         ZeroShotClassificationVisualizer as ZeroShotClassificationVisualizer,
     )
@@ -232,6 +233,7 @@ _ON_FIRST_USE = {
     "ModelVisualizer": "model_understanding.visualizers",
     "MultipleChoiceVisualizer": "model_understanding.visualizers",
     "QuestionAnsweringVisualizer": "model_understanding.visualizers",
+    "Seq2SeqVisualizer": "model_understanding.visualizers",
     "ZeroShotClassificationVisualizer": "model_understanding.visualizers",
 }
 _SUBMODULES = ("comparison", "errors", "results", "tokens")

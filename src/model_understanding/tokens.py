@@ -181,7 +181,7 @@ class Tokens:
         return len(self.pieces)
 
     def __repr__(self) -> str:
-        text = visible_text(" ▸ ".join(self.texts) or ", ".join(self.pieces[:_MOST_IN_REPR]))
+        text = visible_text(" ▸ ".join(filter(None, self.texts)) or ", ".join(self.pieces[:_MOST_IN_REPR]))
         shown = text if len(text) <= _REPR_LENGTH else f"{text[:_REPR_LENGTH]}…"
         return f"<Tokens: {len(self)} token{'' if len(self) == 1 else 's'} “{shown}”>"
 

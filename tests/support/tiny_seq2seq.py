@@ -202,6 +202,7 @@ def fresh(name: str, **changes: Any) -> Any:
     config = architecture.config(vocab_size=len(tokenizer), **given)
     torch.manual_seed(0)
     model = hf.AutoModelForSeq2SeqLM.from_config(config).eval()
+    model.generation_config.forced_bos_token_id = given.get("forced_bos_token_id")
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in model.parameters():

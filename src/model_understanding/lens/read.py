@@ -63,7 +63,7 @@ def lens_of_tokens(
     following = [int(tokens.ids[position + 1]) if position + 1 < count else -1 for position in read]
     readings = _read(model, encoding, read, following, top, ran)
     ids = {*readings.top_ids.ravel().tolist(), *following} - {-1}
-    labels = {token: token_text(model.tokenizer, token) for token in sorted(ids)}
+    labels = {token: token_text(model.output_tokenizer, token) for token in sorted(ids)}
     return _lens(model, encoding, read, following, readings, labels, started)
 
 

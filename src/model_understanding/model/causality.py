@@ -30,7 +30,7 @@ def is_causal(model: Model) -> bool:
     Returns:
         Whether the model is causal.
     """
-    vocabulary = model.config.get_text_config().vocab_size
+    vocabulary = model.common_ids
     if model.reads_two_sequences:
         vocabulary = min(vocabulary, model.class_count(_LENGTH))
     ids = torch.arange(_LENGTH, device=model.device)[None] * 7 % max(vocabulary - 1, 1) + 1

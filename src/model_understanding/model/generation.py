@@ -21,7 +21,10 @@ from model_understanding.model.model import Model, measured_once
 from model_understanding.model.outputs import module_inputs
 from model_understanding.model.prefixes import prefixes_agree
 from model_understanding.model.rotary import original_frequencies
+from model_understanding.text.cautions import listed
 from model_understanding.text.encoding import Encoding
+from model_understanding.text.source_and_output import languages_of, names_languages
+from model_understanding.text.tokenization import added_ids
 from model_understanding.tokens import Tokens
 
 _PROBE = (6, 3)  # tokens of the prompt and of the continuation on which both ways are compared
@@ -38,6 +41,66 @@ def end_ids(model: Any, tokenizer: Any) -> list[int]:
     configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     ids = tokenizer.eos_token_id if configured is None else configured
     return [] if ids is None else [ids] if isinstance(ids, int) else list(ids)
+
+
+def decoder_start_ids(model: Model) -> tuple[int, ...]:
+    """Return what the decoder of an encoder–decoder starts with, as transformers' ``generate`` has it.
+
+    That is the start token, and a first token that the settings force: mostly one that names the language.
+    Tokenizers that name languages say which token that is: one before a target is forced after the start
+    token, one after its end is the start token itself in models that move it there (mBART), else forced too.
+
+    Args:
+        model: An encoder–decoder.
+
+    Raises:
+        InputError: The output's language has to be named, or the settings name no start token.
+    """
+    start = _setting(model, "decoder_start_token_id")
+    forced = _setting(model, "forced_bos_token_id")
+    tokenizer = model.output_tokenizer
+    if names_languages(tokenizer):
+        before, after = added_ids(tokenizer)
+        moves_end = not before and _moves_end_to_start(model, after)
+        is_named = model.loaded.output_language is not None
+        is_set = forced is not None or (start is not None and moves_end)
+        if not is_named and not is_set and tokenizer.tgt_lang is None:
+            raise InputError(
+                f"{model.name} starts its output with a token for the language, and none is named.",
+                hint="Pass target_language=…, one of "
+                f"{listed(languages_of(tokenizer))}; and source_language=… for the source.",
+            )
+        if moves_end:
+            start = after[-1] if is_named or start is None else start
+        elif is_named or forced is None:
+            forced = before[0] if before else after[-1]
+    if start is None:
+        start = _setting(model, "bos_token_id")
+    if start is None:
+        raise InputError(
+            f"The settings of {model.name} do not say which token its decoder starts with.",
+            hint="Set model.generation_config.decoder_start_token_id.",
+        )
+    return (start,) if forced is None else (start, forced)
+
+
+def _setting(model: Model, name: str) -> int | None:
+    """Return a setting of generation: the generation config's, else the configuration's."""
+    for settings in (getattr(model.module, "generation_config", None), model.config):
+        value = getattr(settings, name, None)
+        value = value[0] if isinstance(value, list | tuple) and value else value
+        if isinstance(value, int):
+            return value
+    return None
+
+
+def _moves_end_to_start(model: Model, after: Sequence[int]) -> bool:
+    """Return whether a model trains its decoder to start with the last token of a target."""
+    prepare = getattr(model.module, "prepare_decoder_input_ids_from_labels", None)
+    if prepare is None or not after:
+        return False
+    labels = torch.tensor([[*range(3, 5), *after]], device=model.device)
+    return int(prepare(labels=labels)[0, 0]) == after[-1]
 
 
 def generated_ids(
@@ -71,7 +134,7 @@ def generated_ids(
     """
     whole_number(max_new_tokens, "max_new_tokens")
     length = encoding.ids.shape[1]
-    limit = model.longest_input
+    limit = model.longest_input if encoding.source_length is None else model.longest_output
     before = length - (encoding.source_length or 0)
     if limit is not None and before >= limit:
         raise InputError(
@@ -80,7 +143,7 @@ def generated_ids(
             hint="Pass a shorter prompt.",
         )
     room = max_new_tokens if limit is None else min(max_new_tokens, limit - before)
-    ends = end_ids(model.module, model.tokenizer)
+    ends = end_ids(model.module, model.output_tokenizer)
     sampling = None if seed is None else {"temperature": temperature, "top_p": top_p, "top_k": top_k}
 
     def generated(generate: Callable[..., list[int]]) -> list[int]:
@@ -143,7 +206,7 @@ def _cache_agrees(model: Model) -> bool:
     limit = model.longest_input
     if limit is not None and limit < sum(_PROBE):
         return True
-    vocabulary = model.config.get_text_config().vocab_size
+    vocabulary = model.common_ids
     if model.reads_two_sequences:
         vocabulary = min(vocabulary, model.class_count(sum(_PROBE)))
     ids = torch.arange(_PROBE[0], device=model.device)[None] * 7 % max(vocabulary - 1, 1) + 1

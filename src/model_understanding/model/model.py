@@ -54,7 +54,7 @@ from model_understanding.targets.names import (
 )
 from model_understanding.text.cautions import cautions_about
 from model_understanding.text.encoding import Encoding, batch_of
-from model_understanding.text.max_length import check_length, longest_input
+from model_understanding.text.max_length import check_length, longest_input, longest_output
 from model_understanding.tokens import Tokens
 
 Result = TypeVar("Result")
@@ -75,6 +75,8 @@ class Model:
         self.module: Any = self.own_copy.module
         """Our own copy of the caller's module, with the same weights."""
         self.tokenizer = loaded.tokenizer
+        self.output_tokenizer = loaded.output_tokenizer or loaded.tokenizer
+        """The tokenizer of what a language model writes."""
         self.config: Any = config_of(self.module)
         self.task = loaded.task
         self.device = loaded.device
@@ -138,6 +140,15 @@ class Model:
             else int(configured_classes(self.task, self.config) or 1)
         )
 
+    @property
+    def common_ids(self) -> int:
+        """Number of ids that can be read wherever the model reads ids: by its encoder and by its decoder."""
+        size = getattr(self.config.get_text_config(), "vocab_size", None) or len(self.tokenizer)
+        if self.task != SEQ2SEQ_LM:
+            return size
+        rows = getattr(input_embeddings(self.module), "num_embeddings", None) or size
+        return min(size, rows, self.class_count(0))
+
     def logit_positions(self, tokens: int) -> int:
         """Return the number of positions at which a text of so many tokens has logits."""
         return positions_of(self.task, tokens)
@@ -159,6 +170,11 @@ class Model:
         """The maximum number of tokens of a text, or ``None`` for no limit."""
         limit = longest_input(self.module, self.config, self.tokenizer)
         return None if limit is None else limit - virtual_tokens(self.module)
+
+    @property
+    def longest_output(self) -> int | None:
+        """The maximum number of tokens that an encoder–decoder's decoder reads, or ``None`` for no limit."""
+        return longest_output(self.config)
 
     def encode(
         self,
@@ -186,12 +202,16 @@ class Model:
         """
         values = dict(inputs or {"input_ids": tokens.ids.tolist()})
         values["attention_mask"] = [1] * len(tokens)
-        length = len(tokens) if source_length is None else max(source_length, len(tokens) - source_length)
+        length = len(tokens) if source_length is None else source_length
         check_length(self.name, self.longest_input, length)
+        if source_length is not None:
+            is_output = self.is_language_model
+            limit, what = (self.longest_output, "output") if is_output else (self.longest_input, "text")
+            check_length(self.name, limit, len(tokens) - source_length, what)
         rows = getattr(input_embeddings(self.module), "num_embeddings", None)
         _check_vocabulary(values["input_ids"][:source_length], rows)
         if source_length is not None and self.is_language_model:
-            _check_vocabulary(values["input_ids"][source_length:], self.class_count(length))
+            _check_vocabulary(values["input_ids"][source_length:], self.class_count(len(tokens)))
         tensors = {
             name: torch.tensor([ids], device=self.device)
             for name, ids in values.items()

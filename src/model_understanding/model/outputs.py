@@ -117,6 +117,9 @@ def configured_classes(task: str, config: Any) -> int | None:
     if task == SEQ2SEQ_LM:
         size = getattr(config, "decoder_vocab_size", None)
         return size or getattr(config.get_text_config(decoder=True), "vocab_size", None)
+    if task == SEQ2SEQ_LM:  # the output's vocabulary, where it is another than the source's
+        sizes = (getattr(config, name, None) for name in ("decoder_vocab_size", "tgt_vocab_size"))
+        return next(filter(None, sizes), getattr(config.get_text_config(), "vocab_size", None))
     if task in OF_VOCABULARY:
         return getattr(config.get_text_config(), "vocab_size", None)
     if task in (MULTIPLE_CHOICE, SIMILARITY):

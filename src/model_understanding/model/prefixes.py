@@ -108,7 +108,7 @@ def _probe_agrees(model: Model) -> bool:
     rows = getattr(input_embeddings(model.module), "num_embeddings", None)
     vocabulary = rows or model.config.get_text_config().vocab_size
     if model.reads_two_sequences:
-        vocabulary = min(vocabulary, model.class_count(lengths[-1]))
+        vocabulary = model.common_ids
     ids = torch.arange(lengths[-1], device=model.device).clamp(max=lengths[-1] // 2)[None]
     ids = (ids * 7 % max(vocabulary - 1, 1) + 1).clamp(max=vocabulary - 1)
     tokens = Tokens.from_pieces([str(i) for i in range(lengths[-1])])

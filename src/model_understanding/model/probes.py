@@ -8,6 +8,7 @@ from torch import nn
 
 from model_understanding.model.model import Model, measured_once
 from model_understanding.text.encoding import Encoding
+from model_understanding.text.tokenization import added_ids
 from model_understanding.tokens import Tokens
 
 _ORDINARY_TOKENS = 6  # of each text, before the tokens that the tokenizer adds at the end
@@ -76,7 +77,7 @@ def unchanged_modules(model: nn.Module) -> Iterator[None]:
 
 def _ordinary_ids(model: Model) -> list[int]:
     """Return the ids that the model can embed and that are no special tokens."""
-    rows = getattr(model.config.get_text_config(), "vocab_size", len(model.tokenizer))
+    rows = model.common_ids
     config_pad = getattr(model.config.get_text_config(), "pad_token_id", None)
     special = {*model.tokenizer.all_special_ids, config_pad}
     return [index for index in range(min(rows, len(model.tokenizer))) if index not in special]
@@ -86,9 +87,6 @@ def _ordinary_ids(model: Model) -> list[int]:
 def _added_ids(model: Model) -> tuple[list[int], list[int]]:
     """Return the ids that a model's tokenizer adds before and after a text."""
     try:
-        empty, word = (list(model.tokenizer(text)["input_ids"]) for text in ("", "a"))
+        return added_ids(model.tokenizer)
     except Exception:  # a tokenizer may be anybody's
         return [], []
-    same = [a == b for a, b in zip(empty, word, strict=False)]
-    count = same.index(False) if False in same else len(same)
-    return empty[:count], empty[count:]

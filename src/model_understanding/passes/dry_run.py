@@ -96,13 +96,14 @@ class DryRun(Runner):
         """Count forward and backward passes; without the rule, which expects to see a forward pass."""
         return super().gradients(encoding, targets, **{**options, "rule": nullcontext})
 
-    def generate(self, prompt: Any, inputs: dict[str, list[int]], **options: Any) -> list[int]:
+    def generate(self, prompt: Encoding, **options: Any) -> list[int]:
         """Return a placeholder continuation: one token, or as many as are allowed."""
-        limit = self.model.longest_input
+        tokens, source = prompt.tokens[0], prompt.source_length
+        limit = self.model.longest_input if source is None else self.model.longest_output
         room = options["max_new_tokens"] if self._longest else 1
-        ordinary = prompt.ids[~prompt.special]
-        placeholder = int(ordinary[-1]) if len(ordinary) else 0
-        return [placeholder] * (room if limit is None else min(room, limit - len(prompt)))
+        ordinary = tokens.ids[~tokens.special]
+        placeholder = min(int(ordinary[-1]), self.model.common_ids - 1) if len(ordinary) else 0
+        return [placeholder] * (room if limit is None else min(room, limit - len(tokens) + (source or 0)))
 
     @property
     def _width(self) -> int:

@@ -37,7 +37,6 @@ from model_understanding.passes.target_values import (
     read_values,
 )
 from model_understanding.text.encoding import Encoding
-from model_understanding.tokens import Tokens
 
 BackwardRule = Callable[[], AbstractContextManager[Any]]
 """Makes a context for a forward pass that modifies its backward pass."""
@@ -180,10 +179,10 @@ class Runner:
         with guarded(self.model.module, gradients=False):
             return embeddings_of(self.model, encoding.ids)
 
-    def generate(self, prompt: Tokens, inputs: dict[str, list[int]], **options: Any) -> list[int]:
+    def generate(self, prompt: Encoding, **options: Any) -> list[int]:
         """Return the ids that the model generates after a prompt; see ``generation.generated_ids``."""
         with guarded(self.model.module, gradients=False):
-            return generated_ids(self.model, self.model.encode(prompt, inputs), **options)
+            return generated_ids(self.model, prompt, **options)
 
     # The parts of a pass.
 

@@ -6,6 +6,7 @@ from model_understanding.checks import is_whole
 from model_understanding.errors import InputError
 from model_understanding.text.continuation import continuation_of
 from model_understanding.text.detokenization import pieces_of
+from model_understanding.text.source_and_output import following_in_output, split_of
 from model_understanding.tokens import Tokens
 
 VocabularyItem = str | int
@@ -63,7 +64,10 @@ def following_ids(tokenizer: Any, before: Tokens, text: str) -> list[int]:
     """Return the ids of a text that follows others; none for an empty text."""
     if not text:
         return []
+    split = split_of(before)
     try:
+        if split is not None:
+            return following_in_output(tokenizer, before, split[1], text)
         return continuation_of(tokenizer, before, text).tokens.ids.tolist()
     except InputError:  # special tokens only, or blanks that the tokenizer drops
         return [int(i) for i in tokenizer(text, add_special_tokens=False)["input_ids"]]

@@ -20,8 +20,11 @@ def longest_input(model: torch.nn.Module, config: Any, tokenizer: Any) -> int | 
     Returns:
         The number of tokens.
     """
-    positions = getattr(config.get_text_config(), "max_position_embeddings", None)
+    part = _part(config, "encoder")
+    positions = _positions(part, "encoder")
     if not isinstance(positions, int) or positions <= 0:  # -1: relative positions only
+        if hasattr(part, "relative_attention_num_buckets"):  # T5: its tokenizer names the length of training
+            return None
         limit = getattr(tokenizer, "model_max_length", None)
         # transformers sets 1e30 for no limit
         return (
@@ -32,7 +35,29 @@ def longest_input(model: torch.nn.Module, config: Any, tokenizer: Any) -> int | 
             padding = module.padding_idx
             if module.num_embeddings == positions and padding is not None:
                 return positions - padding - 1
-    return int(positions * _extension(config.get_text_config()))
+    return int(positions * _extension(part))
+
+
+def longest_output(config: Any) -> int | None:
+    """Return the maximum number of tokens that an encoder–decoder's decoder reads, or ``None``.
+
+    Args:
+        config: The model's configuration.
+    """
+    part = _part(config, "decoder")
+    positions = _positions(part, "decoder")
+    return int(positions * _extension(part)) if isinstance(positions, int) and positions > 0 else None
+
+
+def _part(config: Any, side: str) -> Any:
+    """Return the configuration of an encoder or a decoder, if it has one of its own."""
+    own = getattr(config, side, None)
+    return own if hasattr(own, "to_dict") else config.get_text_config()
+
+
+def _positions(config: Any, side: str) -> Any:
+    of_both = getattr(config, "max_position_embeddings", None)
+    return getattr(config, f"max_{side}_position_embeddings", of_both)
 
 
 def _extension(config: Any) -> float:
@@ -49,10 +74,10 @@ def _extension(config: Any) -> float:
     )
 
 
-def check_length(name: str, limit: int | None, tokens: int) -> None:
+def check_length(name: str, limit: int | None, tokens: int, what: str = "text") -> None:
     """Raise InputError where a text has more tokens than the model of a name accepts."""
     if limit is not None and tokens > limit:
         raise InputError(
-            f"The text has {tokens} tokens; {name} accepts at most {limit}.",
+            f"The {what} has {tokens} tokens; {name} accepts at most {limit}.",
             hint="Pass a shorter text: texts are never truncated silently.",
         )

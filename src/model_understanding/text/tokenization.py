@@ -72,6 +72,14 @@ def tokenize(
     return tokens, inputs
 
 
+def added_ids(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Return the ids that a tokenizer adds before and after a text."""
+    empty, word = (list(tokenizer(text, verbose=False)["input_ids"]) for text in ("", "a"))
+    same = [a == b for a, b in zip(empty, word, strict=False)]
+    count = same.index(False) if False in same else len(same)
+    return empty[:count], empty[count:]
+
+
 def _encoded(tokenizer: Any, given: Sequence[str | Words], special_tokens: bool) -> Any:
     """Call the tokenizer, with offsets where it reports them."""
     is_split = isinstance(given[0], Words)

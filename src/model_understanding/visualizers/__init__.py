@@ -11,6 +11,7 @@ from model_understanding.visualizers.multiple_choice import (
 from model_understanding.visualizers.question_answering import (
     QuestionAnsweringVisualizer as QuestionAnsweringVisualizer,
 )
+from model_understanding.visualizers.seq2seq import Seq2SeqVisualizer as Seq2SeqVisualizer
 from model_understanding.visualizers.zero_shot import (
     ZeroShotClassificationVisualizer as ZeroShotClassificationVisualizer,
 )

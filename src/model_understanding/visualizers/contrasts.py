@@ -5,7 +5,6 @@ from model_understanding.errors import InputError
 from model_understanding.passes.runner import Runner
 from model_understanding.results import Target
 from model_understanding.targets.language_model import span_of
-from model_understanding.targets.names import CAUSAL_LM
 from model_understanding.text.detokenization import token_text
 from model_understanding.text.encoding import Encoding
 from model_understanding.visualizers.generation_record import step_logits
@@ -52,12 +51,12 @@ def contrast_targets(runner: Runner, encoding: Encoding, count: int, spec: Targe
         others = [other for other in likeliest if other != written][:count]
         targets += [
             Target(
-                task=CAUSAL_LM,
+                task=runner.model.task,
                 positions=(step - 1,),
                 indices=(written,),
-                labels=(token_text(runner.model.tokenizer, written),),
+                labels=(token_text(runner.model.output_tokenizer, written),),
                 against=(other,),
-                against_labels=(token_text(runner.model.tokenizer, other),),
+                against_labels=(token_text(runner.model.output_tokenizer, other),),
                 quantity="logit",
             )
             for other in others

@@ -57,10 +57,10 @@ def generation_of(
         top_ids=best.indices.cpu().numpy(),
         top_probabilities=best.values.exp().cpu().numpy(),
         top_labels=tuple(
-            tuple(token_text(model.tokenizer, int(token)) for token in step) for step in best.indices
+            tuple(token_text(model.output_tokenizer, int(token)) for token in step) for step in best.indices
         ),
         given=given,
-        ended=not given and int(tokens.ids[-1]) in end_ids(model.module, model.tokenizer),
+        ended=not given and int(tokens.ids[-1]) in end_ids(model.module, model.output_tokenizer),
         cautions=(*encoding.cautions, *_other_steps(others)),
     )
 

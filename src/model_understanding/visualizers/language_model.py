@@ -100,6 +100,7 @@ class GenerativeModelVisualizer(Visualizer):
     """
 
     task = CAUSAL_LM
+    _alone: Literal["loss", "next"] = "loss"  # what is explained of a prompt without a continuation
 
     @explanation()
     def generate(
@@ -250,7 +251,7 @@ class GenerativeModelVisualizer(Visualizer):
             UnsupportedModelError: The method would give wrong numbers on this architecture.
         """
         spec = TargetSpec(
-            target=default_target(target, continuation),
+            target=self._default_target(target, continuation),
             against=against,
             quantity=quantity,
             per_token=per_token,
@@ -310,7 +311,7 @@ class GenerativeModelVisualizer(Visualizer):
             UnsupportedModelError: The method would give wrong numbers on this architecture.
         """
         spec = TargetSpec(
-            target=default_target(target, continuation),
+            target=self._default_target(target, continuation),
             against=against,
             quantity=quantity,
             per_token=per_token,
@@ -408,7 +409,7 @@ class GenerativeModelVisualizer(Visualizer):
 
         def implied_target() -> Sequence[Target]:
             is_continued = encoding.prompt_length != len(encoding.tokens[0])
-            spec = TargetSpec(target="continuation" if is_continued else "loss")
+            spec = TargetSpec(target="continuation" if is_continued else self._alone)
             return spec.targets(self.runner.model, encoding)
 
         return attention_of_heads(
@@ -528,7 +529,10 @@ class GenerativeModelVisualizer(Visualizer):
         """
         methods = chosen_head_scores(scores, target)
         spec = TargetSpec(
-            target=default_target(target, continuation), against=against, quantity=quantity, span=span
+            target=self._default_target(target, continuation),
+            against=against,
+            quantity=quantity,
+            span=span,
         )
         is_continued = spec.kind == "continuation"
         encoding = (
@@ -818,7 +822,7 @@ class GenerativeModelVisualizer(Visualizer):
         continuations = continuation_for_each(continuation, prompts, is_list=several)
         if not several:
             return show_if_wanted(analysis(prompts[0], continuations[0], progress=progress), show)
-        _analysis_specs(method, target, against, quantity, per_token, span, alternatives)
+        self._analysis_specs(method, target, against, quantity, per_token, span, alternatives)
         check_parts(metrics, attention)
         texts = list(zip(prompts, continuations, strict=True))
         return reports_of(
@@ -897,7 +901,7 @@ class GenerativeModelVisualizer(Visualizer):
             scores_only=scores_only,
         )
         skips(errors)
-        _analysis_specs(method, target, against, quantity, per_token, span, alternatives)
+        self._analysis_specs(method, target, against, quantity, per_token, span, alternatives)
         check_parts(metrics, attention)
         return (
             attempted(partial(analysis, text), errors)
@@ -947,13 +951,40 @@ class GenerativeModelVisualizer(Visualizer):
                 the method cannot be estimated.
             UnsupportedModelError: The method would give wrong numbers on this architecture.
         """
-        specs = _analysis_specs(method, target, against, quantity, per_token, span, alternatives)
+        specs = self._analysis_specs(method, target, against, quantity, per_token, span, alternatives)
 
         def explain(runner: Runner) -> list[Attribution]:
             encoding = self._continued(prompt, continuation, max_new_tokens, runner=runner)
             return self._analysis_attributions(runner, encoding, specs, method, alternatives, ReportParts())
 
         return estimate_of(self.runner.at_layer(layer), explain, method)
+
+    def _analysis_specs(
+        self,
+        method: MethodChoice,
+        target: TokenTarget | None,
+        against: Contrast | None,
+        quantity: Quantity,
+        per_token: bool,
+        span: Span | None,
+        alternatives: int,
+    ) -> tuple[TargetSpec, ...]:
+        """Return what ``analyze`` explains, after checking it: what is asked for, then the prompt's loss."""
+        check_method(method)
+        explained = "continuation" if target is None else target
+        is_continuation = isinstance(explained, str) and explained == "continuation"
+        main = TargetSpec(
+            target=explained,
+            against=against,
+            quantity=quantity,
+            per_token=per_token and is_continuation,
+            span=span,
+        )
+        check_alternatives(alternatives, main)
+        return (main, TargetSpec(target="loss")) if target is None else (main,)
+
+    def _default_target(self, target: TokenTarget | None, continuation: object) -> TokenTarget:
+        return default_target(target, continuation)
 
     def _check_model(self) -> None:
         if self.runner.model.config.model_type == "xlnet":
@@ -1018,7 +1049,7 @@ class GenerativeModelVisualizer(Visualizer):
         progress: ProgressChoice = False,
     ) -> Report:
         """Return the report of one prompt."""
-        specs = _analysis_specs(method, target, against, quantity, per_token, span, alternatives)
+        specs = self._analysis_specs(method, target, against, quantity, per_token, span, alternatives)
         runner, model = self.runner.sharing().at_layer(layer), self.runner.model
         encoding = self._continued(prompt, continuation, max_new_tokens, runner=runner)
         parts = ReportParts()
@@ -1147,27 +1178,3 @@ def _attributions(
     ]
     attributions = attribute(runner, method, explained, readable(targets), spec.function, errors)
     return in_place(targets, attributions)
-
-
-def _analysis_specs(
-    method: MethodChoice,
-    target: TokenTarget | None,
-    against: Contrast | None,
-    quantity: Quantity,
-    per_token: bool,
-    span: Span | None,
-    alternatives: int,
-) -> tuple[TargetSpec, ...]:
-    """Return what ``analyze`` explains, after checking it: what is asked for, then the prompt's loss."""
-    check_method(method)
-    explained = "continuation" if target is None else target
-    is_continuation = isinstance(explained, str) and explained == "continuation"
-    main = TargetSpec(
-        target=explained,
-        against=against,
-        quantity=quantity,
-        per_token=per_token and is_continuation,
-        span=span,
-    )
-    check_alternatives(alternatives, main)
-    return (main, TargetSpec(target="loss")) if target is None else (main,)

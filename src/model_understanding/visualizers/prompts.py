@@ -52,7 +52,7 @@ def encoded_prompt(model: Model, prompt: Prompt, continuation: Continuation | No
     Raises:
         InputError: One of them is empty, or both together are too long.
     """
-    tokens, cautions = _tokenized(model.tokenizer, prompt)
+    tokens, cautions = tokenized(model.tokenizer, prompt)
     if continuation is None:
         return model.encode(tokens, prompt_length=len(tokens), cautions=cautions)
     ids = ids_in(continuation, "continuation")
@@ -91,12 +91,9 @@ def continued_prompt(
     model = runner.model
     if continuation is not None:
         return encoded_prompt(model, prompt, continuation)
-    tokens, cautions = _tokenized(model.tokenizer, prompt)
+    tokens, cautions = tokenized(model.tokenizer, prompt)
     ids = runner.generate(
-        tokens,
-        {"input_ids": tokens.ids.tolist()},
-        max_new_tokens=max_new_tokens,
-        **asdict(sampling or Sampling()),
+        model.encode(tokens), max_new_tokens=max_new_tokens, **asdict(sampling or Sampling())
     )
     following = tokens_of_ids(model.tokenizer, ids, tokens)
     return model.encode(joined(tokens, following), prompt_length=len(tokens), cautions=cautions)
@@ -106,9 +103,10 @@ def prompt_of(model: Model, encoding: Encoding) -> Encoding:
     """Return the prompt's part of a continued prompt, as an encoding of its own."""
     length = encoding.prompt_length
     assert length is not None
-    whole = encoding.tokens[0]
-    prompt = replace(whole.select(range(length)), texts=whole.texts[:1])
-    return model.encode(prompt, prompt_length=length)
+    whole, source_length = encoding.tokens[0], encoding.source_length
+    texts = whole.texts[:1] if source_length is None else (whole.texts[0], "")
+    prompt = replace(whole.select(range(length)), texts=texts)
+    return model.encode(prompt, prompt_length=length, source_length=source_length)
 
 
 def steps_of(encoding: Encoding) -> tuple[list[int], Tokens]:
@@ -142,7 +140,7 @@ def continuation_for_each(
     return list(continuation)  # pyright: ignore[reportReturnType]
 
 
-def _tokenized(tokenizer: Any, prompt: Prompt) -> tuple[Tokens, tuple[str, ...]]:
+def tokenized(tokenizer: Any, prompt: Prompt) -> tuple[Tokens, tuple[str, ...]]:
     """Return a prompt's tokens, and warnings about how it was read."""
     if is_chat(prompt):
         return tokenize_chat(tokenizer, prompt)

@@ -1,7 +1,7 @@
 """What a caller wants explained of a language model: checked before anything runs, then made into targets."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from jaxtyping import Float
@@ -24,7 +24,6 @@ from model_understanding.targets.language_model import (
     span_of,
     span_text,
 )
-from model_understanding.targets.names import CAUSAL_LM
 from model_understanding.targets.vocabulary import VocabularyItem, vocabulary_id
 from model_understanding.text.detokenization import token_text
 from model_understanding.text.encoding import Encoding
@@ -109,12 +108,11 @@ class TargetSpec:
             InputError: There is no such token, span or contrast.
         """
         if self.function is not None:
-            return (function_target(CAUSAL_LM, self.function),)
+            return (function_target(model.task, self.function),)
         if self.kind == "loss":
             return (loss_target(encoding.tokens[0], self.span),)
-        if self.kind == "continuation":
-            return self._continuation(model, encoding)
-        return self._next(model, encoding)
+        targets = self._continuation if self.kind == "continuation" else self._next
+        return tuple(replace(target, task=model.task) for target in targets(model, encoding))
 
     def predicted_target(self, model: Model) -> MakeTarget | None:
         """Return what makes the target of the likeliest next token, if that is what is explained.
@@ -127,7 +125,10 @@ class TargetSpec:
 
         def make_target(token: int, tokens: Tokens) -> Target:
             against: Any = self.against
-            return next_target(model.tokenizer, _vocabulary(model), tokens, token, against, self.quantity)
+            target = next_target(
+                model.output_tokenizer, _vocabulary(model), tokens, token, against, self.quantity
+            )
+            return replace(target, task=model.task)
 
         return make_target
 
@@ -144,14 +145,14 @@ class TargetSpec:
             written = [int(tokens.ids[step]) for step in steps]
             against = _runners_up(step_logits(model, encoding, steps), written)
         elif self.against is not None:
-            against = contrast_ids(model.tokenizer, _vocabulary(model), self.against, tokens, steps)
+            against = contrast_ids(model.output_tokenizer, _vocabulary(model), self.against, tokens, steps)
         return continuation_targets(
             tokens,
             steps,
             per_token=self.per_token,
             quantity=self.quantity,
             against=against,
-            against_labels=[token_text(model.tokenizer, other) for other in against],
+            against_labels=[token_text(model.output_tokenizer, other) for other in against],
             name=name,
         )
 
@@ -165,7 +166,7 @@ class TargetSpec:
                 "The list of target tokens is empty.",
                 hint="Pass a token, or target='next' for the likeliest.",
             )
-        tokens = [vocabulary_id(model.tokenizer, vocabulary, item, before) for item in items]
+        tokens = [vocabulary_id(model.output_tokenizer, vocabulary, item, before) for item in items]
         contrasts: list[Any] = [self.against] * max(len(tokens), 1)
         if not tokens or self.against == RUNNER_UP:
             logits = model.logits(encoding, keep_from=len(before) - 1)[0, -1]
@@ -173,7 +174,7 @@ class TargetSpec:
             if self.against == RUNNER_UP:
                 contrasts = list(_runners_up(logits.expand(len(tokens), -1), tokens))
         return tuple(
-            next_target(model.tokenizer, vocabulary, before, token, contrast, self.quantity)
+            next_target(model.output_tokenizer, vocabulary, before, token, contrast, self.quantity)
             for token, contrast in zip(tokens, contrasts, strict=True)
         )
 
@@ -208,4 +209,4 @@ def _runners_up(logits: Float[Tensor, "steps vocabulary"], tokens: Sequence[int]
 
 
 def _vocabulary(model: Model) -> int:
-    return int(model.config.get_text_config().vocab_size)
+    return model.class_count(0)

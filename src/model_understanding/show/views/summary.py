@@ -275,7 +275,7 @@ def _shape(attention: AttentionMap) -> str:
 def _quoted(tokens: Tokens) -> str:
     """Return the text of tokens in one line, a prompt and its continuation apart."""
     texts = (" ".join(text.split()) for text in tokens.texts)
-    text = printable(" ▸ ".join(texts), _TEXT)
+    text = printable(" ▸ ".join(filter(None, texts)), _TEXT)
     return f"“{text}”" if text else ""
 
 
