@@ -172,6 +172,7 @@ __all__ = [
     "Rollout",
     "Saliency",
     "SaliencyAgreement",
+    "Seq2SeqVisualizer",
     "SequentialIntegratedGradients",
     "ShapleySampling",
     "Sink",
