@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 from model_understanding.comparison.alignment import Matching, match_tokens
 from model_understanding.comparison.attention import compare_attention
 from model_understanding.comparison.attributions import compare_attributions, kind_of, same_target
 from model_understanding.comparison.comparison import Comparison
+from model_understanding.comparison.likelihoods import LikelihoodComparison, compare_likelihoods
 from model_understanding.comparison.outputs import (
     ValuePair,
     compare_evaluations,
@@ -17,6 +18,7 @@ from model_understanding.comparison.outputs import (
 from model_understanding.errors import InputError
 from model_understanding.results.attention_map import AttentionMap
 from model_understanding.results.attribution import Attribution
+from model_understanding.results.pseudo_likelihood import PseudoLikelihood
 from model_understanding.results.report import Report
 from model_understanding.tokens import Tokens
 
@@ -37,19 +39,26 @@ Part = TypeVar("Part", Attribution, AttentionMap)
 PartComparison = TypeVar("PartComparison")
 
 
+@overload
+def compare(first: Report, second: Report, *, names: tuple[str, str] | None = None) -> Comparison: ...
+@overload
 def compare(
-    first: Report, second: Report, *, names: tuple[str, str] = ("first report", "second report")
-) -> Comparison:
+    first: PseudoLikelihood, second: PseudoLikelihood, *, names: tuple[str, str] | None = None
+) -> LikelihoodComparison: ...
+def compare(
+    first: Any, second: Any, *, names: tuple[str, str] | None = None
+) -> Comparison | LikelihoodComparison:
     """Compare two reports, for example of two prompts, checkpoints, classes or methods.
 
     Tokens are aligned by their text (``alignment.match_tokens``), so reports with different tokenizers can be
     compared. Raw scores are compared if method, target and quantity are the same, else shares; the result
-    says which, and why.
+    says which, and why. Two pseudo-log-likelihoods are compared too: which text a masked language model finds
+    more natural, and where.
 
     Args:
-        first: A report.
-        second: Another report on the same kind of model; differences are second minus first.
-        names: Names of the reports.
+        first: A report, or a pseudo-log-likelihood.
+        second: Another one of the same kind of model; differences are second minus first.
+        names: Names of the two.
 
     Returns:
         The comparison.
@@ -66,6 +75,9 @@ def compare(
     >>> compare(report(0, 3, 1), report(0, 2, 2)).attributions[0].differences.tolist()
     [[0.0, -1.0, 1.0]]
     """
+    if isinstance(first, PseudoLikelihood) and isinstance(second, PseudoLikelihood):
+        return compare_likelihoods(first, second, names or ("first text", "second text"))
+    names = names or ("first report", "second report")
     for side, report in zip(_SIDES, (first, second), strict=True):
         if not isinstance(report, Report):
             raise InputError(

@@ -5,12 +5,13 @@ from collections.abc import Callable, Collection
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from model_understanding.comparison import Comparison
+from model_understanding.comparison import Comparison, LikelihoodComparison
 from model_understanding.results import (
     AttentionMap,
     Attribution,
     Generation,
     LogitLens,
+    PseudoLikelihood,
     QueryKey,
     Report,
 )
@@ -65,6 +66,14 @@ def _print(result: Result) -> None:
         from model_understanding.show.terminal.report import print_report
 
         print_report(result)
+    elif isinstance(result, PseudoLikelihood):
+        from model_understanding.show.terminal.likelihood import print_likelihood
+
+        print_likelihood(result)
+    elif isinstance(result, LikelihoodComparison):
+        from model_understanding.show.terminal.likelihood import print_likelihoods
+
+        print_likelihoods(result)
     else:
         print("\n".join(summary_lines(result)))
 

@@ -6,6 +6,7 @@ They need neither a script nor a style sheet, so they look the same where a host
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from model_understanding.comparison import LikelihoodComparison
 from model_understanding.results import (
     Assessment,
     AssessmentSummary,
@@ -14,11 +15,13 @@ from model_understanding.results import (
     Failure,
     HeadScores,
     Prediction,
+    PseudoLikelihood,
     Report,
 )
 from model_understanding.results.evaluation import NOT_EVALUATED, VERDICTS
-from model_understanding.show.page.blocks import Bar, bar
+from model_understanding.show.page.blocks import Bar, Paragraph, Word, bar, paragraph, word_style
 from model_understanding.show.page.document import rendered
+from model_understanding.show.shared.runs import Run
 from model_understanding.show.shared.words import (
     cautions_of,
     format_number,
@@ -28,6 +31,7 @@ from model_understanding.show.shared.words import (
 )
 from model_understanding.show.views.answer import answer_view
 from model_understanding.show.views.heads import scored_heads
+from model_understanding.show.views.likelihood import LikelihoodView, compared_likelihoods, likelihood_view
 from model_understanding.show.views.summary import Result, summary_lines
 from model_understanding.show.views.tested import question_of, tested_rows
 from model_understanding.show.views.trust import SYMBOLS, trust_of
@@ -57,6 +61,14 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ColoredText:
+    """A text in colors, with a line above it."""
+
+    title: str = ""
+    paragraphs: tuple[Paragraph, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """A small result.
 
@@ -64,6 +76,7 @@ class Card:
         title: What it is, large.
         texts: The text that it is about, above the title.
         lines: Sentences below the title.
+        colored: Texts in colors.
         facts: Smaller facts below them.
         tables: Tables.
         cautions: Warnings.
@@ -72,6 +85,7 @@ class Card:
     title: str
     texts: tuple[str, ...] = ()
     lines: tuple[str, ...] = ()
+    colored: tuple[ColoredText, ...] = ()
     facts: str = ""
     tables: tuple[Table, ...] = ()
     cautions: tuple[str, ...] = ()
@@ -98,6 +112,10 @@ def _card(result: Result) -> Card:
             return _of_assessments(result)
         case HeadScores():
             return _of_heads(result)
+        case PseudoLikelihood():
+            return _of_likelihood(result)
+        case LikelihoodComparison():
+            return _of_likelihoods(result)
         case Estimate():
             rows = tuple(Row(cells=(name, printable(value))) for name, value in result.facts())
             return Card(title=printable(result.headline()), tables=(Table(rows=rows),))
@@ -198,6 +216,54 @@ def _of_heads(heads: HeadScores) -> Card:
         facts=model_name(heads.provenance),
         tables=(Table(columns=("score", "head", "value"), rows=_once(rows)),),
         cautions=cautions_of(heads),
+    )
+
+
+def _of_likelihood(likelihood: PseudoLikelihood) -> Card:
+    view = likelihood_view(likelihood)
+    rows = tuple(
+        Row(cells=(unit.label, unit.value_text, unit.probability), bar=bar(unit.strength, signed=False))
+        for unit in view.least_likely()
+    )
+    return Card(
+        title=view.headline,
+        colored=(ColoredText(paragraphs=_colored(view)),),
+        facts=view.facts,
+        tables=(Table(columns=("least likely", "log-probability", "probability"), rows=rows),),
+        cautions=view.cautions,
+    )
+
+
+def _of_likelihoods(comparison: LikelihoodComparison) -> Card:
+    view = compared_likelihoods(comparison)
+    names = [printable(name, 60) for name in view.names]
+    rows = tuple(
+        Row(cells=(change.first, change.second, " → ".join(change.values), change.difference))
+        for change in view.changes
+    )
+    return Card(
+        title=view.headline,
+        colored=tuple(
+            ColoredText(title=f"{name}: {side.headline}", paragraphs=_colored(side))
+            for name, side in zip(names, view.sides, strict=True)
+        ),
+        facts=view.sides[0].facts,
+        tables=(Table(columns=(*names, "log-probabilities", "difference"), rows=rows),) if rows else (),
+        cautions=tuple(dict.fromkeys(caution for side in view.sides for caution in side.cautions)),
+    )
+
+
+def _colored(view: LikelihoodView) -> tuple[Paragraph, ...]:
+    def word(run: Run) -> Word:
+        unit = None if run.unit is None else view.units[run.unit]
+        if unit is None or not unit.value_text:
+            return Word(text=run.text, is_pill=run.is_pill)
+        tip = f"{unit.probability} · log-probability {unit.value_text}"
+        return Word(text=run.text, style=word_style(unit.strength, signed=False), tip=tip)
+
+    return tuple(
+        paragraph([word(run) for run in runs], [run.text for run in runs if not run.is_pill])
+        for runs in view.paragraphs
     )
 
 

@@ -167,7 +167,7 @@ def saliency_view(
         signed=folded.signed,
         signs=sign_meanings(folded.targets[0]),
         units=units,
-        paragraphs=_paragraphs(highlighted_runs(folded.tokens), is_generated),
+        paragraphs=paragraphs_of(highlighted_runs(folded.tokens), is_one=is_generated),
         peak=_peak(folded),
         notes=(*_notes(units, folded), *_sum_notes(folded, first, last, of_prompt)),
         faded=faded,
@@ -263,7 +263,13 @@ def _value(explained: Attribution, adds_up: bool) -> str:
     return f"base value {format_number(float(explained.baseline_outputs[0]))} → f(x) = {value}"
 
 
-def _paragraphs(runs: Sequence[Run], is_one: bool) -> tuple[tuple[Run, ...], ...]:
+def paragraphs_of(runs: Sequence[Run], *, is_one: bool) -> tuple[tuple[Run, ...], ...]:
+    """Return the runs of each source text.
+
+    Args:
+        runs: The runs of all texts, in reading order.
+        is_one: Whether all are one text: a prompt and its continuation.
+    """
     paragraphs: list[list[Run]] = [[]]
     source = 0
     for run in runs:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from model_understanding.comparison import Comparison
+from model_understanding.comparison import Comparison, LikelihoodComparison
 from model_understanding.results import (
     Assessment,
     AssessmentSummary,
@@ -17,6 +17,7 @@ from model_understanding.results import (
     HeadScores,
     LogitLens,
     Prediction,
+    PseudoLikelihood,
     QueryKey,
     Report,
 )
@@ -42,6 +43,7 @@ from model_understanding.show.shared.words import (
 )
 from model_understanding.show.views.attention import attention_view
 from model_understanding.show.views.comparison import comparison_view
+from model_understanding.show.views.likelihood import compared_likelihoods, likelihood_view
 from model_understanding.show.views.reading import main_reading
 from model_understanding.show.views.saliency import TOP, saliency_view
 from model_understanding.show.views.sources import LISTED
@@ -60,6 +62,8 @@ Result = (
     | HeadScores
     | LogitLens
     | QueryKey
+    | PseudoLikelihood
+    | LikelihoodComparison
     | Estimate
     | Failure
 )
@@ -126,6 +130,14 @@ def _lines(result: Result) -> Iterator[str]:
             yield from _of_lens(result)
         case QueryKey():
             yield from _of_query_key(result)
+        case PseudoLikelihood():
+            yield from _of_likelihood(result)
+        case LikelihoodComparison():
+            view = compared_likelihoods(result)
+            yield view.headline
+            yield ", ".join(
+                f"{change.first} → {change.second} {change.difference}" for change in view.changes
+            )
         case Estimate():
             yield from str(result).split("\n")
         case Failure():
@@ -252,8 +264,18 @@ def _of_query_key(query_key: QueryKey) -> Iterator[str]:
     yield from _warnings(query_key)
 
 
+def _of_likelihood(likelihood: PseudoLikelihood) -> Iterator[str]:
+    view = likelihood_view(likelihood)
+    yield view.headline
+    yield _quoted(likelihood.tokens)
+    listed = (format_entry(unit.label, unit.probability, 30) for unit in view.least_likely())
+    yield f"least likely: {', '.join(listed)}"
+    yield view.facts
+    yield from _warnings(likelihood)
+
+
 def _warnings(
-    result: Report | Attribution | AttentionMap | HeadScores | LogitLens | QueryKey,
+    result: Report | Attribution | AttentionMap | HeadScores | LogitLens | QueryKey | PseudoLikelihood,
 ) -> Iterator[str]:
     cautions = cautions_of(result)
     yield from map(warning_text, cautions[:_MOST_WARNINGS])
