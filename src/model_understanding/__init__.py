@@ -88,7 +88,9 @@ if TYPE_CHECKING:
     from model_understanding.results import Generation as Generation
     from model_understanding.results import HeadScores as HeadScores
     from model_understanding.results import LogitLens as LogitLens
+    from model_understanding.results import MaskFilling as MaskFilling
     from model_understanding.results import Prediction as Prediction
+    from model_understanding.results import PseudoLikelihood as PseudoLikelihood
     from model_understanding.results import QueryKey as QueryKey
     from model_understanding.results import Report as Report
     from model_understanding.results import SpanAnswer as SpanAnswer
@@ -100,6 +102,7 @@ if TYPE_CHECKING:
     from model_understanding.tokens import Tokens as Tokens
     from model_understanding.visualizers import BlackBoxVisualizer as BlackBoxVisualizer
     from model_understanding.visualizers import GenerativeModelVisualizer as GenerativeModelVisualizer
+    from model_understanding.visualizers import MaskedLMVisualizer as MaskedLMVisualizer
     from model_understanding.visualizers import ModelVisualizer as ModelVisualizer
     from model_understanding.visualizers import MultipleChoiceVisualizer as MultipleChoiceVisualizer
     from model_understanding.visualizers import QuestionAnsweringVisualizer as QuestionAnsweringVisualizer
@@ -155,6 +158,8 @@ __all__ = [
     "LinearDatamodelingScore",
     "LoadingError",
     "LogitLens",
+    "MaskFilling",
+    "MaskedLMVisualizer",
     "MissingExtraError",
     "ModelUnderstandingError",
     "ModelVisualizer",
@@ -164,6 +169,7 @@ __all__ = [
     "Occlusion",
     "Prediction",
     "PreviousToken",
+    "PseudoLikelihood",
     "QueryKey",
     "QuestionAnsweringVisualizer",
     "Randomization",
@@ -212,10 +218,12 @@ _ON_FIRST_USE = {
     "InputError": "model_understanding.errors",
     "LoadingError": "model_understanding.errors",
     "LogitLens": "model_understanding.results",
+    "MaskFilling": "model_understanding.results",
     "MissingExtraError": "model_understanding.errors",
     "ModelUnderstandingError": "model_understanding.errors",
     "NumericalError": "model_understanding.errors",
     "Prediction": "model_understanding.results",
+    "PseudoLikelihood": "model_understanding.results",
     "QueryKey": "model_understanding.results",
     "Report": "model_understanding.results",
     "SpanAnswer": "model_understanding.results",
@@ -231,6 +239,7 @@ _ON_FIRST_USE = {
     "BlackBoxVisualizer": "model_understanding.visualizers",
     "Chat": "model_understanding.text.chat",
     "GenerativeModelVisualizer": "model_understanding.visualizers",
+    "MaskedLMVisualizer": "model_understanding.visualizers",
     "ModelVisualizer": "model_understanding.visualizers",
     "MultipleChoiceVisualizer": "model_understanding.visualizers",
     "QuestionAnsweringVisualizer": "model_understanding.visualizers",

@@ -24,7 +24,16 @@ def filling(text, tokenizer=WP, seed=0, padding=0):
 
 
 def targets(filled, target=None, against=None, tokenizer=WP, quantity="log_prob"):
-    return mask_targets(tokenizer, len(tokenizer), filled, target, against, quantity)
+    return mask_targets(
+        tokenizer,
+        len(tokenizer),
+        filled.tokens,
+        filled.positions.tolist(),
+        filled.top_ids.tolist(),
+        target,
+        against,
+        quantity,
+    )
 
 
 def refused(*arguments, **options):

@@ -75,7 +75,8 @@ def run_layers(model: Model, encoding: Encoding, positions: Sequence[int] | None
     Args:
         model: The model.
         encoding: One text.
-        positions: Where a language model's next token is read; ``None`` for a classifier's one answer.
+        positions: Where a language model's next token is read, or a token at its own position; ``None`` for a
+            classifier's one answer.
 
     Raises:
         UnsupportedModelError: The blocks cannot be located, or the logits do not follow from the last one.
@@ -86,8 +87,9 @@ def run_layers(model: Model, encoding: Encoding, positions: Sequence[int] | None
         blocks = transformer_blocks(model)
     except UnsupportedModelError as error:
         raise UnsupportedModelError(error.message, hint=HINT) from error
-    first = 0 if positions is None else min(positions)
-    encoding = encoding if positions is None else encoding.prefix(max(positions) + 1)
+    is_prefix = positions is not None and model.is_language_model  # its later tokens play no part
+    first = min(positions) if is_prefix else 0
+    encoding = encoding.prefix(max(positions) + 1) if is_prefix else encoding
     tokens = encoding.ids.shape[1]
     final_layers = FinalLayers(module)
     with guarded(module, gradients=False):
@@ -114,7 +116,8 @@ def read_layers(
     Args:
         model: The model.
         encoding: One text.
-        positions: Where a language model's next token is read; ``None`` for a classifier's one answer.
+        positions: Where a language model's next token is read, or a token at its own position; ``None`` for a
+            classifier's one answer.
         tracked: A class or token to track at each position, −1 for none; the last layer's likeliest is
             tracked besides.
         top: How many of the likeliest classes or tokens to keep.

@@ -1,7 +1,7 @@
 """Compute a ``LogitLens``: what each layer would answer through the model's own final layers."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,37 @@ def lens_of_classes(model: Model, encoding: Encoding, top: int = TOP) -> LogitLe
     readings = read_layers(model, encoding, positions=None, tracked=[-1], top=top)
     labels = dict(enumerate(labels_of(model.config)))
     return _lens(model, encoding, [WHOLE_TEXT], [-1], readings, labels, started)
+
+
+def lens_at_positions(
+    model: Model,
+    encoding: Encoding,
+    positions: Sequence[int],
+    label: Callable[[int], str],
+    top: int = TOP,
+) -> LogitLens:
+    """Return what each layer would answer at positions that have logits of their own.
+
+    Args:
+        model: The model, which answers at each position about that position: a masked language model.
+        encoding: A text.
+        positions: Where to read.
+        label: Names a class or token by its index.
+        top: How many of the likeliest classes or tokens to keep.
+
+    Returns:
+        The lens.
+
+    Raises:
+        InputError: ``top`` is not a whole number of at least 1.
+        UnsupportedModelError: The model's layers cannot be read through its own final layers.
+    """
+    started = time.perf_counter()
+    whole_number(top, "top")
+    none = [-1] * len(positions)
+    readings = read_layers(model, encoding, positions=positions, tracked=none, top=top)
+    labels = {index: label(index) for index in sorted(set(readings.top_ids.ravel().tolist()))}
+    return _lens(model, encoding, positions, none, readings, labels, started)
 
 
 class StepsPass:

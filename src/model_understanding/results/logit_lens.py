@@ -28,8 +28,8 @@ class LogitLens(Displayed):
 
     Args:
         tokens: The input tokens.
-        positions: Positions at which the next token is predicted, shape ``(P,)``; −1 for the output of a
-            classifier.
+        positions: Positions at which the next token is predicted, or the token of the position itself (a
+            mask), shape ``(P,)``; −1 for the output of a classifier.
         top_ids: The most probable entries (tokens or classes) of each layer, shape ``(L, P, k)``.
         top_probabilities: Their probabilities, shape ``(L, P, k)``.
         entropies: Entropy in nats of each layer's distribution, shape ``(L, P)``.

@@ -64,7 +64,9 @@ def filling_of(
 def mask_targets(
     tokenizer: Any,
     vocabulary: int,
-    filling: MaskFilling,
+    tokens: Tokens,
+    positions: Sequence[int],
+    likeliest: Sequence[Sequence[int]] | None,
     target: Any,
     against: Any,
     quantity: Quantity,
@@ -74,7 +76,10 @@ def mask_targets(
     Args:
         tokenizer: The tokenizer.
         vocabulary: Size of the model's vocabulary.
-        filling: The text with what the model puts in the place of its masks.
+        tokens: The text.
+        positions: Positions of its masks.
+        likeliest: The ids of the likeliest tokens at each mask, two or more; ``None`` if neither target nor
+            contrast depends on them.
         target: ``None`` for the likeliest token at each mask; a token by text or id for all masks, or a word
             of as many tokens as there are neighboring masks; a list with an item for each mask (``None`` for
             the likeliest), or several for a single mask; or ``{mask: item}`` for some of several masks,
@@ -89,7 +94,7 @@ def mask_targets(
         InputError: There is no such mask or token, or a word has more or fewer tokens than masks.
     """
     one_of(quantity, "quantity", QUANTITIES)
-    spelling = _Spelling(tokenizer, vocabulary, filling)
+    spelling = _Spelling(tokenizer, vocabulary, tokens, positions, likeliest)
     chosen = spelling.items(target, "target", several=True)
     contrasts = dict(spelling.items(against, "against")) if against is not None else {}
     targets = [spelling.target(mask, item, contrasts.get(mask), quantity) for mask, item in chosen]
@@ -112,14 +117,25 @@ class _Spelling:
     Args:
         tokenizer: The tokenizer.
         vocabulary: Size of the model's vocabulary.
-        filling: The text with what the model puts in the place of its masks.
+        tokens: The text.
+        positions: Positions of its masks.
+        likeliest: The ids of the likeliest tokens at each mask, if they are known.
     """
 
-    def __init__(self, tokenizer: Any, vocabulary: int, filling: MaskFilling) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        vocabulary: int,
+        tokens: Tokens,
+        positions: Sequence[int],
+        likeliest: Sequence[Sequence[int]] | None,
+    ) -> None:
         self._tokenizer = tokenizer
         self._vocabulary = vocabulary
-        self._filling = filling
-        self._masks = range(len(filling.positions))
+        self._tokens = tokens
+        self._positions = positions
+        self._likeliest = likeliest
+        self._masks = range(len(positions))
 
     def items(self, named: Any, what: str, *, several: bool = False) -> list[tuple[int, Any]]:
         """Return each named mask with its item: an id, ``None`` for the likeliest, or ``runner-up``.
@@ -164,7 +180,7 @@ class _Spelling:
             contrast: The id of the token that it is contrasted with, ``runner-up``, or ``None``.
             quantity: The quantity.
         """
-        likeliest = self._filling.top_ids[mask].tolist()
+        likeliest = () if self._likeliest is None else self._likeliest[mask]
         token = likeliest[0] if item is None else item
         if contrast == RUNNER_UP:
             contrast = next((other for other in likeliest if other != token), None)
@@ -176,7 +192,7 @@ class _Spelling:
         against = () if contrast is None else (int(contrast),)
         return Target(
             task=MASKED_LM,
-            positions=(int(self._filling.positions[mask]),),
+            positions=(int(self._positions[mask]),),
             indices=(token,),
             labels=(label,),
             against=against,
@@ -205,7 +221,7 @@ class _Spelling:
 
     def _word(self, masks: Sequence[int], word: str) -> list[tuple[int, int]]:
         """Return a word's id at each of some masks; its tokens at neighboring masks, if it has as many."""
-        positions = [int(self._filling.positions[mask]) for mask in masks]
+        positions = [int(self._positions[mask]) for mask in masks]
         if len(masks) > 1 and len(neighboring_runs(positions)) == 1:
             ids = self._ids(positions, word)
             if len(ids) == len(masks):
@@ -221,7 +237,7 @@ class _Spelling:
     def _ids(self, positions: Sequence[int], word: str) -> list[int]:
         if not word:
             raise InputError("The target token is empty.", hint="Pass a token's text, or its id.")
-        return ids_in_place(self._tokenizer, self._filling.tokens, positions, word)
+        return ids_in_place(self._tokenizer, self._tokens, positions, word)
 
     def _known(self, word: str, token: int) -> int:
         if token == self._tokenizer.unk_token_id and word.strip() != self._tokenizer.unk_token:

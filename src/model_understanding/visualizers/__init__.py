@@ -5,6 +5,7 @@ from model_understanding.visualizers.classifier import ModelVisualizer as ModelV
 from model_understanding.visualizers.language_model import (
     GenerativeModelVisualizer as GenerativeModelVisualizer,
 )
+from model_understanding.visualizers.masked_lm import MaskedLMVisualizer as MaskedLMVisualizer
 from model_understanding.visualizers.multiple_choice import (
     MultipleChoiceVisualizer as MultipleChoiceVisualizer,
 )

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from model_understanding.errors import InputError
 from model_understanding.lens.read import lens_of_classes
 from model_understanding.passes.predicted_targets import MakeTarget
 from model_understanding.results import LogitLens, Prediction, Target
@@ -11,9 +10,9 @@ from model_understanding.results.target import Quantity
 from model_understanding.targets.classification import ClassName, prediction_of, resolve_targets
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 from model_understanding.text.encoding import Encoding
-from model_understanding.text.tokenization import tokenize
-from model_understanding.text.words import Words, words_or_text
+from model_understanding.text.words import Words
 from model_understanding.visualizers.answering import AnsweringVisualizer
+from model_understanding.visualizers.texts import tokenized
 
 Text = str | Words | tuple[str | Words, str | Words]
 
@@ -49,16 +48,7 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
     task = SEQUENCE_CLASSIFICATION
 
     def _encode(self, text: Any) -> Encoding:
-        text = words_or_text(text)
-        if isinstance(text, tuple) and not isinstance(text, Words):
-            if len(text) != 2:
-                raise InputError(
-                    f"A pair is a tuple of two texts. Got {len(text)}.", hint="Pass (text, pair), or a list."
-                )
-            tokens, inputs = tokenize(self.tokenizer, words_or_text(text[0]), words_or_text(text[1]))
-        else:
-            tokens, inputs = tokenize(self.tokenizer, text)
-        return self.runner.model.encode(tokens, inputs)
+        return self.runner.model.encode(*tokenized(self.tokenizer, text))
 
     def _answers(self, encodings: Sequence[Encoding]) -> Sequence[Prediction]:
         model = self.runner.model

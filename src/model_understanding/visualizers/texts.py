@@ -13,7 +13,9 @@ from model_understanding.results import Failure, Report
 from model_understanding.show.progress import progress_bar
 from model_understanding.text.chat import is_chat
 from model_understanding.text.ids import ids_in
-from model_understanding.text.words import Words
+from model_understanding.text.tokenization import tokenize
+from model_understanding.text.words import Words, words_or_text
+from model_understanding.tokens import Tokens
 
 TEXTS_AT_ONCE = 256  # texts of one length share batches among so many; the results of so many wait in memory
 
@@ -48,6 +50,26 @@ def texts_of(value: Any, *, pairs: bool = False) -> tuple[list[Any], bool]:
     if isinstance(value, np.ndarray):
         return _from_array(value, pairs)
     return [_plain(item) for item in value], True
+
+
+def tokenized(tokenizer: Any, text: Any) -> tuple[Tokens, dict[str, list[int]]]:
+    """Return the tokens and inputs of a text, of its words, or of a pair of these.
+
+    Args:
+        tokenizer: A transformers tokenizer.
+        text: A text or a (text, pair) tuple; a list of strings is the words of a text.
+
+    Raises:
+        InputError: It is empty, no text, or a tuple of another length.
+    """
+    text = words_or_text(text)
+    if not isinstance(text, tuple) or isinstance(text, Words):
+        return tokenize(tokenizer, text)
+    if len(text) != 2:
+        raise InputError(
+            f"A pair is a tuple of two texts. Got {len(text)}.", hint="Pass (text, pair), or a list."
+        )
+    return tokenize(tokenizer, words_or_text(text[0]), words_or_text(text[1]))
 
 
 def in_chunks(texts: Any, *, pairs: bool = False) -> Iterator[list[Any]]:
