@@ -100,7 +100,9 @@ def evaluations_for_report(
     function: Callable[[Any], Any] | None,
     metrics: Sequence[str | Metric] | None = None,
 ) -> tuple[Evaluation, ...]:
-    """Return the evaluations of a report's main attribution, or one that says why it has none.
+    """Return the evaluations of a report's main map, or one that says why it has none.
+
+    It is the sum over the steps of a continuation; of several other targets, the map of the first.
 
     Args:
         runner: The runner.
@@ -114,8 +116,9 @@ def evaluations_for_report(
         StoppedError: The caller's progress function returned ``False``.
     """
     all_metrics = metrics_of(metrics)  # raises here, not below: a wrong name must not pass as a reason
+    main = _single_targets(attribution, runner.is_language_model)[0]
     try:
-        (assessment, *_) = assess(runner, encoding, [attribution], function=function, metrics=all_metrics)
+        (assessment,) = assess(runner, encoding, [main], function=function, metrics=all_metrics)
     except StoppedError:  # requested by the caller
         raise
     except ModelUnderstandingError as error:  # the report is still useful without a verdict
