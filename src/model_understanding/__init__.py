@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from model_understanding.results import AttentionMap as AttentionMap
     from model_understanding.results import Attribution as Attribution
     from model_understanding.results import Choices as Choices
+    from model_understanding.results import Entity as Entity
     from model_understanding.results import Estimate as Estimate
     from model_understanding.results import Evaluation as Evaluation
     from model_understanding.results import Failure as Failure
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
     from model_understanding.results import QueryKey as QueryKey
     from model_understanding.results import Report as Report
     from model_understanding.results import SpanAnswer as SpanAnswer
+    from model_understanding.results import Tagging as Tagging
     from model_understanding.results import Target as Target
     from model_understanding.results import load_reports as load_reports
     from model_understanding.results import save_reports as save_reports
@@ -107,6 +109,7 @@ if TYPE_CHECKING:
     from model_understanding.visualizers import MultipleChoiceVisualizer as MultipleChoiceVisualizer
     from model_understanding.visualizers import QuestionAnsweringVisualizer as QuestionAnsweringVisualizer
     from model_understanding.visualizers import Seq2SeqVisualizer as Seq2SeqVisualizer
+    from model_understanding.visualizers import TokenClassificationVisualizer as TokenClassificationVisualizer
     from model_understanding.visualizers import (
         ZeroShotClassificationVisualizer as ZeroShotClassificationVisualizer,
     )
@@ -131,6 +134,7 @@ __all__ = [
     "Deletion",
     "Delimiter",
     "Distance",
+    "Entity",
     "Entropy",
     "Estimate",
     "Evaluation",
@@ -187,7 +191,9 @@ __all__ = [
     "Stability",
     "StoppedError",
     "Sufficiency",
+    "Tagging",
     "Target",
+    "TokenClassificationVisualizer",
     "Tokens",
     "UnsafeModelError",
     "UnsupportedModelError",
@@ -210,6 +216,7 @@ _ON_FIRST_USE = {
     "Attribution": "model_understanding.results",
     "Choices": "model_understanding.results",
     "Comparison": "model_understanding.comparison",
+    "Entity": "model_understanding.results",
     "Estimate": "model_understanding.results",
     "Evaluation": "model_understanding.results",
     "Failure": "model_understanding.results",
@@ -228,6 +235,7 @@ _ON_FIRST_USE = {
     "Report": "model_understanding.results",
     "SpanAnswer": "model_understanding.results",
     "StoppedError": "model_understanding.errors",
+    "Tagging": "model_understanding.results",
     "Target": "model_understanding.results",
     "Tokens": "model_understanding.tokens",
     "UnsafeModelError": "model_understanding.errors",
@@ -244,6 +252,7 @@ _ON_FIRST_USE = {
     "MultipleChoiceVisualizer": "model_understanding.visualizers",
     "QuestionAnsweringVisualizer": "model_understanding.visualizers",
     "Seq2SeqVisualizer": "model_understanding.visualizers",
+    "TokenClassificationVisualizer": "model_understanding.visualizers",
     "ZeroShotClassificationVisualizer": "model_understanding.visualizers",
 }
 _SUBMODULES = ("comparison", "errors", "results", "tokens")

@@ -84,6 +84,11 @@ TAGGERS = {
 @cache
 def build(name: str, labels: tuple[str, ...] = IOB) -> Any:
     """Return a tagger with these labels, the same weights at every call."""
+    return fresh(name, labels)
+
+
+def fresh(name: str, labels: tuple[str, ...] = IOB, **options: Any) -> Any:
+    """Return a tagger of one's own to change or break; ``options`` are those of ``from_config``."""
     tagger = TAGGERS[name]
     tokenizer = tagger.tokenizer()
     special = {
@@ -94,7 +99,7 @@ def build(name: str, labels: tuple[str, ...] = IOB) -> Any:
     names = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
     torch.manual_seed(0)
     config = tagger.config(vocab_size=len(tokenizer), **{**special, **tagger.options}, **names)
-    model = AutoModelForTokenClassification.from_config(config).eval()
+    model = AutoModelForTokenClassification.from_config(config, **options).eval()
     return _sharpened(model, tokenizer)
 
 

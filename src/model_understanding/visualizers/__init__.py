@@ -13,6 +13,9 @@ from model_understanding.visualizers.question_answering import (
     QuestionAnsweringVisualizer as QuestionAnsweringVisualizer,
 )
 from model_understanding.visualizers.seq2seq import Seq2SeqVisualizer as Seq2SeqVisualizer
+from model_understanding.visualizers.token_classification import (
+    TokenClassificationVisualizer as TokenClassificationVisualizer,
+)
 from model_understanding.visualizers.zero_shot import (
     ZeroShotClassificationVisualizer as ZeroShotClassificationVisualizer,
 )
