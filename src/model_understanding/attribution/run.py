@@ -60,8 +60,7 @@ def attribute(
         runner: The runner.
         choice: The method, its name, or ``default`` or ``fast``; results name the resolved method.
         encodings: The texts.
-        targets: The targets of each text, or a function that makes a target from the predicted class or
-            token.
+        targets: The targets of each text, or a function that makes a target from a text's logits.
         function: The caller's function of the model's outputs, for custom targets.
         errors: ``"skip"`` returns a ``Failure`` for a text that cannot be explained; ``"raise"`` raises.
 

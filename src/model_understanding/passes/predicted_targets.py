@@ -1,4 +1,4 @@
-"""Targets that are the model's own prediction, taken from a forward pass that runs anyway."""
+"""Targets that are the model's own answer, taken from a forward pass that runs anyway."""
 
 from collections.abc import Callable, Sequence
 from typing import overload
@@ -12,19 +12,20 @@ from model_understanding.results import Target
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
-MakeTarget = Callable[[int, Tokens], Target]
+MakeTarget = Callable[[Float[Tensor, "positions classes"], Tokens], Target]
+"""Makes a target from the logits of one text (of a language model: of its last position) and its tokens."""
 
 
 class PredictedTargets(Sequence[Sequence[Target]]):
-    """One target per text: the class or token that the model predicts.
+    """One target per text: what the model answers, for example its class or its next token.
 
-    The prediction is taken from the first forward pass over the texts. Gradient methods run that pass
+    The answer is taken from the first forward pass over the texts. Gradient methods run that pass
     anyway, so it costs nothing extra; a target that is read before causes a forward pass.
 
     Args:
         model: The model.
         encoding: The texts, all of the same length.
-        make: Makes a target from the predicted class or token and the tokens of the text.
+        make: Makes the target of one text.
     """
 
     def __init__(self, model: Model, encoding: Encoding, make: MakeTarget) -> None:
@@ -36,7 +37,7 @@ class PredictedTargets(Sequence[Sequence[Target]]):
 
     @property
     def is_known(self) -> bool:
-        """Whether the predictions are known."""
+        """Whether the answers are known."""
         return self._rows is not None
 
     def entries(self) -> list[Entry]:
@@ -44,10 +45,9 @@ class PredictedTargets(Sequence[Sequence[Target]]):
         return [Entry(row, 0, self._position, 0, None, 1.0) for row in range(len(self))]
 
     def resolve(self, logits: Float[Tensor, "batch positions classes"]) -> None:
-        """Take the predicted class or token of each text from the last position of its logits."""
-        predictions = logits[:, -1].argmax(dim=-1).tolist()
-        texts = self._encoding.tokens
-        self._rows = [(self._make(index, tokens),) for index, tokens in zip(predictions, texts, strict=True)]
+        """Make the target of each text from its logits."""
+        texts = zip(logits.detach(), self._encoding.tokens, strict=True)
+        self._rows = [(self._make(row, tokens),) for row, tokens in texts]
 
     def __len__(self) -> int:
         return len(self._encoding)

@@ -76,7 +76,8 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
             resolve_targets(self.runner.model.config, target, against, quantity)
 
     def _predicted_target(self, against: ClassName | None, quantity: Quantity) -> MakeTarget:
-        return lambda index, _: resolve_targets(self.runner.model.config, index, against, quantity)[0]
+        config = self.runner.model.config
+        return lambda logits, _: resolve_targets(config, int(logits[0].argmax()), against, quantity)[0]
 
     def _lens(self, encoding: Encoding, top: int) -> LogitLens:
         return lens_of_classes(self.runner.model, encoding, top)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from jaxtyping import Float
 from torch import Tensor
@@ -123,8 +123,8 @@ class TargetSpec:
         if self.target != "next" or self.against == RUNNER_UP:
             return None
 
-        def make_target(token: int, tokens: Tokens) -> Target:
-            against: Any = self.against
+        def make_target(logits: Tensor, tokens: Tokens) -> Target:
+            token, against = int(logits[-1].argmax()), cast(Any, self.against)
             target = next_target(
                 model.output_tokenizer, _vocabulary(model), tokens, token, against, self.quantity
             )
