@@ -20,8 +20,13 @@ from model_understanding.attention.capture.reader import AttentionReader, Depth
 from model_understanding.attention.capture.reducers import Axis, Rows, choose_heads
 from model_understanding.attention.capture.weights import CapturedAttention
 from model_understanding.checks import index_in
-from model_understanding.errors import InputError
-from model_understanding.model.attention_layout import require_attention_in_every_layer
+from model_understanding.errors import InputError, UnsupportedModelError
+from model_understanding.model.attention_layout import (
+    Sides,
+    Stack,
+    require_attention_in_every_layer,
+    sides_of,
+)
 from model_understanding.model.guard import guarded
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
@@ -35,23 +40,33 @@ class FlowReader(AttentionReader):
 
     Args:
         model: The model.
-        tokens: Length of the text.
+        sides: How many tokens the text has, and which stack of an encoder–decoder is followed.
 
     Raises:
-        UnsupportedModelError: Some layer of the model has no attention that can be read.
+        UnsupportedModelError: Some layer has no attention that can be read, or the tokens of the stack come
+            from another one too.
     """
 
     depth = Depth.VALUES
     name: ClassVar[str]
     """The method, for errors."""
+    stacks: ClassVar[tuple[Stack | None, ...]] = (None, "encoder")
+    """The stacks whose layers it can follow down to their own tokens."""
     per_target: ClassVar[bool] = False
     """Whether the matrices depend on a target's value."""
     adds_identity: ClassVar[bool] = False
     """Whether the identity is added to each matrix."""
 
-    def __init__(self, model: Model, tokens: int) -> None:
-        require_attention_in_every_layer(model, self.name)
-        super().__init__(model, tokens)
+    def __init__(self, model: Model, sides: Sides) -> None:
+        if sides.stack not in self.stacks:
+            raise UnsupportedModelError(
+                f"The map {self.name} follows tokens through one stack of layers, and the decoder of "
+                f"{model.name} also attends to its encoder.",
+                hint=f"Use stack='encoder', or kind='raw' or 'value_weighted' with stack={sides.stack!r}.",
+            )
+        require_attention_in_every_layer(model, self.name, stack=sides.stack)
+        super().__init__(model, sides)
+        self.tokens = sides.queries
         self.leaf_layer: int | None = None
         """The layer whose output is the leaf of the graph, from −1 at the end; none without gradients."""
         self.last_layer: LayerValues | None = None
@@ -82,7 +97,7 @@ class FlowReader(AttentionReader):
         self._matrices.append(computed(matrix, self.tokens) if weights.in_memory else matrix)
 
 
-MakeFlowReader = Callable[[Model, int], FlowReader]
+MakeFlowReader = Callable[[Model, Sides], FlowReader]
 
 
 def joined_heads(
@@ -104,7 +119,7 @@ def joined_heads(
                 rows = rows * factors[:, None, block.first_key : block.end_key]
             yield block._replace(weights=choose_heads(rows, heads))
 
-    return Rows()(joined(), (1, 1, len(queries), weights.shape[2])).weights[0, 0]
+    return Rows()(joined(), (1, 1, len(queries), weights.shape[3])).weights[0, 0]
 
 
 def with_residual(rows: Float[Tensor, "rows tokens"], queries: Sequence[int]) -> Float[Tensor, "rows tokens"]:
@@ -167,6 +182,7 @@ def flow_map(
     queries: Sequence[int] | None,
     start_layer: int,
     make_reader: MakeFlowReader,
+    stack: Stack | None = None,
 ) -> CapturedAttention:
     """Return what each layer's tokens come from, as products of the matrices below.
 
@@ -177,6 +193,7 @@ def flow_map(
         queries: Positions of the rows; all where left out.
         start_layer: The lowest layer; the columns are the tokens that enter it.
         make_reader: Makes what reads the layers as relevance matrices.
+        stack: The stack of an encoder–decoder that is followed.
 
     Returns:
         Weights ``(B, L, 1, Q, T)`` and the cells that may be reached.
@@ -184,19 +201,19 @@ def flow_map(
     Raises:
         InputError: Layers are to be joined, or lie below the start.
     """
-    name = make_reader(model, 1).name
+    name = make_reader(model, Sides(1, 1, stack)).name
     if isinstance(layers, str):
         raise InputError(
             f"The map {name} multiplies the layers from the text up to one. Got layer={layers!r}.",
             hint="Pass layer=-1 for all of them, or the index of the highest one.",
         )
-    tokens = encoding.ids.shape[1]
+    tokens = sides_of(encoding, stack).queries
     positions = range(tokens) if queries is None else queries
     weights, masks = [], []
     for row in range(len(encoding)):
         text = encoding.row(row)
-        length = text.ids.shape[1]
-        reader = make_reader(model, length)
+        reader = make_reader(model, sides_of(text, stack))
+        length = reader.tokens
         first = index_in(start_layer, reader.layout.depth, "start layer")
         if min(layers) < first:
             raise InputError(

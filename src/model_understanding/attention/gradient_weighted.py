@@ -13,6 +13,7 @@ from model_understanding.attention.capture.parts import LayerValues
 from model_understanding.attention.capture.reducers import Axis
 from model_understanding.attention.capture.weights import CapturedAttention
 from model_understanding.attention.flow import FlowReader, LayerMatrix, flow_map, require_mean_heads
+from model_understanding.model.attention_layout import Sides, Stack
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
@@ -28,8 +29,8 @@ class GradientWeightedReader(FlowReader):
     per_target = True
     adds_identity = True
 
-    def __init__(self, model: Model, tokens: int) -> None:
-        super().__init__(model, tokens)
+    def __init__(self, model: Model, sides: Sides) -> None:
+        super().__init__(model, sides)
         self.leaf_layer = 0
         self._layers: list[LayerValues] = []
 
@@ -106,7 +107,8 @@ class GradientWeighted:
         layers: Axis,
         heads: Axis,
         queries: Sequence[int] | None = None,
+        stack: Stack | None = None,
     ) -> CapturedAttention:
         """Return the map up to each chosen layer, ``(B, L, 1, Q, T)``."""
         require_mean_heads(heads, self.name)
-        return flow_map(model, encoding, layers, queries, self.start_layer, GradientWeightedReader)
+        return flow_map(model, encoding, layers, queries, self.start_layer, GradientWeightedReader, stack)

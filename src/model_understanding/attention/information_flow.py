@@ -14,6 +14,7 @@ from model_understanding.attention.capture.reader import Depth
 from model_understanding.attention.capture.reducers import Axis
 from model_understanding.attention.capture.weights import CapturedAttention
 from model_understanding.attention.flow import FlowReader, flow_map, normalized_rows, require_mean_heads
+from model_understanding.model.attention_layout import Stack
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
@@ -101,7 +102,8 @@ class InformationFlow:
         layers: Axis,
         heads: Axis,
         queries: Sequence[int] | None = None,
+        stack: Stack | None = None,
     ) -> CapturedAttention:
         """Return the map up to each chosen layer, ``(B, L, 1, Q, T)``."""
         require_mean_heads(heads, self.name)
-        return flow_map(model, encoding, layers, queries, self.start_layer, InformationFlowReader)
+        return flow_map(model, encoding, layers, queries, self.start_layer, InformationFlowReader, stack)

@@ -1,5 +1,6 @@
 """Which layers, heads and rows of an attention map are kept, and how much of each row."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
@@ -18,9 +19,10 @@ from model_understanding.attention.capture.reducers import (
 )
 from model_understanding.attention.capture.weights import CapturedAttention
 from model_understanding.attention.protocol import AttentionMapMethod, StreamedAttentionMap
+from model_understanding.attention.sides import AttendedTokens
 from model_understanding.checks import index_in
 from model_understanding.errors import InputError
-from model_understanding.model.attention_layout import AttentionLayout
+from model_understanding.model.attention_layout import AttentionLayout, Stack
 from model_understanding.model.model import Model
 from model_understanding.results.attention_map import REDUCTIONS
 from model_understanding.text.encoding import Encoding
@@ -114,22 +116,6 @@ def _indices(choice: AxisChoice, name: str) -> Axis:
     return indices
 
 
-def positions_of(queries: Sequence[int], tokens: Tokens) -> list[int]:
-    """Return chosen rows as positions from 0.
-
-    Raises:
-        InputError: There is no such token, or none was chosen.
-    """
-    count = len(tokens)
-    positions = [] if isinstance(queries, str) else list(queries)
-    if not positions:
-        raise InputError(
-            f"queries={queries!r} names no token.",
-            hint=f"Pass positions from 0 to {count - 1}, or leave queries out.",
-        )
-    return [index_in(position, count, "query token", "the text") for position in positions]
-
-
 def name_of(reducer: Reducer) -> str:
     """Return the name of a reducer, as ``keep`` takes it; of a custom one the name of its class."""
     if isinstance(reducer, TopKeys):
@@ -148,6 +134,7 @@ def captured_by(
     heads: Sequence[int] | str,
     queries: Sequence[int] | None,
     reducer: Reducer,
+    stack: Stack | None = None,
 ) -> CapturedAttention:
     """Run a map and keep what a reducer keeps, layer by layer as they come if the map can do that.
 
@@ -159,15 +146,23 @@ def captured_by(
         heads: Heads, likewise.
         queries: Positions of the rows.
         reducer: What to keep.
+        stack: Which stack of an encoder–decoder.
 
     Raises:
-        InputError: Layers cannot be joined after this reducer.
+        InputError: Layers cannot be joined after this reducer, or the map knows no stacks.
     """
+    chosen: dict[str, Any] = {} if stack is None else {"stack": stack}
+    if chosen and "stack" not in inspect.signature(method).parameters:
+        raise InputError(
+            f"The map {method.name} does not say how it reads an encoder–decoder: it has no parameter stack.",
+            hint="Use kind='raw' or kind='value_weighted'.",
+        )
     if isinstance(reducer, Rows):
-        return method(model, encoding, layers, heads, queries)
+        return method(model, encoding, layers, heads, queries, **chosen)
     if isinstance(method, StreamedAttentionMap) and method.streamed:
-        return cast(StreamedAttentionMap, method)(model, encoding, layers, heads, queries, reducer)
-    return reduced(method(model, encoding, layers, heads, queries), reducer)
+        streamed = cast(StreamedAttentionMap, method)
+        return streamed(model, encoding, layers, heads, queries, reducer, **chosen)
+    return reduced(method(model, encoding, layers, heads, queries, **chosen), reducer)
 
 
 def reduced(captured: CapturedAttention, reducer: Reducer) -> CapturedAttention:
@@ -195,7 +190,7 @@ def reduced(captured: CapturedAttention, reducer: Reducer) -> CapturedAttention:
 def kept_of(
     captured: CapturedAttention,
     reducer: Reducer,
-    tokens: Tokens,
+    attended: AttendedTokens,
     queries: Sequence[int] | None,
     steps: Tokens | None,
     *,
@@ -206,26 +201,26 @@ def kept_of(
     Args:
         captured: What was captured.
         reducer: What reduced it.
-        tokens: The text's tokens.
-        queries: Positions of the rows, ``None`` for all.
+        attended: The tokens that attend, and those that they attend to.
+        queries: Positions of the rows among the queries, ``None`` for all.
         steps: The tokens that the rows produced.
         is_attention: Whether the weights are plain attention.
     """
     weights, mask = captured.weights[0].cpu().numpy(), captured.mask[0].cpu().numpy()
     places = None if captured.keys is None else captured.keys[0].cpu().numpy()
-    rows = tokens if queries is None else tokens.select(queries)
-    keys, count, left_out = tokens, len(rows), []
-    if steps is None and count < len(tokens):
-        left_out.append(f"Only {count} of {len(tokens)} queries are kept.")
-    if isinstance(reducer, TopKeys) and reducer.count < len(tokens):
+    rows = attended.queries if queries is None else attended.queries.select(queries)
+    keys, count, left_out = attended.keys, len(rows), []
+    if steps is None and count < len(attended.queries):
+        left_out.append(f"Only {count} of {len(attended.queries)} queries are kept.")
+    if isinstance(reducer, TopKeys) and reducer.count < len(keys):
         share = f": {100 * float(weights.sum(-1).mean()):.1f} % of the attention" if is_attention else ""
         largest = "largest weight" if reducer.count == 1 else f"{reducer.count} largest weights"
         left_out.append(
             f"Only the {largest} of each row {'is' if reducer.count == 1 else 'are'} kept{share}."
         )
     elif isinstance(reducer, Pooled) and reducer.size > 1:
-        keys = tokens.blocks(reducer.size)
-        positions = range(len(tokens)) if queries is None else queries
+        keys = keys.blocks(reducer.size)
+        positions = range(len(attended.queries)) if queries is None else queries
         produced = [position + 1 for position in positions]
         steps = None if steps is None else steps.blocks(reducer.size, produced)
         rows = rows.blocks(reducer.size, positions)

@@ -1,7 +1,7 @@
 """What an attention map must offer."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from model_understanding.attention.capture.reducers import Axis, Reducer
 from model_understanding.attention.capture.weights import CapturedAttention
@@ -10,7 +10,10 @@ from model_understanding.text.encoding import Encoding
 
 
 class AttentionMapMethod(Protocol):
-    """Turns a text into weights from queries to keys."""
+    """Turns a text into weights from queries to keys.
+
+    A map that can read an encoder–decoder also takes ``stack``, by name: which of its stacks to read.
+    """
 
     name: ClassVar[str]
     reference: ClassVar[str]
@@ -22,6 +25,7 @@ class AttentionMapMethod(Protocol):
         layers: Axis,
         heads: Axis,
         queries: Sequence[int] | None,
+        **options: Any,
     ) -> CapturedAttention:
         """Return the weights of the chosen layers, heads and queries."""
         ...
@@ -41,6 +45,7 @@ class StreamedAttentionMap(Protocol):
         heads: Axis,
         queries: Sequence[int] | None,
         reducer: Reducer | None = None,
+        **options: Any,
     ) -> CapturedAttention:
         """Return what the reducer keeps of the chosen layers, heads and queries."""
         ...

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from model_understanding.attention.capture.reducers import Axis, Reducer
 from model_understanding.attention.capture.weights import CapturedAttention, capture_attention
+from model_understanding.model.attention_layout import Stack
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
@@ -34,6 +35,7 @@ class Raw:
         heads: Axis,
         queries: Sequence[int] | None = None,
         reducer: Reducer | None = None,
+        stack: Stack | None = None,
     ) -> CapturedAttention:
         """Return the weights of the chosen layers, heads and queries, or what the reducer keeps of them."""
-        return capture_attention(model, encoding, layers, heads, queries, reducer)
+        return capture_attention(model, encoding, layers, heads, queries, reducer, stack)

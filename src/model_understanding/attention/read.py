@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import NamedTuple
 
 import torch
 
@@ -14,17 +15,18 @@ from model_understanding.attention.for_report import Extent, MapChoice, attentio
 from model_understanding.attention.keep import (
     AxisChoice,
     Keep,
+    Kept,
     captured_by,
     head_axis,
     kept_of,
     layer_axis,
     name_of,
-    positions_of,
     reducer_of,
 )
 from model_understanding.attention.protocol import AttentionMapMethod
+from model_understanding.attention.sides import attended_tokens, positions_of, rows_of
 from model_understanding.checks import index_in
-from model_understanding.model.attention_layout import attention_layout, listed
+from model_understanding.model.attention_layout import Stack, attention_layout, chosen_stack, listed
 from model_understanding.model.model import Model
 from model_understanding.model.prefixes import read_in_one_pass
 from model_understanding.registry import MAPS
@@ -33,6 +35,16 @@ from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
 _LEAST_SINK_SHARE = 1e-3
+
+
+class _Reading(NamedTuple):
+    """What was read of a text's attention, of which stack."""
+
+    stack: Stack | None
+    layers: Axis
+    heads: Axis
+    captured: CapturedAttention
+    kept: Kept
 
 
 def read_attention(
@@ -45,6 +57,7 @@ def read_attention(
     queries: Sequence[int] | None = None,
     steps: Tokens | None = None,
     keep: Keep = "rows",
+    stack: str | None = None,
 ) -> AttentionMap:
     """Return a map of one text.
 
@@ -54,9 +67,10 @@ def read_attention(
         layer: Layers, as ``compute_attention`` takes them.
         head: Heads, likewise.
         map: The map, likewise.
-        queries: Positions of the rows; all where left out.
+        queries: Positions of the rows in the text; all where left out.
         steps: The tokens that the rows produced, where they are steps of a continuation.
         keep: What to keep of each layer.
+        stack: Which stack of an encoder–decoder; the encoder's own tokens are no steps of a continuation.
 
     Returns:
         The map.
@@ -72,16 +86,28 @@ def read_attention(
     positions = None if queries is None else positions_of(queries, tokens)
     encoding = read_in_one_pass(model, encoding, "The attention shown comes", positions)
 
-    def read() -> tuple[Axis, Axis, CapturedAttention]:
-        layout = attention_layout(model)
+    def read() -> _Reading:
+        own = chosen_stack(model, stack)
+        layout, attended = attention_layout(model, own), attended_tokens(model, encoding, own)
+        is_of_steps = steps is not None and own != "encoder"
+        rows = None if steps is not None and not is_of_steps else rows_of(attended, encoding, queries)
         layers = layer_axis(layer, layout)
         heads = head_axis(head, layers, layout)
-        return layers, heads, captured_by(method, model, encoding, layers, heads, positions, reducer)
+        captured = captured_by(method, model, encoding, layers, heads, rows, reducer, own)
+        kept = kept_of(
+            captured,
+            reducer,
+            attended,
+            rows,
+            steps if is_of_steps else None,
+            is_attention=method.name == "raw",
+        )
+        return _Reading(own, layers, heads, captured, kept)
 
-    layers, heads, captured = with_known_layout(model, encoding, read)
-    kept = kept_of(captured, reducer, tokens, positions, steps, is_attention=method.name == "raw")
+    own, layers, heads, captured, kept = with_known_layout(model, encoding, read)
     return AttentionMap(
         **kept._asdict(),
+        stack=own,
         layers=layers if isinstance(layers, str) else tuple(layers),
         heads=heads if isinstance(heads, str) else tuple(heads),
         map=method.name,
@@ -89,7 +115,7 @@ def read_attention(
         parameters=asdict(method),  # pyright: ignore[reportArgumentType]
         provenance=_with_cautions(
             model.provenance(encoding, time.perf_counter() - started),
-            (*attention_layout(model).cautions, *_sink_cautions(model, captured.rest, layers)),
+            (*attention_layout(model, own).cautions, *_sink_cautions(model, captured.rest, layers)),
         ),
     )
 

@@ -12,6 +12,7 @@ from model_understanding.attention.capture.mode import captured_forward
 from model_understanding.attention.flow import FlowReader, MakeFlowReader, multiplied_down
 from model_understanding.checks import index_in
 from model_understanding.errors import UnsupportedModelError
+from model_understanding.model.attention_layout import Sides
 from model_understanding.model.guard import guarded
 from model_understanding.model.metering import count_backward
 from model_understanding.model.precision import precise
@@ -73,7 +74,7 @@ def relevance_of(
 def _relevance_of(
     runner: Runner, encoding: Encoding, targets: Targets, make_reader: MakeFlowReader, start_layer: int
 ) -> Relevance:
-    first = index_in(start_layer, make_reader(runner.model, 1).layout.depth, "start layer")
+    first = index_in(start_layer, make_reader(runner.model, Sides(1, 1)).layout.depth, "start layer")
     first = max(first, runner.layer or 0)
     # The forward pass that reads a text's attention gives its values too. Those of several texts are read
     # from a batch of them, as every method reads them: their last digits differ from those of one text alone.
@@ -111,7 +112,7 @@ def _of_targets(
     for length, group in prefixes_of(runner.model, text, entries, gradients=False):
         part = text.prefix(length)
         keep_from = min(entry.position for entry in group)
-        reader = make_reader(runner.model, length)
+        reader = make_reader(runner.model, Sides(length, length))
         if not runner.is_language_model and reader.leaf_layer is None:
             reader.leaf_layer = -1
         with guarded(runner.model.module, gradients=reader.leaf_layer is not None):
@@ -163,7 +164,7 @@ def _of_function(
 ) -> Relevance:
     """Return value and scores of one text for a function of the model's outputs."""
     tokens = text.ids.shape[1]
-    reader = make_reader(runner.model, tokens)
+    reader = make_reader(runner.model, Sides(tokens, tokens))
     reader.leaf_layer = -1 if reader.leaf_layer is None else reader.leaf_layer
     with guarded(runner.model.module, gradients=True):
         outputs, _ = captured_forward(reader, text, 0)

@@ -10,6 +10,7 @@ from model_understanding.attention.capture.reducers import Axis
 from model_understanding.attention.capture.weights import CapturedAttention
 from model_understanding.attention.flow import FlowReader, flow_map, joined_heads, with_residual
 from model_understanding.errors import InputError
+from model_understanding.model.attention_layout import Sides, Stack
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
@@ -19,15 +20,15 @@ class RolloutReader(FlowReader):
 
     Args:
         model: The model.
-        tokens: Length of the text.
+        sides: How many tokens the text has.
         heads: ``mean`` or ``max``.
     """
 
     name = "rollout"
     only_reads = True
 
-    def __init__(self, model: Model, tokens: int, heads: str = "mean") -> None:
-        super().__init__(model, tokens)
+    def __init__(self, model: Model, sides: Sides, heads: str = "mean") -> None:
+        super().__init__(model, sides)
         self._heads = heads
 
     def read_values(self, values: LayerValues) -> None:
@@ -73,6 +74,7 @@ class Rollout:
         layers: Axis,
         heads: Axis,
         queries: Sequence[int] | None = None,
+        stack: Stack | None = None,
     ) -> CapturedAttention:
         """Return the rollout up to each chosen layer, ``(B, L, 1, Q, T)``."""
         if not isinstance(heads, str):
@@ -81,4 +83,4 @@ class Rollout:
                 hint="Pass head='mean' or head='max'.",
             )
         make_reader = partial(RolloutReader, heads=heads)
-        return flow_map(model, encoding, layers, queries, self.start_layer, make_reader)
+        return flow_map(model, encoding, layers, queries, self.start_layer, make_reader, stack)

@@ -14,6 +14,7 @@ from model_understanding.attention.capture.reader import AttentionReader, Depth
 from model_understanding.attention.capture.reducers import Axis, Reducer, Rows
 from model_understanding.attention.capture.weights import CapturedAttention, KeptLayers
 from model_understanding.attention.flow import FlowReader, joined_heads, with_residual
+from model_understanding.model.attention_layout import Sides, Stack, sides_of
 from model_understanding.model.guard import guarded
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
@@ -45,8 +46,8 @@ class _NormReader(AttentionReader):
     depth = Depth.PROJECTION
     only_reads = True
 
-    def __init__(self, model: Model, tokens: int, kept: KeptLayers) -> None:
-        super().__init__(model, tokens)
+    def __init__(self, model: Model, sides: Sides, kept: KeptLayers) -> None:
+        super().__init__(model, sides)
         self._kept = kept
 
     def read_parts(self, parts: LayerParts) -> None:
@@ -62,8 +63,9 @@ def captured_norms(
     layers: Axis,
     heads: Axis,
     queries: Sequence[int] | None,
-    tokens: int,
+    plane: tuple[int, int],
     reducer: Reducer | None = None,
+    stack: Stack | None = None,
 ) -> CapturedAttention:
     """Return the weights of one text times their transformed values' norms.
 
@@ -73,23 +75,24 @@ def captured_norms(
         layers: Layers to keep, or ``mean`` or ``max`` over all.
         heads: Heads to keep, likewise, of the norms.
         queries: Positions of the rows; all where left out.
-        tokens: Keys in the result; those beyond the text are 0.
+        plane: Queries and keys in the result; those beyond the text are 0.
         reducer: What to keep of a layer's rows, of a text of just so many tokens; all where left out.
+        stack: Which stack of an encoder–decoder.
     """
-    length = text.ids.shape[1]
-    positions = range(tokens) if queries is None else queries
-    inside = [query for query in positions if query < length]
+    sides = sides_of(text, stack)
+    positions = range(plane[0]) if queries is None else queries
+    inside = [query for query in positions if query < sides.queries]
     kept = KeptLayers(layers=layers, heads=heads, queries=inside, reducer=reducer or Rows())
     with guarded(model.module, gradients=False):
-        captured_forward(_NormReader(model, length, kept), text)
+        captured_forward(_NormReader(model, sides, kept), text)
     captured = kept.captured()
     if reducer is not None:
         return captured
-    rows = [row for row, query in enumerate(positions) if query < length]
-    weights = captured.weights.new_zeros((*captured.weights.shape[:3], len(positions), tokens))
-    mask = captured.mask.new_zeros((1, len(positions), tokens))
-    weights[..., rows, :length] = captured.weights
-    mask[:, rows, :length] = captured.mask
+    rows = [row for row, query in enumerate(positions) if query < sides.queries]
+    weights = captured.weights.new_zeros((*captured.weights.shape[:3], len(positions), plane[1]))
+    mask = captured.mask.new_zeros((1, len(positions), plane[1]))
+    weights[..., rows, : sides.keys] = captured.weights
+    mask[:, rows, : sides.keys] = captured.mask
     return CapturedAttention(weights, mask)
 
 
@@ -125,13 +128,14 @@ class ValueWeighted:
         heads: Axis,
         queries: Sequence[int] | None = None,
         reducer: Reducer | None = None,
+        stack: Stack | None = None,
     ) -> CapturedAttention:
-        """Return the norms of the chosen layers, heads and queries, ``(B, L, H, Q, T)``."""
+        """Return the norms of the chosen layers, heads and queries, ``(B, L, H, Q, K)``."""
+        plane = sides_of(encoding, stack).plane
         if reducer is not None:  # one text: reduced rows of several cannot be padded
-            tokens = encoding.ids.shape[1]
-            return captured_norms(model, encoding, layers, heads, queries, tokens, reducer)
+            return captured_norms(model, encoding, layers, heads, queries, plane, reducer, stack)
         texts = [
-            captured_norms(model, encoding.row(row), layers, heads, queries, encoding.ids.shape[1])
+            captured_norms(model, encoding.row(row), layers, heads, queries, plane, stack=stack)
             for row in range(len(encoding))
         ]
         return CapturedAttention(

@@ -22,6 +22,7 @@ from model_understanding.attention.flow import (
     normalized_rows,
     require_mean_heads,
 )
+from model_understanding.model.attention_layout import Sides, Stack
 from model_understanding.model.blocks import module_list_members
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
@@ -37,9 +38,9 @@ class ValueZeroingReader(FlowReader):
 
     name = "value_zeroing"
 
-    def __init__(self, model: Model, tokens: int) -> None:
-        super().__init__(model, tokens)
-        self.block_reruns = tokens + 1
+    def __init__(self, model: Model, sides: Sides) -> None:
+        super().__init__(model, sides)
+        self.block_reruns = self.tokens + 1
         self._attended: LayerValues | None = None  # the layer whose block is still running
         self._layers_before: list[int] = []  # layers seen when each running block began
 
@@ -73,6 +74,8 @@ class ValueZeroingReader(FlowReader):
     ) -> None:
         if self.is_paused or self._layers_before.pop() == self.layers_seen or self._attended is None:
             return
+        if self._layers_before:  # a part of a block whose parts are a list too (T5)
+            return
         layer, self._attended = self._attended, None
         with self.paused(), torch.no_grad():
             distances = self._distances(layer.layer, module, arguments, keywords, output)
@@ -94,7 +97,7 @@ class ValueZeroingReader(FlowReader):
         keywords = {name: None if isinstance(value, Cache) else value for name, value in keywords.items()}
 
         def run(token: int | None) -> Tensor:
-            reader = _ZeroedValues(self.model, self.tokens, token)
+            reader = _ZeroedValues(self.model, self.sides, token)
             reader.layers_seen = self.layers_seen - 1  # the block's own layer comes again
             with AttentionCapture(reader):
                 states = self._states(module.forward(*arguments, **keywords))
@@ -121,8 +124,8 @@ class _ZeroedValues(AttentionReader):
 
     depth = Depth.VALUES
 
-    def __init__(self, model: Model, tokens: int, token: int | None) -> None:
-        super().__init__(model, tokens)
+    def __init__(self, model: Model, sides: Sides, token: int | None) -> None:
+        super().__init__(model, sides)
         self.token = token
         self.has_attended = False
 
@@ -184,7 +187,8 @@ class ValueZeroing:
         layers: Axis,
         heads: Axis,
         queries: Sequence[int] | None = None,
+        stack: Stack | None = None,
     ) -> CapturedAttention:
         """Return the map up to each chosen layer, ``(B, L, 1, Q, T)``."""
         require_mean_heads(heads, self.name)
-        return flow_map(model, encoding, layers, queries, self.start_layer, ValueZeroingReader)
+        return flow_map(model, encoding, layers, queries, self.start_layer, ValueZeroingReader, stack)

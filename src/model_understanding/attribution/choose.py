@@ -13,7 +13,7 @@ from model_understanding.attribution.integrated_gradients import IntegratedGradi
 from model_understanding.attribution.protocol import AttributionMethod
 from model_understanding.attribution.saliency import Saliency
 from model_understanding.errors import InputError
-from model_understanding.model.attention_layout import known_layout
+from model_understanding.model.attention_layout import has_stacks, known_layout
 from model_understanding.model.embeddings import has_embeddings
 from model_understanding.passes.runner import Runner
 from model_understanding.paths.baselines import resolved_baseline
@@ -96,4 +96,4 @@ def candidate_methods(
 
 def _has_attention(runner: Runner) -> bool:
     layout = known_layout(runner.model)
-    return bool(layout.layers) and layout.is_complete
+    return bool(layout.layers) and layout.is_complete and not has_stacks(runner.model)

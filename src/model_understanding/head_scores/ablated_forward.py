@@ -17,6 +17,7 @@ from model_understanding.attention.capture.layer import precise
 from model_understanding.attention.capture.mode import captured_forward
 from model_understanding.attention.capture.parts import LayerParts, ToHeads
 from model_understanding.attention.capture.reader import AttentionReader, Depth
+from model_understanding.model.attention_layout import Sides, Stack, sides_of
 from model_understanding.model.batching import Batches
 from model_understanding.model.guard import guarded
 from model_understanding.model.model import Model
@@ -40,6 +41,7 @@ def ablation_effects(
     targets: Sequence[Target] | CustomTarget,
     *,
     uses_mean: bool = False,
+    stack: Stack | None = None,
 ) -> Float[np.ndarray, "layers heads"]:
     """Return the target's value on a text minus its value without each head.
 
@@ -48,6 +50,7 @@ def ablation_effects(
         encoding: One text.
         targets: One target, or a function of the model's outputs.
         uses_mean: Whether a head's output is set to its mean over the text's tokens instead of to zero.
+        stack: Which stack of an encoder–decoder.
 
     Returns:
         Effects ``(L, H)`` in the target's unit.
@@ -58,10 +61,11 @@ def ablation_effects(
     """
     with guarded(model.module, gradients=False):
         if callable(targets):
-            return _effects(model, encoding, targets, None, uses_mean)
+            return _effects(model, encoding, targets, None, uses_mean, stack)
         parts = prefixes_of(model, encoding, entries_of([targets]), gradients=False)
         effects = [
-            _effects(model, encoding.prefix(length), targets, entries, uses_mean) for length, entries in parts
+            _effects(model, encoding.prefix(length), targets, entries, uses_mean, stack)
+            for length, entries in parts
         ]
         return np.sum(effects, axis=0)
 
@@ -72,10 +76,11 @@ def _effects(
     targets: Sequence[Target] | CustomTarget,
     entries: list[Entry] | None,
     uses_mean: bool,
+    stack: Stack | None,
 ) -> Float[np.ndarray, "layers heads"]:
-    tokens = text.ids.shape[1]
+    tokens, sides = text.ids.shape[1], sides_of(text, stack)
     keep_from = min(entry.position for entry in entries) if entries else 0
-    whole = _WholeText(model, tokens)
+    whole = _WholeText(model, sides)
 
     def value(reader: AttentionReader, rows: Encoding) -> Float[np.ndarray, " rows"]:
         outputs, logits = captured_forward(reader, rows, keep_from)
@@ -87,7 +92,7 @@ def _effects(
         return values[:, 0].double().cpu().numpy()
 
     def value_without(layer: int, outputs: _HeadOutputs, heads: range) -> Float[np.ndarray, " rows"]:
-        reader = _WithoutHeads(model, tokens, layer, heads, outputs, uses_mean=uses_mean)
+        reader = _WithoutHeads(model, sides, layer, heads, outputs, uses_mean=uses_mean)
         values = value(reader, text.repeated(len(heads)))
         reader.require_ablated()
         return values
@@ -132,8 +137,8 @@ class _WholeText(_AblationReader):
 
     depth = Depth.PROJECTION
 
-    def __init__(self, model: Model, tokens: int) -> None:
-        super().__init__(model, tokens)
+    def __init__(self, model: Model, sides: Sides) -> None:
+        super().__init__(model, sides)
         self.head_outputs: list[_HeadOutputs] = []
 
     def read_parts(self, parts: LayerParts) -> None:
@@ -146,7 +151,7 @@ class _WithoutHeads(_AblationReader):
 
     Args:
         model: The model.
-        tokens: Length of the text.
+        sides: How many tokens the text has, and the stack.
         layer: The layer.
         heads: The head that each row lacks.
         outputs: The heads' outputs of the text alone.
@@ -158,14 +163,14 @@ class _WithoutHeads(_AblationReader):
     def __init__(
         self,
         model: Model,
-        tokens: int,
+        sides: Sides,
         layer: int,
         heads: Sequence[int],
         outputs: _HeadOutputs,
         *,
         uses_mean: bool,
     ) -> None:
-        super().__init__(model, tokens)
+        super().__init__(model, sides)
         self.layers = (layer,)
         self._layer = layer
         self._heads = list(heads)
@@ -192,7 +197,7 @@ class _WithoutHeads(_AblationReader):
     def _require_layout(self, by_head: Tensor) -> None:
         """Raise where the outputs of a batch are not arranged as those of the text alone were."""
         width = self._outputs.last.shape[-1]
-        expected_shape = (len(self._heads), self.layout.heads_of(self._layer), self.tokens, width)
+        expected_shape = (len(self._heads), self.layout.heads_of(self._layer), self.queries, width)
         if tuple(by_head.shape) == expected_shape:
             expected = self._outputs.last.to(by_head.device)
             error = (precise(by_head[:, :, -1]) - expected).abs().amax()

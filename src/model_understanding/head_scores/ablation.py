@@ -63,4 +63,6 @@ class Ablation:
                 f"The head score 'ablation' needs one target. Got {count}.", hint="Pass one target."
             )
         uses_mean = self.replacement == "mean"
-        return ablation_effects(context.model, context.encoding, targets, uses_mean=uses_mean)
+        return ablation_effects(
+            context.model, context.encoding, targets, uses_mean=uses_mean, stack=context.stack
+        )

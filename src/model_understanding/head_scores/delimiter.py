@@ -39,7 +39,7 @@ class Delimiter:
 
     def measure(self, context: HeadScoreContext) -> RowMeasure:
         """Read each row's weight on delimiters."""
-        delimiters = torch.from_numpy(delimiters_of(context.encoding.tokens[0]))
+        delimiters = torch.from_numpy(delimiters_of(context.attended.keys))
 
         def read(block: RowBlock) -> Float[torch.Tensor, "batch heads rows 1"]:
             keys = delimiters[block.first_key : block.end_key].to(block.weights)

@@ -32,6 +32,7 @@ class Distance:
     signed: ClassVar[bool] = False
     maximum: ClassVar[float | None] = None
     needs_target: ClassVar[bool] = False
+    compares_positions: ClassVar[bool] = True
     cost: ClassVar[str] = "1 forward, shared"
     reference: ClassVar[str] = "Vig and Belinkov 2019"
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from model_understanding.errors import InputError
+from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.head_scores.attention_rows import RowMeasure, weights_at
 from model_understanding.head_scores.context import HeadScoreContext, head_means
 from model_understanding.head_scores.repeated_text import added_ids, repeated_random_text
@@ -48,6 +48,7 @@ class Induction:
     signed: ClassVar[bool] = False
     maximum: ClassVar[float | None] = 1.0
     needs_target: ClassVar[bool] = False
+    compares_positions: ClassVar[bool] = True
     cost: ClassVar[str] = "1 forward over random tokens"
     reference: ClassVar[str] = "Olsson et al. 2022"
 
@@ -62,6 +63,12 @@ class Induction:
         self, context: HeadScoreContext, means: Float[np.ndarray, "layers heads size"] | None
     ) -> Float[np.ndarray, "layers heads"]:
         """Return the score of every head."""
+        if context.stack is not None:
+            raise UnsupportedModelError(
+                "The score 'induction' is measured on texts that repeat random tokens, and "
+                f"{context.model.name} reads a text and writes another.",
+                hint="Use the score 'induction_in_text' with stack='encoder' or stack='decoder'.",
+            )
         added = added_ids(context.model, context.encoding)
         return _prefix_matching(context.model, added, self.period, self.sequences, self.seed)
 
@@ -105,12 +112,13 @@ class InductionInText:
     signed: ClassVar[bool] = False
     maximum: ClassVar[float | None] = 1.0
     needs_target: ClassVar[bool] = False
+    compares_positions: ClassVar[bool] = True
     cost: ClassVar[str] = "1 forward, shared"
     reference: ClassVar[str] = "Olsson et al. 2022"
 
     def measure(self, context: HeadScoreContext) -> RowMeasure:
         """Read each row's weight on the tokens after earlier copies of its token."""
-        following = _after_copies(context.encoding.tokens[0])
+        following = _after_copies(context.attended.queries)
         width = max(map(len, following), default=0)
         if not width:
             raise InputError(

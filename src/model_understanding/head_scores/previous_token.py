@@ -30,6 +30,7 @@ class PreviousToken:
     signed: ClassVar[bool] = False
     maximum: ClassVar[float | None] = 1.0
     needs_target: ClassVar[bool] = False
+    compares_positions: ClassVar[bool] = True
     cost: ClassVar[str] = "1 forward, shared"
     reference: ClassVar[str] = "Olsson et al. 2022"
 

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 
 class HeadScoreMethod(Protocol):
-    """Scores each attention head of a model on a text."""
+    """Scores each attention head of a model on a text.
+
+    A score that compares the positions of queries and keys says so in ``compares_positions``, a class
+    variable: it has no meaning for attention from one text to another.
+    """
 
     name: ClassVar[str]
     meaning: ClassVar[str]

@@ -14,7 +14,7 @@ from model_understanding.checks import index_in, whole_number
 from model_understanding.errors import InputError
 from model_understanding.head_scores.context import HeadScoreContext, head_means
 from model_understanding.head_scores.protocol import HeadScoreMethod
-from model_understanding.model.attention_layout import attention_layout
+from model_understanding.model.attention_layout import Stack, attention_layout, chosen_stack
 from model_understanding.model.model import Model
 from model_understanding.model.prefixes import read_in_one_pass
 from model_understanding.registry import DEFAULT_HEAD_SCORES, HEAD_SCORES
@@ -65,6 +65,8 @@ def scored_heads(
     target: Target | None = None,
     function: Callable[[Any], Any] | None = None,
     attribution: Attribution | None = None,
+    stack: str | None = None,
+    where_suited: bool = False,
 ) -> HeadScores:
     """Score every head of a model on a text.
 
@@ -75,12 +77,15 @@ def scored_heads(
         target: What is explained, for scores that need it.
         function: The caller's own function of the model's outputs, where that is the target.
         attribution: The saliency map to compare heads with.
+        stack: Which stack of an encoder–decoder; the default one where left out.
+        where_suited: Whether to leave out scores that have no meaning for the heads of that stack.
 
     Returns:
         The scores.
 
     Raises:
-        InputError: The text has only one token.
+        InputError: The text has only one token, or a score compares positions of one text, and the stack
+            attends from one to another.
         UnsupportedModelError: The model's attention cannot be read exactly.
     """
     tokens = encoding.tokens[0]
@@ -91,24 +96,32 @@ def scored_heads(
     started = time.perf_counter()
     encoding = read_in_one_pass(model, encoding, "The heads' attention comes")
     targets = function if function is not None else None if target is None else (target,)
-    context = HeadScoreContext(model=model, encoding=encoding, targets=targets, attribution=attribution)
 
-    def read() -> list[Float[np.ndarray, "layers heads"]]:
-        measures = [method.measure(context) for method in methods]
+    def read() -> tuple[Stack | None, list[HeadScoreMethod], list[Float[np.ndarray, "layers heads"]]]:
+        own = chosen_stack(model, stack)
+        suited = [method for method in methods if not where_suited or suits_stack(method, own)]
+        _require_one_text(suited, own)
+        context = HeadScoreContext(
+            model=model, encoding=encoding, targets=targets, attribution=attribution, stack=own
+        )
+        measures = [method.measure(context) for method in suited]
         used = [measure for measure in measures if measure is not None]
-        means = iter(head_means(model, encoding, used) if used else ())  # one forward pass for all of them
-        return [
+        # One forward pass for all of them.
+        means = iter(head_means(model, encoding, used, stack=own) if used else ())
+        scores = [
             method(context, None if measure is None else next(means)[0])
-            for method, measure in zip(methods, measures, strict=True)
+            for method, measure in zip(suited, measures, strict=True)
         ]
+        return own, suited, scores
 
-    scores = with_known_layout(model, encoding, read)
+    own, methods, scores = with_known_layout(model, encoding, read)
     seeds = {method.seed for method in methods if hasattr(method, "seed")}  # pyright: ignore[reportAttributeAccessIssue]
     return HeadScores(
         tokens=tokens,
         names=tuple(method.name for method in methods),
         scores=np.stack(scores),
-        layers=attention_layout(model).layers,
+        layers=attention_layout(model, own).layers,
+        stack=own,
         meanings=tuple(method.meaning for method in methods),
         signed=tuple(method.signed for method in methods),
         target=target,
@@ -121,6 +134,31 @@ def scored_heads(
             seed=seeds.pop() if len(seeds) == 1 else None,
         ),
     )
+
+
+def suits_stack(method: HeadScoreMethod, stack: Stack | None) -> bool:
+    """Return whether a score has a meaning for the heads of a stack.
+
+    Args:
+        method: The score.
+        stack: The stack of an encoder–decoder; ``None`` for a model that has only one.
+    """
+    if stack is None:
+        return True
+    is_of_random_text = method.name == "induction"
+    return not is_of_random_text and not (stack == "cross" and getattr(method, "compares_positions", False))
+
+
+def _require_one_text(methods: Sequence[HeadScoreMethod], stack: Stack | None) -> None:
+    """Raise InputError where a score compares positions of two texts."""
+    unsuited = [method.name for method in methods if not suits_stack(method, stack)]
+    if stack == "cross" and unsuited:
+        raise InputError(
+            f"The score {unsuited[0]!r} compares positions in one text; cross attention goes from the output "
+            "to the source.",
+            hint="Use stack='encoder' or stack='decoder', or the scores entropy, sink, delimiter, ablation or "
+            "saliency_agreement.",
+        )
 
 
 def top_heads(

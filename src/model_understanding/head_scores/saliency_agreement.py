@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 
 from model_understanding.attention.capture.layer import RowBlock
+from model_understanding.attention.sides import AttendedTokens
 from model_understanding.errors import InputError
 from model_understanding.head_scores.attention_rows import RowMeasure, whole_rows
 from model_understanding.head_scores.context import HeadScoreContext
@@ -24,8 +25,8 @@ class SaliencyAgreement:
 
     ``ρ( mean over q of weight_qk , |score_k| )`` over the tokens k that can contribute and are not special.
     The rows q are those whose answer is explained (of a language model the positions where its target is
-    read); of a classifier all of them. Between −1 and 1, 0 where a head attends to all tokens equally. All
-    scores of attention share one forward pass; the saliency map has its own cost where none is given.
+    read); of a classifier, and of an encoder, all of them. Between −1 and 1, 0 where a head attends to all
+    tokens equally. All scores of attention share one forward pass; the saliency map has its own cost where none is given.
 
     Raises:
         InputError: Fewer than three tokens can be compared, or the saliency map is of another text.
@@ -47,23 +48,25 @@ class SaliencyAgreement:
 
     def measure(self, context: HeadScoreContext) -> RowMeasure:
         """Read the rows whose answer is explained."""
-        tokens = context.encoding.ids.shape[1]
-        attribution = _attribution_of(context)
-        rows = sorted({position for target in attribution.targets for position in target.positions})
-        answering = torch.zeros(tokens, dtype=torch.bool)
-        answering[rows or range(tokens)] = True
-        if int(_compared(attribution).sum()) < _LEAST_TOKENS:
+        attribution, attended = _attribution_of(context), context.attended
+        queries, keys = len(attended.queries), len(attended.keys)
+        positions = {position for target in attribution.targets for position in target.positions}
+        rows = sorted(positions - {*range(attended.first_query)}) if context.stack != "encoder" else []
+        answering = torch.zeros(queries, dtype=torch.bool)
+        answering[[row - attended.first_query for row in rows] or range(queries)] = True
+        compared = int(_compared(attribution)[_of_keys(attended)].sum())
+        if compared < _LEAST_TOKENS:
             raise InputError(
                 f"saliency_agreement needs {_LEAST_TOKENS} tokens or more that are not special. The text has "
-                f"{int(_compared(attribution).sum())}.",
+                f"{compared}.",
                 hint="Pass a longer text, or use another score.",
             )
 
         def read(block: RowBlock) -> Float[torch.Tensor, "batch heads rows size"]:
-            return whole_rows(block, block.weights, tokens)
+            return whole_rows(block, block.weights, keys)
 
         return RowMeasure(
-            read=read, size=tokens, counted=lambda block: answering.to(block.rows.device)[block.rows]
+            read=read, size=keys, counted=lambda block: answering.to(block.rows.device)[block.rows]
         )
 
     def __call__(
@@ -71,9 +74,9 @@ class SaliencyAgreement:
     ) -> Float[np.ndarray, "layers heads"]:
         """Return the score of every head."""
         assert means is not None
-        attribution = _attribution_of(context)
-        compared = _compared(attribution)
-        important = np.abs(attribution.normalized().scores).sum(axis=0)[compared]
+        attribution, of_keys = _attribution_of(context), _of_keys(context.attended)
+        compared = _compared(attribution)[of_keys]
+        important = np.abs(attribution.normalized().scores).sum(axis=0)[of_keys][compared]
         attention = means[..., compared]
         # What differs by rounding alone shares a rank.
         steps = np.maximum(attention.max(axis=-1, keepdims=True), 1e-12) * _EQUAL
@@ -88,6 +91,12 @@ def _attribution_of(context: HeadScoreContext) -> Attribution:
             "saliency_agreement compares heads with a saliency map, and none was given.",
             hint="Pass attribution=visualizer.compute_saliency(text).",
         )
+    if context.stack == "decoder" and getattr(context.encoding, "source_length", None) is None:
+        raise InputError(
+            "The decoder of a classifier reads the text moved by one token, which is not what a saliency map "
+            "scores.",
+            hint="Use stack='encoder' or stack='cross'.",
+        )
     ids = context.encoding.tokens[0].ids
     if len(attribution.tokens) != len(ids) or (attribution.tokens.ids != ids).any():
         raise InputError(
@@ -96,6 +105,11 @@ def _attribution_of(context: HeadScoreContext) -> Attribution:
             hint="Pass the saliency map of this text.",
         )
     return attribution
+
+
+def _of_keys(attended: AttendedTokens) -> slice:
+    """Return which tokens of the text are the keys."""
+    return slice(attended.first_key, attended.first_key + len(attended.keys))
 
 
 def _compared(attribution: Attribution) -> np.ndarray:

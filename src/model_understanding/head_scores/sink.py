@@ -40,28 +40,30 @@ class Sink:
 
     def measure(self, context: HeadScoreContext) -> RowMeasure:
         """Read each row's weights, where it may attend, even attention over that, and whether it counts."""
-        tokens = context.encoding.ids.shape[1]
+        keys = len(context.attended.keys)
 
         def read(block: RowBlock) -> list[torch.Tensor]:
             counts = has_choice(block).to(block.weights)[:, None]
             allowed = block.allowed.to(block.weights)[:, None] * counts
             even = allowed / allowed.sum(dim=-1, keepdim=True).clamp(min=1)
             parts = (block.weights * counts, allowed, even)
-            return [*(whole_rows(block, part, tokens) for part in parts), counts[None, None]]
+            return [*(whole_rows(block, part, keys) for part in parts), counts[None, None]]
 
-        return RowMeasure(read=read, size=3 * tokens + 1, counted=lambda block: block.rows >= 0)
+        return RowMeasure(read=read, size=3 * keys + 1, counted=lambda block: block.rows >= 0)
 
     def __call__(
         self, context: HeadScoreContext, means: Float[np.ndarray, "layers heads size"] | None
     ) -> Float[np.ndarray, "layers heads"]:
         """Return the score of every head."""
         assert means is not None
-        tokens = context.encoding.ids.shape[1]
+        queries = len(context.attended.queries)
         weights, allowed, even = np.split(means[..., :-1], 3, axis=-1)
         sinks: set[int] = set()
         for layer in range(len(weights)):
-            reach = np.maximum(allowed[layer, 0], 1 / tokens)  # share of the rows that may attend to each key
-            rows = np.rint(tokens * allowed[layer, 0])
+            reach = np.maximum(
+                allowed[layer, 0], 1 / queries
+            )  # share of the rows that may attend to each key
+            rows = np.rint(queries * allowed[layer, 0])
             shares, uniform = weights[layer].mean(axis=0) / reach, even[layer, 0] / reach
             sinks.update(sinks_from_shares(shares, uniform, rows))
-        return weights[..., sorted(sinks)].sum(axis=-1) / np.maximum(means[..., -1], 1 / tokens)
+        return weights[..., sorted(sinks)].sum(axis=-1) / np.maximum(means[..., -1], 1 / queries)

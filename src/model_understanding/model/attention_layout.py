@@ -1,21 +1,71 @@
 """Which of a model's layers compute softmax attention, and with how many heads.
 
 What the configuration says is assumed until a forward pass shows something else. Then the layout is measured
-(``attention/capture/layout.py``) and kept with the model, so a plain model costs no pass of its own.
+(``attention/capture/layout.py``) and kept with the model, so a plain model costs no pass of its own. The
+layout of an encoder–decoder is always measured: it has one for each of its three stacks of attention.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from model_understanding.checks import index_in, is_whole
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.model.model import Model
 from model_understanding.model.settings import by_layer
+from model_understanding.text.encoding import Encoding
 
 _HINT = "Use compute_saliency instead: its default method works for every model."
 _METHOD_HINT = "Use a method that does not read attention, such as leave_one_out or saliency."
 _LOAD_HINT = "Load the model with attn_implementation='sdpa' or 'eager'."
-_MEASURED = "attention_layout"
+_MEASURED = "attention_layouts"
+
+Stack = Literal["encoder", "decoder", "cross"]
+"""The encoder's attention to itself, the decoder's to itself, and the decoder's to the encoder."""
+STACKS: tuple[Stack, ...] = ("cross", "encoder", "decoder")
+STACK_NAMES: dict[Stack, str] = {
+    "cross": "cross attention",
+    "encoder": "the encoder's self-attention",
+    "decoder": "the decoder's self-attention",
+}
+
+
+class Sides(NamedTuple):
+    """The sides of a text, and the stack that is read on them.
+
+    Args:
+        source: How many tokens the encoder reads, or the model's only stack.
+        output: How many tokens the decoder reads; as many where a model has one side only.
+        stack: The stack.
+    """
+
+    source: int
+    output: int
+    stack: Stack | None = None
+
+    @property
+    def queries(self) -> int:
+        """How many queries the stack has."""
+        return self.output if self.stack in ("decoder", "cross") else self.source
+
+    @property
+    def keys(self) -> int:
+        """How many keys the stack has."""
+        return self.output if self.stack == "decoder" else self.source
+
+    def of(self, stack: Stack | None) -> "Sides":
+        """Return the same sides for another stack."""
+        return self._replace(stack=stack)
+
+    @property
+    def plane(self) -> tuple[int, int]:
+        """Queries and keys."""
+        return self.queries, self.keys
+
+
+def sides_of(encoding: Encoding, stack: Stack | None = None) -> Sides:
+    """Return the sides of an encoded text; a classifier's decoder reads the whole text again."""
+    tokens, source = encoding.ids.shape[1], getattr(encoding, "source_length", None)
+    return Sides(tokens, tokens, stack) if source is None else Sides(source, tokens - source, stack)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +76,25 @@ class AttentionSite:
         layer: The model's own index of the layer in which it runs.
         heads: Its number of heads.
         unreadable: Why its weights cannot be read; ``None`` if they can.
+        stack: Which stack of an encoder–decoder it belongs to.
     """
 
     layer: int
     heads: int
     unreadable: str | None = None
+    stack: Stack | None = None
+
+
+class MovedIds(NamedTuple):
+    """The ids that the decoder of a classifier reads: the text's, moved to the right.
+
+    Args:
+        before: Ids of the positions before the text's first one.
+        wraps: Whether the last of these is the text's last id (mBART).
+    """
+
+    before: tuple[int, ...]
+    wraps: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +102,36 @@ class AttentionLayout:
     """The attention of a model's layers, in the order in which a forward pass computes it.
 
     Args:
-        sites: What a forward pass shows in the form of attention over all tokens.
-        depth: How many layers the model has, with attention or without.
+        sites: What a forward pass shows in the form of attention over all tokens, in any stack.
+        depth: How many layers the model, or the stack, has, with attention or without.
         unreadable: Layers whose attention has another form, and why it cannot be read.
         tokens: Length of the text on which it was measured; ``None`` if the configuration says so.
-        is_encoder: Whether these are the layers of an encoder whose decoder attends besides.
+        stack: Which stack of an encoder–decoder this is about.
         needs_all_logits: Whether some layers run only for the positions whose logits are computed.
+        decoder_reads: How the ids that a decoder reads follow from the text's, where it reads these again.
     """
 
     sites: tuple[AttentionSite, ...]
     depth: int
     unreadable: tuple[tuple[int, str], ...] = ()
     tokens: int | None = None
-    is_encoder: bool = False
+    stack: Stack | None = None
     needs_all_logits: bool = False
+    decoder_reads: "MovedIds | None" = None
+
+    def reads(self, site: AttentionSite) -> bool:
+        """Return whether a site is of this stack, and can be read."""
+        return site.unreadable is None and site.stack == self.stack
 
     @property
     def layers(self) -> tuple[int, ...]:
         """The layers whose attention can be read, by the model's own index."""
-        return tuple(site.layer for site in self.sites if site.unreadable is None)
+        return tuple(site.layer for site in self.sites if self.reads(site))
 
     @property
     def is_complete(self) -> bool:
-        """Whether the attention of every layer of the model can be read."""
-        return self.layers == tuple(range(self.depth)) and not self.is_encoder
+        """Whether the attention of every layer can be read."""
+        return self.layers == tuple(range(self.depth))
 
     @property
     def cautions(self) -> tuple[str, ...]:
@@ -73,11 +143,6 @@ class AttentionLayout:
             layers = listed(tuple(layer for layer, _ in self.unreadable))
             reasons = "; ".join(dict.fromkeys(why for _, why in self.unreadable))
             cautions = [f"The attention of {layers} is not shown: {reasons}."]
-        if self.is_encoder:
-            cautions.append(
-                "Only the encoder's self-attention is shown, "
-                "not the decoder's attention to itself and to the encoder."
-            )
         return tuple(cautions)
 
     def heads_of(self, layer: int) -> int:
@@ -87,7 +152,7 @@ class AttentionLayout:
     def position(self, layer: int) -> int:
         """Return which of the sites is that of a layer."""
         return next(
-            index for index, site in enumerate(self.sites) if site.layer == layer and site.unreadable is None
+            index for index, site in enumerate(self.sites) if site.layer == layer and self.reads(site)
         )
 
     def layer_of(self, index: Any, what: str = "layer") -> int:
@@ -147,22 +212,79 @@ class AttentionLayout:
         return f"Of {self.depth} layers, {listed(layers)} have attention that can be read"
 
 
+_NO_ATTENTION = AttentionLayout((), 0, tokens=0)
+
+
 def listed(layers: tuple[int, ...]) -> str:
     """Return layers as in ``layers 1, 3 and 5``."""
     *others, last = map(str, layers)
     return f"layers {', '.join(others)} and {last}" if others else f"layer {last}"
 
 
-def attention_layout(model: Model) -> AttentionLayout:
+def has_stacks(model: Model) -> bool:
+    """Return whether a model may be an encoder–decoder, whose layout must be measured."""
+    return bool(getattr(model.config, "is_encoder_decoder", False))
+
+
+def chosen_stack(model: Model, stack: str | None = None) -> Stack | None:
+    """Return which stack of a measured model is meant; ``None`` for a model that has only one.
+
+    Args:
+        model: The model.
+        stack: The name that the caller gave. Left out: of a language model cross attention, of others the
+            encoder's self-attention, or the first that can be read.
+
+    Raises:
+        InputError: The model has no such stack.
+    """
+    layouts = known_layouts(model)
+    if stack is None:
+        default = STACKS if model.is_language_model else ("encoder", "cross", "decoder")
+        present = [name for name in default if name in layouts]
+        readable = [name for name in present if layouts[name].layers]
+        return next(iter((*readable, *present)), None)
+    if not isinstance(stack, str) or stack not in STACKS:
+        raise InputError(
+            f"Unknown stack {stack!r}. Allowed: {', '.join(map(repr, STACKS))}.",
+            hint="Leave stack out for the default one.",
+        )
+    if stack not in layouts:
+        raise InputError(
+            f"stack={stack!r} chooses the attention of an encoder–decoder, and {model.name} is none.",
+            hint="Leave stack out.",
+        )
+    return stack
+
+
+def readable_stacks(model: Model) -> tuple[Stack | None, ...]:
+    """Return the stacks of a measured model whose attention can be read, the default one first."""
+    layouts = known_layouts(model)
+    default = chosen_stack(model)
+    others = [stack for stack in STACKS if stack in layouts and stack != default and layouts[stack].layers]
+    return (default, *others)
+
+
+def attention_layout(model: Model, stack: Stack | None = None) -> AttentionLayout:
     """Return the attention of a model's layers: as measured, or else as its configuration says.
+
+    Args:
+        model: The model.
+        stack: Which stack of an encoder–decoder.
 
     Raises:
         UnsupportedModelError: The model has no attention that can be read.
     """
-    layout = known_layout(model)
+    layout = known_layout(model, stack)
     if layout.layers:
         return layout
     implementation = getattr(model.config, "_attn_implementation", None)
+    if stack is not None:
+        others = [name for name, other in known_layouts(model).items() if name is not None and other.layers]
+        reasons = "; ".join(dict.fromkeys(why for _, why in layout.unreadable)) or "no softmax was found"
+        hint = f"Use stack={others[0]!r}, which can be read, or compute_saliency." if others else _HINT
+        raise UnsupportedModelError(
+            f"Could not read {STACK_NAMES[stack]} of {model.name} exactly: {reasons}.", hint=hint
+        )
     if layout.unreadable:
         layer, why = layout.unreadable[0]
         raise UnsupportedModelError(
@@ -178,15 +300,30 @@ def attention_layout(model: Model) -> AttentionLayout:
     raise UnsupportedModelError(f"Models of type {model.config.model_type!r} have no attention.", hint=_HINT)
 
 
-def known_layout(model: Model) -> AttentionLayout:
-    """Return what is known of a model's attention, which may be that it has none."""
+def known_layout(model: Model, stack: Stack | None = None) -> AttentionLayout:
+    """Return what is known of a model's attention, which may be that it has none.
+
+    Args:
+        model: The model.
+        stack: Which stack of an encoder–decoder.
+    """
+    return known_layouts(model).get(stack, _NO_ATTENTION)
+
+
+def layouts_are_measured(model: Model) -> bool:
+    """Return whether a forward pass has shown the layout, rather than the configuration."""
+    return _MEASURED in model.actual.measured
+
+
+def keep_layouts(model: Model, layouts: dict[Stack | None, AttentionLayout]) -> None:
+    """Keep measured layouts with the model, that of each stack."""
+    model.actual.measured[_MEASURED] = layouts
+
+
+def known_layouts(model: Model) -> dict[Stack | None, AttentionLayout]:
+    """Return what is known of each stack; one of no stack for a model that has only one."""
     measured = model.actual.measured.get(_MEASURED)
-    return _configured(model.config) if measured is None else measured
-
-
-def keep_layout(model: Model, layout: AttentionLayout) -> None:
-    """Keep a measured layout with the model."""
-    model.actual.measured[_MEASURED] = layout
+    return {None: _configured(model.config)} if measured is None else measured
 
 
 def _configured(config: Any) -> AttentionLayout:
@@ -202,8 +339,7 @@ def _configured(config: Any) -> AttentionLayout:
         for layer, (count, name) in enumerate(zip(counts, types, strict=False))
         if count and _is_softmax_attention(name)
     ]
-    is_encoder = bool(getattr(config, "is_encoder_decoder", False))
-    return AttentionLayout(tuple(sites), depth, is_encoder=is_encoder)
+    return AttentionLayout(tuple(sites), depth)
 
 
 def _is_softmax_attention(layer_type: str) -> bool:
@@ -214,6 +350,7 @@ def require_attention_in_every_layer(
     model: Model,
     method: str,
     hint: str = "Use a method that does not read attention, such as leave_one_out or saliency.",
+    stack: Stack | None = None,
 ) -> int:
     """Return how many layers a model has, after checking that each one computes softmax attention.
 
@@ -221,15 +358,16 @@ def require_attention_in_every_layer(
         model: The model.
         method: The method that needs them, for the message.
         hint: The hint of the error.
+        stack: The stack of an encoder–decoder whose layers it follows.
 
     Raises:
         UnsupportedModelError: Some layers have no softmax attention.
     """
-    layout = known_layout(model)
-    if layout.is_encoder:
+    if stack is None and has_stacks(model) and None not in known_layouts(model):
         raise UnsupportedModelError(
             f"{method} follows one stack of layers, and {model.name} is an encoder–decoder.", hint=hint
         )
+    layout = known_layout(model, stack)
     if not layout.is_complete or not layout.layers:
         without = layout.depth - len(layout.layers)
         raise UnsupportedModelError(

@@ -59,6 +59,8 @@ class AttentionMap(Drawn):
         places: Position of the key of each of the C largest weights, shape ``(L, H, Q, C)``, −1 for unused
             entries; ``None`` if all cells are stored.
         keep: What was kept: ``rows``, ``top:C``, ``pooled:N`` or ``mass``.
+        stack: For an encoder–decoder: ``cross`` (the decoder's attention to the source), ``encoder`` or
+            ``decoder`` (their attention to themselves); else ``None``.
         left_out: What the map omits, in sentences that every view shows.
         ranking: Heads ranked by a score, if the heads were selected by one. The map has every layer and every
             head in the ranking, so ``.matrix(layer, head)`` works for each; heads that the map does not have
@@ -85,6 +87,7 @@ class AttentionMap(Drawn):
     sinks: tuple[int, ...] | None = None
     places: Int[np.ndarray, "layers heads queries kept"] | None = None
     keep: str = "rows"
+    stack: str | None = None
     left_out: tuple[str, ...] = ()
     ranking: tuple[RankedHead, ...] = ()
     parameters: dict[str, Any] = field(default_factory=dict)

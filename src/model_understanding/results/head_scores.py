@@ -51,6 +51,7 @@ class HeadScores(Displayed):
         signed: Whether the sign of each score has a meaning; signed scores are ranked by magnitude.
         target: The target, for scores that measure the effect of a head on the output.
         layers: Index in the model of each of the L layers; all from 0 if omitted.
+        stack: For an encoder–decoder, whose heads these are: ``cross``, ``encoder`` or ``decoder``.
         parameters: Parameters of each score, by its name.
         provenance: Origin of the scores.
 
@@ -71,6 +72,7 @@ class HeadScores(Displayed):
     signed: tuple[bool, ...]
     target: Target | None = None
     layers: tuple[int, ...] = ()
+    stack: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
 

@@ -41,8 +41,8 @@ class LayerWeights(Protocol):
     """One layer's attention weights, however the model computed them."""
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Texts, heads and tokens."""
+    def shape(self) -> tuple[int, int, int, int]:
+        """Texts, heads, queries and keys."""
         ...
 
     @property
@@ -80,8 +80,8 @@ def row_blocks(layer: LayerWeights, queries: Sequence[int]) -> Iterator[RowBlock
     Yields:
         Blocks, in the order of the rows; none is kept here.
     """
-    batch, heads, tokens = layer.shape
-    size = max(_LEAST_ROWS, CELLS_AT_ONCE // (batch * heads * tokens))
+    batch, heads, _, keys = layer.shape
+    size = max(_LEAST_ROWS, CELLS_AT_ONCE // (batch * heads * keys))
     for start in range(0, len(queries), size):
         yield layer.block(start, queries[start : start + size])
 
@@ -98,17 +98,17 @@ class FusedWeights:
         scale: Factor of the scores.
     """
 
-    query: Float[Tensor, "batch heads tokens width"]
-    key: Float[Tensor, "batch groups tokens width"]
+    query: Float[Tensor, "batch heads queries width"]
+    key: Float[Tensor, "batch groups keys width"]
     mask: Tensor | None
     is_causal: bool
     scale: float
     in_memory = False
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Texts, heads and tokens."""
-        return self.query.shape[0], self.query.shape[1], self.query.shape[2]
+    def shape(self) -> tuple[int, int, int, int]:
+        """Texts, heads, queries and keys."""
+        return *self.query.shape[:3], self.key.shape[2]
 
     @property
     def attends_ahead(self) -> bool:
@@ -167,14 +167,14 @@ class EagerWeights:
         allowed: Which cells some head may attend to.
     """
 
-    weights: Float[Tensor, "batch heads tokens tokens"]
-    allowed: Bool[Tensor, "batch tokens tokens"]
+    weights: Float[Tensor, "batch heads queries keys"]
+    allowed: Bool[Tensor, "batch queries keys"]
     in_memory = True
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """Texts, heads and tokens."""
-        return self.weights.shape[0], self.weights.shape[1], self.weights.shape[2]
+    def shape(self) -> tuple[int, int, int, int]:
+        """Texts, heads, queries and keys."""
+        return tuple(self.weights.shape)  # pyright: ignore[reportReturnType]
 
     @property
     def attends_ahead(self) -> bool:

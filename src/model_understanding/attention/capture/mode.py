@@ -31,10 +31,11 @@ from model_understanding.attention.capture.reader import AttentionReader, Depth
 from model_understanding.attention.capture.recognition import (
     FUSED,
     SOFTMAX,
+    Plane,
     axis_of_softmax,
     fused_arguments,
     fused_heads,
-    is_attention,
+    plane_of_softmax,
 )
 from model_understanding.attention.capture.record import Recorder, recorded_text
 from model_understanding.errors import UnsupportedModelError
@@ -66,13 +67,13 @@ def captured_forward(
     text = recorded_text(reader, encoding) if keep_from is None else None
     if keep_from is None:
         keep_from = encoding.ids.shape[1] - 1 if reader.model.is_language_model else 0
-    if text is not None and not text.is_kept:
-        recorder = Recorder(reader.model, reader.tokens)
+    if text is not None and not text.is_kept_for(reader):
+        recorder = Recorder(reader.model, reader.sides)
         try:
             text.keep(recorder, *_run(recorder, encoding, keep_from))
         except UnsupportedModelError:
             text.give_up(reader)
-    if text is not None and text.is_kept:
+    if text is not None and text.is_kept_for(reader):
         return text.read_by(reader)
     return _run(reader, encoding, keep_from)
 
@@ -125,7 +126,9 @@ class AttentionCapture(TorchFunctionMode):
     def __init__(self, reader: AttentionReader) -> None:
         super().__init__()
         self._reader = reader
-        self._tokens = reader.tokens
+        self._sides = reader.sides
+        stacks = dict.fromkeys(site.stack for site in reader.layout.sites)
+        self._planes = {reader.sides.of(stack).plane for stack in stacks}
         self._unexpected: str | None = None
         self._pending: _PendingLayer | None = None
         self._projections = ProjectionFinder(reader) if reader.depth >= Depth.PROJECTION else None
@@ -193,13 +196,13 @@ class AttentionCapture(TorchFunctionMode):
         self, arguments: tuple[Any, ...], keywords: dict[str, Any], probabilities: Tensor
     ) -> None:
         scores = arguments[0] if arguments else keywords["input"]
-        if not is_attention(scores, axis_of_softmax(arguments, keywords), self._tokens):
-            return
-        layer = self._next_layer(scores.shape[1])
+        plane = plane_of_softmax(scores, axis_of_softmax(arguments, keywords), self._planes)
+        layer = self._next_layer(scores.shape[1], plane) if plane else None
         if layer is None:
             return
-        allowed = (scores.detach()[..., : self._tokens] > masked_below(scores.dtype)).any(dim=1)
-        weights = EagerWeights(probabilities.detach()[..., : self._tokens], allowed)
+        keys = self._reader.keys
+        allowed = (scores.detach()[..., :keys] > masked_below(scores.dtype)).any(dim=1)
+        weights = EagerWeights(probabilities.detach()[..., :keys], allowed)
         self._read_weights(layer, weights, scores, [probabilities])
 
     def _read_weights(
@@ -211,11 +214,13 @@ class AttentionCapture(TorchFunctionMode):
         self._require_values()
         self._pending = _PendingLayer(layer, weights, copies)
 
-    def _next_layer(self, heads: int) -> int | None:
+    def _next_layer(self, heads: int, plane: Plane) -> int | None:
         """Count a layer of some heads; return its index if it is to be read."""
         reader = self._reader
         site = self._next_site()
-        if site is None or site.unreadable is not None:
+        if site is not None and plane != self._sides.of(site.stack).plane:
+            self._unexpected = f"expected attention of another shape than {plane[0]} × {plane[1]}"
+        if site is None or not reader.layout.reads(site):
             return None
         if heads != site.heads:
             self._unexpected = f"expected {site.heads} heads in layer {site.layer}, found {heads}"
@@ -231,8 +236,8 @@ class AttentionCapture(TorchFunctionMode):
         return (
             isinstance(result, Tensor)
             and result.ndim in (3, 4)
-            and result.shape[-2] == self._tokens
-            and result.shape[-1] in (self._tokens, self._tokens + 1)
+            and result.shape[-2] == self._reader.queries
+            and result.shape[-1] in (self._reader.keys, self._reader.keys + 1)
         )
 
     def _fused_weights(
@@ -248,7 +253,8 @@ class AttentionCapture(TorchFunctionMode):
     ) -> FusedWeights:
         """Return the weights of a fused kernel's arguments."""
         query, key = query.detach(), key.detach()
-        heads = fused_heads(query, key, self._tokens)
+        attention = fused_heads(query, key, self._planes)
+        heads = attention[0] if attention else query.shape[1]
         if query.shape[1] != heads:
             query = query.reshape(query.shape[0], heads, 1, -1)
             attn_mask = None if attn_mask is None else attn_mask[:, :1, :1]
@@ -261,10 +267,10 @@ class AttentionCapture(TorchFunctionMode):
         """Run a fused kernel, and read the layer that it computes."""
         given = fused_arguments(arguments, keywords)
         query, key = given["query"], given["key"]
-        heads = fused_heads(query, key, self._tokens)
-        if not heads and query.ndim == 4 and self._reader.layout.tokens is None:
+        attention = fused_heads(query, key, self._planes)
+        if not attention and query.ndim == 4 and self._reader.layout.tokens is None:
             self._unexpected = f"queries have the shape {tuple(query.shape)} and keys {tuple(key.shape)}"
-        layer = self._next_layer(heads) if heads else None
+        layer = self._next_layer(*attention) if attention else None
         if layer is None:
             return FUSED(*arguments, **keywords)
         weights = self._fused_weights(**given)
@@ -304,8 +310,8 @@ class AttentionCapture(TorchFunctionMode):
         return _handed_on(output)
 
     def _by_shape(self, weights: LayerWeights) -> ToHeads:
-        batch, heads, tokens = weights.shape
-        return lambda output: output.reshape(batch, heads, tokens, -1)
+        batch, heads, queries, _ = weights.shape
+        return lambda output: output.reshape(batch, heads, queries, -1)
 
     def _close(self, pending: _PendingLayer, values: Tensor, output: Tensor, to_heads: ToHeads) -> None:
         """Hand a layer with its values to the reader, unless its outputs alone were needed."""
@@ -314,7 +320,8 @@ class AttentionCapture(TorchFunctionMode):
             return
         values = _for_each_head(values, pending.weights.shape[1])
         read = LayerValues(pending.layer, pending.weights, values, output, to_heads)
-        if read.head_outputs.shape != values.shape:
+        expected = (len(values), self._reader.queries, values.shape[-1])
+        if values.shape[1] != self._reader.keys or read.head_outputs.shape != expected:
             raise self._reader.refusal(read.layer, f"its values have the shape {tuple(values.shape)}")
         if not _is_weighted_sum(read):
             raise self._reader.refusal(read.layer, "its output is not its weights times its values")
@@ -363,7 +370,7 @@ def _for_each_head(values: Tensor, heads: int) -> Tensor:
 
 def _is_weighted_sum(read: LayerValues) -> bool:
     """Return whether the last row of weights, times the values, is what the model computed."""
-    last = read.values.shape[1] - 1
+    last = read.weights.shape[2] - 1
     block = read.weights.block(0, [last])
     values = precise(read.values[:, block.first_key : block.end_key])
     expected, output = (block.weights[0].to(values.dtype) @ values)[:, 0], precise(read.head_outputs[:, -1])

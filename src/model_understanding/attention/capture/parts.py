@@ -8,7 +8,7 @@ from torch import Tensor
 
 from model_understanding.attention.capture.layer import LayerWeights, precise
 
-ToHeads = Callable[[Tensor], Float[Tensor, "batch heads tokens width"]]
+ToHeads = Callable[[Tensor], Float[Tensor, "batch heads queries width"]]
 """Arranges what an attention layer computed, or its gradient, by heads: a view where that is possible."""
 
 
@@ -26,16 +26,16 @@ class LayerValues:
 
     layer: int
     weights: LayerWeights
-    values: Float[Tensor, "heads tokens width"]
+    values: Float[Tensor, "heads keys width"]
     output: Tensor
     to_heads: ToHeads
 
     @property
-    def head_outputs(self) -> Float[Tensor, "heads tokens width"]:
-        """What each head gives at each token, without a graph."""
+    def head_outputs(self) -> Float[Tensor, "heads queries width"]:
+        """What each head gives at each query, without a graph."""
         return self.by_head(self.output.detach())
 
-    def by_head(self, output: Tensor) -> Float[Tensor, "heads tokens width"]:
+    def by_head(self, output: Tensor) -> Float[Tensor, "heads queries width"]:
         """Return the output, or something of its shape, by heads."""
         return self.to_heads(output)[0]
 

@@ -59,7 +59,7 @@ class ProjectionFinder:
 
     def __init__(self, reader: AttentionReader) -> None:
         self._reader = reader
-        self._tokens = reader.tokens
+        self._tokens = reader.queries
         self._with_residual = reader.depth >= Depth.RESIDUAL
         self._search: _Search | None = None
         self._entered: list[Tensor] = []  # what entered each block that is running

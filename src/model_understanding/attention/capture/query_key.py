@@ -24,6 +24,7 @@ from model_understanding.attention.capture.layer import (
 from model_understanding.attention.capture.mode import captured_forward
 from model_understanding.attention.capture.reader import AttentionReader
 from model_understanding.errors import NumericalError, UnsupportedModelError
+from model_understanding.model.attention_layout import Sides, Stack, sides_of
 from model_understanding.model.guard import guarded
 from model_understanding.model.model import Model
 from model_understanding.model.operations import DIVISIONS, MULTIPLICATIONS, PRODUCTS, is_number
@@ -55,7 +56,9 @@ class QueryKeyReading(NamedTuple):
     rival: float | None
 
 
-def read_query_key(model: Model, encoding: Encoding, layer: int, head: int, query: int) -> QueryKeyReading:
+def read_query_key(
+    model: Model, encoding: Encoding, layer: int, head: int, query: int, stack: Stack | None = None
+) -> QueryKeyReading:
     """Run one text once and read one query of one head with all its keys.
 
     Args:
@@ -64,12 +67,13 @@ def read_query_key(model: Model, encoding: Encoding, layer: int, head: int, quer
         layer: The layer, by the model's own index.
         head: The head, from 0.
         query: The position of the query.
+        stack: Which stack of an encoder–decoder.
 
     Raises:
         UnsupportedModelError: The queries and keys of this model cannot be found, or what they give is not
             the model's own weights.
     """
-    reader = _QueryKeyReader(model, encoding.ids.shape[1], layer, head, query)
+    reader = _QueryKeyReader(model, sides_of(encoding, stack), layer, head, query)
     with guarded(model.module, gradients=False), reader.trace:
         captured_forward(reader, encoding)
     if reader.reading is None:
@@ -84,13 +88,13 @@ def read_query_key(model: Model, encoding: Encoding, layer: int, head: int, quer
 class _QueryKeyReader(AttentionReader):
     """Reads one query of one head and all its keys."""
 
-    def __init__(self, model: Model, tokens: int, layer: int, head: int, query: int) -> None:
-        super().__init__(model, tokens)
+    def __init__(self, model: Model, sides: Sides, layer: int, head: int, query: int) -> None:
+        super().__init__(model, sides)
         self.layers = (layer,)
         self.reading: QueryKeyReading | None = None
         position = self.layout.position(layer)
         self._heads, self._head, self._query = self.layout.heads_of(layer), head, query
-        self.trace = _ScoreTrace(tokens, self._heads, lambda: self.layers_seen == position)
+        self.trace = _ScoreTrace(sides, self._heads, lambda: self.layers_seen == position)
 
     def read_weights(self, layer: int, weights: LayerWeights, scores: Tensor | None) -> None:
         """Read the layer's query and keys."""
@@ -101,16 +105,16 @@ class _QueryKeyReader(AttentionReader):
 
     def _read_fused(self, layer: FusedWeights) -> None:
         row = self._query
-        mask = layer.query.new_zeros(1, 1, 1, self.tokens) if layer.mask is None else layer.mask
-        mask = mask.expand(1, layer.shape[1], -1, self.tokens)[0, self._head]
+        mask = layer.query.new_zeros(1, 1, 1, self.keys) if layer.mask is None else layer.mask
+        mask = mask.expand(1, layer.shape[1], -1, self.keys)[0, self._head]
         mask = mask[row if mask.shape[0] > 1 else 0]
         allowed = may_attend(mask)
         if layer.is_causal:
-            allowed = allowed & (torch.arange(self.tokens, device=allowed.device) <= row)
+            allowed = allowed & (torch.arange(self.keys, device=allowed.device) <= row)
         is_added = mask.dtype != torch.bool
-        additions = torch.where(allowed, mask, 0) if is_added else layer.query.new_zeros(self.tokens)
+        additions = torch.where(allowed, mask, 0) if is_added else layer.query.new_zeros(self.keys)
         block = layer.block(0, [row])
-        weights = torch.zeros(self.tokens, dtype=block.weights.dtype)
+        weights = torch.zeros(self.keys, dtype=block.weights.dtype)
         weights[block.first_key : block.end_key] = block.weights[0, self._head, 0].cpu()
         query, keys, scale = self._of_head(layer.query, layer.key, layer.scale)
         self._keep(query, keys, scale, additions, allowed, weights)
@@ -122,22 +126,22 @@ class _QueryKeyReader(AttentionReader):
         row = precise(scores.detach()[0, self._head, self._query])
         query, keys, scale = self._of_head(source.query, source.key, source.scale)
         products = (keys @ query) * scale
-        allowed = row[: self.tokens] > masked_below(scores.dtype)
-        additions = torch.where(allowed, row[: self.tokens] - products, 0)
+        allowed = row[: self.keys] > masked_below(scores.dtype)
+        additions = torch.where(allowed, row[: self.keys] - products, 0)
         weights = layer.weights[0, self._head, self._query]
         rival = None
-        if len(row) > self.tokens:  # subtracting one number from all scores of a row changes no weight
+        if len(row) > self.keys:  # subtracting one number from all scores of a row changes no weight
             shift = additions[allowed].mean()
             if bool((additions[allowed] - shift).abs().max() <= _TOLERANCE * products.abs().max()):
                 additions, row = torch.zeros_like(additions), row - shift
-            rival = float(row[self.tokens])
+            rival = float(row[self.keys])
         self._keep(query, keys, scale, additions, allowed, weights, rival)
         self.trace.clear()
 
     def _of_head(self, query: Tensor, key: Tensor, scale: float) -> tuple[Tensor, Tensor, float]:
         """Return one head's query and keys; several heads may share their keys."""
-        queries = query.detach().reshape(-1, self.tokens, query.shape[-1])
-        keys = key.detach().reshape(-1, self.tokens, key.shape[-1])
+        queries = query.detach().reshape(-1, self.queries, query.shape[-1])
+        keys = key.detach().reshape(-1, self.keys, key.shape[-1])
         group = self._head * len(keys) // self._heads
         return precise(queries[self._head, self._query]), precise(keys[group]), scale
 
@@ -176,15 +180,15 @@ class _ScoreTrace(TorchFunctionMode):
     """Follows eager code's scores from the product of queries and keys to the softmax.
 
     Args:
-        tokens: Length of the text.
+        sides: How many queries and keys there are.
         head_count: How many heads a layer has.
         is_active: Returns whether what runs now is to be followed.
     """
 
-    def __init__(self, tokens: int, head_count: int, is_active: Callable[[], bool]) -> None:
+    def __init__(self, sides: Sides, head_count: int, is_active: Callable[[], bool]) -> None:
         super().__init__()
         self._is_active = is_active
-        self._tokens = tokens
+        self._queries, self._keys = sides.plane
         self._head_count = head_count
         self._traced: dict[int, _TracedScores] = {}
 
@@ -218,17 +222,18 @@ class _ScoreTrace(TorchFunctionMode):
         return result
 
     def _begin(self, query: Any, key: Any, scale: float, result: Tensor) -> None:
-        if result.shape[-2:] != (self._tokens, self._tokens) or key.shape[-2] != query.shape[-1]:
+        if result.shape[-2:] != (self._queries, self._keys) or key.shape[-2] != query.shape[-1]:
             return
-        size = self._tokens * query.shape[-1]
-        heads, groups = query.numel() // size, max(key.numel() // size, 1)
+        width = query.shape[-1]
+        heads = query.numel() // (self._queries * width)
+        groups = max(key.numel() // (self._keys * width), 1)
         if heads == self._head_count and heads % groups == 0:
             self._traced[id(result)] = _TracedScores(result, query, key.transpose(-1, -2), scale, False)
 
     def _continue(self, name: str, arguments: tuple[Any, ...], result: Tensor) -> None:
         flat = [part for one in arguments for part in (one if isinstance(one, tuple | list) else [one])]
         sources = [self._traced[id(part)] for part in flat if id(part) in self._traced]
-        has_rows = result.ndim >= 3 and result.shape[-2] == self._tokens and result.shape[-1] >= self._tokens
+        has_rows = result.ndim >= 3 and result.shape[-2] == self._queries and result.shape[-1] >= self._keys
         if not sources or not has_rows or not result.is_floating_point():
             return
         scale = sources[0].scale

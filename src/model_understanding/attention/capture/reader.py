@@ -10,7 +10,7 @@ from torch import Tensor
 from model_understanding.attention.capture.layer import LayerWeights
 from model_understanding.attention.capture.parts import LayerParts, LayerValues, ToHeads
 from model_understanding.errors import UnsupportedModelError
-from model_understanding.model.attention_layout import attention_layout
+from model_understanding.model.attention_layout import Sides, attention_layout
 from model_understanding.model.model import Model
 
 
@@ -37,7 +37,7 @@ class AttentionReader:
 
     Args:
         model: The model.
-        tokens: Length of the sequence.
+        sides: How many tokens the text has, and which stack of an encoder–decoder is read.
 
     Raises:
         UnsupportedModelError: The model has no attention.
@@ -54,10 +54,11 @@ class AttentionReader:
     block_reruns = 0
     """How often each block is run again, each time as costly as a forward pass."""
 
-    def __init__(self, model: Model, tokens: int) -> None:
+    def __init__(self, model: Model, sides: Sides) -> None:
         self.model = model
-        self.tokens = tokens
-        self.layout = attention_layout(model)
+        self.sides = sides
+        self.queries, self.keys = sides.plane
+        self.layout = attention_layout(model, sides.stack)
         """Which layers attend; layers are called by the model's own index."""
         self.layers_seen = 0
         """How many attention layers the forward pass has come to, as the mode counts them."""

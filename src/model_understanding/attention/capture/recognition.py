@@ -1,5 +1,6 @@
 """What the operations of attention look like: a fused kernel, or a softmax over the scores of all tokens."""
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -9,20 +10,30 @@ SOFTMAX = frozenset({torch.nn.functional.softmax, torch.softmax, Tensor.softmax}
 FUSED = torch.nn.functional.scaled_dot_product_attention
 _FUSED_ARGUMENTS = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
 
+Plane = tuple[int, int]
+"""Numbers of queries and of keys."""
+
 
 def fused_arguments(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a fused kernel by name."""
     return dict(zip(_FUSED_ARGUMENTS, arguments, strict=False)) | keywords
 
 
-def fused_heads(query: Tensor, key: Tensor, tokens: int) -> int:
-    """Return the number of heads of a fused kernel that attends from all tokens to all; else 0."""
+def fused_heads(query: Tensor, key: Tensor, planes: Collection[Plane]) -> tuple[int, Plane] | None:
+    """Return the number of heads of a fused kernel that attends from all tokens to all, and its plane.
+
+    Args:
+        query: Its queries.
+        key: Its keys.
+        planes: The numbers of queries and keys that attention over all tokens may have.
+    """
     if query.ndim != 4 or key.ndim != 4:
-        return 0
-    if tokens == 1 and key.shape[2] == 1:
+        return None
+    if key.shape[2] == 1 and (1, 1) in planes:
         # transformers packs the heads of a group on the query axis when there is one query
-        return query.shape[1] * query.shape[2]
-    return query.shape[1] if query.shape[2] == tokens == key.shape[2] else 0
+        return query.shape[1] * query.shape[2], (1, 1)
+    plane = (query.shape[2], key.shape[2])
+    return (query.shape[1], plane) if plane in planes else None
 
 
 def axis_of_softmax(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> int | None:
@@ -30,12 +41,10 @@ def axis_of_softmax(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> int
     return keywords.get("dim", arguments[1] if len(arguments) > 1 else None)
 
 
-def is_attention(scores: Tensor, axis: int | None, tokens: int) -> bool:
-    """Return whether a softmax is attention from all tokens to all."""
+def plane_of_softmax(scores: Tensor, axis: int | None, planes: Collection[Plane]) -> Plane | None:
+    """Return the plane of a softmax that is attention from all tokens to all."""
+    if scores.ndim != 4 or axis not in (-1, 3):
+        return None
+    queries, keys = scores.shape[-2:]
     # One more key than tokens: a learned sink competes in the softmax (GPT-OSS).
-    return (
-        scores.ndim == 4
-        and axis in (-1, 3)
-        and scores.shape[-2] == tokens
-        and scores.shape[-1] in (tokens, tokens + 1)
-    )
+    return next((plane for plane in ((queries, keys), (queries, keys - 1)) if plane in planes), None)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from model_understanding.attention.capture.parts import LayerParts, LayerValues
 from model_understanding.attention.capture.reader import AttentionReader, Depth
+from model_understanding.model.attention_layout import Sides, Stack
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
@@ -31,7 +32,7 @@ class RecordedText:
     def __init__(self, model: Model, encoding: Encoding) -> None:
         self._model = model
         self._encoding = encoding
-        self._pass: tuple[Recorder, Any, Tensor] | None = None
+        self._passes: dict[Stack | None, tuple[Recorder, Any, Tensor]] = {}
 
     def serves(self, reader: AttentionReader, encoding: Encoding) -> bool:
         """Return whether a reader of a text can be given what is kept, or will be.
@@ -47,14 +48,13 @@ class RecordedText:
             and torch.equal(encoding.ids, self._encoding.ids)
             and not torch.is_grad_enabled()
             and _fits(reader)
-            and (self._pass is None or self._pass[0].layout == reader.layout)
+            and (not self.is_kept_for(reader) or self._passes[reader.sides.stack][0].layout == reader.layout)
             and (RecordedText, reader.layout) not in self._model.measured
         )
 
-    @property
-    def is_kept(self) -> bool:
-        """Whether a forward pass has run."""
-        return self._pass is not None
+    def is_kept_for(self, reader: AttentionReader) -> bool:
+        """Return whether a forward pass has run that kept the layers of a reader's stack."""
+        return reader.sides.stack in self._passes
 
     def keep(self, recorder: "Recorder", outputs: Any, logits: Tensor) -> None:
         """Keep the layers of a forward pass.
@@ -64,7 +64,7 @@ class RecordedText:
             outputs: The module's outputs.
             logits: The logits that were needed.
         """
-        self._pass = recorder, outputs, logits
+        self._passes[recorder.sides.stack] = recorder, outputs, logits
 
     def give_up(self, reader: AttentionReader) -> None:
         """Note that this model's layers cannot be taken apart as far as the recorder does."""
@@ -76,8 +76,7 @@ class RecordedText:
         Args:
             reader: The reader.
         """
-        assert self._pass is not None
-        recorder, outputs, logits = self._pass
+        recorder, outputs, logits = self._passes[reader.sides.stack]
         for of_values, parts in recorder.recorded:
             if reader.layers is not None and of_values.layer not in reader.layers:
                 continue
@@ -95,8 +94,8 @@ class Recorder(AttentionReader):
 
     depth = Depth.PROJECTION
 
-    def __init__(self, model: Model, tokens: int) -> None:
-        super().__init__(model, tokens)
+    def __init__(self, model: Model, sides: Sides) -> None:
+        super().__init__(model, sides)
         self.recorded: list[tuple[LayerValues, LayerParts]] = []
 
     def read_parts(self, parts: LayerParts) -> None:
@@ -134,4 +133,5 @@ def recorded_text(reader: AttentionReader, encoding: Encoding) -> RecordedText |
 
 
 def _fits(reader: AttentionReader) -> bool:
-    return sum(site.heads for site in reader.layout.sites) * reader.tokens**2 <= MOST_WEIGHTS
+    heads = sum(site.heads for site in reader.layout.sites if site.stack == reader.layout.stack)
+    return heads * reader.queries * reader.keys <= MOST_WEIGHTS

@@ -15,6 +15,7 @@ from model_understanding.attention.capture.mode import captured_forward
 from model_understanding.attention.capture.reader import AttentionReader
 from model_understanding.attention.capture.reducers import Axis, Reduced, Reducer, Rows, TopKeys, choose_heads
 from model_understanding.errors import InputError
+from model_understanding.model.attention_layout import Sides, Stack, sides_of
 from model_understanding.model.guard import guarded
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
@@ -33,8 +34,8 @@ class CapturedAttention(NamedTuple):
             layers read: what a learned sink takes.
     """
 
-    weights: Float[Tensor, "batch layers heads queries tokens"]
-    mask: Bool[Tensor, "batch queries tokens"]
+    weights: Float[Tensor, "batch layers heads queries keys"]
+    mask: Bool[Tensor, "batch queries keys"]
     keys: Int[Tensor, "batch layers heads queries count"] | None = None
     rest: float = 0.0
 
@@ -46,6 +47,7 @@ def capture_attention(
     heads: Axis,
     queries: Sequence[int] | None = None,
     reducer: Reducer | None = None,
+    stack: Stack | None = None,
 ) -> CapturedAttention:
     """Return attention weights of a plain forward pass, exact and reduced layer by layer.
 
@@ -56,23 +58,24 @@ def capture_attention(
         heads: Indices of heads, likewise.
         queries: Positions of the rows to keep; all where left out.
         reducer: What to keep of a layer's rows (``reducers``); all of them where left out.
+        stack: Which stack of an encoder–decoder.
 
     Returns:
-        Weights ``(B, L, H, Q, T)`` and the cells that may be attended to ``(B, Q, T)``; a reducer's result
+        Weights ``(B, L, H, Q, K)`` and the cells that may be attended to ``(B, Q, K)``; a reducer's result
         takes the place of the last two axes.
 
     Raises:
         UnsupportedModelError: This model's attention cannot be read exactly.
     """
-    tokens = encoding.ids.shape[1]
+    sides = sides_of(encoding, stack)
     kept = KeptLayers(
         layers=layers,
         heads=heads,
-        queries=range(tokens) if queries is None else queries,
+        queries=range(sides.queries) if queries is None else queries,
         reducer=reducer or Rows(),
     )
     with guarded(model.module, gradients=False):
-        captured_forward(_WeightReader(model, tokens, kept), encoding)
+        captured_forward(_WeightReader(model, sides, kept), encoding)
     return kept.captured()
 
 
@@ -107,7 +110,7 @@ class KeptLayers:
 
         Args:
             weights: Its weights.
-            factors: What the weights of each head and key are multiplied by, ``(batch, heads, 1, tokens)``.
+            factors: What the weights of each head and key are multiplied by, ``(batch, heads, 1, keys)``.
         """
 
         def blocks() -> Iterator[RowBlock]:
@@ -120,9 +123,9 @@ class KeptLayers:
                     self._measure_rest(rows if isinstance(self.heads, str) else chosen, block.allowed)
                 yield block._replace(weights=chosen)
 
-        batch, _, tokens = weights.shape
+        batch, _, _, keys = weights.shape
         heads = 1 if isinstance(self.heads, str) else len(self.heads)
-        reduced = self._reducer(blocks(), (batch, heads, len(self.queries), tokens))
+        reduced = self._reducer(blocks(), (batch, heads, len(self.queries), keys))
         self._joined += 1
         if not self._kept or not isinstance(self.layers, str):
             self._kept.append(reduced)
@@ -168,8 +171,8 @@ class _WeightReader(AttentionReader):
 
     only_reads = True
 
-    def __init__(self, model: Model, tokens: int, kept: KeptLayers) -> None:
-        super().__init__(model, tokens)
+    def __init__(self, model: Model, sides: Sides, kept: KeptLayers) -> None:
+        super().__init__(model, sides)
         self.layers = None if isinstance(kept.layers, str) else kept.layers
         self._kept = kept
 
