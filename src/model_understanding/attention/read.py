@@ -24,7 +24,7 @@ from model_understanding.attention.keep import (
     reducer_of,
 )
 from model_understanding.attention.protocol import AttentionMapMethod
-from model_understanding.attention.sides import attended_tokens, positions_of, rows_of
+from model_understanding.attention.sides import AttendedTokens, attended_tokens, positions_of, rows_of
 from model_understanding.checks import index_in
 from model_understanding.model.attention_layout import Stack, attention_layout, chosen_stack, listed
 from model_understanding.model.model import Model
@@ -90,7 +90,8 @@ def read_attention(
         own = chosen_stack(model, stack)
         layout, attended = attention_layout(model, own), attended_tokens(model, encoding, own)
         is_of_steps = steps is not None and own != "encoder"
-        rows = None if steps is not None and not is_of_steps else rows_of(attended, encoding, queries)
+        is_chosen = queries is not None and (steps is None or is_of_steps)
+        rows = rows_of(attended, encoding, queries) if is_chosen else None
         layers = layer_axis(layer, layout)
         heads = head_axis(head, layers, layout)
         captured = captured_by(method, model, encoding, layers, heads, rows, reducer, own)
@@ -175,7 +176,9 @@ def attention_for_report(
     return attention_of_report(attend, extent, maps)
 
 
-def query_key_of(model: Model, encoding: Encoding, layer: int, head: int, query: int) -> QueryKey:
+def query_key_of(
+    model: Model, encoding: Encoding, layer: int, head: int, query: int, stack: str | None = None
+) -> QueryKey:
     """Return the products behind one head's weights for one query.
 
     Args:
@@ -183,7 +186,8 @@ def query_key_of(model: Model, encoding: Encoding, layer: int, head: int, query:
         encoding: The text.
         layer: The layer, by the model's own index; from its last layer with attention where negative.
         head: The head, likewise.
-        query: The query's position, likewise.
+        query: The query's position in the text, likewise.
+        stack: Which stack of an encoder–decoder.
 
     Returns:
         The query, its keys, and their weights.
@@ -197,16 +201,21 @@ def query_key_of(model: Model, encoding: Encoding, layer: int, head: int, query:
     query = index_in(query, len(tokens), "query token", "the text")
     encoding = read_in_one_pass(model, encoding, "Queries and keys come", [query])
 
-    def read() -> tuple[int, int, QueryKeyReading]:
-        layout = attention_layout(model)
+    def read() -> tuple[AttendedTokens, Stack | None, int, int, int, QueryKeyReading]:
+        own = chosen_stack(model, stack)
+        layout, attended = attention_layout(model, own), attended_tokens(model, encoding, own)
+        (row,) = rows_of(attended, encoding, [query])
         own_layer = layout.layer_of(layer)
         own_head = index_in(head, layout.heads_of(own_layer), "head")
-        return own_layer, own_head, read_query_key(model, encoding, own_layer, own_head, query)
+        reading = read_query_key(model, encoding, own_layer, own_head, row, own)
+        return attended, own, row, own_layer, own_head, reading
 
-    own_layer, own_head, reading = with_known_layout(model, encoding, read)
+    attended, own, row, own_layer, own_head, reading = with_known_layout(model, encoding, read)
     return QueryKey(
-        tokens=tokens,
-        query=query,
+        tokens=attended.keys,
+        query=row,
+        queries=None if attended.queries is attended.keys else attended.queries,
+        stack=own,
         layer=own_layer,
         head=own_head,
         query_vector=reading.query.numpy(),

@@ -103,19 +103,17 @@ def positions_of(queries: Sequence[int], tokens: Tokens) -> list[int]:
     return [index_in(position, count, "query token", "the text") for position in positions]
 
 
-def rows_of(attended: AttendedTokens, encoding: Encoding, queries: Sequence[int] | None) -> list[int] | None:
+def rows_of(attended: AttendedTokens, encoding: Encoding, queries: Sequence[int]) -> list[int]:
     """Return chosen positions of a text as positions among the queries of a stack.
 
     Args:
         attended: The tokens of the stack.
         encoding: The text.
-        queries: Positions in the text; ``None`` for all queries.
+        queries: Positions in the text.
 
     Raises:
         InputError: There is no such token, none was chosen, or one of them is on the other side.
     """
-    if queries is None:
-        return None
     count, first = len(attended.queries), attended.first_query
     positions = positions_of(queries, encoding.tokens[0])
     outside = [position for position in positions if not first <= position < first + count]

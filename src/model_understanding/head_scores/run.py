@@ -156,8 +156,8 @@ def _require_one_text(methods: Sequence[HeadScoreMethod], stack: Stack | None) -
         raise InputError(
             f"The score {unsuited[0]!r} compares positions in one text; cross attention goes from the output "
             "to the source.",
-            hint="Use stack='encoder' or stack='decoder', or the scores entropy, sink, delimiter, ablation or "
-            "saliency_agreement.",
+            hint="Use stack='encoder' or stack='decoder', or the scores entropy, sink, delimiter, ablation "
+            "or saliency_agreement.",
         )
 
 

@@ -26,7 +26,8 @@ class SaliencyAgreement:
     ``ρ( mean over q of weight_qk , |score_k| )`` over the tokens k that can contribute and are not special.
     The rows q are those whose answer is explained (of a language model the positions where its target is
     read); of a classifier, and of an encoder, all of them. Between −1 and 1, 0 where a head attends to all
-    tokens equally. All scores of attention share one forward pass; the saliency map has its own cost where none is given.
+    tokens equally. All scores of attention share one forward pass; the saliency map has its own cost where
+    none is given.
 
     Raises:
         InputError: Fewer than three tokens can be compared, or the saliency map is of another text.

@@ -20,7 +20,7 @@ class QueryKey(Displayed):
 
     Args:
         tokens: The K tokens of the text.
-        query: Position of the query.
+        query: Position of the query, among the keys or, if these are other tokens, among ``queries``.
         layer: Index of the attention layer.
         head: Index of the head.
         query_vector: The query as attention uses it (with rotary positions), shape ``(D,)``.
@@ -30,6 +30,8 @@ class QueryKey(Displayed):
         allowed: Which keys the query can attend to, shape ``(K,)``.
         weights: The attention weights of the model, shape ``(K,)``.
         rival: A score in the softmax that belongs to no key (a learned sink), or ``None``.
+        queries: The tokens that attend, if they are not the keys: cross attention of an encoder–decoder.
+        stack: For an encoder–decoder: ``cross``, ``encoder`` or ``decoder``.
         provenance: Origin of the result.
 
     Raises:
@@ -48,6 +50,8 @@ class QueryKey(Displayed):
     allowed: Bool[np.ndarray, " keys"]
     weights: Float[np.ndarray, " keys"]
     rival: float | None = None
+    queries: Tokens | None = None
+    stack: str | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
@@ -60,13 +64,19 @@ class QueryKey(Displayed):
             frozen = read_only(getattr(self, name), np.float32, (count,), name, within)
             object.__setattr__(self, name, frozen)
         object.__setattr__(self, "allowed", read_only(self.allowed, np.bool_, (count,), "allowed"))
-        if not 0 <= self.query < count:
-            raise ValueError(f"query must be a position of the {count} tokens. Got {self.query}.")
+        rows = len(self.rows)
+        if not 0 <= self.query < rows:
+            raise ValueError(f"query must be a position of the {rows} tokens. Got {self.query}.")
         for name in ("query_vector", "key_vectors", "additions", "weights"):
             if not np.isfinite(getattr(self, name)).all():
                 raise NumericalError(
                     f"The {name} are not finite.", hint="Load the model with dtype='float32' and try again."
                 )
+
+    @property
+    def rows(self) -> Tokens:
+        """The tokens that attend."""
+        return self.tokens if self.queries is None else self.queries
 
     @property
     def products(self) -> Float[np.ndarray, "keys width"]:

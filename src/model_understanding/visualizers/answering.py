@@ -28,6 +28,7 @@ from model_understanding.evaluation.protocol import Metric
 from model_understanding.evaluation.run import check_same_tokens, evaluations_for_report
 from model_understanding.head_scores.run import HeadScoreChoice
 from model_understanding.lens.read import TOP
+from model_understanding.model.attention_layout import Stack
 from model_understanding.model.batching import Batches
 from model_understanding.model.guard import explanation
 from model_understanding.passes.predicted_targets import MakeTarget
@@ -257,6 +258,7 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
         keep: Keep = "rows",
         rank: RankChoice = None,
         top: int = 8,
+        stack: Stack | None = None,
     ) -> AttentionMap:
         """Return where the model attends, exact and with the model's own kernels.
 
@@ -275,6 +277,8 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
                 heads that it puts first, of all layers or of a list of them. Scores that need a target use
                 the model's own answer.
             top: How many of the ranked heads.
+            stack: Of an encoder–decoder: ``"cross"``, the decoder's attention to the source, ``"encoder"`` or
+                ``"decoder"``, their attention to themselves. If left out, the encoder's.
 
         Returns:
             Weights from queries (rows) to keys (columns); ``left_out`` says what is omitted. With ``rank``,
@@ -288,7 +292,9 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
         encoding = self._main_encoding(text)
 
         def attend(layer: AxisChoice, head: AxisChoice) -> AttentionMap:
-            return read_attention(self.runner.model, encoding, layer, head, kind, queries=queries, keep=keep)
+            return read_attention(
+                self.runner.model, encoding, layer, head, kind, queries=queries, keep=keep, stack=stack
+            )
 
         return attention_of_heads(
             self.runner,
@@ -299,6 +305,7 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             rank=rank,
             top=top,
             default_target=lambda: self._main(text, None, None, self.default_quantity).targets,
+            stack=stack,
         )
 
     @explanation()
@@ -326,7 +333,15 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
         return self._lens(self._main_encoding(text), top)
 
     @explanation()
-    def compute_query_key(self, text: InputT, *, layer: int = -1, head: int = 0, query: int = 0) -> QueryKey:
+    def compute_query_key(
+        self,
+        text: InputT,
+        *,
+        layer: int = -1,
+        head: int = 0,
+        query: int = 0,
+        stack: Stack | None = None,
+    ) -> QueryKey:
         """Return the products behind one head's weights: why a query attends to its keys as it does.
 
         Queries and keys are those that attention consumes; ``Σᵢ scale · qᵢ · kᵢ`` plus what is added (masks
@@ -338,6 +353,7 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             layer: The attention layer, from the end if negative.
             head: The head, likewise.
             query: Position of the token that attends, likewise.
+            stack: Of an encoder–decoder, as ``compute_attention`` takes it.
 
         Returns:
             The query, its keys, and their weights.
@@ -346,7 +362,7 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             InputError: There is no such layer, head or token.
             UnsupportedModelError: The model has no attention, or its queries and keys cannot be located.
         """
-        return query_key_of(self.runner.model, self._main_encoding(text), layer, head, query)
+        return query_key_of(self.runner.model, self._main_encoding(text), layer, head, query, stack)
 
     @explanation()
     def score_heads(
@@ -359,6 +375,7 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
         against: TargetT | None = None,
         quantity: Quantity = "logit",
         attribution: Attribution | None = None,
+        stack: Stack | None = None,
     ) -> HeadScores:
         """Return scores of every attention head, to see which heads matter.
 
@@ -374,6 +391,7 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             against: Another target: the difference target − against is explained.
             quantity: ``logit``, ``log_prob`` or ``prob``.
             attribution: The saliency map that heads are compared with; computed if left out.
+            stack: Of an encoder–decoder, as ``compute_attention`` takes it.
 
         Returns:
             Scores of L layers and H heads for each name; ``.ranking(name)`` puts the heads in order.
@@ -395,6 +413,8 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             function=target if callable(target) else None,
             attribution=attribution,
             method=method,
+            stack=stack,
+            where_suited=scores is None,
         )
 
     @overload

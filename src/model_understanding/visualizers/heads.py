@@ -58,6 +58,8 @@ def scores_of_heads(
     function: Callable[[Any], Any] | None = None,
     attribution: Attribution | None = None,
     method: MethodChoice = "default",
+    stack: str | None = None,
+    where_suited: bool = False,
 ) -> HeadScores:
     """Return the scores of every head; a saliency map that a score compares heads with is computed first.
 
@@ -69,6 +71,8 @@ def scores_of_heads(
         function: The caller's function of the model's outputs, if that is the target.
         attribution: The saliency map to compare heads with, if it is already computed.
         method: The attribution method that computes it otherwise.
+        stack: Which stack of an encoder–decoder.
+        where_suited: Whether to leave out scores that have no meaning for its heads.
 
     Raises:
         InputError: There are several targets, or the text or the target does not suit a score.
@@ -88,6 +92,8 @@ def scores_of_heads(
         target=None if targets is None else targets[0],
         function=function,
         attribution=attribution,
+        stack=stack,
+        where_suited=where_suited,
     )
 
 
@@ -114,6 +120,7 @@ def attention_of_heads(
     rank: RankChoice,
     top: int,
     default_target: Callable[[], Sequence[Target]],
+    stack: str | None = None,
 ) -> AttentionMap:
     """Return the attention map of the chosen layers and heads, or of the heads that a ranking puts first.
 
@@ -126,6 +133,7 @@ def attention_of_heads(
         rank: A head score, or ranked heads; ``None`` for no ranking.
         top: How many heads of the ranking.
         default_target: Returns the target of a score that needs one.
+        stack: Which stack of an encoder–decoder.
     """
     if rank is None:
         return attend(layer, head)
@@ -135,7 +143,7 @@ def attention_of_heads(
     else:
         (method,) = chosen_head_scores(rank, None)
         targets = default_target() if method.needs_target else None
-        ranking = scores_of_heads(runner, encoding, (method,), targets).ranking(method.name)
+        ranking = scores_of_heads(runner, encoding, (method,), targets, stack=stack).ranking(method.name)
         ranking = top_heads(ranking, layer, head, top)
     layers = list(dict.fromkeys(ranked.layer for ranked in ranking))
     heads = list(dict.fromkeys(ranked.head for ranked in ranking))
@@ -165,9 +173,13 @@ def head_scores_for_report(runner: Runner, encoding: Encoding, attribution: Attr
     if np.array_equal(attribution.tokens.ids, tokens.ids):
         choices.insert(0, [*names, "saliency_agreement"])
     *preferred, least = choices
+
+    def score(methods: Sequence[HeadScoreMethod]) -> HeadScores:
+        return scores_of_heads(runner, encoding, methods, None, attribution=attribution, where_suited=True)
+
     for choice in preferred:  # a text may be too short for a comparison, a model unable to repeat tokens
         try:
-            return scores_of_heads(runner, encoding, head_scores_of(choice), None, attribution=attribution)
+            return score(head_scores_of(choice))
         except ModelUnderstandingError:
             continue
-    return scores_of_heads(runner, encoding, head_scores_of(least), None, attribution=attribution)
+    return score(head_scores_of(least))

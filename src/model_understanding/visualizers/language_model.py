@@ -22,6 +22,7 @@ from model_understanding.evaluation.protocol import Metric
 from model_understanding.evaluation.run import evaluations_for_report
 from model_understanding.head_scores.run import HeadScoreChoice
 from model_understanding.lens.read import TOP, StepsPass, lens_of_tokens
+from model_understanding.model.attention_layout import Stack
 from model_understanding.model.causality import is_causal
 from model_understanding.model.guard import explanation
 from model_understanding.passes.runner import Runner
@@ -347,6 +348,7 @@ class GenerativeModelVisualizer(Visualizer):
         temperature: float = 1.0,
         top_p: float = 1.0,
         top_k: int = 0,
+        stack: Stack | None = None,
     ) -> AttentionMap:
         """Return where the model attends while it generates: generation steps × context.
 
@@ -376,6 +378,8 @@ class GenerativeModelVisualizer(Visualizer):
             temperature: Temperature of sampling.
             top_p: Share of the probability to sample from.
             top_k: How many of the likeliest tokens to sample from; 0 for all.
+            stack: Of an encoder–decoder: ``"cross"``, generation steps × source (the default); ``"decoder"``,
+                the decoder's attention to its own tokens; ``"encoder"``, the source's attention to itself.
 
         Returns:
             The map; ``steps`` holds the generated tokens, ``left_out`` says what is omitted. With ``rank``,
@@ -404,7 +408,15 @@ class GenerativeModelVisualizer(Visualizer):
 
         def attend(layer: AxisChoice, head: AxisChoice) -> AttentionMap:
             return read_attention(
-                self.runner.model, encoding, layer, head, kind, queries=rows, steps=steps, keep=keep
+                self.runner.model,
+                encoding,
+                layer,
+                head,
+                kind,
+                queries=rows,
+                steps=steps,
+                keep=keep,
+                stack=stack,
             )
 
         def implied_target() -> Sequence[Target]:
@@ -413,7 +425,15 @@ class GenerativeModelVisualizer(Visualizer):
             return spec.targets(self.runner.model, encoding)
 
         return attention_of_heads(
-            self.runner, encoding, attend, layer, head, rank=rank, top=top, default_target=implied_target
+            self.runner,
+            encoding,
+            attend,
+            layer,
+            head,
+            rank=rank,
+            top=top,
+            default_target=implied_target,
+            stack=stack,
         )
 
     @explanation()
@@ -463,6 +483,7 @@ class GenerativeModelVisualizer(Visualizer):
         layer: int = -1,
         head: int = 0,
         query: int = -1,
+        stack: Stack | None = None,
     ) -> QueryKey:
         """Return the products behind one head's weights: why a query attends to its keys as it does.
 
@@ -476,6 +497,7 @@ class GenerativeModelVisualizer(Visualizer):
             layer: The attention layer, from the end if negative.
             head: The head, likewise.
             query: Position of the token that attends, likewise; of prompt and continuation.
+            stack: Of an encoder–decoder, as ``compute_attention`` takes it.
 
         Returns:
             The query, its keys, and their weights.
@@ -484,7 +506,7 @@ class GenerativeModelVisualizer(Visualizer):
             InputError: There is no such layer, head or token.
             UnsupportedModelError: The model has no attention, or its queries and keys cannot be located.
         """
-        return query_key_of(self.runner.model, self._encode(prompt, continuation), layer, head, query)
+        return query_key_of(self.runner.model, self._encode(prompt, continuation), layer, head, query, stack)
 
     @explanation()
     def score_heads(
@@ -500,6 +522,7 @@ class GenerativeModelVisualizer(Visualizer):
         span: Span | None = None,
         max_new_tokens: int = 32,
         attribution: Attribution | None = None,
+        stack: Stack | None = None,
     ) -> HeadScores:
         """Return scores of every attention head, to see which heads matter.
 
@@ -519,6 +542,7 @@ class GenerativeModelVisualizer(Visualizer):
             span: The part of the continuation that is explained, as ``compute_saliency`` takes it.
             max_new_tokens: Most tokens to generate.
             attribution: The saliency map that heads are compared with; computed if left out.
+            stack: Of an encoder–decoder, as ``compute_attention`` takes it.
 
         Returns:
             Scores of L layers and H heads for each name; ``.ranking(name)`` puts the heads in order.
@@ -546,6 +570,8 @@ class GenerativeModelVisualizer(Visualizer):
             function=spec.function,
             attribution=attribution,
             method=method,
+            stack=stack,
+            where_suited=scores is None,
         )
 
     @overload
