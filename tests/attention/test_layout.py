@@ -292,16 +292,46 @@ def test_layers_that_pool_their_queries_are_named():
     ],
     ids=["bart", "t5"],
 )
-def test_of_an_encoder_decoder_the_encoder_is_shown_and_the_rest_named(config, options):
+def test_of_an_encoder_decoder_each_stack_is_shown_though_all_have_one_length(config, options):
     visualizer = classifier(config, **options, eos_token_id=3, pad_token_id=0)
-    attention = visualizer.compute_attention(TEXT, layer="all", head="all")
-    assert attention.layers == (0, 1)
-    assert any("Only the encoder's self-attention" in one for one in attention.provenance.cautions)
+    passes = []
+    visualizer.model.register_forward_pre_hook(lambda *_: passes.append(1))
+    maps = {
+        stack: visualizer.compute_attention(TEXT, layer="all", head="all", stack=stack)
+        for stack in (None, "encoder", "decoder", "cross")
+    }
+    assert len(passes) == 5  # one that measures the layout, and one for each map
     visualizer.model.set_attn_implementation("eager")
-    ids = torch.as_tensor(attention.keys.ids.copy())[None]
+    text = maps[None].keys
     with torch.no_grad():
-        expected = visualizer.model(input_ids=ids, output_attentions=True).encoder_attentions
-    assert np.abs(attention.weights - torch.stack(expected)[:, 0].numpy()).max() < 1e-5
+        outputs = visualizer.model(input_ids=torch.as_tensor(text.ids.copy())[None], output_attentions=True)
+    for stack, expected in (
+        ("encoder", outputs.encoder_attentions),
+        ("decoder", outputs.decoder_attentions),
+        ("cross", outputs.cross_attentions),
+    ):
+        attention = maps[stack]
+        assert attention.stack == stack
+        assert attention.layers == tuple(range(len(expected)))
+        assert np.abs(attention.weights - torch.stack(expected)[:, 0].numpy()).max() < 1e-5
+    assert maps[None].stack == "encoder"
+    assert np.array_equal(maps[None].weights, maps["encoder"].weights)
+    assert not any(maps[stack].provenance.cautions for stack in maps)
+    # The decoder reads the text moved by one, after its start token.
+    for stack in ("decoder", "cross"):
+        assert maps[stack].queries.pieces[1:] == text.pieces[:-1]
+        assert maps[stack].queries.ids[0] == visualizer.model.config.decoder_start_token_id
+        assert maps[stack].queries.special[0]
+    assert maps["cross"].keys.pieces == text.pieces
+    assert maps["decoder"].keys.pieces == maps["decoder"].queries.pieces
+
+
+def test_stacks_are_of_encoder_decoders_only_and_have_names():
+    visualizer = classifier(hf.BertConfig, **{**SIZE, "num_hidden_layers": 2})
+    with pytest.raises(InputError, match="stack='cross' chooses the attention of an encoder–decoder, and"):
+        visualizer.compute_attention(TEXT, stack="cross")
+    with pytest.raises(InputError, match="Unknown stack 'middle'"):
+        visualizer.score_heads(TEXT, stack="middle")
 
 
 def test_a_layout_that_is_as_assumed_costs_no_pass():

@@ -44,7 +44,7 @@ def attended_tokens(model: Model, encoding: Encoding, stack: Stack | None) -> At
     tokens, sides = encoding.tokens[0], sides_of(encoding, stack)
     if stack is None:
         return AttendedTokens(tokens, tokens)
-    if getattr(encoding, "source_length", None) is None:
+    if encoding.source_length is None:
         source, first = tokens, 0
         output = tokens if stack == "encoder" else _read_again(model, tokens, stack)
     else:

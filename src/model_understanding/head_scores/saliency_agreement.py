@@ -92,7 +92,7 @@ def _attribution_of(context: HeadScoreContext) -> Attribution:
             "saliency_agreement compares heads with a saliency map, and none was given.",
             hint="Pass attribution=visualizer.compute_saliency(text).",
         )
-    if context.stack == "decoder" and getattr(context.encoding, "source_length", None) is None:
+    if context.stack == "decoder" and context.encoding.source_length is None:
         raise InputError(
             "The decoder of a classifier reads the text moved by one token, which is not what a saliency map "
             "scores.",

@@ -64,7 +64,7 @@ class Sides(NamedTuple):
 
 def sides_of(encoding: Encoding, stack: Stack | None = None) -> Sides:
     """Return the sides of an encoded text; a classifier's decoder reads the whole text again."""
-    tokens, source = encoding.ids.shape[1], getattr(encoding, "source_length", None)
+    tokens, source = encoding.ids.shape[1], encoding.source_length
     return Sides(tokens, tokens, stack) if source is None else Sides(source, tokens - source, stack)
 
 
@@ -247,6 +247,10 @@ def chosen_stack(model: Model, stack: str | None = None) -> Stack | None:
         raise InputError(
             f"Unknown stack {stack!r}. Allowed: {', '.join(map(repr, STACKS))}.",
             hint="Leave stack out for the default one.",
+        )
+    if stack not in layouts and has_stacks(model) and None not in layouts:
+        raise UnsupportedModelError(
+            f"Found no softmax that is {STACK_NAMES[stack]} of {model.name}.", hint=_HINT
         )
     if stack not in layouts:
         raise InputError(

@@ -17,10 +17,10 @@ from torch.overrides import TorchFunctionMode
 from model_understanding.attention.capture.recognition import (
     FUSED,
     SOFTMAX,
+    attention_softmax,
     axis_of_softmax,
     fused_arguments,
     fused_heads,
-    plane_of_softmax,
 )
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.model.attention_layout import (
@@ -274,9 +274,9 @@ class _Survey(TorchFunctionMode):
             self._note(0, None, why)
 
     def _note_softmax(self, scores: Tensor, axis: int | None) -> None:
-        plane = plane_of_softmax(scores, axis, self._planes)
-        if plane:
-            self._note(scores.shape[1], plane)
+        attention = attention_softmax(scores, axis, self._planes, batch=1)
+        if attention:
+            self._note(*attention)
         elif self._resembles_attention(scores, axis):
             self._note(0, None, f"its softmax is over scores of shape {tuple(scores.shape)}")
 
@@ -284,7 +284,7 @@ class _Survey(TorchFunctionMode):
         """Return whether a softmax may be attention in another form; that of a router has fewer axes."""
         if scores.ndim < 3 or axis not in (-1, scores.ndim - 1):
             return False
-        return scores.ndim > 3 or (scores.shape[0] > 1 and tuple(scores.shape[1:]) in self._planes)
+        return scores.ndim > 3
 
     def _note(self, heads: int, plane: tuple[int, int] | None, why: str | None = None) -> None:
         reads_memory = next((reads for reads in reversed(self._reading) if reads is not None), False)

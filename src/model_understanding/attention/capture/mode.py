@@ -32,10 +32,11 @@ from model_understanding.attention.capture.recognition import (
     FUSED,
     SOFTMAX,
     Plane,
+    attention_softmax,
     axis_of_softmax,
+    by_heads,
     fused_arguments,
     fused_heads,
-    plane_of_softmax,
 )
 from model_understanding.attention.capture.record import Recorder, recorded_text
 from model_understanding.errors import UnsupportedModelError
@@ -81,7 +82,7 @@ def captured_forward(
 def _run(reader: AttentionReader, encoding: Encoding, keep_from: int) -> tuple[Any, Tensor]:
     """Run a forward pass and hand its layers to the reader."""
     model = reader.model
-    capture = AttentionCapture(reader)
+    capture = AttentionCapture(reader, len(encoding))
     with capture:
         outputs = model.forward(encoding, 0 if reader.layout.needs_all_logits else keep_from)
     for _ in range(1 + reader.block_reruns):
@@ -121,10 +122,13 @@ class AttentionCapture(TorchFunctionMode):
 
     Args:
         reader: Receives the layers, taken apart as far as its ``depth`` says.
+        texts: How many texts run.
     """
 
-    def __init__(self, reader: AttentionReader) -> None:
+    def __init__(self, reader: AttentionReader, texts: int = 1) -> None:
         super().__init__()
+        # Only a forward pass says whether texts and heads share an axis.
+        self._batch = None if reader.layout.tokens is None else texts
         self._reader = reader
         self._sides = reader.sides
         stacks = dict.fromkeys(site.stack for site in reader.layout.sites)
@@ -196,13 +200,15 @@ class AttentionCapture(TorchFunctionMode):
         self, arguments: tuple[Any, ...], keywords: dict[str, Any], probabilities: Tensor
     ) -> None:
         scores = arguments[0] if arguments else keywords["input"]
-        plane = plane_of_softmax(scores, axis_of_softmax(arguments, keywords), self._planes)
-        layer = self._next_layer(scores.shape[1], plane) if plane else None
-        if layer is None:
+        axis = axis_of_softmax(arguments, keywords)
+        attention = attention_softmax(scores, axis, self._planes, self._batch)
+        layer = self._next_layer(*attention) if attention else None
+        if attention is None or layer is None:
             return
-        keys = self._reader.keys
-        allowed = (scores.detach()[..., :keys] > masked_below(scores.dtype)).any(dim=1)
-        weights = EagerWeights(probabilities.detach()[..., :keys], allowed)
+        heads, keys = attention[0], self._reader.keys
+        is_allowed = by_heads(scores.detach(), heads)[..., :keys] > masked_below(scores.dtype)
+        of_heads = by_heads(probabilities.detach(), heads)[..., :keys]
+        weights = EagerWeights(of_heads, is_allowed.any(dim=1))
         self._read_weights(layer, weights, scores, [probabilities])
 
     def _read_weights(

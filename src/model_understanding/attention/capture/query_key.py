@@ -23,6 +23,7 @@ from model_understanding.attention.capture.layer import (
 )
 from model_understanding.attention.capture.mode import captured_forward
 from model_understanding.attention.capture.reader import AttentionReader
+from model_understanding.attention.capture.recognition import by_heads
 from model_understanding.errors import NumericalError, UnsupportedModelError
 from model_understanding.model.attention_layout import Sides, Stack, sides_of
 from model_understanding.model.guard import guarded
@@ -123,7 +124,7 @@ class _QueryKeyReader(AttentionReader):
         source = self.trace.source_of(scores)
         if source is None or source.mixes_products:
             return
-        row = precise(scores.detach()[0, self._head, self._query])
+        row = precise(by_heads(scores.detach(), self._heads)[0, self._head, self._query])
         query, keys, scale = self._of_head(source.query, source.key, source.scale)
         products = (keys @ query) * scale
         allowed = row[: self.keys] > masked_below(scores.dtype)

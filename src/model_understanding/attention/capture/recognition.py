@@ -29,11 +29,13 @@ def fused_heads(query: Tensor, key: Tensor, planes: Collection[Plane]) -> tuple[
     """
     if query.ndim != 4 or key.ndim != 4:
         return None
-    if key.shape[2] == 1 and (1, 1) in planes:
-        # transformers packs the heads of a group on the query axis when there is one query
-        return query.shape[1] * query.shape[2], (1, 1)
     plane = (query.shape[2], key.shape[2])
-    return (query.shape[1], plane) if plane in planes else None
+    if plane in planes:
+        return query.shape[1], plane
+    if plane[1] == 1 and (1, 1) in planes:
+        # transformers packs the heads of a group on the query axis when there is one query
+        return query.shape[1] * plane[0], (1, 1)
+    return None
 
 
 def axis_of_softmax(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> int | None:
@@ -41,10 +43,30 @@ def axis_of_softmax(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> int
     return keywords.get("dim", arguments[1] if len(arguments) > 1 else None)
 
 
-def plane_of_softmax(scores: Tensor, axis: int | None, planes: Collection[Plane]) -> Plane | None:
-    """Return the plane of a softmax that is attention from all tokens to all."""
-    if scores.ndim != 4 or axis not in (-1, 3):
+def attention_softmax(
+    scores: Tensor, axis: int | None, planes: Collection[Plane], batch: int | None = None
+) -> tuple[int, Plane] | None:
+    """Return the number of heads of a softmax that is attention from all tokens to all, and its plane.
+
+    Args:
+        scores: What it is given.
+        axis: Its axis.
+        planes: The numbers of queries and keys that attention over all tokens may have.
+        batch: How many texts run, where the heads of all of them may share one axis (FSMT, XGLM).
+    """
+    if axis not in (-1, scores.ndim - 1) or scores.ndim not in (3, 4):
         return None
     queries, keys = scores.shape[-2:]
     # One more key than tokens: a learned sink competes in the softmax (GPT-OSS).
-    return next((plane for plane in ((queries, keys), (queries, keys - 1)) if plane in planes), None)
+    plane = next((plane for plane in ((queries, keys), (queries, keys - 1)) if plane in planes), None)
+    if plane is None:
+        return None
+    if scores.ndim == 4:
+        return scores.shape[1], plane
+    heads = 0 if batch is None else scores.shape[0] // batch
+    return (heads, plane) if heads > 1 and heads * (batch or 0) == scores.shape[0] else None
+
+
+def by_heads(values: Tensor, heads: int) -> Tensor:
+    """Return values whose texts and heads may share an axis with an axis for each."""
+    return values if values.ndim == 4 else values.unflatten(0, (-1, heads))
