@@ -8,6 +8,8 @@ from model_understanding.results.serialization import JsonResult
 from model_understanding.tokens import visible_text
 
 Quantity = Literal["logit", "log_prob", "prob", "loss", "custom"]
+LANGUAGE_TASKS = ("causal-lm", "seq2seq-lm")
+"""Tasks whose logits at a position predict the next token: their targets are steps of a generation."""
 QUANTITIES: tuple[str, ...] = ("logit", "log_prob", "prob")
 QUANTITY_NAMES = {"logit": "logit", "log_prob": "log-probability", "prob": "probability"}
 

@@ -9,11 +9,16 @@ from model_understanding.comparison import Comparison, LikelihoodComparison
 from model_understanding.results import (
     AttentionMap,
     Attribution,
+    Choices,
     Generation,
     LogitLens,
+    MaskFilling,
     PseudoLikelihood,
     QueryKey,
     Report,
+    SpanAnswer,
+    Tagging,
+    TokenLinks,
 )
 from model_understanding.show.views.summary import Result, summary_lines
 
@@ -108,9 +113,11 @@ def notebook_bundle(
 def _html(result: Result) -> str:
     from model_understanding.show.page.document import html_fragment, plain_fragment
 
-    if isinstance(result, Generation):  # all of it is in its table, without a script
+    if isinstance(
+        result, Generation | Tagging | SpanAnswer | MaskFilling | Choices
+    ):  # all of it is in a table, without a script
         return plain_fragment(Report.of(result))
-    is_part = isinstance(result, Attribution | AttentionMap | LogitLens | QueryKey)
+    is_part = isinstance(result, Attribution | AttentionMap | LogitLens | QueryKey | TokenLinks)
     if is_part and not _is_empty(result):
         result = Report.of(result)
     if isinstance(result, Report | Comparison):
@@ -129,7 +136,7 @@ def _is_empty(result: Result) -> bool:
 
 def _has_figure(result: Result) -> bool:
     if isinstance(result, Report):
-        is_drawn = bool(result.attributions or result.attention)
+        is_drawn = bool(result.attributions or result.attention or result.links or result.answer)
         return is_drawn and len(result.tokens) <= MAX_FIGURE_TOKENS
     if isinstance(result, AttentionMap):
         length = max(len(result.queries), len(result.keys))

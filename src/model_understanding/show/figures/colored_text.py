@@ -19,6 +19,7 @@ from model_understanding.show.figures.frame import (
     TITLE_SIZE,
     Panel,
     fitted,
+    text_width,
 )
 from model_understanding.show.figures.typesetting import Piece, typeset
 from model_understanding.show.shared.colors import Palette, text_on
@@ -56,7 +57,7 @@ def map_panel(shown: MapView, colors: Palette, width: float, *, has_trust: bool)
     sentence = typeset(pieces, width, TITLE_SIZE)
     trust = trust_block(reading.trust, colors, width) if has_trust else None
     direction = direction_of(
-        run.text for paragraph in view.paragraphs for run in paragraph if not run.is_pill
+        run.text for paragraph in view.paragraphs for run in paragraph.runs if not run.is_pill
     )
     text = typeset(
         _text_pieces(view, colors),
@@ -97,7 +98,9 @@ def _text_pieces(view: SaliencyView, colors: Palette) -> Iterator[Piece]:
     for index, paragraph in enumerate(view.paragraphs):
         if index:
             yield Piece(text="\n", color=colors.text)
-        for position, run in enumerate(paragraph):
+        if paragraph.side:
+            yield Piece(text=f"{paragraph.side}:  ", color=colors.muted)
+        for position, run in enumerate(paragraph.runs):
             unit = None if run.unit is None else view.units[run.unit]
             underline = colors.against if run.is_unknown else None
             if run.is_pill:
@@ -141,6 +144,13 @@ def _legend(view: SaliencyView, colors: Palette) -> list[Piece]:
     return pieces
 
 
+def _label_of(unit: Unit) -> str:
+    """Return the label of a unit as wide as there is room, with its text of two."""
+    side = f" ({unit.side})" if unit.side else ""
+    room = _MAX_LABEL - text_width(side, LABEL_SIZE)
+    return fitted(drawable(unit.label.strip(" ") or unit.label), room, LABEL_SIZE) + side
+
+
 def _draw_strongest(axes: "Axes", view: SaliencyView, left: float, top: float, colors: Palette) -> None:
     """Draw the units with the largest scores: label, bar and share."""
     units = view.top()
@@ -152,7 +162,7 @@ def _draw_strongest(axes: "Axes", view: SaliencyView, left: float, top: float, c
     peak = max(abs(unit.strength) for unit in units) or 1.0
     for row, unit in enumerate(units, 1):
         middle = top + (row + 0.5) * _ROW
-        label = fitted(drawable(unit.label.strip(" ") or unit.label), _MAX_LABEL, LABEL_SIZE)
+        label = _label_of(unit)
         axes.text(
             left,
             middle,

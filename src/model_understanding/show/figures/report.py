@@ -23,6 +23,7 @@ from model_understanding.show.figures.frame import (
     house_style,
     wrapped,
 )
+from model_understanding.show.figures.links import links_panel
 from model_understanding.show.figures.logit_lens import lens_axes as lens_axes
 from model_understanding.show.figures.query_key import query_key_axes as query_key_axes
 from model_understanding.show.figures.saliency import saliency_axes as saliency_axes
@@ -30,7 +31,8 @@ from model_understanding.show.figures.sources import sources_panel
 from model_understanding.show.shared.colors import Theme, palette
 from model_understanding.show.shared.units import default_level
 from model_understanding.show.shared.words import cautions_of
-from model_understanding.show.views.answer import answer_view
+from model_understanding.show.views.answers import answer_view
+from model_understanding.show.views.links import links_view
 from model_understanding.show.views.report import map_views
 from model_understanding.tokens import Level
 
@@ -76,7 +78,8 @@ def report_panels(report: Report, *, theme: Theme) -> list[Panel]:
 
     Returns:
         The answer with the verdict, then for each attribution its colored text and, for several targets, the
-        table of what each depends on; then the main attention map. Empty if there is nothing to explain it.
+        table of what each depends on; then the links of two texts and the main attention map. Empty if there
+        is nothing to explain it.
     """
     colors = palette(theme)
     maps = map_views(report)
@@ -89,16 +92,17 @@ def report_panels(report: Report, *, theme: Theme) -> list[Panel]:
         for index, shown in enumerate(maps)
         if shown.sources is not None
     }
-    if not maps and not attention:
+    links = [] if report.links is None else [links_panel(links_view(report.links), colors)]
+    if not maps and not attention and not links and report.answer is None:
         return []
-    widest = max((panel.full_width for panel in (*attention, *sources.values())), default=0.0)
+    widest = max((panel.full_width for panel in (*attention, *links, *sources.values())), default=0.0)
     width = min(max(_MIN_WIDTH, widest), _MAX_WIDTH)
     trust = maps[0].reading.trust if maps else None
     panels = [answer_panel(answer_view(report), trust, cautions_of(report), colors, width)]
     for index, shown in enumerate(maps):
         panels.append(map_panel(shown, colors, width, has_trust=index > 0))
         panels += [sources[index]] if index in sources else []
-    return [*panels, *attention]
+    return [*panels, *links, *attention]
 
 
 def _attention_level(attention: AttentionMap) -> Level:

@@ -35,7 +35,7 @@ def sources_panel(sources: SourcesView, colors: Palette) -> Panel:
         color=colors.signed if sources.signed else colors.magnitude,
         signed=sources.signed,
         column_label="word that it depends on",
-        row_labels=("generated token", "token") if sources.by_step else ("target",),
+        row_labels=("generated token", "token") if sources.by_step else (sources.noun,),
         scale=f"share of the row's {'|score|' if sources.signed else 'score'}",
         masked_label="no score",
         as_percent=True,
@@ -49,7 +49,7 @@ def sources_panel(sources: SourcesView, colors: Palette) -> Panel:
         words = "1 word without a score is" if omitted == 1 else f"{omitted} words without a score are"
         left_out = [f"{words} not shown"] if omitted else []
         return make_header(
-            title=f"What each {'token of the answer' if sources.by_step else 'target'} is based on",
+            title=f"What each {'token of the answer' if sources.by_step else sources.noun} is based on",
             details=[f"{sources.title}, as shares of each row", facts, *left_out, *sides],
             cautions=(),
             handles=grid.handles(colors),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from model_understanding.show.shared.colors import tint
 from model_understanding.show.shared.runs import Run, direction_of
+from model_understanding.show.views.answer import AnswerView
 from model_understanding.show.views.saliency import SaliencyView, Unit
 
 
@@ -32,10 +33,11 @@ class Word:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paragraph:
-    """Words in the reading direction of their text."""
+    """Words in the reading direction of their text, and what the text is of two: ``question``, ``context``."""
 
     words: tuple[Word, ...]
     direction: str
+    side: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,21 +55,26 @@ def colored_text(view: SaliencyView) -> tuple[Paragraph, ...]:
         view: The view.
     """
     return tuple(
-        paragraph([_word(run, view) for run in runs], [run.text for run in runs if not run.is_pill])
-        for runs in view.paragraphs
+        paragraph(
+            [_word(run, view) for run in part.runs],
+            [run.text for run in part.runs if not run.is_pill],
+            side=part.side,
+        )
+        for part in view.paragraphs
     )
 
 
-def paragraph(words: Sequence[Word], texts: Sequence[str] | None = None) -> Paragraph:
+def paragraph(words: Sequence[Word], texts: Sequence[str] | None = None, side: str = "") -> Paragraph:
     """Return words as a paragraph.
 
     Args:
         words: The words.
         texts: The texts that decide the direction; by default all words that are not set apart.
+        side: What the text is of two; empty for a single text.
     """
     if texts is None:
         texts = [word.text for word in words if not word.is_pill]
-    return Paragraph(words=tuple(words), direction=direction_of(texts))
+    return Paragraph(words=tuple(words), direction=direction_of(texts), side=side)
 
 
 def word_style(strength: float, signed: bool, *, faded: bool = False) -> str:
@@ -93,6 +100,33 @@ def bar(strength: float, signed: bool, *, faded: bool = False, kind: str = "") -
     """
     style = f"background-color:{tint(1.0, kind or _kind(strength, signed), faded=faded)}"
     return Bar(width=100 * min(abs(strength), 1.0), style=style + (";border:1px dashed" if faded else ""))
+
+
+MARKED = "border:1.5px solid #8a63d2;border-radius:4px;padding:0 2px"
+_TAG = "font-size:0.72em;font-weight:600;color:#8a63d2;margin:0 2px"
+
+
+def marked_text(answer: AnswerView) -> tuple[Paragraph, ...]:
+    """Return the texts of an answer with its marks: entities, the answer span, masks.
+
+    Args:
+        answer: The answer.
+    """
+    found = []
+    for part in answer.marked:
+        words: list[Word] = []
+        for text, index in part.parts:
+            if index < 0:
+                words.append(Word(text=text))
+                continue
+            mark = answer.marks[index]
+            tip = f"{mark.label} {mark.value}"
+            words += [
+                Word(text=text, style=MARKED, tip=tip),
+                Word(text=f" {mark.label} ", style=_TAG, tip=tip),
+            ]
+        found.append(paragraph(words, [text for text, _ in part.parts], side=part.side))
+    return tuple(found)
 
 
 def _kind(strength: float, signed: bool) -> str:

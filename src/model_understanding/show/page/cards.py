@@ -29,7 +29,7 @@ from model_understanding.show.shared.words import (
     model_name,
     printable,
 )
-from model_understanding.show.views.answer import answer_view
+from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.heads import scored_heads
 from model_understanding.show.views.likelihood import LikelihoodView, compared_likelihoods, likelihood_view
 from model_understanding.show.views.summary import Result, summary_lines
@@ -133,7 +133,7 @@ def _of_prediction(prediction: Prediction) -> Card:
             cells=(entry.label, entry.value),
             bar=None if entry.share is None else bar(entry.share, signed=False),
         )
-        for entry in answer.classes
+        for entry in answer.rows
     ]
     omitted = f"{answer.omitted} more with lower logits not shown" if answer.omitted else ""
     return Card(title=answer.headline, texts=answer.texts, facts=omitted, tables=(Table(rows=tuple(rows)),))

@@ -16,7 +16,7 @@ from model_understanding.show.page.document import (
     report_fragment,
     with_size,
 )
-from model_understanding.show.shared.words import report_headline
+from model_understanding.show.shared.headline import report_headline
 from model_understanding.show.views.reading import main_reading
 
 _MOST_CHARACTERS = 300  # of a text in the index

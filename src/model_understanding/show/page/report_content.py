@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from model_understanding.results import AttentionMap, QueryKey, Report
-from model_understanding.show.page.blocks import Bar, Paragraph, bar, colored_text
+from model_understanding.show.page.blocks import Bar, Paragraph, bar, colored_text, marked_text
 from model_understanding.show.shared.colors import tint
 from model_understanding.show.shared.words import (
     LENS_NOTE,
@@ -20,7 +20,8 @@ from model_understanding.show.shared.words import (
     printable,
     provenance_rows,
 )
-from model_understanding.show.views.answer import answer_view
+from model_understanding.show.views.answer import AnswerRow
+from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.attention import (
     MAX_CELLS,
     AttentionView,
@@ -30,6 +31,7 @@ from model_understanding.show.views.attention import (
 )
 from model_understanding.show.views.heads import HeadsView, scored_heads
 from model_understanding.show.views.layers import layer_rows, layers_title
+from model_understanding.show.views.links import LinksView, links_view
 from model_understanding.show.views.report import MapView, map_views
 from model_understanding.show.views.saliency import SaliencyView, Unit
 from model_understanding.show.views.sources import SourcesView
@@ -51,12 +53,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row of a table: its name, texts in the order of the columns, lists of entries, and a bar."""
+    """A row of a table: its name, texts in the order of the columns, lists of entries, a bar, and its text of two."""
 
     name: str
     cells: tuple[str, ...] = ()
     entries: tuple[tuple[Entry, ...], ...] = ()
     bar: Bar | None = None
+    side: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,7 @@ class MapPart:
         scores: All units that have a score, of a long text the largest.
         omitted: Number of units that are not in ``scores``.
         targets: What each of several targets depends on.
+        noun: What these are: ``entity``, ``target``.
         omitted_targets: Number of targets that are not listed.
     """
 
@@ -93,6 +97,7 @@ class MapPart:
     scores: tuple[Row, ...]
     omitted: int
     targets: tuple[Row, ...]
+    noun: str
     omitted_targets: int
 
 
@@ -113,7 +118,9 @@ def report_content(report: Report) -> dict[str, Any]:
     return {
         "title": f"{answer.headline} · {origin}" if origin else answer.headline,
         "answer": answer,
-        "is_part": report.prediction is None and report.generation is None,
+        "answer_rows": [(row, _answer_bar(row)) for row in answer.rows],
+        "marked": marked_text(answer),
+        "is_part": not (report.prediction or report.generation or report.answer),
         "origin": origin,
         "trust": maps[0].reading.trust if maps else None,
         "trust_color": _trust_color(maps[0].reading.trust) if maps else "",
@@ -128,11 +135,16 @@ def report_content(report: Report) -> dict[str, Any]:
         "layers": () if report.lens is None else layer_rows(report.lens),
         "layers_title": "" if report.lens is None else layers_title(report.lens),
         "lens_note": LENS_NOTE,
+        "links": None if report.links is None else _links(links_view(report.links)),
         "query_keys": [_query_key(query_key) for query_key in report.query_keys],
         "tested": tested_rows(report.evaluations),
         "notes": READING_NOTES,
         "provenance": provenance_rows(report),
     }
+
+
+def _answer_bar(row: AnswerRow) -> Bar | None:
+    return None if row.share is None else bar(row.share, signed=False, kind="attention")
 
 
 def _trust_color(trust: Trust) -> str:
@@ -163,6 +175,7 @@ def _map_part(shown: MapView, *, lists_targets: bool) -> MapPart:
         scores=tuple(_unit_row(unit, view) for unit in listed) if len(scored) > len(top) else (),
         omitted=len(scored) - len(listed),
         targets=() if sources is None else _target_rows(sources),
+        noun="" if sources is None else sources.noun,
         omitted_targets=0 if sources is None else max(0, len(sources.rows) - _MAX_STEPS),
     )
 
@@ -185,8 +198,10 @@ def _legend(view: SaliencyView) -> tuple[tuple[Bar, str], ...]:
 def _unit_row(unit: Unit, view: SaliencyView) -> Row:
     cells = (unit.share_text, unit.score_text, unit.interval_text)
     if unit.special:
-        return Row(name=unit.label, cells=cells)
-    return Row(name=unit.label, cells=cells, bar=bar(unit.strength, view.signed, faded=view.faded))
+        return Row(name=unit.label, cells=cells, side=unit.side)
+    return Row(
+        name=unit.label, cells=cells, side=unit.side, bar=bar(unit.strength, view.signed, faded=view.faded)
+    )
 
 
 def _target_rows(sources: SourcesView) -> tuple[Row, ...]:
@@ -244,6 +259,16 @@ def _key_entry(key: TokenValue, view: AttentionView, peak: float) -> Entry:
     kind = "against" if key.value < 0 else "supports" if (view.weights < 0).any() else "attention"
     style = f"background-color:{tint(abs(key.value) / peak, kind)};border-radius:3px"
     return Entry(printable(key.label.strip(" ") or key.label, 20), view.format_weight(key.value), style)
+
+
+def _links(view: LinksView) -> dict[str, Any]:
+    return {
+        "view": view,
+        "rows": [
+            Row(name=link.first, cells=(link.second, link.score_text), bar=bar(link.strength, signed=True))
+            for link in view.links
+        ],
+    }
 
 
 def _query_key(query_key: QueryKey) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from model_understanding.show.payload.parts import (
 )
 from model_understanding.show.payload.reproduce import attribution_code, contrast_code
 from model_understanding.show.payload.tables import Tables, encoded_table
+from model_understanding.show.shared.headline import report_headline
 from model_understanding.show.shared.words import (
     READING_NOTES,
     cautions_of,
@@ -31,7 +32,6 @@ from model_understanding.show.shared.words import (
     printable,
     provenance_rows,
     raw_value_and_range,
-    report_headline,
     sign_meanings,
     target_label,
     target_name,

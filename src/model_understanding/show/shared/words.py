@@ -13,7 +13,6 @@ from model_understanding.results import (
     AttentionMap,
     Attribution,
     Evaluation,
-    Generation,
     Limits,
     LogitLens,
     Provenance,
@@ -21,6 +20,7 @@ from model_understanding.results import (
     Target,
 )
 from model_understanding.results.target import QUANTITY_NAMES
+from model_understanding.show.shared.tasks import entity_label, target_noun
 from model_understanding.tokens import visible_text
 
 _GRAPHEME = regex.compile(r"\X")
@@ -114,58 +114,13 @@ def cautions_of(*results: Any) -> tuple[str, ...]:
     """Return the cautions of some results, without repetition, in order."""
     cautions: dict[str, None] = {}
     for result in results:
-        parts = (result, *result.attributions, *result.attention) if isinstance(result, Report) else (result,)
+        parts = (result,)
+        if isinstance(result, Report):
+            links = () if result.links is None else (result.links,)
+            parts = (result, *result.attributions, *result.attention, *links)
         for part in parts:
             cautions.update(dict.fromkeys(printable(caution, 400) for caution in part.provenance.cautions))
     return tuple(cautions)
-
-
-def report_headline(report: Report) -> str:
-    """Return the prediction of a classifier with its probability, or what a language model wrote.
-
-    Without either, the name of what the report has.
-    """
-    if report.prediction is not None:
-        prediction = report.prediction
-        if prediction.problem == "regression":
-            return ", ".join(
-                f"{printable(label, 40)} {format_number(float(value))}"
-                for label, value in zip(prediction.labels, prediction.logits, strict=True)
-            )
-        if prediction.problem == "multi_label" and prediction.probabilities is not None:
-            predicted = [
-                f"{printable(label, 40)} {format_percent(float(probability))}"
-                for label, probability in zip(prediction.labels, prediction.probabilities, strict=True)
-                if probability >= 0.5
-            ]
-            return ", ".join(predicted) or "no label reaches 50 %"
-        probability = prediction.probability
-        share = "" if probability is None else f" {format_percent(probability)}"
-        return f"{printable(prediction.label, 60)}{share}"
-    if report.generation is None:
-        return _part_headline(report)
-    written = printable(" ".join(report.generation.text.split()), 60)
-    return f"“{written}”" if written else continuation_facts(report.generation)
-
-
-def continuation_facts(generation: Generation) -> str:
-    """Return the length of a continuation, whether it was given, and whether the model ended it."""
-    count = len(generation.probabilities)
-    origin = "given" if generation.given else "generated"
-    end = ", ended by the model" if generation.ended else ""
-    return f"{count} token{'' if count == 1 else 's'} {origin}{end}"
-
-
-def _part_headline(report: Report) -> str:
-    for attribution in report.attributions:
-        return f"Saliency: {explained_name(attribution)}"
-    for attention in report.attention:
-        return attention_title(attention)
-    if report.heads is not None:
-        return f"Head scores: {printable(', '.join(map(metric_name, report.heads.names)), 100)}"
-    if report.lens is not None:
-        return "Logit lens"
-    return ", ".join(f"Query and keys: layer {part.layer}, head {part.head}" for part in report.query_keys)
 
 
 def model_name(provenance: Provenance) -> str:
@@ -221,7 +176,7 @@ def target_name(target: Target) -> str:
 
 def targets_name(targets: Sequence[Target]) -> str:
     """Return a description of several targets, as in ``log-probability of each generated token``."""
-    each = "each generated token" if are_steps(targets) else "each target"
+    each = f"each {target_noun(targets)}"
     quantity = QUANTITY_NAMES.get(targets[0].quantity)
     return f"{quantity} of {each}" if quantity else each
 
@@ -236,12 +191,6 @@ def target_label(target: Target, length: int = 28) -> str:
     """Return a short label of a target: its name, or its tokens or classes."""
     label = target.name or ", ".join(target.labels) or target.description()
     return printable(label.strip(" ") or label, length)
-
-
-def are_steps(targets: Sequence[Target]) -> bool:
-    """Return whether each target belongs to a generation step of its own."""
-    positions = [target.positions for target in targets]
-    return all(positions) and len(set(positions)) == len(positions)
 
 
 def target_value(attribution: Attribution, index: int = 0) -> str:
@@ -261,16 +210,26 @@ def sign_meanings(target: Target) -> tuple[str, str]:
         return "raises the loss", "lowers the loss"
     if target.quantity == "custom":
         return f"raises {printable(target.name or 'the target', 24)}", "lowers it"
-    labels = ", ".join(label.strip(" ") or label for label in target.labels[:3])
-    name = (
-        "the answer"
-        if target.name == "continuation"
-        else printable(target.name or labels or "the target", 24)
-    )
+    if target.task == "sentence-similarity":
+        return "makes the texts more similar", "makes them less similar"
+    name = "the answer" if target.name == "continuation" else _supported(target)
     if target.against_labels:
-        other = printable(", ".join(label.strip(" ") or label for label in target.against_labels[:3]), 24)
+        other = _joined_labels(target, target.against_labels)
         return f"supports {name} over {other}", f"supports {other} over {name}"
     return f"supports {name}", f"opposes {name}"
+
+
+def _supported(target: Target) -> str:
+    if target.task == "token-classification" and target.labels:
+        return _joined_labels(target, target.labels)
+    return printable(target.name or _joined_labels(target, target.labels) or "the target", 24)
+
+
+def _joined_labels(target: Target, labels: Sequence[str]) -> str:
+    """Return labels in one line, those of an entity's tokens as one."""
+    if target.task == "token-classification":
+        labels = tuple(dict.fromkeys(map(entity_label, labels)))
+    return printable(", ".join(label.strip(" ") or label for label in labels[:3]), 24)
 
 
 def score_axis_label(signed: bool, normalized: bool) -> str:

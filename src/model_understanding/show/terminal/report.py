@@ -25,8 +25,10 @@ from model_understanding.show.shared.words import (
     warning_text,
 )
 from model_understanding.show.terminal.verdicts import print_tests, trust_line
-from model_understanding.show.views.answer import AnswerView, answer_view
+from model_understanding.show.views.answer import AnswerView
+from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.attention import MAX_CELLS, attention_view, top_keys
+from model_understanding.show.views.links import LinksView, links_view
 from model_understanding.show.views.reading import plain_sentence
 from model_understanding.show.views.report import MapView, map_views
 from model_understanding.show.views.saliency import SaliencyView, Unit, saliency_view
@@ -73,6 +75,8 @@ def print_report(report: Report, console: Console | None = None) -> None:
         _print_map(shown, console)
         if shown.sources is not None and not (report.generation is not None and shown.sources.by_step):
             _print_targets(shown.sources, console)
+    if report.links is not None:
+        _print_links(links_view(report.links), console)
     if report.contrasts is not None:
         note = (
             f"The report has {len(report.contrasts.targets)} contrasts with alternative tokens: open its "
@@ -189,8 +193,11 @@ def _print_answer(answer: AnswerView, console: Console) -> None:
         *([Text(answer.model)] if answer.model else []),
     ]
     console.print(Rule(Text("  ·  ").join(parts), align="left"))
+    if answer.has_table:
+        _print_rows(answer, console)
+        return
     others = "  ".join(f"{other.label} {other.value}" for other in answer.others(_OTHER_CLASSES))
-    hidden = len(answer.classes) + answer.omitted - sum(entry.predicted for entry in answer.classes)
+    hidden = len(answer.rows) + answer.omitted - sum(entry.predicted for entry in answer.rows)
     if others:
         more = f"  and {hidden - _OTHER_CLASSES} more" if hidden > _OTHER_CLASSES else ""
         console.print(Text(f"{others}{more}", style="dim"))
@@ -200,6 +207,50 @@ def _print_answer(answer: AnswerView, console: Console) -> None:
     console.print(Padding(Text(prompt, style="dim", overflow="fold"), (1, 2, 0, 2)))
     written = printable_lines(answer.title, _MAX_ANSWER)
     console.print(Padding(Text(written, style="bold", overflow="fold"), (0, 2, 1, 2)))
+
+
+def _print_rows(answer: AnswerView, console: Console) -> None:
+    """Print the texts with what the answer is about, and the table of answers."""
+    if answer.facts:
+        console.print(Text(answer.facts, style="dim"))
+    texts = _marked(answer) if answer.marked else Text(" / ".join(answer.texts), style="dim", overflow="fold")
+    if texts.plain:
+        console.print(Padding(texts, (1, 2, 0, 2)))
+    table = plain_table()
+    has_groups, has_tags = any(row.group for row in answer.rows), bool(answer.columns[1])
+    names = (*([""] if has_groups else []), answer.columns[0], *([answer.columns[1]] if has_tags else []))
+    for name in names:
+        table.add_column(name, overflow="fold")
+    table.add_column(answer.columns[2], justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    group = ""
+    for row in answer.rows[:_MAX_ROWS]:
+        table.add_row(
+            *([Text(row.group if row.group != group else "", style="dim")] if has_groups else []),
+            Text(row.label, style="bold" if row.predicted else ""),
+            *([Text(row.tag)] if has_tags else []),
+            Text(row.value),
+            Text("") if row.share is None else colored_bar(row.share, "muted"),
+        )
+        group = row.group
+    add_rest(table, len(answer.rows) + answer.omitted - _MAX_ROWS)
+    console.print(Padding(table, (1, 2, 1, 2)))
+
+
+def _marked(answer: AnswerView) -> Text:
+    text = Text(overflow="fold")
+    for index, part in enumerate(answer.marked):
+        if index:
+            text.append("\n")
+        if part.side:
+            text.append(f"{part.side}: ", style="dim")
+        for words, mark in part.parts:
+            if mark < 0:
+                text.append(words)
+                continue
+            text.append(words, style="bold underline")
+            text.append(f" [{answer.marks[mark].label}]", style="dim")
+    return text
 
 
 def printable_lines(text: str, length: int) -> str:
@@ -240,10 +291,12 @@ def _print_saliency(view: SaliencyView, console: Console) -> None:
 
 def _colored(view: SaliencyView) -> Text:
     text = Text(overflow="fold")
-    for index, runs in enumerate(view.paragraphs):
+    for index, paragraph in enumerate(view.paragraphs):
         if index:
             text.append("\n")
-        for run in runs:
+        if paragraph.side:
+            text.append(f"{paragraph.side}: ", style="dim")
+        for run in paragraph.runs:
             unit = None if run.unit is None else view.units[run.unit]
             if run.is_pill and run.source >= 0:  # of a chat template: part of the text
                 text.append(run.text, style="dim italic")
@@ -287,7 +340,7 @@ def _unit_table(view: SaliencyView, width: int) -> Table:
 
 def _unit_cells(unit: Unit, view: SaliencyView, has_intervals: bool) -> list[Text]:
     return [
-        Text(printable(unit.label, 120)),
+        _with_side(printable(unit.label, 120), unit.side),
         Text(unit.share_text),
         Text(unit.score_text),
         *([Text(unit.interval_text, style="dim")] if has_intervals else []),
@@ -295,11 +348,33 @@ def _unit_cells(unit: Unit, view: SaliencyView, has_intervals: bool) -> list[Tex
     ]
 
 
+def _with_side(label: str, side: str) -> Text:
+    return Text.assemble(label, (f" ({side})", "dim")) if side else Text(label)
+
+
+def _print_links(view: LinksView, console: Console) -> None:
+    _print_title(view.title, console)
+    table = plain_table()
+    for name in ("first text", "second text"):
+        table.add_column(name, overflow="fold", max_width=_LABEL)
+    table.add_column("adds to the cosine", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for link in view.links:
+        kind = side(signed=True, value=link.score)
+        table.add_row(
+            Text(link.first), Text(link.second), Text(link.score_text), colored_bar(link.strength, kind)
+        )
+    add_rest(table, view.omitted)
+    console.print(Padding(table, (1, 2)))
+    for line in (view.sum_text, *view.notes, view.method):
+        console.print(Text(line, style="dim"))
+
+
 def _print_targets(sources: SourcesView, console: Console) -> None:
     _print_title(f"Saliency: {sources.title}", console)
     console.print(Text(" · ".join(filter(None, (sources.gap, sources.method))), style="dim"))
     table = plain_table()
-    name = "generated token" if sources.by_step else "target"
+    name = sources.noun
     table.add_column(name, overflow="fold", max_width=_LABEL)
     table.add_column("value", justify="right")
     width = _width_beside(console, (name, *sources.rows[:_MAX_ROWS]), ("value", *sources.values[:_MAX_ROWS]))

@@ -9,8 +9,8 @@ import numpy as np
 from model_understanding.comparison import Alignment, AttributionComparison, Comparison
 from model_understanding.results import Report
 from model_understanding.results.target import QUANTITY_NAMES
+from model_understanding.show.shared.tasks import are_steps
 from model_understanding.show.shared.words import (
-    are_steps,
     explained_name,
     format_number,
     format_percent,

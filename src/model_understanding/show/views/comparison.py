@@ -9,9 +9,9 @@ import numpy as np
 from model_understanding.comparison import Comparison, ValuePair
 from model_understanding.comparison.alignment import match_tokens
 from model_understanding.results import Report
+from model_understanding.show.shared.headline import continuation_facts, report_headline
 from model_understanding.show.shared.words import (
     cautions_of,
-    continuation_facts,
     evaluation_condition,
     evaluation_name,
     evaluation_value,
@@ -22,7 +22,6 @@ from model_understanding.show.shared.words import (
     model_name,
     printable,
     provenance_rows,
-    report_headline,
 )
 from model_understanding.show.views.compared_attention import (
     Cell,

@@ -125,7 +125,7 @@ def likelihood_view(likelihood: PseudoLikelihood, scale: float | None = None) ->
             filter(None, ("nats", _MASKED[likelihood.masking], model_name(likelihood.provenance)))
         ),
         units=units,
-        paragraphs=paragraphs_of(highlighted_runs(folded), is_one=False),
+        paragraphs=tuple(part.runs for part in paragraphs_of(highlighted_runs(folded))),
         cautions=cautions_of(likelihood),
     )
 

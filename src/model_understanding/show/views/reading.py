@@ -7,8 +7,10 @@ from functools import lru_cache
 import numpy as np
 
 from model_understanding.results import Attribution, Report
+from model_understanding.show.shared.tasks import are_steps
 from model_understanding.show.shared.units import TextUnits, default_level, unit_scores
-from model_understanding.show.shared.words import are_steps, explained_name, printable, target_label
+from model_understanding.show.shared.words import printable
+from model_understanding.show.views.questions import question
 from model_understanding.show.views.saliency import prompt_scores
 from model_understanding.show.views.trust import NOT_MEASURED, Trust, trust_of
 from model_understanding.tokens import Level
@@ -154,57 +156,64 @@ def _listed(words: Sequence[str]) -> Iterator[str]:
         yield word
 
 
-def _readings(report: Report) -> Iterator[Reading]:
+@dataclass(frozen=True, slots=True)
+class MapSpan:
+    """Which targets of which attribution a map of a report adds up; see ``Reading``."""
+
+    attribution: int
+    first: int
+    last: int
+
+
+def map_spans(report: Report) -> Iterator[MapSpan]:
+    """Yield the maps of a report, in the order of ``readings``.
+
+    Args:
+        report: The report.
+    """
     contrasts = () if report.contrasts is None else (report.contrasts,)
-    is_judged: set[str] = set()  # the verdicts that have found their map
     for index, attribution in enumerate((*report.attributions, *contrasts)):
-        level = default_level(attribution.tokens)
-        units = TextUnits(attribution.tokens, level)
-
-        def trust(row: Attribution) -> Trust:
-            target = row.targets[0].description()
-            for evaluation in report.evaluations:
-                if evaluation.verdict is None or target in is_judged:
-                    continue
-                if (evaluation.method, evaluation.target) == (row.method, target):
-                    is_judged.add(target)
-                    return trust_of(evaluation)
-            return NOT_MEASURED
-
         last = len(attribution.targets) - 1
         if last > 0 and attribution is not report.contrasts and are_steps(attribution.targets):
-            whole = prompt_scores(attribution.summed())
-            yield Reading(
-                attribution=index,
-                first=0,
-                last=last,
-                title="Why this answer?",
-                why=why_pieces(whole, level, units),
-                level=level,
-                of_prompt=True,
-                trust=trust(whole),
-            )
-        for step in range(last + 1):
-            row = attribution.row(step)
-            yield Reading(
-                attribution=index,
-                first=step,
-                last=step,
-                title=_title(row),
-                why=why_pieces(row, level, units),
-                level=level,
-                trust=trust(row),
-            )
+            yield MapSpan(index, 0, last)
+        for target in range(last + 1):
+            yield MapSpan(index, target, target)
 
 
-def _title(row: Attribution) -> str:
-    """Return the question that the map of one target answers."""
-    target = row.targets[0]
-    if target.quantity in ("loss", "custom"):
-        return f"What changes the {explained_name(row)}?"
-    name = target_label(target, _LABEL)
-    name = f"“{name}”" if target.positions else name
-    if not target.against_labels:
-        return f"Why {name}?"
-    other = printable(", ".join(label.strip(" ") or label for label in target.against_labels[:3]), _LABEL)
-    return f"Why {name} and not {f'“{other}”' if target.positions else other}?"
+def _readings(report: Report) -> Iterator[Reading]:
+    contrasts = () if report.contrasts is None else (report.contrasts,)
+    attributions = (*report.attributions, *contrasts)
+    is_judged: set[str] = set()  # the verdicts that have found their map
+    units: dict[int, TextUnits] = {}
+
+    def trust(row: Attribution) -> Trust:
+        target = row.targets[0].description()
+        for evaluation in report.evaluations:
+            if evaluation.verdict is None or target in is_judged:
+                continue
+            if (evaluation.method, evaluation.target) == (row.method, target):
+                is_judged.add(target)
+                return trust_of(evaluation)
+        return NOT_MEASURED
+
+    for span in map_spans(report):
+        attribution = attributions[span.attribution]
+        level = default_level(attribution.tokens)
+        if span.attribution not in units:
+            units[span.attribution] = TextUnits(attribution.tokens, level)
+        is_whole = span.last > span.first
+        row = prompt_scores(attribution.summed()) if is_whole else attribution.row(span.first)
+        yield Reading(
+            attribution=span.attribution,
+            first=span.first,
+            last=span.last,
+            title=_whole_title(row) if is_whole else question(report, row),
+            why=why_pieces(row, level, units[span.attribution]),
+            level=level,
+            of_prompt=is_whole,
+            trust=trust(row),
+        )
+
+
+def _whole_title(row: Attribution) -> str:
+    return "Why this output?" if row.targets[0].task == "seq2seq-lm" else "Why this answer?"

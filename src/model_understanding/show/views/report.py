@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from model_understanding.results import Attribution, Report
+from model_understanding.show.shared.tasks import sides_of
+from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.reading import Reading, readings
 from model_understanding.show.views.saliency import SaliencyView, saliency_view
 from model_understanding.show.views.sources import SourcesView, sources_view
@@ -30,11 +32,13 @@ def map_views(report: Report) -> tuple[MapView, ...]:
         report: The report.
     """
     found = readings(report)
-    return tuple(
+    maps = [
         _map_view(report, attribution, [reading for reading in found if reading.attribution == index])
         for index, attribution in enumerate(report.attributions)
         if attribution.targets
-    )
+    ]
+    opened = found[answer_view(report).opens].attribution if found else 0
+    return tuple(sorted(maps, key=lambda shown: shown.reading.attribution != opened))
 
 
 def _map_view(report: Report, attribution: Attribution, found: list[Reading]) -> MapView:
@@ -48,8 +52,9 @@ def _map_view(report: Report, attribution: Attribution, found: list[Reading]) ->
             level=reading.level,
             of_prompt=reading.of_prompt,
             faded=reading.trust.is_faded,
+            sides=sides_of(report, attribution),
         ),
-        sources=None if len(attribution.targets) == 1 else sources_view(attribution, reading.level),
+        sources=None if len(attribution.targets) == 1 else sources_view(attribution, reading.level, report),
     )
 
 

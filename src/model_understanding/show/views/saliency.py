@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from model_understanding.results import Attribution
-from model_understanding.results.target import QUANTITY_NAMES
+from model_understanding.results import Attribution, Target
+from model_understanding.results.target import LANGUAGE_TASKS, QUANTITY_NAMES
 from model_understanding.show.shared.runs import Run, highlighted_runs
+from model_understanding.show.shared.tasks import side_names
 from model_understanding.show.shared.units import TextUnits, default_level
 from model_understanding.show.shared.words import (
     format_number,
@@ -55,6 +56,7 @@ class Unit:
         share_text: The share as text, ``–`` without a score; positive signed values have a plus sign.
         score_text: The score as text.
         interval_text: The half-width as text; empty if it is not known.
+        side: Which of two texts it is in: ``question``, ``context``; empty for a single text.
     """
 
     index: int
@@ -71,6 +73,20 @@ class Unit:
     share_text: str
     score_text: str
     interval_text: str
+    side: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paragraph:
+    """One source text in runs that refer to units.
+
+    Args:
+        runs: The runs, in reading order.
+        side: What the text is of two: ``question``, ``context``; empty for a single one.
+    """
+
+    runs: tuple[Run, ...]
+    side: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +120,7 @@ class SaliencyView:
     signed: bool
     signs: tuple[str, str]
     units: tuple[Unit, ...]
-    paragraphs: tuple[tuple[Run, ...], ...]
+    paragraphs: tuple[Paragraph, ...]
     peak: float
     notes: tuple[str, ...]
     faded: bool
@@ -131,6 +147,7 @@ def saliency_view(
     level: Level | None = None,
     of_prompt: bool = False,
     faded: bool = False,
+    sides: Sequence[str] | None = None,
 ) -> SaliencyView:
     """Return what every output shows of one target of an attribution, or of the sum of several.
 
@@ -142,6 +159,7 @@ def saliency_view(
         of_prompt: Whether only the prompt's words are shown with their scores: of the sum over a
             continuation, as ``Reading.of_prompt`` says.
         faded: Whether the evaluation does not support these scores.
+        sides: What each of two texts is called; by default what the task says.
 
     Returns:
         The view.
@@ -155,8 +173,9 @@ def saliency_view(
     level = default_level(attribution.tokens) if level is None else level
     groups = TextUnits(attribution.tokens, level).groups(explained.valid[0])
     folded = explained if len(groups) == len(explained.tokens) else explained.joined(groups)
-    is_generated = explained.targets[0].task == "causal-lm"
-    units = _units(folded, _targeted(explained, groups))
+    task = explained.targets[0].task
+    sides = side_names(task, explained.tokens.texts) if sides is None else sides
+    units = _units(folded, _targeted(explained, groups), sides)
     return SaliencyView(
         title=_title(attribution, explained, first, last),
         value=_value(explained, adds_up=not of_prompt),
@@ -167,7 +186,7 @@ def saliency_view(
         signed=folded.signed,
         signs=sign_meanings(folded.targets[0]),
         units=units,
-        paragraphs=paragraphs_of(highlighted_runs(folded.tokens), is_one=is_generated),
+        paragraphs=paragraphs_of(highlighted_runs(folded.tokens), sides, is_one=task == "causal-lm"),
         peak=_peak(folded),
         notes=(*_notes(units, folded), *_sum_notes(folded, first, last, of_prompt)),
         faded=faded,
@@ -195,7 +214,7 @@ def signed_percent(share: float, signed: bool) -> str:
     return f"+{text}" if signed and share > 0 and not text.startswith("<") else text
 
 
-def _units(folded: Attribution, targeted: Sequence[bool]) -> tuple[Unit, ...]:
+def _units(folded: Attribution, targeted: Sequence[bool], sides: Sequence[str]) -> tuple[Unit, ...]:
     scores = folded.scores[0].astype(np.float64)
     total = float(np.abs(scores).sum()) or 1.0
     scored, special = folded.scored[0], folded.tokens.special
@@ -203,6 +222,7 @@ def _units(folded: Attribution, targeted: Sequence[bool]) -> tuple[Unit, ...]:
     ranked = scored & ~special
     order = [int(unit) for unit in np.argsort(-np.abs(scores), kind="stable") if ranked[unit]]
     ranks = {unit: rank for rank, unit in enumerate(order, 1)}
+    segments = folded.tokens.segments.tolist()
     units = []
     for index, label in enumerate(folded.tokens.labels()):
         score = float(scores[index])
@@ -226,6 +246,7 @@ def _units(folded: Attribution, targeted: Sequence[bool]) -> tuple[Unit, ...]:
                 share_text=signed_percent(score / total, folded.signed) if is_scored else _NONE,
                 score_text=sign + format_number(score) if is_scored else _NONE,
                 interval_text="" if interval is None else format_number(interval),
+                side=sides[segments[index]] if 0 <= segments[index] < len(sides) else "",
             )
         )
     return tuple(units)
@@ -239,12 +260,20 @@ def _peak(folded: Attribution) -> float:
 
 
 def _targeted(explained: Attribution, groups: Sequence[Sequence[int]]) -> list[bool]:
-    """Return which units are generated tokens that the target is about; none for a loss of the whole text."""
-    target = explained.targets[0]
-    if target.task != "causal-lm" or target.quantity == "loss":
-        return [False] * len(groups)
-    positions = {position + 1 for position in target.positions}
+    """Return which units the target is about: generated tokens, an entity, a mask, an answer."""
+    positions = _positions_of(explained.targets[0])
     return [not positions.isdisjoint(group) for group in groups]
+
+
+def _positions_of(target: Target) -> set[int]:
+    """Return the tokens that a target is about; none for a class or a loss of the whole text."""
+    if target.quantity == "loss":
+        return set()
+    if target.task in LANGUAGE_TASKS:
+        return {position + 1 for position in target.positions}
+    if target.task == "question-answering":
+        return set(range(min(target.indices), max(target.indices) + 1)) if target.indices else set()
+    return set(target.positions)
 
 
 def _title(attribution: Attribution, explained: Attribution, first: int, last: int | None) -> str:
@@ -263,22 +292,26 @@ def _value(explained: Attribution, adds_up: bool) -> str:
     return f"base value {format_number(float(explained.baseline_outputs[0]))} → f(x) = {value}"
 
 
-def paragraphs_of(runs: Sequence[Run], *, is_one: bool) -> tuple[tuple[Run, ...], ...]:
+def paragraphs_of(
+    runs: Sequence[Run], sides: Sequence[str] = (), *, is_one: bool = False
+) -> tuple[Paragraph, ...]:
     """Return the runs of each source text.
 
     Args:
         runs: The runs of all texts, in reading order.
+        sides: What each of two texts is.
         is_one: Whether all are one text: a prompt and its continuation.
     """
-    paragraphs: list[list[Run]] = [[]]
-    source = 0
+    paragraphs: list[tuple[int, list[Run]]] = [(0, [])]
     for run in runs:
-        if run.source > source:
-            source = run.source
-            if not is_one:
-                paragraphs.append([])
-        paragraphs[-1].append(run)
-    return tuple(tuple(paragraph) for paragraph in paragraphs if paragraph)
+        if run.source > paragraphs[-1][0] and not is_one:
+            paragraphs.append((run.source, []))
+        paragraphs[-1][1].append(run)
+    return tuple(
+        Paragraph(runs=tuple(found), side=sides[source] if source < len(sides) else "")
+        for source, found in paragraphs
+        if found
+    )
 
 
 def _notes(units: Sequence[Unit], folded: Attribution) -> tuple[str, ...]:

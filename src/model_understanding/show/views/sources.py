@@ -5,17 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from model_understanding.results import Attribution
+from model_understanding.results import Attribution, Report
+from model_understanding.show.shared.tasks import are_steps, target_noun
 from model_understanding.show.shared.units import TextUnits, default_level, unit_scores
 from model_understanding.show.shared.words import (
-    are_steps,
     gap_text,
     method_name,
     printable,
-    target_label,
     target_value,
     targets_name,
 )
+from model_understanding.show.views.questions import target_names
 from model_understanding.show.views.saliency import MIN_STRENGTH, signed_percent
 from model_understanding.tokens import Level
 
@@ -42,6 +42,7 @@ class SourcesView:
         method: The method and its parameters.
         gap: How far the scores are from summing to the targets' changes; empty if they need not.
         by_step: Whether each row is a generated token.
+        noun: What a row is: ``generated token``, ``entity``, ``mask``, ``target``.
         rows: Label of each target.
         values: Value of each target as text.
         tops: The units with the largest absolute shares of each row, largest first, special tokens
@@ -59,6 +60,7 @@ class SourcesView:
     method: str
     gap: str
     by_step: bool
+    noun: str
     rows: tuple[str, ...]
     values: tuple[str, ...]
     tops: tuple[tuple[Source, ...], ...]
@@ -74,12 +76,15 @@ class SourcesView:
         return not self.special[unit] and abs(self.strengths[row, unit]) >= MIN_STRENGTH
 
 
-def sources_view(attribution: Attribution, level: Level | None = None) -> SourcesView:
+def sources_view(
+    attribution: Attribution, level: Level | None = None, report: Report | None = None
+) -> SourcesView:
     """Return the table of an attribution of several targets.
 
     Args:
         attribution: The attribution.
         level: What a unit is; by default words, or the sentences of a long text.
+        report: The report that has the attribution: its answer names the rows.
     """
     tokens = attribution.tokens
     level = default_level(tokens) if level is None else level
@@ -99,7 +104,8 @@ def sources_view(attribution: Attribution, level: Level | None = None) -> Source
         method=method_name(folded),
         gap=gap_text(folded),
         by_step=are_steps(folded.targets),
-        rows=tuple(target_label(target) for target in folded.targets),
+        noun=target_noun(folded.targets),
+        rows=target_names(report, attribution),
         values=tuple(target_value(folded, row) for row in range(len(folded.targets))),
         tops=tuple(tops),
         units=tuple(printable(label, _LABEL) for label in folded.tokens.labels()),

@@ -10,18 +10,24 @@ from model_understanding.results import (
     AssessmentSummary,
     AttentionMap,
     Attribution,
+    Choices,
     Estimate,
     Evaluation,
     Failure,
     Generation,
     HeadScores,
     LogitLens,
+    MaskFilling,
     Prediction,
     PseudoLikelihood,
     QueryKey,
     Report,
+    SpanAnswer,
+    Tagging,
+    TokenLinks,
 )
 from model_understanding.results.evaluation import VERDICTS
+from model_understanding.show.shared.headline import report_headline, similarity_headline
 from model_understanding.show.shared.words import (
     attention_title,
     cautions_of,
@@ -36,14 +42,15 @@ from model_understanding.show.shared.words import (
     model_name,
     prediction_label,
     printable,
-    report_headline,
     target_label,
     target_value,
     warning_text,
 )
+from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.attention import attention_view
 from model_understanding.show.views.comparison import comparison_view
 from model_understanding.show.views.likelihood import compared_likelihoods, likelihood_view
+from model_understanding.show.views.links import links_view
 from model_understanding.show.views.reading import main_reading
 from model_understanding.show.views.saliency import TOP, saliency_view
 from model_understanding.show.views.sources import LISTED
@@ -56,6 +63,11 @@ Result = (
     | AttentionMap
     | Prediction
     | Generation
+    | Tagging
+    | SpanAnswer
+    | MaskFilling
+    | Choices
+    | TokenLinks
     | Evaluation
     | Assessment
     | AssessmentSummary
@@ -110,6 +122,12 @@ def _lines(result: Result) -> Iterator[str]:
             yield _quoted(result.tokens)
             yield report_headline(Report.of(result))
             yield from map(warning_text, result.cautions[:_MOST_WARNINGS])
+        case Tagging() | SpanAnswer() | MaskFilling() | Choices():
+            yield report_headline(Report.of(result))
+            yield _quoted(result.tokens)
+            yield from _of_answer(Report.of(result))
+        case TokenLinks():
+            yield from _of_links(result)
         case Evaluation():
             yield _metric(result)
             yield from result.reasons
@@ -144,9 +162,23 @@ def _lines(result: Result) -> Iterator[str]:
             yield str(result)
 
 
+def _of_answer(report: Report) -> Iterator[str]:
+    """Yield what is answered beside the headline: entities, spans, tokens for each mask, choices."""
+    answer = answer_view(report)
+    groups: dict[str, list[str]] = {}
+    for row in answer.rows if answer.has_table else ():
+        groups.setdefault(row.group, []).append(row.words)
+    for group, rows in list(groups.items())[:_MOST]:
+        more = len(rows) - _MOST + (answer.omitted if len(groups) == 1 else 0)
+        listed = ", ".join(printable(words, 60) for words in rows[:_MOST])
+        yield f"{f'{group}: ' if group else ''}{listed}{f' and {more} more' if more > 0 else ''}"
+    yield answer.facts if answer.has_table else ""
+
+
 def _of_report(report: Report) -> Iterator[str]:
     yield _joined(report_headline(report), model_name(report.provenance))
     yield _quoted(report.tokens)
+    yield from _of_answer(report)
     for attribution in report.attributions:
         reading = main_reading(Report.of(attribution))
         if reading is not None:
@@ -156,6 +188,8 @@ def _of_report(report: Report) -> Iterator[str]:
         yield f"Faithfulness: {main.trust.verdict}. {main.trust.words}".rstrip()
     for attention in report.attention:
         yield f"{attention_title(attention)} ({_shape(attention)})"
+    if report.links is not None:
+        yield links_view(report.links).sum_text
     contrasts = 0 if report.contrasts is None else len(report.contrasts.targets)
     others = {
         "head scores": report.heads is not None,
@@ -274,8 +308,29 @@ def _of_likelihood(likelihood: PseudoLikelihood) -> Iterator[str]:
     yield from _warnings(likelihood)
 
 
+def _of_links(links: TokenLinks) -> Iterator[str]:
+    view = links_view(links)
+    yield similarity_headline(links)
+    yield _quoted_pair(links)
+    yield ", ".join(f"{link.first} ↔ {link.second} {link.score_text}" for link in view.links[:_MOST])
+    yield view.sum_text
+    yield _joined(view.method, model_name(links.provenance))
+    yield from _warnings(links)
+
+
+def _quoted_pair(links: TokenLinks) -> str:
+    return " / ".join(filter(None, (_quoted(links.first), _quoted(links.second))))
+
+
 def _warnings(
-    result: Report | Attribution | AttentionMap | HeadScores | LogitLens | QueryKey | PseudoLikelihood,
+    result: Report
+    | Attribution
+    | AttentionMap
+    | HeadScores
+    | LogitLens
+    | QueryKey
+    | TokenLinks
+    | PseudoLikelihood,
 ) -> Iterator[str]:
     cautions = cautions_of(result)
     yield from map(warning_text, cautions[:_MOST_WARNINGS])

@@ -1,0 +1,81 @@
+"""What views call the parts of a text and the targets of each kind of model."""
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+from model_understanding.results import Attribution, Choices, Report, Target
+from model_understanding.results.target import LANGUAGE_TASKS
+
+_SIDES = MappingProxyType(
+    {
+        "question-answering": ("question", "context"),
+        "multiple-choice": ("question", "choice"),
+        "seq2seq-lm": ("source", "output"),
+    }
+)
+_SIDES_OF_CHOICES = MappingProxyType(
+    {"choice": ("question", "choice"), "label": ("text", "hypothesis"), "document": ("query", "document")}
+)
+_PAIR = ("first text", "second text")
+_NOUNS = MappingProxyType(
+    {
+        "token-classification": "entity",
+        "masked-lm": "mask",
+        "question-answering": "answer",
+        "multiple-choice": "choice",
+    }
+)
+
+
+def side_names(task: str, texts: Sequence[str], choices: Choices | None = None) -> tuple[str, ...]:
+    """Return what the two texts that a model reads are called; nothing for a single text, or a prompt.
+
+    Args:
+        task: The task of the model.
+        texts: The texts.
+        choices: What the texts were compared for, if they are a question and one of several choices.
+
+    >>> side_names("question-answering", ("Who?", "Anna."))
+    ('question', 'context')
+    """
+    if len(texts) != 2 or task == "causal-lm":
+        return ()
+    return _SIDES.get(task, _PAIR) if choices is None else _SIDES_OF_CHOICES.get(choices.kind, _PAIR)
+
+
+def sides_of(report: Report, attribution: Attribution | None = None) -> tuple[str, ...]:
+    """Return what the texts of a report, or of one of its attributions, are called; see ``side_names``."""
+    texts = report.texts if attribution is None else attribution.tokens.texts
+    task = report.provenance.task
+    for explained in (*report.attributions[:1], attribution):
+        task = explained.targets[0].task if explained is not None and explained.targets else task
+    return side_names(task, texts, report.answer if isinstance(report.answer, Choices) else None)
+
+
+def are_steps(targets: Sequence[Target]) -> bool:
+    """Return whether each target belongs to a generation step of its own."""
+    positions = [target.positions for target in targets]
+    is_generated = all(target.task in LANGUAGE_TASKS for target in targets)
+    return is_generated and all(positions) and len(set(positions)) == len(positions)
+
+
+def target_noun(targets: Sequence[Target]) -> str:
+    """Return what one of several targets is called: ``generated token``, ``entity``, ``mask``.
+
+    >>> target_noun([Target(task="masked-lm", positions=(3,), indices=(7,))])
+    'mask'
+    """
+    if are_steps(targets):
+        return "generated token"
+    tasks = {target.task for target in targets}
+    return _NOUNS.get(tasks.pop(), "target") if len(tasks) == 1 else "target"
+
+
+def entity_label(label: str) -> str:
+    """Return the label of an entity without the letter for its place in a span.
+
+    >>> entity_label("B-PER"), entity_label("O"), entity_label("B-")
+    ('PER', 'O', 'B-')
+    """
+    prefix, mark, name = label.partition("-")
+    return name if mark and name and prefix in ("B", "I", "E", "L", "S", "U") else label
