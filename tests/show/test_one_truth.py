@@ -9,13 +9,26 @@ import pytest
 from drawn_pictures import drawn_texts
 from page_elements import plain, words_of
 from rich.console import Console
+from sample_answers import ANSWERS
 from sample_results import attention, attribution, classification, generation, provenance, text_of, tokens_of
 
-from model_understanding.results import Prediction, Report, Target
+from model_understanding.results import (
+    Choices,
+    MaskFilling,
+    Prediction,
+    Report,
+    SpanAnswer,
+    Tagging,
+    Target,
+)
 from model_understanding.show.figures.report import report_figure
 from model_understanding.show.page.document import html_page
 from model_understanding.show.payload.report import report_payload
+from model_understanding.show.shared.tasks import sides_of
 from model_understanding.show.terminal.report import print_report
+from model_understanding.show.views.answers import answer_view
+from model_understanding.show.views.links import links_view
+from model_understanding.show.views.reading import readings
 from model_understanding.show.views.report import map_views
 from model_understanding.show.views.saliency import SaliencyView
 from model_understanding.tokens import Tokens
@@ -80,6 +93,7 @@ REPORTS: dict[str, Callable[[], Report]] = {
     "regression": regression,
     "long text": lambda: classification(tokens_of(f"{text_of(12)}. " * 20)),
     "emoji": lambda: classification(tokens_of("a 😀 b", splits_emoji=True)),
+    **ANSWERS,
 }
 
 
@@ -89,7 +103,10 @@ def report(request: pytest.FixtureRequest) -> Report:
 
 
 def listed(view: SaliencyView) -> list[tuple[str, str, str]]:
-    return [(unit.label, unit.share_text, unit.score_text) for unit in view.top()]
+    return [
+        (f"{unit.label} ({unit.side})" if unit.side else unit.label, unit.share_text, unit.score_text)
+        for unit in view.top()
+    ]
 
 
 def test_terminal_and_page_list_the_same_words_with_the_same_numbers(report):
@@ -99,11 +116,11 @@ def test_terminal_and_page_list_the_same_words_with_the_same_numbers(report):
     page = words_of(html_page(report))
     for shown in map_views(report):
         rows = [" ".join(row) for row in listed(shown.saliency)]
-        assert " ".join(rows) in terminal
+        assert shown.is_brief or " ".join(rows) in terminal
         assert " ".join(rows) in page
         assert shown.reading.sentence in terminal
         assert "".join(shown.reading.why) in page, "bold there, not in quotes"
-        for sources in () if shown.sources is None else shown.sources.tops:
+        for sources in () if shown.sources is None or shown.is_brief else shown.sources.tops:
             for source in sources:
                 assert f"{source.label} {source.share_text}" in terminal
                 assert f"{source.label} {source.share_text}" in page
@@ -187,3 +204,83 @@ def test_the_figure_names_the_same_words_with_the_same_shares(report):
         assert any(verdict in drawn for drawn in words)
         written = re.sub(r"\s+", "", "".join(words))
         assert re.sub(r"\s+", "", shown.reading.title) in written
+
+
+def test_every_output_shows_the_same_answers(report):
+    answer = answer_view(report)
+    file = io.StringIO()
+    print_report(report, Console(file=file, width=250, color_system=None))
+    terminal = re.sub(r"[\s█]+", " ", file.getvalue())
+    page = words_of(html_page(report))
+    drawn = [text.get_text() for text in drawn_texts(report_figure(report))]
+    encoded = report_payload(report)["answer"]
+    for row in answer.rows if answer.has_table else ():
+        assert row.words in terminal
+        assert row.words in page
+        assert row.value in drawn
+        assert any(row.label in text for text in drawn)
+    for mark, found in zip(answer.marks, encoded["marks"] if encoded else (), strict=True):
+        assert f"[{mark.label}]" in terminal
+        assert f" {mark.label} " in page
+        assert any(mark.label in text for text in drawn)
+        assert (found["first"], found["last"], found["label"]) == (mark.first, mark.last, mark.label)
+    if encoded:
+        assert [row["reading"] for row in encoded["rows"]] == [row.reading for row in answer.rows]
+    assert answer.headline == str(report).split("\n")[0].split(" · ")[0]
+
+
+def test_the_texts_of_two_are_named_in_every_output(report):
+    sides = sides_of(report, report.attributions[0])
+    file = io.StringIO()
+    print_report(report, Console(file=file, width=250, color_system=None))
+    drawn = [text.get_text() for text in drawn_texts(report_figure(report))]
+    payload = report_payload(report)
+    assert payload["attributions"][0]["sides"] == list(sides)
+    for name in sides:
+        assert f"{name}: " in file.getvalue()
+        assert f">{name}</p>" in plain(html_page(report))
+        assert any(f"{name}:" in text for text in drawn)
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_an_answer_opens_the_map_that_explains_it(kind):
+    report = ANSWERS[kind]()
+    answer, found = answer_view(report), readings(report)
+    explained = [row for row in answer.rows if row.reading >= 0]
+    if isinstance(report.answer, Tagging):
+        assert [found[row.reading].title for row in explained] == [
+            f"Why {entity.label} for “{entity.text}”?" for entity in report.answer.entities
+        ]
+    elif isinstance(report.answer, SpanAnswer):
+        assert [found[row.reading].title for row in explained] == [
+            f"Why this answer: “{span.text}”?" for span in report.answer.spans
+        ]
+    elif isinstance(report.answer, MaskFilling):
+        labels = [labels[0] for labels in report.answer.top_labels]
+        assert [row.label for row in explained] == labels
+        assert all(f"“{row.label}”" in found[row.reading].title for row in explained)
+    elif isinstance(report.answer, Choices):
+        assert [found[row.reading].attribution for row in answer.rows] == list(range(len(answer.rows)))
+        assert map_views(report)[0].reading == found[answer.opens]
+
+
+def test_the_links_of_two_texts_are_the_same_in_every_output():
+    report = ANSWERS["similarity"]()
+    view = links_view(report.links)
+    file = io.StringIO()
+    print_report(report, Console(file=file, width=250, color_system=None))
+    terminal = re.sub(r"[\s█]+", " ", file.getvalue())
+    page = words_of(html_page(report))
+    drawn = [text.get_text() for text in drawn_texts(report_figure(report))]
+    assert (view.links[0].first, view.links[0].second, view.links[0].score_text) == (
+        "guitar",
+        "guitar",
+        "+0.31",
+    )
+    for link in view.links:
+        assert f"{link.first} {link.second} {link.score_text}" in terminal
+        assert f"{link.first} {link.second} {link.score_text}" in page
+    for text in (terminal, page, " ".join(drawn), str(report)):
+        assert view.sum_text in text
+    assert view.scores.sum() + report.links.rest == pytest.approx(report.links.similarity, abs=1e-6)
+    assert report_payload(report)["links"]["sum"] == view.sum_text

@@ -132,8 +132,19 @@ def question_answering(
         ("home", "home", 4.2, 0.03),
     ):
         first, last = position(tokens, start), position(tokens, end)
-        text = context[int(tokens.offsets[first, 0]) : int(tokens.offsets[last, 1])]
-        spans.append(AnswerSpan(first=first, last=last, text=text, logit=logit, probability=share))
+        begin, stop = int(tokens.offsets[first, 0]), int(tokens.offsets[last, 1])
+        spans.append(
+            AnswerSpan(
+                first=first,
+                last=last,
+                text=context[begin:stop],
+                start=begin,
+                end=stop,
+                logit=logit,
+                probability=share,
+                score=share,
+            )
+        )
     targets = [
         Target(
             task="question-answering",
@@ -157,10 +168,13 @@ def question_answering(
     return Report(
         answer=SpanAnswer(
             tokens=tokens,
+            context=1,
             start_logits=random[0],
             end_logits=random[1],
             spans=tuple(spans),
-            no_answer=AnswerSpan(first=0, last=0, text="", logit=5.1, probability=0.08),
+            no_answer=AnswerSpan(
+                first=0, last=0, text="", start=0, end=0, logit=5.1, probability=0.08, score=0.08
+            ),
         ),
         attributions=(scores,),
         attention=(attention(tokens, sink=0),),
@@ -190,6 +204,7 @@ def masks(text: str = "[MASK] is the capital of [MASK].") -> Report:
             tokens=tokens,
             positions=positions,
             top_ids=ids,
+            top_logits=np.array([[9, 7, 6], [8, 5, 4]])[: len(positions)],
             top_probabilities=np.array([[0.62, 0.11, 0.04], [0.83, 0.06, 0.02]])[: len(positions)],
             top_labels=names[: len(positions)],
         ),

@@ -21,7 +21,7 @@ from model_understanding.show.figures.frame import (
     fitted,
     text_width,
 )
-from model_understanding.show.figures.typesetting import Piece, typeset
+from model_understanding.show.figures.typesetting import Block, Piece, typeset
 from model_understanding.show.shared.colors import Palette, text_on
 from model_understanding.show.shared.runs import direction_of
 from model_understanding.show.views.report import MapView
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _TEXT_SIZE = 10.5  # points
 _COLUMN, _COLUMN_GAP = 3.1, 0.35  # inches of the strongest words, and left of them
 _MAX_LABEL, _BAR, _ROW = 1.25, 1.1, 0.22  # inches of a label, of the longest bar, of a row
+_MAX_LABEL_OF_PAIR, _BAR_OF_PAIR = 1.75, 0.6  # where the label also says which text it is in
 _MAX_LINES = 60
 FADED = 0.35  # part of its strength that a color keeps if the scores are not supported
 _FADED_NOTE = "The test does not support these scores; they are drawn pale and striped."
@@ -55,6 +56,8 @@ def map_panel(shown: MapView, colors: Palette, width: float, *, has_trust: bool)
     for index, text in enumerate(reading.why):
         pieces.append(Piece(text=text, color=colors.text, weight="bold" if index % 2 else "normal"))
     sentence = typeset(pieces, width, TITLE_SIZE)
+    if shown.is_brief:
+        return _sentence_panel(sentence, width)
     trust = trust_block(reading.trust, colors, width) if has_trust else None
     direction = direction_of(
         run.text for paragraph in view.paragraphs for run in paragraph.runs if not run.is_pill
@@ -92,6 +95,16 @@ def map_panel(shown: MapView, colors: Palette, width: float, *, has_trust: bool)
         notes.draw(axes, 0.0, notes_top)
 
     return Panel(width=width, height=height, left=0.0, right=0.0, top=0.0, bottom=0.0, draw=draw)
+
+
+def _sentence_panel(sentence: Block, width: float) -> Panel:
+    """Plan the sentence of a map that is not drawn."""
+
+    def draw(axes: "Axes") -> None:
+        set_inches(axes, width, sentence.height)
+        sentence.draw(axes, 0.0, 0.0)
+
+    return Panel(width=width, height=sentence.height, left=0.0, right=0.0, top=0.0, bottom=0.0, draw=draw)
 
 
 def _text_pieces(view: SaliencyView, colors: Palette) -> Iterator[Piece]:
@@ -147,7 +160,7 @@ def _legend(view: SaliencyView, colors: Palette) -> list[Piece]:
 def _label_of(unit: Unit) -> str:
     """Return the label of a unit as wide as there is room, with its text of two."""
     side = f" ({unit.side})" if unit.side else ""
-    room = _MAX_LABEL - text_width(side, LABEL_SIZE)
+    room = (_MAX_LABEL_OF_PAIR if side else _MAX_LABEL) - text_width(side, LABEL_SIZE)
     return fitted(drawable(unit.label.strip(" ") or unit.label), room, LABEL_SIZE) + side
 
 
@@ -156,6 +169,8 @@ def _draw_strongest(axes: "Axes", view: SaliencyView, left: float, top: float, c
     units = view.top()
     if not units:
         return
+    is_pair = any(unit.side for unit in units)
+    room, longest = (_MAX_LABEL_OF_PAIR, _BAR_OF_PAIR) if is_pair else (_MAX_LABEL, _BAR)
     heading = f"strongest {view.unit_name}: share of all scores"
     small = {"fontsize": SMALL_SIZE, "color": colors.muted, "va": "center_baseline", "ha": "left"}
     axes.text(left, top + _ROW / 2, heading, **small)  # pyright: ignore[reportArgumentType]
@@ -173,7 +188,7 @@ def _draw_strongest(axes: "Axes", view: SaliencyView, left: float, top: float, c
             color=colors.text,
             **text_style(label),
         )
-        start, length = left + _MAX_LABEL + 0.1, _BAR * abs(unit.strength) / peak
+        start, length = left + room + 0.1, longest * abs(unit.strength) / peak
         kind = "unsigned" if not view.signed else "supports" if unit.score >= 0 else "against"
         color = getattr(colors, kind)
         face = {"facecolor": color, "linewidth": 0}

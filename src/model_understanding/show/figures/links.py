@@ -22,22 +22,23 @@ def links_panel(view: LinksView, colors: Palette) -> Panel:
     Returns:
         The panel.
     """
+    rows, columns = np.flatnonzero(~view.special_first), np.flatnonzero(~view.special_second)
+    values = view.scores[np.ix_(rows, columns)]
     grid = Grid(
-        values=np.where(view.special_first[:, None], 0, view.scores),
-        mask=np.broadcast_to(~view.special_first[:, None], view.scores.shape),
-        rows=tuple(map(_short, view.first)),
-        columns=tuple(map(_short, view.second)),
-        special_rows=view.special_first,
-        special_columns=view.special_second,
-        excluded=tuple(np.flatnonzero(view.special_second).tolist()),
+        values=values,
+        mask=np.ones(values.shape, dtype=bool),
+        rows=tuple(_short(view.first[row]) for row in rows),
+        columns=tuple(_short(view.second[column]) for column in columns),
+        special_rows=np.zeros(len(rows), dtype=bool),
+        special_columns=np.zeros(len(columns), dtype=bool),
+        excluded=(),
         borders=(),
         color=colors.signed,
         signed=True,
         column_label="word of the second text",
         row_labels=("word of the first text", "first text"),
         scale="adds to the cosine",
-        masked_label="special tokens",
-        excluded_label="special tokens, excluded from the color scale",
+        masked_label="",
         reach=view.peak,
     )
 

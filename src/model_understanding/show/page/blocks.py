@@ -33,7 +33,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paragraph:
-    """Words in the reading direction of their text, and what the text is of two: ``question``, ``context``."""
+    """Words in the reading direction of their text; ``side`` says which of two it is, as in ``question``."""
 
     words: tuple[Word, ...]
     direction: str

@@ -53,7 +53,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row of a table: its name, texts in the order of the columns, lists of entries, a bar, and its text of two."""
+    """A row of a table: its name, cells in the order of the columns, lists of entries, a bar, and a side.
+
+    The side says which of two texts the row is of.
+    """
 
     name: str
     cells: tuple[str, ...] = ()

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from model_understanding.results import Attribution, Evaluation, Prediction, Report, Target
+from model_understanding.results import Attribution, Evaluation, Prediction, Report, TokenLinks
 from model_understanding.results import Generation as GenerationResult
+from model_understanding.results.target import LANGUAGE_TASKS
 from model_understanding.show.payload.attention import encoded_heads, encoded_maps
 from model_understanding.show.payload.parts import (
     SCHEMA,
@@ -20,6 +21,7 @@ from model_understanding.show.payload.parts import (
 from model_understanding.show.payload.reproduce import attribution_code, contrast_code
 from model_understanding.show.payload.tables import Tables, encoded_table
 from model_understanding.show.shared.headline import report_headline
+from model_understanding.show.shared.tasks import sides_of, target_noun
 from model_understanding.show.shared.words import (
     READING_NOTES,
     cautions_of,
@@ -33,12 +35,15 @@ from model_understanding.show.shared.words import (
     provenance_rows,
     raw_value_and_range,
     sign_meanings,
-    target_label,
     target_name,
     target_value,
 )
+from model_understanding.show.views.answers import answer_view
+from model_understanding.show.views.links import links_view
+from model_understanding.show.views.questions import target_names
 from model_understanding.show.views.reading import Reading, readings
 from model_understanding.show.views.tested import question_of
+from model_understanding.tokens import Tokens
 
 
 def report_payload(report: Report, attention_bytes: int | None = None) -> dict[str, Any]:
@@ -67,9 +72,11 @@ def report_payload(report: Report, attention_bytes: int | None = None) -> dict[s
         ),
         "prediction": None if report.prediction is None else _prediction(report.prediction, tables),
         "generation": None if report.generation is None else _generation(report.generation, tables),
+        "answer": None if report.answer is None else _answer(report, report.answer.tokens, tables),
         "attributions": [_attribution(report, attribution, tables) for attribution in attributions],
         "contrasts": -1 if report.contrasts is None else len(attributions) - 1,
         "readings": [_reading(reading) for reading in readings(report)],
+        "links": None if report.links is None else _links(report.links),
         "attention": attention,
         "heads": encoded_heads(report, omitted),
         "tables": [encoded_table(tokens) for tokens in tables.tables],
@@ -102,6 +109,67 @@ def _prediction(prediction: Prediction, tables: Tables) -> dict[str, Any]:
         "logits": decimals(prediction.logits),
         "probabilities": None if prediction.probabilities is None else decimals(prediction.probabilities),
         "problem": prediction.problem,
+    }
+
+
+def _answer(report: Report, tokens: Tokens, tables: Tables) -> dict[str, Any]:
+    answer = answer_view(report)
+    return {
+        "title": answer.title,
+        "value": answer.value,
+        "facts": answer.facts,
+        "texts": list(answer.texts),
+        "columns": list(answer.columns),
+        "table": tables.locate(tokens)[0],
+        "marks": [
+            {
+                "first": mark.first,
+                "last": mark.last,
+                "label": mark.label,
+                "value": mark.value,
+                "reading": mark.reading,
+            }
+            for mark in answer.marks
+        ],
+        "rows": [
+            {
+                "label": row.label,
+                "tag": row.tag,
+                "group": row.group,
+                "value": row.value,
+                "share": None if row.share is None else decimal(row.share),
+                "predicted": row.predicted,
+                "reading": row.reading,
+            }
+            for row in answer.rows
+        ],
+        "omitted": answer.omitted,
+        "opens": answer.opens,
+    }
+
+
+def _links(links: TokenLinks) -> dict[str, Any]:
+    view = links_view(links)
+    return {
+        "title": view.title,
+        "first": list(view.first),
+        "second": list(view.second),
+        "specialFirst": view.special_first.tolist(),
+        "specialSecond": view.special_second.tolist(),
+        "scores": decimals(view.scores),
+        "peak": decimal(view.peak),
+        "links": [
+            {
+                "row": link.row,
+                "column": link.column,
+                "words": link.score_text,
+                "strength": decimal(link.strength),
+            }
+            for link in view.links
+        ],
+        "omitted": view.omitted,
+        "sum": view.sum_text,
+        "notes": [*view.notes, *filter(None, [view.method])],
     }
 
 
@@ -138,25 +206,30 @@ def _attribution(report: Report, attribution: Attribution, tables: Tables) -> di
         "signed": attribution.signed,
         "norm": norm if norm in ("l1", "l2", "max") else "sum",
         "targets": [
-            _target(report, attribution, index, target) for index, target in enumerate(attribution.targets)
+            _target(report, attribution, index, name)
+            for index, name in enumerate(target_names(report, attribution, 60))
         ],
         "scores": scores,
         "errors": None if errors is None else decimals(errors),
+        "sides": list(sides_of(report, attribution)),
+        "noun": target_noun(attribution.targets),
         "python": contrast_code(report, attribution)
         if attribution is report.contrasts
         else attribution_code(report, attribution),
     }
 
 
-def _target(report: Report, attribution: Attribution, index: int, target: Target) -> dict[str, Any]:
+def _target(report: Report, attribution: Attribution, index: int, name: str) -> dict[str, Any]:
+    target = attribution.targets[index]
     positive, negative = sign_meanings(target)
     other = printable(", ".join(target.against_labels[:4]), 60)
     step = -1
-    if report.generation is not None and len(target.positions) == 1 and target.quantity != "loss":
+    is_step = target.task in LANGUAGE_TASKS and len(target.positions) == 1 and target.quantity != "loss"
+    if report.generation is not None and is_step:
         step = target.positions[0] + 1 - report.generation.prompt_length
     baselines, gaps = attribution.baseline_outputs, attribution.gaps
     return {
-        "name": target_label(target, 60),
+        "name": name,
         "description": target_name(target),
         "output": decimal(attribution.outputs[index]),
         "outputWords": target_value(attribution, index),

@@ -84,21 +84,17 @@ def _of_answer(answer: Answer) -> str:
             ]
             return _listed(named) or "no entities"
         case SpanAnswer():
-            best = answer.spans[0] if answer.spans else answer.no_answer
-            text = printable(" ".join(best.text.split()), _LABEL)
-            return f"{f'“{text}”' if text else NO_ANSWER} {format_percent(best.probability)}"
+            text = printable(" ".join(answer.text.split()), _LABEL)
+            return f"“{text}” {format_percent(answer.best.probability)}"
         case MaskFilling():
             filled = zip(answer.top_labels, answer.top_probabilities, strict=True)
             named = [
                 f"“{printable(labels[0].strip(' ') or labels[0], 24)}” {format_percent(float(shares[0]))}"
                 for labels, shares in filled
-                if labels
             ]
-            return _listed(named) or "no mask"
+            return _listed(named)
         case Choices():
-            if not answer.names:
-                return "no choices"
-            best = answer.ranking[0]
+            best = answer.index
             return f"{printable(' '.join(answer.names[best].split()), _LABEL)} {choice_value(answer, best)}"
 
 

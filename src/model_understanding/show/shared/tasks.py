@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from model_understanding.results import Attribution, Choices, Report, Target
+from model_understanding.results import Attribution, Choices, Report, SpanAnswer, Target
 from model_understanding.results.target import LANGUAGE_TASKS
 
 _SIDES = MappingProxyType(
@@ -27,29 +27,37 @@ _NOUNS = MappingProxyType(
 )
 
 
-def side_names(task: str, texts: Sequence[str], choices: Choices | None = None) -> tuple[str, ...]:
+def side_names(task: str, texts: Sequence[str]) -> tuple[str, ...]:
     """Return what the two texts that a model reads are called; nothing for a single text, or a prompt.
 
     Args:
         task: The task of the model.
         texts: The texts.
-        choices: What the texts were compared for, if they are a question and one of several choices.
 
     >>> side_names("question-answering", ("Who?", "Anna."))
     ('question', 'context')
     """
-    if len(texts) != 2 or task == "causal-lm":
-        return ()
-    return _SIDES.get(task, _PAIR) if choices is None else _SIDES_OF_CHOICES.get(choices.kind, _PAIR)
+    return _SIDES.get(task, _PAIR) if len(texts) == 2 and task != "causal-lm" else ()
 
 
 def sides_of(report: Report, attribution: Attribution | None = None) -> tuple[str, ...]:
-    """Return what the texts of a report, or of one of its attributions, are called; see ``side_names``."""
-    texts = report.texts if attribution is None else attribution.tokens.texts
+    """Return what the two texts of a report, or of one of its attributions, are called.
+
+    Args:
+        report: The report: its answer says which text is the context, and what the texts were compared for.
+        attribution: One of its attributions.
+    """
     task = report.provenance.task
     for explained in (*report.attributions[:1], attribution):
         task = explained.targets[0].task if explained is not None and explained.targets else task
-    return side_names(task, texts, report.answer if isinstance(report.answer, Choices) else None)
+    names = side_names(task, report.texts if attribution is None else attribution.tokens.texts)
+    match report.answer:
+        case Choices() as choices if names:
+            return _SIDES_OF_CHOICES.get(choices.kind, names)
+        case SpanAnswer() as answer if names and answer.context == 0:
+            return names[::-1]
+        case _:
+            return names
 
 
 def are_steps(targets: Sequence[Target]) -> bool:

@@ -25,6 +25,7 @@ from model_understanding.tokens import visible_text
 
 _GRAPHEME = regex.compile(r"\X")
 _MAX_NAMED = 3  # keys that are listed by name
+_NAMED_BY_TEXTS = ("question-answering", "multiple-choice")  # tasks whose targets are named by texts
 LABEL_LENGTH = 20  # visible characters of a token's label
 LENS_NOTE = (
     "Each layer's hidden states go through the model's final norm and output head, which were trained for "
@@ -213,7 +214,8 @@ def sign_meanings(target: Target) -> tuple[str, str]:
     if target.task == "sentence-similarity":
         return "makes the texts more similar", "makes them less similar"
     name = "the answer" if target.name == "continuation" else _supported(target)
-    if target.against_labels:
+    is_choice = target.task == "sequence-classification" and target.name
+    if target.against_labels and not is_choice:  # that of a label's hypothesis is part of its definition
         other = _joined_labels(target, target.against_labels)
         return f"supports {name} over {other}", f"supports {other} over {name}"
     return f"supports {name}", f"opposes {name}"
@@ -222,6 +224,8 @@ def sign_meanings(target: Target) -> tuple[str, str]:
 def _supported(target: Target) -> str:
     if target.task == "token-classification" and target.labels:
         return _joined_labels(target, target.labels)
+    if target.task in _NAMED_BY_TEXTS:
+        return f"“{printable(target.name or _joined_labels(target, target.labels), 24)}”"
     return printable(target.name or _joined_labels(target, target.labels) or "the target", 24)
 
 

@@ -264,6 +264,8 @@ def _print_map(shown: MapView, console: Console) -> None:
     console.print(title.append_text(sentence_of(shown.reading.why, console)))
     if shown.reading.trust.is_faded:
         console.print(Text("The test does not support these scores; they are drawn pale.", style="dim"))
+    if shown.is_brief:
+        return
     _print_saliency(shown.saliency, console)
 
 

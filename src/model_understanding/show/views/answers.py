@@ -24,7 +24,13 @@ from model_understanding.show.shared.headline import (
     report_headline,
 )
 from model_understanding.show.shared.tasks import sides_of
-from model_understanding.show.shared.words import format_number, format_percent, model_name, printable
+from model_understanding.show.shared.words import (
+    format_number,
+    format_percent,
+    model_name,
+    ordinal,
+    printable,
+)
 from model_understanding.show.views.answer import AnswerRow, AnswerView, Mark, MarkedText
 from model_understanding.show.views.questions import choice_of
 from model_understanding.show.views.reading import map_spans
@@ -33,6 +39,7 @@ from model_understanding.tokens import Tokens, visible_text
 MAX_CLASSES = 12
 MAX_ROWS = 200
 """Entities, and tokens of all masks, that are listed."""
+_PER_MASK = 5  # tokens that are listed for each of several masks
 _NAMES = {"choice": "choice", "label": "label", "document": "document"}
 _AROUND = 160  # characters around the marks of a long text
 _LONG = 700  # characters of a text above which only what stands around its marks is shown
@@ -112,7 +119,9 @@ def _of_tagging(report: Report, tagging: Tagging) -> AnswerView:
     readings = {
         (entry.target.positions, entry.target.indices): entry.reading for entry in reversed(_maps(report))
     }
-    for entity in tagging.entities:
+    candidate = getattr(tagging, "candidate", None)
+    candidates = () if tagging.entities or candidate is None else (candidate,)
+    for entity in (*tagging.entities, *candidates):
         reading = readings.get((entity.tokens, entity.indices), -1)
         label, value = printable(entity.label, 40), format_percent(entity.probability)
         marks.append(Mark(first=entity.first, last=entity.last, label=label, value=value, reading=reading))
@@ -122,13 +131,14 @@ def _of_tagging(report: Report, tagging: Tagging) -> AnswerView:
                 tag=label,
                 value=value,
                 share=entity.probability,
-                predicted=True,
+                predicted=bool(tagging.entities),
                 reading=reading,
             )
         )
     return AnswerView(
         headline=headline,
         title=headline,
+        facts="The label that comes closest to an entity:" if candidates else "",
         texts=_shown_texts(report),
         rows=tuple(rows[:MAX_ROWS]),
         omitted=max(0, len(rows) - MAX_ROWS),
@@ -141,9 +151,7 @@ def _of_tagging(report: Report, tagging: Tagging) -> AnswerView:
 
 def _of_spans(report: Report, answer: SpanAnswer) -> AnswerView:
     """Return the best span of the context, with the next best ones and "no answer"."""
-    best = answer.spans[0] if answer.spans else answer.no_answer
-    others = [*answer.spans[1:], *([] if best is answer.no_answer else [answer.no_answer])]
-    others.sort(key=lambda span: -span.logit)
+    best, others = answer.best, sorted((*answer.spans[1:], answer.no_answer), key=lambda span: -span.logit)
     maps = _maps(report)
 
     def reading(span: AnswerSpan) -> int:
@@ -151,7 +159,7 @@ def _of_spans(report: Report, answer: SpanAnswer) -> AnswerView:
 
     def row(span: AnswerSpan) -> AnswerRow:
         return AnswerRow(
-            label=_named(span.text) if span.text.strip() else NO_ANSWER,
+            label=NO_ANSWER if span is answer.no_answer else _named(span.text),
             value=format_percent(span.probability),
             logit=format_number(span.logit),
             share=span.probability,
@@ -159,23 +167,21 @@ def _of_spans(report: Report, answer: SpanAnswer) -> AnswerView:
             reading=reading(span),
         )
 
-    named = answer.spans if best is not answer.no_answer else ()
     marks = [
         Mark(
             first=span.first,
             last=span.last,
-            label="answer" if span is best else f"{place}.",
+            label="answer" if span is best else ordinal(place),
             value=format_percent(span.probability),
             reading=reading(span),
         )
-        for place, span in enumerate(named, 1)
+        for place, span in enumerate(answer.spans, 1)
     ]
-    is_doubtful = best is not answer.no_answer and answer.no_answer.logit > best.logit
     return AnswerView(
         headline=report_headline(report),
-        title=_named(best.text) if best.text.strip() else NO_ANSWER,
+        title=_named(best.text),
         value=format_percent(best.probability),
-        facts="The model scores “no answer” higher than any span." if is_doubtful else "",
+        facts="" if answer.is_answered else "The model scores “no answer” higher than any span.",
         texts=_shown_texts(report),
         rows=tuple(map(row, (best, *others))),
         columns=("answer", "", "probability"),
@@ -209,6 +215,7 @@ def _of_masks(report: Report, filling: MaskFilling) -> AnswerView:
                 reading=readings.get(((position,), (token,)), -1),
             )
             for place, (token, label, share) in enumerate(entries)
+            if place < (_PER_MASK if several else MAX_ROWS)
         ]
         rows += listed
         for top in listed[:1]:
@@ -234,7 +241,7 @@ def _of_masks(report: Report, filling: MaskFilling) -> AnswerView:
 def _of_choices(report: Report, choices: Choices) -> AnswerView:
     """Return the choices, the best first; each opens the map of the text that was read with it."""
     maps = _maps(report)
-    named = {entry.reading: choice_of(choices, entry.attribution) for entry in maps}
+    named = {entry.reading: choice_of(report, choices, entry.attribution) for entry in maps}
     quantity = "probability" if choices.probabilities is not None else printable(choices.quantity, 30)
     rows = tuple(
         AnswerRow(
@@ -242,10 +249,10 @@ def _of_choices(report: Report, choices: Choices) -> AnswerView:
             value=choice_value(choices, index),
             logit=format_number(float(choices.values[index])) if choices.probabilities is not None else "",
             share=_choice_share(choices, index),
-            predicted=place == 0,
+            predicted=_is_chosen(choices, index),
             reading=next((entry.reading for entry in maps if named[entry.reading] == index), -1),
         )
-        for place, index in enumerate(choices.ranking)
+        for index in choices.ranking
     )
     return AnswerView(
         headline=report_headline(report),
@@ -258,6 +265,13 @@ def _of_choices(report: Report, choices: Choices) -> AnswerView:
         opens=max(rows[0].reading, 0) if rows else 0,
         model=model_name(report.provenance),
     )
+
+
+def _is_chosen(choices: Choices, index: int) -> bool:
+    """Return whether a choice is the model's answer; of labels by themselves, whether it reaches 50 %."""
+    if choices.multi_label and choices.probabilities is not None:
+        return bool(choices.probabilities[index] >= 0.5)
+    return index == choices.index
 
 
 def _choice_share(choices: Choices, index: int) -> float | None:

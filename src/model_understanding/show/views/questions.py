@@ -9,13 +9,15 @@ from model_understanding.tokens import Tokens
 _LABEL = 48  # characters of a named word, label or text
 
 
-def question(report: Report, row: Attribution) -> str:
+def question(report: Report, source: Attribution, index: int) -> str:
     """Return the question that the map of one target answers.
 
     Args:
         report: The report that has the map.
-        row: An attribution of one target.
+        source: The attribution.
+        index: Index of the target.
     """
+    row = source.row(index)
     target = row.targets[0]
     if target.quantity in ("loss", "custom"):
         return f"What changes the {explained_name(row)}?"
@@ -27,11 +29,11 @@ def question(report: Report, row: Attribution) -> str:
         case "token-classification":
             return _of_entity(report, row.tokens, target)
         case "masked-lm":
-            return f"{_why(target, _quoted(target_label(target, _LABEL)), is_text=True)}{_at_mask(report, target)}?"
+            name = _quoted(target_label(target, _LABEL))
+            return f"{_why(target, name, is_text=True)}{_at_mask(report, target)}?"
         case _:
-            return (
-                f"{_of_choice(report, row) or _why(target, _name(target), is_text=bool(target.positions))}?"
-            )
+            is_text = bool(target.positions)
+            return f"{_of_choice(report, source) or _why(target, _name(target), is_text=is_text)}?"
 
 
 def target_names(report: Report | None, attribution: Attribution, length: int = 28) -> tuple[str, ...]:
@@ -48,11 +50,13 @@ def target_names(report: Report | None, attribution: Attribution, length: int = 
 def _target_name(report: Report | None, attribution: Attribution, target: Target, length: int) -> str:
     if target.quantity in ("loss", "custom"):
         return target_label(target, length)
-    if target.task == "token-classification" and target.labels and target.positions:
+    if target.task == "token-classification" and target.labels and target.positions and not target.name:
         text = entity_text(report, attribution.tokens, target)
         return printable(f"{text} {entity_label(target.labels[0])}", length)
     if target.task == "masked-lm" and report is not None:
         return f"{target_label(target, length)}{_at_mask(report, target)}"
+    if target.task == "question-answering" and target.against_labels:
+        return printable(f"{target_label(target, length)} over {target.against_labels[0]}", 2 * length)
     return target_label(target, length)
 
 
@@ -67,26 +71,34 @@ def text_between(tokens: Tokens, first: int, last: int) -> str:
     return " ".join(tokens.texts[segment][int(spans[0][0]) : int(spans[-1][1])].split())
 
 
-def choice_of(choices: Choices, attribution: Attribution) -> int | None:
-    """Return the index of the choice that an attribution explains; ``None`` if it names none.
+def choice_of(report: Report, choices: Choices, attribution: Attribution) -> int | None:
+    """Return the index of the choice that an attribution explains; ``None`` if it explains none.
+
+    Attributions follow the ranking of the choices; one that names another choice is of that.
 
     Args:
-        choices: The choices.
-        attribution: An attribution of a text that was read beside one of them.
+        report: The report.
+        choices: Its choices.
+        attribution: One of its attributions.
     """
+    place = next(
+        (place for place, one in enumerate(report.attributions) if one is attribution), len(choices.names)
+    )
     if not attribution.targets:
         return None
-    target, texts = attribution.targets[0], attribution.tokens.texts
-    for named in (target.name, *target.labels[:1], *texts[:0:-1]):
-        if named in choices.names:
-            return choices.names.index(named)
-    return None
+    target = attribution.targets[0]
+    named = [name for name in (target.name, *target.labels[:1]) if name in choices.names]
+    ranked = choices.ranking[place] if place < len(choices.names) else None
+    if ranked is not None and (not named or choices.names[ranked] in named):
+        return ranked
+    return choices.names.index(named[0]) if named else None
 
 
 def _of_span(report: Report, row: Attribution, target: Target) -> str:
     if len(target.indices) == 1:
         edge = "start" if target.positions == (0,) else "end"
-        return f"Why does the answer {edge} at {_quoted(text_between(row.tokens, target.indices[0], target.indices[0]))}?"
+        token = text_between(row.tokens, target.indices[0], target.indices[0])
+        return f"Why does the answer {edge} at {_quoted(token)}?"
     answer = report.answer if isinstance(report.answer, SpanAnswer) else None
     text = _span_text(answer, row.tokens, target.indices)
     if not target.against:
@@ -97,23 +109,18 @@ def _of_span(report: Report, row: Attribution, target: Target) -> str:
 def _span_text(answer: SpanAnswer | None, tokens: Tokens, indices: tuple[int, ...]) -> str:
     first, last = indices[0], indices[-1]
     none = (0, 0) if answer is None else (answer.no_answer.first, answer.no_answer.last)
-    if (first, last) == none and not text_of_special(tokens, first):
+    if (first, last) == none and (answer is None or not answer.no_answer.text):
         return NO_ANSWER
     return _quoted(text_between(tokens, first, last))
 
 
-def text_of_special(tokens: Tokens, position: int) -> str:
-    """Return the text of a token, empty for a special token."""
-    return "" if tokens.special[position] else text_between(tokens, position, position)
-
-
 def _of_entity(report: Report, tokens: Tokens, target: Target) -> str:
+    other = printable(entity_label(target.against_labels[0]), _LABEL) if target.against_labels else ""
+    if target.name:
+        return f"Why {printable(target.name, 2 * _LABEL)}{f' and not {other}' if other else ''}?"
     text = _quoted(entity_text(report, tokens, target))
-    label = entity_label(target.labels[0]) if target.labels else target_label(target)
-    if not target.against_labels:
-        return f"Why {printable(label, _LABEL)} for {text}?"
-    other = entity_label(target.against_labels[0])
-    return f"Why {printable(label, _LABEL)} and not {printable(other, _LABEL)} for {text}?"
+    label = printable(entity_label(target.labels[0]) if target.labels else target_label(target), _LABEL)
+    return f"Why {label}{f' and not {other}' if other else ''} for {text}?"
 
 
 def entity_text(report: Report | None, tokens: Tokens, target: Target) -> str:
@@ -133,12 +140,12 @@ def _at_mask(report: Report, target: Target) -> str:
     return f" at mask {masks.index(target.positions[0]) + 1}"
 
 
-def _of_choice(report: Report, row: Attribution) -> str:
+def _of_choice(report: Report, source: Attribution) -> str:
     """Return why a choice has its value; empty for other answers."""
     choices = report.answer
     if not isinstance(choices, Choices):
         return ""
-    index = choice_of(choices, row)
+    index = choice_of(report, choices, source)
     if index is None:
         return ""
     name = _quoted(choices.names[index])

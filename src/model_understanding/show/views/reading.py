@@ -207,7 +207,7 @@ def _readings(report: Report) -> Iterator[Reading]:
             attribution=span.attribution,
             first=span.first,
             last=span.last,
-            title=_whole_title(row) if is_whole else question(report, row),
+            title=_whole_title(row) if is_whole else question(report, attribution, span.first),
             why=why_pieces(row, level, units[span.attribution]),
             level=level,
             of_prompt=is_whole,

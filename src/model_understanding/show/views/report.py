@@ -1,8 +1,8 @@
 """The maps that a report shows without a choice of the reader, in order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from model_understanding.results import Attribution, Report
+from model_understanding.results import Attribution, Choices, Report
 from model_understanding.show.shared.tasks import sides_of
 from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.reading import Reading, readings
@@ -18,11 +18,14 @@ class MapView:
         reading: What its main map says, with its verdict.
         saliency: The main map: the one target, the whole answer, or the predicted class.
         sources: What each target depends on; ``None`` for a single target.
+        is_brief: Whether terminal and figure give only its sentence: the map of a choice that the model did
+            not make, over a text of its own.
     """
 
     reading: Reading
     saliency: SaliencyView
     sources: SourcesView | None
+    is_brief: bool = False
 
 
 def map_views(report: Report) -> tuple[MapView, ...]:
@@ -38,7 +41,14 @@ def map_views(report: Report) -> tuple[MapView, ...]:
         if attribution.targets
     ]
     opened = found[answer_view(report).opens].attribution if found else 0
-    return tuple(sorted(maps, key=lambda shown: shown.reading.attribution != opened))
+    maps.sort(key=lambda shown: shown.reading.attribution != opened)
+    if not isinstance(report.answer, Choices):
+        return tuple(maps)
+    main = report.attributions[opened].tokens.texts
+    return tuple(
+        replace(shown, is_brief=report.attributions[shown.reading.attribution].tokens.texts != main)
+        for shown in maps
+    )
 
 
 def _map_view(report: Report, attribution: Attribution, found: list[Reading]) -> MapView:

@@ -281,7 +281,8 @@ def _title(attribution: Attribution, explained: Attribution, first: int, last: i
         return target_name(explained.targets[0])
     count = last - first + 1
     quantity = QUANTITY_NAMES.get(explained.targets[0].quantity, "target")
-    whole = "the whole answer" if count == len(attribution.targets) else f"{count} generated tokens"
+    answer = "output" if explained.targets[0].task == "seq2seq-lm" else "answer"
+    whole = f"the whole {answer}" if count == len(attribution.targets) else f"{count} generated tokens"
     return f"{quantity} of {whole}"
 
 
@@ -325,14 +326,15 @@ def _notes(units: Sequence[Unit], folded: Attribution) -> tuple[str, ...]:
     if held >= _MIN_SPECIAL_SHARE and any(unit.rank for unit in units):
         labels, shares = [unit.label for unit in special], [unit.share for unit in special]
         named = share_list(labels, range(len(special)), shares)
-        name = "Special and chat-template tokens" if template.any() else "Special tokens"
+        has_template = template.any() and folded.targets[0].task in LANGUAGE_TASKS
+        name = "Special and chat-template tokens" if has_template else "Special tokens"
         notes.append(
             f"{name} have {format_percent(held)} of the total score ({named}). They are not on the "
             "color scale."
         )
     if not any(unit.score for unit in units):
         notes.append("All scores are 0.")
-    elif kept:
+    elif kept and folded.targets[0].task in LANGUAGE_TASKS:
         notes.append(
             f"{kept} token{'s' if kept > 1 else ''} of the chat template {'have' if kept > 1 else 'has'} no "
             "score: the method keeps them in place."

@@ -51,7 +51,7 @@ from model_understanding.show.views.attention import attention_view
 from model_understanding.show.views.comparison import comparison_view
 from model_understanding.show.views.likelihood import compared_likelihoods, likelihood_view
 from model_understanding.show.views.links import links_view
-from model_understanding.show.views.reading import main_reading
+from model_understanding.show.views.report import map_views
 from model_understanding.show.views.saliency import TOP, saliency_view
 from model_understanding.show.views.sources import LISTED
 from model_understanding.tokens import Tokens
@@ -68,6 +68,7 @@ Result = (
     | MaskFilling
     | Choices
     | TokenLinks
+    | PseudoLikelihood
     | Evaluation
     | Assessment
     | AssessmentSummary
@@ -158,6 +159,8 @@ def _lines(result: Result) -> Iterator[str]:
             )
         case Estimate():
             yield from str(result).split("\n")
+        case PseudoLikelihood():
+            yield from _of_likelihood(result)
         case Failure():
             yield str(result)
 
@@ -179,12 +182,13 @@ def _of_report(report: Report) -> Iterator[str]:
     yield _joined(report_headline(report), model_name(report.provenance))
     yield _quoted(report.tokens)
     yield from _of_answer(report)
-    for attribution in report.attributions:
-        reading = main_reading(Report.of(attribution))
-        if reading is not None:
-            yield f"{reading.title} {reading.sentence} ({attribution.method})"
-    main = main_reading(report)
-    if main is not None:
+    maps = map_views(report)
+    for shown in maps[:_MOST]:
+        method = report.attributions[shown.reading.attribution].method
+        yield f"{shown.reading.title} {shown.reading.sentence} ({method})"
+    if len(maps) > _MOST:
+        yield f"and {_counted(len(maps) - _MOST, 'more map')}"
+    for main in (shown.reading for shown in maps[:1]):
         yield f"Faithfulness: {main.trust.verdict}. {main.trust.words}".rstrip()
     for attention in report.attention:
         yield f"{attention_title(attention)} ({_shape(attention)})"
@@ -320,6 +324,23 @@ def _of_links(links: TokenLinks) -> Iterator[str]:
 
 def _quoted_pair(links: TokenLinks) -> str:
     return " / ".join(filter(None, (_quoted(links.first), _quoted(links.second))))
+
+
+def _of_likelihood(likelihood: PseudoLikelihood) -> Iterator[str]:
+    labels, values = likelihood.tokens.labels(), likelihood.log_probabilities
+    mean = format_number(likelihood.mean)
+    yield f"Pseudo-log-likelihood {format_number(likelihood.total)} nats: {mean} per token"
+    yield _quoted(likelihood.tokens)
+    order = np.argsort(values, kind="stable")[:_MOST]
+    listed = ", ".join(
+        format_entry(labels[int(likelihood.positions[at])], format_percent(float(np.exp(values[at]))), 30)
+        for at in order
+    )
+    yield f"least likely: {listed}"
+    yield _joined(
+        f"pseudo-perplexity {format_number(likelihood.perplexity)}", model_name(likelihood.provenance)
+    )
+    yield from _warnings(likelihood)
 
 
 def _warnings(
