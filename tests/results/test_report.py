@@ -30,7 +30,7 @@ def test_a_report_holds_one_answer():
         ({}, "A report needs a prediction, a generation or another result about a text."),
         (
             {"prediction": made.prediction(), "generation": made.generation()},
-            "A report has either a prediction or a generation, not both.",
+            "A report has one of prediction, generation and answer, not several.",
         ),
     ):
         with pytest.raises(ValueError, match=f"^{message}$"):

@@ -225,7 +225,7 @@ def test_every_output_shows_the_same_answers(report):
         assert any(mark.label in text for text in drawn)
         assert (found["first"], found["last"], found["label"]) == (mark.first, mark.last, mark.label)
     if encoded:
-        assert [row["reading"] for row in encoded["rows"]] == [row.reading for row in answer.rows]
+        assert [row["opens"] for row in encoded["rows"]] == [row.reading for row in answer.rows]
     assert answer.headline == str(report).split("\n")[0].split(" · ")[0]
 
 

@@ -9,11 +9,13 @@ export interface Payload {
   readonly tables: readonly (Table)[];
   readonly prediction: Prediction | null;
   readonly generation: Generation | null;
+  readonly answer: Answer | null;
   readonly attributions: readonly (Attribution)[];
   /** The attribution that says why a token was written and not another, the last; -1 none. */
   readonly contrasts: number;
-  /** What each saliency map says; the first belongs to the map that the page opens with. A map without one was not measured. */
+  /** What each saliency map says; the first belongs to the map that the page opens with, unless the answer names another. A map without one was not measured. */
   readonly readings: readonly (Reading)[];
+  readonly links: Links | null;
   readonly attention: readonly (Attention)[];
   readonly heads: HeadScores | null;
   readonly evaluations: readonly (Evaluation)[];
@@ -287,6 +289,80 @@ export interface Generation {
   readonly ended: boolean;
 }
 
+/** Labeled tokens, an answer span, filled masks, or choices. */
+export interface Answer {
+  /** What is shown large. */
+  readonly title: string;
+  /** Its probability; may be empty. */
+  readonly value: string;
+  readonly facts: string;
+  /** What the model was given. */
+  readonly texts: readonly (string)[];
+  /** What label, tag and value of the rows are. */
+  readonly columns: readonly (string)[];
+  /** Whose tokens the marks are of. */
+  readonly table: number;
+  /** What the answer is about, in the text. */
+  readonly marks: readonly (AnswerMark)[];
+  readonly rows: readonly (AnswerRow)[];
+  /** How many rows are not here. */
+  readonly omitted: number;
+  /** The map that the page opens with, among the readings. */
+  readonly opens: number;
+}
+
+export interface AnswerMark {
+  /** The first token, in the table. */
+  readonly first: number;
+  readonly last: number;
+  readonly label: string;
+  readonly value: string;
+  /** The map that explains it, among the readings; -1 none. */
+  readonly opens: number;
+}
+
+export interface AnswerRow {
+  readonly label: string;
+  /** The label of an entity; else empty. */
+  readonly tag: string;
+  /** What it is one of several answers to; may be empty. */
+  readonly group: string;
+  readonly value: string;
+  /** Length of its bar. */
+  readonly share: number | null;
+  /** Whether the model answers it. */
+  readonly predicted: boolean;
+  /** The map that explains it, among the readings; -1 none. */
+  readonly opens: number;
+}
+
+/** What pairs of words of two texts add to their cosine. */
+export interface Links {
+  readonly title: string;
+  /** Words of the first text. */
+  readonly first: readonly (string)[];
+  readonly second: readonly (string)[];
+  readonly specialFirst: readonly (boolean)[];
+  readonly specialSecond: readonly (boolean)[];
+  /** What each pair of words adds to the cosine. */
+  readonly scores: readonly (readonly (number)[])[];
+  /** The contribution with the full color. */
+  readonly peak: number;
+  /** The strongest, strongest first. */
+  readonly links: readonly (Link)[];
+  readonly omitted: number;
+  /** How the pairs and the rest add up. */
+  readonly sum: string;
+  readonly notes: readonly (string)[];
+}
+
+export interface Link {
+  readonly row: number;
+  readonly column: number;
+  readonly words: string;
+  readonly strength: number;
+}
+
 export interface Target {
   readonly name: string;
   readonly description: string;
@@ -320,6 +396,10 @@ export interface Attribution {
   readonly scores: readonly (readonly (number | null)[])[];
   /** Standard errors of the scores. */
   readonly errors: readonly (readonly (number)[])[] | null;
+  /** What each of two texts is; empty for a single text. */
+  readonly sides: readonly (string)[];
+  /** What a target is. */
+  readonly noun: string;
   /** Pieces of code; every second one is the name of a value chosen in the page: LAYER, HEAD, QUERY, STEP or OTHER. */
   readonly python: readonly (string)[];
 }

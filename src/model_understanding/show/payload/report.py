@@ -127,7 +127,7 @@ def _answer(report: Report, tokens: Tokens, tables: Tables) -> dict[str, Any]:
                 "last": mark.last,
                 "label": mark.label,
                 "value": mark.value,
-                "reading": mark.reading,
+                "opens": mark.reading,
             }
             for mark in answer.marks
         ],
@@ -139,7 +139,7 @@ def _answer(report: Report, tokens: Tokens, tables: Tables) -> dict[str, Any]:
                 "value": row.value,
                 "share": None if row.share is None else decimal(row.share),
                 "predicted": row.predicted,
-                "reading": row.reading,
+                "opens": row.reading,
             }
             for row in answer.rows
         ],

@@ -119,8 +119,7 @@ def _of_tagging(report: Report, tagging: Tagging) -> AnswerView:
     readings = {
         (entry.target.positions, entry.target.indices): entry.reading for entry in reversed(_maps(report))
     }
-    candidate = getattr(tagging, "candidate", None)
-    candidates = () if tagging.entities or candidate is None else (candidate,)
+    candidates = () if tagging.entities or tagging.candidate is None else (tagging.candidate,)
     for entity in (*tagging.entities, *candidates):
         reading = readings.get((entity.tokens, entity.indices), -1)
         label, value = printable(entity.label, 40), format_percent(entity.probability)
