@@ -83,9 +83,9 @@ def inside(part, **changes):
 NO_RESULT = (
     "The JSON is not a result. Types: Alignment, AnswerSpan, Assessment, AssessmentSummary, "
     "AttentionComparison, AttentionMap, Attribution, AttributionComparison, Choices, Comparison, Entity, "
-    "Estimate, Evaluation, EvaluationPair, Failure, Generation, HeadScores, Limits, LogitLens, MaskFilling, "
-    "MetricMean, Prediction, Provenance, PseudoLikelihood, QueryKey, RankedHead, Report, SpanAnswer, Tagging, "
-    "Target, TokenLinks, Tokens, ValuePair."
+    "Estimate, Evaluation, EvaluationPair, Failure, Generation, HeadScores, LikelihoodComparison, Limits, "
+    "LogitLens, MaskFilling, MetricMean, Prediction, Provenance, PseudoLikelihood, QueryKey, RankedHead, "
+    "Report, SpanAnswer, Tagging, Target, TokenLinks, Tokens, ValuePair."
 )
 INVALID = "The JSON is not a valid result: "
 SCHEMA = (

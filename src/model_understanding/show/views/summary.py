@@ -68,7 +68,6 @@ Result = (
     | MaskFilling
     | Choices
     | TokenLinks
-    | PseudoLikelihood
     | Evaluation
     | Assessment
     | AssessmentSummary
@@ -159,8 +158,6 @@ def _lines(result: Result) -> Iterator[str]:
             )
         case Estimate():
             yield from str(result).split("\n")
-        case PseudoLikelihood():
-            yield from _of_likelihood(result)
         case Failure():
             yield str(result)
 
@@ -324,23 +321,6 @@ def _of_links(links: TokenLinks) -> Iterator[str]:
 
 def _quoted_pair(links: TokenLinks) -> str:
     return " / ".join(filter(None, (_quoted(links.first), _quoted(links.second))))
-
-
-def _of_likelihood(likelihood: PseudoLikelihood) -> Iterator[str]:
-    labels, values = likelihood.tokens.labels(), likelihood.log_probabilities
-    mean = format_number(likelihood.mean)
-    yield f"Pseudo-log-likelihood {format_number(likelihood.total)} nats: {mean} per token"
-    yield _quoted(likelihood.tokens)
-    order = np.argsort(values, kind="stable")[:_MOST]
-    listed = ", ".join(
-        format_entry(labels[int(likelihood.positions[at])], format_percent(float(np.exp(values[at]))), 30)
-        for at in order
-    )
-    yield f"least likely: {listed}"
-    yield _joined(
-        f"pseudo-perplexity {format_number(likelihood.perplexity)}", model_name(likelihood.provenance)
-    )
-    yield from _warnings(likelihood)
 
 
 def _warnings(
