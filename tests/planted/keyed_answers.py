@@ -19,7 +19,7 @@ from planted.vocabulary import FILLER, NUMBER, VALUES
 
 KEYS = VALUES  # words that stand for keys here; what follows one of them may be any word
 LENGTHS, LENGTH, IN_CONTEXT = (10, 18), 16, 3
-BATCH, STEPS, LEARNING_RATE, HELD_OUT = 64, 500, 3e-3, 256
+BATCH, STEPS, LEARNING_RATE, HELD_OUT = 64, 300, 3e-3, 256
 
 
 class Drawn(NamedTuple):
@@ -81,8 +81,9 @@ def pairs_of(drawn: Drawn) -> list[tuple[str, str]]:
 def accuracy() -> float:
     """Return the share of held-out questions whose start and end are both right."""
     drawn = draw(np.random.default_rng(1), HELD_OUT, LENGTH)
+    answering = model()  # trained here at the first call, with gradients
     with torch.no_grad():
-        outputs = model()(input_ids=torch.tensor(drawn.ids))
+        outputs = answering(input_ids=torch.tensor(drawn.ids))
     right = [
         logits.argmax(-1).numpy() == drawn.answers for logits in (outputs.start_logits, outputs.end_logits)
     ]
