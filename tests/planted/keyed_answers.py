@@ -1,15 +1,11 @@
 """A question answering model whose answer is known: the word after the key that the question names."""
 
-from functools import cache
-from hashlib import sha256
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import transformers
-from filelock import FileLock
-from safetensors.torch import load_model, save_model
 from transformers import AutoConfig, AutoModelForQuestionAnswering
 
 from model_understanding import QuestionAnsweringVisualizer
@@ -53,18 +49,7 @@ def draw(generator: np.random.Generator, count: int, length: int) -> Drawn:
 @cache
 def model(seed: int = 0) -> Any:
     """Return the trained model, the same at every call."""
-    if training.KEPT is None:
-        return _trained(seed)
-    sources = [Path(module.__file__ or "").read_bytes() for module in (training, vocabulary)]
-    versions = f"{seed} {torch.__version__} {transformers.__version__}".encode()
-    digest = sha256(b"".join([*sources, Path(__file__).read_bytes(), versions])).hexdigest()[:16]
-    path = training.KEPT / f"{digest}.safetensors"
-    with FileLock(path.with_suffix(".lock")):
-        if not path.exists():
-            save_model(_trained(seed), str(path))
-    built = _built().eval()
-    load_model(built, str(path))
-    return built
+    return training.kept(_built, partial(_trained, seed), [Path(__file__).read_bytes(), str(seed).encode()])
 
 
 def visualizer() -> QuestionAnsweringVisualizer:
@@ -99,14 +84,8 @@ def _built() -> Any:
 
 
 def _trained(seed: int) -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return _train(_built().train(), np.random.default_rng(seed))
-    finally:
-        torch.set_num_threads(threads)
+    with training.one_thread(seed):
+        return _train(_built().train(), np.random.default_rng(seed))
 
 
 def _train(built: Any, generator: np.random.Generator) -> Any:

@@ -1,6 +1,8 @@
 """Tiny models trained here until they answer every held-out text of a task."""
 
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -67,15 +69,43 @@ def _digest(task: Task, seed: int, architecture: str) -> str:
     return sha256(b"".join([*sources, question.encode()])).hexdigest()[:16]
 
 
-def _trained(task: Task, seed: int, architecture: str) -> Any:
+def kept(build: Callable[[], Any], train: Callable[[], Any], sources: Sequence[bytes]) -> Any:
+    """Return a trained model, from the folder of kept models where it has been trained before.
+
+    Args:
+        build: Builds the model without training it.
+        train: Builds and trains it.
+        sources: What it is trained from, besides this module, the vocabulary and the packages.
+    """
+    if KEPT is None:
+        return train()
+    modules = [Path(module.__file__ or "").read_bytes() for module in (sys.modules[__name__], vocabulary)]
+    versions = f"{torch.__version__} {transformers.__version__}".encode()
+    path = KEPT / f"{sha256(b''.join([*modules, *sources, versions])).hexdigest()[:16]}.safetensors"
+    with FileLock(path.with_suffix(".lock")):  # another process may want the same model
+        if not path.exists():
+            save_model(train(), str(path))
+    model = build().eval()
+    load_model(model, str(path))
+    return model
+
+
+@contextmanager
+def one_thread(seed: int) -> Iterator[None]:
+    """Train in one thread from a seed, so that weights are the same on every machine of a kind."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return _train(_built(task, architecture), task, np.random.default_rng(seed))
+            yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _trained(task: Task, seed: int, architecture: str) -> Any:
+    with one_thread(seed):
+        return _train(_built(task, architecture), task, np.random.default_rng(seed))
 
 
 def accuracy(model: Any, task: Task) -> float:
