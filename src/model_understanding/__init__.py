@@ -109,11 +109,11 @@ if TYPE_CHECKING:
     from model_understanding.visualizers import MultipleChoiceVisualizer as MultipleChoiceVisualizer
     from model_understanding.visualizers import QuestionAnsweringVisualizer as QuestionAnsweringVisualizer
     from model_understanding.visualizers import Seq2SeqVisualizer as Seq2SeqVisualizer
+    from model_understanding.visualizers import SimilarityVisualizer as SimilarityVisualizer
     from model_understanding.visualizers import TokenClassificationVisualizer as TokenClassificationVisualizer
     from model_understanding.visualizers import (
         ZeroShotClassificationVisualizer as ZeroShotClassificationVisualizer,
     )
-    from model_understanding.visualizers import visualizer as visualizer
 
 __all__ = [
     "Ablation",
@@ -186,6 +186,7 @@ __all__ = [
     "Seq2SeqVisualizer",
     "SequentialIntegratedGradients",
     "ShapleySampling",
+    "SimilarityVisualizer",
     "Sink",
     "SmoothGrad",
     "SpanAnswer",
@@ -208,7 +209,6 @@ __all__ = [
     "compare",
     "load_reports",
     "save_reports",
-    "visualizer",
 ]
 
 _ON_FIRST_USE = {
@@ -254,9 +254,9 @@ _ON_FIRST_USE = {
     "MultipleChoiceVisualizer": "model_understanding.visualizers",
     "QuestionAnsweringVisualizer": "model_understanding.visualizers",
     "Seq2SeqVisualizer": "model_understanding.visualizers",
+    "SimilarityVisualizer": "model_understanding.visualizers",
     "TokenClassificationVisualizer": "model_understanding.visualizers",
     "ZeroShotClassificationVisualizer": "model_understanding.visualizers",
-    "visualizer": "model_understanding.visualizers",
 }
 _SUBMODULES = ("comparison", "errors", "results", "tokens")
 

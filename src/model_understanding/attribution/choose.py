@@ -19,6 +19,7 @@ from model_understanding.passes.runner import Runner
 from model_understanding.paths.baselines import resolved_baseline
 from model_understanding.registry import CHOICES, METHODS
 from model_understanding.results import Target
+from model_understanding.targets.names import SIMILARITY
 
 MethodChoice = str | AttributionMethod
 
@@ -64,7 +65,9 @@ def candidate_methods(
 
     Returns:
         For the loss of a language model and for a layer, which the benchmark does not measure: saliency. For
-        other targets of a language model: guided ablation, with 8 removals for ``fast``. For classifiers:
+        other targets of a language model, and for the similarity of texts (which two empty texts have most
+        of, so that a path from there explains the opposite): guided ablation, with 8 removals for ``fast``.
+        For classifiers:
         integrated gradients from the mask token and the mean embedding, or guided ablation if there is no
         mask token; for ``fast``, gradient-weighted attention, or saliency if there is no attention. Each is
         followed by the methods to use if the model does not support it; guided ablation needs neither
@@ -81,7 +84,7 @@ def candidate_methods(
         return [Saliency()]
     if of_loss:
         return [Saliency(), ablation] if has_embeddings(runner.model) else [ablation]
-    if runner.is_language_model:
+    if runner.is_language_model or runner.model.task == SIMILARITY:
         return [ablation]
     if method == "fast":
         attention = [GradientWeightedAttention()] if _has_attention(runner) else []

@@ -16,15 +16,14 @@ from model_understanding.passes.runner import CustomTarget, Runner
 from model_understanding.perturbation.token_removal import ModelTokenRemoval
 from model_understanding.results import Target
 from model_understanding.results.target import Quantity
-from model_understanding.targets.classification import labels_of
-from model_understanding.targets.names import TOKEN_CLASSIFICATION
-from model_understanding.targets.token_classification import labels_of_same_type
+from model_understanding.targets.names import SIMILARITY
 from model_understanding.text.encoding import Encoding
 
 Measures = dict[str, Target | CustomTarget]
 """Quantities by name; the first one decides the verdict."""
 CLASSIFIER_REPLACEMENTS = ("mask", "attention", "mean", "pad")
 LANGUAGE_MODEL_REPLACEMENTS = ("pad", "mask", "mean")
+SIMILARITY_REPLACEMENTS = ("attention", "pad", "mean", "mask")  # a mask token is unlike any word to them
 _MAX_REPLACEMENTS = 2
 
 
@@ -74,21 +73,19 @@ def measures_of(
 
 
 def _strongest_others(runner: Runner, encoding: Encoding, target: Target) -> tuple[int, ...]:
-    """Return the most likely other class at each position; of two it is known without a forward pass.
-
-    Labels for parts of the same kind of entity (``B-PER``, ``I-PER``) are no other classes.
-    """
+    """Return the most likely other class at each position; of two it is known without a forward pass."""
     if runner.model.class_count(encoding.ids.shape[1]) == 2:
         return tuple(1 - index for index in target.indices)
-    shared = runner.shared_on(encoding)
-    if "logits" not in shared:
-        shared["logits"] = runner.model.logits(encoding)[0].float().cpu().numpy()
-    logits = shared["logits"][list(target.positions or (0,))].copy()
-    for row, index in zip(logits, target.indices, strict=True):
-        if runner.model.task == TOKEN_CLASSIFICATION:
-            row[list(labels_of_same_type(labels_of(runner.model.config), index))] = -np.inf
-        row[index] = -np.inf
+    rows = runner.model.logits(encoding)[0].float().cpu().numpy()
+    logits = rows[list(target.positions or (0,))].copy()
+    logits[np.arange(len(logits)), list(target.indices)] = -np.inf
     return tuple(int(other) for other in logits.argmax(axis=1))
+
+
+def _candidates(runner: Runner) -> tuple[str, ...]:
+    if runner.model.task == SIMILARITY:
+        return SIMILARITY_REPLACEMENTS
+    return LANGUAGE_MODEL_REPLACEMENTS if runner.is_language_model else CLASSIFIER_REPLACEMENTS
 
 
 class Removals:
@@ -96,14 +93,14 @@ class Removals:
 
     The replacements are the first two that the model supports: for a classifier among the mask token, the
     attention mask, the mean embedding and padding; for a language model among padding, the mask token and
-    the mean embedding.
+    the mean embedding; for the similarity of texts among the attention mask, padding, the mean embedding and
+    the mask token.
 
     Args:
         runner: The runner.
         encoding: One text, without padding.
         measures: The quantities, the deciding one first.
         replacements: Replacements to use instead.
-        together: Quantities of other targets that the same forward passes give, if measurements are shared.
 
     Raises:
         InputError: One of ``replacements`` is unknown or the tokenizer lacks it.
@@ -116,7 +113,6 @@ class Removals:
         encoding: Encoding,
         measures: Measures,
         replacements: Sequence[str] | None = None,
-        together: Sequence[Target] = (),
     ) -> None:
         self.runner = runner.at_layer(None)
         self.encoding = encoding
@@ -124,9 +120,7 @@ class Removals:
         self.tokens = encoding.tokens[0]
         self.cache: dict[Hashable, Any] = {}
         """Results of a metric that are the same for all attributions of this text."""
-        candidates = replacements or (
-            LANGUAGE_MODEL_REPLACEMENTS if runner.is_language_model else CLASSIFIER_REPLACEMENTS
-        )
+        candidates = replacements or _candidates(runner)
         targets: Any = [*measures.values()]
         if callable(targets[0]):  # a function of the caller's is the only one
             targets = targets[0]
@@ -135,9 +129,7 @@ class Removals:
             if replacements is None and len(self._ablations) == _MAX_REPLACEMENTS:
                 break
             try:
-                self._ablations[name] = ModelTokenRemoval(
-                    self.runner, encoding, targets, name, together=together
-                )
+                self._ablations[name] = ModelTokenRemoval(self.runner, encoding, targets, name)
             except (InputError, UnsupportedModelError):
                 if replacements is not None:
                     raise

@@ -12,7 +12,9 @@ from model_understanding.loading.loaded_model import LoadedModel as LoadedModel
 from model_understanding.loading.loaded_model import provenance_of
 from model_understanding.loading.options import LoadingOptions as LoadingOptions
 from model_understanding.loading.supported import check_model, check_placement
+from model_understanding.loading.text_encoder import given_text_encoder
 from model_understanding.loading.wrappers import config_of, unwrapped
+from model_understanding.targets.names import SIMILARITY
 
 
 def load(
@@ -65,5 +67,7 @@ def load(
     check_model(module, task)
     check_placement(module, options)
     tokenizer = resolve_tokenizer(tokenizer, options)
+    if task == SIMILARITY:
+        return given_text_encoder(module, tokenizer, options)
     name = getattr(config_of(module), "_name_or_path", "") or type(module).__name__
     return LoadedModel(module, tokenizer, task, provenance_of(name, task, module, tokenizer, options))

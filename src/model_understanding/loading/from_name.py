@@ -11,6 +11,7 @@ from model_understanding.loading.from_pretrained import load_config, load_tokeni
 from model_understanding.loading.hub import options_for
 from model_understanding.loading.loaded_model import LoadedModel, provenance_of
 from model_understanding.loading.options import LoadingOptions
+from model_understanding.loading.sentence_folder import is_sentence_folder
 from model_understanding.loading.supported import (
     VISUALIZERS,
     check_model,
@@ -18,7 +19,8 @@ from model_understanding.loading.supported import (
     refuse_other_task,
     task_of_architecture,
 )
-from model_understanding.targets.names import CAUSAL_LM, TASKS
+from model_understanding.loading.text_encoder import load_text_encoder
+from model_understanding.targets.names import CAUSAL_LM, SIMILARITY, TASKS
 
 
 def load_by_name(name: str, tokenizer: Any, task: str, options: LoadingOptions) -> LoadedModel:
@@ -41,6 +43,14 @@ def load_by_name(name: str, tokenizer: Any, task: str, options: LoadingOptions) 
     """
     checkpoint, gguf_file = _resolve_checkpoint(name, task)
     options = options_for(checkpoint, options)
+    if task == SIMILARITY:
+        if gguf_file is not None:
+            raise InputError(
+                f"{name!r} is a GGUF file, which cannot be loaded as a sentence encoder.",
+                hint="Pass the folder of the model it was made from.",
+            )
+        tokenizer = None if tokenizer is None else resolve_tokenizer(tokenizer, options)
+        return load_text_encoder(name, checkpoint, tokenizer, options)
     config = load_config(checkpoint, options, gguf_file)
     model, untrained = load_weights(checkpoint, config, task, options, gguf_file)
     if tokenizer is None:
@@ -91,7 +101,10 @@ def detect_task(name: str, options: LoadingOptions) -> str:
     if _is_gguf(name):
         return CAUSAL_LM
     checkpoint = _expand_user(name)
-    config = load_config(checkpoint, options_for(checkpoint, options))
+    options = options_for(checkpoint, options)
+    if is_sentence_folder(checkpoint, options):
+        return SIMILARITY
+    config = load_config(checkpoint, options)
     refuse_other_task(name, config, None)
     for architecture in getattr(config, "architectures", None) or ():
         task = task_of_architecture(str(architecture), config)
@@ -99,7 +112,7 @@ def detect_task(name: str, options: LoadingOptions) -> str:
             return task
     raise InputError(
         f"Cannot determine the task of {name!r}: its config names no architecture with a head.",
-        hint=f"Pass task=… (--task): one of {', '.join(TASKS)}.",
+        hint=f"Pass --task: one of {', '.join(TASKS)}.",
     )
 
 

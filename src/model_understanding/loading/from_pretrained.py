@@ -157,11 +157,12 @@ def load_tokenizer(checkpoint: str, options: LoadingOptions, gguf_file: str | No
 
 
 def _arguments(options: LoadingOptions, gguf_file: str | None = None) -> dict[str, Any]:
-    """Return the arguments of every ``from_pretrained``: revision, token and file, where given."""
+    """Return the arguments of every ``from_pretrained``: revision, token and place, where given."""
     arguments = {
         "revision": options.revision,
         "token": options.token,
         "gguf_file": gguf_file,
+        "subfolder": options.subfolder,
         "local_files_only": options.local_files_only or None,
     }
     return {name: value for name, value in arguments.items() if value is not None}

@@ -24,6 +24,10 @@ class LoadingOptions:
         device_map: Distribute the weights over devices as transformers does: ``"auto"``, or modules and
             their devices. Gradient methods refuse a model with weights offloaded to memory or disk.
         local_files_only: Whether to look only in the cache, without asking the hub.
+        subfolder: The folder of a checkpoint on the hub that the files are in.
+        pooling: For the similarity of texts: how one embedding is made of hidden states; ``None`` for what
+            the checkpoint says.
+        similarity: How two embeddings are compared, likewise.
     """
 
     device: str | torch.device | None = None
@@ -34,6 +38,9 @@ class LoadingOptions:
     allow_pickle: bool = False
     device_map: str | dict[str, Any] | None = None
     local_files_only: bool = False
+    subfolder: str | None = None
+    pooling: str | tuple[str, ...] | None = None
+    similarity: str | None = None
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:

@@ -46,6 +46,7 @@ from model_understanding.model.signature import (
 from model_understanding.results import Provenance
 from model_understanding.targets.classification import OutputActivation, output_activation
 from model_understanding.targets.names import (
+    FEATURE_EXTRACTION,
     MULTIPLE_CHOICE,
     QUESTION_ANSWERING,
     SEQ2SEQ_LM,
@@ -121,7 +122,8 @@ class Model:
         """The function that turns the model's logits into probabilities."""
         if self.task == SEQUENCE_CLASSIFICATION:
             return output_activation(self.config)
-        return "identity" if self.task in (MULTIPLE_CHOICE, SIMILARITY) else "softmax"
+        is_score = self.task in (MULTIPLE_CHOICE, SIMILARITY, FEATURE_EXTRACTION)
+        return "identity" if is_score else "softmax"
 
     @property
     def reads_two_sequences(self) -> bool:
@@ -250,34 +252,36 @@ class Model:
             )
         return batch_of(encodings, padding_id or 0)
 
-    def forward(self, encoding: Encoding, keep_from: int = 0) -> Any:
+    def forward(self, encoding: Encoding, keep_from: int = 0, **options: Any) -> Any:
         """Run the module, which must be guarded, and compute only the logits that are needed.
 
         Args:
             encoding: The texts.
             keep_from: The first position whose logits are needed.
+            **options: More options, for modules that take them.
 
         Returns:
             The module's outputs.
         """
-        options: dict[str, Any] = {"use_cache": False, "use_mems": False}
+        options |= {"use_cache": False, "use_mems": False}
         if self.is_language_model and keep_from > 0:
             options["logits_to_keep"] = encoding.ids.shape[1] - keep_from
         return self.call(encoding.inputs, source_length=encoding.source_length, **options)
 
-    def run(self, encoding: Encoding, keep_from: int = 0) -> Any:
+    def run(self, encoding: Encoding, keep_from: int = 0, **options: Any) -> Any:
         """Run the module as ``forward`` does where nothing but its embeddings is replaced.
 
         Args:
             encoding: The texts.
             keep_from: The first position whose logits are needed.
+            **options: More options, for modules that take them.
 
         Raises:
             InputError: The module itself fails on a text of this length.
             UnsupportedModelError: The device cannot compute in the type of its weights.
         """
         with translated_failures(self.name, encoding.ids.shape[1], self.dtype, self.device):
-            return self.forward(encoding, keep_from)
+            return self.forward(encoding, keep_from, **options)
 
     def call(self, inputs: Mapping[str, Tensor], *, source_length: int | None = None, **options: Any) -> Any:
         """Call the module, which must be guarded, with those inputs and options that it takes.

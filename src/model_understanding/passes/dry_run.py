@@ -51,7 +51,7 @@ class DryModel(Model):
         """The model that would run; measurements are made on it."""
         return self._actual
 
-    def forward(self, encoding: Encoding, keep_from: int = 0) -> None:
+    def forward(self, encoding: Encoding, keep_from: int = 0, **options: Any) -> None:
         """Record a forward pass that would run."""
         rows, tokens = encoding.ids.shape
         self.last_pass = (rows, tokens, self.logit_positions(tokens - keep_from))

@@ -224,7 +224,8 @@ class Runner:
                 recorded_head_input(self.model.module, enabled=shares_head) as head_input,
                 rule(),
             ):
-                outputs = self.model.run(part, first)
+                # A sentence encoder then reads a text that several rows share once.
+                outputs = self.model.run(part, first, distinct=replacement is None and not gradients)
             logits = self.model.logits_of(outputs, part, first)
             count_forward(part.ids.numel())
             if predicted:  # only one position is read, so this is the only forward pass

@@ -19,6 +19,7 @@ from model_understanding.model.precision import precise
 from model_understanding.model.vocabulary import embedded, mean_embedding, vocabulary_size
 from model_understanding.passes.runner import Runner
 from model_understanding.paths.tensor_baseline import TensorBaseline
+from model_understanding.targets.names import SIMILARITY
 from model_understanding.text.encoding import Encoding
 
 _NAMES = ("default", "mask", "pad", "mean", "zero")
@@ -151,13 +152,20 @@ def resolved_baseline(runner: Runner, baseline: str) -> str:
 def baseline_cautions(runner: Runner, baseline: Baseline) -> tuple[str, ...]:
     """Return a warning for each baseline whose output is not the model's answer to a text of that token.
 
+    Of two texts whose similarity is explained, a warning says that they are the same at the baseline.
+
     Args:
         runner: The runner.
         baseline: See ``checked_baselines``.
     """
     names = [single for single in checked_baselines(baseline) if isinstance(single, str)]
     names = [resolved_baseline(runner, name) for name in names]
-    return tuple(
+    of_similarity = (
+        "At the baseline both texts are the same, so their similarity is highest there: the scores sum to "
+        "how much less similar the texts are.",
+    )
+    of_similarity = of_similarity if names and runner.model.task == SIMILARITY else ()
+    return of_similarity + tuple(
         f"{runner.model.name} treats the id of the baseline {name!r} specially. The baseline is this token's "
         "embedding alone, so its output is not the model's answer to a text of these tokens."
         for name in dict.fromkeys(names)

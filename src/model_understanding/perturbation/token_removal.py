@@ -21,12 +21,13 @@ from model_understanding.model.model import Model
 from model_understanding.model.vocabulary import embedded, mean_embedding, vocabulary_size
 from model_understanding.passes.runner import CustomTarget, Runner, Targets
 from model_understanding.perturbation.black_box import BlackBox, BlackBoxTokenRemoval
+from model_understanding.perturbation.hidden_tokens import hides_by_default
 from model_understanding.perturbation.measured_variants import MeasuredVariants, SummedEntries
 from model_understanding.perturbation.prefix_cache import PrefixReuse
 from model_understanding.perturbation.units import Units, membership, token_scores
 from model_understanding.results import Target
 from model_understanding.results.target import function_target
-from model_understanding.targets.names import SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
+from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
@@ -35,7 +36,6 @@ REPLACEMENTS: tuple[str, ...] = get_args(Replacement)
 _OF_TOKENS = ("mask", "pad")
 _IDS_AT_ONCE = 8192  # differs from the default so that scores stay the same to the last digit
 _MOST_CLASSES = 8  # whose logits are all read where metrics will ask for some of them
-_MOST_LABELS = 2048  # of all explained tokens together, likewise
 _TOLERANCE = 1e-4  # relative change of a value that hidden tokens may still cause
 
 
@@ -78,7 +78,7 @@ class ModelTokenRemoval:
     embeddings, because padding ids would shift positions (RoBERTa) or the position that a decoder's head
     reads (Llama); ``pad`` replaces ids where a model's embeddings cannot be replaced. ``attention`` hides
     tokens by the attention mask. ``default`` is ``mask`` if the tokenizer has a mask token, else ``pad`` if
-    it has a padding token, else ``mean``.
+    it has a padding token, else ``mean``; for a sentence encoder ``attention``.
 
     Args:
         runner: The runner.
@@ -86,7 +86,6 @@ class ModelTokenRemoval:
         targets: Its N targets, or a function of the model's outputs.
         replacement: What replaces removed tokens.
         reuse: Whether to reuse the unchanged prefix of a causal model's variants where that is cheaper.
-        together: Other targets that will be asked for of the same variants, where measurements are shared.
 
     Raises:
         InputError: The replacement is unknown, not available in the tokenizer, or not valid for this task.
@@ -101,7 +100,6 @@ class ModelTokenRemoval:
         replacement: str = "default",
         *,
         reuse: bool = True,
-        together: Sequence[Target] = (),
     ) -> None:
         one_of(replacement, "replacement", REPLACEMENTS)
         self.runner = runner
@@ -121,8 +119,7 @@ class ModelTokenRemoval:
             shared = runner.shared_on(encoding) if reuse else {}
             self._sum = SummedEntries(targets)
             entries = self._sum.entries
-            known = (*entries, *_entries_of_metrics(runner, entries))
-            self._read = read = tuple(dict.fromkeys((*known, *SummedEntries(together).entries)))
+            self._read = read = (*entries, *_entries_of_metrics(runner, entries))
             if reuse:
                 prefix = PrefixReuse(runner.model, encoding, read)
                 self.reuse = shared.setdefault((PrefixReuse, read), prefix)
@@ -132,7 +129,7 @@ class ModelTokenRemoval:
         )
         self._values_by_prefix: dict[tuple[int, bytes], Float[np.ndarray, " targets"]] = {}
         self._replacement_embedding: Tensor | None = None
-        if self.replacement == "attention":
+        if self.replacement == "attention" and replacement != "default":  # else it has been measured
             self._require_hidden()
 
     @property
@@ -190,7 +187,7 @@ class ModelTokenRemoval:
 
     def _run(self, removed: Bool[np.ndarray, "variants tokens"]) -> Float[np.ndarray, "variants entries"]:
         if self.reuse is not None and self.reuse.is_cheaper(removed):
-            values = self.reuse.values(removed, self._variants)
+            values = self.reuse.values(removed, self.variants)
             if values is not None:
                 return values
 
@@ -199,18 +196,21 @@ class ModelTokenRemoval:
         for start, end in batches:
             with batches.halving():
                 part = torch.from_numpy(removed[start:end]).to(self.runner.model.device)
-                if self.replacement == "attention":
-                    values = self.runner.values(self.encoding, self._read, keep=~part)
-                else:
-                    encoding, embeddings = self._variants(part)
-                    values = self.runner.values(encoding, self._read, embeddings=embeddings)
+                encoding, embeddings = self.variants(part)
+                values = self.runner.values(encoding, self._read, embeddings=embeddings)
                 parts.append(values.double().cpu().numpy())
         return np.concatenate(parts)
 
-    def _variants(self, removed: Bool[Tensor, "variants tokens"]) -> tuple[Encoding, Tensor | None]:
-        """Return the inputs of variants: other ids, or the text's ids and other embeddings."""
+    def variants(self, removed: Bool[Tensor, "variants tokens"]) -> tuple[Encoding, Tensor | None]:
+        """Return the inputs of variants: other ids, another mask, or the text's ids and other embeddings.
+
+        Args:
+            removed: The tokens that are removed in each variant.
+        """
         encoding = self.encoding.repeated(len(removed))
         model = self.runner.model
+        if self.replacement == "attention":
+            return replace(encoding, inputs={**encoding.inputs, "attention_mask": (~removed).long()}), None
         if self.replacement == "mask" or not has_embeddings(model):
             token = _replacing_token(model, self.replacement)
             assert token is not None
@@ -264,8 +264,8 @@ def _entries_of_metrics(runner: Runner, explained: Sequence[Target]) -> tuple[Ta
     """Return what a report's metrics read of a variant besides the entries that are explained.
 
     Of a language model they read the log-probability of the explained tokens, of a classifier the logits of
-    all classes (of a tagger, at each explained token) and the probability of the explained ones, whatever
-    quantity is explained. Outside of a report nothing is known to follow.
+    all classes and the probability of the explained one, whatever quantity is explained. Outside of a report
+    nothing is known to follow.
     """
     if runner.shared is None:
         return ()
@@ -277,15 +277,6 @@ def _entries_of_metrics(runner: Runner, explained: Sequence[Target]) -> tuple[Ta
             replace(first, indices=(index,), quantity="logit") for index in range(runner.model.class_count(1))
         ]
         read = [*logits, *(replace(entry, quantity="prob") for entry in explained)]
-    elif runner.model.task == TOKEN_CLASSIFICATION and explained:
-        labels, positions = runner.model.class_count(1), {entry.positions for entry in explained}
-        likelihoods = [replace(entry, quantity=q) for entry in explained for q in ("log_prob", "prob")]
-        logits = [
-            replace(explained[0], positions=position, indices=(index,), quantity="logit")
-            for position in sorted(positions)
-            for index in range(labels if labels * len(positions) <= _MOST_LABELS else 0)
-        ]
-        read = [*logits, *likelihoods]
     else:
         read = []
     return tuple(entry for entry in dict.fromkeys(read) if entry not in set(explained))
@@ -364,6 +355,8 @@ def resolved_replacement(runner: Runner | BlackBox, replacement: str) -> str:
     if isinstance(runner, BlackBox):
         return runner.replacement_named(replacement)
     model = runner.model
+    if replacement == "default" and hides_by_default(model):
+        return "attention"
     if replacement == "default":
         replacement = next((name for name in _OF_TOKENS if _replacing_token(model, name) is not None), "mean")
     if replacement in _OF_TOKENS and _replacing_token(model, replacement) is None:

@@ -36,6 +36,12 @@ class Prediction(Displayed):
             frozen = read_only(self.probabilities, np.float32, shape, "probabilities", SHARE)
             object.__setattr__(self, "probabilities", frozen)
 
+    def __float__(self) -> float:
+        """Return the only value that a regression predicts, such as the cosine of two texts."""
+        if self.problem != "regression" or len(self.logits) != 1:
+            raise TypeError("Only a regression with one output is a number.")
+        return float(self.logits[0])
+
     @property
     def index(self) -> int:
         """Index of the class with the highest logit."""

@@ -82,6 +82,8 @@ class Target(JsonResult):
         contrast = f" − {', '.join(map(_shown, others[:4]))}" if self.against else ""
         if len(others) > 4:
             contrast += " …"
+        if self.task == "sentence-similarity":  # its only output is no logit
+            return f"{', '.join(self.labels)}"
         return f"{QUANTITY_NAMES[self.quantity]} of {labels}{contrast}"
 
 

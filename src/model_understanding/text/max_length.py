@@ -13,13 +13,16 @@ def longest_input(model: torch.nn.Module, config: Any, tokenizer: Any) -> int | 
     RoBERTa and similar models count positions from the padding index, so their table has unused rows.
 
     Args:
-        model: The model.
+        model: The model. A sentence encoder may say a limit of its own.
         config: Its configuration.
         tokenizer: Its tokenizer, whose limit counts where the config has none.
 
     Returns:
         The number of tokens.
     """
+    own = getattr(model, "max_tokens", None)
+    if isinstance(own, int):
+        return own
     part = _part(config, "encoder")
     positions = _positions(part, "encoder")
     if not isinstance(positions, int) or positions <= 0:  # -1: relative positions only

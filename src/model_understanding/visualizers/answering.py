@@ -816,6 +816,24 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             return [Explained(encoding, self._function_targets(target))]
         return [Explained(encoding, self._targets_of(encoding, answer, target, against, quantity))]
 
+    def _readings(
+        self,
+        report: Report,
+        encoding: Encoding,
+        saliency: Attribution,
+        attention: MapChoice,
+        parts: ReportParts,
+    ) -> Report:
+        """Return a report with what is read from the model besides its answer and scores."""
+        attend = partial(attention_for_report, self.runner.model, encoding, attention)
+        score = partial(head_scores_for_report, self.runner, encoding, saliency)
+        with recorded_once(self.runner.model, encoding):
+            return replace(
+                report,
+                attention=parts.get("attention", attend, (), is_requested=attention is not None),
+                heads=parts.get("head scores", score, None),
+            )
+
     def _lens(self, encoding: Encoding, top: int) -> LogitLens:
         """Return what each layer would answer."""
         raise UnsupportedModelError(
@@ -1010,16 +1028,7 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
                     whole, evaluations=parts.get("evaluation", tested, (), is_requested=metrics is not None)
                 )
 
-            def read() -> Report:
-                attend = partial(attention_for_report, self.runner.model, encoding, attention)
-                score = partial(head_scores_for_report, self.runner, encoding, saliency)
-                with recorded_once(self.runner.model, encoding):
-                    return replace(
-                        whole,
-                        attention=parts.get("attention", attend, (), is_requested=attention is not None),
-                        heads=parts.get("head scores", score, None),
-                    )
-
+            read = partial(self._readings, whole, encoding, saliency, attention, parts)
             complete = as_part(read, shown, READING, whole)
             runner.release(encoding)
             return complete.with_cautions(*parts.cautions)

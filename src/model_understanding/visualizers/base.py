@@ -57,10 +57,7 @@ class Visualizer(PlotsSaliency):
             allow_pickle=allow_pickle,
             device_map=device_map,
         )
-        self.runner = Runner(
-            load(name_or_model, model=model, tokenizer=tokenizer, task=self.task, options=options)
-        )
-        self._check_model()
+        self._open(name_or_model, model, tokenizer, options)
 
     @property
     def model(self) -> Any:
@@ -258,6 +255,13 @@ class Visualizer(PlotsSaliency):
 
         options = PlotOptions(title=title, vmin=vmin, vmax=vmax, cmap=cmap, annot=annot, fmt=fmt, cbar=cbar)
         return query_key_axes(query_key, ax, theme=theme, figsize=figsize, options=options)
+
+    def _open(self, name_or_model: Any, model: Any, tokenizer: Any, options: LoadingOptions) -> None:
+        """Load the model, and check that it can be explained."""
+        self.runner = Runner(
+            load(name_or_model, model=model, tokenizer=tokenizer, task=self.task, options=options)
+        )
+        self._check_model()
 
     def _check_model(self) -> None:
         """Raise UnsupportedModelError for a model that loads, but cannot be explained."""
