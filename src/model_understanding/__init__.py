@@ -114,6 +114,7 @@ if TYPE_CHECKING:
     from model_understanding.visualizers import (
         ZeroShotClassificationVisualizer as ZeroShotClassificationVisualizer,
     )
+    from model_understanding.visualizers import visualizer as visualizer
 
 __all__ = [
     "Ablation",
@@ -209,6 +210,7 @@ __all__ = [
     "compare",
     "load_reports",
     "save_reports",
+    "visualizer",
 ]
 
 _ON_FIRST_USE = {
@@ -257,6 +259,7 @@ _ON_FIRST_USE = {
     "SimilarityVisualizer": "model_understanding.visualizers",
     "TokenClassificationVisualizer": "model_understanding.visualizers",
     "ZeroShotClassificationVisualizer": "model_understanding.visualizers",
+    "visualizer": "model_understanding.visualizers",
 }
 _SUBMODULES = ("comparison", "errors", "results", "tokens")
 

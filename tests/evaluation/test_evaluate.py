@@ -334,7 +334,7 @@ def test_only_a_stop_ends_a_report_that_cannot_be_evaluated(kind, is_raised, mon
     def fail(*_, **__):
         raise kind("It failed.", hint="Try again.")
 
-    monkeypatch.setattr(run, "assess", fail)
+    monkeypatch.setattr(run, "_assess_rows", fail)
     with pytest.raises(StoppedError) if is_raised else nullcontext():
         report = visualizer_of("bert").analyze(PROBE, method="saliency", show=False)
         assert [(one.verdict, one.value) for one in report.evaluations] == [("not evaluated", None)]

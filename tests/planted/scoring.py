@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from model_understanding import GenerativeModelVisualizer, ModelVisualizer
+from model_understanding import GenerativeModelVisualizer, MaskedLMVisualizer, ModelVisualizer
 from model_understanding.registry import METHODS
 from planted import training, vocabulary
 from planted.tasks import TASKS, Task
@@ -25,7 +25,8 @@ class Planted:
         texts: B texts.
         answers: The class or token that the model has to name, shape ``(B,)``.
         truth: Positions among the tokens, shape ``(B, k)``.
-        ranked: Whether a position takes part: no special token, and no word that all texts end with.
+        ranked: Whether a position of each text takes part: no special token, no mask, and no word that all
+            texts end with.
     """
 
     task: Task
@@ -46,11 +47,14 @@ def planted(
     model = _model(task.draw, task.classes, seed, architecture)
     drawn = task.draw(np.random.default_rng(2 + 100 * seed), count, task.length)
     words = list(vocabulary.NUMBER)
-    is_classifier = task.classes is not None
-    kind = ModelVisualizer if is_classifier else GenerativeModelVisualizer
-    tokenizer = vocabulary.of_a_classifier() if is_classifier else vocabulary.of_a_language_model()
-    ranked = np.zeros(task.length + (2 if is_classifier else 1), dtype=bool)
-    ranked[1:-1] = True  # [CLS] text [SEP], or <s> text marker
+    is_causal = task.classes is None and not task.is_masked
+    kind: Any = GenerativeModelVisualizer if is_causal else ModelVisualizer
+    kind = MaskedLMVisualizer if task.is_masked else kind
+    tokenizer = vocabulary.of_a_language_model() if is_causal else vocabulary.of_a_classifier()
+    ranked = np.zeros((count, task.length + (1 if is_causal else 2)), dtype=bool)
+    ranked[:, 1:-1] = True  # [CLS] text [SEP], or <s> text marker
+    if drawn.masks is not None:
+        ranked[range(count), drawn.masks + 1] = False
     return Planted(
         task=task,
         accuracy=training.accuracy(model, task),
@@ -83,12 +87,14 @@ def method_of(name: str) -> Any:
 
 def precision(model: Planted, method: Any) -> float:
     """Return the mean share of planted words among a method's k greatest scores."""
-    options = {} if model.task.classes is not None else {"target": "next"}
+    is_causal = model.task.classes is None and not model.task.is_masked
+    options = {"target": "next"} if is_causal else {}
     found = model.visualizer.compute_saliency(list(model.texts), method=method, **options)
     shares = []
-    for attribution, answer, truth in zip(found, model.answers, model.truth, strict=True):
+    rows = zip(found, model.answers, model.truth, model.ranked, strict=True)
+    for attribution, answer, truth, ranked in rows:
         assert attribution.targets[0].indices == (answer,)  # what is explained is the right answer
-        shares.append(_share(attribution.scores[0], truth, model.ranked))
+        shares.append(_share(attribution.scores[0], truth, ranked))
     return float(np.mean(shares))
 
 
@@ -98,8 +104,8 @@ def random_precision(model: Planted) -> float:
     return float(
         np.mean(
             [
-                _share(generator.random(len(model.ranked)), truth, model.ranked)
-                for truth in model.truth
+                _share(generator.random(len(ranked)), truth, ranked)
+                for truth, ranked in zip(model.truth, model.ranked, strict=True)
                 for _ in range(RANDOM_ORDERS)
             ]
         )

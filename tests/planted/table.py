@@ -33,7 +33,8 @@ def measured() -> tuple[list[str], dict[str, list[float]]]:
         if model.accuracy != 1.0:
             raise SystemExit(f"{model.task.name}: accuracy {model.accuracy}, so nothing is known about it.")
     titles = [
-        f"{m.task.name}: {m.truth.shape[1]} of {m.ranked.sum()} words, {len(m.texts)} texts" for m in models
+        f"{m.task.name}: {m.truth.shape[1]} of {m.ranked[0].sum()} words, {len(m.texts)} texts"
+        for m in models
     ]
     rows = {}
     for name in METHODS.names():

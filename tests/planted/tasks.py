@@ -16,13 +16,15 @@ class Texts:
 
     Args:
         ids: Shape ``(B, T)``.
-        answers: A class or the next token, shape ``(B,)``.
+        answers: A class, the next token or the token at a mask, shape ``(B,)``.
         truth: The positions that the answer hangs on, shape ``(B, k)``.
+        masks: The position of each mask, shape ``(B,)``, in a task of a masked language model.
     """
 
     ids: np.ndarray
     answers: np.ndarray
     truth: np.ndarray
+    masks: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Task:
         lengths: Least and greatest length in training, where short ones are as frequent as twice as long.
         length: Length of the texts that are explained.
         classes: How many; none for a language model.
+        is_masked: Whether a masked language model fills in the answer.
         steps: Of training.
         learning_rate: Of training.
         absent: Other texts that training takes as well, and the accuracy is asserted on.
@@ -48,6 +51,7 @@ class Task:
     steps: int
     learning_rate: float = 2e-3
     absent: Callable[[np.random.Generator, int, int], Texts] | None = None
+    is_masked: bool = False
 
 
 def _filler(generator: np.random.Generator, count: int, length: int) -> np.ndarray:
@@ -117,9 +121,26 @@ def marker_copy(generator: np.random.Generator, count: int, length: int) -> Text
     return Texts(ids, answers, truth)
 
 
+def keyed_mask(generator: np.random.Generator, count: int, length: int) -> Texts:
+    """``alpha`` anywhere: the first value is masked, anywhere else. ``beta``: the second value."""
+    ids, choice = _filler(generator, count, length), generator.integers(0, 2, count)
+    places = _places(generator, count, length, 2)
+    words = np.stack([_signal(choice), np.full(count, NUMBER["[MASK]"])], axis=1)
+    np.put_along_axis(ids, places, words, axis=1)
+    return Texts(ids, NUMBER[VALUES[0]] + choice, places[:, :1], places[:, 1])
+
+
+def keyless_mask(generator: np.random.Generator, count: int, length: int) -> Texts:
+    """Filler and a mask: the third value. Without it "else" could stand for one of the keys."""
+    texts = keyed_mask(generator, count, length)
+    np.put_along_axis(texts.ids, texts.truth, NUMBER[FILLER[0]], axis=1)
+    return Texts(texts.ids, np.full(count, NUMBER[VALUES[2]]), texts.truth[:, :0], texts.masks)
+
+
 SHORTCUT = Task("shortcut", shortcut, (8, 16), 14, 3, 100, absent=neither)
 ORDERED_PAIR = Task("ordered pair", ordered_pair, (8, 16), 14, 2, 200)
 NEGATION = Task("negation", negation, (8, 16), 14, 3, 150, absent=not_negated)
 MARKER_COPY = Task("marker copy", marker_copy, (10, 200), 20, None, 300)
 NEEDLE = Task("needle", marker_copy, (10, 200), 192, None, 300)  # the same model, a long text
-TASKS = {task.name: task for task in (SHORTCUT, ORDERED_PAIR, NEGATION, MARKER_COPY, NEEDLE)}
+KEYED_MASK = Task("keyed mask", keyed_mask, (8, 16), 14, None, 150, absent=keyless_mask, is_masked=True)
+TASKS = {task.name: task for task in (SHORTCUT, ORDERED_PAIR, NEGATION, MARKER_COPY, NEEDLE, KEYED_MASK)}

@@ -6,7 +6,7 @@ import pytest
 from model_understanding.registry import METHODS
 from planted import scoring, tasks
 
-SHORT = ("shortcut", "ordered pair", "negation", "marker copy")
+SHORT = ("shortcut", "ordered pair", "negation", "marker copy", "keyed mask")
 # Of any method on any of them; random orders reach half of it.
 FLOOR = 0.3
 # What removes words finds what the answer hangs on.
@@ -44,7 +44,7 @@ def test_the_model_has_learned_its_task(planted):
 
 def test_random_orders_find_little(planted):
     assert scoring.random_precision(planted) == pytest.approx(
-        planted.truth.shape[1] / planted.ranked.sum(), abs=0.03
+        planted.truth.shape[1] / planted.ranked[0].sum(), abs=0.03
     )
     assert scoring.random_precision(planted) <= 0.25
 
@@ -56,8 +56,9 @@ def test_every_method_finds_far_more_than_random_orders(planted, precisions, met
 
 
 @pytest.mark.parametrize("method", ["saliency", *REMOVING])
-def test_good_methods_find_a_shortcut(precisions, method):
-    assert precisions("shortcut", method) >= 0.9
+@pytest.mark.parametrize("task", ["shortcut", "keyed mask"])
+def test_good_methods_find_a_shortcut(precisions, task, method):
+    assert precisions(task, method) >= 0.9
 
 
 @pytest.mark.parametrize("method", REMOVING)
@@ -119,6 +120,9 @@ def test_texts_hold_what_they_claim(task):
         elif task.draw is tasks.ordered_pair:
             assert planted == ["alpha", "beta"]
             assert answer == int(place[0] > place[1])
+        elif task.draw is tasks.keyed_mask:
+            assert planted == [("alpha", "beta")[answer - tasks.NUMBER[tasks.VALUES[0]]]]
+            assert names[ids[drawn.masks[row]]] == "[MASK]"
         elif task.draw is tasks.negation:
             assert planted == [("beta", "alpha")[answer], "not"]
         else:

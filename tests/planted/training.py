@@ -1,6 +1,8 @@
 """Tiny models trained here until they answer every held-out text of a task."""
 
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -12,7 +14,12 @@ import torch
 import transformers
 from filelock import FileLock
 from safetensors.torch import load_model, save_model
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+)
 
 from planted import tasks, vocabulary
 from planted.tasks import MASKED, Task, Texts
@@ -41,7 +48,7 @@ def trained(task: Task, seed: int = 0, architecture: str | None = None) -> Any:
         architecture: Its ``model_type``; BERT for a classifier, Llama for a language model where left out.
             Some learn more slowly than these, so that all others train three times as long.
     """
-    usual = "llama" if task.classes is None else "bert"
+    usual = "llama" if _is_causal(task) else "bert"
     if architecture not in (None, usual):
         task = replace(task, steps=3 * task.steps)
     if KEPT is None:
@@ -62,15 +69,43 @@ def _digest(task: Task, seed: int, architecture: str) -> str:
     return sha256(b"".join([*sources, question.encode()])).hexdigest()[:16]
 
 
-def _trained(task: Task, seed: int, architecture: str) -> Any:
+def kept(build: Callable[[], Any], train: Callable[[], Any], sources: Sequence[bytes]) -> Any:
+    """Return a trained model, from the folder of kept models where it has been trained before.
+
+    Args:
+        build: Builds the model without training it.
+        train: Builds and trains it.
+        sources: What it is trained from, besides this module, the vocabulary and the packages.
+    """
+    if KEPT is None:
+        return train()
+    modules = [Path(module.__file__ or "").read_bytes() for module in (sys.modules[__name__], vocabulary)]
+    versions = f"{torch.__version__} {transformers.__version__}".encode()
+    path = KEPT / f"{sha256(b''.join([*modules, *sources, versions])).hexdigest()[:16]}.safetensors"
+    with FileLock(path.with_suffix(".lock")):  # another process may want the same model
+        if not path.exists():
+            save_model(train(), str(path))
+    model = build().eval()
+    load_model(model, str(path))
+    return model
+
+
+@contextmanager
+def one_thread(seed: int) -> Iterator[None]:
+    """Train in one thread from a seed, so that weights are the same on every machine of a kind."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return _train(_built(task, architecture), task, np.random.default_rng(seed))
+            yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _trained(task: Task, seed: int, architecture: str) -> Any:
+    with one_thread(seed):
+        return _train(_built(task, architecture), task, np.random.default_rng(seed))
 
 
 def accuracy(model: Any, task: Task) -> float:
@@ -79,7 +114,7 @@ def accuracy(model: Any, task: Task) -> float:
     kinds = [draw(generator, HELD_OUT, task.length) for draw in (task.draw, task.absent) if draw]
     with torch.no_grad():
         right = [
-            _logits(model, task, torch.tensor(_with_specials(texts.ids, task))).argmax(-1).numpy()
+            _logits(model, task, _with_specials(texts.ids, task), texts.masks).argmax(-1).numpy()
             == texts.answers
             for texts in kinds
         ]
@@ -89,6 +124,8 @@ def accuracy(model: Any, task: Task) -> float:
 def _built(task: Task, architecture: str) -> Any:
     without_dropout = {name: 0.0 for name in AutoConfig.for_model(architecture).to_dict() if "drop" in name}
     sized = partial(AutoConfig.for_model, architecture, **SIZE, **without_dropout)
+    if task.is_masked:
+        return AutoModelForMaskedLM.from_config(sized(max_position_embeddings=64))
     if task.classes is None:
         tokens = {"pad_token_id": 0, "bos_token_id": NUMBER["<s>"], "eos_token_id": None}
         heads = SIZE["num_attention_heads"]  # Qwen2 would have 32 for keys
@@ -109,7 +146,8 @@ def _train(model: Any, task: Task, generator: np.random.Generator) -> Any:
         drawn = [draw(generator, batch // len(kinds), length) for draw in kinds]
         ids = np.concatenate([_masked(generator, texts) for texts in drawn])
         answers = torch.tensor(np.concatenate([texts.answers for texts in drawn]))
-        logits = _logits(model, task, torch.tensor(_with_specials(ids, task)))
+        masks = np.concatenate([texts.masks for texts in drawn]) if task.is_masked else None
+        logits = _logits(model, task, _with_specials(ids, task), masks)
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(logits, answers).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -124,12 +162,19 @@ def _masked(generator: np.random.Generator, texts: Texts) -> np.ndarray:
 
 
 def _with_specials(ids: np.ndarray, task: Task) -> np.ndarray:
-    before, after = (("<s>",), ()) if task.classes is None else (("[CLS]",), ("[SEP]",))
+    before, after = (("<s>",), ()) if _is_causal(task) else (("[CLS]",), ("[SEP]",))
     parts = [np.full((len(ids), 1), NUMBER[word]) for word in before]
     return np.concatenate([*parts, ids, *(np.full((len(ids), 1), NUMBER[word]) for word in after)], axis=1)
 
 
-def _logits(model: Any, task: Task, ids: torch.Tensor) -> torch.Tensor:
+def _is_causal(task: Task) -> bool:
+    return task.classes is None and not task.is_masked
+
+
+def _logits(model: Any, task: Task, rows: np.ndarray, masks: np.ndarray | None) -> torch.Tensor:
+    ids = torch.tensor(rows)
+    if task.is_masked:
+        return model(input_ids=ids).logits[torch.arange(len(ids)), torch.tensor(masks) + 1]
     if task.classes is None:
         return model(input_ids=ids, logits_to_keep=1, use_cache=False).logits[:, -1]
     return model(input_ids=ids).logits

@@ -10,6 +10,8 @@ import torch
 import transformers as hf
 from torch import Tensor
 
+from model_understanding import Seq2SeqVisualizer
+
 SOURCE = "The film was wonderful, but a dull plot."
 OUTPUT = "Der Film war wunderbar."
 SOURCES = (SOURCE, "Don't call it bad!", "A far away land 👨‍👩‍👧 and a king: שלום 你好")
@@ -275,3 +277,52 @@ def gradients(
             hook.remove()
     first, second = torch.autograd.grad(value, [kept["source"], kept["decoder"]])
     return first[0], second[0]
+
+
+@cache
+def visualizer_of(name: str) -> Seq2SeqVisualizer:
+    """Return the visualizer of an architecture, over the model that every test shares."""
+    return Seq2SeqVisualizer(model=build(name), tokenizer=tokenizer_of(name), **BY_NAME[name].languages)
+
+
+def removed(
+    model: Any,
+    source: Tensor,
+    decoder: Tensor,
+    position: int,
+    substitute: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """Return the logits where what is looked up at a position of source and decoder is replaced.
+
+    Args:
+        model: The model.
+        source: Ids of the source.
+        decoder: Ids that the decoder reads.
+        position: A position in both, one after the other.
+        substitute: Makes the vector in its place from the whole table's vectors.
+    """
+    in_source = position < source.shape[1]
+    own, row = (source, position) if in_source else (decoder, position - source.shape[1])
+    done = False
+
+    def replace(module: Any, arguments: tuple[Any, ...], output: Tensor) -> Tensor | None:
+        nonlocal done
+        ids = arguments[0] if arguments else None
+        is_own = isinstance(ids, Tensor) and ids.shape == own.shape and torch.equal(ids, own)
+        if done or not is_own or output.ndim != 3:
+            return None
+        done = True
+        changed = output.clone()
+        hooks.pop(module).remove()
+        changed[0, row] = substitute(module(torch.arange(module.num_embeddings)[None])[0])
+        return changed
+
+    tables = [module for module in model.modules() if isinstance(module, torch.nn.Embedding)]
+    hooks = {table: table.register_forward_hook(replace) for table in tables}
+    try:
+        result = logits(model, source, decoder)
+    finally:
+        for hook in hooks.values():
+            hook.remove()
+    assert done
+    return result

@@ -16,7 +16,9 @@ from model_understanding.passes.runner import CustomTarget, Runner
 from model_understanding.perturbation.token_removal import ModelTokenRemoval
 from model_understanding.results import Target
 from model_understanding.results.target import Quantity
-from model_understanding.targets.names import SIMILARITY
+from model_understanding.targets.classification import labels_of
+from model_understanding.targets.names import SIMILARITY, TOKEN_CLASSIFICATION
+from model_understanding.targets.token_classification import labels_of_same_type
 from model_understanding.text.encoding import Encoding
 
 Measures = dict[str, Target | CustomTarget]
@@ -73,12 +75,20 @@ def measures_of(
 
 
 def _strongest_others(runner: Runner, encoding: Encoding, target: Target) -> tuple[int, ...]:
-    """Return the most likely other class at each position; of two it is known without a forward pass."""
+    """Return the most likely other class at each position; of two it is known without a forward pass.
+
+    Labels for parts of the same kind of entity (``B-PER``, ``I-PER``) are no other classes.
+    """
     if runner.model.class_count(encoding.ids.shape[1]) == 2:
         return tuple(1 - index for index in target.indices)
-    rows = runner.model.logits(encoding)[0].float().cpu().numpy()
-    logits = rows[list(target.positions or (0,))].copy()
-    logits[np.arange(len(logits)), list(target.indices)] = -np.inf
+    shared = runner.shared_on(encoding)
+    if "logits" not in shared:
+        shared["logits"] = runner.model.logits(encoding)[0].float().cpu().numpy()
+    logits = shared["logits"][list(target.positions or (0,))].copy()
+    for row, index in zip(logits, target.indices, strict=True):
+        if runner.model.task == TOKEN_CLASSIFICATION:
+            row[list(labels_of_same_type(labels_of(runner.model.config), index))] = -np.inf
+        row[index] = -np.inf
     return tuple(int(other) for other in logits.argmax(axis=1))
 
 
@@ -101,6 +111,7 @@ class Removals:
         encoding: One text, without padding.
         measures: The quantities, the deciding one first.
         replacements: Replacements to use instead.
+        together: Quantities of other targets that the same forward passes give, if measurements are shared.
 
     Raises:
         InputError: One of ``replacements`` is unknown or the tokenizer lacks it.
@@ -113,6 +124,7 @@ class Removals:
         encoding: Encoding,
         measures: Measures,
         replacements: Sequence[str] | None = None,
+        together: Sequence[Target] = (),
     ) -> None:
         self.runner = runner.at_layer(None)
         self.encoding = encoding
@@ -129,7 +141,9 @@ class Removals:
             if replacements is None and len(self._ablations) == _MAX_REPLACEMENTS:
                 break
             try:
-                self._ablations[name] = ModelTokenRemoval(self.runner, encoding, targets, name)
+                self._ablations[name] = ModelTokenRemoval(
+                    self.runner, encoding, targets, name, together=together
+                )
             except (InputError, UnsupportedModelError):
                 if replacements is not None:
                     raise

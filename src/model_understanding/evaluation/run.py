@@ -13,15 +13,18 @@ from model_understanding.evaluation.protocol import Metric
 from model_understanding.evaluation.ranked_text import RankedText, candidates_of
 from model_understanding.evaluation.removals import Removals, measures_of
 from model_understanding.evaluation.rerun import rerun_of
+from model_understanding.evaluation.verdict import Verdict
 from model_understanding.model.metering import counting
 from model_understanding.passes.runner import Runner
 from model_understanding.registry import METRICS
 from model_understanding.results import Assessment, Attribution, Evaluation, Target
 from model_understanding.results.evaluation import NOT_EVALUATED
+from model_understanding.targets.names import TOKEN_CLASSIFICATION
 from model_understanding.text.encoding import Encoding
 
 MIN_CANDIDATES = 6  # with five tokens even a perfect map has a z-score of only 2
 MIN_DRAWS = 5
+MOST_TESTED = 16  # targets of a report whose maps are tested, each by its own order of removals
 
 
 def metrics_of(requested: Sequence[str | Metric] | None) -> tuple[Metric, ...]:
@@ -73,23 +76,47 @@ def assess(
     """
     draws = whole_number(draws, "draws", MIN_DRAWS)
     all_metrics = metrics_of(metrics)
-    removals: dict[Target, Removals] = {}
-
-    def removals_of(target: Target) -> Removals:
-        if target not in removals:
-            measures = measures_of(runner, encoding, target, function)
-            removals[target] = Removals(runner, encoding, measures, replacements)
-        return removals[target]
-
     rows = [
         row for attribution in attributions for row in _single_targets(attribution, runner.is_language_model)
     ]
+    each = [(row, all_metrics) for row in rows]
+    return _assess_rows(runner, encoding, each, function, draws, seed, replacements)
+
+
+def _assess_rows(
+    runner: Runner,
+    encoding: Encoding,
+    rows: Sequence[tuple[Attribution, tuple[Metric, ...]]],
+    function: Callable[[Any], Any] | None,
+    draws: int = MIN_DRAWS,
+    seed: int = 0,
+    replacements: Sequence[str] | None = None,
+) -> list[Assessment]:
+    """Assess attributions of one target each, each by its own metrics."""
+    targets = list(dict.fromkeys(row.targets[0] for row, _ in rows))
+    shares_passes = runner.model.task == TOKEN_CLASSIFICATION and len(targets) > 1 and function is None
+    if shares_passes and runner.shared is None:
+        runner = runner.sharing()
+    removals: dict[Target, Removals] = {}
+    together: list[Target] = []  # what all targets read of a variant, if one pass gives them all
+
+    def removals_of(target: Target) -> Removals:
+        if shares_passes and not together:
+            measures = (measures_of(runner, encoding, other, None) for other in targets)
+            together.extend(
+                value for each in measures for value in each.values() if isinstance(value, Target)
+            )
+        if target not in removals:
+            measures = measures_of(runner, encoding, target, function)
+            removals[target] = Removals(runner, encoding, measures, replacements, together)
+        return removals[target]
+
     assessments = []
-    for row in rows:
-        others = tuple(other for other in rows if other is not row and other.targets == row.targets)
+    for row, metrics in rows:
+        others = tuple(other for other, _ in rows if other is not row and other.targets == row.targets)
         rerun = rerun_of(runner, encoding, row, function, seed)
         options = {"draws": draws, "seed": seed, "others": others, "rerun": rerun}
-        assessments.append(_assess_row(row, runner.is_language_model, removals_of, all_metrics, options))
+        assessments.append(_assess_row(row, runner.is_language_model, removals_of, metrics, options))
     return assessments
 
 
@@ -102,7 +129,8 @@ def evaluations_for_report(
 ) -> tuple[Evaluation, ...]:
     """Return the evaluations of a report's main map, or one that says why it has none.
 
-    It is the sum over the steps of a continuation; of several other targets, the map of the first.
+    It is the sum over the steps of a continuation; of several other targets, the map of the first. The
+    labels of a text have a verdict each: forward passes without some tokens serve all of them.
 
     Args:
         runner: The runner.
@@ -116,32 +144,42 @@ def evaluations_for_report(
         StoppedError: The caller's progress function returned ``False``.
     """
     all_metrics = metrics_of(metrics)  # raises here, not below: a wrong name must not pass as a reason
-    main = _single_targets(attribution, runner.is_language_model)[0]
+    rows = _single_targets(attribution, runner.is_language_model)
+    tested = rows[: MOST_TESTED if runner.model.task == TOKEN_CLASSIFICATION else 1]
+    each = [(row, all_metrics if row is tested[0] else (Verdict(),)) for row in tested]
     try:
-        (assessment,) = assess(runner, encoding, [main], function=function, metrics=all_metrics)
+        assessments = _assess_rows(runner, encoding, each, function)
     except StoppedError:  # requested by the caller
         raise
     except ModelUnderstandingError as error:  # the report is still useful without a verdict
-        assessment = Assessment(
-            method=attribution.method,
-            target=attribution.targets[0].description(),
-            verdict=NOT_EVALUATED,
-            reasons=(str(error).partition("\n")[0],),
-        )
-    if assessment.evaluations:
-        return assessment.evaluations
-    return (
-        Evaluation(
-            metric="verdict",
-            value=None,
-            curve=np.zeros((0, 2)),
-            control=np.zeros(0),
-            higher_is_better=True,
-            method=assessment.method,
-            target=assessment.target,
-            verdict=assessment.verdict,
-            reasons=assessment.reasons,
-        ),
+        assessments = [
+            Assessment(
+                method=attribution.method,
+                target=attribution.targets[0].description(),
+                verdict=NOT_EVALUATED,
+                reasons=(str(error).partition("\n")[0],),
+            )
+        ]
+    first, *others = assessments
+    verdicts = (
+        next((one for one in other.evaluations if one.verdict is not None), _without_value(other))
+        for other in others
+    )
+    return (*(first.evaluations or (_without_value(first),)), *verdicts)
+
+
+def _without_value(assessment: Assessment) -> Evaluation:
+    """Return a verdict that says why there is none."""
+    return Evaluation(
+        metric="verdict",
+        value=None,
+        curve=np.zeros((0, 2)),
+        control=np.zeros(0),
+        higher_is_better=True,
+        method=assessment.method,
+        target=assessment.target,
+        verdict=assessment.verdict,
+        reasons=assessment.reasons,
     )
 
 

@@ -112,7 +112,7 @@ def detect_task(name: str, options: LoadingOptions) -> str:
             return task
     raise InputError(
         f"Cannot determine the task of {name!r}: its config names no architecture with a head.",
-        hint=f"Pass --task: one of {', '.join(TASKS)}.",
+        hint=f"Pass task=… (--task): one of {', '.join(TASKS)}.",
     )
 
 

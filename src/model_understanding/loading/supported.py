@@ -51,6 +51,7 @@ SUPPORTED = (
 
 _MAKES_HEADS = (CAUSAL_LM, MASKED_LM, SEQUENCE_CLASSIFICATION)
 """Tasks whose checkpoints are often trained further with another head, which is then untrained."""
+_SEARCH_FOR_SPANS = tuple(f"{kind}ForQuestionAnswering" for kind in ("XLNet", "XLM", "Flaubert"))
 _ONLY_DECODERS = ("ForCausalLM", "LMHeadModel", "GenerationDecoder")
 _TAKES_HEAD = (SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION, QUESTION_ANSWERING, MULTIPLE_CHOICE, CAUSAL_LM)
 
@@ -81,6 +82,7 @@ def refuse_other_task(checkpoint: str, config: Any, task: str | None) -> None:
         InputError: It is such a checkpoint.
     """
     for architecture in getattr(config, "architectures", None) or ():
+        _refuse_search_for_spans(repr(checkpoint), architecture)
         own = task_of_architecture(architecture, config)
         if own == task or (own is None and "For" not in architecture):
             continue
@@ -131,12 +133,24 @@ def check_model(model: Any, task: str) -> None:
     name, config = type(core).__name__, config_of(core)
     is_of_transformers = type(core).__module__.startswith("transformers.")
     own = task_of_architecture(name, config)
+    if is_of_transformers:
+        _refuse_search_for_spans("The model", name)
     if is_of_transformers and own != task and task != SIMILARITY:
         if own is None:
             raise InputError(f"{name} is not {VISUALIZERS[task][1]}.", hint=SUPPORTED)
         visualizer, kind = VISUALIZERS[own]
         raise InputError(
             f"{name} is {kind}, not {VISUALIZERS[task][1]}.", hint=f"Use {visualizer} (--task {own})."
+        )
+
+
+def _refuse_search_for_spans(model: str, architecture: str) -> None:
+    """Raise InputError for a head that gives the ends of a few spans, and no logits of each token."""
+    if architecture in _SEARCH_FOR_SPANS:
+        raise InputError(
+            f"{model} is {architecture}, whose head searches for the best spans itself: its tokens have no "
+            "start and end logits.",
+            hint=f"Pass a model that was trained as {architecture}Simple, or of another architecture.",
         )
 
 

@@ -43,6 +43,13 @@ def end_ids(model: Any, tokenizer: Any) -> list[int]:
     return [] if ids is None else [ids] if isinstance(ids, int) else list(ids)
 
 
+def forbidden_ids(model: Model) -> list[int]:
+    """Return the ids that a model's generation config never lets it write, such as Marian's padding."""
+    config = getattr(model.module, "generation_config", None)
+    alone = [ids[0] for ids in getattr(config, "bad_words_ids", None) or () if len(ids) == 1]
+    return sorted({*alone, *(getattr(config, "suppress_tokens", None) or ())})
+
+
 def decoder_start_ids(model: Model) -> tuple[int, ...]:
     """Return what the decoder of an encoder–decoder starts with, as transformers' ``generate`` has it.
 
@@ -115,7 +122,8 @@ def generated_ids(
 ) -> list[int]:
     """Return the ids that a model generates after a prompt: greedily, or by sampling if there is a seed.
 
-    The model's own generation config (sampling, penalties) is not used, except for its end tokens.
+    The model's own generation config (sampling, penalties) is not used, except for its end tokens and the
+    tokens that it never allows.
 
     Args:
         model: The model, its module already guarded.
@@ -177,6 +185,7 @@ def _by_forward_passes(
     ids: list[int] = []
     while len(ids) < room and not (ids and ids[-1] in ends):
         scores = _next_logits(model, _followed_by(encoding, ids))[None].float()
+        scores[:, forbidden_ids(model)] = -torch.inf
         for change in [] if sampling is None else _sampled_from(**sampling):
             scores = change(encoding.ids, scores)
         token = scores.argmax(-1) if sampling is None else torch.multinomial(scores.softmax(-1), 1)
@@ -270,7 +279,7 @@ def _generate(model: Model, encoding: Encoding, room: int, ends: list[int], **op
     inputs.pop("decoder_attention_mask", None)
     start = None if encoding.source_length is None else int(encoding.parts()[1][0, 0])
     with (
-        _neutral_settings(model.module, ends, start),
+        _neutral_settings(model.module, ends, start, forbidden_ids(model)),
         pass_settings(model.module, model.config),
         original_frequencies(model.rotaries),
     ):
@@ -278,7 +287,7 @@ def _generate(model: Model, encoding: Encoding, room: int, ends: list[int], **op
 
 
 @contextmanager
-def _neutral_settings(model: Any, ends: list[int], start: int | None) -> Iterator[None]:
+def _neutral_settings(model: Any, ends: list[int], start: int | None, forbidden: list[int]) -> Iterator[None]:
     """Replace the model's generation config by a plain one, for one call.
 
     A decoder's first token, where there is an encoder, must be known to transformers, or it would put
@@ -295,6 +304,7 @@ def _neutral_settings(model: Any, ends: list[int], start: int | None) -> Iterato
         eos_token_id=ends or None,
         bos_token_id=original.bos_token_id,
         decoder_start_token_id=start,
+        suppress_tokens=forbidden or None,
         # A single row is never padded, but transformers warns if there is no id.
         pad_token_id=padding if isinstance(padding, int) else (ends[0] if ends else 0),
     )

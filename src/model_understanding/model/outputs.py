@@ -94,13 +94,13 @@ def span_logits(outputs: Any, name: str) -> Float[Tensor, "batch 2 tokens"]:
         name: The module's name, for the message.
 
     Raises:
-        InputError: It returned none: a head that searches for the best span itself (XLNet, XLM).
+        InputError: It returned none.
     """
     start, end = (getattr(outputs, f"{side}_logits", None) for side in ("start", "end"))
     if start is None or end is None:
         raise InputError(
             f"{name} returns no start and end logits of each token.",
-            hint="Load it with a head that does, such as XLNetForQuestionAnsweringSimple.",
+            hint="Pass a model whose outputs have start_logits and end_logits.",
         )
     return torch.stack([start, end], dim=1)
 

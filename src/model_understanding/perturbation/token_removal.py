@@ -27,7 +27,7 @@ from model_understanding.perturbation.prefix_cache import PrefixReuse
 from model_understanding.perturbation.units import Units, membership, token_scores
 from model_understanding.results import Target
 from model_understanding.results.target import function_target
-from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
+from model_understanding.targets.names import SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
@@ -36,6 +36,7 @@ REPLACEMENTS: tuple[str, ...] = get_args(Replacement)
 _OF_TOKENS = ("mask", "pad")
 _IDS_AT_ONCE = 8192  # differs from the default so that scores stay the same to the last digit
 _MOST_CLASSES = 8  # whose logits are all read where metrics will ask for some of them
+_MOST_LABELS = 2048  # of all explained tokens together, likewise
 _TOLERANCE = 1e-4  # relative change of a value that hidden tokens may still cause
 
 
@@ -86,6 +87,7 @@ class ModelTokenRemoval:
         targets: Its N targets, or a function of the model's outputs.
         replacement: What replaces removed tokens.
         reuse: Whether to reuse the unchanged prefix of a causal model's variants where that is cheaper.
+        together: Other targets that will be asked for of the same variants, where measurements are shared.
 
     Raises:
         InputError: The replacement is unknown, not available in the tokenizer, or not valid for this task.
@@ -100,6 +102,7 @@ class ModelTokenRemoval:
         replacement: str = "default",
         *,
         reuse: bool = True,
+        together: Sequence[Target] = (),
     ) -> None:
         one_of(replacement, "replacement", REPLACEMENTS)
         self.runner = runner
@@ -119,7 +122,8 @@ class ModelTokenRemoval:
             shared = runner.shared_on(encoding) if reuse else {}
             self._sum = SummedEntries(targets)
             entries = self._sum.entries
-            self._read = read = (*entries, *_entries_of_metrics(runner, entries))
+            known = (*entries, *_entries_of_metrics(runner, entries))
+            self._read = read = tuple(dict.fromkeys((*known, *SummedEntries(together).entries)))
             if reuse:
                 prefix = PrefixReuse(runner.model, encoding, read)
                 self.reuse = shared.setdefault((PrefixReuse, read), prefix)
@@ -264,8 +268,8 @@ def _entries_of_metrics(runner: Runner, explained: Sequence[Target]) -> tuple[Ta
     """Return what a report's metrics read of a variant besides the entries that are explained.
 
     Of a language model they read the log-probability of the explained tokens, of a classifier the logits of
-    all classes and the probability of the explained one, whatever quantity is explained. Outside of a report
-    nothing is known to follow.
+    all classes (of a tagger, at each explained token) and the probability of the explained ones, whatever
+    quantity is explained. Outside of a report nothing is known to follow.
     """
     if runner.shared is None:
         return ()
@@ -277,6 +281,15 @@ def _entries_of_metrics(runner: Runner, explained: Sequence[Target]) -> tuple[Ta
             replace(first, indices=(index,), quantity="logit") for index in range(runner.model.class_count(1))
         ]
         read = [*logits, *(replace(entry, quantity="prob") for entry in explained)]
+    elif runner.model.task == TOKEN_CLASSIFICATION and explained:
+        labels, positions = runner.model.class_count(1), {entry.positions for entry in explained}
+        likelihoods = [replace(entry, quantity=q) for entry in explained for q in ("log_prob", "prob")]
+        logits = [
+            replace(explained[0], positions=position, indices=(index,), quantity="logit")
+            for position in sorted(positions)
+            for index in range(labels if labels * len(positions) <= _MOST_LABELS else 0)
+        ]
+        read = [*logits, *likelihoods]
     else:
         read = []
     return tuple(entry for entry in dict.fromkeys(read) if entry not in set(explained))

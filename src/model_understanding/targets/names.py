@@ -21,3 +21,23 @@ TASKS = (
     MULTIPLE_CHOICE,
     SIMILARITY,
 )
+
+ZERO_SHOT_CLASSIFICATION = "zero-shot-classification"
+RERANKING = "reranking"
+
+KINDS = (*TASKS, ZERO_SHOT_CLASSIFICATION, RERANKING)
+"""Tasks by the class that explains them: the last two are sequence classifiers, used for something else."""
+
+TASK_OF_PIPELINE = {
+    "text-classification": SEQUENCE_CLASSIFICATION,
+    "sentiment-analysis": SEQUENCE_CLASSIFICATION,
+    "text-generation": CAUSAL_LM,
+    "ner": TOKEN_CLASSIFICATION,
+    "fill-mask": MASKED_LM,
+    "text2text-generation": SEQ2SEQ_LM,
+    "summarization": SEQ2SEQ_LM,
+    "translation": SEQ2SEQ_LM,
+    "feature-extraction": SIMILARITY,
+    "text-ranking": RERANKING,
+}
+"""Tasks by the names of transformers' pipelines and of the hub, where these are others."""

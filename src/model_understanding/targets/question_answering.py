@@ -358,7 +358,7 @@ def _places_of(answer: SpanAnswer, text: str) -> list[tuple[int, int]]:
 def _text(answer: SpanAnswer, span: tuple[int, int]) -> str:
     if span == (answer.no_answer.first, answer.no_answer.last):
         return NO_ANSWER
-    return text_of_span(answer.tokens, *span)[0] or _tokens_of(span)
+    return text_of_span(answer.tokens, *span)[0].strip() or _tokens_of(span)
 
 
 def _tokens_of(span: Sequence[int]) -> str:

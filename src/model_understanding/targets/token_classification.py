@@ -62,6 +62,16 @@ def entity_type(label: str) -> str:
     return label[2:] if re.match(r"[BIOESLUM][-_].", label) else label
 
 
+def labels_of_same_type(labels: Sequence[str], index: int) -> tuple[int, ...]:
+    """Return the labels for any part of the kind of entity that a label is for, unless these are all.
+
+    >>> labels_of_same_type(("O", "B-PER", "I-PER"), 2)
+    (1, 2)
+    """
+    same = tuple(i for i, label in enumerate(labels) if entity_type(label) == entity_type(labels[index]))
+    return (index,) if len(same) == len(labels) else same
+
+
 def tag_targets(
     tagging: Tagging,
     units: Sequence[Unit],

@@ -173,8 +173,9 @@ def following_in_output(tokenizer: Any, tokens: Tokens, start: int, text: str) -
         text: The text.
     """
     part = tokens.select(range(start, len(tokens)))
-    own = replace(part, texts=tokens.texts[1:], segments=np.where(part.segments > 0, 0, -1))
-    if (own.segments >= 0).any():
+    if (part.segments > 0).any():
+        written = tokens.texts[1][: part.offsets[part.segments > 0, 1].max()]
+        own = replace(part, texts=(written,), segments=np.where(part.segments > 0, 0, -1))
         return continuation_of(tokenizer, own, text).tokens.ids.tolist()
     return tokenize(tokenizer, text, special_tokens=False)[0].ids.tolist()
 

@@ -1,6 +1,7 @@
 """The public interface: a visualizer for each kind of model, and one for functions of texts."""
 
 from model_understanding.visualizers.black_box import BlackBoxVisualizer as BlackBoxVisualizer
+from model_understanding.visualizers.by_task import visualizer as visualizer
 from model_understanding.visualizers.classifier import ModelVisualizer as ModelVisualizer
 from model_understanding.visualizers.language_model import (
     GenerativeModelVisualizer as GenerativeModelVisualizer,

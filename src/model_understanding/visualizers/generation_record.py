@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model_understanding.model.generation import end_ids
+from model_understanding.model.generation import end_ids, forbidden_ids
 from model_understanding.model.model import Model
 from model_understanding.model.prefixes import prefixes_agree
 from model_understanding.results import Generation
@@ -48,7 +48,11 @@ def generation_of(
     following = torch.as_tensor(tokens.ids[start:].copy(), device=logs.device)
     probabilities = logs.exp()
     best = logs.topk(min(top, logs.shape[-1]), dim=-1)
-    others = [] if given or sampled else (best.indices[:, 0] != following).nonzero()[:, 0].tolist()
+    forbidden = torch.tensor(forbidden_ids(model), device=logs.device, dtype=torch.long)
+    is_forbidden = torch.isin(best.indices[:, 0], forbidden)
+    is_other = best.indices[:, 0] != following
+    others = [] if given or sampled else (is_other & ~is_forbidden).nonzero()[:, 0].tolist()
+    kept_off = [] if given else (is_other & is_forbidden).nonzero()[:, 0].tolist()
     return Generation(
         tokens=tokens,
         prompt_length=start,
@@ -61,20 +65,24 @@ def generation_of(
         ),
         given=given,
         ended=not given and int(tokens.ids[-1]) in end_ids(model.module, model.output_tokenizer),
-        cautions=(*encoding.cautions, *_other_steps(others)),
+        cautions=(
+            *encoding.cautions,
+            *_at_steps(
+                others,
+                "the generated token is not the most probable one of the forward pass that is explained: "
+                "generating with cached keys and values gives other logits.",
+            ),
+            *_at_steps(kept_off, "the most probable token is one that the generation config never allows."),
+        ),
     )
 
 
-def _other_steps(steps: list[int]) -> tuple[str, ...]:
-    """Return a warning that names the steps at which another token than the one generated is likeliest."""
+def _at_steps(steps: list[int], warning: str) -> tuple[str, ...]:
+    """Return a warning about some steps, if there are any, which names them."""
     if not steps:
         return ()
     named = ", ".join(map(str, steps[:_MOST_NAMED])) + (", …" if len(steps) > _MOST_NAMED else "")
-    return (
-        f"At step{'s' * (len(steps) > 1)} {named} (counted from 0) the generated token is not the most "
-        "probable one of the forward pass that is explained: generating with cached keys and values gives "
-        "other logits.",
-    )
+    return (f"At step{'s' * (len(steps) > 1)} {named} (counted from 0) {warning}",)
 
 
 def step_logits(model: Model, encoding: Encoding, steps: range) -> Float[Tensor, "steps vocabulary"]:

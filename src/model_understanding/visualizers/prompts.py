@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from model_understanding.errors import InputError
 from model_understanding.model.model import Model
 from model_understanding.passes.runner import Runner
@@ -132,6 +134,11 @@ def continuation_for_each(
     """
     if continuation is None or isinstance(continuation, str) or ids_in(continuation, "continuation"):
         return [continuation] * len(prompts)  # pyright: ignore[reportReturnType]
+    if not isinstance(continuation, Sequence | np.ndarray):
+        raise InputError(
+            f"A continuation must be a string or token ids. Got {type(continuation).__name__}.",
+            hint="Pass for example ' Paris.' or [3681, 29889].",
+        )
     if not is_list or len(continuation) != len(prompts):
         raise InputError(
             f"Got {len(continuation)} continuations for {len(prompts)} prompt{'s' * (len(prompts) != 1)}.",

@@ -1,0 +1,98 @@
+"""One function picks the class: by the task that is given, the pipeline's, else the model's own."""
+
+import pytest
+import tiny_kinds
+import tiny_models
+import transformers as hf
+from torch import nn
+
+import model_understanding
+from model_understanding import InputError, visualizer
+from model_understanding.visualizers.by_task import class_of
+
+PIPELINES = {
+    "text-classification": "sequence-classification",
+    "text-generation": "causal-lm",
+    "token-classification": "token-classification",
+    "fill-mask": "masked-lm",
+}
+
+
+@pytest.mark.parametrize("task", tiny_kinds.CLASS_OF)
+def test_a_module_is_explained_by_the_class_of_its_task(task):
+    picked = visualizer(tiny_kinds.build(task), tokenizer=tiny_kinds.tokenizer_of(task))
+    assert type(picked).__name__ == tiny_kinds.CLASS_OF[task]
+    picked = visualizer(model=tiny_kinds.build(task), tokenizer=tiny_kinds.tokenizer_of(task))
+    assert picked.task == task
+
+
+@pytest.mark.parametrize("task", tiny_kinds.CLASS_OF)
+def test_a_folder_is_explained_by_what_its_config_names(task, tmp_path):
+    folder = tiny_kinds.save(task, tmp_path)
+    assert type(visualizer(folder)) is class_of(task)
+    assert type(visualizer(tmp_path, dtype="float32")) is class_of(task)
+
+
+@pytest.mark.parametrize(("name", "task"), PIPELINES.items())
+def test_a_pipeline_names_its_task(name, task):
+    pipeline = hf.pipeline(name, model=tiny_kinds.build(task), tokenizer=tiny_kinds.tokenizer_of(task))
+    assert type(visualizer(pipeline)) is class_of(task)
+    assert class_of(name) is class_of(task)
+
+
+def test_a_pipeline_of_hypotheses_is_no_plain_classifier():
+    model, tokenizer = tiny_kinds.build("entailment"), tiny_kinds.tokenizer_of("entailment")
+    pipeline = hf.pipeline("zero-shot-classification", model=model, tokenizer=tokenizer)
+    picked = visualizer(pipeline)
+    assert type(picked).__name__ == "ZeroShotClassificationVisualizer"
+    expected = pipeline("the film was wonderful", ["good", "bad"])
+    answer = picked.predict(("the film was wonderful", ["good", "bad"]))
+    assert [answer.names[index] for index in answer.ranking] == expected["labels"]
+    assert sorted(answer.probabilities, reverse=True) == pytest.approx(expected["scores"], abs=1e-6)
+    assert type(visualizer(model, tokenizer=tokenizer)).__name__ == "ModelVisualizer"
+
+
+def test_the_task_that_is_given_goes_first():
+    model, tokenizer = tiny_kinds.build("entailment"), tiny_kinds.tokenizer_of("entailment")
+    picked = visualizer(
+        model, tokenizer=tokenizer, task="zero-shot-classification", candidate_labels=["good", "bad"]
+    )
+    assert picked.predict("a film").names == ("good", "bad")
+    with pytest.raises(InputError, match=r"BertForSequenceClassification is a sequence classifier"):
+        visualizer(model, tokenizer=tokenizer, task="fill-mask")
+
+
+def test_a_class_derived_from_one_of_transformers_is_of_its_kind():
+    class Own(hf.BertForTokenClassification):
+        pass
+
+    model = Own(tiny_models.build("bert").config)
+    assert visualizer(model, tokenizer=tiny_models.tokenizer_of("bert")).task == "token-classification"
+
+
+@pytest.mark.parametrize("name", ["image-classification", "nonsense", "", "translate"])
+def test_an_unknown_task_is_refused_with_those_there_are(name):
+    with pytest.raises(InputError, match="is not supported") as refusal:
+        visualizer("demo:sentiment", task=name)
+    assert all(kind in refusal.value.hint for kind in tiny_kinds.CLASS_OF)
+
+
+@pytest.mark.parametrize("module", [nn.Linear(2, 2), tiny_models.build("bert").bert], ids=["own", "no head"])
+def test_a_model_that_does_not_say_its_task_needs_to_be_given_one(module):
+    with pytest.raises(InputError, match="Cannot determine the task") as refusal:
+        visualizer(module, tokenizer=tiny_models.tokenizer_of("bert"))
+    assert all(kind in refusal.value.hint for kind in tiny_kinds.CLASS_OF)
+
+
+def test_what_is_no_model_is_refused_as_every_class_does():
+    with pytest.raises(InputError, match="Cannot explain an object of type int"):
+        visualizer(3)
+    with pytest.raises(InputError, match="Expected either a model name or a loaded model"):
+        visualizer()
+    with pytest.raises(InputError, match="Expected either a model name or a loaded model"):
+        visualizer("demo:sentiment", model="demo:sentiment")
+
+
+@pytest.mark.parametrize("task", [*tiny_kinds.CLASS_OF, "zero-shot-classification"])
+def test_every_kind_has_a_class_of_its_own_in_the_package(task):
+    assert getattr(model_understanding, class_of(task).__name__) is class_of(task)

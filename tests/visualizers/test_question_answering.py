@@ -1,0 +1,213 @@
+"""What can be asked of a question answering model: inputs, windows, targets, refusals."""
+
+import numpy as np
+import pytest
+import tiny_qa
+import tiny_tokenizers
+import torch
+import transformers
+from tiny_qa import PAIRS, inputs_of, visualizer_of
+
+from model_understanding import Failure, InputError, QuestionAnsweringVisualizer, Report, Words
+from model_understanding.text.tokenization import tokenize
+from model_understanding.text.windows import windows_of
+
+QUESTION = "Who lived far away?"
+LONG = " ".join(tiny_tokenizers.SENTENCES)
+
+
+def test_an_input_is_a_pair_a_mapping_or_many_of_them():
+    visualizer = visualizer_of("bert")
+    question, context = PAIRS[0]
+    text = visualizer.predict((question, context)).text
+    assert visualizer.predict({"question": question, "context": context, "id": 7}).text == text
+    assert [answer.text for answer in visualizer.predict([(question, context)])] == [text]
+    assert [answer.text for answer in visualizer.predict(np.array([[question, context]]))] == [text]
+    assert [a.text for a in visualizer.predict({"question": q, "context": c} for q, c in [PAIRS[0]])] == [
+        text
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("Who?", r"A question is asked about a context. Got str: 'Who\?'"),
+        (("Who?", "A king.", "A queen."), "Got tuple of 3"),
+        ({"question": "Who?"}, "The input has no context. Got the keys question"),
+        (("", "A king."), "The text is empty"),
+        (("Who?", ""), "The text is empty"),
+    ],
+)
+def test_what_is_no_question_with_a_context_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        visualizer_of("bert").predict(given)
+
+
+def test_one_bad_input_of_many_is_skipped():
+    found = visualizer_of("bert").compute_saliency([PAIRS[0], "Who?", PAIRS[1]], errors="skip")
+    assert [isinstance(each, Failure) for each in found] == [False, True, False]
+
+
+def by_the_tokenizer(name, question, context, length, stride):
+    """Return the windows of transformers' tokenizer."""
+    tokenizer = tiny_qa.tokenizer_of(name)
+    is_first = tokenizer.padding_side == "left"
+    return tokenizer(
+        *((context, question) if is_first else (question, context)),
+        truncation="only_first" if is_first else "only_second",
+        max_length=length,
+        stride=stride,
+        return_overflowing_tokens=True,
+    )
+
+
+@pytest.mark.parametrize(("length", "stride"), [(40, 8), (64, 16), (60, 0)])
+@pytest.mark.parametrize("name", ["bert", "roberta", "xlm-roberta", "llama", "xlnet"])
+def test_windows_are_those_of_the_tokenizer(name, length, stride):
+    tokenizer = tiny_qa.tokenizer_of(name)
+    is_first = tokenizer.padding_side == "left"
+    pair = (LONG, QUESTION) if is_first else (QUESTION, LONG)
+    windows = windows_of(*tokenize(tokenizer, *pair), 0 if is_first else 1, length, stride)
+    expected = by_the_tokenizer(name, QUESTION, LONG, length, stride)
+    for key in expected:
+        if key != "overflow_to_sample_mapping":
+            assert [window.inputs[key] for window in windows if key in window.inputs] in ([], expected[key])
+    assert [window.tokens.ids.tolist() for window in windows] == expected["input_ids"]
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "xlm-roberta", "gpt2", "xlnet"])
+def test_the_window_with_the_likeliest_answer_is_explained_and_named(name):
+    length, stride = 64, 16
+    visualizer = visualizer_of(name, max_seq_len=length, doc_stride=stride)
+    answer = visualizer.predict((QUESTION, LONG))
+    scores = []
+    for ids in by_the_tokenizer(name, QUESTION, LONG, length, stride)["input_ids"]:
+        (window,) = [
+            each
+            for each in windows_of(
+                *tokenize(visualizer.tokenizer, *answer.tokens.texts), answer.context, length, stride
+            )
+            if each.tokens.ids.tolist() == ids
+        ]
+        with torch.no_grad():
+            accepted = inputs_of(name, PAIRS[0]).keys()
+            inputs = {key: torch.tensor([values]) for key, values in window.inputs.items() if key in accepted}
+            outputs = visualizer.model(**inputs)
+        cls = visualizer.tokenizer.cls_token_id
+        kept = (window.tokens.segments == answer.context) | (
+            window.tokens.ids == (-1 if cls is None else cls)
+        )
+        start, end = (
+            np.where(kept, np.exp(row[0].double().numpy()), 0)
+            for row in (outputs.start_logits, outputs.end_logits)
+        )
+        products = np.triu(np.outer(start / start.sum(), end / end.sum()))
+        inside = (window.tokens.segments == answer.context) & ~window.tokens.special
+        products = np.where(np.outer(inside, inside), np.tril(products, 14), 0)
+        scores.append((float(products.max()), ids))
+    best = max(scores)
+    assert answer.tokens.ids.tolist() == best[1]
+    assert answer.best.score == pytest.approx(best[0], rel=1e-4)
+    found = visualizer.compute_saliency((QUESTION, LONG), method="saliency")
+    assert found.tokens.ids.tolist() == best[1]
+    assert found.tokens.texts == answer.tokens.texts  # the whole texts
+    (caution,) = found.provenance.cautions
+    index = [ids for _, ids in scores].index(best[1])
+    assert f"window {index + 1} of {len(scores)}" in caution
+    assert "neighboring windows share 16" in caution
+    assert LONG[answer.best.start : answer.best.end] == answer.text
+    assessment = visualizer.evaluate(found)
+    assert assessment.verdict
+
+
+def test_a_context_longer_than_the_model_is_read_in_windows():
+    visualizer = visualizer_of("bert")  # 96 positions
+    answer = visualizer.predict((QUESTION, LONG))
+    assert len(answer.tokens) <= 96 < len(tokenize(visualizer.tokenizer, QUESTION, LONG)[0])
+    many = visualizer.predict([(QUESTION, LONG), PAIRS[0]])
+    assert [each.text for each in many] == [answer.text, visualizer.predict(PAIRS[0]).text]
+
+
+def test_a_question_that_leaves_no_room_is_refused():
+    with pytest.raises(InputError, match="Pass a shorter question"):
+        visualizer_of("bert").predict((LONG, "A king."))
+    with pytest.raises(InputError, match="or a smaller doc_stride"):
+        visualizer_of("bert", max_seq_len=40, doc_stride=39).predict((QUESTION, LONG))
+
+
+def test_a_text_outside_the_window_is_named_as_such():
+    visualizer = visualizer_of("bert", max_seq_len=40, doc_stride=4)
+    answer = visualizer.predict((QUESTION, LONG))
+    inside = answer.tokens.offsets[answer.tokens.segments == 1]
+    other = LONG[:12] if inside[0, 0] > 12 else LONG[-12:]
+    with pytest.raises(InputError, match="does not occur in the part of the context that is explained"):
+        visualizer.compute_saliency((QUESTION, LONG), target=other)
+
+
+def test_several_targets_are_rows_of_one_map():
+    found = visualizer_of("bert").compute_saliency(
+        PAIRS[0], target=["start", "end"], method="input_x_gradient"
+    )
+    whole = visualizer_of("bert").compute_saliency(PAIRS[0], method="input_x_gradient")
+    assert found.outputs.sum() == pytest.approx(whole.outputs[0], abs=1e-5)
+    assert found.scores.sum(axis=0) == pytest.approx(whole.scores[0], abs=1e-5)
+
+
+def test_a_function_of_the_outputs_is_explained():
+    visualizer = visualizer_of("bert")
+    best = visualizer.predict(PAIRS[0]).best
+
+    def start(outputs):
+        return outputs.start_logits[0, best.first]
+
+    found = visualizer.compute_saliency(PAIRS[0], target=start, method="saliency")
+    expected = visualizer.compute_saliency(PAIRS[0], target="start", method="saliency")
+    assert found.scores == pytest.approx(expected.scores, abs=1e-6)
+    assert visualizer.evaluate(found, target=start).verdict
+
+
+def test_a_single_end_has_a_probability_and_both_have_none():
+    visualizer = visualizer_of("bert")
+    answer = visualizer.predict(PAIRS[0])
+    found = visualizer.compute_saliency(PAIRS[0], target=["start", "end"], quantity="prob")
+    assert found.outputs.prod() == pytest.approx(answer.best.probability, rel=1e-4)
+    both = visualizer.compute_saliency(PAIRS[0], quantity="log_prob")
+    assert np.exp(both.outputs[0]) == pytest.approx(answer.best.probability, rel=1e-4)
+    with pytest.raises(InputError, match="no meaningful sum"):
+        visualizer.compute_saliency(PAIRS[0], quantity="prob")
+
+
+def test_words_are_read_as_words():
+    visualizer = visualizer_of("bert")
+    pair = (Words(["Who", "is", "it"]), Words(["A", "king", "lived", "far", "away"]))
+    found = visualizer.compute_saliency(pair)
+    assert found.tokens.texts == ("Who is it", "A king lived far away")
+    assert visualizer.evaluate(pair).verdict
+
+
+def test_attention_and_heads_are_those_of_the_pair():
+    visualizer = visualizer_of("bert")
+    attention = visualizer.compute_attention(PAIRS[0])
+    assert attention.weights.shape[-2:] == (len(attention.keys),) * 2
+    assert visualizer.score_heads(PAIRS[0], scores="ablation").scores.shape[1:] == (3, 4)
+
+
+def test_saved_reports_hold_the_answer(tmp_path):
+    report = visualizer_of("bert").analyze(PAIRS[2], method="fast", evaluate=False, show=False)
+    for name in ("answer.json", "answer.npz"):
+        report.save(tmp_path / name)
+        loaded = Report.load(tmp_path / name)
+        assert loaded.answer.spans == report.answer.spans
+        assert loaded.answer.tokens.texts == PAIRS[2]
+
+
+@pytest.mark.parametrize("kind", ["XLNetForQuestionAnswering", "XLMForQuestionAnswering"])
+def test_heads_that_search_for_the_span_themselves_are_refused_by_name(kind):
+    sizes = {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48}
+    if kind.startswith("XLM"):
+        sizes = {"emb_dim": 32, "n_layers": 2, "n_heads": 4}
+    tokenizer = tiny_tokenizers.xlnet_like()
+    made = getattr(transformers, kind)
+    config = made.config_class(vocab_size=len(tokenizer), pad_token_id=5, **sizes)
+    with pytest.raises(InputError, match=f"{kind}, .* as {kind}Simple"):
+        QuestionAnsweringVisualizer(model=made(config).eval(), tokenizer=tokenizer).predict(PAIRS[0])
