@@ -108,6 +108,7 @@ if TYPE_CHECKING:
     from model_understanding.visualizers import ModelVisualizer as ModelVisualizer
     from model_understanding.visualizers import MultipleChoiceVisualizer as MultipleChoiceVisualizer
     from model_understanding.visualizers import QuestionAnsweringVisualizer as QuestionAnsweringVisualizer
+    from model_understanding.visualizers import RerankerVisualizer as RerankerVisualizer
     from model_understanding.visualizers import Seq2SeqVisualizer as Seq2SeqVisualizer
     from model_understanding.visualizers import SimilarityVisualizer as SimilarityVisualizer
     from model_understanding.visualizers import TokenClassificationVisualizer as TokenClassificationVisualizer
@@ -181,6 +182,7 @@ __all__ = [
     "Randomization",
     "Raw",
     "Report",
+    "RerankerVisualizer",
     "Rollout",
     "Saliency",
     "SaliencyAgreement",
@@ -255,6 +257,7 @@ _ON_FIRST_USE = {
     "ModelVisualizer": "model_understanding.visualizers",
     "MultipleChoiceVisualizer": "model_understanding.visualizers",
     "QuestionAnsweringVisualizer": "model_understanding.visualizers",
+    "RerankerVisualizer": "model_understanding.visualizers",
     "Seq2SeqVisualizer": "model_understanding.visualizers",
     "SimilarityVisualizer": "model_understanding.visualizers",
     "TokenClassificationVisualizer": "model_understanding.visualizers",

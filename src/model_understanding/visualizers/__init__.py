@@ -13,6 +13,7 @@ from model_understanding.visualizers.multiple_choice import (
 from model_understanding.visualizers.question_answering import (
     QuestionAnsweringVisualizer as QuestionAnsweringVisualizer,
 )
+from model_understanding.visualizers.reranker import RerankerVisualizer as RerankerVisualizer
 from model_understanding.visualizers.seq2seq import Seq2SeqVisualizer as Seq2SeqVisualizer
 from model_understanding.visualizers.similarity import SimilarityVisualizer as SimilarityVisualizer
 from model_understanding.visualizers.token_classification import (

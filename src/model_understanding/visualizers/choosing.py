@@ -26,11 +26,13 @@ class Compared(NamedTuple):
         values: Logit, score or similarity of each.
         probabilities: Probability of each; ``None`` if the model gives none.
         multi_label: Whether each probability is that of one choice by itself.
+        quantity: What the values are.
     """
 
     values: Float[np.ndarray, " choices"]
     probabilities: Float[np.ndarray, " choices"] | None
     multi_label: bool = False
+    quantity: str = "logit"
 
 
 class ChoosingVisualizer(AnsweringVisualizer[QuestionT, ChoiceName, Choices]):
@@ -42,8 +44,6 @@ class ChoosingVisualizer(AnsweringVisualizer[QuestionT, ChoiceName, Choices]):
 
     kind: ClassVar[str]
     """``Choices.kind``."""
-    value_name: ClassVar[str] = "logit"
-    """``Choices.quantity``."""
     keys: ClassVar[tuple[str, str]] = ("question", "choices")
     """The keys of an input that is a mapping."""
 
@@ -113,7 +113,7 @@ class ChoosingVisualizer(AnsweringVisualizer[QuestionT, ChoiceName, Choices]):
             names=choices,
             values=compared.values,
             probabilities=compared.probabilities,
-            quantity=self.value_name,
+            quantity=compared.quantity,
             multi_label=compared.multi_label,
         )
 
