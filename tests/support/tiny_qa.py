@@ -85,7 +85,18 @@ PAIRS = (
 @cache
 def build(name: str) -> Any:
     """Return a tiny model whose start and end logits differ from token to token."""
-    tokenizer, config_class, options = ARCHITECTURES[name]
+    model = constructed(AutoModelForQuestionAnswering, *ARCHITECTURES[name])
+    inputs = inputs_of(name, PAIRS[0])
+
+    def spread() -> float:
+        outputs = model(**inputs)
+        return min(float(outputs.start_logits.std()), float(outputs.end_logits.std()))
+
+    return strengthened(model, spread, least=0.5)
+
+
+def constructed(auto: Any, tokenizer: Callable[[], Any], config_class: Any, options: dict[str, Any]) -> Any:
+    """Return a seeded model with the special tokens of a tokenizer and the head of an auto class."""
     tokens = tokenizer()
     torch.manual_seed(0)
     special = {
@@ -94,24 +105,23 @@ def build(name: str) -> Any:
         if key not in options and getattr(tokens, key) is not None
     }
     sizes = {key: value for key, value in options.items() if key != "num_labels"}
-    config = config_class(vocab_size=len(tokens), **{**special, **sizes})
-    model = AutoModelForQuestionAnswering.from_config(config).eval()
-    inputs = tokens(*PAIRS[0], return_tensors="pt")
-    if getattr(config, "type_vocab_size", 0) < 2 and name != "xlnet":
-        inputs.pop("token_type_ids", None)
+    return auto.from_config(config_class(vocab_size=len(tokens), **{**special, **sizes})).eval()
+
+
+def strengthened(model: Any, spread: Callable[[], float], least: float) -> Any:
+    """Scale a model's weights up until its outputs differ by a least amount."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in model.parameters():  # biases and norms too: at zero and one they hide mistakes
             if parameter.ndim == 1:
                 parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
         for _ in range(40):
-            outputs = model(**inputs)
-            if min(float(outputs.start_logits.std()), float(outputs.end_logits.std())) > 0.5:
+            if spread() > least:
                 return model
             for parameter in model.parameters():
                 if parameter.ndim > 1:
                     parameter.mul_(1.25)
-    raise AssertionError(f"{name}: no scale makes its logits differ")
+    raise AssertionError(f"{type(model).__name__}: no scale makes its outputs differ")
 
 
 def tokenizer_of(name: str) -> Any:
