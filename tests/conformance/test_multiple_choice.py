@@ -74,13 +74,13 @@ def test_alone_equals_batched(name):
     inputs = [INPUT, ("A dull plot", ["is bad.", "is good."]), INPUT]
     for given, answer in zip(inputs, visualizer.predict(inputs), strict=True):
         assert oracles.close(answer.values, visualizer.predict(given).values, 2e-5)
-    reports = visualizer.analyze(inputs, method="input_x_gradient", scores_only=True, show=False)
+    reports = visualizer.analyze(inputs, method="saliency", scores_only=True, show=False)
     for given, report in zip(inputs, reports, strict=True):
-        alone = visualizer.analyze(given, method="input_x_gradient", scores_only=True, show=False)
+        alone = visualizer.analyze(given, method="saliency", scores_only=True, show=False)
         assert len(report.attributions) == len(given[1])
         for found, expected in zip(report.attributions, alone.attributions, strict=True):
             assert found.targets == expected.targets
-            assert oracles.close(found.scores, expected.scores, 1e-3)
+            assert oracles.close(found.scores, expected.scores, 1e-4)  # ModernBERT: tiny, of large outputs
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta", "deberta-v2", "xlnet"])
