@@ -17,6 +17,7 @@ from model_understanding.targets.names import (
     QUESTION_ANSWERING,
     SEQ2SEQ_LM,
     SEQUENCE_CLASSIFICATION,
+    SIMILARITY,
     TASK_OF_PIPELINE,
     TOKEN_CLASSIFICATION,
     ZERO_SHOT_CLASSIFICATION,
@@ -28,6 +29,7 @@ from model_understanding.visualizers.masked_lm import MaskedLMVisualizer
 from model_understanding.visualizers.multiple_choice import MultipleChoiceVisualizer
 from model_understanding.visualizers.question_answering import QuestionAnsweringVisualizer
 from model_understanding.visualizers.seq2seq import Seq2SeqVisualizer
+from model_understanding.visualizers.similarity import SimilarityVisualizer
 from model_understanding.visualizers.token_classification import TokenClassificationVisualizer
 from model_understanding.visualizers.zero_shot import ZeroShotClassificationVisualizer
 
@@ -39,6 +41,7 @@ _CLASSES: dict[str, type[Visualizer]] = {
     MASKED_LM: MaskedLMVisualizer,
     SEQ2SEQ_LM: Seq2SeqVisualizer,
     MULTIPLE_CHOICE: MultipleChoiceVisualizer,
+    SIMILARITY: SimilarityVisualizer,
     ZERO_SHOT_CLASSIFICATION: ZeroShotClassificationVisualizer,
 }
 
@@ -76,6 +79,10 @@ def visualizer(
 ) -> MultipleChoiceVisualizer: ...
 @overload
 def visualizer(
+    name_or_model: Any = None, *, task: Literal["sentence-similarity", "feature-extraction"], **options: Any
+) -> SimilarityVisualizer: ...
+@overload
+def visualizer(
     name_or_model: Any = None, *, task: Literal["zero-shot-classification"], **options: Any
 ) -> ZeroShotClassificationVisualizer: ...
 @overload
@@ -87,7 +94,8 @@ def visualizer(name_or_model: Any = None, *, task: str | None = None, **options:
         name_or_model: A hub id, a folder, ``demo:…``, a ``.gguf`` file, a model or a ``transformers``
             pipeline.
         task: What to explain it as, for example ``token-classification``. If left out: the task of the
-            pipeline; else that of the model's class, which its config names.
+            pipeline; else that of the model's class, which its config names; the similarity of texts for a
+            folder of sentence-transformers, and where ``pooling`` is given.
         **options: As the class takes them: ``model``, ``tokenizer``, ``device`` and more.
 
     Returns:
@@ -103,6 +111,8 @@ def visualizer(name_or_model: Any = None, *, task: str | None = None, **options:
     ModelVisualizer('demo:sentiment')
     """
     given = options.get("model") if name_or_model is None else name_or_model
+    if task is None and options.get("pooling") is not None:
+        task = SIMILARITY
     if task is None and given is not None:
         task = _detected(given, options)
     return class_of(SEQUENCE_CLASSIFICATION if task is None else task)(name_or_model, **options)
@@ -157,6 +167,6 @@ def _detected(given: Any, options: dict[str, Any]) -> str:
         raise InputError(
             f"Cannot determine the task of a {type(core).__name__}: it has no head, or its class does not "
             "name the task.",
-            hint=f"Pass task=…: one of {', '.join(_CLASSES)}.",
+            hint=f"Pass task=…: one of {', '.join(_CLASSES)}; or pooling='mean' for the similarity of texts.",
         )
     return found
