@@ -56,7 +56,7 @@ def test_files_by_their_suffix(command: Callable, language_model: str, tmp_path:
         ),
         (("--positions", "400"), "There is no position 400"),
         (("--out", "x.html"), "Cannot save 'x.html': unknown format .html."),
-        (("--pair", "x"), "--pair is for classifiers only, but this model's task is causal-lm."),
+        (("--pair", "x"), "--pair is for classifiers, question answering models"),
     ],
 )
 def test_mistakes_of_the_caller(command: Callable, language_model: str, words: tuple, message: str) -> None:

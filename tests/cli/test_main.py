@@ -63,7 +63,9 @@ def test_version(command: Callable) -> None:
         (
             ("explain", "m", "t", "--task", "poetry"),
             "error: Invalid value for '--task': 'poetry' is not one of "
-            "'sequence-classification', 'causal-lm'.\n"
+            "'sequence-classification', 'causal-lm', 'token-classification', 'question-answering', "
+            "'masked-lm', 'seq2seq-lm', 'multiple-choice', 'sentence-similarity', "
+            "'zero-shot-classification', 'reranking'.\n"
             "hint: Run model-understanding explain --help.\n",
         ),
         (

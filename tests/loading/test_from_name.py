@@ -108,7 +108,7 @@ def test_the_task_of_a_checkpoint(saved, bert):
             detect_task(str(bert), options)
         assert str(caught.value).startswith(
             f"Cannot determine the task of '{bert}': its config names no architecture with a head. "
-            "Pass --task: one of sequence-classification, causal-lm, "
+            "Pass task=… (--task): one of sequence-classification, causal-lm, "
         )
 
 

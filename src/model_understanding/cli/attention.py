@@ -8,13 +8,12 @@ from typing import Annotated, Any, Literal
 import typer
 
 from model_understanding.cli import options
-from model_understanding.cli.chat import parse_chat
 from model_understanding.cli.console import reserved_stdout
-from model_understanding.cli.model_argument import ModelChoice, TaskName, load_visualizer, takes_model
-from model_understanding.cli.options import OUTPUT, LevelName
+from model_understanding.cli.model_argument import ModelChoice, load_visualizer, takes_model
+from model_understanding.cli.model_input import GENERATING, InputOptions
+from model_understanding.cli.options import OUTPUT, LevelName, takes
 from model_understanding.cli.output import ATTENTION_SUFFIXES, AttentionOutput, check_files
 from model_understanding.cli.progress import Steps
-from model_understanding.cli.request import ModelInput
 from model_understanding.cli.settings import parse_indices
 from model_understanding.cli.texts import read_text
 from model_understanding.errors import InputError
@@ -45,6 +44,7 @@ class SinkModeName(StrEnum):
 
 
 @takes_model(alternative="an attention map saved as .json or .npz")
+@takes(InputOptions, "given")
 def attention(
     text: Annotated[
         str | None,
@@ -94,7 +94,7 @@ def attention(
             metavar="QUERIES",
             help="Rows of the map: token positions such as 0,3,-1; for language models also steps (the "
             "generation steps) or prompt.",
-            show_default="all tokens of a classifier, steps of a language model",
+            show_default="all tokens; steps of a language model",
         ),
     ] = None,
     keep: Annotated[
@@ -105,14 +105,8 @@ def attention(
             "pooled:N pools blocks of N × N tokens, mass keeps each key's mean weight.",
         ),
     ] = "rows",
-    pair: options.Pair = None,
-    continuation: options.Continuation = None,
-    max_new_tokens: options.MaxNewTokens = None,
-    chat: options.Chat = False,
-    system: options.System = None,
-    tools: options.Tools = None,
-    template_argument: options.TemplateArguments = None,
     *,
+    given: InputOptions,
     choice: ModelChoice,
     level: options.Level = LevelName.TOKEN,
     view: Annotated[
@@ -137,8 +131,8 @@ def attention(
 ) -> None:
     """Show where a model attends.
 
-    For a classifier, shows attention from each token to each token; for a language model, from each
-    generation step to the tokens before it. With --rank, lists the heads with the highest scores, and a
+    Shows attention from each token to each token; for a language model, from each generation step to the
+    tokens before it. With --rank, lists the heads with the highest scores, and a
     figure shows the first of them. Attention shows where a model attends, not why it answered.
     """
     paths = tuple(out or ())
@@ -171,23 +165,18 @@ def attention(
         question |= {"rank": rank, "top": top}
     if queries is not None:
         question["queries"] = parse_queries(queries)
-    model_input = ModelInput(
-        pair=pair,
-        continuation=continuation,
-        max_new_tokens=max_new_tokens,
-        chat=parse_chat(chat, system, tools, template_argument or ()),
-    )
+    model_input = given.parsed()
     by_name = {f"--queries {queries}": isinstance(question.get("queries"), str)}
     with reserved_stdout() as data:
         with Steps() as steps:
             steps("Importing torch and transformers")
             MAPS.load(map_name)  # an unknown name is reported before a model is loaded
             check = partial(model_input.check, language_model_options=by_name)
-            visualizer: Any = load_visualizer(choice, steps, check)
-            if visualizer.task == TaskName.CAUSAL_LM:
+            visualizer = load_visualizer(choice, steps, check, model_input.refined)
+            if visualizer.task in GENERATING:
                 question |= model_input.generation()
             steps("Reading the attention")
-            result = visualizer.compute_attention(model_input.of(content), **question)
+            result = visualizer.compute_attention(model_input.of(visualizer, content), **question)
         output.write(result, data)
 
 

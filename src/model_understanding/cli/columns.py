@@ -1,8 +1,8 @@
-"""Which column of a table or of JSON records holds the texts, and the texts in it."""
+"""Which columns of a table or of JSON records hold the texts and what belongs to them, and what they hold."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from model_understanding.cli.console import print_message
@@ -35,12 +35,16 @@ class SourceText:
         text: The text; or chat messages, which only JSON can hold.
         source: Where it comes from, in words for a message: ``text 2`` or ``line 3 of reviews.txt``.
         pair: The second text of a pair.
+        choices: The texts that are compared for it: choices, labels or documents.
+        continuation: What follows the text.
         problem: Why it cannot be read; ``None`` if it can.
     """
 
     text: Any
     source: str
     pair: str | None = None
+    choices: tuple[str, ...] = ()
+    continuation: str | None = None
     problem: InputError | None = None
 
     def readable(self) -> Any:
@@ -61,10 +65,20 @@ class Columns:
     Args:
         text: Name of the column of texts, or its number from 1 in a table without names; ``None`` to guess.
         pair: Name of the column of second texts, likewise; ``None`` for none.
+        choices: Names of the columns of choices, labels or documents: one in each, or a list of them.
+        continuation: Name of the column of continuations, likewise; ``None`` for none.
     """
 
     text: str | None = None
     pair: str | None = None
+    choices: tuple[str, ...] = ()
+    continuation: str | None = None
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """All names that are given."""
+        names = (self.text, self.pair, *self.choices, self.continuation)
+        return tuple(name for name in names if name is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +99,34 @@ def texts_of_rows(rows: Sequence[Row], name: str, columns: Columns) -> list[Sour
                 f"{name} holds no records with columns, so it has no column {columns.text!r}.",
                 hint="Drop --column.",
             )
-        return [text for row in rows if (text := _text_of(row, None, None)) is not None]
+        return [text for row in rows if (text := _text_of(row, Columns())) is not None]
     names = list(dict.fromkeys(key for row in rows for key in row.values or ()))
-    pair = None if columns.pair is None else _named(columns.pair, names, name, "--pair-column")
+    read = Columns(
+        pair=None if columns.pair is None else _named(columns.pair, names, name, "--pair-column"),
+        choices=tuple(_named(column, names, name, "--choice-column") for column in columns.choices),
+        continuation=None
+        if columns.continuation is None
+        else _named(columns.continuation, names, name, "--continuation-column"),
+    )
     text = (
-        _guessed([column for column in names if column != pair], rows, name)
+        _guessed([column for column in names if column not in read.given], rows, name)
         if columns.text is None
         else _named(columns.text, names, name, "--column")
     )
-    texts = [one for row in rows if (one := _text_of(row, text, pair)) is not None]
+    read = replace(read, text=text)
+    texts = [one for row in rows if (one := _text_of(row, read)) is not None]
     skipped = len(rows) - len(texts)
-    also = f" and {pair!r}" if pair is not None else ""
     without = f", {skipped} without a text skipped" if skipped else ""
-    what = f"column{'s' if also else ''} {text!r}{also} of {name}"
+    *others, last = map(repr, read.given)
+    listed = f"columns {', '.join(others)} and {last}" if others else f"column {last}"
+    what = f"{listed} of {name}"
     print_message(f"Reading the {what}: {len(rows)} row{'s' * (len(rows) != 1)}{without}.")
     return texts
 
 
-def _text_of(row: Row, column: str | None, pair_column: str | None) -> SourceText | None:
-    """Return the text of a row; ``None`` for one without."""
+def _text_of(row: Row, columns: Columns) -> SourceText | None:
+    """Return the text of a row and what belongs to it; ``None`` for one without a text."""
+    column = columns.text
     if row.problem is not None:
         return SourceText("", row.source, problem=row.problem)
     if column is not None and row.values is None:
@@ -111,11 +134,18 @@ def _text_of(row: Row, column: str | None, pair_column: str | None) -> SourceTex
             f"It is {type(row.single).__name__}, not a record with columns.", hint="Write records only."
         )
         return SourceText("", row.source, problem=problem)
-    value = row.single if column is None else (row.values or {}).get(column)
+    values = row.values or {}
+    value = row.single if column is None else values.get(column)
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    pair = None if pair_column is None else (row.values or {}).get(pair_column)
-    for cell, name in ((value, column), *(((pair, pair_column),) if pair_column is not None else ())):
+    cells: list[tuple[Any, str | None]] = [(value, column)]
+    cells += [(values.get(name), name) for name in (columns.pair, columns.continuation) if name is not None]
+    choices = [
+        (choice, name)
+        for name in columns.choices
+        for choice in (values[name] if isinstance(values.get(name), list) else [values.get(name)])
+    ]
+    for cell, name in (*cells, *choices):
         is_chat = isinstance(cell, list) and bool(cell) and all(isinstance(item, dict) for item in cell)
         if not isinstance(cell, str) and not (is_chat and cell is value):
             where = "The text" if name is None else f"Column {name!r}"
@@ -124,10 +154,16 @@ def _text_of(row: Row, column: str | None, pair_column: str | None) -> SourceTex
                 hint="Write each text as a string.",
             )
             return SourceText("", row.source, problem=problem)
-    if not isinstance(value, str):
-        return SourceText(value, row.source, pair)
-    checked, checked_pair = checked_text(value, row.source), checked_text(pair or "", row.source)
-    return SourceText(value, row.source, pair, checked.problem or checked_pair.problem)
+    strings = [cell for cell, _ in (*cells, *choices) if isinstance(cell, str)]
+    problems = [checked_text(string, row.source).problem for string in strings]
+    return SourceText(
+        value,
+        row.source,
+        pair=None if columns.pair is None else values.get(columns.pair),
+        choices=tuple(choice for choice, _ in choices),
+        continuation=None if columns.continuation is None else values.get(columns.continuation),
+        problem=next((problem for problem in problems if problem is not None), None),
+    )
 
 
 def _named(column: str, names: Sequence[str], file: str, option: str) -> str:

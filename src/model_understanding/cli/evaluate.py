@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from model_understanding.cli import options
-from model_understanding.cli.batch import Failures
-from model_understanding.cli.chat import parse_chat
-from model_understanding.cli.columns import Columns, SourceText
+from model_understanding.cli.columns import SourceText
 from model_understanding.cli.console import data_console, print_json, print_message, reserved_stdout
-from model_understanding.cli.model_argument import ModelChoice, TaskName, load_visualizer, takes_model
+from model_understanding.cli.model_argument import ModelChoice, load_visualizer, takes_model
+from model_understanding.cli.model_input import GENERATING, FileOptions, InputOptions, ModelInput
+from model_understanding.cli.options import takes
 from model_understanding.cli.progress import Steps
-from model_understanding.cli.request import ModelInput
 from model_understanding.cli.settings import parse_methods, parse_metrics
-from model_understanding.cli.texts import read_texts
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.registry import METHODS
 from model_understanding.results import Assessment, Failure
@@ -27,14 +25,13 @@ TOO_LOW = 3  # exit code: a z-score is below --fail-below
 
 
 @takes_model()
+@takes(FileOptions, "files")
+@takes(InputOptions, "given")
 def evaluate(
     texts: options.Texts = None,
-    file: options.File = None,
-    column: options.Column = None,
-    pair_column: options.PairColumn = None,
-    file_format: options.Format = None,
-    on_error: options.OnError = options.OnErrorName.SKIP,
-    pair: options.Pair = None,
+    *,
+    files: FileOptions,
+    given: InputOptions,
     methods: Annotated[
         str,
         typer.Option(
@@ -56,43 +53,26 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    continuation: options.Continuation = None,
-    max_new_tokens: options.MaxNewTokens = None,
-    chat: options.Chat = False,
-    system: options.System = None,
-    tools: options.Tools = None,
-    template_argument: options.TemplateArguments = None,
-    *,
     choice: ModelChoice,
     json_output: options.Json = False,
 ) -> None:
     """Evaluate how faithful explanations are to the model.
 
-    Explains a classifier's predicted label, or a language model's whole continuation. Then removes tokens in
+    Explains the model's own answer; of a language model the whole continuation. Then removes tokens in
     the order of their scores and in random orders, and compares the effects. Prints a verdict (supported,
     weak, not supported or not evaluated) with its reasons; for several texts, the share of each verdict and
     the mean of each metric. --json also prints the evaluation of each text. A text that fails is skipped,
     named and counted, and the exit code is 3.
     """
-    sources = read_texts(texts or (), file, Columns(column, pair_column), file_format)
-    failures = Failures(len(sources), on_error)
-    model_input = ModelInput(
-        pair=pair,
-        pair_column=pair_column,
-        continuation=continuation,
-        max_new_tokens=max_new_tokens,
-        chat=parse_chat(chat, system, tools, template_argument or ()),
-    )
+    sources, model_input = files.texts(texts), given.parsed(files)
+    failures = files.failures(len(sources))
     assessments: list[Assessment] = []
     with reserved_stdout() as data:
         with Steps() as steps:
             steps("Importing torch and transformers")
             method_names, metric_names = parse_methods(methods), parse_metrics(metrics)
-            visualizer: Any = load_visualizer(choice, steps, model_input.check)
+            visualizer = load_visualizer(choice, steps, model_input.check, model_input.refined)
             settings = {"metrics": metric_names, "draws": draws, "seed": seed}
-            question: dict[str, Any] = {}
-            if visualizer.task == TaskName.CAUSAL_LM:
-                question = {"target": "continuation", **model_input.generation()}
             from model_understanding.attribution.isolation import attempted
 
             for number, source in enumerate(sources):
@@ -100,9 +80,7 @@ def evaluate(
                     steps.count("Evaluating", number, len(sources))
                 else:
                     steps("Evaluating")
-                assess = partial(
-                    _assessments, visualizer, source, model_input, method_names, question, settings
-                )
+                assess = partial(_assessments, visualizer, source, model_input, method_names, settings)
                 result = attempted(assess, "skip" if len(sources) > 1 else "raise")
                 with steps.paused():
                     if isinstance(result, Failure):
@@ -134,7 +112,6 @@ def _assessments(
     source: SourceText,
     model_input: ModelInput,
     methods: "Sequence[str]",
-    question: dict[str, Any],
     settings: dict[str, Any],
 ) -> list[Assessment]:
     """Explain a text by each method and assess them together, so that each variant of the text runs once.
@@ -144,10 +121,12 @@ def _assessments(
         source: The text.
         model_input: How it becomes the model's input.
         methods: The methods; of all methods those that do not support the model are not evaluated.
-        question: What is explained.
         settings: How it is evaluated.
     """
-    text = model_input.of(source.readable(), source.pair)
+    text = model_input.of(visualizer, source)
+    question: dict[str, Any] = {}
+    if visualizer.task in GENERATING:
+        question = {"target": "continuation", **model_input.generation(source)}
     attributions, refused = [], []
     for name in methods:
         try:

@@ -2,38 +2,34 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 
 from model_understanding.cli import options
 from model_understanding.cli.batch import Failures
-from model_understanding.cli.chat import parse_chat
-from model_understanding.cli.columns import Columns, SourceText
+from model_understanding.cli.columns import SourceText
 from model_understanding.cli.console import reserved_stdout
 from model_understanding.cli.model_argument import ModelChoice, load_visualizer, takes_model
-from model_understanding.cli.options import LANGUAGE_MODELS, OUTPUT, LevelName, QuantityName, flag
+from model_understanding.cli.model_input import FileOptions, InputOptions
+from model_understanding.cli.options import LANGUAGE_MODELS, OUTPUT, LevelName, QuantityName, flag, takes
 from model_understanding.cli.output import ReportOutput, check_files, print_estimate
 from model_understanding.cli.progress import Steps
-from model_understanding.cli.request import ExplainRequest, ModelInput, explain_text, explain_texts
+from model_understanding.cli.request import ExplainRequest, explain_text, explain_texts
 from model_understanding.cli.settings import parse_method, parse_metrics
-from model_understanding.cli.texts import naming_source, read_texts
+from model_understanding.cli.texts import naming_source
 from model_understanding.errors import InputError
 from model_understanding.results import Estimate, Failure, Report
 
-if TYPE_CHECKING:
-    from model_understanding.visualizers import GenerativeModelVisualizer, ModelVisualizer
-
 
 @takes_model()
+@takes(FileOptions, "files")
+@takes(InputOptions, "given")
 def explain(
     texts: options.Texts = None,
-    file: options.File = None,
-    column: options.Column = None,
-    pair_column: options.PairColumn = None,
-    file_format: options.Format = None,
-    on_error: options.OnError = options.OnErrorName.SKIP,
-    pair: options.Pair = None,
+    *,
+    files: FileOptions,
+    given: InputOptions,
     method: Annotated[
         str,
         typer.Option(
@@ -56,9 +52,11 @@ def explain(
         list[str] | None,
         typer.Option(
             metavar="TARGET",
-            help="What to explain. Classifier: a label, a class index or all; default: the predicted label. "
-            "Language model: loss, continuation, next, a token's text or id:NUMBER; default: each token of "
-            "the continuation, and the loss. Labels and tokens are repeatable.",
+            help="What to explain; default: the model's own answer. Classifier: a label, a class index or "
+            "all. Token classifier: an entity by its text, label or index, or TEXT=LABEL. Question: a text "
+            "of the context, or no answer. Mask: a token. Choices, labels and documents: one by its text or "
+            "index. Language model: loss, continuation, next, a token's text or id:NUMBER; default: each "
+            "token of the continuation, and the loss of a prompt. Repeatable.",
             show_default=False,
         ),
     ] = None,
@@ -66,8 +64,8 @@ def explain(
         list[str] | None,
         typer.Option(
             metavar="TARGET",
-            help="Explain the difference target − this: another label or token. For a continuation: one "
-            "token per step (repeatable), a text of as many tokens, or runner-up, the most likely other "
+            help="Explain the difference target − this: another label, token or answer. For a continuation: "
+            "one token per step (repeatable), a text of as many tokens, or runner-up, the most likely other "
             "token of each step.",
             show_default=False,
         ),
@@ -75,7 +73,7 @@ def explain(
     quantity: Annotated[
         QuantityName | None,
         typer.Option(
-            help="Quantity to explain.", show_default="logit for classifiers, log_prob for language models"
+            help="Quantity to explain.", show_default="log_prob for tokens of a vocabulary; else logit"
         ),
     ] = None,
     layer: Annotated[
@@ -87,8 +85,6 @@ def explain(
             show_default=False,
         ),
     ] = None,
-    continuation: options.Continuation = None,
-    max_new_tokens: options.MaxNewTokens = None,
     per_token: Annotated[
         bool,
         flag("--per-token", help="Explain each token of the continuation separately.", panel=LANGUAGE_MODELS),
@@ -113,11 +109,6 @@ def explain(
             show_default=False,
         ),
     ] = None,
-    chat: options.Chat = False,
-    system: options.System = None,
-    tools: options.Tools = None,
-    template_argument: options.TemplateArguments = None,
-    *,
     choice: ModelChoice,
     level: options.Level = LevelName.TOKEN,
     estimate: Annotated[
@@ -151,13 +142,15 @@ def explain(
 ) -> None:
     """Explain which tokens drove a model's answer.
 
-    Explains a classifier's predicted label, or each token that a language model generates. Prints the text
-    with each token colored by its share; --out saves an HTML page, figures or the numbers. Of several texts
+    Explains the model's own answer: a classifier's label, each entity of a token classifier, the span that
+    answers a question, the tokens at masks, the best of several choices, or each token that a language model
+    generates. The kind of model is read from its config. Prints the text with each token colored by its
+    share; --out saves an HTML page, figures or the numbers. Of several texts
     html, json, jsonl and csv are one file (a page has an index, and the main attention map of each text);
     figures and npz are a numbered file for each. A text that fails is skipped, named and counted, and the
     exit code is 3.
     """
-    sources = read_texts(texts or (), file, Columns(column, pair_column), file_format)
+    sources = files.texts(texts)
     paths = tuple(out or ())
     check_files(paths, (*Report.SUFFIXES, ".jsonl"))
     if estimate and paths:
@@ -165,19 +158,13 @@ def explain(
             f"--estimate computes no explanation, so there is nothing to save as {paths[0].name!r}.",
             hint="Drop --out or --estimate; --estimate --json prints the numbers.",
         )
-    chat_options = parse_chat(chat, system, tools, template_argument or ())
+    model_input = given.parsed(files)
     output = ReportOutput(paths=paths, as_json=json_output, count=len(sources))
     with reserved_stdout() as data:
         with Steps() as steps:
             steps("Importing torch and transformers")
             request = ExplainRequest(
-                input=ModelInput(
-                    pair=pair,
-                    pair_column=pair_column,
-                    continuation=continuation,
-                    max_new_tokens=max_new_tokens,
-                    chat=chat_options,
-                ),
+                input=model_input,
                 method=parse_method(method, settings or ()),
                 targets=tuple(target or ()),
                 against=tuple(against or ()),
@@ -193,20 +180,19 @@ def explain(
                 scores_only=scores_only,
                 as_page=any(path.suffix.lower() == ".html" for path in paths),
             )
-            visualizer = load_visualizer(choice, steps, request.check)
+            visualizer = load_visualizer(choice, steps, request.check, model_input.refined)
         if len(sources) == 1 or estimate:
             for source in sources:
                 with naming_source(source, len(sources)), Steps() as steps:
                     steps("Explaining")
-                    text = request.input.of(source.readable(), source.pair)
-                    result = explain_text(visualizer, text, request, steps.following("Explaining"))
+                    result = explain_text(visualizer, source, request, steps.following("Explaining"))
                 if isinstance(result, Estimate):
                     print_estimate(result, data, as_json=json_output)
                 else:
                     output.write(result, 1, source.source, data)
             output.save_shared()
             return
-        failures = Failures(len(sources), on_error)
+        failures = files.failures(len(sources))
         try:
             _explain_several(visualizer, sources, request, output, failures, data)
         finally:  # also after Ctrl-C: what is done is saved
@@ -215,7 +201,7 @@ def explain(
 
 
 def _explain_several(
-    visualizer: "ModelVisualizer | GenerativeModelVisualizer",
+    visualizer: Any,
     sources: Sequence[SourceText],
     request: ExplainRequest,
     output: ReportOutput,
@@ -223,12 +209,11 @@ def _explain_several(
     data: TextIO,
 ) -> None:
     """Print the report of each text when it is done."""
-    texts = [request.input.of(source.text, source.pair) for source in sources if source.problem is None]
-    reports = explain_texts(visualizer, texts, request)
+    reports = explain_texts(visualizer, sources, request)
     with Steps() as steps:
         for number, source in enumerate(sources, start=1):
             steps.count("Explaining", number - 1, len(sources))
-            result = next(reports) if source.problem is None else Failure.of(source.problem)
+            result = next(reports)
             with steps.paused():
                 if isinstance(result, Failure):
                     output.write_failure(result, source.source)

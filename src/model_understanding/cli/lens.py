@@ -7,18 +7,18 @@ from typing import Annotated, Any
 import typer
 
 from model_understanding.cli import options
-from model_understanding.cli.chat import parse_chat
 from model_understanding.cli.console import data_console, print_json, reserved_stdout
-from model_understanding.cli.model_argument import ModelChoice, TaskName, load_visualizer, takes_model
-from model_understanding.cli.options import LANGUAGE_MODELS
+from model_understanding.cli.model_argument import ModelChoice, load_visualizer, takes_model
+from model_understanding.cli.model_input import GENERATING, InputOptions
+from model_understanding.cli.options import takes
 from model_understanding.cli.output import LENS_SUFFIXES, check_files, save_lens, saving
 from model_understanding.cli.progress import Steps
-from model_understanding.cli.request import ModelInput
 from model_understanding.cli.settings import parse_indices
 from model_understanding.cli.texts import read_text
 
 
 @takes_model()
+@takes(InputOptions, "given", without=("max_new_tokens",))
 def lens(
     text: Annotated[
         str, typer.Argument(metavar="TEXT", help="Text to explain. - reads it from standard input.")
@@ -35,29 +35,16 @@ def lens(
     top: Annotated[
         int, typer.Option(metavar="K", min=1, help="Number of most likely predictions to keep.")
     ] = 5,
-    pair: options.Pair = None,
-    continuation: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Text that follows the prompt: shows what each layer predicts in place of its tokens.",
-            rich_help_panel=LANGUAGE_MODELS,
-            show_default=False,
-        ),
-    ] = None,
-    chat: options.Chat = False,
-    system: options.System = None,
-    tools: options.Tools = None,
-    template_argument: options.TemplateArguments = None,
     *,
+    given: InputOptions,
     choice: ModelChoice,
     json_output: options.Json = False,
     out: Annotated[list[Path] | None, options.out_option(LENS_SUFFIXES)] = None,
 ) -> None:
     """Show what each layer would predict (logit lens).
 
-    Applies the model's own final norm and head to the hidden states of each layer. Prints a language model's
-    most likely next tokens, or a classifier's most likely classes.
+    Applies the model's own final norm and head to the hidden states of each layer. Prints the most likely
+    next tokens of a language model, classes of a classifier, or tokens at a mask.
     """
     content = read_text(text)
     paths = tuple(out or ())
@@ -67,17 +54,15 @@ def lens(
         question["positions"] = parse_indices(
             positions, "--positions", "token positions, such as -1 or 0,3,5", "-1"
         )
-    model_input = ModelInput(
-        pair=pair, continuation=continuation, chat=parse_chat(chat, system, tools, template_argument or ())
-    )
+    model_input = given.parsed()
     check = partial(model_input.check, language_model_options={"--positions": positions is not None})
     with reserved_stdout() as data:
         with Steps() as steps:
-            visualizer: Any = load_visualizer(choice, steps, check)
-            if visualizer.task == TaskName.CAUSAL_LM:
-                question["continuation"] = continuation
+            visualizer = load_visualizer(choice, steps, check, model_input.refined)
+            if visualizer.task in GENERATING:
+                question["continuation"] = given.continuation
             steps("Computing the logit lens")
-            result = visualizer.compute_logit_lens(model_input.of(content), **question)
+            result = visualizer.compute_logit_lens(model_input.of(visualizer, content), **question)
         with saving(paths, partial(save_lens, result)):
             if json_output:
                 print_json(result.to_json(), data)

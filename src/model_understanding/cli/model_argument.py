@@ -3,25 +3,55 @@
 import inspect
 from collections.abc import Callable
 from copy import copy
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
-from model_understanding.cli.options import MODEL, flag
+from model_understanding.cli.options import MODEL, Command, flag, takes
 from model_understanding.cli.progress import Steps
+from model_understanding.errors import InputError
+from model_understanding.targets.names import (
+    CAUSAL_LM,
+    KINDS,
+    MASKED_LM,
+    MULTIPLE_CHOICE,
+    QUESTION_ANSWERING,
+    RERANKING,
+    SEQ2SEQ_LM,
+    SEQUENCE_CLASSIFICATION,
+    SIMILARITY,
+    TOKEN_CLASSIFICATION,
+    ZERO_SHOT_CLASSIFICATION,
+)
 
-if TYPE_CHECKING:
-    from model_understanding.visualizers import GenerativeModelVisualizer, ModelVisualizer
+TaskName = StrEnum("TaskName", {kind.replace("-", "_").upper(): kind for kind in KINDS})
+"""The task that a model is loaded for."""
 
+MODELS_OF = {
+    SEQUENCE_CLASSIFICATION: "classifiers",
+    CAUSAL_LM: "language models",
+    TOKEN_CLASSIFICATION: "token classifiers",
+    QUESTION_ANSWERING: "question answering models",
+    MASKED_LM: "masked language models",
+    SEQ2SEQ_LM: "encoder–decoders",
+    MULTIPLE_CHOICE: "multiple choice models",
+    SIMILARITY: "models of similarity",
+    ZERO_SHOT_CLASSIFICATION: "zero-shot classification",
+    RERANKING: "rerankers",
+}
+"""What models of a task are called, in the plural."""
 
-class TaskName(StrEnum):
-    """The task that a model is loaded for."""
-
-    SEQUENCE_CLASSIFICATION = "sequence-classification"
-    CAUSAL_LM = "causal-lm"
+_OF_ONE_KIND = {
+    "aggregation": TOKEN_CLASSIFICATION,
+    "hypothesis_template": ZERO_SHOT_CLASSIFICATION,
+    "multi_label": ZERO_SHOT_CLASSIFICATION,
+    "source_language": SEQ2SEQ_LM,
+    "target_language": SEQ2SEQ_LM,
+    "pooling": SIMILARITY,
+}
+"""Options that only the class of one task takes."""
 
 
 class DtypeName(StrEnum):
@@ -30,6 +60,16 @@ class DtypeName(StrEnum):
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
+
+
+class AggregationName(StrEnum):
+    """How tokens are joined to entities."""
+
+    NONE = "none"
+    SIMPLE = "simple"
+    FIRST = "first"
+    AVERAGE = "average"
+    MAX = "max"
 
 
 def _option(help: str, default: str | bool = False, metavar: str | None = None) -> Any:
@@ -49,6 +89,12 @@ class ModelChoice:
         revision: Branch, tag or commit on the Hub.
         trust_remote_code: Whether the model repository's own code may run.
         allow_pickle: Whether weights may be loaded from pickle files.
+        aggregation: How a token classifier's labels are joined to entities.
+        hypothesis_template: The hypothesis of zero-shot classification.
+        multi_label: Whether each of its labels is judged by itself.
+        source_language: Language of an encoder–decoder's sources.
+        target_language: Language of its outputs.
+        pooling: How an encoder's hidden states become one embedding.
     """
 
     name: Annotated[
@@ -61,7 +107,7 @@ class ModelChoice:
     ]
     task: Annotated[
         TaskName | None,
-        _option("sequence-classification or causal-lm.", "from the model's config", metavar="TASK"),
+        _option(f"What to explain the model as: {', '.join(KINDS)}.", "from its config", metavar="TASK"),
     ] = None
     tokenizer: Annotated[
         str | None,
@@ -81,62 +127,66 @@ class ModelChoice:
         bool,
         flag("--allow-pickle", help="Load weights from pickle files too, which can run code.", panel=MODEL),
     ] = False
+    aggregation: Annotated[
+        AggregationName | None,
+        _option("How a token classifier's labels are joined to entities.", "simple"),
+    ] = None
+    hypothesis_template: Annotated[
+        str | None,
+        _option("Zero-shot: the hypothesis, with {} for the label.", "This example is {}.", metavar="TEXT"),
+    ] = None
+    multi_label: Annotated[
+        bool, flag("--multi-label", help="Zero-shot: judge each label by itself.", panel=MODEL)
+    ] = False
+    source_language: Annotated[
+        str | None,
+        _option("Encoder–decoder: language of the text.", "the tokenizer's", metavar="LANGUAGE"),
+    ] = None
+    target_language: Annotated[
+        str | None, _option("Encoder–decoder: language of the output.", "the model's", metavar="LANGUAGE")
+    ] = None
+    pooling: Annotated[
+        str | None,
+        _option("Similarity: how an embedding is made of hidden states.", "the checkpoint's", metavar="NAME"),
+    ] = None
 
 
-def takes_model(*, alternative: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add MODEL and the options of ``ModelChoice`` to a command with a keyword-only parameter ``choice``.
-
-    typer derives a command's options from its signature. In the decorated command's signature the fields of
-    ``ModelChoice`` replace ``choice``, and the model's name comes first.
+def takes_model(*, alternative: str = "") -> Callable[[Command], Command]:
+    """Add MODEL, as first argument, and the options of ``ModelChoice`` to a command that takes ``choice``.
 
     Args:
         alternative: What the command accepts in place of a model, for its help.
     """
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @wraps(command)
-        def run(**values: Any) -> None:
-            loading = {field.name: values.pop(field.name) for field in fields(ModelChoice)}
-            command(**values, choice=ModelChoice(**loading))
-
-        name, *loading = _choice_parameters(alternative)
-        parameters = [name]
-        for parameter in inspect.signature(command).parameters.values():
-            parameters += loading if parameter.name == "choice" else [parameter]
-        run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
-        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    def decorate(command: Command) -> Command:
+        run = takes(ModelChoice, "choice")(command)
+        parameters = inspect.signature(run).parameters
+        name = parameters["name"]
+        if alternative:
+            argument = copy(name.annotation.__metadata__[0])
+            argument.help = f"{argument.help.removesuffix('.')}; or {alternative}."
+            name = name.replace(annotation=Annotated[str, argument])
+        others = [parameter for parameter in parameters.values() if parameter.name != "name"]
+        run.__signature__ = inspect.Signature([name, *others])  # pyright: ignore[reportAttributeAccessIssue]
+        run.__annotations__ = {each.name: each.annotation for each in (name, *others)}
         return run
 
     return decorate
 
 
-def _choice_parameters(alternative: str) -> list[inspect.Parameter]:
-    """Return the fields of ``ModelChoice`` as parameters of a command."""
-    types = get_type_hints(ModelChoice, include_extras=True)
-    if alternative:
-        argument = copy(types["name"].__metadata__[0])
-        argument.help = f"{argument.help.removesuffix('.')}; or {alternative}."
-        types["name"] = Annotated[str, argument]
-    return [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            default=inspect.Parameter.empty if field.default is MISSING else field.default,
-            annotation=types[field.name],
-        )
-        for field in fields(ModelChoice)
-    ]
-
-
 def load_visualizer(
-    choice: ModelChoice, steps: Steps, check: Callable[[TaskName], None]
-) -> "ModelVisualizer | GenerativeModelVisualizer":
+    choice: ModelChoice,
+    steps: Steps,
+    check: Callable[[str], None],
+    refine: Callable[[str], str] = lambda task: task,
+) -> Any:
     """Load a model for the task given, or for the one that its config names.
 
     Args:
         choice: The model and how to load it.
         steps: Notified of each step.
         check: Called with the task before the model is loaded; raises if the command's options do not fit it.
+        refine: Returns what a model of a task is used for, by the command's options, if none is given.
 
     Returns:
         Its visualizer.
@@ -149,26 +199,48 @@ def load_visualizer(
     if choice.name.startswith("demo:"):
         steps(f"Locating {choice.name}")
         demo_model_folder(choice.name, progress=steps)
-        task = choice.task or TaskName(DEMO_MODELS[choice.name].task)
+        task = DEMO_MODELS[choice.name].task if choice.task is None else choice.task.value
     else:
         steps(f"Looking for {choice.name}")
-        task = choice.task or _detect_task(choice)
+        task = _detect_task(choice) if choice.task is None else choice.task.value
+    task = refine(task) if choice.task is None else task
+    _check_options(choice, task)
     check(task)
     steps(f"Loading {choice.name}")
-    from model_understanding.visualizers import GenerativeModelVisualizer, ModelVisualizer
+    from model_understanding.visualizers.by_task import class_of
 
-    kind = ModelVisualizer if task is TaskName.SEQUENCE_CLASSIFICATION else GenerativeModelVisualizer
-    return kind(choice.name, tokenizer=choice.tokenizer, **_loading_options(choice))
+    return class_of(task)(
+        choice.name, tokenizer=choice.tokenizer, **_loading_options(choice), **_options_of_kind(choice)
+    )
 
 
-def _detect_task(choice: ModelChoice) -> TaskName:
+def _detect_task(choice: ModelChoice) -> str:
+    if choice.pooling is not None:
+        return SIMILARITY
     from model_understanding.loading import LoadingOptions, detect_task
 
-    return TaskName(detect_task(choice.name, LoadingOptions(**_loading_options(choice))))
+    return detect_task(choice.name, LoadingOptions(**_loading_options(choice)))
 
 
 def _loading_options(choice: ModelChoice) -> dict[str, Any]:
-    options = asdict(choice)
-    del options["name"], options["task"], options["tokenizer"]
+    names = ("device", "dtype", "revision", "trust_remote_code", "allow_pickle")
+    options = {name: getattr(choice, name) for name in names}
     options["dtype"] = None if choice.dtype is None else choice.dtype.value
     return options
+
+
+def _options_of_kind(choice: ModelChoice) -> dict[str, Any]:
+    """Return the options that the class of one kind takes, as far as they are given."""
+    values = {name: getattr(choice, name) for name in _OF_ONE_KIND}
+    return {name: value for name, value in values.items() if value not in (None, False)}
+
+
+def _check_options(choice: ModelChoice, task: str) -> None:
+    """Raise InputError for an option of another kind of model."""
+    for name in _options_of_kind(choice):
+        if _OF_ONE_KIND[name] != task:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(
+                f"{option} is for {MODELS_OF[_OF_ONE_KIND[name]]} only, but this model's task is {task}.",
+                hint=f"Drop {option}.",
+            )

@@ -1,16 +1,19 @@
-"""Options shared by several commands, as types of their parameters."""
+"""Options shared by several commands: as types of their parameters, or as groups of them."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import MISSING, fields
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from model_understanding.cli.text_files import FileFormat
 from model_understanding.registry import METRICS
 
-LANGUAGE_MODELS = "Language models"  # titles of the panels of --help
+FILE = "Texts of a file"  # titles of the panels of --help
+INPUT = "Pairs, questions, choices and masks"
+LANGUAGE_MODELS = "Language models"
 MODEL = "Model"
 OUTPUT = "Output"
 
@@ -38,6 +41,49 @@ class OnErrorName(StrEnum):
     STOP = "stop"
 
 
+Command = Callable[..., None]
+
+
+def takes(group: type, parameter: str, *, without: Collection[str] = ()) -> Callable[[Command], Command]:
+    """Add the fields of a dataclass to a command as options, in the place of one of its parameters.
+
+    typer derives a command's options from its signature; the command itself gets the dataclass.
+
+    Args:
+        group: The dataclass; the types of its fields are annotated with their options.
+        parameter: The command's parameter.
+        without: Fields that the command does not offer; they keep their defaults.
+    """
+
+    def decorate(command: Command) -> Command:
+        offered = [field for field in fields(group) if field.name not in without]
+        types = get_type_hints(group, include_extras=True)
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            given = {field.name: values.pop(field.name) for field in offered}
+            command(**values, **{parameter: group(**given)})
+
+        options = [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=inspect.Parameter.empty if field.default is MISSING else field.default,
+                annotation=types[field.name],
+            )
+            for field in offered
+        ]
+        parameters: list[inspect.Parameter] = []
+        for own in inspect.signature(command).parameters.values():
+            own = own.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            parameters += options if own.name == parameter else [own]
+        run.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return decorate
+
+
 def flag(*names: str, help: str, panel: str | None = None) -> Any:
     """Return an option that takes no value; without the empty metavar its help would show ``<bool>``."""
     return typer.Option(*names, help=help, metavar="", rich_help_panel=panel)
@@ -60,107 +106,12 @@ Texts = Annotated[
         metavar="TEXT", help="Texts to explain. - reads one text from standard input.", show_default=False
     ),
 ]
-File = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE",
-        help="Also explain the texts of this file: each line, or with .csv, .tsv, .jsonl and .json a column. "
-        "- reads standard input.",
-        show_default=False,
-    ),
-]
-Column = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Column of the --file that holds the texts; a number (from 1) if the table has no column names.",
-        show_default="the one column that can be the texts",
-    ),
-]
-PairColumn = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Column of the --file that holds the second texts, for a classifier of text pairs.",
-        show_default=False,
-    ),
-]
-Format = Annotated[
-    FileFormat | None,
-    typer.Option("--format", help="Format of the --file.", show_default="by its suffix; else lines"),
-]
-OnError = Annotated[
-    OnErrorName,
-    typer.Option(
-        help="What to do with a text that fails, of several: skip it (all others are answered, those that "
-        "failed are named and counted, exit code 3), or stop.",
-    ),
-]
-Pair = Annotated[
-    str | None,
-    typer.Option(metavar="TEXT", help="Second text, for a classifier of text pairs.", show_default=False),
-]
 Metrics = Annotated[
     str | None,
     typer.Option(
         metavar="NAMES",
         help="Extra metrics, comma-separated, or all. normalized_aopc is the one to compare explanations of "
         f"two models. Available: {', '.join(METRICS.places)}.",
-        show_default=False,
-    ),
-]
-Continuation = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TEXT",
-        help="Explain this continuation of the prompt instead of a generated one.",
-        rich_help_panel=LANGUAGE_MODELS,
-        show_default=False,
-    ),
-]
-MaxNewTokens = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        min=1,
-        help="Maximum number of tokens to generate.",
-        rich_help_panel=LANGUAGE_MODELS,
-        show_default="32",
-    ),
-]
-Chat = Annotated[
-    bool,
-    flag(
-        "--chat",
-        help="Apply the model's chat template, with the text as the user's message.",
-        panel=LANGUAGE_MODELS,
-    ),
-]
-System = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TEXT",
-        help="System prompt of the chat. Implies --chat.",
-        rich_help_panel=LANGUAGE_MODELS,
-        show_default=False,
-    ),
-]
-Tools = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="Functions the model may call, as a JSON list of schemas. Implies --chat.",
-        rich_help_panel=LANGUAGE_MODELS,
-        show_default=False,
-    ),
-]
-TemplateArguments = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--template-argument",
-        metavar="NAME=VALUE",
-        help="Argument of the chat template, for example enable_thinking=false. Repeatable. Implies --chat.",
-        rich_help_panel=LANGUAGE_MODELS,
         show_default=False,
     ),
 ]

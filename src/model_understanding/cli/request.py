@@ -1,86 +1,18 @@
 """What a command asks of a model about a text, and the explanation that answers it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
-from model_understanding.cli.chat import ChatOptions
-from model_understanding.cli.model_argument import TaskName
+from model_understanding.cli.columns import SourceText
+from model_understanding.cli.model_input import GENERATING, ModelInput
 from model_understanding.cli.options import LevelName, QuantityName
 from model_understanding.errors import InputError
 from model_understanding.results import Estimate, Failure, Report
+from model_understanding.targets.names import MASKED_LM
 
-if TYPE_CHECKING:
-    from model_understanding.visualizers import GenerativeModelVisualizer, ModelVisualizer
-
-DEFAULT_NEW_TOKENS = 32
 _TOKEN_ID = "id:"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelInput:
-    """How a text becomes a model's input.
-
-    Args:
-        pair: The second text of a pair.
-        pair_column: The column of a file that holds second texts.
-        continuation: The continuation of a prompt; ``None`` to generate it.
-        max_new_tokens: Maximum number of tokens to generate; ``None`` for the default.
-        chat: The options of a chat with the text as the user's message; ``None`` for a plain text.
-    """
-
-    pair: str | None = None
-    pair_column: str | None = None
-    continuation: str | None = None
-    max_new_tokens: int | None = None
-    chat: ChatOptions | None = None
-
-    def of(self, text: Any, pair: str | None = None) -> Any:
-        """Return a text as the visualizers take it: a text, a pair of texts, or a chat.
-
-        Args:
-            text: The text; chat messages, which only a file holds, stay as they are.
-            pair: The second text of a pair, if a file holds one for each text.
-        """
-        pair = self.pair if pair is None else pair
-        if pair is not None:
-            return (text, pair)
-        return text if not isinstance(text, str) or self.chat is None else self.chat.of(text)
-
-    def generation(self) -> dict[str, Any]:
-        """Return the arguments that choose a language model's continuation."""
-        return {
-            "continuation": self.continuation,
-            "max_new_tokens": self.max_new_tokens or DEFAULT_NEW_TOKENS,
-        }
-
-    def check(self, task: TaskName, language_model_options: Mapping[str, bool] | None = None) -> None:
-        """Refuse options that do not apply to a task.
-
-        Args:
-            task: The model's task.
-            language_model_options: Further options for language models only, and whether each is given.
-
-        Raises:
-            InputError: An option applies to the other task.
-        """
-        if task is TaskName.SEQUENCE_CLASSIFICATION:
-            options = {
-                "--continuation": self.continuation is not None,
-                "--max-new-tokens": self.max_new_tokens is not None,
-                **({} if self.chat is None else {self.chat.option: True}),
-                **(language_model_options or {}),
-            }
-            models, other = "language models", TaskName.CAUSAL_LM
-        else:
-            options = {"--pair": self.pair is not None, "--pair-column": self.pair_column is not None}
-            models, other = "classifiers", TaskName.SEQUENCE_CLASSIFICATION
-        for option, is_given in options.items():
-            if is_given:
-                raise InputError(
-                    f"{option} is for {models} only, but this model's task is {task.value}.",
-                    hint=f"Drop {option}, or load the model with --task {other.value}.",
-                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +53,7 @@ class ExplainRequest:
     scores_only: bool = False
     as_page: bool = False
 
-    def check(self, task: TaskName) -> None:
+    def check(self, task: str) -> None:
         """Refuse options that do not apply to a task, or exclude each other.
 
         Raises:
@@ -137,7 +69,7 @@ class ExplainRequest:
             },
         )
         names = [name for name in ("loss", "continuation", "next") if name in self.targets]
-        if task is TaskName.CAUSAL_LM and names and len(self.targets) > 1:
+        if task in GENERATING and names and len(self.targets) > 1:
             raise InputError(
                 f"--target {names[0]} cannot be combined with other targets. Got {', '.join(self.targets)}.",
                 hint=f"Pass only --target {names[0]}, or only tokens.",
@@ -160,16 +92,13 @@ class ExplainRequest:
 
 
 def explain_text(
-    visualizer: "ModelVisualizer | GenerativeModelVisualizer",
-    text: Any,
-    request: ExplainRequest,
-    progress: Any = False,
+    visualizer: Any, source: SourceText, request: ExplainRequest, progress: Any = False
 ) -> Report | Estimate:
     """Explain one text, or estimate what that costs.
 
     Args:
         visualizer: The loaded model.
-        text: The text or prompt, as ``ModelInput.of`` returns it.
+        source: The text or prompt.
         request: What to explain.
         progress: As the visualizers take it.
 
@@ -179,11 +108,12 @@ def explain_text(
     Raises:
         ModelUnderstandingError: The request does not fit the model, or the text cannot be explained.
     """
+    text, options = request.input.of(visualizer, source), _options(visualizer, request, source)
     if request.estimate:
-        return visualizer.estimate_analysis(text, **_options(visualizer, request))
-    report: Any = visualizer.analyze(
+        return visualizer.estimate_analysis(text, **options)
+    report = visualizer.analyze(
         text,
-        **_options(visualizer, request),
+        **options,
         **_parts(request),
         attention=None if request.as_page else (),
         progress=progress,
@@ -193,15 +123,13 @@ def explain_text(
 
 
 def explain_texts(
-    visualizer: "ModelVisualizer | GenerativeModelVisualizer",
-    texts: Sequence[Any],
-    request: ExplainRequest,
+    visualizer: Any, sources: Sequence[SourceText], request: ExplainRequest
 ) -> Iterator[Report | Failure]:
     """Explain several texts; those of one length share batches.
 
     Args:
         visualizer: The loaded model.
-        texts: The texts or prompts, as ``ModelInput.of`` returns them.
+        sources: The texts or prompts.
         request: What to explain. Besides the main attention map no maps are kept.
 
     Yields:
@@ -210,19 +138,34 @@ def explain_texts(
     Raises:
         ModelUnderstandingError: The request does not fit the model.
     """
-    reports = visualizer.analyze_each(
-        texts, **_options(visualizer, request), **_parts(request), attention=(), errors="skip"
-    )
+    from model_understanding.attribution.isolation import attempted, readable
+
+    parts = {**_parts(request), "attention": ()}
+    if any(source.continuation is not None for source in sources):
+
+        def explain(source: SourceText) -> Any:
+            text = request.input.of(visualizer, source)
+            return visualizer.analyze(text, **_options(visualizer, request, source), **parts, show=False)
+
+        reports = (attempted(partial(explain, source), "skip") for source in sources)
+    else:
+        texts = [attempted(partial(request.input.of, visualizer, source), "skip") for source in sources]
+        explained = visualizer.analyze_each(
+            readable(texts), **_options(visualizer, request), **parts, errors="skip"
+        )
+        reports = (text if isinstance(text, Failure) else next(explained) for text in texts)
     for report in reports:
         yield report if isinstance(report, Failure) else join_tokens(report, request.level)
 
 
-def _options(visualizer: Any, request: ExplainRequest) -> dict[str, Any]:
+def _options(visualizer: Any, request: ExplainRequest, source: SourceText | None = None) -> dict[str, Any]:
     """Return what is explained, and how, as the visualizer takes it."""
-    from model_understanding.visualizers import ModelVisualizer
-
-    is_classifier = isinstance(visualizer, ModelVisualizer)
-    options = _classifier_options(request) if is_classifier else _language_model_options(request)
+    if visualizer.task in GENERATING:
+        options = _language_model_options(request, source)
+    else:
+        options = _answering_options(request, names_tokens=visualizer.task == MASKED_LM)
+    if request.quantity is not None:
+        options["quantity"] = request.quantity.value
     return options | {"method": request.method, "layer": request.layer}
 
 
@@ -243,33 +186,32 @@ def join_tokens(report: Report, level: LevelName) -> Report:
     )
 
 
-def _classifier_options(request: ExplainRequest) -> dict[str, Any]:
-    return {
-        "target": _none_one_or_all(request.targets),
-        "against": _none_one_or_all(request.against),
-        "quantity": (request.quantity or QuantityName.LOGIT).value,
-    }
+def _answering_options(request: ExplainRequest, *, names_tokens: bool) -> dict[str, Any]:
+    targets, against = (
+        [_token(text) for text in texts] if names_tokens else list(texts)
+        for texts in (request.targets, request.against)
+    )
+    return {"target": _none_one_or_all(targets), "against": _none_one_or_all(against)}
 
 
-def _language_model_options(request: ExplainRequest) -> dict[str, Any]:
+def _language_model_options(request: ExplainRequest, source: SourceText | None) -> dict[str, Any]:
     target = _none_one_or_all([_token(text) for text in request.targets])
     if target is None and (request.per_token or request.span is not None or request.against):
         target = "continuation"
-    generation = request.input.generation()
+    generation = request.input.generation(source)
     if target not in (None, "continuation") and request.input.max_new_tokens is None:
         generation["max_new_tokens"] = 1  # the report shows the next token; the target does not need it
     return {
         **generation,
         "target": target,
         "against": _none_one_or_all([_token(text) for text in request.against]),
-        "quantity": (request.quantity or QuantityName.LOG_PROB).value,
         "per_token": request.per_token or (not request.targets and request.span is None),
         "alternatives": request.alternatives,
         "span": None if request.span is None else _span(request.span),
     }
 
 
-def _none_one_or_all(values: tuple[str, ...] | list[str | int]) -> Any:
+def _none_one_or_all(values: Sequence[str | int]) -> Any:
     """Return the values of a repeatable option: ``None`` without any, a single one by itself, else a list."""
     return None if not values else values[0] if len(values) == 1 else list(values)
 

@@ -84,7 +84,7 @@ def read_file(
         )
     text = _decoded(content, name)
     kind = file_format or FileFormat(_SUFFIXES.get(suffix, "lines"))
-    if kind is FileFormat.LINES and columns.text is None and columns.pair is None:
+    if kind is FileFormat.LINES and not columns.given:
         if file_format is None:
             _warn_of_table(text, name)
         return list(_lines(text, name))
@@ -171,8 +171,8 @@ def _table_rows(text: str, name: str, delimiter: str | None, columns: Columns) -
     names = [cell.strip() for cell in header]
     numbered = [
         column
-        for column in (columns.text, columns.pair)
-        if column and column.isdecimal() and not (column in names and are_names(names))
+        for column in columns.given
+        if column.isdecimal() and not (column in names and are_names(names))
     ]
     if numbered:
         names = [str(number) for number in range(1, len(header) + 1)]

@@ -50,13 +50,16 @@ def read_texts(
         content = _standard_input() if file == STANDARD_INPUT else _content(file)
         texts += read_file(content, _name(file), columns or Columns(), file_format)
     elif file_format is not None or (columns is not None and columns != Columns()):
-        raise InputError("--column, --pair-column and --format need --file.", hint="Pass --file reviews.csv.")
+        raise InputError(
+            "--format, --column and the options of other columns need --file.",
+            hint="Pass --file reviews.csv.",
+        )
     if not texts:
         raise InputError(f"There is no text in {_name(file)}.", hint="Write one text per line.")
     return tuple(texts)
 
 
-def read_text(argument: str | None) -> str:
+def read_text(argument: str | None) -> SourceText:
     """Return the one text of a command that takes one.
 
     Args:
@@ -69,7 +72,7 @@ def read_text(argument: str | None) -> str:
         raise InputError(
             _NO_TEXT, hint="Write it in quotes after the model, or pass - to read standard input."
         )
-    return _read_argument(argument, 1).text
+    return _read_argument(argument, 1)
 
 
 @contextmanager

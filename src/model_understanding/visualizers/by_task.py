@@ -138,6 +138,11 @@ def class_of(task: str) -> type[Visualizer]:
     return kind
 
 
+def task_of(visualizer: Visualizer) -> str:
+    """Return the task that a visualizer's class is for, as ``class_of`` takes it."""
+    return next(task for task, kind in _CLASSES.items() if type(visualizer) is kind)
+
+
 def task_named(name: str) -> str | None:
     """Return our name of a task that a caller or a pipeline names; ``None`` for an unknown one.
 

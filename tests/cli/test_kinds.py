@@ -1,0 +1,222 @@
+"""The command line explains every kind of model: it picks the kind, and takes what belongs to a text."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tiny_kinds
+import tiny_masked
+
+from model_understanding import Report, visualizer
+
+TEXT, CONTEXT = "the king is bad", "Once upon a time there lived a king."
+MASKED = tiny_masked.text_of("bert")
+GIVEN = {
+    "sequence-classification": (TEXT, ()),
+    "causal-lm": (TEXT, ("--max-new-tokens", "2")),
+    "token-classification": (TEXT, ()),
+    "question-answering": ("who lived?", ("--context", CONTEXT)),
+    "masked-lm": (MASKED, ()),
+    "seq2seq-lm": (TEXT, ("--max-new-tokens", "3")),
+    "multiple-choice": (TEXT, ("--choice", "a film", "--choice", "a dull plot")),
+    "zero-shot-classification": (TEXT, ("--label", "good", "--label", "bad")),
+}
+INPUTS = {
+    "question-answering": ("who lived?", CONTEXT),
+    "multiple-choice": (TEXT, ["a film", "a dull plot"]),
+    "zero-shot-classification": (TEXT, ["good", "bad"]),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """``folder(task)`` is the folder of a tiny model of a task."""
+    folders: dict[str, str] = {}
+
+    def saved(task: str) -> str:
+        name = "entailment" if task == "zero-shot-classification" else task
+        if name not in folders:
+            folders[name] = tiny_kinds.save(name, tmp_path_factory.mktemp(name))
+        return folders[name]
+
+    return saved
+
+
+def the_report(outcome: object) -> Report:
+    assert outcome.code == 0, outcome.err  # pyright: ignore[reportAttributeAccessIssue]
+    return Report.from_json(outcome.out)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("task", GIVEN)
+def test_explain_does_what_the_visualizer_does(command: Callable, folder: Callable, task: str) -> None:
+    text, options = GIVEN[task]
+    report = the_report(command("explain", folder(task), text, *options, "-m", "saliency", "--json"))
+    model = visualizer(folder(task), task=task)
+    generation = {"max_new_tokens": int(options[1])} if task in ("causal-lm", "seq2seq-lm") else {}
+    expected = model.analyze(
+        INPUTS.get(task, text), method="saliency", attention=(), show=False, **generation
+    )
+    assert [each.targets for each in report.attributions] == [each.targets for each in expected.attributions]
+    for ours, theirs in zip(report.attributions, expected.attributions, strict=True):
+        assert ours.scores == pytest.approx(theirs.scores, rel=1e-6)
+    for part in ("prediction", "generation", "answer", "attention"):
+        assert type(getattr(report, part)) is type(getattr(expected, part))
+    assert report.evaluations
+
+
+@pytest.mark.parametrize("task", GIVEN)
+def test_explain_prints_and_saves_a_page(
+    command: Callable, folder: Callable, tmp_path: Path, task: str
+) -> None:
+    text, options = GIVEN[task]
+    path = tmp_path / "x.html"
+    arguments = (*options, "-m", "saliency", "--no-evaluate", "--out", str(path))
+    outcome = command("explain", folder(task), text, *arguments)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.strip()
+    assert "<html" in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("task", GIVEN)
+def test_attention_and_estimates(command: Callable, folder: Callable, task: str) -> None:
+    text, options = GIVEN[task]
+    outcome = command("explain", folder(task), text, *options, "--estimate", "--json", "-m", "saliency")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["forwards"] >= 1
+    outcome = command("attention", folder(task), text, *options, "--json")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["map"] == "raw"
+
+
+@pytest.mark.parametrize("task", GIVEN)
+def test_evaluate(command: Callable, folder: Callable, task: str) -> None:
+    text, options = GIVEN[task]
+    outcome = command("evaluate", folder(task), text, *options, "--methods", "saliency", "--json")
+    assert outcome.code == 0, outcome.err
+    assessments = [json.loads(line) for line in outcome.out.splitlines()]
+    assert {assessment["method"] for assessment in assessments} == {"saliency"}
+
+
+def test_a_word_is_masked(command: Callable, folder: Callable) -> None:
+    text = "the king is bad"
+    report = the_report(
+        command("explain", folder("masked-lm"), text, "--mask", "king", "--scores-only", "--json")
+    )
+    model = visualizer(folder("masked-lm"), task="masked-lm")
+    assert report.texts == (model.mask(text, "king"),)
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "options", "named"),
+    [
+        ("token-classification", TEXT, ("--target", "king=ORG"), "king"),
+        ("question-answering", "who?", ("--context", CONTEXT, "--target", "a king"), "a king"),
+        ("multiple-choice", TEXT, ("--choice", "a", "--choice", "4", "--target", "4"), "4"),
+        ("zero-shot-classification", TEXT, ("--label", "good", "--label", "bad", "--target", "1"), "bad"),
+    ],
+)
+def test_targets_are_named_as_typed(
+    command: Callable, folder: Callable, task: str, text: str, options: tuple[str, ...], named: str
+) -> None:
+    report = the_report(command("explain", folder(task), text, *options, "--scores-only", "--json"))
+    assert named in report.attributions[0].targets[0].description()
+
+
+def test_tokens_at_a_mask_are_named_by_id(command: Callable, folder: Callable) -> None:
+    options = ("--target", "id:7", "--against", "id:9", "--scores-only", "--json")
+    report = the_report(command("explain", folder("masked-lm"), "the [MASK] is bad", *options))
+    target = report.attributions[0].targets[0]
+    assert (target.indices, target.against, target.quantity) == ((7,), (9,), "log_prob")
+
+
+def test_options_of_a_kind(command: Callable, folder: Callable) -> None:
+    given = (folder("zero-shot-classification"), TEXT, "--label", "good", "--scores-only", "--json")
+    report = the_report(command("explain", *given, "--hypothesis-template", "it is {}", "--multi-label"))
+    assert report.texts == (TEXT, "it is good")
+    outcome = command("explain", folder("token-classification"), TEXT, "--aggregation", "first", "--json")
+    assert the_report(outcome).answer.aggregation == "first"  # pyright: ignore
+
+
+COLUMNS = {
+    "question-answering": (
+        "question,context\nwho?,a king lived\nwhat?,a dull film\n",
+        ("--column", "question", "--context-column", "context"),
+    ),
+    "multiple-choice": (
+        "text,first,second\nthe film,is bad,was dull\nthe plot,is good,is bad\n",
+        ("--choice-column", "first", "--choice-column", "second"),
+    ),
+    "zero-shot-classification": (
+        '{"text": "a film", "labels": ["good", "bad", "dull"]}\n{"text": "a plot", "labels": ["good"]}\n',
+        ("--choice-column", "labels", "--task", "zero-shot-classification", "--format", "jsonl"),
+    ),
+    "seq2seq-lm": (
+        "text,translation\nthe film,was bad\na plot,is good\n",
+        ("--continuation-column", "translation"),
+    ),
+    "causal-lm": ("text,next\nthe film, was bad\na plot, is good\n", ("--continuation-column", "next")),
+}
+
+
+@pytest.mark.parametrize("task", COLUMNS)
+def test_the_columns_of_a_file(command: Callable, folder: Callable, tmp_path: Path, task: str) -> None:
+    content, options = COLUMNS[task]
+    file = tmp_path / "texts.csv"
+    file.write_text(content)
+    outcome = command("explain", folder(task), "--file", str(file), *options, "--scores-only", "--json")
+    assert outcome.code == 0, outcome.err
+    first, second = (Report.from_json(line) for line in outcome.out.splitlines())
+    if task == "question-answering":
+        assert (first.texts, second.texts) == (("who?", "a king lived"), ("what?", "a dull film"))
+    elif task in ("seq2seq-lm", "causal-lm"):
+        assert [report.texts[-1].strip() for report in (first, second)] == ["was bad", "is good"]
+    else:
+        counts = (2, 2) if task == "multiple-choice" else (3, 1)
+        assert (len(first.answer.names), len(second.answer.names)) == counts  # pyright: ignore
+
+
+MISSING = {
+    "question-answering": ("needs a context besides the question", "--context TEXT"),
+    "multiple-choice": ("needs choices besides the text", "--choice TEXT"),
+}
+
+
+@pytest.mark.parametrize("task", MISSING)
+def test_what_a_kind_needs_besides_a_text(command: Callable, folder: Callable, task: str) -> None:
+    for name in ("explain", "attention", "evaluate"):
+        outcome = command(name, folder(task), TEXT)
+        assert outcome.code == 2
+        assert all(words in outcome.err for words in MISSING[task])
+
+
+@pytest.mark.parametrize(
+    ("task", "option"),
+    [
+        ("token-classification", ("--choice", "x")),
+        ("token-classification", ("--mask", "film")),
+        ("token-classification", ("--pair", "x")),
+        ("masked-lm", ("--label", "x")),
+        ("masked-lm", ("--continuation", "x")),
+        ("question-answering", ("--document", "x")),
+        ("seq2seq-lm", ("--chat",)),
+        ("seq2seq-lm", ("--choice", "x")),
+        ("multiple-choice", ("--aggregation", "max")),
+        ("causal-lm", ("--source-language", "en")),
+        ("sequence-classification", ("--hypothesis-template", "It is {}")),
+    ],
+)
+def test_what_is_for_another_kind(
+    command: Callable, folder: Callable, task: str, option: tuple[str, ...]
+) -> None:
+    outcome = command("explain", folder(task), TEXT, *option)
+    assert outcome.code == 2
+    assert f"{option[0]} is for " in outcome.err
+    assert f"but this model's task is {task}." in outcome.err
+    assert f"hint: Drop {option[0]}." in outcome.err
+
+
+def test_a_model_of_another_task_is_refused_with_its_own(command: Callable, folder: Callable) -> None:
+    outcome = command("explain", folder("seq2seq-lm"), TEXT, "--task", "causal-lm")
+    assert outcome.code == 2
+    assert "Seq2SeqVisualizer (--task seq2seq-lm)" in outcome.err
