@@ -5,11 +5,12 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from model_understanding.cli.options import MODEL, Command, flag, takes
+from model_understanding.cli.options import MODEL, ONE_KIND, Command, flag, takes
 from model_understanding.cli.progress import Steps
 from model_understanding.errors import InputError
 from model_understanding.targets.names import (
@@ -72,8 +73,11 @@ class AggregationName(StrEnum):
     MAX = "max"
 
 
-def _option(help: str, default: str | bool = False, metavar: str | None = None) -> Any:
-    return typer.Option(metavar=metavar, help=help, show_default=default, rich_help_panel=MODEL)
+def _option(help: str, default: str | bool = False, metavar: str | None = None, panel: str = MODEL) -> Any:
+    return typer.Option(metavar=metavar, help=help, show_default=default, rich_help_panel=panel)
+
+
+_option_of_kind = partial(_option, panel=ONE_KIND)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,25 +133,30 @@ class ModelChoice:
     ] = False
     aggregation: Annotated[
         AggregationName | None,
-        _option("How a token classifier's labels are joined to entities.", "simple"),
+        _option_of_kind("Token classifier: how labels are joined to entities.", "simple"),
     ] = None
     hypothesis_template: Annotated[
         str | None,
-        _option("Zero-shot: the hypothesis, with {} for the label.", "This example is {}.", metavar="TEXT"),
+        _option_of_kind(
+            "Zero-shot: the hypothesis, with {} for the label.", "This example is {}.", metavar="TEXT"
+        ),
     ] = None
     multi_label: Annotated[
-        bool, flag("--multi-label", help="Zero-shot: judge each label by itself.", panel=MODEL)
+        bool, flag("--multi-label", help="Zero-shot: judge each label by itself.", panel=ONE_KIND)
     ] = False
     source_language: Annotated[
         str | None,
-        _option("Encoder–decoder: language of the text.", "the tokenizer's", metavar="LANGUAGE"),
+        _option_of_kind("Encoder–decoder: language of the text.", "the tokenizer's", metavar="LANGUAGE"),
     ] = None
     target_language: Annotated[
-        str | None, _option("Encoder–decoder: language of the output.", "the model's", metavar="LANGUAGE")
+        str | None,
+        _option_of_kind("Encoder–decoder: language of the output.", "the model's", metavar="LANGUAGE"),
     ] = None
     pooling: Annotated[
         str | None,
-        _option("Similarity: how an embedding is made of hidden states.", "the checkpoint's", metavar="NAME"),
+        _option_of_kind(
+            "Similarity: how an embedding is made of hidden states.", "the checkpoint's", metavar="NAME"
+        ),
     ] = None
 
 

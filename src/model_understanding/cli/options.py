@@ -15,6 +15,7 @@ FILE = "Texts of a file"  # titles of the panels of --help
 INPUT = "Pairs, questions, choices and masks"
 LANGUAGE_MODELS = "Language models"
 MODEL = "Model"
+ONE_KIND = "Model of one kind"
 OUTPUT = "Output"
 
 
