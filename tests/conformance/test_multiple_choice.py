@@ -109,6 +109,16 @@ def test_a_choice_is_named_by_its_text_or_index():
     assert visualizer.evaluate(INPUT, target=1).verdict
 
 
+def test_of_many_choices_the_best_have_maps():
+    visualizer = visualizer_of("bert")
+    choices = [f"a {letter}" for letter in "abcdefghijkl"]
+    options = {"method": "saliency", "scores_only": True, "show": False}
+    report = visualizer.analyze((QUESTION, choices), **options)
+    named = [found.tokens.texts[1] for found in report.attributions]
+    assert named == [choices[index] for index in report.answer.ranking[:10]]
+    assert len(visualizer.analyze((QUESTION, choices), target="all", **options).attributions) == 12
+
+
 def test_forms_of_an_input():
     visualizer = visualizer_of("bert")
     expected = pytest.approx(visualizer.predict(INPUT).values.tolist(), abs=1e-5)

@@ -124,6 +124,7 @@ def test_targets_read_start_and_end_in_their_rows():
     (target,) = targets(answer, ("end", second), "no answer", "prob")
     assert (target.positions, target.indices, target.against) == ((1,), (second.last,), (0,))
     assert target.description() == f"probability of end of {second.text} − end of no answer"
+    assert targets(answer, "start", ("start", second)) == targets(answer, "start", second)
     (target,) = targets(answer, (20, 21), (18, 18), "log_prob")
     assert (target.positions, target.indices, target.against) == ((0, 1), (20, 21), (18, 18))
     (target,) = targets(answer, "no answer")

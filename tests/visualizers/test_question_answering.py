@@ -8,7 +8,14 @@ import torch
 import transformers
 from tiny_qa import PAIRS, inputs_of, visualizer_of
 
-from model_understanding import Failure, InputError, QuestionAnsweringVisualizer, Report, Words
+from model_understanding import (
+    Failure,
+    InputError,
+    QuestionAnsweringVisualizer,
+    Report,
+    UnsupportedModelError,
+    Words,
+)
 from model_understanding.text.tokenization import tokenize
 from model_understanding.text.windows import windows_of
 
@@ -185,11 +192,40 @@ def test_words_are_read_as_words():
     assert visualizer.evaluate(pair).verdict
 
 
-def test_attention_and_heads_are_those_of_the_pair():
+def test_heads_are_ablated_for_the_answer():
     visualizer = visualizer_of("bert")
-    attention = visualizer.compute_attention(PAIRS[0])
-    assert attention.weights.shape[-2:] == (len(attention.keys),) * 2
-    assert visualizer.score_heads(PAIRS[0], scores="ablation").scores.shape[1:] == (3, 4)
+    best, inputs = visualizer.predict(PAIRS[0]).best, inputs_of("bert", PAIRS[0])
+    scores = visualizer.score_heads(PAIRS[0], scores="ablation").scores[0]
+    for layer, head in ((0, 1), (2, 3)):
+        output = visualizer.model.bert.encoder.layer[layer].attention.output.dense
+
+        def without(_, arguments, head=head):
+            changed = arguments[0].clone()
+            changed[..., 8 * head : 8 * head + 8] = 0
+            return (changed, *arguments[1:])
+
+        handle = output.register_forward_pre_hook(without)
+        with torch.no_grad():
+            outputs = visualizer.model(**inputs)
+        handle.remove()
+        value = float(outputs.start_logits[0, best.first] + outputs.end_logits[0, best.last])
+        assert scores[layer, head] == pytest.approx(best.logit - value, abs=1e-4)
+
+
+def test_attention_is_that_of_the_eager_model():
+    visualizer = visualizer_of("bert")
+    eager = type(visualizer.model)._from_config(visualizer.model.config, attn_implementation="eager")
+    eager.load_state_dict(visualizer.model.state_dict())
+    with torch.no_grad():
+        weights = eager.eval()(**inputs_of("bert", PAIRS[0]), output_attentions=True).attentions
+    found = visualizer.compute_attention(PAIRS[0], layer="all", head="all")
+    assert found.weights == pytest.approx(torch.cat(weights).numpy(), abs=1e-5)
+    assert found.keys.texts == PAIRS[0]
+
+
+def test_there_is_no_lens_of_positions():
+    with pytest.raises(UnsupportedModelError, match="QuestionAnsweringVisualizer has no logit lens"):
+        visualizer_of("bert").compute_logit_lens(PAIRS[0])
 
 
 def test_saved_reports_hold_the_answer(tmp_path):

@@ -106,6 +106,13 @@ def test_a_report_is_judged_saved_and_loaded():
     assert visualizer.evaluate(chosen).verdict
 
 
+def test_the_lens_reads_the_classes_of_the_model():
+    visualizer = visualizer_of(candidate_labels=LABELS)
+    lens = visualizer.compute_logit_lens(TEXT)
+    assert set(lens.labels) == set(NAMED)
+    assert lens.tokens.texts == visualizer.predict(TEXT).tokens.texts
+
+
 def test_a_model_that_names_no_entailment_has_a_warning():
     visualizer = visualizer_of(label2id=UNNAMED, candidate_labels=LABELS)
     assert (visualizer.entailment, visualizer.contradiction) == (2, 0)

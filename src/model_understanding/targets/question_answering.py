@@ -278,10 +278,12 @@ def _named_spans(
 
 
 def _contrast(
-    answer: SpanAnswer, span: tuple[int, int], against: SpanName | None, max_answer_len: int
+    answer: SpanAnswer, span: tuple[int, int], against: Any, max_answer_len: int
 ) -> tuple[int, int] | None:
     if against is None:
         return None
+    if _is_end_of_span(against):
+        against = against[1]  # the target says which end
     if not isinstance(against, str) or against != RUNNER_UP:
         return _span(answer, against, "against")
     logits = np.stack([answer.start_logits, answer.end_logits]).astype(np.float64)

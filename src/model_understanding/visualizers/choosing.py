@@ -17,6 +17,8 @@ from model_understanding.visualizers.answering import AnsweringVisualizer, Expla
 ChoiceName = str | int
 Question = tuple[str, Sequence[str]] | Mapping[str, Any]
 QuestionT = TypeVar("QuestionT")
+MOST_MAPS = 10
+"""Choices whose maps a report has if nobody says which: each costs as much as a text."""
 
 
 class Compared(NamedTuple):
@@ -38,8 +40,8 @@ class Compared(NamedTuple):
 class ChoosingVisualizer(AnsweringVisualizer[QuestionT, ChoiceName, Choices]):
     """Base of the visualizers whose models read each of several texts beside a question.
 
-    A report has a map for each choice, the best one first: what a model says of a choice depends on the
-    question and this choice alone.
+    A report has a map for each choice, the best one first (of more than ten, for the first ten, or
+    ``target="all"`` for each): what a model says of a choice depends on the question and this choice alone.
     """
 
     kind: ClassVar[str]
@@ -141,7 +143,7 @@ class ChoosingVisualizer(AnsweringVisualizer[QuestionT, ChoiceName, Choices]):
         _, names = self._question_and_choices(text)
         if target is None or (target == "all" and "all" not in names):
             assert answer is not None
-            chosen = list(answer.ranking)
+            chosen = list(answer.ranking)[: None if target == "all" else MOST_MAPS]
         elif callable(target):
             assert answer is not None
             return [Explained(encodings[answer.index], self._function_targets(target))]

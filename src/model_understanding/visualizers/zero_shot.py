@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from model_understanding.errors import InputError, UnsupportedModelError
-from model_understanding.results import Target
+from model_understanding.lens.read import lens_of_classes
+from model_understanding.results import LogitLens, Target
 from model_understanding.results.target import Quantity
 from model_understanding.statistics import sigmoid, softmax
 from model_understanding.targets.choices import hypothesis_target
@@ -118,6 +119,9 @@ class ZeroShotClassificationVisualizer(ChoosingVisualizer[str | Question]):
     def _answers(self, encodings: Sequence[Encoding]) -> Sequence[Any]:
         model = self.runner.model
         return list(model.logits(model.batch(encodings))[:, 0].float().cpu().numpy())
+
+    def _lens(self, encoding: Encoding, top: int) -> LogitLens:
+        return lens_of_classes(self.runner.model, encoding, top)
 
     def _compared(self, answers: Sequence[Any]) -> Compared:
         logits = np.array(answers, dtype=np.float64)
