@@ -24,6 +24,7 @@ import { headTable } from "./views/heads/table";
 import { headsView } from "./views/heads/view";
 import { helpDialog } from "./views/help";
 import { layersView } from "./views/layers/view";
+import { linksView } from "./views/links";
 import { neuronsView } from "./views/neurons";
 import { allScoresView, saliencyView } from "./views/saliency/view";
 import { trustView } from "./views/trust";
@@ -86,6 +87,7 @@ export function mount(
     skip,
     headerView(context, { help: help.toggle, save: options.save ? save : null }),
     saliencyView(context),
+    linksView(context),
     tableView(context),
     h("div", { class: "drawers" }, ...drawers(context, options.size)),
   );
@@ -117,8 +119,8 @@ function drawers(context: Context, size: string | undefined): (HTMLElement | fal
 
 /** The state a report opens with: nothing selected; of a generation, the whole answer. */
 function opening(model: Model): State {
-  const { attention, readings } = model.payload;
-  const first = readings[0] ?? { attribution: 0, first: 0, last: 0, level: "word" };
+  const { attention, readings, answer } = model.payload;
+  const first = readings[answer?.opens ?? 0] ?? { attribution: 0, first: 0, last: 0, level: "word" };
   const map = model.generation
     ? Math.max(
         attention.findIndex((part) => part.steps),
@@ -156,8 +158,8 @@ function opening(model: Model): State {
 
 /** The drawer of a result that is shown by itself; of whole reports none is open. */
 function openAtFirst({ payload }: Model): string {
-  const { prediction, generation, attributions, attention, heads, lens, neurons } = payload;
-  if (prediction || generation || attributions.length) return "";
+  const { prediction, generation, answer, links, attributions, attention, heads, lens, neurons } = payload;
+  if (prediction || generation || answer || links || attributions.length) return "";
   if (attention.length) return "attention";
   if (heads) return "heads";
   return lens ? "layers" : neurons?.held.length ? "neurons" : "";

@@ -3,7 +3,7 @@
 import type { Axis } from "./axis";
 import { FoldedMatrices } from "./folded";
 import type { Matrices } from "./matrices";
-import type { Attribution, Generation, Payload, Reading, Table } from "./payload.generated";
+import type { AnswerMark, Attribution, Generation, Payload, Reading, Table } from "./payload.generated";
 import { StoredMatrices } from "./stored";
 import { type Level, type Scores, scoresOf, type Unit, unitsOf } from "./units";
 
@@ -96,6 +96,12 @@ export class Model {
   /** Whether the map is drawn faded: its scores do not predict the effect of removing tokens. */
   isFaded(state: Readonly<ViewState>): boolean {
     return this.reading(state)?.verdict === "not supported";
+  }
+
+  /** The parts of the text on screen that the answer is about. */
+  marks(state: Readonly<ViewState>): readonly AnswerMark[] {
+    const { answer } = this.payload;
+    return answer && answer.table === this.tableIndex(state) ? answer.marks : [];
   }
 
   /** The targets of the whole answer: all steps if the attribution follows them, else the first target. */

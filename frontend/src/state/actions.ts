@@ -121,6 +121,16 @@ export class Actions {
     return true;
   }
 
+  /** Show the map that one of the readings is of; with a token, select it. */
+  open(index: number, token = -1): void {
+    const reading = this.model.payload.readings[index];
+    if (!reading) return;
+    const { attribution, first, last } = reading;
+    const isSame = this.model.payload.attributions[attribution].table === this.model.tableIndex(this.store.state);
+    const kept = isSame && token < 0 ? {} : { anchor: token, focus: token, hover: -1, pinned: token >= 0 };
+    this.store.set({ attribution, target: first, targetEnd: last, ...kept });
+  }
+
   showTarget(index: number): void {
     const attribution = this.model.attribution(this.store.state);
     if (!attribution) return;

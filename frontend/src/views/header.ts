@@ -6,6 +6,7 @@ import { h, replace } from "../ui/dom";
 import { formatNumber, formatPercent } from "../ui/format";
 import { bdi, cautionLine } from "../ui/parts";
 import { headline, SYMBOLS } from "../words";
+import { answerView, givenLine } from "./answer";
 import { alternativesView } from "./generation/alternatives";
 import { writtenView } from "./generation/written";
 import { type ToolbarOptions, toolbar } from "./toolbar";
@@ -36,10 +37,11 @@ export function headerView(context: Context, options: ToolbarOptions): HTMLEleme
 
 function answer(context: Context): HTMLElement {
   const { model } = context;
-  const { title, prediction } = model.payload;
+  const { title, prediction, answer: found } = model.payload;
   const written = writtenView(context);
   if (written)
     return h("div", { class: "answer" }, h("h1", { class: "unseen" }, title), prompt(context), written);
+  if (found) return answerView(context, found);
   return h("div", { class: "answer" }, h("h1", {}, bdi(title)), prediction && others(prediction));
 }
 
@@ -67,7 +69,7 @@ function others({ labels, logits, probabilities, problem }: Prediction): HTMLEle
   );
 }
 
-/** What a language model was given, on one line until it is clicked. */
+/** What a language model was given. */
 function prompt({ model }: Context): HTMLElement {
   const { generation, payload } = model;
   const table = payload.tables[generation!.table];
@@ -84,13 +86,8 @@ function prompt({ model }: Context): HTMLElement {
     // Between the messages of a chat stand special tokens.
     parts.push(sources[run] < 0 || (token >= 0 && table.special[token]) ? "\n" : texts[run]);
   }
-  const words = parts
-    .join("")
-    .replace(/\s*↵?\s*\n\s*/g, " ")
-    .trim();
-  const element = h("p", { class: "prompt", title: words }, bdi(words));
-  element.addEventListener("click", () => element.classList.toggle("whole"));
-  return element;
+  const words = parts.join("");
+  return givenLine(words.replace(/\s*↵?\s*\n\s*/g, " ").trim());
 }
 
 /** The verdict on the map that is shown, and what it rests on. */

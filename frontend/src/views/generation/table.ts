@@ -2,7 +2,7 @@
 
 import type { Context } from "../../context";
 import { clamp } from "../../data/clamp";
-import type { Attribution } from "../../data/payload.generated";
+import type { Attribution, Table } from "../../data/payload.generated";
 import { ScoreMatrix } from "../../data/score-matrix";
 import { short } from "../../data/units";
 import { writtenTokens } from "../../data/written";
@@ -27,6 +27,15 @@ const SLANTED = 40; // room for the slanted label of the last column
 const LABEL = 12;
 const MAX_PIXELS = 16_000; // of a canvas side, in every browser
 
+/** The first token of the output: of the special tokens before it, all that follow the source's last. */
+function outputStart({ segments, special }: Table, promptLength: number): number {
+  const last = segments.lastIndexOf(0, promptLength - 1);
+  let start = last + 1;
+  // The source ends with special tokens of its own: the output begins after the first of them.
+  if (start < promptLength && special[start]) start++;
+  return Math.min(start, promptLength);
+}
+
 export function tableView(context: Context): HTMLElement | null {
   const { model, store, actions, theme, tooltip, signal } = context;
   const { generation, payload } = model;
@@ -39,10 +48,13 @@ export function tableView(context: Context): HTMLElement | null {
   const top = h("canvas", { class: "column-labels" });
   const left = h("canvas", { class: "row-labels" });
   const cells = h("canvas", { class: "score-cells" });
+  /** What each text is of a source and its output; nothing for a prompt and its continuation. */
+  const { sides } = attribution;
+  const border = h("div", { class: "output-border", hidden: true });
   const [atRow, atColumn, selected] = ["hovered-row", "hovered-column", "selected-column"].map((name) =>
     h("div", { class: `mark ${name}`, hidden: true }),
   );
-  const plane = h("div", { class: "cells-box" }, cells, selected, atRow, atColumn);
+  const plane = h("div", { class: "cells-box" }, cells, border, selected, atRow, atColumn);
   /** The width of a column: all of the room while there are few. */
   let wide = CELL;
   const box = h(
@@ -86,6 +98,9 @@ export function tableView(context: Context): HTMLElement | null {
     Object.assign(cells.style, { width: `${keys * wide}px`, height: `${rows * CELL}px` });
     drawRows(matrix);
     drawColumns(matrix);
+    const first = matrix.rowAxis.spans.findIndex((span) => span.first >= outputStart(table, promptLength));
+    border.hidden = !sides.length || first < 0;
+    border.style.top = `${first * CELL - 1}px`;
     const { palette } = colors;
     const { signed } = attribution;
     replace(
@@ -211,7 +226,7 @@ export function tableView(context: Context): HTMLElement | null {
     h(
       "p",
       { class: "note" },
-      "Rows are the prompt and the earlier tokens of the answer; columns are the generated tokens. Colors are shares of each column's total, on one square-root scale.",
+      `Rows are the ${sides.length ? `${sides[0]} and, below the line, the ${sides[1]} so far` : "prompt and the earlier tokens of the answer"}; columns are the generated tokens. Colors are shares of each column's total, on one square-root scale.`,
     ),
     box,
     legend,

@@ -1,7 +1,7 @@
 /** The text, colored by its scores. */
 
 import type { Context } from "../../context";
-import type { Attribution, Table } from "../../data/payload.generated";
+import type { AnswerMark, Attribution, Table } from "../../data/payload.generated";
 import type { Scores } from "../../data/units";
 import { matches } from "../../state/actions";
 import type { State } from "../../state/store";
@@ -39,9 +39,10 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     shownTable = index;
     element.classList.toggle("long", model.payload.tables[index].labels.length > LONG);
     pieces = [];
-    element.replaceChildren(
-      ...paragraphs(model.payload.tables[index], pieces, index === model.generation?.table),
-    );
+    const sides = model.attribution(state)?.sides ?? [];
+    const goesOn = index === model.generation?.table && !sides.length;
+    element.replaceChildren(...paragraphs(model.payload.tables[index], pieces, goesOn, sides));
+    markPieces(pieces, model.marks(state));
   };
 
   const paint = (state: Readonly<State>) => {
@@ -53,6 +54,8 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     const isFaded = model.isFaded(state);
     const matching = new Set(matches(model, state));
     const targets = targetTokens(state, attribution);
+    const shown = model.payload.readings.findIndex((reading) => reading === model.reading(state));
+    const marks = model.marks(state);
     element.classList.toggle("joined", state.level !== "token");
     unmark();
     byUnit.clear();
@@ -71,6 +74,7 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
       const { classList } = piece.element;
       classList.toggle("match", matching.has(unit));
       classList.toggle("target", piece.token >= targets[0] && piece.token <= targets[1] && piece.token >= 0);
+      classList.toggle("shown", shown >= 0 && marks[Number(piece.element.dataset.mark)]?.opens === shown);
       classList.toggle("unscored", piece.token >= 0 && !isScored && !!attribution);
     });
     mark(state);
@@ -128,11 +132,19 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     },
     click: (event) => {
       const token = numberAt(event, "token");
-      if (token >= 0) actions.select(token, { extend: event.shiftKey });
+      const mark = model.marks(store.state)[numberAt(event, "mark")];
+      if (mark && mark.opens >= 0 && !event.shiftKey) actions.open(mark.opens, token < 0 ? mark.first : token);
+      else if (token >= 0) actions.select(token, { extend: event.shiftKey });
       element.focus({ preventScroll: true });
     },
     mousedown: (event) => {
       if (event.shiftKey) event.preventDefault(); // else the browser selects the text in between
+    },
+    keydown: (event) => {
+      const { focus } = store.state;
+      if (event.key !== "Enter" || focus < 0) return;
+      const mark = model.marks(store.state).find(({ first, last }) => focus >= first && focus <= last);
+      if (mark && mark.opens >= 0) actions.open(mark.opens, focus);
     },
   });
 
@@ -170,7 +182,28 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
   return element;
 }
 
-export function paragraphs(table: Table, pieces: Piece[], goesOn: boolean): HTMLElement[] {
+/** Underline what the answer is about, with its label behind it. */
+function markPieces(pieces: readonly Piece[], marks: readonly AnswerMark[]): void {
+  marks.forEach(({ first, last, label, value, opens }, index) => {
+    const inside = pieces.filter(({ token }) => token >= first && token <= last);
+    const [from, to] = [pieces.indexOf(inside[0]), pieces.indexOf(inside.at(-1)!)];
+    for (const { element } of inside.length ? pieces.slice(from, to + 1) : []) {
+      element.classList.add("marked");
+      element.dataset.mark = String(index);
+      element.classList.toggle("opens", opens >= 0);
+    }
+    const end = inside.at(-1)?.element;
+    if (end) end.dataset.label = label;
+    if (end) end.setAttribute("aria-label", `${end.textContent}, ${label} ${value}`);
+  });
+}
+
+export function paragraphs(
+  table: Table,
+  pieces: Piece[],
+  goesOn: boolean,
+  sides: readonly string[] = [],
+): HTMLElement[] {
   const { runs } = table;
   const firsts = new Map<number, number>();
   table.groups.token.forEach((unit, token) => {
@@ -202,8 +235,9 @@ export function paragraphs(table: Table, pieces: Piece[], goesOn: boolean): HTML
     pieces.push({ element, token, pill });
     parts.at(-1)!.append(element);
   });
-  return parts.map((part) => {
-    const paragraph = h("div", { class: "paragraph", role: "presentation" }, part);
+  return parts.map((part, index) => {
+    const side = sides[index] && h("span", { class: "side", role: "presentation" }, sides[index]);
+    const paragraph = h("div", { class: "paragraph", role: "presentation" }, side, part);
     // Last: the browser recomputes the direction for every child added to an element with dir=auto.
     paragraph.dir = "auto";
     return paragraph;

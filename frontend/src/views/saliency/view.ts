@@ -1,6 +1,7 @@
 /** Saliency: the colored text and the strongest words beside it, then controls and all scores. */
 
 import type { Context } from "../../context";
+import type { Model } from "../../data/model";
 import { exportMenu } from "../../export/menu";
 import { h, picker, replace, segmented } from "../../ui/dom";
 import { scaleSwatches } from "../../ui/legend";
@@ -26,7 +27,7 @@ export function saliencyView(context: Context): HTMLElement {
   );
   const which = picker(
     "Map",
-    attributions.slice(0, model.choices).map(({ title }, index) => nameOf(attributions, index) || title),
+    attributions.slice(0, model.choices).map((_, index) => nameOf(model, index)),
     (index) => actions.showAttribution(index),
   );
   const targets = h("div", { class: "targets" });
@@ -47,7 +48,7 @@ export function saliencyView(context: Context): HTMLElement {
     // The steps of a generation are chosen in the answer.
     if (!attribution || attribution.targets.length < 2 || model.followsSteps(attribution)) return;
     const target = picker(
-      "Target",
+      `${attribution.noun[0].toUpperCase()}${attribution.noun.slice(1)}`,
       attribution.targets.map((item, index) => `${index + 1}. ${item.name}`),
       (index) => actions.showTarget(index),
     );
@@ -107,9 +108,12 @@ export function saliencyView(context: Context): HTMLElement {
   );
 }
 
-/** A name that tells attributions of the same targets apart by their method. */
-function nameOf(attributions: Context["model"]["payload"]["attributions"], index: number): string {
-  const { title, method } = attributions[index];
+/** A name that tells attributions of the same targets apart by their method; of choices, their question. */
+function nameOf({ payload }: Model, index: number): string {
+  const { attributions, readings, answer } = payload;
+  const { title, method, table } = attributions[index];
+  if (answer && attributions.some((other) => other.table !== table))
+    return readings.find(({ attribution }) => attribution === index)?.title ?? title;
   const others = attributions.filter((other) => other.title === title);
   return others.length > 1 ? `${title} · ${method.replaceAll("_", " ")}` : title;
 }

@@ -18,7 +18,7 @@ from model_understanding.show.payload.parts import (
     encoded_palette,
     script_json,
 )
-from model_understanding.show.payload.reproduce import attribution_code, contrast_code
+from model_understanding.show.payload.reproduce import attribution_code, contrast_code, links_code
 from model_understanding.show.payload.tables import Tables, encoded_table
 from model_understanding.show.shared.headline import report_headline
 from model_understanding.show.shared.tasks import sides_of, target_noun
@@ -76,7 +76,7 @@ def report_payload(report: Report, attention_bytes: int | None = None) -> dict[s
         "attributions": [_attribution(report, attribution, tables) for attribution in attributions],
         "contrasts": -1 if report.contrasts is None else len(attributions) - 1,
         "readings": [_reading(reading) for reading in readings(report)],
-        "links": None if report.links is None else _links(report.links),
+        "links": None if report.links is None else _links(report, report.links),
         "attention": attention,
         "heads": encoded_heads(report, omitted),
         "tables": [encoded_table(tokens) for tokens in tables.tables],
@@ -148,7 +148,7 @@ def _answer(report: Report, tokens: Tokens, tables: Tables) -> dict[str, Any]:
     }
 
 
-def _links(links: TokenLinks) -> dict[str, Any]:
+def _links(report: Report, links: TokenLinks) -> dict[str, Any]:
     view = links_view(links)
     return {
         "title": view.title,
@@ -170,6 +170,7 @@ def _links(links: TokenLinks) -> dict[str, Any]:
         "omitted": view.omitted,
         "sum": view.sum_text,
         "notes": [*view.notes, *filter(None, [view.method])],
+        "python": links_code(report),
     }
 
 
