@@ -354,6 +354,8 @@ export interface Links {
   /** How the pairs and the rest add up. */
   readonly sum: string;
   readonly notes: readonly (string)[];
+  /** Pieces of code; every second one is the name of a value chosen in the page: LAYER, HEAD, QUERY, STEP or OTHER. */
+  readonly python: readonly (string)[];
 }
 
 export interface Link {

@@ -5,6 +5,8 @@ import { lines, type Shape, shifted } from "./scene";
 
 export interface BarRow {
   readonly label: string;
+  /** Which of two texts it stands in, after the label; empty for a single text. */
+  readonly side?: string;
   /** NaN has no bar. */
   readonly value: number;
   /** What stands at the end of the row, such as the share. */
@@ -25,16 +27,23 @@ export interface BarChart {
   readonly signed: boolean;
   /** Whether labels are long, as sentences are. */
   readonly wide?: boolean;
+  /** Whether labels are followed by the text that they stand in. */
+  readonly paired?: boolean;
   /** The colors of labels, of what is muted, and of the zero line. */
   readonly colors: { get(name: "text" | "muted" | "line"): string };
 }
 
 const GAP = 10;
-const [LABEL, VALUE] = [12.5, 12];
+const [LABEL, VALUE, SIDE] = [12.5, 12, 10.5];
 
 /** Where the bars of a chart lie: left edge, zero and right edge. */
-export function barRoom({ width, signed, wide }: BarChart): { left: number; zero: number; right: number } {
-  const left = wide ? width * 0.5 : Math.min(Math.max(width * 0.3, 64), 150);
+export function barRoom({ width, signed, wide, paired }: BarChart): {
+  left: number;
+  zero: number;
+  right: number;
+} {
+  const usual = Math.min(Math.max(width * 0.3, 64), 150);
+  const left = wide ? width * 0.5 : paired ? Math.min(width * 0.46, 220) : usual;
   const right = width - 62;
   return { left, zero: signed ? (left + right) / 2 : left, right };
 }
@@ -44,17 +53,28 @@ export function barShapes(row: BarRow, chart: BarChart, measure: Measure = measu
   const { rowHeight, reach, colors } = chart;
   const { left, zero, right } = barRoom(chart);
   const middle = rowHeight / 2;
+  const beside = row.side ? measure(row.side, SIDE) + 6 : 0;
   const shapes: Shape[] = [
     {
       kind: "text",
-      x: left - GAP,
+      x: left - GAP - beside,
       y: middle,
-      text: fitted(row.label, left - GAP - 4, LABEL, measure),
+      text: fitted(row.label, left - GAP - 4 - beside, LABEL, measure),
       size: LABEL,
       anchor: "end",
       fill: colors.get(row.muted ? "muted" : "text"),
     },
   ];
+  if (row.side)
+    shapes.push({
+      kind: "text",
+      x: left - GAP,
+      y: middle,
+      text: row.side,
+      size: SIDE,
+      anchor: "end",
+      fill: colors.get("muted"),
+    });
   if (chart.signed)
     shapes.push({
       kind: "path",

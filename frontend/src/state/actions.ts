@@ -126,7 +126,8 @@ export class Actions {
     const reading = this.model.payload.readings[index];
     if (!reading) return;
     const { attribution, first, last } = reading;
-    const isSame = this.model.payload.attributions[attribution].table === this.model.tableIndex(this.store.state);
+    const isSame =
+      this.model.payload.attributions[attribution].table === this.model.tableIndex(this.store.state);
     const kept = isSame && token < 0 ? {} : { anchor: token, focus: token, hover: -1, pinned: token >= 0 };
     this.store.set({ attribution, target: first, targetEnd: last, ...kept });
   }

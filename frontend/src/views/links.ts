@@ -25,7 +25,10 @@ export function linksView(context: Context): HTMLElement | null {
   const { links } = context.model.payload;
   if (!links) return null;
   const { theme, tooltip } = context;
-  const texts = [wordsOf(links.first, links.specialFirst, "first"), wordsOf(links.second, links.specialSecond, "second")];
+  const texts = [
+    wordsOf(links.first, links.specialFirst, "first"),
+    wordsOf(links.second, links.specialSecond, "second"),
+  ];
   const lines = svg("svg", { class: "link-lines", "aria-hidden": "true" });
   const stage = h("div", { class: "link-stage" }, lines, ...texts.map(({ element }) => element));
   const list = h("ol", { class: "link-list" });
@@ -126,7 +129,8 @@ export function linksView(context: Context): HTMLElement | null {
         const { word: other, side: from } = chosen;
         if (word < 0 || other < 0 || from === side) return tooltip.hide();
         const value = side === 1 ? score(other, word) : score(word, other);
-        const pair = side === 1 ? [links.first[other], links.second[word]] : [links.first[word], links.second[other]];
+        const pair =
+          side === 1 ? [links.first[other], links.second[word]] : [links.first[word], links.second[other]];
         return tooltip.show(event, pair.join(" ↔ "), [["adds to the cosine", formatNumber(value)]]);
       },
       pointerleave: () => tooltip.hide(),
@@ -166,7 +170,11 @@ export function linksView(context: Context): HTMLElement | null {
       "div",
       { class: "card-head" },
       h("h2", { id: "links-title" }, links.title),
-      h("div", { class: "controls" }, exportMenu(context.say, "Links", () => linksExport(context, links))),
+      h(
+        "div",
+        { class: "controls" },
+        exportMenu(context.say, "Links", () => linksExport(context, links)),
+      ),
     ),
     h("div", { class: "split first" }, h("div", {}, stage, legend, heat), list),
     h("p", { class: "base" }, links.sum),
@@ -224,7 +232,13 @@ function heatShapes(links: Links, colors: Colors): { width: number; height: numb
   const ink = { size: 12, fill: colors.get("text"), kind: "text" } as const;
   const shapes: Shape[] = [
     ...rows.map((row, y): Shape => {
-      return { ...ink, x: LEFT - 6, y: TOP + (y + 0.5) * CELL, text: fitted(links.first[row], LEFT - 10, 12), anchor: "end" };
+      return {
+        ...ink,
+        x: LEFT - 6,
+        y: TOP + (y + 0.5) * CELL,
+        text: fitted(links.first[row], LEFT - 10, 12),
+        anchor: "end",
+      };
     }),
     ...columns.map((column, x): Shape => {
       return { ...ink, x: LEFT + (x + 0.5) * CELL, y: TOP - 8, text: short(links.second[column]), turn: -60 };

@@ -66,7 +66,7 @@ export function tableExport(context: Context, attribution: Attribution, matrix: 
           theme.colors,
           frameOf(matrix, whole(matrix), 720),
         ),
-        "What each token of the answer is based on",
+        `What each token of the ${attribution.sides[1] ?? "answer"} is based on`,
         [
           `${model.payload.title} · ${model.payload.origin}`,
           `Shares of each column's total on a square-root scale, up to ${formatPercent(matrix.reach)}; ${attribution.methodWords}`,

@@ -215,7 +215,7 @@ export function tableView(context: Context): HTMLElement | null {
     h(
       "div",
       { class: "card-head" },
-      h("h2", { id: "sources-title" }, "What each token of the answer is based on"),
+      h("h2", { id: "sources-title" }, `What each token of the ${sides[1] ?? "answer"} is based on`),
       h(
         "div",
         { class: "controls" },

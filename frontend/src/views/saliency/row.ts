@@ -14,7 +14,7 @@ export const ROW_HEIGHT = 26;
 
 /** The chart of the scores on screen. */
 export function chartOf(
-  { store }: Context,
+  { model, store }: Context,
   scores: Scores,
   colors: Colors,
   width: number,
@@ -24,16 +24,19 @@ export function chartOf(
   const reach = Math.max(...Array.from(scores.values, (value) => Math.abs(value) || 0)) || 1;
   // Without negative scores, bars have the whole width.
   const signed = scores.values.some((value) => value < 0);
-  return { width, rowHeight, reach, signed, colors, wide: level === "sentence" };
+  const paired = !!model.attribution(store.state)?.sides.length;
+  return { width, rowHeight, reach, signed, colors, wide: level === "sentence", paired };
 }
 
 /** A unit as a row of the chart. */
 export function barRow({ model, store }: Context, scores: Scores, unit: Unit, colors: Colors): BarRow {
   const { state } = store;
-  const signed = model.attribution(state)?.signed ?? false;
+  const { signed = false, sides = [] } = model.attribution(state) ?? {};
+  const table = model.table(state);
   const value = scores.values[unit.index];
   return {
-    label: scoredLabel(model.table(state), scores, unit),
+    label: scoredLabel(table, scores, unit),
+    side: sides[table.segments[unit.first]] ?? "",
     value,
     words: shareWords(scores.total ? value / scores.total : 0, signed),
     fill: colors.bar(value, signed, unit.special),
@@ -59,7 +62,7 @@ export function rowElement(
       class: `bar-row${unit.index === context.model.unitOf(state, state.hover) ? " hovered" : ""}`,
       role: "option",
       id: `${name}-${unit.index}`,
-      "aria-label": `${row.label} ${row.words}`,
+      "aria-label": [row.label, row.side, row.words].filter(Boolean).join(" "),
       "aria-selected": isSelected ? "true" : undefined,
       "data-token": unit.first,
     },

@@ -54,7 +54,8 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     const isFaded = model.isFaded(state);
     const matching = new Set(matches(model, state));
     const targets = targetTokens(state, attribution);
-    const shown = model.payload.readings.findIndex((reading) => reading === model.reading(state));
+    const reading = model.reading(state);
+    const shown = reading ? model.payload.readings.indexOf(reading) : -1;
     const marks = model.marks(state);
     element.classList.toggle("joined", state.level !== "token");
     unmark();
@@ -133,7 +134,8 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     click: (event) => {
       const token = numberAt(event, "token");
       const mark = model.marks(store.state)[numberAt(event, "mark")];
-      if (mark && mark.opens >= 0 && !event.shiftKey) actions.open(mark.opens, token < 0 ? mark.first : token);
+      if (mark && mark.opens >= 0 && !event.shiftKey)
+        actions.open(mark.opens, token < 0 ? mark.first : token);
       else if (token >= 0) actions.select(token, { extend: event.shiftKey });
       element.focus({ preventScroll: true });
     },

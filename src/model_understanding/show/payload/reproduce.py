@@ -10,6 +10,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from model_understanding.results import AttentionMap, Attribution, LogitLens, Provenance, Report
+from model_understanding.results.target import LANGUAGE_TASKS
+from model_understanding.show.payload.reproduced_input import (
+    model_input,
+    target_arguments,
+    visualizer_name,
+    visualizer_options,
+)
 
 
 def attribution_code(report: Report, attribution: Attribution) -> list[str]:
@@ -25,10 +32,7 @@ def attribution_code(report: Report, attribution: Attribution) -> list[str]:
     target, method = attribution.targets[0], _method(attribution)
     arguments: dict[str, Any] = {}
     if not _is_of_language_model(report):
-        if target.task == "sequence-classification" and len(target.indices) == 1:
-            arguments["target"] = target.indices[0]
-            if len(target.against) == 1:
-                arguments["against"] = target.against[0]
+        arguments |= target_arguments(report, attribution)
         arguments |= {"method": method, "quantity": target.quantity}
     elif target.quantity == "loss":
         arguments |= {"target": "loss", "method": method}
@@ -67,6 +71,11 @@ def attention_code(report: Report, attention: AttentionMap) -> list[str]:
     return _code(report, "attention", "compute_attention", arguments, ("plot_attention(attention)",))
 
 
+def links_code(report: Report) -> list[str]:
+    """Return code that reproduces the links of two texts."""
+    return _code(report, "links", "compute_links", {}, ("links.show()",), of_result=True)
+
+
 def lens_code(report: Report, lens: LogitLens) -> list[str]:
     """Return code that reproduces the logit lens of a report."""
     arguments: dict[str, Any] = {}
@@ -85,7 +94,7 @@ def query_key_code(report: Report) -> list[str]:
 
 
 def _is_of_language_model(report: Report) -> bool:
-    return report.generation is not None or report.provenance.task == "causal-lm"
+    return report.generation is not None or report.provenance.task in LANGUAGE_TASKS
 
 
 def _continuation(report: Report) -> dict[str, Any]:
@@ -142,15 +151,25 @@ def _code(
     arguments: dict[str, Any],
     plot: tuple[str, ...],
     comment: str = "",
+    of_result: bool = False,
 ) -> list[str]:
+    """Return code that calls a method of the report's visualizer and plots what it returns.
+
+    Args:
+        report: The report.
+        result: Name of the variable for what the method returns.
+        method: Name of the method.
+        arguments: Its arguments after the text.
+        plot: The call that shows the result.
+        comment: Follows the call.
+        of_result: Whether ``plot`` is a call of the result's own, not of the visualizer.
+    """
     if report.provenance.model == "unknown":
         return []
-    is_generation = _is_of_language_model(report)
-    visualizer = "GenerativeModelVisualizer" if is_generation else "ModelVisualizer"
-    texts = report.texts[:1] if is_generation else report.texts
-    text = ascii(texts[0]) if len(texts) == 1 else ascii(tuple(texts))
+    visualizer, text = visualizer_name(report), ascii(model_input(report))
     method_class = str(arguments.get("method", "")).partition("(")[0]
     imported = f"{visualizer}, {method_class}" if method_class in _CLASSES.values() else visualizer
+    options = "".join(f", {name}={value!a}" for name, value in visualizer_options(report).items())
     keywords = (
         part
         for name, value in arguments.items()
@@ -159,11 +178,11 @@ def _code(
     return _pieces(
         (
             f"from model_understanding import {imported}\n\n",
-            f"visualizer = {visualizer}({_model_argument(report.provenance)})\n",
+            f"visualizer = {visualizer}({_model_argument(report.provenance)}{options})\n",
             f"{result} = visualizer.{method}(\n    {text}",
             *keywords,
             f",\n){comment}\n",
-            "visualizer.",
+            *(() if of_result else ("visualizer.",)),
             *plot,
             "\n",
         )
