@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import pytest
 from browsing import ALL, eventually, keep_picture
+from sample_answers import ANSWERS
 from sample_comparisons import found
 from sample_lens import with_lens
 from sample_results import classification, generation, heads
@@ -29,6 +30,10 @@ def without_scripts(html: str) -> str:
     return re.sub(r"<script\b.*?</script>", "", html, flags=re.DOTALL)
 
 
+def page_of(kind: str) -> str:
+    return html_page(ANSWERS[kind]())
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "classifier": lambda: html_page(classification(cautions=["untrained head"])),
     "language model": lambda: html_page(with_lens()),
@@ -38,6 +43,9 @@ PAGES: dict[str, Callable[[], str]] = {
     "classifier without scripts": lambda: without_scripts(html_page(classification())),
     "language model without scripts": lambda: without_scripts(html_page(generation())),
     "comparison without scripts": lambda: without_scripts(html_page(found())),
+    **{name: partial(page_of, name) for name in ANSWERS},
+    "tagger without scripts": lambda: without_scripts(html_page(ANSWERS["tagger"]())),
+    "similarity without scripts": lambda: without_scripts(html_page(ANSWERS["similarity"]())),
 }
 
 
@@ -53,7 +61,7 @@ def test_axe_finds_nothing_in_either_theme(visit, html_of, kind):
     assert visit(html, "dark", bypass_csp=True).axe_violations("color-contrast") == []
 
 
-@pytest.mark.parametrize("kind", ["classifier", "language model", "comparison"])
+@pytest.mark.parametrize("kind", ["classifier", "language model", "comparison", *ANSWERS])
 def test_nothing_is_wider_than_a_screen_of_320_pixels(visit, html_of, kind):
     opened = visit(html_of(kind))
     opened.page.set_viewport_size({"width": 320, "height": 640})

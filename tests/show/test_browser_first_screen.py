@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browsing import EVERYTHING, Visit, containing, eventually, keep_picture
+from sample_answers import ANSWERS
 from sample_results import attribution, classification, generation, text_of, tokens_of
 
 from model_understanding.results import Attribution, Evaluation, Report, Target
@@ -93,6 +94,23 @@ def test_the_first_screen_answers_why(visit, name, screen):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator("details.drawer[open]").count() == 0
     keep_picture(opened, f"first-{name}-{screen}")
+    assert opened.events == []
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_the_first_screen_of_every_kind_of_model_answers_why(visit, kind, screen):
+    width, height, _ = SCREENS[screen]
+    opened = visit(html_page(ANSWERS[kind]()), viewport={"width": width, "height": height})
+    page = opened.page
+    text, top, chip, title = (
+        page.evaluate(BOX, selector) for selector in (".text", ".top-rows", ".chip", "#saliency-title")
+    )
+    assert chip["bottom"] < title["bottom"] < text["top"]
+    assert text["bottom"] <= height
+    assert top["bottom"] <= height
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    keep_picture(opened, f"first-{kind}-{screen}")
     assert opened.events == []
 
 

@@ -59,7 +59,7 @@ export function alternativesView(context: Context): HTMLElement | null {
           "span",
           { class: "note wide-only" },
           model.isWhole(state)
-            ? "Click a token of the answer to see why it was written, and what else was likely."
+            ? "Click a token to see why it was written, and what else was likely."
             : "",
         ),
       );

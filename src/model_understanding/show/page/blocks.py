@@ -103,7 +103,7 @@ def bar(strength: float, signed: bool, *, faded: bool = False, kind: str = "") -
 
 
 MARKED = "border:1.5px solid #8a63d2;border-radius:4px;padding:0 2px"
-_TAG = "font-size:0.72em;font-weight:600;color:#8a63d2;margin:0 2px"
+_TAG = "font-size:0.72em;font-weight:600;margin:0 2px"
 
 
 def marked_text(answer: AnswerView) -> tuple[Paragraph, ...]:
