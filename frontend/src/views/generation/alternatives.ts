@@ -58,9 +58,7 @@ export function alternativesView(context: Context): HTMLElement | null {
         h(
           "span",
           { class: "note wide-only" },
-          model.isWhole(state)
-            ? "Click a token to see why it was written, and what else was likely."
-            : "",
+          model.isWhole(state) ? "Click a token to see why it was written, and what else was likely." : "",
         ),
       );
       return;
