@@ -28,6 +28,7 @@ class Extent:
         rows: Queries.
         keys: Keys.
         is_regular: Whether all layers have the same number of heads.
+        most_cells: The bound.
     """
 
     layers: int
@@ -35,10 +36,11 @@ class Extent:
     rows: int
     keys: int
     is_regular: bool = True
+    most_cells: int = MOST_CELLS
 
     def fits(self, layers: int, heads: int, size: int = 1) -> bool:
         """Return whether so many layers and heads fit the bound, neighbors pooled in groups of a size."""
-        return layers * heads * -(-self.rows // size) * -(-self.keys // size) <= MOST_CELLS
+        return layers * heads * -(-self.rows // size) * -(-self.keys // size) <= self.most_cells
 
     def pooled_size(self) -> int:
         """Return the smallest group size, a power of two, at which all heads fit and make thumbnails."""
@@ -49,7 +51,10 @@ class Extent:
 
 
 def attention_of_report(
-    attend: Attend, measure: Callable[[], Extent], maps: MapChoice
+    attend: Attend,
+    measure: Callable[[], Extent],
+    maps: MapChoice,
+    further: Sequence[str] = FURTHER_MAPS,
 ) -> tuple[AttentionMap, ...]:
     """Return the maps that a report keeps, the main one first: the last layer, mean over heads.
 
@@ -63,6 +68,7 @@ def attention_of_report(
         measure: Returns the size of all attention, once a map has been read.
         maps: Names or map objects. Left out: ``raw`` and the cheap ones that the model allows. Empty: the
             main map alone. What a map cannot be read for is said in ``left_out``.
+        further: The cheap maps besides.
 
     Returns:
         The maps.
@@ -73,7 +79,7 @@ def attention_of_report(
     """
     main = attend(-1, "mean", "raw", "rows")
     extent = measure()
-    kinds: Sequence[Any] = ("raw", *FURTHER_MAPS) if maps is None else maps
+    kinds: Sequence[Any] = ("raw", *further) if maps is None else maps
     computed, omitted, sentences = [main], [], []
     for kind in kinds:
         if kind == "raw":

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -11,7 +11,13 @@ from model_understanding.attention.capture.layout import with_known_layout
 from model_understanding.attention.capture.query_key import QueryKeyReading, read_query_key
 from model_understanding.attention.capture.reducers import Axis
 from model_understanding.attention.capture.weights import CapturedAttention
-from model_understanding.attention.for_report import Extent, MapChoice, attention_of_report
+from model_understanding.attention.for_report import (
+    FURTHER_MAPS,
+    MOST_CELLS,
+    Extent,
+    MapChoice,
+    attention_of_report,
+)
 from model_understanding.attention.keep import (
     AxisChoice,
     Keep,
@@ -26,7 +32,15 @@ from model_understanding.attention.keep import (
 from model_understanding.attention.protocol import AttentionMapMethod
 from model_understanding.attention.sides import AttendedTokens, attended_tokens, positions_of, rows_of
 from model_understanding.checks import index_in
-from model_understanding.model.attention_layout import Stack, attention_layout, chosen_stack, listed
+from model_understanding.errors import UnsupportedModelError
+from model_understanding.model.attention_layout import (
+    Stack,
+    attention_layout,
+    chosen_stack,
+    listed,
+    sides_of,
+    stacks_of,
+)
 from model_understanding.model.model import Model
 from model_understanding.model.prefixes import read_in_one_pass
 from model_understanding.registry import MAPS
@@ -144,7 +158,7 @@ def attention_for_report(
     queries: Sequence[int] | None = None,
     steps: Tokens | None = None,
 ) -> tuple[AttentionMap, ...]:
-    """Return the maps that a report keeps.
+    """Return the maps that a report keeps; of an encoder–decoder those of each stack, the default one first.
 
     Args:
         model: The model.
@@ -157,23 +171,39 @@ def attention_for_report(
         InputError: A map that was named is unknown.
         UnsupportedModelError: The model has no attention, or one that cannot be read exactly.
     """
-    tokens = len(encoding.tokens[0])
+    main, *others = with_known_layout(model, encoding, lambda: stacks_of(model))
+    bound = MOST_CELLS // (1 + len(others))
 
-    def attend(layer: AxisChoice, head: AxisChoice, map: str | AttentionMapMethod, keep: str) -> AttentionMap:
-        return read_attention(model, encoding, layer, head, map, queries=queries, steps=steps, keep=keep)
+    def maps_of(stack: Stack | None) -> tuple[AttentionMap, ...]:
+        def attend(layer: AxisChoice, head: AxisChoice, map: Any, keep: str) -> AttentionMap:
+            options = {"queries": queries, "steps": steps, "keep": keep, "stack": stack}
+            return read_attention(model, encoding, layer, head, map, **options)
 
-    def extent() -> Extent:
-        layout = attention_layout(model)
-        counts = [layout.heads_of(layer) for layer in layout.layers]
-        return Extent(
-            layers=len(counts),
-            heads=max(counts),
-            rows=tokens if queries is None else len(queries),
-            keys=tokens,
-            is_regular=len(set(counts)) == 1,
-        )
+        def extent() -> Extent:
+            layout, sides = attention_layout(model, stack), sides_of(encoding, stack)
+            counts = [layout.heads_of(layer) for layer in layout.layers]
+            is_of_steps = queries is not None and stack != "encoder"
+            return Extent(
+                layers=len(counts),
+                heads=max(counts),
+                rows=len(queries or ()) if is_of_steps else sides.queries,
+                keys=sides.keys,
+                is_regular=len(set(counts)) == 1,
+                most_cells=bound,
+            )
 
-    return attention_of_report(attend, extent, maps)
+        further = [name for name in FURTHER_MAPS if stack in (None, "encoder") or name != "rollout"]
+        return attention_of_report(attend, extent, maps, further)
+
+    computed, omitted = list(maps_of(main)), list[str]()
+    for stack in others:
+        try:
+            computed += maps_of(stack)
+        except UnsupportedModelError as error:  # the other stacks stand without it
+            omitted.append(error.message)
+    if omitted:
+        computed[0] = replace(computed[0], left_out=(*computed[0].left_out, *omitted))
+    return tuple(computed)
 
 
 def query_key_of(

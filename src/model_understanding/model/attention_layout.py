@@ -260,12 +260,10 @@ def chosen_stack(model: Model, stack: str | None = None) -> Stack | None:
     return stack
 
 
-def readable_stacks(model: Model) -> tuple[Stack | None, ...]:
-    """Return the stacks of a measured model whose attention can be read, the default one first."""
-    layouts = known_layouts(model)
+def stacks_of(model: Model) -> tuple[Stack | None, ...]:
+    """Return the stacks of a measured model, the default one first; ``(None,)`` for one stack."""
     default = chosen_stack(model)
-    others = [stack for stack in STACKS if stack in layouts and stack != default and layouts[stack].layers]
-    return (default, *others)
+    return (default, *(stack for stack in STACKS if stack in known_layouts(model) and stack != default))
 
 
 def attention_layout(model: Model, stack: Stack | None = None) -> AttentionLayout:
