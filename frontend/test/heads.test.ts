@@ -3,11 +3,13 @@ import type { Matrices } from "../src/data/matrices";
 import { blocksOf, gridLayout, rankedLayout, spot, thumbnailAt } from "../src/views/heads/layout";
 import { computedBy, ranked, scoredBy } from "../src/views/heads/rankings";
 
-const map = (layers: number[], heads: number[]) => ({ part: { layers, heads } }) as unknown as Matrices;
+const map = (layers: number[], heads: number[]) =>
+  ({ part: { layers, heads, stack: "" } }) as unknown as Matrices;
 const report = {
   names: ["previous_token", "ablation"],
   meanings: ["weight on the token before", "what is lost"],
   signed: [false, true],
+  stack: "",
   heads: 3,
   scores: [
     [0, 0.1, 0.2, 1, 1.1, 1.2],
@@ -26,6 +28,7 @@ describe("rankings of heads", () => {
     expect(scoredBy(report, map([2], [0]))).toBeUndefined();
     expect(scoredBy(report, map([0, 1], [])), "means are not heads").toBeUndefined();
     expect(scoredBy(null, map([0], [0]))).toBeUndefined();
+    expect(scoredBy({ ...report, stack: "cross" }, map([1], [0])), "heads of another stack").toBeUndefined();
   });
   it("put the highest first, signed ones by magnitude, and cut to the top", () => {
     const [previous, ablation] = scoredBy(report, map([0, 1], [0, 1, 2]))!;
@@ -38,8 +41,8 @@ describe("rankings of heads", () => {
       { spread: 0.5, sink: 0, previous: 0.1 },
       { spread: 0.2, sink: 0.9, previous: 0.3 },
     ];
-    const rankings = computedBy(read, false);
-    expect(computedBy(read, true).map(({ name }) => name)).toEqual(["normalized entropy", "sinks"]);
+    const rankings = computedBy(read, true);
+    expect(computedBy(read, false).map(({ name }) => name)).toEqual(["normalized entropy", "sinks"]);
     expect(rankings.map((ranking) => ranked(ranking, 2, 1))).toEqual([[0], [1], [1]]);
   });
 });

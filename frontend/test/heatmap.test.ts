@@ -19,7 +19,11 @@ const WORDS = [
   "…",
 ];
 const label = (index: number) => WORDS[(index * 7 + (index >> 3)) % WORDS.length];
-const data = (steps = false) => ({ part: { steps } as Attention, rowAxis: { label }, keyAxis: { label } });
+const data = (steps = false) => ({
+  part: { steps, queryName: "query", keyName: "key" } as Attention,
+  rowAxis: { label },
+  keyAxis: { label },
+});
 
 type Box = { text: string; left: number; right: number; top: number; bottom: number };
 

@@ -14,6 +14,10 @@ const NO_SINKS: ReadonlyMap<number, number> = new Map();
 /** A map of attention in form only, so that scores are drawn as attention is. */
 const FORM: Omit<Attention, "rowTable" | "keyTable" | "weights"> = {
   map: "scores",
+  name: "",
+  stack: "",
+  queryName: "source",
+  keyName: "token",
   layers: [],
   heads: [],
   layerWords: "",

@@ -110,7 +110,7 @@ def compare(
         second.attention,
         _map_similarity,
         compare_attention,
-        lambda attention: attention.map,
+        _map_label,
         omissions,
     )
     outputs = tuple(_outputs(first, second, matching))
@@ -213,9 +213,13 @@ def _attribution_similarity(first: Attribution, second: Attribution) -> int:
     return 4 * (first.method == second.method) + 2 * same + (first.parameters == second.parameters)
 
 
+def _map_label(attention: AttentionMap) -> str:
+    return attention.map if attention.stack is None else f"{attention.map} ({attention.stack} attention)"
+
+
 def _map_similarity(first: AttentionMap, second: AttentionMap) -> int:
-    """Return how well two maps correspond, −1 if they are of different kinds."""
-    if first.map != second.map:
+    """Return how well two maps correspond, −1 if they are of different kinds or stacks."""
+    if (first.map, first.stack) != (second.map, second.stack):
         return -1
     return (
         4 * ((first.steps is None) == (second.steps is None))

@@ -324,6 +324,7 @@ def test_scores_of_heads_are_ranked_by_their_names():
         "names": ["sink", "ablation"],
         "meanings": ["weight on sinks", "what is lost"],
         "signed": [False, True],
+        "stack": "",
         "heads": 3,
         "scores": [[0.0, 0.1429, 0.2857, 0.4286, 0.5714, 0.7143], [0.8571, 1.0, 1.143, 1.286, 1.429, 1.571]],
     }

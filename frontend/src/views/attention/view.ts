@@ -78,8 +78,7 @@ export function attentionView(context: Context): HTMLElement | null {
     const plane = planeShown(planes, state);
     const { data, layer, head } = plane;
     const { part, keyAxis } = data;
-    const name = part.isAttention ? "Attention" : `Attention (${part.map})`;
-    replace(title, `${name}: ${planeWords(plane)}`);
+    replace(title, `${part.name}: ${planeWords(plane)}`);
     const meaning = part.isAttention
       ? "where the model attends, not why it made its prediction"
       : "how much tokens contribute to each other, not why the model made its prediction";

@@ -18,8 +18,8 @@ export interface Ranking {
 
 /** The report's scores of a map's heads; undefined if any head has none. */
 export function scoredBy(heads: HeadScores | null, data: Matrices): Ranking[] | undefined {
-  const { layers, heads: headIndices } = data.part;
-  if (!heads || !layers.length || !headIndices.length) return undefined;
+  const { layers, heads: headIndices, stack } = data.part;
+  if (!heads || heads.stack !== stack || !layers.length || !headIndices.length) return undefined;
   const indices = layers.flatMap((layer) => headIndices.map((head) => layer * heads.heads + head));
   if (headIndices.some((head) => head >= heads.heads)) return undefined;
   if (heads.scores.some((scores) => indices.some((index) => scores[index] === undefined))) return undefined;
@@ -38,9 +38,9 @@ const COMPUTED: readonly [string, string, keyof Computed][] = [
   ["previous token", "weight on the previous token", "previous"],
 ];
 
-/** Rankings by scores computed in the page; pooled maps have no previous token. */
-export function computedBy(computed: readonly Computed[], isPooled: boolean): Ranking[] {
-  return COMPUTED.slice(0, isPooled ? 2 : 3).map(([name, meaning, score]) => ({
+/** Rankings by scores computed in the page; pooled maps and cross attention have no previous token. */
+export function computedBy(computed: readonly Computed[], hasPrevious: boolean): Ranking[] {
+  return COMPUTED.slice(0, hasPrevious ? 3 : 2).map(([name, meaning, score]) => ({
     name,
     meaning: `${meaning}, computed from the weights in this page`,
     signed: false,

@@ -287,7 +287,7 @@ export function headsView(context: Context): HTMLElement | null {
         for (let head = 0; head < shown.headCount; head++) computed.push(headScores(shown, loaded, head));
       if (loaded % 3 === 2) draw();
     }
-    if (!scored) rankings = computedBy(computed, shown.part.pooled > 1);
+    if (!scored) rankings = computedBy(computed, shown.part.pooled <= 1 && shown.part.stack !== "cross");
     offer();
     draw();
   };

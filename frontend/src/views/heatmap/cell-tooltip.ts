@@ -22,8 +22,8 @@ export function cellRows(
   const rows: [string, string][] = [];
   if (isPooled(plane)) {
     rows.push(
-      ["from (query)", spanWords(model, data.rowAxis, row)],
-      ["to (key)", spanWords(model, data.keyAxis, key)],
+      [`from (${data.part.queryName})`, spanWords(model, data.rowAxis, row)],
+      [`to (${data.part.keyName})`, spanWords(model, data.keyAxis, key)],
     );
   }
   if (!data.allowed(row, key)) return [...rows, ["weight", "masked: cannot attend"]];

@@ -108,9 +108,10 @@ export function frameOf(data: Labeled, window: Window, width: number, measure: M
 }
 
 /** What the columns and the rows are, above the row labels. */
-function namesOf({ map, steps }: Labeled["part"], isNarrow: boolean): [string, string] {
-  if (map === "scores") return ["token →", "source ↓"];
-  return [isNarrow ? "key →" : "to (key) →", steps ? "step ↓" : isNarrow ? "query ↓" : "from (query) ↓"];
+function namesOf({ map, steps, queryName, keyName }: Labeled["part"], isNarrow: boolean): [string, string] {
+  if (map === "scores") return [`${keyName} →`, `${queryName} ↓`];
+  const columns = isNarrow ? `${keyName} →` : `to (${keyName}) →`;
+  return [columns, steps ? "step ↓" : isNarrow ? `${queryName} ↓` : `from (${queryName}) ↓`];
 }
 
 /** Whole pixels where cells are large enough for it. */

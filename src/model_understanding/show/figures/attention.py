@@ -89,7 +89,8 @@ def attention_figure(attention: AttentionMap, *, theme: Theme = "light") -> Figu
 
 
 def _grid(view: AttentionView, colors: Palette, options: PlotOptions = NO_OPTIONS) -> Grid:
-    by_step = ("from (query), labeled by the generated token", "generated token")
+    query, _ = view.sides
+    by_step = (f"from ({query}), labeled by the generated token", "generated token")
     columns = axis_labels(view.keys)
     return Grid(
         values=view.weights,
@@ -103,8 +104,8 @@ def _grid(view: AttentionView, colors: Palette, options: PlotOptions = NO_OPTION
         row_borders=text_borders(view.rows),
         color=colors.attention,
         signed=False,
-        column_label="to (key)",
-        row_labels=(*(by_step if view.has_steps else ()), "from (query)", "from"),
+        column_label=view.column_name,
+        row_labels=(*(by_step if view.has_steps else ()), f"from ({query})", "from"),
         scale=view.scale_label,
         masked_label=view.masked_label,
         as_percent=view.are_shares,

@@ -140,9 +140,8 @@ def arcs_panel(
             header.draw(axes, colors)
             return
         below = {"va": "top", "fontsize": DETAIL_SIZE, "color": colors.muted}
-        row_title = "generated token" if view.has_steps else "from (query)"
-        axes.text(-0.06, height + 0.07, row_title, ha="right", **below)  # pyright: ignore[reportArgumentType]
-        axes.text(gap + 0.06, height + 0.07, "to (key)", ha="left", **below)  # pyright: ignore[reportArgumentType]
+        axes.text(-0.06, height + 0.07, view.row_name, ha="right", **below)  # pyright: ignore[reportArgumentType]
+        axes.text(gap + 0.06, height + 0.07, view.column_name, ha="left", **below)  # pyright: ignore[reportArgumentType]
         header.draw(axes, colors)
 
     return Panel(

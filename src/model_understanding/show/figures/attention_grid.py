@@ -334,13 +334,12 @@ def _header(
     sink_text = _sink_text(grid)
     handles = [Patch(facecolor=colors.hatch, label=sink_text)] if has_excluded else []
     handles += [Patch(facecolor=colors.masked, label=view.masked_label)] if has_masked else []
-    row_label = "generated token" if view.has_steps else "from (query)"
     rows, keys = view.weights.shape
     plural = "" if len(grid.tiles) == 1 else "s"
     return make_header(
         title=grid.options.titled(f"{attention_name(attention)}: {len(grid.tiles)} heatmap{plural}"),
         details=(
-            f"Rows: {row_label}; columns: to (key); {rows} × {keys} tokens each.",
+            f"Rows: {view.row_name}; columns: {view.column_name}; {rows} × {keys} tokens each.",
             *([sink_text] if sink_text and not has_excluded else []),
         ),
         notes=(*grid.omissions, *view.omissions),

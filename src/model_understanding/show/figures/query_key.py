@@ -81,7 +81,7 @@ def _grid(query_key: QueryKey, colors: Palette, options: PlotOptions) -> Grid:
 def _header(
     query_key: QueryKey, options: PlotOptions, width: float, indent: float, height: float | None = None
 ) -> Header:
-    label = drawable(printable(query_key.tokens.labels()[query_key.query], 30))
+    label = drawable(printable(query_key.rows.labels()[query_key.query], 30))
     omitted = int(query_key.allowed.sum()) - len(_keys(query_key))
     details = [
         "Each row sums to the key's score before masks and biases; the softmax over the scores gives the "

@@ -246,8 +246,8 @@ def _attention(attention: AttentionMap) -> dict[str, Any]:
     keys = [printable(label, 30) for label in view.keys.labels()]
     return {
         "title": attention_title(attention),
-        "row_title": "generated token" if view.has_steps else "from (query)",
-        "key_title": "attends most to (key)" if view.is_attention else "largest contributions (key)",
+        "row_title": view.row_name,
+        "key_title": view.top_title,
         "notes": [*view.omissions, *filter(None, [view.sink_text(keys, "excluded below")])],
         "rows": [
             Row(name=label, entries=(tuple(_key_entry(key, view, peak) for key in top),))
@@ -279,7 +279,7 @@ def _query_key(query_key: QueryKey) -> dict[str, Any]:
     labels = [printable(label, 30) for label in query_key.tokens.labels()]
     weights, scores = query_key.weights, query_key.scores
     allowed = [int(key) for key in np.argsort(-weights, kind="stable") if query_key.allowed[key]]
-    query = f"“{labels[query_key.query]}” (token {query_key.query})"
+    query = f"“{printable(query_key.rows.labels()[query_key.query], 30)}” (token {query_key.query})"
     return {
         "title": f"Query and keys of {query}: layer {query_key.layer}, head {query_key.head}",
         "rows": [

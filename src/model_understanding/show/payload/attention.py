@@ -16,11 +16,14 @@ from model_understanding.show.payload.quantize import (
 from model_understanding.show.payload.reproduce import attention_code
 from model_understanding.show.payload.tables import Tables, pooled_size
 from model_understanding.show.shared.words import (
+    attention_kind,
+    attention_name,
     axis_name,
     format_number,
     format_percent,
     plane_name,
     printable,
+    side_names,
 )
 
 
@@ -76,6 +79,7 @@ def encoded_heads(report: Report, omitted: list[str]) -> dict[str, Any] | None:
         "names": [printable(name, 40) for name in heads.names],
         "meanings": [printable(meaning, 120) for meaning in heads.meanings],
         "signed": list(heads.signed),
+        "stack": heads.stack or "",
         "heads": heads.scores.shape[2],
         "scores": [
             [float(f"{score:.4g}") for score in scores]
@@ -98,7 +102,11 @@ def _attention(
     rows, keys = tables.axis(attention.rows, attention), tables.axis(attention.keys, attention)
     """Return ``Attention`` of the payload's schema, without its sinks."""
     return {
-        "map": printable(attention.map, 40),
+        "map": attention_kind(attention),
+        "name": attention_name(attention),
+        "stack": attention.stack or "",
+        "queryName": side_names(attention)[0],
+        "keyName": side_names(attention)[1],
         "layers": [] if isinstance(attention.layers, str) else list(attention.layers),
         "heads": [] if isinstance(attention.heads, str) else list(attention.heads),
         "layerWords": axis_name("layer", attention.layers),
@@ -133,11 +141,11 @@ def _sinks(attention: AttentionMap) -> dict[str, Any]:
 
 def _omissions(attention: AttentionMap, weights: dict[str, Any], maps: list[AttentionMap]) -> Iterator[str]:
     """Yield what the page omits of a map."""
-    name = f"Attention ({printable(attention.map, 40)}, {_axes_name(attention)})"
+    name = f"Attention ({attention_kind(attention)}, {_axes_name(attention)})"
     for sentence in attention.left_out:
         yield f"{name}: {printable(sentence, 300)}"
     if pooled_size(attention) > 1 and attention.weights.shape[1] > 1:
-        exact = [other for other in maps if other.map == attention.map and pooled_size(other) == 1]
+        exact = [other for other in maps if _is_alike(other, attention) and pooled_size(other) == 1]
         available = "; ".join(map(_axes_name, exact)) or "none of these heads"
         yield f"{name}: individual weights are in this page for {available}."
     if weights["kind"] == "top":
@@ -151,6 +159,10 @@ def _omissions(attention: AttentionMap, weights: dict[str, Any], maps: list[Atte
         f"{name}: weights are rounded by at most {rounding} for display; "
         "Report.save('x.npz', exact=True) keeps every digit."
     )
+
+
+def _is_alike(first: AttentionMap, second: AttentionMap) -> bool:
+    return (first.map, first.stack) == (second.map, second.stack)
 
 
 def _axes_name(attention: AttentionMap) -> str:

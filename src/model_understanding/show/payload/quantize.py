@@ -51,7 +51,12 @@ def distinct_maps(maps: tuple[AttentionMap, ...]) -> tuple[AttentionMap, ...]:
 
 def _contains(whole: AttentionMap, part: AttentionMap) -> bool:
     """Return whether a map is the mean over the heads of another."""
-    if whole.map != part.map or part.heads != "mean" or isinstance(whole.heads, str) or len(whole.heads) < 2:
+    if (
+        (whole.map, whole.stack) != (part.map, part.stack)
+        or part.heads != "mean"
+        or isinstance(whole.heads, str)
+        or len(whole.heads) < 2
+    ):
         return False
     if isinstance(part.layers, str) or isinstance(whole.layers, str) or not {*part.layers} <= {*whole.layers}:
         return False

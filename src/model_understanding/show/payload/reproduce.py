@@ -65,8 +65,10 @@ def attention_code(report: Report, attention: AttentionMap) -> list[str]:
     arguments: dict[str, Any] = {}
     if _is_of_language_model(report):
         arguments |= _continuation(report)
-        if attention.steps is None:
+        if attention.steps is None and attention.stack is None:
             arguments["queries"] = "prompt"
+    if attention.stack is not None:
+        arguments["stack"] = attention.stack
     arguments |= {"kind": attention.map, "layer": _Place("LAYER"), "head": _Place("HEAD")}
     return _code(report, "attention", "compute_attention", arguments, ("plot_attention(attention)",))
 

@@ -252,17 +252,23 @@ def attention_name(attention: AttentionMap) -> str:
     """Return the name of a map, as in ``Attention (rollout)``, with its reduction if there is one."""
     name = "" if attention.map == "raw" else f" ({printable(attention.map, 40)})"
     kept = "" if attention.keep == "rows" else f", {printable(attention.keep.replace(':', ' '), 30)}"
-    return f"{_stack_name(attention).capitalize()}{name}{kept}"
+    return f"{stack_name(attention.stack).capitalize()}{name}{kept}"
 
 
 def attention_kind(attention: AttentionMap) -> str:
     """Return the kind of a map in a list, as in ``rollout`` or ``raw, cross attention``."""
     kind = printable(attention.map, 40)
-    return kind if attention.stack is None else f"{kind}, {_stack_name(attention)}"
+    return kind if attention.stack is None else f"{kind}, {stack_name(attention.stack)}"
 
 
-def _stack_name(attention: AttentionMap) -> str:
-    return "attention" if attention.stack is None else f"{printable(attention.stack, 20)} attention"
+def side_names(attention: AttentionMap) -> tuple[str, str]:
+    """Return what the queries and the keys of a map are called: in cross attention by their side."""
+    return ("decoder", "source") if attention.stack == "cross" else ("query", "key")
+
+
+def stack_name(stack: str | None) -> str:
+    """Return the name of a stack of attention, as in ``cross attention``."""
+    return "attention" if stack is None else f"{printable(stack, 20)} attention"
 
 
 def plane_name(attention: AttentionMap, layer: int | None = None, head: int | None = None) -> str:

@@ -450,11 +450,9 @@ def _print_attention(attention: AttentionMap, console: Console, sinks: SinkMode 
         console.print(Text(line, style="dim"))
     table = plain_table()
     labels = [printable(label, _LABEL) for label in view.rows.labels()[:_MAX_ROWS]]
-    name = "generated token" if view.has_steps else "from (query)"
-    table.add_column(name, overflow="fold", max_width=_LABEL)
-    width = _width_beside(console, (name, *labels))
-    title = "attends most to (key)" if view.is_attention else "largest contributions (key)"
-    table.add_column(title, overflow="fold", width=width)
+    table.add_column(view.row_name, overflow="fold", max_width=_LABEL)
+    width = _width_beside(console, (view.row_name, *labels))
+    table.add_column(view.top_title, overflow="fold", width=width)
     for row, label in enumerate(labels):
         entries = [(key.label, view.format_weight(key.value)) for key in top_keys(view, row)]
         style = "dim italic" if view.rows.special[row] else ""

@@ -14,7 +14,13 @@ from model_understanding.results.attention_sinks import (
     SinkMode,
     without_sinks,
 )
-from model_understanding.show.shared.words import format_number, format_percent, printable, share_list
+from model_understanding.show.shared.words import (
+    format_number,
+    format_percent,
+    printable,
+    share_list,
+    side_names,
+)
 from model_understanding.tokens import Level, Tokens
 
 MAX_CELLS = 2**25  # of a matrix that can be drawn; longer texts are shown pooled
@@ -33,6 +39,7 @@ class AttentionView:
         rows: Tokens that label the rows: the queries, or the tokens generated from them.
         keys: Tokens that label the columns.
         has_steps: Whether the rows are labeled by generated tokens.
+        sides: What queries and keys are called.
         weights: The weights to draw, shape ``(Q, K)``.
         mask: Which cells have a value, shape ``(Q, K)``.
         sinks: Dominant columns: the attention sinks of raw attention.
@@ -48,6 +55,7 @@ class AttentionView:
     rows: Tokens
     keys: Tokens
     has_steps: bool
+    sides: tuple[str, str]
     weights: Float[np.ndarray, "queries keys"]
     mask: Bool[np.ndarray, "queries keys"]
     sinks: tuple[int, ...]
@@ -67,6 +75,21 @@ class AttentionView:
     def are_shares(self) -> bool:
         """Whether the weights are shares of a row: raw attention, or rescaled rows."""
         return self.is_attention or self.mode == "renormalized"
+
+    @property
+    def row_name(self) -> str:
+        """What a row is: ``from (query)``, or a generated token."""
+        return "generated token" if self.has_steps else f"from ({self.sides[0]})"
+
+    @property
+    def column_name(self) -> str:
+        """What a column is: ``to (key)``."""
+        return f"to ({self.sides[1]})"
+
+    @property
+    def top_title(self) -> str:
+        """The title of the largest weights of each row."""
+        return f"{'attends most to' if self.is_attention else 'largest contributions'} ({self.sides[1]})"
 
     @property
     def scale_label(self) -> str:
@@ -155,6 +178,7 @@ def attention_view(
         rows=folded.rows,
         keys=folded.keys,
         has_steps=folded.steps is not None,
+        sides=side_names(attention),
         weights=without_sinks(matrix, columns) if mode == "renormalized" else matrix,
         mask=folded.mask,
         sinks=columns,

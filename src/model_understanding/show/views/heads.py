@@ -1,12 +1,18 @@
 """Attention heads in the order of a score."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from model_understanding.results import AttentionMap, HeadScores, RankedHead
-from model_understanding.show.shared.words import format_entry, format_number, format_percent, printable
+from model_understanding.show.shared.words import (
+    format_entry,
+    format_number,
+    format_percent,
+    printable,
+    stack_name,
+)
 
 _KEYS = 2  # keys with the largest mean weight that are listed
 
@@ -83,7 +89,8 @@ def scored_heads(scores: HeadScores, count: int = 5, index: int = 0) -> HeadsVie
     """
     ranking = scores.ranking(scores.names[index])
     listed, meaning = ranking[:count], scores.meanings[index]
-    return _view(listed, [()] * len(listed), scores.signed[index], meaning, None, len(ranking) - len(listed))
+    view = _view(listed, [()] * len(listed), scores.signed[index], meaning, None, len(ranking) - len(listed))
+    return view if scores.stack is None else replace(view, by=f"{view.by} ({stack_name(scores.stack)})")
 
 
 def _view(

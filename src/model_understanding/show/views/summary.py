@@ -42,6 +42,7 @@ from model_understanding.show.shared.words import (
     model_name,
     prediction_label,
     printable,
+    stack_name,
     target_label,
     target_value,
     warning_text,
@@ -257,7 +258,8 @@ def _of_prediction(prediction: Prediction) -> Iterator[str]:
 
 
 def _of_heads(heads: HeadScores) -> Iterator[str]:
-    yield f"Head scores: {', '.join(heads.names)}"
+    of_stack = "" if heads.stack is None else f" ({stack_name(heads.stack)})"
+    yield f"Head scores{of_stack}: {', '.join(heads.names)}"
     yield _quoted(heads.tokens)
     for name in heads.names[:_MOST]:
         top = (
@@ -285,7 +287,7 @@ def _of_query_key(query_key: QueryKey) -> Iterator[str]:
     labels = query_key.tokens.labels()
     yield (
         f"Query and keys: layer {query_key.layer}, head {query_key.head}, "
-        f"query {printable(labels[query_key.query], 30)} (token {query_key.query})"
+        f"query {printable(query_key.rows.labels()[query_key.query], 30)} (token {query_key.query})"
     )
     yield _quoted(query_key.tokens)
     order = np.argsort(-query_key.weights, kind="stable")[:_MOST]
