@@ -427,7 +427,15 @@ export interface Reading {
 }
 
 export interface Attention {
+  /** Its kind, and the stack of an encoder–decoder; maps of one kind belong together. */
   readonly map: string;
+  /** Its name in a title. */
+  readonly name: string;
+  /** Which stack of an encoder–decoder it is of; else empty. */
+  readonly stack: string;
+  /** What the tokens that attend are called. */
+  readonly queryName: string;
+  readonly keyName: string;
   /** The layer of each block of weights; empty for one reduction over layers. */
   readonly layers: readonly (number)[];
   /** The head of each plane of a block; empty for one reduction over heads. */
@@ -464,6 +472,8 @@ export interface HeadScores {
   readonly meanings: readonly (string)[];
   /** Whether a score ranks by its size. */
   readonly signed: readonly (boolean)[];
+  /** Which stack of an encoder–decoder the heads are of; else empty. */
+  readonly stack: string;
   /** How many a layer has. */
   readonly heads: number;
   /** Of each name, layer by layer, in four digits. */

@@ -62,7 +62,8 @@ class FlowReader(AttentionReader):
             raise UnsupportedModelError(
                 f"The map {self.name} follows tokens through one stack of layers, and the decoder of "
                 f"{model.name} also attends to its encoder.",
-                hint=f"Use stack='encoder', or kind='raw' or 'value_weighted' with stack={sides.stack!r}.",
+                hint="Use stack='encoder', or kind='raw' or kind='value_weighted' with "
+                f"stack={sides.stack!r}.",
             )
         require_attention_in_every_layer(model, self.name, stack=sides.stack)
         super().__init__(model, sides)
@@ -222,7 +223,7 @@ def flow_map(
             )
         with guarded(model.module, gradients=reader.leaf_layer is not None):
             _, logits = captured_forward(reader, text)
-            matrices = reader.matrices(logits[0, -1].max())
+            matrices = reader.matrices(_likeliest(model, logits))
             if len(layers) > 1:
                 matrices = [computed(matrix, length) for matrix in matrices]
             start = torch.zeros((len(positions), length), device=model.device, dtype=torch.float32)
@@ -236,6 +237,13 @@ def flow_map(
         mask = _reachable(positions, length, attends_ahead=reader.attends_ahead)
         masks.append(torch.nn.functional.pad(mask, padding))
     return CapturedAttention(torch.stack(weights), torch.stack(masks).to(weights[0].device))
+
+
+def _likeliest(model: Model, logits: Float[Tensor, "1 positions classes"]) -> Float[Tensor, ""]:
+    """Return the largest logit; the sum over the positions of a model that answers at several at once."""
+    if model.is_language_model or logits.shape[1] == 1:
+        return logits[0, -1].max()
+    return logits[0].amax(dim=-1).sum()
 
 
 def _reachable(queries: Sequence[int], tokens: int, *, attends_ahead: bool) -> Bool[Tensor, "queries tokens"]:

@@ -26,6 +26,7 @@ class GradientWeightedReader(FlowReader):
     """
 
     name = "gradient_weighted"
+    stacks = (None, "encoder", "decoder")
     per_target = True
     adds_identity = True
 
@@ -76,9 +77,9 @@ class GradientWeighted:
     r"""How relevant each token below is to each token of a layer, for the model's most likely answer.
 
     ``R ← R + Ā R``, ``Ā = mean_heads max(0, ∇A ⊙ A)``, ``R`` below the start the identity. Gradients are of
-    the logit of the likeliest class, or of the likeliest next token. ``∇A_qk`` is the inner product of the
-    gradient at the head's output with the value, so no weights enter the graph: one forward and one backward
-    pass, O(layers · Q · tokens²) for Q rows.
+    the logit of the likeliest class or next token, or of their sum where there is one at each position.
+    ``∇A_qk`` is the inner product of the gradient at the head's output with the value, so no weights enter
+    the graph: one forward and one backward pass, O(layers · Q · tokens²) for Q rows.
 
     Args:
         start_layer: The lowest layer followed; if it is also the chosen layer, one layer alone.

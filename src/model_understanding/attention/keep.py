@@ -219,8 +219,9 @@ def kept_of(
             f"Only the {largest} of each row {'is' if reducer.count == 1 else 'are'} kept{share}."
         )
     elif isinstance(reducer, Pooled) and reducer.size > 1:
-        keys = keys.blocks(reducer.size)
-        positions = range(len(attended.queries)) if queries is None else queries
+        keys = keys.blocks(reducer.size, range(attended.first_key, attended.first_key + len(keys)))
+        of_rows = range(len(attended.queries)) if queries is None else queries
+        positions = [attended.first_query + position for position in of_rows]
         produced = [position + 1 for position in positions]
         steps = None if steps is None else steps.blocks(reducer.size, produced)
         rows = rows.blocks(reducer.size, positions)

@@ -227,14 +227,15 @@ def query_key_of(
         UnsupportedModelError: The model has no attention, or its queries and keys cannot be found.
     """
     started = time.perf_counter()
-    tokens = encoding.tokens[0]
-    query = index_in(query, len(tokens), "query token", "the text")
-    encoding = read_in_one_pass(model, encoding, "Queries and keys come", [query])
+    position = index_in(query, len(encoding.tokens[0]), "query token", "the text")
+    encoding = read_in_one_pass(model, encoding, "Queries and keys come", [position])
 
     def read() -> tuple[AttendedTokens, Stack | None, int, int, int, QueryKeyReading]:
         own = chosen_stack(model, stack)
         layout, attended = attention_layout(model, own), attended_tokens(model, encoding, own)
-        (row,) = rows_of(attended, encoding, [query])
+        # From the end of the stack's own queries, where negative.
+        (row,) = [len(attended.queries) + query] if query < 0 else rows_of(attended, encoding, [position])
+        row = index_in(row, len(attended.queries), "query token", "this attention")
         own_layer = layout.layer_of(layer)
         own_head = index_in(head, layout.heads_of(own_layer), "head")
         reading = read_query_key(model, encoding, own_layer, own_head, row, own)

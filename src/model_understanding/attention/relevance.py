@@ -49,7 +49,8 @@ def relevance_of(
 
     A language model's answer is read at the positions before the tokens predicted. A classifier's is read
     where it pools: the positions of the last layer at which its logits have a gradient, each with its
-    share of the gradient's norm; a target that is a function of the outputs likewise.
+    share of the gradient's norm; that of a model with logits at several positions where the target's value
+    has one, and so for a target that is a function of the outputs.
 
     Args:
         runner: The runner.
@@ -144,6 +145,9 @@ def _flow(
     if runner.is_language_model:
         for entry in entries:
             start[entry.target, entry.position] += abs(entry.weight)
+    elif logits.shape[1] > 1:
+        for target in range(len(values)):
+            start[target] = _pooled_positions(reader, values[target])
     else:
         # Of all logits, weighted: a plain sum of a softmax's inputs can cancel.
         weights = torch.linspace(-1, 1, logits.shape[-1] + 1, device=logits.device, dtype=torch.float32)[1:]

@@ -40,7 +40,6 @@ from model_understanding.attention.capture.recognition import (
 )
 from model_understanding.attention.capture.record import Recorder, recorded_text
 from model_understanding.errors import UnsupportedModelError
-from model_understanding.model.attention_layout import AttentionSite
 from model_understanding.model.metering import count_forward
 from model_understanding.model.operations import PRODUCTS
 from model_understanding.text.encoding import Encoding
@@ -223,20 +222,18 @@ class AttentionCapture(TorchFunctionMode):
     def _next_layer(self, heads: int, plane: Plane) -> int | None:
         """Count a layer of some heads; return its index if it is to be read."""
         reader = self._reader
-        site = self._next_site()
-        if site is not None and plane != self._sides.of(site.stack).plane:
-            self._unexpected = f"expected attention of another shape than {plane[0]} × {plane[1]}"
+        sites, index = reader.layout.sites, reader.layers_seen
+        site = sites[index] if index < len(sites) else None
+        expected = site or (sites[-1] if sites else None)
+        if expected is not None and plane != self._sides.of(expected.stack).plane:
+            return None  # attention of a form that is not read, whose size is by chance that of another stack
+        reader.layers_seen += 1
         if site is None or not reader.layout.reads(site):
             return None
         if heads != site.heads:
             self._unexpected = f"expected {site.heads} heads in layer {site.layer}, found {heads}"
             return None
         return site.layer if reader.layers is None or site.layer in reader.layers else None
-
-    def _next_site(self) -> AttentionSite | None:
-        sites, index = self._reader.layout.sites, self._reader.layers_seen
-        self._reader.layers_seen += 1
-        return sites[index] if index < len(sites) else None
 
     def _is_rearranged(self, result: Any) -> bool:
         return (

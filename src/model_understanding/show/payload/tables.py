@@ -1,5 +1,6 @@
 """The token sequences of a page, each stored once, and positions in them."""
 
+import re
 from typing import Any, NamedTuple
 
 from model_understanding.results import AttentionMap, Report
@@ -7,6 +8,8 @@ from model_understanding.show.shared.runs import highlighted_runs
 from model_understanding.show.shared.units import unit_groups
 from model_understanding.show.shared.words import printable
 from model_understanding.tokens import Tokens, visible_text
+
+_BLOCK = re.compile(r"(\d+)(?:–(\d+))?")
 
 
 class AxisPositions(NamedTuple):
@@ -51,13 +54,23 @@ class Tables:
         """
         size = pooled_size(attention)
         if size > 1:
-            for positions in self._spans:
+            for positions in (*self._spans, *_spans_named(tokens, len(self.tables[0]))):
                 blocks = self.tables[0].select(positions).blocks(size, positions)
                 if blocks.pieces == tokens.pieces:
                     starts = range(0, len(positions), size)
                     ends = [positions[min(start + size, len(positions)) - 1] for start in starts]
                     return AxisPositions(0, [positions[start] for start in starts], ends)
         return AxisPositions(*self.locate(tokens), [])
+
+
+def _spans_named(blocks: Tokens, count: int) -> list[range]:
+    """Return the positions that the names of blocks span: of ``4–7`` and ``8`` those from 4 to 8."""
+    matches = [_BLOCK.fullmatch(piece) for piece in blocks.pieces]
+    named = [match for match in matches if match is not None]
+    if not named or len(named) < len(matches):
+        return []
+    first, last = int(named[0][1]), int(named[-1][2] or named[-1][1])
+    return [range(first, last + 1)] if first <= last < count else []
 
 
 def _positions_in(table: Tokens, tokens: Tokens) -> list[int] | None:
