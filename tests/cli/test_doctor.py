@@ -19,7 +19,7 @@ def test_everything_is_looked_at(command: Callable) -> None:
     assert outcome.code == 0
     assert {
         "Python", "model-understanding", "torch", "transformers", "typer", "devices", "disk", "cache",
-        "hub cache", "demo:sentiment", "demo:smollm2", "fonts", "chromium",
+        "hub cache", "demo:sentiment", "demo:smollm2", "demo:minilm", "fonts", "chromium",
     } <= checks.keys()  # fmt: skip
     assert checks["torch"]["detail"] == metadata.version("torch")
 

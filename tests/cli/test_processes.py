@@ -47,7 +47,7 @@ def test_a_mistake_exits_with_two(process: Callable) -> None:
     outcome = process("explain", "demo:sentimnt", TEXT)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == (
-        "error: Unknown demo model 'demo:sentimnt'. Allowed: demo:sentiment, demo:smollm2.\n"
+        "error: Unknown demo model 'demo:sentimnt'. Allowed: demo:sentiment, demo:smollm2, demo:minilm.\n"
         "hint: Pass one of these names.\n"
     )
 

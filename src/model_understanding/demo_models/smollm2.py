@@ -1,10 +1,9 @@
 """The source of ``demo:smollm2``, and the cache folder of its converted files."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-from model_understanding.demo_models.packaged_model import PackagedModel, converted_folder
+from model_understanding.demo_models.packaged_model import PackagedModel, cache_root, converted_folder
 
 SMOLLM2 = PackagedModel(
     name="demo:smollm2",
@@ -18,16 +17,6 @@ SMOLLM2 = PackagedModel(
     folder_bytes=273_000_000,
     folder="smollm2-135m-instruct-1",
 )
-
-
-def cache_root() -> Path:
-    """Return the folder of downloaded models: ``MODEL_UNDERSTANDING_CACHE``, or the user's cache folder."""
-    override = os.environ.get("MODEL_UNDERSTANDING_CACHE")
-    if override:
-        return Path(override).expanduser().absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("model-understanding", appauthor=False))
 
 
 def folder(*, progress: Callable[[str, float | None], None] | None = None) -> Path:
