@@ -15,6 +15,7 @@ from model_understanding.targets.names import (
     MASKED_LM,
     MULTIPLE_CHOICE,
     QUESTION_ANSWERING,
+    RERANKING,
     SEQ2SEQ_LM,
     SEQUENCE_CLASSIFICATION,
     SIMILARITY,
@@ -28,6 +29,7 @@ from model_understanding.visualizers.language_model import GenerativeModelVisual
 from model_understanding.visualizers.masked_lm import MaskedLMVisualizer
 from model_understanding.visualizers.multiple_choice import MultipleChoiceVisualizer
 from model_understanding.visualizers.question_answering import QuestionAnsweringVisualizer
+from model_understanding.visualizers.reranker import RerankerVisualizer
 from model_understanding.visualizers.seq2seq import Seq2SeqVisualizer
 from model_understanding.visualizers.similarity import SimilarityVisualizer
 from model_understanding.visualizers.token_classification import TokenClassificationVisualizer
@@ -43,6 +45,7 @@ _CLASSES: dict[str, type[Visualizer]] = {
     MULTIPLE_CHOICE: MultipleChoiceVisualizer,
     SIMILARITY: SimilarityVisualizer,
     ZERO_SHOT_CLASSIFICATION: ZeroShotClassificationVisualizer,
+    RERANKING: RerankerVisualizer,
 }
 
 
@@ -85,6 +88,10 @@ def visualizer(
 def visualizer(
     name_or_model: Any = None, *, task: Literal["zero-shot-classification"], **options: Any
 ) -> ZeroShotClassificationVisualizer: ...
+@overload
+def visualizer(
+    name_or_model: Any = None, *, task: Literal["reranking", "text-ranking"], **options: Any
+) -> RerankerVisualizer: ...
 @overload
 def visualizer(name_or_model: Any = None, *, task: str | None = None, **options: Any) -> Visualizer: ...
 def visualizer(name_or_model: Any = None, *, task: str | None = None, **options: Any) -> Visualizer:
