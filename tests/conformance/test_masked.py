@@ -12,7 +12,28 @@ from model_understanding import MaskedLMVisualizer
 from model_understanding.text.masks import mask_positions
 from model_understanding.text.tokenization import tokenize
 
+_OTHERS = (
+    "distilbert",
+    "electra",
+    "mpnet",
+    "eurobert",
+    "big_bird",
+    "convbert",
+    "xlm",
+    "funnel",
+    "roformer",
+    "camembert",
+)
 NAMES = tuple(tiny_masked.ARCHITECTURES)
+NO_ATTENTION = (
+    "deberta-v2",
+    "fnet",
+    "convbert",
+    "bart",
+    "funnel",
+    "longformer",
+)  # or none that eager code gives
+NO_LENS = ("bart", "longformer", "xlm")
 TEXTS = (
     tiny_masked.TEXT,
     "Don't call it {}!",
@@ -20,6 +41,14 @@ TEXTS = (
     "{}{} was a king once upon a time.",
 )
 MAIN = ("bert", "roberta", "xlm-roberta", "deberta-v2", "modernbert", "esm")
+
+
+def each(*without):
+    """Return names as parameters: one of each family by default, all with ``--full``."""
+    names = [name for name in NAMES if name not in without]
+    return pytest.mark.parametrize(
+        "name", [pytest.param(name, marks=[pytest.mark.full] if name in _OTHERS else []) for name in names]
+    )
 
 
 def visualizer_of(name):
@@ -40,7 +69,7 @@ def logits_by_hand(name, inputs):
         return tiny_masked.build(name)(**inputs).logits[0]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each()
 @pytest.mark.parametrize("text", TEXTS)
 def test_answers_are_the_softmax_at_the_masks(name, text):
     visualizer, masked, encoding, positions = read(name, text)
@@ -53,7 +82,7 @@ def test_answers_are_the_softmax_at_the_masks(name, text):
     assert [set(row) for row in filling.top_ids.tolist()] == [set(row) for row in best.indices.tolist()]
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "bert-padded"])
+@each("bert-padded")
 def test_answers_are_those_of_transformers_fill_mask(name):
     visualizer = visualizer_of(name)
     fill = pipeline("fill-mask", model=tiny_masked.build(name), tokenizer=visualizer.tokenizer, top_k=10)
@@ -64,7 +93,7 @@ def test_answers_are_those_of_transformers_fill_mask(name):
     assert oracles.close(filling.top_probabilities[0], [entry["score"] for entry in expected], 1e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each("bart", "longformer")  # captum hooks one call of one table: BART has two, Longformer pads
 def test_saliency_of_each_mask_is_captums_gradient_of_its_log_probability(name):
     visualizer, text, encoding, positions = read(name, TEXTS[0])
     found = visualizer.compute_saliency(text, method="saliency")
@@ -106,7 +135,7 @@ def test_one_token_against_another_is_the_difference_of_their_values(name, quant
     assert np.abs(found.scores[0] - (embeddings * gradients[0]).sum(-1).numpy()).max() <= 1e-5 * terms
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each()
 def test_removed_words_become_masks_and_masks_stay(name):
     visualizer, text, encoding, positions = read(name, TEXTS[2])
     tokens = encoding.tokens[0]
@@ -127,7 +156,7 @@ def test_removed_words_become_masks_and_masks_stay(name):
     assert all(tokens.special[position] for position in positions)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each()
 def test_alone_is_batched(name):
     visualizer = visualizer_of(name)
     texts = [tiny_masked.text_of(name, text) for text in (*TEXTS, TEXTS[0])]
@@ -141,7 +170,7 @@ def test_alone_is_batched(name):
         assert oracles.close(found.scores, alone.scores, 2e-5)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("deberta-v2", "fnet", "convbert")])
+@each(*NO_ATTENTION)
 def test_attention_at_the_mask_is_the_eager_models(name):
     visualizer, text, encoding, _ = read(name, TEXTS[0])
     found = visualizer.compute_attention(text, layer="all", head="all")
@@ -156,7 +185,7 @@ def test_attention_at_the_mask_is_the_eager_models(name):
     assert oracles.close(found.weights, expected, 1e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each(*NO_LENS)
 def test_the_lens_ends_with_the_models_answer_at_each_mask(name):
     visualizer, text, _, positions = read(name, TEXTS[0])
     lens, filling = visualizer.compute_logit_lens(text), visualizer.predict(text)
@@ -177,7 +206,7 @@ def test_the_first_layer_of_the_lens_is_the_head_over_the_embeddings():
             assert oracles.close(found, rows.topk(5).values)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each()
 @pytest.mark.parametrize("masking", ["token", "word-l2r"])
 def test_pseudo_log_likelihood_is_a_pass_for_each_masked_token(name, masking):
     visualizer = visualizer_of(name)

@@ -83,6 +83,42 @@ ARCHITECTURES = {
         {**SMALL, "attention_type": "original_full", "bos_token_id": 2, "eos_token_id": 3},
     ),
     "convbert": Architecture(_WP, hf.ConvBertConfig, {**SMALL, "embedding_size": 32, "head_ratio": 2}),
+    "xlm": Architecture(
+        _RB,
+        hf.XLMConfig,
+        {
+            "emb_dim": 32,
+            "n_layers": 3,
+            "n_heads": 4,
+            "max_position_embeddings": 96,
+            "n_langs": 1,
+            "pad_index": 1,
+        },
+    ),
+    "bart": Architecture(
+        _RB,
+        hf.BartConfig,
+        {
+            "d_model": 32,
+            "encoder_layers": 2,
+            "decoder_layers": 2,
+            "encoder_attention_heads": 4,
+            "decoder_attention_heads": 4,
+            "encoder_ffn_dim": 48,
+            "decoder_ffn_dim": 48,
+            "max_position_embeddings": 96,
+            "bos_token_id": 0,
+            "eos_token_id": 2,
+            "decoder_start_token_id": 2,
+            "forced_eos_token_id": None,
+        },
+    ),
+    "funnel": Architecture(
+        _WP, hf.FunnelConfig, {"d_model": 32, "block_sizes": [1, 1], "n_head": 4, "d_head": 8, "d_inner": 48}
+    ),
+    "longformer": Architecture(_RB, hf.LongformerConfig, {**_ROBERTA, "attention_window": 8}),
+    "roformer": Architecture(_WP, hf.RoFormerConfig, {**SMALL, "embedding_size": 32, "rotary_value": False}),
+    "camembert": Architecture(_XR, hf.CamembertConfig, _ROBERTA),
     "fnet": Architecture(_WP, hf.FNetConfig, {**SMALL, "tpu_short_seq_length": 96}),
 }
 WITHOUT_ATTENTION = ("fnet", "convbert")  # Fourier mixing; half of ConvBERT's heads are convolutions

@@ -52,8 +52,8 @@ def test_a_text_without_a_mask_is_refused_with_what_works(call):
     text = "The film was wonderful."
     message = refused(getattr(masked(), call), text)
     assert message == (
-        "The text 'The film was wonderful.' has no mask token. Write [MASK] in the place of a word, or mask a "
-        "word of the text: visualizer.mask(text, word) returns such a text."
+        "The text 'The film was wonderful.' has no mask token. Write [MASK] in the place of a word, or mask "
+        "a word of the text: visualizer.mask(text, word) returns such a text."
     )
     assert masked().predict(masked().mask(text, "wonderful")).positions.tolist() == [
         masked().predict("The film was [MASK].").positions[0]

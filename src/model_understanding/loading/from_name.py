@@ -16,11 +16,12 @@ from model_understanding.loading.supported import (
     VISUALIZERS,
     check_model,
     check_tokenizer,
+    has_masked_head,
     refuse_other_task,
     task_of_architecture,
 )
 from model_understanding.loading.text_encoder import load_text_encoder
-from model_understanding.targets.names import CAUSAL_LM, SIMILARITY, TASKS
+from model_understanding.targets.names import CAUSAL_LM, MASKED_LM, SIMILARITY, TASKS
 
 
 def load_by_name(name: str, tokenizer: Any, task: str, options: LoadingOptions) -> LoadedModel:
@@ -110,6 +111,8 @@ def detect_task(name: str, options: LoadingOptions) -> str:
         task = task_of_architecture(str(architecture), config)
         if task is not None:
             return task
+        if has_masked_head(str(architecture), config):
+            return MASKED_LM
     raise InputError(
         f"Cannot determine the task of {name!r}: its config names no architecture with a head.",
         hint=f"Pass task=… (--task): one of {', '.join(TASKS)}.",

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from model_understanding.errors import InputError
 from model_understanding.loading.options import LoadingOptions, resolve_device, resolve_dtype
@@ -38,7 +39,7 @@ VISUALIZERS = {
     MASKED_LM: ("MaskedLMVisualizer", "a masked language model"),
     SEQ2SEQ_LM: ("Seq2SeqVisualizer", "an encoder–decoder language model"),
     MULTIPLE_CHOICE: ("MultipleChoiceVisualizer", "a multiple choice model"),
-    SIMILARITY: ("SimilarityVisualizer", "an encoder of texts"),
+    SIMILARITY: ("SimilarityVisualizer", "a text encoder"),
 }
 """The class that explains models of each task, and what they are."""
 
@@ -70,6 +71,29 @@ def task_of_architecture(architecture: str, config: Any) -> str | None:
     return next((task for task in tasks if architecture.endswith(HEADS[task])), None)
 
 
+def is_of_task(architecture: str, config: Any, task: str) -> bool:
+    """Return whether a transformers class is of a task; BART and XLM fill in masks besides their own task.
+
+    Args:
+        architecture: The name of the class.
+        config: Its config.
+        task: The task.
+    """
+    fills_masks = task == MASKED_LM and architecture in MODEL_FOR_MASKED_LM_MAPPING_NAMES.values()
+    return fills_masks or task_of_architecture(architecture, config) == task
+
+
+def has_masked_head(architecture: str, config: Any) -> bool:
+    """Return whether a checkpoint of a class for pretraining loads as a masked language model.
+
+    Args:
+        architecture: The name of the class, such as ``BertForPreTraining``.
+        config: Its config.
+    """
+    is_masked = getattr(config, "model_type", None) in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    return architecture.endswith("ForPreTraining") and is_masked
+
+
 def refuse_other_task(checkpoint: str, config: Any, task: str | None) -> None:
     """Refuse a checkpoint that would load for a task with an untrained head, or not at all.
 
@@ -85,6 +109,10 @@ def refuse_other_task(checkpoint: str, config: Any, task: str | None) -> None:
         _refuse_search_for_spans(repr(checkpoint), architecture)
         own = task_of_architecture(architecture, config)
         if own == task or (own is None and "For" not in architecture):
+            continue
+        if task in (None, MASKED_LM) and has_masked_head(architecture, config):
+            continue
+        if task is not None and is_of_task(architecture, config, task):
             continue
         is_pretrained = own in _MAKES_HEADS or architecture.endswith("ForPreTraining")
         if task is None:
@@ -135,7 +163,7 @@ def check_model(model: Any, task: str) -> None:
     own = task_of_architecture(name, config)
     if is_of_transformers:
         _refuse_search_for_spans("The model", name)
-    if is_of_transformers and own != task and task != SIMILARITY:
+    if is_of_transformers and not is_of_task(name, config, task) and task != SIMILARITY:
         if own is None:
             raise InputError(f"{name} is not {VISUALIZERS[task][1]}.", hint=SUPPORTED)
         visualizer, kind = VISUALIZERS[own]
