@@ -21,11 +21,15 @@ GIVEN = {
     "seq2seq-lm": (TEXT, ("--max-new-tokens", "3")),
     "multiple-choice": (TEXT, ("--choice", "a film", "--choice", "a dull plot")),
     "zero-shot-classification": (TEXT, ("--label", "good", "--label", "bad")),
+    "reranking": (TEXT, ("--document", "a film", "--document", "a dull plot")),
+    "sentence-similarity": (TEXT, ("--pair", "a dull plot")),
 }
 INPUTS = {
     "question-answering": ("who lived?", CONTEXT),
     "multiple-choice": (TEXT, ["a film", "a dull plot"]),
     "zero-shot-classification": (TEXT, ["good", "bad"]),
+    "reranking": (TEXT, ["a film", "a dull plot"]),
+    "sentence-similarity": (TEXT, "a dull plot"),
 }
 
 
@@ -35,10 +39,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
     folders: dict[str, str] = {}
 
     def saved(task: str) -> str:
-        name = "entailment" if task == "zero-shot-classification" else task
-        if name not in folders:
-            folders[name] = tiny_kinds.save(name, tmp_path_factory.mktemp(name))
-        return folders[name]
+        if task not in folders:
+            folders[task] = tiny_kinds.save(task, tmp_path_factory.mktemp(task))
+        return folders[task]
 
     return saved
 
@@ -86,7 +89,8 @@ def test_attention_and_estimates(command: Callable, folder: Callable, task: str)
     assert json.loads(outcome.out)["forwards"] >= 1
     outcome = command("attention", folder(task), text, *options, "--json")
     assert outcome.code == 0, outcome.err
-    assert json.loads(outcome.out)["map"] == "raw"
+    maps = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [each["map"] for each in maps] == ["raw"] * (2 if task == "sentence-similarity" else 1)
 
 
 @pytest.mark.parametrize("task", GIVEN)
@@ -179,12 +183,13 @@ def test_the_columns_of_a_file(command: Callable, folder: Callable, tmp_path: Pa
 MISSING = {
     "question-answering": ("needs a context besides the question", "--context TEXT"),
     "multiple-choice": ("needs choices besides the text", "--choice TEXT"),
+    "sentence-similarity": ("needs a second text, or documents to rank", "--pair TEXT, or --document TEXT"),
 }
 
 
 @pytest.mark.parametrize("task", MISSING)
 def test_what_a_kind_needs_besides_a_text(command: Callable, folder: Callable, task: str) -> None:
-    for name in ("explain", "attention", "evaluate"):
+    for name in ("explain", "evaluate", *(("attention",) if task != "sentence-similarity" else ())):
         outcome = command(name, folder(task), TEXT)
         assert outcome.code == 2
         assert all(words in outcome.err for words in MISSING[task])

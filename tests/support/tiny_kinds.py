@@ -8,6 +8,7 @@ import tiny_masked
 import tiny_models
 import tiny_qa
 import tiny_seq2seq
+import tiny_similarity
 import tiny_taggers
 import torch
 from transformers import AutoModelForMultipleChoice, AutoModelForSequenceClassification
@@ -20,12 +21,17 @@ CLASS_OF = {
     "masked-lm": "MaskedLMVisualizer",
     "seq2seq-lm": "Seq2SeqVisualizer",
     "multiple-choice": "MultipleChoiceVisualizer",
+    "sentence-similarity": "SimilarityVisualizer",
+    "zero-shot-classification": "ZeroShotClassificationVisualizer",
+    "reranking": "RerankerVisualizer",
 }
+OWN = tuple(task for task in CLASS_OF if task not in ("zero-shot-classification", "reranking"))
+"""Tasks that a model's class or folder says."""
 
 
 @cache
 def build(task: str) -> Any:
-    """Return a tiny model of a task; ``entailment`` is a classifier of text pairs."""
+    """Return a tiny model of a task."""
     match task:
         case "sequence-classification":
             return tiny_models.build("bert")
@@ -39,11 +45,14 @@ def build(task: str) -> Any:
             return tiny_masked.build("bert")
         case "seq2seq-lm":
             return tiny_seq2seq.build("t5")
+        case "sentence-similarity":
+            return tiny_similarity.encoder("bert")
     torch.manual_seed(0)
     if task == "multiple-choice":
         return AutoModelForMultipleChoice.from_config(tiny_models.build("bert").config).eval()
     config = type(tiny_models.build("bert").config)(**tiny_models.build("bert").config.to_dict())
-    config.id2label = {0: "contradiction", 1: "neutral", 2: "entailment"}
+    names = ("relevance",) if task == "reranking" else ("contradiction", "neutral", "entailment")
+    config.id2label = dict(enumerate(names))
     config.label2id = {label: index for index, label in config.id2label.items()}
     return AutoModelForSequenceClassification.from_config(config).eval()
 
@@ -66,6 +75,8 @@ def tokenizer_of(task: str) -> Any:
 
 def save(task: str, folder: Path) -> str:
     """Save the tiny model of a task, and return its folder."""
+    if task == "sentence-similarity":
+        return str(tiny_similarity.save_folder(folder))
     build(task).save_pretrained(folder)
     tokenizer_of(task).save_pretrained(folder)
     return str(folder)

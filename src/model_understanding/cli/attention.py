@@ -171,13 +171,15 @@ def attention(
         with Steps() as steps:
             steps("Importing torch and transformers")
             MAPS.load(map_name)  # an unknown name is reported before a model is loaded
-            check = partial(model_input.check, language_model_options=by_name)
+            check = partial(model_input.check, language_model_options=by_name, of_one_text=True)
             visualizer = load_visualizer(choice, steps, check, model_input.refined)
             if visualizer.task in GENERATING:
                 question |= model_input.generation()
             steps("Reading the attention")
             result = visualizer.compute_attention(model_input.of(visualizer, content), **question)
-        output.write(result, data)
+        maps = result if isinstance(result, tuple) else (result,)  # of each text that is read by itself
+        for number, attention_map in enumerate(maps, start=1):
+            output.numbered(number, len(maps)).write(attention_map, data)
 
 
 def _saved_map(file: str, layer: str | None, head: str | None) -> AttentionMap:

@@ -140,7 +140,7 @@ def _text_of(row: Row, columns: Columns) -> SourceText | None:
         return None
     cells: list[tuple[Any, str | None]] = [(value, column)]
     cells += [(values.get(name), name) for name in (columns.pair, columns.continuation) if name is not None]
-    choices = [
+    choices: list[tuple[Any, str]] = [
         (choice, name)
         for name in columns.choices
         for choice in (values[name] if isinstance(values.get(name), list) else [values.get(name)])

@@ -27,8 +27,21 @@ from model_understanding.targets.names import (
     ZERO_SHOT_CLASSIFICATION,
 )
 
-TaskName = StrEnum("TaskName", {kind.replace("-", "_").upper(): kind for kind in KINDS})
-"""The task that a model is loaded for."""
+
+class TaskName(StrEnum):
+    """What a model is explained as."""
+
+    SEQUENCE_CLASSIFICATION = SEQUENCE_CLASSIFICATION
+    CAUSAL_LM = CAUSAL_LM
+    TOKEN_CLASSIFICATION = TOKEN_CLASSIFICATION
+    QUESTION_ANSWERING = QUESTION_ANSWERING
+    MASKED_LM = MASKED_LM
+    SEQ2SEQ_LM = SEQ2SEQ_LM
+    MULTIPLE_CHOICE = MULTIPLE_CHOICE
+    SIMILARITY = SIMILARITY
+    ZERO_SHOT_CLASSIFICATION = ZERO_SHOT_CLASSIFICATION
+    RERANKING = RERANKING
+
 
 MODELS_OF = {
     SEQUENCE_CLASSIFICATION: "classifiers",
@@ -51,6 +64,8 @@ _OF_ONE_KIND = {
     "source_language": SEQ2SEQ_LM,
     "target_language": SEQ2SEQ_LM,
     "pooling": SIMILARITY,
+    "similarity": SIMILARITY,
+    "activation": RERANKING,
 }
 """Options that only the class of one task takes."""
 
@@ -98,7 +113,9 @@ class ModelChoice:
         multi_label: Whether each of its labels is judged by itself.
         source_language: Language of an encoder–decoder's sources.
         target_language: Language of its outputs.
-        pooling: How an encoder's hidden states become one embedding.
+        pooling: How an encoder's hidden states become one embedding; several ways separated by commas.
+        similarity: How two embeddings are compared.
+        activation: How a reranker's output becomes a score.
     """
 
     name: Annotated[
@@ -155,7 +172,21 @@ class ModelChoice:
     pooling: Annotated[
         str | None,
         _option_of_kind(
-            "Similarity: how an embedding is made of hidden states.", "the checkpoint's", metavar="NAME"
+            "Similarity: mean, cls, max, … of the hidden states.",
+            "the checkpoint's",
+            metavar="NAME",
+        ),
+    ] = None
+    similarity: Annotated[
+        str | None,
+        _option_of_kind(
+            "Similarity: cosine, dot, euclidean or manhattan.", "the checkpoint's", metavar="NAME"
+        ),
+    ] = None
+    activation: Annotated[
+        str | None,
+        _option_of_kind(
+            "Reranker: identity, sigmoid or tanh of its output.", "the checkpoint's", metavar="NAME"
         ),
     ] = None
 
@@ -241,6 +272,8 @@ def _loading_options(choice: ModelChoice) -> dict[str, Any]:
 def _options_of_kind(choice: ModelChoice) -> dict[str, Any]:
     """Return the options that the class of one kind takes, as far as they are given."""
     values = {name: getattr(choice, name) for name in _OF_ONE_KIND}
+    if choice.pooling is not None and "," in choice.pooling:
+        values["pooling"] = tuple(name.strip() for name in choice.pooling.split(","))
     return {name: value for name, value in values.items() if value not in (None, False)}
 
 

@@ -278,8 +278,9 @@ class ModelInput:
 
         text, task = source.readable(), task_of(visualizer)
         pair = self.pair if source.pair is None else source.pair
-        if task in _CHOICES and (pair is None or task != SIMILARITY):
-            return (text, list(source.choices or getattr(self, _CHOICES[task])))
+        choices = source.choices or (getattr(self, _CHOICES[task]) if task in _CHOICES else ())
+        if choices:
+            return (text, list(choices))
         if self.mask is not None:
             text = visualizer.mask(text, self.mask)
         if pair is not None:
@@ -304,12 +305,19 @@ class ModelInput:
             return ZERO_SHOT_CLASSIFICATION
         return RERANKING if task == SEQUENCE_CLASSIFICATION and self.documents else task
 
-    def check(self, task: str, language_model_options: Mapping[str, bool] | None = None) -> None:
+    def check(
+        self,
+        task: str,
+        language_model_options: Mapping[str, bool] | None = None,
+        *,
+        of_one_text: bool = False,
+    ) -> None:
         """Refuse options that do not apply to a task, and a missing one that it needs.
 
         Args:
             task: What the model is explained as.
             language_model_options: Further options for language models only, and whether each is given.
+            of_one_text: Whether a model that compares two texts can be asked about one.
 
         Raises:
             InputError: An option applies to other tasks, or one is missing.
@@ -331,7 +339,8 @@ class ModelInput:
         for option, (is_given, tasks) in options.items():
             if is_given and task not in tasks:
                 raise _other_task(option, tasks, task)
-        self._require(task)
+        if not (of_one_text and task == SIMILARITY):
+            self._require(task)
 
     def _require(self, task: str) -> None:
         """Raise InputError if a model of a task needs more than a text."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -129,6 +129,15 @@ class AttentionOutput:
     view: str
     sinks: Any
     score: "type[HeadScoreMethod] | None" = None
+
+    def numbered(self, number: int, count: int) -> "AttentionOutput":
+        """Return where one of several maps is written.
+
+        Args:
+            number: The number of the map, from 1.
+            count: How many maps there are.
+        """
+        return replace(self, paths=tuple(numbered(path, number, count) for path in self.paths))
 
     def write(self, attention: "AttentionMap", data: TextIO) -> None:
         """Save a map, then print it: a reader may close the pipe early.

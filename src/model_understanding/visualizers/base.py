@@ -72,6 +72,10 @@ class Visualizer(PlotsSaliency):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.runner.model.loaded.provenance.model!r})"
 
+    def analyze(self, *text: Any, **options: Any) -> Any:
+        """Return a report of a text."""
+        raise NotImplementedError
+
     def compute_attention(self, *text: Any, **options: Any) -> Any:
         """Return an attention map of a text."""
         raise NotImplementedError

@@ -86,6 +86,10 @@ def visualizer(
 ) -> SimilarityVisualizer: ...
 @overload
 def visualizer(
+    name_or_model: Any = None, *, task: Literal["reranking", "text-ranking"], **options: Any
+) -> RerankerVisualizer: ...
+@overload
+def visualizer(
     name_or_model: Any = None, *, task: Literal["zero-shot-classification"], **options: Any
 ) -> ZeroShotClassificationVisualizer: ...
 @overload
@@ -137,12 +141,10 @@ def class_of(task: str) -> type[Visualizer]:
     >>> class_of("fill-mask").__name__
     'MaskedLMVisualizer'
     """
-    kind = _CLASSES.get(task_named(task) or "")
+    kind = task_named(task)
     if kind is None:
-        raise InputError(
-            f"The task {task!r} is not supported.", hint=f"Supported tasks: {', '.join(_CLASSES)}."
-        )
-    return kind
+        raise InputError(f"The task {task!r} is not supported.", hint=f"Supported tasks: {', '.join(KINDS)}.")
+    return _CLASSES[kind]
 
 
 def task_of(visualizer: Visualizer) -> str:
@@ -179,6 +181,6 @@ def _detected(given: Any, options: dict[str, Any]) -> str:
         raise InputError(
             f"Cannot determine the task of a {type(core).__name__}: it has no head, or its class does not "
             "name the task.",
-            hint=f"Pass task=…: one of {', '.join(_CLASSES)}; or pooling='mean' for the similarity of texts.",
+            hint=f"Pass task=…: one of {', '.join(KINDS)}; or pooling='mean' for the similarity of texts.",
         )
     return found
