@@ -89,7 +89,7 @@ def tag_targets(
         target: An entity by index, text or label; a label at a token, a word, or a span; several of these;
             ``None`` or ``"all"`` for every entity.
         against: Another label, which is subtracted at each of a target's tokens; of an entity's type the one
-            for the same part of it.
+            for the same part of it. Of all entities, those with another label are explained.
         quantity: ``logit``, ``log_prob`` or ``prob``.
 
     Returns:
@@ -106,6 +106,10 @@ def tag_targets(
         explained = tuple(entity for item in target for entity in resolver.entities(item))
     else:
         explained = resolver.entities("all" if target is None else target)
+    if against is not None and (target is None or target == "all"):
+        same = entity_labels(tagging.labels, against)
+        others = tuple(entity for entity in explained if not set(entity.indices) <= set(same))
+        explained = others or explained
     return tuple(resolver.target(entity, against, quantity) for entity in explained)
 
 

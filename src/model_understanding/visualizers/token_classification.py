@@ -4,9 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from model_understanding.checks import one_of
 from model_understanding.errors import InputError
-from model_understanding.results import Tagging, Target
+from model_understanding.lens.read import lens_at_positions
+from model_understanding.results import LogitLens, Tagging, Target
 from model_understanding.results.target import QUANTITIES, Quantity
 from model_understanding.targets.classification import ClassName, labels_of
 from model_understanding.targets.entities import AGGREGATIONS, OUTSIDE, Aggregation, tagging_of, units_of
@@ -116,6 +119,12 @@ class TokenClassificationVisualizer(AnsweringVisualizer[TaggedText, TagTarget, T
         one_of(quantity, "quantity", QUANTITIES)
         if against is not None:
             entity_labels(labels_of(self.runner.model.config), against)
+
+    def _lens(self, encoding: Encoding, top: int) -> LogitLens:
+        """Return the label that each layer would give each token."""
+        positions = np.flatnonzero(encoding.tokens[0].segments >= 0).tolist()
+        labels = labels_of(self.runner.model.config)
+        return lens_at_positions(self.runner.model, encoding, positions, labels.__getitem__, top)
 
     def _explained(
         self,

@@ -189,7 +189,7 @@ def _print_title(title: str, console: Console) -> None:
 
 def _print_answer(answer: AnswerView, console: Console) -> None:
     parts = [
-        Text(answer.facts or answer.headline, style="bold"),
+        Text((not answer.has_table and answer.facts) or answer.headline, style="bold"),
         *([Text(answer.model)] if answer.model else []),
     ]
     console.print(Rule(Text("  ·  ").join(parts), align="left"))

@@ -166,6 +166,7 @@ def _lines(result: Result) -> Iterator[str]:
 def _of_answer(report: Report) -> Iterator[str]:
     """Yield what is answered beside the headline: entities, spans, tokens for each mask, choices."""
     answer = answer_view(report)
+    yield answer.facts if answer.has_table else ""
     groups: dict[str, list[str]] = {}
     for row in answer.rows if answer.has_table else ():
         groups.setdefault(row.group, []).append(row.words)
@@ -173,7 +174,6 @@ def _of_answer(report: Report) -> Iterator[str]:
         more = len(rows) - _MOST + (answer.omitted if len(groups) == 1 else 0)
         listed = ", ".join(printable(words, 60) for words in rows[:_MOST])
         yield f"{f'{group}: ' if group else ''}{listed}{f' and {more} more' if more > 0 else ''}"
-    yield answer.facts if answer.has_table else ""
 
 
 def _of_report(report: Report) -> Iterator[str]:
