@@ -12,6 +12,7 @@ from model_understanding.show.figures.heatmap import Grid, axis_labels, heatmap_
 from model_understanding.show.figures.options import NO_OPTIONS, PlotOptions
 from model_understanding.show.shared.colors import Palette, Theme, palette
 from model_understanding.show.shared.words import LENS_NOTE, cautions_of, prediction_label
+from model_understanding.show.views.layers import entry_name, place_word
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +68,7 @@ def _grid(lens: LogitLens, colors: Palette, options: PlotOptions) -> Grid:
         borders=(),
         color=colors.magnitude,
         signed=False,
-        column_label="" if tokens is None else "after token",
+        column_label="" if tokens is None else f"{place_word(lens)} token",
         row_labels=("hidden states", "states"),
         scale="probability of the top prediction",
         masked_label="",
@@ -81,9 +82,8 @@ def _grid(lens: LogitLens, colors: Palette, options: PlotOptions) -> Grid:
 def _header(
     lens: LogitLens, options: PlotOptions, width: float, indent: float, height: float | None = None
 ) -> Header:
-    kind = "token" if int(lens.positions[0]) >= 0 else "class"
     return make_header(
-        title=options.titled(f"Logit lens: top {kind} at each layer"),
+        title=options.titled(f"Logit lens: top {entry_name(lens)} at each layer"),
         details=(LENS_NOTE,),
         cautions=cautions_of(lens),
         width=width,

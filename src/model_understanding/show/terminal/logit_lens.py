@@ -8,7 +8,7 @@ from rich.text import Text
 from model_understanding.results import LogitLens
 from model_understanding.show.shared.words import LENS_NOTE, cautions_of
 from model_understanding.show.terminal.report import add_rest, plain_table, print_cautions
-from model_understanding.show.views.layers import layer_rows, layers_title, position_rows
+from model_understanding.show.views.layers import layer_rows, layers_title, place_word, position_rows
 
 _MAX_POSITIONS = 24
 
@@ -34,7 +34,7 @@ def print_lens(lens: LogitLens, console: Console | None = None) -> None:
 
 def _position_table(lens: LogitLens) -> Table:
     table = plain_table()
-    table.add_column("after token", overflow="fold", max_width=24)
+    table.add_column(f"{place_word(lens)} token", overflow="fold", max_width=24)
     table.add_column("prediction", overflow="fold", max_width=24)
     table.add_column("probability", justify="right")
     table.add_column("top from layer")

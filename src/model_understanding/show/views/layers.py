@@ -12,6 +12,7 @@ from model_understanding.show.shared.words import (
 )
 
 _TOP = 3  # predictions of a layer that are listed
+_AT_TOKENS = ("token-classification", "masked-lm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +74,22 @@ def layer_rows(lens: LogitLens, index: int = -1) -> tuple[LayerRow, ...]:
 def layers_title(lens: LogitLens, index: int = -1) -> str:
     """Return the title of ``layer_rows``, with the token before the prediction."""
     position = int(lens.positions[index])
-    where = (
-        "" if position < 0 else f" after {printable(lens.tokens.labels()[position], 30)} (token {position})"
-    )
-    return f"Prediction at each layer{where}"
+    if position < 0:
+        return "Prediction at each layer"
+    token = printable(lens.tokens.labels()[position], 30)
+    return f"Prediction at each layer {place_word(lens)} {token} (token {position})"
+
+
+def place_word(lens: LogitLens) -> str:
+    """Return where a prediction is: ``after`` a token, or ``at`` the token that has a label or is masked."""
+    return "at" if lens.provenance.task in _AT_TOKENS else "after"
+
+
+def entry_name(lens: LogitLens) -> str:
+    """Return what is predicted: a ``token``, the ``label`` of a token, or a ``class``."""
+    if int(lens.positions[0]) < 0:
+        return "class"
+    return "label" if lens.provenance.task == "token-classification" else "token"
 
 
 def position_rows(lens: LogitLens, count: int) -> tuple[PositionRow, ...]:
