@@ -236,16 +236,20 @@ def ids_of(name: str, source: str = SOURCE, output: str = OUTPUT) -> tuple[Tenso
 
 
 def _call(model: Any, source: Tensor, decoder: Tensor) -> Tensor:
-    mask = torch.ones_like(source)
-    return model(input_ids=source, attention_mask=mask, decoder_input_ids=decoder).logits[0]
+    mask = torch.ones_like(source)  # FSMT's decoder is causal without a cache only
+    return model(input_ids=source, attention_mask=mask, decoder_input_ids=decoder, use_cache=False).logits[0]
+
+
+def _tables(model: Any) -> list[Any]:
+    """Return the tables of tokens; FSMT's positions are looked up by ids, too."""
+    tables = [module for module in model.modules() if isinstance(module, torch.nn.Embedding)]
+    return [table for table in tables if "Position" not in type(table).__name__]
 
 
 def logits(model: Any, source: Tensor, decoder: Tensor) -> Tensor:
     """Return the logits of a plain teacher-forced call."""
     with torch.no_grad():
-        return model(
-            input_ids=source, attention_mask=torch.ones_like(source), decoder_input_ids=decoder
-        ).logits[0]
+        return _call(model, source, decoder)
 
 
 def gradients(
@@ -264,14 +268,9 @@ def gradients(
                 return kept[part].clone()
         return None
 
-    # Position tables look up numbers, which equal no ids of these texts.
-    hooks = [m.register_forward_hook(cut) for m in model.modules() if isinstance(m, torch.nn.Embedding)]
+    hooks = [table.register_forward_hook(cut) for table in _tables(model)]
     try:
-        value = read(
-            model(input_ids=source, attention_mask=torch.ones_like(source), decoder_input_ids=decoder).logits[
-                0
-            ]
-        )
+        value = read(_call(model, source, decoder))
     finally:
         for hook in hooks:
             hook.remove()
@@ -317,8 +316,7 @@ def removed(
         changed[0, row] = substitute(module(torch.arange(module.num_embeddings)[None])[0])
         return changed
 
-    tables = [module for module in model.modules() if isinstance(module, torch.nn.Embedding)]
-    hooks = {table: table.register_forward_hook(replace) for table in tables}
+    hooks = {table: table.register_forward_hook(replace) for table in _tables(model)}
     try:
         result = logits(model, source, decoder)
     finally:

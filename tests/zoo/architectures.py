@@ -1,4 +1,4 @@
-"""Every text classifier and language model of transformers, built tiny from its own configuration.
+"""Every text classifier, language model and encoder–decoder of transformers, built tiny from its config.
 
 The sizes of a configuration are made small by name, wherever it has that name; `OPTIONS` holds what an
 architecture needs besides. Weights are random and larger than at initialization, so that answers differ.
@@ -8,14 +8,27 @@ from functools import cache
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    BertConfig,
+    PreTrainedConfig,
+)
 from transformers.models.auto import configuration_auto, modeling_auto
 
-CLASSIFIER, LANGUAGE_MODEL = "sequence-classification", "causal-lm"
+CLASSIFIER, LANGUAGE_MODEL, SEQ2SEQ = "sequence-classification", "causal-lm", "seq2seq-lm"
+_AUTO = {
+    CLASSIFIER: AutoModelForSequenceClassification,
+    LANGUAGE_MODEL: AutoModelForCausalLM,
+    SEQ2SEQ: AutoModelForSeq2SeqLM,
+}
 VOCABULARY = 400
 
 SIZES = {
-    **dict.fromkeys(("vocab_size", "vocab_size_per_layer_input"), VOCABULARY),
+    **dict.fromkeys(
+        ("vocab_size", "vocab_size_per_layer_input", "src_vocab_size", "tgt_vocab_size"), VOCABULARY
+    ),
     **dict.fromkeys(
         ("hidden_size", "d_model", "n_embd", "dim", "embedding_size", "embedding_dim", "emb_dim", "n_embed"),
         32,
@@ -169,14 +182,21 @@ NOT_BUILT = {
 }
 """Architectures that are left out, and why."""
 
+READ_SOUND = (
+    *("audioflamingo3", "glmasr", "granite_speech", "granite_speech_plus", "musicflamingo", "nemo_speechlm"),
+    *("qwen2_audio", "qwen3_asr", "vibevoice_asr", "voxtral", "voxtral_realtime"),
+)
+"""Of the encoder–decoders those that are left out, because their source is no text."""
+
 ARCHITECTURES = [
     (task, model_type)
     for task, names in (
         (CLASSIFIER, modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES),
         (LANGUAGE_MODEL, modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES),
+        (SEQ2SEQ, modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES),
     )
     for model_type in names
-    if model_type not in NOT_BUILT
+    if model_type not in NOT_BUILT and not (task == SEQ2SEQ and model_type in READ_SOUND)
 ]
 
 
@@ -199,14 +219,18 @@ def tiny_config(config_type: type[PreTrainedConfig], **options: Any) -> PreTrain
 @cache
 def tiny_model(task: str, model_type: str) -> torch.nn.Module:
     """Return the model of an architecture, seeded, with weights of standard deviation 0.15."""
-    config = tiny_config(configuration_auto.CONFIG_MAPPING[model_type], **OPTIONS.get(model_type, {}))
+    kind = configuration_auto.CONFIG_MAPPING[model_type]
+    if model_type == "encoder-decoder":
+        config = kind.from_encoder_decoder_configs(tiny_config(BertConfig), tiny_config(BertConfig))
+        config.decoder_start_token_id, config.pad_token_id = 2, 0
+    else:
+        config = tiny_config(kind, **OPTIONS.get(model_type, {}))
     if task == CLASSIFIER:
         config.num_labels = 3
     elif model_type in ("reformer",):
         config.is_decoder = True
     torch.manual_seed(0)
-    auto = AutoModelForSequenceClassification if task == CLASSIFIER else AutoModelForCausalLM
-    model = auto.from_config(config).eval()
+    model = _AUTO[task].from_config(config).eval()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in model.parameters():

@@ -19,6 +19,7 @@ if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "support")]
 
 import numpy as np
+import tiny_seq2seq
 import tiny_tokenizers
 import torch
 
@@ -27,8 +28,9 @@ from model_understanding import (
     LeaveOneOut,
     ModelUnderstandingError,
     ModelVisualizer,
+    Seq2SeqVisualizer,
 )
-from zoo.architectures import ARCHITECTURES, CLASSIFIER, tiny_model
+from zoo.architectures import ARCHITECTURES, CLASSIFIER, LANGUAGE_MODEL, SEQ2SEQ, tiny_model
 
 TEXT, CONTINUATION = "the movie was wonderful but long", " and sad"
 TOLERANCE = 2e-3
@@ -50,7 +52,7 @@ def outcomes(task: str, model_type: str) -> dict[str, str]:
     tokenizer = tiny_tokenizers.roberta_like() if task == CLASSIFIER else tiny_tokenizers.llama_like()
     if tokenizer.mask_token is None:
         tokenizer.mask_token = tokenizer.convert_ids_to_tokens(42)
-    kind: Any = ModelVisualizer if task == CLASSIFIER else GenerativeModelVisualizer
+    kind, checks_of = _KINDS[task]
     found: dict[str, str] = {}
     visualizer: Any = None
 
@@ -80,8 +82,7 @@ def outcomes(task: str, model_type: str) -> dict[str, str]:
     run("load", load)
     if visualizer is None:
         return found
-    checks = _classifier_checks if task == CLASSIFIER else _language_model_checks
-    for name, check in checks(visualizer, model, tokenizer):
+    for name, check in checks_of(visualizer, model, tokenizer):
         run(name, check)
     after = model.state_dict()
     untouched = all(torch.equal(weight, after[name]) for name, weight in before.items())
@@ -213,6 +214,84 @@ def _language_model_checks(
     yield "default method", lambda: _gap(visualizer.compute_saliency(TEXT, target="next"))
     yield "attention", attention
     yield "analyze", analyze
+
+
+def _seq2seq_checks(visualizer: Any, model: Any, tokenizer: Any) -> Iterator[tuple[str, Callable[[], str]]]:
+    source = torch.tensor([tokenizer(TEXT)["input_ids"]])
+    start = visualizer.generate(TEXT, continuation=CONTINUATION)
+    whole = torch.tensor([start.tokens.ids[source.shape[1] :].tolist()])
+    first = start.prompt_length - source.shape[1]  # what the decoder starts with
+
+    def next_log_probs(of: torch.Tensor, decoder: torch.Tensor) -> np.ndarray:
+        return tiny_seq2seq.logits(model, of, decoder)[-1].double().log_softmax(-1).numpy()
+
+    def explain(method: Any, **options: Any) -> Any:
+        return visualizer.compute_saliency(TEXT, continuation=CONTINUATION, method=method, **options)
+
+    def starts() -> str:
+        configured = model.generation_config.decoder_start_token_id
+        return _equal(whole[0, 0], model.config.bos_token_id if configured is None else configured)
+
+    def steps() -> str:
+        made = explain("saliency", per_token=True)
+        wanted = [
+            next_log_probs(source, whole[:, :end])[whole[0, end]] for end in range(first, whole.shape[1])
+        ]
+        return _equal(made.outputs, wanted, made)
+
+    def gradient() -> str:
+        last = whole.shape[1] - 1
+        made = explain("saliency", span=(last - first, last - first + 1))
+        token = int(whole[0, -1])
+        wanted = tiny_seq2seq.gradients(
+            model, source, whole[:, :-1], lambda logits: logits[-1].log_softmax(-1)[token]
+        )
+        return _equal(made.scores[0, :-1], torch.cat([part.norm(dim=-1) for part in wanted]).numpy(), made)
+
+    def leave_one_out() -> str:
+        made = explain(LeaveOneOut(replacement="mask"), span=(0, 1))
+        before, token = whole[:, :first], int(whole[0, first])
+        values, special = next_log_probs(source, before), set(tokenizer.all_special_ids)
+        wanted = np.zeros(source.shape[1])
+        for position, own in enumerate(source[0].tolist()):
+            if own not in special:
+                masked = source.clone()
+                masked[0, position] = tokenizer.mask_token_id
+                wanted[position] = values[token] - next_log_probs(masked, before)[token]
+        return _equal(made.scores[0, : source.shape[1]], wanted, made)
+
+    def generation() -> str:
+        made = visualizer.generate(TEXT, max_new_tokens=4)
+        written = made.tokens.ids[made.prompt_length :].tolist()
+        wanted, decoder = [], whole[:, :first]
+        for _ in written:
+            wanted.append(int(next_log_probs(source, decoder).argmax()))
+            decoder = torch.cat([decoder, torch.tensor([wanted[-1:]])], dim=1)
+        if written == wanted:
+            return "right"
+        raise DifferenceError(f"written {written}, likeliest {wanted}")
+
+    def analyze() -> str:
+        made = visualizer.analyze(TEXT, max_new_tokens=3, show=False, evaluate=False)
+        made.to_json()
+        if not made.attention and not made.provenance.cautions:
+            raise DifferenceError("no attention, and no caution")
+        return "right"
+
+    yield "start", starts
+    yield "steps", steps
+    yield "gradient", gradient
+    yield "leave-one-out", leave_one_out
+    yield "generation", generation
+    yield "default method", lambda: _gap(visualizer.compute_saliency(TEXT, max_new_tokens=3))
+    yield "analyze", analyze
+
+
+_KINDS: dict[str, Any] = {
+    CLASSIFIER: (ModelVisualizer, _classifier_checks),
+    LANGUAGE_MODEL: (GenerativeModelVisualizer, _language_model_checks),
+    SEQ2SEQ: (Seq2SeqVisualizer, _seq2seq_checks),
+}
 
 
 def _equal(values: Any, wanted: Any, made: Any = None) -> str:

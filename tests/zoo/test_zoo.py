@@ -1,4 +1,4 @@
-"""Every text classifier and language model of transformers, built tiny: right, or refused by name."""
+"""Every text classifier, language model and encoder–decoder of transformers, tiny: right or refused."""
 
 import pytest
 
