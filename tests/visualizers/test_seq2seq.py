@@ -9,6 +9,7 @@ import transformers as hf
 from tiny_seq2seq import OUTPUT, SOURCE, ids_of, visualizer_of
 
 from model_understanding import InputError, Report, Seq2SeqVisualizer
+from model_understanding.show.payload.reproduce import attribution_code
 from model_understanding.text.source_and_output import split_of
 
 EMOJI = "Ein König 👨‍👩‍👧"
@@ -53,6 +54,14 @@ def test_a_forced_token_of_the_settings_is_the_language(name, forced):
     named = Seq2SeqVisualizer(model=model, tokenizer=tokenizer, **tiny.BY_NAME[name].languages)
     language = tiny.BY_NAME[name].languages["target_language"]
     assert named.generate(SOURCE, max_new_tokens=2).tokens.pieces[found.prompt_length - 1] == language
+
+
+def test_the_languages_are_in_the_result_and_in_the_code_that_reproduces_it():
+    report = visualizer_of("nllb").analyze(SOURCE, "Der Film", evaluate=False, show=False)
+    again = Report.from_json(report.to_json())
+    assert (again.provenance.source_language, again.provenance.target_language) == ("eng_Latn", "deu_Latn")
+    code = "".join(attribution_code(again, again.attributions[0]))
+    assert "source_language='eng_Latn', target_language='deu_Latn'" in code
 
 
 def test_a_start_token_of_the_settings_is_mbarts_language():

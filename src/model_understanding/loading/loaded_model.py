@@ -23,7 +23,6 @@ class LoadedModel:
         provenance: Where they come from.
         output_tokenizer: Of an encoder–decoder whose outputs are tokenized in another way than its sources,
             the tokenizer of outputs.
-        output_language: The language of outputs that the caller has named.
     """
 
     model: Any
@@ -31,7 +30,6 @@ class LoadedModel:
     task: str
     provenance: Provenance
     output_tokenizer: Any = None
-    output_language: str | None = None
 
     @property
     def device(self) -> torch.device:

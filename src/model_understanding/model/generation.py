@@ -69,7 +69,7 @@ def decoder_start_ids(model: Model) -> tuple[int, ...]:
     if names_languages(tokenizer):
         before, after = added_ids(tokenizer)
         moves_end = not before and _moves_end_to_start(model, after)
-        is_named = model.loaded.output_language is not None
+        is_named = model.loaded.provenance.target_language is not None
         is_set = forced is not None or (start is not None and moves_end)
         if not is_named and not is_set and tokenizer.tgt_lang is None:
             raise InputError(

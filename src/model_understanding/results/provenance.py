@@ -32,6 +32,8 @@ class Provenance(JsonResult):
         seconds: Wall time of the computation.
         cautions: Warnings for the reader, for example "untrained head: this explains random weights".
         is_local: Whether the model was read from a folder or file, which its name alone does not find.
+        source_language: The language that the sources of an encoder–decoder were said to be in, if any.
+        target_language: Likewise, that of its outputs.
 
     >>> Provenance(model="/home/me/models/bert").model, Provenance(model="org/bert").model
     ('bert', 'org/bert')
@@ -50,6 +52,8 @@ class Provenance(JsonResult):
     seconds: float | None = None
     cautions: tuple[str, ...] = ()
     is_local: bool = False
+    source_language: str | None = None
+    target_language: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cautions", tuple(self.cautions))

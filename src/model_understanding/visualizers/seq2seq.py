@@ -102,7 +102,9 @@ class Seq2SeqVisualizer(GenerativeModelVisualizer):
             loaded,
             tokenizer=source_tokenizer(loaded.tokenizer, source_language),
             output_tokenizer=output_tokenizer(outputs, target_language),
-            output_language=target_language,
+            provenance=replace(
+                loaded.provenance, source_language=source_language, target_language=target_language
+            ),
         )
         self.runner = Runner(loaded)
         self._start = decoder_start_ids(self.runner.model)

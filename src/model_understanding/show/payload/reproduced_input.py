@@ -45,7 +45,9 @@ def visualizer_options(report: Report) -> dict[str, Any]:
     """Return how a visualizer must be set up to give the answer of a report."""
     choices = report.answer
     if not isinstance(choices, Choices) or choices.kind != "label" or len(choices.tokens.texts) < 2:
-        return {}
+        names = ("source_language", "target_language")
+        languages = {name: getattr(report.provenance, name) for name in names}
+        return {name: language for name, language in languages.items() if language is not None}
     hypothesis = choices.tokens.texts[1]
     template = hypothesis.replace(choices.label, "{}", 1)
     options: dict[str, Any] = {"hypothesis_template": template} if template != hypothesis else {}

@@ -138,6 +138,8 @@ def provenance_rows(report: Report) -> list[tuple[str, str]]:
         ("architecture", provenance.architecture),
         ("tokenizer", provenance.tokenizer),
         ("task", provenance.task),
+        ("source language", provenance.source_language),
+        ("target language", provenance.target_language),
         ("dtype", provenance.dtype),
         ("device", provenance.device),
         ("attention implementation", provenance.attention_implementation),
