@@ -77,13 +77,17 @@ def compare(
     """
     if isinstance(first, PseudoLikelihood) and isinstance(second, PseudoLikelihood):
         return compare_likelihoods(first, second, names or ("first text", "second text"))
-    names = names or ("first report", "second report")
     for side, report in zip(_SIDES, (first, second), strict=True):
         if not isinstance(report, Report):
             raise InputError(
                 f"The {side} argument must be a Report. Got {type(report).__name__}.",
                 hint="Pass the result of analyze, or Report.load('x.json').",
             )
+    assert isinstance(first, Report)
+    return _compared_reports(first, second, names or ("first report", "second report"))
+
+
+def _compared_reports(first: Report, second: Report, names: tuple[str, str]) -> Comparison:
     sources = _sources(first, second, names)
     matching = match_tokens(*sources)
     alignment = matching.alignment(*sources)

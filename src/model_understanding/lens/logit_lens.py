@@ -87,9 +87,9 @@ def run_layers(model: Model, encoding: Encoding, positions: Sequence[int] | None
         blocks = transformer_blocks(model)
     except UnsupportedModelError as error:
         raise UnsupportedModelError(error.message, hint=HINT) from error
-    is_prefix = positions is not None and model.is_language_model  # its later tokens play no part
-    first = min(positions) if is_prefix else 0
-    encoding = encoding.prefix(max(positions) + 1) if is_prefix else encoding
+    prefix = positions if model.is_language_model else None  # later tokens play no part
+    first = 0 if prefix is None else min(prefix)
+    encoding = encoding if prefix is None else encoding.prefix(max(prefix) + 1)
     tokens = encoding.ids.shape[1]
     final_layers = FinalLayers(module)
     with guarded(module, gradients=False):

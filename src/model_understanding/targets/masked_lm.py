@@ -180,7 +180,7 @@ class _Spelling:
             contrast: The id of the token that it is contrasted with, ``runner-up``, or ``None``.
             quantity: The quantity.
         """
-        likeliest = () if self._likeliest is None else self._likeliest[mask]
+        likeliest = [] if self._likeliest is None else list(self._likeliest[mask])
         token = likeliest[0] if item is None else item
         if contrast == RUNNER_UP:
             contrast = next((other for other in likeliest if other != token), None)

@@ -133,7 +133,7 @@ class MaskedLMVisualizer(AnsweringVisualizer[Text, MaskTarget, MaskFilling]):
         likelihoods: dict[int, Any] = {}
         for group in groups_of_equal_length(read):
             likelihoods |= isolated(measure, group, errors)
-        results = in_place(encodings, [likelihoods[index] for index in range(len(read))])
+        results: list[Any] = in_place(encodings, [likelihoods[index] for index in range(len(read))])
         return results if several else results[0]
 
     def _check_model(self) -> None:

@@ -164,7 +164,7 @@ class RerankerVisualizer(ChoosingVisualizer[Question]):
             return Compared(margins, sigmoid(margins), multi_label=True)
         return Compared(np.tanh(margins) if self.activation == "tanh" else margins, None, quantity="score")
 
-    def _target(self, name: str, documents: int, quantity: Quantity) -> Target:
+    def _target(self, name: str, choices: int, quantity: Quantity) -> Target:
         one_of(quantity, "quantity", QUANTITIES)
         if self._outputs == 1 and quantity != "logit":
             raise InputError(
