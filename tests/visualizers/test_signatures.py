@@ -27,7 +27,7 @@ ORDER = [
     *("continuation", "kind", "scores", "method", "target", "against", "quantity", "layer", "head", "query"),
     *("positions", "queries", "keep", "rank", "per_token", "span", "top", "max_new_tokens"),
     *("alternatives", "evaluate", "metrics", "draws", "seed", "temperature", "top_p", "top_k"),
-    *("replacements", "attribution", "attention", "scores_only"),
+    *("replacements", "attribution", "stack", "attention", "scores_only"),
     *("errors", "progress", "show"),
 ]
 """How the parameters after the text are ordered, of every method that explains a text."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from model_understanding.errors import NumericalError, UnsupportedModelError
 from model_understanding.lens.replay import HINT, FinalLayers
-from model_understanding.model.blocks import Block, entering_states, transformer_blocks
+from model_understanding.model.blocks import Block, answering_blocks, entering_states
 from model_understanding.model.finite import is_finite, require_finite
 from model_understanding.model.guard import guarded
 from model_understanding.model.metering import count_forward
@@ -84,7 +84,7 @@ def run_layers(model: Model, encoding: Encoding, positions: Sequence[int] | None
     """
     module = model.module
     try:
-        blocks = transformer_blocks(model)
+        blocks = answering_blocks(model)
     except UnsupportedModelError as error:
         raise UnsupportedModelError(error.message, hint=HINT) from error
     prefix = positions if model.is_language_model else None  # later tokens play no part
@@ -199,7 +199,7 @@ def _kept_states(
     final_layers: FinalLayers,
 ) -> Iterator[_States]:
     """Keep what enters each block and leaves the last one in a forward pass; the final layers begin there."""
-    kept = _States(positions, tokens)
+    kept = _States(None if blocks[-1].transposed else positions, tokens)
     calls: dict[nn.Module, int] = dict.fromkeys((block.module for block in blocks), 0)
     name = type(model).__name__
 

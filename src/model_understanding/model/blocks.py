@@ -18,7 +18,6 @@ from model_understanding.model.causality import is_causal
 from model_understanding.model.guard import guarded
 from model_understanding.model.model import Model, measured_once
 from model_understanding.model.probes import probe_texts, unchanged_modules
-from model_understanding.text.encoding import Encoding
 
 LAYER_HINT = "Leave out layer to get attributions to the token embeddings."
 
@@ -76,7 +75,7 @@ def transformer_blocks(model: Model) -> tuple[Block, ...]:
     with (
         guarded(model.module, gradients=False),
         unchanged_modules(model.module),
-        _recorded_calls(model.module, probe, lists),
+        _recorded_calls(model.module, probe.ids, lists),
     ):
         model.forward(probe)
     candidates = [path for path, calls in lists.items() if len(calls) == count]
@@ -87,7 +86,46 @@ def transformer_blocks(model: Model) -> tuple[Block, ...]:
             f"hidden states of the text's length, found {len(outermost)}.",
             hint=LAYER_HINT,
         )
-    calls = lists[outermost[0]]
+    return _blocks(lists[outermost[0]])
+
+
+@measured_once
+def answering_blocks(model: Model) -> tuple[Block, ...]:
+    """Return the blocks whose output becomes the logits: of an encoder–decoder those of its decoder.
+
+    They are the members of the last ``ModuleList`` that begins to run on hidden states of what the decoder
+    reads.
+
+    Args:
+        model: The model.
+
+    Returns:
+        The blocks in the order in which they run.
+
+    Raises:
+        UnsupportedModelError: The blocks cannot be located.
+    """
+    if not getattr(model.config, "is_encoder_decoder", False):
+        return transformer_blocks(model)
+    probe = probe_texts(model)[0]
+    lists: dict[str, list[_Call]] = {}
+    with (
+        guarded(model.module, gradients=False),
+        unchanged_modules(model.module),
+        _recorded_calls(model.module, probe.parts()[-1], lists),
+    ):
+        model.forward(probe)
+    outermost = [path for path in lists if not any(path.startswith(f"{other}.") for other in lists)]
+    if not outermost:
+        raise UnsupportedModelError(
+            f"Could not locate the blocks of the decoder of {model.name}: no ModuleList runs on hidden "
+            "states of the length of its text.",
+            hint=LAYER_HINT,
+        )
+    return _blocks(lists[outermost[-1]])
+
+
+def _blocks(calls: list[_Call]) -> tuple[Block, ...]:
     modules = [call.module for call in calls]
     return tuple(
         Block(module, modules[:index].count(module), modules.count(module), call.transposed)
@@ -96,15 +134,15 @@ def transformer_blocks(model: Model) -> tuple[Block, ...]:
 
 
 @contextmanager
-def _recorded_calls(model: nn.Module, probe: Encoding, lists: dict[str, list[_Call]]) -> Iterator[None]:
-    """Record which members of which ``ModuleList`` run on hidden states of the probe's length."""
+def _recorded_calls(model: nn.Module, ids: Tensor, lists: dict[str, list[_Call]]) -> Iterator[None]:
+    """Record which members of which ``ModuleList`` run on hidden states of the length of ids."""
     handles = []
 
     def watch(name: str) -> Any:
         def record(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
             _, states = entering_argument(module, arguments, keywords)
-            if states is not None and states.shape[:-1] in (probe.ids.shape, probe.ids.T.shape):
-                call = _Call(name, module, transposed=states.shape[0] == probe.ids.shape[1])
+            if states is not None and states.shape[:-1] in (ids.shape, ids.T.shape):
+                call = _Call(name, module, transposed=states.shape[0] == ids.shape[1])
                 lists.setdefault(name, []).append(call)
 
         return record
