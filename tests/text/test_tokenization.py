@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizer, PreTrainedTokenizerFast
 
 from model_understanding import InputError, ModelVisualizer
 from model_understanding.text.detokenization import spans_in_decoded
-from model_understanding.text.tokenization import tokenize
+from model_understanding.text.tokenization import ids_between, tokenize
 
 FAMILY = "👨‍👩‍👧"
 
@@ -281,3 +281,10 @@ def test_any_ids_decode_to_spans_in_order_that_cover_the_text():
             assert list(starts) == sorted(starts)
             assert list(ends) == sorted(ends)
             assert {i for start, end in spans for i in range(start, end)} == set(range(len(text)))
+
+
+def test_what_a_tokenizer_adds_between_two_texts():
+    assert ids_between(tiny_tokenizers.wordpiece()) == [3]
+    assert ids_between(tiny_tokenizers.roberta_like()) == [2, 2]
+    assert ids_between(tiny_tokenizers.xlnet_like()) == [4]
+    assert ids_between(tiny_tokenizers.gpt2_like()) == []

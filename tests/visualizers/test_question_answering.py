@@ -11,6 +11,7 @@ from tiny_qa import PAIRS, inputs_of, visualizer_of
 from model_understanding import (
     Failure,
     InputError,
+    LeaveOneOut,
     QuestionAnsweringVisualizer,
     Report,
     UnsupportedModelError,
@@ -247,3 +248,72 @@ def test_heads_that_search_for_the_span_themselves_are_refused_by_name(kind):
     config = made.config_class(vocab_size=len(tokenizer), pad_token_id=5, **sizes)
     with pytest.raises(InputError, match=f"{kind}, .* as {kind}Simple"):
         QuestionAnsweringVisualizer(model=made(config).eval(), tokenizer=tokenizer).predict(PAIRS[0])
+
+
+def test_heads_that_answer_about_pictures_are_refused_by_name():
+    config = transformers.LxmertConfig(
+        **dict.fromkeys(("l_layers", "x_layers", "r_layers"), 1),
+        vocab_size=40,
+        hidden_size=32,
+        num_attention_heads=4,
+        intermediate_size=48,
+    )
+    model = transformers.LxmertForQuestionAnswering(config).eval()
+    with pytest.raises(
+        InputError, match="LxmertForQuestionAnswering, which answers questions about pictures"
+    ):
+        QuestionAnsweringVisualizer(model=model, tokenizer=tiny_tokenizers.wordpiece())
+
+
+def test_hidden_tokens_without_logits_are_not_removed_by_hiding_them():
+    """Splinter adds the least number of its dtype to the logits of hidden tokens."""
+    tokenizer = tiny_tokenizers.roberta_like()
+    torch.manual_seed(0)
+    config = transformers.SplinterConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=48,
+        question_token_id=len(tokenizer) - 1,
+        initializer_range=0.2,
+    )
+    model = transformers.SplinterForQuestionAnswering(config).eval()
+    visualizer = QuestionAnsweringVisualizer(model=model, tokenizer=tokenizer)
+    with pytest.raises(UnsupportedModelError, match="gives hidden tokens no logits"):
+        visualizer.compute_saliency(PAIRS[0], method=LeaveOneOut(replacement="attention"))
+    assessment = visualizer.evaluate(PAIRS[0], method="saliency")
+    assert all(abs(evaluation.value) < 1e3 for evaluation in assessment.evaluations if evaluation.value)
+
+
+def test_a_model_that_looks_for_separators_is_measured_on_pairs():
+    tokenizer = tiny_tokenizers.roberta_like()
+    torch.manual_seed(0)
+    config = transformers.LongformerConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=48,
+        attention_window=8,
+        max_position_embeddings=98,
+        sep_token_id=2,
+        pad_token_id=1,
+        initializer_range=0.2,
+    )
+    model = transformers.LongformerForQuestionAnswering(config).eval()
+    visualizer = QuestionAnsweringVisualizer(model=model, tokenizer=tokenizer)
+    found = visualizer.compute_saliency(PAIRS[0], method="leave_one_out")
+    inputs = dict(tokenizer(*PAIRS[0], return_tensors="pt"))
+    position = int(np.abs(found.scores[0]).argmax())
+    changed = inputs["input_ids"].clone()
+    changed[0, position] = tokenizer.mask_token_id
+    with torch.no_grad():
+        whole, without = (model(**{**inputs, "input_ids": ids}) for ids in (inputs["input_ids"], changed))
+    first, last = found.targets[0].indices
+    drops = [
+        float(whole[key][0, at] - without[key][0, at])
+        for key, at in (("start_logits", first), ("end_logits", last))
+    ]
+    assert found.scores[0, position] == pytest.approx(sum(drops), abs=1e-4)
+    assert visualizer.analyze(PAIRS[0], show=False).evaluations

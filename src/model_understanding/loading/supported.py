@@ -53,6 +53,11 @@ SUPPORTED = (
 _MAKES_HEADS = (CAUSAL_LM, MASKED_LM, SEQUENCE_CLASSIFICATION)
 """Tasks whose checkpoints are often trained further with another head, which is then untrained."""
 _SEARCH_FOR_SPANS = tuple(f"{kind}ForQuestionAnswering" for kind in ("XLNet", "XLM", "Flaubert"))
+_NOT_ABOUT_TEXTS = {
+    f"{kind}ForQuestionAnswering": about
+    for about, kinds in {"pictures": ("Lxmert", "Vilt", "Blip"), "tables": ("Tapas",)}.items()
+    for kind in kinds
+}
 _ONLY_DECODERS = ("ForCausalLM", "LMHeadModel", "GenerationDecoder")
 _TAKES_HEAD = (SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION, QUESTION_ANSWERING, MULTIPLE_CHOICE, CAUSAL_LM)
 
@@ -106,7 +111,7 @@ def refuse_other_task(checkpoint: str, config: Any, task: str | None) -> None:
         InputError: It is such a checkpoint.
     """
     for architecture in getattr(config, "architectures", None) or ():
-        _refuse_search_for_spans(repr(checkpoint), architecture)
+        _refuse_other_questions(repr(checkpoint), architecture)
         own = task_of_architecture(architecture, config)
         if own == task or (own is None and "For" not in architecture):
             continue
@@ -162,7 +167,7 @@ def check_model(model: Any, task: str) -> None:
     is_of_transformers = type(core).__module__.startswith("transformers.")
     own = task_of_architecture(name, config)
     if is_of_transformers:
-        _refuse_search_for_spans("The model", name)
+        _refuse_other_questions("The model", name)
     if is_of_transformers and not is_of_task(name, config, task) and task != SIMILARITY:
         if own is None:
             raise InputError(f"{name} is not {VISUALIZERS[task][1]}.", hint=SUPPORTED)
@@ -172,8 +177,13 @@ def check_model(model: Any, task: str) -> None:
         )
 
 
-def _refuse_search_for_spans(model: str, architecture: str) -> None:
-    """Raise InputError for a head that gives the ends of a few spans, and no logits of each token."""
+def _refuse_other_questions(model: str, architecture: str) -> None:
+    """Raise InputError for heads called question answering that have no start and end logits of tokens."""
+    if architecture in _NOT_ABOUT_TEXTS:
+        raise InputError(
+            f"{model} is {architecture}, which answers questions about {_NOT_ABOUT_TEXTS[architecture]}.",
+            hint=SUPPORTED,
+        )
     if architecture in _SEARCH_FOR_SPANS:
         raise InputError(
             f"{model} is {architecture}, whose head searches for the best spans itself: its tokens have no "

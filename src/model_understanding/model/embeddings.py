@@ -96,8 +96,10 @@ def reads_id_itself(model: Model, token: int) -> bool:
         token: The id.
     """
     text, lookups = probe_texts(model)[0], id_lookups(model)
-    middle = text.ids.shape[1] // 2
     ids = text.ids[0].tolist()
+    special = set(model.tokenizer.all_special_ids)
+    half = len(ids) // 2
+    middle = max((place for place in range(half + 1) if ids[place] not in special), default=half)
     ids[middle] = token
     changed = encoded(model, ids, text.source_length)
     with guarded(model.module, gradients=False), unchanged_modules(model.module):

@@ -7,12 +7,14 @@ from typing import Any
 from torch import nn
 
 from model_understanding.model.model import Model, measured_once
+from model_understanding.targets.names import MULTIPLE_CHOICE, QUESTION_ANSWERING
 from model_understanding.text.encoding import Encoding
-from model_understanding.text.tokenization import added_ids
+from model_understanding.text.tokenization import added_ids, ids_between
 from model_understanding.tokens import Tokens
 
 _ORDINARY_TOKENS = 6  # of each text, before the tokens that the tokenizer adds at the end
 _TOKENS_OF_SECOND = 4
+_OF_PAIRS = frozenset({QUESTION_ANSWERING, MULTIPLE_CHOICE})
 
 
 def probe_texts(model: Model) -> tuple[Encoding, Encoding]:
@@ -21,15 +23,17 @@ def probe_texts(model: Model) -> tuple[Encoding, Encoding]:
     They begin as the tokenizer begins a text, and hold what it adds at the end, since some models read their
     answer there (BART). What it adds at the end is followed by one more ordinary token: a model that copies a
     text's last token elsewhere (MBart) would otherwise look like one that puts a constant there. Where a
-    model reads two sequences, a shorter one of other ordinary tokens follows.
+    model reads two sequences, a shorter one of other ordinary tokens follows. Where it reads pairs, what the
+    tokenizer adds between two texts stands in the middle, which Longformer looks for.
     """
     before, after = _added_ids(model)
+    between = _ids_between(model) if model.task in _OF_PAIRS else []
     ordinary = _ordinary_ids(model)
     count = _ORDINARY_TOKENS + bool(after)
     texts = [ordinary[i * len(ordinary) // (2 * count)] for i in range(2 * count)]
     length, seconds = None, []
     if model.reads_two_sequences:
-        length = len(before) + count + len(after)
+        length = len(before) + count + len(between) + len(after)
         # An output may have a vocabulary of its own.
         known = model.class_count(length) if model.is_language_model else len(ordinary)
         others = [index for index in ordinary if index < known and index not in texts]
@@ -37,7 +41,9 @@ def probe_texts(model: Model) -> tuple[Encoding, Encoding]:
 
     def probe(row: int) -> Encoding:
         own = texts[row::2]
-        first = [*before, *own[:_ORDINARY_TOKENS], *after, *own[_ORDINARY_TOKENS:]]
+        middle = _ORDINARY_TOKENS // 2
+        pair = [*own[:middle], *between, *own[middle:_ORDINARY_TOKENS]]
+        first = [*before, *pair, *after, *own[_ORDINARY_TOKENS:]]
         return encoded(model, [*first, *seconds[row::2]], length)
 
     return probe(0), probe(1)
@@ -90,3 +96,12 @@ def _added_ids(model: Model) -> tuple[list[int], list[int]]:
         return added_ids(model.tokenizer)
     except Exception:  # a tokenizer may be anybody's
         return [], []
+
+
+@measured_once
+def _ids_between(model: Model) -> list[int]:
+    """Return the ids that a model's tokenizer adds between two texts."""
+    try:
+        return ids_between(model.tokenizer)
+    except Exception:  # a tokenizer may be anybody's
+        return []

@@ -38,6 +38,7 @@ _IDS_AT_ONCE = 8192  # differs from the default so that scores stay the same to 
 _MOST_CLASSES = 8  # whose logits are all read where metrics will ask for some of them
 _MOST_LABELS = 2048  # of all explained tokens together, likewise
 _TOLERANCE = 1e-4  # relative change of a value that hidden tokens may still cause
+_MASKED = 1e30  # Splinter adds the least number of its dtype to the logits of hidden tokens
 
 
 def _targets_of_row(targets: Targets, row: int) -> Sequence[Target] | CustomTarget:
@@ -257,6 +258,11 @@ class ModelTokenRemoval:
             self.runner.values(e, self.targets, keep=~hidden) for e in (self.encoding, changed)
         )
         largest = max(float(values.abs().max()), _TOLERANCE)
+        if largest > _MASKED:
+            raise UnsupportedModelError(
+                f"{self.runner.model.name} gives hidden tokens no logits, and the target is one of them.",
+                hint="Pass replacement='default'.",
+            )
         if float((values - other_values).abs().max()) > _TOLERANCE * largest:
             raise UnsupportedModelError(
                 f"The output of {self.runner.model.name} depends on tokens that the attention mask hides.",

@@ -80,6 +80,16 @@ def added_ids(tokenizer: Any) -> tuple[list[int], list[int]]:
     return empty[:count], empty[count:]
 
 
+def ids_between(tokenizer: Any) -> list[int]:
+    """Return the ids that a tokenizer adds between the texts of a pair."""
+    before, after = added_ids(tokenizer)
+    word, pair = (list(tokenizer(*texts, verbose=False)["input_ids"]) for texts in (("a",), ("a", "a")))
+    alone = word[len(before) : len(word) - len(after)]
+    rest = pair[len(before) + len(alone) :]
+    starts = [start for start in range(len(rest)) if rest[start : start + len(alone)] == alone]
+    return rest[: starts[-1]] if starts else []
+
+
 def _encoded(tokenizer: Any, given: Sequence[str | Words], special_tokens: bool) -> Any:
     """Call the tokenizer, with offsets where it reports them."""
     is_split = isinstance(given[0], Words)
