@@ -131,7 +131,7 @@ export function linksView(context: Context): HTMLElement | null {
         const value = side === 1 ? score(other, word) : score(word, other);
         const pair =
           side === 1 ? [links.first[other], links.second[word]] : [links.first[word], links.second[other]];
-        return tooltip.show(event, pair.join(" ↔ "), [["adds to the cosine", formatNumber(value)]]);
+        return tooltip.show(event, pair.join(" ↔ "), [[`adds to the ${links.quantity}`, formatNumber(value)]]);
       },
       pointerleave: () => tooltip.hide(),
       keydown: (event) => {
@@ -155,7 +155,7 @@ export function linksView(context: Context): HTMLElement | null {
     class: "link-heat",
     role: "img",
     tabindex: 0,
-    "aria-label": "Heat map: what each pair of words adds to the cosine",
+    "aria-label": `Heat map: what each pair of words adds to the ${links.quantity}`,
   });
   theme.watch(() => {
     replace(heat, sceneElement(heatShapes(links, theme.colors)));
@@ -267,7 +267,7 @@ function linksExport({ model, theme }: Context, links: Links): Exported {
       ),
     csv: () =>
       csv(
-        ["first", "second", "adds_to_cosine"],
+        ["first", "second", "contribution"],
         scores.flatMap((values, row) => values.map((value, column) => [first[row], second[column], value])),
       ),
     json: () => ({ title, first, second, scores, sum }),

@@ -37,7 +37,7 @@ def links_panel(view: LinksView, colors: Palette) -> Panel:
         signed=True,
         column_label="word of the second text",
         row_labels=("word of the first text", "first text"),
-        scale="adds to the cosine",
+        scale=f"adds to the {view.quantity}",
         masked_label="",
         reach=view.peak,
     )

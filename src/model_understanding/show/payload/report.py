@@ -168,6 +168,7 @@ def _links(report: Report, links: TokenLinks) -> dict[str, Any]:
             for link in view.links
         ],
         "omitted": view.omitted,
+        "quantity": view.quantity,
         "sum": view.sum_text,
         "notes": [*view.notes, *filter(None, [view.method])],
         "python": links_code(report),

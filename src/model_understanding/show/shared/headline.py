@@ -48,7 +48,7 @@ def continuation_facts(generation: Generation) -> str:
 
 def similarity_headline(links: TokenLinks) -> str:
     """Return how similar two texts are, as in ``cosine 0.83``."""
-    return f"cosine {format_number(links.similarity)}"
+    return f"{printable(links.quantity, 40)} {format_number(links.similarity)}"
 
 
 def choice_value(choices: Choices, index: int) -> str:

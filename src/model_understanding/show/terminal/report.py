@@ -359,7 +359,7 @@ def _print_links(view: LinksView, console: Console) -> None:
     table = plain_table()
     for name in ("first text", "second text"):
         table.add_column(name, overflow="fold", max_width=_LABEL)
-    table.add_column("adds to the cosine", justify="right", no_wrap=True)
+    table.add_column(f"adds to the {view.quantity}", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for link in view.links:
         kind = side(signed=True, value=link.score)

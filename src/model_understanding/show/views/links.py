@@ -19,7 +19,7 @@ _MAX_TOKENS = 64  # of a text whose links are drawn word by word; longer ones by
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """Two words, one of each text, and what the pair adds to the cosine.
+    """Two words, one of each text, and what the pair adds to their similarity.
 
     Args:
         row: Index of the word of the first text.
@@ -44,7 +44,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LinksView:
-    """Contributions of pairs of words to the cosine of two texts.
+    """Contributions of pairs of words to the similarity of two texts.
 
     Args:
         title: What is shown.
@@ -56,7 +56,8 @@ class LinksView:
         peak: The contribution with the full color.
         links: The pairs with the largest absolute contributions, largest first.
         omitted: Number of further pairs that are not 0.
-        sum_text: How the contributions and the rest add up to the cosine.
+        quantity: What they add up to: ``cosine``.
+        sum_text: How the contributions and the rest add up to it.
         notes: Sentences about what the reader sees.
         method: How the contributions were computed.
     """
@@ -70,6 +71,7 @@ class LinksView:
     peak: float
     links: tuple[Link, ...]
     omitted: int
+    quantity: str
     sum_text: str
     notes: tuple[str, ...]
     method: str
@@ -109,19 +111,25 @@ def links_view(links: TokenLinks, level: Level | None = None) -> LinksView:
         peak=peak,
         links=found,
         omitted=len(order) - len(found),
-        sum_text=(
-            f"sum of all pairs {format_number(float(links.scores.sum(dtype=np.float64)))} + rest "
-            f"{format_number(links.rest)} = cosine {format_number(links.similarity)}"
-        ),
+        quantity=printable(links.quantity, 40),
+        sum_text=_sum_text(links),
         notes=(
             *(
                 [f"Pairs with a special token add {format_number(of_special)}; they are not listed."]
                 if of_special
                 else []
             ),
-            *(["The rest is what the reference texts add, not a pair of words."] if links.rest else []),
+            *(["The rest is how similar each text is to what remains of the other without its words."] if links.rest else []),
         ),
         method=printable(links.method, 120),
+    )
+
+
+def _sum_text(links: TokenLinks) -> str:
+    gap = f" + completeness gap {format_number(links.gap)}" if links.gap else ""
+    return (
+        f"sum of all pairs {format_number(links.total)} + rest {format_number(links.rest)}{gap} = "
+        f"{printable(links.quantity, 40)} {format_number(links.similarity)}"
     )
 
 
