@@ -336,7 +336,7 @@ export interface AnswerRow {
   readonly opens: number;
 }
 
-/** What pairs of words of two texts add to their cosine. */
+/** What pairs of words of two texts add to their similarity. */
 export interface Links {
   readonly title: string;
   /** Words of the first text. */
@@ -344,13 +344,15 @@ export interface Links {
   readonly second: readonly (string)[];
   readonly specialFirst: readonly (boolean)[];
   readonly specialSecond: readonly (boolean)[];
-  /** What each pair of words adds to the cosine. */
+  /** What each pair of words adds to the similarity. */
   readonly scores: readonly (readonly (number)[])[];
   /** The contribution with the full color. */
   readonly peak: number;
   /** The strongest, strongest first. */
   readonly links: readonly (Link)[];
   readonly omitted: number;
+  /** What the pairs add up to. */
+  readonly quantity: string;
   /** How the pairs and the rest add up. */
   readonly sum: string;
   readonly notes: readonly (string)[];

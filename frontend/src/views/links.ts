@@ -131,7 +131,9 @@ export function linksView(context: Context): HTMLElement | null {
         const value = side === 1 ? score(other, word) : score(word, other);
         const pair =
           side === 1 ? [links.first[other], links.second[word]] : [links.first[word], links.second[other]];
-        return tooltip.show(event, pair.join(" ↔ "), [[`adds to the ${links.quantity}`, formatNumber(value)]]);
+        return tooltip.show(event, pair.join(" ↔ "), [
+          [`adds to the ${links.quantity}`, formatNumber(value)],
+        ]);
       },
       pointerleave: () => tooltip.hide(),
       keydown: (event) => {

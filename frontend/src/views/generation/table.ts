@@ -2,7 +2,7 @@
 
 import type { Context } from "../../context";
 import { clamp } from "../../data/clamp";
-import type { Attribution, Table } from "../../data/payload.generated";
+import type { Attribution } from "../../data/payload.generated";
 import { ScoreMatrix } from "../../data/score-matrix";
 import { short } from "../../data/units";
 import { writtenTokens } from "../../data/written";
@@ -26,15 +26,6 @@ const TOP = 76;
 const SLANTED = 40; // room for the slanted label of the last column
 const LABEL = 12;
 const MAX_PIXELS = 16_000; // of a canvas side, in every browser
-
-/** The first token of the output: of the special tokens before it, all that follow the source's last. */
-function outputStart({ segments, special }: Table, promptLength: number): number {
-  const last = segments.lastIndexOf(0, promptLength - 1);
-  let start = last + 1;
-  // The source ends with special tokens of its own: the output begins after the first of them.
-  if (start < promptLength && special[start]) start++;
-  return Math.min(start, promptLength);
-}
 
 export function tableView(context: Context): HTMLElement | null {
   const { model, store, actions, theme, tooltip, signal } = context;
@@ -98,7 +89,7 @@ export function tableView(context: Context): HTMLElement | null {
     Object.assign(cells.style, { width: `${keys * wide}px`, height: `${rows * CELL}px` });
     drawRows(matrix);
     drawColumns(matrix);
-    const first = matrix.rowAxis.spans.findIndex((span) => span.first >= outputStart(table, promptLength));
+    const first = matrix.rowAxis.spans.findIndex((span) => table.segments[span.first] === 1);
     border.hidden = !sides.length || first < 0;
     border.style.top = `${first * CELL - 1}px`;
     const { palette } = colors;

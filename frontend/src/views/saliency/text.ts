@@ -214,12 +214,14 @@ export function paragraphs(
   const parts = [document.createDocumentFragment()];
   let opened = 0;
   runs.texts.forEach((text, index) => {
-    if (runs.sources[index] > opened) {
-      opened = runs.sources[index];
+    // A token without a place in the text, such as a decoder's start, belongs to its text nevertheless.
+    const token = runs.units[index] < 0 ? -1 : firsts.get(runs.units[index])!;
+    const source = token < 0 ? runs.sources[index] : table.segments[token];
+    if (source > opened) {
+      opened = source;
       // A continuation follows its prompt in the same paragraph.
       if (!goesOn) parts.push(document.createDocumentFragment());
     }
-    const token = runs.units[index] < 0 ? -1 : firsts.get(runs.units[index])!;
     const pill = token >= 0 && (runs.pills[index] || table.special[token]);
     const element =
       token < 0

@@ -15,6 +15,7 @@ from model_understanding.show.payload.quantize import (
 )
 from model_understanding.show.payload.reproduce import attention_code
 from model_understanding.show.payload.tables import Tables, pooled_size
+from model_understanding.show.shared.tasks import side_of
 from model_understanding.show.shared.words import (
     attention_kind,
     attention_name,
@@ -99,11 +100,12 @@ def _of_all_layers(heads: HeadScores) -> Float[np.ndarray, "names layers heads"]
 def _attention(
     report: Report, attention: AttentionMap, weights: dict[str, Any], tables: Tables
 ) -> dict[str, Any]:
-    rows, keys = tables.axis(attention.rows, attention), tables.axis(attention.keys, attention)
     """Return ``Attention`` of the payload's schema, without its sinks."""
+    rows, keys = tables.axis(attention.rows, attention), tables.axis(attention.keys, attention)
+    side = side_of(report, attention)
     return {
-        "map": attention_kind(attention),
-        "name": attention_name(attention),
+        "map": f"{attention_kind(attention)}, {side}" if side else attention_kind(attention),
+        "name": f"{attention_name(attention)} in the {side}" if side else attention_name(attention),
         "stack": attention.stack or "",
         "queryName": side_names(attention)[0],
         "keyName": side_names(attention)[1],

@@ -17,6 +17,7 @@ from model_understanding.show.payload.reproduced_input import (
     visualizer_name,
     visualizer_options,
 )
+from model_understanding.show.shared.tasks import side_of
 
 
 def attribution_code(report: Report, attribution: Attribution) -> list[str]:
@@ -70,7 +71,10 @@ def attention_code(report: Report, attention: AttentionMap) -> list[str]:
     if attention.stack is not None:
         arguments["stack"] = attention.stack
     arguments |= {"kind": attention.map, "layer": _Place("LAYER"), "head": _Place("HEAD")}
-    return _code(report, "attention", "compute_attention", arguments, ("plot_attention(attention)",))
+    plot = ("plot_attention(attention)",)
+    if side_of(report, attention):  # the model reads each text by itself
+        return _code(report, "attention", "compute_attention", arguments, plot, text=attention.keys.texts[0])
+    return _code(report, "attention", "compute_attention", arguments, plot)
 
 
 def links_code(report: Report) -> list[str]:
@@ -154,6 +158,7 @@ def _code(
     plot: tuple[str, ...],
     comment: str = "",
     of_result: bool = False,
+    text: Any = None,
 ) -> list[str]:
     """Return code that calls a method of the report's visualizer and plots what it returns.
 
@@ -165,10 +170,11 @@ def _code(
         plot: The call that shows the result.
         comment: Follows the call.
         of_result: Whether ``plot`` is a call of the result's own, not of the visualizer.
+        text: The text that the method is called with; by default that of the report.
     """
     if report.provenance.model == "unknown":
         return []
-    visualizer, text = visualizer_name(report), ascii(model_input(report))
+    visualizer, text = visualizer_name(report), ascii(model_input(report) if text is None else text)
     method_class = str(arguments.get("method", "")).partition("(")[0]
     imported = f"{visualizer}, {method_class}" if method_class in _CLASSES.values() else visualizer
     options = "".join(f", {name}={value!a}" for name, value in visualizer_options(report).items())
@@ -195,7 +201,7 @@ def _model_argument(provenance: Provenance) -> str:
     """Return what a visualizer is built from: a Hub ID, or a path or model for the reader to fill in."""
     if provenance.is_local:
         return ascii(f"path/to/{provenance.model}")
-    if provenance.model == provenance.architecture:
+    if provenance.model == provenance.architecture.partition(",")[0]:
         return "model=model, tokenizer=tokenizer"
     return ascii(provenance.model)
 

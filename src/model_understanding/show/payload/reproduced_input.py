@@ -43,7 +43,9 @@ def visualizer_name(report: Report) -> str:
 
 def visualizer_options(report: Report) -> dict[str, Any]:
     """Return how a visualizer must be set up to give the answer of a report."""
-    choices = report.answer
+    choices, (architecture, _, pooling) = report.answer, report.provenance.architecture.partition(", ")
+    if _task(report) == "sentence-similarity" and architecture == report.provenance.model:
+        return {"pooling": pooling.removesuffix(" pooling")} if pooling.endswith(" pooling") else {}
     if not isinstance(choices, Choices) or choices.kind != "label" or len(choices.tokens.texts) < 2:
         names = ("source_language", "target_language")
         languages = {name: getattr(report.provenance, name) for name in names}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from model_understanding.results import Attribution, Choices, Report, SpanAnswer, Target
+from model_understanding.results import AttentionMap, Attribution, Choices, Report, SpanAnswer, Target
 from model_understanding.results.target import LANGUAGE_TASKS
 
 _SIDES = MappingProxyType(
@@ -58,6 +58,13 @@ def sides_of(report: Report, attribution: Attribution | None = None) -> tuple[st
             return names[::-1]
         case _:
             return names
+
+
+def side_of(report: Report, attention: AttentionMap) -> str:
+    """Return which of two texts a map is of, where the model reads each by itself; empty otherwise."""
+    texts = attention.keys.texts
+    sides = sides_of(report) if len(texts) == 1 else ()
+    return next((name for name, text in zip(sides, report.texts, strict=False) if texts == (text,)), "")
 
 
 def are_steps(targets: Sequence[Target]) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from model_understanding.comparison.likelihoods import LikelihoodComparison
 from model_understanding.results.pseudo_likelihood import PseudoLikelihood
-from model_understanding.show.shared.runs import Run, highlighted_runs
+from model_understanding.show.shared.runs import Run
 from model_understanding.show.shared.words import (
     cautions_of,
     format_number,
@@ -125,7 +125,7 @@ def likelihood_view(likelihood: PseudoLikelihood, scale: float | None = None) ->
             filter(None, ("nats", _MASKED[likelihood.masking], model_name(likelihood.provenance)))
         ),
         units=units,
-        paragraphs=tuple(part.runs for part in paragraphs_of(highlighted_runs(folded))),
+        paragraphs=tuple(part.runs for part in paragraphs_of(folded)),
         cautions=cautions_of(likelihood),
     )
 

@@ -119,7 +119,11 @@ def links_view(links: TokenLinks, level: Level | None = None) -> LinksView:
                 if of_special
                 else []
             ),
-            *(["The rest is how similar each text is to what remains of the other without its words."] if links.rest else []),
+            *(
+                ["The rest is how similar each text is to what remains of the other without its words."]
+                if links.rest
+                else []
+            ),
         ),
         method=printable(links.method, 120),
     )

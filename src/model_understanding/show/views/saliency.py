@@ -21,7 +21,7 @@ from model_understanding.show.shared.words import (
     target_name,
     target_value,
 )
-from model_understanding.tokens import Level
+from model_understanding.tokens import Level, Tokens
 
 MIN_STRENGTH = 0.06
 """Part of the strongest color below which a unit is not colored."""
@@ -186,7 +186,7 @@ def saliency_view(
         signed=folded.signed,
         signs=sign_meanings(folded.targets[0]),
         units=units,
-        paragraphs=paragraphs_of(highlighted_runs(folded.tokens), sides, is_one=task == "causal-lm"),
+        paragraphs=paragraphs_of(folded.tokens, sides, is_one=task == "causal-lm"),
         peak=_peak(folded),
         notes=(*_notes(units, folded), *_sum_notes(folded, first, last, of_prompt)),
         faded=faded,
@@ -294,19 +294,22 @@ def _value(explained: Attribution, adds_up: bool) -> str:
 
 
 def paragraphs_of(
-    runs: Sequence[Run], sides: Sequence[str] = (), *, is_one: bool = False
+    tokens: Tokens, sides: Sequence[str] = (), *, is_one: bool = False
 ) -> tuple[Paragraph, ...]:
     """Return the runs of each source text.
 
     Args:
-        runs: The runs of all texts, in reading order.
+        tokens: The tokens, folded so that no two tokens split a character.
         sides: What each of two texts is.
         is_one: Whether all are one text: a prompt and its continuation.
     """
+    segments = tokens.segments.tolist()
     paragraphs: list[tuple[int, list[Run]]] = [(0, [])]
-    for run in runs:
-        if run.source > paragraphs[-1][0] and not is_one:
-            paragraphs.append((run.source, []))
+    for run in highlighted_runs(tokens):
+        # A token without a place in the text, such as a decoder's start, belongs to its text nevertheless.
+        source = run.source if run.unit is None else segments[run.unit]
+        if source > paragraphs[-1][0] and not is_one:
+            paragraphs.append((source, []))
         paragraphs[-1][1].append(run)
     return tuple(
         Paragraph(runs=tuple(found), side=sides[source] if source < len(sides) else "")
