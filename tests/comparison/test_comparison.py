@@ -348,7 +348,7 @@ def test_reports_of_two_kinds_are_refused():
         compare(classification(tokens), generation("the", "plot"), names=("a.json", "b.json"))
     assert str(caught.value) == (
         "Cannot compare a report on a classifier (a.json) with one on a language model (b.json). "
-        "Compare two reports on classifiers, or two on language models."
+        "Compare two reports on models of one kind."
     )
 
 

@@ -404,6 +404,8 @@ export interface Attribution {
   readonly sides: readonly (string)[];
   /** What a target is. */
   readonly noun: string;
+  /** The first token of the second of two texts, in the table; -1 none. */
+  readonly second: number;
   /** Pieces of code; every second one is the name of a value chosen in the page: LAYER, HEAD, QUERY, STEP or OTHER. */
   readonly python: readonly (string)[];
 }

@@ -17,7 +17,7 @@ import { scaleSwatches } from "../ui/legend";
 import { bar, bdi, note, numberAt, track } from "../ui/parts";
 import { paintPiece } from "./saliency/text";
 
-const DRAWN = 40; // links that are drawn as lines
+const [DRAWN, SEVERAL] = [40, 12]; // links that are drawn as lines: of a word, of all
 const LEAST = 0.06; // part of the strongest link from which a line is drawn
 const [CELL, LEFT, TOP] = [24, 130, 76]; // of the heat map
 
@@ -70,7 +70,9 @@ export function linksView(context: Context): HTMLElement | null {
     const all = pairsOf(links).filter(({ row, column }) =>
       chosen.word < 0 ? true : (chosen.side === 0 ? row : column) === chosen.word,
     );
-    const drawn = all.slice(0, DRAWN).filter(({ value }) => Math.abs(value) >= LEAST * links.peak);
+    const drawn = all
+      .slice(0, chosen.word < 0 ? SEVERAL : DRAWN)
+      .filter(({ value }) => Math.abs(value) >= LEAST * links.peak);
     replace(
       lines,
       ...drawn.map(({ row, column, value }) => {

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from model_understanding.comparison.alignment import Alignment, Matching, match_tokens
 from model_understanding.results.attribution import Attribution
 from model_understanding.results.serialization import JsonResult
-from model_understanding.results.target import Target
+from model_understanding.results.target import LANGUAGE_TASKS, Target
 from model_understanding.statistics import rank_correlation, top_count, top_overlap
 from model_understanding.tokens import read_only
 
@@ -350,4 +350,4 @@ def _paired_targets(
 
 
 def _is_step(target: Target) -> bool:
-    return len(target.positions) == 1 and target.quantity != "loss"
+    return target.task in LANGUAGE_TASKS and len(target.positions) == 1 and target.quantity != "loss"

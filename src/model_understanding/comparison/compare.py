@@ -11,6 +11,7 @@ from model_understanding.comparison.comparison import Comparison
 from model_understanding.comparison.likelihoods import LikelihoodComparison, compare_likelihoods
 from model_understanding.comparison.outputs import (
     ValuePair,
+    compare_answers,
     compare_evaluations,
     compare_generations,
     compare_predictions,
@@ -18,8 +19,14 @@ from model_understanding.comparison.outputs import (
 from model_understanding.errors import InputError
 from model_understanding.results.attention_map import AttentionMap
 from model_understanding.results.attribution import Attribution
+from model_understanding.results.choices import Choices
+from model_understanding.results.generation import Generation
+from model_understanding.results.mask_filling import MaskFilling
+from model_understanding.results.prediction import Prediction
 from model_understanding.results.pseudo_likelihood import PseudoLikelihood
 from model_understanding.results.report import Report
+from model_understanding.results.span_answer import SpanAnswer
+from model_understanding.results.tagging import Tagging
 from model_understanding.tokens import Tokens
 
 _SIDES = ("first", "second")
@@ -35,6 +42,18 @@ _PROVENANCE_NAMES = {
 _MODEL_FIELDS = ("model", "revision", "architecture")
 _MODEL_SCALE_METRICS = ("comprehensiveness", "sufficiency", "deletion", "insertion")
 _NORMALIZED = "normalized_aopc"
+_KINDS: dict[type, str] = {
+    Prediction: "a classifier",
+    Generation: "a language model",
+    Tagging: "a tagger",
+    SpanAnswer: "a question answering model",
+    MaskFilling: "a masked language model",
+}
+_KINDS_OF_CHOICES = {
+    "choice": "a multiple choice model",
+    "label": "labels by hypothesis",
+    "document": "ranked documents",
+}
 Part = TypeVar("Part", Attribution, AttentionMap)
 PartComparison = TypeVar("PartComparison")
 
@@ -97,12 +116,14 @@ def _compared_reports(first: Report, second: Report, names: tuple[str, str]) -> 
             f"The texts have no token in common: {quoted[0]} ({names[0]}), {quoted[1]} ({names[1]}).",
             hint="Compare reports on the same text, or on texts that share words.",
         )
-    omissions: list[str] = []
+    omissions = list(_other_texts(first, second))
     two_classes = _has_same_two_classes(first, second)
     attributions = _compare_parts(
         "attribution",
-        first.attributions,
-        second.attributions,
+        *(
+            _over_answer(report) if _has_choices(report) else report.attributions
+            for report in (first, second)
+        ),
         _attribution_similarity,
         lambda ours, theirs: compare_attributions(ours, theirs, matching, two_classes=two_classes),
         _attribution_label,
@@ -135,7 +156,7 @@ def _compared_reports(first: Report, second: Report, names: tuple[str, str]) -> 
 
 
 def _without_explanations(report: Report) -> Report:
-    return replace(report, attributions=(), contrasts=None, attention=(), heads=None, lens=None)
+    return replace(report, attributions=(), contrasts=None, attention=(), heads=None, lens=None, links=None)
 
 
 def _has_same_two_classes(first: Report, second: Report) -> bool:
@@ -148,25 +169,52 @@ def _has_same_two_classes(first: Report, second: Report) -> bool:
 
 
 def _sources(first: Report, second: Report, names: Sequence[str]) -> tuple[Tokens, Tokens]:
-    ours, theirs = first.prediction or first.generation, second.prediction or second.generation
+    ours, theirs = (report.prediction or report.generation or report.answer for report in (first, second))
     for source, name in ((ours, names[0]), (theirs, names[1])):
         if source is None:
             raise InputError(
-                f"The report {name} has neither a prediction nor a generation to compare.",
+                f"The report {name} has no prediction, generation or other answer to compare.",
                 hint="Compare reports that analyze returned.",
             )
-    if type(ours) is not type(theirs):
-        kinds = ["a classifier" if report.prediction else "a language model" for report in (first, second)]
+    kinds = [_kind(source) for source in (ours, theirs)]
+    if kinds[0] != kinds[1]:
         raise InputError(
             f"Cannot compare a report on {kinds[0]} ({names[0]}) with one on {kinds[1]} ({names[1]}).",
-            hint="Compare two reports on classifiers, or two on language models.",
+            hint="Compare two reports on models of one kind.",
         )
     return first.tokens, second.tokens
+
+
+def _kind(answer: object) -> str:
+    """Return what a report with this answer is on."""
+    if isinstance(answer, Choices):
+        return _KINDS_OF_CHOICES.get(answer.kind, "choices")
+    return _KINDS[type(answer)]
+
+
+def _has_choices(report: Report) -> bool:
+    return isinstance(report.answer, Choices)
+
+
+def _over_answer(report: Report) -> tuple[Attribution, ...]:
+    """Return the attributions over the text that a report's answer is about: not those of other choices."""
+    return tuple(one for one in report.attributions if one.tokens.texts == report.texts)
+
+
+def _other_texts(first: Report, second: Report) -> Iterator[str]:
+    """Yield that maps of other choices are not compared, if there are some."""
+    for side, report in zip(_SIDES, (first, second), strict=True):
+        count = len(report.attributions) - len(_over_answer(report))
+        if count and isinstance(report.answer, Choices):
+            maps = "the map of another choice" if count == 1 else f"the maps of {count} other choices"
+            yield f"Only the model's own choices are compared, not {maps} of the {side} report."
 
 
 def _outputs(first: Report, second: Report, matching: Matching) -> Iterator[ValuePair]:
     if first.prediction is not None and second.prediction is not None:
         yield from compare_predictions(first.prediction, second.prediction)
+    if first.answer is not None and second.answer is not None:
+        yield from compare_answers(first.answer, second.answer)
     if first.generation is not None and second.generation is not None:
         yield from compare_generations(first.generation, second.generation, matching)
 

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from model_understanding.comparison.alignment import Matching
+from model_understanding.results.choices import Choices
 from model_understanding.results.evaluation import Evaluation
 from model_understanding.results.generation import Generation
+from model_understanding.results.mask_filling import MaskFilling
 from model_understanding.results.prediction import Prediction
+from model_understanding.results.report import Answer
 from model_understanding.results.serialization import JsonResult
+from model_understanding.results.span_answer import SpanAnswer
+from model_understanding.results.tagging import Tagging
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,49 @@ def compare_predictions(first: Prediction, second: Prediction) -> Iterator[Value
             first=None if i is None else _decimal(ours[i]),
             second=None if j is None else _decimal(theirs[j]),
         )
+
+
+def compare_answers(first: Answer, second: Answer) -> Iterator[ValuePair]:
+    """Yield a pair per entity, span, token of a mask or choice, by name: in the order of the first report."""
+    names, values = zip(*(_named_values(answer) for answer in (first, second)), strict=True)
+    quantities = {_quantity_of(answer) for answer in (first, second)}
+    for i, j in paired_names(*names):
+        yield ValuePair(
+            quantity=quantities.copy().pop() if len(quantities) == 1 else "value",
+            first_name=None if i is None else names[0][i],
+            second_name=None if j is None else names[1][j],
+            first=None if i is None else _decimal(values[0][i]),
+            second=None if j is None else _decimal(values[1][j]),
+        )
+
+
+def _named_values(answer: Answer) -> tuple[list[str], list[float]]:
+    """Return what a model answers, and could, each with its value."""
+    match answer:
+        case Tagging():
+            return (
+                [f"{entity.text} {entity.label}" for entity in answer.entities],
+                [entity.probability for entity in answer.entities],
+            )
+        case SpanAnswer():
+            spans = (*answer.spans, answer.no_answer)
+            return [span.text or "no answer" for span in spans], [span.probability for span in spans]
+        case MaskFilling():
+            several = len(answer.positions) > 1
+            names = [
+                f"mask {mask}: {label.strip() or label}" if several else label.strip() or label
+                for mask, labels in enumerate(answer.top_labels, 1)
+                for label in labels
+            ]
+            return names, answer.top_probabilities.ravel().tolist()
+        case Choices():
+            values = answer.values if answer.probabilities is None else answer.probabilities
+            return list(answer.names), values.tolist()
+
+
+def _quantity_of(answer: Answer) -> str:
+    is_value = isinstance(answer, Choices) and answer.probabilities is None
+    return "value" if is_value else "probability"
 
 
 def compare_generations(first: Generation, second: Generation, matching: Matching) -> Iterator[ValuePair]:

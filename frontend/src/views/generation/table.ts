@@ -89,8 +89,8 @@ export function tableView(context: Context): HTMLElement | null {
     Object.assign(cells.style, { width: `${keys * wide}px`, height: `${rows * CELL}px` });
     drawRows(matrix);
     drawColumns(matrix);
-    const first = matrix.rowAxis.spans.findIndex((span) => table.segments[span.first] === 1);
-    border.hidden = !sides.length || first < 0;
+    const first = matrix.rowAxis.spans.findIndex((span) => span.first >= attribution.second);
+    border.hidden = attribution.second < 0 || first < 0;
     border.style.top = `${first * CELL - 1}px`;
     const { palette } = colors;
     const { signed } = attribution;

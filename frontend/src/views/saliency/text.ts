@@ -39,9 +39,9 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
     shownTable = index;
     element.classList.toggle("long", model.payload.tables[index].labels.length > LONG);
     pieces = [];
-    const sides = model.attribution(state)?.sides ?? [];
+    const { sides = [], second = -1 } = model.attribution(state) ?? {};
     const goesOn = index === model.generation?.table && !sides.length;
-    element.replaceChildren(...paragraphs(model.payload.tables[index], pieces, goesOn, sides));
+    element.replaceChildren(...paragraphs(model.payload.tables[index], pieces, goesOn, sides, second));
     markPieces(pieces, model.marks(state));
   };
 
@@ -205,6 +205,7 @@ export function paragraphs(
   pieces: Piece[],
   goesOn: boolean,
   sides: readonly string[] = [],
+  second = -1,
 ): HTMLElement[] {
   const { runs } = table;
   const firsts = new Map<number, number>();
@@ -216,7 +217,7 @@ export function paragraphs(
   runs.texts.forEach((text, index) => {
     // A token without a place in the text, such as a decoder's start, belongs to its text nevertheless.
     const token = runs.units[index] < 0 ? -1 : firsts.get(runs.units[index])!;
-    const source = token < 0 ? runs.sources[index] : table.segments[token];
+    const source = second >= 0 && token >= second ? Math.max(runs.sources[index], 1) : runs.sources[index];
     if (source > opened) {
       opened = source;
       // A continuation follows its prompt in the same paragraph.

@@ -65,7 +65,7 @@ export function saliencyView(context: Context): HTMLElement {
     const count = state.targetEnd - state.target + 1;
     facts.textContent =
       count > 1
-        ? `Sum over ${count} targets${attribution.signed ? "" : " (magnitudes are summed: an upper bound)"}${model.reading(state)?.ofPrompt ? ", scores of the prompt" : ""}. Method: ${attribution.methodWords}.`
+        ? `Sum over ${count} targets${attribution.signed ? "" : " (magnitudes are summed: an upper bound)"}${model.reading(state)?.ofPrompt ? `, scores of the ${attribution.sides[0] ?? "prompt"}` : ""}. Method: ${attribution.methodWords}.`
         : `${target.description} = ${target.outputWords}. Method: ${attribution.methodWords}.`;
   });
   const paintLegend = () => {

@@ -31,7 +31,7 @@ def sources_panel(sources: SourcesView, colors: Palette) -> Panel:
         excluded=()
         if sources.special[units].all()
         else tuple(np.flatnonzero(sources.special[units]).tolist()),
-        borders=(),
+        borders=tuple(np.flatnonzero(units >= sources.second)[:1].tolist()) if sources.second > 0 else (),
         color=colors.signed if sources.signed else colors.magnitude,
         signed=sources.signed,
         column_label="word that it depends on",
@@ -42,6 +42,8 @@ def sources_panel(sources: SourcesView, colors: Palette) -> Panel:
         excluded_label="special tokens, excluded from the color scale",
     )
 
+    row_name = f"token of the {sources.answer}" if sources.by_step else sources.noun
+
     def header(width: float, indent: float) -> Header:
         sides = ["blue: raises the target value  ·  orange: lowers it"] if sources.signed else []
         facts = "  ·  ".join(filter(None, (sources.method, sources.gap)))
@@ -49,7 +51,7 @@ def sources_panel(sources: SourcesView, colors: Palette) -> Panel:
         words = "1 word without a score is" if omitted == 1 else f"{omitted} words without a score are"
         left_out = [f"{words} not shown"] if omitted else []
         return make_header(
-            title=f"What each {'token of the answer' if sources.by_step else sources.noun} is based on",
+            title=f"What each {row_name} is based on",
             details=[f"{sources.title}, as shares of each row", facts, *left_out, *sides],
             cautions=(),
             handles=grid.handles(colors),

@@ -130,6 +130,7 @@ def report_content(report: Report) -> dict[str, Any]:
         "cautions": cautions_of(report),
         "maps": [_map_part(shown, lists_targets=shown.sources is not by_step) for shown in maps],
         "steps": _step_rows(steps, by_step),
+        "answer_name": "answer" if by_step is None else by_step.answer,
         "omitted_steps": max(0, len(steps) - _MAX_STEPS),
         "has_sources": by_step is not None and len(by_step.rows) == len(steps),
         "attention": [_attention(attention) for attention in report.main_attention],

@@ -84,7 +84,8 @@ def comparison_payload(comparison: Comparison) -> dict[str, Any]:
         "tables": [encoded_table(base.first), encoded_table(base.second)],
         "pairs": base.pairs.ravel().tolist(),
         "kinds": list(base.kinds()),
-        "continues": comparison.first.generation is not None,
+        "continues": comparison.first.generation is not None
+        and comparison.first.provenance.task != "seq2seq-lm",
         "outputs": [
             _named(change.label, change.first, change.second, change.difference)
             for change in view.outputs[:_MAX_OUTPUTS]

@@ -21,7 +21,7 @@ from model_understanding.show.payload.parts import (
 from model_understanding.show.payload.reproduce import attribution_code, contrast_code, links_code
 from model_understanding.show.payload.tables import Tables, encoded_table
 from model_understanding.show.shared.headline import report_headline
-from model_understanding.show.shared.tasks import sides_of, target_noun
+from model_understanding.show.shared.tasks import second_start, sides_of, target_noun
 from model_understanding.show.shared.words import (
     READING_NOTES,
     cautions_of,
@@ -198,7 +198,8 @@ def _attribution(report: Report, attribution: Attribution, tables: Tables) -> di
     for row, scored in zip(scores, attribution.scored, strict=True):
         for token in np.flatnonzero(~scored):
             row[token] = None
-    errors = attribution.standard_errors
+    errors, sides = attribution.standard_errors, sides_of(report, attribution)
+    second = second_start(attribution.tokens, attribution.targets[0].task) if attribution.targets else -1
     return {
         "title": explained_name(attribution),
         "method": printable(attribution.method),
@@ -213,8 +214,9 @@ def _attribution(report: Report, attribution: Attribution, tables: Tables) -> di
         ],
         "scores": scores,
         "errors": None if errors is None else decimals(errors),
-        "sides": list(sides_of(report, attribution)),
+        "sides": list(sides),
         "noun": target_noun(attribution.targets),
+        "second": -1 if not sides or second < 0 else positions[second],
         "python": contrast_code(report, attribution)
         if attribution is report.contrasts
         else attribution_code(report, attribution),

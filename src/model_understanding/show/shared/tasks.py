@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from types import MappingProxyType
 
+import numpy as np
+
 from model_understanding.results import AttentionMap, Attribution, Choices, Report, SpanAnswer, Target
 from model_understanding.results.target import LANGUAGE_TASKS
+from model_understanding.tokens import Tokens
 
 _SIDES = MappingProxyType(
     {
@@ -58,6 +61,29 @@ def sides_of(report: Report, attribution: Attribution | None = None) -> tuple[st
             return names[::-1]
         case _:
             return names
+
+
+def second_start(tokens: Tokens, task: str) -> int:
+    """Return the first token of the second of two texts, −1 for a single text.
+
+    A special token between them, such as ``[SEP]``, ends the first. Two texts that are read one by one each
+    begin with the same special tokens.
+
+    Args:
+        tokens: The tokens of both.
+        task: The task of the model.
+    """
+    second = np.flatnonzero(tokens.segments == 1)
+    if not len(second):
+        return -1
+    start = int(second[0])
+    words = np.flatnonzero(~tokens.special)
+    count = int(words[0]) if len(words) else 0
+    is_begun_twice = (
+        task == "sentence-similarity" and start >= 2 * count and tokens.special[start - count : start].all()
+    )
+    same = is_begun_twice and np.array_equal(tokens.ids[:count], tokens.ids[start - count : start])
+    return start - count if same else start
 
 
 def side_of(report: Report, attention: AttentionMap) -> str:

@@ -215,7 +215,8 @@ def sign_meanings(target: Target) -> tuple[str, str]:
         return f"raises {printable(target.name or 'the target', 24)}", "lowers it"
     if target.task == "sentence-similarity":
         return "makes the texts more similar", "makes them less similar"
-    name = "the answer" if target.name == "continuation" else _supported(target)
+    whole = "the output" if target.task == "seq2seq-lm" else "the answer"
+    name = whole if target.name == "continuation" else _supported(target)
     is_choice = target.task == "sequence-classification" and target.name
     if target.against_labels and not is_choice:  # that of a label's hypothesis is part of its definition
         other = _joined_labels(target, target.against_labels)

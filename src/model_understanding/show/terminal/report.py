@@ -413,7 +413,7 @@ def _print_steps(generation: Generation, sources: SourcesView | None, console: C
     steps = step_views(generation)
     if sources is not None and len(sources.rows) != len(steps):
         sources = None
-    _print_title("The answer, token by token", console)
+    _print_title(f"The {'answer' if sources is None else sources.answer}, token by token", console)
     table = plain_table()
     table.add_column("token", overflow="fold", max_width=_LABEL)
     table.add_column("probability", justify="right")

@@ -16,7 +16,6 @@ from model_understanding.show.shared.words import (
     format_percent,
     method_name,
     printable,
-    target_label,
 )
 from model_understanding.show.views.compared_words import (
     NEUTRAL,
@@ -26,6 +25,7 @@ from model_understanding.show.views.compared_words import (
     unit_labels,
     value_text,
 )
+from model_understanding.show.views.questions import target_names
 from model_understanding.show.views.reading import plain_sentence, why_pieces
 from model_understanding.show.views.trust import NOT_MEASURED, Trust, trust_of
 
@@ -143,7 +143,7 @@ def measure_sentence(part: AttributionComparison) -> str:
     text = f"{_MEASURES[part.measure]}{f': {reasons}' if reasons else ''}"
     if not part.opposite:
         return text
-    first, second = (target_label(side.targets[0]) for side in (part.first, part.second))
+    first, second = (target_names(None, side)[0] for side in (part.first, part.second))
     return (
         f"{text}. What opposes {second} supports {first}, the other of two classes: the signs of the second "
         "report are reversed"
@@ -166,7 +166,7 @@ def agreement_text(part: AttributionComparison, row: int = 0) -> str:
 
 def target_name_of(part: AttributionComparison, row: int) -> str:
     """Return the label of the targets of a row, as in ``Paris → Berlin``."""
-    return joined_once([target_label(side.targets[row]) for side in (part.first, part.second)])
+    return joined_once([target_names(None, side)[row] for side in (part.first, part.second)])
 
 
 def has_steps(part: AttributionComparison) -> bool:
@@ -300,7 +300,7 @@ def _why(
         return _sentence(_LARGEST, [_unsigned_phrase(unit) for unit in named[:_MOST]])
     if not _same_direction(part, row):
         return _both_sides(part, row, is_whole=is_whole)
-    name = "the answer" if is_whole else target_label(part.first.targets[row])
+    name = "the answer" if is_whole else target_names(None, part.first)[row]
     lead, direction = _lead(part, row, comparison, name)
     forward = [unit for unit in named if unit.change * direction >= 0][:_MOST]
     against = [unit for unit in named if unit.change * direction < 0][:_AGAINST]
@@ -431,7 +431,7 @@ def _both_sides(part: AttributionComparison, row: int, *, is_whole: bool) -> Pie
     """Return what supports each answer, where the two are not the same."""
     names = ("First answer", "Second answer")
     if not is_whole:
-        names = tuple(target_label(side.targets[row]) for side in (part.first, part.second))
+        names = tuple(target_names(None, side)[row] for side in (part.first, part.second))
     first, second = (why_pieces(side.row(row), "word") for side in (part.first, part.second))
     first = (f"{names[0]}: {first[0]}", *first[1:])
     return _joined(_joined(first, (f". {names[1]}: {second[0]}", *second[1:])), (".",))

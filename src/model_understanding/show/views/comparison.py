@@ -23,6 +23,7 @@ from model_understanding.show.shared.words import (
     printable,
     provenance_rows,
 )
+from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.compared_attention import (
     Cell,
     cell_change,
@@ -201,6 +202,9 @@ def _answer(report: Report, name: str) -> Answer:
     if generation is not None:
         title = " ".join(printable(generation.text.strip(), _MAX_WRITTEN).split())
         value = continuation_facts(generation)
+    elif report.answer is not None:
+        shown = answer_view(report)
+        title, value = shown.title, shown.value
     elif (
         prediction is not None and prediction.problem == "single_label" and prediction.probability is not None
     ):
@@ -218,7 +222,7 @@ def _inputs(comparison: Comparison) -> str:
     """Return in words how the texts, or the prompts, and the models differ."""
     sides = []
     for report in (comparison.first, comparison.second):
-        answer = report.prediction or report.generation
+        answer = report.prediction or report.generation or report.answer
         assert answer is not None
         tokens = answer.tokens
         if report.generation is not None:
@@ -231,7 +235,8 @@ def _inputs(comparison: Comparison) -> str:
     replaced, removed, added = (
         int((kinds == kind).sum()) for kind in ("replaced", "first only", "second only")
     )
-    text = "prompt" if comparison.first.generation is not None else "text"
+    is_source = comparison.first.provenance.task == "seq2seq-lm"
+    text = "source" if is_source else "prompt" if comparison.first.generation is not None else "text"
     counts = {"replaced": replaced, "added": added, "removed": removed}
     named = [(name, count) for name, count in counts.items() if count]
     if not named:

@@ -8,7 +8,7 @@ import numpy as np
 from model_understanding.results import Attribution, Target
 from model_understanding.results.target import LANGUAGE_TASKS, QUANTITY_NAMES
 from model_understanding.show.shared.runs import Run, highlighted_runs
-from model_understanding.show.shared.tasks import side_names
+from model_understanding.show.shared.tasks import second_start, side_names
 from model_understanding.show.shared.units import TextUnits, default_level
 from model_understanding.show.shared.words import (
     format_number,
@@ -186,7 +186,7 @@ def saliency_view(
         signed=folded.signed,
         signs=sign_meanings(folded.targets[0]),
         units=units,
-        paragraphs=paragraphs_of(folded.tokens, sides, is_one=task == "causal-lm"),
+        paragraphs=paragraphs_of(folded.tokens, sides, task),
         peak=_peak(folded),
         notes=(*_notes(units, folded), *_sum_notes(folded, first, last, of_prompt)),
         faded=faded,
@@ -293,22 +293,20 @@ def _value(explained: Attribution, adds_up: bool) -> str:
     return f"base value {format_number(float(explained.baseline_outputs[0]))} → f(x) = {value}"
 
 
-def paragraphs_of(
-    tokens: Tokens, sides: Sequence[str] = (), *, is_one: bool = False
-) -> tuple[Paragraph, ...]:
-    """Return the runs of each source text.
+def paragraphs_of(tokens: Tokens, sides: Sequence[str] = (), task: str = "") -> tuple[Paragraph, ...]:
+    """Return the runs of each source text; a continuation stands in the paragraph of its prompt.
 
     Args:
         tokens: The tokens, folded so that no two tokens split a character.
         sides: What each of two texts is.
-        is_one: Whether all are one text: a prompt and its continuation.
+        task: The task of the model.
     """
-    segments = tokens.segments.tolist()
+    second = second_start(tokens, task)
     paragraphs: list[tuple[int, list[Run]]] = [(0, [])]
     for run in highlighted_runs(tokens):
-        # A token without a place in the text, such as a decoder's start, belongs to its text nevertheless.
-        source = run.source if run.unit is None else segments[run.unit]
-        if source > paragraphs[-1][0] and not is_one:
+        is_second = run.unit is not None and 0 <= second <= run.unit
+        source = max(run.source, 1) if is_second else run.source
+        if source > paragraphs[-1][0] and task != "causal-lm":
             paragraphs.append((source, []))
         paragraphs[-1][1].append(run)
     return tuple(
@@ -329,7 +327,7 @@ def _notes(units: Sequence[Unit], folded: Attribution) -> tuple[str, ...]:
     if held >= _MIN_SPECIAL_SHARE and any(unit.rank for unit in units):
         labels, shares = [unit.label for unit in special], [unit.share for unit in special]
         named = share_list(labels, range(len(special)), shares)
-        has_template = template.any() and folded.targets[0].task in LANGUAGE_TASKS
+        has_template = template.any() and folded.targets[0].task == "causal-lm"
         name = "Special and chat-template tokens" if has_template else "Special tokens"
         notes.append(
             f"{name} have {format_percent(held)} of the total score ({named}). They are not on the "
@@ -337,7 +335,7 @@ def _notes(units: Sequence[Unit], folded: Attribution) -> tuple[str, ...]:
         )
     if not any(unit.score for unit in units):
         notes.append("All scores are 0.")
-    elif kept and folded.targets[0].task in LANGUAGE_TASKS:
+    elif kept and folded.targets[0].task == "causal-lm":
         notes.append(
             f"{kept} token{'s' if kept > 1 else ''} of the chat template {'have' if kept > 1 else 'has'} no "
             "score: the method keeps them in place."
@@ -348,6 +346,7 @@ def _notes(units: Sequence[Unit], folded: Attribution) -> tuple[str, ...]:
 def _sum_notes(folded: Attribution, first: int, last: int | None, of_prompt: bool) -> tuple[str, ...]:
     if last is None or last <= first:
         return ()
-    what = "Scores of the prompt" if of_prompt else "Scores"
+    prompt = "source" if folded.targets[0].task == "seq2seq-lm" else "prompt"
+    what = f"Scores of the {prompt}" if of_prompt else "Scores"
     how = "" if folded.signed else ": magnitudes, so an upper bound"
     return (f"{what}, summed over {last - first + 1} generated tokens{how}.",)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from model_understanding.results import Attribution, Report
-from model_understanding.show.shared.tasks import are_steps, target_noun
+from model_understanding.show.shared.tasks import are_steps, second_start, target_noun
 from model_understanding.show.shared.units import TextUnits, default_level, unit_scores
 from model_understanding.show.shared.words import (
     gap_text,
@@ -54,6 +54,8 @@ class SourcesView:
         shares: Scores as shares of the absolute scores of their row, with their sign, shape ``(N, U)``.
         strengths: Shares as parts of the end of the color scale, from −1 to 1, shape ``(N, U)``.
         signed: Whether the sign of a score has a meaning.
+        second: The column at which the second of two texts begins: an output after its source; −1 for none.
+        answer: What the rows are a part of: ``answer``, or the ``output`` of an encoder–decoder.
     """
 
     title: str
@@ -70,6 +72,8 @@ class SourcesView:
     shares: Float[np.ndarray, "targets units"]
     strengths: Float[np.ndarray, "targets units"]
     signed: bool
+    second: int = -1
+    answer: str = "answer"
 
     def is_colored(self, row: int, unit: int) -> bool:
         """Return whether a cell shows a color."""
@@ -99,6 +103,7 @@ def sources_view(
     scores, special = folded.scores.astype(np.float64), folded.tokens.special
     shares = scores / np.array(totals).reshape(-1, 1)
     peak = float(np.abs(shares[:, ~special]).max(initial=0)) or float(np.abs(shares).max(initial=0)) or 1.0
+    task = folded.targets[0].task
     return SourcesView(
         title=targets_name(folded.targets),
         method=method_name(folded),
@@ -114,6 +119,8 @@ def sources_view(
         shares=shares,
         strengths=np.clip(shares / peak, -1, 1),
         signed=folded.signed,
+        second=-1 if task == "causal-lm" else second_start(folded.tokens, task),
+        answer="output" if task == "seq2seq-lm" else "answer",
     )
 
 

@@ -1,0 +1,69 @@
+"""Comparisons of reports on every kind of model but classifiers and decoders."""
+
+from dataclasses import replace
+
+import pytest
+from sample_answers import ANSWERS, choices, question_answering, ranking, tagging
+
+from model_understanding.comparison import compare
+from model_understanding.errors import InputError
+from model_understanding.results import Choices, Report
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_a_report_compared_with_itself_has_no_difference(kind):
+    report = ANSWERS[kind]()
+    found = compare(report, report)
+    assert found.change == 0
+    assert found.attributions
+    assert not any(part.differences.any() for part in found.attributions)
+    assert found.to_html()
+    assert str(found)
+    assert found.from_json(found.to_json()).change == 0
+
+
+def test_entities_spans_tokens_and_choices_are_paired_by_name():
+    first = question_answering()
+    second = replace(first, answer=replace(first.answer, spans=first.answer.spans[:2]))
+    pairs = {pair.first_name: (pair.first, pair.second) for pair in compare(first, second).outputs}
+    assert pairs["the river"] == (pytest.approx(0.61), pytest.approx(0.61))
+    assert pairs["home"] == (pytest.approx(0.03), None)
+    assert pairs["no answer"] == (pytest.approx(0.08), pytest.approx(0.08))
+    entities = compare(tagging(), tagging()).outputs
+    assert [pair.first_name for pair in entities] == ["Anna Schmidt PER", "Paris LOC", "Acme Corp ORG"]
+
+
+def test_values_of_ranked_documents_are_compared():
+    first = ranking()
+    assert isinstance(first.answer, Choices)
+    second = replace(first, answer=replace(first.answer, values=first.answer.values + 1))
+    (pair, *_) = compare(first, second).outputs
+    assert (pair.quantity, pair.difference) == ("value", pytest.approx(1))
+
+
+def test_only_maps_over_the_text_of_the_answer_are_compared():
+    found = compare(choices(), choices())
+    assert len(found.attributions) == 1
+    assert found.left_out[0] == (
+        "Only the model's own choices are compared, not the maps of 2 other choices of the first report."
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kinds"),
+    [
+        (tagging, question_answering, ("a tagger", "a question answering model")),
+        (choices, ranking, ("a multiple choice model", "ranked documents")),
+    ],
+)
+def test_reports_on_two_kinds_of_models_are_refused(first, second, kinds):
+    with pytest.raises(
+        InputError, match=f"^Cannot compare a report on {kinds[0]} .* with one on {kinds[1]} "
+    ):
+        compare(first(), second())
+
+
+def test_a_report_without_an_answer_is_refused():
+    report = Report(attributions=tagging().attributions)
+    with pytest.raises(InputError, match="no prediction, generation or other answer to compare"):
+        compare(report, tagging())
