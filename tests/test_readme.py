@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import tiny_kinds
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -69,6 +70,31 @@ def run(*left_out: str) -> None:
     examples = [block for block in PYTHON if not any(name in block for name in left_out)]
     assert len(examples) == len(PYTHON) - len(left_out)
     exec("\n".join(examples), {})
+
+
+KINDS = re.findall(r"^\| ([^|]+) \| `(\w+)` \| `(visualizer\(.*)` \|$", README, flags=re.MULTILINE)
+
+
+def test_the_table_of_kinds_has_all_of_them() -> None:
+    assert sorted(name for _, name, _ in KINDS) == sorted(tiny_kinds.CLASS_OF.values())
+
+
+@pytest.mark.parametrize(("name", "line"), [(name, line) for _, name, line in KINDS])
+def test_the_line_of_a_kind_runs(
+    name: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a tiny model of the kind in place of the one from the hub."""
+    from model_understanding import Report, visualizer
+
+    (task,) = (task for task, class_name in tiny_kinds.CLASS_OF.items() if class_name == name)
+    folder = tiny_kinds.save(task, tmp_path)
+    picked, _, call = re.sub(r'"[^"]+"', repr(folder), line, count=1).partition(".analyze")
+    assert call
+    assert type(eval(picked, {"visualizer": visualizer})).__name__ == name
+    report = eval(f"{picked}.analyze{call}", {"visualizer": visualizer})
+    assert isinstance(report, Report)
+    assert report.attributions
+    assert capsys.readouterr().out
 
 
 def test_pictures_are_where_they_are_shown() -> None:

@@ -8,7 +8,7 @@ import pytest
 import tiny_kinds
 import tiny_masked
 
-from model_understanding import Report, visualizer
+from model_understanding import AttentionMap, Report, visualizer
 
 TEXT, CONTEXT = "the king is bad", "Once upon a time there lived a king."
 MASKED = tiny_masked.text_of("bert")
@@ -225,3 +225,17 @@ def test_a_model_of_another_task_is_refused_with_its_own(command: Callable, fold
     outcome = command("explain", folder("seq2seq-lm"), TEXT, "--task", "causal-lm")
     assert outcome.code == 2
     assert "Seq2SeqVisualizer (--task seq2seq-lm)" in outcome.err
+
+
+def test_the_stacks_of_an_encoder_decoder(command: Callable, folder: Callable) -> None:
+    given = (folder("seq2seq-lm"), TEXT, "--continuation", "a dull plot", "--json", "--stack")
+    maps = {}
+    for stack in ("encoder", "decoder", "cross"):
+        outcome = command("attention", *given, stack)
+        assert outcome.code == 0, outcome.err
+        maps[stack] = AttentionMap.from_json(outcome.out)
+        assert maps[stack].stack == stack
+    assert maps["cross"].keys.texts[0] == maps["encoder"].keys.texts[0] == TEXT
+    refused = command("attention", folder("sequence-classification"), TEXT, "--stack", "cross")
+    assert refused.code == 2
+    assert "hint: " in refused.err

@@ -43,6 +43,14 @@ class SinkModeName(StrEnum):
     RENORMALIZED = "renormalized"
 
 
+class StackName(StrEnum):
+    """The attention of an encoder–decoder."""
+
+    CROSS = "cross"
+    ENCODER = "encoder"
+    DECODER = "decoder"
+
+
 @takes_model(alternative="an attention map saved as .json or .npz")
 @takes(InputOptions, "given")
 def attention(
@@ -105,6 +113,14 @@ def attention(
             "pooled:N pools blocks of N × N tokens, mass keeps each key's mean weight.",
         ),
     ] = "rows",
+    stack: Annotated[
+        StackName | None,
+        typer.Option(
+            help="Of an encoder–decoder: the decoder's attention to the source (cross), or the attention in "
+            "the encoder or the decoder.",
+            show_default="cross; of a classifier encoder",
+        ),
+    ] = None,
     *,
     given: InputOptions,
     choice: ModelChoice,
@@ -163,6 +179,8 @@ def attention(
     }
     if rank is not None:
         question |= {"rank": rank, "top": top}
+    if stack is not None:
+        question["stack"] = stack.value
     if queries is not None:
         question["queries"] = parse_queries(queries)
     model_input = given.parsed()

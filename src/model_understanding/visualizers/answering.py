@@ -925,7 +925,7 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
         """Return what is explained of each input, or its failure; and what explains it with a runner."""
         check_method(method)
         make_target = self._predicted_target(against, quantity) if target is None else None
-        if make_target is not None:
+        if make_target is not None and all(len(encodings) == 1 for encodings in readable(encoded)):
             explained: Sequence[Any] = encoded
             encodings = [encodings[0] for encodings in readable(encoded)]
             targets: Any = make_target

@@ -86,10 +86,6 @@ def visualizer(
 ) -> SimilarityVisualizer: ...
 @overload
 def visualizer(
-    name_or_model: Any = None, *, task: Literal["reranking", "text-ranking"], **options: Any
-) -> RerankerVisualizer: ...
-@overload
-def visualizer(
     name_or_model: Any = None, *, task: Literal["zero-shot-classification"], **options: Any
 ) -> ZeroShotClassificationVisualizer: ...
 @overload
