@@ -256,9 +256,7 @@ def _target(
     )
 
 
-def _named_spans(
-    answer: SpanAnswer, target: SpanTarget | Sequence[SpanTarget] | None
-) -> Iterator[tuple[tuple[int, ...], tuple[int, int]]]:
+def _named_spans(answer: SpanAnswer, target: Any) -> Iterator[tuple[tuple[int, ...], tuple[int, int]]]:
     """Yield the rows of the logits and the span of each target that a caller named."""
     best = (answer.best.first, answer.best.last)
     if target is None:

@@ -11,7 +11,7 @@ from model_understanding.errors import InputError
 from model_understanding.results import Attribution, SpanAnswer, Target
 from model_understanding.results.target import Quantity
 from model_understanding.targets.names import QUESTION_ANSWERING
-from model_understanding.targets.question_answering import SpanName, SpanTarget, span_answer, span_targets
+from model_understanding.targets.question_answering import SpanTarget, span_answer, span_targets
 from model_understanding.text.encoding import Encoding
 from model_understanding.text.tokenization import tokenize
 from model_understanding.text.windows import Window, windows_of
@@ -120,7 +120,7 @@ class QuestionAnsweringVisualizer(AnsweringVisualizer[Question, SpanTarget, Span
             for encoding, rows in zip(encodings, logits, strict=True)
         ]
 
-    def _needs_answer(self, target: Any, against: SpanName | None) -> bool:
+    def _needs_answer(self, target: Any, against: Any) -> bool:
         return not callable(target)
 
     def _targets_of(

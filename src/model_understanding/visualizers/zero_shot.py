@@ -133,8 +133,8 @@ class ZeroShotClassificationVisualizer(ChoosingVisualizer[str | Question]):
     def _is_by_itself(self, labels: int) -> bool:
         return self.multi_label or labels == 1
 
-    def _target(self, name: str, labels: int, quantity: Quantity) -> Target:
-        contradiction = self.contradiction if self._is_by_itself(labels) else None
+    def _target(self, name: str, choices: int, quantity: Quantity) -> Target:
+        contradiction = self.contradiction if self._is_by_itself(choices) else None
         names = labels_of(self.runner.model.config)
         return hypothesis_target(name, self.entailment, contradiction, names, quantity)
 
