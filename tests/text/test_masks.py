@@ -82,7 +82,7 @@ def test_a_text_without_a_mask_is_refused_with_what_to_write():
     tokens, _ = tokenize(WP, "A dull film.")
     assert refused(mask_positions, WP, tokens) == (
         "The text 'A dull film.' has no mask token. Write [MASK] in the place of a word, or mask a word of "
-        "the text: visualizer.mask(text, word) returns such a text."
+        "the text: visualizer.mask(text, word) returns such a text (--mask)."
     )
 
 

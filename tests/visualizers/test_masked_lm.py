@@ -53,7 +53,7 @@ def test_a_text_without_a_mask_is_refused_with_what_works(call):
     message = refused(getattr(masked(), call), text)
     assert message == (
         "The text 'The film was wonderful.' has no mask token. Write [MASK] in the place of a word, or mask "
-        "a word of the text: visualizer.mask(text, word) returns such a text."
+        "a word of the text: visualizer.mask(text, word) returns such a text (--mask)."
     )
     assert masked().predict(masked().mask(text, "wonderful")).positions.tolist() == [
         masked().predict("The film was [MASK].").positions[0]

@@ -13,12 +13,12 @@ from model_understanding.results.target import QUANTITIES, Quantity
 from model_understanding.targets.language_model import RUNNER_UP
 from model_understanding.targets.names import MASKED_LM
 from model_understanding.targets.vocabulary import VocabularyItem
-from model_understanding.text.cautions import listed
 from model_understanding.text.detokenization import token_text
 from model_understanding.text.masks import ids_in_place, mask_token_of, neighboring_runs
-from model_understanding.tokens import Tokens
+from model_understanding.tokens import Tokens, visible_text
 
 TOP_TOKENS = 10
+_MOST_NAMED = 8  # tokens of a word that a message lists
 
 MaskItem = VocabularyItem | None
 MaskTarget = (
@@ -251,7 +251,8 @@ class _Spelling:
         mask = mask_token_of(self._tokenizer)
         if not ids:
             return InputError(f"{word!r} has no token of its own here.", hint="Pass another text, or an id.")
-        pieces = listed([token_text(self._tokenizer, token) for token in ids])
+        labels = [visible_text(token_text(self._tokenizer, token)) for token in ids[:_MOST_NAMED]]
+        pieces = ", ".join(map(repr, labels)) + (" …" if len(ids) > _MOST_NAMED else "")
         first = f"{{0: {ids[0]}}}" if masks > 1 else f"{ids[0]}"
         return InputError(
             f"{word!r} is {len(ids)} tokens here ({pieces}), and a mask stands for one.",

@@ -81,7 +81,7 @@ def mask_positions(tokenizer: Any, tokens: Tokens) -> tuple[int, ...]:
         raise InputError(
             f"The text {text[:60]!r} has no mask token.",
             hint=f"Write {own} in the place of a word, or mask a word of the text: "
-            "visualizer.mask(text, word) returns such a text.",
+            "visualizer.mask(text, word) returns such a text (--mask).",
         )
     return tuple(positions.tolist())
 

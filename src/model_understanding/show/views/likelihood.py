@@ -120,7 +120,7 @@ def likelihood_view(likelihood: PseudoLikelihood, scale: float | None = None) ->
     count = len(likelihood.positions)
     return LikelihoodView(
         headline=f"Pseudo-log-likelihood {format_number(likelihood.total)} over {count} "
-        f"token{'' if count == 1 else 's'}, pseudo-perplexity {format_number(likelihood.perplexity)}",
+        f"token{'' if count == 1 else 's'}, pseudo-perplexity {_perplexity(likelihood.perplexity)}",
         facts=" · ".join(
             filter(None, ("nats", _MASKED[likelihood.masking], model_name(likelihood.provenance)))
         ),
@@ -184,6 +184,10 @@ def _change(comparison: LikelihoodComparison, unit: int) -> ChangedUnit:
         values=(values[0], values[1]),
         difference=("+" if difference > 0 else "") + format_number(difference),
     )
+
+
+def _perplexity(value: float) -> str:
+    return f"{value:,.0f}" if 100 <= value < 1e9 else format_number(value)
 
 
 def _unit(label: str, value: float, scale: float) -> LikelyUnit:
