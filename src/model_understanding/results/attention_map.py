@@ -60,7 +60,8 @@ class AttentionMap(Drawn):
             entries; ``None`` if all cells are stored.
         keep: What was kept: ``rows``, ``top:C``, ``pooled:N`` or ``mass``.
         stack: For an encoder–decoder: ``cross`` (the decoder's attention to the source), ``encoder`` or
-            ``decoder`` (their attention to themselves); else ``None``.
+            ``decoder`` (their attention to themselves); for two texts that a model reads by themselves:
+            ``first text`` or ``second text``; else ``None``.
         left_out: What the map omits, in sentences that every view shows.
         ranking: Heads ranked by a score, if the heads were selected by one. The map has every layer and every
             head in the ranking, so ``.matrix(layer, head)`` works for each; heads that the map does not have

@@ -1,19 +1,22 @@
 """Which tokens of two texts make them similar: token × token contributions to their similarity."""
 
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from jaxtyping import Float
 
 from model_understanding.errors import NumericalError
 from model_understanding.results.provenance import Provenance
-from model_understanding.results.rendering import Displayed
+from model_understanding.results.rendering import Rendered
 from model_understanding.tokens import Tokens, read_only
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class TokenLinks(Displayed):
+class TokenLinks(Rendered):
     """Contributions of pairs of tokens, one of each text, to the similarity of the texts.
 
     ``Σ scores + rest + gap = similarity``
@@ -68,6 +71,22 @@ class TokenLinks(Displayed):
         rows = np.stack([self.scores[list(group)].sum(axis=0, dtype=np.float64) for group in first])
         scores = np.stack([rows[:, list(group)].sum(axis=1) for group in second], axis=1)
         return replace(self, first=self.first.fold(first), second=self.second.fold(second), scores=scores)
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """Return a row for each pair of tokens: the tokens, their positions and the score."""
+        import pandas
+
+        first, second = self.first.labels(), self.second.labels()
+        rows, columns = (places.ravel() for places in np.indices(self.scores.shape))
+        return pandas.DataFrame(
+            {
+                "first": [first[row] for row in rows],
+                "second": [second[column] for column in columns],
+                "first_position": rows,
+                "second_position": columns,
+                "score": self.scores.ravel(),
+            }
+        )
 
     def strongest(self, count: int = 10) -> list[tuple[str, str, float]]:
         """Return the pairs of tokens with the largest scores, whatever their sign.

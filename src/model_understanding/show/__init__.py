@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from model_understanding.comparison import Comparison
-    from model_understanding.results import AttentionMap, Attribution, Report
+    from model_understanding.results import AttentionMap, Attribution, Report, TokenLinks
     from model_understanding.results.reports import Entry
     from model_understanding.show.views.summary import Result
 
 
-def render(result: "Report | Comparison | Attribution | AttentionMap", suffix: str) -> bytes:
+def render(result: "Report | Comparison | Attribution | AttentionMap | TokenLinks", suffix: str) -> bytes:
     """Return a result as the content of a file.
 
     Args:
-        result: A report, a comparison, an attribution or an attention map.
+        result: A report, a comparison, an attribution, an attention map, or links.
         suffix: ``.html``, ``.png``, ``.svg`` or ``.pdf``.
     """
     if suffix == ".html":
-        from model_understanding.results import AttentionMap, Attribution, Report
+        from model_understanding.results import AttentionMap, Attribution, Report, TokenLinks
         from model_understanding.show.page.document import html_page
 
-        is_part = isinstance(result, Attribution | AttentionMap)
+        is_part = isinstance(result, Attribution | AttentionMap | TokenLinks)
         return html_page(Report.of(result) if is_part else result).encode("utf-8")
     from model_understanding.show.figures.files import figure_file
 

@@ -19,7 +19,6 @@ from model_understanding.attribution.token_links import (
 from model_understanding.checks import names_arguments, one_of
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.evaluation.run import check_same_tokens
-from model_understanding.head_scores.run import HeadScoreChoice
 from model_understanding.loading import LoadingOptions
 from model_understanding.loading.sentence_encoder import similarity_of
 from model_understanding.model.batching import Batches
@@ -31,7 +30,9 @@ from model_understanding.results import (
     Attribution,
     Choices,
     Failure,
+    HeadScores,
     Prediction,
+    QueryKey,
     Report,
     Target,
     TokenLinks,
@@ -54,6 +55,9 @@ _LINK_METHODS: tuple[str, ...] = ("default", "integrated_jacobians", "removals")
 _FIRST_PROMPTS = ("query",)
 _SECOND_PROMPTS = ("document", "passage", "corpus")
 _DOCUMENTS_EXPLAINED = 3
+_SHORT = 500  # squared tokens of both texts up to which a report integrates the links, not only removes words
+SIDES = ("first text", "second text")
+"""What attention calls the texts of a pair."""
 _HINT = "Pass (text, text), or (query, [document, …]) to compare a text with several."
 
 
@@ -210,40 +214,47 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
         return self._links(encodings[0], encodings[1], method, unit)
 
     @explanation()
-    def compute_attention(self, text: Any, **options: Any) -> Any:
-        """Return an attention map of a text; of two texts, a map of each: the model reads each by itself.
+    def compute_attention(self, text: Any, *, stack: str | None = None, **options: Any) -> AttentionMap:
+        """Return an attention map of one text: the model reads each of two by itself.
 
         Args:
             text: A text, or a tuple of two.
+            stack: Of two texts, which one: ``first text`` (if left out) or ``second text``.
             **options: What ``ModelVisualizer.compute_attention`` takes: ``layer``, ``head``, ``kind``,
                 ``queries``, ``keep``, ``rank``.
 
         Returns:
-            An ``AttentionMap``; a tuple of two for two texts.
+            The map of that text.
         """
-        if isinstance(text, tuple) and not isinstance(text, Words):
-            return tuple(self.texts.compute_attention(part, **options) for part in self._pair(text))
-        return self.texts.compute_attention(text, **options)
+        part, side = self._one_text(text, stack)
+        return replace(self.texts.compute_attention(part, **options), stack=side)
 
     @explanation()
-    def score_heads(self, text: Any, *, scores: HeadScoreChoice | None = None) -> Any:
-        """Return scores of the attention heads on a text; on two texts, of each.
+    def score_heads(self, text: Any, *, stack: str | None = None, **options: Any) -> HeadScores:
+        """Return scores of the attention heads on one text.
 
         Args:
             text: A text, or a tuple of two.
-            scores: Names or score objects, as ``ModelVisualizer.score_heads`` takes them.
+            stack: Of two texts, which one: ``first text`` (if left out) or ``second text``.
+            **options: What ``ModelVisualizer.score_heads`` takes, for scores that need no target.
 
         Returns:
-            ``HeadScores``; a tuple of two for two texts.
+            The scores on that text.
         """
-        options = {} if scores is None else {"scores": scores}
-        if isinstance(text, tuple) and not isinstance(text, Words):
-            return tuple(self.texts.score_heads(part, **options) for part in self._pair(text))
-        return self.texts.score_heads(text, **options)
+        part, side = self._one_text(text, stack)
+        return replace(self.texts.score_heads(part, **options), stack=side)
 
-    def compute_query_key(self, text: Any, *, layer: int = -1, head: int = 0, query: int = 0) -> Any:
-        """Return the query and keys of one head for one text; see ``ModelVisualizer.compute_query_key``."""
-        return self.texts.compute_query_key(text, layer=layer, head=head, query=query)
+    @explanation()
+    def compute_query_key(self, text: Any, *, stack: str | None = None, **options: Any) -> QueryKey:
+        """Return the query of one head and its keys in one text; see ``ModelVisualizer.compute_query_key``.
+
+        Args:
+            text: A text, or a tuple of two.
+            stack: Of two texts, which one: ``first text`` (if left out) or ``second text``.
+            **options: ``layer``, ``head`` and ``query``.
+        """
+        part, side = self._one_text(text, stack)
+        return replace(self.texts.compute_query_key(part, **options), stack=side)
 
     # How this kind is explained.
 
@@ -346,11 +357,14 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
 
         def attend() -> tuple[AttentionMap, ...]:
             return tuple(
-                each for side in (first, second) for each in attention_for_report(model, side, attention)
+                replace(each, stack=name)
+                for name, side in zip(SIDES, (first, second), strict=True)
+                for each in attention_for_report(model, side, attention)
             )
 
         def link() -> TokenLinks:
-            return self._links(first, second, "removals", "word")
+            is_short = sum(int((~side.tokens[0].special).sum()) ** 2 for side in (first, second)) <= _SHORT
+            return self._links(first, second, "default" if is_short else "removals", "word")
 
         return replace(
             report,
@@ -384,6 +398,22 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
         first, second = (words_or_text(part) for part in text)
         return first, second
 
+    def _one_text(self, text: Any, stack: str | None) -> tuple[Any, str | None]:
+        """Return the text that is read, and which of two it is.
+
+        Raises:
+            InputError: ``stack`` names no text.
+        """
+        if not isinstance(text, tuple) or isinstance(text, Words):
+            if stack is not None:
+                raise InputError(
+                    f"stack={stack!r} chooses one of two texts, but a single text was given.",
+                    hint="Leave stack out, or pass a tuple of two texts.",
+                )
+            return text, None
+        stack = SIDES[0] if stack is None else one_of(stack, "stack", SIDES)
+        return self._pair(text)[SIDES.index(stack)], stack
+
     def _encode_text(self, text: Any, prompt: str) -> Encoding:
         """Return one text as the model reads it by itself."""
         return self.texts.encoded(text, prompt)
@@ -395,7 +425,7 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
             for name, values in first.inputs.items()
         }
         cautions = dict.fromkeys((*first.cautions, *second.cautions))
-        tokens = joined(first.tokens[0], second.tokens[0])
+        tokens = _pair_tokens(first.tokens[0], second.tokens[0])
         encoding = self.runner.model.encode(tokens, inputs, source_length=len(first.tokens[0]))
         return replace(encoding, cautions=tuple(dict.fromkeys((*encoding.cautions, *cautions))))
 
@@ -570,10 +600,21 @@ def _sides(encoding: Encoding) -> tuple[Encoding, Encoding]:
     return first, second
 
 
+def _pair_tokens(first: Tokens, second: Tokens) -> Tokens:
+    """Return the tokens of two texts; special tokens of the second stand in it, at its start and its end."""
+    start = int(np.flatnonzero(second.segments >= 0).min(initial=len(second)))
+    ends = np.where(np.arange(len(second)) < start, 0, len(second.texts[0]))
+    outside = (second.segments < 0)[:, None]
+    offsets = np.where(outside, ends[:, None], second.offsets)
+    return joined(first, replace(second, segments=np.zeros(len(second), dtype=int), offsets=offsets))
+
+
 def _alone(tokens: Tokens, places: range, side: int) -> Tokens:
     """Return the tokens of one of two texts, as a text by itself."""
     part = tokens.select(places)
-    segments = np.where(part.segments >= 0, 0, -1)
+    has_text = (part.segments >= 0) & ~(part.special & (part.offsets[:, 0] == part.offsets[:, 1]))
+    segments = np.where(has_text, 0, -1)
+    part = replace(part, offsets=np.where(has_text[:, None], part.offsets, 0))
     words = np.where(part.words >= 0, part.words - part.words[part.words >= 0].min(initial=len(tokens)), -1)
     return replace(part, texts=(tokens.texts[side],), segments=segments, words=words)
 

@@ -1,13 +1,13 @@
 """Results as the content of a figure's file."""
 
 from model_understanding.comparison import Comparison
-from model_understanding.results import AttentionMap, Attribution, Report
+from model_understanding.results import AttentionMap, Attribution, Report, TokenLinks
 from model_understanding.show.figures.attention import attention_figure
 from model_understanding.show.figures.comparison import comparison_figure
 from model_understanding.show.figures.report import figure_bytes, report_figure
 
 
-def figure_file(result: Report | Comparison | Attribution | AttentionMap, format: str) -> bytes:
+def figure_file(result: Report | Comparison | Attribution | AttentionMap | TokenLinks, format: str) -> bytes:
     """Return the figure of a result as the content of a file.
 
     Args:
@@ -19,7 +19,7 @@ def figure_file(result: Report | Comparison | Attribution | AttentionMap, format
             figure = comparison_figure(result)
         case AttentionMap():
             figure = attention_figure(result)
-        case Attribution():
+        case Attribution() | TokenLinks():
             figure = report_figure(Report.of(result))
         case Report():
             figure = report_figure(result)

@@ -40,12 +40,14 @@ def highlighted_runs(tokens: Tokens) -> list[Run]:
     labels = tokens.labels()
     current, covered = -1, 0
     for unit, (segment, (start, end)) in enumerate(zip(tokens.segments, tokens.offsets, strict=True)):
+        if segment >= 0 and segment != current:
+            runs += _between(tokens, current, covered, None)
+            current, covered = int(segment), 0
+            if start == end:  # a special token opens the text
+                runs.append(Run(text="", unit=None, is_pill=False, source=current))
         if segment < 0 or start == end:
             runs.append(Run(text=labels[unit], unit=unit, is_pill=True, source=-1))
             continue
-        if segment != current:
-            runs += _between(tokens, current, covered, None)
-            current, covered = int(segment), 0
         runs += _between(tokens, current, covered, int(start))
         text = tokens.texts[segment][max(int(start), covered) : int(end)]
         covered = max(int(end), covered)

@@ -271,6 +271,8 @@ def side_names(attention: AttentionMap) -> tuple[str, str]:
 
 def stack_name(stack: str | None) -> str:
     """Return the name of a stack of attention, as in ``cross attention``."""
+    if stack is not None and stack.endswith(" text"):  # one of two texts that a model reads by themselves
+        return f"attention of the {printable(stack, 20)}"
     return "attention" if stack is None else f"{printable(stack, 20)} attention"
 
 

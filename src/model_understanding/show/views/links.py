@@ -11,6 +11,10 @@ from model_understanding.show.shared.words import format_number, printable
 from model_understanding.show.views.saliency import signed_percent
 from model_understanding.tokens import Level, Tokens
 
+_RESTS = {
+    "integrated_jacobians": "The rest is what the texts have in common with texts without words.",
+    "removals": "The rest is what removing one word of each text does not show.",
+}
 MAX_LINKS = 12
 """Links that are listed."""
 _LABEL = 40  # characters of a label
@@ -119,11 +123,7 @@ def links_view(links: TokenLinks, level: Level | None = None) -> LinksView:
                 if of_special
                 else []
             ),
-            *(
-                ["The rest is how similar each text is to what remains of the other without its words."]
-                if links.rest
-                else []
-            ),
+            *([_RESTS[links.method]] if links.rest and links.method in _RESTS else []),
         ),
         method=printable(links.method, 120),
     )
