@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["classifier", "causal"]
+Kind = Literal["classifier", "tagger", "causal"]
 REPOSITORY = Path(__file__).parents[1]
 MODELS_FOLDER = REPOSITORY / "build" / "benchmark-models"
 CLS_ID, SEP_ID, MASK_ID = 101, 102, 103
@@ -28,13 +28,13 @@ class Model:
     config: Callable[[], Any]
 
 
-def _bert(**options: Any) -> Model:
+def _bert(kind: Kind = "classifier", **options: Any) -> Model:
     def config() -> Any:
         from transformers import BertConfig
 
         return BertConfig(**{"vocab_size": 30522, "num_labels": 2, **options})
 
-    return Model("classifier", config)
+    return Model(kind, config)
 
 
 def _gpt2(**options: Any) -> Model:
@@ -57,6 +57,7 @@ def _llama(**options: Any) -> Model:
 
 MODELS = {
     "bert-base": _bert(),
+    "bert-base-tagger": _bert("tagger", num_labels=9),
     # At the usual scale of random weights the logits are nearly linear, and two nodes would be enough. At
     # this scale 10 nodes leave a gap of 5 % and 20 nodes one of 0.05 %, so that the number matters.
     "bert-base-curved": _bert(initializer_range=0.08),
@@ -119,6 +120,18 @@ def kind_of(name: str) -> Kind:
     return MODELS[name].kind if name in MODELS else "causal"
 
 
+def auto_class(kind: Kind) -> Any:
+    """Return the class of transformers that loads a kind of model."""
+    import transformers
+
+    names = {
+        "classifier": "AutoModelForSequenceClassification",
+        "tagger": "AutoModelForTokenClassification",
+        "causal": "AutoModelForCausalLM",
+    }
+    return getattr(transformers, names[kind])
+
+
 def _save(model: Model, path: Path) -> None:
     """Save random weights, and a tokenizer with one word per ID, so that every text survives decoding."""
     import torch
@@ -129,11 +142,7 @@ def _save(model: Model, path: Path) -> None:
     transformers.utils.logging.disable_progress_bar()
     torch.manual_seed(0)
     config = model.config()
-    classifier = model.kind == "classifier"
-    kind = (
-        transformers.AutoModelForSequenceClassification if classifier else transformers.AutoModelForCausalLM
-    )
-    network = kind.from_config(config)
+    network = auto_class(model.kind).from_config(config)
     with torch.no_grad():  # the embedding of padding is zero: the only baseline that gim-explain accepts
         network.get_input_embeddings().weight[0] = 0
     network.save_pretrained(path)
@@ -143,7 +152,7 @@ def _save(model: Model, path: Path) -> None:
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=False)
     tokenizer.add_special_tokens(list(SPECIAL.values()))
-    if classifier:
+    if model.kind != "causal":
         ends = [("[CLS]", CLS_ID), ("[SEP]", SEP_ID)]
         tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
     tokenizer.save(str(path / "tokenizer.json"))
@@ -187,7 +196,7 @@ def text_ids(name: str, tokens: int, texts: int = 1) -> list[list[int]]:
     for seed, length in enumerate(lengths):
         generator = torch.Generator().manual_seed(seed)
         words = torch.randint(LOWEST_WORD, HIGHEST_WORD, (length,), generator=generator).tolist()
-        if kind_of(name) == "classifier":
+        if kind_of(name) != "causal":
             words[0], words[-1] = CLS_ID, SEP_ID
         found.append(words)
     return found

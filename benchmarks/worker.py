@@ -42,10 +42,11 @@ def problem_of(job: dict[str, Any]) -> SimpleNamespace:
     torch.set_num_threads(job["threads"])
     torch.manual_seed(0)
     transformers.logging.set_verbosity_error()
-    classifier = job["kind"] == "classifier"
-    kind = (
-        transformers.AutoModelForSequenceClassification if classifier else transformers.AutoModelForCausalLM
-    )
+    kind = {
+        "classifier": transformers.AutoModelForSequenceClassification,
+        "tagger": transformers.AutoModelForTokenClassification,
+        "causal": transformers.AutoModelForCausalLM,
+    }[job["kind"]]
     options = {"dtype": getattr(torch, job["dtype"])}
     if "implementation" in job:
         options["attn_implementation"] = job["implementation"]

@@ -27,6 +27,16 @@ def class_gradient(model: Any, ids: Tensor, index: int) -> tuple[Tensor, Tensor]
     return torch.autograd.grad(logits[:, index].sum(), leaf)[0], leaf.detach()
 
 
+def entity_gradients(model: Any, ids: Tensor, entities: list[list[int]], index: int) -> tuple[Tensor, Tensor]:
+    """One forward and one backward pass for each entity: the mean logit of its tokens."""
+    found = []
+    for entity in entities:
+        leaf = embeddings_of(model, ids)
+        value = forward_from(model, leaf)[0, entity, index].mean()
+        found.append(torch.autograd.grad(value, leaf)[0])
+    return torch.cat(found), leaf.detach()
+
+
 def path_points(own: Tensor, baseline: Tensor, nodes: int, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield points of the straight line at Gauss–Legendre nodes, with their weights."""
     places, weights = np.polynomial.legendre.leggauss(nodes)
@@ -130,7 +140,7 @@ def occlusion(model: Any, ids: Tensor, mask_id: int, answer: int) -> Tensor:
 def baseline_of(problem: Any, ids: Tensor) -> Tensor:
     """Return the mask token's embedding everywhere except at the text's special tokens."""
     special = torch.zeros_like(ids, dtype=torch.bool)
-    if problem.kind == "classifier":
+    if problem.kind != "causal":
         special[:, 0] = special[:, -1] = True
     return problem.model.get_input_embeddings()(torch.where(special, ids, problem.mask_id)).detach()
 
@@ -180,6 +190,11 @@ def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, 
 
     if problem.work == "class_gradient":
         return lambda: class_gradient(model, ids, problem.index), lambda found: summaries(*found)
+    if problem.work == "entity_gradients":
+        return (
+            lambda: entity_gradients(model, ids, problem.entities, problem.index),
+            lambda found: summaries(*found),
+        )
     if problem.work in ("class_path", "many_paths"):
         return lambda: class_paths(problem), lambda found: {
             "signed": [scores[0].tolist() for scores in found],

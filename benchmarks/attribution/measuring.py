@@ -54,6 +54,7 @@ class Worker(WorkerProcess):
             "ids": ids,
             "prompt": task.prompt,
             "nodes": share.get("nodes", task.nodes),
+            "entities": entities_of(task),
             "index": INDEX,
             "mask_id": 103,
             "batch": TEXTS_AT_ONCE,
@@ -61,6 +62,14 @@ class Worker(WorkerProcess):
             "device": conditions.device,
             "threads": conditions.threads,
         }
+
+
+def entities_of(task: Task) -> list[list[int]]:
+    """Return the tokens of each entity: one to three, spread over the text."""
+    if not task.entities:
+        return []
+    step = (task.tokens - 2) // task.entities
+    return [list(range(1 + step * number, 2 + step * number + number % 3)) for number in range(task.entities)]
 
 
 def agreement(found: dict[str, Any], reference: dict[str, Any]) -> float | None:

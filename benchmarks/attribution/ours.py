@@ -16,7 +16,7 @@ from model_understanding.results import Attribution, Provenance, Target
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
-TASKS = {"classifier": "sequence-classification", "causal": "causal-lm"}
+TASKS = {"classifier": "sequence-classification", "tagger": "token-classification", "causal": "causal-lm"}
 
 
 def tokens_of(ids: list[int], special: set[int]) -> Tokens:
@@ -36,7 +36,7 @@ def encodings_of(runner: Runner, problem: Any) -> list[Encoding]:
     """Return the texts as inputs."""
     found = []
     for ids in problem.ids:
-        special = {0, len(ids) - 1} if problem.kind == "classifier" else set()
+        special = set() if problem.kind == "causal" else {0, len(ids) - 1}
         prompt = problem.prompt if problem.kind == "causal" else None
         found.append(runner.model.encode(tokens_of(ids, special), prompt_length=prompt))
     return found
@@ -47,6 +47,11 @@ def targets_of(problem: Any) -> list[Target]:
     task = TASKS[problem.kind]
     if problem.kind == "classifier":
         return [Target(task=task, indices=(problem.index,))]
+    if problem.kind == "tagger":
+        return [
+            Target(task=task, positions=entity, indices=(problem.index,) * len(entity), reduce="mean")
+            for entity in problem.entities
+        ]
     ids = problem.ids[0]
     if problem.work in ("next_token_gradient", "occlusion"):
         return [Target(task=task, positions=(len(ids) - 1,), indices=(problem.index,), quantity="log_prob")]

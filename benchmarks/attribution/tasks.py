@@ -31,6 +31,7 @@ class Task:
         texts: Number of texts.
         prompt: Number of tokens of the prompt.
         nodes: Number of nodes of a path.
+        entities: How many entities of a text are explained.
         method: The method, if it modifies the backward pass.
         peers: The packages that offer it.
         shares: For an implementation that is too slow for the whole task: the part that it runs (``nodes``,
@@ -51,6 +52,7 @@ class Task:
     texts: int = 1
     prompt: int = 0
     nodes: int = 20
+    entities: int = 0
     method: str = ""
     peers: tuple[str, ...] = ()
     shares: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -130,6 +132,16 @@ TASKS = (
         peers=(*CLASSIFIER_PEERS, "transformers-interpret"),
         shares={peer: {"nodes": 50} for peer in (*CLASSIFIER_PEERS, "transformers-interpret")},
         peer_goal=0.6,
+    ),
+    Task(
+        key="entities-saliency-64",
+        title="saliency of each of 12 entities of a tagger, 64 tokens, BERT-base size (floor: a forward and "
+        "a backward pass for each)",
+        model="bert-base-tagger",
+        work="entity_gradients",
+        tokens=64,
+        entities=12,
+        floor_goal=0.5,
     ),
     _each_token("gpt2", "GPT-2-small size", "gpt2-small"),
     _each_token("smollm2", "SmolLM2-135M", "smollm2"),
