@@ -16,6 +16,7 @@ from model_understanding import (
     Report,
     TokenClassificationVisualizer,
     Words,
+    compare,
     load_reports,
     save_reports,
     visualizer,
@@ -153,6 +154,15 @@ def test_head_scores_explain_an_entity():
     np.testing.assert_array_equal(found.scores, same.scores)
     other = tagger.score_heads(TEXT, scores="ablation", target=1)
     assert not np.array_equal(found.scores, other.scores)
+
+
+def test_two_taggers_are_compared():
+    first = visualizer_of("bert").analyze(TEXT, **FAST)
+    second = visualizer_of("electra").analyze(TEXT, **FAST)
+    comparison = compare(first, second)
+    assert str(comparison)
+    assert comparison.to_html()
+    assert str(compare(first, first))
 
 
 def test_texts_in_a_form_that_a_tagger_does_not_read_are_refused():

@@ -100,13 +100,6 @@ class TokenClassificationVisualizer(AnsweringVisualizer[TaggedText, TagTarget, T
             for encoding, row in zip(encodings, logits, strict=True)
         ]
 
-    def _lens(self, encoding: Encoding, top: int) -> LogitLens:
-        tokens, labels = encoding.tokens[0], labels_of(self.runner.model.config)
-        positions = [position for position in range(len(tokens)) if not tokens.special[position]]
-        if not positions:
-            raise InputError("The text has only special tokens.", hint="Pass a text with words.")
-        return lens_at_positions(self.runner.model, encoding, positions, labels.__getitem__, top)
-
     def _targets_of(
         self,
         encoding: Encoding,
