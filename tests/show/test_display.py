@@ -9,6 +9,7 @@ import numpy as np
 import pandas
 import pytest
 from matplotlib import pyplot
+from sample_answers import ANSWERS
 from sample_results import attribution, classification, generation, hostile, hostile_tokens, tokens_of
 from untrusted import sanitized
 
@@ -199,3 +200,15 @@ def test_small_results_need_no_script_and_no_style_sheet():
         assert shown.count("style=") == html.count("style=")
         for part in parts:
             assert part in shown, part
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_an_answer_by_itself_is_shown_in_the_terminal_and_in_a_notebook(kind, capsys):
+    report = ANSWERS[kind]()
+    for part in filter(None, (report.answer, report.links)):
+        show_result(part)
+        shown = capsys.readouterr().out
+        assert str(part).split("\n")[0].split(" · ")[0] in shown
+        html = part._repr_html_()
+        assert sanitized(html)
+        assert part._repr_mimebundle_(include=("text/plain",))["text/plain"] == str(part)

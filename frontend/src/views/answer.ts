@@ -7,6 +7,7 @@ import { counted } from "../ui/format";
 import { bdi, note } from "../ui/parts";
 import { roving } from "../ui/roving";
 
+const MANY = 15; // rows above which they are set smaller
 const LONG = 34; // characters of a label above which the rows are a list
 
 export function answerView(context: Context, answer: Answer): HTMLElement {
@@ -16,7 +17,7 @@ export function answerView(context: Context, answer: Answer): HTMLElement {
   const isList = what === "document" || answer.rows.some(({ label }) => label.length > LONG);
   const buttons: { element: HTMLElement; opens: number }[] = [];
   const element = h("div", {
-    class: `answers ${isList ? "listed" : "inline"}`,
+    class: `answers ${isList ? "listed" : "inline"}${answer.rows.length > MANY ? " many" : ""}`,
     role: "toolbar",
     "aria-label": `The answer: each ${what} opens its map`,
   });

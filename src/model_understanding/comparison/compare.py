@@ -120,10 +120,8 @@ def _compared_reports(first: Report, second: Report, names: tuple[str, str]) -> 
     two_classes = _has_same_two_classes(first, second)
     attributions = _compare_parts(
         "attribution",
-        *(
-            _over_answer(report) if _has_choices(report) else report.attributions
-            for report in (first, second)
-        ),
+        _compared_maps(first),
+        _compared_maps(second),
         _attribution_similarity,
         lambda ours, theirs: compare_attributions(ours, theirs, matching, two_classes=two_classes),
         _attribution_label,
@@ -192,20 +190,18 @@ def _kind(answer: object) -> str:
     return _KINDS[type(answer)]
 
 
-def _has_choices(report: Report) -> bool:
-    return isinstance(report.answer, Choices)
-
-
-def _over_answer(report: Report) -> tuple[Attribution, ...]:
-    """Return the attributions over the text that a report's answer is about: not those of other choices."""
+def _compared_maps(report: Report) -> tuple[Attribution, ...]:
+    """Return the attributions that can be compared: of choices, only those over the text of the answer."""
+    if not isinstance(report.answer, Choices):
+        return report.attributions
     return tuple(one for one in report.attributions if one.tokens.texts == report.texts)
 
 
 def _other_texts(first: Report, second: Report) -> Iterator[str]:
     """Yield that maps of other choices are not compared, if there are some."""
     for side, report in zip(_SIDES, (first, second), strict=True):
-        count = len(report.attributions) - len(_over_answer(report))
-        if count and isinstance(report.answer, Choices):
+        count = len(report.attributions) - len(_compared_maps(report))
+        if count:
             maps = "the map of another choice" if count == 1 else f"the maps of {count} other choices"
             yield f"Only the model's own choices are compared, not {maps} of the {side} report."
 

@@ -71,6 +71,10 @@ def _print(result: Result) -> None:
         from model_understanding.show.terminal.report import print_report
 
         print_report(result)
+    elif isinstance(result, Tagging | SpanAnswer | MaskFilling | Choices | TokenLinks):
+        from model_understanding.show.terminal.report import print_report
+
+        print_report(Report.of(result))
     elif isinstance(result, PseudoLikelihood):
         from model_understanding.show.terminal.likelihood import print_likelihood
 

@@ -176,6 +176,12 @@ export function textView({ model, store, actions, theme, tooltip }: Context): HT
   });
   store.watch(["anchor", "focus", "hover"], mark);
   theme.watch(() => paint(store.state));
+  /** In a long text, show what the map on screen is about. */
+  const reveal = () => {
+    const shown = element.querySelector<HTMLElement>(".shown");
+    if (shown) scrollWithin(element, shown);
+  };
+  store.watch(["attribution", "target"], () => requestAnimationFrame(reveal));
   store.watch(["focus"], (state) => {
     if (!element.isConnected || state.focus < 0) return;
     const piece = pieces.find((candidate) => candidate.token >= state.focus);

@@ -63,10 +63,13 @@ export function saliencyView(context: Context): HTMLElement {
     if (!attribution) return;
     const target = attribution.targets[state.target];
     const count = state.targetEnd - state.target + 1;
-    facts.textContent =
+    replace(
+      facts,
       count > 1
         ? `Sum over ${count} targets${attribution.signed ? "" : " (magnitudes are summed: an upper bound)"}${model.reading(state)?.ofPrompt ? `, scores of the ${attribution.sides[0] ?? "prompt"}` : ""}. Method: ${attribution.methodWords}.`
-        : `${target.description} = ${target.outputWords}. Method: ${attribution.methodWords}.`;
+        : bdi(target.description),
+      count > 1 ? "" : ` = ${target.outputWords}. Method: ${attribution.methodWords}.`,
+    );
   });
   const paintLegend = () => {
     const { state } = store;

@@ -137,7 +137,7 @@ def _of_tagging(report: Report, tagging: Tagging) -> AnswerView:
     return AnswerView(
         headline=headline,
         title=headline,
-        facts="The label that comes closest to an entity:" if candidates else "",
+        facts="No entities. The label that comes closest to one:" if candidates else "",
         texts=_shown_texts(report),
         rows=tuple(rows[:MAX_ROWS]),
         omitted=max(0, len(rows) - MAX_ROWS),

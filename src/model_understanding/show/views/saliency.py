@@ -174,7 +174,7 @@ def saliency_view(
     groups = TextUnits(attribution.tokens, level).groups(explained.valid[0])
     folded = explained if len(groups) == len(explained.tokens) else explained.joined(groups)
     task = explained.targets[0].task
-    sides = side_names(task, explained.tokens.texts) if sides is None else sides
+    sides = side_names(task, explained.tokens.texts) if sides is None else tuple(sides)
     units = _units(folded, _targeted(explained, groups), sides)
     return SaliencyView(
         title=_title(attribution, explained, first, last),
@@ -214,7 +214,7 @@ def signed_percent(share: float, signed: bool) -> str:
     return f"+{text}" if signed and share > 0 and not text.startswith("<") else text
 
 
-def _units(folded: Attribution, targeted: Sequence[bool], sides: Sequence[str]) -> tuple[Unit, ...]:
+def _units(folded: Attribution, targeted: Sequence[bool], sides: tuple[str, ...]) -> tuple[Unit, ...]:
     scores = folded.scores[0].astype(np.float64)
     total = float(np.abs(scores).sum()) or 1.0
     scored, special = folded.scored[0], folded.tokens.special
