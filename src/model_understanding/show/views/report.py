@@ -42,7 +42,7 @@ def map_views(report: Report) -> tuple[MapView, ...]:
     ]
     opened = found[answer_view(report).opens].attribution if found else 0
     maps.sort(key=lambda shown: shown.reading.attribution != opened)
-    if not isinstance(report.answer, Choices):
+    if not maps or not isinstance(report.answer, Choices):
         return tuple(maps)
     main = report.attributions[opened].tokens.texts
     return tuple(
