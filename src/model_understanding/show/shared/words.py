@@ -259,9 +259,12 @@ def attention_name(attention: AttentionMap) -> str:
 
 
 def attention_kind(attention: AttentionMap) -> str:
-    """Return the kind of a map in a list, as in ``rollout`` or ``raw, cross attention``."""
+    """Return the kind of a map in a list, as in ``rollout``, ``cross attention`` or ``rollout, …``."""
     kind = printable(attention.map, 40)
-    return kind if attention.stack is None else f"{kind}, {stack_name(attention.stack)}"
+    if attention.stack is None:
+        return kind
+    stack = stack_name(attention.stack)
+    return stack if attention.is_attention else f"{kind}, {stack}"
 
 
 def side_names(attention: AttentionMap) -> tuple[str, str]:
