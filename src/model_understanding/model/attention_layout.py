@@ -77,12 +77,14 @@ class AttentionSite:
         heads: Its number of heads.
         unreadable: Why its weights cannot be read; ``None`` if they can.
         stack: Which stack of an encoder–decoder it belongs to.
+        shares_axis: Whether the heads of all texts are on one axis (FSMT, XGLM).
     """
 
     layer: int
     heads: int
     unreadable: str | None = None
     stack: Stack | None = None
+    shares_axis: bool = False
 
 
 class MovedIds(NamedTuple):

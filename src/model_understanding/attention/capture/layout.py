@@ -17,6 +17,8 @@ from torch.overrides import TorchFunctionMode
 from model_understanding.attention.capture.recognition import (
     FUSED,
     SOFTMAX,
+    Plane,
+    SameAttention,
     attention_softmax,
     axis_of_softmax,
     fused_arguments,
@@ -122,13 +124,15 @@ class _Seen(NamedTuple):
         plane: Its numbers of queries and keys, where it is.
         why: Why its weights cannot be read; ``None`` if they can.
         reads_memory: Whether it runs in a part of a block that is given hidden states of another stack.
+        shares_axis: Whether the heads of all texts are on one axis.
     """
 
     calls: dict[str, int]
     heads: int
-    plane: tuple[int, int] | None
+    plane: Plane | None
     why: str | None
     reads_memory: bool
+    shares_axis: bool
 
 
 class _Survey(TorchFunctionMode):
@@ -147,6 +151,7 @@ class _Survey(TorchFunctionMode):
         self._has_stacks = has_stacks
         self._planes = {sides.of(stack).plane for stack in (STACKS if has_stacks else (None,))}
         self._seen: list[_Seen] = []
+        self._repeats = SameAttention()
         self._decoder_reads: MovedIds | None = None
         self._running: list[tuple[str, int]] = []
         self._calls: dict[str, int] = {}
@@ -189,7 +194,9 @@ class _Survey(TorchFunctionMode):
     ) -> Any:
         keywords = keywords or {}
         if function is FUSED:
-            self._note_fused(**fused_arguments(arguments, keywords))
+            given = fused_arguments(arguments, keywords)
+            if not self._repeats.is_again(given):
+                self._note_fused(**given)
         elif function in SOFTMAX:
             scores = arguments[0] if arguments else keywords["input"]
             self._note_softmax(scores, axis_of_softmax(arguments, keywords))
@@ -219,7 +226,7 @@ class _Survey(TorchFunctionMode):
             for place, seen in zip(places, self._seen, strict=True)
         ]
         sites = tuple(
-            AttentionSite(number, seen.heads, why, stack)
+            AttentionSite(number, seen.heads, why, stack, seen.shares_axis)
             for (stack, number), seen, why in zip(places, self._seen, reasons, strict=True)
             if seen.heads
         )
@@ -276,7 +283,7 @@ class _Survey(TorchFunctionMode):
     def _note_softmax(self, scores: Tensor, axis: int | None) -> None:
         attention = attention_softmax(scores, axis, self._planes, batch=1)
         if attention:
-            self._note(*attention)
+            self._note(*attention, shares_axis=scores.ndim == 3)
         elif self._resembles_attention(scores, axis):
             self._note(0, None, f"its softmax is over scores of shape {tuple(scores.shape)}")
 
@@ -286,9 +293,11 @@ class _Survey(TorchFunctionMode):
             return False
         return scores.ndim > 3
 
-    def _note(self, heads: int, plane: tuple[int, int] | None, why: str | None = None) -> None:
+    def _note(
+        self, heads: int, plane: Plane | None, why: str | None = None, *, shares_axis: bool = False
+    ) -> None:
         reads_memory = next((reads for reads in reversed(self._reading) if reads is not None), False)
-        self._seen.append(_Seen(dict(self._running), heads, plane, why, reads_memory))
+        self._seen.append(_Seen(dict(self._running), heads, plane, why, reads_memory, shares_axis))
 
     def _note_ids(self, module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """Note what the decoder looks up: the first ids of the text after the encoder has attended."""

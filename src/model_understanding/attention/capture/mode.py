@@ -32,6 +32,7 @@ from model_understanding.attention.capture.recognition import (
     FUSED,
     SOFTMAX,
     Plane,
+    SameAttention,
     attention_softmax,
     axis_of_softmax,
     by_heads,
@@ -126,8 +127,8 @@ class AttentionCapture(TorchFunctionMode):
 
     def __init__(self, reader: AttentionReader, texts: int = 1) -> None:
         super().__init__()
-        # Only a forward pass says whether texts and heads share an axis.
-        self._batch = None if reader.layout.tokens is None else texts
+        self._batch = texts if any(site.shares_axis for site in reader.layout.sites) else None
+        self._repeats = SameAttention()
         self._reader = reader
         self._sides = reader.sides
         stacks = dict.fromkeys(site.stack for site in reader.layout.sites)
@@ -270,6 +271,8 @@ class AttentionCapture(TorchFunctionMode):
         """Run a fused kernel, and read the layer that it computes."""
         given = fused_arguments(arguments, keywords)
         query, key = given["query"], given["key"]
+        if self._repeats.is_again(given):
+            return FUSED(*arguments, **keywords)
         attention = fused_heads(query, key, self._planes)
         if not attention and query.ndim == 4 and self._reader.layout.tokens is None:
             self._unexpected = f"queries have the shape {tuple(query.shape)} and keys {tuple(key.shape)}"
