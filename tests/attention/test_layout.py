@@ -408,3 +408,57 @@ def test_layers_that_run_for_the_last_positions_only_are_read_whole():
     assert report.lens is not None
     assert report.attention[1].layers == (0, 1, 2)
     assert not report.provenance.cautions
+
+
+SHARED_AXIS = {
+    "xglm": (hf.XGLMConfig, {"d_model": 32, "ffn_dim": 48, "num_layers": 2, "attention_heads": 4}),
+    "trocr": (
+        hf.TrOCRConfig,
+        {
+            "d_model": 32,
+            "decoder_ffn_dim": 48,
+            "decoder_layers": 2,
+            "decoder_attention_heads": 4,
+            "is_decoder": True,
+        },
+    ),
+    "mvp": (
+        hf.MvpConfig,
+        {
+            "d_model": 32,
+            "decoder_layers": 2,
+            "decoder_attention_heads": 4,
+            "decoder_ffn_dim": 48,
+            "is_decoder": True,
+            "is_encoder_decoder": False,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHARED_AXIS)
+def test_heads_that_share_an_axis_with_the_texts_are_read(name):
+    config, options = SHARED_AXIS[name]
+    tokenizer = tiny_tokenizers.llama_like()
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config(vocab_size=len(tokenizer), **options))
+    visualizer = GenerativeModelVisualizer(model=randomized(model), tokenizer=tokenizer)
+    attention = visualizer.compute_attention(TEXT, queries="prompt", layer="all", head="all")
+    ids = torch.as_tensor(attention.keys.ids.copy())[None]
+    assert np.abs(attention.weights - eager_weights(visualizer.model, ids)).max() < 1e-5
+    weighted = visualizer.compute_attention(TEXT, queries="prompt", kind="value_weighted", head="all")
+    assert weighted.weights.shape == (1, 4, *attention.weights.shape[2:])
+    scores = visualizer.score_heads(TEXT, scores=["previous_token", "induction"])  # a batch of texts
+    previous = np.diagonal(attention.weights, -1, axis1=2, axis2=3).mean(axis=-1)
+    assert np.abs(scores.of("previous_token") - previous).max() < 1e-5
+
+
+def test_one_set_of_weights_for_two_sets_of_values_is_read_once():
+    tokenizer = tiny_tokenizers.llama_like()
+    config = hf.DiffLlamaConfig(vocab_size=len(tokenizer), **{**SIZE, "num_hidden_layers": 2})
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+    visualizer = GenerativeModelVisualizer(model=randomized(model), tokenizer=tokenizer)
+    attention = visualizer.compute_attention(TEXT, queries="prompt", layer="all", head="all")
+    ids = torch.as_tensor(attention.keys.ids.copy())[None]
+    assert np.abs(attention.weights - eager_weights(visualizer.model, ids)).max() < 1e-5
