@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["classifier", "tagger", "causal"]
+Kind = Literal["classifier", "tagger", "causal", "seq2seq"]
 REPOSITORY = Path(__file__).parents[1]
 MODELS_FOLDER = REPOSITORY / "build" / "benchmark-models"
 CLS_ID, SEP_ID, MASK_ID = 101, 102, 103
@@ -55,6 +55,15 @@ def _llama(**options: Any) -> Model:
     return Model("causal", config)
 
 
+def _t5(**options: Any) -> Model:
+    def config() -> Any:
+        from transformers import T5Config
+
+        return T5Config(**{"vocab_size": 32128, "decoder_start_token_id": 0, **options})
+
+    return Model("seq2seq", config)
+
+
 MODELS = {
     "bert-base": _bert(),
     "bert-base-tagger": _bert("tagger", num_labels=9),
@@ -83,6 +92,7 @@ MODELS = {
         num_key_value_heads=4,
         max_position_embeddings=32768,
     ),
+    "t5-small": _t5(d_model=512, d_kv=64, d_ff=2048, num_layers=6, num_heads=8),
     "llama-1b": _llama(
         vocab_size=128256,
         hidden_size=2048,
@@ -116,7 +126,7 @@ def model_folder(name: str) -> tuple[str, Path]:
 
 
 def kind_of(name: str) -> Kind:
-    """Return whether a model classifies or predicts tokens."""
+    """Return whether a model classifies, continues a text, or writes an output for a source."""
     return MODELS[name].kind if name in MODELS else "causal"
 
 
@@ -128,6 +138,7 @@ def auto_class(kind: Kind) -> Any:
         "classifier": "AutoModelForSequenceClassification",
         "tagger": "AutoModelForTokenClassification",
         "causal": "AutoModelForCausalLM",
+        "seq2seq": "AutoModelForSeq2SeqLM",
     }
     return getattr(transformers, names[kind])
 
@@ -152,7 +163,7 @@ def _save(model: Model, path: Path) -> None:
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=False)
     tokenizer.add_special_tokens(list(SPECIAL.values()))
-    if model.kind != "causal":
+    if model.kind in ("classifier", "tagger"):
         ends = [("[CLS]", CLS_ID), ("[SEP]", SEP_ID)]
         tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
     tokenizer.save(str(path / "tokenizer.json"))
@@ -166,7 +177,7 @@ def _save(model: Model, path: Path) -> None:
         "cls_token": "[CLS]",
         "sep_token": "[SEP]",
     }
-    if model.kind == "causal":
+    if model.kind in ("causal", "seq2seq"):
         settings = {key: value for key, value in settings.items() if key not in ("cls_token", "sep_token")}
         settings["eos_token"] = settings["bos_token"] = f"w{config.vocab_size - 1}"
     (path / "tokenizer_config.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
@@ -196,7 +207,7 @@ def text_ids(name: str, tokens: int, texts: int = 1) -> list[list[int]]:
     for seed, length in enumerate(lengths):
         generator = torch.Generator().manual_seed(seed)
         words = torch.randint(LOWEST_WORD, HIGHEST_WORD, (length,), generator=generator).tolist()
-        if kind_of(name) != "causal":
+        if kind_of(name) in ("classifier", "tagger"):
             words[0], words[-1] = CLS_ID, SEP_ID
         found.append(words)
     return found

@@ -46,6 +46,7 @@ def problem_of(job: dict[str, Any]) -> SimpleNamespace:
         "classifier": transformers.AutoModelForSequenceClassification,
         "tagger": transformers.AutoModelForTokenClassification,
         "causal": transformers.AutoModelForCausalLM,
+        "seq2seq": transformers.AutoModelForSeq2SeqLM,
     }[job["kind"]]
     options = {"dtype": getattr(torch, job["dtype"])}
     if "implementation" in job:
@@ -56,7 +57,8 @@ def problem_of(job: dict[str, Any]) -> SimpleNamespace:
     tokenizer = transformers.AutoTokenizer.from_pretrained(job["model_folder"])
     texts = [torch.tensor([ids], device=job["device"]) for ids in job["ids"]]
     with torch.no_grad():  # a first forward pass sets up the libraries, which is not part of the task
-        model(input_ids=texts[0][:, :8])
+        decoder = {"decoder_input_ids": texts[0][:, :4]} if job["kind"] == "seq2seq" else {}
+        model(input_ids=texts[0][:, :8], **decoder)
     found = {"model": model, "tokenizer": tokenizer, "texts": texts, "in_memory": in_memory}
     return SimpleNamespace(**{**job, **found})
 

@@ -75,6 +75,20 @@ def token_gradients(model: Any, leaf: Tensor, answer: Tensor) -> Tensor:
     )
 
 
+def output_gradients(model: Any, source: Tensor, answer: Tensor) -> Tensor:
+    """One forward pass of an encoder–decoder, then one backward pass for each token of its output."""
+    start = answer.new_zeros(1)
+    first, second = (embeddings_of(model, ids) for ids in (source, torch.cat([start, answer[:-1]])[None]))
+    logits = model(inputs_embeds=first, decoder_inputs_embeds=second, use_cache=False).logits[0]
+    values = logits.float().log_softmax(-1)[range(len(answer)), answer]
+    last = len(answer) - 1
+    gradients = [
+        torch.autograd.grad(value, (first, second), retain_graph=step < last)
+        for step, value in enumerate(values)
+    ]
+    return torch.stack([of_source for of_source, _ in gradients])
+
+
 def token_paths(model: Any, ids: Tensor, baseline: Tensor, prompt: int, nodes: int) -> Tensor:
     """``token_gradients`` at each node of the path from the baseline."""
     own = embeddings_of(model, ids[:, :-1]).detach()
@@ -205,6 +219,12 @@ def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, 
         return (
             lambda: token_gradients(model, leaf(), answer),
             lambda found: summaries(found[:, 0, : problem.prompt], leaf()[:, : problem.prompt]),
+        )
+    if problem.work == "output_gradients":
+        source = ids[:, : problem.prompt]
+        return (
+            lambda: output_gradients(model, source, answer),
+            lambda found: summaries(found[:, 0], embeddings_of(model, source)),
         )
     if problem.work == "token_paths":
         return (

@@ -16,7 +16,13 @@ from model_understanding.results import Attribution, Provenance, Target
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
-TASKS = {"classifier": "sequence-classification", "tagger": "token-classification", "causal": "causal-lm"}
+TASKS = {
+    "classifier": "sequence-classification",
+    "tagger": "token-classification",
+    "causal": "causal-lm",
+    "seq2seq": "seq2seq-lm",
+}
+START = 0  # what the decoder of an encoder–decoder starts with
 
 
 def tokens_of(ids: list[int], special: set[int]) -> Tokens:
@@ -36,6 +42,11 @@ def encodings_of(runner: Runner, problem: Any) -> list[Encoding]:
     """Return the texts as inputs."""
     found = []
     for ids in problem.ids:
+        if problem.kind == "seq2seq":
+            tokens = tokens_of([*ids[: problem.prompt], START, *ids[problem.prompt :]], {problem.prompt})
+            lengths = {"source_length": problem.prompt, "prompt_length": problem.prompt + 1}
+            found.append(runner.model.encode(tokens, **lengths))
+            continue
         special = set() if problem.kind == "causal" else {0, len(ids) - 1}
         prompt = problem.prompt if problem.kind == "causal" else None
         found.append(runner.model.encode(tokens_of(ids, special), prompt_length=prompt))
@@ -55,6 +66,11 @@ def targets_of(problem: Any) -> list[Target]:
     ids = problem.ids[0]
     if problem.work in ("next_token_gradient", "occlusion"):
         return [Target(task=task, positions=(len(ids) - 1,), indices=(problem.index,), quantity="log_prob")]
+    if problem.kind == "seq2seq":
+        return [
+            Target(task=task, positions=(place,), indices=(ids[place],), quantity="log_prob")
+            for place in range(problem.prompt, len(ids))
+        ]
     places = range(problem.prompt - 1, len(ids) - 1)
     if problem.work.startswith("span"):
         answer = tuple(ids[problem.prompt :])
@@ -82,7 +98,7 @@ def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[list[Attribution
     runner = Runner(
         LoadedModel(problem.model, problem.tokenizer, task, Provenance(model=problem.model_folder, task=task))
     )
-    if problem.kind == "causal":
+    if runner.model.is_language_model:
         assert is_causal(runner.model)  # measured once per model, so not part of any task
     method, encodings, targets = method_of(problem), encodings_of(runner, problem), targets_of(problem)
     # A plain gradient is compared by its norm; no floor has other backward rules to compare with.
@@ -98,4 +114,4 @@ def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[list[Attribution
     return run, read
 
 
-COMPARED_ON_PROMPT = ("token_gradients", "token_paths", "span_gradient", "span_path")
+COMPARED_ON_PROMPT = ("token_gradients", "output_gradients", "token_paths", "span_gradient", "span_path")

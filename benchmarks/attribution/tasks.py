@@ -15,6 +15,7 @@ PEERS = {  # name of its files, peers/NAME.py and peers/NAME.txt: name of the pa
 }
 CLASSIFIER_PEERS = ("captum", "interpreto", "ferret-xai")
 GENERATION_PEERS = ("captum", "inseq", "interpreto")
+SEQ2SEQ_PEERS = ("captum", "inseq")
 GIVES_SEGMENTS = "assigns the last token to a separate segment"
 
 
@@ -145,6 +146,17 @@ TASKS = (
     ),
     _each_token("gpt2", "GPT-2-small size", "gpt2-small"),
     _each_token("smollm2", "SmolLM2-135M", "smollm2"),
+    Task(
+        key="each-token-saliency-t5",
+        title="gradient of each of 16 output tokens, 32-token source, T5-small size",
+        model="t5-small",
+        work="output_gradients",
+        tokens=48,
+        prompt=32,
+        peers=SEQ2SEQ_PEERS,
+        floor_goal=0.7,
+        peer_goal=0.5,
+    ),
     Task(
         key="each-token-path-gpt2",
         notes={"captum": "a different path: previously generated tokens stay fixed"},

@@ -9,6 +9,7 @@ from captum.attr import (
     LayerGradientXActivation,
     LayerIntegratedGradients,
     LLMGradientAttribution,
+    Saliency,
     TextTokenInput,
 )
 
@@ -77,10 +78,36 @@ def occlusion(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str
     return run, lambda found: {"signed": found.tolist()}
 
 
+def seq2seq(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, Any]]]:
+    """Gradients of each output token with respect to both embeddings, one call each."""
+    model, ids = problem.model, problem.texts[0]
+    table, answer = model.get_input_embeddings(), ids[0, problem.prompt :]
+
+    def log_probability(source: torch.Tensor, output: torch.Tensor, token: torch.Tensor) -> torch.Tensor:
+        outputs = model(inputs_embeds=source, decoder_inputs_embeds=output, use_cache=False)
+        return outputs.logits[:, -1].log_softmax(-1)[:, token]
+
+    saliency = Saliency(log_probability)
+
+    def run() -> Any:
+        source = table(ids[:, : problem.prompt]).detach()
+        output = table(torch.cat([answer.new_zeros(1), answer[:-1]])[None]).detach()
+        return [
+            saliency.attribute(
+                (source, output[:, : step + 1]), abs=False, additional_forward_args=(answer[step],)
+            )[0]
+            for step in range(len(answer))
+        ]
+
+    return run, lambda found: {"norm": [rows[0].norm(dim=-1).tolist() for rows in found]}
+
+
 def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, Any]]]:
     """Return captum's way of a task."""
     if problem.kind == "classifier":
         return classifier(problem)
+    if problem.kind == "seq2seq":
+        return seq2seq(problem)
     if problem.work == "occlusion":
         return occlusion(problem)
     layer = problem.model.get_input_embeddings()

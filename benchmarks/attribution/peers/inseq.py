@@ -28,7 +28,10 @@ def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, 
         device=problem.device,
     )
     ids = problem.texts[0][0]
+    is_seq2seq = problem.kind == "seq2seq"
     prompt, whole = problem.tokenizer.decode(ids[: problem.prompt]), problem.tokenizer.decode(ids)
+    if is_seq2seq:
+        whole = problem.tokenizer.decode(ids[problem.prompt :])
     options = {"n_steps": problem.nodes} if path else {}
 
     def run() -> Any:
@@ -37,6 +40,12 @@ def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, 
         ).sequence_attributions[0]
 
     def read(found: Any) -> dict[str, Any]:
+        if is_seq2seq:
+            expected = ids[problem.prompt :].tolist()
+            steps = [step for step, token in enumerate(found.target) if token.id in expected]
+            assert [found.target[step].id for step in steps] == expected, "tokenized to other ids"
+            scores = found.source_attributions[: problem.prompt].transpose(0, 1).float()
+            return {"norm": scores[-len(steps) :].norm(dim=-1).tolist()}
         assert [token.id for token in found.target] == ids.tolist(), "the text was tokenized to other ids"
         # (tokens, steps, width) of the prompt and, below it, of what was generated
         scores = found.target_attributions[: problem.prompt].transpose(0, 1).float()
