@@ -23,8 +23,8 @@ def test_a_command_that_takes_a_model_has_each_of_its_options_once_and_the_model
 
 def test_only_a_command_with_an_alternative_names_it():
     help_texts = {name: COMMANDS[name].params[0].help for name in ("attention", "lens")}
-    assert help_texts["attention"].endswith("demo:smollm2; or an attention map saved as .json or .npz.")
-    assert help_texts["lens"].endswith("demo:smollm2.")
+    assert help_texts["attention"].endswith("demo:minilm; or an attention map saved as .json or .npz.")
+    assert help_texts["lens"].endswith("demo:minilm.")
 
 
 def test_a_tokenizer_of_its_own_is_loaded(tmp_path):

@@ -118,5 +118,6 @@ def test_a_demo_model_of_another_task():
         "Use ModelVisualizer (--task sequence-classification)."
     )
     assert refusal(InputError, "demo:none") == (
-        "Unknown demo model 'demo:none'. Allowed: demo:sentiment, demo:smollm2. Pass one of these names."
+        "Unknown demo model 'demo:none'. Allowed: demo:sentiment, demo:smollm2, demo:minilm. "
+        "Pass one of these names."
     )

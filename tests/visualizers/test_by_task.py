@@ -7,7 +7,7 @@ import transformers as hf
 from torch import nn
 
 import model_understanding
-from model_understanding import InputError, visualizer
+from model_understanding import InputError, LoadingError, visualizer
 from model_understanding.targets.names import KINDS
 from model_understanding.visualizers.by_task import class_of
 
@@ -78,18 +78,54 @@ def test_a_class_derived_from_one_of_transformers_is_of_its_kind():
     assert visualizer(model, tokenizer=tiny_models.tokenizer_of("bert")).task == "token-classification"
 
 
-@pytest.mark.parametrize("name", ["image-classification", "nonsense", "", "translate"])
+@pytest.mark.parametrize("name", ["image-classification", "nonsense", "", "translate", 3])
 def test_an_unknown_task_is_refused_with_those_there_are(name):
     with pytest.raises(InputError, match="is not supported") as refusal:
         visualizer("demo:sentiment", task=name)
     assert all(kind in refusal.value.hint for kind in KINDS)
 
 
-@pytest.mark.parametrize("module", [nn.Linear(2, 2), tiny_models.build("bert").bert], ids=["own", "no head"])
-def test_a_model_that_does_not_say_its_task_needs_to_be_given_one(module):
-    with pytest.raises(InputError, match="Cannot determine the task") as refusal:
+def refusal(module):
+    with pytest.raises(InputError) as refused:
         visualizer(module, tokenizer=tiny_models.tokenizer_of("bert"))
-    assert all(kind in refusal.value.hint for kind in KINDS)
+    return refused.value
+
+
+def test_a_module_of_the_users_own_needs_a_task():
+    refused = refusal(nn.Linear(2, 2))
+    assert refused.message == "Cannot determine the task of a Linear: its class does not name it."
+    assert all(kind in refused.hint for kind in KINDS)
+
+
+def test_a_model_without_a_head_can_only_compare_texts():
+    refused = refusal(tiny_models.build("bert").base_model)
+    assert refused.message == "BertModel has no head, so it answers nothing that could be explained."
+    assert "pooling='mean'" in refused.hint
+    model, tokenizer = tiny_models.build("bert").base_model, tiny_models.tokenizer_of("bert")
+    assert visualizer(model, tokenizer=tokenizer, pooling="mean").task == "sentence-similarity"
+
+
+@pytest.mark.parametrize("name", ["BertForNextSentencePrediction", "GPT2DoubleHeadsModel"])
+def test_a_head_of_another_kind_is_refused_with_the_kinds_there_are(name):
+    config = tiny_models.build("bert" if "Bert" in name else "gpt2").config
+    refused = refusal(getattr(hf, name)(config))
+    assert refused.message == f"{name} is not supported."
+    assert "token classifiers (token-classification)" in refused.hint
+    assert "BlackBoxVisualizer" in refused.hint
+
+
+def test_what_was_made_for_pretraining_fills_masks(tmp_path):
+    model = hf.BertForPreTraining(tiny_models.build("bert").config)
+    assert "AutoModelForMaskedLM" in refusal(model).hint
+    model.save_pretrained(tmp_path)
+    tiny_models.tokenizer_of("bert").save_pretrained(tmp_path)
+    assert visualizer(tmp_path).task == "masked-lm"
+
+
+@pytest.mark.parametrize("name", ["./no-such-folder", "no-such/model", ""])
+def test_a_missing_checkpoint_cannot_be_loaded(name):
+    with pytest.raises(LoadingError):
+        visualizer(name)
 
 
 def test_what_is_no_model_is_refused_as_every_class_does():

@@ -122,7 +122,7 @@ class ModelChoice:
         str,
         typer.Argument(
             metavar="MODEL",
-            help="Hub ID, folder, .gguf file, demo:sentiment or demo:smollm2.",
+            help="Hub ID, folder, .gguf file, demo:sentiment, demo:smollm2 or demo:minilm.",
             show_default=False,
         ),
     ]

@@ -115,7 +115,8 @@ def detect_task(name: str, options: LoadingOptions) -> str:
             return MASKED_LM
     raise InputError(
         f"Cannot determine the task of {name!r}: its config names no architecture with a head.",
-        hint=f"Pass task=… (--task): one of {', '.join(TASKS)}.",
+        hint=f"Pass task=… (--task): one of {', '.join(TASKS)}; or pooling='mean' (--pooling mean) for the "
+        "similarity of texts.",
     )
 
 

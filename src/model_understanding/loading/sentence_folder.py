@@ -95,9 +95,10 @@ def is_sentence_folder(checkpoint: str, options: LoadingOptions) -> bool:
         options: How to load it.
     """
     read = _Reader(checkpoint, options)
-    if read.path(MODULES) is None:
-        return False
-    settings = read.json("config_sentence_transformers.json") or {}
+    with translate_errors(checkpoint):
+        if read.path(MODULES) is None:
+            return False
+        settings = read.json("config_sentence_transformers.json") or {}
     return settings.get("model_type", "SentenceTransformer") == "SentenceTransformer"
 
 

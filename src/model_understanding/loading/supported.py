@@ -10,6 +10,7 @@ from model_understanding.loading.options import LoadingOptions, resolve_device, 
 from model_understanding.loading.wrappers import config_of, device_of, dtype_of, without_adapter
 from model_understanding.targets.names import (
     CAUSAL_LM,
+    KINDS,
     MASKED_LM,
     MULTIPLE_CHOICE,
     QUESTION_ANSWERING,
@@ -97,6 +98,36 @@ def has_masked_head(architecture: str, config: Any) -> bool:
     """
     is_masked = getattr(config, "model_type", None) in MODEL_FOR_MASKED_LM_MAPPING_NAMES
     return architecture.endswith("ForPreTraining") and is_masked
+
+
+def task_of_module(module: torch.nn.Module) -> str:
+    """Return the task of a loaded model: that of its class, or of the class that it is derived from.
+
+    Args:
+        module: The model, perhaps with an adapter.
+
+    Raises:
+        InputError: Its class names no task, or one of another kind.
+    """
+    core = without_adapter(module)
+    config, name = config_of(core), type(core).__name__
+    for kind in type(core).__mro__:
+        task = task_of_architecture(kind.__name__, config)
+        if task is not None:
+            return task
+    if not type(core).__module__.startswith("transformers."):
+        raise InputError(
+            f"Cannot determine the task of a {name}: its class does not name it.",
+            hint=f"Pass task=…: one of {', '.join(KINDS)}.",
+        )
+    if "For" in name or name.endswith("HeadsModel"):
+        is_masked = has_masked_head(name, config)
+        hint = "Load it with AutoModelForMaskedLM, or pass its name." if is_masked else SUPPORTED
+        raise InputError(f"{name} is not supported.", hint=hint)
+    raise InputError(
+        f"{name} has no head, so it answers nothing that could be explained.",
+        hint="Load it with the head of a task, or pass pooling='mean' to explain the similarity of texts.",
+    )
 
 
 def refuse_other_task(checkpoint: str, config: Any, task: str | None) -> None:

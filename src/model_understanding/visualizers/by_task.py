@@ -7,8 +7,8 @@ import torch
 
 from model_understanding.errors import InputError
 from model_understanding.loading import LoadingOptions, detect_task
-from model_understanding.loading.supported import task_of_architecture
-from model_understanding.loading.wrappers import config_of, unwrapped, without_adapter
+from model_understanding.loading.supported import task_of_module
+from model_understanding.loading.wrappers import unwrapped
 from model_understanding.targets.names import (
     CAUSAL_LM,
     KINDS,
@@ -137,7 +137,7 @@ def class_of(task: str) -> type[Visualizer]:
     >>> class_of("fill-mask").__name__
     'MaskedLMVisualizer'
     """
-    kind = task_named(task)
+    kind = task_named(task) if isinstance(task, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
     if kind is None:
         raise InputError(f"The task {task!r} is not supported.", hint=f"Supported tasks: {', '.join(KINDS)}.")
     return _CLASSES[kind]
@@ -168,15 +168,4 @@ def _detected(given: Any, options: dict[str, Any]) -> str:
     module = given if isinstance(given, torch.nn.Module) else getattr(given, "model", None)
     if not isinstance(module, torch.nn.Module):
         return SEQUENCE_CLASSIFICATION  # which says what it takes instead
-    core = without_adapter(unwrapped(module))
-    config = config_of(core)
-    # A class of the user's own is of the kind that it is derived from.
-    tasks = (task_of_architecture(kind.__name__, config) for kind in type(core).__mro__)
-    found = next((task for task in tasks if task is not None), None)
-    if found is None:
-        raise InputError(
-            f"Cannot determine the task of a {type(core).__name__}: it has no head, or its class does not "
-            "name the task.",
-            hint=f"Pass task=…: one of {', '.join(KINDS)}; or pooling='mean' for the similarity of texts.",
-        )
-    return found
+    return task_of_module(unwrapped(module))
