@@ -1,5 +1,7 @@
 """What can be asked of a question answering model: inputs, windows, targets, refusals."""
 
+import copy
+
 import numpy as np
 import pytest
 import tiny_qa
@@ -17,6 +19,7 @@ from model_understanding import (
     UnsupportedModelError,
     Words,
 )
+from model_understanding.show.payload.report import report_payload
 from model_understanding.text.tokenization import tokenize
 from model_understanding.text.windows import windows_of
 
@@ -152,6 +155,23 @@ def test_a_text_outside_the_window_is_named_as_such():
         visualizer.compute_saliency((QUESTION, LONG), target=other)
 
 
+def test_the_order_of_both_follows_the_padding_side_or_the_caller():
+    tokenizer = copy.deepcopy(tiny_qa.tokenizer_of("llama"))
+    tokenizer.padding_side = "left"
+    model = tiny_qa.build("llama")
+    visualizer = QuestionAnsweringVisualizer(model=model, tokenizer=tokenizer)
+    found = visualizer.compute_saliency(PAIRS[0], method="saliency")
+    assert found.tokens.texts == PAIRS[0][::-1]
+    assert not found.scores[0, found.tokens.segments == 1].any()  # the question, which comes last
+    assert any("cannot depend on the question" in caution for caution in found.provenance.cautions)
+    assert visualizer.evaluate(found).verdict
+    first = QuestionAnsweringVisualizer(model=model, tokenizer=tokenizer, question_first=True)
+    found = first.compute_saliency(PAIRS[0], method="saliency")
+    assert found.tokens.texts == PAIRS[0]
+    assert not found.provenance.cautions
+    assert not visualizer_of("xlnet").compute_saliency(PAIRS[1]).provenance.cautions  # reads both sides
+
+
 def test_several_targets_are_rows_of_one_map():
     found = visualizer_of("bert").compute_saliency(
         PAIRS[0], target=["start", "end"], method="input_x_gradient"
@@ -236,6 +256,18 @@ def test_saved_reports_hold_the_answer(tmp_path):
         loaded = Report.load(tmp_path / name)
         assert loaded.answer.spans == report.answer.spans
         assert loaded.answer.tokens.texts == PAIRS[2]
+
+
+def test_the_code_of_a_map_sets_the_visualizer_up_again():
+    visualizer = visualizer_of("bert", max_seq_len=64, doc_stride=16, max_answer_len=4)
+    report = visualizer.analyze(
+        (QUESTION, LONG), method="saliency", against="no answer", scores_only=True, show=False
+    )
+    (code,) = report_payload(Report.from_json(report.to_json()))["attributions"][0]["python"]
+    names = {"model": visualizer.model, "tokenizer": visualizer.tokenizer}
+    exec(code.rpartition("visualizer.plot")[0], names)
+    assert names["attribution"].targets == report.attributions[0].targets
+    assert np.array_equal(names["attribution"].scores, report.attributions[0].scores)
 
 
 @pytest.mark.parametrize("kind", ["XLNetForQuestionAnswering", "XLMForQuestionAnswering"])

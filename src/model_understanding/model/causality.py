@@ -1,6 +1,8 @@
 """Measure whether a language model is causal, instead of trusting the name of its class."""
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.model.embeddings import replaced_embeddings
@@ -9,6 +11,7 @@ from model_understanding.model.model import Model, measured_once
 from model_understanding.model.offloading import watched_gradients
 from model_understanding.model.precision import precise
 from model_understanding.model.probes import unchanged_modules
+from model_understanding.targets.names import QUESTION_ANSWERING
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
@@ -25,7 +28,7 @@ def is_causal(model: Model) -> bool:
     models and are not causal.) Where gradients are not available, the last token is replaced instead.
 
     Args:
-        model: A language model.
+        model: A language model, or another with logits of each token.
 
     Returns:
         Whether the model is causal.
@@ -55,7 +58,7 @@ def is_causal(model: Model) -> bool:
 def _ignores_later_embeddings(model: Model, encoding: Encoding) -> bool:
     with replaced_embeddings(model, encoding.ids, source_length=encoding.source_length) as hook:
         outputs = model.forward(encoding)
-    logits = model.logits_of(outputs, encoding, 0)
+    logits = _by_token(model, model.logits_of(outputs, encoding, 0))
     # A weighted sum, because plain sums of a softmax's inputs can cancel.
     weights = torch.linspace(-1, 1, logits.shape[-1], device=logits.device, dtype=logits.dtype)
     assert hook.leaf is not None
@@ -73,6 +76,15 @@ def _ignores_later_ids(model: Model, encoding: Encoding) -> bool:
     other[:, -1] = other[:, 0]
     changed = encoding.with_ids(other)
     with guarded(model.module, gradients=False), unchanged_modules(model.module):
-        logits, others = (precise(model.logits_in(model.forward(each))) for each in (encoding, changed))
+        logits, others = (
+            _by_token(model, precise(model.logits_in(model.forward(each)))) for each in (encoding, changed)
+        )
     sizes = (logits - others)[0].abs().amax(dim=-1)
     return bool(sizes[:-1].max() <= _TOLERANCE * sizes[-1])
+
+
+def _by_token(
+    model: Model, logits: Float[Tensor, "batch positions classes"]
+) -> Float[Tensor, "batch tokens logits"]:
+    """Return the logits of each token; those of question answering have two rows over the tokens."""
+    return logits.transpose(1, 2) if model.task == QUESTION_ANSWERING else logits

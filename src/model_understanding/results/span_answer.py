@@ -1,6 +1,7 @@
 """The answer of a question answering model: a span of the context."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -47,6 +48,7 @@ class SpanAnswer(Displayed):
         end_logits: Logit of each token as the last of the answer, shape ``(T,)``.
         spans: The best spans, best first; one that overlaps a better one is left out.
         no_answer: "No answer", which such models give at ``[CLS]`` or, without one, at the first token.
+        settings: Options of the visualizer that gave it, where they were not the default.
     """
 
     tokens: Tokens
@@ -55,6 +57,7 @@ class SpanAnswer(Displayed):
     end_logits: Float[np.ndarray, " tokens"]
     spans: tuple[AnswerSpan, ...]
     no_answer: AnswerSpan
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "spans", tuple(self.spans))

@@ -41,6 +41,7 @@ def span_answer(
     *,
     max_answer_len: int,
     top_k: int,
+    settings: dict[str, Any] | None = None,
 ) -> SpanAnswer:
     """Return the best answers of a question answering model from its logits.
 
@@ -54,6 +55,7 @@ def span_answer(
         tokenizer: The tokenizer, which knows the token of "no answer".
         max_answer_len: Most tokens of an answer.
         top_k: Most spans that are listed.
+        settings: How the visualizer was set up, where that is not the default.
 
     Returns:
         The answer, with the next best spans that overlap no better one.
@@ -86,6 +88,7 @@ def span_answer(
         end_logits=logits[1],
         spans=tuple(span(*ends) for _, ends in zip(range(top_k), best, strict=False)),
         no_answer=span(empty, empty, is_empty=True),
+        settings=settings or {},
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from model_understanding.checks import whole_number
 from model_understanding.errors import InputError
+from model_understanding.model.causality import is_causal
 from model_understanding.results import Attribution, SpanAnswer, Target
 from model_understanding.results.target import Quantity
 from model_understanding.targets.names import QUESTION_ANSWERING
@@ -19,6 +20,7 @@ from model_understanding.text.words import Words, words_or_text
 from model_understanding.visualizers.answering import AnsweringVisualizer
 
 Question = tuple[str | Words, str | Words] | Mapping[str, str]
+_MAX_ANSWER_LEN = 15  # tokens, as in transformers' pipeline
 _STRIDE = 128  # tokens that neighboring windows share, as in transformers' pipeline
 
 
@@ -46,6 +48,8 @@ class QuestionAnsweringVisualizer(AnsweringVisualizer[Question, SpanTarget, Span
         max_seq_len: Most tokens of question and context together, if fewer than the model can read; a longer
             context is read in windows.
         doc_stride: Tokens that neighboring windows share; 128 or half a window if left out.
+        question_first: Whether the model reads the question before the context. If left out, as transformers
+            trains: unless the tokenizer pads on the left (XLNet).
         **loading: How to load the model, as ``ModelVisualizer`` takes it.
 
     Raises:
@@ -59,22 +63,32 @@ class QuestionAnsweringVisualizer(AnsweringVisualizer[Question, SpanTarget, Span
         self,
         name_or_model: Any = None,
         *,
-        max_answer_len: int = 15,
+        max_answer_len: int = _MAX_ANSWER_LEN,
         top_k: int = 5,
         max_seq_len: int | None = None,
         doc_stride: int | None = None,
+        question_first: bool | None = None,
         **loading: Any,
     ) -> None:
         self.max_answer_len = whole_number(max_answer_len, "max_answer_len")
         self.top_k = whole_number(top_k, "top_k")
         self.max_seq_len = None if max_seq_len is None else whole_number(max_seq_len, "max_seq_len")
         self.doc_stride = None if doc_stride is None else whole_number(doc_stride, "doc_stride", 0)
+        self.question_first = question_first
+        chosen = {
+            "max_answer_len": None if self.max_answer_len == _MAX_ANSWER_LEN else self.max_answer_len,
+            "max_seq_len": self.max_seq_len,
+            "doc_stride": self.doc_stride,
+            "question_first": question_first,
+        }
+        self._settings = {name: value for name, value in chosen.items() if value is not None}
         super().__init__(name_or_model, **loading)
 
     @property
     def _context(self) -> int:
-        """The segment of the context: the second text, as in transformers, unless padding is on the left."""
-        return 1 if self.tokenizer.padding_side == "right" else 0
+        """The segment of the context."""
+        is_second = self.question_first
+        return int(self.tokenizer.padding_side == "right" if is_second is None else is_second)
 
     def _encode(self, text: Any) -> Encoding:
         question, context = _question_and_context(text)
@@ -83,7 +97,7 @@ class QuestionAnsweringVisualizer(AnsweringVisualizer[Question, SpanTarget, Span
         model = self.runner.model
         limits = [limit for limit in (model.longest_input, self.max_seq_len) if limit is not None]
         if not limits or len(tokens) <= min(limits):
-            return model.encode(tokens, inputs)
+            return model.encode(tokens, inputs, cautions=self._cautions())
         stride = min(min(limits) // 2, _STRIDE) if self.doc_stride is None else self.doc_stride
         windows = windows_of(tokens, inputs, self._context, min(limits), stride)
         return self._best_window(windows, stride)
@@ -103,7 +117,16 @@ class QuestionAnsweringVisualizer(AnsweringVisualizer[Question, SpanTarget, Span
             f"time. The answer is that of window {best + 1} of {len(windows)} (tokens {span.start} to "
             f"{span.stop - 1} of the context; neighboring windows share {stride}), which is explained."
         )
-        return replace(encodings[best], cautions=(caution,))
+        return replace(encodings[best], cautions=(caution, *self._cautions()))
+
+    def _cautions(self) -> tuple[str, ...]:
+        """Return a warning if the model has read the whole context before it meets the question."""
+        if self._context == 1 or not is_causal(self.runner.model):
+            return ()
+        return (
+            "The context comes before the question, and each token is read with those before it only: the "
+            "answer cannot depend on the question. Pass question_first=True if the model was trained so.",
+        )
 
     def _answers(self, encodings: Sequence[Encoding]) -> Sequence[SpanAnswer]:
         model = self.runner.model
@@ -116,6 +139,7 @@ class QuestionAnsweringVisualizer(AnsweringVisualizer[Question, SpanTarget, Span
                 self.tokenizer,
                 max_answer_len=self.max_answer_len,
                 top_k=self.top_k,
+                settings=self._settings,
             )
             for encoding, rows in zip(encodings, logits, strict=True)
         ]

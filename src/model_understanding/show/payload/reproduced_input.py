@@ -26,6 +26,7 @@ _CLASSES = MappingProxyType(
         "sentence-similarity": "SimilarityVisualizer",
     }
 )
+_OF_ANSWERS = ("max_answer_len", "max_seq_len", "doc_stride", "question_first")
 _CLASSES_OF_CHOICES = MappingProxyType(
     {"choice": "MultipleChoiceVisualizer", "label": "ZeroShotClassificationVisualizer"}
 )
@@ -44,6 +45,9 @@ def visualizer_name(report: Report) -> str:
 def visualizer_options(report: Report) -> dict[str, Any]:
     """Return how a visualizer must be set up to give the answer of a report."""
     choices, (architecture, _, pooling) = report.answer, report.provenance.architecture.partition(", ")
+    if isinstance(choices, SpanAnswer):  # a saved report may come from an untrusted source
+        settings = choices.settings.items()
+        return {name: value for name, value in settings if name in _OF_ANSWERS and isinstance(value, int)}
     if _task(report) == "sentence-similarity" and architecture == report.provenance.model:
         return {"pooling": pooling.removesuffix(" pooling")} if pooling.endswith(" pooling") else {}
     if not isinstance(choices, Choices) or choices.kind != "label" or len(choices.tokens.texts) < 2:
