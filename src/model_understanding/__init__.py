@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     from model_understanding.results import SpanAnswer as SpanAnswer
     from model_understanding.results import Tagging as Tagging
     from model_understanding.results import Target as Target
+    from model_understanding.results import TokenLinks as TokenLinks
     from model_understanding.results import load_reports as load_reports
     from model_understanding.results import save_reports as save_reports
     from model_understanding.text.chat import Chat as Chat
@@ -199,6 +200,7 @@ __all__ = [
     "Tagging",
     "Target",
     "TokenClassificationVisualizer",
+    "TokenLinks",
     "Tokens",
     "UnsafeModelError",
     "UnsupportedModelError",
@@ -243,6 +245,7 @@ _ON_FIRST_USE = {
     "StoppedError": "model_understanding.errors",
     "Tagging": "model_understanding.results",
     "Target": "model_understanding.results",
+    "TokenLinks": "model_understanding.results",
     "Tokens": "model_understanding.tokens",
     "UnsafeModelError": "model_understanding.errors",
     "UnsupportedModelError": "model_understanding.errors",

@@ -27,8 +27,8 @@ class TokenLinks(Rendered):
         scores: Contribution of each pair, shape ``(first, second)``; 0 for special tokens, which stay as they
             are.
         similarity: The similarity of both texts.
-        rest: What the pairs do not explain: how similar each text is to what remains of the other one without
-            its tokens.
+        rest: What the pairs do not explain: what both texts have in common with texts without words
+            (``integrated_jacobians``), or what removing a unit of each text does not show (``removals``).
         method: How the contributions were computed: ``integrated_jacobians`` or ``removals``.
         quantity: What ``similarity`` is: ``cosine``, ``dot``, or a negative distance.
         reference: What replaces tokens in a text without them: ``mask``, ``pad`` or ``mean``.

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from model_understanding.attention.for_report import MapChoice
+from model_understanding.attention.gradient_weighted import GradientWeighted
 from model_understanding.attention.read import attention_for_report
 from model_understanding.attribution.isolation import Errors, isolated, readable
 from model_understanding.attribution.run import groups_of_equal_length
@@ -226,6 +227,7 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
         Returns:
             The map of that text.
         """
+        _require_no_answer(options.get("kind"))
         part, side = self._one_text(text, stack)
         return replace(self.texts.compute_attention(part, **options), stack=side)
 
@@ -321,7 +323,7 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
         return (similarity_target(self.similarity, quantity, target, against),)
 
     def _needs_answer(self, target: Any, against: Any) -> bool:
-        return True  # of documents the ranking says which are explained
+        return False  # only of documents, where the ranking says which are explained
 
     def _explained(
         self,
@@ -334,7 +336,7 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
     ) -> list[Explained]:
         if not _is_ranking(text):
             return super()._explained(text, encodings, answer, target, against, quantity)
-        assert isinstance(answer, Choices)
+        answer = answer or self._answer_each([text], [tuple(encodings)], "raise")[0]
         targets: Sequence[Target] = ()
         if callable(target):
             targets = self._function_targets(target)
@@ -356,6 +358,8 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
         model = self.texts.runner.model
 
         def attend() -> tuple[AttentionMap, ...]:
+            for kind in attention or ():
+                _require_no_answer(kind)
             return tuple(
                 replace(each, stack=name)
                 for name, side in zip(SIDES, (first, second), strict=True)
@@ -424,10 +428,8 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
             name: [*values[0].tolist(), *second.inputs[name][0].tolist()]
             for name, values in first.inputs.items()
         }
-        cautions = dict.fromkeys((*first.cautions, *second.cautions))
         tokens = _pair_tokens(first.tokens[0], second.tokens[0])
-        encoding = self.runner.model.encode(tokens, inputs, source_length=len(first.tokens[0]))
-        return replace(encoding, cautions=tuple(dict.fromkeys((*encoding.cautions, *cautions))))
+        return self.runner.model.encode(tokens, inputs, source_length=len(first.tokens[0]))
 
     def _embedded(
         self, encodings: Sequence[Encoding], errors: Errors
@@ -553,6 +555,15 @@ class _TextVisualizer(AnsweringVisualizer[str, str, Any]):
 
     def _needs_answer(self, target: Any, against: Any) -> bool:
         return False
+
+
+def _require_no_answer(kind: Any) -> None:
+    """Raise UnsupportedModelError for an attention map of the likeliest answer: one text has none."""
+    if getattr(kind, "name", kind) == GradientWeighted.name:
+        raise UnsupportedModelError(
+            f"The map {GradientWeighted.name!r} is of a model's likeliest answer; a text alone has none.",
+            hint="Choose another map, such as 'rollout' or 'value_weighted'.",
+        )
 
 
 def _is_ranking(text: Any) -> bool:
