@@ -1,6 +1,7 @@
 """The command line explains every kind of model: it picks the kind, and takes what belongs to a text."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import tiny_kinds
 import tiny_masked
 
 from model_understanding import AttentionMap, Report, visualizer
+from model_understanding.show.payload.reproduced_command import attribution_command
 
 TEXT, CONTEXT = "the king is bad", "Once upon a time there lived a king."
 MASKED = tiny_masked.text_of("bert")
@@ -239,3 +241,23 @@ def test_the_stacks_of_an_encoder_decoder(command: Callable, folder: Callable) -
     refused = command("attention", folder("sequence-classification"), TEXT, "--stack", "cross")
     assert refused.code == 2
     assert "hint: " in refused.err
+
+
+@pytest.mark.parametrize("task", GIVEN)
+def test_the_command_of_a_page_computes_its_maps(command: Callable, folder: Callable, task: str) -> None:
+    text, options = GIVEN[task]
+    generation = {"max_new_tokens": int(options[1])} if task in ("causal-lm", "seq2seq-lm") else {}
+    model = visualizer(folder(task), task=task)
+    report = model.analyze(
+        INPUTS.get(task, text), method="saliency", attention=(), evaluate=False, show=False, **generation
+    )
+    for found in report.attributions:
+        program, name, model_path, *arguments = shlex.split(attribution_command(report, found))
+        assert (program, name, model_path) == (
+            "model-understanding",
+            "explain",
+            f"path/to/{Path(folder(task)).name}",
+        )
+        again = the_report(command("explain", folder(task), *arguments, "--scores-only", "--json"))
+        assert again.attributions[0].targets == found.targets
+        assert again.attributions[0].scores == pytest.approx(found.scores, rel=1e-6)

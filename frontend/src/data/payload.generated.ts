@@ -400,6 +400,8 @@ export interface Attribution {
   readonly scores: readonly (readonly (number | null)[])[];
   /** Standard errors of the scores. */
   readonly errors: readonly (readonly (number)[])[] | null;
+  /** What reproduces it on the command line; empty where it has no names there. */
+  readonly command: string;
   /** What each of two texts is; empty for a single text. */
   readonly sides: readonly (string)[];
   /** What a target is. */

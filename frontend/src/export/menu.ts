@@ -13,6 +13,8 @@ export interface Exported {
   readonly csv: () => string;
   readonly json: () => unknown;
   readonly python: () => string;
+  /** The command that computes it; a menu without one does not offer it. */
+  readonly command?: () => string;
 }
 
 const PNG_RATIO = 2;
@@ -22,6 +24,7 @@ export function exportMenu(
   view: string,
   exported: () => Exported | null | undefined,
   face = "Export",
+  hasCommand = false,
 ): HTMLElement {
   const menu = h("details", { class: "menu" });
   const item = (words: string, run: (content: Exported) => void | Promise<void>) =>
@@ -70,6 +73,13 @@ export function exportMenu(
         await copy(code);
         return say("Copied as Python");
       }),
+      hasCommand &&
+        item("Copy as command", async (content) => {
+          const command = content.command?.();
+          if (!command) return say("This view has no command: copy it as Python");
+          await copy(command);
+          return say("Copied as command");
+        }),
     ),
   );
   menu.addEventListener("focusout", (event) => {

@@ -62,6 +62,7 @@ export function saliencyExport(context: Context, text: HTMLElement): Exported | 
       targets: targets.map((target) => ({ description: target.description, output: target.output })),
       scores: rows,
     }),
+    command: () => attribution.command,
     python: () =>
       pythonOf(
         attribution.python,

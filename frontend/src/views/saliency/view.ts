@@ -105,7 +105,7 @@ export function saliencyView(context: Context): HTMLElement {
       level.element,
       model.choices > 1 && which.element,
       targets,
-      hasScores && exportMenu(context.say, "Saliency", () => saliencyExport(context, text)),
+      hasScores && exportMenu(context.say, "Saliency", () => saliencyExport(context, text), "Export", true),
     ),
     facts,
   );

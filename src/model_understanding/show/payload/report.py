@@ -19,6 +19,7 @@ from model_understanding.show.payload.parts import (
     script_json,
 )
 from model_understanding.show.payload.reproduce import attribution_code, contrast_code, links_code
+from model_understanding.show.payload.reproduced_command import attribution_command
 from model_understanding.show.payload.tables import Tables, encoded_table
 from model_understanding.show.shared.headline import report_headline
 from model_understanding.show.shared.tasks import second_start, sides_of, target_noun
@@ -214,6 +215,7 @@ def _attribution(report: Report, attribution: Attribution, tables: Tables) -> di
         ],
         "scores": scores,
         "errors": None if errors is None else decimals(errors),
+        "command": attribution_command(report, attribution),
         "sides": list(sides),
         "noun": target_noun(attribution.targets),
         "second": -1 if not sides or second < 0 else positions[second],

@@ -12,6 +12,7 @@ from typing import Any
 from model_understanding.results import AttentionMap, Attribution, LogitLens, Provenance, Report
 from model_understanding.results.target import LANGUAGE_TASKS
 from model_understanding.show.payload.reproduced_input import (
+    METHOD_CLASSES,
     model_input,
     target_arguments,
     visualizer_name,
@@ -130,10 +131,6 @@ class _Place(str):
     """The name of a value that the page fills in."""
 
 
-# Methods whose settings by ``default`` and ``fast`` differ from those of the class.
-_CLASSES = {"integrated_gradients": "IntegratedGradients", "guided_ablation": "GuidedAblation"}
-
-
 def _method(attribution: Attribution) -> str:
     """Return the name of a method, or a call of its class with its settings.
 
@@ -144,10 +141,10 @@ def _method(attribution: Attribution) -> str:
         name.isascii() and name.isidentifier() and isinstance(value, int | float | str)
         for name, value in settings.items()
     )
-    if attribution.method not in _CLASSES or not plain or "layer" in settings:
+    if attribution.method not in METHOD_CLASSES or not plain or "layer" in settings:
         return attribution.method
     keywords = ", ".join(f"{name}={value!a}" for name, value in settings.items())
-    return _Expression(f"{_CLASSES[attribution.method]}({keywords})")
+    return _Expression(f"{METHOD_CLASSES[attribution.method]}({keywords})")
 
 
 def _code(
@@ -176,7 +173,7 @@ def _code(
         return []
     visualizer, text = visualizer_name(report), ascii(model_input(report) if text is None else text)
     method_class = str(arguments.get("method", "")).partition("(")[0]
-    imported = f"{visualizer}, {method_class}" if method_class in _CLASSES.values() else visualizer
+    imported = f"{visualizer}, {method_class}" if method_class in METHOD_CLASSES.values() else visualizer
     options = "".join(f", {name}={value!a}" for name, value in visualizer_options(report).items())
     keywords = (
         part

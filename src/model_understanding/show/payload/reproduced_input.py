@@ -15,6 +15,10 @@ from model_understanding.results import (
 from model_understanding.results.target import LANGUAGE_TASKS
 from model_understanding.show.views.questions import choice_of
 
+METHOD_CLASSES = MappingProxyType(
+    {"integrated_gradients": "IntegratedGradients", "guided_ablation": "GuidedAblation"}
+)
+"""Methods whose settings by ``default`` and ``fast`` differ from those of the class."""
 _CLASSES = MappingProxyType(
     {
         "causal-lm": "GenerativeModelVisualizer",
