@@ -1,4 +1,4 @@
-"""Every text classifier, language model and encoder–decoder of transformers, built tiny from its config.
+"""Every text classifier, tagger, language model and encoder–decoder of transformers, built tiny.
 
 The sizes of a configuration are made small by name, wherever it has that name; `OPTIONS` holds what an
 architecture needs besides. Weights are random and larger than at initialization, so that answers differ.
@@ -12,14 +12,17 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
     BertConfig,
     PreTrainedConfig,
 )
 from transformers.models.auto import configuration_auto, modeling_auto
 
 CLASSIFIER, LANGUAGE_MODEL, SEQ2SEQ = "sequence-classification", "causal-lm", "seq2seq-lm"
+TAGGER = "token-classification"
 _AUTO = {
     CLASSIFIER: AutoModelForSequenceClassification,
+    TAGGER: AutoModelForTokenClassification,
     LANGUAGE_MODEL: AutoModelForCausalLM,
     SEQ2SEQ: AutoModelForSeq2SeqLM,
 }
@@ -155,6 +158,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 """What an architecture needs besides small sizes, by its ``model_type``."""
 
 NOT_BUILT = {
+    "bros": "reads boxes of a page",
     "blt": "patches of bytes come from a second model",
     "dbrx": "its attention has no rope_theta in this version",
     "dots3_note": "the same as dots3_note_text",
@@ -192,6 +196,7 @@ ARCHITECTURES = [
     (task, model_type)
     for task, names in (
         (CLASSIFIER, modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES),
+        (TAGGER, modeling_auto.MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES),
         (LANGUAGE_MODEL, modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES),
         (SEQ2SEQ, modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES),
     )
@@ -225,7 +230,7 @@ def tiny_model(task: str, model_type: str) -> torch.nn.Module:
         config.decoder_start_token_id, config.pad_token_id = 2, 0
     else:
         config = tiny_config(kind, **OPTIONS.get(model_type, {}))
-    if task == CLASSIFIER:
+    if task in (CLASSIFIER, TAGGER):
         config.num_labels = 3
     elif model_type in ("reformer",):
         config.is_decoder = True

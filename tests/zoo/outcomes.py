@@ -12,6 +12,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ from model_understanding import (
     ModelUnderstandingError,
     ModelVisualizer,
     Seq2SeqVisualizer,
+    TokenClassificationVisualizer,
 )
-from zoo.architectures import ARCHITECTURES, CLASSIFIER, LANGUAGE_MODEL, SEQ2SEQ, tiny_model
+from zoo.architectures import ARCHITECTURES, CLASSIFIER, LANGUAGE_MODEL, SEQ2SEQ, TAGGER, tiny_model
 
 TEXT, CONTINUATION = "the movie was wonderful but long", " and sad"
 TOLERANCE = 2e-3
@@ -49,7 +51,8 @@ def outcomes(task: str, model_type: str) -> dict[str, str]:
     """Return the outcome of each check of an architecture, with the reason where it is not ``right``."""
     model = tiny_model(task, model_type)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    tokenizer = tiny_tokenizers.roberta_like() if task == CLASSIFIER else tiny_tokenizers.llama_like()
+    is_encoder = task in (CLASSIFIER, TAGGER)
+    tokenizer = tiny_tokenizers.roberta_like() if is_encoder else tiny_tokenizers.llama_like()
     if tokenizer.mask_token is None:
         tokenizer.mask_token = tokenizer.convert_ids_to_tokens(42)
     kind, checks_of = _KINDS[task]
@@ -91,31 +94,41 @@ def outcomes(task: str, model_type: str) -> dict[str, str]:
 
 
 def _classifier_checks(
-    visualizer: Any, model: Any, tokenizer: Any
+    visualizer: Any, model: Any, tokenizer: Any, at: tuple[int, ...] = (0,)
 ) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Yield the checks of a classifier, or of a tagger's label at a token.
+
+    Args:
+        visualizer: Its visualizer.
+        model: The model.
+        tokenizer: Its tokenizer.
+        at: The explained entry of a text's logits: a class, or a token and a label.
+    """
     ids = torch.tensor([tokenizer(TEXT)["input_ids"]])
+    target = at[0] if len(at) == 1 else at
 
     def logits(of: torch.Tensor) -> np.ndarray:
         with torch.no_grad():
-            return model(input_ids=of, attention_mask=torch.ones_like(of)).logits[0].double().numpy()
+            found = model(input_ids=of, attention_mask=torch.ones_like(of)).logits[0]
+        return found[: of.shape[1] if len(at) > 1 else None].double().numpy()
 
     def predict() -> str:
         return _equal(visualizer.predict(TEXT).logits, logits(ids))
 
     def leave_one_out() -> str:
-        made = visualizer.compute_saliency(TEXT, method=LeaveOneOut(replacement="mask"), target=0)
+        made = visualizer.compute_saliency(TEXT, method=LeaveOneOut(replacement="mask"), target=target)
         wanted = np.zeros(ids.shape[1])
         special = set(tokenizer.all_special_ids)
         for position, token in enumerate(ids[0].tolist()):
             if token not in special:
                 masked = ids.clone()
                 masked[0, position] = tokenizer.mask_token_id
-                wanted[position] = (logits(ids) - logits(masked))[0]
+                wanted[position] = (logits(ids) - logits(masked))[at]
         return _equal(made.scores[0], wanted, made)
 
     def gradient() -> str:
-        made = visualizer.compute_saliency(TEXT, method="saliency", target=0)
-        return _equal(made.scores[0], _gradient_norms(model, ids, lambda answer: answer[0, 0]), made)
+        made = visualizer.compute_saliency(TEXT, method="saliency", target=target)
+        return _equal(made.scores[0], _gradient_norms(model, ids, lambda answer: answer[(0, *at)]), made)
 
     def analyze() -> str:
         made = visualizer.analyze(TEXT, show=False, evaluate=False)
@@ -289,6 +302,7 @@ def _seq2seq_checks(visualizer: Any, model: Any, tokenizer: Any) -> Iterator[tup
 
 _KINDS: dict[str, Any] = {
     CLASSIFIER: (ModelVisualizer, _classifier_checks),
+    TAGGER: (TokenClassificationVisualizer, partial(_classifier_checks, at=(3, 1))),
     LANGUAGE_MODEL: (GenerativeModelVisualizer, _language_model_checks),
     SEQ2SEQ: (Seq2SeqVisualizer, _seq2seq_checks),
 }

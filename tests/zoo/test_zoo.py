@@ -1,4 +1,4 @@
-"""Every text classifier, language model and encoder–decoder of transformers, tiny: right or refused."""
+"""Every text classifier, tagger, language model and encoder–decoder of transformers: right or refused."""
 
 import pytest
 
