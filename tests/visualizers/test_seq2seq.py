@@ -243,6 +243,19 @@ def test_forbidden_tokens_are_never_written():
         assert "generation config never allows" in found.cautions[0]
 
 
+def test_settings_that_a_pipeline_would_use_are_named():
+    model = tiny.fresh("marian")
+    model.generation_config.update(num_beams=4, no_repeat_ngram_size=3)
+    visualizer = Seq2SeqVisualizer(model=model, tokenizer=tiny.tokenizer_of("marian"))
+    found = visualizer.generate(SOURCE, max_new_tokens=2)
+    assert "without num_beams=4 and no_repeat_ngram_size=3 of the generation config" in found.cautions[0]
+    assert found.tokens.ids.tolist() == (
+        visualizer_of("marian").generate(SOURCE, max_new_tokens=2).tokens.ids.tolist()
+    )
+    assert not visualizer.generate(SOURCE, continuation=OUTPUT).cautions
+    assert not visualizer.generate(SOURCE, max_new_tokens=2, seed=0).cautions
+
+
 MISUSES = {
     "the source has no loss": (
         {"target": "loss"},

@@ -33,6 +33,17 @@ _PROBE = (6, 3)  # tokens of the prompt and of the continuation on which both wa
 _TOLERANCE, _HALF_TOLERANCE = 1e-3, 0.2
 _log = logging.getLogger("model_understanding")
 
+_NEUTRAL = {
+    "do_sample": False,
+    "num_beams": 1,
+    "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "encoder_no_repeat_ngram_size": 0,
+    "min_length": 0,
+    "min_new_tokens": 0,
+}
+"""Settings of generation, and the values with which they change nothing."""
+
 _SET_BY_GENERATE = ("generation_config", "prepare_inputs_for_generation")
 
 
@@ -41,6 +52,13 @@ def end_ids(model: Any, tokenizer: Any) -> list[int]:
     configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     ids = tokenizer.eos_token_id if configured is None else configured
     return [] if ids is None else [ids] if isinstance(ids, int) else list(ids)
+
+
+def unused_settings(model: Model) -> list[str]:
+    """Return the settings of a model's generation config that would change what greedy decoding writes."""
+    config = getattr(model.module, "generation_config", None)
+    values = {name: getattr(config, name, None) for name in _NEUTRAL}
+    return [f"{name}={value}" for name, value in values.items() if value not in (None, _NEUTRAL[name])]
 
 
 def forbidden_ids(model: Model) -> list[int]:

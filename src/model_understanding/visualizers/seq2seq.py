@@ -7,7 +7,7 @@ import torch
 
 from model_understanding.attribution.choose import MethodChoice
 from model_understanding.errors import InputError
-from model_understanding.model.generation import decoder_start_ids
+from model_understanding.model.generation import decoder_start_ids, unused_settings
 from model_understanding.model.guard import explanation
 from model_understanding.passes.runner import Runner
 from model_understanding.results import Attribution
@@ -28,6 +28,11 @@ from model_understanding.tokens import Tokens
 from model_understanding.visualizers.language_model import GenerativeModelVisualizer
 from model_understanding.visualizers.prompts import Continuation, Prompt, Sampling, tokenized
 from model_understanding.visualizers.target_spec import TargetSpec, TokenTarget, default_target
+
+_GREEDY = (
+    "The output was generated greedily, without {} of the generation config, so a pipeline may write another "
+    "one. Pass its output as continuation to explain that one."
+)
 
 
 class Seq2SeqVisualizer(GenerativeModelVisualizer):
@@ -133,7 +138,11 @@ class Seq2SeqVisualizer(GenerativeModelVisualizer):
             max_new_tokens=max_new_tokens,
             **asdict(sampling or Sampling()),
         )
-        return self._joint(source, cautions, output_tokens_of_ids(self.runner.model.output_tokenizer, ids))
+        output = output_tokens_of_ids(self.runner.model.output_tokenizer, ids)
+        unused = unused_settings(self.runner.model) if sampling is None or sampling.seed is None else []
+        if unused:
+            cautions = (*cautions, _GREEDY.format(" and ".join(unused)))
+        return self._joint(source, cautions, output)
 
     def _joint(self, source: Tokens, cautions: tuple[str, ...], output: Tokens | None) -> Encoding:
         """Return a source, what the decoder starts with, and an output if there is one, as one encoding."""
