@@ -28,12 +28,13 @@ NAMES = tuple(tiny_masked.ARCHITECTURES)
 NO_ATTENTION = (
     "deberta-v2",
     "fnet",
+    "perceiver",
     "convbert",
     "bart",
     "funnel",
     "longformer",
 )  # or none that eager code gives
-NO_LENS = ("bart", "longformer", "xlm")
+NO_LENS = ("bart", "longformer", "xlm", "perceiver")
 TEXTS = (
     tiny_masked.TEXT,
     "Don't call it {}!",
@@ -93,7 +94,7 @@ def test_answers_are_those_of_transformers_fill_mask(name):
     assert oracles.close(filling.top_probabilities[0], [entry["score"] for entry in expected], 1e-5)
 
 
-@each("bart", "longformer")  # captum hooks one call of one table: BART has two, Longformer pads
+@each("bart", "longformer", "perceiver")  # captum hooks one call of one table: these have others
 def test_saliency_of_each_mask_is_captums_gradient_of_its_log_probability(name):
     visualizer, text, encoding, positions = read(name, TEXTS[0])
     found = visualizer.compute_saliency(text, method="saliency")

@@ -119,6 +119,14 @@ ARCHITECTURES = {
     "longformer": Architecture(_RB, hf.LongformerConfig, {**_ROBERTA, "attention_window": 8}),
     "roformer": Architecture(_WP, hf.RoFormerConfig, {**SMALL, "embedding_size": 32, "rotary_value": False}),
     "camembert": Architecture(_XR, hf.CamembertConfig, _ROBERTA),
+    "perceiver": Architecture(  # with logits of all positions that it has
+        _RB,
+        hf.PerceiverConfig,
+        {
+            **{"d_model": 32, "d_latents": 16, "num_latents": 8, "num_self_attends_per_block": 1},
+            **{"num_self_attention_heads": 4, "num_cross_attention_heads": 4, "max_position_embeddings": 96},
+        },
+    ),
     "fnet": Architecture(_WP, hf.FNetConfig, {**SMALL, "tpu_short_seq_length": 96}),
 }
 WITHOUT_ATTENTION = ("fnet", "convbert")  # Fourier mixing; half of ConvBERT's heads are convolutions
@@ -137,7 +145,7 @@ def build(name: str) -> Any:
     inputs.pop("token_type_ids", None)
     changed = inputs["input_ids"].clone()
     changed[0, 2] = changed[0, -3]
-    masks = inputs["input_ids"][0] == tokenizer.mask_token_id
+    masks = (inputs["input_ids"][0] == tokenizer.mask_token_id).nonzero()[:, 0]
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():

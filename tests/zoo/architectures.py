@@ -1,4 +1,4 @@
-"""Every text classifier, tagger, language model and encoder–decoder of transformers, built tiny.
+"""Every text model of these tasks in transformers, built tiny from its configuration.
 
 The sizes of a configuration are made small by name, wherever it has that name; `OPTIONS` holds what an
 architecture needs besides. Weights are random and larger than at initialization, so that answers differ.
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForMaskedLM,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -19,12 +20,13 @@ from transformers import (
 from transformers.models.auto import configuration_auto, modeling_auto
 
 CLASSIFIER, LANGUAGE_MODEL, SEQ2SEQ = "sequence-classification", "causal-lm", "seq2seq-lm"
-TAGGER = "token-classification"
+TAGGER, MASKED = "token-classification", "masked-lm"
 _AUTO = {
     CLASSIFIER: AutoModelForSequenceClassification,
     TAGGER: AutoModelForTokenClassification,
     LANGUAGE_MODEL: AutoModelForCausalLM,
     SEQ2SEQ: AutoModelForSeq2SeqLM,
+    MASKED: AutoModelForMaskedLM,
 }
 VOCABULARY = 400
 
@@ -135,6 +137,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "indexer_budget": 64,
         "indexer_compress_ratio": 4,
     },
+    "neomme": {"head_dim": 16},
     "reformer": {**_AXIAL, "is_decoder": False},
     "roc_bert": {"pronunciation_vocab_size": 16, "shape_vocab_size": 16},
     "t5": {"decoder_start_token_id": 0},
@@ -199,6 +202,7 @@ ARCHITECTURES = [
         (TAGGER, modeling_auto.MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES),
         (LANGUAGE_MODEL, modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES),
         (SEQ2SEQ, modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES),
+        (MASKED, modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES),
     )
     for model_type in names
     if model_type not in NOT_BUILT and not (task == SEQ2SEQ and model_type in READ_SOUND)
@@ -233,7 +237,7 @@ def tiny_model(task: str, model_type: str) -> torch.nn.Module:
     if task in (CLASSIFIER, TAGGER):
         config.num_labels = 3
     elif model_type in ("reformer",):
-        config.is_decoder = True
+        config.is_decoder = task != MASKED
     torch.manual_seed(0)
     model = _AUTO[task].from_config(config).eval()
     generator = torch.Generator().manual_seed(1)

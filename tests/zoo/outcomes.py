@@ -2,7 +2,7 @@
 
 Each check ends in one word: ``right``, ``refused`` (this package's own error), ``said`` (it differs, and a
 caution on the result says so), ``wrong``, or ``traceback``. Run as a script it prints the table of all
-architectures, or of those named.
+architectures, or of those named by type or task.
 """
 
 import copy
@@ -27,12 +27,21 @@ import torch
 from model_understanding import (
     GenerativeModelVisualizer,
     LeaveOneOut,
+    MaskedLMVisualizer,
     ModelUnderstandingError,
     ModelVisualizer,
     Seq2SeqVisualizer,
     TokenClassificationVisualizer,
 )
-from zoo.architectures import ARCHITECTURES, CLASSIFIER, LANGUAGE_MODEL, SEQ2SEQ, TAGGER, tiny_model
+from zoo.architectures import (
+    ARCHITECTURES,
+    CLASSIFIER,
+    LANGUAGE_MODEL,
+    MASKED,
+    SEQ2SEQ,
+    TAGGER,
+    tiny_model,
+)
 
 TEXT, CONTINUATION = "the movie was wonderful but long", " and sad"
 TOLERANCE = 2e-3
@@ -51,7 +60,7 @@ def outcomes(task: str, model_type: str) -> dict[str, str]:
     """Return the outcome of each check of an architecture, with the reason where it is not ``right``."""
     model = tiny_model(task, model_type)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    is_encoder = task in (CLASSIFIER, TAGGER)
+    is_encoder = task in (CLASSIFIER, TAGGER, MASKED)
     tokenizer = tiny_tokenizers.roberta_like() if is_encoder else tiny_tokenizers.llama_like()
     if tokenizer.mask_token is None:
         tokenizer.mask_token = tokenizer.convert_ids_to_tokens(42)
@@ -300,11 +309,71 @@ def _seq2seq_checks(visualizer: Any, model: Any, tokenizer: Any) -> Iterator[tup
     yield "analyze", analyze
 
 
+def _masked_checks(visualizer: Any, model: Any, tokenizer: Any) -> Iterator[tuple[str, Callable[[], str]]]:
+    text = TEXT.replace("wonderful", tokenizer.mask_token).replace("long", tokenizer.mask_token)
+    ids = torch.tensor([tokenizer(text)["input_ids"]])
+    masks = (ids[0] == tokenizer.mask_token_id).nonzero()[:, 0].tolist()
+
+    def log_probs(of: torch.Tensor) -> np.ndarray:
+        with torch.no_grad():
+            logits = model(input_ids=of, attention_mask=torch.ones_like(of)).logits[0]
+        return logits.double().log_softmax(-1).numpy()
+
+    def predict() -> str:
+        filling = visualizer.predict(text)
+        wanted = np.sort(np.exp(log_probs(ids)[masks]), axis=1)[:, ::-1][:, :10]
+        return _equal(filling.top_probabilities, wanted)
+
+    def leave_one_out() -> str:
+        made = visualizer.compute_saliency(text, method=LeaveOneOut(replacement="mask"), target=9)
+        wanted, special = np.zeros((len(masks), ids.shape[1])), set(tokenizer.all_special_ids)
+        for position, token in enumerate(ids[0].tolist()):
+            if token not in special:
+                masked = ids.clone()
+                masked[0, position] = tokenizer.mask_token_id
+                wanted[:, position] = (log_probs(ids) - log_probs(masked))[masks, 9]
+        return _equal(made.scores, wanted, made)
+
+    def gradient() -> str:
+        made = visualizer.compute_saliency(text, method="saliency", target={1: 9})
+        wanted = _gradient_norms(model, ids, lambda answer: answer[0, masks[1]].log_softmax(-1)[9])
+        return _equal(made.scores[0], wanted, made)
+
+    def likelihood() -> str:
+        plain = torch.tensor([tokenizer(TEXT)["input_ids"]])
+        made, wanted = visualizer.pseudo_log_likelihood(TEXT), []
+        for position in made.positions.tolist():
+            masked = plain.clone()
+            masked[0, position] = tokenizer.mask_token_id
+            wanted.append(log_probs(masked)[position, plain[0, position]])
+        return _equal(made.log_probabilities, wanted, made)
+
+    def analyze() -> str:
+        made = visualizer.analyze(text, show=False, evaluate=False)
+        made.to_json()
+        if not made.attention and not made.provenance.cautions:
+            raise DifferenceError("no attention, and no caution")
+        return "right"
+
+    def lens() -> str:
+        made, filling = visualizer.compute_logit_lens(text), visualizer.predict(text)
+        return _equal(made.final_probabilities[-1], filling.probabilities)
+
+    yield "predict", predict
+    yield "leave-one-out", leave_one_out
+    yield "gradient", gradient
+    yield "likelihood", likelihood
+    yield "default method", lambda: _gap(visualizer.compute_saliency(text))
+    yield "lens", lens
+    yield "analyze", analyze
+
+
 _KINDS: dict[str, Any] = {
     CLASSIFIER: (ModelVisualizer, _classifier_checks),
     TAGGER: (TokenClassificationVisualizer, partial(_classifier_checks, at=(3, 1))),
     LANGUAGE_MODEL: (GenerativeModelVisualizer, _language_model_checks),
     SEQ2SEQ: (Seq2SeqVisualizer, _seq2seq_checks),
+    MASKED: (MaskedLMVisualizer, _masked_checks),
 }
 
 
@@ -414,7 +483,7 @@ def main(names: list[str]) -> None:
     """Print the outcomes, and their counts by check."""
     counts: dict[str, Counter[str]] = {}
     for task, model_type in ARCHITECTURES:
-        if names and model_type not in names:
+        if names and model_type not in names and task not in names:
             continue
         try:
             found = outcomes(task, model_type)

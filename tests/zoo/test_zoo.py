@@ -1,4 +1,4 @@
-"""Every text classifier, tagger, language model and encoder–decoder of transformers: right or refused."""
+"""Every text model of these tasks in transformers, tiny: right or refused."""
 
 import pytest
 

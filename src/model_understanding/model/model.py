@@ -321,7 +321,8 @@ class Model:
         Raises:
             NumericalError: The logits are not finite.
         """
-        logits = logits_at(self.task, self.logits_in(outputs), keep_from, encoding.ids.shape[1])
+        tokens, virtual = encoding.ids.shape[1], virtual_tokens(self.module)
+        logits = logits_at(self.task, self.logits_in(outputs), keep_from, tokens, virtual)
         require_finite(logits, "logits", lambda: self.broken_layer(encoding.inputs, encoding.source_length))
         return logits
 

@@ -68,20 +68,26 @@ def module_inputs(task: str, inputs: Mapping[str, Tensor], source_length: int | 
 
 
 def logits_at(
-    task: str, logits: Tensor, keep_from: int, tokens: int
+    task: str, logits: Tensor, keep_from: int, tokens: int, virtual: int = 0
 ) -> Float[Tensor, "batch positions classes"]:
     """Return the logits from a position on, where a module gave those of more positions.
+
+    A language model gives those of the last positions, or of a prompt before the text too. Perceiver gives
+    those of all positions that it has, the text's first.
 
     Args:
         task: The task.
         logits: What the module returned.
         keep_from: The first position.
         tokens: Number of tokens of the text.
+        virtual: Number of positions that an adapter puts before the text.
     """
     if task == QUESTION_ANSWERING:
         return logits[:, keep_from:]
     if task not in EACH_TOKEN:
         return logits[:, None]
+    if task not in NEXT_TOKEN and logits.shape[1] > tokens + virtual:
+        return logits[:, virtual + keep_from : virtual + tokens]
     positions = tokens - keep_from
     return logits[:, -positions:] if logits.shape[1] > positions else logits
 
@@ -117,9 +123,6 @@ def configured_classes(task: str, config: Any) -> int | None:
     if task == SEQ2SEQ_LM:
         size = getattr(config, "decoder_vocab_size", None)
         return size or getattr(config.get_text_config(decoder=True), "vocab_size", None)
-    if task == SEQ2SEQ_LM:  # the output's vocabulary, where it is another than the source's
-        sizes = (getattr(config, name, None) for name in ("decoder_vocab_size", "tgt_vocab_size"))
-        return next(filter(None, sizes), getattr(config.get_text_config(), "vocab_size", None))
     if task in OF_VOCABULARY:
         return getattr(config.get_text_config(), "vocab_size", None)
     if task in (MULTIPLE_CHOICE, SIMILARITY):
