@@ -119,6 +119,13 @@ def test_of_many_choices_the_best_have_maps():
     assert len(visualizer.analyze((QUESTION, choices), target="all", **options).attributions) == 12
 
 
+def test_an_estimate_of_a_report_counts_every_map():
+    visualizer = visualizer_of("bert")
+    one = visualizer.estimate_saliency((QUESTION, [CHOICES[0]] * 2), method="saliency")
+    both = visualizer.estimate_analysis((QUESTION, [CHOICES[0]] * 2), method="saliency")
+    assert both.backward_positions == 2 * one.backward_positions
+
+
 def test_forms_of_an_input():
     visualizer = visualizer_of("bert")
     expected = pytest.approx(visualizer.predict(INPUT).values.tolist(), abs=1e-5)

@@ -737,9 +737,9 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             InputError: The text, the target or the method cannot be used, or the method cannot be estimated.
             UnsupportedModelError: The method would give wrong numbers on this architecture.
         """
-        return self.estimate_saliency(
-            text, method=method, target=target, against=against, quantity=quantity, layer=layer
-        )
+        encoded = [self._encodings(text)]
+        _, explain = self._explanation([text], encoded, method, target, against, quantity, every_part=True)
+        return estimate_of(self.runner.at_layer(layer), explain, method)
 
     # What a kind of model implements.
 
@@ -921,8 +921,13 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
         against: TargetT | None,
         quantity: Quantity,
         errors: Errors = "raise",
+        *,
+        every_part: bool = False,
     ) -> tuple[Sequence[Any], Callable[[Runner], Any]]:
-        """Return what is explained of each input, or its failure; and what explains it with a runner."""
+        """Return what is explained of each input, or its failure; and what explains it with a runner.
+
+        Of an input of several parts it explains the first, or every part as a report has them.
+        """
         check_method(method)
         make_target = self._predicted_target(against, quantity) if target is None else None
         if make_target is not None and all(len(encodings) == 1 for encodings in readable(encoded)):
@@ -934,7 +939,7 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             if self._needs_answer(target, against):
                 answers = self._answer_each(texts, encoded, errors)
             explained = self._explained_each(texts, encoded, answers, target, against, quantity, errors)
-            mains = [parts[0] for parts in readable(explained)]
+            mains = [part for parts in readable(explained) for part in (parts if every_part else parts[:1])]
             encodings = [main.encoding for main in mains]
             targets = [main.targets for main in mains]
         explain = partial(
