@@ -261,3 +261,15 @@ def test_the_command_of_a_page_computes_its_maps(command: Callable, folder: Call
         again = the_report(command("explain", folder(task), *arguments, "--scores-only", "--json"))
         assert again.attributions[0].targets == found.targets
         assert again.attributions[0].scores == pytest.approx(found.scores, rel=1e-6)
+
+
+def test_several_targets_of_a_text_are_counted_as_targets(command: Callable, folder: Callable) -> None:
+    texts = ("the king is bad", "the king lived and the dull plot was a bad idea")
+    counts = [len(visualizer(folder("token-classification")).predict(text).entities) for text in texts]
+    arguments = (folder("token-classification"), *texts, "--methods", "saliency")
+    outcome = command("evaluate", *arguments)
+    assert outcome.code == 0, outcome.err
+    assert f"saliency  {sum(counts)} targets in 2 texts" in outcome.out
+    outcome = command("evaluate", arguments[0], texts[1], "--methods", "saliency")
+    headings = [line for line in outcome.out.splitlines() if line.startswith("saliency  logit of ")]
+    assert len({line for line in headings if "supported" not in line and "weak" not in line}) == counts[1]

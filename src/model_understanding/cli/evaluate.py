@@ -66,7 +66,7 @@ def evaluate(
     """
     sources, model_input = files.texts(texts), given.parsed(files)
     failures = files.failures(len(sources))
-    assessments: list[Assessment] = []
+    assessments, answered = list[Assessment](), 0
     with reserved_stdout() as data:
         with Steps() as steps:
             steps("Importing torch and transformers")
@@ -87,6 +87,7 @@ def evaluate(
                         failures.add(source, result)
                         continue
                     failures.answered()
+                    answered += 1
                     assessments += result
                     if json_output:  # at once: a later text may be stopped
                         for assessment in result:
@@ -99,7 +100,7 @@ def evaluate(
             from model_understanding.show.terminal.verdicts import print_assessments, print_summaries
 
             if summaries:
-                print_summaries(summaries, data_console(data))
+                print_summaries(summaries, data_console(data), texts=answered)
             else:
                 print_assessments(assessments, data_console(data))
     failures.finish()

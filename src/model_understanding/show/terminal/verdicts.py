@@ -90,24 +90,33 @@ def print_assessments(assessments: Sequence[Assessment], console: Console) -> No
     console.print(
         Text("z-score: against permuted scores; passes: forward passes over the whole text", style="dim")
     )
+    methods = [assessment.method for assessment in assessments]
     for assessment in assessments:
         console.print()
-        console.print(Text(printable(assessment.method), style="bold"))
+        heading = Text(printable(assessment.method), style="bold")
+        if methods.count(assessment.method) > 1:  # of several targets
+            heading.append(f"  {printable(assessment.target)}", style="not bold")
+        console.print(heading)
         _print_reasons(assessment.reasons, console)
         _print_metrics(assessment.evaluations, console)
 
 
-def print_summaries(summaries: Sequence[AssessmentSummary], console: Console) -> None:
+def print_summaries(
+    summaries: Sequence[AssessmentSummary], console: Console, *, texts: int | None = None
+) -> None:
     """Print the summaries of assessments over many texts, one method after another.
 
     Args:
         summaries: The summaries.
         console: Where to print.
+        texts: How many texts were explained, if some of them by several targets.
     """
     for index, summary in enumerate(summaries):
         if index:
             console.print()
-        headline = Text.assemble((printable(summary.method), "bold"), f"  {summary.texts} texts")
+        is_of_targets = texts is not None and summary.texts != texts
+        counted = f"{summary.texts} targets in {texts} texts" if is_of_targets else f"{summary.texts} texts"
+        headline = Text.assemble((printable(summary.method), "bold"), f"  {counted}")
         for verdict, count in zip(VERDICTS, summary.verdicts, strict=True):
             if count:
                 headline.append(f" · {format_percent(summary.share(verdict))} ")
@@ -115,7 +124,8 @@ def print_summaries(summaries: Sequence[AssessmentSummary], console: Console) ->
         console.print(headline)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column("metric", overflow="fold")
-        for title in ("texts", "mean", "95 % CI", "z-score", "95 % CI"):
+        what = "targets" if is_of_targets else "texts"
+        for title in (what, "mean", "95 % CI", "z-score", "95 % CI"):
             table.add_column(title, justify="right", no_wrap=True)
         for mean in summary.means:
             name = " · ".join(filter(None, (metric_name(mean.metric), mean.quantity, mean.replacement)))
