@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial, wraps
+from functools import cached_property, partial, wraps
 from typing import Any, TypeVar
 
 import torch
@@ -167,7 +167,7 @@ class Model:
         is_usual = not self._is_own or is_of_transformers(innermost(self.module.forward))
         return is_usual and hasattr(self.module, "generate")
 
-    @property
+    @cached_property
     def longest_input(self) -> int | None:
         """The maximum number of tokens of a text, or ``None`` for no limit."""
         limit = longest_input(self.module, self.config, self.tokenizer)

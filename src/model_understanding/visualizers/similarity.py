@@ -24,6 +24,7 @@ from model_understanding.loading import LoadingOptions
 from model_understanding.loading.sentence_encoder import similarity_of
 from model_understanding.model.batching import Batches
 from model_understanding.model.guard import explanation
+from model_understanding.model.model import Model
 from model_understanding.passes.runner import Runner
 from model_understanding.perturbation.units import PlainUnit, check_unit
 from model_understanding.results import (
@@ -43,7 +44,7 @@ from model_understanding.targets.choices import choice_index
 from model_understanding.targets.names import FEATURE_EXTRACTION, SIMILARITY
 from model_understanding.targets.similarity import similarity_target
 from model_understanding.text.continuation import joined
-from model_understanding.text.encoding import Encoding
+from model_understanding.text.encoding import Encoding, sequences
 from model_understanding.text.prompted import tokenize_after
 from model_understanding.text.words import Words, words_or_text
 from model_understanding.tokens import Tokens
@@ -57,6 +58,7 @@ _FIRST_PROMPTS = ("query",)
 _SECOND_PROMPTS = ("document", "passage", "corpus")
 _DOCUMENTS_EXPLAINED = 3
 _SHORT = 500  # squared tokens of both texts up to which a report integrates the links, not only removes words
+_TEXTS_AT_ONCE = 32  # of similar length, so that little is padding
 SIDES = ("first text", "second text")
 """What attention calls the texts of a pair."""
 _HINT = "Pass (text, text), or (query, [document, …]) to compare a text with several."
@@ -301,7 +303,7 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
         self, texts: Sequence[Any], encoded: Sequence[tuple[Encoding, ...] | Failure], errors: Errors
     ) -> list[Any]:
         """Return the answer to each input; each distinct text is encoded once."""
-        sides = {id(pair): _sides(pair) for each in readable(encoded) for pair in each}
+        sides = {id(pair): _inputs_of_sides(pair) for each in readable(encoded) for pair in each}
         every = [side for both in sides.values() for side in both]
         embeddings, failures = self._embedded(every, errors)
 
@@ -434,13 +436,14 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
     def _embedded(
         self, encodings: Sequence[Encoding], errors: Errors
     ) -> tuple[dict[bytes, torch.Tensor], dict[bytes, Failure]]:
-        """Return the embedding of each distinct text, or why it has none; equal lengths run together."""
+        """Return the embedding of each distinct text, or why it has none; similar lengths run together."""
         model = self.texts.runner.model
         distinct = list({_key(encoding): encoding for encoding in encodings}.values())
 
         def embed(group: Sequence[int]) -> dict[int, torch.Tensor]:
             rows: dict[int, torch.Tensor] = {}
-            batches = Batches(len(group), len(distinct[group[0]].tokens[0]), model.memory)
+            longest = max(distinct[member].ids.shape[1] for member in group)
+            batches = Batches(len(group), longest, model.memory)
             for start, end in batches:
                 with batches.halving():
                     members = group[start:end]
@@ -449,7 +452,7 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
             return rows
 
         found: dict[int, torch.Tensor | Failure] = {}
-        for group in groups_of_equal_length(distinct):
+        for group in _groups(distinct, model):
             found |= isolated(embed, group, errors)
         embeddings: dict[bytes, torch.Tensor] = {}
         failures: dict[bytes, Failure] = {}
@@ -566,6 +569,15 @@ def _require_no_answer(kind: Any) -> None:
         )
 
 
+def _groups(texts: Sequence[Encoding], model: Model) -> list[list[int]]:
+    """Return the indices of texts that run together: of similar length if the model ignores padding."""
+    padding = getattr(model.config.get_text_config(), "pad_token_id", None)
+    if padding is None or not model.pads_exactly:
+        return groups_of_equal_length(texts)
+    order = sorted(range(len(texts)), key=lambda index: texts[index].ids.shape[1])
+    return [order[start : start + _TEXTS_AT_ONCE] for start in range(0, len(order), _TEXTS_AT_ONCE)]
+
+
 def _is_ranking(text: Any) -> bool:
     """Return whether an input is a query and several documents."""
     is_pair = isinstance(text, tuple) and not isinstance(text, Words) and len(text) == 2
@@ -597,16 +609,24 @@ def _chosen_documents(answer: Choices, target: Any) -> list[int]:
     return chosen
 
 
+def _inputs_of_sides(encoding: Encoding) -> tuple[Encoding, Encoding]:
+    """Return what the model reads of each of two texts; the tokens stay those of both."""
+    split = {name: sequences(values, encoding.source_length) for name, values in encoding.inputs.items()}
+    first, second = (
+        Encoding(encoding.tokens, {name: parts[side] for name, parts in split.items()}) for side in (0, 1)
+    )
+    return first, second
+
+
 def _sides(encoding: Encoding) -> tuple[Encoding, Encoding]:
     """Return each of two texts by itself."""
     tokens, length = encoding.tokens[0], encoding.source_length
     assert length is not None
     first, second = (
-        Encoding(
-            (_alone(tokens, places, side),),
-            {name: values[:, places.start : places.stop] for name, values in encoding.inputs.items()},
+        replace(part, tokens=(_alone(tokens, places, side),))
+        for side, (part, places) in enumerate(
+            zip(_inputs_of_sides(encoding), (range(length), range(length, len(tokens))), strict=True)
         )
-        for side, places in enumerate((range(length), range(length, len(tokens))))
     )
     return first, second
 
