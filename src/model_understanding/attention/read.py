@@ -104,8 +104,8 @@ def read_attention(
         own = chosen_stack(model, stack)
         layout, attended = attention_layout(model, own), attended_tokens(model, encoding, own)
         is_of_steps = steps is not None and own != "encoder"
-        is_chosen = queries is not None and (steps is None or is_of_steps)
-        rows = rows_of(attended, encoding, queries) if is_chosen else None
+        asked = queries if steps is None or is_of_steps else None
+        rows = None if asked is None else rows_of(attended, encoding, asked)
         layers = layer_axis(layer, layout)
         heads = head_axis(head, layers, layout)
         captured = captured_by(method, model, encoding, layers, heads, rows, reducer, own)

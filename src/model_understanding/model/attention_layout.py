@@ -22,6 +22,7 @@ _MEASURED = "attention_layouts"
 Stack = Literal["encoder", "decoder", "cross"]
 """The encoder's attention to itself, the decoder's to itself, and the decoder's to the encoder."""
 STACKS: tuple[Stack, ...] = ("cross", "encoder", "decoder")
+_OF_CLASSIFIERS: tuple[Stack, ...] = ("encoder", "cross", "decoder")
 STACK_NAMES: dict[Stack, str] = {
     "cross": "cross attention",
     "encoder": "the encoder's self-attention",
@@ -241,10 +242,10 @@ def chosen_stack(model: Model, stack: str | None = None) -> Stack | None:
     """
     layouts = known_layouts(model)
     if stack is None:
-        default = STACKS if model.is_language_model else ("encoder", "cross", "decoder")
-        present = [name for name in default if name in layouts]
-        readable = [name for name in present if layouts[name].layers]
-        return next(iter((*readable, *present)), None)
+        order = STACKS if model.is_language_model else _OF_CLASSIFIERS
+        present = [layouts[name] for name in order if name in layouts]
+        readable = [layout for layout in present if layout.layers]
+        return next((layout.stack for layout in (*readable, *present)), None)
     if not isinstance(stack, str) or stack not in STACKS:
         raise InputError(
             f"Unknown stack {stack!r}. Allowed: {', '.join(map(repr, STACKS))}.",

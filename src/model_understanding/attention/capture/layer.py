@@ -108,7 +108,7 @@ class FusedWeights:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Texts, heads, queries and keys."""
-        return *self.query.shape[:3], self.key.shape[2]
+        return self.query.shape[0], self.query.shape[1], self.query.shape[2], self.key.shape[2]
 
     @property
     def attends_ahead(self) -> bool:

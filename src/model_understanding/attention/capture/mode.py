@@ -131,8 +131,7 @@ class AttentionCapture(TorchFunctionMode):
         self._repeats = SameAttention()
         self._reader = reader
         self._sides = reader.sides
-        stacks = dict.fromkeys(site.stack for site in reader.layout.sites)
-        self._planes = {reader.sides.of(stack).plane for stack in stacks}
+        self._planes = {reader.sides.of(site.stack).plane for site in reader.layout.sites}
         self._unexpected: str | None = None
         self._pending: _PendingLayer | None = None
         self._projections = ProjectionFinder(reader) if reader.depth >= Depth.PROJECTION else None
