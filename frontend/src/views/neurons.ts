@@ -13,8 +13,8 @@ export function neuronsView(context: Context): HTMLElement | null {
   const { neurons, attention, tables } = model.payload;
   if (!neurons) return null;
   const { held: queries } = neurons;
-  const name = ({ layer, head, table, query }: QueryKey) =>
-    `layer ${layer}, head ${head}, from ${tables[table].labels[query]}`;
+  const name = ({ layer, head, queryTable, query }: QueryKey) =>
+    `layer ${layer}, head ${head}, from ${tables[queryTable].labels[query]}`;
   let shown = 0;
   const choice = picker("Query", queries.map(name), (index) => {
     shown = index;

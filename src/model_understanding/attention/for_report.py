@@ -97,8 +97,10 @@ def attention_of_report(
             reason = error.message if is_ours else f"{type(error).__name__}: {error}".partition("\n")[0]
             sentences.append(f"The map {getattr(kind, 'name', kind)} is omitted: {reason}")
     if omitted:
+        several = len(omitted) > 1
         sentences.append(
-            f"The maps {' and '.join(omitted)} are omitted for texts longer than "
+            f"The map{'s' * several} {' and '.join(omitted)} {'are' if several else 'is'} omitted for texts "
+            "longer than "
             f"{FURTHER_MAPS_UP_TO} tokens; analyze(..., attention={['raw', *omitted]}) computes them."
         )
     if not extent.is_regular:

@@ -158,6 +158,7 @@ def encoded_neurons(report: Report, tables: Tables, omitted: list[str]) -> dict[
 
 def _encoded_query_key(query_key: QueryKey, tables: Tables, omitted: list[str]) -> dict[str, Any]:
     table, positions = tables.locate(query_key.tokens)
+    query_table, queries = (table, positions) if query_key.queries is None else tables.locate(query_key.rows)
     weights, allowed = query_key.weights, np.flatnonzero(query_key.allowed)
     keys = np.sort(allowed[np.argsort(-weights[allowed], kind="stable")][:_MAX_KEYS])
     if len(keys) < len(allowed):
@@ -168,7 +169,8 @@ def _encoded_query_key(query_key: QueryKey, tables: Tables, omitted: list[str]) 
         )
     return {
         "table": table,
-        "query": positions[query_key.query],
+        "queryTable": query_table,
+        "query": queries[query_key.query],
         "layer": query_key.layer,
         "head": query_key.head,
         "keys": [positions[key] for key in keys],

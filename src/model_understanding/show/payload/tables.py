@@ -78,9 +78,13 @@ def _positions_in(table: Tokens, tokens: Tokens) -> list[int] | None:
         return None
     if len(tokens.texts) > len(table.texts):
         return None
-    table_keys = _keys(table)
+    table_keys, keys = _keys(table), _keys(tokens)
+    # Tokens that follow each other stand together: a special token occurs on both sides of two texts.
+    for first in range(len(table_keys) - len(keys), -1, -1):
+        if table_keys[first : first + len(keys)] == keys:
+            return [*range(first, first + len(keys))]
     positions, start = [], 0
-    for key in _keys(tokens):
+    for key in keys:
         try:
             start = table_keys.index(key, start) + 1
         except ValueError:
