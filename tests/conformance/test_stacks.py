@@ -14,6 +14,7 @@ from model_understanding import InputError, Report, Seq2SeqVisualizer, Unsupport
 from model_understanding.attention.capture import layout as survey
 from model_understanding.attention.read import read_attention
 from model_understanding.results import AttentionMap
+from model_understanding.show.payload.report import report_payload
 
 STACKS = ("cross", "encoder", "decoder")
 FEW = ("t5", "bart", "mbart", "marian", "pegasus", "led", "t5gemma", "bert-to-gpt2")
@@ -434,3 +435,30 @@ def test_less_than_every_weight_of_a_stack(keep, stack):
         assert np.abs(found.weights[0, 0] - expected).max() < TOLERANCE
         first = 0 if stack == "encoder" else encoding.source_length
         assert found.queries.pieces[0] == f"{first}–{first + 3}"
+
+
+def test_a_page_places_rows_and_keys_on_their_own_sides():
+    visualizer, encoding = tiny_seq2seq.visualizer_of("bart"), encoded("bart")
+    report = visualizer.analyze(
+        SOURCE, continuation=OUTPUT, method="saliency", evaluate=False, show=False
+    ).with_query_keys(visualizer.compute_query_key(SOURCE, continuation=OUTPUT, query=-2))
+    source, steps, count = encoding.source_length, encoding.prompt_length, len(encoding.tokens[0])
+    sides = {
+        "cross": (range(steps, count), range(source)),
+        "encoder": (range(source), range(source)),
+        "decoder": (range(steps, count), range(source, count)),
+    }
+    payload = report_payload(report)
+    for attention in payload["attention"]:
+        rows, keys = sides[attention["stack"]]
+        assert attention["rowTable"] == attention["keyTable"] == 0
+        assert attention["rowPositions"] == [*rows]
+        assert attention["keyPositions"] == [*keys]
+    assert [attention["name"] for attention in payload["attention"][:2]] == [
+        "Cross attention",
+        "Cross attention (value_weighted)",
+    ]
+    (held,) = payload["neurons"]["held"]
+    assert (held["queryTable"], held["query"]) == (0, count - 2)
+    assert set(held["keys"]) <= {*range(source)}
+    assert payload["heads"]["stack"] == "cross"

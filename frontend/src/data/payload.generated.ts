@@ -216,6 +216,8 @@ export interface Neurons {
 /** One query of one head and its keys of most weight; products run over keys, then dimensions. */
 export interface QueryKey {
   readonly table: number;
+  /** The table of the query: that of the keys, unless it is of another text. */
+  readonly queryTable: number;
   readonly query: number;
   readonly layer: number;
   readonly head: number;
