@@ -78,3 +78,8 @@ def test_a_default_prompt_is_said_and_not_put_before_the_query(tmp_path):
 def test_settings_that_are_no_json_are_refused(tmp_path):
     with pytest.raises(LoadingError, match=r"config_sentence_transformers.json of .* is not valid JSON"):
         folder_with(tmp_path, "{")
+
+
+def test_a_demo_model_ranks_too():
+    choices = RerankerVisualizer("demo:sentiment").rank("The film:", ["Dull.", "Wonderful!"])
+    assert choices.ranking == (1, 0)  # its second class is called positive

@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers.utils.hub import cached_file
 
+from model_understanding.demo_models import DEMO_MODELS
 from model_understanding.errors import LoadingError
 from model_understanding.loading.hub import options_for
 from model_understanding.loading.options import LoadingOptions
@@ -74,6 +75,8 @@ def _settings(checkpoint: str, options: LoadingOptions) -> Mapping[str, Any]:
 
 
 def _path_of(checkpoint: str, options: LoadingOptions) -> Path | None:
+    if checkpoint in DEMO_MODELS:
+        return None
     folder = Path(checkpoint).expanduser()
     if folder.exists():
         return folder / _SETTINGS if (folder / _SETTINGS).is_file() else None
