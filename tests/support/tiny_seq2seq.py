@@ -51,7 +51,7 @@ _PROPHET = {
     "relative_max_distance": 16,
     "decoder_start_token_id": 2,
 }
-_BERT = {
+BERT = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
@@ -87,7 +87,7 @@ class Architecture:
 
 def _bert_to_gpt2(vocab_size: int, **_: Any) -> Any:
     """An encoder and a decoder of different kinds and widths, with one tokenizer."""
-    encoder = hf.BertConfig(vocab_size=vocab_size, **_BERT)
+    encoder = hf.BertConfig(vocab_size=vocab_size, **BERT)
     decoder = hf.GPT2Config(
         vocab_size=vocab_size, n_embd=24, n_layer=2, n_head=4, n_positions=96, add_cross_attention=True,
         is_decoder=True, bos_token_id=2, eos_token_id=3,
@@ -98,7 +98,7 @@ def _bert_to_gpt2(vocab_size: int, **_: Any) -> Any:
 
 
 def _bert_to_bert(vocab_size: int, **_: Any) -> Any:
-    encoder, decoder = (hf.BertConfig(vocab_size=vocab_size, **_BERT) for _ in range(2))
+    encoder, decoder = (hf.BertConfig(vocab_size=vocab_size, **BERT) for _ in range(2))
     config = hf.EncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
     config.decoder_start_token_id, config.pad_token_id, config.eos_token_id = 2, 0, 3
     return config
@@ -106,7 +106,7 @@ def _bert_to_bert(vocab_size: int, **_: Any) -> Any:
 
 def _t5gemma(vocab_size: int, **_: Any) -> Any:
     part = {
-        **_BERT,
+        **BERT,
         "vocab_size": vocab_size,
         "num_key_value_heads": 2,
         "head_dim": 8,

@@ -243,6 +243,48 @@ def test_forbidden_tokens_are_never_written():
         assert "generation config never allows" in found.cautions[0]
 
 
+@pytest.fixture(scope="module")
+def two_tokenizers():
+    """BERT before GPT-2, each with a tokenizer of its own."""
+    words, bytes_ = tiny_tokenizers.wordpiece(), tiny_tokenizers.gpt2_like()
+    encoder = hf.BertConfig(vocab_size=len(words), **tiny.BERT)
+    decoder = hf.GPT2Config(
+        vocab_size=len(bytes_), n_embd=24, n_layer=2, n_head=4, n_positions=96, add_cross_attention=True,
+        is_decoder=True, bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = hf.EncoderDecoderModel(
+        hf.EncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
+    ).eval()
+    model.generation_config.decoder_start_token_id = 0
+    return model, words, bytes_
+
+
+def test_a_decoder_may_have_a_tokenizer_of_its_own(two_tokenizers):
+    model, words, bytes_ = two_tokenizers
+    with pytest.raises(InputError, match="and there is one tokenizer"):
+        Seq2SeqVisualizer(model=model, tokenizer=words)
+    visualizer = Seq2SeqVisualizer(model=model, tokenizer=words, target_tokenizer=bytes_)
+    found = visualizer.compute_saliency(SOURCE, continuation=EMOJI, method="saliency", span=(2, 3))
+    source = torch.tensor([words(SOURCE)["input_ids"]])
+    output = torch.tensor([[0, *bytes_(EMOJI)["input_ids"]]])
+    assert found.tokens.ids.tolist() == [*source[0].tolist(), *output[0].tolist()]
+    expected = tiny.gradients(
+        model, source, output[:, :3], lambda logits: logits[-1].log_softmax(-1)[output[0, 3]]
+    )
+    norms = torch.cat([gradient.norm(dim=-1) for gradient in expected])
+    assert np.allclose(found.scores[0, : len(norms)], norms, rtol=1e-4)
+
+
+def test_a_mask_of_one_vocabulary_stands_for_nothing_in_another(two_tokenizers):
+    model, words, bytes_ = two_tokenizers
+    visualizer = Seq2SeqVisualizer(model=model, tokenizer=words, target_tokenizer=bytes_)
+    found = visualizer.compute_saliency(SOURCE, continuation="a king", method="leave_one_out")
+    assert found.parameters["replacement"] == "mean"
+    path = visualizer.compute_saliency(SOURCE, continuation="a king", method="integrated_gradients")
+    assert path.parameters["baseline"] == "mean"
+
+
 def test_settings_that_a_pipeline_would_use_are_named():
     model = tiny.fresh("marian")
     model.generation_config.update(num_beams=4, no_repeat_ngram_size=3)

@@ -142,6 +142,17 @@ class Model:
             else int(configured_classes(self.task, self.config) or 1)
         )
 
+    def token_id(self, kind: str) -> int | None:
+        """Return the id of the tokenizer's mask or padding token; of both, where outputs have another one.
+
+        Args:
+            kind: ``mask`` or ``pad``.
+        """
+        token, other = (
+            getattr(each, f"{kind}_token_id", None) for each in (self.tokenizer, self.output_tokenizer)
+        )
+        return token if token == other else None
+
     @property
     def common_ids(self) -> int:
         """Number of ids that can be read wherever the model reads ids: by its encoder and by its decoder."""

@@ -138,7 +138,7 @@ def resolved_baseline(runner: Runner, baseline: str) -> str:
     if baseline != "default":
         return baseline
     for kind in ("mask", "pad"):
-        token = getattr(runner.model.tokenizer, f"{kind}_token_id", None)
+        token = runner.model.token_id(kind)
         if (
             token is not None
             and token < vocabulary_size(runner.model)
@@ -228,7 +228,7 @@ def _id_of(runner: Runner, name: str) -> int:
     if name.startswith("id:"):
         token = int(name.removeprefix("id:"))
     else:
-        token = getattr(runner.model.tokenizer, f"{name}_token_id", None)
+        token = runner.model.token_id(name)
         if token is None:
             raise InputError(
                 f"The baseline is {name!r}, but the tokenizer has no {name} token.",

@@ -416,7 +416,7 @@ def _replacing_token(model: Model, replacement: str) -> int | None:
     Where ids have to be replaced, the end token serves as padding if the tokenizer has no other.
     """
     tokenizer = model.tokenizer
-    token = getattr(tokenizer, f"{replacement}_token_id", None)
+    token = model.token_id(replacement)
     if token is None and replacement == "pad" and not has_embeddings(model):
         token = tokenizer.unk_token_id if tokenizer.eos_token_id is None else tokenizer.eos_token_id
     return int(token) if token is not None and token < vocabulary_size(model) else None

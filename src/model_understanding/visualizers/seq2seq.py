@@ -9,6 +9,7 @@ from model_understanding.attribution.choose import MethodChoice
 from model_understanding.errors import InputError
 from model_understanding.model.generation import decoder_start_ids, unused_settings
 from model_understanding.model.guard import explanation
+from model_understanding.model.model import Model
 from model_understanding.passes.runner import Runner
 from model_understanding.results import Attribution
 from model_understanding.results.target import Quantity
@@ -113,6 +114,8 @@ class Seq2SeqVisualizer(GenerativeModelVisualizer):
         )
         self.runner = Runner(loaded)
         self._start = decoder_start_ids(self.runner.model)
+        if target_tokenizer is None and loaded.output_tokenizer is loaded.tokenizer:
+            _require_one_vocabulary(self.runner.model)
 
     def _check_model(self) -> None:
         pass
@@ -192,6 +195,18 @@ class Seq2SeqVisualizer(GenerativeModelVisualizer):
         _refuse_loss(target)
         specs = super()._analysis_specs(method, target, against, quantity, per_token, span, alternatives)
         return specs[:1]
+
+
+def _require_one_vocabulary(model: Model) -> None:
+    """Raise InputError where encoder and decoder have vocabularies of their own, for one tokenizer."""
+    parts = (getattr(model.config, part, None) for part in ("encoder", "decoder"))
+    source, output = (getattr(part, "vocab_size", None) for part in parts)
+    if source is not None and output is not None and source != output:
+        raise InputError(
+            f"The encoder of {model.name} has a vocabulary of {source} tokens, its decoder one of {output}, "
+            "and there is one tokenizer.",
+            hint="Pass the decoder's as target_tokenizer=….",
+        )
 
 
 def _refuse_loss(target: TokenTarget | None) -> None:
