@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["classifier", "tagger", "causal", "seq2seq"]
+Kind = Literal["classifier", "tagger", "encoder", "causal", "seq2seq"]
 REPOSITORY = Path(__file__).parents[1]
 MODELS_FOLDER = REPOSITORY / "build" / "benchmark-models"
 CLS_ID, SEP_ID, MASK_ID = 101, 102, 103
@@ -71,6 +71,9 @@ MODELS = {
     # this scale 10 nodes leave a gap of 5 % and 20 nodes one of 0.05 %, so that the number matters.
     "bert-base-curved": _bert(initializer_range=0.08),
     "minilm": _bert(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536),
+    "minilm-encoder": _bert(
+        "encoder", hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536
+    ),
     "gpt2-small": _gpt2(),
     "gpt2-small-4k": _gpt2(n_positions=4096),
     "gpt2-mini": _gpt2(n_embd=384, n_layer=6, n_head=6),
@@ -137,6 +140,7 @@ def auto_class(kind: Kind) -> Any:
     names = {
         "classifier": "AutoModelForSequenceClassification",
         "tagger": "AutoModelForTokenClassification",
+        "encoder": "AutoModel",
         "causal": "AutoModelForCausalLM",
         "seq2seq": "AutoModelForSeq2SeqLM",
     }
@@ -163,7 +167,7 @@ def _save(model: Model, path: Path) -> None:
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=False)
     tokenizer.add_special_tokens(list(SPECIAL.values()))
-    if model.kind in ("classifier", "tagger"):
+    if model.kind in ("classifier", "tagger", "encoder"):
         ends = [("[CLS]", CLS_ID), ("[SEP]", SEP_ID)]
         tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
     tokenizer.save(str(path / "tokenizer.json"))
@@ -207,7 +211,7 @@ def text_ids(name: str, tokens: int, texts: int = 1) -> list[list[int]]:
     for seed, length in enumerate(lengths):
         generator = torch.Generator().manual_seed(seed)
         words = torch.randint(LOWEST_WORD, HIGHEST_WORD, (length,), generator=generator).tolist()
-        if kind_of(name) in ("classifier", "tagger"):
+        if kind_of(name) in ("classifier", "tagger", "encoder"):
             words[0], words[-1] = CLS_ID, SEP_ID
         found.append(words)
     return found

@@ -45,6 +45,7 @@ def problem_of(job: dict[str, Any]) -> SimpleNamespace:
     kind = {
         "classifier": transformers.AutoModelForSequenceClassification,
         "tagger": transformers.AutoModelForTokenClassification,
+        "encoder": transformers.AutoModel,
         "causal": transformers.AutoModelForCausalLM,
         "seq2seq": transformers.AutoModelForSeq2SeqLM,
     }[job["kind"]]

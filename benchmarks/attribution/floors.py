@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 VARIANTS_AT_ONCE = 16  # variants of an occluded prompt in one batch
+TEXTS_AT_ONCE = 32  # texts of similar length that are embedded in one batch
 
 
 def embeddings_of(model: Any, ids: Tensor) -> Tensor:
@@ -35,6 +36,21 @@ def entity_gradients(model: Any, ids: Tensor, entities: list[list[int]], index: 
         value = forward_from(model, leaf)[0, entity, index].mean()
         found.append(torch.autograd.grad(value, leaf)[0])
     return torch.cat(found), leaf.detach()
+
+
+def pair_cosines(model: Any, tokenizer: Any, pairs: list[tuple[str, str]]) -> Tensor:
+    """The cosine of mean-pooled hidden states of each pair: each text once, in batches of similar length."""
+    texts = sorted(dict.fromkeys(text for pair in pairs for text in pair), key=len)
+    found: dict[str, Tensor] = {}
+    with torch.no_grad():
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            batch = texts[start : start + TEXTS_AT_ONCE]
+            inputs = tokenizer(batch, padding=True, return_tensors="pt").to(model.device)
+            inputs.pop("token_type_ids", None)
+            mask = inputs["attention_mask"][..., None].float()
+            means = (model(**inputs).last_hidden_state * mask).sum(1) / mask.sum(1)
+            found |= zip(batch, torch.nn.functional.normalize(means, dim=1), strict=True)
+    return torch.stack([found[first] @ found[second] for first, second in pairs])
 
 
 def path_points(own: Tensor, baseline: Tensor, nodes: int, at_once: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -151,6 +167,12 @@ def occlusion(model: Any, ids: Tensor, mask_id: int, answer: int) -> Tensor:
     return values[-1] - values[:-1]
 
 
+def pairs_of(problem: Any) -> list[tuple[str, str]]:
+    """Return each two texts in a row as a pair, as strings."""
+    texts = [problem.tokenizer.decode(ids, skip_special_tokens=True) for ids in problem.ids]
+    return list(zip(texts[::2], texts[1::2], strict=True))
+
+
 def baseline_of(problem: Any, ids: Tensor) -> Tensor:
     """Return the mask token's embedding everywhere except at the text's special tokens."""
     special = torch.zeros_like(ids, dtype=torch.bool)
@@ -202,6 +224,12 @@ def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, 
     def leaf() -> Tensor:
         return embeddings_of(model, ids[:, :-1])
 
+    if problem.work == "pair_cosines":
+        pairs = pairs_of(problem)
+        return (
+            lambda: pair_cosines(model, problem.tokenizer, pairs),
+            lambda found: {"signed": [found.tolist()]},
+        )
     if problem.work == "class_gradient":
         return lambda: class_gradient(model, ids, problem.index), lambda found: summaries(*found)
     if problem.work == "entity_gradients":

@@ -15,6 +15,7 @@ from model_understanding.passes.runner import Runner
 from model_understanding.results import Attribution, Provenance, Target
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
+from model_understanding.visualizers import SimilarityVisualizer
 
 TASKS = {
     "classifier": "sequence-classification",
@@ -94,6 +95,8 @@ def method_of(problem: Any) -> Any:
 
 def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[list[Attribution]], dict[str, Any]]]:
     """Return the function to time, and one that converts its result to lists."""
+    if problem.work == "pair_cosines":
+        return _prepare_similarity(problem)
     task = TASKS[problem.kind]
     runner = Runner(
         LoadedModel(problem.model, problem.tokenizer, task, Provenance(model=problem.model_folder, task=task))
@@ -112,6 +115,13 @@ def prepare(problem: Any) -> tuple[Callable[[], Any], Callable[[list[Attribution
         return {kind: [row[:width].tolist() for attribution in found for row in attribution.scores]}
 
     return run, read
+
+
+def _prepare_similarity(problem: Any) -> tuple[Callable[[], Any], Callable[[Any], dict[str, Any]]]:
+    visualizer = SimilarityVisualizer(model=problem.model, tokenizer=problem.tokenizer, pooling="mean")
+    texts = [problem.tokenizer.decode(ids, skip_special_tokens=True) for ids in problem.ids]
+    pairs = list(zip(texts[::2], texts[1::2], strict=True))
+    return lambda: visualizer.predict(pairs), lambda found: {"signed": [[float(each) for each in found]]}
 
 
 COMPARED_ON_PROMPT = ("token_gradients", "output_gradients", "token_paths", "span_gradient", "span_path")

@@ -144,6 +144,15 @@ TASKS = (
         entities=12,
         floor_goal=0.5,
     ),
+    Task(
+        key="similarity-50-pairs",
+        title="cosines of 50 pairs of texts of 8 to 47 tokens, MiniLM size, tokenization included",
+        model="minilm-encoder",
+        work="pair_cosines",
+        tokens=0,
+        texts=100,
+        floor_goal=1.15,
+    ),
     _each_token("gpt2", "GPT-2-small size", "gpt2-small"),
     _each_token("smollm2", "SmolLM2-135M", "smollm2"),
     Task(
