@@ -30,14 +30,14 @@ _NOUNS = MappingProxyType(
 )
 
 
-def side_names(task: str, texts: Sequence[str]) -> tuple[str, ...]:
+def text_names(task: str, texts: Sequence[str]) -> tuple[str, ...]:
     """Return what the two texts that a model reads are called; nothing for a single text, or a prompt.
 
     Args:
         task: The task of the model.
         texts: The texts.
 
-    >>> side_names("question-answering", ("Who?", "Anna."))
+    >>> text_names("question-answering", ("Who?", "Anna."))
     ('question', 'context')
     """
     return _SIDES.get(task, _PAIR) if len(texts) == 2 and task != "causal-lm" else ()
@@ -53,7 +53,7 @@ def sides_of(report: Report, attribution: Attribution | None = None) -> tuple[st
     task = report.provenance.task
     for explained in (*report.attributions[:1], attribution):
         task = explained.targets[0].task if explained is not None and explained.targets else task
-    names = side_names(task, report.texts if attribution is None else attribution.tokens.texts)
+    names = text_names(task, report.texts if attribution is None else attribution.tokens.texts)
     match report.answer:
         case Choices() as choices if names:
             return _SIDES_OF_CHOICES.get(choices.kind, names)

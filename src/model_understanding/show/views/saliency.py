@@ -8,7 +8,7 @@ import numpy as np
 from model_understanding.results import Attribution, Target
 from model_understanding.results.target import LANGUAGE_TASKS, QUANTITY_NAMES
 from model_understanding.show.shared.runs import Run, highlighted_runs
-from model_understanding.show.shared.tasks import second_start, side_names
+from model_understanding.show.shared.tasks import second_start, text_names
 from model_understanding.show.shared.units import TextUnits, default_level
 from model_understanding.show.shared.words import (
     format_number,
@@ -174,7 +174,7 @@ def saliency_view(
     groups = TextUnits(attribution.tokens, level).groups(explained.valid[0])
     folded = explained if len(groups) == len(explained.tokens) else explained.joined(groups)
     task = explained.targets[0].task
-    sides = side_names(task, explained.tokens.texts) if sides is None else tuple(sides)
+    sides = text_names(task, explained.tokens.texts) if sides is None else tuple(sides)
     units = _units(folded, _targeted(explained, groups), sides)
     return SaliencyView(
         title=_title(attribution, explained, first, last),
