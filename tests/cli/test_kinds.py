@@ -273,3 +273,23 @@ def test_several_targets_of_a_text_are_counted_as_targets(command: Callable, fol
     outcome = command("evaluate", arguments[0], texts[1], "--methods", "saliency")
     headings = [line for line in outcome.out.splitlines() if line.startswith("saliency  logit of ")]
     assert len({line for line in headings if "supported" not in line and "weak" not in line}) == counts[1]
+
+
+@pytest.mark.parametrize("task", ["question-answering", "token-classification", "masked-lm"])
+def test_questions_name_the_same_of_words_as_of_tokens(
+    command: Callable, folder: Callable, task: str
+) -> None:
+    text, options = GIVEN[task]
+    given = ("explain", folder(task), text, *options, "-m", "saliency", "--scores-only")
+    lines = [command(*given, "--level", level).out.splitlines() for level in ("token", "word")]
+    of_tokens, of_words = ([line for line in each if line.startswith("Why")] for each in lines)
+    assert [line.partition("?")[0] for line in of_words] == [line.partition("?")[0] for line in of_tokens]
+    assert of_words
+
+
+def test_the_lens_reads_what_an_encoder_decoder_writes(command: Callable, folder: Callable) -> None:
+    outcome = command("lens", folder("seq2seq-lm"), TEXT, "--json")
+    assert outcome.code == 0, outcome.err
+    refused = command("lens", folder("seq2seq-lm"), TEXT, "--positions", "0")
+    assert refused.code == 2
+    assert "Position 0 is in the source" in refused.err

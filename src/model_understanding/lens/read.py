@@ -53,11 +53,18 @@ def lens_of_tokens(
     tokens = encoding.tokens[0]
     count, start = len(tokens), encoding.prompt_length or 0
     if positions is None:
-        read = list(range(count)) if start in (0, count) else list(range(start - 1, count - 1))
+        first = encoding.source_length or 0  # what an encoder reads predicts nothing
+        read = list(range(first, count)) if start in (0, count) else list(range(start - 1, count - 1))
     else:
         given = positions if isinstance(positions, Sequence | np.ndarray) else [positions]
         given = [given] if isinstance(given, str) else given
         read = [index_in(position, count, "position", "the text") for position in given]
+    source = encoding.source_length or 0
+    if any(position < source for position in read):
+        raise InputError(
+            f"Position {min(read)} is in the source, of which an encoder–decoder predicts no token.",
+            hint=f"Leave positions out, or pass those of the output, from {source} on.",
+        )
     if not read:
         raise InputError("positions=[] names no position.", hint="Leave positions out, or pass positions=-1.")
     following = [int(tokens.ids[position + 1]) if position + 1 < count else -1 for position in read]

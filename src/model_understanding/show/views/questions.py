@@ -27,7 +27,7 @@ def question(report: Report, source: Attribution, index: int) -> str:
         case "question-answering":
             return _of_span(report, row, target)
         case "token-classification":
-            return _of_entity(report, row.tokens, target)
+            return _of_entity(report, _own_tokens(report, row), target)
         case "masked-lm":
             name = _quoted(target_label(target, _LABEL))
             return f"{_why(target, name, is_text=True)}{_at_mask(report, target)}?"
@@ -51,7 +51,7 @@ def _target_name(report: Report | None, attribution: Attribution, target: Target
     if target.quantity in ("loss", "custom"):
         return target_label(target, length)
     if target.task == "token-classification" and target.labels and target.positions and not target.name:
-        text = entity_text(report, attribution.tokens, target)
+        text = entity_text(report, _own_tokens(report, attribution), target)
         return printable(f"{text} {entity_label(target.labels[0])}", length)
     if target.task == "masked-lm" and report is not None:
         return f"{target_label(target, length)}{_at_mask(report, target)}"
@@ -94,16 +94,23 @@ def choice_of(report: Report, choices: Choices, attribution: Attribution) -> int
     return choices.names.index(named[0]) if named else None
 
 
+def _own_tokens(report: Report | None, row: Attribution) -> Tokens:
+    """Return the tokens that a target's positions count: a row of scores may be joined to words."""
+    answer = None if report is None else report.answer
+    return answer.tokens if isinstance(answer, SpanAnswer | Tagging | MaskFilling) else row.tokens
+
+
 def _of_span(report: Report, row: Attribution, target: Target) -> str:
+    tokens = _own_tokens(report, row)
     if len(target.indices) == 1:
         edge = "start" if target.positions == (0,) else "end"
-        token = text_between(row.tokens, target.indices[0], target.indices[0])
+        token = text_between(tokens, target.indices[0], target.indices[0])
         return f"Why does the answer {edge} at {_quoted(token)}?"
     answer = report.answer if isinstance(report.answer, SpanAnswer) else None
-    text = _span_text(answer, row.tokens, target.indices)
+    text = _span_text(answer, tokens, target.indices)
     if not target.against:
         return f"Why this answer: {text}?" if text != NO_ANSWER else "Why no answer?"
-    return f"Why {text} and not {_span_text(answer, row.tokens, target.against)}?"
+    return f"Why {text} and not {_span_text(answer, tokens, target.against)}?"
 
 
 def _span_text(answer: SpanAnswer | None, tokens: Tokens, indices: tuple[int, ...]) -> str:
