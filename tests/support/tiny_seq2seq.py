@@ -205,6 +205,7 @@ def fresh(name: str, **changes: Any) -> Any:
     torch.manual_seed(0)
     model = hf.AutoModelForSeq2SeqLM.from_config(config).eval()
     model.generation_config.forced_bos_token_id = given.get("forced_bos_token_id")
+    model.generation_config.encoder_no_repeat_ngram_size = None  # Blenderbot's is 3
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for weight in model.parameters():
