@@ -30,12 +30,9 @@ def class_gradient(model: Any, ids: Tensor, index: int) -> tuple[Tensor, Tensor]
 
 def entity_gradients(model: Any, ids: Tensor, entities: list[list[int]], index: int) -> tuple[Tensor, Tensor]:
     """One forward and one backward pass for each entity: the mean logit of its tokens."""
-    found = []
-    for entity in entities:
-        leaf = embeddings_of(model, ids)
-        value = forward_from(model, leaf)[0, entity, index].mean()
-        found.append(torch.autograd.grad(value, leaf)[0])
-    return torch.cat(found), leaf.detach()
+    leaf = embeddings_of(model, ids)
+    values = (forward_from(model, leaf)[0, entity, index].mean() for entity in entities)
+    return torch.cat([torch.autograd.grad(value, leaf)[0] for value in values]), leaf.detach()
 
 
 def pair_cosines(model: Any, tokenizer: Any, pairs: list[tuple[str, str]]) -> Tensor:

@@ -11,7 +11,7 @@ from model_understanding.errors import InputError
 from model_understanding.lens.read import lens_at_positions
 from model_understanding.results import LogitLens, Tagging, Target
 from model_understanding.results.target import QUANTITIES, Quantity
-from model_understanding.targets.classification import ClassName, labels_of
+from model_understanding.targets.classification import labels_of
 from model_understanding.targets.entities import AGGREGATIONS, OUTSIDE, Aggregation, tagging_of, units_of
 from model_understanding.targets.names import TOKEN_CLASSIFICATION
 from model_understanding.targets.token_classification import TagTarget, entity_labels, tag_targets
@@ -115,7 +115,7 @@ class TokenClassificationVisualizer(AnsweringVisualizer[TaggedText, TagTarget, T
     def _needs_answer(self, target: Any, against: Any) -> bool:
         return not callable(target)
 
-    def _check_target(self, target: Any, against: ClassName | None, quantity: Quantity) -> None:
+    def _check_target(self, target: Any, against: Any, quantity: Quantity) -> None:
         one_of(quantity, "quantity", QUANTITIES)
         if against is not None:
             entity_labels(labels_of(self.runner.model.config), against)
