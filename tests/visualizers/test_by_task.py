@@ -20,7 +20,7 @@ PIPELINES = {
 }
 
 
-@pytest.mark.parametrize("task", set(tiny_kinds.OWN) - {"sentence-similarity"})
+@pytest.mark.parametrize("task", [task for task in tiny_kinds.OWN if task != "sentence-similarity"])
 def test_a_module_is_explained_by_the_class_of_its_task(task):
     picked = visualizer(tiny_kinds.build(task), tokenizer=tiny_kinds.tokenizer_of(task))
     assert type(picked).__name__ == tiny_kinds.CLASS_OF[task]
