@@ -88,7 +88,7 @@ def _attention_count(model: Model, method: str) -> int:
     Raises:
         UnsupportedModelError: Some layers have no softmax attention.
     """
-    if getattr(model.config, "is_encoder_decoder", False):
+    if getattr(model.config, "is_encoder_decoder", False) or model.reads_two_sequences:
         return _attention_modules_run(model)
     return require_attention_in_every_layer(model, method, _HINT)
 

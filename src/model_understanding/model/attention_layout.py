@@ -373,6 +373,12 @@ def require_attention_in_every_layer(
             f"{method} follows one stack of layers, and {model.name} is an encoder–decoder.", hint=hint
         )
     layout = known_layout(model, stack)
+    if model.reads_two_sequences and not model.is_language_model:
+        raise UnsupportedModelError(
+            f"{method} follows attention from an answer back to one text, and a similarity is of two texts, "
+            "each read by itself.",
+            hint=hint,
+        )
     if not layout.is_complete or not layout.layers:
         without = layout.depth - len(layout.layers)
         raise UnsupportedModelError(

@@ -65,6 +65,11 @@ def transformer_blocks(model: Model) -> tuple[Block, ...]:
             f"{name} is an encoder–decoder: a layer index could mean either stack.",
             hint=LAYER_HINT,
         )
+    if model.reads_two_sequences:
+        raise UnsupportedModelError(
+            f"{name} reads two texts, each by itself: the states that enter a layer are those of two passes.",
+            hint=LAYER_HINT,
+        )
     if model.is_language_model and not is_causal(model):
         raise UnsupportedModelError(
             f"{name} is not causal: each prefix of a text has its own hidden states.", hint=LAYER_HINT

@@ -88,6 +88,8 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
     ``_targets_of``; its docstring describes inputs, targets and answers for the methods here.
     """
 
+    without_lens: str = "the outputs of this kind of model are none"
+    """Why there is no logit lens, for kinds that do not implement ``_lens``."""
     default_quantity: Quantity = "logit"
     """What is read from the logits if a caller does not say; see ``quantity_by_default``."""
 
@@ -837,7 +839,8 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
     def _lens(self, encoding: Encoding, top: int) -> LogitLens:
         """Return what each layer would answer."""
         raise UnsupportedModelError(
-            f"{type(self).__name__} has no logit lens.", hint="Use compute_saliency or compute_attention."
+            f"A logit lens reads one distribution over answers at each layer, and {self.without_lens}.",
+            hint="Use compute_saliency or compute_attention.",
         )
 
     def _report(self, answer: AnswerT) -> Report:

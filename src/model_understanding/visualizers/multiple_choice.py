@@ -41,6 +41,7 @@ class MultipleChoiceVisualizer(ChoosingVisualizer[Question]):
 
     task = MULTIPLE_CHOICE
     kind = "choice"
+    without_lens = "the output for a question and one choice is a single number"
 
     def _answers(self, encodings: Sequence[Encoding]) -> Sequence[float]:
         model = self.runner.model

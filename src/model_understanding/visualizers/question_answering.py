@@ -58,6 +58,7 @@ class QuestionAnsweringVisualizer(AnsweringVisualizer[Question, SpanTarget, Span
     """
 
     task = QUESTION_ANSWERING
+    without_lens = "question answering has two, of where the answer starts and ends, over the text's tokens"
 
     def __init__(
         self,

@@ -53,6 +53,7 @@ class RerankerVisualizer(ChoosingVisualizer[Question]):
 
     task = SEQUENCE_CLASSIFICATION
     kind = "document"
+    without_lens = "the output for a query and one document is a single score"
     keys = ("query", "documents")
 
     def __init__(

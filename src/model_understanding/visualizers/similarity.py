@@ -100,6 +100,7 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
     """
 
     task = SIMILARITY
+    without_lens = "a similarity is a single number"
 
     @explanation()
     def __init__(
