@@ -121,7 +121,7 @@ def test_mistakes_end_with_2_and_a_hint(command: Callable, saved: tuple[str, str
         2,
         "",
         "error: Cannot compare a report on a classifier (a.json) with one on a language model (other.json).\n"
-        "hint: Compare two reports on classifiers, or two on language models.\n",
+        "hint: Compare two reports on models of one kind.\n",
     )
     assert not (tmp_path / "x.json").exists()
     outcome = command("compare", *saved, "--out", "x.npz")

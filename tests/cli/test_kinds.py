@@ -84,6 +84,38 @@ def test_explain_prints_and_saves_a_page(
 
 
 @pytest.mark.parametrize("task", GIVEN)
+def test_reports_of_one_text_are_the_same_whatever_else_is_saved(
+    command: Callable, folder: Callable, tmp_path: Path, task: str
+) -> None:
+    text, options = GIVEN[task]
+    first, second, page = (str(tmp_path / name) for name in ("1.json", "2.json", "1.html"))
+    for files in (("--out", first, "--out", page), ("--out", second)):
+        outcome = command("explain", folder(task), text, *options, "-m", "saliency", "--no-evaluate", *files)
+        assert outcome.code == 0, outcome.err
+    for pair in ((first, second), (second, first)):
+        outcome = command("compare", *pair, "--json", "--fail-above", "0")
+        assert (outcome.code, outcome.err) == (0, "")
+        comparison = json.loads(outcome.out)
+        assert comparison["attention"]
+        which = ("first", "second")[pair[0] == second]
+        assert all(
+            note.startswith((f"Only the {which} report has", "Only the model's own choices"))
+            for note in comparison["notes"]
+        )
+    assert len(Report.load(first).attention) > len(Report.load(second).attention)
+
+
+def test_a_similarity_is_not_called_a_classifier(command: Callable, folder: Callable, tmp_path: Path) -> None:
+    paths = [str(tmp_path / f"{name}.json") for name in ("pair", "ranking")]
+    for path, option in zip(paths, ("--pair", "--document"), strict=True):
+        arguments = (option, "a dull plot", "-m", "saliency", "--scores-only", "--out", path)
+        assert command("explain", folder("sentence-similarity"), TEXT, *arguments).code == 0
+    outcome = command("compare", *paths)
+    assert outcome.code == 2
+    assert "a report on the similarity of two texts (pair.json) with one on ranked documents" in outcome.err
+
+
+@pytest.mark.parametrize("task", GIVEN)
 def test_attention_and_estimates(command: Callable, folder: Callable, task: str) -> None:
     text, options = GIVEN[task]
     outcome = command("explain", folder(task), text, *options, "--estimate", "--json", "-m", "saliency")

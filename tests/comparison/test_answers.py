@@ -44,7 +44,7 @@ def test_values_of_ranked_documents_are_compared():
 def test_only_maps_over_the_text_of_the_answer_are_compared():
     found = compare(choices(), choices())
     assert len(found.attributions) == 1
-    assert found.left_out[0] == (
+    assert found.notes[0] == (
         "Only the model's own choices are compared, not the maps of 2 other choices of the first report."
     )
 

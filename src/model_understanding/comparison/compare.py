@@ -116,7 +116,8 @@ def _compared_reports(first: Report, second: Report, names: tuple[str, str]) -> 
             f"The texts have no token in common: {quoted[0]} ({names[0]}), {quoted[1]} ({names[1]}).",
             hint="Compare reports on the same text, or on texts that share words.",
         )
-    omissions = list(_other_texts(first, second))
+    unmatched: list[tuple[Attribution, str]] = []
+    missing: list[tuple[AttentionMap, str]] = []
     two_classes = _has_same_two_classes(first, second)
     attributions = _compare_parts(
         "attribution",
@@ -125,7 +126,7 @@ def _compared_reports(first: Report, second: Report, names: tuple[str, str]) -> 
         _attribution_similarity,
         lambda ours, theirs: compare_attributions(ours, theirs, matching, two_classes=two_classes),
         _attribution_label,
-        omissions,
+        unmatched,
     )
     attention = _compare_parts(
         "attention map",
@@ -134,8 +135,15 @@ def _compared_reports(first: Report, second: Report, names: tuple[str, str]) -> 
         _map_similarity,
         compare_attention,
         _map_label,
-        omissions,
+        missing,
     )
+    # A report that was saved as a page has more maps than one that was not: that is no difference.
+    stacks = {part.first.stack for part in attention}
+    extra = tuple(sentence for one, sentence in missing if one.stack in stacks)
+    omissions = [
+        *(sentence for _, sentence in unmatched),
+        *(sentence for one, sentence in missing if one.stack not in stacks),
+    ]
     outputs = tuple(_outputs(first, second, matching))
     parts = [*attributions, *(part for part in attention if part.has_shares), *outputs]
     return Comparison(
@@ -147,7 +155,12 @@ def _compared_reports(first: Report, second: Report, names: tuple[str, str]) -> 
         attributions=attributions,
         attention=attention,
         evaluations=tuple(compare_evaluations(first.evaluations, second.evaluations)),
-        notes=(*_provenance_notes(first, second), *_metric_notes(first, second)),
+        notes=(
+            *_provenance_notes(first, second),
+            *_metric_notes(first, second),
+            *_other_texts(first, second),
+            *extra,
+        ),
         left_out=tuple(omissions),
         change=max((part.change for part in parts), default=0.0),
     )
@@ -176,6 +189,9 @@ def _sources(first: Report, second: Report, names: Sequence[str]) -> tuple[Token
             )
     kinds = [_kind(source) for source in (ours, theirs)]
     if kinds[0] != kinds[1]:
+        for side, report in enumerate((first, second)):
+            if report.prediction is not None and report.provenance.task == "sentence-similarity":
+                kinds[side] = "the similarity of two texts"
         raise InputError(
             f"Cannot compare a report on {kinds[0]} ({names[0]}) with one on {kinds[1]} ({names[1]}).",
             hint="Compare two reports on models of one kind.",
@@ -222,9 +238,9 @@ def _compare_parts(
     similarity: Callable[[Part, Part], int],
     compare_pair: Callable[[Part, Part], PartComparison | str],
     label: Callable[[Part], str],
-    omissions: list[str],
+    omissions: list[tuple[Part, str]],
 ) -> tuple[PartComparison, ...]:
-    """Compare the most similar parts, each at most once; add what cannot be compared to the omissions."""
+    """Compare the most similar parts, each at most once; add what cannot be compared, and why."""
     candidates = sorted(
         (
             (-score, i, j)
@@ -243,13 +259,13 @@ def _compare_parts(
         used[1].add(j)
         if isinstance(result, str):
             labels = " and ".join(dict.fromkeys((label(first[i]), label(second[j]))))
-            omissions.append(f"The {kind}s {labels} are not compared: {result}.")
+            omissions.append((first[i], f"The {kind}s {labels} are not compared: {result}."))
         else:
             comparisons[i] = result
     for side, parts in enumerate((first, second)):
         for index, part in enumerate(parts):
             if index not in used[side]:
-                omissions.append(f"Only the {_SIDES[side]} report has the {kind} {label(part)}.")
+                omissions.append((part, f"Only the {_SIDES[side]} report has the {kind} {label(part)}."))
     return tuple(comparisons[index] for index in sorted(comparisons))
 
 
