@@ -3,13 +3,14 @@
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from drawn_pictures import drawn_texts
 from page_elements import plain, words_of
 from rich.console import Console
-from sample_answers import ANSWERS
+from sample_answers import ANSWERS, verdict
 from sample_results import attention, attribution, classification, generation, provenance, text_of, tokens_of
 
 from model_understanding.results import (
@@ -284,3 +285,21 @@ def test_the_links_of_two_texts_are_the_same_in_every_output():
         assert view.sum_text in text
     assert view.scores.sum() + report.links.rest == pytest.approx(report.links.similarity, abs=1e-6)
     assert report_payload(report)["links"]["sum"] == view.sum_text
+
+
+def test_each_verdict_of_a_tagger_says_which_entity_it_is_about():
+    report = ANSWERS["tagger"]()
+    (scores,) = report.attributions
+    metric = replace(verdict(scores), metric="comprehensiveness", verdict=None)
+    report = replace(report, evaluations=(verdict(scores), metric, verdict(scores, 2, "weak")))
+    titles = [f"Why {entity.label} for “{entity.text}”?" for entity in report.answer.entities]
+    assert [found["about"] for found in report_payload(report)["evaluations"]] == [
+        titles[0],
+        titles[0],
+        titles[2],
+    ]
+    file = io.StringIO()
+    print_report(report, Console(file=file, width=250, color_system=None))
+    tests = file.getvalue().split("How was this tested?")[1]
+    assert f"{scores.targets[2].description()}: ◐ weak" in tests
+    assert "1 more map was not tested." in tests

@@ -531,6 +531,8 @@ export interface Agreement {
 }
 
 export interface Evaluation {
+  /** The question of the map that it is about, empty if it is of none. */
+  readonly about: string;
   readonly metric: string;
   /** What the metric answers, in words. */
   readonly question: string;

@@ -13,6 +13,7 @@ export function trustView({ model, store, theme }: Context): HTMLElement {
     const { state } = store;
     const { evaluations } = model.payload;
     const verdicts = evaluations.filter((evaluation) => evaluation.verdict);
+    const several = verdicts.length > 1;
     const metrics = new Map<string, Evaluation[]>();
     for (const evaluation of evaluations) {
       if (evaluation.verdict) continue;
@@ -21,8 +22,12 @@ export function trustView({ model, store, theme }: Context): HTMLElement {
     const drawn = [theme.colors.get("unsigned"), theme.colors.get("muted"), theme.colors.get("line")];
     replace(
       strip,
-      ...verdicts.map(({ verdict, reasons }) =>
-        fact("Verdict", verdict === "not evaluated" ? "not measured" : (verdict ?? ""), reasons.join(" ")),
+      ...verdicts.map(({ about, verdict, reasons }) =>
+        fact(
+          (several && about) || "Verdict",
+          verdict === "not evaluated" ? "not measured" : (verdict ?? ""),
+          reasons.join(" "),
+        ),
       ),
       !verdicts.length &&
         fact(
@@ -30,9 +35,9 @@ export function trustView({ model, store, theme }: Context): HTMLElement {
           "not measured",
           "No test was run: treat these scores as a hypothesis about the model, not as proof.",
         ),
-      completenessCard(model.attribution(state), state),
+      completenessCard(model.attribution(state), state, several ? model.reading(state)?.title : ""),
       agreementCard(model.payload, state),
-      ...[...metrics.values()].map((group) => metricCard(group, drawn)),
+      ...[...metrics.values()].map((group) => metricCard(group, drawn, several ? group[0].about : "")),
     );
   };
   store.watch(["attribution", "target", "targetEnd"], draw);
@@ -45,16 +50,20 @@ export function trustView({ model, store, theme }: Context): HTMLElement {
     tested.length > 0 &&
       others &&
       note(
-        "Tested on the map ",
-        bdi(tested.map(({ title }) => `“${title}”`).join(", ")),
-        "; other maps were not measured.",
+        ...(tested.length > 1
+          ? [`${tested.length} of ${model.payload.readings.length} maps were tested; the others were not.`]
+          : ["Tested on the map ", h("strong", {}, bdi(tested[0].title)), "; other maps were not measured."]),
       ),
     strip,
   );
 }
 
 /** The part of the output's change that the scores do not account for. */
-function completenessCard(attribution: Attribution | undefined, state: Readonly<State>): HTMLElement | null {
+function completenessCard(
+  attribution: Attribution | undefined,
+  state: Readonly<State>,
+  about = "",
+): HTMLElement | null {
   if (!attribution) return null;
   const targets = attribution.targets.slice(state.target, state.targetEnd + 1);
   if (targets.some((target) => target.gap === null)) {
@@ -69,7 +78,7 @@ function completenessCard(attribution: Attribution | undefined, state: Readonly<
   return fact(
     "Completeness gap",
     change ? formatPercent(Math.abs(gap / change)) : "–",
-    `The output changes by ${formatNumber(change)} from the baseline; the scores sum to that with a gap of ${formatNumber(gap)}.`,
+    `${about && `${about} `}The output changes by ${formatNumber(change)} from the baseline; the scores sum to that with a gap of ${formatNumber(gap)}.`,
   );
 }
 
@@ -105,7 +114,11 @@ function agreementCard({ agreements, attributions }: Payload, state: Readonly<St
 }
 
 /** One metric, with a row for each quantity and replacement. */
-function metricCard(evaluations: readonly Evaluation[], [color, tick, line]: readonly string[]): HTMLElement {
+function metricCard(
+  evaluations: readonly Evaluation[],
+  [color, tick, line]: readonly string[],
+  about: string,
+): HTMLElement {
   const rows = evaluations.map((evaluation) => {
     const { control, controlWords, value, limits } = evaluation;
     const mean = control.reduce((sum, item) => sum + item, 0) / control.length;
@@ -134,7 +147,12 @@ function metricCard(evaluations: readonly Evaluation[], [color, tick, line]: rea
       "0 and 1 are the lowest and highest values that any removal order can give.",
     ...new Set(evaluations.flatMap((evaluation) => evaluation.reasons)),
   ];
-  return trustCard(evaluations[0].question, ...rows, note(bdi(words.filter(Boolean).join(" "))));
+  return trustCard(
+    evaluations[0].question,
+    about && note(bdi(about)),
+    ...rows,
+    note(bdi(words.filter(Boolean).join(" "))),
+  );
 }
 
 /** The value among the control's values, on the range of possible values if known. */

@@ -35,8 +35,9 @@ def measures_of(
     """Return the quantities by which an explanation of a target is evaluated.
 
     For a classifier they are the logit margin over the strongest other class and the probability; a
-    multi-label model has its logit instead of the margin, a regression only its value. For a language model
-    it is the log-probability of the explained tokens, also where the loss is explained.
+    multi-label model has its logit instead of the margin, a regression only its score, two texts only their
+    similarity. For a language model it is the log-probability of the explained tokens, also where the loss
+    is explained.
 
     Args:
         runner: The runner.
@@ -61,7 +62,7 @@ def measures_of(
         return {"log-probability": replace(target, quantity="log_prob", name=None)}
     logit = replace(target, quantity="logit")
     if runner.model.output_activation == "identity":
-        return {"value": logit}
+        return {target.description() if target.task == SIMILARITY else "score": logit}
     is_joint = len(target.indices) > 1  # probabilities at several positions have no meaningful sum
     quantity: Quantity = "log_prob" if is_joint else "prob"
     name = "log-probability" if is_joint else "probability"

@@ -42,7 +42,7 @@ from model_understanding.show.shared.words import (
 from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.links import links_view
 from model_understanding.show.views.questions import target_names
-from model_understanding.show.views.reading import Reading, readings
+from model_understanding.show.views.reading import Reading, map_title, readings
 from model_understanding.show.views.tested import question_of
 from model_understanding.tokens import Tokens
 
@@ -65,6 +65,7 @@ def report_payload(report: Report, attention_bytes: int | None = None) -> dict[s
     attributions = (*report.attributions, *contrasts)
     lens = encoded_lens(report, tables)
     neurons = encoded_neurons(report, tables, omitted)
+    maps = readings(report)
     return {
         "schema": SCHEMA,
         "title": report_headline(report),
@@ -76,14 +77,14 @@ def report_payload(report: Report, attention_bytes: int | None = None) -> dict[s
         "answer": None if report.answer is None else _answer(report, report.answer.tokens, tables),
         "attributions": [_attribution(report, attribution, tables) for attribution in attributions],
         "contrasts": -1 if report.contrasts is None else len(attributions) - 1,
-        "readings": [_reading(reading) for reading in readings(report)],
+        "readings": [_reading(reading) for reading in maps],
         "links": None if report.links is None else _links(report, report.links),
         "attention": attention,
         "heads": encoded_heads(report, omitted),
         "tables": [encoded_table(tokens) for tokens in tables.tables],
         # The page computes the completeness gap of each attribution from its targets.
         "evaluations": [
-            _evaluation(evaluation)
+            _evaluation(evaluation, map_title(evaluation, maps))
             for evaluation in report.evaluations
             if evaluation.metric != "completeness"
         ],
@@ -263,8 +264,9 @@ def _reading(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
+def _evaluation(evaluation: Evaluation, about: str) -> dict[str, Any]:
     return {
+        "about": about,
         "metric": metric_name(evaluation.metric),
         "question": question_of(evaluation.metric),
         "condition": printable(evaluation_condition(evaluation), 60),

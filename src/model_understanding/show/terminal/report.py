@@ -29,12 +29,13 @@ from model_understanding.show.views.answer import AnswerView
 from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.attention import MAX_CELLS, attention_view, top_keys
 from model_understanding.show.views.links import LinksView, links_view
-from model_understanding.show.views.reading import plain_sentence
+from model_understanding.show.views.reading import plain_sentence, readings
 from model_understanding.show.views.report import MapView, map_views
 from model_understanding.show.views.saliency import SaliencyView, Unit, saliency_view
 from model_understanding.show.views.scale import scale_of, uniform_words
 from model_understanding.show.views.sources import SourcesView, sources_view
 from model_understanding.show.views.steps import step_views
+from model_understanding.show.views.trust import NOT_MEASURED
 
 _COLORS = palette("light")  # cells set their own background, so one theme works in any terminal
 _MAX_ROWS = 24
@@ -85,7 +86,8 @@ def print_report(report: Report, console: Console | None = None) -> None:
         console.print(Padding(Text(note, style="dim"), (1, 2, 0, 2)))
     for attention in report.main_attention:
         _print_attention(attention, console)
-    print_tests(report.evaluations, console, maps[0].reading.trust if maps else None)
+    untested = sum(reading.trust == NOT_MEASURED for reading in readings(report))
+    print_tests(report.evaluations, console, maps[0].reading.trust if maps else None, untested)
 
 
 def print_beginning(report: Report, console: Console) -> None:

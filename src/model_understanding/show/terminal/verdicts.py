@@ -23,6 +23,7 @@ from model_understanding.show.views.trust import Trust, trust_of
 
 DEFAULT_METRICS = ("z_score", "comprehensiveness", "sufficiency", "completeness", "agreement")
 """Metrics of every evaluation, which the verdict summarizes. The terminal prints only additional metrics."""
+_MAX_REASONED = 3  # verdicts from which on only their own line is printed
 _STYLES = {"supported": "bold green", "weak": "bold yellow", "not supported": "bold red"}
 
 
@@ -38,13 +39,16 @@ def trust_line(trust: Trust) -> Text:
     )
 
 
-def print_tests(evaluations: Sequence[Evaluation], console: Console, shown: Trust | None = None) -> None:
+def print_tests(
+    evaluations: Sequence[Evaluation], console: Console, shown: Trust | None = None, untested: int = 0
+) -> None:
     """Print how maps were tested: the reasons for the verdicts, and the additional metrics.
 
     Args:
         evaluations: The evaluations.
         console: Where to print.
         shown: The verdict that stands above already; others are named here with what they are about.
+        untested: How many maps have no verdict.
     """
     said = shown.words if shown is not None else ""
     verdicts: list[tuple[Evaluation, Trust, list[str]]] = []
@@ -55,11 +59,23 @@ def print_tests(evaluations: Sequence[Evaluation], console: Console, shown: Trus
     if _extra(evaluations) or any(reasons or trust != shown for _, trust, reasons in verdicts):
         console.print()
         console.print(Text("How was this tested?", style="bold"))
-    for one, trust, reasons in verdicts:
-        if shown is not None and trust != shown:
+    own = next((index for index, (_, trust, _) in enumerate(verdicts) if trust == shown), -1)
+    is_brief = shown is not None and len(verdicts) > _MAX_REASONED
+    for index, (one, trust, reasons) in enumerate(verdicts):
+        is_other = shown is not None and index != own
+        if is_other:
             about = Text(f"  {printable(one.target)}: ")
             console.print(about.append(f"{trust.symbol} {trust.verdict}", style=_style(trust)))
-        _print_reasons(reasons, console)
+        if not (is_brief and is_other):
+            _print_reasons(reasons, console)
+    rest = (
+        [f"{untested} more {'map was' if untested == 1 else 'maps were'} not tested."]
+        if untested and len(verdicts) > 1
+        else []
+    )
+    if is_brief:
+        rest.append("The reasons for each are in the saved page (.html) and in report.evaluations.")
+    _print_reasons(rest, console)
     _print_metrics(evaluations, console)
 
 

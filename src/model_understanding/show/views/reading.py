@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from model_understanding.results import Attribution, Report
+from model_understanding.results import Attribution, Evaluation, Report
 from model_understanding.show.shared.tasks import are_steps
 from model_understanding.show.shared.units import TextUnits, default_level, unit_scores
 from model_understanding.show.shared.words import printable
@@ -35,6 +35,8 @@ class Reading:
         of_prompt: Whether only words of the prompt count, here and where the map is drawn: the sum over a
             continuation, whose own words depend mostly on those just before them.
         trust: The verdict on the map.
+        method: The method of the attribution.
+        target: Description of the target, by which evaluations name it.
 
     >>> reading = Reading(attribution=0, first=0, last=0, title="Why positive?", level="word",
     ...     why=("mostly ", "happy", "; against: ", "thin"), trust=NOT_MEASURED)
@@ -50,6 +52,8 @@ class Reading:
     level: Level
     trust: Trust
     of_prompt: bool = False
+    method: str = ""
+    target: str = ""
 
     @property
     def sentence(self) -> str:
@@ -88,6 +92,17 @@ def readings(report: Report) -> tuple[Reading, ...]:
 def main_reading(report: Report) -> Reading | None:
     """Return what the map says that a report opens with: the first of the first attribution, if any."""
     return next(_readings(report), None)
+
+
+def map_title(evaluation: Evaluation, maps: Sequence[Reading]) -> str:
+    """Return the question that the map of an evaluation answers; empty if the report has no such map.
+
+    Args:
+        evaluation: The evaluation.
+        maps: What each map of the report says.
+    """
+    named = (evaluation.method, evaluation.target)
+    return next((one.title for one in maps if (one.method, one.target) == named), "")
 
 
 def why_pieces(row: Attribution, level: Level, units: TextUnits | None = None) -> tuple[str, ...]:
@@ -212,6 +227,8 @@ def _readings(report: Report) -> Iterator[Reading]:
             level=level,
             of_prompt=is_whole,
             trust=trust(row),
+            method=row.method,
+            target=row.targets[0].description(),
         )
 
 
