@@ -1,6 +1,7 @@
 """The verdict on games whose right answer is known: words that interact, replace each other, or oppose."""
 
 import itertools
+import re
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
@@ -47,7 +48,11 @@ def judge(value, scores, seed=0):
     game.values(metric.removals(text))
     verdict, *_ = metric(text)
     return SimpleNamespace(
-        verdict=verdict.verdict, reasons=verdict.reasons, runs=len(game.runs), z=verdict.value
+        verdict=verdict.verdict,
+        reasons=verdict.reasons,
+        summary=verdict.summary,
+        runs=len(game.runs),
+        z=verdict.value,
     )
 
 
@@ -97,6 +102,39 @@ def test_the_reason_names_the_word_that_is_left_out():
     judged = judge(negation, marks(14, 4) * 2 + marks(14, 0) * 0.1)
     assert judged.verdict == "weak"
     assert any("Scores leave out tokens" in reason and "'w1'" in reason for reason in judged.reasons)
+
+
+DROP = (
+    r"Removing the top-ranked tokens (\w+) the value by (\S+); "
+    r"(?:random tokens,|removing random tokens (\w+) it) by (\S+)\."
+)
+SIGN = {"lowers": 1, "raises": -1}
+
+
+def test_the_summary_never_points_the_other_way_than_the_verdict():
+    """Some games reward removing a few tokens together, which says nothing of what each token does alone."""
+    generator = np.random.default_rng(2)
+    kinds = set()
+    for _ in range(150):
+        weights = generator.normal(size=10)
+        scores = weights + generator.normal(scale=generator.uniform(0, 2), size=10)
+        together = generator.uniform(-6, 6)
+        judged = judge(lambda left, w=weights, t=together: left @ w + t * (left.sum() < 9), scores)
+        (drop,) = (reason for reason in judged.reasons if reason.startswith("Removing the top-ranked"))
+        verb, own, random_verb, random = re.fullmatch(DROP, drop).groups()
+        own, random = SIGN[verb] * float(own), SIGN[random_verb or verb] * float(random)
+        is_better = own > max(random, 0)
+        shows_drop = drop in judged.summary
+        kinds.add((judged.verdict, is_better, shows_drop))
+        if shows_drop:
+            assert (judged.verdict, is_better) not in {("supported", False), ("not supported", True)}
+        else:
+            assert judged.summary.startswith("Scores ")
+            assert (
+                f"z = {judged.z:.2f}".replace("-", "−") in judged.summary
+                or judged.reasons[2] in judged.summary
+            )
+    assert {("supported", True, True), ("supported", False, False), ("not supported", True, False)} <= kinds
 
 
 def test_the_verdict_does_not_depend_on_the_seed():

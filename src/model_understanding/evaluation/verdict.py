@@ -163,7 +163,7 @@ class Effects(NamedTuple):
     @property
     def supports(self) -> bool:
         """Whether the scores predict these effects, under every replacement, and miss no token of weight."""
-        is_high = round(self.z_score, 2) >= support_threshold(len(self.scores))  # rounded as printed
+        is_high = _is_high(self.z_score, len(self.scores))
         is_informative = self.share >= INFORMATIVE
         return is_high and min(self.z_scores) > 0 and is_informative and not self.missed.size
 
@@ -226,20 +226,23 @@ class Verdict:
         effects = _effects(text, measured)
         labels = text.removals.tokens.labels()
         shares = effects.mean / (np.abs(effects.mean).max() or 1)
+        chance = chance_of(effects.scores, effects.mean)
         verdict, reasons = verdict_and_reasons(
             effects.z_score,
             effects.z_scores,
             text.removals.replacements,
             len(measured),
-            chance=chance_of(effects.scores, effects.mean),
+            chance=chance,
             missed=[(labels[text.candidates[measured[i]]], float(shares[i])) for i in effects.missed],
             share=effects.share,
         )
         quantity = text.removals.quantities[0]
         if effects.by_replacement.any() or any(drops.any() for _, drops in groups):
             drop = _drop_sentence(groups[0][1], quantity)
+            is_better = _is_drop_larger(groups[0][1])
         else:
             drop = f"Removing tokens does not change the {quantity}."
+            is_better = False
         permuted = [support[measured] for support in text.permuted_supports[1:]]
 
         def evaluation(metric: str, values: np.ndarray, replacement: str, **more: object) -> Evaluation:
@@ -250,8 +253,16 @@ class Verdict:
             return text.evaluation(metric, z_score, higher_is_better=True, **fields)
 
         replacements = text.removals.replacements
+        summary = _summary(
+            verdict,
+            reasons,
+            drop,
+            z_score=effects.z_score,
+            chance=chance,
+            tokens=len(measured),
+            is_better=is_better,
+        )
         reasons = (reasons[0], drop, *reasons[1:])
-        summary = drop if verdict == "supported" else f"{_CLAIMS[verdict]}. {drop}"
         return (
             evaluation(
                 self.name,
@@ -394,8 +405,7 @@ def verdict_and_reasons(
     maximum 3.32; 0.2 % of permutations do as well).
     """
     threshold, maximum = support_threshold(tokens), np.sqrt(tokens - 1)
-    is_high = round(z_score, 2) >= threshold  # rounded as printed
-    if is_high and min(each) > 0 and share >= INFORMATIVE and not missed:
+    if _is_high(z_score, tokens) and min(each) > 0 and share >= INFORMATIVE and not missed:
         verdict = "supported"
     else:
         verdict = "weak" if z_score >= WEAK else "not supported"
@@ -452,6 +462,50 @@ def support_threshold(tokens: int, deviations: float = SUPPORTED) -> float:
     """
     correlation = min(MAX_CORRELATION, float(np.tanh(deviations / np.sqrt(tokens - 3))))
     return round(float(np.sqrt(tokens - 1)) * correlation, 2)
+
+
+def _summary(
+    verdict: str,
+    reasons: Sequence[str],
+    drop: str,
+    *,
+    z_score: float,
+    chance: float,
+    tokens: int,
+    is_better: bool,
+) -> str:
+    """Return the verdict in words: what removals show, or what decided where that points the other way.
+
+    The verdict rests on the effects of single tokens; removing the top-ranked tokens together may show
+    something else. A high z-score that is only weak has a further reason, the second one.
+
+    Args:
+        verdict: The verdict.
+        reasons: Its reasons.
+        drop: What removing the top-ranked tokens and random ones does.
+        z_score: The z-score against permuted scores.
+        chance: Share of permutations of the scores that predict the effects as well.
+        tokens: Number of tokens whose effect is measured.
+        is_better: Whether removing the top-ranked tokens lowers the target more than removing random ones.
+    """
+    if verdict == "supported" and is_better:
+        return drop
+    if verdict == "weak" and _is_high(z_score, tokens):
+        return f"{_CLAIMS[verdict]}. {reasons[1]}"
+    if is_better == (verdict == "not supported"):
+        z_text = _signed(z_score, ".2f")
+        return f"{_CLAIMS[verdict]}: z = {z_text}; {_percent(chance)} of permuted scores do as well."
+    return f"{_CLAIMS[verdict]}. {drop}"
+
+
+def _is_high(z_score: float, tokens: int) -> bool:
+    return round(z_score, 2) >= support_threshold(tokens)  # rounded as printed
+
+
+def _is_drop_larger(drops: Float[np.ndarray, "replacements orders counts"]) -> bool:
+    """Return whether removing the top-ranked tokens lowers the target, more than random ones do."""
+    own, random = (float(f"{drop:.3g}") for drop in (drops[:, 0].mean(), drops[:, 1:].mean()))
+    return own > max(random, 0)
 
 
 def _drop_sentence(drops: Float[np.ndarray, "replacements orders counts"], quantity: str) -> str:
