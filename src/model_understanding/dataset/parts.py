@@ -1,0 +1,305 @@
+"""The folder of a run over a data set: part files, each of which is whole or does not exist.
+
+A part holds a fixed range of the input's rows, so what a killed run left says what remains to be done. It is
+written under another name, flushed to the disk and renamed; nothing is ever written into a part again. The
+manifest says what was run, and a run that differs from it is refused.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from filelock import FileLock, Timeout
+
+from model_understanding.errors import InputError
+
+MANIFEST = "manifest.json"
+SCHEMA = 1
+_TEMPORARY = re.compile(r"\.part-\d{6,}\.[a-z0-9]+\.\d+\.tmp")
+
+
+class PartFormat(Protocol):
+    """How the rows of a part are written and read."""
+
+    suffix: str
+
+    def write(self, rows: Any, digest: str, file: IO[bytes]) -> None:
+        """Write rows, with the digest of the input rows that they come from, to an open file."""
+        ...
+
+    def digest(self, path: Path) -> str | None:
+        """Return the digest that a part was written with; ``None`` if the file is not whole."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of several processes or machines that share the parts of a run.
+
+    Args:
+        index: Its number, from 0.
+        count: How many there are.
+
+    >>> Shard(1, 3).parts(7)
+    [1, 4]
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.count:
+            raise InputError(
+                f"There is no shard {self.index} of {self.count}.",
+                hint=f"Pass a number from 0 to {self.count - 1}, such as --shard 0/{self.count}.",
+            )
+
+    def has(self, part: int) -> bool:
+        """Return whether a part is one of this shard's."""
+        return part % self.count == self.index
+
+    def parts(self, count: int) -> list[int]:
+        """Return which of so many parts are this shard's."""
+        return [part for part in range(count) if self.has(part)]
+
+
+class OutputFolder:
+    """The folder that a run writes to.
+
+    Args:
+        path: The folder; created if it does not exist.
+        job: What is run: everything that the rows depend on, as plain values.
+        form: How parts are written.
+        shard: Which of the parts this run writes.
+        resume: Whether to go on with a run of the same job; otherwise the folder must be empty.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        job: Mapping[str, Any],
+        form: PartFormat,
+        shard: Shard | None = None,
+        *,
+        resume: bool = False,
+    ) -> None:
+        self.path = Path(path).expanduser()
+        self.job: dict[str, Any] = json.loads(json.dumps(dict(job)))  # as it will be read again
+        self.form = form
+        self.shard = shard or Shard()
+        self.resume = resume
+
+    @contextmanager
+    def opened(self) -> Iterator["OutputFolder"]:
+        """Hold the folder for one run: no other one may write the same parts meanwhile.
+
+        Raises:
+            InputError: Another process writes to it, it holds another job or other files, or it cannot be
+                written to.
+        """
+        with _refusing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / f".lock-{self.shard.index}-of-{self.shard.count}")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise InputError(
+                f"Another process writes to {str(self.path)!r}.",
+                hint="Wait until it ends, or pass another folder.",
+            ) from error
+        try:
+            self._check_job()
+            self._remove_temporary()
+            yield self
+        finally:
+            lock.release()
+
+    def part_path(self, part: int) -> Path:
+        """Return the file of a part."""
+        return self.path / f"part-{part:06d}.{self.form.suffix}"
+
+    def is_done(self, part: int, digest: str) -> bool:
+        """Return whether a part is there and whole.
+
+        Args:
+            part: The part's number.
+            digest: Digest of the input rows that it should come from.
+
+        Raises:
+            InputError: It comes from other rows: the input has changed.
+        """
+        path = self.part_path(part)
+        if not path.exists():
+            return False
+        written = self.form.digest(path)
+        if written is None:  # a disk that lied about a flush, or a copy that was cut off
+            return False
+        if written != digest:
+            raise InputError(
+                f"The input has changed: {path.name} was computed from other rows than those that are there "
+                "now.",
+                hint="Pass the input as it was, or another --out folder.",
+            )
+        return True
+
+    def write(self, part: int, digest: str, rows: Any) -> None:
+        """Write a part, so that it is whole or absent even if the process or the machine dies.
+
+        Args:
+            part: The part's number.
+            digest: Digest of the input rows that it comes from.
+            rows: What the format writes.
+
+        Raises:
+            InputError: The disk is full, or the folder cannot be written to.
+        """
+        path = self.part_path(part)
+        temporary = self.path / f".{path.name}.{os.getpid()}.tmp"
+
+        def save(file: IO[bytes]) -> None:
+            self.form.write(rows, digest, file)
+
+        with _refusing(self.path):
+            write_whole(path, temporary, save)
+
+    def _check_job(self) -> None:
+        """Write the manifest, or compare the job with the one that is there."""
+        path = self.path / MANIFEST
+        if not path.exists():
+            others = [entry.name for entry in self.path.iterdir() if not entry.name.startswith(".")]
+            if others:
+                raise InputError(
+                    f"The folder {str(self.path)!r} is not empty: it holds {', '.join(sorted(others)[:3])}.",
+                    hint="Pass a new folder.",
+                )
+            text = json.dumps({"schema": SCHEMA, **self.job}, indent=1, ensure_ascii=False)
+            with _refusing(self.path):
+                temporary = self.path / f".{MANIFEST}.{os.getpid()}.tmp"
+                write_whole(path, temporary, lambda file: _write_text(file, text))
+            return
+        before = read_manifest(self.path)
+        differences = _differences(before, {"schema": SCHEMA, **self.job})
+        if differences:
+            raise InputError(
+                f"The folder {str(self.path)!r} holds another run: {'; '.join(differences[:3])}.",
+                hint="Run the same as before with --resume, or pass another --out folder.",
+            )
+        has_parts = any(self.path.glob(f"part-*.{self.form.suffix}"))
+        if has_parts and not self.resume and self.shard.count == 1:
+            raise InputError(
+                f"The folder {str(self.path)!r} already holds this run, or a part of it.",
+                hint="Pass --resume to go on with it, or another --out folder.",
+            )
+
+    def _remove_temporary(self) -> None:
+        """Remove what a killed run of this shard left half-written."""
+        for entry in self.path.iterdir():
+            if not _TEMPORARY.fullmatch(entry.name):
+                continue
+            part = int(entry.name.split(".")[1].removeprefix("part-"))
+            if self.shard.has(part):
+                entry.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, temporary: Path, save: Callable[[IO[bytes]], None]) -> None:
+    """Write a file under another name, flush it to the disk, and give it its name.
+
+    Args:
+        path: The file.
+        temporary: The other name, in the same folder.
+        save: Writes the content to the open file.
+    """
+    try:
+        with temporary.open("wb") as file:
+            save(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+
+
+def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what a folder's run was.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        InputError: It is no folder of a run.
+    """
+    path = Path(folder).expanduser() / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{str(folder)!r} is not the folder of a run: it has no {MANIFEST}.",
+            hint="Pass the folder that model-understanding dataset --out wrote.",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{str(path)!r} cannot be read: {error}.", hint="Run it again.") from error
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+        raise InputError(
+            f"{str(path)!r} was written by another version of model-understanding.",
+            hint="Use that version, or run it again.",
+        )
+    return manifest
+
+
+def digest_of(rows: Iterator[Any] | list[Any]) -> str:
+    """Return the SHA-256 of input rows, as plain values in their order."""
+    digest = sha256()
+    for row in rows:
+        digest.update(json.dumps(row, ensure_ascii=True, sort_keys=True, default=str).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def _write_text(file: IO[bytes], text: str) -> None:
+    file.write(text.encode("utf-8", "surrogatepass"))
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return in words what differs between two jobs."""
+    keys = dict.fromkeys([*before, *now])
+    return [
+        f"{key} was {_shown(before.get(key))}, now {_shown(now.get(key))}"
+        for key in keys
+        if before.get(key) != now.get(key)
+    ]
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk, where the system has a way."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _refusing(folder: Path) -> Iterator[None]:
+    """Turn what the file system refuses into an error that says so."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"Cannot write to {str(folder)!r}: {error.strerror or error}.",
+            hint="Free some space or pass another folder; what is written stays, and --resume goes on.",
+        ) from error

@@ -1,0 +1,191 @@
+"""The rows of a data set: which columns are the text, the label and what is explained."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import chain, islice
+from typing import Any
+
+from model_understanding.dataset.sources import Record, Source
+from model_understanding.errors import InputError
+from model_understanding.text.chat import is_chat
+
+_SAMPLE = 100  # records that columns are guessed from
+_TEXTS = (
+    "text",
+    "sentence",
+    "review",
+    "comment",
+    "content",
+    "body",
+    "message",
+    "tweet",
+    "document",
+    "prompt",
+)
+_PAIRS = (
+    *(("premise", "hypothesis"), ("sentence1", "sentence2"), ("question", "context"), ("text_a", "text_b")),
+    *(("text1", "text2"), ("question1", "question2"), ("query", "document"), ("query", "passage")),
+)
+_LABELS = ("label", "labels", "class", "category", "sentiment")
+_CHATS = ("messages", "conversation", "conversations")
+_IDS = ("id", "uid", "guid", "row_id", "index")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """Which columns of a data set are what.
+
+    Args:
+        text: The text; ``None`` to guess.
+        pair: The second text of a pair.
+        label: The right class, to which the model's answer is compared.
+        target: What is explained, in place of the model's answer.
+        continuation: What follows a prompt.
+        chat: Chat messages in place of a text.
+        id: What names a row.
+    """
+
+    text: str | None = None
+    pair: str | None = None
+    label: str | None = None
+    target: str | None = None
+    continuation: str | None = None
+    chat: str | None = None
+    id: str | None = None
+
+    def named(self) -> dict[str, str]:
+        """Return the columns that are set, by what they are."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: column for name, column in values.items() if column is not None}
+
+    def description(self) -> str:
+        """Return the columns as in ``text from 'review', label from 'stars'``."""
+        return ", ".join(f"{name} from {column!r}" for name, column in self.named().items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataRow:
+    """A row to explain.
+
+    Args:
+        index: Its place in the input, from 0.
+        id: Its name: the value of the id column, else its place.
+        place: Where it comes from, in words.
+        text: The text or prompt, or chat messages.
+        pair: The second text of a pair.
+        label: The right class.
+        target: What is explained, in place of the model's answer.
+        continuation: What follows the prompt.
+        problem: Why it cannot be explained; empty if it can.
+    """
+
+    index: int
+    id: str
+    place: str
+    text: Any = ""
+    pair: str | None = None
+    label: str | None = None
+    target: str | None = None
+    continuation: str | None = None
+    problem: str = ""
+
+    def plain(self) -> list[Any]:
+        """Return what the row's result depends on, as plain values."""
+        return [self.id, self.text, self.pair, self.label, self.target, self.continuation, self.problem]
+
+
+def rows_of(source: Source, columns: Columns) -> tuple[Columns, Iterator[DataRow]]:
+    """Return the columns of a data set, and its rows.
+
+    Args:
+        source: The data set.
+        columns: The columns that the caller names; those that are not named are guessed from their names.
+
+    Raises:
+        InputError: It has no such column, or which one holds the texts is not clear.
+    """
+    records = source.read()
+    sample = list(islice(records, _SAMPLE))
+    names = list(dict.fromkeys(name for record in sample for name in record.values or ()))
+    resolved = _resolved(columns, names, source.name)
+    everything = chain(sample, records)
+    return resolved, (_row(index, record, resolved) for index, record in enumerate(everything))
+
+
+def _resolved(columns: Columns, names: Sequence[str], source: str) -> Columns:
+    given = columns.named()
+    for what, column in given.items():
+        if names and column not in names:
+            raise InputError(
+                f"{source} has no column {column!r} for {what}. Its columns are {', '.join(names)}.",
+                hint="Pass one of them.",
+            )
+    if not names:
+        if given:
+            raise InputError(
+                f"{source} holds single texts, not records with the column {next(iter(given.values()))!r}.",
+                hint="Leave the columns out.",
+            )
+        return columns
+    lower = {name.strip().lower(): name for name in reversed(names)}
+
+    def known(candidates: Sequence[str]) -> str | None:
+        return next((lower[name] for name in candidates if name in lower), None)
+
+    text, pair, chat = columns.text, columns.pair, columns.chat
+    if text is None and chat is None:
+        both = next(
+            (found for found in _PAIRS if pair is None and all(name in lower for name in found)), None
+        )
+        if both is not None:
+            text, pair = (lower[name] for name in both)
+        else:
+            text = known(_TEXTS)
+            chat = known(_CHATS) if text is None else None
+    if text is None and chat is None and len(names) == 1:
+        text = names[0]
+    if text is None and chat is None:
+        raise InputError(
+            f"Which column of {source} holds the texts is not clear. Its columns are {', '.join(names)}.",
+            hint="Name it: --column NAME, or columns={'text': NAME} in Python.",
+        )
+    return replace(
+        columns,
+        text=text,
+        pair=pair,
+        chat=chat,
+        label=columns.label or known(_LABELS),
+        id=columns.id or known(_IDS),
+    )
+
+
+def _row(index: int, record: Record, columns: Columns) -> DataRow:
+    values = record.values if record.values is not None else {columns.text or "text": record.single}
+
+    def cell(column: str | None) -> str | None:
+        value = None if column is None else values.get(column)
+        return None if value is None or value == "" else str(value)
+
+    row = DataRow(
+        index=index,
+        id=cell(columns.id) or str(index),
+        place=record.place,
+        pair=cell(columns.pair),
+        label=cell(columns.label),
+        target=cell(columns.target),
+        continuation=cell(columns.continuation),
+        problem=record.problem,
+    )
+    if row.problem:
+        return row
+    text = values.get(columns.chat) if columns.chat is not None else values.get(columns.text or "text")
+    if isinstance(text, tuple) and len(text) == 2 and columns.pair is None:
+        text, pair = text
+        row = replace(row, pair=str(pair))
+    if text is None or text == "":
+        return replace(row, problem="The text is empty.")
+    if not isinstance(text, str) and not is_chat(text):
+        return replace(row, problem=f"The text is {type(text).__name__}, not a string.")
+    if columns.pair is not None and row.pair is None:
+        return replace(row, text=text, problem="The second text is missing.")
+    return replace(row, text=text)
