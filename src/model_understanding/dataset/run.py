@@ -1,4 +1,4 @@
-"""Explain a data set into a folder: one function for every engine, which says what was run and what came out."""
+"""Explain a data set into a folder: one function for every engine, and what it returns."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -56,9 +56,9 @@ class DatasetRun:
         import pandas
 
         def read(path: Path) -> "pandas.DataFrame":
-            return (
-                pandas.read_json(path, lines=True) if path.suffix == ".jsonl" else pandas.read_parquet(path)
-            )
+            if path.suffix == ".jsonl":
+                return pandas.read_json(path, lines=True, dtype={"id": str})
+            return pandas.read_parquet(path)
 
         return pandas.concat([read(path) for path in self.parts], ignore_index=True)
 
@@ -83,14 +83,14 @@ def explain_dataset(
 ) -> DatasetRun:
     """Explain every row of a data set, and write the results to a folder in parts.
 
-    The rows are read one after the other, so a million of them take no more memory than a thousand. A run that
-    is killed loses at most the part that it was writing; ``resume=True`` goes on. A row that cannot be
+    The rows are read one after the other, so a million of them take no more memory than a thousand. A run
+    that is killed loses at most the part that it was writing; ``resume=True`` goes on. A row that cannot be
     explained keeps its error and stops nothing.
 
     Args:
         model: A name, a folder, a model or a pipeline, or the visualizer of one.
-        data: A file (CSV, TSV, JSON lines, Parquet, or a text per line), a folder of Parquet files, a data set
-            of ``datasets``, a table, or an iterable of texts, pairs or dictionaries.
+        data: A file (CSV, TSV, JSON lines, Parquet, or a text per line), a folder of Parquet files, a data
+            set of ``datasets``, a table, or an iterable of texts, pairs or dictionaries.
         out: The folder; created if it does not exist.
         columns: Which columns are ``text``, ``pair``, ``label``, ``target``, ``continuation``, ``chat`` and
             ``id``; those left out are guessed from their names.

@@ -11,7 +11,7 @@ from model_understanding.dataset.rows import DataRow
 from model_understanding.errors import InputError, MissingExtraError
 from model_understanding.results import Attribution, Failure, Report
 
-_DIGEST = "input_sha256"
+_DIGEST, _COUNT = "input_sha256", "rows_of_part"
 
 FIELDS = {
     "row": "place of the row in the input, from 0",
@@ -20,8 +20,8 @@ FIELDS = {
     "pair": "the second text of a pair",
     "label": "the right class, from the data",
     "prediction": "the class that the model answers, or the text that it writes",
-    "probabilities": "probability of each class, in the order of `labels` in the manifest; of each token that "
-    "a language model writes",
+    "probabilities": "probability of each class, in the order of `labels` in the manifest; of each token "
+    "that a language model writes",
     "target": "what the scores explain",
     "output": "value of the target: a logit, or a log-probability",
     "tokens": "text of each token",
@@ -92,9 +92,8 @@ def _single(attribution: Attribution) -> Attribution:
 def _answer(report: Report) -> tuple[str | None, np.ndarray | None]:
     if report.prediction is not None:
         answer = report.prediction
-        return (
-            answer.label if answer.probabilities is not None else f"{answer.logits[0]:.6g}"
-        ), answer.probabilities
+        value = answer.label if answer.probabilities is not None else f"{answer.logits[0]:.6g}"
+        return value, answer.probabilities
     if report.generation is not None:
         return report.generation.text, report.generation.probabilities
     return None, None
@@ -151,24 +150,25 @@ def _pairs(arrow: Any, values: Sequence[np.ndarray | None], kind: Any) -> Any:
 
 
 class JsonLinesParts:
-    """Parts as JSON lines; the first line of each holds the digest of its input rows."""
+    """Parts as JSON lines; the first row of each also has the digest of the input rows, and their number."""
 
     suffix = "jsonl"
 
     def write(self, rows: Any, digest: str, file: IO[bytes]) -> None:
         """Write rows, as ``result_of`` returns them."""
-        for row in rows:
+        for index, row in enumerate(rows):
             plain = {name: _plain(value) for name, value in row.items()}
+            if index == 0:
+                plain |= {_DIGEST: digest, _COUNT: len(rows)}
             file.write(json.dumps(plain, ensure_ascii=False, allow_nan=False).encode() + b"\n")
-        file.write(json.dumps({_DIGEST: digest, "rows": len(rows)}).encode() + b"\n")
 
     def digest(self, path: Path) -> str | None:
         """Return the digest that a part was written with; ``None`` if the file is not whole."""
         try:
             with path.open("rb") as file:
-                lines = file.read().splitlines()
-            last = json.loads(lines[-1])
-            return last[_DIGEST] if last["rows"] == len(lines) - 1 else None
+                first = json.loads(file.readline())
+                count = 1 + sum(line.endswith(b"\n") for line in file)
+            return first[_DIGEST] if first[_COUNT] == count else None
         except (OSError, ValueError, LookupError, TypeError):
             return None
 
