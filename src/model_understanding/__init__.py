@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from model_understanding.attribution.smooth_grad import SmoothGrad as SmoothGrad
     from model_understanding.comparison import Comparison as Comparison
     from model_understanding.comparison import compare as compare
+    from model_understanding.dataset.run import DatasetRun as DatasetRun
+    from model_understanding.dataset.run import explain_dataset as explain_dataset
     from model_understanding.errors import InputError as InputError
     from model_understanding.errors import LoadingError as LoadingError
     from model_understanding.errors import MissingExtraError as MissingExtraError
@@ -135,6 +137,7 @@ __all__ = [
     "Comprehensiveness",
     "ContextAttribution",
     "CpLrp",
+    "DatasetRun",
     "Deletion",
     "Delimiter",
     "Distance",
@@ -212,6 +215,7 @@ __all__ = [
     "Words",
     "ZeroShotClassificationVisualizer",
     "compare",
+    "explain_dataset",
     "load_reports",
     "save_reports",
     "visualizer",
@@ -224,6 +228,7 @@ _ON_FIRST_USE = {
     "Attribution": "model_understanding.results",
     "Choices": "model_understanding.results",
     "Comparison": "model_understanding.comparison",
+    "DatasetRun": "model_understanding.dataset.run",
     "Entity": "model_understanding.results",
     "Estimate": "model_understanding.results",
     "Evaluation": "model_understanding.results",
@@ -251,6 +256,7 @@ _ON_FIRST_USE = {
     "UnsupportedModelError": "model_understanding.errors",
     "Words": "model_understanding.text.words",
     "compare": "model_understanding.comparison",
+    "explain_dataset": "model_understanding.dataset.run",
     "load_reports": "model_understanding.results",
     "save_reports": "model_understanding.results",
     "BlackBoxVisualizer": "model_understanding.visualizers",

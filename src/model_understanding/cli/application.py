@@ -9,6 +9,7 @@ import typer
 from model_understanding.cli.attention import attention
 from model_understanding.cli.compare import compare
 from model_understanding.cli.console import DEBUG_VARIABLE, quiet_libraries
+from model_understanding.cli.dataset import dataset
 from model_understanding.cli.demo import demo
 from model_understanding.cli.doctor import doctor
 from model_understanding.cli.evaluate import evaluate
@@ -55,5 +56,5 @@ def prepare(
     quiet_libraries()
 
 
-for command in (explain, attention, evaluate, lens, compare, methods, doctor, demo):
+for command in (explain, attention, evaluate, lens, compare, dataset, methods, doctor, demo):
     application.command()(command)

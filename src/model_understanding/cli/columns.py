@@ -6,25 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from model_understanding.cli.console import print_message
+from model_understanding.dataset.column_names import OTHER_TEXT_NAMES, TEXT_NAMES, could_be_name, normalized
 from model_understanding.errors import InputError
 
 SAMPLE = 100  # rows that are looked at to guess the delimiter and the column
 _UNDECODED = re.compile("[\udc80-\udcff]")  # what "surrogateescape" makes of bytes that are not UTF-8
-# Names of columns of texts, and of columns that are texts only where there is none of the former.
-_TEXT_NAMES = frozenset(
-    {
-        *("text", "texts", "text_a", "text_b", "text1", "text2", "text_pair", "full_text"),
-        *("sentence", "sentences", "sentence1", "sentence2", "premise", "hypothesis"),
-        *("review", "reviews", "review_text", "review_body", "reviewtext", "comment", "comments"),
-        *("comment_text", "content", "body", "message", "messages", "conversation", "tweet", "tweets"),
-        *("document", "documents", "prompt", "prompts", "question", "question1", "question2", "query"),
-        *("passage", "context", "utterance", "input", "inputs", "instruction"),
-    }
-)
-_OTHER_TEXT_NAMES = frozenset(
-    {"title", "headline", "summary", "description", "abstract", "answer", "response", "paragraph"}
-)
-KNOWN_NAMES = _TEXT_NAMES | _OTHER_TEXT_NAMES | {"id", "label", "labels", "class", "rating", "score"}
+KNOWN_NAMES = TEXT_NAMES | OTHER_TEXT_NAMES | {"id", "label", "labels", "class", "rating", "score"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +168,7 @@ def _named(column: str, names: Sequence[str], file: str, option: str) -> str:
 
 def _guessed(names: Sequence[str], rows: Sequence[Row], file: str) -> str:
     """Return the one column that can be the texts: by its name, else as the only one with several words."""
-    for known in (_TEXT_NAMES, _OTHER_TEXT_NAMES):
+    for known in (TEXT_NAMES, OTHER_TEXT_NAMES):
         candidates = [name for name in names if normalized(name) in known]
         if candidates:
             break
@@ -219,7 +206,7 @@ def checked_text(text: str, source: str) -> SourceText:
 
 def require_names(names: Sequence[str], rows: Sequence[Row], name: str) -> None:
     """Refuse a table whose first row looks like a row of texts: it would be lost as a header."""
-    if any(normalized(column) in _TEXT_NAMES | _OTHER_TEXT_NAMES for column in names):
+    if any(normalized(column) in TEXT_NAMES | OTHER_TEXT_NAMES for column in names):
         return
     words = [len(str(value).split()) for row in rows[:SAMPLE] for value in (row.values or {}).values()]
     looks_like_names = all(could_be_name(column) for column in names)
@@ -234,17 +221,3 @@ def require_names(names: Sequence[str], rows: Sequence[Row], name: str) -> None:
 def are_names(cells: Sequence[str]) -> bool:
     """Return whether a first row with numbers may name columns: no cell has several words."""
     return all(len(cell.split()) <= 1 for cell in cells)
-
-
-def could_be_name(cell: str) -> bool:
-    """Return whether a cell may be the name of a column, and not a text or a number."""
-    cell = cell.strip()
-    is_number = bool(re.fullmatch(r"[-+]?[\d.,]+%?", cell))
-    return (
-        bool(cell) and not is_number and len(cell) <= 40 and len(cell.split()) <= 3 and cell[-1] not in ".!?…"
-    )
-
-
-def normalized(column: str) -> str:
-    """Return the name of a column as it is compared: in lower case, with underscores."""
-    return re.sub(r"[\s\-.]+", "_", column.strip()).lower()

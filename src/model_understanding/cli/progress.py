@@ -82,6 +82,23 @@ class Steps:
         if share is not None and self._progress is not None and self._task is not None:
             self._progress.update(self._task, total=1.0, completed=share)
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is a terminal that shows what changes."""
+        return self._progress is not None
+
+    def describe(self, step: str, words: str, share: float | None = None) -> None:
+        """Show the current step with words that change while it runs.
+
+        Args:
+            step: The step.
+            words: What is shown for it now.
+            share: How much of it is done, from 0 to 1; ``None`` if that is not known.
+        """
+        self(step, share)
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, description=words)
+
     def count(self, step: str, done: int, total: int) -> None:
         """Show how many of the texts are done, and how long the others will take at this pace.
 

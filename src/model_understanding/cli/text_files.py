@@ -17,12 +17,11 @@ from model_understanding.cli.columns import (
     SourceText,
     are_names,
     checked_text,
-    could_be_name,
-    normalized,
     require_names,
     texts_of_rows,
 )
 from model_understanding.cli.console import print_message
+from model_understanding.dataset.column_names import could_be_name, normalized
 from model_understanding.errors import InputError
 
 _SUFFIXES = {

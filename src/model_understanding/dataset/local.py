@@ -1,20 +1,28 @@
 """The local engine: windows of rows, each explained and written as one part."""
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from model_understanding.attribution.isolation import attempted
 from model_understanding.dataset.parts import OutputFolder, digest_of
-from model_understanding.dataset.rows import DataRow
+from model_understanding.dataset.rows import Columns, DataRow
 from model_understanding.dataset.table import result_of
 from model_understanding.errors import InputError
+from model_understanding.model.guard import explanation
+from model_understanding.model.memory import most_positions
 from model_understanding.results import Failure, Report
+from model_understanding.targets.classification import labels_of
+from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
 
-Explain = Any
-"""Returns the reports of rows, in their order; see ``explained``."""
+Explain = Callable[[Sequence[DataRow]], Iterator[tuple[int, Report | Failure]]]
+"""Yields the place of a row among those given, and its report, in any order."""
+
+_SAMPLED = 16  # rows that tell the pace before a run
+_SLOW = 0.5  # seconds: a row that takes longer tells it alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,25 +42,50 @@ class Settings:
     max_new_tokens: int = 32
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Progress:
     """How far a run is.
 
     Args:
+        source: What the data set is called.
+        columns: Which of its columns are what, in words; empty for single texts.
+        total: Rows that it has; ``None`` if that is not known.
+        seconds_per_row: How long a row took in a sample before the run; ``None`` if none could be explained.
         rows: Rows that are done, those of earlier runs included.
         failed: Rows among them that were not explained.
-        skipped: Rows that an earlier run had done.
+        skipped: Rows among them that an earlier run had done.
+        present: Rows that an earlier run has written, before its parts are checked.
     """
 
+    source: str = ""
+    columns: str = ""
+    total: int | None = None
+    seconds_per_row: float | None = None
     rows: int = 0
     failed: int = 0
     skipped: int = 0
-    started: float = field(default_factory=time.perf_counter)
+    present: int = 0
+    _started: float = field(default_factory=time.perf_counter)
+
+    def start(self) -> None:
+        """Count the seconds from now."""
+        self._started = time.perf_counter()
 
     @property
-    def rate(self) -> float:
-        """Rows per second of this run."""
-        return (self.rows - self.skipped) / max(time.perf_counter() - self.started, 1e-9)
+    def rate(self) -> float | None:
+        """Rows per second: of this run once it has run for a second, before that of the sample."""
+        done, seconds = self.rows - self.skipped, time.perf_counter() - self._started
+        if done and (seconds > 1 or not self.seconds_per_row):
+            return done / max(seconds, 1e-9)
+        return 1 / self.seconds_per_row if self.seconds_per_row else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the other rows will take at this rate; ``None`` if that is not known."""
+        if self.total is None or self.rate is None:
+            return None
+        unchecked = max(self.present - self.skipped, 0)
+        return max(self.total - self.rows - unchecked, 0) / self.rate
 
 
 def windows_of(rows: Iterator[DataRow], size: int) -> Iterator[list[DataRow]]:
@@ -62,74 +95,212 @@ def windows_of(rows: Iterator[DataRow], size: int) -> Iterator[list[DataRow]]:
 
 
 def run_locally(
-    explain: Explain, rows: Iterator[DataRow], folder: OutputFolder, size: int, max_errors: int | None = None
+    explain: Explain,
+    rows: Iterator[DataRow],
+    folder: OutputFolder,
+    size: int,
+    progress: Progress,
+    max_errors: int | None = None,
 ) -> Iterator[Progress]:
     """Explain rows window by window, and write each as a part.
 
     Args:
-        explain: Returns the reports of rows, in their order.
+        explain: Yields the reports of rows.
         rows: The rows.
         folder: The folder, opened.
         size: Rows of a part.
+        progress: Is brought up to date.
         max_errors: The most rows that may fail; any number by default.
 
     Yields:
-        How far the run is, after each part.
+        How far the run is, after each row; a part is written when its last row is done.
 
     Raises:
-        InputError: More rows failed than allowed; parts that are written stay.
+        InputError: More rows failed than allowed, or the input changed; parts that are written stay.
     """
-    progress = Progress()
+    progress.start()
+    count = 0
     for part, window in enumerate(windows_of(rows, size)):
+        count = part + 1
         if not folder.shard.has(part):
             continue
         digest = digest_of([row.plain() for row in window])
         if folder.is_done(part, digest):
             progress.skipped += len(window)
             progress.rows += len(window)
+            progress.failed += folder.failed(part)
             yield progress
             continue
-        results = window_results(explain, window)
-        failed = [result for result in results if result["error"] is not None]
-        folder.write(part, digest, results)
-        progress.rows += len(window)
-        progress.failed += len(failed)
+        results: dict[int, dict[str, Any]] = {}
+        for index, result in window_results(explain, window):
+            results[index] = result
+            progress.rows += 1
+            progress.failed += result["error"] is not None
+            if max_errors is not None and progress.failed > max_errors:
+                failed = "1 row" if progress.failed == 1 else f"{progress.failed} rows"
+                raise InputError(
+                    f"{failed} failed, more than the {max_errors} allowed. The last one is "
+                    f"{window[index].place}: {result['error']}",
+                    hint="Raise --max-errors, or fix the input. The parts that are written stay.",
+                )
+            if len(results) < len(window):
+                yield progress
+        folder.write(part, digest, [results[index] for index in range(len(window))])
         yield progress
-        if max_errors is not None and progress.failed > max_errors:
-            raise InputError(
-                f"{progress.failed} rows failed, more than {max_errors}. The last one: {failed[-1]['error']}",
-                hint="Raise --max-errors, or mend the input; the parts that are written stay.",
-            )
+    folder.check_end(count)
 
 
-def window_results(explain: Explain, window: Sequence[DataRow]) -> list[dict[str, Any]]:
-    """Return the result of each row of a window, in their order."""
-    readable = [row for row in window if not row.problem]
-    reports = iter(explain(readable)) if readable else iter(())
-    results = []
-    for row in window:
-        found: Report | Failure = Failure(message=row.problem) if row.problem else next(reports)
-        results.append(attempted(lambda row=row, found=found: result_of(row, found), "skip"))
-    return [
-        result if isinstance(result, dict) else result_of(row, result)
-        for row, result in zip(window, results, strict=True)
-    ]
+def window_results(explain: Explain, window: Sequence[DataRow]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the place of each row of a window and its result, in any order."""
+    for index, row in enumerate(window):
+        if row.problem:
+            yield index, result_of(row, Failure(message=row.problem))
+    readable = [index for index, row in enumerate(window) if not row.problem]
+    if not readable:
+        return
+    for place, report in explain([window[index] for index in readable]):
+        index = readable[place]
+        result = attempted(partial(result_of, window[index], report), "skip")
+        yield index, result_of(window[index], result) if isinstance(result, Failure) else result
 
 
-def explained(visualizer: Any, rows: Sequence[DataRow], settings: Settings) -> Iterator[Report | Failure]:
-    """Return the report of each row, with answer, scores and, if asked for, verdict.
+def explained(
+    explainer: Any, settings: Settings, rows: Sequence[DataRow]
+) -> Iterator[tuple[int, Report | Failure]]:
+    """Yield the report of each row, with answer, scores and, if asked for, the verdict.
+
+    Rows whose text is all that they give share passes; those with a target or a continuation of their own
+    are explained with the others of the same.
 
     Args:
-        visualizer: Explains models of this kind.
-        rows: The rows.
+        explainer: The visualizer of a classifier or a language model.
         settings: How they are explained.
+        rows: The rows.
+
+    Yields:
+        The place of a row and its report, or why it has none.
     """
-    texts = [(row.text, row.pair) if row.pair is not None else row.text for row in rows]
-    options: dict[str, Any] = {"method": settings.method, "errors": "skip"}
-    if settings.quantity is not None:
-        options["quantity"] = settings.quantity
-    if settings.evaluate:
-        options |= {"evaluate": True, "attention": ()}
-    else:
-        options["scores_only"] = True
-    yield from visualizer.analyze_each(texts, **options)
+    explain = _of_language_model if explainer.task == CAUSAL_LM else _of_classifier
+    for index, report in explain(explainer, settings, rows):
+        if settings.evaluate and isinstance(report, Report):
+            report = attempted(partial(_evaluated, explainer, report), "skip")
+        yield index, report
+
+
+def seconds_per_row(explain: Explain, rows: Sequence[DataRow]) -> float | None:
+    """Return how long a row takes, measured on a few of a window; ``None`` if none can be explained.
+
+    Args:
+        explain: Explains rows.
+        rows: The first rows of the data set.
+    """
+    readable = [row for row in rows if not row.problem]
+    if not readable:
+        return None
+
+    def seconds(sample: Sequence[DataRow]) -> float | None:
+        started = time.perf_counter()
+        answered = sum(isinstance(report, Report) for _, report in explain(sample))
+        return (time.perf_counter() - started) / len(sample) if answered else None
+
+    first = seconds(readable[:1])  # also what is done once for a model
+    if first is not None and first > _SLOW and len(readable) < 2 * _SAMPLED:
+        return first
+    return seconds(readable[:: max(1, len(readable) // _SAMPLED)][:_SAMPLED])
+
+
+def check_task(task: str) -> None:
+    """Refuse a kind of model that a run over a data set does not explain.
+
+    Raises:
+        InputError: It is neither a classifier nor a language model.
+    """
+    if task not in (SEQUENCE_CLASSIFICATION, CAUSAL_LM):
+        raise InputError(
+            f"A run over a data set explains classifiers and language models. Got {task}.",
+            hint="Use model-understanding explain --file, or analyze_each in Python.",
+        )
+
+
+def check_explainer(explainer: Any, columns: Columns) -> None:
+    """Refuse a kind of model that a run over a data set does not explain, or columns that it cannot use.
+
+    Raises:
+        InputError: It is neither a classifier nor a language model, or a column is of the other one.
+    """
+    check_task(explainer.task)
+    unused = "pair" if explainer.task == CAUSAL_LM else "continuation"
+    column = columns.named().get(unused)
+    if column is not None:
+        raise InputError(
+            f"A {'language model' if unused == 'pair' else 'classifier'} has no {unused}. Got the column "
+            f"{column!r} for it.",
+            hint="Leave it out, or name the column of the text: --column, or columns={'text': …} in Python.",
+        )
+
+
+def _of_classifier(
+    explainer: Any, settings: Settings, rows: Sequence[DataRow]
+) -> Iterator[tuple[int, Report | Failure]]:
+    """Explain the model's own answers together, and rows with a target along with the others of the same."""
+    quantity = settings.quantity or explainer.default_quantity
+    groups: dict[str | None, list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault(row.target, []).append(index)
+    for target, members in groups.items():
+        texts = [rows[index].text_or_pair() for index in members]
+        if target is None:
+            positions = most_positions(explainer.runner.model.device)
+            reports = explainer.answers_and_scores(
+                texts, method=settings.method, quantity=quantity, positions=positions
+            )
+        else:
+            reports = _with_target(explainer, settings.method, quantity, texts, target)
+        yield from ((members[place], report) for place, report in reports)
+
+
+def _with_target(
+    explainer: Any, method: str, quantity: str, texts: Sequence[Any], target: str
+) -> Iterator[tuple[int, Report | Failure]]:
+    labels = labels_of(explainer.runner.model.config)
+    named = int(target) if target not in labels and target.isdecimal() else target
+
+    def reports() -> list[Report | Failure]:
+        return list(
+            explainer.analyze_each(
+                texts, method=method, quantity=quantity, target=named, scores_only=True, errors="skip"
+            )
+        )
+
+    found = attempted(reports, "skip")  # fails as a whole if there is no such class
+    yield from enumerate([found] * len(texts) if isinstance(found, Failure) else found)
+
+
+def _of_language_model(
+    explainer: Any, settings: Settings, rows: Sequence[DataRow]
+) -> Iterator[tuple[int, Report | Failure]]:
+    """Explain each continuation as a whole: one row of scores for all of its tokens."""
+    quantity = {} if settings.quantity is None else {"quantity": settings.quantity}
+
+    def report(row: DataRow) -> Report | Failure:
+        (found,) = explainer.analyze_each(
+            iter([row.text]),
+            method=settings.method,
+            target=row.target or "continuation",
+            continuation=row.continuation,
+            max_new_tokens=settings.max_new_tokens,
+            per_token=False,
+            scores_only=True,
+            errors="skip",
+            **quantity,
+        )
+        return found
+
+    for index, row in enumerate(rows):
+        yield index, attempted(partial(report, row), "skip")
+
+
+def _evaluated(explainer: Any, report: Report) -> Report:
+    with explanation():
+        assessment = explainer.evaluate(report.attributions[0])
+    return replace(report, evaluations=tuple(assessment.evaluations))

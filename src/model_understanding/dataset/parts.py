@@ -21,7 +21,8 @@ from model_understanding.errors import InputError
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
-_TEMPORARY = re.compile(r"\.part-\d{6,}\.[a-z0-9]+\.\d+\.tmp")
+_TEMPORARY = re.compile(r"\.part-(\d{6,})\.[a-z0-9]+\.\d+\.tmp")
+_PART = re.compile(r"part-(\d{6,})\.[a-z0-9]+")
 
 
 class PartFormat(Protocol):
@@ -35,6 +36,10 @@ class PartFormat(Protocol):
 
     def digest(self, path: Path) -> str | None:
         """Return the digest that a part was written with; ``None`` if the file is not whole."""
+        ...
+
+    def failed(self, path: Path) -> int:
+        """Return how many rows of a whole part were not explained."""
         ...
 
 
@@ -67,6 +72,16 @@ class Shard:
     def parts(self, count: int) -> list[int]:
         """Return which of so many parts are this shard's."""
         return [part for part in range(count) if self.has(part)]
+
+    def rows(self, count: int | None, size: int) -> int | None:
+        """Return how many of so many rows are in this shard's parts of a size.
+
+        >>> Shard(1, 2).rows(25, 10)
+        10
+        """
+        if count is None:
+            return None
+        return sum(min(size, count - part * size) for part in self.parts(-(-count // size)))
 
 
 class OutputFolder:
@@ -114,7 +129,8 @@ class OutputFolder:
                 hint="Wait until it ends, or pass another folder.",
             ) from error
         try:
-            self._check_job()
+            with FileLock(self.path / ".lock"):  # shards begin at one time
+                self._check_job()
             self._remove_temporary()
             yield self
         finally:
@@ -147,6 +163,26 @@ class OutputFolder:
                 hint="Pass the input as it was, or another --out folder.",
             )
         return True
+
+    def failed(self, part: int) -> int:
+        """Return how many rows of a part that is done were not explained."""
+        return self.form.failed(self.part_path(part))
+
+    def check_end(self, count: int) -> None:
+        """Check that the input has not become shorter.
+
+        Args:
+            count: How many parts the input has.
+
+        Raises:
+            InputError: There are parts of rows that are no longer in the input.
+        """
+        if more := [part for part in self._own_parts() if part >= count]:
+            raise InputError(
+                f"The input has changed: {self.part_path(min(more)).name} was computed from rows that are no "
+                "longer there.",
+                hint="Pass the input as it was, or another --out folder.",
+            )
 
     def write(self, part: int, digest: str, rows: Any) -> None:
         """Write a part, so that it is whole or absent even if the process or the machine dies.
@@ -190,8 +226,7 @@ class OutputFolder:
                 f"The folder {str(self.path)!r} holds another run: {'; '.join(differences[:3])}.",
                 hint="Run the same as before with --resume, or pass another --out folder.",
             )
-        has_parts = any(self.path.glob(f"part-*.{self.form.suffix}"))
-        if has_parts and not self.resume and self.shard.count == 1:
+        if self._own_parts() and not self.resume:
             raise InputError(
                 f"The folder {str(self.path)!r} already holds this run, or a part of it.",
                 hint="Pass --resume to go on with it, or another --out folder.",
@@ -200,11 +235,18 @@ class OutputFolder:
     def _remove_temporary(self) -> None:
         """Remove what a killed run of this shard left half-written."""
         for entry in self.path.iterdir():
-            if not _TEMPORARY.fullmatch(entry.name):
-                continue
-            part = int(entry.name.split(".")[1].removeprefix("part-"))
-            if self.shard.has(part):
+            match = _TEMPORARY.fullmatch(entry.name)
+            if match and self.shard.has(int(match[1])):
                 entry.unlink(missing_ok=True)
+
+    def present(self, size: int) -> int:
+        """Return about how many rows an earlier run has written, of parts of a size; not yet checked."""
+        return len(self._own_parts()) * size
+
+    def _own_parts(self) -> list[int]:
+        """Return the numbers of the parts of this shard that are there."""
+        names = (_PART.fullmatch(entry.name) for entry in self.path.iterdir())
+        return [part for name in names if name and self.shard.has(part := int(name[1]))]
 
 
 def write_whole(path: Path, temporary: Path, save: Callable[[IO[bytes]], None]) -> None:
@@ -269,12 +311,14 @@ def _write_text(file: IO[bytes], text: str) -> None:
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Return in words what differs between two jobs."""
-    keys = dict.fromkeys([*before, *now])
-    return [
-        f"{key} was {_shown(before.get(key))}, now {_shown(now.get(key))}"
-        for key in keys
-        if before.get(key) != now.get(key)
-    ]
+    differences: list[str] = []
+    for key in dict.fromkeys([*before, *now]):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):  # versions, columns
+            differences += (f"{key}: {difference}" for difference in _differences(old, new))
+        elif old != new:
+            differences.append(f"{key} was {_shown(old)}, now {_shown(new)}")
+    return differences
 
 
 def _shown(value: Any) -> str:

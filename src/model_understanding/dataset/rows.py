@@ -1,33 +1,22 @@
 """The rows of a data set: which columns are the text, the label and what is explained."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain, islice
 from typing import Any
 
+from model_understanding.dataset.column_names import OTHER_TEXT_NAMES, TEXT_NAMES, could_be_name, normalized
 from model_understanding.dataset.sources import Record, Source
 from model_understanding.errors import InputError
 from model_understanding.text.chat import is_chat
 
 _SAMPLE = 100  # records that columns are guessed from
-_TEXTS = (
-    "text",
-    "sentence",
-    "review",
-    "comment",
-    "content",
-    "body",
-    "message",
-    "tweet",
-    "document",
-    "prompt",
-)
 _PAIRS = (
     *(("premise", "hypothesis"), ("sentence1", "sentence2"), ("question", "context"), ("text_a", "text_b")),
     *(("text1", "text2"), ("question1", "question2"), ("query", "document"), ("query", "passage")),
 )
 _LABELS = ("label", "labels", "class", "category", "sentiment")
-_CHATS = ("messages", "conversation", "conversations")
 _IDS = ("id", "uid", "guid", "row_id", "index")
 
 
@@ -89,6 +78,10 @@ class DataRow:
     continuation: str | None = None
     problem: str = ""
 
+    def text_or_pair(self) -> Any:
+        """Return the text, or both texts as a tuple."""
+        return self.text if self.pair is None else (self.text, self.pair)
+
     def plain(self) -> list[Any]:
         """Return what the row's result depends on, as plain values."""
         return [self.id, self.text, self.pair, self.label, self.target, self.continuation, self.problem]
@@ -107,12 +100,12 @@ def rows_of(source: Source, columns: Columns) -> tuple[Columns, Iterator[DataRow
     records = source.read()
     sample = list(islice(records, _SAMPLE))
     names = list(dict.fromkeys(name for record in sample for name in record.values or ()))
-    resolved = _resolved(columns, names, source.name)
+    resolved = _resolved(columns, names, sample, source.name)
     everything = chain(sample, records)
     return resolved, (_row(index, record, resolved) for index, record in enumerate(everything))
 
 
-def _resolved(columns: Columns, names: Sequence[str], source: str) -> Columns:
+def _resolved(columns: Columns, names: Sequence[str], sample: Sequence[Record], source: str) -> Columns:
     given = columns.named()
     for what, column in given.items():
         if names and column not in names:
@@ -127,36 +120,55 @@ def _resolved(columns: Columns, names: Sequence[str], source: str) -> Columns:
                 hint="Leave the columns out.",
             )
         return columns
-    lower = {name.strip().lower(): name for name in reversed(names)}
-
-    def known(candidates: Sequence[str]) -> str | None:
-        return next((lower[name] for name in candidates if name in lower), None)
-
-    text, pair, chat = columns.text, columns.pair, columns.chat
-    if text is None and chat is None:
-        both = next(
-            (found for found in _PAIRS if pair is None and all(name in lower for name in found)), None
-        )
+    known = {normalized(name): name for name in reversed(names)}
+    others = {
+        "label": columns.label or next((known[name] for name in _LABELS if name in known), None),
+        "id": columns.id or next((known[name] for name in _IDS if name in known), None),
+    }
+    text, pair = columns.text, columns.pair
+    if text is None and columns.chat is None:
+        both = next((each for each in _PAIRS if pair is None and all(name in known for name in each)), None)
         if both is not None:
-            text, pair = (lower[name] for name in both)
+            text, pair = (known[name] for name in both)
         else:
-            text = known(_TEXTS)
-            chat = known(_CHATS) if text is None else None
-    if text is None and chat is None and len(names) == 1:
-        text = names[0]
-    if text is None and chat is None:
-        raise InputError(
-            f"Which column of {source} holds the texts is not clear. Its columns are {', '.join(names)}.",
-            hint="Name it: --column NAME, or columns={'text': NAME} in Python.",
-        )
-    return replace(
-        columns,
-        text=text,
-        pair=pair,
-        chat=chat,
-        label=columns.label or known(_LABELS),
-        id=columns.id or known(_IDS),
+            taken = {*given.values(), *others.values()}
+            text = _guessed([name for name in names if name not in taken], sample, source)
+    return replace(columns, text=text, pair=pair, **others)
+
+
+def _guessed(names: Sequence[str], sample: Sequence[Record], source: str) -> str:
+    """Return the one column that can be the texts: by its name, else as the only one with several words."""
+    candidates: list[str] = []
+    for known in (TEXT_NAMES, OTHER_TEXT_NAMES):
+        candidates = candidates or [name for name in names if normalized(name) in known]
+    if not candidates:
+        candidates = [name for name in names if could_be_name(name) and _holds_texts(name, sample)]
+    if len(candidates) == 1:
+        return candidates[0]
+    several = f": it may be {' or '.join(candidates)}" if candidates else ""
+    example = (candidates or list(names) or ["NAME"])[0]
+    raise InputError(
+        f"Which column of {source} holds the texts is not clear{several}. "
+        f"Its columns are {', '.join(names)}.",
+        hint=f"Name it: --column {example}, for example; in Python columns={{'text': {example!r}}}.",
     )
+
+
+def _holds_texts(name: str, sample: Sequence[Record]) -> bool:
+    values = [(record.values or {}).get(name) for record in sample]
+    words = [isinstance(value, str) and len(value.split()) > 1 for value in values if value not in (None, "")]
+    return bool(words) and 2 * sum(words) > len(words)
+
+
+def _json_chat(value: Any) -> Any:
+    """Return chat messages that a table holds as JSON; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        chat = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return chat if is_chat(chat) else value
 
 
 def _row(index: int, record: Record, columns: Columns) -> DataRow:
@@ -178,14 +190,16 @@ def _row(index: int, record: Record, columns: Columns) -> DataRow:
     )
     if row.problem:
         return row
-    text = values.get(columns.chat) if columns.chat is not None else values.get(columns.text or "text")
+    text = values.get(columns.text or "text")
+    if columns.chat is not None:
+        text = _json_chat(values.get(columns.chat))
     if isinstance(text, tuple) and len(text) == 2 and columns.pair is None:
         text, pair = text
         row = replace(row, pair=str(pair))
-    if text is None or text == "":
+    if text is None or (isinstance(text, str) and not text.strip()):
         return replace(row, problem="The text is empty.")
     if not isinstance(text, str) and not is_chat(text):
-        return replace(row, problem=f"The text is {type(text).__name__}, not a string.")
+        return replace(row, problem=f"The text is {type(text).__name__}, not a string or chat messages.")
     if columns.pair is not None and row.pair is None:
         return replace(row, text=text, problem="The second text is missing.")
     return replace(row, text=text)

@@ -1,27 +1,43 @@
-"""Explain a data set into a folder: one function for every engine, and what it returns."""
+"""Explain a data set into a folder: the function for it, and what it returns."""
 
+import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from hashlib import sha256
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from model_understanding.checks import one_of, whole_number
-from model_understanding.dataset.local import Settings, explained, run_locally
+import torch
+from torch.nn import Module
+
+from model_understanding.attribution.choose import check_method
+from model_understanding.checks import whole_number
+from model_understanding.dataset.local import (
+    Progress,
+    Settings,
+    check_explainer,
+    explained,
+    run_locally,
+    seconds_per_row,
+)
 from model_understanding.dataset.parts import OutputFolder, Shard, read_manifest
 from model_understanding.dataset.rows import Columns, rows_of
 from model_understanding.dataset.sources import source_of
-from model_understanding.dataset.table import parts_of
+from model_understanding.dataset.table import PART_FIELDS, parts_of
 from model_understanding.errors import InputError
+from model_understanding.targets.classification import labels_of
+from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 from model_understanding.visualizers import visualizer
 from model_understanding.visualizers.base import Visualizer
 
 if TYPE_CHECKING:
     import pandas
 
-Engine = Literal["local", "ray"]
 Form = Literal["parquet", "jsonl"]
+_SAMPLE = 256  # rows, of which some tell the pace before the run
 ROWS_PER_PART = 2048  # texts of one length share batches among so many; a killed run repeats as many at most
 
 
@@ -31,8 +47,8 @@ class DatasetRun:
 
     Args:
         folder: The folder with the parts and the manifest.
-        rows: Rows that are in its parts, those that failed included.
-        failed: Rows among those that this run wrote that were not explained; they say why.
+        rows: Rows of this process's parts, those that failed included.
+        failed: Rows among them that were not explained; they say why.
         skipped: Rows that an earlier run had written.
     """
 
@@ -57,7 +73,8 @@ class DatasetRun:
 
         def read(path: Path) -> "pandas.DataFrame":
             if path.suffix == ".jsonl":
-                return pandas.read_json(path, lines=True, dtype={"id": str})
+                table = pandas.read_json(path, lines=True, dtype={"id": str, "label": str, "text": str})
+                return table.drop(columns=list(PART_FIELDS))
             return pandas.read_parquet(path)
 
         return pandas.concat([read(path) for path in self.parts], ignore_index=True)
@@ -72,16 +89,16 @@ def explain_dataset(
     method: str = "fast",
     quantity: str | None = None,
     evaluate: bool = False,
-    engine: Engine = "local",
     form: Form = "parquet",
     rows_per_part: int = ROWS_PER_PART,
     shard: tuple[int, int] = (0, 1),
     resume: bool = False,
     max_errors: int | None = None,
-    progress: Callable[[int, int, float], Any] | None = None,
+    max_new_tokens: int = 32,
+    progress: Callable[[Progress], Any] | None = None,
     **options: Any,
 ) -> DatasetRun:
-    """Explain every row of a data set, and write the results to a folder in parts.
+    """Explain every row of a data set by a classifier or language model, in a folder of parts.
 
     The rows are read one after the other, so a million of them take no more memory than a thousand. A run
     that is killed loses at most the part that it was writing; ``resume=True`` goes on. A row that cannot be
@@ -94,17 +111,17 @@ def explain_dataset(
         out: The folder; created if it does not exist.
         columns: Which columns are ``text``, ``pair``, ``label``, ``target``, ``continuation``, ``chat`` and
             ``id``; those left out are guessed from their names.
-        method: The attribution method, by its name.
+        method: The attribution method, by its name: ``fast``, two passes a text, by default.
         quantity: ``logit``, ``log_prob`` or ``prob``; the default of the kind of model if left out.
         evaluate: Whether to measure how faithful each row's scores are, which takes some 100 forward passes.
-        engine: ``local``, or ``ray`` for several machines.
         form: ``parquet`` or ``jsonl``.
         rows_per_part: Rows of a part.
         shard: This process's number, from 0, and how many there are: each writes its own parts.
         resume: Whether to go on with a run of the same job.
         max_errors: The most rows that may fail; any number by default.
-        progress: Called after each part with the rows that are done, those that failed, and the rows per
-            second; it stops the run by returning ``False``.
+        max_new_tokens: Most tokens that a language model writes, where no column holds its continuation.
+        progress: Called before the first row and after each with how far the run is: ``rows``, ``failed``,
+            ``total``, ``rate`` and ``seconds_left``; it stops the run by returning ``False``.
         **options: Further settings of the visualizer, where ``model`` is a name.
 
     Returns:
@@ -112,36 +129,42 @@ def explain_dataset(
 
     Raises:
         InputError: The data cannot be read, the folder holds another run, or too many rows failed.
-        MissingExtraError: The format or the engine needs a package that is not installed.
+        MissingExtraError: The format needs a package that is not installed.
     """
-    one_of(engine, "engine", ("local", "ray"))
     size = whole_number(rows_per_part, "rows_per_part")
-    explainer = model if isinstance(model, Visualizer) else visualizer(model, **options)
-    given = columns if isinstance(columns, Columns) else _columns(columns or {})
+    check_method(method)
+    form_of_parts = parts_of(form)
     source = source_of(data)
+    given = columns if isinstance(columns, Columns) else _columns(columns or {})
     resolved, rows = rows_of(source, given)
-    settings = Settings(method=method, quantity=quantity, evaluate=evaluate)
+    explainer = model if isinstance(model, Visualizer) else visualizer(model, **options)
+    check_explainer(explainer, resolved)
+    settings = Settings(method=method, quantity=quantity, evaluate=evaluate, max_new_tokens=max_new_tokens)
     job = {
         **_model_of(explainer),
         "input": source.name,
         "columns": resolved.named(),
-        "method": method,
-        "quantity": quantity,
-        "evaluate": evaluate,
+        **asdict(settings),
         "rows_per_part": size,
         "form": form,
         "shards": shard[1],
     }
-    folder = OutputFolder(out, job, parts_of(form), Shard(*shard), resume=resume)
+    folder = OutputFolder(out, job, form_of_parts, Shard(*shard), resume=resume)
+    explain = partial(explained, explainer, settings)
+    done = Progress(source=source.name, columns=resolved.description())
     with folder.opened():
-        run = DatasetRun(folder.path, 0, 0, 0)
-        for done in run_locally(
-            partial(explained, explainer, settings=settings), rows, folder, size, max_errors
-        ):
-            run = DatasetRun(folder.path, done.rows, done.failed, done.skipped)
-            if progress is not None and progress(done.rows, done.failed, done.rate) is False:
+        stopped = False
+        if progress is not None:
+            done.total = folder.shard.rows(source.count(), size)
+            done.present = folder.present(size)
+            sample = list(islice(rows, _SAMPLE))
+            rows = chain(sample, rows)
+            done.seconds_per_row = seconds_per_row(explain, sample)
+            stopped = progress(done) is False
+        for _ in () if stopped else run_locally(explain, rows, folder, size, done, max_errors):
+            if progress is not None and progress(done) is False:
                 break
-    return run
+    return DatasetRun(folder.path, done.rows, done.failed, done.skipped)
 
 
 def _columns(columns: Mapping[str, str]) -> Columns:
@@ -156,9 +179,6 @@ def _columns(columns: Mapping[str, str]) -> Columns:
 
 def _model_of(explainer: Visualizer) -> dict[str, Any]:
     """Return what of the model the rows depend on."""
-    from model_understanding.targets.classification import labels_of
-    from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
-
     model = explainer.runner.model
     origin = model.loaded.provenance
     return {
@@ -166,8 +186,28 @@ def _model_of(explainer: Visualizer) -> dict[str, Any]:
         "task": origin.task,
         "architecture": origin.architecture,
         "revision": origin.revision,
+        "weights_sha256": _digest_of_weights(model.module),
         "dtype": origin.dtype,
+        "device": model.device.type,
+        "attention_implementation": origin.attention_implementation,
         "tokenizer": origin.tokenizer,
+        "tokenizer_sha256": _digest_of_tokenizer(model.tokenizer),
         "labels": list(labels_of(model.config)) if model.task == SEQUENCE_CLASSIFICATION else None,
         "versions": dict(origin.versions),
     }
+
+
+def _digest_of_weights(module: Module) -> str:
+    """Return the SHA-256 of a module's parameters and buffers: a folder may be trained on meanwhile."""
+    digest = sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().contiguous().cpu().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _digest_of_tokenizer(tokenizer: Any) -> str:
+    """Return the SHA-256 of what a tokenizer does with texts and chats."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    rules = backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab(), sort_keys=True)
+    return sha256(f"{rules}\n{getattr(tokenizer, 'chat_template', None)}".encode()).hexdigest()

@@ -8,7 +8,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -49,12 +49,12 @@ class Source:
     Args:
         name: What it is called in messages and in the manifest.
         read: Begins to read its records.
-        is_repeatable: Whether it can be read again.
+        count: Returns how many records it has, or ``None`` if that takes more than reading a file.
     """
 
     name: str
     read: Callable[[], Iterator[Record]]
-    is_repeatable: bool = True
+    count: Callable[[], int | None] = lambda: None
 
 
 def source_of(data: Any) -> Source:
@@ -71,53 +71,70 @@ def source_of(data: Any) -> Source:
         return _of_path(Path(data).expanduser())
     kind = type(data).__name__
     if hasattr(data, "iter_rows") and hasattr(data, "columns"):  # polars
-        return Source(f"a {kind}", lambda: _numbered(data.iter_rows(named=True), "row"))
+        return Source(f"a {kind}", lambda: _numbered(data.iter_rows(named=True), "row"), lambda: len(data))
     if hasattr(data, "itertuples") and hasattr(data, "columns"):  # pandas
-        return Source(f"a {kind}", lambda: _of_pandas(data))
+        return Source(f"a {kind}", lambda: _of_pandas(data), lambda: len(data))
+    if hasattr(data, "to_batches") and hasattr(data, "num_rows"):  # pyarrow
+        return Source(f"a {kind}", lambda: _of_batches(data.to_batches(), "row"), lambda: data.num_rows)
     if isinstance(data, Mapping | bytes) or not isinstance(data, Iterable):
         raise InputError(
             f"A data set cannot be a {kind}.",
             hint="Pass a file, a folder of Parquet files, a datasets.Dataset, a table, or an iterable of "
             "texts or dictionaries.",
         )
-    is_iterator = isinstance(data, Iterator)
     return Source(
         getattr(getattr(data, "info", None), "dataset_name", None) or f"a {kind}",
         lambda: _numbered(iter(data), "record"),
-        is_repeatable=not is_iterator,
+        lambda: len(data) if isinstance(data, Sized) else None,
     )
 
 
 def _of_path(path: Path) -> Source:
+    name, read = _readers_of(path)
+    is_parquet = path.is_dir() or path.suffix.lower() == ".parquet"
+    files = _parquet_files(path)
+    if is_parquet:
+        return Source(name, read, lambda: sum(_parquet_rows(file) for file in files))
+    return Source(name, read, lambda: sum(1 for _ in read()))
+
+
+def _parquet_files(path: Path) -> list[Path]:
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*.parquet") if not file.name.startswith((".", "_")))
+        return sorted(file for file in path.rglob("*.parquet") if not file.name.startswith((".", "_")))
+    return [path]
+
+
+def _readers_of(path: Path) -> tuple[str, Callable[[], Iterator[Record]]]:
+    """Return the name of a file or folder, and what begins to read it."""
+    if path.is_dir():
+        files = _parquet_files(path)
         if not files:
             raise InputError(
                 f"The folder {str(path)!r} has no .parquet files.",
                 hint="Pass a file, or a folder of Parquet files.",
             )
-        return Source(path.name, lambda: chain.from_iterable(_of_parquet(file) for file in files))
+        return path.name, lambda: chain.from_iterable(_of_parquet(file) for file in files)
     if not path.is_file():
         raise InputError(f"There is no file {str(path)!r}.", hint="Check the path of the data set.")
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        return Source(path.name, lambda: _of_parquet(path))
+        return path.name, lambda: _of_parquet(path)
     if _is_binary(path):
         raise InputError(
             f"{path.name} is not a data set that can be read: it is neither text nor Parquet.",
             hint="Convert it to CSV, JSON lines or Parquet.",
         )
     if suffix in _DELIMITED:
-        return Source(path.name, lambda: _of_table(path, _DELIMITED[suffix]))
+        return path.name, lambda: _of_table(path, _DELIMITED[suffix])
     if suffix in _JSON_LINES:
-        return Source(path.name, lambda: _of_json_lines(path))
+        return path.name, lambda: _of_json_lines(path)
     if suffix == ".json":
         raise InputError(
             f"{path.name} is one JSON document, which must be read whole.",
             hint='Convert it to JSON lines: python -c "import pandas; '
             f"pandas.read_json('{path.name}').to_json('rows.jsonl', orient='records', lines=True)\"",
         )
-    return Source(path.name, lambda: _of_lines(path))
+    return path.name, lambda: _of_lines(path)
 
 
 def _is_binary(path: Path) -> bool:
@@ -223,11 +240,19 @@ def _of_json_lines(path: Path) -> Iterator[Record]:
 def _of_parquet(path: Path) -> Iterator[Record]:
     parquet = _pyarrow_parquet(path)
     with parquet.ParquetFile(path) as file:
-        number = 0
-        for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE):
-            for values in batch.to_pylist():
-                number += 1
-                yield Record(f"row {number} of {path.name}", values)
+        yield from _of_batches(file.iter_batches(batch_size=_ROWS_AT_ONCE), "row", f" of {path.name}")
+
+
+def _parquet_rows(path: Path) -> int:
+    return _pyarrow_parquet(path).ParquetFile(path).metadata.num_rows
+
+
+def _of_batches(batches: Iterable[Any], what: str, where: str = "") -> Iterator[Record]:
+    number = 0
+    for batch in batches:
+        for values in batch.to_pylist():
+            number += 1
+            yield Record(f"{what} {number}{where}", values)
 
 
 def _pyarrow_parquet(path: Path) -> Any:

@@ -11,7 +11,9 @@ from model_understanding.dataset.rows import DataRow
 from model_understanding.errors import InputError, MissingExtraError
 from model_understanding.results import Attribution, Failure, Report
 
-_DIGEST, _COUNT = "input_sha256", "rows_of_part"
+_DIGEST, _COUNT, _FAILED = "input_sha256", "rows_of_part", "failed_rows"
+PART_FIELDS = (_DIGEST, _COUNT)
+"""What the first row of a part of JSON lines has besides ``FIELDS``."""
 
 FIELDS = {
     "row": "place of the row in the input, from 0",
@@ -22,6 +24,7 @@ FIELDS = {
     "prediction": "the class that the model answers, or the text that it writes",
     "probabilities": "probability of each class, in the order of `labels` in the manifest; of each token "
     "that a language model writes",
+    "method": "the attribution method",
     "target": "what the scores explain",
     "output": "value of the target: a logit, or a log-probability",
     "tokens": "text of each token",
@@ -67,6 +70,7 @@ def result_of(row: DataRow, report: Report | Failure) -> dict[str, Any]:
         | {
             "prediction": prediction,
             "probabilities": None if probabilities is None else probabilities.astype(np.float32),
+            "method": attribution.method,
             "target": attribution.targets[0].description(),
             "output": float(attribution.outputs[0]),
             "tokens": list(attribution.tokens.surfaces()),
@@ -114,17 +118,25 @@ class ParquetParts:
 
     def write(self, rows: Any, digest: str, file: IO[bytes]) -> None:
         """Write rows, as ``result_of`` returns them."""
-        table = self._table(rows).replace_schema_metadata({_DIGEST: digest})
+        table = self._table(rows).replace_schema_metadata(
+            {_DIGEST: digest, _FAILED: str(sum(row["error"] is not None for row in rows))}
+        )
         self._arrow.parquet.write_table(table, file, compression="zstd")
 
     def digest(self, path: Path) -> str | None:
         """Return the digest that a part was written with; ``None`` if the file is not whole."""
-        try:
-            metadata = self._arrow.parquet.read_schema(path).metadata or {}
-        except (self._arrow.ArrowInvalid, OSError):
-            return None
-        value = metadata.get(_DIGEST.encode())
+        value = self._metadata(path).get(_DIGEST.encode())
         return None if value is None else value.decode()
+
+    def failed(self, path: Path) -> int:
+        """Return how many rows of a whole part were not explained."""
+        return int(self._metadata(path)[_FAILED.encode()])
+
+    def _metadata(self, path: Path) -> dict[bytes, bytes]:
+        try:
+            return self._arrow.parquet.read_schema(path).metadata or {}
+        except (self._arrow.ArrowInvalid, OSError):
+            return {}
 
     def _table(self, rows: Sequence[dict[str, Any]]) -> Any:
         schema = arrow_schema()
@@ -171,6 +183,11 @@ class JsonLinesParts:
             return first[_DIGEST] if first[_COUNT] == count else None
         except (OSError, ValueError, LookupError, TypeError):
             return None
+
+    def failed(self, path: Path) -> int:
+        """Return how many rows of a whole part were not explained."""
+        with path.open("rb") as file:  # within a text the quotes have backslashes
+            return sum(b'"error": null' not in line for line in file)
 
 
 def _plain(value: Any) -> Any:

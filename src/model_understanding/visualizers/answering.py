@@ -12,6 +12,8 @@ from itertools import chain
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
+from jaxtyping import Float
+from torch import Tensor
 
 from model_understanding.attention.capture.record import recorded_once
 from model_understanding.attention.for_report import MapChoice
@@ -50,6 +52,7 @@ from model_understanding.results.target import Quantity, function_target
 from model_understanding.show.progress import READING, TESTING
 from model_understanding.text.detokenization import pieces_of
 from model_understanding.text.encoding import Encoding
+from model_understanding.tokens import Tokens
 from model_understanding.visualizers.base import Visualizer
 from model_understanding.visualizers.heads import (
     RankChoice,
@@ -709,6 +712,56 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             for texts in in_chunks(text, pairs=True)
         )
 
+    def answers_and_scores(
+        self, texts: Sequence[InputT], *, method: MethodChoice, quantity: Quantity, positions: int
+    ) -> Iterator[tuple[int, Report | Failure]]:
+        """Yield the answer and the scores of each text, both from one forward pass where the method allows.
+
+        Batches depend on the texts alone, not on the memory that happens to be free, so that the same texts
+        give the same bits whenever they are explained; only where memory runs out are they smaller.
+
+        Args:
+            texts: The texts, as ``compute_saliency`` takes them; their results wait in memory.
+            method: The attribution method, likewise.
+            quantity: ``logit``, ``log_prob`` or ``prob``.
+            positions: Most token positions of a batch; a longer text is a batch of its own.
+
+        Yields:
+            The index of a text and its report, or why it has none; shortest texts first.
+
+        Raises:
+            UnsupportedModelError: Answers of this kind of model cannot be read from one pass.
+        """
+        make_target = self._predicted_target(None, quantity)
+        if make_target is None:
+            raise UnsupportedModelError(
+                f"{type(self).__name__} explains texts one by one.", hint="Use analyze_each."
+            )
+        encoded = self._encode_each(texts, "skip")
+        yield from ((index, each) for index, each in enumerate(encoded) if isinstance(each, Failure))
+        members = [index for index, each in enumerate(encoded) if not isinstance(each, Failure)]
+        encodings = [each[0] for each in readable(encoded)]
+        answers: dict[int, AnswerT] = {}
+
+        def make(logits: Any, tokens: Tokens) -> Target:
+            answers[id(tokens)] = self._answer_in(logits, tokens)
+            return make_target(logits, tokens)
+
+        for batch in _batches_by_length(encodings, positions):
+            with explanation():
+                attributions = attribute(
+                    self.runner, method, [encodings[index] for index in batch], make, errors="skip"
+                )
+            for index, attribution in zip(batch, attributions, strict=True):
+                if isinstance(attribution, Failure):
+                    yield members[index], attribution
+                    continue
+                report = self._report(answers.pop(id(encodings[index].tokens[0])))
+                yield (
+                    members[index],
+                    replace(report, attributions=(attribution,), provenance=attribution.provenance),
+                )
+
     @explanation()
     def estimate_analysis(
         self,
@@ -797,6 +850,10 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
     def _predicted_target(self, against: TargetT | None, quantity: Quantity) -> MakeTarget | None:
         """Return what makes the answer's target in the forward pass that explains it, if anything can."""
         return None
+
+    def _answer_in(self, logits: Float[Tensor, "positions classes"], tokens: Tokens) -> AnswerT:
+        """Return the answer that the logits of one text hold; of kinds with a ``_predicted_target``."""
+        raise NotImplementedError
 
     def _check_target(
         self, target: TargetChoice[TargetT], against: TargetT | None, quantity: Quantity
@@ -1078,6 +1135,16 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             return self.runner.model.encode(tokens)  # a text that was given as words
         check_same_tokens(attribution, encoding)
         return encoding
+
+
+def _batches_by_length(encodings: Sequence[Encoding], positions: int) -> Iterator[Sequence[int]]:
+    """Yield the indices of texts of one length, at most so many positions of them at once."""
+    for group in sorted(
+        groups_of_equal_length(encodings), key=lambda group: encodings[group[0]].ids.shape[1]
+    ):
+        size = max(1, positions // encodings[group[0]].ids.shape[1])
+        for start in range(0, len(group), size):
+            yield group[start : start + size]
 
 
 Kind = TypeVar("Kind", bound=type[AnsweringVisualizer[Any, Any, Any]])

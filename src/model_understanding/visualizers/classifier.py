@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from jaxtyping import Float
+from torch import Tensor
+
 from model_understanding.lens.read import lens_of_classes
 from model_understanding.passes.predicted_targets import MakeTarget
 from model_understanding.results import LogitLens, Prediction, Target
@@ -11,6 +14,7 @@ from model_understanding.targets.classification import ClassName, prediction_of,
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 from model_understanding.text.encoding import Encoding
 from model_understanding.text.words import Words
+from model_understanding.tokens import Tokens
 from model_understanding.visualizers.answering import AnsweringVisualizer
 from model_understanding.visualizers.texts import tokenized
 
@@ -52,11 +56,13 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
 
     def _answers(self, encodings: Sequence[Encoding]) -> Sequence[Prediction]:
         model = self.runner.model
-        logits = model.logits(model.batch(encodings))[:, 0].float().cpu().numpy()
+        logits = model.logits(model.batch(encodings))
         return [
-            prediction_of(model.config, encoding.tokens[0], row)
-            for encoding, row in zip(encodings, logits, strict=True)
+            self._answer_in(row, encoding.tokens[0]) for encoding, row in zip(encodings, logits, strict=True)
         ]
+
+    def _answer_in(self, logits: Float[Tensor, "positions classes"], tokens: Tokens) -> Prediction:
+        return prediction_of(self.runner.model.config, tokens, logits[0].float().cpu().numpy())
 
     def _targets_of(
         self,

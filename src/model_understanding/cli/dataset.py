@@ -1,0 +1,270 @@
+"""``dataset``: explain every row of a data set into a folder of parts."""
+
+import json
+import re
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from model_understanding.cli.batch import SOME_FAILED
+from model_understanding.cli.console import data_console, print_json, print_message, reserved_stdout
+from model_understanding.cli.model_argument import ModelChoice, load_visualizer, takes_model
+from model_understanding.cli.options import LANGUAGE_MODELS, OUTPUT, QuantityName, flag
+from model_understanding.cli.progress import Steps, duration
+from model_understanding.errors import InputError
+
+if TYPE_CHECKING:
+    from model_understanding.dataset.local import Progress
+
+COLUMNS = "Columns"
+_SECONDS = 30  # between two lines of progress where there is no terminal
+
+
+class PartFormatName(StrEnum):
+    """The format of the parts."""
+
+    PARQUET = "parquet"
+    JSONL = "jsonl"
+
+
+def _column(option: str, what: str, default: str | bool = False) -> typer.models.OptionInfo:
+    return typer.Option(
+        option, metavar="NAME", help=f"Column of {what}.", show_default=default, rich_help_panel=COLUMNS
+    )
+
+
+@takes_model()
+def dataset(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="A .csv, .tsv, .jsonl or .parquet file, a folder of .parquet files, or a file with a text "
+            "per line.",
+            show_default=False,
+        ),
+    ],
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Folder for the parts and manifest.json; created if it does not exist.",
+            rich_help_panel=OUTPUT,
+            show_default=False,
+        ),
+    ],
+    text: Annotated[str | None, _column("--column", "the texts or prompts", "guessed")] = None,
+    pair: Annotated[str | None, _column("--pair-column", "the second texts of pairs", "guessed")] = None,
+    label: Annotated[str | None, _column("--label-column", "the right classes", "guessed")] = None,
+    identity: Annotated[
+        str | None, _column("--id-column", "what names a row", "guessed, else its place")
+    ] = None,
+    target: Annotated[
+        str | None, _column("--target-column", "what to explain in place of the model's own answer")
+    ] = None,
+    continuation: Annotated[
+        str | None, _column("--continuation-column", "the continuations of prompts")
+    ] = None,
+    chat: Annotated[str | None, _column("--chat-column", "chat messages, in place of a text")] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--method",
+            "-m",
+            metavar="NAME",
+            help="Attribution method: fast (two passes per text), default, or a name that "
+            "`model-understanding methods` lists.",
+        ),
+    ] = "fast",
+    quantity: Annotated[
+        QuantityName | None,
+        typer.Option(
+            help="Quantity to explain.", show_default="log_prob for tokens of a vocabulary; else logit"
+        ),
+    ] = None,
+    evaluate: Annotated[
+        bool,
+        flag(
+            "--evaluate", help="Evaluate each row's faithfulness: about 50 to 250 more forward passes each."
+        ),
+    ] = False,
+    max_new_tokens: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Maximum number of tokens to generate, where no column holds the continuation.",
+            rich_help_panel=LANGUAGE_MODELS,
+        ),
+    ] = 32,
+    file_format: Annotated[
+        PartFormatName, typer.Option("--format", help="Format of the parts.", rich_help_panel=OUTPUT)
+    ] = PartFormatName.PARQUET,
+    rows_per_part: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Rows per part. A run that is killed repeats at most one part.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = 2048,
+    resume: Annotated[
+        bool, flag("--resume", help="Continue a run of the same job in this folder.", panel=OUTPUT)
+    ] = False,
+    shard: Annotated[
+        str,
+        typer.Option(
+            metavar="I/N",
+            help="Explain only every Nth part, from part I (counted from 0): one process or machine of N, "
+            "all with the same --out.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = "0/1",
+    max_errors: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Stop when more rows than this fail.",
+            show_default="any number may fail",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    choice: ModelChoice,
+    json_output: Annotated[bool, flag("--json", help="Print the counts as JSON.", panel=OUTPUT)] = False,
+) -> None:
+    """Explain every row of a data set, of any size, with a classifier or a language model.
+
+    Reads the rows one after the other and writes their answers and scores to DIR in parts of a fixed number
+    of rows. A part is whole or absent, whatever happens: --resume continues after a crash or Ctrl-C, and
+    refuses another job or a changed input. A row that cannot be explained keeps its error in the column
+    `error`; the exit code is then 3. Prints the estimated time before the run, and the rate and time left on
+    standard error.
+    """
+    numbers = _parsed_shard(shard)
+    columns = {
+        "text": text,
+        "pair": pair,
+        "label": label,
+        "id": identity,
+        "target": target,
+        "continuation": continuation,
+        "chat": chat,
+    }
+    with reserved_stdout() as stream:
+        with Steps() as steps:
+            steps("Importing torch and transformers")
+            from model_understanding.attribution.choose import check_method
+            from model_understanding.dataset.local import check_task
+            from model_understanding.dataset.run import explain_dataset
+            from model_understanding.dataset.sources import source_of
+            from model_understanding.dataset.table import parts_of
+
+            check_method(method)
+            source_of(data)  # before the model is loaded
+            parts_of(file_format.value)
+            visualizer = load_visualizer(choice, steps, check_task)
+        with Steps() as steps:
+            steps("Estimating")
+            shown = _Progress(steps)
+            run = explain_dataset(
+                visualizer,
+                data,
+                out,
+                columns={name: column for name, column in columns.items() if column is not None},
+                method=method,
+                quantity=quantity,
+                evaluate=evaluate,
+                form=file_format.value,
+                rows_per_part=rows_per_part,
+                shard=numbers,
+                resume=resume,
+                max_errors=max_errors,
+                max_new_tokens=max_new_tokens,
+                progress=shown,
+            )
+        counts = {
+            "folder": str(run.folder),
+            "rows": run.rows,
+            "failed": run.failed,
+            "skipped": run.skipped,
+            "parts": len(run.parts),
+        }
+        if json_output:
+            print_json(json.dumps(counts, ensure_ascii=False), stream)
+        else:
+            data_console(stream).print(_in_words(counts), soft_wrap=True, markup=False, highlight=False)
+    if run.failed:
+        print_message(
+            f"{run.failed:,} of {run.rows:,} rows failed; the column error says why.",
+            label="error",
+            style="bold red",
+        )
+        raise typer.Exit(SOME_FAILED)
+
+
+class _Progress:
+    """Says what a run will take, and how far it is."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._is_first = True
+        self._next = time.monotonic() + _SECONDS
+
+    def __call__(self, progress: "Progress") -> None:
+        if self._is_first:
+            self._is_first = False
+            with self._steps.paused():
+                print_message(_estimate(progress))
+        now = time.monotonic()
+        if self._steps.is_shown:
+            share = progress.rows / progress.total if progress.total else None
+            self._steps.describe("Explaining", f"Explaining: {_state(progress)}", share)
+        elif now >= self._next:
+            self._next = now + _SECONDS
+            print_message(f"{_state(progress)}.")
+
+
+def _estimate(progress: "Progress") -> str:
+    columns = f", {progress.columns}" if progress.columns else ""
+    rows = "" if progress.total is None else f"{progress.total:,} row{'s' * (progress.total != 1)}"
+    left = progress.seconds_left
+    time_left = "" if left is None else f", about {duration(left)} ({progress.rate:,.3g} rows per second)"
+    return f"Reading {progress.source}{columns}: {rows or 'rows'}{time_left}."
+
+
+def _state(progress: "Progress") -> str:
+    of_all = "" if progress.total is None else f" of {progress.total:,}"
+    parts = [f"{progress.rows:,}{of_all} rows"]
+    parts += [f"{progress.failed:,} failed"] if progress.failed else []
+    parts += [] if progress.rate is None else [f"{progress.rate:,.3g} rows/s"]
+    parts += [] if progress.seconds_left is None else [f"{duration(progress.seconds_left)} left"]
+    return ", ".join(parts)
+
+
+def _in_words(counts: dict[str, int | str]) -> str:
+    words = f"{counts['rows']:,} row{'s' * (counts['rows'] != 1)}"
+    words += f", {counts['failed']:,} of them failed" if counts["failed"] else " explained"
+    words += f", {counts['skipped']:,} by an earlier run" if counts["skipped"] else ""
+    parts = "1 part" if counts["parts"] == 1 else f"{counts['parts']:,} parts"
+    return f"{words}. {counts['folder']}: {parts} and manifest.json."
+
+
+def _parsed_shard(text: str) -> tuple[int, int]:
+    """Return the number of a shard and how many there are.
+
+    >>> _parsed_shard("2/8")
+    (2, 8)
+    """
+    match = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", text)
+    if match is None:
+        raise InputError(
+            f"--shard is I/N, a number from 0 and how many there are. Got {text!r}.",
+            hint="Pass --shard 0/4 to the first of four processes, for example.",
+        )
+    return int(match[1]), int(match[2])
