@@ -59,11 +59,11 @@ def test_a_row_has_the_answer_and_scores_of_its_text_alone(classifier, tmp_path,
 
 def test_answer_and_scores_come_from_one_pass(classifier):
     def explain():
-        texts = ["good film", "bad plot"]
+        texts = ["good film", "film good"]
         return list(classifier.answers_and_scores(texts, method="saliency", quantity="logit", positions=512))
 
     explain()
-    with counted(tiny_models.build("bert")) as counts:
+    with counted(tiny_models.build("bert", None)) as counts:
         explain()
     assert (counts["forwards"], counts["backwards"]) == (1, 1)
 

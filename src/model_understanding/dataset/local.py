@@ -12,7 +12,6 @@ from model_understanding.dataset.parts import OutputFolder, digest_of
 from model_understanding.dataset.rows import Columns, DataRow
 from model_understanding.dataset.table import result_of
 from model_understanding.errors import InputError
-from model_understanding.model.guard import explanation
 from model_understanding.model.memory import most_positions
 from model_understanding.results import Failure, Report
 from model_understanding.targets.classification import labels_of
@@ -301,6 +300,5 @@ def _of_language_model(
 
 
 def _evaluated(explainer: Any, report: Report) -> Report:
-    with explanation():
-        assessment = explainer.evaluate(report.attributions[0])
+    assessment = explainer.evaluate(report.attributions[0])
     return replace(report, evaluations=tuple(assessment.evaluations))

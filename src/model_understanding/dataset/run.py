@@ -28,6 +28,7 @@ from model_understanding.dataset.rows import Columns, rows_of
 from model_understanding.dataset.sources import source_of
 from model_understanding.dataset.table import PART_FIELDS, parts_of
 from model_understanding.errors import InputError
+from model_understanding.model.guard import explanation
 from model_understanding.targets.classification import labels_of
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 from model_understanding.visualizers import visualizer
@@ -152,7 +153,7 @@ def explain_dataset(
     folder = OutputFolder(out, job, form_of_parts, Shard(*shard), resume=resume)
     explain = partial(explained, explainer, settings)
     done = Progress(source=source.name, columns=resolved.description())
-    with folder.opened():
+    with folder.opened(), explanation():  # the weights must not change before the end
         stopped = False
         if progress is not None:
             done.total = folder.shard.rows(source.count(), size)

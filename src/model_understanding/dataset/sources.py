@@ -257,7 +257,7 @@ def _of_batches(batches: Iterable[Any], what: str, where: str = "") -> Iterator[
 
 def _pyarrow_parquet(path: Path) -> Any:
     try:
-        import pyarrow.parquet
+        import pyarrow.parquet  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingExtraError(
             f"Reading {path.name} requires the package pyarrow, which is not installed.",

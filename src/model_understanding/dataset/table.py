@@ -237,8 +237,8 @@ def arrow_schema() -> Any:
 
 def _pyarrow() -> Any:
     try:
-        import pyarrow
-        import pyarrow.parquet
+        import pyarrow  # pyright: ignore[reportMissingImports]
+        import pyarrow.parquet  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise MissingExtraError(
             "Parquet files require the package pyarrow, which is not installed.",

@@ -750,7 +750,7 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
         for batch in _batches_by_length(encodings, positions):
             with explanation():
                 attributions = attribute(
-                    self.runner, method, [encodings[index] for index in batch], make, errors="skip"
+                    self.runner, method, [encodings[index] for index in batch], make, None, "skip"
                 )
             for index, attribution in zip(batch, attributions, strict=True):
                 if isinstance(attribution, Failure):
