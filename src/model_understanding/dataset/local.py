@@ -21,7 +21,7 @@ Explain = Callable[[Sequence[DataRow]], Iterator[tuple[int, Report | Failure]]]
 """Yields the place of a row among those given, and its report, in any order."""
 
 _SAMPLED = 16  # rows that tell the pace before a run
-_SLOW = 0.5  # seconds: a row that takes longer tells it alone
+_SLOW = 0.5  # seconds: where a row takes longer, one other tells it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,8 +203,8 @@ def seconds_per_row(explain: Explain, rows: Sequence[DataRow]) -> float | None:
         return (time.perf_counter() - started) / len(sample) if answered else None
 
     first = seconds(readable[:1])  # also what is done once for a model
-    if first is not None and first > _SLOW and len(readable) < 2 * _SAMPLED:
-        return first
+    if first is not None and first > _SLOW:
+        return seconds(readable[len(readable) // 2 :][:1])
     return seconds(readable[:: max(1, len(readable) // _SAMPLED)][:_SAMPLED])
 
 
