@@ -60,7 +60,7 @@ def test_a_row_has_the_answer_and_scores_of_its_text_alone(classifier, tmp_path,
 def test_answer_and_scores_come_from_one_pass(classifier):
     def explain():
         texts = ["good film", "film good"]
-        return list(classifier.answers_and_scores(texts, method="saliency", quantity="logit", positions=512))
+        return list(classifier._answers_and_scores(texts, method="saliency", quantity="logit", positions=512))
 
     explain()
     with counted(tiny_models.build("bert", None)) as counts:

@@ -250,7 +250,7 @@ def _of_classifier(
         texts = [rows[index].text_or_pair() for index in members]
         if target is None:
             positions = most_positions(explainer.runner.model.device)
-            reports = explainer.answers_and_scores(
+            reports = explainer._answers_and_scores(
                 texts, method=settings.method, quantity=quantity, positions=positions
             )
         else:

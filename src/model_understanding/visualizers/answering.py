@@ -712,7 +712,7 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             for texts in in_chunks(text, pairs=True)
         )
 
-    def answers_and_scores(
+    def _answers_and_scores(
         self, texts: Sequence[InputT], *, method: MethodChoice, quantity: Quantity, positions: int
     ) -> Iterator[tuple[int, Report | Failure]]:
         """Yield the answer and the scores of each text, both from one forward pass where the method allows.
