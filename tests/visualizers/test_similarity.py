@@ -212,6 +212,13 @@ def test_attention_is_that_of_each_text_by_itself():
     ("call", "message"),
     [
         (lambda it: it.predict("one text"), "needs two texts"),
+        (lambda it: it.predict(("a film", None)), "needs two texts"),
+        (lambda it: it.compute_saliency((3, "a film")), "needs two texts"),
+        (lambda it: it.compute_links("a film"), "needs two texts"),
+        (lambda it: it.predict((None, ["a film"])), "The query must be a text"),
+        (lambda it: it.embed([]), "a list of one text or more"),
+        (lambda it: it.embed(None), "a list of one text or more"),
+        (lambda it: it.embed(["a film", None]), "a list of one text or more"),
         (lambda it: it.predict(("a film", "")), "The text is empty"),
         (lambda it: it.predict(("a film", [])), "one text or more"),
         (lambda it: it.compute_links("a film", method="sum"), "sum"),
@@ -253,3 +260,66 @@ def test_an_embedding_is_the_one_by_hand():
         for text in PAIR
     ]
     np.testing.assert_allclose(visualizer.embed(PAIR), torch.stack(by_hand), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bert", "qwen2"])
+def test_the_callers_model_keeps_its_mode(name):
+    model = tiny_similarity.encoder(name).train()
+    next(model.children()).eval()
+    modes = [module.training for module in model.modules()]
+    visualizer = SimilarityVisualizer(
+        model=model, tokenizer=tiny_models.tokenizer_of(name), pooling="mean", similarity="cosine"
+    )
+    value = float(visualizer.predict(PAIR))
+    visualizer.compute_saliency(PAIR)
+    assert [module.training for module in model.modules()] == modes
+    assert value == float(tiny_similarity.visualizer(name, "mean").predict(PAIR))
+
+
+def test_the_hint_for_what_is_no_pair_speaks_of_pairs():
+    with pytest.raises(InputError) as caught:
+        tiny_similarity.visualizer("bert").predict(("a film", None))
+    assert "(text, text) tuple" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", ["cosine", "euclidean", "manhattan", "dot"])
+def test_equal_texts_warn_that_gradients_vanish(kind):
+    visualizer = tiny_similarity.visualizer("bert", similarity=kind)
+    pair = (PAIR[0], PAIR[0].lower())  # one to this tokenizer, which lowercases
+    attribution = visualizer.compute_saliency(pair, method="input_x_gradient")
+    has_warning = any("Both texts are the same" in each for each in attribution.provenance.cautions)
+    assert has_warning == (kind != "dot")
+    assert not any("Both texts" in each for each in visualizer.compute_saliency(PAIR).provenance.cautions)
+    if kind in ("euclidean", "manhattan"):
+        assert str(float(visualizer.predict(pair))) == "0.0"
+
+
+class _OwnEncoder(torch.nn.Module):
+    """A caller's encoder whose forward takes nothing but what it needs."""
+
+    def __init__(self, inner, fails: bool) -> None:
+        super().__init__()
+        self.inner, self.fails, self.config = inner, fails, inner.config
+
+    def get_input_embeddings(self):
+        return self.inner.get_input_embeddings()
+
+    def forward(self, input_ids, attention_mask=None):
+        if self.fails:
+            raise TypeError("unexpected keyword")
+        return self.inner(input_ids=input_ids, attention_mask=attention_mask)
+
+
+def test_an_own_encoder_needs_no_option_of_transformers():
+    def visualizer(fails: bool):
+        return SimilarityVisualizer(
+            model=_OwnEncoder(tiny_similarity.encoder("bert"), fails),
+            tokenizer=tiny_models.tokenizer_of("bert"),
+            pooling="mean",
+        )
+
+    expected = float(tiny_similarity.visualizer("bert").predict(PAIR))
+    assert float(visualizer(fails=False).predict(PAIR)) == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(InputError, match="unexpected keyword") as caught:
+        visualizer(fails=True).predict(PAIR)
+    assert "longer" not in caught.value.hint

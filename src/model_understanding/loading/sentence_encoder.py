@@ -69,7 +69,9 @@ class SentenceEncoder(nn.Module):
         self.default_prompt = default_prompt
         taken = inspect.signature(without_adapter(encoder).forward).parameters
         self._takes_token_types = "token_type_ids" in taken
-        self._options = {"use_cache": False} if "use_cache" in taken else {}
+        self._options: dict[str, Any] = {"use_cache": False} if "use_cache" in taken else {}
+        if "return_dict" in taken or any(each.kind is each.VAR_KEYWORD for each in taken.values()):
+            self._options["return_dict"] = True
 
     @property
     def description(self) -> str:
@@ -132,7 +134,7 @@ class SentenceEncoder(nn.Module):
         inputs: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
         if self._takes_token_types and token_type_ids is not None:
             inputs["token_type_ids"] = token_type_ids
-        outputs = self.encoder(**inputs, **self._options, return_dict=True)
+        outputs = self.encoder(**inputs, **self._options)
         features: Features = {TOKEN_EMBEDDINGS: outputs.last_hidden_state}
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         # A prompt that is tuned (peft) adds positions before the text, which are pooled as well.
@@ -256,9 +258,9 @@ def similarity_of(
     """
     first, second = (each.float() if each.dtype.itemsize < 4 else each for each in (first, second))
     if kind == "euclidean":
-        return -torch.linalg.vector_norm(first - second, dim=-1)
+        return 0.0 - torch.linalg.vector_norm(first - second, dim=-1)  # of equal texts 0, not -0
     if kind == "manhattan":
-        return -(first - second).abs().sum(dim=-1)
+        return 0.0 - (first - second).abs().sum(dim=-1)
     return (comparable(kind, first) * comparable(kind, second)).sum(dim=-1)
 
 

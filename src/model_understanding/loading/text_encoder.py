@@ -70,7 +70,7 @@ def load_text_encoder(name: str, checkpoint: str, tokenizer: Any, options: Loadi
     check_tokenizer(tokenizer)
     if saved is not None and saved.lower_case and own_tokenizer:
         _lowercase(tokenizer)
-    module = _assembled(encoder, saved, options)
+    module = _assembled(encoder, saved, options).eval()  # not of a caller's transformer, which keeps its mode
     cautions = ()
     if untrained:
         cautions = (f"untrained weights: this explains random weights ({', '.join(untrained[:3])})",)
@@ -153,7 +153,7 @@ def _assembled(encoder: Any, saved: Any, options: LoadingOptions) -> SentenceEnc
         max_tokens=None if saved is None else saved.max_length,
         prompts=None if saved is None else saved.prompts,
         default_prompt=None if saved is None else saved.default_prompt,
-    ).eval()
+    )
 
 
 def _loaded(

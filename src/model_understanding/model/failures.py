@@ -8,6 +8,9 @@ import torch
 from model_understanding.errors import InputError, ModelUnderstandingError, UnsupportedModelError
 from model_understanding.model.batching import is_out_of_memory
 
+_OF_THE_CODE = (TypeError, AttributeError, NameError, KeyError, ImportError, NotImplementedError)
+"""What a module raises whatever the length of its input."""
+
 
 @contextmanager
 def translated_failures(name: str, tokens: int, dtype: torch.dtype, device: torch.device) -> Iterator[None]:
@@ -34,6 +37,12 @@ def translated_failures(name: str, tokens: int, dtype: torch.dtype, device: torc
         if isinstance(error, RuntimeError) and is_out_of_memory(error):
             raise
         reason = f"{type(error).__name__}: {_first_line(error)}".rstrip(": ")
+        if isinstance(error, _OF_THE_CODE):
+            raise InputError(
+                f"{name} fails when it is called: {reason}.",
+                hint="Call the model on its own with the tokenizer's tensors, as model(**tokenizer(text, "
+                "return_tensors='pt')), and fix its forward.",
+            ) from error
         raise InputError(
             f"{name} fails on a text of {tokens} tokens: {reason}.",
             hint="If it can run texts of another length, pass a longer or a shorter one.",

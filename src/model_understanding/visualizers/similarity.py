@@ -1,6 +1,6 @@
 """SimilarityVisualizer: explains why a sentence encoder finds two texts similar."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -61,7 +61,7 @@ _SHORT = 500  # squared tokens of both texts up to which a report integrates the
 _TEXTS_AT_ONCE = 32  # of similar length, so that little is padding
 SIDES = ("first text", "second text")
 """What attention calls the texts of a pair."""
-_HINT = "Pass (text, text), or (query, [document, …]) to compare a text with several."
+_HINT = "Pass a (text, text) tuple, or (query, [document, …]) to compare a text with several."
 
 
 class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choices]):
@@ -171,9 +171,19 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
 
         Returns:
             An array ``(E,)`` of one text, ``(texts, E)`` of several.
+
+        Raises:
+            InputError: There is no text, or one is empty or longer than the model allows.
         """
         is_one = isinstance(texts, str | Words)
-        encodings = [self._encode_text(text, self._prompts[0]) for text in ([texts] if is_one else texts)]
+        several = [texts] if is_one else list(texts) if isinstance(texts, Iterable) else []
+        several = [words_or_text(text) for text in several]
+        if not several or not all(isinstance(text, str | Words) for text in several):
+            raise InputError(
+                f"An embedding needs a text, or a list of one text or more. Got {texts!r:.60}.",
+                hint="Pass a string, or a list of strings.",
+            )
+        encodings = [self._encode_text(text, self._prompts[0]) for text in several]
         embeddings, _ = self._embedded(encodings, "raise")
         rows = np.stack([embeddings[_key(encoding)].numpy() for encoding in encodings])
         return rows[0] if is_one else rows
@@ -403,6 +413,8 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
         if not isinstance(text, tuple) or isinstance(text, Words) or len(text) != 2:
             raise InputError(f"A similarity needs two texts. Got {text!r:.60}.", hint=_HINT)
         first, second = (words_or_text(part) for part in text)
+        if not isinstance(first, str | Words) or not isinstance(second, str | Words):
+            raise InputError(f"A similarity needs two texts. Got {text!r:.60}.", hint=_HINT)
         return first, second
 
     def _one_text(self, text: Any, stack: str | None) -> tuple[Any, str | None]:
@@ -432,7 +444,8 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
             for name, values in first.inputs.items()
         }
         tokens = _pair_tokens(first.tokens[0], second.tokens[0])
-        return self.runner.model.encode(tokens, inputs, source_length=len(first.tokens[0]))
+        cautions = _cautions_about_equal_texts(self.similarity) if _key(first) == _key(second) else ()
+        return self.runner.model.encode(tokens, inputs, source_length=len(first.tokens[0]), cautions=cautions)
 
     def _embedded(
         self, encodings: Sequence[Encoding], errors: Errors
@@ -570,6 +583,16 @@ def _require_no_answer(kind: Any) -> None:
         )
 
 
+def _cautions_about_equal_texts(kind: str) -> tuple[str, ...]:
+    """Return the warning about two texts that are one to the model; a dot product has no maximum there."""
+    if kind == "dot":
+        return ()
+    return (
+        f"Both texts are the same for the model, so their {kind} is at its maximum, where gradients vanish: "
+        "scores of gradient methods are rounding errors here. Removals show what each word adds.",
+    )
+
+
 def _groups(texts: Sequence[Encoding], model: Model) -> list[list[int]]:
     """Return the indices of texts that run together: of similar length if the model ignores padding."""
     padding = getattr(model.config.get_text_config(), "pad_token_id", None)
@@ -592,6 +615,8 @@ def _ranking(text: Any) -> tuple[str, tuple[str, ...]]:
         InputError: There is no document, or something that is no text.
     """
     query, documents = text
+    if not isinstance(words_or_text(query), str | Words):
+        raise InputError(f"The query must be a text. Got {query!r:.60}.", hint=_HINT)
     if not documents or not all(isinstance(document, str) for document in documents):
         raise InputError(f"The documents must be one text or more. Got {documents!r:.60}.", hint=_HINT)
     return query, tuple(documents)
