@@ -325,3 +325,56 @@ def test_the_lens_reads_what_an_encoder_decoder_writes(command: Callable, folder
     refused = command("lens", folder("seq2seq-lm"), TEXT, "--positions", "0")
     assert refused.code == 2
     assert "Position 0 is in the source" in refused.err
+
+
+@pytest.mark.parametrize("side", ["first text", "second text"])
+def test_the_stack_of_a_pair_is_one_of_its_texts(command: Callable, folder: Callable, side: str) -> None:
+    outcome = command(
+        "attention", folder("sentence-similarity"), TEXT, "--pair", "a dull plot", "--stack", side, "--json"
+    )
+    assert outcome.code == 0, outcome.err
+    found = AttentionMap.from_json(outcome.out)
+    assert found.stack == side
+    assert found.keys.texts == (TEXT if side == "first text" else "a dull plot",)
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "said"),
+    [
+        ("sentence-similarity", ("--stack", "cross"), "Drop --stack, or pass --stack 'first text' or"),
+        ("sentence-similarity", ("--stack", "first text"), "--stack 'second text' and --pair TEXT."),
+        ("sentence-similarity", ("--stack", "encoder", "--pair", "a"), "encoder reads each text by itself."),
+        (
+            "sequence-classification",
+            ("--stack", "first text"),
+            "Drop --stack; of an encoder–decoder pass one",
+        ),
+    ],
+)
+def test_a_stack_that_a_model_lacks_is_refused_with_what_works(
+    command: Callable, folder: Callable, task: str, options: tuple[str, ...], said: str
+) -> None:
+    outcome = command("attention", folder(task), TEXT, *options)
+    assert outcome.code == 2
+    assert said in " ".join(outcome.err.split())
+
+
+def test_a_column_of_choices_names_the_tasks_that_have_them(
+    command: Callable, folder: Callable, tmp_path: Path
+) -> None:
+    path = tmp_path / "rr.jsonl"
+    path.write_text(json.dumps({"query": "who lived?", "documents": ["a king", "a dull plot"]}), "utf-8")
+    given = ("explain", folder("reranking"), "--file", str(path), "--column", "query")
+    given = (*given, "--choice-column", "documents", "--scores-only", "--json")
+    outcome = command(*given)
+    assert outcome.code == 2
+    assert "pass --task reranking for documents" in " ".join(outcome.err.split())
+    assert the_report(command(*given, "--task", "reranking")).texts[0] == "who lived?"
+
+
+def test_a_missing_cell_is_named(command: Callable, folder: Callable, tmp_path: Path) -> None:
+    path = tmp_path / "qa.jsonl"
+    path.write_text(json.dumps({"question": "who lived?"}) + '\n{"question": "a", "context": "b"}', "utf-8")
+    given = ("--file", str(path), "--column", "question", "--context-column", "context")
+    outcome = command("explain", folder("question-answering"), *given, "--scores-only", "--json")
+    assert "Column 'context' is missing. Write a string there." in " ".join(outcome.err.split())

@@ -143,7 +143,7 @@ def test_forms_of_an_input():
         (("The king", [3]), {}, "must be one text or more"),
         ({"question": "Who?"}, {}, "has no choices"),
         (INPUT, {"target": "on the moon"}, "'on the moon' is none of the choices: 'far away.'"),
-        (INPUT, {"target": 3}, "There is no index among the choices 3"),
+        (INPUT, {"target": 3}, "There is no choice 3: the input has 3"),
         (INPUT, {"target": []}, "None of the choices"),
         (INPUT, {"against": 1}, "each of the choices by itself"),
         (INPUT, {"quantity": "prob"}, "depends on all of them"),

@@ -3,7 +3,13 @@
 import pytest
 import tiny_models
 import torch
-from transformers import CanineConfig, CanineForSequenceClassification, CanineTokenizer
+from transformers import (
+    CanineConfig,
+    CanineForSequenceClassification,
+    CanineTokenizer,
+    NystromformerConfig,
+    NystromformerForSequenceClassification,
+)
 
 from model_understanding import InputError, ModelVisualizer
 
@@ -58,7 +64,13 @@ def of_at_least_five_tokens():
 )
 def test_what_the_model_itself_raises_is_said(build, said):
     visualizer = build()
-    for ask in (visualizer.predict, visualizer.compute_saliency, visualizer.analyze):
+    for ask in (
+        visualizer.predict,
+        visualizer.compute_saliency,
+        visualizer.compute_attention,
+        visualizer.score_heads,
+        visualizer.analyze,
+    ):
         with pytest.raises(InputError) as caught:
             ask(SHORT)
         assert caught.value.message == said
@@ -67,3 +79,34 @@ def test_what_the_model_itself_raises_is_said(build, said):
     failure, prediction = visualizer.predict([SHORT, LONG], errors="skip")
     assert failure.message == said
     assert prediction.label
+
+
+def test_a_text_of_a_length_that_blocks_cannot_be_split_into():
+    """Nyströmformer averages blocks of tokens, which a text must fill: our short probes do not either."""
+    torch.manual_seed(0)
+    config = NystromformerConfig(
+        vocab_size=128,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=32,
+        segment_means_seq_len=96,
+        num_landmarks=8,
+    )
+    model = NystromformerForSequenceClassification(config).eval()
+    visualizer = ModelVisualizer(model=model, tokenizer=tiny_models.tokenizer_of("bert"))
+    for ask in (
+        visualizer.predict,
+        visualizer.compute_saliency,
+        visualizer.compute_attention,
+        visualizer.compute_logit_lens,
+    ):
+        with pytest.raises(InputError, match=r"fails on a text of [0-9]+ tokens: RuntimeError"):
+            ask(LONG)
+
+
+def test_a_fault_of_hooks_is_not_taken_for_one_of_the_model():
+    visualizer = tiny_models.visualizer_of("bert")
+    encoding = tiny_models.encoded(visualizer, LONG)
+    with pytest.raises(ZeroDivisionError, match="ours"), visualizer.runner.model.own_failures(encoding):
+        raise ZeroDivisionError("ours")

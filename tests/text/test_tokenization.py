@@ -106,9 +106,7 @@ def test_invalid_texts(kind):
     assert refusal(tokenizer, "") == "The text is empty. Pass at least one character."
     assert refusal(tokenizer, "film", "") == "The text is empty. Pass at least one character."
     for value, kind in ((None, "NoneType"), (3, "int"), (b"film", "bytes"), ([], "list"), (["film"], "list")):
-        assert refusal(tokenizer, value) == (
-            f"A text must be a string. Got {kind}. Pass a string, a (text, pair) tuple, or chat messages."
-        )
+        assert refusal(tokenizer, value) == (f"A text must be a string. Got {kind}. Pass a string.")
     assert refusal(tokenizer, "ab\ud83d") == (
         r"The text contains an unpaired surrogate at position 2: '\ud83d'. Pass text that encodes as UTF-8."
     )

@@ -123,3 +123,41 @@ def test_no_word_of_several_tokens_for_one_mask():
         explains.compute_saliency(text, target="unbelievableness")
 
     refused("masked-lm", call, error=InputError)
+
+
+@pytest.mark.parametrize(
+    ("task", "given", "said", "hint"),
+    [
+        (
+            "question-answering",
+            {"question": "a", "context": None},
+            "The context must be a string",
+            "(question,",
+        ),
+        (
+            "question-answering",
+            (None, "b"),
+            "The question must be a string. Got NoneType",
+            "(question, context)",
+        ),
+        (
+            "reranking",
+            ("Who", None),
+            "The documents must be one text or more. Got None",
+            "(query, [documents",
+        ),
+        ("multiple-choice", ("Who", 3), "The choices must be one text or more. Got 3", "(question, [choices"),
+        ("multiple-choice", ("Who", ["a", ""]), "One of the choices is empty: choices[1]", "one character"),
+        ("token-classification", None, "A text must be a string. Got NoneType", "Pass a string."),
+        ("seq2seq-lm", None, "A text must be a string. Got NoneType", "a string, chat messages or token ids"),
+        ("causal-lm", 3.5, "A text must be a string. Got float", "a string, chat messages or token ids"),
+        ("sequence-classification", None, "A text must be a string", "a string, or a (text, pair) tuple"),
+        ("masked-lm", 3, "A text must be a string", ""),
+    ],
+)
+def test_what_is_no_text_is_refused_with_what_the_kind_takes(task, given, said, hint):
+    call = "generate" if task in ("causal-lm", "seq2seq-lm") else "predict"
+    with pytest.raises(InputError) as caught:
+        getattr(explainer(task), call)(given)
+    assert caught.value.message.startswith(said)
+    assert hint in caught.value.hint

@@ -290,12 +290,25 @@ def test_settings_that_a_pipeline_would_use_are_named():
     model.generation_config.update(num_beams=4, no_repeat_ngram_size=3)
     visualizer = Seq2SeqVisualizer(model=model, tokenizer=tiny.tokenizer_of("marian"))
     found = visualizer.generate(SOURCE, max_new_tokens=2)
-    assert "without num_beams=4 and no_repeat_ngram_size=3 of the generation config" in found.cautions[0]
+    # Marian's own config forces the last token.
+    named = "num_beams=4 and no_repeat_ngram_size=3 and forced_eos_token_id=0"
+    assert f"without {named} of the generation config" in found.cautions[0]
     assert found.tokens.ids.tolist() == (
         visualizer_of("marian").generate(SOURCE, max_new_tokens=2).tokens.ids.tolist()
     )
     assert not visualizer.generate(SOURCE, continuation=OUTPUT).cautions
     assert not visualizer.generate(SOURCE, max_new_tokens=2, seed=0).cautions
+
+
+@pytest.mark.parametrize("name", ["bart", "marian"])
+def test_a_forced_last_token_is_named_where_the_output_does_not_end_by_itself(name):
+    model = tiny.fresh(name)
+    model.generation_config.update(forced_eos_token_id=2)
+    visualizer = Seq2SeqVisualizer(model=model, tokenizer=tiny.tokenizer_of(name))
+    found = visualizer.generate(SOURCE, max_new_tokens=2)
+    assert "without forced_eos_token_id=2 of the generation config" in found.cautions[0]
+    model.generation_config.update(eos_token_id=int(found.tokens.ids[-1]))
+    assert not visualizer.generate(SOURCE, max_new_tokens=2).cautions
 
 
 MISUSES = {

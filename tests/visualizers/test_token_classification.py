@@ -49,6 +49,16 @@ def test_a_report_explains_every_entity():
     assert report.provenance.task == "token-classification"
 
 
+def test_a_plain_pipeline_joins_nothing():
+    model, tokenizer = tiny_taggers.build("bert"), tiny_taggers.tokenizer_of("bert")
+    pipe = pipeline("ner", model=model, tokenizer=tokenizer)
+    for tagger in (visualizer(pipe), TokenClassificationVisualizer(model=pipe)):
+        assert tagger.aggregation == "none"
+        found = [(entity.label, entity.start) for entity in tagger.predict(TEXT).entities]
+        assert found == [(entity["entity"], entity["start"]) for entity in pipe(TEXT)]
+    assert TokenClassificationVisualizer(model=model, tokenizer=tokenizer).aggregation == "simple"
+
+
 @pytest.mark.parametrize("text", [*TEXTS, Words(["New", "film", "🎬!", "مرحبا"])])
 @pytest.mark.parametrize("name", ["bert", "gpt2", "xlm-roberta"])
 def test_a_report_is_saved_loaded_and_shown(name, text, tmp_path):

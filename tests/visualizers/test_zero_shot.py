@@ -128,6 +128,8 @@ def test_a_model_that_names_no_entailment_has_a_warning():
         ({"hypothesis_template": "It is {label}."}, TEXT, "no place for a label"),
         ({}, TEXT, "The labels for .* are not given"),
         ({}, (TEXT, []), "must be one text or more"),
+        ({}, (TEXT, None), "The labels must be one text or more. Got None"),
+        ({}, (TEXT, ["a king", ""]), r"One of the labels is empty: labels\[1\]"),
         ({"candidate_labels": LABELS}, 3, "The input is no text with labels"),
         ({"candidate_labels": LABELS}, "", "The text is empty"),
     ],
@@ -142,3 +144,49 @@ def test_a_regression_has_no_entailment():
         ZeroShotClassificationVisualizer(
             model=tiny_models.fresh("bert", num_labels=1), tokenizer=tiny_models.tokenizer_of("bert")
         )
+
+
+def of_two_classes(**options):
+    model = tiny_models.fresh("bert")
+    model.config.label2id = {"entailment": 0, "not_entailment": 1}
+    model.config.id2label = {0: "entailment", 1: "not_entailment"}
+    model.classifier = torch.nn.Linear(model.config.hidden_size, 2)
+    return ZeroShotClassificationVisualizer(
+        model=model.eval(), tokenizer=tiny_models.tokenizer_of("bert"), **options
+    )
+
+
+@pytest.mark.parametrize(("options", "labels"), [({"multi_label": True}, LABELS), ({}, LABELS[:1])])
+@pytest.mark.parametrize("quantity", ["prob", "log_prob"])
+def test_the_probability_of_a_label_by_itself_is_explained(options, labels, quantity):
+    visualizer = of_two_classes(**options)
+    found = visualizer.compute_saliency((TEXT, labels), target=0, quantity=quantity, method="saliency")
+    inputs = dict(visualizer.tokenizer(TEXT, f"This example is {labels[0]}.", return_tensors="pt"))
+    probability = visualizer.predict((TEXT, labels)).probabilities[0]
+    expected = probability if quantity == "prob" else np.log(probability)
+    assert found.outputs[0] == pytest.approx(expected, abs=1e-6)
+    link = torch.nn.functional.logsigmoid if quantity == "log_prob" else torch.sigmoid
+    gradients = oracles.captum_gradients(visualizer.model, inputs, lambda each: link(each[0, 0] - each[0, 1]))
+    assert oracles.close(found.scores[0], gradients.norm(dim=-1), 2e-5)
+    report = visualizer.analyze(
+        (TEXT, labels), quantity=quantity, method="saliency", attention=(), evaluate=False, show=False
+    )
+    assert len(report.attributions) == len(labels)
+
+
+@pytest.mark.parametrize(
+    ("build", "labels", "message"),
+    [
+        (of_two_classes, LABELS, "the probability of a label depends on all of them"),
+        (visualizer_of, LABELS, "the probability of a label depends on all of them"),
+        (visualizer_of, LABELS[:1], "entailment − contradiction, .* are a softmax over 3 classes"),
+    ],
+)
+def test_why_a_probability_is_not_explained(build, labels, message):
+    with pytest.raises(InputError, match=message):
+        build().compute_saliency((TEXT, labels), quantity="prob")
+
+
+def test_of_three_classes_the_probability_is_no_output():
+    with pytest.raises(InputError, match="is a sigmoid of entailment − contradiction, which is no output"):
+        visualizer_of(multi_label=True).compute_saliency((TEXT, LABELS), quantity="log_prob")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, is_dataclass, replace
 from functools import partial
 from typing import Any, Literal, overload
@@ -97,7 +98,8 @@ def attribute_each(
     Raises:
         InputError: The runner is at a layer, and the method does not work for hidden states.
     """
-    methods = candidate_methods(choice, runner, targets)
+    with runner.model.own_failures(encodings[0]) if encodings else nullcontext():
+        methods = candidate_methods(choice, runner, targets)
     inputs = {"runner": runner, "encodings": encodings, "targets": targets, "function": function}
     explain = partial(_explained_by_first, methods=methods, **inputs)
     if len(methods) == 1:

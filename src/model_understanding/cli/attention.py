@@ -1,7 +1,6 @@
 """``attention``: where the model attends."""
 
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +19,7 @@ from model_understanding.errors import InputError
 from model_understanding.registry import HEAD_SCORES, MAPS
 from model_understanding.results import AttentionMap
 from model_understanding.results.files import FIGURE_SUFFIXES
+from model_understanding.targets.names import SIMILARITY
 
 Axis = Literal["layer", "head"]
 AxisChoice = int | list[int] | str
@@ -44,11 +44,16 @@ class SinkModeName(StrEnum):
 
 
 class StackName(StrEnum):
-    """The attention of an encoder–decoder."""
+    """The attention of an encoder–decoder; of a pair of texts that are read each by itself, which text."""
 
     CROSS = "cross"
     ENCODER = "encoder"
     DECODER = "decoder"
+    FIRST_TEXT = "first text"
+    SECOND_TEXT = "second text"
+
+
+_OF_TWO_TEXTS = (StackName.FIRST_TEXT, StackName.SECOND_TEXT)
 
 
 @takes_model(alternative="an attention map saved as .json or .npz")
@@ -117,8 +122,8 @@ def attention(
         StackName | None,
         typer.Option(
             help="Of an encoder–decoder: the decoder's attention to the source (cross), or the attention in "
-            "the encoder or the decoder.",
-            show_default="cross; of a classifier encoder",
+            "the encoder or the decoder. Of a sentence encoder with --pair: 'first text' or 'second text'.",
+            show_default="cross; of a classifier encoder; of a pair the first text",
         ),
     ] = None,
     *,
@@ -189,7 +194,11 @@ def attention(
         with Steps() as steps:
             steps("Importing torch and transformers")
             MAPS.load(map_name)  # an unknown name is reported before a model is loaded
-            check = partial(model_input.check, language_model_options=by_name, of_one_text=True)
+
+            def check(task: str) -> None:
+                model_input.check(task, language_model_options=by_name, of_one_text=True)
+                _check_stack(stack, task, has_pair=model_input.pair is not None)
+
             visualizer = load_visualizer(choice, steps, check, model_input.refined)
             if visualizer.task in GENERATING:
                 question |= model_input.generation()
@@ -198,6 +207,26 @@ def attention(
         maps = result if isinstance(result, tuple) else (result,)  # of each text that is read by itself
         for number, attention_map in enumerate(maps, start=1):
             output.numbered(number, len(maps)).write(attention_map, data)
+
+
+def _check_stack(stack: StackName | None, task: str, *, has_pair: bool) -> None:
+    """Refuse a stack that this kind of model, or a single text, does not have."""
+    names_text = stack in _OF_TWO_TEXTS
+    if stack is None or (names_text and has_pair if task == SIMILARITY else not names_text):
+        return
+    if task == SIMILARITY:
+        sides = " or ".join(f"--stack '{side.value}'" for side in _OF_TWO_TEXTS)
+        raise InputError(
+            f"--stack '{stack.value}' is not possible: a sentence encoder reads "
+            f"{'each text by itself' if has_pair else 'a single text here'}.",
+            hint=f"Drop --stack, or pass {sides}{'' if has_pair else ' and --pair TEXT'}.",
+        )
+    others = ", ".join(name.value for name in StackName if name not in _OF_TWO_TEXTS)
+    raise InputError(
+        f"--stack '{stack.value}' is for two texts that a sentence encoder compares, but this model's task "
+        f"is {task}.",
+        hint=f"Drop --stack; of an encoder–decoder pass one of {others}.",
+    )
 
 
 def _saved_map(file: str, layer: str | None, head: str | None) -> AttentionMap:

@@ -136,9 +136,12 @@ def _text_of(row: Row, columns: Columns) -> SourceText | None:
         is_chat = isinstance(cell, list) and bool(cell) and all(isinstance(item, dict) for item in cell)
         if not isinstance(cell, str) and not (is_chat and cell is value):
             where = "The text" if name is None else f"Column {name!r}"
-            problem = InputError(
-                f"{where} is {'missing' if cell is None else type(cell).__name__}, not a string.",
-                hint="Write each text as a string.",
+            problem = (
+                InputError(f"{where} is missing.", hint="Write a string there.")
+                if cell is None
+                else InputError(
+                    f"{where} is {type(cell).__name__}, not a string.", hint="Write each text as a string."
+                )
             )
             return SourceText("", row.source, problem=problem)
     strings = [cell for cell, _ in (*cells, *choices) if isinstance(cell, str)]

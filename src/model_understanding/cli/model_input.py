@@ -378,6 +378,8 @@ def _other_task(option: str, tasks: tuple[str, ...], task: str) -> InputError:
     loadable = (SEQUENCE_CLASSIFICATION, CAUSAL_LM)  # for which checkpoints are often loaded
     other = next((each for each in tasks if each in loadable and task in loadable), None)
     instead = "" if other is None else f", or load the model with --task {other}"
+    if option == "--choice-column" and task == SEQUENCE_CLASSIFICATION:
+        instead = f", or pass --task {RERANKING} for documents, --task {ZERO_SHOT_CLASSIFICATION} for labels"
     return InputError(
         f"{option} is for {models} only, but this model's task is {task}.", hint=f"Drop {option}{instead}."
     )

@@ -84,7 +84,8 @@ def run_layers(model: Model, encoding: Encoding, positions: Sequence[int] | None
     """
     module = model.module
     try:
-        blocks = answering_blocks(model)
+        with model.own_failures(encoding):
+            blocks = answering_blocks(model)
     except UnsupportedModelError as error:
         raise UnsupportedModelError(error.message, hint=HINT) from error
     prefix = positions if model.is_language_model else None  # later tokens play no part
@@ -93,7 +94,11 @@ def run_layers(model: Model, encoding: Encoding, positions: Sequence[int] | None
     tokens = encoding.ids.shape[1]
     final_layers = FinalLayers(module)
     with guarded(module, gradients=False):
-        with _kept_states(module, blocks, positions, tokens, final_layers) as states, final_layers:
+        with (
+            model.own_failures(encoding),
+            _kept_states(module, blocks, positions, tokens, final_layers) as states,
+            final_layers,
+        ):
             outputs = model.forward(encoding, first)
         count_forward(encoding.ids.numel())
         answer = model.logits_in(outputs)

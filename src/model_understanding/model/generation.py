@@ -41,6 +41,7 @@ _NEUTRAL = {
     "encoder_no_repeat_ngram_size": 0,
     "min_length": 0,
     "min_new_tokens": 0,
+    "forced_eos_token_id": None,
 }
 """Settings of generation, and the values with which they change nothing."""
 
@@ -54,10 +55,17 @@ def end_ids(model: Any, tokenizer: Any) -> list[int]:
     return [] if ids is None else [ids] if isinstance(ids, int) else list(ids)
 
 
-def unused_settings(model: Model) -> list[str]:
-    """Return the settings of a model's generation config that would change what greedy decoding writes."""
+def unused_settings(model: Model, ids: Sequence[int]) -> list[str]:
+    """Return the settings of a model's generation config that may change what greedy decoding wrote.
+
+    Args:
+        model: The model.
+        ids: What it wrote. A last token is forced only where it did not end by itself.
+    """
     config = getattr(model.module, "generation_config", None)
     values = {name: getattr(config, name, None) for name in _NEUTRAL}
+    if ids and ids[-1] in end_ids(model.module, model.output_tokenizer):
+        del values["forced_eos_token_id"]
     return [f"{name}={value}" for name, value in values.items() if value not in (None, _NEUTRAL[name])]
 
 

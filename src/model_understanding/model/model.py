@@ -1,6 +1,7 @@
 """A loaded model: its module, tokenizer and configuration, and forward passes of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial, wraps
 from typing import Any, TypeVar
@@ -9,10 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from model_understanding.errors import InputError, UnsupportedModelError
+from model_understanding.errors import InputError, ModelUnderstandingError, UnsupportedModelError
 from model_understanding.loading import LoadedModel
 from model_understanding.loading.wrappers import config_of, dtype_of, input_embeddings, virtual_tokens
-from model_understanding.model.batching import Batches
+from model_understanding.model.batching import Batches, is_out_of_memory
 from model_understanding.model.failures import translated_failures
 from model_understanding.model.finite import first_broken_layer, require_finite
 from model_understanding.model.guard import guarded, pass_settings
@@ -293,6 +294,33 @@ class Model:
         """
         with translated_failures(self.name, encoding.ids.shape[1], self.dtype, self.device):
             return self.forward(encoding, keep_from, **options)
+
+    @contextmanager
+    def own_failures(self, encoding: Encoding) -> Iterator[None]:
+        """Translate what the body raises as ``run`` does where the module fails without it, too.
+
+        The body runs the module with hooks. Where it fails, the module runs once more, without them: a fault
+        of the hooks is not taken for one of the module.
+
+        Args:
+            encoding: The texts that the body runs.
+
+        Yields:
+            Nothing.
+
+        Raises:
+            InputError: The module itself fails on a text of this length.
+            UnsupportedModelError: The device cannot compute in the type of its weights.
+        """
+        try:
+            yield
+        except ModelUnderstandingError:
+            raise
+        except Exception as error:  # a module may raise anything
+            if not (isinstance(error, RuntimeError) and is_out_of_memory(error)):
+                with guarded(self.module, gradients=False):
+                    self.run(encoding)
+            raise
 
     def call(self, inputs: Mapping[str, Tensor], *, source_length: int | None = None, **options: Any) -> Any:
         """Call the module, which must be guarded, with those inputs and options that it takes.

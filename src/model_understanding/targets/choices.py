@@ -6,6 +6,7 @@ from model_understanding.checks import index_in, is_whole
 from model_understanding.errors import InputError
 from model_understanding.results import Target
 from model_understanding.results.target import Quantity
+from model_understanding.targets.classification import OutputActivation
 from model_understanding.targets.names import MULTIPLE_CHOICE, SEQUENCE_CLASSIFICATION
 
 _SHOWN, _LENGTH = 10, 60  # choices that a message lists, characters of each
@@ -26,7 +27,7 @@ def choice_index(names: Sequence[str], name: str | int, what: str = "choices") -
     (1, 1)
     """
     if is_whole(name):
-        return index_in(name, len(names), f"index among the {what}", "the input")
+        return index_in(name, len(names), what.removesuffix("s"), "the input")
     listed = ", ".join(repr(each[:_LENGTH]) for each in names[:_SHOWN]) + (
         " …" if len(names) > _SHOWN else ""
     )
@@ -62,23 +63,42 @@ def choice_target(name: str, quantity: Quantity) -> Target:
 
 
 def hypothesis_target(
-    name: str, entailment: int, contradiction: int | None, classes: Sequence[str], quantity: Quantity
+    name: str,
+    entailment: int,
+    contradiction: int | None,
+    classes: Sequence[str],
+    quantity: Quantity,
+    activation: OutputActivation = "softmax",
 ) -> Target:
     """Return what a model of entailment says of one label as a target.
 
-    ``logit(entailment)``, minus ``logit(contradiction)`` where each label is judged by itself.
+    ``logit(entailment)``, minus ``logit(contradiction)`` where each label is judged by itself. Its
+    probability is then ``sigmoid(logit(entailment) − logit(contradiction))``: of two classes the softmax over
+    them.
 
     Args:
         name: The label.
         entailment: Index of the class that says that the text entails the label's hypothesis.
         contradiction: Index of the class that says the opposite; ``None`` if it does not count.
         classes: Names of the model's classes.
-        quantity: ``logit``.
+        quantity: ``logit``; of a label that is judged by itself by a softmax over two classes also
+            ``log_prob`` or ``prob``.
+        activation: The model's output activation.
 
     Raises:
-        InputError: The quantity depends on the other labels.
+        InputError: The quantity depends on the other labels, or cannot be read from the model's outputs.
     """
-    _only_logit(quantity, "label")
+    if contradiction is None:
+        _only_logit(quantity, "label")
+    elif quantity != "logit" and (len(classes) > 2 or activation != "softmax"):
+        raise InputError(
+            f"quantity={quantity!r} is not possible: the probability of a label is a sigmoid of "
+            f"{classes[entailment]} − {classes[contradiction]}, which is no output of the model: its own "
+            f"probabilities are {_own_probabilities(len(classes), activation)}.",
+            hint="Pass quantity='logit', the difference: the probability is higher exactly where it is.",
+        )
+    elif quantity != "logit":
+        contradiction = None  # the softmax over both is the sigmoid of their difference
     return Target(
         task=SEQUENCE_CLASSIFICATION,
         indices=(entailment,),
@@ -88,6 +108,10 @@ def hypothesis_target(
         quantity=quantity,
         name=name,
     )
+
+
+def _own_probabilities(classes: int, activation: OutputActivation) -> str:
+    return f"a softmax over {classes} classes" if activation == "softmax" else f"those of the {activation}"
 
 
 def _only_logit(quantity: Quantity, what: str) -> None:

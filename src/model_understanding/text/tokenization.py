@@ -15,7 +15,12 @@ from model_understanding.tokens import Tokens
 
 
 def tokenize(
-    tokenizer: Any, text: str | Words, pair: str | Words | None = None, *, special_tokens: bool = True
+    tokenizer: Any,
+    text: str | Words,
+    pair: str | Words | None = None,
+    *,
+    special_tokens: bool = True,
+    allowed: str = "a string",
 ) -> tuple[Tokens, dict[str, list[int]]]:
     """Tokenize a text or a pair and locate each token in it.
 
@@ -24,6 +29,7 @@ def tokenize(
         text: The text, or its words.
         pair: The second text of a pair.
         special_tokens: Whether the tokenizer adds its special tokens.
+        allowed: What the caller can pass instead of something that is no text.
 
     Returns:
         The tokens, and the tokenizer's output (``input_ids`` and the like).
@@ -33,7 +39,7 @@ def tokenize(
     """
     given = (text,) if pair is None else (text, pair)
     for part in given:
-        check_text(part)
+        check_text(part, allowed)
     texts = tuple(part.text if isinstance(part, Words) else part for part in given)
     encoded = _encoded(tokenizer, given, special_tokens)
     inputs = {
@@ -150,8 +156,16 @@ def _given_words(
     return numbers
 
 
-def check_text(text: object) -> None:
-    """Raise InputError unless a text is a non-empty string that encodes as UTF-8."""
+def check_text(text: object, allowed: str = "a string") -> None:
+    """Raise InputError unless a text is a non-empty string that encodes as UTF-8.
+
+    Args:
+        text: The text, or its words.
+        allowed: What the caller can pass instead of something that is no text.
+
+    Raises:
+        InputError: It is none.
+    """
     if isinstance(text, Words):
         if not text or not all(isinstance(word, str) and word for word in text):
             raise InputError(
@@ -162,7 +176,7 @@ def check_text(text: object) -> None:
     if not isinstance(text, str):
         raise InputError(
             f"A text must be a string. Got {type(text).__name__}.",
-            hint="Pass a string, a (text, pair) tuple, or chat messages.",
+            hint=f"Pass {allowed}.",
         )
     if not text:
         raise InputError("The text is empty.", hint="Pass at least one character.")

@@ -47,10 +47,16 @@ def windows_of(
     if len(tokens) <= limit:
         return [_window(tokens, inputs, range(len(tokens)), range(len(own)))]
     room = limit - (len(tokens) - len(own))
+    if room < 1:
+        raise InputError(
+            f"The question alone leaves no room for the context: with the special tokens it has "
+            f"{len(tokens) - len(own)} tokens, and {limit} are read at a time.",
+            hint="Pass a shorter question.",
+        )
     if room <= overlap:
         raise InputError(
-            f"Of {limit} tokens that are read at a time, {limit - max(room, 0)} are not of the context, and "
-            f"neighboring windows share {overlap}: the rest is too few for its {len(own)} tokens.",
+            f"The context has {len(own)} tokens, of which {room} fit beside the question at a time (of "
+            f"{limit} tokens in all); neighboring windows share {overlap}, so that they would not advance.",
             hint=f"Pass a shorter question{', or a smaller doc_stride' if room > 1 else ''}.",
         )
     first, last = int(own[0]), int(own[-1])

@@ -1,6 +1,6 @@
 """What the visualizers share whose models read each of several texts beside a question, and compare them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
@@ -91,9 +91,16 @@ class ChoosingVisualizer(AnsweringVisualizer[QuestionT, ChoiceName, Choices]):
         if not isinstance(text, tuple) or len(text) != 2 or not isinstance(text[0], str):
             raise InputError(f"The input is no {first} with {second}: {str(text)[:60]!r}.", hint=hint)
         question, choices = text
-        choices = (choices,) if isinstance(choices, str) else tuple(choices)
+        if isinstance(choices, str) or not isinstance(choices, Iterable):
+            choices = (choices,)
+        choices = tuple(choices)
         if not choices or not all(isinstance(choice, str) for choice in choices):
-            raise InputError(f"The {second} must be one text or more. Got {str(choices)[:60]}.", hint=hint)
+            raise InputError(f"The {second} must be one text or more. Got {str(text[1])[:60]}.", hint=hint)
+        if "" in choices:
+            raise InputError(
+                f"One of the {second} is empty: {second}[{choices.index('')}].",
+                hint="Pass at least one character.",
+            )
         return question, choices
 
     # How these are explained.

@@ -154,4 +154,4 @@ def tokenized(tokenizer: Any, prompt: Prompt) -> tuple[Tokens, tuple[str, ...]]:
     ids = ids_in(prompt, "prompt")
     if ids is not None:
         return tokens_of_ids(tokenizer, ids), ()
-    return tokenize(tokenizer, words_or_text(prompt))[0], ()  # pyright: ignore[reportArgumentType]
+    return tokenize(tokenizer, words_or_text(prompt), allowed="a string, chat messages or token ids")[0], ()  # pyright: ignore[reportArgumentType]

@@ -191,4 +191,10 @@ def _question_and_context(text: Any) -> tuple[str | Words, str | Words]:
             hint="Pass (question, context), a mapping with these keys, or a list of them.",
         )
     question, context = (words_or_text(part) for part in text)
+    for name, part in (("question", question), ("context", context)):
+        if not isinstance(part, str | Words):
+            raise InputError(
+                f"The {name} must be a string. Got {type(part).__name__}.",
+                hint="Pass (question, context), both strings.",
+            )
     return question, context

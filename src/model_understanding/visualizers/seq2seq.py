@@ -142,7 +142,8 @@ class Seq2SeqVisualizer(GenerativeModelVisualizer):
             **asdict(sampling or Sampling()),
         )
         output = output_tokens_of_ids(self.runner.model.output_tokenizer, ids)
-        unused = unused_settings(self.runner.model) if sampling is None or sampling.seed is None else []
+        is_greedy = sampling is None or sampling.seed is None
+        unused = unused_settings(self.runner.model, ids) if is_greedy else []
         if unused:
             cautions = (*cautions, _GREEDY.format(" and ".join(unused)))
         return self._joint(source, cautions, output)

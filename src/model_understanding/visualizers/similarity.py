@@ -426,7 +426,8 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
         if not isinstance(text, tuple) or isinstance(text, Words):
             if stack is not None:
                 raise InputError(
-                    f"stack={stack!r} chooses one of two texts, but a single text was given.",
+                    f"stack={stack!r} is not possible for a single text: of two texts it names one, "
+                    f"{SIDES[0]!r} or {SIDES[1]!r}.",
                     hint="Leave stack out, or pass a tuple of two texts.",
                 )
             return text, None

@@ -64,7 +64,7 @@ def tokenized(tokenizer: Any, text: Any) -> tuple[Tokens, dict[str, list[int]]]:
     """
     text = words_or_text(text)
     if not isinstance(text, tuple) or isinstance(text, Words):
-        return tokenize(tokenizer, text)
+        return tokenize(tokenizer, text, allowed="a string, or a (text, pair) tuple")
     if len(text) != 2:
         raise InputError(
             f"A pair is a tuple of two texts. Got {len(text)}.", hint="Pass (text, pair), or a list."

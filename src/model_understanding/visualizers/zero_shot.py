@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from model_understanding.checks import one_of
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.lens.read import lens_of_classes
 from model_understanding.results import LogitLens, Target
-from model_understanding.results.target import Quantity
+from model_understanding.results.target import QUANTITIES, Quantity
 from model_understanding.statistics import sigmoid, softmax
 from model_understanding.targets.choices import hypothesis_target
 from model_understanding.targets.classification import labels_of
@@ -29,7 +30,8 @@ class ZeroShotClassificationVisualizer(ChoosingVisualizer[str | Question]):
 
     What is explained is the logit of entailment, whose softmax over the labels is their probability. With
     ``multi_label``, and for a single label, it is the logit of entailment minus that of contradiction, whose
-    sigmoid is the probability of the label.
+    sigmoid is the probability of the label; of a model with two classes, its ``prob`` and ``log_prob`` can be
+    explained, too.
 
     Args:
         name_or_model: A hub id, a folder, a model or a ``transformers`` pipeline.
@@ -136,7 +138,13 @@ class ZeroShotClassificationVisualizer(ChoosingVisualizer[str | Question]):
     def _target(self, name: str, choices: int, quantity: Quantity) -> Target:
         contradiction = self.contradiction if self._is_by_itself(choices) else None
         names = labels_of(self.runner.model.config)
-        return hypothesis_target(name, self.entailment, contradiction, names, quantity)
+        activation = self.runner.model.output_activation
+        return hypothesis_target(name, self.entailment, contradiction, names, quantity, activation)
+
+    def _check_target(self, target: Any, against: Any, quantity: Quantity) -> None:
+        one_of(quantity, "quantity", QUANTITIES)
+        # Without multi_label it depends on how many labels a text has.
+        super()._check_target(target, against, quantity if self.multi_label else "logit")
 
 
 def hypothesis_of(template: str, label: str) -> str:

@@ -108,7 +108,12 @@ def _unreadable_layers(layouts: Layouts) -> int:
 
 def _surveyed(model: Model, encoding: Encoding, keep_from: int) -> Layouts:
     survey = _Survey(sides_of(encoding), encoding.ids, has_stacks=has_stacks(model))
-    with guarded(model.module, gradients=False), survey.hooks(model.module), survey:
+    with (
+        model.own_failures(encoding),
+        guarded(model.module, gradients=False),
+        survey.hooks(model.module),
+        survey,
+    ):
         model.forward(encoding, keep_from)
     count_forward(encoding.ids.numel())
     return survey.layouts(getattr(model.config.get_text_config(), "num_hidden_layers", None))

@@ -83,7 +83,7 @@ def _run(reader: AttentionReader, encoding: Encoding, keep_from: int) -> tuple[A
     """Run a forward pass and hand its layers to the reader."""
     model = reader.model
     capture = AttentionCapture(reader, len(encoding))
-    with capture:
+    with model.own_failures(encoding), capture:
         outputs = model.forward(encoding, 0 if reader.layout.needs_all_logits else keep_from)
     for _ in range(1 + reader.block_reruns):
         count_forward(encoding.ids.numel())
