@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from sample_answers import ANSWERS, choices, question_answering, ranking, tagging
+from sample_answers import ANSWERS, choices, question_answering, ranking, similarity, tagging, verdict
 
 from model_understanding.comparison import compare
 from model_understanding.errors import InputError
 from model_understanding.results import Choices, Report
+from model_understanding.show.views.compared_scores import scores_view
+from model_understanding.show.views.comparison import comparison_view, evaluation_changes
 
 
 @pytest.mark.parametrize("kind", ANSWERS)
@@ -67,3 +70,36 @@ def test_a_report_without_an_answer_is_refused():
     report = Report(attributions=tagging().attributions)
     with pytest.raises(InputError, match="no prediction, generation or other answer to compare"):
         compare(report, tagging())
+
+
+def test_verdicts_of_entities_are_paired_by_their_entity():
+    report = tagging()
+    (scores,) = report.attributions
+    first = replace(report, evaluations=tuple(verdict(scores, row) for row in range(3)))
+    second = replace(report, evaluations=(verdict(scores, 0), verdict(scores, 2, "weak")))
+    found = compare(first, second)
+    names = [target.description() for target in scores.targets]
+    rows = {row[0].rpartition(" · ")[2]: row[3] for row in evaluation_changes(found)}
+    assert rows == {names[0]: "supported", names[1]: "supported → –", names[2]: "supported → weak"}
+
+
+def test_a_word_raises_or_lowers_a_similarity_and_does_not_oppose_it():
+    first = similarity()
+    (scores,) = first.attributions
+    changed = scores.scores.copy()
+    words = np.where(scores.tokens.special, 0, changed[0])
+    changed[0, int(np.argmax(words))] *= -1
+    second = replace(first, attributions=(replace(scores, scores=changed),))
+    (view,) = comparison_view(compare(first, second)).scores
+    assert "now lowers the cosine" in view.sentence
+
+
+def test_a_verdict_on_the_whole_output_is_named_where_another_map_is_compared():
+    report = ANSWERS["encoder–decoder"]()
+    (scores,) = report.attributions
+    whole = scores.summed()
+    first = replace(report, evaluations=(verdict(whole),))
+    part = compare(first, first).attributions[0]
+    trust = scores_view(part, 0, compare(first, first)).trust
+    assert [side.verdict for side in trust] == ["not measured"] * 2
+    assert trust[0].words == "The map shown was not tested. Verdict on the whole output: supported."

@@ -138,10 +138,18 @@ def compare_generations(first: Generation, second: Generation, matching: Matchin
 def compare_evaluations(
     first: Sequence[Evaluation], second: Sequence[Evaluation]
 ) -> Iterator[EvaluationPair]:
-    """Yield a pair per metric, quantity and replacement, in order."""
+    """Yield a pair per metric, quantity and replacement, in order; where these repeat, per target too."""
     names = [
-        tuple((evaluation.metric, evaluation.quantity, evaluation.replacement) for evaluation in side)
+        [(evaluation.metric, evaluation.quantity, evaluation.replacement) for evaluation in side]
         for side in (first, second)
+    ]
+    repeated = {name for side in names for name in side if side.count(name) > 1}
+    names = [
+        [
+            (*name, evaluation.target if name in repeated else "")
+            for name, evaluation in zip(of, side, strict=True)
+        ]
+        for of, side in zip(names, (first, second), strict=True)
     ]
     for i, j in paired_names(*names):
         yield EvaluationPair(first=None if i is None else first[i], second=None if j is None else second[j])

@@ -25,6 +25,7 @@ from model_understanding.tokens import visible_text
 
 _GRAPHEME = regex.compile(r"\X")
 _MAX_NAMED = 3  # keys that are listed by name
+_UNNAMED = regex.compile(r"LABEL_\d+")  # what transformers calls a class without a name
 _NAMED_BY_TEXTS = ("question-answering", "multiple-choice")  # tasks whose targets are named by texts
 LABEL_LENGTH = 20  # visible characters of a token's label
 LENS_NOTE = (
@@ -214,10 +215,12 @@ def sign_meanings(target: Target) -> tuple[str, str]:
     if target.quantity == "custom":
         return f"raises {printable(target.name or 'the target', 24)}", "lowers it"
     if target.task == "sentence-similarity":
-        return "makes the texts more similar", "makes them less similar"
+        return "makes the texts more similar", "makes the texts less similar"
     whole = "the output" if target.task == "seq2seq-lm" else "the answer"
     name = whole if target.name == "continuation" else _supported(target)
     is_choice = target.task == "sequence-classification" and target.name
+    if not target.against_labels and _UNNAMED.fullmatch(name):  # nothing can support a number
+        return f"raises the score of {name}", f"lowers the score of {name}"
     if target.against_labels and not is_choice:  # that of a label's hypothesis is part of its definition
         other = _joined_labels(target, target.against_labels)
         return f"supports {name} over {other}", f"supports {other} over {name}"
@@ -229,7 +232,9 @@ def _supported(target: Target) -> str:
         return _joined_labels(target, target.labels)
     if target.task in _NAMED_BY_TEXTS:
         return f"“{printable(target.name or _joined_labels(target, target.labels), 24)}”"
-    return printable(target.name or _joined_labels(target, target.labels) or "the target", 24)
+    name = printable(target.name or _joined_labels(target, target.labels) or "the target", 24)
+    is_text = target.task == "sequence-classification" and target.name and " " in target.name
+    return f"“{name}”" if is_text else name  # a document, or a long label
 
 
 def _joined_labels(target: Target, labels: Sequence[str]) -> str:

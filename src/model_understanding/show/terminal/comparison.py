@@ -24,6 +24,7 @@ from model_understanding.show.views.compared_scores import (
 )
 from model_understanding.show.views.compared_words import Change
 from model_understanding.show.views.comparison import comparison_view, evaluation_changes
+from model_understanding.show.views.trust import NOT_MEASURED
 
 _COLORS = palette("light")  # cells set their own background, so one theme works in any terminal
 _BAR_COLORS = palette("dark")
@@ -75,6 +76,9 @@ def _print_scores(view: ScoresView, console: Console) -> None:
         for name, trust in zip(("first", "second"), view.trust, strict=True)
     ]
     console.print(Text(f"Faithfulness: {' · '.join(verdicts)}", style="dim"))
+    for name, trust in zip(("First", "Second"), view.trust, strict=True):
+        if trust.verdict == NOT_MEASURED.verdict and trust.words:
+            console.print(Text(f"{name}: {trust.words}", style="dim"))
     console.print(Padding(_colored(view), (1, 2, 0, 2)))
     if view.is_same:
         console.print()

@@ -370,7 +370,7 @@ def _print_links(view: LinksView, console: Console) -> None:
         )
     add_rest(table, view.omitted)
     console.print(Padding(table, (1, 2)))
-    for line in (view.sum_text, *view.notes, view.method):
+    for line in (view.sum_text, *view.notes, f"Method: {view.method}"):
         console.print(Text(line, style="dim"))
 
 

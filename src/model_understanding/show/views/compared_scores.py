@@ -1,14 +1,14 @@
 """The scores of two attributions over aligned words: what is drawn, in which order, and what it says."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from model_understanding.comparison import Alignment, AttributionComparison, Comparison
-from model_understanding.results import Report
-from model_understanding.results.target import QUANTITY_NAMES
+from model_understanding.results import Attribution, Report
+from model_understanding.results.target import LANGUAGE_TASKS, QUANTITY_NAMES
 from model_understanding.show.shared.tasks import are_steps
 from model_understanding.show.shared.words import (
     explained_name,
@@ -264,13 +264,24 @@ def _trust(report: Report, part: AttributionComparison, row: int, side: int, *, 
     target = attribution.targets[row]
     steps = 0 if report.generation is None else len(report.generation.probabilities)
     if is_whole and len(target.positions) != steps:
-        return NOT_MEASURED  # a sum over the common steps only
+        return _untested(report, attribution)  # a sum over the common steps only
     for evaluation in report.evaluations:
         if evaluation.verdict is not None and (evaluation.method, evaluation.target) == (
             attribution.method,
             target.description(),
         ):
             return trust_of(evaluation)
+    return _untested(report, attribution)
+
+
+def _untested(report: Report, attribution: Attribution) -> Trust:
+    """Return that a map was not tested; and the verdict on the whole continuation, if there is one."""
+    whole = replace(attribution.targets[0], name="continuation").description()
+    for evaluation in report.evaluations if report.generation is not None else ():
+        if evaluation.verdict is not None and evaluation.target == whole:
+            verdict = trust_of(evaluation).verdict
+            words = f"The map shown was not tested. Verdict on the whole output: {verdict}."
+            return Trust(verdict=NOT_MEASURED.verdict, words=words)
     return NOT_MEASURED
 
 
@@ -300,17 +311,25 @@ def _why(
         return _sentence(_LARGEST, [_unsigned_phrase(unit) for unit in named[:_MOST]])
     if not _same_direction(part, row):
         return _both_sides(part, row, is_whole=is_whole)
+    target = part.first.targets[row]
     name = "the answer" if is_whole else target_names(None, part.first)[row]
+    is_amount = target.quantity in ("loss", "custom") or target.task == "sentence-similarity"
+    if is_amount and target.quantity != "custom":
+        name = f"the {name}"
     lead, direction = _lead(part, row, comparison, name)
     forward = [unit for unit in named if unit.change * direction >= 0][:_MOST]
     against = [unit for unit in named if unit.change * direction < 0][:_AGAINST]
     if not forward:
-        return _sentence(_LARGEST, [_phrase(unit, name, full) for unit in against])
+        return _sentence(_LARGEST, [_phrase(unit, name, full, is_amount=is_amount) for unit in against])
     name = name if lead == _LARGEST else "it"
-    pieces = _sentence(lead, [_phrase(unit, name, full) for unit in forward], end="" if against else ".")
+    pieces = _sentence(
+        lead, [_phrase(unit, name, full, is_amount=is_amount) for unit in forward], end="" if against else "."
+    )
     if not against:
         return pieces
-    return _joined(pieces, _sentence("; but ", [_phrase(unit, name, full) for unit in against]))
+    return _joined(
+        pieces, _sentence("; but ", [_phrase(unit, name, full, is_amount=is_amount) for unit in against])
+    )
 
 
 def _same_direction(part: AttributionComparison, row: int) -> bool:
@@ -362,7 +381,8 @@ class _Phrase:
     several: str
 
 
-def _phrase(unit: ScoreUnit, name: str, full: float) -> _Phrase:
+def _phrase(unit: ScoreUnit, name: str, full: float, *, is_amount: bool = False) -> _Phrase:
+    """Return what happened to a word; words raise or lower an amount, and support or oppose an answer."""
     small = NEUTRAL * full
     if unit.kind == "replaced":
         return _Phrase(words=(_named(unit.replaced), _named(unit.text)), one=" became ", several=" became ")
@@ -372,11 +392,15 @@ def _phrase(unit: ScoreUnit, name: str, full: float) -> _Phrase:
     first, second = unit.first or 0.0, unit.second or 0.0
     if first > small and second < -small:
         one = several = f" turned against {name}"
+        if is_amount:
+            one, several = f" now lowers {name}", f" now lower {name}"
     elif first < -small and second > small:
-        one, several = f" now supports {name}", f" now support {name}"
+        verb = "raise" if is_amount else "support"
+        one, several = f" now {verb}s {name}", f" now {verb} {name}"
     else:
         supports = second > small if unit.change > 0 else first > small
-        verb = "support" if supports else "oppose"
+        verbs = ("raise", "lower") if is_amount else ("support", "oppose")
+        verb = verbs[0] if supports else verbs[1]
         degree = "more" if supports == (unit.change > 0) else "less"
         one, several = f" {verb}s {name} {degree}", f" {verb} {name} {degree}"
     return _Phrase(words=(_named(unit.text),), one=one, several=several)
@@ -427,11 +451,19 @@ def _joined(first: Pieces, second: Pieces) -> Pieces:
     return (*first[:-1], first[-1] + second[0], *second[1:])
 
 
+def _target_in_sentence(attribution: Attribution, row: int) -> str:
+    """Return the name of a target in a sentence: a class as it is, a token or a text in quotes."""
+    name, target = target_names(None, attribution)[row], attribution.targets[row]
+    is_token = target.task in LANGUAGE_TASKS and bool(target.positions)
+    is_text = is_token or (" " in name and target.task != "token-classification")
+    return f"“{name}”" if is_text and "“" not in name else name
+
+
 def _both_sides(part: AttributionComparison, row: int, *, is_whole: bool) -> Pieces:
     """Return what supports each answer, where the two are not the same."""
     names = ("First answer", "Second answer")
     if not is_whole:
-        names = tuple(target_names(None, side)[row] for side in (part.first, part.second))
+        names = tuple(_target_in_sentence(side, row) for side in (part.first, part.second))
     first, second = (why_pieces(side.row(row), "word") for side in (part.first, part.second))
     first = (f"{names[0]}: {first[0]}", *first[1:])
     return _joined(_joined(first, (f". {names[1]}: {second[0]}", *second[1:])), (".",))

@@ -181,12 +181,19 @@ def provenance_pairs(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
 def evaluation_changes(comparison: Comparison) -> Iterator[tuple[str, str, str, str]]:
     """Yield each metric with both values and verdicts, and the range of normalized metrics once."""
     seen = set()
-    for pair in comparison.evaluations:
+    names = [
+        {evaluation_name(side) for side in (pair.first, pair.second) if side is not None}
+        for pair in comparison.evaluations
+    ]
+    for pair, own in zip(comparison.evaluations, names, strict=True):
         sides = (pair.first, pair.second)
         metric = next(evaluation_name(side) for side in sides if side is not None)
+        if sum(own == other for other in names) > 1:  # of several entities, answers or documents
+            targets = [side.target for side in sides if side is not None]
+            metric = f"{metric} · {' → '.join(dict.fromkeys(targets))}"
         verdicts = ["–" if side is None else printable(side.verdict or "–", 200) for side in sides]
         values = ["–" if side is None else evaluation_value(side) for side in sides]
-        yield printable(metric, 60), values[0], values[1], joined_once(verdicts)
+        yield printable(metric, 100), values[0], values[1], joined_once(verdicts)
         limits = tuple(side and side.limits for side in sides)
         condition = next(evaluation_condition(side) for side in sides if side is not None)
         if any(limits) and (limits, condition) not in seen:
