@@ -37,7 +37,7 @@ Outputs
   negative  10.0 %  35.0 %       +25.0  ███
   positive  90.0 %  65.0 %       −25.0  ███
 
-Largest single change: share of good → bad in the scores: from 50.0 % to −40.0 % (−90.0 points)
+Largest single change: share of “good → bad” in the scores: from 50.0 % to −40.0 % (−90.0 points)
 """
 
 
@@ -166,6 +166,7 @@ def test_attention_that_differs_is_named(command: Callable, tmp_path: Path) -> N
     outcome = command("compare", *paths)
     lines = [" ".join(line.split()[:-1]) for line in outcome.out.splitlines() if " to " in line]
     assert lines[1:3] == ["film to good 20.0 % 50.0 % +30.0", "film to film 60.0 % 30.0 % −30.0"]
-    assert "attention from film to good, layer 5, head 0: from 20.0 % to 50.0 % (+30.0 points)" in " ".join(
-        outcome.out.split()
+    assert (
+        "attention from “film” to “good”, layer 5, head 0: from 20.0 % to 50.0 % (+30.0 points)"
+        in " ".join(outcome.out.split())
     )

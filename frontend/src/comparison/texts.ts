@@ -57,6 +57,7 @@ function oneText(context: ComparisonContext, side: Side): HTMLElement {
     const shown = shownOf(payload, state);
     const isDifference = state.shown === "difference";
     const isFaded = shown?.target.trust[side].verdict === "not supported";
+    box.classList.toggle("joined", shown?.level.name === "word");
     for (const piece of pieces) {
       const unit = unitOf(piece);
       const own = unit < 0 || !shown ? -1 : shown.level.units[unit];

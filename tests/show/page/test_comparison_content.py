@@ -49,7 +49,7 @@ def test_the_answers_why_they_differ_and_the_numbers_stand_in_this_order():
         "Raw scores are compared",
         "rank correlation 0.87 · different top word",
         "All 5 words",
-        "Largest single change: share of good → bad in the scores: from 50.0 % to −40.0 % (−90.0 points)",
+        "Largest single change: share of “good → bad” in the scores: from 50.0 % to −40.0 % (−90.0 points)",
         "Difference in attention: layer 5, head 0",
         "Outputs",
         "Different models: m; n.",

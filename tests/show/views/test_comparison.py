@@ -201,13 +201,13 @@ def test_the_largest_single_change_is_named_with_both_values():
     largest = comparison_view(compare(*attended)).largest
     assert largest is not None
     assert largest.sentence == (
-        "Largest single change: attention from film to good, layer 5, head 0: from 20.0 % to 50.0 % "
+        "Largest single change: attention from “film” to “good”, layer 5, head 0: from 20.0 % to 50.0 % "
         "(+30.0 points)"
     )
     sides = [classification(tokens, attribution(tokens, scores)) for scores in ([1, 8, 1], [1, 1, 8])]
     largest = comparison_view(compare(*sides)).largest
     assert largest is not None
-    assert "share of good in the scores: from 80.0 % to 10.0 % (−70.0 points)" in largest.sentence
+    assert "share of “good” in the scores: from 80.0 % to 10.0 % (−70.0 points)" in largest.sentence
     assert comparison_view(compare(attended[0], attended[0])).largest is None
 
 

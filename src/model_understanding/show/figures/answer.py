@@ -86,8 +86,7 @@ def answer_panel(
 def _given(answer: AnswerView, colors: Palette) -> list[Piece]:
     """Return what the model was given, with the marks of the answer."""
     if not answer.marked:
-        given = " / ".join(answer.texts)
-        given = given if answer.is_text or not given else f"“{given}”"
+        given = " / ".join(text if answer.is_text else f"“{text}”" for text in answer.texts)
         return [Piece(text=given, color=colors.muted)]
     pieces = []
     for index, part in enumerate(answer.marked):

@@ -9,6 +9,8 @@ from model_understanding.show.shared.colors import Palette
 from model_understanding.show.shared.words import LABEL_LENGTH, printable
 from model_understanding.show.views.sources import SourcesView
 
+_NAME = 28  # characters of an entity with its label: a shorter name would leave out one of them
+
 
 def sources_panel(sources: SourcesView, colors: Palette) -> Panel:
     """Plan a heatmap with one row per target and one column per word, each row as shares of its own.
@@ -24,7 +26,9 @@ def sources_panel(sources: SourcesView, colors: Palette) -> Panel:
     grid = Grid(
         values=sources.shares[:, units],
         mask=sources.scored[:, units],
-        rows=tuple(("→ " if sources.by_step else "") + _short(label) for label in sources.rows),
+        rows=tuple(
+            f"→ {_short(label)}" if sources.by_step else _short(label, _NAME) for label in sources.rows
+        ),
         columns=tuple(_short(sources.units[unit]) for unit in units),
         special_rows=np.zeros(len(sources.rows), dtype=bool),
         special_columns=sources.special[units],
@@ -62,5 +66,5 @@ def sources_panel(sources: SourcesView, colors: Palette) -> Panel:
     return heatmap_panel(grid, colors, header)
 
 
-def _short(label: str) -> str:
-    return drawable(printable(label, LABEL_LENGTH - 4), LABEL_LENGTH)
+def _short(label: str, length: int = LABEL_LENGTH - 4) -> str:
+    return drawable(printable(label, length), length + 4)

@@ -88,9 +88,10 @@ def compared_axes(part: AttentionComparison) -> tuple[np.ndarray, np.ndarray]:
     return np.flatnonzero(part.compared.any(axis=1)), np.flatnonzero(part.compared.any(axis=0))
 
 
-def cell_words(part: AttentionComparison, cell: Cell) -> str:
-    """Return what a cell belongs to, as in ``plot to film, layer 3, head 1``."""
-    words = f"{unit_labels(part.rows)[cell.row]} to {unit_labels(part.keys)[cell.key]}"
+def cell_words(part: AttentionComparison, cell: Cell, *, quoted: bool = False) -> str:
+    """Return what a cell belongs to, as in ``plot to film, layer 3, head 1``; in a sentence with quotes."""
+    row, key = unit_labels(part.rows)[cell.row], unit_labels(part.keys)[cell.key]
+    words = f"“{row}” to “{key}”" if quoted else f"{row} to {key}"
     return f"{words}, {plane_words(part, cell.layer, cell.head)}" if cell.layer is not None else words
 
 

@@ -82,7 +82,7 @@ class LargestChange:
 
     Args:
         kind: What changed most: a token's ``share``, an ``output``, or a weight of ``attention``.
-        words: What it is, as in ``attention from is to [CLS], layer 4, head 7``.
+        words: What it is, as in ``attention from “is” to “[CLS]”, layer 4, head 7``.
         first: The first value.
         second: The second value.
         difference: The difference.
@@ -302,9 +302,11 @@ def _largest_change(comparison: Comparison) -> LargestChange | None:
         if output.change == change:
             (formatted,) = _output_changes([output])
             name = "probability" if output.quantity == "probability" else "value"
+            is_text = " " in formatted.label and "“" not in formatted.label
+            label = f"“{formatted.label}”" if is_text else formatted.label
             return LargestChange(
                 kind="output",
-                words=f"{name} of {formatted.label}",
+                words=f"{name} of {label}",
                 first=formatted.first,
                 second=formatted.second,
                 difference=f"{formatted.difference}{' points' if name == 'probability' else ''}",
@@ -317,7 +319,7 @@ def _largest_change(comparison: Comparison) -> LargestChange | None:
             first, second = (float(part.shares(side)[row, unit]) for side in (0, 1))
             return LargestChange(
                 kind="share",
-                words=f"share of {unit_labels(part.alignment)[unit]} in the scores",
+                words=f"share of “{unit_labels(part.alignment)[unit]}” in the scores",
                 first=format_percent(first),
                 second=format_percent(second),
                 difference=f"{points(second - first)} points",
@@ -331,7 +333,7 @@ def _largest_change(comparison: Comparison) -> LargestChange | None:
             formatted = cell_change(part, cell)
             return LargestChange(
                 kind="attention",
-                words=f"attention from {cell_words(part, cell)}",
+                words=f"attention from {cell_words(part, cell, quoted=True)}",
                 first=formatted.first,
                 second=formatted.second,
                 difference=f"{formatted.difference} points",
