@@ -323,3 +323,44 @@ def test_an_own_encoder_needs_no_option_of_transformers():
     with pytest.raises(InputError, match="unexpected keyword") as caught:
         visualizer(fails=True).predict(PAIR)
     assert "longer" not in caught.value.hint
+
+
+def _sharp(dtype: torch.dtype, name: str = "bert") -> SimilarityVisualizer:
+    """Return an encoder with weights that make its embeddings change fast, rounded to 16 bits."""
+    model = tiny_similarity.encoder(name)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim == 2:
+                weight.copy_(0.35 * torch.randn_like(weight))
+    whole = model.forward
+    model.forward = lambda **inputs: whole(**inputs)  # as hooks of other packages replace it
+    return SimilarityVisualizer(
+        model=model.bfloat16().to(dtype), tokenizer=tiny_models.tokenizer_of(name), pooling="mean"
+    )
+
+
+@pytest.mark.parametrize("method", ["integrated_jacobians", "removals"])
+@pytest.mark.parametrize("name", ["bert", "roberta"])
+def test_links_in_half_precision_are_those_of_the_same_weights_in_32_bits(name, method):
+    half, whole = (_sharp(dtype, name) for dtype in (torch.bfloat16, torch.float32))
+    links, expected = (each.compute_links(*PAIR, method=method) for each in (half, whole))
+    assert links.method == method
+    np.testing.assert_allclose(links.scores, expected.scores, atol=1e-6)
+    assert links.similarity == pytest.approx(float(half.predict(PAIR)), abs=1e-6)
+    assert links.total + links.rest + links.gap == pytest.approx(links.similarity, abs=1e-5)
+    assert {weight.dtype for weight in half.model.parameters()} == {torch.bfloat16}
+
+
+def test_links_that_miss_the_similarity_warn_everywhere(monkeypatch, capsys):
+    visualizer = _sharp(torch.bfloat16)
+    monkeypatch.setattr("model_understanding.attribution.token_links._MOST_COPIED", 0)
+    assert visualizer.compute_links(*PAIR).method == "removals"
+    links = visualizer.compute_links(*PAIR, method="integrated_jacobians")
+    assert abs(links.gap) > 0.1 * abs(links.similarity)
+    warning = links.provenance.cautions[-1]
+    assert f"the completeness gap is {links.gap:.3g}" in warning
+    assert "completeness gap" in links.to_html()
+    report = visualizer.analyze(PAIR, method="leave_one_out", evaluate=False, show=False)
+    assert any("bfloat16" in each for each in report.provenance.cautions)
+    assert "rounding errors are a large part" in report.to_html()

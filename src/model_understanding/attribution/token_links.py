@@ -11,10 +11,14 @@ of the derivative along the straight path between them (Möller et al. 2023, 202
 references of two texts are nearly the same, so that their product would be part of every pair). So the pairs
 ``P vᵢ · P vⱼ`` sum to the first term. The derivatives are central differences of forward passes, which every
 model allows whose embeddings can be replaced.
+
+Differences of embeddings in half precision are mostly rounding errors, so both methods run a copy of the
+weights in 32 bits. The difference between the model's own similarity and the copy's is part of the
+completeness gap.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import Any
@@ -22,7 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from model_understanding.errors import InputError
 from model_understanding.loading.sentence_encoder import comparable, similarity_of
@@ -31,6 +35,7 @@ from model_understanding.model.embeddings import has_embeddings, replaced_embedd
 from model_understanding.model.guard import guarded
 from model_understanding.model.metering import count_forward
 from model_understanding.model.model import Model
+from model_understanding.model.own_copy import OwnCopy
 from model_understanding.model.precision import precise
 from model_understanding.passes.runner import Runner
 from model_understanding.paths.baselines import baseline_embeddings, movable_tokens, resolved_baseline
@@ -46,6 +51,10 @@ _MOST_PIECES = 64
 _NUMBERS_AT_ONCE = 2**24  # of embeddings that are made at once
 _SAME = 1e-3  # of two references, by which they may differ and still count as one
 _INNER_PRODUCTS = ("cosine", "dot")
+_PLAIN_DTYPES = (torch.float16, torch.bfloat16, torch.float32)
+_MOST_COPIED = 2**29  # weights of which a copy in 32 bits is made: 2 GB
+_MOST_GAP = 0.1  # of the similarity, that a completeness gap may be without a warning
+_SMALL_GAP = 1e-3  # of all links, likewise: a similarity of nearly 0 makes every gap look large
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,8 @@ class Links:
         rest: What the pairs do not explain.
         gap: What the scores lack to their exact sum.
         reference: What replaces tokens.
+        method: ``integrated_jacobians`` or ``removals``.
+        cautions: Warnings about the numbers.
     """
 
     scores: Float[np.ndarray, "first second"]
@@ -65,6 +76,86 @@ class Links:
     rest: float
     gap: float
     reference: str
+    method: str
+    cautions: tuple[str, ...] = ()
+
+
+def token_links(
+    runner: Runner,
+    first: Encoding,
+    second: Encoding,
+    method: str,
+    unit: str,
+    own_similarity: Callable[[], float],
+) -> Links:
+    """Return the links of two texts, and warnings where they do not sum to the similarity.
+
+    Args:
+        runner: The runner of a sentence encoder.
+        first: The first text.
+        second: The second text.
+        method: ``integrated_jacobians``, ``removals``, or ``default``: the first of them that the model
+            supports, and in which rounding does not decide.
+        unit: What ``removals`` removes at a time.
+        own_similarity: Gives the similarity as the model answers it, in half precision.
+
+    Raises:
+        InputError: The similarity is no inner product, which ``integrated_jacobians`` needs.
+        UnsupportedModelError: The model's embeddings cannot be replaced, likewise.
+    """
+    model, cautions = runner.model, ()
+    is_rounded = model.dtype.itemsize < 4
+    has_copy = is_rounded and _is_cheap_in_32_bits(model)
+    if method == "default":
+        is_exact = has_copy or not is_rounded
+        method = "integrated_jacobians" if is_exact and replaces_embeddings(model) else "removals"
+    precise_runner = _in_32_bits(runner) if has_copy else runner
+    links = (
+        removal_links(precise_runner, first, second, unit)
+        if method == "removals"
+        else integrated_links(precise_runner, first, second)
+    )
+    if has_copy:
+        similarity = own_similarity()
+        links = replace(links, similarity=similarity, gap=links.gap + similarity - links.similarity)
+    elif is_rounded:
+        dtype = str(model.dtype).removeprefix("torch.")
+        cautions = (
+            f"The links are differences of embeddings in {dtype}, so rounding errors are a large part of "
+            "them. Load the model with dtype='float32'.",
+        )
+    return replace(links, cautions=(*cautions, *_cautions_about_gap(links, model.module.similarity)))
+
+
+def _cautions_about_gap(links: Links, kind: str) -> tuple[str, ...]:
+    """Return the warning about links and a rest that sum to another number than the similarity."""
+    allowed = max(_MOST_GAP * abs(links.similarity), _SMALL_GAP * float(np.abs(links.scores).sum()))
+    if abs(links.gap) <= allowed:
+        return ()
+    size = f" ({abs(links.gap / links.similarity):.1%} of it)".replace("%", " %") if links.similarity else ""
+    return (
+        f"The links and their rest sum to {links.similarity - links.gap:.3g}, but the {kind} is "
+        f"{links.similarity:.3g}: the completeness gap is {links.gap:.3g}{size}, so read the links with "
+        "care.",
+    )
+
+
+def _is_cheap_in_32_bits(model: Model) -> bool:
+    """Return whether a copy of the weights in 32 bits is small, and the same model."""
+    weights = list(model.module.parameters())
+    is_plain = getattr(model.config, "quantization_config", None) is None and all(
+        type(weight) is nn.Parameter and weight.dtype in _PLAIN_DTYPES and weight.device == model.device
+        for weight in weights
+    )
+    return is_plain and sum(weight.numel() for weight in weights) <= _MOST_COPIED
+
+
+def _in_32_bits(runner: Runner) -> Runner:
+    """Return a runner of a copy of the model in 32 bits."""
+    loaded = runner.model.loaded
+    with torch.inference_mode(False):
+        module = OwnCopy(loaded.model).module.float()  # which changes the copy's weights, not the caller's
+    return Runner(replace(loaded, model=module)).at_layer(runner.layer)
 
 
 def has_inner_product(model: Model) -> bool:
@@ -101,6 +192,7 @@ def integrated_links(runner: Runner, first: Encoding, second: Encoding) -> Links
         rest=rest,
         gap=similarity - rest - float(scores.sum()),
         reference=resolved_baseline(runner, "default"),
+        method="integrated_jacobians",
     )
 
 
@@ -124,7 +216,7 @@ def removal_links(runner: Runner, first: Encoding, second: Encoding, unit: str) 
     shares = [is_member / is_member.sum(axis=1, keepdims=True) for is_member in (of_a, of_b)]
     scores = shares[0].T @ of_units @ shares[1]
     similarity = float(values[0, 0])
-    return Links(scores, similarity, similarity - float(scores.sum()), 0.0, reference)
+    return Links(scores, similarity, similarity - float(scores.sum()), 0.0, reference, "removals")
 
 
 @dataclass(order=True, slots=True)

@@ -32,8 +32,8 @@ class TokenLinks(Rendered):
         method: How the contributions were computed: ``integrated_jacobians`` or ``removals``.
         quantity: What ``similarity`` is: ``cosine``, ``dot``, or a negative distance.
         reference: What replaces tokens in a text without them: ``mask``, ``pad`` or ``mean``.
-        gap: What the scores lack to their exact sum, because an integral is computed at a few points; 0 for
-            removals.
+        gap: What the scores lack to their exact sum, because an integral is computed at a few points, and
+            what half precision changes in the similarity; 0 for removals in 32 bits.
         provenance: Model, software and warnings.
 
     Raises:

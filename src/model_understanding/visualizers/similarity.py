@@ -12,11 +12,7 @@ from model_understanding.attention.gradient_weighted import GradientWeighted
 from model_understanding.attention.read import attention_for_report
 from model_understanding.attribution.isolation import Errors, isolated, readable
 from model_understanding.attribution.run import groups_of_equal_length
-from model_understanding.attribution.token_links import (
-    integrated_links,
-    removal_links,
-    replaces_embeddings,
-)
+from model_understanding.attribution.token_links import token_links
 from model_understanding.checks import names_arguments, one_of
 from model_understanding.errors import InputError, UnsupportedModelError
 from model_understanding.evaluation.run import check_same_tokens
@@ -205,7 +201,9 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
             second: The second text.
             method: ``integrated_jacobians`` (Möller et al. 2023), whose sum and what they do not explain are
                 the similarity; ``removals`` of a word of each text, which run in a moment and need no
-                embeddings that can be replaced; ``default``, the first of them that the model supports.
+                embeddings that can be replaced; ``default``, the first of them that the model supports. In
+                half precision both run a copy of the weights in float32, of models with up to 540 million
+                weights; of larger ones the default is ``removals``, with a warning.
             unit: For removals, what is removed at a time: ``word``, ``token`` or ``sentence``.
 
         Returns:
@@ -383,10 +381,12 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
             is_short = sum(int((~side.tokens[0].special).sum()) ** 2 for side in (first, second)) <= _SHORT
             return self._links(first, second, "default" if is_short else "removals", "word")
 
+        links = parts.get("links", link, None)
         return replace(
             report,
             attention=parts.get("attention", attend, (), is_requested=attention is not None),
-            links=parts.get("links", link, None),
+            links=links,
+            provenance=report.provenance.with_cautions(() if links is None else links.provenance.cautions),
         )
 
     def _encoding_of(self, attribution: Attribution) -> Encoding:
@@ -480,15 +480,13 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
 
     def _links(self, first: Encoding, second: Encoding, method: str, unit: str) -> TokenLinks:
         """Return the links of two texts, each by itself."""
-        runner = self.texts.runner
-        if method == "default":
-            method = "integrated_jacobians" if replaces_embeddings(runner.model) else "removals"
-        links = (
-            removal_links(runner, first, second, unit)
-            if method == "removals"
-            else integrated_links(runner, first, second)
-        )
-        cautions = dict.fromkeys((*first.cautions, *second.cautions))
+
+        def own_similarity() -> float:
+            embeddings, _ = self._embedded((first, second), "raise")
+            return float(similarity_of(self.similarity, embeddings[_key(first)], embeddings[_key(second)]))
+
+        links = token_links(self.texts.runner, first, second, method, unit, own_similarity)
+        cautions = dict.fromkeys((*first.cautions, *second.cautions, *links.cautions))
         origin = self.runner.model.loaded.provenance
         return TokenLinks(
             first=first.tokens[0],
@@ -497,7 +495,7 @@ class SimilarityVisualizer(AnsweringVisualizer[TextPair, str, Prediction | Choic
             similarity=links.similarity,
             rest=links.rest,
             gap=links.gap,
-            method=method,
+            method=links.method,
             quantity=self.similarity,
             reference=links.reference,
             provenance=replace(origin, cautions=(*origin.cautions, *cautions)),
