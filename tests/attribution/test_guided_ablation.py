@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+import tiny_seq2seq
 from tiny_models import PROBE, visualizer_of
 
 from attribution.perturbing import counted, linear_scores, linear_visualizer, mask_embedding
 from model_understanding import BlackBoxVisualizer, GuidedAblation, InputError, LeaveOneOut
 from model_understanding.model.metering import PassCounter, counted_by
 
-BY_NORM = "Removals were guided by gradient norms, because attention is not available for this model."
+BY_NORM = "Removals were guided by gradient norms instead of gradient-weighted attention. "
 
 
 def test_a_short_text_is_left_out_token_by_token():
@@ -25,7 +26,8 @@ def test_drops_of_a_linear_model_are_exact_for_any_groups(removals):
     found = visualizer.compute_saliency(PROBE, target="all", method=GuidedAblation(removals=removals))
     exact = linear_scores(visualizer, PROBE, mask_embedding(visualizer))
     # A linear model has no attention: gradient norms guide the removals, and the result has a warning.
-    assert found.provenance.cautions == (BY_NORM,)
+    (caution,) = found.provenance.cautions
+    assert caution.startswith(BY_NORM)
     assert found.scores.sum(1) == pytest.approx(exact.sum(1), rel=1e-4)
     alone = np.isclose(found.scores, exact, rtol=1e-4, atol=1e-6).all(0) & ~found.tokens.special
     assert alone.sum() >= removals // 2
@@ -65,7 +67,19 @@ def test_each_row_of_a_continuation_keeps_to_what_it_can_see(name):
     assert np.isfinite(rows.scores).all()
     assert rows.scores.any(axis=1).all()
     assert not rows.scores[~rows.valid].any()
-    assert (BY_NORM in rows.provenance.cautions) == (name == "mamba")
+    warned = [caution for caution in rows.provenance.cautions if caution.startswith(BY_NORM)]
+    assert bool(warned) == (name == "mamba")
+    assert all("MambaForCausalLM have none" in caution for caution in warned)
+
+
+@pytest.mark.parametrize("name", ["t5", "mbart"])
+def test_an_encoder_decoder_is_guided_by_gradient_norms_for_the_reason_given(name):
+    found = tiny_seq2seq.visualizer_of(name).compute_saliency(
+        tiny_seq2seq.SOURCE, continuation=tiny_seq2seq.OUTPUT, method=GuidedAblation(removals=5)
+    )
+    (caution,) = (caution for caution in found.provenance.cautions if caution.startswith(BY_NORM))
+    assert "follows one stack of layers" in caution
+    assert caution.endswith(" is an encoder–decoder.")
 
 
 @pytest.mark.parametrize("place", [0, 41, 119])

@@ -82,10 +82,11 @@ def test_an_integral_that_fails_keeps_to_its_budget_and_says_so(caplog):
     change = abs(found.end - found.start)[0]
     assert abs(found.gaps[0]) > 0.1 * change
     with caplog.at_level(logging.WARNING, logger="model_understanding"):
-        ((caution,),) = cautions_of(encoding, [[found]], 0.01)
+        ((caution,),) = cautions_of(encoding, NEXT, [[found]], 0.01)
     assert caution == (
         f"The integral did not converge: after 24 nodes, the completeness gap is "
-        f"{100 * abs(found.gaps[0]) / change:.1f} % of the target's change (tolerance: 1.0 %). "
+        f"{100 * abs(found.gaps[0]) / change:.1f} % of the target's change "
+        f"({NEXT[0].description()}; tolerance: 1.0 %). "
         "Increase max_nodes or choose another baseline."
     )
     assert caution in caplog.text
@@ -97,9 +98,9 @@ def test_in_a_batch_each_text_has_its_own_cautions():
     lines = lines_of(visualizer, batch, "zero")
     options = {"nodes": 2, "max_nodes": 2, "tolerance": 0.01}
     rough, other = integrate(visualizer.runner, batch, NEXT, lines, **options)
-    cautions = cautions_of(batch, [[rough], [other]], 0.01)
+    cautions = cautions_of(batch, NEXT, [[rough], [other]], 0.01)
     assert [len(of_text) for of_text in cautions] == [1, 1]
-    assert cautions_of(batch, [[], [other]], 0.01) == ((), cautions[1])
+    assert cautions_of(batch, NEXT, [[], [other]], 0.01) == ((), cautions[1])
 
 
 def test_every_target_must_converge():

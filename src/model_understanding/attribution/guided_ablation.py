@@ -30,7 +30,7 @@ from model_understanding.results.target import sum_of_steps
 from model_understanding.text.encoding import Encoding
 
 Drops = dict[tuple[int, ...], Float[np.ndarray, " targets"]]
-_BY_NORM = "Removals were guided by gradient norms, because attention is not available for this model."
+_BY_NORM = "Removals were guided by gradient norms instead of gradient-weighted attention. {reason}"
 _UNGUIDED = "Removals were not guided, because neither attention nor gradients are available for this model."
 
 
@@ -58,8 +58,9 @@ class GuidedAblation:
 
     Reference:
         Li, Monroe, Jurafsky (2016) for the removals (leave-one-out); Chefer, Gur, Wolf (2021), equations 5
-        and 6, for the guidance. The combination is not published elsewhere. If attention is not available
-        for a model, the gradient's norm replaces it, and the result has a warning.
+        and 6, for the guidance. The combination is not published elsewhere. Where gradient-weighted
+        attention does not apply (encoder–decoders, models without attention), the gradient's norm replaces
+        it, and a warning says why.
 
     >>> GuidedAblation(removals=16).replacement
     'default'
@@ -114,11 +115,11 @@ def _guiding_weights(
         try:
             relevance = relevance_of(runner, encoding, targets, GradientWeightedReader).scores[0]
             return for_each_target(relevance), ()
-        except UnsupportedModelError:
-            pass
+        except UnsupportedModelError as error:
+            reason = error.message
         try:
             norms = gradient_norms(runner.gradients(encoding, targets).gradients, "l2")[0]
-            return for_each_target(norms), (_BY_NORM,)
+            return for_each_target(norms), (_BY_NORM.format(reason=reason),)
         except UnsupportedModelError:
             pass
     return np.ones(shape), (_UNGUIDED,)

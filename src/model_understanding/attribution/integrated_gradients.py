@@ -98,5 +98,5 @@ class IntegratedGradients:
             outputs=np.stack([text[0].end for text in texts]),
             baseline_outputs=np.stack([np.mean([i.start for i in text], axis=0) for text in texts]),
             gaps=np.stack([np.mean([i.gaps for i in text], axis=0) for text in texts]),
-            cautions=cautions_of(encoding, texts, self.tolerance),
+            cautions=cautions_of(encoding, targets, texts, self.tolerance),
         )

@@ -19,6 +19,7 @@ from model_understanding.model.prefixes import read_in_one_pass
 from model_understanding.passes.predicted_targets import MakeTarget, PredictedTargets
 from model_understanding.passes.runner import Runner
 from model_understanding.paths.baselines import baseline_cautions, recorded_baseline
+from model_understanding.paths.integration import short_description
 from model_understanding.perturbation.token_removal import replacement_cautions, resolved_replacement
 from model_understanding.registry import METHODS
 from model_understanding.results import Attribution, Failure, Provenance, Target
@@ -261,7 +262,11 @@ def _gap_caution(attribution: Attribution) -> str:
     worst = int(gaps.argmax())
     change = float(attribution.outputs[worst] - attribution.baseline_outputs[worst])
     total = float(attribution.scores[worst].astype(np.float64).sum())
-    which = "" if len(gaps) == 1 else f" for {int((gaps > LARGE_GAP).sum())} of {len(gaps)} targets"
+    name = short_description(attribution.targets[worst])
+    if len(gaps) == 1:
+        which = f" ({name})"
+    else:
+        which = f" for {int((gaps > LARGE_GAP).sum())} of {len(gaps)} targets (largest: {name})"
     if "max_nodes" in attribution.parameters:
         hint = " Increase max_nodes or lower tolerance."
     else:

@@ -107,7 +107,7 @@ class SequentialIntegratedGradients:
         return Scores(
             scores=np.stack([np.sum([i.scores for i in text], axis=0) / len(names) for text in texts]),
             outputs=np.stack([text[0].end for text in texts]),
-            cautions=cautions_of(encoding, texts, self.tolerance),
+            cautions=cautions_of(encoding, targets, texts, self.tolerance),
         )
 
     def _units(self, tokens: Tokens, movable: Bool[Tensor, " tokens"]) -> list[Bool[Tensor, " tokens"]]:

@@ -23,11 +23,13 @@ from model_understanding.model.metering import converged, is_dry_run
 from model_understanding.model.precision import precise
 from model_understanding.passes.predicted_targets import PredictedTargets
 from model_understanding.passes.runner import Runner, Targets
+from model_understanding.passes.target_values import for_each_row
 from model_understanding.results import Target
 from model_understanding.results.attribution import SMALL_CHANGE
 from model_understanding.text.encoding import Encoding
 
 _log = logging.getLogger("model_understanding")
+_LONGEST = 60  # characters of a target's description in a warning
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +80,7 @@ class Integral:
         start: The targets' values at the line's start, ``(N,)``.
         end: The targets' values for the text, ``(N,)``.
         nodes: Number of gradients that were computed, including those of pieces that were halved later.
-        relative_gap: The largest completeness gap, relative to the target's change (see ``integrate``).
+        relative_gaps: How far each target's scores are from its change, relative to it (see ``integrate``).
         has_converged: Whether each target's gap is within the tolerance or the rounding error.
     """
 
@@ -86,7 +88,7 @@ class Integral:
     start: Float[np.ndarray, " targets"]
     end: Float[np.ndarray, " targets"]
     nodes: int
-    relative_gap: float
+    relative_gaps: Float[np.ndarray, " targets"]
     has_converged: bool
 
     @property
@@ -194,7 +196,7 @@ def integrate(
                 ]
         open_lines = [i for i, _ in halved]
     return [
-        Integral(state.scores, start, end_of[line.row], count, state.relative_gap, state.has_converged)
+        Integral(state.scores, start, end_of[line.row], count, state.relative_gaps, state.has_converged)
         for line, start, count, state in zip(lines, starts, used, states, strict=True)
         if state is not None
     ]
@@ -263,12 +265,18 @@ def target_values(runner: Runner, encoding: Encoding, targets: Targets) -> Float
 
 
 def cautions_of(
-    encoding: Encoding, integrals: Sequence[Sequence[Integral]], tolerance: float
+    encoding: Encoding,
+    targets: Targets,
+    integrals: Sequence[Sequence[Integral]],
+    tolerance: float,
 ) -> tuple[tuple[str, ...], ...]:
     """Return a warning for each text with lines that did not converge, and log it.
 
+    The number of several lines is that of the worst, which is not the completeness gap of their mean or sum.
+
     Args:
         encoding: The texts.
+        targets: What was explained, as for ``integrate``.
         integrals: The integrals of each text's lines.
         tolerance: The relative gap that was requested.
 
@@ -276,16 +284,24 @@ def cautions_of(
         The warnings of each text.
     """
     cautions: list[tuple[str, ...]] = []
-    for tokens, lines in zip(encoding.tokens, integrals, strict=True):
+    rows = None if callable(targets) else for_each_row(targets, len(encoding))
+    for row, (tokens, lines) in enumerate(zip(encoding.tokens, integrals, strict=True)):
         failed = [integral for integral in lines if not integral.has_converged]
         if not failed:
             cautions.append(())
             continue
-        worst = max(failed, key=lambda integral: integral.relative_gap)
-        where = "" if len(lines) == 1 else f" on {len(failed)} of {len(lines)} paths"
+        worst = max(failed, key=lambda integral: integral.relative_gaps.max())
+        gaps = worst.relative_gaps
+        where, subject = "", "the completeness gap is"
+        if len(lines) > 1:
+            where = f" on {len(failed)} of {len(lines)} paths"
+            subject = "the sum of the scores on the worst path is off by"
+        if len(gaps) > 1:
+            where += f" for {int((gaps > tolerance).sum())} of {len(gaps)} targets"
+        name = "" if rows is None else f"{short_description(rows[row][int(gaps.argmax())])}; "
         caution = (
-            f"The integral did not converge{where}: after {worst.nodes} nodes, the completeness gap is "
-            f"{100 * worst.relative_gap:.1f} % of the target's change (tolerance: {100 * tolerance:.1f} %). "
+            f"The integral did not converge{where}: after {worst.nodes} nodes, {subject} "
+            f"{100 * gaps.max():.1f} % of the target's change ({name}tolerance: {100 * tolerance:.1f} %). "
             "Increase max_nodes or choose another baseline."
         )
         cautions.append((caution,))
@@ -294,9 +310,15 @@ def cautions_of(
     return tuple(cautions)
 
 
+def short_description(target: Target) -> str:
+    """Return which target a warning is about: a class, token, entity, choice or document."""
+    description = target.description()
+    return description if len(description) <= _LONGEST else f"{description[: _LONGEST - 1].rstrip()}…"
+
+
 class _State(NamedTuple):
     scores: Float[np.ndarray, "targets tokens"]
-    relative_gap: float
+    relative_gaps: Float[np.ndarray, " targets"]
     has_converged: bool
     worst: list[int]
     """Indices of the pieces that cause the gap, the worst first."""
@@ -310,7 +332,7 @@ def _state_of(pieces: Sequence[_Piece], floor: np.ndarray, tolerance: float, rou
     noise = rounding * np.maximum(np.abs(start), np.abs(end))
     allowed = np.maximum(np.maximum(tolerance * scale, noise), np.finfo(np.float64).tiny)
     gaps = np.abs(scores.sum(-1) - (end - start))
-    relative = float((gaps / np.maximum(scale, np.finfo(np.float64).tiny)).max())
+    relative = gaps / np.maximum(scale, np.finfo(np.float64).tiny)
     # At least one piece causes its equal share of a gap that is too large.
     shares = np.array([(np.abs(piece.gaps()) / allowed).max() for piece in pieces])
     worst = [int(index) for index in np.argsort(-shares) if shares[index] > 1 / len(pieces)]
