@@ -192,3 +192,19 @@ METRICS = Registry(
         "randomisation": "randomization",
     },
 )
+
+
+def setting_of(method: str, **settings: float) -> str:
+    """Return how to set fields of a method, on the command line and in Python.
+
+    Args:
+        method: The method's name.
+        **settings: Its fields.
+
+    >>> setting_of("lime", samples=200)
+    '--method lime --set samples=200, or method=Lime(samples=200) in Python'
+    """
+    given = [f"{name}={value:g}" for name, value in settings.items()]
+    made = METHODS.places[method].partition(":")[2] if method in METHODS.places else method
+    options = " ".join(f"--set {each}" for each in given)
+    return f"--method {method} {options}, or method={made}({', '.join(given)}) in Python"

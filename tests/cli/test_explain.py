@@ -394,7 +394,7 @@ def test_a_headless_checkpoint_needs_a_task(command: Callable, classifier: str, 
     assert outcome.code == 2
     assert outcome.err.startswith(
         f"error: Cannot determine the task of '{tmp_path}': its config names no architecture with a head.\n"
-        "hint: Pass task=… (--task): one of sequence-classification, causal-lm, "
+        "hint: To compare two texts by it, pass pooling='mean' (--pooling mean"
     )
 
 

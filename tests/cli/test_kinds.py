@@ -9,7 +9,7 @@ import pytest
 import tiny_kinds
 import tiny_masked
 
-from model_understanding import AttentionMap, Report, visualizer
+from model_understanding import AttentionMap, InputError, Report, visualizer
 from model_understanding.show.payload.reproduced_command import attribution_command
 
 TEXT, CONTEXT = "the king is bad", "Once upon a time there lived a king."
@@ -103,6 +103,58 @@ def test_reports_of_one_text_are_the_same_whatever_else_is_saved(
             for note in comparison["notes"]
         )
     assert len(Report.load(first).attention) > len(Report.load(second).attention)
+
+
+@pytest.mark.parametrize("task", GIVEN)
+def test_results_name_what_the_model_is_explained_as(folder: Callable, task: str) -> None:
+    model = visualizer(folder(task), task=task)
+    result = model.compute_saliency(INPUTS.get(task, GIVEN[task][0]), method="saliency")
+    for each in result if isinstance(result, list) else [result]:
+        assert each.provenance.task == task
+
+
+@pytest.mark.parametrize(
+    "text",
+    [("who?", ["a king", "a film"]), ("who?", ("a king",)), {"query": "who?", "documents": ["a king"]}],
+)
+def test_a_classifier_that_is_given_documents_names_the_kinds_that_read_them(
+    folder: Callable, text: object
+) -> None:
+    model = visualizer(folder("sequence-classification"))
+    with pytest.raises(InputError, match="one text with several others") as refused:
+        model.analyze(text, show=False)
+    assert 'task="reranking"' in refused.value.hint
+    assert 'task="zero-shot-classification"' in refused.value.hint
+
+
+def test_an_option_of_another_command_is_named_as_such(command: Callable) -> None:
+    outcome = command("evaluate", "demo:sentiment", "fine", "--target", "positive")
+    assert outcome.code == 2
+    assert "hint: --target is an option of explain, not of evaluate." in outcome.err
+
+
+@pytest.mark.parametrize("suffix", ["html", "csv"])
+def test_attention_is_saved_in_each_format_of_a_map(
+    command: Callable, folder: Callable, tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    assert command("attention", folder("sequence-classification"), TEXT, "--out", str(path)).code == 0
+    model = visualizer(folder("sequence-classification"))
+    expected = model.compute_attention(TEXT).save(tmp_path / f"b.{suffix}").read_text("utf-8")
+    assert suffix == "html" or path.read_text("utf-8") == expected
+    assert path.stat().st_size
+
+
+def test_the_warning_of_an_integral_names_a_command_that_works(command: Callable, folder: Callable) -> None:
+    rough = ("--method", "integrated_gradients", "--set", "nodes=1", "--set", "max_nodes=1")
+    model, shown = folder("sequence-classification"), ("--no-evaluate", "--json")
+    report = the_report(command("explain", model, TEXT, *rough, "--set", "tolerance=0.000001", *shown))
+    (caution,) = (each for each in report.attributions[0].provenance.cautions if "max_nodes" in each)
+    options = caution.partition("max_nodes (")[2].partition(",")[0]
+    assert options == "--method integrated_gradients --set max_nodes=200"
+    assert "method=IntegratedGradients(max_nodes=200) in Python" in caution
+    again = the_report(command("explain", model, TEXT, *shlex.split(options), *shown))
+    assert again.attributions[0].parameters["max_nodes"] == 200
 
 
 def test_a_similarity_is_not_called_a_classifier(command: Callable, folder: Callable, tmp_path: Path) -> None:

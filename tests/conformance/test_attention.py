@@ -119,6 +119,6 @@ def test_a_model_without_attention_is_refused_by_name():
         visualizer.compute_attention("A wonderful film.")
     assert str(caught.value) == (
         "Models of type 'mamba' have no attention. "
-        "Use compute_saliency instead: its default method works for every model."
+        "Use compute_saliency (the command explain) instead: its default method works for every model."
     )
     assert visualizer.compute_saliency("A wonderful film.", method="saliency").scores.any()

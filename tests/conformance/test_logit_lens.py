@@ -12,7 +12,7 @@ from model_understanding import LogitLens, UnsupportedModelError
 REFUSED = {
     "bert-as-language-model": (
         "BertLMHeadModel is not causal: each prefix of a text has its own hidden states. "
-        "Use compute_saliency: it does not read inner layers through the head."
+        "Use compute_saliency (the command explain): it does not read inner layers through the head."
     )
 }
 

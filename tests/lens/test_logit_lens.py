@@ -15,7 +15,7 @@ from model_understanding.lens import replay
 from model_understanding.lens.logit_lens import read_layers
 from model_understanding.model.causality import is_causal
 
-HINT = "Use compute_saliency: it does not read inner layers through the head."
+HINT = "Use compute_saliency (the command explain): it does not read inner layers through the head."
 # Where each model keeps its last norm, and what it does to the head's output: written down by hand.
 NORMS = {
     "gpt2": "transformer.ln_f", "llama": "model.norm", "mistral": "model.norm", "qwen2": "model.norm",
@@ -369,5 +369,6 @@ def test_classes_that_are_no_alternatives_are_refused(changes, kind):
         ModelVisualizer(model=model, tokenizer=tiny_models.tokenizer_of("bert")).compute_logit_lens(PROBE)
     assert str(caught.value) == (
         "The logit lens needs one distribution over the classes, and BertForSequenceClassification is a "
-        f"{kind} model. Use compute_saliency or compute_attention."
+        f"{kind} model. Use compute_saliency or compute_attention (the commands explain and "
+        "attention)."
     )

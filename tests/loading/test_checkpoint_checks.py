@@ -13,7 +13,13 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from model_understanding import GenerativeModelVisualizer, LoadingError, ModelVisualizer, UnsafeModelError
+from model_understanding import (
+    GenerativeModelVisualizer,
+    LoadingError,
+    ModelVisualizer,
+    UnsafeModelError,
+    visualizer,
+)
 from model_understanding.loading import LoadingOptions, detect_task
 
 from .checkpoints import configure, refusal
@@ -351,3 +357,11 @@ def test_an_index_that_points_outside_its_folder_is_no_matter_of_pickles(bert):
     assert refusal(UnsafeModelError, bert) == (
         f"'{bert}' refers to weights outside its own folder: '../../etc/passwd'. Do not load this checkpoint."
     )
+
+
+@pytest.mark.parametrize("options", [{}, {"task": "sentence-similarity"}, {"pooling": "mean"}])
+@pytest.mark.parametrize("name", ["/no/such/folder", "./no-such-folder"])
+def test_a_missing_folder_is_named_whatever_kind_is_looked_for(name, options):
+    with pytest.raises(LoadingError) as refused:
+        visualizer(name, **options)
+    assert str(refused.value) == f"The folder '{name}' does not exist. {SEE_PATH}"

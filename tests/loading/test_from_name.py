@@ -108,8 +108,9 @@ def test_the_task_of_a_checkpoint(saved, bert):
             detect_task(str(bert), options)
         assert str(caught.value).startswith(
             f"Cannot determine the task of '{bert}': its config names no architecture with a head. "
-            "Pass task=… (--task): one of sequence-classification, causal-lm, "
+            "To compare two texts by it, pass pooling='mean' (--pooling mean"
         )
+        assert "sentence-similarity, zero-shot-classification, reranking" in caught.value.hint
 
 
 def test_a_demo_model_of_another_task():

@@ -16,6 +16,7 @@ from model_understanding.paths.baselines import (
     movable_tokens,
 )
 from model_understanding.paths.integration import Line, cautions_of, check_nodes, integrate
+from model_understanding.registry import setting_of
 from model_understanding.text.encoding import Encoding
 
 
@@ -98,5 +99,11 @@ class IntegratedGradients:
             outputs=np.stack([text[0].end for text in texts]),
             baseline_outputs=np.stack([np.mean([i.start for i in text], axis=0) for text in texts]),
             gaps=np.stack([np.mean([i.gaps for i in text], axis=0) for text in texts]),
-            cautions=cautions_of(encoding, targets, texts, self.tolerance),
+            cautions=cautions_of(
+                encoding,
+                targets,
+                texts,
+                self.tolerance,
+                setting_of(self.name, max_nodes=max(200, 4 * self.max_nodes)),
+            ),
         )

@@ -21,7 +21,7 @@ from model_understanding.passes.runner import Runner
 from model_understanding.paths.baselines import baseline_cautions, recorded_baseline
 from model_understanding.paths.integration import short_description
 from model_understanding.perturbation.token_removal import replacement_cautions, resolved_replacement
-from model_understanding.registry import METHODS
+from model_understanding.registry import METHODS, setting_of
 from model_understanding.results import Attribution, Failure, Provenance, Target
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
@@ -267,10 +267,14 @@ def _gap_caution(attribution: Attribution) -> str:
         which = f" ({name})"
     else:
         which = f" for {int((gaps > LARGE_GAP).sum())} of {len(gaps)} targets (largest: {name})"
-    if "max_nodes" in attribution.parameters:
-        hint = " Increase max_nodes or lower tolerance."
-    else:
-        hint = " Increase samples." if "samples" in attribution.parameters else ""
+    method, parameters = attribution.method, attribution.parameters
+    hint = ""
+    if "max_nodes" in parameters:  # within the tolerance, else the method has a warning of its own
+        hint = (
+            f" Lower the tolerance: {setting_of(method, tolerance=min(0.01, parameters['tolerance'] / 10))}."
+        )
+    elif "samples" in parameters:
+        hint = f" Increase samples: {setting_of(method, samples=4 * parameters['samples'])}."
     sums = f"the scores sum to {total:.3g}, but the target changes by {change:.3g}".replace("-", "−")
     return (
         f"Completeness gap of {100 * gaps[worst]:.1f} %{which}: {sums} from the baseline to the text.{hint}"

@@ -20,6 +20,7 @@ from model_understanding.paths.baselines import (
     movable_tokens,
 )
 from model_understanding.paths.integration import Integral, Line, cautions_of, check_nodes, integrate
+from model_understanding.registry import setting_of
 from model_understanding.text.encoding import Encoding
 from model_understanding.tokens import Tokens
 
@@ -107,7 +108,13 @@ class SequentialIntegratedGradients:
         return Scores(
             scores=np.stack([np.sum([i.scores for i in text], axis=0) / len(names) for text in texts]),
             outputs=np.stack([text[0].end for text in texts]),
-            cautions=cautions_of(encoding, targets, texts, self.tolerance),
+            cautions=cautions_of(
+                encoding,
+                targets,
+                texts,
+                self.tolerance,
+                setting_of(self.name, max_nodes=max(200, 4 * self.max_nodes)),
+            ),
         )
 
     def _units(self, tokens: Tokens, movable: Bool[Tensor, " tokens"]) -> list[Bool[Tensor, " tokens"]]:

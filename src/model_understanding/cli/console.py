@@ -194,6 +194,15 @@ def _usage_message(error: Any) -> tuple[str, str]:
     if type(error).__name__ == "NoSuchOption":
         options = [name for parameter in context.command.params for name in parameter.opts]
         hint = f"{see_help} Put -- before a text that begins with a dash."
+        others = getattr(context.parent and context.parent.command, "commands", {})
+        takers = [
+            name
+            for name, command in others.items()
+            if any(error.option_name in parameter.opts for parameter in command.params)
+        ]
+        if takers:
+            named = f"{error.option_name} is an option of {' and '.join(takers)}, not of {context.info_name}."
+            return f"Unknown option {error.option_name}.", f"{named} {see_help}"
         return f"Unknown option {error.option_name}.", _did_you_mean(error.option_name, options, hint)
     commands = getattr(context.command, "commands", {})
     if message.startswith("No such command") and message.count("'") >= 2:

@@ -165,7 +165,8 @@ class InputOptions:
     continuation: Annotated[
         str | None,
         _given(
-            help="Continuation of the prompt, or output of an encoder–decoder; generated if left out.",
+            help="Continuation of the prompt, or output of an encoder–decoder. If left out, explain, "
+            "evaluate and attention generate it.",
             panel=LANGUAGE_MODELS,
         ),
     ] = None

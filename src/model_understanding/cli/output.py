@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from model_understanding.head_scores.protocol import HeadScoreMethod
     from model_understanding.results import AttentionMap, Estimate, Failure, LogitLens, Report
 
-ATTENTION_SUFFIXES = (*FIGURE_SUFFIXES, ".json", ".npz")
+ATTENTION_SUFFIXES = (".html", *FIGURE_SUFFIXES, ".json", ".csv", ".npz")
 LENS_SUFFIXES = (*FIGURE_SUFFIXES, ".json", ".csv")
 
 

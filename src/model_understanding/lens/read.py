@@ -96,7 +96,7 @@ def lens_of_classes(model: Model, encoding: Encoding, top: int = TOP) -> LogitLe
         kind = problem_of(model.config).replace("_", "-")
         raise UnsupportedModelError(
             f"The logit lens needs one distribution over the classes, and {model.name} is a {kind} model.",
-            hint="Use compute_saliency or compute_attention.",
+            hint="Use compute_saliency or compute_attention (the commands explain and attention).",
         )
     readings = read_layers(model, encoding, positions=None, tracked=[-1], top=top)
     labels = dict(enumerate(labels_of(model.config)))

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from model_understanding.errors import UnsupportedModelError
 
-HINT = "Use compute_saliency: it does not read inner layers through the head."
+HINT = "Use compute_saliency (the command explain): it does not read inner layers through the head."
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,18 +67,11 @@ def refuse_unusable_folder(checkpoint: str) -> None:
     Raises:
         LoadingError: It is a path and contains no model.
     """
+    refuse_missing_folder(checkpoint)
     folder = Path(checkpoint)
-    if not checkpoint.strip():
-        raise LoadingError("The model name is empty.", hint="Pass a model name, a folder or a loaded model.")
     if folder.is_file():
         raise LoadingError(
             f"{checkpoint!r} is a file, not a model folder.", hint="Pass the folder that contains it."
-        )
-    is_path = checkpoint.startswith((".", "/", "~")) or "\\" in checkpoint or checkpoint.count("/") > 1
-    if is_path and not folder.exists():
-        raise LoadingError(
-            f"The folder {checkpoint!r} does not exist.",
-            hint="Check the path, or pass the name of a model on the Hugging Face Hub.",
         )
     files = list(folder.iterdir()) if folder.is_dir() else []
     is_safe = any(path.suffix == ".safetensors" for path in files)
@@ -90,6 +83,25 @@ def refuse_unusable_folder(checkpoint: str) -> None:
         raise LoadingError(
             f"{checkpoint!r} contains an adapter, which would be ignored.",
             hint="Merge it into its base model and save that, or pass the model with its adapter as model=….",
+        )
+
+
+def refuse_missing_folder(checkpoint: str) -> None:
+    """Refuse an empty name, and a path that does not exist.
+
+    Args:
+        checkpoint: The hub id or folder.
+
+    Raises:
+        LoadingError: It is neither.
+    """
+    if not checkpoint.strip():
+        raise LoadingError("The model name is empty.", hint="Pass a model name, a folder or a loaded model.")
+    is_path = checkpoint.startswith((".", "/", "~")) or "\\" in checkpoint or checkpoint.count("/") > 1
+    if is_path and not Path(checkpoint).exists():
+        raise LoadingError(
+            f"The folder {checkpoint!r} does not exist.",
+            hint="Check the path, or pass the name of a model on the Hugging Face Hub.",
         )
 
 

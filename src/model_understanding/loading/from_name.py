@@ -21,7 +21,7 @@ from model_understanding.loading.supported import (
     task_of_architecture,
 )
 from model_understanding.loading.text_encoder import load_text_encoder
-from model_understanding.targets.names import CAUSAL_LM, MASKED_LM, SIMILARITY, TASKS
+from model_understanding.targets.names import CAUSAL_LM, KINDS, MASKED_LM, SIMILARITY
 
 
 def load_by_name(name: str, tokenizer: Any, task: str, options: LoadingOptions) -> LoadedModel:
@@ -115,8 +115,9 @@ def detect_task(name: str, options: LoadingOptions) -> str:
             return MASKED_LM
     raise InputError(
         f"Cannot determine the task of {name!r}: its config names no architecture with a head.",
-        hint=f"Pass task=… (--task): one of {', '.join(TASKS)}; or pooling='mean' (--pooling mean) for the "
-        "similarity of texts.",
+        hint="To compare two texts by it, pass pooling='mean' (--pooling mean, or another that it was "
+        f"trained with). Else pass task=… (--task), one of {', '.join(KINDS)}: all but {SIMILARITY} need a "
+        "head, which starts untrained.",
     )
 
 

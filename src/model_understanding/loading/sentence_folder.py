@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers.utils.hub import cached_file
 
 from model_understanding.errors import InputError, LoadingError, UnsafeModelError
+from model_understanding.loading.checkpoint_checks import refuse_missing_folder
 from model_understanding.loading.options import LoadingOptions
 from model_understanding.loading.sentence_encoder import (
     POOLING_MODES,
@@ -167,6 +168,7 @@ class _Reader:
     """
 
     def __init__(self, checkpoint: str, options: LoadingOptions) -> None:
+        refuse_missing_folder(checkpoint)
         self.checkpoint = checkpoint
         self.allows_pickle = options.allow_pickle
         given = {

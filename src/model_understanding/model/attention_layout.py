@@ -14,7 +14,7 @@ from model_understanding.model.model import Model
 from model_understanding.model.settings import by_layer
 from model_understanding.text.encoding import Encoding
 
-_HINT = "Use compute_saliency instead: its default method works for every model."
+_HINT = "Use compute_saliency (the command explain) instead: its default method works for every model."
 _METHOD_HINT = "Use a method that does not read attention, such as leave_one_out or saliency."
 _LOAD_HINT = "Load the model with attn_implementation='sdpa' or 'eager'."
 _MEASURED = "attention_layouts"
@@ -286,7 +286,11 @@ def attention_layout(model: Model, stack: Stack | None = None) -> AttentionLayou
     if stack is not None:
         others = [name for name, other in known_layouts(model).items() if name is not None and other.layers]
         reasons = "; ".join(dict.fromkeys(why for _, why in layout.unreadable)) or "no softmax was found"
-        hint = f"Use stack={others[0]!r}, which can be read, or compute_saliency." if others else _HINT
+        hint = (
+            f"Use stack={others[0]!r}, which can be read, or compute_saliency (the command explain)."
+            if others
+            else _HINT
+        )
         raise UnsupportedModelError(
             f"Could not read {STACK_NAMES[stack]} of {model.name} exactly: {reasons}.", hint=hint
         )

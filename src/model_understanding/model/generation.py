@@ -100,8 +100,9 @@ def decoder_start_ids(model: Model) -> tuple[int, ...]:
         if not is_named and not is_set and tokenizer.tgt_lang is None:
             raise InputError(
                 f"{model.name} starts its output with a token for the language, and none is named.",
-                hint="Pass target_language=…, one of "
-                f"{listed(languages_of(tokenizer))}; and source_language=… for the source.",
+                hint="Pass target_language=… (--target-language), one of "
+                f"{listed(languages_of(tokenizer))}; and source_language=… (--source-language) for the "
+                "source.",
             )
         if moves_end:
             start = after[-1] if is_named or start is None else start

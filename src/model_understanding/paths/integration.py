@@ -269,6 +269,7 @@ def cautions_of(
     targets: Targets,
     integrals: Sequence[Sequence[Integral]],
     tolerance: float,
+    setting: str = "",
 ) -> tuple[tuple[str, ...], ...]:
     """Return a warning for each text with lines that did not converge, and log it.
 
@@ -279,6 +280,7 @@ def cautions_of(
         targets: What was explained, as for ``integrate``.
         integrals: The integrals of each text's lines.
         tolerance: The relative gap that was requested.
+        setting: How to set ``max_nodes``, for the warning.
 
     Returns:
         The warnings of each text.
@@ -302,7 +304,7 @@ def cautions_of(
         caution = (
             f"The integral did not converge{where}: after {worst.nodes} nodes, {subject} "
             f"{100 * gaps.max():.1f} % of the target's change ({name}tolerance: {100 * tolerance:.1f} %). "
-            "Increase max_nodes or choose another baseline."
+            f"Increase max_nodes{setting and f' ({setting})'} or choose another baseline."
         )
         cautions.append((caution,))
         if not is_dry_run():

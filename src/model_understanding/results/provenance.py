@@ -20,7 +20,7 @@ class Provenance(JsonResult):
     Args:
         model: Hub ID, the name of a folder or file, or the class of a loaded model. A path is shortened to
             its name: a page that is passed on says nothing about its author's disk.
-        task: ``sequence-classification`` or ``causal-lm``.
+        task: What the model is explained as, such as ``sequence-classification`` or ``reranking``.
         architecture: The model's class.
         tokenizer: The tokenizer's class.
         revision: Commit of the checkpoint, if known.

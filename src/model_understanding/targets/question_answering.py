@@ -24,8 +24,8 @@ ENDS = {"start": (0,), "end": (1,)}
 """The rows of the logits that a single end of an answer is read from."""
 _BOTH = (0, 1)
 _ALLOWED = (
-    "Pass a text of the context, (first, last) positions of tokens, 'start' or 'end' of the answer, "
-    "'no answer', or 'all' spans that predict lists."
+    "Pass a text of the context, (first, last) positions of tokens (--target 3-5), 'start' or 'end' of the "
+    "answer, 'no answer', or 'all' for every span that predict returns."
 )
 _POSITIONS = re.compile(r"(\d+)(?:\s*[,:–-]\s*(\d+))?")  # the command line knows only strings
 

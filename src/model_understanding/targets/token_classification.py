@@ -22,8 +22,8 @@ TagTarget = int | str | range | tuple[Place, ClassName]
 """An entity by index, text or label; a span of tokens; or a label somewhere."""
 _LONGEST_TEXT = 40
 _HINT = (
-    "Pass an entity's index, text or label, a place and a label such as (3, 'B-PER') or 'Paris=LOC', a range "
-    "of tokens, or 'all'."
+    "Pass an entity's index, text or label, a place and a label such as (3, 'B-PER') or 'Paris=LOC' "
+    "(--target Paris=LOC), a range of tokens, or 'all'."
 )
 
 

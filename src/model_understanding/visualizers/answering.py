@@ -897,7 +897,7 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
         """Return what each layer would answer."""
         raise UnsupportedModelError(
             f"A logit lens reads one distribution over answers at each layer, and {self.without_lens}.",
-            hint="Use compute_saliency or compute_attention.",
+            hint="Use compute_saliency or compute_attention (the commands explain and attention).",
         )
 
     def _report(self, answer: AnswerT) -> Report:

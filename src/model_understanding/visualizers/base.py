@@ -1,7 +1,8 @@
 """What the two visualizers of a loaded model share: loading, plotting, and assessing attributions."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -32,6 +33,8 @@ class Visualizer(PlotsSaliency):
     """Base of ``ModelVisualizer`` and ``GenerativeModelVisualizer``."""
 
     task: str
+    use: ClassVar[str | None] = None
+    """What a model of the task is used for, where that is something else."""
 
     @explanation()
     def __init__(
@@ -262,9 +265,10 @@ class Visualizer(PlotsSaliency):
 
     def _open(self, name_or_model: Any, model: Any, tokenizer: Any, options: LoadingOptions) -> None:
         """Load the model, and check that it can be explained."""
-        self.runner = Runner(
-            load(name_or_model, model=model, tokenizer=tokenizer, task=self.task, options=options)
-        )
+        loaded = load(name_or_model, model=model, tokenizer=tokenizer, task=self.task, options=options)
+        if self.use is not None:
+            loaded = replace(loaded, provenance=replace(loaded.provenance, task=self.use))
+        self.runner = Runner(loaded)
         self._check_model()
 
     def _check_model(self) -> None:

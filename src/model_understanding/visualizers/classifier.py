@@ -1,11 +1,12 @@
 """ModelVisualizer: explains sequence classifiers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
+from model_understanding.errors import InputError
 from model_understanding.lens.read import lens_of_classes
 from model_understanding.passes.predicted_targets import MakeTarget
 from model_understanding.results import LogitLens, Prediction, Target
@@ -52,6 +53,7 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
     task = SEQUENCE_CLASSIFICATION
 
     def _encode(self, text: Any) -> Encoding:
+        _refuse_choices(text)
         return self.runner.model.encode(*tokenized(self.tokenizer, text))
 
     def _answers(self, encodings: Sequence[Encoding]) -> Sequence[Prediction]:
@@ -87,3 +89,16 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
 
     def _lens(self, encoding: Encoding, top: int) -> LogitLens:
         return lens_of_classes(self.runner.model, encoding, top)
+
+
+def _refuse_choices(text: Any) -> None:
+    """Raise InputError for a text with several others, which is the input of a reranker or of zero-shot."""
+    parts = tuple(text.values()) if isinstance(text, Mapping) else text
+    is_pair = isinstance(parts, tuple) and len(parts) == 2 and isinstance(parts[0], str)
+    if is_pair and isinstance(parts[1], list | tuple) and not isinstance(parts[1], Words):
+        raise InputError(
+            "The input is one text with several others. A classifier reads a text, or a pair of texts.",
+            hint='For documents to rank, pass task="reranking" to visualizer, or use RerankerVisualizer '
+            '(--document). For labels, pass task="zero-shot-classification", or use '
+            "ZeroShotClassificationVisualizer (--label). For pairs, pass [(text, other), …].",
+        )

@@ -14,7 +14,7 @@ from model_understanding.results import Choices, Target
 from model_understanding.results.target import QUANTITIES, Quantity
 from model_understanding.statistics import sigmoid
 from model_understanding.targets.classification import class_index, labels_of
-from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
+from model_understanding.targets.names import RERANKING, SEQUENCE_CLASSIFICATION
 from model_understanding.text.encoding import Encoding
 from model_understanding.visualizers.choosing import ChoosingVisualizer, Compared, Question
 
@@ -52,6 +52,7 @@ class RerankerVisualizer(ChoosingVisualizer[Question]):
     """
 
     task = SEQUENCE_CLASSIFICATION
+    use = RERANKING
     kind = "document"
     without_lens = "the output for a query and one document is a single score"
     keys = ("query", "documents")

@@ -14,7 +14,7 @@ from model_understanding.results.target import QUANTITIES, Quantity
 from model_understanding.statistics import sigmoid, softmax
 from model_understanding.targets.choices import hypothesis_target
 from model_understanding.targets.classification import labels_of
-from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
+from model_understanding.targets.names import SEQUENCE_CLASSIFICATION, ZERO_SHOT_CLASSIFICATION
 from model_understanding.text.encoding import Encoding
 from model_understanding.visualizers.choosing import ChoosingVisualizer, Compared, Question
 
@@ -48,6 +48,7 @@ class ZeroShotClassificationVisualizer(ChoosingVisualizer[str | Question]):
     """
 
     task = SEQUENCE_CLASSIFICATION
+    use = ZERO_SHOT_CLASSIFICATION
     kind = "label"
     keys = ("text", "labels")
 
