@@ -587,8 +587,8 @@ def _cautions_about_equal_texts(kind: str) -> tuple[str, ...]:
     if kind == "dot":
         return ()
     return (
-        f"Both texts are the same for the model, so their {kind} is at its maximum, where gradients vanish: "
-        "scores of gradient methods are rounding errors here. Removals show what each word adds.",
+        f"Both texts are the same for the model, so their similarity ({kind}) is at its maximum, where "
+        "gradients vanish: scores of gradient methods are rounding errors. Removals show what a word adds.",
     )
 
 
