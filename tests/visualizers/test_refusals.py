@@ -152,6 +152,8 @@ def test_no_word_of_several_tokens_for_one_mask():
         ("seq2seq-lm", None, "A text must be a string. Got NoneType", "a string, chat messages or token ids"),
         ("causal-lm", 3.5, "A text must be a string. Got float", "a string, chat messages or token ids"),
         ("sequence-classification", None, "A text must be a string", "a string, or a (text, pair) tuple"),
+        ("sequence-classification", ("a", None), "A text must be a string. Got None", "both strings"),
+        ("reranking", ("a", {"x": 1}), "The documents must be one text or more. Got {'x': 1}", "(query, ["),
         ("masked-lm", 3, "A text must be a string", ""),
     ],
 )

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from model_understanding.checks import index_in, is_whole
+from model_understanding.checks import index_in, is_whole, one_of
 from model_understanding.errors import InputError
 from model_understanding.results import Target
-from model_understanding.results.target import Quantity
+from model_understanding.results.target import QUANTITIES, Quantity
 from model_understanding.targets.classification import OutputActivation
 from model_understanding.targets.names import MULTIPLE_CHOICE, SEQUENCE_CLASSIFICATION
 
@@ -115,7 +115,7 @@ def _own_probabilities(classes: int, activation: OutputActivation) -> str:
 
 
 def _only_logit(quantity: Quantity, what: str) -> None:
-    if quantity != "logit":
+    if one_of(quantity, "quantity", QUANTITIES) != "logit":
         raise InputError(
             f"quantity={quantity!r} is not possible: the probability of a {what} depends on all of them, and "
             "the model reads each by itself.",

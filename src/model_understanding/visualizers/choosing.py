@@ -90,8 +90,9 @@ class ChoosingVisualizer(AnsweringVisualizer[QuestionT, ChoiceName, Choices]):
             text = (text[first], text[second])
         if not isinstance(text, tuple) or len(text) != 2 or not isinstance(text[0], str):
             raise InputError(f"The input is no {first} with {second}: {str(text)[:60]!r}.", hint=hint)
-        question, choices = text
-        if isinstance(choices, str) or not isinstance(choices, Iterable):
+        question: str = text[0]
+        choices: Any = text[1]
+        if isinstance(choices, str | Mapping) or not isinstance(choices, Iterable):
             choices = (choices,)
         choices = tuple(choices)
         if not choices or not all(isinstance(choice, str) for choice in choices):

@@ -13,7 +13,7 @@ from model_understanding.results import Failure, Report
 from model_understanding.show.progress import progress_bar
 from model_understanding.text.chat import is_chat
 from model_understanding.text.ids import ids_in
-from model_understanding.text.tokenization import tokenize
+from model_understanding.text.tokenization import check_text, tokenize
 from model_understanding.text.words import Words, words_or_text
 from model_understanding.tokens import Tokens
 
@@ -69,7 +69,9 @@ def tokenized(tokenizer: Any, text: Any) -> tuple[Tokens, dict[str, list[int]]]:
         raise InputError(
             f"A pair is a tuple of two texts. Got {len(text)}.", hint="Pass (text, pair), or a list."
         )
-    return tokenize(tokenizer, words_or_text(text[0]), words_or_text(text[1]))
+    first, second = map(words_or_text, text)
+    check_text(second, "(text, pair), both strings")  # None would be no pair at all
+    return tokenize(tokenizer, first, second)
 
 
 def in_chunks(texts: Any, *, pairs: bool = False) -> Iterator[list[Any]]:

@@ -67,9 +67,8 @@ class TokenClassificationVisualizer(AnsweringVisualizer[TaggedText, TagTarget, T
         **options: Any,
     ) -> None:
         given = options.get("model") if name_or_model is None else name_or_model
-        is_pipeline = hasattr(given, "_postprocess_params")  # whose default joins nothing
-        settings = given._postprocess_params if is_pipeline else {}
-        strategy = settings.get("aggregation_strategy", "none" if is_pipeline else "simple")
+        settings: Any = getattr(given, "_postprocess_params", {"aggregation_strategy": "simple"})
+        strategy = settings.get("aggregation_strategy", "none")  # a pipeline joins nothing by default
         chosen = getattr(strategy, "value", strategy) if aggregation is None else aggregation
         ignored = settings.get("ignore_labels", OUTSIDE) if ignore_labels is None else ignore_labels
         self.aggregation: Any = one_of(chosen, "aggregation", AGGREGATIONS)
