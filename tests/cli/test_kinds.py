@@ -176,7 +176,7 @@ def test_attention_and_estimates(command: Callable, folder: Callable, task: str)
     outcome = command("attention", folder(task), text, *options, "--json")
     assert outcome.code == 0, outcome.err
     maps = [json.loads(line) for line in outcome.out.splitlines()]
-    assert [each["map"] for each in maps] == ["raw"] * (2 if task == "sentence-similarity" else 1)
+    assert [each["map"] for each in maps] == ["raw"]
 
 
 @pytest.mark.parametrize("task", GIVEN)

@@ -102,7 +102,7 @@ def test_pooling_at_the_wrong_place_is_seen(name, monkeypatch):
     monkeypatch.setattr(
         models.Model,
         "forward",
-        lambda self, encoding, _=0: forward(self, encoding.prefix(encoding.ids.shape[1] - 1)),
+        lambda self, encoding, _=0, **__: forward(self, encoding.prefix(encoding.ids.shape[1] - 1)),
     )
     with pytest.raises(UnsupportedModelError):  # seen where lookups are measured
         gradients_agree(name)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
 from model_understanding.errors import InputError
 from model_understanding.loading.options import LoadingOptions, resolve_device, resolve_dtype
@@ -85,7 +85,8 @@ def is_of_task(architecture: str, config: Any, task: str) -> bool:
         config: Its config.
         task: The task.
     """
-    fills_masks = task == MASKED_LM and architecture in MODEL_FOR_MASKED_LM_MAPPING_NAMES.values()
+    classes: Any = MODEL_FOR_MASKED_LM_MAPPING._model_mapping
+    fills_masks = task == MASKED_LM and architecture in classes.values()
     return fills_masks or task_of_architecture(architecture, config) == task
 
 
@@ -96,7 +97,7 @@ def has_masked_head(architecture: str, config: Any) -> bool:
         architecture: The name of the class, such as ``BertForPreTraining``.
         config: Its config.
     """
-    is_masked = getattr(config, "model_type", None) in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    is_masked = type(config) in MODEL_FOR_MASKED_LM_MAPPING
     return architecture.endswith("ForPreTraining") and is_masked
 
 

@@ -103,9 +103,10 @@ def _attention(
     """Return ``Attention`` of the payload's schema, without its sinks."""
     rows, keys = tables.axis(attention.rows, attention), tables.axis(attention.keys, attention)
     side = side_of(report, attention)
+    name = attention_name(attention, with_reduction=False)  # the page says itself what it shows of a map
     return {
         "map": f"{attention_kind(attention)}, {side}" if side else attention_kind(attention),
-        "name": f"{attention_name(attention)} in the {side}" if side else attention_name(attention),
+        "name": f"{name} in the {side}" if side else name,
         "stack": attention.stack or "",
         "queryName": side_names(attention)[0],
         "keyName": side_names(attention)[1],

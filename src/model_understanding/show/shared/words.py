@@ -256,10 +256,11 @@ def attention_title(attention: AttentionMap, layer: int | None = None, head: int
     return f"{attention_name(attention)}: {plane_name(attention, layer, head)}"
 
 
-def attention_name(attention: AttentionMap) -> str:
+def attention_name(attention: AttentionMap, *, with_reduction: bool = True) -> str:
     """Return the name of a map, as in ``Attention (rollout)``, with its reduction if there is one."""
     name = "" if attention.map == "raw" else f" ({printable(attention.map, 40)})"
-    kept = "" if attention.keep == "rows" else f", {printable(attention.keep.replace(':', ' '), 30)}"
+    is_whole = attention.keep == "rows" or not with_reduction
+    kept = "" if is_whole else f", {printable(attention.keep.replace(':', ' '), 30)}"
     return f"{stack_name(attention.stack).capitalize()}{name}{kept}"
 
 
