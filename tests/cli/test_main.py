@@ -76,7 +76,7 @@ def test_version(command: Callable) -> None:
         (
             ("attention", "m", "t", "--out", "weights"),
             "error: Cannot save 'weights': the file name has no suffix.\n"
-            "hint: Use one of .png, .svg, .pdf, .json, .npz.\n",
+            "hint: Use one of .html, .png, .svg, .pdf, .json, .csv, .npz.\n",
         ),
         (
             ("attention", "m", "t", "--layer", "last"),
