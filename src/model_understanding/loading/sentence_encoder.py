@@ -148,14 +148,17 @@ class SentenceEncoder(nn.Module):
             layer(features)
         return features[SENTENCE_EMBEDDING]
 
-    def _embed_distinct(self, *inputs: Tensor | None) -> Float[Tensor, "batch embedding"]:
+    def _embed_distinct(self, ids: Tensor, *others: Tensor | None) -> Float[Tensor, "batch embedding"]:
         """Return the embeddings of texts, each distinct row of the inputs encoded once."""
-        given = [values for values in inputs if values is not None]
+        given = [ids, *(values for values in others if values is not None)]
         rows, row_of = torch.unique(torch.cat(given, dim=1), dim=0, return_inverse=True)
-        if len(rows) == len(given[0]):
-            return self.embed(*inputs)
-        parts = iter(rows.split([values.shape[1] for values in given], dim=1))
-        return self.embed(*(None if values is None else next(parts) for values in inputs))[row_of]
+        if len(rows) == len(ids):
+            return self.embed(ids, *others)
+        distinct, *parts = rows.split([values.shape[1] for values in given], dim=1)
+        remaining = iter(parts)
+        return self.embed(distinct, *(None if values is None else next(remaining) for values in others))[
+            row_of
+        ]
 
 
 class Pooling(nn.Module):

@@ -274,9 +274,9 @@ def _as_declared(value: Any, hint: Any, name: str) -> Any:
     if origin in (Union, UnionType):
         if value is None and type(None) in parts:
             return None
-        named = value["type"] if _is_result(value) else None
+        named = _TYPES[value["type"]] if isinstance(value, dict) and _is_result(value) else None
         declared = [part for part in parts if part is not type(None)]
-        (first, *others) = [part for part in declared if part is _TYPES.get(named)] or declared
+        (first, *others) = [part for part in declared if part is named] or declared
         return value if type(value) in others and _is_finite(value) else _as_declared(value, first, name)
     if origin is tuple and isinstance(value, list):
         return tuple(_as_declared(item, parts[0], name) for item in value)
