@@ -207,7 +207,7 @@ def test_a_document_is_named_by_its_text_or_place():
         (lambda v: v.rank(QUERY, []), "The documents must be one text or more."),
         (lambda v: v.rank(QUERY, [3]), "The documents must be one text or more."),
         (lambda v: v.predict(QUERY), "The input is no query with documents"),
-        (lambda v: v.rank(QUERY, ["a", ""]), "The text is empty."),
+        (lambda v: v.rank(QUERY, ["a", ""]), "One of the documents is empty: documents[1]."),
         (
             lambda v: v.compute_saliency((QUERY, DOCUMENTS), quantity="prob"),
             "A reranker with one output has no 'prob'",

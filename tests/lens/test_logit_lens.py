@@ -214,7 +214,7 @@ def test_the_model_keeps_no_trace():
 
     assert hooks() == []
     broken = model.model.norm.register_forward_hook(lambda *_: (_ for _ in ()).throw(KeyError("broken")))
-    with pytest.raises(InputError, match="KeyError: .broken."):
+    with pytest.raises(InputError, match="KeyError"):
         visualizer.compute_logit_lens(PROBE)
     broken.remove()
     assert hooks() == []
