@@ -1,0 +1,302 @@
+"""What a run over a data set says about the model: words, shortcuts, and where it is wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowExample:
+    """A row of a run, as far as a summary shows it.
+
+    Args:
+        row: Its place in the input, from 0.
+        id: Its id.
+        text: The text.
+        pair: The second text of a pair.
+        label: The right class, if the data has one.
+        prediction: The model's answer.
+        probability: The probability of the answer; ``None`` if the model has none.
+        words: The words.
+        word_offsets: Start and end of each word in its text, in characters.
+        word_segments: Which text each word is part of, 0 or 1.
+        word_scores: Score of each word.
+        verdict: How far to believe the scores, where it was measured.
+    """
+
+    row: int
+    id: str
+    text: str
+    pair: str | None = None
+    label: str | None = None
+    prediction: str | None = None
+    probability: float | None = None
+    words: tuple[str, ...] = ()
+    word_offsets: tuple[tuple[int, int], ...] = ()
+    word_segments: tuple[int, ...] = ()
+    word_scores: tuple[float, ...] = ()
+    verdict: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordEffect:
+    """What a word or phrase does to the model's answers, on average; a correlation, not a cause.
+
+    Args:
+        word: The word, in the way it is written most often; the words of a phrase with spaces between them.
+        label: The answer that it is about: only rows with this answer count. ``None`` for a language model.
+        effect: Mean of its scores, each of one occurrence; of a phrase, the sum of its words' scores.
+        interval: 95 % interval of ``effect``, from a bootstrap over rows.
+        spread: Standard deviation of its scores over occurrences: how much they depend on the other words.
+        count: Occurrences.
+        rows: Rows with it.
+        share: ``rows`` as a share of the rows with this answer.
+        label_precision: Share of all labeled rows with it whose right class is ``label``; ``None`` without
+            labels.
+        examples: Some rows with it, those where it matters most first.
+    """
+
+    word: str
+    label: str | None
+    effect: float
+    interval: tuple[float, float]
+    spread: float
+    count: int
+    rows: int
+    share: float
+    label_precision: float | None = None
+    examples: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSummary:
+    """The rows to which the model gives one answer.
+
+    Args:
+        label: The answer; ``None`` for a language model.
+        rows: Rows with this answer.
+        labeled: Rows with this right class; ``None`` without labels.
+        words: The words that matter most in them.
+        phrases: The phrases of two or three words whose effect is not that of one of their words.
+    """
+
+    label: str | None
+    rows: int
+    labeled: int | None = None
+    words: tuple[WordEffect, ...] = ()
+    phrases: tuple[WordEffect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """A histogram.
+
+    Args:
+        name: What is counted, such as ``tokens per row``.
+        edges: Ends of the bins, one more than there are bins.
+        counts: Rows in each bin.
+    """
+
+    name: str
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confusion:
+    """Right classes against answers.
+
+    Args:
+        labels: The classes; rows are right classes, columns are answers.
+        counts: Rows of the data set in each cell.
+        confidence: Mean probability of the answer in each cell; ``None`` where there is no row.
+    """
+
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    confidence: tuple[tuple[float | None, ...], ...]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of rows whose answer is right."""
+        total = sum(map(sum, self.counts))
+        return sum(row[index] for index, row in enumerate(self.counts)) / max(total, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustSample:
+    """How far the scores of a random sample of rows are to be believed.
+
+    Args:
+        rows: Rows in the sample.
+        verdicts: Rows by their verdict.
+        supported: Share of rows whose scores are supported.
+        interval: 95 % interval of ``supported`` (Wilson).
+        least: Rows of the sample whose scores are to be believed least, in order.
+    """
+
+    rows: int
+    verdicts: Mapping[str, int]
+    supported: float
+    interval: tuple[float, float]
+    least: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CausalEffect:
+    """What happens to the model's answers when a word is put into texts, beside control words.
+
+    Args:
+        trials: Texts changed.
+        flips: Of these, how many then get the candidate's class as their answer.
+        control_trials: Texts changed with control words.
+        control_flips: Of these, how many then get the candidate's class.
+        difference: Flip rate minus that of the control words.
+        interval: 95 % interval of ``difference``, from a bootstrap over texts.
+        shift: Mean change of the class's log-probability above that of the control words.
+        p_value: One-sided, for a flip rate no higher than that of the control words.
+        adjusted: ``p_value`` after Benjamini-Hochberg over all candidates.
+    """
+
+    trials: int
+    flips: int
+    control_trials: int
+    control_flips: int
+    difference: float
+    interval: tuple[float, float]
+    shift: float
+    p_value: float
+    adjusted: float
+
+    @property
+    def flip_rate(self) -> float:
+        """Share of changed texts that then get the candidate's class."""
+        return self.flips / max(self.trials, 1)
+
+    @property
+    def control_flip_rate(self) -> float:
+        """Share of texts changed with control words that then get the candidate's class."""
+        return self.control_flips / max(self.control_trials, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortcut:
+    """A word that may decide the answer by itself: what the scores say, and what inserting it does.
+
+    Args:
+        word: The correlational finding from which it is a candidate.
+        inserted: The word inserted at random places of rows of other classes.
+        swapped: The word put in the place of one of equal frequency; ``None`` if that was not possible.
+        controls: The control words, of about the same frequency.
+        confirmed: Whether the causal test is significant after the correction, and what it changes large
+            enough to matter.
+        examples: Rows whose answer the word changes.
+    """
+
+    word: WordEffect
+    inserted: CausalEffect
+    swapped: CausalEffect | None = None
+    controls: tuple[str, ...] = ()
+    confirmed: bool = False
+    examples: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorSlice:
+    """Rows that the model gets wrong, confidently, for what looks like one reason.
+
+    Args:
+        words: The words that name it: those that matter more in it than in rows that are right.
+        label: The right class.
+        prediction: The model's answer.
+        errors: Rows of the slice that are wrong.
+        size: All rows that are alike, right ones included.
+        precision: ``errors`` as a share of ``size``.
+        rows: Its wrong rows, the most typical first.
+    """
+
+    words: tuple[str, ...]
+    label: str
+    prediction: str
+    errors: int
+    size: int
+    precision: float
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSummary:
+    """What a run over a data set says about the model.
+
+    Args:
+        manifest: What was run.
+        rows: Rows of the run.
+        failed: Rows among them that were not explained.
+        errors: The most frequent reasons, with how many rows each.
+        answers: Words and phrases, for each answer.
+        distributions: Histograms of lengths, scores and confidence.
+        confusion: Right classes against answers; ``None`` without labels.
+        trust: Faithfulness of a random sample; ``None`` if it was not measured.
+        shortcuts: Candidates that were tested causally, the confirmed ones first; ``None`` if not tested.
+        slices: Groups of errors, the largest first; ``None`` if they were not looked for.
+        examples: Every row that is named above, by its place in the input.
+        notes: What could not be computed, and why, in sentences.
+    """
+
+    manifest: Mapping[str, Any]
+    rows: int
+    failed: int
+    errors: Mapping[str, int] = field(default_factory=dict)
+    answers: tuple[AnswerSummary, ...] = ()
+    distributions: tuple[Distribution, ...] = ()
+    confusion: Confusion | None = None
+    trust: TrustSample | None = None
+    shortcuts: tuple[Shortcut, ...] | None = None
+    slices: tuple[ErrorSlice, ...] | None = None
+    examples: Mapping[int, RowExample] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordChange:
+    """A word whose role differs between two runs.
+
+    Args:
+        label: The answer that it is about.
+        before: Its effect in the first run; ``None`` if it is not among the rows with this answer.
+        after: Its effect in the second.
+        difference: Effect in the second run minus that in the first, each in units of its run's mean
+            absolute word score, so that two models can be compared.
+        interval: 95 % interval of ``difference``.
+        adjusted: p-value of no difference after Benjamini-Hochberg over all words compared.
+    """
+
+    label: str | None
+    before: WordEffect | None
+    after: WordEffect | None
+    difference: float
+    interval: tuple[float, float]
+    adjusted: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetComparison:
+    """Two runs beside each other: two models on the same data, or one model on two data sets.
+
+    Args:
+        first: The first run.
+        second: The second run.
+        same_rows: Rows with the same text in both; 0 if the data differs.
+        changed_answers: Of these, rows with another answer.
+        words: The words that changed their role most.
+        examples: Rows with another answer, of the second run.
+        notes: What could not be compared, and why.
+    """
+
+    first: DatasetSummary
+    second: DatasetSummary
+    same_rows: int
+    changed_answers: int
+    words: tuple[WordChange, ...] = ()
+    examples: Mapping[int, RowExample] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
