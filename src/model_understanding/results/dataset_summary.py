@@ -241,6 +241,8 @@ class DatasetSummary:
         slices: Groups of errors, the largest first; ``None`` if they were not looked for.
         examples: Every row that is named above, by its place in the input.
         notes: What could not be computed, and why, in sentences.
+        signed: Whether scores below 0 oppose the answer, so that they are effects; else they are importances.
+        folder: The folder of the run, as the user named it.
     """
 
     manifest: Mapping[str, Any]
@@ -255,6 +257,8 @@ class DatasetSummary:
     slices: tuple[ErrorSlice, ...] | None = None
     examples: Mapping[int, RowExample] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    signed: bool = True
+    folder: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
