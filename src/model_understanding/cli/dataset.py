@@ -42,8 +42,8 @@ def dataset(
         str,
         typer.Argument(
             metavar="INPUT",
-            help="A .csv, .tsv, .jsonl or .parquet file, a folder of .parquet files, or a file with a text "
-            "per line.",
+            help="A .csv, .tsv, .jsonl or .parquet file, a folder of .parquet files, a file with a text per "
+            "line, or demo:reviews, 320 reviews that are part of this package.",
             show_default=False,
         ),
     ],

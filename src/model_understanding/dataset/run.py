@@ -107,8 +107,9 @@ def explain_dataset(
 
     Args:
         model: A name, a folder, a model or a pipeline, or the visualizer of one.
-        data: A file (CSV, TSV, JSON lines, Parquet, or a text per line), a folder of Parquet files, a data
-            set of ``datasets``, a table, or an iterable of texts, pairs or dictionaries.
+        data: A file (CSV, TSV, JSON lines, Parquet, or a text per line), a folder of Parquet files,
+            ``demo:reviews``, a data set of ``datasets``, a table, or an iterable of texts, pairs or
+            dictionaries.
         out: The folder; created if it does not exist.
         columns: Which columns are ``text``, ``pair``, ``label``, ``target``, ``continuation``, ``chat`` and
             ``id``; those left out are guessed from their names.

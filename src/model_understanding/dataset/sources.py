@@ -9,12 +9,15 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from model_understanding.errors import InputError, MissingExtraError
+
+EXAMPLES = {"demo:reviews": "reviews.csv"}
+"""Data sets that are part of this package, and their files."""
 
 _DELIMITED = {".csv": None, ".tsv": "\t", ".tab": "\t"}
 _JSON_LINES = frozenset({".jsonl", ".ndjson"})
@@ -61,12 +64,14 @@ def source_of(data: Any) -> Source:
     """Return a data set as a source of records.
 
     Args:
-        data: A path, a data set, a table or an iterable.
+        data: A path, ``demo:reviews``, a data set, a table or an iterable.
 
     Raises:
         InputError: It is none of these, or the file cannot be read as one.
         MissingExtraError: Reading it needs a package that is not installed.
     """
+    if isinstance(data, str) and data.startswith("demo:"):
+        return replace(_of_path(_example(data)), name=data)
     if isinstance(data, str | os.PathLike):
         return _of_path(Path(data).expanduser())
     kind = type(data).__name__
@@ -87,6 +92,16 @@ def source_of(data: Any) -> Source:
         lambda: _numbered(iter(data), "record"),
         lambda: len(data) if isinstance(data, Sized) else None,
     )
+
+
+def _example(name: str) -> Path:
+    """Return the file of a data set that is part of this package."""
+    if name not in EXAMPLES:
+        raise InputError(
+            f"Unknown example data {name!r}. Allowed: {', '.join(EXAMPLES)}.",
+            hint=f"Pass {next(iter(EXAMPLES))}, or the path of a file.",
+        )
+    return Path(__file__).parent / "examples" / EXAMPLES[name]
 
 
 def _of_path(path: Path) -> Source:
