@@ -1,10 +1,10 @@
-"""Softmax, sigmoid, rank correlations and top-k overlap of two lists of scores, quantiles of Student's t."""
+"""Softmax, sigmoid, rank correlations and top-k overlap of two lists of scores, intervals and p-values."""
 
 from math import cos, pi, sin, sqrt, tan
 from statistics import NormalDist
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 MAX_TOP = 5
 _MANY_DEGREES = 1000  # from here the normal distribution is as good: 1.962 and 1.960
@@ -146,6 +146,74 @@ def _probability_within(angle: float, degrees: int) -> float:
         term *= cos(angle) ** 2 * last / (last + 1)
     total *= sin(angle)
     return 2 / pi * (angle + total) if is_odd else total
+
+
+def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the confidence interval of a share, which also holds for few trials and for shares near 0 or 1.
+
+    Args:
+        successes: Trials that succeeded.
+        trials: All trials; none gives the whole range.
+        level: The confidence level.
+
+    Reference:
+        Wilson (1927), "Probable Inference, the Law of Succession, and Statistical Inference".
+
+    >>> [round(end, 3) for end in wilson_interval(10, 10)]
+    [0.722, 1.0]
+    """
+    if not trials:
+        return 0.0, 1.0
+    z, share = NormalDist().inv_cdf((1 + level) / 2), successes / trials
+    center = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    half = z / (1 + z**2 / trials) * sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    low = 0.0 if successes == 0 else center - half
+    return low, 1.0 if successes == trials else center + half
+
+
+def benjamini_hochberg(p_values: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
+    """Return p-values adjusted for the number of tests: those up to q have a false discovery rate of q.
+
+    Args:
+        p_values: One for each test.
+
+    Reference:
+        Benjamini & Hochberg (1995), "Controlling the False Discovery Rate".
+
+    >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03, 0.5])).round(3).tolist()
+    [0.04, 0.053, 0.053, 0.5]
+    """
+    order = np.argsort(p_values)
+    raised = np.asarray(p_values, dtype=np.float64)[order] * len(order) / np.arange(1, len(order) + 1)
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum.accumulate(raised[::-1])[::-1].clip(max=1)
+    return adjusted
+
+
+def matched_p_value(events: Bool[np.ndarray, " sets"], others: Bool[np.ndarray, "sets controls"]) -> float:
+    """Return the one-sided exact p-value of a treatment having no more events than its matched controls.
+
+    In each set one member is treated and M are controls. If the treatment does nothing, any member is as
+    likely as another to have one of the set's ``e`` events, so the treated has one with probability
+    ``e / (M + 1)``. The p-value is the probability that at least as many treated ones have an event, given
+    the events of each set. It holds for any number of events, however rare; with one control in each set it
+    is McNemar's exact test.
+
+    Args:
+        events: Whether the treated member of each set has the event.
+        others: Whether each control has.
+
+    Reference:
+        Birch (1964), "The Detection of Partial Association, I: The 2 × 2 Case".
+
+    >>> matched_p_value(np.ones(3, dtype=bool), np.zeros((3, 1), dtype=bool))  # 1 / 2³
+    0.125
+    """
+    chances = (events + others.sum(axis=1)) / (1 + others.shape[1])
+    distribution = np.ones(1)
+    for chance in chances:
+        distribution = np.convolve(distribution, [1 - chance, chance])
+    return float(min(distribution[int(events.sum()) :].sum(), 1))
 
 
 def _ranks(scores: Float[np.ndarray, " scores"]) -> Float[np.ndarray, " scores"]:
