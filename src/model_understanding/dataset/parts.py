@@ -8,7 +8,7 @@ manifest says what was run, and a run that differs from it is refused.
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -40,6 +40,14 @@ class PartFormat(Protocol):
 
     def failed(self, path: Path) -> int:
         """Return how many rows of a whole part were not explained."""
+        ...
+
+    def count(self, path: Path) -> int:
+        """Return how many rows a whole part has."""
+        ...
+
+    def read(self, path: Path, names: Sequence[str]) -> Iterator[Mapping[str, Sequence[Any]]]:
+        """Yield columns of a whole part, some rows at a time; lists of numbers as arrays."""
         ...
 
 

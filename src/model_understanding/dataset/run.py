@@ -29,7 +29,7 @@ from model_understanding.dataset.sources import source_of
 from model_understanding.dataset.table import PART_FIELDS, parts_of
 from model_understanding.errors import InputError
 from model_understanding.model.guard import explanation
-from model_understanding.targets.classification import labels_of
+from model_understanding.targets.classification import labels_of, problem_of
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 from model_understanding.visualizers import visualizer
 from model_understanding.visualizers.base import Visualizer
@@ -183,6 +183,7 @@ def _model_of(explainer: Visualizer) -> dict[str, Any]:
     """Return what of the model the rows depend on."""
     model = explainer.runner.model
     origin = model.loaded.provenance
+    is_classifier = model.task == SEQUENCE_CLASSIFICATION
     return {
         "model": origin.model,
         "task": origin.task,
@@ -194,7 +195,8 @@ def _model_of(explainer: Visualizer) -> dict[str, Any]:
         "attention_implementation": origin.attention_implementation,
         "tokenizer": origin.tokenizer,
         "tokenizer_sha256": _digest_of_tokenizer(model.tokenizer),
-        "labels": list(labels_of(model.config)) if model.task == SEQUENCE_CLASSIFICATION else None,
+        "labels": list(labels_of(model.config)) if is_classifier else None,
+        "problem": problem_of(model.config) if is_classifier else None,
         "versions": dict(origin.versions),
     }
 

@@ -1,7 +1,8 @@
 """A row's result as a row of a table, and the two formats in which parts are written."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,6 +35,7 @@ FIELDS = {
     "scores": "score of each token",
     "words": "text of each word",
     "word_offsets": "start and end of each word in its text",
+    "word_segments": "which text a word is part of: 0, 1, or -1 for special and chat-template tokens",
     "word_scores": "score of each word",
     "gap": "completeness gap: what the scores miss of the target's change; null for other methods",
     "verdict": "how far to believe the scores, where it was measured",
@@ -80,6 +82,7 @@ def result_of(row: DataRow, report: Report | Failure) -> dict[str, Any]:
             "scores": attribution.scores[0],
             "words": list(words.tokens.surfaces()),
             "word_offsets": words.tokens.offsets.astype(np.int32),
+            "word_segments": np.where(words.tokens.special, -1, words.tokens.segments).astype(np.int8),
             "word_scores": words.scores[0],
             "gap": None if attribution.gaps is None else float(attribution.gaps[0]),
             "verdict": verdict,
@@ -108,6 +111,20 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode() if not text.isascii() else text
 
 
+_ROWS_READ = 1024  # at a time
+_ARRAYS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+    "probabilities": (np.float32, (-1,)),
+    "segments": (np.int8, (-1,)),
+    "offsets": (np.int32, (-1, 2)),
+    "special": (np.bool_, (-1,)),
+    "scores": (np.float32, (-1,)),
+    "word_offsets": (np.int32, (-1, 2)),
+    "word_segments": (np.int8, (-1,)),
+    "word_scores": (np.float32, (-1,)),
+}
+"""The lists of numbers of JSON lines, as arrays."""
+
+
 class ParquetParts:
     """Parts as Parquet files, with the digest of their input rows in the file's metadata."""
 
@@ -131,6 +148,16 @@ class ParquetParts:
     def failed(self, path: Path) -> int:
         """Return how many rows of a whole part were not explained."""
         return int(self._metadata(path)[_FAILED.encode()])
+
+    def count(self, path: Path) -> int:
+        """Return how many rows a whole part has."""
+        return self._arrow.parquet.read_metadata(path).num_rows
+
+    def read(self, path: Path, names: Sequence[str]) -> Iterator[Mapping[str, Sequence[Any]]]:
+        """Yield columns of a whole part, some rows at a time; lists of numbers as arrays."""
+        with self._arrow.parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(_ROWS_READ, columns=list(names)):
+                yield {name: _values(self._arrow, batch.column(name)) for name in names}
 
     def _metadata(self, path: Path) -> dict[bytes, bytes]:
         try:
@@ -189,6 +216,41 @@ class JsonLinesParts:
         with path.open("rb") as file:  # within a text the quotes have backslashes
             return sum(b'"error": null' not in line for line in file)
 
+    def count(self, path: Path) -> int:
+        """Return how many rows a whole part has."""
+        with path.open("rb") as file:
+            return json.loads(file.readline())[_COUNT]
+
+    def read(self, path: Path, names: Sequence[str]) -> Iterator[Mapping[str, Sequence[Any]]]:
+        """Yield columns of a whole part, some rows at a time; lists of numbers as arrays."""
+        with path.open("rb") as file:
+            while lines := list(islice(file, _ROWS_READ)):
+                rows = [json.loads(line) for line in lines]
+                yield {name: [_array(name, row[name]) for row in rows] for name in names}
+
+
+def _values(arrow: Any, column: Any) -> Sequence[Any]:
+    """Return the values of a column of Arrow; the numbers of a list as a slice of one array."""
+    if not arrow.types.is_list(column.type):
+        return column.to_pylist()
+    inner, ends = column.flatten(), np.cumsum([0, *column.value_lengths().fill_null(0).to_pylist()])
+    if arrow.types.is_fixed_size_list(inner.type):
+        flat: Any = inner.flatten().to_numpy(zero_copy_only=False).reshape(-1, 2)
+    elif arrow.types.is_string(inner.type):
+        flat = inner.to_pylist()
+    else:
+        flat = inner.to_numpy(zero_copy_only=False)
+    missing = column.is_null().to_pylist()
+    spans = zip(ends[:-1], ends[1:], missing, strict=True)
+    return [None if is_missing else flat[start:end] for start, end, is_missing in spans]
+
+
+def _array(name: str, value: Any) -> Any:
+    if value is None or name not in _ARRAYS:
+        return value
+    dtype, shape = _ARRAYS[name]
+    return np.array(value, dtype).reshape(shape)
+
 
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
@@ -228,6 +290,7 @@ def arrow_schema() -> Any:
         "scores": numbers,
         "words": texts,
         "word_offsets": pairs,
+        "word_segments": arrow.list_(arrow.int8()),
         "word_scores": numbers,
         "gap": arrow.float32(),
         "cautions": texts,

@@ -230,6 +230,8 @@ class DatasetSummary:
 
     Args:
         manifest: What was run.
+        signed: Whether scores can be negative: then they are effects, for or against an
+            answer. Those of other methods are importances, whichever way a word pulls.
         rows: Rows of the run.
         failed: Rows among them that were not explained.
         errors: The most frequent reasons, with how many rows each.
@@ -246,6 +248,7 @@ class DatasetSummary:
     """
 
     manifest: Mapping[str, Any]
+    signed: bool
     rows: int
     failed: int
     errors: Mapping[str, int] = field(default_factory=dict)

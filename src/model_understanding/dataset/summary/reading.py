@@ -1,0 +1,341 @@
+"""The rows that a run has written, read one after the other as often as a summary needs them."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from model_understanding.dataset.parts import read_manifest
+from model_understanding.dataset.table import parts_of
+from model_understanding.errors import InputError
+from model_understanding.results.dataset_summary import RowExample
+from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
+from model_understanding.text.chat import is_chat
+
+_READ = (
+    *("row", "id", "text", "pair", "label", "prediction", "probabilities", "method", "target", "gap"),
+    *("special", "words", "word_offsets", "word_segments", "word_scores", "verdict", "error"),
+)
+_MOST_LABELS = 1000  # different right classes, beyond which a column holds something else
+
+
+@dataclass(slots=True, kw_only=True)
+class StoredRow:
+    """A row of a run.
+
+    Args:
+        row: Its place in the input, from 0.
+        id: Its id.
+        text: The text or prompt; chat messages as JSON.
+        pair: The second text of a pair.
+        label: The right class, by its name; ``None`` if the data has none, or one that the model does not
+            have.
+        prediction: The class that the model answers, or the text that it writes.
+        explained: The class that the scores explain: the answer, unless a column names another; ``None`` for
+            language models and regressions.
+        probabilities: Probability of each class, or of each token that a language model writes.
+        tokens: Number of tokens that the model reads, special ones included.
+        words: The words of the input; special and chat-template tokens, and the words of a continuation, are
+            excluded.
+        word_offsets: Start and end of each word in its text.
+        word_segments: Which text each word is part of, 0 or 1.
+        word_scores: Score of each word.
+        method: The attribution method.
+        gap: Completeness gap.
+        verdict: How far to believe the scores, where it was measured.
+        error: Why the row was not explained; ``None`` for all others, which have words and scores.
+    """
+
+    row: int
+    id: str
+    text: str
+    pair: str | None = None
+    label: str | None = None
+    prediction: str | None = None
+    explained: str | None = None
+    probabilities: Float[np.ndarray, " classes"] | None = None
+    tokens: int = 0
+    words: Sequence[str] = ()
+    word_offsets: Int[np.ndarray, "words 2"]
+    word_segments: Int[np.ndarray, " words"]
+    word_scores: Float[np.ndarray, " words"]
+    method: str | None = None
+    gap: float | None = None
+    verdict: str | None = None
+    error: str | None = None
+
+    def probability(self, labels: Sequence[str]) -> float | None:
+        """Return the probability of the answer; ``None`` if the model gives none.
+
+        Args:
+            labels: Names of the model's classes.
+        """
+        if self.probabilities is None or self.prediction not in labels:
+            return None
+        return float(self.probabilities[labels.index(self.prediction)])
+
+
+class StoredRows:
+    """The rows of a run's folder, read part by part: a million take no more memory than a thousand.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        InputError: It is no folder of a run, has no parts, or a part is not whole.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder).expanduser()
+        self.manifest: dict[str, Any] = read_manifest(self.folder)
+        self._form = parts_of(self.manifest["form"])
+        self.parts = tuple(sorted(self.folder.glob(f"part-*.{self._form.suffix}")))
+        if not self.parts:
+            raise InputError(
+                f"The folder {str(folder)!r} has no parts yet.",
+                hint="Wait until the run has written some, or continue it with --resume.",
+            )
+        for path in self.parts:
+            if self._form.digest(path) is None:
+                raise InputError(
+                    f"{str(path)!r} is not whole.",
+                    hint="Run the same job again with --resume: it computes what is missing.",
+                )
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[StoredRow]:
+        for path in self.parts:
+            yield from self._rows(path)
+
+    @cached_property
+    def _count(self) -> int:
+        return sum(map(self._form.count, self.parts))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes; none for language models."""
+        return tuple(self.manifest.get("labels") or ())
+
+    @property
+    def gives_classes(self) -> bool:
+        """Whether the model's answer is a class: not a text or a number."""
+        return self.manifest["task"] == SEQUENCE_CLASSIFICATION and self.manifest["problem"] != "regression"
+
+    @property
+    def missing_parts(self) -> tuple[int, ...]:
+        """Numbers of parts that are not there while later ones are."""
+        numbers = [self._number(path) for path in self.parts]
+        return tuple(sorted(set(range(numbers[-1])) - set(numbers)))
+
+    def columns(self, *names: str) -> Iterator[tuple[Any, ...]]:
+        """Yield for each row the values of some columns; the others are not read.
+
+        Args:
+            *names: Columns of the parts.
+        """
+        for path in self.parts:
+            for batch in self._form.read(path, names):
+                yield from zip(*(batch[name] for name in names), strict=True)
+
+    def example(self, row: int) -> RowExample:
+        """Return a row as a summary shows it.
+
+        Args:
+            row: Its place in the input.
+
+        Raises:
+            InputError: There is no such row.
+        """
+        found = self.examples([row])
+        if row not in found:
+            raise InputError(
+                f"There is no row {row} in {str(self.folder)!r}.",
+                hint=f"Pass the place of one of its {len(self):,} rows in the input, from 0.",
+            )
+        return found[row]
+
+    def examples(self, rows: Iterable[int]) -> dict[int, RowExample]:
+        """Return rows as a summary shows them, by their places in the input; those that are not there lack.
+
+        Args:
+            rows: Their places.
+        """
+        return {row.row: self._example(row) for row in self.chosen(rows)}
+
+    def chosen(self, rows: Iterable[int]) -> Iterator[StoredRow]:
+        """Yield some rows, in their order; only the parts that have them are read.
+
+        Args:
+            rows: Their places in the input.
+        """
+        chosen, size = set(rows), self.manifest["rows_per_part"]
+        parts = {row // size for row in chosen}
+        for path in self.parts:
+            if self._number(path) in parts:
+                yield from self._rows(path, chosen)
+
+    @cached_property
+    def label_counts(self) -> Mapping[str, int]:
+        """Rows with each value of the label column, as the data has them; none if it has too many."""
+        counts: dict[str, int] = {}
+        if self.manifest["columns"].get("label") is not None:
+            for (label,) in self.columns("label"):
+                if label is not None:
+                    counts[label] = counts.get(label, 0) + 1
+                    if len(counts) > _MOST_LABELS:
+                        return {}
+        return counts
+
+    @cached_property
+    def classes(self) -> Mapping[str, str]:
+        """The model's class for each value of the label column that stands for one.
+
+        Values are names of classes, in any case; or, if all of them are, numbers of classes from 0.
+        """
+        return _classes(tuple(self.label_counts), self.labels) if self.gives_classes else {}
+
+    def _rows(self, path: Path, chosen: set[int] | None = None) -> Iterator[StoredRow]:
+        kind = _Kind(
+            self.labels if self.gives_classes else (),
+            self.classes,
+            2 if self.manifest["task"] == SEQUENCE_CLASSIFICATION else 1,  # then comes what the model writes
+            "target" in self.manifest["columns"],
+        )
+        for batch in self._form.read(path, _READ):
+            for values in zip(*(batch[name] for name in _READ), strict=True):
+                if chosen is None or values[0] in chosen:
+                    yield _row(dict(zip(_READ, values, strict=True)), kind)
+
+    def _example(self, row: StoredRow) -> RowExample:
+        text, offsets = row.text, row.word_offsets
+        if _is_json_chat(text):  # the words are those of the chat as the model reads it
+            words = [word.strip() for word in row.words]
+            text = " ".join(words)
+            ends = np.cumsum([len(word) + 1 for word in words])
+            offsets = np.array(
+                [(end - len(word) - 1, end - 1) for end, word in zip(ends, words, strict=True)]
+            )
+        return RowExample(
+            row=row.row,
+            id=row.id,
+            text=text,
+            pair=row.pair,
+            label=row.label,
+            prediction=row.prediction,
+            probability=row.probability(self.labels),
+            words=tuple(row.words),
+            word_offsets=tuple((int(start), int(end)) for start, end in offsets),
+            word_segments=tuple(row.word_segments.tolist()),
+            word_scores=tuple(row.word_scores.tolist()),
+            verdict=row.verdict,
+        )
+
+    @staticmethod
+    def _number(path: Path) -> int:
+        return int(path.stem.removeprefix("part-"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a row's columns mean.
+
+    Args:
+        labels: The classes; none if the model's answer is no class.
+        classes: The class for each value of the label column.
+        texts: Texts of a row that are input.
+        has_targets: Whether a column names what is explained.
+    """
+
+    labels: Sequence[str]
+    classes: Mapping[str, str]
+    texts: int
+    has_targets: bool
+
+
+_NO_WORDS = (np.zeros((0, 2), np.int32), np.zeros(0, np.int8), np.zeros(0, np.float32))
+
+
+def _row(values: Mapping[str, Any], kind: "_Kind") -> StoredRow:
+    words: Sequence[str] = ()
+    offsets, segments, scores = _NO_WORDS
+    if values["error"] is None:
+        segments = values["word_segments"]
+        kept = np.flatnonzero((segments >= 0) & (segments < kind.texts))
+        words = [values["words"][index] for index in kept]
+        offsets, scores = values["word_offsets"][kept], values["word_scores"][kept]
+        segments = segments[kept]
+    explained = values["prediction"] if kind.labels else None
+    if kind.has_targets:
+        explained = _explained(values["target"], kind.labels)
+    return StoredRow(
+        row=values["row"],
+        id=values["id"],
+        text=values["text"],
+        pair=values["pair"],
+        label=kind.classes.get(values["label"]),
+        prediction=values["prediction"],
+        explained=explained,
+        probabilities=values["probabilities"],
+        tokens=0 if values["special"] is None else len(values["special"]),
+        words=words,
+        word_offsets=offsets,
+        word_segments=segments,
+        word_scores=scores,
+        method=values["method"],
+        gap=values["gap"],
+        verdict=values["verdict"],
+        error=values["error"],
+    )
+
+
+def _explained(target: str | None, labels: Sequence[str]) -> str | None:
+    """Return the class that a description of a target names, such as ``logit of positive − negative``."""
+    name = "" if target is None else target.partition(" of ")[2]
+    named = [label for label in labels if name == label or name.startswith(f"{label} − ")]
+    return max(named, key=len, default=None)
+
+
+def _classes(values: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
+    """Return the class that each value of a label column stands for.
+
+    >>> _classes(("Positive", "negative", "neutral"), ("negative", "positive"))
+    {'Positive': 'positive', 'negative': 'negative'}
+    >>> _classes(("1", "0.0"), ("negative", "positive"))
+    {'1': 'positive', '0.0': 'negative'}
+    >>> _classes(("1", "2", "3"), ("bad", "fair", "good"))  # not numbers from 0
+    {}
+    """
+    folded = {label.casefold(): label for label in labels}
+    plain = {label: label for label in labels}
+    named = {value: plain.get(value) or folded.get(value.strip().casefold()) for value in values}
+    if any(name is not None for name in named.values()):
+        return {value: name for value, name in named.items() if name is not None}
+    numbers = {value: _class_number(value, len(labels)) for value in values}
+    if any(number is None for number in numbers.values()):
+        return {}
+    return {value: labels[number] for value, number in numbers.items() if number is not None}
+
+
+def _class_number(value: str, count: int) -> int | None:
+    if count == 2 and value in ("True", "False"):
+        return int(value == "True")
+    match = re.fullmatch(r"\s*(\d+)(\.0*)?\s*", value)  # a column with gaps holds 1.0
+    return int(match[1]) if match and int(match[1]) < count else None
+
+
+def _is_json_chat(text: str) -> bool:
+    if not text.startswith("[{"):
+        return False
+    try:
+        return is_chat(json.loads(text))
+    except (ValueError, RecursionError):
+        return False
