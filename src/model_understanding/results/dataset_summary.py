@@ -230,8 +230,6 @@ class DatasetSummary:
 
     Args:
         manifest: What was run.
-        signed: Whether scores can be negative: then they are effects, for or against an
-            answer. Those of other methods are importances, whichever way a word pulls.
         rows: Rows of the run.
         failed: Rows among them that were not explained.
         errors: The most frequent reasons, with how many rows each.
@@ -243,12 +241,12 @@ class DatasetSummary:
         slices: Groups of errors, the largest first; ``None`` if they were not looked for.
         examples: Every row that is named above, by its place in the input.
         notes: What could not be computed, and why, in sentences.
-        signed: Whether scores below 0 oppose the answer, so that they are effects; else they are importances.
+        signed: Whether scores below 0 oppose the answer, so that they are effects; else they are importances,
+            whichever way a word pulls.
         folder: The folder of the run, as the user named it.
     """
 
     manifest: Mapping[str, Any]
-    signed: bool
     rows: int
     failed: int
     errors: Mapping[str, int] = field(default_factory=dict)
