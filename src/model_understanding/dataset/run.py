@@ -1,17 +1,12 @@
 """Explain a data set into a folder: the function for it, and what it returns."""
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from hashlib import sha256
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-import torch
-from torch.nn import Module
 
 from model_understanding.attribution.choose import check_method
 from model_understanding.checks import whole_number
@@ -23,14 +18,13 @@ from model_understanding.dataset.local import (
     run_locally,
     seconds_per_row,
 )
+from model_understanding.dataset.model_identity import identity_of
 from model_understanding.dataset.parts import OutputFolder, Shard, read_manifest
 from model_understanding.dataset.rows import Columns, rows_of
 from model_understanding.dataset.sources import source_of
 from model_understanding.dataset.table import PART_FIELDS, parts_of
 from model_understanding.errors import InputError
 from model_understanding.model.guard import explanation
-from model_understanding.targets.classification import labels_of, problem_of
-from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 from model_understanding.visualizers import visualizer
 from model_understanding.visualizers.base import Visualizer
 
@@ -143,7 +137,7 @@ def explain_dataset(
     check_explainer(explainer, resolved)
     settings = Settings(method=method, quantity=quantity, evaluate=evaluate, max_new_tokens=max_new_tokens)
     job = {
-        **_model_of(explainer),
+        **identity_of(explainer),
         "input": source.name,
         "columns": resolved.named(),
         **asdict(settings),
@@ -177,41 +171,3 @@ def _columns(columns: Mapping[str, str]) -> Columns:
         raise InputError(
             f"Unknown columns in {dict(columns)!r}.", hint=f"Name columns for: {allowed}."
         ) from error
-
-
-def _model_of(explainer: Visualizer) -> dict[str, Any]:
-    """Return what of the model the rows depend on."""
-    model = explainer.runner.model
-    origin = model.loaded.provenance
-    is_classifier = model.task == SEQUENCE_CLASSIFICATION
-    return {
-        "model": origin.model,
-        "task": origin.task,
-        "architecture": origin.architecture,
-        "revision": origin.revision,
-        "weights_sha256": _digest_of_weights(model.module),
-        "dtype": origin.dtype,
-        "device": model.device.type,
-        "attention_implementation": origin.attention_implementation,
-        "tokenizer": origin.tokenizer,
-        "tokenizer_sha256": _digest_of_tokenizer(model.tokenizer),
-        "labels": list(labels_of(model.config)) if is_classifier else None,
-        "problem": problem_of(model.config) if is_classifier else None,
-        "versions": dict(origin.versions),
-    }
-
-
-def _digest_of_weights(module: Module) -> str:
-    """Return the SHA-256 of a module's parameters and buffers: a folder may be trained on meanwhile."""
-    digest = sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().contiguous().cpu().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _digest_of_tokenizer(tokenizer: Any) -> str:
-    """Return the SHA-256 of what a tokenizer does with texts and chats."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    rules = backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab(), sort_keys=True)
-    return sha256(f"{rules}\n{getattr(tokenizer, 'chat_template', None)}".encode()).hexdigest()
