@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from model_understanding.comparison import compare as compare
     from model_understanding.dataset.run import DatasetRun as DatasetRun
     from model_understanding.dataset.run import explain_dataset as explain_dataset
+    from model_understanding.dataset.summary.summarize import summarize_dataset as summarize_dataset
     from model_understanding.errors import InputError as InputError
     from model_understanding.errors import LoadingError as LoadingError
     from model_understanding.errors import MissingExtraError as MissingExtraError
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from model_understanding.results import AttentionMap as AttentionMap
     from model_understanding.results import Attribution as Attribution
     from model_understanding.results import Choices as Choices
+    from model_understanding.results import DatasetSummary as DatasetSummary
     from model_understanding.results import Entity as Entity
     from model_understanding.results import Estimate as Estimate
     from model_understanding.results import Evaluation as Evaluation
@@ -138,6 +140,7 @@ __all__ = [
     "ContextAttribution",
     "CpLrp",
     "DatasetRun",
+    "DatasetSummary",
     "Deletion",
     "Delimiter",
     "Distance",
@@ -218,6 +221,7 @@ __all__ = [
     "explain_dataset",
     "load_reports",
     "save_reports",
+    "summarize_dataset",
     "visualizer",
 ]
 
@@ -229,6 +233,7 @@ _ON_FIRST_USE = {
     "Choices": "model_understanding.results",
     "Comparison": "model_understanding.comparison",
     "DatasetRun": "model_understanding.dataset.run",
+    "DatasetSummary": "model_understanding.results",
     "Entity": "model_understanding.results",
     "Estimate": "model_understanding.results",
     "Evaluation": "model_understanding.results",
@@ -259,6 +264,7 @@ _ON_FIRST_USE = {
     "explain_dataset": "model_understanding.dataset.run",
     "load_reports": "model_understanding.results",
     "save_reports": "model_understanding.results",
+    "summarize_dataset": "model_understanding.dataset.summary.summarize",
     "BlackBoxVisualizer": "model_understanding.visualizers",
     "Chat": "model_understanding.text.chat",
     "GenerativeModelVisualizer": "model_understanding.visualizers",

@@ -81,11 +81,13 @@ def inside(part, **changes):
 
 
 NO_RESULT = (
-    "The JSON is not a result. Types: Alignment, AnswerSpan, Assessment, AssessmentSummary, "
-    "AttentionComparison, AttentionMap, Attribution, AttributionComparison, Choices, Comparison, Entity, "
-    "Estimate, Evaluation, EvaluationPair, Failure, Generation, HeadScores, LikelihoodComparison, Limits, "
-    "LogitLens, MaskFilling, MetricMean, Prediction, Provenance, PseudoLikelihood, QueryKey, RankedHead, "
-    "Report, SpanAnswer, Tagging, Target, TokenLinks, Tokens, ValuePair."
+    "The JSON is not a result. Types: Alignment, AnswerSpan, AnswerSummary, Assessment, "
+    "AssessmentSummary, AttentionComparison, AttentionMap, Attribution, AttributionComparison, "
+    "CausalEffect, Choices, Comparison, Confusion, DatasetComparison, DatasetSummary, Distribution, "
+    "Entity, ErrorSlice, Estimate, Evaluation, EvaluationPair, Failure, Generation, HeadScores, "
+    "LikelihoodComparison, Limits, LogitLens, MaskFilling, MetricMean, Prediction, Provenance, "
+    "PseudoLikelihood, QueryKey, RankedHead, Report, RowExample, Shortcut, SpanAnswer, Tagging, "
+    "Target, TokenLinks, Tokens, TrustSample, ValuePair, WordChange, WordEffect."
 )
 INVALID = "The JSON is not a valid result: "
 SCHEMA = (

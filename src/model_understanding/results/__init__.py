@@ -9,6 +9,8 @@ from model_understanding.results.assessment_summary import MetricMean as MetricM
 from model_understanding.results.attention_map import AttentionMap as AttentionMap
 from model_understanding.results.attribution import Attribution as Attribution
 from model_understanding.results.choices import Choices as Choices
+from model_understanding.results.dataset_summary import DatasetComparison as DatasetComparison
+from model_understanding.results.dataset_summary import DatasetSummary as DatasetSummary
 from model_understanding.results.estimate import Estimate as Estimate
 from model_understanding.results.evaluation import Assessment as Assessment
 from model_understanding.results.evaluation import Evaluation as Evaluation

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from model_understanding.results.serialization import JsonResult
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowExample:
+class RowExample(JsonResult):
     """A row of a run, as far as a summary shows it.
 
     Args:
@@ -20,7 +22,7 @@ class RowExample:
         words: The words.
         word_offsets: Start and end of each word in its text, in characters.
         word_segments: Which text each word is part of, 0 or 1.
-        word_scores: Score of each word.
+        word_scores: Score of each word; in a summary of importances, in units of the row's mean.
         verdict: How far to believe the scores, where it was measured.
     """
 
@@ -39,18 +41,21 @@ class RowExample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WordEffect:
+class WordEffect(JsonResult):
     """What a word or phrase does to the model's answers, on average; a correlation, not a cause.
 
     Args:
         word: The word, in the way it is written most often; the words of a phrase with spaces between them.
         label: The answer that it is about: only rows with this answer count. ``None`` for a language model.
-        effect: Mean of its scores, each of one occurrence; of a phrase, the sum of its words' scores.
+        effect: Mean of its scores, each of one occurrence; of a phrase, the sum of its words' scores. In a
+            summary of importances, 1 is an average word of the same row, and a phrase has the mean of its
+            words.
         interval: 95 % interval of ``effect``, from a bootstrap over rows.
         spread: Standard deviation of its scores over occurrences: how much they depend on the other words.
         count: Occurrences.
         rows: Rows with it.
         share: ``rows`` as a share of the rows with this answer.
+        answer_share: Share of all rows with it that have this answer; ``None`` for a language model.
         label_precision: Share of all labeled rows with it whose right class is ``label``; ``None`` without
             labels.
         examples: Some rows with it, those where it matters most first.
@@ -64,12 +69,13 @@ class WordEffect:
     count: int
     rows: int
     share: float
+    answer_share: float | None = None
     label_precision: float | None = None
     examples: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerSummary:
+class AnswerSummary(JsonResult):
     """The rows to which the model gives one answer.
 
     Args:
@@ -88,7 +94,7 @@ class AnswerSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Distribution:
+class Distribution(JsonResult):
     """A histogram.
 
     Args:
@@ -103,7 +109,7 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confusion:
+class Confusion(JsonResult):
     """Right classes against answers.
 
     Args:
@@ -124,7 +130,7 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrustSample:
+class TrustSample(JsonResult):
     """How far the scores of a random sample of rows are to be believed.
 
     Args:
@@ -143,7 +149,7 @@ class TrustSample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CausalEffect:
+class CausalEffect(JsonResult):
     """What happens to the model's answers when a word is put into texts, beside control words.
 
     Args:
@@ -180,7 +186,7 @@ class CausalEffect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shortcut:
+class Shortcut(JsonResult):
     """A word that may decide the answer by itself: what the scores say, and what inserting it does.
 
     Args:
@@ -202,7 +208,7 @@ class Shortcut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorSlice:
+class ErrorSlice(JsonResult):
     """Rows that the model gets wrong, confidently, for what looks like one reason.
 
     Args:
@@ -224,8 +230,8 @@ class ErrorSlice:
     rows: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetSummary:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class DatasetSummary(JsonResult):
     """What a run over a data set says about the model.
 
     Args:
@@ -263,7 +269,7 @@ class DatasetSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WordChange:
+class WordChange(JsonResult):
     """A word whose role differs between two runs.
 
     Args:
@@ -284,8 +290,8 @@ class WordChange:
     adjusted: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetComparison:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class DatasetComparison(JsonResult):
     """Two runs beside each other: two models on the same data, or one model on two data sets.
 
     Args:

@@ -7,7 +7,7 @@ needed to restore each value exactly, and null for a score that was not measured
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import UnionType
@@ -203,7 +203,7 @@ def _plain(value: Any, store: Store | None = None, rounded: bool = False) -> Any
         return value.tolist()
     if isinstance(value, np.generic):
         return _plain(np.asarray(value))
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): _plain(item, store) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item, store) for item in value]
@@ -280,6 +280,8 @@ def _as_declared(value: Any, hint: Any, name: str) -> Any:
         return value if type(value) in others and _is_finite(value) else _as_declared(value, first, name)
     if origin is tuple and isinstance(value, list):
         return tuple(_as_declared(item, parts[0], name) for item in value)
+    if origin is Mapping and isinstance(value, dict) and parts[1] is not Any:
+        return {parts[0](key): _as_declared(item, parts[1], name) for key, item in value.items()}
     if hasattr(hint, "array_type"):
         if isinstance(value, list | np.ndarray) or is_packed(value):
             return _array(value, hint, name)
@@ -296,7 +298,7 @@ def _as_declared(value: Any, hint: Any, name: str) -> Any:
         )
         or (hint is int and isinstance(value, int) and not isinstance(value, bool))
         or (
-            (hint in (str, bool) or origin is dict)
+            (hint in (str, bool) or origin in (dict, Mapping))
             and isinstance(value, origin or hint)
             and _is_finite(value)
         )

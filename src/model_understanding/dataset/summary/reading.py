@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from model_understanding.dataset.parts import read_manifest
 from model_understanding.dataset.table import parts_of
 from model_understanding.errors import InputError
+from model_understanding.registry import METHODS
 from model_understanding.results.dataset_summary import RowExample
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 from model_understanding.text.chat import is_chat
@@ -46,7 +47,8 @@ class StoredRow:
             excluded.
         word_offsets: Start and end of each word in its text.
         word_segments: Which text each word is part of, 0 or 1.
-        word_scores: Score of each word.
+        word_scores: Score of each word. If scores are never negative, their unit is the mean of the row's
+            words, which depends on the text's length and has no meaning by itself: 1 is an average word.
         method: The attribution method.
         gap: Completeness gap.
         verdict: How far to believe the scores, where it was measured.
@@ -119,6 +121,12 @@ class StoredRows:
     @cached_property
     def _count(self) -> int:
         return sum(map(self._form.count, self.parts))
+
+    @cached_property
+    def signed(self) -> bool:
+        """Whether scores below 0 oppose what they explain; those of other methods are never negative."""
+        method = next((method for (method,) in self.columns("method") if method is not None), None)
+        return method not in METHODS.names() or bool(METHODS.load(method).signed)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -209,6 +217,7 @@ class StoredRows:
             self.classes,
             2 if self.manifest["task"] == SEQUENCE_CLASSIFICATION else 1,  # then comes what the model writes
             "target" in self.manifest["columns"],
+            self.signed,
         )
         for batch in self._form.read(path, _READ):
             for values in zip(*(batch[name] for name in _READ), strict=True):
@@ -253,12 +262,14 @@ class _Kind:
         classes: The class for each value of the label column.
         texts: Texts of a row that are input.
         has_targets: Whether a column names what is explained.
+        signed: Whether scores have a sign.
     """
 
     labels: Sequence[str]
     classes: Mapping[str, str]
     texts: int
     has_targets: bool
+    signed: bool
 
 
 _NO_WORDS = (np.zeros((0, 2), np.int32), np.zeros(0, np.int8), np.zeros(0, np.float32))
@@ -273,6 +284,8 @@ def _row(values: Mapping[str, Any], kind: "_Kind") -> StoredRow:
         words = [values["words"][index] for index in kept]
         offsets, scores = values["word_offsets"][kept], values["word_scores"][kept]
         segments = segments[kept]
+        if not kind.signed and scores.size and (unit := scores.mean()) > 0:
+            scores = scores / unit
     explained = values["prediction"] if kind.labels else None
     if kind.has_targets:
         explained = _explained(values["target"], kind.labels)

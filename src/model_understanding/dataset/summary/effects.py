@@ -1,0 +1,343 @@
+"""The words and phrases that matter most for each answer, with intervals, in two looks at the rows.
+
+The first look counts all words (``counts.py``) and chooses some candidates; the second has the scores of
+these by groups of rows. Words are ranked by the end of their interval that is nearer to 0: a frequent word of
+little effect is low because its effect is small, a rare word because its interval is wide.
+"""
+
+import heapq
+from collections import Counter as Tally
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from model_understanding.dataset.summary.bootstrap import GROUPS, intervals, resampled_means
+from model_understanding.dataset.summary.counts import Counter, Total, sums_of
+from model_understanding.dataset.summary.reading import StoredRow
+from model_understanding.dataset.summary.words import Occurrence, phrases_of, words_in, words_of
+from model_understanding.results.dataset_summary import WordEffect
+
+LISTED, LISTED_PHRASES = 400, 120  # words and phrases of all answers together, about
+_LEAST, _MOST = 10, 100  # words of one answer
+_ENOUGH_ROWS = 5  # with a word; fewer where an answer has few rows
+_EXAMPLES = 5
+_CELLS = 8_000_000  # groups of rows times candidates
+_FORMS = 20  # ways of writing a word that are counted
+_DIFFERENT = 0.25  # of its effect, by which a phrase must differ from the sum of its words
+_CARRIED = 0.7  # of its effect, which one word of a phrase may have alone
+
+
+def least_rows(rows: int) -> int:
+    """Return in how many of an answer's rows a word must be to be listed.
+
+    >>> least_rows(10), least_rows(60), least_rows(1_000_000)
+    (2, 3, 5)
+    """
+    return max(2, min(_ENOUGH_ROWS, rows // 20))
+
+
+def listed(answers: int, total: int = LISTED) -> int:
+    """Return how many words are listed for each of so many answers.
+
+    >>> listed(2), listed(77)
+    (100, 10)
+    """
+    return max(_LEAST, min(_MOST, total // max(answers, 1)))
+
+
+class FirstLook:
+    """Counts the words and phrases of all rows.
+
+    Args:
+        signed: Whether scores have a sign.
+    """
+
+    def __init__(self, signed: bool) -> None:
+        self.signed = signed
+        self.words, self.phrases = Counter(), Counter()
+        self.rows: Tally[str | None] = Tally()
+
+    def add(self, row: StoredRow) -> None:
+        """Count a row's words and phrases."""
+        self.rows[row.explained] += 1
+        self.words.add(row.explained, words_of(row))
+        self.phrases.add(row.explained, phrases_of(row, self.signed))
+
+    @property
+    def missed(self) -> int:
+        """In how many rows a word or phrase may be that is not listed because there were too many."""
+        return max(self.words.missed, self.phrases.missed)
+
+    def candidates(self, answer: str | None) -> tuple[list[str], list[str]]:
+        """Return the words and phrases of an answer that may be among those that matter most."""
+        least, words = least_rows(self.rows[answer]), self.words.totals(answer)
+        chosen = _strongest(
+            {
+                key: value
+                for key, total in words.items()
+                if total.rows >= least and (value := self._strength(total))
+            },
+            3 * listed(len(self.rows)),
+        )
+        interest = {
+            key: value
+            for key, total in self.phrases.totals(answer).items()
+            if total.rows >= least and (value := self._interest(key, total, words)) > 0
+        }
+        phrases = _strongest(interest, 3 * listed(len(self.rows), LISTED_PHRASES))
+        parts = {word for phrase in phrases for word in phrase.split(" ")}
+        return list(dict.fromkeys([*chosen, *sorted(parts)])), phrases
+
+    def _strength(self, total: Total) -> float:
+        if self.signed:
+            return total.strength(0.0)
+        return total.strength(1.0) if total.mean > 1 else 0.0
+
+    def _interest(self, phrase: str, total: Total, words: Mapping[str, Total]) -> float:
+        """Return about how much of a phrase's effect its words by themselves do not show."""
+        parts = [words[word].mean for word in phrase.split(" ") if word in words]
+        if len(parts) < words_in(phrase):
+            return 0.0
+        share = 1.0 if self.signed else 1 / len(parts)
+        difference = abs(total.mean - share * sum(parts)) - total.margin
+        carried = share * max(map(abs, parts)) > _CARRIED * abs(total.mean)
+        return max(difference, 0.0 if carried else self._strength(total))
+
+
+def _strongest(values: Mapping[str, float], count: int) -> list[str]:
+    return sorted(values, key=lambda key: (-values[key], key))[:count]
+
+
+@dataclass(slots=True)
+class _Scores:
+    """The scores of an answer's candidates, by groups of rows."""
+
+    keys: Sequence[str]
+    sums: np.ndarray
+    counts: np.ndarray
+    squares: np.ndarray
+    rows: np.ndarray
+    is_negative: Sequence[bool]
+    index: Mapping[str, int]
+    seen: int = 0
+    forms: list[Tally[str]] = field(default_factory=list)
+    examples: list[list[tuple[float, int]]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, keys: Sequence[str], groups: int, is_negative: Sequence[bool]) -> "_Scores":
+        shape, each = (groups, len(keys)), len(keys)
+        return cls(
+            keys=keys,
+            sums=np.zeros(shape),
+            counts=np.zeros(shape),
+            squares=np.zeros(each),
+            rows=np.zeros(each, dtype=np.int64),
+            is_negative=is_negative,
+            index={key: index for index, key in enumerate(keys)},
+            forms=[Tally() for _ in keys],
+            examples=[[] for _ in keys],
+        )
+
+    def add(self, row: int, occurrences: Iterable[Occurrence]) -> None:
+        group = self.seen % len(self.sums)
+        self.seen += 1
+        chosen = [occurrence for occurrence in occurrences if occurrence.key in self.index]
+        for key, form, _, _ in chosen:
+            forms = self.forms[self.index[key]]
+            if form in forms or len(forms) < _FORMS:
+                forms[form] += 1
+        for key, (count, total, squares) in sums_of(chosen).items():
+            index = self.index[key]
+            self.sums[group, index] += total
+            self.counts[group, index] += count
+            self.squares[index] += squares
+            self.rows[index] += 1
+            best = self.examples[index]
+            item = (-total if self.is_negative[index] else total, -row)
+            (heapq.heappush if len(best) < _EXAMPLES else heapq.heappushpop)(best, item)
+
+
+class SecondLook:
+    """Sums the scores of the candidates in groups of rows.
+
+    Args:
+        first: The first look.
+    """
+
+    def __init__(self, first: FirstLook, seed: int = 0) -> None:
+        self._first, self._seed = first, seed
+        chosen = {answer: first.candidates(answer) for answer in first.rows}
+        total = sum(len(words) + len(phrases) for words, phrases in chosen.values())
+        self._phrases = {answer: frozenset(phrases) for answer, (_, phrases) in chosen.items()}
+        self._scores = {
+            answer: self._empty(answer, [*words, *phrases], max(100, _CELLS // max(total, 1)))
+            for answer, (words, phrases) in chosen.items()
+        }
+        keys = {key for scores in self._scores.values() for key in scores.keys}
+        self._labels: dict[str, Tally[str]] = {key: Tally() for key in keys}
+        self._rows: Tally[str] = Tally()  # of all answers
+
+    def _empty(self, answer: str | None, keys: Sequence[str], most: int) -> _Scores:
+        groups = min(GROUPS, most, self._first.rows[answer])
+        words, phrases = self._first.words.totals(answer), self._first.phrases.totals(answer)
+        return _Scores.of(keys, groups, [(phrases if " " in key else words)[key].sum < 0 for key in keys])
+
+    def add(self, row: StoredRow) -> None:
+        """Add a row's scores."""
+        occurrences = [*words_of(row), *phrases_of(row, self._first.signed)]
+        self._scores[row.explained].add(row.row, occurrences)
+        for key in {occurrence.key for occurrence in occurrences}:
+            if key in self._labels:
+                self._rows[key] += 1
+                if row.label is not None:
+                    self._labels[key][row.label] += 1
+
+    def effects(self, answer: str | None) -> tuple[tuple[WordEffect, ...], tuple[WordEffect, ...]]:
+        """Return the words and phrases that matter most for an answer, in order."""
+        scores, answers, signed = self._scores[answer], list(self._scores), self._first.signed
+        if not scores.keys:
+            return (), ()
+        draws = resampled_means(scores.sums, scores.counts, [self._seed, answers.index(answer)])
+        groups = (scores.counts > 0).sum(axis=0)
+        ends = intervals(draws, groups)
+        every = {
+            key: self._effect(answer, scores, index, (float(ends[index, 0]), float(ends[index, 1])))
+            for index, key in enumerate(scores.keys)
+        }
+        least = least_rows(self._first.rows[answer])
+        frequent = {key: effect for key, effect in every.items() if effect.rows >= least}
+        strengths = {key: strength(effect.interval, signed) for key, effect in frequent.items()}
+        words = {
+            key: value for key, value in strengths.items() if key not in self._phrases[answer] and value > 0
+        }
+        phrases = _Phrases(every, scores.index, draws, groups, signed)
+        interests = {key: phrases.interest(key) for key in frequent if key in self._phrases[answer]}
+        ranked = _strongest({key: value for key, value in interests.items() if value > 0}, len(interests))
+        count = len(self._scores)
+        return (
+            tuple(every[key] for key in _strongest(words, listed(count))),
+            tuple(every[key] for key in phrases.apart(ranked)[: listed(count, LISTED_PHRASES)]),
+        )
+
+    def _effect(
+        self, answer: str | None, scores: _Scores, index: int, interval: tuple[float, float]
+    ) -> WordEffect:
+        total = Total(
+            rows=int(scores.rows[index]),
+            count=int(scores.counts[:, index].sum()),
+            sum=float(scores.sums[:, index].sum()),
+            squares=float(scores.squares[index]),
+        )
+        key, labels = scores.keys[index], self._labels[scores.keys[index]]
+        forms = scores.forms[index]
+        return WordEffect(
+            word=min(forms, key=lambda form: (-forms[form], form), default=key),
+            label=answer,
+            effect=total.mean,
+            interval=interval,
+            spread=total.spread,
+            count=total.count,
+            rows=total.rows,
+            share=total.rows / max(self._first.rows[answer], 1),
+            answer_share=None if answer is None else total.rows / self._rows[key],
+            label_precision=labels[answer] / labels.total() if answer is not None and labels else None,
+            examples=tuple(-row for _, row in sorted(scores.examples[index], reverse=True)),
+        )
+
+
+def strength(interval: tuple[float, float], signed: bool = True) -> float:
+    """Return how far an interval of effects is from 0, or one of importances above 1; 0 if it is not.
+
+    >>> strength((0.5, 1)), strength((-3.0, -2)), strength((-1, 1)), strength((1.5, 2), signed=False)
+    (0.5, 2.0, 0.0, 0.5)
+    """
+    low, high = interval
+    return float(max(low, -high, 0.0) if signed else max(low - 1, 0.0))
+
+
+def _holds(longer: str, shorter: str) -> bool:
+    """Return whether a phrase has another one in it."""
+    return longer != shorter and f" {shorter} " in f" {longer} "
+
+
+class _Phrases:
+    """Tells which phrases have an effect that their words by themselves do not show.
+
+    Args:
+        effects: The effects of an answer's candidates.
+        index: The column of each in ``draws``.
+        draws: Their mean scores in each resample.
+        groups: How many groups of rows have each.
+        signed: Whether scores are effects, which add up, or importances, which are averaged.
+    """
+
+    def __init__(
+        self,
+        effects: Mapping[str, WordEffect],
+        index: Mapping[str, int],
+        draws: np.ndarray,
+        groups: np.ndarray,
+        signed: bool,
+    ) -> None:
+        self._effects, self._index, self._draws, self._groups = effects, index, draws, groups
+        self._signed = signed
+
+    def interest(self, phrase: str) -> float:
+        """Return how much of a phrase's effect its words by themselves do not show; 0 if they do.
+
+        They do not where the sum of their own mean effects is another one, or where they are hardly ever
+        apart and none of them has most of the effect.
+        """
+        words, effect = phrase.split(" "), self._effects[phrase]
+        parts = [self._effects[word] for word in words]
+        shares = [self._share(word, phrase) * part.effect for word, part in zip(words, parts, strict=True)]
+        size = max(abs(effect.effect), abs(sum(shares)))
+        apart = self._difference(phrase, words)
+        if strength(apart) > 0 and abs(effect.effect - sum(shares)) >= _DIFFERENT * size:
+            return strength(apart)
+        if max(map(abs, shares)) > _CARRIED * abs(effect.effect):
+            return 0.0
+        is_one = " " not in effect.word or all(2 * effect.count >= part.count for part in parts)
+        return strength(effect.interval, self._signed) if is_one else 0.0
+
+    def apart(self, ranked: Sequence[str]) -> list[str]:
+        """Return phrases without those that a longer or shorter one of them shows as well.
+
+        Of two that hardly occur apart the longer stays; of others the longer goes if its effect is that of
+        the shorter and its other word.
+
+        Args:
+            ranked: Phrases, the most interesting first.
+        """
+        kept: set[str] = set()
+        for phrase in sorted(ranked, key=lambda key: -key.count(" ")):
+            holding = [other for other in kept if _holds(other, phrase)]
+            if any(self._hardly_apart(other, phrase) for other in holding):
+                continue
+            held = [other for other in ranked if _holds(phrase, other)]
+            if any(self._is_sum(phrase, other) and not self._hardly_apart(phrase, other) for other in held):
+                continue
+            kept.add(phrase)
+        return [phrase for phrase in ranked if phrase in kept]
+
+    def _hardly_apart(self, longer: str, shorter: str) -> bool:
+        return self._effects[shorter].count <= 1.25 * self._effects[longer].count
+
+    def _share(self, part: str, phrase: str) -> float:
+        """Return the weight of a part's score in that of a phrase."""
+        return 1.0 if self._signed else words_in(part) / words_in(phrase)
+
+    def _is_sum(self, longer: str, shorter: str) -> bool:
+        """Return whether the effect of a phrase is that of a shorter one and its other words."""
+        others = f" {longer} ".replace(f" {shorter} ", " ", 1).split()
+        return strength(self._difference(longer, [shorter, *others])) == 0
+
+    def _difference(self, phrase: str, parts: Sequence[str]) -> tuple[float, float]:
+        """Return the 95 % interval of a phrase's effect minus those of its parts."""
+        column = self._index[phrase]
+        columns = [self._index[part] for part in parts]
+        shares = np.array([self._share(part, phrase) for part in parts])
+        draws = self._draws[:, [column]] - (self._draws[:, columns] @ shares)[:, None]
+        ((low, high),) = intervals(draws, self._groups[[column]])
+        return float(low), float(high)

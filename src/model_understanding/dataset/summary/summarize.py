@@ -1,0 +1,173 @@
+"""Say what a run over a data set says about the model: the function for it."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from model_understanding.dataset.summary.effects import FirstLook, SecondLook
+from model_understanding.dataset.summary.reading import StoredRow, StoredRows
+from model_understanding.dataset.summary.totals import MOST_CLASSES, Distributions, Errors, RightAndWrong
+from model_understanding.errors import InputError
+from model_understanding.results.dataset_summary import AnswerSummary, DatasetSummary
+from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
+
+SUMMARY = "summary.json"
+_STEP = 1000  # rows between two calls of a progress function
+
+Progress = Callable[[str, int, int | None], Any]
+"""Called with what is being done, how many rows or texts are done, and of how many."""
+
+
+def summarize_dataset(
+    folder: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> DatasetSummary:
+    """Say what the model relies on in a run over a data set, and where it is wrong.
+
+    For each answer, the words and phrases that matter most: the mean of their scores over all occurrences in
+    rows with this answer, with a 95 % interval from a bootstrap over rows. They are ranked by the end of the
+    interval that is nearer to 0, so that neither a frequent word of little effect nor a rare one is on top; a
+    word must be in at least five rows, or in a twentieth of an answer's rows where that is fewer. Special and
+    chat-template tokens do not count. The rows are read twice, and memory does not grow with their number.
+
+    Args:
+        folder: The folder that ``explain_dataset`` wrote.
+        seed: Seeds the bootstrap and the samples.
+        progress: Called with what is being done and how far it is.
+
+    Returns:
+        The summary; what could not be computed is in its ``notes``.
+
+    Raises:
+        InputError: It is no folder of a run, or no row of it was explained.
+    """
+    rows = StoredRows(folder)
+    first = _First(rows)
+    for row in _read(rows, "Counting words", progress):
+        first.add(row)
+    if not first.words.rows:
+        reason = next(iter(first.errors.most_frequent()), "there are none.")
+        raise InputError(
+            f"No row of {str(folder)!r} was explained: {reason}",
+            hint="Run it again on rows that can be explained.",
+        )
+    second = SecondLook(first.words, seed)
+    for row in _read(rows, "Measuring words", progress):
+        if row.error is None:
+            second.add(row)
+            first.distributions.add(row, _confidence(row, rows))
+    answers = tuple(_answers(rows, first, second))
+    words = [word for answer in answers for word in (*answer.words, *answer.phrases)]
+    return DatasetSummary(
+        manifest=rows.manifest,
+        signed=rows.signed,
+        folder=str(folder),
+        rows=len(rows),
+        failed=first.errors.rows,
+        errors=first.errors.most_frequent(),
+        answers=answers,
+        distributions=first.distributions.all(),
+        confusion=first.right_and_wrong.confusion() if rows.manifest["problem"] == "single_label" else None,
+        examples=rows.examples(row for word in words for row in word.examples),
+        notes=tuple(_notes(rows, first)),
+    )
+
+
+class _First:
+    """What the first look at the rows finds."""
+
+    def __init__(self, rows: StoredRows) -> None:
+        self._rows = rows
+        self.words, self.distributions, self.errors = FirstLook(rows.signed), Distributions(), Errors()
+        self.right_and_wrong = RightAndWrong(rows.labels)
+        self.methods: set[str] = set()
+
+    def add(self, row: StoredRow) -> None:
+        if row.error is not None:
+            self.errors.add(row.error)
+            return
+        confidence = _confidence(row, self._rows)
+        self.words.add(row)
+        self.distributions.look(row, confidence)
+        self.right_and_wrong.add(row, confidence)
+        self.methods.add(row.method or "")
+
+
+def _read(rows: StoredRows, what: str, progress: Progress | None) -> Iterator[StoredRow]:
+    for done, row in enumerate(rows, 1):
+        yield row
+        if progress is not None and (done % _STEP == 0 or done == len(rows)):
+            progress(what, done, len(rows))
+
+
+def _confidence(row: StoredRow, rows: StoredRows) -> float | None:
+    """Return the probability of a row's answer; of a text, the geometric mean of its tokens'."""
+    if rows.manifest["task"] == SEQUENCE_CLASSIFICATION:
+        return row.probability(rows.labels)
+    if row.probabilities is None or not len(row.probabilities):
+        return None
+    return float(np.exp(np.log(np.maximum(row.probabilities.astype(np.float64), 1e-300)).mean()))
+
+
+def _answers(rows: StoredRows, first: _First, second: SecondLook) -> Iterator[AnswerSummary]:
+    """Yield the answers in the model's order, those without any row and right class excluded."""
+    has_labels = first.right_and_wrong.total > 0
+    for label in rows.labels if rows.gives_classes else (None,):
+        labeled = first.right_and_wrong.labeled(label) if has_labels and label is not None else None
+        count = first.words.rows[label]
+        words, phrases = second.effects(label) if count else ((), ())
+        if count or labeled or len(rows.labels) <= MOST_CLASSES:
+            yield AnswerSummary(label=label, rows=count, labeled=labeled, words=words, phrases=phrases)
+
+
+def _notes(rows: StoredRows, first: _First) -> Iterator[str]:
+    """Yield what could not be computed, and why."""
+    manifest = rows.manifest
+    column, target = manifest["columns"].get("label"), manifest["columns"].get("target")
+    if rows.missing_parts:
+        missing = len(rows.missing_parts)
+        parts = "part is" if missing == 1 else "parts are"
+        yield f"{missing:,} {parts} missing: the run has not ended. The numbers are those of the others."
+    if len(first.methods) > 1:
+        yield f"Rows were explained by different methods: {', '.join(sorted(first.methods))}."
+    if target is not None:
+        yield f"The scores explain what column {target!r} names, and not always the model's answer."
+    if column is None or not rows.gives_classes:
+        if rows.gives_classes:
+            yield (
+                "The data has no right classes, so errors are not known. "
+                "Name their column with --label-column when the data set is run."
+            )
+    elif manifest["problem"] != "single_label":
+        yield "The model can give several classes to one text, so right and wrong answers are not counted."
+    elif not rows.classes:
+        yield (
+            f"The values of column {column!r} are no classes of the model ({_some(rows.label_counts)}; "
+            f"the model has {_some(rows.labels)}), so errors are not known."
+        )
+    else:
+        others = {value: count for value, count in rows.label_counts.items() if value not in rows.classes}
+        if others:
+            yield (
+                f"{sum(others.values()):,} rows have a right class that the model does not have "
+                f"({_some(others)}): they do not count as right or wrong."
+            )
+        if len(rows.labels) > MOST_CLASSES:
+            yield (
+                f"{100 * first.right_and_wrong.accuracy:.1f} % of the answers are right. The model has "
+                f"{len(rows.labels):,} classes: too many for a table of right classes against answers."
+            )
+    if first.words.missed:
+        yield (
+            "The data has too many different words and phrases to count all: those in "
+            f"{first.words.missed:,} rows or fewer may be missing."
+        )
+
+
+def _some(values: Iterable[str]) -> str:
+    shown = list(values)
+    return ", ".join(map(repr, shown[:3])) + (", …" if len(shown) > 3 else "")
