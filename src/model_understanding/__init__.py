@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from model_understanding.attribution.smooth_grad import SmoothGrad as SmoothGrad
     from model_understanding.comparison import Comparison as Comparison
     from model_understanding.comparison import compare as compare
+    from model_understanding.dataset.opening import report_of as report_of
     from model_understanding.dataset.run import DatasetRun as DatasetRun
     from model_understanding.dataset.run import explain_dataset as explain_dataset
     from model_understanding.dataset.summary.summarize import summarize_dataset as summarize_dataset
@@ -220,6 +221,7 @@ __all__ = [
     "compare",
     "explain_dataset",
     "load_reports",
+    "report_of",
     "save_reports",
     "summarize_dataset",
     "visualizer",
@@ -262,6 +264,7 @@ _ON_FIRST_USE = {
     "Words": "model_understanding.text.words",
     "compare": "model_understanding.comparison",
     "explain_dataset": "model_understanding.dataset.run",
+    "report_of": "model_understanding.dataset.opening",
     "load_reports": "model_understanding.results",
     "save_reports": "model_understanding.results",
     "summarize_dataset": "model_understanding.dataset.summary.summarize",

@@ -15,19 +15,22 @@ from model_understanding.cli.model_input import FileOptions, InputOptions
 from model_understanding.cli.options import LANGUAGE_MODELS, OUTPUT, LevelName, QuantityName, flag, takes
 from model_understanding.cli.output import ReportOutput, check_files, print_estimate
 from model_understanding.cli.progress import Steps
-from model_understanding.cli.request import ExplainRequest, explain_text, explain_texts
+from model_understanding.cli.request import ExplainRequest, explain_text, explain_texts, join_tokens
 from model_understanding.cli.settings import parse_method, parse_metrics
+from model_understanding.cli.stored_row import StoredRowOptions
 from model_understanding.cli.texts import naming_source
 from model_understanding.errors import InputError
 from model_understanding.results import Estimate, Failure, Report
 
 
-@takes_model()
+@takes_model(optional=True)
 @takes(FileOptions, "files")
 @takes(InputOptions, "given")
+@takes(StoredRowOptions, "stored")
 def explain(
     texts: options.Texts = None,
     *,
+    context: typer.Context,
     files: FileOptions,
     given: InputOptions,
     method: Annotated[
@@ -109,6 +112,7 @@ def explain(
             show_default=False,
         ),
     ] = None,
+    stored: StoredRowOptions,
     choice: ModelChoice,
     level: options.Level = LevelName.TOKEN,
     estimate: Annotated[
@@ -148,11 +152,27 @@ def explain(
     share; --out saves an HTML page, figures or the numbers. Of several texts
     html, json, jsonl and csv are one file (a page has an index, and the main attention map of each text);
     figures and npz are a numbered file for each. A text that fails is skipped, named and counted, and the
-    exit code is 3.
+    exit code is 3. With --from DIR --id ID it explains a row of a run over a data set.
     """
-    sources = files.texts(texts)
     paths = tuple(out or ())
     check_files(paths, (*Report.SUFFIXES, ".jsonl"))
+    as_page = any(path.suffix.lower() == ".html" for path in paths)
+    if stored.check(context, choice):
+        output = ReportOutput(paths=paths, as_json=json_output)
+        with reserved_stdout() as data:
+            with Steps() as steps:
+                steps("Explaining")
+                report = stored.report(
+                    choice,
+                    as_page=as_page,
+                    evaluate=evaluate,
+                    metrics=parse_metrics(metrics) or None,
+                    scores_only=scores_only,
+                )
+            output.write(join_tokens(report, level), 1, stored.source, data)
+            output.save_shared()
+        return
+    sources = files.texts(texts)
     if estimate and paths:
         raise InputError(
             f"--estimate computes no explanation, so there is nothing to save as {paths[0].name!r}.",
@@ -178,7 +198,7 @@ def explain(
                 evaluate=evaluate,
                 metrics=parse_metrics(metrics),
                 scores_only=scores_only,
-                as_page=any(path.suffix.lower() == ".html" for path in paths),
+                as_page=as_page,
             )
             visualizer = load_visualizer(choice, steps, request.check, model_input.refined)
         if len(sources) == 1 or estimate:

@@ -191,11 +191,12 @@ class ModelChoice:
     ] = None
 
 
-def takes_model(*, alternative: str = "") -> Callable[[Command], Command]:
+def takes_model(*, alternative: str = "", optional: bool = False) -> Callable[[Command], Command]:
     """Add MODEL, as first argument, and the options of ``ModelChoice`` to a command that takes ``choice``.
 
     Args:
         alternative: What the command accepts in place of a model, for its help.
+        optional: Whether the command can do without; then the name of the model is empty.
     """
 
     def decorate(command: Command) -> Command:
@@ -206,6 +207,8 @@ def takes_model(*, alternative: str = "") -> Callable[[Command], Command]:
             argument = copy(name.annotation.__metadata__[0])
             argument.help = f"{argument.help.removesuffix('.')}; or {alternative}."
             name = name.replace(annotation=Annotated[str, argument])
+        if optional:
+            name = name.replace(default="")
         others = [parameter for parameter in parameters.values() if parameter.name != "name"]
         run.__signature__ = inspect.Signature([name, *others])  # pyright: ignore[reportAttributeAccessIssue]
         run.__annotations__ = {each.name: each.annotation for each in (name, *others)}

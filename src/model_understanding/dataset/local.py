@@ -258,11 +258,16 @@ def _of_classifier(
         yield from ((members[place], report) for place, report in reports)
 
 
+def class_named(explainer: Any, target: str) -> str | int:
+    """Return the class that a column of targets names: a label, else the number of one."""
+    labels = labels_of(explainer.runner.model.config)
+    return int(target) if target not in labels and target.isdecimal() else target
+
+
 def _with_target(
     explainer: Any, method: str, quantity: str, texts: Sequence[Any], target: str
 ) -> Iterator[tuple[int, Report | Failure]]:
-    labels = labels_of(explainer.runner.model.config)
-    named = int(target) if target not in labels and target.isdecimal() else target
+    named = class_named(explainer, target)
 
     def reports() -> list[Report | Failure]:
         return list(

@@ -22,6 +22,8 @@ FIELDS = {
     "text": "the text or prompt; chat messages as JSON",
     "pair": "the second text of a pair",
     "label": "the right class, from the data",
+    "requested_target": "what the data says to explain, in place of the model's answer",
+    "continuation": "what follows the prompt, where the data says it",
     "prediction": "the class that the model answers, or the text that it writes",
     "probabilities": "probability of each class, in the order of `labels` in the manifest; of each token "
     "that a language model writes",
@@ -58,6 +60,8 @@ def result_of(row: DataRow, report: Report | Failure) -> dict[str, Any]:
         "text": row.text if isinstance(row.text, str) else json.dumps(row.text, ensure_ascii=False),
         "pair": row.pair,
         "label": row.label,
+        "requested_target": row.target,
+        "continuation": row.continuation,
     }
     given = {name: _storable(value) if isinstance(value, str) else value for name, value in given.items()}
     if isinstance(report, Failure):

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from model_understanding.dataset.parts import read_manifest
-from model_understanding.dataset.table import parts_of
+from model_understanding.dataset.table import FIELDS, parts_of
 from model_understanding.errors import InputError
 from model_understanding.registry import METHODS
 from model_understanding.results.dataset_summary import RowExample
@@ -165,10 +165,7 @@ class StoredRows:
         """
         found = self.examples([row])
         if row not in found:
-            raise InputError(
-                f"There is no row {row} in {str(self.folder)!r}.",
-                hint=f"Pass the place of one of its {len(self):,} rows in the input, from 0.",
-            )
+            raise self._missing(row)
         return found[row]
 
     def examples(self, rows: Iterable[int]) -> dict[int, RowExample]:
@@ -190,6 +187,23 @@ class StoredRows:
         for path in self.parts:
             if self._number(path) in parts:
                 yield from self._rows(path, chosen)
+
+    def values(self, row: int) -> dict[str, Any]:
+        """Return all columns of a row, as they are stored.
+
+        Args:
+            row: Its place in the input.
+
+        Raises:
+            InputError: There is no such row.
+        """
+        for path in self.parts:
+            if self._number(path) == row // self.manifest["rows_per_part"]:
+                for batch in self._form.read(path, tuple(FIELDS)):
+                    if row in batch["row"]:
+                        place = batch["row"].index(row)
+                        return {name: batch[name][place] for name in FIELDS}
+        raise self._missing(row)
 
     @cached_property
     def label_counts(self) -> Mapping[str, int]:
@@ -246,6 +260,12 @@ class StoredRows:
             word_segments=tuple(row.word_segments.tolist()),
             word_scores=tuple(row.word_scores.tolist()),
             verdict=row.verdict,
+        )
+
+    def _missing(self, row: int) -> InputError:
+        return InputError(
+            f"There is no row {row} in {str(self.folder)!r}.",
+            hint=f"Pass the place of one of its {len(self):,} rows in the input, from 0.",
         )
 
     @staticmethod
