@@ -4,6 +4,7 @@ import { mountComparison } from "./comparison/page";
 import type { Context } from "./context";
 import { Model } from "./data/model";
 import type { Attention, ComparisonPayload, Payload } from "./data/payload.generated";
+import type { MountOptions } from "./start";
 import { Actions } from "./state/actions";
 import { listenToKeys } from "./state/keyboard";
 import { fitting, followAddress, fragmentOf, stateOf } from "./state/permalink";
@@ -28,17 +29,6 @@ import { linksView } from "./views/links";
 import { neuronsView } from "./views/neurons";
 import { allScoresView, saliencyView } from "./views/saliency/view";
 import { trustView } from "./views/trust";
-
-export interface MountOptions {
-  /** The report is the whole page: the address stores the view, shortcuts work everywhere. */
-  readonly wholePage?: boolean;
-  /** The page's size as text. */
-  readonly size?: string | undefined;
-  /** The view that a saved page opens in, as a fragment of an address. */
-  readonly view?: string | undefined;
-  /** Save a copy of the page that opens in a view. */
-  readonly save?: (view: string, title: string) => void;
-}
 
 export interface Mounted {
   /** Remove the report and all its listeners. */

@@ -6,6 +6,8 @@ import { describe, expect, it } from "vitest";
 const ORDER = [
   "main.ts",
   "mount.ts",
+  "dataset",
+  "start.ts",
   "comparison",
   "views",
   "context.ts",

@@ -551,6 +551,231 @@ export interface Evaluation {
   readonly reasons: readonly (string)[];
 }
 
+/** What a run over a data set says about a model. Rows are given by their index in rows. */
+export interface DatasetPayload {
+  readonly schema: 1;
+  readonly kind: "dataset";
+  readonly title: string;
+  /** Data set, model and method. */
+  readonly origin: string;
+  readonly headline: string;
+  /** Sentences in pieces; every second piece is a word or a label. */
+  readonly findings: readonly (readonly (string)[])[];
+  readonly figures: readonly (Figure)[];
+  /** What the numbers of words are. */
+  readonly measure: "effect" | "importance";
+  /** Whether numbers below 0 oppose the answer. */
+  readonly signed: boolean;
+  readonly answers: readonly (DatasetAnswer)[];
+  /** Null if no word was tested. */
+  readonly shortcuts: readonly (DatasetShortcut)[] | null;
+  /** Null if they were not looked for. */
+  readonly slices: readonly (DatasetSlice)[] | null;
+  /** Null without labels. */
+  readonly confusion: DatasetConfusion | null;
+  readonly distributions: readonly (DatasetHistogram)[];
+  /** Null if it was not measured. */
+  readonly trust: DatasetTrust | null;
+  readonly rows: readonly (DatasetRow)[];
+  /** The command that opens a row, to be followed by the row's argument; empty for none. */
+  readonly command: string;
+  /** Why rows were not explained, and how many. */
+  readonly errors: readonly (Named)[];
+  /** What could not be computed. */
+  readonly notes: readonly (string)[];
+  readonly howToRead: readonly (string)[];
+  readonly provenance: readonly (Named)[];
+  readonly omitted: readonly (string)[];
+  readonly palette: Palettes;
+}
+
+/** Two runs side by side. */
+export interface DatasetComparisonPayload {
+  readonly schema: 1;
+  readonly kind: "dataset comparison";
+  readonly title: string;
+  readonly origin: string;
+  readonly headline: string;
+  readonly findings: readonly (readonly (string)[])[];
+  /** The first run and the second. */
+  readonly runs: readonly (DatasetRun)[];
+  readonly measure: "effect" | "importance";
+  readonly signed: boolean;
+  readonly changes: readonly (DatasetChange)[];
+  /** Rows of the second run with another answer. */
+  readonly changed: readonly (number)[];
+  readonly notes: readonly (string)[];
+  readonly howToRead: readonly (string)[];
+  readonly provenance: readonly (NamedPair)[];
+  readonly omitted: readonly (string)[];
+  readonly palette: Palettes;
+}
+
+export interface DatasetRun {
+  readonly modelName: string;
+  readonly origin: string;
+  readonly headline: string;
+  readonly figures: readonly (Figure)[];
+  readonly rows: readonly (DatasetRow)[];
+  readonly command: string;
+}
+
+/** A word in two runs; differences are in units of each run's mean absolute score. */
+export interface DatasetChange {
+  readonly word: string;
+  readonly label: string | null;
+  readonly before: DatasetSide | null;
+  readonly after: DatasetSide | null;
+  readonly difference: number;
+  readonly low: number;
+  readonly high: number;
+  /** The p-value after the correction. */
+  readonly adjusted: number;
+  readonly significant: boolean;
+}
+
+export interface DatasetSide {
+  readonly effect: number;
+  readonly low: number;
+  readonly high: number;
+  readonly count: number;
+  readonly share: number;
+  /** Of its run. */
+  readonly rows: readonly (number)[];
+}
+
+/** A number at the top of the page. */
+export interface Figure {
+  readonly name: string;
+  readonly value: string;
+  readonly detail: string;
+  /** The section that has more of it; empty for none. */
+  readonly section: string;
+}
+
+export interface DatasetAnswer {
+  /** Null for a language model. */
+  readonly label: string | null;
+  /** Rows with this answer. */
+  readonly rows: number;
+  /** Rows with this right class. */
+  readonly labeled: number | null;
+  readonly words: DatasetWords;
+  readonly phrases: DatasetWords;
+}
+
+/** Words or phrases, one entry of each list for each. */
+export interface DatasetWords {
+  readonly words: readonly (string)[];
+  readonly effects: readonly (number)[];
+  /** Lower ends of the 95 % intervals. */
+  readonly lows: readonly (number)[];
+  readonly highs: readonly (number)[];
+  readonly spreads: readonly (number)[];
+  readonly counts: readonly (number)[];
+  readonly rows: readonly (number)[];
+  readonly shares: readonly (number)[];
+  /** Null without labels. */
+  readonly precisions: readonly (number | null)[];
+  readonly examples: readonly (readonly (number)[])[];
+}
+
+/** A word that was tested causally. */
+export interface DatasetShortcut {
+  readonly word: string;
+  readonly label: string;
+  readonly effect: number;
+  readonly inserted: DatasetCausal;
+  readonly swapped: DatasetCausal | null;
+  readonly controls: readonly (string)[];
+  readonly confirmed: boolean;
+  /** Whose answer the word changes. */
+  readonly rows: readonly (number)[];
+}
+
+export interface DatasetCausal {
+  readonly trials: number;
+  readonly flips: number;
+  readonly controlTrials: number;
+  readonly controlFlips: number;
+  /** Of the two shares. */
+  readonly difference: number;
+  readonly low: number;
+  readonly high: number;
+  readonly shift: number;
+  readonly adjusted: number;
+}
+
+/** Wrong and confident rows for what looks like one reason. */
+export interface DatasetSlice {
+  readonly words: readonly (string)[];
+  /** The right class. */
+  readonly label: string;
+  readonly prediction: string;
+  readonly errors: number;
+  readonly size: number;
+  readonly precision: number;
+  readonly rows: readonly (number)[];
+}
+
+export interface DatasetConfusion {
+  readonly labels: readonly (string)[];
+  /** Whether all cells are here; else the most frequent mistakes. */
+  readonly isMatrix: boolean;
+  readonly cells: readonly (DatasetCell)[];
+  /** Rows of each right class. */
+  readonly totals: readonly (number)[];
+}
+
+export interface DatasetCell {
+  /** The right class. */
+  readonly label: number;
+  readonly prediction: number;
+  readonly count: number;
+  readonly confidence: number | null;
+}
+
+export interface DatasetHistogram {
+  readonly name: string;
+  readonly edges: readonly (number)[];
+  readonly counts: readonly (number)[];
+}
+
+export interface DatasetTrust {
+  readonly rows: number;
+  readonly verdicts: readonly (DatasetVerdict)[];
+  readonly supported: number;
+  readonly low: number;
+  readonly high: number;
+  readonly least: readonly (number)[];
+}
+
+export interface DatasetVerdict {
+  readonly name: string;
+  readonly count: number;
+}
+
+export interface DatasetRow {
+  /** Its place in the input, from 0. */
+  readonly row: number;
+  readonly id: string;
+  /** The id as an argument of a command; empty for none. */
+  readonly argument: string;
+  readonly label: string | null;
+  readonly prediction: string | null;
+  readonly probability: number | null;
+  readonly verdict: string | null;
+  readonly texts: readonly (DatasetText)[];
+}
+
+/** A text, or the parts of a long one around its strongest words. */
+export interface DatasetText {
+  /** Every second part is a word. */
+  readonly parts: readonly (string)[];
+  /** Of each word. */
+  readonly scores: readonly (number)[];
+}
+
 export interface Palettes {
   readonly light: Palette;
   readonly dark: Palette;

@@ -14,11 +14,12 @@ export interface Surface {
   readonly destroy: () => void;
 }
 
-export function surface(element: HTMLElement, palettes: Palettes): Surface {
+/** `more` are rules that only this kind of page has. */
+export function surface(element: HTMLElement, palettes: Palettes, more = ""): Surface {
   const ending = new AbortController();
   const root = element.shadowRoot ?? element.attachShadow({ mode: "open" });
   const [rules, variables] = [new CSSStyleSheet(), new CSSStyleSheet()];
-  rules.replaceSync(css + access);
+  rules.replaceSync(css + more + access);
   root.adoptedStyleSheets = [variables, rules];
   return {
     root,

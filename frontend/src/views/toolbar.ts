@@ -19,7 +19,7 @@ export interface ToolbarPage<S extends Searched> {
   /** What the page is of, in a few words. */
   readonly origin: string;
   /** Select the next match of a text, or the one before; returns the number of matches. */
-  readonly find: (text: string, by: number) => number;
+  readonly find?: (text: string, by: number) => number;
 }
 
 export interface ToolbarOptions {
@@ -66,13 +66,16 @@ export function toolbar<S extends Searched>(
     "div",
     { class: "toolbar" },
     h("p", { class: "kicker" }, bdi(page.origin)),
-    searchBox(page),
+    page.find ? searchBox(store, page.find) : null,
     save && h("span", { class: "wide-only" }, button("Save this view", save)),
     menu,
   );
 }
 
-function searchBox<S extends Searched>({ find, store }: ToolbarPage<S>): HTMLElement {
+function searchBox<S extends Searched>(
+  store: Store<S>,
+  find: (text: string, by: number) => number,
+): HTMLElement {
   const count = h("span", { class: "note", role: "status" });
   const run = (by: number) => {
     const matchCount = find(input.value, by);

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
+from model_understanding.results.rendering import Rendered
 from model_understanding.results.serialization import JsonResult
 
 
@@ -231,7 +232,7 @@ class ErrorSlice(JsonResult):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class DatasetSummary(JsonResult):
+class DatasetSummary(Rendered):
     """What a run over a data set says about the model.
 
     Args:
@@ -251,6 +252,8 @@ class DatasetSummary(JsonResult):
             whichever way a word pulls.
         folder: The folder of the run, as the user named it.
     """
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".html", ".json")
 
     manifest: Mapping[str, Any]
     rows: int
@@ -291,7 +294,7 @@ class WordChange(JsonResult):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class DatasetComparison(JsonResult):
+class DatasetComparison(Rendered):
     """Two runs beside each other: two models on the same data, or one model on two data sets.
 
     Args:
@@ -303,6 +306,8 @@ class DatasetComparison(JsonResult):
         examples: Rows with another answer, of the second run.
         notes: What could not be compared, and why.
     """
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".html", ".json")
 
     first: DatasetSummary
     second: DatasetSummary

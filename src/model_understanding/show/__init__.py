@@ -11,20 +11,40 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from model_understanding.comparison import Comparison
-    from model_understanding.results import AttentionMap, Attribution, Report, TokenLinks
+    from model_understanding.results import (
+        AttentionMap,
+        Attribution,
+        DatasetComparison,
+        DatasetSummary,
+        Report,
+        TokenLinks,
+    )
     from model_understanding.results.reports import Entry
     from model_understanding.show.views.summary import Result
 
+    Drawable = (
+        Report | Comparison | Attribution | AttentionMap | TokenLinks | DatasetSummary | DatasetComparison
+    )
 
-def render(result: "Report | Comparison | Attribution | AttentionMap | TokenLinks", suffix: str) -> bytes:
+
+def render(result: "Drawable", suffix: str) -> bytes:
     """Return a result as the content of a file.
 
     Args:
-        result: A report, a comparison, an attribution, an attention map, or links.
+        result: A report, a comparison, an attribution, an attention map, links, or the summary or comparison
+            of data sets, which have no figures.
         suffix: ``.html``, ``.png``, ``.svg`` or ``.pdf``.
     """
-    if suffix == ".html":
-        from model_understanding.results import AttentionMap, Attribution, Report, TokenLinks
+    from model_understanding.results import (
+        AttentionMap,
+        Attribution,
+        DatasetComparison,
+        DatasetSummary,
+        Report,
+        TokenLinks,
+    )
+
+    if suffix == ".html" or isinstance(result, DatasetSummary | DatasetComparison):
         from model_understanding.show.page.document import html_page
 
         is_part = isinstance(result, Attribution | AttentionMap | TokenLinks)

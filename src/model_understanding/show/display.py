@@ -10,6 +10,8 @@ from model_understanding.results import (
     AttentionMap,
     Attribution,
     Choices,
+    DatasetComparison,
+    DatasetSummary,
     Generation,
     LogitLens,
     MaskFilling,
@@ -124,7 +126,7 @@ def _html(result: Result) -> str:
     is_part = isinstance(result, Attribution | AttentionMap | LogitLens | QueryKey | TokenLinks)
     if is_part and not _is_empty(result):
         result = Report.of(result)
-    if isinstance(result, Report | Comparison):
+    if isinstance(result, Report | Comparison | DatasetSummary | DatasetComparison):
         return html_fragment(result, NOTEBOOK_BYTES)
     from model_understanding.show.page.cards import card_fragment
 

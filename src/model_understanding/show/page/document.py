@@ -1,4 +1,4 @@
-"""The HTML document of a report or a comparison."""
+"""The HTML document of a report, a comparison, or the summary of a data set."""
 
 import base64
 import hashlib
@@ -10,11 +10,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from model_understanding.comparison import Comparison
-from model_understanding.results import Report
+from model_understanding.results import DatasetComparison, DatasetSummary, Report
 from model_understanding.show.page.comparison_content import comparison_content
 from model_understanding.show.page.css import ROOT, palette_css
+from model_understanding.show.page.dataset_content import compared_datasets_content, dataset_content
 from model_understanding.show.page.report_content import report_content
 from model_understanding.show.payload.comparison import comparison_json
+from model_understanding.show.payload.dataset_summary import compared_datasets_json, dataset_json
 from model_understanding.show.payload.report import payload_json
 from model_understanding.tokens import visible_text
 
@@ -41,10 +43,10 @@ def policy(script: str) -> str:
     )
 
 
-@lru_cache(maxsize=1)
-def page_script() -> str:
-    """Return the script of the page."""
-    return static_text("report.js").strip()
+@lru_cache
+def page_script(name: str = "report") -> str:
+    """Return a script of the pages: that of reports, or of ``dataset``."""
+    return static_text(f"{name}.js").strip()
 
 
 def static_text(name: str) -> str:
@@ -117,24 +119,28 @@ def exact_size(size: int) -> str:
     return f"{size / 1e3:.0f} kB ({exact})" if size < 1_000_000 else f"{size / 1e6:.2f} MB ({exact})"
 
 
-def html_page(result: Report | Comparison) -> str:
-    """Return a report or a comparison as a self-contained HTML document; the result is reproducible.
+Shown = Report | Comparison | DatasetSummary | DatasetComparison
+
+
+def html_page(result: Shown) -> str:
+    """Return a result as a self-contained HTML document; the document is reproducible.
 
     Args:
-        result: The report or the comparison.
+        result: A report, a comparison, or the summary or comparison of data sets.
 
     Returns:
         A document whose content security policy allows only its own script and style sheet, and no network
         requests.
     """
-    return with_size(rendered("page.html.jinja", {"policy": policy(page_script()), **_values(result)}))
+    values = _values(result)
+    return with_size(rendered("page.html.jinja", {"policy": policy(values["script"]), **values}))
 
 
-def html_fragment(result: Report | Comparison, attention_bytes: int | None = None) -> str:
-    """Return a report or a comparison as HTML for a notebook's output.
+def html_fragment(result: Shown, attention_bytes: int | None = None) -> str:
+    """Return a result as HTML for a notebook's output.
 
     Args:
-        result: The report or the comparison.
+        result: What ``html_page`` takes.
         attention_bytes: Most bytes of a report's attention; by default as many as a page has.
 
     Returns:
@@ -163,15 +169,24 @@ def report_fragment(report: Report) -> Markup:
     return Markup(rendered("embedded.html.jinja", _values(report)))
 
 
-def _values(result: Report | Comparison, attention_bytes: int | None = None) -> dict[str, Any]:
+def _values(result: Shown, attention_bytes: int | None = None) -> dict[str, Any]:
     """Return the values of the templates of a result."""
-    if isinstance(result, Comparison):
-        template, payload, content = "comparison", comparison_json(result), comparison_content(result)
-    else:
-        template, payload, content = "report", payload_json(result, attention_bytes), report_content(result)
+    script = "report"
+    match result:
+        case Comparison():
+            template, payload, content = "comparison", comparison_json(result), comparison_content(result)
+        case DatasetSummary():
+            template, payload, content = "dataset", dataset_json(result), dataset_content(result)
+            script = "dataset"
+        case DatasetComparison():
+            template, payload = "compared_datasets", compared_datasets_json(result)
+            content, script = compared_datasets_content(result), "dataset"
+        case _:
+            template, payload = "report", payload_json(result, attention_bytes)
+            content = report_content(result)
     return {
         "content": f"{template}.html.jinja",
-        "script": Markup(page_script()),
+        "script": Markup(page_script(script)),
         "payload": Markup(payload),
         "page_size": SIZE_MARK,
         **content,

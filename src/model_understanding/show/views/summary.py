@@ -11,6 +11,8 @@ from model_understanding.results import (
     AttentionMap,
     Attribution,
     Choices,
+    DatasetComparison,
+    DatasetSummary,
     Estimate,
     Evaluation,
     Failure,
@@ -50,6 +52,7 @@ from model_understanding.show.shared.words import (
 from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.attention import attention_view
 from model_understanding.show.views.comparison import comparison_view
+from model_understanding.show.views.dataset_summary import comparison_text, summary_text
 from model_understanding.show.views.likelihood import compared_likelihoods, likelihood_view
 from model_understanding.show.views.links import links_view
 from model_understanding.show.views.report import map_views
@@ -77,6 +80,8 @@ Result = (
     | QueryKey
     | PseudoLikelihood
     | LikelihoodComparison
+    | DatasetSummary
+    | DatasetComparison
     | Estimate
     | Failure
 )
@@ -139,6 +144,10 @@ def _lines(result: Result) -> Iterator[str]:
             yield _joined(result.method, result.target)
             metrics = [metric for metric in result.evaluations if metric.metric not in _OF_VERDICT]
             yield ", ".join(map(_metric, metrics[:_MOST]))
+        case DatasetSummary():
+            yield from summary_text(result)
+        case DatasetComparison():
+            yield from comparison_text(result)
         case AssessmentSummary():
             counts = zip(VERDICTS, result.verdicts, strict=True)
             yield f"{result.method}: {_counted(result.texts, 'text')}"

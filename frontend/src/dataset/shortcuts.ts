@@ -1,0 +1,111 @@
+/** Words that were tested causally: what inserting them does, beside control words. */
+
+import { points } from "../comparison/state";
+import type { DatasetCausal, DatasetPayload, DatasetShortcut } from "../data/payload.generated";
+import { type Child, h } from "../ui/dom";
+import { counted, formatCount, formatNumber, formatPercent } from "../ui/format";
+import { bdi, button, note } from "../ui/parts";
+import { unfolding } from "./lazy";
+import { rowList } from "./rows";
+import type { PageContext } from "./state";
+
+const FEW = 6; // candidates shown at first
+
+export function shortcutsView(context: PageContext, payload: DatasetPayload): HTMLElement | null {
+  const { shortcuts } = payload;
+  if (!shortcuts) return null;
+  const title = h("h2", { tabindex: -1 }, "Shortcuts: tested by inserting the word");
+  const list = h(
+    "ol",
+    { class: "tests" },
+    ...shortcuts.slice(0, FEW).map((item) => shortcutItem(context, payload, item)),
+  );
+  const rest = shortcuts.slice(FEW);
+  const more = rest.length
+    ? button(`Show ${rest.length} more`, () => {
+        list.append(...rest.map((item) => shortcutItem(context, payload, item)));
+        more?.remove();
+      })
+    : null;
+  return h(
+    "section",
+    { class: "part causal", "data-section": "shortcuts", "aria-label": "Shortcuts" },
+    title,
+    shortcuts.length
+      ? note(
+          "A cause, not a correlation: each word was inserted at random places of texts with another answer. Control words of about the same frequency show what any inserted word does.",
+        )
+      : note("No word was a candidate, so none was inserted."),
+    shortcuts.length > 0 && list,
+    more && h("p", { class: "more-lines" }, more),
+  );
+}
+
+function shortcutItem(context: PageContext, payload: DatasetPayload, shortcut: DatasetShortcut): HTMLElement {
+  const { word, label, inserted, swapped, controls, confirmed, rows } = shortcut;
+  return h(
+    "li",
+    { class: `test${confirmed ? " confirmed" : ""}` },
+    h(
+      "div",
+      { class: "test-head" },
+      h("h3", {}, bdi(word), h("span", { class: "note" }, " → ", bdi(label))),
+      h(
+        "span",
+        { class: `status${confirmed ? " confirmed" : ""}` },
+        h("span", { "aria-hidden": "true" }, confirmed ? "✓ " : "– "),
+        confirmed ? "confirmed" : "not confirmed",
+      ),
+    ),
+    causalTest("inserted", inserted),
+    swapped && causalTest("put in the place of another word", swapped),
+    controls.length > 0 && h("p", { class: "note" }, "Control words: ", bdi(controls.join(", "))),
+    rows.length > 0 &&
+      unfolding(`${counted(rows.length, "row")} whose answer it changes`, () =>
+        rowList(
+          context,
+          rows.map((index) => payload.rows[index]),
+          { command: payload.command },
+        ),
+      ),
+  );
+}
+
+function causalTest(how: string, causal: DatasetCausal): HTMLElement {
+  const { trials, flips, controlTrials, controlFlips, difference, low, high, adjusted } = causal;
+  return h(
+    "div",
+    { class: "causal-test" },
+    h(
+      "div",
+      { class: "rates" },
+      rate(`the word, ${how}`, flips, trials, "with"),
+      rate("control words", controlFlips, controlTrials, "control"),
+    ),
+    h(
+      "p",
+      { class: "difference" },
+      h("strong", {}, `${points(difference)} points`),
+      h("span", { class: "note" }, ` 95 % interval ${points(low)} to ${points(high)}`),
+      h("span", { class: "note" }, ` · ${pWords(adjusted)}`),
+    ),
+  );
+}
+
+function rate(name: string, flips: number, trials: number, style: string): HTMLElement {
+  const share = trials ? flips / trials : 0;
+  const bar = h("span", { class: `bar ${style}` });
+  bar.style.width = `${100 * share}%`;
+  const cells: Child[] = [
+    h("span", { class: "note" }, name),
+    h("span", { class: "track", "aria-hidden": "true" }, bar),
+    h("span", { class: "value" }, trials ? formatPercent(share) : "–"),
+    h("span", { class: "note" }, `${formatCount(flips)} of ${formatCount(trials)}`),
+  ];
+  return h("p", { class: "rate" }, ...cells);
+}
+
+/** An adjusted p-value in words. */
+export function pWords(value: number): string {
+  return value < 1e-4 ? "adjusted p\u00a0<\u00a00.0001" : `adjusted p\u00a0=\u00a0${formatNumber(value)}`;
+}

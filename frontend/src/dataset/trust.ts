@@ -1,0 +1,47 @@
+/** How far the scores of a sample of rows are to be believed. */
+
+import type { DatasetPayload } from "../data/payload.generated";
+import { h } from "../ui/dom";
+import { counted, formatPercent } from "../ui/format";
+import { note } from "../ui/parts";
+import { unfolding } from "./lazy";
+import { rowList, verdictChip } from "./rows";
+import type { PageContext } from "./state";
+
+export function trustView(context: PageContext, payload: DatasetPayload): HTMLElement | null {
+  const { trust } = payload;
+  if (!trust?.rows) return null;
+  const { rows, verdicts, supported, low, high, least } = trust;
+  return h(
+    "section",
+    { class: "part", "data-section": "trust", "aria-label": "Faithfulness of the scores" },
+    h("h2", { tabindex: -1 }, "Faithfulness of the scores"),
+    note(
+      `Of a random sample of ${counted(rows, "row")}, the scores of ${formatPercent(supported)} are supported by removing words (95 % interval ${formatPercent(low)} to ${formatPercent(high)}).`,
+    ),
+    h(
+      "ul",
+      { class: "verdicts" },
+      ...verdicts.map(({ name, count }) => {
+        const bar = h("span", { class: "bar" });
+        bar.style.width = `${(100 * count) / rows}%`;
+        return h(
+          "li",
+          { class: "rate" },
+          h("span", {}, verdictChip(name)),
+          h("span", { class: "track", "aria-hidden": "true" }, bar),
+          h("span", { class: "value" }, formatPercent(count / rows)),
+          h("span", { class: "note" }, counted(count, "row")),
+        );
+      }),
+    ),
+    least.length > 0 &&
+      unfolding(`The ${counted(least.length, "row")} to believe least`, () =>
+        rowList(
+          context,
+          least.map((index) => payload.rows[index]),
+          { command: payload.command },
+        ),
+      ),
+  );
+}

@@ -1,0 +1,337 @@
+"""The data of the page of a data set's summary: ``DatasetPayload`` of ``static/payload.schema.json``."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from model_understanding.results.dataset_summary import (
+    AnswerSummary,
+    CausalEffect,
+    Confusion,
+    DatasetComparison,
+    DatasetSummary,
+    ErrorSlice,
+    Shortcut,
+    TrustSample,
+    WordChange,
+    WordEffect,
+)
+from model_understanding.results.evaluation import VERDICTS
+from model_understanding.show.payload.dataset_rows import Rows, command_of, in_turn, verdict_name
+from model_understanding.show.payload.parts import SCHEMA, encoded_palette, script_json
+from model_understanding.show.shared.words import printable
+from model_understanding.show.views.dataset_summary import (
+    LEVEL,
+    Finding,
+    changed_word,
+    compared_findings,
+    compared_headline,
+    compared_reading_notes,
+    figures,
+    findings,
+    headline,
+    measure,
+    model_of,
+    origin,
+    provenance_rows,
+    reading_notes,
+)
+
+_LABEL, _WORD = 120, 200  # characters
+_MAX_WORDS = 8_000  # of all answers
+_LEAST_WORDS = 10  # of each answer
+_MAX_CHANGES = 500
+_MAX_MATRIX = 12  # classes in a matrix; of more, the most frequent mistakes are listed
+_MAX_CELLS = 200
+_SLICE_ROWS = 5
+_DIGITS = 4
+
+
+def dataset_payload(summary: DatasetSummary) -> dict[str, Any]:
+    """Return the data of the page of a summary.
+
+    Args:
+        summary: The summary.
+
+    Returns:
+        ``DatasetPayload`` of the schema. Rows are on the page only where something on it refers to them, and
+        within a budget of characters.
+    """
+    omitted: list[str] = []
+    rows = Rows(summary.examples, summary.manifest)
+    rows.keep(_cited(summary))
+    kept = max(_LEAST_WORDS, _MAX_WORDS // (2 * max(len(summary.answers), 1)))
+    if any(max(len(answer.words), len(answer.phrases)) > kept for answer in summary.answers):
+        omitted.append(f"Of each answer, only the first {kept:,} words and phrases are on the page.")
+    answers = [_answer(answer, kept, rows) for answer in summary.answers]
+    return {
+        "schema": SCHEMA,
+        "kind": "dataset",
+        "title": _title(summary),
+        "origin": origin(summary.manifest),
+        "headline": headline(summary),
+        "findings": _findings(findings(summary)),
+        "figures": _figures(summary),
+        "measure": measure(summary),
+        "signed": summary.signed,
+        "answers": answers,
+        "shortcuts": None
+        if summary.shortcuts is None
+        else [_shortcut(shortcut, rows) for shortcut in summary.shortcuts],
+        "slices": None if summary.slices is None else [_slice(slice_, rows) for slice_ in summary.slices],
+        "confusion": None if summary.confusion is None else _confusion(summary.confusion, omitted),
+        "distributions": [
+            {
+                "name": printable(one.name, 80),
+                "edges": [_rounded(x) for x in one.edges],
+                "counts": list(one.counts),
+            }
+            for one in summary.distributions
+        ],
+        "trust": None if summary.trust is None else _trust(summary.trust, rows),
+        "rows": rows.encoded,
+        "command": command_of(summary.folder),
+        "errors": [
+            {"name": printable(reason, 300), "value": f"{count:,}"}
+            for reason, count in summary.errors.items()
+        ],
+        "notes": [printable(note, 600) for note in summary.notes],
+        "howToRead": list(reading_notes(summary)),
+        "provenance": _provenance(summary.manifest),
+        "omitted": [*omitted, *rows.omissions()],
+        "palette": encoded_palette(),
+    }
+
+
+def dataset_json(summary: DatasetSummary) -> str:
+    """Return the payload as JSON that may stand in a page's script element."""
+    return script_json(dataset_payload(summary))
+
+
+def compared_datasets_payload(comparison: DatasetComparison) -> dict[str, Any]:
+    """Return the data of the page of two runs: ``DatasetComparisonPayload`` of the schema."""
+    runs = (comparison.first, comparison.second)
+    changes = comparison.words[:_MAX_CHANGES]
+    sides = [[change.before for change in changes], [change.after for change in changes]]
+    examples = [runs[0].examples, {**runs[1].examples, **comparison.examples}]
+    rows = [Rows(of_run, run.manifest) for of_run, run in zip(examples, runs, strict=True)]
+    rows[1].keep(comparison.examples)
+    for of_run, of_side in zip(rows, sides, strict=True):
+        of_run.keep(in_turn([effect.examples for effect in of_side if effect is not None]))
+    more = len(comparison.words) - len(changes)
+    omitted = [f"{more:,} more words are only in the .json file."] if more else []
+    return {
+        "schema": SCHEMA,
+        "kind": "dataset comparison",
+        "title": compared_headline(comparison),
+        "origin": "comparison of two runs",
+        "headline": compared_headline(comparison),
+        "findings": _findings(compared_findings(comparison)),
+        "runs": [_run(run, of_run) for run, of_run in zip(runs, rows, strict=True)],
+        "measure": measure(runs[1]),
+        "signed": all(run.signed for run in runs),
+        "changes": [_change(change, rows) for change in changes],
+        "changed": rows[1].indices(comparison.examples),
+        "notes": [printable(note, 600) for note in comparison.notes],
+        "howToRead": list(compared_reading_notes(comparison)),
+        "provenance": _provenance_pairs(comparison),
+        "omitted": [*omitted, *rows[0].omissions(), *rows[1].omissions()],
+        "palette": encoded_palette(),
+    }
+
+
+def compared_datasets_json(comparison: DatasetComparison) -> str:
+    """Return the payload as JSON that may stand in a page's script element."""
+    return script_json(compared_datasets_payload(comparison))
+
+
+def _run(run: DatasetSummary, rows: Rows) -> dict[str, Any]:
+    return {
+        "modelName": model_of(run.manifest),
+        "origin": origin(run.manifest),
+        "headline": headline(run),
+        "figures": _figures(run),
+        "rows": rows.encoded,
+        "command": command_of(run.folder),
+    }
+
+
+def _figures(summary: DatasetSummary) -> list[dict[str, str]]:
+    return [
+        {"name": one.name, "value": one.value, "detail": one.detail, "section": one.section}
+        for one in figures(summary)
+    ]
+
+
+def _title(summary: DatasetSummary) -> str:
+    name = printable(str(summary.manifest.get("input") or ""), 60)
+    return " · ".join(filter(None, (headline(summary), name)))
+
+
+def _findings(found: Iterable[Finding]) -> list[list[str]]:
+    return [list(finding) for finding in found]
+
+
+def _cited(summary: DatasetSummary) -> Iterator[int]:
+    """Yield the rows that the page refers to, the most important first; of words, one row each in turn."""
+    for shortcut in summary.shortcuts or ():
+        yield from shortcut.examples
+    for slice_ in summary.slices or ():
+        yield from slice_.rows[:_SLICE_ROWS]
+    if summary.trust is not None:
+        yield from summary.trust.least
+    named = [effect.examples for answer in summary.answers for effect in (*answer.words, *answer.phrases)]
+    yield from in_turn(named)
+    yield from sorted(summary.examples)
+
+
+def _answer(answer: AnswerSummary, kept: int, rows: Rows) -> dict[str, Any]:
+    return {
+        "label": None if answer.label is None else printable(answer.label, _LABEL),
+        "rows": answer.rows,
+        "labeled": answer.labeled,
+        "words": _words(answer.words[:kept], rows),
+        "phrases": _words(answer.phrases[:kept], rows),
+    }
+
+
+def _words(words: Sequence[WordEffect], rows: Rows) -> dict[str, Any]:
+    return {
+        "words": [printable(effect.word, _WORD) for effect in words],
+        "effects": [_rounded(effect.effect) for effect in words],
+        "lows": [_rounded(effect.interval[0]) for effect in words],
+        "highs": [_rounded(effect.interval[1]) for effect in words],
+        "spreads": [_rounded(effect.spread) for effect in words],
+        "counts": [effect.count for effect in words],
+        "rows": [effect.rows for effect in words],
+        "shares": [_rounded(effect.share) for effect in words],
+        "precisions": [_rounded_or_none(effect.label_precision) for effect in words],
+        "examples": [rows.indices(effect.examples) for effect in words],
+    }
+
+
+def _shortcut(shortcut: Shortcut, rows: Rows) -> dict[str, Any]:
+    effect = shortcut.word
+    return {
+        "word": printable(effect.word, _WORD),
+        "label": printable(str(effect.label), _LABEL),
+        "effect": _rounded(effect.effect),
+        "inserted": _causal(shortcut.inserted),
+        "swapped": None if shortcut.swapped is None else _causal(shortcut.swapped),
+        "controls": [printable(word, _WORD) for word in shortcut.controls],
+        "confirmed": shortcut.confirmed,
+        "rows": rows.indices(shortcut.examples),
+    }
+
+
+def _causal(causal: CausalEffect) -> dict[str, Any]:
+    return {
+        "trials": causal.trials,
+        "flips": causal.flips,
+        "controlTrials": causal.control_trials,
+        "controlFlips": causal.control_flips,
+        "difference": _rounded(causal.difference),
+        "low": _rounded(causal.interval[0]),
+        "high": _rounded(causal.interval[1]),
+        "shift": _rounded(causal.shift),
+        "adjusted": _rounded(causal.adjusted),
+    }
+
+
+def _slice(slice_: ErrorSlice, rows: Rows) -> dict[str, Any]:
+    return {
+        "words": [printable(word, _WORD) for word in slice_.words],
+        "label": printable(slice_.label, _LABEL),
+        "prediction": printable(slice_.prediction, _LABEL),
+        "errors": slice_.errors,
+        "size": slice_.size,
+        "precision": _rounded(slice_.precision),
+        "rows": rows.indices(slice_.rows[:_SLICE_ROWS]),
+    }
+
+
+def _confusion(confusion: Confusion, omitted: list[str]) -> dict[str, Any]:
+    is_matrix = len(confusion.labels) <= _MAX_MATRIX
+    cells = [
+        (count, row, column)
+        for row, counts in enumerate(confusion.counts)
+        for column, count in enumerate(counts)
+        if count and (is_matrix or row != column)
+    ]
+    cells.sort(key=lambda cell: (-cell[0], cell[1:]))
+    if more := len(cells[_MAX_CELLS:]):
+        omitted.append(f"{more:,} less frequent mistakes are only in the .json file.")
+    return {
+        "labels": [printable(label, _LABEL) for label in confusion.labels],
+        "isMatrix": is_matrix,
+        "cells": [
+            {
+                "label": row,
+                "prediction": column,
+                "count": count,
+                "confidence": _rounded_or_none(confusion.confidence[row][column]),
+            }
+            for count, row, column in cells[:_MAX_CELLS]
+        ],
+        "totals": [sum(counts) for counts in confusion.counts],
+    }
+
+
+def _trust(trust: TrustSample, rows: Rows) -> dict[str, Any]:
+    order = {verdict: place for place, verdict in enumerate(VERDICTS)}
+    verdicts = sorted(trust.verdicts.items(), key=lambda item: order.get(item[0], len(order)))
+    return {
+        "rows": trust.rows,
+        "verdicts": [{"name": verdict_name(name), "count": count} for name, count in verdicts],
+        "supported": _rounded(trust.supported),
+        "low": _rounded(trust.interval[0]),
+        "high": _rounded(trust.interval[1]),
+        "least": rows.indices(trust.least),
+    }
+
+
+def _change(change: WordChange, rows: Sequence[Rows]) -> dict[str, Any]:
+    return {
+        "word": printable(changed_word(change), _WORD),
+        "label": None if change.label is None else printable(change.label, _LABEL),
+        "before": _side(change.before, rows[0]),
+        "after": _side(change.after, rows[1]),
+        "difference": _rounded(change.difference),
+        "low": _rounded(change.interval[0]),
+        "high": _rounded(change.interval[1]),
+        "adjusted": _rounded(change.adjusted),
+        "significant": change.adjusted < LEVEL,
+    }
+
+
+def _side(effect: WordEffect | None, rows: Rows) -> dict[str, Any] | None:
+    if effect is None:
+        return None
+    low, high = effect.interval
+    return {
+        "effect": _rounded(effect.effect),
+        "low": _rounded(low),
+        "high": _rounded(high),
+        "count": effect.count,
+        "share": _rounded(effect.share),
+        "rows": rows.indices(effect.examples),
+    }
+
+
+def _provenance(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in provenance_rows(manifest)]
+
+
+def _provenance_pairs(comparison: DatasetComparison) -> list[dict[str, str]]:
+    first, second = (dict(provenance_rows(run.manifest)) for run in (comparison.first, comparison.second))
+    return [
+        {"name": name, "first": first.get(name, "–"), "second": second.get(name, "–"), "remark": ""}
+        for name in dict.fromkeys((*first, *second))
+    ]
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def _rounded_or_none(value: float | None) -> float | None:
+    return None if value is None else _rounded(value)

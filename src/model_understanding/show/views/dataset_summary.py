@@ -1,0 +1,366 @@
+"""What is shown of a run over a data set, and of two runs: headlines, findings and figures, decided once."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from model_understanding.results.dataset_summary import (
+    CausalEffect,
+    DatasetComparison,
+    DatasetSummary,
+    ErrorSlice,
+    Shortcut,
+    WordChange,
+    WordEffect,
+)
+from model_understanding.results.provenance import Provenance
+from model_understanding.show.shared.words import format_number, format_percent, printable
+
+LEVEL = 0.05  # of an adjusted p-value
+_NAMED_WORDS, _NAMED_ANSWERS = 3, 3
+_LABEL, _WORD = 40, 30  # characters
+
+Finding = tuple[str, ...]
+"""A sentence in pieces; every second piece is a word or a label."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A number at the top of the page.
+
+    Args:
+        name: What it is.
+        value: The number.
+        detail: What else a reader must know; empty for nothing.
+        section: The section of the page that has more of it; empty for none.
+    """
+
+    name: str
+    value: str
+    detail: str = ""
+    section: str = ""
+
+
+def headline(summary: DatasetSummary) -> str:
+    """Return what the run says in one sentence: how many answers are right, or what the model answers."""
+    explained = summary.rows - summary.failed
+    if not summary.rows:
+        return "The data set has no rows"
+    if not explained:
+        if summary.rows == 1:
+            return "The only row could not be explained"
+        return f"None of {summary.rows:,} rows could be explained"
+    confusion = summary.confusion
+    if confusion is not None and (labeled := sum(map(sum, confusion.counts))):
+        right = sum(row[index] for index, row in enumerate(confusion.counts))
+        if labeled == 1:
+            return f"The only answer is {'right' if right else 'wrong'}"
+        if right in (0, labeled):
+            return f"{'All' if right else 'None'} of {labeled:,} answers are right"
+        return f"{format_percent(right / labeled)} of {labeled:,} answers are right"
+    shares = answer_shares(summary)
+    texts = _counted(explained, "text")
+    if not shares:
+        return f"{texts} explained"
+    if len(shares) == 1:
+        which = "The only text is" if explained == 1 else f"All {texts} are"
+        return f"{which} answered {_label(shares[0][0])}"
+    if len(shares) <= _NAMED_ANSWERS:
+        return f"{texts}: {', '.join(f'{format_percent(share)} {_label(label)}' for label, share in shares)}"
+    label, share = shares[0]
+    return f"{texts} in {len(shares):,} classes: most often {_label(label)} ({format_percent(share)})"
+
+
+def answer_shares(summary: DatasetSummary) -> list[tuple[str, float]]:
+    """Return each class that the model answers with its share of the rows, the most frequent first."""
+    answers = [answer for answer in summary.answers if answer.label is not None and answer.rows]
+    total = sum(answer.rows for answer in answers)
+    ordered = sorted(answers, key=lambda answer: -answer.rows)
+    return [(str(answer.label), answer.rows / total) for answer in ordered]
+
+
+def findings(summary: DatasetSummary) -> tuple[Finding, ...]:
+    """Return what else a reader must know first: a shortcut, the strongest words, what errors share."""
+    found = [_shortcut_finding(summary.shortcuts), _word_finding(summary), _slice_finding(summary.slices)]
+    return tuple(finding for finding in found if finding)
+
+
+def _shortcut_finding(shortcuts: tuple[Shortcut, ...] | None) -> Finding:
+    if not shortcuts:
+        return ()
+    confirmed = [shortcut for shortcut in shortcuts if shortcut.confirmed]
+    if not confirmed and len(shortcuts) == 1:
+        return ("The tested word does not decide an answer by itself.",)
+    if not confirmed:
+        return (f"None of {len(shortcuts):,} tested words decides an answer by itself.",)
+    first = confirmed[0]
+    causal = first.inserted
+    rest = f" {_counted(len(confirmed) - 1, 'more word')} did so, too." if len(confirmed) > 1 else ""
+    return (
+        "Inserting ",
+        _word(first.word.word),
+        f" turns {format_percent(causal.flip_rate)} of other texts ",
+        _label(first.word.label),
+        f"; control words, {format_percent(causal.control_flip_rate)}.{rest}",
+    )
+
+
+def _word_finding(summary: DatasetSummary) -> Finding:
+    answers = sorted((answer for answer in summary.answers if answer.words), key=lambda answer: -answer.rows)
+    pieces: list[str] = ["Most important words: " if not summary.signed else "Strongest words: "]
+    for index, answer in enumerate(answers[:_NAMED_ANSWERS]):
+        if index:
+            pieces[-1] += "; "
+        for place, effect in enumerate(strongest(answer.words)[:_NAMED_WORDS]):
+            if place:
+                pieces[-1] += ", "
+            pieces += [_word(effect.word), ""]
+        if answer.label is not None:
+            pieces[-1] += f" ({_label(answer.label)})"
+    if len(pieces) == 1:
+        return ()
+    pieces[-1] += "."
+    return tuple(pieces)
+
+
+def _slice_finding(slices: tuple[ErrorSlice, ...] | None) -> Finding:
+    if not slices:
+        return ()
+    first = slices[0]
+    verb = "has" if first.errors == 1 else "share"
+    pieces: list[str] = [f"{_counted(first.errors, 'confident error')} {verb} "]
+    for index, word in enumerate(first.words[:_NAMED_WORDS]):
+        if index:
+            pieces[-1] += ", "
+        pieces += [_word(word), ""]
+    pieces[-1] += f": labeled {_label(first.label)}, answered {_label(first.prediction)}."
+    return tuple(pieces)
+
+
+def strongest(words: Iterable[WordEffect]) -> list[WordEffect]:
+    """Return words in the order of their effect, the strongest support first."""
+    return sorted(words, key=lambda effect: -effect.effect)
+
+
+def figures(summary: DatasetSummary) -> tuple[Figure, ...]:
+    """Return the numbers at the top of the page."""
+    failed = f"{summary.failed:,} failed" if summary.failed else ""
+    found = [
+        Figure(name="Rows", value=f"{summary.rows:,}", detail=failed, section="errors" if failed else "")
+    ]
+    confusion = summary.confusion
+    if confusion is not None and (labeled := sum(map(sum, confusion.counts))):
+        right = sum(row[index] for index, row in enumerate(confusion.counts))
+        found.append(
+            Figure(
+                name="Right",
+                value=format_percent(right / labeled),
+                detail=f"{right:,} of {labeled:,}",
+                section="confusion",
+            )
+        )
+    if shares := answer_shares(summary):
+        others = [f"{format_percent(share)} {_label(label, 20)}" for label, share in shares[1:3]]
+        more = f", {len(shares) - 3:,} more" if len(shares) > 3 else ""
+        found.append(
+            Figure(
+                name=f"Answered {_label(shares[0][0], 20)}",
+                value=format_percent(shares[0][1]),
+                detail=", ".join(others) + more,
+                section="words",
+            )
+        )
+    trust = summary.trust
+    if trust is not None and trust.rows:
+        low, high = trust.interval
+        found.append(
+            Figure(
+                name="Faithful scores",
+                value=format_percent(trust.supported),
+                detail=f"{format_percent(low)} to {format_percent(high)}, sample of {trust.rows:,}",
+                section="trust",
+            )
+        )
+    if summary.shortcuts is not None:
+        confirmed = sum(shortcut.confirmed for shortcut in summary.shortcuts)
+        found.append(
+            Figure(
+                name="Shortcuts",
+                value=f"{confirmed:,} confirmed" if summary.shortcuts else "none",
+                detail=f"{_counted(len(summary.shortcuts), 'word')} tested",
+                section="shortcuts" if summary.shortcuts else "",
+            )
+        )
+    if summary.slices is not None:
+        errors = sum(slice_.errors for slice_ in summary.slices)
+        found.append(
+            Figure(
+                name="Error groups",
+                value=f"{len(summary.slices):,}" if summary.slices else "none",
+                detail=_counted(errors, "error") if errors else "",
+                section="slices" if summary.slices else "",
+            )
+        )
+    return tuple(found)
+
+
+def measure(summary: DatasetSummary) -> str:
+    """Return what the words' numbers are: an ``effect`` has a sign, an ``importance`` has none."""
+    return "effect" if summary.signed else "importance"
+
+
+def reading_notes(summary: DatasetSummary) -> tuple[str, ...]:
+    """Return how to read the summary, for what it has."""
+    signed = (
+        "An effect is the mean score of a word over its occurrences in rows with one answer: above 0 it "
+        "supports the answer, below 0 it opposes it."
+        if summary.signed
+        else "An importance is the mean score of a word over its occurrences in rows with one answer. It has "
+        "no sign: an important word may support the answer or oppose it."
+    )
+    notes = [
+        signed,
+        "Intervals are 95 % bootstrap intervals over rows. The spread is the standard deviation over "
+        "occurrences: how much a word's score depends on the words around it.",
+        "Words are a correlation: they say what goes with an answer in this data.",
+    ]
+    if summary.shortcuts is not None:
+        notes.append(
+            "Shortcuts are tested causally: the word is inserted at random places of texts with another "
+            "answer, beside control words of about the same frequency. p-values are adjusted for the number "
+            "of words tested (Benjamini-Hochberg)."
+        )
+    return tuple(notes)
+
+
+def origin(manifest: Mapping[str, Any]) -> str:
+    """Return the data set, the model and the method of a run in a line."""
+    parts = (manifest.get("input"), model_of(manifest), manifest.get("method"))
+    return " · ".join(printable(str(part), 60) for part in parts if part)
+
+
+def model_of(manifest: Mapping[str, Any]) -> str:
+    """Return the name of the model of a run; of a folder, without the path to it."""
+    return Provenance(model=str(manifest.get("model") or "")).model
+
+
+def provenance_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what was run, as names and values."""
+    rows = []
+    for name, value in manifest.items():
+        if name == "model":
+            value = model_of(manifest)
+        elif name == "tokenizer" and value:
+            value = Provenance(model=str(value)).model
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{key} {item}" for key, item in value.items())
+        elif isinstance(value, list | tuple):
+            value = ", ".join(map(str, value))
+        elif isinstance(value, bool):
+            value = "yes" if value else "no"
+        if value not in (None, ""):
+            rows.append((name.replace("_", " "), printable(str(value), 200)))
+    return rows
+
+
+def causal_sentence(causal: CausalEffect, label: str | None) -> str:
+    """Return a causal test in words."""
+    return (
+        f"{causal.flips:,} of {causal.trials:,} texts become {_label(label)} "
+        f"({format_percent(causal.flip_rate)}); with control words, {causal.control_flips:,} of "
+        f"{causal.control_trials:,} ({format_percent(causal.control_flip_rate)})"
+    )
+
+
+def interval_text(interval: tuple[float, float]) -> str:
+    """Return an interval of effects as text."""
+    return f"{format_number(interval[0])} to {format_number(interval[1])}"
+
+
+def points_text(value: float) -> str:
+    """Return a difference of shares in percentage points, with its sign."""
+    return f"{100 * value:+.1f}".replace("-", "−")
+
+
+# Comparison of two runs
+
+
+def compared_headline(comparison: DatasetComparison) -> str:
+    """Return how much two runs differ, in one sentence."""
+    same, changed = comparison.same_rows, comparison.changed_answers
+    words = len(changed_words(comparison))
+    roles = (
+        "no word changed its role"
+        if not words
+        else f"{_counted(words, 'word')} changed {'its' if words == 1 else 'their'} role"
+    )
+    if not same:
+        return f"{roles[0].upper()}{roles[1:]} between two data sets"
+    if not changed:
+        return f"All {same:,} answers stayed the same; {roles}"
+    verb = "answer" if same == 1 else "answers"
+    return f"{format_percent(changed / same)} of {same:,} {verb} changed; {roles}"
+
+
+def changed_words(comparison: DatasetComparison) -> tuple[WordChange, ...]:
+    """Return the words whose change is significant after the correction."""
+    return tuple(change for change in comparison.words if change.adjusted < LEVEL)
+
+
+def compared_findings(comparison: DatasetComparison) -> tuple[Finding, ...]:
+    """Return the words that gained and lost most."""
+    found = []
+    for verb, sign in (("Stronger in the second run: ", 1), ("Weaker: ", -1)):
+        words = sorted(
+            (change for change in changed_words(comparison) if sign * change.difference > 0),
+            key=lambda change: -abs(change.difference),
+        )
+        pieces: list[str] = [verb]
+        for index, change in enumerate(words[:_NAMED_WORDS]):
+            if index:
+                pieces[-1] += ", "
+            label = "" if change.label is None else f" ({_label(change.label)})"
+            pieces += [_word(changed_word(change)), label]
+        if words:
+            pieces[-1] += "."
+            found.append(tuple(pieces))
+    return tuple(found)
+
+
+def compared_reading_notes(comparison: DatasetComparison) -> tuple[str, ...]:
+    """Return how to read a comparison of two runs."""
+    return (
+        "Before and after are the mean scores of a word in each run, with their 95 % intervals.",
+        "The difference is that of scores in units of each run's mean absolute word score, so that two "
+        "models can be compared. p-values are adjusted for the number of words compared "
+        "(Benjamini-Hochberg).",
+        "Words are a correlation: they say what goes with an answer in this data.",
+    )
+
+
+def changed_word(change: WordChange) -> str:
+    """Return the word of a change."""
+    side = change.after or change.before
+    return "" if side is None else side.word
+
+
+def summary_text(summary: DatasetSummary) -> tuple[str, ...]:
+    """Return a summary in a few lines of plain text."""
+    return (headline(summary), *("".join(finding) for finding in findings(summary)))
+
+
+def comparison_text(comparison: DatasetComparison) -> tuple[str, ...]:
+    """Return a comparison of two runs in a few lines of plain text."""
+    return (compared_headline(comparison), *("".join(finding) for finding in compared_findings(comparison)))
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _label(label: str | None, length: int = _LABEL) -> str:
+    return printable(str(label), length)
+
+
+def _word(word: str) -> str:
+    return f"“{printable(word, _WORD)}”"
