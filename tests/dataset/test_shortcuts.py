@@ -10,7 +10,7 @@ import torch
 from pass_counts import forwards_of
 
 from model_understanding import InputError, ModelVisualizer, explain_dataset
-from model_understanding.dataset.summary.candidates import choose_candidates, phrases_of, words_of
+from model_understanding.dataset.summary.candidates import choose_candidates, parts_of, phrases_in
 from model_understanding.dataset.summary.causal_test import Place, Trial, corrected, effect_of, outcomes_of
 from model_understanding.dataset.summary.insertion import boundaries_of, with_inserted, with_replaced
 from model_understanding.dataset.summary.reading import StoredRow, StoredRows
@@ -54,7 +54,7 @@ def row(text, scores=None, *, prediction="a", pair=None, label=None, number=0, t
 @pytest.mark.parametrize("text", ["a good film", ' "Well-known", they\nsaid.  ', "no"])
 def test_a_word_goes_between_words_and_changes_none(tokenizer, text):
     given = row(text, tokenizer=TOKENIZERS[tokenizer]())
-    parts = words_of(given)
+    parts = parts_of(given)
     boundaries = boundaries_of(text, [part.outer for part in parts])
     results = [with_inserted(text, place, "plot").split() for place in boundaries]
     words = text.split()
@@ -65,7 +65,7 @@ def test_a_word_goes_between_words_and_changes_none(tokenizer, text):
 def test_words_are_counted_without_case_and_punctuation_whatever_the_tokenizer_cuts(tokenizer):
     text = "The plot, the PLOT (plot) … !"
     given = row(text, tokenizer=TOKENIZERS[tokenizer]())
-    parts = words_of(given)
+    parts = parts_of(given)
     assert [part.key for part in parts if part.key.isalpha()] == ["the", "plot", "the", "plot", "plot"]
     assert [text[slice(*part.span)].lower() for part in parts] == [part.key for part in parts]
     assert {"…", "!"} <= {part.key for part in parts}
@@ -92,21 +92,21 @@ def test_where_words_have_no_spaces_between_them_none_are_added(text, word, expe
         word_segments=words.segments,
         word_scores=np.ones(len(words), np.float32),
     )
-    boundaries = boundaries_of(text, [part.outer for part in words_of(given)])
+    boundaries = boundaries_of(text, [part.outer for part in parts_of(given)])
     assert {with_inserted(text, place, word) for place in boundaries} == expected
 
 
 def test_a_phrase_is_two_words_with_nothing_between_them():
     given = row("good film, bad plot")
-    phrases = [given.text[slice(*part.span)] for part in phrases_of(given, words_of(given))]
+    phrases = [given.text[slice(*part.span)] for part in phrases_in(given, parts_of(given))]
     assert phrases == ["good film", "bad plot"]
     pair = row("good film", pair="bad plot")
-    assert len(list(phrases_of(pair, words_of(pair)))) == 2  # none across both texts
+    assert len(list(phrases_in(pair, parts_of(pair)))) == 2  # none across both texts
 
 
 def test_of_a_pair_one_text_is_changed_and_the_other_stays():
     given = row("good film", pair="bad plot")
-    place = Place(0, given, words_of(given))
+    place = Place(0, given, parts_of(given))
     seen = set()
     for seed in range(20):
         changed = place.inserted(("long", "story"), np.random.default_rng(seed))
@@ -218,11 +218,8 @@ def test_a_phrase_is_a_candidate_where_neither_of_its_words_is():
         words = ["no plot" if answer else "plot no", "the film"]
         rows.append(row(" ".join(words), prediction="ab"[answer], number=number))
     chosen = choose_candidates(rows, members, ("a", "b"), 20, 2)
-    assert {(each.key.split("\x1f")[0], each.answer) for each in chosen.candidates} >= {
-        ("plot", 0),
-        ("no", 1),
-    }
-    assert all("\x1f" in each.key for each in chosen.candidates)
+    found = {(each.key, each.answer) for each in chosen.candidates}
+    assert found == {("plot no", 0), ("no the", 0), ("no plot", 1), ("plot the", 1)}
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +266,7 @@ def test_what_is_found_is_described_by_all_rows(run):
         if " " not in word.word:
             assert word.count == len(scores)
             assert word.effect == pytest.approx(np.mean(scores), rel=1e-5)
-            assert word.spread == pytest.approx(np.std(scores), rel=1e-4)
+            assert word.spread == pytest.approx(np.std(scores, ddof=1), rel=1e-4)
             assert word.interval[0] < word.effect < word.interval[1]
         assert 3 <= len(shortcut.controls) <= 10
         assert shortcut.inserted.trials == 20
@@ -278,6 +275,26 @@ def test_what_is_found_is_described_by_all_rows(run):
         assert word.label_precision is None
     order = [(not each.confirmed, -each.inserted.difference) for each in found]
     assert order == sorted(order)
+
+
+def test_labels_tell_whom_a_word_misleads(run):
+    explainer, rows, _ = run
+    everything = list(rows)
+    generator = np.random.default_rng(1)
+    labels = explainer.predict("a").labels
+    for each in everything:
+        each.label = each.prediction if generator.random() < 0.8 else str(generator.choice(labels))
+    for shortcut in find_shortcuts(explainer, everything, candidates=6, texts=10):
+        word, label = shortcut.word.word, shortcut.word.label
+        having = [each for each in everything if f" {word} " in f" {each.text} "]
+        others = [each for each in having if each.label != label]
+        misled = sum(each.prediction == label for each in others)
+        assert shortcut.misled == (len(others), misled)
+        assert shortcut.word.label_precision == pytest.approx(1 - len(others) / len(having))
+        answered = sum(each.prediction == label for each in having)
+        assert shortcut.word.answer_share == pytest.approx(answered / len(having))
+        by_row = {each.row: each for each in everything}
+        assert all(by_row[number].label != label for number in shortcut.examples)
 
 
 def test_models_without_classes_are_refused(run):

@@ -197,7 +197,10 @@ class Shortcut(JsonResult):
         controls: The control words, of about the same frequency.
         confirmed: Whether the causal test is significant after the correction, and what it changes large
             enough to matter.
-        examples: Rows whose answer the word changes.
+        examples: Rows whose answer the word changes when it is inserted.
+        misled: What tells a shortcut from a word that rightly decides: how many rows have the word and
+            another right class, and how many of these the model gives the word's class. A correlation;
+            ``None`` without labels.
     """
 
     word: WordEffect
@@ -206,6 +209,7 @@ class Shortcut(JsonResult):
     controls: tuple[str, ...] = ()
     confirmed: bool = False
     examples: tuple[int, ...] = ()
+    misled: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,17 +9,14 @@ from itertools import islice, pairwise
 from math import log, sqrt
 from typing import NamedTuple
 
-import regex
-
 from model_understanding.dataset.summary.insertion import Span
 from model_understanding.dataset.summary.reading import StoredRow
+from model_understanding.dataset.summary.words import is_punctuation, word_key
 from model_understanding.statistics import wilson_interval
 
 _FEWEST_ROWS = 4  # with a word, for anything to be said about it
 _LEVEL, _PHRASE_LEVEL = 0.99, 0.999  # of the interval of a word's share of rows with an answer
 _MOST_KEPT = 400_000  # words or phrases that are counted at once; beyond, the rarest are dropped
-_BETWEEN = "\x1f"  # the words of a phrase, which may have no space between them in the text
-_EDGES = regex.compile(r"^\p{P}+|\p{P}+$")
 
 MembersOf = Callable[[StoredRow], Sequence[int]]
 """Returns the classes that the model answers for a row."""
@@ -29,8 +26,7 @@ class Part(NamedTuple):
     """A word or phrase where it is in a row.
 
     Args:
-        key: What counts as the same word: lower-case, without punctuation around it. How a phrase's key joins
-            its words is of no matter: what is shown is how it is written.
+        key: What it is counted as; the words of a phrase with a space between them.
         segment: The text that it is part of.
         outer: Start and end in it, without spaces around it.
         span: Start and end in it, without punctuation around it either.
@@ -58,29 +54,33 @@ class Candidate(NamedTuple):
     controls: tuple[str, ...]
 
 
-def words_of(row: StoredRow) -> list[Part]:
-    """Return the words of a row, as they are counted.
+def parts_of(row: StoredRow) -> list[Part]:
+    """Return the words of a row, and where each is.
 
     Args:
         row: A row with words.
     """
     parts: list[Part] = []
     texts = (row.text, row.pair or "")
-    scores = row.word_scores.tolist()
-    segments = row.word_segments.tolist()
+    segments, scores = row.word_segments.tolist(), row.word_scores.tolist()
     for (start, end), segment, score in zip(row.word_offsets.tolist(), segments, scores, strict=True):
-        surface = texts[segment][start:end]
-        stripped = surface.strip()
-        if stripped:
-            first = start + surface.index(stripped)
-            core = _EDGES.sub("", stripped) or stripped  # a sign alone stays as it is
-            inner = first + stripped.index(core)
-            outer, span = (first, first + len(stripped)), (inner, inner + len(core))
-            parts.append(Part(core.lower(), segment, outer, span, score))
+        text = texts[segment]
+        while start < end and text[start].isspace():
+            start += 1
+        while start < end and text[end - 1].isspace():
+            end -= 1
+        key = word_key(text[start:end])
+        if key:
+            first, last = start, end
+            while not is_punctuation(key) and is_punctuation(text[first]):
+                first += 1
+            while not is_punctuation(key) and is_punctuation(text[last - 1]):
+                last -= 1
+            parts.append(Part(key, segment, (start, end), (first, last), score))
     return parts
 
 
-def phrases_of(row: StoredRow, words: Sequence[Part]) -> Iterator[Part]:
+def phrases_in(row: StoredRow, words: Sequence[Part]) -> Iterator[Part]:
     """Yield the phrases of two words with nothing but spaces between them.
 
     Args:
@@ -89,12 +89,12 @@ def phrases_of(row: StoredRow, words: Sequence[Part]) -> Iterator[Part]:
     """
     texts = (row.text, row.pair or "")
     for one, other in pairwise(words):
-        if one.segment != other.segment or not (is_word(one.key) and is_word(other.key)):
+        if one.segment != other.segment or is_punctuation(one.key) or is_punctuation(other.key):
             continue
         between = texts[one.segment][one.span[1] : other.span[0]]
         if not between.strip():
             outer, span = (one.outer[0], other.outer[1]), (one.span[0], other.span[1])
-            yield Part(f"{one.key}{_BETWEEN}{other.key}", one.segment, outer, span, one.score + other.score)
+            yield Part(f"{one.key} {other.key}", one.segment, outer, span, one.score + other.score)
 
 
 @dataclass(slots=True)
@@ -195,12 +195,12 @@ def choose_candidates(
     answers, total = [0] * len(labels), 0
     for row in rows:
         members = members_of(row)
-        parts = words_of(row)
+        parts = parts_of(row)
         scale = sum(abs(part.score) for part in parts) / max(len(parts), 1)
         explained = labels.index(row.explained) if row.explained in labels else None
         explained = explained if explained in members else None
         words.add(parts, members, explained, scale)
-        phrases.add(phrases_of(row, parts), members, explained, scale)
+        phrases.add(phrases_in(row, parts), members, explained, scale)
         total += 1
         for member in members:
             answers[member] += 1
@@ -257,7 +257,7 @@ def _in_turns(ranked: Iterable[tuple[float, str, int]], most: int) -> dict[tuple
 def _says_more(key: str, answer: int, words: Counts, phrases: Counts, taken: set[str]) -> bool:
     """Return whether a phrase predicts an answer better than each of its words."""
     least, _ = wilson_interval(phrases.cells[key, answer].rows, phrases.rows[key], _PHRASE_LEVEL)
-    for word in key.split(_BETWEEN):
+    for word in key.split(" "):
         cell = words.cells.get((word, answer))
         if word in taken or cell is None or least <= cell.rows / words.rows[word]:
             return False
@@ -274,7 +274,7 @@ def _controls(
     most: int,
 ) -> tuple[str, ...]:
     """Return the words of the nearest frequency: no candidates, and none that goes with the answer."""
-    counts = phrases if _BETWEEN in key else words
+    counts = phrases if " " in key else words
     frequency = log(counts.rows[key])
 
     def is_neutral(other: str) -> bool:
@@ -285,15 +285,6 @@ def _controls(
     nearest = sorted(
         (abs(log(rows) - frequency), other)
         for other, rows in counts.rows.items()
-        if rows >= _FEWEST_ROWS and other not in candidates and is_word(other) == is_word(key)
+        if rows >= _FEWEST_ROWS and other not in candidates and is_punctuation(other) == is_punctuation(key)
     )
     return tuple(islice((other for _, other in nearest if is_neutral(other)), most))
-
-
-def is_word(key: str) -> bool:
-    """Return whether a word has letters or digits: it is not a sign.
-
-    Args:
-        key: The word.
-    """
-    return any(character.isalnum() for character in key)

@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from heapq import nlargest
 from itertools import islice
-from math import log, sqrt
+from math import log
 from typing import Any
 
 import numpy as np
 
+from model_understanding.dataset.summary.bootstrap import intervals, resampled_means
 from model_understanding.dataset.summary.candidates import (
     Candidate,
     Chosen,
     MembersOf,
     Part,
     choose_candidates,
-    is_word,
-    phrases_of,
-    words_of,
+    parts_of,
+    phrases_in,
 )
 from model_understanding.dataset.summary.causal_test import (
     Input,
@@ -35,7 +35,9 @@ from model_understanding.dataset.summary.causal_test import (
     outcomes_of,
     readable_trials,
 )
+from model_understanding.dataset.summary.counts import Total
 from model_understanding.dataset.summary.reading import StoredRow
+from model_understanding.dataset.summary.words import is_punctuation
 from model_understanding.errors import InputError
 from model_understanding.results.dataset_summary import AnswerSummary, CausalEffect, Shortcut, WordEffect
 from model_understanding.targets.classification import labels_of, problem_of
@@ -49,7 +51,6 @@ MATTERS = 0.1
 """The least difference of flip rates that matters: one text in ten, above the control words."""
 _POOL = 10  # control words of a candidate, of which each text gets some
 _ROWS_KEPT = 2000  # with a candidate, for the interval of its effect
-_RESAMPLES = 1000
 _EXAMPLES = 5
 
 
@@ -125,7 +126,7 @@ def find_shortcuts(
             f"The explained rows have {len(chosen.answers) or 'no'} class as their answer.",
             hint="Add rows that the model answers differently.",
         )
-    read = _Read(chosen, labels, members_of, texts)
+    read = _Read(chosen, labels, members_of, texts, signed=getattr(rows, "signed", True))
     for row, key in _usable(rows, seed):
         read.add(row, key)
     tests = [_Test(candidate, read, seed, controls) for candidate in chosen.candidates if candidate.controls]
@@ -157,6 +158,7 @@ def find_shortcuts(
                 controls=tuple(map(read.written, test.candidate.controls)),
                 confirmed=effect.adjusted <= SIGNIFICANT and effect.difference >= MATTERS,
                 examples=test.examples,
+                misled=read.misled(test.candidate),
             )
         )
     return tuple(sorted(shortcuts, key=_by_effect))
@@ -164,46 +166,47 @@ def find_shortcuts(
 
 @dataclass(slots=True)
 class _Tally:
-    """A candidate in the rows of its answer, and the right classes of all rows that have it."""
+    """A candidate in the rows of its answer, and the answers and right classes of all rows with it."""
 
-    rows: int = 0
-    count: int = 0
-    total: float = 0.0
-    squares: float = 0.0
+    total: Total = field(default_factory=Total)
+    everywhere: int = 0
     labeled: int = 0
     right: int = 0
+    misled: int = 0
     sums: dict[int, tuple[float, int]] = field(default_factory=dict)
     examples: list[tuple[float, int]] = field(default_factory=list)
 
     def add(self, row: StoredRow, key: int, label: str, is_answer: bool, scores: Sequence[float]) -> None:
+        self.everywhere += 1
         self.labeled += row.label is not None
         self.right += row.label == label
+        self.misled += is_answer and row.label not in (None, label)
         if not is_answer:
             return
-        self.rows += 1
         if row.explained != label:
+            self.total.rows += 1
             return
-        self.count += len(scores)
-        self.total += sum(scores)
-        self.squares += sum(score**2 for score in scores)
+        self.total.add(len(scores), sum(scores), sum(score * score for score in scores))
         self.sums[key] = sum(scores), len(scores)
         if len(self.sums) > 2 * _ROWS_KEPT:
             self.sums = _first(self.sums, _ROWS_KEPT)
-        self.examples = nlargest(_EXAMPLES, [*self.examples, (max(scores), -row.row)])
+        self.examples = nlargest(_EXAMPLES, [*self.examples, (sum(scores), -row.row)])
 
     def interval(self, seed: int) -> tuple[float, float]:
         """Return the 95 % interval of the mean score, from a bootstrap over rows."""
-        totals, counts = np.array(list(_first(self.sums, _ROWS_KEPT).values())).T
-        draws = np.random.default_rng(seed).integers(len(totals), size=(_RESAMPLES, len(totals)))
-        low, high = np.quantile(totals[draws].sum(axis=1) / counts[draws].sum(axis=1), [0.025, 0.975])
+        rows = np.array(list(_first(self.sums, _ROWS_KEPT).values()))
+        draws = resampled_means(rows[:, :1], rows[:, 1:], [seed])
+        ((low, high),) = intervals(draws, np.array([len(rows)]))
         return float(low), float(high)
 
 
 class _Read:
     """What the second reading keeps: how words are written, scores of candidates, texts to change."""
 
-    def __init__(self, chosen: Chosen, labels: Sequence[str], members_of: MembersOf, texts: int) -> None:
-        self.chosen, self.texts = chosen, texts
+    def __init__(
+        self, chosen: Chosen, labels: Sequence[str], members_of: MembersOf, texts: int, *, signed: bool
+    ) -> None:
+        self.chosen, self.texts, self._signed = chosen, texts, signed
         self._labels, self._members_of = labels, members_of
         keys = {key for each in chosen.candidates for key in (each.key, *each.controls)}
         self._written: dict[str, Counter[str]] = {key: Counter() for key in keys}
@@ -221,14 +224,15 @@ class _Read:
             row: The row.
             key: Its key.
         """
-        words, members = words_of(row), self._members_of(row)
+        words, members = parts_of(row), self._members_of(row)
         self._rows.update(members)
         scores: dict[str, list[float]] = {}
-        for part in (*words, *phrases_of(row, words)):
+        for part in (*words, *phrases_in(row, words)):
             if part.key in self._written:
                 text = row.text if part.segment == 0 else row.pair or ""
                 self._written[part.key][text[slice(*part.span)]] += 1
-                scores.setdefault(part.key, []).append(part.score)
+                words_in_part = 1 if self._signed else part.key.count(" ") + 1  # importances are averaged
+                scores.setdefault(part.key, []).append(part.score / words_in_part)
         for word, values in scores.items():
             for answer in self._answers_of.get(word, ()):
                 tally = self._tallies[word, answer]
@@ -247,26 +251,31 @@ class _Read:
     def places(self, candidate: Candidate) -> list[Place]:
         """Return the texts for a candidate: held out, of another class, and without it."""
         ordered = sorted(self._places[candidate.answer].values(), key=lambda place: place.key)
-        parts = ((place, (*place.words, *phrases_of(place.row, place.words))) for place in ordered)
+        parts = ((place, (*place.words, *phrases_in(place.row, place.words))) for place in ordered)
         without = (place for place, found in parts if all(part.key != candidate.key for part in found))
         return list(islice(without, self.texts))
 
     def effect(self, candidate: Candidate, seed: int) -> WordEffect:
         """Return what the scores say of a candidate, over all rows."""
         tally, label = self._tallies[candidate[:2]], self._labels[candidate.answer]
-        mean = tally.total / tally.count
         return WordEffect(
             word=self.written(candidate.key),
             label=label,
-            effect=mean,
+            effect=tally.total.mean,
             interval=tally.interval(seed),
-            spread=sqrt(max(tally.squares / tally.count - mean**2, 0)),
-            count=tally.count,
-            rows=tally.rows,
-            share=tally.rows / max(self._rows[candidate.answer], 1),
+            spread=tally.total.spread,
+            count=tally.total.count,
+            rows=tally.total.rows,
+            share=tally.total.rows / max(self._rows[candidate.answer], 1),
+            answer_share=tally.total.rows / tally.everywhere,
             label_precision=tally.right / tally.labeled if tally.labeled else None,
             examples=tuple(-place for _, place in tally.examples),
         )
+
+    def misled(self, candidate: Candidate) -> tuple[int, int] | None:
+        """Return the rows with a candidate but another right class, and those that the model misjudges."""
+        tally = self._tallies[candidate[:2]]
+        return (tally.labeled - tally.right, tally.misled) if tally.labeled else None
 
 
 class _Test:
@@ -317,7 +326,7 @@ def _replaced(place: Place, candidate: Candidate, chosen: Chosen) -> Part | None
     def distance(part: Part) -> float:
         return abs(log(chosen.frequencies.get(part.key, 0.5)) - frequency)
 
-    words = [part for part in place.words if is_word(part.key)]
+    words = [part for part in place.words if not is_punctuation(part.key)]
     return min(words, key=distance) if len(words) > 1 else None
 
 
