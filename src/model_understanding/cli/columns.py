@@ -1,16 +1,14 @@
 """Which columns of a table or of JSON records hold the texts and what belongs to them, and what they hold."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from model_understanding.cli.console import print_message
 from model_understanding.dataset.column_names import OTHER_TEXT_NAMES, TEXT_NAMES, could_be_name, normalized
+from model_understanding.dataset.text_format import SAMPLE_ROWS, undecoded_byte
 from model_understanding.errors import InputError
 
-SAMPLE = 100  # rows that are looked at to guess the delimiter and the column
-_UNDECODED = re.compile("[\udc80-\udcff]")  # what "surrogateescape" makes of bytes that are not UTF-8
 KNOWN_NAMES = TEXT_NAMES | OTHER_TEXT_NAMES | {"id", "label", "labels", "class", "rating", "score"}
 
 
@@ -190,18 +188,18 @@ def _guessed(names: Sequence[str], rows: Sequence[Row], file: str) -> str:
 
 
 def _holds_texts(values: Sequence[Any]) -> bool:
-    sample = [value for value in values[:SAMPLE] if value not in (None, "")]
+    sample = [value for value in values[:SAMPLE_ROWS] if value not in (None, "")]
     words = [isinstance(value, str) and len(value.split()) > 1 for value in sample]
     return bool(words) and 2 * sum(words) > len(words)
 
 
 def checked_text(text: str, source: str) -> SourceText:
     """Return a text; bytes in it that are not UTF-8 are a problem of this text alone."""
-    if (bad := _UNDECODED.search(text)) is None:
+    if (bad := undecoded_byte([text])) is None:
         return SourceText(text, source)
-    byte = ord(bad.group()) - 0xDC00
+    byte, place = bad
     problem = InputError(
-        f"It is not valid UTF-8: invalid byte 0x{byte:02x} at character {bad.start() + 1}.",
+        f"It is not valid UTF-8: invalid byte 0x{byte:02x} at character {place + 1}.",
         hint="Convert the file to UTF-8, for example with iconv.",
     )
     return SourceText(text, source, problem=problem)
@@ -211,7 +209,7 @@ def require_names(names: Sequence[str], rows: Sequence[Row], name: str) -> None:
     """Refuse a table whose first row looks like a row of texts: it would be lost as a header."""
     if any(normalized(column) in TEXT_NAMES | OTHER_TEXT_NAMES for column in names):
         return
-    words = [len(str(value).split()) for row in rows[:SAMPLE] for value in (row.values or {}).values()]
+    words = [len(str(value).split()) for row in rows[:SAMPLE_ROWS] for value in (row.values or {}).values()]
     looks_like_names = all(could_be_name(column) for column in names)
     if not looks_like_names or (len(names) == 1 and " " in names[0]) or not words:
         raise InputError(

@@ -1,6 +1,5 @@
 """Reads the texts of a file: one per line, or a column of a table or of JSON records."""
 
-import codecs
 import csv
 import io
 import json
@@ -11,7 +10,6 @@ from typing import Any
 
 from model_understanding.cli.columns import (
     KNOWN_NAMES,
-    SAMPLE,
     Columns,
     Row,
     SourceText,
@@ -22,6 +20,13 @@ from model_understanding.cli.columns import (
 )
 from model_understanding.cli.console import print_message
 from model_understanding.dataset.column_names import could_be_name, normalized
+from model_understanding.dataset.text_format import (
+    DELIMITERS,
+    SAMPLE_ROWS,
+    delimiter_of,
+    encoding_of,
+    is_marked_wide,
+)
 from model_understanding.errors import InputError
 
 _SUFFIXES = {
@@ -38,14 +43,6 @@ _NOT_TEXT = {
     ".xlsx": "read_excel",
     ".xls": "read_excel",
 }
-_DELIMITERS = (",", "\t", ";", "|")
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 class FileFormat(StrEnum):
@@ -99,20 +96,19 @@ def read_file(
 
 
 def _is_binary(content: bytes) -> bool:
-    is_wide = any(content.startswith(mark) for mark, _ in _BYTE_ORDER_MARKS)
-    return not is_wide and b"\0" in content[:4096]
+    return not is_marked_wide(content[:4]) and b"\0" in content[:4096]
 
 
 def _decoded(content: bytes, name: str) -> str:
     """Return a file as text; in UTF-8, invalid bytes are kept as the lone surrogates that stand for them."""
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if content.startswith(mark) and encoding != "utf-8-sig":
-            try:
-                return content.decode(encoding)
-            except UnicodeDecodeError as error:
-                raise InputError(
-                    f"{name} is not valid {encoding.upper()}: {error.reason}.", hint="Convert it to UTF-8."
-                ) from error
+    if is_marked_wide(content[:4]):
+        encoding = encoding_of(content[:4])
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{name} is not valid {encoding.upper()}: {error.reason}.", hint="Convert it to UTF-8."
+            ) from error
     return content.decode("utf-8-sig", "surrogateescape")
 
 
@@ -131,8 +127,8 @@ def _warn_of_table(text: str, name: str) -> None:
             hint="Pass --format jsonl, and --column NAME to choose the column; or --format lines to explain "
             "the lines as they are.",
         )
-    sample = [line for line in text.split("\n")[:SAMPLE] if line.strip()]
-    for delimiter in _DELIMITERS:
+    sample = [line for line in text.split("\n")[:SAMPLE_ROWS] if line.strip()]
+    for delimiter in DELIMITERS:
         rows = list(csv.reader(sample, delimiter=delimiter)) if len(sample) > 1 else []
         width = len(rows[0]) if rows else 0
         if width < 2 or any(len(row) != width for row in rows):
@@ -152,7 +148,7 @@ def _warn_of_table(text: str, name: str) -> None:
 
 
 def _are_json_objects(text: str) -> bool:
-    sample = [line for line in text.split("\n")[:SAMPLE] if line.strip()][:5]
+    sample = [line for line in text.split("\n")[:SAMPLE_ROWS] if line.strip()][:5]
     try:
         return bool(sample) and all(isinstance(json.loads(line), dict) for line in sample)
     except (ValueError, RecursionError):
@@ -161,8 +157,7 @@ def _are_json_objects(text: str) -> bool:
 
 def _table_rows(text: str, name: str, delimiter: str | None, columns: Columns) -> tuple[list[Row], Columns]:
     """Return the rows of a table, and its columns by name: a table without names has numbers from 1."""
-    csv.field_size_limit(2**31 - 1)
-    delimiter = delimiter or _delimiter(text)
+    delimiter = delimiter or delimiter_of(text)
     records = list(_records(text, name, delimiter))
     if not records:
         return [], columns
@@ -220,24 +215,6 @@ def _records(text: str, name: str, delimiter: str) -> Iterator[tuple[int, list[s
             ) from error
         yield from records
         return
-
-
-def _delimiter(text: str) -> str:
-    """Return the delimiter that splits the first rows into as many fields as the header has."""
-    sample = text[:200_000]
-
-    def agreement(delimiter: str) -> tuple[float, int]:
-        rows = []
-        for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter):
-            rows += [row] if row else []
-            if len(rows) > SAMPLE:
-                break
-        width = len(rows[0]) if rows else 0
-        if width < 2:
-            return (0.0, 0)
-        return (sum(len(row) == width for row in rows) / len(rows), width)
-
-    return max(_DELIMITERS, key=agreement)
 
 
 def _json_lines(text: str, name: str) -> list[Row]:

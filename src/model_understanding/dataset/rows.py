@@ -7,11 +7,11 @@ from itertools import chain, islice
 from typing import Any
 
 from model_understanding.dataset.column_names import OTHER_TEXT_NAMES, TEXT_NAMES, could_be_name, normalized
-from model_understanding.dataset.sources import Record, Source
+from model_understanding.dataset.sources import Record, Source, is_missing
+from model_understanding.dataset.text_format import SAMPLE_ROWS
 from model_understanding.errors import InputError
 from model_understanding.text.chat import is_chat
 
-_SAMPLE = 100  # records that columns are guessed from
 _PAIRS = (
     *(("premise", "hypothesis"), ("sentence1", "sentence2"), ("question", "context"), ("text_a", "text_b")),
     *(("text1", "text2"), ("question1", "question2"), ("query", "document"), ("query", "passage")),
@@ -98,7 +98,9 @@ def rows_of(source: Source, columns: Columns) -> tuple[Columns, Iterator[DataRow
         InputError: It has no such column, or which one holds the texts is not clear.
     """
     records = source.read()
-    sample = list(islice(records, _SAMPLE))
+    sample = list(islice(records, SAMPLE_ROWS))
+    if not sample:
+        raise InputError(f"{source.name} has no rows.", hint="Pass a data set with at least one text.")
     names = list(dict.fromkeys(name for record in sample for name in record.values or ()))
     resolved = _resolved(columns, names, sample, source.name)
     everything = chain(sample, records)
@@ -176,7 +178,7 @@ def _row(index: int, record: Record, columns: Columns) -> DataRow:
 
     def cell(column: str | None) -> str | None:
         value = None if column is None else values.get(column)
-        return None if value is None or value == "" else str(value)
+        return None if is_missing(value) or value == "" else str(value)
 
     row = DataRow(
         index=index,
@@ -196,7 +198,7 @@ def _row(index: int, record: Record, columns: Columns) -> DataRow:
     if isinstance(text, tuple) and len(text) == 2 and columns.pair is None:
         text, pair = text
         row = replace(row, pair=str(pair))
-    if text is None or (isinstance(text, str) and not text.strip()):
+    if is_missing(text) or (isinstance(text, str) and not text.strip()):
         return replace(row, problem="The text is empty.")
     if not isinstance(text, str) and not is_chat(text):
         return replace(row, problem=f"The text is {type(text).__name__}, not a string or chat messages.")

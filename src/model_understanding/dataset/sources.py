@@ -7,13 +7,22 @@ A source is a file or a folder (CSV, TSV, JSON lines, Parquet, plain lines), a d
 import csv
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from model_understanding.dataset.text_format import (
+    SAMPLE_CHARACTERS,
+    compression_of,
+    delimiter_of,
+    encoding_of,
+    has_many_zeros,
+    is_unmarked_wide,
+    undecoded_byte,
+)
 from model_understanding.errors import InputError, MissingExtraError
 
 EXAMPLES = {"demo:reviews": "reviews.csv"}
@@ -21,11 +30,8 @@ EXAMPLES = {"demo:reviews": "reviews.csv"}
 
 _DELIMITED = {".csv": None, ".tsv": "\t", ".tab": "\t"}
 _JSON_LINES = frozenset({".jsonl", ".ndjson"})
-_DELIMITERS = (",", "\t", ";", "|")
-_SAMPLE = 200_000  # characters that the delimiter is guessed from
+_START = 4096  # bytes that tell what a file is
 _ROWS_AT_ONCE = 1024  # of a Parquet file
-_LONGEST_CELL = 2**31 - 1
-_UNDECODED = re.compile("[\udc80-\udcff]")  # what "surrogateescape" makes of bytes that are not UTF-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +140,7 @@ def _readers_of(path: Path) -> tuple[str, Callable[[], Iterator[Record]]]:
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         return path.name, lambda: _of_parquet(path)
-    if _is_binary(path):
-        raise InputError(
-            f"{path.name} is not a data set that can be read: it is neither text nor Parquet.",
-            hint="Convert it to CSV, JSON lines or Parquet.",
-        )
+    _check_readable(path)
     if suffix in _DELIMITED:
         return path.name, lambda: _of_table(path, _DELIMITED[suffix])
     if suffix in _JSON_LINES:
@@ -152,24 +154,50 @@ def _readers_of(path: Path) -> tuple[str, Callable[[], Iterator[Record]]]:
     return path.name, lambda: _of_lines(path)
 
 
-def _is_binary(path: Path) -> bool:
+def _start(path: Path) -> bytes:
     with path.open("rb") as file:
-        start = file.read(4096)
-    return b"\0" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff"))
+        return file.read(_START)
 
 
-def _encoding(path: Path) -> str:
-    with path.open("rb") as file:
-        start = file.read(4)
-    return "utf-16" if start.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+@contextmanager
+def _opened(path: Path, newline: str) -> Iterator[TextIO]:
+    """Open a text file; bytes that are not UTF-8 become lone surrogates.
+
+    Raises:
+        InputError: It is not valid in the encoding that its first bytes name.
+    """
+    encoding = encoding_of(_start(path))
+    try:
+        with path.open(encoding=encoding, errors="surrogateescape", newline=newline) as file:
+            yield file
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path.name} is not valid {encoding.upper()}: {error.reason}.", hint="Convert it to UTF-8."
+        ) from error
+
+
+def _check_readable(path: Path) -> None:
+    """Refuse a file that is no text, by its first bytes."""
+    start = _start(path)
+    if (compression := compression_of(start)) is not None:
+        raise InputError(f"{path.name} is compressed ({compression}).", hint="Unpack it first.")
+    if is_unmarked_wide(start):
+        raise InputError(
+            f"{path.name} is UTF-16 without a byte order mark.",
+            hint=f"Convert it to UTF-8: iconv -f UTF-16LE -t UTF-8 {path.name} > utf8-{path.name}",
+        )
+    if has_many_zeros(start):
+        raise InputError(
+            f"{path.name} is not a data set that can be read: it is neither text nor Parquet.",
+            hint="Convert it to CSV, JSON lines or Parquet.",
+        )
 
 
 def _of_table(path: Path, delimiter: str | None) -> Iterator[Record]:
     """Yield the rows of a table with a header; fields may hold line breaks within quotes."""
-    csv.field_size_limit(_LONGEST_CELL)
-    with path.open(encoding=_encoding(path), errors="surrogateescape", newline="") as file:
+    with _opened(path, newline="") as file:
         if delimiter is None:
-            delimiter = _delimiter(file.read(_SAMPLE))
+            delimiter = delimiter_of(file.read(SAMPLE_CHARACTERS))
             file.seek(0)
         rows = csv.reader(file, delimiter=delimiter)
         header = next((cells for cells in rows if cells), None)
@@ -209,22 +237,9 @@ def _of_table(path: Path, delimiter: str | None) -> Iterator[Record]:
             yield Record(place, values, problem=_undecoded(cells))
 
 
-def _delimiter(sample: str) -> str:
-    """Return the delimiter that splits the first rows into as many fields as the header has."""
-    lines = sample.split("\n")
-    sample_lines = lines[:-1] if len(lines) > 1 else lines  # the last one may be cut
-
-    def agreement(delimiter: str) -> tuple[float, int]:
-        rows = [row for row in islice(csv.reader(sample_lines, delimiter=delimiter), 100) if row]
-        width = len(rows[0]) if rows else 0
-        return (0.0, 0) if width < 2 else (sum(len(row) == width for row in rows) / len(rows), width)
-
-    return max(_DELIMITERS, key=agreement)
-
-
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines of a file with their numbers; not at separators that only Unicode knows."""
-    with path.open(encoding=_encoding(path), errors="surrogateescape", newline="\n") as file:
+    with _opened(path, newline="\n") as file:
         for number, line in enumerate(file, start=1):
             yield number, line.removesuffix("\n").removesuffix("\r")
 
@@ -253,13 +268,13 @@ def _of_json_lines(path: Path) -> Iterator[Record]:
 
 
 def _of_parquet(path: Path) -> Iterator[Record]:
-    parquet = _pyarrow_parquet(path)
-    with parquet.ParquetFile(path) as file:
+    with _parquet_file(path) as file:
         yield from _of_batches(file.iter_batches(batch_size=_ROWS_AT_ONCE), "row", f" of {path.name}")
 
 
 def _parquet_rows(path: Path) -> int:
-    return _pyarrow_parquet(path).ParquetFile(path).metadata.num_rows
+    with _parquet_file(path) as file:
+        return file.metadata.num_rows
 
 
 def _of_batches(batches: Iterable[Any], what: str, where: str = "") -> Iterator[Record]:
@@ -268,6 +283,17 @@ def _of_batches(batches: Iterable[Any], what: str, where: str = "") -> Iterator[
         for values in batch.to_pylist():
             number += 1
             yield Record(f"{what} {number}{where}", values)
+
+
+def _parquet_file(path: Path) -> Any:
+    parquet = _pyarrow_parquet(path)
+    try:
+        return parquet.ParquetFile(path)
+    except (ValueError, OSError) as error:  # ArrowInvalid is a ValueError
+        raise InputError(
+            f"{path.name} is not a whole Parquet file: {str(error).splitlines()[0].rstrip('.')}.",
+            hint="Write it again, or name it by what it is: .csv, .tsv or .jsonl.",
+        ) from error
 
 
 def _pyarrow_parquet(path: Path) -> Any:
@@ -284,11 +310,12 @@ def _pyarrow_parquet(path: Path) -> Any:
 def _of_pandas(table: Any) -> Iterator[Record]:
     names = [str(name) for name in table.columns]
     for number, cells in enumerate(table.itertuples(index=False, name=None), start=1):
-        values = {name: None if _is_missing(cell) else cell for name, cell in zip(names, cells, strict=True)}
+        values = {name: None if is_missing(cell) else cell for name, cell in zip(names, cells, strict=True)}
         yield Record(f"row {number}", values)
 
 
-def _is_missing(cell: Any) -> bool:
+def is_missing(cell: Any) -> bool:
+    """Return whether a cell of a table is empty: ``None``, or the number that tables write for none."""
     return cell is None or (isinstance(cell, float) and cell != cell)
 
 
@@ -302,7 +329,5 @@ def _numbered(items: Iterator[Any], what: str) -> Iterator[Record]:
 
 def _undecoded(cells: Iterable[str]) -> str:
     """Return what is wrong with a record that has bytes that are not UTF-8; empty if it has none."""
-    bad = next((found for cell in cells if (found := _UNDECODED.search(cell))), None)
-    if bad is None:
-        return ""
-    return f"It is not valid UTF-8: invalid byte 0x{ord(bad.group()) - 0xDC00:02x}."
+    bad = undecoded_byte(cells)
+    return "" if bad is None else f"It is not valid UTF-8: invalid byte 0x{bad[0]:02x}."
