@@ -21,6 +21,10 @@ from model_understanding.errors import InputError
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
+_OF_SCORES = (
+    *("weights_sha256", "tokenizer_sha256", "dtype", "method", "quantity", "evaluate", "max_new_tokens"),
+)
+"""What of a job the scores of a row depend on, wherever it is computed."""
 _TEMPORARY = re.compile(r"\.part-(\d{6,})\.[a-z0-9]+\.\d+\.tmp")
 _PART = re.compile(r"part-(\d{6,})\.[a-z0-9]+")
 
@@ -31,7 +35,7 @@ class PartFormat(Protocol):
     suffix: str
 
     def write(self, rows: Any, digest: str, file: IO[bytes]) -> None:
-        """Write rows, with the digest of the input rows that they come from, to an open file."""
+        """Write rows, with the digests of the job and of the input rows, to an open file."""
         ...
 
     def digest(self, path: Path) -> str | None:
@@ -114,6 +118,7 @@ class OutputFolder:
     ) -> None:
         self.path = Path(path).expanduser()
         self.job: dict[str, Any] = json.loads(json.dumps(dict(job)))  # as it will be read again
+        self._scores_digest = digest_of([{key: self.job.get(key) for key in _OF_SCORES}])[:16]
         self.form = form
         self.shard = shard or Shard()
         self.resume = resume
@@ -156,7 +161,7 @@ class OutputFolder:
             digest: Digest of the input rows that it should come from.
 
         Raises:
-            InputError: It comes from other rows: the input has changed.
+            InputError: It comes from another run, or from other rows: the input has changed.
         """
         path = self.part_path(part)
         if not path.exists():
@@ -164,7 +169,13 @@ class OutputFolder:
         written = self.form.digest(path)
         if written is None:  # a disk that lied about a flush, or a copy that was cut off
             return False
-        if written != digest:
+        scores, _, rows = written.rpartition("-")
+        if scores != self._scores_digest:
+            raise InputError(
+                f"{path.name} is a part of another run: it was computed by another model or method.",
+                hint="Remove it; --resume computes it again.",
+            )
+        if rows != digest:
             raise InputError(
                 f"The input has changed: {path.name} was computed from other rows than those that are there "
                 "now.",
@@ -207,7 +218,7 @@ class OutputFolder:
         temporary = self.path / f".{path.name}.{os.getpid()}.tmp"
 
         def save(file: IO[bytes]) -> None:
-            self.form.write(rows, digest, file)
+            self.form.write(rows, f"{self._scores_digest}-{digest}", file)
 
         with _refusing(self.path):
             write_whole(path, temporary, save)
