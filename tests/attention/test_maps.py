@@ -145,9 +145,7 @@ def test_lost_parts_are_seen_by_the_oracles(monkeypatch):
         with pytest.raises(AssertionError):
             test_rollout_is_the_product_of_an_eager_loads_attention("bert", None)
     with monkeypatch.context() as patch:
-        patch.setattr(
-            mode, "_for_each_head", lambda values, _: values.reshape(-1, *values.shape[-2:]).repeat(2, 1, 1)
-        )
+        patch.setattr(mode, "_for_each_head", lambda values, *_: values.repeat(1, 2, 1, 1))
         with pytest.raises(UnsupportedModelError, match="its output is not its weights times its values"):
             test_value_weighted_is_the_norm_of_each_weighted_value("llama", "sdpa")
     with monkeypatch.context() as patch:

@@ -5,6 +5,7 @@ import oracles
 import pytest
 import tiny_models
 import torch
+from pass_counts import forwards_of
 from tiny_models import PROBE, TEXTS, encoded, visualizer_of
 
 from model_understanding import InputError, Target, UnsupportedModelError
@@ -111,6 +112,91 @@ def test_a_text_in_a_batch_scores_as_alone():
         for text, found in zip(texts, visualizer.compute_saliency(texts, method=method), strict=True):
             alone = visualizer.compute_saliency(text, method=method)
             assert oracles.close(found.scores, alone.scores)
+
+
+WORDS = ("the", "plot", "was", "bad", "and", "the", "film", "was", "good")
+
+
+def of_one_length(visualizer):
+    """Return texts with as many tokens each: the words in another order."""
+    orders = (" ".join(WORDS[shift:] + WORDS[:shift]) for shift in range(len(WORDS)))
+    by_length = {}
+    for text in orders:
+        by_length.setdefault(len(encoded(visualizer, text).tokens[0]), []).append(text)
+    return max(by_length.values(), key=len)[:4]
+
+
+@pytest.mark.parametrize("method", MAP_OF)
+@pytest.mark.parametrize("implementation", [None, "eager"])
+@pytest.mark.parametrize("name", tiny_models.each(tiny_models.WITH_ATTENTION))
+def test_texts_of_one_length_score_in_a_batch_as_alone(name, implementation, method):
+    visualizer = visualizer_of(name, implementation)
+    texts = of_one_length(visualizer)
+    options = {"target": "next"} if name in tiny_models.LANGUAGE_MODELS else {}
+    assert len(texts) > 1
+    for text, found in zip(texts, visualizer.compute_saliency(texts, method=method, **options), strict=True):
+        alone = visualizer.compute_saliency(text, method=method, **options)
+        assert oracles.close(found.scores, alone.scores, 1e-4)
+        assert oracles.close(found.outputs, alone.outputs, 1e-4)
+
+
+def row_by_hand(model, ids, monkeypatch):
+    """Return ``(I + Ā_last) ⋯ (I + Ā_first) − I`` at the pooled position, of one text run by itself."""
+    softmax, weights = torch.nn.functional.softmax, []
+
+    def recorded(*arguments, **keywords):
+        result = softmax(*arguments, **keywords)
+        return weights.append(result) or result if result.ndim == 4 else result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.nn.functional, "softmax", recorded)
+        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]
+    gradients = torch.autograd.grad(logits.max(), weights)
+    found = identity = torch.eye(ids.shape[1])
+    for gradient, weight in zip(gradients, weights, strict=True):
+        found = found + (gradient * weight)[0].clamp(min=0).mean(0).detach() @ found
+    return (found - identity)[0], logits.argmax(), logits.max().item()
+
+
+@pytest.mark.parametrize("name", ["bert", "distilbert", "roberta", "albert", "electra"])
+def test_a_batch_of_answers_and_scores_is_that_of_each_text_by_hand(name, monkeypatch):
+    model = tiny_models.build(name, "eager")
+    visualizer = visualizer_of(name)  # which reads the fused kernel
+    texts = of_one_length(visualizer)
+    for index, report in visualizer._answers_and_scores(
+        texts, method="fast", quantity="logit", positions=512
+    ):
+        row, answer, value = row_by_hand(model, encoded(visualizer, texts[index]).ids, monkeypatch)
+        (attribution,) = report.attributions
+        assert attribution.method == "gradient_weighted_attention"
+        assert oracles.close(attribution.scores[0], row, 1e-4)
+        assert attribution.outputs[0] == pytest.approx(value, rel=1e-4)
+        assert report.prediction.index == answer
+
+
+@pytest.mark.parametrize("implementation", [None, "eager"])
+@pytest.mark.parametrize("name", ["bert", "roberta", "gpt2-classifier"])
+def test_a_batch_takes_one_forward_and_one_backward_pass(name, implementation, monkeypatch):
+    visualizer = visualizer_of(name, implementation)
+    texts = of_one_length(visualizer)
+
+    def explain():
+        return list(visualizer._answers_and_scores(texts, method="fast", quantity="logit", positions=512))
+
+    explain()  # what is measured once for a model
+    counter, whole = PassCounter(), []
+    differentiate = torch.autograd.grad
+
+    def gradients(value, inputs, *arguments, **keywords):
+        whole.extend(inputs if isinstance(inputs, list) else ())
+        return differentiate(value, inputs, *arguments, **keywords)
+
+    monkeypatch.setattr(torch.autograd, "grad", gradients)
+    with counted_by(counter):
+        shapes = forwards_of(tiny_models.build(name, implementation), explain)
+    assert shapes == [(len(texts), len(encoded(visualizer, texts[0]).tokens[0]))]
+    assert (counter.forwards, counter.backwards) == (1, 1)
+    assert len(whole) == 3  # each layer's output once
 
 
 @pytest.mark.parametrize("method", MAP_OF)

@@ -352,3 +352,33 @@ def test_chats(language_model, tmp_path, monkeypatch):
     assert found[0]["error"] is None
     assert found[0]["scores"] == found[1]["scores"]
     assert json.loads(found[0]["text"]) == chat
+
+
+def test_a_row_that_fails_leaves_the_others_of_its_batch_together(classifier, monkeypatch):
+    """A model that fails on one text: halves of its batch run until it is alone."""
+    texts = [f"{first} {second}" for first in ("good", "bad", "fine", "long") for second in ("film", "plot")]
+    module, sizes = classifier.runner.model, []
+    forward, bad = module.forward, classifier.runner.model.tokenizer("fine plot")["input_ids"]
+
+    def failing(encoding, *arguments, **keywords):
+        sizes.append(len(encoding))
+        if bad in encoding.ids.tolist():
+            raise InputError("The model fails here.", hint="Do without.")
+        return forward(encoding, *arguments, **keywords)
+
+    monkeypatch.setattr(module, "forward", failing)
+    for method in ("saliency", "fast"):
+        sizes.clear()
+        found = dict(classifier._answers_and_scores(texts, method=method, quantity="logit", positions=512))
+        failed = [index for index in range(len(texts)) if not found[index]]
+        assert failed == [texts.index("fine plot")]
+        assert max(sizes) > 4
+        assert sizes.count(1) <= 4  # the text itself, its neighbor, and what is tried once more
+
+
+def test_attention_weights_bound_a_batch(classifier, monkeypatch):
+    memory = classifier.runner.model.memory
+    assert memory.most_rows(16, 512) == 32
+    monkeypatch.setattr("model_understanding.model.memory.WEIGHTS_AT_ONCE", 3 * 4 * 16**2 * 5)
+    assert memory.most_rows(16, 512) == 5
+    assert memory.most_rows(1024, 512) == 1

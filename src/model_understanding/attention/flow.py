@@ -31,12 +31,12 @@ from model_understanding.model.guard import guarded
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
-LayerMatrix = Callable[[Sequence[int]], Float[Tensor, "rows tokens"]]
+LayerMatrix = Callable[[Sequence[int]], Float[Tensor, "*batch rows tokens"]]
 """Computes rows of one layer's relevance matrix: what share of each query comes from each key."""
 
 
 class FlowReader(AttentionReader):
-    """Reads every layer of one text as a relevance matrix.
+    """Reads every layer of a text as a relevance matrix; some read texts of one length together.
 
     Args:
         model: The model.
@@ -52,6 +52,8 @@ class FlowReader(AttentionReader):
     """The method, for errors."""
     stacks: ClassVar[tuple[Stack | None, ...]] = (None, "encoder")
     """The stacks whose layers it can follow down to their own tokens."""
+    takes_batches: ClassVar[bool] = False
+    """Whether several texts of one length can be read in one forward pass."""
     per_target: ClassVar[bool] = False
     """Whether the matrices depend on a target's value."""
     adds_identity: ClassVar[bool] = False
@@ -103,8 +105,8 @@ MakeFlowReader = Callable[[Model, Sides], FlowReader]
 
 def joined_heads(
     weights: LayerWeights, queries: Sequence[int], heads: Axis, factors: Tensor | None = None
-) -> Float[Tensor, "rows tokens"]:
-    """Return rows of one text's weights with the heads joined.
+) -> Float[Tensor, "batch rows tokens"]:
+    """Return rows of weights with the heads joined.
 
     Args:
         weights: The layer's weights.
@@ -120,17 +122,21 @@ def joined_heads(
                 rows = rows * factors[:, None, block.first_key : block.end_key]
             yield block._replace(weights=choose_heads(rows, heads))
 
-    return Rows()(joined(), (1, 1, len(queries), weights.shape[3])).weights[0, 0]
+    return Rows()(joined(), (weights.shape[0], 1, len(queries), weights.shape[3])).weights[:, 0]
 
 
-def with_residual(rows: Float[Tensor, "rows tokens"], queries: Sequence[int]) -> Float[Tensor, "rows tokens"]:
+def with_residual(
+    rows: Float[Tensor, "*batch rows tokens"], queries: Sequence[int]
+) -> Float[Tensor, "*batch rows tokens"]:
     """Return ``½ row / Σ row + ½ identity``; a row without weights becomes the identity's."""
     identity = torch.zeros_like(rows)
-    identity[torch.arange(len(rows)), list(queries)] = 1
+    identity[..., torch.arange(rows.shape[-2]), list(queries)] = 1
     return (normalized_rows(rows, identity) + identity) / 2
 
 
-def normalized_rows(rows: Float[Tensor, "rows tokens"], fallback: Tensor) -> Float[Tensor, "rows tokens"]:
+def normalized_rows(
+    rows: Float[Tensor, "*batch rows tokens"], fallback: Tensor
+) -> Float[Tensor, "*batch rows tokens"]:
     """Return rows divided by their sums, and rows of another matrix in place of those that sum to 0."""
     sums = rows.sum(-1, keepdim=True)
     return torch.where(sums > 0, rows / torch.where(sums > 0, sums, 1), fallback)
@@ -138,17 +144,20 @@ def normalized_rows(rows: Float[Tensor, "rows tokens"], fallback: Tensor) -> Flo
 
 def computed(matrix: LayerMatrix, tokens: int) -> LayerMatrix:
     """Return a relevance matrix with all its rows computed now."""
-    rows = torch.cat([matrix(queries) for queries in _chunks(range(tokens), tokens)])
-    return lambda queries: rows[list(queries)]
+    rows = torch.cat([matrix(queries) for queries in _chunks(range(tokens), tokens)], dim=-2)
+    return lambda queries: rows[..., list(queries), :]
 
 
 def multiplied_down(
-    start: Float[Tensor, "targets tokens"], matrices: Sequence[LayerMatrix], *, adds_identity: bool = False
-) -> Float[Tensor, "targets tokens"]:
+    start: Float[Tensor, "batch targets tokens"],
+    matrices: Sequence[LayerMatrix],
+    *,
+    adds_identity: bool = False,
+) -> Float[Tensor, "batch targets tokens"]:
     """Return ``start · M_last ⋯ M_first``, computing only the rows that something flows through.
 
     Args:
-        start: Rows of scores over the tokens of the last layer.
+        start: Rows of scores over the tokens of the last layer, of each text.
         matrices: The layers' relevance matrices, first layer first.
         adds_identity: Whether each layer is ``I + M``; then ``start`` itself is subtracted from the result,
             which would otherwise hide everything small.
@@ -158,13 +167,20 @@ def multiplied_down(
     """
     rows, gained = start, torch.zeros_like(start)
     for matrix in reversed(matrices):
-        active = rows.ne(0).any(dim=0).nonzero().flatten().tolist()
+        active = rows.ne(0).flatten(0, 1).any(dim=0).nonzero().flatten().tolist()
         below = torch.zeros_like(rows)
-        for queries in _chunks(active, rows.shape[1]):
-            below += rows[:, list(queries)] @ matrix(queries).to(rows)
+        for queries in _chunks(active, len(rows) * rows.shape[-1]):
+            below += _product(rows[..., list(queries)], matrix(queries).to(rows))
         gained = gained + below if adds_identity else below
         rows = start + gained if adds_identity else below
     return gained
+
+
+def _product(
+    rows: Float[Tensor, "batch targets active"], matrix: Float[Tensor, "*batch active tokens"]
+) -> Float[Tensor, "batch targets tokens"]:
+    """Return rows times a matrix; of one text without the axis of texts, in which torch sums otherwise."""
+    return rows @ matrix if len(rows) > 1 else (rows[0] @ matrix.reshape(matrix.shape[-2:]))[None]
 
 
 def require_mean_heads(heads: Axis, name: str) -> None:
@@ -229,8 +245,8 @@ def flow_map(
             start = torch.zeros((len(positions), length), device=model.device, dtype=torch.float32)
             inside = [index for index, query in enumerate(positions) if query < length]
             start[inside, [positions[index] for index in inside]] = 1
-            multiply = partial(multiplied_down, start, adds_identity=reader.adds_identity)
-            products = torch.stack([multiply(matrices[first : layer + 1]) for layer in layers])
+            multiply = partial(multiplied_down, start[None], adds_identity=reader.adds_identity)
+            products = torch.cat([multiply(matrices[first : layer + 1]) for layer in layers])
             products = products + start if reader.adds_identity else products
         padding = (0, tokens - length)
         weights.append(torch.nn.functional.pad(products, padding)[:, None])
@@ -252,6 +268,7 @@ def _reachable(queries: Sequence[int], tokens: int, *, attends_ahead: bool) -> B
     return (rows < tokens) & ((keys <= rows) | attends_ahead)
 
 
-def _chunks(queries: Sequence[int], tokens: int) -> list[Sequence[int]]:
-    size = max(1, CELLS_AT_ONCE // tokens)
+def _chunks(queries: Sequence[int], cells: int) -> list[Sequence[int]]:
+    """Return queries in parts whose rows, of so many cells each, are not too large together."""
+    size = max(1, CELLS_AT_ONCE // cells)
     return [queries[start : start + size] for start in range(0, len(queries), size)]

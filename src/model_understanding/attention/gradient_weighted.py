@@ -27,6 +27,7 @@ class GradientWeightedReader(FlowReader):
 
     name = "gradient_weighted"
     stacks = (None, "encoder", "decoder")
+    takes_batches = True
     per_target = True
     adds_identity = True
 
@@ -48,7 +49,7 @@ class GradientWeightedReader(FlowReader):
             for layer, gradient in zip(self._layers, self._output_gradients(value), strict=True)
         ]
 
-    def _output_gradients(self, value: Tensor) -> list[Float[Tensor, "heads tokens width"]]:
+    def _output_gradients(self, value: Tensor) -> list[Float[Tensor, "batch heads tokens width"]]:
         """Return the gradient of a value with respect to what each layer's heads give."""
         gradients = torch.autograd.grad(
             value, [layer.output for layer in self._layers], retain_graph=True, allow_unused=True
@@ -60,13 +61,13 @@ class GradientWeightedReader(FlowReader):
 
     def _matrix(self, layer: LayerValues, gradient: Tensor) -> LayerMatrix:
         def rows(queries: Sequence[int]) -> Tensor:
-            relevance = gradient.new_zeros((len(queries), self.tokens))
+            relevance = gradient.new_zeros((len(gradient), len(queries), self.tokens))
             for block in row_blocks(layer.weights, queries):
                 keys = slice(block.first_key, block.end_key)
-                values = precise(layer.values[:, keys])
-                slopes = gradient[:, block.rows] @ values.transpose(-1, -2)
+                values = precise(layer.values[:, :, keys])
+                slopes = gradient[:, :, block.rows] @ values.transpose(-1, -2)
                 rows = slice(block.start, block.start + len(block.rows))
-                relevance[rows, keys] = (slopes * block.weights[0]).clamp(min=0).mean(dim=0)
+                relevance[:, rows, keys] = (slopes * block.weights).clamp(min=0).mean(dim=1)
             return relevance
 
         return rows

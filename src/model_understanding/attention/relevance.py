@@ -1,6 +1,6 @@
 """From a target to rows of scores: where its answer is read, and what flows there through attention."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -54,7 +54,7 @@ def relevance_of(
 
     Args:
         runner: The runner.
-        encoding: The texts; each is run alone.
+        encoding: The texts. They share a pass where they have one length and the method reads several.
         targets: N targets for all texts, N for each, or a function of the model's outputs.
         make_reader: Makes what reads the layers as relevance matrices.
         start_layer: The lowest layer followed.
@@ -75,25 +75,46 @@ def relevance_of(
 def _relevance_of(
     runner: Runner, encoding: Encoding, targets: Targets, make_reader: MakeFlowReader, start_layer: int
 ) -> Relevance:
-    first = index_in(start_layer, make_reader(runner.model, Sides(1, 1)).layout.depth, "start layer")
-    first = max(first, runner.layer or 0)
-    # The forward pass that reads a text's attention gives its values too. Those of several texts are read
-    # from a batch of them, as every method reads them: their last digits differ from those of one text alone.
-    values = runner.values(encoding, targets) if len(encoding) > 1 else None
-    of_texts: list[Relevance] = []
-    for row in range(len(encoding)):
-        text = encoding.row(row)
+    reader = make_reader(runner.model, Sides(1, 1))
+    first = max(index_in(start_layer, reader.layout.depth, "start layer"), runner.layer or 0)
+
+    def read(texts: Encoding, targets: Targets) -> Relevance:
         if callable(targets):
-            of_texts.append(_of_function(runner, text, targets, make_reader, first))
-        else:
-            rows: TargetRows
-            if isinstance(targets, PredictedTargets) and not targets.is_known:
-                rows = targets
-            else:
-                rows = [for_each_row(targets, len(encoding))[row]]
-            of_texts.append(_of_targets(runner, text, rows, make_reader, first))
-    if values is None:
-        return of_texts[0]
+            return _of_function(runner, texts, targets, make_reader, first)
+        is_open = isinstance(targets, PredictedTargets) and not targets.is_known
+        rows: TargetRows = targets if is_open else for_each_row(targets, len(texts))  # pyright: ignore[reportAssignmentType]
+        return _of_targets(runner, texts, rows, make_reader, first)
+
+    if len(encoding) == 1:
+        return read(encoding, targets)
+    fails, measured = (_relevance_of, reader.name), runner.model.actual.measured
+    together = reader.takes_batches and not callable(targets) and _have_one_length(encoding)
+    if not together or fails in measured:
+        return _of_each(runner, encoding, targets, read)
+    try:
+        return read(encoding, targets)
+    except UnsupportedModelError:  # perhaps only of several texts
+        found = _of_each(runner, encoding, targets, read)
+        measured[fails] = True
+        return found
+
+
+def _have_one_length(encoding: Encoding) -> bool:
+    return all(len(tokens) == encoding.ids.shape[1] for tokens in encoding.tokens)
+
+
+def _of_each(
+    runner: Runner, encoding: Encoding, targets: Targets, read: Callable[[Encoding, Targets], Relevance]
+) -> Relevance:
+    """Read each of several texts alone; their values come from a batch, as those of every method."""
+    values = runner.values(encoding, targets)
+    of_texts = [
+        read(
+            encoding.row(row),
+            targets if callable(targets) else [for_each_row(targets, len(encoding))[row]],
+        )
+        for row in range(len(encoding))
+    ]
     scores = values.new_zeros((*values.shape, encoding.ids.shape[1]))
     for row, of_text in enumerate(of_texts):
         scores[row, :, : of_text.scores.shape[-1]] = of_text.scores[0]
@@ -101,65 +122,65 @@ def _relevance_of(
 
 
 def _of_targets(
-    runner: Runner, text: Encoding, targets: TargetRows, make_reader: MakeFlowReader, first: int
+    runner: Runner, texts: Encoding, targets: TargetRows, make_reader: MakeFlowReader, first: int
 ) -> Relevance:
-    """Return values and scores of one text's targets; if predicted, its forward pass says which they are."""
-    tokens, device = text.ids.shape[1], runner.model.device
+    """Return values and scores of the targets; if predicted, the forward pass says which they are."""
+    tokens, device = texts.ids.shape[1], runner.model.device
     predicted = targets if isinstance(targets, PredictedTargets) else None
     entries = predicted.entries() if predicted else entries_of(targets)
     count = 1 if predicted else len(targets[0])
-    values = torch.zeros((1, count), device=device, dtype=torch.float32)
-    scores = torch.zeros((1, count, tokens), device=device, dtype=torch.float32)
-    for length, group in prefixes_of(runner.model, text, entries, gradients=False):
-        part = text.prefix(length)
+    values = torch.zeros((len(texts), count), device=device, dtype=torch.float32)
+    scores = torch.zeros((len(texts), count, tokens), device=device, dtype=torch.float32)
+    for length, group in prefixes_of(runner.model, texts, entries, gradients=False):
+        part = texts.prefix(length)
         keep_from = min(entry.position for entry in group)
         reader = make_reader(runner.model, Sides(length, length))
         if not runner.is_language_model and reader.leaf_layer is None:
             reader.leaf_layer = -1
         with guarded(runner.model.module, gradients=reader.leaf_layer is not None):
             outputs, logits = captured_forward(reader, part, keep_from)
-            if predicted:  # there is one position to read, so this is the only forward pass
+            if predicted:  # one position is read, so this is the only forward pass
                 predicted.resolve(logits)
                 group = entries_of(targets)
             if outputs is None:
                 values.fill_(1)
                 for _ in {entry.target for entry in group} if reader.per_target else ():
-                    count_backward(length)
+                    count_backward(part.ids.numel())
                 continue
             read = read_values(logits, keep_from, group, targets, runner.model.output_activation)
             values += read.detach().to(values)
-            scores[0, :, :length] += _flow(runner, reader, logits, group, read[0], first)
+            scores[:, :, :length] += _flow(runner, reader, logits, group, read, first)
     return Relevance(values, scores)
 
 
 def _flow(
     runner: Runner,
     reader: FlowReader,
-    logits: Float[Tensor, "1 positions classes"],
+    logits: Float[Tensor, "batch positions classes"],
     entries: Sequence[Entry],
-    values: Float[Tensor, " targets"],
+    values: Float[Tensor, "batch targets"],
     first: int,
-) -> Float[Tensor, "targets tokens"]:
+) -> Float[Tensor, "batch targets tokens"]:
     """Return what flows from each token to where each target's entries are read."""
-    start = torch.zeros((len(values), reader.tokens), device=runner.model.device, dtype=torch.float32)
+    start = torch.zeros((*values.shape, reader.tokens), device=runner.model.device, dtype=torch.float32)
     if runner.is_language_model:
         for entry in entries:
-            start[entry.target, entry.position] += abs(entry.weight)
+            start[entry.row, entry.target, entry.position] += abs(entry.weight)
     elif logits.shape[1] > 1:
-        for target in range(len(values)):
-            start[target] = _pooled_positions(reader, values[target])
+        for target in range(values.shape[1]):
+            start[:, target] = _pooled_positions(reader, values[:, target].sum())
     else:
         # Of all logits, weighted: a plain sum of a softmax's inputs can cancel.
         weights = torch.linspace(-1, 1, logits.shape[-1] + 1, device=logits.device, dtype=torch.float32)[1:]
-        start[:] = _pooled_positions(reader, (logits * weights.to(logits)).sum())
+        start[:] = _pooled_positions(reader, (logits * weights.to(logits)).sum())[:, None]
     if not reader.per_target:
         return multiplied_down(start, reader.matrices(None)[first:])
     scores = torch.zeros_like(start)
     for target in sorted({entry.target for entry in entries}):
-        count_backward(reader.tokens)
-        matrices = reader.matrices(values[target])[first:]
-        rows = start[target : target + 1]
-        scores[target] = multiplied_down(rows, matrices, adds_identity=reader.adds_identity)[0]
+        count_backward(len(values) * reader.tokens)
+        matrices = reader.matrices(values[:, target].sum())[first:]
+        rows = start[:, target : target + 1]
+        scores[:, target] = multiplied_down(rows, matrices, adds_identity=reader.adds_identity)[:, 0]
     return scores
 
 
@@ -178,24 +199,28 @@ def _of_function(
             one = torch.ones((1, 1), device=device, dtype=torch.float32)
             return Relevance(one, one.new_zeros((1, 1, tokens)))
         value = custom_value(function(outputs), gradients=True)
-        start = _pooled_positions(reader, value.sum())
+        start = _pooled_positions(reader, value.sum())[:, None]
         matrices = reader.matrices(value.sum())[first:]
         scores = multiplied_down(start, matrices, adds_identity=reader.adds_identity)
-        return Relevance(value.detach(), scores[None])
+        return Relevance(value.detach(), scores)
 
 
-def _pooled_positions(reader: FlowReader, value: Tensor) -> Float[Tensor, "1 tokens"]:
-    """Return each position's share in the norm of a value's gradient at the last layer's output."""
+def _pooled_positions(reader: FlowReader, value: Tensor) -> Float[Tensor, "batch tokens"]:
+    """Return each position's share in the norm of a value's gradient at the last layer's output.
+
+    Args:
+        reader: Has read the layers.
+        value: The sum of a value of each text.
+    """
     layer = reader.last_layer
     assert layer is not None
     (gradient,) = torch.autograd.grad(value, layer.output, retain_graph=True, allow_unused=True)
-    sizes = (
-        None if gradient is None else precise(layer.by_head(gradient)).square().sum(dim=(0, 2)).sqrt()[None]
-    )
-    if sizes is None or not sizes.sum() > 0:
+    sizes = None if gradient is None else precise(layer.by_head(gradient)).square().sum(dim=(1, 3)).sqrt()
+    sums = None if sizes is None else sizes.sum(dim=1, keepdim=True)
+    if sizes is None or sums is None or not (sums > 0).all():
         raise UnsupportedModelError(
             f"The answer of {reader.model.name} has no gradient at its last attention layer, so the position "
             "where it is read is unknown.",
             hint="Use a method that needs no attention, such as leave_one_out or saliency.",
         )
-    return sizes / sizes.sum()
+    return sizes / sums

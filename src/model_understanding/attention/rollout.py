@@ -26,6 +26,7 @@ class RolloutReader(FlowReader):
 
     name = "rollout"
     only_reads = True
+    takes_batches = True
 
     def __init__(self, model: Model, sides: Sides, heads: str = "mean") -> None:
         super().__init__(model, sides)

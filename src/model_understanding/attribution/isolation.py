@@ -24,7 +24,7 @@ def skips(errors: Errors) -> bool:
 def isolated(
     call: Callable[[Sequence[int]], dict[int, Result]], members: Sequence[int], errors: Errors
 ) -> dict[int, Result | Failure]:
-    """Run texts together; where that fails, each by itself, to see which of them cannot be explained.
+    """Run texts together; where that fails, in halves, until those that cannot be explained are alone.
 
     Args:
         call: Returns the results of some texts by their index.
@@ -43,10 +43,8 @@ def isolated(
             raise
         if len(members) == 1:
             return {members[0]: Failure.of(error)}
-    results: dict[int, Result | Failure] = {}
-    for member in members:
-        results |= isolated(call, [member], errors)
-    return results
+    half = len(members) // 2
+    return isolated(call, members[:half], errors) | isolated(call, members[half:], errors)
 
 
 def attempted(call: Callable[[], Result], errors: Errors, index: int = 0, count: int = 1) -> Result | Failure:

@@ -143,7 +143,7 @@ class _WholeText(_AblationReader):
 
     def read_parts(self, parts: LayerParts) -> None:
         """Receive a layer with its projection."""
-        self.head_outputs.append(_HeadOutputs(parts.of_values.head_outputs))
+        self.head_outputs.append(_HeadOutputs(parts.of_values.head_outputs[0]))
 
 
 class _WithoutHeads(_AblationReader):

@@ -24,6 +24,7 @@ POSITIONS_AT_ONCE = 512
 PRODUCT_POSITIONS_AT_ONCE = 128
 # An accelerator needs more to be busy; the best size has not been measured.
 POSITIONS_ON_ACCELERATORS = 4096
+WEIGHTS_AT_ONCE = 2**28  # attention weights of all layers and heads of a batch: 1 GiB of 32-bit floats
 FORWARD_COST = 32  # overhead of a forward pass on a CPU, in positions: measured 12 to 30
 FORWARD_COST_ON_ACCELERATORS = 2048  # dominated by kernel launches
 _USABLE = 0.6  # share of the free memory: allocators fragment it, and other processes use it too
@@ -95,6 +96,18 @@ class Memory:
         fitting = int(free_bytes(self.device) * _USABLE / self.row_bytes(tokens, gradients, logits))
         limit = min(most_positions(self.device), self._limits.get(gradients, 1 << 62))
         return max(tokens, min(limit, fitting * tokens))
+
+    def most_rows(self, tokens: int, positions: int) -> int:
+        """Return how many texts of a length a batch may have, whatever memory happens to be free.
+
+        Args:
+            tokens: Tokens of a text.
+            positions: Most token positions of a batch; attention weights have a limit of their own.
+        """
+        config = _text_config(self.model)
+        layers = getattr(config, "num_hidden_layers", 0) or 0
+        weights = layers * largest(config, "num_attention_heads") * tokens**2
+        return max(1, min(positions // tokens, WEIGHTS_AT_ONCE // max(weights, 1)))
 
     def fits_graph(self, tokens: int, logits: int = 1) -> bool:
         """Return whether the whole graph of one row is expected to fit.

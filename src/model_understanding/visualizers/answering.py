@@ -33,6 +33,7 @@ from model_understanding.lens.read import TOP
 from model_understanding.model.attention_layout import Stack
 from model_understanding.model.batching import Batches
 from model_understanding.model.guard import explanation
+from model_understanding.model.memory import Memory
 from model_understanding.passes.predicted_targets import MakeTarget
 from model_understanding.passes.runner import Runner
 from model_understanding.results import (
@@ -747,7 +748,7 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
             answers[id(tokens)] = self._answer_in(logits, tokens)
             return make_target(logits, tokens)
 
-        for batch in _batches_by_length(encodings, positions):
+        for batch in _batches_by_length(encodings, positions, self.runner.model.memory):
             with explanation():
                 attributions = attribute(
                     self.runner, method, [encodings[index] for index in batch], make, None, "skip"
@@ -1137,12 +1138,14 @@ class AnsweringVisualizer(Visualizer, Generic[InputT, TargetT, AnswerT]):
         return encoding
 
 
-def _batches_by_length(encodings: Sequence[Encoding], positions: int) -> Iterator[Sequence[int]]:
+def _batches_by_length(
+    encodings: Sequence[Encoding], positions: int, memory: Memory
+) -> Iterator[Sequence[int]]:
     """Yield the indices of texts of one length, at most so many positions of them at once."""
     for group in sorted(
         groups_of_equal_length(encodings), key=lambda group: encodings[group[0]].ids.shape[1]
     ):
-        size = max(1, positions // encodings[group[0]].ids.shape[1])
+        size = memory.most_rows(encodings[group[0]].ids.shape[1], positions)
         for start in range(0, len(group), size):
             yield group[start : start + size]
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -323,10 +324,10 @@ class AttentionCapture(TorchFunctionMode):
         self._pending = None
         if self._reader.depth < Depth.VALUES:
             return
-        values = _for_each_head(values, pending.weights.shape[1])
+        values = _for_each_head(values, *pending.weights.shape[:2])
         read = LayerValues(pending.layer, pending.weights, values, output, to_heads)
-        expected = (len(values), self._reader.queries, values.shape[-1])
-        if values.shape[1] != self._reader.keys or read.head_outputs.shape != expected:
+        expected = (*values.shape[:2], self._reader.queries, values.shape[-1])
+        if values.shape[2] != self._reader.keys or read.head_outputs.shape != expected:
             raise self._reader.refusal(read.layer, f"its values have the shape {tuple(values.shape)}")
         if not _is_weighted_sum(read):
             raise self._reader.refusal(read.layer, "its output is not its weights times its values")
@@ -367,17 +368,18 @@ def _einsum_axes(equation: str) -> tuple[ToHeads, str, int] | None:
     return (lambda result: result.permute(order)), values_by_head, names[1].index(key)
 
 
-def _for_each_head(values: Tensor, heads: int) -> Tensor:
-    """Return the values of one text, ``(heads, tokens, width)``, those that several heads share repeated."""
-    values = values.reshape(-1, *values.shape[-2:])
-    return values.repeat_interleave(max(1, heads // len(values)), dim=0)
+def _for_each_head(values: Tensor, texts: int, heads: int) -> Float[Tensor, "batch heads keys width"]:
+    """Return the values by texts and heads, those that several heads share repeated."""
+    values = values.reshape(texts, -1, *values.shape[-2:])
+    return values.repeat_interleave(max(1, heads // values.shape[1]), dim=1)
 
 
 def _is_weighted_sum(read: LayerValues) -> bool:
-    """Return whether the last row of weights, times the values, is what the model computed."""
+    """Return whether the last row of each text's weights, times its values, is what the model computed."""
     last = read.weights.shape[2] - 1
     block = read.weights.block(0, [last])
-    values = precise(read.values[:, block.first_key : block.end_key])
-    expected, output = (block.weights[0].to(values.dtype) @ values)[:, 0], precise(read.head_outputs[:, -1])
+    values = precise(read.values[:, :, block.first_key : block.end_key])
+    expected = (block.weights.to(values.dtype) @ values)[:, :, 0]
+    errors = (precise(read.head_outputs[:, :, -1]) - expected).abs().amax(dim=(1, 2))
     rounding = max(_OUTPUT_TOLERANCE, 4 * torch.finfo(read.output.dtype).eps)
-    return bool((output - expected).abs().amax() <= rounding * values.abs().amax())
+    return bool((errors <= rounding * values.abs().amax(dim=(1, 2, 3))).all())

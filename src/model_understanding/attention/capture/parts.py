@@ -14,7 +14,7 @@ ToHeads = Callable[[Tensor], Float[Tensor, "batch heads queries width"]]
 
 @dataclass(slots=True, eq=False)
 class LayerValues:
-    """An attention layer of one text with its values and its outputs.
+    """An attention layer with its values and its outputs, of one text or of several of one length.
 
     Args:
         layer: The layer's index.
@@ -26,18 +26,18 @@ class LayerValues:
 
     layer: int
     weights: LayerWeights
-    values: Float[Tensor, "heads keys width"]
+    values: Float[Tensor, "batch heads keys width"]
     output: Tensor
     to_heads: ToHeads
 
     @property
-    def head_outputs(self) -> Float[Tensor, "heads queries width"]:
+    def head_outputs(self) -> Float[Tensor, "batch heads queries width"]:
         """What each head gives at each query, without a graph."""
         return self.by_head(self.output.detach())
 
-    def by_head(self, output: Tensor) -> Float[Tensor, "heads queries width"]:
+    def by_head(self, output: Tensor) -> Float[Tensor, "batch heads queries width"]:
         """Return the output, or something of its shape, by heads."""
-        return self.to_heads(output)[0]
+        return self.to_heads(output)
 
 
 @dataclass(slots=True, eq=False)
@@ -60,4 +60,4 @@ class LayerParts:
 
     def transformed_values(self, head: int, keys: slice = slice(None)) -> Float[Tensor, "keys model"]:
         """Return ``value_k · projection`` of a head: what it writes where its weight on a key is 1."""
-        return precise(self.of_values.values[head, keys]) @ precise(self.projection[head])
+        return precise(self.of_values.values[0, head, keys]) @ precise(self.projection[head])

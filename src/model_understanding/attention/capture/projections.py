@@ -79,7 +79,7 @@ class ProjectionFinder:
     def begin(self, of_values: LayerValues) -> None:
         """Look for the parts of a layer; those of the layer before must be found."""
         self.finish()
-        self._search = _Search(of_values, of_values.head_outputs.transpose(0, 1).flatten())
+        self._search = _Search(of_values, of_values.head_outputs[0].transpose(0, 1).flatten())
 
     def finish(self) -> None:
         """Hand the layer to the reader: whatever uses its outputs has run.
@@ -133,7 +133,7 @@ class ProjectionFinder:
             raise self._reader.refusal(
                 search.of_values.layer, "more than one linear map takes its heads' outputs (an adapter?)"
             )
-        heads = weight.detach().T.reshape(len(search.of_values.head_outputs), -1, weight.shape[0])
+        heads = weight.detach().T.reshape(search.of_values.head_outputs.shape[1], -1, weight.shape[0])
         search.parts = LayerParts(search.of_values, heads)
         if self._with_residual:
             search.projected = precise(result.detach()).clone().reshape(self._tokens, -1)

@@ -22,9 +22,9 @@ class Depth(IntEnum):
     OUTPUTS = 1
     """Also where its outputs are computed, which may be replaced."""
     VALUES = 2
-    """Of one text: its values and outputs, checked against its weights."""
+    """Its values and outputs, checked against its weights; of one text, or of several without padding."""
     PROJECTION = 3
-    """Also its output projection."""
+    """Of one text: also its output projection."""
     RESIDUAL = 4
     """Also the residual stream that it writes to."""
 
