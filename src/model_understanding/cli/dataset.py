@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from model_understanding.dataset.local import Progress
 
 COLUMNS = "Columns"
+ENGINE = "Several machines or GPUs"
 _SECONDS = 30  # between two lines of progress where there is no terminal
 
 
@@ -28,6 +29,13 @@ class PartFormatName(StrEnum):
 
     PARQUET = "parquet"
     JSONL = "jsonl"
+
+
+class EngineName(StrEnum):
+    """What runs the model."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 def _column(option: str, what: str, default: str | bool = False) -> typer.models.OptionInfo:
@@ -122,9 +130,37 @@ def dataset(
             metavar="I/N",
             help="Explain only every Nth part, from part I (counted from 0): one process or machine of N, "
             "all with the same --out.",
-            rich_help_panel=OUTPUT,
+            rich_help_panel=ENGINE,
         ),
     ] = "0/1",
+    engine: Annotated[
+        EngineName,
+        typer.Option(
+            help="local: this process. ray: actors of Ray Data, on the cluster that RAY_ADDRESS names, else "
+            "on this machine.",
+            rich_help_panel=ENGINE,
+        ),
+    ] = EngineName.LOCAL,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Number of actors of Ray, each with its own copy of the model.",
+            show_default="as many as there is room for",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
+    num_gpus: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            min=0,
+            help="GPUs of each actor of Ray; 0.5 lets two share one.",
+            show_default="1 if the model is on a GPU, else 0",
+            rich_help_panel=ENGINE,
+        ),
+    ] = None,
     max_errors: Annotated[
         int | None,
         typer.Option(
@@ -161,12 +197,13 @@ def dataset(
             steps("Importing torch and transformers")
             from model_understanding.attribution.choose import check_method
             from model_understanding.dataset.local import check_task
-            from model_understanding.dataset.run import explain_dataset
+            from model_understanding.dataset.run import check_engine, explain_dataset
             from model_understanding.dataset.sources import source_of
             from model_understanding.dataset.table import parts_of
 
             check_method(method)
-            source_of(data)  # before the model is loaded
+            source = source_of(data)  # before the model is loaded
+            check_engine(engine.value, source, concurrency, num_gpus)
             parts_of(file_format.value)
             visualizer = load_visualizer(choice, steps, check_task)
         with Steps() as steps:
@@ -183,6 +220,9 @@ def dataset(
                 form=file_format.value,
                 rows_per_part=rows_per_part,
                 shard=numbers,
+                engine=engine.value,
+                concurrency=concurrency,
+                num_gpus=num_gpus,
                 resume=resume,
                 max_errors=max_errors,
                 max_new_tokens=max_new_tokens,

@@ -239,7 +239,7 @@ class OutputFolder:
                 write_whole(path, temporary, lambda file: _write_text(file, text))
             return
         before = read_manifest(self.path)
-        differences = _differences(before, {"schema": SCHEMA, **self.job})
+        differences = differences_of(before, {"schema": SCHEMA, **self.job})
         if differences:
             raise InputError(
                 f"The folder {str(self.path)!r} holds another run: {'; '.join(differences[:3])}.",
@@ -328,13 +328,17 @@ def _write_text(file: IO[bytes], text: str) -> None:
     file.write(text.encode("utf-8", "surrogatepass"))
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return in words what differs between two jobs."""
+def differences_of(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return in words what differs between two jobs.
+
+    >>> differences_of({"method": "fast"}, {"method": "saliency"})
+    ['method was "fast", now "saliency"']
+    """
     differences: list[str] = []
     for key in dict.fromkeys([*before, *now]):
         old, new = before.get(key), now.get(key)
         if isinstance(old, dict) and isinstance(new, dict):  # versions, columns
-            differences += (f"{key}: {difference}" for difference in _differences(old, new))
+            differences += (f"{key}: {difference}" for difference in differences_of(old, new))
         elif old != new:
             differences.append(f"{key} was {_shown(old)}, now {_shown(new)}")
     return differences

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import chain, islice
@@ -20,8 +21,9 @@ from model_understanding.dataset.local import (
 )
 from model_understanding.dataset.model_identity import identity_of
 from model_understanding.dataset.parts import OutputFolder, Shard, read_manifest
+from model_understanding.dataset.ray_engine import Job, Workers, check_ray, loader_of, run_on_ray
 from model_understanding.dataset.rows import Columns, rows_of
-from model_understanding.dataset.sources import source_of
+from model_understanding.dataset.sources import Source, source_of
 from model_understanding.dataset.table import PART_FIELDS, parts_of
 from model_understanding.errors import InputError
 from model_understanding.model.guard import explanation
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     import pandas
 
 Form = Literal["parquet", "jsonl"]
+Engine = Literal["local", "ray"]
 _SAMPLE = 256  # rows, of which some tell the pace before the run
 ROWS_PER_PART = 2048  # texts of one length share batches among so many; a killed run repeats as many at most
 
@@ -91,6 +94,9 @@ def explain_dataset(
     max_errors: int | None = None,
     max_new_tokens: int = 32,
     progress: Callable[[Progress], Any] | None = None,
+    engine: Engine = "local",
+    concurrency: int | None = None,
+    num_gpus: float | None = None,
     **options: Any,
 ) -> DatasetRun:
     """Explain every row of a data set by a classifier or language model, in a folder of parts.
@@ -118,6 +124,10 @@ def explain_dataset(
         max_new_tokens: Most tokens that a language model writes, where no column holds its continuation.
         progress: Called before the first row and after each with how far the run is: ``rows``, ``failed``,
             ``total``, ``rate`` and ``seconds_left``; it stops the run by returning ``False``.
+        engine: ``local``, this process; or ``ray``, actors of Ray Data on this machine or on a cluster.
+        concurrency: How many actors, each with its own copy of the model; by default as many as there is room
+            for.
+        num_gpus: GPUs of each actor; by default one if the model is on a GPU.
         **options: Further settings of the visualizer, where ``model`` is a name.
 
     Returns:
@@ -125,19 +135,21 @@ def explain_dataset(
 
     Raises:
         InputError: The data cannot be read, the folder holds another run, or too many rows failed.
-        MissingExtraError: The format needs a package that is not installed.
+        MissingExtraError: The format or the engine needs a package that is not installed.
     """
     size = whole_number(rows_per_part, "rows_per_part")
     check_method(method)
     form_of_parts = parts_of(form)
     source = source_of(data)
     given = columns if isinstance(columns, Columns) else _columns(columns or {})
+    workers = check_engine(engine, source, concurrency, num_gpus)
     resolved, rows = rows_of(source, given)
     explainer = model if isinstance(model, Visualizer) else visualizer(model, **options)
     check_explainer(explainer, resolved)
     settings = Settings(method=method, quantity=quantity, evaluate=evaluate, max_new_tokens=max_new_tokens)
+    identity = identity_of(explainer)
     job = {
-        **identity_of(explainer),
+        **identity,
         "input": source.name,
         "columns": resolved.named(),
         **asdict(settings),
@@ -157,10 +169,49 @@ def explain_dataset(
             rows = chain(sample, rows)
             done.seconds_per_row = seconds_per_row(explain, sample)
             stopped = progress(done) is False
-        for _ in () if stopped else run_locally(explain, rows, folder, size, done, max_errors):
-            if progress is not None and progress(done) is False:
-                break
+        if workers is None:
+            run = run_locally(explain, rows, folder, size, done, max_errors)
+        else:
+            job_of_actor = Job(loader_of(explainer), settings, identity, folder)
+            run = run_on_ray(job_of_actor, source, resolved, size, done, workers, max_errors)
+        with closing(run):
+            for _ in () if stopped else run:
+                if progress is not None and progress(done) is False:
+                    break
     return DatasetRun(folder.path, done.rows, done.failed, done.skipped)
+
+
+def check_engine(
+    engine: str, source: Source, concurrency: int | None, num_gpus: float | None
+) -> Workers | None:
+    """Refuse settings that an engine does not have, or data that it cannot read.
+
+    Args:
+        engine: ``local`` or ``ray``.
+        source: The data set.
+        concurrency: How many actors.
+        num_gpus: GPUs of each.
+
+    Returns:
+        The actors of Ray; ``None`` for the local engine.
+
+    Raises:
+        InputError: There is no such engine, it has no such setting, or it cannot read the data.
+        MissingExtraError: Ray Data is not installed.
+    """
+    if engine == "ray":
+        workers = Workers(concurrency=concurrency, num_gpus=num_gpus)
+        check_ray(source)
+        return workers
+    if engine != "local":
+        raise InputError(f"Unknown engine {engine!r}. Allowed: local, ray.", hint="Pass local.")
+    for name, value in (("concurrency", concurrency), ("num_gpus", num_gpus)):
+        if value is not None:
+            raise InputError(
+                f"{name} is a setting of the engine ray, but the engine is local.",
+                hint=f'Leave {name} out, or pass --engine ray; engine="ray" in Python.',
+            )
+    return None
 
 
 def _columns(columns: Mapping[str, str]) -> Columns:

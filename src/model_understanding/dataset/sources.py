@@ -59,11 +59,13 @@ class Source:
         name: What it is called in messages and in the manifest.
         read: Begins to read its records.
         count: Returns how many records it has, or ``None`` if that takes more than reading a file.
+        once: Whether it can be read only once.
     """
 
     name: str
     read: Callable[[], Iterator[Record]]
     count: Callable[[], int | None] = lambda: None
+    once: bool = False
 
 
 def source_of(data: Any) -> Source:
@@ -97,6 +99,7 @@ def source_of(data: Any) -> Source:
         getattr(getattr(data, "info", None), "dataset_name", None) or f"a {kind}",
         lambda: _numbered(iter(data), "record"),
         lambda: len(data) if isinstance(data, Sized) else None,
+        once=iter(data) is data,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -35,6 +36,8 @@ class Visualizer(PlotsSaliency):
     task: str
     use: ClassVar[str | None] = None
     """What a model of the task is used for, where that is something else."""
+    loaded_from: tuple[str, Any, LoadingOptions] | None
+    """Name, tokenizer and options that load the model again; ``None`` if it was passed as an object."""
 
     @explanation()
     def __init__(
@@ -265,6 +268,10 @@ class Visualizer(PlotsSaliency):
 
     def _open(self, name_or_model: Any, model: Any, tokenizer: Any, options: LoadingOptions) -> None:
         """Load the model, and check that it can be explained."""
+        by_name = isinstance(name_or_model, str | Path) and (
+            tokenizer is None or isinstance(tokenizer, str | Path)
+        )
+        self.loaded_from = (str(name_or_model), tokenizer, options) if by_name else None
         loaded = load(name_or_model, model=model, tokenizer=tokenizer, task=self.task, options=options)
         if self.use is not None:
             loaded = replace(loaded, provenance=replace(loaded.provenance, task=self.use))
