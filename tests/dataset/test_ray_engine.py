@@ -106,16 +106,6 @@ def test_what_cannot_run_is_refused(ray, classifier, tmp_path):
         explain_dataset(classifier, TEXTS, tmp_path / "many", engine="ray", concurrency=64)
     with pytest.raises(InputError, match="1 actor of 1 CPU and 1 GPU each do not fit"):
         explain_dataset(classifier, TEXTS, tmp_path / "gpu", engine="ray", num_gpus=1)
-    explain_dataset(classifier, ["a good film", "a bad film"], tmp_path / "input", rows_per_part=1)
-    with pytest.raises(InputError, match="The input has changed: part-000001"):
-        explain_dataset(
-            classifier,
-            ["a good film", "a plot"],
-            tmp_path / "input",
-            rows_per_part=1,
-            resume=True,
-            engine="ray",
-        )
 
 
 def test_data_that_another_process_cannot_read_is_refused_before_anything_runs(tmp_path):

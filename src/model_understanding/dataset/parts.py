@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any, Protocol
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
@@ -215,7 +216,7 @@ class OutputFolder:
             InputError: The disk is full, or the folder cannot be written to.
         """
         path = self.part_path(part)
-        temporary = self.path / f".{path.name}.{os.getpid()}.tmp"
+        temporary = self.path / f".{path.name}.{uuid4().int}.tmp"  # processes of two machines share numbers
 
         def save(file: IO[bytes]) -> None:
             self.form.write(rows, f"{self._scores_digest}-{digest}", file)

@@ -5,18 +5,20 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from model_understanding.errors import MissingExtraError
+from model_understanding.errors import InputError, MissingExtraError
 
 _STORE = 512 * 2**20  # bytes of shared memory; Ray's own default is 30 % of the machine's
 _AUTH_TOKEN = secrets.token_hex(32)  # no file holds it
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 def ray_package() -> Any:
@@ -45,35 +47,41 @@ def connected() -> Iterator[Any]:
 
     Yields:
         The package.
+
+    Raises:
+        InputError: No cluster answers at RAY_ADDRESS.
     """
     ray = ray_package()
     if ray.is_initialized():
         yield ray
         return
     address = os.environ.get("RAY_ADDRESS")
-    try:
-        if address:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-            yield ray
-        else:
-            with quiet("ray"), _own_settings() as folder:
-                ray.init(
-                    address="local",
-                    include_dashboard=False,
-                    object_store_memory=_STORE,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    _temp_dir=folder,
-                )
-                yield ray
-                ray.shutdown()
-    finally:
-        ray.shutdown()
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    with ExitStack() as stack:
+        stack.enter_context(quiet("ray"))
+        if not address:
+            folder = stack.enter_context(_own_settings())
+            options |= {"address": "local", "include_dashboard": False}
+            options |= {"object_store_memory": _STORE, "_temp_dir": folder}
+        if not address or _is_on_loopback(address):
+            stack.enter_context(_on_loopback())
+        stack.callback(ray.shutdown)
+        try:
+            ray.init(**options)
+        except (ConnectionError, RuntimeError) as error:
+            if not address:
+                raise
+            raise InputError(
+                f"Cannot connect to RAY_ADDRESS={address}: {error}.",
+                hint="Set RAY_AUTH_MODE=token if the cluster needs a token, which ray start keeps in "
+                "~/.ray/auth_token; it must run the same versions of Ray and Python.",
+            ) from error
+        yield ray
 
 
 @contextmanager
 def quiet(name: str) -> Iterator[None]:
-    """Keep a package from logging and warning of what is no error.
+    """Keep a package from logging and warning: what matters it raises too.
 
     Args:
         name: The package.
@@ -83,7 +91,7 @@ def quiet(name: str) -> Iterator[None]:
     """
     logger = logging.getLogger(name)
     before = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=rf"{re.escape(name)}\b")
@@ -94,28 +102,58 @@ def quiet(name: str) -> Iterator[None]:
 
 @contextmanager
 def _own_settings() -> Iterator[str | None]:
-    """Set what Ray reads from the environment as it starts, and give a folder for its logs and sockets.
-
-    Ray listens on all interfaces of Linux, and on the loopback interface where it takes the machine for one
-    that cannot be part of a cluster.
-    """
-    settings = {
-        _LOOPBACK: "0",
-        "RAY_AUTH_TOKEN": _AUTH_TOKEN,
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
+    """Set what a Ray that is started here reads from the environment; give a folder for what it leaves."""
+    settings = {"RAY_AUTH_TOKEN": _AUTH_TOKEN, "RAY_USAGE_STATS_ENABLED": "0"}
     # Sockets have short names only; /tmp is shorter than what TMPDIR often is.
     folder = None if os.name == "nt" else tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    try:
+        with _environment(settings):
+            yield folder
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let Ray take this machine's address to be that of its loopback interface.
+
+    Otherwise it listens on all interfaces of Linux, and replaces 127.0.0.1 by the address of another one.
+    """
     constants = sys.modules["ray._private.ray_constants"]  # reads the environment once
     before = constants.ENABLE_RAY_CLUSTER
     try:
-        with _environment(settings):
+        with _environment({_LOOPBACK: "0"}):
             constants.ENABLE_RAY_CLUSTER = False
-            yield folder
+            yield
     finally:
         constants.ENABLE_RAY_CLUSTER = before
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_on_loopback(address: str) -> bool:
+    """Return whether a cluster listens on the loopback interface of this machine only.
+
+    Raises:
+        InputError: There is none.
+    """
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or "/" in host:  # auto, ray://…
+        return False
+    host = host.strip("[]")
+    if not _answers(host, int(port)):
+        raise InputError(
+            f"No Ray answers at RAY_ADDRESS={address}.",
+            hint="Start it with ray start --head, or unset RAY_ADDRESS: then one is started here.",
+        )
+    return host in _LOOPBACK_HOSTS and not _answers(ray_package().util.get_node_ip_address(), int(port))
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -225,13 +225,13 @@ class _Actor:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._refused: ModelUnderstandingError | None = None
+        self._refused: Exception | None = None
         try:
             torch.set_num_threads(job.threads)
             self._explainer = job.load()
             self._check()
-        except ModelUnderstandingError as error:
-            self._refused = error  # raised here, Ray would start the actor again
+        except Exception as error:  # raised here, Ray would start the actor again
+            self._refused = error
 
     def _check(self) -> None:
         """Refuse a worker whose rows would be others, or would be written elsewhere."""
@@ -268,16 +268,14 @@ class _Actor:
             try:
                 for record in self._part(int(part), str(digest), pickle.loads(rows)):
                     yield {name: [value] for name, value in record.items()}
-            except ModelUnderstandingError as error:
+            except Exception as error:  # raised here, Ray would wrap it in its own
                 yield {name: [value] for name, value in _record(int(part), error=error).items()}
 
-    def _part(
-        self, part: int, digest: str, window: list[DataRow] | ModelUnderstandingError
-    ) -> Iterator[dict[str, Any]]:
-        refused = self._refused or (window if isinstance(window, ModelUnderstandingError) else None)
-        if refused is not None:
-            raise refused
-        assert isinstance(window, list)
+    def _part(self, part: int, digest: str, window: list[DataRow] | Exception) -> Iterator[dict[str, Any]]:
+        if self._refused is not None:
+            raise self._refused
+        if isinstance(window, Exception):
+            raise window
         folder = self._job.folder
         if folder.is_done(part, digest):
             yield _record(part, len(window), folder.failed(part), is_written=True, is_skipped=True)
@@ -329,7 +327,7 @@ def _record(
     *,
     is_written: bool = False,
     is_skipped: bool = False,
-    error: ModelUnderstandingError | None = None,
+    error: Exception | None = None,
 ) -> dict[str, Any]:
     """Return what an actor reports: numbers, and an error that ends the run."""
     return {
@@ -339,8 +337,18 @@ def _record(
         "problem": problem,
         "is_written": is_written,
         "is_skipped": is_skipped,
-        "error": b"" if error is None else pickle.dumps(error),
+        "error": b"" if error is None else _pickled(error),
     }
+
+
+def _pickled(error: Exception) -> bytes:
+    """Return an error as another process raises it again."""
+    try:
+        content = pickle.dumps(error)
+        pickle.loads(content)
+    except Exception:  # an object's own
+        content = pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
+    return content
 
 
 def _windows(source: Source, columns: Columns, folder: OutputFolder, size: int) -> Iterator[Any]:
@@ -356,8 +364,8 @@ def _windows(source: Source, columns: Columns, folder: OutputFolder, size: int) 
         for part, window in enumerate(windows_of(rows, size)):
             if folder.shard.has(part):
                 yield table(part, digest_of([row.plain() for row in window]), window)
-    except ModelUnderstandingError as error:
-        yield table(part, "", error)
+    except Exception as error:
+        yield table(part, "", pickle.loads(_pickled(error)))
 
 
 @contextmanager
@@ -419,8 +427,8 @@ def _records(
             except ray.exceptions.RayError as error:
                 raise ModelUnderstandingError(
                     f"Ray stopped the run: {str(error).strip().splitlines()[-1]}",
-                    hint="The parts that are written stay, and --resume goes on. Processes that are killed "
-                    "again and again often need more memory.",
+                    hint="All machines need the same version of model-understanding, and enough memory for "
+                    "an actor. The parts that are written stay, and --resume goes on.",
                 ) from error
 
         yield records()
