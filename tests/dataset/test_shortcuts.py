@@ -106,7 +106,7 @@ def test_a_phrase_is_two_words_with_nothing_between_them():
 
 def test_of_a_pair_one_text_is_changed_and_the_other_stays():
     given = row("good film", pair="bad plot")
-    place = Place(0, given, parts_of(given))
+    place = Place(0, given)
     seen = set()
     for seed in range(20):
         changed = place.inserted(("long", "story"), np.random.default_rng(seed))

@@ -15,7 +15,7 @@ from model_understanding.dataset.summary.words import is_punctuation, word_key
 from model_understanding.statistics import wilson_interval
 
 _FEWEST_ROWS = 4  # with a word, for anything to be said about it
-_LEVEL, _PHRASE_LEVEL = 0.99, 0.999  # of the interval of a word's share of rows with an answer
+_LEVEL, _PHRASE_LEVEL = 0.95, 0.999  # of the interval of a word's share of rows with an answer
 _MOST_KEPT = 400_000  # words or phrases that are counted at once; beyond, the rarest are dropped
 
 MembersOf = Callable[[StoredRow], Sequence[int]]

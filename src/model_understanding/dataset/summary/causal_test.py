@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from model_understanding.dataset.summary.candidates import Part
+from model_understanding.dataset.summary.candidates import Part, parts_of
 from model_understanding.dataset.summary.insertion import boundaries_of, with_inserted, with_replaced
 from model_understanding.dataset.summary.reading import StoredRow
 from model_understanding.results import Prediction
@@ -28,12 +28,15 @@ class Place(NamedTuple):
     Args:
         key: Orders the texts at random, the same at each call.
         row: Its row.
-        words: Its words.
     """
 
     key: int
     row: StoredRow
-    words: Sequence[Part]
+
+    @property
+    def words(self) -> list[Part]:
+        """Its words, found again at each call: a list of them takes far more memory than the text."""
+        return parts_of(self.row)
 
     def inserted(self, words: Sequence[str], generator: np.random.Generator) -> tuple[Input, ...]:
         """Return the text with each of some words, all at the same random boundary.
@@ -42,10 +45,11 @@ class Place(NamedTuple):
             words: The words, as they are written.
             generator: Draws the boundary.
         """
-        segments = sorted({part.segment for part in self.words})
+        words = self.words
+        segments = sorted({part.segment for part in words})
         segment = segments[generator.integers(len(segments))]
         text = self._texts()[segment]
-        boundaries = boundaries_of(text, [part.outer for part in self.words if part.segment == segment])
+        boundaries = boundaries_of(text, [part.outer for part in words if part.segment == segment])
         place = boundaries[generator.integers(len(boundaries))]
         return tuple(self._with(segment, with_inserted(text, place, word)) for word in words)
 
