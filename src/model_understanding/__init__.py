@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from model_understanding.dataset.opening import report_of as report_of
     from model_understanding.dataset.run import DatasetRun as DatasetRun
     from model_understanding.dataset.run import explain_dataset as explain_dataset
+    from model_understanding.dataset.summary.compare import compare_datasets as compare_datasets
     from model_understanding.dataset.summary.summarize import summarize_dataset as summarize_dataset
     from model_understanding.errors import InputError as InputError
     from model_understanding.errors import LoadingError as LoadingError
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from model_understanding.results import AttentionMap as AttentionMap
     from model_understanding.results import Attribution as Attribution
     from model_understanding.results import Choices as Choices
+    from model_understanding.results import DatasetComparison as DatasetComparison
     from model_understanding.results import DatasetSummary as DatasetSummary
     from model_understanding.results import Entity as Entity
     from model_understanding.results import Estimate as Estimate
@@ -140,6 +142,7 @@ __all__ = [
     "Comprehensiveness",
     "ContextAttribution",
     "CpLrp",
+    "DatasetComparison",
     "DatasetRun",
     "DatasetSummary",
     "Deletion",
@@ -219,6 +222,7 @@ __all__ = [
     "Words",
     "ZeroShotClassificationVisualizer",
     "compare",
+    "compare_datasets",
     "explain_dataset",
     "load_reports",
     "report_of",
@@ -234,6 +238,7 @@ _ON_FIRST_USE = {
     "Attribution": "model_understanding.results",
     "Choices": "model_understanding.results",
     "Comparison": "model_understanding.comparison",
+    "DatasetComparison": "model_understanding.results",
     "DatasetRun": "model_understanding.dataset.run",
     "DatasetSummary": "model_understanding.results",
     "Entity": "model_understanding.results",
@@ -263,6 +268,7 @@ _ON_FIRST_USE = {
     "UnsupportedModelError": "model_understanding.errors",
     "Words": "model_understanding.text.words",
     "compare": "model_understanding.comparison",
+    "compare_datasets": "model_understanding.dataset.summary.compare",
     "explain_dataset": "model_understanding.dataset.run",
     "report_of": "model_understanding.dataset.opening",
     "load_reports": "model_understanding.results",

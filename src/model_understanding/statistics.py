@@ -1,6 +1,6 @@
 """Softmax, sigmoid, rank correlations and top-k overlap of two lists of scores, intervals and p-values."""
 
-from math import cos, lgamma, pi, sin, sqrt, tan
+from math import atan, cos, lgamma, pi, sin, sqrt, tan
 from statistics import NormalDist
 
 import numpy as np
@@ -134,6 +134,21 @@ def t_quantile(level: float, degrees: int) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if _probability_within(middle, degrees) < level else (low, middle)
     return sqrt(degrees) * tan((low + high) / 2)
+
+
+def t_two_sided(statistic: float, degrees: int) -> float:
+    r"""Return the two-sided p-value ``P(|T| >= |t|)`` of Student's T with a number of degrees of freedom.
+
+    Args:
+        statistic: The value t.
+        degrees: Degrees of freedom, at least 1.
+
+    >>> round(t_two_sided(2.776, 4), 3), round(t_two_sided(-1.96, 10_000), 3)
+    (0.05, 0.05)
+    """
+    if degrees >= _MANY_DEGREES:
+        return 2 * NormalDist().cdf(-abs(statistic))
+    return max(1 - _probability_within(atan(abs(statistic) / sqrt(degrees)), degrees), 0.0)
 
 
 def _probability_within(angle: float, degrees: int) -> float:

@@ -9,6 +9,7 @@ import heapq
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
@@ -57,12 +58,20 @@ class FirstLook:
         self.signed = signed
         self.words, self.phrases = Counter(), Counter()
         self.rows: Tally[str | None] = Tally()
+        self._scores, self._size = 0, 0.0
 
     def add(self, row: StoredRow) -> None:
         """Count a row's words and phrases."""
         self.rows[row.explained] += 1
+        self._scores += len(row.word_scores)
+        self._size += float(np.abs(row.word_scores).sum(dtype=np.float64))
         self.words.add(row.explained, words_of(row))
         self.phrases.add(row.explained, phrases_of(row, self.signed))
+
+    @property
+    def average(self) -> float:
+        """Mean absolute score of a word."""
+        return self._size / max(self._scores, 1)
 
     @property
     def missed(self) -> int:
@@ -163,11 +172,21 @@ class SecondLook:
 
     Args:
         first: The first look.
+        seed: Seeds the bootstrap.
+        others: More words of each answer to measure, where they occur.
     """
 
-    def __init__(self, first: FirstLook, seed: int = 0) -> None:
+    def __init__(
+        self,
+        first: FirstLook,
+        seed: int = 0,
+        others: Mapping[str | None, Iterable[str]] = MappingProxyType({}),
+    ) -> None:
         self._first, self._seed = first, seed
         chosen = {answer: first.candidates(answer) for answer in first.rows}
+        for answer, (words, _) in chosen.items():
+            known = first.words.totals(answer)
+            words += sorted({word for word in others.get(answer, ()) if word in known} - {*words})
         total = sum(len(words) + len(phrases) for words, phrases in chosen.values())
         self._phrases = {answer: frozenset(phrases) for answer, (_, phrases) in chosen.items()}
         self._scores = {
@@ -177,6 +196,7 @@ class SecondLook:
         keys = {key for scores in self._scores.values() for key in scores.keys}
         self._labels: dict[str, Tally[str]] = {key: Tally() for key in keys}
         self._rows: Tally[str] = Tally()  # of all answers
+        self._measured: dict[str | None, Measured] = {}
 
     def _empty(self, answer: str | None, keys: Sequence[str], most: int) -> _Scores:
         groups = min(GROUPS, most, self._first.rows[answer])
@@ -193,31 +213,40 @@ class SecondLook:
                 if row.label is not None:
                     self._labels[key][row.label] += 1
 
-    def effects(self, answer: str | None) -> tuple[tuple[WordEffect, ...], tuple[WordEffect, ...]]:
+    def measured(self, answer: str | None) -> "Measured":
+        """Return what is known of an answer's candidates, once all rows are added."""
+        if answer not in self._measured:
+            scores, number = self._scores[answer], list(self._scores).index(answer)
+            draws = resampled_means(scores.sums, scores.counts, [self._seed, number])
+            groups = (scores.counts > 0).sum(axis=0)
+            ends = intervals(draws, groups).tolist()
+            every = [
+                self._effect(answer, scores, index, (low, high)) for index, (low, high) in enumerate(ends)
+            ]
+            self._measured[answer] = Measured(
+                effects=dict(zip(scores.keys, every, strict=True)),
+                index=scores.index,
+                draws=draws,
+                groups=groups,
+                signed=self._first.signed,
+                least=least_rows(self._first.rows[answer]),
+            )
+        return self._measured[answer]
+
+    def listed(self, answer: str | None) -> tuple[tuple[WordEffect, ...], tuple[WordEffect, ...]]:
         """Return the words and phrases that matter most for an answer, in order."""
-        scores, answers, signed = self._scores[answer], list(self._scores), self._first.signed
-        if not scores.keys:
-            return (), ()
-        draws = resampled_means(scores.sums, scores.counts, [self._seed, answers.index(answer)])
-        groups = (scores.counts > 0).sum(axis=0)
-        ends = intervals(draws, groups)
-        every = {
-            key: self._effect(answer, scores, index, (float(ends[index, 0]), float(ends[index, 1])))
-            for index, key in enumerate(scores.keys)
+        measured, all_phrases, count = self.measured(answer), self._phrases[answer], len(self._scores)
+        frequent = measured.frequent()
+        strengths = {key: strength(effect.interval, measured.signed) for key, effect in frequent.items()}
+        words = {key: value for key, value in strengths.items() if key not in all_phrases and value > 0}
+        phrases = Phrases(measured)
+        interests = {
+            key: value for key in frequent if key in all_phrases and (value := phrases.interest(key)) > 0
         }
-        least = least_rows(self._first.rows[answer])
-        frequent = {key: effect for key, effect in every.items() if effect.rows >= least}
-        strengths = {key: strength(effect.interval, signed) for key, effect in frequent.items()}
-        words = {
-            key: value for key, value in strengths.items() if key not in self._phrases[answer] and value > 0
-        }
-        phrases = _Phrases(every, scores.index, draws, groups, signed)
-        interests = {key: phrases.interest(key) for key in frequent if key in self._phrases[answer]}
-        ranked = _strongest({key: value for key, value in interests.items() if value > 0}, len(interests))
-        count = len(self._scores)
+        kept = phrases.apart(_strongest(interests, len(interests)))
         return (
-            tuple(every[key] for key in _strongest(words, listed(count))),
-            tuple(every[key] for key in phrases.apart(ranked)[: listed(count, LISTED_PHRASES)]),
+            tuple(measured.effects[key] for key in _strongest(words, listed(count))),
+            tuple(measured.effects[key] for key in kept[: listed(count, LISTED_PHRASES)]),
         )
 
     def _effect(
@@ -246,6 +275,31 @@ class SecondLook:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What is known of the candidates of an answer.
+
+    Args:
+        effects: The effect of each word and phrase.
+        index: Its column in ``draws``.
+        draws: Mean scores in each resample.
+        groups: How many groups of rows have each.
+        signed: Whether scores are effects, which add up, or importances, which are averaged.
+        least: In how many rows a word must be.
+    """
+
+    effects: Mapping[str, WordEffect]
+    index: Mapping[str, int]
+    draws: np.ndarray
+    groups: np.ndarray
+    signed: bool
+    least: int
+
+    def frequent(self) -> dict[str, WordEffect]:
+        """Return the effects of the words that are in enough rows."""
+        return {key: effect for key, effect in self.effects.items() if effect.rows >= self.least}
+
+
 def strength(interval: tuple[float, float], signed: bool = True) -> float:
     """Return how far an interval of effects is from 0, or one of importances above 1; 0 if it is not.
 
@@ -261,27 +315,15 @@ def _holds(longer: str, shorter: str) -> bool:
     return longer != shorter and f" {shorter} " in f" {longer} "
 
 
-class _Phrases:
+class Phrases:
     """Tells which phrases have an effect that their words by themselves do not show.
 
     Args:
-        effects: The effects of an answer's candidates.
-        index: The column of each in ``draws``.
-        draws: Their mean scores in each resample.
-        groups: How many groups of rows have each.
-        signed: Whether scores are effects, which add up, or importances, which are averaged.
+        measured: The candidates of an answer.
     """
 
-    def __init__(
-        self,
-        effects: Mapping[str, WordEffect],
-        index: Mapping[str, int],
-        draws: np.ndarray,
-        groups: np.ndarray,
-        signed: bool,
-    ) -> None:
-        self._effects, self._index, self._draws, self._groups = effects, index, draws, groups
-        self._signed = signed
+    def __init__(self, measured: Measured) -> None:
+        self._measured, self._effects = measured, measured.effects
 
     def interest(self, phrase: str) -> float:
         """Return how much of a phrase's effect its words by themselves do not show; 0 if they do.
@@ -299,7 +341,7 @@ class _Phrases:
         if max(map(abs, shares)) > _CARRIED * abs(effect.effect):
             return 0.0
         is_one = " " not in effect.word or all(2 * effect.count >= part.count for part in parts)
-        return strength(effect.interval, self._signed) if is_one else 0.0
+        return strength(effect.interval, self._measured.signed) if is_one else 0.0
 
     def apart(self, ranked: Sequence[str]) -> list[str]:
         """Return phrases without those that a longer or shorter one of them shows as well.
@@ -326,7 +368,7 @@ class _Phrases:
 
     def _share(self, part: str, phrase: str) -> float:
         """Return the weight of a part's score in that of a phrase."""
-        return 1.0 if self._signed else words_in(part) / words_in(phrase)
+        return 1.0 if self._measured.signed else words_in(part) / words_in(phrase)
 
     def _is_sum(self, longer: str, shorter: str) -> bool:
         """Return whether the effect of a phrase is that of a shorter one and its other words."""
@@ -335,9 +377,9 @@ class _Phrases:
 
     def _difference(self, phrase: str, parts: Sequence[str]) -> tuple[float, float]:
         """Return the 95 % interval of a phrase's effect minus those of its parts."""
-        column = self._index[phrase]
-        columns = [self._index[part] for part in parts]
+        measured = self._measured
+        column, columns = measured.index[phrase], [measured.index[part] for part in parts]
         shares = np.array([self._share(part, phrase) for part in parts])
-        draws = self._draws[:, [column]] - (self._draws[:, columns] @ shares)[:, None]
-        ((low, high),) = intervals(draws, self._groups[[column]])
+        draws = measured.draws[:, [column]] - (measured.draws[:, columns] @ shares)[:, None]
+        ((low, high),) = intervals(draws, measured.groups[[column]])
         return float(low), float(high)

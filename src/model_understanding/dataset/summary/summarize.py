@@ -1,7 +1,8 @@
 """Say what a run over a data set says about the model: the function for it."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -46,26 +47,83 @@ def summarize_dataset(
         InputError: It is no folder of a run, or no row of it was explained.
     """
     rows = StoredRows(folder)
-    first = _First(rows)
-    for row in _read(rows, "Counting words", progress):
-        first.add(row)
-    if not first.words.rows:
-        reason = next(iter(first.errors.most_frequent()), "there are none.")
-        raise InputError(
-            f"No row of {str(folder)!r} was explained: {reason}",
-            hint="Run it again on rows that can be explained.",
-        )
-    second = SecondLook(first.words, seed)
+    first = FirstTotals.of(rows, progress)
+    return summary_of(first, second_look(first, seed, progress=progress))
+
+
+class FirstTotals:
+    """What the first look at the rows finds.
+
+    Args:
+        rows: The rows.
+    """
+
+    def __init__(self, rows: StoredRows) -> None:
+        self.rows = rows
+        self.words, self.distributions, self.errors = FirstLook(rows.signed), Distributions(), Errors()
+        self.right_and_wrong = RightAndWrong(rows.labels)
+        self.methods: set[str] = set()
+
+    @classmethod
+    def of(cls, rows: StoredRows, progress: Progress | None = None) -> "FirstTotals":
+        """Look at all rows.
+
+        Raises:
+            InputError: None of them was explained.
+        """
+        first = cls(rows)
+        for row in _read(rows, "Counting words", progress):
+            first._add(row)
+        if not first.words.rows:
+            reason = next(iter(first.errors.most_frequent()), "there are none.")
+            raise InputError(
+                f"No row of {str(rows.folder)!r} was explained: {reason}",
+                hint="Run it again on rows that can be explained.",
+            )
+        return first
+
+    def _add(self, row: StoredRow) -> None:
+        if row.error is not None:
+            self.errors.add(row.error)
+            return
+        confidence = _confidence(row, self.rows)
+        self.words.add(row)
+        self.distributions.look(row, confidence)
+        self.right_and_wrong.add(row, confidence)
+        self.methods.add(row.method or "")
+
+
+def second_look(
+    first: FirstTotals,
+    seed: int,
+    others: Mapping[str | None, Iterable[str]] = MappingProxyType({}),
+    progress: Progress | None = None,
+) -> SecondLook:
+    """Look at all rows again.
+
+    Args:
+        first: What the first look found.
+        seed: Seeds the bootstrap.
+        others: More words of each answer to measure.
+        progress: Called with how far it is.
+    """
+    rows, second = first.rows, SecondLook(first.words, seed, others)
     for row in _read(rows, "Measuring words", progress):
         if row.error is None:
             second.add(row)
             first.distributions.add(row, _confidence(row, rows))
-    answers = tuple(_answers(rows, first, second))
+    return second
+
+
+def summary_of(first: FirstTotals, second: SecondLook) -> DatasetSummary:
+    """Return the summary of what both looks at the rows found, without what needs the model."""
+    rows = first.rows
+    answers = tuple(_answers(first, second))
     words = [word for answer in answers for word in (*answer.words, *answer.phrases)]
     return DatasetSummary(
         manifest=rows.manifest,
         signed=rows.signed,
-        folder=str(folder),
+        folder=str(rows.folder),
         rows=len(rows),
         failed=first.errors.rows,
         errors=first.errors.most_frequent(),
@@ -73,28 +131,8 @@ def summarize_dataset(
         distributions=first.distributions.all(),
         confusion=first.right_and_wrong.confusion() if rows.manifest["problem"] == "single_label" else None,
         examples=rows.examples(row for word in words for row in word.examples),
-        notes=tuple(_notes(rows, first)),
+        notes=tuple(_notes(first)),
     )
-
-
-class _First:
-    """What the first look at the rows finds."""
-
-    def __init__(self, rows: StoredRows) -> None:
-        self._rows = rows
-        self.words, self.distributions, self.errors = FirstLook(rows.signed), Distributions(), Errors()
-        self.right_and_wrong = RightAndWrong(rows.labels)
-        self.methods: set[str] = set()
-
-    def add(self, row: StoredRow) -> None:
-        if row.error is not None:
-            self.errors.add(row.error)
-            return
-        confidence = _confidence(row, self._rows)
-        self.words.add(row)
-        self.distributions.look(row, confidence)
-        self.right_and_wrong.add(row, confidence)
-        self.methods.add(row.method or "")
 
 
 def _read(rows: StoredRows, what: str, progress: Progress | None) -> Iterator[StoredRow]:
@@ -113,20 +151,21 @@ def _confidence(row: StoredRow, rows: StoredRows) -> float | None:
     return float(np.exp(np.log(np.maximum(row.probabilities.astype(np.float64), 1e-300)).mean()))
 
 
-def _answers(rows: StoredRows, first: _First, second: SecondLook) -> Iterator[AnswerSummary]:
+def _answers(first: FirstTotals, second: SecondLook) -> Iterator[AnswerSummary]:
     """Yield the answers in the model's order, those without any row and right class excluded."""
+    rows = first.rows
     has_labels = first.right_and_wrong.total > 0
     for label in rows.labels if rows.gives_classes else (None,):
         labeled = first.right_and_wrong.labeled(label) if has_labels and label is not None else None
         count = first.words.rows[label]
-        words, phrases = second.effects(label) if count else ((), ())
+        words, phrases = second.listed(label) if count else ((), ())
         if count or labeled or len(rows.labels) <= MOST_CLASSES:
             yield AnswerSummary(label=label, rows=count, labeled=labeled, words=words, phrases=phrases)
 
 
-def _notes(rows: StoredRows, first: _First) -> Iterator[str]:
+def _notes(first: FirstTotals) -> Iterator[str]:
     """Yield what could not be computed, and why."""
-    manifest = rows.manifest
+    rows, manifest = first.rows, first.rows.manifest
     column, target = manifest["columns"].get("label"), manifest["columns"].get("target")
     if rows.missing_parts:
         missing = len(rows.missing_parts)

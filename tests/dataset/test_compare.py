@@ -1,0 +1,93 @@
+"""Two runs beside each other: changes are differences of the runs' own means, and noise is no change."""
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+
+from model_understanding import DatasetComparison, InputError, compare_datasets, explain_dataset
+
+WORDS = ["good", "bad", "film", "plot", "the", "a", "was", "fine", "story", "long", "not"]
+
+
+def texts(count, seed):
+    numbers = np.random.default_rng(seed)
+    return [" ".join(numbers.choice(WORDS, size=numbers.integers(3, 9))) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two models on one data set, and the first of them on another."""
+    other = tiny_models.fresh("bert")
+    with torch.no_grad():
+        word = tiny_models.tokenizer_of("bert").convert_tokens_to_ids("good")
+        other.bert.embeddings.word_embeddings.weight[word] *= -8
+    classifier, changed = tiny_models.visualizer_of("bert"), tiny_models.visualizer_of("bert", model=other)
+
+    def run(name, model, data, method="input_x_gradient"):
+        folder = tmp_path_factory.mktemp(name)
+        return explain_dataset(model, data, folder, form="jsonl", method=method)
+
+    return {
+        "first": run("first", classifier, texts(200, 0)),
+        "changed": run("changed", changed, texts(200, 0)),
+        "elsewhere": run("elsewhere", classifier, texts(200, 1)),
+        "unsigned": run("unsigned", classifier, texts(20, 1), "saliency"),
+    }
+
+
+def mean_of(run, label, word):
+    """Return a word's mean score over the mean absolute score of all words, by hand."""
+    table = run.to_pandas()
+    every = [
+        abs(score) for line in table.itertuples() for score in inner(line.word_segments, line.word_scores)
+    ]
+    rows = table[table.prediction == label]
+    own = [
+        score
+        for line in rows.itertuples()
+        for name, score in zip(
+            inner(line.word_segments, line.words), inner(line.word_segments, line.word_scores), strict=True
+        )
+        if name == word
+    ]
+    return np.mean(own) / np.mean(every)
+
+
+def inner(segments, values):
+    return [value for segment, value in zip(segments, values, strict=True) if segment == 0]
+
+
+def test_differences_are_those_of_the_means_in_units_of_each_run(runs):
+    comparison = compare_datasets(runs["first"].folder, runs["changed"].folder)
+    assert comparison.same_rows == 200
+    answers = [run.to_pandas().prediction for run in (runs["first"], runs["changed"])]
+    assert comparison.changed_answers == (answers[0] != answers[1]).sum()
+    assert len(comparison.words) > 3
+    for change in comparison.words[:5]:
+        word = change.before.word
+        expected = mean_of(runs["changed"], change.label, word) - mean_of(runs["first"], change.label, word)
+        assert change.difference == pytest.approx(expected, rel=1e-4, abs=1e-6)
+        low, high = change.interval
+        assert low <= change.difference <= high
+    (good,) = [word for word in comparison.words if word.before.word == "good"]
+    assert good.adjusted < 0.001
+
+
+def test_two_samples_of_one_data_set_have_few_changes(runs):
+    comparison = compare_datasets(runs["first"].folder, runs["elsewhere"].folder)
+    assert comparison.same_rows == 0
+    assert sum(change.adjusted < 0.05 for change in comparison.words) <= 1
+    same = compare_datasets(runs["first"].folder, runs["first"].folder)
+    assert same.changed_answers == 0
+    assert all(change.difference == 0 and change.adjusted == 1 for change in same.words)
+    assert same.notes == ("Both runs are of the same model and the same rows.",)
+    assert DatasetComparison.from_json(same.to_json()) == same
+
+
+def test_runs_whose_scores_mean_different_things_are_refused(runs, tmp_path):
+    with pytest.raises(InputError, match="only one of them has a sign"):
+        compare_datasets(runs["first"].folder, runs["unsigned"].folder)
+    written = explain_dataset(tiny_models.visualizer_of("gpt2"), ["good film"], tmp_path, form="jsonl")
+    with pytest.raises(InputError, match="different kinds of models"):
+        compare_datasets(runs["first"].folder, written.folder)
