@@ -245,7 +245,7 @@ def log_overlap_probability(overlap: int, first: int, second: int, total: int) -
     Reference:
         Fisher (1935), "The Logic of Inductive Inference".
 
-    >>> round(float(np.exp(log_overlap_probability(3, 4, 4, 8))), 4)  # the lady tasting tea, with one cup wrong
+    >>> round(float(np.exp(log_overlap_probability(3, 4, 4, 8))), 4)  # one cup wrong
     0.2429
     """
     neither = total - first - second  # of items in no set, less those in both
