@@ -229,3 +229,14 @@ def test_a_generator_that_fails_leaves_whole_parts(classifier, tmp_path):
 def test_sources_count_what_they_yield(tmp_path):
     path = written(tmp_path, "a.csv", VARIANTS["CRLF"])
     assert source_of(path).count() == 3
+
+
+def test_a_row_that_would_take_all_memory_is_refused_by_itself(tmp_path):
+    model = tiny_models.visualizer_of("bloom")  # reads texts of any length
+    assert model.runner.model.longest_input is None
+    texts = ["the film was", "film " * 100_000, "a plot", "film " * 1_000]
+    found = explained(model, texts, tmp_path, max_new_tokens=1)
+    assert [row["error"] is None for row in found] == [True, False, True, True]
+    assert found[1]["error"].startswith("The text has 1000")
+    assert "a forward pass needs about " in found[1]["error"]
+    assert "GB are free" in found[1]["error"]

@@ -12,7 +12,8 @@ from model_understanding.dataset.parts import OutputFolder, digest_of
 from model_understanding.dataset.rows import Columns, DataRow
 from model_understanding.dataset.table import result_of
 from model_understanding.errors import InputError
-from model_understanding.model.memory import most_positions
+from model_understanding.model.memory import free_bytes, most_positions
+from model_understanding.model.settings import largest
 from model_understanding.results import Failure, Report
 from model_understanding.targets.classification import labels_of
 from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
@@ -21,6 +22,7 @@ Explain = Callable[[Sequence[DataRow]], Iterator[tuple[int, Report | Failure]]]
 """Yields the place of a row among those given, and its report, in any order."""
 
 _SAMPLED = 16  # rows that tell the pace before a run
+_LONG = 4096  # characters, from which a text's memory is estimated first
 _SLOW = 0.5  # seconds: where a row takes longer, one other tells it
 
 
@@ -180,10 +182,36 @@ def explained(
         The place of a row and its report, or why it has none.
     """
     explain = _of_language_model if explainer.task == CAUSAL_LM else _of_classifier
-    for index, report in explain(explainer, settings, rows):
+    too_large = [_too_large(explainer, row) for row in rows]
+    yield from ((index, problem) for index, problem in enumerate(too_large) if problem is not None)
+    fitting = [index for index, problem in enumerate(too_large) if problem is None]
+    for place, report in explain(explainer, settings, [rows[index] for index in fitting]):
+        index = fitting[place]
         if settings.evaluate and isinstance(report, Report):
             report = attempted(partial(_evaluated, explainer, report), "skip")
         yield index, report
+
+
+def _too_large(explainer: Any, row: DataRow) -> Failure | None:
+    """Return why a text of a model without a longest input does not fit in memory; ``None`` if it may.
+
+    The system ends a process that takes more memory than there is, and all other rows with it.
+    """
+    model = explainer.runner.model
+    is_long = isinstance(row.text, str) and len(row.text) + len(row.pair or "") > _LONG
+    if not is_long or model.longest_input is not None:
+        return None
+    tokens = sum(len(model.tokenizer.tokenize(text)) for text in (row.text, row.pair) if text)
+    heads = largest(model.config.get_text_config(), "num_attention_heads")
+    biases = 4 * heads * tokens**2  # of positions that are relative, in place of a table with a longest input
+    needed, free = model.memory.row_bytes(tokens, gradients=False) + biases, free_bytes(model.device)
+    if needed <= free:
+        return None
+    return Failure(
+        message=f"The text has {tokens} tokens; a forward pass needs about {needed / 1e9:.1f} GB of memory, "
+        f"and {free / 1e9:.1f} GB are free.",
+        hint="Pass a shorter text: texts are never truncated silently.",
+    )
 
 
 def seconds_per_row(explain: Explain, rows: Sequence[DataRow]) -> float | None:
