@@ -331,14 +331,17 @@ class TestParquet:
     def test_pandas_polars_and_duckdb_read_the_parts_in_one_line(self, classifier, tmp_path):
         explain_dataset(classifier, TEXTS, tmp_path / "out", rows_per_part=4)
         assert len(pandas.read_parquet(sorted((tmp_path / "out").glob("*.parquet")))) == len(TEXTS)
-        polars, duckdb = pytest.importorskip("polars"), pytest.importorskip("duckdb")
+        import duckdb
+        import polars
+
         pattern = f"{tmp_path}/out/part-*.parquet"
         assert polars.read_parquet(pattern)["text"].to_list() == TEXTS
         found = duckdb.sql(f"select text from '{pattern}' where error is null order by row").fetchall()
         assert [text for (text,) in found] == TEXTS
 
     def test_polars_tables(self, classifier, tmp_path):
-        polars = pytest.importorskip("polars")
+        import polars
+
         found = rows(explained(classifier, polars.DataFrame({"text": TEXTS}), tmp_path))
         assert [row["text"] for row in found] == TEXTS
 

@@ -7,7 +7,8 @@ from itertools import chain, islice
 from typing import Any
 
 from model_understanding.dataset.column_names import OTHER_TEXT_NAMES, TEXT_NAMES, could_be_name, normalized
-from model_understanding.dataset.sources import Record, Source, is_missing
+from model_understanding.dataset.objects import is_missing
+from model_understanding.dataset.sources import Record, Source
 from model_understanding.dataset.text_format import SAMPLE_ROWS
 from model_understanding.errors import InputError
 from model_understanding.text.chat import is_chat

@@ -27,6 +27,7 @@ from model_understanding.dataset.sources import Source, source_of
 from model_understanding.dataset.table import PART_FIELDS, parts_of
 from model_understanding.errors import InputError
 from model_understanding.model.guard import explanation
+from model_understanding.targets.classification import labels_of
 from model_understanding.visualizers import visualizer
 from model_understanding.visualizers.base import Visualizer
 
@@ -146,6 +147,9 @@ def explain_dataset(
     resolved, rows = rows_of(source, given)
     explainer = model if isinstance(model, Visualizer) else visualizer(model, **options)
     check_explainer(explainer, resolved)
+    if resolved.label in source.class_names:
+        source = source.with_names(resolved.label, labels_of(explainer.runner.model.config))
+        _, rows = rows_of(source, resolved)
     settings = Settings(method=method, quantity=quantity, evaluate=evaluate, max_new_tokens=max_new_tokens)
     identity = identity_of(explainer)
     job = {

@@ -1,19 +1,19 @@
 """The records of a data set, one after the other: never more of it in memory than a few rows.
 
-A source is a file or a folder (CSV, TSV, JSON lines, Parquet, plain lines), a data set of Hugging Face's
-``datasets``, a table of pandas or polars, or any iterable of texts, pairs or dictionaries.
+A source is a file or a folder (CSV, TSV, JSON lines, Parquet, plain lines), or an object (``objects.py``).
 """
 
 import csv
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
+from model_understanding.dataset.objects import reader_of
 from model_understanding.dataset.text_format import (
     SAMPLE_CHARACTERS,
     compression_of,
@@ -60,12 +60,38 @@ class Source:
         read: Begins to read its records.
         count: Returns how many records it has, or ``None`` if that takes more than reading a file.
         once: Whether it can be read only once.
+        class_names: Names of the classes that a column has the numbers of.
     """
 
     name: str
     read: Callable[[], Iterator[Record]]
     count: Callable[[], int | None] = lambda: None
     once: bool = False
+    class_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def with_names(self, column: str, labels: Sequence[str]) -> "Source":
+        """Return the data set with the names of classes in place of their numbers.
+
+        A model may number the same names otherwise. Where it has other names, numbers remain.
+
+        Args:
+            column: The column with the numbers.
+            labels: Names of the model's classes.
+        """
+        own = {label.casefold(): label for label in labels}
+        names = [own.get(name.casefold()) for name in self.class_names.get(column, ())]
+        if not names or None in names:
+            return self
+
+        def read() -> Iterator[Record]:
+            for record in self.read():
+                number = (record.values or {}).get(column)
+                if isinstance(number, int) and not isinstance(number, bool) and record.values is not None:
+                    name = names[number] if 0 <= number < len(names) else None  # -1: no class is known
+                    record = replace(record, values={**record.values, column: name})
+                yield record
+
+        return replace(self, read=read)
 
 
 def source_of(data: Any) -> Source:
@@ -82,24 +108,13 @@ def source_of(data: Any) -> Source:
         return replace(_of_path(_example(data)), name=data)
     if isinstance(data, str | os.PathLike):
         return _of_path(Path(data).expanduser())
-    kind = type(data).__name__
-    if hasattr(data, "iter_rows") and hasattr(data, "columns"):  # polars
-        return Source(f"a {kind}", lambda: _numbered(data.iter_rows(named=True), "row"), lambda: len(data))
-    if hasattr(data, "itertuples") and hasattr(data, "columns"):  # pandas
-        return Source(f"a {kind}", lambda: _of_pandas(data), lambda: len(data))
-    if hasattr(data, "to_batches") and hasattr(data, "num_rows"):  # pyarrow
-        return Source(f"a {kind}", lambda: _of_batches(data.to_batches(), "row"), lambda: data.num_rows)
-    if isinstance(data, Mapping | bytes) or not isinstance(data, Iterable):
-        raise InputError(
-            f"A data set cannot be a {kind}.",
-            hint="Pass a file, a folder of Parquet files, a datasets.Dataset, a table, or an iterable of "
-            "texts or dictionaries.",
-        )
+    reader = reader_of(data)
     return Source(
-        getattr(getattr(data, "info", None), "dataset_name", None) or f"a {kind}",
-        lambda: _numbered(iter(data), "record"),
-        lambda: len(data) if isinstance(data, Sized) else None,
-        once=iter(data) is data,
+        reader.name,
+        lambda: _numbered(reader.read(), reader.item),
+        reader.count,
+        once=reader.once,
+        class_names=reader.class_names,
     )
 
 
@@ -308,18 +323,6 @@ def _pyarrow_parquet(path: Path) -> Any:
             hint='Run: pip install "model-understanding[dataset]"',
         ) from error
     return pyarrow.parquet
-
-
-def _of_pandas(table: Any) -> Iterator[Record]:
-    names = [str(name) for name in table.columns]
-    for number, cells in enumerate(table.itertuples(index=False, name=None), start=1):
-        values = {name: None if is_missing(cell) else cell for name, cell in zip(names, cells, strict=True)}
-        yield Record(f"row {number}", values)
-
-
-def is_missing(cell: Any) -> bool:
-    """Return whether a cell of a table is empty: ``None``, or the number that tables write for none."""
-    return cell is None or (isinstance(cell, float) and cell != cell)
 
 
 def _numbered(items: Iterator[Any], what: str) -> Iterator[Record]:
