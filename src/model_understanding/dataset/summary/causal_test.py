@@ -45,11 +45,11 @@ class Place(NamedTuple):
             words: The words, as they are written.
             generator: Draws the boundary.
         """
-        words = self.words
-        segments = sorted({part.segment for part in words})
+        parts = self.words
+        segments = sorted({part.segment for part in parts})
         segment = segments[generator.integers(len(segments))]
         text = self._texts()[segment]
-        boundaries = boundaries_of(text, [part.outer for part in words if part.segment == segment])
+        boundaries = boundaries_of(text, [part.outer for part in parts if part.segment == segment])
         place = boundaries[generator.integers(len(boundaries))]
         return tuple(self._with(segment, with_inserted(text, place, word)) for word in words)
 
