@@ -1,0 +1,1 @@
+"""One backward pass over two runs, whose local derivatives are exact differences."""

@@ -1,0 +1,173 @@
+"""The function mode under which both runs of a model pass.
+
+It sees every operation on a tensor that depends on the embeddings. During the reference's run it records
+what rules will need; during the text's run each operation keeps its value and gets the graph that its rule
+says. No architecture is named, and nothing is patched. What has no rule is refused as soon as a multiplier
+reaches it.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from model_understanding.backward_rules.activations import is_activation
+from model_understanding.finite_backward import (
+    affine,
+    fused_attention,
+    norms,
+    one_to_one,
+    products,
+    softmax,
+    solves,
+)
+from model_understanding.finite_backward.calls import PROPERTIES, Call, name_of, tensors_in
+from model_understanding.finite_backward.composites import composite_of
+from model_understanding.finite_backward.experts import ExpertPairing
+from model_understanding.finite_backward.graph import with_slope, with_value
+from model_understanding.finite_backward.pairing import Pairing
+from model_understanding.finite_backward.selections import EXTREMES, ORDERS, extreme, ordered
+from model_understanding.model.operations import LINEAR_MAPS
+
+RULES: dict[str, Callable[[Pairing, Call], Any]] = {
+    **dict.fromkeys(affine.NAMES, affine.affine),
+    **dict.fromkeys(products.NAMES, products.degree_two),
+    **dict.fromkeys(one_to_one.NAMES, one_to_one.one_to_one),
+    **dict.fromkeys(softmax.NAMES, softmax.softmax_family),
+    **dict.fromkeys(norms.NAMES, norms.norm),
+    **dict.fromkeys(EXTREMES, extreme),
+    **dict.fromkeys(ORDERS, ordered),
+    fused_attention.NAME: fused_attention.fused_attention,
+    solves.NAME: solves.triangular_solve,
+}
+"""The rule of each operation by its name; those in ``composites.py`` are taken apart first."""
+
+_PROBED = 64  # entries on which a function of unknown kind is tried
+
+
+class FinitePairing(TorchFunctionMode):
+    """The mode of both runs.
+
+    Args:
+        pairing: Both runs.
+        module: The model's module.
+    """
+
+    def __init__(self, pairing: Pairing, module: nn.Module) -> None:
+        super().__init__()
+        self._pairing = pairing
+        self._experts = ExpertPairing(pairing, module)
+        self._seen = 0
+        self._seen_before: list[int] = []
+
+    def __torch_function__(
+        self,
+        function: Any,
+        types: Any,
+        arguments: tuple[Any, ...] = (),
+        keywords: dict[str, Any] | None = None,
+    ) -> Any:
+        keywords = keywords or {}
+        if name_of(function) in PROPERTIES or self._pairing.is_paused or not torch.is_grad_enabled():
+            return function(*arguments, **keywords)
+        call = Call(function, arguments, keywords)
+        if not call.depends:
+            return call.run()
+        self._seen += 1
+        if call.is_in_place and RULES.get(call.name) is not affine.affine:
+            return self._in_place(call)
+        result = self._with_rule(call)
+        if self._experts.counts and call.name in LINEAR_MAPS:
+            self._experts.note_projection(result)
+        return result
+
+    def hooks(self, module: nn.Module) -> Iterator[Any]:
+        """Register the hooks that say which module runs; yield their handles."""
+        yield from self._experts.hooks(module)
+        for name, part in module.named_modules():
+            yield part.register_forward_pre_hook(self._enter(name or type(part).__name__))
+            yield part.register_forward_hook(self._leave, always_call=True)
+
+    def _with_rule(self, call: Call) -> Any:
+        composite = composite_of(call)
+        if composite is not None:
+            with self:  # its parts are paired one by one
+                result = composite(call)
+            return with_value(result, call.value()) if not self._pairing.is_recording else result
+        rule = RULES.get(call.name)
+        return rule(self._pairing, call) if rule else self._without_rule(call)
+
+    def _without_rule(self, call: Call) -> Any:
+        result = call.run()
+        operands = call.tensors()
+        depends = [value for value in tensors_in(result) if value.requires_grad]
+        if not depends or all(any(value is operand for operand in operands) for value in depends):
+            return result  # a comparison, a size, or an operand itself
+        if self._pairing.is_recording:
+            return result
+        return self._pairing.refused_if_reached(
+            result, f"{call.name} in {self._pairing.where} has no exact rule"
+        )
+
+    def _in_place(self, call: Call) -> Any:
+        overwritten = call.argument(0, "input")
+        result = self._with_rule(_recorded_as_overwriting(call))
+        overwritten.copy_(result)
+        return overwritten
+
+    def _enter(self, name: str) -> Callable[..., None]:
+        def enter(module: nn.Module, arguments: Any) -> None:
+            self._pairing.modules.append(name)
+            self._seen_before.append(self._seen)
+
+        return enter
+
+    def _leave(self, module: nn.Module, arguments: Any, output: Any) -> Any:
+        self._pairing.modules.pop()
+        is_unseen = self._seen_before.pop() == self._seen
+        x = arguments[0] if arguments else None
+        if (
+            not is_unseen
+            or self._pairing.is_paused
+            or not (isinstance(output, Tensor) and isinstance(x, Tensor))
+            or output is x
+            or not output.requires_grad
+            or next(module.children(), None) is not None
+        ):
+            return None
+        return self._unseen_activation(module, x, output)
+
+    def _unseen_activation(self, module: nn.Module, x: Tensor, output: Tensor) -> Tensor | None:
+        """Give an activation that is a function of autograd's own, such as BLOOM's GELU, its slope.
+
+        What is none stays as it is, and is found in the graph.
+        """
+        with self._pairing.paused():
+            if not (is_activation(module) and _is_one_to_one(module, x, output)):
+                return None
+            known = self._pairing.counterparts(Call(module.forward, (x,), {}), [x])
+            if known is None:
+                return None
+            with torch.no_grad():
+                slope = one_to_one.slope_between(module.forward, known[0], x.detach())
+            return with_slope(x, output.detach(), slope)
+
+
+def _recorded_as_overwriting(call: Call) -> Call:
+    """Return the call that overwrites nothing, on a copy of what would be overwritten."""
+    plain = call.out_of_place()
+    first = call.argument(0, "input")
+    if not isinstance(first, Tensor) or not call.arguments:
+        return plain
+    return Call(plain.function, (first.clone(), *plain.arguments[1:]), plain.keywords)
+
+
+def _is_one_to_one(module: nn.Module, x: Tensor, output: Tensor) -> bool:
+    """Return whether an activation computes each number from one: some alone give what they give together."""
+    if x.shape != output.shape:
+        return False
+    with torch.no_grad():
+        part = module.forward(x.detach().reshape(-1)[:_PROBED])
+    return torch.allclose(part, output.detach().reshape(-1)[:_PROBED], rtol=1e-4, atol=1e-6)

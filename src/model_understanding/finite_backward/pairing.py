@@ -1,0 +1,179 @@
+"""Pairing: the n-th operation of one run meets the n-th operation of the other."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model_understanding.errors import UnsupportedModelError
+from model_understanding.finite_backward.calls import Call, mapped
+from model_understanding.finite_backward.graph import watched
+
+HINT = "Use compute_saliency: its methods of removal (leave_one_out, guided_ablation) work for every model."
+
+
+@dataclass(slots=True, eq=False)
+class _Recorded:
+    """A call of the reference's run.
+
+    Args:
+        name: The function's name.
+        where: The module that made the call.
+        settings: Numbers and words among its arguments.
+        operands: The tensors that its rule will need, each with its version.
+    """
+
+    name: str
+    where: str
+    settings: list[Any]
+    operands: list[tuple[Tensor | None, int]]
+
+
+@dataclass(slots=True, eq=False)
+class Pairing:
+    """Records the reference's run, then hands its operands to the run of the text.
+
+    Args:
+        model: The model's name, for messages.
+    """
+
+    model: str
+    is_recording: bool = True
+    place: int = 0
+    modules: list[str] = field(default_factory=list)
+    """Names of the modules that are running, the innermost last."""
+    inexact: list[str] = field(default_factory=list)
+    """Why operations of the text's run have no exact rule."""
+    reached: list[str] = field(default_factory=list)
+    """Why operations that a multiplier has reached have no exact rule."""
+    corrections: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    """The size of what passed through corrections instead of exact rules, by their names."""
+    is_paused: bool = False
+    """Whether what runs now is a rule's own work, which is not paired."""
+    _calls: list[_Recorded | None] = field(default_factory=list)
+
+    @property
+    def where(self) -> str:
+        """The module that is running."""
+        return self.modules[-1] if self.modules else "the model's outputs"
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let what runs inside go unpaired."""
+        self.is_paused = True
+        try:
+            yield
+        finally:
+            self.is_paused = False
+
+    def rewind(self) -> None:
+        """End the recording: from now on calls are paired."""
+        self.is_recording, self.place, self.modules = False, 0, []
+
+    def counterparts(self, call: Call, operands: Sequence[Tensor | None]) -> list[Any] | None:
+        """Record the operands of a call, or return those of its counterpart.
+
+        Args:
+            call: The call.
+            operands: What its rule needs of the other run.
+
+        Returns:
+            The other run's operands; ``None`` while recording.
+
+        Raises:
+            UnsupportedModelError: The runs part, or an operand was overwritten after it was recorded.
+        """
+        self.place += 1
+        if self.is_recording:
+            self._record(call, operands)
+            return None
+        recorded = self._calls[self.place - 1] if self.place <= len(self._calls) else None
+        if recorded is None:
+            raise self.refusal(f"the text's run calls {call.name} in {self.where}, the reference's does not")
+        self._calls[self.place - 1] = None  # its tensors live no longer than they are needed
+        if recorded.name != call.name:
+            raise self.refusal(
+                f"the reference's run calls {recorded.name} in {recorded.where}, where the text's calls "
+                f"{call.name} in {self.where}"
+            )
+        settings = call.settings()
+        if recorded.settings != settings and repr(recorded.settings) != repr(settings):  # nan is not nan
+            raise self.refusal(
+                f"{call.name} in {self.where} has other arguments in each run: {recorded.settings} and "
+                f"{settings}"
+            )
+        known: list[Tensor | None] = []
+        for (value, version), operand in zip(recorded.operands, operands, strict=True):
+            known.append(value)
+            if value is None or operand is None:
+                continue
+            if value._version != version:
+                raise self.refusal(f"an operand of {call.name} in {self.where} is overwritten later")
+            if value.shape != operand.shape:
+                raise self.refusal(
+                    f"{call.name} in {self.where} has operands of other shapes in each run: "
+                    f"{tuple(value.shape)} and {tuple(operand.shape)}"
+                )
+        return known
+
+    def require_complete(self) -> None:
+        """Raise unless the text's run has made every call of the reference's run.
+
+        Raises:
+            UnsupportedModelError: It made fewer.
+        """
+        if self.place < len(self._calls):
+            recorded = self._calls[self.place]
+            assert recorded is not None
+            raise self.refusal(
+                f"the reference's run calls {recorded.name} in {recorded.where}, the text's does not"
+            )
+
+    def refusal(self, why: str) -> UnsupportedModelError:
+        """Return the error of two runs that cannot be compared exactly."""
+        return UnsupportedModelError(
+            f"The two runs of {self.model} cannot be compared exactly: {why}.", hint=HINT
+        )
+
+    def refused_if_reached(self, result: Any, why: str) -> Any:
+        """Return a result that has no exact rule; it is refused if a multiplier reaches it.
+
+        Args:
+            result: What the function returned.
+            why: What is missing.
+        """
+        self.inexact.append(why)
+
+        def note(multiplier: Tensor) -> None:
+            if bool(multiplier.ne(0).any()):
+                self.reached.append(why)
+
+        return mapped(result, lambda value: watched(value, note) if value.requires_grad else value)
+
+    def _record(self, call: Call, operands: Sequence[Tensor | None]) -> None:
+        kept: list[tuple[Tensor | None, int]] = []
+        for operand in operands:
+            if operand is None:
+                kept.append((None, 0))
+                continue
+            value = operand.detach()
+            if call.overwrites and not isinstance(operand, nn.Parameter):
+                value = value.clone()
+            kept.append((value, value._version))
+        self._calls.append(_Recorded(call.name, self.where, call.settings(), kept))
+
+
+def are_same(first: Tensor, second: Tensor) -> bool:
+    """Return whether two constants have the same values, as a rule because they are one tensor."""
+    if first is second or (
+        first.data_ptr() == second.data_ptr()
+        and first.shape == second.shape
+        and first.stride() == second.stride()
+        and first.dtype == second.dtype
+    ):
+        return True
+    return torch.equal(first, second)

@@ -1,0 +1,112 @@
+"""Softmax and its relatives: logarithmic means of both runs' probabilities, in blocks of rows.
+
+``ℓ = Δp / Δ log p`` for each entry and ``τ = Σ ℓ``: a softmax turns the multiplier m into
+``ℓ (m − ⟨ℓ, m⟩ / τ)``, its logarithm into ``m − Σm · ℓ / τ``, and logsumexp into ``m ℓ / τ``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model_understanding.finite_backward.calls import Call
+from model_understanding.finite_backward.graph import with_rule
+from model_understanding.finite_backward.logarithmic import logarithmic_mean
+from model_understanding.finite_backward.pairing import Pairing
+from model_understanding.model.precision import precise
+
+MOST_ENTRIES = 1 << 21
+"""Entries of a block: what a rule computes beside its result stays at some tens of megabytes."""
+NAMES = frozenset({"softmax", "log_softmax", "logsumexp", "softmin"})
+
+
+def softmax_family(pairing: Pairing, call: Call) -> Any:
+    """Run a softmax, its logarithm or a logsumexp.
+
+    Args:
+        pairing: Both runs.
+        call: The call.
+
+    Returns:
+        What the function returns.
+    """
+    scores = call.argument(0, "input")
+    axis = call.argument(1, "dim")
+    known = pairing.counterparts(call, [scores])
+    if known is None:
+        return call.run()
+    if isinstance(axis, list | tuple) and len(axis) == 1:
+        (axis,) = axis
+    if not isinstance(axis, int):
+        return pairing.refused_if_reached(call.run(), f"{call.name} in {pairing.where} names no single axis")
+    value, (scores0,), scores1 = call.value(), known, scores.detach()
+    sign = -1.0 if call.name == "softmin" else 1.0
+    keeps_axis = call.name != "logsumexp" or bool(call.argument(2, "keepdim", False))
+    of_rows = {"log_softmax": _log_softmax_rows, "logsumexp": _logsumexp_rows}.get(call.name, softmax_rows)
+
+    def rule(m: Tensor) -> Tensor:
+        m = m if keeps_axis else m.unsqueeze(axis)
+        result = torch.empty_like(scores1, memory_format=torch.contiguous_format)
+        _in_blocks(of_rows, result, m.expand(scores1.shape), scores0, scores1, axis, sign)
+        return result
+
+    return with_rule(value, rule, scores)
+
+
+def softmax_rows(m: Tensor, log0: Tensor, log1: Tensor) -> Tensor:
+    """Return the multiplier of the scores of softmaxes over the last axis.
+
+    Args:
+        m: The multiplier of the probabilities.
+        log0: Logarithms of the reference's probabilities.
+        log1: Logarithms of the text's probabilities.
+    """
+    means = logarithmic_mean(log0, log1)
+    total = means.sum(-1, keepdim=True).clamp_min(torch.finfo(means.dtype).tiny)
+    return means * (m - (means * m).sum(-1, keepdim=True) / total)
+
+
+def log_probabilities(scores: Tensor) -> Tensor:
+    """Return the logarithm of a softmax over the last axis; −∞ in rows that are masked altogether."""
+    return torch.nan_to_num(precise(scores).log_softmax(-1), nan=-torch.inf, neginf=-torch.inf)
+
+
+def _log_softmax_rows(m: Tensor, log0: Tensor, log1: Tensor) -> Tensor:
+    means = logarithmic_mean(log0, log1)
+    total = means.sum(-1, keepdim=True).clamp_min(torch.finfo(means.dtype).tiny)
+    return m - m.sum(-1, keepdim=True) * means / total
+
+
+def _logsumexp_rows(m: Tensor, log0: Tensor, log1: Tensor) -> Tensor:
+    means = logarithmic_mean(log0, log1)
+    return m * means / means.sum(-1, keepdim=True).clamp_min(torch.finfo(means.dtype).tiny)
+
+
+def _in_blocks(
+    of_rows: Callable[[Tensor, Tensor, Tensor], Tensor],
+    result: Tensor,
+    m: Tensor,
+    scores0: Tensor,
+    scores1: Tensor,
+    axis: int,
+    sign: float,
+) -> None:
+    """Fill the result block by block of the first axis that is not the softmax's."""
+    axis = axis % result.ndim
+    last = result.ndim - 1
+    along = next((place for place in range(result.ndim) if place != axis), None)
+    length = 1 if along is None else result.shape[along]
+    step = max(1, length * MOST_ENTRIES // max(1, result.numel()))
+    for start in range(0, length, step):
+
+        def part(tensor: Tensor, start: int = start) -> Tensor:
+            cut = tensor if along is None else tensor.narrow(along, start, min(step, length - start))
+            return cut.movedim(axis, last)
+
+        rows = of_rows(
+            precise(part(m)),
+            log_probabilities(sign * part(scores0)),
+            log_probabilities(sign * part(scores1)),
+        )
+        part(result).copy_(sign * rows)
