@@ -95,6 +95,7 @@ if TYPE_CHECKING:
     from model_understanding.results import Failure as Failure
     from model_understanding.results import Generation as Generation
     from model_understanding.results import HeadScores as HeadScores
+    from model_understanding.results import Ledger as Ledger
     from model_understanding.results import LogitLens as LogitLens
     from model_understanding.results import MaskFilling as MaskFilling
     from model_understanding.results import Prediction as Prediction
@@ -172,6 +173,7 @@ __all__ = [
     "KernelShap",
     "LeaveOneOut",
     "LeaveOneOutTau",
+    "Ledger",
     "Lime",
     "LinearDatamodelingScore",
     "LoadingError",
@@ -247,6 +249,7 @@ _ON_FIRST_USE = {
     "Failure": "model_understanding.results",
     "Generation": "model_understanding.results",
     "HeadScores": "model_understanding.results",
+    "Ledger": "model_understanding.results",
     "InputError": "model_understanding.errors",
     "LoadingError": "model_understanding.errors",
     "LogitLens": "model_understanding.results",

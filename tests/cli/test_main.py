@@ -38,7 +38,7 @@ def test_version(command: Callable) -> None:
     [
         (
             ("explian", "x"),
-            "error: Unknown command 'explian'. Allowed: explain, attention, evaluate, lens, compare, "
+            "error: Unknown command 'explian'. Allowed: explain, attention, evaluate, lens, ledger, compare, "
             "dataset, methods, doctor, demo.\n"
             "hint: Did you mean explain?\n",
         ),

@@ -85,9 +85,9 @@ NO_RESULT = (
     "AssessmentSummary, AttentionComparison, AttentionMap, Attribution, AttributionComparison, "
     "CausalEffect, Choices, Comparison, Confusion, DatasetComparison, DatasetSummary, Distribution, "
     "Entity, ErrorSlice, Estimate, Evaluation, EvaluationPair, Failure, Generation, HeadScores, "
-    "LikelihoodComparison, Limits, LogitLens, MaskFilling, MetricMean, Prediction, Provenance, "
-    "PseudoLikelihood, QueryKey, RankedHead, Report, RowExample, Shortcut, SpanAnswer, Tagging, "
-    "Target, TokenLinks, Tokens, TrustSample, ValuePair, WordChange, WordEffect."
+    "Ledger, LedgerPlace, LikelihoodComparison, Limits, LogitLens, MaskFilling, MetricMean, "
+    "Prediction, Provenance, PseudoLikelihood, QueryKey, RankedHead, Report, RowExample, Shortcut, "
+    "SpanAnswer, Tagging, Target, TokenLinks, Tokens, TrustSample, ValuePair, WordChange, WordEffect."
 )
 INVALID = "The JSON is not a valid result: "
 SCHEMA = (

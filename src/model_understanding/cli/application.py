@@ -14,6 +14,7 @@ from model_understanding.cli.demo import demo
 from model_understanding.cli.doctor import doctor
 from model_understanding.cli.evaluate import evaluate
 from model_understanding.cli.explain import explain
+from model_understanding.cli.ledger import ledger
 from model_understanding.cli.lens import lens
 from model_understanding.cli.methods import methods
 from model_understanding.cli.options import flag
@@ -56,5 +57,5 @@ def prepare(
     quiet_libraries()
 
 
-for command in (explain, attention, evaluate, lens, compare, dataset, methods, doctor, demo):
+for command in (explain, attention, evaluate, lens, ledger, compare, dataset, methods, doctor, demo):
     application.command()(command)

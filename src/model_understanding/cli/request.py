@@ -188,14 +188,14 @@ def join_tokens(report: Report, level: LevelName) -> Report:
 
 def _answering_options(request: ExplainRequest, *, names_tokens: bool) -> dict[str, Any]:
     targets, against = (
-        [_token(text) for text in texts] if names_tokens else list(texts)
+        [token_or_id(text) for text in texts] if names_tokens else list(texts)
         for texts in (request.targets, request.against)
     )
     return {"target": _none_one_or_all(targets), "against": _none_one_or_all(against)}
 
 
 def _language_model_options(request: ExplainRequest, source: SourceText | None) -> dict[str, Any]:
-    target = _none_one_or_all([_token(text) for text in request.targets])
+    target = _none_one_or_all([token_or_id(text) for text in request.targets])
     if target is None and (request.per_token or request.span is not None or request.against):
         target = "continuation"
     generation = request.input.generation(source)
@@ -204,7 +204,7 @@ def _language_model_options(request: ExplainRequest, source: SourceText | None) 
     return {
         **generation,
         "target": target,
-        "against": _none_one_or_all([_token(text) for text in request.against]),
+        "against": _none_one_or_all([token_or_id(text) for text in request.against]),
         "per_token": request.per_token or (not request.targets and request.span is None),
         "alternatives": request.alternatives,
         "span": None if request.span is None else _span(request.span),
@@ -222,7 +222,7 @@ def _span(text: str) -> Any:
     return (int(start), int(end)) if start.isdecimal() and end.isdecimal() else text
 
 
-def _token(text: str) -> str | int:
+def token_or_id(text: str) -> str | int:
     """Return a target as the visualizer takes it: ``id:42`` is the token with ID 42."""
     number = text.removeprefix(_TOKEN_ID)
     return int(number) if text.startswith(_TOKEN_ID) and number.isdecimal() else text

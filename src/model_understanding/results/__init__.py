@@ -19,6 +19,8 @@ from model_understanding.results.failure import Failure as Failure
 from model_understanding.results.generation import Generation as Generation
 from model_understanding.results.head_scores import HeadScores as HeadScores
 from model_understanding.results.head_scores import RankedHead as RankedHead
+from model_understanding.results.ledger import Ledger as Ledger
+from model_understanding.results.ledger import LedgerPlace as LedgerPlace
 from model_understanding.results.logit_lens import LogitLens as LogitLens
 from model_understanding.results.mask_filling import MaskFilling as MaskFilling
 from model_understanding.results.prediction import Prediction as Prediction

@@ -1,6 +1,6 @@
 """ModelVisualizer: explains sequence classifiers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxtyping import Float
@@ -8,8 +8,9 @@ from torch import Tensor
 
 from model_understanding.errors import InputError
 from model_understanding.lens.read import lens_of_classes
+from model_understanding.model.guard import explanation
 from model_understanding.passes.predicted_targets import MakeTarget
-from model_understanding.results import LogitLens, Prediction, Target
+from model_understanding.results import Ledger, LogitLens, Prediction, Target
 from model_understanding.results.target import Quantity
 from model_understanding.targets.classification import ClassName, prediction_of, resolve_targets
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
@@ -17,6 +18,7 @@ from model_understanding.text.encoding import Encoding
 from model_understanding.text.words import Words
 from model_understanding.tokens import Tokens
 from model_understanding.visualizers.answering import AnsweringVisualizer
+from model_understanding.visualizers.ledgers import computed_ledger
 from model_understanding.visualizers.texts import tokenized
 
 Text = str | Words | tuple[str | Words, str | Words]
@@ -51,6 +53,57 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
     """
 
     task = SEQUENCE_CLASSIFICATION
+
+    @explanation()
+    def compute_ledger(
+        self,
+        text: Text,
+        reference: Text | None = None,
+        *,
+        target: ClassName | Callable[[Any], Any] | None = None,
+        against: ClassName | None = None,
+        quantity: Quantity = "logit",
+        baseline: str = "default",
+    ) -> Ledger:
+        """Return where in the model, and at which token, the difference between two texts arises.
+
+        Two forward passes and one backward pass, whose local derivatives are the exact differences between
+        both runs: what passes each layer sums to the difference, with nothing left over.
+
+        Args:
+            text: A text, or a (text, pair) tuple.
+            reference: What it is compared with: another text. Texts with as many tokens are compared position
+                by position; of others the tokens that both share, and fillers stand where one text has no
+                counterpart. If left out: the text's own baseline.
+            target: A label or an index, or a function of the model's outputs that returns one number; the
+                class that is predicted for the text if left out.
+            against: Another class: the difference target − against is explained.
+            quantity: ``logit``, ``log_prob`` or ``prob``.
+            baseline: Without a reference, the embeddings that replace the text's: ``mask``, ``pad``,
+                ``mean``, ``zero``, ``id:NUMBER``, ``text:WORDS``, or ``default`` for the first of these that
+                the model has. Special tokens keep their own.
+
+        Returns:
+            The ledger.
+
+        Raises:
+            InputError: A text, the target or the baseline cannot be used.
+            UnsupportedModelError: The two runs of this model cannot be compared exactly.
+            NumericalError: A layer does not sum to the difference.
+
+        >>> ledger = ModelVisualizer("demo:sentiment").compute_ledger("A good film.", "A bad film.")
+        >>> ledger.tokens.surfaces()[ledger.strongest(top=1)[0].token]
+        'good'
+        """
+        encoding = self._encode(text)
+        function = target if callable(target) else None
+        if function is not None:
+            targets = self._function_targets(function)
+        else:
+            answer = self._answers([encoding])[0] if target is None else None
+            targets = self._targets_of(encoding, answer, target, against, quantity)
+        other = None if reference is None else self._encode(reference)
+        return computed_ledger(self.runner, encoding, other, targets, function, baseline)
 
     def _encode(self, text: Any) -> Encoding:
         _refuse_choices(text)

@@ -35,6 +35,7 @@ from model_understanding.results import (
     Failure,
     Generation,
     HeadScores,
+    Ledger,
     LogitLens,
     QueryKey,
     Report,
@@ -58,6 +59,7 @@ from model_understanding.visualizers.heads import (
     needs_target,
     scores_of_heads,
 )
+from model_understanding.visualizers.ledgers import computed_ledger
 from model_understanding.visualizers.plotting import show_if_wanted
 from model_understanding.visualizers.prompts import (
     Continuation,
@@ -1018,6 +1020,59 @@ class GenerativeModelVisualizer(Visualizer):
                 "XLNet predicts permuted positions: its forward pass gives no next-token distribution.",
                 hint="Explain an XLNet classifier with ModelVisualizer, or another language model here.",
             )
+
+    @explanation()
+    def compute_ledger(
+        self,
+        prompt: Prompt,
+        reference: Prompt | None = None,
+        *,
+        continuation: Continuation | None = None,
+        target: TokenTarget | None = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        span: Span | None = None,
+        baseline: str = "default",
+    ) -> Ledger:
+        """Return where in the model, and at which token, the difference between two prompts arises.
+
+        Two forward passes and one backward pass, whose local derivatives are the exact differences between
+        both runs: what passes each layer sums to the difference, with nothing left over.
+
+        Args:
+            prompt: A text, chat messages, ``Words`` or token ids.
+            reference: What it is compared with: another prompt. Prompts with as many tokens are compared
+                position by position; of others the tokens that both share and the last ones, and fillers
+                stand where one has no counterpart. If left out: the prompt's own baseline.
+            continuation: What follows both prompts.
+            target: ``"next"``: the token that is likeliest after the prompt; the text or id of a token, as
+                the next one; ``"continuation"``; ``"loss"``; or a function of the model's outputs that
+                returns one number. If left out: the continuation if one is given, else ``"next"``.
+            against: What the target is compared with, as ``compute_saliency`` takes it: the difference is
+                explained.
+            quantity: ``log_prob``, ``logit`` or ``prob``.
+            span: The part of the continuation that is explained, as ``compute_saliency`` takes it.
+            baseline: Without a reference, the embeddings that replace the prompt's: ``mask``, ``pad``,
+                ``mean``, ``zero``, ``id:NUMBER``, ``text:WORDS``, or ``default`` for the first of these that
+                the model has. Special tokens keep their own.
+
+        Returns:
+            The ledger.
+
+        Raises:
+            InputError: A prompt, the target or the baseline cannot be used.
+            UnsupportedModelError: The two runs of this model cannot be compared exactly.
+            NumericalError: A layer does not sum to the difference.
+        """
+        if target is None and continuation is None:
+            target = "next"
+        spec = TargetSpec(
+            target=self._default_target(target, continuation), against=against, quantity=quantity, span=span
+        )
+        encoding = self._encode(prompt, continuation)
+        other = None if reference is None else self._encode(reference, continuation)
+        targets = spec.targets(self.runner.model, encoding)
+        return computed_ledger(self.runner, encoding, other, targets, spec.function, baseline)
 
     def _encode(self, prompt: Prompt, continuation: Continuation | None = None) -> Encoding:
         return encoded_prompt(self.runner.model, prompt, continuation)

@@ -18,6 +18,7 @@ from model_understanding.results import (
     Failure,
     Generation,
     HeadScores,
+    Ledger,
     LogitLens,
     MaskFilling,
     Prediction,
@@ -53,6 +54,7 @@ from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.attention import attention_view
 from model_understanding.show.views.comparison import comparison_view
 from model_understanding.show.views.dataset_summary import comparison_text, summary_text
+from model_understanding.show.views.ledger import ledger_view
 from model_understanding.show.views.likelihood import compared_likelihoods, likelihood_view
 from model_understanding.show.views.links import links_view
 from model_understanding.show.views.report import map_views
@@ -76,6 +78,7 @@ Result = (
     | Assessment
     | AssessmentSummary
     | HeadScores
+    | Ledger
     | LogitLens
     | QueryKey
     | PseudoLikelihood
@@ -154,6 +157,8 @@ def _lines(result: Result) -> Iterator[str]:
             yield ", ".join(f"{count} {verdict}" for verdict, count in counts if count)
         case HeadScores():
             yield from _of_heads(result)
+        case Ledger():
+            yield from _of_ledger(result)
         case LogitLens():
             yield from _of_lens(result)
         case QueryKey():
@@ -281,6 +286,17 @@ def _of_heads(heads: HeadScores) -> Iterator[str]:
     yield from _warnings(heads)
 
 
+def _of_ledger(ledger: Ledger) -> Iterator[str]:
+    view = ledger_view(ledger, _MOST)
+    yield view.headline
+    yield " / ".join(f"“{text}”" for text in view.texts)
+    for name, rows in view.parts:
+        if rows:
+            yield f"{name}: " + ", ".join(f"{row.place}: {row.share}" for row in rows)
+    yield from view.facts
+    yield from _warnings(ledger)
+
+
 def _of_lens(lens: LogitLens) -> Iterator[str]:
     yield "Logit lens: what each layer would predict"
     yield _quoted(lens.tokens)
@@ -339,6 +355,7 @@ def _warnings(
     | Attribution
     | AttentionMap
     | HeadScores
+    | Ledger
     | LogitLens
     | QueryKey
     | TokenLinks

@@ -1,0 +1,106 @@
+"""``ledger``: where in the model, and at which token, the difference between two texts arises."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from model_understanding.cli import options
+from model_understanding.cli.console import data_console, print_json, reserved_stdout
+from model_understanding.cli.model_argument import ModelChoice, load_visualizer, takes_model
+from model_understanding.cli.model_input import GENERATING, InputOptions
+from model_understanding.cli.options import QuantityName, takes
+from model_understanding.cli.output import LEDGER_SUFFIXES, check_files, save_ledger, saving
+from model_understanding.cli.progress import Steps
+from model_understanding.cli.request import token_or_id
+from model_understanding.cli.texts import read_text
+from model_understanding.errors import InputError
+
+
+@takes_model()
+@takes(InputOptions, "given", without=("max_new_tokens",))
+def ledger(
+    text: Annotated[
+        str, typer.Argument(metavar="TEXT", help="Text to explain. - reads it from standard input.")
+    ],
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Text that it is compared with.",
+            show_default="the text's own baseline",
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TARGET",
+            help="Class, or next token (id:NUMBER for its ID), to explain.",
+            show_default="the model's answer to the text",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="TARGET", help="Other class or token: the difference of both is explained."),
+    ] = None,
+    quantity: Annotated[
+        QuantityName | None,
+        typer.Option(
+            help="Quantity to explain.", show_default="logit for classifiers, log_prob for language models"
+        ),
+    ] = None,
+    baseline: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Without --reference, what replaces the text's embeddings: mask, pad, mean, zero, id:NUMBER "
+            "or text:WORDS.",
+        ),
+    ] = "default",
+    top: Annotated[int, typer.Option(metavar="K", min=1, help="Number of places to list.")] = 8,
+    *,
+    given: InputOptions,
+    choice: ModelChoice,
+    json_output: options.Json = False,
+    out: Annotated[list[Path] | None, options.out_option(LEDGER_SUFFIXES)] = None,
+) -> None:
+    """Show where in the model a difference between two texts arises, and at which token.
+
+    Compares the hidden states of two runs. What passes each layer and token sums exactly to the difference
+    of the answer. For classifiers and language models.
+    """
+    content = read_text(text)
+    paths = tuple(out or ())
+    check_files(paths, LEDGER_SUFFIXES)
+    other = None if reference is None else read_text(reference)
+    model_input = given.parsed()
+    with reserved_stdout() as data:
+        with Steps() as steps:
+            visualizer = load_visualizer(choice, steps, model_input.check, model_input.refined)
+            if not hasattr(visualizer, "compute_ledger"):
+                raise InputError(
+                    f"A ledger is of a classifier or a language model. Got a model for {visualizer.task}.",
+                    hint="Use explain, whose methods work for this kind of model.",
+                )
+            question: dict[str, Any] = {"baseline": baseline}
+            generates = visualizer.task in GENERATING
+            if generates:
+                question["continuation"] = given.continuation
+            name = token_or_id if generates else str
+            question |= {
+                "target": None if target is None else name(target),
+                "against": None if against is None else name(against),
+            }
+            if quantity is not None:
+                question["quantity"] = quantity.value
+            steps("Computing the ledger")
+            texts = [None if each is None else model_input.of(visualizer, each) for each in (content, other)]
+            result = visualizer.compute_ledger(*texts, **question)
+        with saving(paths, partial(save_ledger, result)):
+            if json_output:
+                print_json(result.to_json(), data)
+            else:
+                from model_understanding.show.terminal.ledger import print_ledger
+
+                print_ledger(result, data_console(data), top=top)

@@ -1,0 +1,45 @@
+"""A ledger as text in the terminal."""
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from model_understanding.results import Ledger
+from model_understanding.show.shared.words import cautions_of
+from model_understanding.show.terminal.report import plain_table, print_cautions
+from model_understanding.show.views.ledger import LedgerRow, ledger_view
+
+
+def print_ledger(ledger: Ledger, console: Console | None = None, top: int = 8) -> None:
+    """Print the difference and the places that most of it passes.
+
+    Args:
+        ledger: The ledger.
+        console: Where to print; standard output by default.
+        top: Number of places in each list.
+    """
+    console = console or Console()
+    view = ledger_view(ledger, top)
+    print_cautions(cautions_of(ledger), console)
+    console.print()
+    console.print(Text(view.headline, style="bold"))
+    for name, text in zip(("text", "reference"), view.texts, strict=True):
+        console.print(Text(f"{name}: {text}", style="dim"))
+    heads = (("attention heads", view.heads),) if view.heads else ()
+    for name, rows in (*view.parts, *heads):
+        if rows:
+            console.print(Padding(_table(name, rows), (1, 2, 0, 2)))
+    console.print()
+    for fact in view.facts:
+        console.print(Text(fact, style="dim italic"))
+
+
+def _table(name: str, rows: tuple[LedgerRow, ...]) -> Table:
+    table = plain_table()
+    table.add_column(name, overflow="fold", min_width=24)
+    table.add_column("contribution", justify="right")
+    table.add_column("share", justify="right")
+    for row in rows:
+        table.add_row(Text(row.place), Text(row.value), Text(row.share, style="bold"))
+    return table
