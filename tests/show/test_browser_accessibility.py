@@ -10,6 +10,7 @@ from sample_answers import ANSWERS
 from sample_comparisons import found
 from sample_lens import with_lens
 from sample_results import classification, generation, heads
+from sample_summaries import SUMMARIES, compared_runs
 
 from model_understanding.results.reports import Entry
 from model_understanding.show.page.collection import reports_page
@@ -44,9 +45,17 @@ PAGES: dict[str, Callable[[], str]] = {
     "language model without scripts": lambda: without_scripts(html_page(generation())),
     "comparison without scripts": lambda: without_scripts(html_page(found())),
     **{name: partial(page_of, name) for name in ANSWERS},
+    "data set": lambda: html_page(SUMMARIES["classifier"]()),
+    "data set of hard words": lambda: html_page(SUMMARIES["hard words"]()),
+    "data sets": lambda: html_page(compared_runs()),
+    "data set without scripts": lambda: without_scripts(html_page(SUMMARIES["classifier"]())),
+    "data sets without scripts": lambda: without_scripts(html_page(compared_runs())),
     "tagger without scripts": lambda: without_scripts(html_page(ANSWERS["tagger"]())),
     "similarity without scripts": lambda: without_scripts(html_page(ANSWERS["similarity"]())),
 }
+
+
+DATA_SETS = ("data set", "data set of hard words", "data sets")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +70,10 @@ def test_axe_finds_nothing_in_either_theme(visit, html_of, kind):
     assert visit(html, "dark", bypass_csp=True).axe_violations("color-contrast") == []
 
 
-@pytest.mark.parametrize("kind", ["classifier", "language model", "comparison", *ANSWERS])
+@pytest.mark.parametrize(
+    "kind",
+    ["classifier", "language model", "comparison", *ANSWERS, *DATA_SETS],
+)
 def test_nothing_is_wider_than_a_screen_of_320_pixels(visit, html_of, kind):
     opened = visit(html_of(kind))
     opened.page.set_viewport_size({"width": 320, "height": 640})

@@ -577,8 +577,8 @@ export interface DatasetPayload {
   /** Null if it was not measured. */
   readonly trust: DatasetTrust | null;
   readonly rows: readonly (DatasetRow)[];
-  /** The command that opens a row, to be followed by the row's argument; empty for none. */
-  readonly command: string;
+  /** What opens a row as a report; null if the folder is not known. */
+  readonly command: DatasetCommand | null;
   /** Why rows were not explained, and how many. */
   readonly errors: readonly (Named)[];
   /** What could not be computed. */
@@ -617,7 +617,15 @@ export interface DatasetRun {
   readonly headline: string;
   readonly figures: readonly (Figure)[];
   readonly rows: readonly (DatasetRow)[];
-  readonly command: string;
+  readonly command: DatasetCommand | null;
+}
+
+/** A command: its beginning, the folder of the run, and a row's own argument. */
+export interface DatasetCommand {
+  /** Program, subcommand and, where it is needed, the model. */
+  readonly start: string;
+  /** The name of the run's folder, without the path to it. */
+  readonly folder: string;
 }
 
 /** A word in two runs; differences are in units of each run's mean absolute score. */
@@ -759,7 +767,7 @@ export interface DatasetRow {
   /** Its place in the input, from 0. */
   readonly row: number;
   readonly id: string;
-  /** The id as an argument of a command; empty for none. */
+  /** What names it in a command. */
   readonly argument: string;
   readonly label: string | null;
   readonly prediction: string | null;

@@ -135,7 +135,7 @@ function columnsOf({ theme, signed }: PageContext, { changes }: DatasetCompariso
     hasLabels && {
       key: "answer",
       name: "answer",
-      style: "label",
+      style: "label second",
       value: (line) => changes[line].label,
       cell: (line) => bdi(changes[line].label ?? "–"),
     },
@@ -170,7 +170,7 @@ function columnsOf({ theme, signed }: PageContext, { changes }: DatasetCompariso
     {
       key: "difference",
       name: "difference",
-      style: "effect second",
+      style: "effect",
       tip: "Second minus first with its 95 % interval",
       value: (line) => changes[line].difference,
       cell: (line) => {

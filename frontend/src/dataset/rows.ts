@@ -1,6 +1,6 @@
 /** Rows of the data set: each text in the colors of its words' scores, the answer, and how to open it. */
 
-import type { DatasetRow, DatasetText } from "../data/payload.generated";
+import type { DatasetCommand, DatasetRow, DatasetText } from "../data/payload.generated";
 import { copy } from "../ui/clipboard";
 import type { Colors } from "../ui/colors";
 import { type Child, h, on } from "../ui/dom";
@@ -9,6 +9,7 @@ import { scaleSwatches } from "../ui/legend";
 import { bdi, button, numberAt } from "../ui/parts";
 import { paintPiece } from "../views/saliency/text";
 import { SYMBOLS } from "../words";
+import { folderOf, quoted } from "./folder";
 import { occurrences } from "./order";
 import type { PageContext } from "./state";
 
@@ -18,12 +19,17 @@ const LONG = 500; // characters above which a text scrolls
 export function rowList(
   context: PageContext,
   rows: readonly DatasetRow[],
-  { word = "", command = "" }: { word?: string; command?: string },
+  { word = "", command }: { word?: string; command: DatasetCommand | null },
 ): HTMLElement {
   return h("ol", { class: "rows" }, ...rows.map((row) => rowItem(context, row, word, command)));
 }
 
-function rowItem(context: PageContext, row: DatasetRow, word: string, command: string): HTMLElement {
+function rowItem(
+  context: PageContext,
+  row: DatasetRow,
+  word: string,
+  command: DatasetCommand | null,
+): HTMLElement {
   const { label, prediction, probability, verdict } = row;
   const isWrong = label !== null && prediction !== null && label !== prediction;
   return h(
@@ -109,9 +115,9 @@ export function repaint(root: ParentNode, colors: Colors, signed: boolean): void
 }
 
 /** The command that opens the row as a report. */
-function opener({ say }: PageContext, row: DatasetRow, command: string): Child {
-  if (!command || !row.argument) return null;
-  const words = `${command} ${row.argument}`;
+function opener({ say }: PageContext, row: DatasetRow, command: DatasetCommand | null): Child {
+  if (!command) return null;
+  const words = `${command.start} --from ${quoted(folderOf(command.folder, location))} ${row.argument} --out report.html`;
   const act = async () => {
     try {
       await copy(words);

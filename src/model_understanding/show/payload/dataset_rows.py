@@ -2,9 +2,10 @@
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
-from model_understanding.results.dataset_summary import RowExample
+from model_understanding.results.dataset_summary import DatasetSummary, RowExample
 from model_understanding.results.evaluation import NOT_EVALUATED
 from model_understanding.show.shared.words import printable
 from model_understanding.tokens import visible_text
@@ -65,7 +66,7 @@ class Rows:
         return {
             "row": example.row,
             "id": printable(example.id, 80),
-            "argument": argument_of(example.id),
+            "argument": argument_of(example.row, example.id),
             "label": self._class(example.label),
             "prediction": None if example.prediction is None else printable(example.prediction, 400),
             "probability": None if example.probability is None else _rounded(example.probability),
@@ -102,16 +103,30 @@ def in_turn(lists: Sequence[Sequence[int]]) -> Iterator[int]:
         yield from (rows[place] for rows in lists if place < len(rows))
 
 
-def command_of(folder: str | None) -> str:
-    """Return the command that opens a row, to be followed by the row's argument; empty without a folder."""
-    if not folder or visible_text(folder) != folder:
-        return ""
-    return shlex.join(["model-understanding", "explain", "--from", folder, "--id"])
+def command_of(summary: DatasetSummary) -> dict[str, str] | None:
+    """Return the command that opens a row, to be followed by the row's argument; ``None`` without a folder.
+
+    It names the folder without the path to it, which is the author's own; a page that is opened in that
+    folder knows the path by itself.
+    """
+    name = PurePath(summary.folder or "").name
+    if not name or visible_text(name) != name:
+        return None
+    start = ["model-understanding", "explain"]
+    if summary.manifest.get("is_local"):
+        start.append(f"path/to/{printable(str(summary.manifest.get('model')))}")
+    return {"start": shlex.join(start), "folder": name}
 
 
-def argument_of(id_: str) -> str:
-    """Return a row's id as an argument of a command; empty where it has characters that a terminal hides."""
-    return shlex.quote(id_) if id_ and visible_text(id_) == id_ else ""
+def argument_of(row: int, id_: str) -> str:
+    """Return what names a row in a command: its id, or its place where a terminal would hide part of the id.
+
+    >>> argument_of(3, "a b"), argument_of(3, "-x"), argument_of(3, "")
+    ("--id 'a b'", '--id=-x', '--row 3')
+    """
+    if not id_ or visible_text(id_) != id_:
+        return f"--row {row}"
+    return f"--id{'=' if id_.startswith('-') else ' '}{shlex.quote(id_)}"
 
 
 def _text(text: str, words: list[tuple[tuple[int, int], float]]) -> dict[str, Any]:

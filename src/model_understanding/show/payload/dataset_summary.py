@@ -89,7 +89,7 @@ def dataset_payload(summary: DatasetSummary) -> dict[str, Any]:
         ],
         "trust": None if summary.trust is None else _trust(summary.trust, rows),
         "rows": rows.encoded,
-        "command": command_of(summary.folder),
+        "command": command_of(summary),
         "errors": [
             {"name": printable(reason, 300), "value": f"{count:,}"}
             for reason, count in summary.errors.items()
@@ -151,7 +151,7 @@ def _run(run: DatasetSummary, rows: Rows) -> dict[str, Any]:
         "headline": headline(run),
         "figures": _figures(run),
         "rows": rows.encoded,
-        "command": command_of(run.folder),
+        "command": command_of(run),
     }
 
 

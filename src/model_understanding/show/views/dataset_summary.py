@@ -138,8 +138,9 @@ def _slice_finding(slices: tuple[ErrorSlice, ...] | None) -> Finding:
 
 
 def strongest(words: Iterable[WordEffect]) -> list[WordEffect]:
-    """Return words in the order of their effect, the strongest support first."""
-    return sorted(words, key=lambda effect: -effect.effect)
+    """Return the words that support an answer, in the order of the summary; all words if none does."""
+    kept = list(words)
+    return [effect for effect in kept if effect.effect > 0] or kept
 
 
 def figures(summary: DatasetSummary) -> tuple[Figure, ...]:

@@ -1,0 +1,121 @@
+"""What the page of a data set draws: by its schema, only what is referred to, and safe to be passed on."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from payload_schema import SCHEMA, faults
+from sample_summaries import HOSTILE, SUMMARIES, classified, compared_runs, effect, example
+
+from model_understanding.results.dataset_summary import AnswerSummary, DatasetSummary
+from model_understanding.show.payload.dataset_rows import CUT
+from model_understanding.show.payload.dataset_summary import (
+    compared_datasets_json,
+    compared_datasets_payload,
+    dataset_json,
+    dataset_payload,
+)
+
+ROOT = SCHEMA["$defs"]["DatasetPayload"]
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_a_payload_is_by_its_schema_and_may_stand_in_a_script(name):
+    summary = SUMMARIES[name]()
+    assert faults(dataset_payload(summary), ROOT) == []
+    text = dataset_json(summary)
+    assert json.loads(text)["kind"] == "dataset"
+    assert "<" not in text
+
+
+def test_two_runs_are_by_their_schema():
+    payload = compared_datasets_payload(compared_runs())
+    assert faults(payload, SCHEMA["$defs"]["DatasetComparisonPayload"]) == []
+    assert "<" not in compared_datasets_json(compared_runs())
+    for change in payload["changes"]:
+        for side, run in zip((change["before"], change["after"]), payload["runs"], strict=True):
+            assert side is None or all(row < len(run["rows"]) for row in side["rows"])
+    assert [payload["runs"][1]["rows"][row]["row"] for row in payload["changed"]] == [7, 14, 21]
+
+
+def test_a_row_is_its_text_with_the_score_of_each_word():
+    summary = classified()
+    payload = dataset_payload(summary)
+    rows = {row["row"]: row for row in payload["rows"]}
+    for place, of in summary.examples.items():
+        (text,) = rows[place]["texts"]
+        assert "".join(text["parts"]) == of.text
+        assert tuple(text["parts"][1::2]) == of.words
+        assert text["scores"] == pytest.approx(of.word_scores, rel=5e-3)
+    words = payload["answers"][0]["words"]
+    named = [payload["rows"][index]["row"] for index in words["examples"][0]]
+    assert named == list(summary.answers[0].words[0].examples)
+
+
+def test_a_pair_is_two_texts_with_their_own_words():
+    row = next(row for row in dataset_payload(SUMMARIES["hard words"]())["rows"] if row["row"] == 7)
+    assert ["".join(text["parts"]) for text in row["texts"]] == ["Is it good?", "Yes, it is good."]
+    assert [text["parts"][1] for text in row["texts"]] == ["Is", "Yes,"]
+
+
+def test_of_a_long_text_there_are_the_parts_around_its_strongest_words():
+    words = [f"w{place}" for place in range(30_000)]
+    scores = [0.001] * 30_000
+    scores[20_000], scores[25_000] = 0.9, -0.8
+    rows = {0: example(0, " ".join(words), scores)}
+    answer = AnswerSummary(label="positive", rows=1, words=(effect("w20000", "positive", 0.9, [0]),))
+    summary = DatasetSummary(manifest={}, rows=1, failed=0, answers=(answer,), examples=rows)
+    (text,) = dataset_payload(summary)["rows"][0]["texts"]
+    whole = "".join(text["parts"])
+    assert len(whole) < 6_000
+    assert whole.startswith("w0 w1")
+    assert whole.endswith(CUT)
+    by_word = dict(zip(text["parts"][1::2], text["scores"], strict=True))
+    assert (by_word["w20000"], by_word["w25000"]) == (0.9, -0.8)
+
+
+def test_rows_have_a_budget_and_what_is_left_out_is_said():
+    long = "word " * 300
+    rows = {row: example(row, f"{long}{row}") for row in range(4_000)}
+    words = tuple(
+        effect(f"w{place}", "positive", 0.5, range(20 * place, 20 * place + 20)) for place in range(200)
+    )
+    answer = AnswerSummary(label="positive", rows=4_000, words=words)
+    summary = DatasetSummary(manifest={}, rows=4_000, failed=0, answers=(answer,), examples=rows)
+    payload = dataset_payload(summary)
+    assert len(summary.to_html()) < 5e6
+    assert 200 <= len(payload["rows"]) < 4_000
+    assert all(payload["answers"][0]["words"]["examples"]), "every word has a row before any has two"
+    more = 4_000 - len(payload["rows"])
+    assert payload["omitted"] == [f"{more:,} more example rows are only in the .json file."]
+
+
+def test_a_label_given_as_a_number_is_the_class_of_that_number():
+    summary = classified()
+    rows = {row: replace(of, label=str(int(of.label == "positive"))) for row, of in summary.examples.items()}
+    numbered = dataset_payload(replace(summary, examples=rows))
+    assert numbered["rows"] == dataset_payload(summary)["rows"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "manifest", "expected"),
+    [
+        ("/home/me/secret/explained", {}, {"start": "model-understanding explain", "folder": "explained"}),
+        (
+            "runs/explained",
+            {"is_local": True, "model": "my bert"},
+            {"start": "model-understanding explain 'path/to/my bert'", "folder": "explained"},
+        ),
+        (None, {}, None),
+        ("a\u202eb", {}, None),
+    ],
+)
+def test_the_command_of_a_row_names_no_folder_of_the_author(folder, manifest, expected):
+    summary = classified(folder=folder, manifest=manifest)
+    assert dataset_payload(summary)["command"] == expected
+    assert "secret" not in summary.to_html()
+
+
+def test_the_page_of_100_000_rows_is_small():
+    assert len(classified(rows=100_000).to_html()) < 200_000
+    assert HOSTILE not in SUMMARIES["hard words"]().to_html()
