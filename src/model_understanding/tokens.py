@@ -6,6 +6,7 @@ what its piece stands for.
 """
 
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
@@ -78,7 +79,8 @@ class Tokens:
         unknown = self.unknown if np.size(self.unknown) else np.zeros(count, dtype=bool)
         object.__setattr__(self, "unknown", read_only(unknown, np.bool_, (count,), "unknown"))
         lengths = [len(text) for text in self.texts]
-        for position, (segment, (start, end)) in enumerate(zip(self.segments, self.offsets, strict=True)):
+        placed = zip(self.segments.tolist(), self.offsets.tolist(), strict=True)
+        for position, (segment, (start, end)) in enumerate(placed):
             if segment >= len(lengths):
                 raise ValueError(f"Token {position} has segment {segment}; texts has {len(lengths)} entries.")
             if segment >= 0 and not 0 <= start <= end <= lengths[segment]:
@@ -189,7 +191,9 @@ class Tokens:
         """Return the text of each token's span; a token without one gives what its piece stands for."""
         return tuple(
             (self.texts[segment][start:end] if end > start else piece_text(piece)) if segment >= 0 else piece
-            for piece, segment, (start, end) in zip(self.pieces, self.segments, self.offsets, strict=True)
+            for piece, segment, (start, end) in zip(
+                self.pieces, self.segments.tolist(), self.offsets.tolist(), strict=True
+            )
         )
 
     def labels(self) -> tuple[str, ...]:
@@ -451,6 +455,8 @@ def _core(text: str, span: Sequence[int] | np.ndarray) -> tuple[int, int]:
     """Return a span without the blanks at its ends; a span of blanks stays as it is."""
     start, end = int(span[0]), int(span[1])
     inner = text[start:end]
+    if inner and not inner[0].isspace() and not inner[-1].isspace():
+        return start, end
     if not inner.strip():
         return start, end
     return start + len(inner) - len(inner.lstrip()), end - (len(inner) - len(inner.rstrip()))
@@ -467,28 +473,27 @@ def _word_indices(
 
     A token with an empty span is a word of its own, or part of the word before it if its piece says so.
     """
-    starts = [
-        np.array(sorted({0, *(match.start() for match in _WORD_BOUNDARY.finditer(text))})) for text in texts
-    ]
+    starts = [sorted({0, *(match.start() for match in _WORD_BOUNDARY.finditer(text))}) for text in texts]
     words = np.full(len(segments), -1, dtype=np.int64)
+    is_special = special.tolist()
     next_word, current_segment, reached = -1, -1, -1
-    for position, (segment, span) in enumerate(zip(segments, offsets, strict=True)):
-        if segment < 0 or special[position]:
+    for position, (segment, span) in enumerate(zip(segments.tolist(), offsets.tolist(), strict=True)):
+        if segment < 0 or is_special[position]:
             current_segment = -1
             continue
         if span[0] == span[1]:
             joins = segment == current_segment and not is_blank(pieces[position])
             if not (joins and continues_word(pieces[position], pieces[position - 1])):
                 next_word += 1
-            current_segment, reached = int(segment), -1
+            current_segment, reached = segment, -1
             words[position] = next_word
             continue
-        start, end = _core(texts[int(segment)], span)
-        first = int(np.searchsorted(starts[segment], start, "right"))
-        last = int(np.searchsorted(starts[segment], max(end - 1, start), "right"))
+        start, end = _core(texts[segment], span)
+        first = bisect_right(starts[segment], start)
+        last = bisect_right(starts[segment], max(end - 1, start))
         if segment != current_segment or first > reached:
             next_word += 1
         reached = max(last, reached) if segment == current_segment else last
-        current_segment = int(segment)
+        current_segment = segment
         words[position] = next_word
     return words

@@ -78,13 +78,13 @@ def _dropped(tokens: Tokens) -> list[str]:
     """Return the visible text that no token covers."""
     dropped = []
     for segment, text in enumerate(tokens.texts):
-        covered = np.zeros(len(text), dtype=bool)
-        for start, end in tokens.offsets[tokens.segments == segment]:
-            covered[start:end] = True
-        if covered.any():
-            rest = "".join(
-                " " if is_covered else character for character, is_covered in zip(text, covered, strict=True)
-            )
+        characters = list(text)
+        is_covered = False
+        for start, end in tokens.offsets[tokens.segments == segment].tolist():
+            characters[start:end] = " " * (end - start)
+            is_covered = is_covered or start < end
+        if is_covered:
+            rest = "".join(characters)
             dropped += [part for part in rest.split() if any(map(_is_visible, part))]
     return dropped
 

@@ -18,7 +18,21 @@ def pieces_of(tokenizer: Any, ids: Sequence[int]) -> list[str]:
     Returns:
         One string for each id.
     """
+    known = _pieces(tokenizer, ids)
+    if known is not None:
+        return known
     return [_piece(tokenizer, int(token)) or unknown_id_piece(int(token)) for token in ids]
+
+
+def _pieces(tokenizer: Any, ids: Sequence[int]) -> list[str] | None:
+    """Return the raw tokens of ids that a fast tokenizer all has, in one call; else ``None``."""
+    if not getattr(tokenizer, "is_fast", False) or not len(ids) or max(ids) >= len(tokenizer):
+        return None
+    try:
+        pieces = tokenizer.convert_ids_to_tokens([int(token) for token in ids])
+    except (IndexError, KeyError, ValueError, TypeError, OverflowError):
+        return None
+    return pieces if all(isinstance(piece, str) and piece for piece in pieces) else None
 
 
 def is_known(tokenizer: Any, token: int) -> bool:

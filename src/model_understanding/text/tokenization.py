@@ -195,14 +195,14 @@ def _with_trimmed_whitespace(
     """Restore the span of whitespace-only tokens, which RoBERTa's tokenizer trims to nothing."""
     restored = offsets.copy()
     previous_end, current = 0, -1
-    for position, (segment, (start, end)) in enumerate(zip(segments, offsets, strict=True)):
+    for position, (segment, (start, end)) in enumerate(zip(segments.tolist(), offsets.tolist(), strict=True)):
         if segment < 0:
             continue
         if segment != current:
             previous_end, current = 0, segment
-        if start == end and texts[int(segment)][previous_end:start].isspace():
+        if start == end and texts[segment][previous_end:start].isspace():
             restored[position, 0] = previous_end
-        previous_end = max(previous_end, int(end))
+        previous_end = max(previous_end, end)
     return restored
 
 
@@ -213,8 +213,9 @@ def _spelled_special(
 
     The unknown token represents ordinary text, unless the text spells it.
     """
-    special = np.isin(ids, tokenizer.all_special_ids)
-    for position in np.flatnonzero(special & (np.asarray(ids) == tokenizer.unk_token_id)):
+    special_ids, unknown = set(tokenizer.all_special_ids), tokenizer.unk_token_id
+    special = np.array([token in special_ids for token in ids], dtype=bool)
+    for position in np.flatnonzero(special & (np.asarray(ids) == unknown)):
         segment, (start, end) = int(segments[position]), offsets[position]
         special[position] = segment >= 0 and texts[segment][start:end].strip() == tokenizer.unk_token
     return special
@@ -237,7 +238,8 @@ def without_added_blanks(
         The spans.
     """
     placed = offsets.copy()
-    for position, (piece, segment, (start, end)) in enumerate(zip(pieces, segments, offsets, strict=True)):
-        if segment >= 0 and is_blank(piece) and texts[int(segment)][start:end].strip():
+    given = zip(pieces, np.asarray(segments).tolist(), np.asarray(offsets).tolist(), strict=True)
+    for position, (piece, segment, (start, end)) in enumerate(given):
+        if segment >= 0 and is_blank(piece) and texts[segment][start:end].strip():
             placed[position, 1] = start
     return placed
