@@ -165,12 +165,10 @@ class Chosen(NamedTuple):
     Args:
         candidates: The words to test.
         frequencies: Rows with each word, of those that the choice was made from.
-        answers: Classes that some of these rows have as their answer.
     """
 
     candidates: tuple[Candidate, ...]
     frequencies: Mapping[str, int]
-    answers: frozenset[int]
 
 
 def choose_candidates(
@@ -222,7 +220,6 @@ def choose_candidates(
             for key, answer in keys
         ),
         words.rows | phrases.rows,
-        frozenset(answer for answer, count in enumerate(answers) if count),
     )
 
 

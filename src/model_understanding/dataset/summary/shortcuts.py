@@ -120,15 +120,15 @@ def find_shortcuts(
         candidates,
         _POOL,
     )
-    if len(chosen.answers) < 2:
-        raise InputError(
-            "Shortcuts are tested on rows of other classes. "
-            f"The explained rows have {len(chosen.answers) or 'no'} class as their answer.",
-            hint="Add rows that the model answers differently.",
-        )
     read = _Read(chosen, labels, members_of, texts, signed=getattr(rows, "signed", True))
     for row, key in _usable(rows, seed):
         read.add(row, key)
+    if len(read.answers) < 2:
+        raise InputError(
+            "Shortcuts are tested on rows of other classes. "
+            f"The explained rows have {len(read.answers) or 'no'} class as their answer.",
+            hint="Add rows that the model answers differently.",
+        )
     tests = [_Test(candidate, read, seed, controls) for candidate in chosen.candidates if candidate.controls]
     done, most = 0, sum(len(test.inputs) for test in tests)
     for answer in sorted({test.candidate.answer for test in tests}):
@@ -215,7 +215,7 @@ class _Read:
         for key, answer in self._tallies:
             self._answers_of.setdefault(key, []).append(answer)
         self._places: dict[int, dict[int, Place]] = {answer: {} for _, answer in self._tallies}
-        self._rows = Counter[int]()
+        self.answers = Counter[int]()
 
     def add(self, row: StoredRow, key: int) -> None:
         """Read a row.
@@ -225,7 +225,7 @@ class _Read:
             key: Its key.
         """
         words, members = parts_of(row), self._members_of(row)
-        self._rows.update(members)
+        self.answers.update(members)
         scores: dict[str, list[float]] = {}
         for part in (*words, *phrases_in(row, words)):
             if part.key in self._written:
@@ -264,7 +264,7 @@ class _Read:
             spread=tally.total.spread,
             count=tally.total.count,
             rows=tally.total.rows,
-            share=tally.total.rows / max(self._rows[candidate.answer], 1),
+            share=tally.total.rows / max(self.answers[candidate.answer], 1),
             answer_share=tally.total.rows / tally.everywhere,
             label_precision=tally.right / tally.labeled if tally.labeled else None,
             examples=tuple(-place for _, place in tally.examples),
