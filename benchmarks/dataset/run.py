@@ -22,6 +22,7 @@ START, END = "<!-- dataset: start -->", "<!-- dataset: end -->"
 SUBJECTS = {
     "speed": "Rows per second",
     "memory": "Memory and resuming",
+    "ray_actors": "Ray",
 }
 
 

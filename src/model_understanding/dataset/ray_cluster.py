@@ -103,7 +103,11 @@ def quiet(name: str) -> Iterator[None]:
 @contextmanager
 def _own_settings() -> Iterator[str | None]:
     """Set what a Ray that is started here reads from the environment; give a folder for what it leaves."""
-    settings = {"RAY_AUTH_TOKEN": _AUTH_TOKEN, "RAY_USAGE_STATS_ENABLED": "0"}
+    settings = {
+        "RAY_AUTH_TOKEN": _AUTH_TOKEN,
+        "RAY_BACKEND_LOG_LEVEL": "fatal",  # otherwise warnings of its C++ code mix with what is printed here
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
     # Sockets have short names only; /tmp is shorter than what TMPDIR often is.
     folder = None if os.name == "nt" else tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     try:
