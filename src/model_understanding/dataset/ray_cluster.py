@@ -124,7 +124,7 @@ def _on_loopback() -> Iterator[None]:
 
     Otherwise it listens on all interfaces of Linux, and replaces 127.0.0.1 by the address of another one.
     """
-    constants = sys.modules["ray._private.ray_constants"]  # reads the environment once
+    constants: Any = sys.modules["ray._private.ray_constants"]  # reads the environment once
     before = constants.ENABLE_RAY_CLUSTER
     try:
         with _environment({_LOOPBACK: "0"}):

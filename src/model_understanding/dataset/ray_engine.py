@@ -119,7 +119,8 @@ def loader_of(explainer: Visualizer) -> Callable[[], Visualizer]:
         name, tokenizer, options = explainer.loaded_from
         if options.device is not None and torch.device(options.device).type == "cuda":
             options = replace(options, device="cuda")  # an actor sees its own GPUs only
-        return partial(_loaded, type(explainer), _absolute(name), _absolute(tokenizer), options)
+        tokenizer = None if tokenizer is None else _absolute(tokenizer)
+        return partial(_loaded, type(explainer), _absolute(name), tokenizer, options)
     try:
         content = ray_package().cloudpickle.dumps(explainer)
     except Exception as error:  # an object's own
@@ -136,10 +137,8 @@ def _loaded(kind: type[Visualizer], name: str, tokenizer: str | None, options: L
     return kind(name, tokenizer=tokenizer, **{key: value for key, value in values.items() if key in taken})
 
 
-def _absolute(name: str | Path | None) -> str | None:
+def _absolute(name: str | Path) -> str:
     """Return a folder's or file's name as a process with another current folder finds it."""
-    if name is None:
-        return None
     path = Path(name).expanduser()
     return str(path.absolute()) if path.exists() else str(name)
 
@@ -414,7 +413,7 @@ def _records(
             num_cpus=cpus,
             num_gpus=gpus,
         )
-        batches = iter(pipeline.iter_batches(batch_size=None, prefetch_batches=0))
+        batches: Any = iter(pipeline.iter_batches(batch_size=None, prefetch_batches=0))
 
         def records() -> Iterator[dict[str, Any]]:
             try:

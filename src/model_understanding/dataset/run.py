@@ -147,7 +147,7 @@ def explain_dataset(
     resolved, rows = rows_of(source, given)
     explainer = model if isinstance(model, Visualizer) else visualizer(model, **options)
     check_explainer(explainer, resolved)
-    if resolved.label in source.class_names:
+    if resolved.label is not None and resolved.label in source.class_names:
         source = source.with_names(resolved.label, labels_of(explainer.runner.model.config))
         _, rows = rows_of(source, resolved)
     settings = Settings(method=method, quantity=quantity, evaluate=evaluate, max_new_tokens=max_new_tokens)
@@ -173,6 +173,7 @@ def explain_dataset(
             rows = chain(sample, rows)
             done.seconds_per_row = seconds_per_row(explain, sample)
             stopped = progress(done) is False
+        run: Any
         if workers is None:
             run = run_locally(explain, rows, folder, size, done, max_errors)
         else:
