@@ -7,8 +7,8 @@ itself, so all machines need the output folder. What has no part yet remains to 
 
 import inspect
 import pickle
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -413,9 +413,8 @@ def _records(
             num_cpus=cpus,
             num_gpus=gpus,
         )
-        batches: Any = iter(pipeline.iter_batches(batch_size=None, prefetch_batches=0))
 
-        def records() -> Iterator[dict[str, Any]]:
+        def records(batches: Any) -> Generator[dict[str, Any], None, None]:
             try:
                 for batch in batches:
                     for values in zip(*batch.values(), strict=True):
@@ -430,7 +429,8 @@ def _records(
                     "an actor. The parts that are written stay, and --resume goes on.",
                 ) from error
 
-        yield records()
+        with closing(records(pipeline.iter_batches(batch_size=None, prefetch_batches=0))) as reports:
+            yield reports
 
 
 def _concurrency(ray: Any, asked: int | None, cpus: float, gpus: float) -> int:

@@ -1,13 +1,13 @@
 """Explain a data set into a folder: the function for it, and what it returns."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from model_understanding.attribution.choose import check_method
 from model_understanding.checks import whole_number
@@ -173,13 +173,12 @@ def explain_dataset(
             rows = chain(sample, rows)
             done.seconds_per_row = seconds_per_row(explain, sample)
             stopped = progress(done) is False
-        run: Any
         if workers is None:
             run = run_locally(explain, rows, folder, size, done, max_errors)
         else:
             job_of_actor = Job(loader_of(explainer), settings, identity, folder)
             run = run_on_ray(job_of_actor, source, resolved, size, done, workers, max_errors)
-        with closing(run):
+        with closing(cast(Generator, run)):  # before the folder is given back
             for _ in () if stopped else run:
                 if progress is not None and progress(done) is False:
                     break
