@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from pass_counts import counted
 
 from model_understanding import InputError, explain_dataset, visualizer
+from model_understanding.dataset.parts import OutputFolder
 from model_understanding.dataset.rows import DataRow
 from model_understanding.dataset.table import FIELDS
 
@@ -385,3 +387,45 @@ def test_attention_weights_bound_a_batch(classifier, monkeypatch):
     monkeypatch.setattr("model_understanding.model.memory.WEIGHTS_AT_ONCE", 3 * 4 * 16**2 * 5)
     assert memory.most_rows(16, 512) == 5
     assert memory.most_rows(1024, 512) == 1
+
+
+def fails_to_write(part, monkeypatch):
+    """Let the disk be full when a part is written."""
+    write = OutputFolder.write
+
+    def full(self, number, digest, rows):
+        if number == part:
+            raise InputError("Cannot write: no space left.", hint="Free some.")
+        write(self, number, digest, rows)
+
+    monkeypatch.setattr(OutputFolder, "write", full)
+
+
+@pytest.mark.parametrize(("part", "whole"), [(0, 0), (1, 1), (2, 2)])
+def test_what_cannot_be_written_is_raised_whenever_the_run_ends(
+    classifier, tmp_path, part, whole, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        fails_to_write(part, patch)
+        with pytest.raises(InputError, match="no space left"):
+            explained(classifier, TEXTS, tmp_path / "out", rows_per_part=2)
+    assert len(list((tmp_path / "out").glob("part-*"))) == whole
+    stops = {"progress": lambda progress: progress.rows < 2 * part + 2}
+    with monkeypatch.context() as patch:  # the caller stops the run while the part is written
+        fails_to_write(part, patch)
+        with pytest.raises(InputError, match="no space left"):
+            explained(classifier, TEXTS, tmp_path / "out", rows_per_part=2, resume=True, **stops)
+    done = explained(classifier, TEXTS, tmp_path / "out", rows_per_part=2, resume=True)
+    assert [row["row"] for row in rows(done)] == list(range(6))
+
+
+def test_parts_are_written_beside_the_computation_in_order(classifier, tmp_path, monkeypatch):
+    threads, write = [], OutputFolder.write
+
+    def noted(self, part, digest, rows):
+        threads.append((part, threading.current_thread() is threading.main_thread()))
+        write(self, part, digest, rows)
+
+    monkeypatch.setattr(OutputFolder, "write", noted)
+    explained(classifier, TEXTS, tmp_path, rows_per_part=2)
+    assert threads == [(0, False), (1, False), (2, False)]

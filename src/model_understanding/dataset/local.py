@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -103,7 +105,7 @@ def run_locally(
     progress: Progress,
     max_errors: int | None = None,
 ) -> Iterator[Progress]:
-    """Explain rows window by window, and write each as a part.
+    """Explain rows window by window, and write each as a part beside the computation of the next one.
 
     Args:
         explain: Yields the reports of rows.
@@ -114,11 +116,52 @@ def run_locally(
         max_errors: The most rows that may fail; any number by default.
 
     Yields:
-        How far the run is, after each row; a part is written when its last row is done.
+        How far the run is, after each row; a part is written when the next one is done, or the run ends.
 
     Raises:
-        InputError: More rows failed than allowed, or the input changed; parts that are written stay.
+        InputError: More rows failed than allowed, the input changed, or a part cannot be written; parts that
+            are written stay.
     """
+    with writing_beside(folder) as write:
+        yield from _run(explain, rows, folder, write, size, progress, max_errors)
+
+
+@contextmanager
+def writing_beside(folder: OutputFolder) -> Iterator[Callable[..., None]]:
+    """Yield what writes a part as ``folder.write`` does, but in a thread: in order, and one at a time.
+
+    Who writes the next part waits for the one before, so that at most two are in memory, and gets its error;
+    the last one is whole, or its error raised, when the body has ended in whatever way.
+
+    Args:
+        folder: The folder, opened.
+    """
+    pending: Future[None] | None = None
+
+    def write(*part: Any) -> None:
+        nonlocal pending
+        if pending is not None:
+            before, pending = pending, None
+            before.result()
+        pending = writer.submit(folder.write, *part)
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="parts") as writer:
+        try:
+            yield write
+        finally:
+            if pending is not None:
+                pending.result()
+
+
+def _run(
+    explain: Explain,
+    rows: Iterator[DataRow],
+    folder: OutputFolder,
+    write: Callable[..., None],
+    size: int,
+    progress: Progress,
+    max_errors: int | None,
+) -> Iterator[Progress]:
     progress.start()
     count = 0
     for part, window in enumerate(windows_of(rows, size)):
@@ -146,7 +189,7 @@ def run_locally(
                 )
             if len(results) < len(window):
                 yield progress
-        folder.write(part, digest, [results[index] for index in range(len(window))])
+        write(part, digest, [results[index] for index in range(len(window))])
         yield progress
     folder.check_end(count)
 

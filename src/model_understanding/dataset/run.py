@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 Form = Literal["parquet", "jsonl"]
 Engine = Literal["local", "ray"]
 _SAMPLE = 256  # rows, of which some tell the pace before the run
-ROWS_PER_PART = 2048  # texts of one length share batches among so many; a killed run repeats as many at most
+ROWS_PER_PART = (
+    2048  # texts of one length share batches among so many; a killed run repeats two parts at most
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,8 @@ def explain_dataset(
     """Explain every row of a data set by a classifier or language model, in a folder of parts.
 
     The rows are read one after the other, so a million of them take no more memory than a thousand. A run
-    that is killed loses at most the part that it was writing; ``resume=True`` goes on. A row that cannot be
-    explained keeps its error and stops nothing.
+    that is killed loses at most the two parts that it was working on; ``resume=True`` goes on. A row that
+    cannot be explained keeps its error and stops nothing.
 
     Args:
         model: A name, a folder, a model or a pipeline, or the visualizer of one.
