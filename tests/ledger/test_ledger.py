@@ -13,8 +13,10 @@ from model_understanding import (
     InputError,
     Ledger,
     ModelVisualizer,
+    NumericalError,
     UnsupportedModelError,
 )
+from model_understanding.finite_backward import one_to_one
 from model_understanding.ledger.alignment import paired_positions
 
 PAIR = (
@@ -239,9 +241,31 @@ def test_refusals_say_what_to_do() -> None:
         visualizer.compute_ledger(*PAIR, target="all")  # pyright: ignore[reportArgumentType]
     with pytest.raises(InputError, match="baseline"):
         visualizer.compute_ledger(*PAIR, baseline="mean")
+    with pytest.raises(InputError, match="same form"):
+        visualizer.compute_ledger((PAIR[0], "really"), PAIR[1])
     with pytest.raises(InputError, match="one baseline"):
         visualizer.compute_ledger(PAIR[0], baseline="mean,pad")
     language_model = tiny_models.visualizer_of("bert-as-language-model")
     assert isinstance(language_model, GenerativeModelVisualizer)
     with pytest.raises(UnsupportedModelError, match="compute_saliency"):
         language_model.compute_ledger(*PAIR)
+
+
+def test_a_notebook_and_the_terminal_name_the_same_places(capsys: pytest.CaptureFixture[str]) -> None:
+    ledger = _ledger("bert")
+    ledger.show()
+    layer, token, _ = ledger.strongest("mlp", top=1)[0]
+    place = f"block {layer}, at {ledger.tokens.labels()[token].strip()}"
+    for output in (capsys.readouterr().out, ledger._repr_html_(), str(ledger)):
+        assert place in output
+        assert "it does not predict the effect" in " ".join(output.split())
+
+
+@pytest.mark.parametrize("name", ["bert", "llama"])
+def test_a_cut_that_does_not_add_up_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong slope passes every other check: the sums of the cuts before it give it away."""
+    slope = one_to_one.slope_between
+    monkeypatch.setattr(one_to_one, "slope_between", lambda *arguments: slope(*arguments) * 1.5)
+    with pytest.raises(NumericalError, match="and the difference is") as raised:
+        _ledger(name)
+    assert "block" in str(raised.value)

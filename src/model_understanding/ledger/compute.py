@@ -14,7 +14,7 @@ from torch import Tensor
 from model_understanding.attention.capture.layout import with_known_layout
 from model_understanding.attention.capture.mode import AttentionCapture
 from model_understanding.attention.capture.parts import ToHeads
-from model_understanding.errors import NumericalError, UnsupportedModelError
+from model_understanding.errors import InputError, NumericalError, UnsupportedModelError
 from model_understanding.finite_backward.run import EMBEDDINGS, FiniteBackward, Side, finite_backward
 from model_understanding.ledger.alignment import Aligned, aligned
 from model_understanding.ledger.heads import HeadOutputs, HeadReader, why_unread
@@ -53,10 +53,16 @@ def ledger_of_texts(
         function: The caller's function of the model's outputs, where that is the target.
 
     Raises:
-        InputError: Together with fillers, the texts are longer than the model allows.
+        InputError: One is a pair and one is not, or with fillers they are longer than the model allows.
         UnsupportedModelError: The model's two runs cannot be compared exactly.
         NumericalError: A cut does not sum to the difference.
     """
+    counts = [len(each.tokens[0].texts) for each in (text, reference)]
+    if counts[0] != counts[1]:
+        raise InputError(
+            f"A text is compared with a reference of the same form. Got {counts[0]} and {counts[1]} texts.",
+            hint="Pass two single texts, or two pairs as (text, other).",
+        )
     own, other = aligned(runner, text, reference)
     moved = (
         replace(target, positions=tuple(own.places[position] for position in target.positions))
@@ -119,14 +125,15 @@ def _ledger(
     pair = [_prefix(side, length) for side in (reference, text)]
     why = why_unread(model)
 
-    def run() -> FiniteBackward:
+    def run() -> tuple[FiniteBackward, dict[Any, float]]:
         cuts = _Cuts(model, blocks, reads_heads=why is None)
-        return finite_backward(
+        result = finite_backward(
             model, pair[0], pair[1], read, keep_from=first, watches=[cuts.watching], summed=cuts.summed
         )
+        return result, cuts.rounding
 
-    result = with_known_layout(model, pair[1].encoding, run)
-    gaps, rows, missing = _checked_rows(model, result, blocks)
+    result, rounding = with_known_layout(model, pair[1].encoding, run)
+    gaps, rows, missing = _checked_rows(model, result, rounding, blocks)
     attention, mlp = _sublayers(result, len(blocks), length)
     notes = [
         *missing,
@@ -172,6 +179,8 @@ class _Cuts:
         self._blocks = blocks
         self._reads_heads = reads_heads
         self._arranged: dict[int, ToHeads] = {}
+        self.rounding: dict[Any, float] = {}
+        """What rounding alone may add to the sum of a cut, whose entries cancel."""
 
     @contextmanager
     def watching(self, encoding: Encoding, noted: dict[Any, Tensor]) -> Iterator[None]:
@@ -190,6 +199,7 @@ class _Cuts:
     def summed(self, name: Any, passed: Tensor) -> Tensor:
         """Sum what passes a cut over everything but its positions, or over everything but its heads."""
         if not isinstance(name, HeadOutputs):
+            self.rounding[name] = 4 * torch.finfo(passed.dtype).eps * float(passed.abs().sum())
             return passed.sum(-1, dtype=torch.float64)
         return self._arranged[name.layer](passed).sum((0, 2, 3), dtype=torch.float64)
 
@@ -200,7 +210,7 @@ def _prefix(side: Side, length: int) -> Side:
 
 
 def _checked_rows(
-    model: Model, result: FiniteBackward, blocks: tuple[Block, ...]
+    model: Model, result: FiniteBackward, rounding: dict[Any, float], blocks: tuple[Block, ...]
 ) -> tuple[Float[np.ndarray, " states"], Float[np.ndarray, "states tokens"], list[str]]:
     """Return the gap and the contributions of each state; raise where a cut does not add up."""
     difference = float(result.difference[0])
@@ -215,13 +225,18 @@ def _checked_rows(
         rows.append(cut.flatten().cpu().numpy())  # one text, whatever the order of its axes
     whole = np.stack(rows)
     gaps = np.array([_gap(row, difference) for row in whole])
-    start = _gap(embeddings, difference)
-    largest = max(LARGEST_GAP, _resolution(result) / max(abs(difference), 1e-300))
+    rounded = 2e-6 * max(abs(float(result.text[0])), abs(float(result.reference[0])))
+
+    def adds_up(name: Any, row: Float[np.ndarray, " tokens"]) -> bool:
+        is_rounding = abs(float(row.sum()) - difference) <= rounded + rounding[name]
+        return is_rounding or _gap(row, difference) <= LARGEST_GAP
+
+    starts_right = adds_up(EMBEDDINGS, embeddings)
     notes = []
     for layer in reversed(range(len(gaps))):  # from the output, so that the first is where it arises
-        if gaps[layer] <= largest:
+        if adds_up(Residual(layer), whole[layer]):
             continue
-        if start <= largest and layer < len(blocks) and _is_bypassed(model, layer):
+        if starts_right and layer < len(blocks) and _is_bypassed(model, layer):
             notes.append(
                 f"What enters block {layer} is not all of the difference: other paths bypass the block."
             )
@@ -231,7 +246,7 @@ def _checked_rows(
             f"{whole[layer].sum():.6g}, and the difference is {difference:.6g}.",
             hint=_dtype_hint(model),
         )
-    if start > largest:
+    if not starts_right:
         raise NumericalError(
             f"The contributions of the embeddings of {model.name} sum to {embeddings.sum():.6g}, and the "
             f"difference is {difference:.6g}.",
@@ -249,11 +264,6 @@ def _gap(row: Float[np.ndarray, " tokens"], difference: float) -> float:
     """Return what a cut leaves unexplained, as a share of the difference or of what cancels in it."""
     size = max(abs(difference), float(np.abs(row).sum()))
     return abs(float(row.sum()) - difference) / size if size else 0.0
-
-
-def _resolution(result: FiniteBackward) -> float:
-    """Return the difference that rounding alone makes, of which a share means nothing."""
-    return 1e-6 * max(abs(float(result.text[0])), abs(float(result.reference[0])))
 
 
 def _is_bypassed(model: Model, layer: int) -> bool:

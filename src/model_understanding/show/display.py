@@ -13,6 +13,7 @@ from model_understanding.results import (
     DatasetComparison,
     DatasetSummary,
     Generation,
+    Ledger,
     LogitLens,
     MaskFilling,
     PseudoLikelihood,
@@ -81,6 +82,10 @@ def _print(result: Result) -> None:
         from model_understanding.show.terminal.likelihood import print_likelihood
 
         print_likelihood(result)
+    elif isinstance(result, Ledger):
+        from model_understanding.show.terminal.ledger import print_ledger
+
+        print_ledger(result)
     elif isinstance(result, LikelihoodComparison):
         from model_understanding.show.terminal.likelihood import print_likelihoods
 

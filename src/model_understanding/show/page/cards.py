@@ -14,6 +14,7 @@ from model_understanding.results import (
     Evaluation,
     Failure,
     HeadScores,
+    Ledger,
     Prediction,
     PseudoLikelihood,
     Report,
@@ -31,6 +32,7 @@ from model_understanding.show.shared.words import (
 )
 from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.heads import scored_heads
+from model_understanding.show.views.ledger import ledger_view
 from model_understanding.show.views.likelihood import LikelihoodView, compared_likelihoods, likelihood_view
 from model_understanding.show.views.summary import Result, summary_lines
 from model_understanding.show.views.tested import question_of, tested_rows
@@ -112,6 +114,8 @@ def _card(result: Result) -> Card:
             return _of_assessments(result)
         case HeadScores():
             return _of_heads(result)
+        case Ledger():
+            return _of_ledger(result)
         case PseudoLikelihood():
             return _of_likelihood(result)
         case LikelihoodComparison():
@@ -198,6 +202,26 @@ def _of_assessments(summary: AssessmentSummary) -> Card:
             Table(columns=("verdict", "texts", "share"), rows=verdicts),
             *([Table(columns=columns, rows=_once(means))] if means else []),
         ),
+    )
+
+
+def _of_ledger(ledger: Ledger) -> Card:
+    view = ledger_view(ledger)
+    lists = (*view.parts, *((("attention heads", view.heads),) if view.heads else ()))
+    tables = tuple(
+        Table(
+            columns=(name, "contribution", "share"),
+            rows=tuple(Row(cells=(row.place, row.value, row.share)) for row in rows),
+        )
+        for name, rows in lists
+        if rows
+    )
+    return Card(
+        title=view.headline,
+        texts=view.texts,
+        facts=" · ".join(view.facts),
+        tables=tables,
+        cautions=cautions_of(ledger),
     )
 
 
