@@ -87,6 +87,7 @@ def effect(
         "rows": 36,
         "share": 0.12,
         "label_precision": 0.9,
+        "answer_share": None if label is None else 0.8,
     }
     return WordEffect(word=word, label=label, effect=size, examples=tuple(examples), **(given | fields))
 
@@ -158,6 +159,7 @@ def classified(**fields: Any) -> DatasetSummary:
             swapped=causal(88, 11, 1e-5),
             controls=("table", "window", "monday"),
             confirmed=True,
+            misled=(9, 7),
             examples=(1, 3, 5),
         ),
         Shortcut(word=answers[1].words[0], inserted=causal(12, 9, 0.41), controls=("door", "yellow")),

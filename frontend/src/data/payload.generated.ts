@@ -685,6 +685,8 @@ export interface DatasetWords {
   readonly shares: readonly (number)[];
   /** Null without labels. */
   readonly precisions: readonly (number | null)[];
+  /** Of all rows with it, the share that has this answer; null for a language model. */
+  readonly answerShares: readonly (number | null)[];
   readonly examples: readonly (readonly (number)[])[];
 }
 
@@ -697,6 +699,8 @@ export interface DatasetShortcut {
   readonly swapped: DatasetCausal | null;
   readonly controls: readonly (string)[];
   readonly confirmed: boolean;
+  /** Rows that have the word and another right class, and those of them that the model gives the word's class; null without labels. */
+  readonly misled: readonly (number)[] | null;
   /** Whose answer the word changes. */
   readonly rows: readonly (number)[];
 }

@@ -42,7 +42,7 @@ export function shortcutsView(context: PageContext, payload: DatasetPayload): HT
 }
 
 function shortcutItem(context: PageContext, payload: DatasetPayload, shortcut: DatasetShortcut): HTMLElement {
-  const { word, label, inserted, swapped, controls, confirmed, rows } = shortcut;
+  const { word, label, inserted, swapped, controls, confirmed, misled, rows } = shortcut;
   return h(
     "li",
     { class: `test${confirmed ? " confirmed" : ""}` },
@@ -60,6 +60,15 @@ function shortcutItem(context: PageContext, payload: DatasetPayload, shortcut: D
     causalTest("inserted", inserted),
     swapped && causalTest("put in the place of another word", swapped),
     controls.length > 0 && h("p", { class: "note" }, "Control words: ", bdi(controls.join(", "))),
+    misled &&
+      misled[0] > 0 &&
+      h(
+        "p",
+        { class: "note" },
+        `In the data (a correlation): ${formatCount(misled[1])} of ${counted(misled[0], "row")} with the word and another right class are answered `,
+        bdi(label),
+        ".",
+      ),
     rows.length > 0 &&
       unfolding(`${counted(rows.length, "row")} whose answer it changes`, () =>
         rowList(

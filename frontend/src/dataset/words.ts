@@ -81,6 +81,7 @@ const EMPTY: DatasetWords = {
   rows: [],
   shares: [],
   precisions: [],
+  answerShares: [],
   examples: [],
 };
 
@@ -133,6 +134,8 @@ function columnsOf(
   const domain = domainOf(shown.lows, shown.highs);
   const written = aligned([...shown.effects, ...shown.spreads]);
   const number = (value: number) => (signed ? withSign(written(value), value) : written(value));
+  const hasAnswerShare = shown.answerShares.some((value) => value !== null);
+  const shareOf = (value: number | null) => (value === null ? "–" : formatPercent(value));
   const hasPrecision = shown.precisions.some((value) => value !== null);
   const columns: (Column | false)[] = [
     {
@@ -184,13 +187,21 @@ function columnsOf(
       value: (line) => shown.spreads[line],
       cell: (line) => written(shown.spreads[line]),
     },
+    hasAnswerShare && {
+      key: "answer",
+      name: "answer",
+      tip: "Of all rows with it, the share that has this answer",
+      style: "number second",
+      value: (line) => shown.answerShares[line],
+      cell: (line) => shareOf(shown.answerShares[line]),
+    },
     hasPrecision && {
       key: "precision",
       name: "label",
       tip: "Label precision: of all labeled rows with it, the share whose right class is this answer",
       style: "number",
       value: (line) => shown.precisions[line],
-      cell: (line) => (shown.precisions[line] === null ? "–" : formatPercent(shown.precisions[line])),
+      cell: (line) => shareOf(shown.precisions[line]),
     },
   ];
   return columns.filter((column) => column !== false);
@@ -255,6 +266,7 @@ function wordsCsv(answer: DatasetAnswer, shown: DatasetWords): string {
     "count",
     "rows",
     "share",
+    "answer_share",
     "label_precision",
   ];
   return csv(
@@ -269,6 +281,7 @@ function wordsCsv(answer: DatasetAnswer, shown: DatasetWords): string {
       shown.counts[line],
       shown.rows[line],
       shown.shares[line],
+      shown.answerShares[line],
       shown.precisions[line],
     ]),
   );

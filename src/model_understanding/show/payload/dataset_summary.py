@@ -205,6 +205,7 @@ def _words(words: Sequence[WordEffect], rows: Rows) -> dict[str, Any]:
         "rows": [effect.rows for effect in words],
         "shares": [_rounded(effect.share) for effect in words],
         "precisions": [_rounded_or_none(effect.label_precision) for effect in words],
+        "answerShares": [_rounded_or_none(effect.answer_share) for effect in words],
         "examples": [rows.indices(effect.examples) for effect in words],
     }
 
@@ -219,6 +220,7 @@ def _shortcut(shortcut: Shortcut, rows: Rows) -> dict[str, Any]:
         "swapped": None if shortcut.swapped is None else _causal(shortcut.swapped),
         "controls": [printable(word, _WORD) for word in shortcut.controls],
         "confirmed": shortcut.confirmed,
+        "misled": None if shortcut.misled is None else list(shortcut.misled),
         "rows": rows.indices(shortcut.examples),
     }
 

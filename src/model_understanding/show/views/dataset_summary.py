@@ -216,8 +216,9 @@ def reading_notes(summary: DatasetSummary) -> tuple[str, ...]:
         "An effect is the mean score of a word over its occurrences in rows with one answer: above 0 it "
         "supports the answer, below 0 it opposes it."
         if summary.signed
-        else "An importance is the mean score of a word over its occurrences in rows with one answer. It has "
-        "no sign: an important word may support the answer or oppose it."
+        else "An importance is the mean score of a word over its occurrences in rows with one answer. 1 is "
+        "an average word of the same row. It has no sign: an important word may support the answer or "
+        "oppose it."
     )
     notes = [
         signed,
