@@ -26,7 +26,7 @@ from model_understanding.targets.names import CAUSAL_LM
 from model_understanding.text.chat import is_chat
 from model_understanding.tokens import Tokens
 
-_CLOSE = 0.01  # share of the largest score: what another batch or another device changes at most
+CLOSE = 0.01  # share of the largest score: what another batch or another device changes at most
 _CANDIDATES = 200  # ids that are compared letter by letter
 _SHOWN = 5  # rows or ids that an error names
 
@@ -90,7 +90,7 @@ def report_of(
         reason = f"This report has only what the run stored: {error.message} {error.hint}"
         return _stored_report(rows.manifest, stored).with_cautions(reason)
     given = {"evaluate": evaluate, "metrics": metrics, "attention": attention, "scores_only": scores_only}
-    return _with_stored_scores(_explained(explainer, rows.manifest, stored, given), stored)
+    return _with_stored_scores(explained_again(explainer, rows.manifest, stored, **given), stored)
 
 
 def _row_of(rows: StoredRows, id: str | None, row: int | None) -> int:
@@ -137,10 +137,17 @@ def _simple(id: str) -> str:
     return re.sub(r"(?<!\d)0+(?=\d)", "", id.strip().casefold())
 
 
-def _explained(
-    explainer: Any, manifest: Mapping[str, Any], stored: Mapping[str, Any], given: Mapping[str, Any]
+def explained_again(
+    explainer: Any, manifest: Mapping[str, Any], stored: Mapping[str, Any], **given: Any
 ) -> Report:
-    """Return the report of a row as the run's engine would have made it, with all of its parts."""
+    """Return the report of a row as the run's engine would have made it, with the parts that are wanted.
+
+    Args:
+        explainer: The visualizer of the run's model.
+        manifest: The run's manifest.
+        stored: All columns of the row.
+        **given: What ``analyze`` takes about parts of the report.
+    """
     options = {"method": manifest["method"], "show": False, "progress": False, **given}
     if manifest["quantity"] is not None:
         options["quantity"] = manifest["quantity"]
@@ -177,23 +184,40 @@ def _texts_of(stored: Mapping[str, Any]) -> Iterable[Any]:
 def _with_stored_scores(report: Report, stored: Mapping[str, Any]) -> Report:
     """Return a report with the scores that the run stored, which other batches may have rounded otherwise."""
     first, *others = report.attributions
-    again, before = first.summed() if len(first.targets) > 1 else first, np.asarray(stored["scores"])
-    if list(again.tokens.surfaces()) != list(stored["tokens"]):
+    again = first.summed() if len(first.targets) > 1 else first
+    difference = difference_from_stored(again, stored)
+    if difference is None:
         return report.with_cautions(
             "These scores are not the ones that the run stored: the text has other tokens now, or was stored "
             "without what cannot be written to a file."
         )
     cautions = [caution for caution in stored["cautions"] if caution not in report.provenance.cautions]
-    difference, largest = np.abs(again.scores[0] - before).max(initial=0), np.abs(before).max(initial=0)
-    if difference > _CLOSE * largest:
+    if difference > CLOSE:
         cautions.append(
             "The scores are those that the run stored. Computed again, they differ by up to "
-            f"{100 * difference / max(largest, 1e-30):.0f} % of the largest score; evaluation and attention "
+            f"{100 * difference:.0f} % of the largest score; evaluation and attention "
             "are of what was computed now."
         )
-    restored = replace(again, scores=before[None], outputs=np.array([stored["output"]]))
+    restored = replace(again, scores=np.asarray(stored["scores"])[None], outputs=np.array([stored["output"]]))
     report = replace(report, attributions=(restored, *others))
     return report.with_cautions(*cautions)
+
+
+def difference_from_stored(attribution: Attribution, stored: Mapping[str, Any]) -> float | None:
+    """Return how far scores are from those that a run stored, as a share of the largest one.
+
+    Args:
+        attribution: The row's attribution, of one target.
+        stored: All columns of the row.
+
+    Returns:
+        The largest difference; ``None`` if the tokens are others.
+    """
+    if list(attribution.tokens.surfaces()) != list(stored["tokens"]):
+        return None
+    before = np.asarray(stored["scores"])
+    difference, largest = np.abs(attribution.scores[0] - before).max(initial=0), np.abs(before).max(initial=0)
+    return float(difference / max(largest, 1e-30))
 
 
 def _stored_report(manifest: Mapping[str, Any], stored: Mapping[str, Any]) -> Report:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from model_understanding.results.assessment_summary import MetricMean
 from model_understanding.results.rendering import Rendered
 from model_understanding.results.serialization import JsonResult
 
@@ -135,11 +136,15 @@ class TrustSample(JsonResult):
     """How far the scores of a random sample of rows are to be believed.
 
     Args:
-        rows: Rows in the sample.
-        verdicts: Rows by their verdict.
-        supported: Share of rows whose scores are supported.
+        rows: Rows in the sample that could be evaluated.
+        verdicts: Rows by their verdict, those that could not be evaluated included.
+        supported: Share of ``rows`` whose scores are supported.
         interval: 95 % interval of ``supported`` (Wilson).
         least: Rows of the sample whose scores are to be believed least, in order.
+        verdict_of: Verdicts of the rows in ``least``.
+        means: Means of the metrics of evaluation over the sample, with 95 % intervals; none where verdicts
+            were stored with the rows.
+        cautions: What is to be known about these numbers, in sentences.
     """
 
     rows: int
@@ -147,6 +152,9 @@ class TrustSample(JsonResult):
     supported: float
     interval: tuple[float, float]
     least: tuple[int, ...] = ()
+    verdict_of: Mapping[int, str] = field(default_factory=dict)
+    means: tuple[MetricMean, ...] = ()
+    cautions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,7 @@ def find_slices(
         _count(row, rules)
     slices = [rule.slice() for rule in rules if rule.is_in_texts(log(_LEVEL / len(rules)))]
     slices.sort(key=lambda found: (-found.errors, -found.precision))
-    return SliceSearch(tuple(slices), tuple(sample.notes()))
+    return SliceSearch(tuple(slices), tuple(sample.notes(bool(slices))))
 
 
 def mattering(row: StoredRow) -> dict[str, float]:
@@ -155,12 +155,18 @@ class _Sample:
         """Return the right rows of a class; equal texts count once."""
         return list(dict(self._right[label]).values())
 
-    def notes(self) -> Iterator[str]:
-        """Yield what was not searched."""
+    def notes(self, has_slices: bool) -> Iterator[str]:
+        """Yield what was not searched, and what was searched in vain."""
         if self._errors.seen < _LEAST <= self.wrong:
             yield (
                 f"Of {self.wrong:,} wrong answers, {self._errors.seen:,} have a probability of "
                 f"{100 * self._confidence:.3g} % or more: too few to search for groups of errors."
+            )
+        elif self._errors.seen >= _LEAST and not has_slices:
+            yield (
+                f"The {self._errors.seen:,} wrong answers with a probability of "
+                f"{100 * self._confidence:.3g} % or more form no groups: no word matters in more of them "
+                "than in right answers, beyond chance."
             )
         if self._errors.seen > len(self._errors):
             yield (
