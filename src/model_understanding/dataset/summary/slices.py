@@ -299,7 +299,8 @@ class _Search:
         self.tests = sum(count + counts[1][word] >= _LEAST for word, count in counts[0].items())
         frequent = [word for word, count in counts[0].items() if count >= _LEAST]
         tables = [np.array([each[word] for word in frequent]) for each in counts]
-        order = np.lexsort((frequent, self._log_p(*tables, sizes=[len(group) for group in groups])))
+        p_values = self._log_p(*tables, sizes=[len(group) for group in groups])
+        order = sorted(range(len(frequent)), key=lambda index: (p_values[index], frequent[index]))
         self._words = [frequent[index] for index in order[:_MOST_TRIED]]
         self._groups = [_matrix(group, self._words) for group in groups]
 
