@@ -89,6 +89,13 @@ def test_texts_that_a_language_model_wrote_or_was_given(language_model, tmp_path
         assert_stored(as_stored(tmp_path, str(row)), tmp_path, row)
 
 
+def test_the_loss_of_a_prompt(language_model, tmp_path):
+    data = [{"prompt": "the film was good", "what": "loss"}]
+    ran(language_model, data, tmp_path, columns={"target": "what"}, method="saliency", max_new_tokens=1)
+    assert_stored(report_of(tmp_path, "0", model=language_model, evaluate=False), tmp_path, 0)
+    assert_stored(as_stored(tmp_path, "0"), tmp_path, 0)
+
+
 def test_chats(language_model, tmp_path, monkeypatch):
     template = "{% for message in messages %}{{ message.content }} {% endfor %}"
     monkeypatch.setattr(language_model.tokenizer, "chat_template", template, raising=False)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, takewhile
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,12 +21,13 @@ from model_understanding.errors import InputError, LoadingError, MissingExtraErr
 from model_understanding.evaluation.protocol import Metric
 from model_understanding.registry import METHODS
 from model_understanding.results import Attribution, Provenance, Report, Target
-from model_understanding.results.target import QUANTITY_NAMES
+from model_understanding.results.target import QUANTITY_NAMES, Quantity
 from model_understanding.targets.names import CAUSAL_LM
 from model_understanding.text.chat import is_chat
 from model_understanding.tokens import Tokens
 
 CLOSE = 0.01  # share of the largest score: what another batch or another device changes at most
+_LOSS = "language-model "  # how the description of a loss begins
 _CANDIDATES = 200  # ids that are compared letter by letter
 _SHOWN = 5  # rows or ids that an error names
 
@@ -255,7 +256,9 @@ def _target_of(manifest: Mapping[str, Any], stored: Mapping[str, Any]) -> Target
     for quantity, name in QUANTITY_NAMES.items():
         if stored["target"].startswith(f"{name} of "):
             what = stored["target"].removeprefix(f"{name} of ")
-            return Target(task=manifest["task"], name=what, quantity=quantity)
+            return Target(task=manifest["task"], name=what, quantity=cast(Quantity, quantity))
+    if stored["target"].startswith(_LOSS):
+        return Target(task=manifest["task"], name=stored["target"].removeprefix(_LOSS), quantity="loss")
     return Target(task=manifest["task"], name=stored["target"], quantity="custom")
 
 
