@@ -18,6 +18,7 @@ from model_understanding.cli.ledger import ledger
 from model_understanding.cli.lens import lens
 from model_understanding.cli.methods import methods
 from model_understanding.cli.options import flag
+from model_understanding.cli.summarize import summarize
 
 application = typer.Typer(
     help="Explain transformer models: which tokens drove the answer, where the model attends, and how "
@@ -57,5 +58,7 @@ def prepare(
     quiet_libraries()
 
 
-for command in (explain, attention, evaluate, lens, ledger, compare, dataset, methods, doctor, demo):
+for command in (
+    *(explain, attention, evaluate, lens, ledger, compare, dataset, summarize, methods, doctor, demo),
+):
     application.command()(command)

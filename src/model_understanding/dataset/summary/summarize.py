@@ -2,13 +2,17 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from model_understanding.dataset.model_identity import model_of_run
 from model_understanding.dataset.summary.effects import FirstLook, SecondLook
 from model_understanding.dataset.summary.reading import StoredRow, StoredRows
+from model_understanding.dataset.summary.shortcuts import find_shortcuts
+from model_understanding.dataset.summary.slices import find_slices
 from model_understanding.dataset.summary.totals import MOST_CLASSES, Distributions, Errors, RightAndWrong
 from model_understanding.errors import InputError
 from model_understanding.results.dataset_summary import AnswerSummary, DatasetSummary
@@ -23,7 +27,10 @@ Progress = Callable[[str, int, int | None], Any]
 
 def summarize_dataset(
     folder: str | os.PathLike[str],
+    model: Any = None,
     *,
+    causal: bool | None = None,
+    sample: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> DatasetSummary:
@@ -33,10 +40,19 @@ def summarize_dataset(
     rows with this answer, with a 95 % interval from a bootstrap over rows. They are ranked by the end of the
     interval that is nearer to 0, so that neither a frequent word of little effect nor a rare one is on top; a
     word must be in at least five rows, or in a twentieth of an answer's rows where that is fewer. Special and
-    chat-template tokens do not count. The rows are read twice, and memory does not grow with their number.
+    chat-template tokens do not count. Scores of a method without a sign are importances, in units of an
+    average word of the same row; words above 1 are listed.
+
+    With the model, words that go with one answer are also tested causally, by inserting them into texts of
+    other answers, and the scores of a random sample of rows are evaluated. The rows are read several times,
+    and memory does not grow with their number.
 
     Args:
         folder: The folder that ``explain_dataset`` wrote.
+        model: The model of the run: a name, a folder, a model or a pipeline, or its visualizer. Without it
+            nothing is tested causally and no scores are evaluated.
+        causal: Whether to test words causally; by default if a classifier is given.
+        sample: Rows whose scores are evaluated: 100 if the model is given; 0 for none.
         seed: Seeds the bootstrap and the samples.
         progress: Called with what is being done and how far it is.
 
@@ -44,11 +60,54 @@ def summarize_dataset(
         The summary; what could not be computed is in its ``notes``.
 
     Raises:
-        InputError: It is no folder of a run, or no row of it was explained.
+        InputError: It is no folder of a run, no row of it was explained, or the model is another one.
     """
     rows = StoredRows(folder)
+    explainer = None if model is None else model_of_run(rows.manifest, model)
+    if explainer is None and (causal or sample):
+        raise InputError(
+            "Testing words causally and evaluating scores needs the model.",
+            hint="Pass the model of the run: summarize_dataset(folder, model).",
+        )
     first = FirstTotals.of(rows, progress)
-    return summary_of(first, second_look(first, seed, progress=progress))
+    summary = summary_of(first, second_look(first, seed, progress=progress))
+    found = find_slices(rows, rows.labels if rows.gives_classes else (), seed=seed)
+    summary = replace(summary, slices=found.slices, notes=(*summary.notes, *found.notes))
+    if rows.gives_classes and causal is not False:
+        summary = _with_shortcuts(summary, explainer, rows, seed, progress)
+    return replace(summary, examples=rows.examples(_named_rows(summary)))
+
+
+def _with_shortcuts(
+    summary: DatasetSummary, explainer: Any, rows: StoredRows, seed: int, progress: Progress | None
+) -> DatasetSummary:
+    """Return a summary with the words that were tested causally, or why none was."""
+
+    def tested(done: int, of: int) -> None:
+        if progress is not None:
+            progress("Testing words causally", done, of)
+
+    if explainer is None:
+        reason = "No word was tested causally: that needs the model. In Python pass it as model=."
+        return replace(summary, notes=(*summary.notes, reason))
+    try:
+        shortcuts = find_shortcuts(explainer, rows, summary.answers, seed=seed, progress=tested)
+    except InputError as error:
+        return replace(summary, notes=(*summary.notes, f"No word was tested causally. {error.message}"))
+    return replace(summary, shortcuts=shortcuts)
+
+
+def _named_rows(summary: DatasetSummary) -> Iterator[int]:
+    """Yield every row that a summary names."""
+    for answer in summary.answers:
+        for word in (*answer.words, *answer.phrases):
+            yield from word.examples
+    for shortcut in summary.shortcuts or ():
+        yield from (*shortcut.examples, *shortcut.word.examples)
+    for slice_ in summary.slices or ():
+        yield from slice_.rows
+    if summary.trust is not None:
+        yield from summary.trust.least
 
 
 class FirstTotals:
@@ -119,8 +178,7 @@ def summary_of(first: FirstTotals, second: SecondLook) -> DatasetSummary:
     """Return the summary of what both looks at the rows found, without what needs the model."""
     rows = first.rows
     answers = tuple(_answers(first, second))
-    words = [word for answer in answers for word in (*answer.words, *answer.phrases)]
-    return DatasetSummary(
+    summary = DatasetSummary(
         manifest=rows.manifest,
         signed=rows.signed,
         folder=str(rows.folder),
@@ -130,9 +188,9 @@ def summary_of(first: FirstTotals, second: SecondLook) -> DatasetSummary:
         answers=answers,
         distributions=first.distributions.all(),
         confusion=first.right_and_wrong.confusion() if rows.manifest["problem"] == "single_label" else None,
-        examples=rows.examples(row for word in words for row in word.examples),
         notes=tuple(_notes(first)),
     )
+    return replace(summary, examples=rows.examples(_named_rows(summary)))
 
 
 def _read(rows: StoredRows, what: str, progress: Progress | None) -> Iterator[StoredRow]:

@@ -1,0 +1,270 @@
+"""What a run over a data set says, and how two runs differ, as text in the terminal."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from model_understanding.results.dataset_summary import (
+    AnswerSummary,
+    DatasetComparison,
+    DatasetSummary,
+    ErrorSlice,
+    RowExample,
+    Shortcut,
+    WordEffect,
+)
+from model_understanding.show.shared.words import format_number, format_percent, printable
+from model_understanding.show.views.dataset_summary import (
+    changed_word,
+    changed_words,
+    compared_findings,
+    compared_headline,
+    compared_reading_notes,
+    findings,
+    headline,
+    interval_text,
+    measure,
+    origin,
+    points_text,
+)
+
+_WORDS, _PHRASES, _ANSWERS, _ROWS, _TEXT = 8, 4, 8, 10, 100
+
+
+def print_dataset_summary(summary: DatasetSummary, console: Console | None = None) -> None:
+    """Print a summary: the headline, words of each answer, tested words, groups of errors, trust, notes.
+
+    Args:
+        summary: The summary.
+        console: Where to print; standard output by default.
+    """
+    console = console or Console()
+    _print_top(headline(summary), findings(summary), [origin(summary.manifest)], console)
+    _print_words(summary, console)
+    if summary.shortcuts is not None:
+        _print_shortcuts(summary.shortcuts, console)
+    if summary.slices is not None:
+        _print_slices(summary.slices, summary, console)
+    _print_trust(summary, console)
+    if summary.errors:
+        _title("Rows that failed", console)
+        _print_table(
+            ["rows", "reason"], [[f"{n:,}", printable(e, 200)] for e, n in summary.errors.items()], console
+        )
+    _print_notes(summary.notes, console)
+
+
+def print_dataset_comparison(comparison: DatasetComparison, console: Console | None = None) -> None:
+    """Print how two runs differ: the headline, the words that changed their role, and answers that changed.
+
+    Args:
+        comparison: The comparison.
+        console: Where to print; standard output by default.
+    """
+    console = console or Console()
+    origins = [f"{name}: {origin(run.manifest)}" for name, run in _named(comparison)]
+    _print_top(compared_headline(comparison), compared_findings(comparison), origins, console)
+    _title("Words that changed their role", console)
+    rows = [
+        [
+            printable(changed_word(change), 40),
+            printable(str(change.label or ""), 30),
+            "" if change.before is None else format_number(change.before.effect),
+            "" if change.after is None else format_number(change.after.effect),
+            format_number(change.difference),
+            interval_text(change.interval),
+            format_number(change.adjusted),
+        ]
+        for change in changed_words(comparison)[: 2 * _ROWS]
+    ]
+    if rows:
+        header = ["word", "answer", "first", "second", "difference", "95 % interval", "adjusted p"]
+        _print_table(header, rows, console)
+        _print_rest(len(changed_words(comparison)) - len(rows), console)
+    else:
+        _say(f"none of {len(comparison.words):,} words compared", console)
+    if comparison.examples:
+        _title("Answers that changed", console)
+        _print_rows(list(comparison.examples.values())[:_ROWS], console, answer="second")
+        _print_rest(comparison.changed_answers - min(len(comparison.examples), _ROWS), console)
+    _print_notes((*comparison.notes, *compared_reading_notes(comparison)), console)
+
+
+def _named(comparison: DatasetComparison) -> Iterable[tuple[str, DatasetSummary]]:
+    return (("first", comparison.first), ("second", comparison.second))
+
+
+def _print_top(
+    title: str, findings_: Iterable[tuple[str, ...]], origins: Iterable[str], console: Console
+) -> None:
+    console.print(Text(f"{title}.", style="bold"), soft_wrap=True)
+    for finding in findings_:
+        pieces = [Text(piece, style="bold" if place % 2 else "") for place, piece in enumerate(finding)]
+        console.print(Text("").join(pieces))
+    for line in origins:
+        console.print(Text(line, style="dim"))
+
+
+def _print_words(summary: DatasetSummary, console: Console) -> None:
+    name = measure(summary)
+    _title(f"Words by {name} (correlation)", console)
+    meaning = (
+        "Above 0 a word supports the answer, below 0 it opposes it."
+        if summary.signed
+        else "1 is an average word of the same row. An important word may support the answer or oppose it."
+    )
+    _say(f"Mean score of a word in rows with this answer. {meaning}", console)
+    answers = sorted((answer for answer in summary.answers if answer.rows), key=lambda each: -each.rows)
+    total = sum(answer.rows for answer in answers)
+    for answer in answers[:_ANSWERS]:
+        rows = f"{answer.rows:,} row{'' if answer.rows == 1 else 's'}"
+        if answer.label is not None:
+            share = format_percent(answer.rows / total)
+            title = Text.assemble((printable(answer.label, 40), "bold"), f"  {rows}, {share} of the answers")
+            console.print()
+            console.print(title)
+        _print_effects(answer, summary, console)
+    _print_rest(len(answers) - _ANSWERS, console, "answers")
+
+
+def _print_effects(answer: AnswerSummary, summary: DatasetSummary, console: Console) -> None:
+    effects = [*answer.words[:_WORDS], *answer.phrases[:_PHRASES]]
+    if not effects:
+        _say("no word stands out: rows with this answer are few, or its words differ", console)
+        return
+    has_labels = any(effect.label_precision is not None for effect in effects)
+    header = ["word", measure(summary), "95 % interval", "rows"]
+    header += [] if answer.label is None else ["answered so"]
+    header += ["labeled so"] if has_labels else []
+    _print_table(
+        header, [_effect_cells(effect, answer.label is not None, has_labels) for effect in effects], console
+    )
+    more = len(answer.words) + len(answer.phrases) - len(effects)
+    _print_rest(more, console, "words and phrases")
+
+
+def _effect_cells(effect: WordEffect, has_class: bool, has_labels: bool) -> list[str]:
+    cells = [
+        printable(effect.word, 40),
+        format_number(effect.effect),
+        interval_text(effect.interval),
+        f"{effect.rows:,}",
+    ]
+    if has_class:
+        cells.append("" if effect.answer_share is None else format_percent(effect.answer_share))
+    if has_labels:
+        cells.append("" if effect.label_precision is None else format_percent(effect.label_precision))
+    return cells
+
+
+def _print_shortcuts(shortcuts: Sequence[Shortcut], console: Console) -> None:
+    _title("Words tested causally", console)
+    if not shortcuts:
+        _say("no word goes with one answer often enough to be tested", console)
+        return
+    _say(
+        "Each word is inserted into texts with another answer. The rates say how many then get its answer, "
+        "beside control words of about the same frequency.",
+        console,
+    )
+    header = [
+        "word",
+        "answer",
+        "with it",
+        "with controls",
+        "difference (points)",
+        "adjusted p",
+        "decides alone",
+    ]
+    rows = [
+        [
+            printable(shortcut.word.word, 40),
+            printable(str(shortcut.word.label), 30),
+            format_percent(shortcut.inserted.flip_rate),
+            format_percent(shortcut.inserted.control_flip_rate),
+            points_text(shortcut.inserted.difference),
+            format_number(shortcut.inserted.adjusted),
+            "yes" if shortcut.confirmed else "no",
+        ]
+        for shortcut in shortcuts[:_ROWS]
+    ]
+    _print_table(header, rows, console)
+    _print_rest(len(shortcuts) - len(rows), console, "words")
+
+
+def _print_slices(slices: Sequence[ErrorSlice], summary: DatasetSummary, console: Console) -> None:
+    _title("Groups of errors", console)
+    if not slices:
+        _say("no group of confident errors with words of its own", console)
+        return
+    for slice_ in slices[: _ROWS // 2]:
+        words = ", ".join(f"“{printable(word, 30)}”" for word in slice_.words)
+        sentence = (
+            f"{words}: {slice_.errors:,} of {slice_.size:,} rows like these are labeled {slice_.label} and "
+            f"answered {slice_.prediction} ({format_percent(slice_.precision)})."
+        )
+        console.print(Text(sentence))
+        _print_rows([summary.examples[row] for row in slice_.rows[:2] if row in summary.examples], console)
+    _print_rest(len(slices) - _ROWS // 2, console, "groups")
+
+
+def _print_trust(summary: DatasetSummary, console: Console) -> None:
+    trust = summary.trust
+    if trust is None or not trust.rows:
+        return
+    _title("Faithfulness of the scores", console)
+    low, high = map(format_percent, trust.interval)
+    verdicts = ", ".join(f"{count:,} {verdict}" for verdict, count in trust.verdicts.items() if count)
+    console.print(
+        Text(
+            f"{format_percent(trust.supported)} supported (95 % interval {low} to {high}), in a sample of "
+            f"{trust.rows:,} rows: {verdicts}."
+        )
+    )
+
+
+def _print_rows(rows: Sequence[RowExample], console: Console, answer: str = "") -> None:
+    for row in rows:
+        probability = "" if row.probability is None else f" {format_percent(row.probability)}"
+        said = f"{answer} answer: " if answer else ""
+        pair = "" if row.pair is None else f" | {printable(row.pair, _TEXT // 2)}"
+        end = f"  ({said}{printable(str(row.prediction), 30)}{probability})"
+        console.print(
+            Padding(
+                Text.assemble((f"{row.id}: ", "dim"), printable(row.text, _TEXT), pair, (end, "dim")), (0, 2)
+            )
+        )
+
+
+def _print_notes(notes: Sequence[str], console: Console) -> None:
+    if notes:
+        console.print()
+    for note in notes:
+        console.print(Text(printable(note, 400), style="dim"))
+
+
+def _title(title: str, console: Console) -> None:
+    console.print()
+    console.print(Text(title, style="bold"))
+
+
+def _say(sentence: str, console: Console) -> None:
+    console.print(Text(sentence, style="dim"))
+
+
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in header:
+        is_text = name in ("word", "answer", "reason")
+        table.add_column(name, justify="left" if is_text else "right", overflow="fold", max_width=60)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(Padding(table, (0, 2)))
+
+
+def _print_rest(count: int, console: Console, what: str = "") -> None:
+    if count > 0:
+        console.print(Padding(Text(f"{count:,} more {what}".strip(), style="dim"), (0, 2)))
