@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -292,7 +293,8 @@ def _in_words(counts: dict[str, int | str]) -> str:
     words += f", {counts['failed']:,} of them failed" if counts["failed"] else " explained"
     words += f", {counts['skipped']:,} by an earlier run" if counts["skipped"] else ""
     parts = "1 part" if counts["parts"] == 1 else f"{counts['parts']:,} parts"
-    return f"{words}. {counts['folder']}: {parts} and manifest.json."
+    summarize = f"To summarize it: model-understanding summarize {shlex.quote(str(counts['folder']))}"
+    return f"{words}. {counts['folder']}: {parts} and manifest.json.\n{summarize}"
 
 
 def _parsed_shard(text: str) -> tuple[int, int]:

@@ -14,6 +14,8 @@ from model_understanding.dataset.summary.reading import StoredRow, StoredRows
 from model_understanding.dataset.summary.shortcuts import find_shortcuts
 from model_understanding.dataset.summary.slices import find_slices
 from model_understanding.dataset.summary.totals import MOST_CLASSES, Distributions, Errors, RightAndWrong
+from model_understanding.dataset.summary.trust import SAMPLE as TRUST_SAMPLE
+from model_understanding.dataset.summary.trust import measure_trust
 from model_understanding.errors import InputError
 from model_understanding.results.dataset_summary import AnswerSummary, DatasetSummary
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
@@ -75,6 +77,9 @@ def summarize_dataset(
     summary = replace(summary, slices=found.slices, notes=(*summary.notes, *found.notes))
     if rows.gives_classes and causal is not False:
         summary = _with_shortcuts(summary, explainer, rows, seed, progress)
+    if sample != 0 and (explainer is not None or rows.manifest["evaluate"]):
+        size = TRUST_SAMPLE if sample is None else sample
+        summary = replace(summary, trust=measure_trust(explainer, rows, size, seed, progress=progress))
     return replace(summary, examples=rows.examples(_named_rows(summary)))
 
 
