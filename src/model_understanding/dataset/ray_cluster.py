@@ -8,6 +8,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,7 @@ from model_understanding.errors import InputError, MissingExtraError
 
 _STORE = 512 * 2**20  # bytes of shared memory; Ray's own default is 30 % of the machine's
 _AUTH_TOKEN = secrets.token_hex(32)  # no file holds it
+_REMOVALS = 6  # tries to remove what a Ray that ends may still write to
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 _LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
@@ -114,8 +116,11 @@ def _own_settings() -> Iterator[str | None]:
         with _environment(settings):
             yield folder
     finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        for _ in range(_REMOVALS if folder is not None else 0):
+            shutil.rmtree(str(folder), ignore_errors=True)
+            if not os.path.lexists(str(folder)):
+                break
+            time.sleep(0.5)  # processes that end write their last lines
 
 
 @contextmanager
