@@ -1,11 +1,21 @@
 """What a pass holds, how many positions fit, and what is measured."""
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 from tiny_models import PROBE, build, encoded, fresh, visualizer_of
 
 from model_understanding.model import memory
-from model_understanding.model.memory import Memory, forward_cost, free_bytes, graph_bytes, most_positions
+from model_understanding.model.memory import (
+    Memory,
+    forward_cost,
+    free_bytes,
+    graph_bytes,
+    most_positions,
+    return_freed_memory,
+)
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -106,3 +116,19 @@ def test_a_graph_measured_on_a_real_text_leaves_the_answer_as_it_is():
     first = visualizer.compute_saliency(PROBE, method="saliency")
     assert visualizer.runner.model.memory._measured[0] == len(encoded(visualizer, PROBE).tokens[0])
     assert (visualizer.compute_saliency(PROBE, method="saliency").scores == first.scores).all()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads the process's memory as on Linux")
+def test_freed_memory_between_what_is_in_use_goes_back_to_the_system():
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    blocks = [
+        bytes([1]) * 100_000 for _ in range(1000)
+    ]  # small enough for the heap, which shrinks at its end only
+    full = resident()
+    kept = blocks[::2]
+    del blocks
+    return_freed_memory()
+    assert full - resident() > 30e6
+    assert len(kept) == 500

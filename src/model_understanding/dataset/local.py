@@ -14,7 +14,7 @@ from model_understanding.dataset.parts import OutputFolder, digest_of
 from model_understanding.dataset.rows import Columns, DataRow
 from model_understanding.dataset.table import result_of
 from model_understanding.errors import InputError
-from model_understanding.model.memory import free_bytes, most_positions
+from model_understanding.model.memory import free_bytes, most_positions, return_freed_memory
 from model_understanding.model.settings import largest
 from model_understanding.results import Failure, Report
 from model_understanding.targets.classification import labels_of
@@ -25,6 +25,7 @@ Explain = Callable[[Sequence[DataRow]], Iterator[tuple[int, Report | Failure]]]
 
 _SAMPLED = 16  # rows that tell the pace before a run
 _LONG = 4096  # characters, from which a text's memory is estimated first
+_KEPT = 128  # rows, after which freed memory is returned, in some 10 ms
 _SLOW = 0.5  # seconds: where a row takes longer, one other tells it
 
 
@@ -202,7 +203,9 @@ def window_results(explain: Explain, window: Sequence[DataRow]) -> Iterator[tupl
     readable = [index for index, row in enumerate(window) if not row.problem]
     if not readable:
         return
-    for place, report in explain([window[index] for index in readable]):
+    for count, (place, report) in enumerate(explain([window[index] for index in readable]), 1):
+        if count % _KEPT == 0:
+            return_freed_memory()
         index = readable[place]
         result = attempted(partial(result_of, window[index], report), "skip")
         yield index, result_of(window[index], result) if isinstance(result, Failure) else result

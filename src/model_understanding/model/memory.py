@@ -4,6 +4,8 @@ The memory of a pass is estimated from the model's weight matrices until a first
 is compared with the free memory of the model's device before every batch.
 """
 
+import ctypes
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,6 +190,26 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "mps":
         return max(0, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
     return min(_free_machine_bytes(), _free_container_bytes())
+
+
+def return_freed_memory() -> None:
+    """Return memory that was freed, but that the C library keeps, to the system; without effect but on glibc.
+
+    Tensors of many sizes leave gaps that the next ones do not fit in: after 6,000 texts glibc kept 284
+    MB besides the 182 MB in use, and more after each thousand; what stays now is the same after each.
+    """
+    trim = getattr(_c_library(), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+@functools.cache
+def _c_library() -> Any:
+    """Return what this process is linked with; ``None`` on systems that do not say."""
+    try:
+        return ctypes.CDLL(None)
+    except (OSError, TypeError):  # on Windows None is not allowed
+        return None
 
 
 def graph_bytes(values: Tensor, model: nn.Module) -> int:
