@@ -15,6 +15,7 @@ from model_understanding.show.payload.dataset_summary import (
     dataset_json,
     dataset_payload,
 )
+from model_understanding.show.views.dataset_summary import findings
 
 ROOT = SCHEMA["$defs"]["DatasetPayload"]
 
@@ -119,3 +120,16 @@ def test_the_command_of_a_row_names_no_folder_of_the_author(folder, manifest, ex
 def test_the_page_of_100_000_rows_is_small():
     assert len(classified(rows=100_000).to_html()) < 200_000
     assert HOSTILE not in SUMMARIES["hard words"]().to_html()
+
+
+def test_the_first_finding_names_the_strongest_tested_word_of_each_answer():
+    great, other = classified().shortcuts
+    other = replace(other, confirmed=True)
+    summary = classified(shortcuts=(great, replace(great), other))
+    finding = findings(summary)[0]
+    assert "".join(finding) == (
+        "Inserting “great” turns 62.0 % of texts with another answer positive (control words: 4.0 %); "
+        "“dull” turns 6.0 % of texts with another answer negative (control words: 4.5 %). "
+        "1 more word also turns answers by itself."
+    )
+    assert finding[1::2] == ("“great”", "positive", "“dull”", "negative")

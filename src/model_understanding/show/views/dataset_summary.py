@@ -93,16 +93,23 @@ def _shortcut_finding(shortcuts: tuple[Shortcut, ...] | None) -> Finding:
         return ("The tested word does not decide an answer by itself.",)
     if not confirmed:
         return (f"None of {len(shortcuts):,} tested words decides an answer by itself.",)
-    first = confirmed[0]
-    causal = first.inserted
-    rest = f" {_counted(len(confirmed) - 1, 'more word')} did so, too." if len(confirmed) > 1 else ""
-    return (
-        "Inserting ",
-        _word(first.word.word),
-        f" turns {format_percent(causal.flip_rate)} of other texts ",
-        _label(first.word.label),
-        f"; control words, {format_percent(causal.control_flip_rate)}.{rest}",
-    )
+    first_of: dict[str | None, Shortcut] = {}
+    for shortcut in confirmed:
+        first_of.setdefault(shortcut.word.label, shortcut)
+    named = list(first_of.values())[:_NAMED_ANSWERS]
+    pieces: list[str] = ["Inserting "]
+    for place, shortcut in enumerate(named):
+        causal, label = shortcut.inserted, _label(shortcut.word.label)
+        if place:
+            pieces[-1] += "; "
+        rates = f"{format_percent(causal.flip_rate)} of texts with another answer "
+        control = f" (control words: {format_percent(causal.control_flip_rate)})"
+        pieces += [_word(shortcut.word.word), f" turns {rates}", label, control]
+    pieces[-1] += "."
+    if more := len(confirmed) - len(named):
+        does = "turns answers by itself" if more == 1 else "turn answers by themselves"
+        pieces[-1] += f" {_counted(more, 'more word')} also {does}."
+    return tuple(pieces)
 
 
 def _word_finding(summary: DatasetSummary) -> Finding:
