@@ -104,7 +104,7 @@ def explain_dataset(
 ) -> DatasetRun:
     """Explain every row of a data set by a classifier or language model, in a folder of parts.
 
-    The rows are read one after the other, so a million of them take no more memory than a thousand. A run
+    The rows are read one after the other, and the results of at most two parts are in memory. A run
     that is killed loses at most the two parts that it was working on; ``resume=True`` goes on. A row that
     cannot be explained keeps its error and stops nothing.
 
