@@ -46,11 +46,13 @@ def test_random_errors_have_no_slices(tmp_path):
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1800)
 def test_both_groups_are_found_in_most_classifiers(tmp_path):
     found = [finds_both(each, tmp_path / str(each.seed)) for each in TEN]
     assert sum(found) >= ENOUGH
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1800)
 def test_random_errors_of_no_twin_have_slices(tmp_path):
     assert [slices_of(each.twin, tmp_path / str(each.seed))[0] for each in TEN] == [()] * len(TEN)
