@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Scored = tuple[Tensor, list[Tensor]]
 NODES = 8  # of each of both paths of the default method, as our first attempt has
 
 

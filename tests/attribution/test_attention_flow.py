@@ -163,9 +163,9 @@ def test_a_batch_of_answers_and_scores_is_that_of_each_text_by_hand(name, monkey
     model = tiny_models.build(name, "eager")
     visualizer = visualizer_of(name)  # which reads the fused kernel
     texts = of_one_length(visualizer)
-    for index, report in visualizer._answers_and_scores(
-        texts, method="fast", quantity="logit", positions=512
-    ):
+    found = list(visualizer._answers_and_scores(texts, method="fast", quantity="logit", positions=512))
+    assert sorted(index for index, _ in found) == list(range(len(texts)))
+    for index, report in found:
         row, answer, value = row_by_hand(model, encoded(visualizer, texts[index]).ids, monkeypatch)
         (attribution,) = report.attributions
         assert attribution.method == "gradient_weighted_attention"

@@ -283,7 +283,9 @@ def test_labels_tell_whom_a_word_misleads(run):
     labels = explainer.predict("a").labels
     for each in everything:
         each.label = each.prediction if generator.random() < 0.8 else str(generator.choice(labels))
-    for shortcut in find_shortcuts(explainer, everything, candidates=6, texts=10):
+    found = find_shortcuts(explainer, everything, candidates=6, texts=10)
+    assert found
+    for shortcut in found:
         word, label = shortcut.word.word, shortcut.word.label
         having = [each for each in everything if f" {word} " in f" {each.text} "]
         others = [each for each in having if each.label != label]
@@ -314,7 +316,7 @@ def test_rows_with_one_answer_are_refused(run):
         find_shortcuts(explainer, [])
 
 
-def test_several_labels_flip_by_themselves(tmp_path):
+def test_several_labels_flip_by_themselves():
     explainer = ModelVisualizer(
         model=tiny_models.fresh("bert", problem_type="multi_label_classification"),
         tokenizer=tiny_models.tokenizer_of("bert"),

@@ -84,7 +84,7 @@ def test_effects_are_the_means_of_the_rows_with_the_answer(run, summary):
 
 def test_intervals_are_those_of_a_bootstrap_over_rows(run, summary):
     by_hand = occurrences_by_hand(run)
-    numbers = np.random.default_rng(5)
+    numbers, checked = np.random.default_rng(5), 0
     for answer in summary.answers:
         rows = by_hand[by_hand.answer == answer.label]
         for word in [word for word in answer.words if word.rows >= 20][:2]:
@@ -94,9 +94,12 @@ def test_intervals_are_those_of_a_bootstrap_over_rows(run, summary):
             low, high = np.nanquantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
             slack = 0.25 * (high - low)  # two bootstraps, and the expansion for few rows
             assert word.interval == pytest.approx((low, high), abs=slack)
+            checked += 1
+    assert checked
 
 
 def test_words_are_ranked_by_the_end_of_the_interval_that_is_nearer_to_none(summary):
+    assert any(answer.words for answer in summary.answers)
     for answer in summary.answers:
         ends = [
             max(low, -high) if summary.signed else low - 1 for low, high in (w.interval for w in answer.words)
@@ -131,7 +134,7 @@ def test_confusion_and_distributions(run, summary):
     assert (summary.rows, summary.failed, summary.errors) == (240, 1, {"The text is empty.": 1})
 
 
-def test_a_summary_comes_back_from_json(summary, tmp_path):
+def test_a_summary_comes_back_from_json(summary):
     again = DatasetSummary.from_json(summary.to_json())
     assert again == summary
     named = {row for answer in summary.answers for word in answer.words for row in word.examples}

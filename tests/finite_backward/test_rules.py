@@ -1,5 +1,6 @@
 """Each rule alone: what it passes to its operand sums to the change of its result, whatever the operation."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -179,8 +180,7 @@ def test_what_has_no_rule_is_named(operation: Operation, why: str) -> None:
     _, y1, leaf, pairing = _two_runs(operation, *_pair(1.0))
     torch.autograd.grad(y1.sum(), leaf)
     assert pairing.reached
-    with pytest.raises(AssertionError if not pairing.reached else UnsupportedModelError, match=why):
-        raise pairing.refusal("; ".join(pairing.reached))
+    assert re.search(why, "; ".join(pairing.reached))
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def dataset(
         typer.Option(
             metavar="N",
             min=1,
-            help="Rows per part. A run that is killed repeats at most one part.",
+            help="Rows per part. A run that is killed repeats at most two parts.",
             rich_help_panel=OUTPUT,
         ),
     ] = 2048,
@@ -181,7 +181,8 @@ def dataset(
     of rows. A part is whole or absent, whatever happens: --resume continues after a crash or Ctrl-C, and
     refuses another job or a changed input. A row that cannot be explained keeps its error in the column
     `error`; the exit code is then 3. Prints the estimated time before the run, and the rate and time left on
-    standard error.
+    standard error. Then `model-understanding summarize DIR` says what the model relies on, and
+    `model-understanding explain --from DIR` opens a row as a report.
     """
     numbers = _parsed_shard(shard)
     columns = {

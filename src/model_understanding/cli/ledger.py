@@ -56,6 +56,7 @@ def ledger(
             metavar="NAME",
             help="Without --reference, what replaces the text's embeddings: mask, pad, mean, zero, id:NUMBER "
             "or text:WORDS.",
+            show_default="the mask token, else the padding token, else the mean embedding",
         ),
     ] = "default",
     top: Annotated[int, typer.Option(metavar="K", min=1, help="Number of places to list.")] = 8,

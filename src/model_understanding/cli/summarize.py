@@ -1,5 +1,6 @@
 """``summarize``: what a run over a data set says about the model, and how two runs differ."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -132,7 +133,7 @@ def _model_of(folder: Path, model: str | None, steps: Steps) -> Any:
             raise
         print_message(
             f"Without causal tests and evaluation: {error.message} To add them: "
-            f"model-understanding summarize {folder} --model MODEL",
+            f"model-understanding summarize {shlex.quote(str(folder))} --model MODEL",
             label="note",
         )
         return None

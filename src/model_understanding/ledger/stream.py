@@ -90,10 +90,6 @@ class StreamWatch(TorchFunctionMode):
             for handle in handles:
                 handle.remove()
 
-    def mark_attended(self, output: Tensor) -> None:
-        """Note that a tensor is what attention has computed."""
-        output._origin = Origin.ATTENDED  # pyright: ignore[reportAttributeAccessIssue]
-
     def __torch_function__(
         self,
         function: Any,

@@ -125,10 +125,19 @@ class Confusion(JsonResult):
     confidence: tuple[tuple[float | None, ...], ...]
 
     @property
+    def labeled(self) -> int:
+        """Rows with a right class and an answer."""
+        return sum(map(sum, self.counts))
+
+    @property
+    def right(self) -> int:
+        """Rows among them whose answer is right."""
+        return sum(row[index] for index, row in enumerate(self.counts))
+
+    @property
     def accuracy(self) -> float:
-        """Share of rows whose answer is right."""
-        total = sum(map(sum, self.counts))
-        return sum(row[index] for index, row in enumerate(self.counts)) / max(total, 1)
+        """Share of labeled rows whose answer is right."""
+        return self.right / max(self.labeled, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +210,8 @@ class Shortcut(JsonResult):
     Args:
         word: The correlational finding from which it is a candidate.
         inserted: The word inserted at random places of rows of other classes.
-        swapped: The word put in the place of one of equal frequency; ``None`` if that was not possible.
+        swapped: The word put in the place of the one whose frequency is nearest; ``None`` if that was not
+            possible.
         controls: The control words, of about the same frequency.
         confirmed: Whether the causal test is significant after the correction, and what it changes large
             enough to matter.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from model_understanding.dataset.summary.insertion import Span
 from model_understanding.dataset.summary.reading import StoredRow
-from model_understanding.dataset.summary.words import is_punctuation, word_key
+from model_understanding.dataset.summary.words import is_punctuation, without_punctuation, word_key
 from model_understanding.statistics import wilson_interval
 
 _FEWEST_ROWS = 4  # with a word, for anything to be said about it
@@ -71,12 +71,8 @@ def parts_of(row: StoredRow) -> list[Part]:
             end -= 1
         key = word_key(text[start:end])
         if key:
-            first, last = start, end
-            while not is_punctuation(key) and is_punctuation(text[first]):
-                first += 1
-            while not is_punctuation(key) and is_punctuation(text[last - 1]):
-                last -= 1
-            parts.append(Part(key, segment, (start, end), (first, last), score))
+            span = without_punctuation(text, (start, end))
+            parts.append(Part(key, segment, (start, end), span, score))
     return parts
 
 

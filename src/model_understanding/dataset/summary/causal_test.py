@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from model_understanding.dataset.summary.bootstrap import RESAMPLES
 from model_understanding.dataset.summary.candidates import Part, parts_of
 from model_understanding.dataset.summary.insertion import boundaries_of, with_inserted, with_replaced
 from model_understanding.dataset.summary.reading import StoredRow
@@ -17,7 +18,6 @@ from model_understanding.statistics import benjamini_hochberg, matched_p_value
 FEWEST_TEXTS = 5
 """Fewer texts than these are no test."""
 _AT_ONCE = 4096  # texts that share batches
-_RESAMPLES = 2000
 
 Input = str | tuple[str, str]
 
@@ -191,6 +191,6 @@ def _interval(
     """
     differences: Float[np.ndarray, " texts"] = np.append(events - others.mean(axis=1), [1.0, -1.0])
     count = len(differences)
-    draws = np.random.default_rng(seed).integers(count, size=(_RESAMPLES, count))
+    draws = np.random.default_rng(seed).integers(count, size=(RESAMPLES, count))
     low, high = np.quantile(differences[draws].mean(axis=1), [0.025, 0.975])
     return float(low), float(high)

@@ -20,7 +20,6 @@ from model_understanding.errors import InputError
 from model_understanding.results.dataset_summary import AnswerSummary, DatasetSummary
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 
-SUMMARY = "summary.json"
 _STEP = 1000  # rows between two calls of a progress function
 
 Progress = Callable[[str, int, int | None], Any]

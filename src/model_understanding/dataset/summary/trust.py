@@ -53,7 +53,8 @@ def measure_trust(
     Every row that was explained is in the sample with the same probability. Each is explained again by the
     run's method and settings, and its scores are evaluated: the sample takes at most ``MOST_PASSES`` forward
     passes a row beside those of the method. Where the run has evaluated its rows, the verdicts of all of them
-    are counted, and nothing is computed. This is what ``model-understanding dataset --sample N`` measures.
+    are counted, and nothing is computed. This is what
+    ``model-understanding summarize --sample N`` measures.
 
     Args:
         explainer: The visualizer of the run's model, as ``model_of_run`` returns it; not needed where the run

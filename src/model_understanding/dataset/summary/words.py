@@ -44,12 +44,29 @@ def word_form(word: str) -> str:
     bare = "".join(word.split())  # a word has no blanks inside, which would look like those of a phrase
     if not bare.isascii():
         bare = unicodedata.normalize("NFC", bare)
-    start, end = 0, len(bare)
-    while start < end and is_punctuation(bare[start]):
+    return bare[slice(*without_punctuation(bare, (0, len(bare))))]
+
+
+def without_punctuation(text: str, span: tuple[int, int]) -> tuple[int, int]:
+    """Return where a word is in a text without blanks and punctuation around it; all of it if it has no more.
+
+    Args:
+        text: The text.
+        span: Start and end of the word.
+
+    >>> without_punctuation("a (fine) film", (2, 8)), without_punctuation("so ...", (3, 6))
+    ((3, 7), (3, 6))
+    """
+    start, end = span
+    while start < end and _is_around_words(text[start]):
         start += 1
-    while start < end and is_punctuation(bare[end - 1]):
+    while start < end and _is_around_words(text[end - 1]):
         end -= 1
-    return bare[start:end] or bare
+    return (start, end) if start < end else span
+
+
+def _is_around_words(character: str) -> bool:
+    return character.isspace() or is_punctuation(character)
 
 
 def is_punctuation(key: str) -> bool:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from model_understanding.results.dataset_summary import (
-    CausalEffect,
     DatasetComparison,
     DatasetSummary,
     ErrorSlice,
@@ -51,13 +50,13 @@ def headline(summary: DatasetSummary) -> str:
             return "The only row could not be explained"
         return f"None of {summary.rows:,} rows could be explained"
     confusion = summary.confusion
-    if confusion is not None and (labeled := sum(map(sum, confusion.counts))):
-        right = sum(row[index] for index, row in enumerate(confusion.counts))
+    if confusion is not None and (labeled := confusion.labeled):
+        right = confusion.right
         if labeled == 1:
             return f"The only answer is {'right' if right else 'wrong'}"
         if right in (0, labeled):
             return f"{'All' if right else 'None'} of {labeled:,} answers are right"
-        return f"{format_percent(right / labeled)} of {labeled:,} answers are right"
+        return f"{format_percent(confusion.accuracy)} of {labeled:,} answers are right"
     shares = answer_shares(summary)
     texts = _counted(explained, "text")
     if not shares:
@@ -157,13 +156,12 @@ def figures(summary: DatasetSummary) -> tuple[Figure, ...]:
         Figure(name="Rows", value=f"{summary.rows:,}", detail=failed, section="errors" if failed else "")
     ]
     confusion = summary.confusion
-    if confusion is not None and (labeled := sum(map(sum, confusion.counts))):
-        right = sum(row[index] for index, row in enumerate(confusion.counts))
+    if confusion is not None and confusion.labeled:
         found.append(
             Figure(
                 name="Right",
-                value=format_percent(right / labeled),
-                detail=f"{right:,} of {labeled:,}",
+                value=format_percent(confusion.accuracy),
+                detail=f"{confusion.right:,} of {confusion.labeled:,}",
                 section="confusion",
             )
         )
@@ -270,15 +268,6 @@ def provenance_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
         if value not in (None, ""):
             rows.append((name.replace("_", " "), printable(str(value), 200)))
     return rows
-
-
-def causal_sentence(causal: CausalEffect, label: str | None) -> str:
-    """Return a causal test in words."""
-    return (
-        f"{causal.flips:,} of {causal.trials:,} texts become {_label(label)} "
-        f"({format_percent(causal.flip_rate)}); with control words, {causal.control_flips:,} of "
-        f"{causal.control_trials:,} ({format_percent(causal.control_flip_rate)})"
-    )
 
 
 def interval_text(interval: tuple[float, float]) -> str:
