@@ -477,7 +477,8 @@ def _word_indices(
     words = np.full(len(segments), -1, dtype=np.int64)
     is_special = special.tolist()
     next_word, current_segment, reached = -1, -1, -1
-    for position, (segment, span) in enumerate(zip(segments.tolist(), offsets.tolist(), strict=True)):
+    of_texts: list[int] = segments.tolist()
+    for position, (segment, span) in enumerate(zip(of_texts, offsets.tolist(), strict=True)):
         if segment < 0 or is_special[position]:
             current_segment = -1
             continue

@@ -195,7 +195,8 @@ def _with_trimmed_whitespace(
     """Restore the span of whitespace-only tokens, which RoBERTa's tokenizer trims to nothing."""
     restored = offsets.copy()
     previous_end, current = 0, -1
-    for position, (segment, (start, end)) in enumerate(zip(segments.tolist(), offsets.tolist(), strict=True)):
+    of_texts: list[int] = segments.tolist()
+    for position, (segment, (start, end)) in enumerate(zip(of_texts, offsets.tolist(), strict=True)):
         if segment < 0:
             continue
         if segment != current:
@@ -238,7 +239,8 @@ def without_added_blanks(
         The spans.
     """
     placed = offsets.copy()
-    given = zip(pieces, np.asarray(segments).tolist(), np.asarray(offsets).tolist(), strict=True)
+    of_texts: list[int] = np.asarray(segments).tolist()
+    given = zip(pieces, of_texts, np.asarray(offsets).tolist(), strict=True)
     for position, (piece, segment, (start, end)) in enumerate(given):
         if segment >= 0 and is_blank(piece) and texts[segment][start:end].strip():
             placed[position, 1] = start
