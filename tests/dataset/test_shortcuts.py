@@ -109,7 +109,10 @@ def test_of_a_pair_one_text_is_changed_and_the_other_stays():
     place = Place(0, given)
     seen = set()
     for seed in range(20):
-        changed = place.inserted(("long", "story"), np.random.default_rng(seed))
+        boundary = place.boundary(np.random.default_rng(seed))
+        changed = place.inserted(("long", "story"), boundary)
+        start, end = place.span("long", boundary)
+        assert changed[0][boundary.segment][start:end] == "long"
         (first, second), (other_first, other_second) = changed
         assert (first.replace("long", "story"), second.replace("long", "story")) == (
             other_first,
@@ -270,7 +273,18 @@ def test_what_is_found_is_described_by_all_rows(run):
         assert 3 <= len(shortcut.controls) <= 10
         assert shortcut.inserted.trials == 20
         by_row = {each.row: each for each in everything}
-        assert all(by_row[number].prediction != word.label for number in shortcut.examples)
+        assert len(shortcut.changes) == min(5, shortcut.inserted.flips)
+        for change in shortcut.changes:
+            given = by_row[change.row]
+            assert given.prediction != word.label == change.answer
+            assert change.text[change.start : change.end] == word.word
+            without = change.text[: change.start].split() + change.text[change.end :].split()
+            assert without == given.text.split()
+            logits = logits_by_hand(explainer, [change.text])[0]
+            assert explainer.predict("a").labels[int(logits.argmax())] == change.answer
+            assert change.probability == pytest.approx(float(logits.softmax(-1).max()), rel=1e-4)
+        if shortcut.confirmed:
+            assert shortcut.inserted.interval[0] > 0
         assert word.label_precision is None
     order = [(not each.confirmed, -each.inserted.difference) for each in found]
     assert order == sorted(order)

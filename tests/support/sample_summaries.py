@@ -9,6 +9,7 @@ import numpy as np
 from model_understanding.results.dataset_summary import (
     AnswerSummary,
     CausalEffect,
+    ChangedRow,
     Confusion,
     DatasetComparison,
     DatasetSummary,
@@ -160,7 +161,17 @@ def classified(**fields: Any) -> DatasetSummary:
             controls=("table", "window", "monday"),
             confirmed=True,
             misled=(9, 7),
-            examples=(1, 3, 5),
+            changes=tuple(
+                ChangedRow(
+                    row=row,
+                    text=f"great {rows[row].text}",
+                    start=0,
+                    end=5,
+                    answer="positive",
+                    probability=0.8 - 0.05 * row,
+                )
+                for row in (1, 3, 5)
+            ),
         ),
         Shortcut(word=answers[1].words[0], inserted=causal(12, 9, 0.41), controls=("door", "yellow")),
     )

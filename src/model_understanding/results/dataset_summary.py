@@ -204,6 +204,31 @@ class CausalEffect(JsonResult):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedRow(JsonResult):
+    """A row whose answer a word changes when it is inserted; the old answer is that of the row.
+
+    Args:
+        row: The row's place in the input, from 0.
+        text: The text that the model read, with the word if it was put into this one.
+        pair: The second text of a pair, likewise.
+        segment: Which text the word was put into, 0 or 1.
+        start: Where the word begins in it, in characters.
+        end: Where it ends.
+        answer: The model's answer with the word; where a row may have several, the one that is added.
+        probability: The probability of this answer.
+    """
+
+    row: int
+    text: str
+    pair: str | None = None
+    segment: int = 0
+    start: int
+    end: int
+    answer: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shortcut(JsonResult):
     """A word that may decide the answer by itself: what the scores say, and what inserting it does.
 
@@ -213,9 +238,9 @@ class Shortcut(JsonResult):
         swapped: The word put in the place of the one whose frequency is nearest; ``None`` if that was not
             possible.
         controls: The control words, of about the same frequency.
-        confirmed: Whether the causal test is significant after the correction, and what it changes large
-            enough to matter.
-        examples: Rows whose answer the word changes when it is inserted.
+        confirmed: Whether the causal test is significant after the correction, the interval of the
+            difference is above 0, and the difference is large enough to matter: a tenth of the texts.
+        changes: Some rows whose answer the word changes when it is inserted, and what the model then says.
         misled: What tells a shortcut from a word that rightly decides: how many rows have the word and
             another right class, and how many of these the model gives the word's class. A correlation;
             ``None`` without labels.
@@ -226,8 +251,13 @@ class Shortcut(JsonResult):
     swapped: CausalEffect | None = None
     controls: tuple[str, ...] = ()
     confirmed: bool = False
-    examples: tuple[int, ...] = ()
+    changes: tuple[ChangedRow, ...] = ()
     misled: tuple[int, int] | None = None
+
+    @property
+    def examples(self) -> tuple[int, ...]:
+        """The rows of ``changes``."""
+        return tuple(change.row for change in self.changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,13 @@ from jaxtyping import Bool, Float
 
 from model_understanding.dataset.summary.bootstrap import RESAMPLES
 from model_understanding.dataset.summary.candidates import Part, parts_of
-from model_understanding.dataset.summary.insertion import boundaries_of, with_inserted, with_replaced
+from model_understanding.dataset.summary.insertion import (
+    Span,
+    boundaries_of,
+    inserted_span,
+    with_inserted,
+    with_replaced,
+)
 from model_understanding.dataset.summary.reading import StoredRow
 from model_understanding.results import Prediction
 from model_understanding.results.dataset_summary import CausalEffect
@@ -20,6 +26,18 @@ FEWEST_TEXTS = 5
 _AT_ONCE = 4096  # texts that share batches
 
 Input = str | tuple[str, str]
+
+
+class Boundary(NamedTuple):
+    """Where words go between the words of a text.
+
+    Args:
+        segment: In which text, 0 or 1.
+        place: Before which character.
+    """
+
+    segment: int
+    place: int
 
 
 class Place(NamedTuple):
@@ -38,20 +56,38 @@ class Place(NamedTuple):
         """Its words, found again at each call: a list of them takes far more memory than the text."""
         return parts_of(self.row)
 
-    def inserted(self, words: Sequence[str], generator: np.random.Generator) -> tuple[Input, ...]:
-        """Return the text with each of some words, all at the same random boundary.
+    def boundary(self, generator: np.random.Generator) -> Boundary:
+        """Return a random boundary between words.
 
         Args:
-            words: The words, as they are written.
-            generator: Draws the boundary.
+            generator: Draws it.
         """
         parts = self.words
         segments = sorted({part.segment for part in parts})
         segment = segments[generator.integers(len(segments))]
         text = self._texts()[segment]
         boundaries = boundaries_of(text, [part.outer for part in parts if part.segment == segment])
-        place = boundaries[generator.integers(len(boundaries))]
+        return Boundary(segment, boundaries[generator.integers(len(boundaries))])
+
+    def inserted(self, words: Sequence[str], boundary: Boundary) -> tuple[Input, ...]:
+        """Return the text with each of some words, all at the same boundary.
+
+        Args:
+            words: The words, as they are written.
+            boundary: Where they go.
+        """
+        segment, place = boundary
+        text = self._texts()[segment]
         return tuple(self._with(segment, with_inserted(text, place, word)) for word in words)
+
+    def span(self, word: str, boundary: Boundary) -> Span:
+        """Return where an inserted word is in its text.
+
+        Args:
+            word: The word, as it is written.
+            boundary: Where it went.
+        """
+        return inserted_span(self._texts()[boundary.segment], boundary.place, word)
 
     def swapped(self, words: Sequence[str], replaced: Part) -> tuple[Input, ...]:
         """Return the text with each of some words in the place of the same one.
@@ -79,10 +115,14 @@ class Trial(NamedTuple):
     Args:
         row: The text's row.
         variants: With the candidate, then with each control word.
+        segment: Which text the candidate is in, 0 or 1.
+        span: Start and end of the candidate in it.
     """
 
     row: int
     variants: tuple[Input, ...]
+    segment: int = 0
+    span: Span = (0, 0)
 
 
 class Outcome(NamedTuple):

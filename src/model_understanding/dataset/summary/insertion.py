@@ -41,9 +41,24 @@ def with_inserted(text: str, place: int, word: str) -> str:
     ('A dull film.', '这部好电影')
     """
     before, after = text[:place], text[place:]
-    left = " " if before and _needs_space(before[-1], word[0]) else ""
+    left = " " * (inserted_span(text, place, word)[0] - place)
     right = " " if after and _needs_space(word[-1], after[0]) else ""
     return f"{before}{left}{word}{right}{after}"
+
+
+def inserted_span(text: str, place: int, word: str) -> Span:
+    """Return where the word is in what ``with_inserted`` returns.
+
+    Args:
+        text: The text, without the word.
+        place: Where the word goes: one of ``boundaries_of``.
+        word: The word or phrase.
+
+    >>> inserted_span("A film.", 2, "dull"), inserted_span("A film", 6, "noir")
+    ((2, 6), (7, 11))
+    """
+    start = place + (place > 0 and _needs_space(text[place - 1], word[0]))
+    return start, start + len(word)
 
 
 def with_replaced(text: str, span: Span, word: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from heapq import nlargest
 from itertools import islice
-from math import log
+from math import exp, log
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,13 @@ from model_understanding.dataset.summary.counts import Total
 from model_understanding.dataset.summary.reading import StoredRow
 from model_understanding.dataset.summary.words import is_punctuation
 from model_understanding.errors import InputError
-from model_understanding.results.dataset_summary import AnswerSummary, CausalEffect, Shortcut, WordEffect
+from model_understanding.results.dataset_summary import (
+    AnswerSummary,
+    CausalEffect,
+    ChangedRow,
+    Shortcut,
+    WordEffect,
+)
 from model_understanding.targets.classification import labels_of, problem_of
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
 
@@ -88,9 +94,9 @@ def find_shortcuts(
     how many texts then get the candidate's class.
 
     A shortcut is confirmed if more texts get it than with control words (an exact test by text, and
-    Benjamini-Hochberg over the candidates at 5 %), by at least a tenth of the texts. So a confirmed word
-    decides the answer in texts of another class; whether it should, as ``wonderful`` may, is for the reader
-    to say.
+    Benjamini-Hochberg over the candidates at 5 %), by at least a tenth of the texts, and if the 95 % interval
+    of this difference is above 0. So a confirmed word decides the answer in texts of another class; whether
+    it should, as ``wonderful`` may, is for the reader to say.
 
     The rows are read twice, and memory does not grow with their number.
 
@@ -138,7 +144,7 @@ def find_shortcuts(
             explainer, inputs, answer, lambda read, done=done: progress and progress(done + read, most)
         )
         for test in of_answer:
-            test.measure(outcomes, seed)
+            test.measure(outcomes, labels[answer], seed)
         done += len(inputs)
     tested = [test for test in tests if test.inserted is not None]
     inserted = corrected([test.inserted for test in tested])
@@ -156,8 +162,8 @@ def find_shortcuts(
                 inserted=effect,
                 swapped=other,
                 controls=tuple(map(read.written, test.candidate.controls)),
-                confirmed=effect.adjusted <= SIGNIFICANT and effect.difference >= MATTERS,
-                examples=test.examples,
+                confirmed=_is_confirmed(effect),
+                changes=test.changes,
                 misled=read.misled(test.candidate),
             )
         )
@@ -283,7 +289,7 @@ class _Test:
         self.candidate = candidate
         self.inserted: CausalEffect | None = None
         self.swapped: CausalEffect | None = None
-        self.examples: tuple[int, ...] = ()
+        self.changes: tuple[ChangedRow, ...] = ()
         self._insertions: list[Trial] = []
         self._swaps: list[Trial] = []
         count = min(controls, len(candidate.controls))
@@ -291,7 +297,9 @@ class _Test:
             generator = np.random.default_rng([seed, place.key])  # one place for all candidates
             drawn = [candidate.controls[index] for index in generator.permutation(len(candidate.controls))]
             words = [read.written(key) for key in (candidate.key, *drawn[:count])]
-            self._insertions.append(Trial(place.row.row, place.inserted(words, generator)))
+            boundary = place.boundary(generator)
+            variants, span = place.inserted(words, boundary), place.span(words[0], boundary)
+            self._insertions.append(Trial(place.row.row, variants, boundary.segment, span))
             replaced = _replaced(place, candidate, read.chosen)
             others = [key for key in drawn if replaced is None or key != replaced.key][:count]
             if replaced is not None and len(others) == count:
@@ -303,18 +311,42 @@ class _Test:
         """The texts with each word."""
         return [variant for trial in (*self._insertions, *self._swaps) for variant in trial.variants]
 
-    def measure(self, outcomes: Mapping[Input, Outcome], seed: int) -> None:
+    def measure(self, outcomes: Mapping[Input, Outcome], label: str, seed: int) -> None:
         """Set what the candidate does.
 
         Args:
             outcomes: What the model answers for each text.
+            label: The name of the candidate's class.
             seed: Of the bootstrap.
         """
         self.inserted = effect_of(self._insertions, outcomes, seed)
         self.swapped = effect_of(self._swaps, outcomes, seed)
         complete = readable_trials(self._insertions, outcomes)
-        flipped = (trial.row for trial in complete if outcomes[trial.variants[0]].is_answer)
-        self.examples = tuple(islice(flipped, _EXAMPLES))
+        flipped = (trial for trial in complete if outcomes[trial.variants[0]].is_answer)
+        self.changes = tuple(
+            _changed(trial, outcomes[trial.variants[0]], label) for trial in islice(flipped, _EXAMPLES)
+        )
+
+
+def _changed(trial: Trial, outcome: Outcome, label: str) -> ChangedRow:
+    changed = trial.variants[0]
+    text, pair = (changed, None) if isinstance(changed, str) else changed
+    start, end = trial.span
+    return ChangedRow(
+        row=trial.row,
+        text=text,
+        pair=pair,
+        segment=trial.segment,
+        start=start,
+        end=end,
+        answer=label,
+        probability=exp(outcome.log_probability),
+    )
+
+
+def _is_confirmed(effect: CausalEffect) -> bool:
+    """Return whether a difference is significant, certainly above 0, and large enough to matter."""
+    return effect.adjusted <= SIGNIFICANT and effect.interval[0] > 0 and effect.difference >= MATTERS
 
 
 def _has(place: Place, key: str) -> bool:
