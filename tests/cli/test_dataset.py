@@ -23,11 +23,16 @@ def test_a_run_says_its_columns_and_pace_and_counts_its_rows(command, reviews, t
     rows = [json.loads(line) for line in (out / "part-000000.jsonl").read_text().splitlines()]
     assert [row["prediction"] for row in rows] == ["positive", None, "negative"]
     assert [row["label"] for row in rows] == ["5", "3", "1"]
+    said = " ".join(done.err.split())
+    assert "Summary: counting words, testing words causally (at most 7,680 forward passes)" in said
+    assert "evaluating a sample of 3 rows (at most 750)" in said
+    assert {path.name for path in out.glob("summary.*")} == {"summary.html", "summary.json"}
     again = command(*arguments, "--label-column", "stars")
     assert again.code == 2
     assert "already holds this run" in again.err
     assert "--resume" in again.err
-    resumed = command(*arguments, "--label-column", "stars", "--resume", "--json")
+    resumed = command(*arguments, "--label-column", "stars", "--resume", "--json", "--no-summary")
+    assert f"model-understanding summarize {out}" in resumed.err.replace("\n", "")
     assert resumed.code == 3
     assert json.loads(resumed.out) == {
         "folder": str(out),
@@ -56,3 +61,15 @@ def test_what_cannot_be_done_is_said_without_a_traceback(command, reviews, tmp_p
     assert done.code == 2
     assert message in " ".join(done.err.split())
     assert "Traceback" not in done.err
+
+
+def test_the_last_of_several_processes_summarizes(command, reviews, tmp_path):
+    out = tmp_path / "out"
+    arguments = ("dataset", "demo:sentiment", reviews, "--out", str(out), "--format", "jsonl")
+    first = command(*arguments, "--rows-per-part", "2", "--shard", "1/2")
+    assert first.code == 0
+    assert f"model-understanding summarize {out}" in first.err.replace("\n", "")
+    assert not (out / "summary.json").exists()
+    command(*arguments, "--rows-per-part", "2", "--shard", "0/2")
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert (summary["rows"], summary["failed"]) == (3, 1)

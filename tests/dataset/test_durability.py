@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import tiny_models
@@ -78,13 +79,16 @@ def test_killed_at_random_moments_it_continues_to_the_same_bits(tmp_path, form):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("form", FORMS)
-def test_a_full_disk_is_said_and_leaves_whole_parts(classifier, tmp_path, form):
+def test_a_full_disk_is_said_and_leaves_whole_parts(classifier, tmp_path, monkeypatch, form):
     whole = ran(classifier, tmp_path / "whole", form)
     out = tmp_path / "out"
 
+    number = UUID(int=1)
+    monkeypatch.setattr("model_understanding.dataset.parts.uuid4", lambda: number)
+
     def fill_the_disk(progress):
         if progress.rows == 6:  # what part 1 is written to has no space
-            (out / f".part-000001.{form}.{os.getpid()}.tmp").symlink_to("/dev/full")
+            (out / f".part-000001.{form}.{number.int}.tmp").symlink_to("/dev/full")
 
     with pytest.raises(InputError, match=r"Cannot write to .*No space left on device") as caught:
         ran(classifier, out, form, progress=fill_the_disk)

@@ -1,5 +1,7 @@
 """What a summary says of words is what the rows say, computed by hand; and its intervals hold their level."""
 
+from zlib import crc32
+
 import numpy as np
 import pandas
 import pytest
@@ -8,6 +10,9 @@ import torch
 
 from model_understanding import DatasetSummary, explain_dataset, summarize_dataset
 from model_understanding.dataset.summary.bootstrap import intervals, resampled_means
+from model_understanding.dataset.summary.candidates import Counts, Part, _controls
+from model_understanding.results.dataset_summary import WordEffect
+from model_understanding.show.views.dataset_summary import named
 
 WORDS = ["good", "bad", "film", "plot", "the", "a", "was", "fine", "story", "long", "not", "Good!", "Bad,"]
 
@@ -159,3 +164,52 @@ def test_intervals_hold_their_level(rows):
     low, high = intervals(draws, (counts > 0).sum(axis=0)).T
     coverage = ((low <= 0.5) & (high >= 0.5)).mean()
     assert (0.85 if rows == 3 else 0.92) <= coverage <= 0.99
+
+
+def test_a_run_is_summarized_with_its_model(run, summary):
+    of_run = run.summary(causal=False, sample=2)
+    assert of_run.answers == summary.answers
+    assert sum(of_run.trust.verdicts.values()) == 2
+    for row, verdict in of_run.trust.verdict_of.items():
+        assert of_run.examples[row].verdict == verdict
+
+
+def test_errors_form_groups_only_where_there_is_one_right_class(tmp_path):
+    model = tiny_models.fresh("bert", problem_type="multi_label_classification")
+    classifier = tiny_models.visualizer_of("bert", model=model)
+    rows = [{"text": text, "label": 0} for text in texts(20)]
+    run = explain_dataset(classifier, rows, tmp_path, form="jsonl")
+    assert run.manifest["problem"] == "multi_label"
+    assert summarize_dataset(run.folder).slices is None
+
+
+@pytest.mark.parametrize(
+    ("signed", "effects", "expected"),
+    [
+        (False, [1.2, 3.0, 2.5, 1.9], [3.0, 2.5, 1.9]),
+        (False, [1.2, 1.3, 1.1], [1.2, 1.3]),
+        (True, [0.1, -3.0, 0.5], [0.5]),
+        (True, [-0.5, -0.1], [-0.5]),
+    ],
+)
+def test_words_hardly_above_the_average_are_not_named_first(signed, effects, expected):
+    words = [
+        WordEffect(word=str(e), label="a", effect=e, interval=(e, e), spread=0.0, count=9, rows=9, share=1.0)
+        for e in effects
+    ]
+    assert [word.effect for word in named(words, signed)] == expected
+
+
+def test_control_words_of_one_frequency_are_not_in_the_order_of_their_letters():
+    words = Counts()
+    names = [chr(97 + number) * 4 for number in range(20)]
+    for row in range(8):
+        for name in names:
+            words.add([Part(name, 0, (0, 4), (0, 4), 1.0)], [row % 2], None, 1.0)
+    chosen = _controls(names[0], 0, [0.5, 0.5], words, Counts(), {names[0]}, 10)
+    assert chosen == tuple(sorted(names[1:], key=lambda name: crc32(name.encode()))[:10])
+
+
+def test_rows_without_a_word_in_two_of_them_are_summarized(tmp_path):
+    run = explain_dataset(undecided(), ["good film", "a long story"], tmp_path, form="jsonl")
+    assert all(answer.words == () for answer in run.summary(causal=False, sample=0).answers)

@@ -4,6 +4,8 @@ import json
 import re
 import shlex
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,13 +17,19 @@ from model_understanding.cli.console import data_console, print_json, print_mess
 from model_understanding.cli.model_argument import ModelChoice, load_visualizer, takes_model
 from model_understanding.cli.options import LANGUAGE_MODELS, OUTPUT, QuantityName, flag
 from model_understanding.cli.progress import Steps, duration
-from model_understanding.errors import InputError
+from model_understanding.cli.summarize import print_summary, save_summary, shown_in
+from model_understanding.errors import InputError, ModelUnderstandingError
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from model_understanding.dataset.local import Progress
+    from model_understanding.dataset.run import DatasetRun
+    from model_understanding.dataset.sources import Source
 
 COLUMNS = "Columns"
 ENGINE = "Several machines or GPUs"
+SAMPLE = 20  # rows whose scores are evaluated for the summary at the end
 _SECONDS = 30  # between two lines of progress where there is no terminal
 
 
@@ -172,6 +180,14 @@ def dataset(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    summarize: Annotated[
+        bool,
+        typer.Option(
+            "--summary/--no-summary",
+            help="Summarize the rows at the end, where all parts are there: summary.html and summary.json.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = True,
     choice: ModelChoice,
     json_output: Annotated[bool, flag("--json", help="Print the counts as JSON.", panel=OUTPUT)] = False,
 ) -> None:
@@ -181,7 +197,8 @@ def dataset(
     of rows. A part is whole or absent, whatever happens: --resume continues after a crash or Ctrl-C, and
     refuses another job or a changed input. A row that cannot be explained keeps its error in the column
     `error`; the exit code is then 3. Prints the estimated time before the run, and the rate and time left on
-    standard error. Then `model-understanding summarize DIR` says what the model relies on, and
+    standard error. At the end it summarizes the rows as `model-understanding summarize` does, evaluating a
+    smaller sample, and says before how many texts the model reads for it at most. Then
     `model-understanding explain --from DIR` opens a row as a report.
     """
     numbers = _parsed_shard(shard)
@@ -211,25 +228,26 @@ def dataset(
         with Steps() as steps:
             steps("Estimating")
             shown = _Progress(steps)
-            run = explain_dataset(
-                visualizer,
-                data,
-                out,
-                columns={name: column for name, column in columns.items() if column is not None},
-                method=method,
-                quantity=quantity,
-                evaluate=evaluate,
-                form=file_format.value,
-                rows_per_part=rows_per_part,
-                shard=numbers,
-                engine=engine.value,
-                concurrency=concurrency,
-                num_gpus=num_gpus,
-                resume=resume,
-                max_errors=max_errors,
-                max_new_tokens=max_new_tokens,
-                progress=shown,
-            )
+            with _summary_of_what_is_there(out):
+                run = explain_dataset(
+                    visualizer,
+                    data,
+                    out,
+                    columns={name: column for name, column in columns.items() if column is not None},
+                    method=method,
+                    quantity=quantity,
+                    evaluate=evaluate,
+                    form=file_format.value,
+                    rows_per_part=rows_per_part,
+                    shard=numbers,
+                    engine=engine.value,
+                    concurrency=concurrency,
+                    num_gpus=num_gpus,
+                    resume=resume,
+                    max_errors=max_errors,
+                    max_new_tokens=max_new_tokens,
+                    progress=shown,
+                )
         counts = {
             "folder": str(run.folder),
             "rows": run.rows,
@@ -241,6 +259,10 @@ def dataset(
             print_json(json.dumps(counts, ensure_ascii=False), stream)
         else:
             data_console(stream).print(_in_words(counts), soft_wrap=True, markup=False, highlight=False)
+        if not summarize or run.failed == run.rows or not _is_whole(run, source, numbers[1]):
+            print_message(_how_to_summarize(out))
+        else:
+            _summarize(run, json_output, stream)
     if run.failed:
         print_message(
             f"{run.failed:,} of {run.rows:,} rows failed; the column error says why.",
@@ -294,8 +316,56 @@ def _in_words(counts: dict[str, int | str]) -> str:
     words += f", {counts['failed']:,} of them failed" if counts["failed"] else " explained"
     words += f", {counts['skipped']:,} by an earlier run" if counts["skipped"] else ""
     parts = "1 part" if counts["parts"] == 1 else f"{counts['parts']:,} parts"
-    summarize = f"To summarize it: model-understanding summarize {shlex.quote(str(counts['folder']))}"
-    return f"{words}. {counts['folder']}: {parts} and manifest.json.\n{summarize}"
+    return f"{words}. {counts['folder']}: {parts} and manifest.json."
+
+
+def _how_to_summarize(folder: Path) -> str:
+    return f"To summarize it: model-understanding summarize {shlex.quote(str(folder))}"
+
+
+@contextmanager
+def _summary_of_what_is_there(folder: Path) -> Iterator[None]:
+    """Say how to summarize the parts of a run that is stopped."""
+    before = set(folder.glob("part-*"))
+    try:
+        yield
+    except (InputError, KeyboardInterrupt):
+        if set(folder.glob("part-*")) - before:
+            print_message(_how_to_summarize(folder))
+        raise
+
+
+def _is_whole(run: "DatasetRun", source: "Source", shards: int) -> bool:
+    """Return whether a folder has all parts of a data set, those of other processes included."""
+    if shards == 1:
+        return True
+    rows = source.count()
+    return rows is not None and len(run.parts) == -(-rows // run.manifest["rows_per_part"])
+
+
+def _summarize(run: "DatasetRun", json_output: bool, stream: "TextIO") -> None:
+    """Summarize a run, with its model in memory; where that fails, say so: the rows are there."""
+    from model_understanding.dataset.summary.reading import gives_classes
+    from model_understanding.dataset.summary.shortcuts import most_forward_passes
+    from model_understanding.dataset.summary.trust import MOST_PASSES
+
+    tests = most_forward_passes() if gives_classes(run.manifest) else 0
+    evaluated = 0 if run.manifest["evaluate"] else min(SAMPLE, run.rows)
+    work = [f"testing words causally (at most {tests:,} forward passes)"] if tests else []
+    if evaluated:
+        rows = f"a sample of {evaluated:,} row{'s' * (evaluated != 1)}"
+        work.append(f"evaluating {rows} (at most {evaluated * MOST_PASSES:,})")
+    print_message(f"Summary: {', '.join(['counting words', *work])}; --no-summary skips it.")
+    try:
+        with Steps() as steps:
+            summary = run.summary(sample=SAMPLE, progress=shown_in(steps))
+    except ModelUnderstandingError as error:
+        print_message(f"Not summarized. {error.message} {_how_to_summarize(run.folder)}", label="note")
+        return
+    if json_output:
+        save_summary(summary, run.folder)
+    else:
+        print_summary(summary, run.folder, json_output=False, stream=stream)
 
 
 def _parsed_shard(text: str) -> tuple[int, int]:

@@ -86,8 +86,7 @@ def print_summary(summary: "DatasetSummary", folder: Path, json_output: bool, st
         json_output: Whether to print it as JSON.
         stream: The stream for data.
     """
-    for name in SUMMARIES:
-        summary.save(folder / name)
+    save_summary(summary, folder)
     if json_output:
         print_json(summary.to_json(), stream)
         return
@@ -95,6 +94,12 @@ def print_summary(summary: "DatasetSummary", folder: Path, json_output: bool, st
 
     print_dataset_summary(summary, data_console(stream))
     print_message(f"Saved {folder / SUMMARIES[0]} and {SUMMARIES[1]}.")
+
+
+def save_summary(summary: "DatasetSummary", folder: Path) -> None:
+    """Write a summary into its run's folder."""
+    for name in SUMMARIES:
+        summary.save(folder / name)
 
 
 def shown_in(steps: Steps) -> "Progress":

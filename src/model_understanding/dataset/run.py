@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -24,9 +24,11 @@ from model_understanding.dataset.parts import OutputFolder, Shard, read_manifest
 from model_understanding.dataset.ray_engine import Job, Workers, check_ray, loader_of, run_on_ray
 from model_understanding.dataset.rows import Columns, rows_of
 from model_understanding.dataset.sources import Source, source_of
+from model_understanding.dataset.summary.summarize import summarize_dataset
 from model_understanding.dataset.table import PART_FIELDS, parts_of
 from model_understanding.errors import InputError
 from model_understanding.model.guard import explanation
+from model_understanding.results.dataset_summary import DatasetSummary
 from model_understanding.targets.classification import labels_of
 from model_understanding.visualizers import visualizer
 from model_understanding.visualizers.base import Visualizer
@@ -51,12 +53,14 @@ class DatasetRun:
         rows: Rows of this process's parts, those that failed included.
         failed: Rows among them that were not explained; they say why.
         skipped: Rows that an earlier run had written.
+        explainer: The visualizer of the model, for ``summary``.
     """
 
     folder: Path
     rows: int
     failed: int
     skipped: int
+    explainer: Any = field(default=None, repr=False, compare=False)
 
     @property
     def parts(self) -> tuple[Path, ...]:
@@ -67,6 +71,26 @@ class DatasetRun:
     def manifest(self) -> dict[str, Any]:
         """What was run: model, method, columns, labels and versions."""
         return read_manifest(self.folder)
+
+    def summary(
+        self,
+        *,
+        causal: bool | None = None,
+        sample: int | None = None,
+        seed: int = 0,
+        progress: Callable[[str, int, int | None], Any] | None = None,
+    ) -> DatasetSummary:
+        """Say what the model relies on in these rows, and where it is wrong, as ``summarize_dataset`` does.
+
+        Args:
+            causal: Whether to test words causally; by default if the model is a classifier.
+            sample: Rows whose scores are evaluated: 100 by default; 0 for none.
+            seed: Seeds the bootstrap and the samples.
+            progress: Called with what is being done and how far it is.
+        """
+        return summarize_dataset(
+            self.folder, self.explainer, causal=causal, sample=sample, seed=seed, progress=progress
+        )
 
     def to_pandas(self) -> "pandas.DataFrame":
         """Return all rows as one table, for data sets that fit in memory."""
@@ -184,7 +208,7 @@ def explain_dataset(
             for _ in () if stopped else run:
                 if progress is not None and progress(done) is False:
                     break
-    return DatasetRun(folder.path, done.rows, done.failed, done.skipped)
+    return DatasetRun(folder.path, done.rows, done.failed, done.skipped, explainer)
 
 
 def check_engine(

@@ -50,7 +50,7 @@ def intervals(
     Reference:
         Hesterberg (2015), "What Teachers Should Know about the Bootstrap", section 4.3 (expanded percentile).
     """
-    tails, widths = (np.array(values) for values in zip(*map(_tail, groups.tolist()), strict=True))
+    tails, widths = np.array([_tail(count) for count in groups.tolist()]).reshape(-1, 2).T
     ranked = np.sort(draws, axis=0)  # NaN comes last
     last = (~np.isnan(draws)).sum(axis=0) - 1
     columns = np.arange(draws.shape[1])

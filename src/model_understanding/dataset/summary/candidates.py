@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from math import log, sqrt
 from typing import NamedTuple
+from zlib import crc32
 
 from model_understanding.dataset.summary.insertion import Span
 from model_understanding.dataset.summary.reading import StoredRow
@@ -266,7 +267,10 @@ def _controls(
     candidates: set[str],
     most: int,
 ) -> tuple[str, ...]:
-    """Return the words of the nearest frequency: no candidates, and none that goes with the answer."""
+    """Return the words of the nearest frequency: no candidates, and none that goes with the answer.
+
+    Those of equal frequency are in the order of a hash: in that of their letters they would be alike.
+    """
     counts = phrases if " " in key else words
     frequency = log(counts.rows[key])
 
@@ -276,8 +280,8 @@ def _controls(
         return low <= base[answer] <= high
 
     nearest = sorted(
-        (abs(log(rows) - frequency), other)
+        (abs(log(rows) - frequency), crc32(other.encode("utf-8", "surrogatepass")), other)
         for other, rows in counts.rows.items()
         if rows >= _FEWEST_ROWS and other not in candidates and is_punctuation(other) == is_punctuation(key)
     )
-    return tuple(islice((other for _, other in nearest if is_neutral(other)), most))
+    return tuple(islice((other for *_, other in nearest if is_neutral(other)), most))

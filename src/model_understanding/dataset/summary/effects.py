@@ -2,7 +2,8 @@
 
 The first look counts all words (``counts.py``) and chooses some candidates; the second has the scores of
 these by groups of rows. Words are ranked by the end of their interval that is nearer to 0: a frequent word of
-little effect is low because its effect is small, a rare word because its interval is wide.
+little effect is low because its effect is small, a rare word because its interval is wide. In small data
+words of very few rows are listed after the others.
 """
 
 import heapq
@@ -32,10 +33,10 @@ _CARRIED = 0.7  # of its effect, which one word of a phrase may have alone
 def least_rows(rows: int) -> int:
     """Return in how many of an answer's rows a word must be to be listed.
 
-    >>> least_rows(10), least_rows(60), least_rows(1_000_000)
+    >>> least_rows(10), least_rows(160), least_rows(1_000_000)
     (2, 3, 5)
     """
-    return max(2, min(_ENOUGH_ROWS, rows // 20))
+    return max(2, min(_ENOUGH_ROWS, rows // 50))
 
 
 def listed(answers: int, total: int = LISTED) -> int:
@@ -245,9 +246,15 @@ class SecondLook:
         }
         kept = phrases.apart(_strongest(interests, len(interests)))
         return (
-            tuple(measured.effects[key] for key in _strongest(words, listed(count))),
+            tuple(measured.effects[key] for key in self._in_order(answer, words)[: listed(count)]),
             tuple(measured.effects[key] for key in kept[: listed(count, LISTED_PHRASES)]),
         )
+
+    def _in_order(self, answer: str | None, strengths: Mapping[str, float]) -> list[str]:
+        """Return words in the order of their strengths, those of few rows last: some of them are chance."""
+        effects = self.measured(answer).effects
+        few = max(2, min(_ENOUGH_ROWS, self._first.rows[answer] // 20))
+        return sorted(strengths, key=lambda key: (effects[key].rows < few, -strengths[key], key))
 
     def _effect(
         self, answer: str | None, scores: _Scores, index: int, interval: tuple[float, float]

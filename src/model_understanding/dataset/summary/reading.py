@@ -84,6 +84,11 @@ class StoredRow:
         return float(self.probabilities[labels.index(self.prediction)])
 
 
+def gives_classes(manifest: Mapping[str, Any]) -> bool:
+    """Return whether the answers of a run are classes: not texts or numbers."""
+    return manifest["task"] == SEQUENCE_CLASSIFICATION and manifest["problem"] != "regression"
+
+
 class StoredRows:
     """The rows of a run's folder, read part by part: a million take no more memory than a thousand.
 
@@ -136,7 +141,7 @@ class StoredRows:
     @property
     def gives_classes(self) -> bool:
         """Whether the model's answer is a class: not a text or a number."""
-        return self.manifest["task"] == SEQUENCE_CLASSIFICATION and self.manifest["problem"] != "regression"
+        return gives_classes(self.manifest)
 
     @property
     def missing_parts(self) -> tuple[int, ...]:

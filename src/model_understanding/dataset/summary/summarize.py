@@ -40,9 +40,10 @@ def summarize_dataset(
     For each answer, the words and phrases that matter most: the mean of their scores over all occurrences in
     rows with this answer, with a 95 % interval from a bootstrap over rows. They are ranked by the end of the
     interval that is nearer to 0, so that neither a frequent word of little effect nor a rare one is on top; a
-    word must be in at least five rows, or in a twentieth of an answer's rows where that is fewer. Special and
-    chat-template tokens do not count. Scores of a method without a sign are importances, in units of an
-    average word of the same row; words above 1 are listed.
+    word must be in at least five rows, or in a fiftieth of an answer's rows where that is fewer, but in two;
+    those in fewer than five, or a twentieth, come last.
+    Special and chat-template tokens do not count. Scores of a method without a sign are importances, in units
+    of an average word of the same row; words above 1 are listed.
 
     With the model, words that go with one answer are also tested causally, by inserting them into texts of
     other answers, and the scores of a random sample of rows are evaluated. The rows are read several times,
@@ -72,14 +73,20 @@ def summarize_dataset(
         )
     first = FirstTotals.of(rows, progress)
     summary = summary_of(first, second_look(first, seed, progress=progress))
-    found = find_slices(rows, rows.labels if rows.gives_classes else (), seed=seed)
-    summary = replace(summary, slices=found.slices, notes=(*summary.notes, *found.notes))
+    if rows.manifest["problem"] == "single_label":  # else no answer is right or wrong
+        found = find_slices(rows, rows.labels, seed=seed)
+        summary = replace(summary, slices=found.slices, notes=(*summary.notes, *found.notes))
     if rows.gives_classes and causal is not False:
         summary = _with_shortcuts(summary, explainer, rows, seed, progress)
     if sample != 0 and (explainer is not None or rows.manifest["evaluate"]):
         size = TRUST_SAMPLE if sample is None else sample
         summary = replace(summary, trust=measure_trust(explainer, rows, size, seed, progress=progress))
-    return replace(summary, examples=rows.examples(_named_rows(summary)))
+    verdicts = {} if summary.trust is None else summary.trust.verdict_of
+    examples = {
+        place: replace(example, verdict=verdicts.get(place, example.verdict))
+        for place, example in rows.examples(_named_rows(summary)).items()
+    }
+    return replace(summary, examples=examples)
 
 
 def _with_shortcuts(

@@ -31,6 +31,7 @@ from model_understanding.show.views.dataset_summary import (
     headline,
     measure,
     model_of,
+    notes,
     origin,
     provenance_rows,
     reading_notes,
@@ -94,7 +95,7 @@ def dataset_payload(summary: DatasetSummary) -> dict[str, Any]:
             {"name": printable(reason, 300), "value": f"{count:,}"}
             for reason, count in summary.errors.items()
         ],
-        "notes": [printable(note, 600) for note in summary.notes],
+        "notes": [printable(note, 600) for note in notes(summary)],
         "howToRead": list(reading_notes(summary)),
         "provenance": _provenance(summary.manifest),
         "omitted": [*omitted, *rows.omissions()],

@@ -224,6 +224,8 @@ def _print_trust(summary: DatasetSummary, console: Console) -> None:
             f"{trust.rows:,} rows: {verdicts}."
         )
     )
+    for caution in trust.cautions:
+        console.print(Text(f"warning: {printable(caution, 400)}", style="dim"))
 
 
 def _print_rows(rows: Sequence[RowExample], console: Console, answer: str = "") -> None:

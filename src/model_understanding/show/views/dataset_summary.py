@@ -17,6 +17,8 @@ from model_understanding.show.shared.words import format_number, format_percent,
 
 LEVEL = 0.05  # of an adjusted p-value
 _NAMED_WORDS, _NAMED_ANSWERS = 3, 3
+_FIRST_WORDS = 10  # of an answer, of which some are named
+_CLEARLY = 0.4  # of the largest of their effects, which a named word must have
 _LABEL, _WORD = 40, 30  # characters
 
 Finding = tuple[str, ...]
@@ -78,6 +80,11 @@ def answer_shares(summary: DatasetSummary) -> list[tuple[str, float]]:
     return [(str(answer.label), answer.rows / total) for answer in ordered]
 
 
+def notes(summary: DatasetSummary) -> tuple[str, ...]:
+    """Return what could not be computed, and what is to be known about the evaluated sample."""
+    return (*summary.notes, *(summary.trust.cautions if summary.trust is not None else ()))
+
+
 def findings(summary: DatasetSummary) -> tuple[Finding, ...]:
     """Return what else a reader must know first: a shortcut, the strongest words, what errors share."""
     found = [_shortcut_finding(summary.shortcuts), _word_finding(summary), _slice_finding(summary.slices)]
@@ -117,7 +124,7 @@ def _word_finding(summary: DatasetSummary) -> Finding:
     for index, answer in enumerate(answers[:_NAMED_ANSWERS]):
         if index:
             pieces[-1] += "; "
-        for place, effect in enumerate(strongest(answer.words)[:_NAMED_WORDS]):
+        for place, effect in enumerate(named(answer.words, summary.signed)):
             if place:
                 pieces[-1] += ", "
             pieces += [_word(effect.word), ""]
@@ -143,10 +150,21 @@ def _slice_finding(slices: tuple[ErrorSlice, ...] | None) -> Finding:
     return tuple(pieces)
 
 
-def strongest(words: Iterable[WordEffect]) -> list[WordEffect]:
-    """Return the words that support an answer, in the order of the summary; all words if none does."""
-    kept = list(words)
-    return [effect for effect in kept if effect.effect > 0] or kept
+def named(words: Iterable[WordEffect], signed: bool) -> list[WordEffect]:
+    """Return the words of an answer that are named first, in the order of the summary.
+
+    Words that support the answer, or all if none does. A word that is hardly above others, which frequent
+    words such as ``and`` can be with certainty, is named only where no word is clearly above it.
+
+    Args:
+        words: The words of an answer.
+        signed: Whether they have effects; else importances, of which 1 is an average word's.
+    """
+    every, average = list(words), 0.0 if signed else 1.0
+    kept = [effect for effect in every if effect.effect > 0] or every
+    sizes = [abs(effect.effect - average) for effect in kept[:_FIRST_WORDS]]
+    least = _CLEARLY * max(sizes, default=0.0)
+    return [effect for effect, size in zip(kept, sizes, strict=False) if size >= least][:_NAMED_WORDS]
 
 
 def figures(summary: DatasetSummary) -> tuple[Figure, ...]:
