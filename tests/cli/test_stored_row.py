@@ -85,3 +85,25 @@ def test_mistakes(command, run, arguments, message, hint):
     assert done.code == 2
     assert message in " ".join(done.err.split())
     assert hint in " ".join(done.err.split())
+
+
+@pytest.mark.parametrize(("right", "verdict"), [(True, "right"), (False, "wrong")])
+def test_the_first_line_names_the_row_its_answer_and_its_label(command, tmp_path, right, verdict):
+    label = "positive" if right else "negative"
+    data = [{"id": "film-09", "text": "A fine film.", "label": label}]
+    run = explain_dataset("demo:sentiment", data, tmp_path / "run", form="jsonl", method="saliency")
+    stored = json.loads(run.parts[0].read_text(encoding="utf-8").splitlines()[0])
+    line = (
+        f"film-09 · answered positive {100 * max(stored['probabilities']):.1f} %, labeled {label} ({verdict})"
+    )
+    chosen = ("explain", "--from", str(run.folder), "--row", "0", "--scores-only")
+    assert command(*chosen).out.splitlines()[0] == line
+    done = command(*chosen, "--json")
+    assert line in done.err
+    assert Report.from_json(done.out).prediction.label == "positive"
+
+
+def test_a_row_without_a_label_has_its_answer_only(command, run):
+    done = command("explain", "--from", str(run.folder), "--id", "dull", "--scores-only")
+    assert done.out.splitlines()[0].startswith("dull · answered negative ")
+    assert "labeled" not in done.out.splitlines()[0]

@@ -1,5 +1,7 @@
 """Ledgers of every architecture: cuts sum to the difference, and say what patching says."""
 
+from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,8 @@ from model_understanding import (
 )
 from model_understanding.finite_backward import one_to_one
 from model_understanding.ledger.alignment import paired_positions
+from model_understanding.results import Target
+from model_understanding.tokens import Tokens
 
 PAIR = (
     "The film was wonderful, but a dull plot is bad.",
@@ -269,3 +273,78 @@ def test_a_cut_that_does_not_add_up_is_named(name: str, monkeypatch: pytest.Monk
     with pytest.raises(NumericalError, match="and the difference is") as raised:
         _ledger(name)
     assert "block" in str(raised.value)
+
+
+def _of_numbers(residual: Any, attention: Any, mlp: Any, heads: Any = None, **given: Any) -> Ledger:
+    return Ledger(
+        tokens=Tokens.from_pieces(["a", "b", "c"]),
+        reference_tokens=Tokens.from_pieces(["a", "x", "c"]),
+        target=Target(task="sequence-classification", name="good", quantity="logit"),
+        value=3.0,
+        reference_value=1.0,
+        residual=np.asarray(residual, dtype=float),
+        attention=attention,
+        mlp=mlp,
+        heads=heads,
+        gaps=np.zeros(len(residual)),
+        **given,
+    )
+
+
+def _answer(ledger: Ledger) -> str:
+    """Return the lines before the one with both values."""
+    return " ".join(takewhile(lambda line: not line.startswith("Difference in"), str(ledger).splitlines()))
+
+
+def test_the_answer_names_where_a_difference_enters_and_what_moves_it() -> None:
+    moved = _of_numbers(
+        [[0, 2, 0], [0, 2, 0], [0, -0.4, 2.4]],
+        [[0, 0, 0], [0, 0, 2.2]],
+        [[0, 1.8, 0], [0, 0, 0]],
+        [[0, 0], [0.2, 2.0]],
+    )
+    assert _answer(moved) == (
+        "The difference in logit of good (2) enters at “b (x)”. At least half of it is at “c” only after the "
+        "last block. What adds most: attention in block 1 at “c” (110.0 %; head 1 over all tokens 100 %) and "
+        "the MLP of block 0 at “b (x)” (90.0 %)."
+    )
+    assert "text (reference)" in str(moved)
+    assert "Only 2 of the 3 tokens carry any" in str(moved)
+    assert "completeness gap below 0.1 %" in str(moved)
+
+
+def test_the_answer_of_a_scattered_ledger_names_no_main_place() -> None:
+    scattered = _of_numbers([[0.9, 0.6, 0.5], [0.8, 0.7, 0.5]], [[0.4, 0, 0]], [[0, 0.2, 0]])
+    assert _answer(scattered) == (
+        "The difference in logit of good (2) enters at many tokens, none with half of it; the largest "
+        "shares: “a” (45.0 %), “b (x)” (30.0 %), “c” (25.0 %). It leaves the last block at many tokens, none "
+        "with half of it; the largest shares: “a” (40.0 %), “b (x)” (35.0 %), “c” (25.0 %). No single "
+        "addition has half of it; the largest: attention in block 0 at “a” (20.0 %)."
+    )
+
+
+def test_the_answer_of_what_cancels_gives_no_shares() -> None:
+    answer = str(_of_numbers([[50, -48, 0], [50, -48, 0]], [[0, 0, 0]], [[0, 0, 0]])).splitlines()[0]
+    assert "contributions that cancel" in answer
+    assert "total size of 98" in answer
+
+
+def test_the_same_text_twice_is_named() -> None:
+    text = str(_ledger("bert", PAIR[0], PAIR[0]))
+    assert text.startswith("The texts are the same.")
+    assert "reference:" not in text
+
+
+def test_a_baseline_is_not_quoted_as_a_text() -> None:
+    ledger = _ledger("bert", PAIR[0], None, baseline="mean")
+    assert "reference: its baseline (mean)" in str(ledger)
+    assert "“its baseline" not in repr(ledger)
+
+
+def test_a_ledger_is_saved_as_json_or_csv(tmp_path: Path) -> None:
+    ledger = _ledger("bert")
+    again = Ledger.from_json(ledger.save(tmp_path / "ledger.json").read_text(encoding="utf-8"))
+    np.testing.assert_array_equal(again.residual, ledger.residual)
+    assert ledger.save(tmp_path / "ledger.csv").read_text(encoding="utf-8").startswith("part,layer,position,")
+    with pytest.raises(InputError, match=r"\.json, \.csv"):
+        ledger.save(tmp_path / "ledger.html")

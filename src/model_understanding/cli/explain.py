@@ -9,7 +9,7 @@ import typer
 from model_understanding.cli import options
 from model_understanding.cli.batch import Failures
 from model_understanding.cli.columns import SourceText
-from model_understanding.cli.console import reserved_stdout
+from model_understanding.cli.console import data_console, print_message, reserved_stdout
 from model_understanding.cli.model_argument import ModelChoice, load_visualizer, takes_model
 from model_understanding.cli.model_input import FileOptions, InputOptions
 from model_understanding.cli.options import LANGUAGE_MODELS, OUTPUT, LevelName, QuantityName, flag, takes
@@ -169,6 +169,7 @@ def explain(
                     metrics=parse_metrics(metrics) or None,
                     scores_only=scores_only,
                 )
+            _print_row(stored.in_words(), data, as_json=json_output)
             output.write(join_tokens(report, level), 1, stored.source, data)
             output.save_shared()
         return
@@ -218,6 +219,18 @@ def explain(
         finally:  # also after Ctrl-C: what is done is saved
             output.save_shared()
     failures.finish()
+
+
+def _print_row(words: str, data: TextIO, *, as_json: bool) -> None:
+    """Say which row of a run is explained: before the report, or beside its JSON."""
+    if as_json:
+        print_message(words)
+        return
+    from rich.text import Text
+
+    from model_understanding.tokens import visible_text
+
+    data_console(data).print(Text(visible_text(words), style="bold"))
 
 
 def _explain_several(

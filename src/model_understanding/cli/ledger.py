@@ -1,6 +1,5 @@
 """``ledger``: where in the model, and at which token, the difference between two texts arises."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +10,12 @@ from model_understanding.cli.console import data_console, print_json, reserved_s
 from model_understanding.cli.model_argument import ModelChoice, load_visualizer, takes_model
 from model_understanding.cli.model_input import GENERATING, InputOptions
 from model_understanding.cli.options import QuantityName, takes
-from model_understanding.cli.output import LEDGER_SUFFIXES, check_files, save_ledger, saving
+from model_understanding.cli.output import check_files, saving
 from model_understanding.cli.progress import Steps
 from model_understanding.cli.request import token_or_id
 from model_understanding.cli.texts import read_text
 from model_understanding.errors import InputError
+from model_understanding.results import Ledger
 
 
 @takes_model()
@@ -59,12 +59,19 @@ def ledger(
             show_default="the mask token, else the padding token, else the mean embedding",
         ),
     ] = "default",
-    top: Annotated[int, typer.Option(metavar="K", min=1, help="Number of places to list.")] = 8,
+    top: Annotated[
+        int,
+        typer.Option(
+            metavar="K",
+            min=1,
+            help="Most places in each list; of the hidden states at a token, one is listed.",
+        ),
+    ] = 8,
     *,
     given: InputOptions,
     choice: ModelChoice,
     json_output: options.Json = False,
-    out: Annotated[list[Path] | None, options.out_option(LEDGER_SUFFIXES)] = None,
+    out: Annotated[list[Path] | None, options.out_option(Ledger.SUFFIXES)] = None,
 ) -> None:
     """Show where in the model a difference between two texts arises, and at which token.
 
@@ -73,7 +80,7 @@ def ledger(
     """
     content = read_text(text)
     paths = tuple(out or ())
-    check_files(paths, LEDGER_SUFFIXES)
+    check_files(paths, Ledger.SUFFIXES)
     other = None if reference is None else read_text(reference)
     model_input = given.parsed()
     with reserved_stdout() as data:
@@ -98,7 +105,7 @@ def ledger(
             steps("Computing the ledger")
             texts = [None if each is None else model_input.of(visualizer, each) for each in (content, other)]
             result = visualizer.compute_ledger(*texts, **question)
-        with saving(paths, partial(save_ledger, result)):
+        with saving(paths, result.save):
             if json_output:
                 print_json(result.to_json(), data)
             else:

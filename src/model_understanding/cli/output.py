@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from model_understanding.head_scores.protocol import HeadScoreMethod
-    from model_understanding.results import AttentionMap, Estimate, Failure, Ledger, LogitLens, Report
+    from model_understanding.results import AttentionMap, Estimate, Failure, LogitLens, Report
 
 ATTENTION_SUFFIXES = (".html", *FIGURE_SUFFIXES, ".json", ".csv", ".npz")
 LENS_SUFFIXES = (*FIGURE_SUFFIXES, ".json", ".csv")
-LEDGER_SUFFIXES = (".json", ".csv")
 
 
 @contextmanager
@@ -181,16 +180,6 @@ def print_estimate(estimate: "Estimate", data: TextIO, *, as_json: bool) -> None
     else:
         data.write(f"{estimate}\n")
         data.flush()
-
-
-def save_ledger(ledger: "Ledger", path: Path) -> Path:
-    """Save a ledger as a table or JSON, by the suffix."""
-    from model_understanding.results.files import write_atomically
-
-    is_json = path.suffix.lower() == ".json"
-    content = ledger.to_json(indent=1) + "\n" if is_json else ledger.to_csv()
-    write_atomically(path, content.encode("utf-8", "backslashreplace"))
-    return path
 
 
 def save_lens(lens: "LogitLens", path: Path) -> Path:

@@ -111,6 +111,13 @@ class StoredRowOptions:
             **{name: value for name, value in given.items() if value not in (None, False)},
         )
 
+    def in_words(self) -> str:
+        """Return which row it is, what the model answered, and whether that is right."""
+        from model_understanding.dataset.opening import row_in_words
+
+        assert self.run_folder is not None
+        return row_in_words(self.run_folder, self.row_id, row=self.row)
+
     @property
     def source(self) -> str:
         """The row in words."""

@@ -29,6 +29,7 @@ from model_understanding.tokens import Tokens
 CLOSE = 0.01  # share of the largest score: what another batch or another device changes at most
 _LOSS = "language-model "  # how the description of a loss begins
 _CANDIDATES = 200  # ids that are compared letter by letter
+_LONGEST = 60  # characters of an answer or a label that names a row
 _SHOWN = 5  # rows or ids that an error names
 
 
@@ -92,6 +93,49 @@ def report_of(
         return _stored_report(rows.manifest, stored).with_cautions(reason)
     given = {"evaluate": evaluate, "metrics": metrics, "attention": attention, "scores_only": scores_only}
     return _with_stored_scores(explained_again(explainer, rows.manifest, stored, **given), stored)
+
+
+def row_in_words(folder: str | os.PathLike[str], id: str | None = None, *, row: int | None = None) -> str:
+    """Return which row of a run it is, what the model answered, and whether that is right.
+
+    Args:
+        folder: The folder of the run.
+        id: The row's id.
+        row: The row's place in the input, from 0, in place of an id.
+
+    Raises:
+        InputError: There is no such row, or several have this id.
+
+    >>> import tempfile
+    >>> from model_understanding import explain_dataset
+    >>> folder = tempfile.mkdtemp()
+    >>> data = [{"id": "a", "text": "A fine film.", "label": "negative"}]
+    >>> run = explain_dataset("demo:sentiment", data, folder, form="jsonl", method="saliency")
+    >>> row_in_words(folder, "a").split(" · ")[0], row_in_words(folder, "a")[-25:]
+    ('a', ' labeled negative (wrong)')
+    """
+    rows = StoredRows(folder)
+    stored = rows.values(_row_of(rows, id, row))
+    place, name, answer = stored["row"], str(stored["id"]), stored["prediction"]
+    words = f"row {name}" if name == str(place) else name
+    if answer is None:
+        return words
+    if not rows.gives_classes:
+        return f"{words} · answered {_shortened(answer)!r}"
+    labels, probabilities = [*rows.labels], stored["probabilities"]
+    words += f" · answered {answer}"
+    if probabilities is not None and answer in labels:
+        words += f" {100 * float(probabilities[labels.index(answer)]):.1f} %"
+    if stored["label"] is None:
+        return words
+    label = rows.classes.get(stored["label"])
+    if label is None:
+        return f"{words}, labeled {_shortened(str(stored['label']))} (no class of the model)"
+    return f"{words}, labeled {label} ({'right' if label == answer else 'wrong'})"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _row_of(rows: StoredRows, id: str | None, row: int | None) -> int:

@@ -207,7 +207,7 @@ def _of_assessments(summary: AssessmentSummary) -> Card:
 
 def _of_ledger(ledger: Ledger) -> Card:
     view = ledger_view(ledger)
-    lists = (*view.parts, *((("attention heads", view.heads),) if view.heads else ()))
+    lists = (*view.parts, *((("attention heads (all tokens)", view.heads),) if view.heads else ()))
     tables = tuple(
         Table(
             columns=(name, "contribution", "share"),
@@ -217,8 +217,8 @@ def _of_ledger(ledger: Ledger) -> Card:
         if rows
     )
     return Card(
-        title=view.headline,
-        texts=view.texts,
+        title=" ".join(view.answer),
+        texts=(view.headline, *view.texts),
         facts=" · ".join(view.facts),
         tables=tables,
         cautions=cautions_of(ledger),

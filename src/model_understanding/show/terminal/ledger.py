@@ -12,7 +12,7 @@ from model_understanding.show.views.ledger import LedgerRow, ledger_view
 
 
 def print_ledger(ledger: Ledger, console: Console | None = None, top: int = 8) -> None:
-    """Print the difference and the places that most of it passes.
+    """Print where the difference arises, its size and the places that most of it passes.
 
     Args:
         ledger: The ledger.
@@ -23,14 +23,16 @@ def print_ledger(ledger: Ledger, console: Console | None = None, top: int = 8) -
     view = ledger_view(ledger, top)
     print_cautions(cautions_of(ledger), console)
     console.print()
-    console.print(Text(view.headline, style="bold"))
-    for name, text in zip(("text", "reference"), view.texts, strict=True):
-        console.print(Text(f"{name}: {text}", style="dim"))
-    heads = (("attention heads", view.heads),) if view.heads else ()
+    console.print(Text(" ".join(view.answer), style="bold"))
+    console.print()
+    for line in (view.headline, *view.texts):
+        console.print(Text(line, style="dim"))
+    heads = (("attention heads (all tokens)", view.heads),) if view.heads else ()
     for name, rows in (*view.parts, *heads):
         if rows:
             console.print(Padding(_table(name, rows), (1, 2, 0, 2)))
-    console.print()
+    if view.facts:
+        console.print()
     for fact in view.facts:
         console.print(Text(fact, style="dim italic"))
 

@@ -288,8 +288,9 @@ def _of_heads(heads: HeadScores) -> Iterator[str]:
 
 def _of_ledger(ledger: Ledger) -> Iterator[str]:
     view = ledger_view(ledger, _MOST)
+    yield from view.answer
     yield view.headline
-    yield " / ".join(f"“{text}”" for text in view.texts)
+    yield " · ".join(view.texts)
     for name, rows in view.parts:
         if rows:
             yield f"{name}: " + ", ".join(f"{row.place}: {row.share}" for row in rows)
