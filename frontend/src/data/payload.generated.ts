@@ -583,6 +583,8 @@ export interface DatasetPayload {
   readonly errors: readonly (Named)[];
   /** What could not be computed. */
   readonly notes: readonly (string)[];
+  /** Which words were tested, and how. */
+  readonly howTested: string;
   readonly howToRead: readonly (string)[];
   readonly provenance: readonly (Named)[];
   readonly omitted: readonly (string)[];
@@ -701,8 +703,18 @@ export interface DatasetShortcut {
   readonly confirmed: boolean;
   /** Rows that have the word and another right class, and those of them that the model gives the word's class; null without labels. */
   readonly misled: readonly (number)[] | null;
-  /** Whose answer the word changes. */
-  readonly rows: readonly (number)[];
+  /** Rows whose answer the word changes. */
+  readonly changes: readonly (DatasetChangedRow)[];
+}
+
+/** A row with a word put in, and what the model then answers. */
+export interface DatasetChangedRow {
+  readonly row: number;
+  readonly before: string;
+  readonly word: string;
+  readonly after: string;
+  readonly answer: string;
+  readonly probability: number;
 }
 
 export interface DatasetCausal {

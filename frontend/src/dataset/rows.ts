@@ -15,13 +15,21 @@ import type { PageContext } from "./state";
 
 const LONG = 500; // characters above which a text scrolls
 
-/** `word` is marked in the texts; `command` opens a row. */
+/** `word` is marked in the texts; `command` opens a row; `more` is what else is said of the row at an index. */
 export function rowList(
   context: PageContext,
   rows: readonly DatasetRow[],
-  { word = "", command }: { word?: string; command: DatasetCommand | null },
+  {
+    word = "",
+    command,
+    more = () => null,
+  }: { word?: string; command: DatasetCommand | null; more?: (index: number) => Child },
 ): HTMLElement {
-  return h("ol", { class: "rows" }, ...rows.map((row) => rowItem(context, row, word, command)));
+  return h(
+    "ol",
+    { class: "rows" },
+    ...rows.map((row, index) => rowItem(context, row, word, command, more(index))),
+  );
 }
 
 function rowItem(
@@ -29,6 +37,7 @@ function rowItem(
   row: DatasetRow,
   word: string,
   command: DatasetCommand | null,
+  more: Child,
 ): HTMLElement {
   const { label, prediction, probability, verdict } = row;
   const isWrong = label !== null && prediction !== null && label !== prediction;
@@ -52,6 +61,7 @@ function rowItem(
       verdict !== null && verdictChip(verdict),
     ),
     ...row.texts.map((text) => coloredText(context, text, word)),
+    more,
     opener(context, row, command),
   );
 }

@@ -1,7 +1,12 @@
 /** Words that were tested causally: what inserting them does, beside control words. */
 
 import { points } from "../comparison/state";
-import type { DatasetCausal, DatasetPayload, DatasetShortcut } from "../data/payload.generated";
+import type {
+  DatasetCausal,
+  DatasetChangedRow,
+  DatasetPayload,
+  DatasetShortcut,
+} from "../data/payload.generated";
 import { type Child, h } from "../ui/dom";
 import { counted, formatCount, formatNumber, formatPercent } from "../ui/format";
 import { bdi, button, note } from "../ui/parts";
@@ -31,18 +36,14 @@ export function shortcutsView(context: PageContext, payload: DatasetPayload): HT
     "section",
     { class: "part causal", "data-section": "shortcuts", "aria-label": "Shortcuts" },
     title,
-    shortcuts.length
-      ? note(
-          "A cause, not a correlation: each word was inserted at random places of texts with another answer. Control words of about the same frequency show what any inserted word does.",
-        )
-      : note("No word was a candidate, so none was inserted."),
+    shortcuts.length ? note(payload.howTested) : note("No word was a candidate, so none was inserted."),
     shortcuts.length > 0 && list,
     more && h("p", { class: "more-lines" }, more),
   );
 }
 
 function shortcutItem(context: PageContext, payload: DatasetPayload, shortcut: DatasetShortcut): HTMLElement {
-  const { word, label, inserted, swapped, controls, confirmed, misled, rows } = shortcut;
+  const { word, label, inserted, swapped, controls, confirmed, misled, changes } = shortcut;
   return h(
     "li",
     { class: `test${confirmed ? " confirmed" : ""}` },
@@ -69,14 +70,32 @@ function shortcutItem(context: PageContext, payload: DatasetPayload, shortcut: D
         bdi(label),
         ".",
       ),
-    rows.length > 0 &&
-      unfolding(`${counted(rows.length, "row")} whose answer it changes`, () =>
+    changes.length > 0 &&
+      unfolding(`${counted(changes.length, "row")} whose answer it changes`, () =>
         rowList(
           context,
-          rows.map((index) => payload.rows[index]),
-          { command: payload.command },
+          changes.map((change) => payload.rows[change.row]),
+          { command: payload.command, more: (index) => changedText(changes[index]) },
         ),
       ),
+  );
+}
+
+/** The text with the word where it was put, and the new answer. */
+function changedText({ before, word, after, answer, probability }: DatasetChangedRow): HTMLElement {
+  const text = h("div", { class: "row-text" }, before, h("mark", {}, word), after);
+  text.dir = "auto";
+  return h(
+    "div",
+    { class: "changed-text" },
+    h(
+      "p",
+      { class: "row-head" },
+      h("span", { class: "note" }, "with ", bdi(word)),
+      h("strong", { class: "prediction" }, bdi(answer)),
+      h("span", { class: "note" }, formatPercent(probability)),
+    ),
+    text,
   );
 }
 

@@ -133,3 +133,18 @@ def test_the_first_finding_names_the_strongest_tested_word_of_each_answer():
         "1 more word also turns answers by itself."
     )
     assert finding[1::2] == ("“great”", "positive", "“dull”", "negative")
+
+
+def test_a_tested_word_shows_where_it_was_put_and_the_new_answer():
+    payload = dataset_payload(classified())
+    great, _ = payload["shortcuts"]
+    for change, index in zip(great["changes"], (1, 3, 5), strict=True):
+        row = payload["rows"][change["row"]]
+        old = "".join(row["texts"][0]["parts"])
+        assert (row["row"], change["before"], change["word"], change["after"]) == (
+            index,
+            "",
+            "great",
+            f" {old}",
+        )
+        assert (change["answer"], change["probability"]) == ("positive", pytest.approx(0.8 - 0.05 * index))

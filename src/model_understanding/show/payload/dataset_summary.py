@@ -6,6 +6,7 @@ from typing import Any
 from model_understanding.results.dataset_summary import (
     AnswerSummary,
     CausalEffect,
+    ChangedRow,
     Confusion,
     DatasetComparison,
     DatasetSummary,
@@ -18,8 +19,10 @@ from model_understanding.results.dataset_summary import (
 from model_understanding.results.evaluation import VERDICTS
 from model_understanding.show.payload.dataset_rows import Rows, command_of, in_turn, verdict_name
 from model_understanding.show.payload.parts import SCHEMA, encoded_palette, script_json
+from model_understanding.show.shared.changed_text import changed_pieces
 from model_understanding.show.shared.words import printable
 from model_understanding.show.views.dataset_summary import (
+    HOW_TESTED,
     LEVEL,
     Finding,
     changed_word,
@@ -44,6 +47,7 @@ _MAX_CHANGES = 500
 _MAX_MATRIX = 12  # classes in a matrix; of more, the most frequent mistakes are listed
 _MAX_CELLS = 200
 _SLICE_ROWS = 5
+_AROUND = 300  # characters on each side of an inserted word
 _DIGITS = 4
 
 
@@ -96,6 +100,7 @@ def dataset_payload(summary: DatasetSummary) -> dict[str, Any]:
             for reason, count in summary.errors.items()
         ],
         "notes": [printable(note, 600) for note in notes(summary)],
+        "howTested": HOW_TESTED,
         "howToRead": list(reading_notes(summary)),
         "provenance": _provenance(summary.manifest),
         "omitted": [*omitted, *rows.omissions()],
@@ -222,7 +227,22 @@ def _shortcut(shortcut: Shortcut, rows: Rows) -> dict[str, Any]:
         "controls": [printable(word, _WORD) for word in shortcut.controls],
         "confirmed": shortcut.confirmed,
         "misled": None if shortcut.misled is None else list(shortcut.misled),
-        "rows": rows.indices(shortcut.examples),
+        "changes": [
+            {"row": index, **_change_of_row(change)}
+            for change in shortcut.changes
+            for index in rows.indices([change.row])
+        ],
+    }
+
+
+def _change_of_row(change: ChangedRow) -> dict[str, Any]:
+    before, word, after = changed_pieces(change, _AROUND)
+    return {
+        "before": before,
+        "word": word,
+        "after": after,
+        "answer": printable(change.answer, _LABEL),
+        "probability": _rounded(change.probability),
     }
 
 

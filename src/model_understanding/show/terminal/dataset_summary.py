@@ -16,8 +16,10 @@ from model_understanding.results.dataset_summary import (
     Shortcut,
     WordEffect,
 )
+from model_understanding.show.shared.changed_text import changed_pieces
 from model_understanding.show.shared.words import format_number, format_percent, printable
 from model_understanding.show.views.dataset_summary import (
+    HOW_TESTED,
     changed_word,
     changed_words,
     compared_findings,
@@ -45,7 +47,7 @@ def print_dataset_summary(summary: DatasetSummary, console: Console | None = Non
     _print_top(headline(summary), findings(summary), [origin(summary.manifest)], console)
     _print_words(summary, console)
     if summary.shortcuts is not None:
-        _print_shortcuts(summary.shortcuts, console)
+        _print_shortcuts(summary.shortcuts, summary, console)
     if summary.slices is not None:
         _print_slices(summary.slices, summary, console)
     _print_trust(summary, console)
@@ -160,14 +162,13 @@ def _effect_cells(effect: WordEffect, has_class: bool, has_labels: bool) -> list
     return cells
 
 
-def _print_shortcuts(shortcuts: Sequence[Shortcut], console: Console) -> None:
+def _print_shortcuts(shortcuts: Sequence[Shortcut], summary: DatasetSummary, console: Console) -> None:
     _title("Words tested causally", console)
     if not shortcuts:
         _say("no word goes with one answer often enough to be tested", console)
         return
     _say(
-        "Each word is inserted into texts with another answer. The rates say how many then get its answer, "
-        "beside control words of about the same frequency.",
+        f"{HOW_TESTED} The rates say how many texts then get the word's answer.",
         console,
     )
     header = [
@@ -193,6 +194,27 @@ def _print_shortcuts(shortcuts: Sequence[Shortcut], console: Console) -> None:
     ]
     _print_table(header, rows, console)
     _print_rest(len(shortcuts) - len(rows), console, "words")
+    _print_change(shortcuts[0], summary, console)
+
+
+def _print_change(shortcut: Shortcut, summary: DatasetSummary, console: Console) -> None:
+    """Print the first row whose answer a word changes, with the word where it was put."""
+    if not shortcut.changes:
+        return
+    change = shortcut.changes[0]
+    before, word, after = changed_pieces(change, _TEXT // 2)
+    old = summary.examples.get(change.row)
+    was = "" if old is None else f"{printable(str(old.prediction), 30)}{_share(old.probability)} becomes "
+    name = str(change.row) if old is None else old.id
+    new = f"{was}{printable(change.answer, 30)}{_share(change.probability)}"
+    text = Text.assemble(
+        (f"{printable(name, 40)}: ", "dim"), before, (f"[{word}]", "bold"), after, (f"  ({new})", "dim")
+    )
+    console.print(Padding(text, (0, 2)))
+
+
+def _share(probability: float | None) -> str:
+    return "" if probability is None else f" {format_percent(probability)}"
 
 
 def _print_slices(slices: Sequence[ErrorSlice], summary: DatasetSummary, console: Console) -> None:

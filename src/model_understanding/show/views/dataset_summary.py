@@ -21,6 +21,14 @@ _FIRST_WORDS = 10  # of an answer, of which some are named
 _CLEARLY = 0.4  # of the largest of their effects, which a named word must have
 _LABEL, _WORD = 40, 30  # characters
 
+HOW_TESTED = (
+    "Tested are words whose rows have one answer more often than other rows, and which have high scores for "
+    "it wherever they are. Each is inserted at a random place of texts of this data set that have another "
+    "answer and had no part in choosing the words. Control words take the same places: they are drawn from "
+    "words about as frequent as the word that do not go with its answer, whatever they mean."
+)
+"""Which words are tested causally, in which texts, and beside which control words."""
+
 Finding = tuple[str, ...]
 """A sentence in pieces; every second piece is a word or a label."""
 
@@ -251,9 +259,9 @@ def reading_notes(summary: DatasetSummary) -> tuple[str, ...]:
     ]
     if summary.shortcuts is not None:
         notes.append(
-            "Shortcuts are tested causally: the word is inserted at random places of texts with another "
-            "answer, beside control words of about the same frequency. p-values are adjusted for the number "
-            "of words tested (Benjamini-Hochberg)."
+            f"{HOW_TESTED} p-values are adjusted for the number of words tested (Benjamini-Hochberg). A word "
+            "is confirmed if the adjusted p is at most 0.05, the 95 % interval of the difference is above 0, "
+            "and the difference is 10 points or more."
         )
     return tuple(notes)
 
