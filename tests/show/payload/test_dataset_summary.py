@@ -7,7 +7,7 @@ import pytest
 from payload_schema import SCHEMA, faults
 from sample_summaries import HOSTILE, SUMMARIES, classified, compared_runs, effect, example
 
-from model_understanding.results.dataset_summary import AnswerSummary, DatasetSummary
+from model_understanding.results.dataset_summary import AnswerSummary, ChangedRow, DatasetSummary
 from model_understanding.show.payload.dataset_rows import CUT
 from model_understanding.show.payload.dataset_summary import (
     compared_datasets_json,
@@ -15,6 +15,7 @@ from model_understanding.show.payload.dataset_summary import (
     dataset_json,
     dataset_payload,
 )
+from model_understanding.show.shared.changed_text import changed_pieces
 from model_understanding.show.views.dataset_summary import findings
 
 ROOT = SCHEMA["$defs"]["DatasetPayload"]
@@ -148,3 +149,19 @@ def test_a_tested_word_shows_where_it_was_put_and_the_new_answer():
             f" {old}",
         )
         assert (change["answer"], change["probability"]) == ("positive", pytest.approx(0.8 - 0.05 * index))
+
+
+@pytest.mark.parametrize("segment", [0, 1])
+def test_an_inserted_word_is_shown_in_its_text_of_a_pair_and_long_texts_are_cut(segment):
+    texts = ["a " * 300 + "great" + "\n" + "b " * 300, "other"]
+    change = ChangedRow(
+        row=0,
+        text=texts[segment],
+        pair=texts[1 - segment],
+        segment=segment,
+        start=600,
+        end=605,
+        answer="positive",
+        probability=0.8,
+    )
+    assert changed_pieces(change, 4) == ("…a a ", "great", " b b…")
