@@ -97,7 +97,7 @@ def test_random_errors_have_no_slices(seed, rate):
     slices, (note,) = find_slices(noisy, LABELS)
     assert slices == ()
     errors = sum(each.label != each.prediction for each in noisy)
-    assert note.startswith(f"The {errors} wrong answers with a probability of 66.7 % or more form no groups")
+    assert note.startswith(f"No common reason was found for the {errors} confident errors (66.7 % or more)")
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -213,3 +213,15 @@ def test_control_words_of_one_frequency_are_not_in_the_order_of_their_letters():
 def test_rows_without_a_word_in_two_of_them_are_summarized(tmp_path):
     run = explain_dataset(undecided(), ["good film", "a long story"], tmp_path, form="jsonl")
     assert all(answer.words == () for answer in run.summary(causal=False, sample=0).answers)
+
+
+def test_wrong_answers_are_the_most_confident_first(run, summary):
+    table = run.to_pandas()
+    table = table[table.error.isna() & table.label.notna()]
+    names = summary.manifest["labels"]
+    wrong = table[
+        [names[int(label)] != answer for label, answer in zip(table.label, table.prediction, strict=True)]
+    ]
+    sizes = {row: max(values) for row, values in zip(wrong.row, wrong.probabilities, strict=True)}
+    assert list(summary.wrong) == sorted(sizes, key=lambda row: (-sizes[row], row))[:20]
+    assert set(summary.wrong) <= set(summary.examples)

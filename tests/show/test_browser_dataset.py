@@ -120,14 +120,15 @@ def test_causal_findings_stand_apart_from_words(visit):
     assert causal.locator("table.words").count() == 0
     first = causal.locator(".test").first
     text = first.inner_text()
-    assert all(
-        part in text for part in ("great", "62.0 %", "4.0 %", "124 of 200", "+58.0 points", "confirmed")
-    )
+    assert all(part in text for part in ("great", "62.0 %", "4.0 %", "124 of 200", "+58.0 points", "decides"))
     first.locator("summary").click()
     eventually(first.locator(".data-row").count, 3)
-    assert causal.locator(".test").nth(1).locator(".status").inner_text().endswith("not confirmed")
+    assert causal.locator(".test").nth(1).locator(".status").inner_text().endswith("does not decide")
     page.locator(WORDS, has_text="great").click()
-    eventually(page.locator("[data-section=words] .detail").inner_text, containing("confirmed as a shortcut"))
+    eventually(
+        page.locator("[data-section=words] .detail").inner_text,
+        containing("it decides their answer by itself"),
+    )
 
 
 def test_a_cell_of_the_confusion_shows_its_rows(visit):
@@ -135,7 +136,7 @@ def test_a_cell_of_the_confusion_shows_its_rows(visit):
     page.get_by_role("button", name="negative answered positive: 47 rows").click()
     rows = page.locator("[data-section=confusion] .data-row")
     eventually(rows.count, 4)  # rows 7, 21, 35 and 49 are wrong
-    assert all("right: negative" in text for text in rows.all_inner_texts())
+    assert all("wrong, label: negative" in text for text in rows.all_inner_texts())
     eventually(lambda: page.evaluate("location.hash"), "#cell=0-1")
 
 

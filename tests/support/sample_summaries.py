@@ -221,6 +221,7 @@ def classified(**fields: Any) -> DatasetSummary:
             counts=((263, 47), (12, 278)),
             confidence=((0.93, 0.81), (0.71, 0.95)),
         ),
+        "wrong": (21, 7, 49, 35),
         "trust": TrustSample(
             rows=120,
             verdicts={"supported": 97, "weak": 14, "not supported": 9},

@@ -574,6 +574,8 @@ export interface DatasetPayload {
   /** Null without labels. */
   readonly confusion: DatasetConfusion | null;
   readonly distributions: readonly (DatasetHistogram)[];
+  /** Rows whose answer is wrong, the most confident first. */
+  readonly wrong: readonly (number)[];
   /** Null if it was not measured. */
   readonly trust: DatasetTrust | null;
   readonly rows: readonly (DatasetRow)[];
@@ -767,6 +769,7 @@ export interface DatasetHistogram {
 
 export interface DatasetTrust {
   readonly rows: number;
+  readonly sentence: string;
   readonly verdicts: readonly (DatasetVerdict)[];
   readonly supported: number;
   readonly low: number;

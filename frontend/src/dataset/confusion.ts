@@ -52,7 +52,10 @@ export function confusionView(context: PageContext, payload: DatasetPayload): HT
           chosen.label !== chosen.prediction && " answered ",
           chosen.label !== chosen.prediction && bdi(answer),
         ),
-      chosen && note(`${Math.min(rows.length, MOST_ROWS)} of ${counted(chosen.count, "row")}`),
+      chosen &&
+        note(
+          `${Math.min(rows.length, MOST_ROWS)} of ${counted(chosen.count, "row")}, the most confident of those on this page`,
+        ),
       rows.length > 0 && rowList(context, rows.slice(0, MOST_ROWS), { command: payload.command }),
       rows.length > 0 && rowLegend(context),
     );
@@ -65,7 +68,7 @@ export function confusionView(context: PageContext, payload: DatasetPayload): HT
     h("h2", { tabindex: -1 }, confusion.isMatrix ? "Right classes and answers" : "Most frequent mistakes"),
     note(
       total
-        ? `${counted(total, "labeled row")}. In each cell: rows, and the mean probability of the answer.`
+        ? `${counted(total, "labeled row")}. In each cell: rows, and the mean probability of the answer. Click a cell to see its rows.`
         : "No row has a label.",
     ),
     total > 0 &&
@@ -85,7 +88,9 @@ function nameOf({ label, prediction }: DatasetCell): string {
 /** The rows of the page that belong in a cell. */
 function rowsOf({ rows, confusion }: DatasetPayload, { label, prediction }: DatasetCell) {
   const { labels } = confusion!;
-  return rows.filter((row) => row.label === labels[label] && row.prediction === labels[prediction]);
+  return rows
+    .filter((row) => row.label === labels[label] && row.prediction === labels[prediction])
+    .sort((one, other) => (other.probability ?? 0) - (one.probability ?? 0));
 }
 
 function face(context: PageContext, payload: DatasetPayload, cell: DatasetCell): HTMLElement {

@@ -23,6 +23,7 @@ import { slicesView } from "./slices";
 import type { PageContext } from "./state";
 import { trustView } from "./trust";
 import { wordsView } from "./words";
+import { wrongView } from "./wrong";
 
 export function mountDataset(
   element: HTMLElement,
@@ -73,6 +74,7 @@ function summaryParts(context: PageContext, payload: DatasetPayload, signal: Abo
     notesView(payload.notes),
     payload.answers.length > 0 && wordsView(context, payload, signal),
     shortcutsView(context, payload),
+    wrongView(context, payload),
     slicesView(context, payload),
     confusionView(context, payload),
     distributionsView(context, payload),

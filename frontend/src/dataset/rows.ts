@@ -55,7 +55,7 @@ function rowItem(
           "span",
           { class: isWrong ? "mistake" : "note" },
           h("span", { "aria-hidden": "true" }, isWrong ? "✗ " : "✓ "),
-          isWrong ? "right: " : "right",
+          isWrong ? "wrong, label: " : "right",
           isWrong && bdi(label),
         ),
       verdict !== null && verdictChip(verdict),

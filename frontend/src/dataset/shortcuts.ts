@@ -19,7 +19,7 @@ const FEW = 6; // candidates shown at first
 export function shortcutsView(context: PageContext, payload: DatasetPayload): HTMLElement | null {
   const { shortcuts } = payload;
   if (!shortcuts) return null;
-  const title = h("h2", { tabindex: -1 }, "Shortcuts: tested by inserting the word");
+  const title = h("h2", { tabindex: -1 }, "Words that decide an answer by themselves");
   const list = h(
     "ol",
     { class: "tests" },
@@ -34,7 +34,11 @@ export function shortcutsView(context: PageContext, payload: DatasetPayload): HT
     : null;
   return h(
     "section",
-    { class: "part causal", "data-section": "shortcuts", "aria-label": "Shortcuts" },
+    {
+      class: "part causal",
+      "data-section": "shortcuts",
+      "aria-label": "Words that decide an answer by themselves",
+    },
     title,
     shortcuts.length ? note(payload.howTested) : note("No word was a candidate, so none was inserted."),
     shortcuts.length > 0 && list,
@@ -55,7 +59,7 @@ function shortcutItem(context: PageContext, payload: DatasetPayload, shortcut: D
         "span",
         { class: `status${confirmed ? " confirmed" : ""}` },
         h("span", { "aria-hidden": "true" }, confirmed ? "✓ " : "– "),
-        confirmed ? "confirmed" : "not confirmed",
+        confirmed ? "decides" : "does not decide",
       ),
     ),
     causalTest("inserted", inserted),
@@ -115,7 +119,7 @@ function causalTest(how: string, causal: DatasetCausal): HTMLElement {
       { class: "difference" },
       h("strong", {}, `${points(difference)} points`),
       h("span", { class: "note" }, ` 95 % interval ${points(low)} to ${points(high)}`),
-      h("span", { class: "note" }, ` · ${pWords(adjusted)}`),
+      h("span", { class: "note" }, ` · one-sided ${pWords(adjusted)}`),
     ),
   );
 }

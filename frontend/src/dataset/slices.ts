@@ -10,18 +10,15 @@ import type { PageContext } from "./state";
 
 export function slicesView(context: PageContext, payload: DatasetPayload): HTMLElement | null {
   const { slices } = payload;
-  if (!slices) return null;
+  if (!slices?.length) return null;
   return h(
     "section",
     { class: "part", "data-section": "slices", "aria-label": "Groups of errors" },
     h("h2", { tabindex: -1 }, "Groups of errors"),
     note(
-      slices.length
-        ? "Rows that are wrong and confident for what looks like one reason, named by the words that matter more in them than in rows that are right."
-        : "No group of confident errors with words in common.",
+      "Rows that are wrong and confident for what looks like one reason, named by the words that matter more in them than in rows that are right.",
     ),
-    slices.length > 0 &&
-      h("ol", { class: "tests" }, ...slices.map((slice) => sliceItem(context, payload, slice))),
+    h("ol", { class: "tests" }, ...slices.map((slice) => sliceItem(context, payload, slice))),
   );
 }
 

@@ -11,18 +11,17 @@ import type { PageContext } from "./state";
 export function trustView(context: PageContext, payload: DatasetPayload): HTMLElement | null {
   const { trust } = payload;
   if (!trust?.rows) return null;
-  const { rows, verdicts, supported, low, high, least } = trust;
+  const { rows, sentence, verdicts, least } = trust;
+  const tested = verdicts.filter(({ name }) => name !== "not measured");
   return h(
     "section",
     { class: "part", "data-section": "trust", "aria-label": "Faithfulness of the scores" },
     h("h2", { tabindex: -1 }, "Faithfulness of the scores"),
-    note(
-      `Of a random sample of ${counted(rows, "row")}, the scores of ${formatPercent(supported)} are supported by removing words (95 % interval ${formatPercent(low)} to ${formatPercent(high)}).`,
-    ),
+    note(sentence),
     h(
       "ul",
       { class: "verdicts" },
-      ...verdicts.map(({ name, count }) => {
+      ...tested.map(({ name, count }) => {
         const bar = h("span", { class: "bar" });
         bar.style.width = `${(100 * count) / rows}%`;
         return h(

@@ -26,7 +26,7 @@ export function wordsView(context: PageContext, payload: DatasetPayload, signal:
       return {
         words: shown.words,
         nameOf: (line) => shown.words[line],
-        columns: columnsOf(context, shown, kind),
+        columns: columnsOf(context, shown, kind, answer?.label ?? null),
         detail: (line) => detailOf(context, payload, answer, shown, line),
         nothing: `No ${kind}.`,
         csv: () => wordsCsv(answer, shown),
@@ -129,8 +129,10 @@ function columnsOf(
   { theme, signed, measure }: PageContext,
   shown: DatasetWords,
   kind: PageState["kind"],
+  label: string | null,
 ): Column[] {
   const { colors } = theme;
+  const named = label !== null && label.length <= 12 ? label : "so";
   const domain = domainOf(shown.lows, shown.highs);
   const written = aligned([...shown.effects, ...shown.spreads]);
   const number = (value: number) => (signed ? withSign(written(value), value) : written(value));
@@ -189,7 +191,7 @@ function columnsOf(
     },
     hasAnswerShare && {
       key: "answer",
-      name: "answer",
+      name: `answered ${named}`,
       tip: "Of all rows with it, the share that has this answer",
       style: "number second",
       value: (line) => shown.answerShares[line],
@@ -197,7 +199,7 @@ function columnsOf(
     },
     hasPrecision && {
       key: "precision",
-      name: "label",
+      name: `labeled ${named}`,
       tip: "Label precision: of all labeled rows with it, the share whose right class is this answer",
       style: "number",
       value: (line) => shown.precisions[line],
@@ -251,8 +253,8 @@ function detailOf(
 /** That a word was also tested causally, and where; the two findings are never mixed. */
 function testedToo({ confirmed }: DatasetShortcut): HTMLElement {
   const link = button("Show the test", () => goTo(link, "shortcuts"));
-  const outcome = confirmed ? "confirmed" : "not confirmed";
-  return note(`This word was also inserted into other texts: ${outcome} as a shortcut. `, link);
+  const outcome = confirmed ? "it decides" : "it does not decide";
+  return note(`This word was also inserted into other texts: ${outcome} their answer by itself. `, link);
 }
 
 function wordsCsv(answer: DatasetAnswer, shown: DatasetWords): string {

@@ -295,6 +295,7 @@ class DatasetSummary(Rendered):
         answers: Words and phrases, for each answer.
         distributions: Histograms of lengths, scores and confidence.
         confusion: Right classes against answers; ``None`` without labels.
+        wrong: Rows whose answer is wrong, those with the highest probability of the answer first; at most 20.
         trust: Faithfulness of a random sample; ``None`` if it was not measured.
         shortcuts: Candidates that were tested causally, the confirmed ones first; ``None`` if not tested.
         slices: Groups of errors, the largest first; ``None`` if they were not looked for.
@@ -314,6 +315,7 @@ class DatasetSummary(Rendered):
     answers: tuple[AnswerSummary, ...] = ()
     distributions: tuple[Distribution, ...] = ()
     confusion: Confusion | None = None
+    wrong: tuple[int, ...] = ()
     trust: TrustSample | None = None
     shortcuts: tuple[Shortcut, ...] | None = None
     slices: tuple[ErrorSlice, ...] | None = None

@@ -164,9 +164,8 @@ class _Sample:
             )
         elif self._errors.seen >= _LEAST and not has_slices:
             yield (
-                f"The {self._errors.seen:,} wrong answers with a probability of "
-                f"{100 * self._confidence:.3g} % or more form no groups: no word matters in more of them "
-                "than in right answers, beyond chance."
+                f"No common reason was found for the {self._errors.seen:,} confident errors "
+                f"({100 * self._confidence:.3g} % or more): no word is typical of them."
             )
         if self._errors.seen > len(self._errors):
             yield (

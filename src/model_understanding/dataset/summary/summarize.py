@@ -13,7 +13,13 @@ from model_understanding.dataset.summary.effects import FirstLook, SecondLook
 from model_understanding.dataset.summary.reading import StoredRow, StoredRows
 from model_understanding.dataset.summary.shortcuts import find_shortcuts
 from model_understanding.dataset.summary.slices import find_slices
-from model_understanding.dataset.summary.totals import MOST_CLASSES, Distributions, Errors, RightAndWrong
+from model_understanding.dataset.summary.totals import (
+    MOST_CLASSES,
+    Distributions,
+    Errors,
+    MostConfident,
+    RightAndWrong,
+)
 from model_understanding.dataset.summary.trust import SAMPLE as TRUST_SAMPLE
 from model_understanding.dataset.summary.trust import measure_trust
 from model_understanding.errors import InputError
@@ -117,6 +123,7 @@ def _named_rows(summary: DatasetSummary) -> Iterator[int]:
         yield from (*shortcut.examples, *shortcut.word.examples)
     for slice_ in summary.slices or ():
         yield from slice_.rows
+    yield from summary.wrong
     if summary.trust is not None:
         yield from summary.trust.least
 
@@ -132,6 +139,7 @@ class FirstTotals:
         self.rows = rows
         self.words, self.distributions, self.errors = FirstLook(rows.signed), Distributions(), Errors()
         self.right_and_wrong = RightAndWrong(rows.labels)
+        self.wrong = MostConfident()
         self.methods: set[str] = set()
 
     @classmethod
@@ -160,6 +168,7 @@ class FirstTotals:
         self.words.add(row)
         self.distributions.look(row, confidence)
         self.right_and_wrong.add(row, confidence)
+        self.wrong.add(row, confidence)
         self.methods.add(row.method or "")
 
 
@@ -198,6 +207,7 @@ def summary_of(first: FirstTotals, second: SecondLook) -> DatasetSummary:
         errors=first.errors.most_frequent(),
         answers=answers,
         distributions=first.distributions.all(),
+        wrong=first.wrong.rows() if rows.manifest["problem"] == "single_label" else (),
         confusion=first.right_and_wrong.confusion() if rows.manifest["problem"] == "single_label" else None,
         notes=tuple(_notes(first)),
     )

@@ -18,6 +18,7 @@ from model_understanding.show.page.blocks import Bar, bar
 from model_understanding.show.shared.words import format_number, format_percent, printable
 from model_understanding.show.views.dataset_summary import (
     LEVEL,
+    adjusted_text,
     changed_word,
     compared_findings,
     compared_headline,
@@ -32,6 +33,7 @@ from model_understanding.show.views.dataset_summary import (
     points_text,
     provenance_rows,
     reading_notes,
+    trust_sentence,
 )
 
 _WORDS, _PHRASES, _ANSWERS, _CELLS, _CHANGES = 30, 10, 20, 30, 100
@@ -63,7 +65,7 @@ def dataset_content(summary: DatasetSummary) -> dict[str, Any]:
         "shortcuts": [test for shortcut in summary.shortcuts or () for test in _shortcut(shortcut)],
         "slices": [_slice(slice_) for slice_ in summary.slices or ()],
         "cells": [] if summary.confusion is None else _cells(summary.confusion),
-        "trust": _trust(summary),
+        "trust": trust_sentence(summary.trust) if summary.trust is not None and summary.trust.rows else "",
         "errors": [(printable(reason, 300), f"{count:,}") for reason, count in summary.errors.items()],
         "reading": reading_notes(summary),
         "provenance": provenance_rows(summary.manifest),
@@ -136,7 +138,7 @@ def _shortcut(shortcut: Shortcut) -> list[Cells]:
     tests = [("inserted", shortcut.inserted)]
     if shortcut.swapped is not None:
         tests.append(("swapped", shortcut.swapped))
-    outcome = "✓ confirmed" if shortcut.confirmed else "not confirmed"
+    outcome = "✓ decides" if shortcut.confirmed else "does not decide"
     word, label = printable(shortcut.word.word, _WORD), printable(str(shortcut.word.label), _LABEL)
     return [(word, label, how, *_causal(causal), outcome) for how, causal in tests]
 
@@ -147,7 +149,7 @@ def _causal(causal: CausalEffect) -> Cells:
         f"{format_percent(causal.flip_rate)} ({causal.flips:,} of {causal.trials:,})",
         f"{format_percent(causal.control_flip_rate)} ({causal.control_flips:,} of {causal.control_trials:,})",
         f"{points_text(causal.difference)} ({points_text(low)} to {points_text(high)})",
-        "< 0.0001" if causal.adjusted < 1e-4 else format_number(causal.adjusted),
+        adjusted_text(causal.adjusted),
     )
 
 
@@ -179,17 +181,6 @@ def _cells(confusion: Confusion) -> list[Cells]:
 
 def _share(value: float | None) -> str:
     return "–" if value is None else format_percent(value)
-
-
-def _trust(summary: DatasetSummary) -> str:
-    trust = summary.trust
-    if trust is None or not trust.rows:
-        return ""
-    low, high = trust.interval
-    return (
-        f"Of a random sample of {trust.rows:,} rows, the scores of {format_percent(trust.supported)} are "
-        f"supported by removing words (95 % interval {format_percent(low)} to {format_percent(high)})."
-    )
 
 
 def _change(change: WordChange) -> Cells:

@@ -22,6 +22,7 @@ from model_understanding.show.payload.parts import SCHEMA, encoded_palette, scri
 from model_understanding.show.shared.changed_text import changed_pieces
 from model_understanding.show.shared.words import printable
 from model_understanding.show.views.dataset_summary import (
+    DECIDING,
     HOW_TESTED,
     LEVEL,
     Finding,
@@ -38,6 +39,7 @@ from model_understanding.show.views.dataset_summary import (
     origin,
     provenance_rows,
     reading_notes,
+    trust_sentence,
 )
 
 _LABEL, _WORD = 120, 200  # characters
@@ -92,6 +94,7 @@ def dataset_payload(summary: DatasetSummary) -> dict[str, Any]:
             }
             for one in summary.distributions
         ],
+        "wrong": rows.indices(summary.wrong),
         "trust": None if summary.trust is None else _trust(summary.trust, rows),
         "rows": rows.encoded,
         "command": command_of(summary),
@@ -100,7 +103,7 @@ def dataset_payload(summary: DatasetSummary) -> dict[str, Any]:
             for reason, count in summary.errors.items()
         ],
         "notes": [printable(note, 600) for note in notes(summary)],
-        "howTested": HOW_TESTED,
+        "howTested": f"{HOW_TESTED} {DECIDING}",
         "howToRead": list(reading_notes(summary)),
         "provenance": _provenance(summary.manifest),
         "omitted": [*omitted, *rows.omissions()],
@@ -179,6 +182,7 @@ def _findings(found: Iterable[Finding]) -> list[list[str]]:
 
 def _cited(summary: DatasetSummary) -> Iterator[int]:
     """Yield the rows that the page refers to, the most important first; of words, one row each in turn."""
+    yield from summary.wrong
     for shortcut in summary.shortcuts or ():
         yield from shortcut.examples
     for slice_ in summary.slices or ():
@@ -252,9 +256,9 @@ def _causal(causal: CausalEffect) -> dict[str, Any]:
         "flips": causal.flips,
         "controlTrials": causal.control_trials,
         "controlFlips": causal.control_flips,
-        "difference": _rounded(causal.difference),
-        "low": _rounded(causal.interval[0]),
-        "high": _rounded(causal.interval[1]),
+        "difference": _finely(causal.difference),
+        "low": _finely(causal.interval[0]),
+        "high": _finely(causal.interval[1]),
         "shift": _rounded(causal.shift),
         "adjusted": _rounded(causal.adjusted),
     }
@@ -304,6 +308,7 @@ def _trust(trust: TrustSample, rows: Rows) -> dict[str, Any]:
     verdicts = sorted(trust.verdicts.items(), key=lambda item: order.get(item[0], len(order)))
     return {
         "rows": trust.rows,
+        "sentence": trust_sentence(trust),
         "verdicts": [{"name": verdict_name(name), "count": count} for name, count in verdicts],
         "supported": _rounded(trust.supported),
         "low": _rounded(trust.interval[0]),
@@ -354,6 +359,11 @@ def _provenance_pairs(comparison: DatasetComparison) -> list[dict[str, str]]:
 
 def _rounded(value: float) -> float:
     return float(f"{value:.{_DIGITS}g}")
+
+
+def _finely(value: float) -> float:
+    """Round so that a number shown with one decimal in points is that of the terminal."""
+    return float(f"{value:.9g}")
 
 
 def _rounded_or_none(value: float | None) -> float | None:

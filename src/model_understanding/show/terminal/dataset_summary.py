@@ -19,7 +19,10 @@ from model_understanding.results.dataset_summary import (
 from model_understanding.show.shared.changed_text import changed_pieces
 from model_understanding.show.shared.words import format_number, format_percent, printable
 from model_understanding.show.views.dataset_summary import (
+    DECIDING,
     HOW_TESTED,
+    SIGN_HINT,
+    adjusted_text,
     changed_word,
     changed_words,
     compared_findings,
@@ -31,9 +34,11 @@ from model_understanding.show.views.dataset_summary import (
     measure,
     origin,
     points_text,
+    share_columns,
+    trust_sentence,
 )
 
-_WORDS, _PHRASES, _ANSWERS, _ROWS, _TEXT = 8, 4, 8, 10, 100
+_WORDS, _PHRASES, _ANSWERS, _ROWS, _WRONG, _TEXT = 8, 4, 8, 10, 5, 100
 
 
 def print_dataset_summary(summary: DatasetSummary, console: Console | None = None) -> None:
@@ -50,6 +55,7 @@ def print_dataset_summary(summary: DatasetSummary, console: Console | None = Non
         _print_shortcuts(summary.shortcuts, summary, console)
     if summary.slices is not None:
         _print_slices(summary.slices, summary, console)
+    _print_wrong(summary, console)
     _print_trust(summary, console)
     if summary.errors:
         _title("Rows that failed", console)
@@ -78,7 +84,7 @@ def print_dataset_comparison(comparison: DatasetComparison, console: Console | N
             "" if change.after is None else format_number(change.after.effect),
             format_number(change.difference),
             interval_text(change.interval),
-            format_number(change.adjusted),
+            adjusted_text(change.adjusted),
         ]
         for change in changed_words(comparison)[: 2 * _ROWS]
     ]
@@ -112,13 +118,15 @@ def _print_top(
 
 def _print_words(summary: DatasetSummary, console: Console) -> None:
     name = measure(summary)
-    _title(f"Words by {name} (correlation)", console)
+    _title(f"Words by {name}", console)
     meaning = (
         "Above 0 a word supports the answer, below 0 it opposes it."
         if summary.signed
         else "1 is an average word of the same row. An important word may support the answer or oppose it."
     )
-    _say(f"Mean score of a word in rows with this answer. {meaning}", console)
+    _say(f"Mean score of a word in rows with this answer: a correlation, no cause. {meaning}", console)
+    if not summary.signed:
+        _say(SIGN_HINT, console)
     answers = sorted((answer for answer in summary.answers if answer.rows), key=lambda each: -each.rows)
     total = sum(answer.rows for answer in answers)
     for answer in answers[:_ANSWERS]:
@@ -139,8 +147,9 @@ def _print_effects(answer: AnswerSummary, summary: DatasetSummary, console: Cons
         return
     has_labels = any(effect.label_precision is not None for effect in effects)
     header = ["word", measure(summary), "95 % interval", "rows"]
-    header += [] if answer.label is None else ["answered so"]
-    header += ["labeled so"] if has_labels else []
+    answered, labeled = share_columns(answer.label)
+    header += [] if answer.label is None else [answered]
+    header += [labeled] if has_labels else []
     _print_table(
         header, [_effect_cells(effect, answer.label is not None, has_labels) for effect in effects], console
     )
@@ -163,23 +172,12 @@ def _effect_cells(effect: WordEffect, has_class: bool, has_labels: bool) -> list
 
 
 def _print_shortcuts(shortcuts: Sequence[Shortcut], summary: DatasetSummary, console: Console) -> None:
-    _title("Words tested causally", console)
+    _title("Words that decide an answer by themselves", console)
     if not shortcuts:
         _say("no word goes with one answer often enough to be tested", console)
         return
-    _say(
-        f"{HOW_TESTED} The rates say how many texts then get the word's answer.",
-        console,
-    )
-    header = [
-        "word",
-        "answer",
-        "with it",
-        "with controls",
-        "difference (points)",
-        "adjusted p",
-        "decides alone",
-    ]
+    _say(f"{HOW_TESTED} The rates say how many texts then get the word's answer. {DECIDING}", console)
+    header = ["word", "answer", "with it", "controls", "points", "adjusted p", "decides"]
     rows = [
         [
             printable(shortcut.word.word, 40),
@@ -187,7 +185,7 @@ def _print_shortcuts(shortcuts: Sequence[Shortcut], summary: DatasetSummary, con
             format_percent(shortcut.inserted.flip_rate),
             format_percent(shortcut.inserted.control_flip_rate),
             points_text(shortcut.inserted.difference),
-            format_number(shortcut.inserted.adjusted),
+            adjusted_text(shortcut.inserted.adjusted),
             "yes" if shortcut.confirmed else "no",
         ]
         for shortcut in shortcuts[:_ROWS]
@@ -218,10 +216,9 @@ def _share(probability: float | None) -> str:
 
 
 def _print_slices(slices: Sequence[ErrorSlice], summary: DatasetSummary, console: Console) -> None:
-    _title("Groups of errors", console)
     if not slices:
-        _say("no group of confident errors with words of its own", console)
         return
+    _title("Groups of errors", console)
     for slice_ in slices[: _ROWS // 2]:
         words = ", ".join(f"“{printable(word, 30)}”" for word in slice_.words)
         sentence = (
@@ -233,29 +230,32 @@ def _print_slices(slices: Sequence[ErrorSlice], summary: DatasetSummary, console
     _print_rest(len(slices) - _ROWS // 2, console, "groups")
 
 
+def _print_wrong(summary: DatasetSummary, console: Console) -> None:
+    rows = [summary.examples[row] for row in summary.wrong[:_WRONG] if row in summary.examples]
+    if rows:
+        _title("Wrong answers, most confident first", console)
+        _print_rows(rows, console, labeled=True)
+
+
 def _print_trust(summary: DatasetSummary, console: Console) -> None:
     trust = summary.trust
     if trust is None or not trust.rows:
         return
     _title("Faithfulness of the scores", console)
-    low, high = map(format_percent, trust.interval)
-    verdicts = ", ".join(f"{count:,} {verdict}" for verdict, count in trust.verdicts.items() if count)
-    console.print(
-        Text(
-            f"{format_percent(trust.supported)} supported (95 % interval {low} to {high}), in a sample of "
-            f"{trust.rows:,} rows: {verdicts}."
-        )
-    )
+    console.print(Text(trust_sentence(trust)))
     for caution in trust.cautions:
         console.print(Text(f"warning: {printable(caution, 400)}", style="dim"))
 
 
-def _print_rows(rows: Sequence[RowExample], console: Console, answer: str = "") -> None:
+def _print_rows(
+    rows: Sequence[RowExample], console: Console, answer: str = "", labeled: bool = False
+) -> None:
     for row in rows:
         probability = "" if row.probability is None else f" {format_percent(row.probability)}"
         said = f"{answer} answer: " if answer else ""
         pair = "" if row.pair is None else f" | {printable(row.pair, _TEXT // 2)}"
-        end = f"  ({said}{printable(str(row.prediction), 30)}{probability})"
+        right = f"; labeled {printable(str(row.label), 30)}" if labeled else ""
+        end = f"  ({said}{printable(str(row.prediction), 30)}{probability}{right})"
         console.print(
             Padding(
                 Text.assemble((f"{row.id}: ", "dim"), printable(row.text, _TEXT), pair, (end, "dim")), (0, 2)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import erfc, sqrt
 from typing import Any
 
 from model_understanding.results.dataset_summary import (
@@ -9,9 +10,11 @@ from model_understanding.results.dataset_summary import (
     DatasetSummary,
     ErrorSlice,
     Shortcut,
+    TrustSample,
     WordChange,
     WordEffect,
 )
+from model_understanding.results.evaluation import NOT_EVALUATED
 from model_understanding.results.provenance import Provenance
 from model_understanding.show.shared.words import format_number, format_percent, printable
 
@@ -19,7 +22,12 @@ LEVEL = 0.05  # of an adjusted p-value
 _NAMED_WORDS, _NAMED_ANSWERS = 3, 3
 _FIRST_WORDS = 10  # of an answer, of which some are named
 _CLEARLY = 0.4  # of the largest of their effects, which a named word must have
-_LABEL, _WORD = 40, 30  # characters
+_LABEL, _WORD, _SHORT_LABEL = 40, 30, 12  # characters
+_NOISE = ("is_local", "schema", "form")  # of a manifest, for programs only
+SIGN_HINT = (
+    "These scores cannot say whether a word is for or against an answer. For signed effects, which take "
+    "longer: model-understanding dataset … --method integrated_gradients --out …"
+)
 
 HOW_TESTED = (
     "Tested are words whose rows have one answer more often than other rows, and which have high scores for "
@@ -94,9 +102,45 @@ def notes(summary: DatasetSummary) -> tuple[str, ...]:
 
 
 def findings(summary: DatasetSummary) -> tuple[Finding, ...]:
-    """Return what else a reader must know first: a shortcut, the strongest words, what errors share."""
-    found = [_shortcut_finding(summary.shortcuts), _word_finding(summary), _slice_finding(summary.slices)]
+    """Return what else a reader must know first: what misleads, what decides, and what errors share."""
+    found = [
+        _overused_finding(summary),
+        _shortcut_finding(summary.shortcuts),
+        _word_finding(summary),
+        _slice_finding(summary.slices),
+    ]
     return tuple(finding for finding in found if finding)
+
+
+def _overused_finding(summary: DatasetSummary) -> Finding:
+    """Return the word with which one answer is given more often than it is right, if that is no chance.
+
+    The test is that of two independent shares; answers and right classes of the same rows go together, so it
+    finds too little rather than too much. It is corrected for all words listed (Bonferroni).
+    """
+    confusion = summary.confusion
+    if confusion is None or confusion.labeled != summary.rows - summary.failed:
+        return ()
+    words = [word for answer in summary.answers for word in answer.words]
+    best, least = (), LEVEL / max(len(words), 1)
+    for word in words:
+        answered, labeled = word.answer_share, word.label_precision
+        if answered is None or labeled is None or answered <= labeled:
+            continue
+        count = word.rows / answered
+        mean = (answered + labeled) / 2
+        p_value = erfc((answered - labeled) / sqrt(4 * mean * (1 - mean) / count))  # two-sided
+        if p_value < least:
+            least = p_value
+            best = (
+                "With ",
+                _word(word.word),
+                " in a text, the model answers ",
+                _label(word.label),
+                f" more often than is right: in {format_percent(answered)} of these rows; "
+                f"{format_percent(labeled)} are labeled so.",
+            )
+    return best
 
 
 def _shortcut_finding(shortcuts: tuple[Shortcut, ...] | None) -> Finding:
@@ -187,11 +231,12 @@ def figures(summary: DatasetSummary) -> tuple[Figure, ...]:
             Figure(
                 name="Right",
                 value=format_percent(confusion.accuracy),
-                detail=f"{confusion.right:,} of {confusion.labeled:,}",
-                section="confusion",
+                detail=f"{confusion.right:,} of {confusion.labeled:,}; "
+                f"{confusion.labeled - confusion.right:,} wrong",
+                section="wrong" if summary.wrong else "confusion",
             )
         )
-    if shares := answer_shares(summary):
+    elif shares := answer_shares(summary):
         others = [f"{format_percent(share)} {_label(label, 20)}" for label, share in shares[1:3]]
         more = f", {len(shares) - 3:,} more" if len(shares) > 3 else ""
         found.append(
@@ -217,20 +262,20 @@ def figures(summary: DatasetSummary) -> tuple[Figure, ...]:
         confirmed = sum(shortcut.confirmed for shortcut in summary.shortcuts)
         found.append(
             Figure(
-                name="Shortcuts",
-                value=f"{confirmed:,} confirmed" if summary.shortcuts else "none",
-                detail=f"{_counted(len(summary.shortcuts), 'word')} tested",
+                name="Words that decide alone",
+                value=f"{confirmed:,} of {len(summary.shortcuts):,}" if summary.shortcuts else "none",
+                detail="words tested" if summary.shortcuts else "no word to test",
                 section="shortcuts" if summary.shortcuts else "",
             )
         )
-    if summary.slices is not None:
+    if summary.slices:
         errors = sum(slice_.errors for slice_ in summary.slices)
         found.append(
             Figure(
                 name="Error groups",
-                value=f"{len(summary.slices):,}" if summary.slices else "none",
-                detail=_counted(errors, "error") if errors else "",
-                section="slices" if summary.slices else "",
+                value=f"{len(summary.slices):,}",
+                detail=_counted(errors, "error"),
+                section="slices",
             )
         )
     return tuple(found)
@@ -239,6 +284,40 @@ def figures(summary: DatasetSummary) -> tuple[Figure, ...]:
 def measure(summary: DatasetSummary) -> str:
     """Return what the words' numbers are: an ``effect`` has a sign, an ``importance`` has none."""
     return "effect" if summary.signed else "importance"
+
+
+DECIDING = (
+    "Whether such a word should decide is your judgment: “wonderful” is an opinion; the name of a hotel "
+    "would be a shortcut."
+)
+
+
+def trust_sentence(trust: TrustSample) -> str:
+    """Return how many rows of the sample have which verdict."""
+    low, high = map(format_percent, trust.interval)
+    tested = {verdict: count for verdict, count in trust.verdicts.items() if verdict != NOT_EVALUATED}
+    sampled = trust.rows + trust.verdicts.get(NOT_EVALUATED, 0)
+    rows = (
+        f"Of a random sample of {_counted(sampled, 'row')}"
+        if sampled == trust.rows
+        else f"Of {_counted(sampled, 'sampled row')}, {trust.rows:,} could be tested. Of these"
+    )
+    verdicts = ", ".join(f"{count:,} {printable(verdict, 40)}" for verdict, count in tested.items() if count)
+    return (
+        f"{rows}, the scores of {format_percent(trust.supported)} are supported by removing words (95 % "
+        f"interval {low} to {high}): {verdicts}."
+    )
+
+
+def adjusted_text(value: float) -> str:
+    """Return an adjusted p-value as text."""
+    return "< 0.0001" if value < 1e-4 else format_number(value)
+
+
+def share_columns(label: str | None) -> tuple[str, str]:
+    """Return the names of the columns with the shares of rows answered and labeled with a class."""
+    short = _label(label) if label is not None and len(label) <= _SHORT_LABEL else "so"
+    return f"answered {short}", f"labeled {short}"
 
 
 def reading_notes(summary: DatasetSummary) -> tuple[str, ...]:
@@ -253,15 +332,36 @@ def reading_notes(summary: DatasetSummary) -> tuple[str, ...]:
     )
     notes = [
         signed,
+        *([] if summary.signed else [SIGN_HINT]),
+        "Words are ranked by the end of their interval that is nearer to 0, so that neither a frequent word "
+        "of little effect nor a rare one is on top.",
+        "“Answered” and “labeled” are shares of all rows with the word: how many get this answer, and how "
+        "many have it as their right class.",
         "Intervals are 95 % bootstrap intervals over rows. The spread is the standard deviation over "
         "occurrences: how much a word's score depends on the words around it.",
         "Words are a correlation: they say what goes with an answer in this data.",
     ]
     if summary.shortcuts is not None:
         notes.append(
-            f"{HOW_TESTED} p-values are adjusted for the number of words tested (Benjamini-Hochberg). A word "
-            "is confirmed if the adjusted p is at most 0.05, the 95 % interval of the difference is above 0, "
-            "and the difference is 10 points or more."
+            f"{HOW_TESTED} A word decides if the adjusted p is at most 0.05, the 95 % interval of the "
+            "difference is above 0, and the difference is 10 points or more. p-values are one-sided and "
+            f"adjusted for the number of words tested (Benjamini-Hochberg). {DECIDING}"
+        )
+    if summary.trust is not None:
+        notes.append(
+            "Scores are supported if removing the words that they name changes the answer clearly more than "
+            "removing random words; they are weak if the difference is small, and not supported without one."
+        )
+    if summary.slices is not None:
+        bound = (1 + 1 / max(len(summary.manifest.get("labels") or ()), 2)) / 2
+        notes.append(
+            f"Confident errors are wrong answers with a probability of {format_percent(bound)} or more: "
+            "half way between chance and certainty."
+        )
+    if any(one.name.startswith("largest score") for one in summary.distributions):
+        notes.append(
+            "The largest score's share is that of the strongest word in the sum of all sizes of scores: near "
+            "1, one word explains the answer."
         )
     return tuple(notes)
 
@@ -280,7 +380,10 @@ def model_of(manifest: Mapping[str, Any]) -> str:
 def provenance_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what was run, as names and values."""
     rows = []
+    is_classifier = manifest.get("task") == "sequence-classification"
     for name, value in manifest.items():
+        if name in _NOISE or (is_classifier and name == "max_new_tokens"):
+            continue
         if name == "model":
             value = model_of(manifest)
         elif name == "tokenizer" and value:
