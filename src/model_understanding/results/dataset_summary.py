@@ -331,10 +331,10 @@ class WordChange(JsonResult):
 
     Args:
         label: The answer that it is about.
-        before: Its effect in the first run; ``None`` if it is not among the rows with this answer.
-        after: Its effect in the second.
-        difference: Effect in the second run minus that in the first, each in units of its run's mean
-            absolute word score, so that two models can be compared.
+        before: Its effect in the first run, in units of the run's mean absolute word score, so that two
+            models can be compared; an importance as it is. ``None`` if no row with this answer has the word.
+        after: Its effect in the second, likewise.
+        difference: ``after`` minus ``before``.
         interval: 95 % interval of ``difference``.
         adjusted: p-value of no difference after Benjamini-Hochberg over all words compared.
     """

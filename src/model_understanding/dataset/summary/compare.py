@@ -14,7 +14,12 @@ from model_understanding.dataset.summary.reading import StoredRow, StoredRows
 from model_understanding.dataset.summary.summarize import FirstTotals, Progress, second_look, summary_of
 from model_understanding.dataset.summary.words import word_key
 from model_understanding.errors import InputError
-from model_understanding.results.dataset_summary import DatasetComparison, DatasetSummary, WordChange
+from model_understanding.results.dataset_summary import (
+    DatasetComparison,
+    DatasetSummary,
+    WordChange,
+    WordEffect,
+)
 from model_understanding.statistics import benjamini_hochberg, t_two_sided
 
 _MOST_CHANGES, _EXAMPLES = 200, 50
@@ -30,9 +35,10 @@ def compare_datasets(
     """Say which words changed their role between two runs: of two models, or over two data sets.
 
     Words that matter most in either run are compared for each answer that both models have, where they are
-    in enough rows of both. Effects are divided by the run's mean absolute word score, so that runs of two
-    models can be compared. The interval of a difference is from independent bootstraps of both runs, and its
-    p-value from Student's t with their spread; p-values are adjusted over all words (Benjamini-Hochberg).
+    in enough rows of both. Effects, which have the unit of the model's output, are divided by the run's mean
+    absolute word score, so that runs of two models can be compared; importances have a unit of their own.
+    The interval of a difference is from independent bootstraps of both runs, and its p-value from Student's t
+    with their spread; p-values are adjusted over all words (Benjamini-Hochberg).
 
     Rows are the same if they have the same place and the same text in both.
 
@@ -55,7 +61,7 @@ def compare_datasets(
     before, after = _measured(looks[0], looks[1], seed, progress)
     summaries = (summary_of(looks[0], before), summary_of(looks[1], after))
     shared = [label for label in looks[0].words.rows if label in looks[1].words.rows]
-    units = (looks[0].words.average, looks[1].words.average)
+    units = (looks[0].words.average, looks[1].words.average) if both[0].signed else (1.0, 1.0)
     changes = [
         change
         for label in shared
@@ -146,13 +152,20 @@ def _changes(
         error = float(spreads[place]) * sqrt(rows / (rows - 1)) if rows > 1 else 0.0
         change = WordChange(
             label=label,
-            before=old,
-            after=new,
+            before=_in_units(old, units[0]),
+            after=_in_units(new, units[1]),
             difference=difference,
             interval=(float(ends[place, 0]), float(ends[place, 1])),
             adjusted=1.0,
         )
         yield change, t_two_sided(difference / error, rows - 1) if error else float(difference == 0)
+
+
+def _in_units(word: WordEffect, unit: float) -> WordEffect:
+    low, high = word.interval
+    return replace(
+        word, effect=word.effect / unit, interval=(low / unit, high / unit), spread=word.spread / unit
+    )
 
 
 def _adjusted(changes: Sequence[tuple[WordChange, float]]) -> tuple[WordChange, ...]:
@@ -201,9 +214,11 @@ def _notes(first: StoredRows, second: StoredRows, same: int) -> Iterator[str]:
         yield "Both the model and the rows differ: a word can have changed its role for either reason."
     elif 0 < same < max(len(first), len(second)):
         yield f"Only {same:,} rows have the same text in both runs; words are compared over all rows."
-    for name in ("method", "quantity"):
+    written = () if first.gives_classes else ("max_new_tokens",)
+    for name in ("method", "quantity", *written):
         if old[name] != new[name]:
-            yield f"The {name} differs: {old[name] or 'default'} and {new[name] or 'default'}."
+            words = name.replace("_", " ")
+            yield f"The {words} differs: {old[name] or 'default'} and {new[name] or 'default'}."
     others = sorted(set(first.labels) ^ set(second.labels))
     if others and first.gives_classes:
         yield f"Classes of only one of the models are not compared: {', '.join(others[:5])}."

@@ -62,12 +62,14 @@ class FirstLook:
         self._scores, self._size = 0, 0.0
 
     def add(self, row: StoredRow) -> None:
-        """Count a row's words and phrases."""
-        self.rows[row.explained] += 1
+        """Count a row's words and phrases, if its scores explain the model's answer."""
+        if row.explained != row.answer:
+            return
+        self.rows[row.answer] += 1
         self._scores += len(row.word_scores)
         self._size += float(np.abs(row.word_scores).sum(dtype=np.float64))
-        self.words.add(row.explained, words_of(row))
-        self.phrases.add(row.explained, phrases_of(row, self.signed))
+        self.words.add(row.answer, words_of(row))
+        self.phrases.add(row.answer, phrases_of(row, self.signed))
 
     @property
     def average(self) -> float:
@@ -205,9 +207,11 @@ class SecondLook:
         return _Scores.of(keys, groups, [(phrases if " " in key else words)[key].sum < 0 for key in keys])
 
     def add(self, row: StoredRow) -> None:
-        """Add a row's scores."""
+        """Add a row's scores, if they explain the model's answer."""
+        if row.explained != row.answer:
+            return
         occurrences = [*words_of(row), *phrases_of(row, self._first.signed)]
-        self._scores[row.explained].add(row.row, occurrences)
+        self._scores[row.answer].add(row.row, occurrences)
         for key in {occurrence.key for occurrence in occurrences}:
             if key in self._labels:
                 self._rows[key] += 1

@@ -39,8 +39,8 @@ class StoredRow:
         label: The right class, by its name; ``None`` if the data has none, or one that the model does not
             have.
         prediction: The class that the model answers, or the text that it writes.
-        explained: The class that the scores explain: the answer, unless a column names another; ``None`` for
-            language models and regressions.
+        answer: ``prediction`` where it is a class; ``None`` for language models and regressions.
+        explained: The class that the scores explain: ``answer``, unless a column names another.
         probabilities: Probability of each class, or of each token that a language model writes.
         tokens: Number of tokens that the model reads, special ones included.
         words: The words of the input; special and chat-template tokens, and the words of a continuation, are
@@ -61,6 +61,7 @@ class StoredRow:
     pair: str | None = None
     label: str | None = None
     prediction: str | None = None
+    answer: str | None = None
     explained: str | None = None
     probabilities: Float[np.ndarray, " classes"] | None = None
     tokens: int = 0
@@ -311,8 +312,8 @@ def _row(values: Mapping[str, Any], kind: "_Kind") -> StoredRow:
         segments = segments[kept]
         if not kind.signed and scores.size and (unit := scores.mean()) > 0:
             scores = scores / unit
-    explained = values["prediction"] if kind.labels else None
-    if kind.has_targets:
+    answer = explained = values["prediction"] if kind.labels else None
+    if kind.has_targets and kind.labels:
         explained = _explained(values["target"], kind.labels)
     return StoredRow(
         row=values["row"],
@@ -321,6 +322,7 @@ def _row(values: Mapping[str, Any], kind: "_Kind") -> StoredRow:
         pair=values["pair"],
         label=kind.classes.get(values["label"]),
         prediction=values["prediction"],
+        answer=answer,
         explained=explained,
         probabilities=values["probabilities"],
         tokens=0 if values["special"] is None else len(values["special"]),
@@ -351,14 +353,17 @@ def _classes(values: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
     {'1': 'positive', '0.0': 'negative'}
     >>> _classes(("1", "2", "3"), ("bad", "fair", "good"))  # not numbers from 0
     {}
+    >>> _classes(("0", "1"), ("1", "2"))  # not names, which have no 0
+    {'0': '1', '1': '2'}
     """
     folded = {label.casefold(): label for label in labels}
     plain = {label: label for label in labels}
     named = {value: plain.get(value) or folded.get(value.strip().casefold()) for value in values}
-    if any(name is not None for name in named.values()):
-        return {value: name for value, name in named.items() if name is not None}
     numbers = {value: _class_number(value, len(labels)) for value in values}
-    if any(number is None for number in numbers.values()):
+    are_numbers = all(number is not None for number in numbers.values())
+    if any(name is not None for name in named.values()) and (None not in named.values() or not are_numbers):
+        return {value: name for value, name in named.items() if name is not None}
+    if not are_numbers:
         return {}
     return {value: labels[number] for value, number in numbers.items() if number is not None}
 

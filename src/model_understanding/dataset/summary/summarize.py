@@ -1,6 +1,7 @@
 """Say what a run over a data set says about the model: the function for it."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -140,6 +141,7 @@ class FirstTotals:
         self.words, self.distributions, self.errors = FirstLook(rows.signed), Distributions(), Errors()
         self.right_and_wrong = RightAndWrong(rows.labels)
         self.wrong = MostConfident()
+        self.answered: Counter[str | None] = Counter()
         self.methods: set[str] = set()
 
     @classmethod
@@ -152,7 +154,7 @@ class FirstTotals:
         first = cls(rows)
         for row in _read(rows, "Counting words", progress):
             first._add(row)
-        if not first.words.rows:
+        if not first.answered:
             reason = next(iter(first.errors.most_frequent()), "there are none.")
             raise InputError(
                 f"No row of {str(rows.folder)!r} was explained: {reason}",
@@ -165,6 +167,7 @@ class FirstTotals:
             self.errors.add(row.error)
             return
         confidence = _confidence(row, self.rows)
+        self.answered[row.answer] += 1
         self.words.add(row)
         self.distributions.look(row, confidence)
         self.right_and_wrong.add(row, confidence)
@@ -236,8 +239,8 @@ def _answers(first: FirstTotals, second: SecondLook) -> Iterator[AnswerSummary]:
     has_labels = first.right_and_wrong.total > 0
     for label in rows.labels if rows.gives_classes else (None,):
         labeled = first.right_and_wrong.labeled(label) if has_labels and label is not None else None
-        count = first.words.rows[label]
-        words, phrases = second.listed(label) if count else ((), ())
+        count = first.answered[label]
+        words, phrases = second.listed(label) if first.words.rows[label] else ((), ())
         if count or labeled or len(rows.labels) <= MOST_CLASSES:
             yield AnswerSummary(label=label, rows=count, labeled=labeled, words=words, phrases=phrases)
 
@@ -253,7 +256,12 @@ def _notes(first: FirstTotals) -> Iterator[str]:
     if len(first.methods) > 1:
         yield f"Rows were explained by different methods: {', '.join(sorted(first.methods))}."
     if target is not None:
-        yield f"The scores explain what column {target!r} names, and not always the model's answer."
+        others = first.answered.total() - first.words.rows.total()
+        if others:
+            yield (
+                f"The scores of {others:,} of {first.answered.total():,} rows explain what column {target!r} "
+                "names, and not the model's answer. These rows do not count for words and phrases."
+            )
     if column is None or not rows.gives_classes:
         if rows.gives_classes:
             yield (

@@ -426,6 +426,8 @@ def compared_headline(comparison: DatasetComparison) -> str:
     if not changed:
         return f"All {same:,} answers stayed the same; {roles}"
     verb = "answer" if same == 1 else "answers"
+    if changed == same:
+        return f"All {same:,} {verb} changed; {roles}"
     return f"{format_percent(changed / same)} of {same:,} {verb} changed; {roles}"
 
 
@@ -437,7 +439,12 @@ def changed_words(comparison: DatasetComparison) -> tuple[WordChange, ...]:
 def compared_findings(comparison: DatasetComparison) -> tuple[Finding, ...]:
     """Return the words that gained and lost most."""
     found = []
-    for verb, sign in (("Stronger in the second run: ", 1), ("Weaker: ", -1)):
+    gained, lost = (
+        ("Supports its answer more in the second run: ", "Supports it less, or opposes it more: ")
+        if comparison.second.signed
+        else ("More important in the second run: ", "Less important: ")
+    )
+    for verb, sign in ((gained, 1), (lost, -1)):
         words = sorted(
             (change for change in changed_words(comparison) if sign * change.difference > 0),
             key=lambda change: -abs(change.difference),
@@ -457,10 +464,9 @@ def compared_findings(comparison: DatasetComparison) -> tuple[Finding, ...]:
 def compared_reading_notes(comparison: DatasetComparison) -> tuple[str, ...]:
     """Return how to read a comparison of two runs."""
     return (
-        "Before and after are the mean scores of a word in each run, with their 95 % intervals.",
-        "The difference is that of scores in units of each run's mean absolute word score, so that two "
-        "models can be compared. p-values are adjusted for the number of words compared "
-        "(Benjamini-Hochberg).",
+        "Before and after are the mean scores of a word in each run, with their 95 % intervals"
+        + (", in units of the run's mean absolute word score." if comparison.second.signed else "."),
+        "p-values are adjusted for the number of words compared (Benjamini-Hochberg).",
         "Words are a correlation: they say what goes with an answer in this data.",
     )
 
