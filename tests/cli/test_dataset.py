@@ -73,3 +73,20 @@ def test_the_last_of_several_processes_summarizes(command, reviews, tmp_path):
     command(*arguments, "--rows-per-part", "2", "--shard", "0/2")
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert (summary["rows"], summary["failed"]) == (3, 1)
+
+
+def test_a_shard_says_what_is_missing_and_its_summary_says_so_first(command, tmp_path):
+    data = tmp_path / "reviews.txt"
+    data.write_text("A fine film.\nAn awful film.\n" * 15, encoding="utf-8")
+    out = tmp_path / "out"
+    arguments = ("dataset", "demo:sentiment", str(data), "--out", str(out), "--format", "jsonl")
+    arguments = (*arguments, "--rows-per-part", "10")
+    first = command(*arguments, "--shard", "0/2")
+    assert "Still missing: 1 part of --shard 1/2." in first.err
+    summary = command("summarize", str(out), "--no-causal", "--sample", "0")
+    assert summary.out.startswith("Only 20 of 30 rows are here: 1 part is missing. ")
+    assert "Only 20 of 30 rows are here" in (out / "summary.html").read_text(encoding="utf-8")
+    again = command(*arguments, "--shard", "0/2", "--resume")
+    assert again.out.startswith("Nothing left to do: all 20 rows are there.")
+    second = command(*arguments, "--shard", "1/2", "--no-summary")
+    assert "issing" not in second.err

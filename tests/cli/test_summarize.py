@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from model_understanding.cli.progress import Steps
+from model_understanding.cli.summarize import shown_in
+
 
 @pytest.fixture(scope="module")
 def explained(tmp_path_factory):
@@ -34,6 +37,22 @@ def test_two_runs_are_compared(command, explained):
     done = command("summarize", explained, "--compare", explained)
     assert done.code == 0
     assert "All 24 answers stayed the same; no word changed its role." in done.out
+    assert len(done.out.splitlines()) <= 5
+
+
+def test_what_takes_long_says_what_it_takes_and_how_long(capsys):
+    clock = iter([0.0, 6.0, 7.0, 8.0])
+    with pytest.MonkeyPatch.context() as patch, Steps() as steps:
+        patch.setattr("model_understanding.cli.summarize.time.monotonic", lambda: next(clock))
+        progress = shown_in(steps)
+        for done in (0, 500, 600):
+            progress("Testing words causally", done, 2000)
+        progress("Counting words", 0, 1000)
+    shown = capsys.readouterr().err
+    assert "Testing words causally: at most 2,000 texts.\n" in shown
+    assert shown.count("500 of 2,000, about 18 s left.") == 1
+    assert "600" not in shown
+    assert "Counting" not in shown
 
 
 def test_what_is_no_run_is_refused(command, tmp_path):

@@ -1,11 +1,14 @@
 """Two runs beside each other: changes are differences of the runs' own means, and noise is no change."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tiny_models
 import torch
 
 from model_understanding import DatasetComparison, InputError, compare_datasets, explain_dataset
+from model_understanding.show.views.dataset_summary import run_names
 
 WORDS = ["good", "bad", "film", "plot", "the", "a", "was", "fine", "story", "long", "not"]
 
@@ -92,3 +95,21 @@ def test_runs_whose_scores_mean_different_things_are_refused(runs, tmp_path):
     written = explain_dataset(tiny_models.visualizer_of("gpt2"), ["good film"], tmp_path, form="jsonl")
     with pytest.raises(InputError, match="different kinds of models"):
         compare_datasets(runs["first"].folder, written.folder)
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (("a/old", "b/new"), ("old", "new")),
+        (("a/run", "b/run"), ("a/run", "b/run")),
+        (("run", "run"), ("the first run", "the second run")),
+        ((None, "run"), ("the first run", "the second run")),
+    ],
+)
+def test_runs_are_called_by_their_folders(runs, folders, names):
+    comparison = compare_datasets(runs["first"].folder, runs["changed"].folder)
+    first, second = (
+        replace(run, folder=folder)
+        for run, folder in zip((comparison.first, comparison.second), folders, strict=True)
+    )
+    assert run_names(replace(comparison, first=first, second=second)) == names

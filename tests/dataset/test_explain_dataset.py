@@ -17,6 +17,7 @@ import torch
 from pass_counts import counted
 
 from model_understanding import InputError, explain_dataset, visualizer
+from model_understanding.dataset.local import Progress
 from model_understanding.dataset.parts import OutputFolder
 from model_understanding.dataset.rows import DataRow
 from model_understanding.dataset.table import FIELDS
@@ -429,3 +430,14 @@ def test_parts_are_written_beside_the_computation_in_order(classifier, tmp_path,
     monkeypatch.setattr(OutputFolder, "write", noted)
     explained(classifier, TEXTS, tmp_path, rows_per_part=2)
     assert threads == [(0, False), (1, False), (2, False)]
+
+
+def test_the_pace_counts_from_the_first_rows_after_the_start():
+    progress = Progress(total=110, seconds_per_row=0.5, starting="Ray")
+    progress._started -= 100  # what Ray took to start
+    progress.rows = 10
+    progress.start()
+    assert (progress.starting, progress.rate) == ("", 2.0)
+    progress.rows, progress._started = 60, progress._started - 5
+    assert progress.rate == pytest.approx(10, rel=0.01)
+    assert progress.seconds_left == pytest.approx(5, rel=0.01)

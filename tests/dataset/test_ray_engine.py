@@ -13,7 +13,7 @@ import tiny_models
 import torch
 
 from model_understanding import InputError, MissingExtraError, explain_dataset
-from model_understanding.dataset.ray_cluster import connected
+from model_understanding.dataset.ray_cluster import _without, connected
 from model_understanding.dataset.ray_engine import Workers
 from model_understanding.dataset.table import ParquetParts
 
@@ -164,3 +164,9 @@ def test_a_command_starts_its_own_ray_on_loopback_and_ctrl_c_ends_all_of_it(tmp_
     parts = sorted((tmp_path / "out").glob("part-*"))
     assert not list((tmp_path / "out").glob("*.tmp"))
     assert all(ParquetParts().digest(part) for part in parts)
+
+
+def test_lines_that_ray_writes_by_itself_are_kept_from_standard_error(capfd):
+    with _without(b"Set ray log level"):
+        os.write(2, b"logging.cc:303: Set ray log level from environment variable\nmatters\n")
+    assert capfd.readouterr().err == "matters\n"

@@ -216,6 +216,7 @@ def dataset(
             steps("Importing torch and transformers")
             from model_understanding.attribution.choose import check_method
             from model_understanding.dataset.local import check_task
+            from model_understanding.dataset.parts import how_to_complete
             from model_understanding.dataset.run import check_engine, explain_dataset
             from model_understanding.dataset.sources import source_of
             from model_understanding.dataset.table import parts_of
@@ -259,6 +260,8 @@ def dataset(
             print_json(json.dumps(counts, ensure_ascii=False), stream)
         else:
             data_console(stream).print(_in_words(counts), soft_wrap=True, markup=False, highlight=False)
+        if run.missing_parts:
+            print_message(how_to_complete(run.missing_parts, numbers[1]))
         if not summarize or run.failed == run.rows or not _is_whole(run, source, numbers[1]):
             print_message(_how_to_summarize(out))
         else:
@@ -286,12 +289,20 @@ class _Progress:
             with self._steps.paused():
                 print_message(_estimate(progress))
         now = time.monotonic()
-        if self._steps.is_shown:
+        if progress.starting:
+            self._start(f"Starting {progress.starting}")
+        elif self._steps.is_shown:
             share = progress.rows / progress.total if progress.total else None
             self._steps.describe("Explaining", f"Explaining: {_state(progress)}", share)
         elif now >= self._next:
             self._next = now + _SECONDS
             print_message(f"{_state(progress)}.")
+
+    def _start(self, what: str) -> None:
+        if self._steps.is_shown:
+            self._steps(f"{what}…")
+        else:
+            print_message(f"{what}…")
 
 
 def _estimate(progress: "Progress") -> str:
@@ -313,8 +324,11 @@ def _state(progress: "Progress") -> str:
 
 def _in_words(counts: dict[str, int | str]) -> str:
     words = f"{counts['rows']:,} row{'s' * (counts['rows'] != 1)}"
-    words += f", {counts['failed']:,} of them failed" if counts["failed"] else " explained"
-    words += f", {counts['skipped']:,} by an earlier run" if counts["skipped"] else ""
+    if is_done := bool(counts["rows"]) and counts["skipped"] == counts["rows"]:
+        there = "the only row is" if counts["rows"] == 1 else f"all {words} are"
+        words = f"Nothing left to do: {there} there"
+    words += f", {counts['failed']:,} of them failed" if counts["failed"] else "" if is_done else " explained"
+    words += f", {counts['skipped']:,} by an earlier run" if counts["skipped"] and not is_done else ""
     parts = "1 part" if counts["parts"] == 1 else f"{counts['parts']:,} parts"
     return f"{words}. {counts['folder']}: {parts} and manifest.json."
 

@@ -1,6 +1,7 @@
 """``summarize``: what a run over a data set says about the model, and how two runs differ."""
 
 import shlex
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,7 +9,7 @@ import typer
 
 from model_understanding.cli import options
 from model_understanding.cli.console import data_console, print_json, print_message, reserved_stdout
-from model_understanding.cli.progress import Steps
+from model_understanding.cli.progress import Steps, duration
 from model_understanding.errors import ModelUnderstandingError
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from model_understanding.results import DatasetSummary
 
 SAMPLE = 100
+_LONG = {"Testing words causally": "at most {of:,} texts", "Evaluating a sample": "{of:,} rows"}
+"""What takes long, and in which units it is counted."""
+_FIRST_SECONDS, _SECONDS = 5, 30  # until a line of progress where there is no terminal, and between two
 SUMMARIES = ("summary.html", "summary.json")
 
 
@@ -103,8 +107,36 @@ def save_summary(summary: "DatasetSummary", folder: Path) -> None:
 
 
 def shown_in(steps: Steps) -> "Progress":
-    """Return a function that shows how far a summary is."""
-    return lambda what, done, of: steps(what, done / of if of else None)
+    """Return a function that shows how far a summary is, and about how long what takes long will take."""
+    return _Progress(steps)
+
+
+class _Progress:
+    """Says how far a summary is; without a terminal, in a line at the beginning and after some seconds.
+
+    Args:
+        steps: Where it is shown.
+    """
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._what = ""
+        self._started = self._next = 0.0
+
+    def __call__(self, what: str, done: int, of: int | None) -> None:
+        now = time.monotonic()
+        if what != self._what:
+            self._what, self._started, self._next = what, now, now + _FIRST_SECONDS
+            if what in _LONG and of and not self._steps.is_shown:
+                print_message(f"{what}: {_LONG[what].format(of=of)}.")
+        seconds = now - self._started
+        left = duration(seconds / done * (of - done)) if done and of and seconds > 1 else None
+        state = f"{what}: {done:,} of {of:,}" + ("" if left is None else f", about {left} left")
+        if self._steps.is_shown:
+            self._steps.describe(what, state if what in _LONG else what, done / of if of else None)
+        elif what in _LONG and done != of and left is not None and now >= self._next:
+            self._next = now + _SECONDS
+            print_message(f"{state}.")
 
 
 def _compare(first: Path, second: Path, seed: int, json_output: bool, stream: "TextIO") -> None:

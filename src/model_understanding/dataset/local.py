@@ -59,6 +59,7 @@ class Progress:
         failed: Rows among them that were not explained.
         skipped: Rows among them that an earlier run had done.
         present: Rows that an earlier run has written, before its parts are checked.
+        starting: What is started before the first row; empty from then on.
     """
 
     source: str = ""
@@ -69,17 +70,21 @@ class Progress:
     failed: int = 0
     skipped: int = 0
     present: int = 0
+    starting: str = ""
+    _before: int = 0
     _started: float = field(default_factory=time.perf_counter)
 
     def start(self) -> None:
-        """Count the seconds from now."""
+        """Count the seconds from now, and rows above those that are done."""
+        self.starting = ""
+        self._before = self.rows - self.skipped
         self._started = time.perf_counter()
 
     @property
     def rate(self) -> float | None:
         """Rows per second: of this run once it has run for a second, before that of the sample."""
-        done, seconds = self.rows - self.skipped, time.perf_counter() - self._started
-        if done and (seconds > 1 or not self.seconds_per_row):
+        done, seconds = self.rows - self.skipped - self._before, time.perf_counter() - self._started
+        if done > 0 and (seconds > 1 or not self.seconds_per_row):
             return done / max(seconds, 1e-9)
         return 1 / self.seconds_per_row if self.seconds_per_row else None
 

@@ -8,7 +8,8 @@ manifest says what was run, and a run that differs from it is refused.
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,6 +23,8 @@ from model_understanding.errors import InputError
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
+_INPUT_ROWS = "input_rows"  # of the manifest, but not of the job: data may grow
+_NAMED_SHARDS = 4
 _OF_SCORES = (
     *("weights_sha256", "tokenizer_sha256", "dtype", "method", "quantity", "evaluate", "max_new_tokens"),
 )
@@ -106,6 +109,7 @@ class OutputFolder:
         form: How parts are written.
         shard: Which of the parts this run writes.
         resume: Whether to go on with a run of the same job; otherwise the folder must be empty.
+        input_rows: How many rows the data set has; ``None`` if that is not known.
     """
 
     def __init__(
@@ -116,6 +120,7 @@ class OutputFolder:
         shard: Shard | None = None,
         *,
         resume: bool = False,
+        input_rows: int | None = None,
     ) -> None:
         self.path = Path(path).expanduser()
         self.job: dict[str, Any] = json.loads(json.dumps(dict(job)))  # as it will be read again
@@ -123,6 +128,7 @@ class OutputFolder:
         self.form = form
         self.shard = shard or Shard()
         self.resume = resume
+        self.input_rows = input_rows
 
     @contextmanager
     def opened(self) -> Iterator["OutputFolder"]:
@@ -234,12 +240,10 @@ class OutputFolder:
                     f"The folder {str(self.path)!r} is not empty: it holds {', '.join(sorted(others)[:3])}.",
                     hint="Pass a new folder.",
                 )
-            text = json.dumps({"schema": SCHEMA, **self.job}, indent=1, ensure_ascii=False)
-            with _refusing(self.path):
-                temporary = self.path / f".{MANIFEST}.{os.getpid()}.tmp"
-                write_whole(path, temporary, lambda file: _write_text(file, text))
+            self._write_manifest()
             return
         before = read_manifest(self.path)
+        input_rows = before.pop(_INPUT_ROWS, None)  # the data may have grown
         differences = differences_of(before, {"schema": SCHEMA, **self.job})
         if differences:
             raise InputError(
@@ -251,6 +255,15 @@ class OutputFolder:
                 f"The folder {str(self.path)!r} already holds this run, or a part of it.",
                 hint="Pass --resume to go on with it, or another --out folder.",
             )
+        if self.input_rows not in (None, input_rows):
+            self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        count = {} if self.input_rows is None else {_INPUT_ROWS: self.input_rows}
+        text = json.dumps({"schema": SCHEMA, **self.job, **count}, indent=1, ensure_ascii=False)
+        with _refusing(self.path):
+            temporary = self.path / f".{MANIFEST}.{os.getpid()}.tmp"
+            write_whole(self.path / MANIFEST, temporary, lambda file: _write_text(file, text))
 
     def _remove_temporary(self) -> None:
         """Remove what a killed run of this shard left half-written."""
@@ -314,6 +327,52 @@ def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
             hint="Use that version, or run it again.",
         )
     return manifest
+
+
+def part_number(path: Path) -> int:
+    """Return the number of a part.
+
+    >>> part_number(Path("part-000012.parquet"))
+    12
+    """
+    return int(path.name.removeprefix("part-").partition(".")[0])
+
+
+def missing_parts(present: Iterable[int], manifest: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the numbers of the parts that are not there: all of them if the size of the data set is known.
+
+    >>> missing_parts([0, 2], {"rows_per_part": 64, "input_rows": 320}), missing_parts([0, 2], {})
+    ((1, 3, 4), (1,))
+
+    Args:
+        present: The numbers of those that are.
+        manifest: What the run was.
+    """
+    numbers = set(present)
+    count = max(numbers, default=-1) + 1
+    if rows := manifest.get(_INPUT_ROWS):
+        count = max(count, -(-rows // manifest["rows_per_part"]))
+    return tuple(sorted(set(range(count)) - numbers))
+
+
+def how_to_complete(missing: Sequence[int], shards: int) -> str:
+    """Say which parts are missing, and what computes them.
+
+    >>> how_to_complete([1, 3], 2)
+    'Still missing: 2 parts of --shard 1/2.'
+
+    Args:
+        missing: Their numbers.
+        shards: How many processes share the parts.
+    """
+    if shards == 1:
+        parts = "1 part is" if len(missing) == 1 else f"{len(missing):,} parts are"
+        return f"{parts} missing: the same command with --resume computes what is missing."
+    counts = sorted(Counter(part % shards for part in missing).items())
+    named = [f"{count:,} part{'s' * (count != 1)} of --shard {index}/{shards}" for index, count in counts]
+    more = len(named) - _NAMED_SHARDS
+    rest = [f"those of {more:,} more shard{'s' * (more != 1)}"] if more > 0 else []
+    return f"Still missing: {', '.join(named[:_NAMED_SHARDS] + rest)}."
 
 
 def digest_of(rows: Iterator[Any] | list[Any]) -> str:

@@ -69,7 +69,8 @@ def connected() -> Iterator[Any]:
             stack.enter_context(_on_loopback())
         stack.callback(ray.shutdown)
         try:
-            ray.init(**options)
+            with _without(b"Set ray log level from environment variable"):
+                ray.init(**options)
         except (ConnectionError, RuntimeError) as error:
             if not address:
                 raise
@@ -79,6 +80,27 @@ def connected() -> Iterator[Any]:
                 "~/.ray/auth_token; it must run the same versions of Ray and Python.",
             ) from error
         yield ray
+
+
+@contextmanager
+def _without(words: bytes) -> Iterator[None]:
+    """Keep lines with some words from standard error, where code that is not Python's writes them."""
+    try:
+        terminal = os.dup(2)
+    except OSError:  # closed
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            held.seek(0)
+            for line in held:
+                if words not in line:
+                    os.write(2, line)
 
 
 @contextmanager

@@ -181,7 +181,6 @@ def run_on_ray(
         concurrency = _concurrency(ray, workers.concurrency, cpus, gpus)
         if progress.total:
             concurrency = min(concurrency, -(-progress.total // size))
-        progress.start()
         parts = _Counts(progress)
         with _records(ray, job, source, columns, size, concurrency, cpus, gpus) as records:
             for record in records:
@@ -203,6 +202,7 @@ class _Counts:
         self._progress = progress
         self._begun: dict[int, tuple[int, int]] = {}
         self._whole = (0, 0)
+        self._is_started = False
         self.end = 0
 
     def add(self, record: Mapping[str, Any]) -> None:
@@ -217,6 +217,9 @@ class _Counts:
         counts = [self._whole, *self._begun.values()]
         self._progress.rows = sum(rows for rows, _ in counts)
         self._progress.failed = sum(failed for _, failed in counts)
+        if not self._is_started and not record["is_skipped"]:  # Ray and the models take long to start
+            self._is_started = True
+            self._progress.start()
 
 
 class _Actor:

@@ -20,7 +20,7 @@ from model_understanding.dataset.local import (
     seconds_per_row,
 )
 from model_understanding.dataset.model_identity import identity_of
-from model_understanding.dataset.parts import OutputFolder, Shard, read_manifest
+from model_understanding.dataset.parts import OutputFolder, Shard, missing_parts, part_number, read_manifest
 from model_understanding.dataset.ray_engine import Job, Workers, check_ray, loader_of, run_on_ray
 from model_understanding.dataset.rows import Columns, rows_of
 from model_understanding.dataset.sources import Source, source_of
@@ -66,6 +66,11 @@ class DatasetRun:
     def parts(self) -> tuple[Path, ...]:
         """The files with the rows, in the order of the input."""
         return tuple(sorted(self.folder.glob("part-*.*")))
+
+    @property
+    def missing_parts(self) -> tuple[int, ...]:
+        """Numbers of parts that are not there, those of other shards included, as far as is known."""
+        return missing_parts(map(part_number, self.parts), self.manifest)
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -187,13 +192,15 @@ def explain_dataset(
         "form": form,
         "shards": shard[1],
     }
-    folder = OutputFolder(out, job, form_of_parts, Shard(*shard), resume=resume)
+    input_rows = source.count()
+    folder = OutputFolder(out, job, form_of_parts, Shard(*shard), resume=resume, input_rows=input_rows)
     explain = partial(explained, explainer, settings)
-    done = Progress(source=source.name, columns=resolved.description())
+    starting = "" if workers is None else "Ray"
+    done = Progress(source=source.name, columns=resolved.description(), starting=starting)
     with folder.opened(), explanation():  # the weights must not change before the end
         stopped = False
         if progress is not None:
-            done.total = folder.shard.rows(source.count(), size)
+            done.total = folder.shard.rows(input_rows, size)
             done.present = folder.present(size)
             sample = list(islice(rows, _SAMPLE))
             rows = chain(sample, rows)

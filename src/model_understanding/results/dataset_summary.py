@@ -304,6 +304,7 @@ class DatasetSummary(Rendered):
         signed: Whether scores below 0 oppose the answer, so that they are effects; else they are importances,
             whichever way a word pulls.
         folder: The folder of the run, as the user named it.
+        missing_parts: Parts of the run that are not there, as far as that is known.
     """
 
     SUFFIXES: ClassVar[tuple[str, ...]] = (".html", ".json")
@@ -323,6 +324,7 @@ class DatasetSummary(Rendered):
     notes: tuple[str, ...] = ()
     signed: bool = True
     folder: str | None = None
+    missing_parts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

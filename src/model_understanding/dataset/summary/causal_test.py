@@ -23,7 +23,7 @@ from model_understanding.statistics import benjamini_hochberg, matched_p_value
 
 FEWEST_TEXTS = 5
 """Fewer texts than these are no test."""
-_AT_ONCE = 4096  # texts that share batches
+_AT_ONCE = 512  # texts that share batches
 
 Input = str | tuple[str, str]
 
@@ -148,8 +148,10 @@ def outcomes_of(
         answer: The class.
         progress: Called with the number of inputs that are done.
     """
-    distinct = list(dict.fromkeys(inputs))
+    # Those of one length share batches. The longest come first: the time left is not longer than said.
+    distinct = sorted(dict.fromkeys(inputs), key=lambda each: -len("".join(each)))
     outcomes: dict[Input, Outcome] = {}
+    progress(0)
     for start in range(0, len(distinct), _AT_ONCE):
         some = distinct[start : start + _AT_ONCE]
         predictions = explainer.predict(some, errors="skip")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from model_understanding.dataset.parts import read_manifest
+from model_understanding.dataset.parts import missing_parts, part_number, read_manifest
 from model_understanding.dataset.table import FIELDS, parts_of
 from model_understanding.errors import InputError
 from model_understanding.registry import METHODS
@@ -146,9 +146,8 @@ class StoredRows:
 
     @property
     def missing_parts(self) -> tuple[int, ...]:
-        """Numbers of parts that are not there while later ones are."""
-        numbers = [self._number(path) for path in self.parts]
-        return tuple(sorted(set(range(numbers[-1])) - set(numbers)))
+        """Numbers of parts that are not there, as far as that is known."""
+        return missing_parts(map(part_number, self.parts), self.manifest)
 
     def columns(self, *names: str) -> Iterator[tuple[Any, ...]]:
         """Yield for each row the values of some columns; the others are not read.
@@ -191,7 +190,7 @@ class StoredRows:
         chosen, size = set(rows), self.manifest["rows_per_part"]
         parts = {row // size for row in chosen}
         for path in self.parts:
-            if self._number(path) in parts:
+            if part_number(path) in parts:
                 yield from self._rows(path, chosen)
 
     def values(self, row: int) -> dict[str, Any]:
@@ -204,7 +203,7 @@ class StoredRows:
             InputError: There is no such row.
         """
         for path in self.parts:
-            if self._number(path) == row // self.manifest["rows_per_part"]:
+            if part_number(path) == row // self.manifest["rows_per_part"]:
                 for batch in self._form.read(path, tuple(FIELDS)):
                     if row in batch["row"]:
                         place = batch["row"].index(row)
@@ -273,10 +272,6 @@ class StoredRows:
             f"There is no row {row} in {str(self.folder)!r}.",
             hint=f"Pass the place of one of its {len(self):,} rows in the input, from 0.",
         )
-
-    @staticmethod
-    def _number(path: Path) -> int:
-        return int(path.stem.removeprefix("part-"))
 
 
 @dataclass(frozen=True, slots=True)

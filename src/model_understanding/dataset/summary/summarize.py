@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from model_understanding.dataset.model_identity import model_of_run
+from model_understanding.dataset.parts import how_to_complete
 from model_understanding.dataset.summary.effects import FirstLook, SecondLook
 from model_understanding.dataset.summary.reading import StoredRow, StoredRows
 from model_understanding.dataset.summary.shortcuts import find_shortcuts
@@ -207,6 +208,7 @@ def summary_of(first: FirstTotals, second: SecondLook) -> DatasetSummary:
         folder=str(rows.folder),
         rows=len(rows),
         failed=first.errors.rows,
+        missing_parts=len(rows.missing_parts),
         errors=first.errors.most_frequent(),
         answers=answers,
         distributions=first.distributions.all(),
@@ -250,9 +252,8 @@ def _notes(first: FirstTotals) -> Iterator[str]:
     rows, manifest = first.rows, first.rows.manifest
     column, target = manifest["columns"].get("label"), manifest["columns"].get("target")
     if rows.missing_parts:
-        missing = len(rows.missing_parts)
-        parts = "part is" if missing == 1 else "parts are"
-        yield f"{missing:,} {parts} missing: the run has not ended. The numbers are those of the others."
+        how = how_to_complete(rows.missing_parts, manifest["shards"])
+        yield f"{how} The numbers are those of the rows that are here."
     if len(first.methods) > 1:
         yield f"Rows were explained by different methods: {', '.join(sorted(first.methods))}."
     if target is not None:

@@ -33,6 +33,7 @@ from model_understanding.show.views.dataset_summary import (
     points_text,
     provenance_rows,
     reading_notes,
+    run_origins,
     trust_sentence,
 )
 
@@ -87,7 +88,7 @@ def compared_datasets_content(comparison: DatasetComparison) -> dict[str, Any]:
         "title": compared_headline(comparison),
         "headline": compared_headline(comparison),
         "findings": compared_findings(comparison),
-        "origins": [origin(run.manifest) for run in runs],
+        "origins": list(run_origins(comparison)),
         "figures": [
             (name, *(_figure_text(of_run, name) for of_run in numbers))
             for name in dict.fromkeys(name for of_run in numbers for name in of_run)

@@ -39,6 +39,7 @@ from model_understanding.show.views.dataset_summary import (
     origin,
     provenance_rows,
     reading_notes,
+    run_origins,
     trust_sentence,
 )
 
@@ -135,7 +136,10 @@ def compared_datasets_payload(comparison: DatasetComparison) -> dict[str, Any]:
         "origin": "comparison of two runs",
         "headline": compared_headline(comparison),
         "findings": _findings(compared_findings(comparison)),
-        "runs": [_run(run, of_run) for run, of_run in zip(runs, rows, strict=True)],
+        "runs": [
+            _run(run, name, of_run)
+            for run, name, of_run in zip(runs, run_origins(comparison), rows, strict=True)
+        ],
         "measure": measure(runs[1]),
         "signed": all(run.signed for run in runs),
         "changes": [_change(change, rows) for change in changes],
@@ -153,10 +157,10 @@ def compared_datasets_json(comparison: DatasetComparison) -> str:
     return script_json(compared_datasets_payload(comparison))
 
 
-def _run(run: DatasetSummary, rows: Rows) -> dict[str, Any]:
+def _run(run: DatasetSummary, origin: str, rows: Rows) -> dict[str, Any]:
     return {
         "modelName": model_of(run.manifest),
-        "origin": origin(run.manifest),
+        "origin": origin,
         "headline": headline(run),
         "figures": _figures(run),
         "rows": rows.encoded,

@@ -34,6 +34,8 @@ from model_understanding.show.views.dataset_summary import (
     measure,
     origin,
     points_text,
+    run_names,
+    run_origins,
     share_columns,
     trust_sentence,
 )
@@ -73,9 +75,9 @@ def print_dataset_comparison(comparison: DatasetComparison, console: Console | N
         console: Where to print; standard output by default.
     """
     console = console or Console()
-    origins = [f"{name}: {origin(run.manifest)}" for name, run in _named(comparison)]
-    _print_top(compared_headline(comparison), compared_findings(comparison), origins, console)
-    _title("Words that changed their role", console)
+    first, second = run_names(comparison)
+    headline_, origins = compared_headline(comparison), run_origins(comparison)
+    _print_top(headline_, compared_findings(comparison), origins, console)
     rows = [
         [
             printable(changed_word(change), 40),
@@ -89,20 +91,15 @@ def print_dataset_comparison(comparison: DatasetComparison, console: Console | N
         for change in changed_words(comparison)[: 2 * _ROWS]
     ]
     if rows:
-        header = ["word", "answer", "first", "second", "difference", "95 % interval", "adjusted p"]
+        _title("Words that changed their role", console)
+        header = ["word", "answer", first, second, "difference", "95 % interval", "adjusted p"]
         _print_table(header, rows, console)
         _print_rest(len(changed_words(comparison)) - len(rows), console)
-    else:
-        _say(f"none of {len(comparison.words):,} words compared", console)
     if comparison.examples:
-        _title("Answers that changed", console)
+        _title(f"Answers that changed, in {second}", console)
         _print_rows(list(comparison.examples.values())[:_ROWS], console, answer="second")
         _print_rest(comparison.changed_answers - min(len(comparison.examples), _ROWS), console)
     _print_notes((*comparison.notes, *compared_reading_notes(comparison)), console)
-
-
-def _named(comparison: DatasetComparison) -> Iterable[tuple[str, DatasetSummary]]:
-    return (("first", comparison.first), ("second", comparison.second))
 
 
 def _print_top(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import erfc, sqrt
+from pathlib import PurePath
 from typing import Any
 
 from model_understanding.results.dataset_summary import (
@@ -59,7 +60,26 @@ class Figure:
 
 
 def headline(summary: DatasetSummary) -> str:
-    """Return what the run says in one sentence: how many answers are right, or what the model answers."""
+    """Return what the run says in one sentence: how many answers are right, or what the model answers.
+
+    Where parts are missing, a sentence before it says so.
+    """
+    return f"{_incomplete(summary)}{_result(summary)}"
+
+
+def _incomplete(summary: DatasetSummary) -> str:
+    missing = summary.missing_parts
+    if not missing:
+        return ""
+    known = summary.manifest.get("input_rows")
+    of_all, least = (f" of {known:,}", "") if known else ("", "at least ")
+    verb = "is" if summary.rows == 1 else "are"
+    rows = f"{summary.rows:,}{of_all} rows" if known else _counted(summary.rows, "row")
+    parts = f"{_counted(missing, 'part')} {'is' if missing == 1 else 'are'}"
+    return f"Only {rows} {verb} here: {least}{parts} missing. "
+
+
+def _result(summary: DatasetSummary) -> str:
     explained = summary.rows - summary.failed
     if not summary.rows:
         return "The data set has no rows"
@@ -431,6 +451,34 @@ def compared_headline(comparison: DatasetComparison) -> str:
     return f"{format_percent(changed / same)} of {same:,} {verb} changed; {roles}"
 
 
+def run_names(comparison: DatasetComparison) -> tuple[str, str]:
+    """Return what two runs are called: their folders, without the paths to them where that is enough."""
+    folders = [run.folder for run in (comparison.first, comparison.second)]
+    if None in folders or folders[0] == folders[1]:
+        return ("the first run", "the second run")
+    paths = [PurePath(str(folder)) for folder in folders]
+    names = [path.name for path in paths]
+    depth = 1
+    while names[0] == names[1] and depth < max(len(path.parts) for path in paths):
+        depth += 1
+        names = ["/".join(path.parts[-depth:]) for path in paths]
+    first, second = (
+        printable(name or str(folder), _LABEL) for name, folder in zip(names, folders, strict=True)
+    )
+    return ("the first run", "the second run") if first == second else (first, second)
+
+
+def run_origins(comparison: DatasetComparison) -> tuple[str, str]:
+    """Return what two runs are of, after what they are called."""
+    first, second = run_names(comparison)
+    return f"{first}: {origin(comparison.first.manifest)}", f"{second}: {origin(comparison.second.manifest)}"
+
+
+def has_changes(comparison: DatasetComparison) -> bool:
+    """Return whether an answer or the role of a word changed."""
+    return bool(comparison.changed_answers or changed_words(comparison))
+
+
 def changed_words(comparison: DatasetComparison) -> tuple[WordChange, ...]:
     """Return the words whose change is significant after the correction."""
     return tuple(change for change in comparison.words if change.adjusted < LEVEL)
@@ -439,10 +487,11 @@ def changed_words(comparison: DatasetComparison) -> tuple[WordChange, ...]:
 def compared_findings(comparison: DatasetComparison) -> tuple[Finding, ...]:
     """Return the words that gained and lost most."""
     found = []
+    second = run_names(comparison)[1]
     gained, lost = (
-        ("Supports its answer more in the second run: ", "Supports it less, or opposes it more: ")
+        (f"Supports its answer more in {second}: ", "Supports it less, or opposes it more: ")
         if comparison.second.signed
-        else ("More important in the second run: ", "Less important: ")
+        else (f"More important in {second}: ", "Less important: ")
     )
     for verb, sign in ((gained, 1), (lost, -1)):
         words = sorted(
@@ -462,7 +511,9 @@ def compared_findings(comparison: DatasetComparison) -> tuple[Finding, ...]:
 
 
 def compared_reading_notes(comparison: DatasetComparison) -> tuple[str, ...]:
-    """Return how to read a comparison of two runs."""
+    """Return how to read a comparison of two runs; nothing where nothing changed."""
+    if not has_changes(comparison):
+        return ()
     return (
         "Before and after are the mean scores of a word in each run, with their 95 % intervals"
         + (", in units of the run's mean absolute word score." if comparison.second.signed else "."),
