@@ -23,7 +23,7 @@ def test_a_summary_is_printed_and_written(command, explained):
     done = command("summarize", explained, "--no-causal", "--sample", "0")
     assert done.code == 0
     assert done.out.startswith("All of 24 answers are right.")
-    assert "Words by importance (correlation)" in done.out
+    assert "Words by importance" in done.out
     assert "Words tested causally" not in done.out
     assert "wonderful" in done.out
     assert "summary.html" in done.err
