@@ -90,3 +90,12 @@ def test_a_shard_says_what_is_missing_and_its_summary_says_so_first(command, tmp
     assert again.out.startswith("Nothing left to do: all 20 rows are there.")
     second = command(*arguments, "--shard", "1/2", "--no-summary")
     assert "issing" not in second.err
+
+
+def test_a_run_without_any_explained_row_advises_no_summary(command, tmp_path):
+    texts = tmp_path / "blank.csv"
+    texts.write_text("text,label\n,positive\n,negative\n")
+    done = command("dataset", "demo:sentiment", str(texts), "--out", str(tmp_path / "out"))
+    assert done.code == 3
+    assert "2 of 2 rows failed" in done.err
+    assert "summarize" not in done.err

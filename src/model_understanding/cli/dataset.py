@@ -262,7 +262,9 @@ def dataset(
             data_console(stream).print(_in_words(counts), soft_wrap=True, markup=False, highlight=False)
         if run.missing_parts:
             print_message(how_to_complete(run.missing_parts, numbers[1]))
-        if not summarize or run.failed == run.rows or not _is_whole(run, source, numbers[1]):
+        if run.failed == run.rows:
+            pass  # there is nothing to summarize
+        elif not summarize or not _is_whole(run, source, numbers[1]):
             print_message(_how_to_summarize(out))
         else:
             _summarize(run, json_output, stream)

@@ -2,18 +2,17 @@
 
 import logging
 import os
-import re
 import secrets
 import shutil
 import socket
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from model_understanding.dataset.quiet import quiet
 from model_understanding.errors import InputError, MissingExtraError
 
 _STORE = 512 * 2**20  # bytes of shared memory; Ray's own default is 30 % of the machine's
@@ -101,27 +100,6 @@ def _without(words: bytes) -> Iterator[None]:
             for line in held:
                 if words not in line:
                     os.write(2, line)
-
-
-@contextmanager
-def quiet(name: str) -> Iterator[None]:
-    """Keep a package from logging and warning: what matters it raises too.
-
-    Args:
-        name: The package.
-
-    Yields:
-        Nothing.
-    """
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=rf"{re.escape(name)}\b")
-            yield
-    finally:
-        logger.setLevel(before)
 
 
 @contextmanager

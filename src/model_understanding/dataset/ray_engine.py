@@ -19,7 +19,8 @@ import torch
 from model_understanding.dataset.local import Progress, Settings, explained, window_results, windows_of
 from model_understanding.dataset.model_identity import identity_of
 from model_understanding.dataset.parts import OutputFolder, differences_of, digest_of, read_manifest
-from model_understanding.dataset.ray_cluster import connected, quiet, ray_package
+from model_understanding.dataset.quiet import quiet
+from model_understanding.dataset.ray_cluster import connected, ray_package
 from model_understanding.dataset.rows import Columns, DataRow, rows_of
 from model_understanding.dataset.sources import Source
 from model_understanding.errors import InputError, ModelUnderstandingError

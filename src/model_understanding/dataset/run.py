@@ -21,6 +21,7 @@ from model_understanding.dataset.local import (
 )
 from model_understanding.dataset.model_identity import identity_of
 from model_understanding.dataset.parts import OutputFolder, Shard, missing_parts, part_number, read_manifest
+from model_understanding.dataset.quiet import quiet
 from model_understanding.dataset.ray_engine import Job, Workers, check_ray, loader_of, run_on_ray
 from model_understanding.dataset.rows import Columns, rows_of
 from model_understanding.dataset.sources import Source, source_of
@@ -197,7 +198,8 @@ def explain_dataset(
     explain = partial(explained, explainer, settings)
     starting = "" if workers is None else "Ray"
     done = Progress(source=source.name, columns=resolved.description(), starting=starting)
-    with folder.opened(), explanation():  # the weights must not change before the end
+    # The weights must not change before the end, and each row keeps its own warnings.
+    with folder.opened(), explanation(), quiet("model_understanding"):
         stopped = False
         if progress is not None:
             done.total = folder.shard.rows(input_rows, size)

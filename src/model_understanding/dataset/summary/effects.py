@@ -27,6 +27,7 @@ _EXAMPLES = 5
 _CELLS = 8_000_000  # groups of rows times candidates
 _FORMS = 20  # ways of writing a word that are counted
 _DIFFERENT = 0.25  # of its effect, by which a phrase must differ from the sum of its words
+_SMALLEST = 0.05  # of the mean absolute word score: an effect below is none
 _CARRIED = 0.7  # of its effect, which one word of a phrase may have alone
 
 
@@ -243,16 +244,28 @@ class SecondLook:
         measured, all_phrases, count = self.measured(answer), self._phrases[answer], len(self._scores)
         frequent = measured.frequent()
         strengths = {key: strength(effect.interval, measured.signed) for key, effect in frequent.items()}
-        words = {key: value for key, value in strengths.items() if key not in all_phrases and value > 0}
+        words = {
+            key: value
+            for key, value in strengths.items()
+            if key not in all_phrases and value > 0 and self._matters(frequent[key])
+        }
         phrases = Phrases(measured)
         interests = {
-            key: value for key in frequent if key in all_phrases and (value := phrases.interest(key)) > 0
+            key: value
+            for key, effect in frequent.items()
+            if key in all_phrases and self._matters(effect) and (value := phrases.interest(key)) > 0
         }
         kept = phrases.apart(_strongest(interests, len(interests)))
         return (
             tuple(measured.effects[key] for key in self._in_order(answer, words)[: listed(count)]),
             tuple(measured.effects[key] for key in kept[: listed(count, LISTED_PHRASES)]),
         )
+
+    def _matters(self, word: WordEffect) -> bool:
+        """Return whether a mean score is large enough to be listed, however certain it is."""
+        if not self._first.signed:
+            return word.effect > 1
+        return abs(word.effect) >= _SMALLEST * self._first.average
 
     def _in_order(self, answer: str | None, strengths: Mapping[str, float]) -> list[str]:
         """Return words in the order of their strengths, those of few rows last: some of them are chance."""
