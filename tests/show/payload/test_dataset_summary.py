@@ -136,6 +136,15 @@ def test_the_first_finding_names_the_strongest_tested_word_of_each_answer():
     assert finding[1::2] == ("“great”", "positive", "“dull”", "negative")
 
 
+def test_words_of_scores_that_are_not_supported_are_named_with_a_reservation():
+    def words(supported: float, interval: tuple[float, float]) -> str:
+        trust = replace(classified().trust, supported=supported, interval=interval)
+        return " ".join("".join(finding) for finding in findings(classified(trust=trust)))
+
+    assert "supports only 10.0 % of the scores tested: do not rely on them." in words(0.1, (0.02, 0.4))
+    assert "do not rely" not in words(0.8, (0.7, 0.9))
+
+
 def test_a_tested_word_shows_where_it_was_put_and_the_new_answer():
     payload = dataset_payload(classified())
     great, _ = payload["shortcuts"]

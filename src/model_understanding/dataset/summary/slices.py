@@ -165,7 +165,8 @@ class _Sample:
         elif self._errors.seen >= _LEAST and not has_slices:
             yield (
                 f"No common reason was found for the {self._errors.seen:,} confident errors "
-                f"({100 * self._confidence:.3g} % or more): no word is typical of them."
+                f"({100 * self._confidence:.3g} % or more): no word that the scores call important is "
+                "typical of them."
             )
         if self._errors.seen > len(self._errors):
             yield (

@@ -205,6 +205,9 @@ def _word_finding(summary: DatasetSummary) -> Finding:
     if len(pieces) == 1:
         return ()
     pieces[-1] += "."
+    if summary.trust is not None and summary.trust.interval[1] < 0.5:
+        supported = format_percent(summary.trust.supported)
+        pieces[-1] += f" Removing words supports only {supported} of the scores tested: do not rely on them."
     return tuple(pieces)
 
 
