@@ -22,10 +22,28 @@ from model_understanding import (
 )
 
 VISUALIZERS = (ModelVisualizer, GenerativeModelVisualizer, BlackBoxVisualizer)
-SECOND_POSITIONAL = {("GenerativeModelVisualizer", name) for name in ("analyze", "estimate_analysis")}
+SECOND_POSITIONAL = {
+    ("GenerativeModelVisualizer", "analyze"): "continuation",
+    ("GenerativeModelVisualizer", "estimate_analysis"): "continuation",
+    ("ModelVisualizer", "compute_ledger"): "reference",
+    ("GenerativeModelVisualizer", "compute_ledger"): "reference",
+}
 ORDER = [
-    *("continuation", "kind", "scores", "method", "target", "against", "quantity", "layer", "head", "query"),
-    *("positions", "queries", "keep", "rank", "per_token", "span", "top", "max_new_tokens"),
+    *(
+        "reference",
+        "continuation",
+        "kind",
+        "scores",
+        "method",
+        "target",
+        "against",
+        "quantity",
+        "layer",
+        "head",
+        "query",
+    ),
+    *("positions", "queries", "keep", "rank", "per_token", "span", "baseline", "top"),
+    *("max_new_tokens",),
     *("alternatives", "evaluate", "metrics", "draws", "seed", "temperature", "top_p", "top_k"),
     *("replacements", "attribution", "stack", "attention", "scores_only"),
     *("errors", "progress", "show"),
@@ -77,7 +95,7 @@ IDS = [f"{visualizer.__name__}.{name}" for visualizer, name in METHODS]
 def test_all_after_the_text_is_named(visualizer, name):
     options = options_of(methods_of(visualizer)[name])
     if (visualizer.__name__, name) in SECOND_POSITIONAL:
-        assert options[0].name == "continuation"
+        assert options[0].name == SECOND_POSITIONAL[visualizer.__name__, name]
         assert options[0].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
         options = options[1:]
     assert {option.kind for option in options} <= {inspect.Parameter.KEYWORD_ONLY}
