@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from model_understanding import ModelVisualizer
 from planted import training, vocabulary
@@ -108,17 +107,7 @@ class ClassWords:
         return ModelVisualizer(model=model, tokenizer=vocabulary.of_a_classifier())
 
     def _built(self) -> Any:
-        names = {
-            "id2label": dict(enumerate(self.labels)),
-            "label2id": {n: i for i, n in enumerate(self.labels)},
-        }
-        config = AutoConfig.for_model(
-            self.architecture, **training.SIZE, max_position_embeddings=64, pad_token_id=0, **names
-        )
-        for name in config.to_dict():
-            if "drop" in name:
-                setattr(config, name, 0.0)
-        return AutoModelForSequenceClassification.from_config(config)
+        return training.untrained_classifier(self.architecture, self.labels)
 
     def _trained(self) -> Any:
         with training.one_thread(self.seed):

@@ -69,6 +69,21 @@ def _digest(task: Task, seed: int, architecture: str) -> str:
     return sha256(b"".join([*sources, question.encode()])).hexdigest()[:16]
 
 
+def untrained_classifier(architecture: str, labels: Sequence[str]) -> Any:
+    """Return a tiny classifier of texts without dropout, with random weights.
+
+    Args:
+        architecture: Its ``model_type``.
+        labels: The names of its classes.
+    """
+    names = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
+    config = AutoConfig.for_model(architecture, **SIZE, max_position_embeddings=64, pad_token_id=0, **names)
+    for name in config.to_dict():
+        if "drop" in name:
+            setattr(config, name, 0.0)
+    return AutoModelForSequenceClassification.from_config(config)
+
+
 def kept(build: Callable[[], Any], train: Callable[[], Any], sources: Sequence[bytes]) -> Any:
     """Return a trained model, from the folder of kept models where it has been trained before.
 

@@ -2,6 +2,7 @@
 
 import type { ComparisonPayload, NamedPair } from "../data/payload.generated";
 import { exportMenu } from "../export/menu";
+import { listen } from "../state/keys";
 import { Store } from "../state/store";
 import { type Child, h, picker, replace, segmented } from "../ui/dom";
 import { bring, drawer } from "../ui/drawer";
@@ -95,7 +96,7 @@ export function mountComparison(
     if (state.focus >= 0 && target >= 0) store.set({ target });
   });
   root.replaceChildren(main, context.tooltip.element, message.element, help.element);
-  listen(context, { scope: options.wholePage ? document : root, root, help: help.toggle }, signal);
+  listenToKeys(context, { scope: options.wholePage ? document : root, root, help: help.toggle }, signal);
   if (options.wholePage) followAddress(store, payload, INITIAL, signal);
 }
 
@@ -330,7 +331,7 @@ function pairs(rows: readonly NamedPair[], remark: string): HTMLElement {
   return h("div", { class: "scroll" }, table(names, h("tbody", {}, ...lines), "pairs"));
 }
 
-function listen(
+function listenToKeys(
   { payload, store, say }: ComparisonContext,
   { scope, root, help }: { scope: EventTarget; root: ShadowRoot; help: () => void },
   signal: AbortSignal,
@@ -356,25 +357,13 @@ function listen(
     "/": () => root.querySelector<HTMLInputElement>(".search")?.focus(),
     "?": help,
   };
-  scope.addEventListener(
-    "keydown",
-    (keydown) => {
-      const event = keydown as KeyboardEvent;
-      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-      if (root.querySelector("dialog[open]")) return;
-      const origin = event.composedPath()[0] as HTMLElement;
-      if (event.key === "Escape") {
-        for (const menu of root.querySelectorAll<HTMLDetailsElement>("details.menu[open]")) menu.open = false;
-        store.set({ focus: -1, row: -1, key: -1, search: "" });
-        if (origin.matches?.("input")) origin.blur();
-        return;
-      }
-      if (origin.matches?.("input, select, textarea") || !store.state.shortcuts) return;
-      const act = single[event.key];
-      if (!act) return;
-      event.preventDefault();
-      act();
+  listen(
+    { scope, root },
+    {
+      single,
+      areOn: () => store.state.shortcuts,
+      escape: () => store.set({ focus: -1, row: -1, key: -1, search: "" }),
     },
-    { signal },
+    signal,
   );
 }

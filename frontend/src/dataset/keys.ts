@@ -1,5 +1,6 @@
 /** The keyboard of a data set's page. */
 
+import { listen } from "../state/keys";
 import type { Store } from "../state/store";
 import type { PageState } from "./state";
 
@@ -19,31 +20,19 @@ export function listenToKeys(
   signal: AbortSignal,
 ): void {
   const themes = ["auto", "light", "dark"] as const;
-  const acts: Record<string, () => void> = {
+  const single: Record<string, () => void> = {
     w: () => store.set({ kind: store.state.kind === "words" ? "phrases" : "words", word: "" }),
     t: () => store.set({ theme: themes[(themes.indexOf(store.state.theme) + 1) % themes.length] }),
     "/": () => root.querySelector<HTMLInputElement>(".search")?.focus(),
     "?": help,
   };
-  scope.addEventListener(
-    "keydown",
-    (keydown) => {
-      const event = keydown as KeyboardEvent;
-      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-      if (root.querySelector("dialog[open]")) return;
-      const origin = event.composedPath()[0] as HTMLElement;
-      if (event.key === "Escape") {
-        for (const menu of root.querySelectorAll<HTMLDetailsElement>("details.menu[open]")) menu.open = false;
-        store.set({ word: "", cell: "", search: "" });
-        if (origin.matches?.("input")) origin.blur();
-        return;
-      }
-      if (origin.matches?.("input, select, textarea") || !store.state.shortcuts) return;
-      const act = acts[event.key];
-      if (!act) return;
-      event.preventDefault();
-      act();
+  listen(
+    { scope, root },
+    {
+      single,
+      areOn: () => store.state.shortcuts,
+      escape: () => store.set({ word: "", cell: "", search: "" }),
     },
-    { signal },
+    signal,
   );
 }

@@ -40,7 +40,7 @@ export function shortcutsView(context: PageContext, payload: DatasetPayload): HT
       "aria-label": "Words that decide an answer by themselves",
     },
     title,
-    shortcuts.length ? note(payload.howTested) : note("No word was a candidate, so none was inserted."),
+    note(payload.howTested),
     shortcuts.length > 0 && list,
     more && h("p", { class: "more-lines" }, more),
   );

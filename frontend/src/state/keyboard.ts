@@ -3,6 +3,7 @@
 import type { SinkMode } from "../data/matrices";
 import type { Model } from "../data/model";
 import type { Actions } from "./actions";
+import { type KeyScope, listen } from "./keys";
 import type { Scale, State, Store, ThemeChoice } from "./store";
 
 /** What shortcuts act on. */
@@ -15,10 +16,7 @@ interface KeyboardTargets {
   readonly signal: AbortSignal;
 }
 
-export interface KeyboardOptions {
-  /** Listens for keys: the document, or only the report if it shares the page. */
-  readonly scope: EventTarget;
-  readonly root: ShadowRoot;
+export interface KeyboardOptions extends KeyScope {
   readonly help: () => void;
 }
 
@@ -67,32 +65,6 @@ export function listenToKeys(
     "/": () => options.root.querySelector<HTMLInputElement>(".search")?.focus(),
     "?": () => options.help(),
   };
-  options.scope.addEventListener(
-    "keydown",
-    (keydown) => {
-      const event = keydown as KeyboardEvent;
-      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-      const origin = event.composedPath()[0] as Element;
-      if (options.root.querySelector("dialog[open]")) return;
-      if (event.key === "Escape") {
-        closeMenus(options.root);
-        if (!actions.leaveContrast()) actions.unselect();
-        if (origin.matches?.("input")) (origin as HTMLElement).blur();
-        return;
-      }
-      if (origin.matches?.("input, select, textarea")) return;
-      if (moved(event, origin)) {
-        event.preventDefault();
-        return;
-      }
-      const action = single[event.key];
-      if (!action || !store.state.shortcuts) return;
-      event.preventDefault();
-      action();
-    },
-    { signal },
-  );
-
   const moved = (event: KeyboardEvent, origin: Element): boolean => {
     // Without a selection, arrow keys scroll the page.
     const isView = !!origin.closest?.("[data-view]");
@@ -120,8 +92,16 @@ export function listenToKeys(
         return false;
     }
   };
-}
-
-function closeMenus(root: ShadowRoot): void {
-  for (const menu of root.querySelectorAll<HTMLDetailsElement>("details.menu[open]")) menu.open = false;
+  listen(
+    options,
+    {
+      single,
+      areOn: () => store.state.shortcuts,
+      escape: () => {
+        if (!actions.leaveContrast()) actions.unselect();
+      },
+      moved,
+    },
+    signal,
+  );
 }

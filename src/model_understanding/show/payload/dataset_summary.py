@@ -22,8 +22,6 @@ from model_understanding.show.payload.parts import SCHEMA, encoded_palette, scri
 from model_understanding.show.shared.changed_text import changed_pieces
 from model_understanding.show.shared.words import printable
 from model_understanding.show.views.dataset_summary import (
-    DECIDING,
-    HOW_TESTED,
     LEVEL,
     Finding,
     changed_word,
@@ -33,6 +31,7 @@ from model_understanding.show.views.dataset_summary import (
     figures,
     findings,
     headline,
+    how_tested,
     measure,
     model_of,
     notes,
@@ -104,7 +103,7 @@ def dataset_payload(summary: DatasetSummary) -> dict[str, Any]:
             for reason, count in summary.errors.items()
         ],
         "notes": [printable(note, 600) for note in notes(summary)],
-        "howTested": f"{HOW_TESTED} {DECIDING}",
+        "howTested": how_tested(summary),
         "howToRead": list(reading_notes(summary)),
         "provenance": _provenance(summary.manifest),
         "omitted": [*omitted, *rows.omissions()],

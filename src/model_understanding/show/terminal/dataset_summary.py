@@ -21,6 +21,7 @@ from model_understanding.show.shared.words import format_number, format_percent,
 from model_understanding.show.views.dataset_summary import (
     DECIDING,
     HOW_TESTED,
+    NOTHING_TESTED,
     SIGN_HINT,
     adjusted_text,
     changed_word,
@@ -171,7 +172,7 @@ def _effect_cells(effect: WordEffect, has_class: bool, has_labels: bool) -> list
 def _print_shortcuts(shortcuts: Sequence[Shortcut], summary: DatasetSummary, console: Console) -> None:
     _title("Words that decide an answer by themselves", console)
     if not shortcuts:
-        _say("no word goes with one answer often enough to be tested", console)
+        _say(NOTHING_TESTED, console)
         return
     _say(f"{HOW_TESTED} The rates say how many texts then get the word's answer. {DECIDING}", console)
     header = ["word", "answer", "with it", "controls", "points", "adjusted p", "decides"]

@@ -30,6 +30,12 @@ SIGN_HINT = (
     "longer: model-understanding dataset … --method integrated_gradients --out …"
 )
 
+NOTHING_TESTED = (
+    "No word could be tested: none goes with one answer in enough rows and has control words of about the "
+    "same frequency."
+)
+"""Why no word was inserted into texts."""
+
 HOW_TESTED = (
     "Tested are words whose rows have one answer more often than other rows, and which have high scores for "
     "it wherever they are. Each is inserted at a random place of texts of this data set that have another "
@@ -387,6 +393,11 @@ def reading_notes(summary: DatasetSummary) -> tuple[str, ...]:
             "1, one word explains the answer."
         )
     return tuple(notes)
+
+
+def how_tested(summary: DatasetSummary) -> str:
+    """Return which words were tested, and how; or why none was."""
+    return f"{HOW_TESTED} {DECIDING}" if summary.shortcuts else NOTHING_TESTED
 
 
 def origin(manifest: Mapping[str, Any]) -> str:
