@@ -11,7 +11,14 @@ from torch.nn import functional
 
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.finite_backward import mode as modes
-from model_understanding.finite_backward.run import EMBEDDINGS, FiniteBackward, Side, finite_backward
+from model_understanding.finite_backward.run import (
+    EMBEDDINGS,
+    FiniteBackward,
+    Recording,
+    Side,
+    finite_backward,
+)
+from model_understanding.model.guard import guarded
 from model_understanding.text.encoding import Encoding
 
 TEXT = "The film was wonderful, but a dull plot is bad."
@@ -96,6 +103,33 @@ def test_pairs_in_a_batch_are_those_alone(name: str) -> None:
         torch.testing.assert_close(
             together.cuts[EMBEDDINGS][row], single.cuts[EMBEDDINGS][0], rtol=1e-4, atol=2e-5
         )
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "gemma3", "mixtral", "mamba", "xlnet", "deberta-v2"])
+def test_a_recorded_run_serves_several_texts_and_several_outputs(name: str) -> None:
+    """To the bit as one text and one output at a time, in whatever order."""
+    visualizer = tiny_models.visualizer_of(name)
+    model, (reference, first) = visualizer.runner.model, _pair(visualizer)
+    second = first.with_ids((first.ids + 3) % 60 + 10)
+    last = -1 if model.is_language_model else 0
+
+    def read(logits: Tensor, outputs: Any) -> Tensor:
+        return functional.log_softmax(logits[:, last].double(), -1)[:, :3]
+
+    with guarded(model.module, gradients=True):
+        recording = Recording(model, Side(reference), read)
+        together = [recording.compared(Side(text), keep=True) for text in (first, second)]
+        together.append(recording.compared(Side(first)))
+    for result, text in zip(together, (first, second, first), strict=True):
+        assert result.cuts[EMBEDDINGS].shape == (1, 3, text.ids.shape[1])
+        for output in range(3):
+
+            def one(logits: Tensor, outputs: Any, output: int = output) -> Tensor:
+                return read(logits, outputs)[:, output]
+
+            alone = finite_backward(model, Side(reference), Side(text), one)
+            assert torch.equal(result.difference[:, output], alone.difference)
+            assert torch.equal(result.cuts[EMBEDDINGS][:, output], alone.cuts[EMBEDDINGS])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ A multiplier takes the place of a gradient: of an output, the sum over any cut o
 the output's change between both runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor
@@ -37,6 +37,25 @@ def with_rule(value: Tensor, rule: Rule, *operands: Tensor) -> Tensor:
 def watched(value: Tensor, note: Rule) -> Tensor:
     """Return a value, and hand the multiplier that reaches it to a function."""
     return Watched.apply(value, note)  # pyright: ignore[reportReturnType]
+
+
+def nodes_behind(value: Tensor) -> Iterator[Any]:
+    """Yield the nodes of the graph that a value comes from, each once."""
+    seen: set[Any] = set()
+    stack = [value.grad_fn]
+    while stack:
+        node = stack.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            yield node
+            stack += [operand for operand, _ in node.next_functions]
+
+
+def keep_rules(value: Tensor, *, kept: bool) -> None:
+    """Keep the rules behind a value for another backward pass, or let the next one release them."""
+    for node in nodes_behind(value):
+        if isinstance(node, WITH_RULE):
+            node.is_kept = kept
 
 
 class AtValue(Function):
@@ -89,13 +108,15 @@ class WithRule(Function):
     @staticmethod
     def forward(ctx: Any, value: list[Tensor], rule: Rule, *operands: Tensor) -> Tensor:
         """Return the value."""
-        ctx.rule = rule
+        ctx.rule, ctx.is_kept = rule, False
         return value[0]
 
     @staticmethod
     def backward(ctx: Any, *multipliers: Tensor) -> Any:
         """Return the multipliers of the operands."""
-        rule, ctx.rule = ctx.rule, None  # it holds tensors that nothing needs any more
+        rule = ctx.rule
+        if not ctx.is_kept:
+            ctx.rule = None  # it holds tensors that nothing needs any more
         result = rule(multipliers[0])
         return None, None, *(result if isinstance(result, tuple) else (result,))
 
@@ -118,4 +139,5 @@ class Watched(Function):
 
 OWN_NODES = tuple(node._backward_cls for node in (AtValue, WithValue, WithSlope, WithRule))  # pyright: ignore[reportAttributeAccessIssue]
 WATCHED = Watched._backward_cls  # pyright: ignore[reportAttributeAccessIssue]
+WITH_RULE = WithRule._backward_cls  # pyright: ignore[reportAttributeAccessIssue]
 AT_VALUE = AtValue._backward_cls  # pyright: ignore[reportAttributeAccessIssue]

@@ -54,6 +54,8 @@ class Pairing:
     """The size of what passed through corrections instead of exact rules, by their names."""
     is_paused: bool = False
     """Whether what runs now is a rule's own work, which is not paired."""
+    keeps_recording: bool = False
+    """Whether other runs follow the one that is paired now."""
     _calls: list[_Recorded | None] = field(default_factory=list)
 
     @property
@@ -70,9 +72,15 @@ class Pairing:
         finally:
             self.is_paused = False
 
-    def rewind(self) -> None:
-        """End the recording: from now on calls are paired."""
-        self.is_recording, self.place, self.modules = False, 0, []
+    def rewind(self, *, keep: bool = False) -> None:
+        """End the recording, or a run that was paired with it: from now on calls are paired.
+
+        Args:
+            keep: Whether to keep what was recorded for another run.
+        """
+        self.is_recording, self.place, self.modules, self.keeps_recording = False, 0, [], keep
+        self.inexact, self.reached = [], []
+        self.corrections.clear()
 
     def counterparts(self, call: Call, operands: Sequence[Tensor | None]) -> list[Any] | None:
         """Record the operands of a call, or return those of its counterpart.
@@ -94,7 +102,8 @@ class Pairing:
         recorded = self._calls[self.place - 1] if self.place <= len(self._calls) else None
         if recorded is None:
             raise self.refusal(f"the text's run calls {call.name} in {self.where}, the reference's does not")
-        self._calls[self.place - 1] = None  # its tensors live no longer than they are needed
+        if not self.keeps_recording:
+            self._calls[self.place - 1] = None  # its tensors live no longer than they are needed
         if recorded.name != call.name:
             raise self.refusal(
                 f"the reference's run calls {recorded.name} in {recorded.where}, where the text's calls "

@@ -14,11 +14,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model_understanding.errors import UnsupportedModelError
+from model_understanding.finite_backward.graph import keep_rules
 from model_understanding.finite_backward.mode import FinitePairing
 from model_understanding.finite_backward.pairing import HINT, Pairing
 from model_understanding.finite_backward.walk import nodes_without_rule
 from model_understanding.model.embeddings import replaced_embeddings
 from model_understanding.model.guard import guarded
+from model_understanding.model.lookups import EmbeddingHook
 from model_understanding.model.metering import count_backward, count_forward
 from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
@@ -26,6 +28,12 @@ from model_understanding.text.encoding import Encoding
 EMBEDDINGS = "embeddings"
 Watch = Callable[[Encoding, dict[Hashable, Tensor]], AbstractContextManager[Any]]
 """Makes a context for a forward pass that notes the tensors of cuts by name."""
+Read = Callable[[Tensor, Any], Tensor]
+"""Reads one number for each row, or several, from the logits and the model's outputs."""
+Summed = Callable[[Hashable, Tensor], Tensor]
+"""Sums what passes the entries of a cut, by the cut's name."""
+Hooked = Callable[[Encoding, Tensor | None], AbstractContextManager[EmbeddingHook]]
+"""Makes what enters the model, or values that replace it, a leaf of the graph for a forward pass."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,19 +54,20 @@ class FiniteBackward:
     """What a finite backward pass gives, for B pairs of texts.
 
     Args:
-        reference: The output on each reference.
-        text: The output on each text.
-        cuts: What of the difference passes each cut, as ``summed`` returns it.
+        reference: The output on each reference; of N outputs, ``(B, N)``.
+        text: The output on each text, likewise.
+        cuts: What of the difference passes each cut, as ``summed`` returns it; of N outputs, stacked along
+            the second axis.
         corrections: The size of what passed through corrections, as a share of the difference.
     """
 
-    reference: Float[Tensor, " batch"]
-    text: Float[Tensor, " batch"]
+    reference: Float[Tensor, " batch *outputs"]
+    text: Float[Tensor, " batch *outputs"]
     cuts: dict[Hashable, Tensor]
     corrections: dict[str, float]
 
     @property
-    def difference(self) -> Float[Tensor, " batch"]:
+    def difference(self) -> Float[Tensor, " batch *outputs"]:
         """The output on each text minus that on its reference."""
         return self.text - self.reference
 
@@ -67,11 +76,11 @@ def finite_backward(
     model: Model,
     reference: Side,
     text: Side,
-    read: Callable[[Tensor, Any], Float[Tensor, " batch"]],
+    read: Read,
     *,
     keep_from: int = 0,
     watches: Sequence[Watch] = (),
-    summed: Callable[[Hashable, Tensor], Tensor] = lambda _, passed: passed.sum(-1, dtype=torch.float64),
+    summed: Summed = lambda _, passed: passed.sum(-1, dtype=torch.float64),
 ) -> FiniteBackward:
     """Run two inputs of one length and split the difference of an output exactly.
 
@@ -92,17 +101,72 @@ def finite_backward(
         UnsupportedModelError: The runs cannot be paired call by call, or an operation without an exact rule
             stands between the embeddings and the output.
     """
-    pairing = Pairing(model.name)
-    mode = FinitePairing(pairing, model.module)
     with guarded(model.module, gradients=True):
+        recording = Recording(model, reference, read, keep_from=keep_from, watches=watches)
+        return recording.compared(text, summed=summed)
+
+
+class Recording:
+    """The recorded run of a reference, with which runs of texts are compared; the model must be guarded.
+
+    A reference's roles can be exchanged: what passes a cut then only changes its sign.
+
+    Args:
+        model: The model.
+        reference: What is compared with.
+        read: As ``finite_backward`` takes it; it may also read N numbers for each row.
+        keep_from: As ``finite_backward`` takes it.
+        watches: Likewise.
+        hooked: What enters the model as a leaf; by default the embeddings.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        reference: Side,
+        read: Read,
+        *,
+        keep_from: int = 0,
+        watches: Sequence[Watch] = (),
+        hooked: Hooked | None = None,
+    ) -> None:
+        self._model = model
+        self._read = read
+        self._keep_from = keep_from
+        self._watches = watches
+        self._hooked = hooked or self._embeddings_hooked
+        self._pairing = Pairing(model.name)
+        self._mode = FinitePairing(self._pairing, model.module)
         with torch.autograd.graph.saved_tensors_hooks(lambda _: None, _unpacked):
-            value, noted = _run(model, reference, read, keep_from, watches, mode)
-            reference_value = value.detach()
-            before = {name: tensor.detach() for name, tensor in noted.items()}
-            del value, noted
-        pairing.rewind()
-        value, after = _run(model, text, read, keep_from, watches, mode)
+            value, noted = self._run(reference)
+        self.value: Float[Tensor, " batch *outputs"] = value.detach()
+        """The output on each reference."""
+        self._noted = {name: tensor.detach() for name, tensor in noted.items()}
+
+    def compared(
+        self,
+        text: Side,
+        *,
+        summed: Summed = lambda _, passed: passed.sum(-1, dtype=torch.float64),
+        keep: bool = False,
+    ) -> FiniteBackward:
+        """Run a text and split the difference of the output to that of the reference.
+
+        Args:
+            text: What is explained.
+            summed: As ``finite_backward`` takes it.
+            keep: Whether to keep the recorded run for another text.
+
+        Raises:
+            UnsupportedModelError: As ``finite_backward`` does.
+        """
+        pairing = self._pairing
+        pairing.rewind(keep=keep)
+        value, after = self._run(text)
         pairing.require_complete()
+        before = dict(self._noted)
+        if not keep:
+            self._noted = {}
         if before.keys() != after.keys():
             differing = ", ".join(map(str, before.keys() ^ after.keys()))
             raise pairing.refusal(f"one of them alone has {differing}")
@@ -110,63 +174,75 @@ def finite_backward(
         if unknown:
             nodes = f"its graph has operations without an exact rule ({', '.join(unknown)})"
             raise pairing.refusal("; ".join(dict.fromkeys([*pairing.inexact, nodes])))
-        difference = value.detach() - reference_value
-        cuts = _backward(value, before, after, pairing, summed)
-    count_backward(text.encoding.ids.numel())
-    size = max(float(difference.abs().sum()), torch.finfo(difference.dtype).tiny)
-    corrections = {name: amount / size for name, amount in pairing.corrections.items() if amount}
-    return FiniteBackward(reference_value, value.detach(), cuts, corrections)
+        difference = value.detach() - self.value
+        cuts = self._backward(value, before, after, summed, text.encoding.ids.numel())
+        size = max(float(difference.abs().sum()), torch.finfo(difference.dtype).tiny)
+        corrections = {name: amount / size for name, amount in pairing.corrections.items() if amount}
+        return FiniteBackward(self.value, value.detach(), cuts, corrections)
 
+    def _run(self, side: Side) -> tuple[Tensor, dict[Hashable, Tensor]]:
+        model, encoding, keep_from = self._model, side.encoding, self._keep_from
+        noted: dict[Hashable, Tensor] = {}
+        with ExitStack() as stack:
+            for handle in self._mode.hooks(model.module):
+                stack.callback(handle.remove)
+            hook = stack.enter_context(self._hooked(encoding, side.embeddings))
+            stack.enter_context(model.own_failures(encoding))
+            stack.enter_context(self._mode)
+            for watch in self._watches:
+                stack.enter_context(watch(encoding, noted))
+            outputs = model.forward(encoding, keep_from)
+            assert hook.leaf is not None
+            noted[EMBEDDINGS] = hook.leaf
+            logits = model.logits_of(outputs, encoding, keep_from)
+            value = self._read(logits, outputs)
+        count_forward(encoding.ids.numel())
+        if not value.requires_grad:
+            raise UnsupportedModelError(
+                f"No differentiable path leads from the embeddings of {model.name} to the target.", hint=HINT
+            )
+        return value, noted
 
-def _run(
-    model: Model,
-    side: Side,
-    read: Callable[[Tensor, Any], Tensor],
-    keep_from: int,
-    watches: Sequence[Watch],
-    mode: FinitePairing,
-) -> tuple[Tensor, dict[Hashable, Tensor]]:
-    noted: dict[Hashable, Tensor] = {}
-    encoding = side.encoding
-    with ExitStack() as stack:
-        for handle in mode.hooks(model.module):
-            stack.callback(handle.remove)
-        hook = stack.enter_context(
-            replaced_embeddings(model, encoding.ids, side.embeddings, encoding.source_length)
-        )
-        assert hook.leaf is not None
-        noted[EMBEDDINGS] = hook.leaf
-        stack.enter_context(model.own_failures(encoding))
-        stack.enter_context(mode)
-        for watch in watches:
-            stack.enter_context(watch(encoding, noted))
-        outputs = model.forward(encoding, keep_from)
-        logits = model.logits_of(outputs, encoding, keep_from)
-        value = read(logits, outputs)
-    count_forward(encoding.ids.numel())
-    if not value.requires_grad:
-        raise UnsupportedModelError(
-            f"No differentiable path leads from the embeddings of {model.name} to the target.", hint=HINT
-        )
-    return value, noted
+    def _embeddings_hooked(
+        self, encoding: Encoding, embeddings: Tensor | None
+    ) -> AbstractContextManager[EmbeddingHook]:
+        return replaced_embeddings(self._model, encoding.ids, embeddings, encoding.source_length)
 
-
-def _backward(
-    value: Tensor,
-    before: dict[Hashable, Tensor],
-    after: dict[Hashable, Tensor],
-    pairing: Pairing,
-    summed: Callable[[Hashable, Tensor], Tensor],
-) -> dict[Hashable, Tensor]:
-    names = [name for name, tensor in after.items() if tensor.requires_grad]
-    multipliers = list(torch.autograd.grad(value.sum(), [after[name] for name in names], allow_unused=True))
-    if pairing.reached:
-        raise pairing.refusal("; ".join(dict.fromkeys(pairing.reached)))
-    cuts: dict[Hashable, Tensor] = {}
-    for name, multiplier in zip(names, multipliers, strict=True):
-        change = after.pop(name).detach() - before.pop(name)
-        cuts[name] = summed(name, change.zero_() if multiplier is None else change.mul_(multiplier))
-    return cuts
+    def _backward(
+        self,
+        value: Tensor,
+        before: dict[Hashable, Tensor],
+        after: dict[Hashable, Tensor],
+        summed: Summed,
+        positions: int,
+    ) -> dict[Hashable, Tensor]:
+        names = [name for name, tensor in after.items() if tensor.requires_grad]
+        cut_at = [after[name] for name in names]
+        outputs = value.unbind(1) if value.ndim > 1 else (value,)
+        parts: dict[Hashable, list[Tensor]] = {name: [] for name in names}
+        if len(outputs) > 1:
+            keep_rules(value, kept=True)
+        for index, output in enumerate(outputs):
+            is_last = index == len(outputs) - 1
+            if is_last and len(outputs) > 1:
+                keep_rules(value, kept=False)
+            multipliers = list(
+                torch.autograd.grad(output.sum(), cut_at, retain_graph=not is_last, allow_unused=True)
+            )
+            count_backward(positions)
+            if self._pairing.reached:
+                raise self._pairing.refusal("; ".join(dict.fromkeys(self._pairing.reached)))
+            for name in names:
+                multiplier = multipliers.pop(0)
+                change = after[name].detach() - before[name]
+                parts[name].append(
+                    summed(name, change.zero_() if multiplier is None else change.mul_(multiplier))
+                )
+                if is_last:
+                    del after[name], before[name]
+        if value.ndim == 1:
+            return {name: part for name, (part,) in parts.items()}
+        return {name: torch.stack(part, 1) for name, part in parts.items()}
 
 
 def _unpacked(_: Any) -> Tensor:
