@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from model_understanding.finite_backward.booking import affine_of_both
 from model_understanding.finite_backward.calls import Call
 from model_understanding.finite_backward.pairing import Pairing, are_same
 
@@ -51,6 +52,8 @@ def affine(pairing: Pairing, call: Call) -> Any:
     Returns:
         What the function returns.
     """
+    if pairing.two is not None:
+        return affine_of_both(pairing, call, pairing.two)
     constants = [tensor for tensor in call.tensors() if not tensor.requires_grad]
     known = pairing.counterparts(call, constants)
     # Before it runs: a buffer that it fills is one of its constants.

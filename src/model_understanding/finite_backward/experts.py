@@ -43,6 +43,8 @@ class ExpertPairing:
     def hooks(self, module: nn.Module) -> Iterator[Any]:
         """Register the hooks on expert layers; yield their handles."""
         for part in module.modules():
+            if part not in self._counts:  # of another model that is compared with this one
+                self._counts[part] = _expert_count(part)
             if self._counts[part]:
                 yield part.register_forward_pre_hook(self._spread, with_kwargs=True)
 

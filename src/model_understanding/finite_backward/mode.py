@@ -23,12 +23,14 @@ from model_understanding.finite_backward import (
     softmax,
     solves,
 )
+from model_understanding.finite_backward.booking import unit_of_both
 from model_understanding.finite_backward.calls import PROPERTIES, Call, name_of, tensors_in
-from model_understanding.finite_backward.composites import composite_of
+from model_understanding.finite_backward.composites import Composite, composite_of
 from model_understanding.finite_backward.experts import ExpertPairing
 from model_understanding.finite_backward.graph import with_slope, with_value
 from model_understanding.finite_backward.pairing import Pairing
 from model_understanding.finite_backward.selections import EXTREMES, ORDERS, extreme, ordered
+from model_understanding.finite_backward.two_models import Unit
 from model_understanding.model.operations import LINEAR_MAPS
 
 RULES: dict[str, Callable[[Pairing, Call], Any]] = {
@@ -70,11 +72,15 @@ class FinitePairing(TorchFunctionMode):
         keywords: dict[str, Any] | None = None,
     ) -> Any:
         keywords = keywords or {}
-        if name_of(function) in PROPERTIES or self._pairing.is_paused or not torch.is_grad_enabled():
+        two = self._pairing.two
+        name = name_of(function)
+        if name == "__get__" and two is not None:  # weight.T is made of weights, too
+            return two.run_constant(Call(function, arguments, keywords))
+        if name in PROPERTIES or self._pairing.is_paused or not torch.is_grad_enabled():
             return function(*arguments, **keywords)
         call = Call(function, arguments, keywords)
         if not call.depends:
-            return call.run()
+            return call.run() if two is None else two.run_constant(call)
         self._seen += 1
         if call.is_in_place and RULES.get(call.name) is not affine.affine:
             return self._in_place(call)
@@ -91,13 +97,21 @@ class FinitePairing(TorchFunctionMode):
             yield part.register_forward_hook(self._leave, always_call=True)
 
     def _with_rule(self, call: Call) -> Any:
-        composite = composite_of(call)
+        composite = composite_of(call) or self._apart_from_weights(call)
         if composite is not None:
             with self:  # its parts are paired one by one
                 result = composite(call)
             return with_value(result, call.value()) if not self._pairing.is_recording else result
         rule = RULES.get(call.name)
         return rule(self._pairing, call) if rule else self._without_rule(call)
+
+    def _apart_from_weights(self, call: Call) -> Composite | None:
+        """Return what computes a norm whose weights differ between two models, apart from them."""
+        two = self._pairing.two
+        if two is None or call.name not in norms.NAMES:
+            return None
+        owners = two.owners_of(tensor for tensor in call.tensors() if not tensor.requires_grad)
+        return norms.then_weighted if owners else None
 
     def _without_rule(self, call: Call) -> Any:
         result = call.run()
@@ -121,13 +135,23 @@ class FinitePairing(TorchFunctionMode):
         def enter(module: nn.Module, arguments: Any) -> None:
             self._pairing.modules.append(name)
             self._seen_before.append(self._seen)
+            if self._unit(module) is not None:
+                self._pairing.is_paused = True
 
         return enter
+
+    def _unit(self, module: nn.Module) -> Unit | None:
+        two = self._pairing.two
+        return None if two is None else two.units.get(module)
 
     def _leave(self, module: nn.Module, arguments: Any, output: Any) -> Any:
         self._pairing.modules.pop()
         is_unseen = self._seen_before.pop() == self._seen
         x = arguments[0] if arguments else None
+        unit, two = self._unit(module), self._pairing.two
+        if unit is not None and two is not None:
+            self._pairing.is_paused = False
+            return unit_of_both(self._pairing, unit, x, output, two)
         if (
             not is_unseen
             or self._pairing.is_paused

@@ -23,6 +23,16 @@ _ARGUMENTS = {
 }
 
 
+def then_weighted(call: Call) -> Tensor:
+    """Compute a norm without weights, and apply them by operations of their own."""
+    given = _given(call)
+    x, shape, weight, bias = (given.get(name) for name in ("input", "normalized_shape", "weight", "bias"))
+    function = torch.nn.functional.layer_norm if call.name == "layer_norm" else torch.nn.functional.rms_norm
+    plain = function(x, shape, **{name: given[name] for name in ("eps",) if name in given})
+    scaled = plain if weight is None else torch.mul(plain, weight)
+    return scaled if bias is None else torch.add(scaled, bias)
+
+
 def norm(pairing: Pairing, call: Call) -> Any:
     """Run a LayerNorm or an RMSNorm.
 
@@ -33,7 +43,7 @@ def norm(pairing: Pairing, call: Call) -> Any:
     Returns:
         The normalized states.
     """
-    given = dict(zip(_ARGUMENTS[call.name], call.arguments, strict=False)) | call.keywords
+    given = _given(call)
     x, weight, bias = given["input"], given.get("weight"), given.get("bias")
     known = pairing.counterparts(call, [x, weight, bias])
     if known is None:
@@ -56,6 +66,10 @@ def norm(pairing: Pairing, call: Call) -> Any:
         return _multiplier(scaled, precise(x0), precise(x1), float(eps), axes, is_centered=is_centered).to(x1)
 
     return with_rule(value, rule, x)
+
+
+def _given(call: Call) -> dict[str, Any]:
+    return dict(zip(_ARGUMENTS[call.name], call.arguments, strict=False)) | call.keywords
 
 
 def _multiplier(

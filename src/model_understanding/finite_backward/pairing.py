@@ -12,7 +12,11 @@ from torch import Tensor, nn
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.finite_backward.calls import Call, mapped
 from model_understanding.finite_backward.graph import watched
+from model_understanding.finite_backward.two_models import TwoModels
 
+TWO_MODELS_HINT = (
+    "Load both models in the same way (dtype, attn_implementation), and compare models of one architecture."
+)
 HINT = "Use compute_saliency: its methods of removal (leave_one_out, guided_ablation) work for every model."
 
 
@@ -24,12 +28,14 @@ class _Recorded:
         name: The function's name.
         where: The module that made the call.
         settings: Numbers and words among its arguments.
+        note: What its rule has noted.
         operands: The tensors that its rule will need, each with its version.
     """
 
     name: str
     where: str
     settings: list[Any]
+    note: str
     operands: list[tuple[Tensor | None, int]]
 
 
@@ -39,9 +45,11 @@ class Pairing:
 
     Args:
         model: The model's name, for messages.
+        two: Both models, where two models read one text.
     """
 
     model: str
+    two: TwoModels | None = None
     is_recording: bool = True
     place: int = 0
     modules: list[str] = field(default_factory=list)
@@ -56,6 +64,8 @@ class Pairing:
     """Whether what runs now is a rule's own work, which is not paired."""
     keeps_recording: bool = False
     """Whether other runs follow the one that is paired now."""
+    note: str = ""
+    """What was noted of the call that was matched last."""
     _calls: list[_Recorded | None] = field(default_factory=list)
 
     @property
@@ -66,11 +76,11 @@ class Pairing:
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Let what runs inside go unpaired."""
-        self.is_paused = True
+        before, self.is_paused = self.is_paused, True
         try:
             yield
         finally:
-            self.is_paused = False
+            self.is_paused = before
 
     def rewind(self, *, keep: bool = False) -> None:
         """End the recording, or a run that was paired with it: from now on calls are paired.
@@ -82,12 +92,13 @@ class Pairing:
         self.inexact, self.reached = [], []
         self.corrections.clear()
 
-    def counterparts(self, call: Call, operands: Sequence[Tensor | None]) -> list[Any] | None:
+    def counterparts(self, call: Call, operands: Sequence[Tensor | None], note: str = "") -> list[Any] | None:
         """Record the operands of a call, or return those of its counterpart.
 
         Args:
             call: The call.
             operands: What its rule needs of the other run.
+            note: What its rule will read in ``note`` in the other run.
 
         Returns:
             The other run's operands; ``None`` while recording.
@@ -97,17 +108,19 @@ class Pairing:
         """
         self.place += 1
         if self.is_recording:
-            self._record(call, operands)
+            self._record(call, operands, note)
             return None
         recorded = self._calls[self.place - 1] if self.place <= len(self._calls) else None
         if recorded is None:
-            raise self.refusal(f"the text's run calls {call.name} in {self.where}, the reference's does not")
+            first, second = self._runs
+            raise self.refusal(f"{second} calls {call.name} in {self.where}, {first} does not")
         if not self.keeps_recording:
             self._calls[self.place - 1] = None  # its tensors live no longer than they are needed
         if recorded.name != call.name:
+            first, second = self._runs
             raise self.refusal(
-                f"the reference's run calls {recorded.name} in {recorded.where}, where the text's calls "
-                f"{call.name} in {self.where}"
+                f"{first} calls {recorded.name} in {recorded.where}, where {second} calls {call.name} in "
+                f"{self.where}"
             )
         settings = call.settings()
         if recorded.settings != settings and repr(recorded.settings) != repr(settings):  # nan is not nan
@@ -115,6 +128,7 @@ class Pairing:
                 f"{call.name} in {self.where} has other arguments in each run: {recorded.settings} and "
                 f"{settings}"
             )
+        self.note = recorded.note
         known: list[Tensor | None] = []
         for (value, version), operand in zip(recorded.operands, operands, strict=True):
             known.append(value)
@@ -138,15 +152,22 @@ class Pairing:
         if self.place < len(self._calls):
             recorded = self._calls[self.place]
             assert recorded is not None
-            raise self.refusal(
-                f"the reference's run calls {recorded.name} in {recorded.where}, the text's does not"
-            )
+            first, second = self._runs
+            raise self.refusal(f"{first} calls {recorded.name} in {recorded.where}, {second} does not")
 
     def refusal(self, why: str) -> UnsupportedModelError:
         """Return the error of two runs that cannot be compared exactly."""
+        if self.two is not None:
+            return UnsupportedModelError(
+                f"The two models cannot be compared exactly: {why}.", hint=TWO_MODELS_HINT
+            )
         return UnsupportedModelError(
             f"The two runs of {self.model} cannot be compared exactly: {why}.", hint=HINT
         )
+
+    @property
+    def _runs(self) -> tuple[str, str]:
+        return ("the reference's run", "the text's run") if self.two is None else ("one model", "the other")
 
     def refused_if_reached(self, result: Any, why: str) -> Any:
         """Return a result that has no exact rule; it is refused if a multiplier reaches it.
@@ -163,7 +184,7 @@ class Pairing:
 
         return mapped(result, lambda value: watched(value, note) if value.requires_grad else value)
 
-    def _record(self, call: Call, operands: Sequence[Tensor | None]) -> None:
+    def _record(self, call: Call, operands: Sequence[Tensor | None], note: str) -> None:
         kept: list[tuple[Tensor | None, int]] = []
         for operand in operands:
             if operand is None:
@@ -173,7 +194,7 @@ class Pairing:
             if call.overwrites and not isinstance(operand, nn.Parameter):
                 value = value.clone()
             kept.append((value, value._version))
-        self._calls.append(_Recorded(call.name, self.where, call.settings(), kept))
+        self._calls.append(_Recorded(call.name, self.where, call.settings(), note, kept))
 
 
 def are_same(first: Tensor, second: Tensor) -> bool:

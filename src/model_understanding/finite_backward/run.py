@@ -7,6 +7,7 @@ For any cut of the computation (the tokens' embeddings, what enters a block, …
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from model_understanding.errors import UnsupportedModelError
 from model_understanding.finite_backward.graph import keep_rules
 from model_understanding.finite_backward.mode import FinitePairing
 from model_understanding.finite_backward.pairing import HINT, Pairing
+from model_understanding.finite_backward.two_models import TwoModels
 from model_understanding.finite_backward.walk import nodes_without_rule
 from model_understanding.model.embeddings import replaced_embeddings
 from model_understanding.model.guard import guarded
@@ -43,10 +45,12 @@ class Side:
     Args:
         encoding: The texts.
         embeddings: Values that replace their embeddings; their own where ``None``.
+        model: The model that reads them, if it is another than the recording's.
     """
 
     encoding: Encoding
     embeddings: Tensor | None = None
+    model: Model | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +122,7 @@ class Recording:
         keep_from: As ``finite_backward`` takes it.
         watches: Likewise.
         hooked: What enters the model as a leaf; by default the embeddings.
+        two: What is known of both models, where another model reads the texts; it must be guarded, too.
     """
 
     def __init__(
@@ -129,13 +134,14 @@ class Recording:
         keep_from: int = 0,
         watches: Sequence[Watch] = (),
         hooked: Hooked | None = None,
+        two: TwoModels | None = None,
     ) -> None:
         self._model = model
         self._read = read
         self._keep_from = keep_from
         self._watches = watches
-        self._hooked = hooked or self._embeddings_hooked
-        self._pairing = Pairing(model.name)
+        self._hooked = hooked
+        self._pairing = Pairing(model.name, two)
         self._mode = FinitePairing(self._pairing, model.module)
         with torch.autograd.graph.saved_tensors_hooks(lambda _: None, _unpacked):
             value, noted = self._run(reference)
@@ -181,12 +187,13 @@ class Recording:
         return FiniteBackward(self.value, value.detach(), cuts, corrections)
 
     def _run(self, side: Side) -> tuple[Tensor, dict[Hashable, Tensor]]:
-        model, encoding, keep_from = self._model, side.encoding, self._keep_from
+        model, encoding, keep_from = side.model or self._model, side.encoding, self._keep_from
+        hooked = self._hooked or partial(_embeddings_hooked, model)
         noted: dict[Hashable, Tensor] = {}
         with ExitStack() as stack:
             for handle in self._mode.hooks(model.module):
                 stack.callback(handle.remove)
-            hook = stack.enter_context(self._hooked(encoding, side.embeddings))
+            hook = stack.enter_context(hooked(encoding, side.embeddings))
             stack.enter_context(model.own_failures(encoding))
             stack.enter_context(self._mode)
             for watch in self._watches:
@@ -202,11 +209,6 @@ class Recording:
                 f"No differentiable path leads from the embeddings of {model.name} to the target.", hint=HINT
             )
         return value, noted
-
-    def _embeddings_hooked(
-        self, encoding: Encoding, embeddings: Tensor | None
-    ) -> AbstractContextManager[EmbeddingHook]:
-        return replaced_embeddings(self._model, encoding.ids, embeddings, encoding.source_length)
 
     def _backward(
         self,
@@ -243,6 +245,12 @@ class Recording:
         if value.ndim == 1:
             return {name: part for name, (part,) in parts.items()}
         return {name: torch.stack(part, 1) for name, part in parts.items()}
+
+
+def _embeddings_hooked(
+    model: Model, encoding: Encoding, embeddings: Tensor | None
+) -> AbstractContextManager[EmbeddingHook]:
+    return replaced_embeddings(model, encoding.ids, embeddings, encoding.source_length)
 
 
 def _unpacked(_: Any) -> Tensor:

@@ -15,10 +15,10 @@ from model_understanding.attention.capture.layout import with_known_layout
 from model_understanding.attention.capture.mode import AttentionCapture
 from model_understanding.attention.capture.parts import ToHeads
 from model_understanding.errors import InputError, NumericalError, UnsupportedModelError
+from model_understanding.finite_backward.reading import custom_reader, reader_of
 from model_understanding.finite_backward.run import EMBEDDINGS, FiniteBackward, Side, finite_backward
 from model_understanding.ledger.alignment import Aligned, aligned
 from model_understanding.ledger.heads import HeadOutputs, HeadReader, why_unread
-from model_understanding.ledger.reading import custom_reader, reader_of
 from model_understanding.ledger.stream import Join, Residual, StreamWatch
 from model_understanding.model.blocks import Block, transformer_blocks
 from model_understanding.model.hidden_states import block_of_layer
