@@ -98,6 +98,7 @@ if TYPE_CHECKING:
     from model_understanding.results import Ledger as Ledger
     from model_understanding.results import LogitLens as LogitLens
     from model_understanding.results import MaskFilling as MaskFilling
+    from model_understanding.results import ModelDiff as ModelDiff
     from model_understanding.results import Prediction as Prediction
     from model_understanding.results import PseudoLikelihood as PseudoLikelihood
     from model_understanding.results import QueryKey as QueryKey
@@ -181,6 +182,7 @@ __all__ = [
     "MaskFilling",
     "MaskedLMVisualizer",
     "MissingExtraError",
+    "ModelDiff",
     "ModelUnderstandingError",
     "ModelVisualizer",
     "MultipleChoiceVisualizer",
@@ -254,6 +256,7 @@ _ON_FIRST_USE = {
     "LoadingError": "model_understanding.errors",
     "LogitLens": "model_understanding.results",
     "MaskFilling": "model_understanding.results",
+    "ModelDiff": "model_understanding.results",
     "MissingExtraError": "model_understanding.errors",
     "ModelUnderstandingError": "model_understanding.errors",
     "NumericalError": "model_understanding.errors",

@@ -81,12 +81,12 @@ def inside(part, **changes):
 
 
 NO_RESULT = (
-    "The JSON is not a result. Types: Alignment, AnswerSpan, AnswerSummary, Assessment, "
-    "AssessmentSummary, AttentionComparison, AttentionMap, Attribution, AttributionComparison, "
-    "CausalEffect, ChangedRow, Choices, Comparison, Confusion, DatasetComparison, DatasetSummary, "
-    "Distribution, Entity, ErrorSlice, Estimate, Evaluation, EvaluationPair, Failure, Generation, "
-    "HeadScores, Ledger, LedgerPlace, LikelihoodComparison, Limits, LogitLens, MaskFilling, MetricMean, "
-    "Prediction, Provenance, PseudoLikelihood, QueryKey, RankedHead, Report, RowExample, Shortcut, "
+    "The JSON is not a result. Types: Alignment, AnswerSpan, AnswerSummary, Assessment, AssessmentSummary, "
+    "AttentionComparison, AttentionMap, Attribution, AttributionComparison, CausalEffect, ChangedRow, "
+    "Choices, Comparison, Confusion, DatasetComparison, DatasetSummary, Distribution, Entity, ErrorSlice, "
+    "Estimate, Evaluation, EvaluationPair, Failure, Generation, HeadScores, Ledger, LedgerPlace, "
+    "LikelihoodComparison, Limits, LogitLens, MaskFilling, MetricMean, ModelDiff, ModuleChange, Prediction, "
+    "Provenance, PseudoLikelihood, QueryKey, RankedHead, Report, Restoration, RowExample, Shortcut, "
     "SpanAnswer, Tagging, Target, TokenLinks, Tokens, TrustSample, ValuePair, WordChange, WordEffect."
 )
 INVALID = "The JSON is not a valid result: "

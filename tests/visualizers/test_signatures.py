@@ -27,9 +27,13 @@ SECOND_POSITIONAL = {
     ("GenerativeModelVisualizer", "estimate_analysis"): "continuation",
     ("ModelVisualizer", "compute_ledger"): "reference",
     ("GenerativeModelVisualizer", "compute_ledger"): "reference",
+    ("ModelVisualizer", "compute_model_diff"): "text",
+    ("GenerativeModelVisualizer", "compute_model_diff"): "prompt",
 }
 ORDER = [
     *(
+        "text",
+        "prompt",
         "reference",
         "continuation",
         "kind",

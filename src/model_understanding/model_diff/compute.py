@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from model_understanding.errors import InputError, NumericalError, UnsupportedModelError
 from model_understanding.finite_backward.reading import Read, custom_reader, reader_of
@@ -163,7 +163,7 @@ def model_diff(
         ),
         at_tokens=matrix,
         gap=gap,
-        unchanged=_unchanged(pair, names),
+        unchanged=pair.modules.unchanged,
         answers=_answers(pair, answers),
         corrections=result.corrections,
         other=other.loaded.provenance,
@@ -242,15 +242,6 @@ def _checked_gap(pair: ModelPair, result: FiniteBackward, book: _Book) -> float:
             else "Compare what two models answer with compare: save a report of each.",
         )
     return gap
-
-
-def _unchanged(pair: ModelPair, changed: list[str]) -> int:
-    named = pair.modules.modules.items()
-    return sum(1 for name, module in named if name not in changed and _has_weights(module))
-
-
-def _has_weights(module: nn.Module) -> bool:
-    return any(weight is not None for weight in module._parameters.values())
 
 
 def _answers(pair: ModelPair, answers: list[int]) -> tuple[str, str] | None:

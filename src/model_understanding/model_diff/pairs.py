@@ -39,6 +39,16 @@ class PairedModules:
     owners: dict[int, frozenset[str]]
     units: dict[nn.Module, Unit]
 
+    @property
+    def unchanged(self) -> int:
+        """Number of modules whose weights are the same in both models."""
+        weights = (
+            list(_weights_of(module)) for name, module in self.modules.items() if module not in self.units
+        )
+        return sum(
+            1 for own in weights if own and not any(self.owners.get(id(weight), "-") for weight in own)
+        )
+
 
 def paired_modules(model: Model, other: Model) -> PairedModules:
     """Match the modules of two models; both must be guarded, so that their weights are up to date.

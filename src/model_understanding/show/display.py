@@ -16,6 +16,7 @@ from model_understanding.results import (
     Ledger,
     LogitLens,
     MaskFilling,
+    ModelDiff,
     PseudoLikelihood,
     QueryKey,
     Report,
@@ -86,6 +87,10 @@ def _print(result: Result) -> None:
         from model_understanding.show.terminal.ledger import print_ledger
 
         print_ledger(result)
+    elif isinstance(result, ModelDiff):
+        from model_understanding.show.terminal.model_diff import print_model_diff
+
+        print_model_diff(result)
     elif isinstance(result, LikelihoodComparison):
         from model_understanding.show.terminal.likelihood import print_likelihoods
 

@@ -9,8 +9,9 @@ from torch import Tensor
 from model_understanding.errors import InputError
 from model_understanding.lens.read import lens_of_classes
 from model_understanding.model.guard import explanation
+from model_understanding.model_diff.compute import ModelPair
 from model_understanding.passes.predicted_targets import MakeTarget
-from model_understanding.results import Ledger, LogitLens, Prediction, Target
+from model_understanding.results import Ledger, LogitLens, ModelDiff, Prediction, Target
 from model_understanding.results.target import Quantity
 from model_understanding.targets.classification import ClassName, prediction_of, resolve_targets
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
@@ -19,6 +20,7 @@ from model_understanding.text.words import Words
 from model_understanding.tokens import Tokens
 from model_understanding.visualizers.answering import AnsweringVisualizer
 from model_understanding.visualizers.ledgers import computed_ledger
+from model_understanding.visualizers.model_diffs import computed_model_diff, other_visualizer
 from model_understanding.visualizers.texts import tokenized
 
 Text = str | Words | tuple[str | Words, str | Words]
@@ -104,6 +106,51 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
             targets = self._targets_of(encoding, answer, target, against, quantity)
         other = None if reference is None else self._encode(reference)
         return computed_ledger(self.runner, encoding, other, targets, function, baseline)
+
+    @explanation()
+    def compute_model_diff(
+        self,
+        other: Any,
+        text: Text,
+        *,
+        target: ClassName | Callable[[Any], Any] | None = None,
+        against: ClassName | None = None,
+        quantity: Quantity = "logit",
+    ) -> ModelDiff:
+        """Return which modules' weights make the difference between two models on a text, and at which token.
+
+        Two forward passes, one of each model, and one backward pass, whose local derivatives are the exact
+        differences between both: what is booked to the modules sums to the difference, with nothing left
+        over. It splits a change that all of them make together.
+
+        Args:
+            other: The model that is compared with this one: a model, the name or folder of one, or a
+                visualizer. It may be fine-tuned, merged, quantized, or have an adapter of peft.
+            text: A text, or a (text, pair) tuple.
+            target: A label or an index, or a function of the model's outputs that returns one number; the
+                class that this model predicts for the text if left out.
+            against: Another class: the difference target − against is explained.
+            quantity: ``logit``, ``log_prob`` or ``prob``.
+
+        Returns:
+            The diff: what the target's value in the other model minus its value in this one is made of.
+
+        Raises:
+            InputError: The text or the target cannot be used, or the models differ in their architecture,
+                tokens, dtype or device.
+            UnsupportedModelError: The models cannot be compared exactly.
+            NumericalError: What is booked does not sum to the difference.
+        """
+        with_other = other_visualizer(self, other)
+        encoding = self._encode(text)
+        function = target if callable(target) else None
+        if function is not None:
+            targets = self._function_targets(function)
+        else:
+            answer = self._answers([encoding])[0] if target is None else None
+            targets = self._targets_of(encoding, answer, target, against, quantity)
+        pair = ModelPair(self.runner, with_other.runner)
+        return computed_model_diff(pair, encoding, with_other._encode(text), targets, function)
 
     def _encode(self, text: Any) -> Encoding:
         _refuse_choices(text)

@@ -25,6 +25,7 @@ from model_understanding.lens.read import TOP, StepsPass, lens_of_tokens
 from model_understanding.model.attention_layout import Stack
 from model_understanding.model.causality import is_causal
 from model_understanding.model.guard import explanation
+from model_understanding.model_diff.compute import ModelPair
 from model_understanding.passes.runner import Runner
 from model_understanding.results import (
     Assessment,
@@ -37,6 +38,7 @@ from model_understanding.results import (
     HeadScores,
     Ledger,
     LogitLens,
+    ModelDiff,
     QueryKey,
     Report,
     Target,
@@ -60,6 +62,7 @@ from model_understanding.visualizers.heads import (
     scores_of_heads,
 )
 from model_understanding.visualizers.ledgers import computed_ledger
+from model_understanding.visualizers.model_diffs import computed_model_diff, other_visualizer
 from model_understanding.visualizers.plotting import show_if_wanted
 from model_understanding.visualizers.prompts import (
     Continuation,
@@ -1073,6 +1076,58 @@ class GenerativeModelVisualizer(Visualizer):
         other = None if reference is None else self._encode(reference, continuation)
         targets = spec.targets(self.runner.model, encoding)
         return computed_ledger(self.runner, encoding, other, targets, spec.function, baseline)
+
+    @explanation()
+    def compute_model_diff(
+        self,
+        other: Any,
+        prompt: Prompt,
+        *,
+        continuation: Continuation | None = None,
+        target: TokenTarget | None = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        span: Span | None = None,
+    ) -> ModelDiff:
+        """Return which modules' weights make the difference between two models on a text, and at which token.
+
+        Two forward passes, one of each model, and one backward pass, whose local derivatives are the exact
+        differences between both: what is booked to the modules sums to the difference, with nothing left
+        over. It splits a change that all of them make together.
+
+        Args:
+            other: The model that is compared with this one: a model, the name or folder of one, or a
+                visualizer. It may be fine-tuned, merged, quantized, or have an adapter of peft.
+            prompt: A text, chat messages, ``Words`` or token ids.
+            continuation: What follows the prompt.
+            target: ``"next"``: the token that this model finds likeliest after the prompt; the text or id of
+                a token, as the next one; ``"continuation"``; ``"loss"``; or a function of the model's outputs
+                that returns one number. If left out: the continuation if one is given, else ``"next"``.
+            against: What the target is compared with, as ``compute_saliency`` takes it: the difference is
+                explained.
+            quantity: ``log_prob``, ``logit`` or ``prob``.
+            span: The part of the continuation that is explained, as ``compute_saliency`` takes it.
+
+        Returns:
+            The diff: what the target's value in the other model minus its value in this one is made of.
+
+        Raises:
+            InputError: The text or the target cannot be used, or the models differ in their architecture,
+                tokens, dtype or device.
+            UnsupportedModelError: The models cannot be compared exactly.
+            NumericalError: What is booked does not sum to the difference.
+        """
+        if target is None and continuation is None:
+            target = "next"
+        spec = TargetSpec(
+            target=self._default_target(target, continuation), against=against, quantity=quantity, span=span
+        )
+        with_other = other_visualizer(self, other)
+        encoding = self._encode(prompt, continuation)
+        targets = spec.targets(self.runner.model, encoding)
+        pair = ModelPair(self.runner, with_other.runner)
+        other_encoding = with_other._encode(prompt, continuation)
+        return computed_model_diff(pair, encoding, other_encoding, targets, spec.function)
 
     def _encode(self, prompt: Prompt, continuation: Continuation | None = None) -> Encoding:
         return encoded_prompt(self.runner.model, prompt, continuation)

@@ -15,6 +15,7 @@ from model_understanding.results import (
     Failure,
     HeadScores,
     Ledger,
+    ModelDiff,
     Prediction,
     PseudoLikelihood,
     Report,
@@ -34,6 +35,7 @@ from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.heads import scored_heads
 from model_understanding.show.views.ledger import ledger_view
 from model_understanding.show.views.likelihood import LikelihoodView, compared_likelihoods, likelihood_view
+from model_understanding.show.views.model_diff import DiffRow, model_diff_view
 from model_understanding.show.views.summary import Result, summary_lines
 from model_understanding.show.views.tested import question_of, tested_rows
 from model_understanding.show.views.trust import SYMBOLS, trust_of
@@ -116,6 +118,8 @@ def _card(result: Result) -> Card:
             return _of_heads(result)
         case Ledger():
             return _of_ledger(result)
+        case ModelDiff():
+            return _of_model_diff(result)
         case PseudoLikelihood():
             return _of_likelihood(result)
         case LikelihoodComparison():
@@ -223,6 +227,29 @@ def _of_ledger(ledger: Ledger) -> Card:
         tables=tables,
         cautions=cautions_of(ledger),
     )
+
+
+def _of_model_diff(diff: ModelDiff) -> Card:
+    view = model_diff_view(diff)
+    lists = (
+        (("modules", "contribution", "share", "mostly at"), [(*_cells(row), row.at) for row in view.modules]),
+        (("tokens (all modules)", "contribution", "share"), [_cells(row) for row in view.tokens]),
+    )
+    return Card(
+        title=" ".join(view.answer),
+        texts=(view.headline, *view.texts),
+        facts=" · ".join(view.facts),
+        tables=tuple(
+            Table(columns=columns, rows=tuple(Row(cells=cells) for cells in rows))
+            for columns, rows in lists
+            if rows
+        ),
+        cautions=cautions_of(diff),
+    )
+
+
+def _cells(row: DiffRow) -> tuple[str, ...]:
+    return row.name, row.value, row.share
 
 
 def _of_heads(heads: HeadScores) -> Card:

@@ -21,6 +21,7 @@ from model_understanding.results import (
     Ledger,
     LogitLens,
     MaskFilling,
+    ModelDiff,
     Prediction,
     PseudoLikelihood,
     QueryKey,
@@ -57,6 +58,7 @@ from model_understanding.show.views.dataset_summary import comparison_text, summ
 from model_understanding.show.views.ledger import ledger_view
 from model_understanding.show.views.likelihood import compared_likelihoods, likelihood_view
 from model_understanding.show.views.links import links_view
+from model_understanding.show.views.model_diff import model_diff_view
 from model_understanding.show.views.report import map_views
 from model_understanding.show.views.saliency import TOP, saliency_view
 from model_understanding.show.views.sources import LISTED
@@ -79,6 +81,7 @@ Result = (
     | AssessmentSummary
     | HeadScores
     | Ledger
+    | ModelDiff
     | LogitLens
     | QueryKey
     | PseudoLikelihood
@@ -159,6 +162,8 @@ def _lines(result: Result) -> Iterator[str]:
             yield from _of_heads(result)
         case Ledger():
             yield from _of_ledger(result)
+        case ModelDiff():
+            yield from _of_model_diff(result)
         case LogitLens():
             yield from _of_lens(result)
         case QueryKey():
@@ -298,6 +303,18 @@ def _of_ledger(ledger: Ledger) -> Iterator[str]:
     yield from _warnings(ledger)
 
 
+def _of_model_diff(diff: ModelDiff) -> Iterator[str]:
+    view = model_diff_view(diff, _MOST)
+    yield from view.answer
+    yield view.headline
+    yield " · ".join(view.texts)
+    for name, rows in (("modules", view.modules), ("tokens", view.tokens)):
+        if rows:
+            yield f"{name}: " + ", ".join(f"{row.name}: {row.share}" for row in rows)
+    yield from view.facts
+    yield from _warnings(diff)
+
+
 def _of_lens(lens: LogitLens) -> Iterator[str]:
     yield "Logit lens: what each layer would predict"
     yield _quoted(lens.tokens)
@@ -357,6 +374,7 @@ def _warnings(
     | AttentionMap
     | HeadScores
     | Ledger
+    | ModelDiff
     | LogitLens
     | QueryKey
     | TokenLinks

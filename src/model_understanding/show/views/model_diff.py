@@ -1,0 +1,219 @@
+"""What is drawn of the difference between two models on one text."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from model_understanding.results import ModelDiff, ModuleChange, Restoration
+from model_understanding.show.shared.modules import module_words
+from model_understanding.show.shared.words import format_number, format_percent, printable
+
+NOTE = "A diff splits a joint change; it does not predict the effect of changing one module alone."
+HALF = 0.5
+"""The share of the difference from which a module or token is named as one that has most of it."""
+_CANCELING = 10  # shares of a difference this many times smaller than what cancels in it say little
+_LENGTH = 30
+_SMALL = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffRow:
+    """A module or token in a list of those with the largest values.
+
+    Args:
+        name: The module or token.
+        value: What of the difference it makes.
+        share: Its share of the difference.
+        at: The token at which most of a module's value arises; empty if there is no such token.
+    """
+
+    name: str
+    value: str
+    share: str
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDiffView:
+    """The difference between two models in words.
+
+    Args:
+        answer: What the difference is and which modules make it, in sentences.
+        headline: The target's value in both models.
+        texts: The text, and what was compared.
+        modules: The modules with the largest values.
+        tokens: The tokens with the largest values, over all modules.
+        facts: How exact the diff is, and what a reader must know.
+    """
+
+    answer: tuple[str, ...]
+    headline: str
+    texts: tuple[str, ...]
+    modules: tuple[DiffRow, ...]
+    tokens: tuple[DiffRow, ...]
+    facts: tuple[str, ...]
+
+
+def model_diff_view(diff: ModelDiff, top: int = 8) -> ModelDiffView:
+    """Return what every output shows of a diff.
+
+    Args:
+        diff: The diff.
+        top: Number of rows in each list.
+    """
+    first, second = model_names(diff)
+    what = printable(diff.target.description(), 60)
+    return ModelDiffView(
+        answer=tuple(_answer(diff)),
+        headline=(
+            f"{what}: {format_number(diff.value)} in {first}, {format_number(diff.other_value)} in {second}"
+        ),
+        texts=(f"text: {printable(' ▸ '.join(filter(None, diff.tokens.texts)), 80)}", *_answers(diff)),
+        modules=tuple(_module_row(diff, index) for index in _order(_values(diff))[:top]),
+        tokens=tuple(_token_rows(diff, top)),
+        facts=tuple(_facts(diff)),
+    )
+
+
+def model_names(diff: ModelDiff) -> tuple[str, str]:
+    """Return what both models are called."""
+    names = printable(diff.provenance.model, 40), printable(diff.other.model, 40)
+    return names if names[0] != names[1] else ("the first model", "the other model")
+
+
+def restoration_text(restored: Restoration) -> str:
+    """Return what restoring modules brought back, in one sentence."""
+    count = len(restored.modules)
+    which = (
+        "the module with the largest value" if count == 1 else f"the {count} modules with the largest values"
+    )
+    median = float(np.median(restored.random_shares)) if restored.random_shares else 0.0
+    draws = len(restored.random_shares)
+    as_many = "one random module" if count == 1 else f"{count} random modules"
+    return (
+        f"Restoring {which} brings back {format_percent(restored.share)} of the difference; restoring "
+        f"{as_many}, {format_percent(median)} (median of {draws} draws)."
+    )
+
+
+def _answer(diff: ModelDiff) -> Iterator[str]:
+    what = printable(diff.target.description(), 60)
+    if not diff.modules:
+        yield "No weights differ in what this answer is computed from: the models answer the same."
+        return
+    difference = diff.difference
+    if not difference:
+        yield f"The {what} is the same in both models: nothing to split."
+        return
+    verb = "rises" if difference > 0 else "drops"
+    yield f"The {what} {verb} by {format_number(abs(difference))}."
+    values = _values(diff)
+    total = float(np.abs(values).sum())
+    if total > _CANCELING * abs(difference):
+        yield (
+            f"It is what is left of contributions that cancel: those of the modules have a total size of "
+            f"{format_number(total)}, so shares of the difference say little."
+        )
+    else:
+        yield _main_modules(diff, values / difference)
+    if diff.restored is not None:
+        yield restoration_text(diff.restored)
+
+
+def _main_modules(diff: ModelDiff, shares: np.ndarray) -> str:
+    order = [index for index in np.argsort(-shares, kind="stable") if shares[index] > 0]
+    if not order:
+        return "No module has a share of it."
+    main = order[0]
+    if shares[main] >= HALF:
+        place = _main_token(diff, main)
+        where = f", mostly at {place}" if place else ""
+        share = "All" if len(diff.modules) == 1 else format_percent(float(shares[main]))
+        return f"{share} of it comes from {_words(diff.modules[main])}{where}."
+    listed = ", ".join(
+        f"{_words(diff.modules[index])} ({format_percent(float(shares[index]))})" for index in order[:3]
+    )
+    half = int(np.searchsorted(np.cumsum(shares[order]), HALF)) + 1
+    return f"No single module has half of it; {half} modules have. The largest shares: {listed}."
+
+
+def _words(change: ModuleChange) -> str:
+    return printable(module_words(change.name, change.layer), 60)
+
+
+def _answers(diff: ModelDiff) -> Iterator[str]:
+    if diff.answers is None:
+        return
+    first, second = (printable(answer.strip() or answer, _LENGTH) for answer in diff.answers)
+    names = model_names(diff)
+    if first == second:
+        yield f"both models answer “{first}”"
+    else:
+        yield f"{names[0]} answers “{first}”, {names[1]} “{second}”"
+
+
+def _values(diff: ModelDiff) -> np.ndarray:
+    return np.array([change.value for change in diff.modules])
+
+
+def _order(values: np.ndarray) -> list[int]:
+    return [int(index) for index in np.argsort(-np.abs(values), kind="stable") if values[index]]
+
+
+def _module_row(diff: ModelDiff, index: int) -> DiffRow:
+    change = diff.modules[index]
+    return DiffRow(
+        name=printable(change.name, 60),
+        value=format_number(change.value),
+        share=_share(change.value, diff.difference),
+        at=_main_token(diff, index),
+    )
+
+
+def _token_rows(diff: ModelDiff, top: int) -> Iterator[DiffRow]:
+    """Yield the tokens with the largest values over all modules, and what arises at no single token."""
+    if not diff.modules:
+        return
+    values = diff.at_tokens.sum(0, dtype=np.float64)
+    for index in _order(values)[:top]:
+        value = float(values[index])
+        yield DiffRow(
+            name=_token(diff, index), value=format_number(value), share=_share(value, diff.difference)
+        )
+    rest = float(
+        sum(change.value for change, row in zip(diff.modules, diff.at_tokens, strict=True) if not row.any())
+    )
+    if rest:
+        name = "at no single token (pooled states)"
+        yield DiffRow(name=name, value=format_number(rest), share=_share(rest, diff.difference))
+
+
+def _main_token(diff: ModelDiff, index: int) -> str:
+    """Return the token at which at least half of a module's value arises, if there is one."""
+    row, value = diff.at_tokens[index], diff.modules[index].value
+    if not row.any() or not value:
+        return ""
+    place = int(np.argmax(row / value))
+    return _token(diff, place) if row[place] / value >= HALF else ""
+
+
+def _token(diff: ModelDiff, position: int) -> str:
+    return f"“{printable(diff.tokens.labels()[position].strip(), _LENGTH)}”"
+
+
+def _share(value: float, difference: float) -> str:
+    return format_percent(value / difference) if difference else "–"
+
+
+def _facts(diff: ModelDiff) -> Iterator[str]:
+    if not diff.modules:
+        return
+    changed = "1 module has" if len(diff.modules) == 1 else f"{len(diff.modules)} modules have"
+    yield f"{changed} other weights; in {diff.unchanged} they are the same"
+    yield (
+        "completeness gap below 0.1 %"
+        if diff.gap < _SMALL
+        else f"completeness gap {format_percent(diff.gap)}"
+    )
+    yield NOTE

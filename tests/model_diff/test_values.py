@@ -1,0 +1,131 @@
+"""What a diff books to modules, against values computed in plain torch."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_models
+import torch
+
+from model_understanding import GenerativeModelVisualizer, ModelDiff, ModelVisualizer
+
+TEXT = "The film was wonderful, but a dull plot is bad."
+ARCHITECTURES = (
+    *("bert", "distilbert", "albert", "deberta-v2", "modernbert", "xlnet", "llama-classifier"),
+    *("gpt2", "llama", "gemma3", "phi3", "bloom", "mixtral", "gpt-oss", "mamba", "bert-as-language-model"),
+)
+
+
+def changed(visualizer: Any, change: Callable[[str, torch.Tensor], torch.Tensor | None]) -> Any:
+    """A visualizer of a copy of the model, with other weights."""
+    model = copy.deepcopy(visualizer.model)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            added = change(name, weight)
+            if added is not None:
+                weight.add_(added)
+    return type(visualizer)(model=model, tokenizer=visualizer.tokenizer)
+
+
+def noise(size: float) -> Callable[[str, torch.Tensor], torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+
+    def change(_: str, weight: torch.Tensor) -> torch.Tensor:
+        return size * torch.randn(weight.shape, generator=generator) * weight.square().mean().sqrt()
+
+    return change
+
+
+def value_of(visualizer: Any, diff: ModelDiff, model: Any = None) -> torch.Tensor:
+    """The target in plain torch."""
+    encoded = visualizer.tokenizer(TEXT, return_tensors="pt")
+    model = (model or visualizer.model).eval()
+    names = {"input_ids", "attention_mask", "token_type_ids"} & encoded.keys()
+    logits = model(**{name: encoded[name] for name in names}).logits
+    (index,) = diff.target.indices
+    if isinstance(visualizer, GenerativeModelVisualizer):
+        return logits[0, -1].double().log_softmax(-1)[index]
+    return logits[0, index]
+
+
+@pytest.mark.parametrize("name", tiny_models.each(ARCHITECTURES))
+def test_modules_sum_to_the_change_of_the_answer(name: str) -> None:
+    visualizer = tiny_models.visualizer_of(name)
+    other = changed(visualizer, noise(0.05))
+    diff = visualizer.compute_model_diff(other, TEXT)
+    with torch.no_grad():
+        expected = float(value_of(other, diff) - value_of(visualizer, diff))
+    values = [change.value for change in diff.modules]
+    assert diff.difference == pytest.approx(expected, abs=2e-5)
+    assert sum(values) == pytest.approx(expected, abs=1e-5 * sum(map(abs, values)) + 1e-6)
+    assert ModelDiff.from_json(diff.to_json()).to_json() == diff.to_json()
+    assert diff.unchanged == 0
+
+
+@pytest.mark.parametrize("name", tiny_models.each(["bert", "gpt2", "llama", "qwen3", "modernbert", "mamba"]))
+def test_a_small_change_is_booked_as_its_gradient(name: str) -> None:
+    """In the limit a module's value is the gradient of its weights times their change."""
+    visualizer = tiny_models.visualizer_of(name)
+    other = changed(visualizer, noise(1e-3))
+    diff = visualizer.compute_model_diff(other, TEXT)
+    model = copy.deepcopy(visualizer.model)
+    value_of(visualizer, diff, model).backward()
+    weights = dict(other.model.named_parameters())
+    expected: dict[str, float] = {}
+    for key, weight in model.named_parameters():
+        if weight.grad is not None:
+            owner = key.rpartition(".")[0]
+            change = float((weight.grad * (weights[key] - weight).detach()).sum())
+            expected[owner] = expected.get(owner, 0.0) + change
+    scale = max(map(abs, expected.values()))
+    found = {change.name: change.value for change in diff.modules}
+    # The output head that shares its weights with the embeddings is booked by itself.
+    tied = next((name for name in found if name not in expected), None)
+    if tied is not None:
+        table = next(name for name in expected if name not in found or "embed" in name or "wte" in name)
+        expected[tied] = expected[table] - found.get(table, 0.0)
+        expected[table] = found.get(table, 0.0)
+    assert found.keys() <= expected.keys()
+    for owner, value in expected.items():
+        assert found.get(owner, 0.0) == pytest.approx(value, abs=0.02 * scale), owner
+
+
+@pytest.mark.parametrize("name", tiny_models.each(["bert", "distilbert", "llama-classifier"]))
+def test_a_changed_output_head_is_exact_by_hand(name: str) -> None:
+    """Above a changed head nothing else happens: its value is its own change of the logit."""
+    visualizer = tiny_models.visualizer_of(name)
+    head = "score" if name.startswith("llama") else "classifier"
+    other = changed(
+        visualizer, lambda key, weight: torch.randn_like(weight) if key.startswith(head) else None
+    )
+    diff = visualizer.compute_model_diff(other, TEXT)
+    inputs: list[torch.Tensor] = []
+    module = visualizer.model.get_submodule(head)
+    handle = module.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
+    with torch.no_grad():
+        value_of(visualizer, diff)
+        handle.remove()
+        difference = other.model.get_submodule(head)(inputs[0]) - module(inputs[0])
+    states = difference.reshape(-1, difference.shape[-1])[:, diff.target.indices[0]]
+    (change,) = diff.modules
+    assert change.name == head
+    assert change.value == pytest.approx(float(states[-1]), rel=1e-4)
+    assert diff.difference == pytest.approx(float(states[-1]), rel=1e-4)
+
+
+def test_roles_change_the_sign_of_every_value() -> None:
+    visualizer = tiny_models.visualizer_of("llama")
+    other = changed(visualizer, noise(0.05))
+    forth = visualizer.compute_model_diff(other, TEXT, target=7)
+    back = other.compute_model_diff(visualizer, TEXT, target=7)
+    np.testing.assert_allclose(forth.at_tokens, -back.at_tokens, atol=1e-6)
+    assert forth.difference == pytest.approx(-back.difference)
+
+
+def test_the_same_model_has_no_difference() -> None:
+    visualizer = tiny_models.visualizer_of("bert")
+    diff = visualizer.compute_model_diff(copy.deepcopy(visualizer.model), TEXT)
+    assert (diff.difference, diff.modules, diff.gap) == (0.0, (), 0.0)
+    assert isinstance(visualizer, ModelVisualizer)
