@@ -8,7 +8,7 @@ import tiny_models
 import torch
 
 from model_understanding import DatasetComparison, InputError, compare_datasets, explain_dataset
-from model_understanding.show.views.dataset_summary import run_names
+from model_understanding.show.views.dataset_comparison import run_names
 
 WORDS = ["good", "bad", "film", "plot", "the", "a", "was", "fine", "story", "long", "not"]
 

@@ -12,7 +12,7 @@ from model_understanding import DatasetSummary, explain_dataset, summarize_datas
 from model_understanding.dataset.summary.bootstrap import intervals, resampled_means
 from model_understanding.dataset.summary.candidates import Counts, Part, _controls
 from model_understanding.results.dataset_summary import WordEffect
-from model_understanding.show.views.dataset_summary import named
+from model_understanding.show.views.dataset_findings import named
 
 WORDS = ["good", "bad", "film", "plot", "the", "a", "was", "fine", "story", "long", "not", "Good!", "Bad,"]
 

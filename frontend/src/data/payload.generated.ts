@@ -559,8 +559,8 @@ export interface DatasetPayload {
   /** Data set, model and method. */
   readonly origin: string;
   readonly headline: string;
-  /** Sentences in pieces; every second piece is a word or a label. */
-  readonly findings: readonly (readonly (string)[])[];
+  /** What a reader must know first. */
+  readonly topics: readonly (DatasetTopic)[];
   readonly figures: readonly (Figure)[];
   /** What the numbers of words are. */
   readonly measure: "effect" | "importance";
@@ -600,7 +600,7 @@ export interface DatasetComparisonPayload {
   readonly title: string;
   readonly origin: string;
   readonly headline: string;
-  readonly findings: readonly (readonly (string)[])[];
+  readonly topics: readonly (DatasetTopic)[];
   /** The first run and the second. */
   readonly runs: readonly (DatasetRun)[];
   readonly measure: "effect" | "importance";
@@ -654,6 +654,14 @@ export interface DatasetSide {
   readonly share: number;
   /** Of its run. */
   readonly rows: readonly (number)[];
+}
+
+/** Sentences about one thing. */
+export interface DatasetTopic {
+  /** What they are about; empty if they say it. */
+  readonly name: string;
+  /** Sentences in pieces; every second piece is a word or a label. */
+  readonly findings: readonly (readonly (string)[])[];
 }
 
 /** A number at the top of the page. */
@@ -775,6 +783,7 @@ export interface DatasetTrust {
   readonly low: number;
   readonly high: number;
   readonly least: readonly (number)[];
+  readonly cautions: readonly (string)[];
 }
 
 export interface DatasetVerdict {

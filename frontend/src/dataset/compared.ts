@@ -6,13 +6,16 @@ import { csv } from "../export/csv";
 import { type Child, h } from "../ui/dom";
 import { counted, formatNumber, formatPercent } from "../ui/format";
 import { bdi, list, note, table } from "../ui/parts";
+import { cautionsView } from "./cautions";
 import { listedView } from "./listed";
 import { aligned, type Domain, domainOf, rangeBar } from "./range";
-import { rowLegend, rowList } from "./rows";
+import { rowLegend, someRows } from "./rows";
 import { pWords } from "./shortcuts";
 import type { PageContext } from "./state";
 import type { Column } from "./table";
 
+const FEW = 10; // rows with another answer shown at first
+const FEW_SIDE = 2; // rows of a word in each run
 const SIDES = ["first", "second"] as const;
 
 export function comparedView(
@@ -22,12 +25,7 @@ export function comparedView(
 ): Child[] {
   return [
     runsView(payload),
-    payload.notes.length > 0 &&
-      h(
-        "div",
-        { class: "caution notes", role: "note" },
-        ...payload.notes.map((words) => h("p", {}, bdi(words))),
-      ),
+    cautionsView(payload.notes),
     changesView(context, payload, signal),
     changedRows(context, payload),
   ];
@@ -216,7 +214,7 @@ function detailOf(context: PageContext, payload: DatasetComparisonPayload, chang
       : "not in it";
     return [
       h("h4", {}, `${SIDES[index]} run `, h("span", { class: "note" }, facts)),
-      of.length > 0 && rowList(context, of, { word, command }),
+      of.length > 0 && someRows(context, of, FEW_SIDE, { word, command }),
     ];
   });
   return [
@@ -245,9 +243,10 @@ function changedRows(context: PageContext, { changed, runs }: DatasetComparisonP
     h("h2", { tabindex: -1 }, "Rows with another answer"),
     note("As the second run answers and explains them."),
     rowLegend(context),
-    rowList(
+    someRows(
       context,
       changed.map((row) => rows[row]),
+      FEW,
       { command },
     ),
   );

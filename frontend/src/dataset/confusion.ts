@@ -5,10 +5,10 @@ import { textOn } from "../ui/colors";
 import { h, replace } from "../ui/dom";
 import { counted, formatCount, formatPercent } from "../ui/format";
 import { bdi, button, note, table } from "../ui/parts";
-import { rowLegend, rowList } from "./rows";
+import { rowLegend, someRows } from "./rows";
 import type { PageContext } from "./state";
 
-const MOST_ROWS = 10;
+const FEW_ROWS = 3;
 const FEW = 20; // mistakes shown at first
 
 export function confusionView(context: PageContext, payload: DatasetPayload): HTMLElement | null {
@@ -54,9 +54,9 @@ export function confusionView(context: PageContext, payload: DatasetPayload): HT
         ),
       chosen &&
         note(
-          `${Math.min(rows.length, MOST_ROWS)} of ${counted(chosen.count, "row")}, the most confident of those on this page`,
+          `${formatCount(rows.length)} of ${counted(chosen.count, "row")} on this page, the most confident first`,
         ),
-      rows.length > 0 && rowList(context, rows.slice(0, MOST_ROWS), { command: payload.command }),
+      rows.length > 0 && someRows(context, rows, FEW_ROWS, { command: payload.command }),
       rows.length > 0 && rowLegend(context),
     );
   };

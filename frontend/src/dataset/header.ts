@@ -1,6 +1,6 @@
 /** The first lines of a data set's page: the sentence that says most, what else matters, the numbers. */
 
-import type { Figure } from "../data/payload.generated";
+import type { DatasetTopic, Figure } from "../data/payload.generated";
 import { h } from "../ui/dom";
 import { bdi } from "../ui/parts";
 import { toolbar } from "../views/toolbar";
@@ -9,12 +9,12 @@ import { goTo, type PageContext } from "./state";
 interface Top {
   readonly origin: string;
   readonly headline: string;
-  readonly findings: readonly (readonly string[])[];
+  readonly topics: readonly DatasetTopic[];
 }
 
 export function headerView(
   { store, theme }: PageContext,
-  { origin, headline, findings }: Top,
+  { origin, headline, topics }: Top,
   help: () => void,
 ): HTMLElement {
   return h(
@@ -22,14 +22,19 @@ export function headerView(
     { class: "top-part" },
     toolbar({ store, theme, origin }, { help, save: null }),
     h("h1", {}, bdi(headline)),
-    ...findings.map((finding) =>
-      h(
-        "p",
-        { class: "finding" },
-        ...finding.map((piece, index) => (index % 2 ? h("strong", {}, bdi(piece)) : piece)),
-      ),
+    h("dl", { class: "topics" }, ...topics.map(topicItem)),
+  );
+}
+
+function topicItem({ name, findings }: DatasetTopic): HTMLElement {
+  const sentences = findings.map((finding) =>
+    h(
+      "p",
+      { class: "finding" },
+      ...finding.map((piece, index) => (index % 2 ? h("strong", {}, bdi(piece)) : piece)),
     ),
   );
+  return h("div", {}, h("dt", {}, name), h("dd", {}, ...sentences));
 }
 
 /** Numbers, each a way to the section that has more of it. */

@@ -11,6 +11,7 @@ import { toast } from "../ui/toast";
 import { Tooltip } from "../ui/tooltip";
 import { helpDialog } from "../views/help";
 import { followAddress, stateOf } from "./address";
+import { cautionsView } from "./cautions";
 import { comparedAbout, comparedView } from "./compared";
 import { confusionView } from "./confusion";
 import css from "./dataset.css";
@@ -71,7 +72,7 @@ export function mountDataset(
 function summaryParts(context: PageContext, payload: DatasetPayload, signal: AbortSignal): Child[] {
   return [
     figuresView(payload.figures),
-    notesView(payload.notes),
+    cautionsView(payload.notes),
     payload.answers.length > 0 && wordsView(context, payload, signal),
     shortcutsView(context, payload),
     wrongView(context, payload),
@@ -81,12 +82,6 @@ function summaryParts(context: PageContext, payload: DatasetPayload, signal: Abo
     trustView(context, payload),
     errorsView(payload.errors),
   ];
-}
-
-/** What could not be computed, and why. */
-function notesView(notes: readonly string[]): HTMLElement | null {
-  if (!notes.length) return null;
-  return h("div", { class: "caution notes", role: "note" }, ...notes.map((words) => h("p", {}, bdi(words))));
 }
 
 function errorsView(errors: readonly Named[]): HTMLElement | null {

@@ -4,7 +4,7 @@ import type { DatasetCommand, DatasetRow, DatasetText } from "../data/payload.ge
 import { copy } from "../ui/clipboard";
 import type { Colors } from "../ui/colors";
 import { type Child, h, on } from "../ui/dom";
-import { formatNumber, formatPercent } from "../ui/format";
+import { formatCount, formatNumber, formatPercent } from "../ui/format";
 import { scaleSwatches } from "../ui/legend";
 import { bdi, button, numberAt } from "../ui/parts";
 import { paintPiece } from "../views/saliency/text";
@@ -30,6 +30,25 @@ export function rowList(
     { class: "rows" },
     ...rows.map((row, index) => rowItem(context, row, word, command, more(index))),
   );
+}
+
+/** The first rows, and a button for the others. */
+export function someRows(
+  context: PageContext,
+  rows: readonly DatasetRow[],
+  few: number,
+  options: { word?: string; command: DatasetCommand | null },
+): HTMLElement {
+  const first = rowList(context, rows.slice(0, few), options);
+  const rest = rows.slice(few);
+  const more = button(`Show ${formatCount(rest.length)} more`, () => {
+    const others = [...rowList(context, rest, options).children];
+    first.append(...others);
+    place.remove();
+    others[0].querySelector("summary")?.focus();
+  });
+  const place = h("p", { class: "more-lines" }, more);
+  return h("div", {}, first, rest.length > 0 && place);
 }
 
 function rowItem(

@@ -46,24 +46,42 @@ export function shortcutsView(context: PageContext, payload: DatasetPayload): HT
   );
 }
 
+/** A word in one line: its rates and their difference; what else is known of it unfolds. */
 function shortcutItem(context: PageContext, payload: DatasetPayload, shortcut: DatasetShortcut): HTMLElement {
-  const { word, label, inserted, swapped, controls, confirmed, misled, changes } = shortcut;
+  const { word, label, inserted, confirmed, changes } = shortcut;
+  const more = changes.length
+    ? `${counted(changes.length, "row")} whose answer it changes, and details`
+    : "Details";
   return h(
     "li",
     { class: `test${confirmed ? " confirmed" : ""}` },
     h(
       "div",
-      { class: "test-head" },
-      h("h3", {}, bdi(word), h("span", { class: "note" }, " → ", bdi(label))),
+      { class: "causal-test" },
       h(
-        "span",
-        { class: `status${confirmed ? " confirmed" : ""}` },
-        h("span", { "aria-hidden": "true" }, confirmed ? "✓ " : "– "),
-        confirmed ? "decides" : "does not decide",
+        "div",
+        { class: "test-head" },
+        h("h3", {}, bdi(word), h("span", { class: "note" }, " → ", bdi(label))),
+        h(
+          "span",
+          { class: `status${confirmed ? " confirmed" : ""}` },
+          h("span", { "aria-hidden": "true" }, confirmed ? "✓ " : "– "),
+          confirmed ? "decides" : "does not decide",
+        ),
       ),
+      rates("with the word", inserted),
+      h("p", { class: "difference" }, h("strong", {}, `${points(inserted.difference)} points`)),
     ),
-    causalTest("inserted", inserted),
-    swapped && causalTest("put in the place of another word", swapped),
+    unfolding(more, () => h("div", { class: "test-details" }, ...details(context, payload, shortcut))),
+  );
+}
+
+function details(context: PageContext, payload: DatasetPayload, shortcut: DatasetShortcut): Child[] {
+  const { label, inserted, swapped, controls, misled, changes } = shortcut;
+  return [
+    note(`Inserted: ${statistics(inserted)}.`),
+    swapped && note(`Put in the place of another word: ${statistics(swapped)}.`),
+    swapped && rates("in its place", swapped),
     controls.length > 0 && h("p", { class: "note" }, "Control words: ", bdi(controls.join(", "))),
     misled &&
       misled[0] > 0 &&
@@ -75,14 +93,12 @@ function shortcutItem(context: PageContext, payload: DatasetPayload, shortcut: D
         ".",
       ),
     changes.length > 0 &&
-      unfolding(`${counted(changes.length, "row")} whose answer it changes`, () =>
-        rowList(
-          context,
-          changes.map((change) => payload.rows[change.row]),
-          { command: payload.command, more: (index) => changedText(changes[index]) },
-        ),
+      rowList(
+        context,
+        changes.map((change) => payload.rows[change.row]),
+        { command: payload.command, more: (index) => changedText(changes[index]) },
       ),
-  );
+  ];
 }
 
 /** The text with the word where it was put, and the new answer. */
@@ -103,24 +119,16 @@ function changedText({ before, word, after, answer, probability }: DatasetChange
   );
 }
 
-function causalTest(how: string, causal: DatasetCausal): HTMLElement {
-  const { trials, flips, controlTrials, controlFlips, difference, low, high, adjusted } = causal;
+function statistics({ difference, low, high, adjusted }: DatasetCausal): string {
+  return `${points(difference)} points (95 % interval ${points(low)} to ${points(high)}), one-sided ${pWords(adjusted)}`;
+}
+
+function rates(how: string, { trials, flips, controlTrials, controlFlips }: DatasetCausal): HTMLElement {
   return h(
     "div",
-    { class: "causal-test" },
-    h(
-      "div",
-      { class: "rates" },
-      rate(`the word, ${how}`, flips, trials, "with"),
-      rate("control words", controlFlips, controlTrials, "control"),
-    ),
-    h(
-      "p",
-      { class: "difference" },
-      h("strong", {}, `${points(difference)} points`),
-      h("span", { class: "note" }, ` 95 % interval ${points(low)} to ${points(high)}`),
-      h("span", { class: "note" }, ` · one-sided ${pWords(adjusted)}`),
-    ),
+    { class: "rates" },
+    rate(how, flips, trials, "with"),
+    rate("with control words", controlFlips, controlTrials, "control"),
   );
 }
 

@@ -28,7 +28,7 @@ function sliceItem(context: PageContext, payload: DatasetPayload, slice: Dataset
   bar.style.width = `${100 * precision}%`;
   return h(
     "li",
-    { class: "test" },
+    { class: "test slice" },
     h(
       "div",
       { class: "test-head" },

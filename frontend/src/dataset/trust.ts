@@ -4,20 +4,22 @@ import type { DatasetPayload } from "../data/payload.generated";
 import { h } from "../ui/dom";
 import { counted, formatPercent } from "../ui/format";
 import { note } from "../ui/parts";
+import { cautionsView } from "./cautions";
 import { unfolding } from "./lazy";
 import { rowList, verdictChip } from "./rows";
 import type { PageContext } from "./state";
 
 export function trustView(context: PageContext, payload: DatasetPayload): HTMLElement | null {
   const { trust } = payload;
-  if (!trust?.rows) return null;
-  const { rows, sentence, verdicts, least } = trust;
+  if (!trust?.rows && !trust?.cautions.length) return null;
+  const { rows, sentence, verdicts, least, cautions } = trust;
   const tested = verdicts.filter(({ name }) => name !== "not measured");
   return h(
     "section",
     { class: "part", "data-section": "trust", "aria-label": "Faithfulness of the scores" },
     h("h2", { tabindex: -1 }, "Faithfulness of the scores"),
-    note(sentence),
+    rows > 0 && note(sentence),
+    cautionsView(cautions),
     h(
       "ul",
       { class: "verdicts" },

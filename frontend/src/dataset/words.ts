@@ -8,10 +8,11 @@ import { counted, formatCount, formatNumber, formatPercent } from "../ui/format"
 import { bdi, button, note } from "../ui/parts";
 import { listedView } from "./listed";
 import { aligned, domainOf, rangeBar } from "./range";
-import { rowLegend, rowList } from "./rows";
+import { rowLegend, someRows } from "./rows";
 import { goTo, type PageContext, type PageState } from "./state";
 import type { Column } from "./table";
 
+const FEW = 3; // rows of a word shown at first
 const MOST_BUTTONS = 4; // answers that have a button each; more are a list
 
 export function wordsView(context: PageContext, payload: DatasetPayload, signal: AbortSignal): HTMLElement {
@@ -193,7 +194,7 @@ function columnsOf(
       key: "answer",
       name: `answered ${named}`,
       tip: "Of all rows with it, the share that has this answer",
-      style: "number second",
+      style: "number share second",
       value: (line) => shown.answerShares[line],
       cell: (line) => shareOf(shown.answerShares[line]),
     },
@@ -201,7 +202,7 @@ function columnsOf(
       key: "precision",
       name: `labeled ${named}`,
       tip: "Label precision: of all labeled rows with it, the share whose right class is this answer",
-      style: "number",
+      style: "number share",
       value: (line) => shown.precisions[line],
       cell: (line) => shareOf(shown.precisions[line]),
     },
@@ -245,7 +246,7 @@ function detailOf(
     tested ? testedToo(tested) : null,
     rows.length > 0 && rowLegend(context),
     rows.length > 0
-      ? rowList(context, rows, { word, command: payload.command })
+      ? someRows(context, rows, FEW, { word, command: payload.command })
       : note("Its rows are not on this page."),
   ];
 }

@@ -300,7 +300,9 @@ class DatasetSummary(Rendered):
         shortcuts: Candidates that were tested causally, the confirmed ones first; ``None`` if not tested.
         slices: Groups of errors, the largest first; ``None`` if they were not looked for.
         examples: Every row that is named above, by its place in the input.
-        notes: What could not be computed, and why, in sentences.
+        error_notes: What is known of wrong answers besides, or why nothing is: for example that no common
+            reason was found.
+        notes: What a reader must be warned of, such as missing parts, in sentences.
         signed: Whether scores below 0 oppose the answer, so that they are effects; else they are importances,
             whichever way a word pulls.
         folder: The folder of the run, as the user named it.
@@ -321,6 +323,7 @@ class DatasetSummary(Rendered):
     shortcuts: tuple[Shortcut, ...] | None = None
     slices: tuple[ErrorSlice, ...] | None = None
     examples: Mapping[int, RowExample] = field(default_factory=dict)
+    error_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     signed: bool = True
     folder: str | None = None

@@ -16,7 +16,7 @@ from model_understanding.show.payload.dataset_summary import (
     dataset_payload,
 )
 from model_understanding.show.shared.changed_text import changed_pieces
-from model_understanding.show.views.dataset_summary import findings
+from model_understanding.show.views.dataset_findings import findings, topics
 
 ROOT = SCHEMA["$defs"]["DatasetPayload"]
 
@@ -129,9 +129,9 @@ def test_the_first_finding_names_the_strongest_tested_word_of_each_answer():
     summary = classified(shortcuts=(great, replace(great), other))
     finding = findings(summary)[0]
     assert "".join(finding) == (
-        "Inserting “great” turns 62.0 % of texts with another answer positive (control words: 4.0 %); "
-        "“dull” turns 6.0 % of texts with another answer negative (control words: 4.5 %). "
-        "1 more word also turns answers by itself."
+        "Inserting “great” changes the answer of 62.0 % of other texts to positive (control words: 4.0 %); "
+        "“dull” changes the answer of 6.0 % of other texts to negative (control words: 4.5 %). "
+        "1 more word also changes answers by itself."
     )
     assert finding[1::2] == ("“great”", "positive", "“dull”", "negative")
 
@@ -141,8 +141,36 @@ def test_words_of_scores_that_are_not_supported_are_named_with_a_reservation():
         trust = replace(classified().trust, supported=supported, interval=interval)
         return " ".join("".join(finding) for finding in findings(classified(trust=trust)))
 
-    assert "supports only 10.0 % of the scores tested: do not rely on them." in words(0.1, (0.02, 0.4))
-    assert "do not rely" not in words(0.8, (0.7, 0.9))
+    assert "Do not rely on the words above." in words(0.1, (0.02, 0.4))
+    assert "Do not rely" not in words(0.8, (0.7, 0.9))
+
+
+def test_the_first_lines_say_what_decides_where_it_is_wrong_and_how_far_to_believe_it():
+    first = {topic.name: ["".join(finding) for finding in topic.findings] for topic in topics(classified())}
+    assert list(first) == ["Relies on", "Errors", "Faithfulness"]
+    assert first["Errors"][0] == (
+        "47 of 59 wrong answers are to texts labeled negative: the model answers positive."
+    )
+    assert first["Faithfulness"] == [
+        "In 97 of 120 sampled rows (80.8 %; 95 % interval 72.9 % to 86.9 %), the scores predict what "
+        "removing words does to the answer."
+    ]
+    unknown = classified(confusion=None, slices=None, trust=None, error_notes=("Not known.",))
+    assert [topic.findings for topic in topics(unknown)][1:] == [(("Not known.",),), (("Not evaluated.",),)]
+
+
+def test_what_was_searched_for_in_vain_is_no_warning():
+    note = "No common reason was found for the 42 confident errors."
+    payload = dataset_payload(classified(slices=(), error_notes=(note,)))
+    assert payload["notes"] == []
+    assert [note] in next(topic for topic in payload["topics"] if topic["name"] == "Errors")["findings"]
+
+
+def test_what_is_to_be_known_of_the_sample_stands_with_its_verdicts():
+    trust = replace(classified().trust, cautions=("1 row could not be evaluated: too short.",))
+    payload = dataset_payload(classified(trust=trust))
+    assert payload["notes"] == []
+    assert payload["trust"]["cautions"] == ["1 row could not be evaluated: too short."]
 
 
 def test_a_tested_word_shows_where_it_was_put_and_the_new_answer():

@@ -67,7 +67,7 @@ def summarize_dataset(
         progress: Called with what is being done and how far it is.
 
     Returns:
-        The summary; what could not be computed is in its ``notes``.
+        The summary; what could not be computed is in its ``notes`` and ``error_notes``.
 
     Raises:
         InputError: It is no folder of a run, no row of it was explained, or the model is another one.
@@ -83,7 +83,7 @@ def summarize_dataset(
     summary = summary_of(first, second_look(first, seed, progress=progress))
     if rows.manifest["problem"] == "single_label":  # else no answer is right or wrong
         found = find_slices(rows, rows.labels, seed=seed)
-        summary = replace(summary, slices=found.slices, notes=(*summary.notes, *found.notes))
+        summary = replace(summary, slices=found.slices, error_notes=(*summary.error_notes, *found.notes))
     if rows.gives_classes and causal is not False:
         summary = _with_shortcuts(summary, explainer, rows, seed, progress)
     if sample != 0 and (explainer is not None or rows.manifest["evaluate"]):
@@ -214,6 +214,7 @@ def summary_of(first: FirstTotals, second: SecondLook) -> DatasetSummary:
         distributions=first.distributions.all(),
         wrong=first.wrong.rows() if rows.manifest["problem"] == "single_label" else (),
         confusion=first.right_and_wrong.confusion() if rows.manifest["problem"] == "single_label" else None,
+        error_notes=tuple(_error_notes(first)),
         notes=tuple(_notes(first)),
     )
     return replace(summary, examples=rows.examples(_named_rows(summary)))
@@ -263,14 +264,8 @@ def _notes(first: FirstTotals) -> Iterator[str]:
                 f"The scores of {others:,} of {first.answered.total():,} rows explain what column {target!r} "
                 "names, and not the model's answer. These rows do not count for words and phrases."
             )
-    if column is None or not rows.gives_classes:
-        if rows.gives_classes:
-            yield (
-                "The data has no right classes, so errors are not known. "
-                "Name their column with --label-column when the data set is run."
-            )
-    elif manifest["problem"] != "single_label":
-        yield "The model can give several classes to one text, so right and wrong answers are not counted."
+    if column is None or not rows.gives_classes or manifest["problem"] != "single_label":
+        pass
     elif not rows.classes:
         yield (
             f"The values of column {column!r} are no classes of the model ({_some(rows.label_counts)}; "
@@ -283,15 +278,29 @@ def _notes(first: FirstTotals) -> Iterator[str]:
                 f"{sum(others.values()):,} rows have a right class that the model does not have "
                 f"({_some(others)}): they do not count as right or wrong."
             )
-        if len(rows.labels) > MOST_CLASSES:
-            yield (
-                f"{100 * first.right_and_wrong.accuracy:.1f} % of the answers are right. The model has "
-                f"{len(rows.labels):,} classes: too many for a table of right classes against answers."
-            )
     if first.words.missed:
         yield (
             "The data has too many different words and phrases to count all: those in "
             f"{first.words.missed:,} rows or fewer may be missing."
+        )
+
+
+def _error_notes(first: FirstTotals) -> Iterator[str]:
+    """Yield what is known of wrong answers besides their table, or why there is none."""
+    rows, manifest = first.rows, first.rows.manifest
+    if not rows.gives_classes:
+        return
+    if manifest["columns"].get("label") is None:
+        yield (
+            "Not known: the data has no right classes. Name their column with --label-column when the data "
+            "set is run."
+        )
+    elif manifest["problem"] != "single_label":
+        yield "Not counted: the model can give several classes to one text."
+    elif rows.classes and len(rows.labels) > MOST_CLASSES:
+        yield (
+            f"{100 * first.right_and_wrong.accuracy:.1f} % of the answers are right. The model has "
+            f"{len(rows.labels):,} classes: too many for a table of right classes against answers."
         )
 
 

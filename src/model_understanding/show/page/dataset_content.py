@@ -16,26 +16,27 @@ from model_understanding.results.dataset_summary import (
 )
 from model_understanding.show.page.blocks import Bar, bar
 from model_understanding.show.shared.words import format_number, format_percent, printable
-from model_understanding.show.views.dataset_summary import (
-    LEVEL,
-    adjusted_text,
+from model_understanding.show.views.dataset_comparison import (
     changed_word,
-    compared_findings,
     compared_headline,
     compared_reading_notes,
+    compared_topics,
+    run_origins,
+)
+from model_understanding.show.views.dataset_findings import topics
+from model_understanding.show.views.dataset_summary import (
+    adjusted_text,
     figures,
-    findings,
     headline,
     interval_text,
     measure,
-    notes,
     origin,
     points_text,
     provenance_rows,
     reading_notes,
-    run_origins,
     trust_sentence,
 )
+from model_understanding.show.views.dataset_words import LEVEL
 
 _WORDS, _PHRASES, _ANSWERS, _CELLS, _CHANGES = 30, 10, 20, 30, 100
 _LABEL, _WORD = 60, 60
@@ -57,16 +58,17 @@ def dataset_content(summary: DatasetSummary) -> dict[str, Any]:
         "title": headline(summary),
         "origin": origin(summary.manifest),
         "headline": headline(summary),
-        "findings": findings(summary),
+        "topics": topics(summary),
         "figures": [(one.name, one.value, one.detail) for one in figures(summary)],
-        "notes": [printable(note, 600) for note in notes(summary)],
+        "notes": [printable(note, 600) for note in summary.notes],
         "measure": measure(summary),
         "answers": [_answer(answer, summary.signed) for answer in shown],
         "omitted_answers": sum(bool(answer.words) for answer in summary.answers) - len(shown),
         "shortcuts": [test for shortcut in summary.shortcuts or () for test in _shortcut(shortcut)],
         "slices": [_slice(slice_) for slice_ in summary.slices or ()],
         "cells": [] if summary.confusion is None else _cells(summary.confusion),
-        "trust": trust_sentence(summary.trust) if summary.trust is not None and summary.trust.rows else "",
+        "trust": _trust(summary),
+        "trust_notes": [printable(each, 600) for each in summary.trust.cautions] if summary.trust else [],
         "errors": [(printable(reason, 300), f"{count:,}") for reason, count in summary.errors.items()],
         "reading": reading_notes(summary),
         "provenance": provenance_rows(summary.manifest),
@@ -87,7 +89,7 @@ def compared_datasets_content(comparison: DatasetComparison) -> dict[str, Any]:
     return {
         "title": compared_headline(comparison),
         "headline": compared_headline(comparison),
-        "findings": compared_findings(comparison),
+        "topics": compared_topics(comparison),
         "origins": list(run_origins(comparison)),
         "figures": [
             (name, *(_figure_text(of_run, name) for of_run in numbers))
@@ -178,6 +180,14 @@ def _cells(confusion: Confusion) -> list[Cells]:
         (labels[row], labels[column], f"{count:,}", _share(confusion.confidence[row][column]))
         for count, row, column in shown
     ]
+
+
+def _trust(summary: DatasetSummary) -> str:
+    if summary.trust is None:
+        return ""
+    if not summary.trust.rows:
+        return "No row of the sample could be evaluated."
+    return trust_sentence(summary.trust, summary.rows - summary.failed)
 
 
 def _share(value: float | None) -> str:

@@ -21,26 +21,26 @@ from model_understanding.show.payload.dataset_rows import Rows, command_of, in_t
 from model_understanding.show.payload.parts import SCHEMA, encoded_palette, script_json
 from model_understanding.show.shared.changed_text import changed_pieces
 from model_understanding.show.shared.words import printable
-from model_understanding.show.views.dataset_summary import (
-    LEVEL,
-    Finding,
+from model_understanding.show.views.dataset_comparison import (
     changed_word,
-    compared_findings,
     compared_headline,
     compared_reading_notes,
+    compared_topics,
+    run_origins,
+)
+from model_understanding.show.views.dataset_findings import Topic, topics
+from model_understanding.show.views.dataset_summary import (
     figures,
-    findings,
     headline,
     how_tested,
     measure,
     model_of,
-    notes,
     origin,
     provenance_rows,
     reading_notes,
-    run_origins,
     trust_sentence,
 )
+from model_understanding.show.views.dataset_words import LEVEL
 
 _LABEL, _WORD = 120, 200  # characters
 _MAX_WORDS = 8_000  # of all answers
@@ -76,7 +76,7 @@ def dataset_payload(summary: DatasetSummary) -> dict[str, Any]:
         "title": _title(summary),
         "origin": origin(summary.manifest),
         "headline": headline(summary),
-        "findings": _findings(findings(summary)),
+        "topics": _topics(topics(summary)),
         "figures": _figures(summary),
         "measure": measure(summary),
         "signed": summary.signed,
@@ -95,14 +95,14 @@ def dataset_payload(summary: DatasetSummary) -> dict[str, Any]:
             for one in summary.distributions
         ],
         "wrong": rows.indices(summary.wrong),
-        "trust": None if summary.trust is None else _trust(summary.trust, rows),
+        "trust": None if summary.trust is None else _trust(summary, summary.trust, rows),
         "rows": rows.encoded,
         "command": command_of(summary),
         "errors": [
             {"name": printable(reason, 300), "value": f"{count:,}"}
             for reason, count in summary.errors.items()
         ],
-        "notes": [printable(note, 600) for note in notes(summary)],
+        "notes": [printable(note, 600) for note in summary.notes],
         "howTested": how_tested(summary),
         "howToRead": list(reading_notes(summary)),
         "provenance": _provenance(summary.manifest),
@@ -134,7 +134,7 @@ def compared_datasets_payload(comparison: DatasetComparison) -> dict[str, Any]:
         "title": compared_headline(comparison),
         "origin": "comparison of two runs",
         "headline": compared_headline(comparison),
-        "findings": _findings(compared_findings(comparison)),
+        "topics": _topics(compared_topics(comparison)),
         "runs": [
             _run(run, name, of_run)
             for run, name, of_run in zip(runs, run_origins(comparison), rows, strict=True)
@@ -179,8 +179,8 @@ def _title(summary: DatasetSummary) -> str:
     return " · ".join(filter(None, (headline(summary), name)))
 
 
-def _findings(found: Iterable[Finding]) -> list[list[str]]:
-    return [list(finding) for finding in found]
+def _topics(found: Iterable[Topic]) -> list[dict[str, Any]]:
+    return [{"name": topic.name, "findings": list(map(list, topic.findings))} for topic in found]
 
 
 def _cited(summary: DatasetSummary) -> Iterator[int]:
@@ -306,17 +306,18 @@ def _confusion(confusion: Confusion, omitted: list[str]) -> dict[str, Any]:
     }
 
 
-def _trust(trust: TrustSample, rows: Rows) -> dict[str, Any]:
+def _trust(summary: DatasetSummary, trust: TrustSample, rows: Rows) -> dict[str, Any]:
     order = {verdict: place for place, verdict in enumerate(VERDICTS)}
     verdicts = sorted(trust.verdicts.items(), key=lambda item: order.get(item[0], len(order)))
     return {
         "rows": trust.rows,
-        "sentence": trust_sentence(trust),
+        "sentence": trust_sentence(trust, summary.rows - summary.failed),
         "verdicts": [{"name": verdict_name(name), "count": count} for name, count in verdicts],
         "supported": _rounded(trust.supported),
         "low": _rounded(trust.interval[0]),
         "high": _rounded(trust.interval[1]),
         "least": rows.indices(trust.least),
+        "cautions": [printable(caution, 600) for caution in trust.cautions],
     }
 
 

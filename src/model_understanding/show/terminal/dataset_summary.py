@@ -1,7 +1,9 @@
 """What a run over a data set says, and how two runs differ, as text in the terminal."""
 
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -18,30 +20,37 @@ from model_understanding.results.dataset_summary import (
 )
 from model_understanding.show.shared.changed_text import changed_pieces
 from model_understanding.show.shared.words import format_number, format_percent, printable
+from model_understanding.show.terminal.sentences import Sentence
+from model_understanding.show.views.dataset_comparison import (
+    changed_word,
+    changed_words,
+    compared_headline,
+    compared_reading_notes,
+    compared_topics,
+    run_names,
+    run_origins,
+)
+from model_understanding.show.views.dataset_findings import Topic, topics
 from model_understanding.show.views.dataset_summary import (
     DECIDING,
     HOW_TESTED,
     NOTHING_TESTED,
     SIGN_HINT,
     adjusted_text,
-    changed_word,
-    changed_words,
-    compared_findings,
-    compared_headline,
-    compared_reading_notes,
-    findings,
     headline,
     interval_text,
     measure,
     origin,
     points_text,
-    run_names,
-    run_origins,
     share_columns,
     trust_sentence,
 )
 
 _WORDS, _PHRASES, _ANSWERS, _ROWS, _WRONG, _TEXT = 8, 4, 8, 10, 5, 100
+_INTERVAL = "95 % interval"
+_LEFT_OUT_FIRST = (_INTERVAL, "adjusted p")  # on a narrow terminal
+_TOPIC = 12  # columns of what a sentence is about
+_HEADER, _LEAST_TEXT = 10, 16  # columns of a name over numbers, and of text, at least if there is as much
 
 
 def print_dataset_summary(summary: DatasetSummary, console: Console | None = None) -> None:
@@ -52,7 +61,7 @@ def print_dataset_summary(summary: DatasetSummary, console: Console | None = Non
         console: Where to print; standard output by default.
     """
     console = console or Console()
-    _print_top(headline(summary), findings(summary), [origin(summary.manifest)], console)
+    _print_top(headline(summary), topics(summary), [origin(summary.manifest)], console)
     _print_words(summary, console)
     if summary.shortcuts is not None:
         _print_shortcuts(summary.shortcuts, summary, console)
@@ -78,7 +87,7 @@ def print_dataset_comparison(comparison: DatasetComparison, console: Console | N
     console = console or Console()
     first, second = run_names(comparison)
     headline_, origins = compared_headline(comparison), run_origins(comparison)
-    _print_top(headline_, compared_findings(comparison), origins, console)
+    _print_top(headline_, compared_topics(comparison), origins, console)
     rows = [
         [
             printable(changed_word(change), 40),
@@ -93,7 +102,7 @@ def print_dataset_comparison(comparison: DatasetComparison, console: Console | N
     ]
     if rows:
         _title("Words that changed their role", console)
-        header = ["word", "answer", first, second, "difference", "95 % interval", "adjusted p"]
+        header = ["word", "answer", first, second, "difference", _INTERVAL, "adjusted p"]
         _print_table(header, rows, console)
         _print_rest(len(changed_words(comparison)) - len(rows), console)
     if comparison.examples:
@@ -103,18 +112,25 @@ def print_dataset_comparison(comparison: DatasetComparison, console: Console | N
     _print_notes((*comparison.notes, *compared_reading_notes(comparison)), console)
 
 
-def _print_top(
-    title: str, findings_: Iterable[tuple[str, ...]], origins: Iterable[str], console: Console
-) -> None:
+def _print_top(title: str, topics_: Iterable[Topic], origins: Iterable[str], console: Console) -> None:
     console.print(Text(f"{title}.", style="bold"), soft_wrap=True)
-    for finding in findings_:
-        pieces = [Text(piece, style="bold" if place % 2 else "") for place, piece in enumerate(finding)]
-        console.print(Text("").join(pieces))
+    for topic in topics_:
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        if topic.name:
+            grid.add_column(no_wrap=True, style="dim", width=_TOPIC)
+        grid.add_column(overflow="fold")
+        for index, finding in enumerate(topic.findings):
+            pieces = ((piece, "bold" if place % 2 else "") for place, piece in enumerate(finding))
+            names = ["" if index else topic.name] if topic.name else []
+            grid.add_row(*names, Sentence.of(*pieces))
+        console.print(grid)
     for line in origins:
         console.print(Text(line, style="dim"))
 
 
 def _print_words(summary: DatasetSummary, console: Console) -> None:
+    if not summary.answers:
+        return
     name = measure(summary)
     _title(f"Words by {name}", console)
     meaning = (
@@ -144,7 +160,7 @@ def _print_effects(answer: AnswerSummary, summary: DatasetSummary, console: Cons
         _say("no word stands out: rows with this answer are few, or its words differ", console)
         return
     has_labels = any(effect.label_precision is not None for effect in effects)
-    header = ["word", measure(summary), "95 % interval", "rows"]
+    header = ["word", measure(summary), _INTERVAL, "rows"]
     answered, labeled = share_columns(answer.label)
     header += [] if answer.label is None else [answered]
     header += [labeled] if has_labels else []
@@ -152,7 +168,7 @@ def _print_effects(answer: AnswerSummary, summary: DatasetSummary, console: Cons
         header, [_effect_cells(effect, answer.label is not None, has_labels) for effect in effects], console
     )
     more = len(answer.words) + len(answer.phrases) - len(effects)
-    _print_rest(more, console, "words and phrases")
+    _print_rest(more, console, "word or phrase" if more == 1 else "words and phrases")
 
 
 def _effect_cells(effect: WordEffect, has_class: bool, has_labels: bool) -> list[str]:
@@ -203,10 +219,10 @@ def _print_change(shortcut: Shortcut, summary: DatasetSummary, console: Console)
     was = "" if old is None else f"{printable(str(old.prediction), 30)}{_share(old.probability)} becomes "
     name = str(change.row) if old is None else old.id
     new = f"{was}{printable(change.answer, 30)}{_share(change.probability)}"
-    text = Text.assemble(
+    text = Sentence.of(
         (f"{printable(name, 40)}: ", "dim"), before, (f"[{word}]", "bold"), after, (f"  ({new})", "dim")
     )
-    console.print(Padding(text, (0, 2)))
+    _write(text, console, 2)
 
 
 def _share(probability: float | None) -> str:
@@ -223,7 +239,7 @@ def _print_slices(slices: Sequence[ErrorSlice], summary: DatasetSummary, console
             f"{words}: {slice_.errors:,} of {slice_.size:,} rows like these are labeled {slice_.label} and "
             f"answered {slice_.prediction} ({format_percent(slice_.precision)})."
         )
-        console.print(Text(sentence))
+        _write(Sentence(sentence), console)
         _print_rows([summary.examples[row] for row in slice_.rows[:2] if row in summary.examples], console)
     _print_rest(len(slices) - _ROWS // 2, console, "groups")
 
@@ -237,12 +253,13 @@ def _print_wrong(summary: DatasetSummary, console: Console) -> None:
 
 def _print_trust(summary: DatasetSummary, console: Console) -> None:
     trust = summary.trust
-    if trust is None or not trust.rows:
+    if trust is None or not (trust.rows or trust.cautions):
         return
     _title("Faithfulness of the scores", console)
-    console.print(Text(trust_sentence(trust)))
+    if trust.rows:
+        _write(Sentence(trust_sentence(trust, summary.rows - summary.failed)), console)
     for caution in trust.cautions:
-        console.print(Text(f"warning: {printable(caution, 400)}", style="dim"))
+        _say(f"warning: {printable(caution, 400)}", console)
 
 
 def _print_rows(
@@ -254,18 +271,15 @@ def _print_rows(
         pair = "" if row.pair is None else f" | {printable(row.pair, _TEXT // 2)}"
         right = f"; labeled {printable(str(row.label), 30)}" if labeled else ""
         end = f"  ({said}{printable(str(row.prediction), 30)}{probability}{right})"
-        console.print(
-            Padding(
-                Text.assemble((f"{row.id}: ", "dim"), printable(row.text, _TEXT), pair, (end, "dim")), (0, 2)
-            )
-        )
+        start = (f"{printable(row.id, 40)}: ", "dim")
+        _write(Sentence.of(start, printable(row.text, _TEXT), pair, (end, "dim")), console, 2)
 
 
 def _print_notes(notes: Sequence[str], console: Console) -> None:
     if notes:
         console.print()
     for note in notes:
-        console.print(Text(printable(note, 400), style="dim"))
+        _say(printable(note, 400), console)
 
 
 def _title(title: str, console: Console) -> None:
@@ -274,17 +288,45 @@ def _title(title: str, console: Console) -> None:
 
 
 def _say(sentence: str, console: Console) -> None:
-    console.print(Text(sentence, style="dim"))
+    _write(Sentence(sentence, style="dim"), console)
+
+
+def _write(sentence: Sentence, console: Console, indent: int = 0) -> None:
+    console.print(Padding(sentence, (0, indent)))  # by itself, print would make it plain text
 
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
+    """Print a table; where there is no room, text is broken, and some columns are left to the page."""
+    columns = {
+        name: _Column(name, cells) for name, cells in zip(header, zip(*rows, strict=True), strict=True)
+    }
+    for name in _LEFT_OUT_FIRST:
+        if sum(column.least + 2 for column in columns.values()) > console.width:
+            columns.pop(name, None)
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in header:
-        is_text = name in ("word", "answer", "reason")
-        table.add_column(name, justify="left" if is_text else "right", overflow="fold", max_width=60)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(Padding(table, (0, 2)))
+    for column in columns.values():
+        table.add_column(
+            column.header,
+            justify="left" if column.is_text else "right",
+            overflow="fold",
+            min_width=column.least,
+            max_width=60,
+            no_wrap=not column.is_text,
+        )
+    for cells in zip(*(column.cells for column in columns.values()), strict=True):
+        table.add_row(*map(Text, cells))
+    console.print(Padding(table, (0, 0, 0, 2)))
+
+
+class _Column:
+    """A column of a table, with the width that it needs: its name may be broken between words."""
+
+    def __init__(self, name: str, cells: Sequence[str]) -> None:
+        self.cells, self.is_text = cells, name in ("word", "answer", "reason")
+        widest = max(map(cell_len, cells))
+        lines = wrap(name, max(widest, _HEADER), break_long_words=False)
+        self.header = "\n".join(lines)
+        self.least = max(min(widest, _LEAST_TEXT) if self.is_text else widest, *map(cell_len, lines))
 
 
 def _print_rest(count: int, console: Console, what: str = "") -> None:

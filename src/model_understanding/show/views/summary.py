@@ -54,7 +54,8 @@ from model_understanding.show.shared.words import (
 from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.attention import attention_view
 from model_understanding.show.views.comparison import comparison_view
-from model_understanding.show.views.dataset_summary import comparison_text, summary_text
+from model_understanding.show.views.dataset_comparison import comparison_text
+from model_understanding.show.views.dataset_summary import summary_text
 from model_understanding.show.views.ledger import ledger_view
 from model_understanding.show.views.likelihood import compared_likelihoods, likelihood_view
 from model_understanding.show.views.links import links_view
