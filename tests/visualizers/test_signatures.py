@@ -46,7 +46,7 @@ ORDER = [
         "head",
         "query",
     ),
-    *("positions", "queries", "keep", "rank", "per_token", "span", "baseline", "top"),
+    *("positions", "queries", "keep", "rank", "per_token", "span", "baseline", "top", "restore"),
     *("max_new_tokens",),
     *("alternatives", "evaluate", "metrics", "draws", "seed", "temperature", "top_p", "top_k"),
     *("replacements", "attribution", "stack", "attention", "scores_only"),

@@ -18,6 +18,7 @@ from model_understanding.finite_backward.pairing import Pairing, are_same
 from model_understanding.finite_backward.two_models import Book, TwoModels, Unit
 
 _LEFT_UNEXPLAINED = 1e-3  # of what passes a unit: more means that it is no linear map
+_WITHOUT_BACKWARD = "NotImplemented"  # in the name of a node whose operation has no derivative
 
 
 def owner_of(pairing: Pairing, owners: frozenset[str]) -> str:
@@ -105,7 +106,8 @@ def unit_of_both(pairing: Pairing, unit: Unit, x: Any, output: Any, two: TwoMode
         slopes = [_slope(module, mean, m) for module in (unit.reference, unit.text)]
         present = [slope for slope in slopes if slope is not None]
         if not present:
-            pairing.reached.append(f"neither model's {unit.name} has a derivative")
+            if not pairing.reached:
+                pairing.reached.append(f"neither model's {unit.name} has a derivative")
             return torch.zeros_like(x1)
         at = mean if len(present) == 2 else x1 if slopes[1] is None else x0
         with torch.no_grad():
@@ -168,7 +170,7 @@ def _slope(module: nn.Module, mean: Tensor, m: Tensor) -> Tensor | None:
     leaf = mean.detach().requires_grad_()
     with torch.enable_grad():
         value = module(leaf)
-        if not value.requires_grad:
+        if not value.requires_grad or _WITHOUT_BACKWARD in value.grad_fn.name():
             return None
         try:
             return torch.autograd.grad(value, leaf, m)[0]

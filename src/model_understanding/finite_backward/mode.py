@@ -74,7 +74,8 @@ class FinitePairing(TorchFunctionMode):
         keywords = keywords or {}
         two = self._pairing.two
         name = name_of(function)
-        if name == "__get__" and two is not None:  # weight.T is made of weights, too
+        if two is not None and (name == "__get__" or not torch.is_grad_enabled()):
+            # weight.T is made of weights, too, and so is what rotary embeddings compute without gradients.
             return two.run_constant(Call(function, arguments, keywords))
         if name in PROPERTIES or self._pairing.is_paused or not torch.is_grad_enabled():
             return function(*arguments, **keywords)

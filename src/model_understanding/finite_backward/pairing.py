@@ -124,8 +124,9 @@ class Pairing:
             )
         settings = call.settings()
         if recorded.settings != settings and repr(recorded.settings) != repr(settings):  # nan is not nan
+            run = "run" if self.two is None else "model"
             raise self.refusal(
-                f"{call.name} in {self.where} has other arguments in each run: {recorded.settings} and "
+                f"{call.name} in {self.where} has other arguments in each {run}: {recorded.settings} and "
                 f"{settings}"
             )
         self.note = recorded.note

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model_understanding.checks import whole_number
 from model_understanding.errors import InputError, NumericalError, UnsupportedModelError
 from model_understanding.finite_backward.reading import Read, custom_reader, reader_of
 from model_understanding.finite_backward.run import EMBEDDINGS, FiniteBackward, Recording, Side
@@ -19,9 +20,11 @@ from model_understanding.loading.wrappers import virtual_tokens
 from model_understanding.model.embeddings import id_lookups
 from model_understanding.model.guard import guarded
 from model_understanding.model.lookups import tables_of
+from model_understanding.model.metering import count_forward
 from model_understanding.model.model import Model
 from model_understanding.model_diff.pairs import PairedModules, paired_modules
 from model_understanding.model_diff.placing import at_tokens
+from model_understanding.model_diff.restoring import restoration_of
 from model_understanding.model_diff.words import kind_of, layer_of
 from model_understanding.passes.prefix_plan import prefixes_of
 from model_understanding.passes.runner import Runner
@@ -95,12 +98,16 @@ class _Book:
         self._tokens = tokens
         self._first_logits = first_logits
         self.values: dict[str, float] = {}
+        self.sizes: dict[str, float] = {}
+        """The total size of what was booked, whose parts cancel."""
         self.rows: dict[str, Tensor] = {}
         self.rounding = 0.0
-        """What rounding alone may add to the sum, whose entries cancel."""
+        """What rounding alone may add to the sum."""
 
     def note(self, name: str, passed: Tensor) -> None:
-        self.rounding += 4 * torch.finfo(passed.dtype).eps * float(passed.abs().sum())
+        size = float(passed.abs().sum(dtype=torch.float64))
+        self.sizes[name] = self.sizes.get(name, 0.0) + size
+        self.rounding += 4 * torch.finfo(passed.dtype).eps * size
         self.values[name] = self.values.get(name, 0.0) + float(passed.sum(dtype=torch.float64))
         row = at_tokens(passed, self._tokens, self._first_logits)
         if row is not None:
@@ -108,7 +115,11 @@ class _Book:
 
 
 def model_diff(
-    pair: ModelPair, text: Encoding, target: Target, function: CustomTarget | None = None
+    pair: ModelPair,
+    text: Encoding,
+    target: Target,
+    function: CustomTarget | None = None,
+    restore: int | None = None,
 ) -> ModelDiff:
     """Return how the difference between two models on a text is distributed over their weights.
 
@@ -117,12 +128,15 @@ def model_diff(
         text: One text.
         target: What is explained.
         function: The caller's function of a model's outputs, where that is the target.
+        restore: Of how many modules to measure what comes back if they are restored.
 
     Raises:
+        InputError: ``restore`` is not a whole number of at least 1.
         UnsupportedModelError: The models cannot be compared exactly.
         NumericalError: What is booked does not sum to the difference.
     """
     started = time.perf_counter()
+    restore = None if restore is None else whole_number(restore, "restore")
     model, other, count = pair.model, pair.other, text.ids.shape[1]
     length, read, first = question_of(model, text, target, function)
     prefix = text.prefix(length)
@@ -140,14 +154,14 @@ def model_diff(
     if result.cuts[EMBEDDINGS].any():
         book.note(pair.tables, result.cuts[EMBEDDINGS])
     gap = _checked_gap(pair, result, book)
-    names = [name for name in pair.modules.modules if name in book.values]
-    names += [name for name in book.values if name not in pair.modules.modules]
+    changed = [name for name in book.values if book.sizes[name]]
+    names = [name for name in pair.modules.modules if name in changed]
+    names += [name for name in changed if name not in pair.modules.modules]
     rows = [book.rows.get(name, torch.zeros(length, dtype=torch.float64)) for name in names]
     matrix = np.zeros((len(names), count))
     if rows:
         matrix[:, :length] = torch.stack(rows).numpy()
-    provenance = model.provenance(text, time.perf_counter() - started)
-    return ModelDiff(
+    diff = ModelDiff(
         tokens=text.tokens[0],
         target=target,
         value=float(result.reference[0]),
@@ -167,8 +181,22 @@ def model_diff(
         answers=_answers(pair, answers),
         corrections=result.corrections,
         other=other.loaded.provenance,
-        provenance=provenance.with_cautions(_cautions(result)),
     )
+    if restore is not None and diff.modules:
+        with pair.guarded(gradients=False):
+            restored = restoration_of(
+                diff, restore, other.module, pair.modules, lambda: _value(other, prefix, first, read)
+            )
+        diff = replace(diff, restored=restored)
+    provenance = model.provenance(text, time.perf_counter() - started)
+    return replace(diff, provenance=provenance.with_cautions(_cautions(result)))
+
+
+def _value(model: Model, text: Encoding, first: int, read: Read) -> float:
+    outputs = model.forward(text, first)
+    value = float(read(model.logits_of(outputs, text, first), outputs)[0])
+    count_forward(text.ids.numel())
+    return value
 
 
 def question_of(

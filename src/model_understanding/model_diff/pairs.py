@@ -42,12 +42,12 @@ class PairedModules:
     @property
     def unchanged(self) -> int:
         """Number of modules whose weights are the same in both models."""
-        weights = (
-            list(_weights_of(module)) for name, module in self.modules.items() if module not in self.units
-        )
-        return sum(
-            1 for own in weights if own and not any(self.owners.get(id(weight), "-") for weight in own)
-        )
+        count = 0
+        for module in self.modules.values():
+            own = [weight for weight in module._parameters.values() if weight is not None]
+            is_changed = module in self.units or any(self.owners.get(id(weight), "unknown") for weight in own)
+            count += bool(own) and not is_changed
+        return count
 
 
 def paired_modules(model: Model, other: Model) -> PairedModules:
@@ -86,8 +86,9 @@ class _Matching:
             if _is_linear(first) or _is_linear(second):
                 self.units.append(Unit(name, first, second))
                 return
-            self._add_unmatched(name, first)
-            self._add_unmatched(name, second)
+            for module in (first, second):
+                self._add_unmatched(name, module)
+            self.modules |= {f"{name}.{key}": part for key, part in first.named_modules() if key}
             return
         for kind in ("_parameters", "_buffers"):
             for key, weight in getattr(first, kind).items():

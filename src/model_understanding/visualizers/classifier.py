@@ -116,6 +116,7 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
         target: ClassName | Callable[[Any], Any] | None = None,
         against: ClassName | None = None,
         quantity: Quantity = "logit",
+        restore: int | None = None,
     ) -> ModelDiff:
         """Return which modules' weights make the difference between two models on a text, and at which token.
 
@@ -131,6 +132,9 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
                 class that this model predicts for the text if left out.
             against: Another class: the difference target − against is explained.
             quantity: ``logit``, ``log_prob`` or ``prob``.
+            restore: A number of modules: measure how much of the difference comes back if so many of this
+                model's modules, those with the largest values, take the places of the other's, and as many
+                random ones. One forward pass each, on our own copy of the other model.
 
         Returns:
             The diff: what the target's value in the other model minus its value in this one is made of.
@@ -150,7 +154,7 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
             answer = self._answers([encoding])[0] if target is None else None
             targets = self._targets_of(encoding, answer, target, against, quantity)
         pair = ModelPair(self.runner, with_other.runner)
-        return computed_model_diff(pair, encoding, with_other._encode(text), targets, function)
+        return computed_model_diff(pair, encoding, with_other._encode(text), targets, function, restore)
 
     def _encode(self, text: Any) -> Encoding:
         _refuse_choices(text)

@@ -1088,6 +1088,7 @@ class GenerativeModelVisualizer(Visualizer):
         against: Contrast | None = None,
         quantity: Quantity = "log_prob",
         span: Span | None = None,
+        restore: int | None = None,
     ) -> ModelDiff:
         """Return which modules' weights make the difference between two models on a text, and at which token.
 
@@ -1107,6 +1108,9 @@ class GenerativeModelVisualizer(Visualizer):
                 explained.
             quantity: ``log_prob``, ``logit`` or ``prob``.
             span: The part of the continuation that is explained, as ``compute_saliency`` takes it.
+            restore: A number of modules: measure how much of the difference comes back if so many of this
+                model's modules, those with the largest values, take the places of the other's, and as many
+                random ones. One forward pass each, on our own copy of the other model.
 
         Returns:
             The diff: what the target's value in the other model minus its value in this one is made of.
@@ -1127,7 +1131,7 @@ class GenerativeModelVisualizer(Visualizer):
         targets = spec.targets(self.runner.model, encoding)
         pair = ModelPair(self.runner, with_other.runner)
         other_encoding = with_other._encode(prompt, continuation)
-        return computed_model_diff(pair, encoding, other_encoding, targets, spec.function)
+        return computed_model_diff(pair, encoding, other_encoding, targets, spec.function, restore)
 
     def _encode(self, prompt: Prompt, continuation: Continuation | None = None) -> Encoding:
         return encoded_prompt(self.runner.model, prompt, continuation)

@@ -53,6 +53,7 @@ def computed_model_diff(
     other_text: Encoding,
     targets: Sequence[Target],
     function: Callable[[Any], Any] | None,
+    restore: int | None,
 ) -> ModelDiff:
     """Return how the difference between two models on a text is distributed over their weights.
 
@@ -62,6 +63,7 @@ def computed_model_diff(
         other_text: The text as the other model reads it.
         targets: What is explained: one target.
         function: The caller's function of a model's outputs, where that is the target.
+        restore: Of how many modules to measure what comes back if they are restored.
 
     Raises:
         InputError: There are several targets, or the models read the text as different tokens.
@@ -71,7 +73,7 @@ def computed_model_diff(
             f"A diff explains one target. Got {len(targets)}.", hint="Pass one target at a time."
         )
     require_same_tokens(text, other_text)
-    return model_diff(pair, text, targets[0], function)
+    return model_diff(pair, text, targets[0], function, restore)
 
 
 def require_same_tokens(text: Encoding, other: Encoding) -> None:

@@ -1,0 +1,75 @@
+"""Restore modules: run the other model with some modules of the first one in their places."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+from torch import nn
+
+from model_understanding.loading.wrappers import without_adapter
+from model_understanding.model_diff.pairs import PairedModules
+from model_understanding.results import ModelDiff, Restoration
+
+DRAWS = 10
+SEED = 0
+
+
+def restoration_of(
+    diff: ModelDiff, count: int, other: nn.Module, modules: PairedModules, value: Callable[[], float]
+) -> Restoration:
+    """Return how much of a difference comes back if the modules with the largest values are restored.
+
+    Args:
+        diff: The diff.
+        count: Number of modules.
+        other: Our own copy of the other model, guarded.
+        modules: The modules of both models.
+        value: Runs the other model and returns the target's value.
+    """
+    direction = np.sign(diff.difference)
+    order = sorted(range(len(diff.modules)), key=lambda index: -direction * diff.modules[index].value)
+    names = [change.name for change in diff.modules]
+    count = min(count, len(names))
+    generator = np.random.default_rng(SEED)
+
+    def restored(chosen: Sequence[str]) -> float:
+        with ExitStack() as stack:
+            for name in chosen:
+                stack.enter_context(_in_place(name, other, modules))
+            return value()
+
+    def share(other_value: float) -> float:
+        return (diff.other_value - other_value) / diff.difference if diff.difference else 0.0
+
+    main = [names[index] for index in order[:count]]
+    main_value = restored(main)
+    draws = [[names[index] for index in generator.permutation(len(names))[:count]] for _ in range(DRAWS)]
+    return Restoration(
+        modules=tuple(main),
+        value=main_value,
+        share=share(main_value),
+        random_shares=tuple(share(restored(draw)) for draw in draws),
+    )
+
+
+@contextmanager
+def _in_place(name: str, other: nn.Module, modules: PairedModules) -> Iterator[None]:
+    """Let our copy of the other model have a module of the first, or its own weights if it has parts."""
+    while name not in modules.others:  # a part of a module that the other model has wrapped
+        name = name.rpartition(".")[0]
+    own, theirs = modules.modules[name], modules.others[name]
+    parent_name, _, key = name.rpartition(".")
+    has_parts, weights = any(theirs._modules.values()), theirs._parameters
+    if (has_parts and any(weight is not None for weight in weights.values())) or theirs is without_adapter(
+        other
+    ):
+        holder, kept = weights, dict(weights)
+        holder.update({key: own._parameters[key] for key in kept if key in own._parameters})
+    else:
+        holder = without_adapter(other).get_submodule(parent_name)._modules
+        kept = dict(holder)
+        holder[key] = own
+    try:
+        yield
+    finally:
+        holder.update(kept)
