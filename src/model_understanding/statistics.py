@@ -1,6 +1,8 @@
 """Softmax, sigmoid, rank correlations and top-k overlap of two lists of scores, intervals and p-values."""
 
-from math import atan, cos, lgamma, pi, sin, sqrt, tan
+import sys
+from collections.abc import Iterable
+from math import atan, cos, lgamma, log, pi, sin, sqrt, tan
 from statistics import NormalDist
 
 import numpy as np
@@ -256,6 +258,38 @@ def log_overlap_probability(overlap: int, first: int, second: int, total: int) -
     least = _log_choices(first, overlap) + _log_choices(total - first, second - overlap)
     rest = float(np.logaddexp.reduce(np.cumsum([0.0, *np.log(ratios)])))
     return min(0.0, least - _log_choices(total, second) + rest)
+
+
+def log_stratified_overlap_probability(strata: Iterable[tuple[int, int, int, int]]) -> float:
+    """Return the logarithm of the chance that independent sets, in strata, have at least so much in common.
+
+    The overlaps of all strata together count: the exact one-sided test of a common association in several
+    2 × 2 tables. Of one stratum it is ``log_overlap_probability``.
+
+    Args:
+        strata: Items in both sets, in the first, in the second, and all items, of each stratum.
+
+    Reference:
+        Birch (1964), "The Detection of Partial Association, I: The 2 × 2 Case".
+
+    >>> round(float(np.exp(log_stratified_overlap_probability([(3, 4, 4, 8), (1, 1, 1, 2)]))), 4)
+    0.1286
+    """
+    free = [each for each in strata if min(each[1:3]) > 0 and each[3] > max(each[1:3])]  # others are certain
+    if len(free) == 1:
+        return log_overlap_probability(*free[0])
+    distribution, observed = np.ones(1), 0
+    for overlap, first, second, total in free:
+        least = max(0, first + second - total)
+        more = np.arange(least, min(first, second))
+        neither = total - first - second
+        ratios = (first - more) * (second - more) / ((more + 1) * (neither + more + 1.0))
+        start = _log_choices(first, least) + _log_choices(total - first, second - least)
+        logs = start - _log_choices(total, second) + np.cumsum([0.0, *np.log(ratios)])
+        distribution = np.convolve(distribution, np.exp(logs))
+        observed += overlap - least
+    tail = float(distribution[max(observed, 0) :].sum())
+    return min(0.0, log(max(tail, sys.float_info.min)))
 
 
 def _log_choices(items: int, chosen: int) -> float:

@@ -8,7 +8,7 @@ import pytest
 
 from model_understanding.dataset.summary.reading import StoredRow
 from model_understanding.dataset.summary.slices import find_slices, mattering
-from model_understanding.statistics import log_overlap_probability
+from model_understanding.statistics import log_overlap_probability, log_stratified_overlap_probability
 
 LABELS = ("bad", "good", "other")
 FILLER = tuple(f"filler{number}" for number in range(30))
@@ -85,6 +85,91 @@ def test_a_cue_word_and_a_pair_of_words_are_found_and_counted(sign):
             found = by_number[number]
             assert words.issubset(found.words)
             assert (found.label, found.prediction) == (each.label, each.prediction)
+
+
+def with_unseen(rows, word, is_wrong, share=0.1):
+    """Return rows of which some have a word without a score; those for which ``is_wrong`` become errors."""
+    generator, changed = np.random.default_rng(7), []
+    for each in rows:
+        if generator.random() > share:
+            changed.append(each)
+            continue
+        wrong = {"bad": "good", "good": "bad"}[each.label]
+        answer = wrong if is_wrong(each, generator) else each.prediction
+        scores = [*zip(each.words, each.word_scores, strict=True), (word, 0.001)]
+        changed.append(row(each.row, each.label, answer, scores))
+    return changed
+
+
+@pytest.mark.parametrize("labels", [("good",), ("good", "bad")])
+def test_a_word_that_the_scores_do_not_see_is_found_by_its_presence(labels):
+    rows = with_unseen(drawn(0, 1500, lambda *_: []), "Stadium", lambda each, _: each.label in labels)
+    (found,), notes = find_slices(rows, LABELS)
+    assert notes == ()
+    assert (found.found_by, found.words) == ("presence", ("Stadium",))
+    assert (found.label, found.prediction) == (("good", "bad") if labels == ("good",) else (None, None))
+    planted = {one.row for one in rows if "Stadium" in one.words and one.label in labels}
+    right = {one.row for one in rows if "Stadium" in one.words and one.label == one.prediction}
+    assert (found.errors, found.size) == (len(planted), len(planted | right))
+    assert planted.issuperset(found.rows)
+    assert len(found.rows) == 20
+
+
+def test_a_group_of_many_classes_needs_no_pair_of_classes():
+    """Of 20 classes each mistake is another one: no right class and answer has five errors."""
+    generator = np.random.default_rng(0)
+    labels = [f"class{number}" for number in range(20)]
+    rows = []
+    for number in range(2000):
+        label = labels[number % 20]
+        words = [f"{label}word", *map(str, generator.choice(FILLER, 5))]
+        is_planted = generator.random() < 0.03
+        others = [other for other in labels if other != label]
+        wrong = is_planted or generator.random() < 0.02
+        prediction = str(generator.choice(others)) if wrong else label
+        given = [(word, 0.1) for word in [*words, *(["stadium"] if is_planted else [])]]
+        rows.append(replace(row(number, label, prediction, given), probabilities=None))
+    (found,), _ = find_slices(rows, labels)
+    planted = {each.row for each in rows if "stadium" in each.words}
+    assert (found.words, found.label, found.prediction) == (("stadium",), None, None)
+    assert (found.errors, found.size, found.precision) == (len(planted), len(planted), 1.0)
+
+
+def test_what_scores_show_is_found_by_scores_and_only_once():
+    """The word matters in nine of ten of its errors, and is there in all of them."""
+    generator, rows = np.random.default_rng(0), []
+    for number in range(1200):
+        label = ("bad", "good")[number % 2]
+        has_cue = generator.random() < 0.1
+        wrong = has_cue and label == "good"
+        words = [(str(word), 0.1) for word in generator.choice(FILLER, 6)]
+        if has_cue:
+            words.append(("cue", 0.9 if wrong and generator.random() < 0.9 else 0.01))
+        rows.append(row(number, label, "bad" if wrong else label, words))
+    (found,), _ = find_slices(rows, LABELS)
+    assert (found.words, found.found_by) == (("cue",), "scores")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_word_of_errors_whose_rows_are_mostly_right_is_no_reason(seed):
+    """Of the rows with the word three in ten are wrong, of the others 4 %."""
+    rows = with_unseen(
+        drawn(seed, 3000, lambda *_: []), "but", lambda _, generator: generator.random() < 0.3, 0.3
+    )
+    assert find_slices(rows, LABELS).slices == ()
+
+
+def test_rows_with_two_reasons_are_less_typical_of_either():
+    def cause(label, words):
+        return [word for word in words if label == "good" and word in ("filler3", "filler8")]
+
+    rows = drawn(0, 3000, cause)
+    slices, _ = find_slices(rows, LABELS)
+    assert {each.words[0] for each in slices} == {"filler3", "filler8"}
+    by_number = {each.row: set(each.words) for each in rows}
+    assert any({"filler3", "filler8"} <= words for words in by_number.values())
+    for each in slices:
+        assert not any({"filler3", "filler8"} <= by_number[number] for number in each.rows)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -213,6 +298,25 @@ def test_the_chance_of_an_overlap(overlap, first, second, total):
     ways = [comb(first, k) * comb(total - first, second - k) for k in range(overlap, min(first, second) + 1)]
     expected = log(sum(ways)) - log(comb(total, second))
     assert log_overlap_probability(overlap, first, second, total) == pytest.approx(expected)
+
+
+def test_the_chance_of_an_overlap_in_strata():
+    """By hand: the sum over all ways to have as much in common in two strata together."""
+
+    def chance(overlap, first, second, total):
+        return comb(first, overlap) * comb(total - first, second - overlap) / comb(total, second)
+
+    strata = [(3, 6, 5, 12), (2, 4, 3, 9), (1, 1, 1, 1), (0, 0, 3, 5)]  # the last two are certain
+    expected = sum(
+        chance(one, 6, 5, 12) * chance(other, 4, 3, 9)
+        for one in range(6)
+        for other in range(4)
+        if one + other >= 5
+    )
+    assert log_stratified_overlap_probability(strata) == pytest.approx(log(expected))
+    assert log_stratified_overlap_probability(strata[:1]) == log_overlap_probability(*strata[0])
+    assert log_stratified_overlap_probability([(5000, 5000, 5000, 90000)] * 2) < -700
+    assert log_stratified_overlap_probability([]) == 0.0
 
 
 @pytest.mark.parametrize(("overlap", "first", "second", "total"), [(0, 4, 4, 8), (3, 6, 7, 10), (0, 0, 5, 9)])

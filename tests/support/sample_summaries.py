@@ -193,6 +193,7 @@ def classified(**fields: Any) -> DatasetSummary:
             size=8,
             precision=0.75,
             rows=(7,),
+            found_by="presence",
         ),
     )
     given: dict[str, Any] = {

@@ -743,12 +743,13 @@ export interface DatasetCausal {
 /** Wrong and confident rows for what looks like one reason. */
 export interface DatasetSlice {
   readonly words: readonly (string)[];
-  /** The right class. */
-  readonly label: string;
-  readonly prediction: string;
+  /** How its rows are wrong: their right class and answer. */
+  readonly mistake: string;
   readonly errors: number;
   readonly size: number;
   readonly precision: number;
+  /** In which way the words are common to the errors. */
+  readonly foundBy: string;
   readonly rows: readonly (number)[];
 }
 

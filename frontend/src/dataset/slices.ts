@@ -16,14 +16,14 @@ export function slicesView(context: PageContext, payload: DatasetPayload): HTMLE
     { class: "part", "data-section": "slices", "aria-label": "Groups of errors" },
     h("h2", { tabindex: -1 }, "Groups of errors"),
     note(
-      "Rows that are wrong and confident for what looks like one reason, named by the words that matter more in them than in rows that are right.",
+      "Rows that are wrong and confident for what looks like one reason, named by words that matter in more of them than of right rows, or that more of them have.",
     ),
     h("ol", { class: "tests" }, ...slices.map((slice) => sliceItem(context, payload, slice))),
   );
 }
 
 function sliceItem(context: PageContext, payload: DatasetPayload, slice: DatasetSlice): HTMLElement {
-  const { words, label, prediction, errors, size, precision, rows } = slice;
+  const { words, mistake, errors, size, precision, foundBy, rows } = slice;
   const bar = h("span", { class: "bar wrong" });
   bar.style.width = `${100 * precision}%`;
   return h(
@@ -33,7 +33,7 @@ function sliceItem(context: PageContext, payload: DatasetPayload, slice: Dataset
       "div",
       { class: "test-head" },
       h("h3", { class: "slice-words" }, ...words.map((word) => h("bdi", { class: "word-tag" }, word))),
-      h("span", { class: "note" }, "labeled ", bdi(label), ", answered ", h("strong", {}, bdi(prediction))),
+      h("span", { class: "note" }, bdi(mistake)),
     ),
     h(
       "p",
@@ -43,6 +43,7 @@ function sliceItem(context: PageContext, payload: DatasetPayload, slice: Dataset
       h("span", { class: "value" }, formatPercent(precision)),
       h("span", { class: "note" }, `${formatCount(errors)} of ${formatCount(size)}`),
     ),
+    note(foundBy),
     rows.length > 0 &&
       unfolding(
         rows.length < errors ? `${counted(rows.length, "typical row")}` : counted(rows.length, "row"),

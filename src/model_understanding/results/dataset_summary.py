@@ -265,22 +265,26 @@ class ErrorSlice(JsonResult):
     """Rows that the model gets wrong, confidently, for what looks like one reason.
 
     Args:
-        words: The words that name it: those that matter more in it than in rows that are right.
-        label: The right class.
-        prediction: The model's answer.
+        words: The words that name it: those that matter in more of its rows than of rows that are right, or
+            are there.
+        label: The right class; ``None`` if its rows are wrong whatever their class.
+        prediction: The model's answer; likewise.
         errors: Rows of the slice that are wrong.
         size: All rows that are alike, right ones included.
         precision: ``errors`` as a share of ``size``.
         rows: Its wrong rows, the most typical first.
+        found_by: ``scores``: the words matter in these rows by their scores; ``presence``: they are there,
+            whatever their scores.
     """
 
     words: tuple[str, ...]
-    label: str
-    prediction: str
+    label: str | None
+    prediction: str | None
     errors: int
     size: int
     precision: float
     rows: tuple[int, ...]
+    found_by: str = "scores"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -1,36 +1,38 @@
-"""Groups of errors that have one reason: words that matter in confident errors and not in right rows.
+"""Groups of errors that have one reason: words of confident errors that right rows do not have.
 
-A word matters in a row if its score is at least the mean of the row's words. The errors of a right class and
-an answer are compared with the right rows of both: a word that is more frequent than in both is neither usual
-in texts of the right class nor a usual reason for the answer. A slice begins with the most significant word
-and grows, as long as another word makes it more significant; then the rest of the errors is searched.
+A word is searched for in two ways (``slice_search.py``): where it matters, which is where its score is at
+least the mean of the row's words, and where it is. The errors of a right class and an answer are compared
+with the right rows of both: a word that is more frequent than in both is neither usual in texts of the right
+class nor a usual reason for the answer. A slice begins with the most significant word and grows, as long as
+another word makes it more significant; then the rest of the errors is searched.
 """
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from math import log
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from model_understanding.dataset.summary.reading import StoredRow
 from model_understanding.dataset.summary.sampling import Reservoir
+from model_understanding.dataset.summary.slice_search import (
+    LEAST,
+    LEVEL,
+    FoundBy,
+    Pair,
+    RowWords,
+    common_words,
+)
 from model_understanding.dataset.summary.words import words_of
 from model_understanding.results.dataset_summary import ErrorSlice
-from model_understanding.statistics import log_overlap_probability
+from model_understanding.statistics import log_stratified_overlap_probability
 
 LISTED = 20  # rows of a slice
 _KEPT = 10_000  # errors, and right rows
-_LEAST = 5  # errors of a slice
-_TIMES = 2  # as frequent in the errors as in the right rows of each class, at least
-_LEVEL = 0.05  # chance of any slice where errors have nothing in common
-_MOST_WORDS = 8  # of a slice
-_MOST_NAMED = 5  # of a slice, where fewer decide which rows belong to it
-_MOST_TRIED = 500  # words of a pair of classes that a slice may be made of
 _MATTERING = 32  # words of a row
 
 
@@ -58,12 +60,16 @@ def find_slices(
 
     A word matters in a row if the magnitude of its score is at least the mean of the row's words. The test of
     a word compares in how many of the confident errors of a right class and an answer it matters with the
-    right rows of either class (Fisher's exact test; the larger of the two p-values counts, corrected by
-    Bonferroni for all words and pairs of classes). So scores with and without a sign do, and a word that is
-    usual in texts of the right class, or a usual reason for the answer, makes no slice. A slice is the rows
-    in which at least some number of its words matter, which is as many as make it the most significant. The
-    words must also be in the texts of more errors than right rows: that they only matter more may be because
-    nothing else does in errors.
+    right rows of either class (Fisher's exact test; the larger of the two p-values counts). So scores with
+    and without a sign do, and a word that is usual in texts of the right class, or a usual reason for the
+    answer, makes no slice. The same test compares how many of these rows have the word, whatever its score,
+    since scores may not see what a model reads. Both are corrected together (Bonferroni, for all words, both
+    ways and all pairs of classes), and the more significant one counts.
+
+    A slice is the rows in which at least some number of its words matter, or are, which is as many as make it
+    the most significant. The words must also be in the texts of more errors than right rows: that they only
+    matter more may be because nothing else does in errors. Of a slice by the words that are there, at least
+    half of the texts of the right class must be errors.
 
     Args:
         rows: The rows, which are read twice.
@@ -87,7 +93,8 @@ def find_slices(
     rules = list(_rules(sample))
     for row in rows if rules else ():
         _count(row, rules)
-    slices = [rule.slice() for rule in rules if rule.is_in_texts(log(_LEVEL / len(rules)))]
+    kept = [rule for rule in rules if rule.is_reason(log(LEVEL / len(rules)))]
+    slices = [rule.slice() for rule in kept if not any(map(rule.is_told_better_by, kept))]
     slices.sort(key=lambda found: (-found.errors, -found.precision))
     return SliceSearch(tuple(slices), tuple(sample.notes(bool(slices))))
 
@@ -109,20 +116,34 @@ def mattering(row: StoredRow) -> dict[str, float]:
     return {key: magnitudes[key] / total for key in strongest if magnitudes[key] >= least}
 
 
-_Pair: TypeAlias = tuple[str, str]  # a right class and an answer
+class _Texts(NamedTuple):
+    """A row that is searched.
+
+    Args:
+        text: Tells equal texts, which count once.
+        words: Its words.
+    """
+
+    text: int
+    words: RowWords
 
 
 class _Sample:
-    """Random samples of confident errors and of right rows, as sets of the words that matter in them."""
+    """Random samples of confident errors and of right rows, with their words."""
 
     def __init__(self, labels: Sequence[str], seed: int, confidence: float, kept: int) -> None:
         self._labels, self._confidence = labels, confidence
-        self._errors = Reservoir[tuple[_Pair, int, frozenset[str]]](kept, seed)
+        self._errors = Reservoir[tuple[Pair, _Texts]](kept, seed)
         self._right = {
-            label: Reservoir[tuple[int, frozenset[str]]](max(kept // len(labels), _LEAST), f"{seed} {label}")
-            for label in labels
+            label: Reservoir[_Texts](max(kept // len(labels), LEAST), f"{seed} {label}") for label in labels
         }
+        self._numbers: dict[str, int] = {}
         self.labeled = self.wrong = 0
+
+    @property
+    def vocabulary(self) -> Sequence[str]:
+        """The words, by their numbers."""
+        return list(self._numbers)
 
     def add(self, row: StoredRow) -> None:
         """Add a row; one without a right class, or whose scores explain another class, does not count."""
@@ -134,39 +155,53 @@ class _Sample:
         if row.label == row.prediction:
             kept = self._right[row.label]
             if (place := kept.place()) is not None:
-                kept.put(place, (hash((row.text, row.pair)), frozenset(mattering(row))))
+                kept.put(place, self._texts(row))
             return
         self.wrong += 1
         probability = row.probability(self._labels)
         if (probability is None or probability >= self._confidence) and (
             place := self._errors.place()
         ) is not None:
-            pair = (row.label, row.prediction)
-            self._errors.put(place, (pair, hash((row.text, row.pair)), frozenset(mattering(row))))
+            self._errors.put(place, ((row.label, row.prediction), self._texts(row)))
 
-    def errors(self) -> dict[_Pair, list[frozenset[str]]]:
+    def _texts(self, row: StoredRow) -> _Texts:
+        words = RowWords(self._ids({word.key for word in words_of(row)}), self._ids(mattering(row)))
+        return _Texts(hash((row.text, row.pair)), words)
+
+    def _ids(self, words: Iterable[str]) -> Int[np.ndarray, " words"]:
+        numbers = self._numbers
+        return np.array([numbers.setdefault(word, len(numbers)) for word in words], dtype=np.int32)
+
+    def errors(self) -> dict[Pair, list[RowWords]]:
         """Return the errors of each right class and answer; equal texts count once."""
-        texts: dict[_Pair, dict[int, frozenset[str]]] = {}
-        for pair, text, words in self._errors:
+        texts: dict[Pair, dict[int, RowWords]] = {}
+        for pair, (text, words) in self._errors:
             texts.setdefault(pair, {})[text] = words
         return {pair: list(each.values()) for pair, each in sorted(texts.items())}
 
-    def right(self, label: str) -> list[frozenset[str]]:
-        """Return the right rows of a class; equal texts count once."""
-        return list(dict(self._right[label]).values())
+    def right(self) -> dict[str, list[RowWords]]:
+        """Return the right rows of each class; equal texts count once."""
+        return {label: list(dict(each).values()) for label, each in self._right.items()}
+
+    def rarities(self) -> Float[np.ndarray, " words"]:
+        """Return how rare each word is: the logarithm of one over its share of the rows."""
+        rows = [each.words.present for of_class in self._right.values() for each in of_class]
+        rows += [each.words.present for _, each in self._errors]
+        counts = np.bincount(np.concatenate(rows), minlength=len(self._numbers))
+        return np.log((1 + len(rows)) / np.maximum(counts, 1))
 
     def notes(self, has_slices: bool) -> Iterator[str]:
         """Yield what was not searched, and what was searched in vain."""
-        if self._errors.seen < _LEAST <= self.wrong:
+        if self._errors.seen < LEAST <= self.wrong:
             yield (
                 f"Of {self.wrong:,} wrong answers, {self._errors.seen:,} have a probability of "
                 f"{100 * self._confidence:.3g} % or more: too few to search for groups of errors."
             )
-        elif self._errors.seen >= _LEAST and not has_slices:
+        elif self._errors.seen >= LEAST and not has_slices:
             yield (
                 f"No common reason was found for the {self._errors.seen:,} confident errors "
-                f"({100 * self._confidence:.3g} % or more): no word that the scores call important is "
-                "typical of them."
+                f"({100 * self._confidence:.3g} % or more): no word is typical of them, neither by its "
+                "scores nor by the texts that have it."
             )
         if self._errors.seen > len(self._errors):
             yield (
@@ -184,47 +219,89 @@ class _Rule:
     """Which rows belong to a slice, and those that do.
 
     Args:
-        pair: The right class and the answer.
+        pair: The right class and the answer of the errors; ``None`` for any.
+        found_by: Whether its words must matter in a row, or be there.
         words: Its words.
-        least: How many of them must matter in a row.
+        least: How many of them a row must have.
+        log_p: Logarithm of the p-value of its words.
         others: More words that name it.
-        size: Rows in which so many of them matter.
+        rarities: How rare each of its words is.
+        size: Rows that have so many of them.
         errors: Errors among these.
-        rows: The rows of the errors' right class and answer, and right rows of both classes.
+        rows: Rows of each right class and answer: the errors', and right rows of these classes.
         in_text: Those of them that have so many of the words, whether these matter or not.
         forms: How its words are written in the errors.
-        typical: The errors in which the words matter most, with their shares of all scores.
+        typical: The errors that are in the fewest slices; of these, those that have most of the words; then
+            those in which they matter most, by their shares of all scores or by the rarity of words that are
+            there.
     """
 
-    pair: _Pair
+    pair: Pair | None
+    found_by: FoundBy
     words: tuple[str, ...]
     least: int
+    log_p: float
     others: tuple[str, ...] = ()
+    rarities: Mapping[str, float] = field(default_factory=dict)
     size: int = 0
     errors: int = 0
-    rows: Counter[_Pair] = field(default_factory=Counter)
-    in_text: Counter[_Pair] = field(default_factory=Counter)
+    rows: Counter[Pair] = field(default_factory=Counter)
+    in_text: Counter[Pair] = field(default_factory=Counter)
     forms: dict[str, Counter[str]] = field(default_factory=dict)
-    typical: list[tuple[float, int]] = field(default_factory=list)
+    typical: list[tuple[int, int, float, int]] = field(default_factory=list)
 
-    def is_in_texts(self, level: float) -> bool:
-        """Return whether more errors than right rows of either class have the words.
+    def is_reason(self, level: float) -> bool:
+        """Return whether the words tell these errors from right rows.
+
+        More errors than right rows of their right classes, and of their answers, must have them. Words that
+        matter in errors only, where right rows have them too, are no reason: nothing else may matter there.
+        Of words that are there, most texts of the right class, or of all classes, must be wrong in this way;
+        else they go with errors and do not make them.
 
         Args:
             level: Logarithm of the p-value that this needs.
         """
-        errors, total = self.in_text[self.pair], self.rows[self.pair]
-        return all(
-            log_overlap_probability(
-                errors, total, errors + self.in_text[label, label], total + self.rows[label, label]
-            )
-            <= level
-            for label in self.pair
-        )
+        errors = [pair for pair in self.rows if pair[0] != pair[1]]
+        classes = {label for label, _ in errors}
+        wrong = sum(self.in_text[pair] for pair in errors)
+        if self.found_by == "presence" and wrong < sum(self.in_text[label, label] for label in classes):
+            return False
+        return all(self._log_p(kind, errors) <= level for kind in (0, 1))
+
+    def shares_words(self, other: "_Rule") -> bool:
+        """Return whether another rule is named by a word of this one."""
+        return not {*self.words, *self.others}.isdisjoint((*other.words, *other.others))
+
+    def is_told_better_by(self, other: "_Rule") -> bool:
+        """Return whether a rule of all classes, or of one right class and answer, has these words, too."""
+        if (self.pair is None) == (other.pair is None) or not self.shares_words(other):
+            return False
+        return other.log_p < self.log_p or (other.log_p == self.log_p and other.pair is not None)
+
+    def _log_p(self, kind: int, errors: Sequence[Pair]) -> float:
+        """Return the log p-value of the words in errors and right rows of the same right class, or answer."""
+        strata: list[tuple[int, int, int, int]] = []
+        for label in {pair[kind] for pair in errors}:
+            of_label = [pair for pair in errors if pair[kind] == label]
+            having, count = (sum(each[pair] for pair in of_label) for each in (self.in_text, self.rows))
+            right = (label, label)
+            strata.append((having, count, having + self.in_text[right], count + self.rows[right]))
+        return log_stratified_overlap_probability(strata)
+
+    def weights(self, words: Mapping[str, str], shares: Mapping[str, float]) -> Mapping[str, float]:
+        """Return what counts in a row: the shares of words that matter, or the rarity of those there.
+
+        Args:
+            words: The row's words.
+            shares: Those that matter, with their shares.
+        """
+        if self.found_by == "scores":
+            return shares
+        return {word: rarity for word, rarity in self.rarities.items() if word in words}
 
     def slice(self) -> ErrorSlice:
         """Return what was counted."""
-        label, prediction = self.pair
+        label, prediction = self.pair or (None, None)
         return ErrorSlice(
             words=tuple(self.forms[word].most_common(1)[0][0] for word in (*self.words, *self.others)),
             label=label,
@@ -232,7 +309,8 @@ class _Rule:
             errors=self.errors,
             size=self.size,
             precision=self.errors / self.size,
-            rows=tuple(-row for _, row in sorted(self.typical, reverse=True)),
+            rows=tuple(-row for *_, row in sorted(self.typical, reverse=True)),
+            found_by=self.found_by,
         )
 
 
@@ -245,153 +323,32 @@ def _count(row: StoredRow, rules: Sequence[_Rule]) -> None:
     answer = (row.label, row.prediction)
     words = {word.key: word.form for word in words_of(row)}
     shares = mattering(row)
+    reasons: list[tuple[_Rule, int, float]] = []
     for rule in rules:
-        if answer != rule.pair and (row.label != row.prediction or row.label not in rule.pair):
+        if rule.pair not in (None, answer) and (row.label != row.prediction or row.label not in rule.pair):
             continue
         rule.rows[answer] += 1
         rule.in_text[answer] += sum(word in words for word in rule.words) >= rule.least
-        matter = [word for word in rule.words if word in shares]
-        if len(matter) < rule.least:
-            continue
-        rule.size += 1
-        if answer != rule.pair:
-            continue
+        weights = rule.weights(words, shares)
+        having = [word for word in rule.words if word in weights]
+        if len(having) >= rule.least:
+            rule.size += 1
+            counted = having if rule.found_by == "scores" else weights
+            reasons.append((rule, len(having), sum(weights[word] for word in counted)))
+    for rule, count, weight in reasons if row.label != row.prediction else ():
         rule.errors += 1
         for word in (*rule.words, *rule.others):
             if word in words:
                 rule.forms.setdefault(word, Counter())[words[word]] += 1
-        typical = (sum(shares[word] for word in matter), -row.row)  # of equal ones the first
+        others = sum(not rule.shares_words(other) for other, *_ in reasons)
+        typical = (-others, count, weight, -row.row)  # of equal ones the first
         (heapq.heappush if len(rule.typical) < LISTED else heapq.heappushpop)(rule.typical, typical)
 
 
 def _rules(sample: _Sample) -> Iterator[_Rule]:
-    """Yield the rules of all pairs of classes, corrected for all words that could have made one."""
-    searches = [
-        _Search(pair, errors, sample.right(pair[1]), sample.right(pair[0]))
-        for pair, errors in sample.errors().items()
-        if len(errors) >= _LEAST
-    ]
-    tests = sum(search.tests for search in searches)
-    for search in searches:
-        yield from search.rules(log(_LEVEL / max(tests, 1)))
-
-
-class _Search:
-    """Looks for slices among the errors of one right class and answer.
-
-    Args:
-        pair: The right class and the answer.
-        errors: The words that matter in each error.
-        answered: The same in the right rows with this answer.
-        labeled: The same in the right rows of this class.
-    """
-
-    def __init__(
-        self,
-        pair: _Pair,
-        errors: Sequence[frozenset[str]],
-        answered: Sequence[frozenset[str]],
-        labeled: Sequence[frozenset[str]],
-    ) -> None:
-        self._pair = pair
-        groups = (errors, answered, labeled)
-        counts = [Counter(chain.from_iterable(group)) for group in groups]
-        self.tests = sum(count + counts[1][word] >= _LEAST for word, count in counts[0].items())
-        frequent = [word for word, count in counts[0].items() if count >= _LEAST]
-        tables = [np.array([each[word] for word in frequent]) for each in counts]
-        p_values = self._log_p(*tables, sizes=[len(group) for group in groups])
-        order = sorted(range(len(frequent)), key=lambda index: (p_values[index], frequent[index]))
-        self._words = [frequent[index] for index in order[:_MOST_TRIED]]
-        self._groups = [_matrix(group, self._words) for group in groups]
-
-    def rules(self, level: float) -> Iterator[_Rule]:
-        """Yield rules, the most significant first.
-
-        Args:
-            level: Logarithm of the p-value that a rule needs.
-        """
-        while self._words and (found := self._grown(level)) is not None:
-            words, least, members = found
-            named, others = (
-                tuple(self._words[index] for index in each)
-                for each in (words, self._others(words, members, level))
-            )
-            yield _Rule(self._pair, named, least, others)
-            self._groups[0] = self._groups[0][~members]
-
-    def _others(self, words: Sequence[int], members: Bool[np.ndarray, " errors"], level: float) -> list[int]:
-        """Return the words besides those of a rule that matter more in its errors than in right rows."""
-        inside = (self._groups[0][members], *self._groups[1:])
-        p_values = self._log_p(
-            *(group.sum(axis=0) for group in inside), sizes=[len(group) for group in inside]
-        )
-        p_values[words] = 0.0
-        others = np.argsort(p_values, kind="stable")[: max(_MOST_NAMED - len(words), 0)]
-        return [int(index) for index in others if p_values[index] <= level]
-
-    def _grown(self, level: float) -> tuple[list[int], int, Bool[np.ndarray, " errors"]] | None:
-        """Return the most significant slice of the remaining errors; ``None`` if none is significant."""
-        counts = [np.zeros(len(group), dtype=np.int64) for group in self._groups]
-        words: list[int] = []
-        least, best = 1, level
-        margin = log(len(self._words))  # another word is one of as many
-        while len(words) < _MOST_WORDS:
-            with_word = [count[:, None] + group for count, group in zip(counts, self._groups, strict=True)]
-            options = [(least, self._log_p_of(with_word, least))]
-            if words:
-                options.append((least + 1, self._log_p_of(with_word, least + 1)))
-                apart = ~self._go_along(counts[0] >= least)
-                options[0][1][apart] = 0.0
-            for _, p_values in options:
-                p_values[words] = 0.0
-            new_least, p_values = min(options, key=lambda option: option[1].min())
-            if p_values.min() > best - (margin if words else 0.0):
-                break
-            word = int(p_values.argmin())
-            best, least = float(p_values[word]), new_least
-            words.append(word)
-            counts = [each[:, word] for each in with_word]
-        return (words, least, counts[0] >= least) if words else None
-
-    def _log_p_of(
-        self, counts: Sequence[Int[np.ndarray, "rows words"]], least: int
-    ) -> Float[np.ndarray, " words"]:
-        members = [(count >= least).sum(axis=0) for count in counts]
-        return self._log_p(*members, sizes=[len(count) for count in counts])
-
-    @staticmethod
-    def _log_p(
-        errors: Int[np.ndarray, " words"],
-        answered: Int[np.ndarray, " words"],
-        labeled: Int[np.ndarray, " words"],
-        sizes: Sequence[int],
-    ) -> Float[np.ndarray, " words"]:
-        """Return the larger of the two log p-values; 0 for too few errors, or too frequent in right rows."""
-        result = np.zeros(len(errors))
-        for index, count in enumerate(errors.tolist()):
-            if count < _LEAST:
-                continue
-            result[index] = -np.inf
-            for others, size in ((int(answered[index]), sizes[1]), (int(labeled[index]), sizes[2])):
-                is_rare = others * sizes[0] * _TIMES <= count * size
-                p_value = log_overlap_probability(count, sizes[0], count + others, sizes[0] + size)
-                result[index] = max(result[index], p_value if is_rare else 0.0)
-        return result
-
-    def _go_along(self, members: Bool[np.ndarray, " errors"]) -> Bool[np.ndarray, " words"]:
-        """Return which words matter more often in errors of a slice than in other errors."""
-        errors = self._groups[0]
-        inside, everywhere = errors[members].sum(axis=0), errors.sum(axis=0)
-        p_values = [
-            log_overlap_probability(int(count), int(members.sum()), int(total), len(errors))
-            for count, total in zip(inside, everywhere, strict=True)
-        ]
-        return np.array(p_values) <= log(_LEVEL / len(self._words))
-
-
-def _matrix(rows: Sequence[frozenset[str]], words: Sequence[str]) -> Bool[np.ndarray, "rows words"]:
-    places = {word: index for index, word in enumerate(words)}
-    matrix = np.zeros((len(rows), len(words)), dtype=bool)
-    for index, row in enumerate(rows):
-        matrix[index, [places[word] for word in row if word in places]] = True
-    return matrix
+    """Yield a rule for all words that errors have in common."""
+    vocabulary, rarities = sample.vocabulary, sample.rarities()
+    for found in common_words(sample.errors(), sample.right(), vocabulary):
+        words, others = (tuple(vocabulary[word] for word in each) for each in (found.words, found.others))
+        rare = {vocabulary[word]: float(rarities[word]) for word in (*found.words, *found.others)}
+        yield _Rule(found.pair, found.found_by, words, found.least, found.log_p, others, rare)

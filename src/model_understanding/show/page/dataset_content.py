@@ -23,7 +23,7 @@ from model_understanding.show.views.dataset_comparison import (
     compared_topics,
     run_origins,
 )
-from model_understanding.show.views.dataset_findings import topics
+from model_understanding.show.views.dataset_findings import common_words, mistake, topics
 from model_understanding.show.views.dataset_summary import (
     adjusted_text,
     figures,
@@ -159,10 +159,10 @@ def _causal(causal: CausalEffect) -> Cells:
 def _slice(slice_: ErrorSlice) -> Cells:
     return (
         ", ".join(printable(word, _WORD) for word in slice_.words),
-        printable(slice_.label, _LABEL),
-        printable(slice_.prediction, _LABEL),
+        mistake(slice_),
         f"{slice_.errors:,} of {slice_.size:,}",
         format_percent(slice_.precision),
+        common_words(slice_),
     )
 
 

@@ -28,7 +28,7 @@ from model_understanding.show.views.dataset_comparison import (
     compared_topics,
     run_origins,
 )
-from model_understanding.show.views.dataset_findings import Topic, topics
+from model_understanding.show.views.dataset_findings import Topic, common_words, mistake, topics
 from model_understanding.show.views.dataset_summary import (
     figures,
     headline,
@@ -270,11 +270,11 @@ def _causal(causal: CausalEffect) -> dict[str, Any]:
 def _slice(slice_: ErrorSlice, rows: Rows) -> dict[str, Any]:
     return {
         "words": [printable(word, _WORD) for word in slice_.words],
-        "label": printable(slice_.label, _LABEL),
-        "prediction": printable(slice_.prediction, _LABEL),
+        "mistake": mistake(slice_),
         "errors": slice_.errors,
         "size": slice_.size,
         "precision": _rounded(slice_.precision),
+        "foundBy": common_words(slice_),
         "rows": rows.indices(slice_.rows[:_SLICE_ROWS]),
     }
 

@@ -30,7 +30,7 @@ from model_understanding.show.views.dataset_comparison import (
     run_names,
     run_origins,
 )
-from model_understanding.show.views.dataset_findings import Topic, topics
+from model_understanding.show.views.dataset_findings import Topic, common_words, mistake, topics
 from model_understanding.show.views.dataset_summary import (
     DECIDING,
     HOW_TESTED,
@@ -236,10 +236,10 @@ def _print_slices(slices: Sequence[ErrorSlice], summary: DatasetSummary, console
     for slice_ in slices[: _ROWS // 2]:
         words = ", ".join(f"“{printable(word, 30)}”" for word in slice_.words)
         sentence = (
-            f"{words}: {slice_.errors:,} of {slice_.size:,} rows like these are labeled {slice_.label} and "
-            f"answered {slice_.prediction} ({format_percent(slice_.precision)})."
+            f"{words}: {slice_.errors:,} of {slice_.size:,} rows like these are {mistake(slice_)} "
+            f"({format_percent(slice_.precision)})."
         )
-        _write(Sentence(sentence), console)
+        _write(Sentence.of(sentence, (f" ({common_words(slice_)})", "dim")), console)
         _print_rows([summary.examples[row] for row in slice_.rows[:2] if row in summary.examples], console)
     _print_rest(len(slices) - _ROWS // 2, console, "groups")
 

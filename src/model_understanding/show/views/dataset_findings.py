@@ -184,8 +184,22 @@ def _slice_finding(slices: tuple[ErrorSlice, ...] | None) -> Finding:
         if index:
             pieces[-1] += ", "
         pieces += [in_quotes(word), ""]
-    pieces[-1] += f": labeled {short(first.label)}, answered {short(first.prediction)}."
+    pieces[-1] += f": {mistake(first)}."
     return tuple(pieces)
+
+
+def mistake(slice_: ErrorSlice) -> str:
+    """Return how the rows of a group of errors are wrong."""
+    if slice_.label is None:
+        return "wrong in several classes"
+    return f"labeled {short(slice_.label)}, answered {short(slice_.prediction)}"
+
+
+def common_words(slice_: ErrorSlice) -> str:
+    """Return in which way the words of a group of errors are common to it."""
+    if slice_.found_by == "presence":
+        return "found by presence: more of these errors than right rows have the words, whatever their scores"
+    return "found by scores: the words matter in more of these errors than of right rows"
 
 
 def named(words: Iterable[WordEffect], signed: bool) -> list[WordEffect]:
