@@ -224,9 +224,9 @@ class _Table:
         words = [int(frequent[index]) for index in order[:_MOST_TRIED]]
         columns = np.full(size, -1)
         columns[words] = range(len(words))
-        matrices = [_matrix(group, columns, len(words)) for group in (of_errors, of_right)]
+        in_errors, in_right = (_matrix(group, columns, len(words)) for group in (of_errors, of_right))
         tests = int(((count > 0) & (everywhere >= LEAST)).sum())
-        return cls(found_by, words, *matrices, rows, tests)
+        return cls(found_by, words, in_errors, in_right, rows, tests)
 
     def drop(self, members: Bool[np.ndarray, " errors"]) -> None:
         """Leave some errors out of what follows."""
@@ -341,7 +341,7 @@ def _counted_by_class(
     rows: Sequence[Ids], of: Int[np.ndarray, " rows"], classes: int, chosen: Ids, words: int
 ) -> Counts:
     """Return in how many rows of each class each of some words is."""
-    groups = [[rows[index] for index in np.flatnonzero(of == number)] for number in range(classes)]
+    groups = [[rows[index] for index in np.flatnonzero(of == number).tolist()] for number in range(classes)]
     return np.stack([_counted(group, words)[chosen] for group in groups])
 
 

@@ -93,8 +93,8 @@ def find_slices(
     rules = list(_rules(sample))
     for row in rows if rules else ():
         _count(row, rules)
-    kept = [rule for rule in rules if rule.is_reason(log(LEVEL / len(rules)))]
-    slices = [rule.slice() for rule in kept if not any(map(rule.is_told_better_by, kept))]
+    reasons = [rule for rule in rules if rule.is_reason(log(LEVEL / len(rules)))]
+    slices = [rule.slice() for rule in reasons if not any(map(rule.is_told_better_by, reasons))]
     slices.sort(key=lambda found: (-found.errors, -found.precision))
     return SliceSearch(tuple(slices), tuple(sample.notes(bool(slices))))
 
