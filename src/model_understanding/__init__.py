@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from model_understanding.head_scores.previous_token import PreviousToken as PreviousToken
     from model_understanding.head_scores.saliency_agreement import SaliencyAgreement as SaliencyAgreement
     from model_understanding.head_scores.sink import Sink as Sink
+    from model_understanding.results import AnswerMap as AnswerMap
     from model_understanding.results import AnswerSpan as AnswerSpan
     from model_understanding.results import Assessment as Assessment
     from model_understanding.results import AttentionMap as AttentionMap
@@ -130,6 +131,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Ablation",
     "Agreement",
+    "AnswerMap",
     "AnswerSpan",
     "Assessment",
     "AttentionMap",
@@ -236,6 +238,7 @@ __all__ = [
 ]
 
 _ON_FIRST_USE = {
+    "AnswerMap": "model_understanding.results",
     "AnswerSpan": "model_understanding.results",
     "Assessment": "model_understanding.results",
     "AttentionMap": "model_understanding.results",

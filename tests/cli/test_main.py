@@ -38,8 +38,8 @@ def test_version(command: Callable) -> None:
     [
         (
             ("explian", "x"),
-            "error: Unknown command 'explian'. Allowed: explain, attention, evaluate, lens, ledger, compare, "
-            "dataset, summarize, methods, doctor, demo.\n"
+            "error: Unknown command 'explian'. Allowed: explain, attention, evaluate, lens, ledger, sources, "
+            "compare, dataset, summarize, methods, doctor, demo.\n"
             "hint: Did you mean explain?\n",
         ),
         (

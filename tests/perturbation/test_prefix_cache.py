@@ -71,10 +71,10 @@ def test_without_a_usable_cache_all_is_recomputed(name, monkeypatch):
 def test_a_cache_that_gives_other_logits_is_not_used(fault, monkeypatch):
     visualizer = visualizer_of("llama")
     encoding = encoded(visualizer, PROBE)
-    right = prefix_cache._cache_prefix
+    right = prefix_cache.shared_prefix
 
-    def wrong(cache, length, rows):
-        part = right(cache, length, rows)
+    def wrong(cache, length):
+        part = right(cache, length)
         if fault == "raises":
             raise TypeError("planted")
         for layer in part.layers if length > 0 else ():
@@ -85,7 +85,7 @@ def test_a_cache_that_gives_other_logits_is_not_used(fault, monkeypatch):
         return part
 
     monkeypatch.setattr(memory, "FORWARD_COST", 1)
-    monkeypatch.setattr(prefix_cache, "_cache_prefix", wrong)
+    monkeypatch.setattr(prefix_cache, "shared_prefix", wrong)
     removed, targets = variants(encoding), targets_of(encoding)
     found = ModelTokenRemoval(visualizer.runner, encoding, targets)
     expected = ModelTokenRemoval(visualizer.runner, encoding, targets, reuse=False).values(removed)

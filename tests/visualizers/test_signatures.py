@@ -31,6 +31,7 @@ SECOND_POSITIONAL = {
     ("GenerativeModelVisualizer", "compute_model_diff"): "prompt",
 }
 ORDER = [
+    *("question", "messages", "documents", "answer"),
     *(
         "text",
         "prompt",

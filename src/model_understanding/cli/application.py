@@ -18,6 +18,7 @@ from model_understanding.cli.ledger import ledger
 from model_understanding.cli.lens import lens
 from model_understanding.cli.methods import methods
 from model_understanding.cli.options import flag
+from model_understanding.cli.sources import sources
 from model_understanding.cli.summarize import summarize
 
 application = typer.Typer(
@@ -59,6 +60,7 @@ def prepare(
 
 
 for command in (
-    *(explain, attention, evaluate, lens, ledger, compare, dataset, summarize, methods, doctor, demo),
+    *(explain, attention, evaluate, lens, ledger, sources, compare),
+    *(dataset, summarize, methods, doctor, demo),
 ):
     application.command()(command)

@@ -15,8 +15,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
 
 from model_understanding.model.batching import Batches
 from model_understanding.model.causality import is_causal
@@ -30,6 +28,13 @@ from model_understanding.model.precision import precise
 from model_understanding.passes.memory_estimate import pass_bytes
 from model_understanding.passes.prefix_plan import prefixes_of
 from model_understanding.passes.target_values import entries_of, read_values
+from model_understanding.perturbation.cached_positions import (
+    empty_cache,
+    is_complete,
+    may_have_cache,
+    run_after,
+    shared_prefix,
+)
 from model_understanding.results import Target
 from model_understanding.text.encoding import Encoding
 
@@ -62,13 +67,11 @@ class PrefixReuse:
     @property
     def is_usable(self) -> bool:
         """Whether this model may have a usable cache."""
-        accepted = self.model.accepted
         return (
             not self._failed
             and self.model.is_language_model
             and not self.model.reads_two_sequences  # nearly every variant changes what the encoder reads
-            and "past_key_values" in accepted
-            and "use_cache" in accepted
+            and may_have_cache(self.model)
             and is_causal(self.model)
             and self._serves_all_targets()
         )
@@ -158,24 +161,13 @@ class PrefixReuse:
     ) -> Float[Tensor, "variants positions vocabulary"]:
         """Run positions from ``start`` on and return the logits from position ``lowest`` on."""
         part = ids[:, start : self.visible_length]
-        cache = _cache_prefix(self._cache, start, len(ids))
+        cache = shared_prefix(self._cache, start)
         replaced = nullcontext() if embeddings is None else replaced_embeddings(self.model, part, embeddings)
         with replaced:
-            outputs = self._forward(part, start, lowest, cache)
+            outputs = run_after(self.model, part, start, lowest, cache)
         logits = self.model.logits_in(outputs)[:, lowest - self.visible_length :]
         require_finite(logits, "logits", lambda: self.model.broken_layer({"input_ids": ids}))
         return logits
-
-    def _forward(self, ids: Tensor, start: int, lowest: int, cache: Any) -> Any:
-        positions = torch.arange(start, self.visible_length, device=ids.device)
-        inputs = {
-            "input_ids": ids,
-            "attention_mask": torch.ones(len(ids), self.visible_length, dtype=torch.long, device=ids.device),
-            "position_ids": positions[None].expand(len(ids), -1),
-        }
-        return self.model.call(
-            inputs, past_key_values=cache, use_cache=True, logits_to_keep=self.visible_length - lowest
-        )
 
     def _prepare(self) -> bool:
         """Return whether keys and values of the text are cached and reproduce its logits.
@@ -197,12 +189,10 @@ class PrefixReuse:
         entries = [entry for index, target in enumerate(self.targets) for entry in _single(target, index)]
         lowest = min(target.positions[0] for target, *_ in entries)
         ids = self.encoding.ids[:, : self.visible_length]
-        # Without a configuration the cache keeps all positions; attention windows come from the mask alone.
-        cache = DynamicCache()
         try:
-            outputs = self._forward(ids, 0, lowest, cache)
+            outputs = run_after(self.model, ids, 0, lowest, empty_cache())
             self._checks += 1
-            if not _is_complete(outputs.past_key_values, self.visible_length):
+            if not is_complete(outputs.past_key_values, self.visible_length):
                 return False
             logits = self.model.logits_in(outputs)[:, lowest - self.visible_length :]
             self._cache = outputs.past_key_values
@@ -285,28 +275,6 @@ def _first_removed(
 ) -> Int[np.ndarray, " variants"]:
     """Return the position of each variant's first removed token, or the visible length if there is none."""
     return np.where(removed.any(axis=1), removed.argmax(axis=1), visible_length)
-
-
-def _is_complete(cache: object, length: int) -> bool:
-    """Return whether a cache contains keys and values of all positions in every layer, and nothing else."""
-    layers = getattr(cache, "layers", None)
-    return bool(layers) and all(
-        type(layer) is DynamicLayer and layer.keys is not None and layer.keys.shape[-2] == length
-        for layer in layers  # pyright: ignore[reportOptionalIterable]
-    )
-
-
-def _cache_prefix(cache: Any, length: int, rows: int) -> Any:
-    """Return a new cache with the first positions of a cache, for several rows."""
-    prefix = DynamicCache()
-    if length > 0:
-        for index, layer in enumerate(cache.layers):
-            prefix.update(
-                layer.keys[..., :length, :].expand(rows, -1, -1, -1),
-                layer.values[..., :length, :].expand(rows, -1, -1, -1),
-                index,
-            )
-    return prefix
 
 
 def _overhead(model: Model, forwards: int) -> int:

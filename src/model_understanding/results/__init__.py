@@ -4,6 +4,8 @@ Every type converts to JSON and back (``to_json``, ``from_json``); its arrays ar
 are checked on construction.
 """
 
+from model_understanding.results.answer_map import AnswerMap as AnswerMap
+from model_understanding.results.answer_map import Statement as Statement
 from model_understanding.results.assessment_summary import AssessmentSummary as AssessmentSummary
 from model_understanding.results.assessment_summary import MetricMean as MetricMean
 from model_understanding.results.attention_map import AttentionMap as AttentionMap

@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 from model_understanding.comparison import Comparison, LikelihoodComparison
 from model_understanding.results import (
+    AnswerMap,
     AttentionMap,
     Attribution,
     Choices,
@@ -91,6 +92,10 @@ def _print(result: Result) -> None:
         from model_understanding.show.terminal.model_diff import print_model_diff
 
         print_model_diff(result)
+    elif isinstance(result, AnswerMap):
+        from model_understanding.show.terminal.answer_map import print_answer_map
+
+        print_answer_map(result)
     elif isinstance(result, LikelihoodComparison):
         from model_understanding.show.terminal.likelihood import print_likelihoods
 

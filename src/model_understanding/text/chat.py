@@ -90,6 +90,19 @@ def chat_of(value: Any) -> Chat:
     return chat
 
 
+def chat_text(tokenizer: Any, value: Any) -> str:
+    """Return a chat as the tokenizer's chat template renders it.
+
+    Args:
+        tokenizer: A transformers tokenizer with a chat template.
+        value: Messages, a ``Chat``, or a mapping with ``messages``.
+
+    Raises:
+        InputError: A message cannot be rendered, or the template rejects them.
+    """
+    return _rendered(tokenizer, chat_of(value))[0]
+
+
 def tokenize_chat(tokenizer: Any, value: Any) -> tuple[Tokens, tuple[str, ...]]:
     """Render a chat with the model's chat template and tokenize it.
 

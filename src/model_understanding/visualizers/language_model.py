@@ -1,12 +1,13 @@
 """GenerativeModelVisualizer: explains causal language models."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, overload
 
 import numpy as np
 
+from model_understanding.answer_map.compute import mapped_answer, require_sources
 from model_understanding.attention.capture.record import recorded_once
 from model_understanding.attention.for_report import MapChoice
 from model_understanding.attention.keep import AxisChoice, Keep
@@ -28,6 +29,7 @@ from model_understanding.model.guard import explanation
 from model_understanding.model_diff.compute import ModelPair
 from model_understanding.passes.runner import Runner
 from model_understanding.results import (
+    AnswerMap,
     Assessment,
     AttentionMap,
     Attribution,
@@ -48,6 +50,7 @@ from model_understanding.show.progress import READING, TESTING
 from model_understanding.targets.language_model import Contrast, Span
 from model_understanding.targets.names import CAUSAL_LM
 from model_understanding.targets.vocabulary import VocabularyItem
+from model_understanding.text.chat import Chat, Messages
 from model_understanding.text.encoding import Encoding
 from model_understanding.visualizers.base import Visualizer
 from model_understanding.visualizers.contrasts import check_alternatives, contrast_targets
@@ -77,6 +80,7 @@ from model_understanding.visualizers.prompts import (
     steps_of,
 )
 from model_understanding.visualizers.report_parts import ReportParts
+from model_understanding.visualizers.sourced_prompts import sourced_prompt
 from model_understanding.visualizers.target_spec import TargetSpec, TokenTarget, default_target
 from model_understanding.visualizers.texts import check_parts, in_chunks, reports_of, texts_of
 
@@ -1132,6 +1136,52 @@ class GenerativeModelVisualizer(Visualizer):
         pair = ModelPair(self.runner, with_other.runner)
         other_encoding = with_other._encode(prompt, continuation)
         return computed_model_diff(pair, encoding, other_encoding, targets, spec.function, restore)
+
+    @explanation()
+    def map_answer(
+        self,
+        prompt: Prompt | None = None,
+        *,
+        question: str | None = None,
+        messages: Messages | Chat | Mapping[str, Any] | None = None,
+        documents: Any = None,
+        answer: Continuation | None = None,
+        max_new_tokens: int = 64,
+    ) -> AnswerMap:
+        """Return which documents each statement of an answer comes from, and which rest on none of them.
+
+        Each document, and each sentence of the strongest ones, is hidden from what follows the documents: how
+        much does the log-probability of the answer's words drop? One forward pass reads the prompt; only what
+        follows the documents runs again. In models that cannot hide a part of a prompt, which is measured, it
+        is deleted. That a statement comes from a document does not mean that the document supports it.
+
+        Args:
+            prompt: A text with the documents in it, or token ids; in place of a question or messages. Without
+                ``documents`` they are what tags (``<doc>``), headings (“Document 1:”), numbers (“[1]”) or
+                blank lines separate; the result says which.
+            question: A question about the documents. They go through the chat template where it writes
+                documents, else into a built-in prompt, which the result shows.
+            messages: A chat with the documents in it. Without ``documents`` the messages of tools are the
+                sources, else what separates documents in a message.
+            documents: Strings, dicts with ``text`` or ``content`` and maybe ``title``, paths of files or
+                folders, or documents of LangChain, LlamaIndex or Haystack. Those that are not in the prompt
+                are named.
+            answer: The answer, as a text or as token ids; generated greedily if left out.
+            max_new_tokens: Most tokens to generate.
+
+        Returns:
+            The answer map.
+
+        Raises:
+            InputError: The prompt, the question or the documents cannot be used, or no document is in the
+                prompt.
+            UnsupportedModelError: The model is not a causal language model.
+        """
+        model = self.runner.model
+        require_sources(model)
+        sourced = sourced_prompt(model.tokenizer, prompt, question, messages, documents)
+        encoding = self._continued(sourced.prompt, answer, max_new_tokens)
+        return mapped_answer(model, encoding, sourced, given=answer is not None)
 
     def _encode(self, prompt: Prompt, continuation: Continuation | None = None) -> Encoding:
         return encoded_prompt(self.runner.model, prompt, continuation)

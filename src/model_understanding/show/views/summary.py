@@ -6,6 +6,7 @@ import numpy as np
 
 from model_understanding.comparison import Comparison, LikelihoodComparison
 from model_understanding.results import (
+    AnswerMap,
     Assessment,
     AssessmentSummary,
     AttentionMap,
@@ -51,6 +52,7 @@ from model_understanding.show.shared.words import (
     target_value,
     warning_text,
 )
+from model_understanding.show.views.answer_map import NOTE, headline
 from model_understanding.show.views.answers import answer_view
 from model_understanding.show.views.attention import attention_view
 from model_understanding.show.views.comparison import comparison_view
@@ -83,6 +85,7 @@ Result = (
     | HeadScores
     | Ledger
     | ModelDiff
+    | AnswerMap
     | LogitLens
     | QueryKey
     | PseudoLikelihood
@@ -165,6 +168,11 @@ def _lines(result: Result) -> Iterator[str]:
             yield from _of_ledger(result)
         case ModelDiff():
             yield from _of_model_diff(result)
+        case AnswerMap():
+            yield headline(result)
+            yield f"“{printable(' '.join(result.answer.split()), _TEXT)}”"
+            yield NOTE
+            yield from _warnings(result)
         case LogitLens():
             yield from _of_lens(result)
         case QueryKey():
@@ -376,6 +384,7 @@ def _warnings(
     | HeadScores
     | Ledger
     | ModelDiff
+    | AnswerMap
     | LogitLens
     | QueryKey
     | TokenLinks

@@ -1,0 +1,482 @@
+"""The steps of an answer map: sources, their sentences, replacements, earlier statements, controls."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from model_understanding.answer_map.measuring import Effects, Mask
+from model_understanding.answer_map.prompt import SourcedPrompt
+from model_understanding.answer_map.removal import removals_of
+from model_understanding.answer_map.statements import Clause, clauses_of
+from model_understanding.errors import InputError, UnsupportedModelError
+from model_understanding.model.causality import is_causal
+from model_understanding.model.model import Model
+from model_understanding.model.prefixes import read_in_one_pass
+from model_understanding.results import AnswerMap
+from model_understanding.results.answer_map import (
+    AnswerSource,
+    Origin,
+    SourceEffect,
+    SourceSentence,
+    StatedValue,
+    Statement,
+)
+from model_understanding.text.encoding import Encoding
+from model_understanding.tokens import Tokens
+
+CITED = 1.0
+"""Nats from which on a statement is attributed to a source, and below which a value rests on nothing."""
+CLEAR = 2.5
+"""Nats from which on a value comes from a source; between both it is unclear."""
+_STRONGEST = 2  # sources of each statement whose sentences are removed
+_REPLACED = 0.5  # share of the drop without all sources that single ones explain where none replaces another
+_CONTROLS = 3  # other parts of the sources that are removed for each one that counts
+_NO_CONTROL = (
+    "The sources have no other text to remove as a control, so statement{} {} is judged on the effect of its "
+    "source alone."
+)
+_DELETED = (
+    "{} has no cache of keys and values whose positions can be hidden, so sources were deleted from the "
+    "prompt: what follows them moves up."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What was removed by itself: a source, or one of its sentences."""
+
+    source: int
+    sentence: int | None
+    positions: Int[np.ndarray, " tokens"]
+
+
+def mapped_answer(model: Model, encoding: Encoding, prompt: SourcedPrompt, *, given: bool) -> AnswerMap:
+    """Return which sources an answer comes from.
+
+    Args:
+        model: A causal language model.
+        encoding: The prompt and the answer.
+        prompt: The prompt's sources.
+        given: Whether the answer was given by the caller.
+
+    Raises:
+        InputError: No token of the prompt belongs to a source, or the answer has no words.
+        UnsupportedModelError: The model is not causal, or has an encoder.
+    """
+    require_sources(model)
+    begun = perf_counter()
+    encoding = read_in_one_pass(model, encoding, "The effects come")
+    return _Mapping(model, encoding, prompt).result(given, begun)
+
+
+def require_sources(model: Model) -> None:
+    """Refuse a model whose answer does not follow a prompt that holds its sources.
+
+    Args:
+        model: A language model.
+
+    Raises:
+        UnsupportedModelError: The model is not causal, or has an encoder.
+    """
+    if model.reads_two_sequences or not is_causal(model):
+        raise UnsupportedModelError(
+            f"{model.name} is not a causal language model, and an answer map is of one.",
+            hint="Explain its answer with compute_saliency, whose scores are over all tokens that it reads.",
+        )
+
+
+class _Mapping:
+    """One answer while it is measured."""
+
+    def __init__(self, model: Model, encoding: Encoding, prompt: SourcedPrompt) -> None:
+        assert encoding.prompt_length is not None
+        self.model, self.encoding, self.prompt = model, encoding, prompt
+        self.tokens, self.prompt_length = encoding.tokens[0], encoding.prompt_length
+        self.answer = self.tokens.select(range(self.prompt_length, len(self.tokens)))
+        self.sources, empty = _sources(self.tokens, self.prompt_length, prompt)
+        self.missing = (*prompt.missing, *empty)
+        if not self.sources:
+            raise InputError(
+                "The sources have no tokens before the last one of the prompt.",
+                hint="Let the question, or the turn of the assistant, follow the documents.",
+            )
+        known = _outside(self.tokens, self.prompt_length, self.sources)
+        self.clauses = clauses_of(self.answer, known)
+        if not self.clauses:
+            raise InputError("The answer has no words.", hint="Pass another answer, or more max_new_tokens.")
+        start = min(max(int(source.positions.max()) for source in self.sources) + 1, self.prompt_length - 1)
+        removals, self.deletions = removals_of(model, encoding, start)
+        self.removals = removals
+        self.effects = Effects(removals, len(self.tokens))
+        self.units = [
+            [_Unit(index, place, sentence.positions) for place, sentence in enumerate(source.sentences)]
+            for index, source in enumerate(self.sources)
+        ]
+        self.all = self._mask(*(source.positions for source in self.sources))
+        self.lacks_control: set[int] = set()
+
+    def result(self, given: bool, begun: float) -> AnswerMap:
+        """Take all steps."""
+        documents = [self._mask(source.positions) for source in self.sources]
+        *alone, without = self.effects.of([*documents, self.all])
+        self.by_source, self.without = np.array(alone), without
+        self._remove_sentences()
+        self._find_replacements()
+        self._remove_statements()
+        self._measure_controls()
+        statements = self._confirmed([self._statement(number) for number in range(len(self.clauses))])
+        cautions = [] if self.removals.removal == "hidden" else [_DELETED.format(self.model.name)]
+        if self.lacks_control:
+            listed = ", ".join(str(number + 1) for number in sorted(self.lacks_control))
+            cautions.append(_NO_CONTROL.format("s" * (len(self.lacks_control) > 1), listed))
+        if self.missing:
+            cautions.append(f"Not in the prompt, so not measured: {', '.join(self.missing)}.")
+        provenance = self.model.provenance(self.encoding, perf_counter() - begun)
+        return AnswerMap(
+            tokens=self.tokens,
+            prompt_length=self.prompt_length,
+            sources=self.sources,
+            statements=tuple(statements),
+            log_probs=self.removals.log_probs,
+            effects=self.by_source,
+            without_sources=self.without,
+            sentence_effects=np.concatenate(self.by_sentence),
+            is_sentence_removed=np.concatenate(self.is_removed),
+            removal=self.removals.removal,
+            layout=self.prompt.layout,
+            missing=self.missing,
+            given=given,
+            provenance=provenance.with_cautions(tuple(cautions)),
+        )
+
+    # Steps.
+
+    def _remove_sentences(self) -> None:
+        """Remove the sentences of the strongest sources of each statement."""
+        chosen = {
+            int(source)
+            for clause in self.clauses
+            for source in np.argsort(-_sum(self.by_source, clause), kind="stable")[:_STRONGEST]
+        }
+        units = [unit for source in sorted(chosen) for unit in self.units[source]]
+        rows = dict(
+            zip(
+                [(unit.source, unit.sentence) for unit in units],
+                self.effects.of([self._mask(unit.positions) for unit in units]),
+                strict=True,
+            )
+        )
+        self.is_removed = [np.full(len(units), index in chosen) for index, units in enumerate(self.units)]
+        self.by_sentence = [
+            np.array([rows.get((unit.source, unit.sentence), np.zeros(len(self.answer))) for unit in units])
+            for units in self.units
+        ]
+
+    def _find_replacements(self) -> None:
+        """Keep each source alone where, for a statement, sources replace each other."""
+        self.redundant = {number for number, clause in enumerate(self.clauses) if self._is_redundant(clause)}
+        self.alone: Float[np.ndarray, "sources answer"] | None = None
+        self.sentence_alone: dict[tuple[int, int], Float[np.ndarray, " answer"]] = {}
+        if not self.redundant or len(self.sources) < 2:
+            self.redundant = set()
+            return
+        masks = [self.all & ~self._mask(source.positions) for source in self.sources]
+        self.alone = self.without - self.effects.of(masks)
+        keepers = {
+            source
+            for number in self.redundant
+            for source in self._replacing(number)
+            if len(self.units[source]) > 1
+        }
+        units = [unit for source in sorted(keepers) for unit in self.units[source]]
+        rows = self.without - self.effects.of([self.all & ~self._mask(unit.positions) for unit in units])
+        for unit, row in zip(units, rows, strict=True):
+            assert unit.sentence is not None
+            self.sentence_alone[unit.source, unit.sentence] = row
+
+    def _is_redundant(self, clause: Clause) -> bool:
+        total = float(_sum(self.without, clause))
+        singles = float(np.maximum(_sum(self.by_source, clause), 0).sum())
+        return total >= CITED and singles < _REPLACED * total
+
+    def _replacing(self, number: int) -> list[int]:
+        """Return the sources of which each alone explains a statement, beyond what any source does."""
+        assert self.alone is not None
+        clause = self.clauses[number]
+        alone = _sum(self.alone, clause)
+        least = max(CITED, _REPLACED * float(_sum(self.without, clause)))
+        above = alone - _of_any(alone)
+        return [int(i) for i in np.argsort(-alone, kind="stable") if above[i] >= least]
+
+    def _remove_statements(self) -> None:
+        """Remove each statement from those after it, alone and together with sources."""
+        count = len(self.clauses)
+        spans = [
+            self._mask(range(self.prompt_length + each.first, self.prompt_length + each.last))
+            for each in self.clauses
+        ]
+        self.by_statement = self.effects.of(spans[:-1])
+        before = np.cumsum(spans, axis=0).astype(bool)
+        joint = [
+            self._mask(self.sources[self._strongest(number)].positions) | spans[self._earlier(number)]
+            for number in range(1, count)
+        ]
+        everything = [self.all | before[number - 1] for number in range(1, count)]
+        rows = self.effects.of([*joint, *everything])
+        none = [np.zeros(len(self.answer))]
+        self.joint = [*none, *rows[: count - 1]]
+        self.without_all = [self.without, *rows[count - 1 :]]
+
+    def _measure_controls(self) -> None:
+        """Remove as much other text of the sources as the part with the largest effect on each value has."""
+        self.controls: dict[tuple[int, int], float] = {}
+        wanted: dict[tuple[int, int], list[Mask]] = {}
+        for number, clause in enumerate(self.clauses):
+            for place, (_, first, last) in enumerate(clause.values):
+                wanted[number, place] = self._control_masks(*self._parts(first, last))
+                if not wanted[number, place]:
+                    self.lacks_control.add(number)
+        self.effects.of([mask for masks in wanted.values() for mask in masks])
+        for (number, place), masks in wanted.items():
+            _, first, last = self.clauses[number].values[place]
+            effects = self.effects.of(masks)[:, first:last].sum(1)
+            self.controls[number, place] = float(effects.max(initial=0.0))
+
+    def _control_masks(self, strongest: _Unit, others: Sequence[_Unit]) -> list[Mask]:
+        """Return parts of the sources of a unit's length, evenly spaced, outside of what has an effect."""
+        excluded = self._mask(strongest.positions, *(unit.positions for unit in others))
+        left = np.flatnonzero(self.all & ~excluded)
+        length = len(strongest.positions)
+        if not len(left):
+            return []
+        last = max(len(left) - length, 0)
+        starts = sorted({round(last * part / (_CONTROLS - 1)) for part in range(_CONTROLS)})
+        return [self._mask(left[start : start + length]) for start in starts]
+
+    def _parts(self, first: int, last: int) -> tuple[_Unit, list[_Unit]]:
+        """Return the part of the sources with the largest effect on some tokens, and all that have one.
+
+        A part is a sentence where one of its source has an effect that counts, else the source.
+        """
+        by_source = self.by_source[:, first:last].sum(1)
+        found: list[tuple[float, _Unit]] = []
+        for index, source in enumerate(self.sources):
+            sentences = self.by_sentence[index][:, first:last].sum(1)
+            counted = [place for place in range(len(sentences)) if sentences[place] >= CITED]
+            found += [(float(sentences[place]), self.units[index][place]) for place in counted]
+            if not counted:
+                found.append((float(by_source[index]), _Unit(index, None, source.positions)))
+        strongest = max(found, key=lambda part: part[0])[1]
+        return strongest, [unit for effect, unit in found if effect >= CITED]
+
+    # Statements.
+
+    def _statement(self, number: int) -> Statement:
+        clause = self.clauses[number]
+        values = tuple(self._value(number, place) for place in range(len(clause.values)))
+        origins: list[Origin] = [value.origin for value in values]
+        order: tuple[Origin, ...] = ("sources", "answer", "unclear", "nothing")
+        origin: Origin = min(origins, key=order.index) if origins else "question"
+        earlier = self._earlier(number) if number else None
+        return Statement(
+            text=clause.text,
+            first=clause.first,
+            last=clause.last,
+            log_prob=float(_sum(self.removals.log_probs, clause)),
+            origin=origin,
+            sources=self._attributed(number, values),
+            values=values,
+            without_sources=float(_sum(self.without, clause)),
+            is_redundant=number in self.redundant,
+            earlier=earlier,
+            earlier_effect=0.0 if earlier is None else float(_sum(self.by_statement[earlier], clause)),
+            joint_effect=float(_sum(self.joint[number], clause)),
+            without_all=float(_sum(self.without_all[number], clause)),
+        )
+
+    def _value(self, number: int, place: int) -> StatedValue:
+        text, first, last = self.clauses[number].values[place]
+        strongest, _ = self._parts(first, last)
+        by_source = self.by_source[:, first:last].sum(1)
+        sentence = strongest.sentence
+        effect = float(by_source[strongest.source])
+        if sentence is not None:
+            effect = max(effect, float(self.by_sentence[strongest.source][sentence, first:last].sum()))
+        source, control = strongest.source, self.controls[number, place]
+        if number in self.redundant and self.alone is not None:
+            alone = self.alone[:, first:last].sum(1)
+            of_any = _of_any(alone)
+            if float(alone.max()) - of_any > effect - control:
+                source, effect, control = int(alone.argmax()), float(alone.max()), of_any
+        without, without_all = (
+            float(row[first:last].sum()) for row in (self.without, self.without_all[number])
+        )
+        earlier = float(self.by_statement[:number, first:last].sum(1).max(initial=0.0))
+        return StatedValue(
+            text=text,
+            first=first,
+            last=last,
+            effect=effect,
+            control=control,
+            source=source,
+            without_sources=without,
+            without_all=without_all,
+            origin=_origin(
+                effect - control, max(earlier, without_all - max(without, 0.0)) if number else 0.0
+            ),
+        )
+
+    def _attributed(self, number: int, values: Sequence[StatedValue]) -> tuple[SourceEffect, ...]:
+        """Return the sources of a statement: those of its values, and those without which it drops."""
+        clause = self.clauses[number]
+        effects = _sum(self.by_source, clause)
+        replacing = self._replacing(number) if number in self.redundant else []
+        of_values = {value.source for value in values if value.origin == "sources"}
+        chosen = {int(i) for i in np.flatnonzero(effects >= CITED)} | of_values | set(replacing)
+        alone = None if self.alone is None else _sum(self.alone, clause)
+
+        def strength(source: int) -> float:
+            return max(float(effects[source]), float(alone[source]) if source in replacing else -np.inf)
+
+        found = []
+        for source in sorted(chosen, key=lambda source: -strength(source)):
+            place = self._named_sentence(source, clause, source in replacing)
+            removed = place is not None and self.is_removed[source][place]
+            by_sentence = float(_sum(self.by_sentence[source], clause)[place]) if removed else None
+            found.append(
+                SourceEffect(
+                    source=source,
+                    effect=float(effects[source]),
+                    sentence=place,
+                    sentence_effect=by_sentence,
+                    alone=float(alone[source]) if alone is not None and source in replacing else None,
+                )
+            )
+        return tuple(found)
+
+    def _named_sentence(self, source: int, clause: Clause, replaces: bool) -> int | None:
+        """Return the sentence of a source that a statement is attributed to, where there is a clear one."""
+        count = len(self.units[source])
+        if replaces:
+            rows = [self.sentence_alone.get((source, place)) for place in range(count)]
+            if any(row is None for row in rows):
+                return 0 if count == 1 else None
+            sums = np.array([float(_sum(row, clause)) for row in rows if row is not None])
+            return int(sums.argmax())
+        if not self.is_removed[source].all():
+            return None
+        sums = _sum(self.by_sentence[source], clause)
+        best = int(sums.argmax())
+        is_clear = sums[best] >= _REPLACED * float(_sum(self.by_source[source], clause))
+        return best if count == 1 or is_clear else None
+
+    def _confirmed(self, statements: Sequence[Statement]) -> list[Statement]:
+        """Delete what each statement is attributed to from the prompt, once."""
+
+        def mask(part: SourceEffect) -> Mask:
+            unit = (
+                self.sources[part.source] if part.sentence is None else self.units[part.source][part.sentence]
+            )
+            return self._mask(unit.positions)
+
+        parts = [part for statement in statements for part in statement.sources]
+        deletions = self.effects
+        if self.deletions is not self.removals:
+            deletions = Effects(self.deletions, len(self.tokens))
+        deletions.of([mask(part) for part in parts])
+        return [
+            replace(
+                statement,
+                sources=tuple(
+                    replace(part, deleted=float(_sum(deletions.of([mask(part)])[0], clause)))
+                    for part in statement.sources
+                ),
+            )
+            for statement, clause in zip(statements, self.clauses, strict=True)
+        ]
+
+    # Parts of the text.
+
+    def _mask(self, *positions: Int[np.ndarray, " some"] | Sequence[int]) -> Mask:
+        return self.effects.mask(*positions)
+
+    def _strongest(self, number: int) -> int:
+        return int(_sum(self.by_source, self.clauses[number]).argmax())
+
+    def _earlier(self, number: int) -> int:
+        return int(_sum(self.by_statement[:number], self.clauses[number]).argmax())
+
+
+def _origin(margin: float, earlier: float) -> Origin:
+    if margin >= CLEAR:
+        return "sources"
+    if earlier >= CLEAR:
+        return "answer"
+    return "unclear" if margin >= CITED else "nothing"
+
+
+def _sum(effects: np.ndarray, clause: Clause) -> np.ndarray:
+    """Return effects summed over the tokens of a statement."""
+    return effects[..., clause.first : clause.last].sum(-1)
+
+
+def _of_any(alone: Float[np.ndarray, " sources"]) -> float:
+    """Return what any source does alone, whatever it says; with two sources nothing tells it."""
+    return max(float(alone.min()), 0.0) if len(alone) > 2 else 0.0
+
+
+def _sources(
+    tokens: Tokens, prompt_length: int, prompt: SourcedPrompt
+) -> tuple[tuple[AnswerSource, ...], tuple[str, ...]]:
+    """Return the sources with their tokens, and the names of those that have none of their own.
+
+    The last token of the prompt is never removed: the answer's first token is read from it.
+    """
+    owner = np.full(prompt_length - 1, -1)
+    starts, ends = tokens.offsets[: prompt_length - 1].T
+    is_text = (tokens.segments[: prompt_length - 1] == 0) & (ends > starts)
+    for index, spans in enumerate(prompt.spans):
+        for start, end in spans:
+            owner[is_text & (starts < end) & (ends > start) & (owner < 0)] = index
+    sources, empty = [], []
+    for index, name in enumerate(prompt.names):
+        if not (owner == index).any():
+            empty.append(name)
+            continue
+        sources.append(AnswerSource(name=name, sentences=_sentences(tokens, owner == index)))
+    return tuple(sources), tuple(empty)
+
+
+def _sentences(tokens: Tokens, is_own: np.ndarray) -> tuple[SourceSentence, ...]:
+    groups: list[list[int]] = []
+    for group in tokens.groups("sentence"):
+        own = [position for position in group if position < len(is_own) and is_own[position]]
+        if not own:
+            continue
+        text = _text(tokens, own)
+        if groups and not any(character.isalnum() for character in text):
+            groups[-1] += own
+        else:
+            groups.append(own)
+    return tuple(
+        SourceSentence(text=_text(tokens, group).strip(), positions=np.array(group)) for group in groups
+    )
+
+
+def _text(tokens: Tokens, positions: Sequence[int]) -> str:
+    start, end = tokens.offsets[positions[0], 0], tokens.offsets[positions[-1], 1]
+    return tokens.texts[0][int(start) : int(end)]
+
+
+def _outside(tokens: Tokens, prompt_length: int, sources: Sequence[AnswerSource]) -> str:
+    """Return the text of the prompt outside of its sources and of the chat template."""
+    is_outside = (tokens.segments[:prompt_length] == 0) & ~tokens.special[:prompt_length]
+    for source in sources:
+        is_outside[source.positions] = False
+    text = tokens.texts[0]
+    kept = [text[start:end] for start, end in tokens.offsets[:prompt_length][is_outside].tolist()]
+    breaks = np.diff(np.flatnonzero(is_outside), prepend=-2) > 1
+    return "".join(f"\n{part}" if new else part for part, new in zip(kept, breaks, strict=True))

@@ -1,0 +1,409 @@
+"""Where the sources are in a prompt, and the prompt that is made of documents and a question.
+
+Marks are put around the sources before the chat template renders them, so that they are found wherever it
+writes them, whatever other text has the same words.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from typing import Any
+
+from model_understanding.answer_map.documents import Document, documents_of, numbered
+from model_understanding.answer_map.markers import split_by_markers
+from model_understanding.errors import InputError
+from model_understanding.text.chat import Chat, chat_of, chat_text
+
+Spans = tuple[tuple[int, int], ...]
+# Characters that Unicode keeps out of texts: a mark is the start, the source's number, a separator.
+_START, _NUMBERED, _END = "\ufdd2", "\ufdd3", "\ufdd4"
+_MARK = re.compile(f"{_START}(\\d+){_NUMBERED}|{_END}")
+_INSTRUCTION = "Answer the question with the documents."
+BUILT_IN = "built-in prompt"
+TEMPLATE = "the chat template's documents"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcedPrompt:
+    """A prompt and the sources in it.
+
+    Args:
+        prompt: The prompt: a text or a chat.
+        text: Its text, as the model reads it.
+        names: The names of the sources.
+        spans: Where each of them is in the text; a title and a text may be apart.
+        layout: How the sources got into the prompt, or where in it they were found.
+        missing: Names of documents that the prompt does not contain.
+    """
+
+    prompt: Any
+    text: str
+    names: tuple[str, ...]
+    spans: tuple[Spans, ...]
+    layout: str
+    missing: tuple[str, ...] = ()
+
+
+def prompt_of_question(tokenizer: Any, question: str, given: Any) -> SourcedPrompt:
+    """Return a prompt of documents and a question.
+
+    Documents go through the chat template where it writes them, which is measured; else into a message, or,
+    without a template, into a plain text.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        question: The question.
+        given: The documents, as ``documents_of`` takes them.
+
+    Raises:
+        InputError: A document or the question cannot be used.
+    """
+    if not isinstance(question, str) or not question.strip():
+        raise InputError(
+            f"The question must be a text. Got {question!r:.60}.", hint="Pass for example question='Who …?'."
+        )
+    documents = documents_of(given)
+    has_template = bool(getattr(tokenizer, "chat_template", None))
+    if has_template and (found := _by_template(tokenizer, _user(question), documents)) is not None:
+        return found
+
+    def made(mark: Callable[[str, int], str]) -> Any:
+        parts = [_INSTRUCTION]
+        for number, document in enumerate(documents):
+            title = f" ({mark(document.title, number)})" if document.title else ""
+            parts.append(f"Document {number + 1}{title}:\n{mark(document.text.strip(), number)}")
+        text = "\n\n".join([*parts, f"Question: {question}"])
+        return Chat(_user(text)) if has_template else f"{text}\n\nAnswer:\n"
+
+    return _located(tokenizer, made, documents, BUILT_IN)
+
+
+def sources_in_chat(tokenizer: Any, messages: Any, given: Any = None) -> SourcedPrompt:
+    """Return a chat and the sources in it: documents, its tools' messages, or parts of one message.
+
+    Args:
+        tokenizer: The model's tokenizer.
+        messages: The chat.
+        given: The documents, as ``documents_of`` takes them; if left out, tools' messages are the sources,
+            else what markers separate.
+
+    Raises:
+        InputError: The chat has no sources, or none of the documents.
+    """
+    chat = chat_of(messages)
+    if given is not None:
+        return _documents_in_chat(tokenizer, chat, documents_of(given))
+    tools = [index for index, message in enumerate(chat.messages) if message["role"] == "tool"]
+    if tools:
+        names = [_tool_name(chat.messages, index, number) for number, index in enumerate(tools, start=1)]
+        named = numbered(names)
+
+        def made(mark: Callable[[str, int], str]) -> Any:
+            return _with_contents(
+                chat,
+                lambda index, text: mark(text, tools.index(index)) if index in tools and text else text,
+            )
+
+        contents = [str(chat.messages[index].get("content") or "") for index in tools]
+        documents = [Document(*each) for each in zip(named, contents, strict=True)]
+        return _located(tokenizer, made, documents, "messages of tools")
+    return _parts_of_chat(tokenizer, chat)
+
+
+def sources_in_text(text: str, given: Any = None) -> SourcedPrompt:
+    """Return a text and the sources in it: documents, or parts that markers separate.
+
+    Args:
+        text: The prompt.
+        given: The documents, as ``documents_of`` takes them, or ``None``.
+
+    Raises:
+        InputError: The text has no sources, or none of the documents.
+    """
+    if given is None:
+        split = split_by_markers(text)
+        if split is None:
+            raise _no_sources()
+        return SourcedPrompt(
+            prompt=text,
+            text=text,
+            names=numbered([part.name for part in split.parts]),
+            spans=tuple(((part.start, part.end),) for part in split.parts),
+            layout=split.layout,
+        )
+    documents = documents_of(given)
+    places = _search([text], documents)
+    if not any(places):
+        raise _not_found(documents)
+    return SourcedPrompt(
+        prompt=text,
+        text=text,
+        names=tuple(each.name for each, place in zip(documents, places, strict=True) if place),
+        spans=tuple(((place[1], place[2]),) for place in places if place),
+        layout="documents in the prompt",
+        missing=tuple(each.name for each, place in zip(documents, places, strict=True) if not place),
+    )
+
+
+# Marks.
+
+
+def _marked(text: str, number: int) -> str:
+    return f"{_START}{number}{_NUMBERED}{text}{_END}"
+
+
+def _plain(text: str, number: int) -> str:
+    return text
+
+
+def _unmarked(marked: str) -> tuple[str, dict[int, list[tuple[int, int]]]]:
+    """Return a text without its marks, and the spans of each number."""
+    parts: list[str] = []
+    spans: dict[int, list[tuple[int, int]]] = {}
+    length = end = 0
+    number = begun = None
+    for match in _MARK.finditer(marked):
+        parts.append(marked[end : match.start()])
+        length, end = length + len(parts[-1]), match.end()
+        if match.group(1) is not None:
+            number, begun = int(match.group(1)), length
+        elif number is not None and begun is not None:
+            if length > begun:
+                spans.setdefault(number, []).append((begun, length))
+            number = begun = None
+    return "".join([*parts, marked[end:]]), spans
+
+
+def _located(
+    tokenizer: Any,
+    made: Callable[[Callable[[str, int], str]], Any],
+    documents: Sequence[Document],
+    layout: str,
+) -> SourcedPrompt:
+    """Return a prompt with the places of its documents.
+
+    Args:
+        tokenizer: The tokenizer.
+        made: Makes the prompt, given what puts a mark around a part of a document.
+        documents: The documents, in the order of their numbers.
+        layout: How they got there.
+    """
+    prompt = made(_plain)
+    text = _text(tokenizer, prompt)
+    spans: dict[int, list[tuple[int, int]]] = {}
+    try:
+        unmarked, found = _unmarked(_text(tokenizer, made(_marked)))
+        if unmarked == text:
+            spans = found
+    except InputError:  # a template may reject what begins with a mark
+        pass
+    if not spans:  # it treats marked texts in another way
+        places = _search([text], documents)
+        spans = {number: [place[1:]] for number, place in enumerate(places) if place}
+    if not spans:
+        raise _not_found(documents)
+    return SourcedPrompt(
+        prompt=prompt,
+        text=text,
+        names=tuple(document.name for number, document in enumerate(documents) if number in spans),
+        spans=tuple(tuple(spans[number]) for number in range(len(documents)) if number in spans),
+        layout=layout,
+        missing=tuple(document.name for number, document in enumerate(documents) if number not in spans),
+    )
+
+
+def _text(tokenizer: Any, prompt: Any) -> str:
+    return prompt if isinstance(prompt, str) else chat_text(tokenizer, prompt)
+
+
+# Documents.
+
+
+def _by_template(
+    tokenizer: Any, messages: Any, documents: Sequence[Document], chat: Chat | None = None
+) -> SourcedPrompt | None:
+    """Return the prompt with the documents where the chat template writes them, if it writes all of them."""
+    chat = chat or Chat(messages)
+
+    def made(mark: Callable[[str, int], str]) -> Any:
+        listed = [
+            {"title": mark(document.title or document.name, number), "text": mark(document.text, number)}
+            for number, document in enumerate(documents)
+        ]
+        return replace(chat, documents=listed)
+
+    try:
+        text = _text(tokenizer, made(_plain))
+        if not all(_search([text], documents)):
+            return None
+        return _located(tokenizer, made, documents, TEMPLATE)
+    except InputError:
+        return None
+
+
+def _documents_in_chat(tokenizer: Any, chat: Chat, documents: Sequence[Document]) -> SourcedPrompt:
+    texts = _contents(chat)
+    places = _search(texts, documents)
+    if not any(places):
+        found = _by_template(tokenizer, None, documents, chat)
+        if found is None:
+            raise _not_found(documents)
+        return found
+    by_text: dict[int, list[tuple[int, int, int]]] = {}
+    for number, place in enumerate(places):
+        if place:
+            by_text.setdefault(place[0], []).append((place[1], place[2], number))
+    made = _with_marks(chat, by_text)
+    return _located(tokenizer, made, documents, "documents in the messages")
+
+
+def _parts_of_chat(tokenizer: Any, chat: Chat) -> SourcedPrompt:
+    """Return the parts of the message that has the most characters of those with markers."""
+    texts = _contents(chat)
+    splits = [split_by_markers(text, blank_lines=False) for text in texts]
+    if not any(splits):
+        splits = [split_by_markers(text) for text in texts]
+    chosen = max(
+        (index for index, split in enumerate(splits) if split), key=lambda i: len(texts[i]), default=None
+    )
+    split = None if chosen is None else splits[chosen]
+    if split is None or chosen is None:
+        raise _no_sources()
+    spans = [(part.start, part.end, number) for number, part in enumerate(split.parts)]
+    names = numbered([part.name for part in split.parts])
+    documents = [
+        Document(name, texts[chosen][part.start : part.end])
+        for name, part in zip(names, split.parts, strict=True)
+    ]
+    return _located(tokenizer, _with_marks(chat, {chosen: spans}), documents, split.layout)
+
+
+def _search(texts: Sequence[str], documents: Sequence[Document]) -> list[tuple[int, int, int] | None]:
+    """Return the text and the span in it of each document, ``None`` where there is none.
+
+    Documents are expected in order, and found in any; no two share a character.
+    """
+    used: list[tuple[int, int, int]] = []
+    places: list[tuple[int, int, int] | None] = []
+    last = (0, 0)
+    for document in documents:
+        place = None
+        candidates = [
+            (index, *span)
+            for index, text in enumerate(texts)
+            for span in _occurrences(text, document.text)
+            if not any(index == other and span[0] < end and span[1] > start for other, start, end in used)
+        ]
+        if candidates:
+            place = next((each for each in candidates if each[:2] >= last), candidates[0])
+            used.append(place)
+            last = (place[0], place[2])
+        places.append(place)
+    return places
+
+
+def _occurrences(text: str, needle: str) -> list[tuple[int, int]]:
+    """Return where a text is in another: as it is, escaped by JSON or HTML, or with other blanks."""
+    needle = needle.strip()
+    if not needle:
+        return []
+    forms = (
+        needle,
+        json.dumps(needle, ensure_ascii=False)[1:-1],
+        json.dumps(needle)[1:-1],
+        escape(needle),
+        escape(needle, quote=False),
+    )
+    for form in dict.fromkeys(forms):
+        spans = [(match.start(), match.end()) for match in re.finditer(re.escape(form), text)]
+        if spans:
+            return spans
+    pattern = r"\s+".join(map(re.escape, needle.split()))
+    return [(match.start(), match.end()) for match in re.finditer(pattern, text)]
+
+
+# Messages.
+
+
+def _user(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
+
+
+def _contents(chat: Chat) -> list[str]:
+    """Return the texts of all contents, in the order in which ``_with_contents`` visits them."""
+    texts: list[str] = []
+
+    def note(_: int, text: str) -> str:
+        texts.append(text)
+        return text
+
+    _with_contents(chat, note)
+    return texts
+
+
+def _with_marks(
+    chat: Chat, by_text: Mapping[int, Sequence[tuple[int, int, int]]]
+) -> Callable[[Callable[[str, int], str]], Any]:
+    """Return what makes a chat with marks around spans of its texts, each with its number."""
+
+    def made(mark: Callable[[str, int], str]) -> Any:
+        counter = iter(range(1 << 30))
+
+        def change(_: int, text: str) -> str:
+            for start, end, number in sorted(by_text.get(next(counter), ()), reverse=True):
+                text = text[:start] + mark(text[start:end], number) + text[end:]
+            return text
+
+        return _with_contents(chat, change)
+
+    return made
+
+
+def _with_contents(chat: Chat, change: Callable[[int, str], str]) -> Chat:
+    """Return a chat with the texts of its contents changed; the function gets the message's index."""
+
+    def changed(value: Any, index: int) -> Any:
+        if isinstance(value, str):
+            return change(index, value)
+        if isinstance(value, Mapping):
+            return {name: item if name == "type" else changed(item, index) for name, item in value.items()}
+        return [changed(item, index) for item in value] if isinstance(value, list | tuple) else value
+
+    messages = [
+        {**message, "content": changed(message["content"], index)} if "content" in message else message
+        for index, message in enumerate(chat.messages)
+    ]
+    return replace(chat, messages=messages)
+
+
+def _tool_name(messages: Sequence[Mapping[str, Any]], index: int, number: int) -> str:
+    """Return the name of the tool whose message it is, by itself or in the call that it answers."""
+    message = messages[index]
+    if isinstance(message.get("name"), str) and message["name"]:
+        return message["name"]
+    answered = message.get("tool_call_id")
+    for other in messages[:index]:
+        for call in other.get("tool_calls") or ():
+            if answered is not None and isinstance(call, Mapping) and call.get("id") == answered:
+                function = call.get("function", call)
+                if isinstance(function, Mapping) and isinstance(function.get("name"), str):
+                    return function["name"]
+    return f"tool message {number}"
+
+
+def _no_sources() -> InputError:
+    return InputError(
+        "No sources were found in the prompt: it has no messages of tools, and nothing separates documents.",
+        hint="Pass the documents as documents=[…]; or separate them by “Document 1:”, “[1]”, <doc> tags or "
+        "blank lines.",
+    )
+
+
+def _not_found(documents: Sequence[Document]) -> InputError:
+    names = ", ".join(document.name for document in documents[:5]) + (", …" if len(documents) > 5 else "")
+    return InputError(
+        f"The prompt contains none of the documents ({names}).",
+        hint="Put their texts into a message, or pass question=… in place of the prompt.",
+    )

@@ -1,0 +1,274 @@
+"""Log-probabilities of an answer without some of the tokens before it: hidden, or deleted.
+
+To hide tokens, the rows that follow the sources run again on the cached keys and values of all that is before
+them, and these tokens are masked. Every position stays what it was. That a model does this is measured once:
+with other tokens in the hidden places, a forward pass over the whole text under the same mask must give the
+same logits. Where a model has no such cache or mask, the tokens are deleted and the rest runs in full.
+"""
+
+import logging
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from model_understanding.model.batching import Batches
+from model_understanding.model.finite import require_finite
+from model_understanding.model.guard import guarded
+from model_understanding.model.metering import count_forward
+from model_understanding.model.model import Model, measured_once
+from model_understanding.model.precision import precise
+from model_understanding.perturbation.cached_positions import (
+    empty_cache,
+    is_complete,
+    may_have_cache,
+    run_after,
+    shared_prefix,
+)
+from model_understanding.results.answer_map import Removal
+from model_understanding.text.encoding import Encoding
+
+_PROBE = (4, 7, 12)  # of the probe, the first hidden token, the first one after them, and the length
+_TOLERANCES = {torch.float32: 1e-4, torch.float64: 1e-8}  # of the largest logit
+_HALF_TOLERANCE = 2e-2
+# Nats by which the answer's log-probabilities may differ between one pass and one in two parts.
+_ROUNDING = {torch.float32: 1e-3, torch.float64: 1e-6}
+_HALF_ROUNDING = 0.5
+_KEYS_PER_POSITION = 4  # so many cached positions of a row take as much memory as one that is run, or less
+_FAILURES = (TypeError, ValueError, AttributeError, LookupError, RuntimeError, NotImplementedError)
+_log = logging.getLogger("model_understanding")
+
+Variants = Bool[np.ndarray, "variants tokens"]
+AnswerLogProbs = Float[np.ndarray, "variants answer"]
+
+
+class Removals(ABC):
+    """Log-probabilities of the answer's tokens without others, of one text.
+
+    Args:
+        model: The language model.
+        encoding: The prompt and the answer.
+    """
+
+    removal: ClassVar[Removal]
+
+    def __init__(self, model: Model, encoding: Encoding) -> None:
+        assert encoding.prompt_length is not None
+        self.model = model
+        self.ids = encoding.ids[:, :-1]  # nothing is read from the row of the last token
+        self.answer = encoding.ids[0, encoding.prompt_length :]
+        self.prompt_length = encoding.prompt_length
+        self.encoding = encoding
+        self.log_probs: Float[np.ndarray, " answer"] = np.zeros(len(self.answer))
+
+    @abstractmethod
+    def without(self, removed: Variants) -> AnswerLogProbs:
+        """Return the log-probability of each token of the answer for each variant.
+
+        Args:
+            removed: The removed tokens; an answer's tokens that are removed themselves keep their values.
+        """
+
+    def _read(
+        self, outputs: Any, ids: Tensor, rows: int, tokens: Int[Tensor, " read"], lines: int
+    ) -> Float[Tensor, "variants read"]:
+        """Return the log-probabilities of some tokens, each read from one of the last lines of logits."""
+        logits = precise(self.model.logits_in(outputs)[:, -lines:])
+        require_finite(logits, "logits", lambda: self.model.broken_layer({"input_ids": ids}))
+        values = logits[:, : len(tokens)].gather(2, tokens[None, :, None].expand(rows, -1, 1))[..., 0]
+        return values - logits[:, : len(tokens)].logsumexp(-1)
+
+
+class HiddenTokens(Removals):
+    """Hides tokens from all that follows the sources.
+
+    Args:
+        model: The language model.
+        encoding: The prompt and the answer.
+        start: The first position that runs again: the one after the last source, at the latest the one that
+            the answer's first token is predicted from.
+    """
+
+    removal = "hidden"
+
+    def __init__(self, model: Model, encoding: Encoding, start: int) -> None:
+        super().__init__(model, encoding)
+        self.start = start
+        self._cache: Any = None
+
+    def prepare(self) -> bool:
+        """Run the text once, and return whether its parts can run again on the cached keys and values."""
+        if not may_have_cache(self.model) or not hides_on_cache(self.model):
+            return False
+        length = self.ids.shape[1]
+        with guarded(self.model.module, gradients=False):
+            try:
+                outputs = run_after(self.model, self.ids, 0, self.prompt_length - 1, empty_cache())
+            except _FAILURES as error:
+                _log.info("%s has no usable cache: %s", self.model.name, error)
+                return False
+            count_forward(length)
+            if not is_complete(outputs.past_key_values, length):
+                return False
+            expected = self._read(outputs, self.ids, 1, self.answer, len(self.answer))[0]
+            self._cache = outputs.past_key_values
+            self.log_probs = expected.double().cpu().numpy()
+        again = self.without(np.zeros((1, length + 1), dtype=bool))[0]
+        difference = float(np.abs(again - self.log_probs).max())
+        self.log_probs = again  # the others differ from it by what is hidden alone
+        if difference > _ROUNDING.get(self.model.dtype, _HALF_ROUNDING):
+            _log.info("The cache of %s changes the answer by %g nats.", self.model.name, difference)
+            self._cache = None
+            return False
+        return True
+
+    @property
+    def cache(self) -> Any:
+        """Keys and values of all positions of the text."""
+        return self._cache
+
+    def without(self, removed: Variants) -> AnswerLogProbs:
+        """Hide tokens; rows run from the first position after the sources, or from a later hidden one."""
+        removed = removed[:, : self.ids.shape[1]]
+        values = np.tile(self.log_probs, (len(removed), 1))
+        first = np.where(removed.any(axis=1), removed.argmax(axis=1), 0)
+        starts = np.maximum(first, self.start)
+        with guarded(self.model.module, gradients=False):
+            for start in np.unique(starts):
+                rows = np.flatnonzero(starts == start)
+                values[rows] = self._from(int(start), removed[rows])
+        is_removed = removed[:, self.prompt_length :]
+        return np.where(np.pad(is_removed, ((0, 0), (0, 1))), self.log_probs, values)
+
+    def _from(self, start: int, removed: Variants) -> AnswerLogProbs:
+        length = self.ids.shape[1]
+        lowest = max(start, self.prompt_length - 1)
+        tokens = self.answer[lowest + 1 - self.prompt_length :]
+        parts, shared = [], shared_prefix(self._cache, start)  # at least the first source is before
+        each = max(length - start, length // _KEYS_PER_POSITION)
+        batches = Batches(len(removed), each, self.model.memory, logits=length - lowest)
+        for begin, end in batches:
+            with batches.halving():
+                visible = torch.from_numpy(~removed[begin:end]).to(self.ids.device)
+                ids = self.ids[:, start:].expand(end - begin, -1)
+                outputs = run_after(self.model, ids, start, lowest, shared, visible)
+                read = self._read(outputs, self.ids, end - begin, tokens, length - lowest)
+                parts.append(read.double().cpu().numpy())
+                count_forward(ids.numel())
+        values = np.tile(self.log_probs, (len(removed), 1))
+        values[:, lowest + 1 - self.prompt_length :] = np.concatenate(parts)
+        return values
+
+
+class DeletedTokens(Removals):
+    """Deletes tokens; what follows moves up.
+
+    Args:
+        model: The language model.
+        encoding: The prompt and the answer.
+        hidden: The same text with cached keys and values, if there are any: what is before the first deleted
+            token does not run again.
+    """
+
+    removal = "deleted"
+
+    def __init__(self, model: Model, encoding: Encoding, hidden: HiddenTokens | None = None) -> None:
+        super().__init__(model, encoding)
+        self._cache = None if hidden is None else hidden.cache
+        if hidden is None:
+            self.log_probs = self.without(np.zeros((1, encoding.ids.shape[1]), dtype=bool))[0]
+        else:
+            self.log_probs = hidden.log_probs
+
+    def without(self, removed: Variants) -> AnswerLogProbs:
+        """Delete tokens; variants of one length are not joined, since few have the same one."""
+        with guarded(self.model.module, gradients=False):
+            return np.stack([self._deleted(row) for row in removed])
+
+    def _deleted(self, removed: Bool[np.ndarray, " tokens"]) -> Float[np.ndarray, " answer"]:
+        length, start = self.ids.shape[1], 0
+        if self._cache is not None and removed.any():
+            start = int(removed.argmax())
+            start -= start >= self.prompt_length  # what follows a deleted part is read from the row before it
+        left = np.arange(max(start + 1, self.prompt_length), length + 1)
+        left = left[~removed[left]]
+        values = self.log_probs.copy()
+        if not len(left):
+            return values
+        kept = start + np.flatnonzero(~removed[start:length])
+        lowest = int(np.searchsorted(kept, left[0])) - 1  # the last position that is left before the first
+        index = torch.from_numpy(kept).to(self.ids.device)
+        if self._cache is None:
+            inputs = {name: given[:, index] for name, given in self.encoding.inputs.items()}
+            ids = inputs["input_ids"]
+            outputs = self.model.run(Encoding(self.encoding.tokens, inputs), lowest)
+        else:
+            ids = self.ids[:, index]
+            cache = shared_prefix(self._cache, start) if start else empty_cache()
+            outputs = run_after(self.model, ids, start, start + lowest, cache)
+        count_forward(ids.numel())
+        tokens = self.answer[torch.from_numpy(left - self.prompt_length).to(self.answer.device)]
+        read = self._read(outputs, ids, 1, tokens, len(kept) - lowest)
+        values[left - self.prompt_length] = read[0].double().cpu().numpy()
+        return values
+
+
+@measured_once
+def hides_on_cache(model: Model) -> bool:
+    """Return whether masking cached positions hides them, measured on a short text.
+
+    The hidden tokens are the last ones before those that run again, so no position between them has seen
+    them. A forward pass over the whole text, with other tokens in their places and the same mask, must then
+    give the same logits; a model that ignores the mask gives others.
+
+    Args:
+        model: A language model.
+    """
+    hidden_from, start, length = _PROBE
+    if model.longest_input is not None and model.longest_input < length:
+        return False
+    vocabulary = model.common_ids
+    ids = (torch.arange(length, device=model.device)[None] * 7 % max(vocabulary - 1, 1) + 1).clamp(
+        max=vocabulary - 1
+    )
+    other = ids.clone()
+    other[:, hidden_from:start] = ids.flip(1)[:, hidden_from:start] // 2
+    visible = torch.ones(2, length, dtype=torch.bool, device=model.device)
+    visible[1, hidden_from:start] = False
+    with guarded(model.module, gradients=False):
+        try:
+            whole = run_after(model, ids, 0, start, empty_cache())
+            if not is_complete(whole.past_key_values, length):
+                return False
+            cache = shared_prefix(whole.past_key_values, start)
+            expected = [whole, run_after(model, other, 0, start, None, visible[1:])]
+            outputs = run_after(model, ids[:, start:].expand(2, -1), start, start, cache, visible)
+        except _FAILURES as error:
+            _log.info("%s cannot hide cached positions: %s", model.name, error)
+            return False
+        rows = [precise(model.logits_in(each)[:, start - length :]) for each in (outputs, *expected)]
+    found, expected_logits = rows[0], torch.cat(rows[1:])
+    difference = float((found - expected_logits).abs().max())
+    tolerance = _TOLERANCES.get(model.dtype, _HALF_TOLERANCE) * float(expected_logits.abs().max())
+    if not difference <= tolerance:
+        _log.info("Masked positions of %s are not hidden (%g).", model.name, difference)
+        return False
+    return True
+
+
+def removals_of(model: Model, encoding: Encoding, start: int) -> tuple[Removals, DeletedTokens]:
+    """Return how tokens of a text are removed, and how they are deleted for a confirmation.
+
+    Args:
+        model: The language model.
+        encoding: The prompt and the answer.
+        start: The first position after the sources.
+    """
+    hidden = HiddenTokens(model, encoding, start)
+    if hidden.prepare():
+        return hidden, DeletedTokens(model, encoding, hidden)
+    deleted = DeletedTokens(model, encoding)
+    return deleted, deleted

@@ -1,0 +1,183 @@
+"""The statements of an answer: its clauses, and the words in each that say something of their own."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from model_understanding.tokens import Tokens
+
+# Where a sentence ends, and where a clause does within one.
+_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？؟])\s*|\n+")
+_CLAUSE_END = re.compile(
+    r"(?<=[;；])\s*|\s+[–—]\s+|(?<=[,，])\s+(?=(?:and|but|or|so|while|whereas|although|though|because|since|"
+    r"which|who|whose|where|when)\b)",
+    re.IGNORECASE,
+)
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(])(?:[A-Z]|Dr|Mr|Mrs|Ms|Prof|St|vs|approx|e\.g|i\.e|Jr|Sr|Inc|Ltd|Co|Corp|Mt|Fig|Nr|ca)\.$"
+)
+_ITEM = re.compile(r"^\W*(?:\d+|[A-Za-z])[.)]\s*$|^[-*•·]\s*$")
+# A word with what joins its parts: 1,931 · 3.14 · 12:30 · don't · well-known · U.S.
+_WORD = re.compile(r"[^\W_]+(?:(?:[.,:/’'‐-]|\u2011)[^\W_]+)*")
+_FEWEST_WORDS, _FEWEST_LETTERS = 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A statement before it is measured.
+
+    Args:
+        text: Its text.
+        first: Its first token, counted in the answer.
+        last: The token after its last one.
+        values: The words that it is judged on: text, first token, token after the last one.
+    """
+
+    text: str
+    first: int
+    last: int
+    values: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    text: str
+    start: int
+    end: int
+    begins_sentence: bool
+
+
+def clauses_of(answer: Tokens, known: str) -> tuple[Clause, ...]:
+    """Return the statements of an answer.
+
+    Clauses end with sentences, lines and semicolons, and at a comma before a conjunction. What the rest of
+    the prompt says already, outside of the sources, is no value of a statement.
+
+    Args:
+        answer: The tokens of the answer, of one text.
+        known: The text of the prompt outside of the sources: the question and the instructions.
+    """
+    segment = int(answer.segments.max(initial=-1))
+    if segment < 0:
+        return ()
+    text, said = answer.texts[segment], {word.casefold() for word in _WORD.findall(known)}
+    clauses = []
+    for start, end in _spans(text):
+        positions = _tokens_in(answer, segment, start, end, by_start=True)
+        if positions:
+            values = tuple(
+                (text[first:last], min(inside), max(inside) + 1)
+                for first, last in _values(text, start, end, said)
+                if (inside := _tokens_in(answer, segment, first, last, by_start=False))
+            )
+            first, last = positions[0], positions[-1] + 1
+            kept = tuple((words, max(a, first), min(b, last)) for words, a, b in values)
+            clauses.append(
+                Clause(text[start:end].strip(), first, last, tuple(v for v in kept if v[1] < v[2]))
+            )
+    return tuple(clauses)
+
+
+def _tokens_in(answer: Tokens, segment: int, start: int, end: int, *, by_start: bool) -> list[int]:
+    """Return the tokens of a span: those whose first visible character is in it, or that overlap it."""
+    found = []
+    text = answer.texts[segment]
+    for position, (first, last) in enumerate(answer.offsets.tolist()):
+        if answer.segments[position] != segment:
+            continue
+        own = text[first:last]
+        visible = first + len(own) - len(own.lstrip()) if own.strip() else first
+        if (start <= visible < end) if by_start else (first < end and last > start):
+            found.append(position)
+    return found
+
+
+def _spans(text: str) -> list[tuple[int, int]]:
+    """Return the spans of the clauses; what is too short for one belongs to its neighbor."""
+    sentences: list[tuple[int, int]] = []
+    for start, end in _pieces(text, 0, len(text), _SENTENCE_END):
+        piece = text[sentences[-1][0] : sentences[-1][1]] if sentences else ""
+        if piece and (_ABBREVIATION.search(piece.rstrip()) or _ITEM.match(piece.strip())):
+            sentences[-1] = (sentences[-1][0], end)
+        else:
+            sentences.append((start, end))
+    clauses: list[tuple[int, int]] = []
+    for sentence in sentences:
+        parts: list[tuple[int, int]] = []
+        for start, end in _pieces(text, *sentence, _CLAUSE_END):
+            is_short = len(_WORD.findall(text[start:end])) < _FEWEST_WORDS
+            if parts and (is_short or len(_WORD.findall(text[slice(*parts[-1])])) < _FEWEST_WORDS):
+                parts[-1] = (parts[-1][0], end)
+            else:
+                parts.append((start, end))
+        clauses += parts
+    return [span for span in clauses if _WORD.search(text[slice(*span)])]
+
+
+def _pieces(text: str, start: int, end: int, ends: re.Pattern[str]) -> Iterator[tuple[int, int]]:
+    begun = start
+    for match in ends.finditer(text, start, end):
+        if match.end() > begun and text[begun : match.end()].strip():
+            yield begun, match.end()
+            begun = match.end()
+    if text[begun:end].strip():
+        yield begun, end
+
+
+def _values(text: str, start: int, end: int, said: set[str]) -> list[tuple[int, int]]:
+    """Return the spans of a clause's values: numbers and names, else its longer words, else any new word."""
+    words = [
+        _Word(match.group(), *match.span(), _begins_sentence(text, match.start()))
+        for match in _WORD.finditer(text, start, end)
+        if not _numbers_item(text, *match.span())
+    ]
+    new = [word for word in words if word.text.casefold() not in said]
+    named = [
+        word for word in new if _is_number(word.text) or (_is_name(word.text) and not word.begins_sentence)
+    ]
+    if named:
+        # A name may begin a sentence, where any word is in upper case: “Anna Weber opened …”.
+        first = new[0]
+        if first.begins_sentence and _is_name(first.text) and _adjoins(text, first, named[0]):
+            named = [first, *(word for word in named if word is not first)]
+        return _joined(text, named)
+    long = [word for word in new if len(word.text) >= _FEWEST_LETTERS or not word.text.isascii()]
+    return [(word.start, word.end) for word in long or new]
+
+
+def _joined(text: str, words: Sequence[_Word]) -> list[tuple[int, int]]:
+    """Return the spans of neighboring words as one: “12 March 1931”, “Anna Weber”."""
+    spans: list[tuple[int, int]] = []
+    before: _Word | None = None
+    for word in words:
+        if before is not None and _adjoins(text, before, word):
+            spans[-1] = (spans[-1][0], word.end)
+        else:
+            spans.append((word.start, word.end))
+        before = word
+    return spans
+
+
+def _adjoins(text: str, first: _Word, second: _Word) -> bool:
+    return first.end <= second.start and not text[first.end : second.start].strip(" .\n\t")
+
+
+def _is_number(word: str) -> bool:
+    return any(character.isdigit() for character in word)
+
+
+def _is_name(word: str) -> bool:
+    return word[0].isupper()
+
+
+def _begins_sentence(text: str, start: int) -> bool:
+    before = text[:start].rstrip(" \t\"'“”‘’([*_-")
+    if _ABBREVIATION.search(before):
+        return False
+    return not before or before[-1] in ".!?…:。！？؟\n" or _ITEM.match(before.rsplit("\n", 1)[-1]) is not None
+
+
+def _numbers_item(text: str, start: int, end: int) -> bool:
+    """Return whether a word is the number of an item in a list."""
+    line = text[: end + 1].rsplit("\n", 1)[-1]
+    return _ITEM.match(line) is not None and not text[start - 1 : start].isalnum()

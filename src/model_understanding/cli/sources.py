@@ -1,0 +1,89 @@
+"""``sources``: which documents each statement of an answer comes from, and which rest on none of them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from model_understanding.cli import options
+from model_understanding.cli.batch import SOME_FAILED
+from model_understanding.cli.console import data_console, print_json, print_message, reserved_stdout
+from model_understanding.cli.model_argument import MODELS_OF, ModelChoice, load_visualizer, takes_model
+from model_understanding.cli.options import OUTPUT, flag
+from model_understanding.cli.output import check_files, saving
+from model_understanding.cli.progress import Steps
+from model_understanding.errors import InputError
+from model_understanding.results import AnswerMap
+from model_understanding.targets.names import CAUSAL_LM
+
+DEFAULT_NEW_TOKENS = 64
+
+
+@takes_model()
+def sources(
+    documents: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FILE",
+            help="Text file, or folder of text files. Repeatable.",
+            show_default=False,
+        ),
+    ],
+    question: Annotated[
+        str, typer.Option(metavar="TEXT", help="Question about the documents.", show_default=False)
+    ],
+    answer: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Answer to explain.", show_default="what the model generates"),
+    ] = None,
+    max_new_tokens: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Maximum number of tokens to generate.")
+    ] = DEFAULT_NEW_TOKENS,
+    fail_unsupported: Annotated[
+        bool,
+        flag(
+            "--fail-unsupported",
+            help="Exit code 3 if a statement rests on nothing in the documents.",
+            panel=OUTPUT,
+        ),
+    ] = False,
+    *,
+    choice: ModelChoice,
+    json_output: options.Json = False,
+    out: Annotated[list[Path] | None, options.out_option(AnswerMap.SUFFIXES)] = None,
+) -> None:
+    """Show which documents each statement of an answer comes from, and which rest on none of them.
+
+    Hides each document, and each sentence of the strongest ones, and measures how much the log-probability of
+    the answer drops. That a statement comes from a document does not mean that the document supports it. For
+    language models that generate text.
+    """
+    paths = tuple(out or ())
+    check_files(paths, AnswerMap.SUFFIXES)
+    with reserved_stdout() as data:
+        with Steps() as steps:
+            visualizer = load_visualizer(choice, steps, _check)
+            steps("Hiding the documents")
+            result = visualizer.map_answer(
+                question=question, documents=documents, answer=answer, max_new_tokens=max_new_tokens
+            )
+        with saving(paths, result.save):
+            if json_output:
+                print_json(result.to_json(), data)
+            else:
+                from model_understanding.show.terminal.answer_map import print_answer_map
+
+                print_answer_map(result, data_console(data))
+    if fail_unsupported and result.unsupported:
+        count = len(result.unsupported)
+        verb = "statements rest" if count > 1 else "statement rests"
+        print_message(f"{count} {verb} on nothing in the documents.", label="error", style="bold red")
+        raise typer.Exit(SOME_FAILED)
+
+
+def _check(task: str) -> None:
+    if task != CAUSAL_LM:
+        raise InputError(
+            f"sources is for {MODELS_OF[CAUSAL_LM]} only, but this model's task is {task}.",
+            hint="Use explain, whose methods work for this kind of model.",
+        )

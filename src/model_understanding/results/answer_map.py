@@ -1,0 +1,335 @@
+"""Which sources each statement of an answer comes from, and which statements rest on nothing in them."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from model_understanding.errors import NumericalError
+from model_understanding.results.files import csv_text, save_as
+from model_understanding.results.provenance import Provenance
+from model_understanding.results.rendering import Displayed
+from model_understanding.results.serialization import JsonResult
+from model_understanding.tokens import Tokens, read_only
+
+if TYPE_CHECKING:
+    import pandas
+
+Origin = Literal["sources", "answer", "question", "unclear", "nothing"]
+"""Where a statement comes from: sources, earlier statements, the question's own words, or nothing of it."""
+Removal = Literal["hidden", "deleted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SourceSentence(JsonResult):
+    """A sentence of a source.
+
+    Args:
+        text: Its text in the prompt.
+        positions: The positions of its tokens in the prompt.
+    """
+
+    text: str
+    positions: Int[np.ndarray, " tokens"]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "positions", read_only(self.positions, np.int64, (None,), "positions"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AnswerSource(JsonResult):
+    """A source of an answer: a document, or a tool's message.
+
+    Args:
+        name: Its name: a file's, a title, or its number.
+        sentences: Its sentences as they are in the prompt; all of its tokens are in one of them.
+    """
+
+    name: str
+    sentences: tuple[SourceSentence, ...]
+
+    @property
+    def positions(self) -> Int[np.ndarray, " tokens"]:
+        """The positions of its tokens in the prompt."""
+        return np.concatenate([sentence.positions for sentence in self.sentences])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceEffect(JsonResult):
+    """What one source does to a statement, in nats of the statement's log-probability.
+
+    Args:
+        source: Index of the source.
+        effect: How much the log-probability drops without the source.
+        sentence: Index of the sentence of the source that has the largest effect, if sentences were removed.
+        sentence_effect: How much the log-probability drops without this sentence.
+        alone: How much it rises with this source as the only one, compared with none; only where sources
+            replace each other.
+        deleted: How much it drops if the sentence (or the source, where there is no sentence) is deleted from
+            the prompt; a confirmation that does not change the order.
+    """
+
+    source: int
+    effect: float
+    sentence: int | None = None
+    sentence_effect: float | None = None
+    alone: float | None = None
+    deleted: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedValue(JsonResult):
+    """Words of a statement that say something of their own: a number, a name, or words not in the question.
+
+    Args:
+        text: The words.
+        first: Their first token, counted in the answer.
+        last: The token after their last one.
+        effect: The largest drop of their log-probability without one source or sentence, or, where sources
+            replace each other, the largest rise with one source alone.
+        control: The largest effect on them of the same kind, of as much other text of the sources; 0 if
+            there is none.
+        source: Index of the source with the largest effect.
+        without_sources: How much their log-probability drops without all sources.
+        without_all: How much it drops without all sources and earlier statements.
+        origin: Where they come from.
+    """
+
+    text: str
+    first: int
+    last: int
+    effect: float
+    control: float
+    source: int
+    without_sources: float
+    without_all: float
+    origin: Origin
+
+    @property
+    def margin(self) -> float:
+        """The effect above that of as much other text."""
+        return self.effect - max(self.control, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement(JsonResult):
+    """A clause of the answer.
+
+    Args:
+        text: The clause.
+        first: Its first token, counted in the answer.
+        last: The token after its last one.
+        log_prob: Its log-probability, with everything in the prompt.
+        origin: Where it comes from, judged on its values: ``sources``; ``answer``: earlier statements;
+            ``question``: it repeats words of the question; ``nothing`` in the sources; or ``unclear``.
+        sources: The sources that it is attributed to, the strongest first.
+        values: The words that this is judged on.
+        without_sources: How much its log-probability drops without all sources.
+        is_redundant: Whether sources replace each other: without all of them the log-probability drops by
+            more than twice what it drops without each of them.
+        earlier: Index of the earlier statement with the largest effect; ``None`` for the first statement.
+        earlier_effect: How much the log-probability drops without that statement.
+        joint_effect: How much it drops without that statement and the strongest source.
+        without_all: How much it drops without all sources and all earlier statements.
+    """
+
+    text: str
+    first: int
+    last: int
+    log_prob: float
+    origin: Origin
+    sources: tuple[SourceEffect, ...] = ()
+    values: tuple[StatedValue, ...] = ()
+    without_sources: float = 0.0
+    is_redundant: bool = False
+    earlier: int | None = None
+    earlier_effect: float = 0.0
+    joint_effect: float = 0.0
+    without_all: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class AnswerMap(Displayed):
+    """Which sources a language model's answer comes from, and which statements rest on nothing in them.
+
+    ``effect = log p(answer token | everything) − log p(answer token | without the source)``, in nats, summed
+    over the tokens of a statement. A source is removed by hiding its keys and values from all that follows
+    the sources, with every position unchanged, or, in models where that cannot be done, by deleting its
+    tokens. That a statement comes from a source does not mean that the source supports it.
+
+    Args:
+        tokens: Tokens of the prompt and the answer.
+        prompt_length: Number of tokens of the prompt.
+        sources: The D sources.
+        statements: The statements of the answer, in order.
+        log_probs: Log-probability of each of the A tokens of the answer, shape ``(A,)``.
+        effects: Effect of each source on each token, shape ``(D, A)``.
+        without_sources: Effect of all sources together, shape ``(A,)``.
+        sentence_effects: Effect of each sentence, those of all sources in order, shape ``(S, A)``.
+        is_sentence_removed: Which sentences were removed by themselves, shape ``(S,)``; the effects of the
+            others are 0 because they were not measured.
+        removal: How sources were removed: ``hidden`` or ``deleted``.
+        layout: How the sources got into the prompt, or where in it they were found.
+        missing: Names of documents that the prompt does not contain.
+        given: Whether the answer was given by the caller rather than generated.
+        provenance: Model, software and warnings.
+
+    Raises:
+        ValueError: The shapes do not match.
+        NumericalError: An effect is not finite.
+
+    >>> source = AnswerSource(name="a.txt", sentences=(SourceSentence(text="x", positions=[0]),))
+    >>> answers = AnswerMap(tokens=Tokens.from_pieces(["x", "y"]), prompt_length=1, sources=(source,),
+    ...     statements=(Statement(text="y", first=0, last=1, log_prob=-1.0, origin="sources"),),
+    ...     log_probs=[-1.0], effects=[[2.5]], without_sources=[2.5], sentence_effects=[[0.0]],
+    ...     is_sentence_removed=[False], removal="hidden", layout="documents", given=True)
+    >>> answers.statement_effects().tolist(), answers.unsupported
+    ([[2.5]], ())
+    """
+
+    SUFFIXES: ClassVar[tuple[str, ...]] = (".json", ".csv")
+    """The formats that ``save`` writes."""
+
+    tokens: Tokens
+    prompt_length: int
+    sources: tuple[AnswerSource, ...]
+    statements: tuple[Statement, ...]
+    log_probs: Float[np.ndarray, " tokens"]
+    effects: Float[np.ndarray, "sources tokens"]
+    without_sources: Float[np.ndarray, " tokens"]
+    sentence_effects: Float[np.ndarray, "sentences tokens"]
+    is_sentence_removed: Bool[np.ndarray, " sentences"]
+    removal: Removal
+    layout: str
+    missing: tuple[str, ...] = ()
+    given: bool = False
+    provenance: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        count = len(self.tokens) - self.prompt_length
+        if count < 1 or self.prompt_length < 1:
+            raise ValueError(f"prompt_length must be from 1 to {len(self.tokens) - 1}.")
+        for statement in self.statements:
+            for part in (statement, *statement.values):
+                if not 0 <= part.first < part.last <= count:
+                    raise ValueError(
+                        f"A statement has the tokens {part.first} to {part.last} of {count} of the answer."
+                    )
+        sentences = sum(len(source.sentences) for source in self.sources)
+        shapes = {
+            "log_probs": (count,),
+            "effects": (len(self.sources), count),
+            "without_sources": (count,),
+            "sentence_effects": (sentences, count),
+        }
+        for name, shape in shapes.items():
+            array = read_only(getattr(self, name), np.float32, shape, name)
+            object.__setattr__(self, name, array)
+            if not np.isfinite(array).all():
+                raise NumericalError(
+                    "The effects of the sources are not finite.",
+                    hint="Load the model with dtype='float32' and try again.",
+                )
+        removed = read_only(self.is_sentence_removed, np.bool_, (sentences,), "is_sentence_removed")
+        object.__setattr__(self, "is_sentence_removed", removed)
+
+    @property
+    def prompt(self) -> str:
+        """The prompt as the model reads it."""
+        return self.tokens.texts[0]
+
+    @property
+    def answer(self) -> str:
+        """The answer."""
+        return self.tokens.texts[1] if len(self.tokens.texts) > 1 else ""
+
+    @property
+    def unsupported(self) -> tuple[Statement, ...]:
+        """The statements that rest on nothing in the sources."""
+        return tuple(statement for statement in self.statements if statement.origin == "nothing")
+
+    def answer_tokens(self) -> Tokens:
+        """Return the tokens of the answer."""
+        return self.tokens.select(range(self.prompt_length, len(self.tokens)))
+
+    def statement_effects(self) -> Float[np.ndarray, "statements sources"]:
+        """Return the effect of each source on each statement, summed over its tokens."""
+        rows = [self.effects[:, part.first : part.last].sum(1, dtype=np.float64) for part in self.statements]
+        return np.array(rows).reshape(len(self.statements), len(self.sources))
+
+    def sentence_rows(self, source: int) -> range:
+        """Return which rows of ``sentence_effects`` are the sentences of a source."""
+        start = sum(len(other.sentences) for other in self.sources[:source])
+        return range(start, start + len(self.sources[source].sentences))
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """Return a row for each statement and source, followed by those of its sentences that were removed.
+
+        ``attributed`` says whether the statement is attributed to the source; ``sentence`` is missing in the
+        row of a whole source.
+        """
+        import pandas
+
+        rows = []
+        for number, statement in enumerate(self.statements):
+            attributed = {part.source: part for part in statement.sources}
+            for index, source in enumerate(self.sources):
+                part = attributed.get(index)
+                row = {
+                    "statement": number,
+                    "text": statement.text,
+                    "origin": statement.origin,
+                    "source": source.name,
+                    "sentence": None,
+                    "effect": self._effect(self.effects[index], statement),
+                    "attributed": part is not None,
+                    "alone": None if part is None else part.alone,
+                    "deleted": None if part is None or part.sentence is not None else part.deleted,
+                }
+                rows.append(row)
+                for place, line in enumerate(self.sentence_rows(index)):
+                    if self.is_sentence_removed[line]:
+                        is_named = part is not None and part.sentence == place
+                        rows.append(
+                            {
+                                **row,
+                                "sentence": source.sentences[place].text,
+                                "effect": self._effect(self.sentence_effects[line], statement),
+                                "attributed": is_named,
+                                "alone": None,
+                                "deleted": part.deleted if part is not None and is_named else None,
+                            }
+                        )
+        columns = ["statement", "text", "origin", "source", "sentence", "effect", "attributed"]
+        return pandas.DataFrame(rows, columns=[*columns, "alone", "deleted"])
+
+    @staticmethod
+    def _effect(effects: Float[np.ndarray, " tokens"], statement: Statement) -> float:
+        return float(effects[statement.first : statement.last].sum(dtype=np.float64))
+
+    def to_csv(self) -> str:
+        """Return the table as CSV; cells that a spreadsheet would run as formulas get a leading tab."""
+        return csv_text(self.to_dataframe())
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the answer map in the format of the file's suffix.
+
+        ``.json`` can be loaded again with ``AnswerMap.from_json``; ``.csv`` is the table of ``to_dataframe``.
+
+        Args:
+            path: File to write; it is written atomically.
+
+        Returns:
+            The path written.
+
+        Raises:
+            InputError: The suffix is another one, or the file cannot be written.
+        """
+        return save_as(path, self.SUFFIXES, self._bytes)
+
+    def _bytes(self, suffix: str) -> bytes:
+        text = f"{self.to_json(indent=1)}\n" if suffix == ".json" else self.to_csv()
+        return text.encode("utf-8", "backslashreplace")

@@ -1,0 +1,325 @@
+"""What is drawn of an answer map: its sentence, the answer with marks, its sources, a table of effects."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model_understanding.results import AnswerMap, Statement
+from model_understanding.results.answer_map import Origin, SourceEffect
+from model_understanding.show.shared.words import format_number, printable
+
+NOTE = (
+    "“Comes from” is not “is supported by”: an effect says that the model used a source, not that the source "
+    "says the same."
+)
+UNIT = "Effects are in nats: how much the log-probability of the statement drops without the source."
+_PARTS: dict[Origin, tuple[str, str]] = {
+    "answer": ("repeats an earlier statement", "repeat earlier statements"),
+    "question": ("only has words of the question", "only have words of the question"),
+    "unclear": ("is unclear", "are unclear"),
+    "nothing": ("rests on nothing in the sources", "rest on nothing in the sources"),
+}
+_MARKS: dict[Origin, str] = {
+    "question": "question",
+    "unclear": "unclear",
+    "nothing": "no source",
+}
+_MOST_NAMED, _MOST_COLUMNS = 3, 6
+_AFTER_MARK = " \n\t.,;:!?…。，；"  # what of a statement stands after its mark
+_NAME, _SENTENCE, _STATEMENT = 40, 100, 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerPart:
+    """A part of the answer.
+
+    Args:
+        text: Its text.
+        mark: The mark that follows it: numbers of sources, or a word; empty for none.
+        origin: Where the words come from, of a statement's value; ``None`` for other text.
+    """
+
+    text: str
+    mark: str = ""
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRow:
+    """A source and what it does.
+
+    Args:
+        mark: Its mark in the answer.
+        name: Its name.
+        details: For each statement that is attributed to it the effect and the sentence, in words.
+    """
+
+    mark: str
+    name: str
+    details: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementRow:
+    """A statement in the table.
+
+    Args:
+        label: Its number and text.
+        origin: Where it comes from.
+        effects: The effect of each source that is a column.
+        attributed: Whether it is attributed to that source.
+        without: The effect of all sources together.
+    """
+
+    label: str
+    origin: str
+    effects: tuple[str, ...]
+    attributed: tuple[bool, ...]
+    without: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerMapView:
+    """An answer map in words.
+
+    Args:
+        headline: Which statements come from which sources, in one sentence.
+        answer: The answer in parts, with marks.
+        sources: The sources that statements are attributed to.
+        columns: The sources in the table.
+        rows: The statements in the table.
+        words: Words that rest on nothing in the sources, in one sentence; empty for none.
+        facts: How the sources were found and removed, and what a reader must know.
+    """
+
+    headline: str
+    answer: tuple[AnswerPart, ...]
+    sources: tuple[SourceRow, ...]
+    columns: tuple[str, ...]
+    rows: tuple[StatementRow, ...]
+    words: str
+    facts: tuple[str, ...]
+
+
+def answer_map_view(answer_map: AnswerMap) -> AnswerMapView:
+    """Return what every output shows of an answer map.
+
+    Args:
+        answer_map: The answer map.
+    """
+    numbers = _numbers(answer_map)
+    columns = _columns(answer_map, numbers)
+    return AnswerMapView(
+        headline=headline(answer_map),
+        answer=tuple(_parts(answer_map, numbers)),
+        sources=tuple(_source_rows(answer_map, numbers)),
+        columns=tuple(_column_name(answer_map, source, numbers) for source in columns),
+        rows=tuple(_rows(answer_map, columns)),
+        words=_words(answer_map),
+        facts=tuple(_facts(answer_map, columns)),
+    )
+
+
+def headline(answer_map: AnswerMap) -> str:
+    """Return which statements come from which sources, and how many rest on nothing in them."""
+    statements = answer_map.statements
+    counts = {origin: sum(each.origin == origin for each in statements) for origin in ("sources", *_PARTS)}
+    total, own = len(statements), counts["sources"]
+    named = _listed_names(answer_map, [each for each in statements if each.origin == "sources"])
+    rest = [
+        f"{'one' if count == 1 else count} {_PARTS[origin][count != 1]}"
+        for origin, count in counts.items()
+        if origin != "sources" and count
+    ]
+    if total == 1:
+        words = f"comes from {named}" if own else _PARTS[statements[0].origin][0]
+        return f"The statement {words}."
+    if own == total:
+        return f"{'Both' if total == 2 else f'All {total}'} statements come from {named}."
+    if own:
+        verb = "comes" if own == 1 else "come"
+        return f"{own} of {total} statements {verb} from {named}; {_joined(rest)}."
+    if len(rest) == 1:
+        (origin,) = {each.origin for each in statements}
+        return f"{'Both' if total == 2 else f'All {total}'} statements {_PARTS[origin][1]}."
+    return f"None of the {total} statements comes from the sources: {_joined(rest)}."
+
+
+def prompt_outline(answer_map: AnswerMap) -> str:
+    """Return the prompt with the name of each source in the place of its text."""
+    text, tokens = answer_map.prompt, answer_map.tokens
+    spans = sorted(
+        (int(tokens.offsets[run[0], 0]), int(tokens.offsets[run[-1], 1]), source.name)
+        for source in answer_map.sources
+        for run in np.split(source.positions, np.flatnonzero(np.diff(source.positions) > 1) + 1)
+    )
+    parts, end = [], 0
+    for start, stop, name in spans:
+        parts += [text[end:start], f"⟨{name}⟩"]
+        end = stop
+    return "".join([*parts, text[end:]])
+
+
+# Sources.
+
+
+def _numbers(answer_map: AnswerMap) -> dict[int, int]:
+    """Return the number of each source that a statement is attributed to, by first appearance."""
+    order = dict.fromkeys(part.source for each in answer_map.statements for part in each.sources)
+    return {source: number for number, source in enumerate(order, start=1)}
+
+
+def main_sources(statement: Statement) -> list[int]:
+    """Return the sources that a statement's values come from, and those that replace them."""
+    of_values = [value.source for value in statement.values if value.origin == "sources"]
+    replacing = [part.source for part in statement.sources if part.alone is not None]
+    return list(dict.fromkeys([*of_values, *replacing]))
+
+
+def _listed_names(answer_map: AnswerMap, statements: Sequence[Statement]) -> str:
+    sources = dict.fromkeys(source for each in statements for source in main_sources(each))
+    names = [printable(answer_map.sources[source].name, _NAME) for source in sources]
+    if len(names) > _MOST_NAMED + 1:
+        names = [*names[:_MOST_NAMED], f"{len(names) - _MOST_NAMED} others"]
+    return _joined(names)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    *first, last = parts or ("",)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _source_rows(answer_map: AnswerMap, numbers: dict[int, int]) -> Iterator[SourceRow]:
+    for source, number in numbers.items():
+        details = [
+            _detail(answer_map, place, part)
+            for place, statement in enumerate(answer_map.statements, start=1)
+            for part in statement.sources
+            if part.source == source
+        ]
+        yield SourceRow(
+            mark=f"[{number}]",
+            name=printable(answer_map.sources[source].name, _NAME),
+            details=tuple(details),
+        )
+
+
+def _detail(answer_map: AnswerMap, place: int, part: SourceEffect) -> str:
+    sizes = [f"effect {format_number(part.effect)}"]
+    if part.alone is not None:
+        sizes.append(f"{format_number(part.alone)} as the only source")
+    if part.deleted is not None and answer_map.removal == "hidden":
+        what = "the source" if part.sentence is None else "the sentence"
+        sizes.append(f"{format_number(part.deleted)} if {what} is deleted")
+    text = f"statement {place}: {', '.join(sizes)}"
+    if part.sentence is None:
+        return text
+    sentence = answer_map.sources[part.source].sentences[part.sentence].text
+    return f"{text} · “{printable(sentence, _SENTENCE)}”"
+
+
+# The answer.
+
+
+def _parts(answer_map: AnswerMap, numbers: dict[int, int]) -> Iterator[AnswerPart]:
+    tokens, text = answer_map.answer_tokens(), answer_map.answer
+    end = 0
+    for statement in answer_map.statements:
+        start, stop = _span(tokens.offsets, statement.first, statement.last)
+        if start > end:
+            yield AnswerPart(text=_shown(text[end:start]))
+            end = start
+        for value in statement.values:
+            first, last = _span(tokens.offsets, value.first, value.last)
+            inner = text[first:last]
+            first += len(inner) - len(inner.lstrip())
+            last -= len(inner) - len(inner.rstrip(_AFTER_MARK))
+            if first < end or last <= first:
+                continue
+            yield AnswerPart(text=_shown(text[end:first]))
+            yield AnswerPart(text=_shown(text[first:last]), origin=value.origin)
+            end = last
+        rest = text[end:stop]
+        kept = rest.rstrip(_AFTER_MARK)
+        yield AnswerPart(text=_shown(kept), mark=_mark(statement, numbers))
+        end += len(kept)
+    if text[end:]:
+        yield AnswerPart(text=_shown(text[end:]))
+
+
+def _span(offsets: np.ndarray, first: int, last: int) -> tuple[int, int]:
+    return int(offsets[first, 0]), int(offsets[first:last, 1].max())
+
+
+def _shown(text: str) -> str:
+    return "\n".join(printable(line) if line.strip() else line for line in text.split("\n"))
+
+
+def _mark(statement: Statement, numbers: dict[int, int]) -> str:
+    if statement.origin == "sources":
+        return "".join(f"[{numbers[source]}]" for source in main_sources(statement) if source in numbers)
+    if statement.origin == "answer" and statement.earlier is not None:
+        return f"[as statement {statement.earlier + 1}]"
+    return f"[{_MARKS.get(statement.origin, statement.origin)}]"
+
+
+# The table.
+
+
+def _columns(answer_map: AnswerMap, numbers: dict[int, int]) -> list[int]:
+    """Return the sources in the table: those that statements are attributed to, then the strongest others."""
+    largest = answer_map.statement_effects().max(axis=0, initial=-np.inf)
+    others = [int(i) for i in np.argsort(-largest, kind="stable") if int(i) not in numbers]
+    return [*numbers, *others][:_MOST_COLUMNS]
+
+
+def _column_name(answer_map: AnswerMap, source: int, numbers: dict[int, int]) -> str:
+    name = printable(answer_map.sources[source].name, _NAME)
+    return f"[{numbers[source]}] {name}" if source in numbers else name
+
+
+def _rows(answer_map: AnswerMap, columns: Sequence[int]) -> Iterator[StatementRow]:
+    effects = answer_map.statement_effects()
+    for place, statement in enumerate(answer_map.statements):
+        attributed = {part.source for part in statement.sources}
+        yield StatementRow(
+            label=f"{place + 1}. {printable(statement.text, _STATEMENT)}",
+            origin=_origin_name(statement),
+            effects=tuple(format_number(float(effects[place, source])) for source in columns),
+            attributed=tuple(source in attributed for source in columns),
+            without=format_number(statement.without_sources),
+        )
+
+
+def _origin_name(statement: Statement) -> str:
+    if statement.origin == "answer" and statement.earlier is not None:
+        return f"statement {statement.earlier + 1}"
+    return statement.origin
+
+
+def _words(answer_map: AnswerMap) -> str:
+    """Return the words that rest on nothing, of statements that come from sources by other words."""
+    listed = [
+        f"“{printable(value.text, _NAME)}” (statement {place})"
+        for place, statement in enumerate(answer_map.statements, start=1)
+        if statement.origin != "nothing"
+        for value in statement.values
+        if value.origin == "nothing"
+    ]
+    return f"Words that rest on nothing in the sources: {', '.join(listed)}." if listed else ""
+
+
+def _facts(answer_map: AnswerMap, columns: Sequence[int]) -> Iterator[str]:
+    yield NOTE
+    yield UNIT
+    if len(columns) < len(answer_map.sources):
+        count = len(answer_map.sources)
+        yield f"The table has {len(columns)} of {count} sources, those with the largest effects."
+    if answer_map.removal == "hidden":
+        yield "Sources are hidden from all that follows the last one; other sources may carry their content."
+    names = ", ".join(printable(source.name, _NAME) for source in answer_map.sources[:8])
+    more = ", …" if len(answer_map.sources) > 8 else ""
+    yield f"Sources ({printable(answer_map.layout, 80)}): {names}{more}"
+    if answer_map.layout == "built-in prompt":
+        yield f"Prompt: {printable(prompt_outline(answer_map), 400)}"

@@ -1,0 +1,181 @@
+"""The result of an answer map: JSON and back, the table, and what is said of it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hard_results import same
+
+from model_understanding import AnswerMap, InputError, NumericalError
+from model_understanding.results.answer_map import (
+    AnswerSource,
+    SourceEffect,
+    SourceSentence,
+    StatedValue,
+    Statement,
+)
+from model_understanding.show.views.answer_map import answer_map_view
+from model_understanding.tokens import Tokens
+
+PROMPT = "Red roses. Blue skies. Green trees. What?"
+ANSWER = "Roses are red, and skies are blue. Anna says so."
+
+
+def tokens():
+    texts, pieces, segments, offsets = (PROMPT, ANSWER), [], [], []
+    for segment, text in enumerate(texts):
+        place = 0
+        for word in text.split():
+            start = text.index(word, place)
+            pieces.append(word)
+            segments.append(segment)
+            offsets.append((max(start - 1, 0), start + len(word)))
+            place = start + len(word)
+    return Tokens.from_spans(
+        texts=texts, pieces=pieces, ids=np.arange(len(pieces)), segments=segments, offsets=offsets,
+        special=[False] * len(pieces),
+    )  # fmt: skip
+
+
+def value(text, first, last, origin, **changes):
+    base = {"effect": 3.0, "control": 0.1, "source": 0, "without_sources": 3.0, "without_all": 3.0}
+    return StatedValue(text=text, first=first, last=last, origin=origin, **{**base, **changes})
+
+
+def made(origins=("sources", "sources", "nothing"), **changes):
+    spans = [(0, 3), (3, 7), (7, 10)]
+    texts = ["Roses are red,", "and skies are blue.", "Anna says so."]
+    words = [("red", 2, 3), ("blue", 6, 7), ("Anna", 7, 8)]
+    statements = tuple(
+        Statement(
+            text=text,
+            first=first,
+            last=last,
+            log_prob=-2.0,
+            origin=origin,
+            sources=()
+            if origin == "nothing"
+            else (
+                SourceEffect(source=min(i, 1), effect=2.5 + i, sentence=0, sentence_effect=2.0, deleted=2.25),
+            ),
+            values=() if origin == "question" else (value(*word, origin, source=min(i, 1)),),
+            without_sources=4.0,
+            earlier=None if i == 0 else 0,
+        )
+        for i, (text, (first, last), origin, word) in enumerate(
+            zip(texts, spans, origins, words, strict=False)
+        )
+    )
+    sources = tuple(
+        AnswerSource(name=name, sentences=(SourceSentence(text=text, positions=positions),))
+        for name, text, positions in (
+            ("a.txt", "Red roses.", [0, 1]),
+            ("b.txt", "Blue skies.", [2, 3]),
+            ("c", "Green trees.", [4, 5]),
+        )
+    )
+    effects = np.arange(30).reshape(3, 10) / 10
+    fields = {
+        "tokens": tokens(),
+        "prompt_length": 7,
+        "sources": sources,
+        "statements": statements,
+        "log_probs": -np.ones(10),
+        "effects": effects,
+        "without_sources": np.ones(10),
+        "sentence_effects": effects / 2,
+        "is_sentence_removed": [True, True, False],
+        "removal": "hidden",
+        "layout": "documents in the prompt",
+    }
+    return AnswerMap(**{**fields, **changes})
+
+
+def test_it_comes_back_from_json_to_the_bit(tmp_path):
+    answers = made()
+    assert same(AnswerMap.from_json(answers.to_json()), answers)
+    path = answers.save(tmp_path / "answers.json")
+    assert same(AnswerMap.from_json(path.read_text(encoding="utf-8")), answers)
+    assert answers.save(tmp_path / "answers.csv").read_bytes().startswith(b"statement,text,origin,source,")
+    with pytest.raises(InputError, match=r"Use one of \.json, \.csv"):
+        answers.save(tmp_path / "answers.html")
+
+
+def test_the_table_has_sources_and_the_sentences_that_were_removed():
+    answers = made()
+    table = answers.to_dataframe()
+    assert len(table) == 3 * (3 + 2)
+    assert np.allclose(answers.statement_effects()[1], [1.8, 5.8, 9.8])
+    row = table[(table.statement == 1) & (table.source == "b.txt")]
+    assert np.allclose(row.effect, [5.8, 2.9])
+    assert row.sentence.tolist()[1] == "Blue skies."
+    assert row.attributed.tolist() == [True, True]
+    assert np.isnan(row.deleted.tolist()[0])
+    assert row.deleted.tolist()[1] == 2.25
+
+
+@pytest.mark.parametrize(
+    ("origins", "sentence"),
+    [
+        (
+            ("sources", "sources", "nothing"),
+            "2 of 3 statements come from a.txt and b.txt; one rests on nothing in the sources.",
+        ),
+        (
+            ("sources", "nothing", "nothing"),
+            "1 of 3 statements comes from a.txt; 2 rest on nothing in the sources.",
+        ),
+        (("sources", "sources", "sources"), "All 3 statements come from a.txt and b.txt."),
+        (("nothing", "nothing", "nothing"), "All 3 statements rest on nothing in the sources."),
+        (
+            ("unclear", "question", "nothing"),
+            "None of the 3 statements comes from the sources: one only has words of the question, one is "
+            "unclear and one rests on nothing in the sources.",
+        ),
+        (
+            ("sources", "answer", "unclear"),
+            "1 of 3 statements comes from a.txt; one repeats an earlier statement and one is unclear.",
+        ),
+        (("sources", "sources"), "Both statements come from a.txt and b.txt."),
+        (("sources",), "The statement comes from a.txt."),
+        (("nothing",), "The statement rests on nothing in the sources."),
+    ],
+)  # fmt: skip
+def test_one_sentence_says_what_comes_from_where(origins, sentence):
+    answers = made(origins)
+    assert answer_map_view(answers).headline == sentence
+    assert str(answers).startswith(sentence)
+    assert len(answers.unsupported) == origins.count("nothing")
+
+
+def test_the_answer_is_shown_with_marks_and_nothing_is_lost():
+    view = answer_map_view(made())
+    assert "".join(part.text for part in view.answer) == ANSWER
+    shown = "".join(f"{part.text} {part.mark}" if part.mark else part.text for part in view.answer)
+    assert shown == "Roses are red [1], and skies are blue [2]. Anna says so [no source]."
+    assert {part.text: part.origin for part in view.answer if part.origin} == {
+        "red": "sources", "blue": "sources", "Anna": "nothing",
+    }  # fmt: skip
+    assert view.sources[1].details == (
+        "statement 2: effect 3.5, 2.25 if the sentence is deleted · “Blue skies.”",
+    )
+    assert view.rows[1].effects == ("1.8", "5.8", "9.8")
+    assert view.rows[1].attributed == (False, True, False)
+    assert any("not “is supported by”" in fact for fact in view.facts)
+
+
+def test_words_that_rest_on_nothing_are_named_in_statements_that_do_not():
+    answers = made(("sources", "sources", "sources"))
+    last = answers.statements[-1]
+    mixed = dataclasses.replace(last, values=(*last.values, value("so", 9, 10, "nothing")))
+    answers = dataclasses.replace(answers, statements=(*answers.statements[:-1], mixed))
+    assert answer_map_view(answers).words == "Words that rest on nothing in the sources: “so” (statement 3)."
+
+
+def test_what_cannot_be_is_refused():
+    with pytest.raises(NumericalError, match="not finite"):
+        made(log_probs=np.full(10, np.nan))
+    with pytest.raises(ValueError, match="effects must have shape"):
+        made(effects=np.zeros((2, 10)))
+    with pytest.raises(ValueError, match="prompt_length"):
+        made(prompt_length=17)
