@@ -57,7 +57,7 @@ def affine(pairing: Pairing, call: Call) -> Any:
     constants = [tensor for tensor in call.tensors() if not tensor.requires_grad]
     known = pairing.counterparts(call, constants)
     # Before it runs: a buffer that it fills is one of its constants.
-    is_exact = known is None or all(are_same(*pair) for pair in zip(constants, known, strict=True))
+    is_exact = not known or all(are_same(*pair) for pair in zip(constants, known, strict=True))
     result = call.run()
     if is_exact:
         return result

@@ -1,7 +1,7 @@
 """One call of a torch function, as the function mode sees it."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -12,9 +12,8 @@ PROPERTIES = frozenset({"__get__", "size", "dim", "numel", "__len__", "requires_
 _IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__idiv__", "__ipow__", "__imatmul__"}
 
 
-@dataclass(slots=True)
 class Call:
-    """A call of a torch function.
+    """A call of a torch function, whose arguments are looked through once.
 
     Args:
         function: The function.
@@ -22,14 +21,25 @@ class Call:
         keywords: Its keyword arguments.
     """
 
-    function: Any
-    arguments: tuple[Any, ...]
-    keywords: dict[str, Any]
-    name: str = field(init=False)
-    """The name that ``torch.matmul``, ``Tensor.matmul`` and others like them share."""
+    __slots__ = ("_settings", "_tensors", "arguments", "depends", "function", "keywords", "name")
 
-    def __post_init__(self) -> None:
-        self.name = name_of(self.function)
+    def __init__(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        self.function = function
+        self.arguments = arguments
+        self.keywords = keywords
+        self.name = name_of(function)
+        """The name that ``torch.matmul``, ``Tensor.matmul`` and others like them share."""
+        self._tensors: list[Tensor] = []
+        self._settings: list[Any] = []
+        _look_through(arguments, self._tensors, self._settings)
+        if keywords:
+            _look_through(keywords.values(), self._tensors, self._settings)
+        self.depends = False
+        """Whether an operand depends on the text."""
+        for tensor in self._tensors:
+            if tensor.requires_grad:
+                self.depends = True
+                break
 
     def argument(self, position: int, name: str, default: Any = None) -> Any:
         """Return an argument by its position or, where it is a keyword, by its name."""
@@ -39,22 +49,11 @@ class Call:
 
     def tensors(self) -> list[Tensor]:
         """Return every tensor operand, in the order in which ``with_tensors`` replaces them."""
-        found: list[Tensor] = []
-        for value in (*self.arguments, *self.keywords.values()):
-            _add_tensors(value, found)
-        return found
-
-    @property
-    def depends(self) -> bool:
-        """Whether an operand depends on the text."""
-        return depends_on_text(self.arguments) or depends_on_text(self.keywords)
+        return self._tensors
 
     def settings(self) -> list[Any]:
         """Return the numbers and words among the arguments, which both runs must share."""
-        found: list[Any] = []
-        for value in (*self.arguments, *self.keywords.values()):
-            _add_settings(value, found)
-        return found
+        return self._settings
 
     def run(self) -> Any:
         """Call the function."""
@@ -63,7 +62,8 @@ class Call:
     def value(self) -> Any:
         """Call the function outside of the graph."""
         with torch.no_grad():
-            return self.with_tensors([tensor.detach() for tensor in self.tensors()])
+            result = self.run()
+        return mapped(result, lambda value: value.detach() if value.requires_grad else value)
 
     def with_tensors(self, tensors: Sequence[Tensor]) -> Any:
         """Call the function with other tensors in place of its own."""
@@ -78,9 +78,7 @@ class Call:
     @property
     def is_in_place(self) -> bool:
         """Whether it overwrites its first operand."""
-        name = self.name
-        has_mark = name.endswith("_") and not name.endswith("__")
-        return has_mark or name in _IN_PLACE or self.keywords.get("inplace") is True
+        return _has_mark(self.name) or self.keywords.get("inplace") is True
 
     @property
     def overwrites(self) -> bool:
@@ -97,36 +95,36 @@ class Call:
         return Call(function, self.arguments, self.keywords)
 
 
+@cache
+def _has_mark(name: str) -> bool:
+    return (name.endswith("_") and not name.endswith("__")) or name in _IN_PLACE
+
+
 def name_of(function: Any) -> str:
     """Return the name of a torch function."""
-    return getattr(function, "__name__", type(function).__name__)
+    return getattr(function, "__name__", None) or type(function).__name__
 
 
 def tensors_in(value: Any) -> list[Tensor]:
     """Return the tensors in a nested result."""
     found: list[Tensor] = []
-    _add_tensors(value, found)
+    _look_through((value,), found, [])
     return found
 
 
-def _add_tensors(value: Any, found: list[Tensor]) -> None:
-    if isinstance(value, Tensor):
-        found.append(value)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _add_tensors(item, found)
-    elif isinstance(value, dict):
-        for item in value.values():
-            _add_tensors(item, found)
-
-
-def depends_on_text(value: Any) -> bool:
-    """Return whether a tensor in nested arguments depends on the text."""
-    if isinstance(value, Tensor):
-        return value.requires_grad
-    if isinstance(value, list | tuple):
-        return any(map(depends_on_text, value))
-    return isinstance(value, dict) and any(map(depends_on_text, value.values()))
+def _look_through(values: Iterable[Any], tensors: list[Tensor], settings: list[Any]) -> None:
+    """Add the tensors in nested arguments to one list, the numbers and words to another."""
+    for value in values:
+        if isinstance(value, Tensor):
+            tensors.append(value)
+        elif isinstance(value, (int, float, str)):
+            settings.append(value)
+        elif isinstance(value, (list, tuple)):
+            _look_through(value, tensors, settings)
+        elif isinstance(value, slice):
+            settings += [value.start, value.stop, value.step]
+        elif isinstance(value, dict):
+            _look_through(value.values(), tensors, settings)
 
 
 def mapped(value: Any, change: Callable[[Tensor], Any]) -> Any:
@@ -142,15 +140,3 @@ def mapped(value: Any, change: Callable[[Tensor], Any]) -> Any:
         return items
     is_named = type(value).__module__ == "torch.return_types"
     return type(value)(items) if is_named else tuple(items)  # pyright: ignore[reportCallIssue]
-
-
-def _add_settings(value: Any, found: list[Any]) -> None:
-    if isinstance(value, bool | int | float | str):
-        found.append(value)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _add_settings(item, found)
-    elif isinstance(value, slice):
-        found += [value.start, value.stop, value.step]
-    elif isinstance(value, dict):
-        _add_settings([*value.values()], found)

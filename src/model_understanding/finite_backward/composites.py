@@ -19,20 +19,24 @@ def composite_of(call: Call) -> Composite | None:
     Args:
         call: The call.
     """
-    name = call.name
-    if name in QUOTIENTS:
-        divisor = call.argument(1, "other")
-        depends = isinstance(divisor, Tensor) and divisor.requires_grad
-        return _quotient if depends and not call.keywords.get("rounding_mode") else None
-    if name in ("maximum", "minimum", "max", "min", "fmax", "fmin"):
-        second = call.argument(1, "other")
-        first = call.argument(0, "input")
-        both = all(isinstance(each, Tensor) and each.requires_grad for each in (first, second))
-        return _greater if both else None
-    if name in ("norm", "vector_norm", "linalg_vector_norm"):
-        order = call.argument(1, "p", call.keywords.get("ord", 2))
-        return _length if order in (2, 2.0, "fro", None) else None
-    return _COMPOSITES.get(name)
+    find = _FINDERS.get(call.name)
+    return find(call) if find else None
+
+
+def _quotient_of(call: Call) -> Composite | None:
+    divisor = call.argument(1, "other")
+    depends = isinstance(divisor, Tensor) and divisor.requires_grad
+    return _quotient if depends and not call.keywords.get("rounding_mode") else None
+
+
+def _greater_of(call: Call) -> Composite | None:
+    pair = call.argument(0, "input"), call.argument(1, "other")
+    return _greater if all(isinstance(each, Tensor) and each.requires_grad for each in pair) else None
+
+
+def _length_of(call: Call) -> Composite | None:
+    order = call.argument(1, "p", call.keywords.get("ord", 2))
+    return _length if order in (2, 2.0, "fro", None) else None
 
 
 def _quotient(call: Call) -> Tensor:
@@ -78,9 +82,12 @@ def _group_normalized(call: Call) -> Tensor:
     return result if bias is None else torch.add(result, bias.reshape(shape))
 
 
-_COMPOSITES: dict[str, Composite] = {
-    "normalize": _normalized,
-    "std": _deviation,
-    "glu": _gated,
-    "group_norm": _group_normalized,
+_FINDERS: dict[str, Callable[[Call], Composite | None]] = {
+    **dict.fromkeys(QUOTIENTS, _quotient_of),
+    **dict.fromkeys(("maximum", "minimum", "max", "min", "fmax", "fmin"), _greater_of),
+    **dict.fromkeys(("norm", "vector_norm", "linalg_vector_norm"), _length_of),
+    "normalize": lambda _: _normalized,
+    "std": lambda _: _deviation,
+    "glu": lambda _: _gated,
+    "group_norm": lambda _: _group_normalized,
 }

@@ -106,8 +106,10 @@ def _dense_weights() -> None:
 def _expert_count(module: nn.Module) -> int:
     """Return how many experts a module computes, or 0: its weights then have an axis of that many."""
     count = getattr(module, "num_experts", None)
+    if not isinstance(count, int):
+        return 0
     own = [parameter for parameter in module.parameters(recurse=False) if parameter.ndim == 3]
-    return count if isinstance(count, int) and any(len(weight) == count for weight in own) else 0
+    return count if any(len(weight) == count for weight in own) else 0
 
 
 def _is_choice(value: Any) -> bool:

@@ -14,10 +14,17 @@ from torch import Tensor
 from model_understanding.finite_backward.calls import Call
 from model_understanding.finite_backward.graph import with_rule
 from model_understanding.finite_backward.pairing import Pairing, are_same
-from model_understanding.finite_backward.softmax import MOST_ENTRIES, log_probabilities, softmax_rows
+from model_understanding.finite_backward.softmax import (
+    log_probabilities,
+    masked_score,
+    mean_probabilities,
+    most_entries,
+    softmax_rows,
+)
 from model_understanding.model.precision import precise
 
 NAME = "scaled_dot_product_attention"
+_FEWEST_ROWS = 16
 _ARGUMENTS = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
 
 
@@ -75,9 +82,9 @@ class _Kernel:
         results = [torch.zeros_like(each, dtype=precise(each[..., :0]).dtype) for each in text]
         flat = [each.reshape(-1, *each.shape[-2:]) for each in (m, *reference, *text, *results)]
         mask = None if self.mask is None else self.mask.expand(*heads, queries, keys)
-        step = max(1, min(queries, MOST_ENTRIES // keys))
-        together = max(1, MOST_ENTRIES // (step * keys))
-        count = heads[-1] if heads else 1
+        count, most = heads[-1] if heads else 1, most_entries(m)
+        step = min(queries, max(_FEWEST_ROWS, most // (keys * count)))
+        together = max(1, most // (step * keys))
         for text_index, first in enumerate(range(0, len(flat[0]), count)):
             of_text = None if mask is None else _of_text(mask, text_index)
             for head in range(0, count, together):
@@ -92,25 +99,26 @@ class _Kernel:
     def _add_block(self, parts: list[Tensor], mask: Tensor | None, rows: slice) -> None:
         m, q0, k0, v0, q1, k1, v1, to_q, to_k, to_v = parts
         m, q0, q1 = precise(m[:, rows]), precise(q0[:, rows]), precise(q1[:, rows])
-        k0, k1, v0, v1 = (precise(each) for each in (k0, k1, v0, v1))
-        log0, log1 = (
-            log_probabilities(self._masked((q @ k.mT) * self.scale, mask, rows))
-            for q, k in ((q0, k0), (q1, k1))
-        )
-        weights = (log0.exp() + log1.exp()) / 2
-        to_v += weights.mT @ m
-        to_scores = softmax_rows(m @ ((v0 + v1) / 2).mT, log0, log1) * self.scale
-        to_q[:, rows] = to_scores @ ((k0 + k1) / 2)
-        to_k += to_scores.mT @ ((q0 + q1) / 2)
+        seen = slice(0, rows.stop if self.is_causal else None)  # what comes later has no weight
+        k0, k1, v0, v1 = (precise(each[:, seen]) for each in (k0, k1, v0, v1))
+        log0, log1 = (self._log_weights((q * self.scale) @ k.mT, mask, rows) for q, k in ((q0, k0), (q1, k1)))
+        weights, means = mean_probabilities(log0, log1)
+        to_v[:, seen] += weights.mT @ m
+        to_scores = softmax_rows(m @ torch.lerp(v0, v1, 0.5).mT, means)
+        to_q[:, rows] = (to_scores @ torch.lerp(k0, k1, 0.5)).mul_(self.scale)
+        to_k[:, seen] += to_scores.mT @ torch.lerp(q0, q1, 0.5).mul_(self.scale)
 
-    def _masked(self, scores: Tensor, mask: Tensor | None, rows: slice) -> Tensor:
-        if mask is not None:
-            part = mask[:, rows]
-            scores = scores.masked_fill(~part, -torch.inf) if part.dtype == torch.bool else scores + part
+    def _log_weights(self, scores: Tensor, mask: Tensor | None, rows: slice) -> Tensor:
+        least = masked_score(scores.dtype)
         if self.is_causal:
-            later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device)
-            scores = scores.masked_fill(later.triu(1 + rows.start), -torch.inf)
-        return scores
+            diagonal = scores[..., rows.start :]
+            later = torch.ones(diagonal.shape[-2:], dtype=torch.bool, device=scores.device).triu_(1)
+            diagonal.masked_fill_(later, least)
+        if mask is None:
+            return scores.log_softmax(-1)
+        part = mask[:, rows, : scores.shape[-1]]
+        scores = scores.masked_fill_(~part, -torch.inf) if part.dtype == torch.bool else scores.add_(part)
+        return log_probabilities(scores)
 
 
 def _of_text(mask: Tensor, index: int) -> Tensor:

@@ -6,8 +6,10 @@ says. No architecture is named, and nothing is patched. What has no rule is refu
 reaches it.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +48,15 @@ RULES: dict[str, Callable[[Pairing, Call], Any]] = {
 }
 """The rule of each operation by its name; those in ``composites.py`` are taken apart first."""
 
+
+class Around(Protocol):
+    """Sees a call, and runs it or another in its place."""
+
+    def __call__(self, call: Call, run: Callable[[Call], Any]) -> Any:
+        """Return what the model continues with."""
+        ...
+
+
 _PROBED = 64  # entries on which a function of unknown kind is tried
 
 
@@ -62,7 +73,8 @@ class FinitePairing(TorchFunctionMode):
         self._pairing = pairing
         self._experts = ExpertPairing(pairing, module)
         self._seen = 0
-        self._seen_before: list[int] = []
+        self._seen_before = 0
+        self._run: Callable[[Call], Any] = self._paired
 
     def __torch_function__(
         self,
@@ -83,6 +95,25 @@ class FinitePairing(TorchFunctionMode):
         if not call.depends:
             return call.run() if two is None else two.run_constant(call)
         self._seen += 1
+        return self._run(call)
+
+    @contextmanager
+    def around(self, watches: Sequence[Around]) -> Iterator[None]:
+        """Let functions see each call that depends on the text, and run it.
+
+        One mode for all of them: each further one would see every call, and those of the others.
+
+        Args:
+            watches: The functions, the outermost last.
+        """
+        self._run = self._paired
+        for watch in watches:
+            self._run = partial(watch, run=self._run)
+        with self:
+            yield
+        self._run = self._paired
+
+    def _paired(self, call: Call) -> Any:
         if call.is_in_place and RULES.get(call.name) is not affine.affine:
             return self._in_place(call)
         result = self._with_rule(call)
@@ -91,11 +122,14 @@ class FinitePairing(TorchFunctionMode):
         return result
 
     def hooks(self, module: nn.Module) -> Iterator[Any]:
-        """Register the hooks that say which module runs; yield their handles."""
+        """Register the hooks on experts and activations; yield their handles."""
         yield from self._experts.hooks(module)
-        for name, part in module.named_modules():
-            yield part.register_forward_pre_hook(self._enter(name or type(part).__name__))
-            yield part.register_forward_hook(self._leave, always_call=True)
+        self._pairing.names = {part: name or type(part).__name__ for name, part in module.named_modules()}
+        for part in self._pairing.names:
+            if not (is_activation(part) or self._unit(part)):  # an activation may be autograd's own function
+                continue
+            yield part.register_forward_pre_hook(self._enter)
+            yield part.register_forward_hook(self._leave)
 
     def _with_rule(self, call: Call) -> Any:
         composite = composite_of(call) or self._apart_from_weights(call)
@@ -132,22 +166,17 @@ class FinitePairing(TorchFunctionMode):
         overwritten.copy_(result)
         return overwritten
 
-    def _enter(self, name: str) -> Callable[..., None]:
-        def enter(module: nn.Module, arguments: Any) -> None:
-            self._pairing.modules.append(name)
-            self._seen_before.append(self._seen)
-            if self._unit(module) is not None:
-                self._pairing.is_paused = True
-
-        return enter
+    def _enter(self, module: nn.Module, arguments: Any) -> None:
+        self._seen_before = self._seen
+        if self._unit(module) is not None:
+            self._pairing.is_paused = True
 
     def _unit(self, module: nn.Module) -> Unit | None:
         two = self._pairing.two
         return None if two is None else two.units.get(module)
 
     def _leave(self, module: nn.Module, arguments: Any, output: Any) -> Any:
-        self._pairing.modules.pop()
-        is_unseen = self._seen_before.pop() == self._seen
+        is_unseen = self._seen_before == self._seen
         x = arguments[0] if arguments else None
         unit, two = self._unit(module), self._pairing.two
         if unit is not None and two is not None:
@@ -159,7 +188,6 @@ class FinitePairing(TorchFunctionMode):
             or not (isinstance(output, Tensor) and isinstance(x, Tensor))
             or output is x
             or not output.requires_grad
-            or next(module.children(), None) is not None
         ):
             return None
         return self._unseen_activation(module, x, output)
@@ -170,7 +198,7 @@ class FinitePairing(TorchFunctionMode):
         What is none stays as it is, and is found in the graph.
         """
         with self._pairing.paused():
-            if not (is_activation(module) and _is_one_to_one(module, x, output)):
+            if not _is_one_to_one(module, x, output):
                 return None
             known = self._pairing.counterparts(Call(module.forward, (x,), {}), [x])
             if known is None:

@@ -106,16 +106,18 @@ def one_to_one(pairing: Pairing, call: Call) -> Any:
     """
     operands = call.tensors()
     places = [place for place, operand in enumerate(operands) if operand.requires_grad]
-    known = pairing.counterparts(call, operands)
+    value = call.run() if pairing.is_recording else call.value()
+    own = None if _closed_form(call) else value
+    known = pairing.counterparts(call, operands, [own])
     if known is None:
-        return call.run()
+        return value
+    *known, value0 = known
     constants = zip(operands, known, strict=True)
     if len(places) > 1 or not all(are_same(a, b) for a, b in constants if not a.requires_grad):
         why = f"{call.name} in {pairing.where} has more than one operand that differs between the runs"
         return pairing.refused_if_reached(call.run(), why)
     (place,) = places
     x, x0 = operands[place], known[place]
-    value = call.value()
     if value.shape != x.shape:
         x, x0 = x.expand(value.shape), x0.expand(value.shape)
 
@@ -123,11 +125,22 @@ def one_to_one(pairing: Pairing, call: Call) -> Any:
         return call.with_tensors([other if i == place else operand for i, operand in enumerate(operands)])
 
     with torch.no_grad():
-        slope = _slope(call, function, precise(x0), precise(x.detach()))
+        closed, low, high = _closed_form(call), precise(x0), precise(x)
+        if closed is not None:
+            slope = closed(low, high)
+        else:
+            is_precise = value0 is not None and precise(value).dtype == value.dtype
+            slope = slope_between(function, low, high, call.name, (value0, value) if is_precise else None)
     return with_slope(x, value, slope.to(x.dtype))
 
 
-def slope_between(function: Callable[[Tensor], Tensor], x0: Tensor, x1: Tensor, name: str = "") -> Tensor:
+def slope_between(
+    function: Callable[[Tensor], Tensor],
+    x0: Tensor,
+    x1: Tensor,
+    name: str = "",
+    values: tuple[Tensor, Tensor] | None = None,
+) -> Tensor:
     """Return the slope of a function between two values of each of its arguments.
 
     Args:
@@ -135,60 +148,40 @@ def slope_between(function: Callable[[Tensor], Tensor], x0: Tensor, x1: Tensor, 
         x0: The arguments of the reference.
         x1: Those of the text.
         name: The function's name, which says how close both may be.
+        values: What the function returns for both, where that is known.
 
     Returns:
         ``(f(x1) − f(x0)) / (x1 − x0)``; ``f′((x0 + x1) / 2)`` where both are too close for it.
     """
-    change, size = x1 - x0, x0.abs() + x1.abs()
-    eps = torch.finfo(x1.dtype).eps
-    relative, least = 0.6 * eps ** (1 / 3), 0.0
+    eps, tiny = torch.finfo(x1.dtype).eps, torch.finfo(x1.dtype).tiny
+    relative, least = 0.6 * eps ** (1 / 3), tiny
     if name in _PIECEWISE:
         relative = 8 * eps
     elif name in _BOUNDED:
         least = 0.2 * eps ** (1 / 3)
-    is_close = ~(change.abs() > (relative * size).clamp_min(max(least, torch.finfo(x1.dtype).tiny)))
-    result = (function(x1) - function(x0)) / change.masked_fill(is_close, 1)
+    change = x1 - x0
+    is_close = change.abs() <= x0.abs().add_(x1.abs()).mul_(relative).clamp_(min=least)
+    f0, f1 = values or (function(x0), function(x1))
+    result = (f1 - f0).div_(change)
     if bool(is_close.any()):
-        result = result.masked_scatter(is_close, _derivative(function, (x0 + x1) / 2, is_close))
-    return torch.nan_to_num(result, nan=0.0, posinf=0.0, neginf=0.0)
+        result = torch.where(is_close, _derivative(function, torch.lerp(x0, x1, 0.5)), result)
+    return result.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _derivative(function: Callable[[Tensor], Tensor], x: Tensor, selected: Tensor) -> Tensor:
-    """Return the derivative at selected entries, of which a function with constants of its own has all."""
+def _derivative(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     with torch.enable_grad():
-        try:
-            part = x[selected].requires_grad_()
-            (result,) = torch.autograd.grad(function(part).sum(), part)
-        except RuntimeError:
-            whole = x.detach().requires_grad_()
-            (result,) = torch.autograd.grad(function(whole).sum(), whole)
-            result = result[selected]
-    return result
+        x = x.requires_grad_()
+        return torch.autograd.grad(function(x).sum(), x)[0]
 
 
-def _slope(call: Call, function: Callable[[Tensor], Tensor], x0: Tensor, x1: Tensor) -> Tensor:
-    name = call.name
-    if name in ("pow", "__pow__", "float_power") and not isinstance(call.argument(1, "exponent"), Tensor):
-        return _power(float(call.argument(1, "exponent")), function, x0, x1)
-    closed = _CLOSED.get(name)
-    if closed is not None:
-        return closed(x0, x1)
-    if name in ("__rtruediv__", "__rdiv__"):
-        return _reciprocal(x0, x1) * call.arguments[1]
-    return slope_between(function, x0, x1, name)
-
-
-def _power(exponent: float, function: Callable[[Tensor], Tensor], x0: Tensor, x1: Tensor) -> Tensor:
-    powers: dict[float, Slope] = {
-        2.0: _square,
-        3.0: lambda a, b: a * a + a * b + b * b,
-        1.0: lambda a, b: torch.ones_like(a),
-        0.5: _root,
-        -0.5: _inverse_root,
-        -1.0: _reciprocal,
-    }
-    known = powers.get(exponent)
-    return known(x0, x1) if known else slope_between(function, x0, x1)
+def _closed_form(call: Call) -> Slope | None:
+    """Return the slope of a function that has one without a difference."""
+    if call.name in ("pow", "__pow__", "float_power"):
+        exponent = call.argument(1, "exponent")
+        return None if isinstance(exponent, Tensor) else _POWERS.get(float(exponent))
+    if call.name in ("__rtruediv__", "__rdiv__"):
+        return lambda x0, x1: _reciprocal(x0, x1) * call.arguments[1]
+    return _CLOSED.get(call.name)
 
 
 def _square(x0: Tensor, x1: Tensor) -> Tensor:
@@ -208,6 +201,14 @@ def _reciprocal(x0: Tensor, x1: Tensor) -> Tensor:
     return -1 / x0 / x1
 
 
+_POWERS: dict[float, Slope] = {
+    2.0: _square,
+    3.0: lambda a, b: a * a + a * b + b * b,
+    1.0: lambda a, b: torch.ones_like(a),
+    0.5: _root,
+    -0.5: _inverse_root,
+    -1.0: _reciprocal,
+}
 _CLOSED: dict[str, Slope] = {
     "square": _square,
     "sqrt": _root,

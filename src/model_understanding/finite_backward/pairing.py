@@ -1,5 +1,6 @@
 """Pairing: the n-th operation of one run meets the n-th operation of the other."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,14 +27,12 @@ class _Recorded:
 
     Args:
         name: The function's name.
-        where: The module that made the call.
         settings: Numbers and words among its arguments.
         note: What its rule has noted.
         operands: The tensors that its rule will need, each with its version.
     """
 
     name: str
-    where: str
     settings: list[Any]
     note: str
     operands: list[tuple[Tensor | None, int]]
@@ -52,8 +51,8 @@ class Pairing:
     two: TwoModels | None = None
     is_recording: bool = True
     place: int = 0
-    modules: list[str] = field(default_factory=list)
-    """Names of the modules that are running, the innermost last."""
+    names: dict[nn.Module, str] = field(default_factory=dict)
+    """The names of the modules of the model that runs."""
     inexact: list[str] = field(default_factory=list)
     """Why operations of the text's run have no exact rule."""
     reached: list[str] = field(default_factory=list)
@@ -70,8 +69,14 @@ class Pairing:
 
     @property
     def where(self) -> str:
-        """The module that is running."""
-        return self.modules[-1] if self.modules else "the model's outputs"
+        """The running module, found in the frames of the code: to note each takes a tenth of a run."""
+        frame = sys._getframe(1)
+        while frame is not None:
+            part = frame.f_locals.get("self") if frame.f_code.co_name == "forward" else None
+            if isinstance(part, nn.Module) and part in self.names:
+                return self.names[part]
+            frame = frame.f_back
+        return "the model's outputs"
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -88,27 +93,35 @@ class Pairing:
         Args:
             keep: Whether to keep what was recorded for another run.
         """
-        self.is_recording, self.place, self.modules, self.keeps_recording = False, 0, [], keep
+        self.is_recording, self.place, self.keeps_recording = False, 0, keep
         self.inexact, self.reached = [], []
         self.corrections.clear()
 
-    def counterparts(self, call: Call, operands: Sequence[Tensor | None], note: str = "") -> list[Any] | None:
+    def counterparts(
+        self,
+        call: Call,
+        operands: Sequence[Tensor | None],
+        results: Sequence[Tensor | None] = (),
+        note: str = "",
+    ) -> list[Any] | None:
         """Record the operands of a call, or return those of its counterpart.
 
         Args:
             call: The call.
             operands: What its rule needs of the other run.
+            results: Results that save the rule some work.
             note: What its rule will read in ``note`` in the other run.
 
         Returns:
-            The other run's operands; ``None`` while recording.
+            The other run's operands and results, with ``None`` for results that are overwritten later;
+            ``None`` while recording.
 
         Raises:
             UnsupportedModelError: The runs part, or an operand was overwritten after it was recorded.
         """
         self.place += 1
         if self.is_recording:
-            self._record(call, operands, note)
+            self._record(call, (*operands, *results), note)
             return None
         recorded = self._calls[self.place - 1] if self.place <= len(self._calls) else None
         if recorded is None:
@@ -119,8 +132,7 @@ class Pairing:
         if recorded.name != call.name:
             first, second = self._runs
             raise self.refusal(
-                f"{first} calls {recorded.name} in {recorded.where}, where {second} calls {call.name} in "
-                f"{self.where}"
+                f"{first} calls {recorded.name}, where {second} calls {call.name} in {self.where}"
             )
         settings = call.settings()
         if recorded.settings != settings and repr(recorded.settings) != repr(settings):  # nan is not nan
@@ -131,11 +143,14 @@ class Pairing:
             )
         self.note = recorded.note
         known: list[Tensor | None] = []
-        for (value, version), operand in zip(recorded.operands, operands, strict=True):
+        for (value, version), operand in zip(recorded.operands, (*operands, *results), strict=True):
             known.append(value)
             if value is None or operand is None:
                 continue
             if value._version != version:
+                if len(known) > len(operands):
+                    known[-1] = None
+                    continue
                 raise self.refusal(f"an operand of {call.name} in {self.where} is overwritten later")
             if value.shape != operand.shape:
                 raise self.refusal(
@@ -154,7 +169,7 @@ class Pairing:
             recorded = self._calls[self.place]
             assert recorded is not None
             first, second = self._runs
-            raise self.refusal(f"{first} calls {recorded.name} in {recorded.where}, {second} does not")
+            raise self.refusal(f"{first} then calls {recorded.name}, {second} does not")
 
     def refusal(self, why: str) -> UnsupportedModelError:
         """Return the error of two runs that cannot be compared exactly."""
@@ -186,16 +201,17 @@ class Pairing:
         return mapped(result, lambda value: watched(value, note) if value.requires_grad else value)
 
     def _record(self, call: Call, operands: Sequence[Tensor | None], note: str) -> None:
+        copies = call.overwrites
         kept: list[tuple[Tensor | None, int]] = []
         for operand in operands:
             if operand is None:
                 kept.append((None, 0))
                 continue
-            value = operand.detach()
-            if call.overwrites and not isinstance(operand, nn.Parameter):
+            value = operand.detach() if operand.requires_grad else operand
+            if copies and not isinstance(operand, nn.Parameter):
                 value = value.clone()
             kept.append((value, value._version))
-        self._calls.append(_Recorded(call.name, self.where, call.settings(), note, kept))
+        self._calls.append(_Recorded(call.name, call.settings(), note, kept))
 
 
 def are_same(first: Tensor, second: Tensor) -> bool:

@@ -58,9 +58,10 @@ def degree_two(pairing: Pairing, call: Call) -> Any:
     if not all(are_same(a, b) for a, b in zip(operands, known, strict=True) if not a.requires_grad):
         why = f"a constant of {call.name} in {pairing.where} differs between the runs"
         return pairing.refused_if_reached(call.run(), why)
-    means = [
-        torch.lerp(b, a.detach(), 0.5) if a.requires_grad else a for a, b in zip(operands, known, strict=True)
-    ]
+    with torch.no_grad():
+        means = [
+            torch.lerp(b, a, 0.5) if a.requires_grad else a for a, b in zip(operands, known, strict=True)
+        ]
     if call.name in MULTIPLICATIONS and len(call.arguments) == 2:
         return _Multiplied.apply(*operands, *means, [value])
     at_means = [

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from model_understanding.errors import UnsupportedModelError
 from model_understanding.finite_backward.graph import keep_rules
-from model_understanding.finite_backward.mode import FinitePairing
+from model_understanding.finite_backward.mode import Around, FinitePairing
 from model_understanding.finite_backward.pairing import HINT, Pairing
 from model_understanding.finite_backward.two_models import TwoModels
 from model_understanding.finite_backward.walk import nodes_without_rule
@@ -28,8 +28,8 @@ from model_understanding.model.model import Model
 from model_understanding.text.encoding import Encoding
 
 EMBEDDINGS = "embeddings"
-Watch = Callable[[Encoding, dict[Hashable, Tensor]], AbstractContextManager[Any]]
-"""Makes a context for a forward pass that notes the tensors of cuts by name."""
+Watch = Callable[[Encoding, dict[Hashable, Tensor]], AbstractContextManager[Sequence[Around]]]
+"""Makes a context for a forward pass that notes tensors of cuts by name, and gives what sees each call."""
 Read = Callable[[Tensor, Any], Tensor]
 """Reads one number for each row, or several, from the logits and the model's outputs."""
 Summed = Callable[[Hashable, Tensor], Tensor]
@@ -195,9 +195,8 @@ class Recording:
                 stack.callback(handle.remove)
             hook = stack.enter_context(hooked(encoding, side.embeddings))
             stack.enter_context(model.own_failures(encoding))
-            stack.enter_context(self._mode)
-            for watch in self._watches:
-                stack.enter_context(watch(encoding, noted))
+            watches = [stack.enter_context(watch(encoding, noted)) for watch in self._watches]
+            stack.enter_context(self._mode.around([each for some in watches for each in some]))
             outputs = model.forward(encoding, keep_from)
             assert hook.leaf is not None
             noted[EMBEDDINGS] = hook.leaf

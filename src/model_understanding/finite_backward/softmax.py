@@ -12,12 +12,10 @@ from torch import Tensor
 
 from model_understanding.finite_backward.calls import Call
 from model_understanding.finite_backward.graph import with_rule
-from model_understanding.finite_backward.logarithmic import logarithmic_mean
 from model_understanding.finite_backward.pairing import Pairing
 from model_understanding.model.precision import precise
 
-MOST_ENTRIES = 1 << 21
-"""Entries of a block: what a rule computes beside its result stays at some tens of megabytes."""
+_MOST_ENTRIES = 1 << 18
 NAMES = frozenset({"softmax", "log_softmax", "logsumexp", "softmin"})
 
 
@@ -43,7 +41,7 @@ def softmax_family(pairing: Pairing, call: Call) -> Any:
     value, (scores0,), scores1 = call.value(), known, scores.detach()
     sign = -1.0 if call.name == "softmin" else 1.0
     keeps_axis = call.name != "logsumexp" or bool(call.argument(2, "keepdim", False))
-    of_rows = {"log_softmax": _log_softmax_rows, "logsumexp": _logsumexp_rows}.get(call.name, softmax_rows)
+    of_rows = {"log_softmax": _log_softmax_rows, "logsumexp": _logsumexp_rows}.get(call.name, _softmax_rows)
 
     def rule(m: Tensor) -> Tensor:
         m = m if keeps_axis else m.unsqueeze(axis)
@@ -54,33 +52,65 @@ def softmax_family(pairing: Pairing, call: Call) -> Any:
     return with_rule(value, rule, scores)
 
 
-def softmax_rows(m: Tensor, log0: Tensor, log1: Tensor) -> Tensor:
+def most_entries(tensor: Tensor) -> int:
+    """Return how many entries of a tensor a rule takes at once: as many as a processor's cache holds."""
+    return _MOST_ENTRIES if tensor.device.type == "cpu" else 64 * _MOST_ENTRIES
+
+
+def softmax_rows(m: Tensor, means: Tensor) -> Tensor:
     """Return the multiplier of the scores of softmaxes over the last axis.
 
     Args:
-        m: The multiplier of the probabilities.
-        log0: Logarithms of the reference's probabilities.
-        log1: Logarithms of the text's probabilities.
+        m: The multiplier of the probabilities; it is overwritten.
+        means: Logarithmic means of both runs' probabilities.
     """
-    means = logarithmic_mean(log0, log1)
-    total = means.sum(-1, keepdim=True).clamp_min(torch.finfo(means.dtype).tiny)
-    return means * (m - (means * m).sum(-1, keepdim=True) / total)
+    share = (means * m).sum(-1, keepdim=True) / _total(means)
+    return m.sub_(share).mul_(means)
+
+
+def mean_probabilities(log0: Tensor, log1: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the means and the logarithmic means of two runs' probabilities.
+
+    With h half of the logarithms' difference, ``ℓ = (p0 + p1) / 2 · tanh(h) / h``: no digits are lost where
+    both are close.
+
+    Args:
+        log0: Logarithms of the reference's probabilities, which are overwritten.
+        log1: Those of the text's.
+    """
+    half = torch.sub(log1, log0).mul_(0.5).abs_().add_(1e-30)
+    weights = log0.exp_().add_(log1.exp_()).mul_(0.5)
+    return weights, half.tanh().div_(half).mul_(weights)
 
 
 def log_probabilities(scores: Tensor) -> Tensor:
-    """Return the logarithm of a softmax over the last axis; −∞ in rows that are masked altogether."""
-    return torch.nan_to_num(precise(scores).log_softmax(-1), nan=-torch.inf, neginf=-torch.inf)
+    """Return the logarithm of a softmax over the last axis; ``masked_score`` where the probability is 0."""
+    least = masked_score(scores.dtype)
+    return scores.log_softmax(-1).nan_to_num_(nan=least, neginf=least)
+
+
+def masked_score(dtype: torch.dtype) -> float:
+    """Return a score or a logarithm whose probability is 0, and whose differences are finite."""
+    return torch.finfo(dtype).min / 4
+
+
+def _softmax_rows(m: Tensor, log0: Tensor, log1: Tensor) -> Tensor:
+    _, means = mean_probabilities(log0, log1)
+    return softmax_rows(m.clone(), means)
 
 
 def _log_softmax_rows(m: Tensor, log0: Tensor, log1: Tensor) -> Tensor:
-    means = logarithmic_mean(log0, log1)
-    total = means.sum(-1, keepdim=True).clamp_min(torch.finfo(means.dtype).tiny)
-    return m - m.sum(-1, keepdim=True) * means / total
+    _, means = mean_probabilities(log0, log1)
+    return m - means.mul_(m.sum(-1, keepdim=True) / _total(means))
 
 
 def _logsumexp_rows(m: Tensor, log0: Tensor, log1: Tensor) -> Tensor:
-    means = logarithmic_mean(log0, log1)
-    return m * means / means.sum(-1, keepdim=True).clamp_min(torch.finfo(means.dtype).tiny)
+    _, means = mean_probabilities(log0, log1)
+    return means.mul_(m / _total(means))
+
+
+def _total(means: Tensor) -> Tensor:
+    return means.sum(-1, keepdim=True).clamp_min(torch.finfo(means.dtype).tiny)
 
 
 def _in_blocks(
@@ -92,12 +122,13 @@ def _in_blocks(
     axis: int,
     sign: float,
 ) -> None:
-    """Fill the result block by block of the first axis that is not the softmax's."""
+    """Fill the result block by block of the longest axis that is not the softmax's."""
     axis = axis % result.ndim
     last = result.ndim - 1
-    along = next((place for place in range(result.ndim) if place != axis), None)
+    others = [place for place in range(result.ndim) if place != axis]
+    along = max(others, key=lambda place: result.shape[place], default=None)
     length = 1 if along is None else result.shape[along]
-    step = max(1, length * MOST_ENTRIES // max(1, result.numel()))
+    step = max(1, length * most_entries(result) // max(1, result.numel()))
     for start in range(0, length, step):
 
         def part(tensor: Tensor, start: int = start) -> Tensor:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +12,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from model_understanding.attention.capture.layout import with_known_layout
-from model_understanding.attention.capture.mode import AttentionCapture
 from model_understanding.attention.capture.parts import ToHeads
 from model_understanding.errors import InputError, NumericalError, UnsupportedModelError
+from model_understanding.finite_backward.mode import Around
 from model_understanding.finite_backward.reading import custom_reader, reader_of
 from model_understanding.finite_backward.run import EMBEDDINGS, FiniteBackward, Side, finite_backward
 from model_understanding.ledger.alignment import Aligned, aligned
-from model_understanding.ledger.heads import HeadOutputs, HeadReader, why_unread
+from model_understanding.ledger.heads import HeadOutputs, HeadWatch, why_unread
 from model_understanding.ledger.stream import Join, Residual, StreamWatch
 from model_understanding.model.blocks import Block, transformer_blocks
 from model_understanding.model.hidden_states import block_of_layer
@@ -183,18 +183,14 @@ class _Cuts:
         """What rounding alone may add to the sum of a cut, whose entries cancel."""
 
     @contextmanager
-    def watching(self, encoding: Encoding, noted: dict[Any, Tensor]) -> Iterator[None]:
+    def watching(self, encoding: Encoding, noted: dict[Any, Tensor]) -> Iterator[Sequence[Around]]:
         stream = StreamWatch(self._blocks, encoding, noted)
-        with ExitStack() as stack:
-            capture = None
-            if self._reads_heads:
-                reader = HeadReader(self._model, encoding, noted)
-                capture = stack.enter_context(AttentionCapture(reader, len(encoding)))
-                self._arranged = reader.arranged
-            stack.enter_context(stream.watching())
-            yield
-        if capture is not None:
-            capture.require_complete()
+        heads = HeadWatch(self._model, encoding, noted) if self._reads_heads else None
+        with stream.watching():
+            yield [stream.around] if heads is None else [stream.around, heads.around]
+        if heads is not None:
+            self._arranged = heads.arranged
+            heads.require_complete()
 
     def summed(self, name: Any, passed: Tensor) -> Tensor:
         """Sum what passes a cut over everything but its positions, or over everything but its heads."""

@@ -5,7 +5,7 @@ from the states that enter it: what linear maps compute of them is a sublayer's 
 it with the stream again. It is attention if attention weights have taken part in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
@@ -13,10 +13,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from model_understanding.finite_backward import products
-from model_understanding.finite_backward.calls import PROPERTIES, depends_on_text, name_of
+from model_understanding.finite_backward.calls import Call
 from model_understanding.model.blocks import Block, entering_argument
 from model_understanding.model.operations import ADDITIONS, MULTIPLICATIONS
 from model_understanding.text.encoding import Encoding
@@ -54,7 +53,7 @@ class Join:
     reads_attention: bool
 
 
-class StreamWatch(TorchFunctionMode):
+class StreamWatch:
     """Notes the states of each block and what is added to them, in one forward pass.
 
     Args:
@@ -64,7 +63,6 @@ class StreamWatch(TorchFunctionMode):
     """
 
     def __init__(self, blocks: tuple[Block, ...], encoding: Encoding, noted: dict[Any, Tensor]) -> None:
-        super().__init__()
         self._blocks = blocks
         self._tokens = encoding.ids.shape
         self._noted = noted
@@ -74,7 +72,7 @@ class StreamWatch(TorchFunctionMode):
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Register the hooks on blocks and follow what runs in them.
+        """Register the hooks on blocks.
 
         Yields:
             Nothing.
@@ -84,35 +82,23 @@ class StreamWatch(TorchFunctionMode):
             for module in dict.fromkeys(block.module for block in self._blocks):
                 handles.append(module.register_forward_pre_hook(self._enter, with_kwargs=True))
                 handles.append(module.register_forward_hook(self._leave, always_call=True))
-            with self:
-                yield
+            yield
         finally:
             for handle in handles:
                 handle.remove()
 
-    def __torch_function__(
-        self,
-        function: Any,
-        types: Any,
-        arguments: tuple[Any, ...] = (),
-        keywords: dict[str, Any] | None = None,
-    ) -> Any:
-        keywords = keywords or {}
-        name = name_of(function)
-        if name in PROPERTIES or not (depends_on_text(arguments) or depends_on_text(keywords)):
-            with torch._C.DisableTorchFunction():  # it matters to no mode below, either
-                return function(*arguments, **keywords)
-        if not self._running or self._running[-1] is None or not torch.is_grad_enabled():
-            return function(*arguments, **keywords)
-        origins = [origin for origin in map(_origin, _operands(arguments, keywords)) if origin is not None]
-        if not origins:
-            return function(*arguments, **keywords)
-        if name in ADDITIONS and len(origins) == 2 and len(arguments) == 2:
-            return self._added(function, arguments, keywords)
+    def around(self, call: Call, run: Callable[[Call], Any]) -> Any:
+        """Run a call that depends on the text, and note what it adds to the stream."""
+        if not self._running or self._running[-1] is None:
+            return run(call)
+        name = call.name
+        origins = [origin for tensor in call.tensors() if (origin := _origin(tensor)) is not None]
+        if name in ADDITIONS and len(origins) == 2 and len(call.arguments) == 2:
+            return self._added(call, run)
         origin = max(origins)
         if origin is Origin.STREAM and name in _MAPS:
             origin = Origin.WRITTEN
-        result = function(*arguments, **keywords)
+        result = run(call)
         if _is_attention(name, result, self._tokens):
             origin = Origin.ATTENDED
         for tensor in result if isinstance(result, list | tuple) else (result,):
@@ -120,9 +106,9 @@ class StreamWatch(TorchFunctionMode):
                 tensor._origin = max(origin, getattr(tensor, "_origin", origin))  # pyright: ignore
         return result
 
-    def _added(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    def _added(self, call: Call, run: Callable[[Call], Any]) -> Any:
         """Run an addition, and note what it joins with the stream."""
-        first, second = arguments
+        first, second = call.arguments
         pair = _origin(first), _origin(second)
         is_whole = first.shape == second.shape and self._is_states(first)
         lowest, highest = min(pair), max(pair)  # pyright: ignore[reportArgumentType]
@@ -132,18 +118,20 @@ class StreamWatch(TorchFunctionMode):
             joins = tuple(place for place in (0, 1) if pair[place] in (Origin.WRITTEN, Origin.ATTENDED))
         elif is_whole and (lowest, highest) == (Origin.WRITTEN, Origin.ATTENDED):
             result_origin, joins = Origin.JOINED, (0, 1)  # sublayers side by side
-        operands = [first, second]
-        overwritten = first if function.__name__ in ("add_", "__iadd__") else None
+        overwritten = first if call.is_in_place else None
+        copied = None
         for place in joins:
-            if operands[place] is overwritten:
-                operands[place] = first.clone()
+            joined = call.arguments[place]
+            if joined is overwritten:
+                joined = copied = first.clone()
             name = Join(self._running[-1] or 0, self._joins, pair[place] is Origin.ATTENDED)
-            self._noted[name] = operands[place]
+            self._noted[name] = joined
             self._joins += 1
-        if overwritten is not None and operands[0] is not overwritten:
-            result = overwritten.copy_(torch.add(*operands, **keywords))
+        if copied is None:
+            result = run(call)
         else:
-            result = function(*operands, **keywords)
+            total = run(Call(torch.add, (copied, second), call.keywords))
+            result = run(Call(Tensor.copy_, (first, total), {}))
         result._origin = result_origin
         return result
 
@@ -182,14 +170,6 @@ class StreamWatch(TorchFunctionMode):
             return None
         self._noted[Residual(layer + 1)] = states
         return None
-
-
-def _operands(arguments: Any, keywords: dict[str, Any]) -> Iterator[Any]:
-    for value in (*arguments, *keywords.values()):
-        if isinstance(value, list | tuple):
-            yield from value
-        else:
-            yield value
 
 
 def _origin(value: Any) -> Origin | None:

@@ -9,7 +9,7 @@ Where a reader needs a layer's values, a fused kernel receives them. Eager code 
 softmax's result: the product is recognized by its operand, which is that result or a rearrangement of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Self
@@ -118,16 +118,26 @@ class _PendingLayer:
         return None
 
 
+Operation = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+"""Runs an operation of the model on its arguments."""
+
+
+def _plain(function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    return function(*arguments, **keywords)
+
+
 class AttentionCapture(TorchFunctionMode):
     """The mode: recognizes attention layers, counts them and hands them to a reader.
 
     Args:
         reader: Receives the layers, taken apart as far as its ``depth`` says.
         texts: How many texts run.
+        run: Runs the model's operations, where another mode sees them first and calls ``operation``.
     """
 
-    def __init__(self, reader: AttentionReader, texts: int = 1) -> None:
+    def __init__(self, reader: AttentionReader, texts: int = 1, run: Operation = _plain) -> None:
         super().__init__()
+        self._run = run
         self._batch = texts if any(site.shares_axis for site in reader.layout.sites) else None
         self._repeats = SameAttention()
         self._reader = reader
@@ -156,7 +166,23 @@ class AttentionCapture(TorchFunctionMode):
         arguments: tuple[Any, ...] = (),
         keywords: dict[str, Any] | None = None,
     ) -> Any:
-        keywords = keywords or {}
+        return self.operation(function, arguments, keywords or {})
+
+    def awaits(self, function: Any) -> bool:
+        """Return whether an operation may be a part of attention."""
+        return function is FUSED or function in SOFTMAX or self._pending is not None
+
+    def operation(self, function: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Run an operation of the model, and read the layer that it is a part of.
+
+        Args:
+            function: The torch function.
+            arguments: Its positional arguments.
+            keywords: Its keyword arguments.
+
+        Returns:
+            What the model continues with.
+        """
         if self._reader.is_paused:
             return function(*arguments, **keywords)
         if function is FUSED:
@@ -189,7 +215,7 @@ class AttentionCapture(TorchFunctionMode):
         position = pending.position_in(arguments) if pending and pending.copies else None
         if pending is not None and position is not None and function.__name__ in (*PRODUCTS, "einsum"):
             return self._weighted_values(pending, function, arguments, keywords, position)
-        result = function(*arguments, **keywords)
+        result = self._run(function, arguments, keywords)
         if function in SOFTMAX:
             self._read_softmax(arguments, keywords, result)
         if pending is not None and position is not None and self._is_rearranged(result):
@@ -272,20 +298,20 @@ class AttentionCapture(TorchFunctionMode):
         given = fused_arguments(arguments, keywords)
         query, key = given["query"], given["key"]
         if self._repeats.is_again(given):
-            return FUSED(*arguments, **keywords)
+            return self._run(FUSED, arguments, keywords)
         attention = fused_heads(query, key, self._planes)
         if not attention and query.ndim == 4 and self._reader.layout.tokens is None:
             self._unexpected = f"queries have the shape {tuple(query.shape)} and keys {tuple(key.shape)}"
         layer = self._next_layer(*attention) if attention else None
         if layer is None:
-            return FUSED(*arguments, **keywords)
+            return self._run(FUSED, arguments, keywords)
         weights = self._fused_weights(**given)
         self._read_weights(layer, weights, None, [])
         if self._pending is None:
-            return FUSED(*arguments, **keywords)
+            return self._run(FUSED, arguments, keywords)
         given["value"] = self._reader.replace_values(layer, given["value"], 2)
         to_heads = self._by_shape(weights)
-        output = self._reader.replace_output(layer, FUSED(**given), to_heads)
+        output = self._reader.replace_output(layer, self._run(FUSED, (), given), to_heads)
         self._close(self._pending, given["value"].detach(), output, to_heads)
         return _handed_on(output)
 
@@ -302,7 +328,9 @@ class AttentionCapture(TorchFunctionMode):
                 raise reader.refusal(layer, f"its weights multiply its values by the equation {equation!r}")
             to_heads, values_by_head, key_axis = axes
             operands[1] = reader.replace_values(layer, operands[1], key_axis)
-            output = reader.replace_output(layer, torch.einsum(equation, *operands), to_heads)
+            output = reader.replace_output(
+                layer, self._run(torch.einsum, (equation, *operands), {}), to_heads
+            )
             values = torch.einsum(values_by_head, operands[1].detach())
         else:
             weights, values = arguments[0], arguments[1] if len(arguments) > 1 else None
@@ -310,7 +338,7 @@ class AttentionCapture(TorchFunctionMode):
                 raise reader.refusal(layer, "its weights are not the left factor of its values")
             to_heads = self._by_shape(pending.weights)
             values = reader.replace_values(layer, values, values.ndim - 2)
-            output = reader.replace_output(layer, function(weights, values, **keywords), to_heads)
+            output = reader.replace_output(layer, self._run(function, (weights, values), keywords), to_heads)
             values = values.detach()
         self._close(pending, values, output, to_heads)
         return _handed_on(output)
