@@ -1,0 +1,319 @@
+"""Documents of all kinds, and where they are in prompts."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import tiny_tokenizers
+from tiny_models import GROUPED, fresh, visualizer_of
+from transformers import AutoModelForCausalLM, LlamaConfig
+
+from model_understanding import Chat, GenerativeModelVisualizer, InputError
+from model_understanding.answer_map.documents import documents_of
+from model_understanding.answer_map.markers import split_by_markers
+from model_understanding.answer_map.prompt import prompt_of_question, sources_in_chat, sources_in_text
+
+RED, BLUE = "Roses are red.\nThey have thorns.", "Skies are blue."
+WITH_DOCUMENTS = (
+    "{% for document in documents or [] %}<doc>{{ document.title }} – {{ document.text | trim }}</doc>\n"
+    "{% endfor %}" + tiny_tokenizers.CHAT_TEMPLATE
+)
+AS_JSON = (
+    "{% for message in messages %}{{ message | tojson }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant:{% endif %}"
+)
+
+
+class Tokenizer:
+    """What is needed of a tokenizer to render a chat."""
+
+    def __new__(cls, template):
+        tokenizer = tiny_tokenizers.gpt2_like()
+        other = type(tokenizer)(tokenizer_object=tokenizer.backend_tokenizer, eos_token="<|endoftext|>")
+        other.chat_template = template
+        return other
+
+
+def parts(found):
+    return {
+        name: [found.text[start:end] for start, end in spans]
+        for name, spans in zip(found.names, found.spans, strict=True)
+    }
+
+
+@dataclass
+class LangChain:
+    page_content: str
+    metadata: dict = field(default_factory=dict)
+
+
+@dataclass
+class Node:
+    text: str
+    metadata: dict = field(default_factory=dict)
+
+    def get_content(self):
+        return self.text
+
+
+@dataclass
+class NodeWithScore:
+    node: Node
+    score: float
+
+
+@dataclass
+class Haystack:
+    id: str
+    content: str
+    meta: dict = field(default_factory=dict)
+
+
+def test_documents_are_read_whatever_library_they_are_of(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "b.md").write_text("Bee.", encoding="utf-8")
+    (tmp_path / "folder" / "a.txt").write_text("Ay.", encoding="utf-8")
+    (tmp_path / "folder" / "image.png").write_bytes(b"\x89PNG\xff")
+    (tmp_path / "folder" / ".hidden").write_text("no", encoding="utf-8")
+    (tmp_path / "one.txt").write_text("\ufeffOne.", encoding="utf-8")
+    found = documents_of(
+        [
+            "Plain.",
+            {"title": "Titled", "text": "T."},
+            {"content": "C."},
+            LangChain("L.", {"source": "/data/l.txt"}),
+            (LangChain("Scored."), 0.5),
+            Node("N.", {"file_name": "n.md"}),
+            NodeWithScore(Node("W.", {"file_path": "docs/w.md"}), 0.1),
+            Haystack("4f1c", "H.", {"name": "h.txt"}),
+            LangChain("Again.", {"source": "/other/l.txt"}),
+            tmp_path / "one.txt",
+            tmp_path / "folder",
+        ]
+    )
+    assert [(each.name, each.text) for each in found] == [
+        ("document 1", "Plain."),
+        ("Titled", "T."),
+        ("document 3", "C."),
+        ("l.txt (1)", "L."),
+        ("document 5", "Scored."),
+        ("n.md", "N."),
+        ("w.md", "W."),
+        ("h.txt", "H."),
+        ("l.txt (2)", "Again."),
+        ("one.txt", "One."),
+        ("a.txt", "Ay."),
+        ("b.md", "Bee."),
+    ]
+    assert documents_of("Only one.")[0].text == "Only one."
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([], "No document is given"),
+        ([3], "Document 1 must be a string, a dict .* Got int"),
+        (["a", " "], "Document 2 has no text"),
+        ([{"name": "x"}], "Document 1 must be .* Got dict"),
+        ([Path("missing.txt")], "Cannot read missing.txt: No such file"),
+    ],
+)
+def test_what_is_no_document_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        documents_of(given)
+
+
+@pytest.mark.parametrize(
+    ("template", "layout"),
+    [
+        (tiny_tokenizers.CHAT_TEMPLATE, "built-in prompt"),
+        (WITH_DOCUMENTS, "the chat template's documents"),
+        (AS_JSON, "built-in prompt"),
+        (None, "built-in prompt"),
+    ],
+)
+def test_a_question_gets_the_documents_where_the_template_writes_them(template, layout):
+    tokenizer = Tokenizer(template)
+    # The texts also occur in the instruction and in the question.
+    found = prompt_of_question(
+        tokenizer, "Is red? Document", [{"title": "Answer", "text": "red"}, "Document", RED]
+    )
+    assert found.layout == layout
+    assert found.missing == ()
+    texts = parts(found)
+    assert texts["Answer"] == ["Answer", "red"]
+    escaped = json.dumps(RED)[1:-1] if template == AS_JSON else RED
+    assert texts["document 2"][-1] == "Document"
+    assert texts["document 3"][-1] == escaped
+    start = found.spans[1][-1][0]
+    assert found.text[:start].count("Document") > 0 or template == WITH_DOCUMENTS
+    assert found.text.count("Is red? Document") == 1
+
+
+def test_documents_are_found_in_messages_and_those_that_are_not_are_named():
+    tokenizer = Tokenizer(tiny_tokenizers.CHAT_TEMPLATE)
+    messages = [
+        {"role": "system", "content": "Skies are blue. Answer briefly."},
+        {"role": "user", "content": f"Context:\n{RED.replace(chr(10), '   ')}\n\nSkies are blue.\n\nWhy?"},
+    ]
+    found = sources_in_chat(tokenizer, messages, [RED, BLUE, "Grass is green."])
+    assert parts(found) == {
+        "document 1": ["Roses are red.   They have thorns."],
+        "document 2": ["Skies are blue."],
+    }
+    assert found.spans[1][0][0] > found.spans[0][0][1]  # after the first document, not in the system message
+    assert found.missing == ("document 3",)
+    with pytest.raises(InputError, match="contains none of the documents"):
+        sources_in_chat(tokenizer, messages, ["Grass is green."])
+    with_template = sources_in_chat(Tokenizer(WITH_DOCUMENTS), messages, [{"title": "g", "text": "Grass."}])
+    assert with_template.layout == "the chat template's documents"
+    assert parts(with_template) == {"g": ["g", "Grass."]}
+
+
+def test_messages_of_tools_are_sources():
+    tokenizer = Tokenizer(tiny_tokenizers.CHAT_TEMPLATE)
+    call = {"id": "c1", "type": "function", "function": {"name": "search", "arguments": {"query": "red"}}}
+    messages = [
+        {"role": "user", "content": "Why red?"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": RED},
+        {"role": "tool", "name": "lookup", "content": BLUE},
+    ]
+    found = sources_in_chat(tokenizer, messages)
+    assert parts(found) == {"search": [RED], "lookup": [BLUE]}
+    assert found.layout == "messages of tools"
+    escaped = sources_in_chat(Tokenizer(AS_JSON), messages)
+    assert parts(escaped)["search"] == [json.dumps(RED)[1:-1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "layout", "expected"),
+    [
+        (
+            f"Use these.\n\nDocument 1: {RED}\n\nDocument 2: {BLUE}\n\nQuestion: Is document 1 red?",
+            "sections headed “Document 1” …",
+            {"Document 1": [RED], "Document 2": [BLUE]},
+        ),
+        (
+            f"## Source [1]\n{RED}\n## Source [2]\n{BLUE}\n\nWhy red?",
+            "sections headed “Source [1]” …",
+            {"Source [1]": [RED], "Source [2]": [BLUE]},
+        ),
+        (
+            f"[1] {RED}\n[2] {BLUE}\n\nWhy red [1]?",
+            "sections that begin with “[1]” …",
+            {"[1]": [RED], "[2]": [BLUE]},
+        ),
+        (
+            f"<documents><doc id='x.txt'>{RED}</doc>\n<doc>\n{BLUE}\n</doc></documents>Why?",
+            "parts between <doc> tags",
+            {"x.txt": [RED], "doc 2": [BLUE]},
+        ),
+        (
+            f"Read this:\n\n{RED}\n\n{BLUE} It is so.\n\nWhy is it red?",
+            "paragraphs between blank lines, without the question",
+            {"paragraph 1": [RED], "paragraph 2": [f"{BLUE} It is so."]},
+        ),
+        (
+            f"Question: Why?\n\nDocument 1: {RED}\n\nMore of it.\n\nDocument 2: {BLUE}\n\nMore.",
+            "sections headed “Document 1” …",
+            {"Document 1": [f"{RED}\n\nMore of it."], "Document 2": [f"{BLUE}\n\nMore."]},
+        ),
+    ],
+)
+def test_what_separates_documents_in_one_prompt_is_found(text, layout, expected):
+    found = sources_in_text(text)
+    assert (found.layout, parts(found)) == (layout, expected)
+    chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]
+    in_chat = sources_in_chat(Tokenizer(tiny_tokenizers.CHAT_TEMPLATE), chat)
+    assert (in_chat.layout, parts(in_chat)) == (layout, expected)
+
+
+def test_a_prompt_without_documents_is_refused():
+    assert split_by_markers("Why is it red? See [3] and document 7.") is None
+    with pytest.raises(InputError, match="No sources were found"):
+        sources_in_text("Why is it red?")
+
+
+def visualizer(tokenizer=None, name="llama"):
+    found = visualizer_of(name, model=fresh(name, max_position_embeddings=512))
+    if tokenizer is None:
+        return found
+    config = LlamaConfig(**{**GROUPED, "max_position_embeddings": 512}, vocab_size=len(tokenizer))
+    model = AutoModelForCausalLM.from_config(config).eval()
+    return GenerativeModelVisualizer(model=model, tokenizer=tokenizer)
+
+
+@pytest.mark.parametrize(
+    "tokenizer",
+    [
+        tiny_tokenizers.gpt2_like,
+        tiny_tokenizers.llama2_like,
+        tiny_tokenizers.byte_level_with_blank,
+        tiny_tokenizers.llama_like,
+    ],
+)
+def test_sources_have_the_tokens_of_their_texts(tokenizer):
+    tokenizer = tokenizer()
+    answers = visualizer(tokenizer).map_answer(
+        question="Why?",
+        documents=[{"title": "red.txt", "text": RED}, "Ça va 👨‍👩‍👧 吾輩。"],
+        answer="It is red.",
+    )
+    assert [source.name for source in answers.sources] == ["red.txt", "document 2"]
+    texts = [[sentence.text for sentence in source.sentences] for source in answers.sources]
+    assert texts[0][-2:] == ["Roses are red.", "They have thorns."]
+    assert " ".join(texts[1]).replace(" ", "") == "Çava👨‍👩‍👧吾輩。"
+    positions = [source.positions for source in answers.sources]
+    assert not set(positions[0]) & set(positions[1])
+    assert max(positions[1]) < answers.prompt_length - 1
+
+
+def test_answers_are_taken_as_tokens_and_given_and_generated_ones_alike():
+    found = visualizer()
+    generated = found.map_answer(question="What?", documents=[RED, BLUE], max_new_tokens=8)
+    assert not generated.given
+    ids = generated.tokens.ids[generated.prompt_length :].tolist()
+    given = found.map_answer(question="What?", documents=[RED, BLUE], answer=ids)
+    assert given.given
+    assert given.tokens.ids.tolist() == generated.tokens.ids.tolist()
+    assert given.effects.tolist() == generated.effects.tolist()
+
+
+def test_one_of_prompt_question_and_messages_is_given():
+    found = visualizer()
+    for options, message in (
+        ({}, "Got none of them"),
+        ({"question": "a", "messages": [{"role": "user", "content": "b"}]}, "Got question and messages"),
+        ({"question": "a"}, "A question needs documents"),
+        ({"question": " ", "documents": ["a"]}, "The question must be a text"),
+        ({"messages": "a"}, "The messages must be a list of dicts. Got str"),
+        (
+            {"prompt": "Roses are red.", "documents": ["Roses are red."], "answer": "!!"},
+            "The answer has no words",
+        ),
+    ):
+        with pytest.raises(InputError, match=message):
+            found.map_answer(**options)
+    answers = found.map_answer(prompt=f"{RED}\n\nWhy?\n", documents=[RED, BLUE], answer="It is red.")
+    assert answers.missing == ("document 2",)
+    assert "Not in the prompt, so not measured: document 2." in answers.provenance.cautions
+
+
+def test_a_document_at_the_end_of_the_prompt_keeps_the_token_that_the_answer_is_read_from():
+    found = visualizer()
+    answers = found.map_answer(prompt=f"Why?\n\n{RED}", documents=[RED], answer=" It is red.")
+    assert max(answers.sources[0].positions) == answers.prompt_length - 2
+    assert answers.removal == "hidden"
+    with pytest.raises(InputError, match="no tokens before the last one"):
+        found.map_answer(prompt="Why? d", documents=["d"], answer=" It is red.")
+
+
+def test_a_chat_object_keeps_its_tools_and_arguments():
+    tokenizer = Tokenizer("{{ style }}" + tiny_tokenizers.CHAT_TEMPLATE)
+    chat = Chat([{"role": "user", "content": f"{RED} Why?"}], chat_template_kwargs={"style": "brief"})
+    found = sources_in_chat(tokenizer, chat, [RED])
+    assert found.text.startswith("brief")
+    assert parts(found) == {"document 1": [RED]}
+    assert found.prompt.chat_template_kwargs == {"style": "brief"}
