@@ -51,9 +51,13 @@ describe("the order of a column", () => {
 
 describe("ranges", () => {
   it("hold zero and every interval", () => {
-    expect(domainOf([0.2, 0.5], [0.4, 0.9])).toEqual({ low: 0, high: 0.9 });
-    expect(domainOf([-0.3], [0.1])).toEqual({ low: -0.3, high: 0.1 });
-    expect(domainOf([], [])).toEqual({ low: 0, high: 1 });
+    expect(domainOf([0.3, 0.6], [0.2, 0.5], [0.4, 0.9])).toEqual({ low: 0, high: 0.9 });
+    expect(domainOf([-0.2], [-0.3], [0.1])).toEqual({ low: -0.3, high: 0.1 });
+    expect(domainOf([], [], [])).toEqual({ low: 0, high: 1 });
+  });
+
+  it("leave the values visible where an interval is very wide", () => {
+    expect(domainOf([1, 2], [0.5, -30], [1.5, 40])).toEqual({ low: -4, high: 4 });
     expect(placeOf(0, { low: -1, high: 3 })).toBe(25);
   });
 

@@ -113,3 +113,29 @@ def test_runs_are_called_by_their_folders(runs, folders, names):
         for run, folder in zip((comparison.first, comparison.second), folders, strict=True)
     )
     assert run_names(replace(comparison, first=first, second=second)) == names
+
+
+def test_what_became_of_right_and_wrong_answers_is_counted(tmp_path):
+    other = tiny_models.fresh("bert")
+    with torch.no_grad():
+        other.classifier.weight *= -1
+    data = texts(40, 3)
+    labels = list(tiny_models.fresh("bert").config.id2label.values())
+    rows = [{"text": text, "label": labels[place % len(labels)]} for place, text in enumerate(data)]
+    models = (tiny_models.visualizer_of("bert"), tiny_models.visualizer_of("bert", model=other))
+    first, second = (
+        explain_dataset(model, rows, tmp_path / str(place), form="jsonl", method="input_x_gradient")
+        for place, model in enumerate(models)
+    )
+    comparison = compare_datasets(first.folder, second.folder)
+    before, after = first.to_pandas(), second.to_pandas()
+    is_new = before.prediction != after.prediction
+    assert comparison.changed_answers == is_new.sum() > 0
+    assert comparison.became_right == (is_new & (after.prediction == before.label)).sum()
+    assert comparison.became_wrong == (is_new & (before.prediction == before.label)).sum()
+    assert comparison.became_right + comparison.became_wrong > 0
+    assert comparison.previous == {row: before.prediction[row] for row in comparison.examples}
+    probabilities = [comparison.examples[row].probability for row in comparison.previous]
+    assert probabilities == sorted(probabilities, reverse=True)
+    unlabeled = explain_dataset(models[0], data, tmp_path / "none", form="jsonl", method="input_x_gradient")
+    assert compare_datasets(unlabeled.folder, second.folder).became_right is None

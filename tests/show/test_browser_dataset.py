@@ -169,11 +169,21 @@ def test_two_runs_show_which_words_changed_and_which_answers(visit):
     page.locator(WORDS, has_text="great").click()
     eventually(
         page.locator("[data-section=words] .detail").inner_text,
-        containing("first run", "second run", "adjusted p"),
+        containing("the first run", "the second run", "adjusted p"),
     )
-    assert page.locator("[data-section=changed] .data-row").count() == 3
+    changed = page.locator("[data-section=changed] .data-row")
+    assert changed.count() == 3
+    assert "negative →" in changed.first.inner_text()
     assert opened.events == []
     keep_picture(opened, "datasets-compared")
+
+
+def test_without_scripts_two_runs_have_their_rows_with_another_answer(visit):
+    opened = visit(html_page(compared_runs()), java_script_enabled=False)
+    text = opened.page.locator("main").inner_text()
+    assert "12 are right only in the second run, and 17 were right only before; 2 are wrong in both." in text
+    assert "A awful film with a clumsy ending" in text
+    keep_picture(opened, "datasets-compared-plain")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -461,6 +461,9 @@ def compared_runs() -> DatasetComparison:
         changed_answers=31,
         words=tuple(changes),
         examples=changed,
+        previous=dict.fromkeys((21, 7, 14), "negative"),
+        became_right=12,
+        became_wrong=17,
         notes=("The second run has 2 rows that failed.",),
     )
 

@@ -607,7 +607,7 @@ export interface DatasetComparisonPayload {
   readonly signed: boolean;
   readonly changes: readonly (DatasetChange)[];
   /** Rows of the second run with another answer. */
-  readonly changed: readonly (number)[];
+  readonly changed: readonly (DatasetNewAnswer)[];
   readonly notes: readonly (string)[];
   readonly howToRead: readonly (string)[];
   readonly provenance: readonly (NamedPair)[];
@@ -615,8 +615,15 @@ export interface DatasetComparisonPayload {
   readonly palette: Palettes;
 }
 
+export interface DatasetNewAnswer {
+  readonly row: number;
+  /** What the first run answered. */
+  readonly previous: string;
+}
+
 export interface DatasetRun {
-  readonly modelName: string;
+  /** What the run is called. */
+  readonly name: string;
   readonly origin: string;
   readonly headline: string;
   readonly figures: readonly (Figure)[];

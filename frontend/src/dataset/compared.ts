@@ -53,8 +53,8 @@ function runsView({ runs }: DatasetComparisonPayload): HTMLElement {
       "tr",
       {},
       h("td"),
-      ...runs.map(({ origin }, side) =>
-        h("th", { scope: "col" }, h("strong", {}, SIDES[side]), h("span", { class: "note" }, bdi(origin))),
+      ...runs.map(({ name, origin }) =>
+        h("th", { scope: "col" }, h("strong", {}, bdi(name)), h("span", { class: "note" }, bdi(origin))),
       ),
     ),
   );
@@ -94,20 +94,22 @@ function changesView(
       h("div", { class: "controls" }, ...controls),
     ),
     note(
-      `Mean ${measure} of each word in both runs; ● marks a significant change. The difference is in units of each run's mean absolute word score. A correlation, not a cause.`,
+      `Mean ${measure} of each word in both runs${context.signed ? ", in units of the run's mean absolute word score" : ""}; ● marks a significant change. A correlation, not a cause.`,
     ),
     h("div", { class: "compared" }, element),
   );
 }
 
-function columnsOf({ theme, signed }: PageContext, { changes }: DatasetComparisonPayload): Column[] {
+function columnsOf({ theme, signed }: PageContext, { changes, runs }: DatasetComparisonPayload): Column[] {
   const { colors } = theme;
   const differences = domainOf(
+    changes.map(({ difference }) => difference),
     changes.map(({ low }) => low),
     changes.map(({ high }) => high),
   );
   const sides = changes.flatMap(({ before, after }) => [before, after]).filter((side) => side !== null);
   const own = domainOf(
+    sides.map(({ effect }) => effect),
     sides.map(({ low }) => low),
     sides.map(({ high }) => high),
   );
@@ -139,9 +141,9 @@ function columnsOf({ theme, signed }: PageContext, { changes }: DatasetCompariso
     },
     {
       key: "before",
-      name: "first",
+      name: runs[0].name,
       style: "effect",
-      tip: "Mean score in the first run with its 95 % interval",
+      tip: `Mean score in ${runs[0].name} with its 95 % interval`,
       value: (line) => changes[line].before?.effect ?? null,
       cell: (line) =>
         sideCell(
@@ -153,9 +155,9 @@ function columnsOf({ theme, signed }: PageContext, { changes }: DatasetCompariso
     },
     {
       key: "after",
-      name: "second",
+      name: runs[1].name,
       style: "effect",
-      tip: "Mean score in the second run with its 95 % interval",
+      tip: `Mean score in ${runs[1].name} with its 95 % interval`,
       value: (line) => changes[line].after?.effect ?? null,
       cell: (line) =>
         sideCell(
@@ -169,7 +171,7 @@ function columnsOf({ theme, signed }: PageContext, { changes }: DatasetCompariso
       key: "difference",
       name: "difference",
       style: "effect",
-      tip: "Second minus first with its 95 % interval",
+      tip: `${runs[1].name} minus ${runs[0].name} with its 95 % interval`,
       value: (line) => changes[line].difference,
       cell: (line) => {
         const { difference, low, high } = changes[line];
@@ -207,13 +209,13 @@ function sideCell(
 function detailOf(context: PageContext, payload: DatasetComparisonPayload, change: DatasetChange): Child[] {
   const { word, label, difference, low, high, adjusted } = change;
   const parts = [change.before, change.after].flatMap((side, index) => {
-    const { rows, command } = payload.runs[index];
+    const { name, rows, command } = payload.runs[index];
     const of = (side?.rows ?? []).map((row) => rows[row]);
     const facts = side
       ? `${counted(side.count, "occurrence")}, in ${formatPercent(side.share)} of the rows`
       : "not in it";
     return [
-      h("h4", {}, `${SIDES[index]} run `, h("span", { class: "note" }, facts)),
+      h("h4", {}, bdi(name), " ", h("span", { class: "note" }, facts)),
       of.length > 0 && someRows(context, of, FEW_SIDE, { word, command }),
     ];
   });
@@ -236,18 +238,19 @@ function detailOf(context: PageContext, payload: DatasetComparisonPayload, chang
 
 function changedRows(context: PageContext, { changed, runs }: DatasetComparisonPayload): HTMLElement | null {
   if (!changed.length) return null;
-  const { rows, command } = runs[1];
+  const { name, rows, command } = runs[1];
+  const previous = new Map(changed.map((one) => [rows[one.row], one.previous]));
   return h(
     "section",
     { class: "part", "data-section": "changed", "aria-label": "Rows with another answer" },
     h("h2", { tabindex: -1 }, "Rows with another answer"),
-    note("As the second run answers and explains them."),
+    note("As ", bdi(name), " answers and explains them."),
     rowLegend(context),
     someRows(
       context,
-      changed.map((row) => rows[row]),
+      changed.map(({ row }) => rows[row]),
       FEW,
-      { command },
+      { command, previous: (row) => previous.get(row) ?? "" },
     ),
   );
 }
@@ -284,7 +287,7 @@ function changesCsv(changes: readonly DatasetChange[]): string {
 }
 
 export function comparedAbout(payload: DatasetComparisonPayload, size = ""): HTMLElement {
-  const { howToRead, omitted, provenance } = payload;
+  const { howToRead, omitted, provenance, runs } = payload;
   const lines = provenance.map(({ name, first, second }) =>
     h("tr", {}, h("th", { scope: "row" }, bdi(name)), h("td", {}, bdi(first)), h("td", {}, bdi(second))),
   );
@@ -295,7 +298,11 @@ export function comparedAbout(payload: DatasetComparisonPayload, size = ""): HTM
     omitted.length > 0 && h("h3", {}, "Omitted from this page"),
     omitted.length > 0 && list(omitted),
     h("h3", {}, "Provenance"),
-    h("div", { class: "scroll" }, table(["", ...SIDES], h("tbody", {}, ...lines), "pairs")),
+    h(
+      "div",
+      { class: "scroll" },
+      table(["", ...runs.map(({ name }) => name)], h("tbody", {}, ...lines), "pairs"),
+    ),
     size && h("p", { class: "note", "data-role": "page-size" }, `Page size: ${size}.`),
     note("Made with model-understanding. This page loads nothing from the network."),
   );

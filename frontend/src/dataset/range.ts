@@ -7,10 +7,17 @@ export interface Domain {
   readonly high: number;
 }
 
-/** The range that holds all intervals, and zero. */
-export function domainOf(lows: readonly number[], highs: readonly number[]): Domain {
-  const low = lows.reduce((least, value) => Math.min(least, value), 0);
-  const high = highs.reduce((most, value) => Math.max(most, value), 0);
+const REACH = 2; // times the largest value, beyond which an interval is cut
+
+/** The range that holds zero, all values, and their intervals as far as these leave the values visible. */
+export function domainOf(
+  values: readonly number[],
+  lows: readonly number[],
+  highs: readonly number[],
+): Domain {
+  const reach = REACH * values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const low = lows.reduce((least, value) => Math.min(least, Math.max(value, -reach)), 0);
+  const high = highs.reduce((most, value) => Math.max(most, Math.min(value, reach)), 0);
   return low === high ? { low: 0, high: 1 } : { low, high };
 }
 
@@ -35,6 +42,8 @@ export function rangeBar(
   });
   const line = h("span", { class: "whisker" });
   Object.assign(line.style, { left: `${from}%`, width: `${to - from}%` });
+  if (low < domain.low) line.style.borderLeftWidth = "0";
+  if (high > domain.high) line.style.borderRightWidth = "0";
   const origin = h("span", { class: "origin" });
   origin.style.left = `${zero}%`;
   return h("span", { class: "range", "aria-hidden": "true" }, origin, bar, line);

@@ -15,20 +15,30 @@ import type { PageContext } from "./state";
 
 const LONG = 500; // characters above which a text scrolls
 
-/** `word` is marked in the texts; `command` opens a row; `more` is what else is said of the row at an index. */
+export interface RowOptions {
+  /** Marked in the texts. */
+  readonly word?: string;
+  /** Opens a row. */
+  readonly command: DatasetCommand | null;
+  /** What another run answered to a row. */
+  readonly previous?: (row: DatasetRow) => string;
+}
+
+/** `more` is what else is said of the row at an index. */
 export function rowList(
   context: PageContext,
   rows: readonly DatasetRow[],
   {
     word = "",
     command,
+    previous = () => "",
     more = () => null,
-  }: { word?: string; command: DatasetCommand | null; more?: (index: number) => Child },
+  }: RowOptions & { more?: (index: number) => Child },
 ): HTMLElement {
   return h(
     "ol",
     { class: "rows" },
-    ...rows.map((row, index) => rowItem(context, row, word, command, more(index))),
+    ...rows.map((row, index) => rowItem(context, row, word, command, previous(row), more(index))),
   );
 }
 
@@ -37,7 +47,7 @@ export function someRows(
   context: PageContext,
   rows: readonly DatasetRow[],
   few: number,
-  options: { word?: string; command: DatasetCommand | null },
+  options: RowOptions,
 ): HTMLElement {
   const first = rowList(context, rows.slice(0, few), options);
   const rest = rows.slice(few);
@@ -56,6 +66,7 @@ function rowItem(
   row: DatasetRow,
   word: string,
   command: DatasetCommand | null,
+  previous: string,
   more: Child,
 ): HTMLElement {
   const { label, prediction, probability, verdict } = row;
@@ -67,6 +78,7 @@ function rowItem(
       "p",
       { class: "row-head" },
       h("span", { class: "note" }, row.id === String(row.row) ? "row " : "", bdi(row.id)),
+      previous && h("span", { class: "note" }, bdi(previous), " →"),
       prediction !== null && h("strong", { class: "prediction" }, bdi(prediction)),
       probability !== null && h("span", { class: "note" }, formatPercent(probability)),
       label !== null &&

@@ -134,7 +134,7 @@ function columnsOf(
 ): Column[] {
   const { colors } = theme;
   const named = label !== null && label.length <= 12 ? label : "so";
-  const domain = domainOf(shown.lows, shown.highs);
+  const domain = domainOf(shown.effects, shown.lows, shown.highs);
   const written = aligned([...shown.effects, ...shown.spreads]);
   const number = (value: number) => (signed ? withSign(written(value), value) : written(value));
   const hasAnswerShare = shown.answerShares.some((value) => value !== null);

@@ -367,6 +367,10 @@ class DatasetComparison(Rendered):
         changed_answers: Of these, rows with another answer.
         words: The words that changed their role most.
         examples: Rows with another answer, of the second run.
+        previous: What the first run answered in these rows.
+        became_right: Of the changed answers, those that are right only in the second run; ``None`` without
+            right classes.
+        became_wrong: Those that are right only in the first run.
         notes: What could not be compared, and why.
     """
 
@@ -378,4 +382,7 @@ class DatasetComparison(Rendered):
     changed_answers: int
     words: tuple[WordChange, ...] = ()
     examples: Mapping[int, RowExample] = field(default_factory=dict)
+    previous: Mapping[int, str] = field(default_factory=dict)
+    became_right: int | None = None
+    became_wrong: int | None = None
     notes: tuple[str, ...] = ()

@@ -37,7 +37,8 @@ def test_two_runs_are_by_their_schema():
     for change in payload["changes"]:
         for side, run in zip((change["before"], change["after"]), payload["runs"], strict=True):
             assert side is None or all(row < len(run["rows"]) for row in side["rows"])
-    assert [payload["runs"][1]["rows"][row]["row"] for row in payload["changed"]] == [7, 14, 21]
+    changed = [(payload["runs"][1]["rows"][one["row"]]["row"], one["previous"]) for one in payload["changed"]]
+    assert changed == [(21, "negative"), (7, "negative"), (14, "negative")]
 
 
 def test_a_row_is_its_text_with_the_score_of_each_word():

@@ -67,15 +67,20 @@ def compare_datasets(
         for label in shared
         for change in _changes(label, before.measured(label), after.measured(label), summaries, units)
     ]
-    same, changed, rows = _answers(*both)
+    answers = _Answers(*both)
+    previous = answers.previous()
+    knows_right = bool(answers.labeled) and both[0].manifest["problem"] == "single_label"
     return DatasetComparison(
         first=summaries[0],
         second=summaries[1],
-        same_rows=same,
-        changed_answers=changed,
+        same_rows=answers.same,
+        changed_answers=answers.changed,
         words=_adjusted(changes),
-        examples=both[1].examples(rows),
-        notes=tuple(_notes(*both, same)),
+        examples=both[1].examples(previous),
+        previous=previous,
+        became_right=answers.became_right if knows_right else None,
+        became_wrong=answers.became_wrong if knows_right else None,
+        notes=tuple(_notes(*both, answers.same)),
     )
 
 
@@ -176,19 +181,36 @@ def _adjusted(changes: Sequence[tuple[WordChange, float]]) -> tuple[WordChange, 
     return tuple(found[:_MOST_CHANGES])
 
 
-def _answers(first: StoredRows, second: StoredRows) -> tuple[int, int, list[int]]:
-    """Return how many rows are the same, how many of them have another answer, and some of these."""
-    same = changed = 0
-    surest: list[tuple[float, int]] = []
-    for before, after in _paired(first, second):
-        if (before.text, before.pair) != (after.text, after.pair) or before.error or after.error:
-            continue
-        same += 1
-        if before.prediction != after.prediction:
-            changed += 1
-            item = (after.probability(second.labels) or 0.0, -after.row)
-            (heapq.heappush if len(surest) < _EXAMPLES else heapq.heappushpop)(surest, item)
-    return same, changed, [-row for _, row in sorted(surest, reverse=True)]
+class _Answers:
+    """The rows that are the same in two runs, and what became of their answers."""
+
+    def __init__(self, first: StoredRows, second: StoredRows) -> None:
+        self.same = self.changed = self.labeled = self.became_right = self.became_wrong = 0
+        self._labels = second.labels
+        self._surest: list[tuple[float, int, str]] = []
+        for before, after in _paired(first, second):
+            if (
+                (before.text, before.pair) == (after.text, after.pair)
+                and not before.error
+                and not after.error
+            ):
+                self._add(before, after)
+
+    def _add(self, before: StoredRow, after: StoredRow) -> None:
+        self.same += 1
+        has_label = before.label is not None and before.label == after.label
+        self.labeled += has_label
+        if before.prediction == after.prediction:
+            return
+        self.changed += 1
+        self.became_right += has_label and after.prediction == after.label
+        self.became_wrong += has_label and before.prediction == before.label
+        item = (after.probability(self._labels) or 0.0, -after.row, str(before.prediction))
+        (heapq.heappush if len(self._surest) < _EXAMPLES else heapq.heappushpop)(self._surest, item)
+
+    def previous(self) -> dict[int, str]:
+        """Return some rows with another answer, the surest first, with what the first run answered."""
+        return {-row: answer for _, row, answer in sorted(self._surest, reverse=True)}
 
 
 def _paired(first: StoredRows, second: StoredRows) -> Iterator[tuple[StoredRow, StoredRow]]:

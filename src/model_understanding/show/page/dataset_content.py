@@ -10,6 +10,7 @@ from model_understanding.results.dataset_summary import (
     DatasetComparison,
     DatasetSummary,
     ErrorSlice,
+    RowExample,
     Shortcut,
     WordChange,
     WordEffect,
@@ -17,11 +18,13 @@ from model_understanding.results.dataset_summary import (
 from model_understanding.show.page.blocks import Bar, bar
 from model_understanding.show.shared.words import format_number, format_percent, printable
 from model_understanding.show.views.dataset_comparison import (
+    changed_rows,
     changed_word,
     compared_headline,
     compared_reading_notes,
     compared_topics,
-    run_origins,
+    provenance_pairs,
+    run_names,
 )
 from model_understanding.show.views.dataset_findings import common_words, mistake, topics
 from model_understanding.show.views.dataset_summary import (
@@ -39,7 +42,8 @@ from model_understanding.show.views.dataset_summary import (
 from model_understanding.show.views.dataset_words import LEVEL
 
 _WORDS, _PHRASES, _ANSWERS, _CELLS, _CHANGES = 30, 10, 20, 30, 100
-_LABEL, _WORD = 60, 60
+_LABEL, _WORD, _TEXT = 60, 60, 300
+_CHANGED = 50
 
 Cells = tuple[str, ...]
 
@@ -90,15 +94,19 @@ def compared_datasets_content(comparison: DatasetComparison) -> dict[str, Any]:
         "title": compared_headline(comparison),
         "headline": compared_headline(comparison),
         "topics": compared_topics(comparison),
-        "origins": list(run_origins(comparison)),
+        "origins": [origin(run.manifest) for run in runs],
         "figures": [
             (name, *(_figure_text(of_run, name) for of_run in numbers))
             for name in dict.fromkeys(name for of_run in numbers for name in of_run)
         ],
         "notes": [printable(note, 600) for note in comparison.notes],
+        "names": run_names(comparison),
+        "changed": [_changed_row(row, previous) for row, previous in changed_rows(comparison)[:_CHANGED]],
+        "omitted_changed": max(0, comparison.changed_answers - min(len(comparison.examples), _CHANGED)),
         "changes": [_change(change) for change in comparison.words[:_CHANGES]],
         "omitted_changes": max(0, len(comparison.words) - _CHANGES),
         "reading": compared_reading_notes(comparison),
+        "provenance": provenance_pairs(comparison),
     }
 
 
@@ -188,6 +196,18 @@ def _trust(summary: DatasetSummary) -> str:
     if not summary.trust.rows:
         return "No row of the sample could be evaluated."
     return trust_sentence(summary.trust, summary.rows - summary.failed)
+
+
+def _changed_row(row: RowExample, previous: str) -> Cells:
+    text = row.text if row.pair is None else f"{row.text} | {row.pair}"
+    return (
+        printable(row.id, _LABEL),
+        printable(text, _TEXT),
+        printable(previous, _LABEL) or "–",
+        printable(str(row.prediction), _LABEL),
+        _share(row.probability),
+        "–" if row.label is None else printable(row.label, _LABEL),
+    )
 
 
 def _share(value: float | None) -> str:

@@ -22,11 +22,13 @@ from model_understanding.show.payload.parts import SCHEMA, encoded_palette, scri
 from model_understanding.show.shared.changed_text import changed_pieces
 from model_understanding.show.shared.words import printable
 from model_understanding.show.views.dataset_comparison import (
+    changed_rows,
     changed_word,
     compared_headline,
     compared_reading_notes,
     compared_topics,
-    run_origins,
+    provenance_pairs,
+    run_names,
 )
 from model_understanding.show.views.dataset_findings import Topic, common_words, mistake, topics
 from model_understanding.show.views.dataset_summary import (
@@ -34,7 +36,6 @@ from model_understanding.show.views.dataset_summary import (
     headline,
     how_tested,
     measure,
-    model_of,
     origin,
     provenance_rows,
     reading_notes,
@@ -123,7 +124,7 @@ def compared_datasets_payload(comparison: DatasetComparison) -> dict[str, Any]:
     sides = [[change.before for change in changes], [change.after for change in changes]]
     examples = [runs[0].examples, {**runs[1].examples, **comparison.examples}]
     rows = [Rows(of_run, run.manifest) for of_run, run in zip(examples, runs, strict=True)]
-    rows[1].keep(comparison.examples)
+    rows[1].keep(example.row for example, _ in changed_rows(comparison))
     for of_run, of_side in zip(rows, sides, strict=True):
         of_run.keep(in_turn([effect.examples for effect in of_side if effect is not None]))
     more = len(comparison.words) - len(changes)
@@ -137,15 +138,22 @@ def compared_datasets_payload(comparison: DatasetComparison) -> dict[str, Any]:
         "topics": _topics(compared_topics(comparison)),
         "runs": [
             _run(run, name, of_run)
-            for run, name, of_run in zip(runs, run_origins(comparison), rows, strict=True)
+            for run, name, of_run in zip(runs, run_names(comparison), rows, strict=True)
         ],
         "measure": measure(runs[1]),
         "signed": all(run.signed for run in runs),
         "changes": [_change(change, rows) for change in changes],
-        "changed": rows[1].indices(comparison.examples),
+        "changed": [
+            {"row": index, "previous": printable(previous, _LABEL)}
+            for example, previous in changed_rows(comparison)
+            for index in rows[1].indices([example.row])
+        ],
         "notes": [printable(note, 600) for note in comparison.notes],
         "howToRead": list(compared_reading_notes(comparison)),
-        "provenance": _provenance_pairs(comparison),
+        "provenance": [
+            {"name": name, "first": first, "second": second, "remark": ""}
+            for name, first, second in provenance_pairs(comparison)
+        ],
         "omitted": [*omitted, *rows[0].omissions(), *rows[1].omissions()],
         "palette": encoded_palette(),
     }
@@ -156,10 +164,10 @@ def compared_datasets_json(comparison: DatasetComparison) -> str:
     return script_json(compared_datasets_payload(comparison))
 
 
-def _run(run: DatasetSummary, origin: str, rows: Rows) -> dict[str, Any]:
+def _run(run: DatasetSummary, name: str, rows: Rows) -> dict[str, Any]:
     return {
-        "modelName": model_of(run.manifest),
-        "origin": origin,
+        "name": name,
+        "origin": origin(run.manifest),
         "headline": headline(run),
         "figures": _figures(run),
         "rows": rows.encoded,
@@ -351,14 +359,6 @@ def _side(effect: WordEffect | None, rows: Rows) -> dict[str, Any] | None:
 
 def _provenance(manifest: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in provenance_rows(manifest)]
-
-
-def _provenance_pairs(comparison: DatasetComparison) -> list[dict[str, str]]:
-    first, second = (dict(provenance_rows(run.manifest)) for run in (comparison.first, comparison.second))
-    return [
-        {"name": name, "first": first.get(name, "–"), "second": second.get(name, "–"), "remark": ""}
-        for name in dict.fromkeys((*first, *second))
-    ]
 
 
 def _rounded(value: float) -> float:

@@ -22,6 +22,7 @@ from model_understanding.show.shared.changed_text import changed_pieces
 from model_understanding.show.shared.words import format_number, format_percent, printable
 from model_understanding.show.terminal.sentences import Sentence
 from model_understanding.show.views.dataset_comparison import (
+    changed_rows,
     changed_word,
     changed_words,
     compared_headline,
@@ -106,8 +107,10 @@ def print_dataset_comparison(comparison: DatasetComparison, console: Console | N
         _print_table(header, rows, console)
         _print_rest(len(changed_words(comparison)) - len(rows), console)
     if comparison.examples:
-        _title(f"Answers that changed, in {second}", console)
-        _print_rows(list(comparison.examples.values())[:_ROWS], console, answer="second")
+        _title("Answers that changed", console)
+        changed = changed_rows(comparison)[:_ROWS]
+        was = [f"{printable(answer, 30)} becomes " if answer else "" for _, answer in changed]
+        _print_rows([row for row, _ in changed], console, was, labeled=True)
         _print_rest(comparison.changed_answers - min(len(comparison.examples), _ROWS), console)
     _print_notes((*comparison.notes, *compared_reading_notes(comparison)), console)
 
@@ -263,13 +266,14 @@ def _print_trust(summary: DatasetSummary, console: Console) -> None:
 
 
 def _print_rows(
-    rows: Sequence[RowExample], console: Console, answer: str = "", labeled: bool = False
+    rows: Sequence[RowExample], console: Console, before: Sequence[str] = (), labeled: bool = False
 ) -> None:
-    for row in rows:
+    """Print rows, each with what is said before its answer."""
+    for place, row in enumerate(rows):
         probability = "" if row.probability is None else f" {format_percent(row.probability)}"
-        said = f"{answer} answer: " if answer else ""
+        said = before[place] if before else ""
         pair = "" if row.pair is None else f" | {printable(row.pair, _TEXT // 2)}"
-        right = f"; labeled {printable(str(row.label), 30)}" if labeled else ""
+        right = f"; labeled {printable(row.label, 30)}" if labeled and row.label is not None else ""
         end = f"  ({said}{printable(str(row.prediction), 30)}{probability}{right})"
         start = (f"{printable(row.id, 40)}: ", "dim")
         _write(Sentence.of(start, printable(row.text, _TEXT), pair, (end, "dim")), console, 2)

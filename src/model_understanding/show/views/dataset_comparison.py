@@ -2,10 +2,10 @@
 
 from pathlib import PurePath
 
-from model_understanding.results.dataset_summary import DatasetComparison, WordChange
+from model_understanding.results.dataset_summary import DatasetComparison, RowExample, WordChange
 from model_understanding.show.shared.words import format_percent, printable
 from model_understanding.show.views.dataset_findings import Finding, Topic
-from model_understanding.show.views.dataset_summary import origin
+from model_understanding.show.views.dataset_summary import origin, provenance_rows
 from model_understanding.show.views.dataset_words import LABEL, LEVEL, counted, in_quotes, short
 
 _NAMED_WORDS = 3
@@ -53,6 +53,22 @@ def run_origins(comparison: DatasetComparison) -> tuple[str, str]:
     return f"{first}: {origin(comparison.first.manifest)}", f"{second}: {origin(comparison.second.manifest)}"
 
 
+def changed_rows(comparison: DatasetComparison) -> list[tuple[RowExample, str]]:
+    """Return rows with another answer, the surest first, each with the answer of the first run."""
+    order = comparison.previous or comparison.examples
+    return [
+        (comparison.examples[row], comparison.previous.get(row, ""))
+        for row in order
+        if row in comparison.examples
+    ]
+
+
+def provenance_pairs(comparison: DatasetComparison) -> list[tuple[str, str, str]]:
+    """Return what was run, as names with their values in both runs."""
+    first, second = (dict(provenance_rows(run.manifest)) for run in (comparison.first, comparison.second))
+    return [(name, first.get(name, "–"), second.get(name, "–")) for name in dict.fromkeys((*first, *second))]
+
+
 def has_changes(comparison: DatasetComparison) -> bool:
     """Return whether an answer or the role of a word changed."""
     return bool(comparison.changed_answers or changed_words(comparison))
@@ -65,8 +81,23 @@ def changed_words(comparison: DatasetComparison) -> tuple[WordChange, ...]:
 
 def compared_topics(comparison: DatasetComparison) -> tuple[Topic, ...]:
     """Return what a reader must know first of how two runs differ."""
-    found = compared_findings(comparison)
-    return (Topic("", found),) if found else ()
+    every = (Topic("Answers", _answer_findings(comparison)), Topic("Words", compared_findings(comparison)))
+    return tuple(topic for topic in every if topic.findings)
+
+
+def _answer_findings(comparison: DatasetComparison) -> tuple[Finding, ...]:
+    """Return how many answers are right in one run only."""
+    right, wrong, changed = comparison.became_right, comparison.became_wrong, comparison.changed_answers
+    if right is None or wrong is None or not changed:
+        return ()
+    second = run_names(comparison)[1]
+    both = changed - right - wrong
+    others = f"; {both:,} {'is' if both == 1 else 'are'} wrong in both" if both else ""
+    start = (
+        f"Of {counted(changed, 'changed answer')}, {right:,} {'is' if right == 1 else 'are'} right only in "
+    )
+    rest = f", and {wrong:,} {'was' if wrong == 1 else 'were'} right only before{others}."
+    return ((start, second, rest),)
 
 
 def compared_findings(comparison: DatasetComparison) -> tuple[Finding, ...]:
