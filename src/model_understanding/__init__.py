@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from model_understanding.attribution.attention_flow import ValueZeroingRollout as ValueZeroingRollout
     from model_understanding.attribution.context_attribution import ContextAttribution as ContextAttribution
+    from model_understanding.attribution.deep_lift import DeepLift as DeepLift
     from model_understanding.attribution.expected_gradients import ExpectedGradients as ExpectedGradients
     from model_understanding.attribution.gim import Gim as Gim
     from model_understanding.attribution.guided_ablation import GuidedAblation as GuidedAblation
@@ -149,6 +150,7 @@ __all__ = [
     "DatasetComparison",
     "DatasetRun",
     "DatasetSummary",
+    "DeepLift",
     "Deletion",
     "Delimiter",
     "Distance",

@@ -115,6 +115,7 @@ METHODS = Registry(
             "model_understanding.attribution.sequential_integrated_gradients:SequentialIntegratedGradients"
         ),
         "expected_gradients": "model_understanding.attribution.expected_gradients:ExpectedGradients",
+        "deep_lift": "model_understanding.attribution.deep_lift:DeepLift",
         "smooth_grad": "model_understanding.attribution.smooth_grad:SmoothGrad",
         "occlusion": "model_understanding.attribution.occlusion:Occlusion",
         "leave_one_out": "model_understanding.attribution.occlusion:LeaveOneOut",

@@ -30,7 +30,8 @@ def counted(model):
 
     def backward(outputs, inputs, *arguments, **keywords):
         found = grad(outputs, inputs, *arguments, **keywords)
-        if isinstance(inputs, torch.Tensor) and inputs.is_leaf:
+        leaf = inputs if isinstance(inputs, torch.Tensor) else inputs[0]
+        if leaf.is_leaf and leaf.ndim == 3:  # embeddings, not single numbers whose slope is taken
             counts["backwards"] += 1
             counts["backward_positions"] += found[0][..., 0].numel()
         return found

@@ -18,7 +18,10 @@ from model_understanding.finite_backward.two_models import TwoModels
 TWO_MODELS_HINT = (
     "Load both models in the same way (dtype, attn_implementation), and compare models of one architecture."
 )
-HINT = "Use compute_saliency: its methods of removal (leave_one_out, guided_ablation) work for every model."
+HINT = (
+    "Use compute_saliency with a method that removes tokens, such as leave_one_out or guided_ablation: these "
+    "work for every model."
+)
 
 
 @dataclass(slots=True, eq=False)

@@ -111,16 +111,17 @@ class Memory:
         weights = layers * largest(config, "num_attention_heads") * tokens**2
         return max(1, min(positions // tokens, WEIGHTS_AT_ONCE // max(weights, 1)))
 
-    def fits_graph(self, tokens: int, logits: int = 1) -> bool:
+    def fits_graph(self, tokens: int, logits: int = 1, graphs: float = 1) -> bool:
         """Return whether the whole graph of one row is expected to fit.
 
         Args:
             tokens: Tokens of the row.
             logits: Number of positions whose logits are computed.
+            graphs: How many times the graph's size is needed.
         """
         if self.recomputed_from is not None and tokens >= self.recomputed_from:
             return False
-        return self.row_bytes(tokens, True, logits) <= free_bytes(self.device) * _USABLE
+        return graphs * self.row_bytes(tokens, True, logits) <= free_bytes(self.device) * _USABLE
 
     def row_bytes(self, tokens: int, gradients: bool, logits: int = 1) -> float:
         """Return the estimated memory of a pass over one row in bytes, without the weights.

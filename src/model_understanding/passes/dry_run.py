@@ -114,7 +114,7 @@ class DryRun(Runner):
         return super().embed(Encoding((), {"input_ids": ids})).shape[-1]
 
     @contextmanager
-    def _hooked(
+    def hooked(
         self, encoding: Encoding, embeddings: Tensor | None, *, gradients: bool
     ) -> Iterator[EmbeddingHook]:
         """Yield a hook whose leaf is 1 for rows that are the text itself and 0 for variants."""

@@ -184,6 +184,22 @@ class Runner:
         with guarded(self.model.module, gradients=False):
             return generated_ids(self.model, prompt, **options)
 
+    def hooked(
+        self, encoding: Encoding, embeddings: Tensor | None, *, gradients: bool
+    ) -> AbstractContextManager[EmbeddingHook]:
+        """Hook the place where this runner's embeddings enter the model, for one forward pass, if needed.
+
+        Args:
+            encoding: The texts of the forward pass.
+            embeddings: Values that replace the embeddings (see ``embed``).
+            gradients: Whether what enters the model becomes a leaf of the graph.
+        """
+        if embeddings is None and not gradients:
+            return nullcontext(EmbeddingHook())
+        if self._block is None:
+            return replaced_embeddings(self.model, encoding.ids, embeddings, encoding.source_length)
+        return replaced_states(self.model.module, self._block, encoding.ids, embeddings)
+
     # The parts of a pass.
 
     def _run(
@@ -220,7 +236,7 @@ class Runner:
             indices = sorted({entry.target for entry in group})
             shares_head = gradients and self.is_language_model and len(indices) > 1
             with (
-                self._hooked(part, replacement, gradients=gradients) as hook,
+                self.hooked(part, replacement, gradients=gradients) as hook,
                 recorded_head_input(self.model.module, enabled=shares_head) as head_input,
                 rule(),
             ):
@@ -255,7 +271,7 @@ class Runner:
         for row in range(len(encoding)):
             text = encoding.row(row)
             replacement = None if embeddings is None else embeddings[row : row + 1, : text.ids.shape[1]]
-            with self._hooked(text, replacement, gradients=gradients) as hook, rule():
+            with self.hooked(text, replacement, gradients=gradients) as hook, rule():
                 outputs = self.model.run(text, 0)
                 value = self._custom_value(target, outputs)
             self.model.logits_of(outputs, text, 0)
@@ -267,16 +283,6 @@ class Runner:
         return concatenated_rows(parts)
 
     # The parts that a dry run replaces.
-
-    def _hooked(
-        self, encoding: Encoding, embeddings: Tensor | None, *, gradients: bool
-    ) -> AbstractContextManager[EmbeddingHook]:
-        """Hook the place where this runner's embeddings enter the model, for one forward pass, if needed."""
-        if embeddings is None and not gradients:
-            return nullcontext(EmbeddingHook())
-        if self._block is None:
-            return replaced_embeddings(self.model, encoding.ids, embeddings, encoding.source_length)
-        return replaced_states(self.model.module, self._block, encoding.ids, embeddings)
 
     def _read(self, logits: Tensor, first: int, entries: Sequence[Entry], rows: TargetRows) -> Tensor:
         """Return the value of each row's targets, read from logits that start at position ``first``."""
