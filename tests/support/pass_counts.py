@@ -22,26 +22,36 @@ def measured(visualizer):
 def counted(model):
     """Count forwards and their positions, and backward passes that reach the embeddings."""
     counts = {"forwards": 0, "positions": 0, "backwards": 0, "backward_positions": 0}
-    grad = torch.autograd.grad
+    grad, running = torch.autograd.grad, []
 
     def forward(_, arguments, keywords, outputs):
         counts["forwards"] += 1
         counts["positions"] += keywords["input_ids"].numel()
 
     def backward(outputs, inputs, *arguments, **keywords):
-        found = grad(outputs, inputs, *arguments, **keywords)
+        is_own_work = bool(running)  # a rule's, which takes slopes of functions in either direction
+        running.append(True)
+        try:
+            found = grad(outputs, inputs, *arguments, **keywords)
+        finally:
+            running.pop()
         leaf = inputs if isinstance(inputs, torch.Tensor) else inputs[0]
-        if leaf.is_leaf and leaf.ndim == 3:  # embeddings, not single numbers whose slope is taken
+        if leaf.is_leaf and leaf.ndim == 3 and not is_own_work:
             counts["backwards"] += 1
             counts["backward_positions"] += found[0][..., 0].numel()
         return found
 
-    handle = model.register_forward_hook(forward, with_kwargs=True)
+    handles = [
+        model.register_forward_pre_hook(lambda *_: running.append(True)),
+        model.register_forward_hook(lambda *_: running.clear(), always_call=True),
+        model.register_forward_hook(forward, with_kwargs=True),
+    ]
     torch.autograd.grad = backward
     try:
         yield counts
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
         torch.autograd.grad = grad
 
 
