@@ -101,6 +101,7 @@ if TYPE_CHECKING:
     from model_understanding.results import LogitLens as LogitLens
     from model_understanding.results import MaskFilling as MaskFilling
     from model_understanding.results import ModelDiff as ModelDiff
+    from model_understanding.results import ModelDiffSummary as ModelDiffSummary
     from model_understanding.results import Prediction as Prediction
     from model_understanding.results import PseudoLikelihood as PseudoLikelihood
     from model_understanding.results import QueryKey as QueryKey
@@ -187,6 +188,7 @@ __all__ = [
     "MaskedLMVisualizer",
     "MissingExtraError",
     "ModelDiff",
+    "ModelDiffSummary",
     "ModelUnderstandingError",
     "ModelVisualizer",
     "MultipleChoiceVisualizer",
@@ -262,6 +264,7 @@ _ON_FIRST_USE = {
     "LogitLens": "model_understanding.results",
     "MaskFilling": "model_understanding.results",
     "ModelDiff": "model_understanding.results",
+    "ModelDiffSummary": "model_understanding.results",
     "MissingExtraError": "model_understanding.errors",
     "ModelUnderstandingError": "model_understanding.errors",
     "NumericalError": "model_understanding.errors",

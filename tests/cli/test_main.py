@@ -39,7 +39,7 @@ def test_version(command: Callable) -> None:
         (
             ("explian", "x"),
             "error: Unknown command 'explian'. Allowed: explain, attention, evaluate, lens, ledger, sources, "
-            "compare, dataset, summarize, methods, doctor, demo.\n"
+            "diff, compare, dataset, summarize, methods, doctor, demo.\n"
             "hint: Did you mean explain?\n",
         ),
         (

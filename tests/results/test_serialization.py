@@ -82,13 +82,14 @@ def inside(part, **changes):
 
 NO_RESULT = (
     "The JSON is not a result. Types: Alignment, AnswerMap, AnswerSource, AnswerSpan, AnswerSummary, "
-    "Assessment, AssessmentSummary, AttentionComparison, AttentionMap, Attribution, "
-    "AttributionComparison, CausalEffect, ChangedRow, Choices, Comparison, Confusion, DatasetComparison, "
-    "DatasetSummary, Distribution, Entity, ErrorSlice, Estimate, Evaluation, EvaluationPair, Failure, "
-    "Generation, HeadScores, Ledger, LedgerPlace, LikelihoodComparison, Limits, LogitLens, MaskFilling, "
-    "MetricMean, ModelDiff, ModuleChange, Prediction, Provenance, PseudoLikelihood, QueryKey, RankedHead, "
-    "Report, Restoration, RowExample, Shortcut, SourceEffect, SourceSentence, SpanAnswer, StatedValue, "
-    "Statement, Tagging, Target, TokenLinks, Tokens, TrustSample, ValuePair, WordChange, WordEffect."
+    "Assessment, AssessmentSummary, AttentionComparison, AttentionMap, Attribution, AttributionComparison, "
+    "CausalEffect, ChangedRow, Choices, Comparison, Confusion, DatasetComparison, DatasetSummary, "
+    "Distribution, Entity, ErrorSlice, Estimate, Evaluation, EvaluationPair, Failure, Generation, "
+    "HeadScores, Ledger, LedgerPlace, LikelihoodComparison, Limits, LogitLens, MaskFilling, MetricMean, "
+    "ModelDiff, ModelDiffSummary, ModuleChange, ModuleMean, Prediction, Provenance, PseudoLikelihood, "
+    "QueryKey, RankedHead, Report, Restoration, RowExample, Shortcut, SourceEffect, SourceSentence, "
+    "SpanAnswer, StatedValue, Statement, Tagging, Target, TokenLinks, Tokens, TrustSample, ValuePair, "
+    "WordChange, WordEffect."
 )
 INVALID = "The JSON is not a valid result: "
 SCHEMA = (

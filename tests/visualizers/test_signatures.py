@@ -29,12 +29,16 @@ SECOND_POSITIONAL = {
     ("GenerativeModelVisualizer", "compute_ledger"): "reference",
     ("ModelVisualizer", "compute_model_diff"): "text",
     ("GenerativeModelVisualizer", "compute_model_diff"): "prompt",
+    ("ModelVisualizer", "compute_model_diffs"): "texts",
+    ("GenerativeModelVisualizer", "compute_model_diffs"): "prompts",
 }
 ORDER = [
     *("question", "messages", "documents", "answer"),
     *(
         "text",
+        "texts",
         "prompt",
+        "prompts",
         "reference",
         "continuation",
         "kind",
@@ -51,7 +55,7 @@ ORDER = [
     *("max_new_tokens",),
     *("alternatives", "evaluate", "metrics", "draws", "seed", "temperature", "top_p", "top_k"),
     *("replacements", "attribution", "stack", "attention", "scores_only"),
-    *("errors", "progress", "show"),
+    *("errors", "each", "progress", "show"),
 ]
 """How the parameters after the text are ordered, of every method that explains a text."""
 

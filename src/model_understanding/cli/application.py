@@ -11,6 +11,7 @@ from model_understanding.cli.compare import compare
 from model_understanding.cli.console import DEBUG_VARIABLE, quiet_libraries
 from model_understanding.cli.dataset import dataset
 from model_understanding.cli.demo import demo
+from model_understanding.cli.diff import diff
 from model_understanding.cli.doctor import doctor
 from model_understanding.cli.evaluate import evaluate
 from model_understanding.cli.explain import explain
@@ -60,7 +61,7 @@ def prepare(
 
 
 for command in (
-    *(explain, attention, evaluate, lens, ledger, sources, compare),
+    *(explain, attention, evaluate, lens, ledger, sources, diff, compare),
     *(dataset, summarize, methods, doctor, demo),
 ):
     application.command()(command)

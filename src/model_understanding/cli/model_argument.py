@@ -191,21 +191,27 @@ class ModelChoice:
     ] = None
 
 
-def takes_model(*, alternative: str = "", optional: bool = False) -> Callable[[Command], Command]:
+def takes_model(
+    *, alternative: str = "", optional: bool = False, metavar: str = ""
+) -> Callable[[Command], Command]:
     """Add MODEL, as first argument, and the options of ``ModelChoice`` to a command that takes ``choice``.
 
     Args:
         alternative: What the command accepts in place of a model, for its help.
         optional: Whether the command can do without; then the name of the model is empty.
+        metavar: What its help calls the model, in place of MODEL.
     """
 
     def decorate(command: Command) -> Command:
         run = takes(ModelChoice, "choice")(command)
         parameters = inspect.signature(run).parameters
         name = parameters["name"]
-        if alternative:
+        if alternative or metavar:
             argument = copy(name.annotation.__metadata__[0])
-            argument.help = f"{argument.help.removesuffix('.')}; or {alternative}."
+            argument.metavar = metavar or argument.metavar
+            argument.help = (
+                f"{argument.help.removesuffix('.')}; or {alternative}." if alternative else argument.help
+            )
             name = name.replace(annotation=Annotated[str, argument])
         if optional:
             name = name.replace(default="")

@@ -143,8 +143,11 @@ def model_diff(
     book = _Book(length, first if model.is_language_model else 0)
     two = TwoModels(pair.modules.owners, pair.modules.units, book.note)
     answers: list[int] = []
+    scale = 0.0
 
     def read_and_note(logits: Tensor, outputs: Any) -> Tensor:
+        nonlocal scale
+        scale = max(scale, float(logits.detach().abs().max()))
         answers.append(int(logits[0, -1].argmax()))
         return read(logits, outputs)
 
@@ -153,7 +156,7 @@ def model_diff(
         result = recording.compared(Side(prefix, model=other), summed=lambda _, passed: passed)
     if result.cuts[EMBEDDINGS].any():
         book.note(pair.tables, result.cuts[EMBEDDINGS])
-    gap = _checked_gap(pair, result, book)
+    gap = _checked_gap(pair, result, book, scale)
     changed = [name for name in book.values if book.sizes[name]]
     names = [name for name in pair.modules.modules if name in changed]
     names += [name for name in changed if name not in pair.modules.modules]
@@ -254,13 +257,21 @@ def _check_alike(model: Model, other: Model) -> None:
             )
 
 
-def _checked_gap(pair: ModelPair, result: FiniteBackward, book: _Book) -> float:
-    """Return what the sum leaves unexplained, as a share; raise where that is more than rounding."""
+def _checked_gap(pair: ModelPair, result: FiniteBackward, book: _Book, scale: float) -> float:
+    """Return what the sum leaves unexplained, as a share; raise where that is more than rounding.
+
+    Args:
+        pair: Both models.
+        result: Both runs.
+        book: What was booked.
+        scale: The size of the logits, whose rounding the difference has.
+    """
     difference, values = float(result.difference[0]), list(book.values.values())
     missing = abs(sum(values) - difference)
     size = max(abs(difference), sum(map(abs, values)))
     gap = missing / size if size else 0.0
-    rounded = 2e-6 * max(abs(float(result.text[0])), abs(float(result.reference[0]))) + book.rounding
+    precision = torch.finfo(pair.model.dtype if pair.model.dtype == torch.float64 else torch.float32).eps
+    rounded = 16 * precision * scale + book.rounding
     if gap > LARGEST_GAP and missing > rounded:
         raise NumericalError(
             f"What the modules' weights change sums to {sum(values):.6g}, and the difference is "

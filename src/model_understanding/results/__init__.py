@@ -28,6 +28,8 @@ from model_understanding.results.mask_filling import MaskFilling as MaskFilling
 from model_understanding.results.model_diff import ModelDiff as ModelDiff
 from model_understanding.results.model_diff import ModuleChange as ModuleChange
 from model_understanding.results.model_diff import Restoration as Restoration
+from model_understanding.results.model_diff_summary import ModelDiffSummary as ModelDiffSummary
+from model_understanding.results.model_diff_summary import ModuleMean as ModuleMean
 from model_understanding.results.prediction import Prediction as Prediction
 from model_understanding.results.provenance import Provenance as Provenance
 from model_understanding.results.pseudo_likelihood import PseudoLikelihood as PseudoLikelihood

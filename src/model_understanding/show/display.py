@@ -18,6 +18,7 @@ from model_understanding.results import (
     LogitLens,
     MaskFilling,
     ModelDiff,
+    ModelDiffSummary,
     PseudoLikelihood,
     QueryKey,
     Report,
@@ -96,6 +97,10 @@ def _print(result: Result) -> None:
         from model_understanding.show.terminal.answer_map import print_answer_map
 
         print_answer_map(result)
+    elif isinstance(result, ModelDiffSummary):
+        from model_understanding.show.terminal.model_diff import print_model_diff_summary
+
+        print_model_diff_summary(result)
     elif isinstance(result, LikelihoodComparison):
         from model_understanding.show.terminal.likelihood import print_likelihoods
 

@@ -1,17 +1,26 @@
 """ModelVisualizer: explains sequence classifiers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
+from model_understanding.attribution.isolation import Errors
 from model_understanding.errors import InputError
 from model_understanding.lens.read import lens_of_classes
 from model_understanding.model.guard import explanation
 from model_understanding.model_diff.compute import ModelPair
 from model_understanding.passes.predicted_targets import MakeTarget
-from model_understanding.results import Ledger, LogitLens, ModelDiff, Prediction, Target
+from model_understanding.results import (
+    Failure,
+    Ledger,
+    LogitLens,
+    ModelDiff,
+    ModelDiffSummary,
+    Prediction,
+    Target,
+)
 from model_understanding.results.target import Quantity
 from model_understanding.targets.classification import ClassName, prediction_of, resolve_targets
 from model_understanding.targets.names import SEQUENCE_CLASSIFICATION
@@ -20,7 +29,11 @@ from model_understanding.text.words import Words
 from model_understanding.tokens import Tokens
 from model_understanding.visualizers.answering import AnsweringVisualizer
 from model_understanding.visualizers.ledgers import computed_ledger
-from model_understanding.visualizers.model_diffs import computed_model_diff, other_visualizer
+from model_understanding.visualizers.model_diffs import (
+    computed_model_diff,
+    other_visualizer,
+    summarized_model_diffs,
+)
 from model_understanding.visualizers.texts import tokenized
 
 Text = str | Words | tuple[str | Words, str | Words]
@@ -146,6 +159,63 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
             NumericalError: What is booked does not sum to the difference.
         """
         with_other = other_visualizer(self, other)
+        pair = ModelPair(self.runner, with_other.runner)
+        return self._model_diff(pair, with_other, text, target, against, quantity, restore)
+
+    @explanation()
+    def compute_model_diffs(
+        self,
+        other: Any,
+        texts: Iterable[Text],
+        *,
+        target: ClassName | Callable[[Any], Any] | None = None,
+        against: ClassName | None = None,
+        quantity: Quantity = "logit",
+        restore: int | None = None,
+        errors: Errors = "raise",
+        each: Callable[[ModelDiff | Failure], None] | None = None,
+    ) -> ModelDiffSummary:
+        """Return which modules' weights make the difference between two models over many texts.
+
+        Of each text only sums are kept.
+
+        Args:
+            other: The model that is compared with this one, as ``compute_model_diff`` takes it.
+            texts: Texts, or (text, pair) tuples.
+            target: As ``compute_model_diff`` takes it; of each text the class that this model predicts for
+                it if left out.
+            against: Another class: the difference target − against is explained.
+            quantity: ``logit``, ``log_prob`` or ``prob``.
+            restore: As ``compute_model_diff`` takes it.
+            errors: ``"raise"``, or ``"skip"`` texts that cannot be compared, which are counted.
+            each: A function that is called with the diff of each text, or with its failure.
+
+        Returns:
+            The mean of each module's share, its sign, and their intervals.
+
+        Raises:
+            InputError: As ``compute_model_diff`` does, or no text could be compared.
+            UnsupportedModelError: The models cannot be compared exactly.
+            NumericalError: What is booked does not sum to the difference.
+        """
+        with_other = other_visualizer(self, other)
+        pair = ModelPair(self.runner, with_other.runner)
+
+        def diff_of(text: Text) -> ModelDiff:
+            return self._model_diff(pair, with_other, text, target, against, quantity, restore)
+
+        return summarized_model_diffs(diff_of, texts, errors, each)
+
+    def _model_diff(
+        self,
+        pair: ModelPair,
+        with_other: "ModelVisualizer",
+        text: Text,
+        target: ClassName | Callable[[Any], Any] | None,
+        against: ClassName | None,
+        quantity: Quantity,
+        restore: int | None,
+    ) -> ModelDiff:
         encoding = self._encode(text)
         function = target if callable(target) else None
         if function is not None:
@@ -153,7 +223,6 @@ class ModelVisualizer(AnsweringVisualizer[Text, ClassName, Prediction]):
         else:
             answer = self._answers([encoding])[0] if target is None else None
             targets = self._targets_of(encoding, answer, target, against, quantity)
-        pair = ModelPair(self.runner, with_other.runner)
         return computed_model_diff(pair, encoding, with_other._encode(text), targets, function, restore)
 
     def _encode(self, text: Any) -> Encoding:

@@ -1,6 +1,6 @@
 """GenerativeModelVisualizer: explains causal language models."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, overload
@@ -41,6 +41,7 @@ from model_understanding.results import (
     Ledger,
     LogitLens,
     ModelDiff,
+    ModelDiffSummary,
     QueryKey,
     Report,
     Target,
@@ -65,7 +66,11 @@ from model_understanding.visualizers.heads import (
     scores_of_heads,
 )
 from model_understanding.visualizers.ledgers import computed_ledger
-from model_understanding.visualizers.model_diffs import computed_model_diff, other_visualizer
+from model_understanding.visualizers.model_diffs import (
+    computed_model_diff,
+    other_visualizer,
+    summarized_model_diffs,
+)
 from model_understanding.visualizers.plotting import show_if_wanted
 from model_understanding.visualizers.prompts import (
     Continuation,
@@ -1125,16 +1130,83 @@ class GenerativeModelVisualizer(Visualizer):
             UnsupportedModelError: The models cannot be compared exactly.
             NumericalError: What is booked does not sum to the difference.
         """
+        with_other = other_visualizer(self, other)
+        pair = ModelPair(self.runner, with_other.runner)
+        spec = self._diff_spec(continuation, target, against, quantity, span)
+        return self._model_diff(pair, with_other, prompt, continuation, spec, restore)
+
+    @explanation()
+    def compute_model_diffs(
+        self,
+        other: Any,
+        prompts: Iterable[Prompt],
+        *,
+        target: TokenTarget | None = None,
+        against: Contrast | None = None,
+        quantity: Quantity = "log_prob",
+        restore: int | None = None,
+        errors: Errors = "raise",
+        each: Callable[[ModelDiff | Failure], None] | None = None,
+    ) -> ModelDiffSummary:
+        """Return which modules' weights make the difference between two models over many texts.
+
+        Of each text only sums are kept.
+
+        Args:
+            other: The model that is compared with this one, as ``compute_model_diff`` takes it.
+            prompts: Prompts, as ``compute_model_diff`` takes one.
+            target: As ``compute_model_diff`` takes it; ``"next"`` if left out: after each prompt the token
+                that this model finds likeliest.
+            against: What the target is compared with: the difference is explained.
+            quantity: ``log_prob``, ``logit`` or ``prob``.
+            restore: As ``compute_model_diff`` takes it.
+            errors: ``"raise"``, or ``"skip"`` texts that cannot be compared, which are counted.
+            each: A function that is called with the diff of each text, or with its failure.
+
+        Returns:
+            The mean of each module's share, its sign, and their intervals.
+
+        Raises:
+            InputError: As ``compute_model_diff`` does, or no text could be compared.
+            UnsupportedModelError: The models cannot be compared exactly.
+            NumericalError: What is booked does not sum to the difference.
+        """
+        with_other = other_visualizer(self, other)
+        pair = ModelPair(self.runner, with_other.runner)
+
+        spec = self._diff_spec(None, target, against, quantity, None)
+
+        def diff_of(prompt: Prompt) -> ModelDiff:
+            return self._model_diff(pair, with_other, prompt, None, spec, restore)
+
+        return summarized_model_diffs(diff_of, prompts, errors, each)
+
+    def _diff_spec(
+        self,
+        continuation: Continuation | None,
+        target: TokenTarget | None,
+        against: Contrast | None,
+        quantity: Quantity,
+        span: Span | None,
+    ) -> TargetSpec:
         if target is None and continuation is None:
             target = "next"
-        spec = TargetSpec(
+        return TargetSpec(
             target=self._default_target(target, continuation), against=against, quantity=quantity, span=span
         )
-        with_other = other_visualizer(self, other)
+
+    def _model_diff(
+        self,
+        pair: ModelPair,
+        with_other: "GenerativeModelVisualizer",
+        prompt: Prompt,
+        continuation: Continuation | None,
+        spec: TargetSpec,
+        restore: int | None,
+    ) -> ModelDiff:
         encoding = self._encode(prompt, continuation)
-        targets = spec.targets(self.runner.model, encoding)
-        pair = ModelPair(self.runner, with_other.runner)
         other_encoding = with_other._encode(prompt, continuation)
+        targets = spec.targets(self.runner.model, encoding)
         return computed_model_diff(pair, encoding, other_encoding, targets, spec.function, restore)
 
     @explanation()

@@ -1,15 +1,20 @@
 """Two models on one text, whichever kind of model they are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
+from model_understanding.attribution.isolation import Errors, attempted, skips
 from model_understanding.errors import InputError
+from model_understanding.loading import LoadingOptions
+from model_understanding.model_diff.adapters import is_adapter, with_adapter
 from model_understanding.model_diff.compute import ModelPair, model_diff
-from model_understanding.results import ModelDiff, Target
+from model_understanding.results import Failure, ModelDiff, ModelDiffSummary, Target
 from model_understanding.text.encoding import Encoding
 from model_understanding.visualizers.base import Visualizer
 
@@ -36,15 +41,49 @@ def other_visualizer(visualizer: VisualizerT, other: Any) -> VisualizerT:
             f"The models are of different kinds: {visualizer.task} and {other.task}.",
             hint="Compare two models of one kind.",
         )
-    model = visualizer.runner.model
     if isinstance(other, nn.Module):
         return kind(model=other, tokenizer=visualizer.tokenizer)
     if isinstance(other, str | Path):
-        return kind(other, device=str(model.device), dtype=str(model.dtype).removeprefix("torch."))
+        return _loaded(visualizer, str(other))
     raise InputError(
         f"Cannot compare with an object of type {type(other).__name__}.",
         hint="Pass a model, the name or folder of one, or a visualizer.",
     )
+
+
+def _loaded(visualizer: VisualizerT, name: str) -> VisualizerT:
+    """Load a model as a visualizer's own was, on its device and in its dtype."""
+    model = visualizer.runner.model
+    known = visualizer.loaded_from[2] if visualizer.loaded_from is not None else LoadingOptions()
+    options: dict[str, Any] = {
+        "device": str(model.device),
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "token": known.token,
+        "trust_remote_code": known.trust_remote_code,
+        "allow_pickle": known.allow_pickle,
+    }
+    kind = type(visualizer)
+    if is_adapter(name):
+        adapted = with_adapter(model.loaded.model, name, allow_pickle=known.allow_pickle)
+        other = kind(model=adapted, tokenizer=visualizer.tokenizer)
+        return _named(other, name)
+    if _has_no_tokenizer(name):
+        return kind(name, tokenizer=visualizer.tokenizer, **options)
+    return kind(name, **options)
+
+
+def _named(visualizer: VisualizerT, name: str) -> VisualizerT:
+    """Let a visualizer's results name a folder as the origin of its model."""
+    loaded = visualizer.runner.model.loaded
+    provenance = replace(loaded.provenance, model=Path(name).expanduser().resolve().name, is_local=True)
+    visualizer.runner.model.loaded = replace(loaded, provenance=provenance)
+    return visualizer
+
+
+def _has_no_tokenizer(name: str) -> bool:
+    """Return whether a folder has no tokenizer of its own, as that of an adapter may not."""
+    folder = Path(name).expanduser()
+    return folder.is_dir() and not any(folder.glob("tokenizer*")) and not any(folder.glob("vocab*"))
 
 
 def computed_model_diff(
@@ -74,6 +113,44 @@ def computed_model_diff(
         )
     require_same_tokens(text, other_text)
     return model_diff(pair, text, targets[0], function, restore)
+
+
+def summarized_model_diffs(
+    diff_of: Callable[[Any], ModelDiff],
+    texts: Iterable[Any],
+    errors: Errors,
+    each: Callable[[ModelDiff | Failure], None] | None,
+) -> ModelDiffSummary:
+    """Return the summary of the diffs of texts, of which none is kept.
+
+    Args:
+        diff_of: Returns the diff of a text.
+        texts: The texts.
+        errors: ``"raise"``, or ``"skip"`` texts that cannot be compared.
+        each: Called with the diff of each text, or its failure.
+
+    Raises:
+        InputError: There is no text, or none could be compared.
+    """
+    texts = list(texts)
+
+    def diffs() -> Iterator[ModelDiff | Failure]:
+        for index, text in enumerate(texts):
+            result = attempted(partial(diff_of, text), errors, index, len(texts))
+            if each is not None:
+                each(result)
+            last[:] = [result]
+            yield result
+
+    last: list[ModelDiff | Failure] = []
+    if not skips(errors) and not texts:
+        raise InputError("There is no text to compare the models on.", hint="Pass at least one text.")
+    try:
+        return ModelDiffSummary.of(diffs())
+    except ValueError:
+        reason = f" The last one: {last[0]}" if last else ""
+        message = f"None of the {len(texts)} texts could be compared.{reason}"
+        raise InputError(message, hint="Compare the models on one text to see its error.") from None
 
 
 def require_same_tokens(text: Encoding, other: Encoding) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model_understanding.results import ModelDiff, ModuleChange, Restoration
+from model_understanding.results import ModelDiff, ModelDiffSummary, ModuleChange, Restoration
+from model_understanding.results.target import QUANTITY_NAMES
 from model_understanding.show.shared.modules import module_words
 from model_understanding.show.shared.words import format_number, format_percent, printable
 
@@ -217,3 +218,105 @@ def _facts(diff: ModelDiff) -> Iterator[str]:
         else f"completeness gap {format_percent(diff.gap)}"
     )
     yield NOTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanRow:
+    """A module in the list of those with the largest mean shares.
+
+    Args:
+        name: The module.
+        share: The mean magnitude of its shares.
+        interval: The interval of that mean; empty for a single text.
+        signed: The mean of its shares with their signs.
+    """
+
+    name: str
+    share: str
+    interval: str
+    signed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDiffSummaryView:
+    """The differences between two models over many texts in words.
+
+    Args:
+        answer: How large the differences are and which modules make them, in sentences.
+        modules: The modules with the largest mean shares.
+        facts: How the shares are to be read.
+    """
+
+    answer: tuple[str, ...]
+    modules: tuple[MeanRow, ...]
+    facts: tuple[str, ...]
+
+
+def model_diff_summary_view(summary: ModelDiffSummary, top: int = 8) -> ModelDiffSummaryView:
+    """Return what every output shows of a summary of diffs.
+
+    Args:
+        summary: The summary.
+        top: Number of modules.
+    """
+    return ModelDiffSummaryView(
+        answer=tuple(_summary_answer(summary)),
+        modules=tuple(
+            MeanRow(
+                name=printable(module.name, 60),
+                share=format_percent(module.share),
+                interval=_interval(module.share_interval),
+                signed=format_percent(module.signed_share),
+            )
+            for module in summary.modules[:top]
+        ),
+        facts=tuple(_summary_facts(summary)),
+    )
+
+
+def _summary_answer(summary: ModelDiffSummary) -> Iterator[str]:
+    what = QUANTITY_NAMES.get(summary.quantity, summary.quantity)
+    texts = "1 text" if summary.texts == 1 else f"{summary.texts} texts"
+    if not summary.modules:
+        yield f"No weights differ in what the answers to {texts} are computed from."
+        return
+    yield (
+        f"Over {texts}, the answer's {what} changes by {format_number(summary.size)} on average (signed "
+        f"mean {format_number(summary.difference)}; largest {format_number(summary.largest)}, on text "
+        f"{summary.largest_text + 1})."
+    )
+    if summary.changed_answers:
+        yield f"The answer is another one on {summary.changed_answers}."
+    main = summary.modules[0]
+    words = printable(module_words(main.name, main.layer), 60)
+    yield f"{words[:1].upper()}{words[1:]} has the largest mean share: {format_percent(main.share)}."
+    if summary.restored is not None and summary.restored_at_random is not None:
+        yield (
+            f"Restoring the modules with the largest values brings back {format_percent(summary.restored)} "
+            f"of the differences; as many random modules, {format_percent(summary.restored_at_random)}."
+        )
+
+
+def _summary_facts(summary: ModelDiffSummary) -> Iterator[str]:
+    if not summary.modules:
+        return
+    yield (
+        "A share is a module's part of what all modules add and take away on a text; signed shares are "
+        "positive where it raises the value."
+    )
+    if summary.failed:
+        failed = "1 text" if summary.failed == 1 else f"{summary.failed} texts"
+        yield f"{failed} could not be compared."
+    yield (
+        "completeness gap below 0.1 %"
+        if summary.gap < _SMALL
+        else f"gap at most {format_percent(summary.gap)}"
+    )
+    yield NOTE
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    if interval is None:
+        return ""
+    low, high = (format_percent(min(max(0.0, end), 1.0)) for end in interval)
+    return f"{low} – {high}"

@@ -23,6 +23,7 @@ from model_understanding.results import (
     LogitLens,
     MaskFilling,
     ModelDiff,
+    ModelDiffSummary,
     Prediction,
     PseudoLikelihood,
     QueryKey,
@@ -61,7 +62,7 @@ from model_understanding.show.views.dataset_summary import summary_text
 from model_understanding.show.views.ledger import ledger_view
 from model_understanding.show.views.likelihood import compared_likelihoods, likelihood_view
 from model_understanding.show.views.links import links_view
-from model_understanding.show.views.model_diff import model_diff_view
+from model_understanding.show.views.model_diff import model_diff_summary_view, model_diff_view
 from model_understanding.show.views.report import map_views
 from model_understanding.show.views.saliency import TOP, saliency_view
 from model_understanding.show.views.sources import LISTED
@@ -86,6 +87,7 @@ Result = (
     | Ledger
     | ModelDiff
     | AnswerMap
+    | ModelDiffSummary
     | LogitLens
     | QueryKey
     | PseudoLikelihood
@@ -173,6 +175,8 @@ def _lines(result: Result) -> Iterator[str]:
             yield f"“{printable(' '.join(result.answer.split()), _TEXT)}”"
             yield NOTE
             yield from _warnings(result)
+        case ModelDiffSummary():
+            yield from _of_model_diffs(result)
         case LogitLens():
             yield from _of_lens(result)
         case QueryKey():
@@ -322,6 +326,14 @@ def _of_model_diff(diff: ModelDiff) -> Iterator[str]:
             yield f"{name}: " + ", ".join(f"{row.name}: {row.share}" for row in rows)
     yield from view.facts
     yield from _warnings(diff)
+
+
+def _of_model_diffs(summary: ModelDiffSummary) -> Iterator[str]:
+    view = model_diff_summary_view(summary, _MOST)
+    yield from view.answer
+    if view.modules:
+        yield "modules: " + ", ".join(f"{row.name}: {row.share}" for row in view.modules)
+    yield from view.facts
 
 
 def _of_lens(lens: LogitLens) -> Iterator[str]:

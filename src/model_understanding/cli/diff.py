@@ -1,0 +1,220 @@
+"""``diff``: which modules' weights make the difference between two models on a text."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from model_understanding.cli import options
+from model_understanding.cli.columns import SourceText
+from model_understanding.cli.console import data_console, print_json, print_message, reserved_stdout
+from model_understanding.cli.model_argument import ModelChoice, load_visualizer, takes_model
+from model_understanding.cli.model_input import GENERATING, FileOptions, InputOptions, ModelInput
+from model_understanding.cli.options import QuantityName, takes
+from model_understanding.cli.output import check_files, saving
+from model_understanding.cli.progress import Steps
+from model_understanding.cli.request import token_or_id
+from model_understanding.errors import InputError
+from model_understanding.results import Failure, ModelDiff, ModelDiffSummary
+
+TOO_DIFFERENT = 3  # exit code: the target's value changes by more than --fail-above
+
+
+@takes_model(metavar="BASE")
+@takes(FileOptions, "files", without=("choice_column", "continuation_column"))
+@takes(InputOptions, "given", without=("max_new_tokens",))
+def diff(
+    tuned: Annotated[
+        str,
+        typer.Argument(
+            metavar="TUNED",
+            help="Model to compare it with: fine-tuned, merged, quantized, or the folder of an adapter.",
+            show_default=False,
+        ),
+    ],
+    texts: options.Texts = None,
+    *,
+    files: FileOptions,
+    given: InputOptions,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TARGET",
+            help="Class, or next token (id:NUMBER for its ID), to explain.",
+            show_default="the answer of BASE",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="TARGET", help="Other class or token: the difference of both is explained."),
+    ] = None,
+    quantity: Annotated[
+        QuantityName | None,
+        typer.Option(
+            help="Quantity to explain.", show_default="logit for classifiers, log_prob for language models"
+        ),
+    ] = None,
+    restore: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            min=1,
+            help="Also run TUNED with the K modules with the largest values taken from BASE, and with K "
+            "random ones: how much of the difference comes back?",
+            show_default=False,
+        ),
+    ] = None,
+    fail_above: Annotated[
+        float | None,
+        typer.Option(
+            metavar="X",
+            min=0,
+            help="Exit with code 3 if the quantity (the answer's logit or log-probability) changes by more "
+            "than X, up or down, on any text.",
+            show_default=False,
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(metavar="K", min=1, help="Most modules and tokens in each list.")] = 8,
+    choice: ModelChoice,
+    json_output: options.Json = False,
+    out: Annotated[list[Path] | None, options.out_option(ModelDiff.SUFFIXES)] = None,
+) -> None:
+    """Show which modules' weights change the answer between two models, and at which token.
+
+    Both models read the same text. What is booked to the modules sums exactly to the change of the answer.
+    For several texts, prints the mean share of each module. For classifiers and language models.
+    """
+    paths = tuple(out or ())
+    check_files(paths, ModelDiff.SUFFIXES)
+    sources, model_input = files.texts(texts), given.parsed(files)
+    failures = files.failures(len(sources))
+    with reserved_stdout() as data:
+        with Steps() as steps:
+            visualizer = load_visualizer(choice, steps, model_input.check, model_input.refined)
+            if not hasattr(visualizer, "compute_model_diff"):
+                raise InputError(
+                    f"A diff is of classifiers or language models. Got a model for {visualizer.task}.",
+                    hint="Save a report of each model with explain, and pass both to compare.",
+                )
+            question = _question(visualizer, target, against, quantity)
+            from model_understanding.visualizers.model_diffs import other_visualizer
+
+            steps(f"Loading {tuned}")
+            other = other_visualizer(visualizer, tuned)
+            largest = _Largest()
+
+            def done(source: SourceText, result: ModelDiff | Failure) -> None:
+                with steps.paused():
+                    if isinstance(result, Failure):
+                        failures.add(source, result)
+                        return
+                    failures.answered()
+                    largest.note(source, result)
+                    if json_output:  # at once: a later text may be stopped
+                        print_json(result.to_json(), data)
+
+            result: ModelDiff | ModelDiffSummary | None
+            if len(sources) == 1:
+                if visualizer.task in GENERATING:
+                    question["continuation"] = given.continuation
+                steps("Comparing the models")
+                text = model_input.of(visualizer, sources[0])
+                result = visualizer.compute_model_diff(other, text, restore=restore, **question)
+                done(sources[0], result)
+            else:
+                if given.continuation is not None:
+                    raise InputError("--continuation is for one text.", hint="Pass one text, or drop it.")
+                result = _of_several(
+                    visualizer, other, sources, model_input, {**question, "restore": restore}, steps, done
+                )
+        if result is not None:
+            with saving(paths, result.save):
+                if not json_output:
+                    from model_understanding.show.terminal.model_diff import (
+                        print_model_diff,
+                        print_model_diff_summary,
+                    )
+
+                    if isinstance(result, ModelDiff):
+                        print_model_diff(result, data_console(data), top=top)
+                    else:
+                        print_model_diff_summary(result, data_console(data), top=top)
+                elif isinstance(result, ModelDiffSummary):
+                    print_json(result.to_json(), data)
+    failures.finish()
+    if fail_above is not None:
+        largest.require_below(fail_above)
+
+
+def _question(
+    visualizer: Any, target: str | None, against: str | None, quantity: QuantityName | None
+) -> dict[str, Any]:
+    name = token_or_id if visualizer.task in GENERATING else str
+    question: dict[str, Any] = {
+        "target": None if target is None else name(target),
+        "against": None if against is None else name(against),
+    }
+    return question if quantity is None else {**question, "quantity": quantity.value}
+
+
+def _of_several(
+    visualizer: Any,
+    other: Any,
+    sources: tuple[SourceText, ...],
+    model_input: ModelInput,
+    question: dict[str, Any],
+    steps: Steps,
+    done: Any,
+) -> ModelDiffSummary | None:
+    """Compare the models on several texts; return ``None`` if none of them could be compared."""
+    from model_understanding.attribution.isolation import attempted
+
+    texts, readable = [], []
+    for source in sources:
+        text = attempted(lambda source=source: model_input.of(visualizer, source), "skip")
+        if isinstance(text, Failure):
+            done(source, text)
+        else:
+            texts.append(text)
+            readable.append(source)
+    rest = iter(readable)
+    counted = iter(range(1, len(readable) + 1))
+    steps.count("Comparing the models", 0, len(readable))
+
+    def each(result: ModelDiff | Failure) -> None:
+        done(next(rest), result)
+        steps.count("Comparing the models", next(counted), len(readable))
+
+    if not texts:
+        return None
+    try:
+        return visualizer.compute_model_diffs(other, texts, errors="skip", each=each, **question)
+    except InputError:
+        if next(rest, None) is None:  # each of them failed, and was noted
+            return None
+        raise
+
+
+class _Largest:
+    """The text on which the target's value changes most."""
+
+    def __init__(self) -> None:
+        self._change = -1.0
+        self._what = ""
+
+    def note(self, source: SourceText, result: ModelDiff) -> None:
+        """Note the change on a text."""
+        if abs(result.difference) > self._change:
+            self._change = abs(result.difference)
+            self._what = f"{result.target.description()} ({source.source})"
+
+    def require_below(self, most: float) -> None:
+        """End with an exit code of its own where the change is too large."""
+        if self._change <= most:
+            return
+        print_message(
+            f"The {self._what} changes by {self._change:.6g}; --fail-above allows {most:g}.",
+            label="differs",
+            style="bold red",
+        )
+        raise typer.Exit(TOO_DIFFERENT)
