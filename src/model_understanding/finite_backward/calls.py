@@ -63,6 +63,8 @@ class Call:
         """Call the function outside of the graph."""
         with torch.no_grad():
             result = self.run()
+        if isinstance(result, Tensor):
+            return result.detach() if result.requires_grad else result
         return mapped(result, lambda value: value.detach() if value.requires_grad else value)
 
     def with_tensors(self, tensors: Sequence[Tensor]) -> Any:

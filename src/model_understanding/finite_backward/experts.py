@@ -7,6 +7,7 @@ counted.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,8 +31,8 @@ class ExpertPairing:
 
     def __init__(self, pairing: Pairing, module: nn.Module) -> None:
         self._pairing = pairing
-        self._counts = {part: _expert_count(part) for part in module.modules()}
-        self.counts = {count for count in self._counts.values() if count}
+        self._counts = {module: _expert_counts(module)}
+        self.counts = {*self._counts[module].values()}
         """Numbers of experts that the model's layers have."""
         self._scores: Tensor | None = None
 
@@ -42,14 +43,14 @@ class ExpertPairing:
 
     def hooks(self, module: nn.Module) -> Iterator[Any]:
         """Register the hooks on expert layers; yield their handles."""
-        for part in module.modules():
-            if part not in self._counts:  # of another model that is compared with this one
-                self._counts[part] = _expert_count(part)
-            if self._counts[part]:
-                yield part.register_forward_pre_hook(self._spread, with_kwargs=True)
+        if module not in self._counts:  # another model, which is compared with the first
+            self._counts[module] = _expert_counts(module)
+        for part, count in self._counts[module].items():
+            yield part.register_forward_pre_hook(partial(self._spread, count), with_kwargs=True)
 
-    def _spread(self, module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        count = self._counts[module]
+    def _spread(
+        self, count: int, module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> Any:
         places = [*range(len(arguments)), *keywords]
         values = [*arguments, *keywords.values()]
         index_place = next((i for i, value in enumerate(values) if _is_choice(value)), None)
@@ -101,6 +102,10 @@ class ExpertPairing:
 
 def _dense_weights() -> None:
     """Stand in the record for the weights of all experts."""
+
+
+def _expert_counts(module: nn.Module) -> dict[nn.Module, int]:
+    return {part: count for part in module.modules() if (count := _expert_count(part))}
 
 
 def _expert_count(module: nn.Module) -> int:

@@ -93,7 +93,8 @@ class _Kernel:
                 of_heads = None if of_text is None else of_text[some]
                 for start in range(0, queries, step):
                     rows = slice(start, min(start + step, queries))
-                    self._add_block([each[own] for each in flat], of_heads, rows)
+                    parts = flat if len(flat[0]) <= together else [each[own] for each in flat]
+                    self._add_block(parts, of_heads, rows)
         return [result.reshape(each.shape) for result, each in zip(flat[-3:], text, strict=True)]
 
     def _add_block(self, parts: list[Tensor], mask: Tensor | None, rows: slice) -> None:

@@ -27,7 +27,7 @@ from model_understanding.finite_backward import (
 )
 from model_understanding.finite_backward.booking import unit_of_both
 from model_understanding.finite_backward.calls import PROPERTIES, Call, name_of, tensors_in
-from model_understanding.finite_backward.composites import Composite, composite_of
+from model_understanding.finite_backward.composites import QUOTIENTS, Composite, composite_of
 from model_understanding.finite_backward.experts import ExpertPairing
 from model_understanding.finite_backward.graph import with_slope, with_value
 from model_understanding.finite_backward.pairing import Pairing
@@ -74,6 +74,7 @@ class FinitePairing(TorchFunctionMode):
         self._experts = ExpertPairing(pairing, module)
         self._seen = 0
         self._seen_before = 0
+        self._watched: dict[nn.Module, list[nn.Module]] = {}
         self._run: Callable[[Call], Any] = self._paired
 
     def __torch_function__(
@@ -114,7 +115,10 @@ class FinitePairing(TorchFunctionMode):
         self._run = self._paired
 
     def _paired(self, call: Call) -> Any:
-        if call.is_in_place and RULES.get(call.name) is not affine.affine:
+        is_affine = RULES.get(call.name) is affine.affine
+        if is_affine and call.name not in QUOTIENTS:  # most calls
+            return affine.affine(self._pairing, call)
+        if call.is_in_place and not is_affine:
             return self._in_place(call)
         result = self._with_rule(call)
         if self._experts.counts and call.name in LINEAR_MAPS:
@@ -124,10 +128,15 @@ class FinitePairing(TorchFunctionMode):
     def hooks(self, module: nn.Module) -> Iterator[Any]:
         """Register the hooks on experts and activations; yield their handles."""
         yield from self._experts.hooks(module)
-        self._pairing.names = {part: name or type(part).__name__ for name, part in module.named_modules()}
-        for part in self._pairing.names:
-            if not (is_activation(part) or self._unit(part)):  # an activation may be autograd's own function
-                continue
+        self._pairing.module = module
+        if module not in self._watched:
+            # An activation may be a function of autograd's own.
+            self._watched[module] = [
+                part
+                for part in module.modules()
+                if (not part._modules and is_activation(part)) or self._unit(part)
+            ]
+        for part in self._watched[module]:
             yield part.register_forward_pre_hook(self._enter)
             yield part.register_forward_hook(self._leave)
 

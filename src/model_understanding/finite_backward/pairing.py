@@ -54,8 +54,8 @@ class Pairing:
     two: TwoModels | None = None
     is_recording: bool = True
     place: int = 0
-    names: dict[nn.Module, str] = field(default_factory=dict)
-    """The names of the modules of the model that runs."""
+    module: nn.Module | None = None
+    """The module of the model that runs."""
     inexact: list[str] = field(default_factory=list)
     """Why operations of the text's run have no exact rule."""
     reached: list[str] = field(default_factory=list)
@@ -69,15 +69,20 @@ class Pairing:
     note: str = ""
     """What was noted of the call that was matched last."""
     _calls: list[_Recorded | None] = field(default_factory=list)
+    _names: dict[nn.Module | None, dict[nn.Module, str]] = field(default_factory=dict)
+    """Of each model that has run, the names of its modules, once they are needed."""
 
     @property
     def where(self) -> str:
         """The running module, found in the frames of the code: to note each takes a tenth of a run."""
-        frame = sys._getframe(1)
+        if self.module is not None and self.module not in self._names:
+            parts = self.module.named_modules()
+            self._names[self.module] = {part: name or type(part).__name__ for name, part in parts}
+        names, frame = self._names.get(self.module, {}), sys._getframe(1)
         while frame is not None:
             part = frame.f_locals.get("self") if frame.f_code.co_name == "forward" else None
-            if isinstance(part, nn.Module) and part in self.names:
-                return self.names[part]
+            if isinstance(part, nn.Module) and part in names:
+                return names[part]
             frame = frame.f_back
         return "the model's outputs"
 
@@ -204,7 +209,7 @@ class Pairing:
         return mapped(result, lambda value: watched(value, note) if value.requires_grad else value)
 
     def _record(self, call: Call, operands: Sequence[Tensor | None], note: str) -> None:
-        copies = call.overwrites
+        copies = bool(operands) and call.overwrites
         kept: list[tuple[Tensor | None, int]] = []
         for operand in operands:
             if operand is None:

@@ -179,12 +179,13 @@ class _Cuts:
         self._blocks = blocks
         self._reads_heads = reads_heads
         self._arranged: dict[int, ToHeads] = {}
+        self._joins: dict[int, list[tuple[int, Join]]] = {}
         self.rounding: dict[Any, float] = {}
         """What rounding alone may add to the sum of a cut, whose entries cancel."""
 
     @contextmanager
     def watching(self, encoding: Encoding, noted: dict[Any, Tensor]) -> Iterator[Sequence[Around]]:
-        stream = StreamWatch(self._blocks, encoding, noted)
+        stream = StreamWatch(self._blocks, encoding, noted, self._joins)
         heads = HeadWatch(self._model, encoding, noted) if self._reads_heads else None
         with stream.watching():
             yield [stream.around] if heads is None else [stream.around, heads.around]

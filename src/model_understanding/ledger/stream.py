@@ -60,15 +60,26 @@ class StreamWatch:
         blocks: The model's blocks.
         encoding: The texts of the forward pass.
         noted: Where tensors are noted by name.
+        joins: Of each call that joins sublayers with the stream, which operands they are; where the other
+            run has filled it, nothing need be followed again.
     """
 
-    def __init__(self, blocks: tuple[Block, ...], encoding: Encoding, noted: dict[Any, Tensor]) -> None:
+    def __init__(
+        self,
+        blocks: tuple[Block, ...],
+        encoding: Encoding,
+        noted: dict[Any, Tensor],
+        joins: dict[int, list[tuple[int, Join]]],
+    ) -> None:
         self._blocks = blocks
         self._tokens = encoding.ids.shape
         self._noted = noted
         self._calls: dict[nn.Module, int] = {}
         self._running: list[int | None] = []
-        self._joins = 0
+        self._joins = joins
+        self._is_known = bool(joins)
+        self._seen = 0
+        self._joins_of_block = 0
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -91,6 +102,10 @@ class StreamWatch:
         """Run a call that depends on the text, and note what it adds to the stream."""
         if not self._running or self._running[-1] is None:
             return run(call)
+        self._seen += 1
+        if self._is_known:
+            joins = self._joins.get(self._seen)
+            return run(call) if joins is None else self._noting(joins, call, run)
         name = call.name
         origins = [origin for tensor in call.tensors() if (origin := _origin(tensor)) is not None]
         if name in ADDITIONS and len(origins) == 2 and len(call.arguments) == 2:
@@ -112,28 +127,35 @@ class StreamWatch:
         pair = _origin(first), _origin(second)
         is_whole = first.shape == second.shape and self._is_states(first)
         lowest, highest = min(pair), max(pair)  # pyright: ignore[reportArgumentType]
-        result_origin, joins = highest, ()
+        origin, places = highest, ()
         if is_whole and lowest is Origin.STREAM:
-            result_origin = Origin.STREAM
-            joins = tuple(place for place in (0, 1) if pair[place] in (Origin.WRITTEN, Origin.ATTENDED))
+            origin = Origin.STREAM
+            places = tuple(place for place in (0, 1) if pair[place] in (Origin.WRITTEN, Origin.ATTENDED))
         elif is_whole and (lowest, highest) == (Origin.WRITTEN, Origin.ATTENDED):
-            result_origin, joins = Origin.JOINED, (0, 1)  # sublayers side by side
-        overwritten = first if call.is_in_place else None
-        copied = None
-        for place in joins:
-            joined = call.arguments[place]
-            if joined is overwritten:
-                joined = copied = first.clone()
-            name = Join(self._running[-1] or 0, self._joins, pair[place] is Origin.ATTENDED)
-            self._noted[name] = joined
-            self._joins += 1
-        if copied is None:
-            result = run(call)
-        else:
-            total = run(Call(torch.add, (copied, second), call.keywords))
-            result = run(Call(Tensor.copy_, (first, total), {}))
-        result._origin = result_origin
+            origin, places = Origin.JOINED, (0, 1)  # sublayers side by side
+        joins: list[tuple[int, Join]] = []
+        for place in places:
+            name = Join(self._running[-1] or 0, self._joins_of_block, pair[place] is Origin.ATTENDED)
+            joins.append((place, name))
+            self._joins_of_block += 1
+        if joins:
+            self._joins[self._seen] = joins
+        result = self._noting(joins, call, run)
+        result._origin = origin
         return result
+
+    def _noting(self, joins: list[tuple[int, Join]], call: Call, run: Callable[[Call], Any]) -> Any:
+        first, second = call.arguments
+        copied = None
+        for place, name in joins:
+            joined = call.arguments[place]
+            if place == 0 and call.is_in_place:
+                joined = copied = first.clone()
+            self._noted[name] = joined
+        if copied is None:
+            return run(call)
+        total = run(Call(torch.add, (copied, second), call.keywords))
+        return run(Call(Tensor.copy_, (first, total), {}))
 
     def _is_states(self, tensor: Tensor) -> bool:
         """Return whether a tensor has the size of the states, in whatever order of axes."""
@@ -149,7 +171,7 @@ class StreamWatch:
         name, states = entering_argument(module, arguments, keywords)
         if layer is None or states is None or not states.requires_grad:
             return None
-        self._joins = 0
+        self._joins_of_block = 0
         self._noted[Residual(layer)] = states
         # A copy, because some blocks add to their states in place.
         entering = states.clone()
