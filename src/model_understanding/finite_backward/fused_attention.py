@@ -93,7 +93,8 @@ class _Kernel:
                 of_heads = None if of_text is None else of_text[some]
                 for start in range(0, queries, step):
                     rows = slice(start, min(start + step, queries))
-                    parts = flat if len(flat[0]) <= together else [each[own] for each in flat]
+                    is_whole = own == slice(0, len(flat[0]))
+                    parts = flat if is_whole else [each[own] for each in flat]
                     self._add_block(parts, of_heads, rows)
         return [result.reshape(each.shape) for result, each in zip(flat[-3:], text, strict=True)]
 
