@@ -53,17 +53,17 @@ def main() -> None:
 def table(results: dict[str, dict[str, Any]]) -> str:
     """Return the results as a table of the README."""
     lines = [
-        "| models | texts | change of the answer, mean size | sum − change, most | modules | "
-        "restored: largest 5 % | random 5 % | time against two forward passes |",
-        "|---|---|---|---|---|---|---|---|",
+        "| models | texts | change of the answer, mean size | sum − change, at most | modules | "
+        "largest 5 % restored | random 5 % | fewest that sum to the change (at most 5 %) | "
+        "time against a forward pass of each model |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in results.items():
-        if "first" in row:
-            continue
-        lines.append(
-            f"| {name} | {row['texts']} | {row['change']:.2f} | {row['missing']:.1e} | {row['modules']} | "
-            f"{100 * row['restored']:.0f} % | {100 * row['random']:.0f} % | {row['time']:.1f} × |"
-        )
+        if "first" not in row:
+            shares = [f"{100 * row[key]:.0f} %" for key in ("restored", "random", "fewest")]
+            cells = [row["texts"], f"{row['change']:.2g}", f"{row['missing']:.0e}", row["modules"], *shares]
+            cells[-1] += f" ({row['fewest_modules']:g} modules)"
+            lines.append(f"| {name} | {' | '.join(map(str, cells))} | {row['time']:.1f} × |")
     for name, row in results.items():
         if "first" in row:
             lines += ["", f"{name}: first in {row['first']} of {row['texts']}."]
@@ -121,43 +121,53 @@ def _train(model: Any, inputs: Sequence[Any], labels: Sequence[int] | None, rate
 
 def _row(base: Any, other: Any, texts: Sequence[str], **question: Any) -> dict[str, Any]:
     diffs: list[ModelDiff] = []
-    times = []
+    times, fewest = [], []
     for text in texts:
-        first = base.compute_model_diff(other, text, **question)
-        count = max(1, math.ceil(RESTORED * (len(first.modules) + first.unchanged)))
-        count = min(count, max(1, math.ceil(RESTORED * len(first.modules))))
-        diffs.append(base.compute_model_diff(other, text, restore=count, **question))
-        times.append(_time_ratio(base, other, text, question))
+        start = time.perf_counter()
+        diff = base.compute_model_diff(other, text, **question)
+        times.append((time.perf_counter() - start) / _two_passes(base, other, text))
+        most = math.ceil(RESTORED * len(diff.modules))
+        diffs.append(base.compute_model_diff(other, text, restore=most, **question))
+        count = _fewest(diff, most)
+        fewest.append(base.compute_model_diff(other, text, restore=count, **question).restored)
     missing = [abs(sum(change.value for change in diff.modules) - diff.difference) for diff in diffs]
-    shares = [diff.restored.share for diff in diffs if diff.restored is not None]
-    random = [share for diff in diffs if diff.restored is not None for share in diff.restored.random_shares]
+    restored = [diff.restored for diff in diffs if diff.restored is not None]
+    random = [share for each in restored for share in each.random_shares]
     return {
         "texts": len(diffs),
         "change": statistics.fmean(abs(diff.difference) for diff in diffs),
         "missing": max(missing),
         "gap": max(diff.gap for diff in diffs),
         "modules": len(diffs[0].modules),
-        "restored_modules": len(diffs[0].restored.modules) if diffs[0].restored else 0,
-        "restored": statistics.median(shares),
-        "restored_least": min(shares),
+        "restored_modules": len(restored[0].modules),
+        "restored": statistics.median(each.share for each in restored),
+        "restored_by_text": [round(each.share, 3) for each in restored],
         "random": statistics.median(random),
         "random_size": statistics.median(map(abs, random)),
+        "fewest_modules": statistics.median(len(each.modules) for each in fewest),
+        "fewest": statistics.median(each.share for each in fewest),
+        "fewest_error": statistics.median(abs(1 - each.share) for each in fewest),
         "time": statistics.median(times),
     }
 
 
-def _time_ratio(base: Any, other: Any, text: str, question: dict[str, Any]) -> float:
-    """Return the time of a diff against one forward pass of each model."""
+def _fewest(diff: ModelDiff, most: int) -> int:
+    """Return how many of the modules with the largest values make the whole difference, at most ``most``."""
+    direction = math.copysign(1.0, diff.difference)
+    values = sorted((direction * change.value for change in diff.modules), reverse=True)
+    sums = [abs(sum(values[:count]) - abs(diff.difference)) for count in range(1, most + 1)]
+    return sums.index(min(sums)) + 1
+
+
+def _two_passes(base: Any, other: Any, text: str) -> float:
+    """Return the time of one forward pass of each model."""
     encoded = base.tokenizer(text, return_tensors="pt")
-    names = {"input_ids", "attention_mask"}
-    given = {name: values for name, values in encoded.items() if name in names}
+    given = {name: values for name, values in encoded.items() if name in ("input_ids", "attention_mask")}
     start = time.perf_counter()
-    base.compute_model_diff(other, text, **question)
-    middle = time.perf_counter()
     with torch.no_grad():
         for model in (base.model, other.model):
             model(**given)
-    return (middle - start) / (time.perf_counter() - middle)
+    return time.perf_counter() - start
 
 
 def _planted(count: int) -> dict[str, Any]:

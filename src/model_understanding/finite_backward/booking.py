@@ -96,7 +96,7 @@ def unit_of_both(pairing: Pairing, unit: Unit, x: Any, output: Any, two: TwoMode
         return None
     if not isinstance(output, Tensor):
         return pairing.refused_if_reached(output, f"{unit.name} is built otherwise in each model")
-    known = pairing.counterparts(Call(_unit, (x,), {}), [x, output])
+    known = pairing.counterparts(Call(_unit, (x,), {}), [x, output.detach()])
     if known is None:  # it depends on the text, whatever the module made of it
         return output if output.requires_grad else with_rule(output, lambda m: torch.zeros_like(x), x)
     x0, x1, change = known[0], x.detach(), output.detach() - known[1]

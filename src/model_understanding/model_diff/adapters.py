@@ -1,5 +1,6 @@
 """A folder that holds an adapter of peft: put on a copy of its base that shares the weights."""
 
+import warnings
 from pathlib import Path
 
 from torch import nn
@@ -38,7 +39,9 @@ def with_adapter(base: nn.Module, folder: str, *, allow_pickle: bool = False) ->
             hint="Save it again as safetensors, or pass allow_pickle=True (--allow-pickle) if you trust it.",
         )
     try:
-        return PeftModel.from_pretrained(OwnCopy(base).module, str(path)).eval()  # pyright: ignore
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # peft asks transformers by former names
+            return PeftModel.from_pretrained(OwnCopy(base).module, str(path)).eval()  # pyright: ignore
     except Exception as error:  # peft raises whatever its parts do
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise LoadingError(

@@ -133,24 +133,25 @@ def summarized_model_diffs(
         InputError: There is no text, or none could be compared.
     """
     texts = list(texts)
+    if not texts:
+        raise InputError("There is no text to compare the models on.", hint="Pass at least one text.")
+    may_skip, failed = skips(errors), list[Failure]()
 
     def diffs() -> Iterator[ModelDiff | Failure]:
         for index, text in enumerate(texts):
             result = attempted(partial(diff_of, text), errors, index, len(texts))
             if each is not None:
                 each(result)
-            last[:] = [result]
+            if isinstance(result, Failure):
+                failed.append(result)
+            if may_skip and len(failed) == len(texts):
+                message = (
+                    f"None of the {len(texts)} texts could be compared. The first one: {failed[0].message}"
+                )
+                raise InputError(message, hint=failed[0].hint or "Compare the models on one text.")
             yield result
 
-    last: list[ModelDiff | Failure] = []
-    if not skips(errors) and not texts:
-        raise InputError("There is no text to compare the models on.", hint="Pass at least one text.")
-    try:
-        return ModelDiffSummary.of(diffs())
-    except ValueError:
-        reason = f" The last one: {last[0]}" if last else ""
-        message = f"None of the {len(texts)} texts could be compared.{reason}"
-        raise InputError(message, hint="Compare the models on one text to see its error.") from None
+    return ModelDiffSummary.of(diffs())
 
 
 def require_same_tokens(text: Encoding, other: Encoding) -> None:
