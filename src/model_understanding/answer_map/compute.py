@@ -176,20 +176,28 @@ class _Mapping:
         ]
 
     def _find_replacements(self) -> None:
-        """Keep each source alone where, for a statement, sources replace each other."""
-        self.redundant = {number for number, clause in enumerate(self.clauses) if self._is_redundant(clause)}
+        """Keep each source alone where single ones do not explain what all of them do to a statement.
+
+        Sources replace each other where several explain it alone. Where none stands out, all of them may, or
+        only that there are documents at all.
+        """
+        tested = {number for number, clause in enumerate(self.clauses) if self._is_unexplained(clause)}
+        self.replacing: dict[int, list[int]] = {}
+        self.undecided: set[int] = set()
         self.alone: Float[np.ndarray, "sources answer"] | None = None
         self.sentence_alone: dict[tuple[int, int], Float[np.ndarray, " answer"]] = {}
-        if not self.redundant or len(self.sources) < 2:
-            self.redundant = set()
+        if not tested or len(self.sources) < 2:
             return
         masks = [self.all & ~self._mask(source.positions) for source in self.sources]
         self.alone = self.without - self.effects.of(masks)
+        for number in tested:
+            found = self._explaining(number, self.alone)
+            if len(found) > 1:
+                self.replacing[number] = found
+            elif not found:
+                self.undecided.add(number)
         keepers = {
-            source
-            for number in self.redundant
-            for source in self._replacing(number)
-            if len(self.units[source]) > 1
+            source for found in self.replacing.values() for source in found if len(self.units[source]) > 1
         }
         units = [unit for source in sorted(keepers) for unit in self.units[source]]
         rows = self.without - self.effects.of([self.all & ~self._mask(unit.positions) for unit in units])
@@ -197,19 +205,18 @@ class _Mapping:
             assert unit.sentence is not None
             self.sentence_alone[unit.source, unit.sentence] = row
 
-    def _is_redundant(self, clause: Clause) -> bool:
+    def _is_unexplained(self, clause: Clause) -> bool:
         total = float(_sum(self.without, clause))
         singles = float(np.maximum(_sum(self.by_source, clause), 0).sum())
         return total >= CITED and singles < _REPLACED * total
 
-    def _replacing(self, number: int) -> list[int]:
+    def _explaining(self, number: int, alone: Float[np.ndarray, "sources answer"]) -> list[int]:
         """Return the sources of which each alone explains a statement, beyond what any source does."""
-        assert self.alone is not None
         clause = self.clauses[number]
-        alone = _sum(self.alone, clause)
+        sums = _sum(alone, clause)
         least = max(CITED, _REPLACED * float(_sum(self.without, clause)))
-        above = alone - _of_any(alone)
-        return [int(i) for i in np.argsort(-alone, kind="stable") if above[i] >= least]
+        above = sums - _of_any(sums)
+        return [int(i) for i in np.argsort(-sums, kind="stable") if above[i] >= least]
 
     def _remove_statements(self) -> None:
         """Remove each statement from those after it, alone and together with sources."""
@@ -290,7 +297,7 @@ class _Mapping:
             sources=self._attributed(number, values),
             values=values,
             without_sources=float(_sum(self.without, clause)),
-            is_redundant=number in self.redundant,
+            is_redundant=number in self.replacing,
             earlier=earlier,
             earlier_effect=0.0 if earlier is None else float(_sum(self.by_statement[earlier], clause)),
             joint_effect=float(_sum(self.joint[number], clause)),
@@ -306,7 +313,7 @@ class _Mapping:
         if sentence is not None:
             effect = max(effect, float(self.by_sentence[strongest.source][sentence, first:last].sum()))
         source, control = strongest.source, self.controls[number, place]
-        if number in self.redundant and self.alone is not None:
+        if number in self.replacing and self.alone is not None:
             alone = self.alone[:, first:last].sum(1)
             of_any = _of_any(alone)
             if float(alone.max()) - of_any > effect - control:
@@ -325,7 +332,9 @@ class _Mapping:
             without_sources=without,
             without_all=without_all,
             origin=_origin(
-                effect - control, max(earlier, without_all - max(without, 0.0)) if number else 0.0
+                effect - control,
+                max(earlier, without_all - max(without, 0.0)) if number else 0.0,
+                is_undecided=number in self.undecided and without >= CITED,
             ),
         )
 
@@ -333,7 +342,7 @@ class _Mapping:
         """Return the sources of a statement: those of its values, and those without which it drops."""
         clause = self.clauses[number]
         effects = _sum(self.by_source, clause)
-        replacing = self._replacing(number) if number in self.redundant else []
+        replacing = self.replacing.get(number, [])
         of_values = {value.source for value in values if value.origin == "sources"}
         chosen = {int(i) for i in np.flatnonzero(effects >= CITED)} | of_values | set(replacing)
         alone = None if self.alone is None else _sum(self.alone, clause)
@@ -370,7 +379,7 @@ class _Mapping:
             return None
         sums = _sum(self.by_sentence[source], clause)
         best = int(sums.argmax())
-        is_clear = sums[best] >= _REPLACED * float(_sum(self.by_source[source], clause))
+        is_clear = sums[best] >= min(CITED, _REPLACED * float(_sum(self.by_source[source], clause)))
         return best if count == 1 or is_clear else None
 
     def _confirmed(self, statements: Sequence[Statement]) -> list[Statement]:
@@ -410,12 +419,19 @@ class _Mapping:
         return int(_sum(self.by_statement[:number], self.clauses[number]).argmax())
 
 
-def _origin(margin: float, earlier: float) -> Origin:
+def _origin(margin: float, earlier: float, *, is_undecided: bool) -> Origin:
+    """Return where a value comes from.
+
+    Args:
+        margin: Its largest effect above the controls.
+        earlier: What earlier statements do to it.
+        is_undecided: Whether all sources together matter to it, and it is not known which.
+    """
     if margin >= CLEAR:
         return "sources"
     if earlier >= CLEAR:
         return "answer"
-    return "unclear" if margin >= CITED else "nothing"
+    return "unclear" if margin >= CITED or is_undecided else "nothing"
 
 
 def _sum(effects: np.ndarray, clause: Clause) -> np.ndarray:
