@@ -233,6 +233,48 @@ def matched_p_value(events: Bool[np.ndarray, " sets"], others: Bool[np.ndarray, 
     return float(min(distribution[int(events.sum()) :].sum(), 1))
 
 
+def mcnemar_p_value(more: int, fewer: int) -> float:
+    """Return the one-sided exact p-value of McNemar's test: a binomial tail at one half.
+
+    Args:
+        more: Matched pairs in which only the first has the event.
+        fewer: Pairs in which only the second has it.
+
+    Reference:
+        McNemar (1947), "Note on the Sampling Error of the Difference Between Correlated Proportions".
+
+    >>> round(mcnemar_p_value(3, 0), 6), round(mcnemar_p_value(3, 1), 6)  # 1 / 2³ and (4 + 1) / 2⁴
+    (0.125, 0.3125)
+    """
+    total = more + fewer
+    if more <= 0:
+        return 1.0
+    later = np.arange(more, total)
+    first = _log_choices(total, more) - total * log(2)
+    tail = np.exp(first + np.cumsum([0.0, *np.log((total - later) / (later + 1.0))]))
+    return min(1.0, float(tail.sum()))
+
+
+def matched_shares_interval(more: int, fewer: int, total: int) -> tuple[float, float]:
+    """Return the 95 % interval of a difference of two shares of the same items.
+
+    Args:
+        more: Items of which only the first share has one.
+        fewer: Items of which only the second has one.
+        total: All items.
+
+    Reference:
+        Agresti & Min (2005), "Simple Improved Confidence Intervals for Comparing Matched Proportions".
+
+    >>> [round(end, 3) for end in matched_shares_interval(12, 2, 100)]  # (12.5 - 2.5) / 102
+    [0.025, 0.171]
+    """
+    count, one, other = total + 2, more + 0.5, fewer + 0.5
+    center = (one - other) / count
+    half = NormalDist().inv_cdf(0.975) * sqrt(max(one + other - (one - other) ** 2 / count, 0.0)) / count
+    return center - half, center + half
+
+
 def log_overlap_probability(overlap: int, first: int, second: int, total: int) -> float:
     """Return the logarithm of the chance that two independent sets have at least so much in common.
 

@@ -1,5 +1,6 @@
 """Words put into texts, and what the model then answers, beside control words in the same places."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -340,3 +341,21 @@ def test_several_labels_flip_by_themselves():
     logit = logits_by_hand(explainer, [text])[0, 1]
     assert outcomes[text].is_answer == (logit >= 0)
     assert outcomes[text].log_probability == pytest.approx(float(logit.sigmoid().log()), rel=1e-4)
+
+
+def test_why_candidates_have_no_test_is_said(run):
+    """Each word goes with an answer, so none is a control word."""
+    explainer, _, _ = run
+    labels = [explainer.runner.model.config.id2label[index] for index in range(3)]
+
+    def given(number):
+        answer, word = number % 2, ("bad", "good")[number % 2]
+        chances = np.eye(3, dtype=np.float32)[answer]
+        made = row(f"{word} " * (1 + number // 2), number=number, prediction=labels[answer])
+        return replace(made, probabilities=chances)
+
+    rows = [given(number) for number in range(48)]
+    with pytest.raises(InputError, match="no other word that is in enough rows") as caught:
+        find_shortcuts(explainer, rows)
+    assert f"“bad” ({labels[0]})" in str(caught.value)
+    assert f"“good” ({labels[1]})" in str(caught.value)

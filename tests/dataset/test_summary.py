@@ -1,5 +1,6 @@
 """What a summary says of words is what the rows say, computed by hand; and its intervals hold their level."""
 
+import json
 from zlib import crc32
 
 import numpy as np
@@ -7,12 +8,15 @@ import pandas
 import pytest
 import tiny_models
 import torch
+from rich.console import Console
 
 from model_understanding import DatasetSummary, explain_dataset, summarize_dataset
 from model_understanding.dataset.summary.bootstrap import intervals, resampled_means
 from model_understanding.dataset.summary.candidates import Counts, Part, _controls
 from model_understanding.results.dataset_summary import WordEffect
+from model_understanding.show.terminal.dataset_summary import print_dataset_summary
 from model_understanding.show.views.dataset_findings import named
+from model_understanding.show.views.dataset_summary import origin, trust_sentence, warnings
 
 WORDS = ["good", "bad", "film", "plot", "the", "a", "was", "fine", "story", "long", "not", "Good!", "Bad,"]
 
@@ -225,3 +229,64 @@ def test_wrong_answers_are_the_most_confident_first(run, summary):
     sizes = {row: max(values) for row, values in zip(wrong.row, wrong.probabilities, strict=True)}
     assert list(summary.wrong) == sorted(sizes, key=lambda row: (-sizes[row], row))[:20]
     assert set(summary.wrong) <= set(summary.examples)
+
+
+def test_a_run_names_the_method_that_ran_and_counts_warnings_by_row(run, tmp_path, capsys):
+    folder = tmp_path / "again"
+    again = explain_dataset(undecided(), texts(12), folder, form="jsonl", method="fast")
+    table = again.to_pandas()
+    ran = table.method[0]
+    assert ran != "fast"
+    (part,) = folder.glob("part-*")
+    lines = [json.loads(line) for line in part.read_text(encoding="utf-8").splitlines()]
+    for line in lines[:3]:
+        line["cautions"] = [f"Token {line['row']} is unknown.", "The text was cut."]
+    lines[3]["cautions"] = ["The text was cut.", "The text was cut."]
+    part.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    summary = summarize_dataset(folder)
+    assert summary.methods == {ran: 12}
+    assert summary.cautions == {"The text was cut.": 4, "Token 0 is unknown.": 3}
+    assert f"fast ({ran})" in origin(summary)
+    assert list(warnings(summary)) == [
+        "warning of 4 rows: The text was cut.",
+        "warning of 3 rows: Token 0 is unknown.",
+    ]
+    print_dataset_summary(summary, Console(width=200))
+    printed = capsys.readouterr().out
+    assert f"fast ({ran})" in printed
+    assert "warning of 4 rows: The text was cut." in printed
+    assert origin(summarize_dataset(run.folder)).endswith(f"· {run.manifest['method']}")
+
+
+def test_numbers_of_classes_are_said_to_be_compared_by_their_order(run, summary, tmp_path):
+    names = summary.manifest["labels"]
+    (note,) = [note for note in summary.notes if "stand for the model's classes" in note]
+    assert f"0 is {names[0]!r}, 1 is {names[1]!r}, 2 is {names[2]!r}." in note
+    data = [{"text": text, "label": names[index % 3]} for index, text in enumerate(texts(12))]
+    named_ = explain_dataset(undecided(), data, tmp_path, form="jsonl")
+    assert not [note for note in summarize_dataset(named_.folder).notes if "stand for" in note]
+
+
+def test_over_used_words_are_those_of_the_rows(run, summary):
+    """What is counted of a word is what the stored rows say; its rows are in the summary."""
+    assert summary.overused is not None
+    table = run.to_pandas()
+    table = table[table.error.isna() & table.label.notna()]
+    names = summary.manifest["labels"]
+    for word in summary.overused:
+        having = table[[word.word.lower() in text.lower().split() for text in table.text]]
+        assert word.rows == len(having)
+        assert word.answered == (having.prediction == word.label).sum()
+        assert word.labeled == sum(names[int(label)] == word.label for label in having.label)
+        assert set(word.examples) <= set(summary.examples)
+
+
+def test_a_run_that_evaluated_all_rows_has_no_sample(tmp_path):
+    data = [f"{text} and the film" for text in texts(6)]
+    run = explain_dataset(undecided(), data, tmp_path, form="jsonl", evaluate=True, method="input_x_gradient")
+    trust = summarize_dataset(run.folder).trust
+    assert trust is not None
+    assert trust.sampled == 6
+    said = trust_sentence(trust, 6)
+    assert said.startswith("Of 6 rows")
+    assert trust_sentence(trust, 60).startswith("Of a random sample of 6 rows")

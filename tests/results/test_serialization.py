@@ -86,8 +86,8 @@ NO_RESULT = (
     "CausalEffect, ChangedRow, Choices, Comparison, Confusion, DatasetComparison, DatasetSummary, "
     "Distribution, Entity, ErrorSlice, Estimate, Evaluation, EvaluationPair, Failure, Generation, "
     "HeadScores, Ledger, LedgerPlace, LikelihoodComparison, Limits, LogitLens, MaskFilling, MetricMean, "
-    "ModelDiff, ModelDiffSummary, ModuleChange, ModuleMean, Prediction, Provenance, PseudoLikelihood, "
-    "QueryKey, RankedHead, Report, Restoration, RowExample, Shortcut, SourceEffect, SourceSentence, "
+    "ModelDiff, ModelDiffSummary, ModuleChange, ModuleMean, OverusedWord, Prediction, Provenance, "
+    "PseudoLikelihood, QueryKey, RankedHead, Report, Restoration, RowExample, Shortcut, SourceEffect, SourceSentence, "
     "SpanAnswer, StatedValue, Statement, Tagging, Target, TokenLinks, Tokens, TrustSample, ValuePair, "
     "WordChange, WordEffect."
 )

@@ -15,6 +15,7 @@ from model_understanding.results.dataset_summary import (
     DatasetSummary,
     Distribution,
     ErrorSlice,
+    OverusedWord,
     RowExample,
     Shortcut,
     TrustSample,
@@ -231,6 +232,21 @@ def classified(**fields: Any) -> DatasetSummary:
             least=(2, 5, 8),
         ),
         "shortcuts": shortcuts,
+        "overused": (
+            OverusedWord(
+                word="Not",
+                label="positive",
+                rows=100,
+                answered=77,
+                labeled=57,
+                wrong=23,
+                missed=3,
+                interval=(0.11, 0.29),
+                p_value=1e-5,
+                adjusted=0.004,
+                examples=(7, 21, 35),
+            ),
+        ),
         "slices": slices,
         "examples": rows,
         "folder": "explained",
@@ -254,7 +270,9 @@ def unsigned() -> DatasetSummary:
 
 def without_labels() -> DatasetSummary:
     """Return a summary of data without labels, of which nothing was tested."""
-    summary = classified(confusion=None, slices=None, shortcuts=None, trust=None, errors={}, failed=0)
+    summary = classified(
+        confusion=None, overused=None, slices=None, shortcuts=None, trust=None, errors={}, failed=0
+    )
     rows = {row: replace(of, label=None) for row, of in summary.examples.items()}
     answers = tuple(
         replace(of, labeled=None, words=tuple(replace(word, label_precision=None) for word in of.words))
@@ -272,7 +290,9 @@ def no_errors() -> DatasetSummary:
     confusion = Confusion(
         labels=("negative", "positive"), counts=((310, 0), (0, 290)), confidence=((0.93, None), (None, 0.95))
     )
-    return classified(confusion=confusion, slices=(), shortcuts=(), errors={}, failed=0, rows=600)
+    return classified(
+        confusion=confusion, overused=(), slices=(), shortcuts=(), errors={}, failed=0, rows=600
+    )
 
 
 def continuations() -> DatasetSummary:

@@ -569,6 +569,8 @@ export interface DatasetPayload {
   readonly answers: readonly (DatasetAnswer)[];
   /** Null if no word was tested. */
   readonly shortcuts: readonly (DatasetShortcut)[] | null;
+  /** Words with which an answer is given too often. */
+  readonly overused: readonly (DatasetOverused)[];
   /** Null if they were not looked for. */
   readonly slices: readonly (DatasetSlice)[] | null;
   /** Null without labels. */
@@ -585,6 +587,8 @@ export interface DatasetPayload {
   readonly errors: readonly (Named)[];
   /** What could not be computed. */
   readonly notes: readonly (string)[];
+  /** What is said of words with which an answer is given too often. */
+  readonly howOverused: string;
   /** Which words were tested, and how. */
   readonly howTested: string;
   readonly howToRead: readonly (string)[];
@@ -745,6 +749,22 @@ export interface DatasetCausal {
   readonly high: number;
   readonly shift: number;
   readonly adjusted: number;
+}
+
+/** A word with which an answer is given more often than is right. */
+export interface DatasetOverused {
+  readonly word: string;
+  /** The answer. */
+  readonly label: string;
+  /** Labeled rows with the word. */
+  readonly rows: number;
+  readonly answered: number;
+  readonly labeled: number;
+  /** Of the difference of shares. */
+  readonly low: number;
+  readonly high: number;
+  readonly adjusted: number;
+  readonly examples: readonly (number)[];
 }
 
 /** Wrong and confident rows for what looks like one reason. */

@@ -18,6 +18,7 @@ import css from "./dataset.css";
 import { distributionsView } from "./distributions";
 import { figuresView, headerView } from "./header";
 import { KEYS, listenToKeys } from "./keys";
+import { overusedView } from "./overused";
 import { repaint } from "./rows";
 import { shortcutsView } from "./shortcuts";
 import { slicesView } from "./slices";
@@ -76,6 +77,7 @@ function summaryParts(context: PageContext, payload: DatasetPayload, signal: Abo
     payload.answers.length > 0 && wordsView(context, payload, signal),
     shortcutsView(context, payload),
     wrongView(context, payload),
+    overusedView(context, payload),
     slicesView(context, payload),
     confusionView(context, payload),
     distributionsView(context, payload),

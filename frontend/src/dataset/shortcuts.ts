@@ -132,7 +132,8 @@ function rates(how: string, { trials, flips, controlTrials, controlFlips }: Data
   );
 }
 
-function rate(name: string, flips: number, trials: number, style: string): HTMLElement {
+/** A share of texts as a bar. */
+export function rate(name: string, flips: number, trials: number, style: string): HTMLElement {
   const share = trials ? flips / trials : 0;
   const bar = h("span", { class: `bar ${style}` });
   bar.style.width = `${100 * share}%`;

@@ -165,6 +165,11 @@ class TrustSample(JsonResult):
     means: tuple[MetricMean, ...] = ()
     cautions: tuple[str, ...] = ()
 
+    @property
+    def sampled(self) -> int:
+        """Rows of the sample, those that could not be evaluated included."""
+        return max(sum(self.verdicts.values()), self.rows)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CausalEffect(JsonResult):
@@ -287,6 +292,49 @@ class ErrorSlice(JsonResult):
     found_by: str = "scores"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverusedWord(JsonResult):
+    """A word with which the model gives an answer more often than it is right; a correlation, not a cause.
+
+    Args:
+        word: The word, in the way it is written most often.
+        label: The answer.
+        rows: Rows with the word that have a right class.
+        answered: Of these, rows that the model gives the answer.
+        labeled: Of these, rows whose right class it is.
+        wrong: Rows that are wrongly given the answer.
+        missed: Rows whose right class it is and which are given another answer.
+        interval: 95 % interval of ``answered_share`` minus ``labeled_share``.
+        p_value: The larger of two one-sided exact p-values: of no more rows being wrongly given the answer
+            than missing it (McNemar), and of the answer being wrong no more often with the word than
+            without it (Fisher).
+        adjusted: ``p_value`` after Benjamini-Hochberg over all words and answers.
+        examples: Some rows that are wrongly given the answer, the most confident first.
+    """
+
+    word: str
+    label: str
+    rows: int
+    answered: int
+    labeled: int
+    wrong: int
+    missed: int
+    interval: tuple[float, float]
+    p_value: float
+    adjusted: float
+    examples: tuple[int, ...] = ()
+
+    @property
+    def answered_share(self) -> float:
+        """Share of the rows with the word that are given the answer."""
+        return self.answered / max(self.rows, 1)
+
+    @property
+    def labeled_share(self) -> float:
+        """Share of the rows with the word whose right class it is."""
+        return self.labeled / max(self.rows, 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class DatasetSummary(Rendered):
     """What a run over a data set says about the model.
@@ -299,6 +347,10 @@ class DatasetSummary(Rendered):
         answers: Words and phrases, for each answer.
         distributions: Histograms of lengths, scores and confidence.
         confusion: Right classes against answers; ``None`` without labels.
+        overused: Words with which an answer is given more often than it is right, those of the largest
+            certain difference first; ``None`` without labels.
+        methods: Rows that each attribution method explained: what a name such as ``fast`` stands for.
+        cautions: Rows with each warning, the most frequent first.
         wrong: Rows whose answer is wrong, those with the highest probability of the answer first; at most 20.
         trust: Faithfulness of a random sample; ``None`` if it was not measured.
         shortcuts: Candidates that were tested causally, the confirmed ones first; ``None`` if not tested.
@@ -322,6 +374,9 @@ class DatasetSummary(Rendered):
     answers: tuple[AnswerSummary, ...] = ()
     distributions: tuple[Distribution, ...] = ()
     confusion: Confusion | None = None
+    overused: tuple[OverusedWord, ...] | None = None
+    methods: Mapping[str, int] = field(default_factory=dict)
+    cautions: Mapping[str, int] = field(default_factory=dict)
     wrong: tuple[int, ...] = ()
     trust: TrustSample | None = None
     shortcuts: tuple[Shortcut, ...] | None = None

@@ -156,7 +156,7 @@ def test_the_first_lines_say_what_decides_where_it_is_wrong_and_how_far_to_belie
         "In 97 of 120 sampled rows (80.8 %; 95 % interval 72.9 % to 86.9 %), the scores predict what "
         "removing words does to the answer."
     ]
-    unknown = classified(confusion=None, slices=None, trust=None, error_notes=("Not known.",))
+    unknown = classified(confusion=None, overused=None, slices=None, trust=None, error_notes=("Not known.",))
     assert [topic.findings for topic in topics(unknown)][1:] == [(("Not known.",),), (("Not evaluated.",),)]
 
 

@@ -22,7 +22,8 @@ from model_understanding.text.chat import is_chat
 
 _READ = (
     *("row", "id", "text", "pair", "label", "prediction", "probabilities", "method", "target", "gap"),
-    *("special", "words", "word_offsets", "word_segments", "word_scores", "verdict", "error"),
+    *("special", "words", "word_offsets", "word_segments", "word_scores", "verdict", "cautions"),
+    "error",
 )
 _MOST_LABELS = 1000  # different right classes, beyond which a column holds something else
 
@@ -52,6 +53,7 @@ class StoredRow:
         method: The attribution method.
         gap: Completeness gap.
         verdict: How far to believe the scores, where it was measured.
+        cautions: Warnings about the row.
         error: Why the row was not explained; ``None`` for all others, which have words and scores.
     """
 
@@ -72,6 +74,7 @@ class StoredRow:
     method: str | None = None
     gap: float | None = None
     verdict: str | None = None
+    cautions: Sequence[str] = ()
     error: str | None = None
 
     def probability(self, labels: Sequence[str]) -> float | None:
@@ -230,6 +233,13 @@ class StoredRows:
         """
         return _classes(tuple(self.label_counts), self.labels) if self.gives_classes else {}
 
+    @property
+    def classes_by_number(self) -> bool:
+        """Whether values of the label column are numbers of classes, and not their names."""
+        return any(_class_number(value, len(self.labels)) is not None for value in self.classes) and not any(
+            value.strip().casefold() == label.casefold() for value, label in self.classes.items()
+        )
+
     def _rows(self, path: Path, chosen: set[int] | None = None) -> Iterator[StoredRow]:
         kind = _Kind(
             self.labels if self.gives_classes else (),
@@ -328,6 +338,7 @@ def _row(values: Mapping[str, Any], kind: "_Kind") -> StoredRow:
         method=values["method"],
         gap=values["gap"],
         verdict=values["verdict"],
+        cautions=values["cautions"] or (),
         error=values["error"],
     )
 

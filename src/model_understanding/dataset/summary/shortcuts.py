@@ -26,6 +26,7 @@ from model_understanding.dataset.summary.candidates import (
     phrases_in,
 )
 from model_understanding.dataset.summary.causal_test import (
+    FEWEST_TEXTS,
     Input,
     Outcome,
     Place,
@@ -114,7 +115,7 @@ def find_shortcuts(
         The candidates that could be tested, the confirmed ones first, then by how many answers they change.
 
     Raises:
-        InputError: The model gives no classes, or the rows have only one answer.
+        InputError: The model gives no classes, the rows have only one answer, or no candidate can be tested.
     """
     _check(explainer)
     config = explainer.runner.model.config
@@ -147,6 +148,8 @@ def find_shortcuts(
             test.measure(outcomes, labels[answer], seed)
         done += len(inputs)
     tested = [test for test in tests if test.inserted is not None]
+    if chosen.candidates and not tested:
+        raise _untestable(chosen.candidates, labels)
     inserted = corrected([test.inserted for test in tested])
     swapped = corrected([test.swapped for test in tested])
     listed = {
@@ -374,6 +377,18 @@ def _check(explainer: Any) -> None:
             f"Shortcuts are words that decide between classes. The model is {kind}.",
             hint="Use a classifier.",
         )
+
+
+def _untestable(candidates: Sequence[Candidate], labels: Sequence[str]) -> InputError:
+    """Return why none of the candidates could be tested."""
+    shown = ", ".join(f"“{each.key}” ({labels[each.answer]})" for each in candidates[:_EXAMPLES])
+    if any(each.controls for each in candidates):
+        reason = f"fewer than {FEWEST_TEXTS} held-out texts have another answer and another right class"
+        hint = "Add rows that the model answers differently."
+    else:
+        reason = "no other word that is in enough rows is without an answer of its own, to compare them with"
+        hint = "Add rows: with more of them, more words are in enough rows to be control words."
+    return InputError(f"Words that go with one answer ({shown}) have no test: {reason}.", hint=hint)
 
 
 def _members_of(is_multi_label: bool) -> MembersOf:

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -12,14 +13,15 @@ import numpy as np
 from model_understanding.dataset.model_identity import model_of_run
 from model_understanding.dataset.parts import how_to_complete
 from model_understanding.dataset.summary.effects import FirstLook, SecondLook
+from model_understanding.dataset.summary.overused import OverusedWords
 from model_understanding.dataset.summary.reading import StoredRow, StoredRows
 from model_understanding.dataset.summary.shortcuts import find_shortcuts
 from model_understanding.dataset.summary.slices import find_slices
 from model_understanding.dataset.summary.totals import (
     MOST_CLASSES,
     Distributions,
-    Errors,
     MostConfident,
+    Reasons,
     RightAndWrong,
 )
 from model_understanding.dataset.summary.trust import SAMPLE as TRUST_SAMPLE
@@ -126,6 +128,8 @@ def _named_rows(summary: DatasetSummary) -> Iterator[int]:
     for slice_ in summary.slices or ():
         yield from slice_.rows
     yield from summary.wrong
+    for overused in summary.overused or ():
+        yield from overused.examples
     if summary.trust is not None:
         yield from summary.trust.least
 
@@ -139,11 +143,12 @@ class FirstTotals:
 
     def __init__(self, rows: StoredRows) -> None:
         self.rows = rows
-        self.words, self.distributions, self.errors = FirstLook(rows.signed), Distributions(), Errors()
+        self.words, self.distributions, self.errors = FirstLook(rows.signed), Distributions(), Reasons()
         self.right_and_wrong = RightAndWrong(rows.labels)
         self.wrong = MostConfident()
         self.answered: Counter[str | None] = Counter()
-        self.methods: set[str] = set()
+        self.overused, self.cautions = OverusedWords(), Reasons()
+        self.methods: Counter[str] = Counter()
 
     @classmethod
     def of(cls, rows: StoredRows, progress: Progress | None = None) -> "FirstTotals":
@@ -173,7 +178,10 @@ class FirstTotals:
         self.distributions.look(row, confidence)
         self.right_and_wrong.add(row, confidence)
         self.wrong.add(row, confidence)
-        self.methods.add(row.method or "")
+        self.overused.look(row)
+        self.methods[row.method or ""] += 1
+        if row.cautions:
+            self.cautions.add(*row.cautions)
 
 
 def second_look(
@@ -193,8 +201,10 @@ def second_look(
     rows, second = first.rows, SecondLook(first.words, seed, others)
     for row in _read(rows, "Measuring words", progress):
         if row.error is None:
+            confidence = _confidence(row, rows)
             second.add(row)
-            first.distributions.add(row, _confidence(row, rows))
+            first.distributions.add(row, confidence)
+            first.overused.add(row, confidence)
     return second
 
 
@@ -202,6 +212,7 @@ def summary_of(first: FirstTotals, second: SecondLook) -> DatasetSummary:
     """Return the summary of what both looks at the rows found, without what needs the model."""
     rows = first.rows
     answers = tuple(_answers(first, second))
+    is_right_or_wrong = rows.manifest["problem"] == "single_label"
     summary = DatasetSummary(
         manifest=rows.manifest,
         signed=rows.signed,
@@ -212,8 +223,11 @@ def summary_of(first: FirstTotals, second: SecondLook) -> DatasetSummary:
         errors=first.errors.most_frequent(),
         answers=answers,
         distributions=first.distributions.all(),
-        wrong=first.wrong.rows() if rows.manifest["problem"] == "single_label" else (),
-        confusion=first.right_and_wrong.confusion() if rows.manifest["problem"] == "single_label" else None,
+        wrong=first.wrong.rows() if is_right_or_wrong else (),
+        confusion=first.right_and_wrong.confusion() if is_right_or_wrong else None,
+        overused=first.overused.listed() if is_right_or_wrong and first.right_and_wrong.total else None,
+        methods=dict(first.methods.most_common()),
+        cautions=first.cautions.most_frequent(),
         error_notes=tuple(_error_notes(first)),
         notes=tuple(_notes(first)),
     )
@@ -272,6 +286,14 @@ def _notes(first: FirstTotals) -> Iterator[str]:
             f"the model has {_some(rows.labels)}), so errors are not known."
         )
     else:
+        if rows.classes_by_number:
+            in_order = sorted(rows.classes.items(), key=lambda item: rows.labels.index(item[1]))
+            read = ", ".join(f"{value} is {label!r}" for value, label in islice(in_order, 3))
+            more = ", …" if len(in_order) > 3 else ""
+            yield (
+                f"Column {column!r} has numbers, which stand for the model's classes in their order: {read}"
+                f"{more}. If the data has another order, write the names of the classes in their place."
+            )
         others = {value: count for value, count in rows.label_counts.items() if value not in rows.classes}
         if others:
             yield (

@@ -207,21 +207,22 @@ class MostConfident:
         return tuple(-row for _, row in sorted(self._heap, reverse=True))
 
 
-class Errors:
-    """Why rows were not explained; reasons that differ by a number are one."""
+class Reasons:
+    """Errors or warnings of rows; those that differ by a number are one."""
 
     def __init__(self) -> None:
         self.rows = 0
         self._reasons: Tally[str] = Tally()
         self._first: dict[str, str] = {}
 
-    def add(self, error: str) -> None:
-        """Count a row that was not explained."""
+    def add(self, *reasons: str) -> None:
+        """Count a row that has some."""
         self.rows += 1
-        reason = re.sub(r"\d+(,\d{3})*", "…", error)
-        if reason in self._first or len(self._first) < _MOST_REASONS:
-            self._first.setdefault(reason, error)
-            self._reasons[reason] += 1
+        for words in {re.sub(r"\d+(,\d{3})*", "…", each): each for each in reversed(reasons)}.items():
+            reason, example = words
+            if reason in self._first or len(self._first) < _MOST_REASONS:
+                self._first.setdefault(reason, example)
+                self._reasons[reason] += 1
 
     def most_frequent(self) -> dict[str, int]:
         """Return the most frequent reasons, each as its first row has it, with how many rows they have."""

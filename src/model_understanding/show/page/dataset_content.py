@@ -10,6 +10,7 @@ from model_understanding.results.dataset_summary import (
     DatasetComparison,
     DatasetSummary,
     ErrorSlice,
+    OverusedWord,
     RowExample,
     Shortcut,
     WordChange,
@@ -38,6 +39,7 @@ from model_understanding.show.views.dataset_summary import (
     provenance_rows,
     reading_notes,
     trust_sentence,
+    warnings,
 )
 from model_understanding.show.views.dataset_words import LEVEL
 
@@ -60,15 +62,16 @@ def dataset_content(summary: DatasetSummary) -> dict[str, Any]:
     shown = [answer for answer in summary.answers if answer.words][:_ANSWERS]
     return {
         "title": headline(summary),
-        "origin": origin(summary.manifest),
+        "origin": origin(summary),
         "headline": headline(summary),
         "topics": topics(summary),
         "figures": [(one.name, one.value, one.detail) for one in figures(summary)],
-        "notes": [printable(note, 600) for note in summary.notes],
+        "notes": [printable(note, 600) for note in (*summary.notes, *warnings(summary))],
         "measure": measure(summary),
         "answers": [_answer(answer, summary.signed) for answer in shown],
         "omitted_answers": sum(bool(answer.words) for answer in summary.answers) - len(shown),
         "shortcuts": [test for shortcut in summary.shortcuts or () for test in _shortcut(shortcut)],
+        "overused": [_overused(word) for word in summary.overused or ()],
         "slices": [_slice(slice_) for slice_ in summary.slices or ()],
         "cells": [] if summary.confusion is None else _cells(summary.confusion),
         "trust": _trust(summary),
@@ -161,6 +164,20 @@ def _causal(causal: CausalEffect) -> Cells:
         f"{format_percent(causal.control_flip_rate)} ({causal.control_flips:,} of {causal.control_trials:,})",
         f"{points_text(causal.difference)} ({points_text(low)} to {points_text(high)})",
         adjusted_text(causal.adjusted),
+    )
+
+
+def _overused(overused: OverusedWord) -> Cells:
+    low, high = overused.interval
+    return (
+        printable(overused.word, _WORD),
+        printable(overused.label, _LABEL),
+        f"{overused.rows:,}",
+        format_percent(overused.answered_share),
+        format_percent(overused.labeled_share),
+        f"{points_text(overused.answered_share - overused.labeled_share)} "
+        f"({points_text(low)} to {points_text(high)})",
+        adjusted_text(overused.adjusted),
     )
 
 

@@ -11,6 +11,7 @@ from model_understanding.results.dataset_summary import (
     DatasetComparison,
     DatasetSummary,
     ErrorSlice,
+    OverusedWord,
     Shortcut,
     TrustSample,
     WordChange,
@@ -32,6 +33,7 @@ from model_understanding.show.views.dataset_comparison import (
 )
 from model_understanding.show.views.dataset_findings import Topic, common_words, mistake, topics
 from model_understanding.show.views.dataset_summary import (
+    HOW_OVERUSED,
     figures,
     headline,
     how_tested,
@@ -40,6 +42,7 @@ from model_understanding.show.views.dataset_summary import (
     provenance_rows,
     reading_notes,
     trust_sentence,
+    warnings,
 )
 from model_understanding.show.views.dataset_words import LEVEL
 
@@ -75,7 +78,7 @@ def dataset_payload(summary: DatasetSummary) -> dict[str, Any]:
         "schema": SCHEMA,
         "kind": "dataset",
         "title": _title(summary),
-        "origin": origin(summary.manifest),
+        "origin": origin(summary),
         "headline": headline(summary),
         "topics": _topics(topics(summary)),
         "figures": _figures(summary),
@@ -85,6 +88,7 @@ def dataset_payload(summary: DatasetSummary) -> dict[str, Any]:
         "shortcuts": None
         if summary.shortcuts is None
         else [_shortcut(shortcut, rows) for shortcut in summary.shortcuts],
+        "overused": [_overused(word, rows) for word in summary.overused or ()],
         "slices": None if summary.slices is None else [_slice(slice_, rows) for slice_ in summary.slices],
         "confusion": None if summary.confusion is None else _confusion(summary.confusion, omitted),
         "distributions": [
@@ -103,7 +107,8 @@ def dataset_payload(summary: DatasetSummary) -> dict[str, Any]:
             {"name": printable(reason, 300), "value": f"{count:,}"}
             for reason, count in summary.errors.items()
         ],
-        "notes": [printable(note, 600) for note in summary.notes],
+        "notes": [printable(note, 600) for note in (*summary.notes, *warnings(summary))],
+        "howOverused": HOW_OVERUSED,
         "howTested": how_tested(summary),
         "howToRead": list(reading_notes(summary)),
         "provenance": _provenance(summary.manifest),
@@ -198,6 +203,8 @@ def _cited(summary: DatasetSummary) -> Iterator[int]:
         yield from shortcut.examples
     for slice_ in summary.slices or ():
         yield from slice_.rows[:_SLICE_ROWS]
+    for overused in summary.overused or ():
+        yield from overused.examples
     if summary.trust is not None:
         yield from summary.trust.least
     named = [effect.examples for answer in summary.answers for effect in (*answer.words, *answer.phrases)]
@@ -272,6 +279,20 @@ def _causal(causal: CausalEffect) -> dict[str, Any]:
         "high": _finely(causal.interval[1]),
         "shift": _rounded(causal.shift),
         "adjusted": _rounded(causal.adjusted),
+    }
+
+
+def _overused(overused: OverusedWord, rows: Rows) -> dict[str, Any]:
+    return {
+        "word": printable(overused.word, _WORD),
+        "label": printable(overused.label, _LABEL),
+        "rows": overused.rows,
+        "answered": overused.answered,
+        "labeled": overused.labeled,
+        "low": _finely(overused.interval[0]),
+        "high": _finely(overused.interval[1]),
+        "adjusted": _rounded(overused.adjusted),
+        "examples": rows.indices(overused.examples),
     }
 
 

@@ -14,6 +14,7 @@ from model_understanding.results.dataset_summary import (
     DatasetComparison,
     DatasetSummary,
     ErrorSlice,
+    OverusedWord,
     RowExample,
     Shortcut,
     WordEffect,
@@ -34,6 +35,7 @@ from model_understanding.show.views.dataset_comparison import (
 from model_understanding.show.views.dataset_findings import Topic, common_words, mistake, topics
 from model_understanding.show.views.dataset_summary import (
     DECIDING,
+    HOW_OVERUSED,
     HOW_TESTED,
     NOTHING_TESTED,
     SIGN_HINT,
@@ -45,6 +47,7 @@ from model_understanding.show.views.dataset_summary import (
     points_text,
     share_columns,
     trust_sentence,
+    warnings,
 )
 
 _WORDS, _PHRASES, _ANSWERS, _ROWS, _WRONG, _TEXT = 8, 4, 8, 10, 5, 100
@@ -62,10 +65,12 @@ def print_dataset_summary(summary: DatasetSummary, console: Console | None = Non
         console: Where to print; standard output by default.
     """
     console = console or Console()
-    _print_top(headline(summary), topics(summary), [origin(summary.manifest)], console)
+    _print_top(headline(summary), topics(summary), [origin(summary)], console)
     _print_words(summary, console)
     if summary.shortcuts is not None:
         _print_shortcuts(summary.shortcuts, summary, console)
+    if summary.overused:
+        _print_overused(summary.overused, console)
     if summary.slices is not None:
         _print_slices(summary.slices, summary, console)
     _print_wrong(summary, console)
@@ -75,7 +80,7 @@ def print_dataset_summary(summary: DatasetSummary, console: Console | None = Non
         _print_table(
             ["rows", "reason"], [[f"{n:,}", printable(e, 200)] for e, n in summary.errors.items()], console
         )
-    _print_notes(summary.notes, console)
+    _print_notes((*summary.notes, *warnings(summary)), console)
 
 
 def print_dataset_comparison(comparison: DatasetComparison, console: Console | None = None) -> None:
@@ -230,6 +235,27 @@ def _print_change(shortcut: Shortcut, summary: DatasetSummary, console: Console)
 
 def _share(probability: float | None) -> str:
     return "" if probability is None else f" {format_percent(probability)}"
+
+
+def _print_overused(words: Sequence[OverusedWord], console: Console) -> None:
+    _title("Words with which an answer is given too often", console)
+    _say(HOW_OVERUSED, console)
+    header = ["word", "answer", "rows", "answered so", "labeled so", "points", _INTERVAL, "adjusted p"]
+    rows = [
+        [
+            printable(word.word, 40),
+            printable(word.label, 30),
+            f"{word.rows:,}",
+            format_percent(word.answered_share),
+            format_percent(word.labeled_share),
+            points_text(word.answered_share - word.labeled_share),
+            " to ".join(map(points_text, word.interval)),
+            adjusted_text(word.adjusted),
+        ]
+        for word in words[:_ROWS]
+    ]
+    _print_table(header, rows, console)
+    _print_rest(len(words) - len(rows), console, "words")
 
 
 def _print_slices(slices: Sequence[ErrorSlice], summary: DatasetSummary, console: Console) -> None:

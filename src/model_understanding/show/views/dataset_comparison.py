@@ -50,7 +50,7 @@ def run_names(comparison: DatasetComparison) -> tuple[str, str]:
 def run_origins(comparison: DatasetComparison) -> tuple[str, str]:
     """Return what two runs are of, after what they are called."""
     first, second = run_names(comparison)
-    return f"{first}: {origin(comparison.first.manifest)}", f"{second}: {origin(comparison.second.manifest)}"
+    return f"{first}: {origin(comparison.first)}", f"{second}: {origin(comparison.second)}"
 
 
 def changed_rows(comparison: DatasetComparison) -> list[tuple[RowExample, str]]:

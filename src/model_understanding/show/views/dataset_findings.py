@@ -1,18 +1,18 @@
 """What a reader of a run over a data set must know first: what it relies on, its errors, its faithfulness."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import erfc, sqrt
 
 from model_understanding.results.dataset_summary import (
     Confusion,
     DatasetSummary,
     ErrorSlice,
+    OverusedWord,
     Shortcut,
     WordEffect,
 )
 from model_understanding.show.shared.words import format_percent, printable
-from model_understanding.show.views.dataset_words import LEVEL, counted, in_quotes, short
+from model_understanding.show.views.dataset_words import counted, in_quotes, short
 
 _NAMED_WORDS, _NAMED_ANSWERS = 3, 3
 _FIRST_WORDS = 10  # of an answer, of which some are named
@@ -47,7 +47,7 @@ def topics(summary: DatasetSummary) -> tuple[Topic, ...]:
             "Errors",
             (
                 _mistake_finding(summary.confusion),
-                _overused_finding(summary),
+                _overused_finding(summary.overused),
                 _slice_finding(summary.slices),
                 *searched,
             ),
@@ -89,7 +89,7 @@ def _trust_finding(summary: DatasetSummary) -> Finding:
         return ("No row of the sample could be evaluated.",)
     low, high = map(format_percent, trust.interval)
     supported, share = trust.verdicts.get("supported", 0), format_percent(trust.supported)
-    sampled = "row" if trust.rows == summary.rows - summary.failed else "sampled row"
+    sampled = "row" if trust.sampled == summary.rows - summary.failed else "sampled row"
     finding = (
         f"In {supported:,} of {counted(trust.rows, sampled)} ({share}; 95 % interval {low} to {high}), the "
         "scores predict what removing words does to the answer."
@@ -98,35 +98,19 @@ def _trust_finding(summary: DatasetSummary) -> Finding:
     return (f"{finding} Do not rely on the words above." if is_doubtful else finding,)
 
 
-def _overused_finding(summary: DatasetSummary) -> Finding:
-    """Return the word with which one answer is given more often than it is right, if that is no chance.
-
-    The test is that of two independent shares; answers and right classes of the same rows go together, so it
-    finds too little rather than too much. It is corrected for all words listed (Bonferroni).
-    """
-    confusion = summary.confusion
-    if confusion is None or confusion.labeled != summary.rows - summary.failed:
+def _overused_finding(overused: Sequence[OverusedWord] | None) -> Finding:
+    """Return the word with which an answer is given more often than is right."""
+    if not overused:
         return ()
-    words = [word for answer in summary.answers for word in answer.words]
-    best, least = (), LEVEL / max(len(words), 1)
-    for word in words:
-        answered, labeled = word.answer_share, word.label_precision
-        if answered is None or labeled is None or answered <= labeled:
-            continue
-        count = word.rows / answered
-        mean = (answered + labeled) / 2
-        p_value = erfc((answered - labeled) / sqrt(4 * mean * (1 - mean) / count))  # two-sided
-        if p_value < least:
-            least = p_value
-            best = (
-                "With ",
-                in_quotes(word.word),
-                " in a text, the model answers ",
-                short(word.label),
-                f" more often than is right: in {format_percent(answered)} of these rows; "
-                f"{format_percent(labeled)} are labeled so.",
-            )
-    return best
+    first = overused[0]
+    return (
+        "With ",
+        in_quotes(first.word),
+        " in a text, the model answers ",
+        short(first.label),
+        f" more often than is right: in {format_percent(first.answered_share)} of these rows; "
+        f"{format_percent(first.labeled_share)} are labeled so.",
+    )
 
 
 def _shortcut_finding(shortcuts: tuple[Shortcut, ...] | None) -> Finding:

@@ -20,10 +20,15 @@ SIGN_HINT = (
 )
 
 NOTHING_TESTED = (
-    "No word could be tested: none goes with one answer in enough rows and has control words of about the "
-    "same frequency."
+    "No word could be tested: none is in enough rows and goes with one answer more often than other words."
 )
 """Why no word was inserted into texts."""
+
+HOW_OVERUSED = (
+    "Of the rows with the word, more are wrongly given the answer than miss it, and the answer is wrong more "
+    "often with the word than without it: a correlation, not a cause."
+)
+"""What is said of words with which an answer is given too often."""
 
 HOW_TESTED = (
     "Tested are words whose rows have one answer more often than other rows, and which have high scores for "
@@ -143,7 +148,9 @@ def figures(summary: DatasetSummary) -> tuple[Figure, ...]:
             Figure(
                 name="Faithful scores",
                 value=format_percent(trust.supported),
-                detail=f"{format_percent(low)} to {format_percent(high)}, sample of {trust.rows:,}",
+                detail=f"{format_percent(low)} to {format_percent(high)}, "
+                f"{'' if trust.sampled == summary.rows - summary.failed else 'sample of '}"
+                f"{counted(trust.rows, 'row')}",
                 section="trust",
             )
         )
@@ -190,9 +197,9 @@ def trust_sentence(trust: TrustSample, explained: int) -> str:
     """
     low, high = map(format_percent, trust.interval)
     tested = {verdict: count for verdict, count in trust.verdicts.items() if verdict != NOT_EVALUATED}
-    sampled = trust.rows + trust.verdicts.get(NOT_EVALUATED, 0)
-    rows = f"Of {'' if sampled == explained else 'a random sample of '}{counted(sampled, 'row')}"
-    if sampled != trust.rows:
+    is_all = trust.sampled == explained
+    rows = f"Of {'' if is_all else 'a random sample of '}{counted(trust.sampled, 'row')}"
+    if trust.sampled != trust.rows:
         rows += f", {trust.rows:,} could be tested. Of these"
     verdicts = ", ".join(f"{count:,} {printable(verdict, 40)}" for verdict, count in tested.items() if count)
     return (
@@ -244,6 +251,11 @@ def reading_notes(summary: DatasetSummary) -> tuple[str, ...]:
             "Scores are supported if removing the words that they name changes the answer clearly more than "
             "removing random words; they are weak if the difference is small, and not supported without one."
         )
+    if summary.overused:
+        notes.append(
+            f"Words with which an answer is given too often: {HOW_OVERUSED[0].lower()}{HOW_OVERUSED[1:]} "
+            "p-values are exact, one-sided and adjusted for all words and answers (Benjamini-Hochberg)."
+        )
     if summary.slices is not None:
         bound = (1 + 1 / max(len(summary.manifest.get("labels") or ()), 2)) / 2
         notes.append(
@@ -263,10 +275,25 @@ def how_tested(summary: DatasetSummary) -> str:
     return f"{HOW_TESTED} {DECIDING}" if summary.shortcuts else NOTHING_TESTED
 
 
-def origin(manifest: Mapping[str, Any]) -> str:
+def origin(summary: DatasetSummary) -> str:
     """Return the data set, the model and the method of a run in a line."""
-    parts = (manifest.get("input"), model_of(manifest), manifest.get("method"))
+    manifest = summary.manifest
+    parts = (manifest.get("input"), model_of(manifest), _method(summary))
     return " · ".join(printable(str(part), 60) for part in parts if part)
+
+
+def _method(summary: DatasetSummary) -> str:
+    """Return the method of a run, and what its name stands for."""
+    name, ran = str(summary.manifest.get("method") or ""), ", ".join(summary.methods)
+    return f"{name} ({ran})" if name and ran not in ("", name) else ran or name
+
+
+def warnings(summary: DatasetSummary) -> list[str]:
+    """Return how many rows have each warning, in a line each."""
+    return [
+        f"warning of {counted(rows, 'row')}: {printable(caution, 400)}"
+        for caution, rows in summary.cautions.items()
+    ]
 
 
 def model_of(manifest: Mapping[str, Any]) -> str:
