@@ -87,9 +87,9 @@ NO_RESULT = (
     "Distribution, Entity, ErrorSlice, Estimate, Evaluation, EvaluationPair, Failure, Generation, "
     "HeadScores, Ledger, LedgerPlace, LikelihoodComparison, Limits, LogitLens, MaskFilling, MetricMean, "
     "ModelDiff, ModelDiffSummary, ModuleChange, ModuleMean, OverusedWord, Prediction, Provenance, "
-    "PseudoLikelihood, QueryKey, RankedHead, Report, Restoration, RowExample, Shortcut, SourceEffect, SourceSentence, "
-    "SpanAnswer, StatedValue, Statement, Tagging, Target, TokenLinks, Tokens, TrustSample, ValuePair, "
-    "WordChange, WordEffect."
+    "PseudoLikelihood, QueryKey, RankedHead, Report, Restoration, RowExample, Shortcut, SourceEffect, "
+    "SourceSentence, SpanAnswer, StatedValue, Statement, Tagging, Target, TokenLinks, Tokens, "
+    "TrustSample, ValuePair, WordChange, WordEffect."
 )
 INVALID = "The JSON is not a valid result: "
 SCHEMA = (

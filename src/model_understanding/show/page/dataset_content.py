@@ -97,7 +97,7 @@ def compared_datasets_content(comparison: DatasetComparison) -> dict[str, Any]:
         "title": compared_headline(comparison),
         "headline": compared_headline(comparison),
         "topics": compared_topics(comparison),
-        "origins": [origin(run.manifest) for run in runs],
+        "origins": [origin(run) for run in runs],
         "figures": [
             (name, *(_figure_text(of_run, name) for of_run in numbers))
             for name in dict.fromkeys(name for of_run in numbers for name in of_run)

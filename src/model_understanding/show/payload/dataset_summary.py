@@ -172,7 +172,7 @@ def compared_datasets_json(comparison: DatasetComparison) -> str:
 def _run(run: DatasetSummary, name: str, rows: Rows) -> dict[str, Any]:
     return {
         "name": name,
-        "origin": origin(run.manifest),
+        "origin": origin(run),
         "headline": headline(run),
         "figures": _figures(run),
         "rows": rows.encoded,
