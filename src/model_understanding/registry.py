@@ -198,14 +198,16 @@ METRICS = Registry(
 def setting_of(method: str, **settings: float) -> str:
     """Return how to set fields of a method, on the command line and in Python.
 
+    It names the command, since others show the same warnings: a row of a run is explained as it was.
+
     Args:
         method: The method's name.
         **settings: Its fields.
 
     >>> setting_of("lime", samples=200)
-    '--method lime --set samples=200, or method=Lime(samples=200) in Python'
+    'explain MODEL TEXT --method lime --set samples=200, or method=Lime(samples=200) in Python'
     """
     given = [f"{name}={value:g}" for name, value in settings.items()]
     made = METHODS.places[method].partition(":")[2] if method in METHODS.places else method
     options = " ".join(f"--set {each}" for each in given)
-    return f"--method {method} {options}, or method={made}({', '.join(given)}) in Python"
+    return f"explain MODEL TEXT --method {method} {options}, or method={made}({', '.join(given)}) in Python"

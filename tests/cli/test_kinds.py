@@ -151,9 +151,10 @@ def test_the_warning_of_an_integral_names_a_command_that_works(command: Callable
     report = the_report(command("explain", model, TEXT, *rough, "--set", "tolerance=0.000001", *shown))
     (caution,) = (each for each in report.attributions[0].provenance.cautions if "max_nodes" in each)
     options = caution.partition("max_nodes (")[2].partition(",")[0]
-    assert options == "--method integrated_gradients --set max_nodes=200"
+    assert options == "explain MODEL TEXT --method integrated_gradients --set max_nodes=200"
     assert "method=IntegratedGradients(max_nodes=200) in Python" in caution
-    again = the_report(command("explain", model, TEXT, *shlex.split(options), *shown))
+    arguments = shlex.split(options.replace("MODEL", model).replace("TEXT", shlex.quote(TEXT)))
+    again = the_report(command(*arguments, *shown))
     assert again.attributions[0].parameters["max_nodes"] == 200
 
 

@@ -22,7 +22,7 @@ def explained(tmp_path_factory):
 def test_a_summary_is_printed_and_written(command, explained):
     done = command("summarize", explained, "--no-causal", "--sample", "0")
     assert done.code == 0
-    assert done.out.startswith("All of 24 answers are right.")
+    assert done.out.startswith("All 24 answers are right.")
     assert "Words by importance" in done.out
     assert "Words tested causally" not in done.out
     assert "wonderful" in done.out
@@ -38,6 +38,18 @@ def test_two_runs_are_compared(command, explained):
     assert done.code == 0
     assert "All 24 answers stayed the same; no word changed its role." in done.out
     assert len(done.out.splitlines()) <= 5
+
+
+def test_what_a_comparison_does_not_use_is_refused(command, explained):
+    done = command("summarize", explained, "--compare", explained, "--sample", "9", "--no-causal")
+    assert done.code == 2
+    assert "--causal, --sample cannot be combined with it" in done.err
+
+
+def test_another_kind_of_model_is_refused_with_the_name_of_the_run_s_own(command, explained):
+    done = command("summarize", explained, "--model", "demo:minilm")
+    assert done.code == 2
+    assert "Pass the run's model, 'demo:sentiment', as it was then." in done.err
 
 
 def test_what_takes_long_says_what_it_takes_and_how_long(capsys):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -441,3 +442,23 @@ def test_the_pace_counts_from_the_first_rows_after_the_start():
     progress.rows, progress._started = 60, progress._started - 5
     assert progress.rate == pytest.approx(10, rel=0.01)
     assert progress.seconds_left == pytest.approx(5, rel=0.01)
+
+
+def test_a_run_does_not_keep_a_model_that_it_loaded_itself(tmp_path, monkeypatch):
+    import model_understanding.dataset.run as module
+
+    loaded = []
+
+    def load(model, **options):
+        explainer = visualizer(model, **options)
+        loaded.append(weakref.ref(explainer))
+        return explainer
+
+    monkeypatch.setattr(module, "visualizer", load)
+    run = explained("demo:sentiment", ["A fine film with a good end.", "A dull one."], tmp_path)
+    gc.collect()
+    assert [reference() for reference in loaded] == [None]
+    assert run.summary(causal=False, sample=0).rows == 2
+    assert len(loaded) == 1, "without tests and evaluation no model is needed"
+    assert run.summary(causal=False, sample=1).trust is not None
+    assert len(loaded) == 2

@@ -19,6 +19,7 @@ from model_understanding.cli.options import LANGUAGE_MODELS, OUTPUT, QuantityNam
 from model_understanding.cli.progress import Steps, duration
 from model_understanding.cli.summarize import print_summary, save_summary, shown_in
 from model_understanding.errors import InputError, ModelUnderstandingError
+from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -53,7 +54,7 @@ def _column(option: str, what: str, default: str | bool = False) -> typer.models
     )
 
 
-@takes_model()
+@takes_model(tasks=(SEQUENCE_CLASSIFICATION, CAUSAL_LM))
 def dataset(
     data: Annotated[
         str,
@@ -78,10 +79,11 @@ def dataset(
     pair: Annotated[str | None, _column("--pair-column", "the second texts of pairs", "guessed")] = None,
     label: Annotated[str | None, _column("--label-column", "the right classes", "guessed")] = None,
     identity: Annotated[
-        str | None, _column("--id-column", "what names a row", "guessed, else its place")
+        str | None, _column("--id-column", "the names of rows", "guessed, else their place in the input")
     ] = None,
     target: Annotated[
-        str | None, _column("--target-column", "what to explain in place of the model's own answer")
+        str | None,
+        _column("--target-column", "what to explain in place of the model's own answers"),
     ] = None,
     continuation: Annotated[
         str | None, _column("--continuation-column", "the continuations of prompts")
@@ -93,7 +95,7 @@ def dataset(
             "--method",
             "-m",
             metavar="NAME",
-            help="Attribution method: fast (two passes per text), default, or a name that "
+            help="Attribution method: fast (two passes per text), default (about 48), or a name that "
             "`model-understanding methods` lists.",
         ),
     ] = "fast",
@@ -126,12 +128,17 @@ def dataset(
         typer.Option(
             metavar="N",
             min=1,
-            help="Rows per part. A run that is killed repeats at most two parts.",
+            help="Rows per part. A run that is killed repeats the rows of at most two parts.",
             rich_help_panel=OUTPUT,
         ),
     ] = 2048,
     resume: Annotated[
-        bool, flag("--resume", help="Continue a run of the same job in this folder.", panel=OUTPUT)
+        bool,
+        flag(
+            "--resume",
+            help="Continue the same run in this folder; another model, method or input is refused.",
+            panel=OUTPUT,
+        ),
     ] = False,
     shard: Annotated[
         str,
@@ -184,22 +191,24 @@ def dataset(
         bool,
         typer.Option(
             "--summary/--no-summary",
-            help="Summarize the rows at the end, where all parts are there: summary.html and summary.json.",
+            help="Summarize the rows at the end, if all parts are there: summary.html and summary.json.",
             rich_help_panel=OUTPUT,
         ),
     ] = True,
     choice: ModelChoice,
     json_output: Annotated[bool, flag("--json", help="Print the counts as JSON.", panel=OUTPUT)] = False,
 ) -> None:
-    """Explain every row of a data set, of any size, with a classifier or a language model.
+    """Explain every row of a data set, of any size, and summarize what the model relies on.
 
-    Reads the rows one after the other and writes their answers and scores to DIR in parts of a fixed number
-    of rows. A part is whole or absent, whatever happens: --resume continues after a crash or Ctrl-C, and
-    refuses another job or a changed input. A row that cannot be explained keeps its error in the column
-    `error`; the exit code is then 3. Prints the estimated time before the run, and the rate and time left on
-    standard error. At the end it summarizes the rows as `model-understanding summarize` does, evaluating a
-    smaller sample, and says before how many texts the model reads for it at most. Then
-    `model-understanding explain --from DIR` opens a row as a report.
+    For classifiers and language models. Says first how long it will take. Writes each row's answer and scores
+    to DIR, in files of a fixed number of rows (parts), and at the end the summary: summary.html, to be
+    opened in a browser, and summary.json.
+    `model-understanding explain --from DIR --id ID --out report.html` opens a row as a report.
+
+    A run that was stopped, by Ctrl-C or a crash, goes on with --resume. A row that cannot be explained keeps
+    its error in the column `error` and stops nothing; the exit code is then 3. The summary evaluates 20 rows
+    and tests words by inserting them; it says before how many forward passes that takes at most.
+    `model-understanding summarize DIR` does the same with 100 rows.
     """
     numbers = _parsed_shard(shard)
     columns = {

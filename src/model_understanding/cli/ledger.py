@@ -16,10 +16,11 @@ from model_understanding.cli.request import token_or_id
 from model_understanding.cli.texts import read_text
 from model_understanding.errors import InputError
 from model_understanding.results import Ledger
+from model_understanding.targets.names import CAUSAL_LM, SEQUENCE_CLASSIFICATION
 
 
-@takes_model()
-@takes(InputOptions, "given", without=("max_new_tokens",))
+@takes_model(tasks=(SEQUENCE_CLASSIFICATION, CAUSAL_LM))
+@takes(InputOptions, "given", without=("choices", "labels", "documents", "mask", "max_new_tokens"))
 def ledger(
     text: Annotated[
         str, typer.Argument(metavar="TEXT", help="Text to explain. - reads it from standard input.")

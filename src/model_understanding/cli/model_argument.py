@@ -1,7 +1,7 @@
 """The MODEL argument and the options for loading a model, shared by every command that takes one."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
@@ -88,6 +88,10 @@ class AggregationName(StrEnum):
     MAX = "max"
 
 
+def _tasks_in_words(tasks: Collection[str]) -> str:
+    return f"What to explain the model as: {', '.join(task for task in KINDS if task in tasks)}."
+
+
 def _option(help: str, default: str | bool = False, metavar: str | None = None, panel: str = MODEL) -> Any:
     return typer.Option(metavar=metavar, help=help, show_default=default, rich_help_panel=panel)
 
@@ -128,7 +132,7 @@ class ModelChoice:
     ]
     task: Annotated[
         TaskName | None,
-        _option(f"What to explain the model as: {', '.join(KINDS)}.", "from its config", metavar="TASK"),
+        _option(_tasks_in_words(KINDS), "from its config", metavar="TASK"),
     ] = None
     tokenizer: Annotated[
         str | None,
@@ -192,7 +196,7 @@ class ModelChoice:
 
 
 def takes_model(
-    *, alternative: str = "", optional: bool = False, metavar: str = ""
+    *, alternative: str = "", optional: bool = False, metavar: str = "", tasks: Collection[str] = KINDS
 ) -> Callable[[Command], Command]:
     """Add MODEL, as first argument, and the options of ``ModelChoice`` to a command that takes ``choice``.
 
@@ -200,12 +204,18 @@ def takes_model(
         alternative: What the command accepts in place of a model, for its help.
         optional: Whether the command can do without; then the name of the model is empty.
         metavar: What its help calls the model, in place of MODEL.
+        tasks: The tasks that the command explains; options of others are not offered.
     """
 
     def decorate(command: Command) -> Command:
-        run = takes(ModelChoice, "choice")(command)
-        parameters = inspect.signature(run).parameters
+        without = [option for option, task in _OF_ONE_KIND.items() if task not in tasks]
+        run = takes(ModelChoice, "choice", without=without)(command)
+        parameters = dict(inspect.signature(run).parameters)
         name = parameters["name"]
+        task = parameters["task"]
+        option = copy(task.annotation.__metadata__[0])
+        option.help = _tasks_in_words(tasks)
+        parameters["task"] = task.replace(annotation=Annotated[TaskName | None, option])
         if alternative or metavar:
             argument = copy(name.annotation.__metadata__[0])
             argument.metavar = metavar or argument.metavar
@@ -215,7 +225,8 @@ def takes_model(
             name = name.replace(annotation=Annotated[str, argument])
         if optional:
             name = name.replace(default="")
-        others = [parameter for parameter in parameters.values() if parameter.name != "name"]
+        del parameters["name"]
+        others = [*parameters.values()]
         run.__signature__ = inspect.Signature([name, *others])  # pyright: ignore[reportAttributeAccessIssue]
         run.__annotations__ = {each.name: each.annotation for each in (name, *others)}
         return run

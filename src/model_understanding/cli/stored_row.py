@@ -84,7 +84,7 @@ class StoredRowOptions:
         if others:
             raise InputError(
                 f"--from explains a row as the run did: {', '.join(others)} cannot be combined with it.",
-                hint="Leave it out, or pass the text to explain in place of --from.",
+                hint="Leave it out, or explain the text by itself: model-understanding explain MODEL TEXT …",
             )
         return True
 

@@ -10,7 +10,7 @@ import typer
 from model_understanding.cli import options
 from model_understanding.cli.console import data_console, print_json, print_message, reserved_stdout
 from model_understanding.cli.progress import Steps, duration
-from model_understanding.errors import ModelUnderstandingError
+from model_understanding.errors import InputError, ModelUnderstandingError
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -26,6 +26,7 @@ SUMMARIES = ("summary.html", "summary.json")
 
 
 def summarize(
+    context: typer.Context,
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="Folder that `model-understanding dataset --out` wrote.")
     ],
@@ -62,10 +63,11 @@ def summarize(
     Prints the words and phrases that matter most for each answer, words that decide an answer by themselves
     (tested by inserting them into other texts), groups of errors with one reason, and how faithful the scores
     of a random sample are. Writes summary.html and summary.json into DIR; with --compare, comparison.html and
-    comparison.json. The model is loaded only for --causal and --sample.
+    comparison.json. With --no-causal --sample 0 no model is loaded.
     """
     with reserved_stdout() as stream:
         if compare is not None:
+            _check_alone(context)
             _compare(folder, compare, seed, json_output, stream)
             return
         with Steps() as steps:
@@ -154,6 +156,20 @@ def _compare(first: Path, second: Path, seed: int, json_output: bool, stream: "T
 
     print_dataset_comparison(comparison, data_console(stream))
     print_message(f"Saved {first / 'comparison.html'} and comparison.json.")
+
+
+def _check_alone(context: typer.Context) -> None:
+    """Refuse what does not go with ``--compare``, which reads both runs and no model."""
+    given = [
+        f"--{name}"
+        for name in ("model", "causal", "sample")
+        if (source := context.get_parameter_source(name)) is not None and source.name != "DEFAULT"
+    ]
+    if given:
+        raise InputError(
+            f"--compare reads what both runs stored: {', '.join(given)} cannot be combined with it.",
+            hint="Leave it out, or summarize each run by itself.",
+        )
 
 
 def _model_of(folder: Path, model: str | None, steps: Steps) -> Any:

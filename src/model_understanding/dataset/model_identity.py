@@ -66,7 +66,12 @@ def model_of_run(manifest: Mapping[str, Any], model: Any = None, **options: Any)
             if not manifest["is_local"]:
                 as_before["revision"] = manifest["revision"]
             options = as_before | options
-        explainer = visualizer(model, **options)
+        try:
+            explainer = visualizer(model, **options)
+        except InputError as error:
+            raise InputError(
+                error.message, hint=f"Pass the run's model, {manifest['model']!r}, as it was then."
+            ) from error
     now = identity_of(explainer)
     names = {"weights_sha256": "weights", "tokenizer_sha256": "tokenizer", "task": "task"}
     others = [name for key, name in names.items() if manifest[key] != now[key]]

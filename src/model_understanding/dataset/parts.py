@@ -425,6 +425,10 @@ def _refusing(folder: Path) -> Iterator[None]:
     """Turn what the file system refuses into an error that says so."""
     try:
         yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(
+            f"{str(folder)!r} is a file, or in one.", hint="Pass a folder; it need not exist."
+        ) from error
     except OSError as error:
         raise InputError(
             f"Cannot write to {str(folder)!r}: {error.strerror or error}.",

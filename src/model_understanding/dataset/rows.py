@@ -148,8 +148,13 @@ def _guessed(names: Sequence[str], sample: Sequence[Record], source: str) -> str
         candidates = [name for name in names if could_be_name(name) and _holds_texts(name, sample)]
     if len(candidates) == 1:
         return candidates[0]
+    if not names:
+        raise InputError(
+            f"{source} has no column for the texts: all of its columns are used for something else.",
+            hint="Name it: --column, or columns={'text': …} in Python.",
+        )
     several = f": it may be {' or '.join(candidates)}" if candidates else ""
-    example = (candidates or list(names) or ["NAME"])[0]
+    example = (candidates or list(names))[0]
     raise InputError(
         f"Which column of {source} holds the texts is not clear{several}. "
         f"Its columns are {', '.join(names)}.",

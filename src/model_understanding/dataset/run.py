@@ -54,14 +54,17 @@ class DatasetRun:
         rows: Rows of this process's parts, those that failed included.
         failed: Rows among them that were not explained; they say why.
         skipped: Rows that an earlier run had written.
-        explainer: The visualizer of the model, for ``summary``.
+        model: The model as it was given, for ``summary``: one that was given by its name is loaded again, so
+            that it is not in memory until then.
+        options: Further settings of its visualizer.
     """
 
     folder: Path
     rows: int
     failed: int
     skipped: int
-    explainer: Any = field(default=None, repr=False, compare=False)
+    model: Any = field(default=None, repr=False, compare=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def parts(self) -> tuple[Path, ...]:
@@ -94,8 +97,10 @@ class DatasetRun:
             seed: Seeds the bootstrap and the samples.
             progress: Called with what is being done and how far it is.
         """
+        is_needed = self.model is not None and not (causal is False and sample == 0)
+        explainer = _explainer_of(self.model, self.options) if is_needed else None
         return summarize_dataset(
-            self.folder, self.explainer, causal=causal, sample=sample, seed=seed, progress=progress
+            self.folder, explainer, causal=causal, sample=sample, seed=seed, progress=progress
         )
 
     def to_pandas(self) -> "pandas.DataFrame":
@@ -177,7 +182,7 @@ def explain_dataset(
     given = columns if isinstance(columns, Columns) else _columns(columns or {})
     workers = check_engine(engine, source, concurrency, num_gpus)
     resolved, rows = rows_of(source, given)
-    explainer = model if isinstance(model, Visualizer) else visualizer(model, **options)
+    explainer = _explainer_of(model, options)
     check_explainer(explainer, resolved)
     if resolved.label is not None and resolved.label in source.class_names:
         source = source.with_names(resolved.label, labels_of(explainer.runner.model.config))
@@ -217,7 +222,11 @@ def explain_dataset(
             for _ in () if stopped else run:
                 if progress is not None and progress(done) is False:
                     break
-    return DatasetRun(folder.path, done.rows, done.failed, done.skipped, explainer)
+    return DatasetRun(folder.path, done.rows, done.failed, done.skipped, model, options)
+
+
+def _explainer_of(model: Any, options: Mapping[str, Any]) -> Visualizer:
+    return model if isinstance(model, Visualizer) else visualizer(model, **options)
 
 
 def check_engine(

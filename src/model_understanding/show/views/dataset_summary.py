@@ -90,7 +90,7 @@ def _result(summary: DatasetSummary) -> str:
         if labeled == 1:
             return f"The only answer is {'right' if right else 'wrong'}"
         if right in (0, labeled):
-            return f"{'All' if right else 'None'} of {labeled:,} answers are right"
+            return f"{'All' if right else 'None of'} {labeled:,} answers are right"
         return f"{format_percent(confusion.accuracy)} of {labeled:,} answers are right"
     shares = answer_shares(summary)
     texts = counted(explained, "text")
